@@ -1,0 +1,62 @@
+"""chainplan finds the cheapest order of multiplying elemental Jacobians, proves how good it is, and runs it.
+
+Names are looked up on first use, so that importing the package, or asking the command line for help, loads nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from chainplan.checker import check as check
+    from chainplan.cost import Fma as Fma
+    from chainplan.errors import ChainplanError as ChainplanError
+    from chainplan.executor import execute as execute
+    from chainplan.frontends.table import chain as chain
+    from chainplan.frontends.table import from_spec as from_spec
+    from chainplan.frontends.table import read as read
+    from chainplan.graph import Elemental as Elemental
+    from chainplan.graph import Graph as Graph
+    from chainplan.graph import Mode as Mode
+    from chainplan.oracle import jacobian as jacobian
+    from chainplan.planner import plan as plan
+    from chainplan.problem import Problem as Problem
+    from chainplan.replayer import replay as replay
+    from chainplan.result import Result as Result
+    from chainplan.result import Status as Status
+    from chainplan.steps import Plan as Plan
+
+_HOMES = {
+    "ChainplanError": "errors",
+    "Elemental": "graph",
+    "Fma": "cost",
+    "Graph": "graph",
+    "Mode": "graph",
+    "Plan": "steps",
+    "Problem": "problem",
+    "Result": "result",
+    "Status": "result",
+    "chain": "frontends.table",
+    "check": "checker",
+    "execute": "executor",
+    "from_spec": "frontends.table",
+    "jacobian": "oracle",
+    "plan": "planner",
+    "read": "frontends.table",
+    "replay": "replayer",
+}
+
+__all__ = [*sorted(_HOMES), "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'chainplan' has no attribute '{name}'")
+    value = getattr(import_module(f"chainplan.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

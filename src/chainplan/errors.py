@@ -1,0 +1,37 @@
+"""The errors of chainplan: one root, one class per kind of misuse.
+
+Exceptions are for misuse alone; the outcome of a search (optimal, infeasible, ...) is data, see `result.Status`.
+Every message reads *where: what was found; what was expected. What to do.*
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class ChainplanError(Exception):
+    """Root of all errors that chainplan raises on purpose."""
+
+
+class SpecError(ChainplanError):
+    """A spec or a plan file cannot be read; `messages` holds every fault of the file, one line each."""
+
+    def __init__(self, messages: str | Iterable[str]) -> None:
+        self.messages = (messages,) if isinstance(messages, str) else tuple(messages)
+        super().__init__("\n".join(self.messages))
+
+
+class ShapeError(ChainplanError):
+    """Two things that must agree in shape do not."""
+
+
+class PlanError(ChainplanError):
+    """A plan breaks a rule of the plan language, or claims something that is not so."""
+
+
+class SolverError(ChainplanError):
+    """A solver does not exist, or refuses the problem it was given."""
+
+
+class ExecutionError(ChainplanError):
+    """A plan cannot be run on the Jacobians that were given."""

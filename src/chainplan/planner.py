@@ -1,0 +1,129 @@
+"""plan(problem): choose the solver, solve, check, return a Result.
+
+Nothing that a solver says is believed: its plan is checked and replayed here, and the bound of a proven optimum must
+equal the replayed cost. A search that is stopped (budget or Ctrl-C) still answers with the best plan there is, which is
+its own incumbent or the cheaper of forward and reverse order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from difflib import get_close_matches
+
+from chainplan.checker import check
+from chainplan.errors import PlanError, SolverError
+from chainplan.graph import Mode
+from chainplan.problem import Problem
+from chainplan.replayer import Replay, replay
+from chainplan.result import Baselines, Outcome, Result, Status
+from chainplan.search import Progress, Search, Stopped
+from chainplan.solvers.base import Solver
+from chainplan.solvers.table import SOLVERS
+from chainplan.steps import Plan
+from chainplan.sweep import order_price
+
+
+def plan(
+    problem: Problem,
+    solver: str = "auto",
+    *,
+    budget: float | None = None,
+    seed: int = 0,
+    progress: Callable[[Progress], None] | None = None,
+) -> Result:
+    """Find a plan for the Jacobian of a problem.
+
+    Parameters
+    ----------
+    problem : what to plan.
+    solver : name from `chainplan solvers`.
+    budget : seconds that the search may take; None lets it finish.
+    seed : for solvers that draw random numbers.
+    progress : called a few times a second with how far a search of more than a second is.
+
+    Returns
+    -------
+    Result
+        With `status`, `plan`, `cost`, `bound` and the baselines; costs in fma. The plan has passed `check`.
+
+    Raises
+    ------
+    SolverError
+        If there is no such solver or it refuses the problem.
+    """
+    chosen = _solver(solver)
+    reason = chosen.refuses(problem)
+    if reason is not None:
+        raise SolverError(f"solver '{solver}' refuses this problem: {reason}. Try 'auto'.")
+    search = Search(seed=seed, budget=budget, progress=progress, solver=solver)
+    baselines = Baselines(order_price(problem.graph, Mode.TANGENT), order_price(problem.graph, Mode.ADJOINT))
+    try:
+        outcome = chosen.solve(problem, search)
+    except (Stopped, KeyboardInterrupt) as stop:
+        outcome = _rescue(problem, search, "interrupted" if isinstance(stop, KeyboardInterrupt) else "out of budget")
+    outcome, replayed = _accept(problem, outcome)
+    return Result(
+        problem=problem,
+        solver=outcome.solver or solver,
+        seed=seed,
+        seconds=search.seconds,
+        status=outcome.status,
+        plan=outcome.plan,
+        replay=replayed,
+        bound=outcome.bound,
+        optimal_within=outcome.within,
+        baselines=baselines,
+        needs=outcome.needs,
+        notes=() if outcome.note is None else (outcome.note,),
+    )
+
+
+def _solver(name: str) -> Solver:
+    if name not in SOLVERS:
+        close = get_close_matches(name, SOLVERS, 1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        raise SolverError(f"solver '{name}' does not exist; expected one of {', '.join(SOLVERS)}.{hint}")
+    return SOLVERS[name]
+
+
+def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]:
+    """Check the plan of an outcome; one that exceeds the memory limit is withdrawn, a wrong one is a defect."""
+    if outcome.plan is None:
+        return outcome, None
+    replayed = check(outcome.plan)
+    if outcome.status is Status.OPTIMAL and replayed.total != outcome.bound:
+        raise PlanError(
+            f"solver '{outcome.solver}' proves {outcome.bound:,} fma, but its plan costs {replayed.total:,}; this is a "
+            "defect of chainplan. Report it with the spec."
+        )
+    if problem.memory is not None and replayed.peak > problem.memory:
+        note = (
+            f"the plan found needs {replayed.peak:,} elements, limits.memory is {problem.memory:,}; "
+            "solver 'auto' plans chains under the limit."
+        )
+        return replace(outcome, status=Status.BUDGET, plan=None, within=None, note=note), None
+    return outcome, replayed
+
+
+def _rescue(problem: Problem, search: Search, why: str) -> Outcome:
+    """The best plan at hand when a search has been stopped."""
+    at_hand: list[tuple[str, Plan]] = [] if search.incumbent is None else [(search.solver, search.incumbent)]
+    for name in ("forward", "reverse"):
+        found = SOLVERS[name].solve(problem, Search()).plan
+        if found is not None:
+            at_hand.append((name, found))
+    fitting = []
+    for name, candidate in at_hand:
+        replayed = replay(candidate)
+        if problem.memory is None or replayed.peak <= problem.memory:
+            fitting.append((replayed.total, name, candidate))
+    if not fitting:
+        return Outcome(Status.BUDGET, note=f"'{search.solver}' was {why} before it found a plan within the limits.")
+    _, name, best = min(fitting, key=lambda f: f[0])
+    return Outcome(
+        Status.FEASIBLE,
+        best,
+        solver=search.solver,
+        note=f"'{search.solver}' was {why} after {search.seconds:.1f} s; this is the best plan so far, from '{name}'.",
+    )

@@ -1,0 +1,90 @@
+"""The problem: a linearised DAG and the limits a plan must keep.
+
+The fingerprint is what ties a saved plan to the problem it solves. It covers everything that a plan's validity and cost
+depend on, so two problems of one fingerprint may exchange plans; the problem's name is not part of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from chainplan.graph import Elemental, Graph
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be planned; `memory` limits the elements alive at once (blocks and tapes), None is no limit."""
+
+    graph: Graph
+    memory: int | None = None
+    name: str | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the problem in its canonical JSON form, as hexadecimal digits."""
+        spec = self.to_spec()
+        spec.pop("name", None)
+        text = json.dumps(spec, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def transpose(self) -> Problem:
+        """The problem of the transposed Jacobian; its optimum is the same."""
+        return replace(self, graph=self.graph.transpose())
+
+    def to_spec(self) -> dict[str, Any]:
+        """The problem in the spec's grammar (design, section 2), from which it can be read again unchanged."""
+        spec: dict[str, Any] = {} if self.name is None else {"name": self.name}
+        if _is_plain_chain(self.graph):
+            spec["chain"] = [
+                {"name": e.name, "shape": [e.block.rows, e.block.cols], **_details(e)}
+                for e in self.graph.elementals
+            ]
+        else:
+            spec["dag"] = {
+                "sizes": dict(self.graph.sizes),
+                "inputs": list(self.graph.inputs),
+                "outputs": list(self.graph.outputs),
+                "jacobians": [
+                    {"name": e.name, "edge": [e.source, e.target], **_details(e)}
+                    for e in self.graph.elementals
+                ],
+            }
+        if self.memory is not None:
+            spec["limits"] = {"memory": self.memory}
+        return spec
+
+
+def chain_vertex(position: int) -> str:
+    """Name of the vertex x_i of a chain."""
+    return f"x{position}"
+
+
+def _is_plain_chain(graph: Graph) -> bool:
+    """Whether the graph is just what the `chain` grammar makes: x0 -> x1 -> ... -> xq and nothing else."""
+    q = len(graph.elementals)
+    return (
+        graph.inputs == (chain_vertex(0),)
+        and graph.outputs == (chain_vertex(q),)
+        and len(graph.sizes) == q + 1
+        and all(
+            e.source == chain_vertex(i) and e.target == chain_vertex(i + 1)
+            for i, e in enumerate(graph.elementals)
+        )
+    )
+
+
+def _details(e: Elemental) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    if e.block.structure.name != "dense":
+        result["structure"] = e.block.structure.to_spec()
+    if e.tangent is not None:
+        result["tangent"] = e.tangent
+    if e.adjoint is not None:
+        result["adjoint"] = e.adjoint
+    if e.tape:
+        result["tape"] = e.tape
+    return result

@@ -1,0 +1,172 @@
+"""Run a plan on blocks instead of numbers: types, structure and fma of every step, adds and peak memory.
+
+This is where costs come from. The replayer knows neither who made the plan nor what it claims; it raises on the first
+step that breaks a rule of the plan language, so a plan that replays is well-typed: every block is a sum of products
+along paths from its `source` vertex to its `target` vertex.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from chainplan.cost import FMA, CostModel
+from chainplan.errors import PlanError
+from chainplan.graph import Elemental, Graph, Mode
+from chainplan.steps import Accumulate, Add, Load, Multiply, Plan, Propagate, Step, last_uses, tape_spans
+from chainplan.structures import Block, sum_adds
+
+
+class Typed(NamedTuple):
+    """A block between two vertices: size(target) x size(source), holding paths from source to target."""
+
+    target: str
+    source: str
+    block: Block
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What follows from a plan: per step its block and price, and the totals."""
+
+    blocks: tuple[Typed, ...]
+    prices: tuple[int, ...]
+    alive: tuple[int, ...]
+    adds: int
+
+    @property
+    def total(self) -> int:
+        """Price of the whole plan, in the unit of the cost model (fma by default)."""
+        return sum(self.prices)
+
+    @property
+    def peak(self) -> int:
+        """Most elements (blocks and tapes) alive at any step."""
+        return max(self.alive, default=0)
+
+
+def replay(plan: Plan, cost: CostModel = FMA) -> Replay:
+    """Replay a plan on its graph. O(steps), but for the structural counts.
+
+    Raises
+    ------
+    PlanError
+        Naming the step, where one breaks SSA order, names no elemental or joins blocks that do not meet.
+    """
+    blocks: list[Typed] = []
+    prices: list[int] = []
+    adds = 0
+    for position, step in enumerate(plan.steps):
+        try:
+            typed, price, added = _STEPS[type(step)](step, plan.graph, blocks, cost)
+        except _Broken as broken:
+            raise PlanError(f"step {position}: {broken}") from None
+        blocks.append(typed)
+        prices.append(price)
+        adds += added
+    for output in plan.outputs:
+        _check_output(output.output, output.input, output.step, plan.graph, blocks)
+    return Replay(tuple(blocks), tuple(prices), _alive(plan, blocks), adds)
+
+
+class _Broken(Exception):
+    """A rule of the plan language that a step breaks."""
+
+
+def _multiply(step: Multiply, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:
+    left, right = _operand(made, step.left, "left"), _operand(made, step.right, "right")
+    if left.source != right.target:
+        raise _Broken(f"left block starts at '{left.source}', but right block ends at '{right.target}'; they must meet.")
+    block = left.block.times(right.block)
+    if step.onto is not None:
+        onto = _operand(made, step.onto, "onto")
+        if (onto.target, onto.source) != (left.target, right.source):
+            raise _Broken(
+                f"the product leads '{right.source}' -> '{left.target}', but onto leads '{onto.source}' -> "
+                f"'{onto.target}'; they must agree."
+            )
+        block = block.plus(onto.block)
+    return Typed(left.target, right.source, block), cost.multiply(left.block, right.block), 0
+
+
+def _load(step: Load, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:
+    e = _elemental(graph, step.elemental)
+    if not e.explicit:
+        raise _Broken(f"'{e.name}' is matrix-free and cannot be loaded; accumulate it.")
+    return Typed(e.target, e.source, e.block), 0, 0
+
+
+def _accumulate(step: Accumulate, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:
+    e = _elemental(graph, step.elemental, step.mode)
+    return Typed(e.target, e.source, e.block), cost.accumulate(e, step.mode), 0
+
+
+def _propagate(step: Propagate, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:
+    e = _elemental(graph, step.elemental, step.mode)
+    arg = _operand(made, step.arg, "arg")
+    price = cost.propagate(e, arg.block, step.mode)
+    if step.mode is Mode.TANGENT:
+        if arg.target != e.source:
+            raise _Broken(f"arg ends at '{arg.target}', but a tangent of '{e.name}' starts at '{e.source}'.")
+        return Typed(e.target, arg.source, e.block.times(arg.block)), price, 0
+    if arg.source != e.target:
+        raise _Broken(f"arg starts at '{arg.source}', but an adjoint of '{e.name}' starts at '{e.target}'.")
+    return Typed(arg.target, e.source, arg.block.times(e.block)), price, 0
+
+
+def _add(step: Add, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:
+    left, right = _operand(made, step.left, "left"), _operand(made, step.right, "right")
+    if (left.target, left.source) != (right.target, right.source):
+        raise _Broken(
+            f"left leads '{left.source}' -> '{left.target}', right '{right.source}' -> '{right.target}'; a sum needs "
+            "blocks between the same vertices."
+        )
+    return Typed(left.target, left.source, left.block.plus(right.block)), 0, sum_adds(left.block, right.block)
+
+
+_STEPS = {Multiply: _multiply, Load: _load, Accumulate: _accumulate, Propagate: _propagate, Add: _add}
+
+
+def _operand(made: list[Typed], position: int, role: str) -> Typed:
+    if not 0 <= position < len(made):
+        raise _Broken(f"{role} is {position}; expected an earlier step (0 to {len(made) - 1}).")
+    return made[position]
+
+
+def _elemental(graph: Graph, name: str, mode: Mode | None = None) -> Elemental:
+    if name not in graph:
+        raise _Broken(f"'{name}' is no elemental of the problem.")
+    e = graph[name]
+    if mode is not None and e.explicit:
+        raise _Broken(f"'{name}' is explicit and has no {mode.value}; load it.")
+    if mode is not None and e.per_vector(mode) is None:
+        raise _Broken(f"'{name}' has no {mode.value}; use the other mode.")
+    return e
+
+
+def _check_output(output: str, source: str, position: int, graph: Graph, made: list[Typed]) -> None:
+    where = f"output ('{output}', '{source}')"
+    if output not in graph.outputs or source not in graph.inputs:
+        raise PlanError(f"{where}: no such pair of an output and an input in the problem.")
+    if not 0 <= position < len(made):
+        raise PlanError(f"{where}: step {position} does not exist; expected 0 to {len(made) - 1}.")
+    held = made[position]
+    if (held.target, held.source) != (output, source):
+        raise PlanError(f"{where}: step {position} leads '{held.source}' -> '{held.target}'.")
+
+
+def _alive(plan: Plan, blocks: list[Typed]) -> tuple[int, ...]:
+    """Elements alive during each step: its operands, its result, its tapes and all that is read later."""
+    change = [0] * (len(plan.steps) + 2)
+    for position, last in enumerate(last_uses(plan)):
+        size = blocks[position].block.nnz
+        change[position] += size
+        change[last + 1] -= size
+    for name, first, last in tape_spans(plan.steps):
+        change[first] += plan.graph[name].tape
+        change[last + 1] -= plan.graph[name].tape
+    alive, now = [], 0
+    for delta in change[: len(plan.steps)]:
+        now += delta
+        alive.append(now)
+    return tuple(alive)

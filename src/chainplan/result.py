@@ -1,0 +1,96 @@
+"""What planning returns: a status, a plan with its cost, a bound, and the baselines to compare with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from chainplan import summary
+from chainplan.problem import Problem
+from chainplan.replayer import Replay
+from chainplan.steps import Plan
+
+
+class Status(Enum):
+    """Outcome of a search."""
+
+    OPTIMAL = "optimal"
+    """The plan is proven to be the cheapest within the moves that `optimal_within` names."""
+    FEASIBLE = "feasible"
+    """The plan is right and keeps the limits; cheaper ones may exist."""
+    INFEASIBLE = "infeasible"
+    """It is proven that no plan keeps the limits."""
+    BUDGET = "budget"
+    """The search ended without a plan that keeps the limits, and without a proof that there is none."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a solver hands back.
+
+    `bound` is a proven lower bound in fma; `needs` the smallest memory limit, in elements, under which a plan exists.
+    """
+
+    status: Status
+    plan: Plan | None = None
+    bound: int = 0
+    within: str | None = None
+    needs: int | None = None
+    solver: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of a plan: multiply-adds, additions without a product, most elements alive at once."""
+
+    fma: int
+    adds: int
+    peak_elements: int
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """What forward and reverse order cost, in fma."""
+
+    forward: int
+    reverse: int
+
+    @property
+    def best(self) -> int:
+        """The cheaper of the two."""
+        return min(self.forward, self.reverse)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A planned problem. `print(result)` shows the table of the plan."""
+
+    problem: Problem
+    solver: str
+    seed: int
+    seconds: float
+    status: Status
+    plan: Plan | None
+    replay: Replay | None
+    bound: int
+    optimal_within: str | None
+    baselines: Baselines
+    needs: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def cost(self) -> Cost | None:
+        """Cost of the plan, None where there is no plan."""
+        return None if self.replay is None else Cost(self.replay.total, self.replay.adds, self.replay.peak)
+
+    @property
+    def gap(self) -> float | None:
+        """How far the plan may be above the optimum, as a share of its cost; 0.0 where it is proven optimal."""
+        cost = self.cost
+        if cost is None:
+            return None
+        return 0.0 if cost.fma <= self.bound else (cost.fma - self.bound) / cost.fma
+
+    def __str__(self) -> str:
+        return summary.table(self)

@@ -1,0 +1,63 @@
+"""What a solver is given besides the problem: seed, time, a place to put its best plan, a way to say how far it is.
+
+A search is stopped by raising `Stopped` out of `tick`, or by Ctrl-C; both leave the incumbent here, where the planner
+picks it up. A solver that is not anytime just never offers one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
+
+from chainplan.steps import Plan
+
+
+class Stopped(Exception):
+    """The budget of a search has run out."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a search is: share done from 0 to 1 (None where unknown) and seconds so far."""
+
+    solver: str
+    done: float | None
+    seconds: float
+
+
+@dataclass
+class Search:
+    """The state of one search. `budget` in seconds, None is no limit."""
+
+    seed: int = 0
+    budget: float | None = None
+    progress: Callable[[Progress], None] | None = None
+    solver: str = ""
+    incumbent: Plan | None = None
+    _start: float = field(default_factory=monotonic)
+    _said: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the search began."""
+        return monotonic() - self._start
+
+    def offer(self, plan: Plan) -> None:
+        """Keep a plan in case the search is stopped."""
+        self.incumbent = plan
+
+    def tick(self, done: float | None = None) -> None:
+        """Say how far the search is; call it often.
+
+        Raises
+        ------
+        Stopped
+            When the budget has run out.
+        """
+        seconds = self.seconds
+        if self.budget is not None and seconds > self.budget:
+            raise Stopped
+        if self.progress is not None and seconds - self._said > 0.2 and seconds > 1:
+            self._said = seconds
+            self.progress(Progress(self.solver, done, seconds))

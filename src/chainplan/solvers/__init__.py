@@ -1,0 +1,1 @@
+"""Solvers: one per file, one visible table (`table.SOLVERS`)."""

@@ -1,0 +1,29 @@
+"""The interface of a solver.
+
+A solver is stateless: it looks at a problem, refuses it with a reason or solves it. Its docstring has three fixed lines,
+`Cost:`, `Exact:` and `Refuses:`, which `chainplan solvers` prints. It never sees another solver and is never trusted:
+the planner checks and replays every plan it returns.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from chainplan.problem import Problem
+from chainplan.result import Outcome
+from chainplan.search import Search
+
+
+class Solver(ABC):
+    """One way of finding a plan."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def refuses(self, problem: Problem) -> str | None:
+        """Say why this solver cannot take the problem, or None where it can."""
+
+    @abstractmethod
+    def solve(self, problem: Problem, search: Search) -> Outcome:
+        """Solve a problem that is not refused."""

@@ -1,0 +1,49 @@
+"""Chains of explicit dense Jacobians of any length, by the algorithm of Hu and Shing."""
+
+from __future__ import annotations
+
+from typing import final
+
+from chainplan.problem import Problem
+from chainplan.result import Outcome, Status
+from chainplan.search import Search
+from chainplan.solvers.base import Solver
+from chainplan.solvers.chains import not_a_chain, sizes_of
+from chainplan.solvers.hu_shing import optimal_products
+from chainplan.steps import Recorder
+from chainplan.structures import Dense
+
+
+@final
+class ChainDense(Solver):
+    """Exact bracketing of a dense chain (Hu & Shing 1982, 1984).
+
+    Cost: O(q log q) time and O(q) memory for q elementals.
+    Exact: yes, within bracketings.
+    Refuses: graphs that are not chains; structured and matrix-free elementals.
+    """
+
+    name = "chain-dense"
+
+    def refuses(self, problem: Problem) -> str | None:
+        reason = not_a_chain(problem)
+        if reason is not None:
+            return reason
+        for e in problem.graph.chain:
+            if not e.explicit:
+                return f"'{e.name}' is matrix-free; expected explicit dense elementals"
+            if type(e.block.structure) is not Dense:
+                return f"'{e.name}' is {e.block.structure!r}; expected explicit dense elementals"
+        return None
+
+    def solve(self, problem: Problem, search: Search) -> Outcome:
+        graph = problem.graph
+        chain, sizes = graph.chain, sizes_of(graph.chain)
+        recorder = Recorder(graph)
+        held = {(i, i + 1): recorder.load(e.name) for i, e in enumerate(chain)}
+        price = 0
+        for i, k, j in optimal_products(sizes):
+            held[i, j] = recorder.multiply(held.pop((k, j)), held.pop((i, k)))
+            price += sizes[i] * sizes[k] * sizes[j]
+        plan = recorder.plan([(graph.outputs[0], graph.inputs[0], held[0, len(chain)])])
+        return Outcome(Status.OPTIMAL, plan, bound=price, within="bracketings")

@@ -1,0 +1,91 @@
+"""What the chain solvers share: the sizes of a chain, its derivations, and how a derivation becomes a plan.
+
+Positions are those of the vertices x_0 ... x_q; the interval (i, j) stands for the block of x_j with respect to x_i, of
+size s_j x s_i. A derivation says how an interval came about: a single elemental, a product of two intervals, or one
+elemental propagated onto an interval. Longer propagations are sequences of single ones, at the same cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+from chainplan.cost import FMA
+from chainplan.graph import Elemental, Graph, Mode
+from chainplan.problem import Problem
+from chainplan.steps import Plan, Recorder
+
+N = TypeVar("N")
+
+
+class Leaf(NamedTuple):
+    """The elemental at this position, loaded or accumulated in `mode`."""
+
+    position: int
+    mode: Mode | None = None
+
+
+class Apply(NamedTuple):
+    """The elemental at `position`, propagated in `mode` onto `arg`."""
+
+    position: int
+    mode: Mode
+    arg: object
+
+
+class Product(NamedTuple):
+    """left · right; `right` is worked out first unless `left_first`."""
+
+    left: object
+    right: object
+    left_first: bool = False
+
+
+Derivation = Leaf | Apply | Product
+
+
+def sizes_of(chain: Sequence[Elemental]) -> list[int]:
+    """The sizes s_0 ... s_q of a chain."""
+    return [chain[0].block.cols] + [e.block.rows for e in chain]
+
+
+def not_a_chain(problem: Problem) -> str | None:
+    """The refusal that all chain solvers share."""
+    return problem.graph.not_a_chain
+
+
+def leaf_options(chain: Sequence[Elemental], position: int) -> list[tuple[int, Leaf]]:
+    """The ways to get a single elemental with their prices in fma, tangents first."""
+    e = chain[position]
+    if e.explicit:
+        return [(0, Leaf(position))]
+    return [(FMA.accumulate(e, mode), Leaf(position, mode)) for mode in Mode if e.per_vector(mode) is not None]
+
+
+def write(graph: Graph, root: N, derive: Callable[[N], Derivation]) -> Plan:
+    """Write down the plan of a derivation, operands before their use, without recursion."""
+    chain = graph.chain
+    recorder = Recorder(graph)
+    done: list[int] = []
+    todo: list[tuple[Derivation, bool]] = [(derive(root), False)]
+    while todo:
+        node, ready = todo.pop()
+        match node:
+            case Leaf(position, None):
+                done.append(recorder.load(chain[position].name))
+            case Leaf(position, mode):
+                done.append(recorder.accumulate(chain[position].name, mode))
+            case Apply(position, mode, arg):
+                if ready:
+                    done.append(recorder.propagate(chain[position].name, done.pop(), mode))
+                else:
+                    todo += [(node, True), (derive(arg), False)]  # type: ignore[arg-type]
+            case Product(left, right, left_first):
+                if ready:
+                    second, first = done.pop(), done.pop()
+                    pair = (first, second) if left_first else (second, first)
+                    done.append(recorder.multiply(*pair))
+                else:
+                    first_node, second_node = (left, right) if left_first else (right, left)
+                    todo += [(node, True), (derive(second_node), False), (derive(first_node), False)]  # type: ignore[arg-type]
+    return recorder.plan([(graph.outputs[0], graph.inputs[0], done.pop())])

@@ -1,0 +1,32 @@
+"""Forward order: eliminate the intermediate vertices in topological order."""
+
+from __future__ import annotations
+
+from typing import final
+
+from chainplan.graph import Mode
+from chainplan.problem import Problem
+from chainplan.result import Outcome, Status
+from chainplan.search import Search
+from chainplan.solvers.base import Solver
+from chainplan.steps import Recorder
+from chainplan.sweep import sweep
+
+
+@final
+class Forward(Solver):
+    """Tangents all the way: the baseline that is right when inputs are few.
+
+    Cost: one product per edge and input that reaches it.
+    Exact: no, a baseline.
+    Refuses: nothing.
+    """
+
+    name = "forward"
+
+    def refuses(self, problem: Problem) -> str | None:
+        return None
+
+    def solve(self, problem: Problem, search: Search) -> Outcome:
+        recorder = Recorder(problem.graph)
+        return Outcome(Status.FEASIBLE, recorder.plan(sweep(problem.graph, recorder, Mode.TANGENT)))

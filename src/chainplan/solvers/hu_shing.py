@@ -1,0 +1,206 @@
+"""Optimal bracketing of a matrix chain in O(n log n) time and O(n) memory, exact for integers of any length.
+
+A bracketing of n factors is a triangulation of the polygon whose n + 1 vertices weigh the sizes; a triangle
+costs the product of its three weights.  T. C. Hu and M. T. Shing ("Computation of matrix chain products",
+Part I, SIAM J. Comput. 11 (1982); Part II, 13 (1984); the proof of Part II repaired by O. Schwartz and
+E. Weiss, "Revisiting 'Computation of Matrix Chain Products'", SIAM J. Comput. 48 (2019)) show that some
+optimum consists of fans, each from the smallest vertex of its region, and that the arcs between the fans lie
+among at most n - 2 potential h-arcs, which one sweep with a stack lists (Part I).  What is left is to choose
+among these (Part II).
+
+The potential h-arcs are nested as a binary tree and an arc is settled once all arcs below it are.  The sweep
+lists them in such an order, so there is no recursion, and no tree beyond one heap per arc.  Arcs drop out by
+decreasing supporting weight; a pairing heap melds in O(1) and pops in amortised O(log n) whatever the shape
+of the tree, so no input is worse than O(n log n).  Supporting weights are quotients of integers and are
+compared by cross-multiplication, so that a tie is a tie at any magnitude.
+
+Of equal sizes the one met first, clockwise from the first smallest size, counts as the smaller.  The theory
+needs such a total order, and it makes the result a function of the sizes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from operator import index, itemgetter
+
+__all__ = ["optimal_products"]
+
+
+class _Arc:
+    """An h-arc u - v, 0 < u < v, over a region that ends below at the outermost arcs still present.
+
+    Without the arc, its region joins the fan above: with w the weight of the fan's vertex, this adds w * den
+    and saves num.  So the arc pays if and only if w > num / den, its supporting weight (Part II).
+    """
+
+    __slots__ = ("child", "den", "host", "left", "num", "present", "right", "sibling", "u", "v")
+
+    child: _Arc | None  # heap: first child
+    sibling: _Arc | None  # heap: next child of the same parent
+    host: _Arc | None  # the arc with which this one stands or falls, if any
+    left: int  # left neighbour of v and right neighbour of u in the region
+    right: int
+    num: int
+    den: int
+
+    def __init__(self, u: int, v: int) -> None:
+        self.u = u
+        self.v = v
+        self.sibling = None
+        self.host = None
+        self.present = True
+
+
+def optimal_products(sizes: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Products of an optimal bracketing of the chain whose factor F_i has shape sizes[i] x sizes[i - 1].
+
+    Each triple (i, k, j), 0 <= i < k < j <= n, is 'block (j<-i) = block (j<-k) . block (k<-i)', which costs
+    sizes[j] * sizes[k] * sizes[i].  Operands come before their use: the order is that of a stack machine, by
+    j, then by decreasing i.  Raises ValueError for a negative size.  O(n log n) time, O(n) memory.
+    """
+    # Python ints: sizes of a fixed width would overflow in the products.
+    s = list(map(index, sizes))
+    n = len(s) - 1
+    if s and min(s) < 0:
+        raise ValueError(f"a size is negative: {min(s)}")
+    if n < 2:
+        return []
+    m = s.index(min(s))
+    w = s[m:] + s[:m]
+    # A zero makes the fan from it free; the supporting weights would be 0 / 0.
+    arcs = _present_arcs(w) if w[0] else []
+    position = [*range(m, n + 1), *range(m)]
+    products = []
+    for a, b, c in _triangles(w, arcs):
+        i, k, j = position[a], position[b], position[c]
+        if i > k:
+            i, k, j = k, j, i
+        elif k > j:
+            i, k, j = j, i, k
+        products.append((i, k, j))
+    products.sort(key=itemgetter(0), reverse=True)
+    products.sort(key=itemgetter(2))
+    return products
+
+
+def _present_arcs(w: Sequence[int]) -> list[_Arc]:
+    """The h-arcs of an optimal partition of the polygon w, w[0] minimal and positive, innermost first."""
+    n = len(w)
+    left, right = list(range(-1, n - 1)), list(range(1, n + 1))
+    heaps: list[_Arc | None] = [None] * n  # heaps[v]: the arcs within the outermost arc that ends in v
+    arcs = []
+    stack = [0]
+    for v in range(1, n):
+        while w[c := stack[-1]] > w[v]:
+            stack.pop()
+            u = stack[-1]
+            # Arcs at the smallest vertex belong to its fan and are no h-arcs.
+            if u:
+                arc = _settled(w, u, c, v, _meld(heaps[c], heaps[v]), left, right)
+                heaps[c], heaps[v] = None, arc
+                arcs.append(arc)
+        stack.append(v)
+    _drop(w[0], heaps)
+    for arc in reversed(arcs):
+        if arc.host:
+            arc.present = arc.host.present
+    return [arc for arc in arcs if arc.present]
+
+
+def _settled(
+    w: Sequence[int], u: int, c: int, v: int, top: _Arc | None, left: list[int], right: list[int]
+) -> _Arc:
+    """The arc u - v over the triangle u, c, v, above the heap top; ceilings and condensation of Part II."""
+    arc = _Arc(u, v)
+    x, y, z = w[u], w[v], w[c]
+    mul = x * y
+    low = x if x <= y else y
+    den = z * (x + y) - mul
+    # Arcs that do not pay below a fan from the smaller end give way to that fan.
+    while top and top.num >= low * top.den:
+        den += top.den
+        left[top.v], right[top.u] = top.left, top.right
+        top.present = False
+        top = _rest(top)
+    # Fan from the smaller end: its weight times the sides that do not meet it.
+    num = low * (den + mul - low * w[right[u] if x <= y else left[v]])
+    # An arc that pays only where this one pays already is condensed with it.
+    while top and num * top.den <= top.num * den:
+        num += top.num
+        den += top.den
+        left[top.v], right[top.u] = top.left, top.right
+        top.host = arc
+        top = _rest(top)
+    arc.num, arc.den, arc.child = num, den, top
+    arc.left, arc.right = left[v], right[u]
+    left[v], right[u] = u, v
+    return arc
+
+
+def _drop(low: int, heaps: Sequence[_Arc | None]) -> None:
+    """Remove the arcs that do not pay below a fan of weight low; any order will do, heap order prunes."""
+    todo = list(heaps)
+    while todo:
+        top = todo.pop()
+        while top:
+            if top.num >= low * top.den:
+                top.present = False
+                todo.append(top.child)
+            top = top.sibling
+
+
+def _meld(a: _Arc | None, b: _Arc | None) -> _Arc | None:
+    """Union of two pairing heaps, the largest supporting weight on top."""
+    if not a or not b:
+        return a or b
+    if a.num * b.den < b.num * a.den:
+        a, b = b, a
+    b.sibling, a.child = a.child, b
+    return a
+
+
+def _rest(top: _Arc) -> _Arc | None:
+    """The pairing heap without its top: the children melded in pairs, the pairs from last to first."""
+    a = top.child
+    if not a or not a.sibling:
+        return a
+    pairs = None
+    while a:
+        b = a.sibling
+        a.sibling = None
+        following = None
+        if b:
+            following, b.sibling = b.sibling, None
+        pair = _meld(a, b)
+        assert pair
+        pair.sibling, pairs = pairs, pair
+        a = following
+    heap = None
+    while pairs:
+        pair, pairs = pairs, pairs.sibling
+        pair.sibling = None
+        heap = _meld(heap, pair)
+    return heap
+
+
+def _triangles(w: Sequence[int], arcs: Sequence[_Arc]) -> Iterator[tuple[int, int, int]]:
+    """The triangles (a, b, c), a < b < c, of the fans between the arcs (innermost first) and above them."""
+    n = len(w)
+    right = list(range(1, n + 1))
+    for arc in arcs:
+        u, v = arc.u, arc.v
+        a = right[u]
+        if w[u] <= w[v]:
+            while a != v:
+                yield u, a, (b := right[a])
+                a = b
+        else:
+            b = u
+            while a != v:
+                yield b, a, v
+                a, b = right[a], a
+        right[u] = v
+    a = right[0]
+    while (b := right[a]) != n:
+        yield 0, a, b
+        a = b

@@ -1,0 +1,96 @@
+"""Prices of the last product of every interval of a chain, for all splits at once.
+
+The price of left · right is `Σ_l c(l) · r(l)` with c the column counts of the left and r the row counts of the right
+factor. Where one of the two is constant (dense, diagonal, zero: nearly always) the sum collapses to a number times the
+nonzeros of the other factor, and a whole anti-diagonal is a product of two tables. Where neither is (two bands), the
+sums are evaluated pair by pair.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainplan.graph import Elemental
+from chainplan.solvers.chains import sizes_of
+from chainplan.structures import Block, Dense, Structure, product, product_fma
+from chainplan.structures.counts import Counts
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class IntervalProducts:
+    """`prices(a, b, d)`: for the intervals (i, i+d), i = a .. b-1, the price of the last product at each split."""
+
+    def __init__(self, chain: tuple[Elemental, ...], dtype: Any) -> None:
+        self.s = np.array(sizes_of(chain), dtype)
+        self.q = len(chain)
+        self._dense = all(type(e.block.structure) is Dense for e in chain)
+        if not self._dense:
+            self._tabulate(chain, dtype)
+
+    def prices(self, a: int, b: int, d: int) -> Array:
+        """Array of (b - a) x (d - 1): split k = i + 1 + column."""
+        q = self.q
+        if self._dense:
+            inner = np.lib.stride_tricks.sliding_window_view(self.s[a + 1 : b + d - 1], d - 1)
+            ends: Array = self.s[a:b] * self.s[a + d : b + d]
+            return np.multiply(inner, ends[:, None])
+        ends_at, starts_at = np.s_[a + d : b + d, q - d + 1 : q], np.s_[a:b, 1:d]
+        result: Array = self._column[ends_at] * self._nnz[starts_at]
+        if self._pieces:
+            result += self._uneven_nnz[ends_at] * self._row[starts_at]
+            both = self._uneven_left[ends_at] & self._uneven_right[starts_at]
+            for i, t in np.argwhere(both):
+                start, split, end = a + int(i), a + int(i) + 1 + int(t), a + int(i) + d
+                result[i, t] = product_fma(self._pieces[split, end], self._pieces[start, split])
+        return result
+
+    def _tabulate(self, chain: tuple[Elemental, ...], dtype: Any) -> None:
+        """Tables of the constant counts and nonzeros of all intervals; start-major for right, end-major for left."""
+        q, s = self.q, self.s
+        sizes = sizes_of(chain)
+        shape = (q + 1, q + 1)
+        self._nnz, self._row = np.zeros(shape, dtype), np.zeros(shape, dtype)
+        self._column, self._uneven_nnz = np.zeros(shape, dtype), np.zeros(shape, dtype)
+        self._uneven_left, self._uneven_right = np.zeros(shape, bool), np.zeros(shape, bool)
+        self._pieces: dict[tuple[int, int], Block] = {}
+        for i in range(q):
+            lengths = np.arange(1, q - i + 1)
+            self._nnz[i, 1 : q - i + 1] = s[i] * s[i + 1 :]
+            self._row[i, 1 : q - i + 1] = s[i]
+            self._column[lengths + i, q - lengths] = s[i + 1 :]
+        for i in range(q):
+            structure: Structure | None = None
+            for j in range(i + 1, q + 1):
+                own = chain[j - 1].block.structure
+                structure = own if structure is None else product(own, structure)
+                if type(structure) is not Dense:
+                    self._enter(i, j, Block(sizes[j], sizes[i], structure))
+
+    def _enter(self, i: int, j: int, block: Block) -> None:
+        d, back = j - i, self.q - (j - i)
+        if block.structure.unit:
+            self._nnz[i, d] = self._row[i, d] = self._column[j, back] = 0
+            return
+        column = _constant(block.structure.column_counts(block.rows, block.cols))
+        row = _constant(block.structure.row_counts(block.rows, block.cols))
+        nnz = block.nnz
+        self._nnz[i, d] = nnz
+        self._row[i, d] = row or 0
+        self._column[j, back] = column or 0
+        if column is None:
+            self._uneven_nnz[j, back] = nnz
+            self._uneven_left[j, back] = True
+        if row is None:
+            self._uneven_right[i, d] = True
+        if column is None or row is None:
+            self._pieces[i, j] = block
+
+
+def _constant(counts: Counts) -> int | None:
+    """The one count that all rows or columns have, or None."""
+    values = {first for _, first, slope in counts} if not any(slope for *_, slope in counts) else {0, 1}
+    return values.pop() if len(values) == 1 else None if values else 0

@@ -1,0 +1,150 @@
+"""The plan language: five kinds of steps in static single assignment, and the plan they make.
+
+A step is named by its position; its operands are positions of earlier steps. Steps hold decisions only. What follows
+from them (shape, structure, fma, peak) is derived by `replayer.replay` and never stored in a plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from chainplan.graph import Graph, Mode
+
+
+class Load(NamedTuple):
+    """Take the block of an explicit elemental."""
+
+    elemental: str
+
+
+class Accumulate(NamedTuple):
+    """Form the block of a matrix-free elemental, by tangents of the identity's columns or adjoints of its rows."""
+
+    elemental: str
+    mode: Mode
+
+
+class Propagate(NamedTuple):
+    """Apply a matrix-free elemental to block `arg`: F'·arg by tangents or arg·F' by adjoints."""
+
+    elemental: str
+    arg: int
+    mode: Mode
+
+
+class Multiply(NamedTuple):
+    """left · right, added onto the block `onto` where one is given."""
+
+    left: int
+    right: int
+    onto: int | None = None
+
+
+class Add(NamedTuple):
+    """left + right."""
+
+    left: int
+    right: int
+
+
+Step = Load | Accumulate | Propagate | Multiply | Add
+
+
+class Output(NamedTuple):
+    """Step `step` holds the Jacobian of vertex `output` with respect to vertex `input`."""
+
+    output: str
+    input: str
+    step: int
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Steps on a graph and where the Jacobian's blocks are; a pair that no path connects is zero and not listed."""
+
+    graph: Graph
+    steps: tuple[Step, ...]
+    outputs: tuple[Output, ...]
+
+
+def operands(step: Step) -> tuple[int, ...]:
+    """Positions of the blocks that a step reads."""
+    match step:
+        case Multiply(left, right, onto):
+            return (left, right) if onto is None else (left, right, onto)
+        case Add(left, right):
+            return (left, right)
+        case Propagate(_, arg, _):
+            return (arg,)
+    return ()
+
+
+def last_uses(plan: Plan) -> list[int]:
+    """For each step the last step that reads its block: itself where none does, len(steps) for an output."""
+    last = list(range(len(plan.steps)))
+    for position, step in enumerate(plan.steps):
+        for operand in operands(step):
+            last[operand] = position
+    for output in plan.outputs:
+        last[output.step] = len(plan.steps)
+    return last
+
+
+class Recorder:
+    """Writes steps down; each method returns the position of the block it makes.
+
+    Loads are held back until a step reads them, so that they stand just before their first use.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._steps: list[Step] = []
+        self._pending: list[Load | int] = []
+
+    def load(self, elemental: str) -> int:
+        self._pending.append(Load(elemental))
+        return len(self._pending) - 1
+
+    def accumulate(self, elemental: str, mode: Mode) -> int:
+        return self._record(Accumulate(elemental, mode))
+
+    def propagate(self, elemental: str, arg: int, mode: Mode) -> int:
+        return self._record(Propagate(elemental, self._position(arg), mode))
+
+    def multiply(self, left: int, right: int, onto: int | None = None) -> int:
+        step = Multiply(
+            self._position(left), self._position(right), None if onto is None else self._position(onto)
+        )
+        return self._record(step)
+
+    def add(self, left: int, right: int) -> int:
+        return self._record(Add(self._position(left), self._position(right)))
+
+    def plan(self, outputs: Sequence[tuple[str, str, int]]) -> Plan:
+        """The plan, given (output, input, handle) of the Jacobian's blocks."""
+        ends = tuple(Output(output, source, self._position(handle)) for output, source, handle in outputs)
+        return Plan(self._graph, tuple(self._steps), ends)
+
+    def _record(self, step: Step) -> int:
+        self._steps.append(step)
+        self._pending.append(len(self._steps) - 1)
+        return len(self._pending) - 1
+
+    def _position(self, handle: int) -> int:
+        held = self._pending[handle]
+        if isinstance(held, Load):
+            self._steps.append(held)
+            held = self._pending[handle] = len(self._steps) - 1
+        return held
+
+
+def tape_spans(steps: Sequence[Step]) -> Iterator[tuple[str, int, int]]:
+    """For each elemental whose adjoint is used: (name, first, last) of the steps that need its tape."""
+    spans: dict[str, tuple[int, int]] = {}
+    for position, step in enumerate(steps):
+        if isinstance(step, Accumulate | Propagate) and step.mode is Mode.ADJOINT:
+            first, _ = spans.get(step.elemental, (position, position))
+            spans[step.elemental] = (first, position)
+    return ((name, first, last) for name, (first, last) in spans.items())

@@ -1,0 +1,69 @@
+"""Block: a shape with a structure, and the algebra of blocks.
+
+`product` and `total` are the only places where two structures meet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chainplan.structures.base import Structure
+from chainplan.structures.counts import inner
+from chainplan.structures.dense import DENSE, Dense
+from chainplan.structures.table import RANK
+
+
+def product(left: Structure, right: Structure) -> Structure:
+    """Structure of left · right: associative, distributes over `total`."""
+    if RANK[type(left)] <= RANK[type(right)]:
+        return left.times(right)
+    return right.rtimes(left)
+
+
+def total(left: Structure, right: Structure) -> Structure:
+    """Structure of left + right: commutative, associative."""
+    if RANK[type(left)] <= RANK[type(right)]:
+        return left.plus(right)
+    return right.plus(left)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block of rows x cols before it has values."""
+
+    rows: int
+    cols: int
+    structure: Structure = DENSE
+
+    @property
+    def nnz(self) -> int:
+        """Number of entries that may be nonzero."""
+        return self.structure.nnz(self.rows, self.cols)
+
+    def transpose(self) -> Block:
+        """The cols x rows block of the transpose."""
+        return Block(self.cols, self.rows, self.structure.transpose())
+
+    def times(self, right: Block) -> Block:
+        """The block self (m x k) · right (k x n), of m x n."""
+        return Block(self.rows, right.cols, product(self.structure, right.structure))
+
+    def plus(self, other: Block) -> Block:
+        """The block self + other, both of m x n."""
+        return Block(self.rows, self.cols, total(self.structure, other.structure))
+
+
+def product_fma(left: Block, right: Block) -> int:
+    """Multiply-adds of left (m x k) · right (k x n): `Σ_l nnz(left[:, l]) · nnz(right[l, :])`, 0 for unit blocks."""
+    if type(left.structure) is Dense and type(right.structure) is Dense:
+        return left.rows * left.cols * right.cols
+    if left.structure.unit or right.structure.unit:
+        return 0
+    return inner(
+        left.structure.column_counts(left.rows, left.cols), right.structure.row_counts(right.rows, right.cols)
+    )
+
+
+def sum_adds(left: Block, right: Block) -> int:
+    """Additions of left + right: the entries that both may hold, by inclusion and exclusion."""
+    return left.nnz + right.nnz - left.plus(right).nnz

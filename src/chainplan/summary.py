@@ -1,0 +1,168 @@
+"""The printed table of a result: cost, proof, baselines, and one line per step.
+
+It lives below `report` because `str(result)` prints it; `report.text` prints the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from chainplan.graph import Mode
+from chainplan.steps import Accumulate, Add, Load, Multiply, Plan, Propagate, Step
+
+if TYPE_CHECKING:
+    from chainplan.problem import Problem
+    from chainplan.result import Result
+
+MOST_STEPS = 60
+_LONGEST_ORDER = 100
+
+
+def table(result: Result, most_steps: int | None = MOST_STEPS) -> str:
+    """Lay out a result in plain text; at most `most_steps` steps are shown (None: all)."""
+    lines = [describe(result.problem), ""]
+    lines += _columns([(label, *cells) for label, *cells in headline(result)], right={1}, indent="  ")
+    lines += [f"  note: {note}" for note in result.notes]
+    if result.plan is not None and result.plan.steps:
+        lines += ["", *step_table(result, most_steps)]
+    return "\n".join(lines)
+
+
+def describe(problem: Problem) -> str:
+    """One line on the problem: name, what leads where, how many elementals."""
+    graph = problem.graph
+    ends = " -> ".join(
+        ", ".join(f"{v} ({graph.sizes[v]:,})" for v in side[:4]) + (", ..." if len(side) > 4 else "")
+        for side in (graph.inputs, graph.outputs)
+    )
+    count = len(graph.elementals)
+    unused = count - len(graph.useful)
+    text = f"{problem.name or 'problem'}: {ends}, {count:,} elemental{'s' if count != 1 else ''}"
+    return text + (f" ({unused:,} on no path from an input to an output)" if unused else "")
+
+
+def headline(result: Result) -> list[tuple[str, str, str]]:
+    """Rows (label, figure with unit, comment) that sum a result up."""
+    rows = []
+    cost, took = result.cost, seconds_text(result.seconds)
+    if cost is None:
+        rows.append(("status", result.status.value, f"{result.solver}, {took}"))
+    else:
+        rows.append(("cost", f"{cost.fma:,} fma", f"{proof(result)}, by {result.solver} in {took}"))
+    for label, fma in (("forward", result.baselines.forward), ("reverse", result.baselines.reverse)):
+        rows.append((label, f"{fma:,} fma", "" if cost is None else ratio_text(fma, cost.fma)))
+    if cost is not None and result.gap:
+        rows.append(("bound", f"{result.bound:,} fma", f"gap {100 * result.gap:.1f} %" if result.bound else "none known"))
+    if cost is not None and result.replay is not None and result.replay.alive:
+        if cost.adds:
+            rows.append(("adds", f"{cost.adds:,}", ""))
+        rows.append(("peak", f"{cost.peak_elements:,} elements", f"at step {result.replay.alive.index(cost.peak_elements)}"))
+    if result.problem.memory is not None:
+        rows.append(("limit", f"{result.problem.memory:,} elements", ""))
+    if result.needs is not None and cost is None:
+        rows.append(("needs", f"{result.needs:,} elements", "the smallest limits.memory that has a plan"))
+    order = order_text(result.plan) if result.plan is not None else None
+    if order is not None:
+        rows.append(("order", order, ""))
+    return rows
+
+
+def proof(result: Result) -> str:
+    """What is proven about the cost, in words."""
+    if result.optimal_within is not None:
+        return f"proven optimal within {result.optimal_within}"
+    return "no proof of optimality"
+
+
+def ratio_text(baseline: int, fma: int) -> str:
+    """How many times a baseline costs what the plan costs."""
+    if fma == 0:
+        return "1.00x" if baseline == 0 else "the plan is free"
+    return f"{baseline / fma:,.2f}x"
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration in a unit that fits."""
+    if seconds < 1e-3:
+        return f"{seconds * 1e6:.0f} µs"
+    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def step_cells(step: Step) -> tuple[str, str]:
+    """(operation, operands) of a step in words."""
+    match step:
+        case Load(name):
+            return "load", name
+        case Accumulate(name, mode):
+            return f"accumulate {mode.value}", name
+        case Propagate(name, arg, mode):
+            return f"propagate {mode.value}", f"{name} on #{arg}" if mode is Mode.TANGENT else f"#{arg} on {name}"
+        case Multiply(left, right, onto):
+            return "multiply", f"#{left} · #{right}" + ("" if onto is None else f" onto #{onto}")
+        case Add(left, right):
+            return "add", f"#{left} + #{right}"
+
+
+def step_rows(result: Result) -> list[tuple[str, ...]]:
+    """Header and one row per step: id, operation, operands, vertices, shape, structure, fma, share, alive."""
+    assert result.plan is not None and result.replay is not None
+    total = result.replay.total
+    rows: list[tuple[str, ...]] = [
+        ("step", "operation", "of", "leads", "rows x cols", "structure", "fma", "share", "alive")
+    ]
+    pairs = zip(result.plan.steps, result.replay.blocks, result.replay.prices, result.replay.alive, strict=True)
+    for position, (step, typed, price, alive) in enumerate(pairs):
+        rows.append(
+            (
+                f"#{position}",
+                *step_cells(step),
+                f"{typed.source} -> {typed.target}",
+                f"{typed.block.rows:,} x {typed.block.cols:,}",
+                repr(typed.block.structure),
+                f"{price:,}",
+                f"{100 * price / total:.1f} %" if price else "",
+                f"{alive:,}",
+            )
+        )
+    return rows
+
+
+def step_table(result: Result, most: int | None) -> list[str]:
+    """The lines of the table of steps, the last `most` of them."""
+    rows = step_rows(result)
+    hidden = 0 if most is None else max(0, len(rows) - 1 - most)
+    lines = _columns([rows[0], *rows[1 + hidden :]], right={0, 6, 7, 8}, indent="  ")
+    if hidden:
+        lines.insert(1, f"  ... {hidden:,} steps before these; --format json shows all")
+    return lines
+
+
+def order_text(plan: Plan) -> str | None:
+    """The bracketing of a chain's plan, F4·((F3·F2)·F1); an arrow marks a tangent F3→(...) or adjoint (...)←F1."""
+    if plan.graph.not_a_chain is not None or len(plan.graph.chain) > _LONGEST_ORDER // 2:
+        return None
+    held: list[str] = []
+    for step in plan.steps:
+        match step:
+            case Load(name) | Accumulate(name, _):
+                held.append(name)
+            case Propagate(name, arg, mode):
+                held.append(f"({name}→{held[arg]})" if mode is Mode.TANGENT else f"({held[arg]}←{name})")
+            case Multiply(left, right, _):
+                held.append(f"({held[left]}·{held[right]})")
+            case Add(left, right):
+                held.append(f"({held[left]}+{held[right]})")
+    text = held[plan.outputs[0].step]
+    text = text[1:-1] if text.startswith("(") else text
+    return text if len(text) <= _LONGEST_ORDER else None
+
+
+def _columns(rows: Sequence[Sequence[str]], right: set[int], indent: str) -> list[str]:
+    """Align cells; columns in `right` to the right. A first-row cell of the last column may be as long as it likes."""
+    widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = (cell.rjust(w) if c in right else cell.ljust(w) for c, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        lines.append((indent + "  ".join(cells)).rstrip())
+    return lines
