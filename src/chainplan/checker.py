@@ -107,9 +107,7 @@ def _along(plan: Plan, labels: Mapping[str, int], prime: int) -> list[int]:
     return held
 
 
-def _substitute(
-    graph: Graph, labels: Mapping[str, int], weights: Mapping[str, int], prime: int
-) -> dict[str, int]:
+def _substitute(graph: Graph, labels: Mapping[str, int], weights: Mapping[str, int], prime: int) -> dict[str, int]:
     """Weighted sum over all paths from the inputs to each vertex of the products of labels: one pass over the edges."""
     out_of: dict[str, list[tuple[str, int]]] = {}
     for e in graph.elementals:

@@ -160,7 +160,7 @@ class Graph:
             Elemental(e.name, e.target, e.source, e.block.transpose(), e.adjoint, e.tangent, e.tape)
             for e in reversed(self.elementals)
         )
-        return Graph(dict(reversed(self.sizes.items())), self.outputs, self.inputs, turned)
+        return Graph(dict(reversed(list(self.sizes.items()))), self.outputs, self.inputs, turned)
 
 
 def faults(
@@ -183,9 +183,7 @@ def faults(
         yield Fault(("jacobians",), f"the edges form a cycle {path}; a linearised DAG has none. Remove one of them.")
 
 
-def _role_faults(
-    inputs: Sequence[str], outputs: Sequence[str], elementals: Sequence[Elemental]
-) -> Iterator[Fault]:
+def _role_faults(inputs: Sequence[str], outputs: Sequence[str], elementals: Sequence[Elemental]) -> Iterator[Fault]:
     for i, name in enumerate(outputs):
         if name in inputs:
             yield Fault(

@@ -37,7 +37,8 @@ class IntervalProducts:
         if self._dense:
             inner = np.lib.stride_tricks.sliding_window_view(self.s[a + 1 : b + d - 1], d - 1)
             ends: Array = self.s[a:b] * self.s[a + d : b + d]
-            return np.multiply(inner, ends[:, None])
+            dense: Array = inner * ends[:, None]
+            return dense
         ends_at, starts_at = np.s_[a + d : b + d, q - d + 1 : q], np.s_[a:b, 1:d]
         result: Array = self._column[ends_at] * self._nnz[starts_at]
         if self._pieces:

@@ -7,6 +7,7 @@ rectangular ones it is an upper bound (a row whose band lies outside the inner d
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from chainplan.structures.base import Structure
@@ -26,7 +27,7 @@ class Banded(Structure):
         clip, start, end = rows - 1 - self.lower, self.upper, rows + self.upper
         cuts = sorted({0, cols, *(min(max(c, 0), cols) for c in (clip, start, end))})
         pieces = []
-        for a, b in zip(cuts, cuts[1:], strict=False):
+        for a, b in itertools.pairwise(cuts):
             first = self._count(rows, a)
             pieces.append((b - a, first, self._count(rows, a + 1) - first if b - a > 1 else 0))
         return tuple(pieces)

@@ -59,9 +59,7 @@ def product_fma(left: Block, right: Block) -> int:
         return left.rows * left.cols * right.cols
     if left.structure.unit or right.structure.unit:
         return 0
-    return inner(
-        left.structure.column_counts(left.rows, left.cols), right.structure.row_counts(right.rows, right.cols)
-    )
+    return inner(left.structure.column_counts(left.rows, left.cols), right.structure.row_counts(right.rows, right.cols))
 
 
 def sum_adds(left: Block, right: Block) -> int:
