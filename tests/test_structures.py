@@ -25,6 +25,7 @@ from chainplan.structures import (
     sum_adds,
     total,
 )
+from chainplan.structures.banded import band_products_fma
 from tests.problems import random_structure
 
 widths = st.integers(0, 5)
@@ -132,3 +133,11 @@ def test_spec_form_is_read_back(structure: type[Structure]) -> None:
     assert structure.from_spec(argument) == sample
     with pytest.raises(ValueError):
         structure.from_spec("nonsense")
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 9)] * 7), min_size=1))
+def test_band_products_at_once_are_those_one_by_one(cases: list[tuple[int, ...]]) -> None:
+    m, k, n, *widths_ = np.array(cases).T
+    at_once = band_products_fma((m, k, n), (widths_[0], widths_[1]), (widths_[2], widths_[3]))
+    one_by_one = [product_fma(Block(m, k, Banded(a, b)), Block(k, n, Banded(c, d))) for m, k, n, a, b, c, d in cases]
+    assert at_once.tolist() == one_by_one

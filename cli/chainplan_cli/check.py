@@ -12,12 +12,13 @@ from chainplan_cli.common import progress_shown
 def command(plan: str) -> int:
     """Prove that PLAN (made by 'chainplan plan --format json') computes the Jacobian and costs what it claims.
 
-    Every path must be counted exactly once, every figure must follow from the steps, the limits must be kept. A claim of
-    optimality is tested by planning again where an exact solver takes the problem.
+    Every path must be counted exactly once, every figure must follow from the steps, the limits must be kept. A claim
+    of optimality is tested by planning again where an exact solver takes the problem.
     """
+    from chainplan.frontends.table import read_plan
+
     from chainplan.errors import PlanError
     from chainplan.frontends.plan_file import verify
-    from chainplan.frontends.table import read_plan
     from chainplan.planner import plan as plan_again
     from chainplan.result import Status
 
@@ -30,6 +31,8 @@ def command(plan: str) -> int:
         if again.cost is not None and again.cost.fma < replayed.total:
             raise PlanError(f"{plan}: claims to be optimal, but '{again.solver}' finds {again.cost.fma:,} fma.")
         proven = again.status is Status.OPTIMAL
-        said += f"; optimal: proven again by '{again.solver}'" if proven else "; optimality is claimed, not proven again"
+        said += (
+            f"; optimal: proven again by '{again.solver}'" if proven else "; optimality is claimed, not proven again"
+        )
     click.echo(said)
     return 0

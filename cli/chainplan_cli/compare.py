@@ -17,6 +17,7 @@ def command(spec: str, budget: float, seed: int) -> int:
     The ratio is to the cheaper of forward and reverse order; each solver may search for the budget.
     """
     from chainplan.frontends.table import read
+
     from chainplan.planner import plan
     from chainplan.result import Result
     from chainplan.solvers.table import SOLVERS
@@ -36,7 +37,9 @@ def command(spec: str, budget: float, seed: int) -> int:
             rows.append((label, result.status.value, "", "", "", "", "", seconds_text(result.seconds)))
             continue
         figures = (f"{cost.fma:,}", ratio_text(result.baselines.best, cost.fma))
-        proof = (f"{result.bound:,}", f"{100 * (result.gap or 0):.1f} %") if result.bound or not result.gap else ("", "")
+        proof = (
+            (f"{result.bound:,}", f"{100 * (result.gap or 0):.1f} %") if result.bound or not result.gap else ("", "")
+        )
         rest = (f"{cost.peak_elements:,}", seconds_text(result.seconds))
         rows.append((label, result.status.value, *figures, *proof, *rest))
     click.echo(describe(problem) + "\n")

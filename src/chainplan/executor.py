@@ -1,7 +1,7 @@
 """Runs plans in numpy: each step one kernel, chosen before the run from the structures of its operands.
 
-A plan is lowered once into a list of closures and kept for as long as the plan lives, so that running it again costs one
-Python call per step beside the BLAS call itself. Blocks are held as their structure asks: dense and banded ones as
+A plan is lowered once into a list of closures and kept for as long as the plan lives, so that running it again costs
+one Python call per step beside the BLAS call itself. Blocks are held as their structure asks: dense and banded ones as
 matrices, diagonal ones as vectors, unit and zero ones not at all. A block is dropped after its last use.
 
 Products use `np.dot`; with inner size 1 `np.multiply`, because numpy's matmul leaves BLAS there.

@@ -28,7 +28,8 @@ Given = Array | MatrixFree
 def common_dtype(given: Iterable[Given], wanted: Any = None) -> np.dtype[Any]:
     """The dtype of all arrays among `given` together, or the one that is wanted; float64 where nothing says."""
     if wanted is not None:
-        return np.dtype(wanted)
+        asked: np.dtype[Any] = np.dtype(wanted)
+        return asked
     dtypes = {value.dtype for value in given if isinstance(value, np.ndarray)}
     common: np.dtype[Any] = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
     return common
@@ -92,8 +93,8 @@ def matrix_free(e: Elemental, given: Any) -> MatrixFree:
     if array is None or array.dtype.kind not in "biufc" or array.shape != (e.block.rows, e.block.cols):
         found = "a tuple" if array is None else f"shape {array.shape} of dtype {array.dtype}"
         raise ExecutionError(
-            f"for matrix-free '{e.name}' {found} was given; expected a pair of functions (tangent, adjoint) or an array "
-            f"of {e.block.rows} x {e.block.cols}."
+            f"for matrix-free '{e.name}' {found} was given; expected a pair of functions (tangent, adjoint) or an "
+            f"array of {e.block.rows} x {e.block.cols}."
         )
     return (lambda block: np.dot(array, block)), (lambda block: np.dot(block, array))
 
@@ -163,7 +164,7 @@ def _drawn(rng: np.random.Generator, block: Block, dtype: np.dtype[Any]) -> Arra
     structure, rows, cols = block.structure, block.rows, block.cols
     if given_away(block):
         sign = {"identity": 1, "negated_identity": -1, "zero": 0}[structure.name]
-        return np.eye(rows, cols, dtype=dtype) * dtype.type(sign)
+        return np.multiply(np.eye(rows, cols, dtype=dtype), dtype.type(sign))
     vector = isinstance(structure, Diagonal)
     shape: tuple[int, ...] = (rows,) if vector else (rows, cols)
     values: Array

@@ -1,7 +1,7 @@
 """The Jacobian without a plan: naive forward and naive reverse accumulation.
 
-One recurrence, straight from the chain rule, on dense matrices: the judge of every plan's numbers. It knows neither plans
-nor structures nor costs and makes no attempt to be fast.
+One recurrence, straight from the chain rule, on dense matrices: the judge of every plan's numbers. It knows neither
+plans nor structures nor costs and makes no attempt to be fast.
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ def require_memory(graph: Graph, dtype: Any) -> None:
     here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 36
     if needed > here:
         raise ExecutionError(
-            f"the elemental Jacobians take {needed:,} bytes as {np.dtype(dtype)}; this machine has {here:,}. Run a problem "
-            "with smaller sizes; planning has no such limit."
+            f"the elemental Jacobians take {needed:,} bytes as {np.dtype(dtype)}; this machine has {here:,}. Run a "
+            "problem with smaller sizes; planning has no such limit."
         )
 
 

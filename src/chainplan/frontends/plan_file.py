@@ -1,8 +1,8 @@
 """The plan file (design, section 4): a result written as a document that stands alone, and read back.
 
-Reading distinguishes two kinds of trouble. A file that does not have the form of a plan file (no JSON, a missing field, a
-number where a name belongs) is bad input: SpecError. One that has the form but claims what is not so (a cost, a shape, a
-path) is a bad plan: PlanError, from `verify`, which derives every claim again from the problem and the steps alone.
+Reading distinguishes two kinds of trouble. A file that does not have the form of a plan file (no JSON, a missing field,
+a number where a name belongs) is bad input: SpecError. One that has the form but claims what is not so (a cost, a
+shape, a path) is a bad plan: PlanError, from `verify`, which derives every claim again from the problem and the steps alone.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from chainplan.frontends.spec import from_spec
+
 import chainplan
 from chainplan.checker import check
 from chainplan.errors import PlanError, SpecError
-from chainplan.frontends.spec import from_spec
 from chainplan.graph import Mode
 from chainplan.problem import Problem
 from chainplan.replayer import Replay
@@ -237,8 +238,8 @@ def verify(saved: SavedPlan) -> Replay:
     proven = claimed["status"] == Status.OPTIMAL.value
     if type(bound) is not int or not 0 <= bound <= fma or (proven and bound != fma):
         raise PlanError(
-            f"{source}: bound.fma is {json.dumps(bound)[:60]} and status '{claimed['status'][:40]}', but the plan costs "
-            f"{fma}; a bound is at most the cost, and equal to it where the plan is optimal."
+            f"{source}: bound.fma is {json.dumps(bound)[:60]} and status '{claimed['status'][:40]}', but the plan "
+            f"costs {fma}; a bound is at most the cost, and equal to it where the plan is optimal."
         )
     return replayed
 
@@ -262,5 +263,3 @@ def _claims(saved: SavedPlan, replayed: Replay) -> Iterator[tuple[str, Any, Any]
     within = claimed.get("optimal_within")
     honest = isinstance(within, str) if found == Status.OPTIMAL.value else within is None
     yield "optimal_within", within, within if honest else None
-
-

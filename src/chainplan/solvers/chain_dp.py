@@ -149,8 +149,8 @@ class _Table:
 def _number_type(chain: tuple[Elemental, ...], sizes: list[int], leaves: int) -> tuple[Any, int]:
     """A dtype in which no candidate overflows, and a price that none reaches.
 
-    No product costs more than the three largest sizes multiplied, so no optimum more than the leaves plus q of them, and
-    a candidate is two optima and a product, or one and a propagation.
+    No product costs more than the three largest sizes multiplied, so no optimum more than the leaves plus q of them,
+    and a candidate is two optima and a product, or one and a propagation.
     """
     import numpy as np
 
