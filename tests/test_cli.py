@@ -221,7 +221,6 @@ def test_the_installed_command() -> None:
 
 def test_ctrl_c_prints_the_best_plan_so_far(tmp_path: Path) -> None:
     import signal
-    import time
 
     spec = tmp_path / "long.json"
     spec.write_text(json.dumps({"chain": [{"shape": [7, 7], "tangent": 9, "adjoint": 9}] * 4000}))
@@ -234,7 +233,6 @@ def test_ctrl_c_prints_the_best_plan_so_far(tmp_path: Path) -> None:
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()
-        time.sleep(0)
     assert process.returncode == 0, err
     assert "interrupted" in out
     assert "Traceback" not in err
