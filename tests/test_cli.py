@@ -156,7 +156,9 @@ def test_no_plan_is_exit_code_1(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert run(capsys, "run", str(saved))[0] == 1
 
 
-def test_a_failed_write_leaves_the_old_file(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_failed_write_leaves_the_old_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: Any
+) -> None:
     target = tmp_path / "plan.json"
     target.write_text("old")
 

@@ -126,7 +126,26 @@ def test_a_false_claim_of_optimality_is_found_out(tmp_path: Path, capsys: pytest
     assert "claims to be optimal, but 'chain-dense' finds 99 fma" in capsys.readouterr().err
 
 
-VALUES = (None, True, -1, 0, 1, 2, 3, 10**30, 1.5, "", "F1", "x1", "tangent", "dense", [], [1, 2], {}, {"banded": [1, 1]})
+VALUES = (
+    None,
+    True,
+    -1,
+    0,
+    1,
+    2,
+    3,
+    10**30,
+    1.5,
+    "",
+    "F1",
+    "x1",
+    "tangent",
+    "dense",
+    [],
+    [1, 2],
+    {},
+    {"banded": [1, 1]},
+)
 
 
 def places(root: Any) -> list[tuple[Any, Any]]:
