@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hu_shing import optimal_products
+from chainplan.solvers.hu_shing import optimal_products
 
 CHAINS = Path("/work/shared/data/einsum_benchmark_chains.json")
 

@@ -2,7 +2,8 @@
 
 Reading distinguishes two kinds of trouble. A file that does not have the form of a plan file (no JSON, a missing field,
 a number where a name belongs) is bad input: SpecError. One that has the form but claims what is not so (a cost, a
-shape, a path) is a bad plan: PlanError, from `verify`, which derives every claim again from the problem and the steps alone.
+shape, a path) is a bad plan: PlanError, from `verify`, which derives every claim again from the problem and the steps
+alone.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from chainplan.frontends.spec import from_spec
-
 import chainplan
 from chainplan.checker import check
 from chainplan.errors import PlanError, SpecError
+from chainplan.frontends.messages import Messages
+from chainplan.frontends.objects import from_objects
+from chainplan.frontends.spec import read_problem
 from chainplan.graph import Mode
 from chainplan.problem import Problem
 from chainplan.replayer import Replay
@@ -91,12 +93,13 @@ def _output(output: Output) -> dict[str, Any]:
     return {"output": output.output, "input": output.input, "id": output.step}
 
 
-def is_plan_file(text: str) -> bool:
-    """Whether a text looks like a plan file rather than a spec."""
-    return text.lstrip("\ufeff \t\r\n").startswith("{") and '"chainplan"' in text and '"steps"' in text
+def is_plan_file(data: bytes) -> bool:
+    """Whether the bytes of a file look like a plan file rather than a spec: an object with its two marks in front."""
+    start = data[:10_000].removeprefix(b"\xef\xbb\xbf").lstrip()
+    return start.startswith(b"{") and b'"chainplan"' in start and b'"fingerprint"' in data
 
 
-def parse_plan(text: str, source: str) -> SavedPlan:
+def parse_plan(text: str | bytes, source: str) -> SavedPlan:
     """Read a plan file; nothing it claims is verified yet.
 
     Raises
@@ -120,7 +123,8 @@ def parse_plan(text: str, source: str) -> SavedPlan:
     described.pop("fingerprint")
     if described.get("name") is None:
         described.pop("name", None)
-    problem = from_spec(described, f"{source}: problem")
+    messages = Messages(f"{source}: problem")
+    problem = read_problem(from_objects(described, messages), messages)
     if problem.fingerprint != fingerprint:
         raise PlanError(f"{source}: the fingerprint is not that of the problem in the file; one of them was changed.")
     steps = tuple(reader.step(raw, i) for i, raw in enumerate(root["steps"]))

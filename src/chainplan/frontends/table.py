@@ -11,18 +11,21 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from chainplan.errors import SpecError
 from chainplan.frontends.messages import Messages
 from chainplan.frontends.nodes import Node, shown
 from chainplan.frontends.objects import from_objects
+from chainplan.frontends.plan_file import SavedPlan, is_plan_file, parse_plan
 from chainplan.frontends.spec import read_problem
 from chainplan.frontends.text import from_json, from_yaml
 from chainplan.problem import Problem
 
 LARGEST_FILE = 50_000_000
-"""Bytes of the largest file that is read."""
+"""Bytes of the largest spec that is read."""
+LARGEST_PLAN = 1_000_000_000
+"""Bytes of the largest plan file that is read."""
 
 
 @dataclass(frozen=True)
@@ -54,28 +57,66 @@ def read(path: str | Path) -> Problem:
     SpecError
         Where the file cannot be read, or with every error in it.
     """
-    standard_input = str(path) == "-"
-    source = "<stdin>" if standard_input else str(path)
-    try:
-        if standard_input:
-            data = _bounded(sys.stdin.buffer, source)
-        else:
-            with open(path, "rb") as file:
-                data = _bounded(file, source)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SpecError(f"{shown(source, 1000)}: {reason}; expected a file to read. Check the path.") from None
+    source, data = _bounded(path, LARGEST_FILE)
+    if is_plan_file(data):
+        raise SpecError(f"{source}: found a plan file; expected a spec. 'chainplan check' and 'run' read plans.")
+    return _problem(source, data)
+
+
+def read_plan(path: str | Path) -> SavedPlan:
+    """Read a plan file, without verifying what it claims; `-` is standard input.
+
+    Raises
+    ------
+    SpecError
+        Where the file cannot be read or is no plan file.
+    """
+    source, data = _bounded(path, LARGEST_PLAN)
+    return parse_plan(data, source)
+
+
+def read_any(path: str | Path) -> Problem | SavedPlan:
+    """Read a spec or a plan file, whichever it is.
+
+    Raises
+    ------
+    SpecError
+        Where the file cannot be read, or with every error in it.
+    """
+    source, data = _bounded(path, LARGEST_PLAN)
+    if is_plan_file(data):
+        return parse_plan(data, source)
+    _refuse_large(data, source, LARGEST_FILE)
+    return _problem(source, data)
+
+
+def _problem(source: str, data: bytes) -> Problem:
     suffix = Path(source).suffix.lower()
     frontend = next((f for f in FRONTENDS if suffix in f.suffixes), FRONTENDS[0])
     return frontend.reader(data, Messages(source))
 
 
-def _bounded(file: BinaryIO, source: str) -> bytes:
-    data = file.read(LARGEST_FILE + 1)
-    if len(data) > LARGEST_FILE:
-        most = f"{LARGEST_FILE // 10**6} MB"
-        raise SpecError(f"{shown(source, 1000)}: found more than {most}; expected a smaller file. Check the path.")
-    return data
+def _bounded(path: str | Path, limit: int) -> tuple[str, bytes]:
+    """The name and the bytes of a file; one more than the limit is never read."""
+    standard_input = str(path) == "-"
+    source = "<stdin>" if standard_input else shown(str(path), 1000)
+    try:
+        if standard_input:
+            data = sys.stdin.buffer.read(limit + 1)
+        else:
+            with open(path, "rb") as file:
+                data = file.read(limit + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SpecError(f"{source}: {reason}; expected a file to read. Check the path.") from None
+    _refuse_large(data, source, limit)
+    return source, data
+
+
+def _refuse_large(data: bytes, source: str, limit: int) -> None:
+    if len(data) > limit:
+        most = f"{limit // 10**6} MB"
+        raise SpecError(f"{source}: found more than {most}; expected a smaller file. Check the path.")
 
 
 def from_spec(spec: Mapping[str, Any], source: str = "spec") -> Problem:
