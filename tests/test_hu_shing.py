@@ -7,13 +7,14 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import permutations, product
-from pathlib import Path
 
 import numpy as np
 import pytest
-from chainplan.solvers.hu_shing import optimal_products
 
-CHAINS = Path("/work/shared/data/einsum_benchmark_chains.json")
+from chainplan.solvers.hu_shing import optimal_products
+from tests.reference import DATA
+
+CHAINS = DATA / "einsum_benchmark_chains.json"
 
 
 def cost(sizes: Sequence[int]) -> int:
