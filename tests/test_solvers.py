@@ -22,7 +22,7 @@ from chainplan.result import Result, Status
 from chainplan.solvers.table import SOLVERS
 from chainplan.steps import Plan
 from chainplan.sweep import order_price
-from tests.problems import chain_problem, random_chain, random_dag, random_problem
+from tests.problems import chain_problem, dag_problem, random_chain, random_dag, random_problem
 from tests.reference import instances
 
 EXACT_ON_CHAINS = ("exhaustive", "chain-dense", "chain-dp", "auto")
@@ -150,7 +150,7 @@ def test_einsum_benchmark_chains(instance: dict[str, object]) -> None:
 @pytest.mark.parametrize("instance", instances("dag_elimination.json"))
 @pytest.mark.parametrize("metric", ["plain", "unit_free"])
 def test_reference_dag_baselines(instance: dict[str, object], metric: str) -> None:
-    problem = scalar_dag(instance, units=metric == "unit_free")
+    problem = dag_problem(instance, units=metric == "unit_free")
     figures = instance[metric]
     assert isinstance(figures, dict)
     for name in ("forward", "reverse"):
@@ -158,19 +158,6 @@ def test_reference_dag_baselines(instance: dict[str, object], metric: str) -> No
         assert fma(result) == figures[name]
         assert result.plan is not None
         assert_computes(problem, result.plan, 3)
-
-
-def scalar_dag(instance: dict[str, object], units: bool) -> Problem:
-    """A reference graph of scalar vertices, with unit edges as such or as dense ones."""
-    from chainplan.frontends.table import from_spec
-
-    inputs, outputs, edges = instance["inputs"], instance["outputs"], instance["edges"]
-    assert isinstance(edges, list)
-    structure = {0: "dense", 1: "identity", -1: "negated_identity"}
-    jacobians = [{"edge": [str(a), str(b)], "structure": structure[u if units else 0]} for a, b, u in edges]
-    ends = {"inputs": [*map(str, inputs)], "outputs": [*map(str, outputs)]}  # type: ignore[call-overload]
-    sizes = {str(v): 1 for v in sorted({v for a, b, _ in edges for v in (a, b)})}
-    return from_spec({"dag": {"sizes": sizes, **ends, "jacobians": jacobians}})
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
