@@ -77,11 +77,11 @@ def test_matrix_free_functions_see_blocks_of_vectors() -> None:
     def pair(name: str) -> tuple[Any, Any]:
         def tangent(block: Array) -> Array:
             seen.append((f"tangent {name}", block.shape))
-            return np.dot(matrices[name], block)
+            return matrices[name] @ block
 
         def adjoint(block: Array) -> Array:
             seen.append((f"adjoint {name}", block.shape))
-            return np.dot(block, matrices[name])
+            return block @ matrices[name]
 
         return tangent, adjoint
 

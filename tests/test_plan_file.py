@@ -126,7 +126,7 @@ def test_a_false_claim_of_optimality_is_found_out(tmp_path: Path, capsys: pytest
     assert "claims to be optimal, but 'chain-dense' finds 99 fma" in capsys.readouterr().err
 
 
-VALUES = (
+VALUES: tuple[Any, ...] = (
     None,
     True,
     -1,

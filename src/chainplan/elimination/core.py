@@ -2,14 +2,14 @@
 
 What remains after a *set* of vertices has been eliminated does not depend on the order. For a set C of intermediate
 vertices still to be eliminated, with every other vertex kept, eliminating v last of C costs what the products of its
-predecessors and successors through C cost; with dense blocks `d_v · w(P_C(v)) · w(S_C(v))`, w the total size, P_C(v) the
-vertices outside C that reach v through C, S_C(v) those that v reaches through C. A vertex that is an output and is read
-(`kept`) stays a target after it has been eliminated, so it counts among the successors although it lies in C.
+predecessors and successors through C cost; with dense blocks `d_v · w(P_C(v)) · w(S_C(v))`, w the total size, P_C(v)
+the vertices outside C that reach v through C, S_C(v) those that v reaches through C. A vertex that is an output and is
+read (`kept`) stays a target after it has been eliminated, so it counts among the successors although it lies in C.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from chainplan.cost import FMA
@@ -114,7 +114,7 @@ def _reach(step: list[int], v: int, inside: int) -> int:
     return seen
 
 
-def bits(members_: Iterator[int] | Sequence[int] | set[int] | dict[int, object]) -> int:
+def bits(members_: Iterable[int]) -> int:
     """The set of numbers as an int."""
     result = 0
     for i in members_:

@@ -1,9 +1,9 @@
 """The work graph: a linearised DAG that shrinks while its intermediate vertices are eliminated.
 
-Eliminating v adds, for every predecessor p and successor s, the product `c_sv · c_vp` onto the edge (p, s), then takes v
-away (Griewank & Walther, *Evaluating Derivatives*, section 9.2). An output that is also read keeps its in-edges. Vertices
-are numbered in topological order; blocks of parallel elementals are merged at the start. With a recorder the moves are
-written down as steps, loads and accumulations at their first use; without one only their prices are known.
+Eliminating v adds, for every predecessor p and successor s, the product `c_sv · c_vp` onto the edge (p, s), then takes
+v away (Griewank & Walther, *Evaluating Derivatives*, section 9.2). An output that is also read keeps its in-edges.
+Vertices are numbered in topological order; blocks of parallel elementals are merged at the start. With a recorder the
+moves are written down as steps, loads and accumulations at their first use; without one only their prices are known.
 """
 
 from __future__ import annotations
