@@ -14,7 +14,7 @@ from importlib import import_module
 import click
 
 import chainplan
-from chainplan.errors import ChainplanError, PlanError
+from chainplan.errors import ChainplanError, PlanError, SpecError
 
 COMMANDS = {
     "plan": "Find the cheapest plan for a spec.",
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         error.show()
         return 2
     except ChainplanError as error:
-        return _say(str(error), 1 if isinstance(error, PlanError) else 2)
+        return _say(str(error), 1 if isinstance(error, PlanError) else 2, located=isinstance(error, SpecError))
     except KeyboardInterrupt:
         return _say("interrupted", 1)
     except BrokenPipeError:
@@ -76,8 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _say(f"defect of chainplan: {type(error).__name__}: {error}. Report it with the input.", 1)
 
 
-def _say(message: str, code: int) -> int:
-    click.echo("\n".join(f"chainplan: {line}" for line in message.splitlines()), err=True)
+def _say(message: str, code: int, located: bool = False) -> int:
+    """Print an error; messages that begin with a file's name stay as they are, so that editors can follow them."""
+    mark = "" if located else "chainplan: "
+    click.echo("\n".join(mark + line for line in message.splitlines()), err=True)
     return code
 
 

@@ -164,7 +164,8 @@ def _drawn(rng: np.random.Generator, block: Block, dtype: np.dtype[Any]) -> Arra
     structure, rows, cols = block.structure, block.rows, block.cols
     if given_away(block):
         sign = {"identity": 1, "negated_identity": -1, "zero": 0}[structure.name]
-        return np.multiply(np.eye(rows, cols, dtype=dtype), dtype.type(sign))
+        unit: Array = dtype.type(sign) * np.eye(rows, cols, dtype=dtype)
+        return unit
     vector = isinstance(structure, Diagonal)
     shape: tuple[int, ...] = (rows,) if vector else (rows, cols)
     values: Array

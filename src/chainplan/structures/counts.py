@@ -43,4 +43,5 @@ def inner(left: Counts, right: Counts) -> int:
 
 def quadratic(n: N, a: N, b: N, c: N, d: N) -> N:
     """Sum of (a + b·t)·(c + d·t) over t = 0 .. n-1."""
-    return n * a * c + (a * d + b * c) * (n * (n - 1) // 2) + b * d * ((n - 1) * n * (2 * n - 1) // 6)
+    summed: N = n * a * c + (a * d + b * c) * (n * (n - 1) // 2) + b * d * ((n - 1) * n * (2 * n - 1) // 6)
+    return summed
