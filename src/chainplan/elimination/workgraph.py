@@ -70,9 +70,9 @@ class WorkGraph:
             for p, right in into.items():
                 edge = row.get(p)
                 if edge is None:
-                    row[p] = self.out[p][s] = self._product(left, right)
+                    row[p] = self.out[p][s] = self.product(left, right)
                 else:
-                    self._absorb(edge, left, right)
+                    self.absorb(edge, left, right)
         self.out[v] = {}
         if not self.kept[v]:
             for p in into:
@@ -81,13 +81,13 @@ class WorkGraph:
         self.middle.discard(v)
         return price
 
-    def _product(self, left: Edge, right: Edge) -> Edge:
+    def product(self, left: Edge, right: Edge) -> Edge:
         edge = Edge(left.block if self.dense and self.recorder is None else left.block.times(right.block))
         if self.recorder is not None:
             edge.handle = self.recorder.multiply(self.held(left), self.held(right))
         return edge
 
-    def _absorb(self, edge: Edge, left: Edge, right: Edge) -> None:
+    def absorb(self, edge: Edge, left: Edge, right: Edge) -> None:
         if not self.dense:
             edge.block = left.block.times(right.block).plus(edge.block)
         if self.recorder is not None:

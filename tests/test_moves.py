@@ -1,0 +1,71 @@
+"""Edge and face elimination: plans against checker and oracle, optima against the reference graphs."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainplan.checker import check
+from chainplan.elimination.edge import EdgeMoves
+from chainplan.elimination.face import FaceMoves
+from chainplan.elimination.moves import Moves, cheapest, improve
+from chainplan.executor import execute
+from chainplan.graph import Graph
+from chainplan.jacobians import draw
+from chainplan.oracle import jacobian
+from chainplan.search import Search
+from tests.problems import dag_problem, random_dag
+from tests.reference import instances
+
+KINDS = ("edge", "face")
+SLOW = {"bat", "block_expr_n5", "edge_beats_vertex_12", "edge_beats_vertex_16", "edge_beats_vertex_10"}
+
+
+def make(kind: str, graph: Graph) -> Moves[Any, Any]:
+    return EdgeMoves(graph) if kind == "edge" else FaceMoves(graph)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_random_sequences_give_right_plans_of_the_predicted_price(kind: str) -> None:
+    tried = 0
+    for seed in range(150):
+        problem = random_dag(random.Random(seed), 3)
+        if len(problem.graph.useful) > 12:
+            continue
+        tried += 1
+        total, moves = improve(make(kind, problem.graph), 2, Search(seed=seed))
+        plan = make(kind, problem.graph).plan(moves)
+        replayed = check(plan, problem)
+        if all(e.explicit for e in problem.graph.elementals):
+            assert replayed.total == total
+        values = draw(problem.graph, seed, np.int64)
+        found = execute(plan, values)
+        for pair, expected in jacobian(problem, values).items():
+            assert np.array_equal(found.get(pair, np.zeros_like(expected)), expected)
+    assert tried > 60
+
+
+def known_optima() -> list[object]:
+    """(kind, instance) for every optimum that the reference holds; the slow ones for the nightly run."""
+    result: list[object] = []
+    for parameter in instances("dag_optimal.json"):
+        (instance,) = parameter.values
+        for kind in KINDS:
+            if instance is None or f"{kind}_optimum" in instance:
+                marks = list(parameter.marks)
+                if instance is not None and instance["name"] in SLOW:
+                    marks.append(pytest.mark.nightly)
+                result.append(pytest.param(kind, instance, marks=marks, id=f"{kind}-{parameter.id}"))
+    return result
+
+
+@pytest.mark.parametrize(("kind", "instance"), known_optima())
+def test_reference_optima(kind: str, instance: dict[str, object]) -> None:
+    problem = dag_problem(instance)
+    moves = make(kind, problem.graph)
+    found = cheapest(moves, improve(moves, 100, Search()), 10**6, Search())
+    assert found is not None
+    assert found[0] == instance[f"{kind}_optimum"] == check(moves.plan(found[1]), problem).total
