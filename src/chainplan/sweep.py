@@ -30,8 +30,8 @@ class Algebra(Protocol[T]):
 def sweep(graph: Graph, algebra: Algebra[T], mode: Mode) -> list[tuple[str, str, T]]:
     """Accumulate the Jacobian in forward (tangent) or reverse (adjoint) order.
 
-    Parallel explicit elementals are added up before they multiply. A matrix-free elemental is applied in the mode of the
-    walk; one that has only the other mode is accumulated by it and multiplied.
+    Parallel explicit elementals are added up before they multiply. A matrix-free elemental is applied in the mode of
+    the walk; one that has only the other mode is accumulated by it and multiplied.
 
     Returns
     -------
@@ -57,18 +57,24 @@ def sweep(graph: Graph, algebra: Algebra[T], mode: Mode) -> list[tuple[str, str,
 def _arrive(
     algebra: Algebra[T], mode: Mode, edges: list[Elemental], starts: set[str], held: dict[str, dict[str, T]]
 ) -> dict[str, T]:
-    """Blocks between one vertex and every start, given those of its neighbours on the side of the start."""
+    """Blocks between one vertex and every start, given those of its neighbours on the side of the start.
+
+    Edges from a start come first, so that products are absorbed onto them.
+    """
     sums: dict[str, T] = {}
     groups: dict[str, list[Elemental]] = {}
     for e in edges:
         groups.setdefault(e.source if mode is Mode.TANGENT else e.target, []).append(e)
+    parts = {}
     for near, group in groups.items():
         applied = [e for e in group if e.per_vector(mode) is not None]
         formed = _formed(algebra, mode, [e for e in group if e.per_vector(mode) is None])
+        parts[near] = formed, applied
         if near in starts:
             direct = [] if formed is None else [formed]
             for block in direct + [algebra.accumulate(e.name, mode) for e in applied]:
                 sums[near] = algebra.add(sums[near], block) if near in sums else block
+    for near, (formed, applied) in parts.items():
         for start, arg in held.get(near, {}).items():
             if formed is not None:
                 left, right = (formed, arg) if mode is Mode.TANGENT else (arg, formed)

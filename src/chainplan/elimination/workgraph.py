@@ -1,0 +1,136 @@
+"""The work graph: a linearised DAG that shrinks while its intermediate vertices are eliminated.
+
+Eliminating v adds, for every predecessor p and successor s, the product `c_sv · c_vp` onto the edge (p, s), then takes
+v away (Griewank & Walther, *Evaluating Derivatives*, section 9.2). An output that is also read keeps its in-edges.
+Vertices are numbered in topological order; blocks of parallel elementals are merged at the start. With a recorder the
+moves are written down as steps, loads and accumulations at their first use; without one only their prices are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from chainplan.cost import FMA
+from chainplan.graph import Elemental, Graph, Mode
+from chainplan.steps import Plan, Recorder
+from chainplan.structures import Block, Dense
+
+
+class Edge:
+    """An edge of the work graph: its block and, when steps are recorded, where the block is held."""
+
+    __slots__ = ("block", "handle", "parts")
+
+    def __init__(self, block: Block, parts: tuple[Elemental, ...] = ()) -> None:
+        self.block = block
+        self.parts = parts
+        self.handle: int | None = None
+
+
+class WorkGraph:
+    """A linearised DAG under elimination; `into[v]` and `out[v]` map neighbours to shared edges."""
+
+    def __init__(self, graph: Graph, recorder: Recorder | None = None) -> None:
+        useful = graph.useful
+        touched = {v for e in useful for v in (e.source, e.target)}
+        self.graph, self.recorder = graph, recorder
+        self.names = [v for v in graph.order if v in touched]
+        self.index = {v: i for i, v in enumerate(self.names)}
+        self.size = [graph.sizes[v] for v in self.names]
+        self.into: list[dict[int, Edge]] = [{} for _ in self.names]
+        self.out: list[dict[int, Edge]] = [{} for _ in self.names]
+        for e in useful:
+            self._merge(self.index[e.source], self.index[e.target], e)
+        inputs, outputs = set(graph.inputs), set(graph.outputs)
+        self.kept = [v in outputs for v in self.names]
+        self.middle = {i for i, v in enumerate(self.names) if v not in inputs and self.out[i]}
+        self.dense = all(type(edge.block.structure) is Dense for edges in self.out for edge in edges.values())
+
+    def _merge(self, source: int, target: int, e: Elemental) -> None:
+        edge = self.out[source].get(target)
+        if edge is None:
+            self.out[source][target] = self.into[target][source] = Edge(e.block, (e,))
+        else:
+            edge.block, edge.parts = edge.block.plus(e.block), (*edge.parts, e)
+
+    def price(self, v: int) -> int:
+        """Multiply-adds of eliminating v now. O(1) products of sizes per neighbour for dense blocks, else per pair."""
+        if self.dense:
+            size = self.size
+            return size[v] * sum(size[p] for p in self.into[v]) * sum(size[s] for s in self.out[v])
+        return sum(FMA.multiply(a.block, b.block) for a in self.out[v].values() for b in self.into[v].values())
+
+    def eliminate(self, v: int) -> int:
+        """Eliminate an intermediate vertex and return what it cost."""
+        price = self.price(v)
+        into, out = self.into[v], self.out[v]
+        for s, left in out.items():
+            row = self.into[s]
+            del row[v]
+            for p, right in into.items():
+                edge = row.get(p)
+                if edge is None:
+                    row[p] = self.out[p][s] = self._product(left, right)
+                else:
+                    self._absorb(edge, left, right)
+        self.out[v] = {}
+        if not self.kept[v]:
+            for p in into:
+                del self.out[p][v]
+            self.into[v] = {}
+        self.middle.discard(v)
+        return price
+
+    def _product(self, left: Edge, right: Edge) -> Edge:
+        edge = Edge(left.block if self.dense and self.recorder is None else left.block.times(right.block))
+        if self.recorder is not None:
+            edge.handle = self.recorder.multiply(self.held(left), self.held(right))
+        return edge
+
+    def _absorb(self, edge: Edge, left: Edge, right: Edge) -> None:
+        if not self.dense:
+            edge.block = left.block.times(right.block).plus(edge.block)
+        if self.recorder is not None:
+            edge.handle = self.recorder.multiply(self.held(left), self.held(right), self.held(edge))
+
+    def held(self, edge: Edge) -> int:
+        """Where the block of an edge is held, loaded or accumulated now if it is still an elemental."""
+        assert self.recorder is not None
+        if edge.handle is None:
+            for e in edge.parts:
+                part = self.recorder.load(e.name) if e.explicit else self.recorder.accumulate(e.name, cheaper(e))
+                edge.handle = part if edge.handle is None else self.recorder.add(edge.handle, part)
+            assert edge.handle is not None
+        return edge.handle
+
+    def plan(self) -> Plan:
+        """The plan recorded so far, once no intermediate vertex is left."""
+        assert self.recorder is not None
+        assert not self.middle, "intermediate vertices are left"
+        found = []
+        for output in self.graph.outputs:
+            row = self.into[self.index[output]] if output in self.index else {}
+            for source in self.graph.inputs:
+                edge = row.get(self.index.get(source, -1))
+                if edge is not None:
+                    found.append((output, source, self.held(edge)))
+        return self.recorder.plan(found)
+
+
+def cheaper(e: Elemental) -> Mode:
+    """The mode in which a matrix-free elemental is accumulated at least cost; tangent on a tie."""
+    prices = [(FMA.accumulate(e, mode), i, mode) for i, mode in enumerate(Mode) if e.per_vector(mode) is not None]
+    return min(prices)[2]
+
+
+def accumulation(graph: Graph) -> int:
+    """Multiply-adds of accumulating every useful matrix-free elemental in its cheaper mode."""
+    return sum(FMA.accumulate(e, cheaper(e)) for e in graph.useful if not e.explicit)
+
+
+def order_plan(graph: Graph, order: Iterable[int]) -> Plan:
+    """The plan that eliminates the intermediate vertices in the order given (numbers of a `WorkGraph`)."""
+    work = WorkGraph(graph, Recorder(graph))
+    for v in order:
+        work.eliminate(v)
+    return work.plan()

@@ -1,0 +1,80 @@
+"""The work graph and the core: prices against brute force, plans against checker and oracle."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+
+from chainplan.checker import check
+from chainplan.elimination.core import Core, members
+from chainplan.elimination.workgraph import WorkGraph, order_plan
+from chainplan.executor import execute
+from chainplan.graph import Mode
+from chainplan.jacobians import draw
+from chainplan.oracle import jacobian
+from chainplan.sweep import order_price
+from tests.problems import dag_problem, random_dag
+from tests.reference import instances
+
+
+def test_every_order_gives_a_right_plan_of_the_predicted_price() -> None:
+    for seed in range(200):
+        rng = random.Random(seed)
+        problem = random_dag(rng, 6)
+        core = Core(problem.graph)
+        order = list(members(core.middle))
+        rng.shuffle(order)
+        plan = order_plan(problem.graph, order)
+        assert check(plan, problem).total == core.order_price(order) + core.fixed
+        values = draw(problem.graph, seed, np.int64)
+        found = execute(plan, values)
+        for pair, expected in jacobian(problem, values).items():
+            assert np.array_equal(found.get(pair, np.zeros_like(expected)), expected)
+
+
+def test_topological_orders_are_forward_and_reverse() -> None:
+    for seed in range(200):
+        graph = random_dag(random.Random(seed), 6).graph
+        if any(not e.explicit for e in graph.useful):
+            continue
+        core = Core(graph)
+        order = list(members(core.middle))
+        assert core.order_price(order) == order_price(graph, Mode.TANGENT)
+        assert core.order_price(order[::-1]) == order_price(graph, Mode.ADJOINT)
+
+
+def recurrence(core: Core) -> int:
+    """The optimum by the recurrence over sets: which vertex of a component goes last."""
+    known: dict[int, int] = {}
+
+    def best(inside: int) -> int:
+        if inside not in known:
+            known[inside] = min(
+                core.price_last(v, inside) + sum(best(part) for part in core.components(inside & ~(1 << v)))
+                for v in members(inside)
+            )
+        return known[inside]
+
+    return sum(best(part) for part in core.components(core.middle))
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(3000, marks=pytest.mark.nightly)])
+def test_the_recurrence_over_sets_is_the_best_of_all_orders(count: int) -> None:
+    for seed in range(count):
+        core = Core(random_dag(random.Random(seed), 5).graph)
+        orders = itertools.permutations(members(core.middle))
+        assert recurrence(core) == min(core.order_price(order) for order in orders), seed
+
+
+@pytest.mark.parametrize("instance", instances("dag_optimal.json"))
+def test_reference_graphs_forward_and_reverse(instance: dict[str, object]) -> None:
+    problem = dag_problem(instance)
+    work, core = WorkGraph(problem.graph), Core(problem.graph)
+    order = sorted(work.middle, key=lambda i: int(work.names[i]))
+    assert core.order_price(order) == instance["forward"]
+    assert core.order_price(order[::-1]) == instance["reverse"]
+    if len(order) <= 8:
+        assert recurrence(core) == instance["vertex_optimum"]
