@@ -1,0 +1,77 @@
+"""Memory profiles of subtrees of a plan: hill-valley segments, how two subtrees are best interleaved, which is better.
+
+Working out the two factors of a product one after the other is not always best: a factor may start with a high hill,
+come down to a small block and only then grow, and the other factor's hill is best climbed while it is small. Liu, "An
+application of generalized tree pebbling to sparse matrix factorization" (SIAM J. Algebraic Discrete Methods 8, 1987),
+section 3: a traversal is summed up by its segments (hill, valley): the highest hill, the lowest valley after it, the
+highest hill after that, and so on. Hills fall and valleys rise strictly. An optimal traversal of two independent
+subtrees merges their segments by decreasing hill - valley and breaks none of them.
+
+A segment carries its steps as a binary tree of pairs, so that joining two segments costs O(1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+Segment = tuple[int, int, Any]
+"""Hill and valley in elements, and the steps: None, a step, or a pair of such."""
+
+Profile = tuple[Segment, ...]
+
+
+def single(hill: int, valley: int, step: object) -> Profile:
+    """The profile of a single step without operands."""
+    return ((hill, valley, step),)
+
+
+def then(profile: Profile, hill: int, valley: int, step: object) -> Profile:
+    """The profile with one more step."""
+    segments = list(profile)
+    _append(segments, hill, valley, step)
+    return tuple(segments)
+
+
+def merge(one: Profile, other: Profile) -> Profile:
+    """The best interleaving of two independent subtrees; ties go to `one`."""
+    segments: list[Segment] = []
+    held_one = held_other = x = y = 0
+    while x < len(one) or y < len(other):
+        if y == len(other) or (x < len(one) and one[x][0] - one[x][1] >= other[y][0] - other[y][1]):
+            hill, valley, steps = one[x]
+            _append(segments, held_other + hill, held_other + valley, steps)
+            held_one, x = valley, x + 1
+        else:
+            hill, valley, steps = other[y]
+            _append(segments, held_one + hill, held_one + valley, steps)
+            held_other, y = valley, y + 1
+    return tuple(segments)
+
+
+def dominates(one: Profile, other: Profile) -> bool:
+    """Whether `one` can stand in for `other` in every plan without raising its peak (Liu 1987, section 3).
+
+    It can where each of its segments fits under the hill and in the valley of a segment of `other`, during which it is
+    then carried out.
+    """
+    return all(any(h <= hill and v <= valley for hill, valley, _ in other) for h, v, _ in one)
+
+
+def steps_of(profile: Profile) -> Iterator[Any]:
+    """The steps of a profile in the order in which they are carried out."""
+    todo: list[Any] = [steps for *_, steps in reversed(profile)]
+    while todo:
+        steps = todo.pop()
+        if type(steps) is tuple:
+            todo += (steps[1], steps[0])
+        else:
+            yield steps
+
+
+def _append(segments: list[Segment], hill: int, valley: int, steps: object) -> None:
+    """Add a segment; what it overshadows (a lower hill, a valley that is not lower) becomes part of it."""
+    while segments and (valley <= segments[-1][1] or hill >= segments[-1][0]):
+        h, _, before = segments.pop()
+        hill, steps = max(hill, h), (before, steps)
+    segments.append((hill, valley, steps))
