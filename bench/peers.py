@@ -105,7 +105,9 @@ def _cotengra_path(sizes: Sequence[int], optimize: Any) -> Any:
 
     inputs = [(i, i + 1) for i in range(len(sizes) - 1)]
     output = (0, len(sizes) - 1)
-    return cotengra.array_contract_path(inputs, output, dict(enumerate(sizes)), optimize=optimize, cache=False)
+    return cotengra.array_contract_path(
+        inputs, output, dict(enumerate(sizes)), optimize=optimize, cache=False
+    )
 
 
 def _shapes(sizes: Sequence[int]) -> list[tuple[int, int]]:

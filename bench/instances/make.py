@@ -91,7 +91,9 @@ def _drawn(
 
 
 def _published(given: dict[str, Any]) -> dict[str, Any]:
-    entry = _entry(given["name"], "einsum_benchmark", given["sizes"], "Einsum Benchmark, NeurIPS 2024 data sets track")
+    entry = _entry(
+        given["name"], "einsum_benchmark", given["sizes"], "Einsum Benchmark, NeurIPS 2024 data sets track"
+    )
     if entry["optimum"] != given["optimum"]:
         raise ValueError(f"{given['name']}: optimum {entry['optimum']:,}, published {given['optimum']:,}")
     return {**entry, "published": given["best_published_path"]}
