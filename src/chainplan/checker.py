@@ -1,10 +1,10 @@
 """Proves a plan right without trusting whoever made it.
 
 A plan is right when every output block counts every path from its input to its output exactly once. Replay types each
-block by its vertices, so each is a sum of products along paths; what is left to prove is that each path is counted once.
-Every elemental gets a random label from a finite field, the labels run along the plan, and the outputs are compared with
-forward substitution on the graph. Two different sums of paths are different polynomials in the labels, so a wrong plan
-passes with a probability of at most (longest path) / p (Schwartz 1980, Zippel 1979), p about 2^61.
+block by its vertices, so each is a sum of products along paths; what is left to prove is that each path is counted
+once. Every elemental gets a random label from a finite field, the labels run along the plan, and the outputs are
+compared with forward substitution on the graph. Two different sums of paths are different polynomials in the labels,
+so a wrong plan passes with a probability of at most (longest path) / p (Schwartz 1980, Zippel 1979), p about 2^61.
 
 The field is GF(p) for a prime p drawn anew for each check rather than the fixed GF(2^61 - 1): a plan that adds a block
 to itself 61 times multiplies it by 2^61, which *is* 1 in that field.
@@ -75,8 +75,8 @@ def _check_paths(plan: Plan) -> None:
             output = _differs(plan, labels, {source: 1}, along, prime)
             if output:
                 raise PlanError(
-                    f"output ('{output}', '{source}'): the plan does not count every path exactly once; expected the sum "
-                    f"over all paths from '{source}' to '{output}'. It computes something else than the Jacobian."
+                    f"output ('{output}', '{source}'): the plan does not count every path exactly once; expected "
+                    f"the sum over all paths from '{source}' to '{output}'. It is not the Jacobian."
                 )
 
 
@@ -107,9 +107,7 @@ def _along(plan: Plan, labels: Mapping[str, int], prime: int) -> list[int]:
     return held
 
 
-def _substitute(
-    graph: Graph, labels: Mapping[str, int], weights: Mapping[str, int], prime: int
-) -> dict[str, int]:
+def _substitute(graph: Graph, labels: Mapping[str, int], weights: Mapping[str, int], prime: int) -> dict[str, int]:
     """Weighted sum over all paths from the inputs to each vertex of the products of labels: one pass over the edges."""
     out_of: dict[str, list[tuple[str, int]]] = {}
     for e in graph.elementals:

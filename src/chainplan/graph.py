@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from heapq import heapify, heappop, heappush
+from itertools import pairwise
 
 from chainplan.errors import ShapeError
 from chainplan.structures import Block
@@ -160,7 +161,7 @@ class Graph:
             Elemental(e.name, e.target, e.source, e.block.transpose(), e.adjoint, e.tangent, e.tape)
             for e in reversed(self.elementals)
         )
-        return Graph(dict(reversed(self.sizes.items())), self.outputs, self.inputs, turned)
+        return Graph(dict(reversed(list(self.sizes.items()))), self.outputs, self.inputs, turned)
 
 
 def faults(
@@ -170,30 +171,28 @@ def faults(
     for what, names in (("inputs", inputs), ("outputs", outputs)):
         if not names:
             yield Fault((what,), f"found no vertex; expected at least one. Name the {what} of the program.")
+        seen: set[str] = set()
         for i, name in enumerate(names):
             if name not in sizes:
-                yield Fault((what, i), f"'{name}' is no vertex: no size and no edge names it.")
-            if name in names[:i]:
+                text = f"'{name}' is no vertex; expected one that a size or an edge names. Correct the name."
+                yield Fault((what, i), text)
+            if name in seen:
                 yield Fault((what, i), f"'{name}' stands twice among the {what}; name it once.")
+            seen.add(name)
     yield from _role_faults(inputs, outputs, elementals)
     yield from _elemental_faults(sizes, elementals)
-    cycle = _cycle(elementals)
-    if cycle:
-        path = " -> ".join(f"'{v}'" for v in cycle)
-        yield Fault(("jacobians",), f"the edges form a cycle {path}; a linearised DAG has none. Remove one of them.")
+    yield from _cycle_faults(elementals)
 
 
-def _role_faults(
-    inputs: Sequence[str], outputs: Sequence[str], elementals: Sequence[Elemental]
-) -> Iterator[Fault]:
+def _role_faults(inputs: Sequence[str], outputs: Sequence[str], elementals: Sequence[Elemental]) -> Iterator[Fault]:
+    ends = set(inputs)
     for i, name in enumerate(outputs):
-        if name in inputs:
+        if name in ends:
             yield Fault(
                 ("outputs", i),
                 f"'{name}' is also an input; expected inputs and outputs to differ. Add a vertex for the output and "
                 f"an edge with structure 'identity' from '{name}' to it.",
             )
-    ends = set(inputs)
     for i, e in enumerate(elementals):
         if e.target in ends:
             yield Fault(
@@ -215,13 +214,29 @@ def _elemental_faults(sizes: Mapping[str, int], elementals: Sequence[Elemental])
         shape = (sizes.get(e.target), sizes.get(e.source))
         if (e.block.rows, e.block.cols) != shape:
             yield Fault(
-                ("jacobians", i),
+                ("jacobians", i, "shape"),
                 f"'{e.name}' is {e.block.rows} x {e.block.cols}, but its edge '{e.source}' -> '{e.target}' asks for "
                 f"{shape[0]} x {shape[1]}; rows are the size of the target, columns of the source.",
             )
         misfit = e.block.structure.misfit(e.block.rows, e.block.cols)
         if misfit:
             yield Fault(("jacobians", i, "structure"), f"structure '{e.block.structure!r}' of '{e.name}' {misfit}.")
+
+
+def _cycle_faults(elementals: Sequence[Elemental]) -> Iterator[Fault]:
+    """Every edge from a vertex to itself, and one longer cycle, at the last of its edges to be declared."""
+    for i, e in enumerate(elementals):
+        if e.source == e.target:
+            text = f"'{e.name}' leads from '{e.source}' to itself; a linearised DAG has no cycle. Remove it."
+            yield Fault(("jacobians", i, "edge"), text)
+    cycle = _cycle([e for e in elementals if e.source != e.target])
+    if cycle:
+        steps = set(pairwise(cycle))
+        last = max(i for i, e in enumerate(elementals) if (e.source, e.target) in steps)
+        shown = cycle if len(cycle) <= 8 else [*cycle[:6], "...", cycle[-1]]
+        path = " -> ".join(v if v == "..." else f"'{v}'" for v in shown)
+        text = f"the edges form a cycle {path}; a linearised DAG has none. Remove one of them."
+        yield Fault(("jacobians", last, "edge"), text)
 
 
 def _reach(start: Sequence[str], edges: Iterator[tuple[str, str]]) -> set[str]:
@@ -276,7 +291,10 @@ def _cycle(elementals: Sequence[Elemental]) -> list[str]:
     if not waiting:
         return []
     back = {e.target: e.source for e in elementals if e.source in waiting and e.target in waiting}
-    walk = [next(iter(waiting))]
-    while walk[-1] not in walk[:-1]:
-        walk.append(back[walk[-1]])
-    return walk[walk.index(walk[-1]) :][::-1]
+    walk: dict[str, None] = {}
+    vertex = next(iter(waiting))
+    while vertex not in walk:
+        walk[vertex] = None
+        vertex = back[vertex]
+    visited = list(walk)
+    return [vertex, *reversed(visited[visited.index(vertex) :])]

@@ -13,15 +13,13 @@ from difflib import get_close_matches
 
 from chainplan.checker import check
 from chainplan.errors import PlanError, SolverError
-from chainplan.graph import Mode
 from chainplan.problem import Problem
 from chainplan.replayer import Replay, replay
-from chainplan.result import Baselines, Outcome, Result, Status
+from chainplan.result import Outcome, Result, Status
 from chainplan.search import Progress, Search, Stopped
 from chainplan.solvers.base import Solver
 from chainplan.solvers.table import SOLVERS
 from chainplan.steps import Plan
-from chainplan.sweep import order_price
 
 
 def plan(
@@ -57,7 +55,6 @@ def plan(
     if reason is not None:
         raise SolverError(f"solver '{solver}' refuses this problem: {reason}. Try 'auto'.")
     search = Search(seed=seed, budget=budget, progress=progress, solver=solver)
-    baselines = Baselines(order_price(problem.graph, Mode.TANGENT), order_price(problem.graph, Mode.ADJOINT))
     try:
         outcome = chosen.solve(problem, search)
     except (Stopped, KeyboardInterrupt) as stop:
@@ -73,7 +70,6 @@ def plan(
         replay=replayed,
         bound=outcome.bound,
         optimal_within=outcome.within,
-        baselines=baselines,
         needs=outcome.needs,
         notes=() if outcome.note is None else (outcome.note,),
     )

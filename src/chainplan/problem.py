@@ -40,8 +40,7 @@ class Problem:
         spec: dict[str, Any] = {} if self.name is None else {"name": self.name}
         if _is_plain_chain(self.graph):
             spec["chain"] = [
-                {"name": e.name, "shape": [e.block.rows, e.block.cols], **_details(e)}
-                for e in self.graph.elementals
+                {"name": e.name, "shape": [e.block.rows, e.block.cols], **_details(e)} for e in self.graph.elementals
             ]
         else:
             spec["dag"] = {
@@ -49,8 +48,7 @@ class Problem:
                 "inputs": list(self.graph.inputs),
                 "outputs": list(self.graph.outputs),
                 "jacobians": [
-                    {"name": e.name, "edge": [e.source, e.target], **_details(e)}
-                    for e in self.graph.elementals
+                    {"name": e.name, "edge": [e.source, e.target], **_details(e)} for e in self.graph.elementals
                 ],
             }
         if self.memory is not None:
@@ -70,10 +68,7 @@ def _is_plain_chain(graph: Graph) -> bool:
         graph.inputs == (chain_vertex(0),)
         and graph.outputs == (chain_vertex(q),)
         and len(graph.sizes) == q + 1
-        and all(
-            e.source == chain_vertex(i) and e.target == chain_vertex(i + 1)
-            for i, e in enumerate(graph.elementals)
-        )
+        and all(e.source == chain_vertex(i) and e.target == chain_vertex(i + 1) for i, e in enumerate(graph.elementals))
     )
 
 

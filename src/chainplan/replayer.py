@@ -7,13 +7,14 @@ along paths from its `source` vertex to its `target` vertex.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError
 from chainplan.graph import Elemental, Graph, Mode
-from chainplan.steps import Accumulate, Add, Load, Multiply, Plan, Propagate, Step, last_uses, tape_spans
+from chainplan.steps import Accumulate, Add, Load, Multiply, Plan, Propagate, last_uses, tape_spans
 from chainplan.structures import Block, sum_adds
 
 
@@ -76,7 +77,9 @@ class _Broken(Exception):
 def _multiply(step: Multiply, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:
     left, right = _operand(made, step.left, "left"), _operand(made, step.right, "right")
     if left.source != right.target:
-        raise _Broken(f"left block starts at '{left.source}', but right block ends at '{right.target}'; they must meet.")
+        raise _Broken(
+            f"left block starts at '{left.source}', but right block ends at '{right.target}'; they must meet."
+        )
     block = left.block.times(right.block)
     if step.onto is not None:
         onto = _operand(made, step.onto, "onto")
@@ -124,7 +127,13 @@ def _add(step: Add, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[T
     return Typed(left.target, left.source, left.block.plus(right.block)), 0, sum_adds(left.block, right.block)
 
 
-_STEPS = {Multiply: _multiply, Load: _load, Accumulate: _accumulate, Propagate: _propagate, Add: _add}
+_STEPS: dict[type, Callable[[Any, Graph, list[Typed], CostModel], tuple[Typed, int, int]]] = {
+    Multiply: _multiply,
+    Load: _load,
+    Accumulate: _accumulate,
+    Propagate: _propagate,
+    Add: _add,
+}
 
 
 def _operand(made: list[Typed], position: int, role: str) -> Typed:

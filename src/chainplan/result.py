@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from chainplan import summary
+from chainplan.graph import Mode
 from chainplan.problem import Problem
 from chainplan.replayer import Replay
 from chainplan.steps import Plan
+from chainplan.sweep import order_price
 
 
 class Status(Enum):
@@ -75,7 +78,6 @@ class Result:
     replay: Replay | None
     bound: int
     optimal_within: str | None
-    baselines: Baselines
     needs: int | None = None
     notes: tuple[str, ...] = ()
 
@@ -83,6 +85,12 @@ class Result:
     def cost(self) -> Cost | None:
         """Cost of the plan, None where there is no plan."""
         return None if self.replay is None else Cost(self.replay.total, self.replay.adds, self.replay.peak)
+
+    @cached_property
+    def baselines(self) -> Baselines:
+        """What forward and reverse order cost on the same problem."""
+        graph = self.problem.graph
+        return Baselines(order_price(graph, Mode.TANGENT), order_price(graph, Mode.ADJOINT))
 
     @property
     def gap(self) -> float | None:

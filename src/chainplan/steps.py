@@ -114,9 +114,7 @@ class Recorder:
         return self._record(Propagate(elemental, self._position(arg), mode))
 
     def multiply(self, left: int, right: int, onto: int | None = None) -> int:
-        step = Multiply(
-            self._position(left), self._position(right), None if onto is None else self._position(onto)
-        )
+        step = Multiply(self._position(left), self._position(right), None if onto is None else self._position(onto))
         return self._record(step)
 
     def add(self, left: int, right: int) -> int:

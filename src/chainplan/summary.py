@@ -22,7 +22,7 @@ _LONGEST_ORDER = 100
 def table(result: Result, most_steps: int | None = MOST_STEPS) -> str:
     """Lay out a result in plain text; at most `most_steps` steps are shown (None: all)."""
     lines = [describe(result.problem), ""]
-    lines += _columns([(label, *cells) for label, *cells in headline(result)], right={1}, indent="  ")
+    lines += columns([(label, *cells) for label, *cells in headline(result)], right={1}, indent="  ")
     lines += [f"  note: {note}" for note in result.notes]
     if result.plan is not None and result.plan.steps:
         lines += ["", *step_table(result, most_steps)]
@@ -53,11 +53,23 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
     for label, fma in (("forward", result.baselines.forward), ("reverse", result.baselines.reverse)):
         rows.append((label, f"{fma:,} fma", "" if cost is None else ratio_text(fma, cost.fma)))
     if cost is not None and result.gap:
-        rows.append(("bound", f"{result.bound:,} fma", f"gap {100 * result.gap:.1f} %" if result.bound else "none known"))
+        rows.append(
+            (
+                "bound",
+                f"{result.bound:,} fma",
+                f"gap {100 * result.gap:.1f} %" if result.bound else "none known",
+            )
+        )
     if cost is not None and result.replay is not None and result.replay.alive:
         if cost.adds:
             rows.append(("adds", f"{cost.adds:,}", ""))
-        rows.append(("peak", f"{cost.peak_elements:,} elements", f"at step {result.replay.alive.index(cost.peak_elements)}"))
+        rows.append(
+            (
+                "peak",
+                f"{cost.peak_elements:,} elements",
+                f"at step {result.replay.alive.index(cost.peak_elements)}",
+            )
+        )
     if result.problem.memory is not None:
         rows.append(("limit", f"{result.problem.memory:,} elements", ""))
     if result.needs is not None and cost is None:
@@ -97,7 +109,10 @@ def step_cells(step: Step) -> tuple[str, str]:
         case Accumulate(name, mode):
             return f"accumulate {mode.value}", name
         case Propagate(name, arg, mode):
-            return f"propagate {mode.value}", f"{name} on #{arg}" if mode is Mode.TANGENT else f"#{arg} on {name}"
+            return (
+                f"propagate {mode.value}",
+                f"{name} on #{arg}" if mode is Mode.TANGENT else f"#{arg} on {name}",
+            )
         case Multiply(left, right, onto):
             return "multiply", f"#{left} · #{right}" + ("" if onto is None else f" onto #{onto}")
         case Add(left, right):
@@ -106,7 +121,8 @@ def step_cells(step: Step) -> tuple[str, str]:
 
 def step_rows(result: Result) -> list[tuple[str, ...]]:
     """Header and one row per step: id, operation, operands, vertices, shape, structure, fma, share, alive."""
-    assert result.plan is not None and result.replay is not None
+    assert result.plan is not None
+    assert result.replay is not None
     total = result.replay.total
     rows: list[tuple[str, ...]] = [
         ("step", "operation", "of", "leads", "rows x cols", "structure", "fma", "share", "alive")
@@ -132,7 +148,7 @@ def step_table(result: Result, most: int | None) -> list[str]:
     """The lines of the table of steps, the last `most` of them."""
     rows = step_rows(result)
     hidden = 0 if most is None else max(0, len(rows) - 1 - most)
-    lines = _columns([rows[0], *rows[1 + hidden :]], right={0, 6, 7, 8}, indent="  ")
+    lines = columns([rows[0], *rows[1 + hidden :]], right={0, 6, 7, 8}, indent="  ")
     if hidden:
         lines.insert(1, f"  ... {hidden:,} steps before these; --format json shows all")
     return lines
@@ -158,11 +174,13 @@ def order_text(plan: Plan) -> str | None:
     return text if len(text) <= _LONGEST_ORDER else None
 
 
-def _columns(rows: Sequence[Sequence[str]], right: set[int], indent: str) -> list[str]:
+def columns(rows: Sequence[Sequence[str]], right: set[int], indent: str) -> list[str]:
     """Align cells; columns in `right` to the right. A first-row cell of the last column may be as long as it likes."""
     widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
     lines = []
     for row in rows:
-        cells = (cell.rjust(w) if c in right else cell.ljust(w) for c, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        cells = (
+            cell.rjust(w) if c in right else cell.ljust(w) for c, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
         lines.append((indent + "  ".join(cells)).rstrip())
     return lines

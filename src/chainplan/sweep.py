@@ -30,8 +30,8 @@ class Algebra(Protocol[T]):
 def sweep(graph: Graph, algebra: Algebra[T], mode: Mode) -> list[tuple[str, str, T]]:
     """Accumulate the Jacobian in forward (tangent) or reverse (adjoint) order.
 
-    Parallel explicit elementals are added up before they multiply. A matrix-free elemental is applied in the mode of the
-    walk; one that has only the other mode is accumulated by it and multiplied.
+    Parallel explicit elementals are added up before they multiply. A matrix-free elemental is applied in the mode of
+    the walk; one that has only the other mode is accumulated by it and multiplied.
 
     Returns
     -------

@@ -6,7 +6,7 @@ from typing import final
 
 from chainplan.problem import Problem
 from chainplan.replayer import replay
-from chainplan.result import Outcome, Status
+from chainplan.result import Outcome
 from chainplan.search import Search
 from chainplan.solvers.base import Solver
 from chainplan.solvers.chain_dense import ChainDense

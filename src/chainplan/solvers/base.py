@@ -1,8 +1,8 @@
 """The interface of a solver.
 
-A solver is stateless: it looks at a problem, refuses it with a reason or solves it. Its docstring has three fixed lines,
-`Cost:`, `Exact:` and `Refuses:`, which `chainplan solvers` prints. It never sees another solver and is never trusted:
-the planner checks and replays every plan it returns.
+A solver is stateless: it looks at a problem, refuses it with a reason or solves it. Its docstring has three fixed
+lines, `Cost:`, `Exact:` and `Refuses:`, which `chainplan solvers` prints. It never sees another solver and is never
+trusted: the planner checks and replays every plan it returns.
 """
 
 from __future__ import annotations

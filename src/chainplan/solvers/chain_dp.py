@@ -20,7 +20,16 @@ from chainplan.problem import Problem
 from chainplan.result import Outcome, Status
 from chainplan.search import Search
 from chainplan.solvers.base import Solver
-from chainplan.solvers.chains import Apply, Derivation, Leaf, Product, leaf_options, not_a_chain, sizes_of, write
+from chainplan.solvers.chains import (
+    Apply,
+    Derivation,
+    Leaf,
+    Product,
+    leaf_options,
+    not_a_chain,
+    sizes_of,
+    write,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,7 +113,12 @@ class _Table:
             candidates += self.by_end[a + d : b + d, q - d + 1 : q]
             best[a:b] = candidates.min(axis=1)
         for price, available, shorter, vectors in (
-            (self.tangents[0][d - 1 :], self.tangents[1][d - 1 :], self.by_start[:count, d - 1], self.s[:count]),
+            (
+                self.tangents[0][d - 1 :],
+                self.tangents[1][d - 1 :],
+                self.by_start[:count, d - 1],
+                self.s[:count],
+            ),
             (self.adjoints[0][:count], self.adjoints[1][:count], self.by_end[d:, q - d + 1], self.s[d:]),
         ):
             if available.any():
@@ -135,12 +149,12 @@ class _Table:
 def _number_type(chain: tuple[Elemental, ...], sizes: list[int], leaves: int) -> tuple[Any, int]:
     """A dtype in which no candidate overflows, and a price that none reaches.
 
-    No product costs more than the three largest sizes multiplied, so no optimum more than the leaves plus q of them, and
-    a candidate is two optima and a product, or one and a propagation.
+    No product costs more than the three largest sizes multiplied, so no optimum more than the leaves plus q of them,
+    and a candidate is two optima and a product, or one and a propagation.
     """
     import numpy as np
 
-    a, b, c = (sorted(sizes, reverse=True) + [1])[:3]
+    a, b, c = ([*sorted(sizes, reverse=True), 1])[:3]
     applied = max(sizes) * max((price or 0) for e in chain for price in (e.tangent, e.adjoint))
     ceiling = 3 * (leaves + (len(chain) + 1) * a * b * c) + applied
     return (np.dtype(np.int64), 1 << 62) if ceiling < 1 << 62 else (np.dtype(object), ceiling + 1)

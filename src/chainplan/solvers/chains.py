@@ -73,7 +73,7 @@ def write(graph: Graph, root: N, derive: Callable[[N], Derivation]) -> Plan:
         match node:
             case Leaf(position, None):
                 done.append(recorder.load(chain[position].name))
-            case Leaf(position, mode):
+            case Leaf(position, Mode() as mode):
                 done.append(recorder.accumulate(chain[position].name, mode))
             case Apply(position, mode, arg):
                 if ready:

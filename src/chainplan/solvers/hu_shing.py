@@ -107,9 +107,7 @@ def _present_arcs(w: Sequence[int]) -> list[_Arc]:
     return [arc for arc in arcs if arc.present]
 
 
-def _settled(
-    w: Sequence[int], u: int, c: int, v: int, top: _Arc | None, left: list[int], right: list[int]
-) -> _Arc:
+def _settled(w: Sequence[int], u: int, c: int, v: int, top: _Arc | None, left: list[int], right: list[int]) -> _Arc:
     """The arc u - v over the triangle u, c, v, above the heap top; ceilings and condensation of Part II."""
     arc = _Arc(u, v)
     x, y, z = w[u], w[v], w[c]

@@ -3,7 +3,7 @@
 The price of left · right is `Σ_l c(l) · r(l)` with c the column counts of the left and r the row counts of the right
 factor. Where one of the two is constant (dense, diagonal, zero: nearly always) the sum collapses to a number times the
 nonzeros of the other factor, and a whole anti-diagonal is a product of two tables. Where neither is (two bands), the
-sums are evaluated pair by pair.
+sums are evaluated for all such pairs at once, piece by piece.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 
 from chainplan.graph import Elemental
 from chainplan.solvers.chains import sizes_of
-from chainplan.structures import Block, Dense, Structure, product, product_fma
+from chainplan.structures import Banded, Block, Dense, Structure, product
+from chainplan.structures.banded import band_products_fma
 from chainplan.structures.counts import Counts
 
 if TYPE_CHECKING:
@@ -37,16 +38,22 @@ class IntervalProducts:
         if self._dense:
             inner = np.lib.stride_tricks.sliding_window_view(self.s[a + 1 : b + d - 1], d - 1)
             ends: Array = self.s[a:b] * self.s[a + d : b + d]
-            return np.multiply(inner, ends[:, None])
+            dense: Array = inner * ends[:, None]
+            return dense
         ends_at, starts_at = np.s_[a + d : b + d, q - d + 1 : q], np.s_[a:b, 1:d]
         result: Array = self._column[ends_at] * self._nnz[starts_at]
-        if self._pieces:
+        if self._uneven:
             result += self._uneven_nnz[ends_at] * self._row[starts_at]
             both = self._uneven_left[ends_at] & self._uneven_right[starts_at]
-            for i, t in np.argwhere(both):
-                start, split, end = a + int(i), a + int(i) + 1 + int(t), a + int(i) + d
-                result[i, t] = product_fma(self._pieces[split, end], self._pieces[start, split])
+            rows, splits = np.nonzero(both)
+            result[rows, splits] = self._band_prices(a + rows, a + rows + 1 + splits, a + rows + d)
         return result
+
+    def _band_prices(self, i: Array, k: Array, j: Array) -> Array:
+        """Prices of the products of two bands, (k, j) by (i, k)."""
+        left = self._lower[k, j], self._upper[k, j]
+        right = self._lower[i, k], self._upper[i, k]
+        return band_products_fma((self.s[j], self.s[k], self.s[i]), left, right)
 
     def _tabulate(self, chain: tuple[Elemental, ...], dtype: Any) -> None:
         """Tables of the constant counts and nonzeros of all intervals; start-major for right, end-major for left."""
@@ -56,7 +63,8 @@ class IntervalProducts:
         self._nnz, self._row = np.zeros(shape, dtype), np.zeros(shape, dtype)
         self._column, self._uneven_nnz = np.zeros(shape, dtype), np.zeros(shape, dtype)
         self._uneven_left, self._uneven_right = np.zeros(shape, bool), np.zeros(shape, bool)
-        self._pieces: dict[tuple[int, int], Block] = {}
+        self._lower, self._upper = np.zeros(shape, dtype), np.zeros(shape, dtype)
+        self._uneven = False
         for i in range(q):
             lengths = np.arange(1, q - i + 1)
             self._nnz[i, 1 : q - i + 1] = s[i] * s[i + 1 :]
@@ -86,8 +94,9 @@ class IntervalProducts:
             self._uneven_left[j, back] = True
         if row is None:
             self._uneven_right[i, d] = True
-        if column is None or row is None:
-            self._pieces[i, j] = block
+        if isinstance(block.structure, Banded):
+            self._lower[i, j], self._upper[i, j] = block.structure.lower, block.structure.upper
+            self._uneven = True
 
 
 def _constant(counts: Counts) -> int | None:

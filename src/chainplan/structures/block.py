@@ -46,7 +46,8 @@ class Block:
 
     def times(self, right: Block) -> Block:
         """The block self (m x k) · right (k x n), of m x n."""
-        return Block(self.rows, right.cols, product(self.structure, right.structure))
+        dense = type(self.structure) is Dense and type(right.structure) is Dense
+        return Block(self.rows, right.cols, DENSE if dense else product(self.structure, right.structure))
 
     def plus(self, other: Block) -> Block:
         """The block self + other, both of m x n."""
@@ -59,9 +60,7 @@ def product_fma(left: Block, right: Block) -> int:
         return left.rows * left.cols * right.cols
     if left.structure.unit or right.structure.unit:
         return 0
-    return inner(
-        left.structure.column_counts(left.rows, left.cols), right.structure.row_counts(right.rows, right.cols)
-    )
+    return inner(left.structure.column_counts(left.rows, left.cols), right.structure.row_counts(right.rows, right.cols))
 
 
 def sum_adds(left: Block, right: Block) -> int:

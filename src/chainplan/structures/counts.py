@@ -7,6 +7,11 @@ piece a sum of a quadratic, in closed form.
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
+N = TypeVar("N", bound=Any)
+"""An int, or an array of them."""
+
 Counts = tuple[tuple[int, int, int], ...]
 """Pieces (length, first, slope): `length` neighbouring rows or columns have first, first + slope, ... nonzeros."""
 
@@ -27,7 +32,7 @@ def inner(left: Counts, right: Counts) -> int:
     while i < len(left) and j < len(right):
         (n, a, b), (m, c, d) = left[i], right[j]
         length = min(n - s, m - t)
-        result += _quadratic(length, a + b * s, b, c + d * t, d)
+        result += quadratic(length, a + b * s, b, c + d * t, d)
         s, t = s + length, t + length
         if s == n:
             i, s = i + 1, 0
@@ -36,6 +41,6 @@ def inner(left: Counts, right: Counts) -> int:
     return result
 
 
-def _quadratic(n: int, a: int, b: int, c: int, d: int) -> int:
+def quadratic(n: N, a: N, b: N, c: N, d: N) -> N:
     """Sum of (a + b·t)·(c + d·t) over t = 0 .. n-1."""
     return n * a * c + (a * d + b * c) * (n * (n - 1) // 2) + b * d * ((n - 1) * n * (2 * n - 1) // 6)

@@ -1,0 +1,38 @@
+"""`chainplan check PLAN`: prove a saved plan again."""
+
+from __future__ import annotations
+
+import click
+
+from chainplan_cli.common import progress_shown
+
+
+@click.command()
+@click.argument("plan", type=click.Path())
+def command(plan: str) -> int:
+    """Prove that PLAN (made by 'chainplan plan --format json') computes the Jacobian and costs what it claims.
+
+    Every path must be counted exactly once, every figure must follow from the steps, the limits must be kept. A claim
+    of optimality is tested by planning again where an exact solver takes the problem.
+    """
+    from chainplan.frontends.table import read_plan
+
+    from chainplan.errors import PlanError
+    from chainplan.frontends.plan_file import verify
+    from chainplan.planner import plan as plan_again
+    from chainplan.result import Status
+
+    saved = read_plan(plan)
+    replayed = verify(saved)
+    said = f"{plan}: right: {replayed.total:,} fma, {replayed.adds:,} adds, peak {replayed.peak:,} elements"
+    if saved.document["status"] == Status.OPTIMAL.value:
+        with progress_shown() as report:
+            again = plan_again(saved.problem, progress=report)
+        if again.cost is not None and again.cost.fma < replayed.total:
+            raise PlanError(f"{plan}: claims to be optimal, but '{again.solver}' finds {again.cost.fma:,} fma.")
+        proven = again.status is Status.OPTIMAL
+        said += (
+            f"; optimal: proven again by '{again.solver}'" if proven else "; optimality is claimed, not proven again"
+        )
+    click.echo(said)
+    return 0

@@ -1,0 +1,41 @@
+"""`chainplan plan SPEC`: find a plan and print it."""
+
+from __future__ import annotations
+
+import click
+
+from chainplan_cli.common import budget_option, progress_shown, seed_option, solver_option, write_whole
+
+FORMATS = ("text", "json", "markdown", "dot")
+
+
+@click.command()
+@click.argument("spec", type=click.Path())
+@solver_option
+@budget_option
+@seed_option
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("-o", "--output", metavar="FILE", help="Write to a file instead of the screen.")
+def command(spec: str, solver: str, budget: float | None, seed: int, form: str, output: str | None) -> int:
+    """Find the cheapest plan for SPEC (a YAML or JSON file, - for standard input).
+
+    --format json is the plan file, which 'chainplan check' and 'chainplan run' read. Ctrl-C during a search prints the
+    best plan found so far.
+    """
+    from chainplan.frontends.table import read
+
+    from chainplan.planner import plan
+    from chainplan.report.table import RENDERERS
+
+    problem = read(spec)
+    with progress_shown() as report:
+        result = plan(problem, solver, budget=budget, seed=seed, progress=report)
+    text = RENDERERS[form](result)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_whole(output, text)
+    if result.plan is None:
+        click.echo(f"chainplan: no plan: {result.status.value}. {' '.join(result.notes)}".rstrip(), err=True)
+        return 1
+    return 0

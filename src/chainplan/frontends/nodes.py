@@ -1,0 +1,113 @@
+"""Located values: what a spec says, and where it says it.
+
+A tree of immutable nodes stands between the file and the grammar, so that every error can name line and
+column, and so that Python objects, which have neither, go through the same grammar. A node also knows its
+path (`chain[2].shape`); it is kept as linked pairs, shared by all nodes below, and written out only for a
+message. Scalars keep the text as written: whether `y`, `1` or `1e3` is a name, a number or an error is for
+the grammar to say, not for a YAML resolver.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from enum import Enum
+
+DEEPEST = 32
+"""How deep lists and mappings may nest. Every tree is bounded by it, so walking one by recursion is safe."""
+MOST_VALUES = 2_000_000
+"""How many values a spec may hold, keys included."""
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff]")
+"""Characters that would break a message, or the terminal that shows it."""
+
+Path = tuple["Path", str | int] | None
+"""The way to a node from the root: the way to its parent, then its key or position; None at the root."""
+
+
+class Spelling(Enum):
+    """How a scalar was written."""
+
+    PLAIN = "plain"
+    QUOTED = "quoted"
+    NONE = "none"
+    """A Python value that is neither text nor a whole number: never a name, never a size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A piece of text; lines and columns count from 1, a line of 0 stands for no position."""
+
+    path: Path
+    line: int
+    column: int
+    text: str
+    spelling: Spelling = Spelling.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list."""
+
+    path: Path
+    line: int
+    column: int
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A mapping from text to values; `keys` are there for their position."""
+
+    path: Path
+    line: int
+    column: int
+    keys: dict[str, Scalar]
+    values: dict[str, Node]
+
+
+Node = Scalar | Sequence | Mapping
+
+
+def written(path: Path) -> str:
+    """The path as messages show it: `chain[2].shape`, or `the spec` for the root."""
+    steps: list[str | int] = []
+    while path is not None:
+        path, step = path
+        steps.append(step)
+    text = "".join(f"[{s}]" if isinstance(s, int) else f".{shown(s)}" for s in reversed(steps))
+    return text.removeprefix(".") or "the spec"
+
+
+def descend(node: Node, steps: tuple[str | int, ...]) -> Node:
+    """The node that the steps lead to, or the last one that exists on the way."""
+    for step in steps:
+        if isinstance(node, Mapping) and step in node.values:
+            node = node.values[str(step)]
+        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
+            node = node.items[step]
+        else:
+            break
+    return node
+
+
+def depth(node: Node) -> int:
+    """How many lists and mappings nest in a node, itself included."""
+    if isinstance(node, Scalar):
+        return 0
+    below = node.items if isinstance(node, Sequence) else node.values.values()
+    return 1 + max(map(depth, below), default=0)
+
+
+def moved(node: Node, path: Path) -> Node:
+    """The same value, at the same line and column, at another place of the tree."""
+    if isinstance(node, Scalar):
+        return replace(node, path=path)
+    if isinstance(node, Sequence):
+        return replace(node, path=path, items=tuple(moved(n, (path, i)) for i, n in enumerate(node.items)))
+    return replace(node, path=path, values={key: moved(n, (path, key)) for key, n in node.values.items()})
+
+
+def shown(text: str, most: int = 60) -> str:
+    """The text on one line, unprintable characters escaped, a long one cut."""
+    cut = text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
+    return UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], cut)

@@ -1,0 +1,85 @@
+"""Python objects of the JSON kind as located values: there is no line, so messages name the path alone.
+
+Recursion is bounded by the depth limit, which also stops objects that hold themselves.
+"""
+
+from __future__ import annotations
+
+from collections import abc
+from numbers import Integral
+from typing import Any
+
+from chainplan.frontends.messages import Messages
+from chainplan.frontends.nodes import (
+    DEEPEST,
+    MOST_VALUES,
+    Mapping,
+    Node,
+    Path,
+    Scalar,
+    Sequence,
+    Spelling,
+    shown,
+    written,
+)
+
+LONGEST_NUMBER = 10_000
+"""Bits of the largest number that is written in decimal: Python refuses to write more than 4300 digits."""
+
+
+def from_objects(value: Any, messages: Messages) -> Node:
+    """The tree of a Python value: mappings, lists, tuples, text and whole numbers are what can be read."""
+    return _Walk(messages).node(value, None, 0)
+
+
+class _Walk:
+    """One walk over an object: counts the values, for a small object may be huge when spelt out."""
+
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
+        self._count = 1
+
+    def node(self, value: Any, path: Path, depth: int) -> Node:
+        if isinstance(value, abc.Mapping):
+            self._enter(value, path, depth)
+            return self._mapping(value, path, depth)
+        if isinstance(value, list | tuple):
+            self._enter(value, path, depth)
+            items = (self.node(item, (path, i), depth + 1) for i, item in enumerate(value))
+            return Sequence(path, 0, 0, tuple(items))
+        return _scalar(value, path)
+
+    def _mapping(self, value: abc.Mapping[Any, Any], path: Path, depth: int) -> Mapping:
+        keys: dict[str, Scalar] = {}
+        values: dict[str, Node] = {}
+        for key, item in value.items():
+            name = _scalar(key, path)
+            if name.spelling is Spelling.NONE:
+                text = f"{written(path)} has the key {shown(name.text)}; expected text. Put it in quotes."
+                self._messages.add(name, text)
+            elif name.text in keys:
+                key_text = shown(name.text)
+                text = f"{written(path)} has the key '{key_text}' twice; expected it once. Remove one."
+                self._messages.add(name, text)
+            else:
+                keys[name.text] = name
+                values[name.text] = self.node(item, (path, name.text), depth + 1)
+        return Mapping(path, 0, 0, keys, values)
+
+    def _enter(self, value: abc.Sized, path: Path, depth: int) -> None:
+        if depth == DEEPEST:
+            self._messages.fatal(0, 0, f"{written(path)} nests deeper than {DEEPEST} levels; a spec needs fewer.")
+        self._count += len(value) * (2 if isinstance(value, abc.Mapping) else 1)
+        if self._count > MOST_VALUES:
+            self._messages.fatal(0, 0, f"more than {MOST_VALUES} values; expected fewer. Split the problem.")
+
+
+def _scalar(value: Any, path: Path) -> Scalar:
+    if isinstance(value, str):
+        return Scalar(path, 0, 0, str(value), Spelling.QUOTED)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        number = int(value)
+        return Scalar(path, 0, 0, str(number) if number.bit_length() < LONGEST_NUMBER else hex(number))
+    if value is None or isinstance(value, bool | float):
+        return Scalar(path, 0, 0, repr(value), Spelling.NONE)
+    return Scalar(path, 0, 0, f"a Python object of type {type(value).__name__}", Spelling.NONE)

@@ -1,0 +1,269 @@
+"""The plan file (design, section 4): a result written as a document that stands alone, and read back.
+
+Reading distinguishes two kinds of trouble. A file that does not have the form of a plan file (no JSON, a missing field,
+a number where a name belongs) is bad input: SpecError. One that has the form but claims what is not so (a cost, a
+shape, a path) is a bad plan: PlanError, from `verify`, which derives every claim again from the problem and the steps
+alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import chainplan
+from chainplan.checker import check
+from chainplan.errors import PlanError, SpecError
+from chainplan.frontends.messages import Messages
+from chainplan.frontends.objects import from_objects
+from chainplan.frontends.spec import read_problem
+from chainplan.graph import Mode
+from chainplan.problem import Problem
+from chainplan.replayer import Replay
+from chainplan.result import Result, Status
+from chainplan.steps import Accumulate, Add, Load, Multiply, Output, Plan, Propagate, Step
+from chainplan.sweep import order_price
+
+FORMAT = 1
+
+_OPS: dict[str, type[Step]] = {
+    "load": Load,
+    "accumulate": Accumulate,
+    "propagate": Propagate,
+    "multiply": Multiply,
+    "add": Add,
+}
+_NAMES = {kind: op for op, kind in _OPS.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class SavedPlan:
+    """A plan file as read: its problem, its plan (None where none was found) and the document with its claims."""
+
+    problem: Problem
+    plan: Plan | None
+    document: dict[str, Any]
+    source: str
+
+
+def document(result: Result) -> dict[str, Any]:
+    """A result as the document of a plan file: plain values, deterministic but for `seconds`."""
+    cost, spec = result.cost, result.problem.to_spec()
+    name = spec.pop("name", None)
+    return {
+        "chainplan": chainplan.__version__,
+        "format": FORMAT,
+        "problem": {"name": name, "fingerprint": result.problem.fingerprint, **spec},
+        "objective": "fma",
+        "solver": result.solver,
+        "seed": result.seed,
+        "seconds": round(result.seconds, 6),
+        "status": result.status.value,
+        "optimal_within": result.optimal_within,
+        "cost": None if cost is None else {"fma": cost.fma, "adds": cost.adds, "peak_elements": cost.peak_elements},
+        "bound": {"fma": result.bound},
+        "needs": None if result.needs is None else {"memory": result.needs},
+        "baselines": {"forward": {"fma": result.baselines.forward}, "reverse": {"fma": result.baselines.reverse}},
+        "notes": list(result.notes),
+        "steps": [] if result.plan is None or result.replay is None else list(_steps(result.plan, result.replay)),
+        "outputs": [] if result.plan is None else [_output(o) for o in result.plan.outputs],
+    }
+
+
+def _steps(plan: Plan, replayed: Replay) -> Iterator[dict[str, Any]]:
+    for position, step in enumerate(plan.steps):
+        fields = {k: v.value if isinstance(v, Mode) else v for k, v in step._asdict().items()}
+        yield {"id": position, "op": _NAMES[type(step)], **fields, **_derived(replayed, position)}
+
+
+def _derived(replayed: Replay, position: int) -> dict[str, Any]:
+    """What a plan file says of a step beyond the decision itself."""
+    block = replayed.blocks[position].block
+    return {
+        "rows": block.rows,
+        "cols": block.cols,
+        "structure": block.structure.to_spec(),
+        "fma": replayed.prices[position],
+    }
+
+
+def _output(output: Output) -> dict[str, Any]:
+    return {"output": output.output, "input": output.input, "id": output.step}
+
+
+def is_plan_file(data: bytes) -> bool:
+    """Whether the bytes of a file look like a plan file rather than a spec: an object with its two marks in front."""
+    start = data[:10_000].removeprefix(b"\xef\xbb\xbf").lstrip()
+    return start.startswith(b"{") and b'"chainplan"' in start and b'"fingerprint"' in data
+
+
+def parse_plan(text: str | bytes, source: str) -> SavedPlan:
+    """Read a plan file; nothing it claims is verified yet.
+
+    Raises
+    ------
+    SpecError
+        Where the text does not have the form of a plan file.
+    """
+    reader = _Reader(source)
+    try:
+        root = json.loads(text, parse_int=_whole, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        detail = "nesting is too deep" if isinstance(error, RecursionError) else str(error)
+        raise SpecError(f"{source}: not a plan file: {detail}.") from None
+    reader.expect(root, dict, "the file", "an object")
+    if reader.field(root, "", "format", int) != FORMAT:
+        raise SpecError(f"{source}: format is {root['format']}; expected {FORMAT}, the one that this version reads.")
+    for name, kind in _TOP.items():
+        reader.field(root, "", name, kind)
+    described = dict(root["problem"])
+    fingerprint = reader.field(described, "problem.", "fingerprint", str)
+    described.pop("fingerprint")
+    if described.get("name") is None:
+        described.pop("name", None)
+    messages = Messages(f"{source}: problem")
+    problem = read_problem(from_objects(described, messages), messages)
+    if problem.fingerprint != fingerprint:
+        raise PlanError(f"{source}: the fingerprint is not that of the problem in the file; one of them was changed.")
+    steps = tuple(reader.step(raw, i) for i, raw in enumerate(root["steps"]))
+    outputs = tuple(reader.output(raw, i) for i, raw in enumerate(root["outputs"]))
+    plan = Plan(problem.graph, steps, outputs) if root["cost"] is not None else None
+    return SavedPlan(problem, plan, root, source)
+
+
+_TOP: dict[str, type | tuple[type, ...]] = {
+    "chainplan": str,
+    "problem": dict,
+    "objective": str,
+    "solver": str,
+    "seed": int,
+    "seconds": (int, float),
+    "status": str,
+    "cost": (dict, type(None)),
+    "bound": dict,
+    "baselines": dict,
+    "steps": list,
+    "outputs": list,
+}
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > 400:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the field '{next(n for n in names if names.count(n) > 1)}' stands twice")
+    return result
+
+
+class _Reader:
+    """Takes fields out of parsed JSON, or says where what was found and what was expected."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+    def expect(self, value: Any, kind: type | tuple[type, ...], where: str, what: str) -> Any:
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
+            found = json.dumps(value)
+            raise SpecError(f"{self.source}: {where} is {found[:60]}; expected {what}.")
+        return value
+
+    def field(self, raw: dict[str, Any], prefix: str, name: str, kind: type | tuple[type, ...]) -> Any:
+        if name not in raw:
+            raise SpecError(f"{self.source}: {prefix}{name} is missing; expected {_words(kind)}.")
+        return self.expect(raw[name], kind, prefix + name, _words(kind))
+
+    def step(self, raw: Any, position: int) -> Step:
+        where = f"steps[{position}]."
+        self.expect(raw, dict, where[:-1], "an object")
+        op = self.field(raw, where, "op", str)
+        if op not in _OPS:
+            raise SpecError(f"{self.source}: {where}op is '{op[:40]}'; expected one of {', '.join(_OPS)}.")
+        kind = _OPS[op]
+        allowed = {"id", "op", "rows", "cols", "structure", "fma", *kind._fields}
+        unknown = raw.keys() - allowed
+        if unknown:
+            raise SpecError(f"{self.source}: {where}{min(unknown)[:40]} is no field of '{op}'.")
+        for name in ("id", "rows", "cols", "fma"):
+            self.field(raw, where, name, int)
+        return kind(**{name: self._operand(raw, where, name) for name in kind._fields})
+
+    def _operand(self, raw: dict[str, Any], where: str, name: str) -> Any:
+        if name == "elemental":
+            return self.field(raw, where, name, str)
+        if name == "mode":
+            mode = self.field(raw, where, name, str)
+            if mode not in ("tangent", "adjoint"):
+                raise SpecError(f"{self.source}: {where}mode is '{mode[:40]}'; expected tangent or adjoint.")
+            return Mode(mode)
+        if name == "onto" and raw.get(name, 0) is None:
+            return None
+        return self.field(raw, where, name, int)
+
+    def output(self, raw: Any, position: int) -> Output:
+        where = f"outputs[{position}]."
+        self.expect(raw, dict, where[:-1], "an object")
+        names = (self.field(raw, where, "output", str), self.field(raw, where, "input", str))
+        return Output(*names, self.field(raw, where, "id", int))
+
+
+def _words(kind: type | tuple[type, ...]) -> str:
+    words = {str: "text", int: "a whole number", dict: "an object", list: "a list", float: "a number"}
+    return " or ".join(words.get(k, "null") for k in (kind if isinstance(kind, tuple) else (kind,)))
+
+
+def verify(saved: SavedPlan) -> Replay:
+    """Prove the plan of a file, and that all it claims of it is so, from the problem and the steps alone.
+
+    Raises
+    ------
+    PlanError
+        Naming the first thing that is not so.
+    """
+    claimed, source = saved.document, saved.source
+    if saved.plan is None:
+        raise PlanError(f"{source}: status '{claimed['status']}': the file holds no plan to check.")
+    try:
+        replayed = check(saved.plan, saved.problem)
+    except PlanError as error:
+        raise PlanError(f"{source}: {error}") from None
+    for name, found, derived in _claims(saved, replayed):
+        if type(found) is not type(derived) or found != derived:
+            shown = json.dumps(found, default=str)[:80]
+            raise PlanError(f"{source}: {name} is claimed to be {shown}, but it is {json.dumps(derived)}.")
+    bound, fma = claimed["bound"].get("fma"), replayed.total
+    proven = claimed["status"] == Status.OPTIMAL.value
+    if type(bound) is not int or not 0 <= bound <= fma or (proven and bound != fma):
+        raise PlanError(
+            f"{source}: bound.fma is {json.dumps(bound)[:60]} and status '{claimed['status'][:40]}', but the plan "
+            f"costs {fma}; a bound is at most the cost, and equal to it where the plan is optimal."
+        )
+    return replayed
+
+
+def _claims(saved: SavedPlan, replayed: Replay) -> Iterator[tuple[str, Any, Any]]:
+    """(where, what the file says, what is so) of every figure that follows from problem and steps."""
+    claimed, graph = saved.document, saved.problem.graph
+    yield "objective", claimed["objective"], "fma"
+    for i, raw in enumerate(claimed["steps"]):
+        yield f"steps[{i}].id", raw["id"], i
+        for name, value in _derived(replayed, i).items():
+            yield f"steps[{i}].{name}", raw.get(name), value
+    totals = {"fma": replayed.total, "adds": replayed.adds, "peak_elements": replayed.peak}
+    for name, value in totals.items():
+        yield f"cost.{name}", claimed["cost"].get(name), value
+    for name, mode in (("forward", Mode.TANGENT), ("reverse", Mode.ADJOINT)):
+        yield f"baselines.{name}", claimed["baselines"].get(name), {"fma": order_price(graph, mode)}
+    acceptable = (Status.OPTIMAL.value, Status.FEASIBLE.value)
+    found = claimed["status"]
+    yield "status", found, found if found in acceptable else Status.FEASIBLE.value
+    within = claimed.get("optimal_within")
+    honest = isinstance(within, str) if found == Status.OPTIMAL.value else within is None
+    yield "optimal_within", within, within if honest else None

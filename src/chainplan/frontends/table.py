@@ -1,0 +1,161 @@
+"""The table of front-ends, and the public functions that make a Problem: `read`, `from_spec` and `chain`.
+
+A new front-end is one file beside this one and one line in `FRONTENDS`; the suffix of a file chooses among
+them. A file is read up to a limit and no further, so that a device or an endless pipe is an error like any
+other.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chainplan.errors import SpecError
+from chainplan.frontends.messages import Messages
+from chainplan.frontends.nodes import Node, shown
+from chainplan.frontends.objects import from_objects
+from chainplan.frontends.plan_file import SavedPlan, is_plan_file, parse_plan
+from chainplan.frontends.spec import read_problem
+from chainplan.frontends.text import from_json, from_yaml
+from chainplan.problem import Problem
+
+LARGEST_FILE = 50_000_000
+"""Bytes of the largest spec that is read."""
+LARGEST_PLAN = 1_000_000_000
+"""Bytes of the largest plan file that is read."""
+
+
+@dataclass(frozen=True)
+class Frontend:
+    """A way to read a file: a name, the suffixes it answers to, and what makes a Problem of the bytes."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    reader: Callable[[bytes, Messages], Problem]
+
+
+def _spec(parse: Callable[[bytes, Messages], Node]) -> Callable[[bytes, Messages], Problem]:
+    """The reader of a spec in some text format."""
+    return lambda data, messages: read_problem(parse(data, messages), messages)
+
+
+FRONTENDS: tuple[Frontend, ...] = (
+    Frontend("yaml", (".yaml", ".yml"), _spec(from_yaml)),
+    Frontend("json", (".json",), _spec(from_json)),
+)
+"""All front-ends. The first reads what no suffix claims: standard input, pipes, files of another name."""
+
+
+def read(path: str | Path) -> Problem:
+    """Read a problem from a file; `-` is standard input.
+
+    Raises
+    ------
+    SpecError
+        Where the file cannot be read, or with every error in it.
+    """
+    source, data = _bounded(path, LARGEST_FILE)
+    if is_plan_file(data):
+        raise SpecError(f"{source}: found a plan file; expected a spec. 'chainplan check' and 'run' read plans.")
+    return _problem(source, data)
+
+
+def read_plan(path: str | Path) -> SavedPlan:
+    """Read a plan file, without verifying what it claims; `-` is standard input.
+
+    Raises
+    ------
+    SpecError
+        Where the file cannot be read or is no plan file.
+    """
+    source, data = _bounded(path, LARGEST_PLAN)
+    return parse_plan(data, source)
+
+
+def read_any(path: str | Path) -> Problem | SavedPlan:
+    """Read a spec or a plan file, whichever it is.
+
+    Raises
+    ------
+    SpecError
+        Where the file cannot be read, or with every error in it.
+    """
+    source, data = _bounded(path, LARGEST_PLAN)
+    if is_plan_file(data):
+        return parse_plan(data, source)
+    _refuse_large(data, source, LARGEST_FILE)
+    return _problem(source, data)
+
+
+def _problem(source: str, data: bytes) -> Problem:
+    suffix = Path(source).suffix.lower()
+    frontend = next((f for f in FRONTENDS if suffix in f.suffixes), FRONTENDS[0])
+    return frontend.reader(data, Messages(source))
+
+
+def _bounded(path: str | Path, limit: int) -> tuple[str, bytes]:
+    """The name and the bytes of a file; one more than the limit is never read."""
+    standard_input = str(path) == "-"
+    source = "<stdin>" if standard_input else shown(str(path), 1000)
+    try:
+        if standard_input:
+            data = sys.stdin.buffer.read(limit + 1)
+        else:
+            with open(path, "rb") as file:
+                data = file.read(limit + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SpecError(f"{source}: {reason}; expected a file to read. Check the path.") from None
+    _refuse_large(data, source, limit)
+    return source, data
+
+
+def _refuse_large(data: bytes, source: str, limit: int) -> None:
+    if len(data) > limit:
+        most = f"{limit // 10**6} MB"
+        raise SpecError(f"{source}: found more than {most}; expected a smaller file. Check the path.")
+
+
+def from_spec(spec: Mapping[str, Any], source: str = "spec") -> Problem:
+    """Make a problem of Python objects in the grammar of a spec; `source` stands before every message.
+
+    Raises
+    ------
+    SpecError
+        With every error of the spec.
+    """
+    messages = Messages(source)
+    return read_problem(from_objects(spec, messages), messages)
+
+
+def chain(items: Sequence[int | Mapping[str, Any]], *, name: str | None = None, memory: int | None = None) -> Problem:
+    """Make the problem of a chain, given by the sizes of x_0 ... x_q or by its Jacobians in evaluation order.
+
+    Parameters
+    ----------
+    items
+        Sizes, or mappings with `shape` as rows x cols and what else an item of `chain` in a spec may hold.
+    name
+        What reports call the problem.
+    memory
+        Limit of the elements alive at once.
+
+    Raises
+    ------
+    SpecError
+        With every error of the items.
+
+    Examples
+    --------
+    >>> [f"{e.name}: {e.block.rows} x {e.block.cols}" for e in chain([3, 1, 2]).graph.chain]
+    ['F1: 1 x 3', 'F2: 2 x 1']
+    """
+    spec: dict[str, Any] = {"chain": items}
+    if name is not None:
+        spec["name"] = name
+    if memory is not None:
+        spec["limits"] = {"memory": memory}
+    return from_spec(spec)

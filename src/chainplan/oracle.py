@@ -1,0 +1,68 @@
+"""The Jacobian without a plan: naive forward and naive reverse accumulation.
+
+One recurrence, straight from the chain rule, on dense matrices: the judge of every plan's numbers. It knows neither
+plans nor structures nor costs and makes no attempt to be fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from chainplan.graph import Elemental, Graph, Mode
+from chainplan.jacobians import Array, as_matrices, common_dtype
+from chainplan.problem import Problem
+
+
+def jacobian(
+    problem: Problem | Graph, jacobians: Mapping[str, Any], mode: Mode = Mode.TANGENT, dtype: Any = None
+) -> dict[tuple[str, str], Array]:
+    """Accumulate the Jacobian by tangents of all inputs at once, or by adjoints of all outputs at once.
+
+    Parameters
+    ----------
+    problem : the linearised DAG.
+    jacobians : as for `chainplan.execute`.
+    mode : tangent (forward) or adjoint (reverse).
+    dtype : of the seeds; by default that of the arrays.
+
+    Returns
+    -------
+    dict
+        (output, input) -> matrix of size(output) x size(input), zero where no path connects them.
+    """
+    graph = problem.graph if isinstance(problem, Problem) else problem
+    values = as_matrices(graph, jacobians)
+    kind = common_dtype(jacobians.values(), dtype)
+    forward = mode is Mode.TANGENT
+    starts, ends = (graph.inputs, graph.outputs) if forward else (graph.outputs, graph.inputs)
+    at = np.cumsum([0] + [graph.sizes[v] for v in starts])
+    held: dict[str, Array] = {}
+    for vertex in graph.order if forward else reversed(graph.order):
+        size = graph.sizes[vertex]
+        seed = np.zeros((size, at[-1]), kind)
+        if vertex in starts:
+            place = starts.index(vertex)
+            seed[:, at[place] : at[place + 1]] = np.eye(size, dtype=kind)
+        held[vertex] = seed if forward else seed.T
+        for e in (graph.into if forward else graph.out_of).get(vertex, ()):
+            held[vertex] = held[vertex] + _applied(e, values[e.name], held[e.source if forward else e.target], mode)
+    result = {}
+    for end in ends:
+        for i, start in enumerate(starts):
+            part = np.s_[at[i] : at[i + 1]]
+            pair = (end, start) if forward else (start, end)
+            result[pair] = held[end][:, part] if forward else held[end][part, :]
+    return result
+
+
+def _applied(e: Elemental, value: Any, arg: Array, mode: Mode) -> Any:
+    """F'·arg (tangent) or arg·F' (adjoint)."""
+    if not isinstance(value, tuple):
+        return value @ arg if mode is Mode.TANGENT else arg @ value
+    tangent, adjoint = value
+    if mode is Mode.TANGENT:
+        return tangent(arg) if tangent else adjoint(np.eye(e.block.rows, dtype=arg.dtype)) @ arg
+    return adjoint(arg) if adjoint else arg @ tangent(np.eye(e.block.cols, dtype=arg.dtype))

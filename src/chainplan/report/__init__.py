@@ -1,0 +1,1 @@
+"""Result -> text, markdown, json, dot; one renderer per file, one visible table (`table.RENDERERS`)."""

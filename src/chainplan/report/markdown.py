@@ -1,0 +1,32 @@
+"""Markdown: the headline and the steps as tables, for notes and issues."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chainplan.result import Result
+from chainplan.summary import describe, headline, step_rows
+
+
+def render(result: Result) -> str:
+    """A section with one table for the headline and one for the steps."""
+    lines = [f"## {_escape(describe(result.problem))}", ""]
+    lines += markdown_table([("", "figure", ""), *headline(result)])
+    lines += ["", *(f"> {_escape(note)}" for note in result.notes)] if result.notes else []
+    if result.plan is not None and result.plan.steps:
+        lines += ["", *markdown_table(step_rows(result))]
+    return "\n".join(lines) + "\n"
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table whose first row is the header."""
+    head, *body = rows
+    rule = ["---"] * len(head)
+    return [f"| {' | '.join(map(_escape, row))} |" for row in (head, rule, *body)]
+
+
+def _escape(text: str) -> str:
+    """Show markup in names as it is written."""
+    for mark in "\\`*_<>[]|#":
+        text = text.replace(mark, "\\" + mark)
+    return text

@@ -1,0 +1,96 @@
+"""Random problems: chains and DAGs with every structure, matrix-free elementals, zeros, ones and ties."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from chainplan.graph import Elemental, Graph
+from chainplan.problem import Problem, chain_vertex
+from chainplan.structures import DENSE, DIAGONAL, Banded, Block, Identity, NegatedIdentity, Structure, Zero
+
+SIZES = ((1, 2, 3), (1, 1, 5), (0, 1, 2, 3), (2, 3, 4, 5, 6), (1, 9), (3,))
+
+
+def chain_problem(
+    sizes: Sequence[int],
+    structures: Sequence[Structure] | None = None,
+    prices: Sequence[tuple[int | None, int | None, int] | None] | None = None,
+    memory: int | None = None,
+) -> Problem:
+    """A chain; `prices` are (tangent, adjoint, tape) of matrix-free elementals and None for explicit ones."""
+    elementals = []
+    for i in range(len(sizes) - 1):
+        tangent, adjoint, tape = (prices[i] if prices else None) or (None, None, 0)
+        block = Block(sizes[i + 1], sizes[i], structures[i] if structures else DENSE)
+        ends = (chain_vertex(i), chain_vertex(i + 1))
+        elementals.append(Elemental(f"F{i + 1}", *ends, block, tangent, adjoint, tape))
+    vertices = {chain_vertex(i): size for i, size in enumerate(sizes)}
+    return Problem(Graph(vertices, (chain_vertex(0),), (chain_vertex(len(sizes) - 1),), tuple(elementals)), memory)
+
+
+def random_structure(rng: random.Random, rows: int, cols: int) -> Structure:
+    """Any structure that fits a block of rows x cols, dense about half of the time."""
+    choices: list[Structure] = [DENSE, DENSE, DENSE, Banded(rng.randrange(3), rng.randrange(3)), Zero()]
+    if rows == cols:
+        choices += [Identity(), NegatedIdentity(), DIAGONAL, DIAGONAL]
+    return rng.choice(choices)
+
+
+def random_prices(rng: random.Random) -> tuple[int | None, int | None, int] | None:
+    """Prices of an elemental: explicit half of the time, else matrix-free in one or both modes."""
+    if rng.random() < 0.5:
+        return None
+    tangent: int | None = rng.randrange(40)
+    adjoint: int | None = rng.randrange(40)
+    if rng.random() < 0.3:
+        tangent, adjoint = rng.choice([(tangent, None), (None, adjoint)])
+    return tangent, adjoint, rng.randrange(30)
+
+
+def random_chain(rng: random.Random, longest: int = 6, kind: str | None = None) -> Problem:
+    """A chain that is dense, structured, matrix-free or all at once."""
+    kind = kind or rng.choice(["dense", "structured", "matrix-free", "mixed"])
+    q = rng.randint(1, longest)
+    pool = rng.choice(SIZES)
+    sizes = [rng.choice(pool) for _ in range(q + 1)]
+    if kind in ("structured", "mixed") and rng.random() < 0.7:
+        for i in range(q):
+            if rng.random() < 0.6:
+                sizes[i + 1] = sizes[i]
+    structures = [random_structure(rng, sizes[i + 1], sizes[i]) for i in range(q)]
+    prices = [random_prices(rng) for _ in range(q)]
+    if kind == "matrix-free":
+        prices = [p or (rng.randrange(40), rng.randrange(40), rng.randrange(30)) for p in prices]
+    return chain_problem(
+        sizes,
+        structures if kind in ("structured", "mixed") else None,
+        prices if kind in ("matrix-free", "mixed") else None,
+    )
+
+
+def random_dag(rng: random.Random, most: int = 5) -> Problem:
+    """A DAG with several inputs and outputs, outputs that are read, parallel edges, dead ends and unused vertices."""
+    n_in, n_mid, n_out = rng.randint(1, 3), rng.randint(0, most), rng.randint(1, 3)
+    pool = rng.choice(SIZES)
+    names = [f"v{i}" for i in range(n_in + n_mid + n_out)]
+    sizes = {name: rng.choice(pool) for name in names}
+    inputs = tuple(names[:n_in])
+    outputs = tuple(rng.sample(names[n_in:], rng.randint(1, min(n_out + 1, n_mid + n_out))))
+    elementals: list[Elemental] = []
+    matrix_free = rng.random() < 0.4
+    for j in range(n_in, len(names)):
+        for i in range(j):
+            for _ in range(rng.choice([0, 0, 1, 1, 2] if rng.random() < 0.6 else [0])):
+                rows, cols = sizes[names[j]], sizes[names[i]]
+                tangent, adjoint, tape = (random_prices(rng) if matrix_free else None) or (None, None, 0)
+                block = Block(rows, cols, random_structure(rng, rows, cols))
+                name = f"e{len(elementals)}"
+                elementals.append(Elemental(name, names[i], names[j], block, tangent, adjoint, tape))
+    return Problem(Graph(sizes, inputs, outputs, tuple(elementals)))
+
+
+def random_problem(seed: int) -> Problem:
+    """A chain or a DAG, a function of the seed alone."""
+    rng = random.Random(seed)
+    return random_chain(rng) if rng.random() < 0.5 else random_dag(rng)

@@ -1,0 +1,240 @@
+"""The command line through `main(argv)`, and once as the installed command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainplan.report.table import RENDERERS
+from chainplan.solvers.table import SOLVERS
+from chainplan_cli.main import COMMANDS, main
+from chainplan_cli.plan import FORMATS
+from tests.reference import ROOT
+
+SEED = str(ROOT / "examples" / "seed_chain.yaml")
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    code = main(argv)
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    assert "defect" not in captured.err
+    return code, captured.out, captured.err
+
+
+def test_plan_prints_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "plan", SEED)
+    assert (code, err) == (0, "")
+    for text in ("1,002,000 fma", "proven optimal within bracketings", "3,000,000 fma", "2.99x", "(F4·(F3·F2))·F1"):
+        assert text in out
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_every_example_plans_checks_and_runs(path: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    saved = str(tmp_path / "plan.json")
+    assert run(capsys, "plan", str(path), "--format", "json", "-o", saved)[0] == 0
+    code, out, _ = run(capsys, "check", saved)
+    assert code == 0
+    assert "right" in out
+    for argv in (["run", saved], ["run", str(path), "--dtype", "float32"], ["run", str(path), "--dtype", "int64"]):
+        code, out, _ = run(capsys, *argv, "--seed", "3")
+        assert code == 0
+        assert "\n  valid: " in out
+    assert run(capsys, "compare", str(path))[0] == 0
+
+
+def test_formats_are_the_renderers() -> None:
+    assert set(FORMATS) == set(RENDERERS)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_every_format(form: str, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "plan", str(path), "--format", form)
+    assert code == 0
+    assert out.endswith("\n")
+    assert out.startswith({"json": "{", "markdown": "## ", "dot": "digraph plan {"}.get(form, path.stem))
+
+
+def test_the_plan_file_is_deterministic_but_for_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = (json.loads(run(capsys, "plan", SEED, "--format", "json")[1]) for _ in range(2))
+    assert first.pop("seconds") >= 0
+    second.pop("seconds")
+    assert first == second
+
+
+def test_the_plan_file_says_what_the_contract_says(capsys: pytest.CaptureFixture[str]) -> None:
+    document = json.loads(run(capsys, "plan", SEED, "--format", "json")[1])
+    assert document["format"] == 1
+    assert document["problem"]["name"] == "seed_chain"
+    assert document["objective"] == "fma"
+    assert (document["status"], document["optimal_within"]) == ("optimal", "bracketings")
+    assert document["cost"]["fma"] == document["bound"]["fma"] == 1_002_000
+    assert document["baselines"] == {"forward": {"fma": 3_000_000}, "reverse": {"fma": 3_000_000}}
+    assert [step["id"] for step in document["steps"]] == list(range(7))
+    assert document["steps"][-1] == {
+        "id": 6,
+        "op": "multiply",
+        "left": 4,
+        "right": 5,
+        "onto": None,
+        "rows": 1000,
+        "cols": 1000,
+        "structure": "dense",
+        "fma": 1_000_000,
+    }
+    assert document["outputs"] == [{"output": "x4", "input": "x0", "id": 6}]
+
+
+def test_run_takes_jacobians_from_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    sizes = [1000, 1, 1000, 1, 1000]
+    rng = np.random.default_rng(0)
+    path = tmp_path / "values.npz"
+    arrays = {f"F{i + 1}": rng.integers(-9, 9, (sizes[i + 1], sizes[i])) for i in range(4)}
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    code, out, _ = run(capsys, "run", SEED, "--jacobians", str(path))
+    assert code == 0
+    assert "valid: equal integers" in out
+    del arrays["F2"]
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    code, _, err = run(capsys, "run", SEED, "--jacobians", str(path))
+    assert code == 2
+    assert "no Jacobian for 'F2'; expected an array of 1000 x 1" in err
+
+
+def test_run_refuses_what_cannot_fit(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    spec = tmp_path / "huge.yaml"
+    spec.write_text("chain: [1000000000000, 1000000000000]\n")
+    code, _, err = run(capsys, "run", str(spec))
+    assert code == 2
+    assert "8,000,000,000,000,000,000,000,000 bytes" in err
+    assert run(capsys, "plan", str(spec))[0] == 0
+
+
+BAD_INPUT = (
+    (["plan"], "Missing argument"),
+    (["plan", "no-such-file.yaml"], "no-such-file.yaml"),
+    (["plan", SEED, "--solver", "chain-pd"], "Did you mean 'chain-dp'?"),
+    (["plan", SEED, "--format", "html"], "'html' is not one of"),
+    (["plan", SEED, "--budget", "-1"], "not in the range"),
+    (["plan", SEED, "-o", "/no/such/folder/plan.json"], "cannot be written"),
+    (["plan", str(ROOT)], "directory"),
+    (["plann", SEED], "No such command"),
+    (["check", SEED], "not a plan file"),
+    (["check", "no-such-file.json"], "no-such-file.json"),
+    (["run", SEED, "--jacobians", "no-such-file.npz"], "no-such-file.npz"),
+)
+
+
+@pytest.mark.parametrize(("argv", "message"), BAD_INPUT, ids=lambda v: v if isinstance(v, str) else "")
+def test_bad_input_is_exit_code_2(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, *argv)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+def test_no_plan_is_exit_code_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    spec = tmp_path / "tight.yaml"
+    spec.write_text("chain: [5, 5, 5]\nlimits: {memory: 10}\n")
+    code, out, err = run(capsys, "plan", str(spec))
+    assert code == 1
+    assert "75 elements" in out
+    assert "no plan: infeasible" in err
+    saved = tmp_path / "plan.json"
+    assert run(capsys, "plan", str(spec), "--format", "json", "-o", str(saved))[0] == 1
+    document = json.loads(saved.read_text())
+    assert (document["status"], document["cost"], document["needs"]) == ("infeasible", None, {"memory": 75})
+    assert run(capsys, "check", str(saved))[0] == 1
+    assert run(capsys, "run", str(saved))[0] == 1
+
+
+def test_a_failed_write_leaves_the_old_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: Any
+) -> None:
+    target = tmp_path / "plan.json"
+    target.write_text("old")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", fail)
+    code, _, err = run(capsys, "plan", SEED, "-o", str(target))
+    assert code == 2
+    assert "No space left" in err
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["plan.json"]
+
+
+def test_solvers_lists_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "solvers")
+    assert code == 0
+    assert all(f"{name}: " in out for name in SOLVERS)
+    assert out.count("Refuses: ") == len(SOLVERS)
+
+
+def test_compare_shows_all_and_says_who_refuses(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "compare", str(ROOT / "examples" / "small_dag.yaml"))
+    assert code == 0
+    assert "chain-dp refuses: " in out
+    assert all(name in out for name in SOLVERS)
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)])
+def test_help(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, *argv)
+    assert code == 0
+    assert "chainplan" in out
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from chainplan_cli.main import main; main(['--help']);"
+        "print({'numpy', 'yaml', 'rich', 'chainplan.graph'} & sys.modules.keys())"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == "set()"
+
+
+def test_planning_a_dense_chain_does_not_load_numpy() -> None:
+    code = f"import sys; from chainplan_cli.main import main; main(['plan', {SEED!r}]); print('numpy' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == "False"
+
+
+def test_the_installed_command() -> None:
+    command = shutil.which("chainplan", path=str(Path(sys.executable).parent))
+    if command is None:
+        pytest.skip("chainplan is not installed beside this Python")
+    done = subprocess.run([command, "plan", SEED], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "1,002,000 fma" in done.stdout
+    assert subprocess.run([command, "plan", "nothing"], capture_output=True, check=False).returncode == 2
+    silent = subprocess.run([command, "plan", "nothing"], capture_output=True, text=True, check=False)
+    assert "Traceback" not in silent.stderr
+
+
+def test_ctrl_c_prints_the_best_plan_so_far(tmp_path: Path) -> None:
+    import signal
+
+    spec = tmp_path / "long.json"
+    spec.write_text(json.dumps({"chain": [{"shape": [7, 7], "tangent": 9, "adjoint": 9}] * 4000}))
+    argv = [sys.executable, "-m", "chainplan_cli.main", "plan", str(spec)]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        assert "chain-dp" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err
+    assert "interrupted" in out
+    assert "Traceback" not in err

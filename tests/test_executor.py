@@ -1,0 +1,248 @@
+"""The executor: kernels, matrix-free functions, dtypes, aliasing and what it refuses."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainplan.errors import ExecutionError
+from chainplan.executor import _PROGRAMS, execute, product_kernel
+from chainplan.graph import Mode
+from chainplan.jacobians import Array, draw, load_npz
+from chainplan.oracle import jacobian
+from chainplan.planner import plan
+from chainplan.problem import Problem
+from chainplan.steps import Accumulate, Output, Plan, Propagate
+from chainplan.structures import DENSE, DIAGONAL, STRUCTURES, Banded, Block, Identity, NegatedIdentity, Structure, Zero
+from chainplan.validation import validate
+from tests.problems import chain_problem, random_problem
+
+SAMPLES: tuple[Structure, ...] = (DENSE, DIAGONAL, Identity(), NegatedIdentity(), Zero(), Banded(1, 0))
+PAIR = ("x2", "x0")
+
+
+def run(problem: Problem, values: dict[str, Any], **options: Any) -> Array:
+    found = plan(problem).plan
+    assert found is not None
+    return next(iter(execute(found, values, **options).values()))
+
+
+def test_samples_cover_the_table() -> None:
+    assert {type(s) for s in SAMPLES} == set(STRUCTURES)
+
+
+@pytest.mark.parametrize(("left", "right"), list(itertools.product(SAMPLES, repeat=2)), ids=repr)
+def test_every_pair_of_structures_multiplies(left: Structure, right: Structure) -> None:
+    problem = chain_problem([4, 4, 4], [right, left])
+    values = draw(problem.graph, 0, np.int64)
+    assert np.array_equal(run(problem, dict(values)), jacobian(problem, values)[PAIR])
+    floats = draw(problem.graph, 0, np.float32)
+    result = run(problem, dict(floats))
+    assert result.dtype == (np.float32 if floats else np.float64)
+
+
+@pytest.mark.parametrize(("left", "right"), list(itertools.product(SAMPLES, repeat=2)), ids=repr)
+def test_every_pair_of_structures_adds_up(left: Structure, right: Structure) -> None:
+    from chainplan.graph import Elemental, Graph
+
+    parts = tuple(Elemental(n, "x", "y", Block(4, 4, s)) for n, s in (("a", left), ("b", right)))
+    problem = Problem(Graph({"x": 4, "y": 4}, ("x",), ("y",), parts))
+    values = draw(problem.graph, 1, np.int64)
+    assert np.array_equal(run(problem, dict(values)), jacobian(problem, values)["y", "x"])
+
+
+def test_inner_size_one_multiplies_by_broadcasting() -> None:
+    assert product_kernel(Block(5, 1), Block(1, 5)) is np.multiply
+    assert product_kernel(Block(5, 2), Block(2, 5)) is np.dot
+
+
+@pytest.mark.parametrize("sizes", [(0, 3, 2), (3, 0, 2), (3, 2, 0), (0, 0, 0)])
+def test_empty_blocks(sizes: tuple[int, ...]) -> None:
+    problem = chain_problem(sizes)
+    result = run(problem, dict(draw(problem.graph)))
+    assert result.shape == (sizes[-1], sizes[0])
+    assert not result.any()
+
+
+def test_matrix_free_functions_see_blocks_of_vectors() -> None:
+    rng = np.random.default_rng(0)
+    matrices = {"F1": rng.random((3, 6)), "F2": rng.random((5, 3))}
+    seen: list[tuple[str, tuple[int, ...]]] = []
+
+    def pair(name: str) -> tuple[Any, Any]:
+        def tangent(block: Array) -> Array:
+            seen.append((f"tangent {name}", block.shape))
+            return np.dot(matrices[name], block)
+
+        def adjoint(block: Array) -> Array:
+            seen.append((f"adjoint {name}", block.shape))
+            return np.dot(block, matrices[name])
+
+        return tangent, adjoint
+
+    problem = chain_problem([6, 3, 5], prices=[(10, 10, 0), (10, 10, 0)])
+    steps = (Accumulate("F1", Mode.ADJOINT), Propagate("F2", 0, Mode.TANGENT))
+    forward = Plan(problem.graph, steps, (Output("x2", "x0", 1),))
+    steps = (Accumulate("F2", Mode.TANGENT), Propagate("F1", 0, Mode.ADJOINT))
+    reverse = Plan(problem.graph, steps, (Output("x2", "x0", 1),))
+    for candidate in (forward, reverse):
+        result = execute(candidate, {"F1": pair("F1"), "F2": pair("F2")})[PAIR]
+        assert np.allclose(result, matrices["F2"] @ matrices["F1"])
+    assert seen == [
+        ("adjoint F1", (3, 3)),
+        ("tangent F2", (3, 6)),
+        ("tangent F2", (3, 3)),
+        ("adjoint F1", (5, 3)),
+    ]
+
+
+def test_a_diagonal_stays_a_vector_when_asked() -> None:
+    n = 200_000
+    problem = chain_problem([n] * 4, [DIAGONAL, Identity(), DIAGONAL])
+    values = {"F1": np.arange(n, dtype=float), "F3": np.full(n, 2.0)}
+    assert np.array_equal(run(problem, values, dense=False), 2.0 * np.arange(n))
+
+
+def test_the_result_is_never_the_array_that_was_given() -> None:
+    for structures in ([DENSE, Identity()], [Identity(), DENSE]):
+        problem = chain_problem([3, 3, 3], structures)
+        values = draw(problem.graph)
+        result = run(problem, dict(values))
+        result[:] = -1
+        assert all((given >= 0).all() for given in values.values())
+
+
+def test_inputs_are_not_changed_by_absorption() -> None:
+    for seed in range(200):
+        problem = random_problem(seed)
+        values = draw(problem.graph, seed, np.int64)
+        before = {name: array.copy() for name, array in values.items()}
+        found = plan(problem).plan
+        assert found is not None
+        execute(found, values)
+        assert all(np.array_equal(values[name], before[name]) for name in values)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_floats_validate_on_random_problems(dtype: Any) -> None:
+    for seed in range(100):
+        problem = random_problem(seed)
+        result = plan(problem)
+        assert result.plan is not None
+        validation = validate(problem, result.plan, draw(problem.graph, seed, dtype))
+        assert validation.valid, (seed, validation)
+
+
+def test_a_long_chain_neither_overflows_nor_vanishes() -> None:
+    problem = chain_problem([random.Random(0).randint(1, 9) for _ in range(2001)])
+    result = plan(problem)
+    assert result.plan is not None
+    values = draw(problem.graph, 0, np.float32)
+    block = next(iter(execute(result.plan, values).values()))
+    assert 1e-4 < float(np.abs(block).max()) < 1e4
+    assert validate(problem, result.plan, values).valid
+
+
+def test_a_wrong_plan_does_not_validate() -> None:
+    from chainplan.steps import Add
+
+    problem = chain_problem([2, 3, 4])
+    result = plan(problem)
+    assert result.plan is not None
+    steps = (*result.plan.steps, Add(2, 2))
+    doubled = Plan(problem.graph, steps, (Output("x2", "x0", 3),))
+    for dtype in (np.int64, np.float64):
+        validation = validate(problem, doubled, draw(problem.graph, 1, dtype))
+        assert not validation.valid
+        assert "NOT VALID: plan" in validation.verdict
+
+
+def test_blocks_are_dropped_after_their_last_use() -> None:
+    import tracemalloc
+
+    n, q = 200, 30
+    problem = chain_problem([n] * (q + 1))
+    found = plan(problem).plan
+    assert found is not None
+    values = draw(problem.graph)
+    execute(found, values)
+    tracemalloc.start()
+    execute(found, values)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * n * n * 8
+
+
+def test_a_lowered_plan_goes_with_its_plan() -> None:
+    problem = chain_problem([2, 3, 4])
+    found = plan(problem).plan
+    assert found is not None
+    execute(found, draw(problem.graph))
+    assert found in _PROGRAMS
+    before = len(_PROGRAMS)
+    del found
+    gc.collect()
+    assert len(_PROGRAMS) < before
+
+
+REFUSED: dict[str, tuple[Problem, dict[str, Any], str]] = {
+    "missing": (chain_problem([2, 3]), {}, r"no Jacobian for 'F1'; expected an array of 3 x 2"),
+    "unknown": (chain_problem([2, 3]), {"F1": np.ones((3, 2)), "G": 1}, r"'G' is no elemental of the plan"),
+    "shape": (chain_problem([2, 3]), {"F1": np.ones((2, 3))}, r"shape \(2, 3\); expected \(3, 2\): rows x columns"),
+    "dtype": (chain_problem([2, 3]), {"F1": np.full((3, 2), "a")}, r"expected numbers"),
+    "functions": (chain_problem([2, 3]), {"F1": (None, None)}, r"'F1' is explicit, but functions were given"),
+    "not diagonal": (chain_problem([2, 2], [DIAGONAL]), {"F1": np.ones((2, 2))}, r"is not diagonal"),
+    "not identity": (chain_problem([2, 2], [Identity()]), {"F1": 2 * np.eye(2)}, r"is not identity"),
+    "not banded": (chain_problem([3, 3], [Banded(0, 1)]), {"F1": np.ones((3, 3))}, r"nonzeros outside 'banded 0,1'"),
+    "no functions": (chain_problem([2, 3], prices=[(1, 1, 0)]), {}, r"no functions for matrix-free 'F1'"),
+    "no tangent": (chain_problem([2, 3], prices=[(1, None, 0)]), {"F1": (None, None)}, r"'F1' has no tangent function"),
+    "bad tangent": (
+        chain_problem([2, 3], prices=[(1, None, 0)]),
+        {"F1": (lambda block: block, None)},
+        r"the tangent of 'F1' returned shape \(2, 2\); expected \(3, 2\)",
+    ),
+    "neither": (chain_problem([2, 3], prices=[(1, 1, 0)]), {"F1": np.ones((2, 2))}, r"for matrix-free 'F1'"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_unfit_jacobians_are_refused(case: str) -> None:
+    problem, values, message = REFUSED[case]
+    with pytest.raises(ExecutionError, match=message):
+        run(problem, values)
+
+
+def test_npz_round_trip_and_faults(tmp_path: Any) -> None:
+    problem = chain_problem([2, 3, 3], [DENSE, DIAGONAL])
+    path = str(tmp_path / "values.npz")
+    values = draw(problem.graph)
+    np.savez(path, **values)  # type: ignore[arg-type]
+    assert load_npz(path, problem.graph).keys() == values.keys()
+    np.savez(path, F1=values["F1"].T, F22=values["F2"])
+    with pytest.raises(ExecutionError) as caught:
+        load_npz(path, problem.graph)
+    text = str(caught.value)
+    assert "Did you mean 'F2'?" in text
+    assert "shape (2, 3); expected (3, 2)" in text
+    assert "no Jacobian for 'F2'" in text
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04broken", b"text", None])
+def test_a_broken_npz_is_refused(tmp_path: Any, content: bytes | None) -> None:
+    path = tmp_path / "values.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ExecutionError, match=r"not a \.npz file of plain arrays"):
+        load_npz(str(path), chain_problem([2, 3]).graph)
+
+
+def test_a_pickle_is_not_opened(tmp_path: Any) -> None:
+    path = tmp_path / "values.npz"
+    np.savez(path, F1=np.array([object()], dtype=object))
+    with pytest.raises(ExecutionError, match=r"not a \.npz file of plain arrays"):
+        load_npz(str(path), chain_problem([2, 3]).graph)

@@ -1,0 +1,210 @@
+"""The plan file: round trip, every kind of false claim, and a fuzz of mutated files.
+
+`CHAINPLAN_FUZZ` sets the number of mutated files.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainplan.errors import PlanError, SpecError
+from chainplan.executor import execute
+from chainplan.frontends.plan_file import document, parse_plan, verify
+from chainplan.jacobians import draw
+from chainplan.oracle import jacobian
+from chainplan.planner import plan
+from chainplan.report.table import RENDERERS
+from chainplan_cli.main import main
+from tests.problems import chain_problem, random_problem
+
+FUZZ = int(os.environ.get("CHAINPLAN_FUZZ", "400"))
+MIXED = chain_problem([4, 2, 2, 5], prices=[None, (3, 8, 6), (50, 2, 9)])
+
+
+def saved(seed: int | None = None) -> dict[str, Any]:
+    """The document of a plan file, as a reader gets it."""
+    result = plan(MIXED if seed is None else random_problem(seed))
+    found: dict[str, Any] = json.loads(RENDERERS["json"](result))
+    return found
+
+
+def test_round_trip() -> None:
+    for seed in range(150):
+        result = plan(random_problem(seed))
+        assert result.plan is not None
+        read = parse_plan(RENDERERS["json"](result), "plan.json")
+        assert read.problem == result.problem
+        assert read.plan is not None
+        assert read.plan.steps == result.plan.steps
+        assert read.plan.outputs == result.plan.outputs
+        assert verify(read).total == result.replay.total if result.replay else False
+        assert read.document == json.loads(json.dumps(document(result)))
+
+
+FALSE: dict[str, tuple[tuple[Any, ...], Any, str]] = {
+    "cost": (("cost", "fma"), 1, r"cost.fma is claimed to be 1, but it is"),
+    "cost as float": (("cost", "fma"), 74.0, r"cost.fma is claimed to be 74.0"),
+    "adds": (("cost", "adds"), 7, r"cost.adds is claimed to be 7, but it is 0"),
+    "peak": (("cost", "peak_elements"), 1, r"cost.peak_elements"),
+    "price of a step": (("steps", 0, "fma"), 1, r"steps\[0\].fma"),
+    "rows of a step": (("steps", 0, "rows"), 99, r"steps\[0\].rows is claimed to be 99"),
+    "structure of a step": (("steps", 0, "structure"), "zero", r"steps\[0\].structure"),
+    "id": (("steps", 1, "id"), 0, r"steps\[1\].id is claimed to be 0, but it is 1"),
+    "baseline": (("baselines", "forward", "fma"), 10**6, r"baselines.forward"),
+    "bound above": (("bound", "fma"), 10**6, r"bound.fma is 1000000"),
+    "bound below an optimum": (("bound", "fma"), 1, r"bound.fma is 1 and status 'optimal'"),
+    "objective": (("objective",), "flops", r"objective is claimed to be \"flops\""),
+    "status": (("status",), "infeasible", r"status is claimed"),
+    "optimal without a name": (("optimal_within",), None, r"bound|optimal_within"),
+    "fingerprint": (("problem", "fingerprint"), "0" * 64, r"the fingerprint is not that of the problem"),
+    "problem": (("problem", "chain", 1, "tangent"), 4, r"the fingerprint is not that of the problem"),
+    "operand": (("steps", 3, "left"), 1, r"step 3: left block|step 3"),
+    "output": (("outputs", 0, "id"), 0, r"step 0 leads"),
+}
+
+
+@pytest.mark.parametrize("case", FALSE)
+def test_a_false_claim_is_rejected(case: str) -> None:
+    path, value, message = FALSE[case]
+    root = saved()
+    at: Any = root
+    for key in path[:-1]:
+        at = at[key]
+    assert at[path[-1]] != value or type(at[path[-1]]) is not type(value)
+    at[path[-1]] = value
+    with pytest.raises(PlanError, match=message):
+        verify(parse_plan(json.dumps(root), "plan.json"))
+
+
+FORM: dict[str, tuple[tuple[Any, ...], Any, str]] = {
+    "format": (("format",), 2, r"format is 2; expected 1"),
+    "steps": (("steps",), {}, r"steps is \{\}; expected a list"),
+    "op": (("steps", 0, "op"), "jump", r"steps\[0\].op is 'jump'; expected one of load"),
+    "operand": (("steps", 3, "left"), "a", r"steps\[3\].left is \"a\"; expected a whole number"),
+    "true": (("steps", 3, "left"), True, r"steps\[3\].left is true; expected a whole number"),
+    "mode": (("steps", 0, "mode"), "sideways", r"steps\[0\].mode is 'sideways'; expected tangent or adjoint"),
+    "unknown field": (("steps", 0, "cost"), 1, r"steps\[0\].cost is no field of"),
+    "problem": (("problem", "chain", 0, "shape"), [2], r"plan.json: problem"),
+}
+
+
+@pytest.mark.parametrize("case", FORM)
+def test_a_malformed_file_is_bad_input(case: str) -> None:
+    path, value, message = FORM[case]
+    root = saved()
+    at: Any = root
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    with pytest.raises(SpecError, match=message):
+        parse_plan(json.dumps(root), "plan.json")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "null", "[]", "{}", "{", '{"a": 1, "a": 2}', "[" * 100_000, '{"format": ' + "9" * 5000 + "}", "\x00"]
+)
+def test_no_plan_file_at_all(text: str) -> None:
+    with pytest.raises(SpecError, match=r"plan\.json: "):
+        parse_plan(text, "plan.json")
+
+
+def test_a_false_claim_of_optimality_is_found_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = json.loads(RENDERERS["json"](plan(chain_problem([9, 1, 9, 1, 9]), "forward")))
+    root["status"], root["optimal_within"] = "optimal", "bracketings"
+    root["bound"]["fma"] = root["cost"]["fma"]
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(root))
+    assert main(["check", str(path)]) == 1
+    assert "claims to be optimal, but 'chain-dense' finds 99 fma" in capsys.readouterr().err
+
+
+VALUES = (
+    None,
+    True,
+    -1,
+    0,
+    1,
+    2,
+    3,
+    10**30,
+    1.5,
+    "",
+    "F1",
+    "x1",
+    "tangent",
+    "dense",
+    [],
+    [1, 2],
+    {},
+    {"banded": [1, 1]},
+)
+
+
+def places(root: Any) -> list[tuple[Any, Any]]:
+    """Every (container, key) of a JSON tree."""
+    found, todo = [], [root]
+    while todo:
+        node = todo.pop()
+        for key in list(node) if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else []:
+            found.append((node, key))
+            todo.append(node[key])
+    return found
+
+
+def mutate(rng: random.Random, root: Any) -> Any:
+    """Change one place of a JSON tree: remove it, replace it, nudge it, or exchange it with another."""
+    root = copy.deepcopy(root)
+    container, key = rng.choice(places(root))
+    kind = rng.randrange(4)
+    if kind == 0:
+        del container[key]
+    elif kind == 1:
+        container[key] = rng.choice(VALUES)
+    elif kind == 2 and isinstance(container[key], int):
+        container[key] += rng.choice([-1, 1])
+    else:
+        other, place = rng.choice(places(root))
+        container[key], other[place] = copy.deepcopy(other[place]), copy.deepcopy(container[key])
+    return root
+
+
+def test_fuzz_of_mutated_plan_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "plan.json"
+    codes = {0: 0, 1: 0, 2: 0}
+    for seed in range(FUZZ):
+        rng = random.Random(seed)
+        original = saved(seed % 60)
+        text = json.dumps(mutate(rng, original))
+        if rng.random() < 0.2:
+            cut = rng.randrange(len(text))
+            text = text[:cut] + rng.choice(["", "}", "0", '"', "é", "\x00"]) + text[cut + rng.randrange(3) :]
+        path.write_text(text)
+        code = main(["check", str(path)])
+        captured = capsys.readouterr()
+        assert code in codes, seed
+        assert "Traceback" not in captured.err
+        assert "defect" not in captured.err, (seed, captured.err)
+        codes[code] += 1
+        if code == 0:
+            assert_right(original, text, seed)
+    assert min(codes.values()) > 0, codes
+
+
+def assert_right(original: dict[str, Any], text: str, seed: int) -> None:
+    """An accepted file still solves the problem it was made for, and says the truth about it."""
+    read = parse_plan(text, "plan.json")
+    assert read.plan is not None
+    assert read.problem.fingerprint == original["problem"]["fingerprint"], seed
+    assert read.document["baselines"] == original["baselines"], seed
+    values = draw(read.problem.graph, seed, np.int64)
+    found = execute(read.plan, values)
+    for pair, expected in jacobian(read.problem, values).items():
+        assert np.array_equal(found.get(pair, np.zeros_like(expected)), expected), seed

@@ -1,0 +1,71 @@
+"""Everything the README shows is so: its Python runs, its specs are read, its paths exist."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import pkgutil
+import re
+
+import pytest
+
+import chainplan
+from chainplan.frontends.table import from_spec, read
+from tests.reference import ROOT
+
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+MODULES = [m.name for m in pkgutil.walk_packages(chainplan.__path__, "chainplan.")]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_the_examples_run() -> None:
+    sessions = "".join(block for block in blocks("python") if ">>>" in block)
+    test = doctest.DocTestParser().get_doctest(sessions, {}, "README.md", "README.md", 0)
+    assert len(test.examples) > 10
+    assert doctest.DocTestRunner().run(test).failed == 0
+
+
+def test_the_specs_are_read(tmp_path: object) -> None:
+    from pathlib import Path
+
+    assert isinstance(tmp_path, Path)
+    specs = blocks("yaml")
+    assert len(specs) == 3
+    for i, spec in enumerate(specs):
+        path = tmp_path / f"{i}.yaml"
+        path.write_text(spec, encoding="utf-8")
+        problem = read(path)
+        assert from_spec(problem.to_spec()) == problem
+
+
+def test_the_contributed_solver_is_python() -> None:
+    (solver,) = (block for block in blocks("python") if "class MySolver" in block)
+    ast.parse(solver)
+
+
+def test_the_map_names_what_is_there() -> None:
+    section = TEXT.split("## Map of the code")[1].split("##")[0]
+    for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE):
+        folder = ""
+        for name in re.findall(r"`([^`]*)`", row):
+            path = ROOT / (name if "/" in name else folder + name)
+            assert path.exists(), name
+            folder = name[: name.rfind("/") + 1] if "/" in name and not name.endswith("/") else folder
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_docstring_examples_run(module: str) -> None:
+    assert doctest.testmod(importlib.import_module(module)).failed == 0
+
+
+def test_public_names_exist_and_are_documented() -> None:
+    for name in chainplan.__all__:
+        assert getattr(chainplan, name) is not None
+        if name != "__version__":
+            assert getattr(chainplan, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = chainplan.nothing

@@ -1,0 +1,241 @@
+"""Every solver of the table on every kind of problem, and the orderings that must hold between them."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from chainplan.checker import check
+from chainplan.errors import SolverError
+from chainplan.executor import execute
+from chainplan.graph import Graph, Mode
+from chainplan.jacobians import draw
+from chainplan.oracle import jacobian
+from chainplan.planner import plan
+from chainplan.problem import Problem
+from chainplan.replayer import replay
+from chainplan.result import Result, Status
+from chainplan.solvers.table import SOLVERS
+from chainplan.steps import Plan
+from chainplan.sweep import order_price
+from tests.problems import chain_problem, random_chain, random_dag, random_problem
+from tests.reference import instances
+
+EXACT_ON_CHAINS = ("exhaustive", "chain-dense", "chain-dp", "auto")
+
+
+def fma(result: Result) -> int:
+    assert result.cost is not None
+    return result.cost.fma
+
+
+def assert_computes(problem: Problem, found: Plan, seed: int) -> None:
+    """The plan passes the checker and gives the oracle's integers, in both orders, exactly."""
+    check(found, problem)
+    values = draw(problem.graph, seed, np.int64)
+    result = execute(found, values)
+    for mode in Mode:
+        for pair, expected in jacobian(problem, values, mode).items():
+            actual = result.get(pair, np.zeros_like(expected))
+            assert actual.shape == expected.shape
+            assert np.array_equal(actual, expected), (pair, mode)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_every_solver_on_every_kind_of_problem(name: str) -> None:
+    accepted = 0
+    for seed in range(250):
+        problem = random_problem(seed)
+        if SOLVERS[name].refuses(problem) is not None:
+            with pytest.raises(SolverError, match=f"'{name}' refuses"):
+                plan(problem, name)
+            continue
+        accepted += 1
+        result = plan(problem, name, seed=seed)
+        assert result.plan is not None
+        assert result.replay is not None
+        assert result.bound <= fma(result) == replay(result.plan).total
+        assert result.baselines.forward == order_price(problem.graph, Mode.TANGENT)
+        assert_computes(problem, result.plan, seed)
+    assert accepted >= 15, f"{name} refuses nearly everything"
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_the_docstring_says_what_it_costs(name: str) -> None:
+    lines = [line.strip() for line in (type(SOLVERS[name]).__doc__ or "").splitlines()]
+    for word in ("Cost:", "Exact:", "Refuses:"):
+        assert any(line.startswith(word) and len(line) > len(word) for line in lines)
+
+
+def test_exact_solvers_agree_on_thousands_of_small_chains() -> None:
+    compared = dict.fromkeys(EXACT_ON_CHAINS, 0)
+    for seed in range(1500):
+        problem = random_chain(random.Random(seed), longest=5)
+        best = fma(plan(problem, "exhaustive"))
+        assert best <= min(fma(plan(problem, "forward")), fma(plan(problem, "reverse")))
+        for name in EXACT_ON_CHAINS:
+            if SOLVERS[name].refuses(problem) is None:
+                result = plan(problem, name)
+                assert (fma(result), result.bound, result.status) == (best, best, Status.OPTIMAL), (seed, name)
+                compared[name] += 1
+    assert min(compared.values()) > 250
+
+
+def test_dense_solvers_agree_on_all_small_size_combinations() -> None:
+    for sizes in itertools.product((0, 1, 2, 3), repeat=5):
+        problem = chain_problem(sizes)
+        assert fma(plan(problem, "chain-dense")) == fma(plan(problem, "chain-dp")) == fma(plan(problem, "exhaustive"))
+
+
+def test_the_transposed_problem_has_the_same_optimum() -> None:
+    for seed in range(400):
+        problem = random_chain(random.Random(seed), longest=7)
+        turned = problem.transpose()
+        assert fma(plan(problem)) == fma(plan(turned))
+        assert turned.transpose().graph.elementals == problem.graph.elementals
+        straight, reverse = plan(problem, "forward"), plan(turned, "reverse")
+        assert fma(straight) == fma(reverse)
+
+
+def test_dag_baselines_do_not_depend_on_the_order_of_declaration() -> None:
+    for seed in range(150):
+        problem = random_dag(random.Random(seed))
+        graph = problem.graph
+        sizes = dict(sorted(graph.sizes.items(), key=lambda item: hash((seed, item[0])) % 97))
+        shuffled = Graph(sizes, graph.inputs, graph.outputs, graph.elementals)
+        if any(e.block.structure.unit for e in graph.elementals):
+            continue
+        for mode in Mode:
+            assert order_price(graph, mode) == order_price(shuffled, mode)
+
+
+@pytest.mark.parametrize("instance", instances("chain_matrix_free.json"))
+def test_reference_matrix_free_chains(instance: dict[str, object]) -> None:
+    sizes, tape = instance["sizes"], instance["tape"]
+    assert isinstance(sizes, list)
+    assert isinstance(tape, list)
+    problem = chain_problem(sizes, prices=[(t, t, t) for t in tape])
+    result = plan(problem, "chain-dp")
+    assert fma(result) == instance["optimum"]
+    assert (result.baselines.forward, result.baselines.reverse) == (instance["tangent"], instance["adjoint"])
+    cheaper = sum(min(n, m) * t for n, m, t in zip(sizes, sizes[1:], tape, strict=False))
+    assert cheaper == instance["preaccumulate_elementals"]
+    dense = fma(plan(chain_problem(sizes), "chain-dense"))
+    assert dense == instance["then_dense_chain"]
+    assert cheaper + dense == instance["preaccumulation"]
+    assert result.plan is not None
+    assert_computes(problem, result.plan, 1)
+
+
+@pytest.mark.parametrize("instance", instances("einsum_benchmark_chains.json"))
+def test_einsum_benchmark_chains(instance: dict[str, object]) -> None:
+    sizes = instance["sizes"]
+    assert isinstance(sizes, list)
+    problem = chain_problem(sizes)
+    assert fma(plan(problem, "chain-dense")) == instance["optimum"] == fma(plan(problem, "chain-dp"))
+
+
+@pytest.mark.parametrize("instance", instances("dag_elimination.json"))
+@pytest.mark.parametrize("metric", ["plain", "unit_free"])
+def test_reference_dag_baselines(instance: dict[str, object], metric: str) -> None:
+    problem = scalar_dag(instance, units=metric == "unit_free")
+    figures = instance[metric]
+    assert isinstance(figures, dict)
+    for name in ("forward", "reverse"):
+        result = plan(problem, name)
+        assert fma(result) == figures[name]
+        assert result.plan is not None
+        assert_computes(problem, result.plan, 3)
+
+
+def scalar_dag(instance: dict[str, object], units: bool) -> Problem:
+    """A reference graph of scalar vertices, with unit edges as such or as dense ones."""
+    from chainplan.frontends.table import from_spec
+
+    inputs, outputs, edges = instance["inputs"], instance["outputs"], instance["edges"]
+    assert isinstance(edges, list)
+    structure = {0: "dense", 1: "identity", -1: "negated_identity"}
+    jacobians = [{"edge": [str(a), str(b)], "structure": structure[u if units else 0]} for a, b, u in edges]
+    ends = {"inputs": [*map(str, inputs)], "outputs": [*map(str, outputs)]}  # type: ignore[call-overload]
+    sizes = {str(v): 1 for v in sorted({v for a, b, _ in edges for v in (a, b)})}
+    return from_spec({"dag": {"sizes": sizes, **ends, "jacobians": jacobians}})
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+@pytest.mark.parametrize("q", [1, 2, 9])
+def test_closed_forms(n: int, q: int) -> None:
+    assert fma(plan(chain_problem([n] * (q + 1)))) == (q - 1) * n**3
+    from chainplan.structures import DIAGONAL
+
+    assert fma(plan(chain_problem([n] * (q + 1), [DIAGONAL] * q))) == (q - 1) * n
+
+
+def test_reverse_is_optimal_for_decreasing_sizes_and_forward_for_increasing() -> None:
+    falling = chain_problem(range(9, 1, -1))
+    assert fma(plan(falling)) == fma(plan(falling, "reverse"))
+    rising = chain_problem(range(2, 10))
+    assert fma(plan(rising)) == fma(plan(rising, "forward"))
+
+
+def test_costs_beyond_64_bits_are_exact() -> None:
+    for seed in range(40):
+        rng = random.Random(seed)
+        sizes = [rng.randint(10**11, 10**12) for _ in range(6)]
+        prices = [rng.choice([None, (rng.randint(1, 10**30), rng.randint(1, 10**30), 0)]) for _ in range(5)]
+        for problem in (chain_problem(sizes), chain_problem(sizes, prices=prices)):
+            assert fma(plan(problem)) == fma(plan(problem, "chain-dp")) == fma(plan(problem, "exhaustive"))
+
+
+def test_costs_at_the_edge_of_64_bits_are_exact() -> None:
+    for exponent in range(12, 22):
+        sizes = [2**exponent + d for d in (3, 0, 5, 1, 4, 2)]
+        problem = chain_problem(sizes)
+        assert fma(plan(problem, "chain-dp")) == fma(plan(problem, "exhaustive"))
+
+
+def test_a_long_chain_needs_no_recursion() -> None:
+    problem = chain_problem([2, 3] * 10_000)
+    assert fma(plan(problem)) <= plan(problem).baselines.best
+
+
+def test_a_plan_over_the_limit_is_withdrawn() -> None:
+    problem = replace(chain_problem([5, 5, 5]), memory=10)
+    result = plan(problem, "chain-dp")
+    assert (result.status, result.plan, result.cost) == (Status.BUDGET, None, None)
+    assert "needs 75 elements" in result.notes[0]
+
+
+def test_an_exhausted_budget_leaves_the_better_baseline() -> None:
+    problem = chain_problem([5, 1, 5, 2, 5])
+    result = plan(problem, "chain-dp", budget=0)
+    assert result.status is Status.FEASIBLE
+    assert fma(result) == result.baselines.best
+    assert "out of budget" in result.notes[0]
+
+
+def test_ctrl_c_leaves_the_better_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chainplan.search.Search.tick", interrupt)
+    result = plan(chain_problem([5, 1, 5, 2, 5]), "chain-dp")
+    assert result.status is Status.FEASIBLE
+    assert "interrupted" in result.notes[0]
+
+
+def test_the_same_input_gives_the_same_plan() -> None:
+    for seed in range(30):
+        problem = random_problem(seed)
+        first, second = plan(problem), plan(problem)
+        assert first.plan is not None
+        assert second.plan is not None
+        assert first.plan.steps == second.plan.steps
+
+
+def test_an_unknown_solver_is_named_with_a_suggestion() -> None:
+    with pytest.raises(SolverError, match=r"'chain-pd' does not exist; expected one of .* Did you mean 'chain-dp'\?"):
+        plan(chain_problem([1, 2]), "chain-pd")
