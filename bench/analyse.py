@@ -1,7 +1,7 @@
 """The report of a run, a function of its CSV alone.
 
-Costs are given as ratios to the optimum of the instance, times as ratios to chainplan's on the same instance in the same
-run; seconds are there for the reader of one machine.
+Costs are given as ratios to the optimum of the instance, times as ratios to chainplan's on the same instance in the
+same run; seconds are there for the reader of one machine.
 """
 
 from __future__ import annotations
@@ -110,8 +110,9 @@ def _anchors(found: _Orders) -> list[str]:
         if row.n >= 1000:
             own = base[row.instance].seconds or 0.0
             lines.append(
-                f"- `{row.instance}` ({row.n:,} factors): `{found.reference}` plans in {duration(own)}, the order search "
-                f"of `multi_dot` takes {duration(row.seconds or 0.0)}: {factor(found.slower(row))} times as long."
+                f"- `{row.instance}` ({row.n:,} factors): `{found.reference}` plans in {duration(own)}, the order "
+                f"search of `multi_dot` takes {duration(row.seconds or 0.0)}, "
+                f"{factor(found.slower(row))} times as long."
             )
     above = [row for row in found.of("multi_dot") if row.cost != row.optimum]
     if found.of("multi_dot"):
@@ -164,8 +165,8 @@ def _growth(found: _Orders) -> list[str]:
     return [
         "## Growth of planning time",
         "",
-        f"Family `{GROWTH}`, geometric mean over its instances of n factors. The last column is p in time ~ n^p between "
-        "the two longest lengths run.",
+        f"Family `{GROWTH}`, geometric mean over its instances of n factors. The last column is p in time ~ n^p "
+        "between the two longest lengths run.",
         "",
         *table(["solver", *(f"n = {n:,}" for n in lengths), "p"], body),
     ]
@@ -202,12 +203,10 @@ def _execution(rows: Sequence[Row]) -> list[str]:
     return [
         "## Executor",
         "",
-        "One run of a plan in numpy, best of several in turns. `by-hand` is a loop over the same products with the same "
-        "frees; `execute-first` is the first run of a plan, which also chooses the kernels of its steps.",
+        "One run of a plan in numpy, best of several in turns. `by-hand` is a loop over the same products with the "
+        "same frees; `execute-first` is the first run of a plan, which also chooses the kernels of its steps.",
         "",
-        *table(
-            ["chain", "products", "how", "time", "over by-hand", "beyond it, per product", "10⁹ fma/s"], body
-        ),
+        *table(["chain", "products", "how", "time", "over by-hand", "beyond it, per product", "10⁹ fma/s"], body),
     ]
 
 
@@ -259,6 +258,7 @@ def _how(suite: Suite) -> list[str]:
         f"python -m bench verify {suite.name}    # plans every instance again, compares with the stored optimum",
         "```",
         "",
-        "Planning time runs from the list of sizes to the order, for everyone; chainplan's includes the check of the plan. "
-        "Costs are derived from the orders by `bench/costs.py`. Solvers take turns on each instance; the best time counts.",
+        "Planning time runs from the list of sizes to the order, for everyone; chainplan's includes the check of the "
+        "plan. Costs are derived from the orders by `bench/costs.py`, never taken from the solver. Solvers take turns "
+        "on each instance; the best time counts.",
     ]

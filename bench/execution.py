@@ -1,7 +1,7 @@
 """The executor against the same products by hand: what interpreting a plan costs per step.
 
-By hand is a loop over the products of the plan, in its order and with its frees, that calls `np.dot`. The first run of a
-plan, which chooses the kernels of its steps, is timed apart from the later ones.
+By hand is a loop over the products of the plan, in its order and with its frees, that calls `np.dot`. The first run
+of a plan, which chooses the kernels of its steps, is timed apart from the later ones.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ def measure_execution(case: Execution) -> list[Row]:
     plan = plan_chain(sizes)
     rng = np.random.default_rng(0)
     jacobians = {
-        f"F{i}": rng.standard_normal((sizes[i], sizes[i - 1])) / sizes[i - 1] ** 0.5
-        for i in range(1, case.n + 1)
+        f"F{i}": rng.standard_normal((sizes[i], sizes[i - 1])) / sizes[i - 1] ** 0.5 for i in range(1, case.n + 1)
     }
     runs = _runs(plan, jacobians)
     _agree({name: make()() for name, make in runs.items()})

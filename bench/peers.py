@@ -1,7 +1,7 @@
 """Other programs that order matrix chains, one class each, called the way their users would call them.
 
-All are asked for the fewest operations, which is not the default of cotengra's `auto`, and without their caches, so
-that repeating a call repeats the work. `longest` keeps a call to about a minute.
+All are asked for the fewest operations, which is not what cotengra's `auto` asks by itself, and without their caches,
+so that repeating a call repeats the work. `longest` keeps a call to about a minute.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import pairwise
 from typing import Any, NamedTuple, final
 
 from bench.competitor import Competitor
@@ -53,7 +54,7 @@ class OptEinsum(Competitor):
         import opt_einsum
 
         symbols = [opt_einsum.get_symbol(i) for i in range(len(sizes))]
-        terms = ",".join(a + b for a, b in zip(symbols, symbols[1:], strict=False))
+        terms = ",".join(a + b for a, b in pairwise(symbols))
         equation = f"{terms}->{symbols[0]}{symbols[-1]}"
         path, _ = opt_einsum.contract_path(equation, *_shapes(sizes), shapes=True, optimize=self.optimize)
         return path
@@ -79,22 +80,20 @@ class CotengraGreedy(Competitor):
 
 @final
 @dataclass(frozen=True)
-class CotengraAuto(Competitor):
-    """cotengra's preset `auto` for the fewest operations: exact up to 13 factors, else a search with random greedy.
+class CotengraSearch(Competitor):
+    """cotengra's presets `auto` and `auto-hq`: exact on a dozen or two of factors, else a hyper-optimized search.
 
     The search ends by time, so its costs vary a little even with one seed.
     """
 
-    name: str = "cotengra-auto"
-    longest: int | None = 1000
-    seeds: tuple[int, ...] = (0, 1, 2)
     module: str = "cotengra"
+    optimizer: str = "AutoOptimizer"
 
     def search(self, sizes: Sequence[int], seed: int) -> Any:
         import cotengra
 
-        optimizer = cotengra.AutoOptimizer(minimize="flops", cache=False, parallel=False, seed=seed)
-        return _cotengra_path(sizes, optimizer)
+        optimizer = getattr(cotengra, self.optimizer)
+        return _cotengra_path(sizes, optimizer(minimize="flops", cache=False, parallel=False, seed=seed))
 
     def price(self, sizes: Sequence[int], found: Any) -> int:
         return path_cost(sizes, found)
@@ -105,13 +104,11 @@ def _cotengra_path(sizes: Sequence[int], optimize: Any) -> Any:
 
     inputs = [(i, i + 1) for i in range(len(sizes) - 1)]
     output = (0, len(sizes) - 1)
-    return cotengra.array_contract_path(
-        inputs, output, dict(enumerate(sizes)), optimize=optimize, cache=False
-    )
+    return cotengra.array_contract_path(inputs, output, dict(enumerate(sizes)), optimize=optimize, cache=False)
 
 
 def _shapes(sizes: Sequence[int]) -> list[tuple[int, int]]:
-    return list(zip(sizes, sizes[1:], strict=False))
+    return list(pairwise(sizes))
 
 
 PEERS: tuple[Competitor, ...] = (
@@ -120,5 +117,6 @@ PEERS: tuple[Competitor, ...] = (
     OptEinsum("opt_einsum-dp", longest=100, optimize="dp"),
     OptEinsum("opt_einsum-auto", optimize="auto"),
     CotengraGreedy(),
-    CotengraAuto(),
+    CotengraSearch("cotengra-auto", longest=1000, seeds=(0, 1, 2)),
+    CotengraSearch("cotengra-auto-hq", longest=1000, optimizer="AutoHQOptimizer"),
 )

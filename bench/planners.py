@@ -44,8 +44,7 @@ def dense_chain(sizes: Sequence[int]) -> Problem:
     vertices = {chain_vertex(i): size for i, size in enumerate(sizes)}
     names = list(vertices)
     elementals = tuple(
-        Elemental(f"F{i}", names[i - 1], names[i], Block(sizes[i], sizes[i - 1]))
-        for i in range(1, len(sizes))
+        Elemental(f"F{i}", names[i - 1], names[i], Block(sizes[i], sizes[i - 1])) for i in range(1, len(sizes))
     )
     return Problem(Graph(vertices, (names[0],), (names[-1],), elementals))
 

@@ -1,7 +1,8 @@
 """Runs a suite: every competitor on every instance, in turns.
 
 On each instance the competitors take turns until each has had enough time or enough turns, and the best time of each
-counts; so a disturbance of the machine hits all alike, and what is compared was measured side by side.
+counts; so a disturbance of the machine hits all alike, and what is compared was measured side by side. Every other
+round goes backwards, so that nobody always follows the same neighbour.
 """
 
 from __future__ import annotations
@@ -50,9 +51,10 @@ def measure_orders(instance: Instance, competitors: tuple[Competitor, ...]) -> l
         absent = by_name[row.solver].absent(instance.n)
         if absent is not None:
             rows[i] = replace(row, status=f"not run: {absent}")
-    spent = dict.fromkeys(range(len(rows)), 0.0)
+    spent, rounds = dict.fromkeys(range(len(rows)), 0.0), 0
     while waiting := list(_waiting(rows, spent)):
-        for i in waiting:
+        rounds += 1
+        for i in waiting if rounds % 2 else reversed(waiting):
             rows[i], seconds = _turn(rows[i], by_name[rows[i].solver], instance)
             spent[i] += seconds
     if instance.published is not None:

@@ -31,11 +31,8 @@ class Suite:
         for instance in self.instances():
             if instance.n <= QUICK_LONGEST:
                 first.setdefault((instance.family, instance.n), instance)
-        small = (
-            replace(e, n=min(e.n, QUICK_LONGEST), most=min(e.most, 200), least=min(e.least, 100))
-            for e in self.executions
-        )
-        return replace(self, instances=lambda: list(first.values()), executions=tuple(small))
+        short = tuple(case for case in self.executions if case.n <= QUICK_LONGEST)
+        return replace(self, instances=lambda: list(first.values()), executions=short)
 
 
 SUITES: dict[str, Suite] = {

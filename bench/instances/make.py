@@ -80,9 +80,7 @@ def main() -> None:
         _write("einsum_benchmark", given["about"], [_published(e) for e in given["instances"] if e["own"]])
 
 
-def _drawn(
-    family: str, sizes: Callable[[int, Random], list[int]], counts: dict[int, int]
-) -> Iterator[dict[str, Any]]:
+def _drawn(family: str, sizes: Callable[[int, Random], list[int]], counts: dict[int, int]) -> Iterator[dict[str, Any]]:
     for n, count in counts.items():
         for i in range(1, count + 1):
             name = f"{family}-{n}" if count == 1 else f"{family}-{n}-{i}"
@@ -91,9 +89,7 @@ def _drawn(
 
 
 def _published(given: dict[str, Any]) -> dict[str, Any]:
-    entry = _entry(
-        given["name"], "einsum_benchmark", given["sizes"], "Einsum Benchmark, NeurIPS 2024 data sets track"
-    )
+    entry = _entry(given["name"], "einsum_benchmark", given["sizes"], "Einsum Benchmark, NeurIPS 2024 data sets track")
     if entry["optimum"] != given["optimum"]:
         raise ValueError(f"{given['name']}: optimum {entry['optimum']:,}, published {given['optimum']:,}")
     return {**entry, "published": given["best_published_path"]}
