@@ -23,6 +23,7 @@ _folder = click.option(
     default=REPORTS,
     help="Folder of SUITE.csv and SUITE.md.",
 )
+_quick = click.option("--quick", is_flag=True, help="One small instance of each kind; the files are SUITE-quick.*.")
 
 
 @click.group()
@@ -33,22 +34,24 @@ def command() -> None:
 @command.command()
 @_suite
 @_folder
-@click.option("--quick", is_flag=True, help="One small instance of each kind.")
+@_quick
 def run(name: str, folder: Path, quick: bool) -> None:
     """Measure a suite; write its CSV and its report."""
     suite = SUITES[name].quick() if quick else SUITES[name]
     about, rows = run_suite(suite, lambda line: click.echo(line, err=True))
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.csv").write_text(to_csv(about, rows), encoding="utf-8")
-    write_report(name, folder)
+    base = _base(name, folder, quick)
+    base.with_suffix(".csv").write_text(to_csv(about, rows), encoding="utf-8")
+    write_report(name, base)
 
 
 @command.command()
 @_suite
 @_folder
-def report(name: str, folder: Path) -> None:
+@_quick
+def report(name: str, folder: Path, quick: bool) -> None:
     """Write the report of a suite again, from its CSV alone."""
-    write_report(name, folder)
+    write_report(name, _base(name, folder, quick))
 
 
 @command.command()
@@ -62,10 +65,14 @@ def verify(name: str) -> None:
     sys.exit(1 if found else 0)
 
 
-def write_report(name: str, folder: Path) -> None:
-    """SUITE.md from SUITE.csv."""
-    about, rows = from_csv((folder / f"{name}.csv").read_text(encoding="utf-8"))
-    (folder / f"{name}.md").write_text(report_text(SUITES[name], about, rows), encoding="utf-8")
+def write_report(name: str, base: Path) -> None:
+    """The Markdown beside a CSV; `base` is their common path without suffix."""
+    about, rows = from_csv(base.with_suffix(".csv").read_text(encoding="utf-8"))
+    base.with_suffix(".md").write_text(report_text(SUITES[name], about, rows), encoding="utf-8")
+
+
+def _base(name: str, folder: Path, quick: bool) -> Path:
+    return folder / (f"{name}-quick" if quick else name)
 
 
 if __name__ == "__main__":

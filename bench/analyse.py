@@ -11,10 +11,12 @@ from math import log
 
 from bench.markdown import DASH, duration, factor, geometric_mean, table, times
 from bench.rows import Row
-from bench.suites import Suite
+from bench.suites import ENOUGH, TURNS, Suite
 
 GROWTH = "uniform"
 """The family whose instances differ in length alone."""
+NOISE = 0.02
+"""Share of a time below which a difference says nothing."""
 
 
 def report_text(suite: Suite, about: Mapping[str, str], rows: Sequence[Row]) -> str:
@@ -188,7 +190,7 @@ def _execution(rows: Sequence[Row]) -> list[str]:
         for name, row in run.items():
             seconds = row.seconds or 0.0
             rate = f"{(row.cost or 0) / seconds / 1e9:.3g}"
-            beyond = DASH if name == "by-hand" else _signed((seconds - hand) / steps)
+            beyond = duration((seconds - hand) / steps) if seconds > (1 + NOISE) * hand else DASH
             body.append(
                 [
                     f"`{case}`",
@@ -204,14 +206,11 @@ def _execution(rows: Sequence[Row]) -> list[str]:
         "## Executor",
         "",
         "One run of a plan in numpy, best of several in turns. `by-hand` is a loop over the same products with the "
-        "same frees; `execute-first` is the first run of a plan, which also chooses the kernels of its steps.",
+        "same frees; `execute-first` is the first run of a plan, which also chooses the kernels of its steps. "
+        f"A difference of less than {NOISE:.0%} is not told from noise.",
         "",
         *table(["chain", "products", "how", "time", "over by-hand", "beyond it, per product", "10⁹ fma/s"], body),
     ]
-
-
-def _signed(seconds: float) -> str:
-    return ("−" if seconds < 0 else "") + duration(abs(seconds))
 
 
 def _instances(found: _Orders) -> list[str]:
@@ -260,5 +259,6 @@ def _how(suite: Suite) -> list[str]:
         "",
         "Planning time runs from the list of sizes to the order, for everyone; chainplan's includes the check of the "
         "plan. Costs are derived from the orders by `bench/costs.py`, never taken from the solver. Solvers take turns "
-        "on each instance; the best time counts.",
+        f"on each instance and the best time counts: up to {TURNS} turns, no further one after {ENOUGH} s in all. So a "
+        "slow solver has one turn, which other load on the machine can lengthen; quick ones have firmer figures.",
     ]

@@ -18,11 +18,7 @@ from bench.competitor import Competitor
 from bench.execution import measure_execution
 from bench.instances import Instance
 from bench.rows import Row, ratio
-from bench.suites import Suite
-
-TURNS = 5
-ENOUGH = 0.5
-"""Seconds after which a competitor gets no further turn on an instance."""
+from bench.suites import ENOUGH, TURNS, Suite
 
 PACKAGES = ("numpy", "opt_einsum", "cotengra", "cotengrust")
 
@@ -30,13 +26,14 @@ PACKAGES = ("numpy", "opt_einsum", "cotengra", "cotengrust")
 def run_suite(suite: Suite, say: Callable[[str], None] = print) -> tuple[dict[str, str], list[Row]]:
     """Measure a suite: what it was measured on, and the rows."""
     rows: list[Row] = []
+    before = _load()
     for instance in suite.instances():
         say(f"{instance.name}")
         rows += measure_orders(instance, suite.competitors)
     for case in suite.executions:
         say(f"{case.name} (execution)")
         rows += measure_execution(case)
-    return {"suite": suite.name, **machine()}, rows
+    return {"suite": suite.name, **machine(), "load": f"{before} before, {_load()} after"}, rows
 
 
 def measure_orders(instance: Instance, competitors: tuple[Competitor, ...]) -> list[Row]:
@@ -104,6 +101,11 @@ def machine() -> dict[str, str]:
             versions.append(f"no {package}")
     system = f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
     return {"machine": system, "versions": ", ".join(versions)}
+
+
+def _load() -> str:
+    """Processes that wanted a core, on average over the last minute: of the run itself about 1."""
+    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
 
 
 def _processor() -> str:

@@ -12,6 +12,10 @@ from bench.peers import PEERS
 from bench.planners import PLANNERS
 
 QUICK_LONGEST = 100
+TURNS = 5
+"""Most turns of a competitor on an instance."""
+ENOUGH = 0.5
+"""Seconds after which a competitor gets no further turn on an instance."""
 
 
 @dataclass(frozen=True)
