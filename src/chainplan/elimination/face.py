@@ -2,9 +2,9 @@
 
 The dual graph has a vertex for every edge of the linearised DAG and an edge, a *face*, for every pair of neighbouring
 edges; inputs and outputs are further dual vertices at the ends. Eliminating the face (a, b) multiplies b · a. The
-product is added onto the dual vertex that has the predecessors of a and the successors of b, or becomes a new one; the
-face goes; dual vertices without predecessor or successor go; those that have come to have the same neighbours on both sides
-are added up. Every vertex or edge elimination is a sequence of face eliminations.
+product is added onto the dual vertex that has the predecessors of a and the successors of b, or becomes a new one;
+the face goes; dual vertices without predecessor or successor go; those that have come to have the same neighbours on
+both sides are added up. Every vertex or edge elimination is a sequence of face eliminations.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import NoReturn
 
 from chainplan.errors import SpecError
-from chainplan.frontends.nodes import Mapping, Node, Scalar, Spelling, shown
+from chainplan.frontends.nodes import Mapping, Node, Sequence, Spelling, shown
 
 MOST_MESSAGES = 50
 MOST_COMPARED = 1000
@@ -63,8 +63,10 @@ class Messages:
 
 def found(node: Node) -> str:
     """What stands at a node, in words for the part of a message before the semicolon."""
-    if not isinstance(node, Scalar):
-        return "a mapping" if isinstance(node, Mapping) else "a list"
+    if isinstance(node, Mapping):
+        return "a mapping"
+    if isinstance(node, Sequence):
+        return f"a list of {len(node.items)}"
     if node.spelling is Spelling.QUOTED:
         return f"the text '{shown(node.text)}'"
     return shown(node.text) or "empty"

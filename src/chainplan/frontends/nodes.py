@@ -10,8 +10,8 @@ the grammar to say, not for a YAML resolver.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from enum import Enum
+from typing import NamedTuple
 
 DEEPEST = 32
 """How deep lists and mappings may nest. Every tree is bounded by it, so walking one by recursion is safe."""
@@ -33,19 +33,26 @@ class Spelling(Enum):
     """A Python value that is neither text nor a whole number: never a name, never a size."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
-    """A piece of text; lines and columns count from 1, a line of 0 stands for no position."""
+class Scalar(NamedTuple):
+    """A piece of text; lines and columns count from 1, a line of 0 stands for no position.
 
-    path: Path
+    The two halves of its path are kept apart: scalars are many, and a pair for each is what would cost most.
+    """
+
+    above: Path
+    step: str | int | None
     line: int
     column: int
     text: str
     spelling: Spelling = Spelling.PLAIN
 
+    @property
+    def path(self) -> Path:
+        """The way from the root."""
+        return None if self.step is None else (self.above, self.step)
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+
+class Sequence(NamedTuple):
     """A list."""
 
     path: Path
@@ -54,14 +61,13 @@ class Sequence:
     items: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    """A mapping from text to values; `keys` are there for their position."""
+class Mapping(NamedTuple):
+    """A mapping from text to values; `keys` has line and column of each key."""
 
     path: Path
     line: int
     column: int
-    keys: dict[str, Scalar]
+    keys: dict[str, tuple[int, int]]
     values: dict[str, Node]
 
 
@@ -101,10 +107,11 @@ def depth(node: Node) -> int:
 def moved(node: Node, path: Path) -> Node:
     """The same value, at the same line and column, at another place of the tree."""
     if isinstance(node, Scalar):
-        return replace(node, path=path)
+        above, step = path or (None, None)
+        return node._replace(above=above, step=step)
     if isinstance(node, Sequence):
-        return replace(node, path=path, items=tuple(moved(n, (path, i)) for i, n in enumerate(node.items)))
-    return replace(node, path=path, values={key: moved(n, (path, key)) for key, n in node.values.items()})
+        return node._replace(path=path, items=tuple(moved(n, (path, i)) for i, n in enumerate(node.items)))
+    return node._replace(path=path, values={key: moved(n, (path, key)) for key, n in node.values.items()})
 
 
 def shown(text: str, most: int = 60) -> str:

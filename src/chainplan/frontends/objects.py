@@ -40,46 +40,52 @@ class _Walk:
         self._count = 1
 
     def node(self, value: Any, path: Path, depth: int) -> Node:
-        if isinstance(value, abc.Mapping):
-            self._enter(value, path, depth)
-            return self._mapping(value, path, depth)
+        if isinstance(value, str | int):
+            return _scalar(value, path)
         if isinstance(value, list | tuple):
             self._enter(value, path, depth)
             items = (self.node(item, (path, i), depth + 1) for i, item in enumerate(value))
             return Sequence(path, 0, 0, tuple(items))
+        if isinstance(value, abc.Mapping):
+            self._enter(value, path, depth)
+            return self._mapping(value, path, depth)
         return _scalar(value, path)
 
     def _mapping(self, value: abc.Mapping[Any, Any], path: Path, depth: int) -> Mapping:
-        keys: dict[str, Scalar] = {}
         values: dict[str, Node] = {}
         for key, item in value.items():
             name = _scalar(key, path)
             if name.spelling is Spelling.NONE:
                 text = f"{written(path)} has the key {shown(name.text)}; expected text. Put it in quotes."
-                self._messages.add(name, text)
-            elif name.text in keys:
+                self._messages.add_at(0, 0, text)
+            elif name.text in values:
                 key_text = shown(name.text)
                 text = f"{written(path)} has the key '{key_text}' twice; expected it once. Remove one."
-                self._messages.add(name, text)
+                self._messages.add_at(0, 0, text)
             else:
-                keys[name.text] = name
                 values[name.text] = self.node(item, (path, name.text), depth + 1)
-        return Mapping(path, 0, 0, keys, values)
+        return Mapping(path, 0, 0, dict.fromkeys(values, (0, 0)), values)
 
     def _enter(self, value: abc.Sized, path: Path, depth: int) -> None:
         if depth == DEEPEST:
-            self._messages.fatal(0, 0, f"{written(path)} nests deeper than {DEEPEST} levels; a spec needs fewer.")
+            text = f"{written(path)} nests deeper than {DEEPEST} levels; a spec needs fewer."
+            self._messages.fatal(0, 0, text)
         self._count += len(value) * (2 if isinstance(value, abc.Mapping) else 1)
         if self._count > MOST_VALUES:
             self._messages.fatal(0, 0, f"more than {MOST_VALUES} values; expected fewer. Split the problem.")
 
 
 def _scalar(value: Any, path: Path) -> Scalar:
+    above, step = path or (None, None)
+    return Scalar(above, step, 0, 0, *_spelt(value))
+
+
+def _spelt(value: Any) -> tuple[str, Spelling]:
     if isinstance(value, str):
-        return Scalar(path, 0, 0, str(value), Spelling.QUOTED)
-    if isinstance(value, Integral) and not isinstance(value, bool):
+        return str(value), Spelling.QUOTED
+    if isinstance(value, int | Integral) and not isinstance(value, bool):
         number = int(value)
-        return Scalar(path, 0, 0, str(number) if number.bit_length() < LONGEST_NUMBER else hex(number))
+        return str(number) if number.bit_length() < LONGEST_NUMBER else hex(number), Spelling.PLAIN
     if value is None or isinstance(value, bool | float):
-        return Scalar(path, 0, 0, repr(value), Spelling.NONE)
-    return Scalar(path, 0, 0, f"a Python object of type {type(value).__name__}", Spelling.NONE)
+        return repr(value), Spelling.NONE
+    return f"a Python object of type {type(value).__name__}", Spelling.NONE

@@ -28,24 +28,22 @@ class Reader:
 
     def fields(self, node: Node, known: tuple[str, ...], needed: tuple[str, ...] = ()) -> dict[str, Node] | None:
         """The values of a mapping by key; an unknown key or a missing one is an error and nothing more."""
-        listed = ", ".join(f"'{key}'" for key in known)
         if not isinstance(node, Mapping):
-            self.refuse(node, f"a mapping with keys out of {listed}", "Write it as {key: value, ...}.")
+            self.refuse(node, f"a mapping with keys out of {_listed(known)}", "Write it as {key: value, ...}.")
             return None
         meant = [self._unknown(node, key, known) for key in node.keys if key not in known]
         for key in needed:
             if key not in node.keys and key not in meant:
-                text = f"{written(node.path)} has no '{key}'; expected the keys {listed}. Add '{key}'."
+                text = f"{written(node.path)} has no '{key}'; expected the keys {_listed(known)}. Add '{key}'."
                 self.messages.add(node, text)
         return {key: node.values[key] for key in known if key in node.keys}
 
     def _unknown(self, node: Mapping, key: str, known: tuple[str, ...]) -> str | None:
         """Note an unknown key, and return the known one that may have been meant."""
         near = nearest(key, known)
-        listed = ", ".join(f"'{word}'" for word in known)
         todo = f"Did you mean '{near}'?" if near else "Remove it."
-        text = f"{written(node.path)} has the unknown key '{shown(key)}'; expected one of {listed}. {todo}"
-        self.messages.add(node.keys[key], text)
+        text = f"{written(node.path)} has the unknown key '{shown(key)}'; expected one of {_listed(known)}."
+        self.messages.add_at(*node.keys[key], f"{text} {todo}")
         return near
 
     def items(self, node: Node, what: str) -> tuple[Node, ...] | None:
@@ -82,6 +80,10 @@ class Reader:
             self.messages.add(node, f"{written(node.path)} {reason}")
             return None
         return node.text
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return ", ".join(f"'{word}'" for word in words)
 
 
 def unnamable(text: str) -> str | None:

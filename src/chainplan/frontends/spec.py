@@ -85,8 +85,8 @@ def _is_empty_list(node: Node) -> bool:
 
 
 def _worded(draft: Draft, node: Node, fault: Fault) -> str:
-    """The message of a fault; a chain that does not fit together and a misspelt vertex get better words."""
-    hint = ""
+    """The message of a fault; where positions or a misspelt word say more than its own words, they are used."""
+    path, text = written(node.path), fault.message
     match fault.place:
         case ("jacobians", int() as index, "shape"):
             right, left = draft.elementals[index - 1 : index + 1]
@@ -95,11 +95,16 @@ def _worded(draft: Draft, node: Node, fault: Fault) -> str:
                 f"but chain[{index - 1}] '{right.name}' has {right.block.rows} rows; "
                 "adjacent Jacobians must agree."
             )
+        case ("jacobians", int() as index, "name"):
+            name = draft.elementals[index].name
+            first = [e.name for e in draft.elementals].index(name)
+            taken = written(draft.origins["jacobians"][first].path)
+            text = f"the name '{name}' is taken by {taken}; expected unique names. Rename one."
         case ("inputs" | "outputs" as part, int() as index):
             word = draft.parts[part][index]
             near = None if word in draft.sizes else nearest(word, draft.sizes)
-            hint = f" Did you mean '{near}'?" if near else ""
-    return f"{written(node.path)}: {fault.message}{hint}"
+            text += f" Did you mean '{near}'?" if near else ""
+    return f"{path}: {text}"
 
 
 def _memory(node: Node, reader: Reader) -> int | None:
@@ -211,9 +216,9 @@ def _sizes(node: Node | None, edges: list[tuple[str, str]], reader: Reader) -> d
     sizes: dict[str, int | None] = {}
     left_out: int | None = 1
     if isinstance(node, Mapping):
-        for vertex, key in node.keys.items():
+        for vertex, place in node.keys.items():
             if reason := unnamable(vertex):
-                reader.messages.add(key, f"{written(node.path)} has a key that {reason}")
+                reader.messages.add_at(*place, f"{written(node.path)} has a key that {reason}")
             sizes[vertex] = reader.whole(node.values[vertex], LARGEST_SIZE)
     elif node is not None:
         reader.refuse(node, "a mapping from vertices to sizes", "Write it as {x: 3, y: 2}.")
@@ -277,21 +282,20 @@ def _structure_of(own: dict[str, Node], reader: Reader) -> Structure:
 
 
 def _structure(node: Node, reader: Reader) -> Structure | None:
-    name, argument = node, None
+    argument, place = None, (node.line, node.column)
     if isinstance(node, Mapping) and len(node.keys) == 1:
-        ((key, name),) = node.keys.items()
-        argument = plain(node.values[key])
-    elif not isinstance(node, Scalar):
+        ((word, place),) = node.keys.items()
+        argument = plain(node.values[word])
+    elif isinstance(node, Scalar):
+        word = node.text
+    else:
         reader.refuse(node, "a structure", "Write its name, or {name: argument}.")
-        return None
-    word = reader.name(name)
-    if word is None:
         return None
     if word not in BY_NAME:
         near = nearest(word, BY_NAME)
         todo = f"Did you mean '{near}'?" if near else "Use 'dense' where nothing is known."
         text = f"{written(node.path)} is '{shown(word)}'; expected one of {', '.join(BY_NAME)}. {todo}"
-        reader.messages.add(name, text)
+        reader.messages.add_at(*place, text)
         return None
     try:
         return BY_NAME[word].from_spec(argument)

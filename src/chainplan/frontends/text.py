@@ -122,9 +122,10 @@ class _Open:
         self.start = start
         self.maps = isinstance(event, yaml.MappingStartEvent)
         self.items: list[Node] = []
-        self.keys: dict[str, Scalar] = {}
+        self.keys: dict[str, tuple[int, int]] = {}
         self.values: dict[str, Node] = {}
-        self.key: Scalar | None = None
+        self.key: str | None = None
+        """The key whose value comes next."""
 
     def closed(self) -> Node:
         """The finished node."""
@@ -147,11 +148,7 @@ class _Builder:
     def take(self, event: Any) -> None:
         """Take the next event of the stream."""
         if isinstance(event, yaml.ScalarEvent):
-            self._check(event)
-            spelling = Spelling.PLAIN if event.implicit[0] else Spelling.QUOTED
-            mark: Any = event.start_mark
-            node = Scalar(self._path(), mark.line + 1, mark.column + 1, event.value, spelling)
-            self._put(node, event.anchor, 1)
+            self._scalar(event)
         elif isinstance(event, yaml.CollectionStartEvent):
             self._begin(event)
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -162,9 +159,18 @@ class _Builder:
         elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
             self._fatal(event, "found a second document; expected one per file. Split the file at '---'.")
 
+    def _scalar(self, event: Any) -> None:
+        self._check(event)
+        mark = event.start_mark
+        spelling = Spelling.QUOTED if event.style else Spelling.PLAIN
+        above, step = self._path() or (None, None)
+        node = Scalar(above, step, mark.line + 1, mark.column + 1, event.value, spelling)
+        self._put(node, event.anchor, 1)
+
     def _begin(self, event: Any) -> None:
-        if self._open and self._open[-1].maps and self._open[-1].key is None:
-            self._fatal(event, "found a list or mapping as a key; expected text. Check the brackets and the ':'.")
+        if self._at_key():
+            text = "found a list or mapping as a key; expected text. Check the brackets and the ':'."
+            self._fatal(event, text)
         if len(self._open) == DEEPEST:
             self._fatal(event, f"nests deeper than {DEEPEST} levels; a spec needs fewer. Check the brackets.")
         self._check(event)
@@ -181,19 +187,25 @@ class _Builder:
             self._messages.add_at(event.start_mark.line + 1, event.start_mark.column + 1, text)
 
     def _alias(self, event: Any) -> None:
-        name = f"*{shown(event.anchor)}"
+        name = f"the alias *{shown(event.anchor)}"
         if event.anchor not in self._anchors:
-            self._fatal(event, f"found the alias {name}; expected its anchor, complete, before it. Write it out.")
+            self._fatal(event, f"found {name}; expected its anchor, complete, before it. Write it out.")
         node, count, height = self._anchors[event.anchor]
         self._count += count
         self._aliased += count
         if self._aliased > MOST_ALIASED or self._count > MOST_VALUES:
-            self._fatal(event, f"aliases stand for more than {MOST_ALIASED} values; expected fewer. Write them out.")
+            text = f"aliases stand for more than {MOST_ALIASED} values; expected fewer. Write them out."
+            self._fatal(event, text)
         if len(self._open) + height > DEEPEST:
-            self._fatal(event, f"the alias {name} nests deeper than {DEEPEST} levels; a spec needs fewer.")
-        if height and self._open and self._open[-1].maps and self._open[-1].key is None:
-            self._fatal(event, f"the alias {name} is a list or mapping; expected text as a key. Write the key out.")
+            text = f"{name} nests deeper than {DEEPEST} levels; a spec needs fewer. Write it out."
+            self._fatal(event, text)
+        if height and self._at_key():
+            self._fatal(event, f"{name} is a list or mapping; expected text as a key. Write the key out.")
         self._put(moved(node, self._path()), None, count)
+
+    def _at_key(self) -> bool:
+        """Whether what comes next is the key of a mapping."""
+        return bool(self._open) and self._open[-1].maps and self._open[-1].key is None
 
     def _path(self) -> Path:
         if not self._open:
@@ -201,7 +213,7 @@ class _Builder:
         top = self._open[-1]
         if not top.maps:
             return (top.path, len(top.items))
-        return top.path if top.key is None else (top.path, top.key.text)
+        return top.path if top.key is None else (top.path, top.key)
 
     def _put(self, node: Node, anchor: str | None, count: int) -> None:
         """Put a finished node where it belongs; `count` is the number of values in it."""
@@ -214,23 +226,23 @@ class _Builder:
         if not top.maps:
             top.items.append(node)
         elif top.key is not None:
-            top.values.setdefault(top.key.text, node)
+            top.values.setdefault(top.key, node)
             top.key = None
         elif isinstance(node, Scalar):
             self._put_key(top, node)
 
     def _put_key(self, top: _Open, key: Scalar) -> None:
-        top.key = key
-        first = top.keys.setdefault(key.text, key)
-        if first is not key:
-            self._messages.add(
-                key,
-                f"the key '{shown(key.text)}' stands twice in {written(top.path)}, first at "
-                f"{first.line}:{first.column}; expected it once. Remove one.",
-            )
+        """Begin an entry; the first of two equal keys is the one that counts."""
+        top.key = key.text
+        if key.text in top.keys:
+            line, column = top.keys[key.text]
+            text = f"the key '{shown(key.text)}' stands twice in {written(top.path)}, first at {line}:{column}"
+            self._messages.add(key, f"{text}; expected it once. Remove one.")
         elif key.text == "<<" and key.spelling is Spelling.PLAIN:
-            del top.keys[key.text]
-            self._messages.add(key, "found a merge key '<<'; expected every key written out. Write the keys here.")
+            text = "found a merge key '<<'; expected every key written out. Write the keys here."
+            self._messages.add(key, text)
+        else:
+            top.keys[key.text] = (key.line, key.column)
 
     def _fatal(self, event: Any, text: str) -> None:
         self._messages.fatal(event.start_mark.line + 1, event.start_mark.column + 1, text)

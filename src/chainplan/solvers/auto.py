@@ -11,6 +11,7 @@ from chainplan.search import Search
 from chainplan.solvers.base import Solver
 from chainplan.solvers.chain_dense import ChainDense
 from chainplan.solvers.chain_dp import ChainDp
+from chainplan.solvers.chain_memory import ChainMemory
 from chainplan.solvers.forward import Forward
 from chainplan.solvers.reverse import Reverse
 
@@ -37,7 +38,8 @@ class Auto(Solver):
                 outcome = _named(solver, problem, search)
                 if _fits(outcome, problem):
                     return outcome
-                return outcome
+                memory = ChainMemory()
+                return _named(memory, problem, search) if memory.refuses(problem) is None else outcome
         found = [_named(solver, problem, search) for solver in (Forward(), Reverse())]
         return min(found, key=lambda o: (not _fits(o, problem), replay(o.plan).total if o.plan else 0))
 
