@@ -16,7 +16,8 @@ from chainplan.errors import SpecError
 from chainplan.frontends.nodes import Mapping, Node, Sequence, Spelling, shown
 
 MOST_MESSAGES = 50
-MOST_COMPARED = 1000
+MOST_COMPARED = 200
+LONGEST_COMPARED = 40
 
 
 class Messages:
@@ -74,5 +75,8 @@ def found(node: Node) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that a misspelt one is nearest to, None where none is near."""
-    near = get_close_matches(word[:100], list(islice(known, MOST_COMPARED)), 1)
+    if len(word) > LONGEST_COMPARED:
+        return None
+    alike = (other for other in known if abs(len(other) - len(word)) <= 3)
+    near = get_close_matches(word, list(islice(alike, MOST_COMPARED)), 1)
     return near[0] if near else None

@@ -85,7 +85,7 @@ def _is_empty_list(node: Node) -> bool:
 
 
 def _worded(draft: Draft, node: Node, fault: Fault) -> str:
-    """The message of a fault; where positions or a misspelt word say more than its own words, they are used."""
+    """The message of a fault, in words of the spec where those say more."""
     path, text = written(node.path), fault.message
     match fault.place:
         case ("jacobians", int() as index, "shape"):

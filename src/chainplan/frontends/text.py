@@ -29,7 +29,7 @@ from chainplan.frontends.nodes import (
     written,
 )
 
-MOST_ALIASED = 100_000
+MOST_ALIASED = 500_000
 """How many values aliases may stand for in all: a few lines of aliases of aliases could fill the memory."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -1,8 +1,8 @@
 """What a structure must be able to say: where its nonzeros may be, and how it combines.
 
 A structure is knowledge about the pattern of a block before it has values. It carries no shape: the shape (rows x
-cols) is handed in, so that one `DIAGONAL` serves all sizes. Products and sums go through `algebra.product` and
-`algebra.total`, which ask the structure that stands *first in the table* (`table.STRUCTURES`): each structure
+cols) is handed in, so that one `DIAGONAL` serves all sizes. Products and sums go through `block.product` and
+`block.total`, which ask the structure that stands *first in the table* (`table.STRUCTURES`): each structure
 therefore only has to know the ones behind it, and a new one is one file and one line.
 
 Two laws hold on these objects, not only on patterns, and exact solvers rest on them: the product is associative, and

@@ -1,0 +1,139 @@
+"""Whatever is read, nothing but SpecError escapes, and what is accepted is read again unchanged.
+
+Mutations of valid specs, of their bytes and of their trees. `CHAINPLAN_FUZZ` sets how many; each is made from
+its number alone, which is what a failure shows.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from chainplan.errors import SpecError
+from chainplan.frontends import FRONTENDS, from_spec, read
+from chainplan.frontends.messages import MOST_MESSAGES, Messages
+from chainplan.frontends.nodes import UNPRINTABLE
+from chainplan.problem import Problem
+
+ROUNDS = int(os.environ.get("CHAINPLAN_FUZZ", "300"))
+EXAMPLES = sorted((Path(__file__).parent.parent / "examples").iterdir())
+ANCHORS = b"""\
+chain: [&a {shape: &s [2, 2], structure: {banded: [1, 1]}}, *a, {shape: *s, tangent: 3}]
+name: 'a "b"'
+"""
+TREES: list[Any] = [read(path).to_spec() for path in EXAMPLES] + [{"chain": [3, 1, 2]}]
+TEXTS = [p.read_bytes() for p in EXAMPLES] + [ANCHORS] + [json.dumps(t).encode() for t in TREES]
+TOKENS = rb"""
+{ } [ ] : , - ? & * ! | > ' " % @ ` # ~ << &a *a *b !!int !!python/object:os.system --- ... %TAG %YAML
+0 -1 1e3 007 1_000 0x10 3.0 .inf true null y chain dag sizes edge tape name
+\ \ud83d\ude00 \ud83d \x00 \N \uffff
+"""
+BYTES = [
+    *TOKENS.split(), b"\n", b"\t", b"  ", b"\r", b"\0", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xef\xbb\xbf",
+    b"\xe2\x80\xa8", b"\xc2\x85", b"9" * 5000, b"[" * 100, b"k" * 2000, b"? " * 40, b"- " * 40, b"\n<<: *a\n",
+    b"\n---\n",
+]  # fmt: skip
+VALUES: list[Any] = [
+    None, True, False, 0, 1, -1, 2.5, float("nan"), 10**13, 10**5000, "", "x", "12", "\ud800", "\0",
+    "y" * 300, [], {}, [1, 2], ["x", "y"], ["x", "x"], {"banded": [1, -1]}, {"banded": [[], {}]},
+    {"diagonal": None}, {"": 1}, {1: 2}, {None: 1}, (3, 4), b"x", [[[[1]]]], "identity", "zero",
+]  # fmt: skip
+
+
+def mutated_bytes(random: Random) -> bytes:
+    data = bytearray(random.choice(TEXTS))
+    for _ in range(random.choice((1, 1, 2, 4, 16))):
+        a, b = sorted(random.randrange(len(data) + 1) for _ in range(2))
+        b = min(b, a + random.choice((0, 1, 2, 10, 100)))
+        kind = random.randrange(5)
+        if kind == 0:
+            data[a:b] = b""
+        elif kind == 1:
+            data[a:a] = data[a:b]
+        elif kind == 2:
+            data[a:b] = random.choice(BYTES)
+        elif kind == 3:
+            data[a:a] = random.choice(BYTES)
+        else:
+            data[a:b] = bytes(random.randrange(256) for _ in range(b - a))
+    return bytes(data)
+
+
+def mutated_tree(random: Random) -> Any:
+    tree = copy.deepcopy(random.choice(TREES))
+    for _ in range(random.choice((1, 1, 2, 4, 8))):
+        places = list(containers(tree))
+        if not places:
+            break
+        mutate(random.choice(places), random)
+    return tree
+
+
+def containers(tree: Any) -> list[Any]:
+    """All lists and mappings of a tree that hold something."""
+    found, todo = [], [tree]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict | list) and value:
+            found.append(value)
+            todo.extend(value.values() if isinstance(value, dict) else value)
+    return found
+
+
+def mutate(place: Any, random: Random) -> None:
+    key = random.choice(list(place)) if isinstance(place, dict) else random.randrange(len(place))
+    kind = random.randrange(4)
+    if kind == 0:
+        del place[key]
+    elif kind == 1 and isinstance(place, dict):
+        place[random.choice(("name", "chain", "tape", "edge", "shape", "", "x", 3, None))] = place.pop(key)
+    elif kind == 1:
+        place.insert(key, copy.deepcopy(place[key]))
+    else:
+        place[key] = copy.deepcopy(random.choice(VALUES))
+
+
+def judge(problem: Problem | SpecError, source: str) -> None:
+    if isinstance(problem, Problem):
+        assert from_spec(problem.to_spec()).fingerprint == problem.fingerprint
+        return
+    assert 1 <= len(problem.messages) <= MOST_MESSAGES + 1
+    for message in problem.messages:
+        assert message.startswith(f"{source}:")
+        assert not UNPRINTABLE.search(message)
+        assert len(message) < 4000
+
+
+@pytest.mark.parametrize("frontend", FRONTENDS, ids=lambda f: f.name)
+def test_mutated_text(frontend: Any) -> None:
+    accepted = 0
+    for number in range(ROUNDS):
+        data = mutated_bytes(Random(number))
+        try:
+            judge(frontend.reader(data, Messages("f")), "f")
+            accepted += 1
+        except SpecError as error:
+            judge(error, "f")
+        except Exception as error:
+            raise AssertionError(f"mutation {number}: {data!r}") from error
+    assert 0 < accepted < ROUNDS
+
+
+def test_mutated_trees() -> None:
+    accepted = 0
+    for number in range(ROUNDS):
+        tree = mutated_tree(Random(number))
+        try:
+            judge(from_spec(tree, "f"), "f")
+            accepted += 1
+        except SpecError as error:
+            judge(error, "f")
+        except Exception as error:
+            raise AssertionError(f"mutation {number}") from error
+    assert 0 < accepted < ROUNDS
