@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError
@@ -47,13 +48,23 @@ class Replay:
 
 
 def replay(plan: Plan, cost: CostModel = FMA) -> Replay:
-    """Replay a plan on its graph. O(steps), but for the structural counts.
+    """Replay a plan on its graph; kept for as long as the plan lives. O(steps), but for the structural counts.
 
     Raises
     ------
     PlanError
         Naming the step, where one breaks SSA order, names no elemental or joins blocks that do not meet.
     """
+    known = _KNOWN.setdefault(plan, {})
+    if cost not in known:
+        known[cost] = _replayed(plan, cost)
+    return known[cost]
+
+
+_KNOWN: WeakKeyDictionary[Plan, dict[CostModel, Replay]] = WeakKeyDictionary()
+
+
+def _replayed(plan: Plan, cost: CostModel) -> Replay:
     blocks: list[Typed] = []
     prices: list[int] = []
     adds = 0
