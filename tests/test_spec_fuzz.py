@@ -20,6 +20,7 @@ from chainplan.frontends import FRONTENDS, from_spec, read
 from chainplan.frontends.messages import MOST_MESSAGES, Messages
 from chainplan.frontends.nodes import UNPRINTABLE
 from chainplan.problem import Problem
+from chainplan_cli.main import main
 
 ROUNDS = int(os.environ.get("CHAINPLAN_FUZZ", "300"))
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").iterdir())
@@ -137,3 +138,21 @@ def test_mutated_trees() -> None:
         except Exception as error:
             raise AssertionError(f"mutation {number}") from error
     assert 0 < accepted < ROUNDS
+
+
+def test_mutated_files_through_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 0, 1 or 2 and never a traceback; a plan that comes out passes the check."""
+    spec, saved = tmp_path / "spec.yaml", tmp_path / "plan.json"
+    codes = {0: 0, 1: 0, 2: 0}
+    for number in range(ROUNDS):
+        spec.write_bytes(mutated_bytes(Random(number)))
+        code = main(["plan", str(spec), "--format", "json", "-o", str(saved)])
+        said = capsys.readouterr().err
+        assert "Traceback" not in said, number
+        assert "defect" not in said, (number, said)
+        codes[code] += 1
+        if code == 0:
+            assert main(["check", str(saved)]) == 0, number
+            capsys.readouterr()
+    assert codes[0] > 0
+    assert codes[2] > 0
