@@ -54,7 +54,7 @@ SUITES: dict[str, Suite] = {
                 Execution("large-8", "large", 8, 900, 1100, 7),
             ),
             notes=(
-                "The searches of `cotengra-auto` and `cotengra-auto-hq` end by time: on a busy machine their costs rise, too.",
+                "The searches of `cotengra-auto` and `cotengra-auto-hq` end by time, so load raises their costs, too.",
                 "`multi_dot` stands for its order search alone; no array is multiplied.",
             ),
         ),
