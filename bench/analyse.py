@@ -261,4 +261,5 @@ def _how(suite: Suite) -> list[str]:
         "plan. Costs are derived from the orders by `bench/costs.py`, never taken from the solver. Solvers take turns "
         f"on each instance and the best time counts: up to {TURNS} turns, no further one after {ENOUGH} s in all. So a "
         "slow solver has one turn, which other load on the machine can lengthen; quick ones have firmer figures.",
+        *(line for note in suite.notes for line in ("", note)),
     ]

@@ -28,6 +28,7 @@ class Suite:
     competitors: tuple[Competitor, ...]
     executions: tuple[Execution, ...] = ()
     reference: str = "auto"
+    notes: tuple[str, ...] = ()
 
     def quick(self) -> Suite:
         """The same on the first instance of each family and length up to 100 factors."""
@@ -51,6 +52,10 @@ SUITES: dict[str, Suite] = {
                 Execution("tiny-100", "tiny", 100, 4, 8, 200),
                 Execution("tiny-1000", "tiny", 1000, 4, 8, 50),
                 Execution("large-8", "large", 8, 900, 1100, 7),
+            ),
+            notes=(
+                "The searches of `cotengra-auto` and `cotengra-auto-hq` end by time, so load raises their costs, too.",
+                "`multi_dot` stands for its order search alone; no array is multiplied.",
             ),
         ),
     )
