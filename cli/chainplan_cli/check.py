@@ -15,10 +15,9 @@ def command(plan: str) -> int:
     Every path must be counted exactly once, every figure must follow from the steps, the limits must be kept. A claim
     of optimality is tested by planning again where an exact solver takes the problem.
     """
-    from chainplan.frontends.table import read_plan
-
     from chainplan.errors import PlanError
     from chainplan.frontends.plan_file import verify
+    from chainplan.frontends.table import read_plan
     from chainplan.planner import plan as plan_again
     from chainplan.result import Status
 

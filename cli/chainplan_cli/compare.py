@@ -17,7 +17,6 @@ def command(spec: str, budget: float, seed: int) -> int:
     The ratio is to the cheaper of forward and reverse order; each solver may search for the budget.
     """
     from chainplan.frontends.table import read
-
     from chainplan.planner import plan
     from chainplan.result import Result
     from chainplan.solvers.table import SOLVERS

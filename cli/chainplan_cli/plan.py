@@ -23,7 +23,6 @@ def command(spec: str, solver: str, budget: float | None, seed: int, form: str, 
     best plan found so far.
     """
     from chainplan.frontends.table import read
-
     from chainplan.planner import plan
     from chainplan.report.table import RENDERERS
 

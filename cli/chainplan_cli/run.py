@@ -46,10 +46,9 @@ def command(path: str, jacobians: str | None, seed: int, dtype: str) -> int:
 
 def _planned(path: str, seed: int) -> tuple[Problem, Plan, str]:
     """The problem and its plan: read and checked from a plan file, or found for a spec."""
-    from chainplan.frontends.table import read_any
-
     from chainplan.errors import PlanError
     from chainplan.frontends.plan_file import SavedPlan, verify
+    from chainplan.frontends.table import read_any
     from chainplan.planner import plan
 
     found = read_any(path)
