@@ -21,6 +21,7 @@ from tests.problems import dag_problem, random_dag
 from tests.reference import instances
 
 KINDS = ("edge", "face")
+NOTHING: tuple[int, list[Any]] = (1 << 200, [])
 SLOW = {"bat", "block_expr_n5", "edge_beats_vertex_12", "edge_beats_vertex_16", "edge_beats_vertex_10"}
 
 
@@ -36,7 +37,7 @@ def test_random_sequences_give_right_plans_of_the_predicted_price(kind: str) -> 
         if len(problem.graph.useful) > 12:
             continue
         tried += 1
-        total, moves = improve(make(kind, problem.graph), 2, Search(seed=seed))
+        total, moves = improve(make(kind, problem.graph), NOTHING, 2, Search(seed=seed))
         plan = make(kind, problem.graph).plan(moves)
         replayed = check(plan, problem)
         if all(e.explicit for e in problem.graph.elementals):
@@ -66,6 +67,6 @@ def known_optima() -> list[object]:
 def test_reference_optima(kind: str, instance: dict[str, object]) -> None:
     problem = dag_problem(instance)
     moves = make(kind, problem.graph)
-    found = cheapest(moves, improve(moves, 100, Search()), 10**6, Search())
+    found = cheapest(moves, improve(moves, NOTHING, 100, Search()), 10**6, Search())
     assert found is not None
     assert found[0] == instance[f"{kind}_optimum"] == check(moves.plan(found[1]), problem).total

@@ -65,6 +65,14 @@ def test_a_dag() -> None:
     assert (problem.memory, problem.name) == (100000, "small_dag")
 
 
+def test_a_bare_list_of_edges_leads_from_its_sources_to_its_sinks() -> None:
+    graph = from_spec({"dag": {"edges": [["x", "a"], ["a", "y"], ["x", "y"], ["b", "a"]]}}).graph
+    assert (graph.inputs, graph.outputs) == (("x", "b"), ("y",))
+    assert set(graph.sizes.values()) == {1}
+    named = from_spec({"dag": {"edges": [["x", "a"], ["a", "y"]], "outputs": ["a", "y"], "sizes": {"a": 3}}}).graph
+    assert (named.inputs, named.outputs, named.sizes["a"]) == (("x",), ("a", "y"), 3)
+
+
 def test_vertices_are_the_declared_ones_and_then_those_of_the_edges() -> None:
     problem = parse("dag: {sizes: {y: 2}, inputs: [a], outputs: [y], jacobians: [{edge: [b, y]}, {edge: [a, b]}]}")
     assert dict(problem.graph.sizes) == {"y": 2, "b": 1, "a": 1}

@@ -76,7 +76,7 @@ def test_a_size_in_quotes() -> None:
 
 TOP = "'chain', 'dag', 'limits', 'name'"
 ITEM = "'name', 'shape', 'structure', 'tangent', 'adjoint', 'tape'"
-DAG = "'sizes', 'inputs', 'outputs', 'jacobians'"
+DAG = "'sizes', 'inputs', 'outputs', 'jacobians', 'edges'"
 XY = "inputs: [x], outputs: [y]"
 
 
@@ -222,6 +222,22 @@ XY = "inputs: [x], outputs: [y]"
         (
             "dag: {inputs: [], outputs: [y], jacobians: [{edge: [x, y]}]}",
             "1:15: dag.inputs: found no vertex; expected at least one. Name the inputs of the program.",
+        ),
+        (
+            "dag: {edges: []}",
+            "1:14: dag.edges has no edge; expected [[from, to], ...]. Add one.",
+        ),
+        (
+            "dag: {edges: [[x, y], [y]]}",
+            "1:23: dag.edges[1] is a list of 1; expected [from, to]. Write two items in brackets.",
+        ),
+        (
+            "dag: {edges: [[x, y], [y, x]]}",
+            "1:23: dag.edges[1]: the edges form a cycle 'y' -> 'x' -> 'y'; a linearised DAG has none. Remove one of them.",
+        ),
+        (
+            f"dag: {{{XY}, edges: [[x, y]], jacobians: [{{edge: [x, y]}}]}}",
+            "1:41: dag has both 'jacobians' and 'edges'; expected exactly one. Write all edges as jacobians.",
         ),
         (
             "dag: {inputs: x, outputs: [y], jacobians: [{edge: [x, y]}]}",

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from chainplan.cost import Fma as Fma
     from chainplan.errors import ChainplanError as ChainplanError
     from chainplan.executor import execute as execute
+    from chainplan.frontends.network import from_networkx as from_networkx
+    from chainplan.frontends.network import to_networkx as to_networkx
     from chainplan.frontends.table import chain as chain
     from chainplan.frontends.table import from_spec as from_spec
     from chainplan.frontends.table import read as read
@@ -40,11 +42,13 @@ _HOMES = {
     "chain": "frontends.table",
     "check": "checker",
     "execute": "executor",
+    "from_networkx": "frontends.network",
     "from_spec": "frontends.table",
     "jacobian": "oracle",
     "plan": "planner",
     "read": "frontends.table",
     "replay": "replayer",
+    "to_networkx": "frontends.network",
 }
 
 __all__ = [*sorted(_HOMES), "__version__"]

@@ -68,6 +68,9 @@ class EdgeMoves(Moves[State, Move]):
             edges[ends] = self._fill(left, right, edges.get(ends))
         return frozenset((a, b, c) for (a, b), c in self._needed(edges).items())
 
+    def through(self, move: Move) -> int | None:
+        return move[1] if move[0] == "back" else None
+
     def at_least(self, state: State) -> int:
         """One product for each pair of an input and an output whose block is not complete, at its cheapest."""
         if not self.work.dense:

@@ -112,6 +112,9 @@ class FaceMoves(Moves[State, Face]):
             self.block[label] = block.plus(self.block[onto]) if onto else block
         return label
 
+    def through(self, move: Face) -> int | None:
+        return move[1][0]
+
     def at_least(self, state: State) -> int:
         """One product for each pair of an input and an output whose block is not complete, at its cheapest."""
         if not self.work.dense:

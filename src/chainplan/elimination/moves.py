@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
-from chainplan.search import Search
+from chainplan.elimination.workgraph import WorkGraph, accumulation
+from chainplan.graph import Graph
+from chainplan.result import Outcome, Status
+from chainplan.search import Search, Stopped
 from chainplan.steps import Plan
 
 S = TypeVar("S", bound=Hashable)
@@ -37,6 +40,10 @@ class Moves(ABC, Generic[S, M]):
     @abstractmethod
     def after(self, state: S, move: M) -> S:
         """The state after a move."""
+
+    @abstractmethod
+    def through(self, move: M) -> int | None:
+        """The vertex whose elimination the move is a part of, or None for one that is part of none."""
 
     @abstractmethod
     def at_least(self, state: S) -> int:
@@ -114,10 +121,23 @@ def descend(kind: Moves[S, M], rng: random.Random, greed: float, kept: list[M]) 
     return total, done
 
 
-def improve(kind: Moves[S, M], rounds: int, search: Search) -> tuple[int, list[M]]:
-    """The best of randomised descents: each keeps a random part of the best so far and finishes anew."""
+def along(kind: Moves[S, M], order: Sequence[int]) -> tuple[int, list[M]]:
+    """The moves that eliminate vertices one after the other, and their price."""
+    state, total, done = kind.start(), 0, []
+    for v in order:
+        while options := [(price, move) for price, move in kind.moves(state) if kind.through(move) == v]:
+            price, move = options[0]
+            total += price
+            state = kind.after(state, move)
+            done.append(move)
+    return total, done
+
+
+def improve(kind: Moves[S, M], known: tuple[int, list[M]], rounds: int, search: Search) -> tuple[int, list[M]]:
+    """The best of a known sequence and of randomised descents, each of which keeps a random part of the best so far."""
     rng = random.Random(search.seed)
-    best = descend(kind, rng, 1.0, [])
+    best = min(known, descend(kind, rng, 1.0, []), key=lambda found: found[0])
+    search.offer(kind.plan(best[1]))
     for i in range(rounds):
         search.tick(i / rounds)
         cut = rng.randrange(len(best[1]) + 1)
@@ -127,3 +147,20 @@ def improve(kind: Moves[S, M], rounds: int, search: Search) -> tuple[int, list[M
                 search.offer(kind.plan(found[1]))
             best = found
     return best
+
+
+def settle(kind: Moves[S, M], graph: Graph, name: str, effort: tuple[int, int], search: Search) -> Outcome:
+    """Improve the better of forward and reverse order by effort[0] descents, then prove it within effort[1] states."""
+    middle = sorted(WorkGraph(graph).middle)
+    fixed = accumulation(graph)
+    best = min((along(kind, order) for order in (middle, middle[::-1])), key=lambda found: found[0])
+    bound = fixed + kind.at_least(kind.start())
+    try:
+        best = improve(kind, best, effort[0], search)
+        proven = cheapest(kind, best, effort[1], search)
+    except Stopped:
+        assert search.incumbent is not None
+        return Outcome(Status.FEASIBLE, search.incumbent, bound=bound)
+    if proven is None:
+        return Outcome(Status.FEASIBLE, kind.plan(best[1]), bound=bound)
+    return Outcome(Status.OPTIMAL, kind.plan(proven[1]), bound=fixed + proven[0], within=name)

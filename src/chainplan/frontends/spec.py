@@ -180,12 +180,20 @@ def _chain_draft(node: Node, sizes: list[int], links: list[Elemental], items: tu
 
 
 def _dag(node: Node, reader: Reader) -> Draft | None:
-    keys = ("sizes", "inputs", "outputs", "jacobians")
-    dag = reader.fields(node, keys, keys[1:])
+    short = isinstance(node, Mapping) and "edges" in node.keys
+    keys = ("sizes", "inputs", "outputs", "jacobians", "edges")
+    dag = reader.fields(node, keys, ("edges",) if short else keys[1:4])
     if dag is None:
         return None
-    items = (reader.items(dag["jacobians"], "jacobians") if "jacobians" in dag else None) or ()
-    fields = [reader.fields(item, ("edge", "name", *_DETAILS), ("edge",)) or {} for item in items]
+    if short and "jacobians" in dag:
+        text = "dag has both 'jacobians' and 'edges'; expected exactly one. Write all edges as jacobians."
+        reader.messages.add(dag["edges"], text)
+    part = "edges" if short else "jacobians"
+    items = (reader.items(dag[part], part) if part in dag else None) or ()
+    if short and not items:
+        reader.messages.add(dag["edges"], "dag.edges has no edge; expected [[from, to], ...]. Add one.")
+    known = ("edge", "name", *_DETAILS)
+    fields = [{"edge": item} if short else reader.fields(item, known, ("edge",)) or {} for item in items]
     edges = [_edge(own["edge"], reader) if "edge" in own else None for own in fields]
     sizes = _sizes(dag.get("sizes"), [edge for edge in edges if edge], reader)
     draft = Draft(node, {v: size or 0 for v, size in sizes.items()}, {}, [], {"jacobians": []})
@@ -198,9 +206,20 @@ def _dag(node: Node, reader: Reader) -> Draft | None:
             name = name or _default_name(item, edge, counts, reader)
             draft.elementals.append(Elemental(name, source, target, block, *costs))
             draft.origins["jacobians"].append(item)
-    for part in ("inputs", "outputs"):
-        _read_ends(part, dag, draft, "jacobians" in dag and all(edges), reader)
+    for end in ("inputs", "outputs"):
+        if short and end not in dag:
+            draft.parts[end] = _open_ends(end, [edge for edge in edges if edge])
+            draft.origins[end] = [node] * len(draft.parts[end])
+        else:
+            _read_ends(end, dag, draft, part in dag and all(edges), reader)
     return draft
+
+
+def _open_ends(end: str, edges: list[tuple[str, str]]) -> list[str]:
+    """The vertices that nothing enters, or that nothing leaves: the inputs and outputs of a bare list of edges."""
+    near, far = (0, 1) if end == "inputs" else (1, 0)
+    inner = {edge[far] for edge in edges}
+    return [vertex for vertex in dict.fromkeys(edge[near] for edge in edges) if vertex not in inner]
 
 
 def _edge(node: Node, reader: Reader) -> tuple[str, str] | None:

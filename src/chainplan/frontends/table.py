@@ -17,6 +17,7 @@ from typing import Any
 
 from chainplan.errors import SpecError
 from chainplan.frontends.messages import Messages
+from chainplan.frontends.network import read_graphml, read_node_link
 from chainplan.frontends.nodes import Node, shown
 from chainplan.frontends.objects import from_objects
 from chainplan.frontends.plan_file import SavedPlan, is_plan_file, parse_plan
@@ -46,6 +47,8 @@ def _spec(parse: Callable[[bytes, Messages], Node]) -> Callable[[bytes, Messages
 
 FRONTENDS: tuple[Frontend, ...] = (
     Frontend("yaml", (".yaml", ".yml"), _spec(from_yaml)),
+    Frontend("graphml", (".graphml",), read_graphml),
+    Frontend("node-link", (".nodelink.json", ".node-link.json"), read_node_link),
     Frontend("json", (".json",), _spec(from_json)),
 )
 """All front-ends. The first reads what no suffix claims: standard input, pipes, files of another name."""
@@ -93,8 +96,7 @@ def read_any(path: str | Path) -> Problem | SavedPlan:
 
 
 def _problem(source: str, data: bytes) -> Problem:
-    suffix = Path(source).suffix.lower()
-    frontend = next((f for f in FRONTENDS if suffix in f.suffixes), FRONTENDS[0])
+    frontend = next((f for f in FRONTENDS if source.lower().endswith(f.suffixes)), FRONTENDS[0])
     with _collector_paused():
         return frontend.reader(data, Messages(source))
 

@@ -7,7 +7,9 @@ from chainplan.solvers.base import Solver
 from chainplan.solvers.chain_dense import ChainDense
 from chainplan.solvers.chain_dp import ChainDp
 from chainplan.solvers.chain_memory import ChainMemory
+from chainplan.solvers.edge import Edge
 from chainplan.solvers.exhaustive import Exhaustive
+from chainplan.solvers.face import Face
 from chainplan.solvers.forward import Forward
 from chainplan.solvers.reverse import Reverse
 
@@ -21,5 +23,7 @@ SOLVERS: dict[str, Solver] = {
         ChainDense(),
         ChainDp(),
         ChainMemory(),
+        Edge(),
+        Face(),
     )
 }

@@ -1,0 +1,34 @@
+"""Face elimination: elimination of single faces of the dual graph."""
+
+from __future__ import annotations
+
+from typing import final
+
+from chainplan.elimination.face import FaceMoves
+from chainplan.elimination.moves import settle
+from chainplan.problem import Problem
+from chainplan.result import Outcome
+from chainplan.search import Search
+from chainplan.solvers.base import Solver
+
+MOST = 40
+
+
+@final
+class Face(Solver):
+    """Randomised descents over face eliminations, then A* over states on tiny graphs.
+
+    Cost: O(E²) per descent for E edges; the proof is exponential and is given up after 5,000 states.
+    Exact: on tiny graphs (about ten edges), within face elimination, after the accumulation of matrix-free elementals.
+    Refuses: more than 40 edges between inputs and outputs.
+    """
+
+    name = "face"
+
+    def refuses(self, problem: Problem) -> str | None:
+        edges = len(problem.graph.useful)
+        return f"the graph has {edges:,} edges; expected at most {MOST}" if edges > MOST else None
+
+    def solve(self, problem: Problem, search: Search) -> Outcome:
+        moves = FaceMoves(problem.graph)
+        return settle(moves, problem.graph, "face elimination", (20, 5_000), search)
