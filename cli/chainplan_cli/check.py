@@ -6,6 +6,9 @@ import click
 
 from chainplan_cli.common import progress_shown
 
+BUDGET = 10.0
+"""Seconds for proving optimality again."""
+
 
 @click.command()
 @click.argument("plan", type=click.Path())
@@ -26,12 +29,10 @@ def command(plan: str) -> int:
     said = f"{plan}: right: {replayed.total:,} fma, {replayed.adds:,} adds, peak {replayed.peak:,} elements"
     if saved.document["status"] == Status.OPTIMAL.value:
         with progress_shown() as report:
-            again = plan_again(saved.problem, progress=report)
-        if again.cost is not None and again.cost.fma < replayed.total:
+            again = plan_again(saved.problem, budget=BUDGET, progress=report)
+        comparable = again.optimal_within == saved.document["optimal_within"]
+        if comparable and again.cost is not None and again.cost.fma < replayed.total:
             raise PlanError(f"{plan}: claims to be optimal, but '{again.solver}' finds {again.cost.fma:,} fma.")
-        proven = again.status is Status.OPTIMAL
-        said += (
-            f"; optimal: proven again by '{again.solver}'" if proven else "; optimality is claimed, not proven again"
-        )
+        said += f"; optimal: proven again by '{again.solver}'" if comparable else "; optimality is not proven again"
     click.echo(said)
     return 0
