@@ -156,23 +156,38 @@ class Group:
 
 
 def groups(bounds: Bounds, inside: int, most: int, tick: Callable[[], None]) -> list[Group]:
-    """Disjoint groups of at most `most` members whose tables promise to add most to the bounds of their members."""
-    found, _, least, _ = bounds.scan(inside)
-    single = dict(zip(found, least, strict=True))
-    near = bounds.net.pred, bounds.net.succ
-    gains = []
-    for u in found:
-        tick()
-        for v in members((near[0][u] | near[1][u]) & inside):
-            if u < v:
-                pair = Group(bounds, inside, 1 << u | 1 << v)
-                gain = pair.least(pair.mask) - single[u] - single[v]
-                if gain > 0:
-                    gains.append((gain, u, v))
-    part = {v: 1 << v for v in found}
-    for _, u, v in sorted(gains, reverse=True):
-        joined = part[u] | part[v]
-        if joined.bit_count() <= most:
-            for w in members(joined):
-                part[w] = joined
-    return [Group(bounds, inside, mask) for mask in dict.fromkeys(part.values()) if mask.bit_count() > 1]
+    """Disjoint groups of at most `most` members, merged as long as that adds to the sum of their bounds, best first."""
+    best: dict[int, Group] = {1 << v: Group(bounds, inside, 1 << v) for v in members(inside)}
+    near = {mask: _near(bounds.net, mask) & inside for mask in best}
+    gains: dict[tuple[int, int], tuple[int, Group]] = {}
+    fresh = list(best)
+    while True:
+        for mask in fresh:
+            for other in best:
+                if other != mask and near[mask] & other and (mask | other).bit_count() <= most:
+                    tick()
+                    pair = (min(mask, other), max(mask, other))
+                    joint = Group(bounds, inside, mask | other)
+                    gain = joint.least(joint.mask) - best[mask].least(mask) - best[other].least(other)
+                    gains[pair] = gain, joint
+        if not gains:
+            break
+        pair = max(gains, key=lambda p: (gains[p][0], p))
+        gain, joint = gains[pair]
+        if gain <= 0:
+            break
+        gains = {p: g for p, g in gains.items() if not (p[0] in pair or p[1] in pair)}
+        for mask in pair:
+            del best[mask]
+        best[joint.mask] = joint
+        near[joint.mask] = near[pair[0]] | near[pair[1]]
+        fresh = [joint.mask]
+    return [group for mask, group in best.items() if mask.bit_count() > 1]
+
+
+def _near(net: Net, mask: int) -> int:
+    """The neighbours of a set."""
+    found = 0
+    for v in members(mask):
+        found |= net.pred[v] | net.succ[v]
+    return found
