@@ -8,6 +8,7 @@ from chainplan.solvers.chain_dense import ChainDense
 from chainplan.solvers.chain_dp import ChainDp
 from chainplan.solvers.chain_memory import ChainMemory
 from chainplan.solvers.edge import Edge
+from chainplan.solvers.dag_exact import DagExact
 from chainplan.solvers.exhaustive import Exhaustive
 from chainplan.solvers.face import Face
 from chainplan.solvers.forward import Forward
@@ -25,5 +26,6 @@ SOLVERS: dict[str, Solver] = {
         ChainMemory(),
         Edge(),
         Face(),
+        DagExact(),
     )
 }
