@@ -83,6 +83,10 @@ class Core:
             blocks[u] = found
         return blocks
 
+    def joined(self, step: list[int], v: int) -> int:
+        """Possible neighbours of v: what paths along `step` (`pred` or `succ`) through intermediates join to it."""
+        return _reach(step, v, self.middle)
+
     def components(self, mask: int) -> Iterator[int]:
         """Connected components of a set, neighbours being joined by an edge in either direction."""
         while mask:

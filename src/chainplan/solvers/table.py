@@ -7,8 +7,9 @@ from chainplan.solvers.base import Solver
 from chainplan.solvers.chain_dense import ChainDense
 from chainplan.solvers.chain_dp import ChainDp
 from chainplan.solvers.chain_memory import ChainMemory
-from chainplan.solvers.edge import Edge
+from chainplan.solvers.cp_sat import CpSat
 from chainplan.solvers.dag_exact import DagExact
+from chainplan.solvers.edge import Edge
 from chainplan.solvers.exhaustive import Exhaustive
 from chainplan.solvers.face import Face
 from chainplan.solvers.forward import Forward
@@ -27,5 +28,6 @@ SOLVERS: dict[str, Solver] = {
         Edge(),
         Face(),
         DagExact(),
+        CpSat(),
     )
 }

@@ -1,0 +1,138 @@
+"""Vertex elimination of a DAG with dense blocks as a constraint program, solved by OR-tools CP-SAT.
+
+The model is in `elimination.cp_model`. It starts from the best of four quick orders, so the first solution is never
+worse than forward and reverse, and needs no model where that order meets the plain bound already. CP-SAT runs in a
+thread of its own, so that the budget, progress and Ctrl-C are looked after here and the proven bound survives all
+three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Thread
+from typing import TYPE_CHECKING, Any, final
+
+from chainplan.elimination.core import Core, members
+from chainplan.elimination.cp_cuts import least_in, least_out
+from chainplan.elimination.cp_model import EliminationModel
+from chainplan.elimination.workgraph import WorkGraph, order_plan
+from chainplan.graph import Graph
+from chainplan.problem import Problem
+from chainplan.result import Outcome, Status
+from chainplan.search import Search, Stopped
+from chainplan.solvers.base import Solver
+from chainplan.structures import Dense
+
+if TYPE_CHECKING:
+    from ortools.sat.python.cp_model import CpSolver
+
+MOST = 100
+WIDEST = 1_000_000
+SECONDS = 60.0
+WORKERS = 2
+
+
+@final
+class CpSat(Solver):
+    """A constraint program of the whole elimination, with a proven bound when the budget ends it.
+
+    Cost: a model of O(n³) clauses for n intermediates; 60 seconds at most unless a budget is given.
+    Exact: yes within vertex elimination, where the search ends within the budget.
+    Refuses: blocks that are not dense; more than 100 intermediates; sizes that add up to more than 1,000,000.
+    """
+
+    name = "cp-sat"
+
+    def refuses(self, problem: Problem) -> str | None:
+        graph = problem.graph
+        count = len({e.source for e in graph.useful} - set(graph.inputs))
+        if count > MOST:
+            return f"the graph has {count:,} intermediates; expected at most {MOST:,}"
+        for e in graph.useful:
+            if type(e.block.structure) is not Dense:
+                return f"jacobian '{e.name}' is {e.block.structure}; expected dense blocks only"
+        total = sum(graph.sizes.values())
+        if total > WIDEST:
+            return f"the sizes of the vertices add up to {total:,}; expected at most {WIDEST:,}"
+        return None
+
+    def solve(self, problem: Problem, search: Search) -> Outcome:
+        core = Core(problem.graph)
+        found = _Found(core, min(_quick_orders(core), key=core.order_price))
+        found.bound = sum(core.size[v] * least_in(core, v) * least_out(core, v) for v in members(core.middle))
+        search.offer(order_plan(problem.graph, found.order))
+        note = None
+        if found.bound < found.price:
+            note = _minimise(found, search)
+        plan = order_plan(problem.graph, found.order)
+        if found.bound < found.price:
+            return Outcome(Status.FEASIBLE, plan, bound=found.bound + core.fixed, note=note)
+        return Outcome(Status.OPTIMAL, plan, bound=found.price + core.fixed, within="vertex elimination")
+
+
+def _quick_orders(core: Core) -> list[list[int]]:
+    """Forward, reverse, and least price first with ties to the lowest and to the highest vertex."""
+    forward = list(members(core.middle))
+    return [forward, forward[::-1], _greedy(core.graph, 1), _greedy(core.graph, -1)]
+
+
+def _greedy(graph: Graph, sign: int) -> list[int]:
+    work, order = WorkGraph(graph), []
+    while work.middle:
+        order.append(min(work.middle, key=lambda v: (work.price(v), sign * v)))
+        work.eliminate(order[-1])
+    return order
+
+
+class _Found:
+    """The best order so far and what is proven."""
+
+    def __init__(self, core: Core, order: list[int]) -> None:
+        self.core, self.order, self.price, self.bound = core, order, core.order_price(order), 0
+
+    def improve(self, order: list[int], search: Search) -> None:
+        price = self.core.order_price(order)
+        if price < self.price:
+            self.order, self.price = order, price
+            search.offer(order_plan(self.core.graph, order))
+
+
+def _minimise(found: _Found, search: Search) -> str | None:
+    """Run the constraint program from the order found; say why it was stopped, None where it was not."""
+    from ortools.sat.python import cp_model
+
+    class Improved(cp_model.CpSolverSolutionCallback):
+        def on_solution_callback(self) -> None:
+            found.improve(model.order(self.value), search)
+
+    model = EliminationModel(found.core, found.price)
+    model.hint(found.order)
+    budget = SECONDS if search.budget is None else search.budget
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = WORKERS
+    solver.parameters.random_seed = search.seed % 2**31
+    solver.parameters.max_time_in_seconds = max(0.0, budget - search.seconds)
+    solver.parameters.catch_sigint_signal = False
+    stopped = _attend(solver, lambda: solver.solve(model.model, Improved()), search)
+    response = solver.response_proto
+    found.bound = max(found.bound, response.inner_objective_lower_bound)
+    return stopped
+
+
+def _attend(solver: CpSolver, run: Callable[[], Any], search: Search) -> str | None:
+    """Run the solver in a thread until it is done, out of budget or interrupted."""
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    why = None
+    try:
+        while thread.is_alive():
+            thread.join(0.05)
+            search.tick()
+    except Stopped:
+        why = "out of budget"
+    except KeyboardInterrupt:
+        why = "interrupted"
+    while thread.is_alive():
+        solver.stop_search()
+        thread.join(0.05)
+    return None if why is None else f"'cp-sat' was {why} after {search.seconds:.1f} s."
