@@ -6,9 +6,6 @@ the undirected graph). What hangs below a connected fragment of the tree is elim
 comes after it, whatever the order within; so a fragment is an elimination problem of its own with a fixed boundary, and
 the gain of a better order for it is the gain of the whole. The tree is cut into disjoint fragments, one sweep through the
 graph solves each where it comes up, and the next sweep cuts differently.
-
-A sweep with `heat` draws instead of minimising: the prices in each fragment are multiplied by random factors, which is
-annealing with a whole fragment as move.
 """
 
 from __future__ import annotations
@@ -17,19 +14,18 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import NamedTuple
 
-from chainplan.elimination.greedy import Found
-from chainplan.elimination.subsets import best_order
+from chainplan.elimination.greedy import Found, always
 from chainplan.elimination.workgraph import WorkGraph
+
+Reorder = Callable[[WorkGraph, list[int]], list[int]]
 
 
 class Sweep(NamedTuple):
     """What one pass over all fragments made of an order."""
 
     found: Found
-    largest: int
-    """Vertices in the largest fragment."""
     whole: bool
-    """Whether every tree was one fragment, so that the order is optimal."""
+    """Whether every tree was one fragment: after exact re-ordering the order is optimal."""
 
 
 def parents(work: WorkGraph, order: Sequence[int]) -> dict[int, int]:
@@ -82,33 +78,28 @@ def cut(order: Sequence[int], parent: dict[int, int], most: int, rng: Random) ->
 
 
 def sweep(
-    work: WorkGraph,
-    order: Sequence[int],
-    most: int,
-    rng: Random,
-    heat: float = 0.0,
-    tick: Callable[[], None] = lambda: None,
+    work: WorkGraph, order: Sequence[int], most: int, rng: Random, reorder: Reorder, going: Callable[[], bool] = always
 ) -> Sweep:
-    """Re-order every fragment of one cut of the tree; without heat the price never rises.
+    """Re-order every fragment of one cut of the tree; the price never rises unless `reorder` lets it.
 
     Parameters
     ----------
     work : the graph before any elimination; left as it is.
     order : of all its intermediate vertices.
     most : vertices in a fragment.
-    rng : cuts the tree and breaks ties.
-    heat : largest relative disturbance of a price.
-    tick : called after each fragment; may raise, which gives up the sweep.
+    rng : cuts the tree.
+    reorder : a new order of eliminating some vertices of a work graph next.
+    going : asked before each fragment; once it says no, the other fragments stay as they are.
     """
     parent = parents(work, order)
     fragments = cut(order, parent, most, rng)
     now = work.copy()
-    price, result = 0, []
+    price, result, active = 0, [], True
     for fragment in fragments:
-        if len(fragment) > 1:
-            fragment = best_order(now, fragment, rng, heat)
+        active = active and going()
+        if active and len(fragment) > 1:
+            fragment = reorder(now, fragment)
         price += sum(now.eliminate(v) for v in fragment)
         result += fragment
-        tick()
     trees = len(order) - len(parent)
-    return Sweep(Found(price, result), max(map(len, fragments), default=0), len(fragments) == trees)
+    return Sweep(Found(price, result), active and len(fragments) == trees)

@@ -12,7 +12,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 from random import Random
 from typing import NamedTuple
 
-from chainplan.elimination.keys import KEYS, Key
+from chainplan.elimination.keys import KEYS, Key, KeyFunction
 from chainplan.elimination.workgraph import WorkGraph
 
 HUGE = 20_000
@@ -30,12 +30,17 @@ class Found(NamedTuple):
     name: str = ""
 
 
+def always() -> bool:
+    """There is no limit."""
+    return True
+
+
 def greedy(
     work: WorkGraph,
     key: Key,
     ranks: Sequence[int],
     most: int | None = None,
-    tick: Callable[[], None] = lambda: None,
+    going: Callable[[], bool] = always,
 ) -> Found | None:
     """Eliminate everything in the order of a key; ties go to the lowest rank.
 
@@ -45,7 +50,7 @@ def greedy(
     key : the lowest goes first.
     ranks : one number per vertex.
     most : give up, and return None, once the price is not below it.
-    tick : called now and then; may raise.
+    going : asked now and then; once it says no, give up.
     """
     function = key.of(work)
     now = {v: (function(work, v), ranks[v]) for v in work.middle}
@@ -76,8 +81,8 @@ def greedy(
                 if fresh != now[u][0]:
                     now[u] = fresh, ranks[u]
                     heappush(heap, (fresh, ranks[u], u))
-        if len(order) % 256 == 0:
-            tick()
+        if len(order) % 256 == 0 and not going():
+            return None
     return Found(price, order)
 
 
@@ -98,31 +103,38 @@ def useful_keys(work: WorkGraph) -> dict[str, Key]:
     }
 
 
-def by_all_keys(work: WorkGraph, tick: Callable[[], None] = lambda: None) -> Iterator[Found]:
-    """Greedy orders by every useful key with both ties; one that becomes dearer than twice the best is given up."""
+def by_all_keys(work: WorkGraph, going: Callable[[], bool] = always) -> Iterator[Found]:
+    """Greedy orders by every useful key with both ties, forward order first and in any case.
+
+    One that becomes dearer than twice the best is given up.
+    """
     best: int | None = None
     for name, key in useful_keys(work).items():
         for ties in ("low",) if key.fixed else ("low", "high"):
-            found = greedy(work.copy(), key, ranks(work, ties), None if best is None else 2 * best, tick)
+            limits = (None, always) if best is None else (2 * best, going)
+            found = greedy(work.copy(), key, ranks(work, ties), *limits)
             if found is not None:
                 best = found.price if best is None else min(best, found.price)
                 yield found._replace(name=name if key.fixed else f"{name}, ties to the {ties}est")
+            elif not going():
+                return
 
 
-def randomised(work: WorkGraph, rng: Random, tick: Callable[[], None] = lambda: None) -> Iterator[Found]:
-    """Greedy orders by a key drawn at random, blurred and with random ties, for ever."""
+def randomised(work: WorkGraph, rng: Random, count: int, going: Callable[[], bool] = always) -> Iterator[Found]:
+    """Greedy orders by keys drawn at random, each blurred by a random factor for every vertex, with random ties."""
     keys = [key for key in useful_keys(work).values() if not key.fixed]
-    while True:
-        found = greedy(work.copy(), _blurred(rng.choice(keys), rng), [rng.randrange(1 << 30) for _ in work.names], tick=tick)
-        assert found is not None
+    for _ in range(count):
+        lots = [rng.randrange(1 << 30) for _ in work.names]
+        found = greedy(work.copy(), _blurred(rng.choice(keys), rng), lots, None, going)
+        if found is None:
+            return
         yield found._replace(name="randomised")
 
 
 def _blurred(key: Key, rng: Random) -> Key:
-    """The key times a random factor for each vertex."""
     spread = rng.choice((0.0, 0.1, 0.3))
 
-    def of(work: WorkGraph):  # type: ignore[no-untyped-def]
+    def of(work: WorkGraph) -> KeyFunction:
         function = key.of(work)
         factor = [1 + spread * rng.random() for _ in work.names]
         return lambda g, v: function(g, v) * factor[v]

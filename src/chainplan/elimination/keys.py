@@ -90,12 +90,12 @@ def _reached(graph: WorkGraph, near: list[dict[int, object]], backwards: bool) -
 
 
 def path_length(graph: WorkGraph) -> KeyFunction:
-    """Minus the overall path length that the elimination of v takes away (MOPLR), blocks weighed by size."""
+    """Minus the overall path length that the elimination of v takes away (MOPLR)."""
     before, behind = _paths(graph, graph.into, False), _paths(graph, graph.out, True)
 
     def saved(g: WorkGraph, p: int, s: int) -> int:
         (n, m), (k, l) = before[p], behind[s]
-        return (k * (n + m) + n * (k + l) if s in g.out[p] else n * k) // (g.size[p] * g.size[s])
+        return k * (n + m) + n * (k + l) if s in g.out[p] else n * k
 
     return lambda g, v: -sum(saved(g, p, s) for p in g.into[v] for s in g.out[v])
 

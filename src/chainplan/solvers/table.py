@@ -8,6 +8,8 @@ from chainplan.solvers.chain_dense import ChainDense
 from chainplan.solvers.chain_dp import ChainDp
 from chainplan.solvers.exhaustive import Exhaustive
 from chainplan.solvers.forward import Forward
+from chainplan.solvers.greedy import Greedy
+from chainplan.solvers.local_search import LocalSearch
 from chainplan.solvers.reverse import Reverse
 
 SOLVERS: dict[str, Solver] = {
@@ -16,6 +18,8 @@ SOLVERS: dict[str, Solver] = {
         Auto(),
         Forward(),
         Reverse(),
+        Greedy(),
+        LocalSearch(),
         Exhaustive(),
         ChainDense(),
         ChainDp(),
