@@ -34,7 +34,7 @@ class Search:
     budget: float | None = None
     progress: Callable[[Progress], None] | None = None
     solver: str = ""
-    incumbent: Plan | None = None
+    _best: Plan | Callable[[], Plan] | None = None
     _start: float = field(default_factory=monotonic)
     _said: float = 0.0
 
@@ -43,9 +43,24 @@ class Search:
         """Seconds since the search began."""
         return monotonic() - self._start
 
-    def offer(self, plan: Plan) -> None:
-        """Keep a plan in case the search is stopped."""
-        self.incumbent = plan
+    def offer(self, plan: Plan | Callable[[], Plan]) -> None:
+        """Keep a plan, or what makes it, in case the search is stopped."""
+        self._best = plan
+
+    @property
+    def incumbent(self) -> Plan | None:
+        """The plan offered last."""
+        if callable(self._best):
+            self._best = self._best()
+        return self._best
+
+    def going(self, done: float | None = None) -> bool:
+        """Say how far the search is, as `tick` does, and whether there is budget left."""
+        try:
+            self.tick(done)
+        except Stopped:
+            return False
+        return True
 
     def tick(self, done: float | None = None) -> None:
         """Say how far the search is; call it often.

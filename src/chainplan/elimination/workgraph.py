@@ -3,12 +3,13 @@
 Eliminating v adds, for every predecessor p and successor s, the product `c_sv · c_vp` onto the edge (p, s), then takes
 v away (Griewank & Walther, *Evaluating Derivatives*, section 9.2). An output that is also read keeps its in-edges.
 Vertices are numbered in topological order; blocks of parallel elementals are merged at the start. With a recorder the
-moves are written down as steps, loads and accumulations at their first use; without one only their prices are known.
+moves are written down as steps, loads and accumulations at their first use; without one only their prices are known,
+and where every block is dense the edges themselves stop to matter: neighbourhoods are joined by whole dictionaries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from chainplan.cost import FMA
 from chainplan.graph import Elemental, Graph, Mode
@@ -45,6 +46,32 @@ class WorkGraph:
         self.kept = [v in outputs for v in self.names]
         self.middle = {i for i, v in enumerate(self.names) if v not in inputs and self.out[i]}
         self.dense = all(type(edge.block.structure) is Dense for edges in self.out for edge in edges.values())
+        self.scalar = all(size == 1 for size in self.size)
+        self.bare = self.dense and recorder is None
+
+    def copy(self) -> WorkGraph:
+        """A work graph without recorder that can be eliminated on its own; the names and sizes are shared."""
+        twin = WorkGraph.__new__(WorkGraph)
+        twin.graph, twin.recorder, twin.names, twin.index, twin.size = (
+            self.graph,
+            None,
+            self.names,
+            self.index,
+            self.size,
+        )
+        twin.kept, twin.dense, twin.scalar, twin.bare = self.kept, self.dense, self.scalar, self.dense
+        twin.middle = set(self.middle)
+        twin.into = [dict(row) for row in self.into]
+        twin.out = [dict(row) for row in self.out]
+        if not self.bare:
+            for v, row in enumerate(twin.into):
+                for p, edge in row.items():
+                    row[p] = twin.out[p][v] = Edge(edge.block)
+        return twin
+
+    def weight(self, vertices: Collection[int]) -> int:
+        """Total size of some vertices."""
+        return len(vertices) if self.scalar else sum(map(self.size.__getitem__, vertices))
 
     def _merge(self, source: int, target: int, e: Elemental) -> None:
         edge = self.out[source].get(target)
@@ -56,23 +83,25 @@ class WorkGraph:
     def price(self, v: int) -> int:
         """Multiply-adds of eliminating v now. O(1) products of sizes per neighbour for dense blocks, else per pair."""
         if self.dense:
-            size = self.size
-            return size[v] * sum(size[p] for p in self.into[v]) * sum(size[s] for s in self.out[v])
+            return self.size[v] * self.weight(self.into[v]) * self.weight(self.out[v])
         return sum(FMA.multiply(a.block, b.block) for a in self.out[v].values() for b in self.into[v].values())
 
     def eliminate(self, v: int) -> int:
         """Eliminate an intermediate vertex and return what it cost."""
         price = self.price(v)
         into, out = self.into[v], self.out[v]
-        for s, left in out.items():
-            row = self.into[s]
-            del row[v]
-            for p, right in into.items():
-                edge = row.get(p)
-                if edge is None:
-                    row[p] = self.out[p][s] = self.product(left, right)
-                else:
-                    self.absorb(edge, left, right)
+        if self.bare:
+            self._join(v)
+        else:
+            for s, left in out.items():
+                row = self.into[s]
+                del row[v]
+                for p, right in into.items():
+                    edge = row.get(p)
+                    if edge is None:
+                        row[p] = self.out[p][s] = self.product(left, right)
+                    else:
+                        self.absorb(edge, left, right)
         self.out[v] = {}
         if not self.kept[v]:
             for p in into:
@@ -81,8 +110,18 @@ class WorkGraph:
         self.middle.discard(v)
         return price
 
+    def _join(self, v: int) -> None:
+        """Join every predecessor to every successor where only the neighbourhoods matter, not the edges."""
+        into, out = self.into[v], self.out[v]
+        for s in out:
+            row = self.into[s]
+            del row[v]
+            row.update(into)
+        for p in into:
+            self.out[p].update(out)
+
     def product(self, left: Edge, right: Edge) -> Edge:
-        edge = Edge(left.block if self.dense and self.recorder is None else left.block.times(right.block))
+        edge = Edge(left.block.times(right.block))
         if self.recorder is not None:
             edge.handle = self.recorder.multiply(self.held(left), self.held(right))
         return edge

@@ -13,6 +13,8 @@ from chainplan.solvers.edge import Edge
 from chainplan.solvers.exhaustive import Exhaustive
 from chainplan.solvers.face import Face
 from chainplan.solvers.forward import Forward
+from chainplan.solvers.greedy import Greedy
+from chainplan.solvers.local_search import LocalSearch
 from chainplan.solvers.reverse import Reverse
 
 SOLVERS: dict[str, Solver] = {
@@ -21,6 +23,8 @@ SOLVERS: dict[str, Solver] = {
         Auto(),
         Forward(),
         Reverse(),
+        Greedy(),
+        LocalSearch(),
         Exhaustive(),
         ChainDense(),
         ChainDp(),

@@ -1,0 +1,140 @@
+"""Greedy elimination: always the vertex of the lowest key, from a heap whose entries may be out of date.
+
+After an elimination only the keys of the neighbours are computed anew. A key that looks further (fill, LMMD, ...) may be
+out of date elsewhere; it is computed again when its vertex comes up, and the vertex goes back if it has become worse.
+Each step costs O(log n) per neighbour besides the keys and the elimination itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from heapq import heapify, heappop, heappush, heapreplace
+from random import Random
+from typing import NamedTuple
+
+from chainplan.elimination.keys import KEYS, Key, KeyFunction
+from chainplan.elimination.workgraph import WorkGraph
+
+HUGE = 20_000
+"""Intermediate vertices beyond which only local keys are tried."""
+
+LONGEST_PATHS = 1000
+"""Intermediate vertices beyond which paths are not counted: their number grows exponentially."""
+
+
+class Found(NamedTuple):
+    """An order of elimination and its price, accumulation of matrix-free elementals not included."""
+
+    price: int
+    order: list[int]
+    name: str = ""
+
+
+def always() -> bool:
+    """There is no limit."""
+    return True
+
+
+def greedy(
+    work: WorkGraph,
+    key: Key,
+    ranks: Sequence[int],
+    most: int | None = None,
+    going: Callable[[], bool] = always,
+) -> Found | None:
+    """Eliminate everything in the order of a key; ties go to the lowest rank.
+
+    Parameters
+    ----------
+    work : is used up.
+    key : the lowest goes first.
+    ranks : one number per vertex.
+    most : give up, and return None, once the price is not below it.
+    going : asked now and then; once it says no, give up.
+    """
+    function = key.of(work)
+    now = {v: (function(work, v), ranks[v]) for v in work.middle}
+    heap = [(*now[v], v) for v in work.middle]
+    heapify(heap)
+    price, order = 0, []
+    while heap:
+        value, rank, v = heap[0]
+        if now.get(v) != (value, rank):
+            heappop(heap)
+            continue
+        if not key.local:
+            fresh = function(work, v)
+            if fresh > value:
+                now[v] = fresh, rank
+                heapreplace(heap, (fresh, rank, v))
+                continue
+        heappop(heap)
+        del now[v]
+        near = () if key.fixed else {*work.into[v], *work.out[v]}
+        price += work.eliminate(v)
+        order.append(v)
+        if most is not None and price >= most:
+            return None
+        for u in near:
+            if u in now:
+                fresh = function(work, u)
+                if fresh != now[u][0]:
+                    now[u] = fresh, ranks[u]
+                    heappush(heap, (fresh, ranks[u], u))
+        if len(order) % 256 == 0 and not going():
+            return None
+    return Found(price, order)
+
+
+def ranks(work: WorkGraph, ties: str) -> list[int]:
+    """Ranks by which ties go to the vertex declared first (`low`) or last (`high`)."""
+    declared = {name: i for i, name in enumerate(work.graph.sizes)}
+    sign = 1 if ties == "low" else -1
+    return [sign * declared[name] for name in work.names]
+
+
+def useful_keys(work: WorkGraph) -> dict[str, Key]:
+    """The keys worth their time on a graph of this size."""
+    n = len(work.middle)
+    return {
+        name: key for name, key in KEYS.items() if (key.local or n <= HUGE) and (name != "moplr" or n <= LONGEST_PATHS)
+    }
+
+
+def by_all_keys(work: WorkGraph, going: Callable[[], bool] = always) -> Iterator[Found]:
+    """Greedy orders by every useful key with both ties, forward order first and in any case.
+
+    One that becomes dearer than twice the best is given up.
+    """
+    best: int | None = None
+    for name, key in useful_keys(work).items():
+        for ties in ("low",) if key.fixed else ("low", "high"):
+            limits = (None, always) if best is None else (2 * best, going)
+            found = greedy(work.copy(), key, ranks(work, ties), *limits)
+            if found is not None:
+                best = found.price if best is None else min(best, found.price)
+                yield found._replace(name=name if key.fixed else f"{name}, ties to the {ties}est")
+            elif not going():
+                return
+
+
+def randomised(work: WorkGraph, rng: Random, count: int, going: Callable[[], bool] = always) -> Iterator[Found]:
+    """Greedy orders by keys drawn at random, each blurred by a random factor for every vertex, with random ties."""
+    keys = [key for key in useful_keys(work).values() if not key.fixed]
+    for _ in range(count):
+        lots = [rng.randrange(1 << 30) for _ in work.names]
+        found = greedy(work.copy(), _blurred(rng.choice(keys), rng), lots, None, going)
+        if found is None:
+            return
+        yield found._replace(name="randomised")
+
+
+def _blurred(key: Key, rng: Random) -> Key:
+    spread = rng.choice((0.0, 0.1, 0.3))
+
+    def of(work: WorkGraph) -> KeyFunction:
+        function = key.of(work)
+        factor = [1 + spread * rng.random() for _ in work.names]
+        return lambda g, v: function(g, v) * factor[v]
+
+    return key._replace(of=of)

@@ -1,0 +1,121 @@
+"""Local search on elimination orders: exact fragments until they find nothing, then heat, then annealing, and again.
+
+Descent by exactly re-ordered fragments is fast and ends in good local optima. Two ways out of them take turns, because
+each is the better one on some graphs: sweeps whose prices are disturbed less and less (annealing with a whole
+fragment as move; strong on large graphs), and annealing vertex by vertex in larger fragments (strong where prices are
+small numbers with many ties). Orders of equal price replace each other, so that plateaus are crossed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from random import Random
+
+from chainplan.elimination.annealing import annealed
+from chainplan.elimination.fragments import Reorder, Sweep, sweep
+from chainplan.elimination.greedy import Found, always, by_all_keys, randomised
+from chainplan.elimination.subsets import best_order
+from chainplan.elimination.workgraph import WorkGraph
+
+STARTS = 3
+"""Greedy orders that are improved before the best of them goes on alone."""
+
+COOLING = 16
+"""Sweeps from the first disturbance to none."""
+
+WIDEST = 100
+"""Vertices in a fragment that is annealed."""
+
+
+class _Run:
+    """One local search: the graph, the random numbers, what is left of the limits."""
+
+    def __init__(self, work: WorkGraph, rng: Random, going: Callable[[], bool], visits: int | None) -> None:
+        self.work, self.rng, self._going, self.left = work, rng, going, visits
+        self.sizes = (8, 10, 12) if work.dense else (5, 6, 7, 8)
+
+    def going(self) -> bool:
+        """Whether time and visits are left."""
+        return (self.left is None or self.left > 0) and self._going()
+
+    def sweep(self, order: list[int], most: int, reorder: Reorder, visits: int = 1) -> Sweep:
+        """A sweep that counts its visits: `visits` per vertex re-ordered."""
+
+        def counted(work: WorkGraph, fragment: list[int]) -> list[int]:
+            if self.left is not None:
+                self.left -= visits * len(fragment)
+            return reorder(work, fragment)
+
+        return sweep(self.work, order, most, self.rng, counted, self.going)
+
+    def exact(self, order: list[int], heat: float = 0.0, most: int | None = None) -> Sweep:
+        """Exact fragments of `most` vertices or of a size drawn at random."""
+        most = most or self.rng.choice(self.sizes)
+        return self.sweep(order, most, lambda work, fragment: best_order(work, fragment, self.rng, heat))
+
+    def descend(self, found: Found, patience: int = 3) -> Found:
+        """Exact sweeps until `patience` of them in a row find nothing."""
+        idle = 0
+        while idle < patience and self.going():
+            lower = self.exact(found.order).found
+            idle = 0 if lower.price < found.price else idle + 1
+            found = lower
+        return found
+
+    def heated(self, found: Found, heat: float) -> Found:
+        """Sweeps with prices disturbed less and less, then descent."""
+        for i in range(COOLING):
+            if not self.going():
+                break
+            found = self.exact(found.order, heat * (1 - i / COOLING)).found
+        return self.descend(found)
+
+    def annealed(self, found: Found, moves: int) -> Found:
+        """Annealing in large fragments, so many moves per vertex, then descent."""
+
+        def reorder(work: WorkGraph, fragment: list[int]) -> list[int]:
+            return annealed(work, fragment, self.rng, moves * len(fragment), self.going)
+
+        return self.descend(self.sweep(found.order, WIDEST, reorder, 1 + moves // 8).found)
+
+
+def improve(
+    work: WorkGraph,
+    rng: Random,
+    going: Callable[[], bool] = always,
+    patience: int = 4,
+    visits: int | None = None,
+) -> Iterator[Found]:
+    """Better and better orders of eliminating all intermediate vertices of a work graph, which is left as it is.
+
+    Parameters
+    ----------
+    rng : the search is a function of it and of `visits` alone while `going` says yes.
+    going : asked often; once it says no, the search ends.
+    patience : rounds of heat and annealing without gain after which the search ends.
+    visits : vertices that may be re-ordered, each time they are.
+    """
+    run = _Run(work, rng, going, visits)
+    starts = []
+    for start in by_all_keys(work, going):
+        starts.append(start)
+        if start.price == min(starts).price:
+            yield start
+    best = min(starts)
+    first = run.exact(best.order, most=max(run.sizes))
+    best = min(best, first.found)
+    yield best
+    if first.whole:
+        return
+    starts += randomised(work, rng, 200 // (1 + len(work.middle) // 10), run.going)
+    best = min([best, *(run.descend(start) for start in sorted(starts)[:STARTS])])
+    yield best
+    idle, rounds = 0, 0
+    while idle < patience and run.going():
+        moves = min(1000, 100 << rounds // 2)
+        found = run.annealed(best, moves) if rounds % 2 else run.heated(best, rng.choice((0.1, 0.3, 1.0)))
+        idle = 0 if found.price < best.price else idle + 1
+        rounds += 1
+        if found.price <= best.price:
+            best = found
+            yield best

@@ -1,0 +1,131 @@
+"""Prices of structured blocks for every subset of a fragment: blocks of paths, numbered, their products looked up.
+
+The blocks into v through a set E depend only on the members of E that reach v; the same holds on the way out. Few
+different such sets occur, and few different blocks, so each product of two blocks is worked out once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from chainplan.cost import FMA
+from chainplan.elimination.workgraph import WorkGraph
+from chainplan.structures import Block
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Blocks:
+    """Blocks by number, with their products, sums and prices remembered."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self._number: dict[Block, int] = {}
+        self._product: dict[tuple[int, int], int] = {}
+        self._sum: dict[tuple[int, int], int] = {}
+        self._price: dict[tuple[int, int], int] = {}
+
+    def number(self, block: Block) -> int:
+        """The number of a block, the same for equal ones."""
+        found = self._number.get(block)
+        if found is None:
+            found = self._number[block] = len(self.blocks)
+            self.blocks.append(block)
+        return found
+
+    def times(self, left: int, right: int) -> int:
+        found = self._product.get((left, right))
+        if found is None:
+            found = self._product[left, right] = self.number(self.blocks[left].times(self.blocks[right]))
+        return found
+
+    def plus(self, left: int, right: int) -> int:
+        found = self._sum.get((left, right))
+        if found is None:
+            found = self._sum[left, right] = self.number(self.blocks[left].plus(self.blocks[right]))
+        return found
+
+    def price(self, left: int, right: int) -> int:
+        found = self._price.get((left, right))
+        if found is None:
+            found = self._price[left, right] = FMA.multiply(self.blocks[left], self.blocks[right])
+        return found
+
+
+class Fragment:
+    """A fragment of a structured work graph: its edges by block number, and the path blocks at each vertex."""
+
+    def __init__(self, work: WorkGraph, local: Sequence[int]) -> None:
+        self.work, self.local = work, local
+        self.place = {v: i for i, v in enumerate(local)}
+        self.blocks = Blocks()
+        number = self.blocks.number
+        self.into = [{p: number(edge.block) for p, edge in work.into[v].items()} for v in local]
+        self.out = [{s: number(edge.block) for s, edge in work.out[v].items()} for v in local]
+
+    def paths_into(self, i: int, members: int) -> Counter[int]:
+        """How often each block leads into vertex i from a source when `members`, which reach i, are gone."""
+        blocks = dict(self.into[i])
+        for j in reversed(range(i)):
+            if members >> j & 1:
+                onward = blocks.pop(self.local[j])
+                for p, block in self.into[j].items():
+                    product = self.blocks.times(onward, block)
+                    blocks[p] = self.blocks.plus(product, blocks[p]) if p in blocks else product
+        return Counter(blocks.values())
+
+    def paths_out_of(self, i: int, members: int) -> Counter[int]:
+        """How often each block leads out of vertex i to a target when `members`, which i reaches, are gone."""
+        blocks = dict(self.out[i])
+        for j in range(i + 1, len(self.local)):
+            if members >> j & 1:
+                v = self.local[j]
+                onward = blocks[v] if self.work.kept[v] else blocks.pop(v)
+                for s, block in self.out[j].items():
+                    product = self.blocks.times(block, onward)
+                    blocks[s] = self.blocks.plus(product, blocks[s]) if s in blocks else product
+        return Counter(blocks.values())
+
+    def price(self, ins: Counter[int], outs: Counter[int]) -> int:
+        """Multiply-adds of joining every way in with every way out."""
+        price = self.blocks.price
+        return sum(n * m * price(left, right) for left, m in outs.items() for right, n in ins.items())
+
+
+def structured_prices(work: WorkGraph, local: Sequence[int]) -> Array:
+    """Row v, column E: what eliminating v costs when the set E of the fragment is gone."""
+    import numpy as np
+
+    from chainplan.elimination.subsets import Sides, through
+
+    k = len(local)
+    fragment = Fragment(work, local)
+    sources = through(Sides(work, local, work.into).near, range(k))
+    targets = through(Sides(work, local, work.out).near, range(k - 1, -1, -1))
+    rows = []
+    for i in range(k):
+        ins: dict[int, Counter[int]] = {}
+        outs: dict[int, Counter[int]] = {}
+        known: dict[int, int] = {}
+        pairs = sources[i].astype(np.int64) << k | targets[i]
+        row = []
+        for mask, pair in enumerate(pairs.tolist()):
+            if mask >> i & 1:
+                row.append(0)
+                continue
+            if pair not in known:
+                a, b = pair >> k, pair & (1 << k) - 1
+                if a not in ins:
+                    ins[a] = fragment.paths_into(i, a)
+                if b not in outs:
+                    outs[b] = fragment.paths_out_of(i, b)
+                known[pair] = fragment.price(ins[a], outs[b])
+            row.append(known[pair])
+        rows.append(row)
+    largest = max(map(max, rows))
+    return np.array(rows, np.int64 if largest < 1 << 44 else object)
