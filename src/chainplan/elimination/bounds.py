@@ -62,10 +62,12 @@ class Side:
         pair = self.known[v][reach] = weight, self.cut(v, reach, 0, min(weight, self.plain[v]))
         return pair
 
-    def cut(self, v: int, reach: int, locked: int, most: int) -> int:
+    def cut(self, v: int, reach: int, locked: int = 0, most: int | None = None) -> int:
         """Minimum cut of v; `most` is the weight of some cut. `floor`, the cut of a superset, settles it if equal."""
-        if reach == 1 << v or most == self.floor[v]:
-            return most
+        if reach == 1 << v:
+            return self.plain[v]
+        if most == self.floor[v]:
+            return self.floor[v]
         key = v, reach, locked
         found = self.cuts.get(key)
         if found is None:
@@ -115,7 +117,7 @@ class Bounds:
         product = self.net.size[v]
         for side in self.sides:
             reach = side.reach(v, inside)
-            product *= side.cut(v, reach, gone & reach, side.plain[v] if reach == 1 << v else -2)
+            product *= side.cut(v, reach, gone & reach)
         return product
 
 

@@ -24,14 +24,10 @@ def min_cut(step: list[int], size: list[int], v: int, region: int, locked: int =
     locked : vertices that cannot be cut.
     ends : vertices of the region where a path may end as well, at a price of their size again once they are locked.
     """
-    flow = _Flow(step, size, v, region, locked, ends & ~(1 << v))
-    total = 0
-    while pushed := flow.augment():
-        total += pushed
-    return total
+    return Flow(step, size, v, region, locked, ends & ~(1 << v)).run()
 
 
-class _Flow:
+class Flow:
     """Flow along edges, through vertices and out of ends; states are 2u for the entry of u, 2u + 1 for its exit."""
 
     def __init__(self, step: list[int], size: list[int], v: int, region: int, locked: int, ends: int) -> None:
@@ -41,10 +37,19 @@ class _Flow:
         self.into: dict[int, int] = {}
         self.through: dict[int, int] = {}
         self.ended: dict[int, int] = {}
+        self.visits = 0
+
+    def run(self) -> int:
+        """The maximum flow, which is the minimum cut."""
+        total = 0
+        while pushed := self.augment():
+            total += pushed
+        return total
 
     def augment(self) -> int:
         """Push along one shortest path and return how much; 0 where there is none left."""
         came, last = self._search()
+        self.visits += len(came)
         if last < 0:
             return 0
         path, state = [last], last

@@ -1,7 +1,7 @@
 """Reductions that keep the optimum: vertices that may go first, and vertices that may go together.
 
-Safe to go first (`goes_first`). Let the neighbourhoods P, S of v weigh as much as the minimum cuts of v, so that v never
-costs less than now. For every successor s in the set let the part of P that are not predecessors of s be kept for good
+Safe to go first (`goes_first`). Let the neighbourhoods P, S of v weigh as much as the minimum cuts of v, so that v
+never costs less than now. For every successor s in the set let the part of P that are not predecessors of s be kept for good
 and weigh at most d_v; likewise for every predecessor, with nothing allowed where v is an output. Then moving v to the
 front of any order makes nothing dearer: a vertex u that goes while v is among its predecessors sees v through some s;
 in place of v it gets what is left of P. The predecessors that s shares, or what has replaced them, it had already, and
@@ -25,8 +25,9 @@ of their sizes.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 
-from chainplan.elimination.bounds import Bounds
+from chainplan.elimination.bounds import Bounds, Side
 from chainplan.elimination.core import members
 from chainplan.elimination.net import Net
 
@@ -54,17 +55,23 @@ def reduce(net: Net) -> Reduced:
 
 
 def _eliminate_one(reduced: Reduced) -> bool:
-    """Eliminate all the vertices that are safe now, or one of a chain pair."""
+    """Eliminate the vertices that are safe now, or one of a chain pair. Cuts are worked out where all else fits."""
     net = reduced.net
     bounds = Bounds(net)
-    tight = list(members(bounds.scan(net.middle).tight))
-    safe = [v for v in tight if goes_first(net, v, net.middle)]
+    fits = [v for v in members(net.middle) if goes_first(net, v, net.middle)]
+    safe = [v for v in fits if all(_tight(side, v) for side in bounds.sides)]
     if not safe:
-        safe = [v for v in tight if chain_pair(bounds, v)][:1]
+        pairs = (v for v in members(net.middle & ~net.kept) if chain_pair(bounds, v))
+        safe = list(islice(pairs, 1))
     for v in safe:
         reduced.price += net.eliminate(v)
         reduced.first.append(v)
     return bool(safe)
+
+
+def _tight(side: Side, v: int) -> bool:
+    """Whether the neighbourhood of v weighs as much as its minimum cut."""
+    return side.plain[v] == side.cut(v, side.reach(v, side.net.middle))
 
 
 def goes_first(net: Net, v: int, inside: int) -> bool:
@@ -86,19 +93,15 @@ def _bearable(net: Net, given: int, step: list[int], neighbours: int, inside: in
 
 
 def chain_pair(bounds: Bounds, v: int) -> bool:
-    """Whether v, tight, and its only predecessor or its only successor are a chain pair that v leaves first."""
+    """Whether v, no output, and its only predecessor or its only successor p are a chain pair that v leaves first."""
     net = bounds.net
-    if net.kept >> v & 1:
-        return False
-    for one, other in ((0, 1), (1, 0)):
-        near, back = bounds.sides[one].step, bounds.sides[other].step
-        if near[v].bit_count() != 1 or near[v] & net.middle != near[v] or near[v] & net.kept:
+    for near, far in (bounds.sides, bounds.sides[::-1]):
+        p = near.step[v].bit_length() - 1
+        alone = near.step[v] == 1 << p and far.step[p] == 1 << v and (net.middle & ~net.kept) >> p & 1
+        if not alone or net.size[p] > net.size[v] or not _tight(near, v) or not _tight(far, v):
             continue
-        p = near[v].bit_length() - 1
-        if back[p].bit_count() == 1 and net.size[p] <= net.size[v]:
-            side = bounds.sides[one]
-            if bounds.sides[other].plain[v] <= side.known[p][side.reach(p, net.middle)][1]:
-                return True
+        if far.plain[v] <= near.cut(p, near.reach(p, net.middle)):
+            return True
     return False
 
 

@@ -203,13 +203,18 @@ class Exact:
             return None
         return self.reduced.expand([v for search in self.searches for v in search.order(search.whole)])
 
+    def prepare(self, tick: Callable[[], None] = lambda: None) -> None:
+        """Strengthen the bound by groups, which takes a moment."""
+        for search in self.searches:
+            search.prepare(tick)
+
     def run(self, upper: int | None = None, tick: Callable[[], None] = lambda: None) -> bool:
         """Search until the optimum is proven, or that it is not below `upper`; whether it is below.
 
         Whatever `tick` raises ends the search; what has been proven until then stays.
         """
+        self.prepare(tick)
         for search in self.searches:
-            search.prepare(tick)
             step = 0
             while search.whole not in search.exact:
                 low = search.bound(search.whole)

@@ -1,0 +1,250 @@
+"""Exact vertex elimination: against all orders, against proven optima, and the laws of its bounds and reductions."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import replace
+
+import pytest
+
+from chainplan.elimination.bounds import Bounds, Group
+from chainplan.elimination.core import Core, members
+from chainplan.elimination.mincut import min_cut
+from chainplan.elimination.net import Net
+from chainplan.elimination.quick_bound import _cuts, lower_bound
+from chainplan.elimination.reductions import reduce
+from chainplan.elimination.set_search import Exact, solve_set
+from chainplan.errors import SolverError
+from chainplan.planner import plan
+from chainplan.problem import Problem
+from chainplan.result import Result, Status
+from chainplan.search import Stopped
+from chainplan.structures import DENSE, Block
+from tests.problems import chain_problem, dag_problem, random_dag
+from tests.reference import instances
+from tests.test_elimination import recurrence
+
+SLOW = {"block_dag_n25", "real_roe1d", "scalar_layer_n32"}
+
+
+def dense(problem: Problem) -> Problem:
+    """The same graph with dense explicit blocks."""
+    elementals = tuple(
+        replace(e, block=Block(e.block.rows, e.block.cols, DENSE), tangent=None, adjoint=None, tape=0)
+        for e in problem.graph.elementals
+    )
+    return Problem(replace(problem.graph, elementals=elementals))
+
+
+def cores(first: int, count: int, most: int) -> list[tuple[int, Core]]:
+    """Random problems that leave something to decide; two in three are dense."""
+    found = []
+    for seed in itertools.count(first):
+        problem = random_dag(random.Random(seed), most)
+        core = Core((dense(problem) if seed % 3 else problem).graph)
+        if core.middle.bit_count() > 1:
+            found.append((seed, core))
+        if len(found) == count:
+            return found
+    raise AssertionError
+
+
+def busy_dag(rng: random.Random, n: int) -> Problem:
+    """A dense DAG of n intermediates without unused vertices, scalar or block; some outputs are read."""
+    sizes = [rng.choice(rng.choice([(1,), (1, 2, 3), (2, 5, 9)])) for _ in range(n + 5)]
+    edges = []
+    for v in range(2, n + 5):
+        sources = rng.sample(range(v if v < n + 2 else n + 2), rng.choice([1, 1, 2, 2, 3]) if v > 3 else 1)
+        edges += [(u, v) for u in sources]
+    outputs = [v for v in range(2, n + 5) if v >= n + 2 or all(u != v for u, _ in edges) or rng.random() < 0.1]
+    return dag_problem({"name": "busy", "sizes": sizes, "edges": edges, "inputs": [0, 1], "outputs": outputs})
+
+
+def best_of_all(core: Core) -> int:
+    orders = itertools.permutations(members(core.middle))
+    return min(core.order_price(order) for order in orders)
+
+
+def optimum(problem: Problem) -> int:
+    result = plan(problem, "dag-exact")
+    assert result.status is Status.OPTIMAL
+    assert result.optimal_within == "vertex elimination"
+    assert result.cost is not None
+    assert result.cost.fma == result.bound
+    return result.bound
+
+
+@pytest.mark.parametrize("first", [0, pytest.param(100_000, marks=pytest.mark.nightly)])
+def test_exact_is_the_best_of_all_orders(first: int) -> None:
+    for seed, core in cores(first, 400 + first // 50, 5):
+        search = Exact(core)
+        assert search.run()
+        assert search.order is not None
+        assert search.bound == core.order_price(search.order) == best_of_all(core), seed
+
+
+@pytest.mark.parametrize("count", [1600, pytest.param(8000, marks=pytest.mark.nightly)])
+def test_exact_is_the_recurrence_over_sets(count: int) -> None:
+    for seed, core in cores(1000 * count, count, 7):
+        best = recurrence(core)
+        assert lower_bound(core) <= best, seed
+        price, order = solve_set(core)
+        assert order is not None
+        assert price == best == core.order_price(order), seed
+        assert solve_set(core, upper=best + 1)[0] == best
+        assert solve_set(core, upper=best)[0] >= best
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(3000, marks=pytest.mark.nightly)])
+def test_exact_on_busy_graphs(count: int) -> None:
+    for seed in range(count):
+        core = Core(busy_dag(random.Random(seed), 4 + seed % 6).graph)
+        price, order = solve_set(core)
+        assert order is not None
+        assert price == recurrence(core) == core.order_price(order), seed
+
+
+def test_a_set_is_eliminated_with_the_others_kept() -> None:
+    for seed in range(150):
+        rng = random.Random(seed)
+        core = Core(busy_dag(rng, 8).graph)
+        mask = sum(1 << v for v in members(core.middle) if rng.random() < 0.6)
+        price, order = solve_set(core, mask)
+        assert order is not None
+        assert sorted(order) == list(members(mask))
+        assert lower_bound(core, mask) <= price
+        assert price == core.order_price(order) == min(map(core.order_price, itertools.permutations(members(mask))))
+
+
+@pytest.mark.parametrize(
+    "instance",
+    [entry for entry in instances("dag_optimal.json") if entry.id not in SLOW],
+)
+def test_proven_optima(instance: dict[str, object]) -> None:
+    assert optimum(dag_problem(instance)) == instance["vertex_optimum"]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("instance", [entry for entry in instances("dag_optimal.json") if entry.id in SLOW])
+def test_proven_optima_of_seconds(instance: dict[str, object]) -> None:
+    assert optimum(dag_problem(instance)) == instance["vertex_optimum"]
+
+
+def test_path_graphs_cost_what_the_chain_solver_says() -> None:
+    for seed in range(100):
+        rng = random.Random(seed)
+        problem = chain_problem([rng.randint(1, 30) for _ in range(rng.randint(3, 16))])
+        assert optimum(problem) == plan(problem, "chain-dp").bound
+
+
+def test_the_transposed_graph_has_the_same_optimum() -> None:
+    for seed in range(60):
+        problem = busy_dag(random.Random(seed), 12)
+        graph = problem.graph
+        if any(e.source in graph.outputs for e in graph.useful):
+            continue
+        assert optimum(problem) == optimum(problem.transpose())
+
+
+def test_a_stopped_search_has_a_plan_and_a_bound() -> None:
+    stopped = 0
+    for seed in range(25):
+        core = Core(busy_dag(random.Random(seed), 16).graph)
+        best = solve_set(core)[0]
+        for ticks in (0, 1, 5, 25, 100):
+            search = Exact(core)
+            left = itertools.count(ticks, -1)
+
+            def tick(left: itertools.count[int] = left) -> None:
+                if next(left) <= 0:
+                    raise Stopped
+
+            try:
+                search.run(None, tick)
+            except Stopped:
+                stopped += 1
+            assert search.bound <= best
+            assert search.order is None or core.order_price(search.order) == best
+    assert stopped > 40
+
+
+def test_no_time_at_all() -> None:
+    result: Result = plan(busy_dag(random.Random(4), 30), "dag-exact", budget=0.0)
+    assert result.status in (Status.FEASIBLE, Status.OPTIMAL)
+    assert result.plan is not None
+    assert result.cost is not None
+    assert result.bound <= result.cost.fma
+
+
+def test_minimum_cuts_against_all_cuts() -> None:
+    for seed in range(300):
+        rng = random.Random(seed)
+        net = Net.of(Core(busy_dag(rng, 6).graph))
+        for v in members(net.middle):
+            for step, ends in ((net.pred, 0), (net.succ, net.kept & ~(1 << v))):
+                region = 1 << v | sum(1 << u for u in members(net.middle) if rng.random() < 0.8)
+                locked = sum(1 << u for u in members(region & ~(1 << v)) if rng.random() < 0.3)
+                found = min_cut(step, net.size, v, region, locked, ends)
+                assert found == cheapest_cut(net, step, v, region, locked, ends)
+
+
+def cheapest_cut(net: Net, step: list[int], v: int, region: int, locked: int, ends: int) -> int:
+    """The lightest set of vertices without which no path from v leaves the region or ends, by trying all."""
+    everything = [u for u in range(len(step)) if u != v and not locked >> u & 1]
+    best = 1 << 60
+    for k in range(1 << len(everything)):
+        cut = sum(1 << u for i, u in enumerate(everything) if k >> i & 1)
+        seen, border, extra = 0, [v], 0
+        while border:
+            u = border.pop()
+            for w in members(step[u] & ~cut & ~seen):
+                seen |= 1 << w
+                border.append(w)
+        extra = sum(net.size[u] for u in members(seen & ends & locked))
+        if not seen & ~region and not seen & ends & ~locked:
+            best = min(best, net.weight(cut) + extra)
+    return best
+
+
+def test_group_bounds_hold_for_every_subset() -> None:
+    for seed in range(150):
+        rng = random.Random(seed)
+        core = Core(busy_dag(rng, 7).graph)
+        net = Net.of(core)
+        group = sum(1 << v for v in members(net.middle) if rng.random() < 0.6)
+        bounds = Bounds(net)
+        table = Group(bounds, net.middle, group)
+        for _ in range(8):
+            mask = sum(1 << v for v in members(net.middle) if rng.random() < 0.7)
+            found, _, least, _ = bounds.scan(mask)
+            alone = sum(low for v, low in zip(found, least, strict=True) if not group >> v & 1)
+            assert table.least(group & mask) + alone <= solve_set(core, mask)[0]
+
+
+def test_the_bound_of_large_graphs_is_valid_on_small_ones() -> None:
+    for seed in range(150):
+        core = Core(busy_dag(random.Random(seed), 9).graph)
+        best = solve_set(core)[0]
+        for work in (-1, 30, 10_000):
+            assert _cuts(Net.of(core), work) <= best
+
+
+def test_reductions_keep_the_optimum() -> None:
+    first, merged = 0, 0
+    for seed in range(400):
+        core = Core(busy_dag(random.Random(seed), 4 + seed % 3).graph)
+        reduced = reduce(Net.of(core))
+        first, merged = first + len(reduced.first), merged + len(reduced.merged)
+        rest = itertools.permutations(members(reduced.net.middle))
+        best = min(core.order_price(reduced.expand(list(order))) for order in rest)
+        assert best == recurrence(core), seed
+    assert first > 300
+    assert merged > 10
+
+
+def test_too_large_a_graph_is_refused() -> None:
+    problem = chain_problem([1] * 500)
+    with pytest.raises(SolverError, match="498 intermediate vertices"):
+        plan(problem, "dag-exact")
+    assert lower_bound(Core(problem.graph)) == 498
