@@ -69,7 +69,7 @@ def plan(
         plan=outcome.plan,
         replay=replayed,
         bound=outcome.bound,
-        optimal_within=outcome.within,
+        within=outcome.within,
         needs=outcome.needs,
         notes=() if outcome.note is None else (outcome.note,),
     )
@@ -116,10 +116,12 @@ def _rescue(problem: Problem, search: Search, why: str) -> Outcome:
             fitting.append((replayed.total, name, candidate))
     if not fitting:
         return Outcome(Status.BUDGET, note=f"'{search.solver}' was {why} before it found a plan within the limits.")
-    _, name, best = min(fitting, key=lambda f: f[0])
+    price, name, best = min(fitting, key=lambda f: f[0])
     return Outcome(
         Status.FEASIBLE,
         best,
+        bound=search.bound if search.bound <= price else 0,
+        within=search.within if search.bound <= price else None,
         solver=search.solver,
         note=f"'{search.solver}' was {why} after {search.seconds:.1f} s; this is the best plan so far, from '{name}'.",
     )

@@ -31,7 +31,8 @@ class Status(Enum):
 class Outcome:
     """What a solver hands back.
 
-    `bound` is a proven lower bound in fma; `needs` the smallest memory limit, in elements, under which a plan exists.
+    `bound` is a proven lower bound in fma on all plans of the moves named by `within`, which an OPTIMAL plan reaches;
+    `needs` is the smallest memory limit, in elements, under which a plan exists.
     """
 
     status: Status
@@ -77,9 +78,14 @@ class Result:
     plan: Plan | None
     replay: Replay | None
     bound: int
-    optimal_within: str | None
+    within: str | None
     needs: int | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def optimal_within(self) -> str | None:
+        """The moves among which the plan is proven optimal, None where it is not."""
+        return self.within if self.status is Status.OPTIMAL else None
 
     @property
     def cost(self) -> Cost | None:

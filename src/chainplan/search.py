@@ -34,7 +34,10 @@ class Search:
     budget: float | None = None
     progress: Callable[[Progress], None] | None = None
     solver: str = ""
+    bound: int = 0
+    within: str | None = None
     _best: Plan | Callable[[], Plan] | None = None
+    _parent: Search | None = None
     _start: float = field(default_factory=monotonic)
     _said: float = 0.0
 
@@ -43,9 +46,25 @@ class Search:
         """Seconds since the search began."""
         return monotonic() - self._start
 
+    def stage(self, solver: str, seconds: float | None) -> Search:
+        """A search within this one, of its seed and best plan, that ends after so many seconds or with this one."""
+        left = None if self.budget is None else max(0.0, self.budget - self.seconds)
+        limits = [limit for limit in (left, seconds) if limit is not None]
+        self.solver = solver
+        return Search(self.seed, min(limits, default=None), self.progress, solver, _best=self._best, _parent=self)
+
     def offer(self, plan: Plan | Callable[[], Plan]) -> None:
         """Keep a plan, or what makes it, in case the search is stopped."""
         self._best = plan
+        if self._parent is not None:
+            self._parent.offer(plan)
+
+    def prove(self, bound: int, within: str) -> None:
+        """Keep a lower bound in fma on all plans of the moves named, in case the search is stopped."""
+        if bound > self.bound:
+            self.bound, self.within = bound, within
+        if self._parent is not None:
+            self._parent.prove(bound, within)
 
     @property
     def incumbent(self) -> Plan | None:

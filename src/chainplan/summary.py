@@ -57,7 +57,7 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
             (
                 "bound",
                 f"{result.bound:,} fma",
-                f"gap {100 * result.gap:.1f} %" if result.bound else "none known",
+                f"gap at most {100 * result.gap:.1f} % within {result.within}" if result.bound else "none known",
             )
         )
     if cost is not None and result.replay is not None and result.replay.alive:

@@ -63,7 +63,7 @@ def document(result: Result) -> dict[str, Any]:
         "status": result.status.value,
         "optimal_within": result.optimal_within,
         "cost": None if cost is None else {"fma": cost.fma, "adds": cost.adds, "peak_elements": cost.peak_elements},
-        "bound": {"fma": result.bound},
+        "bound": {"fma": result.bound, "within": result.within},
         "needs": None if result.needs is None else {"memory": result.needs},
         "baselines": {"forward": {"fma": result.baselines.forward}, "reverse": {"fma": result.baselines.reverse}},
         "notes": list(result.notes),

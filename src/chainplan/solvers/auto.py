@@ -1,29 +1,40 @@
-"""Chooses the solver for a problem; the only one that knows the others."""
+"""Chooses the solvers for a problem; the only one that knows the others."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import final
 
+from chainplan.elimination.core import Core
+from chainplan.elimination.quick_bound import lower_bound
 from chainplan.problem import Problem
 from chainplan.replayer import replay
-from chainplan.result import Outcome
+from chainplan.result import Outcome, Status
 from chainplan.search import Search
 from chainplan.solvers.base import Solver
 from chainplan.solvers.chain_dense import ChainDense
 from chainplan.solvers.chain_dp import ChainDp
 from chainplan.solvers.chain_memory import ChainMemory
+from chainplan.solvers.dag_exact import DagExact
 from chainplan.solvers.forward import Forward
+from chainplan.solvers.local_search import LocalSearch
 from chainplan.solvers.reverse import Reverse
 
-_EXACT: tuple[Solver, ...] = (ChainDense(), ChainDp())
+SECONDS = 10.0
+"""What the search on a graph that is not a chain may take where no budget is given."""
+EXACT_SHARE = 0.5
+"""The share of the budget after which a proof that has not been found is given up for better plans."""
+
+_CHAINS: tuple[Solver, ...] = (ChainDense(), ChainDp())
 
 
 @final
 class Auto(Solver):
-    """The first exact solver that takes the problem, else the cheaper of forward and reverse order.
+    """Chains by the first exact solver that takes them; other graphs exactly where that is quick, else by local search.
 
-    Cost: that of the solver it picks; under a memory limit a chain is planned without it first.
-    Exact: yes on chains, no on other graphs.
+    Cost: that of the solvers it picks; on graphs that are not chains at most the budget, 10 seconds by default.
+    Exact: yes on chains; on other graphs where the exact search ends within half of the budget.
     Refuses: nothing.
     """
 
@@ -33,22 +44,52 @@ class Auto(Solver):
         return None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        for solver in _EXACT:
+        for solver in _CHAINS:
             if solver.refuses(problem) is None:
                 outcome = _named(solver, problem, search)
-                if _fits(outcome, problem):
-                    return outcome
                 memory = ChainMemory()
-                return _named(memory, problem, search) if memory.refuses(problem) is None else outcome
-        found = [_named(solver, problem, search) for solver in (Forward(), Reverse())]
-        return min(found, key=lambda o: (not _fits(o, problem), replay(o.plan).total if o.plan else 0))
+                if _fits(outcome, problem) or memory.refuses(problem) is not None:
+                    return outcome
+                return _named(memory, problem, search)
+        if search.budget is None:
+            search.budget = SECONDS
+        return _best(problem, list(_on_dags(problem, search)), search)
 
 
-def _named(solver: Solver, problem: Problem, search: Search) -> Outcome:
-    from dataclasses import replace
+def _on_dags(problem: Problem, search: Search) -> Iterator[Outcome]:
+    """Forward, reverse, the exact search, and where that has proved nothing local search for the rest of the time."""
+    yield _named(Forward(), problem, search)
+    yield _named(Reverse(), problem, search)
+    exact = DagExact()
+    assert search.budget is not None
+    if exact.refuses(problem) is None:
+        outcome = _named(exact, problem, search, EXACT_SHARE * search.budget)
+        search.prove(outcome.bound, "vertex elimination")
+        yield outcome
+        if outcome.status is Status.OPTIMAL:
+            return
+    else:
+        core = Core(problem.graph)
+        search.prove(core.fixed + lower_bound(core), "vertex elimination")
+    yield _named(LocalSearch(), problem, search)
 
-    search.solver = solver.name
-    return replace(solver.solve(problem, search), solver=solver.name)
+
+def _best(problem: Problem, found: list[Outcome], search: Search) -> Outcome:
+    """The cheapest plan that fits, with the bound that has been proven; ties to the proven one, then the first."""
+    prices = [replay(outcome.plan).total if outcome.plan is not None else 0 for outcome in found]
+    proven = [outcome.status is Status.OPTIMAL for outcome in found]
+    best = min(range(len(found)), key=lambda i: (not _fits(found[i], problem), prices[i], not proven[i]))
+    outcome, bound = found[best], search.bound
+    if prices[best] < bound:
+        return replace(outcome, status=Status.FEASIBLE, bound=0, within=None)
+    if prices[best] == bound:
+        return replace(outcome, status=Status.OPTIMAL, bound=bound, within=search.within)
+    return replace(outcome, status=Status.FEASIBLE, bound=bound, within=search.within, note=None)
+
+
+def _named(solver: Solver, problem: Problem, search: Search, seconds: float | None = None) -> Outcome:
+    """What a solver finds, in a stage of the search of its own."""
+    return replace(solver.solve(problem, search.stage(solver.name, seconds)), solver=solver.name)
 
 
 def _fits(outcome: Outcome, problem: Problem) -> bool:
