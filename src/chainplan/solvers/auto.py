@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import final
 
 from chainplan.problem import Problem
@@ -11,10 +12,12 @@ from chainplan.search import Search
 from chainplan.solvers.base import Solver
 from chainplan.solvers.chain_dense import ChainDense
 from chainplan.solvers.chain_dp import ChainDp
+from chainplan.solvers.chain_memory import ChainMemory
 from chainplan.solvers.forward import Forward
 from chainplan.solvers.reverse import Reverse
 
 _EXACT: tuple[Solver, ...] = (ChainDense(), ChainDp())
+_LIMITED = ChainMemory()
 
 
 @final
@@ -22,7 +25,7 @@ class Auto(Solver):
     """The first exact solver that takes the problem, else the cheaper of forward and reverse order.
 
     Cost: that of the solver it picks; under a memory limit a chain is planned without it first.
-    Exact: yes on chains, no on other graphs.
+    Exact: yes on chains (under a memory limit that matters: up to 150 elementals), no on other graphs.
     Refuses: nothing.
     """
 
@@ -32,19 +35,22 @@ class Auto(Solver):
         return None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
+        bound = 0
         for solver in _EXACT:
             if solver.refuses(problem) is None:
                 outcome = _named(solver, problem, search)
                 if _fits(outcome, problem):
                     return outcome
-                return outcome
+                if _LIMITED.refuses(problem) is None:
+                    return _named(_LIMITED, problem, search)
+                bound = outcome.bound
+                break
         found = [_named(solver, problem, search) for solver in (Forward(), Reverse())]
-        return min(found, key=lambda o: (not _fits(o, problem), replay(o.plan).total if o.plan else 0))
+        best = min(found, key=lambda o: (not _fits(o, problem), replay(o.plan).total if o.plan else 0))
+        return replace(best, bound=bound)
 
 
 def _named(solver: Solver, problem: Problem, search: Search) -> Outcome:
-    from dataclasses import replace
-
     search.solver = solver.name
     return replace(solver.solve(problem, search), solver=solver.name)
 

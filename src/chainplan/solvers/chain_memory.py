@@ -13,8 +13,8 @@ chain is optimal, and an entry dominated in memory by an earlier one of its inte
 Typically the bound is so good that little more than one plan is ever looked at.
 
 Where no plan keeps the limit, the smallest one that would work is found by raising it to the least number of elements
-that any refused step or entry asked for: nothing changes for a limit in between. The first limit tried is the least that
-every step of some plan keeps, which is nearly always enough.
+that any refused step or entry asked for: nothing changes for a limit in between. It starts from the least limit that
+every single step of some plan keeps, which is nearly always enough.
 """
 
 from __future__ import annotations
@@ -114,9 +114,7 @@ class _Table:
         kept: Moves = {}
         for interval, floors in self.floors.items():
             moves = [
-                m
-                for m, floor in zip(self.moves[interval], floors, strict=True)
-                if limit is None or floor <= limit
+                m for m, floor in zip(self.moves[interval], floors, strict=True) if limit is None or floor <= limit
             ]
             if moves:
                 kept[interval] = moves
@@ -128,7 +126,7 @@ class _Table:
 
 
 class _Attempt:
-    """The search under one limit. `refused` holds the numbers of elements, all above it, that were asked for in vain."""
+    """The search under one limit. `refused` holds the numbers of elements above it that were asked for in vain."""
 
     def __init__(self, table: _Table, limit: int | None) -> None:
         self.limit, self.whole, self._nnz = limit, table.whole, table.nnz
@@ -239,9 +237,7 @@ def _price(move: _Move) -> int:
     return move.price
 
 
-def _inside(
-    moves: Moves, join: Callable[[Iterable[int]], int], weight: Callable[[_Move], int]
-) -> dict[Interval, int]:
+def _inside(moves: Moves, join: Callable[[Iterable[int]], int], weight: Callable[[_Move], int]) -> dict[Interval, int]:
     """Least sum (or maximum) of weights by which each interval can be made."""
     inside: dict[Interval, int] = {}
     for interval, options in moves.items():

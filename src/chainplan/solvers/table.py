@@ -6,6 +6,7 @@ from chainplan.solvers.auto import Auto
 from chainplan.solvers.base import Solver
 from chainplan.solvers.chain_dense import ChainDense
 from chainplan.solvers.chain_dp import ChainDp
+from chainplan.solvers.chain_memory import ChainMemory
 from chainplan.solvers.exhaustive import Exhaustive
 from chainplan.solvers.forward import Forward
 from chainplan.solvers.reverse import Reverse
@@ -19,5 +20,6 @@ SOLVERS: dict[str, Solver] = {
         Exhaustive(),
         ChainDense(),
         ChainDp(),
+        ChainMemory(),
     )
 }
