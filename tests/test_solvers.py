@@ -25,7 +25,7 @@ from chainplan.sweep import order_price
 from tests.problems import chain_problem, dag_problem, random_chain, random_dag, random_problem
 from tests.reference import instances
 
-EXACT_ON_CHAINS = ("exhaustive", "chain-dense", "chain-dp", "auto")
+EXACT_ON_CHAINS = ("exhaustive", "chain-dense", "chain-dp", "chain-memory", "auto")
 
 
 def fma(result: Result) -> int:

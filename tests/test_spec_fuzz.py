@@ -18,6 +18,7 @@ import pytest
 from chainplan.errors import SpecError
 from chainplan.frontends import FRONTENDS, from_spec, read
 from chainplan.frontends.messages import MOST_MESSAGES, Messages
+from chainplan.frontends.network import to_graphml, to_node_link
 from chainplan.frontends.nodes import UNPRINTABLE
 from chainplan.problem import Problem
 from chainplan_cli.main import main
@@ -47,8 +48,15 @@ VALUES: list[Any] = [
 ]  # fmt: skip
 
 
-def mutated_bytes(random: Random) -> bytes:
-    data = bytearray(random.choice(TEXTS))
+GRAPHS = {
+    "graphml": [to_graphml(from_spec(tree)).encode() for tree in TREES],
+    "node-link": [to_node_link(from_spec(tree)).encode() for tree in TREES],
+}
+"""Valid files of the front-ends that do not read specs."""
+
+
+def mutated_bytes(random: Random, texts: list[bytes] = TEXTS) -> bytes:
+    data = bytearray(random.choice(texts))
     for _ in range(random.choice((1, 1, 2, 4, 16))):
         a, b = sorted(random.randrange(len(data) + 1) for _ in range(2))
         b = min(b, a + random.choice((0, 1, 2, 10, 100)))
@@ -115,7 +123,7 @@ def judge(problem: Problem | SpecError, source: str) -> None:
 def test_mutated_text(frontend: Any) -> None:
     accepted = 0
     for number in range(ROUNDS):
-        data = mutated_bytes(Random(number))
+        data = mutated_bytes(Random(number), GRAPHS.get(frontend.name, TEXTS))
         try:
             judge(frontend.reader(data, Messages("f")), "f")
             accepted += 1

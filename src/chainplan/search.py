@@ -61,7 +61,7 @@ class Search:
 
     def prove(self, bound: int, within: str) -> None:
         """Keep a lower bound in fma on all plans of the moves named, in case the search is stopped."""
-        if bound > self.bound:
+        if bound > self.bound or self.within is None:
             self.bound, self.within = bound, within
         if self._parent is not None:
             self._parent.prove(bound, within)

@@ -10,6 +10,7 @@ of the spec, so that its rules are said once.
 from __future__ import annotations
 
 import json
+import warnings
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +131,9 @@ def read_graphml(data: bytes, messages: Messages) -> Problem:
     import networkx
 
     try:
-        graph = networkx.read_graphml(BytesIO(data), force_multigraph=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            graph = networkx.read_graphml(BytesIO(data), force_multigraph=True)
     except Exception as error:  # expat, networkx and int() each have errors of their own
         messages.fatal(0, 0, f"not a GraphML file: {_first_line(error)}; expected one that networkx reads.")
     return read_problem(from_objects(_spec(graph), messages), messages)

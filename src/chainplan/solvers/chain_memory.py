@@ -12,9 +12,9 @@ each step alone. That bound never exceeds the truth and never falls along a deri
 chain is optimal, and an entry dominated in memory by an earlier one of its interval, which cost no more, is not needed.
 Typically the bound is so good that little more than one plan is ever looked at.
 
-Where no plan keeps the limit, the smallest one that would work is found by raising it to the least number of elements
-that any refused step or entry asked for: nothing changes for a limit in between. The first limit tried is the least
-that every step of some plan keeps, which is nearly always enough.
+Where no plan keeps the limit, the smallest one that would work is at least what the most modest refused step or entry
+asked for, because nothing changes for a limit in between. That number of elements is tried first, starting from the
+least that every single step of some plan keeps, and nearly always works; if not, halving finds the limit.
 """
 
 from __future__ import annotations
@@ -63,10 +63,21 @@ class ChainMemory(Solver):
         if found is not None:
             plan = _write(problem.graph, found.profile)
             return Outcome(Status.OPTIMAL, plan, bound=found.cost, within="bracketings")
-        while found is None:
-            attempt = _Attempt(table, min(attempt.refused))
-            found = attempt.run(search)
-        return Outcome(Status.INFEASIBLE, needs=attempt.limit)
+        return Outcome(Status.INFEASIBLE, needs=_smallest(table, min(attempt.refused), search))
+
+
+def _smallest(table: _Table, low: int, search: Search) -> int:
+    """The smallest limit that works, given that none below `low` does: `low` itself, or by doubling and halving."""
+    high, probe = None, low
+    while high is None or low < high:
+        attempt = _Attempt(table, probe)
+        found = attempt.run(search)
+        if found is None:
+            low = min(attempt.refused)
+        else:
+            high = found.profile[0][0]
+        probe = 2 * low if high is None else (low + high) // 2
+    return high
 
 
 class _Move(NamedTuple):

@@ -34,11 +34,10 @@ class Apply(NamedTuple):
 
 
 class Product(NamedTuple):
-    """left · right; `right` is worked out first unless `left_first`."""
+    """left · right."""
 
     left: object
     right: object
-    left_first: bool = False
 
 
 Derivation = Leaf | Apply | Product
@@ -63,7 +62,7 @@ def leaf_options(chain: Sequence[Elemental], position: int) -> list[tuple[int, L
 
 
 def write(graph: Graph, root: N, derive: Callable[[N], Derivation]) -> Plan:
-    """Write down the plan of a derivation, operands before their use, without recursion."""
+    """Write down the plan of a derivation without recursion: operands before their use, right factors first."""
     chain = graph.chain
     recorder = Recorder(graph)
     done: list[int] = []
@@ -80,12 +79,10 @@ def write(graph: Graph, root: N, derive: Callable[[N], Derivation]) -> Plan:
                     done.append(recorder.propagate(chain[position].name, done.pop(), mode))
                 else:
                     todo += [(node, True), (derive(arg), False)]  # type: ignore[arg-type]
-            case Product(left, right, left_first):
+            case Product(left, right):
                 if ready:
-                    second, first = done.pop(), done.pop()
-                    pair = (first, second) if left_first else (second, first)
-                    done.append(recorder.multiply(*pair))
+                    factor = done.pop()
+                    done.append(recorder.multiply(factor, done.pop()))
                 else:
-                    first_node, second_node = (left, right) if left_first else (right, left)
-                    todo += [(node, True), (derive(second_node), False), (derive(first_node), False)]  # type: ignore[arg-type]
+                    todo += [(node, True), (derive(left), False), (derive(right), False)]  # type: ignore[arg-type]
     return recorder.plan([(graph.outputs[0], graph.inputs[0], done.pop())])

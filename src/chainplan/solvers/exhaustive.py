@@ -1,33 +1,37 @@
 """All derivations of a tiny chain, each written down as a plan and replayed: the oracle of the other chain solvers.
 
 Nothing is shared between derivations and no price is computed here: the replayer prices whole plans. Under a memory
-limit both orders of working out the two factors of a product are tried.
+limit every derivation is carried out in every order of its steps, for the two factors of a product may be interleaved.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from itertools import combinations
+from math import comb
 from typing import final
 
-from chainplan.graph import Mode
+from chainplan.graph import Graph, Mode
 from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.result import Outcome, Status
 from chainplan.search import Search
 from chainplan.solvers.base import Solver
-from chainplan.solvers.chains import Apply, Derivation, Product, leaf_options, not_a_chain, write
+from chainplan.solvers.chains import Apply, Derivation, Leaf, Product, leaf_options, not_a_chain, write
+from chainplan.steps import Plan, Recorder
 
 MOST = 100_000
 
 
 @final
 class Exhaustive(Solver):
-    """Every bracketing, every mode, one by one.
+    """Every bracketing, every mode, and under a memory limit every order of the steps, one by one.
 
     Cost: O(number of derivations · q), which grows like 4^q for explicit and faster for matrix-free chains.
-    Exact: yes, within bracketings (under a memory limit: evaluated factor by factor).
-    Refuses: graphs that are not chains; more than 100,000 derivations.
+    Exact: yes, within bracketings.
+    Refuses: graphs that are not chains; more than 100,000 derivations (under a memory limit times their orders).
     """
 
     name = "exhaustive"
@@ -44,8 +48,7 @@ class Exhaustive(Solver):
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         total, best, needs = _count(problem), None, None
-        for i, tree in enumerate(_trees(problem, 0, len(problem.graph.chain))):
-            plan = write(problem.graph, tree, lambda node: node)
+        for i, plan in enumerate(_plans(problem)):
             replayed = replay(plan)
             needs = replayed.peak if needs is None else min(needs, replayed.peak)
             if problem.memory is None or replayed.peak <= problem.memory:
@@ -57,6 +60,15 @@ class Exhaustive(Solver):
         if best is None:
             return Outcome(Status.INFEASIBLE, needs=needs)
         return Outcome(Status.OPTIMAL, best[1], bound=best[0][0], within="bracketings")
+
+
+def _plans(problem: Problem) -> Iterator[Plan]:
+    """Every derivation of the chain, in one order or, where memory matters, in all orders of its steps."""
+    for tree in _trees(problem, 0, len(problem.graph.chain)):
+        if problem.memory is None:
+            yield write(problem.graph, tree, lambda node: node)
+        else:
+            yield from (_in_order(problem.graph, order, tree) for order in _orders(tree))
 
 
 def _trees(problem: Problem, i: int, j: int) -> Iterator[Derivation]:
@@ -76,20 +88,65 @@ def _trees(problem: Problem, i: int, j: int) -> Iterator[Derivation]:
         for left in _trees(problem, k, j):
             for right in _trees(problem, i, k):
                 yield Product(left, right)
-                if problem.memory is not None:
-                    yield Product(left, right, left_first=True)
+
+
+def _orders(node: object) -> Iterator[tuple[Derivation, ...]]:
+    """Every order of the steps of a derivation; loads are none of them, they stand just before their use."""
+    match node:
+        case Leaf(_, None):
+            yield ()
+        case Leaf():
+            yield (node,)
+        case Apply(_, _, arg):
+            yield from ((*before, node) for before in _orders(arg))
+        case Product(left, right):
+            for one in _orders(left):
+                for other in _orders(right):
+                    for places in combinations(range(len(one) + len(other)), len(one)):
+                        rest, chosen = iter(other), iter(one)
+                        merged = (next(chosen if p in places else rest) for p in range(len(one) + len(other)))
+                        yield (*merged, node)
+
+
+def _in_order(graph: Graph, order: tuple[Derivation, ...], root: Derivation) -> Plan:
+    """Write down the steps of a derivation in the order given."""
+    chain, recorder = graph.chain, Recorder(graph)
+    held: dict[int, int] = {}
+
+    def handle(node: object) -> int:
+        if isinstance(node, Leaf) and node.mode is None:
+            return recorder.load(chain[node.position].name)
+        return held[id(node)]
+
+    for node in order:
+        match node:
+            case Leaf(position, Mode() as mode):
+                held[id(node)] = recorder.accumulate(chain[position].name, mode)
+            case Apply(position, mode, arg):
+                held[id(node)] = recorder.propagate(chain[position].name, handle(arg), mode)
+            case Product(left, right):
+                held[id(node)] = recorder.multiply(handle(left), handle(right))
+    return recorder.plan([(graph.outputs[0], graph.inputs[0], handle(root))])
 
 
 def _count(problem: Problem) -> int:
-    """Number of derivations that `_trees` yields for the whole chain."""
-    chain, orders = problem.graph.chain, 1 if problem.memory is None else 2
+    """Number of plans that `_plans` yields."""
+    chain = problem.graph.chain
 
     @cache
-    def count(i: int, j: int) -> int:
+    def count(i: int, j: int) -> Counter[int]:
+        """Number of plans of the interval (i, j) for each number of steps."""
         if j - i == 1:
-            return len(leaf_options(chain, i))
-        total = orders * sum(count(i, k) * count(k, j) for k in range(i + 1, j))
-        total += count(i, j - 1) if chain[j - 1].tangent is not None else 0
-        return total + (count(i + 1, j) if chain[i].adjoint is not None else 0)
+            return Counter(0 if leaf.mode is None else 1 for _, leaf in leaf_options(chain, i))
+        total: Counter[int] = Counter()
+        for present, arg in ((chain[j - 1].tangent, (i, j - 1)), (chain[i].adjoint, (i + 1, j))):
+            if present is not None:
+                total.update({n + 1: plans for n, plans in count(*arg).items()})
+        for k in range(i + 1, j):
+            for n, ones in count(i, k).items():
+                for m, others in count(k, j).items():
+                    orders = 1 if problem.memory is None else comb(n + m, n)
+                    total[n + m + 1] += ones * others * orders
+        return total
 
-    return count(0, len(chain))
+    return count(0, len(chain)).total()
