@@ -5,7 +5,7 @@ a minimum vertex cut. Knowing that u is gone makes u useless for the cut; knowin
 more input, because the predecessors of v separate v from every vertex that is there. The same holds for successors
 and outputs; an output that is read stays a successor when it is gone, and what lies behind it is reached all the same.
 
-A group of vertices costs at least what its cheapest order costs, each vertex priced by its cuts given which of the group
+A group of vertices costs at least what its cheapest order costs, each vertex priced by its cuts given which of them
 are gone and which are there, whatever happens to the others meanwhile. Groups know what vertices do not: that not all
 of them can go first.
 """
