@@ -8,6 +8,8 @@ and outputs; an output that is read stays a successor when it is gone, and what 
 A group of vertices costs at least what its cheapest order costs, each vertex priced by its cuts given which of them
 are gone and which are there, whatever happens to the others meanwhile. Groups know what vertices do not: that not all
 of them can go first.
+
+What is known only ever adds room to the network of a cut, so every flow continues from the one for knowing nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from chainplan.elimination.core import Core, members
 
 Node = tuple[int, int]
 """A vertex on its near side (0) or far side (1), as seen from the vertex the cut is for; (-1, 0) is the sink."""
+
+Room = dict[Node, dict[Node, int]]
+"""Residual capacities of a network."""
 
 SINK: Node = (-1, 0)
 GROUP = 6
@@ -32,25 +37,39 @@ class Cuts:
         self._ahead = {v: core.joined(core.pred, v) & core.middle for v in members(core.middle)}
         self._behind = {v: core.joined(core.succ, v) & core.middle for v in members(core.middle)}
         self._known: dict[tuple[bool, int, int, int], int] = {}
+        self._start: dict[tuple[bool, int], tuple[Room, int]] = {}
 
     def least_in(self, v: int, gone: int = 0, there: int = 0) -> int:
         """Least weight of the predecessors of v at its elimination, given vertices that are gone and that are there."""
         near = self._ahead[v]
-        key = (True, v, gone & near, there & near)
-        if key not in self._known:
-            core = self.core
-            self._known[key] = _flow(core, core.pred, v, ~core.middle | key[3], key[2], 0)
-        return self._known[key]
+        return self._least(True, v, gone & near, there & near)
 
     def least_out(self, v: int, gone: int = 0, there: int = 0) -> int:
         """Least weight of the successors of v at its elimination, given vertices that are gone and that are there."""
         near = self._behind[v]
-        key = (False, v, gone & near, there & near)
+        return self._least(False, v, gone & near, there & near)
+
+    def _least(self, above: bool, v: int, gone: int, there: int) -> int:
+        key = (above, v, gone, there)
         if key not in self._known:
-            core = self.core
-            ends = ~core.middle | core.kept | key[3]
-            self._known[key] = _flow(core, core.succ, v, ends, key[2], core.kept & key[2])
+            room, flow = self._network(above, v)
+            for u in members(gone):
+                room[u, 0][u, 1] += sum(self.core.size)
+            for u in members(there):
+                room[u, 1].setdefault(SINK, self.core.size[u])
+                room[SINK].setdefault((u, 1), 0)
+            self._known[key] = flow + _more_flow(room, (v, 1))
         return self._known[key]
+
+    def _network(self, above: bool, v: int) -> tuple[Room, int]:
+        """A copy of the network of v in one direction, after the maximum flow for knowing nothing, and that flow."""
+        if (above, v) not in self._start:
+            core = self.core
+            step, ends = (core.pred, ~core.middle) if above else (core.succ, ~core.middle | core.kept)
+            room = _network(core.size, step, v, ends)
+            self._start[above, v] = room, _more_flow(room, (v, 1))
+        room, flow = self._start[above, v]
+        return {a: row.copy() for a, row in room.items()}, flow
 
     def price(self, v: int, gone: int = 0, there: int = 0) -> int:
         """Least price of v, given vertices that are gone and that are there."""
@@ -95,23 +114,9 @@ def _subsets(group: int) -> Iterator[int]:
     yield 0
 
 
-def _flow(core: Core, step: list[int], v: int, ends: int, gone: int, stays: int) -> int:
-    """Maximum flow from v to the ends along `step` through vertices of limited capacity: shortest augmenting paths."""
-    room = _network(core, step, v, ends, gone, stays)
-    flow = 0
-    while path := _augmenting(room, (v, 1)):
-        push = min(room[a][b] for a, b in path)
-        for a, b in path:
-            room[a][b] -= push
-            room[b][a] += push
-        flow += push
-    return flow
-
-
-def _network(core: Core, step: list[int], v: int, ends: int, gone: int, stays: int) -> dict[Node, dict[Node, int]]:
-    """Residual capacities: each vertex is an arc of its size, or of unlimited capacity where it is gone."""
-    unlimited = sum(core.size) + 1
-    room: dict[Node, dict[Node, int]] = {(v, 1): {}, SINK: {}}
+def _network(size: list[int], step: list[int], v: int, ends: int) -> Room:
+    """Vertices as arcs of their size, those among the ends with an arc to the sink, and unlimited edges."""
+    room: Room = {(v, 1): {}, SINK: {}}
 
     def arc(a: Node, b: Node, capacity: int) -> None:
         room.setdefault(a, {})[b] = capacity
@@ -121,21 +126,30 @@ def _network(core: Core, step: list[int], v: int, ends: int, gone: int, stays: i
     while todo:
         u = todo.pop()
         if u != v:
-            is_gone = gone >> u & 1
-            arc((u, 0), (u, 1), unlimited if is_gone else core.size[u])
-            if stays >> u & 1:
-                arc((u, 1), SINK, core.size[u])
-            elif ends >> u & 1 and not is_gone:
-                arc((u, 1), SINK, unlimited)
+            arc((u, 0), (u, 1), size[u])
+            if ends >> u & 1:
+                arc((u, 1), SINK, size[u])
         for w in members(step[u]):
-            arc((u, 1), (w, 0), unlimited)
+            arc((u, 1), (w, 0), sum(size))
         fresh = step[u] & ~seen
         seen |= fresh
         todo += members(fresh)
     return room
 
 
-def _augmenting(room: dict[Node, dict[Node, int]], start: Node) -> list[tuple[Node, Node]]:
+def _more_flow(room: Room, start: Node) -> int:
+    """Augment the flow from the start to the sink to its maximum, by shortest paths; how much was added."""
+    added = 0
+    while path := _augmenting(room, start):
+        push = min(room[a][b] for a, b in path)
+        for a, b in path:
+            room[a][b] -= push
+            room[b][a] += push
+        added += push
+    return added
+
+
+def _augmenting(room: Room, start: Node) -> list[tuple[Node, Node]]:
     """A shortest path to the sink along arcs with room left, empty where there is none."""
     before: dict[Node, Node] = {start: start}
     queue = [start]
