@@ -26,7 +26,7 @@ Room = dict[Node, dict[Node, int]]
 
 SINK: Node = (-1, 0)
 GROUP = 6
-"""Vertices in a group: 2^k · k cuts each; with 4 the bounds were weaker, with 7 no better and three times as dear."""
+"""Vertices in a group: 2^k · k cuts each; with 4 the bounds are weaker, with 8 no better and four times as dear."""
 
 
 class Cuts:
