@@ -8,7 +8,7 @@ thread of its own, so that the budget, progress and Ctrl-C are looked after here
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Thread
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, final
 
 from chainplan.elimination.core import Core, members
@@ -136,14 +136,15 @@ def _model(found: _Found, cuts: Cuts, search: Search, budget: float) -> Eliminat
 
 def _attend(solver: CpSolver, run: Callable[[], Any], found: _Found, search: Search) -> None:
     """Run the solver in a thread until it is done or the search is stopped, and keep the bound in any case."""
-    thread = Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        while thread.is_alive():
-            thread.join(0.05)
-            search.tick()
-    finally:
-        while thread.is_alive():
-            solver.stop_search()
-            thread.join(0.05)
-        found.bound = max(found.bound, solver.response_proto.inner_objective_lower_bound)
+    with ThreadPoolExecutor(1) as pool:
+        task = pool.submit(run)
+        try:
+            while not task.done():
+                wait([task], 0.05)
+                search.tick()
+        finally:
+            while not task.done():
+                solver.stop_search()
+                wait([task], 0.05)
+            task.result()
+            found.bound = max(found.bound, solver.response_proto.inner_objective_lower_bound)
