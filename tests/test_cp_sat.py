@@ -49,6 +49,7 @@ def minimum(model: EliminationModel) -> tuple[int | None, list[int]]:
 
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
+    solver.parameters.catch_sigint_signal = False
     status = solver.solve(model.model)
     if status == cp_model.INFEASIBLE:
         return None, []
@@ -148,6 +149,7 @@ def test_a_hint_is_a_solution_of_its_own_price() -> None:
         solver = cp_model.CpSolver()
         solver.parameters.fix_variables_to_their_hinted_value = True
         solver.parameters.num_workers = 1
+        solver.parameters.catch_sigint_signal = False
         assert solver.solve(model.model) == cp_model.OPTIMAL, seed
         assert solver.objective_value == core.order_price(order)
 

@@ -64,9 +64,17 @@ class CpSat(Solver):
         search.offer(order_plan(problem.graph, found.order))
         cuts = Cuts(core)
         found.bound = sum(map(cuts.price, members(core.middle)))
-        note = None if found.bound >= found.price else _minimise(found, cuts, search)
+        why = "out of budget"
+        try:
+            if found.bound < found.price:
+                _minimise(found, cuts, search)
+        except Stopped:
+            pass
+        except KeyboardInterrupt:
+            why = "interrupted"
         plan = order_plan(problem.graph, found.order)
         if found.bound < found.price:
+            note = f"'{self.name}' was {why} after {search.seconds:.1f} s."
             return Outcome(Status.FEASIBLE, plan, bound=found.bound + core.fixed, note=note)
         return Outcome(Status.OPTIMAL, plan, bound=found.price + core.fixed, within="vertex elimination")
 
@@ -98,28 +106,22 @@ class _Found:
             search.offer(order_plan(self.core.graph, order))
 
 
-def _minimise(found: _Found, cuts: Cuts, search: Search) -> str:
-    """Run the constraint program from the order found, into `found`; say what ended it, should it not be a proof."""
+def _minimise(found: _Found, cuts: Cuts, search: Search) -> None:
+    """Run the constraint program from the order found; better orders and bounds go there as they come."""
     from ortools.sat.python import cp_model
 
     class Improved(cp_model.CpSolverSolutionCallback):
         def on_solution_callback(self) -> None:
             found.improve(model.order(self.value), search)
 
-    why, budget = "out of budget", SECONDS if search.budget is None else search.budget
-    try:
-        model = _model(found, cuts, search, budget)
-        solver = cp_model.CpSolver()
-        solver.parameters.num_workers = 1 if len(found.order) <= ALONE else 2
-        solver.parameters.random_seed = search.seed % 2**31
-        solver.parameters.max_time_in_seconds = max(0.0, budget - search.seconds)
-        solver.parameters.catch_sigint_signal = False
-        _attend(solver, lambda: solver.solve(model.model, Improved()), found, search)
-    except Stopped:
-        pass
-    except KeyboardInterrupt:
-        why = "interrupted"
-    return f"'cp-sat' was {why} after {search.seconds:.1f} s."
+    budget = SECONDS if search.budget is None else search.budget
+    model = _model(found, cuts, search, budget)
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1 if len(found.order) <= ALONE else 2
+    solver.parameters.random_seed = search.seed % 2**31
+    solver.parameters.max_time_in_seconds = max(0.0, budget - search.seconds)
+    solver.parameters.catch_sigint_signal = False  # its handler would leave Python without one
+    _attend(solver, lambda: solver.solve(model.model, Improved()), found, search)
 
 
 def _model(found: _Found, cuts: Cuts, search: Search, budget: float) -> EliminationModel:
