@@ -268,3 +268,13 @@ def test_too_large_a_graph_is_refused() -> None:
     with pytest.raises(SolverError, match="498 intermediate vertices"):
         plan(problem, "dag-exact")
     assert lower_bound(Core(problem.graph)) == 498
+
+
+def test_the_bound_without_sets_is_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    from chainplan.elimination import quick_bound
+
+    monkeypatch.setattr(quick_bound, "LARGE", -1)
+    for seed in range(300):
+        graph = random_dag(random.Random(seed), 5).graph
+        core = Core(graph)
+        assert quick_bound.quick_bound(graph) <= core.fixed + recurrence(core)

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import final
 
-from chainplan.elimination.core import Core
-from chainplan.elimination.quick_bound import lower_bound
+from chainplan.elimination.quick_bound import quick_bound
 from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.result import Outcome, Status
@@ -82,8 +81,7 @@ def _on_dags(problem: Problem, search: Search) -> Iterator[Outcome]:
         if outcome.status is Status.OPTIMAL:
             return
     else:
-        core = Core(problem.graph)
-        search.prove(core.fixed + lower_bound(core), "vertex elimination")
+        search.prove(quick_bound(problem.graph), "vertex elimination")
     yield _named(LocalSearch(), problem, search)
 
 

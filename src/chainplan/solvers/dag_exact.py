@@ -11,7 +11,7 @@ from typing import final
 from chainplan.elimination.core import Core
 from chainplan.elimination.incumbent import first_order
 from chainplan.elimination.set_search import Exact
-from chainplan.elimination.workgraph import order_plan
+from chainplan.elimination.workgraph import intermediates, order_plan
 from chainplan.problem import Problem
 from chainplan.result import Outcome, Status
 from chainplan.search import Search, Stopped
@@ -33,7 +33,7 @@ class DagExact(Solver):
     name = "dag-exact"
 
     def refuses(self, problem: Problem) -> str | None:
-        count = Core(problem.graph).middle.bit_count()
+        count = intermediates(problem.graph)
         if count > MOST:
             return f"the graph has {count:,} intermediate vertices; expected at most {MOST:,}"
         return None
