@@ -235,7 +235,7 @@ class Exact:
                 if upper is not None and self.bound >= upper:
                     return False
                 search.prepare(tick)
-                step = max(2 * step, low // 256)
+                step = max(2 * step, low // 64)
                 limit = low + step if upper is None else low + min(step, upper - 1 - self.bound)
                 with suppress(_Hard):
                     search.solve(search.whole, limit)
