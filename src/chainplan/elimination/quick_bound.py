@@ -52,13 +52,11 @@ def _widest_paths(
 def lower_bound(core: Core, mask: int | None = None) -> int:
     """What eliminating the intermediates in `mask` (default all) costs at least, every other vertex kept.
 
-    0 for structured blocks. Accumulation is not included.
+    0 for large problems with structured blocks. Accumulation is not included.
     """
-    if not core.dense:
-        return 0
     net = Net.of(core, mask)
     if net.middle.bit_count() > SMALL:
-        return _cuts(net, WORK)
+        return _cuts(net, WORK) if core.dense else 0
     search = Exact(core, mask)
     search.prepare()
     return search.bound
