@@ -24,7 +24,7 @@ from chainplan.solvers.reverse import Reverse
 SECONDS = 10.0
 """What the search on a graph that is not a chain may take where no budget is given."""
 STAGES: tuple[tuple[Solver, float], ...] = ((DagExact(), 0.05), (LocalSearch(), 0.5), (DagExact(), 1.0))
-"""Solvers that take turns on a graph, with the share of the budget that each may use: most graphs are proven at once."""
+"""Solvers that take turns on a graph, with the share of the budget each may use: most are proven at once."""
 PROVABLE = 120
 """Intermediate vertices above which a proof that is not found at once is not tried again."""
 
