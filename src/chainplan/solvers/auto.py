@@ -28,6 +28,9 @@ STAGES: tuple[tuple[Solver, float], ...] = ((DagExact(), 0.05), (LocalSearch(), 
 PROVABLE = 120
 """Intermediate vertices above which a proof that is not found at once is not tried again."""
 
+LARGE = 20_000
+"""Intermediate vertices above which most of the budget is left for writing the plan down and checking it."""
+
 _CHAINS: tuple[Solver, ...] = (ChainDense(), ChainDp())
 
 
@@ -79,7 +82,8 @@ def _on_dags(problem: Problem, search: Search) -> Iterator[Outcome]:
     assert search.budget is not None
     if exact.refuses(problem) is not None:
         search.prove(quick_bound(problem.graph), "vertex elimination")
-        yield _named(LocalSearch(), problem, search)
+        share = 1.0 if count <= LARGE else 0.4
+        yield _named(LocalSearch(), problem, search, share * search.budget)
         return
     for solver, share in STAGES if count <= PROVABLE else STAGES[:1]:
         outcome = _named(solver, problem, search, share * search.budget)
