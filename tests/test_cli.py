@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -126,7 +127,10 @@ BAD_INPUT = (
     (["plan", SEED, "--solver", "chain-pd"], "Did you mean 'chain-dp'?"),
     (["plan", SEED, "--format", "html"], "'html' is not one of"),
     (["plan", SEED, "--budget", "-1"], "not in the range"),
-    (["plan", SEED, "-o", "/no/such/folder/plan.json"], "cannot be written"),
+    (["plan", SEED, "--budget", "nan"], "no number of seconds"),
+    (["plan", SEED, "-o", "/no/such/folder/plan.json"], "'/no/such/folder' is no folder"),
+    (["plan", SEED, "-o", str(ROOT)], "found a folder"),
+    (["plan", SEED, "-o", ""], "found a folder"),
     (["plan", str(ROOT)], "directory"),
     (["plann", SEED], "No such command"),
     (["check", SEED], "not a plan file"),
@@ -186,6 +190,7 @@ def test_compare_shows_all_and_says_who_refuses(capsys: pytest.CaptureFixture[st
     assert code == 0
     assert "chain-dp refuses: " in out
     assert all(name in out for name in SOLVERS)
+    assert "vertex elimination\n" in out
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)])
@@ -257,3 +262,34 @@ def test_ctrl_c_prints_the_best_plan_so_far(kind: str, tmp_path: Path) -> None:
     assert "interrupted" in out
     assert "Traceback" not in err
     assert kind == "chain" or "gap at most" in out
+
+
+def test_output_follows_links_keeps_permissions_and_spares_pipes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    target, link, pipe = tmp_path / "plan.txt", tmp_path / "link", tmp_path / "pipe"
+    target.write_text("old")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    assert run(capsys, "plan", SEED, "-o", str(link))[0] == 0
+    assert link.is_symlink()
+    assert "1,002,000 fma" in target.read_text()
+    assert target.stat().st_mode & 0o777 == 0o640
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert run(capsys, "plan", SEED, "-o", str(pipe))[0] == 0
+        assert b"1,002,000 fma" in os.read(reader, 1 << 16)
+        assert pipe.is_fifo()
+    finally:
+        os.close(reader)
+
+
+def test_a_full_disk_is_no_defect(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("chainplan_cli.main.import_module", fail)
+    code, _, err = run(capsys, "plan", SEED)
+    assert code == 1
+    assert "cannot be read or written: No space left" in err

@@ -246,3 +246,41 @@ def test_a_pickle_is_not_opened(tmp_path: Any) -> None:
     np.savez(path, F1=np.array([object()], dtype=object))
     with pytest.raises(ExecutionError, match=r"not a \.npz file of plain arrays"):
         load_npz(str(path), chain_problem([2, 3]).graph)
+
+
+def test_a_bare_array_is_no_npz(tmp_path: Any) -> None:
+    path = tmp_path / "values.npy"
+    np.save(path, np.ones((3, 2)))
+    with pytest.raises(ExecutionError, match="one bare array"):
+        load_npz(str(path), chain_problem([2, 3]).graph)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, True, "1"])
+def test_npz_of_what_is_no_finite_number_is_refused(tmp_path: Any, value: Any) -> None:
+    path = tmp_path / "values.npz"
+    np.savez(path, F1=np.full((3, 2), value))
+    with pytest.raises(ExecutionError, match=r"expected (finite )?numbers"):
+        load_npz(str(path), chain_problem([2, 3]).graph)
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "common"),
+    [(("f4", "i8"), "f8"), (("f4", "f4"), "f4"), (("i1", "u1"), "i8"), (("i8", "c8"), "c16")],
+)
+def test_npz_is_brought_to_one_dtype(tmp_path: Any, dtypes: tuple[str, str], common: str) -> None:
+    path, problem = tmp_path / "values.npz", chain_problem([2, 3, 2])
+    np.savez(path, F1=np.full((3, 2), 100, dtypes[0]), F2=np.full((2, 3), 100, dtypes[1]))
+    loaded = load_npz(str(path), problem.graph)
+    assert {array.dtype for array in loaded.values()} == {np.dtype(common)}
+    assert (run(problem, loaded) == 30_000).all()
+
+
+def test_overflow_is_said(tmp_path: Any) -> None:
+    problem = chain_problem([1, 1, 1])
+    huge = {"F1": np.full((1, 1), 1e200), "F2": np.full((1, 1), 1e200)}
+    found = plan(problem).plan
+    assert found is not None
+    with np.errstate(over="ignore", invalid="ignore"):
+        verdict = validate(problem, found, huge)
+    assert not verdict.valid
+    assert "overflows" in verdict.verdict

@@ -18,6 +18,7 @@ import pytest
 from chainplan.errors import PlanError, SpecError
 from chainplan.executor import execute
 from chainplan.frontends.plan_file import document, parse_plan, verify
+from chainplan.frontends.table import from_spec
 from chainplan.jacobians import draw
 from chainplan.oracle import jacobian
 from chainplan.planner import plan
@@ -124,6 +125,18 @@ def test_a_false_claim_of_optimality_is_found_out(tmp_path: Path, capsys: pytest
     path.write_text(json.dumps(root))
     assert main(["check", str(path)]) == 1
     assert "claims to be optimal, but 'chain-dense' finds 99 fma" in capsys.readouterr().err
+
+
+def test_a_cheaper_plan_refutes_a_claim_within_any_moves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edges = [("x", "a"), ("a", "b"), ("a", "y"), ("b", "y")]
+    dag = {"sizes": {"x": 9}, "inputs": ["x"], "outputs": ["y"], "jacobians": [{"edge": list(e)} for e in edges]}
+    root = json.loads(RENDERERS["json"](plan(from_spec({"dag": dag}), "forward")))
+    root["status"], root["optimal_within"] = "optimal", "all plans there are"
+    root["bound"]["fma"] = root["cost"]["fma"]
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(root))
+    assert main(["check", str(path)]) == 1
+    assert "claims to be optimal, but 'dag-exact' finds 10 fma" in capsys.readouterr().err
 
 
 VALUES: tuple[Any, ...] = (

@@ -7,8 +7,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -16,8 +17,24 @@ if TYPE_CHECKING:
     from chainplan.search import Progress
 
 solver_option = click.option("--solver", default="auto", show_default=True, metavar="NAME", help="See 'solvers'.")
+
+
+class _Seconds(click.FloatRange):
+    """A number of seconds from 0; not nan, which is below no limit."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if isnan(seconds):
+            self.fail(f"{value} is no number of seconds.", param, ctx)
+        return seconds
+
+
+SECONDS = _Seconds(min=0)
 budget_option = click.option(
-    "--budget", type=click.FloatRange(min=0), metavar="SECONDS", help="Time for the search.  [default: no limit]"
+    "--budget",
+    type=SECONDS,
+    metavar="SECONDS",
+    help="Time for the search.  [default: no limit on chains, 10 on other graphs]",
 )
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N")
 
@@ -59,24 +76,49 @@ class _Lines:
             click.echo(f"chainplan: {progress.solver}: {progress.seconds:.0f} s{done}", err=True)
 
 
-def write_whole(path: str, text: str) -> None:
-    """Write a file so that it is there whole or not at all.
+def require_place(path: str) -> None:
+    """Refuse a place where no file can be written, before a search is spent on it.
 
     Raises
     ------
     click.ClickException
-        Where the folder is missing or cannot be written.
+        Where the folder is missing, or the path is a folder itself.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise click.ClickException(f"{path or '-o'}: cannot be written: found a folder; expected a file. Name a file.")
+    if not target.parent.is_dir():
+        where = f"'{target.parent}' is no folder; expected one that exists. Make it, or write elsewhere."
+        raise click.ClickException(f"{path}: cannot be written: {where}")
+
+
+def write_whole(path: str, text: str) -> None:
+    """Write a file so that it is there whole or not at all; a link is followed, a pipe or device is written into.
+
+    Raises
+    ------
+    click.ClickException
+        Where the place cannot be written.
     """
     target = Path(path)
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.chmod(name, 0o644)
-            os.replace(name, target)
-        except BaseException:
-            os.unlink(name)
-            raise
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8")
+        else:
+            _replace(Path(os.path.realpath(target)), text)
     except OSError as error:
         raise click.ClickException(f"{path}: cannot be written: {error.strerror}.") from None
+
+
+def _replace(target: Path, text: str) -> None:
+    """Write beside a file and put it in its place, with its permissions."""
+    mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(name, mode)
+        os.replace(name, target)
+    except BaseException:
+        os.unlink(name)
+        raise

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from chainplan_cli.common import progress_shown, seed_option
+from chainplan_cli.common import SECONDS, progress_shown, seed_option
 
 
 @click.command()
 @click.argument("spec", type=click.Path())
-@click.option("--budget", type=click.FloatRange(min=0), default=10.0, show_default=True, metavar="SECONDS")
+@click.option("--budget", type=SECONDS, default=10.0, show_default=True, metavar="SECONDS")
 @seed_option
 def command(spec: str, budget: float, seed: int) -> int:
     """Plan SPEC with every solver that accepts it and compare cost, bound and time.
@@ -28,18 +28,18 @@ def command(spec: str, budget: float, seed: int) -> int:
     with progress_shown() as report:
         for name in (n for n, reason in refused.items() if reason is None):
             results.append((name, plan(problem, name, budget=budget, seed=seed, progress=report)))
-    rows = [("solver", "status", "fma", "ratio", "bound", "gap", "peak", "time")]
+    rows = [("solver", "status", "fma", "ratio", "bound", "gap", "peak", "time", "bound is within")]
     for name, result in results:
         cost = result.cost
         label = name if result.solver == name else f"{name} ({result.solver})"
         if cost is None:
-            rows.append((label, result.status.value, "", "", "", "", "", seconds_text(result.seconds)))
+            rows.append((label, result.status.value, "", "", "", "", "", seconds_text(result.seconds), ""))
             continue
         figures = (f"{cost.fma:,}", ratio_text(result.baselines.best, cost.fma))
         proof = (
             (f"{result.bound:,}", f"{100 * (result.gap or 0):.1f} %") if result.bound or not result.gap else ("", "")
         )
-        rest = (f"{cost.peak_elements:,}", seconds_text(result.seconds))
+        rest = (f"{cost.peak_elements:,}", seconds_text(result.seconds), result.within or "")
         rows.append((label, result.status.value, *figures, *proof, *rest))
     click.echo(describe(problem) + "\n")
     click.echo("\n".join(columns(rows, right={2, 3, 4, 5, 6, 7}, indent="  ")))

@@ -68,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        return _say(f"cannot be read or written: {error.strerror or error}.", 1)
     except MemoryError:
         return _say("out of memory; use a smaller problem, or set limits.memory in the spec.", 1)
     except Exception as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from chainplan_cli.common import budget_option, progress_shown, seed_option, solver_option, write_whole
+from chainplan_cli.common import budget_option, progress_shown, require_place, seed_option, solver_option, write_whole
 
 FORMATS = ("text", "json", "markdown", "dot")
 
@@ -27,6 +27,8 @@ def command(spec: str, solver: str, budget: float | None, seed: int, form: str, 
     from chainplan.report.table import RENDERERS
 
     problem = read(spec)
+    if output is not None:
+        require_place(output)
     with progress_shown() as report:
         result = plan(problem, solver, budget=budget, seed=seed, progress=report)
     text = RENDERERS[form](result)

@@ -130,7 +130,7 @@ def _random_prime() -> int:
 
 
 def _is_prime(n: int) -> bool:
-    """Miller-Rabin with the first twelve primes as bases, which decides all n < 3·10^24 (Sorenson & Webster 2017)."""
+    """Miller-Rabin with the first twelve primes as bases, which decides all n < 3·10^23 (Sorenson & Webster 2017)."""
     bases = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
     if any(n % b == 0 for b in bases):
         return n in bases

@@ -23,6 +23,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Function = Callable[[Array], Array]
 MatrixFree = tuple[Function | None, Function | None]
 Given = Array | MatrixFree
+NUMBERS = "iufc"
+"""Kinds of dtype that are numbers; products of booleans would be logical ones."""
 
 
 def common_dtype(given: Iterable[Given], wanted: Any = None) -> np.dtype[Any]:
@@ -51,7 +53,7 @@ def stored(e: Elemental, given: Any) -> Array | None:
     if isinstance(given, tuple) or callable(given):
         raise ExecutionError(f"'{e.name}' is explicit, but functions were given; expected an array of {rows} x {cols}.")
     array = np.asarray(given)
-    if array.dtype.kind not in "biufc":
+    if array.dtype.kind not in NUMBERS:
         raise ExecutionError(f"the array for '{e.name}' has dtype {array.dtype}; expected numbers.")
     if array.shape == (rows,) and isinstance(structure, Diagonal):
         return array
@@ -90,7 +92,7 @@ def matrix_free(e: Elemental, given: Any) -> MatrixFree:
     if isinstance(given, tuple) and len(given) == 2 and all(f is None or callable(f) for f in given):
         return given
     array = None if isinstance(given, tuple) else np.asarray(given)
-    if array is None or array.dtype.kind not in "biufc" or array.shape != (e.block.rows, e.block.cols):
+    if array is None or array.dtype.kind not in NUMBERS or array.shape != (e.block.rows, e.block.cols):
         found = "a tuple" if array is None else f"shape {array.shape} of dtype {array.dtype}"
         raise ExecutionError(
             f"for matrix-free '{e.name}' {found} was given; expected a pair of functions (tangent, adjoint) or an "
@@ -102,15 +104,19 @@ def matrix_free(e: Elemental, given: Any) -> MatrixFree:
 def load_npz(path: str, graph: Graph) -> dict[str, Array]:
     """Read the Jacobians of a graph from a .npz file, one array per elemental name; nothing in it is unpickled.
 
+    Those on no path from an input to an output are left out. All come back in one dtype, that of all together but at
+    least int64: otherwise the rounding or wrapping of a product would depend on the order.
+
     Raises
     ------
     ExecutionError
         Where the file cannot be read or does not fit the graph; every fault is listed.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not hasattr(archive, "files"):
-                raise ValueError("it holds one bare array, not an archive")
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise ValueError("it holds one bare array, not an archive")
+        with archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, BadZipFile, zlib.error, NotImplementedError) as error:
         detail = getattr(error, "strerror", None) or str(error).splitlines()[0]
@@ -118,7 +124,11 @@ def load_npz(path: str, graph: Graph) -> dict[str, Array]:
     found = [f"{path}: {fault}" for fault in _faults(arrays, graph)]
     if found:
         raise ExecutionError("\n".join(found))
-    return arrays
+    used = {e.name: arrays[e.name] for e in graph.useful if e.name in arrays}
+    common = common_dtype(used.values())
+    if common.kind in "iu" and common.itemsize < 8:
+        common = np.dtype(np.int64)
+    return {name: array.astype(common, copy=False) for name, array in used.items()}
 
 
 def _faults(arrays: Mapping[str, Array], graph: Graph) -> Iterator[str]:
@@ -135,6 +145,8 @@ def _faults(arrays: Mapping[str, Array], graph: Graph) -> Iterator[str]:
                 matrix_free(e, arrays[e.name])
             else:
                 yield f"no array for '{e.name}'; expected one of {e.block.rows} x {e.block.cols}."
+            if e.name in arrays and not np.isfinite(arrays[e.name]).all():
+                yield f"the array for '{e.name}' has infinite or undefined entries; expected finite numbers."
         except ExecutionError as error:
             yield str(error)
 

@@ -95,8 +95,8 @@ def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]
         )
     if problem.memory is not None and replayed.peak > problem.memory:
         note = (
-            f"the plan found needs {replayed.peak:,} elements, limits.memory is {problem.memory:,}; "
-            "solver 'auto' plans chains under the limit."
+            f"the plan found needs {replayed.peak:,} elements, limits.memory is {problem.memory:,}; only "
+            "'chain-memory' searches under a limit. Raise it."
         )
         return replace(outcome, status=Status.BUDGET, plan=None, within=None, note=note), None
     return outcome, replayed

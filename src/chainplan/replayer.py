@@ -16,7 +16,7 @@ from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError
 from chainplan.garbage import uncollected
 from chainplan.graph import Elemental, Graph, Mode
-from chainplan.steps import Accumulate, Add, Load, Multiply, Plan, Propagate, last_uses, tape_spans
+from chainplan.steps import Accumulate, Add, Load, Multiply, Output, Plan, Propagate, last_uses, tape_spans
 from chainplan.structures import Block, sum_adds
 
 
@@ -78,8 +78,9 @@ def _replayed(plan: Plan, cost: CostModel) -> Replay:
         blocks.append(typed)
         prices.append(price)
         adds += added
+    ends = frozenset(plan.graph.outputs), frozenset(plan.graph.inputs)
     for output in plan.outputs:
-        _check_output(output.output, output.input, output.step, plan.graph, blocks)
+        _check_output(output, ends, blocks)
     return Replay(tuple(blocks), tuple(prices), _alive(plan, blocks), adds)
 
 
@@ -169,9 +170,10 @@ def _elemental(graph: Graph, name: str, mode: Mode | None = None) -> Elemental:
     return e
 
 
-def _check_output(output: str, source: str, position: int, graph: Graph, made: list[Typed]) -> None:
+def _check_output(entry: Output, ends: tuple[frozenset[str], frozenset[str]], made: list[Typed]) -> None:
+    output, source, position = entry
     where = f"output ('{output}', '{source}')"
-    if output not in graph.outputs or source not in graph.inputs:
+    if output not in ends[0] or source not in ends[1]:
         raise PlanError(f"{where}: no such pair of an output and an input in the problem.")
     if not 0 <= position < len(made):
         raise PlanError(f"{where}: step {position} does not exist; expected 0 to {len(made) - 1}.")

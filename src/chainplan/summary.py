@@ -53,13 +53,9 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
     for label, fma in (("forward", result.baselines.forward), ("reverse", result.baselines.reverse)):
         rows.append((label, f"{fma:,} fma", "" if cost is None else ratio_text(fma, cost.fma)))
     if cost is not None and result.gap:
-        rows.append(
-            (
-                "bound",
-                f"{result.bound:,} fma",
-                f"gap at most {100 * result.gap:.1f} % within {result.within}" if result.bound else "none known",
-            )
-        )
+        within = f" within {result.within}" if result.within else ""
+        comment = f"gap at most {100 * result.gap:.1f} %{within}" if result.bound else "none known"
+        rows.append(("bound", f"{result.bound:,} fma", comment))
     if cost is not None and result.replay is not None and result.replay.alive:
         if cost.adds:
             rows.append(("adds", f"{cost.adds:,}", ""))

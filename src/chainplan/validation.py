@@ -67,6 +67,8 @@ def validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Any]) -> Vali
     valid = all(row.difference <= tolerance for row in rows)
     rule = "equal integers" if exact else f"max|diff| <= {factor:,} · eps · max|J| = {tolerance:.1e} · max|J|"
     wrong = ", ".join(row.order for row in rows if not row.difference <= tolerance)
+    if not np.isfinite(largest):
+        return Validation(tuple(rows), False, "NOT VALID: the Jacobian overflows, so that nothing can be compared")
     return Validation(tuple(rows), valid, f"valid: {rule}" if valid else f"NOT VALID: {wrong} misses {rule}")
 
 

@@ -112,7 +112,9 @@ def parse_plan(text: str | bytes, source: str) -> SavedPlan:
         root = json.loads(text, parse_int=_whole, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         detail = "nesting is too deep" if isinstance(error, RecursionError) else str(error)
-        raise SpecError(f"{source}: not a plan file: {detail}.") from None
+        raise SpecError(
+            f"{source}: not a plan file: {detail}; expected what 'chainplan plan --format json' writes."
+        ) from None
     reader.expect(root, dict, "the file", "an object")
     if reader.field(root, "", "format", int) != FORMAT:
         raise SpecError(f"{source}: format is {root['format']}; expected {FORMAT}, the one that this version reads.")
