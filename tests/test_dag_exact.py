@@ -15,12 +15,14 @@ from chainplan.elimination.net import Net
 from chainplan.elimination.quick_bound import _cuts, lower_bound
 from chainplan.elimination.reductions import reduce
 from chainplan.elimination.set_search import Exact, solve_set
+from chainplan.elimination.workgraph import WorkGraph
 from chainplan.errors import SolverError
+from chainplan.graph import Elemental, Graph
 from chainplan.planner import plan
 from chainplan.problem import Problem
 from chainplan.result import Result, Status
 from chainplan.search import Stopped
-from chainplan.structures import DENSE, Block
+from chainplan.structures import DENSE, Block, Identity, NegatedIdentity
 from tests.problems import chain_problem, dag_problem, random_dag
 from tests.reference import instances
 from tests.test_elimination import recurrence
@@ -59,6 +61,24 @@ def busy_dag(rng: random.Random, n: int) -> Problem:
         edges += [(u, v) for u in sources]
     outputs = [v for v in range(2, n + 5) if v >= n + 2 or all(u != v for u, _ in edges) or rng.random() < 0.1]
     return dag_problem({"name": "busy", "sizes": sizes, "edges": edges, "inputs": [0, 1], "outputs": outputs})
+
+
+def twinned(problem: Problem, seed: int) -> Problem:
+    """The graph with a second vertex, of another size, beside one of its intermediates."""
+    graph, rng = problem.graph, random.Random(seed)
+    core = Core(graph)
+    inner = [v for i, v in enumerate(WorkGraph(graph).names) if core.middle >> i & 1]
+    if not inner:
+        return problem
+    old, new, size = rng.choice(inner), "twin", rng.choice((1, 2, 7))
+    more = []
+    for e in graph.elementals:
+        if old in (e.source, e.target):
+            ends = (new, e.target) if e.source == old else (e.source, new)
+            rows, cols = ((e.block.rows, size), (size, e.block.cols))[ends[1] == new]
+            more.append(Elemental(f"{e.name}'", *ends, Block(rows, cols, DENSE)))
+    sizes = {**graph.sizes, new: size}
+    return Problem(Graph(sizes, graph.inputs, graph.outputs, (*graph.elementals, *more)))
 
 
 def best_of_all(core: Core) -> int:
@@ -103,6 +123,30 @@ def test_exact_on_busy_graphs(count: int) -> None:
         price, order = solve_set(core)
         assert order is not None
         assert price == recurrence(core) == core.order_price(order), seed
+
+
+@pytest.mark.parametrize("count", [200, pytest.param(3000, marks=pytest.mark.nightly)])
+def test_exact_where_dense_blocks_and_units_mix(count: int) -> None:
+    bounds = 0
+    for seed in range(count):
+        rng = random.Random(seed)
+        graph = busy_dag(rng, 4 + seed % 5).graph
+        kinds = (DENSE, Identity(), NegatedIdentity())
+        square = [e.block.rows == e.block.cols for e in graph.elementals]
+        elementals = tuple(
+            replace(e, block=Block(e.block.rows, e.block.cols, rng.choice(kinds))) if fits else e
+            for e, fits in zip(graph.elementals, square, strict=True)
+        )
+        core = Core(replace(graph, elementals=elementals))
+        best = recurrence(core)
+        search = Exact(core)
+        search.prepare()
+        assert search.bound <= best
+        bounds += search.bound
+        search.run()
+        assert search.order is not None
+        assert search.bound == best == core.order_price(search.order), seed
+    assert bounds > 0
 
 
 def test_a_set_is_eliminated_with_the_others_kept() -> None:
@@ -233,14 +277,14 @@ def test_the_bound_of_large_graphs_is_valid_on_small_ones() -> None:
 def test_reductions_keep_the_optimum() -> None:
     first, merged = 0, 0
     for seed in range(400):
-        core = Core(busy_dag(random.Random(seed), 4 + seed % 3).graph)
+        core = Core(twinned(busy_dag(random.Random(seed), 3 + seed % 3), seed).graph)
         reduced = reduce(Net.of(core))
         first, merged = first + len(reduced.first), merged + len(reduced.merged)
         rest = itertools.permutations(members(reduced.net.middle))
         best = min(core.order_price(reduced.expand(list(order))) for order in rest)
         assert best == recurrence(core), seed
     assert first > 300
-    assert merged > 10
+    assert merged > 100
 
 
 def test_too_large_a_graph_is_refused() -> None:
@@ -248,3 +292,13 @@ def test_too_large_a_graph_is_refused() -> None:
     with pytest.raises(SolverError, match="498 intermediate vertices"):
         plan(problem, "dag-exact")
     assert lower_bound(Core(problem.graph)) == 498
+
+
+def test_the_bound_without_sets_is_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    from chainplan.elimination import quick_bound
+
+    monkeypatch.setattr(quick_bound, "LARGE", -1)
+    for seed in range(300):
+        graph = random_dag(random.Random(seed), 5).graph
+        core = Core(graph)
+        assert quick_bound.quick_bound(graph) <= core.fixed + recurrence(core)

@@ -13,14 +13,17 @@ proves is kept for the next one. Vertices that may go first (see `reductions`) a
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from chainplan.elimination.bounds import Bounds, Group, Scan, groups
 from chainplan.elimination.core import Core, bits, members
 from chainplan.elimination.net import Net
 from chainplan.elimination.reductions import Reduced, goes_first, reduce
+from chainplan.elimination.units import unit_sizes
 
-GROUP = 8
+GROUPS = (8, 10)
+PATIENCE = 3000
 
 
 class Model(Protocol):
@@ -34,8 +37,8 @@ class Model(Protocol):
         """Connected components."""
         ...
 
-    def tables(self, inside: int, tick: Callable[[], None]) -> list[Group]:
-        """Group bounds that hold for every subset."""
+    def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[Group]:
+        """Group bounds that hold for every subset, of groups of at most `most` members."""
         ...
 
 
@@ -51,26 +54,36 @@ class DenseModel:
         safe = bits(v for v in members(scan.tight) if goes_first(self.net, v, inside))
         return scan._replace(tight=safe if safe != inside else safe & (safe - 1))
 
-    def tables(self, inside: int, tick: Callable[[], None]) -> list[Group]:
+    def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[Group]:
         self.bounds.root(inside)
-        return groups(self.bounds, inside, GROUP, tick)
+        return groups(self.bounds, inside, most, tick)
 
 
 class StructuredModel:
-    """Structured blocks: prices by pattern. Products with unit blocks are free, so no cut bounds a price."""
+    """Structured blocks: prices by pattern; bounds where every block is dense or plus or minus the identity."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, net: Net) -> None:
         self.core = core
+        sizes = unit_sizes(core)
+        self.bounds = None if sizes is None else Bounds(net, sizes)
 
     def scan(self, inside: int) -> Scan:
         found = list(members(inside))
-        return Scan(found, [self.core.price_last(v, inside) for v in found], [0] * len(found), 0)
+        least = [0] * len(found) if self.bounds is None else self.bounds.scan(inside).least
+        return Scan(found, [self.core.price_last(v, inside) for v in found], least, 0)
 
     def parts(self, mask: int) -> list[int]:
         return list(self.core.components(mask))
 
-    def tables(self, inside: int, tick: Callable[[], None]) -> list[Group]:
-        return []
+    def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[Group]:
+        if self.bounds is None:
+            return []
+        self.bounds.root(inside)
+        return groups(self.bounds, inside, most, tick)
+
+
+class _Hard(Exception):
+    """The search takes long enough for larger groups to pay."""
 
 
 class SetSearch:
@@ -84,15 +97,17 @@ class SetSearch:
         self.last: dict[int, int] = {}
         self.low: dict[int, int] = {}
         self.nodes: dict[int, list[tuple[int, int, int]]] = {}
-        self.visits = 0
+        self.visits = self.level = self.patience = 0
 
     def prepare(self, tick: Callable[[], None]) -> None:
-        """Work out the group bounds, which takes a while."""
+        """Work out group bounds, which takes a moment; larger ones each time the search has proven hard since."""
         self.tick = tick
-        if not self.tables:
-            self.tables = self.model.tables(self.whole, tick)
-            if self.whole not in self.exact:
-                self._open(self.whole)
+        if self.level < len(GROUPS) and self.visits >= self.patience and self.whole not in self.exact:
+            self.tables = self.model.tables(self.whole, GROUPS[self.level], tick)
+            self.level += 1
+            self.patience = PATIENCE * self.level if self.level < len(GROUPS) else -1
+            self.nodes.clear()
+            self._open(self.whole)
 
     def bound(self, inside: int) -> int:
         """The best lower bound known of a set."""
@@ -125,7 +140,7 @@ class SetSearch:
                 rows.append((total + price - bound + gain.get(v, 0), price, v))
         rows.sort()
         self.nodes[inside] = rows
-        self.low[inside] = max(total, rows[0][0])
+        self.low[inside] = max(total, rows[0][0], self.low.get(inside, 0))
         return self.low[inside]
 
     def solve(self, inside: int, limit: int) -> int:
@@ -133,8 +148,14 @@ class SetSearch:
         low = self.bound(inside)
         if low > limit or inside in self.exact:
             return low
+        if inside not in self.nodes:
+            low = self._open(inside)
+            if low > limit:
+                return low
         self.visits += 1
         self.tick()
+        if self.visits == self.patience:
+            raise _Hard
         best, choice, rows = limit + 1, -1, self.nodes[inside]
         missed = 1 << 200
         for i, (bound, price, v) in enumerate(rows):
@@ -188,7 +209,7 @@ class Exact:
             self.model = DenseModel(self.reduced.net)
         else:
             self.reduced = Reduced(Net.of(core, middle))
-            self.model = StructuredModel(core)
+            self.model = StructuredModel(core, self.reduced.net)
         self.searches = [SetSearch(self.model, part) for part in self.model.parts(self.reduced.net.middle)]
 
     @property
@@ -220,9 +241,11 @@ class Exact:
                 low = search.bound(search.whole)
                 if upper is not None and self.bound >= upper:
                     return False
+                search.prepare(tick)
                 step = max(2 * step, low // 64)
                 limit = low + step if upper is None else low + min(step, upper - 1 - self.bound)
-                search.solve(search.whole, limit)
+                with suppress(_Hard):
+                    search.solve(search.whole, limit)
         return upper is None or self.bound < upper
 
 
