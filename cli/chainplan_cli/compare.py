@@ -28,6 +28,8 @@ def command(spec: str, budget: float, seed: int) -> int:
     with progress_shown() as report:
         for name in (n for n, reason in refused.items() if reason is None):
             results.append((name, plan(problem, name, budget=budget, seed=seed, progress=report)))
+            if any("interrupted" in note for note in results[-1][1].notes):
+                break
     rows = [("solver", "status", "fma", "ratio", "bound", "gap", "peak", "time", "bound is within")]
     for name, result in results:
         cost = result.cost
@@ -43,6 +45,9 @@ def command(spec: str, budget: float, seed: int) -> int:
         rows.append((label, result.status.value, *figures, *proof, *rest))
     click.echo(describe(problem) + "\n")
     click.echo("\n".join(columns(rows, right={2, 3, 4, 5, 6, 7}, indent="  ")))
+    for name, result in results:
+        for note in result.notes:
+            click.echo(f"  {name}: {note}")
     for name, reason in refused.items():
         if reason is not None:
             click.echo(f"  {name} refuses: {reason}")

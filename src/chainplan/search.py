@@ -51,7 +51,9 @@ class Search:
         left = None if self.budget is None else max(0.0, self.budget - self.seconds)
         limits = [limit for limit in (left, seconds) if limit is not None]
         self.solver = solver
-        return Search(self.seed, min(limits, default=None), self.progress, solver, _best=self._best, _parent=self)
+        return Search(
+            self.seed, min(limits, default=None), self.progress, solver, self.bound, self.within, self._best, self
+        )
 
     def offer(self, plan: Plan | Callable[[], Plan]) -> None:
         """Keep a plan, or what makes it, in case the search is stopped."""

@@ -14,7 +14,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
-from chainplan.elimination.workgraph import WorkGraph, accumulation
+from chainplan.elimination.workgraph import WorkGraph, accumulation, after_accumulation
 from chainplan.graph import Graph
 from chainplan.result import Outcome, Status
 from chainplan.search import Search, Stopped
@@ -152,7 +152,7 @@ def improve(kind: Moves[S, M], known: tuple[int, list[M]], rounds: int, search: 
 def settle(kind: Moves[S, M], graph: Graph, name: str, effort: tuple[int, int], search: Search) -> Outcome:
     """Improve the better of forward and reverse order by effort[0] descents, then prove it within effort[1] states."""
     middle = sorted(WorkGraph(graph).middle)
-    fixed = accumulation(graph)
+    fixed, name = accumulation(graph), after_accumulation(graph, name)
     best = min((along(kind, order) for order in (middle, middle[::-1])), key=lambda found: found[0])
     bound = fixed + kind.at_least(kind.start())
     try:
@@ -160,7 +160,7 @@ def settle(kind: Moves[S, M], graph: Graph, name: str, effort: tuple[int, int], 
         proven = cheapest(kind, best, effort[1], search)
     except Stopped:
         assert search.incumbent is not None
-        return Outcome(Status.FEASIBLE, search.incumbent, bound=bound)
+        return Outcome(Status.FEASIBLE, search.incumbent, bound=bound, within=name)
     if proven is None:
-        return Outcome(Status.FEASIBLE, kind.plan(best[1]), bound=bound)
+        return Outcome(Status.FEASIBLE, kind.plan(best[1]), bound=bound, within=name)
     return Outcome(Status.OPTIMAL, kind.plan(proven[1]), bound=fixed + proven[0], within=name)

@@ -1,7 +1,7 @@
 """The work graph: a linearised DAG that shrinks while its intermediate vertices are eliminated.
 
 Eliminating v adds, for every predecessor p and successor s, the product `c_sv · c_vp` onto the edge (p, s), then takes
-v away (Griewank & Walther, *Evaluating Derivatives*, section 9.2). An output that is also read keeps its in-edges.
+v away (Griewank & Walther, *Evaluating Derivatives*, section 9.3). An output that is also read keeps its in-edges.
 Vertices are numbered in topological order; blocks of parallel elementals are merged at the start. With a recorder the
 moves are written down as steps, loads and accumulations at their first use; without one only their prices are known,
 and where every block is dense the edges themselves stop to matter: neighbourhoods are joined by whole dictionaries.
@@ -189,6 +189,11 @@ def order_plan(graph: Graph, order: Iterable[int]) -> Plan:
         for v in order:
             work.eliminate(v)
         return work.plan()
+
+
+def after_accumulation(graph: Graph, moves: str) -> str:
+    """The name of the moves when matrix-free elementals, if there are any, are accumulated before all else."""
+    return moves if all(e.explicit for e in graph.useful) else f"{moves} after accumulation"
 
 
 def intermediates(graph: Graph) -> int:

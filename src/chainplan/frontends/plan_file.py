@@ -22,7 +22,7 @@ from chainplan.frontends.spec import read_problem
 from chainplan.graph import Mode
 from chainplan.problem import Problem
 from chainplan.replayer import Replay
-from chainplan.result import Result, Status
+from chainplan.result import MOVES, Result, Status
 from chainplan.steps import Accumulate, Add, Load, Multiply, Output, Plan, Propagate, Step
 from chainplan.sweep import order_price
 
@@ -94,9 +94,9 @@ def _output(output: Output) -> dict[str, Any]:
 
 
 def is_plan_file(data: bytes) -> bool:
-    """Whether the bytes of a file look like a plan file rather than a spec: an object with its two marks in front."""
+    """Whether the bytes of a file look like a plan file rather than a spec: an object with the marks of one."""
     start = data[:10_000].removeprefix(b"\xef\xbb\xbf").lstrip()
-    return start.startswith(b"{") and b'"chainplan"' in start and b'"fingerprint"' in data
+    return start.startswith(b"{") and all(mark in data for mark in (b'"chainplan"', b'"fingerprint"', b'"steps"'))
 
 
 def parse_plan(text: str | bytes, source: str) -> SavedPlan:
@@ -120,6 +120,8 @@ def parse_plan(text: str | bytes, source: str) -> SavedPlan:
         raise SpecError(f"{source}: format is {root['format']}; expected {FORMAT}, the one that this version reads.")
     for name, kind in _TOP.items():
         reader.field(root, "", name, kind)
+    for name in sorted(root.keys() - _TOP.keys() - {*_EXTRA}):
+        raise SpecError(f"{source}: {name[:40]} is no field of a plan file; expected {', '.join((*_TOP, *_EXTRA))}.")
     described = dict(root["problem"])
     fingerprint = reader.field(described, "problem.", "fingerprint", str)
     described.pop("fingerprint")
@@ -149,6 +151,9 @@ _TOP: dict[str, type | tuple[type, ...]] = {
     "steps": list,
     "outputs": list,
 }
+
+
+_EXTRA = ("format", "optimal_within", "needs", "notes")
 
 
 def _whole(digits: str) -> int:
@@ -268,6 +273,6 @@ def _claims(saved: SavedPlan, replayed: Replay) -> Iterator[tuple[str, Any, Any]
     yield "status", found, found if found in acceptable else Status.FEASIBLE.value
     within = claimed.get("optimal_within")
     if found == Status.OPTIMAL.value:
-        yield "optimal_within", within, within if isinstance(within, str) else "the moves it is optimal within"
+        yield "optimal_within", within, within if within in MOVES else f"one of {', '.join(MOVES)}"
     else:
         yield "optimal_within", within, None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import final
 
 from chainplan.elimination.quick_bound import quick_bound
-from chainplan.elimination.workgraph import intermediates
+from chainplan.elimination.workgraph import after_accumulation, intermediates
 from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.result import Outcome, Status
@@ -55,7 +55,10 @@ class Auto(Solver):
                 return _on_chains(solver, problem, search)
         if search.budget is None:
             search.budget = SECONDS
-        return _best(problem, list(_on_dags(problem, search)), search)
+        outcome = _best(problem, list(_on_dags(problem, search)), search)
+        if problem.graph.not_a_chain is None and outcome.status is not Status.OPTIMAL:
+            return replace(outcome, note=f"'chain-dp' refuses: {ChainDp().refuses(problem)}.")
+        return outcome
 
 
 def _on_chains(solver: Solver, problem: Problem, search: Search) -> Outcome:
@@ -81,7 +84,7 @@ def _on_dags(problem: Problem, search: Search) -> Iterator[Outcome]:
     exact, count = DagExact(), intermediates(problem.graph)
     assert search.budget is not None
     if exact.refuses(problem) is not None:
-        search.prove(quick_bound(problem.graph), "vertex elimination")
+        search.prove(quick_bound(problem.graph), after_accumulation(problem.graph, "vertex elimination"))
         share = 1.0 if count <= LARGE else 0.4
         yield _named(LocalSearch(), problem, search, share * search.budget)
         return

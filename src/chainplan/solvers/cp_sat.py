@@ -15,7 +15,7 @@ from chainplan.elimination.core import Core, members
 from chainplan.elimination.cp_cuts import Cuts
 from chainplan.elimination.cp_model import EliminationModel
 from chainplan.elimination.greedy import best_of_keys
-from chainplan.elimination.workgraph import order_plan
+from chainplan.elimination.workgraph import after_accumulation, order_plan
 from chainplan.problem import Problem
 from chainplan.result import Outcome, Status
 from chainplan.search import Search, Stopped
@@ -59,6 +59,7 @@ class CpSat(Solver):
         return None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
+        within = after_accumulation(problem.graph, "vertex elimination")
         core = Core(problem.graph)
         found = _Found(core, best_of_keys(problem.graph, search.going).order)
         search.offer(order_plan(problem.graph, found.order))
@@ -75,10 +76,8 @@ class CpSat(Solver):
         plan = order_plan(problem.graph, found.order)
         if found.bound < found.price:
             note = f"'{self.name}' was {why} after {search.seconds:.1f} s."
-            return Outcome(
-                Status.FEASIBLE, plan, bound=found.bound + core.fixed, within="vertex elimination", note=note
-            )
-        return Outcome(Status.OPTIMAL, plan, bound=found.price + core.fixed, within="vertex elimination")
+            return Outcome(Status.FEASIBLE, plan, bound=found.bound + core.fixed, within=within, note=note)
+        return Outcome(Status.OPTIMAL, plan, bound=found.price + core.fixed, within=within)
 
 
 class _Found:

@@ -11,7 +11,7 @@ from typing import final
 from chainplan.elimination.core import Core
 from chainplan.elimination.greedy import best_of_keys
 from chainplan.elimination.set_search import Exact
-from chainplan.elimination.workgraph import intermediates, order_plan
+from chainplan.elimination.workgraph import after_accumulation, intermediates, order_plan
 from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.result import Outcome, Status
@@ -19,7 +19,6 @@ from chainplan.search import Search, Stopped
 from chainplan.solvers.base import Solver
 
 MOST = 400
-WITHIN = "vertex elimination"
 
 
 @final
@@ -40,7 +39,7 @@ class DagExact(Solver):
         return None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        core = Core(problem.graph)
+        core, within = Core(problem.graph), after_accumulation(problem.graph, "vertex elimination")
         exact = Exact(core)
         cost, order, _ = best_of_keys(problem.graph, search.going)
         plan, known = order_plan(problem.graph, order), search.incumbent
@@ -54,10 +53,10 @@ class DagExact(Solver):
                 cost = exact.bound
         except (Stopped, KeyboardInterrupt) as stop:
             bound = min(cost, exact.bound)
-            search.prove(core.fixed + bound, WITHIN)
+            search.prove(core.fixed + bound, within)
             if isinstance(stop, KeyboardInterrupt):
                 raise
             if bound < cost:
                 note = f"'dag-exact' was out of budget after {search.seconds:.1f} s; the bound is what it had proven."
-                return Outcome(Status.FEASIBLE, plan, core.fixed + bound, within=WITHIN, note=note)
-        return Outcome(Status.OPTIMAL, plan, core.fixed + cost, within=WITHIN)
+                return Outcome(Status.FEASIBLE, plan, core.fixed + bound, within=within, note=note)
+        return Outcome(Status.OPTIMAL, plan, core.fixed + cost, within=within)

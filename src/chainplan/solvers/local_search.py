@@ -6,7 +6,8 @@ from random import Random
 from typing import final
 
 from chainplan.elimination.improve import improve
-from chainplan.elimination.workgraph import WorkGraph
+from chainplan.elimination.quick_bound import quick_bound
+from chainplan.elimination.workgraph import WorkGraph, after_accumulation
 from chainplan.problem import Problem
 from chainplan.result import Outcome
 from chainplan.search import Search
@@ -32,6 +33,8 @@ class LocalSearch(Solver):
         return None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
+        if search.within is None:
+            search.prove(quick_bound(problem.graph), after_accumulation(problem.graph, "vertex elimination"))
         free = search.budget is None
         limits = (6, VISITS) if free else (40, None)
         return cheapest(problem, search, improve(WorkGraph(problem.graph), Random(search.seed), search.going, *limits))

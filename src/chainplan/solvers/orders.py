@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from typing import cast
 
 from chainplan.elimination.greedy import Found
 from chainplan.elimination.workgraph import accumulation, order_plan
 from chainplan.graph import Graph, Mode
 from chainplan.problem import Problem
+from chainplan.replayer import replay
 from chainplan.result import Outcome, Status
 from chainplan.search import Search
 from chainplan.steps import Plan, Recorder
@@ -22,13 +24,17 @@ from chainplan.sweep import order_price, sweep
 
 def cheapest(problem: Problem, search: Search, found: Iterable[Found]) -> Outcome:
     """The plan of the cheapest order; the best so far is offered to the search as they come."""
-    best: Found | None = None
+    best, fixed = cast("Found | None", None), accumulation(problem.graph)
     for candidate in found:
         if best is None or candidate.price < best.price:
             best = candidate
             search.offer(partial(order_plan, problem.graph, candidate.order))
+        if best.price + fixed <= search.bound:
+            break
     assert best is not None, "there is an order of elimination for every graph"
-    return Outcome(Status.FEASIBLE, _plan(problem.graph, best))
+    plan = _plan(problem.graph, best)
+    bound = search.bound if search.bound <= replay(plan).total else 0
+    return Outcome(Status.FEASIBLE, plan, bound=bound, within=search.within if bound else None)
 
 
 def _plan(graph: Graph, best: Found) -> Plan:
