@@ -127,8 +127,8 @@ class TestSuite:
         done = CliRunner().invoke(command, ["run", "chains", "-o", str(tmp_path)], catch_exceptions=False)
         assert done.exit_code == 0
         text = (tmp_path / "chains.csv").read_text(encoding="utf-8")
-        about, rows = from_csv(text)
-        assert to_csv(about, rows) == text
+        about, rows = from_csv(text, Row)
+        assert to_csv(about, rows, Row) == text
         self._holds(rows, small)
         first = (tmp_path / "chains.md").read_bytes()
         (tmp_path / "chains.md").unlink()
