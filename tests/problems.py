@@ -70,7 +70,7 @@ def random_chain(rng: random.Random, longest: int = 6, kind: str | None = None) 
     )
 
 
-def random_dag(rng: random.Random, most: int = 5) -> Problem:
+def random_dag(rng: random.Random, most: int = 5, dense: bool = False) -> Problem:
     """A DAG with several inputs and outputs, outputs that are read, parallel edges, dead ends and unused vertices."""
     n_in, n_mid, n_out = rng.randint(1, 3), rng.randint(0, most), rng.randint(1, 3)
     pool = rng.choice(SIZES)
@@ -85,7 +85,7 @@ def random_dag(rng: random.Random, most: int = 5) -> Problem:
             for _ in range(rng.choice([0, 0, 1, 1, 2] if rng.random() < 0.6 else [0])):
                 rows, cols = sizes[names[j]], sizes[names[i]]
                 tangent, adjoint, tape = (random_prices(rng) if matrix_free else None) or (None, None, 0)
-                block = Block(rows, cols, random_structure(rng, rows, cols))
+                block = Block(rows, cols, DENSE if dense else random_structure(rng, rows, cols))
                 name = f"e{len(elementals)}"
                 elementals.append(Elemental(name, names[i], names[j], block, tangent, adjoint, tape))
     return Problem(Graph(sizes, inputs, outputs, tuple(elementals)))

@@ -20,8 +20,9 @@ from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.result import Result, Status
 from chainplan.solvers.table import SOLVERS
-from chainplan.steps import Plan
-from chainplan.sweep import order_price
+from chainplan.steps import Plan, Recorder
+from chainplan.structures import Block
+from chainplan.sweep import order_price, sweep
 from tests.problems import chain_problem, dag_problem, random_chain, random_dag, random_problem
 from tests.reference import instances
 
@@ -107,6 +108,19 @@ def test_the_transposed_problem_has_the_same_optimum() -> None:
         assert turned.transpose().graph.elementals == problem.graph.elementals
         straight, reverse = plan(problem, "forward"), plan(turned, "reverse")
         assert fma(straight) == fma(reverse)
+
+
+def test_baselines_are_what_the_plans_of_forward_and_reverse_order_cost() -> None:
+    for seed in range(400):
+        graph = random_dag(random.Random(seed)).graph
+        bare = tuple(
+            replace(e, block=Block(e.block.rows, e.block.cols), tangent=None, adjoint=None) for e in graph.elementals
+        )
+        for candidate in (graph, Graph(graph.sizes, graph.inputs, graph.outputs, bare)):
+            for mode in Mode:
+                recorder = Recorder(candidate)
+                walked = recorder.plan(sweep(candidate, recorder, mode))
+                assert order_price(candidate, mode) == replay(walked).total
 
 
 def test_dag_baselines_do_not_depend_on_the_order_of_declaration() -> None:

@@ -43,10 +43,12 @@ def expression(rng: Random, n_in: int, n: int, window: int | None = None) -> Sou
 
 
 def residual(rng: Random, n_in: int, n: int) -> Sources:
-    """Blocks a -> b, a -> c, b -> c, one behind the other."""
-    result: Sources = {n_in: set(range(n_in))}
+    """Blocks a -> b, a -> c, b -> c, one behind the other; every input but the first enters at some block."""
+    result: Sources = {n_in: {0}}
     for v in range(n_in + 1, n_in + n):
         result[v] = {v - 1} if (v - n_in) % 2 else {v - 1, v - 2}
+    for u in range(1, n_in):
+        result[rng.randrange(n_in, n_in + n, 2)].add(u)
     return result
 
 
@@ -76,7 +78,7 @@ FAMILIES: dict[str, Callable[[Random, int, int], Sources]] = {
 
 
 def make(family: str, n: int, block: bool, seed: int = 0) -> dict[str, Any]:
-    """An instance of a family with n intermediate vertices, 3 inputs and the 3 last vertices, or more, as outputs."""
+    """An instance with n intermediate vertices, 3 inputs and 3 outputs; what no vertex reads, a near one does."""
     rng = Random(f"{family} {n} {block} {seed}")
     n_in, n_out = 3, 3
     sources = FAMILIES[family](rng, n_in, n + n_out)
@@ -88,9 +90,8 @@ def make(family: str, n: int, block: bool, seed: int = 0) -> dict[str, Any]:
     read = {u for u, _ in edges}
     for u in range(n_in + n):
         if u not in read:
-            edges.add(
-                (u, rng.choice(range(max(u + 1, n_in), min(u + 12, n_in + n))) if u < n_in + n - 1 else outputs[0])
-            )
+            later = range(max(u + 1, n_in), min(u + 12, n_in + n))
+            edges.add((u, rng.choice(later) if later else outputs[0]))
     sizes = [rng.choice(BLOCK_SIZES) if block else 1 for _ in range(n_in + n + n_out)]
     return {
         "name": f"{family}_{n}_{'block' if block else 'scalar'}",

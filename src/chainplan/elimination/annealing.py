@@ -8,7 +8,6 @@ first, the outside ones behind them.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from math import exp
 from random import Random
@@ -44,10 +43,7 @@ def annealed(
 
 def _anneal(prices: Prices, order: list[int], rng: Random, moves: int, going: Callable[[], bool]) -> list[int]:
     n = len(order)
-    gone = [0]
-    for i in order:
-        gone.append(gone[-1] | 1 << i)
-    now = [prices.price(i, mask) for i, mask in zip(order, gone, strict=False)]
+    gone, now = _follow(prices, order, 0)
     total = least = sum(now)
     best = list(order)
     heat, cooling = HOT * max(total, n) / n, (COLD / HOT) ** (1 / max(1, moves))
@@ -55,25 +51,35 @@ def _anneal(prices: Prices, order: list[int], rng: Random, moves: int, going: Ca
         if move % 256 == 0 and not going():
             break
         heat *= cooling
-        a = rng.randrange(n)
-        b = min(n - 1, max(0, a + rng.choice((-1, 1)) * rng.randint(1, SPAN)))
-        low, high = (a, b) if a < b else (b, a)
-        moved = order[low : high + 1]
-        moved = moved[1:] + moved[:1] if a < b else moved[-1:] + moved[:-1]
-        mask, fresh, change = gone[low], [], -sum(now[low : high + 1])
-        masks = []
-        for i in moved:
-            found = prices.price(i, mask)
-            fresh.append(found)
-            change += found
-            mask |= 1 << i
-            masks.append(mask)
+        low, high, moved = _moved(order, rng)
+        masks, fresh = _follow(prices, moved, gone[low])
+        change = sum(fresh) - sum(now[low:high])
         if change <= 0 or rng.random() < exp(-min(change / heat, 700)):
-            order[low : high + 1], now[low : high + 1], gone[low + 1 : high + 2] = moved, fresh, masks
+            order[low:high], now[low:high], gone[low:high] = moved, fresh, masks
             total += change
             if total < least:
                 least, best = total, list(order)
     return best
+
+
+def _moved(order: list[int], rng: Random) -> tuple[int, int, list[int]]:
+    """A slice of the order, and what it becomes when its first vertex goes last or its last one first."""
+    n = len(order)
+    a = rng.randrange(n)
+    b = min(n - 1, max(0, a + rng.choice((-1, 1)) * rng.randint(1, SPAN)))
+    low, high = (a, b + 1) if a < b else (b, a + 1)
+    part = order[low:high]
+    return low, high, part[1:] + part[:1] if a < b else part[-1:] + part[:-1]
+
+
+def _follow(prices: Prices, order: Sequence[int], mask: int) -> tuple[list[int], list[int]]:
+    """For each vertex of an order the set gone before it, `mask` before the first, and its price."""
+    gone, found = [], []
+    for i in order:
+        gone.append(mask)
+        found.append(prices.price(i, mask))
+        mask |= 1 << i
+    return gone, found
 
 
 class DensePrices:
@@ -104,29 +110,16 @@ class DensePrices:
 
 
 class StructuredPrices:
-    """Prices from the blocks of the paths through what is gone, remembered by the members on those paths."""
+    """Prices from the blocks of the paths through what is gone."""
 
     def __init__(self, work: WorkGraph, local: Sequence[int]) -> None:
         self.fragment = Fragment(work, local)
         place = self.fragment.place
         self.into = [sum(1 << place[u] for u in work.into[v] if u in place) for v in local]
         self.out = [sum(1 << place[u] for u in work.out[v] if u in place) for v in local]
-        self._ins: dict[tuple[int, int], Counter[int]] = {}
-        self._outs: dict[tuple[int, int], Counter[int]] = {}
-        self._known: dict[tuple[int, int, int], int] = {}
 
     def price(self, i: int, gone: int) -> int:
-        sources = through(self.into, i, gone)[1]
-        targets = through(self.out, i, gone)[1]
-        found = self._known.get((i, sources, targets))
-        if found is None:
-            ins, outs = self._ins.get((i, sources)), self._outs.get((i, targets))
-            if ins is None:
-                ins = self._ins[i, sources] = self.fragment.paths_into(i, sources)
-            if outs is None:
-                outs = self._outs[i, targets] = self.fragment.paths_out_of(i, targets)
-            found = self._known[i, sources, targets] = self.fragment.price(ins, outs)
-        return found
+        return self.fragment.price(i, through(self.into, i, gone)[1], through(self.out, i, gone)[1])
 
 
 def through(near: Sequence[int], i: int, gone: int) -> tuple[int, int]:

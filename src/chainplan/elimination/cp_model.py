@@ -9,9 +9,9 @@ triples along paths have fill.
 A vertex that is an output and is read counts as a successor even after its own elimination. It stands in the model
 twice: as an intermediate whose weight as a successor is 0, and as a plain output of its size with the same in-edges.
 
-The product of the two sums is one multiplication per vertex: expanded into a variable for every pair of neighbours the
-model is larger and its bounds came out no better. What closes the gap are the `PAIRS` of minimum cuts, which bound the
-neighbours of v given whether u goes before or after it.
+The product of the two sums is one multiplication per vertex: expanded into a variable for every pair of neighbours, the
+model grows and its proofs take several times as long. What closes the gap are minimum cuts: in `PAIRS`, which bound the
+neighbours of v given whether u goes before or after it, and in groups, which the caller adds (`demand`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from enum import Enum
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
-from chainplan.elimination.core import Core, bits, members
-from chainplan.elimination.cp_cuts import least_in, least_out
+from chainplan.elimination.core import bits, members
+from chainplan.elimination.cp_cuts import Cuts
 from chainplan.elimination.workgraph import WorkGraph
 
 if TYPE_CHECKING:
@@ -45,13 +45,20 @@ class Family(Enum):
 class EliminationModel:
     """The model of a dense core; `order` reads a solution, `hint` and `fix` suggest and demand an order.
 
-    `upper` is the price of a known order: no dearer one is looked for.
+    `upper` is the price of a known order: no dearer one is looked for. `tick` is called often while the model is made.
     """
 
-    def __init__(self, core: Core, upper: int | None = None, without: frozenset[Family] = frozenset()) -> None:
+    def __init__(
+        self,
+        cuts: Cuts,
+        upper: int | None = None,
+        tick: Callable[[], None] = lambda: None,
+        without: frozenset[Family] = frozenset(),
+    ) -> None:
         from ortools.sat.python import cp_model
 
-        self.core, self.upper = core, upper
+        self.core = core = cuts.core
+        self.cuts, self.upper, self._tick = cuts, upper, tick
         self.model: CpModel = cp_model.CpModel()
         self.middle = list(members(core.middle))
         self.shadow = {k: len(core.size) + i for i, k in enumerate(members(core.kept))}
@@ -59,7 +66,10 @@ class EliminationModel:
         self.into: dict[int, dict[int, IntVar]] = {}
         self.out: dict[int, dict[int, IntVar]] = {}
         self.position: dict[int, IntVar] = {}
+        self.target_weight = [0 if i in self.shadow else size for i, size in enumerate(core.size)]
+        self.target_weight += [core.size[k] for k in self.shadow]
         self.weights: dict[int, tuple[IntVar, IntVar]] = {}
+        self.products: dict[int, IntVar] = {}
         self._variables()
         families: dict[Family, Callable[[], None]] = {
             Family.EDGES: self._edges,
@@ -87,12 +97,6 @@ class EliminationModel:
                 literal = model.new_bool_var(f"{u} before {v}")
                 self.first[u, v], self.first[v, u] = literal, literal.negated()
 
-    def _target_weight(self, s: int) -> int:
-        """Weight of a successor; that of an output that is read is carried by its shadow."""
-        if s >= len(self.core.size):
-            return self.core.size[next(k for k, shadow in self.shadow.items() if shadow == s)]
-        return 0 if s in self.shadow else self.core.size[s]
-
     def _joined(self, p: int, s: int) -> list[IntVar]:
         """The variables of which one is true if ever there is an edge (p, s); none if both ends stay."""
         found = [self.into[s][p]] if s in self.into else []
@@ -107,6 +111,7 @@ class EliminationModel:
 
     def _fill(self) -> None:
         for v in self.middle:
+            self._tick()
             for p, x in self.into[v].items():
                 for s, y in self.out[v].items():
                     if found := self._joined(p, s):
@@ -135,13 +140,13 @@ class EliminationModel:
         a, b.
         """
         core, model, objective = self.core, self.model, []
-        least = {v: (least_in(core, v), least_out(core, v)) if cuts else (0, 0) for v in self.middle}
+        least = {v: (self.cuts.least_in(v), self.cuts.least_out(v)) if cuts else (0, 0) for v in self.middle}
         floor = sum(core.size[v] * a * b for v, (a, b) in least.items())
         for v, (a, b) in least.items():
             room = None if self.upper is None else core.size[v] * a * b + self.upper - floor
             sources = sum(core.size[p] * x for p, x in self.into[v].items())
-            targets = sum(self._target_weight(s) * x for s, x in self.out[v].items())
-            most = (sum(core.size[p] for p in self.into[v]), sum(map(self._target_weight, self.out[v])))
+            targets = sum(self.target_weight[s] * x for s, x in self.out[v].items())
+            most = (sum(core.size[p] for p in self.into[v]), sum(self.target_weight[s] for s in self.out[v]))
             into = model.new_int_var(a, _most(most[0], room, core.size[v] * b), f"weight into {v}")
             out = model.new_int_var(b, _most(most[1], room, core.size[v] * a), f"weight out of {v}")
             product = model.new_int_var(a * b, _most(most[0] * most[1], room, core.size[v]), f"product of {v}")
@@ -151,6 +156,7 @@ class EliminationModel:
             if cuts:
                 model.add(product >= b * into + a * out - a * b)
             self.weights[v] = (into, out)
+            self.products[v] = product
             objective.append(core.size[v] * product)
         if self.upper is not None:
             model.add(sum(objective) <= self.upper)
@@ -158,20 +164,22 @@ class EliminationModel:
 
     def _pairs(self) -> None:
         for v, u in self.first:
-            least, weight = (least_in, self.weights[v][0]) if u in self.into[v] else (least_out, self.weights[v][1])
-            gone, there = least(self.core, v, gone=1 << u), least(self.core, v, there=1 << u)
+            self._tick()
+            above = u in self.into[v]
+            least, weight = (self.cuts.least_in if above else self.cuts.least_out), self.weights[v][not above]
+            gone, there = least(v, gone=1 << u), least(v, there=1 << u)
             self.model.add(weight >= there + (gone - there) * self.first[u, v])
 
+    def demand(self, group: int, price: int) -> None:
+        """Demand that a group of vertices costs at least a price."""
+        self.model.add(sum(self.core.size[v] * self.products[v] for v in members(group)) >= price)
+
     def _twins(self) -> None:
-        for u, v in self._twin_pairs():
+        for u, v in (pair for group in self._twin_groups() for pair in pairwise(group)):
             self.model.add(self.position[u] + 1 <= self.position[v])
             for w in self.middle:
                 if (w, u) in self.first:
                     self.model.add_implication(self.first[w, u], self.first[w, v])
-
-    def _twin_pairs(self) -> Iterator[tuple[int, int]]:
-        for group in self._twin_groups():
-            yield from pairwise(group)
 
     def _twin_groups(self) -> list[list[int]]:
         """Vertices with the same neighbours, size and part: exchanging two of them changes nothing."""

@@ -3,9 +3,9 @@
 The parent of v in the elimination tree of an order is the first vertex eliminated later that touches v's component of
 eliminated vertices (Liu, *The role of elimination trees in sparse factorization*, SIAM J. Matrix Anal. 1990, here on
 the undirected graph). What hangs below a connected fragment of the tree is eliminated before it and what is above
-comes after it, whatever the order within; so a fragment is an elimination problem of its own with a fixed boundary, and
-the gain of a better order for it is the gain of the whole. The tree is cut into disjoint fragments, one sweep through the
-graph solves each where it comes up, and the next sweep cuts differently.
+comes after it, whatever the order within; so a fragment is an elimination problem of its own with a fixed boundary,
+and the gain of a better order for it is the gain of the whole. The tree is cut into disjoint fragments, one sweep
+through the graph re-orders each where it comes up, and the next sweep cuts differently.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def cut(order: Sequence[int], parent: dict[int, int], most: int, rng: Random) ->
     for seed in rng.sample(order, len(order)):
         if seed not in free:
             continue
-        fragment, border = [], [seed]
+        fragment: list[int] = []
+        border = [seed]
         while border and len(fragment) < most:
             i = rng.randrange(len(border))
             border[i], border[-1] = border[-1], border[i]

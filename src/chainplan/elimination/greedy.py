@@ -1,14 +1,14 @@
 """Greedy elimination: always the vertex of the lowest key, from a heap whose entries may be out of date.
 
-After an elimination only the keys of the neighbours are computed anew. A key that looks further (fill, LMMD, ...) may be
-out of date elsewhere; it is computed again when its vertex comes up, and the vertex goes back if it has become worse.
+After an elimination only the keys of the neighbours are computed anew. A key that looks further (fill, LMMD, ...) may
+be out of date elsewhere; it is computed again when its vertex comes up, and the vertex goes back if it is worse now.
 Each step costs O(log n) per neighbour besides the keys and the elimination itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from heapq import heapify, heappop, heappush, heapreplace
+from heapq import heapify, heappop, heappush
 from random import Random
 from typing import NamedTuple
 
@@ -58,31 +58,24 @@ def greedy(
     heapify(heap)
     price, order = 0, []
     while heap:
-        value, rank, v = heap[0]
+        value, rank, v = heappop(heap)
         if now.get(v) != (value, rank):
-            heappop(heap)
             continue
-        if not key.local:
-            fresh = function(work, v)
-            if fresh > value:
-                now[v] = fresh, rank
-                heapreplace(heap, (fresh, rank, v))
-                continue
-        heappop(heap)
+        fresh = value if key.local else function(work, v)
+        if fresh > value:
+            now[v] = fresh, rank
+            heappush(heap, (fresh, rank, v))
+            continue
         del now[v]
         near = () if key.fixed else {*work.into[v], *work.out[v]}
         price += work.eliminate(v)
         order.append(v)
-        if most is not None and price >= most:
+        if (most is not None and price >= most) or (len(order) % 256 == 0 and not going()):
             return None
         for u in near:
-            if u in now:
-                fresh = function(work, u)
-                if fresh != now[u][0]:
-                    now[u] = fresh, ranks[u]
-                    heappush(heap, (fresh, ranks[u], u))
-        if len(order) % 256 == 0 and not going():
-            return None
+            if u in now and (fresh := function(work, u)) != now[u][0]:
+                now[u] = fresh, ranks[u]
+                heappush(heap, (fresh, ranks[u], u))
     return Found(price, order)
 
 
@@ -94,11 +87,12 @@ def ranks(work: WorkGraph, ties: str) -> list[int]:
 
 
 def useful_keys(work: WorkGraph) -> dict[str, Key]:
-    """The keys worth their time on a graph of this size."""
+    """The keys worth their time on this graph: cheap ones where it is large, and none twice."""
     n = len(work.middle)
-    return {
-        name: key for name, key in KEYS.items() if (key.local or n <= HUGE) and (name != "moplr" or n <= LONGEST_PATHS)
-    }
+    idle = {"price", "price-per-size"} if work.dense and work.scalar else set()
+    if n > LONGEST_PATHS:
+        idle.add("moplr")
+    return {name: key for name, key in KEYS.items() if (key.local or n <= HUGE) and name not in idle}
 
 
 def by_all_keys(work: WorkGraph, going: Callable[[], bool] = always) -> Iterator[Found]:

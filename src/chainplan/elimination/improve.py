@@ -3,7 +3,8 @@
 Descent by exactly re-ordered fragments is fast and ends in good local optima. Two ways out of them take turns, because
 each is the better one on some graphs: sweeps whose prices are disturbed less and less (annealing with a whole
 fragment as move; strong on large graphs), and annealing vertex by vertex in larger fragments (strong where prices are
-small numbers with many ties). Orders of equal price replace each other, so that plateaus are crossed.
+small numbers with many ties). Both work on large fragments one by one and keep the best order of each, so that a gain
+in one place is not lost to a loss in another. Orders of equal price replace each other, so that plateaus are crossed.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ STARTS = 3
 COOLING = 16
 """Sweeps from the first disturbance to none."""
 
-WIDEST = 100
-"""Vertices in a fragment that is annealed."""
+REGIONS = (40, 70, 100)
+"""Vertices in a fragment that is heated or annealed."""
 
 
 class _Run:
@@ -62,28 +63,48 @@ class _Run:
             found = lower
         return found
 
-    def heated(self, found: Found, heat: float) -> Found:
-        """Sweeps with prices disturbed less and less, then descent."""
-        for i in range(COOLING):
+    def heated(self, order: list[int], heat: float) -> Found:
+        """In each large fragment sweeps whose prices are disturbed less and less; the best order met in each."""
+
+        def reorder(work: WorkGraph, fragment: list[int]) -> list[int]:
+            part, numbers = work.part(fragment)
+            inner = _Run(part, self.rng, self.going, None)
+            place = {v: i for i, v in enumerate(numbers)}
+            return [numbers[i] for i in inner.cooled([place[v] for v in fragment], heat)]
+
+        return self.sweep(order, self.rng.choice(REGIONS), reorder, COOLING + 3).found
+
+    def cooled(self, order: list[int], heat: float) -> list[int]:
+        """The best order met in a cycle of cooling."""
+        price = self.price(order)
+        found = best = Found(price, order)
+        for i in range(COOLING + 3):
             if not self.going():
                 break
-            found = self.exact(found.order, heat * (1 - i / COOLING)).found
-        return self.descend(found)
+            found = self.exact(found.order, heat * max(0.0, 1 - i / COOLING)).found
+            if found.price <= best.price:
+                best = found
+        return best.order
 
-    def annealed(self, found: Found, moves: int) -> Found:
-        """Annealing in large fragments, so many moves per vertex, then descent."""
+    def price(self, order: list[int]) -> int:
+        """What an order costs."""
+        now = self.work.copy()
+        return sum(now.eliminate(v) for v in order)
+
+    def annealed(self, order: list[int], moves: int) -> Found:
+        """Annealing in large fragments, so many moves per vertex."""
 
         def reorder(work: WorkGraph, fragment: list[int]) -> list[int]:
             return annealed(work, fragment, self.rng, moves * len(fragment), self.going)
 
-        return self.descend(self.sweep(found.order, WIDEST, reorder, 1 + moves // 8).found)
+        return self.sweep(order, REGIONS[-1], reorder, 1 + moves // 8).found
 
 
 def improve(
     work: WorkGraph,
     rng: Random,
     going: Callable[[], bool] = always,
-    patience: int = 4,
+    patience: int = 6,
     visits: int | None = None,
 ) -> Iterator[Found]:
     """Better and better orders of eliminating all intermediate vertices of a work graph, which is left as it is.
@@ -113,9 +134,10 @@ def improve(
     idle, rounds = 0, 0
     while idle < patience and run.going():
         moves = min(1000, 100 << rounds // 2)
-        found = run.annealed(best, moves) if rounds % 2 else run.heated(best, rng.choice((0.1, 0.3, 1.0)))
+        order = best.order
+        found = run.annealed(order, moves) if rounds % 2 else run.heated(order, rng.choice((0.1, 0.3, 1.0)))
+        found = run.descend(found)
         idle = 0 if found.price < best.price else idle + 1
         rounds += 1
-        if found.price <= best.price:
-            best = found
-            yield best
+        best = found if found.price <= best.price else best
+        yield best

@@ -13,7 +13,7 @@ after every step.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from chainplan.elimination.workgraph import WorkGraph
@@ -55,7 +55,7 @@ def damage(g: WorkGraph, v: int) -> Number:
 
 
 def _damage_before(g: WorkGraph, v: int) -> int:
-    out, own = g.out[v].keys(), g.size[v]
+    out, own = g.out[v].keys(), 0 if g.kept[v] else g.size[v]
     return sum(
         g.size[p] * g.weight(g.into[p]) * (g.weight(out - g.out[p].keys()) - own) for p in g.into[v] if p in g.middle
     )
@@ -74,7 +74,7 @@ def relative(graph: WorkGraph) -> KeyFunction:
     return lambda g, v: g.price(v) - g.size[v] * before[v] * behind[v]
 
 
-def _reached(graph: WorkGraph, near: list[dict[int, object]], backwards: bool) -> list[int]:
+def _reached(graph: WorkGraph, near: Sequence[Mapping[int, object]], backwards: bool) -> list[int]:
     """Total size of the inputs (outputs) that reach (are reached from) each vertex."""
     order = range(len(graph.size))
     ends = [v for v in order if (graph.kept[v] if backwards else not graph.into[v])]
@@ -94,13 +94,13 @@ def path_length(graph: WorkGraph) -> KeyFunction:
     before, behind = _paths(graph, graph.into, False), _paths(graph, graph.out, True)
 
     def saved(g: WorkGraph, p: int, s: int) -> int:
-        (n, m), (k, l) = before[p], behind[s]
-        return k * (n + m) + n * (k + l) if s in g.out[p] else n * k
+        (n, m), (k, length) = before[p], behind[s]
+        return k * (n + m) + n * (k + length) if s in g.out[p] else n * k
 
     return lambda g, v: -sum(saved(g, p, s) for p in g.into[v] for s in g.out[v])
 
 
-def _paths(graph: WorkGraph, near: list[dict[int, object]], backwards: bool) -> list[tuple[int, int]]:
+def _paths(graph: WorkGraph, near: Sequence[Mapping[int, object]], backwards: bool) -> list[tuple[int, int]]:
     """Number and total length of the paths from the inputs (to the outputs) of each vertex."""
     order = range(len(graph.size))
     found = [(0, 0)] * len(order)

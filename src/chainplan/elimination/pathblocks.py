@@ -58,7 +58,7 @@ class Blocks:
 
 
 class Fragment:
-    """A fragment of a structured work graph: its edges by block number, and the path blocks at each vertex."""
+    """A fragment of a structured work graph: its edges by block number, and what its vertices cost."""
 
     def __init__(self, work: WorkGraph, local: Sequence[int]) -> None:
         self.work, self.local = work, local
@@ -67,8 +67,11 @@ class Fragment:
         number = self.blocks.number
         self.into = [{p: number(edge.block) for p, edge in work.into[v].items()} for v in local]
         self.out = [{s: number(edge.block) for s, edge in work.out[v].items()} for v in local]
+        self._ins: dict[tuple[int, int], Counter[int]] = {}
+        self._outs: dict[tuple[int, int], Counter[int]] = {}
+        self._known: dict[tuple[int, int, int], int] = {}
 
-    def paths_into(self, i: int, members: int) -> Counter[int]:
+    def _paths_into(self, i: int, members: int) -> Counter[int]:
         """How often each block leads into vertex i from a source when `members`, which reach i, are gone."""
         blocks = dict(self.into[i])
         for j in reversed(range(i)):
@@ -79,7 +82,7 @@ class Fragment:
                     blocks[p] = self.blocks.plus(product, blocks[p]) if p in blocks else product
         return Counter(blocks.values())
 
-    def paths_out_of(self, i: int, members: int) -> Counter[int]:
+    def _paths_out_of(self, i: int, members: int) -> Counter[int]:
         """How often each block leads out of vertex i to a target when `members`, which i reaches, are gone."""
         blocks = dict(self.out[i])
         for j in range(i + 1, len(self.local)):
@@ -91,10 +94,23 @@ class Fragment:
                     blocks[s] = self.blocks.plus(product, blocks[s]) if s in blocks else product
         return Counter(blocks.values())
 
-    def price(self, ins: Counter[int], outs: Counter[int]) -> int:
-        """Multiply-adds of joining every way in with every way out."""
-        price = self.blocks.price
-        return sum(n * m * price(left, right) for left, m in outs.items() for right, n in ins.items())
+    def price(self, i: int, sources: int, targets: int) -> int:
+        """Multiply-adds of eliminating vertex i when the members that reach it, or that it reaches, are gone.
+
+        Either set may hold i itself.
+        """
+        key = i, sources, targets
+        found = self._known.get(key)
+        if found is None:
+            ins, outs = self._ins.get((i, sources)), self._outs.get((i, targets))
+            if ins is None:
+                ins = self._ins[i, sources] = self._paths_into(i, sources)
+            if outs is None:
+                outs = self._outs[i, targets] = self._paths_out_of(i, targets)
+            price = self.blocks.price
+            found = sum(n * m * price(left, right) for left, m in outs.items() for right, n in ins.items())
+            self._known[key] = found
+        return found
 
 
 def structured_prices(work: WorkGraph, local: Sequence[int]) -> Array:
@@ -107,25 +123,8 @@ def structured_prices(work: WorkGraph, local: Sequence[int]) -> Array:
     fragment = Fragment(work, local)
     sources = through(Sides(work, local, work.into).near, range(k))
     targets = through(Sides(work, local, work.out).near, range(k - 1, -1, -1))
-    rows = []
-    for i in range(k):
-        ins: dict[int, Counter[int]] = {}
-        outs: dict[int, Counter[int]] = {}
-        known: dict[int, int] = {}
-        pairs = sources[i].astype(np.int64) << k | targets[i]
-        row = []
-        for mask, pair in enumerate(pairs.tolist()):
-            if mask >> i & 1:
-                row.append(0)
-                continue
-            if pair not in known:
-                a, b = pair >> k, pair & (1 << k) - 1
-                if a not in ins:
-                    ins[a] = fragment.paths_into(i, a)
-                if b not in outs:
-                    outs[b] = fragment.paths_out_of(i, b)
-                known[pair] = fragment.price(ins[a], outs[b])
-            row.append(known[pair])
-        rows.append(row)
-    largest = max(map(max, rows))
-    return np.array(rows, np.int64 if largest < 1 << 44 else object)
+    rows = [
+        [0 if mask >> i & 1 else fragment.price(i, a, b) for mask, (a, b) in enumerate(zip(*pair, strict=True))]
+        for i, pair in enumerate(zip(sources.tolist(), targets.tolist(), strict=True))
+    ]
+    return np.array(rows, np.int64 if max(map(max, rows)) < 1 << 44 else object)

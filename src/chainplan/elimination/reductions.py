@@ -1,12 +1,12 @@
 """Reductions that keep the optimum: vertices that may go first, and vertices that may go together.
 
 Safe to go first (`goes_first`). Let the neighbourhoods P, S of v weigh as much as the minimum cuts of v, so that v
-never costs less than now. For every successor s in the set let the part of P that are not predecessors of s be kept for good
-and weigh at most d_v; likewise for every predecessor, with nothing allowed where v is an output. Then moving v to the
-front of any order makes nothing dearer: a vertex u that goes while v is among its predecessors sees v through some s;
-in place of v it gets what is left of P. The predecessors that s shares, or what has replaced them, it had already, and
-the rest weighs at most d_v. Because any order can be changed so, all such vertices may go before all others. The
-condition survives when the set shrinks.
+never costs less than now. For every successor s in the set let the part of P that are not predecessors of s be kept
+for good and weigh at most d_v; likewise for every predecessor, with nothing allowed where v is an output. Then moving v
+to the front of any order makes nothing dearer: a vertex u that goes while v is among its predecessors sees v through
+some s; in place of v it gets what is left of P. The predecessors that s shares, or what has replaced them, it had
+already, and the rest weighs at most d_v. Because any order can be changed so, all such vertices may go before all
+others. The condition survives when the set shrinks.
 
 Chain pair (`chain_pair`). Let v be the only successor of p, p the only predecessor of v, neither an output,
 `d_p <= d_v`, and let the successors S of v weigh as much as the minimum cut of v and no more than that of p towards the

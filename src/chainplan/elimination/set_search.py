@@ -13,6 +13,7 @@ proves is kept for the next one. Vertices that may go first (see `reductions`) a
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from chainplan.elimination.bounds import Bounds, Group, Scan, groups
@@ -20,7 +21,8 @@ from chainplan.elimination.core import Core, bits, members
 from chainplan.elimination.net import Net
 from chainplan.elimination.reductions import Reduced, goes_first, reduce
 
-GROUP = 8
+GROUPS = (8, 10)
+PATIENCE = 3000
 
 
 class Model(Protocol):
@@ -34,8 +36,8 @@ class Model(Protocol):
         """Connected components."""
         ...
 
-    def tables(self, inside: int, tick: Callable[[], None]) -> list[Group]:
-        """Group bounds that hold for every subset."""
+    def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[Group]:
+        """Group bounds that hold for every subset, of groups of at most `most` members."""
         ...
 
 
@@ -51,9 +53,9 @@ class DenseModel:
         safe = bits(v for v in members(scan.tight) if goes_first(self.net, v, inside))
         return scan._replace(tight=safe if safe != inside else safe & (safe - 1))
 
-    def tables(self, inside: int, tick: Callable[[], None]) -> list[Group]:
+    def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[Group]:
         self.bounds.root(inside)
-        return groups(self.bounds, inside, GROUP, tick)
+        return groups(self.bounds, inside, most, tick)
 
 
 class StructuredModel:
@@ -69,8 +71,12 @@ class StructuredModel:
     def parts(self, mask: int) -> list[int]:
         return list(self.core.components(mask))
 
-    def tables(self, inside: int, tick: Callable[[], None]) -> list[Group]:
+    def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[Group]:
         return []
+
+
+class _Hard(Exception):
+    """The search takes long enough for larger groups to pay."""
 
 
 class SetSearch:
@@ -84,15 +90,17 @@ class SetSearch:
         self.last: dict[int, int] = {}
         self.low: dict[int, int] = {}
         self.nodes: dict[int, list[tuple[int, int, int]]] = {}
-        self.visits = 0
+        self.visits = self.level = self.patience = 0
 
     def prepare(self, tick: Callable[[], None]) -> None:
-        """Work out the group bounds, which takes a while."""
+        """Work out group bounds, which takes a moment; larger ones each time the search has proven hard since."""
         self.tick = tick
-        if not self.tables:
-            self.tables = self.model.tables(self.whole, tick)
-            if self.whole not in self.exact:
-                self._open(self.whole)
+        if self.level < len(GROUPS) and self.visits >= self.patience and self.whole not in self.exact:
+            self.tables = self.model.tables(self.whole, GROUPS[self.level], tick)
+            self.level += 1
+            self.patience = PATIENCE * self.level if self.level < len(GROUPS) else -1
+            self.nodes.clear()
+            self._open(self.whole)
 
     def bound(self, inside: int) -> int:
         """The best lower bound known of a set."""
@@ -125,7 +133,7 @@ class SetSearch:
                 rows.append((total + price - bound + gain.get(v, 0), price, v))
         rows.sort()
         self.nodes[inside] = rows
-        self.low[inside] = max(total, rows[0][0])
+        self.low[inside] = max(total, rows[0][0], self.low.get(inside, 0))
         return self.low[inside]
 
     def solve(self, inside: int, limit: int) -> int:
@@ -133,8 +141,14 @@ class SetSearch:
         low = self.bound(inside)
         if low > limit or inside in self.exact:
             return low
+        if inside not in self.nodes:
+            low = self._open(inside)
+            if low > limit:
+                return low
         self.visits += 1
         self.tick()
+        if self.visits == self.patience:
+            raise _Hard
         best, choice, rows = limit + 1, -1, self.nodes[inside]
         missed = 1 << 200
         for i, (bound, price, v) in enumerate(rows):
@@ -220,9 +234,11 @@ class Exact:
                 low = search.bound(search.whole)
                 if upper is not None and self.bound >= upper:
                     return False
-                step = max(2 * step, low // 64)
+                search.prepare(tick)
+                step = max(2 * step, low // 256)
                 limit = low + step if upper is None else low + min(step, upper - 1 - self.bound)
-                search.solve(search.whole, limit)
+                with suppress(_Hard):
+                    search.solve(search.whole, limit)
         return upper is None or self.bound < upper
 
 

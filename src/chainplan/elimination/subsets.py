@@ -39,8 +39,8 @@ def best_order(work: WorkGraph, vertices: Sequence[int], rng: Random, heat: floa
 class Sides:
     """How a fragment of k vertices hangs in the graph, on one side (predecessors or successors).
 
-    `near[i]` is the set of neighbours of i within the fragment, `weights[mask]` the weight of the outside vertices whose
-    neighbours within the fragment are exactly `mask`.
+    `near[i]` is the set of neighbours of i within the fragment, `weights[mask]` the weight of the outside vertices
+    whose neighbours within the fragment are exactly `mask`.
     """
 
     def __init__(self, work: WorkGraph, local: Sequence[int], side: list[dict[int, Any]]) -> None:
@@ -83,7 +83,8 @@ class Sides:
         for i in range(k):
             halves = table.reshape(-1, 2, 1 << i)
             halves[:, 1] += halves[:, 0]
-        return table[-1] - table[::-1]
+        rest: Array = table[::-1]
+        return np.asarray(table[-1] - rest)
 
 
 def through(near: Sequence[int], order: Sequence[int]) -> Array:
@@ -122,7 +123,7 @@ def dense_prices(work: WorkGraph, local: Sequence[int]) -> Array:
     targets = through(out.near, range(k - 1, -1, -1))
     ins = into.outside(dtype)[sources] + inside[into.neighbours()[sources] & ~gone]
     outs = out.outside(dtype)[targets] + inside[out.neighbours()[targets] & (~gone | kept)]
-    return np.array(sizes, dtype)[:, None] * ins * outs
+    return np.asarray(np.array(sizes, dtype)[:, None] * ins * outs)
 
 
 def _disturbed(prices: Array, rng: Random, heat: float) -> Array:
@@ -132,10 +133,10 @@ def _disturbed(prices: Array, rng: Random, heat: float) -> Array:
     draw = np.random.default_rng(rng.getrandbits(64))
     k = len(prices)
     if prices.dtype == object:
-        return prices * 1024 + draw.integers(0, 1024 // k, prices.shape).astype(object)
+        return np.asarray(prices * 1024 + draw.integers(0, 1024 // k, prices.shape).astype(object))
     if heat:
         return np.asarray(prices * (1 + heat * draw.random(prices.shape, np.float32)), np.float64)
-    return prices * 1024 + draw.integers(0, 1024 // k, prices.shape, np.int64)
+    return np.asarray(prices * 1024 + draw.integers(0, 1024 // k, prices.shape, np.int64))
 
 
 def _cheapest(prices: Array) -> list[int]:

@@ -10,6 +10,7 @@ and where every block is dense the edges themselves stop to matter: neighbourhoo
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from copy import copy
 
 from chainplan.cost import FMA
 from chainplan.graph import Elemental, Graph, Mode
@@ -50,17 +51,9 @@ class WorkGraph:
         self.bare = self.dense and recorder is None
 
     def copy(self) -> WorkGraph:
-        """A work graph without recorder that can be eliminated on its own; the names and sizes are shared."""
-        twin = WorkGraph.__new__(WorkGraph)
-        twin.graph, twin.recorder, twin.names, twin.index, twin.size = (
-            self.graph,
-            None,
-            self.names,
-            self.index,
-            self.size,
-        )
-        twin.kept, twin.dense, twin.scalar, twin.bare = self.kept, self.dense, self.scalar, self.dense
-        twin.middle = set(self.middle)
+        """A work graph without recorder that can be eliminated on its own; what never changes is shared."""
+        twin = copy(self)
+        twin.recorder, twin.bare, twin.middle = None, self.dense, set(self.middle)
         twin.into = [dict(row) for row in self.into]
         twin.out = [dict(row) for row in self.out]
         if not self.bare:
@@ -68,6 +61,27 @@ class WorkGraph:
                 for p, edge in row.items():
                     row[p] = twin.out[p][v] = Edge(edge.block)
         return twin
+
+    def part(self, vertices: Iterable[int]) -> tuple[WorkGraph, list[int]]:
+        """The work graph of some intermediate vertices and what they touch, and its vertices' numbers in this one.
+
+        It lacks the edges between the vertices touched, which do not change what the others cost.
+        """
+        chosen = set(vertices)
+        numbers = sorted(chosen.union(*(self.into[v] for v in chosen), *(self.out[v] for v in chosen)))
+        place = {v: i for i, v in enumerate(numbers)}
+        twin = copy(self)
+        twin.recorder, twin.bare, twin.middle = None, self.dense, {place[v] for v in chosen}
+        twin.names, twin.size = [self.names[v] for v in numbers], [self.size[v] for v in numbers]
+        twin.kept = [self.kept[v] for v in numbers]
+        twin.into, twin.out = [{} for _ in numbers], [{} for _ in numbers]
+        for v in chosen:
+            for p, edge in self.into[v].items():
+                twin.into[place[v]][place[p]] = twin.out[place[p]][place[v]] = Edge(edge.block)
+            for s, edge in self.out[v].items():
+                if s not in chosen:
+                    twin.into[place[s]][place[v]] = twin.out[place[v]][place[s]] = Edge(edge.block)
+        return twin, numbers
 
     def weight(self, vertices: Collection[int]) -> int:
         """Total size of some vertices."""
@@ -121,7 +135,7 @@ class WorkGraph:
             self.out[p].update(out)
 
     def product(self, left: Edge, right: Edge) -> Edge:
-        edge = Edge(left.block.times(right.block))
+        edge = Edge(left.block if self.dense else left.block.times(right.block))
         if self.recorder is not None:
             edge.handle = self.recorder.multiply(self.held(left), self.held(right))
         return edge

@@ -65,9 +65,14 @@ def _on_chains(solver: Solver, problem: Problem, search: Search) -> Outcome:
 
 
 def _on_dags(problem: Problem, search: Search) -> Iterator[Outcome]:
-    """Forward, reverse, the exact search, and where that has proved nothing local search for the rest of the time."""
-    yield _named(Forward(), problem, search)
-    yield _named(Reverse(), problem, search)
+    """The exact search, and where that has not ended local search for the rest of the time.
+
+    Both begin with forward and reverse order among others. Those two compete as plans of their own where elementals are
+    matrix-free, since they need not accumulate them, and under a memory limit.
+    """
+    if problem.memory is not None or not all(e.explicit for e in problem.graph.useful):
+        yield _named(Forward(), problem, search)
+        yield _named(Reverse(), problem, search)
     exact = DagExact()
     assert search.budget is not None
     if exact.refuses(problem) is None:

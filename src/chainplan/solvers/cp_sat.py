@@ -2,18 +2,17 @@
 
 The model is in `elimination.cp_model`. It starts from the best of four quick orders, so the first solution is never
 worse than forward and reverse, and needs no model where that order meets the plain bound already. CP-SAT runs in a
-thread of its own, so that the budget, progress and Ctrl-C are looked after here and the proven bound survives all
-three.
+thread of its own, so that the budget, progress and Ctrl-C are looked after here and the proven bound survives them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Thread
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, final
 
 from chainplan.elimination.core import Core, members
-from chainplan.elimination.cp_cuts import least_in, least_out
+from chainplan.elimination.cp_cuts import Cuts
 from chainplan.elimination.cp_model import EliminationModel
 from chainplan.elimination.workgraph import WorkGraph, order_plan
 from chainplan.graph import Graph
@@ -29,7 +28,10 @@ if TYPE_CHECKING:
 MOST = 100
 WIDEST = 1_000_000
 SECONDS = 60.0
-WORKERS = 2
+GROUPS = 0.2
+"""Share of the budget after which no more groups are looked for."""
+ALONE = 20
+"""Up to so many intermediates one worker proves as fast as two, and finds the same plan every time."""
 
 
 @final
@@ -59,13 +61,20 @@ class CpSat(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         core = Core(problem.graph)
         found = _Found(core, min(_quick_orders(core), key=core.order_price))
-        found.bound = sum(core.size[v] * least_in(core, v) * least_out(core, v) for v in members(core.middle))
         search.offer(order_plan(problem.graph, found.order))
-        note = None
-        if found.bound < found.price:
-            note = _minimise(found, search)
+        cuts = Cuts(core)
+        found.bound = sum(map(cuts.price, members(core.middle)))
+        why = "out of budget"
+        try:
+            if found.bound < found.price:
+                _minimise(found, cuts, search)
+        except Stopped:
+            pass
+        except KeyboardInterrupt:
+            why = "interrupted"
         plan = order_plan(problem.graph, found.order)
         if found.bound < found.price:
+            note = f"'{self.name}' was {why} after {search.seconds:.1f} s."
             return Outcome(Status.FEASIBLE, plan, bound=found.bound + core.fixed, note=note)
         return Outcome(Status.OPTIMAL, plan, bound=found.price + core.fixed, within="vertex elimination")
 
@@ -97,42 +106,47 @@ class _Found:
             search.offer(order_plan(self.core.graph, order))
 
 
-def _minimise(found: _Found, search: Search) -> str | None:
-    """Run the constraint program from the order found; say why it was stopped, None where it was not."""
+def _minimise(found: _Found, cuts: Cuts, search: Search) -> None:
+    """Run the constraint program from the order found; better orders and bounds go there as they come."""
     from ortools.sat.python import cp_model
 
     class Improved(cp_model.CpSolverSolutionCallback):
         def on_solution_callback(self) -> None:
             found.improve(model.order(self.value), search)
 
-    model = EliminationModel(found.core, found.price)
-    model.hint(found.order)
     budget = SECONDS if search.budget is None else search.budget
+    model = _model(found, cuts, search, budget)
     solver = cp_model.CpSolver()
-    solver.parameters.num_workers = WORKERS
+    solver.parameters.num_workers = 1 if len(found.order) <= ALONE else 2
     solver.parameters.random_seed = search.seed % 2**31
     solver.parameters.max_time_in_seconds = max(0.0, budget - search.seconds)
-    solver.parameters.catch_sigint_signal = False
-    stopped = _attend(solver, lambda: solver.solve(model.model, Improved()), search)
-    response = solver.response_proto
-    found.bound = max(found.bound, response.inner_objective_lower_bound)
-    return stopped
+    solver.parameters.catch_sigint_signal = False  # its handler would leave Python without one
+    _attend(solver, lambda: solver.solve(model.model, Improved()), found, search)
 
 
-def _attend(solver: CpSolver, run: Callable[[], Any], search: Search) -> str | None:
-    """Run the solver in a thread until it is done, out of budget or interrupted."""
-    thread = Thread(target=run, daemon=True)
-    thread.start()
-    why = None
-    try:
-        while thread.is_alive():
-            thread.join(0.05)
-            search.tick()
-    except Stopped:
-        why = "out of budget"
-    except KeyboardInterrupt:
-        why = "interrupted"
-    while thread.is_alive():
-        solver.stop_search()
-        thread.join(0.05)
-    return None if why is None else f"'cp-sat' was {why} after {search.seconds:.1f} s."
+def _model(found: _Found, cuts: Cuts, search: Search, budget: float) -> EliminationModel:
+    """The model with its start and as many group bounds as their share of the time allows."""
+    model = EliminationModel(cuts, found.price, search.tick)
+    model.hint(found.order)
+    for group, price in cuts.groups():
+        model.demand(group, price)
+        search.tick()
+        if search.seconds > GROUPS * budget:
+            break
+    return model
+
+
+def _attend(solver: CpSolver, run: Callable[[], Any], found: _Found, search: Search) -> None:
+    """Run the solver in a thread until it is done or the search is stopped, and keep the bound in any case."""
+    with ThreadPoolExecutor(1) as pool:
+        task = pool.submit(run)
+        try:
+            while not task.done():
+                wait([task], 0.05)
+                search.tick()
+        finally:
+            while not task.done():
+                solver.stop_search()
+                wait([task], 0.05)
+            task.result()
+            found.bound = max(found.bound, solver.response_proto.inner_objective_lower_bound)

@@ -33,5 +33,5 @@ class LocalSearch(Solver):
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         free = search.budget is None
-        limits = (4, VISITS) if free else (40, None)
+        limits = (6, VISITS) if free else (40, None)
         return cheapest(problem, search, improve(WorkGraph(problem.graph), Random(search.seed), search.going, *limits))

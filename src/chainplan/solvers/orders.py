@@ -8,6 +8,7 @@ elimination does, so those plans compete too.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from chainplan.elimination.greedy import Found
 from chainplan.elimination.workgraph import accumulation, order_plan
@@ -25,7 +26,7 @@ def cheapest(problem: Problem, search: Search, found: Iterable[Found]) -> Outcom
     for candidate in found:
         if best is None or candidate.price < best.price:
             best = candidate
-            search.offer(lambda order=candidate.order: order_plan(problem.graph, order))
+            search.offer(partial(order_plan, problem.graph, candidate.order))
     assert best is not None, "there is an order of elimination for every graph"
     return Outcome(Status.FEASIBLE, _plan(problem.graph, best))
 
