@@ -6,15 +6,13 @@ any key, published ones. The gap says how far a cost may be above the optimum, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from bench.dag_results import Reference, Results, gap, ratios
-from bench.dag_suites import APART, DagSuite
-from bench.markdown import DASH, distinct, duration, exponent, geometric_mean, table, times
+from bench.dag_results import PROVEN, REFERENCE, Reference, Results, gap, ratios
+from bench.dag_scaling import curves, families, growth, large
+from bench.dag_suites import DagSuite
+from bench.markdown import DASH, distinct, duration, geometric_mean, mean_times, number, share, table, times
 from bench.rows import DagRow
-
-REFERENCE = "auto"
-"""The solver that the headline is about."""
 
 
 def dag_report_text(suite: DagSuite, about: Mapping[str, str], rows: Sequence[DagRow]) -> str:
@@ -26,10 +24,10 @@ def dag_report_text(suite: DagSuite, about: Mapping[str, str], rows: Sequence[Da
         _checks(found),
         _solvers(found),
         _against_published(found),
-        _sizes(found),
-        _curves(found),
-        _growth(found),
-        _apart(found),
+        families(found),
+        curves(found),
+        growth(found),
+        large(found),
         _instances(found),
         _how(suite),
     ]
@@ -48,21 +46,27 @@ def _headline(found: Results) -> list[str]:
             f"- It reaches or beats the best known cost on {len(known) - len(above)} of {len(known)} instances, and "
             f"beats it on {len(beaten)}{_named(beaten)}. Above it: {len(above)}{_named(above)}."
         )
-    for words, reference in _references(found):
+    optima = [row for row in rows if found.cost(row.instance, PROVEN) is not None]
+    if optima:
+        reached = sum(row.cost == found.cost(row.instance, PROVEN) for row in optima)
+        ended = sum(row.status == "optimal" for row in optima)
+        lines.append(f"- Of {len(optima)} published optima it reaches {reached} and proves {ended}.")
+    for words, _, reference in _references(found):
         values = ratios(rows, reference)
-        if values:
-            lines.append(f"- Cost over {words}: {_mean_and_span(values)}, {len(values)} instances.")
+        lines.append(f"- Cost over {words}: {_mean_and_span(values)}, {len(values)} instances.")
     return ["## Headline", "", *lines]
 
 
-def _references(found: Results) -> list[tuple[str, Reference]]:
-    return [
-        ("the better of forward and reverse", found.baseline),
-        ("the best of all greedy keys", found.keys),
-        ("the better Markowitz order", found.markowitz),
-        ("the published order", found.learned),
-        ("the best known", found.known),
+def _references(found: Results) -> list[tuple[str, str, Reference]]:
+    """What costs are compared with, in words and as the head of a column, where it is known for any instance."""
+    every: list[tuple[str, str, Reference]] = [
+        ("the better of forward and reverse", "forward, reverse", found.baseline),
+        ("the best of all greedy keys", "keys", found.keys),
+        ("the better Markowitz order", "Markowitz", found.markowitz),
+        ("the published order", "published order", found.learned),
+        ("the best known", "best known", found.known),
     ]
+    return [entry for entry in every if ratios(found.of(REFERENCE), entry[2])]
 
 
 def _mean_and_span(values: Sequence[float]) -> str:
@@ -89,7 +93,7 @@ def _solvers(found: Results) -> list[str]:
             continue
         gaps = [value for row in rows if (value := gap(row.cost, row.bound)) is not None]
         seconds = [row.seconds for row in rows if row.seconds is not None]
-        cells = [_mean(ratios(rows, reference)) for _, reference in _references(found)]
+        cells = [mean_times(ratios(rows, reference)) for _, _, reference in _references(found)]
         body.append(
             [
                 f"`{solver}`",
@@ -97,12 +101,12 @@ def _solvers(found: Results) -> list[str]:
                 f"{max(row.n for row in rows):,}",
                 *cells,
                 f"{sum(row.status == 'optimal' for row in rows):,}",
-                f"{sum(gaps) / len(gaps):.1%}" if gaps else DASH,
+                share(sum(gaps) / len(gaps) if gaps else None),
                 duration(geometric_mean(seconds)),
                 duration(max(seconds)),
             ]
         )
-    head = ["solver", "run on", "n ≤", "forward, reverse", "keys", "Markowitz", "published order", "best known"]
+    head = ["solver", "run on", "n ≤", *(column for _, column, _ in _references(found))]
     return [
         "## Solvers",
         "",
@@ -114,10 +118,6 @@ def _solvers(found: Results) -> list[str]:
     ]
 
 
-def _mean(values: Sequence[float]) -> str:
-    return times(geometric_mean(values)) if values else DASH
-
-
 def _against_published(found: Results) -> list[str]:
     body = []
     for row in found.of(REFERENCE):
@@ -125,7 +125,7 @@ def _against_published(found: Results) -> list[str]:
         if learned is not None and row.cost is not None:
             bound = found.bound(row.instance)
             figures = (found.baseline(row), found.markowitz(row), learned, found.known(row), row.cost, bound or None)
-            body.append([f"`{row.instance}`", *map(_number, figures), *map(_mean, (ratios([row], found.learned),))])
+            body.append([f"`{row.instance}`", *map(number, figures), mean_times(ratios([row], found.learned))])
     if not body:
         return []
     head = ["instance", "forward, reverse", "Markowitz", "published order", "best known", "auto", "bound", "auto/order"]
@@ -135,111 +135,6 @@ def _against_published(found: Results) -> list[str]:
         "In fma; the bound is the best that any solver has proven.",
         "",
         *table(head, body),
-    ]
-
-
-def _number(value: int | None) -> str:
-    return DASH if value is None else f"{value:,}"
-
-
-def _sizes(found: Results) -> list[str]:
-    """Families by size, where instances differ in size alone."""
-    rows = found.of(REFERENCE)
-    if not rows or len({(row.family, row.n) for row in rows}) < len(rows):
-        return []
-
-    def over(reference: Reference) -> Callable[[DagRow], str]:
-        return lambda row: _mean(ratios([row], reference))
-
-    lines = ["## Families", ""]
-    for words, cell in (
-        ("Cost over the better of forward and reverse order", over(found.baseline)),
-        ("Cost over the best of all greedy keys", over(found.keys)),
-        ("Gap", lambda row: _share(gap(row.cost, row.bound))),
-    ):
-        body = []
-        for family in found.families:
-            by_size = {row.n: cell(row) for row in rows if row.family == family}
-            body.append([family, *(by_size.get(n, DASH) for n in found.sizes)])
-        lines += [f"{words}, `{REFERENCE}`.", "", *table(["family", *_size_heads(found)], body), ""]
-    return lines[:-1]
-
-
-def _size_heads(found: Results) -> list[str]:
-    return [f"n = {n:,}" for n in found.sizes]
-
-
-def _share(value: float | None) -> str:
-    return DASH if value is None else f"{value:.1%}"
-
-
-def _curves(found: Results) -> list[str]:
-    if not found.curves:
-        return []
-    budgets = sorted({row.budget for row in found.curves if row.budget is not None})
-    body = []
-    for instance in distinct(row.instance for row in found.curves):
-        runs = {row.budget: row for row in found.curves if row.instance == instance}
-        bound = found.bound(instance)
-        costs = [_mean(ratios([runs[b]], found.keys)) if b in runs else DASH for b in budgets]
-        gaps = [_share(gap(runs[b].cost, bound)) if b in runs else DASH for b in budgets]
-        body.append([f"`{instance}`", *(f"{cost} ({share})" for cost, share in zip(costs, gaps, strict=True))])
-    solver = found.curves[0].solver
-    return [
-        "## Gap over time",
-        "",
-        f"One run of `{solver}` per budget: cost over the best of all greedy keys, and gap to the best bound that any "
-        "solver has proven on the instance.",
-        "",
-        *table(["instance", *(f"{b:g} s" for b in budgets)], body),
-    ]
-
-
-def _growth(found: Results) -> list[str]:
-    if not found.curves or len(found.sizes) < 2:
-        return []
-    body = []
-    for solver in found.solvers:
-        means = {}
-        for n in found.sizes:
-            seconds = [row.seconds for row in found.of(solver, n=n) if row.seconds is not None]
-            if seconds:
-                means[n] = geometric_mean(seconds)
-        cells = [duration(means[n]) if n in means else "not run" for n in found.sizes]
-        body.append([f"`{solver}`", *cells, exponent(means)])
-    return [
-        "## Growth of planning time",
-        "",
-        "Geometric mean over the instances of n vertices. The last column is p in time ~ n^p between the two largest "
-        "sizes run; it says something only of solvers that end before their budget or overrun it.",
-        "",
-        *table(["solver", *_size_heads(found), "p"], body),
-    ]
-
-
-def _apart(found: Results) -> list[str]:
-    rows = [row for row in found.done if row.memory is not None]
-    if not rows:
-        return []
-    body = [
-        [
-            f"`{row.instance}`",
-            f"{row.edges:,}",
-            f"`{row.solver}`",
-            _mean(ratios([row], found.baseline)),
-            _share(gap(row.cost, row.bound)),
-            duration(row.seconds or 0.0),
-            f"{row.memory:,} MiB",
-        ]
-        for row in rows
-    ]
-    return [
-        "## Large graphs",
-        "",
-        f"From {APART:,} vertices each plan has a process of its own. Cost over the better of forward and reverse; "
-        "memory is the most that the process held, the graph and Python included.",
-        "",
-        *table(["instance", "edges", "solver", "cost", "gap", "time", "memory"], body),
     ]
 
 
@@ -253,9 +148,9 @@ def _instances(found: Results) -> list[str]:
             [
                 f"`{instance}`",
                 *(_marked(rows[solver]) for solver in found.solvers),
-                _number(known),
-                _number(found.bound(instance) or None),
-                DASH if main is None else _share(gap(main.cost, found.bound(instance))),
+                number(known),
+                number(found.bound(instance) or None),
+                DASH if main is None else share(gap(main.cost, found.bound(instance))),
                 DASH if main is None else duration(main.seconds or 0.0),
             ]
         )

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from bench.markdown import distinct
 from bench.rows import DagRow, ratio
 
+REFERENCE = "auto"
+"""The solver that a report is about."""
 LEARNED = "alphagrad"
 MARKOWITZ = ("markowitz_low", "markowitz_high")
 KNOWN = ("best_known", "vertex_optimum")
@@ -98,12 +100,14 @@ Reference = Callable[[DagRow], int | None]
 
 
 def ratios(rows: Iterable[DagRow], reference: Reference) -> list[float]:
-    """Costs over those to compare with, where there are any; graphs whose orders are all free count as 1."""
+    """Costs over those to compare with, where there are any; 1 where they are equal, even to 0."""
     found = []
     for row in rows:
-        other = reference(row)
-        if row.cost is not None and other is not None:
-            found.append(1.0 if row.cost == other else ratio(row.cost, other) if other else float("inf"))
+        cost, other = row.cost, reference(row)
+        if cost is not None and cost == other:
+            found.append(1.0)
+        elif cost and other:
+            found.append(ratio(cost, other))
     return found
 
 

@@ -81,9 +81,9 @@ DAG_SUITES: dict[str, DagSuite] = {
             needs=("dag_elimination.json", "dag_optimal.json"),
             notes=(
                 "Instances: graphs traced from the benchmark functions of arXiv 2406.05027, in the metrics `plain` "
-                "(every product counts) and `unit_free` (products with a ±1 are free), graphs with a proven optimum "
-                "(`proven`). `published order` is the order learned in that paper, `best known` the least cost in the "
-                "file: found by annealing (`plain`, `unit_free`) or proven (`proven`).",
+                "(every product counts) and `unit_free` (products with a ±1 are free), and graphs with a proven "
+                "optimum (`proven`). `published order` is the order learned in that paper, `best known` the least cost "
+                "in the file: found by annealing (`plain`, `unit_free`) or proven (`proven`).",
             ),
         ),
         DagSuite(

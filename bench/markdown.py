@@ -52,3 +52,18 @@ def exponent(means: Mapping[int, float]) -> str:
 def distinct(values: Iterable[str]) -> list[str]:
     """Each value once, in the order of its first."""
     return list(dict.fromkeys(values))
+
+
+def number(value: int | None) -> str:
+    """A whole number with commas."""
+    return DASH if value is None else f"{value:,}"
+
+
+def share(value: float | None) -> str:
+    """A share in percent."""
+    return DASH if value is None else f"{value:.1%}"
+
+
+def mean_times(values: Sequence[float]) -> str:
+    """The geometric mean of ratios, where there are any."""
+    return times(geometric_mean(values)) if values else DASH
