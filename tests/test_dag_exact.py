@@ -22,7 +22,7 @@ from chainplan.planner import plan
 from chainplan.problem import Problem
 from chainplan.result import Result, Status
 from chainplan.search import Stopped
-from chainplan.structures import DENSE, Block
+from chainplan.structures import DENSE, Block, Identity, NegatedIdentity
 from tests.problems import chain_problem, dag_problem, random_dag
 from tests.reference import instances
 from tests.test_elimination import recurrence
@@ -123,6 +123,30 @@ def test_exact_on_busy_graphs(count: int) -> None:
         price, order = solve_set(core)
         assert order is not None
         assert price == recurrence(core) == core.order_price(order), seed
+
+
+@pytest.mark.parametrize("count", [200, pytest.param(3000, marks=pytest.mark.nightly)])
+def test_exact_where_dense_blocks_and_units_mix(count: int) -> None:
+    bounds = 0
+    for seed in range(count):
+        rng = random.Random(seed)
+        graph = busy_dag(rng, 4 + seed % 5).graph
+        kinds = (DENSE, Identity(), NegatedIdentity())
+        square = [e.block.rows == e.block.cols for e in graph.elementals]
+        elementals = tuple(
+            replace(e, block=Block(e.block.rows, e.block.cols, rng.choice(kinds))) if fits else e
+            for e, fits in zip(graph.elementals, square, strict=True)
+        )
+        core = Core(replace(graph, elementals=elementals))
+        best = recurrence(core)
+        search = Exact(core)
+        search.prepare()
+        assert search.bound <= best
+        bounds += search.bound
+        search.run()
+        assert search.order is not None
+        assert search.bound == best == core.order_price(search.order), seed
+    assert bounds > 0
 
 
 def test_a_set_is_eliminated_with_the_others_kept() -> None:
@@ -268,3 +292,13 @@ def test_too_large_a_graph_is_refused() -> None:
     with pytest.raises(SolverError, match="498 intermediate vertices"):
         plan(problem, "dag-exact")
     assert lower_bound(Core(problem.graph)) == 498
+
+
+def test_the_bound_without_sets_is_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    from chainplan.elimination import quick_bound
+
+    monkeypatch.setattr(quick_bound, "LARGE", -1)
+    for seed in range(300):
+        graph = random_dag(random.Random(seed), 5).graph
+        core = Core(graph)
+        assert quick_bound.quick_bound(graph) <= core.fixed + recurrence(core)

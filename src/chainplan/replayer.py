@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError
+from chainplan.garbage import uncollected
 from chainplan.graph import Elemental, Graph, Mode
 from chainplan.steps import Accumulate, Add, Load, Multiply, Plan, Propagate, last_uses, tape_spans
 from chainplan.structures import Block, sum_adds
@@ -57,7 +58,8 @@ def replay(plan: Plan, cost: CostModel = FMA) -> Replay:
     """
     known = _KNOWN.setdefault(plan, {})
     if cost not in known:
-        known[cost] = _replayed(plan, cost)
+        with uncollected():
+            known[cost] = _replayed(plan, cost)
     return known[cost]
 
 
@@ -87,20 +89,23 @@ class _Broken(Exception):
 
 def _multiply(step: Multiply, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:
     left, right = _operand(made, step.left, "left"), _operand(made, step.right, "right")
+    target, source = left.target, right.source
     if left.source != right.target:
         raise _Broken(
             f"left block starts at '{left.source}', but right block ends at '{right.target}'; they must meet."
         )
+    price = cost.multiply(left.block, right.block)
     block = left.block.times(right.block)
-    if step.onto is not None:
-        onto = _operand(made, step.onto, "onto")
-        if (onto.target, onto.source) != (left.target, right.source):
-            raise _Broken(
-                f"the product leads '{right.source}' -> '{left.target}', but onto leads '{onto.source}' -> "
-                f"'{onto.target}'; they must agree."
-            )
-        block = block.plus(onto.block)
-    return Typed(left.target, right.source, block), cost.multiply(left.block, right.block), 0
+    if step.onto is None:
+        return Typed(target, source, block), price, 0
+    onto = _operand(made, step.onto, "onto")
+    if onto.target != target or onto.source != source:
+        raise _Broken(
+            f"the product leads '{source}' -> '{target}', but onto leads '{onto.source}' -> '{onto.target}'; they must "
+            "agree."
+        )
+    total = onto.block.plus(block)
+    return (onto if total is onto.block else Typed(target, source, total)), price, 0
 
 
 def _load(step: Load, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:

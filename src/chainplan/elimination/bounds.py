@@ -26,15 +26,21 @@ class Side:
     """One direction of a net: neighbourhoods through a set and minimum cuts, cached by the part of the set that counts.
 
     Both depend on v and its reach, the vertices of the set on paths from v, alone; so components that other branches of
-    the search share are worked out once.
+    the search share are worked out once. `sizes[v]` is what each vertex counts for v, its size by default.
     """
 
-    def __init__(self, net: Net, step: list[int], ends: int) -> None:
+    def __init__(self, net: Net, step: list[int], ends: int, sizes: list[list[int]] | None = None) -> None:
         self.net, self.step, self.ends = net, step, ends
+        self.sizes = [net.size] * len(step) if sizes is None else sizes
         self.known: list[dict[int, tuple[int, int]]] = [{} for _ in step]
         self.cuts: dict[tuple[int, int, int], int] = {}
-        self.plain = [net.weight(step[v]) for v in range(len(step))]
+        self.plain = [self.weight(v, step[v]) for v in range(len(step))]
         self.floor = [-1] * len(step)
+
+    def weight(self, v: int, mask: int) -> int:
+        """Total of what the vertices of a set count for v."""
+        size = self.sizes[v]
+        return sum(size[u] for u in members(mask))
 
     def reach(self, v: int, inside: int) -> int:
         """v and the vertices of `inside` on paths from it whose vertices lie in `inside`."""
@@ -58,7 +64,7 @@ class Side:
 
     def look(self, v: int, reach: int) -> tuple[int, int]:
         """Weight of that neighbourhood and of the lightest one v can ever have."""
-        weight = self.net.weight(self.around(v, reach))
+        weight = self.weight(v, self.around(v, reach))
         pair = self.known[v][reach] = weight, self.cut(v, reach, 0, min(weight, self.plain[v]))
         return pair
 
@@ -71,7 +77,7 @@ class Side:
         key = v, reach, locked
         found = self.cuts.get(key)
         if found is None:
-            found = self.cuts[key] = min_cut(self.step, self.net.size, v, reach, locked, self.ends)
+            found = self.cuts[key] = min_cut(self.step, self.sizes[v], v, reach, locked, self.ends)
         return found
 
 
@@ -87,9 +93,10 @@ class Scan(NamedTuple):
 class Bounds:
     """Prices of going last and lower bounds, of every vertex of a set at once."""
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: Net, sizes: tuple[list[list[int]], list[list[int]]] | None = None) -> None:
         self.net = net
-        self.sides = Side(net, net.pred, 0), Side(net, net.succ, net.kept)
+        into, out = sizes or (None, None)
+        self.sides = Side(net, net.pred, 0, into), Side(net, net.succ, net.kept, out)
 
     def root(self, inside: int) -> None:
         """Take the minimum cuts of a set as those that no subset goes below."""

@@ -96,14 +96,16 @@ def useful_keys(work: WorkGraph) -> dict[str, Key]:
 
 
 def by_all_keys(work: WorkGraph, going: Callable[[], bool] = always) -> Iterator[Found]:
-    """Greedy orders by every useful key with both ties, forward order first and in any case.
+    """Greedy orders by every useful key with both ties, forward order first.
 
-    One that becomes dearer than twice the best is given up.
+    One that becomes dearer than twice the best is given up; on huge graphs, one that is no cheaper. Forward and reverse
+    order are priced in any case.
     """
     best: int | None = None
+    spare = 2 if len(work.middle) <= HUGE else 1
     for name, key in useful_keys(work).items():
         for ties in ("low",) if key.fixed else ("low", "high"):
-            limits = (None, always) if best is None else (2 * best, going)
+            limits = (None if best is None else spare * best, always if key.fixed else going)
             found = greedy(work.copy(), key, ranks(work, ties), *limits)
             if found is not None:
                 best = found.price if best is None else min(best, found.price)

@@ -24,6 +24,12 @@ STARTS = 3
 COOLING = 16
 """Sweeps from the first disturbance to none."""
 
+HEATS = (0.1, 0.3, 1.0)
+"""Largest relative disturbances of a price."""
+
+SMALL = 200
+"""Intermediate vertices up to which every second round anneals, every fourth beyond."""
+
 REGIONS = (40, 70, 100)
 """Vertices in a fragment that is heated or annealed."""
 
@@ -131,12 +137,13 @@ def improve(
     starts += randomised(work, rng, 200 // (1 + len(work.middle) // 10), run.going)
     best = min([best, *(run.descend(start) for start in sorted(starts)[:STARTS])])
     yield best
-    idle, rounds = 0, 0
+    idle, rounds, turn = 0, 0, 2 if len(work.middle) <= SMALL else 4
     while idle < patience and run.going():
-        moves = min(1000, 100 << rounds // 2)
         order = best.order
-        found = run.annealed(order, moves) if rounds % 2 else run.heated(order, rng.choice((0.1, 0.3, 1.0)))
-        found = run.descend(found)
+        if rounds % turn == 1:
+            found = run.descend(run.annealed(order, min(1000, 100 << rounds // turn)))
+        else:
+            found = run.descend(run.heated(order, rng.choice(HEATS)))
         idle = 0 if found.price < best.price else idle + 1
         rounds += 1
         best = found if found.price <= best.price else best

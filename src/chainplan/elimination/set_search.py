@@ -20,6 +20,7 @@ from chainplan.elimination.bounds import Bounds, Group, Scan, groups
 from chainplan.elimination.core import Core, bits, members
 from chainplan.elimination.net import Net
 from chainplan.elimination.reductions import Reduced, goes_first, reduce
+from chainplan.elimination.units import unit_sizes
 
 GROUPS = (8, 10)
 PATIENCE = 3000
@@ -59,20 +60,26 @@ class DenseModel:
 
 
 class StructuredModel:
-    """Structured blocks: prices by pattern. Products with unit blocks are free, so no cut bounds a price."""
+    """Structured blocks: prices by pattern; bounds where every block is dense or plus or minus the identity."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, net: Net) -> None:
         self.core = core
+        sizes = unit_sizes(core)
+        self.bounds = None if sizes is None else Bounds(net, sizes)
 
     def scan(self, inside: int) -> Scan:
         found = list(members(inside))
-        return Scan(found, [self.core.price_last(v, inside) for v in found], [0] * len(found), 0)
+        least = [0] * len(found) if self.bounds is None else self.bounds.scan(inside).least
+        return Scan(found, [self.core.price_last(v, inside) for v in found], least, 0)
 
     def parts(self, mask: int) -> list[int]:
         return list(self.core.components(mask))
 
     def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[Group]:
-        return []
+        if self.bounds is None:
+            return []
+        self.bounds.root(inside)
+        return groups(self.bounds, inside, most, tick)
 
 
 class _Hard(Exception):
@@ -202,7 +209,7 @@ class Exact:
             self.model = DenseModel(self.reduced.net)
         else:
             self.reduced = Reduced(Net.of(core, middle))
-            self.model = StructuredModel(core)
+            self.model = StructuredModel(core, self.reduced.net)
         self.searches = [SetSearch(self.model, part) for part in self.model.parts(self.reduced.net.middle)]
 
     @property
@@ -235,7 +242,7 @@ class Exact:
                 if upper is not None and self.bound >= upper:
                     return False
                 search.prepare(tick)
-                step = max(2 * step, low // 256)
+                step = max(2 * step, low // 64)
                 limit = low + step if upper is None else low + min(step, upper - 1 - self.bound)
                 with suppress(_Hard):
                     search.solve(search.whole, limit)

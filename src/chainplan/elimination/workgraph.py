@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable
 from copy import copy
 
 from chainplan.cost import FMA
+from chainplan.garbage import uncollected
 from chainplan.graph import Elemental, Graph, Mode
 from chainplan.steps import Plan, Recorder
 from chainplan.structures import Block, Dense
@@ -183,7 +184,13 @@ def accumulation(graph: Graph) -> int:
 
 def order_plan(graph: Graph, order: Iterable[int]) -> Plan:
     """The plan that eliminates the intermediate vertices in the order given (numbers of a `WorkGraph`)."""
-    work = WorkGraph(graph, Recorder(graph))
-    for v in order:
-        work.eliminate(v)
-    return work.plan()
+    with uncollected():
+        work = WorkGraph(graph, Recorder(graph))
+        for v in order:
+            work.eliminate(v)
+        return work.plan()
+
+
+def intermediates(graph: Graph) -> int:
+    """Number of vertices to be eliminated."""
+    return len(graph.out_of.keys() - set(graph.inputs))

@@ -7,10 +7,8 @@ other.
 
 from __future__ import annotations
 
-import gc
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from chainplan.frontends.objects import from_objects
 from chainplan.frontends.plan_file import SavedPlan, is_plan_file, parse_plan
 from chainplan.frontends.spec import read_problem
 from chainplan.frontends.text import from_json, from_yaml
+from chainplan.garbage import uncollected
 from chainplan.problem import Problem
 
 LARGEST_FILE = 50_000_000
@@ -97,20 +96,8 @@ def read_any(path: str | Path) -> Problem | SavedPlan:
 
 def _problem(source: str, data: bytes) -> Problem:
     frontend = next((f for f in FRONTENDS if source.lower().endswith(f.suffixes)), FRONTENDS[0])
-    with _collector_paused():
+    with uncollected():
         return frontend.reader(data, Messages(source))
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Reading makes many objects and no cycles: a collector finds nothing and takes a third of the time."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def _bounded(path: str | Path, limit: int) -> tuple[str, bytes]:
@@ -145,7 +132,7 @@ def from_spec(spec: Mapping[str, Any], source: str = "spec") -> Problem:
         With every error of the spec.
     """
     messages = Messages(source)
-    with _collector_paused():
+    with uncollected():
         return read_problem(from_objects(spec, messages), messages)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import final
 
-from chainplan.elimination.core import Core
-from chainplan.elimination.quick_bound import lower_bound
+from chainplan.elimination.quick_bound import quick_bound
+from chainplan.elimination.workgraph import intermediates
 from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.result import Outcome, Status
@@ -23,8 +23,10 @@ from chainplan.solvers.reverse import Reverse
 
 SECONDS = 10.0
 """What the search on a graph that is not a chain may take where no budget is given."""
-EXACT_SHARE = 0.5
-"""The share of the budget after which a proof that has not been found is given up for better plans."""
+STAGES: tuple[tuple[Solver, float], ...] = ((DagExact(), 0.05), (LocalSearch(), 0.5), (DagExact(), 1.0))
+"""Solvers that take turns on a graph, with the share of the budget that each may use: most graphs are proven at once."""
+PROVABLE = 120
+"""Intermediate vertices above which a proof that is not found at once is not tried again."""
 
 _CHAINS: tuple[Solver, ...] = (ChainDense(), ChainDp())
 
@@ -35,7 +37,7 @@ class Auto(Solver):
 
     Cost: that of the solvers it picks; on graphs that are not chains at most the budget, 10 seconds by default.
     Exact: yes on chains (up to 150 elementals under a memory limit that matters); on other graphs where the exact
-        search ends within half of the budget.
+        search ends within its share of the budget.
     Refuses: nothing.
     """
 
@@ -65,26 +67,27 @@ def _on_chains(solver: Solver, problem: Problem, search: Search) -> Outcome:
 
 
 def _on_dags(problem: Problem, search: Search) -> Iterator[Outcome]:
-    """The exact search, and where that has not ended local search for the rest of the time.
+    """The stages in turn until one proves its plan; large graphs get a bound and local search.
 
-    Both begin with forward and reverse order among others. Those two compete as plans of their own where elementals are
-    matrix-free, since they need not accumulate them, and under a memory limit.
+    Every stage begins with forward and reverse order among others. Those two compete as plans of their own where
+    elementals are matrix-free, since they need not accumulate them, and under a memory limit.
     """
     if problem.memory is not None or not all(e.explicit for e in problem.graph.useful):
         yield _named(Forward(), problem, search)
         yield _named(Reverse(), problem, search)
-    exact = DagExact()
+    exact, count = DagExact(), intermediates(problem.graph)
     assert search.budget is not None
-    if exact.refuses(problem) is None:
-        outcome = _named(exact, problem, search, EXACT_SHARE * search.budget)
-        search.prove(outcome.bound, "vertex elimination")
+    if exact.refuses(problem) is not None:
+        search.prove(quick_bound(problem.graph), "vertex elimination")
+        yield _named(LocalSearch(), problem, search)
+        return
+    for solver, share in STAGES if count <= PROVABLE else STAGES[:1]:
+        outcome = _named(solver, problem, search, share * search.budget)
         yield outcome
         if outcome.status is Status.OPTIMAL:
             return
-    else:
-        core = Core(problem.graph)
-        search.prove(core.fixed + lower_bound(core), "vertex elimination")
-    yield _named(LocalSearch(), problem, search)
+    if count > PROVABLE:
+        yield _named(LocalSearch(), problem, search)
 
 
 def _best(problem: Problem, found: list[Outcome], search: Search) -> Outcome:
@@ -92,7 +95,11 @@ def _best(problem: Problem, found: list[Outcome], search: Search) -> Outcome:
     prices = [replay(outcome.plan).total if outcome.plan is not None else 0 for outcome in found]
     proven = [outcome.status is Status.OPTIMAL for outcome in found]
     best = min(range(len(found)), key=lambda i: (not _fits(found[i], problem), prices[i], not proven[i]))
-    outcome, bound = found[best], search.bound
+    outcome = found[best]
+    for other in found:
+        if other.within is not None:
+            search.prove(other.bound, other.within)
+    bound = search.bound
     if prices[best] < bound:
         return replace(outcome, status=Status.FEASIBLE, bound=0, within=None)
     if prices[best] == bound:

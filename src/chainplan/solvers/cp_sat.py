@@ -75,7 +75,9 @@ class CpSat(Solver):
         plan = order_plan(problem.graph, found.order)
         if found.bound < found.price:
             note = f"'{self.name}' was {why} after {search.seconds:.1f} s."
-            return Outcome(Status.FEASIBLE, plan, bound=found.bound + core.fixed, note=note)
+            return Outcome(
+                Status.FEASIBLE, plan, bound=found.bound + core.fixed, within="vertex elimination", note=note
+            )
         return Outcome(Status.OPTIMAL, plan, bound=found.price + core.fixed, within="vertex elimination")
 
 

@@ -11,14 +11,16 @@ from typing import final
 from chainplan.elimination.core import Core
 from chainplan.elimination.incumbent import first_order
 from chainplan.elimination.set_search import Exact
-from chainplan.elimination.workgraph import order_plan
+from chainplan.elimination.workgraph import intermediates, order_plan
 from chainplan.problem import Problem
+from chainplan.replayer import replay
 from chainplan.result import Outcome, Status
 from chainplan.search import Search, Stopped
 from chainplan.solvers.base import Solver
 
 MOST = 400
 RESTARTS = 20
+WITHIN = "vertex elimination"
 
 
 @final
@@ -33,7 +35,7 @@ class DagExact(Solver):
     name = "dag-exact"
 
     def refuses(self, problem: Problem) -> str | None:
-        count = Core(problem.graph).middle.bit_count()
+        count = intermediates(problem.graph)
         if count > MOST:
             return f"the graph has {count:,} intermediate vertices; expected at most {MOST:,}"
         return None
@@ -42,19 +44,21 @@ class DagExact(Solver):
         core = Core(problem.graph)
         exact = Exact(core)
         cost, order = first_order(core, search.seed, RESTARTS, search.tick)
-        plan = order_plan(problem.graph, order)
+        plan, known = order_plan(problem.graph, order), search.incumbent
+        if known is not None and not core.fixed and replay(known).total < cost:
+            plan, cost = known, replay(known).total
         search.offer(plan)
         try:
             if exact.run(cost, search.tick):
                 assert exact.order is not None
                 plan = order_plan(problem.graph, exact.order)
                 cost = exact.bound
-        except Stopped:
+        except (Stopped, KeyboardInterrupt) as stop:
             bound = min(cost, exact.bound)
+            search.prove(core.fixed + bound, WITHIN)
+            if isinstance(stop, KeyboardInterrupt):
+                raise
             if bound < cost:
-                return Outcome(Status.FEASIBLE, plan, core.fixed + bound, note=_note(search.seconds))
-        return Outcome(Status.OPTIMAL, plan, core.fixed + cost, within="vertex elimination")
-
-
-def _note(seconds: float) -> str:
-    return f"'dag-exact' was out of budget after {seconds:.1f} s; the bound is what it had proven by then."
+                note = f"'dag-exact' was out of budget after {search.seconds:.1f} s; the bound is what it had proven."
+                return Outcome(Status.FEASIBLE, plan, core.fixed + bound, within=WITHIN, note=note)
+        return Outcome(Status.OPTIMAL, plan, core.fixed + cost, within=WITHIN)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chainplan.structures.base import Structure
 from chainplan.structures.counts import inner
@@ -27,8 +27,7 @@ def total(left: Structure, right: Structure) -> Structure:
     return right.plus(left)
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """A block of rows x cols before it has values."""
 
     rows: int
@@ -51,6 +50,10 @@ class Block:
 
     def plus(self, other: Block) -> Block:
         """The block self + other, both of m x n."""
+        if type(self.structure) is Dense:
+            return self
+        if type(other.structure) is Dense:
+            return other
         return Block(self.rows, self.cols, total(self.structure, other.structure))
 
 
