@@ -24,9 +24,12 @@ from chainplan.solvers.reverse import Reverse
 SECONDS = 10.0
 """What the search on a graph that is not a chain may take where no budget is given."""
 STAGES: tuple[tuple[Solver, float], ...] = ((DagExact(), 0.05), (LocalSearch(), 0.5), (DagExact(), 1.0))
-"""Solvers that take turns on a graph, with the share of the budget that each may use: most graphs are proven at once."""
+"""Solvers that take turns on a graph, with the share of the budget each may use: most are proven at once."""
 PROVABLE = 120
 """Intermediate vertices above which a proof that is not found at once is not tried again."""
+
+LARGE = 20_000
+"""Intermediate vertices above which most of the budget is left for writing the plan down and checking it."""
 
 _CHAINS: tuple[Solver, ...] = (ChainDense(), ChainDp())
 
@@ -79,7 +82,8 @@ def _on_dags(problem: Problem, search: Search) -> Iterator[Outcome]:
     assert search.budget is not None
     if exact.refuses(problem) is not None:
         search.prove(quick_bound(problem.graph), "vertex elimination")
-        yield _named(LocalSearch(), problem, search)
+        share = 1.0 if count <= LARGE else 0.4
+        yield _named(LocalSearch(), problem, search, share * search.budget)
         return
     for solver, share in STAGES if count <= PROVABLE else STAGES[:1]:
         outcome = _named(solver, problem, search, share * search.budget)

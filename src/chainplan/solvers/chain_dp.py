@@ -51,10 +51,7 @@ class ChainDp(Solver):
     name = "chain-dp"
 
     def refuses(self, problem: Problem) -> str | None:
-        reason = not_a_chain(problem)
-        if reason is None and len(problem.graph.chain) > LONGEST:
-            return f"the chain has {len(problem.graph.chain):,} elementals; expected at most {LONGEST:,}"
-        return reason
+        return not_a_chain(problem, LONGEST)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         chain = problem.graph.chain

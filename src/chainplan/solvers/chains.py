@@ -48,9 +48,12 @@ def sizes_of(chain: Sequence[Elemental]) -> list[int]:
     return [chain[0].block.cols] + [e.block.rows for e in chain]
 
 
-def not_a_chain(problem: Problem) -> str | None:
-    """The refusal that all chain solvers share."""
-    return problem.graph.not_a_chain
+def not_a_chain(problem: Problem, longest: int | None = None) -> str | None:
+    """The refusal that all chain solvers share: no chain, or one of more than `longest` elementals."""
+    reason = problem.graph.not_a_chain
+    if reason is None and longest is not None and len(problem.graph.chain) > longest:
+        return f"the chain has {len(problem.graph.chain):,} elementals; expected at most {longest:,}"
+    return reason
 
 
 def leaf_options(chain: Sequence[Elemental], position: int) -> list[tuple[int, Leaf]]:

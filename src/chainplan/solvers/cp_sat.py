@@ -1,6 +1,6 @@
 """Vertex elimination of a DAG with dense blocks as a constraint program, solved by OR-tools CP-SAT.
 
-The model is in `elimination.cp_model`. It starts from the best of four quick orders, so the first solution is never
+The model is in `elimination.cp_model`. It starts from the best of the greedy orders, so the first solution is never
 worse than forward and reverse, and needs no model where that order meets the plain bound already. CP-SAT runs in a
 thread of its own, so that the budget, progress and Ctrl-C are looked after here and the proven bound survives them.
 """
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, final
 from chainplan.elimination.core import Core, members
 from chainplan.elimination.cp_cuts import Cuts
 from chainplan.elimination.cp_model import EliminationModel
-from chainplan.elimination.workgraph import WorkGraph, order_plan
-from chainplan.graph import Graph
+from chainplan.elimination.greedy import best_of_keys
+from chainplan.elimination.workgraph import order_plan
 from chainplan.problem import Problem
 from chainplan.result import Outcome, Status
 from chainplan.search import Search, Stopped
@@ -60,7 +60,7 @@ class CpSat(Solver):
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         core = Core(problem.graph)
-        found = _Found(core, min(_quick_orders(core), key=core.order_price))
+        found = _Found(core, best_of_keys(problem.graph, search.going).order)
         search.offer(order_plan(problem.graph, found.order))
         cuts = Cuts(core)
         found.bound = sum(map(cuts.price, members(core.middle)))
@@ -79,20 +79,6 @@ class CpSat(Solver):
                 Status.FEASIBLE, plan, bound=found.bound + core.fixed, within="vertex elimination", note=note
             )
         return Outcome(Status.OPTIMAL, plan, bound=found.price + core.fixed, within="vertex elimination")
-
-
-def _quick_orders(core: Core) -> list[list[int]]:
-    """Forward, reverse, and least price first with ties to the lowest and to the highest vertex."""
-    forward = list(members(core.middle))
-    return [forward, forward[::-1], _greedy(core.graph, 1), _greedy(core.graph, -1)]
-
-
-def _greedy(graph: Graph, sign: int) -> list[int]:
-    work, order = WorkGraph(graph), []
-    while work.middle:
-        order.append(min(work.middle, key=lambda v: (work.price(v), sign * v)))
-        work.eliminate(order[-1])
-    return order
 
 
 class _Found:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import final
 
 from chainplan.elimination.core import Core
-from chainplan.elimination.incumbent import first_order
+from chainplan.elimination.greedy import best_of_keys
 from chainplan.elimination.set_search import Exact
 from chainplan.elimination.workgraph import intermediates, order_plan
 from chainplan.problem import Problem
@@ -19,7 +19,6 @@ from chainplan.search import Search, Stopped
 from chainplan.solvers.base import Solver
 
 MOST = 400
-RESTARTS = 20
 WITHIN = "vertex elimination"
 
 
@@ -43,7 +42,7 @@ class DagExact(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         core = Core(problem.graph)
         exact = Exact(core)
-        cost, order = first_order(core, search.seed, RESTARTS, search.tick)
+        cost, order, _ = best_of_keys(problem.graph, search.going)
         plan, known = order_plan(problem.graph, order), search.incumbent
         if known is not None and not core.fixed and replay(known).total < cost:
             plan, cost = known, replay(known).total

@@ -6,25 +6,26 @@ from chainplan.structures.base import Structure
 from chainplan.structures.counts import Counts, constant
 
 
-def needs_square(rows: int, cols: int) -> str | None:
-    """Misfit of a structure that only square blocks can have."""
-    return None if rows == cols else f"needs as many rows as columns, not {rows} x {cols}"
-
-
-class Diagonal(Structure):
-    """Nonzeros on the diagonal of a square block only."""
+class OnDiagonal(Structure):
+    """What all structures share whose nonzeros lie on the diagonal of a square block."""
 
     __slots__ = ()
-    name = "diagonal"
 
     def misfit(self, rows: int, cols: int) -> str | None:
-        return needs_square(rows, cols)
+        return None if rows == cols else f"needs as many rows as columns, not {rows} x {cols}"
 
     def column_counts(self, rows: int, cols: int) -> Counts:
         return constant(cols, 1)
 
     def holds(self, row: int, col: int) -> bool:
         return row == col
+
+
+class Diagonal(OnDiagonal):
+    """Nonzeros on the diagonal of a square block only."""
+
+    __slots__ = ()
+    name = "diagonal"
 
     def times(self, right: Structure) -> Structure:
         return right
