@@ -46,6 +46,8 @@ def _headline(found: Results) -> list[str]:
             f"- It reaches or beats the best known cost on {len(known) - len(above)} of {len(known)} instances, and "
             f"beats it on {len(beaten)}{_named(beaten)}. Above it: {len(above)}{_named(above)}."
         )
+    dearer = [row.instance for row in rows if (row.cost or 0) > (found.keys(row) or row.cost or 0)]
+    lines.append(f"- It is dearer than the best of all greedy keys on {len(dearer)} of {len(rows)}{_named(dearer)}.")
     optima = [row for row in rows if found.cost(row.instance, PROVEN) is not None]
     if optima:
         reached = sum(row.cost == found.cost(row.instance, PROVEN) for row in optima)
