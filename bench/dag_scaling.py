@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bench.dag_results import REFERENCE, Reference, Results, gap, ratios
 from bench.dag_suites import APART
@@ -72,21 +72,30 @@ def growth(found: Results) -> list[str]:
         return []
     body = []
     for solver in found.solvers:
-        means = {}
-        for n in found.sizes:
-            seconds = [row.seconds for row in found.of(solver, n=n) if row.seconds is not None]
-            if seconds:
-                means[n] = geometric_mean(seconds)
+        means = {n: _mean_seconds(found.of(solver, n=n)) for n in found.sizes if found.of(solver, n=n)}
         cells = [duration(means[n]) if n in means else "not run" for n in found.sizes]
-        body.append([f"`{solver}`", *cells, exponent(means)])
+        body.append([f"`{solver}`", *cells, _rate(found, solver, sorted(means)[-2:])])
     return [
         "## Growth of planning time",
         "",
         "Geometric mean over the instances of n vertices. The last column is p in time ~ n^p between the two largest "
-        "sizes run; it says something only of solvers that end before their budget or overrun it.",
+        "sizes run, of the families that both have; it says something only of solvers that end before their budget or "
+        "overrun it.",
         "",
         *table(["solver", *_size_heads(found), "p"], body),
     ]
+
+
+def _mean_seconds(rows: Sequence[DagRow]) -> float:
+    return geometric_mean([row.seconds for row in rows if row.seconds is not None])
+
+
+def _rate(found: Results, solver: str, sizes: Sequence[int]) -> str:
+    """The exponent of time between two sizes, on the families of both."""
+    rows = [found.of(solver, n=n) for n in sizes]
+    both = set.intersection(*({row.family for row in some} for some in rows)) if rows else set[str]()
+    means = {n: [row for row in some if row.family in both] for n, some in zip(sizes, rows, strict=True)}
+    return exponent({n: _mean_seconds(some) for n, some in means.items()}) if both else DASH
 
 
 def large(found: Results) -> list[str]:
