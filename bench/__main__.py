@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from bench.analyse import report_text
-from bench.rows import from_csv, to_csv
+from bench.dag_report import dag_report_text
+from bench.dag_run import run_dags
+from bench.dag_suites import DAG_SUITES
+from bench.rows import DagRow, Row, from_csv, to_csv
 from bench.run import run_suite
 from bench.suites import SUITES
 from bench.verify import mistakes
 
 REPORTS = Path(__file__).parent / "reports"
-_suite = click.argument("name", metavar="SUITE", type=click.Choice(list(SUITES)))
+_suite = click.argument("name", metavar="SUITE", type=click.Choice([*SUITES, *DAG_SUITES]))
 _folder = click.option(
     "-o",
     "--output",
@@ -23,7 +27,7 @@ _folder = click.option(
     default=REPORTS,
     help="Folder of SUITE.csv and SUITE.md.",
 )
-_quick = click.option("--quick", is_flag=True, help="One small instance of each kind; the files are SUITE-quick.*.")
+_quick = click.option("--quick", is_flag=True, help="Small instances of each kind; the files are SUITE-quick.*.")
 
 
 @click.group()
@@ -35,14 +39,36 @@ def command() -> None:
 @_suite
 @_folder
 @_quick
-def run(name: str, folder: Path, quick: bool) -> None:
+@click.option("--budget", type=click.FloatRange(min=0), help="Seconds per plan of a DAG; 10, or 1 with --quick.")
+def run(name: str, folder: Path, quick: bool, budget: float | None) -> None:
     """Measure a suite; write its CSV and its report."""
-    suite = SUITES[name].quick() if quick else SUITES[name]
-    about, rows = run_suite(suite, lambda line: click.echo(line, err=True))
+    text = _measured_dags(name, quick, budget) if name in DAG_SUITES else _measured_chains(name, quick, budget)
+    if text is None:
+        return
     folder.mkdir(parents=True, exist_ok=True)
     base = _base(name, folder, quick)
-    base.with_suffix(".csv").write_text(to_csv(about, rows), encoding="utf-8")
+    base.with_suffix(".csv").write_text(text, encoding="utf-8")
     write_report(name, base)
+
+
+def _measured_chains(name: str, quick: bool, budget: float | None) -> str:
+    if budget is not None:
+        raise click.UsageError(f"--budget has no meaning for {name}; expected one of {', '.join(DAG_SUITES)}.")
+    suite = SUITES[name].quick() if quick else SUITES[name]
+    return to_csv(*run_suite(suite, _say), Row)
+
+
+def _measured_dags(name: str, quick: bool, budget: float | None) -> str | None:
+    suite = DAG_SUITES[name].quick() if quick else DAG_SUITES[name]
+    missing = suite.missing()
+    if missing is not None:
+        _say(f"{name} skipped: {missing}")
+        return None
+    return to_csv(*run_dags(suite if budget is None else replace(suite, budget=budget), _say), DagRow)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
 
 
 @command.command()
@@ -55,7 +81,7 @@ def report(name: str, folder: Path, quick: bool) -> None:
 
 
 @command.command()
-@_suite
+@click.argument("name", metavar="SUITE", type=click.Choice(list(SUITES)))
 def verify(name: str) -> None:
     """Plan every instance again and compare with the stored optimum."""
     found = list(mistakes(SUITES[name]))
@@ -67,8 +93,12 @@ def verify(name: str) -> None:
 
 def write_report(name: str, base: Path) -> None:
     """The Markdown beside a CSV; `base` is their common path without suffix."""
-    about, rows = from_csv(base.with_suffix(".csv").read_text(encoding="utf-8"))
-    base.with_suffix(".md").write_text(report_text(SUITES[name], about, rows), encoding="utf-8")
+    text = base.with_suffix(".csv").read_text(encoding="utf-8")
+    if name in DAG_SUITES:
+        report = dag_report_text(DAG_SUITES[name], *from_csv(text, DagRow))
+    else:
+        report = report_text(SUITES[name], *from_csv(text, Row))
+    base.with_suffix(".md").write_text(report, encoding="utf-8")
 
 
 def _base(name: str, folder: Path, quick: bool) -> Path:

@@ -6,10 +6,9 @@ same run; seconds are there for the reader of one machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import log
+from collections.abc import Callable, Mapping, Sequence
 
-from bench.markdown import DASH, duration, factor, geometric_mean, table, times
+from bench.markdown import DASH, distinct, duration, exponent, factor, geometric_mean, table, times
 from bench.rows import Row
 from bench.suites import ENOUGH, TURNS, Suite
 
@@ -43,9 +42,9 @@ class _Orders:
         self.rows = rows
         self.done = [row for row in rows if row.status == "ok"]
         self.reference = reference
-        self.solvers = _distinct(row.solver for row in rows if row.status != "published")
-        self.families = _distinct(row.family for row in rows)
-        self.instances = _distinct(row.instance for row in rows)
+        self.solvers = distinct(row.solver for row in rows if row.status != "published")
+        self.families = distinct(row.family for row in rows)
+        self.instances = distinct(row.instance for row in rows)
         self._base = {row.instance: row.seconds for row in self.done if row.solver == reference}
 
     def of(self, solver: str, **where: str | int) -> list[Row]:
@@ -59,10 +58,6 @@ class _Orders:
     def slower(self, row: Row) -> float:
         """Planning time of a row over that of the reference."""
         return (row.seconds or 0.0) / (self._base[row.instance] or 1.0)
-
-
-def _distinct(values: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(values))
 
 
 def _ratios(rows: Sequence[Row]) -> list[float]:
@@ -163,7 +158,7 @@ def _growth(found: _Orders) -> list[str]:
             if seconds:
                 means[n] = geometric_mean(seconds)
         cells = [duration(means[n]) if n in means else "not run" for n in lengths]
-        body.append([f"`{solver}`", *cells, _exponent(means)])
+        body.append([f"`{solver}`", *cells, exponent(means)])
     return [
         "## Growth of planning time",
         "",
@@ -174,16 +169,9 @@ def _growth(found: _Orders) -> list[str]:
     ]
 
 
-def _exponent(means: Mapping[int, float]) -> str:
-    if len(means) < 2:
-        return DASH
-    (n, before), (m, after) = sorted(means.items())[-2:]
-    return f"{log(after / before) / log(m / n):.1f}"
-
-
 def _execution(rows: Sequence[Row]) -> list[str]:
     body = []
-    for case in _distinct(row.instance for row in rows):
+    for case in distinct(row.instance for row in rows):
         run = {row.solver: row for row in rows if row.instance == case}
         hand = run["by-hand"].seconds or 0.0
         steps = run["by-hand"].n - 1
@@ -220,7 +208,7 @@ def _instances(found: _Orders) -> list[str]:
     def seconds(rows: list[Row]) -> str:
         return duration(min(_seconds(rows)))
 
-    skipped = _distinct(
+    skipped = distinct(
         f"`{row.solver}`: {row.status.removeprefix('not run: ')}"
         for row in found.rows
         if row.status.startswith("not run")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import exp, log
 
 DASH = "–"
@@ -39,3 +39,31 @@ def duration(seconds: float) -> str:
 def geometric_mean(values: Sequence[float]) -> float:
     """The mean that suits ratios."""
     return 1.0 if all(v == 1 for v in values) else exp(sum(log(v) for v in values) / len(values))
+
+
+def exponent(means: Mapping[int, float]) -> str:
+    """p in value ~ n^p between the two greatest n."""
+    if len(means) < 2:
+        return DASH
+    (n, before), (m, after) = sorted(means.items())[-2:]
+    return f"{log(after / before) / log(m / n):.1f}"
+
+
+def distinct(values: Iterable[str]) -> list[str]:
+    """Each value once, in the order of its first."""
+    return list(dict.fromkeys(values))
+
+
+def number(value: int | None) -> str:
+    """A whole number with commas."""
+    return DASH if value is None else f"{value:,}"
+
+
+def share(value: float | None) -> str:
+    """A share in percent."""
+    return DASH if value is None else f"{value:.1%}"
+
+
+def mean_times(values: Sequence[float]) -> str:
+    """The geometric mean of ratios, where there are any."""
+    return times(geometric_mean(values)) if values else DASH

@@ -26,14 +26,14 @@ PACKAGES = ("numpy", "opt_einsum", "cotengra", "cotengrust")
 def run_suite(suite: Suite, say: Callable[[str], None] = print) -> tuple[dict[str, str], list[Row]]:
     """Measure a suite: what it was measured on, and the rows."""
     rows: list[Row] = []
-    before = _load()
+    before = load()
     for instance in suite.instances():
         say(f"{instance.name}")
         rows += measure_orders(instance, suite.competitors)
     for case in suite.executions:
         say(f"{case.name} (execution)")
         rows += measure_execution(case)
-    return {"suite": suite.name, **machine(), "load": f"{before} before, {_load()} after"}, rows
+    return {"suite": suite.name, **machine(), "load": f"{before} before, {load()} after"}, rows
 
 
 def measure_orders(instance: Instance, competitors: tuple[Competitor, ...]) -> list[Row]:
@@ -89,12 +89,12 @@ def _turn(row: Row, competitor: Competitor, instance: Instance) -> tuple[Row, fl
     return row, order.seconds
 
 
-def machine() -> dict[str, str]:
+def machine(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
     """Processor, system and versions."""
     import chainplan
 
     versions = [f"Python {platform.python_version()}", f"chainplan {chainplan.__version__}"]
-    for package in PACKAGES:
+    for package in packages:
         try:
             versions.append(f"{package} {version(package)}")
         except PackageNotFoundError:
@@ -103,7 +103,7 @@ def machine() -> dict[str, str]:
     return {"machine": system, "versions": ", ".join(versions)}
 
 
-def _load() -> str:
+def load() -> str:
     """Processes that wanted a core, on average over the last minute: of the run itself about 1."""
     return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
 

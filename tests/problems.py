@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from bench.instances.graphs import dag_problem as dag_problem
 from chainplan.graph import Elemental, Graph
 from chainplan.problem import Problem, chain_vertex
 from chainplan.structures import DENSE, DIAGONAL, Banded, Block, Identity, NegatedIdentity, Structure, Zero
@@ -89,20 +89,6 @@ def random_dag(rng: random.Random, most: int = 5, dense: bool = False) -> Proble
                 name = f"e{len(elementals)}"
                 elementals.append(Elemental(name, names[i], names[j], block, tangent, adjoint, tape))
     return Problem(Graph(sizes, inputs, outputs, tuple(elementals)))
-
-
-def dag_problem(instance: Mapping[str, Any], units: bool = False) -> Problem:
-    """A reference graph: vertices of the sizes given or 1, edges (from, to[, unit]) dense, or unit where marked so."""
-    edges = instance["edges"]
-    vertices = range(len(instance["sizes"])) if "sizes" in instance else sorted({v for edge in edges for v in edge[:2]})
-    sizes = {str(v): instance["sizes"][v] if "sizes" in instance else 1 for v in vertices}
-    kinds: dict[int, Structure] = {0: DENSE, 1: Identity(), -1: NegatedIdentity()}
-    elementals = []
-    for i, (a, b, *unit) in enumerate(edges):
-        structure = kinds[unit[0]] if units else DENSE
-        elementals.append(Elemental(f"e{i}", str(a), str(b), Block(sizes[str(b)], sizes[str(a)], structure)))
-    ends = tuple(map(str, instance["inputs"])), tuple(map(str, instance["outputs"]))
-    return Problem(Graph(sizes, *ends, tuple(elementals)), name=instance["name"])
 
 
 def random_problem(seed: int) -> Problem:

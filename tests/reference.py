@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-DATA = Path(os.environ.get("CHAINPLAN_DATA", ROOT / ".." / "shared" / "data"))
+from bench.instances import DATA as DATA
+from bench.instances import ROOT as ROOT
 
 
 def instances(file: str) -> list[Any]:

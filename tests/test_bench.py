@@ -17,12 +17,17 @@ from bench.__main__ import command
 from bench.analyse import report_text
 from bench.competitor import Competitor
 from bench.costs import bracketing_cost, path_cost, plan_cost
+from bench.dag_report import dag_report_text
+from bench.dag_results import Results
+from bench.dag_run import measure_dag
+from bench.dag_suites import DAG_SUITES, DagSolver, DagSuite
 from bench.execution import Execution
 from bench.instances import Instance, stored_chains
+from bench.instances.graphs import random_dags
 from bench.markdown import duration, factor, times
 from bench.peers import PEERS
 from bench.planners import PLANNERS, dense_chain, plan_chain
-from bench.rows import Row, from_csv, ratio, to_csv
+from bench.rows import DagRow, Row, from_csv, ratio, to_csv
 from bench.run import measure_orders
 from bench.suites import SUITES, Suite
 from bench.verify import mistakes
@@ -127,8 +132,8 @@ class TestSuite:
         done = CliRunner().invoke(command, ["run", "chains", "-o", str(tmp_path)], catch_exceptions=False)
         assert done.exit_code == 0
         text = (tmp_path / "chains.csv").read_text(encoding="utf-8")
-        about, rows = from_csv(text)
-        assert to_csv(about, rows) == text
+        about, rows = from_csv(text, Row)
+        assert to_csv(about, rows, Row) == text
         self._holds(rows, small)
         first = (tmp_path / "chains.md").read_bytes()
         (tmp_path / "chains.md").unlink()
@@ -164,6 +169,88 @@ class TestSuite:
     def test_stored_optima_of_short_chains_hold(self) -> None:
         short = [i for i in stored_chains() if i.n <= 100]
         assert not list(mistakes(replace(SUITES["chains"], instances=lambda: short)))
+
+
+def _few(suite: DagSuite) -> DagSuite:
+    """The two smallest instances, a tenth of a second each, and a curve of two points where the suite has curves."""
+    chosen = sorted(suite.instances(), key=lambda i: i.n)[:2]
+    curves = tuple(i.name for i in chosen[:1]) if suite.curves else ()
+    return replace(suite, instances=lambda: chosen, budget=0.1, curves=curves, growing=(0.05, 0.1))
+
+
+def _dag_row(solver: str, status: str, cost: int, bound: int | None = None) -> DagRow:
+    return DagRow("plan", "a", "f", 3, 5, solver, 0, 1.0, status, cost, bound, 0.1)
+
+
+class TestDagSuites:
+    @pytest.mark.parametrize("name", list(DAG_SUITES))
+    def test_from_measurement_to_report(self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        missing = DAG_SUITES[name].missing()
+        if missing is not None:
+            pytest.skip(missing)
+        suite = _few(DAG_SUITES[name])
+        monkeypatch.setitem(DAG_SUITES, name, suite)
+        done = CliRunner().invoke(command, ["run", name, "-o", str(tmp_path)], catch_exceptions=False)
+        assert done.exit_code == 0
+        text = (tmp_path / f"{name}.csv").read_text(encoding="utf-8")
+        about, rows = from_csv(text, DagRow)
+        assert to_csv(about, rows, DagRow) == text
+        self._holds(rows, suite)
+        first = (tmp_path / f"{name}.md").read_bytes()
+        (tmp_path / f"{name}.md").unlink()
+        CliRunner().invoke(command, ["report", name, "-o", str(tmp_path)], catch_exceptions=False)
+        assert (tmp_path / f"{name}.md").read_bytes() == first
+
+    def _holds(self, rows: list[DagRow], suite: DagSuite) -> None:
+        plans = [row for row in rows if row.task == "plan" and row.status != "published"]
+        assert len(plans) == 2 * sum(len(solver.seeds) for solver in suite.solvers)
+        assert not list(Results(rows).disagreements())
+        assert len([row for row in rows if row.task == "curve"]) == len(suite.curves) * len(suite.growing)
+        for row in plans:
+            assert row.cost is not None or row.status.startswith("not run")
+
+    def test_measures_the_memory_of_a_plan_in_a_process_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("bench.dag_run.APART", 30)
+        row = measure_dag(random_dags(larger=())[0], DagSolver("greedy"), 0, 1.0)
+        assert (row.status, row.n) == ("feasible", 30)
+        assert row.memory is not None
+        assert row.memory > 0
+
+    def test_stored_instances_are_one_of_each_family_kind_and_size(self) -> None:
+        dags = random_dags(larger=())
+        assert len({(i.family, i.n) for i in dags}) == len(dags) == 48
+        assert all(i.name.split("_")[1] == str(i.n) for i in dags)
+
+    def test_quick_is_short_and_has_every_family(self) -> None:
+        whole, quick = DAG_SUITES["dags-random"], DAG_SUITES["dags-random"].quick()
+        assert {i.family for i in quick.instances()} == {i.family for i in whole.instances()}
+        assert max(i.n for i in quick.instances()) <= 30
+        assert quick.curves
+
+    def test_are_skipped_where_the_data_are_absent(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("bench.dag_suites.DATA", tmp_path)
+        done = CliRunner().invoke(command, ["run", "dags-published", "-o", str(tmp_path)])
+        assert done.exit_code == 0
+        assert "CHAINPLAN_DATA" in done.output
+        assert not list(tmp_path.iterdir())
+
+    def test_budgets_are_for_dags(self) -> None:
+        done = CliRunner().invoke(command, ["run", "chains", "--budget", "1"])
+        assert done.exit_code == 2
+        assert "dags-published" in done.output
+
+    @pytest.mark.parametrize(
+        ("row", "message"),
+        [
+            (_dag_row("auto", "feasible", 9, 8), "bound 8, above the cost 7"),
+            (_dag_row("auto", "optimal", 8, 7), "proves 8, the published optimum is 7"),
+            (_dag_row("auto", "failed: no", 9), "failed: no"),
+        ],
+    )
+    def test_disagreements_are_named(self, row: DagRow, message: str) -> None:
+        published = DagRow("plan", "a", "f", 3, 5, "vertex_optimum", cost=7)
+        rows = [_dag_row("greedy", "feasible", 7), row, published]
+        assert message in dag_report_text(DAG_SUITES["dags-published"], {}, rows)
 
 
 class TestInstances:

@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
+ROOT = FOLDER.parent.parent
+DATA = Path(os.environ.get("CHAINPLAN_DATA", ROOT / ".." / "shared" / "data"))
+"""Reference instances that are not part of the tree."""
 
 
 @dataclass(frozen=True)

@@ -115,20 +115,20 @@ def step_cells(step: Step) -> tuple[str, str]:
             return "add", f"#{left} + #{right}"
 
 
-def step_rows(result: Result) -> list[tuple[str, ...]]:
-    """Header and one row per step: id, operation, operands, vertices, shape, structure, fma, share, alive."""
+def step_rows(result: Result, first: int = 0) -> list[tuple[str, ...]]:
+    """Header and one row per step from `first`: id, operation, operands, vertices, shape, structure, fma, share, alive."""
     assert result.plan is not None
     assert result.replay is not None
-    total = result.replay.total
+    plan, replay, total = result.plan, result.replay, result.replay.total
     rows: list[tuple[str, ...]] = [
         ("step", "operation", "of", "leads", "rows x cols", "structure", "fma", "share", "alive")
     ]
-    pairs = zip(result.plan.steps, result.replay.blocks, result.replay.prices, result.replay.alive, strict=True)
-    for position, (step, typed, price, alive) in enumerate(pairs):
+    for position in range(first, len(plan.steps)):
+        typed, price, alive = replay.blocks[position], replay.prices[position], replay.alive[position]
         rows.append(
             (
                 f"#{position}",
-                *step_cells(step),
+                *step_cells(plan.steps[position]),
                 f"{typed.source} -> {typed.target}",
                 f"{typed.block.rows:,} x {typed.block.cols:,}",
                 repr(typed.block.structure),
@@ -142,9 +142,9 @@ def step_rows(result: Result) -> list[tuple[str, ...]]:
 
 def step_table(result: Result, most: int | None) -> list[str]:
     """The lines of the table of steps, the last `most` of them."""
-    rows = step_rows(result)
-    hidden = 0 if most is None else max(0, len(rows) - 1 - most)
-    lines = columns([rows[0], *rows[1 + hidden :]], right={0, 6, 7, 8}, indent="  ")
+    assert result.plan is not None
+    hidden = 0 if most is None else max(0, len(result.plan.steps) - most)
+    lines = columns(step_rows(result, hidden), right={0, 6, 7, 8}, indent="  ")
     if hidden:
         lines.insert(1, f"  ... {hidden:,} steps before these; --format json shows all")
     return lines

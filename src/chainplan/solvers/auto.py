@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import final
 
-from chainplan.elimination.quick_bound import quick_bound
+from chainplan.elimination.quick_bound import path_bound, quick_bound
 from chainplan.elimination.workgraph import after_accumulation, intermediates
 from chainplan.problem import Problem
 from chainplan.replayer import replay
@@ -23,10 +23,10 @@ from chainplan.solvers.reverse import Reverse
 
 SECONDS = 10.0
 """What the search on a graph that is not a chain may take where no budget is given."""
-STAGES: tuple[tuple[Solver, float], ...] = ((DagExact(), 0.05), (LocalSearch(), 0.5), (DagExact(), 1.0))
+STAGES: tuple[tuple[Solver, float], ...] = ((DagExact(), 0.05), (LocalSearch(), 0.3), (DagExact(), 1.0))
 """Solvers that take turns on a graph, with the share of the budget each may use: most are proven at once."""
 PROVABLE = 120
-"""Intermediate vertices above which a proof that is not found at once is not tried again."""
+"""Intermediate vertices above which no proof is tried."""
 
 LARGE = 20_000
 """Intermediate vertices above which most of the budget is left for writing the plan down and checking it."""
@@ -81,20 +81,27 @@ def _on_dags(problem: Problem, search: Search) -> Iterator[Outcome]:
     if problem.memory is not None or not all(e.explicit for e in problem.graph.useful):
         yield _named(Forward(), problem, search)
         yield _named(Reverse(), problem, search)
-    exact, count = DagExact(), intermediates(problem.graph)
     assert search.budget is not None
-    if exact.refuses(problem) is not None:
-        search.prove(quick_bound(problem.graph), after_accumulation(problem.graph, "vertex elimination"))
-        share = 1.0 if count <= LARGE else 0.4
-        yield _named(LocalSearch(), problem, search, share * search.budget)
+    if intermediates(problem.graph) > PROVABLE:
+        yield from _on_large(problem, search)
         return
-    for solver, share in STAGES if count <= PROVABLE else STAGES[:1]:
+    for solver, share in STAGES:
         outcome = _named(solver, problem, search, share * search.budget)
         yield outcome
         if outcome.status is Status.OPTIMAL:
             return
-    if count > PROVABLE:
-        yield _named(LocalSearch(), problem, search)
+
+
+def _on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
+    """Local search with a bound that is there at once, then the better bound that takes a moment."""
+    graph = problem.graph
+    within = after_accumulation(graph, "vertex elimination")
+    assert search.budget is not None
+    search.prove(path_bound(graph), within)
+    large = intermediates(graph) > LARGE
+    yield _named(LocalSearch(), problem, search, (0.5 if large else 0.9) * search.budget)
+    if not large:
+        search.prove(quick_bound(graph), within)
 
 
 def _best(problem: Problem, found: list[Outcome], search: Search) -> Outcome:

@@ -1,0 +1,116 @@
+"""Runs a suite of linearised DAGs: every solver once on every instance, one after the other.
+
+A solver is given the whole of its budget once; no turns, since most of these searches end by time. Large instances are
+planned in a process of their own, so that the memory that one of them needs can be told from that of the others.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from time import perf_counter
+
+from bench.dag_suites import APART, DagSolver, DagSuite
+from bench.instances.graphs import DagInstance
+from bench.rows import DagRow
+from bench.run import load, machine
+from chainplan.errors import ChainplanError
+from chainplan.planner import plan
+from chainplan.problem import Problem
+from chainplan.solvers.table import SOLVERS
+
+PACKAGES = ("numpy", "ortools")
+
+
+def run_dags(suite: DagSuite, say: Callable[[str], None] = print) -> tuple[dict[str, str], list[DagRow]]:
+    """Measure a suite: what it was measured on, and the rows."""
+    from ortools.sat.python import cp_model as cp_model  # or the first constraint program would pay for it
+
+    rows: list[DagRow] = []
+    before, instances = load(), suite.instances()
+    for instance in instances:
+        say(instance.name)
+        rows += _plans(instance, suite)
+    for instance in instances:
+        if instance.name in suite.curves:
+            say(f"{instance.name} (curve)")
+            rows += _curve(instance, suite)
+    budget = f"{suite.budget:g} s per plan"
+    about = {"suite": suite.name, **machine(PACKAGES), "load": f"{before} before, {load()} after", "budget": budget}
+    return about, rows
+
+
+def _plans(instance: DagInstance, suite: DagSuite) -> Iterator[DagRow]:
+    """A row per solver and seed, then one per published figure."""
+    edges = 0
+    for solver in suite.solvers:
+        for seed in solver.seeds:
+            row = measure_dag(instance, solver, seed, suite.budget)
+            edges = max(edges, row.edges)
+            yield row
+    for name, cost in instance.published:
+        yield DagRow("plan", instance.name, instance.family, instance.n, edges, name, cost=cost)
+
+
+def _curve(instance: DagInstance, suite: DagSuite) -> Iterator[DagRow]:
+    """A row per budget."""
+    for budget in suite.growing:
+        yield replace(measure_dag(instance, DagSolver(suite.curve_solver), 0, budget), task="curve")
+
+
+def measure_dag(instance: DagInstance, solver: DagSolver, seed: int, budget: float) -> DagRow:
+    """The row of one solver on one instance."""
+    row = DagRow("plan", instance.name, instance.family, instance.n, 0, solver.name, seed, budget)
+    if solver.largest is not None and instance.n > solver.largest:
+        return replace(row, status=f"not run: limit n <= {solver.largest}")
+    if instance.n < APART:
+        return _measured(row, instance)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            return pool.submit(_measured_apart, row, instance).result()
+        except BrokenProcessPool:
+            return replace(row, status="failed: the process died")
+
+
+def _measured(row: DagRow, instance: DagInstance) -> DagRow:
+    """The row with its figures. The clock starts when the graph is there."""
+    problem = instance.make()
+    row = replace(row, edges=len(problem.graph.elementals))
+    reason = SOLVERS[row.solver].refuses(problem)
+    if reason is not None:
+        return replace(row, status=f"not run: {reason}")
+    try:
+        return _planned(row, problem)
+    except (ChainplanError, MemoryError) as error:
+        return replace(row, status=f"failed: {error or type(error).__name__}")
+
+
+def _planned(row: DagRow, problem: Problem) -> DagRow:
+    start = perf_counter()
+    result = plan(problem, row.solver, budget=row.budget, seed=row.seed)
+    seconds = perf_counter() - start
+    cost = None if result.cost is None else result.cost.fma
+    bound = result.bound if result.within is not None or result.bound else None
+    return replace(row, status=result.status.value, cost=cost, bound=bound, seconds=seconds)
+
+
+def _measured_apart(row: DagRow, instance: DagInstance) -> DagRow:
+    row = _measured(row, instance)
+    return replace(row, memory=_peak_memory() // 1024)
+
+
+def _peak_memory() -> int:
+    """The most KiB that this process has held.
+
+    Linux carries `ru_maxrss` over from the process that started this one, but not `VmHWM`.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = status.read_text(encoding="utf-8").splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
