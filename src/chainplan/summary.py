@@ -116,7 +116,7 @@ def step_cells(step: Step) -> tuple[str, str]:
 
 
 def step_rows(result: Result, first: int = 0) -> list[tuple[str, ...]]:
-    """Header and a row per step from `first`: id, operation, operands, vertices, shape, structure, fma, share, alive."""
+    """Header and a row per step from `first`: id, operation, operands, ends, shape, structure, fma, share, alive."""
     assert result.plan is not None
     assert result.replay is not None
     plan, replay, total = result.plan, result.replay, result.replay.total
