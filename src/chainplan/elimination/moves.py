@@ -14,7 +14,8 @@ from collections.abc import Hashable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
-from chainplan.elimination.workgraph import WorkGraph, accumulation, after_accumulation
+from chainplan.elimination.greedy import best_of_keys
+from chainplan.elimination.workgraph import accumulation, after_accumulation
 from chainplan.graph import Graph
 from chainplan.result import Outcome, Status
 from chainplan.search import Search, Stopped
@@ -150,10 +151,9 @@ def improve(kind: Moves[S, M], known: tuple[int, list[M]], rounds: int, search: 
 
 
 def settle(kind: Moves[S, M], graph: Graph, name: str, effort: tuple[int, int], search: Search) -> Outcome:
-    """Improve the better of forward and reverse order by effort[0] descents, then prove it within effort[1] states."""
-    middle = sorted(WorkGraph(graph).middle)
+    """Improve the best greedy order of vertices by effort[0] descents, then prove it within effort[1] states."""
     fixed, name = accumulation(graph), after_accumulation(graph, name)
-    best = min((along(kind, order) for order in (middle, middle[::-1])), key=lambda found: found[0])
+    best = along(kind, best_of_keys(graph).order)
     bound = fixed + kind.at_least(kind.start())
     try:
         best = improve(kind, best, effort[0], search)
