@@ -19,7 +19,7 @@ import numpy as np
 
 from chainplan.errors import ExecutionError
 from chainplan.graph import Elemental, Graph, Mode
-from chainplan.jacobians import Array, Given, MatrixFree, common_dtype, matrix_free, stored
+from chainplan.jacobians import SIGNS, Array, Given, MatrixFree, common_dtype, matrix_free, stored
 from chainplan.replayer import replay
 from chainplan.steps import Accumulate, Add, Load, Multiply, Plan, Propagate, Step, last_uses
 from chainplan.structures import Block, Dense
@@ -239,7 +239,7 @@ def _held_as(block: Block) -> str:
     return _HELD.get(block.structure.name, "matrix")
 
 
-_HELD = {"diagonal": "vector", "identity": "nothing", "negated_identity": "nothing", "zero": "nothing"}
+_HELD = {"diagonal": "vector", **dict.fromkeys(SIGNS, "nothing")}
 
 
 def product_kernel(left: Block, right: Block) -> Callable[[Any, Any], Any]:
@@ -302,7 +302,7 @@ def _as_vector(value: Any, block: Block, run: _Run) -> Array:
     """The diagonal of a diagonal, unit or zero block."""
     if value is not None:
         return np.asarray(value)
-    sign = {"identity": 1, "negated_identity": -1, "zero": 0}[block.structure.name]
+    sign = SIGNS[block.structure.name]
     return np.full(block.rows, sign, run.dtype)
 
 

@@ -23,6 +23,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Function = Callable[[Array], Array]
 MatrixFree = tuple[Function | None, Function | None]
 Given = Array | MatrixFree
+
+SIGNS = {"identity": 1, "negated_identity": -1, "zero": 0}
+"""What stands on the diagonal of a block whose structure says all its values; zeros stand elsewhere."""
 NUMBERS = "iufc"
 """Kinds of dtype that are numbers; products of booleans would be logical ones."""
 
@@ -69,7 +72,7 @@ def _fitted(name: str, array: Array, structure: Structure) -> Array | None:
     """A matrix of the right shape as it is held, refused where it does not have the structure that was planned with."""
     if isinstance(structure, Diagonal | Identity | NegatedIdentity | Zero):
         diagonal = np.diagonal(array)
-        value = {"identity": 1, "negated_identity": -1, "zero": 0}.get(structure.name)
+        value = SIGNS.get(structure.name)
         stray = np.count_nonzero(array) - np.count_nonzero(diagonal)
         if stray or (value is not None and (diagonal != value).any()):
             raise ExecutionError(f"the array for '{name}' is not {structure!r}, which the plan relies on.")
@@ -169,13 +172,13 @@ def draw(graph: Graph, seed: int = 0, dtype: Any = np.float64) -> dict[str, Arra
 
 def given_away(block: Block) -> bool:
     """Whether the structure of a block says all its values."""
-    return isinstance(block.structure, Identity | NegatedIdentity | Zero)
+    return block.structure.name in SIGNS
 
 
 def _drawn(rng: np.random.Generator, block: Block, dtype: np.dtype[Any]) -> Array:
     structure, rows, cols = block.structure, block.rows, block.cols
     if given_away(block):
-        sign = {"identity": 1, "negated_identity": -1, "zero": 0}[structure.name]
+        sign = SIGNS[structure.name]
         unit: Array = dtype.type(sign) * np.eye(rows, cols, dtype=dtype)
         return unit
     vector = isinstance(structure, Diagonal)
@@ -209,7 +212,7 @@ def as_matrices(graph: Graph, jacobians: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(given, tuple):
             result[e.name] = given
         elif given is None:
-            value = {"identity": 1, "negated_identity": -1, "zero": 0}[e.block.structure.name]
+            value = SIGNS[e.block.structure.name]
             result[e.name] = value * np.eye(e.block.rows, e.block.cols, dtype=np.int8)
         else:
             array = np.asarray(given)
