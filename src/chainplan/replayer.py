@@ -95,8 +95,8 @@ def _multiply(step: Multiply, graph: Graph, made: list[Typed], cost: CostModel) 
         raise _Broken(
             f"left block starts at '{left.source}', but right block ends at '{right.target}'; they must meet."
         )
-    price = cost.multiply(left.block, right.block)
     block = left.block.times(right.block)
+    price = cost.multiply(left.block, right.block, block)
     if step.onto is None:
         return Typed(target, source, block), price, 0
     onto = _operand(made, step.onto, "onto")
@@ -105,6 +105,7 @@ def _multiply(step: Multiply, graph: Graph, made: list[Typed], cost: CostModel) 
             f"the product leads '{source}' -> '{target}', but onto leads '{onto.source}' -> '{onto.target}'; they must "
             "agree."
         )
+    price += cost.add(block, onto.block)
     total = onto.block.plus(block)
     return (onto if total is onto.block else Typed(target, source, total)), price, 0
 
@@ -141,7 +142,8 @@ def _add(step: Add, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[T
             f"left leads '{left.source}' -> '{left.target}', right '{right.source}' -> '{right.target}'; a sum needs "
             "blocks between the same vertices."
         )
-    return Typed(left.target, left.source, left.block.plus(right.block)), 0, sum_adds(left.block, right.block)
+    price, total = cost.add(left.block, right.block), left.block.plus(right.block)
+    return Typed(left.target, left.source, total), price, sum_adds(left.block, right.block)
 
 
 _STEPS: dict[type, Callable[[Any, Graph, list[Typed], CostModel], tuple[Typed, int, int]]] = {

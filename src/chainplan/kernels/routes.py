@@ -114,7 +114,7 @@ def _with_nothing(left: Block, right: Block, forms: tuple[Form, Form]) -> Route:
 def _alike(left: Block, right: Block) -> bool:
     """Whether two stacks or two layers have the same number of parts, which their common kernel asks for."""
     a, b = left.structure, right.structure
-    return not isinstance(a, BlockDiagonal | Kronecker) or type(a) is not type(b) or a.count == b.count  # type: ignore[attr-defined]
+    return not isinstance(a, BlockDiagonal | Kronecker) or type(a) is not type(b) or a.count == b.count
 
 
 def _ways(left: Block, right: Block, result: Block) -> Iterator[Route]:

@@ -49,7 +49,7 @@ class Exhaustive(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         total, best, needs = _count(problem), None, None
         for i, plan in enumerate(_plans(problem)):
-            replayed = replay(plan)
+            replayed = replay(plan, problem.cost)
             needs = replayed.peak if needs is None else min(needs, replayed.peak)
             if problem.memory is None or replayed.peak <= problem.memory:
                 key = (replayed.total, replayed.peak)
