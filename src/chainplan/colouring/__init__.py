@@ -1,4 +1,4 @@
-"""Colouring of sparsity patterns: seed matrices that accumulate a sparse Jacobian in few sweeps, on one side or both."""
+"""Colouring of sparsity patterns: which columns share a tangent sweep and which rows share an adjoint sweep."""
 
 from chainplan.colouring.bounds import lower_bound
 from chainplan.colouring.exhaustive import best_of_all

@@ -6,11 +6,16 @@ vectorise; Python lists of ints are several times faster there than CSR arrays.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from chainplan.colouring.recovery import Pattern
+
+    Array = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 Lists = Sequence[Sequence[int]]
 
@@ -29,9 +34,11 @@ class Side(NamedTuple):
 
 def column_side(pattern: Pattern) -> Side:
     """Columns as vertices, rows as lines; `.other` is the reverse."""
-    return Side(_lists(pattern.T.tocsr()), _lists(pattern))
+    turned = pattern.T.tocsr()
+    return Side(cut(turned.indptr, turned.indices), cut(pattern.indptr, pattern.indices))
 
 
-def _lists(pattern: Pattern) -> Lists:
-    ends, flat = pattern.indptr.tolist(), pattern.indices.tolist()
-    return [flat[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+def cut(ends: Array, flat: Array) -> Lists:
+    """The rows of a CSR array: pieces of `flat` between consecutive `ends`."""
+    stops, items = ends.tolist(), flat.tolist()
+    return [items[a:b] for a, b in itertools.pairwise(stops)]

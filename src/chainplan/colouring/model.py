@@ -70,7 +70,9 @@ class Colouring:
 def _colours(side: str, colours: Any) -> Colours:
     array = np.asarray(colours)
     if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
-        raise ValueError(f"the colours of the {side} are {array.dtype} of shape {array.shape}; one integer each is due.")
+        raise ValueError(
+            f"the colours of the {side} are {array.dtype} of shape {array.shape}; one integer each is due."
+        )
     if array.size and array.min() < UNSEEDED:
         raise ValueError(f"the {side} have colour {array.min()}; colours count from 0, and -1 is 'not seeded'.")
     copy = array.astype(np.intp)

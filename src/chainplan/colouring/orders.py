@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chainplan.colouring.greedy import Demand
+from chainplan.colouring.incidence import Lists, cut
+from chainplan.colouring.recovery import entries
 
 if TYPE_CHECKING:
-    from chainplan.colouring.incidence import Lists
     from chainplan.colouring.recovery import Pattern
 
 PAIRS = 30_000_000
@@ -30,11 +31,10 @@ def conflicts(pattern: Pattern) -> Lists | None:
     boolean = pattern.astype(np.bool_)
     boolean.data[:] = True
     graph = (boolean.T @ boolean).tocsr()
-    graph.setdiag(False)
-    graph.eliminate_zeros()
     graph.sort_indices()
-    ends, flat = graph.indptr.tolist(), graph.indices.tolist()
-    return [flat[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    v, u = entries(graph)
+    ends = np.cumsum(np.bincount(v[v != u] + 1, minlength=graph.shape[0] + 1))
+    return cut(ends, u[v != u])
 
 
 def natural(vertices: int) -> Sequence[int]:

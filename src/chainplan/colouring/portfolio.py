@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from chainplan.colouring.recovery import Pattern
 
 WORK = 30_000_000
+PLAIN = 2
 SPLITS = 24
 COLOURED = 6
 IMPROVED = 3
@@ -55,9 +56,7 @@ class _Candidate:
     pair: Pair
 
 
-def colour(
-    pattern: Pattern, tangent: int | None, adjoint: int | None, *, effort: float = 1, seed: int = 0
-) -> Coloured:
+def colour(pattern: Pattern, tangent: int | None, adjoint: int | None, *, effort: float = 1, seed: int = 0) -> Coloured:
     """The cheapest direct colouring of a pattern that is found, with a lower bound.
 
     Parameters
@@ -95,9 +94,7 @@ def colour(
 class _Portfolio:
     """The candidates of one pattern, cheapest first, and what is left of the work."""
 
-    def __init__(
-        self, pattern: Pattern, side: Side, prices: Prices, bound: int, work: int, rng: random.Random
-    ) -> None:
+    def __init__(self, pattern: Pattern, side: Side, prices: Prices, bound: int, work: int, rng: random.Random) -> None:
         self.pattern, self.side, self.prices = pattern, side, prices
         self.bound, self.work, self.rng = bound, work, rng
         self.nonzeros = 1 + pattern.nnz
@@ -127,13 +124,17 @@ class _Portfolio:
                 self.found.append(_Candidate(f"rows, {order}", Pair([UNSEEDED] * n, colours)))
 
     def _splits(self) -> None:
-        """Two-sided colourings of the most promising splits."""
-        count = max(2, min(SPLITS, WORK // (PEEL_WORK * self.nonzeros)))
-        splits = [(name, peel(self.side, rule)) for name, rule in rules(self.side, self.prices, count)]
-        splits.sort(key=lambda entry: self.prices.total(entry[1].rows_most, entry[1].columns_most))
-        for name, split in splits[:COLOURED]:
-            for pair in two_sided(self.side, split):
-                self.found.append(_Candidate(f"two sides, {name}", settle(self.side, pair, self.rng)))
+        """Two-sided colourings of minimum count splits, and unless they meet the bound of the best capped ones."""
+        count = max(PLAIN, min(SPLITS, WORK // (PEEL_WORK * self.nonzeros)))
+        found = list(rules(self.side, self.prices, count))
+        for batch in (found[:PLAIN], found[PLAIN:]):
+            splits = [(name, peel(self.side, rule)) for name, rule in batch]
+            splits.sort(key=lambda entry: self.prices.total(entry[1].rows_most, entry[1].columns_most))
+            for name, split in splits[:COLOURED]:
+                for pair in two_sided(self.side, split):
+                    self.found.append(_Candidate(f"two sides, {name}", settle(self.side, pair, self.rng)))
+            if self._least <= self.bound:
+                return
 
     def _improve(self) -> None:
         """Local search on the best few, the work shared equally."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chainplan.colouring.greedy import Demand, first_fit, whole
 from chainplan.colouring.improve import Pair, Prices
 from chainplan.colouring.incidence import Lists, Side
+from chainplan.colouring.model import UNSEEDED
 from chainplan.colouring.orders import conflicts, largest_first, meetings, natural, smallest_last
 from chainplan.colouring.peeling import Rule, Split, column_cap, minimum_count, row_cap
 
@@ -25,9 +26,15 @@ class OneSided(NamedTuple):
 def one_sided(pattern: Pattern, side: Side) -> Iterator[OneSided]:
     """Colour all columns (the vertices of `side`) first-fit in natural, largest-first and smallest-last order.
 
-    Smallest-last needs the graph of conflicts and is left out where that is too large.
+    Smallest-last needs the graph of conflicts and is left out where that is too large. Where one row meets all columns
+    there is nothing to choose.
     """
     demand, lines = whole(side), len(side.members)
+    filled = [v for v, rows in enumerate(side.lines) if rows]
+    if len(filled) == max(map(len, side.members), default=0):
+        place = {v: k for k, v in enumerate(filled)}
+        yield OneSided("one each", [place.get(v, UNSEEDED) for v in range(len(side.lines))])
+        return
     yield OneSided("natural", first_fit(demand, lines, natural(len(side.lines))))
     graph = conflicts(pattern)
     degrees = meetings(demand, lines) if graph is None else [len(row) for row in graph]
