@@ -261,7 +261,7 @@ def test_first_fit_is_the_greedy_colouring_of_networkx(seed: int, rows: int, col
 # Closed forms
 
 
-@pytest.mark.parametrize(("lower", "upper"), itertools.product(range(4), repeat=2))
+@pytest.mark.parametrize(("lower", "upper"), list(itertools.product(range(4), repeat=2)))
 def test_a_band_needs_its_width(lower: int, upper: int) -> None:
     pattern = band(30, lower, upper)
     width = lower + upper + 1
@@ -271,7 +271,7 @@ def test_a_band_needs_its_width(lower: int, upper: int) -> None:
     assert colour(pattern, 1, 1).price <= width
 
 
-@pytest.mark.parametrize("n", [3, 7, 50, 10_000])
+@pytest.mark.parametrize("n", [4, 7, 50, 10_000])
 def test_an_arrowhead_of_any_size_needs_two_tangents_and_one_adjoint(n: int) -> None:
     pattern = arrow(n)
     found = colour(pattern, 1, 1)
@@ -341,7 +341,7 @@ def test_partial_distance_2_counts_are_those_published(name: str) -> None:
 def bidirectional(name: str) -> int:
     """The least of the published totals."""
     tables = published()["bidirectional_openmdao_direct"], published()["bidirectional_star"]
-    return min(table[name] for table in tables if name in table)
+    return min(int(table[name]) for table in tables if name in table)
 
 
 @pytest.mark.parametrize(
