@@ -12,17 +12,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from chainplan.cost import CostModel
 from chainplan.graph import Elemental, Mode
 from chainplan.steps import Recorder
 from chainplan.structures import Block, Dense, OnDiagonal, Zero
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from chainplan.colouring import Colouring
+
 LARGEST = 1_000_000
 """Rows or columns of the largest block that is coloured."""
 NONZEROS = 4_000_000
 """Nonzeros of the largest pattern that is coloured."""
+
+
+BOTH_WAYS = 20_000
+"""Nonzeros of the largest pattern whose transpose is coloured too, so that transposing a problem changes no price."""
 
 
 class Colours(NamedTuple):
@@ -60,7 +69,7 @@ def colourable(block: Block) -> bool:
     """Whether compression may gain something on a block, and its pattern can be listed."""
     if isinstance(block.structure, Dense | Zero) or max(block.rows, block.cols) > LARGEST:
         return False
-    return block.nnz <= NONZEROS
+    return 0 < block.nnz <= NONZEROS
 
 
 def compressed(run: Sequence[Elemental], block: Block, cost: CostModel, below: int) -> Sweep | None:
@@ -104,9 +113,24 @@ def _simple_bound(block: Block, tangent: int | None, adjoint: int | None) -> int
 def _coloured(block: Block, tangent: int | None, adjoint: int | None) -> Colours:
     from chainplan.colouring import colour
 
+    effort = min(1.0, 1000 / block.nnz)
+    best = colour(_listed(block), tangent, adjoint, effort=effort)
+    found = _plain(best.colouring)
+    if not best.optimal and block.nnz <= BOTH_WAYS:
+        turned = colour(_listed(block.transpose()), adjoint, tangent, effort=effort)
+        if turned.price < best.price:
+            rows, columns, adjoints, tangents = _plain(turned.colouring)
+            found = Colours(columns, rows, tangents, adjoints)
+    return found
+
+
+def _listed(block: Block) -> csr_array:
     pattern = block.structure.pattern(block.rows, block.cols)
     pattern.sort_indices()
-    found = colour(pattern, tangent, adjoint, effort=min(1.0, 1000 / max(1, block.nnz))).colouring
+    return pattern
+
+
+def _plain(found: Colouring) -> Colours:
     return Colours(tuple(found.columns.tolist()), tuple(found.rows.tolist()), found.tangents, found.adjoints)
 
 
@@ -123,23 +147,23 @@ def _sweep_price(run: Sequence[Elemental], mode: Mode, colours: int, cost: CostM
 
 def write_sweep(recorder: Recorder, sweep: Sweep) -> int:
     """Write a compressed sweep down, tangents first; returns the position of the block."""
-    tangent = adjoint = None
     run, colours = sweep.run, sweep.colours
+    tangent = adjoint = None
     if colours.tangents:
-        tangent = recorder.seed(run[0].source, Mode.TANGENT, colours.columns)
-        for e in run:
-            load = recorder.load(e.name) if e.explicit else None
-            tangent = _applied(recorder, e, tangent, Mode.TANGENT) if load is None else recorder.multiply(load, tangent)
+        tangent = _swept(recorder, run, recorder.seed(run[0].source, Mode.TANGENT, colours.columns), Mode.TANGENT)
     if colours.adjoints:
-        adjoint = recorder.seed(run[-1].target, Mode.ADJOINT, colours.rows)
-        for e in reversed(run):
-            load = recorder.load(e.name) if e.explicit else None
-            adjoint = _applied(recorder, e, adjoint, Mode.ADJOINT) if load is None else recorder.multiply(adjoint, load)
+        adjoint = _swept(recorder, run[::-1], recorder.seed(run[-1].target, Mode.ADJOINT, colours.rows), Mode.ADJOINT)
     return recorder.decompress(tangent, adjoint)
 
 
-def _applied(recorder: Recorder, e: Elemental, arg: int, mode: Mode) -> int:
-    return recorder.propagate(e.name, arg, mode)
+def _swept(recorder: Recorder, run: Sequence[Elemental], arg: int, mode: Mode) -> int:
+    for e in run:
+        if not e.explicit:
+            arg = recorder.propagate(e.name, arg, mode)
+        else:
+            load = recorder.load(e.name)
+            arg = recorder.multiply(load, arg) if mode is Mode.TANGENT else recorder.multiply(arg, load)
+    return arg
 
 
 def accumulated(e: Elemental, cost: CostModel) -> tuple[int, Mode | Sweep]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+from chainplan.colouring import Colouring
 from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError
 from chainplan.garbage import uncollected
@@ -36,7 +37,7 @@ class Typed(NamedTuple):
     """A block between two vertices: size(target) x size(source), holding paths from source to target.
 
     Where it is compressed, one of the two is the colours of the seed step numbered `seed` (see `colours_of`), and
-    `whole` is the block that it is a compression of.
+    `whole` is the block that it is a compression of; it counts as dense itself.
     """
 
     target: str
@@ -136,12 +137,12 @@ def _multiply(step: Multiply, graph: Graph, made: list[Typed], cost: CostModel) 
 
 def _joined(left: Typed, right: Typed) -> Typed:
     """The product of two blocks that meet; a compressed factor makes a compressed product."""
-    block = left.block.times(right.block)
-    if left.whole is None:
-        if right.whole is None:
-            return Typed(left.target, right.source, block)
+    if left.whole is None and right.whole is None:
+        return Typed(left.target, right.source, left.block.times(right.block))
+    block = Block(left.block.rows, right.block.cols)
+    if left.whole is None and right.whole is not None:
         return Typed(left.target, right.source, block, right.seed, left.block.times(right.whole))
-    if right.whole is None:
+    if right.whole is None and left.whole is not None:
         return Typed(left.target, right.source, block, left.seed, left.whole.times(right.block))
     raise _Broken("left and right are both compressed; decompress one before they multiply.")
 
@@ -192,7 +193,9 @@ def _seed(step: Seed, graph: Graph, made: list[Typed], cost: CostModel) -> tuple
         raise _Broken(f"'{step.vertex}' is no vertex of the problem.")
     size, colours = graph.sizes[step.vertex], max(step.colours, default=-1) + 1
     if len(step.colours) != size or min(step.colours, default=0) < -1 or colours > size:
-        raise _Broken(f"its colours do not fit; expected one from -1 for each of the {size} entries of '{step.vertex}'.")
+        raise _Broken(
+            f"its colours do not fit; expected one from -1 for each of the {size} entries of '{step.vertex}'."
+        )
     place, whole = len(made), Block(size, size, Identity())
     if step.mode is Mode.TANGENT:
         return Typed(step.vertex, colours_of(place), Block(size, colours), place, whole), 0, 0
@@ -215,6 +218,20 @@ def _decompress(step: Decompress, graph: Graph, made: list[Typed], cost: CostMod
     if found[0][:2] != found[-1][:2]:
         raise _Broken("tangent and adjoint are compressions of blocks between different vertices.")
     return found[0], 0, 0
+
+
+def colouring_of(plan: Plan, replayed: Replay, step: Decompress) -> Colouring:
+    """The colouring by which a step decompresses its block."""
+    sides = []
+    for position in (step.tangent, step.adjoint):
+        seed = None if position is None else replayed.blocks[position].seed
+        made = None if seed is None else plan.steps[seed]
+        sides.append(made.colours if isinstance(made, Seed) else None)
+    columns, rows = sides
+    typed = replayed.blocks[step.tangent if step.tangent is not None else step.adjoint or 0]
+    assert typed.whole is not None
+    block = typed.whole
+    return Colouring.of(columns or (-1,) * block.cols, rows or (-1,) * block.rows)
 
 
 _STEPS: dict[type, Callable[[Any, Graph, list[Typed], CostModel], tuple[Typed, int, int]]] = {
