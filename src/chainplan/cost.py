@@ -41,6 +41,14 @@ class CostModel(Protocol):
         """Price of a tangent or adjoint applied to a block."""
         ...
 
+    def seed(self, size: int, colours: int) -> int:
+        """Price of a seed of size x colours, or of its transpose."""
+        ...
+
+    def decompress(self, block: Block) -> int:
+        """Price of putting a block together from its compressed columns and rows."""
+        ...
+
 
 class Fma:
     """Multiply-adds: structural counts for products, a price per vector for matrix-free elementals, no price for sums.
@@ -64,6 +72,12 @@ class Fma:
     def propagate(self, elemental: Elemental, arg: Block, mode: Mode) -> int:
         vectors = arg.cols if mode is Mode.TANGENT else arg.rows
         return vectors * available(elemental, mode)
+
+    def seed(self, size: int, colours: int) -> int:
+        return 0
+
+    def decompress(self, block: Block) -> int:
+        return 0
 
 
 def available(elemental: Elemental, mode: Mode) -> int:

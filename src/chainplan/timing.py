@@ -59,6 +59,13 @@ class Timed:
         vectors = arg.cols if tangent else arg.rows
         return price(self.rates, (*written, *_applied(elemental, vectors, mode, result)))
 
+    def seed(self, size: int, colours: int) -> int:
+        return price(self.rates, (("identity", (1, size * colours)),))
+
+    def decompress(self, block: Block) -> int:
+        parts: tuple[Part, ...] = (("decompress", (1, block.nnz)),)
+        return price(self.rates, (*parts, *converted(block, Form.SPARSE, form(block))))
+
 
 def _applied(elemental: Elemental, vectors: int, mode: Mode, result: Block) -> tuple[Part, ...]:
     """The work of one call on some vectors, its result held as `result` is."""

@@ -41,6 +41,7 @@ REGIMES: dict[str, tuple[str, ...]] = {
     "add sparse": ("call", "nonzero"),
     "apply": ("call", "fma"),
     "identity": ("call", "m·n"),
+    "decompress": ("call", "nonzero"),
 }
 """Every regime with its features: m x k times k x n; a part is a block of a stack or a layer."""
 
@@ -77,5 +78,6 @@ STATIC: Rates = in_femtoseconds(
         "add sparse": (30000, 5),
         "apply": (2000, 0.05),
         "identity": (2000, 0.3),
+        "decompress": (40000, 15),
     }
 )
