@@ -43,10 +43,10 @@ def _counts(rows: Sequence[StructureRow]) -> list[str]:
     return [
         "## Structured counts against shapes",
         "",
-        f"{len(rows):,} random chains of 3 to 6 factors, sizes 20 to 240, every other factor dense, the others diagonal, "
-        "banded, triangular, block-diagonal, permutations, selections or random patterns. On every one of them the "
-        "optimum of `chain-dp` is the least of all bracketings, counted from matrices of zeros and ones. The table says "
-        "what the order that is best for dense factors of the same shapes costs, in fma over that optimum.",
+        f"{len(rows):,} random chains of 3 to 6 factors, sizes 20 to 240, every other factor dense, the others "
+        "diagonal, banded, triangular, block-diagonal, permutations, selections or random patterns. On every one of them the "
+        "optimum of `chain-dp` is the least of all bracketings, counted from matrices of zeros and ones. The table "
+        "says what the order that is best for dense factors of the same shapes costs, in fma over that optimum.",
         "",
         *table(["factors", "chains", "above", "> 10 % above", "mean", "worst"], body),
     ]
@@ -102,7 +102,7 @@ def _times(rows: Sequence[StructureRow]) -> list[str]:
 def _instances(rows: Sequence[StructureRow]) -> list[str]:
     found, body = over_best(rows), []
     for i, instance in enumerate(distinct(row.instance for row in rows)):
-        orders, other = _of(rows, instance)
+        orders, _ = _of(rows, instance)
         best = min(orders, key=lambda row: row.seconds or 0.0)
         foreseen = [duration(1e-9 * (price or 0)) for price in (best.calibrated, best.weighted)]
         cells = [times(found[who][i]) for who in (*CHOOSERS, "worst", MULTI_DOT)]
