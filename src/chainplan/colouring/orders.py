@@ -33,8 +33,7 @@ def conflicts(pattern: Pattern) -> Lists | None:
     graph = (boolean.T @ boolean).tocsr()
     graph.sort_indices()
     v, u = entries(graph)
-    ends = np.cumsum(np.bincount(v[v != u] + 1, minlength=graph.shape[0] + 1))
-    return cut(ends, u[v != u])
+    return cut(u[v != u], v[v != u], graph.shape[0])
 
 
 def natural(vertices: int) -> Sequence[int]:
@@ -91,5 +90,6 @@ def by_class(colours: Sequence[int], rank: Sequence[int]) -> list[int]:
 
     First-fit in this order never needs more colours than there are classes (Culberson, iterated greedy, 1992).
     """
-    last = len(rank)
-    return sorted(range(len(colours)), key=lambda v: rank[colours[v]] if colours[v] >= 0 else last)
+    place = np.array([*rank, len(rank)])[np.asarray(colours, dtype=np.intp)]
+    order: list[int] = np.argsort(place, kind="stable").tolist()
+    return order

@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
-from chainplan.colouring.greedy import Demand
+import numpy as np
+
+from chainplan.colouring.greedy import Demand, of_entries
 from chainplan.colouring.incidence import Lists, Side
 
 
@@ -67,6 +69,22 @@ def column_cap(cap: int) -> Rule:
     return lambda at: at.column > cap
 
 
+def dense_rows(side: Side, count: int) -> Split:
+    """Leave the `count` rows with most nonzeros (and any as long) to row colours, all others to column colours."""
+    length = np.array([len(row) for row in side.members])
+    longest = np.sort(length)[::-1]
+    cap = int(longest[count]) if count < longest.size else 0
+    steps = np.where(length > cap, 2, 0)
+    most = np.bincount(side.there.line[length[side.there.vertex] > cap]).max(initial=0)
+    return Split(steps.tolist(), [1] * len(side.lines), cap, int(most))
+
+
+def dense_columns(side: Side, count: int) -> Split:
+    """Leave the `count` columns with most nonzeros to column colours, all others to row colours."""
+    turned = dense_rows(side.other, count)
+    return Split(turned.columns, turned.rows, turned.columns_most, turned.rows_most)
+
+
 def peel(side: Side, rule: Rule) -> Split:
     """Peel a pattern (columns as vertices) to nothing; the least count goes first, ties by position."""
     columns, rows = _Line(side.lines), _Line(side.members)
@@ -115,8 +133,5 @@ class _Line:
 
 
 def _demand(side: Side, vertices: Sequence[int], lines: Sequence[int]) -> Demand:
-    needed, met = [], []
-    for mine, step in zip(side.lines, vertices, strict=True):
-        needed.append([line for line in mine if lines[line] < step])
-        met.append([line for line in mine if lines[line] >= step])
-    return Demand(needed, met)
+    step, gone = np.asarray(vertices), np.asarray(lines)
+    return of_entries(side, gone[side.here.line] < step[side.here.vertex])
