@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from chainplan.colouring.greedy import Demand, of_entries
 from chainplan.colouring.incidence import Lists, Side
+
+if TYPE_CHECKING:
+    from chainplan.colouring.recovery import Flags
 
 
 class Peel(NamedTuple):
@@ -39,13 +41,14 @@ class Split(NamedTuple):
     rows_most: int
     columns_most: int
 
-    def column_demand(self, side: Side) -> Demand:
-        """What the columns must recover: nonzeros whose row went first. `side` has columns as vertices."""
-        return _demand(side, self.columns, self.rows)
+    def entries(self, side: Side) -> tuple[Flags, Flags]:
+        """What columns and what rows must recover: flags for `side.here` (columns) and for `side.there`.
 
-    def row_demand(self, side: Side) -> Demand:
-        """What the rows must recover: nonzeros whose column went first. `side` has columns as vertices."""
-        return _demand(side.other, self.rows, self.columns)
+        The columns must recover the nonzeros whose row went first, the rows the others.
+        """
+        row, column = np.asarray(self.rows), np.asarray(self.columns)
+        here, there = side
+        return row[here.line] < column[here.vertex], row[there.vertex] > column[there.line]
 
 
 def minimum_count(tangent: int, adjoint: int, rows_first: bool) -> Rule:
@@ -130,8 +133,3 @@ class _Line:
 
     def steps(self, last: int) -> list[int]:
         return [last if step is None else step for step in self.gone]
-
-
-def _demand(side: Side, vertices: Sequence[int], lines: Sequence[int]) -> Demand:
-    step, gone = np.asarray(vertices), np.asarray(lines)
-    return of_entries(side, gone[side.here.line] < step[side.here.vertex])

@@ -135,11 +135,11 @@ class _Portfolio:
         for family in families(self.side, self.prices, count):
             splits = [(name, split()) for name, split in family]
             splits.sort(key=lambda entry: self.prices.total(entry[1].rows_most, entry[1].columns_most))
-            for name, split in splits[:COLOURED]:
+            for name, split in splits[: max(1, min(COLOURED, count))]:
                 pair = min(two_sided(self.side, split), key=self.prices.key)
                 self.found.append(_Candidate(f"two sides, {name}", settle(self.side, pair, self.rng)))
-            if self._least <= self.bound:
-                return
+                if self._least <= self.bound:
+                    return
 
     def _improve(self) -> None:
         """Local search on the best few, the work shared equally."""

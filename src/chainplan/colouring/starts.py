@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from chainplan.colouring.greedy import Demand, first_fit, whole
+import numpy as np
+
+from chainplan.colouring.greedy import first_fit, of_entries, whole
 from chainplan.colouring.improve import Pair, Prices
 from chainplan.colouring.incidence import Lists, Side
 from chainplan.colouring.model import UNSEEDED
@@ -47,7 +49,7 @@ def one_sided(pattern: Pattern, side: Side) -> Iterator[OneSided]:
         return
     yield OneSided("natural", first_fit(demand, lines, natural(len(side.lines))))
     graph = conflicts(pattern)
-    degrees = meetings(demand, lines) if graph is None else [len(row) for row in graph]
+    degrees = meetings(side, np.ones(pattern.nnz, dtype=np.bool_)) if graph is None else [len(row) for row in graph]
     yield OneSided("largest first", first_fit(demand, lines, largest_first(degrees)))
     if graph is not None:
         yield OneSided("smallest last", first_fit(demand, lines, smallest_last(graph)))
@@ -86,10 +88,8 @@ def _spread(lists: Lists, count: int) -> list[int]:
 
 def two_sided(side: Side, split: Split) -> Iterator[Pair]:
     """Colour both sides for what a split demands of them, in natural and in largest-first order."""
-    demands = (split.column_demand(side), len(side.members)), (split.row_demand(side), len(side.lines))
+    halves = list(zip((side, side.other), split.entries(side), strict=True))
+    demands = [(of_entries(half, which), len(half.members)) for half, which in halves]
     yield Pair(*(first_fit(demand, lines, natural(len(demand.needed))) for demand, lines in demands))
-    yield Pair(*(first_fit(demand, lines, _dense_first(demand, lines)) for demand, lines in demands))
-
-
-def _dense_first(demand: Demand, lines: int) -> list[int]:
-    return largest_first(meetings(demand, lines))
+    orders = [largest_first(meetings(half, which)) for half, which in halves]
+    yield Pair(*(first_fit(demand, lines, order) for (demand, lines), order in zip(demands, orders, strict=True)))
