@@ -4,9 +4,9 @@ No heuristic dominates: an arrowhead wants two sides, a band one; orders that wi
 one-sided colourings under several orders and two-sided ones from several splits compete, the best few are improved by
 local search, and the search stops where the lower bound is met. Prices weigh the two sides in every part of it.
 
-Work is counted in visited nonzeros, not in seconds, so that the same input gives the same colouring on every machine:
-`effort` times `WORK` for the improvement, and as much for the splits, at about ten million visits a second. Parts
-whose bound exceeds the best colouring so far are left out.
+Work is counted in visited nonzeros, not in seconds, so that the same input gives the same colouring on every machine.
+`effort` times `WORK` visits go to the improvement; how many splits are peeled falls with the number of nonzeros. Below
+10^4 nonzeros that takes about a second, with 5·10^5 some seconds. What a bound shows to be useless is left out.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from chainplan.colouring.recovery import Pattern
 
 WORK = 30_000_000
-SPLITS = 24
-COLOURED = 4
-IMPROVED = 3
+SPLITS = 40
+COLOURED = 8
+IMPROVED = 4
 PEEL_WORK = 25
 
 
