@@ -17,30 +17,31 @@ def dense(edge: Edge, value: Any) -> Array:
     if not edge.explicit:
         tangent, adjoint = value
         return np.asarray(tangent(np.eye(cols)) if tangent else adjoint(np.eye(rows)))
-    kind, argument = next(iter(edge.structure.items())) if isinstance(edge.structure, dict) else (edge.structure, None)
+    kind: str = next(iter(edge.structure)) if isinstance(edge.structure, dict) else edge.structure
+    argument: Any = edge.structure[kind] if isinstance(edge.structure, dict) else None
     if kind == "identity":
         return np.eye(rows)
     if kind == "negated_identity":
         return -np.eye(rows)
     if kind == "scaled_identity":
-        return value * np.eye(rows)
+        return np.asarray(value * np.eye(rows))
     if kind == "diagonal":
         return np.diag(value)
     if kind in ("permutation", "selection"):
-        return np.eye(cols)[argument]
+        return np.asarray(np.eye(cols)[argument])
     if kind == "scatter":
-        return np.eye(rows)[argument].T
+        return np.asarray(np.eye(rows)[argument]).T
     if kind in ("replicate", "reduce"):
         few, many = sorted((rows, cols))
         ones, unit = np.ones((many // few, 1)), np.eye(few)
         copies = np.kron(unit, ones) if argument == "each" else np.kron(ones, unit)
-        return copies if kind == "replicate" else copies.T
+        return np.asarray(copies if kind == "replicate" else copies.T)
     if kind == "block_diagonal":
         return block_diagonal(value, *argument)
     if kind == "kronecker":
         (r, c), k = argument
         layers = np.broadcast_to(value, (k, r, c))
-        return np.einsum("tij,ts->itjs", layers, np.eye(k)).reshape(rows, cols)
+        return np.asarray(np.einsum("tij,ts->itjs", layers, np.eye(k))).reshape(rows, cols)
     if kind == "coo":
         matrix = value.toarray()
         listed = np.zeros((rows, cols), bool)
@@ -55,13 +56,12 @@ def block_diagonal(value: Array, count: int, rows: int, cols: int) -> Array:
     """`count` blocks of rows x cols along the diagonal, from one array of all or of the one that they equal."""
     assert value.shape in ((count, rows, cols), (1, rows, cols))
     blocks = np.broadcast_to(value, (count, rows, cols))
-    return np.einsum("brc,bd->brdc", blocks, np.eye(count)).reshape(count * rows, count * cols)
+    return np.asarray(np.einsum("brc,bd->brdc", blocks, np.eye(count))).reshape(count * rows, count * cols)
 
 
 def composed(edges: tuple[Edge, ...], values: tuple[Any, ...], sizes: list[int], rows: int) -> list[Array]:
     """The Jacobian with respect to each argument: the sum over paths of products of edges."""
-    held = {i: {i: np.eye(n)} for i, n in enumerate(sizes)}
-    reached: dict[int | str, dict[int, Array]] = dict(held)
+    reached: dict[int | str, dict[int, Array]] = {i: {i: np.eye(n)} for i, n in enumerate(sizes)}
     for edge, value in zip(edges, values, strict=True):
         matrix = dense(edge, value)
         assert matrix.shape == (edge.rows, edge.cols)

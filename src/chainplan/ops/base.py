@@ -65,26 +65,26 @@ class Edge(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """`count` blocks of rows x cols along the diagonal: one block is dense, blocks of one entry are a diagonal."""
+    """`number` blocks of rows x cols along the diagonal: one block is dense, blocks of one entry are a diagonal."""
 
-    count: int
+    number: int
     rows: int
     cols: int
 
     def edge(self, source: int | str, target: str = RESULT) -> Edge:
         """The edge that holds the blocks."""
-        count, rows, cols = self
-        if count == 1:
+        number, rows, cols = self
+        if number == 1:
             return Edge(source, target, rows, cols)
         structure = "diagonal" if rows == cols == 1 else {"block_diagonal": list(self)}
-        return Edge(source, target, count * rows, count * cols, structure)
+        return Edge(source, target, number * rows, number * cols, structure)
 
     def values(self, blocks: Array) -> Array:
-        """Compact values of the edge, given one array of count x rows x cols, or of 1 x rows x cols for equal ones."""
-        if self.count == 1:
-            return blocks[0]
+        """Compact values of the edge, given one array of number x rows x cols, or of 1 x rows x cols for equal ones."""
+        if self.number == 1:
+            return np.asarray(blocks[0])
         if self.rows == self.cols == 1:
-            return np.broadcast_to(blocks.ravel(), self.count)
+            return np.broadcast_to(blocks.ravel(), self.number)
         return blocks
 
 
@@ -120,7 +120,7 @@ class Op(ABC):
 
     def drawn(self, name: str, shape: Shape, rng: np.random.Generator) -> Array:
         """A random value for a parameter: normal, divided by the square root of what it is multiplied with."""
-        return rng.standard_normal(shape) / np.sqrt(max(1, prod(shape[1:])))
+        return np.asarray(rng.standard_normal(shape) / np.sqrt(max(1, prod(shape[1:]))))
 
     @abstractmethod
     def shape(self, *shapes: Shape) -> Shape:
