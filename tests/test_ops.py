@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainplan.errors import ExecutionError
+from chainplan.errors import PointError
 from chainplan.ops import OPS, Edge, Op
 from tests.dense_edges import composed, dense
 
@@ -187,7 +187,7 @@ def test_the_solve_reuses_the_factors(monkeypatch: pytest.MonkeyPatch) -> None:
     "matrix", [np.zeros((2, 2)), np.ones((3, 3)), np.diag([1, 1e-20]), np.arange(9.0).reshape(3, 3)]
 )
 def test_a_singular_matrix_is_refused(matrix: Array) -> None:
-    with pytest.raises(ExecutionError, match=r"is singular .* expected an invertible one\. Choose another point\."):
+    with pytest.raises(PointError, match=r"is singular .* expected an invertible one\. Choose another point\."):
         OPS["linear_solve"]().value(matrix, np.ones(len(matrix)))
 
 

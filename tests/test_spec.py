@@ -21,7 +21,9 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 def parse(text: str, name: str = "yaml") -> Problem:
     frontend = next(f for f in FRONTENDS if f.name == name)
-    return frontend.reader(text.encode(), Messages(f"s.{name}"))
+    problem = frontend.reader(text.encode(), Messages(f"s.{name}"))
+    assert isinstance(problem, Problem)
+    return problem
 
 
 def jacobians(problem: Problem) -> list[tuple[str, str, str, int, int, str]]:

@@ -109,12 +109,12 @@ class _Conv(Op):
         spatial = tuple(range(2, 2 + self.axes))
         every = np.lib.stride_tricks.sliding_window_view(padded, weight[2:], spatial)
         chosen = every[(slice(None),) * 2 + (slice(None, None, self.stride),) * self.axes]
-        first: Array = np.moveaxis(chosen, 1, 1 + self.axes)
-        return first.reshape(len(padded), -1, size(weight[1:]))
+        listed: Array = np.moveaxis(chosen, 1, 1 + self.axes).reshape(len(padded), -1, size(weight[1:]))
+        return listed
 
     def _inside(self, x: Shape, weight: Shape) -> Array:
         """For every window and place of the kernel, the entry of the item that it sees, -1 in the padding."""
-        return self.patches(positions(x[-1 - self.axes :]), weight, -1)[0]
+        return np.asarray(self.patches(positions(x[-1 - self.axes :]), weight, -1)[0])
 
     def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
         x, weight = shapes[:2]

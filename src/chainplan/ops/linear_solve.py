@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainplan.errors import ExecutionError
+from chainplan.errors import PointError
 from chainplan.ops.base import RESULT, Array, Blocks, Edge, Op, Shape, misfit, shown, size
 
 
@@ -85,7 +85,7 @@ def _require_regular(matrix: Array, factors: Array) -> None:
 
     Raises
     ------
-    ExecutionError
+    PointError
         With the estimate.
     """
     from scipy.linalg import get_lapack_funcs
@@ -94,7 +94,7 @@ def _require_regular(matrix: Array, factors: Array) -> None:
     estimate: Any = get_lapack_funcs("gecon", (factors,))
     reciprocal, _ = estimate(factors, np.abs(matrix).sum(axis=0).max())
     if not reciprocal > np.finfo(float).eps:
-        raise ExecutionError(
+        raise PointError(
             f"the matrix of {n} x {n} is singular (reciprocal condition number {reciprocal:.1e}); expected an "
             "invertible one. Choose another point."
         )

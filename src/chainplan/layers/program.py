@@ -1,0 +1,113 @@
+"""A program of layers and the problem that its linearisation is.
+
+Every value has a name: inputs and layers by theirs, parameters as `layer.parameter`. The graph has a vertex for each
+value that depends on what the Jacobian is taken with respect to, and one for each inner vertex of an op; everything
+else is constant and makes no edge. The vertices are named before any number is known, so that one plan serves all
+points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import NamedTuple
+
+from chainplan.graph import Elemental, Graph
+from chainplan.ops import RESULT, Edge, Op
+from chainplan.problem import Problem
+from chainplan.structures import BY_NAME, DENSE, Block, Structure
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """An op applied to values; `edges` is its linearisation, empty where no argument varies."""
+
+    name: str
+    op: Op
+    sources: tuple[str, ...]
+    edges: tuple[Edge, ...] = ()
+
+    def vertex(self, end: int | str) -> str:
+        """The vertex of the graph that an end of an edge stands for."""
+        if isinstance(end, int):
+            return self.sources[end]
+        return self.name if end == RESULT else f"{self.name}.{end}"
+
+
+class Placed(NamedTuple):
+    """An edge of the linearised program: the elemental's name, the layer and the position among its edges."""
+
+    name: str
+    layer: Layer
+    position: int
+
+    @property
+    def edge(self) -> Edge:
+        """The edge as the op has it."""
+        return self.layer.edges[self.position]
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Layers in evaluation order, the shapes of all values, and what is differentiated with respect to what.
+
+    `parameters` maps each parameter to the layer that draws it and the name that its op has for it.
+    """
+
+    layers: tuple[Layer, ...]
+    shapes: Mapping[str, Shape]
+    inputs: tuple[str, ...]
+    parameters: Mapping[str, tuple[Op, str]]
+    variables: tuple[str, ...]
+    outputs: tuple[str, ...]
+    memory: int | None = None
+    name: str | None = None
+
+    @cached_property
+    def placed(self) -> tuple[Placed, ...]:
+        """The edges on a path from a variable, in evaluation order."""
+        reached, counts = set(self.variables), dict[str, int]()
+        found = []
+        for layer in self.layers:
+            for position, edge in enumerate(layer.edges):
+                source, target = layer.vertex(edge.source), layer.vertex(edge.target)
+                if source in reached:
+                    reached.add(target)
+                    name = f"{target}/{source}"
+                    count = counts[name] = counts.get(name, 0) + 1
+                    found.append(Placed(name if count == 1 else f"{name}#{count}", layer, position))
+        return tuple(found)
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The linearised program."""
+        sizes = {v: prod(self.shapes[v]) for v in self.variables}
+        elementals = []
+        for name, layer, position in self.placed:
+            edge = layer.edges[position]
+            source, target = layer.vertex(edge.source), layer.vertex(edge.target)
+            sizes[target] = edge.rows
+            block = Block(edge.rows, edge.cols, _structure(edge))
+            elementals.append(Elemental(name, source, target, block, edge.tangent, edge.adjoint, edge.tape))
+        for output in self.outputs:
+            sizes.setdefault(output, prod(self.shapes[output]))
+        return Problem(Graph(sizes, self.variables, self.outputs, tuple(elementals)), self.memory, self.name)
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """What a reader of a plan should know of the elementals."""
+        return (f"{p.name} ({p.layer.op.name}): {p.edge.note}" for p in self.placed if p.edge.note)
+
+
+def _structure(edge: Edge) -> Structure:
+    """The structure that an edge has in the words of a spec."""
+    if edge.structure == "dense":
+        return DENSE
+    word, argument = edge.structure, None
+    if isinstance(edge.structure, dict):
+        ((word, argument),) = edge.structure.items()
+    return BY_NAME[word].from_spec(argument)
