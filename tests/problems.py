@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from bench.instances.graphs import dag_problem as dag_problem
 from chainplan.graph import Elemental, Graph
 from chainplan.problem import Problem, chain_vertex
-from chainplan.structures import DENSE, DIAGONAL, Banded, Block, Identity, NegatedIdentity, Structure, Zero
+from chainplan.structures import DENSE, Block, Structure
+from tests.structures import any_structure, band_family
 
 SIZES = ((1, 2, 3), (1, 1, 5), (0, 1, 2, 3), (2, 3, 4, 5, 6), (1, 9), (3,))
 
@@ -30,12 +31,9 @@ def chain_problem(
     return Problem(Graph(vertices, (chain_vertex(0),), (chain_vertex(len(sizes) - 1),), tuple(elementals)), memory)
 
 
-def random_structure(rng: random.Random, rows: int, cols: int) -> Structure:
+def random_structure(rng: random.Random, rows: int, cols: int, family: bool = True) -> Structure:
     """Any structure that fits a block of rows x cols, dense about half of the time."""
-    choices: list[Structure] = [DENSE, DENSE, DENSE, Banded(rng.randrange(3), rng.randrange(3)), Zero()]
-    if rows == cols:
-        choices += [Identity(), NegatedIdentity(), DIAGONAL, DIAGONAL]
-    return rng.choice(choices)
+    return band_family(rng, rows, cols) if family or rng.random() < 0.4 else any_structure(rng, rows, cols)
 
 
 def random_prices(rng: random.Random) -> tuple[int | None, int | None, int] | None:
@@ -59,7 +57,8 @@ def random_chain(rng: random.Random, longest: int = 6, kind: str | None = None) 
         for i in range(q):
             if rng.random() < 0.6:
                 sizes[i + 1] = sizes[i]
-    structures = [random_structure(rng, sizes[i + 1], sizes[i]) for i in range(q)]
+    family = rng.random() < 0.4
+    structures = [random_structure(rng, sizes[i + 1], sizes[i], family) for i in range(q)]
     prices = [random_prices(rng) for _ in range(q)]
     if kind == "matrix-free":
         prices = [p or (rng.randrange(40), rng.randrange(40), rng.randrange(30)) for p in prices]
@@ -79,13 +78,13 @@ def random_dag(rng: random.Random, most: int = 5, dense: bool = False) -> Proble
     inputs = tuple(names[:n_in])
     outputs = tuple(rng.sample(names[n_in:], rng.randint(1, min(n_out + 1, n_mid + n_out))))
     elementals: list[Elemental] = []
-    matrix_free = rng.random() < 0.4
+    matrix_free, family = rng.random() < 0.4, rng.random() < 0.4
     for j in range(n_in, len(names)):
         for i in range(j):
             for _ in range(rng.choice([0, 0, 1, 1, 2] if rng.random() < 0.6 else [0])):
                 rows, cols = sizes[names[j]], sizes[names[i]]
                 tangent, adjoint, tape = (random_prices(rng) if matrix_free else None) or (None, None, 0)
-                block = Block(rows, cols, DENSE if dense else random_structure(rng, rows, cols))
+                block = Block(rows, cols, DENSE if dense else random_structure(rng, rows, cols, family))
                 name = f"e{len(elementals)}"
                 elementals.append(Elemental(name, names[i], names[j], block, tangent, adjoint, tape))
     return Problem(Graph(sizes, inputs, outputs, tuple(elementals)))

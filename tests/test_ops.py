@@ -126,7 +126,7 @@ def test_large_convolutions_are_matrix_free_and_equal(op: type[Op], monkeypatch:
 
 @every_case
 def test_sparse_matrices_of_edges_are_the_dense_ones(op: Op, shapes: tuple[tuple[int, ...], ...]) -> None:
-    from chainplan.ops.matrices import matrix
+    from chainplan.ops.two_adjoints import matrix
 
     _, edges, values = linearised(op, point(op, shapes))
     for edge, value in zip(edges, values, strict=True):

@@ -1,10 +1,8 @@
 """Runs plans in numpy: each step one kernel, chosen before the run from the structures of its operands.
 
 A plan is lowered once into a list of closures and kept for as long as the plan lives, so that running it again costs
-one Python call per step beside the BLAS call itself. Blocks are held as their structure asks: dense and banded ones as
-matrices, diagonal ones as vectors, unit and zero ones not at all. A block is dropped after its last use.
-
-Products use `np.dot`; with inner size 1 `np.multiply`, because numpy's matmul leaves BLAS there.
+one Python call per step beside the BLAS call itself. Blocks are held as `kernels.forms` says and multiplied by the
+kernels of `kernels.products`. A block is dropped after its last use.
 """
 
 from __future__ import annotations
@@ -19,7 +17,10 @@ import numpy as np
 
 from chainplan.errors import ExecutionError
 from chainplan.graph import Elemental, Graph, Mode
-from chainplan.jacobians import SIGNS, Array, Given, MatrixFree, common_dtype, matrix_free, stored
+from chainplan.jacobians import Given, MatrixFree, common_dtype, matrix_free, stored
+from chainplan.kernels.convert import Array, as_form, as_matrix, diagonal, from_matrix, given_away, known
+from chainplan.kernels.forms import Form, form
+from chainplan.kernels.products import FRESH, product_kernel, sum_kernel
 from chainplan.replayer import replay
 from chainplan.steps import Accumulate, Add, Load, Multiply, Plan, Propagate, Step, last_uses
 from chainplan.structures import Block, Dense
@@ -44,9 +45,9 @@ _Kernel = Callable[[_Run], None]
 
 @dataclass(frozen=True)
 class _Program:
-    """A lowered plan. `loads`: step, elemental and, where any array of it will do, its shape."""
+    """A lowered plan. `loads`: step, elemental, its shape where any array of it will do, and its block."""
 
-    loads: tuple[tuple[int, Elemental, tuple[int, int] | None], ...]
+    loads: tuple[tuple[int, Elemental, tuple[int, int] | None, Block], ...]
     applied: tuple[Elemental, ...]
     code: tuple[tuple[_Kernel, tuple[int, ...]], ...]
     blocks: tuple[Block, ...]
@@ -65,11 +66,14 @@ def execute(
     Parameters
     ----------
     plan : a plan that has passed `check`.
-    jacobians : by elemental name. An explicit elemental is an array of rows x cols; a diagonal one may be its diagonal,
-        an identity, negated identity or zero may be left out. A matrix-free one is a pair (tangent, adjoint) of
-        functions: tangent maps a block of cols x c to F'·block of rows x c, adjoint a block of r x rows to block·F' of
-        r x cols; a mode that the plan does not use may be None. An array is taken for such a pair too.
-    dense : whether diagonal blocks of the result are written out as matrices; otherwise they are vectors.
+    jacobians : by elemental name. An explicit elemental is an array of rows x cols, of numpy or scipy.sparse, or the
+        compact form of its structure: the diagonal, the one number of a scaled identity, an array of b x r x c for
+        block_diagonal or of r x c for kronecker. What a structure says all of may be left out. A matrix-free one is a
+        pair (tangent, adjoint) of functions: tangent maps a block of cols x c to F'·block of rows x c, adjoint a block
+        of r x rows to block·F' of r x cols; a mode that the plan does not use may be None. An array is taken for such
+        a pair too.
+    dense : whether the result is written out as matrices; otherwise as `kernels.forms` holds it: a diagonal as a
+        vector, a block-diagonal one as an array of b x r x c, a sparse one as an array of scipy.sparse.
     dtype : of the seeds of matrix-free elementals; by default that of the arrays given, float64 where there is none.
 
     Returns
@@ -96,7 +100,7 @@ def execute(
     result = {}
     for output, source, position in plan.outputs:
         block = program.blocks[position]
-        value = _as_dense(values[position], block, run) if dense else _kept(values[position], block, run)
+        value = as_matrix(values[position], block, run.dtype) if dense else _kept(values[position], block, run)
         result[output, source] = value.copy() if id(value) in given else value
     return result
 
@@ -111,14 +115,20 @@ def _take(program: _Program, jacobians: Mapping[str, Given], run: _Run) -> None:
         known = ", ".join(sorted(program.names)[:8])
         raise ExecutionError(f"'{min(unknown)}' is no elemental of the plan; expected some of {known}.")
     values = run.values
-    for position, e, shape in program.loads:
+    for position, e, shape, block in program.loads:
         value = jacobians.get(e.name)
         plain = type(value) is np.ndarray and value.shape == shape and value.dtype.kind in "fiuc"
-        values[position] = value if plain else stored(e, value)
+        values[position] = value if plain else _loaded(e, value, block, run)
     for e in program.applied:
         if e.name not in jacobians:
             raise ExecutionError(f"no functions for matrix-free '{e.name}'; expected a pair (tangent, adjoint).")
         run.applied[e.name] = matrix_free(e, jacobians[e.name])
+
+
+def _loaded(e: Elemental, value: Given, block: Block, run: _Run) -> Any:
+    """What was given for an elemental, as the block that the plan counts with is held."""
+    held = known(e.block, run.dtype) if value is None and given_away(e.block) else stored(e, value)
+    return as_form(held, e.block, form(block), block, run.dtype)
 
 
 def _lower(plan: Plan) -> _Program:
@@ -133,9 +143,9 @@ def _lower(plan: Plan) -> _Program:
     applied: dict[str, Elemental] = {}
     for position, step in enumerate(plan.steps):
         if isinstance(step, Load):
-            e = graph[step.elemental]
-            dense = isinstance(e.block.structure, Dense)
-            loads.append((position, e, (e.block.rows, e.block.cols) if dense else None))
+            e = graph.declared[step.elemental]
+            dense = type(e.block.structure) is Dense
+            loads.append((position, e, (e.block.rows, e.block.cols) if dense else None, blocks[position]))
             continue
         if isinstance(step, Accumulate | Propagate):
             applied[step.elemental] = graph[step.elemental]
@@ -170,9 +180,9 @@ def _multiply(position: int, left: int, right: int, blocks: Sequence[Block]) -> 
 
 
 def _multiply_onto(position: int, left: int, right: int, onto: int, blocks: Sequence[Block]) -> _Kernel:
-    product, form = product_kernel(blocks[left], blocks[right]), blocks[left].times(blocks[right])
-    total = _sum_kernel(form, blocks[onto])
-    in_place = product in _FRESH and _held_as(form) == _held_as(blocks[onto]) == "matrix"
+    product, block = product_kernel(blocks[left], blocks[right]), blocks[left].times(blocks[right])
+    total = sum_kernel(block, blocks[onto])
+    in_place = product in FRESH and form(block) is form(blocks[onto]) is Form.MATRIX
 
     def kernel(run: _Run) -> None:
         values = run.values
@@ -181,16 +191,16 @@ def _multiply_onto(position: int, left: int, right: int, onto: int, blocks: Sequ
             value += values[onto]
             values[position] = value
         else:
-            values[position] = total(value, values[onto], run)
+            values[position] = total(value, values[onto], run.dtype)
 
     return kernel
 
 
 def _add(position: int, left: int, right: int, blocks: Sequence[Block]) -> _Kernel:
-    total = _sum_kernel(blocks[left], blocks[right])
+    total = sum_kernel(blocks[left], blocks[right])
 
     def kernel(run: _Run) -> None:
-        run.values[position] = total(run.values[left], run.values[right], run)
+        run.values[position] = total(run.values[left], run.values[right], run.dtype)
 
     return kernel
 
@@ -209,7 +219,7 @@ def _propagate(position: int, e: Elemental, arg: int, mode: Mode, block: Block) 
     result = e.block.times(block) if mode is Mode.TANGENT else block.times(e.block)
 
     def kernel(run: _Run) -> None:
-        value = _applied(run, e, mode)(_as_dense(run.values[arg], block, run))
+        value = _applied(run, e, mode)(as_matrix(run.values[arg], block, run.dtype))
         run.values[position] = _shaped(value, e, mode, result)
 
     return kernel
@@ -230,92 +240,12 @@ def _shaped(value: Any, e: Elemental, mode: Mode, block: Block) -> Any:
         raise ExecutionError(
             f"the {mode.value} of '{e.name}' returned shape {value.shape}; expected ({block.rows}, {block.cols})."
         )
-    held = _held_as(block)
-    return np.diagonal(value).copy() if held == "vector" else None if held == "nothing" else value
+    return from_matrix(value, block)
 
 
-def _held_as(block: Block) -> str:
-    """How a block is held: as a matrix, as the vector of its diagonal, or as nothing where its structure says all."""
-    return _HELD.get(block.structure.name, "matrix")
-
-
-_HELD = {"diagonal": "vector", **dict.fromkeys(SIGNS, "nothing")}
-
-
-def product_kernel(left: Block, right: Block) -> Callable[[Any, Any], Any]:
-    """The function that multiplies two held blocks: the one place that chooses."""
-    names = {left.structure.name, right.structure.name}
-    forms = (_held_as(left), _held_as(right))
-    if "zero" in names or forms == ("nothing", "nothing"):
-        return _nothing
-    if forms[0] == "nothing":
-        return _take_right if left.structure.name == "identity" else _negate_right
-    if forms[1] == "nothing":
-        return _take_left if right.structure.name == "identity" else _negate_left
-    if forms == ("matrix", "matrix"):
-        return np.multiply if left.cols == 1 else np.dot
-    return _scale_rows if forms == ("vector", "matrix") else np.multiply
-
-
-def _nothing(left: Any, right: Any) -> Any:
-    return None
-
-
-def _take_right(left: Any, right: Any) -> Any:
-    return right
-
-
-def _take_left(left: Any, right: Any) -> Any:
-    return left
-
-
-def _negate_right(left: Any, right: Any) -> Any:
-    return np.negative(right)
-
-
-def _negate_left(left: Any, right: Any) -> Any:
-    return np.negative(left)
-
-
-def _scale_rows(left: Any, right: Any) -> Any:
-    return left[:, None] * right
-
-
-_FRESH = (np.dot, np.multiply, _scale_rows, _negate_left, _negate_right)
-"""Kernels whose result is an array of its own, onto which another may be added in place."""
-
-
-def _sum_kernel(left: Block, right: Block) -> Callable[[Any, Any, _Run], Any]:
-    """The function that adds two held blocks."""
-    result = left.plus(right)
-    if _held_as(left) == _held_as(right) == _held_as(result) != "nothing":
-        return lambda a, b, run: np.add(a, b)
-    if right.structure.name == "zero":
-        return lambda a, b, run: a
-    if left.structure.name == "zero":
-        return lambda a, b, run: b
-    form = _as_vector if _held_as(result) == "vector" else _as_dense
-    return lambda a, b, run: np.add(form(a, left, run), form(b, right, run))
-
-
-def _as_vector(value: Any, block: Block, run: _Run) -> Array:
-    """The diagonal of a diagonal, unit or zero block."""
+def _kept(value: Any, block: Block, run: _Run) -> Any:
+    """A held block as it is, written out where its structure said the values."""
     if value is not None:
-        return np.asarray(value)
-    sign = SIGNS[block.structure.name]
-    return np.full(block.rows, sign, run.dtype)
-
-
-def _as_dense(value: Any, block: Block, run: _Run) -> Array:
-    """A held block as a matrix of rows x cols."""
-    if value is not None and value.ndim == 2:
-        return np.asarray(value)
-    if block.structure.name == "zero":
-        return np.zeros((block.rows, block.cols), run.dtype)
-    return np.diag(_as_vector(value, block, run))
-
-
-def _kept(value: Any, block: Block, run: _Run) -> Array:
-    """A held block as a matrix, or as a vector where it is diagonal."""
-    diagonal = block.structure.name in ("diagonal", "identity", "negated_identity")
-    return _as_vector(value, block, run) if diagonal else _as_dense(value, block, run)
+        return value
+    zero = block.structure.name == "zero"
+    return as_matrix(value, block, run.dtype) if zero else diagonal(value, block, run.dtype)

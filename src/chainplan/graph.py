@@ -8,13 +8,14 @@ the constructor raises on it, the spec front-end turns the same faults into mess
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from heapq import heapify, heappop, heappush
 from itertools import pairwise
 
 from chainplan.errors import ShapeError
+from chainplan.resolution import Edge, resolve
 from chainplan.structures import Block
 
 Place = tuple[str | int, ...]
@@ -91,19 +92,41 @@ class Graph:
 
     @cached_property
     def _by_name(self) -> dict[str, Elemental]:
+        return self.declared | {e.name: e for e in self.useful}
+
+    @cached_property
+    def declared(self) -> dict[str, Elemental]:
+        """The elementals by name, as they were declared."""
         return {e.name: e for e in self.elementals}
+
+    @property
+    def exact(self) -> bool:
+        """Whether all counts of nonzeros are exact rather than upper bounds."""
+        return self._resolved[1]
 
     @cached_property
     def order(self) -> tuple[str, ...]:
         """The vertices in topological order; among the ready ones, first declared first."""
         return tuple(_topological(self.sizes, self.elementals))
 
-    @cached_property
+    @property
     def useful(self) -> tuple[Elemental, ...]:
-        """The elementals that lie on a path from an input to an output, in the order given."""
+        """The elementals that lie on a path from an input to an output, in the order given, as they are counted.
+
+        Their structures are those of `chainplan.resolution`; `elementals` has them as they were declared.
+        """
+        return self._resolved[0]
+
+    @cached_property
+    def _resolved(self) -> tuple[tuple[Elemental, ...], bool]:
         ahead = _reach(self.inputs, ((e.source, e.target) for e in self.elementals))
         behind = _reach(self.outputs, ((e.target, e.source) for e in self.elementals))
-        return tuple(e for e in self.elementals if e.source in ahead and e.target in behind)
+        useful = tuple(e for e in self.elementals if e.source in ahead and e.target in behind)
+        found = resolve([Edge(e.source, e.target, e.block) for e in useful], self.order)
+        kept = tuple(
+            e if e.block is block else replace(e, block=block) for e, block in zip(useful, found.blocks, strict=True)
+        )
+        return kept, found.exact
 
     @cached_property
     def into(self) -> dict[str, list[Elemental]]:

@@ -1,8 +1,9 @@
 """The values of elemental Jacobians: what a user may hand in, checked against the graph, or drawn at random.
 
-Explicit elementals are arrays, matrix-free ones pairs of functions on blocks of columns (tangent) or rows (adjoint).
-Drawn entries are positive and of mean 1 / columns: sums of products then neither cancel nor grow, so that the error of
-any order of multiplying is small against the largest entry of the result, for chains of any length.
+Explicit elementals are arrays, whole or compact, matrix-free ones pairs of functions on blocks of columns (tangent) or
+rows (adjoint). Drawn entries are positive and of mean 1 / (nonzeros per row): sums of products then neither cancel nor
+grow, so that the error of any order of multiplying is small against the largest entry of the result, for chains of any
+length.
 """
 
 from __future__ import annotations
@@ -14,18 +15,28 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from chainplan.errors import ExecutionError
 from chainplan.graph import Elemental, Graph
-from chainplan.structures import Banded, Block, Diagonal, Identity, NegatedIdentity, Structure, Zero
+from chainplan.kernels.convert import (
+    Array,
+    as_matrix,
+    from_matrix,
+    from_sparse,
+    given_away,
+    known,
+    part_count,
+    part_shape,
+)
+from chainplan.kernels.forms import Form, form
+from chainplan.structures import Block, Dense, ScaledIdentity, Sign, Structure
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Function = Callable[[Array], Array]
 MatrixFree = tuple[Function | None, Function | None]
-Given = Array | MatrixFree
+Given = Any
+"""An array, an array of scipy.sparse, or a pair of functions."""
 
-SIGNS = {"identity": 1, "negated_identity": -1, "zero": 0}
-"""What stands on the diagonal of a block whose structure says all its values; zeros stand elsewhere."""
 NUMBERS = "iufc"
 """Kinds of dtype that are numbers; products of booleans would be logical ones."""
 
@@ -35,53 +46,100 @@ def common_dtype(given: Iterable[Given], wanted: Any = None) -> np.dtype[Any]:
     if wanted is not None:
         asked: np.dtype[Any] = np.dtype(wanted)
         return asked
-    dtypes = {value.dtype for value in given if isinstance(value, np.ndarray)}
+    dtypes = {value.dtype for value in given if isinstance(value, np.ndarray) or is_sparse(value)}
     common: np.dtype[Any] = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
     return common
 
 
-def stored(e: Elemental, given: Any) -> Array | None:
-    """An explicit elemental as it is held: a matrix, a vector for a diagonal, None where the structure says all.
+def stored(e: Elemental, given: Any) -> Any:
+    """An explicit elemental as a block of its structure is held (`kernels.forms`).
 
     Raises
     ------
     ExecutionError
         Where nothing was given, or the array has another shape, kind or structure than the elemental.
     """
-    structure, rows, cols = e.block.structure, e.block.rows, e.block.cols
+    block, rows, cols = e.block, e.block.rows, e.block.cols
     if given is None:
-        if given_away(e.block):
-            return None
+        if given_away(block):
+            return known(block, np.int8)
         raise ExecutionError(f"no Jacobian for '{e.name}'; expected an array of {rows} x {cols}.")
     if isinstance(given, tuple) or callable(given):
         raise ExecutionError(f"'{e.name}' is explicit, but functions were given; expected an array of {rows} x {cols}.")
-    array = np.asarray(given)
+    array = given if is_sparse(given) else np.asarray(given)
     if array.dtype.kind not in NUMBERS:
         raise ExecutionError(f"the array for '{e.name}' has dtype {array.dtype}; expected numbers.")
-    if array.shape == (rows,) and isinstance(structure, Diagonal):
-        return array
-    if array.shape != (rows, cols):
-        also = f" or ({rows},)" if isinstance(structure, Diagonal) else ""
+    if array.shape == (rows, cols):
+        return _fitted(e.name, array, block)
+    compact = None if is_sparse(array) else _compact(array, block)
+    if compact is None:
         raise ExecutionError(
-            f"the array for '{e.name}' has shape {array.shape}; expected ({rows}, {cols}){also}: rows x columns."
+            f"the array for '{e.name}' has shape {array.shape}; expected {_shapes(block)}: rows x columns."
         )
-    return _fitted(e.name, array, structure)
+    if isinstance(block.structure, Sign) and (np.abs(compact) != 1).any():
+        raise ExecutionError(f"the vector for '{e.name}' is not {block.structure!r}, which the plan relies on.")
+    return compact
 
 
-def _fitted(name: str, array: Array, structure: Structure) -> Array | None:
+def is_sparse(value: Any) -> bool:
+    """Whether a value is an array or matrix of scipy.sparse, without loading scipy to find out."""
+    return type(value).__module__.startswith("scipy.sparse")
+
+
+def _shapes(block: Block) -> str:
+    """The shapes in which the values of a block may be given."""
+    kind, shapes = form(block), [f"({block.rows}, {block.cols})"]
+    if kind is Form.SCALAR:
+        shapes.append("()")
+    elif kind is Form.VECTOR:
+        shapes.append(f"({block.rows},)")
+    elif kind in (Form.STACK, Form.LAYERS):
+        r, c = part_shape(block)
+        shapes += [f"({part_count(block)}, {r}, {c})", f"({r}, {c})"]
+    return " or ".join(shapes)
+
+
+def _compact(array: Array, block: Block) -> Array | None:
+    """A compact array as it is held, None where its shape is none that the block has."""
+    kind = form(block)
+    if kind is Form.SCALAR and array.shape == ():
+        return array
+    if kind is Form.VECTOR and array.shape == (block.rows,):
+        return array
+    if kind in (Form.STACK, Form.LAYERS):
+        part, count = part_shape(block), part_count(block)
+        if array.shape == part:
+            return array[None]
+        if array.shape in ((1, *part), (count, *part)):
+            return array
+    return None
+
+
+def _fitted(name: str, given: Any, block: Block) -> Any:
     """A matrix of the right shape as it is held, refused where it does not have the structure that was planned with."""
-    if isinstance(structure, Diagonal | Identity | NegatedIdentity | Zero):
-        diagonal = np.diagonal(array)
-        value = SIGNS.get(structure.name)
-        stray = np.count_nonzero(array) - np.count_nonzero(diagonal)
-        if stray or (value is not None and (diagonal != value).any()):
-            raise ExecutionError(f"the array for '{name}' is not {structure!r}, which the plan relies on.")
-        return diagonal.copy() if value is None else None
-    if isinstance(structure, Banded):
-        outside = np.tril(array, -structure.lower - 1), np.triu(array, structure.upper + 1)
-        if any(part.any() for part in outside):
-            raise ExecutionError(f"the array for '{name}' has nonzeros outside '{structure!r}', the planned structure.")
-    return array
+    structure = block.structure
+    if isinstance(structure, Dense):
+        return given.toarray() if is_sparse(given) else given
+    csr = csr_array(given, copy=True)
+    pattern = structure.pattern(block.rows, block.cols)
+    csr.eliminate_zeros()
+    inside = csr.astype(bool).multiply(pattern.astype(bool))
+    if inside.nnz < csr.nnz:
+        raise ExecutionError(f"the array for '{name}' has nonzeros outside '{structure!r}', the planned structure.")
+    if not _has_values(csr, pattern.nnz, structure):
+        raise ExecutionError(f"the array for '{name}' is not {structure!r}, which the plan relies on.")
+    return from_matrix(given, block) if not is_sparse(given) else from_sparse(csr, block)
+
+
+def _has_values(csr: Any, nonzeros: int, structure: Structure) -> bool:
+    """Whether the entries of an array of the right pattern are those that its structure says."""
+    if isinstance(structure, ScaledIdentity):
+        return len(set(csr.diagonal().tolist())) <= 1
+    units = structure.units
+    if units is None:
+        return True
+    allowed = (1, -1) if units.sign == 0 else (units.sign,)
+    return csr.nnz == nonzeros and bool(np.isin(csr.data, allowed).all())
 
 
 def matrix_free(e: Elemental, given: Any) -> MatrixFree:
@@ -94,7 +152,7 @@ def matrix_free(e: Elemental, given: Any) -> MatrixFree:
     """
     if isinstance(given, tuple) and len(given) == 2 and all(f is None or callable(f) for f in given):
         return given
-    array = None if isinstance(given, tuple) else np.asarray(given)
+    array = None if isinstance(given, tuple) else _whole(given)
     if array is None or array.dtype.kind not in NUMBERS or array.shape != (e.block.rows, e.block.cols):
         found = "a tuple" if array is None else f"shape {array.shape} of dtype {array.dtype}"
         raise ExecutionError(
@@ -102,6 +160,11 @@ def matrix_free(e: Elemental, given: Any) -> MatrixFree:
             f"array of {e.block.rows} x {e.block.cols}."
         )
     return (lambda block: np.dot(array, block)), (lambda block: np.dot(block, array))
+
+
+def _whole(given: Any) -> Array:
+    """An array of numpy or scipy.sparse as one of numpy."""
+    return np.asarray(given.toarray() if is_sparse(given) else given)
 
 
 def load_npz(path: str, graph: Graph) -> dict[str, Array]:
@@ -154,67 +217,70 @@ def _faults(arrays: Mapping[str, Array], graph: Graph) -> Iterator[str]:
             yield str(error)
 
 
-def draw(graph: Graph, seed: int = 0, dtype: Any = np.float64) -> dict[str, Array]:
-    """Random Jacobians for every elemental of a graph, matrix-free ones as arrays too.
+def draw(graph: Graph, seed: int = 0, dtype: Any = np.float64) -> dict[str, Any]:
+    """Random Jacobians for every elemental of a graph, in the form they are held in; matrix-free ones as matrices.
 
-    Floats are positive with mean 1 / cols; integers are drawn from -4 to 4. Blocks that their structure gives away
-    (identity, negated identity, zero) are left out.
+    Floats are positive with mean 1 / (nonzeros per row); integers are drawn from -4 to 4. Blocks that their structure
+    gives away are left out.
     """
     rng = np.random.default_rng(seed)
     kind = np.dtype(dtype)
     result = {}
     for e in graph.elementals:
-        if not (e.explicit and given_away(e.block)):
-            values = _drawn(rng, e.block, kind)
-            result[e.name] = values if e.explicit or values.ndim == 2 else np.diag(values)
+        if e.explicit and given_away(e.block):
+            continue
+        if e.explicit:
+            result[e.name] = _drawn(rng, e.block, kind)
+        else:
+            held = known(e.block, kind) if given_away(e.block) else _drawn(rng, e.block, kind)
+            result[e.name] = as_matrix(held, e.block, kind)
     return result
 
 
-def given_away(block: Block) -> bool:
-    """Whether the structure of a block says all its values."""
-    return block.structure.name in SIGNS
+def _drawn(rng: np.random.Generator, block: Block, dtype: np.dtype[Any]) -> Any:
+    """Random values as the block is held."""
+    kind, rows, cols = form(block), block.rows, block.cols
+    if isinstance(block.structure, Sign):
+        return rng.choice(np.array([-1, 1], dtype), rows)
+    per_row = max(1, -(-block.nnz // max(1, rows)))
+    if kind in (Form.SCALAR, Form.VECTOR):
+        return _numbers(rng, () if kind is Form.SCALAR else (rows,), dtype, 1)
+    if kind in (Form.STACK, Form.LAYERS):
+        return _numbers(rng, (part_count(block), *part_shape(block)), dtype, per_row)
+    if isinstance(block.structure, Dense):
+        return _numbers(rng, (rows, cols), dtype, per_row)
+    csr = block.structure.pattern(rows, cols)
+    numbers = _numbers(rng, (csr.nnz,), dtype, per_row)
+    values = csr_array((numbers, csr.indices, csr.indptr), shape=csr.shape, copy=True)
+    return values if kind is Form.SPARSE else values.toarray()
 
 
-def _drawn(rng: np.random.Generator, block: Block, dtype: np.dtype[Any]) -> Array:
-    structure, rows, cols = block.structure, block.rows, block.cols
-    if given_away(block):
-        sign = SIGNS[structure.name]
-        unit: Array = dtype.type(sign) * np.eye(rows, cols, dtype=dtype)
-        return unit
-    vector = isinstance(structure, Diagonal)
-    shape: tuple[int, ...] = (rows,) if vector else (rows, cols)
-    values: Array
+def _numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[Any], per_row: int) -> Array:
     if dtype.kind == "i":
-        values = rng.integers(-4, 5, shape, dtype)
-    else:
-        values = (0.5 + rng.random(shape)).astype(dtype, copy=False)
-        values /= dtype.type(1 if vector else max(1, cols))
-    if isinstance(structure, Banded):
-        values = np.triu(np.tril(values, structure.upper), -structure.lower)
-    return values
+        return np.asarray(rng.integers(-4, 5, shape, dtype))
+    return np.asarray((0.5 + rng.random(shape)) / per_row).astype(dtype, copy=False)
 
 
 def bytes_needed(graph: Graph, dtype: Any = np.float64) -> int:
     """Bytes of the arrays that `draw` makes."""
     entries = 0
     for e in graph.elementals:
-        if not (e.explicit and given_away(e.block)):
-            vector = e.explicit and isinstance(e.block.structure, Diagonal)
-            entries += e.block.rows * (1 if vector else e.block.cols)
+        if not e.explicit:
+            entries += e.block.rows * e.block.cols
+        elif not given_away(e.block):
+            entries += e.block.rows * e.block.cols if form(e.block) is Form.MATRIX else 2 * e.block.nnz
     return entries * int(np.dtype(dtype).itemsize)
 
 
 def as_matrices(graph: Graph, jacobians: Mapping[str, Any]) -> dict[str, Any]:
     """Every elemental as a matrix of rows x cols, or as its pair of functions."""
     result: dict[str, Any] = {}
-    for e in graph.useful:
+    for e in graph.elementals:
         given = jacobians.get(e.name)
         if isinstance(given, tuple):
             result[e.name] = given
-        elif given is None:
-            value = SIGNS[e.block.structure.name]
-            result[e.name] = value * np.eye(e.block.rows, e.block.cols, dtype=np.int8)
+        elif e.explicit:
+            result[e.name] = as_matrix(stored(e, given), e.block, np.int8)
         else:
-            array = np.asarray(given)
-            result[e.name] = np.diag(array) if array.ndim == 1 else array
+            result[e.name] = _whole(given)
     return result

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from chainplan.graph import Elemental, Graph, Mode
-from chainplan.jacobians import Array, as_matrices, common_dtype
+from chainplan.jacobians import as_matrices, common_dtype
+from chainplan.kernels.convert import Array
 from chainplan.problem import Problem
 
 

@@ -12,16 +12,21 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from chainplan.cost import FMA, CostModel
 from chainplan.graph import Elemental, Graph
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be planned; `memory` limits the elements alive at once (blocks and tapes), None is no limit."""
+    """What is to be planned; `memory` limits the elements alive at once (blocks and tapes), None is no limit.
+
+    `cost` says what is minimised. It is no part of the fingerprint, as it does not change what a plan computes.
+    """
 
     graph: Graph
     memory: int | None = None
     name: str | None = None
+    cost: CostModel = FMA
 
     @cached_property
     def fingerprint(self) -> str:
@@ -75,7 +80,7 @@ def _is_plain_chain(graph: Graph) -> bool:
 def _details(e: Elemental) -> dict[str, Any]:
     result: dict[str, Any] = {}
     if e.block.structure.name != "dense":
-        result["structure"] = e.block.structure.to_spec()
+        result["structure"] = e.block.structure.to_spec(e.block.rows, e.block.cols)
     if e.tangent is not None:
         result["tangent"] = e.tangent
     if e.adjoint is not None:

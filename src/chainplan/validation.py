@@ -21,7 +21,8 @@ import numpy as np
 from chainplan.errors import ExecutionError
 from chainplan.executor import execute
 from chainplan.graph import Graph, Mode
-from chainplan.jacobians import Array, bytes_needed, common_dtype
+from chainplan.jacobians import bytes_needed, common_dtype
+from chainplan.kernels.convert import Array
 from chainplan.oracle import jacobian
 from chainplan.problem import Problem
 from chainplan.replayer import replay

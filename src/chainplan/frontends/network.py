@@ -100,7 +100,7 @@ def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
     for e in problem.graph.elementals:
         details: dict[str, Any] = {"name": e.name}
         if e.block.structure.name != "dense":
-            details["structure"] = e.block.structure.to_spec()
+            details["structure"] = e.block.structure.to_spec(e.block.rows, e.block.cols)
         if not e.explicit:
             details |= {k: v for k in ("tangent", "adjoint", "tape") if (v := getattr(e, k)) is not None}
         graph.add_edge(e.source, e.target, **details)

@@ -84,7 +84,7 @@ def _derived(replayed: Replay, position: int) -> dict[str, Any]:
     return {
         "rows": block.rows,
         "cols": block.cols,
-        "structure": block.structure.to_spec(),
+        "structure": block.structure.brief(block.rows, block.cols),
         "fma": replayed.prices[position],
     }
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 from chainplan.frontends.messages import Messages, found, nearest
 from chainplan.frontends.nodes import Mapping, Node, Scalar, Sequence, descend, shown, written
 from chainplan.frontends.reader import LONGEST_NAME, Reader, plain, unnamable
 from chainplan.graph import Elemental, Fault, Graph, faults
 from chainplan.problem import Problem, chain_vertex
-from chainplan.structures import BY_NAME, DENSE, Block, Structure
+from chainplan.structures import DENSE, NAMES, Block, Structure, from_spec
 
 LARGEST_SIZE = 10**12
 LARGEST_COST = 10**36
@@ -145,7 +146,7 @@ def _chain_of_jacobians(node: Node, items: tuple[Node, ...], reader: Reader) -> 
     elementals = []
     for i, (own, shape) in enumerate(zip(fields, shapes, strict=True)):
         name = _own_name(own, reader) or f"F{i + 1}"
-        structure = _structure_of(own, reader)
+        structure = _structure_of(own, shape, reader)
         block = Block(*shape, structure) if shape else Block(sizes[i + 1], sizes[i])
         elementals.append(_link(i, name, block, _costs(own, reader)))
     return _chain_draft(node, sizes, elementals, items)
@@ -199,10 +200,11 @@ def _dag(node: Node, reader: Reader) -> Draft | None:
     draft = Draft(node, {v: size or 0 for v, size in sizes.items()}, {}, [], {"jacobians": []})
     counts: dict[str, int] = {}
     for item, own, edge in zip(items, fields, edges, strict=True):
-        name, structure, costs = _own_name(own, reader), _structure_of(own, reader), _costs(own, reader)
+        shape = _edge_shape(edge, sizes)
+        name, structure, costs = _own_name(own, reader), _structure_of(own, shape, reader), _costs(own, reader)
         if edge:
             source, target = edge
-            block = _dag_block(sizes[target], sizes[source], structure)
+            block = Block(*shape, structure) if shape else Block(sizes[target] or 0, sizes[source] or 0)
             name = name or _default_name(item, edge, counts, reader)
             draft.elementals.append(Elemental(name, source, target, block, *costs))
             draft.origins["jacobians"].append(item)
@@ -248,10 +250,10 @@ def _sizes(node: Node | None, edges: list[tuple[str, str]], reader: Reader) -> d
     return sizes
 
 
-def _dag_block(rows: int | None, cols: int | None, structure: Structure) -> Block:
-    if rows is None or cols is None:
-        return Block(rows or 0, cols or 0)
-    return Block(rows, cols, structure)
+def _edge_shape(edge: tuple[str, str] | None, sizes: dict[str, int | None]) -> tuple[int, int] | None:
+    """Rows and columns of the block on an edge, None where one of them could not be read."""
+    cols, rows = (sizes[vertex] for vertex in edge) if edge else (None, None)
+    return None if rows is None or cols is None else (rows, cols)
 
 
 def _default_name(item: Node, edge: tuple[str, str], counts: dict[str, int], reader: Reader) -> str:
@@ -295,12 +297,12 @@ def _costs(own: dict[str, Node], reader: Reader) -> Costs:
     return tangent, adjoint, tape or 0
 
 
-def _structure_of(own: dict[str, Node], reader: Reader) -> Structure:
+def _structure_of(own: dict[str, Node], shape: tuple[int, int] | None, reader: Reader) -> Structure:
     """The structure, dense where none is given or it cannot be read."""
-    return (_structure(own["structure"], reader) if "structure" in own else None) or DENSE
+    return (_structure(own["structure"], shape, reader) if "structure" in own else None) or DENSE
 
 
-def _structure(node: Node, reader: Reader) -> Structure | None:
+def _structure(node: Node, shape: tuple[int, int] | None, reader: Reader) -> Structure | None:
     argument, place = None, (node.line, node.column)
     if isinstance(node, Mapping) and len(node.keys) == 1:
         ((word, place),) = node.keys.items()
@@ -310,14 +312,14 @@ def _structure(node: Node, reader: Reader) -> Structure | None:
     else:
         reader.refuse(node, "a structure", "Write its name, or {name: argument}.")
         return None
-    if word not in BY_NAME:
-        near = nearest(word, BY_NAME)
+    if word not in NAMES:
+        near = nearest(word, NAMES)
         todo = f"Did you mean '{near}'?" if near else "Use 'dense' where nothing is known."
-        text = f"{written(node.path)} is '{shown(word)}'; expected one of {', '.join(BY_NAME)}. {todo}"
+        text = f"{written(node.path)} is '{shown(word)}'; expected one of {', '.join(NAMES)}. {todo}"
         reader.messages.add_at(*place, text)
         return None
     try:
-        return BY_NAME[word].from_spec(argument)
+        return from_spec(word, argument, shape, Path(reader.messages.source).parent)
     except ValueError as error:
         text = f"{written(node.path)} has no fitting argument for '{word}'; expected {error}. Correct it."
         reader.messages.add(node, text)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from chainplan.jacobians import Array
+from chainplan.kernels.convert import Array
 from chainplan.layers.evaluation import evaluate
 from chainplan.layers.program import Program
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainplan.errors import PointError
-from chainplan.jacobians import Array
+from chainplan.kernels.convert import Array
 from chainplan.layers.program import Layer, Program
 
 

@@ -15,7 +15,8 @@ from zipfile import BadZipFile
 import numpy as np
 
 from chainplan.errors import ExecutionError, PointError
-from chainplan.jacobians import NUMBERS, Array
+from chainplan.jacobians import NUMBERS
+from chainplan.kernels.convert import Array
 from chainplan.layers.program import Program
 
 BYTES = 8

@@ -17,7 +17,6 @@ from typing import NamedTuple
 from chainplan.graph import Elemental, Graph
 from chainplan.ops import RESULT, Edge, Op
 from chainplan.problem import Problem
-from chainplan.structures import BY_NAME, DENSE, Block, Structure
 
 Shape = tuple[int, ...]
 
@@ -91,8 +90,7 @@ class Program:
             edge = layer.edges[position]
             source, target = layer.vertex(edge.source), layer.vertex(edge.target)
             sizes[target] = edge.rows
-            block = Block(edge.rows, edge.cols, _structure(edge))
-            elementals.append(Elemental(name, source, target, block, edge.tangent, edge.adjoint, edge.tape))
+            elementals.append(Elemental(name, source, target, edge.block(), edge.tangent, edge.adjoint, edge.tape))
         for output in self.outputs:
             sizes.setdefault(output, prod(self.shapes[output]))
         return Problem(Graph(sizes, self.variables, self.outputs, tuple(elementals)), self.memory, self.name)
@@ -101,13 +99,3 @@ class Program:
     def notes(self) -> Iterator[str]:
         """What a reader of a plan should know of the elementals."""
         return (f"{p.name} ({p.layer.op.name}): {p.edge.note}" for p in self.placed if p.edge.note)
-
-
-def _structure(edge: Edge) -> Structure:
-    """The structure that an edge has in the words of a spec."""
-    if edge.structure == "dense":
-        return DENSE
-    word, argument = edge.structure, None
-    if isinstance(edge.structure, dict):
-        ((word, argument),) = edge.structure.items()
-    return BY_NAME[word].from_spec(argument)

@@ -7,9 +7,9 @@ how they are counted.
 
 An op has typed options and no shapes: every method gets the shapes or the arrays of its arguments. Arrays come in their
 own shape; edges see them in row-major order, so that entry (i, j) of an m x n argument is column i·n + j. Values of
-edges are compact: a vector for a diagonal, one array of `b x r x c` for b blocks, nothing where the structure says all,
-and for a matrix-free edge a pair of functions on blocks: tangent (cols x c -> rows x c) and adjoint (r x rows ->
-r x cols).
+edges are as `chainplan.execute` takes them: compact, such as one array of b x r x c for b blocks, None where the
+structure says all, and for a matrix-free edge a pair of functions on blocks: tangent (cols x c -> rows x c) and adjoint
+(r x rows -> r x cols).
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+
+from chainplan.structures import Block, from_spec
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]
@@ -62,6 +65,14 @@ class Edge(NamedTuple):
         """Whether the structure says all values."""
         kind = next(iter(self.structure)) if isinstance(self.structure, dict) else self.structure
         return self.explicit and kind in (*UNITS, *INDEXED)
+
+    def block(self) -> Block:
+        """The block with its structure read."""
+        word, argument = self.structure, None
+        if isinstance(self.structure, dict):
+            ((word, argument),) = self.structure.items()
+        structure = from_spec(word, argument, (self.rows, self.cols), Path())
+        return Block(self.rows, self.cols, structure)
 
 
 class Blocks(NamedTuple):

@@ -9,11 +9,12 @@ what comes in first; its own linearisation then serves both ways. A linear map a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from chainplan.ops.base import RESULT, Array, Function, Op
-from chainplan.ops.matrices import matrix
+from chainplan.kernels.convert import as_sparse, given_away, known
+from chainplan.ops.base import RESULT, Array, Edge, Function, Op
 
 NOTE = "its tangent is the adjoint of its adjoint"
 
@@ -53,6 +54,12 @@ def both_ways(adjoint: Sequence[Stage], rows: int) -> tuple[Function, Function]:
         return columns
 
     return tangent, apply_adjoint
+
+
+def matrix(edge: Edge, value: Any) -> Any:
+    """An explicit edge at a point as a sparse array of rows x cols."""
+    block = edge.block()
+    return as_sparse(known(block, float) if given_away(block) else value, block, float)
 
 
 def _constant(source: int | str) -> bool:

@@ -5,7 +5,8 @@ adjoint of the first elemental on (i+1, j). Single elementals are loaded, or acc
 arXiv 2406.11862, section 3, with single propagations for the paper's propagations over sub-chains: they compose at the
 same cost). The structure of an interval does not depend on how it came about, which is what makes this exact.
 
-The work is done by anti-diagonals in numpy, in two layouts of the same table: by start for right factors, by end and
+Listed patterns and weighted costs are priced split by split (`interval_table`). Elsewhere
+the work is done by anti-diagonals in numpy, in two layouts of the same table: by start for right factors, by end and
 backwards for left ones, so that the candidates of an interval are the sum of two contiguous rows. No table of splits is
 kept; walking back derives the split of each of the q-1 visited intervals again. Numbers are int64 where every
 intermediate result provably fits and Python ints elsewhere.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, final
 
+from chainplan.cost import FMA
 from chainplan.graph import Elemental, Mode
 from chainplan.problem import Problem
 from chainplan.result import Outcome, Status
@@ -30,6 +32,8 @@ from chainplan.solvers.chains import (
     sizes_of,
     write,
 )
+from chainplan.solvers.interval_table import IntervalTable
+from chainplan.structures import Banded, BlockDiagonal, Dense, Kronecker, OnDiagonal, Zero
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 LONGEST = 5000
+LONGEST_LISTED = 300
+"""Elementals of the longest chain whose products are priced one by one."""
 
 
 @final
@@ -45,22 +51,31 @@ class ChainDp(Solver):
 
     Cost: O(q³) time and O(q²) memory for q elementals.
     Exact: yes, within bracketings.
-    Refuses: graphs that are not chains; more than 5,000 elementals.
+    Refuses: graphs that are not chains; more than 5,000 elementals, 300 with listed patterns or weighted costs.
     """
 
     name = "chain-dp"
 
     def refuses(self, problem: Problem) -> str | None:
-        return not_a_chain(problem, LONGEST)
+        return not_a_chain(problem) or not_a_chain(problem, LONGEST if _tabulated(problem) else LONGEST_LISTED)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         chain = problem.graph.chain
-        table = _Table(chain)
+        table = _Table(chain) if _tabulated(problem) else IntervalTable(chain, problem.cost)
         for length in range(2, len(chain) + 1):
             table.fill(length)
             search.tick((length / len(chain)) ** 2)
         plan = write(problem.graph, (0, len(chain)), table.derive)
         return Outcome(Status.OPTIMAL, plan, bound=table.price(0, len(chain)), within="bracketings")
+
+
+def _tabulated(problem: Problem) -> bool:
+    """Whether all prices follow from constant counts and bands, so that many are found at once."""
+    even = all(isinstance(e.block.structure, _EVEN) for e in problem.graph.chain)
+    return problem.cost is FMA and even
+
+
+_EVEN = (OnDiagonal, Zero, Dense, Banded, BlockDiagonal, Kronecker)
 
 
 class _Table:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from chainplan.cost import FMA
+from chainplan.cost import FMA, CostModel
 from chainplan.graph import Elemental, Graph, Mode
 from chainplan.problem import Problem
 from chainplan.steps import Plan, Recorder
@@ -56,12 +56,12 @@ def not_a_chain(problem: Problem, longest: int | None = None) -> str | None:
     return reason
 
 
-def leaf_options(chain: Sequence[Elemental], position: int) -> list[tuple[int, Leaf]]:
-    """The ways to get a single elemental with their prices in fma, tangents first."""
+def leaf_options(chain: Sequence[Elemental], position: int, cost: CostModel = FMA) -> list[tuple[int, Leaf]]:
+    """The ways to get a single elemental with their prices, tangents first."""
     e = chain[position]
     if e.explicit:
         return [(0, Leaf(position))]
-    return [(FMA.accumulate(e, mode), Leaf(position, mode)) for mode in Mode if e.per_vector(mode) is not None]
+    return [(cost.accumulate(e, mode), Leaf(position, mode)) for mode in Mode if e.per_vector(mode) is not None]
 
 
 def write(graph: Graph, root: N, derive: Callable[[N], Derivation]) -> Plan:

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainplan.graph import Elemental
 from chainplan.solvers.chains import sizes_of
-from chainplan.structures import Banded, Block, Dense, Structure, product
+from chainplan.structures import Banded, Block, Dense
 from chainplan.structures.banded import band_products_fma
 from chainplan.structures.counts import Counts
 
@@ -58,7 +58,6 @@ class IntervalProducts:
     def _tabulate(self, chain: tuple[Elemental, ...], dtype: Any) -> None:
         """Tables of the constant counts and nonzeros of all intervals; start-major for right, end-major for left."""
         q, s = self.q, self.s
-        sizes = sizes_of(chain)
         shape = (q + 1, q + 1)
         self._nnz, self._row = np.zeros(shape, dtype), np.zeros(shape, dtype)
         self._column, self._uneven_nnz = np.zeros(shape, dtype), np.zeros(shape, dtype)
@@ -71,12 +70,11 @@ class IntervalProducts:
             self._row[i, 1 : q - i + 1] = s[i]
             self._column[lengths + i, q - lengths] = s[i + 1 :]
         for i in range(q):
-            structure: Structure | None = None
+            block = chain[i].block
             for j in range(i + 1, q + 1):
-                own = chain[j - 1].block.structure
-                structure = own if structure is None else product(own, structure)
-                if type(structure) is not Dense:
-                    self._enter(i, j, Block(sizes[j], sizes[i], structure))
+                block = chain[j - 1].block.times(block) if j > i + 1 else block
+                if type(block.structure) is not Dense:
+                    self._enter(i, j, block)
 
     def _enter(self, i: int, j: int, block: Block) -> None:
         d, back = j - i, self.q - (j - i)

@@ -1,28 +1,45 @@
 """What is known about a block's nonzeros before it has values; one structure per file, one table."""
 
-from chainplan.structures.banded import Banded
+from chainplan.structures.banded import Banded, LowerTriangular, UpperTriangular
 from chainplan.structures.base import Structure
 from chainplan.structures.block import Block, product, product_fma, sum_adds, total
+from chainplan.structures.blocks import BlockDiagonal, Kronecker
 from chainplan.structures.dense import DENSE, Dense
-from chainplan.structures.diagonal import DIAGONAL, Diagonal
+from chainplan.structures.diagonal import DIAGONAL, Diagonal, OnDiagonal
 from chainplan.structures.identity import Identity
 from chainplan.structures.negated_identity import NegatedIdentity
-from chainplan.structures.table import BY_NAME, STRUCTURES
+from chainplan.structures.outline import Outline
+from chainplan.structures.scaled_identity import ScaledIdentity
+from chainplan.structures.sign import Sign
+from chainplan.structures.table import NAMES, PLAIN, STRUCTURES, WORDS, from_spec
+from chainplan.structures.units import Units
 from chainplan.structures.zero import Zero
 
 __all__ = [
-    "BY_NAME",
     "DENSE",
     "DIAGONAL",
+    "NAMES",
+    "PLAIN",
     "STRUCTURES",
+    "WORDS",
     "Banded",
     "Block",
+    "BlockDiagonal",
     "Dense",
     "Diagonal",
     "Identity",
+    "Kronecker",
+    "LowerTriangular",
     "NegatedIdentity",
+    "OnDiagonal",
+    "Outline",
+    "ScaledIdentity",
+    "Sign",
     "Structure",
+    "Units",
+    "UpperTriangular",
     "Zero",
+    "from_spec",
     "product",
     "product_fma",
     "sum_adds",

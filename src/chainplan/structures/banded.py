@@ -1,4 +1,4 @@
-"""Banded: nonzeros within `lower` diagonals below and `upper` above the main one, square or not.
+"""Banded: nonzeros within `lower` diagonals below and `upper` above the main one, square or not; triangles as well.
 
 Widths add up in a product and are *stored unclipped*: clipped to the shape they would depend on the bracketing, and the
 product would no longer be associative. Counts clip. On square blocks the band of a product is its exact pattern; on
@@ -10,15 +10,22 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from chainplan.structures.base import Structure
+from chainplan.structures.base import Shape, Structure
 from chainplan.structures.counts import Counts, quadratic
+from chainplan.structures.dense import DENSE, Dense
+from chainplan.structures.diagonal import OnDiagonal
 
 if TYPE_CHECKING:
     import numpy as np
+    from scipy.sparse import csr_array
 
     Array = np.ndarray[Any, np.dtype[Any]]
     Pair = tuple[Array, Array]
     Triple = tuple[Array, Array, Array]
+
+
+ENDLESS = 1 << 60
+"""A width that no block reaches."""
 
 
 class Banded(Structure):
@@ -42,34 +49,40 @@ class Banded(Structure):
     def _count(self, rows: int, j: int) -> int:
         return max(0, min(rows - 1, j + self.lower) - max(0, j - self.upper) + 1)
 
-    def holds(self, row: int, col: int) -> bool:
+    def holds(self, row: int, col: int, rows: int, cols: int) -> bool:
         return -self.upper <= row - col <= self.lower
 
+    def pattern(self, rows: int, cols: int) -> csr_array:
+        import numpy as np
+
+        from chainplan.structures.explicit import csr_of_ranges
+
+        i = np.arange(rows)
+        return csr_of_ranges(np.clip(i - self.lower, 0, cols), np.clip(i + self.upper + 1, 0, cols), cols)
+
     def transpose(self) -> Structure:
-        return Banded(self.upper, self.lower)
+        return band(self.upper, self.lower)
 
-    def times(self, right: Structure) -> Structure:
+    def times(self, right: Structure) -> Structure | None:
         if isinstance(right, Banded):
-            return Banded(self.lower + right.lower, self.upper + right.upper)
-        return right
+            return band(self.lower + right.lower, self.upper + right.upper)
+        return right if isinstance(right, Dense) else None
 
-    def rtimes(self, left: Structure) -> Structure:
-        return left
+    def rtimes(self, left: Structure) -> Structure | None:
+        if isinstance(left, Banded):
+            return band(self.lower + left.lower, self.upper + left.upper)
+        return left if isinstance(left, Dense) else None
 
-    def plus(self, other: Structure) -> Structure:
+    def plus(self, other: Structure) -> Structure | None:
         if isinstance(other, Banded):
-            return Banded(max(self.lower, other.lower), max(self.upper, other.upper))
-        return other
+            return band(max(self.lower, other.lower), max(self.upper, other.upper))
+        return self if isinstance(other, OnDiagonal) else other if isinstance(other, Dense) else None
 
-    def to_spec(self) -> Any:
-        return {self.name: [self.lower, self.upper]}
-
-    @classmethod
-    def from_spec(cls, argument: Any) -> Structure:
-        match argument:
-            case [int() as lower, int() as upper] if lower >= 0 and upper >= 0:
-                return cls(lower, upper)
-        raise ValueError("{banded: [lower, upper]}, two widths from 0")
+    def to_spec(self, rows: int, cols: int) -> Any:
+        widths = (self.lower, self.upper)
+        if ENDLESS in widths:
+            return {self.name: [min(width, max(rows, cols)) for width in widths]}
+        return {self.name: list(widths)}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Banded) and (self.lower, self.upper) == (other.lower, other.upper)
@@ -78,7 +91,57 @@ class Banded(Structure):
         return hash((self.lower, self.upper))
 
     def __repr__(self) -> str:
-        return f"banded {self.lower},{self.upper}"
+        return "banded " + ",".join("all" if width == ENDLESS else str(width) for width in (self.lower, self.upper))
+
+
+class LowerTriangular(Banded):
+    """Entry (i, j) may be nonzero where j <= i: a band without end below the diagonal."""
+
+    __slots__ = ()
+    name = "lower_triangular"
+
+    def __init__(self) -> None:
+        super().__init__(ENDLESS, 0)
+
+    def to_spec(self, rows: int, cols: int) -> Any:
+        return self.name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class UpperTriangular(Banded):
+    """Entry (i, j) may be nonzero where i <= j: a band without end above the diagonal."""
+
+    __slots__ = ()
+    name = "upper_triangular"
+
+    def __init__(self) -> None:
+        super().__init__(0, ENDLESS)
+
+    def to_spec(self, rows: int, cols: int) -> Any:
+        return self.name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def band(lower: int, upper: int) -> Structure:
+    """The band of these widths, triangular or dense where it has no end on one side or both."""
+    lower, upper = min(lower, ENDLESS), min(upper, ENDLESS)
+    if lower == upper == ENDLESS:
+        return DENSE
+    if (lower, upper) == (ENDLESS, 0):
+        return LowerTriangular()
+    return UpperTriangular() if (lower, upper) == (0, ENDLESS) else Banded(lower, upper)
+
+
+def banded(argument: Any, shape: Shape) -> Structure:
+    """Read `{banded: [lower, upper]}`."""
+    match argument:
+        case [int() as lower, int() as upper] if min(lower, upper) >= 0:
+            return Banded(lower, upper)
+    raise ValueError("{banded: [lower, upper]}, two widths from 0")
 
 
 def band_products_fma(shape: Triple, left: Pair, right: Pair) -> Array:

@@ -1,21 +1,30 @@
 """What a structure must be able to say: where its nonzeros may be, and how it combines.
 
-A structure is knowledge about the pattern of a block before it has values. It carries no shape: the shape (rows x
-cols) is handed in, so that one `DIAGONAL` serves all sizes. Products and sums go through `block.product` and
-`block.total`, which ask the structure that stands *first in the table* (`table.STRUCTURES`): each structure
-therefore only has to know the ones behind it, and a new one is one file and one line.
+A structure is knowledge about the pattern of a block before it has values. Most carry no shape: the shape (rows x cols)
+is handed in, so that one `DIAGONAL` serves all sizes. Products and sums go through `block.product` and `block.total`,
+which ask the structure that stands *first in the table* (`table.STRUCTURES`): each structure therefore only has to know
+the ones behind it. It answers None where no structure of the table describes the result; the exact pattern then does
+(`block.Block.times`).
 
-Two laws hold on these objects, not only on patterns, and exact solvers rest on them: the product is associative, and
-it distributes over sums. This is why a band stores its widths unclipped: clipping to the shape would make the result
+Exact solvers rest on two laws: the product is associative, and it distributes over sums. They hold as long as every
+result is exact, whatever describes it, and as long as every result is an upper bound of one family (see
+`chainplan.resolution`). This is why a band stores its widths unclipped: clipping to the shape would make the result
 depend on the bracketing.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from chainplan.structures.counts import Counts, total_count
+from chainplan.structures.units import Units
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Shape = tuple[int, int] | None
+"""Rows and columns of the block that a structure is read for, None where they could not be read themselves."""
 
 
 class Structure(ABC):
@@ -26,8 +35,13 @@ class Structure(ABC):
     name: ClassVar[str]
     """The word for it in a spec."""
 
-    unit: ClassVar[bool] = False
-    """Whether every nonzero is +1 or -1 and every row and column has at most one: its products cost 0 fma."""
+    units: Units | None = None
+    """What is known of a block of plus and minus ones, None of any other."""
+
+    @property
+    def unit(self) -> bool:
+        """Whether products with it cost 0 fma."""
+        return self.units is not None
 
     def misfit(self, rows: int, cols: int) -> str | None:
         """Say why a block of rows x cols cannot have this structure, or None where it can."""
@@ -46,8 +60,12 @@ class Structure(ABC):
         return total_count(self.column_counts(rows, cols))
 
     @abstractmethod
-    def holds(self, row: int, col: int) -> bool:
-        """Whether entry (row, col), both from 0, may be nonzero: the definition that all counts answer to."""
+    def holds(self, row: int, col: int, rows: int, cols: int) -> bool:
+        """Whether entry (row, col), both from 0, of rows x cols may be nonzero: what all counts answer to."""
+
+    @abstractmethod
+    def pattern(self, rows: int, cols: int) -> csr_array:
+        """The same as a sparse array of ones, in O(rows + cols + nonzeros)."""
 
     def transpose(self) -> Structure:
         """Structure of the transposed block."""
@@ -57,34 +75,33 @@ class Structure(ABC):
         """Structure of the block times -1."""
         return self
 
+    def signed(self) -> Structure:
+        """Structure of the block with some of its rows or columns times -1."""
+        return self
+
+    def valued(self) -> Structure:
+        """Structure of the block with its rows or columns times any numbers."""
+        return self
+
     @abstractmethod
-    def times(self, right: Structure) -> Structure:
+    def times(self, right: Structure) -> Structure | None:
         """Structure of self · right, for a `right` that does not stand before self in the table."""
 
     @abstractmethod
-    def rtimes(self, left: Structure) -> Structure:
+    def rtimes(self, left: Structure) -> Structure | None:
         """Structure of left · self, for a `left` that stands behind self in the table."""
 
     @abstractmethod
-    def plus(self, other: Structure) -> Structure:
+    def plus(self, other: Structure) -> Structure | None:
         """Structure of self + other, for an `other` that does not stand before self in the table."""
 
-    def to_spec(self) -> Any:
-        """The structure as a spec writes it."""
+    def to_spec(self, rows: int, cols: int) -> Any:
+        """The structure of a block of rows x cols as a spec writes it."""
         return self.name
 
-    @classmethod
-    def from_spec(cls, argument: Any) -> Structure:
-        """Build it from what a spec writes behind its name (None where it writes the name alone).
-
-        Raises
-        ------
-        ValueError
-            With what was expected, where the argument does not fit.
-        """
-        if argument is not None:
-            raise ValueError(f"the name '{cls.name}' alone, it takes no argument")
-        return cls()
+    def brief(self, rows: int, cols: int) -> Any:
+        """The same in a plan's steps, where a pattern is not listed again."""
+        return self.to_spec(rows, cols)
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other)

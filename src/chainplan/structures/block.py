@@ -1,6 +1,7 @@
 """Block: a shape with a structure, and the algebra of blocks.
 
-`product` and `total` are the only places where two structures meet.
+`product` and `total` are the only places where two structures meet; where they know no structure for the result, a
+block takes the exact pattern.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ from chainplan.structures.counts import inner
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.table import RANK
 
+_LISTED = RANK[Dense] - 0.5
 
-def product(left: Structure, right: Structure) -> Structure:
-    """Structure of left · right: associative, distributes over `total`."""
-    if RANK[type(left)] <= RANK[type(right)]:
+
+def product(left: Structure, right: Structure) -> Structure | None:
+    """Structure of left · right, None where only the pattern says it: associative, distributes over `total`."""
+    if RANK.get(type(left), _LISTED) <= RANK.get(type(right), _LISTED):
         return left.times(right)
     return right.rtimes(left)
 
 
-def total(left: Structure, right: Structure) -> Structure:
-    """Structure of left + right: commutative, associative."""
-    if RANK[type(left)] <= RANK[type(right)]:
+def total(left: Structure, right: Structure) -> Structure | None:
+    """Structure of left + right, None where only the pattern says it: commutative, associative."""
+    if RANK.get(type(left), _LISTED) <= RANK.get(type(right), _LISTED):
         return left.plus(right)
     return right.plus(left)
 
@@ -39,14 +42,27 @@ class Block(NamedTuple):
         """Number of entries that may be nonzero."""
         return self.structure.nnz(self.rows, self.cols)
 
+    @property
+    def density(self) -> float:
+        """Share of the entries that may be nonzero, 1.0 of an empty block."""
+        cells = self.rows * self.cols
+        return self.nnz / cells if cells else 1.0
+
     def transpose(self) -> Block:
         """The cols x rows block of the transpose."""
         return Block(self.cols, self.rows, self.structure.transpose())
 
     def times(self, right: Block) -> Block:
         """The block self (m x k) · right (k x n), of m x n."""
-        dense = type(self.structure) is Dense and type(right.structure) is Dense
-        return Block(self.rows, right.cols, DENSE if dense else product(self.structure, right.structure))
+        if type(self.structure) is Dense and type(right.structure) is Dense:
+            return Block(self.rows, right.cols, DENSE)
+        found = product(self.structure, right.structure)
+        if found is None:
+            from chainplan.structures.explicit import exact_product
+
+            left = self.structure, self.rows, self.cols
+            found = exact_product(left, (right.structure, right.rows, right.cols))
+        return Block(self.rows, right.cols, found)
 
     def plus(self, other: Block) -> Block:
         """The block self + other, both of m x n."""
@@ -54,7 +70,13 @@ class Block(NamedTuple):
             return self
         if type(other.structure) is Dense:
             return other
-        return Block(self.rows, self.cols, total(self.structure, other.structure))
+        found = total(self.structure, other.structure)
+        if found is None:
+            from chainplan.structures.explicit import exact_total
+
+            shape = self.rows, self.cols
+            found = exact_total((self.structure, *shape), (other.structure, *shape))
+        return Block(self.rows, self.cols, found)
 
 
 def product_fma(left: Block, right: Block) -> int:

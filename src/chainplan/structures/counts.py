@@ -1,13 +1,18 @@
 """Counts per row or column as piecewise linear functions, so that they are exact at any size.
 
-A block of 10^12 columns cannot list its counts; all structures of the table have few pieces. The fma of a product is
-`Σ_l nnz(left[:, l]) · nnz(right[l, :])` (design, section 3), the inner product of two such functions: on each common
-piece a sum of a quadratic, in closed form.
+A block of 10^12 columns cannot list its counts; all symbolic structures have few pieces, and listed patterns a run for
+each change. The fma of a product is `Σ_l nnz(left[:, l]) · nnz(right[l, :])` (design, section 3), the inner product of
+two such functions: on each common piece a sum of a quadratic, in closed form; of many pieces all at once, as vectors.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
 
 N = TypeVar("N", bound=Any)
 """An int, or an array of them."""
@@ -15,10 +20,21 @@ N = TypeVar("N", bound=Any)
 Counts = tuple[tuple[int, int, int], ...]
 """Pieces (length, first, slope): `length` neighbouring rows or columns have first, first + slope, ... nonzeros."""
 
+_MANY = 24
+
 
 def constant(length: int, count: int) -> Counts:
     """`length` rows or columns of `count` nonzeros each."""
     return ((length, count, 0),)
+
+
+def runs(counts: Array) -> Counts:
+    """Counts given one by one, as a piece for each run of equal ones."""
+    import numpy as np
+
+    starts = np.flatnonzero(np.diff(counts, prepend=-1))
+    lengths = np.diff(starts, append=len(counts))
+    return tuple((n, count, 0) for n, count in zip(lengths.tolist(), counts[starts].tolist(), strict=True))
 
 
 def total_count(counts: Counts) -> int:
@@ -28,6 +44,12 @@ def total_count(counts: Counts) -> int:
 
 def inner(left: Counts, right: Counts) -> int:
     """Sum over all positions of the product of two counts of equal total length."""
+    if len(left) == 1 and not left[0][2]:
+        return left[0][1] * total_count(right)
+    if len(right) == 1 and not right[0][2]:
+        return right[0][1] * total_count(left)
+    if len(left) + len(right) > _MANY:
+        return _inner_of_vectors(left, right)
     result, i, j, s, t = 0, 0, 0, 0, 0
     while i < len(left) and j < len(right):
         (n, a, b), (m, c, d) = left[i], right[j]
@@ -45,3 +67,22 @@ def quadratic(n: N, a: N, b: N, c: N, d: N) -> N:
     """Sum of (a + b·t)·(c + d·t) over t = 0 .. n-1."""
     summed: N = n * a * c + (a * d + b * c) * (n * (n - 1) // 2) + b * d * ((n - 1) * n * (2 * n - 1) // 6)
     return summed
+
+
+def _inner_of_vectors(left: Counts, right: Counts) -> int:
+    """`inner` with all common pieces at once, in 64 bits where every sum fits."""
+    import numpy as np
+
+    largest = [max((abs(first) + abs(slope) * n for n, first, slope in side), default=0) for side in (left, right)]
+    length = sum(n for n, _, _ in left)
+    dtype = np.int64 if 12 * largest[0] * largest[1] * max(length, 1) < 1 << 62 and length < 1 << 20 else object
+    sides = [np.array(side, dtype).T for side in (left, right)]
+    ends = [np.cumsum(side[0]) for side in sides]
+    cuts = np.union1d(*ends) if dtype is np.int64 else np.array(sorted({*ends[0].tolist(), *ends[1].tolist()}), object)
+    starts = np.concatenate([[0], cuts[:-1]]) if dtype is np.int64 else np.array([0, *cuts[:-1]], object)
+    values = []
+    for (lengths, first, slope), end in zip(sides, ends, strict=True):
+        piece = np.searchsorted(end, starts, side="right")
+        offset = starts - (end - lengths)[piece]
+        values += [first[piece] + slope[piece] * offset, slope[piece]]
+    return int(quadratic(cuts - starts, *values).sum())

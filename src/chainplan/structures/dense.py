@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chainplan.structures.base import Structure
 from chainplan.structures.counts import Counts, constant
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 class Dense(Structure):
@@ -18,16 +23,22 @@ class Dense(Structure):
     def nnz(self, rows: int, cols: int) -> int:
         return rows * cols
 
-    def holds(self, row: int, col: int) -> bool:
+    def holds(self, row: int, col: int, rows: int, cols: int) -> bool:
         return True
 
-    def times(self, right: Structure) -> Structure:
+    def pattern(self, rows: int, cols: int) -> csr_array:
+        import numpy as np
+        from scipy.sparse import csr_array
+
+        return csr_array(np.ones((rows, cols), np.int8))
+
+    def times(self, right: Structure) -> Structure | None:
         return self
 
-    def rtimes(self, left: Structure) -> Structure:
+    def rtimes(self, left: Structure) -> Structure | None:
         return self
 
-    def plus(self, other: Structure) -> Structure:
+    def plus(self, other: Structure) -> Structure | None:
         return self
 
 

@@ -1,9 +1,17 @@
-"""Diagonal: what an elementwise operation has as Jacobian. Products with it scale rows or columns."""
+"""Diagonal: what an elementwise operation has as Jacobian, and what all structures on the diagonal share.
+
+Multiplying by a diagonal keeps the pattern of the other factor, so these are neutral but for what is known of values.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chainplan.structures.base import Structure
 from chainplan.structures.counts import Counts, constant
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 class OnDiagonal(Structure):
@@ -17,8 +25,22 @@ class OnDiagonal(Structure):
     def column_counts(self, rows: int, cols: int) -> Counts:
         return constant(cols, 1)
 
-    def holds(self, row: int, col: int) -> bool:
+    def holds(self, row: int, col: int, rows: int, cols: int) -> bool:
         return row == col
+
+    def pattern(self, rows: int, cols: int) -> csr_array:
+        from chainplan.structures.explicit import csr_of_rows
+
+        return csr_of_rows(range(rows), cols)
+
+    def times(self, right: Structure) -> Structure | None:
+        return right.valued()
+
+    def rtimes(self, left: Structure) -> Structure | None:
+        return self.times(left)
+
+    def plus(self, other: Structure) -> Structure | None:
+        return DIAGONAL if isinstance(other, OnDiagonal) else other.plus(self)
 
 
 class Diagonal(OnDiagonal):
@@ -26,15 +48,6 @@ class Diagonal(OnDiagonal):
 
     __slots__ = ()
     name = "diagonal"
-
-    def times(self, right: Structure) -> Structure:
-        return right
-
-    def rtimes(self, left: Structure) -> Structure:
-        return left
-
-    def plus(self, other: Structure) -> Structure:
-        return other
 
 
 DIAGONAL = Diagonal()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from chainplan.structures.base import Structure
-from chainplan.structures.diagonal import DIAGONAL, OnDiagonal
+from chainplan.structures.diagonal import OnDiagonal
 from chainplan.structures.negated_identity import NegatedIdentity
+from chainplan.structures.sign import Sign
+from chainplan.structures.units import Units
 
 
 class Identity(OnDiagonal):
@@ -12,16 +14,13 @@ class Identity(OnDiagonal):
 
     __slots__ = ()
     name = "identity"
-    unit = True
+    units = Units(True, True, 1)
 
     def negated(self) -> Structure:
         return NegatedIdentity()
 
-    def times(self, right: Structure) -> Structure:
+    def signed(self) -> Structure:
+        return Sign()
+
+    def times(self, right: Structure) -> Structure | None:
         return right
-
-    def rtimes(self, left: Structure) -> Structure:
-        return left
-
-    def plus(self, other: Structure) -> Structure:
-        return DIAGONAL if other.unit else other

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from chainplan.structures.base import Structure
-from chainplan.structures.diagonal import DIAGONAL, OnDiagonal
+from chainplan.structures.diagonal import OnDiagonal
+from chainplan.structures.sign import Sign
+from chainplan.structures.units import Units
 
 
 class NegatedIdentity(OnDiagonal):
@@ -11,18 +13,15 @@ class NegatedIdentity(OnDiagonal):
 
     __slots__ = ()
     name = "negated_identity"
-    unit = True
+    units = Units(True, True, -1)
 
     def negated(self) -> Structure:
         from chainplan.structures.identity import Identity
 
         return Identity()
 
-    def times(self, right: Structure) -> Structure:
+    def signed(self) -> Structure:
+        return Sign()
+
+    def times(self, right: Structure) -> Structure | None:
         return right.negated()
-
-    def rtimes(self, left: Structure) -> Structure:
-        return left.negated()
-
-    def plus(self, other: Structure) -> Structure:
-        return DIAGONAL if other.unit else other

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chainplan.structures.base import Structure
 from chainplan.structures.counts import Counts, constant
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 class Zero(Structure):
@@ -15,14 +20,19 @@ class Zero(Structure):
     def column_counts(self, rows: int, cols: int) -> Counts:
         return constant(cols, 0)
 
-    def holds(self, row: int, col: int) -> bool:
+    def holds(self, row: int, col: int, rows: int, cols: int) -> bool:
         return False
 
-    def times(self, right: Structure) -> Structure:
+    def pattern(self, rows: int, cols: int) -> csr_array:
+        from scipy.sparse import csr_array
+
+        return csr_array((rows, cols), dtype="int8")
+
+    def times(self, right: Structure) -> Structure | None:
         return self
 
-    def rtimes(self, left: Structure) -> Structure:
+    def rtimes(self, left: Structure) -> Structure | None:
         return self
 
-    def plus(self, other: Structure) -> Structure:
+    def plus(self, other: Structure) -> Structure | None:
         return other

@@ -1,0 +1,170 @@
+"""One form into another, and the values that a structure gives away.
+
+Every form becomes a sparse array and comes back from one; matrices are written directly. Values keep their dtype.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainplan.kernels.forms import Form, form
+from chainplan.structures import Block, BlockDiagonal, Kronecker, NegatedIdentity, Zero
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def given_away(block: Block) -> bool:
+    """Whether the structure of a block says all its values."""
+    units = block.structure.units
+    return isinstance(block.structure, Zero) or (units is not None and units.sign != 0)
+
+
+def known(block: Block, dtype: Any) -> Any:
+    """The values of a block whose structure gives them away, as the block is held."""
+    kind, units = form(block), block.structure.units
+    if kind is Form.NOTHING:
+        return None
+    assert units is not None
+    if kind in (Form.STACK, Form.LAYERS):
+        return np.full((1, *part_shape(block)), units.sign, dtype)
+    csr = block.structure.pattern(block.rows, block.cols).astype(dtype) * np.dtype(dtype).type(units.sign)
+    return csr if kind is Form.SPARSE else csr.toarray()
+
+
+def part_shape(block: Block) -> tuple[int, int]:
+    """Rows and columns of a block of the stack, or of a layer."""
+    assert isinstance(block.structure, BlockDiagonal | Kronecker)
+    return block.rows // block.structure.count, block.cols // block.structure.count
+
+
+def as_form(value: Any, block: Block, wanted: Form, target: Block, dtype: Any) -> Any:
+    """Values held as `block` asks, in the form that `target`, of the same shape and no smaller pattern, asks for.
+
+    `dtype` is that of the values where the structure says them all.
+    """
+    kind = form(block)
+    if kind is wanted and (kind not in (Form.STACK, Form.LAYERS) or part_count(block) == part_count(target)):
+        return value
+    if wanted is Form.MATRIX:
+        return as_matrix(value, block, dtype)
+    if wanted is Form.VECTOR:
+        return diagonal(value, block, dtype)
+    return from_sparse(as_sparse(value, block, dtype), target)
+
+
+def part_count(block: Block) -> int:
+    """Number of blocks of the stack, or of layers."""
+    assert isinstance(block.structure, BlockDiagonal | Kronecker)
+    return block.structure.count
+
+
+def diagonal(value: Any, block: Block, dtype: Any) -> Array:
+    """The diagonal of a block that has nonzeros nowhere else."""
+    kind = form(block)
+    if kind is Form.VECTOR:
+        return np.asarray(value)
+    if kind is Form.SCALAR:
+        return np.full(block.rows, value, np.asarray(value).dtype)
+    if kind is Form.NOTHING:
+        return np.full(block.rows, _sign(block), dtype)
+    array: Array = value.diagonal()
+    return array
+
+
+def _sign(block: Block) -> int:
+    return 0 if isinstance(block.structure, Zero) else -1 if isinstance(block.structure, NegatedIdentity) else 1
+
+
+def as_matrix(value: Any, block: Block, dtype: Any) -> Array:
+    """A held block as an array of rows x cols."""
+    kind = form(block)
+    if kind is Form.MATRIX:
+        return np.asarray(value)
+    if kind is Form.SPARSE:
+        array: Array = value.toarray()
+        return array
+    if kind in (Form.STACK, Form.LAYERS):
+        return _spread(value, block)
+    if isinstance(block.structure, Zero):
+        return np.zeros((block.rows, block.cols), dtype)
+    return np.diag(diagonal(value, block, dtype))
+
+
+def _spread(value: Array, block: Block) -> Array:
+    """A stack or layers as a matrix."""
+    count, (r, c) = part_count(block), part_shape(block)
+    t = np.arange(count)
+    if form(block) is Form.STACK:
+        wide = np.zeros((count, r, count, c), value.dtype)
+        wide[t, :, t, :] = value
+    else:
+        wide = np.zeros((r, count, c, count), value.dtype)
+        wide[:, t, :, t] = value
+    return wide.reshape(block.rows, block.cols)
+
+
+def as_sparse(value: Any, block: Block, dtype: Any) -> csr_array:
+    """A held block as a sparse array of rows x cols."""
+    from scipy.sparse import csr_array
+
+    kind = form(block)
+    if kind in (Form.SPARSE, Form.MATRIX):
+        return csr_array(value)
+    if kind in (Form.STACK, Form.LAYERS):
+        csr = block.structure.pattern(block.rows, block.cols)
+        count, (r, c) = part_count(block), part_shape(block)
+        full = np.broadcast_to(value, (count, r, c))
+        data = full if kind is Form.STACK else full.transpose(1, 0, 2)
+        return csr_array((data.ravel(), csr.indices, csr.indptr), shape=csr.shape)
+    if isinstance(block.structure, Zero):
+        return csr_array((block.rows, block.cols), dtype=dtype)
+    n = block.rows
+    return csr_array((diagonal(value, block, dtype), np.arange(n), np.arange(n + 1)), shape=(n, n))
+
+
+def from_sparse(csr: csr_array, block: Block) -> Any:
+    """A sparse array of rows x cols, zero outside the pattern, as a block is held."""
+    kind = form(block)
+    if kind is Form.SPARSE:
+        return csr
+    if kind in (Form.STACK, Form.LAYERS):
+        return _in_parts(csr, block)
+    return from_matrix(csr.toarray(), block) if kind is Form.MATRIX else _on_diagonal(csr.diagonal(), kind)
+
+
+def from_matrix(value: Array, block: Block) -> Any:
+    """An array of rows x cols, zero outside the pattern, as a block is held."""
+    kind = form(block)
+    if kind is Form.MATRIX:
+        return value
+    if kind in (Form.STACK, Form.LAYERS, Form.SPARSE):
+        from scipy.sparse import csr_array
+
+        return from_sparse(csr_array(value), block)
+    return _on_diagonal(np.diagonal(value).copy(), kind)
+
+
+def _on_diagonal(values: Array, kind: Form) -> Any:
+    """A diagonal as a vector, as the one number on it, or as nothing."""
+    if kind is Form.VECTOR:
+        return values
+    if kind is Form.SCALAR:
+        return values[0].copy() if values.size else np.zeros((), values.dtype)
+    return None
+
+
+def _in_parts(csr: csr_array, block: Block) -> Array:
+    """A sparse array as a stack or as layers."""
+    count, (r, c) = part_count(block), part_shape(block)
+    coo = csr.tocoo()
+    result: Array = np.zeros((count, r, c), csr.dtype)
+    if form(block) is Form.STACK:
+        result[coo.row // max(r, 1), coo.row % max(r, 1), coo.col % max(c, 1)] = coo.data
+    else:
+        result[coo.row % count, coo.row // count, coo.col // count] = coo.data
+    return result

@@ -1,0 +1,124 @@
+"""Decides, once for a whole problem, how its structures are counted: exactly where that is possible, else from above.
+
+The cost of a product must not depend on how its factors came about, so one family of structures serves for all blocks:
+
+1. *As given*, where that is closed: dense and diagonal ones with bands, or with block-diagonal ones whose numbers of
+   blocks divide each other, or with Kronecker ones likewise. Any size; exact but for bands of rectangular blocks.
+2. *Listed patterns* for everything else (`structures.explicit`), exact, where none gets too large.
+3. *Outlines* beyond that (`structures.outline`): upper bounds.
+
+"Optimal" is relative to these counts; a result says whether they are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from chainplan.structures import (
+    Banded,
+    Block,
+    BlockDiagonal,
+    Dense,
+    Kronecker,
+    OnDiagonal,
+    Structure,
+    Zero,
+    product_fma,
+)
+
+CELLS = 4_000_000
+"""Entries of the largest block for which patterns are listed without a look at how sparse they are."""
+NONZEROS = 4_000_000
+"""Nonzeros of the largest pattern that is listed."""
+WORK = 500_000_000
+"""Multiplications that finding out how sparse all paths are may take."""
+
+
+class Edge(NamedTuple):
+    """An elemental as this module sees it."""
+
+    source: str
+    target: str
+    block: Block
+
+
+class Resolved(NamedTuple):
+    """The blocks to count with, and whether all counts are exact."""
+
+    blocks: tuple[Block, ...]
+    exact: bool
+
+
+def resolve(edges: Sequence[Edge], order: Iterable[str]) -> Resolved:
+    """Choose the family for the elementals of a graph, given with its vertices in topological order."""
+    blocks = tuple(edge.block for edge in edges)
+    closed = _as_given(blocks)
+    if closed is not None:
+        return Resolved(blocks, closed)
+    from chainplan.structures.explicit import explicit
+
+    if _fits(edges, order):
+        return Resolved(tuple(b._replace(structure=explicit(b.structure, b.rows, b.cols)) for b in blocks), True)
+    from chainplan.structures.outline import outline
+
+    return Resolved(tuple(b._replace(structure=outline(b.structure, b.rows, b.cols)) for b in blocks), False)
+
+
+def _as_given(blocks: Sequence[Block]) -> bool | None:
+    """Whether the structures as they are give exact counts, None where they are not closed."""
+    special = [b for b in blocks if not isinstance(b.structure, OnDiagonal | Dense | Zero)]
+    if all(isinstance(b.structure, Banded) for b in special):
+        return all(b.rows == b.cols for b in special)
+    parts = [b.structure for b in special if isinstance(b.structure, BlockDiagonal | Kronecker)]
+    if len(parts) < len(special) or len({type(s) for s in parts if s.count > 1}) > 1:
+        return None
+    return True if all(b % a == 0 for a, b in pairwise(sorted({s.count for s in parts}))) else None
+
+
+def _fits(edges: Sequence[Edge], order: Iterable[str]) -> bool:
+    """Whether the patterns of all sums of paths can be listed, found by listing them where blocks are large."""
+    largest = max(max(b.rows, b.cols) for _, _, b in edges)
+    if largest**2 <= CELLS:
+        return True
+    if any(b.nnz > NONZEROS and type(b.structure) is not Dense for _, _, b in edges):
+        return False
+    into: dict[str, list[Edge]] = {}
+    for edge in edges:
+        structure = _listed(edge.block)
+        into.setdefault(edge.target, []).append(edge._replace(block=edge.block._replace(structure=structure)))
+    vertices, work = list(order), 0
+    for start in dict.fromkeys(edge.source for edge in edges):
+        held: dict[str, Block] = {}
+        for vertex in vertices:
+            for source, _, block in into.get(vertex, ()):
+                if source != start and source not in held:
+                    continue
+                if source != start:
+                    work += product_fma(block, held[source])
+                    if work > WORK or _surely_large(block, held[source]):
+                        return False
+                    block = block.times(held[source])
+                held[vertex] = held[vertex].plus(block) if vertex in held else block
+                if held[vertex].nnz > NONZEROS and type(held[vertex].structure) is not Dense:
+                    return False
+    return True
+
+
+def _listed(block: Block) -> Structure:
+    """A block's structure as `Explicit` counts it, without what is known of its values."""
+    from chainplan.structures.explicit import explicit
+
+    return explicit(block.structure, block.rows, block.cols).valued()
+
+
+def _surely_large(left: Block, right: Block) -> bool:
+    """Whether a product with a dense factor has too many nonzeros to be listed, and is not dense itself."""
+    dense = [b for b in (left, right) if type(b.structure) is Dense]
+    if not dense or len(dense) == 2:
+        return False
+    other = left if dense[0] is right else right
+    counts = other.structure.row_counts(*other[:2]) if other is left else other.structure.column_counts(*other[:2])
+    full = all(first for _, first, _ in counts)
+    return not full and left.rows * right.cols > NONZEROS

@@ -1,0 +1,218 @@
+"""Block-diagonal and Kronecker structures: many small products side by side, as a batch makes them.
+
+`BlockDiagonal(b)` has b blocks of equal shape along the diagonal (I_b ⊗ A for equal blocks); `Kronecker(k)` is A ⊗ I_k:
+entry (i, j) may be nonzero where i and j leave the same remainder modulo k. The one turns into the other when indices
+are read in the other order. In both the number alone says all, the shape of the blocks follows from that of the whole.
+Coarser ones hold finer ones, b and b' meet in a product or sum as the smaller one where it divides the other; otherwise
+only the pattern is exact.
+
+With `units` they are replications and reductions: a block of k x 1 ones copies an entry k times, one of 1 x k ones adds
+up k entries.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from chainplan.structures.base import Shape, Structure
+from chainplan.structures.counts import Counts, constant
+from chainplan.structures.dense import DENSE, Dense
+from chainplan.structures.diagonal import OnDiagonal
+from chainplan.structures.identity import Identity
+from chainplan.structures.units import Units, units_of_product
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+class _Divided(Structure):
+    """`count` equal parts of rows and of columns; the entries within a part may be nonzero."""
+
+    __slots__ = ("count", "units")
+    also: ClassVar[str]
+    """What a replication or reduction of this kind is called."""
+
+    def __init__(self, count: int, units: Units | None = None) -> None:
+        self.count, self.units = count, units
+
+    def misfit(self, rows: int, cols: int) -> str | None:
+        if rows % self.count or cols % self.count:
+            return f"needs rows and columns in multiples of {self.count}, not {rows} x {cols}"
+        if self.units is not None and (rows if self.units.cols else cols) != self.count:
+            return f"needs {self.count} {'rows' if self.units.cols else 'columns'}, not {rows} x {cols}"
+        return None
+
+    def column_counts(self, rows: int, cols: int) -> Counts:
+        return constant(cols, rows // self.count)
+
+    def pattern(self, rows: int, cols: int) -> csr_array:
+        import numpy as np
+        from scipy.sparse import csr_array
+
+        r, c = rows // self.count, cols // self.count
+        starts = self.first_columns(np.arange(rows), r, c)
+        indices = starts[:, None] + np.arange(c) * self.step
+        indptr = np.arange(rows + 1) * c
+        return csr_array((np.ones(rows * c, np.int8), indices.ravel(), indptr), shape=(rows, cols))
+
+    def first_columns(self, rows: Any, r: int, c: int) -> Any:
+        """First column that each of these rows may hold; r and c are the rows and columns of a part."""
+        raise NotImplementedError
+
+    @property
+    def step(self) -> int:
+        """From one column that a row may hold to the next."""
+        raise NotImplementedError
+
+    def transpose(self) -> Structure:
+        return type(self)(self.count, self.units.transpose() if self.units else None)
+
+    def negated(self) -> Structure:
+        return self if self.units is None else type(self)(self.count, self.units._replace(sign=-self.units.sign))
+
+    def signed(self) -> Structure:
+        return self if self.units is None else type(self)(self.count, self.units._replace(sign=0))
+
+    def valued(self) -> Structure:
+        return self if self.units is None else self._coarse(self.count, None)
+
+    def times(self, right: Structure) -> Structure | None:
+        return self._with(right, units_of_product(self.units, right.units))
+
+    def rtimes(self, left: Structure) -> Structure | None:
+        return self._with(left, units_of_product(left.units, self.units))
+
+    def plus(self, other: Structure) -> Structure | None:
+        return self.valued() if isinstance(other, OnDiagonal) else self._with(other, None)
+
+    def _with(self, other: Structure, units: Units | None) -> Structure | None:
+        """What holds both, where it is one of this kind or dense."""
+        if isinstance(other, Dense):
+            return DENSE
+        if not isinstance(other, _Divided):
+            return None
+        a, b = self.count, other.count
+        if 1 in (a, b) or (type(self) is type(other) and (a % b == 0 or b % a == 0)):
+            return self._coarse(min(a, b), units)
+        return None
+
+    @classmethod
+    def _coarse(cls, count: int, units: Units | None) -> Structure:
+        """One part of either kind is the whole."""
+        if count > 1:
+            return cls(count, units)
+        return DENSE if units is None else BlockDiagonal(count, units)
+
+    def to_spec(self, rows: int, cols: int) -> Any:
+        r, c = rows // self.count, cols // self.count
+        if self.units is None or self.units.sign != 1:
+            return {self.name: self.arguments(r, c)}
+        return {"replicate" if self.units.rows else "reduce": self.also}
+
+    def arguments(self, r: int, c: int) -> list[Any]:
+        """What a spec writes behind the name, for parts of r x c."""
+        raise NotImplementedError
+
+    def brief(self, rows: int, cols: int) -> Any:
+        spec = self.to_spec(rows, cols)
+        return {"units": spec} if self.units is not None and self.units.sign != 1 else spec
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Divided) and self._key() == other._key()
+
+    def _key(self) -> tuple[Any, ...]:
+        return type(self), self.count, self.units
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        if self.units is None:
+            return f"{self.name} {self.count:,}"
+        return f"{'replicate' if self.units.rows else 'reduce'} {self.count:,}"
+
+
+class BlockDiagonal(_Divided):
+    """Entry (i, j) may be nonzero where i and j lie in the same of `count` equal parts."""
+
+    __slots__ = ()
+    name = "block_diagonal"
+    also = "each"
+    step = 1
+
+    def holds(self, row: int, col: int, rows: int, cols: int) -> bool:
+        return row // (rows // self.count) == col // (cols // self.count)
+
+    def first_columns(self, rows: Any, r: int, c: int) -> Any:
+        return rows // r * c if r else rows
+
+    def arguments(self, r: int, c: int) -> list[Any]:
+        return [self.count, r, c]
+
+
+class Kronecker(_Divided):
+    """Entry (i, j) may be nonzero where i and j leave the same remainder modulo `count`."""
+
+    __slots__ = ()
+    name = "kronecker"
+    also = "whole"
+
+    @property
+    def step(self) -> int:
+        return self.count
+
+    def holds(self, row: int, col: int, rows: int, cols: int) -> bool:
+        return row % self.count == col % self.count
+
+    def first_columns(self, rows: Any, r: int, c: int) -> Any:
+        return rows % self.count
+
+    def arguments(self, r: int, c: int) -> list[Any]:
+        return [[r, c], self.count]
+
+
+def block_diagonal(argument: Any, shape: Shape) -> Structure:
+    """Read `{block_diagonal: [b, r, c]}`: b blocks of r x c."""
+    match argument:
+        case [int() as b, int() as r, int() as c] if b > 0:
+            return _fitting(BlockDiagonal, b, (r, c), shape)
+    raise ValueError("{block_diagonal: [b, r, c]}, b blocks of r x c")
+
+
+def kronecker(argument: Any, shape: Shape) -> Structure:
+    """Read `{kronecker: [[r, c], k]}`: A ⊗ I_k for A of r x c."""
+    match argument:
+        case [[int() as r, int() as c], int() as k] if k > 0:
+            return _fitting(Kronecker, k, (r, c), shape)
+    raise ValueError("{kronecker: [[r, c], k]}, for A ⊗ I_k with A of r x c")
+
+
+def replicate(argument: Any, shape: Shape) -> Structure:
+    """Read `{replicate: each}` (I ⊗ 1: every entry again and again) or `{replicate: whole}` (1 ⊗ I: all of them)."""
+    kind = _KINDS.get(argument) if isinstance(argument, str) else None
+    if kind is None:
+        raise ValueError("{replicate: each} for a, a, b, b or {replicate: whole} for a, b, a, b")
+    rows, cols = shape or (1, 1)
+    if cols == 0 or rows % cols:
+        raise ValueError(f"a block whose rows are a multiple of its columns, not one of {rows} x {cols}")
+    return Identity() if rows == cols else kind(cols, Units(True, False, 1))
+
+
+def reduce(argument: Any, shape: Shape) -> Structure:
+    """Read `{reduce: each}` (sums of neighbours) or `{reduce: whole}`, the transposes of replications."""
+    if argument not in _KINDS:
+        raise ValueError("{reduce: each} for a + b, c + d or {reduce: whole} for a + c, b + d")
+    rows, cols = shape or (1, 1)
+    if rows == 0 or cols % rows:
+        raise ValueError(f"a block whose columns are a multiple of its rows, not one of {rows} x {cols}")
+    return replicate(argument, (cols, rows)).transpose()
+
+
+_KINDS: dict[str, type[_Divided]] = {kind.also: kind for kind in (BlockDiagonal, Kronecker)}
+
+
+def _fitting(kind: type[_Divided], count: int, part: tuple[int, int], shape: Shape) -> Structure:
+    rows, cols = (count * size for size in part)
+    if shape is not None and shape != (rows, cols):
+        raise ValueError(f"numbers that make the shape of the block, {shape[0]} x {shape[1]}, not {rows} x {cols}")
+    return DENSE if count == 1 else kind(count)

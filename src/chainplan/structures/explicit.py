@@ -1,0 +1,207 @@
+"""Explicit: a pattern that is listed, and the exact products and sums of patterns.
+
+Where two structures meet whose result no symbolic structure describes, their patterns are multiplied as boolean
+matrices: sparse ones by scipy, at the cost of as many operations as the product itself has fma, nearly dense ones by
+one `sgemm`, which is faster from about a twentieth of all multiplications on. Counts along a dimension are vectors.
+
+Cost: O(fma) or O(m·k·n) per product, O(nonzeros) per sum; results are kept, least recently used ones go first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from chainplan.structures.base import Structure
+from chainplan.structures.counts import Counts, runs
+from chainplan.structures.dense import DENSE, Dense
+from chainplan.structures.diagonal import OnDiagonal
+from chainplan.structures.units import Units, units_of_product
+from chainplan.structures.zero import Zero
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+_DENSE_SHARE = 20
+"""A sparse product takes about this many times longer per multiplication than a dense one."""
+
+
+class Explicit(Structure):
+    """The entries listed in a sparse array may be nonzero."""
+
+    __slots__ = ("__dict__", "csr", "units")
+    name = "sparse"
+
+    def __init__(self, csr: csr_array, units: Units | None = None) -> None:
+        self.csr, self.units = csr, units
+
+    def misfit(self, rows: int, cols: int) -> str | None:
+        m, n = self.csr.shape
+        return None if (m, n) == (rows, cols) else f"is a pattern of {m} x {n}, not {rows} x {cols}"
+
+    @cached_property
+    def column_vector(self) -> Array:
+        """Nonzeros of each column."""
+        return np.bincount(self.csr.indices, minlength=self.csr.shape[1])
+
+    @cached_property
+    def row_vector(self) -> Array:
+        """Nonzeros of each row."""
+        return np.diff(self.csr.indptr).astype(np.int64)
+
+    @cached_property
+    def _columns(self) -> Counts:
+        return runs(self.column_vector)
+
+    @cached_property
+    def _rows(self) -> Counts:
+        return runs(self.row_vector)
+
+    def column_counts(self, rows: int, cols: int) -> Counts:
+        return self._columns
+
+    def row_counts(self, rows: int, cols: int) -> Counts:
+        return self._rows
+
+    def nnz(self, rows: int, cols: int) -> int:
+        return int(self.csr.nnz)
+
+    def holds(self, row: int, col: int, rows: int, cols: int) -> bool:
+        start, stop = self.csr.indptr[row : row + 2]
+        return col in self.csr.indices[start:stop]
+
+    def pattern(self, rows: int, cols: int) -> csr_array:
+        return self.csr
+
+    @cached_property
+    def _transposed(self) -> Explicit:
+        csr = self.csr.T.tocsr()
+        csr.sort_indices()
+        turned = Explicit(csr, self.units.transpose() if self.units else None)
+        turned.__dict__["_transposed"] = self
+        return turned
+
+    def transpose(self) -> Structure:
+        return self._transposed
+
+    def negated(self) -> Structure:
+        return self if self.units is None else Explicit(self.csr, self.units._replace(sign=-self.units.sign))
+
+    def signed(self) -> Structure:
+        return self if self.units is None else Explicit(self.csr, self.units._replace(sign=0))
+
+    def valued(self) -> Structure:
+        return self if self.units is None else Explicit(self.csr)
+
+    def times(self, right: Structure) -> Structure | None:
+        return None
+
+    def rtimes(self, left: Structure) -> Structure | None:
+        return None
+
+    def plus(self, other: Structure) -> Structure | None:
+        return other if isinstance(other, Dense) else None
+
+    def to_spec(self, rows: int, cols: int) -> Any:
+        if self.units is not None and self.units.sign == 1:
+            if self.units.rows and (self.row_vector == 1).all():
+                return {"permutation" if self._is_square_bijection() else "selection": self.csr.indices.tolist()}
+            if self.units.cols and (self.column_vector == 1).all():
+                return {"scatter": self._transposed.csr.indices.tolist()}
+        row = np.repeat(np.arange(rows), self.row_vector)
+        return {"coo": np.stack([row, self.csr.indices], axis=1).tolist()}
+
+    def _is_square_bijection(self) -> bool:
+        return self.csr.shape[0] == self.csr.shape[1] and bool((self.column_vector == 1).all())
+
+    def brief(self, rows: int, cols: int) -> Any:
+        return {"units" if self.unit else self.name: {"nnz": self.nnz(rows, cols)}}
+
+    @cached_property
+    def _key(self) -> tuple[Any, ...]:
+        return self.csr.shape, self.units, self.csr.indptr.tobytes(), self.csr.indices.tobytes()
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Explicit) and self._key == other._key)
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self._key)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        kind = "sparse" if self.units is None else "units"
+        return f"{kind} {self.csr.nnz:,}"
+
+
+Shaped = tuple[Structure, int, int]
+"""A structure with the rows and columns of its block."""
+
+
+@lru_cache(maxsize=4096)
+def exact_product(left: Shaped, right: Shaped) -> Structure:
+    """The exact pattern of left (m x k) · right (k x n)."""
+    (a, m, k), (b, _, n) = left, right
+    units = units_of_product(a.units, b.units)
+    if isinstance(a, Dense):
+        reached = np.flatnonzero(np.diff(_csr(b.transpose(), n, k).indptr)) if k else np.zeros(0, np.int64)
+        whole = np.tile(reached, m), np.arange(m + 1) * len(reached)
+        return _kept(csr_array((np.ones(len(whole[0]), np.int8), *whole), shape=(m, n)), None)
+    if isinstance(b, Dense):
+        return exact_product((b, n, k), (a.transpose(), k, m)).transpose()
+    x, y = _csr(a, m, k), _csr(b, k, n)
+    multiplications = int(np.diff(x.tocsc().indptr).astype(np.int64) @ np.diff(y.indptr).astype(np.int64))
+    if multiplications * _DENSE_SHARE > m * k * n and k < 1 << 24:
+        product = csr_array(x.astype(np.float32).toarray() @ y.astype(np.float32).toarray())
+    else:
+        product = (x.astype(np.int64) @ y.astype(np.int64)).tocsr()
+    return _kept(product, units)
+
+
+@lru_cache(maxsize=4096)
+def exact_total(left: Shaped, right: Shaped) -> Structure:
+    """The exact pattern of left + right, both of m x n."""
+    (a, m, n), (b, _, _) = left, right
+    return _kept((_csr(a, m, n) + _csr(b, m, n)).tocsr(), None)
+
+
+def _csr(structure: Structure, rows: int, cols: int) -> csr_array:
+    return structure.pattern(rows, cols)
+
+
+def _kept(csr: csr_array, units: Units | None) -> Structure:
+    """A result as it is kept: sorted, of ones; dense where every entry is there."""
+    m, n = csr.shape
+    if 0 < csr.nnz == m * n and units is None:
+        return DENSE
+    csr.sort_indices()
+    return Explicit(csr_array((np.ones(csr.nnz, np.int8), csr.indices, csr.indptr), shape=(m, n)), units)
+
+
+def explicit(structure: Structure, rows: int, cols: int) -> Structure:
+    """The structure as a listed pattern, but for those that combine exactly with all others as they are."""
+    if isinstance(structure, OnDiagonal | Zero | Explicit):
+        return structure
+    if isinstance(structure, Dense) and rows and cols:
+        return structure
+    return Explicit(structure.pattern(rows, cols), structure.units)
+
+
+def csr_of_rows(columns: Iterable[int], cols: int) -> csr_array:
+    """One entry in each row, in the column given."""
+    indices = np.fromiter(columns, np.int64)
+    return csr_array((np.ones(len(indices), np.int8), indices, np.arange(len(indices) + 1)), shape=(len(indices), cols))
+
+
+def csr_of_ranges(start: Array, stop: Array, cols: int) -> csr_array:
+    """In each row the entries from column `start` up to `stop`, exclusive."""
+    lengths = np.maximum(stop - start, 0)
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    indices = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - start, lengths)
+    return csr_array((np.ones(len(indices), np.int8), indices, indptr), shape=(len(lengths), cols))

@@ -1,0 +1,138 @@
+"""The structures that a spec lists: permutation, selection, scatter, coo and sparse (a file). All become `Explicit`.
+
+Rows and columns count from 0. A list has its entries in range and, for a permutation, each once; a pattern names no
+entry twice.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chainplan.structures.base import Shape, Structure
+from chainplan.structures.units import Units
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+LARGEST_FILE = 500_000_000
+"""Bytes of the largest pattern file that is read."""
+
+
+def permutation(argument: Any, shape: Shape) -> Structure:
+    """Read `{permutation: [..]}`: the column picked by each row, every column once."""
+    columns = _indices(argument)
+    if columns is None or sorted(columns) != list(range(len(columns))):
+        raise ValueError("{permutation: [..]}, the column from 0 that each row picks, every column once")
+    _require_length(columns, shape and shape[0], "rows")
+    return _picks(columns, len(columns))
+
+
+def selection(argument: Any, shape: Shape) -> Structure:
+    """Read `{selection: [..]}`: the column picked by each row."""
+    columns = _indices(argument)
+    if columns is None:
+        raise ValueError("{selection: [..]}, the column from 0 that each row picks")
+    _require_length(columns, shape and shape[0], "rows")
+    return _picks(columns, _in_range(columns, shape and shape[1], "columns"))
+
+
+def scatter(argument: Any, shape: Shape) -> Structure:
+    """Read `{scatter: [..]}`: the row that each column goes to, the transpose of a selection."""
+    rows = _indices(argument)
+    if rows is None:
+        raise ValueError("{scatter: [..]}, the row from 0 that each column goes to")
+    _require_length(rows, shape and shape[1], "columns")
+    return _picks(rows, _in_range(rows, shape and shape[0], "rows")).transpose()
+
+
+def coo(argument: Any, shape: Shape) -> Structure:
+    """Read `{coo: [[row, column], ..]}`, the entries that may be nonzero."""
+    import numpy as np
+
+    from chainplan.structures.explicit import Explicit
+
+    if not isinstance(argument, list) or not all(_is_pair(entry) for entry in argument):
+        raise ValueError("{coo: [[row, column], ..]}, pairs of numbers from 0")
+    entries = np.array(argument, np.int64).reshape(-1, 2)
+    rows = _in_range(entries[:, 0].tolist(), shape and shape[0], "rows")
+    cols = _in_range(entries[:, 1].tolist(), shape and shape[1], "columns")
+    csr = _csr_of(entries[:, 0], entries[:, 1], (rows, cols))
+    if csr.nnz < len(argument):
+        raise ValueError("every entry once")
+    return Explicit(csr)
+
+
+def sparse(argument: Any, shape: Shape, folder: Path) -> Structure:
+    """Read `{sparse: pattern.npz}`: the nonzeros of a file that `scipy.sparse.save_npz` wrote; nothing is unpickled."""
+    from zipfile import BadZipFile
+
+    import numpy as np
+    from scipy.sparse import coo_array, load_npz
+
+    from chainplan.structures.explicit import Explicit
+
+    if not isinstance(argument, str):
+        raise ValueError("{sparse: pattern.npz}, a file beside the spec")
+    path = folder / argument
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ValueError(f"it has more than {LARGEST_FILE // 10**6} MB")
+        found: Any = coo_array(load_npz(path))
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        BadZipFile,
+        NotImplementedError,
+    ) as error:
+        detail = getattr(error, "strerror", None) or (str(error).splitlines() or ["not one"])[0]
+        raise ValueError(f"a file that scipy.sparse.save_npz wrote, but '{path}': {detail}") from None
+    if shape is not None and found.shape != shape:
+        m, n = found.shape
+        raise ValueError(f"a pattern of {shape[0]} x {shape[1]}, the shape of the block; '{path}' has {m} x {n}")
+    nonzero = found.data != 0
+    return Explicit(_csr_of(np.asarray(found.row)[nonzero], np.asarray(found.col)[nonzero], found.shape))
+
+
+def _csr_of(rows: Any, cols: Any, shape: tuple[int, int]) -> csr_array:
+    import numpy as np
+    from scipy.sparse import csr_array
+
+    csr = csr_array((np.ones(len(rows), np.int8), (rows, cols)), shape=shape)
+    csr.sum_duplicates()
+    csr.sort_indices()
+    csr.data[:] = 1
+    return csr
+
+
+def _picks(columns: list[int], cols: int) -> Structure:
+    from chainplan.structures.explicit import Explicit, csr_of_rows
+
+    return Explicit(csr_of_rows(columns, cols), Units(True, len(set(columns)) == len(columns), 1))
+
+
+def _indices(argument: Any) -> list[int] | None:
+    return argument if isinstance(argument, list) and all(type(i) is int for i in argument) else None
+
+
+def _is_pair(entry: Any) -> bool:
+    return isinstance(entry, list) and len(entry) == 2 and all(type(i) is int for i in entry)
+
+
+def _require_length(entries: list[int], length: int | None, what: str) -> None:
+    if length is not None and len(entries) != length:
+        raise ValueError(f"one entry for each of the {length} {what}, not {len(entries)}")
+
+
+def _in_range(entries: list[int], size: int | None, what: str) -> int:
+    """The size, or where it is not known the least that holds all entries."""
+    largest = max(entries, default=-1)
+    if size is None:
+        return largest + 1
+    if largest >= size:
+        raise ValueError(f"entries below {size}, the number of {what}, not {largest}")
+    return size

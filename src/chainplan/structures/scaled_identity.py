@@ -1,0 +1,22 @@
+"""Scaled identity: one number on the whole diagonal, held as that number. A product with it scales the other factor."""
+
+from __future__ import annotations
+
+from chainplan.structures.base import Structure
+from chainplan.structures.diagonal import DIAGONAL, OnDiagonal
+
+
+class ScaledIdentity(OnDiagonal):
+    """The same number all along the diagonal of a square block, zeros elsewhere."""
+
+    __slots__ = ()
+    name = "scaled_identity"
+
+    def signed(self) -> Structure:
+        return DIAGONAL
+
+    def valued(self) -> Structure:
+        return DIAGONAL
+
+    def times(self, right: Structure) -> Structure | None:
+        return self if isinstance(right, ScaledIdentity) else right.valued()

@@ -1,0 +1,21 @@
+"""Sign: plus or minus one on the diagonal, known at run time only. A product with it flips signs and costs no fma."""
+
+from __future__ import annotations
+
+from chainplan.structures.base import Structure
+from chainplan.structures.diagonal import DIAGONAL, OnDiagonal
+from chainplan.structures.units import Units
+
+
+class Sign(OnDiagonal):
+    """Plus or minus ones on the diagonal of a square block, zeros elsewhere."""
+
+    __slots__ = ()
+    name = "sign"
+    units = Units(True, True, 0)
+
+    def valued(self) -> Structure:
+        return DIAGONAL
+
+    def times(self, right: Structure) -> Structure | None:
+        return right.signed()
