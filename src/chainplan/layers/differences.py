@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from chainplan.judges import run_held
 from chainplan.kernels.convert import Array
 from chainplan.layers.evaluation import evaluate
 from chainplan.layers.program import Program
+from chainplan.steps import Plan
 
 EPS = float(np.finfo(np.float64).eps)
 TOLERANCE = 1e5 * EPS ** (2 / 3)
@@ -45,28 +47,34 @@ class Comparison:
 
 
 def compare(
-    program: Program, point: Mapping[str, Array], jacobian: Mapping[tuple[str, str], Any], seed: int = 0
+    program: Program, point: Mapping[str, Array], plan: Plan, jacobians: Mapping[str, Any], seed: int = 0
 ) -> Comparison:
-    """Compare a Jacobian, matrices or vectors of diagonals by (output, input), with central differences.
-
-    A pair that is left out is zero.
-    """
-    sizes = [(v, point[v].size) for v in program.variables]
-    columns = [(v, i) for v, n in sizes for i in range(n)] if sum(n for _, n in sizes) <= MOST_COLUMNS else []
-    total = sum(n for _, n in sizes)
-    if not columns:
-        ends = np.cumsum([n for _, n in sizes])
-        for flat in np.sort(np.random.default_rng(seed).choice(total, MOST_COLUMNS, replace=False)):
-            place = int(np.searchsorted(ends, flat, side="right"))
-            columns.append((sizes[place][0], int(flat - (ends[place] - sizes[place][1]))))
-    worst, scale = 0.0, _largest(jacobian.values())
+    """Compare what a plan computes with central differences; `jacobians` are those at the point."""
+    jacobian = run_held(plan, jacobians)
+    sizes = {v: point[v].size for v in program.variables}
+    total = sum(sizes.values())
+    columns = _columns(sizes, seed)
+    worst, scale = 0.0, max((float(abs(block).max()) for block in jacobian.values()), default=0.0)
     start = perf_counter()
     for variable, i in columns:
         for output, column, size in _column(program, point, variable, i):
-            worst = max(worst, _largest([column - _entries(jacobian.get((output, variable)), i, column.size)]))
+            worst = max(worst, _largest([column - _entries(jacobian.get((output, variable)), i)]))
             scale = max(scale, size)
     seconds = (perf_counter() - start) * total / max(1, len(columns))
     return Comparison(total, len(columns), worst / scale if scale else worst, seconds)
+
+
+def _columns(sizes: Mapping[str, int], seed: int) -> list[tuple[str, int]]:
+    """(variable, entry) of the columns to compare: all, or as many as are compared at most."""
+    total = sum(sizes.values())
+    flat = np.arange(total)
+    if total > MOST_COLUMNS:
+        flat = np.sort(np.random.default_rng(seed).choice(total, MOST_COLUMNS, replace=False))
+    ends = np.cumsum(list(sizes.values()))
+    places = np.searchsorted(ends, flat, side="right")
+    starts = ends - np.array(list(sizes.values()))
+    names = list(sizes)
+    return [(names[p], int(i - starts[p])) for p, i in zip(places, flat, strict=True)]
 
 
 def _column(program: Program, point: Mapping[str, Array], variable: str, i: int) -> list[tuple[str, Array, float]]:
@@ -82,15 +90,11 @@ def _column(program: Program, point: Mapping[str, Array], variable: str, i: int)
     return [(output, (up - down) / (2 * h), _largest([up])) for output, up, down in pairs]
 
 
-def _entries(block: Any, i: int, rows: int) -> Array:
-    """Column i of a block: a matrix, the vector of a diagonal, or nothing for zero."""
+def _entries(block: Any, i: int) -> Any:
+    """Column i of a block, a matrix or a sparse array; 0 where there is none."""
     if block is None:
-        return np.zeros(rows)
-    if block.ndim == 2:
-        return np.asarray(block[:, i])
-    column = np.zeros(rows)
-    column[i] = block[i]
-    return column
+        return 0
+    return block[:, i] if isinstance(block, np.ndarray) else block[:, [i]].toarray().ravel()
 
 
 def _largest(arrays: Any) -> float:

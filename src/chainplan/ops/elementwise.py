@@ -49,16 +49,16 @@ class Elementwise(Op):
 
 
 class Sigmoid(Elementwise):
-    """1 / (1 + exp(-x)), written with tanh so that nothing overflows."""
+    """1 / (1 + exp(-x)), accurate to the last digits at both ends."""
 
     name = "sigmoid"
     formula = "Goodfellow, Bengio & Courville, section 3.10"
 
     def function(self, x: Array) -> Any:
-        return 0.5 * (1 + np.tanh(0.5 * x))
+        return _sigmoid(x)
 
     def derivative(self, x: Array, y: Array) -> Any:
-        return y * (1 - y)
+        return y * _sigmoid(-x)
 
 
 class Tanh(Elementwise):
@@ -135,7 +135,7 @@ class Softplus(Elementwise):
         return np.where(up, x, 0) + np.log1p(np.exp(np.where(up, -x, x)))
 
     def derivative(self, x: Array, y: Array) -> Any:
-        return 0.5 * (1 + np.tanh(0.5 * x))
+        return _sigmoid(x)
 
 
 class Gelu(Elementwise):
@@ -153,3 +153,10 @@ class Gelu(Elementwise):
         from scipy.special import erf
 
         return 0.5 * (1 + erf(x / sqrt(2))) + x * np.exp(-0.5 * x * x) / sqrt(2 * pi)
+
+
+def _sigmoid(x: Array) -> Any:
+    """1 / (1 + exp(-x)) or exp(x) / (1 + exp(x)): the exponent is never positive, and nothing cancels."""
+    up = x.real > 0
+    small = np.exp(np.where(up, -x, x))
+    return np.where(up, 1, small) / (1 + small)
