@@ -140,13 +140,15 @@ def _layer(node: Node, inputs: tuple[str, ...], draft: _Draft) -> None:
     else:
         known = ("op", "name", "from", *known_options(kind))
         given = draft.reader.fields(node, known, ("op", *needed_options(kind))) or {}
-        op = read_options(kind, given, draft.reader)
+        op = read_options(kind, given, draft.reader) if _keys(node) <= {*known} else None
         sources = _sources(node, given.get("from"), (last,) if last else inputs, draft)
         if op is not None and sources is not None:
             shape = _fitted(node, name, op, sources, draft)
-        if {*(sources or ())} & draft.variables:
-            draft.variables.add(name)
     draft.shapes[name] = shape
+
+
+def _keys(node: Node) -> set[str]:
+    return set(node.keys) if isinstance(node, Mapping) else set()
 
 
 def _kind(node: Node, reader: Reader) -> type[Op] | None:
@@ -229,12 +231,15 @@ def _fitted(node: Node, name: str, op: Op, sources: tuple[str, ...], draft: _Dra
         full = [*fed, *(own[argument] for argument in rest.values())]
         shape = op.shape(*full)
         _require_sizes(shape)
-        edges = op.edges(*full) if {*sources, *rest} & draft.variables else ()
+        varies = bool({*sources, *rest} & draft.variables)
+        edges = op.edges(*full) if varies else ()
     except ValueError as error:
         draft.note(node, f"'{name}' ({op.name}): {error}")
         return None
     for parameter, argument in rest.items():
         draft.parameters[parameter], draft.shapes[parameter] = (op, argument), own[argument]
+    if varies:
+        draft.variables.add(name)
     draft.layers.append(Layer(name, op, (*sources, *rest), edges))
     return shape
 

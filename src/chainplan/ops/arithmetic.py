@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,11 +23,11 @@ class Binary(Op):
     arguments = ("x", "y")
 
     def shape(self, *shapes: Shape) -> Shape:
-        try:
-            return np.broadcast_shapes(*shapes)
-        except ValueError:
+        pairs = list(zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1))
+        if any(1 not in pair and pair[0] != pair[1] for pair in pairs):
             found = f"shapes {shown(shapes[0])} and {shown(shapes[1])}"
-            raise misfit(found, "equal ones, or sizes of 1 where they differ", "Correct one of them.") from None
+            raise misfit(found, "equal ones, or sizes of 1 where they differ", "Correct one of them.")
+        return tuple(n if m == 1 else m for n, m in reversed(pairs))
 
     @classmethod
     def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
