@@ -17,8 +17,9 @@ def dense(edge: Edge, value: Any) -> Array:
     if not edge.explicit:
         tangent, adjoint = value
         return np.asarray(tangent(np.eye(cols)) if tangent else adjoint(np.eye(rows)))
-    kind: str = next(iter(edge.structure)) if isinstance(edge.structure, dict) else edge.structure
-    argument: Any = edge.structure[kind] if isinstance(edge.structure, dict) else None
+    words = edge.words()
+    kind: str = next(iter(words)) if isinstance(words, dict) else words
+    argument: Any = words[kind] if isinstance(words, dict) else None
     if kind == "identity":
         return np.eye(rows)
     if kind == "negated_identity":

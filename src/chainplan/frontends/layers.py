@@ -15,13 +15,15 @@ is one message.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from math import prod
 
 from chainplan.frontends.messages import Messages, nearest
 from chainplan.frontends.nodes import Mapping, Node, Scalar, Sequence, Spelling, shown, written
 from chainplan.frontends.options import flag, known_options, needed_options, read_options
 from chainplan.frontends.reader import Reader
-from chainplan.layers.program import Layer, Program
+from chainplan.layers.program import Layer, Program, applied
 from chainplan.ops import OPS, Op
 
 Shape = tuple[int, ...]
@@ -48,6 +50,12 @@ class _Draft:
 
     def note(self, node: Node, text: str) -> None:
         self.reader.messages.add(node, f"{written(node.path)} {text}")
+
+    def strange(self, name: str, known: Collection[str]) -> bool:
+        """Whether a name is none of these, nor may be one of a layer that could not be read."""
+        layer = name.split(".")[0]
+        unread = layer in self.shapes and self.shapes[layer] is None
+        return name not in known and self.complete and not unread
 
 
 def read_program(root: Node, messages: Messages) -> Program:
@@ -112,11 +120,18 @@ def _input(node: Node, batch: Shape | None, reader: Reader) -> Shape | None:
         own = reader.fields(node, ("shape", "batch"), ("shape",)) or {}
         if "batch" in own and flag(own["batch"], reader) is False:
             batch = ()
+        if isinstance(own.get("shape"), Mapping):
+            reader.refuse(own["shape"], "a size or a list of sizes", "Write it as 3 or [3, 4].")
         return _input(own["shape"], batch, reader) if isinstance(own.get("shape"), Scalar | Sequence) else None
     sizes = [_size(item, reader) for item in (node.items if isinstance(node, Sequence) else (node,))]
     if batch is None or None in sizes:
         return None
-    return (*batch, *(size for size in sizes if size is not None))
+    shape = (*batch, *(size for size in sizes if size is not None))
+    if prod(shape) > LARGEST_SIZE:
+        text = f"{written(node.path)} has {prod(shape):,} entries; expected at most 10^12. Correct the sizes."
+        reader.messages.add(node, text)
+        return None
+    return shape
 
 
 def _size(node: Node, reader: Reader) -> int | None:
@@ -153,8 +168,13 @@ def _keys(node: Node) -> set[str]:
 
 def _kind(node: Node, reader: Reader) -> type[Op] | None:
     """The op that a layer names."""
-    if not isinstance(node, Mapping) or "op" not in node.values:
-        reader.fields(node, ("op",) if not isinstance(node, Mapping) else ("op", *node.values), ("op",))
+    if not isinstance(node, Mapping):
+        reader.refuse(node, "a mapping with 'op'", "Write it as {op: relu}.")
+        return None
+    if "op" not in node.values:
+        near = nearest("op", node.values)
+        todo = f"Did you mean '{shown(near)}' to be 'op'?" if near else "Add 'op'."
+        reader.messages.add(node, f"{written(node.path)} has no 'op'; expected one of {', '.join(OPS)}. {todo}")
         return None
     word = node.values["op"]
     if not isinstance(word, Scalar) or word.spelling is Spelling.NONE:
@@ -208,9 +228,9 @@ def _sources(node: Node, given: Node | None, before: tuple[str, ...], draft: _Dr
         draft.note(given, "is empty; expected at least one value. Name it.")
     read = [(item, draft.reader.name(item)) for item in items]
     for item, name in read:
-        if name is not None and name not in draft.shapes and draft.complete:
+        if name is not None and draft.strange(name, draft.shapes):
             near = nearest(name, draft.shapes)
-            todo = f"Did you mean '{near}'?" if near else "Correct the name, or move the layer."
+            todo = f"Did you mean '{shown(near)}'?" if near else "Correct the name, or move the layer."
             draft.note(item, f"is '{shown(name)}'; expected an input, a parameter or an earlier layer. {todo}")
     names = tuple(name for _, name in read if name is not None and name in draft.shapes)
     return names if names and len(names) == len(items) else None
@@ -230,27 +250,25 @@ def _fitted(node: Node, name: str, op: Op, sources: tuple[str, ...], draft: _Dra
         rest = {f"{name}.{argument}": argument for argument in takes[len(fed) :]}
         full = [*fed, *(own[argument] for argument in rest.values())]
         shape = op.shape(*full)
-        _require_sizes(shape)
-        varies = bool({*sources, *rest} & draft.variables)
-        edges = op.edges(*full) if varies else ()
+        _require_sizes(shape, *full)
+        layer = applied(name, op, (*sources, *rest), full, draft.variables)
+        _require_sizes(*((edge.rows,) for edge in layer.edges))
     except ValueError as error:
         draft.note(node, f"'{name}' ({op.name}): {error}")
         return None
     for parameter, argument in rest.items():
         draft.parameters[parameter], draft.shapes[parameter] = (op, argument), own[argument]
-    if varies:
+    if layer.varying:
         draft.variables.add(name)
-    draft.layers.append(Layer(name, op, (*sources, *rest), edges))
+    draft.layers.append(layer)
     return shape
 
 
-def _require_sizes(shape: Shape) -> None:
-    """Refuse a layer with no entries, or with more than a size may be."""
-    total = 1
-    for n in shape:
-        total *= n
-    if not 0 < total <= LARGEST_SIZE:
-        raise ValueError(f"found {total:,} entries; expected 1 to 10^12. Correct the sizes.")
+def _require_sizes(*shapes: Shape) -> None:
+    """Refuse a value with no entries, or with more than a size may be."""
+    for total in map(prod, shapes):
+        if not 0 < total <= LARGEST_SIZE:
+            raise ValueError(f"found {total:,} entries; expected 1 to 10^12. Correct the sizes.")
 
 
 # What is differentiated
@@ -270,9 +288,9 @@ def _chosen(wanted: list[tuple[str, Node]], known: tuple[str, ...], what: str, d
     """The names that were asked for, each of which must be known and stand once."""
     names: list[str] = []
     for name, node in wanted:
-        if name not in known and draft.complete:
+        if draft.strange(name, known):
             near = nearest(name, known)
-            todo = f"Did you mean '{near}'?" if near else f"Name one of {', '.join(known[:8])}."
+            todo = f"Did you mean '{shown(near)}'?" if near else f"Name one of {', '.join(map(shown, known[:8]))}."
             draft.note(node, f"is '{shown(name)}'; expected {what}. {todo}")
         elif name in names:
             draft.note(node, f"is '{shown(name)}', which stands twice; expected it once. Remove one.")

@@ -56,7 +56,7 @@ def linearise(evaluation: Evaluation) -> dict[str, Any]:
     """
     program, partials = evaluation.program, dict[str, tuple[Any, ...]]()
     result = {}
-    for name, layer, position in program.placed:
+    for name, layer, position, _ in program.placed:
         if layer.name not in partials:
             arguments = [evaluation.values[source] for source in layer.sources]
             with np.errstate(all="ignore"):

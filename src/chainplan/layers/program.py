@@ -8,7 +8,7 @@ points.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -17,18 +17,20 @@ from typing import NamedTuple
 from chainplan.graph import Elemental, Graph
 from chainplan.ops import RESULT, Edge, Op
 from chainplan.problem import Problem
+from chainplan.structures import Block
 
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Layer:
-    """An op applied to values; `edges` is its linearisation, empty where no argument varies."""
+    """An op applied to values; `varying` are the edges that begin where values vary: their positions and blocks."""
 
     name: str
     op: Op
     sources: tuple[str, ...]
     edges: tuple[Edge, ...] = ()
+    varying: tuple[tuple[int, Block], ...] = ()
 
     def vertex(self, end: int | str) -> str:
         """The vertex of the graph that an end of an edge stands for."""
@@ -43,11 +45,30 @@ class Placed(NamedTuple):
     name: str
     layer: Layer
     position: int
+    block: Block
 
     @property
     def edge(self) -> Edge:
         """The edge as the op has it."""
         return self.layer.edges[self.position]
+
+
+def applied(name: str, op: Op, sources: tuple[str, ...], shapes: Sequence[Shape], variables: set[str]) -> Layer:
+    """The layer of an op applied to values, some of which vary.
+
+    Raises
+    ------
+    ValueError
+        Where the structure of an edge that varies cannot be written down.
+    """
+    edges = op.edges(*shapes)
+    reached: set[int | str] = {i for i, source in enumerate(sources) if source in variables}
+    varying = []
+    for position, edge in enumerate(edges):
+        if edge.source in reached:
+            reached.add(edge.target)
+            varying.append((position, edge.block()))
+    return Layer(name, op, sources, edges, tuple(varying))
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,16 +90,13 @@ class Program:
     @cached_property
     def placed(self) -> tuple[Placed, ...]:
         """The edges on a path from a variable, in evaluation order."""
-        reached, counts = set(self.variables), dict[str, int]()
-        found = []
+        found, counts = [], dict[str, int]()
         for layer in self.layers:
-            for position, edge in enumerate(layer.edges):
-                source, target = layer.vertex(edge.source), layer.vertex(edge.target)
-                if source in reached:
-                    reached.add(target)
-                    name = f"{target}/{source}"
-                    count = counts[name] = counts.get(name, 0) + 1
-                    found.append(Placed(name if count == 1 else f"{name}#{count}", layer, position))
+            for position, block in layer.varying:
+                edge = layer.edges[position]
+                name = f"{layer.vertex(edge.target)}/{layer.vertex(edge.source)}"
+                count = counts[name] = counts.get(name, 0) + 1
+                found.append(Placed(name if count == 1 else f"{name}#{count}", layer, position, block))
         return tuple(found)
 
     @cached_property
@@ -86,11 +104,11 @@ class Program:
         """The linearised program."""
         sizes = {v: prod(self.shapes[v]) for v in self.variables}
         elementals = []
-        for name, layer, position in self.placed:
+        for name, layer, position, block in self.placed:
             edge = layer.edges[position]
             source, target = layer.vertex(edge.source), layer.vertex(edge.target)
             sizes[target] = edge.rows
-            elementals.append(Elemental(name, source, target, edge.block(), edge.tangent, edge.adjoint, edge.tape))
+            elementals.append(Elemental(name, source, target, block, edge.tangent, edge.adjoint, edge.tape))
         for output in self.outputs:
             sizes.setdefault(output, prod(self.shapes[output]))
         return Problem(Graph(sizes, self.variables, self.outputs, tuple(elementals)), self.memory, self.name)

@@ -37,12 +37,19 @@ MOST_INDICES = 2_000_000
 """How many rows or columns a structure may list one by one."""
 
 
+class Listed(NamedTuple):
+    """A structure that lists an index per row or column; they are listed when the edge is used, and not before."""
+
+    kind: str
+    make: Callable[[], Array]
+
+
 class Edge(NamedTuple):
     """One elemental Jacobian of an op, of rows x cols.
 
     `source` is the position of an argument or the name of an inner vertex, `target` the name of an inner vertex or
-    `RESULT`. Costs are in fma per vector, the tape in elements; an edge without costs is explicit. `note` says what a
-    reader of the plan should know of it.
+    `RESULT`. The structure is in the words of a spec, or `Listed`. Costs are in fma per vector, the tape in elements;
+    an edge without costs is explicit. `note` says what a reader of the plan should know of it.
     """
 
     source: int | str
@@ -63,14 +70,28 @@ class Edge(NamedTuple):
     @property
     def given_away(self) -> bool:
         """Whether the structure says all values."""
-        kind = next(iter(self.structure)) if isinstance(self.structure, dict) else self.structure
+        kind = self.structure
+        if not isinstance(kind, str):
+            kind = kind.kind if isinstance(kind, Listed) else next(iter(kind))
         return self.explicit and kind in (*UNITS, *INDEXED)
 
+    def words(self) -> Any:
+        """The structure as a spec writes it.
+
+        Raises
+        ------
+        ValueError
+            Where it lists more than a spec can hold.
+        """
+        if isinstance(self.structure, Listed):
+            return {self.structure.kind: indices(self.structure.make())}
+        return self.structure
+
     def block(self) -> Block:
-        """The block with its structure read."""
-        word, argument = self.structure, None
-        if isinstance(self.structure, dict):
-            ((word, argument),) = self.structure.items()
+        """The block with its structure read; raises as `words` does."""
+        word, argument = self.words(), None
+        if isinstance(word, dict):
+            ((word, argument),) = word.items()
         structure = from_spec(word, argument, (self.rows, self.cols), Path())
         return Block(self.rows, self.cols, structure)
 
@@ -213,31 +234,33 @@ def axis_of(axis: int, shape: Shape) -> int:
     return axis % len(shape)
 
 
-def indices(array: Array) -> list[int]:
-    """Indices as a structure lists them.
-
-    Raises
-    ------
-    ValueError
-        Where there are more than a spec can hold.
-    """
-    if array.size > MOST_INDICES:
+def require_listable(count: int) -> None:
+    """Refuse more indices than a structure may list."""
+    if count > MOST_INDICES:
         what = f"at most {MOST_INDICES:,}, the most that a structure lists"
-        raise misfit(f"{array.size:,} entries to be rearranged", what, "Use smaller sizes or another order of axes.")
+        raise misfit(f"{count:,} entries to be rearranged", what, "Use smaller sizes or another order of axes.")
+
+
+def indices(array: Array) -> list[int]:
+    """Indices as a structure lists them, refused where they are too many."""
+    require_listable(array.size)
     listed: list[int] = array.ravel().tolist()
     return listed
 
 
 def positions(shape: Shape) -> Array:
     """The position of every entry in row-major order, refused where there are too many to list."""
-    if size(shape) > MOST_INDICES:
-        indices(np.broadcast_to(0, size(shape)))
+    require_listable(size(shape))
     return np.arange(size(shape)).reshape(shape)
 
 
-def rearranged(source: int | str, target: str, picked: Array, cols: int) -> Edge:
-    """The edge of a permutation: entry r of the target is entry `picked[r]` of the source."""
-    return Edge(source, target, picked.size, cols, {"permutation": indices(picked)})
+def exchanged(source: int | str, target: str, shape: Shape, axis: int = -2) -> Edge:
+    """The edge of a permutation that exchanges an axis with the next one."""
+    return Edge(source, target, size(shape), size(shape), Listed("permutation", lambda: _exchanged(shape, axis)))
+
+
+def _exchanged(shape: Shape, axis: int) -> Array:
+    return positions(shape).swapaxes(axis, axis + 1)
 
 
 def broadcast(source: int | str, target: str, small: Shape, shape: Shape) -> tuple[Edge, ...]:
@@ -249,8 +272,8 @@ def broadcast(source: int | str, target: str, small: Shape, shape: Shape) -> tup
     kept = [i for i, (n, m) in enumerate(zip(full, shape, strict=True)) if n == m != 1]
     first, last = (kept[0], kept[-1] + 1) if kept else (len(shape), len(shape))
     if full[first:last] != shape[first:last]:
-        picked = np.broadcast_to(positions(small).reshape(full), shape)
-        return (Edge(source, target, rows, cols, {"selection": indices(picked)}),)
+        picked = Listed("selection", lambda: np.broadcast_to(positions(small).reshape(full), shape))
+        return (Edge(source, target, rows, cols, picked),)
     each, whole = prod(shape[last:]), prod(shape[:first])
     if each == 1:
         return (Edge(source, target, rows, cols, {"replicate": "whole"}),)

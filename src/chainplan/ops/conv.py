@@ -21,9 +21,9 @@ from chainplan.ops.base import (
     Op,
     Shape,
     broadcast,
+    exchanged,
     misfit,
     positions,
-    rearranged,
     require_axes,
     shown,
     size,
@@ -31,6 +31,10 @@ from chainplan.ops.base import (
 
 MOST_ENTRIES = 20_000
 """Entries of the largest matrix that is written out; beyond, patterns cost more than they tell."""
+
+
+MOST_WINDOWS = 1_000_000
+"""Windows along an axis of which each is looked at; those behind are taken to lie inside."""
 
 
 class _Sizes(NamedTuple):
@@ -116,17 +120,27 @@ class _Conv(Op):
         """For every window and place of the kernel, the entry of the item that it sees, -1 in the padding."""
         return np.asarray(self.patches(positions(x[-1 - self.axes :]), weight, -1)[0])
 
+    def _seen(self, x: Shape, weight: Shape) -> int:
+        """How many entries of all channels the windows of an item see together, without those in the padding."""
+        spatial = self.shape(x, weight, weight[:1])[-self.axes :]
+        total = weight[1]
+        for n, k, windows in zip(x[-self.axes :], weight[2:], spatial, strict=True):
+            counted = min(windows, MOST_WINDOWS)
+            starts = np.arange(counted) * self.stride - self.padding
+            seen = np.minimum(starts + k, n) - np.maximum(starts, 0)
+            total *= int(np.maximum(seen, 0).sum()) + (windows - counted) * k
+        return total
+
     def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
         x, weight = shapes[:2]
         b, o, t, k, n = self._sizes(x, weight)
-        inside = self._inside(x, weight)
-        entries = b * o * int((inside >= 0).sum())
+        entries = b * o * self._seen(x, weight)
         if entries <= MOST_ENTRIES:
-            rows, cols, _ = self._listed(inside, b, o, n)
-            structure = {"coo": np.stack([rows, cols], axis=1).tolist()}
+            rows, cols, _ = self._listed(self._inside(x, weight), b, o, n)
+            structure: Any = {"coo": np.stack([rows, cols], axis=1).tolist()}
             found = [Edge(0, RESULT, b * o * t, b * n, structure)]
         else:
-            structure = {"block_diagonal": [b, o * t, n]} if b > 1 else "dense"  # type: ignore[assignment]
+            structure = {"block_diagonal": [b, o * t, n]} if b > 1 else "dense"
             found = [Edge(0, RESULT, b * o * t, b * n, structure, entries, entries)]
         straight = b == 1 or o == 1
         end = RESULT if straight else "rows"
@@ -136,7 +150,7 @@ class _Conv(Op):
             blocks = blocks._replace(tangent=cost, adjoint=cost, tape=b * n)
         found.append(blocks)
         if not straight:
-            found.append(rearranged("rows", RESULT, positions((o, b, t)).swapaxes(0, 1), o * b * t))
+            found.append(exchanged("rows", RESULT, (o, b, t), 0))
         if self.bias:
             shape = self.shape(*shapes)
             found += broadcast(2, RESULT, (o,) + (1,) * self.axes, shape)
@@ -167,7 +181,7 @@ class _Conv(Op):
         blocks: Any = Blocks(o, b * t, k).values(windows)
         if b * t * k > MOST_ENTRIES:
             blocks = _repeated(windows[0], o)
-        if b * o * int((inside >= 0).sum()) > MOST_ENTRIES:
+        if b * o * self._seen(x.shape, weight.shape) > MOST_ENTRIES:
             return self._applied(weight, inside, x.shape), blocks
         from scipy.sparse import csr_array
 

@@ -20,10 +20,9 @@ from chainplan.ops.base import (
     Op,
     Shape,
     broadcast,
+    exchanged,
     items,
     misfit,
-    positions,
-    rearranged,
     require_axes,
     shown,
 )
@@ -74,7 +73,7 @@ class Linear(Op):
             Blocks(out, count, cols).edge(1, RESULT if straight else "rows"),
         ]
         if not straight:
-            found.append(rearranged("rows", RESULT, positions((out, count)).T, out * count))
+            found.append(exchanged("rows", RESULT, (out, count)))
         if self.bias:
             found += broadcast(2, RESULT, shapes[2], shape)
         return tuple(found)

@@ -19,9 +19,8 @@ from chainplan.ops.base import (
     Edge,
     Op,
     Shape,
+    exchanged,
     misfit,
-    positions,
-    rearranged,
     require_axes,
     shown,
 )
@@ -64,13 +63,11 @@ class Matmul(Op):
         blocks = Blocks(batch * n, m, k)
         if n == 1:
             return to_a, blocks.edge(1)
-        by_column = positions((batch, k, n)).swapaxes(1, 2)
-        back = positions((batch, n, m)).swapaxes(1, 2)
         return (
             to_a,
-            rearranged(1, "columns", by_column, by_column.size),
+            exchanged(1, "columns", (batch, k, n)),
             blocks.edge("columns", "products"),
-            rearranged("products", RESULT, back, back.size),
+            exchanged("products", RESULT, (batch, n, m)),
         )
 
     def evaluate(self, *arguments: Array) -> tuple[Array, Any]:

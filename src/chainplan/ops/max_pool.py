@@ -12,7 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from chainplan.ops.base import Array, Blocks, Edge, Op, Shape, indices, misfit, positions, require_axes, shown, size
+from chainplan.ops.base import (
+    Array,
+    Blocks,
+    Edge,
+    Listed,
+    Op,
+    Shape,
+    misfit,
+    positions,
+    require_axes,
+    require_listable,
+    shown,
+    size,
+)
 
 
 @dataclass(frozen=True)
@@ -47,13 +60,22 @@ class MaxPool(Op):
         return np.asarray(every[places]).reshape(-1, size(self.window))
 
     def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
-        picked = self.windows(positions(shapes[0]))
-        count, entries = picked.shape
-        rows = Blocks(count, 1, entries)
-        if picked.size == size(shapes[0]) and (picked.ravel() == np.arange(picked.size)).all():
+        rows = Blocks(size(self.shape(*shapes)), 1, size(self.window))
+        if self._one_behind_the_other(shapes[0]):
             return (rows.edge(0),)
-        chosen = Edge(0, "windows", picked.size, size(shapes[0]), {"selection": indices(picked)})
-        return chosen, rows.edge("windows")
+        total = rows.number * rows.cols
+        picked = Listed("selection", lambda: self._picked(shapes[0], total))
+        return Edge(0, "windows", total, size(shapes[0]), picked), rows.edge("windows")
+
+    def _one_behind_the_other(self, shape: Shape) -> bool:
+        """Whether listing the windows leaves all entries where they are."""
+        tiled = all(n % w == 0 for n, w in zip(shape[-len(self.window) :], self.window, strict=True))
+        return tiled and self.stride in ((), self.window) and set(self.window[:-1]) <= {1}
+
+    def _picked(self, shape: Shape, total: int) -> Array:
+        """The position of every entry of every window."""
+        require_listable(total)
+        return self.windows(positions(shape))
 
     def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
         listed = self.windows(arguments[0])

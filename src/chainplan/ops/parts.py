@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,10 @@ from chainplan.ops.base import (
     RESULT,
     Array,
     Edge,
+    Listed,
     Op,
     Shape,
     axis_of,
-    indices,
     misfit,
     positions,
     require_axes,
@@ -53,9 +54,11 @@ class Concat(Op):
     def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
         shape = self.shape(*shapes)
         axis = axis_of(self.axis, shape)
-        ends = np.cumsum([0] + [one[axis] for one in shapes])
-        rows = [positions(shape).take(range(a, b), axis) for a, b in pairwise(ends)]
-        return tuple(Edge(i, RESULT, size(shape), r.size, {"scatter": indices(r)}) for i, r in enumerate(rows))
+        ends = pairwise(accumulate((one[axis] for one in shapes), initial=0))
+        return tuple(
+            Edge(i, RESULT, size(shape), size(one), Listed("scatter", partial(_between, shape, axis, *part)))
+            for i, (one, part) in enumerate(zip(shapes, ends, strict=True))
+        )
 
     def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
         return np.concatenate(arguments, axis=self.axis), None
@@ -73,6 +76,11 @@ class Concat(Op):
         )
 
 
+def _between(shape: Shape, axis: int, start: int, stop: int) -> Array:
+    """Positions of the entries from `start` to `stop` along an axis."""
+    return positions(shape).take(range(start, stop), axis)
+
+
 class _Selection(Op):
     """Some entries of the argument."""
 
@@ -83,8 +91,8 @@ class _Selection(Op):
         raise NotImplementedError
 
     def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
-        picked = self.picked(positions(shapes[0]))
-        return (Edge(0, RESULT, picked.size, size(shapes[0]), {"selection": indices(picked)}),)
+        picked = Listed("selection", lambda: self.picked(positions(shapes[0])))
+        return (Edge(0, RESULT, size(self.shape(*shapes)), size(shapes[0]), picked),)
 
     def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
         return self.picked(arguments[0]), None

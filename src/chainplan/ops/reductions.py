@@ -19,8 +19,7 @@ from chainplan.ops.base import (
     Op,
     Shape,
     axis_of,
-    positions,
-    rearranged,
+    exchanged,
     require_axes,
     size,
 )
@@ -46,8 +45,8 @@ class _Reduction(Op):
             return (Edge(0, target, rows, cols, {"reduce": "whole"}),)
         if behind == 1:
             return (Edge(0, target, rows, cols, {"reduce": "each"}),)
-        last = positions((before, n, behind)).swapaxes(1, 2)
-        return rearranged(0, "turned", last, cols), Edge("turned", target, rows, cols, {"reduce": "each"})
+        last = exchanged(0, "turned", (before, n, behind))
+        return last, Edge("turned", target, rows, cols, {"reduce": "each"})
 
     @classmethod
     def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:

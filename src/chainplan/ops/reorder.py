@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from chainplan.ops.base import RESULT, Array, Edge, Op, Shape, misfit, positions, rearranged, shown, size
+from chainplan.ops.base import RESULT, Array, Edge, Listed, Op, Shape, misfit, positions, shown, size
 from chainplan.ops.parts import MOVES
 
 
@@ -67,8 +67,8 @@ class Transpose(Op):
         return tuple(shape[axis] for axis in order)
 
     def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
-        picked = positions(shapes[0]).transpose(self.order(shapes[0]))
-        return (rearranged(0, RESULT, picked, picked.size),)
+        n, order = size(shapes[0]), self.order(shapes[0])
+        return (Edge(0, RESULT, n, n, Listed("permutation", lambda: positions(shapes[0]).transpose(order))),)
 
     def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
         return arguments[0].transpose(self.order(arguments[0].shape)), None
