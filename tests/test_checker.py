@@ -114,6 +114,8 @@ def _change_field(rng: random.Random, steps: list[Step]) -> None:
     new: object = {"elemental": getattr(other, "elemental", "F1"), "mode": rng.choice(list(Mode))}.get(
         field, rng.randrange(len(steps))
     )
+    if field == "colours":
+        new = tuple(rng.choice([rng.choice(step.colours), -1]) for _ in step.colours)  # type: ignore[union-attr]
     if field == "onto" and rng.random() < 0.5:
         new = None
     steps[i] = step._replace(**{field: new})  # type: ignore[arg-type]

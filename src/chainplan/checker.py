@@ -4,7 +4,8 @@ A plan is right when every output block counts every path from its input to its 
 block by its vertices, so each is a sum of products along paths; what is left to prove is that each path is counted
 once. Every elemental gets a random label from a finite field, the labels run along the plan, and the outputs are
 compared with forward substitution on the graph. Two different sums of paths are different polynomials in the labels,
-so a wrong plan passes with a probability of at most (longest path) / p (Schwartz 1980, Zippel 1979), p about 2^61.
+so a wrong plan passes with a probability of at most (longest path) / p (Schwartz 1980, Zippel 1979), p about 2^61. A
+seed counts as the identity that it compresses; that its colours bring back every nonzero is looked at by itself.
 
 The field is GF(p) for a prime p drawn anew for each check rather than the fixed GF(2^61 - 1): a plan that adds a block
 to itself 61 times multiplies it by 2^61, which *is* 1 in that field.
@@ -15,12 +16,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 
+from chainplan.colouring import misfit
 from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError
 from chainplan.graph import Graph
 from chainplan.problem import Problem
-from chainplan.replayer import Replay, replay
-from chainplan.steps import Accumulate, Add, Load, Multiply, Plan, Propagate
+from chainplan.replayer import Replay, colouring_of, replay
+from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Plan, Propagate, Seed, operands
 
 _BITS = 61
 
@@ -42,6 +44,7 @@ def check(plan: Plan, problem: Problem | None = None, cost: CostModel = FMA) -> 
     if graph is not plan.graph:
         plan = Plan(graph, plan.steps, plan.outputs)
     replayed = replay(plan, cost)
+    _check_colours(plan, replayed)
     _check_outputs(plan)
     _check_paths(plan)
     limit = None if problem is None else problem.memory
@@ -51,6 +54,16 @@ def check(plan: Plan, problem: Problem | None = None, cost: CostModel = FMA) -> 
             f"step {step}: {replayed.peak:,} elements are alive; expected at most limits.memory = {limit:,}."
         )
     return replayed
+
+
+def _check_colours(plan: Plan, replayed: Replay) -> None:
+    """Every nonzero of a decompressed block must stand alone in a compressed column or row."""
+    for position, step in enumerate(plan.steps):
+        if isinstance(step, Decompress):
+            block = replayed.blocks[position].block
+            wrong = misfit(block.structure.pattern(block.rows, block.cols), colouring_of(plan, replayed, step))
+            if wrong:
+                raise PlanError(f"step {position}: {wrong} Colour the pattern anew.")
 
 
 def _check_outputs(plan: Plan) -> None:
@@ -104,6 +117,14 @@ def _along(plan: Plan, labels: Mapping[str, int], prime: int) -> list[int]:
                 held.append(labels[name] * held[arg] % prime)
             case Add(left, right):
                 held.append((held[left] + held[right]) % prime)
+            case Seed():
+                held.append(1)
+            case Decompress():
+                found = {held[arg] for arg in operands(step)}
+                if len(found) > 1:
+                    text = "its tangent and its adjoint are compressions of two different sums of paths"
+                    raise PlanError(f"step {len(held)}: {text}; expected the same.")
+                held.append(found.pop())
     return held
 
 

@@ -15,14 +15,15 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from chainplan.colouring import decompress
 from chainplan.errors import ExecutionError
-from chainplan.graph import Elemental, Graph, Mode
+from chainplan.graph import Elemental, Mode
 from chainplan.jacobians import Given, MatrixFree, common_dtype, matrix_free, stored
-from chainplan.kernels.convert import Array, as_form, as_matrix, diagonal, from_matrix, given_away, known
+from chainplan.kernels.convert import Array, as_form, as_matrix, diagonal, from_matrix, from_sparse, given_away, known
 from chainplan.kernels.forms import Form, form
 from chainplan.kernels.products import FRESH, product_kernel, sum_kernel
-from chainplan.replayer import replay
-from chainplan.steps import Accumulate, Add, Load, Multiply, Plan, Propagate, Step, last_uses
+from chainplan.replayer import colouring_of, replay
+from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Plan, Propagate, Seed, Step, last_uses
 from chainplan.structures import Block, Dense
 
 
@@ -149,12 +150,13 @@ def _lower(plan: Plan) -> _Program:
             continue
         if isinstance(step, Accumulate | Propagate):
             applied[step.elemental] = graph[step.elemental]
-        code.append((_kernel(position, step, graph, blocks), tuple(dropped[position])))
+        code.append((_kernel(position, step, plan, blocks), tuple(dropped[position])))
     names = frozenset(e.name for e in graph.elementals)
     return _Program(tuple(loads), tuple(applied.values()), tuple(code), blocks, names)
 
 
-def _kernel(position: int, step: Step, graph: Graph, blocks: Sequence[Block]) -> _Kernel:
+def _kernel(position: int, step: Step, plan: Plan, blocks: Sequence[Block]) -> _Kernel:
+    graph = plan.graph
     match step:
         case Multiply(left, right, None):
             return _multiply(position, left, right, blocks)
@@ -166,17 +168,29 @@ def _kernel(position: int, step: Step, graph: Graph, blocks: Sequence[Block]) ->
             return _accumulate(position, graph[name], mode)
         case Propagate(name, arg, mode):
             return _propagate(position, graph[name], arg, mode, blocks[arg])
+        case Seed():
+            return _seed(position, step, blocks[position])
+        case Decompress():
+            return _decompress(position, step, plan, blocks[position])
     raise AssertionError(step)
 
 
 def _multiply(position: int, left: int, right: int, blocks: Sequence[Block]) -> _Kernel:
-    product = product_kernel(blocks[left], blocks[right])
+    product = _product(blocks[left], blocks[right], blocks[position])
 
     def kernel(run: _Run) -> None:
         values = run.values
         values[position] = product(values[left], values[right])
 
     return kernel
+
+
+def _product(left: Block, right: Block, result: Block) -> Callable[[Any, Any], Any]:
+    """The kernel of a product; one of a compressed factor is a matrix, whatever its pattern could be."""
+    kernel, pattern = product_kernel(left, right), left.times(right)
+    if form(pattern) is form(result):
+        return kernel
+    return lambda a, b: as_matrix(kernel(a, b), pattern, np.result_type(*(x for x in (a, b) if x is not None)))
 
 
 def _multiply_onto(position: int, left: int, right: int, onto: int, blocks: Sequence[Block]) -> _Kernel:
@@ -221,6 +235,31 @@ def _propagate(position: int, e: Elemental, arg: int, mode: Mode, block: Block) 
     def kernel(run: _Run) -> None:
         value = _applied(run, e, mode)(as_matrix(run.values[arg], block, run.dtype))
         run.values[position] = _shaped(value, e, mode, result)
+
+    return kernel
+
+
+def _seed(position: int, step: Seed, block: Block) -> _Kernel:
+    """A matrix of zeros and ones: one in the colour of every column (row) that has one."""
+    colours = np.array(step.colours, np.intp)
+    lines = np.flatnonzero(colours >= 0)
+    place = (lines, colours[lines]) if step.mode is Mode.TANGENT else (colours[lines], lines)
+
+    def kernel(run: _Run) -> None:
+        seed: Array = np.zeros((block.rows, block.cols), run.dtype)
+        seed[place] = 1
+        run.values[position] = seed
+
+    return kernel
+
+
+def _decompress(position: int, step: Decompress, plan: Plan, block: Block) -> _Kernel:
+    pattern = block.structure.pattern(block.rows, block.cols)
+    colouring = colouring_of(plan, replay(plan), step)
+
+    def kernel(run: _Run) -> None:
+        columns, rows = (None if arg is None else run.values[arg] for arg in (step.tangent, step.adjoint))
+        run.values[position] = from_sparse(decompress(pattern, colouring, columns, rows), block)
 
     return kernel
 

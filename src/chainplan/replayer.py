@@ -12,20 +12,44 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+from chainplan.colouring import Colouring
 from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError
 from chainplan.garbage import uncollected
 from chainplan.graph import Elemental, Graph, Mode
-from chainplan.steps import Accumulate, Add, Load, Multiply, Output, Plan, Propagate, last_uses, tape_spans
-from chainplan.structures import Block, sum_adds
+from chainplan.steps import (
+    Accumulate,
+    Add,
+    Decompress,
+    Load,
+    Multiply,
+    Output,
+    Plan,
+    Propagate,
+    Seed,
+    last_uses,
+    tape_spans,
+)
+from chainplan.structures import Block, Identity, sum_adds
 
 
 class Typed(NamedTuple):
-    """A block between two vertices: size(target) x size(source), holding paths from source to target."""
+    """A block between two vertices: size(target) x size(source), holding paths from source to target.
+
+    Where it is compressed, one of the two is the colours of the seed step numbered `seed` (see `colours_of`), and
+    `whole` is the block that it is a compression of; it counts as dense itself.
+    """
 
     target: str
     source: str
     block: Block
+    seed: int | None = None
+    whole: Block | None = None
+
+
+def colours_of(seed: int) -> str:
+    """What stands for the vertex on the compressed side of a block; no vertex can have this name."""
+    return f"\0colours of #{seed}"
 
 
 @dataclass(frozen=True)
@@ -96,17 +120,37 @@ def _multiply(step: Multiply, graph: Graph, made: list[Typed], cost: CostModel) 
             f"left block starts at '{left.source}', but right block ends at '{right.target}'; they must meet."
         )
     price = cost.multiply(left.block, right.block)
-    block = left.block.times(right.block)
+    product = _joined(left, right)
     if step.onto is None:
-        return Typed(target, source, block), price, 0
+        return product, price, 0
     onto = _operand(made, step.onto, "onto")
     if onto.target != target or onto.source != source:
         raise _Broken(
             f"the product leads '{source}' -> '{target}', but onto leads '{onto.source}' -> '{onto.target}'; they must "
             "agree."
         )
-    total = onto.block.plus(block)
+    if product.whole is not None:
+        return _summed(onto, product), price, 0
+    total = onto.block.plus(product.block)
     return (onto if total is onto.block else Typed(target, source, total)), price, 0
+
+
+def _joined(left: Typed, right: Typed) -> Typed:
+    """The product of two blocks that meet; a compressed factor makes a compressed product."""
+    if left.whole is None and right.whole is None:
+        return Typed(left.target, right.source, left.block.times(right.block))
+    block = Block(left.block.rows, right.block.cols)
+    if left.whole is None and right.whole is not None:
+        return Typed(left.target, right.source, block, right.seed, left.block.times(right.whole))
+    if right.whole is None and left.whole is not None:
+        return Typed(left.target, right.source, block, left.seed, left.whole.times(right.block))
+    raise _Broken("left and right are both compressed; decompress one before they multiply.")
+
+
+def _summed(left: Typed, right: Typed) -> Typed:
+    """The sum of two blocks between the same vertices, compressed where they are."""
+    whole = None if left.whole is None or right.whole is None else left.whole.plus(right.whole)
+    return Typed(left.target, left.source, left.block.plus(right.block), left.seed, whole)
 
 
 def _load(step: Load, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:
@@ -128,10 +172,10 @@ def _propagate(step: Propagate, graph: Graph, made: list[Typed], cost: CostModel
     if step.mode is Mode.TANGENT:
         if arg.target != e.source:
             raise _Broken(f"arg ends at '{arg.target}', but a tangent of '{e.name}' starts at '{e.source}'.")
-        return Typed(e.target, arg.source, e.block.times(arg.block)), price, 0
+        return _joined(Typed(e.target, e.source, e.block), arg), price, 0
     if arg.source != e.target:
         raise _Broken(f"arg starts at '{arg.source}', but an adjoint of '{e.name}' starts at '{e.target}'.")
-    return Typed(arg.target, e.source, arg.block.times(e.block)), price, 0
+    return _joined(arg, Typed(e.target, e.source, e.block)), price, 0
 
 
 def _add(step: Add, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:
@@ -141,7 +185,53 @@ def _add(step: Add, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[T
             f"left leads '{left.source}' -> '{left.target}', right '{right.source}' -> '{right.target}'; a sum needs "
             "blocks between the same vertices."
         )
-    return Typed(left.target, left.source, left.block.plus(right.block)), 0, sum_adds(left.block, right.block)
+    return _summed(left, right), 0, sum_adds(left.block, right.block)
+
+
+def _seed(step: Seed, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:
+    if step.vertex not in graph.sizes:
+        raise _Broken(f"'{step.vertex}' is no vertex of the problem.")
+    size, colours = graph.sizes[step.vertex], max(step.colours, default=-1) + 1
+    if len(step.colours) != size or min(step.colours, default=0) < -1 or colours > size:
+        raise _Broken(
+            f"its colours do not fit; expected one from -1 for each of the {size} entries of '{step.vertex}'."
+        )
+    place, whole = len(made), Block(size, size, Identity())
+    if step.mode is Mode.TANGENT:
+        return Typed(step.vertex, colours_of(place), Block(size, colours), place, whole), 0, 0
+    return Typed(colours_of(place), step.vertex, Block(colours, size), place, whole), 0, 0
+
+
+def _decompress(step: Decompress, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:
+    found = []
+    for role, position in (("tangent", step.tangent), ("adjoint", step.adjoint)):
+        if position is not None:
+            arg = _operand(made, position, role)
+            side = arg.source if role == "tangent" else arg.target
+            if arg.whole is None or arg.seed is None or side != colours_of(arg.seed):
+                raise _Broken(f"{role} is {position}, which is not compressed by a seed of that mode.")
+            near = made[arg.seed]
+            ends = (arg.target, near.target) if role == "tangent" else (near.source, arg.source)
+            found.append(Typed(*ends, arg.whole))
+    if not found:
+        raise _Broken("neither tangent nor adjoint is given; expected at least one compressed block.")
+    if found[0][:2] != found[-1][:2]:
+        raise _Broken("tangent and adjoint are compressions of blocks between different vertices.")
+    return found[0], 0, 0
+
+
+def colouring_of(plan: Plan, replayed: Replay, step: Decompress) -> Colouring:
+    """The colouring by which a step decompresses its block."""
+    sides = []
+    for position in (step.tangent, step.adjoint):
+        seed = None if position is None else replayed.blocks[position].seed
+        made = None if seed is None else plan.steps[seed]
+        sides.append(made.colours if isinstance(made, Seed) else None)
+    columns, rows = sides
+    typed = replayed.blocks[step.tangent if step.tangent is not None else step.adjoint or 0]
+    assert typed.whole is not None
+    block = typed.whole
+    return Colouring.of(columns or (-1,) * block.cols, rows or (-1,) * block.rows)
 
 
 _STEPS: dict[type, Callable[[Any, Graph, list[Typed], CostModel], tuple[Typed, int, int]]] = {
@@ -150,6 +240,8 @@ _STEPS: dict[type, Callable[[Any, Graph, list[Typed], CostModel], tuple[Typed, i
     Accumulate: _accumulate,
     Propagate: _propagate,
     Add: _add,
+    Seed: _seed,
+    Decompress: _decompress,
 }
 
 

@@ -14,7 +14,12 @@ from chainplan.steps import Plan
 from chainplan.sweep import order_price
 
 _MOVES = ("vertex elimination", "edge elimination", "face elimination")
-MOVES = ("bracketings", *_MOVES, *(f"{moves} after accumulation" for moves in _MOVES))
+MOVES = (
+    "bracketings",
+    "bracketings and coloured sweeps",
+    *_MOVES,
+    *(f"{moves} after accumulation" for moves in _MOVES),
+)
 """The names of the moves within which a bound or an optimum holds."""
 
 

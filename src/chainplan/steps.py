@@ -1,4 +1,4 @@
-"""The plan language: five kinds of steps in static single assignment, and the plan they make.
+"""The plan language: seven kinds of steps in static single assignment, and the plan they make.
 
 A step is named by its position; its operands are positions of earlier steps. Steps hold decisions only. What follows
 from them (shape, structure, fma, peak) is derived by `replayer.replay` and never stored in a plan.
@@ -49,7 +49,29 @@ class Add(NamedTuple):
     right: int
 
 
-Step = Load | Accumulate | Propagate | Multiply | Add
+class Seed(NamedTuple):
+    """The identity of a vertex, compressed: columns (tangent) or rows (adjoint) of one colour added up; -1 is left out.
+
+    With n = size(vertex) and c colours it is n x c for tangents, c x n for adjoints.
+    """
+
+    vertex: str
+    mode: Mode
+    colours: tuple[int, ...]
+
+
+class Decompress(NamedTuple):
+    """The block whose product with seeds is held compressed, by columns at `tangent`, by rows at `adjoint`, or both.
+
+    Every nonzero of its pattern is read off directly: where it stands alone in its row among the columns of its colour,
+    or alone in its column among the rows of its colour.
+    """
+
+    tangent: int | None
+    adjoint: int | None
+
+
+Step = Load | Accumulate | Propagate | Multiply | Add | Seed | Decompress
 
 
 class Output(NamedTuple):
@@ -78,6 +100,8 @@ def operands(step: Step) -> tuple[int, ...]:
             return (left, right)
         case Propagate(_, arg, _):
             return (arg,)
+        case Decompress(tangent, adjoint):
+            return tuple(arg for arg in (tangent, adjoint) if arg is not None)
     return ()
 
 
@@ -119,6 +143,13 @@ class Recorder:
 
     def add(self, left: int, right: int) -> int:
         return self._record(Add(self._position(left), self._position(right)))
+
+    def seed(self, vertex: str, mode: Mode, colours: tuple[int, ...]) -> int:
+        return self._record(Seed(vertex, mode, colours))
+
+    def decompress(self, tangent: int | None, adjoint: int | None) -> int:
+        places = (None if handle is None else self._position(handle) for handle in (tangent, adjoint))
+        return self._record(Decompress(*places))
 
     def plan(self, outputs: Sequence[tuple[str, str, int]]) -> Plan:
         """The plan, given (output, input, handle) of the Jacobian's blocks."""

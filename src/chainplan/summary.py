@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chainplan.graph import Mode
-from chainplan.steps import Accumulate, Add, Load, Multiply, Plan, Propagate, Step
+from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Plan, Propagate, Seed, Step, operands
 
 if TYPE_CHECKING:
     from chainplan.problem import Problem
@@ -113,6 +113,10 @@ def step_cells(step: Step) -> tuple[str, str]:
             return "multiply", f"#{left} · #{right}" + ("" if onto is None else f" onto #{onto}")
         case Add(left, right):
             return "add", f"#{left} + #{right}"
+        case Seed(vertex, mode, colours):
+            return f"seed {mode.value}", f"{vertex} in {max(colours, default=-1) + 1:,} colours"
+        case Decompress():
+            return "decompress", " and ".join(f"#{arg}" for arg in operands(step))
 
 
 def step_rows(result: Result, first: int = 0) -> list[tuple[str, ...]]:
@@ -129,7 +133,7 @@ def step_rows(result: Result, first: int = 0) -> list[tuple[str, ...]]:
             (
                 f"#{position}",
                 *step_cells(plan.steps[position]),
-                f"{typed.source} -> {typed.target}",
+                f"{typed.source} -> {typed.target}".replace("\0", ""),
                 f"{typed.block.rows:,} x {typed.block.cols:,}",
                 repr(typed.block.structure),
                 f"{price:,}",
@@ -165,6 +169,12 @@ def order_text(plan: Plan) -> str | None:
                 held.append(f"({held[left]}·{held[right]})")
             case Add(left, right):
                 held.append(f"({held[left]}+{held[right]})")
+            case Seed():
+                held.append("seed")
+            case Decompress():
+                held.append(
+                    "[" + " & ".join(held[arg].removeprefix("(").removesuffix(")") for arg in operands(step)) + "]"
+                )
     text = held[plan.outputs[0].step]
     text = text[1:-1] if text.startswith("(") else text
     return text if len(text) <= _LONGEST_ORDER else None

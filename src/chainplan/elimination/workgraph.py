@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from copy import copy
 
+from chainplan.compression import accumulated, write_sweep
 from chainplan.cost import FMA
 from chainplan.garbage import uncollected
 from chainplan.graph import Elemental, Graph, Mode
@@ -152,7 +153,7 @@ class WorkGraph:
         assert self.recorder is not None
         if edge.handle is None:
             for e in edge.parts:
-                part = self.recorder.load(e.name) if e.explicit else self.recorder.accumulate(e.name, cheaper(e))
+                part = self.recorder.load(e.name) if e.explicit else _accumulate(self.recorder, e)
                 edge.handle = part if edge.handle is None else self.recorder.add(edge.handle, part)
             assert edge.handle is not None
         return edge.handle
@@ -171,15 +172,15 @@ class WorkGraph:
         return self.recorder.plan(found)
 
 
-def cheaper(e: Elemental) -> Mode:
-    """The mode in which a matrix-free elemental is accumulated at least cost; tangent on a tie."""
-    prices = [(FMA.accumulate(e, mode), i, mode) for i, mode in enumerate(Mode) if e.per_vector(mode) is not None]
-    return min(prices)[2]
+def _accumulate(recorder: Recorder, e: Elemental) -> int:
+    """Write the cheapest accumulation of a matrix-free elemental down."""
+    _, how = accumulated(e, FMA)
+    return recorder.accumulate(e.name, how) if isinstance(how, Mode) else write_sweep(recorder, how)
 
 
 def accumulation(graph: Graph) -> int:
-    """Multiply-adds of accumulating every useful matrix-free elemental in its cheaper mode."""
-    return sum(FMA.accumulate(e, cheaper(e)) for e in graph.useful if not e.explicit)
+    """Multiply-adds of accumulating every useful matrix-free elemental in its cheapest way."""
+    return sum(accumulated(e, FMA)[0] for e in graph.useful if not e.explicit)
 
 
 def order_plan(graph: Graph, order: Iterable[int]) -> Plan:

@@ -23,7 +23,7 @@ from chainplan.graph import Mode
 from chainplan.problem import Problem
 from chainplan.replayer import Replay
 from chainplan.result import MOVES, Result, Status
-from chainplan.steps import Accumulate, Add, Load, Multiply, Output, Plan, Propagate, Step
+from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Output, Plan, Propagate, Seed, Step
 from chainplan.sweep import order_price
 
 FORMAT = 1
@@ -34,6 +34,8 @@ _OPS: dict[str, type[Step]] = {
     "propagate": Propagate,
     "multiply": Multiply,
     "add": Add,
+    "seed": Seed,
+    "decompress": Decompress,
 }
 _NAMES = {kind: op for op, kind in _OPS.items()}
 
@@ -203,14 +205,19 @@ class _Reader:
         return kind(**{name: self._operand(raw, where, name) for name in kind._fields})
 
     def _operand(self, raw: dict[str, Any], where: str, name: str) -> Any:
-        if name == "elemental":
+        if name in ("elemental", "vertex"):
             return self.field(raw, where, name, str)
+        if name == "colours":
+            colours = self.field(raw, where, name, list)
+            if not all(type(colour) is int for colour in colours):
+                raise SpecError(f"{self.source}: {where}colours holds something else; expected whole numbers.")
+            return tuple(colours)
         if name == "mode":
             mode = self.field(raw, where, name, str)
             if mode not in ("tangent", "adjoint"):
                 raise SpecError(f"{self.source}: {where}mode is '{mode[:40]}'; expected tangent or adjoint.")
             return Mode(mode)
-        if name == "onto" and raw.get(name, 0) is None:
+        if name in ("onto", "tangent", "adjoint") and raw.get(name, 0) is None:
             return None
         return self.field(raw, where, name, int)
 

@@ -1,21 +1,23 @@
 """Interval dynamic programming for chains of structured and matrix-free elementals.
 
 For each interval (i, j) the cheapest of: a product at any split k, a tangent of the last elemental on (i, j-1), an
-adjoint of the first elemental on (i+1, j). Single elementals are loaded, or accumulated in the cheaper mode (Naumann,
-arXiv 2406.11862, section 3, with single propagations for the paper's propagations over sub-chains: they compose at the
-same cost). The structure of an interval does not depend on how it came about, which is what makes this exact.
+adjoint of the first elemental on (i+1, j), one compressed sweep (`sweeps`). Single elementals are loaded, or
+accumulated in the cheaper mode (Naumann, arXiv 2406.11862, section 3, with single propagations for the paper's
+propagations over sub-chains: they compose at the same cost). The structure of an interval does not depend on how it
+came about, which is what makes this exact.
 
-Listed patterns and weighted costs are priced split by split (`interval_table`). Elsewhere
-the work is done by anti-diagonals in numpy, in two layouts of the same table: by start for right factors, by end and
-backwards for left ones, so that the candidates of an interval are the sum of two contiguous rows. No table of splits is
-kept; walking back derives the split of each of the q-1 visited intervals again. Numbers are int64 where every
-intermediate result provably fits and Python ints elsewhere.
+Listed patterns and weighted costs are priced split by split (`interval_table`). Elsewhere the work is done by
+anti-diagonals in numpy, in two layouts of the same table: by start for right factors, by end and backwards for left
+ones, so that the candidates of an interval are the sum of two contiguous rows. No table of splits is kept; walking back
+derives the split of each of the q-1 visited intervals again. Numbers are int64 where every intermediate result provably
+fits and Python ints elsewhere.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, final
 
+from chainplan.compression import Sweep
 from chainplan.cost import FMA
 from chainplan.graph import Elemental, Mode
 from chainplan.problem import Problem
@@ -27,12 +29,14 @@ from chainplan.solvers.chains import (
     Derivation,
     Leaf,
     Product,
+    Swept,
     leaf_options,
     not_a_chain,
     sizes_of,
     write,
 )
 from chainplan.solvers.interval_table import IntervalTable
+from chainplan.solvers.sweeps import Sweeps
 from chainplan.structures import Banded, BlockDiagonal, Dense, Kronecker, OnDiagonal, Zero
 
 if TYPE_CHECKING:
@@ -61,12 +65,13 @@ class ChainDp(Solver):
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         chain = problem.graph.chain
-        table = _Table(chain) if _tabulated(problem) else IntervalTable(chain, problem.cost)
+        sweeps = Sweeps(chain, problem.cost)
+        table = _Table(chain, sweeps) if _tabulated(problem) else IntervalTable(chain, problem.cost, sweeps)
         for length in range(2, len(chain) + 1):
             table.fill(length)
             search.tick((length / len(chain)) ** 2)
         plan = write(problem.graph, (0, len(chain)), table.derive)
-        return Outcome(Status.OPTIMAL, plan, bound=table.price(0, len(chain)), within="bracketings")
+        return Outcome(Status.OPTIMAL, plan, bound=table.price(0, len(chain)), within=sweeps.moves)
 
 
 def _tabulated(problem: Problem) -> bool:
@@ -81,12 +86,13 @@ _EVEN = (OnDiagonal, Zero, Dense, Banded, BlockDiagonal, Kronecker)
 class _Table:
     """Prices of all intervals: `by_start[i, d]` and `by_end[j, q-d]` both hold that of (i, i+d) with j = i+d."""
 
-    def __init__(self, chain: tuple[Elemental, ...]) -> None:
+    def __init__(self, chain: tuple[Elemental, ...], sweeps: Sweeps) -> None:
         import numpy as np
 
         from chainplan.solvers.interval_products import IntervalProducts
 
-        self.chain, self.q = chain, len(chain)
+        self.chain, self.q, self._sweeps = chain, len(chain), sweeps
+        self._swept: dict[tuple[int, int], Sweep] = {}
         self.sizes = sizes_of(chain)
         self.leaves = [min(leaf_options(chain, i), key=lambda option: option[0]) for i in range(self.q)]
         dtype, self.never = _number_type(chain, self.sizes, sum(price for price, _ in self.leaves))
@@ -96,6 +102,7 @@ class _Table:
         self.by_end = np.zeros((q + 1, q + 1), dtype)
         for i, (price, _) in enumerate(self.leaves):
             self.by_start[i, 1] = self.by_end[i + 1, q - 1] = price
+        self._enter_sweeps(1, self.by_start[:q, 1])
         self.tangents = self._propagations(Mode.TANGENT, dtype)
         self.adjoints = self._propagations(Mode.ADJOINT, dtype)
         self.s = np.array(self.sizes, dtype)
@@ -137,11 +144,22 @@ class _Table:
                 best = np.minimum(best, np.where(available, shorter + vectors * price, self.never))
         self.by_start[:count, d] = best
         self.by_end[d:, q - d] = best
+        self._enter_sweeps(d, best)
+
+    def _enter_sweeps(self, d: int, best: Array) -> None:
+        """Replace the prices of intervals of length d that are cheaper in one compressed sweep."""
+        for i in self._sweeps.of_length(d):
+            sweep = self._sweeps.cheaper(i, i + d, int(best[i]))
+            if sweep is not None:
+                self._swept[i, i + d] = sweep
+                self.by_start[i, d] = self.by_end[i + d, self.q - d] = sweep.price
 
     def derive(self, interval: tuple[int, int]) -> Derivation:
-        """How the interval gets its price; ties go to a tangent, then an adjoint, then the first split."""
+        """How the interval gets its price; ties go to a tangent, then an adjoint, then the first split, a sweep."""
         i, j = interval
         d, q = j - i, self.q
+        if interval in self._swept:
+            return Swept(self._swept[interval])
         if d == 1:
             leaf: Leaf = self.leaves[i][1]
             return leaf

@@ -44,7 +44,8 @@ class ChainMemory(Solver):
     """Exact best-first search over Pareto fronts of cost and memory profile.
 
     Cost: O(q³) time and memory for q elementals plus the search, which is exponential at worst and mostly negligible.
-    Exact: yes, within bracketings, under any memory limit; an infeasible one comes with the smallest that would work.
+    Exact: yes, within bracketings without compressed sweeps, under any memory limit; an infeasible one comes with the
+        smallest that would work.
     Refuses: graphs that are not chains; more than 150 elementals.
     """
 

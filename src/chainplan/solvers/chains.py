@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
+from chainplan.compression import Sweep, write_sweep
 from chainplan.cost import FMA, CostModel
 from chainplan.graph import Elemental, Graph, Mode
 from chainplan.problem import Problem
@@ -23,6 +24,12 @@ class Leaf(NamedTuple):
 
     position: int
     mode: Mode | None = None
+
+
+class Swept(NamedTuple):
+    """An interval in one compressed sweep."""
+
+    sweep: Sweep
 
 
 class Apply(NamedTuple):
@@ -40,7 +47,7 @@ class Product(NamedTuple):
     right: object
 
 
-Derivation = Leaf | Apply | Product
+Derivation = Leaf | Apply | Product | Swept
 
 
 def sizes_of(chain: Sequence[Elemental]) -> list[int]:
@@ -77,6 +84,8 @@ def write(graph: Graph, root: N, derive: Callable[[N], Derivation]) -> Plan:
                 done.append(recorder.load(chain[position].name))
             case Leaf(position, Mode() as mode):
                 done.append(recorder.accumulate(chain[position].name, mode))
+            case Swept(sweep):
+                done.append(write_sweep(recorder, sweep))
             case Apply(position, mode, arg):
                 if ready:
                     done.append(recorder.propagate(chain[position].name, done.pop(), mode))

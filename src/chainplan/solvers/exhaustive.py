@@ -6,20 +6,23 @@ limit every derivation is carried out in every order of its steps, for the two f
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, reduce
 from itertools import combinations
 from math import comb
 from typing import final
 
+from chainplan.compression import compressed
 from chainplan.graph import Graph, Mode
 from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.result import Outcome, Status
 from chainplan.search import Search
 from chainplan.solvers.base import Solver
-from chainplan.solvers.chains import Apply, Derivation, Leaf, Product, leaf_options, not_a_chain, write
+from chainplan.solvers.chains import Apply, Derivation, Leaf, Product, Swept, leaf_options, not_a_chain, write
+from chainplan.solvers.sweeps import Sweeps
 from chainplan.steps import Plan, Recorder
 
 MOST = 100_000
@@ -49,7 +52,7 @@ class Exhaustive(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         total, best, needs = _count(problem), None, None
         for i, plan in enumerate(_plans(problem)):
-            replayed = replay(plan)
+            replayed = replay(plan, problem.cost)
             needs = replayed.peak if needs is None else min(needs, replayed.peak)
             if problem.memory is None or replayed.peak <= problem.memory:
                 key = (replayed.total, replayed.peak)
@@ -59,7 +62,8 @@ class Exhaustive(Solver):
             search.tick(i / total)
         if best is None:
             return Outcome(Status.INFEASIBLE, needs=needs)
-        return Outcome(Status.OPTIMAL, best[1], bound=best[0][0], within="bracketings")
+        within = Sweeps(problem.graph.chain, problem.cost).moves if problem.memory is None else "bracketings"
+        return Outcome(Status.OPTIMAL, best[1], bound=best[0][0], within=within)
 
 
 def _plans(problem: Problem) -> Iterator[Plan]:
@@ -74,6 +78,9 @@ def _plans(problem: Problem) -> Iterator[Plan]:
 def _trees(problem: Problem, i: int, j: int) -> Iterator[Derivation]:
     """Every derivation of the interval (i, j)."""
     chain = problem.graph.chain
+    sweep = _sweep(problem, i, j)
+    if sweep is not None:
+        yield sweep
     if j - i == 1:
         for _, leaf in leaf_options(chain, i):
             yield leaf
@@ -88,6 +95,14 @@ def _trees(problem: Problem, i: int, j: int) -> Iterator[Derivation]:
         for left in _trees(problem, k, j):
             for right in _trees(problem, i, k):
                 yield Product(left, right)
+
+
+def _sweep(problem: Problem, i: int, j: int) -> Swept | None:
+    """The compressed sweep of the interval (i, j), whatever it costs; none under a memory limit."""
+    run = problem.graph.chain[i:j]
+    block = reduce(lambda right, left: left.times(right), (e.block for e in run))
+    sweep = None if problem.memory is not None else compressed(run, block, problem.cost, sys.maxsize)
+    return None if sweep is None else Swept(sweep)
 
 
 def _orders(node: object) -> Iterator[tuple[Derivation, ...]]:
@@ -136,9 +151,9 @@ def _count(problem: Problem) -> int:
     @cache
     def count(i: int, j: int) -> Counter[int]:
         """Number of plans of the interval (i, j) for each number of steps."""
+        total: Counter[int] = Counter({0: 1} if _sweep(problem, i, j) is not None else {})
         if j - i == 1:
-            return Counter(0 if leaf.mode is None else 1 for _, leaf in leaf_options(chain, i))
-        total: Counter[int] = Counter()
+            return total + Counter(0 if leaf.mode is None else 1 for _, leaf in leaf_options(chain, i))
         for present, arg in ((chain[j - 1].tangent, (i, j - 1)), (chain[i].adjoint, (i + 1, j))):
             if present is not None:
                 total.update({n + 1: plans for n, plans in count(*arg).items()})

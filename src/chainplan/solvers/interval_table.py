@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from chainplan.cost import CostModel
 from chainplan.graph import Elemental, Mode
-from chainplan.solvers.chains import Apply, Derivation, Product, leaf_options
+from chainplan.solvers.chains import Apply, Derivation, Product, Swept, leaf_options
+from chainplan.solvers.sweeps import Sweeps
 from chainplan.structures import Block
 
 Choice = tuple[int, Derivation]
@@ -18,19 +19,19 @@ Choice = tuple[int, Derivation]
 class IntervalTable:
     """Price and derivation of every interval; O(q³) prices, O(q²) memory for q elementals."""
 
-    def __init__(self, chain: tuple[Elemental, ...], cost: CostModel) -> None:
-        self.chain, self.q, self._cost = chain, len(chain), cost
+    def __init__(self, chain: tuple[Elemental, ...], cost: CostModel, sweeps: Sweeps) -> None:
+        self.chain, self.q, self._cost, self._sweeps = chain, len(chain), cost, sweeps
         self.blocks: dict[tuple[int, int], Block] = {}
         self._best: dict[tuple[int, int], Choice] = {}
         for i, e in enumerate(chain):
             self.blocks[i, i + 1] = e.block
-            self._best[i, i + 1] = min(leaf_options(chain, i, cost), key=lambda option: option[0])
+            self._keep(i, i + 1, min(leaf_options(chain, i, cost), key=lambda option: option[0]))
 
     def price(self, i: int, j: int) -> int:
         return self._best[i, j][0]
 
     def derive(self, interval: tuple[int, int]) -> Derivation:
-        """How the interval gets its price; ties go to a tangent, then an adjoint, then the first split."""
+        """How the interval gets its price; ties go to a tangent, then an adjoint, then the first split, a sweep."""
         return self._best[interval][1]
 
     def fill(self, d: int) -> None:
@@ -38,7 +39,12 @@ class IntervalTable:
         for i in range(self.q - d + 1):
             j = i + d
             self.blocks[i, j] = self.chain[j - 1].block.times(self.blocks[i, j - 1])
-            self._best[i, j] = min(self._choices(i, j), key=lambda choice: choice[0])
+            self._keep(i, j, min(self._choices(i, j), key=lambda choice: choice[0]))
+
+    def _keep(self, i: int, j: int, choice: Choice) -> None:
+        """Enter the best choice for an interval, or a compressed sweep that is cheaper."""
+        sweep = self._sweeps.cheaper(i, j, choice[0])
+        self._best[i, j] = choice if sweep is None else (sweep.price, Swept(sweep))
 
     def _choices(self, i: int, j: int) -> list[Choice]:
         best, blocks, cost = self._best, self.blocks, self._cost

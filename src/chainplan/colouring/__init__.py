@@ -1,0 +1,19 @@
+"""Colouring of sparsity patterns: which columns share a tangent sweep and which rows share an adjoint sweep."""
+
+from chainplan.colouring.bounds import lower_bound
+from chainplan.colouring.exhaustive import best_of_all
+from chainplan.colouring.model import Colouring
+from chainplan.colouring.portfolio import Coloured, colour
+from chainplan.colouring.recovery import decompress, misfit, seed_columns, seed_rows
+
+__all__ = [
+    "Coloured",
+    "Colouring",
+    "best_of_all",
+    "colour",
+    "decompress",
+    "lower_bound",
+    "misfit",
+    "seed_columns",
+    "seed_rows",
+]

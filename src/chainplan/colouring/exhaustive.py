@@ -1,0 +1,65 @@
+"""The best colouring of a tiny pattern, by trying all: the oracle of the tests, and exact where it is instant.
+
+Every set partition of some of the columns is a column colouring, and likewise for rows: 877 each for 6 columns and 6
+rows. Each is the set of nonzeros it recovers, an int of bits; of those with as many colours only the sets that no
+other contains are kept, and then all pairs that cover the pattern compete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from chainplan.colouring.incidence import Side
+from chainplan.colouring.model import UNSEEDED, Colouring
+
+LIMIT = 6
+
+
+def best_of_all(side: Side, tangent: int | None, adjoint: int | None) -> Colouring | None:
+    """A cheapest colouring of a pattern (columns as vertices); None where it has more than `LIMIT` rows or columns.
+
+    Of equally cheap ones the one with fewest sweeps in all, then the one with fewest adjoints.
+    """
+    n, m = len(side.lines), len(side.members)
+    if max(m, n) > LIMIT:
+        return None
+    cells = {(i, j): 1 << k for k, (i, j) in enumerate((i, j) for j in range(n) for i in side.lines[j])}
+    whole = (1 << len(cells)) - 1
+    turned = {(j, i): bit for (i, j), bit in cells.items()}
+    columns = _kept(side, cells) if tangent is not None else [(0, 0, [UNSEEDED] * n)]
+    rows = _kept(side.other, turned) if adjoint is not None else [(0, 0, [UNSEEDED] * m)]
+    found = [
+        (c * (tangent or 0) + a * (adjoint or 0), c + a, a, left, right)
+        for c, one, left in columns
+        for a, two, right in rows
+        if one | two == whole
+    ]
+    *_, left, right = min(found, key=lambda entry: entry[:3])
+    return Colouring.of(left, right)
+
+
+def _kept(side: Side, cells: dict[tuple[int, int], int]) -> list[tuple[int, int, list[int]]]:
+    """Colour count, recovered set and colours of the colourings of one side that no other makes superfluous."""
+    best: dict[int, tuple[int, list[int]]] = {}
+    for colours in _partitions(len(side.lines)):
+        recovered, count = 0, max(colours, default=UNSEEDED) + 1
+        for line, members in enumerate(side.members):
+            seen = [colours[v] for v in members]
+            for v, colour in zip(members, seen, strict=True):
+                if colour >= 0 and seen.count(colour) == 1:
+                    recovered |= cells[line, v]
+        if recovered not in best or count < best[recovered][0]:
+            best[recovered] = count, colours
+    kept: list[tuple[int, int, list[int]]] = []
+    for recovered, (count, colours) in sorted(best.items(), key=lambda item: (item[1][0], -item[0].bit_count())):
+        if all(recovered | other != other for _, other, _ in kept):
+            kept.append((count, recovered, colours))
+    return kept
+
+
+def _partitions(size: int, head: Sequence[int] = (), used: int = 0) -> Iterator[list[int]]:
+    if len(head) == size:
+        yield list(head)
+        return
+    for colour in range(UNSEEDED, used + 1):
+        yield from _partitions(size, (*head, colour), max(used, colour + 1))

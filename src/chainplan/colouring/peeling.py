@@ -1,0 +1,122 @@
+"""Splits of a pattern: which nonzeros the tangents recover and which the adjoints.
+
+Rows and columns are peeled off one at a time. The nonzeros left in a row when it goes are recovered by column colours,
+those left in a column by row colours; so the most that went with one row, and with one column, bound the colours from
+below, and the peeling keeps them small. The rule that weighs a row against a column is the only difference between
+the splits. Minimum nonzero count order: Coleman & Verma, SIAM J. Sci. Comput. 19(4), 1998, section 4.2, which OpenMDAO
+uses; here the two maxima are weighted by the costs of a tangent and an adjoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple
+
+from chainplan.colouring.greedy import Demand
+from chainplan.colouring.incidence import Lists, Side
+
+
+class Peel(NamedTuple):
+    """Where a peeling stands: least counts of a row and of a column left, and the most that went with one so far."""
+
+    row: int
+    column: int
+    rows_most: int
+    columns_most: int
+
+
+Rule = Callable[[Peel], bool]
+
+
+class Split(NamedTuple):
+    """The step at which each row and each column went, and the most nonzeros that went with a row and a column."""
+
+    rows: Sequence[int]
+    columns: Sequence[int]
+    rows_most: int
+    columns_most: int
+
+    def column_demand(self, side: Side) -> Demand:
+        """What the columns must recover: nonzeros whose row went first. `side` has columns as vertices."""
+        return _demand(side, self.columns, self.rows)
+
+    def row_demand(self, side: Side) -> Demand:
+        """What the rows must recover: nonzeros whose column went first. `side` has columns as vertices."""
+        return _demand(side.other, self.rows, self.columns)
+
+
+def minimum_count(tangent: int, adjoint: int, rows_first: bool) -> Rule:
+    """Peel where the weighted sum of the two maxima grows less; `rows_first` breaks ties."""
+
+    def rule(at: Peel) -> bool:
+        row = tangent * max(0, at.row - at.rows_most)
+        column = adjoint * max(0, at.column - at.columns_most)
+        return row < column or (row == column and rows_first)
+
+    return rule
+
+
+def row_cap(cap: int) -> Rule:
+    """Peel a row while one has at most `cap` nonzeros left, else a column."""
+    return lambda at: at.row <= cap
+
+
+def column_cap(cap: int) -> Rule:
+    """Peel a column while one has at most `cap` nonzeros left, else a row."""
+    return lambda at: at.column > cap
+
+
+def peel(side: Side, rule: Rule) -> Split:
+    """Peel a pattern (columns as vertices) to nothing; the least count goes first, ties by position."""
+    columns, rows = _Line(side.lines), _Line(side.members)
+    step = 0
+    while rows.least() and columns.least():
+        at = Peel(rows.least(), columns.least(), rows.most, columns.most)
+        here, there = (rows, columns) if rule(at) else (columns, rows)
+        here.take(step, there)
+        step += 1
+    return Split(rows.steps(step), columns.steps(step), rows.most, columns.most)
+
+
+class _Line:
+    """The lines of one direction that are left, in a heap by count; entries whose count has changed are stale."""
+
+    def __init__(self, lists: Lists) -> None:
+        self.lists, self.size = lists, len(lists)
+        self.count = [len(row) for row in lists]
+        self.heap = [c * self.size + v for v, c in enumerate(self.count) if c]
+        self.gone: list[int | None] = [None] * self.size
+        self.most = 0
+        heapify(self.heap)
+
+    def least(self) -> int:
+        """The least count of a line with nonzeros, 0 where none is left."""
+        while self.heap:
+            count, v = divmod(self.heap[0], self.size)
+            if self.gone[v] is None and self.count[v] == count:
+                return count
+            heappop(self.heap)
+        return 0
+
+    def take(self, step: int, there: _Line) -> None:
+        """Remove the line of least count from here, its nonzeros from there."""
+        count, v = divmod(heappop(self.heap), self.size)
+        self.gone[v] = step
+        self.most = max(self.most, count)
+        for w in self.lists[v]:
+            if there.gone[w] is None:
+                there.count[w] = left = there.count[w] - 1
+                if left:
+                    heappush(there.heap, left * there.size + w)
+
+    def steps(self, last: int) -> list[int]:
+        return [last if step is None else step for step in self.gone]
+
+
+def _demand(side: Side, vertices: Sequence[int], lines: Sequence[int]) -> Demand:
+    needed, met = [], []
+    for mine, step in zip(side.lines, vertices, strict=True):
+        needed.append([line for line in mine if lines[line] < step])
+        met.append([line for line in mine if lines[line] >= step])
+    return Demand(needed, met)

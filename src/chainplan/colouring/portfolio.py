@@ -1,0 +1,145 @@
+"""The best colouring found for a pattern and for the prices of its two modes: many heuristics, the cheapest wins.
+
+No heuristic dominates: an arrowhead wants two sides, a band one; orders that win on one matrix lose on the next. So
+one-sided colourings under several orders and two-sided ones from several splits compete, the best few are improved by
+local search, and the search stops where the lower bound is met. Prices weigh the two sides in every part of it.
+
+Work is counted in visited nonzeros, not in seconds, so that the same input gives the same colouring on every machine:
+`effort` times `WORK` for the improvement, and as much for the splits, at about ten million visits a second. Parts
+whose bound exceeds the best colouring so far are left out.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+from chainplan.colouring.bounds import check_prices, lower_bound
+from chainplan.colouring.exhaustive import best_of_all
+from chainplan.colouring.improve import Pair, Prices, search, settle
+from chainplan.colouring.incidence import Side, column_side
+from chainplan.colouring.model import UNSEEDED, Colouring
+from chainplan.colouring.peeling import peel
+from chainplan.colouring.starts import one_sided, rules, two_sided
+
+if TYPE_CHECKING:
+    from chainplan.colouring.recovery import Pattern
+
+WORK = 30_000_000
+PLAIN = 2
+SPLITS = 24
+COLOURED = 6
+IMPROVED = 3
+PEEL_WORK = 12
+
+
+@dataclass(frozen=True)
+class Coloured:
+    """A colouring, a lower bound on the price of any, and which heuristic found it."""
+
+    colouring: Colouring
+    price: int
+    bound: int
+    method: str
+
+    @property
+    def optimal(self) -> bool:
+        """Whether the bound proves that no direct colouring is cheaper."""
+        return self.price == self.bound
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    method: str
+    pair: Pair
+
+
+def colour(pattern: Pattern, tangent: int | None, adjoint: int | None, *, effort: float = 1, seed: int = 0) -> Coloured:
+    """The cheapest direct colouring of a pattern that is found, with a lower bound.
+
+    Parameters
+    ----------
+    pattern
+        m x n, sorted indices and no duplicates; only its structure counts.
+    tangent, adjoint
+        What one sweep of each mode costs; None where there is no such mode.
+    effort
+        Multiplies the work of the improvement; 0 leaves it out.
+    seed
+        Of the random choices in the improvement.
+
+    Raises
+    ------
+    ValueError
+        If no mode is available, or a price or the effort is negative.
+    """
+    check_prices(tangent, adjoint)
+    if effort < 0:
+        raise ValueError(f"the effort is {effort}; it counts from 0.")
+    side = column_side(pattern)
+    tiny = best_of_all(side, tangent, adjoint)
+    if tiny is not None:
+        price = tiny.price(tangent, adjoint)
+        return Coloured(tiny, price, price, "exhaustive")
+    bound = lower_bound(pattern, tangent, adjoint)
+    heuristics = _Portfolio(pattern, side, Prices(tangent, adjoint), bound, int(effort * WORK), random.Random(seed))
+    best = heuristics.run()
+    found = best.pair.colouring()
+    return Coloured(found, found.price(tangent, adjoint), bound, best.method)
+
+
+@final
+class _Portfolio:
+    """The candidates of one pattern, cheapest first, and what is left of the work."""
+
+    def __init__(self, pattern: Pattern, side: Side, prices: Prices, bound: int, work: int, rng: random.Random) -> None:
+        self.pattern, self.side, self.prices = pattern, side, prices
+        self.bound, self.work, self.rng = bound, work, rng
+        self.nonzeros = 1 + pattern.nnz
+        self.found: list[_Candidate] = []
+
+    def run(self) -> _Candidate:
+        if self.prices.two_sided:
+            self._splits()
+        self._one_sided()
+        self.found.sort(key=lambda candidate: self.prices.key(candidate.pair))
+        self._improve()
+        return self.found[0]
+
+    @property
+    def _least(self) -> float:
+        keys = (self.prices.key(candidate.pair)[0] for candidate in self.found)
+        return min(keys, default=math.inf)
+
+    def _one_sided(self) -> None:
+        """Columns alone and rows alone, unless their most crowded line already costs more than the best found."""
+        m, n = self.pattern.shape
+        if self.prices.tangent is not None and lower_bound(self.pattern, self.prices.tangent, None) < self._least:
+            for order, colours in one_sided(self.pattern, self.side):
+                self.found.append(_Candidate(f"columns, {order}", Pair(colours, [UNSEEDED] * m)))
+        if self.prices.adjoint is not None and lower_bound(self.pattern, None, self.prices.adjoint) < self._least:
+            for order, colours in one_sided(self.pattern.T.tocsr(), self.side.other):
+                self.found.append(_Candidate(f"rows, {order}", Pair([UNSEEDED] * n, colours)))
+
+    def _splits(self) -> None:
+        """Two-sided colourings of minimum count splits, and unless they meet the bound of the best capped ones."""
+        count = max(PLAIN, min(SPLITS, WORK // (PEEL_WORK * self.nonzeros)))
+        found = list(rules(self.side, self.prices, count))
+        for batch in (found[:PLAIN], found[PLAIN:]):
+            splits = [(name, peel(self.side, rule)) for name, rule in batch]
+            splits.sort(key=lambda entry: self.prices.total(entry[1].rows_most, entry[1].columns_most))
+            for name, split in splits[:COLOURED]:
+                for pair in two_sided(self.side, split):
+                    self.found.append(_Candidate(f"two sides, {name}", settle(self.side, pair, self.rng)))
+            if self._least <= self.bound:
+                return
+
+    def _improve(self) -> None:
+        """Local search on the best few, the work shared equally."""
+        for k, candidate in enumerate(self.found[:IMPROVED]):
+            pair = search(self.side, candidate.pair, self.prices, self.bound, self.work // IMPROVED, self.rng)
+            if self.prices.key(pair) < self.prices.key(candidate.pair):
+                self.found[k] = _Candidate(f"{candidate.method}, improved", pair)
+        self.found.sort(key=lambda candidate: self.prices.key(candidate.pair))

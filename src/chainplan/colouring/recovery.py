@@ -1,0 +1,146 @@
+"""From a colouring to seed matrices, and from compressed results back to the nonzeros; the judge of a colouring.
+
+Recovery is direct: every nonzero is read off one entry of a compressed result, without substitution. That is the
+definition `misfit` decides by: nonzero (i, j) is in the compressed tangents alone where no other column of j's colour
+has a nonzero in row i, and in the compressed adjoints alone where no other row of i's colour has one in column j.
+Coleman & Verma, SIAM J. Sci. Comput. 19(4), 1998, section 2; Gebremedhin, Manne & Pothen, SIAM Rev. 47(4), 2005,
+section 4.2. Nothing here knows how a colouring was found.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainplan.colouring.model import Colouring, Colours
+from chainplan.errors import ShapeError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    Pattern = csr_array[Any, tuple[int, int]]
+    Matrix = np.ndarray[Any, np.dtype[Any]]
+    Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+
+def misfit(pattern: Pattern, colouring: Colouring) -> str | None:
+    """Say which nonzero of the pattern a colouring does not recover, or None where it recovers all.
+
+    Only the sizes, the structure and the colours are looked at: O(nnz log nnz), sorting included.
+    """
+    wrong = _wrong_size(pattern, colouring)
+    if wrong:
+        return wrong
+    i, j = entries(pattern)
+    lost = ~(_alone(i, colouring.columns[j]) | _alone(j, colouring.rows[i]))
+    if not lost.any():
+        return None
+    k = int(np.argmax(lost))
+    return (
+        f"nonzero ({i[k]}, {j[k]}) cannot be recovered directly: "
+        f"{_why('column', j[k], colouring.columns, j[i == i[k]], f'row {i[k]}')}, and "
+        f"{_why('row', i[k], colouring.rows, i[j == j[k]], f'column {j[k]}')}."
+    )
+
+
+def entries(pattern: Pattern) -> tuple[Colours, Colours]:
+    """Row and column of every nonzero, row by row."""
+    rows = np.repeat(np.arange(pattern.shape[0], dtype=np.intp), np.diff(pattern.indptr))
+    return rows, pattern.indices.astype(np.intp)
+
+
+def seed_columns(colouring: Colouring) -> csr_array[Any, tuple[int, int]]:
+    """Seed matrix of the tangent, n x tangents: J · seed_columns are the compressed columns."""
+    return _seed(colouring.columns, colouring.tangents)
+
+
+def seed_rows(colouring: Colouring) -> csr_array[Any, tuple[int, int]]:
+    """Seed matrix of the adjoint, adjoints x m: seed_rows · J are the compressed rows."""
+    return _seed(colouring.rows, colouring.adjoints).T.tocsr()
+
+
+def decompress(
+    pattern: Pattern, colouring: Colouring, compressed_columns: Matrix | None, compressed_rows: Matrix | None
+) -> csr_array[Any, tuple[int, int]]:
+    """The Jacobian with the given pattern, every nonzero read off the compressed columns or the compressed rows.
+
+    Parameters
+    ----------
+    compressed_columns
+        m x tangents, J · seed_columns; None where no column is seeded.
+    compressed_rows
+        adjoints x n, seed_rows · J; None where no row is seeded.
+
+    Returns
+    -------
+    csr_array
+        m x n with the structure of the pattern; entries that both results hold are taken from the columns.
+
+    Raises
+    ------
+    ShapeError
+        If the colouring does not recover the pattern, or a compressed result has not the size of its sweeps.
+    """
+    from scipy.sparse import csr_array
+
+    wrong = misfit(pattern, colouring)
+    if wrong:
+        raise ShapeError(f"colouring: {wrong} Colour the pattern anew.")
+    m, n = pattern.shape
+    tangents = _compressed("columns", compressed_columns, (m, colouring.tangents))
+    adjoints = _compressed("rows", compressed_rows, (colouring.adjoints, n))
+    parts = [part for part in (tangents, adjoints) if part is not None]
+    i, j = entries(pattern)
+    data = np.zeros(i.size, dtype=np.result_type(*parts) if parts else pattern.dtype)
+    left = np.ones(i.size, dtype=np.bool_)
+    if tangents is not None:
+        here = _alone(i, colouring.columns[j])
+        data[here] = tangents[i[here], colouring.columns[j[here]]]
+        left &= ~here
+    if adjoints is not None:
+        data[left] = adjoints[colouring.rows[i[left]], j[left]]
+    return csr_array((data, pattern.indices.copy(), pattern.indptr.copy()), shape=(m, n))
+
+
+def _alone(line: Colours, colour: Colours) -> Flags:
+    """For every entry whether it has a colour that no other entry of its line has."""
+    seeded = np.flatnonzero(colour >= 0)
+    alone = np.zeros(line.size, dtype=np.bool_)
+    if seeded.size:
+        key = line[seeded] * (int(colour.max()) + 1) + colour[seeded]
+        _, which, count = np.unique(key, return_inverse=True, return_counts=True)
+        alone[seeded] = count[which] == 1
+    return alone
+
+
+def _wrong_size(pattern: Pattern, colouring: Colouring) -> str | None:
+    m, n = pattern.shape
+    found = colouring.rows.size, colouring.columns.size
+    if found == (m, n):
+        return None
+    return f"it has colours for {found[0]} rows and {found[1]} columns, but the pattern is {m} x {n}."
+
+
+def _why(side: str, index: int, colours: Colours, present: Colours, line: str) -> str:
+    if colours[index] < 0:
+        return f"{side} {index} is not seeded"
+    other = next(k for k in present if k != index and colours[k] == colours[index])
+    return f"{side} {index} shares colour {colours[index]} with {side} {other} in {line}"
+
+
+def _seed(colours: Colours, sweeps: int) -> csr_array[Any, tuple[int, int]]:
+    from scipy.sparse import csr_array
+
+    seeded = np.flatnonzero(colours >= 0)
+    ones = np.ones(seeded.size, dtype=np.int8)
+    return csr_array((ones, (seeded, colours[seeded])), shape=(colours.size, sweeps))
+
+
+def _compressed(side: str, found: Matrix | None, due: tuple[int, int]) -> Matrix | None:
+    if found is None and 0 in due:
+        return None
+    if found is None or found.shape != due:
+        shape = "none" if found is None else " x ".join(map(str, found.shape))
+        raise ShapeError(f"compressed {side}: {shape} given; {due[0]} x {due[1]} are due for this colouring.")
+    return found if due[0] and due[1] else None

@@ -1,0 +1,223 @@
+"""Compressed sweeps: what they save, what they may not change, and which ones the checker rejects."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainplan import chain, check, execute, jacobian, plan
+from chainplan.errors import PlanError
+from chainplan.graph import Mode
+from chainplan.jacobians import draw
+from chainplan.problem import Problem
+from chainplan.report.json import render
+from chainplan.result import Status
+from chainplan.steps import Decompress, Plan, Seed
+from tests.problems import random_chain
+
+
+def arrow(n: int, **costs: int) -> dict[str, Any]:
+    """An arrowhead of n x n: first row, first column, diagonal."""
+    cells = [[0, j] for j in range(n)] + [[i, j] for i in range(1, n) for j in (0, i)]
+    return {"shape": [n, n], "structure": {"coo": cells}, **costs}
+
+
+def runs_exactly(problem: Problem, found: Plan, seed: int = 0) -> None:
+    values = draw(problem.graph, seed, np.int64)
+    expected = jacobian(problem, values)
+    for pair, block in execute(found, values).items():
+        assert np.array_equal(block, expected[pair])
+
+
+def sweeps(found: Plan) -> dict[str, int]:
+    """Number of colours of each mode."""
+    counts = {"tangent": 0, "adjoint": 0}
+    for step in found.steps:
+        if isinstance(step, Seed):
+            counts[step.mode.value] += max(step.colours) + 1
+    return counts
+
+
+@pytest.mark.parametrize("n", [3, 10, 300])
+def test_an_arrowhead_takes_two_tangents_and_one_adjoint(n: int) -> None:
+    problem = chain([arrow(n, tangent=10, adjoint=10)])
+    result = plan(problem)
+    assert result.plan is not None
+    assert result.cost is not None
+    if n > 3:
+        assert sweeps(result.plan) == {"tangent": 2, "adjoint": 1}
+        assert result.cost.fma == 30
+    runs_exactly(problem, result.plan)
+
+
+def test_an_arrowhead_of_ten_thousand_is_recovered_exactly() -> None:
+    n = 10_000
+    problem = chain([arrow(n, tangent=10, adjoint=10)])
+    result = plan(problem)
+    assert result.plan is not None
+    assert sweeps(result.plan) == {"tangent": 2, "adjoint": 1}
+    row, column, diagonal = np.arange(1, n + 1), np.arange(2, n + 2), np.arange(5, n + 5)
+    column[0] = diagonal[0] = 0
+
+    def tangent(block: np.ndarray) -> np.ndarray:
+        made = diagonal[:, None] * block + column[:, None] * block[0]
+        made[0] += row @ block
+        return made
+
+    def adjoint(block: np.ndarray) -> np.ndarray:
+        made = block * diagonal + block[:, :1] * row
+        made[:, 0] += block @ column
+        return made
+
+    found = execute(result.plan, {"F1": (tangent, adjoint)}, dense=False, dtype=np.int64)["x1", "x0"].tocoo()
+    assert found.nnz == 3 * n - 2
+    first = found.row == 0
+    assert np.array_equal(found.data[first], row[found.col[first]])
+    left = ~first & (found.col == 0)
+    assert np.array_equal(found.data[left], column[found.row[left]])
+    rest = ~first & ~left
+    assert np.array_equal(found.data[rest], diagonal[found.row[rest]])
+
+
+def test_prices_weigh_the_two_modes() -> None:
+    for tangent, adjoint in ((10, 1), (1, 10)):
+        result = plan(chain([arrow(300, tangent=tangent, adjoint=adjoint)]))
+        assert result.plan is not None
+        assert result.cost is not None
+        cheap, dear = ("adjoint", "tangent") if adjoint < tangent else ("tangent", "adjoint")
+        assert sweeps(result.plan) == {cheap: 2, dear: 1}
+        assert result.cost.fma == 12
+    for mode in ("tangent", "adjoint"):
+        tridiagonal = {"shape": [50, 50], "structure": {"banded": [1, 1]}, mode: 7}
+        result = plan(chain([tridiagonal]))
+        assert result.plan is not None
+        assert result.cost is not None
+        assert result.cost.fma == 21
+        assert sweeps(result.plan)[mode] == 3
+
+
+def test_an_interval_is_swept_whole_where_no_split_sees_its_sparsity() -> None:
+    n = 200
+    rng = random.Random(0)
+    dense_part = [[i, j] for i in range(n) for j in range(n) if rng.random() < 0.3 or i == j]
+    chosen = [[0, 5], [1, 17]]
+    problem = chain(
+        [
+            {"name": "wide", "shape": [n, n], "structure": {"coo": [[0, j] for j in range(n)] + [[1, 7], [2, 9]]}}
+            | {"tangent": 1000, "tape": 1},
+            {"name": "mixed", "shape": [n, n], "structure": {"coo": dense_part}, "tangent": 1000, "tape": 1},
+            {"name": "pick", "shape": [n, n], "structure": {"coo": chosen}, "tangent": 10},
+        ]
+    )
+    short = replace(problem, graph=problem.graph)
+    result = plan(short)
+    assert result.plan is not None
+    assert result.cost is not None
+    assert result.status is Status.OPTIMAL
+    assert result.cost.fma <= result.baselines.best
+    runs_exactly(problem, result.plan)
+
+
+def test_two_sweeps_for_two_selected_rows() -> None:
+    """200 colours alone, but only two of its rows are selected: two sweeps of the whole interval."""
+    n = 200
+    circle = [[i, j] for i in range(n) for j in range(n) if i < 198 or j == i]
+    problem = chain(
+        [
+            {"name": "arrow", "shape": [n, n], "structure": {"coo": circle}, "tangent": 500},
+            {"name": "select", "shape": [2, n], "structure": {"selection": [198, 199]}},
+        ]
+    )
+    result = plan(problem)
+    assert result.plan is not None
+    assert result.cost is not None
+    assert sweeps(result.plan) == {"tangent": 1, "adjoint": 0}
+    assert result.cost.fma == 500
+    assert result.baselines.best == 200 * 500
+    runs_exactly(problem, result.plan)
+
+
+def test_explicit_elementals_take_part_in_a_sweep() -> None:
+    n = 40
+    problem = chain(
+        [
+            {"shape": [n, n], "structure": {"banded": [1, 0]}},
+            {"shape": [n, n], "structure": {"banded": [0, 1]}, "tangent": 2000, "adjoint": 2000},
+            {"shape": [n, n], "structure": "diagonal"},
+        ]
+    )
+    result = plan(problem)
+    assert result.plan is not None
+    assert any(isinstance(step, Seed) for step in result.plan.steps)
+    runs_exactly(problem, result.plan)
+
+
+def test_random_chains_with_sweeps_are_right_and_no_dearer_than_without() -> None:
+    swept = 0
+    for seed in range(400):
+        rng = random.Random(seed)
+        problem = random_chain(rng, longest=4, kind="mixed")
+        result = plan(problem)
+        assert result.plan is not None
+        assert result.cost is not None
+        swept += any(isinstance(step, Seed) for step in result.plan.steps)
+        assert result.cost.fma <= result.baselines.best
+        check(result.plan, problem)
+        runs_exactly(problem, result.plan, seed)
+    assert swept > 40
+
+
+TRIDIAGONAL = chain([{"shape": [6, 6], "structure": {"banded": [1, 1]}, "tangent": 5, "adjoint": 5}])
+
+
+def changed(**fields: Any) -> Plan:
+    """The plan of a tridiagonal block with its first seed changed."""
+    found = plan(TRIDIAGONAL).plan
+    assert found is not None
+    steps = list(found.steps)
+    at = next(i for i, step in enumerate(steps) if isinstance(step, Seed))
+    steps[at] = steps[at]._replace(**fields)
+    return Plan(found.graph, tuple(steps), found.outputs)
+
+
+BAD = {
+    "two colours in one row": ({"colours": (0, 1, 0, 1, 0, 1)}, "cannot be recovered directly"),
+    "a column without colour": ({"colours": (0, 1, 2, 0, 1, -1)}, "cannot be recovered directly"),
+    "too few colours": ({"colours": (0, 1, 2)}, "expected one from -1 for each of the 6 entries"),
+    "no such vertex": ({"vertex": "x9"}, "'x9' is no vertex"),
+    "another mode": ({"mode": Mode.ADJOINT}, "starts at|ends at"),
+    "another vertex": ({"vertex": "x1"}, "starts at|ends at"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_wrong_seed_is_rejected(case: str) -> None:
+    fields, message = BAD[case]
+    with pytest.raises(PlanError, match=message):
+        check(changed(**fields))
+
+
+def test_a_block_that_is_not_compressed_cannot_be_decompressed() -> None:
+    found = plan(TRIDIAGONAL).plan
+    assert found is not None
+    last = len(found.steps) - 1
+    for step, message in ((Decompress(last, None), "not compressed"), (Decompress(None, None), "neither")):
+        with pytest.raises(PlanError, match=message):
+            check(Plan(found.graph, (*found.steps, step), found.outputs))
+
+
+def test_sweeps_are_written_and_read_back() -> None:
+    from chainplan.frontends.plan_file import parse_plan, verify
+
+    result = plan(chain([arrow(30, tangent=300, adjoint=400), {"shape": [30, 30], "structure": "diagonal"}]))
+    saved = parse_plan(render(result), "plan.json")
+    assert verify(saved).total == result.cost.fma  # type: ignore[union-attr]
+    assert saved.plan is not None
+    assert result.plan is not None
+    assert saved.plan.steps == result.plan.steps
+    assert "decompress" in str(result)
+    assert "colours of #" in str(result)
