@@ -13,7 +13,8 @@ import pytest
 
 from chainplan import execute, plan
 from chainplan.errors import ExecutionError, PointError, SpecError
-from chainplan.frontends.table import from_spec, layers, read
+from chainplan.frontends.table import from_spec, read
+from chainplan.frontends.table import program as made
 from chainplan.layers.differences import MOST_COLUMNS, TOLERANCE, compare
 from chainplan.layers.evaluation import evaluate, linearise
 from chainplan.layers.point import draw_point, load_point
@@ -45,7 +46,7 @@ def require_right(program: Program, seed: int = 0) -> None:
 
 
 def simple(*items: Spec, **more: Any) -> Program:
-    return layers({"input": {"x": 3, "batch": 2}, "layers": list(items), **more})
+    return made({"input": {"x": 3, "batch": 2}, "layers": list(items), **more})
 
 
 # Grammar
@@ -68,7 +69,7 @@ def test_inner_vertices_are_named_after_the_layer() -> None:
 
 
 def test_inputs_may_have_shapes_and_stand_outside_the_batch() -> None:
-    program = layers(
+    program = made(
         {
             "input": {"x": [3, 4], "w": {"shape": [4], "batch": False}, "s": [], "batch": 5},
             "layers": [{"op": "multiply", "from": ["x", "w"]}],
@@ -119,14 +120,14 @@ def test_a_spec_of_layers_is_a_plain_problem() -> None:
 
 def test_an_output_that_depends_on_no_variable_has_no_jacobian() -> None:
     spec = {"input": {"x": 3, "c": 3}, "layers": [{"op": "exp", "from": "x"}, {"op": "exp", "from": "c"}]}
-    program = layers({**spec, "with_respect_to": ["x"], "outputs": ["exp1", "exp2"]})
+    program = made({**spec, "with_respect_to": ["x"], "outputs": ["exp1", "exp2"]})
     found = plan(program.problem)
     assert found.plan is not None
     assert [o.output for o in found.plan.outputs] == ["exp1"]
 
 
 def test_options_are_read_by_their_types() -> None:
-    program = layers(
+    program = made(
         {
             "input": {"x": [2, 6, 6]},
             "layers": [
@@ -219,7 +220,7 @@ BAD: list[tuple[str, Spec, list[str]]] = [
 @pytest.mark.parametrize(("spec", "expected"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
 def test_one_mistake_is_one_message(spec: Spec, expected: list[str]) -> None:
     with pytest.raises(SpecError) as caught:
-        layers(spec)
+        made(spec)
     assert len(caught.value.messages) == 1, caught.value.messages
     message = caught.value.messages[0]
     assert message.startswith("spec: ")
@@ -244,7 +245,7 @@ def test_all_mistakes_are_told_with_their_places(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_random_programs_agree_with_differences(seed: int) -> None:
-    require_right(layers(random_spec(seed)), seed)
+    require_right(made(random_spec(seed)), seed)
 
 
 def random_spec(seed: int) -> Spec:
@@ -269,7 +270,7 @@ def test_every_op_is_a_layer(op: str) -> None:
     for case, shapes in OPS[op].examples():
         fed = {f"a{i}": list(shape) for i, shape in enumerate(shapes)}
         options = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(case).items() if v is not None}
-        program = layers({"input": fed, "layers": [{"op": op, "from": list(fed), **options}]})
+        program = made({"input": fed, "layers": [{"op": op, "from": list(fed), **options}]})
         assert program.layers[0].op == case
         require_right(program, 1)
 
@@ -329,13 +330,13 @@ def test_a_layer_without_a_derivative_is_named() -> None:
 
 
 def test_a_singular_solve_is_named() -> None:
-    program = layers({"input": {"a": [2, 2], "b": 2}, "layers": [{"op": "linear_solve", "from": ["a", "b"]}]})
+    program = made({"input": {"a": [2, 2], "b": 2}, "layers": [{"op": "linear_solve", "from": ["a", "b"]}]})
     with pytest.raises(PointError, match=r"layer 'linear_solve1' \(linear_solve\): the matrix of 2 x 2 is singular"):
         evaluate(program, {"a": np.ones((2, 2)), "b": np.ones(2)})
 
 
 def test_differences_are_sampled_and_notice_a_wrong_jacobian() -> None:
-    program = layers({"input": {"x": 200}, "layers": [{"op": "exp"}]})
+    program = made({"input": {"x": 200}, "layers": [{"op": "exp"}]})
     point = draw_point(program)
     jacobians = linearise(evaluate(program, point))
     found = plan(program.problem).plan
@@ -349,7 +350,7 @@ def test_differences_are_sampled_and_notice_a_wrong_jacobian() -> None:
 
 
 def test_large_jacobians_are_judged_by_directions() -> None:
-    program = layers({"input": {"x": 100_000}, "layers": [{"op": "exp"}, {"op": "tanh"}]})
+    program = made({"input": {"x": 100_000}, "layers": [{"op": "exp"}, {"op": "tanh"}]})
     jacobians = linearise(evaluate(program, draw_point(program)))
     found = plan(program.problem).plan
     assert found is not None

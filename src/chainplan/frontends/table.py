@@ -1,4 +1,4 @@
-"""The table of front-ends, and the public functions: `read`, `from_spec`, `chain` make a Problem, `layers` a Program.
+"""The table of front-ends, and the public functions: `read`, `from_spec`, `chain` make a Problem, `program` a Program.
 
 A new front-end is one file beside this one and one line in `FRONTENDS`; the suffix of a file chooses among
 them. A file is read up to a limit and no further, so that a device or an endless pipe is an error like any
@@ -162,7 +162,7 @@ def from_spec(spec: abc.Mapping[str, Any], source: str = "spec") -> Problem:
         return found if isinstance(found, Problem) else found.problem
 
 
-def layers(spec: abc.Mapping[str, Any], source: str = "spec") -> Program:
+def program(spec: abc.Mapping[str, Any], source: str = "spec") -> Program:
     """Make a program of Python objects in the grammar of layers; `source` stands before every message.
 
     Raises
@@ -172,8 +172,8 @@ def layers(spec: abc.Mapping[str, Any], source: str = "spec") -> Program:
 
     Examples
     --------
-    >>> program = layers({"input": {"x": 3, "batch": 2}, "layers": [{"op": "linear", "out": 4}, {"op": "sigmoid"}]})
-    >>> program.shapes["sigmoid1"], list(program.problem.graph.sizes.values())
+    >>> net = program({"input": {"x": 3, "batch": 2}, "layers": [{"op": "linear", "out": 4}, {"op": "sigmoid"}]})
+    >>> net.shapes["sigmoid1"], list(net.problem.graph.sizes.values())
     ((2, 4), [6, 8, 8])
     """
     from chainplan.frontends.layers import read_program

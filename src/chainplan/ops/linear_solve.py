@@ -20,7 +20,7 @@ class LinearSolve(Op):
     """x = A⁻¹ b for a matrix of n x n and a right-hand side of n or n x k."""
 
     name = "linear_solve"
-    formula = "Giles 2008, section 2.3.1; Griewank & Walther, section 15 (implicit differentiation)"
+    formula = "Giles 2008, section 2.3.1; Griewank & Walther, chapter 15"
     arguments = ("matrix", "rhs")
 
     def parameters(self, *shapes: Shape) -> dict[str, Shape]:

@@ -1,9 +1,9 @@
 """The tangent of an op for which only an adjoint was written down.
 
 The adjoint w ↦ w·J is linear in w, so the adjoint of *that* function, at any w at all, maps v to v·Jᵀ: the tangent. Two
-adjoints make a tangent (Townsend 2017, "A new trick for calculating Jacobian vector products"; Christianson 1992 uses
-the same transposition for Hessians). Here the adjoint is written as a short program of ops of the table, each linear in
-what comes in first; its own linearisation then serves both ways. A linear map and its transpose take the same fma.
+adjoints make a tangent (Townsend 2017, "A new trick for calculating Jacobian vector products"). Here the adjoint is
+written as a short program of ops of the table, each linear in what comes in first; its own linearisation then serves
+both ways. A linear map and its transpose take the same fma.
 """
 
 from __future__ import annotations
