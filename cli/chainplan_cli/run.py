@@ -9,55 +9,111 @@ import click
 from chainplan_cli.common import progress_shown, seed_option
 
 if TYPE_CHECKING:
+    from chainplan.layers.program import Program
     from chainplan.problem import Problem
     from chainplan.steps import Plan
+    from chainplan.validation import Validation
 
 
 @click.command()
 @click.argument("path", metavar="SPEC|PLAN", type=click.Path())
 @click.option("--jacobians", metavar="FILE.npz", help="Arrays by elemental name.  [default: drawn from the seed]")
+@click.option("--point", metavar="FILE.npz", help="Inputs and parameters of layers.  [default: drawn from the seed]")
 @seed_option
 @click.option("--dtype", type=click.Choice(["float64", "float32", "int64"]), default="float64", show_default=True)
-def command(path: str, jacobians: str | None, seed: int, dtype: str) -> int:
+def command(path: str, jacobians: str | None, point: str | None, seed: int, dtype: str) -> int:
     """Run SPEC (planned first) or PLAN (checked first) and validate it against forward and reverse order.
 
     Each order runs twice: once to measure its memory, once for its time. Integer Jacobians must agree exactly (modulo
-    2^64), floating ones up to c · eps · max|J|.
+    2^64), floating ones up to c · eps · max|J|. A spec of layers is evaluated and linearised at a point, and validated
+    against central differences too.
     """
+    from chainplan.frontends.plan_file import SavedPlan, verify
+    from chainplan.frontends.table import read_any
     from chainplan.jacobians import draw, load_npz
-    from chainplan.summary import columns, describe, seconds_text
+    from chainplan.problem import Problem
     from chainplan.validation import require_memory, validate
 
-    problem, plan, made_by = _planned(path, seed)
+    found = read_any(path)
+    if not isinstance(found, Problem | SavedPlan):
+        _refuse(jacobians is not None, "--jacobians", f"{path} has layers; give their inputs with --point")
+        _refuse(dtype != "float64", "--dtype", f"{path} has layers, which are computed in float64")
+        return _run_layers(found, path, point, seed)
+    _refuse(point is not None, "--point", f"{path} has no layers; give its elemental Jacobians with --jacobians")
+    if isinstance(found, SavedPlan):
+        verify(found)
+        assert found.plan is not None
+        problem, plan, made_by = found.problem, found.plan, f"from {path}, checked"
+    else:
+        problem, (plan, made_by) = found, _planned(found, path, seed)
     require_memory(problem.graph, dtype)
     values = draw(problem.graph, seed, dtype) if jacobians is None else load_npz(jacobians, problem.graph)
-    validation = validate(problem, plan, values)
-    click.echo(f"{describe(problem)}\n")
     origin = f"random {dtype} Jacobians, seed {seed}" if jacobians is None else f"Jacobians of {jacobians}"
-    click.echo(f"  plan {made_by}, {origin}\n")
-    rows = [("order", "fma", "time", "peak bytes", "max|diff| / max|J|")]
-    for row in validation.rows:
-        figures = (f"{row.fma:,}", seconds_text(row.seconds), f"{row.peak_bytes:,}", f"{row.difference:.1e}")
-        rows.append((row.order, *figures))
-    click.echo("\n".join(columns(rows, right={1, 2, 3, 4}, indent="  ")))
+    validation = validate(problem, plan, values)
+    _show(problem, validation, f"plan {made_by}, {origin}")
     click.echo(f"\n  {validation.verdict}")
     return 0 if validation.valid else 1
 
 
-def _planned(path: str, seed: int) -> tuple[Problem, Plan, str]:
-    """The problem and its plan: read and checked from a plan file, or found for a spec."""
+def _refuse(wrong: bool, option: str, why: str) -> None:
+    if wrong:
+        raise click.ClickException(f"{option} does not fit: {why}.")
+
+
+def _planned(problem: Problem, path: str, seed: int) -> tuple[Plan, str]:
+    """The plan that is found for a problem, and by whom."""
     from chainplan.errors import PlanError
-    from chainplan.frontends.plan_file import SavedPlan, verify
-    from chainplan.frontends.table import read_any
     from chainplan.planner import plan
 
-    found = read_any(path)
-    if isinstance(found, SavedPlan):
-        verify(found)
-        assert found.plan is not None
-        return found.problem, found.plan, f"from {path}, checked"
     with progress_shown() as report:
-        result = plan(found, seed=seed, progress=report)
+        result = plan(problem, seed=seed, progress=report)
     if result.plan is None:
         raise PlanError(f"{path}: no plan: {result.status.value}. {' '.join(result.notes)}".rstrip())
-    return found, result.plan, f"by {result.solver}"
+    return result.plan, f"by {result.solver}"
+
+
+def _run_layers(program: Program, path: str, point: str | None, seed: int) -> int:
+    """Evaluate, linearise, plan, run and compare with forward and reverse order and with central differences."""
+    from chainplan.layers.differences import TOLERANCE, compare
+    from chainplan.layers.evaluation import evaluate, linearise
+    from chainplan.layers.point import draw_point, load_point
+    from chainplan.summary import seconds_text
+    from chainplan.validation import validate
+
+    given = {} if point is None else load_point(point, program)
+    values = draw_point(program, seed, given)
+    jacobians = linearise(evaluate(program, values))
+    problem = program.problem
+    plan, made_by = _planned(problem, path, seed)
+    validation = validate(problem, plan, jacobians)
+    compared = compare(program, values, plan, jacobians, seed)
+    row = (
+        "differences",
+        f"{compared.evaluations:,} evaluations",
+        seconds_text(compared.seconds),
+        "",
+        f"{compared.difference:.1e}",
+    )
+    drawn = [f"{len(values) - len(given)} drawn from seed {seed}"] if len(given) < len(values) else []
+    origin = ", ".join(([f"{len(given)} of {point}"] if given else []) + drawn)
+    _show(problem, validation, f"plan {made_by}; inputs and parameters: {origin}", [row])
+    for note in program.notes:
+        click.echo(f"  note: {note}")
+    rule = f"max|diff| <= {TOLERANCE:.1e} · max(|J|, |f|)"
+    said = "valid" if compared.valid else "NOT VALID"
+    part = "all" if compared.compared == compared.columns else f"{compared.compared} of the"
+    click.echo(f"\n  {validation.verdict}")
+    click.echo(f"  central differences, {part} {compared.columns:,} columns: {said}: {rule}")
+    return 0 if validation.valid and compared.valid else 1
+
+
+def _show(problem: Problem, validation: Validation, made: str, more: list[tuple[str, ...]] | None = None) -> None:
+    """Print the orders in one table."""
+    from chainplan.summary import columns, describe, seconds_text
+
+    click.echo(f"{describe(problem)}\n\n  {made}\n")
+    rows = [("order", "fma", "time", "peak bytes", "max|diff| / max|J|")]
+    for row in validation.rows:
+        figures = (f"{row.fma:,}", seconds_text(row.seconds), f"{row.peak_bytes:,}", f"{row.difference:.1e}")
+        rows.append((row.order, *figures))
+    click.echo("\n".join(columns([*rows, *(more or [])], right={1, 2, 3, 4}, indent="  ")))
