@@ -44,9 +44,10 @@ def _counts(rows: Sequence[StructureRow]) -> list[str]:
         "## Structured counts against shapes",
         "",
         f"{len(rows):,} random chains of 3 to 6 factors, sizes 20 to 240, every other factor dense, the others "
-        "diagonal, banded, triangular, block-diagonal, permutations, selections or random patterns. On every one of them the "
-        "optimum of `chain-dp` is the least of all bracketings, counted from matrices of zeros and ones. The table "
-        "says what the order that is best for dense factors of the same shapes costs, in fma over that optimum.",
+        "diagonal, banded, triangular, block-diagonal, permutations, selections or random patterns. On every one of "
+        "them the optimum of `chain-dp` is the least of all bracketings, counted from matrices of zeros and ones. "
+        "The table says what the order that is best for dense factors of the same shapes costs, in fma over that "
+        "optimum.",
         "",
         *table(["factors", "chains", "above", "> 10 % above", "mean", "worst"], body),
     ]
@@ -126,8 +127,8 @@ def _how(suite: StructureSuite) -> list[str]:
         f"python -m bench report {suite.name}    # this report from the CSV alone",
         "```",
         "",
-        "All in one process with one BLAS thread. The orders of a chain and `multi_dot` take turns, each turn in another "
-        f"random order; the least of up to {suite.turns} turns counts, of at least 3 and within {suite.seconds:.0f} s a "
-        "chain. The best of 42 orders is best by luck, too: on the smallest chains, of some 50 µs, a ratio of 1.05 says "
-        "little.",
+        "All in one process with one BLAS thread. The orders of a chain and `multi_dot` take turns, each turn in "
+        f"another random order; the least of up to {suite.turns} turns counts, of at least 3 and within "
+        f"{suite.seconds:.0f} s a chain. The best of 42 orders is best by luck, too: on the smallest chains, of some "
+        "50 µs, a ratio of 1.05 says little.",
     ]

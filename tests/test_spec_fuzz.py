@@ -24,7 +24,7 @@ from chainplan.problem import Problem
 from chainplan_cli.main import main
 
 ROUNDS = int(os.environ.get("CHAINPLAN_FUZZ", "300"))
-EXAMPLES = sorted((Path(__file__).parent.parent / "examples").iterdir())
+EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.yaml"))
 ANCHORS = b"""\
 chain: [&a {shape: &s [2, 2], structure: {banded: [1, 1]}}, *a, {shape: *s, tangent: 3}]
 name: 'a "b"'

@@ -14,7 +14,7 @@ from importlib import import_module
 import click
 
 import chainplan
-from chainplan.errors import ChainplanError, PlanError, SpecError
+from chainplan.errors import ChainplanError, PlanError, PointError, SpecError
 
 COMMANDS = {
     "plan": "Find the cheapest plan for a spec.",
@@ -63,7 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         error.show()
         return 2
     except ChainplanError as error:
-        return _say(str(error), 1 if isinstance(error, PlanError) else 2, located=isinstance(error, SpecError))
+        return _say(
+            str(error), 1 if isinstance(error, PlanError | PointError) else 2, located=isinstance(error, SpecError)
+        )
     except KeyboardInterrupt:
         return _say("interrupted", 1)
     except BrokenPipeError:

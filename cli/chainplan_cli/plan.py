@@ -33,15 +33,21 @@ def command(
     --format json is the plan file, which 'chainplan check' and 'chainplan run' read. Ctrl-C during a search prints the
     best plan found so far. --objective is fma unless given.
     """
-    from chainplan.frontends.table import read
+    from dataclasses import replace
+
+    from chainplan.frontends.table import read_spec
     from chainplan.planner import plan
+    from chainplan.problem import Problem
     from chainplan.report.table import RENDERERS
 
-    problem = read(spec)
+    found = read_spec(spec)
+    problem = found if isinstance(found, Problem) else found.problem
     if output is not None:
         require_place(output)
     with progress_shown() as report:
         result = plan(problem, solver, budget=budget, seed=seed, progress=report, objective=objective)
+    if not isinstance(found, Problem):
+        result = replace(result, notes=(*result.notes, *found.notes))
     text = RENDERERS[form](result)
     if output is None:
         click.echo(text, nl=False)

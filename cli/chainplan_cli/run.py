@@ -9,69 +9,125 @@ import click
 from chainplan_cli.common import objective_option, progress_shown, seed_option
 
 if TYPE_CHECKING:
+    from chainplan.layers.program import Program
     from chainplan.problem import Problem
     from chainplan.steps import Plan
+    from chainplan.validation import Validation
 
 
 @click.command()
 @click.argument("path", metavar="SPEC|PLAN", type=click.Path())
 @click.option("--jacobians", metavar="FILE.npz", help="Arrays by elemental name.  [default: drawn from the seed]")
+@click.option("--point", metavar="FILE.npz", help="Inputs and parameters of layers.  [default: drawn from the seed]")
 @seed_option
 @objective_option
 @click.option("--dtype", type=click.Choice(["float64", "float32", "int64"]), default="float64", show_default=True)
-def command(path: str, jacobians: str | None, seed: int, objective: str | None, dtype: str) -> int:
+def command(path: str, jacobians: str | None, point: str | None, seed: int, objective: str | None, dtype: str) -> int:
     """Run SPEC (planned first) or PLAN (checked first) and validate it against forward and reverse order.
 
     Each order runs twice: once to measure its memory, once for its time. Integer Jacobians must agree exactly (modulo
     2^64), floating ones up to c · eps · max|J|. A spec is planned for --objective: by default weighted where a factor
-    is not dense, else fma.
+    is not dense, else fma. A spec of layers is evaluated and linearised at a point, and validated against central
+    differences too.
     """
+    from chainplan.frontends.plan_file import SavedPlan, verify
+    from chainplan.frontends.table import read_any
     from chainplan.jacobians import draw, load_npz
-    from chainplan.summary import columns, describe, seconds_text, timed
+    from chainplan.problem import Problem
     from chainplan.validation import require_memory, validate
 
-    problem, plan, made_by = _planned(path, seed, objective, dtype)
+    found = read_any(path)
+    if not isinstance(found, Problem | SavedPlan):
+        _refuse(jacobians is not None, "--jacobians", f"{path} has layers; give their inputs with --point")
+        _refuse(dtype != "float64", "--dtype", f"{path} has layers, which are computed in float64")
+        return _run_layers(found, path, point, seed, objective)
+    _refuse(point is not None, "--point", f"{path} has no layers; give its elemental Jacobians with --jacobians")
+    if isinstance(found, SavedPlan):
+        model = found.problem.cost.objective
+        _refuse(objective is not None, "--objective", f"{path} is a plan, made for '{model}'")
+        verify(found)
+        assert found.plan is not None
+        problem, plan, made_by = found.problem, found.plan, f"from {path}, checked"
+    else:
+        problem, plan, made_by = _planned(found, path, seed, objective, dtype)
     require_memory(problem.graph, dtype)
     values = draw(problem.graph, seed, dtype) if jacobians is None else load_npz(jacobians, problem.graph)
-    validation = validate(problem, plan, values)
-    click.echo(f"{describe(problem)}\n")
     origin = f"random {dtype} Jacobians, seed {seed}" if jacobians is None else f"Jacobians of {jacobians}"
-    click.echo(f"  plan {made_by}, {origin}\n")
+    validation = validate(problem, plan, values)
+    _show(problem, validation, f"plan {made_by}, {origin}")
+    click.echo(f"\n  {validation.verdict}")
+    return 0 if validation.valid else 1
+
+
+def _refuse(wrong: bool, option: str, why: str) -> None:
+    if wrong:
+        raise click.ClickException(f"{option} does not fit: {why}.")
+
+
+def _planned(
+    problem: Problem, path: str, seed: int, objective: str | None, dtype: str = "float64"
+) -> tuple[Problem, Plan, str]:
+    """The problem with its objective, the plan that is found for it, and by whom."""
+    from dataclasses import replace
+
+    from chainplan.errors import PlanError
+    from chainplan.objectives import objective_model
+    from chainplan.planner import plan
+    from chainplan.structures import Dense
+
+    dense = all(type(e.block.structure) is Dense for e in problem.graph.useful)
+    problem = replace(problem, cost=objective_model(objective or ("fma" if dense else "weighted"), dtype))
+    with progress_shown() as report:
+        result = plan(problem, seed=seed, progress=report)
+    if result.plan is None:
+        raise PlanError(f"{path}: no plan: {result.status.value}. {' '.join(result.notes)}".rstrip())
+    return problem, result.plan, f"by {result.solver} for '{problem.cost.objective}'"
+
+
+def _run_layers(program: Program, path: str, point: str | None, seed: int, objective: str | None) -> int:
+    """Evaluate, linearise, plan, run and compare with forward and reverse order and with central differences."""
+    from chainplan.layers.differences import TOLERANCE, compare
+    from chainplan.layers.evaluation import evaluate, linearise
+    from chainplan.layers.point import draw_point, load_point
+    from chainplan.summary import seconds_text, timed
+    from chainplan.validation import validate
+
+    given = {} if point is None else load_point(point, program)
+    values = draw_point(program, seed, given)
+    jacobians = linearise(evaluate(program, values))
+    problem, plan, made_by = _planned(program.problem, path, seed, objective)
+    validation = validate(problem, plan, jacobians)
+    compared = compare(program, values, plan, jacobians, seed)
+    row = (
+        "differences",
+        f"{compared.evaluations:,} evaluations",
+        *("" for _ in range(timed(problem))),
+        seconds_text(compared.seconds),
+        "",
+        f"{compared.difference:.1e}",
+    )
+    drawn = [f"{len(values) - len(given)} drawn from seed {seed}"] if len(given) < len(values) else []
+    origin = ", ".join(([f"{len(given)} of {point}"] if given else []) + drawn)
+    _show(problem, validation, f"plan {made_by}; inputs and parameters: {origin}", [row])
+    for note in program.notes:
+        click.echo(f"  note: {note}")
+    rule = f"max|diff| <= {TOLERANCE:.1e} · max(|J|, |f|)"
+    said = "valid" if compared.valid else "NOT VALID"
+    part = "all" if compared.compared == compared.columns else f"{compared.compared} of the"
+    click.echo(f"\n  {validation.verdict}")
+    click.echo(f"  central differences, {part} {compared.columns:,} columns: {said}: {rule}")
+    return 0 if validation.valid and compared.valid else 1
+
+
+def _show(problem: Problem, validation: Validation, made: str, more: list[tuple[str, ...]] | None = None) -> None:
+    """Print the orders in one table."""
+    from chainplan.summary import columns, describe, seconds_text, timed
+
+    click.echo(f"{describe(problem)}\n\n  {made}\n")
     model = (f"'{problem.cost.objective}'",) if timed(problem) else ()
     rows = [("order", "fma", *model, "time", "peak bytes", "max|diff| / max|J|")]
     for row in validation.rows:
         foreseen = (seconds_text(row.price * 1e-9) for _ in model)
         figures = (f"{row.fma:,}", *foreseen, seconds_text(row.seconds), f"{row.peak_bytes:,}", f"{row.difference:.1e}")
         rows.append((row.order, *figures))
-    click.echo("\n".join(columns(rows, right={1, 2, 3, 4, 5}, indent="  ")))
-    click.echo(f"\n  {validation.verdict}")
-    return 0 if validation.valid else 1
-
-
-def _planned(path: str, seed: int, objective: str | None, dtype: str) -> tuple[Problem, Plan, str]:
-    """The problem and its plan: read and checked from a plan file, or found for a spec."""
-    from dataclasses import replace
-
-    from chainplan.errors import PlanError
-    from chainplan.frontends.plan_file import SavedPlan, verify
-    from chainplan.frontends.table import read_any
-    from chainplan.objectives import objective_model
-    from chainplan.planner import plan
-    from chainplan.structures import Dense
-
-    found = read_any(path)
-    if isinstance(found, SavedPlan):
-        if objective is not None:
-            raise click.UsageError(
-                f"--objective is for specs; {path} is a plan, made for '{found.problem.cost.objective}'."
-            )
-        verify(found)
-        assert found.plan is not None
-        return found.problem, found.plan, f"from {path}, checked"
-    dense = all(type(e.block.structure) is Dense for e in found.graph.useful)
-    found = replace(found, cost=objective_model(objective or ("fma" if dense else "weighted"), dtype))
-    with progress_shown() as report:
-        result = plan(found, seed=seed, progress=report)
-    if result.plan is None:
-        raise PlanError(f"{path}: no plan: {result.status.value}. {' '.join(result.notes)}".rstrip())
-    return found, result.plan, f"by {result.solver} for '{found.cost.objective}'"
+    click.echo("\n".join(columns([*rows, *(more or [])], right={1, 2, 3, 4, 5}, indent="  ")))

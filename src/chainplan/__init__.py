@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from chainplan.frontends.network import to_networkx as to_networkx
     from chainplan.frontends.table import chain as chain
     from chainplan.frontends.table import from_spec as from_spec
+    from chainplan.frontends.table import program as program
     from chainplan.frontends.table import read as read
     from chainplan.graph import Elemental as Elemental
     from chainplan.graph import Graph as Graph
     from chainplan.graph import Mode as Mode
+    from chainplan.layers.evaluation import evaluate as evaluate
+    from chainplan.layers.evaluation import linearise as linearise
+    from chainplan.layers.point import draw_point as draw_point
     from chainplan.oracle import jacobian as jacobian
     from chainplan.planner import plan as plan
     from chainplan.problem import Problem as Problem
@@ -41,11 +45,15 @@ _HOMES = {
     "Status": "result",
     "chain": "frontends.table",
     "check": "checker",
+    "draw_point": "layers.point",
+    "evaluate": "layers.evaluation",
     "execute": "executor",
     "from_networkx": "frontends.network",
     "from_spec": "frontends.table",
     "jacobian": "oracle",
+    "linearise": "layers.evaluation",
     "plan": "planner",
+    "program": "frontends.table",
     "read": "frontends.table",
     "replay": "replayer",
     "to_networkx": "frontends.network",

@@ -35,3 +35,7 @@ class SolverError(ChainplanError):
 
 class ExecutionError(ChainplanError):
     """A plan cannot be run on the Jacobians that were given."""
+
+
+class PointError(ExecutionError):
+    """Layers have no value or no Jacobian at the point that was given."""

@@ -22,6 +22,7 @@ from chainplan.graph import Elemental, Graph
 from chainplan.kernels.convert import (
     Array,
     as_matrix,
+    as_sparse,
     from_matrix,
     from_sparse,
     given_away,
@@ -284,3 +285,10 @@ def as_matrices(graph: Graph, jacobians: Mapping[str, Any]) -> dict[str, Any]:
         else:
             result[e.name] = _whole(given)
     return result
+
+
+def sparse_or_functions(e: Elemental, given: Any) -> Any:
+    """An elemental as a sparse array of rows x cols, or as its pair of functions."""
+    if isinstance(given, tuple):
+        return given
+    return as_sparse(stored(e, given), e.block, np.int8) if e.explicit else _whole(given)

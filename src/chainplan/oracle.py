@@ -1,7 +1,8 @@
 """The Jacobian without a plan: naive forward and naive reverse accumulation.
 
 One recurrence, straight from the chain rule, on dense matrices: the judge of every plan's numbers. It knows neither
-plans nor structures nor costs and makes no attempt to be fast.
+plans nor structures nor costs and makes no attempt to be fast. Where the Jacobian is too large to be written out, the
+same recurrence on a few directions judges (`times`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainplan.graph import Elemental, Graph, Mode
-from chainplan.jacobians import as_matrices, common_dtype
+from chainplan.jacobians import as_matrices, common_dtype, sparse_or_functions
 from chainplan.kernels.convert import Array
 from chainplan.problem import Problem
 
@@ -57,6 +58,31 @@ def jacobian(
             pair = (end, start) if forward else (start, end)
             result[pair] = held[end][:, part] if forward else held[end][part, :]
     return result
+
+
+def times(problem: Problem | Graph, jacobians: Mapping[str, Any], directions: Mapping[str, Array]) -> dict[str, Array]:
+    """The Jacobian times a few columns, by tangents alone.
+
+    Parameters
+    ----------
+    problem : the linearised DAG.
+    jacobians : as for `chainplan.execute`.
+    directions : a block of size(input) x c for each input.
+
+    Returns
+    -------
+    dict
+        output -> block of size(output) x c.
+    """
+    graph = problem.graph if isinstance(problem, Problem) else problem
+    width = next(iter(directions.values())).shape[1]
+    held: dict[str, Array] = {}
+    for vertex in graph.order:
+        held[vertex] = directions[vertex] if vertex in directions else np.zeros((graph.sizes[vertex], width))
+        for e in graph.into.get(vertex, ()):
+            value = sparse_or_functions(graph.declared[e.name], jacobians.get(e.name))
+            held[vertex] = held[vertex] + _applied(e, value, held[e.source], Mode.TANGENT)
+    return {output: held[output] for output in graph.outputs}
 
 
 def _applied(e: Elemental, value: Any, arg: Array, mode: Mode) -> Any:

@@ -24,7 +24,7 @@ from chainplan.graph import Mode
 from chainplan.objectives import read_rates, stored_model
 from chainplan.problem import Problem
 from chainplan.replayer import Replay, replay
-from chainplan.result import MOVES, Result, Status
+from chainplan.result import MOVES, Result, Status, counts
 from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Output, Plan, Propagate, Seed, Step
 from chainplan.sweep import order_price
 
@@ -66,6 +66,7 @@ def document(result: Result) -> dict[str, Any]:
         "solver": result.solver,
         "seed": result.seed,
         "seconds": round(result.seconds, 6),
+        "counts": result.counts,
         "status": result.status.value,
         "optimal_within": result.optimal_within,
         "cost": None
@@ -177,7 +178,7 @@ _TOP: dict[str, type | tuple[type, ...]] = {
 }
 
 
-_EXTRA = ("format", "rates", "optimal_within", "needs", "notes")
+_EXTRA = ("format", "rates", "counts", "optimal_within", "needs", "notes")
 
 
 def _model(root: dict[str, Any], source: str) -> CostModel:
@@ -299,6 +300,7 @@ def _claims(saved: SavedPlan, replayed: Replay) -> Iterator[tuple[str, Any, Any]
     plan = saved.plan
     assert plan is not None
     yield "objective", claimed["objective"], model.objective
+    yield "counts", claimed.get("counts"), counts(graph)
     for i, raw in enumerate(claimed["steps"]):
         yield f"steps[{i}].id", raw["id"], i
         for name, value in _derived(plan, model, i).items():

@@ -1,4 +1,4 @@
-"""The table of front-ends, and the public functions that make a Problem: `read`, `from_spec` and `chain`.
+"""The table of front-ends, and the public functions: `read`, `from_spec`, `chain` make a Problem, `program` a Program.
 
 A new front-end is one file beside this one and one line in `FRONTENDS`; the suffix of a file chooses among
 them. A file is read up to a limit and no further, so that a device or an endless pipe is an error like any
@@ -8,21 +8,25 @@ other.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections import abc
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainplan.errors import SpecError
 from chainplan.frontends.messages import Messages
 from chainplan.frontends.network import read_graphml, read_node_link
-from chainplan.frontends.nodes import Node, shown
+from chainplan.frontends.nodes import Mapping, Node, shown
 from chainplan.frontends.objects import from_objects
 from chainplan.frontends.plan_file import SavedPlan, is_plan_file, parse_plan
 from chainplan.frontends.spec import read_problem
 from chainplan.frontends.text import from_json, from_yaml
 from chainplan.garbage import uncollected
 from chainplan.problem import Problem
+
+if TYPE_CHECKING:
+    from chainplan.layers.program import Program
 
 LARGEST_FILE = 50_000_000
 """Bytes of the largest spec that is read."""
@@ -32,16 +36,25 @@ LARGEST_PLAN = 1_000_000_000
 
 @dataclass(frozen=True)
 class Frontend:
-    """A way to read a file: a name, the suffixes it answers to, and what makes a Problem of the bytes."""
+    """A way to read a file: a name, the suffixes it answers to, and what makes a Problem or Program of the bytes."""
 
     name: str
     suffixes: tuple[str, ...]
-    reader: Callable[[bytes, Messages], Problem]
+    reader: Callable[[bytes, Messages], Problem | Program]
 
 
-def _spec(parse: Callable[[bytes, Messages], Node]) -> Callable[[bytes, Messages], Problem]:
+def _spec(parse: Callable[[bytes, Messages], Node]) -> Callable[[bytes, Messages], Problem | Program]:
     """The reader of a spec in some text format."""
-    return lambda data, messages: read_problem(parse(data, messages), messages)
+    return lambda data, messages: _described(parse(data, messages), messages)
+
+
+def _described(root: Node, messages: Messages) -> Problem | Program:
+    """What a spec describes: layers, or a linearised DAG."""
+    if isinstance(root, Mapping) and root.keys.keys() & {"layers", "input"}:
+        from chainplan.frontends.layers import read_program
+
+        return read_program(root, messages)
+    return read_problem(root, messages)
 
 
 FRONTENDS: tuple[Frontend, ...] = (
@@ -61,10 +74,22 @@ def read(path: str | Path) -> Problem:
     SpecError
         Where the file cannot be read, or with every error in it.
     """
+    found = read_spec(path)
+    return found if isinstance(found, Problem) else found.problem
+
+
+def read_spec(path: str | Path) -> Problem | Program:
+    """Read a spec of layers as a program, any other as a problem; `-` is standard input.
+
+    Raises
+    ------
+    SpecError
+        Where the file cannot be read, or with every error in it.
+    """
     source, data = _bounded(path, LARGEST_FILE)
     if is_plan_file(data):
         raise SpecError(f"{source}: found a plan file; expected a spec. 'chainplan check' and 'run' read plans.")
-    return _problem(source, data)
+    return _found(source, data)
 
 
 def read_plan(path: str | Path) -> SavedPlan:
@@ -79,8 +104,8 @@ def read_plan(path: str | Path) -> SavedPlan:
     return parse_plan(data, source)
 
 
-def read_any(path: str | Path) -> Problem | SavedPlan:
-    """Read a spec or a plan file, whichever it is.
+def read_any(path: str | Path) -> Problem | Program | SavedPlan:
+    """Read a spec, of layers or not, or a plan file, whichever it is.
 
     Raises
     ------
@@ -91,10 +116,10 @@ def read_any(path: str | Path) -> Problem | SavedPlan:
     if is_plan_file(data):
         return parse_plan(data, source)
     _refuse_large(data, source, LARGEST_FILE)
-    return _problem(source, data)
+    return _found(source, data)
 
 
-def _problem(source: str, data: bytes) -> Problem:
+def _found(source: str, data: bytes) -> Problem | Program:
     frontend = next((f for f in FRONTENDS if source.lower().endswith(f.suffixes)), FRONTENDS[0])
     with uncollected():
         return frontend.reader(data, Messages(source))
@@ -123,7 +148,7 @@ def _refuse_large(data: bytes, source: str, limit: int) -> None:
         raise SpecError(f"{source}: found more than {most}; expected a smaller file. Check the path.")
 
 
-def from_spec(spec: Mapping[str, Any], source: str = "spec") -> Problem:
+def from_spec(spec: abc.Mapping[str, Any], source: str = "spec") -> Problem:
     """Make a problem of Python objects in the grammar of a spec; `source` stands before every message.
 
     Raises
@@ -133,10 +158,34 @@ def from_spec(spec: Mapping[str, Any], source: str = "spec") -> Problem:
     """
     messages = Messages(source)
     with uncollected():
-        return read_problem(from_objects(spec, messages), messages)
+        found = _described(from_objects(spec, messages), messages)
+        return found if isinstance(found, Problem) else found.problem
 
 
-def chain(items: Sequence[int | Mapping[str, Any]], *, name: str | None = None, memory: int | None = None) -> Problem:
+def program(spec: abc.Mapping[str, Any], source: str = "spec") -> Program:
+    """Make a program of Python objects in the grammar of layers; `source` stands before every message.
+
+    Raises
+    ------
+    SpecError
+        With every error of the spec.
+
+    Examples
+    --------
+    >>> net = program({"input": {"x": 3, "batch": 2}, "layers": [{"op": "linear", "out": 4}, {"op": "sigmoid"}]})
+    >>> net.shapes["sigmoid1"], list(net.problem.graph.sizes.values())
+    ((2, 4), [6, 8, 8])
+    """
+    from chainplan.frontends.layers import read_program
+
+    messages = Messages(source)
+    with uncollected():
+        return read_program(from_objects(spec, messages), messages)
+
+
+def chain(
+    items: Sequence[int | abc.Mapping[str, Any]], *, name: str | None = None, memory: int | None = None
+) -> Problem:
     """Make the problem of a chain, given by the sizes of x_0 ... x_q or by its Jacobians in evaluation order.
 
     Parameters

@@ -99,8 +99,10 @@ def _in_time(problem: Problem, search: Search) -> Outcome:
         return by_fma
     found = replace(by_fma, status=Status.FEASIBLE, bound=0, within=None, note=None)
     best = _best(problem, [found, *(_named(order, problem, search) for order in (Forward(), Reverse()))], search)
+    if best.status is Status.OPTIMAL and best.within is not None:
+        return best
     note = f"orders were searched by fma and compared by '{problem.cost.objective}'."
-    return replace(best, note=note) if best.status is Status.FEASIBLE else best
+    return replace(best, status=Status.FEASIBLE, note=note)
 
 
 def _on_dags(problem: Problem, search: Search) -> Iterator[Outcome]:

@@ -1,0 +1,89 @@
+"""A program at a point: the values of its layers, and the elemental Jacobians of its linearised DAG.
+
+Evaluating keeps what linearising uses again (factors of a matrix, winners of a maximum), so that the primal is computed
+once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainplan.errors import PointError
+from chainplan.kernels.convert import Array
+from chainplan.layers.program import Layer, Program
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Values by name, and what each layer kept for its linearisation."""
+
+    program: Program
+    values: Mapping[str, Array]
+    kept: Mapping[str, Any]
+
+
+def evaluate(program: Program, point: Mapping[str, Array]) -> Evaluation:
+    """Compute all layers at a point, an array for each input and parameter.
+
+    Raises
+    ------
+    PointError
+        Where a layer has no finite value; the message names it.
+    """
+    values, kept = dict(point), {}
+    with np.errstate(all="ignore"):
+        for layer in program.layers:
+            arguments = [values[source] for source in layer.sources]
+            try:
+                values[layer.name], kept[layer.name] = layer.op.evaluate(*arguments)
+            except PointError as error:
+                raise PointError(f"{_called(layer)}: {error}") from None
+            _require_finite(values[layer.name], f"{_called(layer)}: the value", layer.op.positive)
+    return Evaluation(program, values, kept)
+
+
+def linearise(evaluation: Evaluation) -> dict[str, Any]:
+    """The elemental Jacobians, as `chainplan.execute` takes them; those that their structure gives away are left out.
+
+    Raises
+    ------
+    PointError
+        Where a layer has a value but no finite derivative.
+    """
+    program, partials = evaluation.program, dict[str, tuple[Any, ...]]()
+    result = {}
+    for name, layer, position, _ in program.placed:
+        if layer.name not in partials:
+            arguments = [evaluation.values[source] for source in layer.sources]
+            with np.errstate(all="ignore"):
+                value, kept = evaluation.values[layer.name], evaluation.kept[layer.name]
+                partials[layer.name] = layer.op.linearise(arguments, value, kept)
+        given = partials[layer.name][position]
+        if given is not None:
+            if not isinstance(given, tuple):
+                entries = given if isinstance(given, np.ndarray) else given.data
+                _require_finite(entries, f"{_called(layer)}: the derivative", layer.op.positive)
+            result[name] = given
+    return result
+
+
+def _called(layer: Layer) -> str:
+    return f"layer '{layer.name}' ({layer.op.name})"
+
+
+def _require_finite(array: Array, what: str, positive: bool) -> None:
+    """Refuse infinite and undefined numbers."""
+    finite = np.isfinite(array)
+    if finite.all():
+        return
+    first = [int(i) for i in np.argwhere(~finite)[0]]
+    count = int(array.size - np.count_nonzero(finite))
+    wanted = "finite numbers; this op takes positive arguments" if positive else "finite numbers"
+    raise PointError(
+        f"{what} is {array[tuple(first)]} at {first} ({count:,} of {array.size:,} entries are not finite); expected "
+        f"{wanted}. Choose another point."
+    )

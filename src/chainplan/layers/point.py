@@ -1,0 +1,96 @@
+"""A point: an array for every input and parameter of a program, read from a file or drawn.
+
+Inputs are drawn between 0.5 and 1.5, where every op is defined; parameters as their op asks.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from math import prod
+from zipfile import BadZipFile
+
+import numpy as np
+
+from chainplan.errors import ExecutionError, PointError
+from chainplan.jacobians import NUMBERS
+from chainplan.kernels.convert import Array
+from chainplan.layers.program import Program
+
+BYTES = 8
+"""Of an entry; everything is computed in float64."""
+
+
+def draw_point(program: Program, seed: int = 0, given: Mapping[str, Array] | None = None) -> dict[str, Array]:
+    """A random point; what is given stays as it is and changes nothing of what is drawn.
+
+    Raises
+    ------
+    ExecutionError
+        Where the values of the program would not fit into this machine's memory.
+    """
+    _require_memory(program)
+    rng = np.random.default_rng(seed)
+    result = {}
+    for name in (*program.inputs, *program.parameters):
+        shape = program.shapes[name]
+        if name in program.parameters:
+            op, parameter = program.parameters[name]
+            drawn = op.drawn(parameter, shape, rng)
+        else:
+            drawn = np.asarray(0.5 + rng.random(shape))
+        result[name] = (given or {}).get(name, drawn)
+    return result
+
+
+def _require_memory(program: Program) -> None:
+    needed = BYTES * sum(map(prod, program.shapes.values()))
+    here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 36
+    if needed > here:
+        raise ExecutionError(
+            f"the values of the layers take {needed:,} bytes; this machine has {here:,}. Evaluate smaller layers; "
+            "planning has no such limit."
+        )
+
+
+def load_point(path: str, program: Program) -> dict[str, Array]:
+    """Read values of inputs and parameters from a .npz file; nothing in it is unpickled.
+
+    Raises
+    ------
+    ExecutionError
+        Where the file cannot be read or does not fit the program; every fault is listed.
+    PointError
+        Where an array is not finite.
+    """
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise ValueError("it holds one bare array, not an archive")
+        with archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error, NotImplementedError) as error:
+        detail = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise ExecutionError(f"{path}: not a .npz file of plain arrays: {detail}.") from None
+    faults = [f"{path}: {fault}" for name, array in arrays.items() if (fault := _fault(name, array, program))]
+    if faults:
+        raise ExecutionError("\n".join(faults))
+    return {name: array.astype(np.float64) for name, array in arrays.items()}
+
+
+def _fault(name: str, array: Array, program: Program) -> str | None:
+    """What is wrong with an array of a point."""
+    known = (*program.inputs, *program.parameters)
+    if name not in known:
+        close = get_close_matches(name, known, 1)
+        todo = f"Did you mean '{close[0]}'?" if close else "Remove it."
+        return f"'{name}' is no input or parameter; expected some of {', '.join(known[:8])}. {todo}"
+    if array.dtype.kind not in NUMBERS.replace("c", "b"):
+        return f"the array for '{name}' has dtype {array.dtype}; expected real numbers."
+    if array.shape != program.shapes[name]:
+        return f"the array for '{name}' has shape {array.shape}; expected {program.shapes[name]}."
+    if not np.isfinite(array).all():
+        raise PointError(f"'{name}' has infinite or undefined entries; expected finite numbers. Correct the point.")
+    return None

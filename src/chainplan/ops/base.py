@@ -1,0 +1,286 @@
+"""What an op must be able to say: its shapes, its value at a point, and the elemental Jacobians that it is made of.
+
+The linearisation of an op is a small DAG of *edges*: from an argument or an inner vertex to an inner vertex or the
+result. Inner vertices are what makes low rank cheap without a structure for it: softmax is a diagonal edge beside two
+edges through a vertex of one entry per item. Structures are held as a spec writes them, so that an op knows nothing of
+how they are counted.
+
+An op has typed options and no shapes: every method gets the shapes or the arrays of its arguments. Arrays come in their
+own shape; edges see them in row-major order, so that entry (i, j) of an m x n argument is column i·n + j. Values of
+edges are as `chainplan.execute` takes them: compact, such as one array of b x r x c for b blocks, None where the
+structure says all, and for a matrix-free edge a pair of functions on blocks: tangent (cols x c -> rows x c) and adjoint
+(r x rows -> r x cols).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from chainplan.structures import Block, from_spec
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Shape = tuple[int, ...]
+Function = Callable[[Array], Array]
+
+RESULT = ""
+"""The vertex of an op's result."""
+UNITS = ("identity", "negated_identity", "zero")
+INDEXED = ("permutation", "selection", "scatter", "replicate", "reduce")
+MOST_INDICES = 2_000_000
+"""How many rows or columns a structure may list one by one."""
+
+
+class Listed(NamedTuple):
+    """A structure that lists an index per row or column; they are listed when the edge is used, and not before."""
+
+    kind: str
+    make: Callable[[], Array]
+
+
+class Edge(NamedTuple):
+    """One elemental Jacobian of an op, of rows x cols.
+
+    `source` is the position of an argument or the name of an inner vertex, `target` the name of an inner vertex or
+    `RESULT`. The structure is in the words of a spec, or `Listed`. Costs are in fma per vector, the tape in elements;
+    an edge without costs is explicit. `note` says what a reader of the plan should know of it.
+    """
+
+    source: int | str
+    target: str
+    rows: int
+    cols: int
+    structure: Any = "dense"
+    tangent: int | None = None
+    adjoint: int | None = None
+    tape: int = 0
+    note: str = ""
+
+    @property
+    def explicit(self) -> bool:
+        """Whether its values are entries, not functions."""
+        return self.tangent is None and self.adjoint is None
+
+    @property
+    def given_away(self) -> bool:
+        """Whether the structure says all values."""
+        kind = self.structure
+        if not isinstance(kind, str):
+            kind = kind.kind if isinstance(kind, Listed) else next(iter(kind))
+        return self.explicit and kind in (*UNITS, *INDEXED)
+
+    def words(self) -> Any:
+        """The structure as a spec writes it.
+
+        Raises
+        ------
+        ValueError
+            Where it lists more than a spec can hold.
+        """
+        if isinstance(self.structure, Listed):
+            return {self.structure.kind: indices(self.structure.make())}
+        return self.structure
+
+    def block(self) -> Block:
+        """The block with its structure read; raises as `words` does."""
+        word, argument = self.words(), None
+        if isinstance(word, dict):
+            ((word, argument),) = word.items()
+        structure = from_spec(word, argument, (self.rows, self.cols), Path())
+        return Block(self.rows, self.cols, structure)
+
+
+class Blocks(NamedTuple):
+    """`number` blocks of rows x cols along the diagonal: one block is dense, blocks of one entry are a diagonal."""
+
+    number: int
+    rows: int
+    cols: int
+
+    def edge(self, source: int | str, target: str = RESULT) -> Edge:
+        """The edge that holds the blocks."""
+        number, rows, cols = self
+        if number == 1:
+            return Edge(source, target, rows, cols)
+        structure = "diagonal" if rows == cols == 1 else {"block_diagonal": list(self)}
+        return Edge(source, target, number * rows, number * cols, structure)
+
+    def values(self, blocks: Array) -> Array:
+        """Compact values of the edge, given one array of number x rows x cols, or of 1 x rows x cols for equal ones."""
+        if self.number == 1:
+            return np.asarray(blocks[0])
+        if self.rows == self.cols == 1:
+            return np.broadcast_to(blocks.ravel(), self.number)
+        return blocks
+
+
+@dataclass(frozen=True)
+class Op(ABC):
+    """An operation with its options; arguments are named, those at the end that are left out are parameters."""
+
+    name: ClassVar[str]
+    """The word for it in a spec."""
+    formula: ClassVar[str]
+    """Where value and derivative are taken from: work and section."""
+    arguments: ClassVar[tuple[str, ...]] = ("x",)
+    variadic: ClassVar[bool] = False
+    """Whether any number of arguments is taken."""
+    analytic: ClassVar[bool] = True
+    """Whether `value` takes complex arguments, so that complex steps differentiate it."""
+    positive: ClassVar[bool] = False
+    """Whether arguments have to be positive."""
+
+    def takes(self) -> tuple[str, ...]:
+        """Names of the arguments under the options."""
+        return self.arguments
+
+    def parameters(self, *shapes: Shape) -> dict[str, Shape]:
+        """Shapes of the arguments that may be left out, by name, for these shapes of the ones before them.
+
+        Raises
+        ------
+        ValueError
+            With what was found and expected, where they do not follow.
+        """
+        return {}
+
+    def drawn(self, name: str, shape: Shape, rng: np.random.Generator) -> Array:
+        """A random value for a parameter: normal, divided by the square root of what it is multiplied with."""
+        return np.asarray(rng.standard_normal(shape) / np.sqrt(max(1, prod(shape[1:]))))
+
+    @abstractmethod
+    def shape(self, *shapes: Shape) -> Shape:
+        """Shape of the result.
+
+        Raises
+        ------
+        ValueError
+            With what was found and expected, where the arguments do not fit.
+        """
+
+    @abstractmethod
+    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+        """The elemental Jacobians, for shapes that fit."""
+
+    @abstractmethod
+    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+        """The result and whatever of the computation the linearisation uses again."""
+
+    @abstractmethod
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+        """Values of the edges in their order, leaving out those whose structure says all values."""
+
+    @classmethod
+    @abstractmethod
+    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+        """Small instances with shapes of arguments, on which the tests compare with difference quotients."""
+
+    def value(self, *arguments: Array) -> Array:
+        """The result."""
+        return self.evaluate(*arguments)[0]
+
+    def linearise(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+        """Values of all edges at a point, None where the structure says all; `value, kept` are from `evaluate`."""
+        partials = iter(self.partials(arguments, value, kept))
+        edges = self.edges(*(argument.shape for argument in arguments))
+        values = tuple(None if edge.given_away else next(partials) for edge in edges)
+        assert next(partials, None) is None
+        return values
+
+
+def inner_vertices(edges: Sequence[Edge]) -> dict[str, int]:
+    """Names and sizes of the vertices between arguments and result."""
+    return {edge.target: edge.rows for edge in edges if edge.target != RESULT}
+
+
+def size(shape: Shape) -> int:
+    """Number of entries."""
+    return prod(shape)
+
+
+def items(shape: Shape) -> int:
+    """Number of items along all axes but the last."""
+    return prod(shape[:-1])
+
+
+def shown(shape: Shape) -> str:
+    """A shape as messages show it."""
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def misfit(found: str, expected: str, todo: str) -> ValueError:
+    """The error of arguments or options that do not fit."""
+    return ValueError(f"found {found}; expected {expected}. {todo}")
+
+
+def require_axes(shape: Shape, least: int, meaning: str) -> None:
+    """Refuse a shape with too few axes."""
+    if len(shape) < least:
+        what = f"at least {least} axes, {meaning}" if least > 1 else f"at least one axis, {meaning}"
+        raise misfit(f"shape {shown(shape)}", what, "Insert a 'reshape' before it.")
+
+
+def axis_of(axis: int, shape: Shape) -> int:
+    """An axis counted from 0, refused where the shape has none such."""
+    if not -len(shape) <= axis < len(shape):
+        what = f"an axis from {-len(shape)} to {len(shape) - 1}" if shape else "an argument with axes"
+        raise misfit(f"axis {axis} for shape {shown(shape)}", what, "Correct 'axis'.")
+    return axis % len(shape)
+
+
+def require_listable(count: int) -> None:
+    """Refuse more indices than a structure may list."""
+    if count > MOST_INDICES:
+        what = f"at most {MOST_INDICES:,}, the most that a structure lists"
+        raise misfit(f"{count:,} entries to be rearranged", what, "Use smaller sizes or another order of axes.")
+
+
+def indices(array: Array) -> list[int]:
+    """Indices as a structure lists them, refused where they are too many."""
+    require_listable(array.size)
+    listed: list[int] = array.ravel().tolist()
+    return listed
+
+
+def positions(shape: Shape) -> Array:
+    """The position of every entry in row-major order, refused where there are too many to list."""
+    require_listable(size(shape))
+    return np.arange(size(shape)).reshape(shape)
+
+
+def exchanged(source: int | str, target: str, shape: Shape, axis: int = -2) -> Edge:
+    """The edge of a permutation that exchanges an axis with the next one."""
+    return Edge(source, target, size(shape), size(shape), Listed("permutation", lambda: _exchanged(shape, axis)))
+
+
+def _exchanged(shape: Shape, axis: int) -> Array:
+    return positions(shape).swapaxes(axis, axis + 1)
+
+
+def broadcast(source: int | str, target: str, small: Shape, shape: Shape) -> tuple[Edge, ...]:
+    """The edges that repeat an argument until it has a shape, by the rules of numpy."""
+    rows, cols = size(shape), size(small)
+    if rows == cols:
+        return (Edge(source, target, rows, cols, "identity"),)
+    full = (1,) * (len(shape) - len(small)) + small
+    kept = [i for i, (n, m) in enumerate(zip(full, shape, strict=True)) if n == m != 1]
+    first, last = (kept[0], kept[-1] + 1) if kept else (len(shape), len(shape))
+    if full[first:last] != shape[first:last]:
+        picked = Listed("selection", lambda: np.broadcast_to(positions(small).reshape(full), shape))
+        return (Edge(source, target, rows, cols, picked),)
+    each, whole = prod(shape[last:]), prod(shape[:first])
+    if each == 1:
+        return (Edge(source, target, rows, cols, {"replicate": "whole"}),)
+    if whole == 1:
+        return (Edge(source, target, rows, cols, {"replicate": "each"}),)
+    between = f"{target}_" if target != RESULT else f"repeated{source}"
+    return (
+        Edge(source, between, each * cols, cols, {"replicate": "each"}),
+        Edge(between, target, rows, each * cols, {"replicate": "whole"}),
+    )

@@ -1,0 +1,333 @@
+"""Cost models in time: prices, routes, exactness of planning under them, plan files that name them."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.instances.mixed import counted_chain, structured_chain
+from chainplan.cost import FMA
+from chainplan.errors import PlanError, SolverError, SpecError
+from chainplan.frontends.plan_file import parse_plan, verify
+from chainplan.graph import Mode
+from chainplan.jacobians import draw
+from chainplan.kernels.convert import as_matrix, given_away, known
+from chainplan.kernels.forms import Form, form
+from chainplan.kernels.products import PRODUCTS, routed_kernel
+from chainplan.kernels.rates import REGIMES, STATIC
+from chainplan.kernels.routes import FEATURES, NOTHING, Route, _ways, parts_of, price, product_parts, route, sum_parts
+from chainplan.objectives import OBJECTIVES, objective_model
+from chainplan.planner import plan
+from chainplan.problem import Problem
+from chainplan.replayer import replay
+from chainplan.report.json import render
+from chainplan.report.table import RENDERERS
+from chainplan.solvers.table import SOLVERS
+from chainplan.structures import DENSE, DIAGONAL, PLAIN, Block, BlockDiagonal, Kronecker, Structure, from_spec
+from chainplan.sweep import order_price
+from chainplan.timing import WEIGHTED, timed
+from tests.problems import chain_problem, random_chain, random_dag
+from tests.structures import any_structure
+
+MADE_UP = timed("calibrated", {regime: tuple(3 * rate + 7 for rate in rates) for regime, rates in STATIC.items()})
+
+
+def under(problem: Problem, model: Any = WEIGHTED) -> Problem:
+    return replace(problem, cost=model)
+
+
+def random_pairs(count: int, seed: int = 0) -> Iterator[tuple[Block, Block]]:
+    """Blocks that meet, large enough that some are held sparse."""
+    rng = random.Random(seed)
+    for _ in range(count):
+        pool = (150, 200) if rng.random() < 0.03 else rng.choice([(1, 2, 3), (12, 24), (30, 40, 60)])
+        m, k, n = (rng.choice(pool) for _ in range(3))
+        if rng.random() < 0.6:
+            m = k
+        if rng.random() < 0.6:
+            n = k
+        yield Block(m, k, _structure(rng, m, k)), Block(k, n, _structure(rng, k, n))
+
+
+def _structure(rng: random.Random, rows: int, cols: int) -> Structure:
+    if rng.random() < 0.3:
+        entries = [[i, j] for i in range(rows) for j in range(cols) if rng.random() < 0.04]
+        return from_spec("coo", entries, (rows, cols), Path())
+    return any_structure(rng, rows, cols)
+
+
+class TestPrices:
+    def test_are_whole_numbers_from_zero_for_every_pair_of_structures(self) -> None:
+        met = set()
+        for left, right in random_pairs(3000):
+            result = left.times(right)
+            found = WEIGHTED.multiply(left, right)
+            met.add(route(left, right, result).kernel)
+            assert type(found) is int
+            assert found >= 0
+            assert WEIGHTED.multiply(left, right, result) == found
+            if left == right.transpose().transpose() and (left.rows, left.cols) == (right.rows, right.cols):
+                assert WEIGHTED.add(left, right) >= 0
+        assert met == PRODUCTS.keys()
+
+    def test_the_tables_speak_of_the_same_regimes(self) -> None:
+        assert STATIC.keys() == REGIMES.keys() > FEATURES.keys() == PRODUCTS.keys()
+        for regime, features in REGIMES.items():
+            assert len(STATIC[regime]) == len(features)
+            assert all(type(rate) is int and rate >= 0 for rate in STATIC[regime])
+
+    @pytest.mark.parametrize("structure", [DENSE, PLAIN["lower_triangular"], DIAGONAL], ids=repr)
+    def test_grow_with_the_sizes(self, structure: Structure) -> None:
+        by_size = [WEIGHTED.multiply(Block(n, n, structure), Block(n, 50)) for n in (20, 40, 80, 160, 320)]
+        by_columns = [WEIGHTED.multiply(Block(60, 60, structure), Block(60, n)) for n in (20, 40, 80, 160, 320)]
+        assert by_size == sorted(set(by_size))
+        assert by_columns == sorted(set(by_columns))
+
+    def test_grow_with_the_nonzeros(self) -> None:
+        rng = random.Random(1)
+        cells = [[i, j] for i in range(50) for j in range(50)]
+        rng.shuffle(cells)
+        blocks = [Block(50, 50, from_spec("coo", cells[:n], (50, 50), Path())) for n in (10, 50, 100, 200)]
+        assert {form(block) for block in blocks} == {Form.SPARSE}
+        prices = [WEIGHTED.multiply(block, Block(50, 30)) for block in blocks]
+        assert prices == sorted(set(prices))
+
+    def test_of_parts_grow_with_their_number(self) -> None:
+        for kind in (BlockDiagonal, Kronecker):
+            prices = [WEIGHTED.multiply(Block(5 * b, 5 * b, kind(b)), Block(5 * b, 7)) for b in (2, 4, 8, 16)]
+            assert prices == sorted(set(prices))
+
+    def test_a_dense_product_is_nanoseconds_as_documented(self) -> None:
+        m, k, n = 100, 200, 300
+        call, mk, kn, mn, mkn = STATIC["gemm"]
+        expected = (call + mk * m * k + kn * k * n + mn * m * n + mkn * m * k * n + 500_000) // 1_000_000
+        assert WEIGHTED.multiply(Block(m, k), Block(k, n)) == expected
+
+    def test_an_identity_is_next_to_free(self) -> None:
+        assert WEIGHTED.multiply(Block(9, 9, PLAIN["identity"]), Block(9, 9)) == STATIC["nothing"][0] // 10**6
+
+    def test_matrix_free_elementals_cost_their_calls(self) -> None:
+        problem = chain_problem([30, 30, 30], [DENSE, PLAIN["identity"]], [(100, 200, 5), (1, 1, 0)])
+        e = problem.graph.chain[0]
+        apply, identity = STATIC["apply"], STATIC["identity"]
+        call = apply[0] + apply[1] * 30 * 100
+        assert WEIGHTED.accumulate(e, Mode.TANGENT) == (call + identity[0] + identity[1] * 900 + 500_000) // 10**6
+        assert WEIGHTED.propagate(e, Block(30, 30), Mode.TANGENT) == (call + 500_000) // 10**6
+        assert WEIGHTED.propagate(e, Block(30, 30), Mode.ADJOINT) > WEIGHTED.propagate(e, Block(30, 30), Mode.TANGENT)
+
+    def test_sums_cost_time_and_no_fma(self) -> None:
+        for left, _ in random_pairs(200, seed=3):
+            other = Block(left.rows, left.cols)
+            assert FMA.add(left, other) == 0
+            assert WEIGHTED.add(left, other) == price(STATIC, sum_parts(left, other, left.plus(other))) > 0
+
+
+def _values(block: Block) -> Any:
+    """Random values as the block is held."""
+    graph = structured_chain([block.cols, block.rows], [block.structure]).graph
+    return draw(graph)["F1"] if not given_away(block) else known(block, float)
+
+
+class TestRoutes:
+    def test_every_way_makes_the_same_product(self) -> None:
+        ways = 0
+        for left, right in random_pairs(400, seed=5):
+            result = left.times(right)
+            a, b = _values(left), _values(right)
+            expected = as_matrix(a, left, float) @ as_matrix(b, right, float)
+            chosen = route(left, right, result)
+            for way in {chosen, *(_ways(left, right, result) if chosen.kernel in _GENERAL else ())}:
+                found = routed_kernel(way, left, right, result)(a, b)
+                assert np.allclose(as_matrix(found, result, float), expected), way
+                ways += 1
+        assert ways > 400
+
+    def test_the_one_that_is_chosen_is_the_cheapest(self) -> None:
+        for left, right in random_pairs(600, seed=7):
+            result = left.times(right)
+            chosen = route(left, right, result)
+            if chosen.kernel in _GENERAL and chosen != NOTHING and form(left) is form(right) is Form.SPARSE:
+                prices = [price(STATIC, parts_of(way, left, right, result)) for way in _ways(left, right, result)]
+                assert price(STATIC, product_parts(left, right, result)) == min(prices)
+
+    def test_permutations_pick_rows_and_columns(self) -> None:
+        order = random.Random(0).sample(range(40), 40)
+        picker = Block(40, 40, from_spec("permutation", order, (40, 40), Path()))
+        dense = Block(40, 40)
+        assert route(picker, dense, picker.times(dense)) == Route("take rows", Form.SPARSE, Form.MATRIX, Form.MATRIX)
+        assert route(dense, picker, dense.times(picker)).kernel == "take columns"
+
+
+_GENERAL = ("sparse sparse", "sparse matrix", "matrix sparse", "gemm", "outer", "take rows", "take columns")
+
+
+class TestPlanning:
+    @pytest.mark.parametrize("model", [WEIGHTED, MADE_UP], ids=lambda m: m.objective)
+    def test_interval_dp_is_exhaustive_search(self, model: Any) -> None:
+        accepted = 0
+        for seed in range(300):
+            problem = under(random_chain(random.Random(seed), longest=5), model)
+            exact, brute = (SOLVERS[name].refuses(problem) for name in ("chain-dp", "exhaustive"))
+            if exact or brute:
+                continue
+            accepted += 1
+            found, expected = plan(problem, "chain-dp"), plan(problem, "exhaustive")
+            assert found.price == found.bound == expected.price == expected.bound, seed
+            assert found.gap == 0.0
+        assert accepted > 200
+
+    def test_counted_chains_too(self) -> None:
+        for number in range(1, 41):
+            problem = under(counted_chain(number))
+            assert plan(problem, "chain-dp").price == plan(problem, "exhaustive").price
+
+    def test_every_price_is_that_of_the_replay(self) -> None:
+        for seed in range(120):
+            rng = random.Random(seed)
+            problem = under(random_chain(rng) if seed % 2 else random_dag(rng))
+            for name in SOLVERS:
+                if SOLVERS[name].refuses(problem) is not None:
+                    continue
+                result = plan(problem, name, budget=5.0)
+                assert result.plan is not None
+                assert result.cost is not None
+                assert result.price == replay(result.plan, WEIGHTED).total
+                assert result.cost.fma == replay(result.plan).total
+                assert result.bound <= (result.price or 0)
+
+    def test_baselines_are_the_plans_of_the_orders(self) -> None:
+        for seed in range(60):
+            problem = under(random_dag(random.Random(seed)))
+            for name, mode in (("forward", Mode.TANGENT), ("reverse", Mode.ADJOINT)):
+                result = plan(problem, name)
+                assert result.price == order_price(problem.graph, mode, WEIGHTED)
+                assert result.price == getattr(result.price_baselines, name)
+
+    def test_auto_claims_no_bound_on_graphs(self) -> None:
+        problem = next(p for p in (under(random_dag(random.Random(s))) for s in range(50)) if p.graph.not_a_chain)
+        result = plan(problem)
+        assert (result.optimal_within, result.bound) == (None, 0)
+        assert "compared by 'weighted'" in result.notes[0]
+        assert result.price is not None
+        assert result.price <= result.price_baselines.best
+
+    def test_auto_keeps_the_memory_limit(self) -> None:
+        for seed in range(60):
+            problem = under(random_chain(random.Random(seed), longest=4))
+            free = plan(problem)
+            assert free.cost is not None
+            memory = max(0, free.cost.peak_elements - 1)
+            limited = plan(replace(problem, memory=memory))
+            if limited.cost is not None:
+                assert limited.cost.peak_elements <= memory
+                assert (limited.price or 0) >= (free.price or 0)
+                assert limited.bound <= (limited.price or 0)
+
+    def test_time_chooses_other_orders_than_fma(self) -> None:
+        different = 0
+        for number in range(1, 60):
+            problem = counted_chain(number)
+            by_fma, by_time = plan(problem, "chain-dp"), plan(problem, "chain-dp", objective="weighted")
+            assert by_fma.plan is not None
+            assert by_time.plan is not None
+            assert by_time.price is not None
+            assert by_time.price <= replay(by_fma.plan, WEIGHTED).total
+            assert replay(by_fma.plan).total <= replay(by_time.plan).total
+            different += by_fma.plan.steps != by_time.plan.steps
+        assert different > 5
+
+    @pytest.mark.parametrize("name", ["chain-dense", "chain-memory", "dag-exact", "cp-sat", "greedy", "local-search"])
+    def test_solvers_of_fma_alone_refuse(self, name: str) -> None:
+        with pytest.raises(SolverError, match="it minimises fma; the objective is 'weighted'"):
+            plan(chain_problem([2, 3, 4]), name, objective="weighted")
+
+    def test_an_unknown_objective_is_named(self) -> None:
+        with pytest.raises(SpecError, match=r"'wieghted' does not exist.*Did you mean 'weighted'\?"):
+            plan(chain_problem([2, 3]), objective="wieghted")
+
+    def test_the_table_of_objectives(self) -> None:
+        assert [*OBJECTIVES] == ["fma", "weighted", "calibrated"]
+        assert objective_model("fma") is FMA
+        assert objective_model("weighted") is WEIGHTED
+
+
+class TestReports:
+    @pytest.mark.parametrize("form_", RENDERERS)
+    def test_every_format_says_nanoseconds(self, form_: str) -> None:
+        problem = chain_problem([3, 4, 4], [DENSE, DIAGONAL])
+        text = RENDERERS[form_](plan(problem, objective="weighted"))
+        assert ("nanoseconds" if form_ == "json" else " ns") in text
+        assert ("weighted" in text) or form_ == "dot"
+        assert "weighted" not in RENDERERS[form_](plan(problem))
+
+    def test_text_names_the_model_beside_the_proof(self) -> None:
+        text = str(plan(chain_problem([3, 4, 4], [DENSE, DIAGONAL]), objective="weighted"))
+        assert "proven optimal within bracketings under 'weighted'" in text
+
+
+class TestPlanFiles:
+    @pytest.mark.parametrize("model", [WEIGHTED, MADE_UP], ids=lambda m: m.objective)
+    def test_round_trip(self, model: Any) -> None:
+        for seed in range(30):
+            rng = random.Random(seed)
+            problem = under(random_chain(rng) if seed % 2 else random_dag(rng), model)
+            result = plan(problem, budget=5.0)
+            saved = parse_plan(render(result), "plan.json")
+            assert saved.problem.cost == model
+            assert verify(saved).total == (result.cost.fma if result.cost else None)
+            assert saved.document["cost"]["nanoseconds"] == result.price
+
+    def test_fma_files_are_as_before(self) -> None:
+        document = json.loads(render(plan(chain_problem([2, 3, 4]))))
+        assert "rates" not in document
+        assert "nanoseconds" not in json.dumps(document)
+
+    @pytest.mark.parametrize(
+        ("place", "message"),
+        [
+            (("cost", "nanoseconds"), "cost.nanoseconds is claimed"),
+            (("steps", 2, "nanoseconds"), r"steps\[2\].nanoseconds is claimed"),
+            (("baselines", "forward", "nanoseconds"), "baselines.forward is claimed"),
+            (("bound", "nanoseconds"), "bound.nanoseconds is"),
+        ],
+    )
+    def test_a_wrong_claim_is_found(self, place: tuple[Any, ...], message: str) -> None:
+        document = json.loads(render(plan(chain_problem([20, 30, 40]), objective="weighted")))
+        at: Any = document
+        for key in place[:-1]:
+            at = at[key]
+        at[place[-1]] -= 1
+        with pytest.raises(PlanError, match=message):
+            verify(parse_plan(json.dumps(document), "plan.json"))
+
+    def test_changed_rates_change_the_price(self) -> None:
+        document = json.loads(render(plan(under(chain_problem([20, 30, 40]), MADE_UP))))
+        document["rates"]["gemm"][0] += 10**7
+        with pytest.raises(PlanError, match="nanoseconds is claimed"):
+            verify(parse_plan(json.dumps(document), "plan.json"))
+
+    @pytest.mark.parametrize("broken", [None, 3, {}, {"gemm": [1]}])
+    def test_broken_rates_are_bad_input(self, broken: Any) -> None:
+        document = json.loads(render(plan(under(chain_problem([2, 3, 4]), MADE_UP))))
+        document["rates"] = broken
+        with pytest.raises(SpecError, match="rates: expected an object"):
+            parse_plan(json.dumps(document), "plan.json")
+
+    @pytest.mark.parametrize("rate", [-1, 1.5, True, "1", 10**19])
+    def test_a_broken_rate_is_bad_input(self, rate: Any) -> None:
+        document = json.loads(render(plan(under(chain_problem([2, 3, 4]), MADE_UP))))
+        document["rates"]["gemm"][1] = rate
+        with pytest.raises(SpecError, match="'gemm' needs 5 whole numbers"):
+            parse_plan(json.dumps(document), "plan.json")
+
+    def test_rates_belong_to_calibrated_alone(self) -> None:
+        document = json.loads(render(plan(chain_problem([2, 3, 4]))))
+        with pytest.raises(SpecError, match="expected them with 'calibrated' alone"):
+            parse_plan(json.dumps({**document, "rates": {}}), "plan.json")
