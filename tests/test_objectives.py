@@ -15,6 +15,7 @@ import pytest
 from bench.instances.mixed import counted_chain, structured_chain
 from chainplan.cost import FMA
 from chainplan.errors import PlanError, SolverError, SpecError
+from chainplan.executor import execute, prepared
 from chainplan.frontends.plan_file import parse_plan, verify
 from chainplan.graph import Mode
 from chainplan.jacobians import draw
@@ -166,6 +167,29 @@ class TestRoutes:
 
 
 _GENERAL = ("sparse sparse", "sparse matrix", "matrix sparse", "gemm", "outer", "take rows", "take columns")
+
+
+class TestHeldAsGiven:
+    def test_a_sparse_result_is_a_copy_of_the_sparse_factor_that_it_is(self) -> None:
+        graph = structured_chain([40, 40], [from_spec("coo", [[0, 1], [7, 3]], (40, 40), Path())]).graph
+        given = draw(graph)
+        problem = Problem(graph)
+        found = plan(problem).plan
+        assert found is not None
+        before = given["F1"].toarray()
+        result: Any = execute(found, given, dense=False)["x1", "x0"]
+        result.data[:] = 0
+        assert (given["F1"].toarray() == before).all()
+
+    def test_runs_as_often_as_wanted(self) -> None:
+        for number in range(1, 20):
+            problem = counted_chain(number)
+            found, values = plan(problem).plan, draw(problem.graph, number)
+            assert found is not None
+            run = prepared(found, values)
+            (first,), (second,), (third,) = run().values(), run().values(), execute(found, values).values()
+            assert (first == second).all()
+            assert (first == third).all()
 
 
 class TestPlanning:

@@ -121,8 +121,10 @@ def _fitted(name: str, given: Any, block: Block) -> Any:
     structure = block.structure
     if isinstance(structure, Dense):
         return given.toarray() if is_sparse(given) else given
-    csr = csr_array(given, copy=True)
     pattern = structure.pattern(block.rows, block.cols)
+    if form(block) is Form.SPARSE and structure.units is None and _listed_alike(given, pattern):
+        return given if type(given) is csr_array else csr_array(given, copy=True)
+    csr = csr_array(given, copy=True)
     csr.eliminate_zeros()
     inside = csr.astype(bool).multiply(pattern.astype(bool))
     if inside.nnz < csr.nnz:
@@ -130,6 +132,16 @@ def _fitted(name: str, given: Any, block: Block) -> Any:
     if not _has_values(csr, pattern.nnz, structure):
         raise ExecutionError(f"the array for '{name}' is not {structure!r}, which the plan relies on.")
     return from_matrix(given, block) if not is_sparse(given) else from_sparse(csr, block)
+
+
+def _listed_alike(given: Any, pattern: csr_array) -> bool:
+    """Whether a given matrix lists just the entries of a pattern, in the same order: nothing is left to be checked."""
+    return (
+        is_sparse(given)
+        and given.format == "csr"
+        and np.array_equal(given.indptr, pattern.indptr)
+        and np.array_equal(given.indices, pattern.indices)
+    )
 
 
 def _has_values(csr: Any, nonzeros: int, structure: Structure) -> bool:

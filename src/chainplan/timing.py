@@ -18,9 +18,9 @@ from typing import Any
 from chainplan.cost import available
 from chainplan.graph import Elemental, Mode
 from chainplan.kernels.forms import Form, form
-from chainplan.kernels.rates import REGIMES, STATIC, Rates
+from chainplan.kernels.rates import REGIMES, SECOND, STATIC, Rates
 from chainplan.kernels.routes import Part, converted, price, product_parts, sum_parts
-from chainplan.structures import Block
+from chainplan.structures import Block, Dense
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,17 @@ class Timed:
         """The table by regime."""
         return dict(self.table)
 
+    @cached_property
+    def _gemm(self) -> tuple[int, ...]:
+        """Rates of a dense product, which is priced without looking for its route."""
+        return self.rates["gemm"]
+
     def multiply(self, left: Block, right: Block, result: Block | None = None) -> int:
+        m, k, n = left.rows, left.cols, right.cols
+        if type(left.structure) is type(right.structure) is Dense and k != 1:
+            once, by_left, by_right, by_result, by_fma = self._gemm
+            total = once + by_left * m * k + by_right * k * n + by_result * m * n + by_fma * m * k * n
+            return (total + SECOND // 2) // SECOND
         return price(self.rates, product_parts(left, right, left.times(right) if result is None else result))
 
     def add(self, left: Block, right: Block) -> int:
