@@ -38,6 +38,9 @@ class Structure(ABC):
     units: Units | None = None
     """What is known of a block of plus and minus ones, None of any other."""
 
+    listed: bool = False
+    """Whether its counts are vectors too: `column_vector` and `row_vector`."""
+
     @property
     def unit(self) -> bool:
         """Whether products with it cost 0 fma."""
