@@ -18,6 +18,7 @@ from chainplan.cost import CostModel
 from chainplan.graph import Elemental, Mode
 from chainplan.steps import Recorder
 from chainplan.structures import Block, Dense, OnDiagonal, Zero
+from chainplan.structures.counts import longest
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -102,7 +103,7 @@ def _colours(block: Block, tangent: int | None, adjoint: int | None, below: int 
 def _simple_bound(block: Block, tangent: int | None, adjoint: int | None) -> int:
     """A price that no colouring undercuts: the longest row or column needs as many sweeps, or their average both."""
     counts = block.structure.row_counts(block.rows, block.cols), block.structure.column_counts(block.rows, block.cols)
-    most = [max((max(a, a + b * (n - 1)) for n, a, b in side), default=0) for side in counts]
+    most = [longest(side) for side in counts]
     sided = [price * n for price, n in ((tangent, most[0]), (adjoint, most[1])) if price is not None]
     if tangent is not None and adjoint is not None:
         sided.append(min(tangent, adjoint) * -(-block.nnz // max(block.rows, block.cols, 1)))

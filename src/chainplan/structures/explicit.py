@@ -159,11 +159,8 @@ def exact_product(left: Shaped, right: Shaped) -> Structure:
         return exact_product((b, n, k), (a.transpose(), k, m)).transpose()
     x, y = _csr(a, m, k), _csr(b, k, n)
     multiplications = int(np.bincount(x.indices, minlength=k) @ np.diff(y.indptr).astype(np.int64))
-    if multiplications * _DENSE_SHARE > m * k * n:
-        product = csr_array(x.toarray() @ y.toarray())
-    else:
-        product = (x @ y).tocsr()
-    return _kept(product, units)
+    crowded = multiplications * _DENSE_SHARE > m * k * n
+    return _kept(csr_array(x.toarray() @ y.toarray()) if crowded else (x @ y).tocsr(), units)
 
 
 @lru_cache(maxsize=4096)
@@ -198,7 +195,9 @@ def explicit(structure: Structure, rows: int, cols: int) -> Structure:
 def csr_of_rows(columns: Iterable[int], cols: int) -> csr_array:
     """One entry in each row, in the column given."""
     indices = np.fromiter(columns, np.int64)
-    return csr_array((np.ones(len(indices), np.float32), indices, np.arange(len(indices) + 1)), shape=(len(indices), cols))
+    return csr_array(
+        (np.ones(len(indices), np.float32), indices, np.arange(len(indices) + 1)), shape=(len(indices), cols)
+    )
 
 
 def csr_of_ranges(start: Array, stop: Array, cols: int) -> csr_array:
