@@ -83,7 +83,8 @@ def compressed(run: Sequence[Elemental], block: Block, cost: CostModel, below: i
     colours = _colours(block, tangent, adjoint, below if cost.objective == "fma" else None)
     if colours is None:
         return None
-    price = sum(_sweep_price(run, mode, n, cost) for mode, n in zip(Mode, colours[2:], strict=True) if n)
+    swept = sum(_sweep_price(run, mode, n, cost) for mode, n in zip(Mode, colours[2:], strict=True) if n)
+    price = swept + cost.decompress(block)
     return Sweep(price, tuple(run), colours) if price < below else None
 
 
@@ -136,7 +137,7 @@ def _plain(found: Colouring) -> Colours:
 
 
 def _sweep_price(run: Sequence[Elemental], mode: Mode, colours: int, cost: CostModel) -> int:
-    total = 0
+    total = cost.seed(run[0].block.cols if mode is Mode.TANGENT else run[-1].block.rows, colours)
     for e in run if mode is Mode.TANGENT else reversed(run):
         arg = Block(e.block.cols, colours) if mode is Mode.TANGENT else Block(colours, e.block.rows)
         if not e.explicit:

@@ -38,8 +38,8 @@ class Structure(ABC):
     units: Units | None = None
     """What is known of a block of plus and minus ones, None of any other."""
 
-    listed: bool = False
-    """Whether its counts are vectors too: `column_vector` and `row_vector`."""
+    vectors: tuple[Any, Any] | None = None
+    """Nonzeros of each column and of each row as arrays, where they are listed; None elsewhere."""
 
     @property
     def unit(self) -> bool:

@@ -36,7 +36,6 @@ class Explicit(Structure):
 
     __slots__ = ("__dict__", "csr", "units")
     name = "sparse"
-    listed = True
 
     def __init__(self, csr: csr_array, units: Units | None = None) -> None:
         self.csr, self.units = csr, units
@@ -44,6 +43,11 @@ class Explicit(Structure):
     def misfit(self, rows: int, cols: int) -> str | None:
         m, n = self.csr.shape
         return None if (m, n) == (rows, cols) else f"is a pattern of {m} x {n}, not {rows} x {cols}"
+
+    @cached_property
+    def vectors(self) -> tuple[Array, Array]:  # type: ignore[override]
+        """Nonzeros of each column and of each row."""
+        return self.column_vector, self.row_vector
 
     @cached_property
     def column_vector(self) -> Array:
