@@ -73,18 +73,30 @@ def colourable(block: Block) -> bool:
     return 0 < block.nnz <= NONZEROS
 
 
-def compressed(run: Sequence[Elemental], block: Block, cost: CostModel, below: int) -> Sweep | None:
-    """The cheapest compressed sweep found over a run with this block, None where none is cheaper than `below`."""
+Prices = tuple[int | None, int | None]
+"""Multiply-adds of one tangent and of one adjoint, None where there is none."""
+
+
+def compressed(
+    run: Sequence[Elemental], block: Block, cost: CostModel, below: int, prices: Prices | None = None
+) -> Sweep | None:
+    """The cheapest compressed sweep found over a run with this block, None where none is cheaper than `below`.
+
+    `prices` are those of one sweep in each mode, where they are known.
+    """
     if not colourable(block) or all(e.explicit for e in run):
         return None
-    tangent, adjoint = (per_vector(run, mode) for mode in Mode)
+    tangent, adjoint = prices or (per_vector(run, Mode.TANGENT), per_vector(run, Mode.ADJOINT))
     if tangent is None and adjoint is None:
         return None
     colours = _colours(block, tangent, adjoint, below if cost.objective == "fma" else None)
     if colours is None:
         return None
-    swept = sum(_sweep_price(run, mode, n, cost) for mode, n in zip(Mode, colours[2:], strict=True) if n)
-    price = swept + cost.decompress(block)
+    if cost.objective == "fma":
+        price = colours.tangents * (tangent or 0) + colours.adjoints * (adjoint or 0)
+    else:
+        swept = (_sweep_price(run, mode, n, cost) for mode, n in zip(Mode, colours[2:], strict=True) if n)
+        price = sum(swept) + cost.decompress(block)
     return Sweep(price, tuple(run), colours) if price < below else None
 
 
