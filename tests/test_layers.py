@@ -427,6 +427,13 @@ def test_exit_codes_of_bad_points(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert err.startswith(f"{misfit}:2:10: layers[0] 'conv2d1' (conv2d): found shape [784]")
 
 
+def test_a_jacobian_that_fits_nowhere_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = write(tmp_path, "input: {x: 10000000}\nlayers: [{op: mean}, {op: add, from: [x, mean1]}]\n")
+    code, _, err = run(capsys, "run", path)
+    assert code == 2
+    assert "the largest block of the plan takes 800,000,000,000,000 bytes as float64; this machine has" in err
+
+
 def test_options_that_do_not_fit(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = write(tmp_path, "input: {x: 3}\nlayers: [{op: exp}]\n")
     assert "--point" in run(capsys, "run", path, "--jacobians", "j.npz")[2]

@@ -18,7 +18,7 @@ import numpy as np
 
 from chainplan.errors import ExecutionError
 from chainplan.graph import Graph, Mode
-from chainplan.jacobians import bytes_needed
+from chainplan.jacobians import bytes_needed, common_dtype
 from chainplan.judges import LARGEST, Found, Judge, judge, largest_held
 from chainplan.problem import Problem
 from chainplan.replayer import replay
@@ -54,6 +54,8 @@ def validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Any]) -> Vali
 
 def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Any]) -> Validation:
     graph = problem.graph
+    kind = common_dtype(jacobians.values())
+    _require_bytes(largest_held(plan) * kind.itemsize, "the largest block of the plan takes", kind)
     judged = judge(graph, jacobians)
     plans = {"plan": plan, "forward": _order(graph, Mode.TANGENT), "reverse": _order(graph, Mode.ADJOINT)}
     rows, left_out = [], ""
@@ -84,12 +86,15 @@ def require_memory(graph: Graph, dtype: Any) -> None:
     ExecutionError
         With both figures.
     """
-    needed = bytes_needed(graph, dtype)
+    _require_bytes(bytes_needed(graph, dtype), "the elemental Jacobians take", dtype)
+
+
+def _require_bytes(needed: int, what: str, dtype: Any) -> None:
     here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 36
     if needed > here:
         raise ExecutionError(
-            f"the elemental Jacobians take {needed:,} bytes as {np.dtype(dtype)}; this machine has {here:,}. Run a "
-            "problem with smaller sizes; planning has no such limit."
+            f"{what} {needed:,} bytes as {np.dtype(dtype)}; this machine has {here:,}. Run a problem with smaller "
+            "sizes; planning has no such limit."
         )
 
 
