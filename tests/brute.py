@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
+from chainplan.compression import compressed, write_sweep
 from chainplan.cost import FMA
 from chainplan.graph import Elemental, Mode
 from chainplan.problem import Problem
+from chainplan.replayer import replay
+from chainplan.steps import Recorder
 from chainplan.structures import Block
 
 State = frozenset[tuple[int, int]]
@@ -32,6 +35,7 @@ def cheapest(problem: Problem, limit: int | None) -> tuple[int, int] | None:
     """Peak and cost of the cheapest plan under a limit, the least peak of those; None where there is none."""
     chain = problem.graph.chain
     blocks = _blocks(chain)
+    sweeps = _sweeps(problem, blocks)
     goal = frozenset([(0, len(chain))])
     peaks: dict[State, int] = {}
     heap: list[tuple[int, int, int, State]] = [(0, 0, 0, frozenset())]
@@ -44,7 +48,7 @@ def cheapest(problem: Problem, limit: int | None) -> tuple[int, int] | None:
             continue
         peaks[state] = peak
         alive = sum(blocks[interval].nnz for interval in state)
-        for after, price, extra in _steps(chain, blocks, state):
+        for after, price, extra in _steps(chain, blocks, sweeps, state):
             if limit is None or alive + extra <= limit:
                 pushed += 1
                 heappush(heap, (cost + price, max(peak, alive + extra), pushed, after))
@@ -59,11 +63,29 @@ def _blocks(chain: tuple[Elemental, ...]) -> dict[tuple[int, int], Block]:
     return blocks
 
 
+def _sweeps(problem: Problem, blocks: dict[tuple[int, int], Block]) -> dict[tuple[int, int], tuple[int, int]]:
+    """Price and peak of the compressed sweep of every interval that has one."""
+    found = {}
+    for (i, j), block in blocks.items():
+        sweep = compressed(problem.graph.chain[i:j], block, FMA, 10**30)
+        if sweep is not None:
+            recorder = Recorder(problem.graph)
+            write_sweep(recorder, sweep)
+            found[i, j] = sweep.price, replay(recorder.plan(())).peak
+    return found
+
+
 def _steps(
-    chain: tuple[Elemental, ...], blocks: dict[tuple[int, int], Block], state: State
+    chain: tuple[Elemental, ...],
+    blocks: dict[tuple[int, int], Block],
+    sweeps: dict[tuple[int, int], tuple[int, int]],
+    state: State,
 ) -> Iterator[tuple[State, int, int]]:
     """Each step from a state: the state after it, its price, and the elements it needs beside those alive."""
     used = {p for i, j in state for p in range(i, j)}
+    for (i, j), (price, hill) in sweeps.items():
+        if used.isdisjoint(range(i, j)):
+            yield state | {(i, j)}, price, hill
     for p, e in enumerate(chain):
         if p in used:
             continue

@@ -10,10 +10,12 @@ from itertools import pairwise
 import pytest
 
 from chainplan.checker import check
+from chainplan.cost import FMA
 from chainplan.planner import plan
 from chainplan.problem import Problem
 from chainplan.result import Result, Status
 from chainplan.solvers.hill_valley import dominates, merge, single, steps_of, then
+from chainplan.solvers.sweeps import Sweeps
 from chainplan.solvers.table import SOLVERS
 from tests.brute import pareto
 from tests.problems import chain_problem, random_chain, random_structure
@@ -39,7 +41,8 @@ def assert_matches(result: Result, cost: int | None, least: int) -> None:
         assert (result.status, result.plan, result.needs) == (Status.INFEASIBLE, None, least)
         return
     assert result.plan is not None
-    assert (result.status, result.bound, result.optimal_within) == (Status.OPTIMAL, cost, "bracketings")
+    assert (result.status, result.bound) == (Status.OPTIMAL, cost)
+    assert (result.optimal_within or "").startswith("bracketings")
     assert check(result.plan, result.problem).total == cost
 
 
@@ -61,11 +64,12 @@ def test_every_order_of_the_steps_written_down_agrees(last: int) -> None:
     for seed in range(last):
         problem = random_chain(random.Random(seed), 4 if last == 30 else 5)
         points = pareto(problem)
-        if SOLVERS["exhaustive"].refuses(replace(problem, memory=0)) is None and len(points) > 1:
+        sweeps = Sweeps(problem.graph.chain, FMA).moves != "bracketings"
+        if not sweeps and SOLVERS["exhaustive"].refuses(replace(problem, memory=0)) is None and len(points) > 1:
             compared += 1
             for limit, cost in limits(points):
                 assert_matches(plan(replace(problem, memory=limit), "exhaustive"), cost, points[0][0])
-    assert compared > 5
+    assert compared > 3
 
 
 def test_auto_keeps_the_limit() -> None:

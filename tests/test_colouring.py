@@ -292,9 +292,11 @@ def test_prices_choose_the_side() -> None:
 
 @pytest.mark.parametrize(("n", "due"), [(6, 5), (12, 8), (18, 11)])
 def test_eisenstat(n: int, due: int) -> None:
+    """Published as n/2 + 2, from above: for n = 6 there is a colouring of 3 tangents and 1 adjoint."""
     found = colour(eisenstat(n), 1, 1)
     assert found.price <= due
-    assert misfit(eisenstat(n), found.colouring) is None
+    assert recovered_by_definition(eisenstat(n), found.colouring)
+    assert_recovers(eisenstat(n), found.colouring)
 
 
 # Published counts

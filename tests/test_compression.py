@@ -64,16 +64,17 @@ def test_an_arrowhead_of_ten_thousand_is_recovered_exactly() -> None:
     column[0] = diagonal[0] = 0
 
     def tangent(block: np.ndarray) -> np.ndarray:
-        made = diagonal[:, None] * block + column[:, None] * block[0]
+        made: np.ndarray = diagonal[:, None] * block + column[:, None] * block[0]
         made[0] += row @ block
         return made
 
     def adjoint(block: np.ndarray) -> np.ndarray:
-        made = block * diagonal + block[:, :1] * row
+        made: np.ndarray = block * diagonal + block[:, :1] * row
         made[:, 0] += block @ column
         return made
 
-    found = execute(result.plan, {"F1": (tangent, adjoint)}, dense=False, dtype=np.int64)["x1", "x0"].tocoo()
+    held: Any = execute(result.plan, {"F1": (tangent, adjoint)}, dense=False, dtype=np.int64)["x1", "x0"]
+    found = held.tocoo()
     assert found.nnz == 3 * n - 2
     first = found.row == 0
     assert np.array_equal(found.data[first], row[found.col[first]])
@@ -184,7 +185,7 @@ def changed(**fields: Any) -> Plan:
     return Plan(found.graph, tuple(steps), found.outputs)
 
 
-BAD = {
+BAD: dict[str, tuple[dict[str, Any], str]] = {
     "two colours in one row": ({"colours": (0, 1, 0, 1, 0, 1)}, "cannot be recovered directly"),
     "a column without colour": ({"colours": (0, 1, 2, 0, 1, -1)}, "cannot be recovered directly"),
     "too few colours": ({"colours": (0, 1, 2)}, "expected one from -1 for each of the 6 entries"),

@@ -16,7 +16,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 
-from chainplan.colouring import misfit
 from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError
 from chainplan.graph import Graph
@@ -60,6 +59,8 @@ def _check_colours(plan: Plan, replayed: Replay) -> None:
     """Every nonzero of a decompressed block must stand alone in a compressed column or row."""
     for position, step in enumerate(plan.steps):
         if isinstance(step, Decompress):
+            from chainplan.colouring import misfit
+
             block = replayed.blocks[position].block
             wrong = misfit(block.structure.pattern(block.rows, block.cols), colouring_of(plan, replayed, step))
             if wrong:

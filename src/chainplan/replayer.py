@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from chainplan.colouring import Colouring
 from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError
 from chainplan.garbage import uncollected
@@ -31,6 +30,9 @@ from chainplan.steps import (
     tape_spans,
 )
 from chainplan.structures import Block, Identity, sum_adds
+
+if TYPE_CHECKING:
+    from chainplan.colouring import Colouring
 
 
 class Typed(NamedTuple):
@@ -222,6 +224,8 @@ def _decompress(step: Decompress, graph: Graph, made: list[Typed], cost: CostMod
 
 def colouring_of(plan: Plan, replayed: Replay, step: Decompress) -> Colouring:
     """The colouring by which a step decompresses its block."""
+    from chainplan.colouring import Colouring
+
     sides = []
     for position in (step.tangent, step.adjoint):
         seed = None if position is None else replayed.blocks[position].seed

@@ -7,7 +7,7 @@ from enum import Enum
 from functools import cached_property
 
 from chainplan import summary
-from chainplan.graph import Mode
+from chainplan.graph import Graph, Mode
 from chainplan.problem import Problem
 from chainplan.replayer import Replay
 from chainplan.steps import Plan
@@ -75,6 +75,11 @@ class Baselines:
         return min(self.forward, self.reverse)
 
 
+def counts(graph: Graph) -> str:
+    """Whether the nonzeros of all blocks are counted exactly or from above."""
+    return "exact" if graph.exact else "upper bound"
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """A planned problem. `print(result)` shows the table of the plan."""
@@ -90,6 +95,11 @@ class Result:
     within: str | None
     needs: int | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> str:
+        """ "exact", or "upper bound" where nonzeros are counted from above; an optimum is relative to these counts."""
+        return counts(self.problem.graph)
 
     @property
     def optimal_within(self) -> str | None:

@@ -66,6 +66,8 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
                 f"at step {result.replay.alive.index(cost.peak_elements)}",
             )
         )
+    if any(e.block.structure.name != "dense" for e in result.problem.graph.useful):
+        rows.append(("counts", result.counts, "of the nonzeros of structured blocks"))
     if result.problem.memory is not None:
         rows.append(("limit", f"{result.problem.memory:,} elements", ""))
     if result.needs is not None and cost is None:

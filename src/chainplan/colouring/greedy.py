@@ -10,10 +10,16 @@ pass costs O(nnz · colours / 64), about a second for a million nonzeros, and ta
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from chainplan.colouring.incidence import Lists, Side
+import numpy as np
+
+from chainplan.colouring.incidence import Lists, Side, chosen
 from chainplan.colouring.model import UNSEEDED
+from chainplan.colouring.recovery import alone
+
+if TYPE_CHECKING:
+    from chainplan.colouring.recovery import Flags
 
 
 class Demand(NamedTuple):
@@ -28,31 +34,19 @@ def whole(side: Side) -> Demand:
     return Demand(side.lines, [()] * len(side.lines))
 
 
+def of_entries(side: Side, which: Flags) -> Demand:
+    """The demand of the flagged entries, in the order of `side.here`."""
+    if which.all():
+        return whole(side)
+    return Demand(chosen(side.here, which), chosen(side.here, ~which))
+
+
 def remaining(side: Side, others: Sequence[int]) -> Demand:
     """What is left to the vertices of a side where its lines have the colours `others`.
 
     Entry (v, line) comes out of the other side where the line has a colour that no other line meeting v has.
     """
-    needed: list[Sequence[int]] = []
-    met: list[Sequence[int]] = []
-    size = max(others, default=UNSEEDED) + 2
-    seen, twice = [-1] * size, [-1] * size
-    for v, lines in enumerate(side.lines):
-        twice[-1] = v
-        for line in lines:
-            colour = others[line]
-            if seen[colour] == v:
-                twice[colour] = v
-            else:
-                seen[colour] = v
-        left = [line for line in lines if twice[others[line]] == v]
-        if len(left) == len(lines) or not left:
-            needed.append(left)
-            met.append(() if left else lines)
-        else:
-            needed.append(left)
-            met.append([line for line in lines if twice[others[line]] != v])
-    return Demand(needed, met)
+    return of_entries(side, ~alone(side.here.vertex, np.asarray(others, dtype=np.intp)[side.here.line]))
 
 
 def first_fit(demand: Demand, lines: int, order: Iterable[int]) -> list[int]:

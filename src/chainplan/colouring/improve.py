@@ -1,9 +1,10 @@
-"""Local search on a colouring: recolour one side for what the other leaves to it, and give up whole colours.
+"""Local search on a colouring: recolour one side for what the other leaves to it, and trade colours.
 
 Recolouring never costs: the demand a side has is one that its present colours meet, and first-fit class by class
-(iterated greedy: Culberson, Univ. of Alberta TR 92-07, 1992) needs no more colours than there were classes. Giving up a
-colour of one side leaves its nonzeros to the other, which may need more colours then; the trade is kept where the
-price does not rise. So the price falls or stays from step to step.
+(iterated greedy: Culberson, Univ. of Alberta TR 92-07, 1992) needs no more colours than there were classes. Two
+moves trade colours of one side for colours of the other: a colour is given up, or a crowded line is seeded and relieves
+those that cross it. A trade is kept where the price does not rise, so the price falls or stays from step to step;
+accepting dearer colourings for a while (annealing) finds nothing better on the published matrices.
 """
 
 from __future__ import annotations
@@ -12,13 +13,18 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from chainplan.colouring.greedy import first_fit, remaining
 from chainplan.colouring.incidence import Side
 from chainplan.colouring.model import UNSEEDED, Colouring
 from chainplan.colouring.orders import by_class
+from chainplan.colouring.recovery import alone
 
-TRADES = 0.7
 PATIENCE = 150
+VISITS = 3
+REPEATS = 3
+WEIGHTS = (5, 3, 2)
 
 
 @dataclass(frozen=True)
@@ -73,16 +79,14 @@ def recolour(side: Side, mine: Sequence[int], others: Sequence[int], rng: random
 def search(side: Side, start: Pair, prices: Prices, bound: int, work: int, rng: random.Random) -> Pair:
     """Improve a colouring until it costs `bound`, or `PATIENCE` steps or about `work` visits brought nothing more.
 
-    Where one mode is not available the other side's demand is always whole, and colours are never given up.
+    Where one mode is not available there is nothing to trade: the other side is recoloured as a whole.
     """
     best, key = start, prices.key(start)
-    cost = 6 * sum(map(len, side.lines)) + 3 * (len(side.lines) + len(side.members))
+    cost = VISITS * (2 * len(side.here.line) + len(side.lines) + len(side.members))
     patience = PATIENCE
     while work > 0 and patience and key[0] > bound:
-        work -= cost
-        patience -= 1
-        trade = prices.two_sided and rng.random() < TRADES
-        found = _trade(side, best, rng) if trade else settle(side, best, rng)
+        work, patience = work - cost, patience - 1
+        found = _step(side, best, rng) if prices.two_sided else settle(side, best, rng)
         if prices.key(found) < key:
             patience = PATIENCE
         if prices.key(found) <= key:
@@ -90,17 +94,36 @@ def search(side: Side, start: Pair, prices: Prices, bound: int, work: int, rng: 
     return best
 
 
+def _step(side: Side, pair: Pair, rng: random.Random) -> Pair:
+    """One of the moves, half of the time with rows and columns in each other's place."""
+    move = rng.choices((_trade, _relieve, settle), WEIGHTS)[0]
+    if rng.random() < 0.5:
+        return move(side, pair, rng)
+    turned = move(side.other, Pair(pair.rows, pair.columns), rng)
+    return Pair(turned.rows, turned.columns)
+
+
 def _trade(side: Side, pair: Pair, rng: random.Random) -> Pair:
-    """Give up one colour, of the columns or of the rows, and let the other side take its nonzeros over."""
-    c, a = sweeps(pair.columns), sweeps(pair.rows)
-    k = rng.randrange(c + a)
-    if k < c:
-        columns = [UNSEEDED if x == k else x - (x > k) for x in pair.columns]
-        rows = recolour(side.other, pair.rows, columns, rng)
-        return Pair(recolour(side, columns, rows, rng), rows)
-    k -= c
-    rows = [UNSEEDED if x == k else x - (x > k) for x in pair.rows]
-    columns = recolour(side, pair.columns, rows, rng)
+    """Give up one column colour and let the rows take its nonzeros over."""
+    k = rng.randrange(max(1, sweeps(pair.columns)))
+    columns = [UNSEEDED if x == k else x - (x > k) for x in pair.columns]
+    rows = recolour(side.other, pair.rows, columns, rng)
+    return Pair(recolour(side, columns, rows, rng), rows)
+
+
+def _relieve(side: Side, pair: Pair, rng: random.Random) -> Pair:
+    """Seed one of the rows that leave most to the columns, in a new colour or another, and recolour the columns."""
+    vertex, line = side.here.vertex, side.here.line
+    left = ~alone(vertex, np.asarray(pair.rows, dtype=np.intp)[line])
+    load = np.bincount(line[left], minlength=len(side.members))
+    crowded = np.flatnonzero((load > 1) & (load >= load.max() - rng.randrange(3)))
+    if not crowded.size:
+        return settle(side, pair, rng)
+    row, columns, rows = int(crowded[rng.randrange(crowded.size)]), pair.columns, list(pair.rows)
+    count = sweeps(rows)
+    rows[row] = count if rng.random() < 0.5 or not count else rng.randrange(count)
+    for _ in range(REPEATS):
+        columns = recolour(side, columns, rows, rng)
     return Pair(columns, recolour(side.other, rows, columns, rng))
 
 

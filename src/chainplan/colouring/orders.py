@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainplan.colouring.greedy import Demand
-from chainplan.colouring.incidence import Lists, cut
+from chainplan.colouring.incidence import Lists, Side, cut
 from chainplan.colouring.recovery import entries
 
 if TYPE_CHECKING:
-    from chainplan.colouring.recovery import Pattern
+    from chainplan.colouring.recovery import Flags, Pattern
 
 PAIRS = 30_000_000
 
@@ -33,8 +32,7 @@ def conflicts(pattern: Pattern) -> Lists | None:
     graph = (boolean.T @ boolean).tocsr()
     graph.sort_indices()
     v, u = entries(graph)
-    ends = np.cumsum(np.bincount(v[v != u] + 1, minlength=graph.shape[0] + 1))
-    return cut(ends, u[v != u])
+    return cut(u[v != u], v[v != u], graph.shape[0])
 
 
 def natural(vertices: int) -> Sequence[int]:
@@ -44,7 +42,8 @@ def natural(vertices: int) -> Sequence[int]:
 
 def largest_first(degrees: Sequence[int]) -> list[int]:
     """By falling degree, ties by position."""
-    return sorted(range(len(degrees)), key=lambda v: -degrees[v])
+    order: list[int] = np.argsort(-np.asarray(degrees, dtype=np.intp), kind="stable").tolist()
+    return order
 
 
 def smallest_last(graph: Lists) -> list[int]:
@@ -70,20 +69,21 @@ def smallest_last(graph: Lists) -> list[int]:
     return order[::-1]
 
 
-def meetings(demand: Demand, lines: int) -> list[int]:
-    """Upper bounds on the degrees of vertices in the graph of conflicts of a demand: one per line of every conflict."""
-    needing, present = [0] * lines, [0] * lines
-    for mine, rest in zip(*demand, strict=True):
-        if mine:
-            for line in mine:
-                needing[line] += 1
-                present[line] += 1
-            for line in rest:
-                present[line] += 1
-    found = []
-    for mine, rest in zip(*demand, strict=True):
-        found.append(sum([present[line] for line in mine]) + sum([needing[line] for line in rest]))
-    return found
+def meetings(side: Side, which: Flags) -> list[int]:
+    """Upper bounds on the degrees of vertices in the graph of conflicts of a demand: one per line of every conflict.
+
+    `which` flags the entries that the vertices of `side` must recover; a vertex without any conflicts with none.
+    """
+    vertex, line = side.here.vertex, side.here.line
+    vertices, lines = len(side.lines), len(side.members)
+    coloured = np.bincount(vertex[which], minlength=vertices) > 0
+    present = np.bincount(line[coloured[vertex]], minlength=lines)
+    needing = np.bincount(line[which], minlength=lines)
+    met = np.where(which, present[line], needing[line]) * coloured[vertex]
+    ends = np.cumsum(np.concatenate([[0], met]))
+    stops = np.cumsum(np.concatenate([[0], np.bincount(vertex, minlength=vertices)]))
+    degrees: list[int] = np.diff(ends[stops]).tolist()
+    return degrees
 
 
 def by_class(colours: Sequence[int], rank: Sequence[int]) -> list[int]:
@@ -91,5 +91,6 @@ def by_class(colours: Sequence[int], rank: Sequence[int]) -> list[int]:
 
     First-fit in this order never needs more colours than there are classes (Culberson, iterated greedy, 1992).
     """
-    last = len(rank)
-    return sorted(range(len(colours)), key=lambda v: rank[colours[v]] if colours[v] >= 0 else last)
+    place = np.array([*rank, len(rank)])[np.asarray(colours, dtype=np.intp)]
+    order: list[int] = np.argsort(place, kind="stable").tolist()
+    return order

@@ -11,10 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from chainplan.colouring.greedy import Demand
+import numpy as np
+
 from chainplan.colouring.incidence import Lists, Side
+
+if TYPE_CHECKING:
+    from chainplan.colouring.recovery import Flags
 
 
 class Peel(NamedTuple):
@@ -37,13 +41,14 @@ class Split(NamedTuple):
     rows_most: int
     columns_most: int
 
-    def column_demand(self, side: Side) -> Demand:
-        """What the columns must recover: nonzeros whose row went first. `side` has columns as vertices."""
-        return _demand(side, self.columns, self.rows)
+    def entries(self, side: Side) -> tuple[Flags, Flags]:
+        """What columns and what rows must recover: flags for `side.here` (columns) and for `side.there`.
 
-    def row_demand(self, side: Side) -> Demand:
-        """What the rows must recover: nonzeros whose column went first. `side` has columns as vertices."""
-        return _demand(side.other, self.rows, self.columns)
+        The columns must recover the nonzeros whose row went first, the rows the others.
+        """
+        row, column = np.asarray(self.rows), np.asarray(self.columns)
+        here, there = side
+        return row[here.line] < column[here.vertex], row[there.vertex] > column[there.line]
 
 
 def minimum_count(tangent: int, adjoint: int, rows_first: bool) -> Rule:
@@ -65,6 +70,22 @@ def row_cap(cap: int) -> Rule:
 def column_cap(cap: int) -> Rule:
     """Peel a column while one has at most `cap` nonzeros left, else a row."""
     return lambda at: at.column > cap
+
+
+def dense_rows(side: Side, count: int) -> Split:
+    """Leave the `count` rows with most nonzeros (and any as long) to row colours, all others to column colours."""
+    length = np.array([len(row) for row in side.members])
+    longest = np.sort(length)[::-1]
+    cap = int(longest[count]) if count < longest.size else 0
+    steps = np.where(length > cap, 2, 0)
+    most = np.bincount(side.there.line[length[side.there.vertex] > cap]).max(initial=0)
+    return Split(steps.tolist(), [1] * len(side.lines), cap, int(most))
+
+
+def dense_columns(side: Side, count: int) -> Split:
+    """Leave the `count` columns with most nonzeros to column colours, all others to row colours."""
+    turned = dense_rows(side.other, count)
+    return Split(turned.columns, turned.rows, turned.columns_most, turned.rows_most)
 
 
 def peel(side: Side, rule: Rule) -> Split:
@@ -112,11 +133,3 @@ class _Line:
 
     def steps(self, last: int) -> list[int]:
         return [last if step is None else step for step in self.gone]
-
-
-def _demand(side: Side, vertices: Sequence[int], lines: Sequence[int]) -> Demand:
-    needed, met = [], []
-    for mine, step in zip(side.lines, vertices, strict=True):
-        needed.append([line for line in mine if lines[line] < step])
-        met.append([line for line in mine if lines[line] >= step])
-    return Demand(needed, met)

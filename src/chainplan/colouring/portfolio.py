@@ -4,9 +4,9 @@ No heuristic dominates: an arrowhead wants two sides, a band one; orders that wi
 one-sided colourings under several orders and two-sided ones from several splits compete, the best few are improved by
 local search, and the search stops where the lower bound is met. Prices weigh the two sides in every part of it.
 
-Work is counted in visited nonzeros, not in seconds, so that the same input gives the same colouring on every machine:
-`effort` times `WORK` for the improvement, and as much for the splits, at about ten million visits a second. Parts
-whose bound exceeds the best colouring so far are left out.
+Work is counted in visited nonzeros, not in seconds, so that the same input gives the same colouring on every machine.
+`effort` times `WORK` visits go to the improvement; how many splits are peeled falls with the number of nonzeros. Below
+10^4 nonzeros that takes about a second, with 5·10^5 some seconds. What a bound shows to be useless is left out.
 """
 
 from __future__ import annotations
@@ -21,18 +21,17 @@ from chainplan.colouring.exhaustive import best_of_all
 from chainplan.colouring.improve import Pair, Prices, search, settle
 from chainplan.colouring.incidence import Side, column_side
 from chainplan.colouring.model import UNSEEDED, Colouring
-from chainplan.colouring.peeling import peel
-from chainplan.colouring.starts import one_sided, rules, two_sided
+from chainplan.colouring.starts import families, one_sided, two_sided
+from chainplan.garbage import uncollected
 
 if TYPE_CHECKING:
     from chainplan.colouring.recovery import Pattern
 
 WORK = 30_000_000
-PLAIN = 2
-SPLITS = 24
-COLOURED = 6
-IMPROVED = 3
-PEEL_WORK = 12
+SPLITS = 40
+COLOURED = 8
+IMPROVED = 4
+PEEL_WORK = 25
 
 
 @dataclass(frozen=True)
@@ -78,14 +77,15 @@ def colour(pattern: Pattern, tangent: int | None, adjoint: int | None, *, effort
     check_prices(tangent, adjoint)
     if effort < 0:
         raise ValueError(f"the effort is {effort}; it counts from 0.")
-    side = column_side(pattern)
-    tiny = best_of_all(side, tangent, adjoint)
-    if tiny is not None:
-        price = tiny.price(tangent, adjoint)
-        return Coloured(tiny, price, price, "exhaustive")
-    bound = lower_bound(pattern, tangent, adjoint)
-    heuristics = _Portfolio(pattern, side, Prices(tangent, adjoint), bound, int(effort * WORK), random.Random(seed))
-    best = heuristics.run()
+    with uncollected():
+        side = column_side(pattern)
+        tiny = best_of_all(side, tangent, adjoint)
+        if tiny is not None:
+            price = tiny.price(tangent, adjoint)
+            return Coloured(tiny, price, price, "exhaustive")
+        bound = lower_bound(pattern, tangent, adjoint)
+        prices, work = Prices(tangent, adjoint), int(effort * WORK)
+        best = _Portfolio(pattern, side, prices, bound, work, random.Random(seed)).run()
     found = best.pair.colouring()
     return Coloured(found, found.price(tangent, adjoint), bound, best.method)
 
@@ -98,12 +98,14 @@ class _Portfolio:
         self.pattern, self.side, self.prices = pattern, side, prices
         self.bound, self.work, self.rng = bound, work, rng
         self.nonzeros = 1 + pattern.nnz
+        self.sides = {"columns", "rows"}
         self.found: list[_Candidate] = []
 
     def run(self) -> _Candidate:
-        if self.prices.two_sided:
+        self._one_sided(self.bound)
+        if self.prices.two_sided and self._least > self.bound:
             self._splits()
-        self._one_sided()
+            self._one_sided(self._least - 1)
         self.found.sort(key=lambda candidate: self.prices.key(candidate.pair))
         self._improve()
         return self.found[0]
@@ -113,28 +115,31 @@ class _Portfolio:
         keys = (self.prices.key(candidate.pair)[0] for candidate in self.found)
         return min(keys, default=math.inf)
 
-    def _one_sided(self) -> None:
-        """Columns alone and rows alone, unless their most crowded line already costs more than the best found."""
+    def _one_sided(self, most: float) -> None:
+        """Columns alone and rows alone, each unless tried or its most crowded line shows that it costs above `most`."""
         m, n = self.pattern.shape
-        if self.prices.tangent is not None and lower_bound(self.pattern, self.prices.tangent, None) < self._least:
+        tangent, adjoint = self.prices.tangent, self.prices.adjoint
+        most = most if self.prices.two_sided else math.inf
+        if "columns" in self.sides and tangent is not None and lower_bound(self.pattern, tangent, None) <= most:
+            self.sides.remove("columns")
             for order, colours in one_sided(self.pattern, self.side):
                 self.found.append(_Candidate(f"columns, {order}", Pair(colours, [UNSEEDED] * m)))
-        if self.prices.adjoint is not None and lower_bound(self.pattern, None, self.prices.adjoint) < self._least:
+        if "rows" in self.sides and adjoint is not None and lower_bound(self.pattern, None, adjoint) <= most:
+            self.sides.remove("rows")
             for order, colours in one_sided(self.pattern.T.tocsr(), self.side.other):
                 self.found.append(_Candidate(f"rows, {order}", Pair([UNSEEDED] * n, colours)))
 
     def _splits(self) -> None:
-        """Two-sided colourings of minimum count splits, and unless they meet the bound of the best capped ones."""
-        count = max(PLAIN, min(SPLITS, WORK // (PEEL_WORK * self.nonzeros)))
-        found = list(rules(self.side, self.prices, count))
-        for batch in (found[:PLAIN], found[PLAIN:]):
-            splits = [(name, peel(self.side, rule)) for name, rule in batch]
+        """Two-sided colourings of the most promising splits, family after family until one meets the bound."""
+        count = min(SPLITS, WORK // (PEEL_WORK * self.nonzeros))
+        for family in families(self.side, self.prices, count):
+            splits = [(name, split()) for name, split in family]
             splits.sort(key=lambda entry: self.prices.total(entry[1].rows_most, entry[1].columns_most))
-            for name, split in splits[:COLOURED]:
-                for pair in two_sided(self.side, split):
-                    self.found.append(_Candidate(f"two sides, {name}", settle(self.side, pair, self.rng)))
-            if self._least <= self.bound:
-                return
+            for name, split in splits[: max(1, min(COLOURED, count))]:
+                pair = min(two_sided(self.side, split), key=self.prices.key)
+                self.found.append(_Candidate(f"two sides, {name}", settle(self.side, pair, self.rng)))
+                if self._least <= self.bound:
+                    return
 
     def _improve(self) -> None:
         """Local search on the best few, the work shared equally."""

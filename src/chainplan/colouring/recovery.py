@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainplan.colouring.model import Colouring, Colours
+from chainplan.colouring.model import UNSEEDED, Colouring, Colours
 from chainplan.errors import ShapeError
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Pattern = csr_array[Any, tuple[int, int]]
     Matrix = np.ndarray[Any, np.dtype[Any]]
     Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+DENSE = 16
 
 
 def misfit(pattern: Pattern, colouring: Colouring) -> str | None:
@@ -33,7 +35,7 @@ def misfit(pattern: Pattern, colouring: Colouring) -> str | None:
     if wrong:
         return wrong
     i, j = entries(pattern)
-    lost = ~(_alone(i, colouring.columns[j]) | _alone(j, colouring.rows[i]))
+    lost = ~(alone(i, colouring.columns[j]) | alone(j, colouring.rows[i]))
     if not lost.any():
         return None
     k = int(np.argmax(lost))
@@ -48,6 +50,21 @@ def entries(pattern: Pattern) -> tuple[Colours, Colours]:
     """Row and column of every nonzero, row by row."""
     rows = np.repeat(np.arange(pattern.shape[0], dtype=np.intp), np.diff(pattern.indptr))
     return rows, pattern.indices.astype(np.intp)
+
+
+def alone(line: Colours, colour: Colours) -> Flags:
+    """For every entry whether it has a colour, and one that no other entry of its line has."""
+    colours = int(colour.max(initial=UNSEEDED)) + 1
+    if not colours:
+        return np.zeros(line.size, dtype=np.bool_)
+    key = line * colours + colour
+    if (int(line.max()) + 1) * colours <= DENSE * line.size:
+        once = np.bincount(key[colour >= 0], minlength=colours) == 1
+        single: Flags = (colour >= 0) & once[np.where(colour >= 0, key, 0)]
+        return single
+    _, which, count = np.unique(np.where(colour >= 0, key, -1), return_inverse=True, return_counts=True)
+    single = (count[which] == 1) & (colour >= 0)
+    return single
 
 
 def seed_columns(colouring: Colouring) -> csr_array[Any, tuple[int, int]]:
@@ -95,23 +112,12 @@ def decompress(
     data = np.zeros(i.size, dtype=np.result_type(*parts) if parts else pattern.dtype)
     left = np.ones(i.size, dtype=np.bool_)
     if tangents is not None:
-        here = _alone(i, colouring.columns[j])
+        here = alone(i, colouring.columns[j])
         data[here] = tangents[i[here], colouring.columns[j[here]]]
         left &= ~here
     if adjoints is not None:
         data[left] = adjoints[colouring.rows[i[left]], j[left]]
     return csr_array((data, pattern.indices.copy(), pattern.indptr.copy()), shape=(m, n))
-
-
-def _alone(line: Colours, colour: Colours) -> Flags:
-    """For every entry whether it has a colour that no other entry of its line has."""
-    seeded = np.flatnonzero(colour >= 0)
-    alone = np.zeros(line.size, dtype=np.bool_)
-    if seeded.size:
-        key = line[seeded] * (int(colour.max()) + 1) + colour[seeded]
-        _, which, count = np.unique(key, return_inverse=True, return_counts=True)
-        alone[seeded] = count[which] == 1
-    return alone
 
 
 def _wrong_size(pattern: Pattern, colouring: Colouring) -> str | None:

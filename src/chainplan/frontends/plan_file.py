@@ -22,7 +22,7 @@ from chainplan.frontends.spec import read_problem
 from chainplan.graph import Mode
 from chainplan.problem import Problem
 from chainplan.replayer import Replay
-from chainplan.result import MOVES, Result, Status
+from chainplan.result import MOVES, Result, Status, counts
 from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Output, Plan, Propagate, Seed, Step
 from chainplan.sweep import order_price
 
@@ -62,6 +62,7 @@ def document(result: Result) -> dict[str, Any]:
         "solver": result.solver,
         "seed": result.seed,
         "seconds": round(result.seconds, 6),
+        "counts": result.counts,
         "status": result.status.value,
         "optimal_within": result.optimal_within,
         "cost": None if cost is None else {"fma": cost.fma, "adds": cost.adds, "peak_elements": cost.peak_elements},
@@ -155,7 +156,7 @@ _TOP: dict[str, type | tuple[type, ...]] = {
 }
 
 
-_EXTRA = ("format", "optimal_within", "needs", "notes")
+_EXTRA = ("format", "counts", "optimal_within", "needs", "notes")
 
 
 def _whole(digits: str) -> int:
@@ -266,6 +267,7 @@ def _claims(saved: SavedPlan, replayed: Replay) -> Iterator[tuple[str, Any, Any]
     """(where, what the file says, what is so) of every figure that follows from problem and steps."""
     claimed, graph = saved.document, saved.problem.graph
     yield "objective", claimed["objective"], "fma"
+    yield "counts", claimed.get("counts"), counts(graph)
     for i, raw in enumerate(claimed["steps"]):
         yield f"steps[{i}].id", raw["id"], i
         for name, value in _derived(replayed, i).items():

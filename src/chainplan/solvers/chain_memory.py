@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from typing import NamedTuple, final
 
+from chainplan.compression import Sweep, write_sweep
 from chainplan.cost import FMA
 from chainplan.graph import Elemental, Graph, Mode
 from chainplan.problem import Problem
@@ -31,6 +32,7 @@ from chainplan.search import Search
 from chainplan.solvers.base import Solver
 from chainplan.solvers.chains import leaf_options, not_a_chain
 from chainplan.solvers.hill_valley import Profile, dominates, merge, single, steps_of, then
+from chainplan.solvers.sweeps import ANY, Sweeps, peak
 from chainplan.steps import Plan, Recorder
 from chainplan.structures import Block
 
@@ -44,7 +46,7 @@ class ChainMemory(Solver):
     """Exact best-first search over Pareto fronts of cost and memory profile.
 
     Cost: O(q³) time and memory for q elementals plus the search, which is exponential at worst and mostly negligible.
-    Exact: yes, within bracketings without compressed sweeps, under any memory limit; an infeasible one comes with the
+    Exact: yes, within bracketings and uninterrupted sweeps, under any memory limit; an infeasible one comes with the
         smallest that would work.
     Refuses: graphs that are not chains; more than 150 elementals.
     """
@@ -55,12 +57,12 @@ class ChainMemory(Solver):
         return not_a_chain(problem, LONGEST)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        table = _Table(problem.graph.chain, search)
+        table = _Table(problem.graph, search)
         attempt = _Attempt(table, problem.memory)
         found = attempt.run(search)
         if found is not None:
             plan = _write(problem.graph, found.profile)
-            return Outcome(Status.OPTIMAL, plan, bound=found.cost, within="bracketings")
+            return Outcome(Status.OPTIMAL, plan, bound=found.cost, within=table.within_moves)
         return Outcome(Status.INFEASIBLE, needs=_smallest(table, min(attempt.refused), search))
 
 
@@ -79,13 +81,14 @@ def _smallest(table: _Table, low: int, search: Search) -> int:
 
 
 class _Move(NamedTuple):
-    """A step that makes an interval from others: `hill` counts the elements of its operands, result and tape."""
+    """A step, or a compressed sweep, that makes an interval from others: `hill` is what is alive meanwhile."""
 
     made: Interval
     args: tuple[Interval, ...]
     mode: Mode | None
     hill: int
     price: int
+    sweep: Sweep | None = None
 
 
 class _Entry(NamedTuple):
@@ -101,14 +104,20 @@ Moves = dict[Interval, list[_Move]]
 class _Table:
     """The moves into each interval, shorter intervals first, and the `floor` of each: no plan with it needs less."""
 
-    def __init__(self, chain: tuple[Elemental, ...], search: Search) -> None:
+    def __init__(self, graph: Graph, search: Search) -> None:
+        chain = graph.chain
         self.whole = (0, len(chain))
+        sweeps = Sweeps(chain, FMA)
+        self.within_moves = sweeps.moves
         blocks = _blocks(chain)
         nnz = {interval: block.nnz for interval, block in blocks.items()}
         self.nnz = nnz
         self.moves: Moves = {}
         for interval in sorted(blocks, key=lambda interval: (interval[1] - interval[0], interval)):
             self.moves[interval] = _moves(chain, blocks, nnz, interval)
+            sweep = sweeps.cheaper(*interval, ANY)
+            if sweep is not None:
+                self.moves[interval].append(_Move(interval, (), None, peak(graph, sweep), sweep.price, sweep))
             search.tick()
         inside = _inside(self.moves, max, _hill)
         outside = _outside(self.moves, max, _hill, inside, self.whole)
@@ -288,7 +297,9 @@ def _write(graph: Graph, profile: Profile) -> Plan:
     held: dict[Interval, int] = {}
     for move in steps_of(profile):
         (i, j), args = move.made, [held[arg] for arg in move.args]
-        if len(args) == 2:
+        if move.sweep is not None:
+            held[i, j] = write_sweep(recorder, move.sweep)
+        elif len(args) == 2:
             held[i, j] = recorder.multiply(*args)
         elif move.mode is None:
             held[i, j] = recorder.load(chain[i].name)

@@ -6,7 +6,6 @@ limit every derivation is carried out in every order of its steps, for the two f
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache, reduce
@@ -22,7 +21,7 @@ from chainplan.result import Outcome, Status
 from chainplan.search import Search
 from chainplan.solvers.base import Solver
 from chainplan.solvers.chains import Apply, Derivation, Leaf, Product, Swept, leaf_options, not_a_chain, write
-from chainplan.solvers.sweeps import Sweeps
+from chainplan.solvers.sweeps import ANY, Sweeps
 from chainplan.steps import Plan, Recorder
 
 MOST = 100_000
@@ -101,7 +100,7 @@ def _sweep(problem: Problem, i: int, j: int) -> Swept | None:
     """The compressed sweep of the interval (i, j), whatever it costs; none under a memory limit."""
     run = problem.graph.chain[i:j]
     block = reduce(lambda right, left: left.times(right), (e.block for e in run))
-    sweep = None if problem.memory is not None else compressed(run, block, problem.cost, sys.maxsize)
+    sweep = None if problem.memory is not None else compressed(run, block, problem.cost, ANY)
     return None if sweep is None else Swept(sweep)
 
 

@@ -6,11 +6,15 @@ on the number of colours rule most of them out, against what the interval costs 
 
 from __future__ import annotations
 
-from chainplan.compression import Sweep, colourable, compressed
+from chainplan.compression import Sweep, colourable, compressed, write_sweep
 from chainplan.cost import CostModel
-from chainplan.graph import Elemental
+from chainplan.graph import Elemental, Graph
+from chainplan.replayer import replay
+from chainplan.steps import Plan, Recorder
 from chainplan.structures import Block, Dense
 
+ANY = 10**80
+"""A price that no sweep reaches."""
 LONGEST = 300
 """Elementals of the longest chain of which all intervals are looked at; of longer ones, the single elementals."""
 
@@ -53,3 +57,10 @@ class Sweeps:
         """The compressed sweep of an interval, None where there is none cheaper than `below`."""
         block = self._blocks.get(j - i, {}).get(i)
         return None if block is None else compressed(self._chain[i:j], block, self._cost, below)
+
+
+def peak(graph: Graph, sweep: Sweep) -> int:
+    """Most elements alive while a sweep is made by itself."""
+    recorder = Recorder(graph)
+    write_sweep(recorder, sweep)
+    return replay(Plan(graph, recorder.plan(()).steps, ())).peak
