@@ -20,6 +20,7 @@ from chainplan.layers.evaluation import evaluate, linearise
 from chainplan.layers.point import draw_point, load_point
 from chainplan.layers.program import Program
 from chainplan.ops import OPS
+from chainplan.steps import Plan
 from chainplan.validation import validate
 from tests.reference import ROOT
 from tests.test_cli import run
@@ -246,6 +247,21 @@ def test_all_mistakes_are_told_with_their_places(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_random_programs_agree_with_differences(seed: int) -> None:
     require_right(made(random_spec(seed)), seed)
+
+
+@pytest.mark.parametrize("seed", [332, 1281, 2174])
+def test_cancellation_is_told_apart_from_a_wrong_order(seed: int) -> None:
+    program = made(random_spec(seed))
+    jacobians = linearise(evaluate(program, draw_point(program, seed)))
+    found = plan(program.problem, seed=seed).plan
+    assert found is not None
+    validation = validate(program.problem, found, jacobians)
+    assert validation.valid
+    assert "valid but for cancellation: " in validation.verdict
+    halves = Plan(found.graph, found.steps, found.outputs[1:])
+    validation = validate(program.problem, halves, jacobians)
+    assert not validation.valid
+    assert "NOT VALID: plan" in validation.verdict
 
 
 def random_spec(seed: int) -> Spec:
