@@ -12,13 +12,15 @@ from bench.analyse import report_text
 from bench.dag_report import dag_report_text
 from bench.dag_run import run_dags
 from bench.dag_suites import DAG_SUITES
-from bench.rows import DagRow, Row, from_csv, to_csv
+from bench.rows import DagRow, Row, StructureRow, from_csv, to_csv
 from bench.run import run_suite
+from bench.structure import STRUCTURE_SUITES, run_structures
+from bench.structure_report import structure_report_text
 from bench.suites import SUITES
 from bench.verify import mistakes
 
 REPORTS = Path(__file__).parent / "reports"
-_suite = click.argument("name", metavar="SUITE", type=click.Choice([*SUITES, *DAG_SUITES]))
+_suite = click.argument("name", metavar="SUITE", type=click.Choice([*SUITES, *DAG_SUITES, *STRUCTURE_SUITES]))
 _folder = click.option(
     "-o",
     "--output",
@@ -54,6 +56,9 @@ def run(name: str, folder: Path, quick: bool, budget: float | None) -> None:
 def _measured_chains(name: str, quick: bool, budget: float | None) -> str:
     if budget is not None:
         raise click.UsageError(f"--budget has no meaning for {name}; expected one of {', '.join(DAG_SUITES)}.")
+    if name in STRUCTURE_SUITES:
+        structures = STRUCTURE_SUITES[name].quick() if quick else STRUCTURE_SUITES[name]
+        return to_csv(*run_structures(structures, _say), StructureRow)
     suite = SUITES[name].quick() if quick else SUITES[name]
     return to_csv(*run_suite(suite, _say), Row)
 
@@ -96,6 +101,8 @@ def write_report(name: str, base: Path) -> None:
     text = base.with_suffix(".csv").read_text(encoding="utf-8")
     if name in DAG_SUITES:
         report = dag_report_text(DAG_SUITES[name], *from_csv(text, DagRow))
+    elif name in STRUCTURE_SUITES:
+        report = structure_report_text(STRUCTURE_SUITES[name], *from_csv(text, StructureRow))
     else:
         report = report_text(SUITES[name], *from_csv(text, Row))
     base.with_suffix(".md").write_text(report, encoding="utf-8")

@@ -61,7 +61,29 @@ class DagRow:
     memory: int | None = None
 
 
-AnyRow = TypeVar("AnyRow", Row, DagRow)
+@dataclass(frozen=True)
+class StructureRow:
+    """A chain of mixed structures, or one order of it.
+
+    `task` is "count": `fma` of the optimum, which is the least of all bracketings, and `dense_fma` of the order that is
+    best for dense factors. Or "time": the price of an order in fma and in nanoseconds by two models, the least
+    `seconds` of `repeats` runs, and in `chosen_by` who takes this order.
+    """
+
+    task: str
+    instance: str
+    n: int
+    order: str = ""
+    chosen_by: str = ""
+    fma: int | None = None
+    dense_fma: int | None = None
+    weighted: int | None = None
+    calibrated: int | None = None
+    seconds: float | None = None
+    repeats: int = 0
+
+
+AnyRow = TypeVar("AnyRow", Row, DagRow, StructureRow)
 
 _READ: dict[Any, Callable[[str], Any]] = {
     "str": str,

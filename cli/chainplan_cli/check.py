@@ -22,19 +22,25 @@ def command(plan: str) -> int:
     from chainplan.frontends.plan_file import verify
     from chainplan.frontends.table import read_plan
     from chainplan.planner import plan as plan_again
+    from chainplan.replayer import replay
     from chainplan.result import Status
+    from chainplan.summary import timed, unit_text
 
     saved = read_plan(plan)
     replayed = verify(saved)
-    said = f"{plan}: right: {replayed.total:,} fma, {replayed.adds:,} adds, peak {replayed.peak:,} elements"
+    assert saved.plan is not None
+    problem, unit = saved.problem, unit_text(saved.problem)
+    price = replay(saved.plan, problem.cost).total
+    model = f"{price:,} ns by '{problem.cost.objective}', " if timed(problem) else ""
+    said = f"{plan}: right: {model}{replayed.total:,} fma, {replayed.adds:,} adds, peak {replayed.peak:,} elements"
     if saved.document["status"] == Status.OPTIMAL.value:
         with progress_shown() as report:
             again = plan_again(saved.problem, budget=BUDGET, progress=report)
         comparable = again.optimal_within == saved.document["optimal_within"]
         explicit = all(e.explicit for e in saved.problem.graph.useful)
-        cheaper = again.cost is not None and again.cost.fma < replayed.total
-        if again.cost is not None and cheaper and (comparable or explicit):
-            raise PlanError(f"{plan}: claims to be optimal, but '{again.solver}' finds {again.cost.fma:,} fma.")
+        cheaper = again.price is not None and again.price < price
+        if again.price is not None and cheaper and (comparable or explicit):
+            raise PlanError(f"{plan}: claims to be optimal, but '{again.solver}' finds {again.price:,} {unit}.")
         said += f"; optimal: proven again within {again.within}" if comparable else "; optimality is not proven again"
     click.echo(said)
     return 0

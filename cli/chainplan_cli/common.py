@@ -37,6 +37,11 @@ budget_option = click.option(
     help="Time for the search.  [default: no limit on chains, 10 on other graphs]",
 )
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N")
+objective_option = click.option(
+    "--objective",
+    metavar="fma|weighted|calibrated",
+    help="What is minimised: multiply-adds, nanoseconds by a static table, or by this machine's ('calibrate').",
+)
 
 
 class Report(Protocol):

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import click
 
-from chainplan_cli.common import budget_option, progress_shown, require_place, seed_option, solver_option, write_whole
+from chainplan_cli.common import (
+    budget_option,
+    objective_option,
+    progress_shown,
+    require_place,
+    seed_option,
+    solver_option,
+    write_whole,
+)
 
 FORMATS = ("text", "json", "markdown", "dot")
 
@@ -14,13 +22,16 @@ FORMATS = ("text", "json", "markdown", "dot")
 @solver_option
 @budget_option
 @seed_option
+@objective_option
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of the screen.")
-def command(spec: str, solver: str, budget: float | None, seed: int, form: str, output: str | None) -> int:
+def command(
+    spec: str, solver: str, budget: float | None, seed: int, objective: str | None, form: str, output: str | None
+) -> int:
     """Find the cheapest plan for SPEC (a YAML or JSON file, - for standard input).
 
     --format json is the plan file, which 'chainplan check' and 'chainplan run' read. Ctrl-C during a search prints the
-    best plan found so far.
+    best plan found so far. --objective is fma unless given.
     """
     from dataclasses import replace
 
@@ -34,7 +45,7 @@ def command(spec: str, solver: str, budget: float | None, seed: int, form: str, 
     if output is not None:
         require_place(output)
     with progress_shown() as report:
-        result = plan(problem, solver, budget=budget, seed=seed, progress=report)
+        result = plan(problem, solver, budget=budget, seed=seed, progress=report, objective=objective)
     if not isinstance(found, Problem):
         result = replace(result, notes=(*result.notes, *found.notes))
     text = RENDERERS[form](result)

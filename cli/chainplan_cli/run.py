@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chainplan_cli.common import progress_shown, seed_option
+from chainplan_cli.common import objective_option, progress_shown, seed_option
 
 if TYPE_CHECKING:
     from chainplan.layers.program import Program
@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 @click.option("--jacobians", metavar="FILE.npz", help="Arrays by elemental name.  [default: drawn from the seed]")
 @click.option("--point", metavar="FILE.npz", help="Inputs and parameters of layers.  [default: drawn from the seed]")
 @seed_option
+@objective_option
 @click.option("--dtype", type=click.Choice(["float64", "float32", "int64"]), default="float64", show_default=True)
-def command(path: str, jacobians: str | None, point: str | None, seed: int, dtype: str) -> int:
+def command(path: str, jacobians: str | None, point: str | None, seed: int, objective: str | None, dtype: str) -> int:
     """Run SPEC (planned first) or PLAN (checked first) and validate it against forward and reverse order.
 
     Each order runs twice: once to measure its memory, once for its time. Integer Jacobians must agree exactly (modulo
-    2^64), floating ones up to c · eps · max|J|. A spec of layers is evaluated and linearised at a point, and validated
-    against central differences too.
+    2^64), floating ones up to c · eps · max|J|. A spec is planned for --objective: by default weighted where a factor
+    is not dense, else fma. A spec of layers is evaluated and linearised at a point, and validated against central
+    differences too.
     """
     from chainplan.frontends.plan_file import SavedPlan, verify
     from chainplan.frontends.table import read_any
@@ -38,14 +40,16 @@ def command(path: str, jacobians: str | None, point: str | None, seed: int, dtyp
     if not isinstance(found, Problem | SavedPlan):
         _refuse(jacobians is not None, "--jacobians", f"{path} has layers; give their inputs with --point")
         _refuse(dtype != "float64", "--dtype", f"{path} has layers, which are computed in float64")
-        return _run_layers(found, path, point, seed)
+        return _run_layers(found, path, point, seed, objective)
     _refuse(point is not None, "--point", f"{path} has no layers; give its elemental Jacobians with --jacobians")
     if isinstance(found, SavedPlan):
+        made_for = found.problem.cost.objective
+        _refuse(objective is not None, "--objective", f"{path} is a plan, made for '{made_for}'")
         verify(found)
         assert found.plan is not None
         problem, plan, made_by = found.problem, found.plan, f"from {path}, checked"
     else:
-        problem, (plan, made_by) = found, _planned(found, path, seed)
+        problem, plan, made_by = _planned(found, path, seed, objective, dtype)
     require_memory(problem.graph, dtype)
     values = draw(problem.graph, seed, dtype) if jacobians is None else load_npz(jacobians, problem.graph)
     origin = f"random {dtype} Jacobians, seed {seed}" if jacobians is None else f"Jacobians of {jacobians}"
@@ -60,19 +64,25 @@ def _refuse(wrong: bool, option: str, why: str) -> None:
         raise click.ClickException(f"{option} does not fit: {why}.")
 
 
-def _planned(problem: Problem, path: str, seed: int) -> tuple[Plan, str]:
-    """The plan that is found for a problem, and by whom."""
-    from chainplan.errors import PlanError
-    from chainplan.planner import plan
+def _planned(problem: Problem, path: str, seed: int, objective: str | None, dtype: str) -> tuple[Problem, Plan, str]:
+    """The problem with its cost model, the plan that is found for it, and by whom."""
+    from dataclasses import replace
 
+    from chainplan.errors import PlanError
+    from chainplan.objectives import objective_model
+    from chainplan.planner import plan
+    from chainplan.structures import Dense
+
+    dense = all(type(e.block.structure) is Dense for e in problem.graph.useful)
+    problem = replace(problem, cost=objective_model(objective or ("fma" if dense else "weighted"), dtype))
     with progress_shown() as report:
         result = plan(problem, seed=seed, progress=report)
     if result.plan is None:
         raise PlanError(f"{path}: no plan: {result.status.value}. {' '.join(result.notes)}".rstrip())
-    return result.plan, f"by {result.solver}"
+    return problem, result.plan, f"by {result.solver} for '{problem.cost.objective}'"
 
 
-def _run_layers(program: Program, path: str, point: str | None, seed: int) -> int:
+def _run_layers(program: Program, path: str, point: str | None, seed: int, objective: str | None) -> int:
     """Evaluate, linearise, plan, run and compare with forward and reverse order and with central differences."""
     from chainplan.layers.differences import TOLERANCE, compare
     from chainplan.layers.evaluation import evaluate, linearise
@@ -83,20 +93,17 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int) -> in
     given = {} if point is None else load_point(point, program)
     values = draw_point(program, seed, given)
     jacobians = linearise(evaluate(program, values))
-    problem = program.problem
-    plan, made_by = _planned(problem, path, seed)
+    problem, plan, made_by = _planned(program.problem, path, seed, objective, "float64")
     validation = validate(problem, plan, jacobians)
     compared = compare(program, values, plan, jacobians, seed)
-    row = (
-        "differences",
+    differences = (
         f"{compared.evaluations:,} evaluations",
         seconds_text(compared.seconds),
-        "",
         f"{compared.difference:.1e}",
     )
     drawn = [f"{len(values) - len(given)} drawn from seed {seed}"] if len(given) < len(values) else []
     origin = ", ".join(([f"{len(given)} of {point}"] if given else []) + drawn)
-    _show(problem, validation, f"plan {made_by}; inputs and parameters: {origin}", [row])
+    _show(problem, validation, f"plan {made_by}; inputs and parameters: {origin}", differences)
     for note in program.notes:
         click.echo(f"  note: {note}")
     rule = f"max|diff| <= {TOLERANCE:.1e} · max(|J|, |f|)"
@@ -107,13 +114,18 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int) -> in
     return 0 if validation.valid and compared.valid else 1
 
 
-def _show(problem: Problem, validation: Validation, made: str, more: list[tuple[str, ...]] | None = None) -> None:
-    """Print the orders in one table."""
-    from chainplan.summary import columns, describe, seconds_text
+def _show(problem: Problem, validation: Validation, made: str, differences: tuple[str, str, str] | None = None) -> None:
+    """Print the orders in one table, and what central differences need, take and differ by."""
+    from chainplan.summary import columns, describe, seconds_text, timed
 
     click.echo(f"{describe(problem)}\n\n  {made}\n")
-    rows = [("order", "fma", "time", "peak bytes", "max|diff| / max|J|")]
+    model = (f"'{problem.cost.objective}'",) if timed(problem) else ()
+    rows = [("order", "fma", *model, "time", "peak bytes", "max|diff| / max|J|")]
     for row in validation.rows:
-        figures = (f"{row.fma:,}", seconds_text(row.seconds), f"{row.peak_bytes:,}", f"{row.difference:.1e}")
+        foreseen = (seconds_text(row.price * 1e-9) for _ in model)
+        figures = (f"{row.fma:,}", *foreseen, seconds_text(row.seconds), f"{row.peak_bytes:,}", f"{row.difference:.1e}")
         rows.append((row.order, *figures))
-    click.echo("\n".join(columns([*rows, *(more or [])], right={1, 2, 3, 4}, indent="  ")))
+    if differences is not None:
+        needs, seconds, difference = differences
+        rows.append(("differences", needs, *("" for _ in model), seconds, "", difference))
+    click.echo("\n".join(columns(rows, right={1, 2, 3, 4, 5}, indent="  ")))

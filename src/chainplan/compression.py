@@ -18,6 +18,7 @@ from chainplan.cost import CostModel
 from chainplan.graph import Elemental, Mode
 from chainplan.steps import Recorder
 from chainplan.structures import Block, Dense, OnDiagonal, Zero
+from chainplan.structures.counts import longest
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -82,7 +83,8 @@ def compressed(run: Sequence[Elemental], block: Block, cost: CostModel, below: i
     colours = _colours(block, tangent, adjoint, below if cost.objective == "fma" else None)
     if colours is None:
         return None
-    price = sum(_sweep_price(run, mode, n, cost) for mode, n in zip(Mode, colours[2:], strict=True) if n)
+    swept = sum(_sweep_price(run, mode, n, cost) for mode, n in zip(Mode, colours[2:], strict=True) if n)
+    price = swept + cost.decompress(block)
     return Sweep(price, tuple(run), colours) if price < below else None
 
 
@@ -102,7 +104,7 @@ def _colours(block: Block, tangent: int | None, adjoint: int | None, below: int 
 def _simple_bound(block: Block, tangent: int | None, adjoint: int | None) -> int:
     """A price that no colouring undercuts: the longest row or column needs as many sweeps, or their average both."""
     counts = block.structure.row_counts(block.rows, block.cols), block.structure.column_counts(block.rows, block.cols)
-    most = [max((max(a, a + b * (n - 1)) for n, a, b in side), default=0) for side in counts]
+    most = [longest(side) for side in counts]
     sided = [price * n for price, n in ((tangent, most[0]), (adjoint, most[1])) if price is not None]
     if tangent is not None and adjoint is not None:
         sided.append(min(tangent, adjoint) * -(-block.nnz // max(block.rows, block.cols, 1)))
@@ -135,7 +137,7 @@ def _plain(found: Colouring) -> Colours:
 
 
 def _sweep_price(run: Sequence[Elemental], mode: Mode, colours: int, cost: CostModel) -> int:
-    total = 0
+    total = cost.seed(run[0].block.cols if mode is Mode.TANGENT else run[-1].block.rows, colours)
     for e in run if mode is Mode.TANGENT else reversed(run):
         arg = Block(e.block.cols, colours) if mode is Mode.TANGENT else Block(colours, e.block.rows)
         if not e.explicit:

@@ -1,24 +1,36 @@
 """The cost model: what a step costs, in fma (design, section 3).
 
-One object with one method per kind of step, so that another model (weighted, calibrated) is another class. All results
-are exact Python ints.
+One object with one method per kind of step, so that another model is another class (`timing.Timed`: nanoseconds). All
+results are exact Python ints.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from chainplan.graph import Elemental, Mode
 from chainplan.structures import Block, product_fma
 
 
 class CostModel(Protocol):
-    """Prices of the steps; `objective` is the word for it in a plan file."""
+    """Prices of the steps."""
 
-    objective: str
+    @property
+    def objective(self) -> str:
+        """The word for it on the command line and in a plan file."""
+        ...
 
-    def multiply(self, left: Block, right: Block) -> int:
-        """Price of left (m x k) · right (k x n), absorption included."""
+    @property
+    def unit(self) -> str:
+        """What a price counts, in a word that is a field of the plan file."""
+        ...
+
+    def multiply(self, left: Block, right: Block, result: Block | None = None) -> int:
+        """Price of left (m x k) · right (k x n); `result` is the product where the caller has it."""
+        ...
+
+    def add(self, left: Block, right: Block) -> int:
+        """Price of left + right, of a sum on its own or of the absorption of a product."""
         ...
 
     def accumulate(self, elemental: Elemental, mode: Mode) -> int:
@@ -29,25 +41,47 @@ class CostModel(Protocol):
         """Price of a tangent or adjoint applied to a block."""
         ...
 
+    def seed(self, size: int, colours: int) -> int:
+        """Price of a seed of size x colours, or of its transpose."""
+        ...
+
+    def decompress(self, block: Block) -> int:
+        """Price of putting a block together from its compressed columns and rows."""
+        ...
+
 
 class Fma:
-    """Multiply-adds: structural counts for products, a price per vector for matrix-free elementals."""
+    """Multiply-adds: structural counts for products, a price per vector for matrix-free elementals, no price for sums.
 
-    objective = "fma"
+    Absorption is part of the product; sums without one are counted apart, as adds.
+    """
 
-    def multiply(self, left: Block, right: Block) -> int:
+    objective: ClassVar[str] = "fma"
+    unit: ClassVar[str] = "fma"
+
+    def multiply(self, left: Block, right: Block, result: Block | None = None) -> int:
         return product_fma(left, right)
+
+    def add(self, left: Block, right: Block) -> int:
+        return 0
 
     def accumulate(self, elemental: Elemental, mode: Mode) -> int:
         vectors = elemental.block.cols if mode is Mode.TANGENT else elemental.block.rows
-        return vectors * _available(elemental, mode)
+        return vectors * available(elemental, mode)
 
     def propagate(self, elemental: Elemental, arg: Block, mode: Mode) -> int:
         vectors = arg.cols if mode is Mode.TANGENT else arg.rows
-        return vectors * _available(elemental, mode)
+        return vectors * available(elemental, mode)
+
+    def seed(self, size: int, colours: int) -> int:
+        return 0
+
+    def decompress(self, block: Block) -> int:
+        return 0
 
 
-def _available(elemental: Elemental, mode: Mode) -> int:
+def available(elemental: Elemental, mode: Mode) -> int:
+    """Fma per vector of a mode that the elemental has."""
     price = elemental.per_vector(mode)
     if price is None:
         raise ValueError(f"'{elemental.name}' has no {mode.value}")

@@ -87,17 +87,31 @@ def execute(
     ExecutionError
         If a Jacobian is missing, unknown, of another shape or structure, or a function returns another shape.
     """
+    return prepared(plan, jacobians, dense=dense, dtype=dtype)()
+
+
+def prepared(
+    plan: Plan, jacobians: Mapping[str, Given], *, dense: bool = True, dtype: Any = None
+) -> Callable[[], dict[tuple[str, str], Array]]:
+    """A run of a plan, ready to go as often as wanted: the Jacobians are checked and brought into form here.
+
+    Parameters, results and errors are those of `execute`.
+    """
     program = _PROGRAMS.get(plan)
     if program is None:
         program = _PROGRAMS[plan] = _lower(plan)
     run = _Run(len(plan.steps), jacobians, dtype)
     _take(program, jacobians, run)
+    given = {id(value) for value in jacobians.values()}
+    return lambda: _executed(plan, program, run, given, dense)
+
+
+def _executed(plan: Plan, program: _Program, run: _Run, given: set[int], dense: bool) -> dict[tuple[str, str], Array]:
     values = run.values
     for kernel, dropped in program.code:
         kernel(run)
         for position in dropped:
             values[position] = None
-    given = {id(value) for value in jacobians.values()}
     result = {}
     for output, source, position in plan.outputs:
         block = program.blocks[position]

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 
 from chainplan.checker import check
 from chainplan.errors import PlanError, SolverError
+from chainplan.objectives import objective_model
 from chainplan.problem import Problem
 from chainplan.replayer import Replay, replay
 from chainplan.result import Outcome, Result, Status
@@ -29,6 +30,7 @@ def plan(
     budget: float | None = None,
     seed: int = 0,
     progress: Callable[[Progress], None] | None = None,
+    objective: str | None = None,
 ) -> Result:
     """Find a plan for the Jacobian of a problem.
 
@@ -39,17 +41,24 @@ def plan(
     budget : seconds that the search may take; None lets it finish.
     seed : for solvers that draw random numbers.
     progress : called a few times a second with how far a search of more than a second is.
+    objective : what is minimised: fma, weighted (nanoseconds by a static table) or calibrated (by a table of this
+        machine, which `chainplan calibrate` measures); None takes the problem's own cost model.
 
     Returns
     -------
     Result
-        With `status`, `plan`, `cost`, `bound` and the baselines; costs in fma. The plan has passed `check`.
+        With `status`, `plan`, `cost`, `bound` and the baselines; costs in fma, `price` and `bound` in the unit of the
+        objective. The plan has passed `check`.
 
     Raises
     ------
     SolverError
         If there is no such solver or it refuses the problem.
+    SpecError
+        If there is no such objective, or it is 'calibrated' and this machine has not been measured.
     """
+    if objective is not None:
+        problem = replace(problem, cost=objective_model(objective))
     chosen = _solver(solver)
     reason = chosen.refuses(problem)
     if reason is not None:
@@ -88,9 +97,10 @@ def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]
     if outcome.plan is None:
         return outcome, None
     replayed = check(outcome.plan)
-    if outcome.status is Status.OPTIMAL and replayed.total != outcome.bound:
+    price, unit = replay(outcome.plan, problem.cost).total, problem.cost.unit
+    if outcome.status is Status.OPTIMAL and price != outcome.bound:
         raise PlanError(
-            f"solver '{outcome.solver}' proves {outcome.bound:,} fma, but its plan costs {replayed.total:,}; this is a "
+            f"solver '{outcome.solver}' proves {outcome.bound:,} {unit}, but its plan costs {price:,}; this is a "
             "defect of chainplan. Report it with the spec."
         )
     if problem.memory is not None and replayed.peak > problem.memory:
@@ -111,7 +121,7 @@ def _rescue(problem: Problem, search: Search, why: str) -> Outcome:
             at_hand.append((name, found))
     fitting = []
     for name, candidate in at_hand:
-        replayed = replay(candidate)
+        replayed = replay(candidate, problem.cost)
         if problem.memory is None or replayed.peak <= problem.memory:
             fitting.append((replayed.total, name, candidate))
     if not fitting:

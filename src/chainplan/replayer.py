@@ -121,8 +121,8 @@ def _multiply(step: Multiply, graph: Graph, made: list[Typed], cost: CostModel) 
         raise _Broken(
             f"left block starts at '{left.source}', but right block ends at '{right.target}'; they must meet."
         )
-    price = cost.multiply(left.block, right.block)
     product = _joined(left, right)
+    price = cost.multiply(left.block, right.block, product.block if product.whole is None else None)
     if step.onto is None:
         return product, price, 0
     onto = _operand(made, step.onto, "onto")
@@ -131,6 +131,7 @@ def _multiply(step: Multiply, graph: Graph, made: list[Typed], cost: CostModel) 
             f"the product leads '{source}' -> '{target}', but onto leads '{onto.source}' -> '{onto.target}'; they must "
             "agree."
         )
+    price += cost.add(product.block, onto.block)
     if product.whole is not None:
         return _summed(onto, product), price, 0
     total = onto.block.plus(product.block)
@@ -187,7 +188,8 @@ def _add(step: Add, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[T
             f"left leads '{left.source}' -> '{left.target}', right '{right.source}' -> '{right.target}'; a sum needs "
             "blocks between the same vertices."
         )
-    return _summed(left, right), 0, sum_adds(left.block, right.block)
+    price = cost.add(left.block, right.block)
+    return _summed(left, right), price, sum_adds(left.block, right.block)
 
 
 def _seed(step: Seed, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:
@@ -198,10 +200,10 @@ def _seed(step: Seed, graph: Graph, made: list[Typed], cost: CostModel) -> tuple
         raise _Broken(
             f"its colours do not fit; expected one from -1 for each of the {size} entries of '{step.vertex}'."
         )
-    place, whole = len(made), Block(size, size, Identity())
+    place, whole, price = len(made), Block(size, size, Identity()), cost.seed(size, colours)
     if step.mode is Mode.TANGENT:
-        return Typed(step.vertex, colours_of(place), Block(size, colours), place, whole), 0, 0
-    return Typed(colours_of(place), step.vertex, Block(colours, size), place, whole), 0, 0
+        return Typed(step.vertex, colours_of(place), Block(size, colours), place, whole), price, 0
+    return Typed(colours_of(place), step.vertex, Block(colours, size), place, whole), price, 0
 
 
 def _decompress(step: Decompress, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:
@@ -219,7 +221,7 @@ def _decompress(step: Decompress, graph: Graph, made: list[Typed], cost: CostMod
         raise _Broken("neither tangent nor adjoint is given; expected at least one compressed block.")
     if found[0][:2] != found[-1][:2]:
         raise _Broken("tangent and adjoint are compressions of blocks between different vertices.")
-    return found[0], 0, 0
+    return found[0], cost.decompress(found[0].block), 0
 
 
 def colouring_of(plan: Plan, replayed: Replay, step: Decompress) -> Colouring:

@@ -9,7 +9,7 @@ from functools import cached_property
 from chainplan import summary
 from chainplan.graph import Graph, Mode
 from chainplan.problem import Problem
-from chainplan.replayer import Replay
+from chainplan.replayer import Replay, replay
 from chainplan.steps import Plan
 from chainplan.sweep import order_price
 
@@ -40,8 +40,8 @@ class Status(Enum):
 class Outcome:
     """What a solver hands back.
 
-    `bound` is a proven lower bound in fma on all plans of the moves named by `within`, which an OPTIMAL plan reaches;
-    `needs` is the smallest memory limit, in elements, under which a plan exists.
+    `bound` is a proven lower bound, in the unit of the objective, on all plans of the moves named by `within`, which an
+    OPTIMAL plan reaches; `needs` is the smallest memory limit, in elements, under which a plan exists.
     """
 
     status: Status
@@ -64,7 +64,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Baselines:
-    """What forward and reverse order cost, in fma."""
+    """What forward and reverse order cost, in fma or in the unit of an objective."""
 
     forward: int
     reverse: int
@@ -82,7 +82,10 @@ def counts(graph: Graph) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A planned problem. `print(result)` shows the table of the plan."""
+    """A planned problem. `print(result)` shows the table of the plan.
+
+    `replay` and `cost` are in fma whatever the objective, `price`, `bound` and `gap` in the unit of the objective.
+    """
 
     problem: Problem
     solver: str
@@ -112,6 +115,22 @@ class Result:
         return None if self.replay is None else Cost(self.replay.total, self.replay.adds, self.replay.peak)
 
     @cached_property
+    def priced(self) -> Replay | None:
+        """The replay of the plan under the objective, None where there is no plan."""
+        return self.replay if self.plan is None else replay(self.plan, self.problem.cost)
+
+    @property
+    def price(self) -> int | None:
+        """Cost of the plan in the unit of the objective."""
+        return None if self.priced is None else self.priced.total
+
+    @cached_property
+    def price_baselines(self) -> Baselines:
+        """What forward and reverse order cost in the unit of the objective."""
+        graph, cost = self.problem.graph, self.problem.cost
+        return Baselines(order_price(graph, Mode.TANGENT, cost), order_price(graph, Mode.ADJOINT, cost))
+
+    @cached_property
     def baselines(self) -> Baselines:
         """What forward and reverse order cost on the same problem."""
         graph = self.problem.graph
@@ -120,10 +139,10 @@ class Result:
     @property
     def gap(self) -> float | None:
         """How far the plan may be above the optimum, as a share of its cost; 0.0 where it is proven optimal."""
-        cost = self.cost
-        if cost is None:
+        price = self.price
+        if price is None:
             return None
-        return 0.0 if cost.fma <= self.bound else (cost.fma - self.bound) / cost.fma
+        return 0.0 if price <= self.bound else (price - self.bound) / price
 
     def __str__(self) -> str:
         return summary.table(self)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from chainplan.graph import Mode
 from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Plan, Propagate, Seed, Step, operands
+from chainplan.structures.counts import longest
 
 if TYPE_CHECKING:
     from chainplan.problem import Problem
     from chainplan.result import Result
+    from chainplan.structures import Block
 
 MOST_STEPS = 60
 _LONGEST_ORDER = 100
@@ -46,16 +48,21 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
     """Rows (label, figure with unit, comment) that sum a result up."""
     rows = []
     cost, took = result.cost, seconds_text(result.seconds)
-    if cost is None:
+    price, unit = result.price, unit_text(result.problem)
+    if cost is None or price is None:
         rows.append(("status", result.status.value, f"{result.solver}, {took}"))
     else:
-        rows.append(("cost", f"{cost.fma:,} fma", f"{proof(result)}, by {result.solver} in {took}"))
-    for label, fma in (("forward", result.baselines.forward), ("reverse", result.baselines.reverse)):
-        rows.append((label, f"{fma:,} fma", "" if cost is None else ratio_text(fma, cost.fma)))
+        rows.append(("cost", f"{price:,} {unit}", f"{proof(result)}, by {result.solver} in {took}"))
+    baselines = result.price_baselines if timed(result.problem) else result.baselines
+    for label, other in (("forward", baselines.forward), ("reverse", baselines.reverse)):
+        rows.append((label, f"{other:,} {unit}", "" if price is None else ratio_text(other, price)))
+    if cost is not None and timed(result.problem):
+        fma = result.baselines
+        rows.append(("fma", f"{cost.fma:,}", f"forward {fma.forward:,}, reverse {fma.reverse:,}"))
     if cost is not None and result.gap:
         within = f" within {result.within}" if result.within else ""
         comment = f"gap at most {100 * result.gap:.1f} %{within}" if result.bound else "none known"
-        rows.append(("bound", f"{result.bound:,} fma", comment))
+        rows.append(("bound", f"{result.bound:,} {unit}", comment))
     if cost is not None and result.replay is not None and result.replay.alive:
         if cost.adds:
             rows.append(("adds", f"{cost.adds:,}", ""))
@@ -78,18 +85,29 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
     return rows
 
 
+def timed(problem: Problem) -> bool:
+    """Whether the objective is a time rather than fma."""
+    return problem.cost.unit != "fma"
+
+
+def unit_text(problem: Problem) -> str:
+    """The unit of the objective, short."""
+    return "ns" if timed(problem) else "fma"
+
+
 def proof(result: Result) -> str:
-    """What is proven about the cost, in words."""
+    """What is proven about the cost, in words that name the model where it is not fma."""
+    under = f" under '{result.problem.cost.objective}'" if timed(result.problem) else ""
     if result.optimal_within is not None:
-        return f"proven optimal within {result.optimal_within}"
-    return "no proof of optimality"
+        return f"proven optimal within {result.optimal_within}{under}"
+    return f"no proof of optimality{under}"
 
 
-def ratio_text(baseline: int, fma: int) -> str:
+def ratio_text(baseline: int, price: int) -> str:
     """How many times a baseline costs what the plan costs."""
-    if fma == 0:
+    if price == 0:
         return "1.00x" if baseline == 0 else "the plan is free"
-    return f"{baseline / fma:,.2f}x"
+    return f"{baseline / price:,.2f}x"
 
 
 def seconds_text(seconds: float) -> str:
@@ -121,20 +139,29 @@ def step_cells(step: Step) -> tuple[str, str]:
             return "decompress", " and ".join(f"#{arg}" for arg in operands(step))
 
 
+def _cells(step: Step, block: Block) -> tuple[str, str]:
+    """`step_cells`, with what the number of colours cannot undercut on one side where a block is decompressed."""
+    operation, of = step_cells(step)
+    if not isinstance(step, Decompress):
+        return operation, of
+    rows, cols = block.structure.row_counts(*block[:2]), block.structure.column_counts(*block[:2])
+    return operation, f"{of}; rows of up to {longest(rows):,}, columns of up to {longest(cols):,}"
+
+
 def step_rows(result: Result, first: int = 0) -> list[tuple[str, ...]]:
-    """Header and a row per step from `first`: id, operation, operands, ends, shape, structure, fma, share, alive."""
+    """Header and a row per step from `first`: id, operation, operands, ends, shape, structure, price, share, alive."""
     assert result.plan is not None
-    assert result.replay is not None
-    plan, replay, total = result.plan, result.replay, result.replay.total
+    assert result.priced is not None
+    plan, replay, total = result.plan, result.priced, result.priced.total
     rows: list[tuple[str, ...]] = [
-        ("step", "operation", "of", "leads", "rows x cols", "structure", "fma", "share", "alive")
+        ("step", "operation", "of", "leads", "rows x cols", "structure", unit_text(result.problem), "share", "alive")
     ]
     for position in range(first, len(plan.steps)):
         typed, price, alive = replay.blocks[position], replay.prices[position], replay.alive[position]
         rows.append(
             (
                 f"#{position}",
-                *step_cells(plan.steps[position]),
+                *_cells(plan.steps[position], typed.block),
                 f"{typed.source} -> {typed.target}".replace("\0", ""),
                 f"{typed.block.rows:,} x {typed.block.cols:,}",
                 repr(typed.block.structure),

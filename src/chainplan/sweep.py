@@ -115,11 +115,15 @@ class Pricer:
         return e.block.times(arg) if mode is Mode.TANGENT else arg.times(e.block)
 
     def multiply(self, left: Block, right: Block, onto: Block | None = None) -> Block:
-        self.price += self._cost.multiply(left, right)
         block = left.times(right)
-        return block if onto is None else block.plus(onto)
+        self.price += self._cost.multiply(left, right, block)
+        if onto is None:
+            return block
+        self.price += self._cost.add(block, onto)
+        return block.plus(onto)
 
     def add(self, left: Block, right: Block) -> Block:
+        self.price += self._cost.add(left, right)
         return left.plus(right)
 
 

@@ -28,13 +28,14 @@ from chainplan.sweep import sweep
 
 @dataclass(frozen=True)
 class Row:
-    """One order: predicted fma, measured seconds and bytes, largest difference from the oracle over max|J|."""
+    """One order: fma, price under the objective, measured seconds and bytes, largest difference over max|J|."""
 
     order: str
     fma: int
     seconds: float
     peak_bytes: int
     difference: float
+    price: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Any]) -> Val
             left_out += f"; {order} order is left out, for it holds a block of {held:,} entries"
             continue
         seconds, peak, found = _measured(candidate, jacobians, judged)
-        rows.append(Row(order, replay(candidate).total, seconds, peak, judged.difference(found)))
+        price = replay(candidate, problem.cost).total
+        rows.append(Row(order, replay(candidate).total, seconds, peak, judged.difference(found), price))
     exact = judged.dtype.kind in "biu"
     factor = 0 if exact else 8 * sum(graph.sizes.values())
     tolerance = 0.0 if exact else factor * float(np.finfo(judged.dtype).eps)

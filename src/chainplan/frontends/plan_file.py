@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import chainplan
 from chainplan.checker import check
+from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError, SpecError
 from chainplan.frontends.messages import Messages
 from chainplan.frontends.objects import from_objects
 from chainplan.frontends.spec import read_problem
 from chainplan.graph import Mode
+from chainplan.objectives import read_rates, stored_model
 from chainplan.problem import Problem
-from chainplan.replayer import Replay
+from chainplan.replayer import Replay, replay
 from chainplan.result import MOVES, Result, Status, counts
 from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Output, Plan, Propagate, Seed, Step
 from chainplan.sweep import order_price
@@ -52,43 +54,62 @@ class SavedPlan:
 
 def document(result: Result) -> dict[str, Any]:
     """A result as the document of a plan file: plain values, deterministic but for `seconds`."""
-    cost, spec = result.cost, result.problem.to_spec()
+    cost, spec, model = result.cost, result.problem.to_spec(), result.problem.cost
+    price, forward, reverse = _prices(result)
     name = spec.pop("name", None)
     return {
         "chainplan": chainplan.__version__,
         "format": FORMAT,
         "problem": {"name": name, "fingerprint": result.problem.fingerprint, **spec},
-        "objective": "fma",
+        "objective": model.objective,
+        **stored_model(model),
         "solver": result.solver,
         "seed": result.seed,
         "seconds": round(result.seconds, 6),
         "counts": result.counts,
         "status": result.status.value,
         "optimal_within": result.optimal_within,
-        "cost": None if cost is None else {"fma": cost.fma, "adds": cost.adds, "peak_elements": cost.peak_elements},
-        "bound": {"fma": result.bound, "within": result.within},
+        "cost": None
+        if cost is None
+        else {"fma": cost.fma, "adds": cost.adds, "peak_elements": cost.peak_elements, **price},
+        "bound": {model.unit: result.bound, "within": result.within},
         "needs": None if result.needs is None else {"memory": result.needs},
-        "baselines": {"forward": {"fma": result.baselines.forward}, "reverse": {"fma": result.baselines.reverse}},
+        "baselines": {
+            "forward": {"fma": result.baselines.forward, **forward},
+            "reverse": {"fma": result.baselines.reverse, **reverse},
+        },
         "notes": list(result.notes),
-        "steps": [] if result.plan is None or result.replay is None else list(_steps(result.plan, result.replay)),
+        "steps": [] if result.plan is None else list(_steps(result.plan, model)),
         "outputs": [] if result.plan is None else [_output(o) for o in result.plan.outputs],
     }
 
 
-def _steps(plan: Plan, replayed: Replay) -> Iterator[dict[str, Any]]:
+def _prices(result: Result) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    """Price of the plan, of forward and of reverse order in the unit of an objective other than fma."""
+    unit = result.problem.cost.unit
+    if unit == "fma":
+        return {}, {}, {}
+    baselines = result.price_baselines
+    plan = {} if result.price is None else {unit: result.price}
+    return plan, {unit: baselines.forward}, {unit: baselines.reverse}
+
+
+def _steps(plan: Plan, cost: CostModel) -> Iterator[dict[str, Any]]:
     for position, step in enumerate(plan.steps):
         fields = {k: v.value if isinstance(v, Mode) else v for k, v in step._asdict().items()}
-        yield {"id": position, "op": _NAMES[type(step)], **fields, **_derived(replayed, position)}
+        yield {"id": position, "op": _NAMES[type(step)], **fields, **_derived(plan, cost, position)}
 
 
-def _derived(replayed: Replay, position: int) -> dict[str, Any]:
+def _derived(plan: Plan, cost: CostModel, position: int) -> dict[str, Any]:
     """What a plan file says of a step beyond the decision itself."""
+    replayed = replay(plan)
     block = replayed.blocks[position].block
     return {
         "rows": block.rows,
         "cols": block.cols,
         "structure": block.structure.brief(block.rows, block.cols),
         "fma": replayed.prices[position],
+        **({} if cost is FMA else {cost.unit: replay(plan, cost).prices[position]}),
     }
 
 
@@ -132,6 +153,7 @@ def parse_plan(text: str | bytes, source: str) -> SavedPlan:
         described.pop("name", None)
     messages = Messages(f"{source}: problem")
     problem = read_problem(from_objects(described, messages), messages)
+    problem = replace(problem, cost=_model(root, source))
     if problem.fingerprint != fingerprint:
         raise PlanError(f"{source}: the fingerprint is not that of the problem in the file; one of them was changed.")
     steps = tuple(reader.step(raw, i) for i, raw in enumerate(root["steps"]))
@@ -156,7 +178,15 @@ _TOP: dict[str, type | tuple[type, ...]] = {
 }
 
 
-_EXTRA = ("format", "counts", "optimal_within", "needs", "notes")
+_EXTRA = ("format", "counts", "rates", "optimal_within", "needs", "notes")
+
+
+def _model(root: dict[str, Any], source: str) -> CostModel:
+    """The cost model that a file names; one that no version knows is refused by `verify`, as a claim."""
+    try:
+        return read_rates(root["objective"], root.get("rates"))
+    except ValueError as error:
+        raise SpecError(f"{source}: rates: {error}") from None
 
 
 def _whole(digits: str) -> int:
@@ -197,7 +227,7 @@ class _Reader:
         if op not in _OPS:
             raise SpecError(f"{self.source}: {where}op is '{op[:40]}'; expected one of {', '.join(_OPS)}.")
         kind = _OPS[op]
-        allowed = {"id", "op", "rows", "cols", "structure", "fma", *kind._fields}
+        allowed = {"id", "op", "rows", "cols", "structure", "fma", "nanoseconds", *kind._fields}
         unknown = raw.keys() - allowed
         if unknown:
             raise SpecError(f"{self.source}: {where}{min(unknown)[:40]} is no field of '{op}'.")
@@ -253,30 +283,36 @@ def verify(saved: SavedPlan) -> Replay:
         if type(found) is not type(derived) or found != derived:
             shown = json.dumps(found, default=str)[:80]
             raise PlanError(f"{source}: {name} is claimed to be {shown}, but it is {json.dumps(derived)}.")
-    bound, fma = claimed["bound"].get("fma"), replayed.total
+    model = saved.problem.cost
+    bound, price = claimed["bound"].get(model.unit), replay(saved.plan, model).total
     proven = claimed["status"] == Status.OPTIMAL.value
-    if type(bound) is not int or not 0 <= bound <= fma or (proven and bound != fma):
+    if type(bound) is not int or not 0 <= bound <= price or (proven and bound != price):
         raise PlanError(
-            f"{source}: bound.fma is {json.dumps(bound)[:60]} and status '{claimed['status'][:40]}', but the plan "
-            f"costs {fma}; a bound is at most the cost, and equal to it where the plan is optimal."
+            f"{source}: bound.{model.unit} is {json.dumps(bound)[:60]} and status '{claimed['status'][:40]}', but the "
+            f"plan costs {price}; a bound is at most the cost, and equal to it where the plan is optimal."
         )
     return replayed
 
 
 def _claims(saved: SavedPlan, replayed: Replay) -> Iterator[tuple[str, Any, Any]]:
     """(where, what the file says, what is so) of every figure that follows from problem and steps."""
-    claimed, graph = saved.document, saved.problem.graph
-    yield "objective", claimed["objective"], "fma"
+    claimed, graph, model = saved.document, saved.problem.graph, saved.problem.cost
+    plan = saved.plan
+    assert plan is not None
+    yield "objective", claimed["objective"], model.objective
     yield "counts", claimed.get("counts"), counts(graph)
     for i, raw in enumerate(claimed["steps"]):
         yield f"steps[{i}].id", raw["id"], i
-        for name, value in _derived(replayed, i).items():
+        for name, value in _derived(plan, model, i).items():
             yield f"steps[{i}].{name}", raw.get(name), value
     totals = {"fma": replayed.total, "adds": replayed.adds, "peak_elements": replayed.peak}
+    if model is not FMA:
+        totals[model.unit] = replay(plan, model).total
     for name, value in totals.items():
         yield f"cost.{name}", claimed["cost"].get(name), value
     for name, mode in (("forward", Mode.TANGENT), ("reverse", Mode.ADJOINT)):
-        yield f"baselines.{name}", claimed["baselines"].get(name), {"fma": order_price(graph, mode)}
+        prices = {other.unit: order_price(graph, mode, other) for other in (FMA, model)}
+        yield f"baselines.{name}", claimed["baselines"].get(name), prices
     acceptable = (Status.OPTIMAL.value, Status.FEASIBLE.value)
     found = claimed["status"]
     yield "status", found, found if found in acceptable else Status.FEASIBLE.value

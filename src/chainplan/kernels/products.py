@@ -1,9 +1,9 @@
-"""The kernels that multiply two held blocks: one table by pair of forms, one function that chooses.
+"""The kernels that multiply two held blocks: one table by name; `kernels.routes` says which is taken.
 
 Diagonals scale, stacks and layers go through one batched `matmul`, sparse ones through scipy (a dense factor on the
 left by way of the transpose), matrices through `np.dot`, or `np.multiply` where the inner size is 1, because numpy's
-matmul leaves BLAS there. A pair that is not in the table is multiplied as sparse arrays or as matrices, whichever the
-product is held as. A new pair is one function and one line in `PRODUCTS`.
+matmul leaves BLAS there. Permutations and selections pick rows or columns. A new kernel is one function, one line in
+`PRODUCTS`, and its regime in `rates` and `routes`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from chainplan.kernels.convert import as_form, as_matrix, as_sparse, from_matrix
+from chainplan.kernels.convert import as_form, as_matrix, as_sparse, from_matrix, from_sparse
 from chainplan.kernels.forms import Form, form
+from chainplan.kernels.routes import Route, route
 from chainplan.structures import Block, BlockDiagonal, Identity, Kronecker, Zero
 
 Product = Callable[[Any, Any], Any]
@@ -24,32 +25,26 @@ Product = Callable[[Any, Any], Any]
 def product_kernel(left: Block, right: Block) -> Product:
     """The function that multiplies two held blocks, its result held as the product of the blocks is."""
     result = left.times(right)
-    if isinstance(result.structure, Zero):
-        return _nothing
-    forms = form(left), form(right)
-    if Form.NOTHING in forms:
-        return _with_nothing(left, right)
-    if forms == (Form.MATRIX, Form.MATRIX) and form(result) is Form.MATRIX:
-        return np.multiply if left.cols == 1 else np.dot
-    made = PRODUCTS.get(forms)
-    found = made(left, right) if made is not None else None
-    if found is None:
-        return _fallback(left, right, result)
-    kernel, natural = found
-    if natural is form(result):
+    return routed_kernel(route(left, right, result), left, right, result)
+
+
+def routed_kernel(way: Route, left: Block, right: Block, result: Block) -> Product:
+    """The function that goes a route: conversions of the factors, the kernel, conversion of the product."""
+    kernel = PRODUCTS[way.kernel](left, right)
+    if way.kernel == "nothing":
         return kernel
-    return _converted(kernel, natural, result)
+    if way.left is not form(left) or way.right is not form(right):
+        kernel = _of_converted(kernel, way, left, right)
+    return kernel if way.made is form(result) else _converted(kernel, way.made, result)
 
 
-def _nothing(left: Any, right: Any) -> Any:
-    return None
-
-
-def _with_nothing(left: Block, right: Block) -> Product:
-    """Products with an identity or its negation."""
-    if form(left) is Form.NOTHING:
-        return take_right if isinstance(left.structure, Identity) else negate_right
-    return take_left if isinstance(right.structure, Identity) else negate_left
+def _nothing(left: Block, right: Block) -> Product:
+    """The product is zero, or one of the factors."""
+    if isinstance(left.times(right).structure, Zero):
+        return lambda a, b: None
+    if form(left) is Form.NOTHING and form(right) is Form.NOTHING:
+        return lambda a, b: None
+    return take_right if isinstance(left.structure, Identity) else take_left
 
 
 def take_right(left: Any, right: Any) -> Any:
@@ -61,33 +56,43 @@ def take_left(left: Any, right: Any) -> Any:
 
 
 def negate_right(left: Any, right: Any) -> Any:
-    return None if right is None else -right
+    return -right
 
 
 def negate_left(left: Any, right: Any) -> Any:
-    return None if left is None else -left
+    return -left
 
 
-def _fallback(left: Block, right: Block, result: Block) -> Product:
-    """By way of sparse arrays, or of matrices where the product is one and neither factor is sparse."""
-    sparse = form(result) is not Form.MATRIX or Form.SPARSE in (form(left), form(right))
-    if not sparse:
-        return lambda a, b: np.dot(as_matrix(a, left, None), as_matrix(b, right, None))
-    wanted = form(result)
+def _scaling(scaled: Callable[[Block, Block], Product]) -> Callable[[Block, Block], Product]:
+    """A kernel that scales, or negates where a factor is a negated identity."""
 
-    def kernel(a: Any, b: Any) -> Any:
-        product = as_sparse(a, left, None) @ as_sparse(b, right, None)
-        if wanted is Form.SPARSE:
-            return product.tocsr()
-        return from_matrix(product.toarray(), result)
+    def choose(left: Block, right: Block) -> Product:
+        if form(left) is Form.NOTHING:
+            return negate_right
+        return negate_left if form(right) is Form.NOTHING else scaled(left, right)
 
-    return kernel
+    return choose
+
+
+def _of_converted(kernel: Product, way: Route, left: Block, right: Block) -> Product:
+    """A kernel on factors that are brought into another form first."""
+
+    def whole(a: Any, b: Any) -> Any:
+        return kernel(_in_form(a, left, way.left), _in_form(b, right, way.right))
+
+    return whole
+
+
+def _in_form(value: Any, block: Block, wanted: Form) -> Any:
+    if form(block) is wanted:
+        return value
+    return as_matrix(value, block, None) if wanted is Form.MATRIX else as_sparse(value, block, None)
 
 
 def _converted(kernel: Product, natural: Form, result: Block) -> Product:
     """The kernel's result, of another form than the product is held in."""
-    if natural is Form.SPARSE and form(result) is Form.MATRIX:
-        return lambda a, b: kernel(a, b).toarray()
+    if natural is Form.SPARSE:
+        return lambda a, b: from_sparse(kernel(a, b), result)
     if natural is Form.MATRIX:
         return lambda a, b: from_matrix(kernel(a, b), result)
     assert form(result) is Form.MATRIX, "a single block is held as a matrix"
@@ -117,27 +122,42 @@ def _sparse_matrix(left: Any, right: Any) -> Any:
 
 
 def _matrix_sparse(left: Any, right: Any) -> Any:
-    return np.ascontiguousarray((right.T.tocsr() @ left.T).T)
+    return np.ascontiguousarray((right.T @ left.T).T)
 
 
 def _sparse_sparse(left: Any, right: Any) -> Any:
     return (left @ right).tocsr()
 
 
-def _by_parts(left: Block, right: Block) -> tuple[Product, Form] | None:
-    """Two stacks or two layers, where they have the same number of parts."""
-    same = left.structure.count == right.structure.count  # type: ignore[attr-defined]
-    return (np.matmul, form(left)) if same else None
+def _take_rows(left: Block, right: Block) -> Product:
+    """Rows picked by a unit block that has one entry in each of its rows."""
+    rows = left.structure.pattern(left.rows, left.cols).indices
+    if left.structure.units is not None and left.structure.units.sign == 1:
+        return lambda a, b: b[rows]
+    return lambda a, b: b[a.indices] * a.data[:, None]
 
 
-def _vector_parts(left: Block, right: Block) -> tuple[Product, Form]:
+def _take_columns(left: Block, right: Block) -> Product:
+    """Columns picked by a unit block that has one entry in each of its columns."""
+    columns = right.structure.pattern(right.rows, right.cols).tocsc().indices
+    if right.structure.units is not None and right.structure.units.sign == 1:
+        return lambda a, b: np.take(a, columns, axis=1)
+
+    def kernel(a: Any, b: Any) -> Any:
+        turned = b.tocsc()
+        return np.take(a, turned.indices, axis=1) * turned.data
+
+    return kernel
+
+
+def _vector_parts(left: Block, right: Block) -> Product:
     split = _splitter(right)
-    return (lambda a, b: split(a)[:, :, None] * b), form(right)
+    return lambda a, b: split(a)[:, :, None] * b
 
 
-def _parts_vector(left: Block, right: Block) -> tuple[Product, Form]:
+def _parts_vector(left: Block, right: Block) -> Product:
     split = _splitter(left)
-    return (lambda a, b: a * split(b)[:, None, :]), form(left)
+    return lambda a, b: a * split(b)[:, None, :]
 
 
 def _splitter(block: Block) -> Callable[[Any], Any]:
@@ -149,14 +169,14 @@ def _splitter(block: Block) -> Callable[[Any], Any]:
     return lambda v: v.reshape(-1, count).T
 
 
-def _stack_matrix(left: Block, right: Block) -> tuple[Product, Form]:
+def _stack_matrix(left: Block, right: Block) -> Product:
     assert isinstance(left.structure, BlockDiagonal)
     count, m, n = left.structure.count, left.rows, right.cols
     inner = left.cols // count
-    return (lambda a, b: np.matmul(a, b.reshape(count, inner, n)).reshape(m, n)), Form.MATRIX
+    return lambda a, b: np.matmul(a, b.reshape(count, inner, n)).reshape(m, n)
 
 
-def _matrix_stack(left: Block, right: Block) -> tuple[Product, Form]:
+def _matrix_stack(left: Block, right: Block) -> Product:
     assert isinstance(right.structure, BlockDiagonal)
     count, m, n = right.structure.count, left.rows, right.cols
     inner = right.rows // count
@@ -164,10 +184,10 @@ def _matrix_stack(left: Block, right: Block) -> tuple[Product, Form]:
     def kernel(a: Any, b: Any) -> Any:
         return np.matmul(a.reshape(m, count, inner).transpose(1, 0, 2), b).transpose(1, 0, 2).reshape(m, n)
 
-    return kernel, Form.MATRIX
+    return kernel
 
 
-def _layers_matrix(left: Block, right: Block) -> tuple[Product, Form]:
+def _layers_matrix(left: Block, right: Block) -> Product:
     assert isinstance(left.structure, Kronecker)
     count, m, n = left.structure.count, left.rows, right.cols
     inner = left.cols // count
@@ -177,10 +197,10 @@ def _layers_matrix(left: Block, right: Block) -> tuple[Product, Form]:
             return np.dot(a[0], b.reshape(inner, count * n)).reshape(m, n)
         return np.matmul(a, b.reshape(inner, count, n).transpose(1, 0, 2)).transpose(1, 0, 2).reshape(m, n)
 
-    return kernel, Form.MATRIX
+    return kernel
 
 
-def _matrix_layers(left: Block, right: Block) -> tuple[Product, Form]:
+def _matrix_layers(left: Block, right: Block) -> Product:
     assert isinstance(right.structure, Kronecker)
     count, m, n = right.structure.count, left.rows, right.cols
     inner = right.rows // count
@@ -188,47 +208,52 @@ def _matrix_layers(left: Block, right: Block) -> tuple[Product, Form]:
     def kernel(a: Any, b: Any) -> Any:
         return np.matmul(a.reshape(m, inner, count).transpose(2, 0, 1), b).transpose(1, 2, 0).reshape(m, n)
 
-    return kernel, Form.MATRIX
+    return kernel
 
 
-def _plain(kernel: Product, natural: Form) -> Callable[[Block, Block], tuple[Product, Form] | None]:
+def _scale_matrix(left: Block, right: Block) -> Product:
+    return _scale_rows if form(left) is Form.VECTOR else np.multiply
+
+
+def _scale_sparse(left: Block, right: Block) -> Product:
+    if form(left) is Form.SCALAR:
+        return lambda a, b: b * a
+    if form(right) is Form.SCALAR:
+        return lambda a, b: a * b
+    return _scale_sparse_rows if form(left) is Form.VECTOR else _scale_sparse_columns
+
+
+def _scale_parts(left: Block, right: Block) -> Product:
+    if Form.SCALAR in (form(left), form(right)):
+        return np.multiply
+    return _vector_parts(left, right) if form(left) is Form.VECTOR else _parts_vector(left, right)
+
+
+def _plain(kernel: Product) -> Callable[[Block, Block], Product]:
     """A kernel that asks nothing of the blocks."""
-    return lambda left, right: (kernel, natural)
+    return lambda left, right: kernel
 
 
-def _kept(kernel: Product, side: int) -> Callable[[Block, Block], tuple[Product, Form] | None]:
-    """A kernel whose result has the form of its left (0) or right (1) factor."""
-    return lambda left, right: (kernel, form((left, right)[side]))
-
-
-_S, _V, _M, _C, _B, _L = Form.SCALAR, Form.VECTOR, Form.MATRIX, Form.SPARSE, Form.STACK, Form.LAYERS
-
-PRODUCTS: dict[tuple[Form, Form], Callable[[Block, Block], tuple[Product, Form] | None]] = {
-    **{(_S, other): _kept(np.multiply, 1) for other in (_S, _V, _M, _B, _L)},
-    **{(other, _S): _kept(np.multiply, 0) for other in (_V, _M, _B, _L)},
-    (_S, _C): _plain(lambda a, b: b * a, _C),
-    (_C, _S): _plain(lambda a, b: a * b, _C),
-    (_V, _V): _plain(np.multiply, _V),
-    (_V, _M): _plain(_scale_rows, _M),
-    (_M, _V): _plain(np.multiply, _M),
-    (_V, _C): _plain(_scale_sparse_rows, _C),
-    (_C, _V): _plain(_scale_sparse_columns, _C),
-    (_V, _B): _vector_parts,
-    (_V, _L): _vector_parts,
-    (_B, _V): _parts_vector,
-    (_L, _V): _parts_vector,
-    (_M, _M): _plain(np.dot, _M),
-    (_C, _M): _plain(_sparse_matrix, _M),
-    (_M, _C): _plain(_matrix_sparse, _M),
-    (_C, _C): _plain(_sparse_sparse, _C),
-    (_B, _B): _by_parts,
-    (_L, _L): _by_parts,
-    (_B, _M): _stack_matrix,
-    (_M, _B): _matrix_stack,
-    (_L, _M): _layers_matrix,
-    (_M, _L): _matrix_layers,
+PRODUCTS: dict[str, Callable[[Block, Block], Product]] = {
+    "nothing": _nothing,
+    "scale vector": _scaling(_plain(np.multiply)),
+    "scale matrix": _scaling(_scale_matrix),
+    "scale sparse": _scaling(_scale_sparse),
+    "scale parts": _scaling(_scale_parts),
+    "outer": _plain(np.multiply),
+    "gemm": _plain(np.dot),
+    "take rows": _take_rows,
+    "take columns": _take_columns,
+    "sparse matrix": _plain(_sparse_matrix),
+    "matrix sparse": _plain(_matrix_sparse),
+    "sparse sparse": _plain(_sparse_sparse),
+    "batch": _plain(np.matmul),
+    "stack matrix": _stack_matrix,
+    "matrix stack": _matrix_stack,
+    "layers matrix": _layers_matrix,
+    "matrix layers": _matrix_layers,
 }
-"""By the forms of the factors: given the blocks, the kernel and the form of what it makes, or None."""
+"""By the name of a kernel: given the blocks, the function that multiplies their values, held as the route says."""
 
 FRESH = (np.dot, np.multiply, _scale_rows)
 """Kernels that always make a new array, onto which another may be added in place."""

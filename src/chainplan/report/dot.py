@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from chainplan.result import Result
 from chainplan.steps import operands
-from chainplan.summary import step_cells
+from chainplan.summary import step_cells, unit_text
 
 
 def render(result: Result) -> str:
     """A digraph of the steps; the ones that hold outputs have a double border."""
+    unit = unit_text(result.problem)
     lines = ["digraph plan {", "  rankdir=BT;", "  node [shape=box, fontname=monospace];"]
-    if result.plan is not None and result.replay is not None:
+    if result.plan is not None and result.priced is not None:
         ends = {output.step for output in result.plan.outputs}
         for position, step in enumerate(result.plan.steps):
-            typed, price = result.replay.blocks[position], result.replay.prices[position]
+            typed, price = result.priced.blocks[position], result.priced.prices[position]
             shape = f"{typed.block.rows} x {typed.block.cols} {typed.block.structure!r}"
             words = (f"#{position} {' '.join(step_cells(step))}", f"{typed.source} -> {typed.target}", shape)
-            label = "\\n".join(map(_quoted, (*words, f"{price:,} fma")))
+            label = "\\n".join(map(_quoted, (*words, f"{price:,} {unit}")))
             border = ", peripheries=2" if position in ends else ""
             lines.append(f'  s{position} [label="{label}"{border}];')
             lines += [f"  s{operand} -> s{position};" for operand in operands(step)]

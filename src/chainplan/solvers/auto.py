@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import final
 
+from chainplan.cost import FMA
 from chainplan.elimination.quick_bound import path_bound, quick_bound
 from chainplan.elimination.workgraph import after_accumulation, intermediates
 from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.result import Outcome, Status
-from chainplan.search import Search
+from chainplan.search import Search, Stopped
 from chainplan.solvers.base import Solver
 from chainplan.solvers.chain_dense import ChainDense
 from chainplan.solvers.chain_dp import ChainDp
@@ -40,7 +41,8 @@ class Auto(Solver):
 
     Cost: that of the solvers it picks; on graphs that are not chains at most the budget, 10 seconds by default.
     Exact: yes on chains (up to 150 elementals under a memory limit that matters); on other graphs where the exact
-        search ends within its share of the budget.
+        search ends within its share of the budget. Under an objective in time on chains without such a limit alone;
+        elsewhere the plan that is found by fma competes with forward and reverse order, and nothing is proven.
     Refuses: nothing.
     """
 
@@ -50,6 +52,8 @@ class Auto(Solver):
         return None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
+        if problem.cost is not FMA:
+            return _in_time(problem, search)
         for solver in _CHAINS:
             if solver.refuses(problem) is None:
                 return _on_chains(solver, problem, search)
@@ -70,6 +74,33 @@ def _on_chains(solver: Solver, problem: Problem, search: Search) -> Outcome:
         return _named(limited, problem, search)
     search.prove(outcome.bound, "bracketings")
     return _best(problem, [_named(order, problem, search) for order in (Forward(), Reverse())], search)
+
+
+def _in_time(problem: Problem, search: Search) -> Outcome:
+    """An exact plan of a chain by the model; else what is found by fma, forward and reverse order, by the model.
+
+    The search by fma keeps its bounds to itself, as they are in another unit.
+    """
+    dp = ChainDp()
+    if dp.refuses(problem) is None:
+        outcome = _named(dp, problem, search)
+        if _fits(outcome, problem):
+            return outcome
+        search.prove(outcome.bound, "bracketings")
+    left = None if search.budget is None else max(0.0, search.budget - search.seconds)
+    inner = Search(seed=search.seed, budget=left, progress=search.progress, solver="auto")
+    try:
+        by_fma = Auto().solve(replace(problem, cost=FMA), inner)
+    except (Stopped, KeyboardInterrupt):
+        if inner.incumbent is not None:
+            search.offer(inner.incumbent)
+        raise
+    if by_fma.plan is None and by_fma.status is Status.INFEASIBLE:
+        return by_fma
+    found = replace(by_fma, status=Status.FEASIBLE, bound=0, within=None, note=None)
+    best = _best(problem, [found, *(_named(order, problem, search) for order in (Forward(), Reverse()))], search)
+    note = f"orders were searched by fma and compared by '{problem.cost.objective}'."
+    return replace(best, note=note) if best.status is Status.FEASIBLE else best
 
 
 def _on_dags(problem: Problem, search: Search) -> Iterator[Outcome]:
@@ -106,7 +137,7 @@ def _on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
 
 def _best(problem: Problem, found: list[Outcome], search: Search) -> Outcome:
     """The cheapest plan that fits, with the bound that has been proven; ties to the proven one, then the first."""
-    prices = [replay(outcome.plan).total if outcome.plan is not None else 0 for outcome in found]
+    prices = [replay(outcome.plan, problem.cost).total if outcome.plan is not None else 0 for outcome in found]
     proven = [outcome.status is Status.OPTIMAL for outcome in found]
     best = min(range(len(found)), key=lambda i: (not _fits(found[i], problem), prices[i], not proven[i]))
     outcome = found[best]

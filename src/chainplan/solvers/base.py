@@ -15,6 +15,12 @@ from chainplan.result import Outcome
 from chainplan.search import Search
 
 
+def not_fma(problem: Problem) -> str | None:
+    """The refusal of solvers that count fma alone: another objective is asked for."""
+    objective = problem.cost.objective
+    return None if objective == "fma" else f"it minimises fma; the objective is '{objective}'"
+
+
 class Solver(ABC):
     """One way of finding a plan."""
 

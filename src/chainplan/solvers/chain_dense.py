@@ -7,7 +7,7 @@ from typing import final
 from chainplan.problem import Problem
 from chainplan.result import Outcome, Status
 from chainplan.search import Search
-from chainplan.solvers.base import Solver
+from chainplan.solvers.base import Solver, not_fma
 from chainplan.solvers.chains import not_a_chain, sizes_of
 from chainplan.solvers.hu_shing import optimal_products
 from chainplan.steps import Recorder
@@ -20,13 +20,13 @@ class ChainDense(Solver):
 
     Cost: O(q log q) time and O(q) memory for q elementals.
     Exact: yes, within bracketings.
-    Refuses: graphs that are not chains; structured and matrix-free elementals.
+    Refuses: graphs that are not chains; structured and matrix-free elementals; other objectives than fma.
     """
 
     name = "chain-dense"
 
     def refuses(self, problem: Problem) -> str | None:
-        reason = not_a_chain(problem)
+        reason = not_fma(problem) or not_a_chain(problem)
         if reason is not None:
             return reason
         for e in problem.graph.chain:

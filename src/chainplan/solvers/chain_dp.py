@@ -6,7 +6,7 @@ accumulated in the cheaper mode (Naumann, arXiv 2406.11862, section 3, with sing
 propagations over sub-chains: they compose at the same cost). The structure of an interval does not depend on how it
 came about, which is what makes this exact.
 
-Listed patterns and weighted costs are priced split by split (`interval_table`). Elsewhere the work is done by
+Listed patterns and objectives in time are priced split by split (`interval_table`). Elsewhere the work is done by
 anti-diagonals in numpy, in two layouts of the same table: by start for right factors, by end and backwards for left
 ones, so that the candidates of an interval are the sum of two contiguous rows. No table of splits is kept; walking back
 derives the split of each of the q-1 visited intervals again. Numbers are int64 where every intermediate result provably
@@ -55,7 +55,7 @@ class ChainDp(Solver):
 
     Cost: O(q³) time and O(q²) memory for q elementals.
     Exact: yes, within bracketings.
-    Refuses: graphs that are not chains; more than 5,000 elementals, 300 with listed patterns or weighted costs.
+    Refuses: graphs that are not chains; more than 5,000 elementals, 300 with listed patterns or an objective in time.
     """
 
     name = "chain-dp"

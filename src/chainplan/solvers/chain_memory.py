@@ -29,7 +29,7 @@ from chainplan.graph import Elemental, Graph, Mode
 from chainplan.problem import Problem
 from chainplan.result import Outcome, Status
 from chainplan.search import Search
-from chainplan.solvers.base import Solver
+from chainplan.solvers.base import Solver, not_fma
 from chainplan.solvers.chains import leaf_options, not_a_chain
 from chainplan.solvers.hill_valley import Profile, dominates, merge, single, steps_of, then
 from chainplan.solvers.sweeps import ANY, Sweeps, peak
@@ -48,13 +48,13 @@ class ChainMemory(Solver):
     Cost: O(q³) time and memory for q elementals plus the search, which is exponential at worst and mostly negligible.
     Exact: yes, within bracketings and uninterrupted sweeps, under any memory limit; an infeasible one comes with the
         smallest that would work.
-    Refuses: graphs that are not chains; more than 150 elementals.
+    Refuses: graphs that are not chains; more than 150 elementals; other objectives than fma.
     """
 
     name = "chain-memory"
 
     def refuses(self, problem: Problem) -> str | None:
-        return not_a_chain(problem, LONGEST)
+        return not_fma(problem) or not_a_chain(problem, LONGEST)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         table = _Table(problem.graph, search)

@@ -19,7 +19,7 @@ from chainplan.elimination.workgraph import after_accumulation, order_plan
 from chainplan.problem import Problem
 from chainplan.result import Outcome, Status
 from chainplan.search import Search, Stopped
-from chainplan.solvers.base import Solver
+from chainplan.solvers.base import Solver, not_fma
 from chainplan.structures import Dense
 
 if TYPE_CHECKING:
@@ -40,13 +40,16 @@ class CpSat(Solver):
 
     Cost: a model of O(n³) clauses for n intermediates; 60 seconds at most unless a budget is given.
     Exact: yes within vertex elimination, where the search ends within the budget.
-    Refuses: blocks that are not dense; more than 100 intermediates; sizes that add up to more than 1,000,000.
+    Refuses: blocks that are not dense; more than 100 intermediates; sizes that add up to more than 1,000,000; other
+        objectives than fma.
     """
 
     name = "cp-sat"
 
     def refuses(self, problem: Problem) -> str | None:
         graph = problem.graph
+        if not_fma(problem):
+            return not_fma(problem)
         count = len({e.source for e in graph.useful} - set(graph.inputs))
         if count > MOST:
             return f"the graph has {count:,} intermediates; expected at most {MOST:,}"

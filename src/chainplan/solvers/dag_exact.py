@@ -16,7 +16,7 @@ from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.result import Outcome, Status
 from chainplan.search import Search, Stopped
-from chainplan.solvers.base import Solver
+from chainplan.solvers.base import Solver, not_fma
 
 MOST = 400
 
@@ -27,7 +27,7 @@ class DagExact(Solver):
 
     Cost: exponential; seconds at 40 intermediates on most graphs.
     Exact: yes, within vertex elimination, matrix-free elementals being accumulated first.
-    Refuses: more than 400 intermediate vertices.
+    Refuses: more than 400 intermediate vertices; other objectives than fma.
     """
 
     name = "dag-exact"
@@ -36,7 +36,7 @@ class DagExact(Solver):
         count = intermediates(problem.graph)
         if count > MOST:
             return f"the graph has {count:,} intermediate vertices; expected at most {MOST:,}"
-        return None
+        return not_fma(problem)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         core, within = Core(problem.graph), after_accumulation(problem.graph, "vertex elimination")

@@ -9,7 +9,7 @@ from chainplan.elimination.moves import settle
 from chainplan.problem import Problem
 from chainplan.result import Outcome
 from chainplan.search import Search
-from chainplan.solvers.base import Solver
+from chainplan.solvers.base import Solver, not_fma
 
 MOST = 40
 
@@ -20,14 +20,14 @@ class Face(Solver):
 
     Cost: O(E²) per descent for E edges; the proof is exponential and is given up after 5,000 states.
     Exact: on tiny graphs (about ten edges), within face elimination, after the accumulation of matrix-free elementals.
-    Refuses: more than 40 edges between inputs and outputs.
+    Refuses: more than 40 edges between inputs and outputs; other objectives than fma.
     """
 
     name = "face"
 
     def refuses(self, problem: Problem) -> str | None:
         edges = len(problem.graph.useful)
-        return f"the graph has {edges:,} edges; expected at most {MOST}" if edges > MOST else None
+        return f"the graph has {edges:,} edges; expected at most {MOST}" if edges > MOST else not_fma(problem)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         moves = FaceMoves(problem.graph)

@@ -9,7 +9,7 @@ from chainplan.elimination.workgraph import WorkGraph
 from chainplan.problem import Problem
 from chainplan.result import Outcome
 from chainplan.search import Search
-from chainplan.solvers.base import Solver
+from chainplan.solvers.base import Solver, not_fma
 from chainplan.solvers.orders import cheapest
 
 
@@ -19,13 +19,13 @@ class Greedy(Solver):
 
     Cost: O(log n) per changed key besides the eliminations; above 20,000 vertices only keys that look at neighbours.
     Exact: no.
-    Refuses: nothing.
+    Refuses: other objectives than fma.
     """
 
     name = "greedy"
 
     def refuses(self, problem: Problem) -> str | None:
-        return None
+        return not_fma(problem)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         return cheapest(problem, search, by_all_keys(WorkGraph(problem.graph), search.going))

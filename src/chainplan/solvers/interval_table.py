@@ -48,6 +48,7 @@ class IntervalTable:
 
     def _choices(self, i: int, j: int) -> list[Choice]:
         best, blocks, cost = self._best, self.blocks, self._cost
+        whole = blocks[i, j]
         found: list[Choice] = []
         first, last = self.chain[i], self.chain[j - 1]
         if last.tangent is not None:
@@ -57,7 +58,8 @@ class IntervalTable:
             price = best[i + 1, j][0] + cost.propagate(first, blocks[i + 1, j], Mode.ADJOINT)
             found.append((price, Apply(i, Mode.ADJOINT, (i + 1, j))))
         price, k = min(
-            (best[i, k][0] + best[k, j][0] + cost.multiply(blocks[k, j], blocks[i, k]), k) for k in range(i + 1, j)
+            (best[i, k][0] + best[k, j][0] + cost.multiply(blocks[k, j], blocks[i, k], whole), k)
+            for k in range(i + 1, j)
         )
         found.append((price, Product((k, j), (i, k))))
         return found

@@ -11,7 +11,7 @@ from chainplan.elimination.workgraph import WorkGraph, after_accumulation
 from chainplan.problem import Problem
 from chainplan.result import Outcome
 from chainplan.search import Search
-from chainplan.solvers.base import Solver
+from chainplan.solvers.base import Solver, not_fma
 from chainplan.solvers.orders import cheapest
 
 VISITS = 100_000
@@ -24,13 +24,13 @@ class LocalSearch(Solver):
 
     Cost: near-linear time per sweep; without a budget until nothing is gained or 100,000 vertices have been re-ordered.
     Exact: where a graph falls apart into trees of at most 8 vertices, 12 if dense, but it claims no proof.
-    Refuses: nothing.
+    Refuses: other objectives than fma.
     """
 
     name = "local-search"
 
     def refuses(self, problem: Problem) -> str | None:
-        return None
+        return not_fma(problem)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         if search.within is None:

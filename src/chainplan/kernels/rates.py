@@ -1,0 +1,85 @@
+"""What kernels and conversions take: the regimes, their features, and the static table of the model `weighted`.
+
+The time of a regime is a sum of non-negative rates times features: a price per call, prices per entry read or written,
+a price per multiplication. A rate is written here in nanoseconds and kept as a whole number of femtoseconds, so that
+prices are exact integers, the same on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Rates = Mapping[str, tuple[int, ...]]
+"""Per regime a whole number of femtoseconds per feature."""
+
+SECOND = 1_000_000
+"""Femtoseconds in a nanosecond."""
+
+REGIMES: dict[str, tuple[str, ...]] = {
+    "nothing": ("call",),
+    "scale vector": ("call", "entry"),
+    "scale matrix": ("call", "entry"),
+    "scale parts": ("call", "entry"),
+    "scale sparse": ("call", "nonzero"),
+    "outer": ("call", "m·n"),
+    "gemm": ("call", "m·k", "k·n", "m·n", "m·k·n"),
+    "take rows": ("call", "m·n"),
+    "take columns": ("call", "m·n"),
+    "sparse matrix": ("call", "m", "k·n", "m·n", "nnz·n"),
+    "matrix sparse": ("call", "n", "m·k", "m·n", "m·nnz"),
+    "sparse sparse": ("call", "m", "nnz of factors", "nnz of product", "multiplication"),
+    "batch": ("call", "part", "entry", "multiplication"),
+    "stack matrix": ("call", "part", "k·n", "m·n", "multiplication"),
+    "matrix stack": ("call", "part", "m·k", "m·n", "multiplication"),
+    "layers matrix": ("call", "part", "k·n", "m·n", "multiplication"),
+    "matrix layers": ("call", "part", "m·k", "m·n", "multiplication"),
+    "densify": ("call", "m·n", "nonzero"),
+    "sparsify": ("call", "m·n", "nonzero"),
+    "spread": ("call", "m·n", "entry"),
+    "gather": ("call", "entry"),
+    "add": ("call", "entry"),
+    "add sparse": ("call", "nonzero"),
+    "apply": ("call", "fma"),
+    "identity": ("call", "m·n"),
+    "decompress": ("call", "nonzero"),
+}
+"""Every regime with its features: m x k times k x n; a part is a block of a stack or a layer."""
+
+
+def in_femtoseconds(nanoseconds: Mapping[str, tuple[float, ...]]) -> dict[str, tuple[int, ...]]:
+    """A table of nanoseconds as one of whole femtoseconds."""
+    return {regime: tuple(round(rate * SECOND) for rate in rates) for regime, rates in nanoseconds.items()}
+
+
+STATIC: Rates = in_femtoseconds(
+    {
+        "nothing": (90,),
+        "scale vector": (310, 0.35),
+        "scale matrix": (1300, 0.67),
+        "scale parts": (1300, 0.75),
+        "scale sparse": (12000, 2.4),
+        "outer": (1100, 0.75),
+        "gemm": (1200, 0.35, 0.35, 0.3, 0.027),
+        "take rows": (1800, 0.35),
+        "take columns": (1900, 0.67),
+        "sparse matrix": (4800, 3, 0.05, 0.24, 0.29),
+        "matrix sparse": (19000, 4, 1.1, 0.73, 0.22),
+        "sparse sparse": (29000, 10, 2.5, 0, 6.8),
+        "batch": (1100, 17, 0.3, 0.01),
+        "stack matrix": (1750, 30, 0.2, 0.2, 0.042),
+        "matrix stack": (2500, 25, 0.3, 0.65, 0.035),
+        "layers matrix": (2700, 40, 0.2, 0.65, 0.035),
+        "matrix layers": (2900, 20, 0.7, 0.85, 0.04),
+        "densify": (3000, 0.26, 0.6),
+        "sparsify": (39000, 3.6, 17),
+        "spread": (5000, 0.3, 1.3),
+        "gather": (33000, 10),
+        "add": (1200, 0.8),
+        "add sparse": (28000, 3.5),
+        "apply": (2500, 0.043),
+        "identity": (1300, 0.26),
+        "decompress": (68000, 45),
+    }
+)
+"""Nanoseconds, rounded from runs of `chainplan calibrate` on one thread of a Xeon (OpenBLAS 0.3.31, SkylakeX kernels),
+numpy 2.4, scipy 1.17, float64."""
