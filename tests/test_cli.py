@@ -293,3 +293,28 @@ def test_a_full_disk_is_no_defect(capsys: pytest.CaptureFixture[str], monkeypatc
     code, _, err = run(capsys, "plan", SEED)
     assert code == 1
     assert "cannot be read or written: No space left" in err
+
+
+def test_a_pattern_file_beside_the_spec_goes_into_the_plan(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from scipy.sparse import random_array, save_npz
+
+    folder = tmp_path / "model"
+    folder.mkdir()
+    save_npz(folder / "mesh.npz", random_array((60, 40), density=0.05, rng=1))
+    spec, saved, values = folder / "spec.yaml", tmp_path / "plan.json", tmp_path / "values.npz"
+    spec.write_text(
+        "chain:\n  - {shape: [60, 40], structure: {sparse: mesh.npz}}\n"
+        "  - {name: model, shape: [60, 60], structure: {banded: [1, 1]}, tangent: 500, adjoint: 900}\n"
+        "  - {shape: [5, 60], structure: {selection: [0, 7, 7, 59, 3]}}\n"
+    )
+    assert run(capsys, "plan", str(spec), "--format", "json", "-o", str(saved))[0] == 0
+    (folder / "mesh.npz").unlink()
+    assert run(capsys, "check", str(saved))[0] == 0
+    for dtype in ("int64", "float32"):
+        code, out, _ = run(capsys, "run", str(saved), "--dtype", dtype)
+        assert (code, "valid" in out) == (0, True)
+    code, _, err = run(capsys, "plan", str(spec))
+    assert (code, "spec.yaml:2:" in err, "mesh.npz" in err) == (2, True, True)
+    np.savez(values, F1=np.ones((60, 40)))
+    code, _, err = run(capsys, "run", str(saved), "--jacobians", str(values))
+    assert (code, "nonzeros outside" in err) == (2, True)

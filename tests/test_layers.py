@@ -20,6 +20,7 @@ from chainplan.layers.evaluation import evaluate, linearise
 from chainplan.layers.point import draw_point, load_point
 from chainplan.layers.program import Program
 from chainplan.ops import OPS
+from chainplan.steps import Plan
 from chainplan.validation import validate
 from tests.reference import ROOT
 from tests.test_cli import run
@@ -248,6 +249,21 @@ def test_random_programs_agree_with_differences(seed: int) -> None:
     require_right(made(random_spec(seed)), seed)
 
 
+@pytest.mark.parametrize("seed", [332, 1281, 2174])
+def test_cancellation_is_told_apart_from_a_wrong_order(seed: int) -> None:
+    program = made(random_spec(seed))
+    jacobians = linearise(evaluate(program, draw_point(program, seed)))
+    found = plan(program.problem, seed=seed).plan
+    assert found is not None
+    validation = validate(program.problem, found, jacobians)
+    assert validation.valid
+    assert "valid but for cancellation: " in validation.verdict
+    halves = Plan(found.graph, found.steps, found.outputs[1:])
+    validation = validate(program.problem, halves, jacobians)
+    assert not validation.valid
+    assert "NOT VALID: plan" in validation.verdict
+
+
 def random_spec(seed: int) -> Spec:
     """A DAG of smooth ops on matrices of one size; every op of one or two arguments that keeps the shape."""
     rng = random.Random(seed)
@@ -425,6 +441,13 @@ def test_exit_codes_of_bad_points(capsys: pytest.CaptureFixture[str], tmp_path: 
     code, _, err = run(capsys, "run", misfit)
     assert code == 2
     assert err.startswith(f"{misfit}:2:10: layers[0] 'conv2d1' (conv2d): found shape [784]")
+
+
+def test_a_jacobian_that_fits_nowhere_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = write(tmp_path, "input: {x: 10000000}\nlayers: [{op: mean}, {op: add, from: [x, mean1]}]\n")
+    code, _, err = run(capsys, "run", path)
+    assert code == 2
+    assert "the largest block of the plan takes 800,000,000,000,000 bytes as float64; this machine has" in err
 
 
 def test_options_that_do_not_fit(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

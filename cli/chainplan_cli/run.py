@@ -43,8 +43,8 @@ def command(path: str, jacobians: str | None, point: str | None, seed: int, obje
         return _run_layers(found, path, point, seed, objective)
     _refuse(point is not None, "--point", f"{path} has no layers; give its elemental Jacobians with --jacobians")
     if isinstance(found, SavedPlan):
-        model = found.problem.cost.objective
-        _refuse(objective is not None, "--objective", f"{path} is a plan, made for '{model}'")
+        made_for = found.problem.cost.objective
+        _refuse(objective is not None, "--objective", f"{path} is a plan, made for '{made_for}'")
         verify(found)
         assert found.plan is not None
         problem, plan, made_by = found.problem, found.plan, f"from {path}, checked"
@@ -64,10 +64,8 @@ def _refuse(wrong: bool, option: str, why: str) -> None:
         raise click.ClickException(f"{option} does not fit: {why}.")
 
 
-def _planned(
-    problem: Problem, path: str, seed: int, objective: str | None, dtype: str = "float64"
-) -> tuple[Problem, Plan, str]:
-    """The problem with its objective, the plan that is found for it, and by whom."""
+def _planned(problem: Problem, path: str, seed: int, objective: str | None, dtype: str) -> tuple[Problem, Plan, str]:
+    """The problem with its cost model, the plan that is found for it, and by whom."""
     from dataclasses import replace
 
     from chainplan.errors import PlanError
@@ -89,26 +87,23 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int, objec
     from chainplan.layers.differences import TOLERANCE, compare
     from chainplan.layers.evaluation import evaluate, linearise
     from chainplan.layers.point import draw_point, load_point
-    from chainplan.summary import seconds_text, timed
+    from chainplan.summary import seconds_text
     from chainplan.validation import validate
 
     given = {} if point is None else load_point(point, program)
     values = draw_point(program, seed, given)
     jacobians = linearise(evaluate(program, values))
-    problem, plan, made_by = _planned(program.problem, path, seed, objective)
+    problem, plan, made_by = _planned(program.problem, path, seed, objective, "float64")
     validation = validate(problem, plan, jacobians)
     compared = compare(program, values, plan, jacobians, seed)
-    row = (
-        "differences",
+    differences = (
         f"{compared.evaluations:,} evaluations",
-        *("" for _ in range(timed(problem))),
         seconds_text(compared.seconds),
-        "",
         f"{compared.difference:.1e}",
     )
     drawn = [f"{len(values) - len(given)} drawn from seed {seed}"] if len(given) < len(values) else []
     origin = ", ".join(([f"{len(given)} of {point}"] if given else []) + drawn)
-    _show(problem, validation, f"plan {made_by}; inputs and parameters: {origin}", [row])
+    _show(problem, validation, f"plan {made_by}; inputs and parameters: {origin}", differences)
     for note in program.notes:
         click.echo(f"  note: {note}")
     rule = f"max|diff| <= {TOLERANCE:.1e} · max(|J|, |f|)"
@@ -119,8 +114,8 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int, objec
     return 0 if validation.valid and compared.valid else 1
 
 
-def _show(problem: Problem, validation: Validation, made: str, more: list[tuple[str, ...]] | None = None) -> None:
-    """Print the orders in one table."""
+def _show(problem: Problem, validation: Validation, made: str, differences: tuple[str, str, str] | None = None) -> None:
+    """Print the orders in one table, and what central differences need, take and differ by."""
     from chainplan.summary import columns, describe, seconds_text, timed
 
     click.echo(f"{describe(problem)}\n\n  {made}\n")
@@ -130,4 +125,7 @@ def _show(problem: Problem, validation: Validation, made: str, more: list[tuple[
         foreseen = (seconds_text(row.price * 1e-9) for _ in model)
         figures = (f"{row.fma:,}", *foreseen, seconds_text(row.seconds), f"{row.peak_bytes:,}", f"{row.difference:.1e}")
         rows.append((row.order, *figures))
-    click.echo("\n".join(columns([*rows, *(more or [])], right={1, 2, 3, 4, 5}, indent="  ")))
+    if differences is not None:
+        needs, seconds, difference = differences
+        rows.append(("differences", needs, *("" for _ in model), seconds, "", difference))
+    click.echo("\n".join(columns(rows, right={1, 2, 3, 4, 5}, indent="  ")))

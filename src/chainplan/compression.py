@@ -18,6 +18,7 @@ from chainplan.cost import CostModel
 from chainplan.graph import Elemental, Mode
 from chainplan.steps import Recorder
 from chainplan.structures import Block, Dense, OnDiagonal, Zero
+from chainplan.structures.counts import longest
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -72,18 +73,30 @@ def colourable(block: Block) -> bool:
     return 0 < block.nnz <= NONZEROS
 
 
-def compressed(run: Sequence[Elemental], block: Block, cost: CostModel, below: int) -> Sweep | None:
-    """The cheapest compressed sweep found over a run with this block, None where none is cheaper than `below`."""
+Prices = tuple[int | None, int | None]
+"""Multiply-adds of one tangent and of one adjoint, None where there is none."""
+
+
+def compressed(
+    run: Sequence[Elemental], block: Block, cost: CostModel, below: int, prices: Prices | None = None
+) -> Sweep | None:
+    """The cheapest compressed sweep found over a run with this block, None where none is cheaper than `below`.
+
+    `prices` are those of one sweep in each mode, where they are known.
+    """
     if not colourable(block) or all(e.explicit for e in run):
         return None
-    tangent, adjoint = (per_vector(run, mode) for mode in Mode)
+    tangent, adjoint = prices or (per_vector(run, Mode.TANGENT), per_vector(run, Mode.ADJOINT))
     if tangent is None and adjoint is None:
         return None
     colours = _colours(block, tangent, adjoint, below if cost.objective == "fma" else None)
     if colours is None:
         return None
-    swept = sum(_sweep_price(run, mode, n, cost) for mode, n in zip(Mode, colours[2:], strict=True) if n)
-    price = swept + cost.decompress(block)
+    if cost.objective == "fma":
+        price = colours.tangents * (tangent or 0) + colours.adjoints * (adjoint or 0)
+    else:
+        swept = (_sweep_price(run, mode, n, cost) for mode, n in zip(Mode, colours[2:], strict=True) if n)
+        price = sum(swept) + cost.decompress(block)
     return Sweep(price, tuple(run), colours) if price < below else None
 
 
@@ -103,7 +116,7 @@ def _colours(block: Block, tangent: int | None, adjoint: int | None, below: int 
 def _simple_bound(block: Block, tangent: int | None, adjoint: int | None) -> int:
     """A price that no colouring undercuts: the longest row or column needs as many sweeps, or their average both."""
     counts = block.structure.row_counts(block.rows, block.cols), block.structure.column_counts(block.rows, block.cols)
-    most = [max((max(a, a + b * (n - 1)) for n, a, b in side), default=0) for side in counts]
+    most = [longest(side) for side in counts]
     sided = [price * n for price, n in ((tangent, most[0]), (adjoint, most[1])) if price is not None]
     if tangent is not None and adjoint is not None:
         sided.append(min(tangent, adjoint) * -(-block.nnz // max(block.rows, block.cols, 1)))

@@ -4,6 +4,10 @@ Either knows from the oracle what is right, runs a plan in the form that it can 
 rule. Floats must satisfy max|diff| <= c · eps · scale with c = 8 · (sum of all sizes): every order rounds at most once
 per inner index along a path (Higham, *Accuracy and Stability of Numerical Algorithms*, section 3.5), and the constant
 leaves room for cancellation. For directions V the scale is max(|J|·V), which is no smaller than any entry that V sees.
+
+Where the elementals are derivatives of a program, J may be far smaller than the terms that it is the sum of: a
+saturated tanh behind a large product does that. Rounding is in proportion to those terms, max(|F_q|···|F_1|) by rows
+(the same section, for products of absolute values), which is asked for where the first scale is missed.
 """
 
 from __future__ import annotations
@@ -43,6 +47,9 @@ class Judge(Protocol):
     def difference(self, found: Found) -> float:
         """The largest difference over the scale; a pair that is not there is zero."""
 
+    def terms(self) -> float:
+        """The largest row of the same products with the absolute values of all elementals, 0 if too large to tell."""
+
 
 def judge(graph: Graph, jacobians: Mapping[str, Any]) -> Judge:
     """The judge that fits the sizes of a graph."""
@@ -57,6 +64,7 @@ class Whole:
     measure = "max|J|"
 
     def __init__(self, graph: Graph, jacobians: Mapping[str, Any]) -> None:
+        self._graph, self._jacobians = graph, jacobians
         self._expected = jacobian(graph, jacobians)
         self.dtype = common_dtype([*self._expected.values()])
         self.scale = max((float(np.abs(block).max(initial=0)) for block in self._expected.values()), default=0.0)
@@ -71,6 +79,10 @@ class Whole:
             worst = max(worst, _largest(block if other is None else block - other))
         return worst / self.scale if self.scale else worst
 
+    def terms(self) -> float:
+        columns = {v: np.ones((self._graph.sizes[v], 1)) for v in self._graph.inputs}
+        return _terms(self._graph, self._jacobians, columns)
+
 
 class Directions:
     """Compares the products with a few positive random columns; nothing is written out."""
@@ -78,6 +90,7 @@ class Directions:
     measure = "max(|J|·V)"
 
     def __init__(self, graph: Graph, jacobians: Mapping[str, Any]) -> None:
+        self._graph, self._jacobians = graph, jacobians
         rng = np.random.default_rng(0)
         self._columns = {v: 0.5 + rng.random((graph.sizes[v], DIRECTIONS)) for v in graph.inputs}
         self._expected = times(graph, jacobians, self._columns)
@@ -94,6 +107,15 @@ class Directions:
             self.scale = max(self.scale, _largest(abs(block) @ self._columns[source]))
         worst = max(_largest(totals[v] - block) for v, block in self._expected.items())
         return worst / self.scale if self.scale else worst
+
+    def terms(self) -> float:
+        return _terms(self._graph, self._jacobians, self._columns)
+
+
+def _terms(graph: Graph, jacobians: Mapping[str, Any], columns: Mapping[str, Array]) -> float:
+    if any(not e.explicit and e.block.rows * e.block.cols > LARGEST for e in graph.useful):
+        return 0.0
+    return max((_largest(block) for block in times(graph, jacobians, columns, absolute=True).values()), default=0.0)
 
 
 def run_held(plan: Plan, jacobians: Mapping[str, Any]) -> dict[tuple[str, str], Any]:

@@ -60,7 +60,9 @@ def jacobian(
     return result
 
 
-def times(problem: Problem | Graph, jacobians: Mapping[str, Any], directions: Mapping[str, Array]) -> dict[str, Array]:
+def times(
+    problem: Problem | Graph, jacobians: Mapping[str, Any], directions: Mapping[str, Array], absolute: bool = False
+) -> dict[str, Array]:
     """The Jacobian times a few columns, by tangents alone.
 
     Parameters
@@ -68,6 +70,7 @@ def times(problem: Problem | Graph, jacobians: Mapping[str, Any], directions: Ma
     problem : the linearised DAG.
     jacobians : as for `chainplan.execute`.
     directions : a block of size(input) x c for each input.
+    absolute : whether every elemental is taken by its absolute values; a matrix-free one is then written out.
 
     Returns
     -------
@@ -81,6 +84,10 @@ def times(problem: Problem | Graph, jacobians: Mapping[str, Any], directions: Ma
         held[vertex] = directions[vertex] if vertex in directions else np.zeros((graph.sizes[vertex], width))
         for e in graph.into.get(vertex, ()):
             value = sparse_or_functions(graph.declared[e.name], jacobians.get(e.name))
+            if absolute:
+                value = abs(
+                    _applied(e, value, np.eye(e.block.cols), Mode.TANGENT) if isinstance(value, tuple) else value
+                )
             held[vertex] = held[vertex] + _applied(e, value, held[e.source], Mode.TANGENT)
     return {output: held[output] for output in graph.outputs}
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from chainplan.graph import Mode
 from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Plan, Propagate, Seed, Step, operands
+from chainplan.structures.counts import longest
 
 if TYPE_CHECKING:
     from chainplan.problem import Problem
     from chainplan.result import Result
+    from chainplan.structures import Block
 
 MOST_STEPS = 60
 _LONGEST_ORDER = 100
@@ -137,6 +139,15 @@ def step_cells(step: Step) -> tuple[str, str]:
             return "decompress", " and ".join(f"#{arg}" for arg in operands(step))
 
 
+def _cells(step: Step, block: Block) -> tuple[str, str]:
+    """`step_cells`, with what the number of colours cannot undercut on one side where a block is decompressed."""
+    operation, of = step_cells(step)
+    if not isinstance(step, Decompress):
+        return operation, of
+    rows, cols = block.structure.row_counts(*block[:2]), block.structure.column_counts(*block[:2])
+    return operation, f"{of}; rows of up to {longest(rows):,}, columns of up to {longest(cols):,}"
+
+
 def step_rows(result: Result, first: int = 0) -> list[tuple[str, ...]]:
     """Header and a row per step from `first`: id, operation, operands, ends, shape, structure, price, share, alive."""
     assert result.plan is not None
@@ -150,7 +161,7 @@ def step_rows(result: Result, first: int = 0) -> list[tuple[str, ...]]:
         rows.append(
             (
                 f"#{position}",
-                *step_cells(plan.steps[position]),
+                *_cells(plan.steps[position], typed.block),
                 f"{typed.source} -> {typed.target}".replace("\0", ""),
                 f"{typed.block.rows:,} x {typed.block.cols:,}",
                 repr(typed.block.structure),

@@ -67,7 +67,7 @@ def found(node: Node) -> str:
     if isinstance(node, Mapping):
         return "a mapping"
     if isinstance(node, Sequence):
-        return f"a list of {len(node.items)}"
+        return f"a list of {len(node.items if node.listed is None else node.listed)}"
     if node.spelling is Spelling.QUOTED:
         return f"the text '{shown(node.text)}'"
     return shown(node.text) or "empty"

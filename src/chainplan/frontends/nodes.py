@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 DEEPEST = 32
 """How deep lists and mappings may nest. Every tree is bounded by it, so walking one by recursion is safe."""
@@ -53,12 +53,13 @@ class Scalar(NamedTuple):
 
 
 class Sequence(NamedTuple):
-    """A list."""
+    """A list; a pattern given as a Python object is kept as it is in `listed`, and not spelt out in `items`."""
 
     path: Path
     line: int
     column: int
     items: tuple[Node, ...]
+    listed: list[Any] | None = None
 
 
 class Mapping(NamedTuple):

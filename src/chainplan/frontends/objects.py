@@ -25,6 +25,8 @@ from chainplan.frontends.nodes import (
 
 LONGEST_NUMBER = 10_000
 """Bits of the largest number that is written in decimal: Python refuses to write more than 4300 digits."""
+LISTED = ("coo", "permutation", "selection", "scatter")
+"""What may hold a long list of numbers."""
 
 
 def from_objects(value: Any, messages: Messages) -> Node:
@@ -63,7 +65,9 @@ class _Walk:
                 text = f"{written(path)} has the key '{key_text}' twice; expected it once. Remove one."
                 self._messages.add_at(0, 0, text)
             else:
-                values[name.text] = self.node(item, (path, name.text), depth + 1)
+                place = (path, name.text)
+                listed = _listed(item) if name.text in LISTED else None
+                values[name.text] = self.node(item, place, depth + 1) if listed is None else listed._replace(path=place)
         return Mapping(path, 0, 0, dict.fromkeys(values, (0, 0)), values)
 
     def _enter(self, value: abc.Sized, path: Path, depth: int) -> None:
@@ -73,6 +77,17 @@ class _Walk:
         self._count += len(value) * (2 if isinstance(value, abc.Mapping) else 1)
         if self._count > MOST_VALUES:
             self._messages.fatal(0, 0, f"more than {MOST_VALUES} values; expected fewer. Split the problem.")
+
+
+def _listed(value: Any) -> Sequence | None:
+    """A list of whole numbers, or of lists of them, as one node: patterns have millions of entries."""
+    if type(value) is not list or not all(type(i) is int or _is_numbers(i) for i in value):
+        return None
+    return Sequence(None, 0, 0, (), value)
+
+
+def _is_numbers(value: Any) -> bool:
+    return type(value) is list and len(value) <= 2 and all(type(i) is int for i in value)
 
 
 def _scalar(value: Any, path: Path) -> Scalar:

@@ -178,7 +178,7 @@ _TOP: dict[str, type | tuple[type, ...]] = {
 }
 
 
-_EXTRA = ("format", "rates", "counts", "optimal_within", "needs", "notes")
+_EXTRA = ("format", "counts", "rates", "optimal_within", "needs", "notes")
 
 
 def _model(root: dict[str, Any], source: str) -> CostModel:

@@ -107,5 +107,5 @@ def plain(node: Node) -> Any:
     if isinstance(node, Scalar):
         return number_or_text(node.text) if node.spelling is Spelling.PLAIN else node.text
     if isinstance(node, Sequence):
-        return [plain(item) for item in node.items]
+        return node.listed if node.listed is not None else [plain(item) for item in node.items]
     return {key: plain(node.values[key]) for key in node.keys}

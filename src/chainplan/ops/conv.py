@@ -1,8 +1,7 @@
 """Convolution (cross-correlation, as layers have it) over one or two axes: matrix-free where its matrix would be large.
 
 With the windows of an item as rows of a matrix P (windows x channels·kernel), y = P Wᵀ. With respect to x the edge is
-an explicit sparse matrix while it is small, and matrix-free beyond; with respect to W it is I_out ⊗ P under the same
-rule.
+an explicit sparse matrix while it is small, and matrix-free beyond; with respect to W see `shared_weight`.
 """
 
 from __future__ import annotations
@@ -16,18 +15,17 @@ import numpy as np
 from chainplan.ops.base import (
     RESULT,
     Array,
-    Blocks,
     Edge,
     Op,
     Shape,
     broadcast,
-    exchanged,
     misfit,
     positions,
     require_axes,
     shown,
     size,
 )
+from chainplan.ops.shared_weight import SharedWeight
 
 MOST_ENTRIES = 20_000
 """Entries of the largest matrix that is written out; beyond, patterns cost more than they tell."""
@@ -142,15 +140,7 @@ class _Conv(Op):
         else:
             structure = {"block_diagonal": [b, o * t, n]} if b > 1 else "dense"
             found = [Edge(0, RESULT, b * o * t, b * n, structure, entries, entries)]
-        straight = b == 1 or o == 1
-        end = RESULT if straight else "rows"
-        blocks = Blocks(o, b * t, k).edge(1, end)
-        if b * t * k > MOST_ENTRIES:
-            cost = o * b * t * k
-            blocks = blocks._replace(tangent=cost, adjoint=cost, tape=b * n)
-        found.append(blocks)
-        if not straight:
-            found.append(exchanged("rows", RESULT, (o, b, t), 0))
+        found += SharedWeight(b, o, t, k).edges(1)
         if self.bias:
             shape = self.shape(*shapes)
             found += broadcast(2, RESULT, (o,) + (1,) * self.axes, shape)
@@ -177,16 +167,13 @@ class _Conv(Op):
         x, weight = arguments[:2]
         b, o, t, k, n = self._sizes(x.shape, weight.shape)
         inside = self._inside(x.shape, weight.shape)
-        windows = kept.reshape(1, b * t, k)
-        blocks: Any = Blocks(o, b * t, k).values(windows)
-        if b * t * k > MOST_ENTRIES:
-            blocks = _repeated(windows[0], o)
+        by_weight = SharedWeight(b, o, t, k).value(kept.reshape(b * t, k))
         if b * o * self._seen(x.shape, weight.shape) > MOST_ENTRIES:
-            return self._applied(weight, inside, x.shape), blocks
+            return self._applied(weight, inside, x.shape), by_weight
         from scipy.sparse import csr_array
 
         rows, cols, places = self._listed(inside, b, o, n)
-        return csr_array((weight.ravel()[places], (rows, cols)), shape=(b * o * t, b * n)), blocks
+        return csr_array((weight.ravel()[places], (rows, cols)), shape=(b * o * t, b * n)), by_weight
 
     def _applied(self, weight: Array, inside: Array, x: Shape) -> tuple[Any, Any]:
         """Tangent and adjoint with respect to x: the convolution itself, and the sum of all windows put back."""
@@ -241,16 +228,3 @@ class Conv2d(_Conv):
     @classmethod
     def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
         return cls.small((4, 3), (2, 3))
-
-
-def _repeated(matrix: Array, count: int) -> tuple[Any, Any]:
-    """Tangent and adjoint of I ⊗ matrix, `count` times."""
-    rows, cols = matrix.shape
-
-    def tangent(block: Array) -> Array:
-        return np.asarray(matrix @ block.reshape(count, cols, -1)).reshape(count * rows, -1)
-
-    def adjoint(block: Array) -> Array:
-        return np.asarray(block.reshape(-1, count, rows) @ matrix).reshape(-1, count * cols)
-
-    return tangent, adjoint

@@ -1,7 +1,6 @@
 """Linear: y = W x + b along the last axis, the same W for every item.
 
-For a batch of b items dy/dx is I_b ⊗ W, one block that is held once. dy/dW is I_out ⊗ X with rows in the order
-(output, item), and a permutation brings them into the order of the result.
+For a batch of b items dy/dx is I_b ⊗ W, one block that is held once; for dy/dW see `shared_weight`.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from chainplan.ops.base import (
     Op,
     Shape,
     broadcast,
-    exchanged,
     items,
     misfit,
     require_axes,
     shown,
 )
+from chainplan.ops.shared_weight import SharedWeight
 
 
 @dataclass(frozen=True)
@@ -67,13 +66,7 @@ class Linear(Op):
 
     def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
         (out, cols), count, shape = shapes[1], items(shapes[0]), self.shape(*shapes)
-        straight = count == 1 or out == 1
-        found = [
-            Blocks(count, out, cols).edge(0),
-            Blocks(out, count, cols).edge(1, RESULT if straight else "rows"),
-        ]
-        if not straight:
-            found.append(exchanged("rows", RESULT, (out, count)))
+        found = [Blocks(count, out, cols).edge(0), *SharedWeight(count, out, 1, cols).edges(1)]
         if self.bias:
             found += broadcast(2, RESULT, shapes[2], shape)
         return tuple(found)
@@ -85,8 +78,8 @@ class Linear(Op):
     def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
         x, weight = arguments[:2]
         (out, cols), count = weight.shape, items(x.shape)
-        flat = x.reshape(1, count, cols)
-        return Blocks(count, out, cols).values(weight[None]), Blocks(out, count, cols).values(flat)
+        by_weight = SharedWeight(count, out, 1, cols).value(x.reshape(count, cols))
+        return Blocks(count, out, cols).values(weight[None]), by_weight
 
     @classmethod
     def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:

@@ -1,31 +1,23 @@
 """Largest entry of every window: which one that is, is known at the point only, so the window is the pattern.
 
-The edge is a selection that lists the windows, then one row per window with a 1 at the entry that is largest, at the
-first of them where several are. Windows that lie one behind the other need no selection.
+Windows that lie one behind the other are a row each with a 1 at the largest entry, at the first of them where several
+are. Others are a sparse matrix with the pattern of all windows while that is short to list, and matrix-free beyond: a
+tangent then picks the largest entries, an adjoint adds up at them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from chainplan.ops.base import (
-    Array,
-    Blocks,
-    Edge,
-    Listed,
-    Op,
-    Shape,
-    misfit,
-    positions,
-    require_axes,
-    require_listable,
-    shown,
-    size,
-)
+from chainplan.ops.base import RESULT, Array, Blocks, Edge, Op, Shape, misfit, positions, require_axes, shown, size
+
+MOST_ENTRIES = 20_000
+"""Entries of the largest pattern that is listed."""
 
 
 @dataclass(frozen=True)
@@ -60,22 +52,25 @@ class MaxPool(Op):
         return np.asarray(every[places]).reshape(-1, size(self.window))
 
     def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
-        rows = Blocks(size(self.shape(*shapes)), 1, size(self.window))
-        if self._one_behind_the_other(shapes[0]):
-            return (rows.edge(0),)
-        total = rows.number * rows.cols
-        picked = Listed("selection", lambda: self._picked(shapes[0], total))
-        return Edge(0, "windows", total, size(shapes[0]), picked), rows.edge("windows")
+        shape = shapes[0]
+        rows, cols = size(self.shape(shape)), size(shape)
+        if self._one_behind_the_other(shape):
+            return (Blocks(rows, 1, size(self.window)).edge(0),)
+        if self._listed(rows):
+            seen = self.windows(positions(shape))
+            coo = np.stack([np.repeat(np.arange(rows), seen.shape[1]), seen.ravel()], axis=1)
+            return (Edge(0, RESULT, rows, cols, {"coo": coo.tolist()}),)
+        lead = prod(shape[: -len(self.window)])
+        structure = "dense" if lead == 1 else {"block_diagonal": [lead, rows // lead, cols // lead]}
+        return (Edge(0, RESULT, rows, cols, structure, rows, rows, rows),)
 
     def _one_behind_the_other(self, shape: Shape) -> bool:
         """Whether listing the windows leaves all entries where they are."""
         tiled = all(n % w == 0 for n, w in zip(shape[-len(self.window) :], self.window, strict=True))
         return tiled and self.stride in ((), self.window) and set(self.window[:-1]) <= {1}
 
-    def _picked(self, shape: Shape, total: int) -> Array:
-        """The position of every entry of every window."""
-        require_listable(total)
-        return self.windows(positions(shape))
+    def _listed(self, rows: int) -> bool:
+        return rows * size(self.window) <= MOST_ENTRIES
 
     def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
         listed = self.windows(arguments[0])
@@ -84,10 +79,18 @@ class MaxPool(Op):
         return value.reshape(self.shape(arguments[0].shape)), winners
 
     def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
-        entries = size(self.window)
-        rows = np.zeros((kept.size, 1, entries))
-        rows[np.arange(kept.size), 0, kept] = 1
-        return (Blocks(kept.size, 1, entries).values(rows),)
+        shape, entries, rows = arguments[0].shape, size(self.window), kept.size
+        if self._one_behind_the_other(shape):
+            blocks = np.zeros((rows, 1, entries))
+            blocks[np.arange(rows), 0, kept] = 1
+            return (Blocks(rows, 1, entries).values(blocks),)
+        from scipy.sparse import csr_array
+
+        winners = self.windows(np.arange(size(shape)).reshape(shape))[np.arange(rows), kept]
+        picked = csr_array((np.ones(rows), winners, np.arange(rows + 1)), shape=(rows, size(shape)))
+        if self._listed(rows):
+            return (picked,)
+        return ((lambda block: block[winners], lambda block: np.asarray(block @ picked)),)
 
     @classmethod
     def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:

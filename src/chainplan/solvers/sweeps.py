@@ -6,9 +6,9 @@ on the number of colours rule most of them out, against what the interval costs 
 
 from __future__ import annotations
 
-from chainplan.compression import Sweep, colourable, compressed, write_sweep
+from chainplan.compression import Sweep, colourable, compressed, per_vector, write_sweep
 from chainplan.cost import CostModel
-from chainplan.graph import Elemental, Graph
+from chainplan.graph import Elemental, Graph, Mode
 from chainplan.replayer import replay
 from chainplan.steps import Plan, Recorder
 from chainplan.structures import Block, Dense
@@ -25,6 +25,7 @@ class Sweeps:
     def __init__(self, chain: tuple[Elemental, ...], cost: CostModel) -> None:
         self._chain, self._cost = chain, cost
         self._blocks: dict[int, dict[int, Block]] = {}
+        self._sums = tuple(_running_sums(chain, mode) for mode in Mode)
         matrix_free = [0]
         for e in chain:
             matrix_free.append(matrix_free[-1] + (not e.explicit))
@@ -56,7 +57,20 @@ class Sweeps:
     def cheaper(self, i: int, j: int, below: int) -> Sweep | None:
         """The compressed sweep of an interval, None where there is none cheaper than `below`."""
         block = self._blocks.get(j - i, {}).get(i)
-        return None if block is None else compressed(self._chain[i:j], block, self._cost, below)
+        if block is None:
+            return None
+        tangent, adjoint = (None if n[j] > n[i] else total[j] - total[i] for total, n in self._sums)
+        return compressed(self._chain[i:j], block, self._cost, below, (tangent, adjoint))
+
+
+def _running_sums(chain: tuple[Elemental, ...], mode: Mode) -> tuple[list[int], list[int]]:
+    """What one vector costs from the first elemental to before each, and how many there have no such mode."""
+    totals, missing = [0], [0]
+    for e in chain:
+        price = per_vector((e,), mode)
+        totals.append(totals[-1] + (price or 0))
+        missing.append(missing[-1] + (price is None))
+    return totals, missing
 
 
 def peak(graph: Graph, sweep: Sweep) -> int:

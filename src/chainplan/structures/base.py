@@ -38,6 +38,9 @@ class Structure(ABC):
     units: Units | None = None
     """What is known of a block of plus and minus ones, None of any other."""
 
+    vectors: tuple[Any, Any] | None = None
+    """Nonzeros of each column and of each row as arrays, where they are listed; None elsewhere."""
+
     @property
     def unit(self) -> bool:
         """Whether products with it cost 0 fma."""

@@ -85,6 +85,9 @@ def product_fma(left: Block, right: Block) -> int:
         return left.rows * left.cols * right.cols
     if left.structure.unit or right.structure.unit:
         return 0
+    columns, rows = left.structure.vectors, right.structure.vectors
+    if columns is not None and rows is not None and left.rows * left.cols * right.cols < 1 << 62:
+        return int(columns[0] @ rows[1])
     return inner(left.structure.column_counts(left.rows, left.cols), right.structure.row_counts(right.rows, right.cols))
 
 

@@ -53,7 +53,7 @@ class _Divided(Structure):
         starts = self.first_columns(np.arange(rows), r, c)
         indices = starts[:, None] + np.arange(c) * self.step
         indptr = np.arange(rows + 1) * c
-        return csr_array((np.ones(rows * c, np.int8), indices.ravel(), indptr), shape=(rows, cols))
+        return csr_array((np.ones(rows * c, np.float32), indices.ravel(), indptr), shape=(rows, cols))
 
     def first_columns(self, rows: Any, r: int, c: int) -> Any:
         """First column that each of these rows may hold; r and c are the rows and columns of a part."""

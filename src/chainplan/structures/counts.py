@@ -42,6 +42,11 @@ def total_count(counts: Counts) -> int:
     return sum(n * first + slope * (n * (n - 1) // 2) for n, first, slope in counts)
 
 
+def longest(counts: Counts) -> int:
+    """The largest of all counts."""
+    return max((max(first, first + slope * (n - 1)) for n, first, slope in counts if n), default=0)
+
+
 def inner(left: Counts, right: Counts) -> int:
     """Sum over all positions of the product of two counts of equal total length."""
     if len(left) == 1 and not left[0][2]:

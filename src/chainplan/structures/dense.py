@@ -30,7 +30,7 @@ class Dense(Structure):
         import numpy as np
         from scipy.sparse import csr_array
 
-        return csr_array(np.ones((rows, cols), np.int8))
+        return csr_array(np.ones((rows, cols), np.float32))
 
     def times(self, right: Structure) -> Structure | None:
         return self

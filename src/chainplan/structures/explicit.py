@@ -3,6 +3,7 @@
 Where two structures meet whose result no symbolic structure describes, their patterns are multiplied as boolean
 matrices: sparse ones by scipy, at the cost of as many operations as the product itself has fma, nearly dense ones by
 one `sgemm`, which is faster from about a twentieth of all multiplications on. Counts along a dimension are vectors.
+Patterns hold ones in single precision, which neither wrap nor cancel.
 
 Cost: O(fma) or O(m·k·n) per product, O(nonzeros) per sum; results are kept, least recently used ones go first.
 """
@@ -42,6 +43,11 @@ class Explicit(Structure):
     def misfit(self, rows: int, cols: int) -> str | None:
         m, n = self.csr.shape
         return None if (m, n) == (rows, cols) else f"is a pattern of {m} x {n}, not {rows} x {cols}"
+
+    @cached_property
+    def vectors(self) -> tuple[Array, Array]:  # type: ignore[override]
+        """Nonzeros of each column and of each row."""
+        return self.column_vector, self.row_vector
 
     @cached_property
     def column_vector(self) -> Array:
@@ -152,16 +158,13 @@ def exact_product(left: Shaped, right: Shaped) -> Structure:
     if isinstance(a, Dense):
         reached = np.flatnonzero(np.diff(_csr(b.transpose(), n, k).indptr)) if k else np.zeros(0, np.int64)
         whole = np.tile(reached, m), np.arange(m + 1) * len(reached)
-        return _kept(csr_array((np.ones(len(whole[0]), np.int8), *whole), shape=(m, n)), None)
+        return _kept(csr_array((np.ones(len(whole[0]), np.float32), *whole), shape=(m, n)), None)
     if isinstance(b, Dense):
         return exact_product((b, n, k), (a.transpose(), k, m)).transpose()
     x, y = _csr(a, m, k), _csr(b, k, n)
-    multiplications = int(np.diff(x.tocsc().indptr).astype(np.int64) @ np.diff(y.indptr).astype(np.int64))
-    if multiplications * _DENSE_SHARE > m * k * n and k < 1 << 24:
-        product = csr_array(x.astype(np.float32).toarray() @ y.astype(np.float32).toarray())
-    else:
-        product = (x.astype(np.int64) @ y.astype(np.int64)).tocsr()
-    return _kept(product, units)
+    multiplications = int(np.bincount(x.indices, minlength=k) @ np.diff(y.indptr).astype(np.int64))
+    crowded = multiplications * _DENSE_SHARE > m * k * n
+    return _kept(csr_array(x.toarray() @ y.toarray()) if crowded else (x @ y).tocsr(), units)
 
 
 @lru_cache(maxsize=4096)
@@ -181,7 +184,7 @@ def _kept(csr: csr_array, units: Units | None) -> Structure:
     if 0 < csr.nnz == m * n and units is None:
         return DENSE
     csr.sort_indices()
-    return Explicit(csr_array((np.ones(csr.nnz, np.int8), csr.indices, csr.indptr), shape=(m, n)), units)
+    return Explicit(csr_array((np.ones(csr.nnz, np.float32), csr.indices, csr.indptr), shape=(m, n)), units)
 
 
 def explicit(structure: Structure, rows: int, cols: int) -> Structure:
@@ -196,7 +199,9 @@ def explicit(structure: Structure, rows: int, cols: int) -> Structure:
 def csr_of_rows(columns: Iterable[int], cols: int) -> csr_array:
     """One entry in each row, in the column given."""
     indices = np.fromiter(columns, np.int64)
-    return csr_array((np.ones(len(indices), np.int8), indices, np.arange(len(indices) + 1)), shape=(len(indices), cols))
+    return csr_array(
+        (np.ones(len(indices), np.float32), indices, np.arange(len(indices) + 1)), shape=(len(indices), cols)
+    )
 
 
 def csr_of_ranges(start: Array, stop: Array, cols: int) -> csr_array:
@@ -204,4 +209,4 @@ def csr_of_ranges(start: Array, stop: Array, cols: int) -> csr_array:
     lengths = np.maximum(stop - start, 0)
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     indices = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - start, lengths)
-    return csr_array((np.ones(len(indices), np.int8), indices, indptr), shape=(len(lengths), cols))
+    return csr_array((np.ones(len(indices), np.float32), indices, indptr), shape=(len(lengths), cols))

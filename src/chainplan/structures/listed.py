@@ -102,7 +102,7 @@ def _csr_of(rows: Any, cols: Any, shape: tuple[int, int]) -> csr_array:
     import numpy as np
     from scipy.sparse import csr_array
 
-    csr = csr_array((np.ones(len(rows), np.int8), (rows, cols)), shape=shape)
+    csr = csr_array((np.ones(len(rows), np.float32), (rows, cols)), shape=shape)
     csr.sum_duplicates()
     csr.sort_indices()
     csr.data[:] = 1

@@ -26,7 +26,7 @@ class Zero(Structure):
     def pattern(self, rows: int, cols: int) -> csr_array:
         from scipy.sparse import csr_array
 
-        return csr_array((rows, cols), dtype="int8")
+        return csr_array((rows, cols), dtype="float32")
 
     def times(self, right: Structure) -> Structure | None:
         return self
