@@ -295,9 +295,7 @@ def test_a_full_disk_is_no_defect(capsys: pytest.CaptureFixture[str], monkeypatc
     assert "cannot be read or written: No space left" in err
 
 
-def test_a_pattern_file_beside_the_spec_goes_into_the_plan(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_a_pattern_file_beside_the_spec_goes_into_the_plan(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     from scipy.sparse import random_array, save_npz
 
     folder = tmp_path / "model"
