@@ -101,6 +101,22 @@ def test_prices_weigh_the_two_modes() -> None:
         assert sweeps(result.plan)[mode] == 3
 
 
+@pytest.mark.parametrize(
+    "structure", [{"block_diagonal": [5, 2, 3]}, {"kronecker": [[2, 3], 5]}, {"block_diagonal": [2, 5, 2]}]
+)
+def test_parts_take_a_colour_for_each_of_their_columns_or_rows(structure: dict[str, Any]) -> None:
+    b, r, c = structure.get("block_diagonal") or (structure["kronecker"][1], *structure["kronecker"][0])
+    for tangent, adjoint in ((7, 9), (9, 2), (3, None), (None, 3)):
+        costs = {"tangent": tangent, "adjoint": adjoint}
+        given = {mode: price for mode, price in costs.items() if price is not None}
+        problem = chain([{"shape": [b * r, b * c], "structure": structure, **given}])
+        result = plan(problem)
+        assert result.plan is not None
+        assert result.cost is not None
+        assert result.cost.fma == min(n * p for n, p in ((c, tangent), (r, adjoint)) if p is not None)
+        runs_exactly(problem, result.plan)
+
+
 def test_an_interval_is_swept_whole_where_no_split_sees_its_sparsity() -> None:
     n = 200
     rng = random.Random(0)

@@ -93,6 +93,10 @@ def test_compact_forms_and_their_misfits() -> None:
     sign = chain_problem([2, 2], [from_spec("sign", None, (2, 2), Path())])
     with pytest.raises(ExecutionError, match="is not sign"):
         run(sign, {"F1": np.array([1.0, 2.0])})
+    listed = chain_problem([3, 2], [from_spec("coo", [[1, 0], [0, 2], [1, 2]], (2, 3), Path())])
+    assert np.array_equal(run(listed, {"F1": np.array([5, 6, 7])}), [[0, 0, 5], [6, 0, 7]])
+    with pytest.raises(ExecutionError, match=r"shape \(2,\); expected \(2, 3\) or \(3,\)"):
+        run(listed, {"F1": np.array([5, 6])})
     chosen = chain_problem([3, 2], [from_spec("selection", [2, 0], (2, 3), Path())])
     assert np.array_equal(run(chosen, {}), [[0, 0, 1], [1, 0, 0]])
     with pytest.raises(ExecutionError, match="relies on"):

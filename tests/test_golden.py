@@ -18,7 +18,13 @@ from tests.reference import ROOT
 
 GOLDEN = Path(__file__).parent / "golden"
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
-COSTS = {"seed_chain": 1_002_000, "mixed_chain": 516_650, "matrix_free_chain": 442, "small_dag": 32}
+COSTS = {
+    "seed_chain": 1_002_000,
+    "mixed_chain": 516_650,
+    "matrix_free_chain": 442,
+    "small_dag": 32,
+    "structured_chain": 926,
+}
 README = ROOT / "README.md"
 SHOWN = "<!-- output: chainplan plan examples/seed_chain.yaml -->"
 

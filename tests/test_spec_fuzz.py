@@ -43,6 +43,8 @@ BYTES = [
 ]  # fmt: skip
 VALUES: list[Any] = [
     None, True, False, 0, 1, -1, 2.5, float("nan"), 10**13, 10**5000, "", "x", "12", "\ud800", "\0",
+    {"coo": [[0, 0], [1, 9]]}, {"permutation": [1, 0]}, {"selection": [0, "a"]}, {"block_diagonal": [2, 1, 1]},
+    {"kronecker": [[1, 1], 2]}, {"sparse": "/dev/zero"}, {"reduce": "whole"}, {"scatter": [[0]]}, "sign",
     "y" * 300, [], {}, [1, 2], ["x", "y"], ["x", "x"], {"banded": [1, -1]}, {"banded": [[], {}]},
     {"diagonal": None}, {"": 1}, {1: 2}, {None: 1}, (3, 4), b"x", [[[[1]]]], "identity", "zero",
 ]  # fmt: skip

@@ -143,6 +143,21 @@ def test_counts_agree_with_the_pattern(seed: int, rows: int, cols: int) -> None:
         assert (structure.pattern(rows, cols).toarray() == cells).all()
 
 
+def test_the_outline_of_a_listed_pattern_is_tight() -> None:
+    from chainplan.structures.explicit import explicit
+
+    for word, argument, shape in (
+        ("block_diagonal", [4, 3, 2], (12, 8)),
+        ("kronecker", [[3, 2], 4], (12, 8)),
+        ("banded", [1, 2], (9, 9)),
+        ("permutation", [1, 0, 3, 2, 5, 4], (6, 6)),
+    ):
+        structure = from_spec(word, argument, shape, Path())
+        bound = Block(*shape, outline(explicit(structure, *shape), *shape))
+        assert (pattern(Block(*shape, structure)) <= pattern(bound)).all()
+        assert bound.nnz == (12 if word == "permutation" else Block(*shape, structure).nnz)
+
+
 def listed(counts: tuple[tuple[int, int, int], ...]) -> list[int]:
     return [first + slope * t for length, first, slope in counts for t in range(length)]
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chainplan.cost import CostModel
 from chainplan.graph import Elemental, Mode
 from chainplan.steps import Recorder
-from chainplan.structures import Block, Dense, OnDiagonal, Zero
+from chainplan.structures import Block, BlockDiagonal, Dense, Kronecker, OnDiagonal, Zero
 from chainplan.structures.counts import longest
 
 if TYPE_CHECKING:
@@ -103,14 +103,27 @@ def compressed(
 @lru_cache(maxsize=512)
 def _colours(block: Block, tangent: int | None, adjoint: int | None, below: int | None) -> Colours | None:
     """Colours for a block, None where a bound says that they would not cost less than `below`."""
-    if isinstance(block.structure, OnDiagonal):
-        forward = adjoint is None or (tangent is not None and tangent <= adjoint)
-        one, none = (0,) * block.rows, (-1,) * block.rows
-        return Colours(one, none, 1, 0) if forward else Colours(none, one, 0, 1)
+    if isinstance(block.structure, OnDiagonal | BlockDiagonal | Kronecker):
+        return _of_parts(block, tangent, adjoint)
     if below is not None and _simple_bound(block, tangent, adjoint) >= below:
         return None
     found = _coloured(block, tangent, adjoint)
     return found if below is None or found[2] * (tangent or 0) + found[3] * (adjoint or 0) < below else None
+
+
+def _of_parts(block: Block, tangent: int | None, adjoint: int | None) -> Colours:
+    """One colour for each column, or row, of a part: no mixture of both is cheaper on dense parts of equal shape.
+
+    Of a part of r x c with x column and y row colours, r·c <= x·r + y·c (`colouring.bounds`); x·tangent + y·adjoint is
+    least under that constraint where x or y is zero.
+    """
+    parts = block.rows if isinstance(block.structure, OnDiagonal) else block.structure.count  # type: ignore[attr-defined]
+    r, c = block.rows // parts, block.cols // parts
+    forward = adjoint is None or (tangent is not None and c * tangent <= r * adjoint)
+    length, colours = (block.cols, c) if forward else (block.rows, r)
+    layered = isinstance(block.structure, Kronecker)
+    line = tuple(i // parts if layered else i % colours for i in range(length))
+    return Colours(line, (-1,) * block.rows, c, 0) if forward else Colours((-1,) * block.cols, line, 0, r)
 
 
 def _simple_bound(block: Block, tangent: int | None, adjoint: int | None) -> int:

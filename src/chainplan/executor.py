@@ -69,10 +69,10 @@ def execute(
     plan : a plan that has passed `check`.
     jacobians : by elemental name. An explicit elemental is an array of rows x cols, of numpy or scipy.sparse, or the
         compact form of its structure: the diagonal, the one number of a scaled identity, an array of b x r x c for
-        block_diagonal or of r x c for kronecker. What a structure says all of may be left out. A matrix-free one is a
-        pair (tangent, adjoint) of functions: tangent maps a block of cols x c to F'·block of rows x c, adjoint a block
-        of r x rows to block·F' of r x cols; a mode that the plan does not use may be None. An array is taken for such
-        a pair too.
+        block_diagonal or of r x c for kronecker, the nonzeros of a listed pattern row by row. What a structure says
+        all of may be left out. A matrix-free one is a pair (tangent, adjoint) of functions: tangent maps a block of
+        cols x c to F'·block of rows x c, adjoint a block of r x rows to block·F' of r x cols; a mode that the plan
+        does not use may be None. An array is taken for such a pair too.
     dense : whether the result is written out as matrices; otherwise as `kernels.forms` holds it: a diagonal as a
         vector, a block-diagonal one as an array of b x r x c, a sparse one as an array of scipy.sparse.
     dtype : of the seeds of matrix-free elementals; by default that of the arrays given, float64 where there is none.

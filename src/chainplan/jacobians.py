@@ -32,6 +32,7 @@ from chainplan.kernels.convert import (
 )
 from chainplan.kernels.forms import Form, form
 from chainplan.structures import Block, Dense, ScaledIdentity, Sign, Structure
+from chainplan.structures.explicit import Explicit
 
 Function = Callable[[Array], Array]
 MatrixFree = tuple[Function | None, Function | None]
@@ -94,19 +95,24 @@ def _shapes(block: Block) -> str:
         shapes.append("()")
     elif kind is Form.VECTOR:
         shapes.append(f"({block.rows},)")
+    elif isinstance(block.structure, Explicit):
+        shapes.append(f"({block.nnz},)")
     elif kind in (Form.STACK, Form.LAYERS):
         r, c = part_shape(block)
         shapes += [f"({part_count(block)}, {r}, {c})", f"({r}, {c})"]
     return " or ".join(shapes)
 
 
-def _compact(array: Array, block: Block) -> Array | None:
+def _compact(array: Array, block: Block) -> Any:
     """A compact array as it is held, None where its shape is none that the block has."""
     kind = form(block)
     if kind is Form.SCALAR and array.shape == ():
         return array
     if kind is Form.VECTOR and array.shape == (block.rows,):
         return array
+    if isinstance(block.structure, Explicit) and array.shape == (block.nnz,):
+        pattern = block.structure.csr
+        return from_sparse(csr_array((array, pattern.indices, pattern.indptr), shape=pattern.shape), block)
     if kind in (Form.STACK, Form.LAYERS):
         part, count = part_shape(block), part_count(block)
         if array.shape == part:
@@ -180,6 +186,26 @@ def _whole(given: Any) -> Array:
     return np.asarray(given.toarray() if is_sparse(given) else given)
 
 
+def read_npz(path: str) -> dict[str, Array]:
+    """The arrays of a .npz file; nothing in it is unpickled.
+
+    Raises
+    ------
+    ExecutionError
+        Where the file cannot be read.
+    """
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise ValueError("it holds one bare array, not an archive")
+        with archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error, NotImplementedError) as error:
+        detail = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise ExecutionError(f"{path}: not a .npz file of plain arrays: {detail}.") from None
+    return arrays
+
+
 def load_npz(path: str, graph: Graph) -> dict[str, Array]:
     """Read the Jacobians of a graph from a .npz file, one array per elemental name; nothing in it is unpickled.
 
@@ -191,15 +217,7 @@ def load_npz(path: str, graph: Graph) -> dict[str, Array]:
     ExecutionError
         Where the file cannot be read or does not fit the graph; every fault is listed.
     """
-    try:
-        archive = np.load(path, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise ValueError("it holds one bare array, not an archive")
-        with archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, BadZipFile, zlib.error, NotImplementedError) as error:
-        detail = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise ExecutionError(f"{path}: not a .npz file of plain arrays: {detail}.") from None
+    arrays = read_npz(path)
     found = [f"{path}: {fault}" for fault in _faults(arrays, graph)]
     if found:
         raise ExecutionError("\n".join(found))
@@ -219,7 +237,7 @@ def _faults(arrays: Mapping[str, Array], graph: Graph) -> Iterator[str]:
     for e in graph.useful:
         try:
             if e.explicit:
-                stored(e, arrays.get(e.name))
+                stored(graph.declared[e.name], arrays.get(e.name))
             elif e.name in arrays:
                 matrix_free(e, arrays[e.name])
             else:

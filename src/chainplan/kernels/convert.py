@@ -5,6 +5,7 @@ Every form becomes a sparse array and comes back from one; matrices are written 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,7 +117,7 @@ def as_sparse(value: Any, block: Block, dtype: Any) -> csr_array:
     if kind in (Form.SPARSE, Form.MATRIX):
         return csr_array(value)
     if kind in (Form.STACK, Form.LAYERS):
-        csr = block.structure.pattern(block.rows, block.cols)
+        csr = _pattern(block)
         count, (r, c) = part_count(block), part_shape(block)
         full = np.broadcast_to(value, (count, r, c))
         data = full if kind is Form.STACK else full.transpose(1, 0, 2)
@@ -147,6 +148,12 @@ def from_matrix(value: Array, block: Block) -> Any:
 
         return from_sparse(csr_array(value), block)
     return _on_diagonal(np.diagonal(value).copy(), kind)
+
+
+@lru_cache(maxsize=32)
+def _pattern(block: Block) -> csr_array:
+    """The pattern of a stack or of layers, which conversions of the same block ask for again and again."""
+    return block.structure.pattern(block.rows, block.cols)
 
 
 def _on_diagonal(values: Array, kind: Form) -> Any:

@@ -6,16 +6,14 @@ Inputs are drawn between 0.5 and 1.5, where every op is defined; parameters as t
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from math import prod
-from zipfile import BadZipFile
 
 import numpy as np
 
 from chainplan.errors import ExecutionError, PointError
-from chainplan.jacobians import NUMBERS
+from chainplan.jacobians import NUMBERS, read_npz
 from chainplan.kernels.convert import Array
 from chainplan.layers.program import Program
 
@@ -65,15 +63,7 @@ def load_point(path: str, program: Program) -> dict[str, Array]:
     PointError
         Where an array is not finite.
     """
-    try:
-        archive = np.load(path, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise ValueError("it holds one bare array, not an archive")
-        with archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, BadZipFile, zlib.error, NotImplementedError) as error:
-        detail = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise ExecutionError(f"{path}: not a .npz file of plain arrays: {detail}.") from None
+    arrays = read_npz(path)
     faults = [f"{path}: {fault}" for name, array in arrays.items() if (fault := _fault(name, array, program))]
     if faults:
         raise ExecutionError("\n".join(faults))

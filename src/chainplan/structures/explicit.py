@@ -142,7 +142,9 @@ class Explicit(Structure):
         return self._hash
 
     def __repr__(self) -> str:
-        kind = "sparse" if self.units is None else "units"
+        kind = self.name
+        if self.units is not None:
+            kind = "scatter" if not self.units.rows else "selection" if not self.units.cols else "permutation"
         return f"{kind} {self.csr.nnz:,}"
 
 

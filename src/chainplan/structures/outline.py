@@ -25,6 +25,9 @@ from chainplan.structures.zero import Zero
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+MOST_PARTS = 100_000
+"""Parts into which a listed pattern is found to fall at most."""
+
 
 class Outline(Structure):
     """Bounds on where the nonzeros are: reach `lower` and `upper`, `parts`, `modulus`."""
@@ -119,8 +122,18 @@ def outline(structure: Structure, rows: int, cols: int) -> Structure:
         return Outline(structure.lower, structure.upper)
     if structure.name == "dense":
         return Outline(ENDLESS, ENDLESS)
+    return _of_pattern(structure.pattern(rows, cols), structure.units)
+
+
+def _of_pattern(csr: csr_array, units: Units | None) -> Outline:
+    """The tightest outline of a listed pattern; O(nonzeros) for each number that divides rows and columns."""
     import numpy as np
 
-    found = structure.pattern(rows, cols).tocoo()
-    offsets = found.row.astype(np.int64) - found.col
-    return Outline(max(0, int(offsets.max(initial=0))), max(0, -int(offsets.min(initial=0))), units=structure.units)
+    (m, n), found = csr.shape, csr.tocoo()
+    i, j = found.row.astype(np.int64), found.col.astype(np.int64)
+    offsets, common = i - j, gcd(m, n)
+    modulus = gcd(common, int(np.gcd.reduce(offsets, initial=0)))
+    divisors = (b for b in range(min(common, MOST_PARTS), 1, -1) if common % b == 0)
+    parts = next((b for b in divisors if (i // (m // b) == j // (n // b)).all()), 1)
+    reach = max(0, int(offsets.max(initial=0))), max(0, -int(offsets.min(initial=0)))
+    return Outline(*reach, parts, 1 if parts > 1 else modulus, units)
