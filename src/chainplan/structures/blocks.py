@@ -200,7 +200,7 @@ def replicate(argument: Any, shape: Shape) -> Structure:
 
 def reduce(argument: Any, shape: Shape) -> Structure:
     """Read `{reduce: each}` (sums of neighbours) or `{reduce: whole}`, the transposes of replications."""
-    if argument not in _KINDS:
+    if not isinstance(argument, str) or argument not in _KINDS:
         raise ValueError("{reduce: each} for a + b, c + d or {reduce: whole} for a + c, b + d")
     rows, cols = shape or (1, 1)
     if rows == 0 or cols % rows:
