@@ -181,7 +181,7 @@ def _kernel(position: int, step: Step, plan: Plan, blocks: Sequence[Block]) -> _
         case Accumulate(name, mode):
             return _accumulate(position, graph[name], mode)
         case Propagate(name, arg, mode):
-            return _propagate(position, graph[name], arg, mode, blocks[arg])
+            return _propagate(position, graph[name], arg, mode, blocks)
         case Seed():
             return _seed(position, step, blocks[position])
         case Decompress():
@@ -243,8 +243,8 @@ def _accumulate(position: int, e: Elemental, mode: Mode) -> _Kernel:
     return kernel
 
 
-def _propagate(position: int, e: Elemental, arg: int, mode: Mode, block: Block) -> _Kernel:
-    result = e.block.times(block) if mode is Mode.TANGENT else block.times(e.block)
+def _propagate(position: int, e: Elemental, arg: int, mode: Mode, blocks: Sequence[Block]) -> _Kernel:
+    block, result = blocks[arg], blocks[position]  # a compressed result is a matrix, whatever its pattern could be
 
     def kernel(run: _Run) -> None:
         value = _applied(run, e, mode)(as_matrix(run.values[arg], block, run.dtype))

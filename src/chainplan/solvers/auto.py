@@ -149,7 +149,7 @@ def _best(problem: Problem, found: list[Outcome], search: Search) -> Outcome:
     bound = search.bound
     if prices[best] < bound:
         return replace(outcome, status=Status.FEASIBLE, bound=0, within=None)
-    if prices[best] == bound:
+    if prices[best] == bound and search.within is not None:
         return replace(outcome, status=Status.OPTIMAL, bound=bound, within=search.within)
     return replace(outcome, status=Status.FEASIBLE, bound=bound, within=search.within, note=None)
 

@@ -140,7 +140,7 @@ def banded(argument: Any, shape: Shape) -> Structure:
     """Read `{banded: [lower, upper]}`."""
     match argument:
         case [int() as lower, int() as upper] if min(lower, upper) >= 0:
-            return Banded(lower, upper)
+            return Banded(min(lower, ENDLESS), min(upper, ENDLESS))
     raise ValueError("{banded: [lower, upper]}, two widths from 0")
 
 

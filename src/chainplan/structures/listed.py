@@ -54,9 +54,9 @@ def coo(argument: Any, shape: Shape) -> Structure:
 
     if not isinstance(argument, list) or not all(_is_pair(entry) for entry in argument):
         raise ValueError("{coo: [[row, column], ..]}, pairs of numbers from 0")
+    rows = _in_range([entry[0] for entry in argument], shape and shape[0], "rows")
+    cols = _in_range([entry[1] for entry in argument], shape and shape[1], "columns")
     entries = np.array(argument, np.int64).reshape(-1, 2)
-    rows = _in_range(entries[:, 0].tolist(), shape and shape[0], "rows")
-    cols = _in_range(entries[:, 1].tolist(), shape and shape[1], "columns")
     csr = _csr_of(entries[:, 0], entries[:, 1], (rows, cols))
     if csr.nnz < len(argument):
         raise ValueError("every entry once")
@@ -78,7 +78,10 @@ def sparse(argument: Any, shape: Shape, folder: Path) -> Structure:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise ValueError(f"it has more than {LARGEST_FILE // 10**6} MB")
-        found: Any = coo_array(load_npz(path))
+        loaded: Any = load_npz(path)
+        if hasattr(loaded, "indptr"):
+            loaded.check_format(full_check=True)  # scipy's kernels follow row pointers wherever they lead
+        found: Any = coo_array(loaded)
     except (
         OSError,
         ValueError,
@@ -116,11 +119,11 @@ def _picks(columns: list[int], cols: int) -> Structure:
 
 
 def _indices(argument: Any) -> list[int] | None:
-    return argument if isinstance(argument, list) and all(type(i) is int for i in argument) else None
+    return argument if isinstance(argument, list) and all(type(i) is int and i >= 0 for i in argument) else None
 
 
 def _is_pair(entry: Any) -> bool:
-    return isinstance(entry, list) and len(entry) == 2 and all(type(i) is int for i in entry)
+    return isinstance(entry, list) and len(entry) == 2 and all(type(i) is int and i >= 0 for i in entry)
 
 
 def _require_length(entries: list[int], length: int | None, what: str) -> None:
