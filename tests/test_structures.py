@@ -256,7 +256,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("block_diagonal", [0, 2, 2], "b blocks"),
     ("kronecker", [3, [1, 1]], "A ⊗ I_k"),
     ("replicate", "every", "each"),
-    ("sparse", "nowhere.npz", "No such file"),
+    ("sparse", "nowhere.npz", "found no file"),
     ("sparse", ["a"], "a file"),
 ]
 

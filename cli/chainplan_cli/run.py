@@ -78,7 +78,8 @@ def _planned(problem: Problem, path: str, seed: int, objective: str | None, dtyp
     with progress_shown() as report:
         result = plan(problem, seed=seed, progress=report)
     if result.plan is None:
-        raise PlanError(f"{path}: no plan: {result.status.value}. {' '.join(result.notes)}".rstrip())
+        needs = "" if result.needs is None else f"limits.memory must be at least {result.needs:,} elements. "
+        raise PlanError(f"{path}: no plan: {result.status.value}. {needs}{' '.join(result.notes)}".rstrip())
     return problem, result.plan, f"by {result.solver} for '{problem.cost.objective}'"
 
 
@@ -96,11 +97,9 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int, objec
     problem, plan, made_by = _planned(program.problem, path, seed, objective, "float64")
     validation = validate(problem, plan, jacobians)
     compared = compare(program, values, plan, jacobians, seed)
-    differences = (
-        f"{compared.evaluations:,} evaluations",
-        seconds_text(compared.seconds),
-        f"{compared.difference:.1e}",
-    )
+    about = "" if compared.compared == compared.columns else "about "
+    took = about + seconds_text(compared.seconds)
+    differences = (f"{compared.evaluations:,} evaluations", took, f"{compared.difference:.1e}")
     drawn = [f"{len(values) - len(given)} drawn from seed {seed}"] if len(given) < len(values) else []
     origin = ", ".join(([f"{len(given)} of {point}"] if given else []) + drawn)
     _show(problem, validation, f"plan {made_by}; inputs and parameters: {origin}", differences)

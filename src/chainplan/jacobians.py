@@ -171,19 +171,14 @@ def matrix_free(e: Elemental, given: Any) -> MatrixFree:
     """
     if isinstance(given, tuple) and len(given) == 2 and all(f is None or callable(f) for f in given):
         return given
-    array = None if isinstance(given, tuple) else _whole(given)
+    array = None if isinstance(given, tuple) else given if is_sparse(given) else np.asarray(given)
     if array is None or array.dtype.kind not in NUMBERS or array.shape != (e.block.rows, e.block.cols):
         found = "a tuple" if array is None else f"shape {array.shape} of dtype {array.dtype}"
         raise ExecutionError(
             f"for matrix-free '{e.name}' {found} was given; expected a pair of functions (tangent, adjoint) or an "
             f"array of {e.block.rows} x {e.block.cols}."
         )
-    return (lambda block: np.dot(array, block)), (lambda block: np.dot(block, array))
-
-
-def _whole(given: Any) -> Array:
-    """An array of numpy or scipy.sparse as one of numpy."""
-    return np.asarray(given.toarray() if is_sparse(given) else given)
+    return (lambda block: array @ block), (lambda block: block @ array)
 
 
 def read_npz(path: str) -> dict[str, Array]:
@@ -249,7 +244,8 @@ def _faults(arrays: Mapping[str, Array], graph: Graph) -> Iterator[str]:
 
 
 def draw(graph: Graph, seed: int = 0, dtype: Any = np.float64) -> dict[str, Any]:
-    """Random Jacobians for every elemental of a graph, in the form they are held in; matrix-free ones as matrices.
+    """Random Jacobians for every elemental of a graph, in the form they are held in; matrix-free ones as matrices,
+    sparse where their structure is.
 
     Floats are positive with mean 1 / (nonzeros per row); integers are drawn from -4 to 4. Blocks that their structure
     gives away are left out.
@@ -264,7 +260,8 @@ def draw(graph: Graph, seed: int = 0, dtype: Any = np.float64) -> dict[str, Any]
             result[e.name] = _drawn(rng, e.block, kind)
         else:
             held = known(e.block, kind) if given_away(e.block) else _drawn(rng, e.block, kind)
-            result[e.name] = as_matrix(held, e.block, kind)
+            whole = as_matrix if form(e.block) is Form.MATRIX else as_sparse
+            result[e.name] = whole(held, e.block, kind)
     return result
 
 
@@ -296,9 +293,7 @@ def bytes_needed(graph: Graph, dtype: Any = np.float64) -> int:
     """Bytes of the arrays that `draw` makes."""
     entries = 0
     for e in graph.elementals:
-        if not e.explicit:
-            entries += e.block.rows * e.block.cols
-        elif not given_away(e.block):
+        if not (e.explicit and given_away(e.block)):
             entries += e.block.rows * e.block.cols if form(e.block) is Form.MATRIX else 2 * e.block.nnz
     return entries * int(np.dtype(dtype).itemsize)
 
@@ -313,7 +308,7 @@ def as_matrices(graph: Graph, jacobians: Mapping[str, Any]) -> dict[str, Any]:
         elif e.explicit:
             result[e.name] = as_matrix(stored(e, given), e.block, np.int8)
         else:
-            result[e.name] = _whole(given)
+            result[e.name] = given if is_sparse(given) else np.asarray(given)
     return result
 
 
@@ -321,4 +316,6 @@ def sparse_or_functions(e: Elemental, given: Any) -> Any:
     """An elemental as a sparse array of rows x cols, or as its pair of functions."""
     if isinstance(given, tuple):
         return given
-    return as_sparse(stored(e, given), e.block, np.int8) if e.explicit else _whole(given)
+    if not e.explicit:
+        return given if is_sparse(given) else np.asarray(given)
+    return as_sparse(stored(e, given), e.block, np.int8)

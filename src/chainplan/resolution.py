@@ -82,7 +82,7 @@ def _fits(edges: Sequence[Edge], order: Iterable[str]) -> bool:
     largest = max(max(b.rows, b.cols) for _, _, b in edges)
     if largest**2 <= CELLS:
         return True
-    if any(b.nnz > NONZEROS and type(b.structure) is not Dense for _, _, b in edges):
+    if any(_too_large(b) for _, _, b in edges):
         return False
     into: dict[str, list[Edge]] = {}
     for edge in edges:
@@ -101,9 +101,14 @@ def _fits(edges: Sequence[Edge], order: Iterable[str]) -> bool:
                         return False
                     block = block.times(held[source])
                 held[vertex] = held[vertex].plus(block) if vertex in held else block
-                if held[vertex].nnz > NONZEROS and type(held[vertex].structure) is not Dense:
+                if _too_large(held[vertex]):
                     return False
     return True
+
+
+def _too_large(block: Block) -> bool:
+    """Whether a block has too many nonzeros to be listed; dense ones and those on the diagonal need not be."""
+    return not isinstance(block.structure, Dense | OnDiagonal) and block.nnz > NONZEROS
 
 
 def _listed(block: Block) -> Structure:

@@ -110,10 +110,16 @@ def ratio_text(baseline: int, price: int) -> str:
     return f"{baseline / price:,.2f}x"
 
 
+def _plural(count: int, word: str) -> str:
+    return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
 def seconds_text(seconds: float) -> str:
     """A duration in a unit that fits."""
     if seconds < 1e-3:
         return f"{seconds * 1e6:.0f} µs"
+    if seconds >= 7200:
+        return f"{seconds / 3600:.1f} h"
     return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
@@ -134,7 +140,7 @@ def step_cells(step: Step) -> tuple[str, str]:
         case Add(left, right):
             return "add", f"#{left} + #{right}"
         case Seed(vertex, mode, colours):
-            return f"seed {mode.value}", f"{vertex} in {max(colours, default=-1) + 1:,} colours"
+            return f"seed {mode.value}", f"{vertex} in {_plural(max(colours, default=-1) + 1, 'colour')}"
         case Decompress():
             return "decompress", " and ".join(f"#{arg}" for arg in operands(step))
 

@@ -81,6 +81,7 @@ class _Walk:
 
 def _listed(value: Any) -> Sequence | None:
     """A list of whole numbers, or of lists of them, as one node: patterns have millions of entries."""
+    value = value.tolist() if type(value).__module__ == "numpy" and hasattr(value, "tolist") else value
     if type(value) is not list or not all(type(i) is int or _is_numbers(i) for i in value):
         return None
     return Sequence(None, 0, 0, (), value)

@@ -180,7 +180,8 @@ class _Builder:
         """Count a value, and refuse its tag if it has one."""
         self._count += 1
         if self._count > MOST_VALUES:
-            self._fatal(event, f"found more than {MOST_VALUES} values; expected fewer. Split the problem.")
+            todo = "Split the problem, or put a long pattern into a file: {sparse: pattern.npz}."
+            self._fatal(event, f"found more than {MOST_VALUES} values; expected fewer. {todo}")
         if event.tag is not None:
             tag = shown(event.tag.replace("tag:yaml.org,2002:", "!!"))
             text = f"found the tag '{tag}'; expected a plain value. Remove the tag."

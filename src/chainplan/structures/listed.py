@@ -15,6 +15,8 @@ from chainplan.structures.units import Units
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+LARGEST = 100_000_000
+"""Rows or columns of the largest pattern that is listed; an array of as many numbers goes with it."""
 LARGEST_FILE = 500_000_000
 """Bytes of the largest pattern file that is read."""
 
@@ -76,6 +78,8 @@ def sparse(argument: Any, shape: Shape, folder: Path) -> Structure:
         raise ValueError("{sparse: pattern.npz}, a file beside the spec")
     path = folder / argument
     try:
+        if not path.is_file():
+            raise ValueError("found no file" if not path.exists() else "it is no plain file")
         if path.stat().st_size > LARGEST_FILE:
             raise ValueError(f"it has more than {LARGEST_FILE // 10**6} MB")
         loaded: Any = load_npz(path)
@@ -102,6 +106,7 @@ def sparse(argument: Any, shape: Shape, folder: Path) -> Structure:
 
 
 def _csr_of(rows: Any, cols: Any, shape: tuple[int, int]) -> csr_array:
+    _require_listable(shape)
     import numpy as np
     from scipy.sparse import csr_array
 
@@ -112,9 +117,16 @@ def _csr_of(rows: Any, cols: Any, shape: tuple[int, int]) -> csr_array:
     return csr
 
 
+def _require_listable(shape: tuple[int, int]) -> None:
+    if max(shape) > LARGEST:
+        text = f"at most {LARGEST:,} rows and columns where a pattern is listed, not {max(shape):,}"
+        raise ValueError(f"{text}; write one of the structures that are not listed")
+
+
 def _picks(columns: list[int], cols: int) -> Structure:
     from chainplan.structures.explicit import Explicit, csr_of_rows
 
+    _require_listable((len(columns), cols))
     return Explicit(csr_of_rows(columns, cols), Units(True, len(set(columns)) == len(columns), 1))
 
 
