@@ -6,6 +6,8 @@ network of resistors is one call of `solve`, which has one in JAX.
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,8 +18,7 @@ from bench.instances.functions.function import Float, Function, drawn, weights
 ITERATIONS = 100
 
 
-@jax.custom_jvp
-def equilibrium(recurrent: Array, drive: Array) -> Array:
+def _iterated(recurrent: Array, drive: Array) -> Array:
     """The z with z = tanh(recurrent z + drive), by iteration; `recurrent` must be a contraction."""
 
     def step(_: int, z: Array) -> Array:
@@ -27,7 +28,6 @@ def equilibrium(recurrent: Array, drive: Array) -> Array:
     return found
 
 
-@equilibrium.defjvp
 def _equilibrium_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
     """(I - D W) dz = D (dW z + db), with D the diagonal of 1 - z^2. Bai et al. 2019, theorem 1."""
     recurrent, drive = primals
@@ -37,9 +37,15 @@ def _equilibrium_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]
     return z, jnp.linalg.solve(system, slope * (tangents[0] @ z + tangents[1]))
 
 
+equilibrium: Any = jax.custom_jvp(_iterated)
+"""`_iterated` with the rule of the implicit function."""
+equilibrium.defjvp(_equilibrium_jvp)
+
+
 def equilibrium_layer(x: Array, recurrent: Array, inward: Array, outward: Array) -> Array:
     """Read an input into a deep equilibrium and a few outputs out of it. Bai et al. 2019, section 3."""
-    return outward @ equilibrium(recurrent, inward @ x)
+    found: Array = outward @ equilibrium(recurrent, inward @ x)
+    return found
 
 
 def resistor_network(conductances: Array, incidence: Array, currents: Array, readings: Array) -> Array:
