@@ -1,0 +1,110 @@
+"""Neural networks at fixed weights: perceptron, residual autoencoder with a bottleneck, transformer encoder block.
+
+Weights are matrices rows x cols = outputs x inputs, applied from the left. They are arguments, not constants, so that
+the perceptron can be differentiated by them, too.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from bench.instances.functions.function import Float, Function, drawn, weights
+
+HEADS = 2
+
+
+def mlp(x: Array, w1: Array, b1: Array, w2: Array, b2: Array, w3: Array, b3: Array) -> Array:
+    """Two hidden layers with tanh and a linear output. Goodfellow et al., chapter 6."""
+    return w3 @ jnp.tanh(w2 @ jnp.tanh(w1 @ x + b1) + b2) + b3
+
+
+def _residual(x: Array, inner: Array, outer: Array) -> Array:
+    return x + outer @ jnp.tanh(inner @ x)
+
+
+def bottleneck(x: Array, i1: Array, o1: Array, down: Array, up: Array, i2: Array, o2: Array) -> Array:
+    """A residual block, a code of few elements, back to full width, a second residual block.
+
+    The Jacobian has the rank of the code: its columns by reverse order before it and its rows by forward order behind
+    it are few. He et al. 2016, equation 1; Hinton and Salakhutdinov 2006.
+    """
+    code = jnp.tanh(down @ _residual(x, i1, o1))
+    return _residual(up @ code, i2, o2)
+
+
+def layer_norm(x: Array) -> Array:
+    """Every row less its mean, over its standard deviation. Ba et al. 2016, equation 3, without gain and bias."""
+    rest = x - jnp.mean(x, axis=-1, keepdims=True)
+    return rest / jnp.sqrt(jnp.mean(rest * rest, axis=-1, keepdims=True) + 1e-5)
+
+
+def attention(query: Array, key: Array, value: Array) -> Array:
+    """Values weighted by the softmax of scaled products; tokens x width each. Vaswani et al., equation 1."""
+    scores = query @ key.T / key.shape[-1] ** 0.5
+    return jax.nn.softmax(scores, axis=-1) @ value
+
+
+def encoder(x: Array, wq: Array, wk: Array, wv: Array, wo: Array, w1: Array, b1: Array, w2: Array, b2: Array) -> Array:
+    """Encoder block on tokens x width: attention in two heads, then a feed-forward layer, each added and normalised.
+
+    Vaswani et al., sections 3.1 to 3.3; no positional encoding, no dropout.
+    """
+    q, k, v = (jnp.split(x @ w.T, HEADS, axis=-1) for w in (wq, wk, wv))
+    heads = [attention(q[i], k[i], v[i]) for i in range(HEADS)]
+    x = layer_norm(x + jnp.concatenate(heads, axis=-1) @ wo.T)
+    return layer_norm(x + jax.nn.relu(x @ w1.T + b1) @ w2.T + b2)
+
+
+def _mlp_arguments(name: str, sizes: tuple[int, int, int, int]) -> tuple[Float, ...]:
+    found = [drawn(f"{name}/x", sizes[0])]
+    for i in (1, 2, 3):
+        found += [weights(f"{name}/W{i}", sizes[i], sizes[i - 1]), drawn(f"{name}/b{i}", sizes[i], scale=0.1)]
+    return tuple(found)
+
+
+def _bottleneck_arguments(width: int, code: int) -> tuple[Float, ...]:
+    shapes = [(width, width), (width, width), (code, width), (width, code), (width, width), (width, width)]
+    return drawn("bottleneck/x", width), *(weights(f"bottleneck/{i}", *shape) for i, shape in enumerate(shapes))
+
+
+def _encoder_arguments(tokens: int, width: int, hidden: int) -> tuple[Float, ...]:
+    projections = (weights(f"encoder/{name}", width, width) for name in ("Q", "K", "V", "O"))
+    first = weights("encoder/W1", hidden, width), drawn("encoder/b1", hidden, scale=0.1)
+    second = weights("encoder/W2", width, hidden), drawn("encoder/b2", width, scale=0.1)
+    return drawn("encoder/x", tokens, width, scale=1.5), *projections, *first, *second
+
+
+MLP = Function(
+    "mlp",
+    mlp,
+    _mlp_arguments("mlp", (32, 64, 64, 10)),
+    (0,),
+    "I. Goodfellow, Y. Bengio and A. Courville, Deep Learning (2016), chapter 6",
+    "10 x 32: ten outputs by the input, through two hidden layers of 64",
+)
+MLP_WEIGHTS = Function(
+    "mlp-weights",
+    mlp,
+    _mlp_arguments("mlp-weights", (4, 8, 8, 3)),
+    (1, 2, 3, 4, 5, 6),
+    "I. Goodfellow, Y. Bengio and A. Courville, Deep Learning (2016), chapter 6",
+    "3 x 139: three outputs by all weights and biases, through two hidden layers of 8",
+)
+BOTTLENECK = Function(
+    "bottleneck",
+    bottleneck,
+    _bottleneck_arguments(64, 4),
+    (0,),
+    "K. He et al., CVPR 2016, equation 1; G. Hinton and R. Salakhutdinov, Science 313 (2006) 504-507",
+    "64 x 64: width 64 before and behind a code of four elements",
+)
+ENCODER = Function(
+    "encoder",
+    encoder,
+    _encoder_arguments(4, 16, 32),
+    (0,),
+    "A. Vaswani et al., Attention Is All You Need, NeurIPS 2017, sections 3.1 to 3.3",
+    "64 x 64: four tokens of width 16 by themselves, two heads, 32 hidden",
+)
