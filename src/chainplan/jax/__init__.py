@@ -6,9 +6,7 @@ Nothing else of chainplan imports this package, so that planning does not pay fo
 try:
     import jax as _jax  # noqa: F401
 except ImportError as _error:
-    raise ImportError(
-        "chainplan.jax needs JAX, which is not installed. Run: pip install 'chainplan[jax]'"
-    ) from _error
+    raise ImportError("chainplan.jax needs JAX, which is not installed. Run: pip install 'chainplan[jax]'") from _error
 
 from chainplan.jax.errors import DifferentiationError
 from chainplan.jax.explain import explain, linearised_graph

@@ -26,7 +26,7 @@ def _fma(name: str, params: dict[str, Any], ins: Any, outs: Any) -> int:
         return prod(axes_of(ins, params)[2:])
     if name == "conv_general_dilated":
         kernel, numbers = ins[1].shape, params["dimension_numbers"]
-        return prod(outs[0].shape) * prod(kernel) // max(1, kernel[numbers.rhs_spec[0]])
+        return int(prod(outs[0].shape) * prod(kernel) // max(1, kernel[numbers.rhs_spec[0]]))
     if name == "scan":
         return int(params["length"]) * _body(params["jaxpr"])
     if name == "while":
@@ -34,9 +34,9 @@ def _fma(name: str, params: dict[str, Any], ins: Any, outs: Any) -> int:
     if name == "cond":
         return max(_body(branch) for branch in params["branches"])
     if name in ("lu", "cholesky", "qr", "eigh", "svd", "eig", "householder_product"):
-        return prod(ins[0].shape) * min(ins[0].shape[-2:])
+        return int(prod(ins[0].shape) * min(ins[0].shape[-2:]))
     if name == "triangular_solve":
-        return prod(outs[0].shape) * int(ins[0].shape[-1])
+        return int(prod(outs[0].shape) * ins[0].shape[-1])
     inner = sum(_body(p) for p in params.values() if hasattr(p, "eqns") or hasattr(p, "jaxpr"))
     if inner:
         return inner

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from chainplan.jax.edges import Active, Edge, diagonal_edge
+from chainplan.jax.edges import Active, Edge, diagonal_edge, shape_of
 from chainplan.jax.elementwise import LINEAR
 from chainplan.jax.trace import Trace, flat
 
@@ -24,17 +23,12 @@ def elementwise_call(active: Active) -> list[Edge] | None:
     if any(active.equation.ins[i].shape != shape or not _entrywise(active, i) for i in active.ins):
         return None
     size = active.size(active.ins[0])
-    return [diagonal_edge(i, 0, size, lambda values, i=i: _slopes(active, i, values)) for i in active.ins]
-
-
-def _slopes(active: Active, position: int, values: Any) -> Any:
-    x = jnp.asarray(values[position])
-    return jax.jvp(active.along(position, values), (x,), (jnp.ones_like(x),))[1].ravel()
+    return [diagonal_edge(i, 0, size, active.slopes(i)) for i in active.ins]
 
 
 def _entrywise(active: Active, position: int) -> bool:
     """Whether the tangent along an operand depends entry by entry on its direction, by the function's own rule."""
-    ins = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in active.equation.ins]
+    ins = [shape_of(a) for a in active.equation.ins]
 
     def tangent(direction: Any, *values: Any) -> Any:
         return jax.jvp(active.along(position, values), (values[position],), (direction,))[1]

@@ -1,8 +1,8 @@
 """Products of arrays: `dot_general` is linear in each factor, with as many equal blocks as the other axes have entries.
 
 With batch axes B, free axes M and N and contracted axes K the result is out[b, m, n] = Σ_k L[b, m, k] · R[b, k, n].
-In that order of axes d out / d L has a block R[b]ᵀ for each b and m, and d out / d R is L[b] ⊗ I_N for each b. Axes that
-come in another order are brought into it by a permutation, which costs nothing, through an inner vertex.
+In that order of axes d out / d L has a block R[b]ᵀ for each b and m, and d out / d R is L[b] ⊗ I_N for each b. Axes
+that come in another order are brought into it by a permutation, which costs nothing, through an inner vertex.
 """
 
 from __future__ import annotations
@@ -106,9 +106,7 @@ def _ordered(active: Active, position: int, order: tuple[int, ...]) -> tuple[lis
     return ([], position) if edge.words == "identity" else ([edge], f"ordered{position}")
 
 
-def _blocks(
-    source: int | str, target: int | str, count: int, r: int, c: int, layered: bool, values: Any
-) -> Edge:
+def _blocks(source: int | str, target: int | str, count: int, r: int, c: int, layered: bool, values: Any) -> Edge:
     words: Any = {"kronecker": [[r, c], count]} if layered else {"block_diagonal": [count, r, c]}
     if count == 1:
         words = "dense"

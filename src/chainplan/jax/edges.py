@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from chainplan.jax.held import Diagonal, Held, Index, picked
-from chainplan.jax.trace import Constant, Equation
+from chainplan.jax.trace import Equation
 
 Values = Callable[[Sequence[Any]], Held]
 """Given the operands of an equation, the block."""
@@ -59,18 +60,29 @@ class Active:
 
         return function
 
+    def slopes(self, position: int, result: int = 0) -> Callable[[Sequence[Any]], Any]:
+        """The tangent of ones along one operand, as a vector: of an elementwise function, its derivatives."""
+
+        def slopes(values: Sequence[Any]) -> Any:
+            x = jnp.asarray(values[position])
+            return jax.jvp(self.along(position, values, result), (x,), (jnp.ones_like(x),))[1].ravel()
+
+        return slopes
+
     def size(self, position: int) -> int:
         """Entries of an operand."""
         return prod(self.equation.ins[position].shape)
-
-    def constant(self, position: int) -> bool:
-        """Whether an operand is known before the arguments are."""
-        return isinstance(self.equation.operands[position], Constant)
 
 
 def is_float(aval: Any) -> bool:
     """Whether entries are real floating-point numbers."""
     return hasattr(aval, "dtype") and bool(jnp.issubdtype(aval.dtype, np.floating))
+
+
+def shape_of(value: Any) -> Any:
+    """Shape and dtype alone, as JAX takes them for tracing."""
+    make: Any = jax.ShapeDtypeStruct
+    return make(value.shape, value.dtype)
 
 
 def sign_edge(source: int | str, target: int | str, size: int, sign: int = 1) -> Edge:

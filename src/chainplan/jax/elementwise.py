@@ -3,12 +3,59 @@
 from __future__ import annotations
 
 ELEMENTWISE = frozenset(
-    """
-    abs acos acosh add add_any asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt clamp cos cosh digamma div erf
-    erf_inv erfc exp exp2 expm1 igamma igammac integer_pow lgamma log log1p logistic max min mul neg nextafter
-    polygamma pow random_gamma_grad regularized_incomplete_beta rem rsqrt select_n sin sinh sqrt square sub tan tanh
-    zeta
-    """.split()
+    [
+        "abs",
+        "acos",
+        "acosh",
+        "add",
+        "add_any",
+        "asin",
+        "asinh",
+        "atan",
+        "atan2",
+        "atanh",
+        "bessel_i0e",
+        "bessel_i1e",
+        "cbrt",
+        "clamp",
+        "cos",
+        "cosh",
+        "digamma",
+        "div",
+        "erf",
+        "erf_inv",
+        "erfc",
+        "exp",
+        "exp2",
+        "expm1",
+        "igamma",
+        "igammac",
+        "integer_pow",
+        "lgamma",
+        "log",
+        "log1p",
+        "logistic",
+        "max",
+        "min",
+        "mul",
+        "neg",
+        "nextafter",
+        "polygamma",
+        "pow",
+        "random_gamma_grad",
+        "regularized_incomplete_beta",
+        "rem",
+        "rsqrt",
+        "select_n",
+        "sin",
+        "sinh",
+        "sqrt",
+        "square",
+        "sub",
+        "tan",
+        "tanh",
+        "zeta",
+    ]
 )
 """Every entry of the result depends on one entry of each operand."""
 

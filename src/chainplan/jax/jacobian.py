@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from chainplan.compression import per_vector
 from chainplan.errors import PlanError
+from chainplan.graph import Graph, Mode
 from chainplan.jax.emit import blocks_of
 from chainplan.jax.errors import NotLinearised
 from chainplan.jax.held import matrix
@@ -25,10 +27,12 @@ from chainplan.jax.tuning import fastest
 from chainplan.planner import plan as find_plan
 from chainplan.problem import Problem
 from chainplan.result import Result
-from chainplan.steps import Plan
+from chainplan.steps import Load, Plan
 
 GAIN = 0.05
 """Share of the multiply-adds of the better mode that a plan must save to be taken."""
+LARGEST = 50_000_000
+"""Entries of the largest block, written out, that a plan may make where the Jacobian itself is smaller."""
 KEPT = 256
 """Plans that are kept."""
 
@@ -121,15 +125,15 @@ def choose(linearised: Linearised, call: Call, settings: Settings) -> tuple[str,
             raise PlanError("plan: it is for another graph than that of the function at these shapes. Plan it anew.")
         return "plan", settings.plan
     result = planned(problem, settings)
-    modes = modes_of(linearised, result)
-    if result.plan is None or result.cost is None:
-        return modes[0], None
+    modes = modes_of(problem.graph)
+    if modes and (result.plan is None or result.cost is None or too_large(result)):
+        return modes[0][1], None
+    assert result.plan is not None
+    assert result.cost is not None
     if settings.tune:
-        return _tuned(linearised, result.plan, call, modes, settings), result.plan
-    baselines = [b for b in (result.baselines.forward, result.baselines.reverse) if b is not None]
-    saved = min(baselines, default=result.cost.fma) - result.cost.fma
-    if modes and saved < settings.gain * min(baselines, default=0):
-        return modes[0], None
+        return _tuned(linearised, result.plan, call, [name for _, name in modes], settings), result.plan
+    if modes and result.cost.fma > (1 - settings.gain) * modes[0][0]:
+        return modes[0][1], None
     return "plan", result.plan
 
 
@@ -143,17 +147,29 @@ def planned(problem: Problem, settings: Settings) -> Result:
     return _PLANS[key]
 
 
-def modes_of(linearised: Linearised, result: Result) -> list[str]:
-    """JAX's modes that differentiate the function, the cheaper one by the baselines first."""
-    assert linearised.graph is not None
-    applied = [e for e in linearised.graph.useful if not e.explicit]
-    forward, reverse = result.baselines.forward, result.baselines.reverse
+def too_large(result: Result) -> bool:
+    """Whether a plan makes a block that could not be written out, beside the Jacobian itself, which is written out."""
+    if result.replay is None or result.plan is None:
+        return True
+    sizes = [typed.block.rows * typed.block.cols for typed in result.replay.blocks]
+    ends = {output.step for output in result.plan.outputs}
+    steps = zip(result.plan.steps, sizes, strict=True)
+    made = [size for place, (step, size) in enumerate(steps) if not isinstance(step, Load) and place not in ends]
+    return max(made, default=0) > max(LARGEST, *(sizes[place] for place in ends))
+
+
+def modes_of(graph: Graph) -> list[tuple[int, str]]:
+    """JAX's modes that differentiate the function, with the multiply-adds that each takes, cheaper ones first.
+
+    A mode sends every column, or row, of an identity through all elementals; forward and reverse order of a plan,
+    which multiply blocks as they are, may take far less and are no measure of it.
+    """
     found = []
-    if all(e.tangent is not None for e in applied):
-        found.append((forward is None, forward or 0, "jacfwd"))
-    if all(e.adjoint is not None for e in applied):
-        found.append((reverse is None, reverse or 0, "jacrev"))
-    return [name for _, _, name in sorted(found)]
+    for mode, name, ends in ((Mode.TANGENT, "jacfwd", graph.inputs), (Mode.ADJOINT, "jacrev", graph.outputs)):
+        price = per_vector(graph.useful, mode)
+        if price is not None:
+            found.append((price * sum(graph.sizes[v] for v in ends), name))
+    return sorted(found)
 
 
 def _evaluated(

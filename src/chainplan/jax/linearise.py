@@ -1,7 +1,7 @@
 """From equations to a linearised DAG: one vertex per real array that derivatives pass through, one edge per elemental.
 
-Only what lies on a path from an argument to a result becomes part of the graph; integers, constants and empty arrays are
-values of the program and no vertices.
+Only what lies on a path from an argument to a result becomes part of the graph; integers, constants and empty arrays
+are values of the program and no vertices.
 """
 
 from __future__ import annotations
@@ -127,9 +127,7 @@ def _operand(equation: Equation, position: int, names: dict[int, str]) -> str:
     return names[operand]
 
 
-def _ends(
-    trace: Trace, names: dict[int, str], outs: Sequence[Any]
-) -> tuple[list[str | None], list[tuple[str, str]]]:
+def _ends(trace: Trace, names: dict[int, str], outs: Sequence[Any]) -> tuple[list[str | None], list[tuple[str, str]]]:
     """The vertex of each result, and identities to those that are arguments as they came."""
     ends: list[str | None] = []
     extra: dict[str, str] = {}

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chainplan.jax.costs import equation_fma
-from chainplan.jax.edges import Active, Edge, Function, Functions, pick_edge, scatter_edge
+from chainplan.jax.edges import Active, Edge, Function, Functions, pick_edge, scatter_edge, shape_of
 from chainplan.jax.errors import DifferentiationError
 
 APART = frozenset(("conv_general_dilated", "dot_general", "ragged_dot_general", "cumprod", "triangular_solve"))
@@ -82,7 +82,7 @@ def _available(active: Active, functions: Functions, mode: int, shape: tuple[int
     ins = active.equation.ins
     dtype = ins[active.ins[0]].dtype
     try:
-        jax.eval_shape(attempt, jax.ShapeDtypeStruct(vectors, dtype), *(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in ins))
+        jax.eval_shape(attempt, shape_of(np.empty(vectors, dtype)), *map(shape_of, ins))
     except (TypeError, ValueError, NotImplementedError, AssertionError):
         return False
     return True

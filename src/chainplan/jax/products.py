@@ -134,7 +134,7 @@ def _times_matrix(left: Held, right: Any) -> Any:
 
 
 def gathered(rows: Any, index: Index, height: int) -> Any:
-    """Rows added up into `height` rows: row i goes to row `index[i]`. Sums of equal runs are reductions, not scatters."""
+    """Rows added up: row i goes to row `index[i]` of `height`. Sums of equal runs are reductions, not scatters."""
     n = rows.shape[1]
     if height and len(index) % height == 0:
         each = len(index) // height

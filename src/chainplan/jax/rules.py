@@ -33,7 +33,7 @@ from chainplan.jax.edges import (
     sign_edge,
 )
 from chainplan.jax.elementwise import CONSTANT, ELEMENTWISE, SIGNS
-from chainplan.jax.held import Full, Index
+from chainplan.jax.held import Full
 
 Rule = Callable[[Active], list[Edge] | None]
 
@@ -56,7 +56,7 @@ def elementwise(active: Active) -> list[Edge] | None:
         if sign:
             edges.append(sign_edge(source, 0, prod(shape), sign))
         else:
-            edges.append(diagonal_edge(source, 0, prod(shape), _slopes(active, position)))
+            edges.append(diagonal_edge(source, 0, prod(shape), active.slopes(position)))
     return edges
 
 
@@ -65,21 +65,14 @@ def _from_one(active: Active, position: int) -> list[Edge]:
     rows, sign = prod(active.equation.outs[0].shape), _sign(active, position)
     if sign == 1:
         return [pick_edge(position, 0, np.zeros(rows, np.int64), 1)]
-    slopes = _slopes(active, position)
+    slopes = active.slopes(position)
     return [Edge(position, 0, rows, 1, "dense", lambda values: Full(slopes(values)[:, None]))]
 
 
 def _sign(active: Active, position: int) -> int:
     """What the derivative is known to be, 0 where it depends on the values."""
-    return SIGNS.get(active.equation.name, (0, 0))[position] if active.equation.name in SIGNS else 0
-
-
-def _slopes(active: Active, position: int) -> Callable[[Sequence[Any]], Any]:
-    def slopes(values: Sequence[Any]) -> Any:
-        x = jnp.asarray(values[position])
-        return jax.jvp(active.along(position, values), (x,), (jnp.ones_like(x),))[1].ravel()
-
-    return slopes
+    known = SIGNS.get(active.equation.name)
+    return 0 if known is None else known[position]
 
 
 def constant(active: Active) -> list[Edge]:

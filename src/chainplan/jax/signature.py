@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from chainplan.jax.edges import shape_of
 from chainplan.jax.errors import DifferentiationError
 
 
@@ -67,7 +68,7 @@ def flattened(
         for leaf in results:
             _require_real(leaf, "result", "Return it as auxiliary data (has_aux), or convert it to float.")
         results = [jnp.asarray(leaf) for leaf in results]
-        call.outs[:] = [jax.ShapeDtypeStruct(r.shape, r.dtype) for r in results]
+        call.outs[:] = [shape_of(r) for r in results]
         call.trees[:] = [out_tree, aux_tree]
         return [*results, *beside]
 

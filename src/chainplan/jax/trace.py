@@ -139,9 +139,7 @@ class _Writer:
         self._next += len(results)
         ins, outs = (tuple(v.aval for v in side) for side in (eqn.invars, eqn.outvars))
         source = _source(eqn)
-        self.equations.append(
-            Equation(eqn.primitive, dict(eqn.params), tuple(operands), results, ins, outs, source)
-        )
+        self.equations.append(Equation(eqn.primitive, dict(eqn.params), tuple(operands), results, ins, outs, source))
         return list(results)
 
 
