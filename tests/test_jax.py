@@ -18,7 +18,7 @@ from jax import lax  # noqa: E402
 import chainplan  # noqa: E402
 import chainplan.jax as planned  # noqa: E402
 from chainplan.errors import PlanError  # noqa: E402
-from chainplan.jax.jacobian import Settings, choose, linearised_call, modes_of  # noqa: E402
+from chainplan.jax.jacobians import Settings, choose, linearised_call, modes_of  # noqa: E402
 from chainplan.jax.signature import flattened  # noqa: E402
 from tests.jax_programs import CASES, draw, random_program, tripled_backward  # noqa: E402
 
@@ -27,7 +27,7 @@ BUDGET = 0.1
 
 def _jacobian(f: Any, argnums: Any = 0, **options: Any) -> Any:
     """By a plan, whatever it promises."""
-    return planned.jacobian(f, argnums, gain=0, budget=BUDGET, **options)
+    return planned.jacobian(f, argnums, gain=None, budget=BUDGET, **options)
 
 
 def _require_equal(found: Any, expected: Any) -> None:
@@ -82,6 +82,33 @@ def test_a_while_loop_has_tangents_alone() -> None:
 def test_an_own_adjoint_has_no_tangent() -> None:
     (x,) = draw((3,))
     assert "matrix-free (adjoint)" in planned.explain(lambda x: jnp.sin(tripled_backward(x)), x)
+
+
+def test_a_plan_goes_where_no_single_mode_does() -> None:
+    def looped(x: Any) -> Any:
+        return lax.while_loop(lambda c: c.sum() < 50, lambda c: 2 * c + x, x)
+
+    def f(x: Any) -> Any:
+        return tripled_backward(looped(x))
+
+    (x,) = draw((3,))
+    _require_equal(planned.jacobian(f)(x), 3 * jax.jacfwd(looped)(x))
+
+
+def test_no_derivative_says_where() -> None:
+    (x,) = draw((3,))
+    with pytest.raises(planned.DifferentiationError, match=r"test_jax.py:\d+.*neither a tangent nor an adjoint"):
+        planned.jacobian(lambda x: jax.pure_callback(np.sin, x, x))(x)
+
+
+def test_blocks_too_large_to_be_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    (p,) = draw((20, 50))
+    monkeypatch.setattr("chainplan.jax.jacobians.LARGEST", 10)
+
+    def f(x: Any) -> Any:
+        return jnp.sum(jnp.sin(p @ jnp.sin(p.T @ x)))
+
+    assert _chosen(f, *draw((20,)), gain=0) == "jacrev"
 
 
 def test_jit_vmap_and_itself() -> None:

@@ -9,7 +9,7 @@ except ImportError as _error:
     raise ImportError("chainplan.jax needs JAX, which is not installed. Run: pip install 'chainplan[jax]'") from _error
 
 from chainplan.jax.errors import DifferentiationError
-from chainplan.jax.explain import explain, linearised_graph
-from chainplan.jax.jacobian import jacobian
+from chainplan.jax.jacobians import jacobian
+from chainplan.jax.view import explain, linearised_graph
 
 __all__ = ["DifferentiationError", "explain", "jacobian", "linearised_graph"]

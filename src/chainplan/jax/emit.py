@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -19,7 +20,7 @@ from chainplan.graph import Mode
 from chainplan.jax.edges import Edge, Function
 from chainplan.jax.held import Diagonal, Full, Held, matrix
 from chainplan.jax.linearise import Linearised
-from chainplan.jax.products import product, total
+from chainplan.jax.products import product, total, work
 from chainplan.jax.trace import Equation, read
 from chainplan.replayer import Replay, colouring_of, replay
 from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Plan, Propagate, Seed, Step
@@ -46,6 +47,26 @@ def blocks_of(linearised: Linearised, plan: Plan, values: dict[int, Any], dtype:
     return {(output, source): made[position] for output, source, position in plan.outputs}
 
 
+def held_fma(linearised: Linearised, plan: Plan, leaves: Sequence[Any], dtype: Any) -> int:
+    """Multiply-adds of a plan as its blocks are held: traced on shapes, nothing is computed.
+
+    A pattern that is listed is counted by its nonzeros but held as a matrix, so that this may be more than
+    `replay` says.
+    """
+    found = []
+
+    def traced(*values: Any) -> Any:
+        run = _Run(linearised, plan, linearised.trace.values(values), dtype)
+        made: list[Held] = []
+        for step in plan.steps:
+            made.append(run.step(step, made))
+        found.append(run.fma)
+        return ()
+
+    jax.eval_shape(traced, *leaves)
+    return found[-1]
+
+
 class _Run:
     """One run of a plan: what its steps need beside their operands."""
 
@@ -54,6 +75,7 @@ class _Run:
             name: (found.equation, edge) for found in linearised.found for name, _, _, edge in found.edges
         }
         self._plan, self._values, self._dtype = plan, values, dtype
+        self.fma = 0
         self._load = cache(self._loaded)
         self._pair = cache(self._functions)
 
@@ -63,6 +85,7 @@ class _Run:
             case Load(name):
                 return self._load(name)
             case Multiply(left, right, onto):
+                self.fma += work(made[left], made[right])
                 found = product(made[left], made[right], self._dtype)
                 return found if onto is None else total(made[onto], found, self._dtype)
             case Add(left, right):
@@ -95,6 +118,8 @@ class _Run:
         return [read(self._values, operand) for operand in equation.operands]
 
     def _apply(self, name: str, block: Any, mode: Mode) -> Held:
+        e, vectors = self._plan.graph[name], block.shape[1 if mode is Mode.TANGENT else 0]
+        self.fma += vectors * (e.per_vector(mode) or 0)
         return Full(self._pair(name)[0 if mode is Mode.TANGENT else 1](block))
 
     def _seed(self, step: Seed) -> Any:

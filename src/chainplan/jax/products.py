@@ -52,6 +52,33 @@ def product(left: Held, right: Held, dtype: Any) -> Held:
             return Full(_times_matrix(left, matrix(right, dtype)))
 
 
+def work(left: Held, right: Held) -> int:
+    """Multiply-adds of left · right as they are held, which may be more than the structures' where one is a matrix."""
+    sizes = left.rows, left.cols, right.cols
+    for one, other, across in ((left, right, sizes[2]), (right, left, sizes[0])):
+        match one:
+            case Zero() | Diagonal(vector=None) | Picked(values=None):
+                return 0
+            case Diagonal() | Picked():
+                return stored(other)
+            case Parts() if not isinstance(other, Parts):
+                return stored(one) * across if isinstance(other, Full) else sizes[0] * sizes[2]
+    if (
+        isinstance(left, Parts)
+        and isinstance(right, Parts)
+        and (left.count, left.layered) == (right.count, right.layered)
+    ):
+        return sizes[0] * sizes[1] * sizes[2] // left.count**2
+    return sizes[0] * sizes[1] * sizes[2]
+
+
+def stored(held: Held) -> int:
+    """Entries that are held one by one, equal parts counted each."""
+    if isinstance(held, Full):
+        return held.rows * held.cols
+    return held.rows * held.cols // held.count if isinstance(held, Parts) else max(held.rows, held.cols)
+
+
 def total(left: Held, right: Held, dtype: Any) -> Held:
     """left + right."""
     if isinstance(left, Zero):

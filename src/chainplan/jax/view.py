@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainplan.jax.edges import Edge
-from chainplan.jax.errors import NotLinearised
-from chainplan.jax.jacobian import linearised_call
+from chainplan.jax.errors import DifferentiationError, NotLinearised
+from chainplan.jax.jacobians import linearised_call
 from chainplan.jax.signature import flattened
 from chainplan.problem import Problem
 
@@ -20,8 +20,6 @@ def linearised_graph(f: Callable[..., Any], *args: Any, argnums: int | Sequence[
     DifferentiationError
         If there is nothing to differentiate: no path leads from the arguments to a result, or an argument is not real.
     """
-    from chainplan.jax.errors import DifferentiationError
-
     try:
         problem = linearised_call(flattened(f, argnums, False, args, {})).problem()
     except NotLinearised as reason:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ import jax.numpy as jnp
 from chainplan.compression import per_vector
 from chainplan.errors import PlanError
 from chainplan.graph import Graph, Mode
-from chainplan.jax.emit import blocks_of
+from chainplan.jax.emit import blocks_of, held_fma
 from chainplan.jax.errors import NotLinearised
 from chainplan.jax.held import matrix
 from chainplan.jax.linearise import Linearised, linearise
@@ -33,10 +34,13 @@ GAIN = 0.05
 """Share of the multiply-adds of the better mode that a plan must save to be taken."""
 LARGEST = 50_000_000
 """Entries of the largest block, written out, that a plan may make where the Jacobian itself is smaller."""
+LONGEST = 1500
+"""Steps of the longest plan that is taken: XLA compiles some hundred a second."""
 KEPT = 256
 """Plans that are kept."""
 
 _PLANS: dict[tuple[str, str, float | None], Result] = {}
+_HELD: WeakKeyDictionary[Plan, int] = WeakKeyDictionary()
 _TUNED: dict[tuple[Any, ...], str] = {}
 
 
@@ -47,7 +51,7 @@ class Settings(NamedTuple):
     budget: float | None
     plan: Plan | None
     tune: bool
-    gain: float
+    gain: float | None
 
 
 def jacobian(
@@ -59,7 +63,7 @@ def jacobian(
     has_aux: bool = False,
     plan: Plan | Result | None = None,
     tune: bool = False,
-    gain: float = GAIN,
+    gain: float | None = GAIN,
 ) -> Callable[..., Any]:
     """The Jacobian of a function, by the cheapest order found; called, and shaped, as `jax.jacrev(f, argnums)`.
 
@@ -71,7 +75,8 @@ def jacobian(
     has_aux : whether f returns a pair of what is differentiated and of what is passed on.
     plan : a plan for the graph of f that was found before; it is used whatever it promises.
     tune : whether plan, jacfwd and jacrev are timed at the first call of each graph, and the fastest kept.
-    gain : share of the multiply-adds of the better mode that a plan must save, else jacfwd or jacrev is returned.
+    gain : share of the multiply-adds of the better mode that a plan must save, else jacfwd or jacrev is returned; None
+        takes the plan whatever it promises.
 
     Returns
     -------
@@ -126,13 +131,14 @@ def choose(linearised: Linearised, call: Call, settings: Settings) -> tuple[str,
         return "plan", settings.plan
     result = planned(problem, settings)
     modes = modes_of(problem.graph)
-    if modes and (result.plan is None or result.cost is None or too_large(result)):
+    if not modes or settings.gain is None:
+        return "plan", result.plan
+    if result.plan is None or result.cost is None or too_large(result):
         return modes[0][1], None
-    assert result.plan is not None
-    assert result.cost is not None
     if settings.tune:
         return _tuned(linearised, result.plan, call, [name for _, name in modes], settings), result.plan
-    if modes and result.cost.fma > (1 - settings.gain) * modes[0][0]:
+    most = (1 - settings.gain) * modes[0][0]
+    if result.cost.fma > most or _held_fma(linearised, result.plan, call) > most:
         return modes[0][1], None
     return "plan", result.plan
 
@@ -148,14 +154,29 @@ def planned(problem: Problem, settings: Settings) -> Result:
 
 
 def too_large(result: Result) -> bool:
-    """Whether a plan makes a block that could not be written out, beside the Jacobian itself, which is written out."""
-    if result.replay is None or result.plan is None:
+    """Whether a plan is too long to be compiled, or makes a larger block than can be written out.
+
+    The Jacobian itself is always written out.
+    """
+    if result.replay is None or result.plan is None or len(result.plan.steps) > LONGEST:
         return True
     sizes = [typed.block.rows * typed.block.cols for typed in result.replay.blocks]
     ends = {output.step for output in result.plan.outputs}
     steps = zip(result.plan.steps, sizes, strict=True)
     made = [size for place, (step, size) in enumerate(steps) if not isinstance(step, Load) and place not in ends]
     return max(made, default=0) > max(LARGEST, *(sizes[place] for place in ends))
+
+
+def _held_fma(linearised: Linearised, plan: Plan, call: Call) -> int:
+    """Multiply-adds of a plan as its blocks are held, kept for as long as the plan lives."""
+    if plan not in _HELD:
+        _HELD[plan] = held_fma(linearised, plan, call.leaves, dtype_of(call))
+    return _HELD[plan]
+
+
+def dtype_of(call: Call) -> Any:
+    """The dtype of entries that no value decides."""
+    return jnp.result_type(*call.leaves, *(out.dtype for out in call.outs)) if call.leaves else jnp.float32
 
 
 def modes_of(graph: Graph) -> list[tuple[int, str]]:
@@ -177,7 +198,7 @@ def _evaluated(
 ) -> tuple[list[list[Any]], list[Any]]:
     """Blocks by result and argument in the shape that JAX gives them, and the auxiliary results."""
     values = linearised.trace.values(leaves)
-    dtype = jnp.result_type(*leaves, *(out.dtype for out in call.outs)) if leaves else jnp.float32
+    dtype = dtype_of(call)
     held = {} if plan is None else blocks_of(linearised, plan, values, dtype)
     blocks = []
     for output, out in zip(linearised.outputs, call.outs, strict=True):
