@@ -79,6 +79,11 @@ def is_float(aval: Any) -> bool:
     return hasattr(aval, "dtype") and bool(jnp.issubdtype(aval.dtype, np.floating))
 
 
+def is_complex(aval: Any) -> bool:
+    """Whether entries are complex floating-point numbers."""
+    return hasattr(aval, "dtype") and bool(jnp.issubdtype(aval.dtype, np.complexfloating))
+
+
 def shape_of(value: Any) -> Any:
     """Shape and dtype alone, as JAX takes them for tracing."""
     make: Any = jax.ShapeDtypeStruct

@@ -2,7 +2,8 @@
 
 A plan depends on the linearised graph alone, so plans are kept by the fingerprint of their problem: another function
 of the same graph, or the same function at other values, is not planned again. What a plan saves is a prediction in
-multiply-adds; below `gain` it is not worth losing what XLA makes of the plain modes.
+multiply-adds; below `gain` it is not worth losing what XLA makes of the plain modes. It must hold twice: as the planner
+counts, and as the blocks are held, for a listed pattern is counted by its nonzeros but held as a matrix.
 """
 
 from __future__ import annotations
@@ -131,9 +132,11 @@ def choose(linearised: Linearised, call: Call, settings: Settings) -> tuple[str,
         return "plan", settings.plan
     result = planned(problem, settings)
     modes = modes_of(problem.graph)
+    if result.plan is None or result.cost is None:
+        return (modes[0][1] if modes else "jacrev"), None
     if not modes or settings.gain is None:
         return "plan", result.plan
-    if result.plan is None or result.cost is None or too_large(result):
+    if too_large(result):
         return modes[0][1], None
     if settings.tune:
         return _tuned(linearised, result.plan, call, [name for _, name in modes], settings), result.plan
@@ -164,7 +167,7 @@ def too_large(result: Result) -> bool:
     ends = {output.step for output in result.plan.outputs}
     steps = zip(result.plan.steps, sizes, strict=True)
     made = [size for place, (step, size) in enumerate(steps) if not isinstance(step, Load) and place not in ends]
-    return max(made, default=0) > max(LARGEST, *(sizes[place] for place in ends))
+    return max(made, default=0) > max([LARGEST, *(sizes[place] for place in ends)])
 
 
 def _held_fma(linearised: Linearised, plan: Plan, call: Call) -> int:

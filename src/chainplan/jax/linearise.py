@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chainplan.graph import Elemental, Graph
-from chainplan.jax.edges import Active, Edge, is_float
+from chainplan.jax.edges import Active, Edge, is_complex, is_float
 from chainplan.jax.errors import NotLinearised
 from chainplan.jax.matrix_free import matrix_free
 from chainplan.jax.rules import structured
@@ -93,7 +93,7 @@ def _walk(trace: Trace, names: dict[int, str], sizes: dict[str, int]) -> Iterato
         ins = tuple(i for i, o in enumerate(equation.operands) if not isinstance(o, Constant) and o in names)
         if not ins:
             continue
-        if any(hasattr(a, "dtype") and a.dtype.kind == "c" for a in equation.outs):
+        if any(is_complex(a) for a in equation.outs):
             raise NotLinearised(f"{equation.source}: '{equation.name}' makes complex numbers")
         outs = tuple(j for j, a in enumerate(equation.outs) if is_float(a) and prod(a.shape))
         if not outs:
