@@ -1,0 +1,15 @@
+"""Jacobians of JAX functions by planned orders; needs the extra `chainplan[jax]`.
+
+Nothing else of chainplan imports this package, so that planning does not pay for JAX.
+"""
+
+try:
+    import jax as _jax  # noqa: F401
+except ImportError as _error:
+    raise ImportError("chainplan.jax needs JAX, which is not installed. Run: pip install 'chainplan[jax]'") from _error
+
+from chainplan.jax.errors import DifferentiationError
+from chainplan.jax.jacobians import jacobian
+from chainplan.jax.view import explain, linearised_graph
+
+__all__ = ["DifferentiationError", "explain", "jacobian", "linearised_graph"]

@@ -1,0 +1,69 @@
+"""Which primitives work entry by entry, and which of their derivatives are known without a value."""
+
+from __future__ import annotations
+
+ELEMENTWISE = frozenset(
+    [
+        "abs",
+        "acos",
+        "acosh",
+        "add",
+        "add_any",
+        "asin",
+        "asinh",
+        "atan",
+        "atan2",
+        "atanh",
+        "bessel_i0e",
+        "bessel_i1e",
+        "cbrt",
+        "clamp",
+        "cos",
+        "cosh",
+        "digamma",
+        "div",
+        "erf",
+        "erf_inv",
+        "erfc",
+        "exp",
+        "exp2",
+        "expm1",
+        "igamma",
+        "igammac",
+        "integer_pow",
+        "lgamma",
+        "log",
+        "log1p",
+        "logistic",
+        "max",
+        "min",
+        "mul",
+        "neg",
+        "nextafter",
+        "polygamma",
+        "pow",
+        "random_gamma_grad",
+        "regularized_incomplete_beta",
+        "rem",
+        "rsqrt",
+        "select_n",
+        "sin",
+        "sinh",
+        "sqrt",
+        "square",
+        "sub",
+        "tan",
+        "tanh",
+        "zeta",
+    ]
+)
+"""Every entry of the result depends on one entry of each operand."""
+
+CONSTANT = frozenset(("ceil", "floor", "round", "sign", "stop_gradient", "is_finite"))
+"""The derivative is zero wherever there is one."""
+
+SIGNS = {"neg": (-1,), "add": (1, 1), "add_any": (1, 1), "sub": (1, -1)}
+"""By primitive: the derivative with respect to each operand."""
+
+LINEAR = frozenset(("neg", "add", "add_any", "sub", "mul", "div", "select_n", "convert_element_type", "copy"))
+"""What the tangent of an elementwise function consists of."""

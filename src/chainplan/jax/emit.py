@@ -1,0 +1,149 @@
+"""A plan as JAX code: its steps run once on traced values, and what is left is one program for XLA to compile.
+
+Nothing here is specific to tracing; run on plain arrays it computes the Jacobian step by step. Blocks take the form
+that their factors make (`held`), whatever the plan counts with. A block that is loaded, and the pair of functions of a
+matrix-free elemental, are made once and shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from chainplan.colouring.recovery import alone, entries
+from chainplan.graph import Mode
+from chainplan.jax.edges import Edge, Function
+from chainplan.jax.held import Diagonal, Full, Held, matrix
+from chainplan.jax.linearise import Linearised
+from chainplan.jax.products import product, total, work
+from chainplan.jax.trace import Equation, read
+from chainplan.replayer import Replay, colouring_of, replay
+from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Plan, Propagate, Seed, Step
+from chainplan.structures import Block
+
+
+def blocks_of(linearised: Linearised, plan: Plan, values: dict[int, Any], dtype: Any) -> dict[tuple[str, str], Held]:
+    """Run a plan at a point.
+
+    Parameters
+    ----------
+    values : of every value of the trace, by number.
+    dtype : of entries that no value decides.
+
+    Returns
+    -------
+    dict
+        (output, input) -> block, for every pair that a path connects.
+    """
+    run = _Run(linearised, plan, values, dtype)
+    made: list[Held] = []
+    for step in plan.steps:
+        made.append(run.step(step, made))
+    return {(output, source): made[position] for output, source, position in plan.outputs}
+
+
+def held_fma(linearised: Linearised, plan: Plan, leaves: Sequence[Any], dtype: Any) -> int:
+    """Multiply-adds of a plan as its blocks are held: traced on shapes, nothing is computed.
+
+    A pattern that is listed is counted by its nonzeros but held as a matrix, so that this may be more than
+    `replay` says.
+    """
+    found = []
+
+    def traced(*values: Any) -> Any:
+        run = _Run(linearised, plan, linearised.trace.values(values), dtype)
+        made: list[Held] = []
+        for step in plan.steps:
+            made.append(run.step(step, made))
+        found.append(run.fma)
+        return ()
+
+    jax.eval_shape(traced, *leaves)
+    return found[-1]
+
+
+class _Run:
+    """One run of a plan: what its steps need beside their operands."""
+
+    def __init__(self, linearised: Linearised, plan: Plan, values: dict[int, Any], dtype: Any) -> None:
+        self._edges: dict[str, tuple[Equation, Edge]] = {
+            name: (found.equation, edge) for found in linearised.found for name, _, _, edge in found.edges
+        }
+        self._plan, self._values, self._dtype = plan, values, dtype
+        self.fma = 0
+        self._load = cache(self._loaded)
+        self._pair = cache(self._functions)
+
+    def step(self, step: Step, made: Sequence[Held]) -> Held:
+        """The block that a step makes."""
+        match step:
+            case Load(name):
+                return self._load(name)
+            case Multiply(left, right, onto):
+                self.fma += work(made[left], made[right])
+                found = product(made[left], made[right], self._dtype)
+                return found if onto is None else total(made[onto], found, self._dtype)
+            case Add(left, right):
+                return total(made[left], made[right], self._dtype)
+            case Accumulate(name, mode):
+                e = self._plan.graph[name]
+                size = e.block.cols if mode is Mode.TANGENT else e.block.rows
+                return self._apply(name, jnp.eye(size, dtype=self._dtype), mode)
+            case Propagate(name, arg, mode):
+                return self._apply(name, matrix(made[arg], self._dtype), mode)
+            case Seed():
+                return Full(self._seed(step))
+            case Decompress():
+                return self._decompress(step, made)
+        raise AssertionError(step)
+
+    def _loaded(self, name: str) -> Held:
+        if name not in self._edges:
+            return Diagonal(self._plan.graph[name].block.rows)
+        equation, edge = self._edges[name]
+        assert edge.values is not None, "loaded elementals are explicit"
+        return edge.values(self._operands(equation))
+
+    def _functions(self, name: str) -> tuple[Function, Function]:
+        equation, edge = self._edges[name]
+        assert edge.functions is not None, "applied elementals are matrix-free"
+        return edge.functions(self._operands(equation))
+
+    def _operands(self, equation: Equation) -> list[Any]:
+        return [read(self._values, operand) for operand in equation.operands]
+
+    def _apply(self, name: str, block: Any, mode: Mode) -> Held:
+        e, vectors = self._plan.graph[name], block.shape[1 if mode is Mode.TANGENT else 0]
+        self.fma += vectors * (e.per_vector(mode) or 0)
+        return Full(self._pair(name)[0 if mode is Mode.TANGENT else 1](block))
+
+    def _seed(self, step: Seed) -> Any:
+        colours = np.array(step.colours, np.int64)
+        ones = colours[:, None] == np.arange(colours.max(initial=-1) + 1)
+        return jnp.asarray(ones if step.mode is Mode.TANGENT else ones.T, self._dtype)
+
+    def _decompress(self, step: Decompress, made: Sequence[Held]) -> Held:
+        replayed = replay(self._plan)
+        block = replayed.blocks[len(made)].block
+        columns, rows = (None if at is None else matrix(made[at], self._dtype) for at in (step.tangent, step.adjoint))
+        return decompressed(block, step, self._plan, replayed, columns, rows)
+
+
+def decompressed(block: Block, step: Decompress, plan: Plan, replayed: Replay, columns: Any, rows: Any) -> Held:
+    """The block of a pattern, every nonzero read off its compressed columns or rows (`colouring.recovery`)."""
+    colouring = colouring_of(plan, replayed, step)
+    i, j = entries(block.structure.pattern(block.rows, block.cols))
+    source = columns if columns is not None else rows
+    found = jnp.zeros((block.rows, block.cols), source.dtype)
+    here = alone(i, colouring.columns[j]) if columns is not None else np.zeros(len(i), np.bool_)
+    if columns is not None:
+        found = found.at[i[here], j[here]].set(columns[i[here], colouring.columns[j[here]]])
+    if rows is not None:
+        left = ~here
+        found = found.at[i[left], j[left]].set(rows[colouring.rows[i[left]], j[left]])
+    return Full(found)

@@ -1,0 +1,169 @@
+"""From equations to a linearised DAG: one vertex per real array that derivatives pass through, one edge per elemental.
+
+Only what lies on a path from an argument to a result becomes part of the graph; integers, constants and empty arrays
+are values of the program and no vertices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from chainplan.graph import Elemental, Graph
+from chainplan.jax.edges import Active, Edge, is_complex, is_float
+from chainplan.jax.errors import NotLinearised
+from chainplan.jax.matrix_free import matrix_free
+from chainplan.jax.rules import structured
+from chainplan.jax.trace import Constant, Equation, Trace
+from chainplan.problem import Problem
+from chainplan.structures import Block, from_spec
+
+LARGEST_LIST = 2_000_000
+"""Indices that a structure may list."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """An equation that derivatives pass through, and its edges with the names of their ends."""
+
+    equation: Equation
+    structured: bool
+    edges: tuple[tuple[str, str, str, Edge], ...]
+    """(name, source, target, edge)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Linearised:
+    """A trace and its graph: `inputs` and `outputs` name the vertex of each argument and result, None where no path
+    leads from or to it. `graph` is None where no path leads anywhere."""
+
+    trace: Trace
+    found: tuple[Found, ...]
+    inputs: tuple[str | None, ...]
+    outputs: tuple[str | None, ...]
+    graph: Graph | None
+
+    def problem(self) -> Problem | None:
+        """The graph as a problem, None where there is none."""
+        return None if self.graph is None else Problem(self.graph)
+
+
+def linearise(trace: Trace, ins: Sequence[Any], outs: Sequence[Any]) -> Linearised:
+    """Find the elemental Jacobians of a trace.
+
+    Parameters
+    ----------
+    ins, outs : shape and dtype of each argument and of each result to be differentiated; results behind them are not.
+
+    Raises
+    ------
+    NotLinearised
+        Where derivatives pass through complex numbers, or a structure would list too much.
+    """
+    names: dict[int, str] = {i: f"x{i}" for i, a in enumerate(ins) if is_float(a) and prod(a.shape)}
+    sizes = {name: prod(ins[i].shape) for i, name in names.items()}
+    found = list(_walk(trace, names, sizes))
+    ends, extra = _ends(trace, names, outs)
+    steps = [(source, target) for one in found for _, source, target, _ in one.edges] + extra
+    useful = _reach(names.values(), steps) & _reach([e for e in ends if e], [(b, a) for a, b in steps])
+    kept = tuple(_pruned(one, useful) for one in found)
+    elementals = [_elemental(*edge) for one in kept for edge in one.edges]
+    for source, target in extra:
+        sizes[target] = sizes[source]
+        elementals.append(_elemental(target, source, target, Edge(0, 0, sizes[source], sizes[source], "identity")))
+    inputs = tuple(n if (n := names.get(i)) in useful else None for i in range(len(ins)))
+    outputs = tuple(e if e in useful else None for e in ends)
+    graph = None
+    if any(inputs) and elementals:
+        graph = Graph(
+            {v: s for v, s in sizes.items() if v in useful},
+            tuple(v for v in inputs if v),
+            tuple(dict.fromkeys(v for v in outputs if v)),
+            tuple(elementals),
+        )
+    return Linearised(trace, tuple(one for one in kept if one.edges), inputs, outputs, graph)
+
+
+def _walk(trace: Trace, names: dict[int, str], sizes: dict[str, int]) -> Iterator[Found]:
+    """The edges of every equation that an argument reaches; adds the vertices to `names` and `sizes`."""
+    for place, equation in enumerate(trace.equations):
+        ins = tuple(i for i, o in enumerate(equation.operands) if not isinstance(o, Constant) and o in names)
+        if not ins:
+            continue
+        if any(is_complex(a) for a in equation.outs):
+            raise NotLinearised(f"{equation.source}: '{equation.name}' makes complex numbers")
+        outs = tuple(j for j, a in enumerate(equation.outs) if is_float(a) and prod(a.shape))
+        if not outs:
+            continue
+        active = Active(equation, ins, outs)
+        edges = structured(active)
+        by_rule = edges is not None
+        edges = matrix_free(active) if edges is None else edges
+        for j in outs:
+            names[equation.results[j]] = f"v{equation.results[j]}"
+        if not edges:
+            for j in outs:
+                del names[equation.results[j]]
+        yield Found(equation, by_rule, tuple(_named(place, equation, edges, names, sizes)))
+
+
+def _named(
+    place: int, equation: Equation, edges: Sequence[Edge], names: dict[int, str], sizes: dict[str, int]
+) -> Iterator[tuple[str, str, str, Edge]]:
+    for i, edge in enumerate(edges):
+        source = f"e{place}.{edge.source}" if isinstance(edge.source, str) else _operand(equation, edge.source, names)
+        target = f"e{place}.{edge.target}" if isinstance(edge.target, str) else names[equation.results[edge.target]]
+        sizes[source], sizes[target] = edge.cols, edge.rows
+        suffix = "" if len(edges) == 1 else f".{i}"
+        yield f"{equation.name}{place}{suffix}", source, target, edge
+
+
+def _operand(equation: Equation, position: int, names: dict[int, str]) -> str:
+    operand = equation.operands[position]
+    assert not isinstance(operand, Constant), "constants are not active"
+    return names[operand]
+
+
+def _ends(trace: Trace, names: dict[int, str], outs: Sequence[Any]) -> tuple[list[str | None], list[tuple[str, str]]]:
+    """The vertex of each result, and identities to those that are arguments as they came."""
+    ends: list[str | None] = []
+    extra: dict[str, str] = {}
+    for atom, aval in zip(trace.results[: len(outs)], outs, strict=True):
+        name = None if isinstance(atom, Constant) or not is_float(aval) else names.get(atom)
+        if name is not None and not isinstance(atom, Constant) and atom < trace.arguments:
+            extra[name] = name = f"{name}.result"
+        ends.append(name)
+    return ends, list(extra.items())
+
+
+def _reach(start: Iterable[str], steps: Sequence[tuple[str, str]]) -> set[str]:
+    follow: dict[str, list[str]] = {}
+    for a, b in steps:
+        follow.setdefault(a, []).append(b)
+    seen = set(start)
+    todo = list(seen)
+    while todo:
+        for vertex in follow.get(todo.pop(), ()):
+            if vertex not in seen:
+                seen.add(vertex)
+                todo.append(vertex)
+    return seen
+
+
+def _pruned(found: Found, useful: set[str]) -> Found:
+    kept = tuple(edge for edge in found.edges if edge[1] in useful and edge[2] in useful)
+    return Found(found.equation, found.structured, kept)
+
+
+def _elemental(name: str, source: str, target: str, edge: Edge) -> Elemental:
+    word, argument = edge.words, None
+    if isinstance(word, dict):
+        ((word, argument),) = word.items()
+        if isinstance(argument, list) and len(argument) > LARGEST_LIST:
+            raise NotLinearised(f"'{name}' picks {len(argument):,} entries, more than {LARGEST_LIST:,} are not listed")
+    structure = from_spec(word, argument, (edge.rows, edge.cols), Path())
+    block = Block(edge.rows, edge.cols, structure)
+    return Elemental(name, source, target, block, edge.tangent, edge.adjoint)

@@ -1,0 +1,120 @@
+"""Every other primitive: a matrix-free elemental through JAX's own tangent and adjoint of that equation.
+
+Several operands and results are joined to one vertex before and one behind, so that a loop that has many of both runs
+once per vector. Products that are linear in each operand, such as convolutions, have an edge for each instead. Which
+modes there are is tried out on shapes: a `while` has no adjoint, a function with a rule for adjoints alone no tangent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from chainplan.jax.costs import equation_fma
+from chainplan.jax.edges import Active, Edge, Function, Functions, pick_edge, scatter_edge, shape_of
+from chainplan.jax.errors import DifferentiationError
+
+APART = frozenset(("conv_general_dilated", "dot_general", "ragged_dot_general", "cumprod", "triangular_solve"))
+"""Primitives that get an edge for each operand."""
+
+
+def matrix_free(active: Active) -> list[Edge]:
+    """The edges of an equation without a structure.
+
+    Raises
+    ------
+    DifferentiationError
+        Where JAX has neither a tangent nor an adjoint for it.
+    """
+    if len(active.outs) == 1 and (len(active.ins) == 1 or active.equation.name in APART):
+        return [_edge(active, (i,), i, active.outs[0]) for i in active.ins]
+    return _joined(active)
+
+
+def _joined(active: Active) -> list[Edge]:
+    edges: list[Edge] = []
+    sizes = [active.size(i) for i in active.ins]
+    starts = np.cumsum([0, *sizes])
+    source: int | str = active.ins[0]
+    target: int | str = active.outs[0]
+    if len(active.ins) > 1:
+        source = "operands"
+        for i, start, size in zip(active.ins, starts, sizes, strict=False):
+            edges.append(scatter_edge(i, source, np.arange(start, start + size), int(starts[-1])))
+    lengths = [prod(active.equation.outs[j].shape) for j in active.outs]
+    places = np.cumsum([0, *lengths])
+    if len(active.outs) > 1:
+        target = "results"
+    edges.append(_edge(active, active.ins, source, target))
+    if len(active.outs) > 1:
+        for j, place, length in zip(active.outs, places, lengths, strict=False):
+            edges.append(pick_edge(target, j, np.arange(place, place + length), int(places[-1])))
+    return edges
+
+
+def _edge(active: Active, positions: tuple[int, ...], source: int | str, target: int | str) -> Edge:
+    functions = _functions(active, positions)
+    equation = active.equation
+    rows = sum(prod(equation.outs[j].shape) for j in active.outs)
+    cols = sum(active.size(i) for i in positions)
+    price = equation_fma(equation)
+    modes = [price if _available(active, functions, mode, (rows, cols)) else None for mode in (0, 1)]
+    if modes == [None, None]:
+        raise DifferentiationError(
+            f"{equation.source}: JAX has neither a tangent nor an adjoint for '{equation.name}'. Wrap it in "
+            "jax.lax.stop_gradient, or give it a rule with jax.custom_jvp."
+        )
+    return Edge(source, target, rows, cols, "dense", None, functions, *modes)
+
+
+def _available(active: Active, functions: Functions, mode: int, shape: tuple[int, int]) -> bool:
+    """Whether a mode of an equation can be traced; nothing is computed."""
+    vectors = (shape[1], 1) if mode == 0 else (1, shape[0])
+
+    def attempt(block: Any, *values: Any) -> Any:
+        return functions(values)[mode](block)
+
+    ins = active.equation.ins
+    dtype = ins[active.ins[0]].dtype
+    try:
+        jax.eval_shape(attempt, shape_of(np.empty(vectors, dtype)), *map(shape_of, ins))
+    except (TypeError, ValueError, NotImplementedError, AssertionError):
+        return False
+    return True
+
+
+def _functions(active: Active, positions: tuple[int, ...]) -> Functions:
+    def functions(values: Sequence[Any]) -> tuple[Function, Function]:
+        function, x = _joint(active, positions, values)
+
+        def tangent(block: Any) -> Any:
+            block = block.astype(x.dtype)
+            return jax.vmap(lambda t: jax.jvp(function, (x,), (t,))[1], 1, 1)(block)
+
+        def adjoint(block: Any) -> Any:
+            found, pull = jax.vjp(function, x)
+            return jax.vmap(lambda row: pull(row)[0])(block.astype(found.dtype))
+
+        return tangent, adjoint
+
+    return functions
+
+
+def _joint(active: Active, positions: tuple[int, ...], values: Sequence[Any]) -> tuple[Callable[[Any], Any], Any]:
+    """The active results as one vector, as a function of the operands at these positions as one vector."""
+    operands = [jnp.asarray(values[i]) for i in positions]
+    cuts = np.cumsum([o.size for o in operands])[:-1].tolist()
+
+    def function(x: Any) -> Any:
+        given = list(values)
+        for i, part, o in zip(positions, jnp.split(x, cuts), operands, strict=True):
+            given[i] = part.reshape(o.shape).astype(o.dtype)
+        found = active.equation.apply(*given)
+        return jnp.concatenate([found[j].ravel() for j in active.outs])
+
+    return function, jnp.concatenate([o.ravel() for o in operands])

@@ -1,0 +1,174 @@
+"""Products and sums of held blocks in JAX, as `kernels.products` has them for numpy.
+
+Every kernel is written for a factor on the left; one on the right is the same kernel on transposed blocks, which XLA
+turns into layouts rather than copies. Where two forms have no kernel of their own the larger knowledge is given up: one
+factor is written out as a matrix.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from chainplan.jax.held import (
+    Diagonal,
+    Full,
+    Held,
+    Index,
+    Parts,
+    Picked,
+    Zero,
+    as_parts,
+    matrix,
+    negated,
+    parts,
+    picked,
+    transposed,
+    vector,
+)
+
+
+def product(left: Held, right: Held, dtype: Any) -> Held:
+    """left · right; `dtype` is that of values which a form says alone."""
+    if isinstance(left, Zero) or isinstance(right, Zero):
+        return Zero(left.rows, right.cols)
+    if isinstance(left, Diagonal):
+        return _scaled(left, right)
+    if isinstance(right, Diagonal):
+        return transposed(_scaled(right, transposed(left)))
+    found = _in_parts(left, right, dtype)
+    if found is not None:
+        return found
+    match left, right:
+        case Picked(), Picked():
+            return _picked(left, right, dtype)
+        case (_, Full()):
+            return Full(_times_matrix(left, right.values))
+        case (Full(), _):
+            return Full(_times_matrix(transposed(right), left.values.T).T)
+        case _:
+            return Full(_times_matrix(left, matrix(right, dtype)))
+
+
+def work(left: Held, right: Held) -> int:
+    """Multiply-adds of left · right as they are held, which may be more than the structures' where one is a matrix."""
+    sizes = left.rows, left.cols, right.cols
+    for one, other, across in ((left, right, sizes[2]), (right, left, sizes[0])):
+        match one:
+            case Zero() | Diagonal(vector=None) | Picked(values=None):
+                return 0
+            case Diagonal() | Picked():
+                return stored(other)
+            case Parts() if not isinstance(other, Parts):
+                return stored(one) * across if isinstance(other, Full) else sizes[0] * sizes[2]
+    if (
+        isinstance(left, Parts)
+        and isinstance(right, Parts)
+        and (left.count, left.layered) == (right.count, right.layered)
+    ):
+        return sizes[0] * sizes[1] * sizes[2] // left.count**2
+    return sizes[0] * sizes[1] * sizes[2]
+
+
+def stored(held: Held) -> int:
+    """Entries that are held one by one, equal parts counted each."""
+    if isinstance(held, Full):
+        return held.rows * held.cols
+    return held.rows * held.cols // held.count if isinstance(held, Parts) else max(held.rows, held.cols)
+
+
+def total(left: Held, right: Held, dtype: Any) -> Held:
+    """left + right."""
+    if isinstance(left, Zero):
+        return right
+    if isinstance(right, Zero):
+        return left
+    if isinstance(left, Diagonal) and isinstance(right, Diagonal):
+        return Diagonal(left.rows, vector(left, dtype) + vector(right, dtype))
+    for a, b in ((left, right), (right, left)):
+        if isinstance(a, Parts):
+            values = as_parts(b, a, dtype)
+            if values is not None:
+                return Parts(a.count, a.values + values, a.layered)
+    return Full(matrix(left, dtype) + matrix(right, dtype))
+
+
+def _scaled(left: Diagonal, right: Held) -> Held:
+    """Rows times the entries of a diagonal."""
+    if left.vector is None:
+        return right if left.sign == 1 else negated(right)
+    v = left.vector
+    match right:
+        case Diagonal(rows, None, sign):
+            return Diagonal(rows, sign * v)
+        case Diagonal(rows, w):
+            return Diagonal(rows, v * w)
+        case Picked(index, width, values, turned):
+            along = v[index] if turned else v
+            return Picked(index, width, along if values is None else along * values, turned)
+        case Parts(count, values, layered):
+            split = v.reshape(-1, count).T if layered else v.reshape(count, -1)
+            return Parts(count, split[:, :, None] * values, layered)
+        case Full(values):
+            return Full(v[:, None] * values)
+    raise AssertionError(right)
+
+
+def _in_parts(left: Held, right: Held, dtype: Any) -> Held | None:
+    """The product of two blocks that fall into the same parts."""
+    like = left if isinstance(left, Parts) else right
+    if not isinstance(like, Parts):
+        return None
+    a, b = as_parts(left, like, dtype), as_parts(right, like, dtype)
+    return None if a is None or b is None else parts(like.count, jnp.matmul(a, b), like.layered)
+
+
+def _picked(left: Picked, right: Picked, dtype: Any) -> Held:
+    """Picks of picks, where both pick on the same side."""
+    if left.turned != right.turned:
+        if left.bijective:
+            left = left.from_other_side()
+        elif right.bijective:
+            right = right.from_other_side()
+        else:
+            return Full(_times_matrix(left, matrix(right, dtype)))
+    first, second = (right, left) if left.turned else (left, right)
+    values = None if second.values is None else second.values[first.index]
+    if first.values is not None:
+        values = first.values if values is None else first.values * values
+    return picked(second.index[first.index], second.width, values, left.turned)
+
+
+def _times_matrix(left: Held, right: Any) -> Any:
+    """left · right for a matrix on the right."""
+    match left:
+        case Full(values):
+            return values @ right
+        case Picked(index, _, values, False):
+            found = right[index]
+            return found if values is None else values[:, None] * found
+        case Picked(index, width, values, True):
+            return gathered(right if values is None else values[:, None] * right, index, width)
+        case Parts(count, values, layered):
+            n = right.shape[1]
+            if layered:
+                split = right.reshape(-1, count, n).transpose(1, 0, 2)
+                return jnp.matmul(values, split).transpose(1, 0, 2).reshape(left.rows, n)
+            return jnp.matmul(values, right.reshape(count, -1, n)).reshape(left.rows, n)
+    raise AssertionError(left)
+
+
+def gathered(rows: Any, index: Index, height: int) -> Any:
+    """Rows added up: row i goes to row `index[i]` of `height`. Sums of equal runs are reductions, not scatters."""
+    n = rows.shape[1]
+    if height and len(index) % height == 0:
+        each = len(index) // height
+        if np.array_equal(index, np.repeat(np.arange(height), each)):
+            return rows.reshape(height, each, n).sum(1)
+        if np.array_equal(index, np.tile(np.arange(height), each)):
+            return rows.reshape(each, height, n).sum(0)
+    once = len(np.unique(index)) == len(index)
+    target = jnp.zeros((height, n), rows.dtype)
+    return target.at[index].set(rows, unique_indices=True) if once else target.at[index].add(rows)

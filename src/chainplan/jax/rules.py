@@ -1,0 +1,166 @@
+"""The rules: which elemental Jacobians a primitive has, by its name, in one table.
+
+A new rule is one function and one line per primitive in `RULES`. A rule may answer None where it does not fit; that
+equation, like every primitive without a rule, is then matrix-free (`matrix_free`), so that no primitive ever fails.
+The rules ask JAX itself for what they need: a derivative of an elementwise function is its tangent of ones, and where
+the entries go that a function moves about is found by moving their indices about.
+
+Entries are in row-major order throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from chainplan.jax.custom import elementwise_call
+from chainplan.jax.dots import dot_general
+from chainplan.jax.edges import (
+    Active,
+    Edge,
+    Function,
+    Values,
+    diagonal_edge,
+    is_float,
+    pick_edge,
+    scatter_edge,
+    sign_edge,
+)
+from chainplan.jax.elementwise import CONSTANT, ELEMENTWISE, SIGNS
+from chainplan.jax.held import Full
+
+Rule = Callable[[Active], list[Edge] | None]
+
+
+def elementwise(active: Active) -> list[Edge] | None:
+    """A diagonal per operand, its entries the tangents of ones; smaller operands are spread out first."""
+    shape = active.equation.outs[0].shape
+    edges = []
+    for position in active.ins:
+        own = active.equation.ins[position].shape
+        source: int | str = position
+        if own != shape and prod(own) == 1:
+            edges += _from_one(active, position)
+            continue
+        if prod(own) != prod(shape):
+            index = np.broadcast_to(np.arange(prod(own)).reshape(own), shape).ravel()
+            source = f"spread{position}"
+            edges.append(pick_edge(position, source, index, prod(own)))
+        sign = _sign(active, position)
+        if sign:
+            edges.append(sign_edge(source, 0, prod(shape), sign))
+        else:
+            edges.append(diagonal_edge(source, 0, prod(shape), active.slopes(position)))
+    return edges
+
+
+def _from_one(active: Active, position: int) -> list[Edge]:
+    """An operand of one entry that every entry of the result depends on: a column."""
+    rows, sign = prod(active.equation.outs[0].shape), _sign(active, position)
+    if sign == 1:
+        return [pick_edge(position, 0, np.zeros(rows, np.int64), 1)]
+    slopes = active.slopes(position)
+    return [Edge(position, 0, rows, 1, "dense", lambda values: Full(slopes(values)[:, None]))]
+
+
+def _sign(active: Active, position: int) -> int:
+    """What the derivative is known to be, 0 where it depends on the values."""
+    known = SIGNS.get(active.equation.name)
+    return 0 if known is None else known[position]
+
+
+def constant(active: Active) -> list[Edge]:
+    """The derivative is zero."""
+    return []
+
+
+def moved(active: Active) -> list[Edge] | None:
+    """Entries are moved, copied or left out, their values unchanged: picks, found by moving the indices."""
+    edges = []
+    for result in active.outs:
+        for position in active.ins:
+            found = _moved(active, position, result)
+            edges += found
+    return edges
+
+
+def _moved(active: Active, position: int, result: int) -> list[Edge]:
+    size = active.size(position)
+    values = [np.full(aval.shape, -1, np.int64) for aval in active.equation.ins]
+    values[position] = np.arange(size).reshape(values[position].shape)
+    with jax.ensure_compile_time_eval():
+        given = [jnp.asarray(value, jnp.int32) for value in values]
+        index = np.asarray(active.equation.apply(*given)[result]).astype(np.int64).ravel()
+    there = np.flatnonzero(index >= 0)
+    if len(there) == len(index):
+        return [pick_edge(position, result, index, size)]
+    if len(there) == size and np.array_equal(index[there], np.arange(size)):
+        return [scatter_edge(position, result, there, len(index))]
+    inner = f"kept{position}_{result}"
+    if not len(there):
+        return []
+    return [pick_edge(position, inner, index[there], size), scatter_edge(inner, result, there, len(index))]
+
+
+def reduction(active: Active, weighted: bool) -> list[Edge] | None:
+    """Every entry goes to one entry of the result; its weight is what an adjoint of ones gives it."""
+    aval, (position,) = active.equation.ins[0], active.ins
+    axes = tuple(active.equation.params["axes"])
+    rows, size = prod(active.equation.outs[0].shape), prod(aval.shape)
+    kept = [1 if i in axes else n for i, n in enumerate(aval.shape)]
+    index = np.broadcast_to(np.arange(rows).reshape(kept), aval.shape).ravel()
+    if not weighted:
+        return [scatter_edge(position, 0, index, rows)]
+    if rows == 1:
+        return [Edge(position, 0, 1, size, "dense", _row(active))]
+    pull = _weights(active)
+    return [diagonal_edge(position, "weighted", size, pull), scatter_edge("weighted", 0, index, rows)]
+
+
+def _weights(active: Active) -> Function:
+    def weights(values: Sequence[Any]) -> Any:
+        found, pull = jax.vjp(active.along(active.ins[0], values), jnp.asarray(values[0]))
+        return pull(jnp.ones_like(found))[0].ravel()
+
+    return weights
+
+
+def _row(active: Active) -> Values:
+    weights = _weights(active)
+    return lambda values: Full(weights(values)[None, :])
+
+
+def converted(active: Active) -> list[Edge] | None:
+    """Another dtype of the same entries."""
+    position = active.ins[0]
+    return [sign_edge(position, 0, active.size(position))]
+
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(ELEMENTWISE, elementwise),
+    **dict.fromkeys(CONSTANT, constant),
+    **dict.fromkeys(("convert_element_type", "reduce_precision", "copy", "copy_p", "optimization_barrier"), converted),
+    **dict.fromkeys(("reshape", "squeeze", "expand_dims", "transpose", "rev"), moved),
+    **dict.fromkeys(("broadcast_in_dim", "slice", "concatenate", "pad", "split"), moved),
+    "reduce_sum": partial(reduction, weighted=False),
+    **dict.fromkeys(("reduce_max", "reduce_min", "reduce_prod"), partial(reduction, weighted=True)),
+    "dot_general": dot_general,
+    "custom_jvp_call": elementwise_call,
+}
+"""By the name of a primitive: its elemental Jacobians, None where the rule does not fit."""
+
+
+def structured(active: Active) -> list[Edge] | None:
+    """The edges by the rule of the primitive, None where it is to be matrix-free."""
+    rule = RULES.get(active.equation.name)
+    if rule is None or not all(is_float(active.equation.outs[j]) for j in active.outs):
+        return None
+    if rule is converted and len(active.equation.ins) > 1:
+        return None
+    return rule(active)

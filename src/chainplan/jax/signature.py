@@ -1,0 +1,86 @@
+"""Arguments and results as `jax.jacrev` takes and gives them: trees, several argnums, refusals with reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from chainplan.jax.edges import shape_of
+from chainplan.jax.errors import DifferentiationError
+
+
+@dataclass(eq=False)
+class Call:
+    """A function at its arguments, flattened: `leaves` are those to differentiate by, all else stays as it is.
+
+    `outs`, `out_tree` and `aux_tree` are known once `flat` has been traced.
+    """
+
+    leaves: list[Any]
+    tree: Any
+    flat: Callable[..., list[Any]]
+    outs: list[Any]
+    trees: list[Any]
+
+    def nested(self, blocks: Sequence[Sequence[Any]]) -> Any:
+        """Jacobian blocks by result and argument, in the trees of results and arguments."""
+        return jax.tree.unflatten(self.trees[0], [jax.tree.unflatten(self.tree, row) for row in blocks])
+
+
+def flattened(
+    f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool, args: Sequence[Any], kwargs: dict[str, Any]
+) -> Call:
+    """Split the arguments of a call.
+
+    Raises
+    ------
+    DifferentiationError
+        If an argument to differentiate by is missing or is not real.
+    """
+    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for number in chosen:
+        if not -len(args) <= number < len(args):
+            raise DifferentiationError(
+                f"argnums: {number} is given, but the function was called with {len(args)} positional arguments. "
+                "Pass the argument by position, or correct argnums."
+            )
+    places = [number % len(args) for number in chosen]
+    given: Any = args[places[0]] if isinstance(argnums, int) else tuple(args[place] for place in places)
+    leaves, tree = jax.tree.flatten(given)
+    for leaf in leaves:
+        _require_real(leaf, "argument", "Convert it to float, or leave it out of argnums.")
+    call = Call([jnp.asarray(leaf) for leaf in leaves], tree, lambda: [], [], [])
+
+    def flat(*values: Any) -> list[Any]:
+        inner = jax.tree.unflatten(tree, values)
+        full = list(args)
+        for place, value in zip(places, (inner,) if isinstance(argnums, int) else inner, strict=True):
+            full[place] = value
+        found = f(*full, **kwargs)
+        result, aux = found if has_aux else (found, None)
+        results, out_tree = jax.tree.flatten(result)
+        beside, aux_tree = jax.tree.flatten(aux)
+        for leaf in results:
+            _require_real(leaf, "result", "Return it as auxiliary data (has_aux), or convert it to float.")
+        results = [jnp.asarray(leaf) for leaf in results]
+        call.outs[:] = [shape_of(r) for r in results]
+        call.trees[:] = [out_tree, aux_tree]
+        return [*results, *beside]
+
+    call.flat = flat
+    return call
+
+
+def _require_real(leaf: Any, what: str, remedy: str) -> None:
+    dtype = jax.dtypes.canonicalize_dtype(jnp.result_type(leaf)) if not hasattr(leaf, "dtype") else leaf.dtype
+    if not jnp.issubdtype(dtype, np.floating):
+        shape = getattr(leaf, "shape", ())
+        raise DifferentiationError(
+            f"chainplan.jax.jacobian: an {what} of shape {shape} is of {dtype}; expected real floating-point numbers. "
+            f"{remedy}".replace("an result", "a result")
+        )

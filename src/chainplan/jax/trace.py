@@ -1,0 +1,169 @@
+"""From a function to its flat list of equations: nested calls inlined, dead code left out.
+
+A call that only groups (jit, remat, closed_call) is replaced by what it calls. A function with a rule of its own
+(custom_jvp, custom_vjp) stays one equation, as its rule need not be the derivative of its body. Values are numbered
+here: JAX shares the variables of a jaxpr between its calls, so they do not identify values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend import core
+
+from chainplan.jax.errors import NotLinearised
+
+INLINED = {
+    "jit": "jaxpr",
+    "pjit": "jaxpr",
+    "closed_call": "call_jaxpr",
+    "core_call": "call_jaxpr",
+    "remat": "jaxpr",
+    "remat2": "jaxpr",
+    "checkpoint": "jaxpr",
+}
+"""By the name of a primitive that only groups: the parameter that holds what it calls."""
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A value known before the arguments are."""
+
+    value: Any
+
+
+Atom = int | Constant
+"""An operand: the number of a value, or a constant."""
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One primitive applied to operands; `ins` and `outs` are shapes with dtypes."""
+
+    primitive: Any
+    params: dict[str, Any]
+    operands: tuple[Atom, ...]
+    results: tuple[int, ...]
+    ins: tuple[Any, ...]
+    outs: tuple[Any, ...]
+    source: str
+
+    @property
+    def name(self) -> str:
+        """What JAX calls the primitive."""
+        return str(self.primitive.name)
+
+    def apply(self, *values: Any) -> list[Any]:
+        """The results at operands of these values."""
+        found = self.primitive.bind(*values, **self.primitive.get_bind_params(self.params))
+        return list(found) if self.primitive.multiple_results else [found]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A function as equations: values 0 to `arguments` - 1 are its arguments."""
+
+    arguments: int
+    equations: tuple[Equation, ...]
+    results: tuple[Atom, ...]
+
+    def values(self, arguments: Sequence[Any]) -> dict[int, Any]:
+        """Every value at a point, by its number."""
+        held = dict(enumerate(arguments))
+        for equation in self.equations:
+            found = equation.apply(*(read(held, operand) for operand in equation.operands))
+            held.update(zip(equation.results, found, strict=True))
+        return held
+
+
+def read(held: dict[int, Any], atom: Atom) -> Any:
+    """The value of an operand."""
+    return atom.value if isinstance(atom, Constant) else held[atom]
+
+
+def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
+    """Trace a function of flat arguments.
+
+    Raises
+    ------
+    NotLinearised
+        Where the function has effects, such as printing, that a plan would repeat or lose.
+    """
+    closed = jax.make_jaxpr(function)(*arguments)
+    return flat(closed)
+
+
+def flat(closed: Any) -> Trace:
+    """A closed jaxpr as equations."""
+    if closed.effects:
+        raise NotLinearised(f"it has effects: {', '.join(sorted(map(str, closed.effects)))}")
+    count = len(closed.jaxpr.invars)
+    writer = _Writer(count)
+    results = writer.inline(closed.jaxpr, closed.consts, range(count))
+    return Trace(count, tuple(_alive(writer.equations, results)), tuple(results))
+
+
+class _Writer:
+    """Writes equations down, values numbered as they come."""
+
+    def __init__(self, arguments: int) -> None:
+        self.equations: list[Equation] = []
+        self._next = arguments
+
+    def inline(self, jaxpr: Any, consts: Sequence[Any], arguments: Iterable[Atom]) -> list[Atom]:
+        """Write the equations of a jaxpr at these arguments; returns its results."""
+        known: dict[Any, Atom] = dict(zip(jaxpr.constvars, map(Constant, consts), strict=True))
+        known.update(zip(jaxpr.invars, arguments, strict=True))
+
+        def atom(v: Any) -> Atom:
+            return Constant(_typed(v)) if isinstance(v, core.Literal) else known[v]
+
+        for eqn in jaxpr.eqns:
+            operands = [atom(v) for v in eqn.invars]
+            called = INLINED.get(eqn.primitive.name)
+            if called is not None and called in eqn.params:
+                inner = eqn.params[called]
+                body, inner_consts = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
+                results = self.inline(body, inner_consts, operands)
+            else:
+                results = self._write(eqn, operands)
+            known.update(zip(eqn.outvars, results, strict=True))
+        return [atom(v) for v in jaxpr.outvars]
+
+    def _write(self, eqn: Any, operands: list[Atom]) -> list[Atom]:
+        results = tuple(range(self._next, self._next + len(eqn.outvars)))
+        self._next += len(results)
+        ins, outs = (tuple(v.aval for v in side) for side in (eqn.invars, eqn.outvars))
+        source = _source(eqn)
+        self.equations.append(Equation(eqn.primitive, dict(eqn.params), tuple(operands), results, ins, outs, source))
+        return list(results)
+
+
+def _typed(literal: Any) -> Any:
+    """The value of a literal with its dtype, which a Python number would lose."""
+    aval = literal.aval
+    return literal.val if hasattr(literal.val, "dtype") else np.asarray(literal.val, aval.dtype)
+
+
+def _alive(equations: Sequence[Equation], results: Sequence[Atom]) -> list[Equation]:
+    """The equations that the results depend on."""
+    wanted = {atom for atom in results if isinstance(atom, int)}
+    kept = []
+    for equation in reversed(equations):
+        if wanted.intersection(equation.results):
+            wanted.update(atom for atom in equation.operands if isinstance(atom, int))
+            kept.append(equation)
+    return kept[::-1]
+
+
+def _source(eqn: Any) -> str:
+    """Where in the user's code an equation comes from: file:line:column (function)."""
+    try:
+        from jax._src.source_info_util import summarize
+    except ImportError:
+        return ""
+    return str(summarize(eqn.source_info))

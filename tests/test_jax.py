@@ -1,0 +1,227 @@
+"""Jacobians of JAX functions by plans equal those of JAX; what JAX refuses is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+jax = pytest.importorskip("jax")
+jax.config.update("jax_enable_x64", True)
+
+import jax.numpy as jnp  # noqa: E402
+from jax import lax  # noqa: E402
+
+import chainplan  # noqa: E402
+import chainplan.jax as planned  # noqa: E402
+from chainplan.errors import PlanError  # noqa: E402
+from chainplan.jax.jacobians import Settings, choose, linearised_call, modes_of  # noqa: E402
+from chainplan.jax.signature import flattened  # noqa: E402
+from tests.jax_programs import CASES, draw, random_program, tripled_backward  # noqa: E402
+
+BUDGET = 0.1
+
+
+def _jacobian(f: Any, argnums: Any = 0, **options: Any) -> Any:
+    """By a plan, whatever it promises."""
+    return planned.jacobian(f, argnums, gain=None, budget=BUDGET, **options)
+
+
+def _require_equal(found: Any, expected: Any) -> None:
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        scale = np.abs(b).max(initial=0)
+        assert np.abs(np.asarray(a) - np.asarray(b)).max(initial=0) <= 1e-12 * max(scale, 1e-300)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_equals_jacrev(name: str) -> None:
+    f, arguments, argnums = CASES[name]
+    _require_equal(_jacobian(f, argnums)(*arguments), jax.jacrev(f, argnums)(*arguments))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_programs(seed: int) -> None:
+    f, arguments = random_program(seed)
+    _require_equal(_jacobian(f, (0, 1))(*arguments), jax.jacrev(f, (0, 1))(*arguments))
+
+
+@pytest.mark.parametrize("solver", ["forward", "reverse", "greedy"])
+@pytest.mark.parametrize("name", ["residual", "softmax", "odd product", "padded", "scan"])
+def test_any_order(name: str, solver: str) -> None:
+    f, arguments, argnums = CASES[name]
+    _require_equal(_jacobian(f, argnums, solver=solver)(*arguments), jax.jacrev(f, argnums)(*arguments))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_graphs_plan_and_check(name: str) -> None:
+    f, arguments, argnums = CASES[name]
+    if name == "complex inside":
+        pytest.skip("left to jacrev")
+    problem = planned.linearised_graph(f, *arguments, argnums=argnums)
+    result = chainplan.plan(problem, budget=BUDGET)
+    assert result.plan is not None
+    chainplan.check(result.plan, problem)
+    assert "primitive" in planned.explain(f, *arguments, argnums=argnums)
+
+
+def test_a_while_loop_has_tangents_alone() -> None:
+    def f(x: Any) -> Any:
+        return jnp.sin(lax.while_loop(lambda c: c.sum() < 50, lambda c: 2 * c + x, x)).sum()
+
+    (x,) = draw((5,))
+    _require_equal(_jacobian(f)(x), jax.jacfwd(f)(x))
+    _require_equal(planned.jacobian(f)(x), jax.jacfwd(f)(x))
+    assert "matrix-free (tangent)" in planned.explain(f, x)
+
+
+def test_an_own_adjoint_has_no_tangent() -> None:
+    (x,) = draw((3,))
+    assert "matrix-free (adjoint)" in planned.explain(lambda x: jnp.sin(tripled_backward(x)), x)
+
+
+def test_a_plan_goes_where_no_single_mode_does() -> None:
+    def looped(x: Any) -> Any:
+        return lax.while_loop(lambda c: c.sum() < 50, lambda c: 2 * c + x, x)
+
+    def f(x: Any) -> Any:
+        return tripled_backward(looped(x))
+
+    (x,) = draw((3,))
+    _require_equal(planned.jacobian(f)(x), 3 * jax.jacfwd(looped)(x))
+
+
+def test_no_derivative_says_where() -> None:
+    (x,) = draw((3,))
+    with pytest.raises(planned.DifferentiationError, match=r"test_jax.py:\d+.*neither a tangent nor an adjoint"):
+        planned.jacobian(lambda x: jax.pure_callback(np.sin, x, x))(x)
+
+
+def test_blocks_too_large_to_be_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    (p,) = draw((20, 50))
+    monkeypatch.setattr("chainplan.jax.jacobians.LARGEST", 10)
+
+    def f(x: Any) -> Any:
+        return jnp.sum(jnp.sin(p @ jnp.sin(p.T @ x)))
+
+    assert _chosen(f, *draw((20,)), gain=0) == "jacrev"
+
+
+def test_jit_vmap_and_itself() -> None:
+    def f(x: Any, w: Any) -> Any:
+        return jnp.tanh(w @ x) * x[:2]
+
+    x, w = draw((7, 3), (2, 3))
+    by_plan, by_jax = _jacobian(f), jax.jacrev(f)
+    _require_equal(jax.jit(by_plan)(x[0], w), by_jax(x[0], w))
+    _require_equal(jax.vmap(by_plan, (0, None))(x, w), jax.vmap(by_jax, (0, None))(x, w))
+    _require_equal(jax.jit(jax.vmap(by_plan, (0, None)))(x, w), jax.vmap(by_jax, (0, None))(x, w))
+    _require_equal(_jacobian(_jacobian(f))(x[0], w), jax.jacfwd(by_jax)(x[0], w))
+
+
+def test_auxiliary_data_and_keywords() -> None:
+    def f(x: Any, *, scale: float) -> Any:
+        return jnp.sin(x) * scale, {"n": x.sum(), "k": jnp.arange(2)}
+
+    (x,) = draw((3,))
+    _require_equal(_jacobian(f, has_aux=True)(x, scale=2.0), jax.jacrev(f, has_aux=True)(x, scale=2.0))
+
+
+def test_single_precision() -> None:
+    f, arguments, argnums = CASES["residual"]
+    single = [a.astype(jnp.float32) for a in arguments]
+    found, expected = _jacobian(f, argnums)(*single), jax.jacrev(f, argnums)(*single)
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype == np.float32
+        assert np.abs(a - b).max() <= 1e-5 * np.abs(b).max()
+
+
+def _chosen(f: Any, *arguments: Any, argnums: Any = 0, gain: float = 0.05) -> str:
+    call = flattened(f, argnums, False, arguments, {})
+    return choose(linearised_call(call), call, Settings("auto", BUDGET, None, False, gain))[0]
+
+
+def test_a_small_gain_leaves_the_modes_alone() -> None:
+    w, p = draw((20, 50), (20, 50))
+    assert _chosen(lambda x: jnp.sum(jnp.sin(w @ x)), *draw((50,))) == "jacrev"
+    assert _chosen(lambda t: p @ jnp.sin(t * p[0]), *draw(())) == "jacfwd"
+    assert _chosen(lambda x: p @ jnp.sin(x), *draw((50,))) == "plan"
+
+
+def _projected(x: Any, p: Any) -> Any:
+    """An elementwise stage followed by a projection."""
+    return p @ (jnp.sin(x) * jnp.exp(-x) + x**3)
+
+
+def _bottleneck(x: Any, w: Any, v: Any) -> Any:
+    """Residual layers through few hidden units."""
+    for _ in range(4):
+        x = x + v @ jnp.tanh(w @ x)
+    return x
+
+
+@pytest.mark.parametrize(
+    ("f", "arguments"),
+    [(_projected, draw((100,), (20, 100))), (_bottleneck, draw((40,), (2, 40), (40, 2)))],
+    ids=["projection", "bottleneck"],
+)
+def test_a_plan_beats_both_modes(f: Any, arguments: tuple[Any, ...]) -> None:
+    problem = planned.linearised_graph(f, *arguments)
+    result = chainplan.plan(problem, budget=1)
+    assert result.cost is not None
+    modes = [price for price, _ in modes_of(problem.graph)]
+    assert len(modes) == 2
+    assert result.cost.fma < min(modes)
+    _require_equal(_jacobian(f)(*arguments), jax.jacrev(f)(*arguments))
+
+
+def test_a_plan_can_be_passed_in() -> None:
+    f, arguments, argnums = CASES["softmax"]
+    result = chainplan.plan(planned.linearised_graph(f, *arguments, argnums=argnums), "reverse")
+    _require_equal(planned.jacobian(f, argnums, plan=result)(*arguments), jax.jacrev(f, argnums)(*arguments))
+    with pytest.raises(PlanError, match="another graph"):
+        planned.jacobian(jnp.sin, plan=result)(*draw((3,)))
+
+
+def test_tuning_keeps_one_of_the_ways() -> None:
+    f, arguments, argnums = CASES["residual"]
+    tuned = planned.jacobian(f, argnums, tune=True, budget=BUDGET)
+    _require_equal(tuned(*arguments), jax.jacrev(f, argnums)(*arguments))
+    _require_equal(jax.jit(tuned)(*arguments), jax.jacrev(f, argnums)(*arguments))
+
+
+@pytest.mark.parametrize(
+    ("f", "argument", "message"),
+    [
+        (jnp.sin, jnp.ones(3, complex), "argument of shape .3,. is of complex128"),
+        (jnp.sin, jnp.ones(3, int), "argument of shape .3,. is of int64"),
+        (lambda x: x > 0, jnp.ones(3), "result of shape .3,. is of bool"),
+        (lambda x: x * 1j, jnp.ones(3), "result of shape .3,. is of complex128"),
+    ],
+)
+def test_refusals(f: Any, argument: Any, message: str) -> None:
+    with pytest.raises(planned.DifferentiationError, match=message):
+        planned.jacobian(f)(argument)
+    with pytest.raises(TypeError):
+        jax.jacrev(f)(argument)
+
+
+def test_no_such_argument() -> None:
+    with pytest.raises(planned.DifferentiationError, match="argnums: 2 is given"):
+        planned.jacobian(jnp.sin, 2)(jnp.ones(3))
+
+
+def test_zero_jacobians() -> None:
+    (x,) = draw((3,))
+    _require_equal(_jacobian(lambda x: jnp.ones((2, 2)))(x), jnp.zeros((2, 2, 3)))
+    with pytest.raises(planned.DifferentiationError, match="no path"):
+        planned.linearised_graph(lambda x: jnp.ones(2), x)
+
+
+def test_the_core_does_not_import_jax() -> None:
+    code = "import sys, chainplan; chainplan.plan(chainplan.chain([2, 3, 4])); assert 'jax' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
