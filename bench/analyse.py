@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from bench.markdown import DASH, distinct, duration, exponent, factor, geometric_mean, table, times
+from bench.markdown import DASH, distinct, duration, exponent, factor, geometric_mean, reproduce, table, times
 from bench.rows import Row
 from bench.suites import ENOUGH, TURNS, Suite
 
@@ -237,14 +237,10 @@ def _by_instance(found: _Orders, cell: Callable[[list[Row]], str]) -> list[str]:
 
 def _how(suite: Suite) -> list[str]:
     return [
-        "## How to reproduce",
-        "",
-        "```",
-        f"python -m bench run {suite.name}       # measures; writes {suite.name}.csv and this report",
-        f"python -m bench report {suite.name}    # this report from the CSV alone",
-        f"python -m bench verify {suite.name}    # plans every instance again, compares with the stored optimum",
-        "```",
-        "",
+        *reproduce(
+            suite.name,
+            f"python -m bench verify {suite.name}    # plans every instance again, compares with the stored optimum",
+        ),
         "Planning time runs from the list of sizes to the order, for everyone; chainplan's includes the check of the "
         "plan. Costs are derived from the orders by `bench/costs.py`, never taken from the solver. Solvers take turns "
         f"on each instance and the best time counts: up to {TURNS} turns, no further one after {ENOUGH} s in all. So a "

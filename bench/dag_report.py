@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from bench.dag_results import PROVEN, REFERENCE, Reference, Results, gap, ratios
 from bench.dag_scaling import curves, families, growth, large
 from bench.dag_suites import DagSuite
-from bench.markdown import DASH, distinct, duration, geometric_mean, mean_times, number, share, table, times
+from bench.markdown import DASH, distinct, duration, geometric_mean, mean_times, number, reproduce, share, table, times
 from bench.rows import DagRow
 
 
@@ -177,13 +177,7 @@ def _marked(rows: Sequence[DagRow]) -> str:
 
 def _how(suite: DagSuite) -> list[str]:
     return [
-        "## How to reproduce",
-        "",
-        "```",
-        f"python -m bench run {suite.name}       # measures; writes {suite.name}.csv and this report",
-        f"python -m bench report {suite.name}    # this report from the CSV alone",
-        "```",
-        "",
+        *reproduce(suite.name),
         "`--budget SECONDS` is what each plan may take. Planning time runs from the graph to the checked plan; every "
         "solver has one run, so other load on the machine lengthens times and worsens what searches "
         "that end by time find. Every plan has passed the checker and its cost is replayed from its steps.",

@@ -14,6 +14,20 @@ def table(head: Sequence[str], body: Iterable[Sequence[str]], words: int = 1) ->
     return ["| " + " | ".join(line) + " |" for line in (head, rule, *body)]
 
 
+def reproduce(suite: str, *more: str) -> list[str]:
+    """The section that says which commands measure a suite and write its report; `more` are further ones."""
+    return [
+        "## How to reproduce",
+        "",
+        "```",
+        f"python -m bench run {suite}       # measures; writes {suite}.csv and this report",
+        f"python -m bench report {suite}    # this report from the CSV alone",
+        *more,
+        "```",
+        "",
+    ]
+
+
 def times(value: float) -> str:
     """A ratio: 1 only where it is exactly 1, three digits after it otherwise."""
     if value == 1:

@@ -12,13 +12,13 @@ import platform
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from bench.competitor import Competitor
 from bench.execution import measure_execution
 from bench.instances import Instance
 from bench.rows import Row, ratio
 from bench.suites import ENOUGH, TURNS, Suite
+from chainplan.calibration import processor
 
 PACKAGES = ("numpy", "opt_einsum", "cotengra", "cotengrust")
 
@@ -99,19 +99,10 @@ def machine(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
             versions.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             versions.append(f"no {package}")
-    system = f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+    system = f"{processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
     return {"machine": system, "versions": ", ".join(versions)}
 
 
 def load() -> str:
     """Processes that wanted a core, on average over the last minute: of the run itself about 1."""
     return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown processor"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from bench.markdown import distinct, duration, geometric_mean, number, share, table, times
+from bench.markdown import distinct, duration, geometric_mean, number, reproduce, share, table, times
 from bench.rows import StructureRow
 from bench.structure import MULTI_DOT, StructureSuite
 
@@ -120,13 +120,7 @@ def _instances(rows: Sequence[StructureRow]) -> list[str]:
 
 def _how(suite: StructureSuite) -> list[str]:
     return [
-        "## How to reproduce",
-        "",
-        "```",
-        f"python -m bench run {suite.name}       # measures; writes {suite.name}.csv and this report",
-        f"python -m bench report {suite.name}    # this report from the CSV alone",
-        "```",
-        "",
+        *reproduce(suite.name),
         "All in one process with one BLAS thread. The orders of a chain and `multi_dot` take turns, each turn in "
         f"another random order; the least of up to {suite.turns} turns counts, of at least 3 and within "
         f"{suite.seconds:.0f} s a chain. The best of 42 orders is best by luck, too: on the smallest chains, of some "

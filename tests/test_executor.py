@@ -332,3 +332,19 @@ def test_overflow_is_said(tmp_path: Any) -> None:
         verdict = validate(problem, found, huge)
     assert not verdict.valid
     assert "overflows" in verdict.verdict
+
+
+def test_what_a_user_does_to_a_result_leaves_the_plan_as_it_is() -> None:
+    n = 12
+    pattern = [[i, (5 * i + 1) % n] for i in range(n)]
+    problem = chain_problem([n, n], [from_spec("coo", pattern, (n, n), Path())])
+    found = plan(problem).plan
+    assert found is not None
+    given = np.arange(n)
+    for _ in range(2):
+        result: Any = execute(found, {"F1": given}, dense=False)["x1", "x0"]
+        assert result.sum() == given.sum()
+        result.eliminate_zeros()
+        result.data[:] = 0
+    assert np.array_equal(given, np.arange(n))
+    assert problem.graph.elementals[0].block.nnz == n

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -121,33 +122,29 @@ def judge(problem: Problem | SpecError, source: str) -> None:
         assert len(message) < 4000
 
 
-@pytest.mark.parametrize("frontend", FRONTENDS, ids=lambda f: f.name)
-def test_mutated_text(frontend: Any) -> None:
+def fuzz(made: Callable[[Random], Any], reader: Callable[[Any], Problem]) -> None:
+    """Read what is made of each seed: some of it is accepted, some refused, and both are judged."""
     accepted = 0
     for number in range(ROUNDS):
-        data = mutated_bytes(Random(number), GRAPHS.get(frontend.name, TEXTS))
+        mutant = made(Random(number))
         try:
-            judge(frontend.reader(data, Messages("f")), "f")
-            accepted += 1
-        except SpecError as error:
-            judge(error, "f")
-        except Exception as error:
-            raise AssertionError(f"mutation {number}: {data!r}") from error
-    assert 0 < accepted < ROUNDS
-
-
-def test_mutated_trees() -> None:
-    accepted = 0
-    for number in range(ROUNDS):
-        tree = mutated_tree(Random(number))
-        try:
-            judge(from_spec(tree, "f"), "f")
+            judge(reader(mutant), "f")
             accepted += 1
         except SpecError as error:
             judge(error, "f")
         except Exception as error:
             raise AssertionError(f"mutation {number}") from error
     assert 0 < accepted < ROUNDS
+
+
+@pytest.mark.parametrize("frontend", FRONTENDS, ids=lambda f: f.name)
+def test_mutated_text(frontend: Any) -> None:
+    texts = GRAPHS.get(frontend.name, TEXTS)
+    fuzz(lambda random: mutated_bytes(random, texts), lambda data: frontend.reader(data, Messages("f")))
+
+
+def test_mutated_trees() -> None:
+    fuzz(mutated_tree, lambda tree: from_spec(tree, "f"))
 
 
 def test_mutated_files_through_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

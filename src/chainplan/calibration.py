@@ -39,7 +39,7 @@ def this_machine(dtype: str = "float64") -> Machine:
     blas = found["Build Dependencies"]["blas"]
     core, threads = _asked_of_openblas()
     name = f"{blas['name']} {blas['version']}"
-    return Machine(name, core or _processor(), threads or _expected_threads(), dtype)
+    return Machine(name, core or processor(), threads or _expected_threads(), dtype)
 
 
 def _asked_of_openblas() -> tuple[str | None, int | None]:
@@ -66,7 +66,8 @@ def _asked_of_openblas() -> tuple[str | None, int | None]:
     return core, threads
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of this machine's processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -29,8 +29,6 @@ LARGEST = 1_000_000
 """Rows or columns of the largest block that is coloured."""
 NONZEROS = 4_000_000
 """Nonzeros of the largest pattern that is coloured."""
-
-
 BOTH_WAYS = 20_000
 """Nonzeros of the largest pattern whose transpose is coloured too, so that transposing a problem changes no price."""
 
@@ -89,10 +87,14 @@ def compressed(
     tangent, adjoint = prices or (per_vector(run, Mode.TANGENT), per_vector(run, Mode.ADJOINT))
     if tangent is None and adjoint is None:
         return None
-    colours = _colours(block, tangent, adjoint, below if cost.objective == "fma" else None)
-    if colours is None:
+    fma = cost.objective == "fma"
+    if isinstance(block.structure, OnDiagonal | BlockDiagonal | Kronecker):
+        colours = _of_parts(block, tangent, adjoint)
+    elif fma and _simple_bound(block, tangent, adjoint) >= below:
         return None
-    if cost.objective == "fma":
+    else:
+        colours = _coloured(block, tangent, adjoint)
+    if fma:
         price = colours.tangents * (tangent or 0) + colours.adjoints * (adjoint or 0)
     else:
         swept = (_sweep_price(run, mode, n, cost) for mode, n in zip(Mode, colours[2:], strict=True) if n)
@@ -101,16 +103,6 @@ def compressed(
 
 
 @lru_cache(maxsize=512)
-def _colours(block: Block, tangent: int | None, adjoint: int | None, below: int | None) -> Colours | None:
-    """Colours for a block, None where a bound says that they would not cost less than `below`."""
-    if isinstance(block.structure, OnDiagonal | BlockDiagonal | Kronecker):
-        return _of_parts(block, tangent, adjoint)
-    if below is not None and _simple_bound(block, tangent, adjoint) >= below:
-        return None
-    found = _coloured(block, tangent, adjoint)
-    return found if below is None or found[2] * (tangent or 0) + found[3] * (adjoint or 0) < below else None
-
-
 def _of_parts(block: Block, tangent: int | None, adjoint: int | None) -> Colours:
     """One colour for each column, or row, of a part: no mixture of both is cheaper on dense parts of equal shape.
 
@@ -138,6 +130,7 @@ def _simple_bound(block: Block, tangent: int | None, adjoint: int | None) -> int
 
 @lru_cache(maxsize=512)
 def _coloured(block: Block, tangent: int | None, adjoint: int | None) -> Colours:
+    """The cheapest colours found for a pattern, and for its transpose where that is small."""
     from chainplan.colouring import colour
 
     effort = min(1.0, 1000 / block.nnz)

@@ -10,7 +10,7 @@ from chainplan.compression import Sweep, colourable, compressed, per_vector, wri
 from chainplan.cost import CostModel
 from chainplan.graph import Elemental, Graph, Mode
 from chainplan.replayer import replay
-from chainplan.steps import Plan, Recorder
+from chainplan.steps import Recorder
 from chainplan.structures import Block, Dense
 
 ANY = 10**80
@@ -77,4 +77,4 @@ def peak(graph: Graph, sweep: Sweep) -> int:
     """Most elements alive while a sweep is made by itself."""
     recorder = Recorder(graph)
     write_sweep(recorder, sweep)
-    return replay(Plan(graph, recorder.plan(()).steps, ())).peak
+    return replay(recorder.plan(())).peak
