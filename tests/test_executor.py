@@ -347,4 +347,12 @@ def test_what_a_user_does_to_a_result_leaves_the_plan_as_it_is() -> None:
         result.eliminate_zeros()
         result.data[:] = 0
     assert np.array_equal(given, np.arange(n))
+    scaled = chain_problem([n, n, n], [from_spec("coo", pattern, (n, n), Path()), DIAGONAL])
+    values: dict[str, Any] = {"F1": csr_array(draw(problem.graph)["F1"]), "F2": np.eye(n)[0]}
+    entries = values["F1"].nnz
+    best = plan(scaled).plan
+    assert best is not None
+    execute(best, values, dense=False)["x2", "x0"].eliminate_zeros()  # type: ignore[attr-defined]
+    assert values["F1"].nnz == len(values["F1"].indices) == entries
+    assert np.array_equal(np.sort(values["F1"].indices), np.arange(n))
     assert problem.graph.elementals[0].block.nnz == n

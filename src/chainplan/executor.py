@@ -18,7 +18,7 @@ import numpy as np
 from chainplan.colouring import decompress
 from chainplan.errors import ExecutionError
 from chainplan.graph import Elemental, Mode
-from chainplan.jacobians import Given, MatrixFree, common_dtype, matrix_free, stored
+from chainplan.jacobians import Given, MatrixFree, common_dtype, is_sparse, matrix_free, stored
 from chainplan.kernels.convert import Array, as_form, as_matrix, diagonal, from_matrix, from_sparse, given_away, known
 from chainplan.kernels.forms import Form, form
 from chainplan.kernels.products import FRESH, product_kernel, sum_kernel
@@ -116,7 +116,8 @@ def _executed(plan: Plan, program: _Program, run: _Run, given: set[int], dense: 
     for output, source, position in plan.outputs:
         block = program.blocks[position]
         value = as_matrix(values[position], block, run.dtype) if dense else _kept(values[position], block, run)
-        result[output, source] = value.copy() if id(value) in given else value
+        shared = id(value) in given or is_sparse(value)  # sparse arrays share their indices with plans and factors
+        result[output, source] = value.copy() if shared else value
     return result
 
 

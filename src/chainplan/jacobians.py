@@ -112,7 +112,7 @@ def _compact(array: Array, block: Block) -> Any:
         return array
     if isinstance(block.structure, Explicit) and array.shape == (block.nnz,):
         pattern = block.structure.csr
-        return from_sparse(csr_array((array, pattern.indices, pattern.indptr), shape=pattern.shape, copy=True), block)
+        return from_sparse(csr_array((array, pattern.indices, pattern.indptr), shape=pattern.shape), block)
     if kind in (Form.STACK, Form.LAYERS):
         part, count = part_shape(block), part_count(block)
         if array.shape == part:
