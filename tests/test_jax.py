@@ -18,8 +18,7 @@ from jax import lax  # noqa: E402
 import chainplan  # noqa: E402
 import chainplan.jax as planned  # noqa: E402
 from chainplan.errors import PlanError  # noqa: E402
-from chainplan.jax.jacobians import Settings, choose, linearised_call, modes_of  # noqa: E402
-from chainplan.jax.signature import flattened  # noqa: E402
+from chainplan.jax.jacobians import chosen, modes_of  # noqa: E402
 from tests.jax_programs import CASES, draw, random_program, tripled_backward  # noqa: E402
 
 BUDGET = 0.1
@@ -141,8 +140,7 @@ def test_single_precision() -> None:
 
 
 def _chosen(f: Any, *arguments: Any, argnums: Any = 0, gain: float = 0.05) -> str:
-    call = flattened(f, argnums, False, arguments, {})
-    return choose(linearised_call(call), call, Settings("auto", BUDGET, None, False, gain))[0]
+    return chosen(f, *arguments, argnums=argnums, budget=BUDGET, gain=gain)
 
 
 def test_a_small_gain_leaves_the_modes_alone() -> None:

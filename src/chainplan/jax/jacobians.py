@@ -25,7 +25,7 @@ from chainplan.jax.held import matrix
 from chainplan.jax.linearise import Linearised, linearise
 from chainplan.jax.signature import Call, flattened
 from chainplan.jax.trace import read, trace
-from chainplan.jax.tuning import fastest
+from chainplan.jax.tuning import batch_of, fastest
 from chainplan.planner import plan as find_plan
 from chainplan.problem import Problem
 from chainplan.result import Result
@@ -43,6 +43,16 @@ KEPT = 256
 _PLANS: dict[tuple[str, str, float | None], Result] = {}
 _HELD: WeakKeyDictionary[Plan, int] = WeakKeyDictionary()
 _TUNED: dict[tuple[Any, ...], str] = {}
+
+
+class Asked(NamedTuple):
+    """A function and a call of its Jacobian, as they were given."""
+
+    f: Callable[..., Any]
+    argnums: int | Sequence[int]
+    has_aux: bool
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
 
 
 class Settings(NamedTuple):
@@ -75,7 +85,9 @@ def jacobian(
     solver, budget : as for `chainplan.plan`; the budget is in seconds.
     has_aux : whether f returns a pair of what is differentiated and of what is passed on.
     plan : a plan for the graph of f that was found before; it is used whatever it promises.
-    tune : whether plan, jacfwd and jacrev are timed at the first call of each graph, and the fastest kept.
+    tune : whether plan, jacfwd and jacrev are timed at the first call of each graph, and the fastest kept. Under `vmap`
+        they are timed on a batch of that size, which has to be in sight: `jit(vmap(jacobian(f, tune=True)))`, not
+        `vmap(jit(jacobian(f, tune=True)))`, which is timed on a single point.
     gain : share of the multiply-adds of the better mode that a plan must save, else jacfwd or jacrev is returned; None
         takes the plan whatever it promises.
 
@@ -105,7 +117,7 @@ def jacobian(
             linearised = linearised_call(call)
         except NotLinearised:
             return by_mode("jacrev")
-        chosen, way = choose(linearised, call, settings)
+        chosen, way = choose(linearised, call, settings, Asked(f, argnums, has_aux, args, kwargs))
         if chosen != "plan":
             return by_mode(chosen)
         blocks, beside = _evaluated(linearised, way, call, call.leaves)
@@ -115,13 +127,31 @@ def jacobian(
     return jacobian_of_f
 
 
+def chosen(
+    f: Callable[..., Any],
+    *args: Any,
+    argnums: int | Sequence[int] = 0,
+    budget: float | None = 1.0,
+    tune: bool = False,
+    gain: float | None = GAIN,
+) -> str:
+    """What `jacobian` takes at such a call: "plan", "jacfwd" or "jacrev"."""
+    call = flattened(f, argnums, False, args, {})
+    try:
+        linearised = linearised_call(call)
+    except NotLinearised:
+        return "jacrev"
+    settings = Settings("auto", budget, None, tune, gain)
+    return choose(linearised, call, settings, Asked(f, argnums, False, args, {}))[0]
+
+
 def linearised_call(call: Call) -> Linearised:
     """The linearised function of a call."""
     found = trace(call.flat, call.leaves)
     return linearise(found, call.leaves, call.outs)
 
 
-def choose(linearised: Linearised, call: Call, settings: Settings) -> tuple[str, Plan | None]:
+def choose(linearised: Linearised, call: Call, settings: Settings, asked: Asked) -> tuple[str, Plan | None]:
     """How to compute the Jacobian: "plan" and the plan, "jacfwd" or "jacrev"."""
     problem = linearised.problem()
     if problem is None:
@@ -139,7 +169,7 @@ def choose(linearised: Linearised, call: Call, settings: Settings) -> tuple[str,
     if too_large(result):
         return modes[0][1], None
     if settings.tune:
-        return _tuned(linearised, result.plan, call, [name for _, name in modes], settings), result.plan
+        return _tuned(problem, result.plan, [name for _, name in modes], asked, settings), result.plan
     most = (1 - settings.gain) * modes[0][0]
     if result.cost.fma > most or _held_fma(linearised, result.plan, call) > most:
         return modes[0][1], None
@@ -218,18 +248,17 @@ def _evaluated(
     return blocks, results[len(call.outs) :]
 
 
-def _tuned(linearised: Linearised, plan: Plan, call: Call, modes: Sequence[str], settings: Settings) -> str:
-    """The fastest of plan and modes on the backend, measured once per graph."""
-    assert linearised.graph is not None
-    key = (Problem(linearised.graph).fingerprint, settings.solver, settings.budget, jax.default_backend())
+def _tuned(problem: Problem, plan: Plan, modes: Sequence[str], asked: Asked, settings: Settings) -> str:
+    """The fastest of plan and modes on the backend, measured once per graph, batch and precision."""
+    f, argnums, has_aux, args, kwargs = asked
+    like = tuple(
+        (leaf.shape, str(leaf.dtype), batch_of(leaf))
+        for leaf in jax.tree.leaves((args, kwargs))
+        if hasattr(leaf, "dtype")
+    )
+    key = (problem.fingerprint, settings.solver, settings.budget, jax.default_backend(), like)
     if key not in _TUNED:
-
-        def results(*leaves: Any) -> list[Any]:
-            return call.flat(*leaves)[: len(call.outs)]
-
-        ways: dict[str, Callable[..., Any]] = {
-            mode: getattr(jax, mode)(results, argnums=tuple(range(len(call.leaves)))) for mode in modes
-        }
-        ways["plan"] = lambda *leaves: _evaluated(linearised, plan, call, leaves)[0]
-        _TUNED[key] = fastest(ways, call.leaves)
+        ways = {mode: getattr(jax, mode)(f, argnums=argnums, has_aux=has_aux) for mode in modes}
+        ways["plan"] = jacobian(f, argnums, has_aux=has_aux, plan=plan)
+        _TUNED[key] = fastest(ways, "plan", args, kwargs)
     return _TUNED[key]

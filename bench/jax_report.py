@@ -1,0 +1,1 @@
+def jax_report_text(*a): return ""
