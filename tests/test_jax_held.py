@@ -12,8 +12,9 @@ jax.config.update("jax_enable_x64", True)
 
 import jax.numpy as jnp  # noqa: E402
 
-from chainplan.jax.held import Diagonal, Full, Held, Parts, Picked, Zero, matrix, negated, transposed  # noqa: E402
-from chainplan.jax.products import product, total  # noqa: E402
+from chainplan.jax.held import Diagonal, Full, Held, Listed, Parts, Picked, Zero, matrix, negated, transposed  # noqa: E402
+from chainplan.jax.products import product, total, work  # noqa: E402
+from chainplan.jax.taking import added, padded, taken  # noqa: E402
 
 
 def _numbers(*shape: int) -> Any:
@@ -44,6 +45,8 @@ BLOCKS: dict[str, Held] = {
     "layers": Parts(3, _numbers(3, 2, 2), True),
     "equal layers": Parts(2, _numbers(1, 3, 3), True),
     "wide layers": Parts(3, _numbers(3, 1, 2), True),
+    "listed": Listed(6, 6, np.array([0, 5, 2, 2]), np.array([1, 1, 3, 0]), _numbers(4)),
+    "listed, wide": Listed(3, 6, np.array([2, 0, 1]), np.array([0, 1, 5]), _numbers(3)),
     "matrix": Full(_numbers(6, 6)),
     "wide": Full(_numbers(3, 6)),
 }
@@ -79,3 +82,42 @@ def test_sums(name: str) -> None:
     for right in BLOCKS.values():
         if (left.rows, left.cols) == (right.rows, right.cols):
             assert np.array_equal(_dense(total(left, right, np.float64)), _dense(left) + _dense(right))
+
+
+@pytest.mark.parametrize("gather", [0.1, 1, 1000])
+def test_lists_and_matrices_of_any_sparsity(monkeypatch: pytest.MonkeyPatch, gather: float) -> None:
+    """However large the choice between a list and a matrix is set, products and sums are the same."""
+    monkeypatch.setattr("chainplan.jax.lists.SMALLEST", 1)
+    monkeypatch.setattr("chainplan.jax.lists.GATHER", gather)
+    for name, left in BLOCKS.items():
+        for right in BLOCKS.values():
+            if left.cols == right.rows:
+                found = product(left, right, np.float64)
+                assert np.array_equal(_dense(found), _dense(left) @ _dense(right)), name
+                assert work(left, right) >= 0
+            if (left.rows, left.cols) == (right.rows, right.cols):
+                assert np.array_equal(_dense(total(left, right, np.float64)), _dense(left) + _dense(right)), name
+
+
+def _indices() -> list[list[int]]:
+    regular = [[0, 1, 2, 3, 4, 5], [2, 3, 4], [0, 2, 4], [1, 1, 1], [1, 1, 3, 3], [0, 1, 0, 1], [0, 3, 1, 4, 2, 5], [4]]
+    odd = [[5, 4, 3], [0, 2, 1], [1, 1, 2], [0, 3, 1, 4], [0, 0, 1, 1, 0, 0], [1, 3, 2, 4], [2, 4, 3, 5], [0, 2, 0, 2]]
+    random = np.random.default_rng(0)
+    return regular + odd + [random.integers(0, 6, random.integers(1, 9)).tolist() for _ in range(40)]
+
+
+@pytest.mark.parametrize("index", _indices(), ids=str)
+def test_taking_is_indexing(index: list[int]) -> None:
+    array, at = np.arange(6 * 4).reshape(6, 4), np.array(index)
+    assert np.array_equal(taken(jnp.asarray(array), at), array[at])
+    assert np.array_equal(taken(jnp.asarray(array.T), at, 1), array.T[:, at])
+    holes = np.where(np.arange(len(at)) % 3 == 1, -1, at)
+    assert np.array_equal(padded(jnp.asarray(array), holes), np.where(holes[:, None] < 0, 0, array[holes]))
+    summed = np.zeros((6, 4), int)
+    np.add.at(summed, at, array[: len(at)] if len(at) <= 6 else array[at])
+    assert np.array_equal(added(jnp.asarray(array[: len(at)] if len(at) <= 6 else array[at]), at, 6), summed)
+
+
+def test_regular_indices_are_not_gathered() -> None:
+    for index in ([2, 3, 4], [0, 2, 4], [1, 1, 3, 3], [0, 1, 0, 1], [0, 3, 1, 4, 2, 5]):
+        assert "gather" not in str(jax.make_jaxpr(lambda x, at=np.array(index): taken(x, at))(jnp.ones((6, 2))))

@@ -1,22 +1,22 @@
 """Products and sums of held blocks in JAX, as `kernels.products` has them for numpy.
 
-Every kernel is written for a factor on the left; one on the right is the same kernel on transposed blocks, which XLA
-turns into layouts rather than copies. Where two forms have no kernel of their own the larger knowledge is given up: one
+Kernels that move entries know both sides; those of a diagonal and of parts are written for a factor on the left, and one
+on the right is the same kernel on transposed blocks, which XLA turns into layouts rather than copies. Where two forms have no kernel of their own the larger knowledge is given up: one
 factor is written out as a matrix.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
 from chainplan.jax.held import (
     Diagonal,
     Full,
     Held,
-    Index,
+    Listed,
     Parts,
     Picked,
     Zero,
@@ -28,6 +28,8 @@ from chainplan.jax.held import (
     transposed,
     vector,
 )
+from chainplan.jax.lists import list_product, list_times_matrix, list_total, list_work
+from chainplan.jax.taking import added, taken
 
 
 def product(left: Held, right: Held, dtype: Any) -> Held:
@@ -42,19 +44,23 @@ def product(left: Held, right: Held, dtype: Any) -> Held:
     if found is not None:
         return found
     match left, right:
-        case Picked(), Picked():
-            return _picked(left, right, dtype)
+        case Picked(), Picked() if (both := _picked(left, right)) is not None:
+            return both
         case (_, Full()):
             return Full(_times_matrix(left, right.values))
         case (Full(), _):
-            return Full(_times_matrix(transposed(right), left.values.T).T)
+            return Full(_matrix_times(left.values, right))
         case _:
-            return Full(_times_matrix(left, matrix(right, dtype)))
+            by_list = list_product(left, right, dtype)
+            return Full(_times_matrix(left, matrix(right, dtype))) if by_list is None else by_list
 
 
 def work(left: Held, right: Held) -> int:
     """Multiply-adds of left · right as they are held, which may be more than the structures' where one is a matrix."""
     sizes = left.rows, left.cols, right.cols
+    listed_pairs = list_work(left, right)
+    if listed_pairs is not None:
+        return listed_pairs
     for one, other, across in ((left, right, sizes[2]), (right, left, sizes[0])):
         match one:
             case Zero() | Diagonal(vector=None) | Picked(values=None):
@@ -76,6 +82,8 @@ def stored(held: Held) -> int:
     """Entries that are held one by one, equal parts counted each."""
     if isinstance(held, Full):
         return held.rows * held.cols
+    if isinstance(held, Listed):
+        return len(held.i)
     return held.rows * held.cols // held.count if isinstance(held, Parts) else max(held.rows, held.cols)
 
 
@@ -92,6 +100,9 @@ def total(left: Held, right: Held, dtype: Any) -> Held:
             values = as_parts(b, a, dtype)
             if values is not None:
                 return Parts(a.count, a.values + values, a.layered)
+    by_list = list_total(left, right, dtype)
+    if by_list is not None:
+        return by_list
     return Full(matrix(left, dtype) + matrix(right, dtype))
 
 
@@ -106,11 +117,13 @@ def _scaled(left: Diagonal, right: Held) -> Held:
         case Diagonal(rows, w):
             return Diagonal(rows, v * w)
         case Picked(index, width, values, turned):
-            along = v[index] if turned else v
+            along = taken(v, index) if turned else v
             return Picked(index, width, along if values is None else along * values, turned)
         case Parts(count, values, layered):
             split = v.reshape(-1, count).T if layered else v.reshape(count, -1)
             return Parts(count, split[:, :, None] * values, layered)
+        case Listed(_, _, i, _, values):
+            return replace(right, values=taken(v, i) * values)
         case Full(values):
             return Full(v[:, None] * values)
     raise AssertionError(right)
@@ -125,17 +138,17 @@ def _in_parts(left: Held, right: Held, dtype: Any) -> Held | None:
     return None if a is None or b is None else parts(like.count, jnp.matmul(a, b), like.layered)
 
 
-def _picked(left: Picked, right: Picked, dtype: Any) -> Held:
-    """Picks of picks, where both pick on the same side."""
+def _picked(left: Picked, right: Picked) -> Held | None:
+    """Picks of picks, None where they do not pick on the same side."""
     if left.turned != right.turned:
         if left.bijective:
             left = left.from_other_side()
         elif right.bijective:
             right = right.from_other_side()
         else:
-            return Full(_times_matrix(left, matrix(right, dtype)))
+            return None
     first, second = (right, left) if left.turned else (left, right)
-    values = None if second.values is None else second.values[first.index]
+    values = None if second.values is None else taken(second.values, first.index)
     if first.values is not None:
         values = first.values if values is None else first.values * values
     return picked(second.index[first.index], second.width, values, left.turned)
@@ -147,28 +160,32 @@ def _times_matrix(left: Held, right: Any) -> Any:
         case Full(values):
             return values @ right
         case Picked(index, _, values, False):
-            found = right[index]
+            found = taken(right, index)
             return found if values is None else values[:, None] * found
         case Picked(index, width, values, True):
-            return gathered(right if values is None else values[:, None] * right, index, width)
+            return added(right if values is None else values[:, None] * right, index, width)
         case Parts(count, values, layered):
             n = right.shape[1]
             if layered:
                 split = right.reshape(-1, count, n).transpose(1, 0, 2)
                 return jnp.matmul(values, split).transpose(1, 0, 2).reshape(left.rows, n)
             return jnp.matmul(values, right.reshape(count, -1, n)).reshape(left.rows, n)
+        case Listed():
+            found = list_times_matrix(left, right, 0)
+            return matrix(left, right.dtype) @ right if found is None else found
     raise AssertionError(left)
 
 
-def gathered(rows: Any, index: Index, height: int) -> Any:
-    """Rows added up: row i goes to row `index[i]` of `height`. Sums of equal runs are reductions, not scatters."""
-    n = rows.shape[1]
-    if height and len(index) % height == 0:
-        each = len(index) // height
-        if np.array_equal(index, np.repeat(np.arange(height), each)):
-            return rows.reshape(height, each, n).sum(1)
-        if np.array_equal(index, np.tile(np.arange(height), each)):
-            return rows.reshape(each, height, n).sum(0)
-    once = len(np.unique(index)) == len(index)
-    target = jnp.zeros((height, n), rows.dtype)
-    return target.at[index].set(rows, unique_indices=True) if once else target.at[index].add(rows)
+def _matrix_times(left: Any, right: Held) -> Any:
+    """left · right for a matrix on the left."""
+    match right:
+        case Picked(index, width, values, False):
+            return added(left if values is None else left * values, index, width, 1)
+        case Picked(index, _, values, True):
+            found = taken(left, index, 1)
+            return found if values is None else found * values
+        case Listed():
+            found = list_times_matrix(right, left, 1)
+            return left @ matrix(right, left.dtype) if found is None else found
+        case _:
+            return _times_matrix(transposed(right), left.T).T
