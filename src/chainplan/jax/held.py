@@ -222,5 +222,10 @@ def as_parts(held: Held, like: Parts, dtype: Any) -> Any | None:
     if not np.array_equal(part, other):
         return None
     values = vector(held, dtype) if isinstance(held, Diagonal) else held.values
-    ones = jnp.zeros((count, r, c), dtype)
-    return ones.at[part, i, j].set(1 if values is None else values, unique_indices=True)
+    if values is None:
+        ones = np.zeros((count, r, c), dtype)
+        ones[part, i, j] = 1
+        return jnp.asarray(ones)
+    place = np.full((count, r, c), -1, np.int64)
+    place[part, i, j] = rows
+    return padded(values, place.ravel()).reshape(count, r, c)

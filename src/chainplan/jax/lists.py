@@ -12,7 +12,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from chainplan.jax.held import Diagonal, Full, Held, Index, Listed, Parts, Picked, vector
+from chainplan.jax.held import Diagonal, Full, Held, Index, Listed, Parts, Picked, matrix, picked, vector
 from chainplan.jax.taking import UNROLLED, padded, slots, taken
 
 GATHER = 8
@@ -61,16 +61,33 @@ def list_product(left: Held, right: Held, dtype: Any) -> Held | None:
     a, b = listed(left, dtype), listed(right, dtype)
     if a is None or b is None:
         return None
-    counts = np.bincount(b.i, minlength=b.rows)
-    pairs = int(counts[a.j].sum())
+    pairs = int(np.bincount(b.i, minlength=b.rows)[a.j].sum())
     if not sparse_enough(pairs, left.rows * left.cols, right.cols) or not sparse_enough(pairs, left.rows, right.cols):
         return None
-    order = np.argsort(b.i, kind="stable")
-    starts = np.cumsum(counts) - counts
-    p = np.repeat(np.arange(len(a.j)), counts[a.j])
-    first = np.repeat(np.cumsum(counts[a.j]) - counts[a.j], counts[a.j])
-    q = order[starts[a.j][p] + np.arange(pairs) - first]
-    return _gathered_up(left.rows, right.cols, a.i[p], b.j[q], taken(a.values, p) * taken(b.values, q))
+    return _paired(a, b)
+
+
+def pick_product(left: Picked, right: Picked, dtype: Any) -> Held:
+    """Picks of picks: as many pairs as the longer of both has entries, or few more; picks where they come out as such."""
+    a, b = listed(left, dtype), listed(right, dtype)
+    assert a is not None
+    assert b is not None
+    found = _paired(a, b)
+    for index, other, width, turned in ((found.i, found.j, found.cols, False), (found.j, found.i, found.rows, True)):
+        if np.array_equal(index, np.arange(found.cols if turned else found.rows)):
+            return picked(other, width, found.values, turned)
+    if sparse_enough(len(found.i), found.rows, found.cols):
+        return found
+    return Full(matrix(found, dtype))
+
+
+def _paired(a: Listed, b: Listed) -> Listed:
+    """The product of two lists: every pair of entries that meet, added up where they go to the same place."""
+    counts, order = np.bincount(b.i, minlength=b.rows), np.argsort(b.i, kind="stable")
+    starts, each = np.cumsum(counts) - counts, counts[a.j]
+    p = np.repeat(np.arange(len(a.j)), each)
+    q = order[starts[a.j][p] + np.arange(len(p)) - np.repeat(np.cumsum(each) - each, each)]
+    return _gathered_up(a.rows, b.cols, a.i[p], b.j[q], taken(a.values, p) * taken(b.values, q))
 
 
 def _gathered_up(rows: int, cols: int, i: Index, j: Index, values: Any) -> Listed:

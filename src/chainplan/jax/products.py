@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from chainplan.jax.held import (
     Diagonal,
@@ -28,7 +29,7 @@ from chainplan.jax.held import (
     transposed,
     vector,
 )
-from chainplan.jax.lists import list_product, list_times_matrix, list_total, list_work
+from chainplan.jax.lists import list_product, list_times_matrix, list_total, list_work, pick_product
 from chainplan.jax.taking import added, taken
 
 
@@ -44,8 +45,8 @@ def product(left: Held, right: Held, dtype: Any) -> Held:
     if found is not None:
         return found
     match left, right:
-        case Picked(), Picked() if (both := _picked(left, right)) is not None:
-            return both
+        case Picked(), Picked():
+            return _picked(left, right) or pick_product(left, right, dtype)
         case (_, Full()):
             return Full(_times_matrix(left, right.values))
         case (Full(), _):
@@ -75,6 +76,9 @@ def work(left: Held, right: Held) -> int:
         and (left.count, left.layered) == (right.count, right.layered)
     ):
         return sizes[0] * sizes[1] * sizes[2] // left.count**2
+    for one, other in ((left, right), (right, left)):
+        if isinstance(one, Parts) and isinstance(other, Parts) and crossing(one, other, sizes[1]):
+            return sizes[0] * sizes[1] * sizes[2] // (one.count * other.count)
     return sizes[0] * sizes[1] * sizes[2]
 
 
@@ -95,6 +99,9 @@ def total(left: Held, right: Held, dtype: Any) -> Held:
         return left
     if isinstance(left, Diagonal) and isinstance(right, Diagonal):
         return Diagonal(left.rows, vector(left, dtype) + vector(right, dtype))
+    if isinstance(left, Picked) and isinstance(right, Picked) and _alike(left, right):
+        values = [jnp.ones(len(p.index), dtype) if p.values is None else p.values for p in (left, right)]
+        return replace(left, values=values[0] + values[1])
     for a, b in ((left, right), (right, left)):
         if isinstance(a, Parts):
             values = as_parts(b, a, dtype)
@@ -104,6 +111,11 @@ def total(left: Held, right: Held, dtype: Any) -> Held:
     if by_list is not None:
         return by_list
     return Full(matrix(left, dtype) + matrix(right, dtype))
+
+
+def _alike(left: Picked, right: Picked) -> bool:
+    """Whether two picks have their entries at the same places."""
+    return left.turned == right.turned and np.array_equal(left.index, right.index)
 
 
 def _scaled(left: Diagonal, right: Held) -> Held:
@@ -135,7 +147,31 @@ def _in_parts(left: Held, right: Held, dtype: Any) -> Held | None:
     if not isinstance(like, Parts):
         return None
     a, b = as_parts(left, like, dtype), as_parts(right, like, dtype)
-    return None if a is None or b is None else parts(like.count, jnp.matmul(a, b), like.layered)
+    if a is not None and b is not None:
+        return parts(like.count, jnp.matmul(a, b), like.layered)
+    if crossing(left, right, left.cols):
+        return Full(_crossed(left, right))
+    return transposed(Full(_crossed(transposed(right), transposed(left)))) if crossing(right, left, left.cols) else None
+
+
+def crossing(one: Held, other: Held, inner: int) -> bool:
+    """Whether layers meet blocks along a diagonal and every layer of the one crosses every block of the other."""
+    if not isinstance(one, Parts) or not isinstance(other, Parts) or not one.layered or other.layered:
+        return False
+    return inner % (one.count * other.count) == 0
+
+
+def _crossed(left: Any, right: Any) -> Any:
+    """Layers times blocks along the diagonal: entry k of the inner dimension is in a part of each.
+
+    With a layers of r x (b·s) and b blocks of (s·a) x q: out[r, a, b, q] = Σ_s L[a, r, b, s] · R[b, s, a, q].
+    """
+    a, b = left.count, right.count
+    (_, r, c), q = left.values.shape, right.values.shape[2]
+    one = jnp.broadcast_to(left.values, (a, r, c)).reshape(a, r, b, c // b)
+    other = jnp.broadcast_to(right.values, (b, c // b * a, q)).reshape(b, c // b, a, q)
+    terms = (one[:, :, :, s, None].transpose(1, 0, 2, 3) * other[:, s].transpose(1, 0, 2) for s in range(c // b))
+    return sum(terms, jnp.zeros((), one.dtype)).reshape(r * a, b * q)
 
 
 def _picked(left: Picked, right: Picked) -> Held | None:
