@@ -12,7 +12,7 @@ jax.config.update("jax_enable_x64", True)
 
 import jax.numpy as jnp  # noqa: E402
 
-from chainplan.jax.held import Diagonal, Full, Held, Listed, Parts, Picked, Zero, matrix, negated, transposed  # noqa: E402
+from chainplan.jax.held import Diagonal, Full, Held, Listed, Narrow, Parts, Picked, Zero, matrix, negated, transposed  # noqa: E402
 from chainplan.jax.products import product, total, work  # noqa: E402
 from chainplan.jax.taking import added, padded, taken  # noqa: E402
 
@@ -53,6 +53,9 @@ BLOCKS: dict[str, Held] = {
     "long blocks": Parts(3, _numbers(3, 4, 2)),
     "listed": Listed(6, 6, np.array([0, 5, 2, 2]), np.array([1, 1, 3, 0]), _numbers(4)),
     "listed, wide": Listed(3, 6, np.array([2, 0, 1]), np.array([0, 1, 5]), _numbers(3)),
+    "narrow": Narrow(Full(_numbers(6, 2)), np.array([1, 4]), 6),
+    "one column": Narrow(Full(_numbers(3, 1)), np.array([2]), 6),
+    "the other columns": Narrow(Full(_numbers(6, 4)), np.array([0, 2, 3, 5]), 6),
     "matrix": Full(_numbers(6, 6)),
     "wide": Full(_numbers(3, 6)),
 }

@@ -8,6 +8,7 @@ matrix-free elemental, are made once and shared.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 from chainplan.colouring.recovery import alone, entries
 from chainplan.graph import Mode
 from chainplan.jax.edges import Edge, Function
-from chainplan.jax.held import Diagonal, Full, Held, matrix
+from chainplan.jax.held import Diagonal, Full, Held, Narrow, matrix
 from chainplan.jax.linearise import Linearised
 from chainplan.jax.products import product, total, work
 from chainplan.jax.trace import Equation, read
@@ -94,6 +95,8 @@ class _Run:
                 e = self._plan.graph[name]
                 size = e.block.cols if mode is Mode.TANGENT else e.block.rows
                 return self._apply(name, jnp.eye(size, dtype=self._dtype), mode)
+            case Propagate(name, arg, Mode.TANGENT) if isinstance(narrow := made[arg], Narrow):
+                return replace(narrow, columns=self._apply(name, narrow.columns.values, Mode.TANGENT))
             case Propagate(name, arg, mode):
                 return self._apply(name, matrix(made[arg], self._dtype), mode)
             case Seed():
@@ -117,7 +120,7 @@ class _Run:
     def _operands(self, equation: Equation) -> list[Any]:
         return [read(self._values, operand) for operand in equation.operands]
 
-    def _apply(self, name: str, block: Any, mode: Mode) -> Held:
+    def _apply(self, name: str, block: Any, mode: Mode) -> Full:
         e, vectors = self._plan.graph[name], block.shape[1 if mode is Mode.TANGENT else 0]
         self.fma += vectors * (e.per_vector(mode) or 0)
         return Full(self._pair(name)[0 if mode is Mode.TANGENT else 1](block))

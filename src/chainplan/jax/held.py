@@ -119,7 +119,24 @@ class Full:
         return int(self.values.shape[1])
 
 
-Held = Zero | Diagonal | Picked | Parts | Listed | Full
+@dataclass(frozen=True, eq=False)
+class Narrow:
+    """`columns`, which are number `index` of `width`, in order; all others are zero."""
+
+    columns: Full
+    index: Index
+    width: int
+
+    @property
+    def rows(self) -> int:
+        return self.columns.rows
+
+    @property
+    def cols(self) -> int:
+        return self.width
+
+
+Held = Zero | Diagonal | Picked | Parts | Listed | Narrow | Full
 
 
 def picked(index: Index, width: int, values: Any = None, turned: bool = False) -> Held:
@@ -152,8 +169,11 @@ def transposed(held: Held) -> Held:
             return Parts(count, values.transpose(0, 2, 1), layered)
         case Listed(rows, cols, i, j, values):
             return Listed(cols, rows, j, i, values)
+        case Narrow(Full(values)):
+            return Full(matrix(held, values.dtype).T)
         case Full(values):
             return Full(values.T)
+    raise AssertionError(held)
 
 
 def negated(held: Held) -> Held:
@@ -167,6 +187,8 @@ def negated(held: Held) -> Held:
             return replace(held, vector=-vector)
         case Picked(values=None):
             return replace(held, values=-np.ones(len(held.index), np.int8))
+        case Narrow(columns):
+            return replace(held, columns=negated(columns))
         case _:
             return replace(held, values=-held.values)
 
@@ -193,6 +215,10 @@ def matrix(held: Held, dtype: Any) -> Any:
             place = np.full(rows * cols, -1, np.int64)
             place[i * cols + j] = np.arange(len(i))
             return padded(values, place).reshape(rows, cols)
+        case Narrow(columns, index, width):
+            place = np.full(width, -1, np.int64)
+            place[index] = np.arange(len(index))
+            return padded(matrix(columns, dtype), place, 1)
         case Full(values):
             return values
 
@@ -208,7 +234,7 @@ def _spread(count: int, values: Any, layered: bool) -> Any:
 def as_parts(held: Held, like: Parts, dtype: Any) -> Any | None:
     """Values of a block as parts of the same number and kind as those of `like`, None where it does not fall so."""
     count, layered = like.count, like.layered
-    if held.rows % count or held.cols % count or isinstance(held, Zero | Listed | Full):
+    if held.rows % count or held.cols % count or isinstance(held, Zero | Listed | Narrow | Full):
         return None
     if isinstance(held, Parts):
         return held.values if (held.count, held.layered) == (count, layered) else None

@@ -12,7 +12,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from chainplan.jax.held import Diagonal, Full, Held, Index, Listed, Parts, Picked, matrix, picked, vector
+from chainplan.jax.held import Diagonal, Full, Held, Index, Listed, Narrow, Parts, Picked, Zero, matrix, picked, vector
 from chainplan.jax.taking import UNROLLED, padded, slots, taken
 
 GATHER = 8
@@ -64,7 +64,8 @@ def list_product(left: Held, right: Held, dtype: Any) -> Held | None:
     pairs = int(np.bincount(b.i, minlength=b.rows)[a.j].sum())
     if not sparse_enough(pairs, left.rows * left.cols, right.cols) or not sparse_enough(pairs, left.rows, right.cols):
         return None
-    return _paired(a, b)
+    found = _paired(a, b)
+    return found if len(found.i) else Zero(found.rows, found.cols)
 
 
 def pick_product(left: Picked, right: Picked, dtype: Any) -> Held:
@@ -73,12 +74,16 @@ def pick_product(left: Picked, right: Picked, dtype: Any) -> Held:
     assert a is not None
     assert b is not None
     found = _paired(a, b)
+    if not len(found.i):
+        return Zero(found.rows, found.cols)
     for index, other, width, turned in ((found.i, found.j, found.cols, False), (found.j, found.i, found.rows, True)):
         if np.array_equal(index, np.arange(found.cols if turned else found.rows)):
             return picked(other, width, found.values, turned)
-    if sparse_enough(len(found.i), found.rows, found.cols):
-        return found
-    return Full(matrix(found, dtype))
+    columns, place = np.unique(found.j, return_inverse=True)
+    if 2 * len(columns) <= found.cols:
+        inner = Listed(found.rows, len(columns), found.i, place.ravel(), found.values)
+        return Narrow(Full(matrix(inner, dtype)), columns, found.cols)
+    return found if sparse_enough(len(found.i), found.rows, found.cols) else Full(matrix(found, dtype))
 
 
 def _paired(a: Listed, b: Listed) -> Listed:
@@ -109,11 +114,13 @@ def list_times_matrix(held: Listed, values: Any, axis: int) -> Any | None:
     where = slots(own, size)
     if len(where) > UNROLLED or not sparse_enough(where.size, held.rows, held.cols):
         return None
-    found: Any = 0
+    terms = []
     for one in where:
         weights, lines = padded(held.values, one), taken(values, other[np.maximum(one, 0)], axis)
-        found = found + (weights[:, None] * lines if axis == 0 else lines * weights)
-    return found
+        terms.append(weights[:, None] * lines if axis == 0 else lines * weights)
+    if not terms:
+        return jnp.zeros((size, values.shape[1]) if axis == 0 else (values.shape[0], size), values.dtype)
+    return sum(terms[1:], terms[0])
 
 
 def list_work(left: Held, right: Held) -> int | None:

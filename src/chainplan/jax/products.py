@@ -18,6 +18,7 @@ from chainplan.jax.held import (
     Full,
     Held,
     Listed,
+    Narrow,
     Parts,
     Picked,
     Zero,
@@ -32,6 +33,9 @@ from chainplan.jax.held import (
 from chainplan.jax.lists import list_product, list_times_matrix, list_total, list_work, pick_product
 from chainplan.jax.taking import added, taken
 
+SHORT, FEW = 8, 512
+"""Inner size and multiply-adds of a matrix product up to which it is written out, entry by entry."""
+
 
 def product(left: Held, right: Held, dtype: Any) -> Held:
     """left · right; `dtype` is that of values which a form says alone."""
@@ -39,6 +43,10 @@ def product(left: Held, right: Held, dtype: Any) -> Held:
         return Zero(left.rows, right.cols)
     if isinstance(left, Diagonal):
         return _scaled(left, right)
+    if isinstance(right, Narrow):
+        return replace(right, columns=Full(matrix(product(left, right.columns, dtype), dtype)))
+    if isinstance(left, Narrow):
+        return product(left.columns, product(picked(left.index, left.width), right, dtype), dtype)
     if isinstance(right, Diagonal):
         return transposed(_scaled(right, transposed(left)))
     found = _in_parts(left, right, dtype)
@@ -58,6 +66,10 @@ def product(left: Held, right: Held, dtype: Any) -> Held:
 
 def work(left: Held, right: Held) -> int:
     """Multiply-adds of left · right as they are held, which may be more than the structures' where one is a matrix."""
+    if isinstance(right, Narrow):
+        return work(left, right.columns)
+    if isinstance(left, Narrow):
+        return work(left.columns, right) * len(left.index) // left.width
     sizes = left.rows, left.cols, right.cols
     listed_pairs = list_work(left, right)
     if listed_pairs is not None:
@@ -88,6 +100,8 @@ def stored(held: Held) -> int:
         return held.rows * held.cols
     if isinstance(held, Listed):
         return len(held.i)
+    if isinstance(held, Narrow):
+        return stored(held.columns)
     return held.rows * held.cols // held.count if isinstance(held, Parts) else max(held.rows, held.cols)
 
 
@@ -99,6 +113,8 @@ def total(left: Held, right: Held, dtype: Any) -> Held:
         return left
     if isinstance(left, Diagonal) and isinstance(right, Diagonal):
         return Diagonal(left.rows, vector(left, dtype) + vector(right, dtype))
+    if isinstance(left, Narrow) and isinstance(right, Narrow):
+        return _side_by_side(left, right)
     if isinstance(left, Picked) and isinstance(right, Picked) and _alike(left, right):
         values = [jnp.ones(len(p.index), dtype) if p.values is None else p.values for p in (left, right)]
         return replace(left, values=values[0] + values[1])
@@ -111,6 +127,17 @@ def total(left: Held, right: Held, dtype: Any) -> Held:
     if by_list is not None:
         return by_list
     return Full(matrix(left, dtype) + matrix(right, dtype))
+
+
+def _side_by_side(left: Narrow, right: Narrow) -> Held:
+    """The sum of two blocks of few columns, in the columns of both."""
+    index = np.union1d(left.index, right.index)
+    terms = []
+    for one in (left, right):
+        at = np.searchsorted(index, one.index)
+        terms.append(matrix(Narrow(one.columns, at, len(index)), None))
+    found = Full(terms[0] + terms[1])
+    return found if len(index) == left.width else Narrow(found, index, left.width)
 
 
 def _alike(left: Picked, right: Picked) -> bool:
@@ -136,6 +163,8 @@ def _scaled(left: Diagonal, right: Held) -> Held:
             return Parts(count, split[:, :, None] * values, layered)
         case Listed(_, _, i, _, values):
             return replace(right, values=taken(v, i) * values)
+        case Narrow(columns=Full(values)):
+            return replace(right, columns=Full(v[:, None] * values))
         case Full(values):
             return Full(v[:, None] * values)
     raise AssertionError(right)
@@ -148,7 +177,7 @@ def _in_parts(left: Held, right: Held, dtype: Any) -> Held | None:
         return None
     a, b = as_parts(left, like, dtype), as_parts(right, like, dtype)
     if a is not None and b is not None:
-        return parts(like.count, jnp.matmul(a, b), like.layered)
+        return parts(like.count, _matmul(a, b), like.layered)
     if crossing(left, right, left.cols):
         return Full(_crossed(left, right))
     return transposed(Full(_crossed(transposed(right), transposed(left)))) if crossing(right, left, left.cols) else None
@@ -194,7 +223,7 @@ def _times_matrix(left: Held, right: Any) -> Any:
     """left · right for a matrix on the right."""
     match left:
         case Full(values):
-            return values @ right
+            return _matmul(values, right)
         case Picked(index, _, values, False):
             found = taken(right, index)
             return found if values is None else values[:, None] * found
@@ -204,12 +233,21 @@ def _times_matrix(left: Held, right: Any) -> Any:
             n = right.shape[1]
             if layered:
                 split = right.reshape(-1, count, n).transpose(1, 0, 2)
-                return jnp.matmul(values, split).transpose(1, 0, 2).reshape(left.rows, n)
-            return jnp.matmul(values, right.reshape(count, -1, n)).reshape(left.rows, n)
+                return _matmul(values, split).transpose(1, 0, 2).reshape(left.rows, n)
+            return _matmul(values, right.reshape(count, -1, n)).reshape(left.rows, n)
         case Listed():
             found = list_times_matrix(left, right, 0)
             return matrix(left, right.dtype) @ right if found is None else found
     raise AssertionError(left)
+
+
+def _matmul(left: Any, right: Any) -> Any:
+    """Products of matrices, m x k times k x n, along equal axes in front; few entries without a call to a library."""
+    (m, k), n = left.shape[-2:], right.shape[-1]
+    if not 0 < k <= SHORT or m * k * n > FEW:
+        return jnp.matmul(left, right)
+    terms = [left[..., :, i, None] * right[..., None, i, :] for i in range(k)]
+    return sum(terms[1:], terms[0])
 
 
 def _matrix_times(left: Any, right: Held) -> Any:

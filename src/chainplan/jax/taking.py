@@ -99,7 +99,7 @@ def added(rows: Any, index: Index, height: int, axis: int = 0) -> Any:
         if np.array_equal(index, np.tile(np.arange(height), each)):
             return rows.reshape(*shape[:axis], each, height, *shape[axis + 1 :]).sum(axis)
     where = slots(index, height)
-    if len(where) > UNROLLED:
+    if not 0 < len(where) <= UNROLLED:
         shape = (*rows.shape[:axis], height, *rows.shape[axis + 1 :])
         return jnp.zeros(shape, rows.dtype).at[(*(slice(None),) * axis, index)].add(rows)
     return sum((padded(rows, one, axis) for one in where[1:]), padded(rows, where[0], axis))
