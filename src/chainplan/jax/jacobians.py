@@ -169,7 +169,7 @@ def choose(linearised: Linearised, call: Call, settings: Settings, asked: Asked)
     if too_large(result):
         return modes[0][1], None
     if settings.tune:
-        return _tuned(problem, result.plan, [name for _, name in modes], asked, settings), result.plan
+        return _tuned(problem, [name for _, name in modes], asked, settings), result.plan
     most = (1 - settings.gain) * modes[0][0]
     if result.cost.fma > most or _held_fma(linearised, result.plan, call) > most:
         return modes[0][1], None
@@ -248,7 +248,7 @@ def _evaluated(
     return blocks, results[len(call.outs) :]
 
 
-def _tuned(problem: Problem, plan: Plan, modes: Sequence[str], asked: Asked, settings: Settings) -> str:
+def _tuned(problem: Problem, modes: Sequence[str], asked: Asked, settings: Settings) -> str:
     """The fastest of plan and modes on the backend, measured once per graph, batch and precision."""
     f, argnums, has_aux, args, kwargs = asked
     like = tuple(
@@ -259,6 +259,8 @@ def _tuned(problem: Problem, plan: Plan, modes: Sequence[str], asked: Asked, set
     key = (problem.fingerprint, settings.solver, settings.budget, jax.default_backend(), like)
     if key not in _TUNED:
         ways = {mode: getattr(jax, mode)(f, argnums=argnums, has_aux=has_aux) for mode in modes}
-        ways["plan"] = jacobian(f, argnums, has_aux=has_aux, plan=plan)
+        ways["plan"] = jacobian(
+            f, argnums, solver=settings.solver, budget=settings.budget, has_aux=has_aux, gain=None
+        )
         _TUNED[key] = fastest(ways, "plan", args, kwargs)
     return _TUNED[key]
