@@ -22,7 +22,9 @@ from bench.suites import SUITES
 from bench.verify import mistakes
 
 REPORTS = Path(__file__).parent / "reports"
-_suite = click.argument("name", metavar="SUITE", type=click.Choice([*SUITES, *DAG_SUITES, *STRUCTURE_SUITES, *JAX_SUITES]))
+_suite = click.argument(
+    "name", metavar="SUITE", type=click.Choice([*SUITES, *DAG_SUITES, *STRUCTURE_SUITES, *JAX_SUITES])
+)
 _folder = click.option(
     "-o",
     "--output",

@@ -43,7 +43,9 @@ def test_from_measurement_to_report(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def _row(instance: str, plan_fma: int, plan: float, tuned: float) -> JaxRow:
     counts = JaxRow(instance, m=2, n=2, vertices=3, edges=2, jacfwd_fma=300, jacrev_fma=200, plan_fma=plan_fma, bound=1)
-    return replace(counts, plan_seconds=plan, default_seconds=plan, tuned_seconds=tuned, jacfwd_seconds=1.0, jacrev_seconds=2.0)
+    return replace(
+        counts, plan_seconds=plan, default_seconds=plan, tuned_seconds=tuned, jacfwd_seconds=1.0, jacrev_seconds=2.0
+    )
 
 
 def test_the_report_judges_by_the_better_mode() -> None:

@@ -259,8 +259,6 @@ def _tuned(problem: Problem, modes: Sequence[str], asked: Asked, settings: Setti
     key = (problem.fingerprint, settings.solver, settings.budget, jax.default_backend(), like)
     if key not in _TUNED:
         ways = {mode: getattr(jax, mode)(f, argnums=argnums, has_aux=has_aux) for mode in modes}
-        ways["plan"] = jacobian(
-            f, argnums, solver=settings.solver, budget=settings.budget, has_aux=has_aux, gain=None
-        )
+        ways["plan"] = jacobian(f, argnums, solver=settings.solver, budget=settings.budget, has_aux=has_aux, gain=None)
         _TUNED[key] = fastest(ways, "plan", args, kwargs)
     return _TUNED[key]
