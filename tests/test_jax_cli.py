@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_a_function_is_planned(folder: Path, capsys: pytest.CaptureFixture[str])
     assert main(["plan", *arguments, "--format", "json", "-o", "plan.json"]) == 0
     assert main(["check", "plan.json"]) == 0
 
-    def projected(x: jax.Array, p: jax.Array) -> jax.Array:
+    def projected(x: Any, p: Any) -> Any:
         return p @ (jnp.sin(x) * x)
 
     x, p = jnp.linspace(0, 1, 100), jnp.ones((20, 100))
