@@ -139,6 +139,7 @@ def test_large_blocks_are_split_by_rows(client: Any, limit: int, monkeypatch: py
         values = draw(problem.graph, 3, np.int64)
         found = chainplan.execute(result.plan, values, backend="dask", scheduler=client)
         _require_equal(found, chainplan.execute(result.plan, values))
+    assert result.plan is not None
     parts = Room(limit, 8).parts(result.plan)
     assert bool(parts) == (limit < 100_000)
 
@@ -157,7 +158,7 @@ def test_adjoints_are_split_by_rows(client: Any, monkeypatch: pytest.MonkeyPatch
 
 def test_what_fits_no_worker_is_refused_before_it_starts(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_run, "_limit", lambda client: 4_000)
-    called = []
+    called: list[Any] = []
     problem = chainplan.chain([{"shape": [30, 20], "tangent": 600}, {"shape": [10, 30]}])
     result = plan(problem, "forward")
     assert result.plan is not None
