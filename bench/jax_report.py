@@ -148,8 +148,8 @@ def _how(suite: JaxSuite) -> list[str]:
         *reproduce(suite.name),
         "In one process with one thread, float64, on the CPU backend. A batch is `jax.vmap` over the arguments to "
         "differentiate by, at points within 0.1 % of each other; all other arguments are shared. All ways are "
-        f"compiled, those that come out as the same program once, then take turns, every other turn backwards; a timing lasts at least {1e3 * LEAST_TIMING:.0f} ms, "
-        f"and the least of up to {suite.rounds} counts, within {suite.seconds:.0f} s. The Jacobians of all ways are "
-        f"compared before. Plans were searched for {suite.budget:.0f} s. A batch whose Jacobians would fill more than "
-        f"{suite.largest >> 20} MiB is left out.",
+        "compiled, those that come out as the same program once, then take turns, every other turn backwards; a "
+        f"timing lasts at least {1e3 * LEAST_TIMING:.0f} ms, and the least of up to {suite.rounds} counts, within "
+        f"{suite.seconds:.0f} s. The Jacobians of all ways are compared before. Plans were searched for "
+        f"{suite.budget:.0f} s. A batch whose Jacobians would fill more than {suite.largest >> 20} MiB is left out.",
     ]

@@ -3,9 +3,9 @@
 Operations are counted once for a function, as forward and reverse mode, elimination in both orders, the greedy order
 and the plan take them. Times are measured for a single point and for a batch of points under `jax.vmap`, which maps
 over the arguments to differentiate by and shares all others: every way compiled, all ways in turns in one run, the
-least time of each; ways that come out as the same program are one. `floor` is a program that only fills arrays of the Jacobian's shapes: what it takes no order of
-multiplying can save. All of it is done in a process of its own with one thread, as other load on the machine stalls
-what runs in parallel.
+least time of each; ways that come out as the same program are one. `floor` is a program that only fills arrays of the
+Jacobian's shapes: what it takes no order of multiplying can save. All of it is done in a process of its own with one
+thread, as other load on the machine stalls what runs in parallel.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def counted(function: Function, suite: JaxSuite) -> JaxRow:
 
     problem = linearised_graph(function.call, *function.arguments, argnums=function.argnums)
     modes = {name: price for price, name in modes_of(problem.graph)}
-    found = planned(problem, Settings("auto", suite.budget, None, False, None))
+    found = planned(problem, Settings(budget=suite.budget))
     greedy = plan(problem, "greedy")
     return JaxRow(
         function.name,
@@ -214,12 +214,15 @@ def _chosen(function: Function, batch: int, tune: bool, suite: JaxSuite) -> str:
     """Which of plan and modes a setting takes; one that is tuned is tuned here, so that compiling does not count it."""
     import jax
 
-    from chainplan.jax.jacobians import chosen
+    from chainplan.jax.jacobians import Settings, chosen
+    from chainplan.jax.signature import flattened
 
+    settings = Settings(budget=suite.budget, tune=tune)
     found = []
 
     def ask(*arguments: Any) -> Any:
-        found.append(chosen(function.call, *arguments, argnums=function.argnums, budget=suite.budget, tune=tune))
+        call = flattened(function.call, function.argnums, False, arguments, {})
+        found.append(chosen(call, settings)[1].name)
         return arguments[function.argnums[0]]
 
     jax.make_jaxpr(_batched(ask, function, batch))(*points(function, batch))

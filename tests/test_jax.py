@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +20,10 @@ from jax import lax  # noqa: E402
 
 import chainplan  # noqa: E402
 import chainplan.jax as planned  # noqa: E402
-from chainplan.errors import PlanError  # noqa: E402
+from chainplan.errors import PlanError, SpecError  # noqa: E402
 from chainplan.jax import tuning  # noqa: E402
-from chainplan.jax.jacobians import chosen, modes_of  # noqa: E402
+from chainplan.jax.jacobians import Settings, chosen, modes_of  # noqa: E402
+from chainplan.jax.signature import flattened  # noqa: E402
 from tests.jax_programs import CASES, draw, random_program, tripled_backward  # noqa: E402
 
 BUDGET = 0.1
@@ -141,7 +145,8 @@ def test_single_precision() -> None:
 
 
 def _chosen(f: Any, *arguments: Any, argnums: Any = 0, gain: float = 0.05) -> str:
-    return chosen(f, *arguments, argnums=argnums, budget=BUDGET, gain=gain)
+    call = flattened(f, argnums, False, arguments, {})
+    return chosen(call, Settings(budget=BUDGET, gain=gain))[1].name
 
 
 def test_a_small_gain_leaves_the_modes_alone() -> None:
@@ -186,6 +191,37 @@ def test_a_plan_can_be_passed_in() -> None:
         planned.jacobian(jnp.sin, plan=result)(*draw((3,)))
 
 
+def test_plans_are_saved_and_loaded(tmp_path: Path) -> None:
+    f, arguments, argnums = CASES["gathered"]
+    result = chainplan.plan(planned.linearised_graph(f, *arguments, argnums=argnums))
+    file = tmp_path / "plan.json"
+    file.write_text(chainplan.render(result, "json"), encoding="utf-8")
+    expected = jax.jacrev(f, argnums)(*arguments)
+    for given in (file, str(file), chainplan.read_plan(file), result, result.plan):
+        _require_equal(planned.jacobian(f, argnums, plan=given)(*arguments), expected)
+
+
+def test_a_wrong_plan_is_refused(tmp_path: Path) -> None:
+    f, arguments, _ = CASES["softmax"]
+    result = chainplan.plan(planned.linearised_graph(f, *arguments))
+    document = json.loads(chainplan.render(result, "json"))
+    document["outputs"][0]["id"] = 0
+    file = tmp_path / "wrong.json"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(PlanError):
+        planned.jacobian(f, plan=file)(*arguments)
+    with pytest.raises(SpecError, match=r"missing.json: .* expected a file"):
+        planned.jacobian(f, plan=tmp_path / "missing.json")
+    with pytest.raises(PlanError, match="a result without a plan"):
+        planned.jacobian(f, plan=replace(result, plan=None))
+
+
+def test_any_objective() -> None:
+    f, arguments, argnums = CASES["residual"]
+    found = _jacobian(f, argnums, objective="weighted")(*arguments)
+    _require_equal(found, jax.jacrev(f, argnums)(*arguments))
+
+
 def test_the_graph_is_the_same_where_an_argument_is_known_and_where_not() -> None:
     (x, a) = draw((3,), (3, 3))
 
@@ -194,7 +230,12 @@ def test_the_graph_is_the_same_where_an_argument_is_known_and_where_not() -> Non
 
     known = planned.linearised_graph(f, x, a).fingerprint
     found = []
-    jax.make_jaxpr(lambda x, a: found.append(planned.linearised_graph(f, x, a).fingerprint) or x)(x, a)
+
+    def ask(x: Any, a: Any) -> Any:
+        found.append(planned.linearised_graph(f, x, a).fingerprint)
+        return x
+
+    jax.make_jaxpr(ask)(x, a)
     assert found == [known]
 
 
@@ -268,4 +309,4 @@ def test_a_plan_has_to_be_clearly_faster(monkeypatch: pytest.MonkeyPatch) -> Non
     for plan_seconds, chosen_way in ((0.93, "plan"), (0.97, "jacrev")):
         times = {"plan": plan_seconds, "jacfwd": 1.1, "jacrev": 1.0}
         monkeypatch.setattr(tuning, "_least_times", lambda programs, arrays, times=times: times)
-        assert tuning.fastest(ways, "plan", (jnp.ones(2),), {}) == chosen_way
+        assert tuning.fastest(ways, "plan", (jnp.ones(2),)) == chosen_way

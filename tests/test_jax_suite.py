@@ -27,7 +27,9 @@ def test_from_measurement_to_report(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [(row.instance, row.batch) for row in rows] == [(n, b) for n in few.functions for b in few.batches]
     for row in rows[:3]:
         assert row.status == "ok"
-        assert row.plan_fma is not None and row.bound is not None and row.greedy_fma is not None
+        assert row.plan_fma is not None
+        assert row.bound is not None
+        assert row.greedy_fma is not None
         assert row.bound <= row.plan_fma <= row.greedy_fma
         assert row.default_takes in ("plan", "jacfwd", "jacrev")
         assert getattr(row, f"{row.tuned_takes}_seconds") == row.tuned_seconds

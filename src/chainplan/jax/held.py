@@ -3,8 +3,8 @@
 A traced program can branch on what it holds while it is traced, so a form needs no agreement with the structure that
 the planner counts with: every product looks at its two factors. What is known at trace time (indices, signs, numbers of
 parts) stays out of the compiled program; arrays hold only what has to be computed. The forms are those of
-`kernels.forms`, with picked rows and columns, and lists of nonzeros, in place of sparse arrays, which JAX has no fast products
-for.
+`kernels.forms`, with picked rows and columns, and lists of nonzeros, in place of sparse arrays, which JAX has no fast
+products for.
 """
 
 from __future__ import annotations
@@ -187,8 +187,8 @@ def negated(held: Held) -> Held:
             return replace(held, vector=-vector)
         case Picked(values=None):
             return replace(held, values=-np.ones(len(held.index), np.int8))
-        case Narrow(columns):
-            return replace(held, columns=negated(columns))
+        case Narrow(columns=Full(values)):
+            return replace(held, columns=Full(-values))
         case _:
             return replace(held, values=-held.values)
 

@@ -12,8 +12,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from chainplan.jax.held import Diagonal, Full, Held, Index, Listed, Narrow, Parts, Picked, Zero, matrix, picked, vector
-from chainplan.jax.taking import UNROLLED, padded, slots, taken
+from chainplan.jax.held import Diagonal, Full, Held, Listed, Narrow, Parts, Picked, Zero, matrix, picked, vector
+from chainplan.jax.taking import UNROLLED, Index, padded, slots, taken
 
 GATHER = 8
 """What one multiply-add of listed entries takes, in multiply-adds of matrices."""
@@ -69,7 +69,7 @@ def list_product(left: Held, right: Held, dtype: Any) -> Held | None:
 
 
 def pick_product(left: Picked, right: Picked, dtype: Any) -> Held:
-    """Picks of picks: as many pairs as the longer of both has entries, or few more; picks where they come out as such."""
+    """Picks of picks: few pairs meet; picks where they come out as such."""
     a, b = listed(left, dtype), listed(right, dtype)
     assert a is not None
     assert b is not None
@@ -109,7 +109,7 @@ def _gathered_up(rows: int, cols: int, i: Index, j: Index, values: Any) -> Liste
 
 
 def list_times_matrix(held: Listed, values: Any, axis: int) -> Any | None:
-    """held · values, or, where `axis` is 1, values · held, for a matrix; None where a matrix is better than the list."""
+    """held · values, or values · held where `axis` is 1, for a matrix; None where a matrix is better than the list."""
     own, other, size = (held.i, held.j, held.rows) if axis == 0 else (held.j, held.i, held.cols)
     where = slots(own, size)
     if len(where) > UNROLLED or not sparse_enough(where.size, held.rows, held.cols):

@@ -1,8 +1,8 @@
 """Products and sums of held blocks in JAX, as `kernels.products` has them for numpy.
 
-Kernels that move entries know both sides; those of a diagonal and of parts are written for a factor on the left, and one
-on the right is the same kernel on transposed blocks, which XLA turns into layouts rather than copies. Where two forms have no kernel of their own the larger knowledge is given up: one
-factor is written out as a matrix.
+Kernels that move entries know both sides; those of a diagonal and of parts are written for a factor on the left, and
+one on the right is the same kernel on transposed blocks, which XLA turns into layouts rather than copies. Where two
+forms have no kernel of their own the larger knowledge is given up: one factor is written out as a matrix.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ def total(left: Held, right: Held, dtype: Any) -> Held:
     if isinstance(left, Narrow) and isinstance(right, Narrow):
         return _side_by_side(left, right)
     if isinstance(left, Picked) and isinstance(right, Picked) and _alike(left, right):
-        values = [jnp.ones(len(p.index), dtype) if p.values is None else p.values for p in (left, right)]
-        return replace(left, values=values[0] + values[1])
+        both = [jnp.ones(len(p.index), dtype) if p.values is None else p.values for p in (left, right)]
+        return replace(left, values=both[0] + both[1])
     for a, b in ((left, right), (right, left)):
         if isinstance(a, Parts):
             values = as_parts(b, a, dtype)

@@ -14,7 +14,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 ROUNDS = 11
 """Timings of each way, taken in turns; the least of each counts, as disturbances only ever add."""
@@ -26,34 +25,27 @@ MARGIN = 0.05
 """Share of the time of the best other way that a way has to save to be taken instead of it."""
 
 
-def fastest(
-    ways: Mapping[str, Callable[..., Any]], doubtful: str, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> str:
+def fastest(ways: Mapping[str, Callable[..., Any]], doubtful: str, arguments: Sequence[Any]) -> str:
     """The name of the fastest way, compiled; `doubtful` only where it is ahead by a margin.
 
     Parameters
     ----------
     ways : functions of the same arguments.
-    args, kwargs : the arguments, those that are traced among them.
+    arguments : trees of arrays, those that are traced among them.
     """
-    leaves, tree = jax.tree.flatten((tuple(args), dict(kwargs)))
-    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array | np.ndarray)]
-    sizes = [prod(batch_of(leaves[i])) for i in places]
+    leaves, tree = jax.tree.flatten(tuple(arguments))
+    sizes = [prod(batch_of(leaf)) for leaf in leaves]
     batch = max(sizes, default=1)
     axes = tuple(0 if size > 1 else None for size in sizes)
 
-    def program(way: Callable[..., Any]) -> Callable[..., Any]:
+    def program(way: Callable[..., Any]) -> Any:
         def run(*arrays: Any) -> Any:
-            full = list(leaves)
-            for place, array in zip(places, arrays, strict=True):
-                full[place] = array
-            given, named = jax.tree.unflatten(tree, full)
-            return way(*given, **named)
+            return way(*jax.tree.unflatten(tree, arrays))
 
         return jax.jit(jax.vmap(run, axes) if batch > 1 else run)
 
     with jax.ensure_compile_time_eval():
-        arrays = [_example(leaves[i], batch if size > 1 else 1) for i, size in zip(places, sizes, strict=True)]
+        arrays = [_example(leaf, batch if size > 1 else 1) for leaf, size in zip(leaves, sizes, strict=True)]
         best = _least_times({name: program(way) for name, way in ways.items()}, arrays)
     others = [name for name in best if name != doubtful]
     first = min(others, key=lambda name: best[name])
@@ -69,7 +61,7 @@ def batch_of(leaf: Any) -> tuple[int, ...]:
 def _example(leaf: Any, batch: int) -> Any:
     """The array, or ones in place of what is traced, with a batch axis in front where there is one."""
     if not isinstance(leaf, jax.core.Tracer):
-        return leaf
+        return jnp.asarray(leaf)
     return jnp.ones((batch, *leaf.shape) if batch > 1 else leaf.shape, leaf.dtype)
 
 
