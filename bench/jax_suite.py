@@ -35,6 +35,8 @@ WAYS = ("plan", "default", "tuned", "jacfwd", "jacrev", "floor")
 ONE_JAX_THREAD = {**ONE_THREAD, "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "NPROC": "1"}
 LEAST_TIMING = 2e-3
 """Seconds that one timing takes at least, by calling several times."""
+BEHIND = 3.0
+"""Times the second least (the least is the floor) from which on a program is timed no more than three times."""
 AGREEMENT = 1e-9
 """Largest difference between two ways over the largest element."""
 
@@ -48,7 +50,7 @@ class JaxSuite:
     functions: tuple[str, ...] = ()
     batches: tuple[int, ...] = (1, 512)
     rounds: int = 25
-    seconds: float = 6.0
+    seconds: float = 4.0
     budget: float = 1.0
     largest: int = 1 << 30
 
@@ -242,13 +244,18 @@ def _agree(results: dict[str, Any]) -> None:
 
 
 def _best_times(runs: Sequence[Any], arguments: Sequence[Any], suite: JaxSuite) -> tuple[list[float], int]:
-    """Least seconds of each run over turns, every other one backwards, and the number of turns."""
-    calls = [max(1, round(LEAST_TIMING / min(_timed(run, arguments, 1) for _ in range(3)))) for run in runs]
+    """Least seconds of each run over turns, every other one backwards, and the number of turns.
+
+    After three turns runs that are far behind are left out, so that a slow one leaves time to the others.
+    """
+    calls = [max(1, round(LEAST_TIMING / min(_timed(run, arguments, 1) for _ in range(2)))) for run in runs]
     best, turns, order, start = [float("inf")] * len(runs), 0, list(range(len(runs))), perf_counter()
     while turns < 3 or (turns < suite.rounds and perf_counter() - start < suite.seconds):
         for i in order:
             best[i] = min(best[i], _timed(runs[i], arguments, calls[i]))
         order, turns = order[::-1], turns + 1
+        if turns == 3:
+            start, order = perf_counter(), [i for i in order if best[i] <= BEHIND * sorted(best)[:2][-1]]
     return best, turns
 
 

@@ -35,8 +35,9 @@ from chainplan.problem import Problem
 from chainplan.result import Result
 from chainplan.steps import Load, Plan
 
-GAIN = 0.05
-"""Share of the multiply-adds of the better mode that a plan must save to be taken."""
+GAIN = 0.2
+"""Share of the multiply-adds of the better mode that a plan must save to be taken: of the benchmark functions that save
+less, as many measure slower by the plan as faster (`bench/reports/jax.md`)."""
 LARGEST = 50_000_000
 """Entries of the largest block, written out, that a plan may make where the Jacobian itself is smaller."""
 LONGEST = 1500
@@ -164,11 +165,12 @@ def _ways(linearised: Linearised, call: Call, settings: Settings) -> list[Way]:
     by_plan = Way("plan", result.plan)
     if not modes or settings.gain is None:
         return [by_plan, *plain]
-    if too_large(result):
-        return plain
+    ways = plain if too_large(result) else [by_plan, *plain]
     if settings.tune:
-        best = _tuned(linearised, call, [by_plan, *plain], settings)
-        return [best, *(way for way in (by_plan, *plain) if way is not best)]
+        best = _tuned(linearised, call, ways, settings)
+        return [best, *(way for way in ways if way is not best)]
+    if ways is plain:
+        return plain
     most = (1 - settings.gain) * modes[0][0]
     if result.cost.fma > most or _held_fma(linearised, result.plan, call) > most:
         return [*plain, by_plan]
