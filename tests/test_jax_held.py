@@ -94,7 +94,10 @@ def test_sums(name: str) -> None:
             assert np.array_equal(_dense(total(left, right, np.float64)), _dense(left) + _dense(right))
 
 
-@pytest.mark.parametrize("gather", [0.1, 1, 1000])
+NIGHTLY = pytest.mark.nightly
+
+
+@pytest.mark.parametrize("gather", [pytest.param(0.1, marks=NIGHTLY), 1, pytest.param(1000, marks=NIGHTLY)])
 def test_lists_and_matrices_of_any_sparsity(monkeypatch: pytest.MonkeyPatch, gather: float) -> None:
     """However large the choice between a list and a matrix is set, products and sums are the same."""
     monkeypatch.setattr("chainplan.jax.lists.SMALLEST", 1)
