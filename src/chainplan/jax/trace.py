@@ -2,13 +2,15 @@
 
 A call that only groups (jit, remat, closed_call) is replaced by what it calls. A function with a rule of its own
 (custom_jvp, custom_vjp) stays one equation, as its rule need not be the derivative of its body. Values are numbered
-here: JAX shares the variables of a jaxpr between its calls, so they do not identify values.
+here: JAX shares the variables of a jaxpr between its calls, so they do not identify values. Integers that follow from
+constants alone, such as indices, are computed at once: rules may then read the structure off them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import jax
@@ -28,12 +30,20 @@ INLINED = {
 }
 """By the name of a primitive that only groups: the parameter that holds what it calls."""
 
+LARGEST_KNOWN = 2_000_000
+"""Entries of the largest array that is computed while the function is traced."""
+
 
 @dataclass(frozen=True)
 class Constant:
     """A value known before the arguments are."""
 
     value: Any
+
+    @property
+    def concrete(self) -> bool:
+        """Whether it is there while the function is traced: not so where `jit` or `vmap` trace around it."""
+        return not isinstance(self.value, jax.core.Tracer)
 
 
 Atom = int | Constant
@@ -114,8 +124,8 @@ class _Writer:
         self.equations: list[Equation] = []
         self._next = arguments
 
-    def inline(self, jaxpr: Any, consts: Sequence[Any], arguments: Iterable[Atom]) -> list[Atom]:
-        """Write the equations of a jaxpr at these arguments; returns its results."""
+    def inline(self, jaxpr: Any, consts: Sequence[Any], arguments: Iterable[Atom], source: str = "") -> list[Atom]:
+        """Write the equations of a jaxpr at these arguments, called from `source`; returns its results."""
         known: dict[Any, Atom] = dict(zip(jaxpr.constvars, map(Constant, consts), strict=True))
         known.update(zip(jaxpr.invars, arguments, strict=True))
 
@@ -128,19 +138,41 @@ class _Writer:
             if called is not None and called in eqn.params:
                 inner = eqn.params[called]
                 body, inner_consts = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
-                results = self.inline(body, inner_consts, operands)
+                results = self.inline(body, inner_consts, operands, _source(eqn) or source)
+            elif _foreseeable(eqn, operands):
+                results = _foreseen(eqn, operands)
             else:
-                results = self._write(eqn, operands)
+                results = self._write(eqn, operands, _source(eqn) or source)
             known.update(zip(eqn.outvars, results, strict=True))
         return [atom(v) for v in jaxpr.outvars]
 
-    def _write(self, eqn: Any, operands: list[Atom]) -> list[Atom]:
+    def _write(self, eqn: Any, operands: list[Atom], source: str) -> list[Atom]:
         results = tuple(range(self._next, self._next + len(eqn.outvars)))
         self._next += len(results)
         ins, outs = (tuple(v.aval for v in side) for side in (eqn.invars, eqn.outvars))
-        source = _source(eqn)
         self.equations.append(Equation(eqn.primitive, dict(eqn.params), tuple(operands), results, ins, outs, source))
         return list(results)
+
+
+def _foreseeable(eqn: Any, operands: Sequence[Atom]) -> bool:
+    """Whether an equation makes integers or truth values out of constants, by a primitive that only computes."""
+    if not all(isinstance(operand, Constant) and operand.concrete for operand in operands):
+        return False
+    if eqn.effects or "callback" in eqn.primitive.name or any(hasattr(p, "eqns") for p in eqn.params.values()):
+        return False
+    return all(hasattr(v.aval, "shape") and _is_index(v.aval) for v in eqn.outvars)
+
+
+def _is_index(aval: Any) -> bool:
+    kind = np.dtype(aval.dtype).kind if isinstance(aval.dtype, np.dtype) else ""
+    return kind in "iub" and prod(aval.shape) <= LARGEST_KNOWN
+
+
+def _foreseen(eqn: Any, operands: Sequence[Atom]) -> list[Atom]:
+    with jax.ensure_compile_time_eval():
+        given = [operand.value for operand in operands if isinstance(operand, Constant)]
+        found = eqn.primitive.bind(*given, **eqn.primitive.get_bind_params(eqn.params))
+    return [Constant(value) for value in (found if eqn.primitive.multiple_results else [found])]
 
 
 def _typed(literal: Any) -> Any:
