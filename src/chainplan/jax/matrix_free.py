@@ -63,19 +63,21 @@ def _edge(active: Active, positions: tuple[int, ...], source: int | str, target:
     rows = sum(entries(equation.outs[j]) for j in active.outs)
     cols = sum(active.size(i) for i in positions)
     price = equation_fma(equation)
-    modes = [price if _available(active, functions, mode, (rows, cols)) else None for mode in (0, 1)]
+    refusals = [_refusal(active, functions, mode, (rows, cols)) for mode in (0, 1)]
+    modes = [None if refusal else price for refusal in refusals]
     if modes == [None, None]:
         raise DifferentiationError(
-            f"{equation.source}: JAX has neither a tangent nor an adjoint for '{equation.name}'. Wrap it in "
-            "jax.lax.stop_gradient, or give it a rule with jax.custom_jvp."
+            f"{equation.source}: JAX has neither a tangent nor an adjoint for '{equation.name}' ({refusals[0]}); "
+            "expected a function with a derivative. Wrap it in jax.lax.stop_gradient, or give it a rule with "
+            "jax.custom_jvp."
         )
     alone = len(positions) == len(active.outs) == 1
     words = pattern(active, positions[0], active.outs[0]) if alone else "dense"
     return Edge(source, target, rows, cols, words, None, functions, *modes)
 
 
-def _available(active: Active, functions: Functions, mode: int, shape: tuple[int, int]) -> bool:
-    """Whether a mode of an equation can be traced; nothing is computed."""
+def _refusal(active: Active, functions: Functions, mode: int, shape: tuple[int, int]) -> str | None:
+    """Why a mode of an equation cannot be traced, None where it can; nothing is computed."""
     vectors = (shape[1], 1) if mode == 0 else (1, shape[0])
 
     def attempt(block: Any, *values: Any) -> Any:
@@ -85,9 +87,9 @@ def _available(active: Active, functions: Functions, mode: int, shape: tuple[int
     dtype = jnp.finfo(ins[active.ins[0]].dtype).dtype
     try:
         jax.eval_shape(attempt, shape_of(np.empty(vectors, dtype)), *map(shape_of, ins))
-    except (TypeError, ValueError, NotImplementedError, AssertionError):
-        return False
-    return True
+    except (TypeError, ValueError, NotImplementedError, AssertionError) as reason:
+        return (str(reason).strip() or type(reason).__name__).splitlines()[0].rstrip(".")
+    return None
 
 
 def _functions(active: Active, positions: tuple[int, ...]) -> Functions:

@@ -30,12 +30,14 @@ from chainplan.jax.edges import (
     Function,
     Values,
     diagonal_edge,
+    entries,
     is_complex,
     pick_edge,
     scatter_edge,
+    shape_of,
     sign_edge,
 )
-from chainplan.jax.elementwise import CONSTANT, ELEMENTWISE, SIGNS
+from chainplan.jax.elementwise import CONSTANT, ELEMENTWISE, PARTIAL, SIGNS
 from chainplan.jax.held import Full
 from chainplan.jax.moves import complex_of, imaginary_part, moved, real_part, scatter_add
 
@@ -47,6 +49,8 @@ def elementwise(active: Active) -> list[Edge] | None:
     shape = active.equation.outs[0].shape
     if not active.real:
         return _elementwise_complex(active)
+    if active.equation.name in PARTIAL and not all(_differentiable(active, i) for i in active.ins):
+        return None
     edges = []
     for position in active.ins:
         own = active.equation.ins[position].shape
@@ -64,6 +68,15 @@ def elementwise(active: Active) -> list[Edge] | None:
         else:
             edges.append(diagonal_edge(source, 0, prod(shape), active.slopes(position)))
     return edges
+
+
+def _differentiable(active: Active, position: int) -> bool:
+    """Whether JAX has the derivative by an operand; nothing is computed."""
+    try:
+        jax.eval_shape(lambda *values: active.slopes(position)(values), *map(shape_of, active.equation.ins))
+    except (TypeError, ValueError, NotImplementedError):
+        return False
+    return True
 
 
 def _elementwise_complex(active: Active) -> list[Edge] | None:
@@ -130,19 +143,21 @@ def _row(active: Active) -> Values:
 
 
 def converted(active: Active) -> list[Edge] | None:
-    """Another dtype of the same entries."""
-    if len(active.equation.ins) > 1 or not active.real:
+    """Another dtype of the same entries; between real and complex ones, the real parts."""
+    if len(active.equation.ins) > 1:
         return None
-    position = active.ins[0]
-    return [sign_edge(position, 0, active.size(position))]
+    before, after = active.size(0), entries(active.equation.outs[0])
+    if before < after:
+        return [scatter_edge(0, 0, np.arange(before), after)]
+    return [pick_edge(0, 0, np.arange(after), before)]
 
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(ELEMENTWISE, elementwise),
     **dict.fromkeys(CONSTANT, constant),
-    **dict.fromkeys(("convert_element_type", "reduce_precision", "copy", "copy_p", "optimization_barrier"), converted),
+    **dict.fromkeys(("convert_element_type", "reduce_precision", "copy", "name", "optimization_barrier"), converted),
     "select_n": chosen,
-    **dict.fromkeys(("reshape", "squeeze", "expand_dims", "transpose", "rev"), moved),
+    **dict.fromkeys(("reshape", "squeeze", "transpose", "rev"), moved),
     **dict.fromkeys(("broadcast_in_dim", "tile", "slice", "split", "unstack", "concatenate", "stack", "pad"), moved),
     **dict.fromkeys(("gather", "dynamic_slice", "scatter", "dynamic_update_slice"), moved),
     "scatter-add": scatter_add,
