@@ -19,7 +19,7 @@ from chainplan.graph import Mode  # noqa: E402
 from chainplan.jax.costs import equation_fma  # noqa: E402
 from chainplan.jax.edges import is_complex  # noqa: E402
 from chainplan.jax.held import matrix  # noqa: E402
-from chainplan.jax.jacobians import linearised_call  # noqa: E402
+from chainplan.jax.apart import linearised_call  # noqa: E402
 from chainplan.jax.linearise import Found, Linearised  # noqa: E402
 from chainplan.jax.rules import RULES  # noqa: E402
 from chainplan.jax.signature import flattened  # noqa: E402
@@ -204,7 +204,14 @@ def test_prices_are_of_the_size_that_xla_counts() -> None:
         assert counted / 4 <= price <= 4 * counted
 
 
-def test_constants_are_read_while_tracing() -> None:
+def test_integer_constants_are_computed_while_tracing() -> None:
     made = flat(jax.make_jaxpr(lambda x: x[jnp.arange(4)[::-1] + 0])(jnp.ones(4)))
     (equation,) = made.equations
     assert isinstance(equation.operands[1], Constant)
+
+
+def test_what_follows_from_other_real_arguments_is_a_value() -> None:
+    """They become arguments of a program that is compiled apart, where structures must be the same."""
+    (x,) = draw((4,))
+    assert "selection" not in planned.explain(lambda x, y: jnp.where(y > 0.5, x, 0), x, x)
+    assert "selection" in planned.explain(lambda x, m: jnp.where(m, x, 0), x, x > 0.5)

@@ -3,13 +3,16 @@
 A call that only groups (jit, remat, closed_call) is replaced by what it calls. A function with a rule of its own
 (custom_jvp, custom_vjp) stays one equation, as its rule need not be the derivative of its body. Values are numbered
 here: JAX shares the variables of a jaxpr between its calls, so they do not identify values. Integers that follow from
-constants alone, such as indices, are computed at once: rules may then read the structure off them.
+integer constants alone, such as indices, are computed at once: rules may then read the structure off them.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -80,6 +83,16 @@ class Trace:
     arguments: int
     equations: tuple[Equation, ...]
     results: tuple[Atom, ...]
+
+    @cached_property
+    def signature(self) -> str:
+        """What tells this trace from others: primitives, parameters, operands and shapes, not values of arrays."""
+        lines = [
+            f"{e.name} {[o if isinstance(o, int) else None for o in e.operands]} {e.ins} {e.outs} {e.params}"
+            for e in self.equations
+        ]
+        text = re.sub(r"0x[0-9a-f]+", "", "\n".join(lines))
+        return hashlib.sha256(f"{self.arguments} {text}".encode()).hexdigest()
 
     def values(self, arguments: Sequence[Any]) -> dict[int, Any]:
         """Every value at a point, by its number."""
@@ -155,17 +168,22 @@ class _Writer:
 
 
 def _foreseeable(eqn: Any, operands: Sequence[Atom]) -> bool:
-    """Whether an equation makes integers or truth values out of constants, by a primitive that only computes."""
+    """Whether an equation makes integers or truth values out of constant ones, by a primitive that only computes."""
     if not all(isinstance(operand, Constant) and operand.concrete for operand in operands):
         return False
-    if eqn.effects or "callback" in eqn.primitive.name or any(hasattr(p, "eqns") for p in eqn.params.values()):
+    if eqn.effects or "callback" in eqn.primitive.name or any(map(_is_program, eqn.params.values())):
         return False
-    return all(hasattr(v.aval, "shape") and _is_index(v.aval) for v in eqn.outvars)
+    return all(_is_index(v.aval) for v in (*eqn.invars, *eqn.outvars))
+
+
+def _is_program(parameter: Any) -> bool:
+    parts = parameter if isinstance(parameter, tuple) else (parameter,)
+    return any(hasattr(part, "eqns") or hasattr(part, "jaxpr") for part in parts)
 
 
 def _is_index(aval: Any) -> bool:
-    kind = np.dtype(aval.dtype).kind if isinstance(aval.dtype, np.dtype) else ""
-    return kind in "iub" and prod(aval.shape) <= LARGEST_KNOWN
+    dtype = getattr(aval, "dtype", None)
+    return isinstance(dtype, np.dtype) and dtype.kind in "iub" and prod(aval.shape) <= LARGEST_KNOWN
 
 
 def _foreseen(eqn: Any, operands: Sequence[Atom]) -> list[Atom]:
