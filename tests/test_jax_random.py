@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,13 +18,7 @@ import chainplan.jax as planned  # noqa: E402
 from tests.jax_random import ARGUMENTS, OPS, Program, function_of, programs  # noqa: E402
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quickly_compiled() -> Iterator[None]:
-    """Hundreds of small programs that each run once."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 EXAMPLES = int(os.environ.get("CHAINPLAN_FUZZ", "200"))
 SOLVERS = ("greedy", "forward", "greedy", "reverse", "auto")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -28,13 +27,7 @@ from tests.jax_programs import CASES, draw  # noqa: E402
 
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quickly_compiled() -> Iterator[None]:
-    """Hundreds of small programs that each run once."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 TRACED = {name: linearised_call(flattened(f, argnums, False, args, {})) for name, (f, args, argnums) in CASES.items()}
 

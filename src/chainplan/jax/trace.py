@@ -114,9 +114,13 @@ def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
     Raises
     ------
     NotLinearised
-        Where the function has effects, such as printing, that a plan would repeat or lose.
+        Where the function has effects, such as printing, that a plan would repeat or lose, or asks in Python for a
+        value, such as to branch on it.
     """
-    closed = jax.make_jaxpr(function)(*arguments)
+    try:
+        closed = jax.make_jaxpr(function)(*arguments)
+    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as reason:
+        raise NotLinearised(f"it asks for a value while it is traced: {str(reason).splitlines()[0]}") from None
     return flat(closed)
 
 
