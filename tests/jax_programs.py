@@ -173,7 +173,11 @@ CASES: dict[str, tuple[Function, tuple[Any, ...], int | tuple[int, ...]]] = {
         0,
     ),
     "index lists": (
-        lambda x: (x[jnp.array([0, 2, 2, 1])], x.at[jnp.array([0, 7])].get(mode="fill", fill_value=0.0), x[::-1][INDEX]),
+        lambda x: (
+            x[jnp.array([0, 2, 2, 1])],
+            x.at[jnp.array([0, 7])].get(mode="fill", fill_value=0.0),
+            x[::-1][INDEX],
+        ),
         draw((4,)),
         0,
     ),
@@ -204,7 +208,11 @@ CASES: dict[str, tuple[Function, tuple[Any, ...], int | tuple[int, ...]]] = {
         0,
     ),
     "triangles": (lambda x: (jnp.tril(jnp.outer(x, x)), jnp.diag(x)), draw((3,)), 0),
-    "stacks": (lambda x: (jnp.stack([x, 2 * x]), jnp.tile(x, (2, 1)), *jnp.unstack(x), *jnp.split(x, 2)), draw((2, 3)), 0),
+    "stacks": (
+        lambda x: (jnp.stack([x, 2 * x]), jnp.tile(x, (2, 1)), *jnp.unstack(x), *jnp.split(x, 2)),
+        draw((2, 3)),
+        0,
+    ),
     "along each axis": (
         lambda x: (jnp.cumsum(x, 0), jnp.cumprod(x, 1), lax.cummax(x, 2), jnp.sort(x, 1), lax.top_k(x, 2)[0]),
         draw((2, 3, 4)),

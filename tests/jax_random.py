@@ -81,7 +81,14 @@ MOVED: tuple[Callable[[Any], Any], ...] = (
     lambda x: jnp.repeat(x, 2, axis=0),
     lambda x: jnp.tril(jnp.atleast_2d(x)),
 )
-ALONG: tuple[Callable[..., Any], ...] = (jnp.cumsum, jnp.sort, jnp.cumprod, jax.nn.softmax, lax.cumlogsumexp, lax.cummax)
+ALONG: tuple[Callable[..., Any], ...] = (
+    jnp.cumsum,
+    jnp.sort,
+    jnp.cumprod,
+    jax.nn.softmax,
+    lax.cumlogsumexp,
+    lax.cummax,
+)
 CALLED: tuple[Callable[[Any], Any], ...] = (
     jax.jit(lambda x: jax.jit(jnp.sin)(x) * x),
     jax.checkpoint(lambda x: jnp.sin(jnp.cos(x))),

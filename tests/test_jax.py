@@ -96,7 +96,9 @@ def test_a_plan_goes_where_no_single_mode_does() -> None:
 
 def test_no_derivative_says_where() -> None:
     (x,) = draw((3,))
-    message = r"^\S*test_jax.py:\d+:\d+ \(.*neither a tangent nor an adjoint for 'pure_callback' \(.*; expected .*custom_jvp"
+    message = (
+        r"^\S*test_jax.py:\d+:\d+ \(.*neither a tangent nor an adjoint for 'pure_callback' \(.*; expected .*custom_jvp"
+    )
     with pytest.raises(planned.DifferentiationError, match=message):
         planned.jacobian(lambda x: jax.pure_callback(np.sin, x, x))(x)
 
@@ -274,7 +276,7 @@ def test_wrong_argnums(argnums: Any, message: str) -> None:
 
 def test_wrong_solvers() -> None:
     f, arguments, argnums = CASES["residual"]
-    with pytest.raises(SolverError, match="solver 'chain-dense' refuses this problem: .* Try 'auto'"):
+    with pytest.raises(SolverError, match=r"solver 'chain-dense' refuses this problem: .* Try 'auto'"):
         planned.jacobian(f, argnums, solver="chain-dense")(*arguments)
     with pytest.raises(SolverError, match="solver 'fastest' does not exist; expected one of"):
         planned.jacobian(f, argnums, solver="fastest")(*arguments)

@@ -17,7 +17,6 @@ from hypothesis import strategies as st  # noqa: E402
 import chainplan.jax as planned  # noqa: E402
 from tests.jax_random import ARGUMENTS, OPS, Program, function_of, programs  # noqa: E402
 
-
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 EXAMPLES = int(os.environ.get("CHAINPLAN_FUZZ", "200"))

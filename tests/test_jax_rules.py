@@ -1,4 +1,4 @@
-"""Rules of the JAX front-end: the edges of every equation multiply to its Jacobian, within the patterns they declare."""
+"""Rules of the JAX front-end: the edges of an equation multiply to its Jacobian, within the patterns they declare."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ jax.config.update("jax_enable_x64", True)
 import jax.numpy as jnp  # noqa: E402
 from jax import lax  # noqa: E402
 
+import chainplan  # noqa: E402
 import chainplan.jax as planned  # noqa: E402
 from chainplan.graph import Mode  # noqa: E402
+from chainplan.jax.apart import linearised_call  # noqa: E402
 from chainplan.jax.costs import equation_fma  # noqa: E402
 from chainplan.jax.edges import is_complex  # noqa: E402
 from chainplan.jax.held import matrix  # noqa: E402
-from chainplan.jax.apart import linearised_call  # noqa: E402
 from chainplan.jax.linearise import Found, Linearised  # noqa: E402
 from chainplan.jax.rules import RULES  # noqa: E402
 from chainplan.jax.signature import flattened  # noqa: E402
 from chainplan.jax.trace import Constant, flat, read  # noqa: E402
 from tests.jax_programs import CASES, draw  # noqa: E402
-
-
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -164,8 +163,13 @@ def test_indices_that_are_traced_are_values() -> None:
 
     (x,) = draw((4,))
     assert "selection" in paths(jnp.array([1, 2]))
-    seen = []
-    jax.jit(lambda k: seen.append(paths(k)) or k)(jnp.array([1, 2]))
+    seen: list[str] = []
+
+    def recorded(k: Any) -> Any:
+        seen.append(paths(k))
+        return k
+
+    jax.jit(recorded)(jnp.array([1, 2]))
     assert "matrix-free" in seen[0]
 
 
@@ -173,8 +177,6 @@ def test_a_short_filter_takes_as_many_tangents_as_it_is_long() -> None:
     x, k = draw((40,), (3,))
     problem = planned.linearised_graph(lambda x: jnp.convolve(x, k), x)
     (conv,) = [e for e in problem.graph.elementals if not e.explicit]
-    import chainplan
-
     cost = chainplan.plan(problem, budget=1).cost
     assert cost is not None
     assert cost.fma == 3 * (conv.per_vector(Mode.TANGENT) or 0)

@@ -43,7 +43,7 @@ def _fma(name: str, params: dict[str, Any], ins: Any, outs: Any) -> int:
         points = prod(params["fft_lengths"])
         return int(2 * max(_size(ins), _size(outs)) * max(1, points.bit_length() - 1))
     if name.startswith("reduce_window"):
-        return _size(outs) * prod(params["window_dimensions"])
+        return int(_size(outs) * prod(params["window_dimensions"]))
     inner = sum(_body(p) for p in params.values() if hasattr(p, "eqns") or hasattr(p, "jaxpr"))
     if inner:
         return inner

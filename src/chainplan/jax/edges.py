@@ -97,7 +97,7 @@ def is_complex(aval: Any) -> bool:
 
 def entries(aval: Any) -> int:
     """Entries of the vertex of an array: its own, or the real parts of complex ones and then the imaginary parts."""
-    return prod(aval.shape) * (2 if is_complex(aval) else 1)
+    return int(prod(aval.shape)) * (2 if is_complex(aval) else 1)
 
 
 def shape_of(value: Any) -> Any:

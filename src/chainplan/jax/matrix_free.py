@@ -1,8 +1,9 @@
 """Every other primitive: a matrix-free elemental through JAX's own tangent and adjoint of that equation.
 
-What is known of its pattern is said by `patterns`. Several operands and results are joined to one vertex before and one behind, so that a loop that has many of both runs
+Several operands and results are joined to one vertex before and one behind, so that a loop that has many of both runs
 once per vector. Products that are linear in each operand, such as convolutions, have an edge for each instead. Which
 modes there are is tried out on shapes: a `while` has no adjoint, a function with a rule for adjoints alone no tangent.
+What is known of the pattern is said by `patterns`. Complex arrays are vectors of their real and imaginary parts.
 """
 
 from __future__ import annotations
@@ -15,7 +16,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from chainplan.jax.costs import equation_fma
-from chainplan.jax.edges import Active, Edge, Function, Functions, entries, is_complex, pick_edge, scatter_edge, shape_of
+from chainplan.jax.edges import (
+    Active,
+    Edge,
+    Function,
+    Functions,
+    entries,
+    is_complex,
+    pick_edge,
+    scatter_edge,
+    shape_of,
+)
 from chainplan.jax.errors import DifferentiationError
 from chainplan.jax.patterns import pattern
 

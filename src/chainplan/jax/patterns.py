@@ -4,12 +4,14 @@ A batched factorisation of b matrices takes as many tangents as one of them has 
 kernel as many as its window has, instead of one per column (`chainplan.compression`). A pattern bounds the Jacobian
 from above; where nothing is known it is dense.
 
-Cumulative operations stay matrix-free, though they are triangular: a vector costs n where a triangular matrix would cost
-n(n+1)/2, and accumulated they are counted as the triangles they are. Sorting, which permutes by values, costs n too.
+Cumulative operations stay matrix-free, though they are triangular: a vector costs n where a triangular matrix would
+cost n(n+1)/2, and accumulated they are counted as the triangles they are. Sorting, which permutes by values, costs n
+too.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -101,23 +103,27 @@ def _batched(active: Active, position: int, result: int) -> Any:
 
 
 def _of_windows(active: Active, position: int) -> Any:
-    """The pattern by trying every column of a small operand, ones in the place of all others."""
     equation = active.equation
-    one, rows = equation.ins[position], prod(equation.outs[0].shape)
-    cols = prod(one.shape)
-    if rows * cols > LARGEST_PROBED:
+    shapes = tuple(tuple(aval.shape) for aval in equation.ins)
+    if prod(equation.outs[0].shape) * prod(shapes[position]) > LARGEST_PROBED:
         return "dense"
-    bind = (PROBED[equation.name] or equation.primitive).bind
-    params = {key: value for key, value in equation.params.items() if key != "preferred_element_type"}
-    params |= {"preferred_element_type": None} if "preferred_element_type" in equation.params else {}
+    params = {**equation.params, **({"preferred_element_type": None} if len(shapes) > 1 else {})}
+    linear = PROBED[equation.name] or equation.primitive
+    return _tried(linear, tuple(sorted(params.items())), shapes, position)
+
+
+@lru_cache(maxsize=256)
+def _tried(primitive: Any, params: tuple[tuple[str, Any], ...], shapes: tuple[Any, ...], position: int) -> Any:
+    """The pattern by trying every column of a small operand, ones in the place of all others."""
+    one = shapes[position]
 
     def column(direction: Any) -> Any:
-        given = [jnp.ones(aval.shape, np.float32) for aval in equation.ins]
-        given[position] = direction.reshape(one.shape)
-        return bind(*given, **params).ravel()
+        given = [jnp.ones(shape, np.float32) for shape in shapes]
+        given[position] = direction.reshape(one)
+        return primitive.bind(*given, **dict(params)).ravel()
 
     with jax.ensure_compile_time_eval():
-        found = np.asarray(jax.vmap(column)(jnp.eye(cols, dtype=np.float32))).T != 0
+        found = np.asarray(jax.vmap(column)(jnp.eye(prod(one), dtype=np.float32))).T != 0
     return listed(found)
 
 
