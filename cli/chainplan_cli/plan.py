@@ -32,6 +32,9 @@ FORMATS = ("text", "json", "markdown", "dot")
 @nodes_option
 @seed_option
 @objective_option
+@click.option("--search", type=click.Choice(["here", "dask"]), default="here", help="Where: restarts on a cluster.")
+@click.option("--restarts", type=click.IntRange(min=1), help="Searches on the cluster.  [default: 4]")
+@click.option("--scheduler", metavar="ADDRESS", help="Of the cluster.  [default: a local cluster]")
 @click.option("--warm-start", "start", metavar="PLAN", help="A plan file of the same problem to start from.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of the screen.")
@@ -44,6 +47,9 @@ def command(
     nodes: int | None,
     seed: int,
     objective: str | None,
+    search: str,
+    restarts: int | None,
+    scheduler: str | None,
     start: str | None,
     form: str,
     output: str | None,
@@ -73,17 +79,35 @@ def command(
     problem = found if isinstance(found, Problem) else found.problem
     if output is not None:
         require_place(output)
-    with progress_shown() as report:
-        result = plan(
+    begin = None if start is None else _saved(start)
+    if search == "dask":
+        from chainplan.portfolio import RESTARTS, portfolio
+
+        result = portfolio(
             problem,
             solver,
+            restarts=restarts or RESTARTS,
             budget=budget,
             seed=seed,
-            progress=report,
             objective=objective,
             nodes=nodes,
-            warm_start=None if start is None else _saved(start),
+            warm_start=begin,
+            scheduler=scheduler,
         )
+    elif restarts is not None or scheduler is not None:
+        raise click.UsageError("--restarts and --scheduler are for --search dask. Add it, or leave them out.")
+    else:
+        with progress_shown() as report:
+            result = plan(
+                problem,
+                solver,
+                budget=budget,
+                seed=seed,
+                progress=report,
+                objective=objective,
+                nodes=nodes,
+                warm_start=begin,
+            )
     if not isinstance(found, Problem):
         result = replace(result, notes=(*result.notes, *found.notes))
     text = RENDERERS[form](result)

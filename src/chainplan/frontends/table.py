@@ -102,7 +102,9 @@ def read_plan(path: str | Path) -> SavedPlan:
     """
     source, data = _bounded(path, LARGEST_PLAN)
     if data.strip() and not is_plan_file(data):
-        raise SpecError(f"{source}: this is not a plan file; expected one, as 'chainplan plan --format json' writes it.")
+        raise SpecError(
+            f"{source}: this is not a plan file; expected one, as 'chainplan plan --format json' writes it."
+        )
     return parse_plan(data, source)
 
 
