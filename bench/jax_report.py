@@ -54,7 +54,8 @@ def _headline(rows: Sequence[JaxRow]) -> list[str]:
         f"The time of the faster of `jax.jacfwd` and `jax.jacrev` over that of `chainplan.jax.jacobian`, geometric "
         f"mean over the {len({row.instance for row in promised})} functions where the plan promises at least "
         f"{PROMISE} times fewer operations than the better mode. `plan` takes the plan whatever it promises "
-        "(`gain=None`), `default` where it promises at least 1.25 times fewer, `tuned` where it measures faster (`tune=True`).",
+        "(`gain=None`), `default` where it promises at least 1.25 times fewer, `tuned` where it measures faster "
+        "(`tune=True`).",
         "",
         *table(["batch", "measured", "plan", "default", "tuned"], body),
         "",
@@ -150,6 +151,7 @@ def _how(suite: JaxSuite) -> list[str]:
         "differentiate by, at points within 0.1 % of each other; all other arguments are shared. All ways are "
         "compiled, those that come out as the same program once, then take turns, every other turn backwards; a "
         f"timing lasts at least {1e3 * LEAST_TIMING:.0f} ms, and the least of up to {suite.rounds} counts, within "
-        f"{suite.seconds:.0f} s, of three for what is {BEHIND:.0f} times slower than others. The Jacobians of all ways are compared before. Plans were searched for "
+        f"{suite.seconds:.0f} s, of three for what is {BEHIND:.0f} times slower than others. "
+        "The Jacobians of all ways are compared before. Plans were searched for "
         f"{suite.budget:.0f} s. A batch whose Jacobians would fill more than {suite.largest >> 20} MiB is left out.",
     ]

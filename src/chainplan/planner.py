@@ -31,6 +31,8 @@ def plan(
     seed: int = 0,
     progress: Callable[[Progress], None] | None = None,
     objective: str | None = None,
+    nodes: int | None = None,
+    warm_start: Plan | Result | None = None,
 ) -> Result:
     """Find a plan for the Jacobian of a problem.
 
@@ -43,6 +45,8 @@ def plan(
     progress : called a few times a second with how far a search of more than a second is.
     objective : what is minimised: fma, weighted (nanoseconds by a static table) or calibrated (by a table of this
         machine, which `chainplan calibrate` measures); None takes the problem's own cost model.
+    nodes : steps of the search after which it ends; unlike seconds, the same plan results on every machine.
+    warm_start : a plan of the same graph; the result is no worse, and local search begins there.
 
     Returns
     -------
@@ -56,6 +60,8 @@ def plan(
         If there is no such solver or it refuses the problem.
     SpecError
         If there is no such objective, or it is 'calibrated' and this machine has not been measured.
+    PlanError
+        If the plan to start from is wrong or for another graph.
     """
     if objective is not None:
         problem = replace(problem, cost=objective_model(objective))
@@ -63,11 +69,16 @@ def plan(
     reason = chosen.refuses(problem)
     if reason is not None:
         raise SolverError(f"solver '{solver}' refuses this problem: {reason}. Try 'auto'.")
-    search = Search(seed=seed, budget=budget, progress=progress, solver=solver)
+    start = None if warm_start is None else _start(problem, warm_start)
+    search = Search(seed=seed, budget=budget, progress=progress, solver=solver, nodes=nodes, start=start)
+    if start is not None:
+        search.offer(start, replay(start).total)
     try:
         outcome = chosen.solve(problem, search)
     except (Stopped, KeyboardInterrupt) as stop:
         outcome = _rescue(problem, search, "interrupted" if isinstance(stop, KeyboardInterrupt) else "out of budget")
+    if start is not None:
+        outcome = _no_worse(problem, outcome, start)
     outcome, replayed = _accept(problem, outcome)
     return Result(
         problem=problem,
@@ -90,6 +101,30 @@ def _solver(name: str) -> Solver:
         hint = f" Did you mean '{close[0]}'?" if close else ""
         raise SolverError(f"solver '{name}' does not exist; expected one of {', '.join(SOLVERS)}.{hint}")
     return SOLVERS[name]
+
+
+def _start(problem: Problem, given: Plan | Result) -> Plan:
+    """The plan to start from, proved right."""
+    plan = given.plan if isinstance(given, Result) else given
+    if plan is None or Problem(plan.graph).fingerprint != Problem(problem.graph).fingerprint:
+        found = "no plan" if plan is None else "a plan of another graph"
+        raise PlanError(f"warm start: found {found}; expected a plan of this problem's graph. Leave it out.")
+    check(plan)
+    return Plan(problem.graph, plan.steps, plan.outputs)
+
+
+def _no_worse(problem: Problem, outcome: Outcome, start: Plan) -> Outcome:
+    """The outcome, with the plan that the search started from where that is the better one."""
+    replayed, price = replay(start), replay(start, problem.cost).total
+    if problem.memory is not None and replayed.peak > problem.memory:
+        return outcome
+    if outcome.plan is not None and replay(outcome.plan, problem.cost).total <= price:
+        return outcome
+    known = outcome.bound <= price and outcome.within is not None
+    status = Status.OPTIMAL if known and outcome.bound == price else Status.FEASIBLE
+    note = "the search found nothing better than the plan that it started from."
+    bound, within = (outcome.bound, outcome.within) if known else (0, None)
+    return replace(outcome, status=status, plan=start, bound=bound, within=within, needs=None, note=note)
 
 
 def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]:
@@ -133,5 +168,5 @@ def _rescue(problem: Problem, search: Search, why: str) -> Outcome:
         bound=search.bound if search.bound <= price else 0,
         within=search.within if search.bound <= price else None,
         solver=search.solver,
-        note=f"'{search.solver}' was {why} after {search.seconds:.1f} s; this is the best plan so far, from '{name}'.",
+        note=f"'{search.solver}' was {why} after {search.spent}; this is the best plan so far, from '{name}'.",
     )
