@@ -21,7 +21,7 @@ TIMING = 1e-3
 """Seconds that a timing takes at least, by calling several times."""
 ENOUGH = 3.0
 """Seconds after which no round is begun, but for the first three."""
-BEHIND = 1.5
+BEHIND = 4.0
 """Times the least from which on a way is given up after three rounds, so that a slow one leaves time to the others."""
 MARGIN = 0.05
 """Share of the time of the best other way that a way has to save to be taken instead of it."""
