@@ -20,18 +20,18 @@ class Bounds:
 
     def __init__(self, tasks: ChainTasks, machines: int) -> None:
         self._tasks, self._machines = tasks, machines
-        self._work, self.path = _inside(tasks, sum), _inside(tasks, _longest)
-        self._work_after, self.path_after = self._outside()
+        self.work, self.path = _inside(tasks, sum), _inside(tasks, _longest)
+        self.work_after, self.path_after = self._outside()
 
     @property
     def makespan(self) -> int:
         """What no plan of the chain is shorter than."""
         root = self._tasks.root
-        return max(self.path[root], self._share(self._work[root]))
+        return max(self.path[root], self._share(self.work[root]))
 
     def with_option(self, interval: Interval, option: Option) -> int:
         """What no plan is shorter than that makes the interval in this way."""
-        work = self._work_after[interval] + option.duration + sum(self._work[arg] for arg in option.reads)
+        work = self.work_after[interval] + option.duration + sum(self.work[arg] for arg in option.reads)
         path = self.path_after[interval] + option.duration + _longest(self.path[arg] for arg in option.reads)
         return max(path, self._share(work))
 
@@ -48,7 +48,7 @@ class Bounds:
                 here = (i, i + d)
                 for option in options[here]:
                     for arg in option.reads:
-                        beside = sum(self._work[other] for other in option.reads if other != arg)
+                        beside = sum(self.work[other] for other in option.reads if other != arg)
                         _lower(work, arg, work[here] + option.duration + beside)
                         _lower(path, arg, path[here] + option.duration)
         return work, path
