@@ -8,7 +8,7 @@ on need not be said: tasks of which at most p run at once always fit (interval g
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from ortools.sat.python import cp_model
@@ -26,12 +26,13 @@ class Choice(NamedTuple):
 
 
 class ChainModel:
-    """The model of all plans of a chain on `machines` machines of a makespan of `most` at most."""
+    """The model of all plans of a chain on so many machines of a makespan between two that are known, inclusive."""
 
-    def __init__(self, tasks: ChainTasks, bounds: Bounds, machines: int, most: int) -> None:
+    def __init__(self, tasks: ChainTasks, bounds: Bounds, machines: int, between: tuple[int, int]) -> None:
         self.model = cp_model.CpModel()
+        least, most = between
         self._tasks, self._bounds, self._machines, self._most = tasks, bounds, machines, most
-        self.makespan = self.model.new_int_var(bounds.makespan, most, "makespan")
+        self.makespan = self.model.new_int_var(least, most, "makespan")
         self._starts: dict[Interval, cp_model.IntVar] = {}
         self._ends: dict[Interval, cp_model.IntVar] = {}
         self.choices = [
@@ -49,9 +50,8 @@ class ChainModel:
         """The sum of all durations."""
         return sum(c.option.duration * c.taken for c in self.choices)
 
-    def hint(self, tree: Tree, starts: dict[Interval, int], makespan: int) -> None:
+    def hint(self, tree: Tree, starts: Mapping[Interval, int], makespan: int) -> None:
         """Begin the search at a schedule that is known."""
-        self.model.clear_hints()
         self.model.add_hint(self.makespan, makespan)
         for interval, option, taken in self.choices:
             self.model.add_hint(taken, tree.get(interval) == option)
@@ -60,9 +60,8 @@ class ChainModel:
                 self.model.add_hint(start, starts[interval])
                 self.model.add_hint(self._ends[interval], starts[interval] + tree[interval].duration)
 
-    def least_work(self, makespan: int) -> None:
-        """From now on minimise the work of the plans of this makespan."""
-        self.model.add(self.makespan <= makespan)
+    def least_work(self) -> None:
+        """Minimise the work instead, of the plans that are not longer."""
         self.model.minimize(self.work)
 
     def read(self, value: Callable[[cp_model.IntVar], int]) -> tuple[Tree, dict[Interval, int]]:

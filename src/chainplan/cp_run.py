@@ -1,0 +1,44 @@
+"""Runs OR-tools CP-SAT inside a search.
+
+The solver works in a thread of its own, so that the budget, progress and Ctrl-C are looked after here and the bound it
+has proven survives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any
+
+from chainplan.search import Search
+
+if TYPE_CHECKING:
+    from ortools.sat.python.cp_model import CpSolver
+
+
+def new_solver(search: Search, budget: float) -> CpSolver:
+    """A solver with one worker and the seed of a search, for what is left of so many seconds."""
+    from ortools.sat.python import cp_model
+
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.random_seed = search.seed % 2**31
+    solver.parameters.max_time_in_seconds = max(0.0, budget - search.seconds)
+    solver.parameters.catch_sigint_signal = False  # its handler would leave Python without one
+    return solver
+
+
+def attend(solver: CpSolver, run: Callable[[], Any], search: Search, prove: Callable[[int], None]) -> None:
+    """Run the solver until it is done or the search is stopped, and hand on the bound in any case."""
+    with ThreadPoolExecutor(1) as pool:
+        task = pool.submit(run)
+        try:
+            while not task.done():
+                wait([task], 0.05)
+                search.tick()
+        finally:
+            while not task.done():
+                solver.stop_search()
+                wait([task], 0.05)
+            task.result()
+            prove(solver.response_proto.inner_objective_lower_bound)
