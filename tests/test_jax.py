@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +20,8 @@ from jax import lax  # noqa: E402
 
 import chainplan  # noqa: E402
 import chainplan.jax as planned  # noqa: E402
-from chainplan.errors import PlanError  # noqa: E402
-from chainplan.jax.jacobians import Settings, choose, linearised_call, modes_of  # noqa: E402
+from chainplan.errors import PlanError, SpecError  # noqa: E402
+from chainplan.jax.jacobians import Settings, chosen, modes_of  # noqa: E402
 from chainplan.jax.signature import flattened  # noqa: E402
 from tests.jax_programs import CASES, draw, random_program, tripled_backward  # noqa: E402
 
@@ -142,7 +145,7 @@ def test_single_precision() -> None:
 
 def _chosen(f: Any, *arguments: Any, argnums: Any = 0, gain: float = 0.05) -> str:
     call = flattened(f, argnums, False, arguments, {})
-    return choose(linearised_call(call), call, Settings("auto", BUDGET, None, False, gain))[0]
+    return chosen(call, Settings(budget=BUDGET, gain=gain))[1].name
 
 
 def test_a_small_gain_leaves_the_modes_alone() -> None:
@@ -185,6 +188,37 @@ def test_a_plan_can_be_passed_in() -> None:
     _require_equal(planned.jacobian(f, argnums, plan=result)(*arguments), jax.jacrev(f, argnums)(*arguments))
     with pytest.raises(PlanError, match="another graph"):
         planned.jacobian(jnp.sin, plan=result)(*draw((3,)))
+
+
+def test_plans_are_saved_and_loaded(tmp_path: Path) -> None:
+    f, arguments, argnums = CASES["gathered"]
+    result = chainplan.plan(planned.linearised_graph(f, *arguments, argnums=argnums))
+    file = tmp_path / "plan.json"
+    file.write_text(chainplan.render(result, "json"), encoding="utf-8")
+    expected = jax.jacrev(f, argnums)(*arguments)
+    for given in (file, str(file), chainplan.read_plan(file), result, result.plan):
+        _require_equal(planned.jacobian(f, argnums, plan=given)(*arguments), expected)
+
+
+def test_a_wrong_plan_is_refused(tmp_path: Path) -> None:
+    f, arguments, _ = CASES["softmax"]
+    result = chainplan.plan(planned.linearised_graph(f, *arguments))
+    document = json.loads(chainplan.render(result, "json"))
+    document["outputs"][0]["id"] = 0
+    file = tmp_path / "wrong.json"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(PlanError):
+        planned.jacobian(f, plan=file)(*arguments)
+    with pytest.raises(SpecError, match=r"missing.json: .* expected a file"):
+        planned.jacobian(f, plan=tmp_path / "missing.json")
+    with pytest.raises(PlanError, match="a result without a plan"):
+        planned.jacobian(f, plan=replace(result, plan=None))
+
+
+def test_any_objective() -> None:
+    f, arguments, argnums = CASES["residual"]
+    found = _jacobian(f, argnums, objective="weighted")(*arguments)
+    _require_equal(found, jax.jacrev(f, argnums)(*arguments))
 
 
 def test_tuning_keeps_one_of_the_ways() -> None:

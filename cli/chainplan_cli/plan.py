@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from chainplan_cli.common import (
@@ -13,6 +15,10 @@ from chainplan_cli.common import (
     solver_option,
     write_whole,
 )
+from chainplan_cli.functions import function_problem, names_function, positions
+
+if TYPE_CHECKING:
+    from chainplan.layers.program import Program
 
 FORMATS = ("text", "json", "markdown", "dot")
 
@@ -25,10 +31,22 @@ FORMATS = ("text", "json", "markdown", "dot")
 @objective_option
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of the screen.")
+@click.option("--args", "arguments", metavar="TYPES", help="Arguments of a function: 'f64[3,4] f64[4] 10'.")
+@click.option("--argnums", metavar="I,J", help="Positions of the arguments to differentiate by.  [default: 0]")
 def command(
-    spec: str, solver: str, budget: float | None, seed: int, objective: str | None, form: str, output: str | None
+    spec: str,
+    solver: str,
+    budget: float | None,
+    seed: int,
+    objective: str | None,
+    form: str,
+    output: str | None,
+    arguments: str | None,
+    argnums: str | None,
 ) -> int:
-    """Find the cheapest plan for SPEC (a YAML or JSON file, - for standard input).
+    """Find the cheapest plan for SPEC (a YAML or JSON file, - for standard input), or for a JAX function.
+
+    A function is written module:function, its arguments as JAX prints their types: --args 'f64[3,4] f64[4]'.
 
     --format json is the plan file, which 'chainplan check' and 'chainplan run' read. Ctrl-C during a search prints the
     best plan found so far. --objective is fma unless given.
@@ -40,7 +58,12 @@ def command(
     from chainplan.problem import Problem
     from chainplan.report.table import RENDERERS
 
-    found = read_spec(spec)
+    if names_function(spec):
+        found: Problem | Program = function_problem(spec, arguments or "", positions(argnums or "0"))
+    elif arguments is not None or argnums is not None:
+        raise click.UsageError("--args and --argnums are for module:function; a spec has no arguments. Leave them out.")
+    else:
+        found = read_spec(spec)
     problem = found if isinstance(found, Problem) else found.problem
     if output is not None:
         require_place(output)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chainplan.frontends.table import from_spec as from_spec
     from chainplan.frontends.table import program as program
     from chainplan.frontends.table import read as read
+    from chainplan.frontends.table import read_plan as read_plan
     from chainplan.graph import Elemental as Elemental
     from chainplan.graph import Graph as Graph
     from chainplan.graph import Mode as Mode
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from chainplan.planner import plan as plan
     from chainplan.problem import Problem as Problem
     from chainplan.replayer import replay as replay
+    from chainplan.report.table import render as render
     from chainplan.result import Result as Result
     from chainplan.result import Status as Status
     from chainplan.steps import Plan as Plan
@@ -55,6 +57,8 @@ _HOMES = {
     "plan": "planner",
     "program": "frontends.table",
     "read": "frontends.table",
+    "read_plan": "frontends.table",
+    "render": "report.table",
     "replay": "replayer",
     "to_networkx": "frontends.network",
 }

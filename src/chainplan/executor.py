@@ -7,9 +7,11 @@ kernels of `kernels.products`. A block is dropped after its last use.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,8 +25,21 @@ from chainplan.kernels.convert import Array, as_form, as_matrix, diagonal, from_
 from chainplan.kernels.forms import Form, form
 from chainplan.kernels.products import FRESH, product_kernel, sum_kernel
 from chainplan.replayer import colouring_of, replay
-from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Plan, Propagate, Seed, Step, last_uses
+from chainplan.steps import (
+    Accumulate,
+    Add,
+    Decompress,
+    Load,
+    Multiply,
+    Plan,
+    Propagate,
+    Seed,
+    Step,
+    last_uses,
+    operands,
+)
 from chainplan.structures import Block, Dense
+from chainplan.threads import ranks, run_tasks
 
 
 class _Run:
@@ -46,11 +61,12 @@ _Kernel = Callable[[_Run], None]
 
 @dataclass(frozen=True)
 class _Program:
-    """A lowered plan. `loads`: step, elemental, its shape where any array of it will do, and its block."""
+    """A lowered plan. `loads`: step, elemental, its shape where any array of it will do, and its block. `code`: all
+    other steps with their kernels and the blocks that are dropped behind each."""
 
     loads: tuple[tuple[int, Elemental, tuple[int, int] | None, Block], ...]
     applied: tuple[Elemental, ...]
-    code: tuple[tuple[_Kernel, tuple[int, ...]], ...]
+    code: tuple[tuple[int, _Kernel, tuple[int, ...]], ...]
     blocks: tuple[Block, ...]
     names: frozenset[str]
 
@@ -61,6 +77,7 @@ def execute(
     *,
     dense: bool = True,
     dtype: Any = None,
+    workers: int | None = None,
 ) -> dict[tuple[str, str], Array]:
     """Run a plan.
 
@@ -76,6 +93,9 @@ def execute(
     dense : whether the result is written out as matrices; otherwise as `kernels.forms` holds it: a diagonal as a
         vector, a block-diagonal one as an array of b x r x c, a sparse one as an array of scipy.sparse.
     dtype : of the seeds of matrix-free elementals; by default that of the arrays given, float64 where there is none.
+    workers : threads that run steps which do not wait for one another, each with one BLAS thread; the bits of the
+        result do not depend on how many. Functions of matrix-free elementals are then called from these threads, and
+        more blocks may be alive than the plan's peak says. None runs step after step with BLAS as it is set.
 
     Returns
     -------
@@ -87,31 +107,43 @@ def execute(
     ExecutionError
         If a Jacobian is missing, unknown, of another shape or structure, or a function returns another shape.
     """
-    return prepared(plan, jacobians, dense=dense, dtype=dtype)()
+    return prepared(plan, jacobians, dense=dense, dtype=dtype, workers=workers)()
 
 
 def prepared(
-    plan: Plan, jacobians: Mapping[str, Given], *, dense: bool = True, dtype: Any = None
+    plan: Plan,
+    jacobians: Mapping[str, Given],
+    *,
+    dense: bool = True,
+    dtype: Any = None,
+    workers: int | None = None,
 ) -> Callable[[], dict[tuple[str, str], Array]]:
     """A run of a plan, ready to go as often as wanted: the Jacobians are checked and brought into form here.
 
     Parameters, results and errors are those of `execute`.
     """
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+        raise ExecutionError(f"workers: found {workers!r}; expected a number of threads from 1. Pass workers=2, say.")
     program = _PROGRAMS.get(plan)
     if program is None:
         program = _PROGRAMS[plan] = _lower(plan)
     run = _Run(len(plan.steps), jacobians, dtype)
     _take(program, jacobians, run)
     given = {id(value) for value in jacobians.values()}
-    return lambda: _executed(plan, program, run, given, dense)
+    return lambda: _executed(plan, program, run, given, dense, workers)
 
 
-def _executed(plan: Plan, program: _Program, run: _Run, given: set[int], dense: bool) -> dict[tuple[str, str], Array]:
+def _executed(
+    plan: Plan, program: _Program, run: _Run, given: set[int], dense: bool, workers: int | None
+) -> dict[tuple[str, str], Array]:
     values = run.values
-    for kernel, dropped in program.code:
-        kernel(run)
-        for position in dropped:
-            values[position] = None
+    if workers is None:
+        for _, kernel, dropped in program.code:
+            kernel(run)
+            for position in dropped:
+                values[position] = None
+    else:
+        _in_threads(plan, program, run, workers)
     result = {}
     for output, source, position in plan.outputs:
         block = program.blocks[position]
@@ -119,6 +151,29 @@ def _executed(plan: Plan, program: _Program, run: _Run, given: set[int], dense: 
         shared = id(value) in given or is_sparse(value)  # sparse arrays share their indices with plans and factors
         result[output, source] = value.copy() if shared else value
     return result
+
+
+def _in_threads(plan: Plan, program: _Program, run: _Run, workers: int) -> None:
+    """Run the steps on threads by critical-path rank; a block is dropped when the last of its readers is done."""
+    place = {position: task for task, (position, _, _) in enumerate(program.code)}
+    reads = [[arg for arg in set(operands(plan.steps[position])) if arg in place] for position, _, _ in program.code]
+    readers = Counter(arg for some in reads for arg in some)
+    ends = {output.step for output in plan.outputs}
+    costs = replay(plan).prices
+    needs = [[place[arg] for arg in some] for some in reads]
+    lock = Lock()
+    run.dtype  # noqa: B018  (known before threads ask for it)
+
+    def action(task: int) -> None:
+        program.code[task][1](run)
+        with lock:
+            for arg in reads[task]:
+                readers[arg] -= 1
+                if not readers[arg] and arg not in ends:
+                    run.values[arg] = None
+
+    rank = ranks([costs[position] + 1 for position, _, _ in program.code], needs)
+    run_tasks(action, needs, rank, workers)
 
 
 _PROGRAMS: WeakKeyDictionary[Plan, _Program] = WeakKeyDictionary()
@@ -165,7 +220,7 @@ def _lower(plan: Plan) -> _Program:
             continue
         if isinstance(step, Accumulate | Propagate):
             applied[step.elemental] = graph[step.elemental]
-        code.append((_kernel(position, step, plan, blocks), tuple(dropped[position])))
+        code.append((position, _kernel(position, step, plan, blocks), tuple(dropped[position])))
     names = frozenset(e.name for e in graph.elementals)
     return _Program(tuple(loads), tuple(applied.values()), tuple(code), blocks, names)
 

@@ -18,7 +18,9 @@ from chainplan.jax.errors import DifferentiationError
 class Call:
     """A function at its arguments, flattened: `leaves` are those to differentiate by, all else stays as it is.
 
-    `outs`, `out_tree` and `aux_tree` are known once `flat` has been traced.
+    `outs`, `out_tree` and `aux_tree` are known once `flat` has been traced. `others` are the arrays beside the leaves
+    that a compiled program takes as arguments: real ones, and whatever is being traced; `placed` is the call with other
+    values of them.
     """
 
     leaves: list[Any]
@@ -26,6 +28,8 @@ class Call:
     flat: Callable[..., list[Any]]
     outs: list[Any]
     trees: list[Any]
+    others: list[Any]
+    placed: Callable[[Sequence[Any]], Call]
 
     def nested(self, blocks: Sequence[Sequence[Any]]) -> Any:
         """Jacobian blocks by result and argument, in the trees of results and arguments."""
@@ -54,7 +58,17 @@ def flattened(
     leaves, tree = jax.tree.flatten(given)
     for leaf in leaves:
         _require_real(leaf, "argument", "Convert it to float, or leave it out of argnums.")
-    call = Call([jnp.asarray(leaf) for leaf in leaves], tree, lambda: [], [], [])
+    everything, whole = jax.tree.flatten((list(args), kwargs))
+    own = {place for i in places for place in _places(args, i)}
+    beside = [i for i, leaf in enumerate(everything) if i not in own and _is_argument(leaf)]
+
+    def placed(others: Sequence[Any]) -> Call:
+        values = dict(zip(beside, others, strict=True))
+        given, named = jax.tree.unflatten(whole, [values.get(i, leaf) for i, leaf in enumerate(everything)])
+        return flattened(f, argnums, has_aux, given, named)
+
+    others = [everything[i] for i in beside]
+    call = Call([jnp.asarray(leaf) for leaf in leaves], tree, lambda: [], [], [], others, placed)
 
     def flat(*values: Any) -> list[Any]:
         inner = jax.tree.unflatten(tree, values)
@@ -74,6 +88,19 @@ def flattened(
 
     call.flat = flat
     return call
+
+
+def _places(args: Sequence[Any], number: int) -> range:
+    """Where the leaves of an argument stand among those of all."""
+    counts = [len(jax.tree.leaves(arg)) for arg in args[: number + 1]]
+    return range(sum(counts[:-1]), sum(counts))
+
+
+def _is_argument(leaf: Any) -> bool:
+    """Whether a compiled program takes a value as an argument; integers that are known may decide a structure."""
+    if isinstance(leaf, jax.core.Tracer):
+        return True
+    return isinstance(leaf, jax.Array | np.ndarray) and bool(jnp.issubdtype(leaf.dtype, np.inexact))
 
 
 def _require_real(leaf: Any, what: str, remedy: str) -> None:

@@ -7,8 +7,11 @@ here: JAX shares the variables of a jaxpr between its calls, so they do not iden
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -70,6 +73,16 @@ class Trace:
     arguments: int
     equations: tuple[Equation, ...]
     results: tuple[Atom, ...]
+
+    @cached_property
+    def signature(self) -> str:
+        """What tells this trace from others: primitives, parameters, operands and shapes, not values of arrays."""
+        lines = [
+            f"{e.name} {[o if isinstance(o, int) else None for o in e.operands]} {e.ins} {e.outs} {e.params}"
+            for e in self.equations
+        ]
+        text = re.sub(r"0x[0-9a-f]+", "", "\n".join(lines))
+        return hashlib.sha256(f"{self.arguments} {text}".encode()).hexdigest()
 
     def values(self, arguments: Sequence[Any]) -> dict[int, Any]:
         """Every value at a point, by its number."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from chainplan.jax.apart import linearised_call
 from chainplan.jax.edges import Edge
 from chainplan.jax.errors import DifferentiationError, NotLinearised
-from chainplan.jax.jacobians import linearised_call
 from chainplan.jax.signature import flattened
 from chainplan.problem import Problem
 
