@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from ortools.sat.python.cp_model import CpSolver
 
 
-def new_solver(search: Search, budget: float) -> CpSolver:
-    """A solver with one worker and the seed of a search, for what is left of so many seconds."""
+def new_solver(search: Search) -> CpSolver:
+    """A solver with one worker and the seed of a search, for what is left of its budget."""
     from ortools.sat.python import cp_model
 
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = search.seed % 2**31
-    solver.parameters.max_time_in_seconds = max(0.0, budget - search.seconds)
+    if search.budget is not None:
+        solver.parameters.max_time_in_seconds = max(0.0, search.budget - search.seconds)
     solver.parameters.catch_sigint_signal = False  # its handler would leave Python without one
     return solver
 

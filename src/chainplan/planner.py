@@ -17,10 +17,15 @@ from chainplan.objectives import objective_model
 from chainplan.problem import Problem
 from chainplan.replayer import Replay, replay
 from chainplan.result import Outcome, Result, Status
+from chainplan.schedule import Schedule, check_schedule
+from chainplan.scheduling.best import SECONDS, best_schedule
 from chainplan.search import Progress, Search, Stopped
 from chainplan.solvers.base import Solver
 from chainplan.solvers.table import SOLVERS
 from chainplan.steps import Plan
+
+SHARE = 0.5
+"""Share of the budget for the plan for one machine, where there are several."""
 
 
 def plan(
@@ -31,6 +36,7 @@ def plan(
     seed: int = 0,
     progress: Callable[[Progress], None] | None = None,
     objective: str | None = None,
+    machines: int | None = None,
 ) -> Result:
     """Find a plan for the Jacobian of a problem.
 
@@ -43,6 +49,8 @@ def plan(
     progress : called a few times a second with how far a search of more than a second is.
     objective : what is minimised: fma, weighted (nanoseconds by a static table) or calibrated (by a table of this
         machine, which `chainplan calibrate` measures); None takes the problem's own cost model.
+    machines : plan for so many machines: the makespan is minimised, the result has a `schedule`. On more than one, a
+        solver other than auto gives the plan and only its schedule is searched.
 
     Returns
     -------
@@ -53,7 +61,7 @@ def plan(
     Raises
     ------
     SolverError
-        If there is no such solver or it refuses the problem.
+        If there is no such solver or it refuses the problem, or there is no schedule on so many machines.
     SpecError
         If there is no such objective, or it is 'calibrated' and this machine has not been measured.
     """
@@ -63,12 +71,22 @@ def plan(
     reason = chosen.refuses(problem)
     if reason is not None:
         raise SolverError(f"solver '{solver}' refuses this problem: {reason}. Try 'auto'.")
+    if machines is not None:
+        _require_machines(problem, machines)
     search = Search(seed=seed, budget=budget, progress=progress, solver=solver)
+    share = SHARE * budget if budget is not None and machines is not None and machines > 1 else None
     try:
-        outcome = chosen.solve(problem, search)
+        outcome = chosen.solve(problem, search if share is None else search.stage(solver, share))
     except (Stopped, KeyboardInterrupt) as stop:
         outcome = _rescue(problem, search, "interrupted" if isinstance(stop, KeyboardInterrupt) else "out of budget")
+    schedule = None
+    if machines is not None and outcome.plan is not None:
+        left = SECONDS if budget is None else max(0.0, budget - search.seconds)
+        inner = Search(seed=seed, budget=left, progress=progress, solver="schedule")
+        outcome, schedule = _scheduled(problem, outcome, machines, inner, replan=solver == "auto")
     outcome, replayed = _accept(problem, outcome)
+    if schedule is not None and outcome.plan is not None:
+        check_schedule(outcome.plan, schedule, problem.cost)
     return Result(
         problem=problem,
         solver=outcome.solver or solver,
@@ -81,6 +99,7 @@ def plan(
         within=outcome.within,
         needs=outcome.needs,
         notes=() if outcome.note is None else (outcome.note,),
+        schedule=None if replayed is None else schedule,
     )
 
 
@@ -90,6 +109,36 @@ def _solver(name: str) -> Solver:
         hint = f" Did you mean '{close[0]}'?" if close else ""
         raise SolverError(f"solver '{name}' does not exist; expected one of {', '.join(SOLVERS)}.{hint}")
     return SOLVERS[name]
+
+
+def _require_machines(problem: Problem, machines: int) -> None:
+    """Refuse numbers of machines for which there are no schedules."""
+    if machines < 1:
+        raise SolverError(f"machines: found {machines}; expected at least 1. Give the number of machines.")
+    if machines > 1 and problem.memory is not None:
+        raise SolverError(
+            f"machines: found {machines} with limits.memory = {problem.memory:,}; elements alive are counted for steps "
+            "in turn, so only one machine can keep a limit. Take out the limit, or plan for one machine."
+        )
+
+
+def _scheduled(
+    problem: Problem, outcome: Outcome, machines: int, search: Search, *, replan: bool
+) -> tuple[Outcome, Schedule]:
+    """The schedule for so many machines, and the outcome with the plan that it schedules.
+
+    What is proven of the cost of all plans holds for that plan too, which may be dearer than the one for one machine.
+    """
+    best, note = best_schedule(problem, outcome, machines, search, replan=replan)
+    if note is not None:
+        outcome = replace(outcome, note=f"{outcome.note} {note}" if outcome.note else note)
+    schedule = best.schedule()
+    if best.plan is outcome.plan:
+        return outcome, schedule
+    known = outcome.within is not None and outcome.bound <= best.work
+    bound, within = (outcome.bound, outcome.within) if known else (0, None)
+    status = Status.OPTIMAL if known and bound == best.work else Status.FEASIBLE
+    return replace(outcome, status=status, plan=best.plan, bound=bound, within=within, solver="auto"), schedule
 
 
 def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]:

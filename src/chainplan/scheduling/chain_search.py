@@ -46,11 +46,9 @@ SETTINGS: tuple[dict[str, Any], ...] = (
 MOVES = "bracketings"
 
 
-def refuses(graph: Graph) -> str | None:
-    """Why the bracketings of a graph are not searched for a schedule."""
-    if graph.not_a_chain is None and len(graph.chain) > LONGEST:
-        return f"the chain has {len(graph.chain):,} elementals; expected at most {LONGEST:,}"
-    return graph.not_a_chain
+def searchable(graph: Graph) -> bool:
+    """Whether the bracketings of a graph can be searched for a schedule."""
+    return graph.not_a_chain is None and len(graph.chain) <= LONGEST
 
 
 class ChainSearch:
@@ -67,8 +65,8 @@ class ChainSearch:
         self._bound = 0
         self._tree: _Scheduled | None = None
 
-    def run(self, budget: float) -> None:
-        """Search for at most so many seconds.
+    def run(self) -> None:
+        """Search until the makespan is proven and no plan of less work is found at once.
 
         Raises
         ------
@@ -80,7 +78,7 @@ class ChainSearch:
         if not self._proven:
             self._along_the_frontier()
         if not self._proven or self._best.work > self._bounds.work[self._tasks.root]:
-            self._by_constraints(budget)
+            self._by_constraints()
 
     @property
     def _proven(self) -> bool:
@@ -113,17 +111,18 @@ class ChainSearch:
             self._offer(point.tree())
             self._search.tick()
 
-    def _by_constraints(self, budget: float) -> None:
+    def _by_constraints(self) -> None:
         """Slices of the constraint program: first for the makespan, then for the work of the plans that reach it."""
         for turn in count():
+            self._search.tick()
             settled = self._proven
             model = self._model(settled)
             if model is None:
                 return
             settings = SETTINGS[turn % len(SETTINGS)]
             seconds = SLICE * 2.0 ** (0 if settled else turn // len(SETTINGS))
-            done = self._slice(model, settings | {"max_deterministic_time": seconds}, turn, budget, settled)
-            if settled or (done and not self._proven) or self._search.seconds >= budget:
+            done = self._slice(model, settings | {"max_deterministic_time": seconds}, turn, settled)
+            if settled or (done and not self._proven):
                 return
 
     def _model(self, settled: bool) -> ChainModel | None:
@@ -142,9 +141,7 @@ class ChainSearch:
             model.least_work()
         return model
 
-    def _slice(
-        self, model: ChainModel, settings: dict[str, Any], turn: int, budget: float, settled: bool
-    ) -> bool:
+    def _slice(self, model: ChainModel, settings: dict[str, Any], turn: int, settled: bool) -> bool:
         """Run the constraint program once; whether it has found all it can."""
         from ortools.sat.python import cp_model
 
@@ -153,7 +150,7 @@ class ChainSearch:
                 self._offer(*model.read(callback.value))
 
         ended = (cp_model.OPTIMAL, cp_model.INFEASIBLE)
-        solver = new_solver(self._search, budget)
+        solver = new_solver(self._search)
         solver.parameters.random_seed = (self._search.seed + turn) % 2**31
         for name, value in settings.items():
             setattr(solver.parameters, name, value)

@@ -43,6 +43,16 @@ def list_schedule(plan: Plan, prices: Sequence[int], machines: int) -> list[Task
             fresh += _freed(readers[step], waiting)
 
 
+def in_turn(prices: Sequence[int]) -> list[Task]:
+    """The tasks of a plan on one machine, in the order of its steps."""
+    tasks, now = [], 0
+    for step, price in enumerate(prices):
+        if price:
+            tasks.append(Task(step, 0, now, now + price))
+            now += price
+    return tasks
+
+
 def lower_bound(plan: Plan, prices: Sequence[int], machines: int) -> int:
     """What no schedule of this plan is shorter than: its critical path, and its work shared out evenly."""
     return max(max(_ranks(_readers(plan), prices), default=0), -(-sum(prices) // machines))

@@ -8,21 +8,25 @@ plans no more is known than that their work has to be shared out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
+from typing import TYPE_CHECKING
 
 from chainplan.cost import FMA
 from chainplan.cp_run import attend, new_solver
 from chainplan.elimination.greedy import by_all_keys, randomised
 from chainplan.elimination.workgraph import WorkGraph, order_plan
+from chainplan.graph import Mode
 from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.scheduling.incumbent import Incumbent
 from chainplan.scheduling.listing import list_schedule, lower_bound, placed_on_machines
 from chainplan.search import Search
 from chainplan.steps import Plan, Recorder, operands
-from chainplan.graph import Mode
 from chainplan.sweep import sweep
+
+if TYPE_CHECKING:
+    from ortools.sat.python import cp_model
 
 DRAWN = 30
 """Greedy orders by keys drawn at random."""
@@ -52,8 +56,8 @@ def _plans(problem: Problem, search: Search) -> Iterator[Plan]:
             yield order_plan(graph, found.order)
 
 
-def improve_schedule(incumbent: Incumbent, search: Search, budget: float) -> None:
-    """Find the best schedule of the incumbent's plan, in at most so many seconds, and a bound on them."""
+def improve_schedule(incumbent: Incumbent, search: Search) -> None:
+    """Find the best schedule of the incumbent's plan and a bound on them."""
     plan, machines = incumbent.plan, incumbent.machines
     prices = replay(plan, incumbent.cost).prices
     incumbent.prove_own(lower_bound(plan, prices, machines))
@@ -62,10 +66,31 @@ def improve_schedule(incumbent: Incumbent, search: Search, budget: float) -> Non
         return
     from ortools.sat.python import cp_model
 
-    model = cp_model.CpModel()
+    model, starts = _model(plan, prices, machines, (least, most))
+    for task in incumbent.tasks:
+        model.add_hint(starts[task.id], task.start)
+
+    class Improved(cp_model.CpSolverSolutionCallback):
+        def on_solution_callback(self) -> None:
+            begun = ((step, self.value(start)) for step, start in starts.items())
+            incumbent.offer(plan, placed_on_machines([(step, at, at + prices[step]) for step, at in begun]))
+
+    solver = new_solver(search)
+    solver.parameters.use_timetable_edge_finding_in_cumulative = True
+    attend(solver, lambda: solver.solve(model, Improved()), search, incumbent.prove_own)
+
+
+def _model(
+    plan: Plan, prices: Sequence[int], machines: int, between: tuple[int, int]
+) -> tuple[cp_model.CpModel, dict[int, cp_model.IntVar]]:
+    """The constraint program of all schedules of a makespan between two, inclusive; the start of every task in it."""
+    from ortools.sat.python import cp_model
+
+    model, (least, most) = cp_model.CpModel(), between
     makespan = model.new_int_var(least, most, "makespan")
-    known = {task.id: task.start for task in incumbent.tasks}
-    starts, there, busy = {}, list[cp_model.LinearExprT](), []
+    starts: dict[int, cp_model.IntVar] = {}
+    there: list[cp_model.LinearExprT] = []
+    busy = []
     for position, step in enumerate(plan.steps):
         start = model.new_int_var(0, most, f"start {position}")
         for operand in operands(step):
@@ -73,18 +98,9 @@ def improve_schedule(incumbent: Incumbent, search: Search, budget: float) -> Non
         if prices[position]:
             starts[position] = start
             busy.append(model.new_fixed_size_interval_var(start, prices[position], f"step {position}"))
-            model.add_hint(start, known[position])
         there.append(start + prices[position])
     for end in there:
         model.add(makespan >= end)
     model.add_cumulative(busy, [1] * len(busy), machines)
     model.minimize(makespan)
-
-    class Improved(cp_model.CpSolverSolutionCallback):
-        def on_solution_callback(self) -> None:
-            spans = [(step, self.value(start), self.value(start) + prices[step]) for step, start in starts.items()]
-            incumbent.offer(plan, placed_on_machines(spans))
-
-    solver = new_solver(search, budget)
-    solver.parameters.use_timetable_edge_finding_in_cumulative = True
-    attend(solver, lambda: solver.solve(model, Improved()), search, incumbent.prove_own)
+    return model, starts

@@ -104,7 +104,8 @@ def _minimise(found: _Found, cuts: Cuts, search: Search) -> None:
 
     budget = SECONDS if search.budget is None else search.budget
     model = _model(found, cuts, search, budget)
-    solver = new_solver(search, budget)
+    solver = new_solver(search)
+    solver.parameters.max_time_in_seconds = max(0.0, budget - search.seconds)
     solver.parameters.num_workers = 1 if len(found.order) <= ALONE else 2
     attend(solver, lambda: solver.solve(model.model, Improved()), search, found.prove)
 
