@@ -37,6 +37,12 @@ budget_option = click.option(
     help="Time for the search.  [default: no limit on chains, 10 on other graphs]",
 )
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N")
+machines_option = click.option(
+    "--machines",
+    type=click.IntRange(min=1),
+    metavar="P",
+    help="Plan for P machines at once: the makespan is minimised and the plan has a schedule.",
+)
 objective_option = click.option(
     "--objective",
     metavar="fma|weighted|calibrated",

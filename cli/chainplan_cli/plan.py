@@ -8,6 +8,7 @@ import click
 
 from chainplan_cli.common import (
     budget_option,
+    machines_option,
     objective_option,
     progress_shown,
     require_place,
@@ -20,7 +21,9 @@ from chainplan_cli.functions import function_problem, names_function, positions
 if TYPE_CHECKING:
     from chainplan.layers.program import Program
 
-FORMATS = ("text", "json", "markdown", "dot")
+FORMATS = ("text", "json", "markdown", "dot", "svg", "trace")
+SCHEDULED = ("svg", "trace")
+"""The formats that draw a schedule."""
 
 
 @click.command()
@@ -29,6 +32,7 @@ FORMATS = ("text", "json", "markdown", "dot")
 @budget_option
 @seed_option
 @objective_option
+@machines_option
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of the screen.")
 @click.option("--args", "arguments", metavar="TYPES", help="Arguments of a function: 'f64[3,4] f64[4] 10'.")
@@ -39,6 +43,7 @@ def command(
     budget: float | None,
     seed: int,
     objective: str | None,
+    machines: int | None,
     form: str,
     output: str | None,
     arguments: str | None,
@@ -49,7 +54,8 @@ def command(
     A function is written module:function, its arguments as JAX prints their types: --args 'f64[3,4] f64[4]'.
 
     --format json is the plan file, which 'chainplan check' and 'chainplan run' read. Ctrl-C during a search prints the
-    best plan found so far. --objective is fma unless given.
+    best plan found so far. --objective is fma unless given. --format svg and trace draw the schedule on --machines P:
+    a Gantt chart, and events for chrome://tracing or ui.perfetto.dev.
     """
     from dataclasses import replace
 
@@ -58,6 +64,8 @@ def command(
     from chainplan.problem import Problem
     from chainplan.report.table import RENDERERS
 
+    if form in SCHEDULED and machines is None:
+        raise click.UsageError(f"--format {form} draws a schedule; expected --machines P beside it. Add it.")
     if names_function(spec):
         found: Problem | Program = function_problem(spec, arguments or "", positions(argnums or "0"))
     elif arguments is not None or argnums is not None:
@@ -68,10 +76,12 @@ def command(
     if output is not None:
         require_place(output)
     with progress_shown() as report:
-        result = plan(problem, solver, budget=budget, seed=seed, progress=report, objective=objective)
+        result = plan(
+            problem, solver, budget=budget, seed=seed, progress=report, objective=objective, machines=machines
+        )
     if not isinstance(found, Problem):
         result = replace(result, notes=(*result.notes, *found.notes))
-    text = RENDERERS[form](result)
+    text = "" if form in SCHEDULED and result.schedule is None else RENDERERS[form](result)
     if output is None:
         click.echo(text, nl=False)
     else:

@@ -17,7 +17,7 @@ from chainplan.objectives import objective_model
 from chainplan.problem import Problem
 from chainplan.replayer import Replay, replay
 from chainplan.result import Outcome, Result, Status
-from chainplan.schedule import Schedule, check_schedule
+from chainplan.schedule import Schedule, check_schedule, held
 from chainplan.scheduling.best import SECONDS, best_schedule
 from chainplan.search import Progress, Search, Stopped
 from chainplan.solvers.base import Solver
@@ -71,8 +71,8 @@ def plan(
     reason = chosen.refuses(problem)
     if reason is not None:
         raise SolverError(f"solver '{solver}' refuses this problem: {reason}. Try 'auto'.")
-    if machines is not None:
-        _require_machines(problem, machines)
+    if machines is not None and machines < 1:
+        raise SolverError(f"machines: found {machines}; expected at least 1. Give the number of machines.")
     search = Search(seed=seed, budget=budget, progress=progress, solver=solver)
     share = SHARE * budget if budget is not None and machines is not None and machines > 1 else None
     try:
@@ -86,7 +86,7 @@ def plan(
         outcome, schedule = _scheduled(problem, outcome, machines, inner, replan=solver == "auto")
     outcome, replayed = _accept(problem, outcome)
     if schedule is not None and outcome.plan is not None:
-        check_schedule(outcome.plan, schedule, problem.cost)
+        check_schedule(outcome.plan, schedule, problem.cost, problem.memory)
     return Result(
         problem=problem,
         solver=outcome.solver or solver,
@@ -111,17 +111,6 @@ def _solver(name: str) -> Solver:
     return SOLVERS[name]
 
 
-def _require_machines(problem: Problem, machines: int) -> None:
-    """Refuse numbers of machines for which there are no schedules."""
-    if machines < 1:
-        raise SolverError(f"machines: found {machines}; expected at least 1. Give the number of machines.")
-    if machines > 1 and problem.memory is not None:
-        raise SolverError(
-            f"machines: found {machines} with limits.memory = {problem.memory:,}; elements alive are counted for steps "
-            "in turn, so only one machine can keep a limit. Take out the limit, or plan for one machine."
-        )
-
-
 def _scheduled(
     problem: Problem, outcome: Outcome, machines: int, search: Search, *, replan: bool
 ) -> tuple[Outcome, Schedule]:
@@ -129,6 +118,13 @@ def _scheduled(
 
     What is proven of the cost of all plans holds for that plan too, which may be dearer than the one for one machine.
     """
+    assert outcome.plan is not None
+    needs = held(outcome.plan)
+    if machines > 1 and problem.memory is not None and needs > problem.memory:
+        raise SolverError(
+            f"machines: found {machines} with limits.memory = {problem.memory:,}, but the blocks and tapes of the plan "
+            f"take {needs:,} elements together; only one machine is sure to keep the limit. Raise it, or take one."
+        )
     best, note = best_schedule(problem, outcome, machines, search, replan=replan)
     if note is not None:
         outcome = replace(outcome, note=f"{outcome.note} {note}" if outcome.note else note)

@@ -16,7 +16,7 @@ from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError
 from chainplan.replayer import replay
 from chainplan.result import MOVES, Status
-from chainplan.steps import Plan, operands
+from chainplan.steps import Plan, operands, tape_spans
 
 THIS_PLAN = "this plan"
 """What a bound holds within where it is one on the schedules of the plan at hand alone."""
@@ -53,6 +53,16 @@ class Schedule:
         """How many times faster than one machine; 1.0 where nothing takes time."""
         return self.one_machine / self.makespan if self.makespan else 1.0
 
+    @property
+    def optimal(self) -> bool:
+        """Whether no schedule within `within` is shorter."""
+        return self.status is Status.OPTIMAL
+
+    @property
+    def this_plan(self) -> bool:
+        """Whether the bound holds for the schedules of this plan alone."""
+        return self.within == THIS_PLAN
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in the plan file."""
         return {
@@ -74,8 +84,17 @@ def made(machines: int, tasks: Sequence[Task], bound: int, within: str, one_mach
     return Schedule(machines, makespan, bound, status, within, one_machine, ordered)
 
 
-def check_schedule(plan: Plan, schedule: Schedule, cost: CostModel = FMA) -> None:
+def held(plan: Plan) -> int:
+    """Elements of all blocks and tapes of a plan together: what steps side by side never exceed, in any schedule."""
+    tapes = sum(plan.graph[name].tape for name, _, _ in tape_spans(plan.steps))
+    return tapes + sum(typed.block.nnz for typed in replay(plan).blocks)
+
+
+def check_schedule(plan: Plan, schedule: Schedule, cost: CostModel = FMA, memory: int | None = None) -> None:
     """Prove a schedule from its definition and its claims from the plan. O(tasks log tasks).
+
+    On one machine steps run in turn, and what is alive is what `replay` says. On several, a limit of `memory` elements
+    is sure to be kept by a plan that could hold everything it ever makes.
 
     Raises
     ------
@@ -89,6 +108,9 @@ def check_schedule(plan: Plan, schedule: Schedule, cost: CostModel = FMA) -> Non
     _check_precedence(plan, tasks)
     _check_machines(schedule)
     _check_claims(schedule, sum(prices))
+    if schedule.machines > 1 and memory is not None and held(plan) > memory:
+        text = f"{schedule.machines}; the blocks and tapes of the plan take {held(plan):,} elements together, more than "
+        _wrong("machines", text + f"limits.memory = {memory:,}, so that only one machine is sure to keep it")
 
 
 def _wrong(where: str, what: str) -> None:

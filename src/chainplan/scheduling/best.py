@@ -35,7 +35,7 @@ def best_schedule(
         The best found, and why the search ended where it was stopped.
     """
     assert outcome.plan is not None
-    best = Incumbent(outcome.plan, machines, problem.cost)
+    best = Incumbent(outcome.plan, machines, problem)
     if outcome.within is not None:
         best.prove(-(-outcome.bound // machines), outcome.within)
     if machines == 1:

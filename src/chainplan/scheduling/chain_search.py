@@ -146,10 +146,9 @@ class ChainSearch:
         from ortools.sat.python import cp_model
 
         class Improved(cp_model.CpSolverSolutionCallback):
-            def on_solution_callback(callback) -> None:  # noqa: N805
+            def on_solution_callback(callback) -> None:
                 self._offer(*model.read(callback.value))
 
-        ended = (cp_model.OPTIMAL, cp_model.INFEASIBLE)
         solver = new_solver(self._search)
         solver.parameters.random_seed = (self._search.seed + turn) % 2**31
         for name, value in settings.items():
@@ -157,10 +156,10 @@ class ChainSearch:
 
         def prove(bound: int) -> None:
             if not settled:
-                self._prove(self._best.makespan if solver.response_proto.status in ended else bound)
+                self._prove(bound)
 
         attend(solver, lambda: solver.solve(model.model, Improved()), self._search, prove)
-        return solver.response_proto.status in ended
+        return solver.response_proto.status in (cp_model.OPTIMAL, cp_model.INFEASIBLE)
 
     def _offer(self, tree: Tree, starts: dict[Interval, int] | None = None) -> None:
         """Offer the plan of a tree, list scheduled or with these starts, whichever is shorter."""

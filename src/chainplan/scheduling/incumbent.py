@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainplan.cost import CostModel
+from chainplan.problem import Problem
 from chainplan.replayer import replay
-from chainplan.schedule import THIS_PLAN, Schedule, Task, made
+from chainplan.schedule import THIS_PLAN, Schedule, Task, held, made
 from chainplan.scheduling.listing import list_schedule
 from chainplan.steps import Plan
 
@@ -17,8 +17,8 @@ class Incumbent:
     `bound` holds for all plans of the moves `within`, `own_bound` for the schedules of this plan alone.
     """
 
-    def __init__(self, plan: Plan, machines: int, cost: CostModel) -> None:
-        self.machines, self.cost = machines, cost
+    def __init__(self, plan: Plan, machines: int, problem: Problem) -> None:
+        self.machines, self.cost, self._memory = machines, problem.cost, problem.memory
         self.plan, prices = plan, replay(plan, cost).prices
         self.tasks: Sequence[Task] = list_schedule(plan, prices, machines)
         self.makespan = end_of(self.tasks)
@@ -41,7 +41,9 @@ class Incumbent:
         self.own_bound = max(self.own_bound, bound)
 
     def offer(self, plan: Plan, tasks: Sequence[Task]) -> bool:
-        """Take a plan with its tasks if it is better; say whether."""
+        """Take a plan with its tasks if it is better and keeps the limit of memory; say whether."""
+        if self._memory is not None and held(plan) > self._memory:
+            return False
         work = sum(replay(plan, self.cost).prices)
         self.one_machine = min(self.one_machine, work)
         if (end_of(tasks), work) >= (self.makespan, self.work):

@@ -20,7 +20,7 @@ def list_schedule(plan: Plan, prices: Sequence[int], machines: int) -> list[Task
     waiting = [len(operands(step)) for step in plan.steps]
     ready: list[tuple[int, int]] = []
     fresh = [s for s, missing in enumerate(waiting) if not missing]
-    idle, running, tasks = list(range(machines)), list[tuple[int, int, int]](), list[Task]()
+    idle, running, tasks = list(range(min(machines, len(prices)))), list[tuple[int, int, int]](), list[Task]()
     now = 0
     while True:
         while fresh:

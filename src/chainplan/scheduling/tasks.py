@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from chainplan.cost import CostModel
 from chainplan.graph import Elemental, Mode
-from chainplan.solvers.chains import Apply, Derivation, Leaf, Product, leaf_options
+from chainplan.solvers.chains import Apply, Derivation, Product, leaf_options
 from chainplan.structures import Block
 
 Interval = tuple[int, int]
