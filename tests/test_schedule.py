@@ -64,7 +64,9 @@ def test_one_machine_is_the_chain_optimum() -> None:
         assert result.schedule.makespan == alone.cost.fma
         assert result.schedule.optimal or alone.status is not Status.OPTIMAL
         assert [task.id for task in result.schedule.tasks] == [
-            step for step, price in enumerate(replay(alone.plan).prices) if price  # type: ignore[arg-type]
+            step
+            for step, price in enumerate(replay(alone.plan).prices)
+            if price  # type: ignore[arg-type]
         ]
 
 
@@ -247,7 +249,7 @@ def _plain(block: Any) -> Any:
 
 def test_a_long_chain_is_list_scheduled() -> None:
     rng = random.Random(9)
-    schedule = scheduled(modules(rng, 130), 4, budget=5.0)
+    schedule = scheduled(modules(rng, 130), 4, budget=2.0)
     assert schedule.speedup > 1.5
     assert 0 < schedule.bound < schedule.makespan or schedule.this_plan
 
@@ -370,7 +372,9 @@ def wrong_schedules() -> dict[str, tuple[Schedule, str]]:
     assert schedule is not None
     assert plan is not None
     tasks = schedule.tasks
-    reader = max(i for i, task in enumerate(tasks) if any(replay(plan).prices[o] for o in operands(plan.steps[task.id])))
+    reader = max(
+        i for i, task in enumerate(tasks) if any(replay(plan).prices[o] for o in operands(plan.steps[task.id]))
+    )
     last, early = tasks[reader], tasks[0]
     price = last.end - last.start
     shared = tuple(task._replace(machine=0, start=0, end=task.end - task.start) for task in tasks)
@@ -396,7 +400,10 @@ def wrong_schedules() -> dict[str, tuple[Schedule, str]]:
         "not optimal": (mutated(bound=schedule.makespan - 1, status=Status.OPTIMAL), r"status: 'optimal', with bound"),
         "optimal after all": (mutated(bound=schedule.makespan, status=Status.FEASIBLE), r"status: 'feasible'"),
         "within": (mutated(within="all plans"), r"within: 'all plans'; expected one of this plan"),
-        "one machine": (mutated(one_machine=schedule.makespan - 1), r"one_machine: \d+; expected at least the makespan"),
+        "one machine": (
+            mutated(one_machine=schedule.makespan - 1),
+            r"one_machine: \d+; expected at least the makespan",
+        ),
         "one machine above": (mutated(one_machine=10**9), r"one_machine: 1000000000; expected .* at most the cost"),
     }
 

@@ -109,7 +109,9 @@ def check_schedule(plan: Plan, schedule: Schedule, cost: CostModel = FMA, memory
     _check_machines(schedule)
     _check_claims(schedule, sum(prices))
     if schedule.machines > 1 and memory is not None and held(plan) > memory:
-        text = f"{schedule.machines}; the blocks and tapes of the plan take {held(plan):,} elements together, more than "
+        text = (
+            f"{schedule.machines}; the blocks and tapes of the plan take {held(plan):,} elements together, more than "
+        )
         _wrong("machines", text + f"limits.memory = {memory:,}, so that only one machine is sure to keep it")
 
 

@@ -19,7 +19,7 @@ class Incumbent:
 
     def __init__(self, plan: Plan, machines: int, problem: Problem) -> None:
         self.machines, self.cost, self._memory = machines, problem.cost, problem.memory
-        self.plan, prices = plan, replay(plan, cost).prices
+        self.plan, prices = plan, replay(plan, problem.cost).prices
         self.tasks: Sequence[Task] = list_schedule(plan, prices, machines)
         self.makespan = end_of(self.tasks)
         self.work = self.one_machine = sum(prices)
