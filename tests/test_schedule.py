@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree
 
@@ -61,13 +62,11 @@ def test_one_machine_is_the_chain_optimum() -> None:
         result = chainplan.plan(problem, machines=1)
         assert alone.cost is not None
         assert result.schedule is not None
+        assert result.plan is not None
         assert result.schedule.makespan == alone.cost.fma
         assert result.schedule.optimal or alone.status is not Status.OPTIMAL
-        assert [task.id for task in result.schedule.tasks] == [
-            step
-            for step, price in enumerate(replay(alone.plan).prices)
-            if price  # type: ignore[arg-type]
-        ]
+        costly = [step for step, price in enumerate(replay(result.plan).prices) if price]
+        assert [task.id for task in result.schedule.tasks] == costly
 
 
 def test_enough_machines_are_the_shortest_critical_path() -> None:
@@ -188,7 +187,7 @@ def test_the_scheduled_program_keeps_its_word() -> None:
                 busy.setdefault(machine, []).append((start, ends[interval]))
             for spans in busy.values():
                 spans = sorted(s for s in spans if s[0] < s[1])
-                assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:], strict=False))
+                assert all(a[1] <= b[0] for a, b in pairwise(spans))
 
 
 def test_the_frontier_is_that_of_all_plans() -> None:
@@ -313,7 +312,7 @@ def test_too_few_machines_are_refused(machines: int) -> None:
 
 
 def test_a_memory_limit_is_kept() -> None:
-    """Side by side only plans that could hold all they make are sure to keep it; on one machine what is alive counts."""
+    """Side by side only plans that could hold all they make are sure to keep it; on one machine, what is alive."""
     problem = modules(random.Random(0), 4)
     alone = chainplan.plan(problem)
     assert alone.plan is not None

@@ -1,9 +1,9 @@
 """The plans of a chain that trade work for path: none has both less work and a shorter path.
 
 A short path takes work that can be shared out, little work leaves little to share. Of the plans between the extremes
-one is mostly near the best for p machines, where `max(path, work / p)` is small, and the least of these is a bound on all
-plans. Work and path add up along trees, so the frontier of an interval follows from those of its parts; what `bounds`
-rules out is left away, which keeps frontiers short where a good schedule is known.
+one is mostly near the best for p machines, where `max(path, work / p)` is small, and the least of these is a bound on
+all plans. Work and path add up along trees, so the frontier of an interval follows from those of its parts; what
+`bounds` rules out is left away, which keeps frontiers short where a good schedule is known.
 """
 
 from __future__ import annotations
