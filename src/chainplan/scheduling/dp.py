@@ -3,8 +3,8 @@
 The heuristic of arXiv 2505.06056: an interval on t machines is made from its two halves one after the other, each on
 all t machines, or at once, on t1 and on t - t1 of them; the best makespan is tabulated for all intervals and all t up
 to p. It is exact for one machine, where it is the matrix chain recurrence, and where machines do not run out
-(`ChainTasks.width` of them). In between it is not: the halves never take turns on a machine. By anti-diagonals in numpy,
-in two layouts as in `solvers.chain_dp`, so that all intervals and splits of one length are one sum of arrays.
+(`ChainTasks.width` of them). In between it is not: the halves never take turns on a machine. By anti-diagonals in
+numpy, in two layouts as in `solvers.chain_dp`: all intervals and splits of one length are one sum of arrays.
 """
 
 from __future__ import annotations
