@@ -77,7 +77,7 @@ class ChainModel:
             ways.setdefault(interval, []).append(taken)
             for arg in option.reads:
                 readers.setdefault(arg, []).append(taken)
-        self.model.add_exactly_one(ways[self._tasks.root])
+        self.model.add_exactly_one(ways.get(self._tasks.root, []))
         for interval in ways.keys() | readers.keys():
             if interval != self._tasks.root:
                 self.model.add(sum(ways.get(interval, [])) == sum(readers.get(interval, [])))
