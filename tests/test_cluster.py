@@ -16,14 +16,16 @@ import pytest
 distributed = pytest.importorskip("distributed")
 
 import chainplan  # noqa: E402
+from bench.instances.make_dags import make  # noqa: E402
 from chainplan.cluster import run as cluster_run  # noqa: E402
 from chainplan.cluster.groups import grouped  # noqa: E402
 from chainplan.cluster.room import Room  # noqa: E402
-from chainplan.errors import ExecutionError  # noqa: E402
+from chainplan.errors import ExecutionError, SolverError  # noqa: E402
 from chainplan.jacobians import draw  # noqa: E402
 from chainplan.planner import plan  # noqa: E402
 from chainplan.steps import Load, operands  # noqa: E402
-from tests.problems import chain_problem, random_problem  # noqa: E402
+from chainplan_cli.main import main  # noqa: E402
+from tests.problems import chain_problem, dag_problem, random_problem  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +202,37 @@ def test_a_local_cluster_of_its_own() -> None:
     _require_equal(
         chainplan.execute(result.plan, values, backend="dask", workers=1), chainplan.execute(result.plan, values)
     )
+
+
+def test_restarts_keep_the_best_plan(client: Any) -> None:
+    problem = dag_problem(make("local", 60, True))
+    found = chainplan.portfolio(problem, "local-search", restarts=3, nodes=40, seed=5, scheduler=client)
+    alone = [plan(problem, "local-search", nodes=40, seed=seed) for seed in (5, 6, 7)]
+    costs = [result.cost.fma for result in alone if result.cost is not None]
+    assert found.cost is not None
+    assert found.plan is not None
+    assert found.cost.fma == min(costs)
+    assert found.seed == 5 + costs.index(min(costs))
+    assert found.bound == max(result.bound for result in alone)
+    assert "the best of 3 restarts" in found.notes[-1]
+    chainplan.check(found.plan, problem)
+
+
+def test_a_proof_ends_all_restarts(client: Any) -> None:
+    found = chainplan.portfolio(chain_problem([3, 4, 5]), restarts=2, scheduler=client)
+    assert found.status.value == "optimal"
+    with pytest.raises(SolverError, match="restarts: found 0"):
+        chainplan.portfolio(chain_problem([3, 4, 5]), restarts=0, scheduler=client)
+    with pytest.raises(SolverError, match="does not exist"):
+        chainplan.portfolio(chain_problem([3, 4, 5]), "nothing", scheduler=client)
+
+
+def test_restarts_from_the_command_line(client: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("chain: [3, 4, 5]\n", encoding="utf-8")
+    address = client.scheduler.address
+    assert main(["plan", str(spec), "--search", "dask", "--restarts", "2", "--scheduler", address]) == 0
+    assert "60 fma" in capsys.readouterr().out
+    assert main(["plan", str(spec), "--restarts", "2"]) == 2
+    assert main(["plan", str(spec), "--search", "dask", "--scheduler", "tcp://127.0.0.1:1"]) == 2
+    assert "nothing answers" in capsys.readouterr().err

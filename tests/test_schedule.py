@@ -280,6 +280,26 @@ def test_the_same_seed_gives_the_same_plan_file() -> None:
     assert first == second
 
 
+def test_nodes_give_the_same_plan_however_fast_the_machine_is() -> None:
+    problem = modules(random.Random(18), 12)
+    for nodes in (0, 20, 600):
+        first, second = (document(chainplan.plan(problem, machines=3, nodes=nodes)) for _ in range(2))
+        first["seconds"] = second["seconds"] = 0
+        assert first == second
+
+
+def test_a_plan_to_start_from_competes() -> None:
+    problem = modules(random.Random(19), 12)
+    best = chainplan.plan(problem, machines=3, budget=2.0)
+    again = chainplan.plan(problem, machines=3, budget=0.0, warm_start=best)
+    without = chainplan.plan(problem, machines=3, budget=0.0)
+    assert best.schedule is not None
+    assert again.schedule is not None
+    assert without.schedule is not None
+    assert best.schedule.makespan < without.schedule.makespan
+    assert again.schedule.makespan < without.schedule.makespan
+
+
 def test_ties_go_to_less_work() -> None:
     """A side branch off the critical path may take its time, but not more work than it needs."""
     rng = random.Random(12)

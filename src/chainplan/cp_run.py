@@ -16,15 +16,22 @@ if TYPE_CHECKING:
     from ortools.sat.python.cp_model import CpSolver
 
 
-def new_solver(search: Search) -> CpSolver:
-    """A solver with one worker and the seed of a search, for what is left of its budget."""
+NODES = 1000
+"""Nodes of a search that count as one unit of CP-SAT's deterministic time, about a second."""
+
+
+def new_solver(search: Search, seconds: float | None = None) -> CpSolver:
+    """A solver with one worker and the seed of a search, for what is left of its limits; of time, else of `seconds`."""
     from ortools.sat.python import cp_model
 
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = search.seed % 2**31
-    if search.budget is not None:
-        solver.parameters.max_time_in_seconds = max(0.0, search.budget - search.seconds)
+    budget = seconds if search.budget is None else search.budget
+    if search.nodes is not None:
+        solver.parameters.max_deterministic_time = max(0, search.nodes - search.ticks) / NODES
+    elif budget is not None:
+        solver.parameters.max_time_in_seconds = max(0.0, budget - search.seconds)
     solver.parameters.catch_sigint_signal = False  # its handler would leave Python without one
     return solver
 
@@ -36,7 +43,7 @@ def attend(solver: CpSolver, run: Callable[[], Any], search: Search, prove: Call
         try:
             while not task.done():
                 wait([task], 0.05)
-                search.tick()
+                search.watch()
         finally:
             while not task.done():
                 solver.stop_search()

@@ -25,7 +25,7 @@ from chainplan.solvers.table import SOLVERS
 from chainplan.steps import Plan
 
 SHARE = 0.5
-"""Share of the budget for the plan for one machine, where there are several."""
+"""Share of the limits for the plan for one machine, where there are several."""
 
 
 def plan(
@@ -37,6 +37,8 @@ def plan(
     progress: Callable[[Progress], None] | None = None,
     objective: str | None = None,
     machines: int | None = None,
+    nodes: int | None = None,
+    warm_start: Plan | Result | None = None,
 ) -> Result:
     """Find a plan for the Jacobian of a problem.
 
@@ -51,6 +53,8 @@ def plan(
         machine, which `chainplan calibrate` measures); None takes the problem's own cost model.
     machines : plan for so many machines: the makespan is minimised, the result has a `schedule`. On more than one, a
         solver other than auto gives the plan and only its schedule is searched.
+    nodes : steps of the search after which it ends; unlike seconds, the same plan results on every machine.
+    warm_start : a plan of the same graph; the result is no worse, and local search begins there.
 
     Returns
     -------
@@ -64,6 +68,8 @@ def plan(
         If there is no such solver or it refuses the problem, or there is no schedule on so many machines.
     SpecError
         If there is no such objective, or it is 'calibrated' and this machine has not been measured.
+    PlanError
+        If the plan to start from is wrong or for another graph.
     """
     if objective is not None:
         problem = replace(problem, cost=objective_model(objective))
@@ -73,16 +79,19 @@ def plan(
         raise SolverError(f"solver '{solver}' refuses this problem: {reason}. Try 'auto'.")
     if machines is not None and machines < 1:
         raise SolverError(f"machines: found {machines}; expected at least 1. Give the number of machines.")
-    search = Search(seed=seed, budget=budget, progress=progress, solver=solver)
-    share = SHARE * budget if budget is not None and machines is not None and machines > 1 else None
+    start = None if warm_start is None else _start(problem, warm_start)
+    search = Search(seed=seed, budget=budget, progress=progress, solver=solver, nodes=nodes, start=start)
+    if start is not None:
+        search.offer(start, replay(start).total)
     try:
-        outcome = chosen.solve(problem, search if share is None else search.stage(solver, share))
+        outcome = chosen.solve(problem, search.stage(solver, SHARE) if (machines or 1) > 1 else search)
     except (Stopped, KeyboardInterrupt) as stop:
         outcome = _rescue(problem, search, "interrupted" if isinstance(stop, KeyboardInterrupt) else "out of budget")
+    if start is not None:
+        outcome = _no_worse(problem, outcome, start)
     schedule = None
     if machines is not None and outcome.plan is not None:
-        left = SECONDS if budget is None else max(0.0, budget - search.seconds)
-        inner = Search(seed=seed, budget=left, progress=progress, solver="schedule")
+        inner = _rest(search, budget, progress)
         outcome, schedule = _scheduled(problem, outcome, machines, inner, replan=solver == "auto")
     outcome, replayed = _accept(problem, outcome)
     if schedule is not None and outcome.plan is not None:
@@ -111,6 +120,15 @@ def _solver(name: str) -> Solver:
     return SOLVERS[name]
 
 
+def _rest(search: Search, budget: float | None, progress: Callable[[Progress], None] | None) -> Search:
+    """The search for a schedule, with what is left of the limits."""
+    nodes = None if search.nodes is None else max(0, search.nodes - search.ticks)
+    seconds = (None if nodes is not None else SECONDS) if budget is None else max(0.0, budget - search.seconds)
+    return Search(
+        seed=search.seed, budget=seconds, progress=progress, solver="schedule", nodes=nodes, start=search.start
+    )
+
+
 def _scheduled(
     problem: Problem, outcome: Outcome, machines: int, search: Search, *, replan: bool
 ) -> tuple[Outcome, Schedule]:
@@ -135,6 +153,30 @@ def _scheduled(
     bound, within = (outcome.bound, outcome.within) if known else (0, None)
     status = Status.OPTIMAL if known and bound == best.work else Status.FEASIBLE
     return replace(outcome, status=status, plan=best.plan, bound=bound, within=within, solver="auto"), schedule
+
+
+def _start(problem: Problem, given: Plan | Result) -> Plan:
+    """The plan to start from, proved right."""
+    plan = given.plan if isinstance(given, Result) else given
+    if plan is None or Problem(plan.graph).fingerprint != Problem(problem.graph).fingerprint:
+        found = "no plan" if plan is None else "a plan of another graph"
+        raise PlanError(f"warm start: found {found}; expected a plan of this problem's graph. Leave it out.")
+    check(plan)
+    return Plan(problem.graph, plan.steps, plan.outputs)
+
+
+def _no_worse(problem: Problem, outcome: Outcome, start: Plan) -> Outcome:
+    """The outcome, with the plan that the search started from where that is the better one."""
+    replayed, price = replay(start), replay(start, problem.cost).total
+    if problem.memory is not None and replayed.peak > problem.memory:
+        return outcome
+    if outcome.plan is not None and replay(outcome.plan, problem.cost).total <= price:
+        return outcome
+    known = outcome.bound <= price and outcome.within is not None
+    status = Status.OPTIMAL if known and outcome.bound == price else Status.FEASIBLE
+    note = "the search found nothing better than the plan that it started from."
+    bound, within = (outcome.bound, outcome.within) if known else (0, None)
+    return replace(outcome, status=status, plan=start, bound=bound, within=within, needs=None, note=note)
 
 
 def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]:
@@ -178,5 +220,5 @@ def _rescue(problem: Problem, search: Search, why: str) -> Outcome:
         bound=search.bound if search.bound <= price else 0,
         within=search.within if search.bound <= price else None,
         solver=search.solver,
-        note=f"'{search.solver}' was {why} after {search.seconds:.1f} s; this is the best plan so far, from '{name}'.",
+        note=f"'{search.solver}' was {why} after {search.spent}; this is the best plan so far, from '{name}'.",
     )

@@ -11,7 +11,7 @@ from chainplan.replayer import replay
 from chainplan.result import Outcome
 from chainplan.scheduling.chain_search import ChainSearch, searchable
 from chainplan.scheduling.incumbent import Incumbent
-from chainplan.scheduling.listing import in_turn
+from chainplan.scheduling.listing import in_turn, list_schedule
 from chainplan.scheduling.plan_search import improve_schedule, search_plans
 from chainplan.search import Search, Stopped
 
@@ -47,11 +47,13 @@ def best_schedule(
         _search(problem, best, search, replan)
     except (Stopped, KeyboardInterrupt) as stop:
         why = "interrupted" if isinstance(stop, KeyboardInterrupt) else "out of budget"
-        return best, f"the search for a schedule was {why} after {search.seconds:.1f} s."
+        return best, f"the search for a schedule was {why} after {search.spent}."
     return best, None
 
 
 def _search(problem: Problem, best: Incumbent, search: Search, replan: bool) -> None:
+    if search.start is not None and replan:
+        best.offer(search.start, list_schedule(search.start, replay(search.start, best.cost).prices, best.machines))
     if replan and searchable(problem.graph):
         ChainSearch(problem, best, search).run()
         return

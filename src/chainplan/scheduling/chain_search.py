@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chainplan.cp_run import attend, new_solver
+from chainplan.cp_run import NODES, attend, new_solver
 from chainplan.graph import Graph
 from chainplan.problem import Problem
 from chainplan.replayer import replay
@@ -118,7 +118,7 @@ class ChainSearch:
                 return
             settings = SETTINGS[turn % len(SETTINGS)]
             seconds = SLICE * 2.0 ** (0 if settled else turn // len(SETTINGS))
-            done = self._slice(model, settings | {"max_deterministic_time": seconds}, turn, settled)
+            done = self._slice(model, settings, seconds, turn, settled)
             if settled or (done and not self._proven):
                 return
 
@@ -142,7 +142,7 @@ class ChainSearch:
                 model.hint(*self._tree)
         return model
 
-    def _slice(self, model: ChainModel, settings: dict[str, Any], turn: int, settled: bool) -> bool:
+    def _slice(self, model: ChainModel, settings: dict[str, Any], seconds: float, turn: int, settled: bool) -> bool:
         """Run the constraint program once; whether it has found all it can."""
         from ortools.sat.python import cp_model
 
@@ -152,6 +152,7 @@ class ChainSearch:
 
         solver = new_solver(self._search)
         solver.parameters.random_seed = (self._search.seed + turn) % 2**31
+        solver.parameters.max_deterministic_time = min(solver.parameters.max_deterministic_time, seconds)
         for name, value in settings.items():
             setattr(solver.parameters, name, value)
 
@@ -162,6 +163,7 @@ class ChainSearch:
 
         least = self._best.makespan
         attend(solver, lambda: solver.solve(model.model, Improved()), self._search, prove)
+        self._search.ticks += int(NODES * solver.response_proto.deterministic_time)
         return solver.response_proto.status in (cp_model.OPTIMAL, cp_model.INFEASIBLE)
 
     def _offer(self, tree: Tree, starts: dict[Interval, int] | None = None) -> None:

@@ -60,7 +60,7 @@ class CpSat(Solver):
         within = after_accumulation(problem.graph, "vertex elimination")
         core = Core(problem.graph)
         found = _Found(core, best_of_keys(problem.graph, search.going).order)
-        search.offer(order_plan(problem.graph, found.order))
+        search.offer(order_plan(problem.graph, found.order), core.fixed + found.price)
         cuts = Cuts(core)
         found.bound = sum(map(cuts.price, members(core.middle)))
         why = "out of budget"
@@ -73,7 +73,7 @@ class CpSat(Solver):
             why = "interrupted"
         plan = order_plan(problem.graph, found.order)
         if found.bound < found.price:
-            note = f"'{self.name}' was {why} after {search.seconds:.1f} s."
+            note = f"'{self.name}' was {why} after {search.spent}."
             return Outcome(Status.FEASIBLE, plan, bound=found.bound + core.fixed, within=within, note=note)
         return Outcome(Status.OPTIMAL, plan, bound=found.price + core.fixed, within=within)
 
@@ -91,7 +91,7 @@ class _Found:
         price = self.core.order_price(order)
         if price < self.price:
             self.order, self.price = order, price
-            search.offer(order_plan(self.core.graph, order))
+            search.offer(order_plan(self.core.graph, order), self.core.fixed + price)
 
 
 def _minimise(found: _Found, cuts: Cuts, search: Search) -> None:
@@ -104,9 +104,8 @@ def _minimise(found: _Found, cuts: Cuts, search: Search) -> None:
 
     budget = SECONDS if search.budget is None else search.budget
     model = _model(found, cuts, search, budget)
-    solver = new_solver(search)
-    solver.parameters.max_time_in_seconds = max(0.0, budget - search.seconds)
-    solver.parameters.num_workers = 1 if len(found.order) <= ALONE else 2
+    solver = new_solver(search, budget)
+    solver.parameters.num_workers = 1 if len(found.order) <= ALONE or search.nodes is not None else 2
     attend(solver, lambda: solver.solve(model.model, Improved()), search, found.prove)
 
 
@@ -117,6 +116,7 @@ def _model(found: _Found, cuts: Cuts, search: Search, budget: float) -> Eliminat
     for group, price in cuts.groups():
         model.demand(group, price)
         search.tick()
-        if search.seconds > GROUPS * budget:
+        late = search.seconds > GROUPS * budget if search.nodes is None else search.ticks > GROUPS * search.nodes
+        if late:
             break
     return model
