@@ -112,7 +112,8 @@ def schedule_proof(schedule: Schedule) -> str:
 def schedule_text(schedule: Schedule, unit: str) -> str:
     """One line on a schedule."""
     on = f"on {plural(schedule.machines, 'machine')}"
-    return f"makespan {schedule.makespan:,} {unit} {on}, {schedule_proof(schedule)}; {schedule.speedup:,.2f}x"
+    faster = f"{schedule.speedup:,.2f}x faster than one"
+    return f"makespan {schedule.makespan:,} {unit} {on}, {schedule_proof(schedule)}, {faster}"
 
 
 def timed(problem: Problem) -> bool:

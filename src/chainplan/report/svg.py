@@ -13,7 +13,7 @@ from chainplan.report.scheduled import scheduled, step_name
 from chainplan.result import Result
 from chainplan.schedule import Task
 from chainplan.steps import Accumulate, Add, Multiply, Propagate, Step
-from chainplan.summary import describe, schedule_text, unit_text
+from chainplan.summary import describe, schedule_text, timed, unit_text
 
 LEFT, TOP, WIDTH, ROW, BAR = 90, 56, 860, 34, 26
 CHARACTER = 7.0
@@ -42,7 +42,8 @@ def render(result: Result) -> str:
     plan, schedule = scheduled(result)
     busy, unit = rows(schedule), unit_text(result.problem)
     height = TOP + ROW * len(busy) + 30
-    title, said = _escape(describe(result.problem)), _escape(schedule_text(schedule, unit))
+    under = f" by '{result.problem.cost.objective}'" if timed(result.problem) else ""
+    title, said = _escape(describe(result.problem)), _escape(schedule_text(schedule, unit) + under)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + 20} {height}" role="img" '
         'aria-labelledby="title desc">',

@@ -40,6 +40,7 @@ def render(result: Result) -> str:
             }
         )
     about = {"machines": schedule.machines, "makespan": schedule.makespan, "unit": unit_text(result.problem)}
+    about["objective"] = result.problem.cost.objective
     lines = ",\n  ".join(json.dumps(event, ensure_ascii=False) for event in events)
     return f'{{"traceEvents": [\n  {lines}\n ],\n "otherData": {json.dumps(about)}}}\n'
 
