@@ -134,6 +134,49 @@ def test_auxiliary_data_and_keywords() -> None:
     _require_equal(_jacobian(f, has_aux=True)(x, scale=2.0), jax.jacrev(f, has_aux=True)(x, scale=2.0))
 
 
+@pytest.mark.parametrize("gain", [None, 1.0])
+def test_auxiliary_data_of_any_kind(gain: float | None) -> None:
+    given = {"n": 3, "text": "a", "a": np.ones(2), "f": test_single_precision}
+    (x,) = draw((3,))
+    _, found = planned.jacobian(lambda x: (x**2, given | {"y": x * 2}), has_aux=True, gain=gain)(x)
+    _require_equal(found.pop("y"), x * 2)
+    assert all(found[key] is value for key, value in given.items())
+
+
+@pytest.mark.parametrize("result", [jnp.ones(2), (1.0, 2.0, 3.0)])
+def test_auxiliary_data_come_in_a_pair(result: Any) -> None:
+    with pytest.raises(planned.DifferentiationError, match=r"test_jax.py:\d+ .*found a .*; expected a pair"):
+        planned.jacobian(lambda x: result, has_aux=True)(1.0)
+
+
+@pytest.mark.parametrize("gain", [None, 1.0])
+@pytest.mark.parametrize("results", [1, 9])
+def test_dtypes_are_those_of_the_arguments(gain: float | None, results: int) -> None:
+    def f(x: Any, y: Any) -> Any:
+        return {"single": x * y[:results], "double": jnp.sin(x.astype(np.float64) * y[:results])}
+
+    x, y = jnp.ones(1, np.float32), jnp.linspace(0, 1, 9)
+    expected = jax.jacrev(f, (0, 1))(x, y)
+    found = planned.jacobian(f, (0, 1), gain=gain)(x, y)
+    assert [a.dtype for a in jax.tree.leaves(found)] == [a.dtype for a in jax.tree.leaves(expected)]
+    assert all(jnp.allclose(a, b) for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True))
+
+
+def test_own_rules_are_called_with_arrays() -> None:
+    @jax.custom_vjp
+    def summed(x: Any, times: Any) -> Any:
+        return lax.fori_loop(0, 3, lambda i, y: y + x * times[i], x)
+
+    summed.defvjp(lambda x, times: (summed(x, times), times), lambda times, row: (row * (1 + times.sum()), None))
+    (x,) = draw((4,))
+
+
+    def f(x: Any) -> Any:
+        return summed(x, jnp.array([0.0, 0.5, 1.0]))  # a constant of the trace, held by numpy
+
+    _require_equal(_jacobian(f)(x), jax.jacrev(f)(x))
+
+
 def test_single_precision() -> None:
     f, arguments, argnums = CASES["residual"]
     single = [a.astype(jnp.float32) for a in arguments]
@@ -285,11 +328,37 @@ def test_refusals(name: str) -> None:
         ((0, -1), r"found \(0, -1\); expected each argument once"),
         ("x", "found 'x'; expected a position"),
         (1.0, "found 1.0; expected a position"),
+        ([0, "x"], r"found \(0, 'x'\); expected a position"),
     ],
 )
 def test_wrong_argnums(argnums: Any, message: str) -> None:
     with pytest.raises(planned.DifferentiationError, match=f"argnums: {message}"):
         planned.jacobian(jnp.sin, argnums)(jnp.ones(3))
+
+
+def test_positions_from_numpy() -> None:
+    (x,) = draw((3,))
+    _require_equal(planned.jacobian(jnp.sin, np.argmax([1, 0]))(x), jax.jacrev(jnp.sin)(x))  # type: ignore[arg-type]
+    _require_equal(planned.jacobian(jnp.sin, np.arange(1).tolist())(x), jax.jacrev(jnp.sin, [0])(x))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gain": "most"}, "gain: found 'most'; expected a share"),
+        ({"budget": "1s"}, "budget: found '1s'; expected seconds"),
+        ({"budget": -1}, "budget: found -1; expected seconds"),
+        ({"plan": 3}, "plan: found 3; expected a plan, the result of"),
+    ],
+)
+def test_wrong_options(options: Any, message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        planned.jacobian(jnp.sin, **options)
+
+
+def test_what_is_no_function() -> None:
+    with pytest.raises(planned.DifferentiationError, match=r"f: found 3; expected a function"):
+        planned.jacobian(3)  # type: ignore[arg-type]
 
 
 def test_wrong_solvers() -> None:
@@ -320,6 +389,7 @@ def test_branching_in_python_is_left_to_jacrev() -> None:
 def test_zero_jacobians() -> None:
     (x,) = draw((3,))
     _require_equal(_jacobian(lambda x: jnp.ones((2, 2)))(x), jnp.zeros((2, 2, 3)))
+    assert "the Jacobian is zero" in planned.explain(lambda x: jnp.ones(2), x)
     with pytest.raises(planned.DifferentiationError, match="no path"):
         planned.linearised_graph(lambda x: jnp.ones(2), x)
 

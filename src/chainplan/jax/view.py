@@ -11,6 +11,8 @@ from chainplan.jax.errors import DifferentiationError, NotLinearised
 from chainplan.jax.signature import flattened
 from chainplan.problem import Problem
 
+ZERO = "no path leads from the arguments in argnums to a result: the Jacobian is zero. Nothing is left to plan."
+
 
 def linearised_graph(f: Callable[..., Any], *args: Any, argnums: int | Sequence[int] = 0) -> Problem:
     """The linearised DAG of a function at arguments of these shapes, for planning and printing.
@@ -25,18 +27,20 @@ def linearised_graph(f: Callable[..., Any], *args: Any, argnums: int | Sequence[
     except NotLinearised as reason:
         raise DifferentiationError(f"the function has no linearised graph: {reason}. Use jax.jacrev.") from None
     if problem is None:
-        raise DifferentiationError("no path leads from the arguments in argnums to a result; the Jacobian is zero.")
+        raise DifferentiationError(ZERO)
     return problem
 
 
 def explain(f: Callable[..., Any], *args: Any, argnums: int | Sequence[int] = 0) -> str:
     """A table of the equations that derivatives pass through: primitive, structures or matrix-free, source line."""
     try:
-        found = linearised_call(flattened(f, argnums, False, args, {})).found
+        linearised = linearised_call(flattened(f, argnums, False, args, {}))
     except NotLinearised as reason:
         return f"left to jax.jacrev: {reason}"
+    if linearised.graph is None:
+        return ZERO
     rows = [("primitive", "shape", "elemental Jacobians", "source")]
-    for one in found:
+    for one in linearised.found:
         shapes = ", ".join("x".join(map(str, a.shape)) or "1" for a in one.equation.outs)
         edges = "; ".join(dict.fromkeys(_described(edge) for _, _, _, edge in one.edges))
         rows.append((one.equation.name, shapes, edges, one.equation.source))
