@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -66,6 +67,14 @@ def test_graphs_plan_and_check(name: str) -> None:
     assert result.plan is not None
     chainplan.check(result.plan, problem)
     assert "primitive" in planned.explain(f, *arguments, argnums=argnums)
+
+
+def test_shapes_are_enough_for_a_graph() -> None:
+    f, arguments, argnums = CASES["residual"]
+    shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), arguments)
+    found = [planned.linearised_graph(f, *given, argnums=argnums) for given in (arguments, shapes)]
+    assert found[0].fingerprint == found[1].fingerprint
+    assert planned.explain(f, *shapes, argnums=argnums) == planned.explain(f, *arguments, argnums=argnums)
 
 
 def test_a_while_loop_has_tangents_alone() -> None:
@@ -163,13 +172,12 @@ def test_dtypes_are_those_of_the_arguments(gain: float | None, results: int) -> 
 
 
 def test_own_rules_are_called_with_arrays() -> None:
-    @jax.custom_vjp
+    @jax.custom_vjp  # type: ignore[untyped-decorator]
     def summed(x: Any, times: Any) -> Any:
         return lax.fori_loop(0, 3, lambda i, y: y + x * times[i], x)
 
     summed.defvjp(lambda x, times: (summed(x, times), times), lambda times, row: (row * (1 + times.sum()), None))
     (x,) = draw((4,))
-
 
     def f(x: Any) -> Any:
         return summed(x, jnp.array([0.0, 0.5, 1.0]))  # a constant of the trace, held by numpy
@@ -381,9 +389,22 @@ def test_branching_in_python_is_left_to_jacrev() -> None:
 
     (x,) = draw((3,))
     _require_equal(planned.jacobian(f)(x), jax.jacrev(f)(x))
-    assert "left to jax.jacrev: it asks for a value" in planned.explain(f, x)
+    assert re.match(r"left to jax.jacrev: \S*test_jax.py:\d+: it asks for a value", planned.explain(f, x))
     with pytest.raises(jax.errors.TracerBoolConversionError):
         jax.jit(planned.jacobian(f))(x)
+
+
+def test_printing_is_left_to_jacrev() -> None:
+    def f(x: Any) -> Any:
+        jax.debug.print("{}", x[0])
+        return jnp.sin(x)
+
+    (x,) = draw((3,))
+    _require_equal(planned.jacobian(f)(x), jax.jacrev(f)(x))
+    with pytest.raises(
+        planned.DifferentiationError, match=r"test_jax.py:\d+:\d+ \(\S+\): it has effects: Debug. Use jax"
+    ):
+        planned.linearised_graph(f, x)
 
 
 def test_zero_jacobians() -> None:

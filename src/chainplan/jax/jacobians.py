@@ -87,7 +87,9 @@ def jacobian(
     ----------
     f : a function of arrays, or trees of them, that JAX can differentiate.
     argnums : which positional arguments to differentiate by.
-    solver, budget, objective : as for `chainplan.plan`; the budget is in seconds.
+    solver, objective : as for `chainplan.plan`.
+    budget : seconds that the search for a plan may take, at the first call of each graph; it ends before where a plan
+        is proven optimal. None is no limit.
     has_aux : whether f returns a pair of what is differentiated and of what is passed on.
     plan : a plan for the graph of f that was found before, or the plan file that holds it; it is proved right at the
         first call and used whatever it promises.

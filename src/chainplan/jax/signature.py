@@ -26,8 +26,8 @@ class Call:
 
     `flat` gives the results, and behind them the arrays that were computed beside them. `outs`, `trees` (of results and
     of what is passed on) and `beside` (the leaves of what is passed on, `COMPUTED` for those arrays) are known once it
-    has been traced. `others` are the arrays beside the leaves that a compiled program takes as arguments: real ones, and
-    whatever is being traced; `placed` is the call with other values of them.
+    has been traced. `others` are the arrays beside the leaves that a compiled program takes as arguments: real ones,
+    and whatever is being traced; `placed` is the call with other values of them.
     """
 
     leaves: list[Any]
