@@ -20,7 +20,7 @@ from chainplan_cli.functions import function_problem, names_function, positions
 if TYPE_CHECKING:
     from chainplan.layers.program import Program
 
-FORMATS = ("text", "json", "markdown", "dot")
+FORMATS = ("text", "json", "markdown", "dot", "html")
 
 
 @click.command()

@@ -1,0 +1,200 @@
+"""The sections of a page that need no script: figures, drawings, charts, the comparison and the reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from chainplan.report.comparison import RIGHT, Comparison
+from chainplan.report.page import chain, charts, tree
+from chainplan.report.page.layers import layout
+from chainplan.report.page.markup import figure, figure_html, table_html, text
+from chainplan.report.page.player import MOST_VERTICES
+from chainplan.report.page.vertices import eliminated
+from chainplan.result import Result, Status
+from chainplan.summary import headline as summary_rows
+from chainplan.summary import proof, ratio_text, seconds_text, timed, unit_text
+
+_VERTICES = 200
+"""Vertices in the table of eliminations."""
+
+
+def headline(result: Result) -> str:
+    """The result in one sentence."""
+    price, unit = result.price, unit_text(result.problem)
+    if price is None:
+        needs = "" if result.needs is None else f"; {result.needs:,} elements would be enough"
+        return f"No plan: {_STATUS[result.status]}{needs}."
+    baselines = result.price_baselines
+    order = "forward" if baselines.forward <= baselines.reverse else "reverse"
+    if price == baselines.best:
+        said = f"{figure(price)} {unit}: {order} order, the better of forward and reverse"
+    elif price > baselines.best:
+        said = f"{figure(price)} {unit}: {order} order would cost {figure(baselines.best)}"
+    else:
+        ratio = ratio_text(baselines.best, price)
+        fewer = f"{ratio} fewer" if price else "nothing at all"
+        said = f"{figure(price)} {unit} instead of {figure(baselines.best)}: {fewer} than the best of forward and reverse"
+    if result.status is Status.OPTIMAL:
+        return f"{said}; proven optimal."
+    if result.bound and result.gap:
+        return f"{said}; at most {100 * result.gap:.1f} % above the least possible."
+    return f"{said}; not proven optimal."
+
+
+_STATUS = {
+    Status.INFEASIBLE: "it is proven that none keeps the limits",
+    Status.BUDGET: "the search ended before one was found that keeps the limits",
+}
+
+
+def tiles(result: Result) -> str:
+    """The figures of a result as a list of terms."""
+    unit, found = unit_text(result.problem), []
+    baselines, cost, price = result.price_baselines, result.cost, result.price
+    if price is not None and cost is not None:
+        found.append(("cost", figure_html(price), f"{unit}, by {result.solver}"))
+        found.append(("lower bound", figure_html(result.bound), proof(result)))
+    for name, other in (("forward order", baselines.forward), ("reverse order", baselines.reverse)):
+        found.append((name, figure_html(other), "" if price is None else ratio_text(other, price)))
+    if cost is not None:
+        limit = result.problem.memory
+        limited = "elements alive" if limit is None else f"elements, limit {figure(limit)}"
+        found.append(("peak memory", figure_html(cost.peak_elements), limited))
+        if timed(result.problem):
+            found.append(("multiply-adds", figure_html(cost.fma), "fma of this plan"))
+    found.append(("planned in", text(seconds_text(result.seconds)), f"{len(result.problem.graph.useful):,} elementals"))
+    if result.counts != "exact":
+        found.append(("nonzeros", "upper bound", "counted from above"))
+    return "".join(
+        f"<div><dt>{text(name)}</dt><dd>{shown}<small>{text(more)}</small></dd></div>" for name, shown, more in found
+    )
+
+
+def _scrolled(svg: str, words: str) -> str:
+    return f'<div class="scroll" tabindex="0" role="group" aria-label="{text(words)}">{svg}</div>'
+
+
+def section(identity: str, title: str, *content: str) -> str:
+    """A section with a heading."""
+    return f'<section id="{identity}" aria-labelledby="{identity}-title">\n<h2 id="{identity}-title">{title}</h2>\n' + (
+        "\n".join(content) + "\n</section>"
+    )
+
+
+def problem_drawn(result: Result) -> str:
+    """The chain as blocks to scale; of a graph, its vertices and edges in layers and its blocks."""
+    graph = result.problem.graph
+    if graph.not_a_chain is None:
+        svg, words = chain.picture(graph.chain)
+        return section("chain", "The chain", _scrolled(svg, "The chain"), f'<p class="note">{text(words)}</p>')
+    return section("graph", "The graph", *_graph_drawn(result))
+
+
+def _graph_drawn(result: Result) -> Iterable[str]:
+    graph = result.problem.graph
+    useful = {v for e in graph.useful for v in (e.source, e.target)}
+    order = [v for v in graph.order if v in useful]
+    yield (
+        f'<p class="note">{len(order):,} vertices, {len(graph.useful):,} elementals, {len(graph.inputs):,} inputs, '
+        f"{len(graph.outputs):,} outputs.</p>"
+    )
+    if not order:
+        yield '<p class="note">No path leads from an input to an output.</p>'
+    elif len(order) <= MOST_VERTICES:
+        found = layout(graph, order)
+        at = dict(zip(order, found.places, strict=True))
+        parts = []
+        for e in graph.useful:
+            way = found.ways.get((order.index(e.source), order.index(e.target)), ())
+            points = [at[e.source], *way, at[e.target]]
+            path = f"M{points[0][0] + 17:.0f} {points[0][1]:.0f}"
+            for k, (p, r) in enumerate(zip(points, points[1:], strict=False)):
+                end = r[0] - (17 if k == len(points) - 2 else 0)
+                half = (p[0] + r[0]) / 2
+                path += f"C{half:.0f} {p[1]:.0f} {half:.0f} {r[1]:.0f} {end:.0f} {r[1]:.0f}"
+            kind = "edge" if e.explicit else "edge free"
+            title = f"{e.name}: {figure(e.block.rows)} x {figure(e.block.cols)} {e.block.structure!r}"
+            parts.append(f'<path class="{kind}" d="{path}"><title>{text(title, 200)}</title></path>')
+        ends = {*graph.inputs, *graph.outputs}
+        for vertex, (x, y) in at.items():
+            style = "vertex end" if vertex in ends else "vertex"
+            below = text(vertex, 12) if len(vertex) > 4 else figure(graph.sizes[vertex])
+            parts.append(
+                f'<g><title>{text(vertex, 200)}, size {figure(graph.sizes[vertex])}</title>'
+                f'<circle class="{style}" cx="{x:.0f}" cy="{y:.0f}" r="15"/>'
+                f'<text class="name" x="{x:.0f}" y="{y + 4:.0f}">{text(vertex[:4])}</text>'
+                f'<text class="small halo" x="{x:.0f}" y="{y + 27:.0f}">{below}</text></g>'
+            )
+        svg = (
+            f'<svg role="img" aria-label="The linearised DAG" width="{found.width:.0f}" height="{found.height:.0f}" '
+            f'viewBox="0 0 {found.width:.0f} {found.height:.0f}">{"".join(parts)}</svg>'
+        )
+        yield _scrolled(svg, "The graph")
+        yield '<p class="note">Inputs on the left and outputs have thick rims; dashed edges are matrix-free.</p>'
+    else:
+        yield (
+            f'<p class="note">The graph is not drawn whole: it has more than {MOST_VERTICES} vertices. '
+            "Step by step, the vertices that a step touches are drawn.</p>"
+        )
+    several = list(graph.useful)[: chain.MOST]
+    svg, words = chain.blocks(several)
+    yield "<h3>Its blocks</h3>"
+    yield _scrolled(svg, "The elemental Jacobians")
+    more = f" The first {len(several)} of {len(graph.useful):,}." if len(several) < len(graph.useful) else ""
+    yield f'<p class="note">{text(words + more)}</p>'
+
+
+def order_drawn(result: Result) -> str:
+    """The bracket tree of a chain; of a graph, the vertices in the order in which they vanish."""
+    plan, replayed, unit = result.plan, result.priced, unit_text(result.problem)
+    if plan is None or replayed is None or not plan.outputs:
+        return ""
+    if plan.graph.not_a_chain is None:
+        svg, words = tree.picture(plan, replayed, unit)
+        order = next((figures for name, figures, _ in summary_rows(result) if name == "order"), None)
+        shown = "" if order is None else f"<p><code>{text(order)}</code></p>"
+        return section(
+            "tree", "Bracket tree", shown, _scrolled(svg, "Bracket tree"), f'<p class="note">{text(words)}</p>'
+        )
+    found = eliminated(plan, replayed)
+    total = max(1, replayed.total)
+    rows: list[tuple[str, ...]] = [("", "vertex", "size", "gone after step", "products over it", unit, "share")]
+    rows += [
+        (
+            f"{i + 1:,}",
+            v.vertex,
+            figure(v.size),
+            f"#{v.step}",
+            f"{v.products:,}",
+            figure(v.price),
+            f"{100 * v.price / total:.1f} %",
+        )
+        for i, v in enumerate(found[:_VERTICES])
+    ]
+    words = "Intermediate vertices in the order in which they vanish."
+    if len(found) > _VERTICES:
+        words += f" The first {_VERTICES} of {len(found):,}."
+    return section("order", "Order of elimination", _scrolled(table_html(rows, words, {0, 2, 3, 4, 5, 6}), words))
+
+
+def memory_drawn(result: Result) -> str:
+    """Elements alive over the steps."""
+    if result.priced is None:
+        return ""
+    return section("memory-section", "Memory", charts.timeline(result.priced.alive, result.problem.memory))
+
+
+def schedule_drawn(document: dict[str, Any]) -> str:
+    """The Gantt chart, where the plan has a schedule."""
+    schedule = document.get("schedule")
+    return "" if not schedule else section("schedule", "Schedule", charts.gantt(schedule))
+
+
+def compared(comparison: Comparison, own: str) -> str:
+    """Every solver that was asked, with bounds, and why the others were not."""
+    rows = [tuple(cell if len(cell) < 40 else cell[:37] + "..." for cell in row) for row in comparison.rows]
+    words = f"Each solver searched for at most the time given on its own. {own}"
+    notes = "".join(f"<li>{text(note, 300)}</li>" for note in comparison.notes)
+    table = _scrolled(table_html(rows, words, RIGHT), "Comparison of the solvers")
+    return section("solvers", "All solvers", table, f'<ul class="why note">{notes}</ul>' if notes else "")
