@@ -11,12 +11,16 @@ from chainplan.report.comparison import compare
 from chainplan.report.page import player, sections
 from chainplan.report.page.frame import framed
 from chainplan.report.page.markup import embedded, label, text
+from chainplan.report.sentence import headline
+from chainplan.report.why.reasons import reasons
 from chainplan.result import Result
 from chainplan.search import Progress
 from chainplan.summary import describe
 
 SECONDS = 1.0
-"""What each solver may take for the comparison, and what the reasons may take together."""
+"""What each solver may take for the comparison."""
+REASONS = 3.0
+"""Seconds that the reasons may take together."""
 COMPARED = 2000
 """Elementals of the largest problem that all solvers are compared on; on larger ones, forward and reverse order."""
 
@@ -39,6 +43,7 @@ def page(result: Result, saved: dict[str, Any], progress: Callable[[Progress], N
     parts = (
         sections.problem_drawn(result),
         sections.order_drawn(result),
+        sections.explained(reasons(result, REASONS, progress)),
         player.section(result, steps),
         sections.memory_drawn(result),
         sections.schedule_drawn(saved),
@@ -51,7 +56,7 @@ def page(result: Result, saved: dict[str, Any], progress: Callable[[Progress], N
             "title": f"{text(name, 80)} – chainplan",
             "name": text(name, 120),
             "about": text(describe(problem).removeprefix(f"{name}: ")),
-            "headline": text(sections.headline(result)),
+            "headline": text(headline(result)),
             "tiles": sections.tiles(result),
             "notes": notes,
             "sections": "\n".join(filter(None, parts)),

@@ -11,41 +11,14 @@ from chainplan.report.page.layers import layout
 from chainplan.report.page.markup import figure, figure_html, table_html, text
 from chainplan.report.page.player import MOST_VERTICES
 from chainplan.report.page.vertices import eliminated
-from chainplan.result import Result, Status
+from chainplan.report.why.reasons import Reasons
+from chainplan.report.why.wording import worded
+from chainplan.result import Result
 from chainplan.summary import headline as summary_rows
 from chainplan.summary import proof, ratio_text, seconds_text, timed, unit_text
 
 _VERTICES = 200
 """Vertices in the table of eliminations."""
-
-
-def headline(result: Result) -> str:
-    """The result in one sentence."""
-    price, unit = result.price, unit_text(result.problem)
-    if price is None:
-        needs = "" if result.needs is None else f"; {result.needs:,} elements would be enough"
-        return f"No plan: {_STATUS[result.status]}{needs}."
-    baselines = result.price_baselines
-    order = "forward" if baselines.forward <= baselines.reverse else "reverse"
-    if price == baselines.best:
-        said = f"{figure(price)} {unit}: {order} order, the better of forward and reverse"
-    elif price > baselines.best:
-        said = f"{figure(price)} {unit}: {order} order would cost {figure(baselines.best)}"
-    else:
-        ratio = ratio_text(baselines.best, price)
-        fewer = f"{ratio} fewer" if price else "nothing at all"
-        said = f"{figure(price)} {unit} instead of {figure(baselines.best)}: {fewer} than the best of forward and reverse"
-    if result.status is Status.OPTIMAL:
-        return f"{said}; proven optimal."
-    if result.bound and result.gap:
-        return f"{said}; at most {100 * result.gap:.1f} % above the least possible."
-    return f"{said}; not proven optimal."
-
-
-_STATUS = {
-    Status.INFEASIBLE: "it is proven that none keeps the limits",
-    Status.BUDGET: "the search ended before one was found that keeps the limits",
-}
 
 
 def tiles(result: Result) -> str:
@@ -189,6 +162,15 @@ def schedule_drawn(document: dict[str, Any]) -> str:
     """The Gantt chart, where the plan has a schedule."""
     schedule = document.get("schedule")
     return "" if not schedule else section("schedule", "Schedule", charts.gantt(schedule))
+
+
+def explained(found: Reasons) -> str:
+    """The reasons, group by group."""
+    parts = []
+    for title, sentences in worded(found):
+        parts.append(f"<h3>{text(title)}</h3>")
+        parts.append(f'<ul class="why">{"".join(f"<li>{text(each)}</li>" for each in sentences)}</ul>')
+    return section("why", "Why this order", *parts) if parts else ""
 
 
 def compared(comparison: Comparison, own: str) -> str:

@@ -130,8 +130,8 @@ def _drawn(node: _Node, plan: Plan, replayed: Replay, inside: list[tuple[int, in
         return (
             f'<g data-step="{node.of}" class="node"><title>{text(title)}</title>'
             f'<circle class="dot" cx="{node.x:.1f}" cy="{node.y:.1f}" r="{radius:.1f}"/>'
-            f'<text class="small left" x="{node.x + radius + 4:.1f}" y="{node.y - 3:.1f}">#{node.of}</text>'
-            f'<text class="small left" x="{node.x + radius + 4:.1f}" y="{node.y + 10:.1f}">{figure(price)}</text></g>'
+            f'<text class="small left halo" x="{node.x + radius + 4:.1f}" y="{node.y - 3:.1f}">#{node.of}</text>'
+            f'<text class="small left halo" x="{node.x + radius + 4:.1f}" y="{node.y + 10:.1f}">{figure(price)}</text></g>'
         )
     name, below = _leaf(node, plan, replayed, inside)
     return (

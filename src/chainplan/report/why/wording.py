@@ -1,0 +1,168 @@
+"""Reasons in words: groups of sentences, the same in `chainplan explain` and on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chainplan.graph import Mode
+from chainplan.report.page.markup import figure
+from chainplan.report.why.changes import Saving, Sensitivity
+from chainplan.report.why.products import Products
+from chainplan.report.why.ranges import LARGEST, Range
+from chainplan.report.why.reasons import Reasons
+from chainplan.report.why.replan import Found
+from chainplan.report.why.splits import Choice, Split
+from chainplan.summary import unit_text
+
+_FEW = 8
+"""Elementals or vertices that are named as the dearest."""
+
+
+def worded(reasons: Reasons) -> list[tuple[str, list[str]]]:
+    """(heading, sentences) of every group that has any."""
+    groups = (
+        ("The top splits and their runners-up", _splits(reasons)),
+        ("What the cost is made of", _shares(reasons)),
+        ("Break-evens", _ranges(reasons)),
+        ("If a size were different", _sensitivities(reasons)),
+        ("If an elemental were different", _savings(reasons)),
+        ("Is the Jacobian needed?", _products(reasons)),
+        ("Not looked at", iter(reasons.notes)),
+    )
+    found = [(title, list(sentences)) for title, sentences in groups]
+    return [(title, sentences) for title, sentences in found if sentences]
+
+
+def _splits(reasons: Reasons) -> Iterator[str]:
+    unit = unit_text(reasons.result.problem)
+    for split in reasons.splits:
+        words = f"#{split.step}, {split.source} → {split.target}: {_choice(split.chosen, split)}, {figure(split.chosen.price)} {unit}"
+        if split.ties:
+            words += f"; as cheap: {', '.join(_choice(t, split) for t in split.ties[:3])}"
+            words += f" and {len(split.ties) - 3:,} more" if len(split.ties) > 3 else ""
+        if split.runner_up is not None:
+            other = split.runner_up
+            extra = other.price - split.chosen.price
+            word = "runner-up" if extra > 0 else "cheaper without the limit" if reasons.result.problem.memory else "cheaper"
+            words += f"; {word}: {_choice(other, split)}, {figure(other.price)}"
+            words += f" ({extra:+,}{_times(other.price, split.chosen.price)})" if abs(extra) < 10**15 else ""
+        yield words + "."
+
+
+def _choice(choice: Choice, split: Split) -> str:
+    if choice.how == "product":
+        return f"split at {choice.at}"
+    if choice.how == "tangent":
+        return f"a tangent from {choice.at} on"
+    if choice.how == "adjoint":
+        return f"an adjoint up to {choice.at}"
+    return "one coloured sweep"
+
+
+def _times(price: int, than: int) -> str:
+    return f", {price / than:,.2f}x" if 0 < than < price else ""
+
+
+def _shares(reasons: Reasons) -> Iterator[str]:
+    replayed, unit = reasons.result.priced, unit_text(reasons.result.problem)
+    total = max(1, replayed.total if replayed is not None else 1)
+    if reasons.shares:
+        named = (f"{s.elemental} {100 * s.price / total:.1f} %" for s in reasons.shares[:_FEW])
+        more = f"; {len(reasons.shares) - _FEW:,} others less" if len(reasons.shares) > _FEW else ""
+        yield (
+            f"Share of the steps that take or multiply an elemental itself: {', '.join(named)}{more}. A product of two "
+            "elementals counts for both."
+        )
+    if reasons.others:
+        total = max(1, reasons.price)
+        named = (f"{name} {figure(price)}{_times(price, total)}" for name, price in reasons.others)
+        yield f"Other orders: {', '.join(named)}."
+    dear = sorted((v for v in reasons.vertices if v.price), key=lambda v: -v.price)[:_FEW]
+    if dear:
+        named = (f"{v.vertex} {100 * v.price / total:.1f} % ({figure(v.price)} {unit})" for v in dear)
+        yield f"Vertices over which the products are dearest: {', '.join(named)}."
+
+
+def _ranges(reasons: Reasons) -> Iterator[str]:
+    own = {r.vertex: (r.low, r.high) for r in reasons.ranges if r.order == "this plan"}
+    for r in reasons.ranges:
+        now = f"the size of {r.vertex} (now {figure(r.size)})"
+        if r.order == "this plan":
+            yield f"This plan stays optimal {_while(r, now)}."
+        elif not r.holds:
+            yield f"{r.order.capitalize()} order becomes optimal when {now} is {_outside(r)}."
+        elif own.get(r.vertex) == (r.low, r.high):
+            yield f"{r.order.capitalize()} order is as good throughout."
+        else:
+            yield f"{r.order.capitalize()} order is as good {_while(r, now)}."
+
+
+def _while(r: Range, now: str) -> str:
+    if r.low == 1 and r.high is None:
+        return f"whatever {now} is, up to {LARGEST:,} at least"
+    if r.high is None:
+        return f"while {now} is at least {figure(r.low)}"
+    return f"while {now} is at most {figure(r.high)}" if r.low == 1 else (
+        f"while {now} is {figure(r.low)}" if r.low == r.high else f"while {now} is {figure(r.low)} to {figure(r.high)}"
+    )
+
+
+def _outside(r: Range) -> str:
+    if r.high is None:
+        return f"{figure(r.low)} or larger"
+    return f"smaller than {figure(r.high + 1)}"
+
+
+def _sensitivities(reasons: Reasons) -> Iterator[str]:
+    price = reasons.price
+    for s in reasons.sensitivities:
+        shown = ", ".join(s.vertices[:4]) + (f" and {len(s.vertices) - 4} more" if len(s.vertices) > 4 else "")
+        size = figure(s.size) + (" each, tied by structures" if len(s.vertices) > 1 else "")
+        yield f"{shown} ({size}): {'; '.join(_turned(s, price))}."
+
+
+def _turned(s: Sensitivity, price: int) -> Iterator[str]:
+    for word, found in (("doubled", s.doubled), ("halved", s.halved)):
+        if found is not None:
+            yield f"{word}, the optimum is {_found(found, price)}"
+
+
+def _found(found: Found, price: int) -> str:
+    ratio = "" if price == 0 else f" ({found.price / price:.2f}x)"
+    return f"{'' if found.proven else 'at most '}{figure(found.price)}{ratio}"
+
+
+def _savings(reasons: Reasons) -> Iterator[str]:
+    price, unit = reasons.price, unit_text(reasons.result.problem)
+    for saving in reasons.savings:
+        yield _saved(saving, price, unit)
+    for t in reasons.thresholds:
+        less = "" if t.most + 1 < t.product else ", less than its product with one"
+        product = f"; its product with one takes {figure(t.product)}" if not less else ""
+        yield (
+            f"{t.elemental} would be better matrix-free where a tangent and an adjoint cost at most {figure(t.most)} fma "
+            f"a vector{less}{product}."
+        )
+
+
+def _saved(saving: Saving, price: int, unit: str) -> str:
+    about = "" if saving.proven else "at most "
+    start = f"{saving.elemental} {saving.change}: {about}{figure(saving.price)} {unit}"
+    if saving.price == price:
+        return f"{start}, which saves nothing."
+    if saving.price < price:
+        return f"{start}, {100 * (price - saving.price) / price:.1f} % less."
+    return f"{start}, {figure(saving.price - price)} more than now."
+
+
+def _products(reasons: Reasons) -> Iterator[str]:
+    for p in reasons.products:
+        yield _product(p)
+
+
+def _product(p: Products) -> str:
+    what = "J·v" if p.mode is Mode.TANGENT else "w·J"
+    start = f"A product {what} takes {figure(p.without)} fma without J and {figure(p.with_it)} with it"
+    if p.least is None:
+        return f"{start}: for products alone J should never be formed."
+    return f"{start}: below {figure(p.least)} products J should not be formed."
