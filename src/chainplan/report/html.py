@@ -19,7 +19,7 @@ from chainplan.summary import describe
 
 SECONDS = 1.0
 """What each solver may take for the comparison."""
-REASONS = 3.0
+REASONS = 5.0
 """Seconds that the reasons may take together."""
 COMPARED = 2000
 """Elementals of the largest problem that all solvers are compared on; on larger ones, forward and reverse order."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from chainplan.report.page.markup import figure
+from chainplan.report.page.markup import figure, ratio
 from chainplan.result import Result, Status
-from chainplan.summary import ratio_text, unit_text
+from chainplan.summary import unit_text
 
 
 def headline(result: Result) -> str:
@@ -33,7 +33,9 @@ def _fewer(baseline: int, price: int) -> str:
     if price == 0:
         return "nothing at all"
     percent = 100 * (baseline - price) / baseline
-    return f"{percent:.2f} % fewer" if percent < 1 else f"{ratio_text(baseline, price)} fewer"
+    if percent < 0.01:
+        return "by less than 0.01 % fewer"
+    return f"{percent:.2f} % fewer" if percent < 1 else f"{ratio(baseline, price)} fewer"
 
 
 _STATUS = {

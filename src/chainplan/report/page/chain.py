@@ -19,6 +19,8 @@ MOST = 40
 WIDEST = 10_000
 """Largest over smallest size up to which lengths are proportional."""
 _THIN = 3.0
+_SHORT = 15
+"""Characters below a block."""
 
 
 def picture(chain: tuple[Elemental, ...]) -> tuple[str, str]:
@@ -44,12 +46,12 @@ def _drawn(groups: list[tuple[Elemental, ...]], sign: str, name: str) -> tuple[s
     parts, x, below = [], 8.0, longest + 20
     for group, block in zip(reversed(groups), reversed(blocks), strict=True):
         w, h = scale(block.cols), scale(block.rows)
-        slot = max(w, 84.0)
+        slot = max(w, 92.0)
         parts.append(_block(group, block, (x + (slot - w) / 2, 8 + (longest - h) / 2, w, h)))
         parts += _legend(group, block, x + slot / 2, below)
-        x += slot + 26
+        x += slot + 22
         if group is not groups[0]:
-            parts.append(f'<text class="op" x="{x - 13:.1f}" y="{14 + longest / 2:.1f}">{sign}</text>')
+            parts.append(f'<text class="op" x="{x - 11:.1f}" y="{14 + longest / 2:.1f}">{sign}</text>')
     width, height = x - 18, below + 46
     svg = (
         f'<svg role="img" aria-label="{name}" width="{width:.0f}" height="{height:.0f}" '
@@ -101,13 +103,12 @@ def _legend(group: tuple[Elemental, ...], block: Block, x: float, y: float) -> l
     what = repr(block.structure) if first is last else f"{len(group):,} elementals"
     if first is last and not first.explicit:
         what = f"matrix-free, {what}" if block.structure.name != "dense" else "matrix-free"
-    return [
-        f'<text class="{style}" x="{x:.1f}" y="{y + 15 * i:.1f}"><title>{text(words, 200)}</title>{text(words, 14)}'
-        "</text>"
-        if len(words) > 14
-        else f'<text class="{style}" x="{x:.1f}" y="{y + 15 * i:.1f}">{text(words)}</text>'
-        for i, (style, words) in enumerate((("name", name), ("small", shape), ("small", what)))
-    ]
+    lines = []
+    for i, (style, words) in enumerate((("name", name), ("small", shape), ("small", what))):
+        title = f"<title>{text(words, 200)}</title>" if len(words) > _SHORT else ""
+        place = f'x="{x:.1f}" y="{y + 15 * i:.1f}"'
+        lines.append(f'<text class="{style}" {place}>{title}{text(words, _SHORT)}</text>')
+    return lines
 
 
 def _caption(elementals: Sequence[Elemental], scale: Scale) -> str:

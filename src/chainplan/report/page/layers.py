@@ -13,8 +13,10 @@ from itertools import pairwise
 
 from chainplan.graph import Graph
 
-STEP, LANE = 120, 62
-"""Pixels between layers, and between places of a layer."""
+WIDE, NARROW, ACROSS = 120.0, 64.0, 900.0
+"""Pixels between layers at most and at least, and what a drawing takes if it can."""
+LANE = 62
+"""Pixels between places of a layer."""
 _SWEEPS = 12
 
 Node = tuple[int, int, int]
@@ -23,12 +25,13 @@ Node = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Layout:
-    """Places by vertex, ways by (source, target) as the points between the two, and the size of the drawing."""
+    """Places by vertex, ways by (source, target) as the points between, the size of the drawing, and between layers."""
 
     places: tuple[tuple[float, float], ...]
     ways: dict[tuple[int, int], tuple[tuple[float, float], ...]]
     width: float
     height: float
+    spacing: float
 
 
 def layout(graph: Graph, vertices: Sequence[str]) -> Layout:
@@ -50,16 +53,20 @@ def layout(graph: Graph, vertices: Sequence[str]) -> Layout:
             near[b].append(a)
     spots = _ordered(layers, near)
     tallest = max(map(len, layers))
+    step = max(NARROW, min(WIDE, ACROSS / max(1, len(layers) - 1)))
     at = {
-        node: (60.0 + STEP * depth, 40.0 + LANE * (spots[node] + (tallest - len(nodes)) / 2))
+        node: (60.0 + step * depth, 40.0 + LANE * (spots[node] + (tallest - len(nodes)) / 2))
         for depth, nodes in enumerate(layers)
         for node in nodes
     }
+    top, bottom = min(y for _, y in at.values()) - 40.0, max(y for _, y in at.values())
+    at = {node: (x, y - top) for node, (x, y) in at.items()}
     return Layout(
         tuple(at[v, -1, 0] for v in range(len(vertices))),
         {pair: tuple(at[node] for node in way[1:-1]) for pair, way in chains.items() if len(way) > 2},
-        120.0 + STEP * (len(layers) - 1),
-        80.0 + LANE * (tallest - 1),
+        120.0 + step * (len(layers) - 1),
+        bottom - top + 45.0,
+        step,
     )
 
 

@@ -10,7 +10,8 @@ import re
 from html import escape
 from typing import Any
 
-from chainplan.frontends.nodes import shown
+from chainplan.frontends.nodes import UNPRINTABLE
+from chainplan.summary import ratio_text
 
 _TURNING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Marks that turn the direction of writing, by which a name could rearrange the text around it."""
@@ -22,12 +23,20 @@ _SAFE = 2**53
 
 def label(name: str, most: int = 40) -> str:
     """A name on one line, cut, without marks that move the text around it; not escaped yet."""
-    return _TURNING.sub(lambda found: ascii(found[0])[1:-1], shown(name, most))
+    cut = name if len(name) <= most else name[: most - 1] + "…"
+    for marks in (UNPRINTABLE, _TURNING):
+        cut = marks.sub(lambda found: ascii(found[0])[1:-1], cut)
+    return cut
 
 
 def text(words: str, most: int = 2000) -> str:
     """Words as HTML or SVG shows them."""
     return escape(label(words, most), quote=True)
+
+
+def unbroken(words: str) -> str:
+    """A sentence as HTML, no line of which begins with a percent sign."""
+    return text(words).replace(" %", "&nbsp;%")
 
 
 def figure(number: int) -> str:
@@ -38,10 +47,15 @@ def figure(number: int) -> str:
     return f"{'-' if number < 0 else ''}{digits[0]}.{digits[1:4]}·10^{len(digits) - 1}"
 
 
+def ratio(baseline: int, price: int) -> str:
+    """How many times a baseline costs what the plan costs, short where that is a large number."""
+    return f"{figure(baseline // price)}x" if price and baseline > 10**6 * price else ratio_text(baseline, price)
+
+
 def figure_html(number: int) -> str:
-    """The same with the exact number in a title where it is cut."""
+    """The same with the exact number in a title where it is cut; a long one may break after a separator."""
     if abs(number) < _EXACT:
-        return figure(number)
+        return figure(number).replace(",", ",<wbr>")
     return f'<span title="{number:,}">{figure(number)}</span>'
 
 

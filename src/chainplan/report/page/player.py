@@ -78,6 +78,7 @@ def _drawing(result: Result, order: list[str]) -> dict[str, Any]:
         "places": {i: place for i, place in enumerate(found.places)},
         "ways": {f"{a} {b}": way for (a, b), way in found.ways.items()},
         "drawing": (found.width, found.height),
+        "spacing": found.spacing,
     }
 
 
@@ -139,7 +140,7 @@ def section(result: Result, steps: dict[str, Any]) -> str:
 <div><p><span>Memory now</span><span id="held"></span></p><div class="meter"><div id="held-bar"></div></div></div>
 </div>
 <h3>All steps</h3>
-<div class="scroll" tabindex="0" role="group" aria-label="Table of steps">{_table(result, steps)}</div>
+<div class="scroll tall" tabindex="0" role="group" aria-label="Table of steps">{_table(result, steps)}</div>
 </section>"""
 
 

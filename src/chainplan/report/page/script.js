@@ -144,7 +144,7 @@
       if (!a || !b) continue;
       const before = seen.get(key) || 0;
       seen.set(key, before + 1);
-      const ways = data.ways && data.ways[key], straight = Math.abs(b[0] - a[0]) < 130;
+      const ways = data.ways && data.ways[key], straight = Math.abs(b[0] - a[0]) < 1.1 * data.spacing;
       const far = straight ? 0 : Math.min(90, 14 + Math.hypot(b[0] - a[0], b[1] - a[1]) / 9) * ((e[0] + e[1]) % 2 ? 1 : -1);
       const [path, mid] = curve(a, b, before || !ways ? [] : ways, before ? far + 20 * before : far);
       const drawn = el("path", { class: e[2], d: path, "marker-end": `url(#to-${e[2]})` });
@@ -159,6 +159,8 @@
       out.append(text(p[0], p[1] + 4, name(number).slice(0, 4), "name"));
       out.append(text(p[0], p[1] + 27, name(number).length > 4 ? name(number).slice(0, 12) : fmt(data.sizes[number] ?? ""), "small halo"));
     }
+    const busy = labels.length ? labels.reduce((sum, each) => sum + each[0][0], 0) / labels.length : 0;
+    out.dataset.middle = busy;
     for (const [p, words, kind] of labels) out.append(text(p[0], p[1] - 6, words, `halo t-${kind}`));
     return [out, hidden ? `The graph has ${fmt(data.vertices)} vertices; what this step touches is drawn, ${fmt(hidden)} other edges are not.` : ""];
   }
@@ -227,14 +229,21 @@
       const words = count > rowsAtOnce ? `Steps ${fmt(S.id[from])} to ${fmt(S.id[Math.min(count, from + rowsAtOnce) - 1])} of ${fmt(data.count)}; the table follows the step shown above.` : `All ${fmt(data.count)} steps.`;
       $("steps-caption").textContent = words + (data.cut ? ` ${data.cut}` : "");
     }
+    const box = body.closest(".tall");
     for (const row of body.children) {
-      if (Number(row.dataset.row) === now) row.setAttribute("aria-current", "step");
+      if (Number(row.dataset.row) === now) {
+        row.setAttribute("aria-current", "step");
+        const [top, room] = [row.offsetTop, box.clientHeight - row.offsetHeight - 40];
+        if (top - box.scrollTop > room || top - box.scrollTop < 40) box.scrollTop = top - room / 2;
+      }
       else row.removeAttribute("aria-current");
     }
   }
 
   function put(id, [picture, words]) {
     $(id).replaceChildren(picture);
+    const box = $(id).parentElement;
+    if (picture.dataset.middle) box.scrollLeft = Number(picture.dataset.middle) - box.clientWidth / 2;
     $(`${id}-note`).textContent = words;
   }
   function show(i) {

@@ -8,14 +8,14 @@ from typing import Any
 from chainplan.report.comparison import RIGHT, Comparison
 from chainplan.report.page import chain, charts, tree
 from chainplan.report.page.layers import layout
-from chainplan.report.page.markup import figure, figure_html, table_html, text
+from chainplan.report.page.markup import figure, figure_html, ratio, table_html, text, unbroken
 from chainplan.report.page.player import MOST_VERTICES
 from chainplan.report.page.vertices import eliminated
 from chainplan.report.why.reasons import Reasons
 from chainplan.report.why.wording import worded
 from chainplan.result import Result
 from chainplan.summary import headline as summary_rows
-from chainplan.summary import proof, ratio_text, seconds_text, timed, unit_text
+from chainplan.summary import proof, seconds_text, timed, unit_text
 
 _VERTICES = 200
 """Vertices in the table of eliminations."""
@@ -29,7 +29,7 @@ def tiles(result: Result) -> str:
         found.append(("cost", figure_html(price), f"{unit}, by {result.solver}"))
         found.append(("lower bound", figure_html(result.bound), proof(result)))
     for name, other in (("forward order", baselines.forward), ("reverse order", baselines.reverse)):
-        found.append((name, figure_html(other), "" if price is None else ratio_text(other, price)))
+        found.append((name, figure_html(other), "" if price is None else ratio(other, price)))
     if cost is not None:
         limit = result.problem.memory
         limited = "elements alive" if limit is None else f"elements, limit {figure(limit)}"
@@ -44,8 +44,8 @@ def tiles(result: Result) -> str:
     )
 
 
-def _scrolled(svg: str, words: str) -> str:
-    return f'<div class="scroll" tabindex="0" role="group" aria-label="{text(words)}">{svg}</div>'
+def _scrolled(svg: str, words: str, tall: bool = False) -> str:
+    return f'<div class="scroll{" tall" if tall else ""}" tabindex="0" role="group" aria-label="{text(words)}">{svg}</div>'
 
 
 def section(identity: str, title: str, *content: str) -> str:
@@ -59,7 +59,7 @@ def problem_drawn(result: Result) -> str:
     """The chain as blocks to scale; of a graph, its vertices and edges in layers and its blocks."""
     graph = result.problem.graph
     if graph.not_a_chain is None:
-        svg, words = chain.picture(graph.chain)
+        svg, words = chain.picture(tuple(graph.declared[e.name] for e in graph.chain))
         return section("chain", "The chain", _scrolled(svg, "The chain"), f'<p class="note">{text(words)}</p>')
     return section("graph", "The graph", *_graph_drawn(result))
 
@@ -110,7 +110,7 @@ def _graph_drawn(result: Result) -> Iterable[str]:
             f'<p class="note">The graph is not drawn whole: it has more than {MOST_VERTICES} vertices. '
             "Step by step, the vertices that a step touches are drawn.</p>"
         )
-    several = list(graph.useful)[: chain.MOST]
+    several = [graph.declared[e.name] for e in graph.useful[: chain.MOST]]
     svg, words = chain.blocks(several)
     yield "<h3>Its blocks</h3>"
     yield _scrolled(svg, "The elemental Jacobians")
@@ -148,7 +148,7 @@ def order_drawn(result: Result) -> str:
     words = "Intermediate vertices in the order in which they vanish."
     if len(found) > _VERTICES:
         words += f" The first {_VERTICES} of {len(found):,}."
-    return section("order", "Order of elimination", _scrolled(table_html(rows, words, {0, 2, 3, 4, 5, 6}), words))
+    return section("order", "Order of elimination", _scrolled(table_html(rows, words, {0, 2, 3, 4, 5, 6}), words, len(rows) > 15))
 
 
 def memory_drawn(result: Result) -> str:
@@ -169,7 +169,7 @@ def explained(found: Reasons) -> str:
     parts = []
     for title, sentences in worded(found):
         parts.append(f"<h3>{text(title)}</h3>")
-        parts.append(f'<ul class="why">{"".join(f"<li>{text(each)}</li>" for each in sentences)}</ul>')
+        parts.append(f'<ul class="why">{"".join(f"<li>{unbroken(each)}</li>" for each in sentences)}</ul>')
     return section("why", "Why this order", *parts) if parts else ""
 
 

@@ -1,7 +1,7 @@
 """The bracket tree of a chain's plan: which block is multiplied by which, what each product costs.
 
-Leaves are elementals in the order of the product. Of a large tree the costly part is drawn: boxes are opened, the
-dearest first, until `MOST` of them are on the page; a box that stays closed says what is in it.
+Leaves are elementals in the order of the product. Of a tree of more than `WHOLE` leaves the costly part is drawn: boxes
+are opened, the dearest first, until `MOST` of them are on the page; a box that stays closed says what is in it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from chainplan.replayer import Replay
 from chainplan.report.page.markup import figure, text
 from chainplan.steps import Accumulate, Decompress, Load, Multiply, Plan, Propagate
 
-MOST = 28
-"""Leaves of the drawing."""
+WHOLE, MOST = 16, 11
+"""Leaves of the largest tree that is drawn whole, and of the drawing of a larger one."""
 _WIDE, _DEEP = 92, 62
 
 
@@ -46,7 +46,7 @@ def picture(plan: Plan, replayed: Replay, unit: str) -> tuple[str, str]:
         parts.append(_drawn(node, plan, replayed, inside, unit))
     words = "Each circle is a product of what hangs below it, left factor on the left; larger circles cost more."
     if closed:
-        words += f" {closed:,} box{'es' if closed != 1 else ''} of the cheaper parts stay closed."
+        words += f" Only the dearest products are drawn: {closed:,} boxes with more in them stay closed."
     svg = (
         f'<svg role="img" aria-label="Bracket tree of the plan" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}">{"".join(parts)}</svg>'
@@ -84,13 +84,13 @@ def _opened(plan: Plan, inside: list[tuple[int, int]]) -> tuple[_Node, int]:
     root = _Node(plan.outputs[0].step)
     queue = [(-inside[root.of][0], 0, root)]
     leaves, count = 1, 0
-    closed = 0
+    closed, most = 0, WHOLE if len(plan.graph.useful) <= WHOLE else MOST
     while queue:
         _, _, node = heappop(queue)
         factors = _factors(plan, node)
         if not factors:
             continue
-        if leaves >= MOST:
+        if leaves >= most:
             closed += 1
             continue
         node.parts = factors

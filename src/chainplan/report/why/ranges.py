@@ -45,7 +45,7 @@ class Range:
         return self.low <= self.size and (self.high is None or self.size <= self.high)
 
 
-class _Unproven(Exception):
+class Unproven(Exception):
     """An optimum is not proven, or within moves for which linearity does not hold."""
 
 
@@ -56,6 +56,8 @@ def ranges(problem: Problem, plan: Plan, free: Free, replanner: Replanner) -> li
     ------
     OutOfTime
         Where there is no time left.
+    Unproven
+        Where an optimum is not proven.
     """
     if not free.linear or problem.cost is not FMA or any(isinstance(step, Seed) for step in plan.steps):
         return []
@@ -66,7 +68,7 @@ def ranges(problem: Problem, plan: Plan, free: Free, replanner: Replanner) -> li
         if size not in known:
             found = replanner.cheapest(resized(problem, free.vertices, size))
             if found.within not in PROVABLE:
-                raise _Unproven
+                raise Unproven
             known[size] = found.price
         return known[size]
 
@@ -83,10 +85,7 @@ def ranges(problem: Problem, plan: Plan, free: Free, replanner: Replanner) -> li
         def meets(size: int, price: Callable[[int], int] = price) -> bool:
             return price(size) == optimum(size)
 
-        try:
-            ends = _interval(meets, free.size)
-        except _Unproven:
-            return []
+        ends = _interval(meets, free.size)
         if ends is not None:
             found.append(Range(free.vertices[0], free.size, name, *ends))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ from chainplan.planner import plan as plan_again
 from chainplan.report.page.vertices import Eliminated, eliminated
 from chainplan.report.why.changes import Saving, Sensitivity, Share, Threshold, savings, sensitivity, shares, threshold
 from chainplan.report.why.products import Products, products
-from chainplan.report.why.ranges import Range, ranges
+from chainplan.report.why.ranges import Range, Unproven, ranges
 from chainplan.report.why.replan import EACH, OutOfTime, Replanner
 from chainplan.report.why.splits import Split, top_splits
 from chainplan.report.why.variants import Free, free_sizes
@@ -130,15 +130,16 @@ class _Asked:
     ) -> tuple[U, ...]:
         again = Replanner(share * self._seconds, self._progress)
         found: list[U] = []
+        unproven = 0
         for done, thing in enumerate(things):
             try:
-                found += _whole(ask(thing, again))
+                found += ask(thing, again)
+            except Unproven:
+                unproven += 1
             except OutOfTime:
                 some = f"{what} are looked at for {done} of {len(things)}: {again.seconds:.1f} s were over."
                 self.notes.append(f"{some} 'chainplan explain --budget' looks longer.")
                 break
+        if unproven:
+            self.notes.append(f"{what} are not given for {unproven} of {len(things)}: an optimum is not proven in time.")
         return tuple(found)
-
-
-def _whole(answers: Iterable[U]) -> Iterator[U]:
-    yield from answers

@@ -85,26 +85,31 @@ def _shares(reasons: Reasons) -> Iterator[str]:
 
 def _ranges(reasons: Reasons) -> Iterator[str]:
     own = {r.vertex: (r.low, r.high) for r in reasons.ranges if r.order == "this plan"}
+    always = [r for r in reasons.ranges if r.order == "this plan" and (r.low, r.high) == (1, None)]
+    if always:
+        named = ", ".join(f"{r.vertex} ({figure(r.size)})" for r in always)
+        yield f"This plan stays optimal whatever one of these sizes is, up to {LARGEST:,} at least: {named}."
     for r in reasons.ranges:
         now = f"the size of {r.vertex} (now {figure(r.size)})"
         if r.order == "this plan":
-            yield f"This plan stays optimal {_while(r, now)}."
+            if r not in always:
+                yield f"This plan stays optimal {_while(r, now)}."
         elif not r.holds:
             yield f"{r.order.capitalize()} order becomes optimal when {now} is {_outside(r)}."
         elif own.get(r.vertex) == (r.low, r.high):
-            yield f"{r.order.capitalize()} order is as good throughout."
+            yield f"{r.order.capitalize()} order is as good for all these sizes of {r.vertex}."
         else:
             yield f"{r.order.capitalize()} order is as good {_while(r, now)}."
 
 
 def _while(r: Range, now: str) -> str:
-    if r.low == 1 and r.high is None:
-        return f"whatever {now} is, up to {LARGEST:,} at least"
+    if r.low == r.high:
+        return f"only where {now} is {figure(r.low)}"
     if r.high is None:
-        return f"while {now} is at least {figure(r.low)}"
-    return f"while {now} is at most {figure(r.high)}" if r.low == 1 else (
-        f"while {now} is {figure(r.low)}" if r.low == r.high else f"while {now} is {figure(r.low)} to {figure(r.high)}"
-    )
+        return f"while {now} is at least {figure(r.low)}" if r.low > 1 else f"whatever {now} is"
+    if r.low == 1:
+        return f"while {now} is at most {figure(r.high)}"
+    return f"while {now} is {figure(r.low)} to {figure(r.high)}"
 
 
 def _outside(r: Range) -> str:
@@ -136,12 +141,14 @@ def _savings(reasons: Reasons) -> Iterator[str]:
     price, unit = reasons.price, unit_text(reasons.result.problem)
     for saving in reasons.savings:
         yield _saved(saving, price, unit)
+    alike: dict[tuple[int, int], list[str]] = {}
     for t in reasons.thresholds:
-        less = "" if t.most + 1 < t.product else ", less than its product with one"
-        product = f"; its product with one takes {figure(t.product)}" if not less else ""
+        alike.setdefault((t.most, t.product), []).append(t.elemental)
+    for (most, product), names in alike.items():
+        each = " each" if len(names) > 1 else ""
         yield (
-            f"{t.elemental} would be better matrix-free where a tangent and an adjoint cost at most {figure(t.most)} fma "
-            f"a vector{less}{product}."
+            f"{', '.join(names)}{each} would be better matrix-free where a tangent and an adjoint take at most "
+            f"{figure(most)} fma a vector; a product with the explicit block takes {figure(product)}."
         )
 
 
