@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import chainplan
@@ -36,6 +37,8 @@ def page(result: Result, saved: dict[str, Any], progress: Callable[[Progress], N
     large = len(problem.graph.useful) > COMPARED
     chosen = {"solvers": ("forward", "reverse")} if large else {}
     comparison = compare(problem, SECONDS, result.seed, progress, **chosen)
+    if large:
+        comparison = replace(comparison, results=((result.solver, result), *comparison.results))
     own = f"The plan of this page is by {result.solver}."
     if large:
         own += f" Only two orders are compared: the problem has more than {COMPARED:,} elementals."

@@ -21,7 +21,9 @@ def headline(result: Result) -> str:
         said = f"{figure(price)} {unit}: {order} order would cost {figure(baselines.best)}"
     else:
         fewer = _fewer(baselines.best, price)
-        said = f"{figure(price)} {unit} instead of {figure(baselines.best)}: {fewer} than the best of forward and reverse"
+        said = (
+            f"{figure(price)} {unit} instead of {figure(baselines.best)}: {fewer} than the best of forward and reverse"
+        )
     if result.status is Status.OPTIMAL:
         return f"{said}; proven optimal."
     if result.bound and result.gap:
@@ -34,7 +36,7 @@ def _fewer(baseline: int, price: int) -> str:
         return "nothing at all"
     percent = 100 * (baseline - price) / baseline
     if percent < 0.01:
-        return "by less than 0.01 % fewer"
+        return "less than 0.01 % fewer"
     return f"{percent:.2f} % fewer" if percent < 1 else f"{ratio(baseline, price)} fewer"
 
 

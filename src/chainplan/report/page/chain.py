@@ -7,10 +7,11 @@ logarithm instead, and the caption says so. Long chains are drawn in groups of n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import log2
 
 from chainplan.graph import Elemental
-from chainplan.report.page.markup import figure, text
+from chainplan.report.page.markup import brief, text
 from chainplan.report.page.spy import spy
 from chainplan.structures import Block
 
@@ -19,7 +20,7 @@ MOST = 40
 WIDEST = 10_000
 """Largest over smallest size up to which lengths are proportional."""
 _THIN = 3.0
-_SHORT = 15
+_SHORT = 14
 """Characters below a block."""
 
 
@@ -77,7 +78,7 @@ def _groups(chain: tuple[Elemental, ...]) -> list[tuple[Elemental, ...]]:
     if len(chain) <= MOST:
         return [(e,) for e in chain]
     cuts = [i * len(chain) // MOST for i in range(MOST + 1)]
-    return [chain[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [chain[a:b] for a, b in pairwise(cuts)]
 
 
 def _block(group: tuple[Elemental, ...], block: Block, box: tuple[float, float, float, float]) -> str:
@@ -98,9 +99,9 @@ def _block(group: tuple[Elemental, ...], block: Block, box: tuple[float, float, 
 
 def _legend(group: tuple[Elemental, ...], block: Block, x: float, y: float) -> list[str]:
     first, last = group[0], group[-1]
-    name = first.name if first is last else f"{last.name} … {first.name}"
-    shape = f"{figure(block.rows)} × {figure(block.cols)}"
-    what = repr(block.structure) if first is last else f"{len(group):,} elementals"
+    name = first.name if first is last else f"{last.name}–{first.name}"
+    shape = f"{brief(block.rows)} × {brief(block.cols)}"
+    what = repr(block.structure) if first is last else f"{len(group):,} factors"
     if first is last and not first.explicit:
         what = f"matrix-free, {what}" if block.structure.name != "dense" else "matrix-free"
     lines = []

@@ -40,7 +40,8 @@ def timeline(alive: Sequence[int], limit: int | None) -> str:
         f'<div class="chart"><div class="axis"><span>{figure_html(ceiling)}</span><span>0</span></div>'
         f'<svg id="memory" role="img" aria-label="Elements alive during each step. {text(words)}" '
         f'viewBox="0 0 {len(alive)} 100" preserveAspectRatio="none" data-steps="{len(alive)}">'
-        f'<path class="area" d="{"".join(path)}"/>{lines}<line id="now" class="now" x1="0" x2="0" y1="0" y2="100"/></svg>'
+        f'<path class="area" d="{"".join(path)}"/>{lines}'
+        '<line id="now" class="now" x1="0" x2="0" y1="0" y2="100"/></svg>'
         f'<div class="scale"><span>step 0</span><span>step {len(alive) - 1:,}</span></div></div>'
         f'<p class="note">{text(words)}</p>'
     )

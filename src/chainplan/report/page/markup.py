@@ -47,6 +47,20 @@ def figure(number: int) -> str:
     return f"{'-' if number < 0 else ''}{digits[0]}.{digits[1:4]}·10^{len(digits) - 1}"
 
 
+def brief(number: int) -> str:
+    """A whole number in at most nine characters, for drawings."""
+    if abs(number) < 10**7:
+        return f"{number:,}"
+    digits = str(abs(number))
+    return f"{'-' if number < 0 else ''}{digits[0]}.{digits[1:3]}·10^{len(digits) - 1}"
+
+
+def percent(part: int, whole: int) -> str:
+    """A share, short, of something that may be nothing."""
+    share = 100 * part / whole if whole else 0.0
+    return f"{share:.1f} %" if share >= 0.05 or not part else "below 0.1 %"
+
+
 def ratio(baseline: int, price: int) -> str:
     """How many times a baseline costs what the plan costs, short where that is a large number."""
     return f"{figure(baseline // price)}x" if price and baseline > 10**6 * price else ratio_text(baseline, price)
@@ -83,7 +97,7 @@ def table_html(rows: list[tuple[str, ...]], caption: str, right: set[int], ident
     def cells(row: tuple[str, ...], tag: str) -> str:
         opened = f'{tag} scope="col"' if tag == "th" else tag
         return "".join(
-            f'<{opened}{" class=num" if c in right else ""}>{text(cell)}</{tag}>' for c, cell in enumerate(row)
+            f"<{opened}{' class=num' if c in right else ''}>{text(cell)}</{tag}>" for c, cell in enumerate(row)
         )
 
     lines = [f"<table{named}><caption>{text(caption)}</caption>", f"<thead><tr>{cells(head, 'th')}</tr></thead><tbody>"]

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainplan.report.page.layers import layout
-from chainplan.report.page.markup import figure, label, text
-from chainplan.report.page.steps import Steps, columns, direct_uses
 from chainplan.report.page.chain import WIDEST
+from chainplan.report.page.dag import vertices
+from chainplan.report.page.layers import layout
+from chainplan.report.page.markup import figure, label, percent, text
+from chainplan.report.page.steps import Steps, columns, direct_uses
 from chainplan.result import Result
 from chainplan.summary import unit_text
 
@@ -28,11 +29,15 @@ def data(result: Result) -> dict[str, Any]:
     if plan is None or replayed is None or not plan.steps:
         return {}
     is_chain = graph.not_a_chain is None
-    order = _vertices(result)
+    order = vertices(graph)
     index = {vertex: i for i, vertex in enumerate(order)}
     steps = columns(result, index)
     drawn = not is_chain and len(order) <= MOST_VERTICES
-    named = range(len(order)) if len(order) <= MOST_ELEMENTALS else sorted({*steps.columns["from"], *steps.columns["to"], 0, len(order) - 1})
+    named = (
+        range(len(order))
+        if len(order) <= MOST_ELEMENTALS
+        else sorted({*steps.columns["from"], *steps.columns["to"], 0, len(order) - 1})
+    )
     sizes = [graph.sizes[v] for v in order]
     extent = [b.rows for _, _, b, *_ in replayed.blocks] + [b.cols for _, _, b, *_ in replayed.blocks]
     largest = max([1, *extent])
@@ -57,12 +62,6 @@ def data(result: Result) -> dict[str, Any]:
     }
 
 
-def _vertices(result: Result) -> list[str]:
-    """The vertices of the useful part, in topological order."""
-    useful = {v for e in result.problem.graph.useful for v in (e.source, e.target)}
-    return [v for v in result.problem.graph.order if v in useful]
-
-
 def _elementals(result: Result, index: dict[str, int]) -> list[tuple[str, int, int, int]]:
     """(name, source, target, last step that takes it) of each elemental."""
     assert result.plan is not None
@@ -75,7 +74,7 @@ def _elementals(result: Result, index: dict[str, int]) -> list[tuple[str, int, i
 def _drawing(result: Result, order: list[str]) -> dict[str, Any]:
     found = layout(result.problem.graph, order)
     return {
-        "places": {i: place for i, place in enumerate(found.places)},
+        "places": dict(enumerate(found.places)),
         "ways": {f"{a} {b}": way for (a, b), way in found.ways.items()},
         "drawing": (found.width, found.height),
         "spacing": found.spacing,
@@ -87,8 +86,8 @@ def cut_words(steps: Steps) -> str:
     if len(steps.shown) == steps.total:
         return ""
     return (
-        f"The plan has {steps.total:,} steps; {len(steps.shown):,} of them are on this page: the first, the last and "
-        "the dearest. Costs and memory are those of the whole plan."
+        f"The plan has {steps.total:,} steps; {len(steps.shown):,} of them are on this page: the first, the last, "
+        "the dearest and what they read. Costs and memory are those of the whole plan."
     )
 
 
@@ -108,7 +107,7 @@ def section(result: Result, steps: dict[str, Any]) -> str:
         return ""
     kind = "graph" if steps["kind"] == "graph" else "chain"
     about = (
-        "The graph at each step: edges are elementals that wait and blocks that are alive; a vertex without any is gone."
+        "The graph at each step. Edges are elementals that wait and blocks that are alive; a vertex without is gone."
         if kind == "graph"
         else "The blocks at each step, over the vertices they lead between: output on the left, input on the right."
     )
@@ -160,7 +159,7 @@ def _table(result: Result, steps: dict[str, Any]) -> str:
             f"{figure(c['rows'][i])} × {figure(c['cols'][i])}",
             c["structures"][c["structure"][i]],
             figure(price),
-            f"{100 * price / steps['total']:.1f} %" if price else "",
+            percent(price, steps["total"]) if price else "",
             figure(c["sofar"][i]),
             figure(c["alive"][i]),
         )

@@ -13,6 +13,7 @@
   // Figures: whole numbers beyond 2^53 come as text; from 10^15 on four digits are shown.
   const plain = (x) => String(x).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
   const fmt = (x) => { const s = String(x); return s.length <= 15 ? plain(s) : `${s[0]}.${s.slice(1, 4)}·10^${s.length - 1}`; };
+  const brief = (x) => { const s = String(x); return s.length <= 7 ? plain(s) : `${s[0]}.${s.slice(1, 3)}·10^${s.length - 1}`; };
   const share = (x, all) => (Number(all) ? (100 * Number(x)) / Number(all) : 0);
   const name = (v) => (v < 0 ? "?" : data.names[v] ?? `#${v}`);
 
@@ -63,17 +64,23 @@
     if (few) for (let v = 0; v <= q; v++) out.append(text(x(v), 13, name(v).slice(0, 6), "small"));
     else { out.append(text(x(q), 13, name(q), "small left")); out.append(text(x(0), 13, name(0), "small right")); }
     const waits = data.elementals.filter((e) => e[3] > S.id[i] || (e[3] === S.id[i] && data.steps.ops[S.op[i]].startsWith("propagate")));
+    const runs = [];
+    for (const e of [...waits].sort((a, b) => a[1] - b[1])) {
+      const run = runs[runs.length - 1];
+      if (q > 60 && run && run[1] === e[1]) run[1] = e[2];
+      else runs.push([e[1], e[2]]);
+    }
+    for (const [from, to] of runs) out.append(el("rect", { class: "wait", x: x(to) + 1.5, y: 28, width: Math.max(0.5, x(from) - x(to) - 3), height: 18 }));
     for (const e of waits) {
-      out.append(el("rect", { class: "wait", x: x(e[2]) + 1.5, y: 28, width: Math.max(0.5, span / q - 3), height: 18 }));
       if (few) out.append(text((x(e[1]) + x(e[2])) / 2, 41, e[0].length * 7 > span / q ? e[0].slice(0, Math.max(1, Math.floor(span / q / 8))) : e[0], "small"));
     }
     const bar = (j, y, kind, words) => {
       const a = x(S.to[j]), b = x(S.from[j]), full = S.spy[j] === -1 ? " full" : "";
       out.append(el("rect", { class: kind + full, x: a + 1.5, y, width: Math.max(2, b - a - 3), height: 18 }));
       if (words) {
-        const room = b - a > words.length * 7, end = a > width / 2;
-        out.append(text(room ? (a + b) / 2 : end ? Math.min(b, width - 4) : Math.max(a, 4), room ? y + 13 : y + 31,
-          words, `halo ${room ? "" : end ? "right" : "left"} t-${kind.replace("use-", "")}`));
+        const wide = words.length * 7 + 6, side = words.startsWith("left") ? a - 5 > wide : b + 5 + wide > width;
+        const [px, py, how] = b - a > wide ? [(a + b) / 2, y + 13, ""] : side ? [a - 5, y + 13, "right"] : [b + 5, y + 13, "left"];
+        out.append(text(px, py, words, `halo ${how} t-${kind.replace("use-", "")}`));
       }
     };
     for (const [j, k] of placed) bar(j, base + step * k, "have", "");
@@ -157,7 +164,7 @@
       if (!there.has(number) && !ends.has(number)) { out.append(el("circle", { class: "gone", cx: p[0], cy: p[1], r: 3 })); continue; }
       out.append(el("circle", { class: ends.has(number) ? "vertex end" : "vertex", cx: p[0], cy: p[1], r: 15 }, el("title", {}, `${name(number)}, size ${fmt(data.sizes[number] ?? "?")}`)));
       out.append(text(p[0], p[1] + 4, name(number).slice(0, 4), "name"));
-      out.append(text(p[0], p[1] + 27, name(number).length > 4 ? name(number).slice(0, 12) : fmt(data.sizes[number] ?? ""), "small halo"));
+      out.append(text(p[0], p[1] + 27, name(number).length > 4 ? name(number).slice(0, 12) : brief(data.sizes[number] ?? ""), "small halo"));
     }
     const busy = labels.length ? labels.reduce((sum, each) => sum + each[0][0], 0) / labels.length : 0;
     out.dataset.middle = busy;
@@ -200,8 +207,8 @@
           el("path", { class: `in-${b.kind}`, d: path })));
       }
       out.append(text(x + slot / 2, longest + 28, b.words.slice(0, 12), `t-${b.kind}`));
-      out.append(text(x + slot / 2, longest + 44, fmt(b.rows), "small"));
-      out.append(text(x + slot / 2, longest + 57, `× ${fmt(b.cols)}`, "small"));
+      out.append(text(x + slot / 2, longest + 44, brief(b.rows), "small"));
+      out.append(text(x + slot / 2, longest + 57, `× ${brief(b.cols)}`, "small"));
       x += slot + 6;
     }
     const undrawn = S.spy[i] === -2 ? " Its pattern is not drawn: the page holds 200 different ones." : "";

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 from chainplan.report.comparison import RIGHT, Comparison
-from chainplan.report.page import chain, charts, tree
-from chainplan.report.page.layers import layout
-from chainplan.report.page.markup import figure, figure_html, ratio, table_html, text, unbroken
+from chainplan.report.page import chain, charts, dag, tree
+from chainplan.report.page.markup import figure, figure_html, percent, ratio, table_html, text, unbroken
 from chainplan.report.page.player import MOST_VERTICES
 from chainplan.report.page.vertices import eliminated
 from chainplan.report.why.reasons import Reasons
@@ -45,7 +44,9 @@ def tiles(result: Result) -> str:
 
 
 def _scrolled(svg: str, words: str, tall: bool = False) -> str:
-    return f'<div class="scroll{" tall" if tall else ""}" tabindex="0" role="group" aria-label="{text(words)}">{svg}</div>'
+    return (
+        f'<div class="scroll{" tall" if tall else ""}" tabindex="0" role="group" aria-label="{text(words)}">{svg}</div>'
+    )
 
 
 def section(identity: str, title: str, *content: str) -> str:
@@ -64,46 +65,18 @@ def problem_drawn(result: Result) -> str:
     return section("graph", "The graph", *_graph_drawn(result))
 
 
-def _graph_drawn(result: Result) -> Iterable[str]:
+def _graph_drawn(result: Result) -> Iterator[str]:
     graph = result.problem.graph
-    useful = {v for e in graph.useful for v in (e.source, e.target)}
-    order = [v for v in graph.order if v in useful]
+    count = len(dag.vertices(graph))
     yield (
-        f'<p class="note">{len(order):,} vertices, {len(graph.useful):,} elementals, {len(graph.inputs):,} inputs, '
+        f'<p class="note">{count:,} vertices, {len(graph.useful):,} elementals, {len(graph.inputs):,} inputs, '
         f"{len(graph.outputs):,} outputs.</p>"
     )
-    if not order:
+    if not count:
         yield '<p class="note">No path leads from an input to an output.</p>'
-    elif len(order) <= MOST_VERTICES:
-        found = layout(graph, order)
-        at = dict(zip(order, found.places, strict=True))
-        parts = []
-        for e in graph.useful:
-            way = found.ways.get((order.index(e.source), order.index(e.target)), ())
-            points = [at[e.source], *way, at[e.target]]
-            path = f"M{points[0][0] + 17:.0f} {points[0][1]:.0f}"
-            for k, (p, r) in enumerate(zip(points, points[1:], strict=False)):
-                end = r[0] - (17 if k == len(points) - 2 else 0)
-                half = (p[0] + r[0]) / 2
-                path += f"C{half:.0f} {p[1]:.0f} {half:.0f} {r[1]:.0f} {end:.0f} {r[1]:.0f}"
-            kind = "edge" if e.explicit else "edge free"
-            title = f"{e.name}: {figure(e.block.rows)} x {figure(e.block.cols)} {e.block.structure!r}"
-            parts.append(f'<path class="{kind}" d="{path}"><title>{text(title, 200)}</title></path>')
-        ends = {*graph.inputs, *graph.outputs}
-        for vertex, (x, y) in at.items():
-            style = "vertex end" if vertex in ends else "vertex"
-            below = text(vertex, 12) if len(vertex) > 4 else figure(graph.sizes[vertex])
-            parts.append(
-                f'<g><title>{text(vertex, 200)}, size {figure(graph.sizes[vertex])}</title>'
-                f'<circle class="{style}" cx="{x:.0f}" cy="{y:.0f}" r="15"/>'
-                f'<text class="name" x="{x:.0f}" y="{y + 4:.0f}">{text(vertex[:4])}</text>'
-                f'<text class="small halo" x="{x:.0f}" y="{y + 27:.0f}">{below}</text></g>'
-            )
-        svg = (
-            f'<svg role="img" aria-label="The linearised DAG" width="{found.width:.0f}" height="{found.height:.0f}" '
-            f'viewBox="0 0 {found.width:.0f} {found.height:.0f}">{"".join(parts)}</svg>'
-        )
-        yield _scrolled(svg, "The graph")
+        return
+    if count <= MOST_VERTICES:
+        yield _scrolled(dag.picture(graph), "The graph")
         yield '<p class="note">Inputs on the left and outputs have thick rims; dashed edges are matrix-free.</p>'
     else:
         yield (
@@ -112,9 +85,9 @@ def _graph_drawn(result: Result) -> Iterable[str]:
         )
     several = [graph.declared[e.name] for e in graph.useful[: chain.MOST]]
     svg, words = chain.blocks(several)
+    more = f" The first {len(several)} of {len(graph.useful):,}." if len(several) < len(graph.useful) else ""
     yield "<h3>Its blocks</h3>"
     yield _scrolled(svg, "The elemental Jacobians")
-    more = f" The first {len(several)} of {len(graph.useful):,}." if len(several) < len(graph.useful) else ""
     yield f'<p class="note">{text(words + more)}</p>'
 
 
@@ -141,14 +114,16 @@ def order_drawn(result: Result) -> str:
             f"#{v.step}",
             f"{v.products:,}",
             figure(v.price),
-            f"{100 * v.price / total:.1f} %",
+            percent(v.price, total),
         )
         for i, v in enumerate(found[:_VERTICES])
     ]
     words = "Intermediate vertices in the order in which they vanish."
     if len(found) > _VERTICES:
         words += f" The first {_VERTICES} of {len(found):,}."
-    return section("order", "Order of elimination", _scrolled(table_html(rows, words, {0, 2, 3, 4, 5, 6}), words, len(rows) > 15))
+    return section(
+        "order", "Order of elimination", _scrolled(table_html(rows, words, {0, 2, 3, 4, 5, 6}), words, len(rows) > 15)
+    )
 
 
 def memory_drawn(result: Result) -> str:

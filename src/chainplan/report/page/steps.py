@@ -1,7 +1,7 @@
 """The steps of a plan as columns for the script of a page, and what a step is called.
 
-Long plans are cut: above `MOST` steps the first, the last and the dearest are on the page, each with the cost and the
-memory at its place in the whole plan, and the page says how many are not.
+Long plans are cut: above `MOST` steps the first, the last and the dearest are on the page with what they read, each
+with the cost and the memory at its place in the whole plan, and the page says how many are not.
 """
 
 from __future__ import annotations
@@ -29,20 +29,21 @@ _SPIES = 200
 
 @dataclass(frozen=True)
 class Steps:
-    """`rows`: per step shown its id, operation and operands in words; `columns`: what the script reads."""
+    """The steps shown, how many there are, and what the script reads of those shown."""
 
     shown: tuple[int, ...]
     total: int
     columns: dict[str, Any]
 
 
-def chosen(replayed: Replay, most: int = MOST) -> tuple[int, ...]:
+def chosen(plan: Plan, replayed: Replay, most: int = MOST) -> tuple[int, ...]:
     """The steps that are on the page."""
     count = len(replayed.prices)
     if count <= most:
         return tuple(range(count))
     dearest = nlargest(DEAREST, range(count), key=lambda i: (replayed.prices[i], -i))
-    return tuple(sorted({*range(ENDS), *range(count - ENDS, count), *dearest}))
+    shown = {*range(ENDS), *range(count - ENDS, count), *dearest}
+    return tuple(sorted(shown.union(*(operands(plan.steps[i]) for i in shown))))
 
 
 def columns(result: Result, vertices: dict[str, int]) -> Steps:
@@ -50,7 +51,7 @@ def columns(result: Result, vertices: dict[str, int]) -> Steps:
     plan, replayed = result.plan, result.priced
     assert plan is not None
     assert replayed is not None
-    ids = chosen(replayed)
+    ids = chosen(plan, replayed)
     words, structures, spies = _Table(), _Table(), _Spies()
     sums, last = list(accumulate(replayed.prices)), last_uses(plan)
     cells = [step_words(plan.steps[i]) for i in ids]

@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 
 from chainplan.graph import Mode
 from chainplan.replayer import Replay
-from chainplan.report.page.markup import figure, text
+from chainplan.report.page.markup import brief, figure, text
 from chainplan.steps import Accumulate, Decompress, Load, Multiply, Plan, Propagate
 
 WHOLE, MOST = 16, 11
@@ -35,7 +35,7 @@ def picture(plan: Plan, replayed: Replay, unit: str) -> tuple[str, str]:
     inside = _inside(plan, replayed)
     root, closed = _opened(plan, inside)
     leaves, depth = _place(root)
-    width, height = max(320.0, 30 + _WIDE * leaves), 84.0 + _DEEP * depth
+    width, height = max(320.0, 30 + _WIDE * leaves), 98.0 + _DEEP * depth
     parts: list[str] = []
     todo = [root]
     while todo:
@@ -126,23 +126,29 @@ def _drawn(node: _Node, plan: Plan, replayed: Replay, inside: list[tuple[int, in
     if node.parts:
         price = replayed.prices[node.of]
         radius = 5 + 15 * (price / total) ** 0.5
+        beside = node.x + radius + 4
         title = f"step {node.of}: {figure(price)} {unit}, {100 * price / total:.1f} % of the plan"
         return (
             f'<g data-step="{node.of}" class="node"><title>{text(title)}</title>'
             f'<circle class="dot" cx="{node.x:.1f}" cy="{node.y:.1f}" r="{radius:.1f}"/>'
-            f'<text class="small left halo" x="{node.x + radius + 4:.1f}" y="{node.y - 3:.1f}">#{node.of}</text>'
-            f'<text class="small left halo" x="{node.x + radius + 4:.1f}" y="{node.y + 10:.1f}">{figure(price)}</text></g>'
+            f'<text class="small left halo" x="{beside:.1f}" y="{node.y - 3:.1f}">#{node.of}</text>'
+            f'<text class="small left halo" x="{beside:.1f}" y="{node.y + 10:.1f}">{brief(price)}</text></g>'
         )
-    name, below = _leaf(node, plan, replayed, inside)
+    lines = _leaf(node, plan, replayed, inside)
+    height = 6 + 14 * len(lines)
+    words = (
+        f'<text class="{"small" if i else "name"}" x="{node.x:.1f}" y="{node.y + 14 * i:.1f}">{text(line, 12)}</text>'
+        for i, line in enumerate(lines)
+    )
     return (
-        f'<g data-step="{node.of}" class="node"><title>{text(name, 200)}: {text(below)}</title>'
-        f'<rect class="leaf" x="{node.x - 41:.1f}" y="{node.y - 14:.1f}" width="82" height="34" rx="4"/>'
-        f'<text class="name" x="{node.x:.1f}" y="{node.y:.1f}">{text(name, 11)}</text>'
-        f'<text class="small" x="{node.x:.1f}" y="{node.y + 14:.1f}">{text(below, 14)}</text></g>'
+        f'<g data-step="{node.of}" class="node"><title>{text(", ".join(lines), 200)}</title>'
+        f'<rect class="leaf" x="{node.x - 42:.1f}" y="{node.y - 14:.1f}" width="84" height="{height}" rx="4"/>'
+        f"{''.join(words)}</g>"
     )
 
 
-def _leaf(node: _Node, plan: Plan, replayed: Replay, inside: list[tuple[int, int]]) -> tuple[str, str]:
+def _leaf(node: _Node, plan: Plan, replayed: Replay, inside: list[tuple[int, int]]) -> tuple[str, ...]:
+    """The lines in a box: the elemental and how it is taken, or what is in a closed one."""
     match plan.steps[node.of], node.side:
         case Load(name), None:
             return name, "loaded"
@@ -152,5 +158,5 @@ def _leaf(node: _Node, plan: Plan, replayed: Replay, inside: list[tuple[int, int
             return name, mode.value
     price, elementals = inside[node.of]
     if isinstance(plan.steps[node.of], Decompress):
-        return "coloured sweep", f"#{node.of}"
-    return f"{elementals:,} factors", figure(price)
+        return "coloured", f"sweep #{node.of}", brief(price)
+    return f"{elementals:,}", "factors", brief(price)

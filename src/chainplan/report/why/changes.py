@@ -92,7 +92,10 @@ def _others(e: Elemental) -> Iterator[tuple[str, Elemental]]:
             yield "diagonal", replace(e, block=e.block._replace(structure=DIAGONAL))
         width = min(rows, cols) // 20
         if min(rows, cols) >= 20:
-            yield "a band with a tenth of its entries", replace(e, block=e.block._replace(structure=Banded(width, width)))
+            yield (
+                "a band with a tenth of its entries",
+                replace(e, block=e.block._replace(structure=Banded(width, width))),
+            )
     if not e.explicit:
         yield "explicit, with entries that are known for nothing", replace(e, tangent=None, adjoint=None, tape=0)
         half = (None if price is None else price // 2 for price in (e.tangent, e.adjoint))

@@ -141,5 +141,7 @@ class _Asked:
                 self.notes.append(f"{some} 'chainplan explain --budget' looks longer.")
                 break
         if unproven:
-            self.notes.append(f"{what} are not given for {unproven} of {len(things)}: an optimum is not proven in time.")
+            self.notes.append(
+                f"{what} are not given for {unproven} of {len(things)}: an optimum is not proven in time."
+            )
         return tuple(found)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chainplan.graph import Mode
-from chainplan.report.page.markup import figure
+from chainplan.report.page.markup import figure, percent
 from chainplan.report.why.changes import Saving, Sensitivity
 from chainplan.report.why.products import Products
 from chainplan.report.why.ranges import LARGEST, Range
 from chainplan.report.why.reasons import Reasons
 from chainplan.report.why.replan import Found
-from chainplan.report.why.splits import Choice, Split
+from chainplan.report.why.splits import Choice
 from chainplan.summary import unit_text
 
 _FEW = 8
@@ -36,20 +36,21 @@ def worded(reasons: Reasons) -> list[tuple[str, list[str]]]:
 def _splits(reasons: Reasons) -> Iterator[str]:
     unit = unit_text(reasons.result.problem)
     for split in reasons.splits:
-        words = f"#{split.step}, {split.source} → {split.target}: {_choice(split.chosen, split)}, {figure(split.chosen.price)} {unit}"
+        chosen = f"{_choice(split.chosen)}, {figure(split.chosen.price)} {unit}"
+        words = f"#{split.step}, {split.source} → {split.target}: {chosen}"
         if split.ties:
-            words += f"; as cheap: {', '.join(_choice(t, split) for t in split.ties[:3])}"
+            words += f"; as cheap: {', '.join(_choice(t) for t in split.ties[:3])}"
             words += f" and {len(split.ties) - 3:,} more" if len(split.ties) > 3 else ""
         if split.runner_up is not None:
             other = split.runner_up
             extra = other.price - split.chosen.price
-            word = "runner-up" if extra > 0 else "cheaper without the limit" if reasons.result.problem.memory else "cheaper"
-            words += f"; {word}: {_choice(other, split)}, {figure(other.price)}"
+            word = "runner-up" if extra > 0 else "cheaper"
+            words += f"; {word}: {_choice(other)}, {figure(other.price)}"
             words += f" ({extra:+,}{_times(other.price, split.chosen.price)})" if abs(extra) < 10**15 else ""
         yield words + "."
 
 
-def _choice(choice: Choice, split: Split) -> str:
+def _choice(choice: Choice) -> str:
     if choice.how == "product":
         return f"split at {choice.at}"
     if choice.how == "tangent":
@@ -67,7 +68,7 @@ def _shares(reasons: Reasons) -> Iterator[str]:
     replayed, unit = reasons.result.priced, unit_text(reasons.result.problem)
     total = max(1, replayed.total if replayed is not None else 1)
     if reasons.shares:
-        named = (f"{s.elemental} {100 * s.price / total:.1f} %" for s in reasons.shares[:_FEW])
+        named = (f"{s.elemental} {percent(s.price, total)}" for s in reasons.shares[:_FEW])
         more = f"; {len(reasons.shares) - _FEW:,} others less" if len(reasons.shares) > _FEW else ""
         yield (
             f"Share of the steps that take or multiply an elemental itself: {', '.join(named)}{more}. A product of two "
@@ -79,7 +80,7 @@ def _shares(reasons: Reasons) -> Iterator[str]:
         yield f"Other orders: {', '.join(named)}."
     dear = sorted((v for v in reasons.vertices if v.price), key=lambda v: -v.price)[:_FEW]
     if dear:
-        named = (f"{v.vertex} {100 * v.price / total:.1f} % ({figure(v.price)} {unit})" for v in dear)
+        named = (f"{v.vertex} {percent(v.price, total)} ({figure(v.price)} {unit})" for v in dear)
         yield f"Vertices over which the products are dearest: {', '.join(named)}."
 
 
@@ -158,7 +159,7 @@ def _saved(saving: Saving, price: int, unit: str) -> str:
     if saving.price == price:
         return f"{start}, which saves nothing."
     if saving.price < price:
-        return f"{start}, {100 * (price - saving.price) / price:.1f} % less."
+        return f"{start}, {percent(price - saving.price, price)} less."
     return f"{start}, {figure(saving.price - price)} more than now."
 
 
@@ -172,4 +173,7 @@ def _product(p: Products) -> str:
     start = f"A product {what} takes {figure(p.without)} fma without J and {figure(p.with_it)} with it"
     if p.least is None:
         return f"{start}: for products alone J should never be formed."
+    if p.least <= 2:
+        few = "even for one product" if p.least == 1 else "not for a single product, but for two or more"
+        return f"{start}: J pays off, {few}."
     return f"{start}: below {figure(p.least)} products J should not be formed."
