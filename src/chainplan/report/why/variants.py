@@ -55,14 +55,16 @@ def free_sizes(problem: Problem) -> tuple[list[Free], list[str]]:
 
 
 def resized(problem: Problem, vertices: Sequence[str], size: int) -> Problem:
-    """The problem with another size of some vertices; prices per vector of matrix-free elementals stay."""
+    """The useful part of a problem with another size of some vertices; prices per vector of elementals stay."""
     graph, changed = problem.graph, set(vertices)
+    useful = {e.name for e in graph.useful}
     sizes = {v: size if v in changed else s for v, s in graph.sizes.items()}
     elementals = tuple(
         replace(e, block=e.block._replace(rows=sizes[e.target], cols=sizes[e.source]))
         if e.source in changed or e.target in changed
         else e
         for e in graph.elementals
+        if e.name in useful
     )
     return replace(problem, graph=replace(graph, sizes=sizes, elementals=elementals))
 
