@@ -6,6 +6,9 @@ from chainplan.report.page.markup import figure, ratio
 from chainplan.result import Result, Status
 from chainplan.summary import unit_text
 
+_TELLING = 0.9
+"""A gap above which the bound itself says more."""
+
 
 def headline(result: Result) -> str:
     """The result in one sentence."""
@@ -26,9 +29,9 @@ def headline(result: Result) -> str:
         )
     if result.status is Status.OPTIMAL:
         return f"{said}; proven optimal."
-    if result.bound and result.gap:
+    if result.bound and result.gap and result.gap < _TELLING:
         return f"{said}; the least possible is at most {100 * result.gap:.1f} % less."
-    return f"{said}; not proven optimal."
+    return f"{said}; not proven optimal{f', the lower bound is {figure(result.bound)}' if result.bound else ''}."
 
 
 def _fewer(baseline: int, price: int) -> str:

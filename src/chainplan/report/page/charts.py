@@ -9,8 +9,8 @@ from chainplan.report.page.markup import figure, figure_html, text
 
 POINTS = 600
 """Points of a timeline; longer ones show the most of each stretch of steps."""
-TASKS = 2000
-"""Tasks drawn of a schedule: the longest ones."""
+TASKS, LANES = 2000, 64
+"""Tasks drawn of a schedule, the longest ones, and machines, the first ones."""
 
 
 def timeline(alive: Sequence[int], limit: int | None) -> str:
@@ -54,10 +54,11 @@ def gantt(schedule: Any) -> str:
         tasks = [(t["id"], int(t["machine"]), int(t["start"]), int(t["end"])) for t in schedule["tasks"]]
     except (KeyError, TypeError, ValueError):
         return '<p class="note">The schedule of this plan is in a form that this page cannot draw.</p>'
-    longest = sorted(tasks, key=lambda t: (t[2] - t[3], t[2]))[:TASKS]
+    lanes = min(machines, LANES)
+    longest = sorted((t for t in tasks if 0 <= t[1] < lanes), key=lambda t: (t[2] - t[3], t[2]))[:TASKS]
     width, row = 920.0, 34
     parts = []
-    for machine in range(machines):
+    for machine in range(lanes):
         y = 8 + row * machine
         parts.append(f'<text class="small left" x="0" y="{y + 20}">machine {machine}</text>')
         parts.append(f'<line class="rule" x1="80" x2="{80 + width:.0f}" y1="{y + row - 3}" y2="{y + row - 3}"/>')
@@ -71,7 +72,7 @@ def gantt(schedule: Any) -> str:
             + (f'<text class="in" x="{x + w / 2:.2f}" y="{y + 18}">#{text(str(step))}</text>' if w > 34 else "")
             + "</g>"
         )
-    height = 8 + row * machines + 20
+    height = 8 + row * lanes + 20
     parts.append(f'<text class="small left" x="80" y="{height - 4}">0</text>')
     parts.append(f'<text class="small right" x="{80 + width:.0f}" y="{height - 4}">{figure(makespan)}</text>')
     words = f"Makespan {figure(makespan)} on {machines:,} machine{'' if machines == 1 else 's'}."
@@ -81,7 +82,7 @@ def gantt(schedule: Any) -> str:
     if isinstance(status, str):
         words += f" Status: {status}."
     if len(longest) < len(tasks):
-        words += f" The {len(longest):,} longest of {len(tasks):,} tasks are drawn."
+        words += f" The {len(longest):,} longest of {len(tasks):,} tasks on the first {lanes:,} machines are drawn."
     return (
         f'<div class="scroll" tabindex="0" role="group" aria-label="Gantt chart"><svg role="img" '
         f'aria-label="Gantt chart. {text(words)}" width="{90 + width:.0f}" height="{height}" '

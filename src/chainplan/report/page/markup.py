@@ -55,6 +55,11 @@ def brief(number: int) -> str:
     return f"{'-' if number < 0 else ''}{digits[0]}.{digits[1:3]}·10^{len(digits) - 1}"
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """A number of things."""
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
 def percent(part: int, whole: int) -> str:
     """A share, short, of something that may be nothing."""
     share = 100 * part / whole if whole else 0.0

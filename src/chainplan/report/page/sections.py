@@ -7,7 +7,7 @@ from typing import Any
 
 from chainplan.report.comparison import RIGHT, Comparison
 from chainplan.report.page import chain, charts, dag, tree
-from chainplan.report.page.markup import figure, figure_html, percent, ratio, table_html, text, unbroken
+from chainplan.report.page.markup import counted, figure, figure_html, percent, ratio, table_html, text, unbroken
 from chainplan.report.page.player import MOST_VERTICES
 from chainplan.report.page.vertices import eliminated
 from chainplan.report.why.reasons import Reasons
@@ -69,8 +69,8 @@ def _graph_drawn(result: Result) -> Iterator[str]:
     graph = result.problem.graph
     count = len(dag.vertices(graph))
     yield (
-        f'<p class="note">{count:,} vertices, {len(graph.useful):,} elementals, {len(graph.inputs):,} inputs, '
-        f"{len(graph.outputs):,} outputs.</p>"
+        f'<p class="note">{counted(count, "vertex", "vertices")}, {counted(len(graph.useful), "elemental")}, '
+        f"{counted(len(graph.inputs), 'input')}, {counted(len(graph.outputs), 'output')}.</p>"
     )
     if not count:
         yield '<p class="note">No path leads from an input to an output.</p>'
@@ -111,7 +111,7 @@ def order_drawn(result: Result) -> str:
             f"{i + 1:,}",
             v.vertex,
             figure(v.size),
-            f"#{v.step}",
+            "stays" if v.step is None else f"#{v.step}",
             f"{v.products:,}",
             figure(v.price),
             percent(v.price, total),

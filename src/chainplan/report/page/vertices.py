@@ -15,17 +15,17 @@ from chainplan.steps import Multiply, Plan, Propagate, last_uses
 
 @dataclass(frozen=True)
 class Eliminated:
-    """An intermediate vertex: when it is gone, products over it, their price."""
+    """A vertex that products lead over: the step after which it is gone (None: an output, it stays), their price."""
 
     vertex: str
     size: int
-    step: int
+    step: int | None
     products: int
     price: int
 
 
 def eliminated(plan: Plan, replayed: Replay) -> list[Eliminated]:
-    """The intermediate vertices in the order in which they vanish; inputs and outputs stay."""
+    """The intermediate vertices in the order in which they vanish, then the outputs that products lead over."""
     graph, gone = plan.graph, dict[str, int]()
     count, price = dict[str, int](), dict[str, int]()
     for name, position in direct_uses(plan).items():
@@ -45,9 +45,9 @@ def eliminated(plan: Plan, replayed: Replay) -> list[Eliminated]:
             count[middle] = count.get(middle, 0) + 1
             price[middle] = price.get(middle, 0) + replayed.prices[position]
     ends = {*graph.inputs, *graph.outputs}
-    found = [
-        Eliminated(vertex, graph.sizes[vertex], step, count.get(vertex, 0), price.get(vertex, 0))
-        for vertex, step in gone.items()
-        if vertex in graph.sizes and vertex not in ends
+    order = sorted((step, v) for v, step in gone.items() if v in graph.sizes and v not in ends)
+    stays = [v for v in graph.order if v in ends and v in count]
+    return [
+        Eliminated(v, graph.sizes[v], step, count.get(v, 0), price.get(v, 0))
+        for step, v in [*order, *((None, v) for v in stays)]
     ]
-    return sorted(found, key=lambda v: v.step)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from chainplan.planner import plan as plan_again
+from chainplan.report.page.markup import label
 from chainplan.report.page.vertices import Eliminated, eliminated
 from chainplan.report.why.changes import Saving, Sensitivity, Share, Threshold, savings, sensitivity, shares, threshold
 from chainplan.report.why.products import Products, products
@@ -89,7 +90,7 @@ def reasons(result: Result, seconds: float, progress: Callable[[Progress], None]
     if len(looked) < len(free):
         notes.append(f"{len(looked)} of {len(free):,} sizes are looked at: input, output and the largest.")
     if fixed:
-        shown = ", ".join(fixed[:5]) + (", ..." if len(fixed) > 5 else "")
+        shown = ", ".join(map(label, fixed[:5])) + (", ..." if len(fixed) > 5 else "")
         notes.append(f"The sizes of {shown} are fixed by structures.")
     return Reasons(**{**vars(found), "notes": tuple(notes)})
 

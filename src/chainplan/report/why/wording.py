@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chainplan.graph import Mode
-from chainplan.report.page.markup import figure, percent
+from chainplan.report.page.markup import figure, label, percent
 from chainplan.report.why.changes import Saving, Sensitivity
 from chainplan.report.why.products import Products
 from chainplan.report.why.ranges import LARGEST, Range
@@ -37,7 +37,7 @@ def _splits(reasons: Reasons) -> Iterator[str]:
     unit = unit_text(reasons.result.problem)
     for split in reasons.splits:
         chosen = f"{_choice(split.chosen)}, {figure(split.chosen.price)} {unit}"
-        words = f"#{split.step}, {split.source} → {split.target}: {chosen}"
+        words = f"#{split.step}, {label(split.source)} → {label(split.target)}: {chosen}"
         if split.ties:
             words += f"; as cheap: {', '.join(_choice(t) for t in split.ties[:3])}"
             words += f" and {len(split.ties) - 3:,} more" if len(split.ties) > 3 else ""
@@ -52,11 +52,11 @@ def _splits(reasons: Reasons) -> Iterator[str]:
 
 def _choice(choice: Choice) -> str:
     if choice.how == "product":
-        return f"split at {choice.at}"
+        return f"split at {label(choice.at)}"
     if choice.how == "tangent":
-        return f"a tangent from {choice.at} on"
+        return f"a tangent from {label(choice.at)} on"
     if choice.how == "adjoint":
-        return f"an adjoint up to {choice.at}"
+        return f"an adjoint up to {label(choice.at)}"
     return "one coloured sweep"
 
 
@@ -68,7 +68,7 @@ def _shares(reasons: Reasons) -> Iterator[str]:
     replayed, unit = reasons.result.priced, unit_text(reasons.result.problem)
     total = max(1, replayed.total if replayed is not None else 1)
     if reasons.shares:
-        named = (f"{s.elemental} {percent(s.price, total)}" for s in reasons.shares[:_FEW])
+        named = (f"{label(s.elemental)} {percent(s.price, total)}" for s in reasons.shares[:_FEW])
         more = f"; {len(reasons.shares) - _FEW:,} others less" if len(reasons.shares) > _FEW else ""
         yield (
             f"Share of the steps that take or multiply an elemental itself: {', '.join(named)}{more}. A product of two "
@@ -80,7 +80,7 @@ def _shares(reasons: Reasons) -> Iterator[str]:
         yield f"Other orders: {', '.join(named)}."
     dear = sorted((v for v in reasons.vertices if v.price), key=lambda v: -v.price)[:_FEW]
     if dear:
-        named = (f"{v.vertex} {percent(v.price, total)} ({figure(v.price)} {unit})" for v in dear)
+        named = (f"{label(v.vertex)} {percent(v.price, total)} ({figure(v.price)} {unit})" for v in dear)
         yield f"Vertices over which the products are dearest: {', '.join(named)}."
 
 
@@ -88,17 +88,17 @@ def _ranges(reasons: Reasons) -> Iterator[str]:
     own = {r.vertex: (r.low, r.high) for r in reasons.ranges if r.order == "this plan"}
     always = [r for r in reasons.ranges if r.order == "this plan" and (r.low, r.high) == (1, None)]
     if always:
-        named = ", ".join(f"{r.vertex} ({figure(r.size)})" for r in always)
+        named = ", ".join(f"{label(r.vertex)} ({figure(r.size)})" for r in always)
         yield f"This plan stays optimal whatever one of these sizes is, up to {LARGEST:,} at least: {named}."
     for r in reasons.ranges:
-        now = f"the size of {r.vertex} (now {figure(r.size)})"
+        now = f"the size of {label(r.vertex)} (now {figure(r.size)})"
         if r.order == "this plan":
             if r not in always:
                 yield f"This plan stays optimal {_while(r, now)}."
         elif not r.holds:
             yield f"{r.order.capitalize()} order becomes optimal when {now} is {_outside(r)}."
         elif own.get(r.vertex) == (r.low, r.high):
-            yield f"{r.order.capitalize()} order is as good for all these sizes of {r.vertex}."
+            yield f"{r.order.capitalize()} order is as good for all these sizes of {label(r.vertex)}."
         else:
             yield f"{r.order.capitalize()} order is as good {_while(r, now)}."
 
@@ -122,7 +122,9 @@ def _outside(r: Range) -> str:
 def _sensitivities(reasons: Reasons) -> Iterator[str]:
     price = reasons.price
     for s in reasons.sensitivities:
-        shown = ", ".join(s.vertices[:4]) + (f" and {len(s.vertices) - 4} more" if len(s.vertices) > 4 else "")
+        shown = ", ".join(map(label, s.vertices[:4])) + (
+            f" and {len(s.vertices) - 4} more" if len(s.vertices) > 4 else ""
+        )
         size = figure(s.size) + (" each, tied by structures" if len(s.vertices) > 1 else "")
         yield f"{shown} ({size}): {'; '.join(_turned(s, price))}."
 
@@ -144,7 +146,7 @@ def _savings(reasons: Reasons) -> Iterator[str]:
         yield _saved(saving, price, unit)
     alike: dict[tuple[int, int], list[str]] = {}
     for t in reasons.thresholds:
-        alike.setdefault((t.most, t.product), []).append(t.elemental)
+        alike.setdefault((t.most, t.product), []).append(label(t.elemental))
     for (most, product), names in alike.items():
         each = " each" if len(names) > 1 else ""
         yield (
@@ -155,7 +157,7 @@ def _savings(reasons: Reasons) -> Iterator[str]:
 
 def _saved(saving: Saving, price: int, unit: str) -> str:
     about = "" if saving.proven else "at most "
-    start = f"{saving.elemental} {saving.change}: {about}{figure(saving.price)} {unit}"
+    start = f"{label(saving.elemental)} {saving.change}: {about}{figure(saving.price)} {unit}"
     if saving.price == price:
         return f"{start}, which saves nothing."
     if saving.price < price:
