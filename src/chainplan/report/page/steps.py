@@ -36,10 +36,10 @@ class Steps:
     columns: dict[str, Any]
 
 
-def chosen(plan: Plan, replayed: Replay, most: int = MOST) -> tuple[int, ...]:
+def chosen(plan: Plan, replayed: Replay) -> tuple[int, ...]:
     """The steps that are on the page."""
     count = len(replayed.prices)
-    if count <= most:
+    if count <= MOST:
         return tuple(range(count))
     dearest = nlargest(DEAREST, range(count), key=lambda i: (replayed.prices[i], -i))
     shown = {*range(ENDS), *range(count - ENDS, count), *dearest}
