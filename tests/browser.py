@@ -92,9 +92,7 @@ class Browser:
 
     def screenshot(self) -> bytes:
         """The whole page as PNG."""
-        shot = self._running.execute_cdp_cmd(
-            "Page.captureScreenshot", {"format": "png", "captureBeyondViewport": True}
-        )
+        shot = self._running.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": True})
         return base64.b64decode(shot["data"])
 
     def rows(self) -> list[list[str]]:

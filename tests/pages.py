@@ -55,9 +55,7 @@ def hostile_chain(elementals: int) -> Problem:
     """A chain of names that are markup and sizes of up to 10^12."""
     rng = random.Random(2)
     sizes = [rng.choice([1, 7, 10**6, 10**12]) for _ in range(elementals + 1)]
-    entries = [
-        {"name": f"{MARKUP[i % len(MARKUP)]}{i}", "shape": [sizes[i + 1], sizes[i]]} for i in range(elementals)
-    ]
+    entries = [{"name": f"{MARKUP[i % len(MARKUP)]}{i}", "shape": [sizes[i + 1], sizes[i]]} for i in range(elementals)]
     return chainplan.chain(entries, name=MARKUP[0])
 
 
@@ -82,7 +80,7 @@ def limited_chain() -> Problem:
     """The matrix-free example under a memory limit that costs something."""
     problem = chainplan.read(ROOT / "examples" / "matrix_free_chain.yaml")
     spec = problem.to_spec()
-    return chainplan.from_spec({**spec, "limits": {"memory": 320}})
+    return chainplan.from_spec({**spec, "limits": {"memory": 100}})
 
 
 def write(problem: Problem, path: Path) -> tuple[Result, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Pages in a real browser: they open without a complaint, play the plan, keep their width, and run no one else's code."""
+"""Pages in a real browser: they open without a complaint, play the plan, keep their width, run no one else's code."""
 
 from __future__ import annotations
 
@@ -144,7 +144,9 @@ def test_vertices_vanish_until_inputs_and_outputs_are_left(window: Browser, save
     assert counts == sorted(counts, reverse=True)
     assert counts[-1] <= 8
     window.press("first", "END")
-    kinds = window.run("return [...document.querySelectorAll('#state circle.vertex')].map(c => c.classList.contains('end'))")
+    kinds = window.run(
+        "return [...document.querySelectorAll('#state circle.vertex')].map(c => c.classList.contains('end'))"
+    )
     assert sum(kinds) == 6
 
 
@@ -156,7 +158,9 @@ def test_the_table_of_a_long_plan_follows_the_step(window: Browser, saved: Any) 
     window.run("const n = document.getElementById('number'); n.value = 4321; n.dispatchEvent(new Event('change'))")
     rows = window.rows()
     assert [row[0] for row in rows] == [f"#{i}" for i in range(4300, 4400)]
-    current = window.run("return [...document.querySelectorAll('#rows [aria-current]')].map(r => r.cells[0].textContent)")
+    current = window.run(
+        "return [...document.querySelectorAll('#rows [aria-current]')].map(r => r.cells[0].textContent)"
+    )
     assert current == ["#4321"]
     assert price(rows[21][6]) == plan["steps"][4321]["fma"]
     assert "Steps 4,300 to 4,399 of 5,001" in window.words("steps-caption")
@@ -202,7 +206,8 @@ def test_text_stands_out_from_what_is_behind_it(dark: bool, window: Browser, sav
     """WCAG 2.2, 1.4.3: text to background at least 4.5 to 1; 1.4.11: strokes at least 3 to 1."""
     window.open(saved("seed chain")[0], dark=dark)
     names = ("page", "card", "ink", "soft", "held", "left", "right", "made", "warn", "fill")
-    read = "const s = getComputedStyle(document.documentElement); return arguments[0].map(n => s.getPropertyValue('--' + n))"
+    read = """const s = getComputedStyle(document.documentElement);
+      return arguments[0].map(n => s.getPropertyValue('--' + n))"""
     colours = dict(zip(names, (c.strip() for c in window.run(read, names)), strict=True))
     for behind in ("page", "card", "fill"):
         for ink in ("ink", "soft", "held", "left", "right", "made", "warn"):
@@ -229,8 +234,9 @@ def test_everything_that_acts_or_shows_has_a_name(name: str, window: Browser, sa
       const named = e => e.getAttribute("aria-label") || e.textContent.trim() || (e.labels && e.labels.length);
       const acts = [...document.querySelectorAll("button, input, a, section, [tabindex]")];
       const shows = [...document.querySelectorAll("svg[role=img]")];
-      const loose = [...document.querySelectorAll("body svg:not([role]):not([aria-hidden])")].filter(s => !s.closest("svg[role]"));
-      return [...acts.filter(e => !named(e)), ...shows.filter(e => !e.getAttribute("aria-label")), ...loose].map(e => e.outerHTML.slice(0, 80));
+      const loose = [...document.querySelectorAll("body svg:not([role]):not([aria-hidden])")];
+      const bad = [...acts.filter(e => !named(e)), ...shows.filter(e => !e.getAttribute("aria-label"))];
+      return [...bad, ...loose.filter(s => !s.closest("svg[role]"))].map(e => e.outerHTML.slice(0, 80));
     """
     assert window.run(nameless) == []
     assert window.run("return document.documentElement.lang") == "en"
@@ -251,7 +257,9 @@ def test_without_scripts_the_table_and_the_reasons_are_there(window: Browser, sa
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("problem", [lambda: pages.hostile_chain(100_000), lambda: pages.long_chain(5001)], ids=["10^5", "10^4 steps"])
+@pytest.mark.parametrize(
+    "problem", [lambda: pages.hostile_chain(100_000), lambda: pages.long_chain(5001)], ids=["10^5", "10^4 steps"]
+)
 def test_the_largest_pages_open(problem: Any, window: Browser, tmp_path: Path) -> None:
     made: Problem = problem()
     path = tmp_path / "r.html"

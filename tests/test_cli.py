@@ -63,7 +63,9 @@ def test_every_format(form: str, path: Path, capsys: pytest.CaptureFixture[str])
     code, out, _ = run(capsys, "plan", str(path), "--format", form)
     assert code == 0
     assert out.endswith("\n")
-    assert out.startswith({"json": "{", "markdown": "## ", "dot": "digraph plan {"}.get(form, path.stem))
+    assert out.startswith(
+        {"json": "{", "markdown": "## ", "dot": "digraph plan {", "html": "<!doctype"}.get(form, path.stem)
+    )
 
 
 def test_the_plan_file_is_deterministic_but_for_seconds(capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,7 +127,7 @@ BAD_INPUT = (
     (["plan"], "Missing argument"),
     (["plan", "no-such-file.yaml"], "no-such-file.yaml"),
     (["plan", SEED, "--solver", "chain-pd"], "Did you mean 'chain-dp'?"),
-    (["plan", SEED, "--format", "html"], "'html' is not one of"),
+    (["plan", SEED, "--format", "pdf"], "'pdf' is not one of"),
     (["plan", SEED, "--budget", "-1"], "not in the range"),
     (["plan", SEED, "--budget", "nan"], "no number of seconds"),
     (["plan", SEED, "-o", "/no/such/folder/plan.json"], "'/no/such/folder' is no folder"),

@@ -87,7 +87,9 @@ def test_the_seed_chain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "1,002,000 fma" in capsys.readouterr().out
     page = out.read_text(encoding="utf-8")
     checked(page)
-    assert "1,002,000 fma instead of 3,000,000: 2.99x fewer than the best of forward and reverse; proven optimal." in page
+    assert (
+        "1,002,000 fma instead of 3,000,000: 2.99x fewer than the best of forward and reverse; proven optimal." in page
+    )
     assert "(F4·(F3·F2))·F1" in page
     assert "runner-up: split at x2, 1,002,000,000" in page
 
@@ -267,7 +269,11 @@ def test_a_schedule_is_drawn_where_there_is_one() -> None:
     assert 'id="schedule"' not in html.page(result, document(result))
     for broken in ({}, {"machines": "many", "makespan": 1, "tasks": []}, [1], {**schedule, "tasks": [{"id": 1}]}):
         assert "cannot draw" in charts.gantt(broken)
-    many = {"machines": 10**9, "makespan": 3, "tasks": [{"id": i, "machine": i, "start": 0, "end": 3} for i in range(99)]}
+    many = {
+        "machines": 10**9,
+        "makespan": 3,
+        "tasks": [{"id": i, "machine": i, "start": 0, "end": 3} for i in range(99)],
+    }
     assert "The 64 longest of 99 tasks on the first 64 machines are drawn." in charts.gantt(many)
 
 

@@ -67,6 +67,10 @@ def _times(price: int, than: int) -> str:
 def _shares(reasons: Reasons) -> Iterator[str]:
     replayed, unit = reasons.result.priced, unit_text(reasons.result.problem)
     total = max(1, replayed.total if replayed is not None else 1)
+    price = reasons.result.price
+    if reasons.result.problem.memory is not None and price is not None:
+        saved = "nothing" if price == reasons.price else f"{figure(price - reasons.price)} {unit}"
+        yield f"The memory limit costs {saved}: without it there is a plan of {figure(reasons.price)}."
     if reasons.shares:
         named = (f"{label(s.elemental)} {percent(s.price, total)}" for s in reasons.shares[:_FEW])
         more = f"; {len(reasons.shares) - _FEW:,} others less" if len(reasons.shares) > _FEW else ""
