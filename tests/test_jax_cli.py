@@ -83,10 +83,13 @@ def test_values_and_positions(capsys: pytest.CaptureFixture[str]) -> None:
         (["models_of_test:projected", "--args", "f65[3]"], "found 'f65[3]'; expected an array"),
         (["models_of_test:projected", "--args", "x y"], "found 'x'; expected an array"),
         (["models_of_test:projected", "--args", "f64[99999999,9999999]"], "entries; expected"),
-        (["models_of_test:projected", "--args", "i64[3] f64[2,3]"], "argument of shape (3,) is of int64"),
+        (["models_of_test:projected", "--args", "i64[3] f64[2,3]"], "argument 0: found int64 of shape (3,)"),
         (["models_of_test:projected", "--args", "f64[3] f64[2,3]", "--argnums", "2"], "argnums: 2 is given"),
         (["models_of_test:projected", "--args", "f64[3] f64[2,3]", "--argnums", "one"], "--argnums: found 'one'"),
-        (["models_of_test:repeated", "--args", "f64[3] 0 'floor'", "--argnums", "1"], "argument of shape () is of int"),
+        (
+            ["models_of_test:repeated", "--args", "f64[3] 0 'floor'", "--argnums", "1"],
+            "argument 1: found int64 of shape ()",
+        ),
         (["models_of_test:repeated", "--args", "f64[3] 1 'floor'"], "no path leads from the arguments"),
     ],
 )

@@ -260,10 +260,10 @@ def test_a_timeline_keeps_the_peak() -> None:
 def test_a_schedule_is_drawn_where_there_is_one() -> None:
     result = chainplan.plan(chainplan.read(SEED))
     tasks = [{"id": 2, "machine": 0, "start": 0, "end": 14}, {"id": "<b>", "machine": 1, "start": 3, "end": 10}]
-    schedule = {"machines": 2, "makespan": 14, "bound": 12, "status": "feasible", "tasks": tasks}
+    schedule = {"machines": 2, "makespan": 14, "bound": 12, "status": "feasible", "within": "this plan", "tasks": tasks}
     page = html.page(result, {**document(result), "schedule": schedule})
     checked(page)
-    assert "Makespan 14 on 2 machines. No schedule of this plan takes less than 12. Status: feasible." in page
+    assert "Makespan 14 on 2 machines. No schedule takes less than 12 within this plan. Status: feasible." in page
     assert "step 2: 0 to 14 on machine 0" in page
     assert "&lt;b&gt;" in page
     assert 'id="schedule"' not in html.page(result, document(result))
@@ -275,6 +275,19 @@ def test_a_schedule_is_drawn_where_there_is_one() -> None:
         "tasks": [{"id": i, "machine": i, "start": 0, "end": 3} for i in range(99)],
     }
     assert "The 64 longest of 99 tasks on the first 64 machines are drawn." in charts.gantt(many)
+
+
+def test_a_page_for_several_machines(tmp_path: Path) -> None:
+    spec, plan = str(ROOT / "examples" / "matrix_free_chain.yaml"), tmp_path / "plan.json"
+    assert main(["plan", spec, "--machines", "3", "--format", "json", "-o", str(plan)]) == 0
+    for number, argv in enumerate(([str(plan)], [spec, "--machines", "3"])):
+        out = tmp_path / f"{number}.html"
+        assert main(["report", *argv, "-o", str(out)]) == 0
+        page, schedule = out.read_text(encoding="utf-8"), json.loads(plan.read_text(encoding="utf-8"))["schedule"]
+        checked(page)
+        assert f"Makespan {schedule['makespan']:,} fma on 3 machines, proven optimal" in page
+        for task in schedule["tasks"]:
+            assert f"step {task['id']}: {task['start']} to {task['end']} on machine {task['machine']}" in page
 
 
 def test_a_plan_file_that_claims_too_much_has_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

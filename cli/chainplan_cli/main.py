@@ -23,6 +23,7 @@ COMMANDS = {
     "report": "Write a page about a spec or a plan: one HTML file that opens from disk.",
     "explain": "Say why the best plan of a spec is as it is.",
     "compare": "Plan a spec with every solver that accepts it, in one table.",
+    "serve": "Serve a page on this machine to edit specs and see their plans.",
     "calibrate": "Measure this machine's rates for --objective calibrated.",
     "solvers": "List the solvers.",
 }

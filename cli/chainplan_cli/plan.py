@@ -8,6 +8,8 @@ import click
 
 from chainplan_cli.common import (
     budget_option,
+    machines_option,
+    nodes_option,
     objective_option,
     progress_shown,
     require_place,
@@ -19,16 +21,25 @@ from chainplan_cli.functions import function_problem, names_function, positions
 
 if TYPE_CHECKING:
     from chainplan.layers.program import Program
+    from chainplan.steps import Plan
 
-FORMATS = ("text", "json", "markdown", "dot", "html")
+FORMATS = ("text", "json", "markdown", "dot", "html", "svg", "trace")
+SCHEDULED = ("svg", "trace")
+"""The formats that draw a schedule."""
 
 
 @click.command()
 @click.argument("spec", type=click.Path())
 @solver_option
 @budget_option
+@nodes_option
 @seed_option
 @objective_option
+@machines_option
+@click.option("--search", type=click.Choice(["here", "dask"]), default="here", help="Where: restarts on a cluster.")
+@click.option("--restarts", type=click.IntRange(min=1), help="Searches on the cluster.  [default: 4]")
+@click.option("--scheduler", metavar="ADDRESS", help="Of the cluster.  [default: a local cluster]")
+@click.option("--warm-start", "start", metavar="PLAN", help="A plan file of the same problem to start from.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of the screen.")
 @click.option("--args", "arguments", metavar="TYPES", help="Arguments of a function: 'f64[3,4] f64[4] 10'.")
@@ -37,8 +48,14 @@ def command(
     spec: str,
     solver: str,
     budget: float | None,
+    nodes: int | None,
     seed: int,
     objective: str | None,
+    machines: int | None,
+    search: str,
+    restarts: int | None,
+    scheduler: str | None,
+    start: str | None,
     form: str,
     output: str | None,
     arguments: str | None,
@@ -49,7 +66,8 @@ def command(
     A function is written module:function, its arguments as JAX prints their types: --args 'f64[3,4] f64[4]'.
 
     --format json is the plan file, which 'chainplan check' and 'chainplan run' read. Ctrl-C during a search prints the
-    best plan found so far. --objective is fma unless given.
+    best plan found so far; --warm-start goes on from a plan file. --objective is fma unless given. --format svg and
+    trace draw the schedule on --machines P: a Gantt chart, and events for chrome://tracing or ui.perfetto.dev.
     """
     from dataclasses import replace
 
@@ -58,6 +76,8 @@ def command(
     from chainplan.problem import Problem
     from chainplan.report.table import RENDERERS
 
+    if form in SCHEDULED and machines is None:
+        raise click.UsageError(f"--format {form} draws a schedule; expected --machines P beside it. Add it.")
     if names_function(spec):
         found: Problem | Program = function_problem(spec, arguments or "", positions(argnums or "0"))
     elif arguments is not None or argnums is not None:
@@ -67,11 +87,41 @@ def command(
     problem = found if isinstance(found, Problem) else found.problem
     if output is not None:
         require_place(output)
-    with progress_shown() as report:
-        result = plan(problem, solver, budget=budget, seed=seed, progress=report, objective=objective)
+    begin = None if start is None else _saved(start)
+    if search == "dask":
+        if machines is not None:
+            raise click.UsageError("--machines is for --search here; restarts are compared by cost. Leave one out.")
+        from chainplan.portfolio import RESTARTS, portfolio
+
+        result = portfolio(
+            problem,
+            solver,
+            restarts=restarts or RESTARTS,
+            budget=budget,
+            seed=seed,
+            objective=objective,
+            nodes=nodes,
+            warm_start=begin,
+            scheduler=scheduler,
+        )
+    elif restarts is not None or scheduler is not None:
+        raise click.UsageError("--restarts and --scheduler are for --search dask. Add it, or leave them out.")
+    else:
+        with progress_shown() as report:
+            result = plan(
+                problem,
+                solver,
+                budget=budget,
+                seed=seed,
+                progress=report,
+                objective=objective,
+                nodes=nodes,
+                warm_start=begin,
+                machines=machines,
+            )
     if not isinstance(found, Problem):
         result = replace(result, notes=(*result.notes, *found.notes))
-    text = RENDERERS[form](result)
+    text = "" if form in SCHEDULED and result.schedule is None else RENDERERS[form](result)
     if output is None:
         click.echo(text, nl=False)
     else:
@@ -80,3 +130,14 @@ def command(
         click.echo(f"chainplan: no plan: {result.status.value}. {' '.join(result.notes)}".rstrip(), err=True)
         return 1
     return 0
+
+
+def _saved(path: str) -> Plan:
+    """The plan of a plan file."""
+    from chainplan.errors import SpecError
+    from chainplan.frontends.table import read_plan
+
+    plan = read_plan(path).plan
+    if plan is None:
+        raise SpecError(f"{path}: found a plan file without a plan; expected one to start from. Leave it out.")
+    return plan

@@ -6,6 +6,7 @@ import click
 
 from chainplan_cli.common import (
     budget_option,
+    machines_option,
     objective_option,
     progress_shown,
     require_place,
@@ -22,7 +23,16 @@ from chainplan_cli.common import (
 @budget_option
 @seed_option
 @objective_option
-def command(path: str, output: str, solver: str, budget: float | None, seed: int, objective: str | None) -> int:
+@machines_option
+def command(
+    path: str,
+    output: str,
+    solver: str,
+    budget: float | None,
+    seed: int,
+    objective: str | None,
+    machines: int | None,
+) -> int:
     """Write a page about SPEC (planned first) or PLAN (checked first): one HTML file that opens from disk.
 
     The page shows the blocks, the plan step by step, memory, all solvers with their bounds, and why the plan is as it
@@ -39,12 +49,20 @@ def command(path: str, output: str, solver: str, budget: float | None, seed: int
     found = read_any(path)
     with progress_shown() as progress:
         if isinstance(found, SavedPlan):
-            if solver != "auto" or objective is not None or budget is not None or seed:
+            if (solver, budget, seed, objective, machines) != ("auto", None, 0, None, None):
                 raise click.ClickException(f"{path}: found a plan, which is not planned again; leave the options out.")
             result, saved = saved_result(found), found.document
         else:
             problem = found if isinstance(found, Problem) else found.problem
-            result = plan(problem, solver, budget=budget, seed=seed, progress=progress, objective=objective)
+            result = plan(
+                problem,
+                solver,
+                budget=budget,
+                seed=seed,
+                progress=progress,
+                objective=objective,
+                machines=machines,
+            )
             saved = document(result)
         text = page(result, saved, progress)
     write_whole(output, text)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from chainplan.layers.point import draw_point as draw_point
     from chainplan.oracle import jacobian as jacobian
     from chainplan.planner import plan as plan
+    from chainplan.portfolio import portfolio as portfolio
     from chainplan.problem import Problem as Problem
     from chainplan.replayer import replay as replay
     from chainplan.report.table import render as render
@@ -55,6 +56,7 @@ _HOMES = {
     "jacobian": "oracle",
     "linearise": "layers.evaluation",
     "plan": "planner",
+    "portfolio": "portfolio",
     "program": "frontends.table",
     "read": "frontends.table",
     "read_plan": "frontends.table",

@@ -7,9 +7,11 @@ kernels of `kernels.products`. A block is dropped after its last use.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,11 +25,24 @@ from chainplan.kernels.convert import Array, as_form, as_matrix, diagonal, from_
 from chainplan.kernels.forms import Form, form
 from chainplan.kernels.products import FRESH, product_kernel, sum_kernel
 from chainplan.replayer import colouring_of, replay
-from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Plan, Propagate, Seed, Step, last_uses
+from chainplan.steps import (
+    Accumulate,
+    Add,
+    Decompress,
+    Load,
+    Multiply,
+    Plan,
+    Propagate,
+    Seed,
+    Step,
+    last_uses,
+    operands,
+)
 from chainplan.structures import Block, Dense
+from chainplan.threads import ranks, run_tasks
 
 
-class _Run:
+class Run:
     """One run: the blocks held so far, by step, and what the matrix-free steps need."""
 
     def __init__(self, steps: int, given: Mapping[str, Given], dtype: Any) -> None:
@@ -41,16 +56,17 @@ class _Run:
         return common_dtype(self._given.values(), self._wanted)
 
 
-_Kernel = Callable[[_Run], None]
+Kernel = Callable[[Run], None]
 
 
 @dataclass(frozen=True)
-class _Program:
-    """A lowered plan. `loads`: step, elemental, its shape where any array of it will do, and its block."""
+class Program:
+    """A lowered plan. `loads`: step, elemental, its shape where any array of it will do, and its block. `code`: all
+    other steps with their kernels and the blocks that are dropped behind each."""
 
     loads: tuple[tuple[int, Elemental, tuple[int, int] | None, Block], ...]
     applied: tuple[Elemental, ...]
-    code: tuple[tuple[_Kernel, tuple[int, ...]], ...]
+    code: tuple[tuple[int, Kernel, tuple[int, ...]], ...]
     blocks: tuple[Block, ...]
     names: frozenset[str]
 
@@ -61,6 +77,9 @@ def execute(
     *,
     dense: bool = True,
     dtype: Any = None,
+    workers: int | None = None,
+    backend: str = "numpy",
+    scheduler: Any = None,
 ) -> dict[tuple[str, str], Array]:
     """Run a plan.
 
@@ -76,6 +95,14 @@ def execute(
     dense : whether the result is written out as matrices; otherwise as `kernels.forms` holds it: a diagonal as a
         vector, a block-diagonal one as an array of b x r x c, a sparse one as an array of scipy.sparse.
     dtype : of the seeds of matrix-free elementals; by default that of the arrays given, float64 where there is none.
+    workers : threads that run steps which do not wait for one another, each with one BLAS thread; the bits of the
+        result do not depend on how many. Functions of matrix-free elementals are then called from these threads, and
+        more blocks may be alive than the plan's peak says. None runs step after step with BLAS as it is set. With the
+        backend "dask" the processes of a local cluster.
+    backend : "numpy", or "dask": the steps are tasks of a cluster, blocks stay on its workers and only the outputs come
+        back. What a lost worker held is computed again; blocks that are too large for a worker are split by rows.
+    scheduler : of the backend "dask": the address of a scheduler, or a `distributed.Client`; None starts a local
+        cluster for this run, which needs `if __name__ == "__main__":` in a script.
 
     Returns
     -------
@@ -85,46 +112,110 @@ def execute(
     Raises
     ------
     ExecutionError
-        If a Jacobian is missing, unknown, of another shape or structure, or a function returns another shape.
+        If a Jacobian is missing, unknown, of another shape or structure, a function returns another shape, or a step
+        fits no worker.
     """
-    return prepared(plan, jacobians, dense=dense, dtype=dtype)()
+    if backend == "dask":
+        from chainplan.cluster.run import run_on_cluster
+
+        _require_workers(workers)
+        return run_on_cluster(plan, jacobians, dense=dense, dtype=dtype, workers=workers, scheduler=scheduler)
+    if backend != "numpy" or scheduler is not None:
+        raise ExecutionError(f"backend: found '{backend}'; expected 'numpy', or 'dask', which alone has a scheduler.")
+    return prepared(plan, jacobians, dense=dense, dtype=dtype, workers=workers)()
 
 
 def prepared(
-    plan: Plan, jacobians: Mapping[str, Given], *, dense: bool = True, dtype: Any = None
+    plan: Plan,
+    jacobians: Mapping[str, Given],
+    *,
+    dense: bool = True,
+    dtype: Any = None,
+    workers: int | None = None,
 ) -> Callable[[], dict[tuple[str, str], Array]]:
     """A run of a plan, ready to go as often as wanted: the Jacobians are checked and brought into form here.
 
     Parameters, results and errors are those of `execute`.
     """
+    _require_workers(workers)
+    program, run = lowered(plan), taken(plan, jacobians, dtype)
+    given = {id(value) for value in jacobians.values()}
+    return lambda: _executed(plan, program, run, given, dense, workers)
+
+
+def _require_workers(workers: int | None) -> None:
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+        raise ExecutionError(f"workers: found {workers!r}; expected a whole number from 1. Pass workers=2, say.")
+
+
+def lowered(plan: Plan) -> Program:
+    """The kernels of a plan, kept for as long as the plan lives."""
     program = _PROGRAMS.get(plan)
     if program is None:
         program = _PROGRAMS[plan] = _lower(plan)
-    run = _Run(len(plan.steps), jacobians, dtype)
-    _take(program, jacobians, run)
-    given = {id(value) for value in jacobians.values()}
-    return lambda: _executed(plan, program, run, given, dense)
+    return program
 
 
-def _executed(plan: Plan, program: _Program, run: _Run, given: set[int], dense: bool) -> dict[tuple[str, str], Array]:
+def taken(plan: Plan, jacobians: Mapping[str, Given], dtype: Any = None) -> Run:
+    """A run of a plan with the Jacobians in their places, checked and in form.
+
+    Raises
+    ------
+    ExecutionError
+        If a Jacobian is missing, unknown, or of another shape or structure.
+    """
+    run = Run(len(plan.steps), jacobians, dtype)
+    _take(lowered(plan), jacobians, run)
+    return run
+
+
+def _executed(
+    plan: Plan, program: Program, run: Run, given: set[int], dense: bool, workers: int | None
+) -> dict[tuple[str, str], Array]:
     values = run.values
-    for kernel, dropped in program.code:
-        kernel(run)
-        for position in dropped:
-            values[position] = None
+    if workers is None:
+        for _, kernel, dropped in program.code:
+            kernel(run)
+            for position in dropped:
+                values[position] = None
+    else:
+        _in_threads(plan, program, run, workers)
     result = {}
     for output, source, position in plan.outputs:
         block = program.blocks[position]
-        value = as_matrix(values[position], block, run.dtype) if dense else _kept(values[position], block, run)
+        value = as_matrix(values[position], block, run.dtype) if dense else kept(values[position], block, run)
         shared = id(value) in given or is_sparse(value)  # sparse arrays share their indices with plans and factors
         result[output, source] = value.copy() if shared else value
     return result
 
 
-_PROGRAMS: WeakKeyDictionary[Plan, _Program] = WeakKeyDictionary()
+def _in_threads(plan: Plan, program: Program, run: Run, workers: int) -> None:
+    """Run the steps on threads by critical-path rank; a block is dropped when the last of its readers is done."""
+    place = {position: task for task, (position, _, _) in enumerate(program.code)}
+    reads = [[arg for arg in set(operands(plan.steps[position])) if arg in place] for position, _, _ in program.code]
+    readers = Counter(arg for some in reads for arg in some)
+    ends = {output.step for output in plan.outputs}
+    costs = replay(plan).prices
+    needs = [[place[arg] for arg in some] for some in reads]
+    lock = Lock()
+    run.dtype  # noqa: B018  (known before threads ask for it)
+
+    def action(task: int) -> None:
+        program.code[task][1](run)
+        with lock:
+            for arg in reads[task]:
+                readers[arg] -= 1
+                if not readers[arg] and arg not in ends:
+                    run.values[arg] = None
+
+    rank = ranks([costs[position] + 1 for position, _, _ in program.code], needs)
+    run_tasks(action, needs, rank, workers)
 
 
-def _take(program: _Program, jacobians: Mapping[str, Given], run: _Run) -> None:
+_PROGRAMS: WeakKeyDictionary[Plan, Program] = WeakKeyDictionary()
+
+
+def _take(program: Program, jacobians: Mapping[str, Given], run: Run) -> None:
     """Put the arrays of explicit elementals in their places and keep the functions of matrix-free ones, checked."""
     unknown = jacobians.keys() - program.names
     if unknown:
@@ -141,13 +232,13 @@ def _take(program: _Program, jacobians: Mapping[str, Given], run: _Run) -> None:
         run.applied[e.name] = matrix_free(e, jacobians[e.name])
 
 
-def _loaded(e: Elemental, value: Given, block: Block, run: _Run) -> Any:
+def _loaded(e: Elemental, value: Given, block: Block, run: Run) -> Any:
     """What was given for an elemental, as the block that the plan counts with is held."""
     held = known(e.block, run.dtype) if value is None and given_away(e.block) else stored(e, value)
     return as_form(held, e.block, form(block), block, run.dtype)
 
 
-def _lower(plan: Plan) -> _Program:
+def _lower(plan: Plan) -> Program:
     """Choose the kernel of every step."""
     graph = plan.graph
     blocks = tuple(typed.block for typed in replay(plan).blocks)
@@ -165,12 +256,12 @@ def _lower(plan: Plan) -> _Program:
             continue
         if isinstance(step, Accumulate | Propagate):
             applied[step.elemental] = graph[step.elemental]
-        code.append((_kernel(position, step, plan, blocks), tuple(dropped[position])))
+        code.append((position, _kernel(position, step, plan, blocks), tuple(dropped[position])))
     names = frozenset(e.name for e in graph.elementals)
-    return _Program(tuple(loads), tuple(applied.values()), tuple(code), blocks, names)
+    return Program(tuple(loads), tuple(applied.values()), tuple(code), blocks, names)
 
 
-def _kernel(position: int, step: Step, plan: Plan, blocks: Sequence[Block]) -> _Kernel:
+def _kernel(position: int, step: Step, plan: Plan, blocks: Sequence[Block]) -> Kernel:
     graph = plan.graph
     match step:
         case Multiply(left, right, None):
@@ -190,10 +281,10 @@ def _kernel(position: int, step: Step, plan: Plan, blocks: Sequence[Block]) -> _
     raise AssertionError(step)
 
 
-def _multiply(position: int, left: int, right: int, blocks: Sequence[Block]) -> _Kernel:
+def _multiply(position: int, left: int, right: int, blocks: Sequence[Block]) -> Kernel:
     product = _product(blocks[left], blocks[right], blocks[position])
 
-    def kernel(run: _Run) -> None:
+    def kernel(run: Run) -> None:
         values = run.values
         values[position] = product(values[left], values[right])
 
@@ -208,12 +299,12 @@ def _product(left: Block, right: Block, result: Block) -> Callable[[Any, Any], A
     return lambda a, b: as_matrix(kernel(a, b), pattern, np.result_type(*(x for x in (a, b) if x is not None)))
 
 
-def _multiply_onto(position: int, left: int, right: int, onto: int, blocks: Sequence[Block]) -> _Kernel:
+def _multiply_onto(position: int, left: int, right: int, onto: int, blocks: Sequence[Block]) -> Kernel:
     product, block = product_kernel(blocks[left], blocks[right]), blocks[left].times(blocks[right])
     total = sum_kernel(block, blocks[onto])
     in_place = product in FRESH and form(block) is form(blocks[onto]) is Form.MATRIX
 
-    def kernel(run: _Run) -> None:
+    def kernel(run: Run) -> None:
         values = run.values
         value = product(values[left], values[right])
         if in_place and value.dtype == values[onto].dtype:
@@ -225,42 +316,42 @@ def _multiply_onto(position: int, left: int, right: int, onto: int, blocks: Sequ
     return kernel
 
 
-def _add(position: int, left: int, right: int, blocks: Sequence[Block]) -> _Kernel:
+def _add(position: int, left: int, right: int, blocks: Sequence[Block]) -> Kernel:
     total = sum_kernel(blocks[left], blocks[right])
 
-    def kernel(run: _Run) -> None:
+    def kernel(run: Run) -> None:
         run.values[position] = total(run.values[left], run.values[right], run.dtype)
 
     return kernel
 
 
-def _accumulate(position: int, e: Elemental, mode: Mode) -> _Kernel:
+def _accumulate(position: int, e: Elemental, mode: Mode) -> Kernel:
     size = e.block.cols if mode is Mode.TANGENT else e.block.rows
 
-    def kernel(run: _Run) -> None:
+    def kernel(run: Run) -> None:
         value = _applied(run, e, mode)(np.eye(size, dtype=run.dtype))
         run.values[position] = _shaped(value, e, mode, e.block)
 
     return kernel
 
 
-def _propagate(position: int, e: Elemental, arg: int, mode: Mode, blocks: Sequence[Block]) -> _Kernel:
+def _propagate(position: int, e: Elemental, arg: int, mode: Mode, blocks: Sequence[Block]) -> Kernel:
     block, result = blocks[arg], blocks[position]  # a compressed result is a matrix, whatever its pattern could be
 
-    def kernel(run: _Run) -> None:
+    def kernel(run: Run) -> None:
         value = _applied(run, e, mode)(as_matrix(run.values[arg], block, run.dtype))
         run.values[position] = _shaped(value, e, mode, result)
 
     return kernel
 
 
-def _seed(position: int, step: Seed, block: Block) -> _Kernel:
+def _seed(position: int, step: Seed, block: Block) -> Kernel:
     """A matrix of zeros and ones: one in the colour of every column (row) that has one."""
     colours = np.array(step.colours, np.intp)
     lines = np.flatnonzero(colours >= 0)
     place = (lines, colours[lines]) if step.mode is Mode.TANGENT else (colours[lines], lines)
 
-    def kernel(run: _Run) -> None:
+    def kernel(run: Run) -> None:
         seed: Array = np.zeros((block.rows, block.cols), run.dtype)
         seed[place] = 1
         run.values[position] = seed
@@ -268,18 +359,18 @@ def _seed(position: int, step: Seed, block: Block) -> _Kernel:
     return kernel
 
 
-def _decompress(position: int, step: Decompress, plan: Plan, block: Block) -> _Kernel:
+def _decompress(position: int, step: Decompress, plan: Plan, block: Block) -> Kernel:
     pattern = block.structure.pattern(block.rows, block.cols)
     colouring = colouring_of(plan, replay(plan), step)
 
-    def kernel(run: _Run) -> None:
+    def kernel(run: Run) -> None:
         columns, rows = (None if arg is None else run.values[arg] for arg in (step.tangent, step.adjoint))
         run.values[position] = from_sparse(decompress(pattern, colouring, columns, rows), block)
 
     return kernel
 
 
-def _applied(run: _Run, e: Elemental, mode: Mode) -> Callable[[Array], Array]:
+def _applied(run: Run, e: Elemental, mode: Mode) -> Callable[[Array], Array]:
     pair = run.applied.get(e.name)
     function = None if pair is None else pair[0 if mode is Mode.TANGENT else 1]
     if function is None:
@@ -297,7 +388,7 @@ def _shaped(value: Any, e: Elemental, mode: Mode, block: Block) -> Any:
     return from_matrix(value, block)
 
 
-def _kept(value: Any, block: Block, run: _Run) -> Any:
+def kept(value: Any, block: Block, run: Run) -> Any:
     """A held block as it is, written out where its structure said the values."""
     if value is not None:
         return value

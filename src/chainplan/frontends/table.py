@@ -101,6 +101,10 @@ def read_plan(path: str | Path) -> SavedPlan:
         Where the file cannot be read or is no plan file.
     """
     source, data = _bounded(path, LARGEST_PLAN)
+    if data.strip() and not is_plan_file(data):
+        raise SpecError(
+            f"{source}: this is not a plan file; expected one, as 'chainplan plan --format json' writes it."
+        )
     return parse_plan(data, source)
 
 
@@ -146,6 +150,20 @@ def _refuse_large(data: bytes, source: str, limit: int) -> None:
     if len(data) > limit:
         most = f"{limit // 10**6} MB"
         raise SpecError(f"{source}: found more than {most}; expected a smaller file. Check the path.")
+
+
+def from_text(text: str, source: str = "spec") -> Problem:
+    """Make a problem of the text of a spec, YAML or JSON, that cannot name files.
+
+    Raises
+    ------
+    SpecError
+        With every error of the spec.
+    """
+    messages = Messages(source, files=False)
+    with uncollected():
+        found = _described(from_yaml(text.encode(), messages), messages)
+    return found if isinstance(found, Problem) else found.problem
 
 
 def from_spec(spec: abc.Mapping[str, Any], source: str = "spec") -> Problem:

@@ -48,7 +48,12 @@ def explain(f: Callable[..., Any], *args: Any, argnums: int | Sequence[int] = 0)
 def _described(edge: Edge) -> str:
     if edge.functions is not None:
         modes = [name for name, price in (("tangent", edge.tangent), ("adjoint", edge.adjoint)) if price is not None]
-        return f"matrix-free ({', '.join(modes)})"
+        known = "" if edge.words == "dense" else f"{_structure(edge)} "
+        return f"{known}matrix-free ({', '.join(modes)})"
+    return _structure(edge)
+
+
+def _structure(edge: Edge) -> str:
     if isinstance(edge.words, str):
         return edge.words
     ((word, argument),) = edge.words.items()

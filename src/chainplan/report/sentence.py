@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainplan.report.page.markup import figure, ratio
 from chainplan.result import Result, Status
-from chainplan.summary import unit_text
+from chainplan.summary import schedule_text, unit_text
 
 _TELLING = 0.9
 """A gap above which the bound itself says more."""
@@ -16,6 +16,8 @@ def headline(result: Result) -> str:
     if price is None:
         needs = "" if result.needs is None else f"; {result.needs:,} elements would be enough"
         return f"No plan: {_STATUS[result.status]}{needs}."
+    if result.schedule is not None and result.schedule.machines > 1:
+        return f"{schedule_text(result.schedule, unit)}; {figure(price)} {unit} on all machines together.".capitalize()
     baselines = result.price_baselines
     order = "forward" if baselines.forward <= baselines.reverse else "reverse"
     if price == baselines.best:

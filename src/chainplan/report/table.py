@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chainplan.errors import SpecError
-from chainplan.report import dot, html, json, markdown, text
+from chainplan.report import dot, html, json, markdown, svg, text, trace
 from chainplan.result import Result
 
 RENDERERS: dict[str, Callable[[Result], str]] = {
@@ -14,6 +14,8 @@ RENDERERS: dict[str, Callable[[Result], str]] = {
     "markdown": markdown.render,
     "dot": dot.render,
     "html": html.render,
+    "svg": svg.render,
+    "trace": trace.render,
 }
 
 

@@ -57,7 +57,7 @@ class Auto(Solver):
         for solver in _CHAINS:
             if solver.refuses(problem) is None:
                 return _on_chains(solver, problem, search)
-        if search.budget is None:
+        if not search.limited:
             search.budget = SECONDS
         outcome = _best(problem, list(_on_dags(problem, search)), search)
         if problem.graph.not_a_chain is None and outcome.status is not Status.OPTIMAL:
@@ -87,8 +87,8 @@ def _in_time(problem: Problem, search: Search) -> Outcome:
         if _fits(outcome, problem):
             return outcome
         search.prove(outcome.bound, "bracketings")
-    left = None if search.budget is None else max(0.0, search.budget - search.seconds)
-    inner = Search(seed=search.seed, budget=left, progress=search.progress, solver="auto")
+    left = search.stage("auto")
+    inner = Search(seed=left.seed, budget=left.budget, progress=left.progress, solver="auto", nodes=left.nodes)
     try:
         by_fma = Auto().solve(replace(problem, cost=FMA), inner)
     except (Stopped, KeyboardInterrupt):
@@ -114,12 +114,11 @@ def _on_dags(problem: Problem, search: Search) -> Iterator[Outcome]:
     if problem.memory is not None or not all(e.explicit for e in problem.graph.useful):
         yield _named(Forward(), problem, search)
         yield _named(Reverse(), problem, search)
-    assert search.budget is not None
     if intermediates(problem.graph) > PROVABLE:
         yield from _on_large(problem, search)
         return
     for solver, share in STAGES:
-        outcome = _named(solver, problem, search, share * search.budget)
+        outcome = _named(solver, problem, search, share)
         yield outcome
         if outcome.status is Status.OPTIMAL:
             return
@@ -129,10 +128,9 @@ def _on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
     """Local search with a bound that is there at once, then the better bound that takes a moment."""
     graph = problem.graph
     within = after_accumulation(graph, "vertex elimination")
-    assert search.budget is not None
     search.prove(path_bound(graph), within)
     large = intermediates(graph) > LARGE
-    yield _named(LocalSearch(), problem, search, (0.5 if large else 0.9) * search.budget)
+    yield _named(LocalSearch(), problem, search, 0.5 if large else 0.9)
     if not large:
         search.prove(quick_bound(graph), within)
 
@@ -154,9 +152,9 @@ def _best(problem: Problem, found: list[Outcome], search: Search) -> Outcome:
     return replace(outcome, status=Status.FEASIBLE, bound=bound, within=search.within, note=None)
 
 
-def _named(solver: Solver, problem: Problem, search: Search, seconds: float | None = None) -> Outcome:
+def _named(solver: Solver, problem: Problem, search: Search, share: float = 1.0) -> Outcome:
     """What a solver finds, in a stage of the search of its own."""
-    return replace(solver.solve(problem, search.stage(solver.name, seconds)), solver=solver.name)
+    return replace(solver.solve(problem, search.stage(solver.name, share)), solver=solver.name)
 
 
 def _fits(outcome: Outcome, problem: Problem) -> bool:

@@ -76,9 +76,9 @@ def gantt(schedule: Any) -> str:
     parts.append(f'<text class="small left" x="80" y="{height - 4}">0</text>')
     parts.append(f'<text class="small right" x="{80 + width:.0f}" y="{height - 4}">{figure(makespan)}</text>')
     words = f"Makespan {figure(makespan)} on {machines:,} machine{'' if machines == 1 else 's'}."
-    bound, status = schedule.get("bound"), schedule.get("status")
+    bound, status, within = (schedule.get(name) for name in ("bound", "status", "within"))
     if isinstance(bound, int):
-        words += f" No schedule of this plan takes less than {figure(bound)}."
+        words += f" No schedule takes less than {figure(bound)}" + (f" within {within}." if within else ".")
     if isinstance(status, str):
         words += f" Status: {status}."
     if len(longest) < len(tasks):
