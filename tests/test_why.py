@@ -319,6 +319,18 @@ def test_the_comparison_is_without_the_memory_limit_and_says_so() -> None:
     assert min(c.price for c in (top.chosen, *filter(None, (top.runner_up,)))) == free.price
 
 
+def test_a_plan_for_several_machines_is_compared_with_the_one_for_one() -> None:
+    result = chainplan.plan(chainplan.read(EXAMPLES / "matrix_free_chain.yaml"), machines=3)
+    assert result.price is not None
+    assert result.price > 442
+    found = reasons(result, 10.0)
+    assert found.price == 442
+    said = [s for _, sentences in worded(found) for s in sentences]
+    assert "On one machine there is a plan of 442 fma; this one is done first on several." in said
+    for saving in found.savings:
+        assert saving.price <= 442
+
+
 def test_large_problems_are_not_planned_again() -> None:
     result = planned(chainplan.chain([1 + i % 7 for i in range(2102)]))
     found = reasons(result, 5.0)

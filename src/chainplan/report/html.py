@@ -50,7 +50,7 @@ def page(result: Result, saved: dict[str, Any], progress: Callable[[Progress], N
         player.section(result, steps),
         sections.memory_drawn(result),
         sections.schedule_drawn(saved),
-        sections.compared(comparison, own),
+        sections.compared(comparison, SECONDS, own),
     )
     name = problem.name or "problem"
     notes = "".join(f'<p class="warn">{text(note)}</p>' for note in result.notes)

@@ -19,7 +19,7 @@ MOST = 40
 """Blocks drawn; the elementals of a longer chain are drawn in so many groups."""
 WIDEST = 10_000
 """Largest over smallest size up to which lengths are proportional."""
-_THIN = 3.0
+_THIN, _GAP, _ACROSS = 3.0, 22.0, 1020.0
 _SHORT = 14
 """Characters below a block."""
 
@@ -42,7 +42,7 @@ def blocks(elementals: Sequence[Elemental]) -> tuple[str, str]:
 
 def _drawn(groups: list[tuple[Elemental, ...]], sign: str, name: str) -> tuple[str, Scale]:
     blocks = [Block(g[-1].block.rows, g[0].block.cols, g[0].block.structure) for g in groups]
-    longest = 150.0 if len(groups) <= 5 else 110.0 if len(groups) <= 12 else 72.0
+    longest = max(72.0, min(150.0, _ACROSS / len(groups) - _GAP))
     scale = Scale([s for b in blocks for s in (b.rows, b.cols)], longest)
     parts, x, below = [], 8.0, longest + 20
     for group, block in zip(reversed(groups), reversed(blocks), strict=True):
@@ -50,7 +50,7 @@ def _drawn(groups: list[tuple[Elemental, ...]], sign: str, name: str) -> tuple[s
         slot = max(w, 92.0)
         parts.append(_block(group, block, (x + (slot - w) / 2, 8 + (longest - h) / 2, w, h)))
         parts += _legend(group, block, x + slot / 2, below)
-        x += slot + 22
+        x += slot + _GAP
         if group is not groups[0]:
             parts.append(f'<text class="op" x="{x - 11:.1f}" y="{14 + longest / 2:.1f}">{sign}</text>')
     width, height = x - 18, below + 46

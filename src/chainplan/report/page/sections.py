@@ -148,10 +148,10 @@ def explained(found: Reasons) -> str:
     return section("why", "Why this order", *parts) if parts else ""
 
 
-def compared(comparison: Comparison, own: str) -> str:
+def compared(comparison: Comparison, seconds: float, own: str) -> str:
     """Every solver that was asked, with bounds, and why the others were not."""
     rows = [tuple(cell if len(cell) < 40 else cell[:37] + "..." for cell in row) for row in comparison.rows]
-    words = f"Each solver searched for at most the time given on its own. {own}"
+    words = f"Each solver searched for at most {seconds:g} s. {own}"
     notes = "".join(f"<li>{text(note, 300)}</li>" for note in comparison.notes)
     table = _scrolled(table_html(rows, words, RIGHT), "Comparison of the solvers")
     return section("solvers", "All solvers", table, f'<ul class="why note">{notes}</ul>' if notes else "")

@@ -32,7 +32,7 @@ U = TypeVar("U")
 class Reasons:
     """What was found out about a result, and in `notes` what was not and why.
 
-    `price` is what the changes are compared with: the optimum without a memory limit. `others` are other orders of a
+    `price` is what the changes are compared with: the optimum without a memory limit and on one machine. `others` are other orders of a
     graph with their prices.
     """
 
@@ -76,7 +76,7 @@ def reasons(result: Result, seconds: float, progress: Callable[[Progress], None]
     looked = _chosen(free, result)
     names = [share.elemental for share in dearest[:DEAREST]]
     asked = _Asked(seconds, progress, notes)
-    if problem.memory is not None:
+    if problem.memory is not None or result.schedule is not None:
         common["price"] = Replanner(seconds, progress).cheapest(problem).price
     found = Reasons(
         result,

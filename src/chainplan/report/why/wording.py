@@ -71,6 +71,8 @@ def _shares(reasons: Reasons) -> Iterator[str]:
     if reasons.result.problem.memory is not None and price is not None:
         saved = "nothing" if price == reasons.price else f"{figure(price - reasons.price)} {unit}"
         yield f"The memory limit costs {saved}: without it there is a plan of {figure(reasons.price)}."
+    if reasons.result.schedule is not None and reasons.price != price:
+        yield f"On one machine there is a plan of {figure(reasons.price)} {unit}; this one is done first on several."
     if reasons.shares:
         named = (f"{label(s.elemental)} {percent(s.price, total)}" for s in reasons.shares[:_FEW])
         more = f"; {len(reasons.shares) - _FEW:,} others less" if len(reasons.shares) > _FEW else ""
@@ -89,6 +91,7 @@ def _shares(reasons: Reasons) -> Iterator[str]:
 
 
 def _ranges(reasons: Reasons) -> Iterator[str]:
+    names = {"this plan": "This plan", "forward": "Forward order", "reverse": "Reverse order"}
     own = {r.vertex: (r.low, r.high) for r in reasons.ranges if r.order == "this plan"}
     always = [r for r in reasons.ranges if r.order == "this plan" and (r.low, r.high) == (1, None)]
     if always:
@@ -96,15 +99,15 @@ def _ranges(reasons: Reasons) -> Iterator[str]:
         yield f"This plan stays optimal whatever one of these sizes is, up to {LARGEST:,} at least: {named}."
     for r in reasons.ranges:
         now = f"the size of {label(r.vertex)} (now {figure(r.size)})"
-        if r.order == "this plan":
+        if not r.holds:
+            yield f"{names[r.order]} becomes optimal when {now} is {_outside(r)}."
+        elif r.order == "this plan":
             if r not in always:
                 yield f"This plan stays optimal {_while(r, now)}."
-        elif not r.holds:
-            yield f"{r.order.capitalize()} order becomes optimal when {now} is {_outside(r)}."
         elif own.get(r.vertex) == (r.low, r.high):
-            yield f"{r.order.capitalize()} order is as good for all these sizes of {label(r.vertex)}."
+            yield f"{names[r.order]} is as good for all these sizes of {label(r.vertex)}."
         else:
-            yield f"{r.order.capitalize()} order is as good {_while(r, now)}."
+            yield f"{names[r.order]} is as good {_while(r, now)}."
 
 
 def _while(r: Range, now: str) -> str:
