@@ -32,8 +32,8 @@ U = TypeVar("U")
 class Reasons:
     """What was found out about a result, and in `notes` what was not and why.
 
-    `price` is what the changes are compared with: the optimum without a memory limit and on one machine. `others` are other orders of a
-    graph with their prices.
+    `price` is what the changes are compared with: the optimum without a memory limit and on one machine. `others` are
+    other orders of a graph with their prices.
     """
 
     result: Result
