@@ -51,10 +51,10 @@ def _edge(e: Elemental, points: list[Point]) -> str:
 
 def _vertex(name: str, size: int, style: str, place: Point) -> str:
     x, y = place
-    below = text(name, 12) if len(name) > 4 else brief(size)
+    inside, below = ("", text(name, 14)) if len(name) > 4 else (text(name), brief(size))
     return (
         f"<g><title>{text(name, 200)}, size {figure(size)}</title>"
         f'<circle class="{style}" cx="{x:.0f}" cy="{y:.0f}" r="15"/>'
-        f'<text class="name" x="{x:.0f}" y="{y + 4:.0f}">{text(name[:4])}</text>'
+        f'<text class="name" x="{x:.0f}" y="{y + 4:.0f}">{inside}</text>'
         f'<text class="small halo" x="{x:.0f}" y="{y + 27:.0f}">{below}</text></g>'
     )

@@ -163,8 +163,10 @@
       const number = Number(v);
       if (!there.has(number) && !ends.has(number)) { out.append(el("circle", { class: "gone", cx: p[0], cy: p[1], r: 3 })); continue; }
       out.append(el("circle", { class: ends.has(number) ? "vertex end" : "vertex", cx: p[0], cy: p[1], r: 15 }, el("title", {}, `${name(number)}, size ${fmt(data.sizes[number] ?? "?")}`)));
-      out.append(text(p[0], p[1] + 4, name(number).slice(0, 4), "name"));
-      out.append(text(p[0], p[1] + 27, name(number).length > 4 ? name(number).slice(0, 12) : brief(data.sizes[number] ?? ""), "small halo"));
+      const called = name(number), fits = called.length <= 4;
+      if (fits) out.append(text(p[0], p[1] + 4, called, "name"));
+      const below = fits ? brief(data.sizes[number] ?? "") : called.length > 14 ? `${called.slice(0, 13)}…` : called;
+      out.append(text(p[0], p[1] + 27, below, "small halo"));
     }
     const busy = labels.length ? labels.reduce((sum, each) => sum + each[0][0], 0) / labels.length : 0;
     out.dataset.middle = busy;

@@ -128,7 +128,13 @@ def _outside(r: Range) -> str:
 
 def _sensitivities(reasons: Reasons) -> Iterator[str]:
     price = reasons.price
+    idle = [s for s in reasons.sensitivities if all(f and f.proven and f.price == price for f in (s.doubled, s.halved))]
+    if idle:
+        named = ", ".join(f"{' and '.join(map(label, s.vertices[:4]))} ({figure(s.size)})" for s in idle)
+        yield f"Neither doubling nor halving one of these sizes changes the optimum: {named}."
     for s in reasons.sensitivities:
+        if s in idle:
+            continue
         shown = ", ".join(map(label, s.vertices[:4])) + (
             f" and {len(s.vertices) - 4} more" if len(s.vertices) > 4 else ""
         )
