@@ -170,7 +170,7 @@
     }
     const busy = labels.length ? labels.reduce((sum, each) => sum + each[0][0], 0) / labels.length : 0;
     out.dataset.middle = busy;
-    for (const [p, words, kind] of labels) out.append(text(p[0], p[1] - 6, words, `halo t-${kind}`));
+    for (const [p, words, kind] of labels) out.append(text(p[0], p[1] + (kind === "onto" ? 18 : -6), words, `halo t-${kind}`));
     return [out, hidden ? `The graph has ${fmt(data.vertices)} vertices; what this step touches is drawn, ${fmt(hidden)} other edges are not.` : ""];
   }
 
