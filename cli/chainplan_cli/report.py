@@ -38,6 +38,8 @@ def command(
     The page shows the blocks, the plan step by step, memory, all solvers with their bounds, and why the plan is as it
     is. The reasons are found by planning again within some seconds.
     """
+    from dataclasses import replace
+
     from chainplan.frontends.plan_file import SavedPlan, document, saved_result
     from chainplan.frontends.table import read_any
     from chainplan.planner import plan
@@ -63,6 +65,8 @@ def command(
                 objective=objective,
                 machines=machines,
             )
+            if not isinstance(found, Problem):
+                result = replace(result, notes=(*result.notes, *found.notes))
             saved = document(result)
         text = page(result, saved, progress)
     write_whole(output, text)
