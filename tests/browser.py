@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -60,17 +60,23 @@ class Browser:
     def __init__(self, running: Any) -> None:
         self._running = running
 
-    def open(self, path: Path, width: int = 1280, dark: bool = False, media: str = "") -> None:
-        """Open a file at a width in pixels, under a colour scheme and medium."""
+    def open(self, path: Path | str, width: int = 1280, dark: bool = False, media: str = "") -> None:
+        """Open a file or an address at a width in pixels, under a colour scheme and medium."""
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._running.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         self._running.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": [scheme]})
-        self._running.get(path.as_uri())
+        self._running.get(path if isinstance(path, str) else path.as_uri())
 
     def run(self, script: str, *arguments: Any) -> Any:
         """The value that a script returns."""
         return self._running.execute_script(script, *arguments)
+
+    def wait(self, true: Callable[[Browser], bool], seconds: float = 60) -> None:
+        """Wait until something is true of the page."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        WebDriverWait(self._running, seconds, 0.1).until(lambda _: true(self))
 
     def words(self, identity: str) -> str:
         """The text of an element."""
