@@ -60,7 +60,7 @@ def plan(
     if objective is not None:
         problem = replace(problem, cost=objective_model(objective))
     chosen = _solver(solver)
-    reason = chosen.refuses(problem)
+    reason = chosen.refusal(problem)
     if reason is not None:
         raise SolverError(f"solver '{solver}' refuses this problem: {reason}. Try 'auto'.")
     search = Search(seed=seed, budget=budget, progress=progress, solver=solver)
@@ -96,7 +96,7 @@ def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]
     """Check the plan of an outcome; one that exceeds the memory limit is withdrawn, a wrong one is a defect."""
     if outcome.plan is None:
         return outcome, None
-    replayed = check(outcome.plan)
+    replayed = check(outcome.plan, replace(problem, memory=None))
     price, unit = replay(outcome.plan, problem.cost).total, problem.cost.unit
     if outcome.status is Status.OPTIMAL and price != outcome.bound:
         raise PlanError(
@@ -115,7 +115,7 @@ def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]
 def _rescue(problem: Problem, search: Search, why: str) -> Outcome:
     """The best plan at hand when a search has been stopped."""
     at_hand: list[tuple[str, Plan]] = [] if search.incumbent is None else [(search.solver, search.incumbent)]
-    for name in ("forward", "reverse"):
+    for name in () if problem.recompute else ("forward", "reverse"):
         found = SOLVERS[name].solve(problem, Search()).plan
         if found is not None:
             at_hand.append((name, found))

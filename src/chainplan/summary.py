@@ -9,7 +9,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chainplan.graph import Mode
-from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Plan, Propagate, Seed, Step, operands
+from chainplan.memory import bytes_text
+from chainplan.steps import (
+    Accumulate,
+    Add,
+    Advance,
+    Decompress,
+    Load,
+    Multiply,
+    Plan,
+    Propagate,
+    Restore,
+    Seed,
+    Step,
+    Store,
+    operands,
+)
 from chainplan.structures.counts import longest
 
 if TYPE_CHECKING:
@@ -76,7 +91,8 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
     if any(e.block.structure.name != "dense" for e in result.problem.graph.useful):
         rows.append(("counts", result.counts, "of the nonzeros of structured blocks"))
     if result.problem.memory is not None:
-        rows.append(("limit", f"{result.problem.memory:,} elements", ""))
+        memory = result.problem.memory
+        rows.append(("limit", f"{memory:,} elements", f"{bytes_text(memory)} of float64"))
     if result.needs is not None and cost is None:
         rows.append(("needs", f"{result.needs:,} elements", "the smallest limits.memory that has a plan"))
     order = order_text(result.plan) if result.plan is not None else None
@@ -143,6 +159,12 @@ def step_cells(step: Step) -> tuple[str, str]:
             return f"seed {mode.value}", f"{vertex} in {_plural(max(colours, default=-1) + 1, 'colour')}"
         case Decompress():
             return "decompress", " and ".join(f"#{arg}" for arg in operands(step))
+        case Advance(name):
+            return "advance", name
+        case Store(vertex):
+            return "store", vertex
+        case Restore(vertex):
+            return "restore", vertex
 
 
 def _cells(step: Step, block: Block) -> tuple[str, str]:
@@ -204,7 +226,7 @@ def order_text(plan: Plan) -> str | None:
                 held.append(f"({held[left]}·{held[right]})")
             case Add(left, right):
                 held.append(f"({held[left]}+{held[right]})")
-            case Seed():
+            case Seed() | Advance() | Store() | Restore():
                 held.append("seed")
             case Decompress():
                 held.append(

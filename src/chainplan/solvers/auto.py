@@ -17,6 +17,7 @@ from chainplan.solvers.base import Solver
 from chainplan.solvers.chain_dense import ChainDense
 from chainplan.solvers.chain_dp import ChainDp
 from chainplan.solvers.chain_memory import ChainMemory
+from chainplan.solvers.chain_recompute import ChainRecompute
 from chainplan.solvers.dag_exact import DagExact
 from chainplan.solvers.forward import Forward
 from chainplan.solvers.local_search import LocalSearch
@@ -43,15 +44,18 @@ class Auto(Solver):
     Exact: yes on chains (up to 150 elementals under a memory limit that matters); on other graphs where the exact
         search ends within its share of the budget. Under an objective in time on chains without such a limit alone;
         elsewhere the plan that is found by fma competes with forward and reverse order, and nothing is proven.
-    Refuses: nothing.
+    Refuses: nothing but recomputation on what is not a chain, or for another objective than fma.
     """
 
     name = "auto"
+    recomputes = True
 
     def refuses(self, problem: Problem) -> str | None:
-        return None
+        return ChainRecompute().refuses(problem) if problem.recompute else None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
+        if problem.recompute:
+            return _named(ChainRecompute(), problem, search)
         if problem.cost is not FMA:
             return _in_time(problem, search)
         for solver in _CHAINS:

@@ -7,6 +7,7 @@ from chainplan.solvers.base import Solver
 from chainplan.solvers.chain_dense import ChainDense
 from chainplan.solvers.chain_dp import ChainDp
 from chainplan.solvers.chain_memory import ChainMemory
+from chainplan.solvers.chain_recompute import ChainRecompute
 from chainplan.solvers.cp_sat import CpSat
 from chainplan.solvers.dag_exact import DagExact
 from chainplan.solvers.edge import Edge
@@ -29,6 +30,7 @@ SOLVERS: dict[str, Solver] = {
         ChainDense(),
         ChainDp(),
         ChainMemory(),
+        ChainRecompute(),
         Edge(),
         Face(),
         DagExact(),
