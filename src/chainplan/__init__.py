@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from chainplan.result import Result as Result
     from chainplan.result import Status as Status
     from chainplan.steps import Plan as Plan
+    from chainplan.tradeoff import pareto as pareto
 
 _HOMES = {
     "ChainplanError": "errors",
@@ -52,6 +53,7 @@ _HOMES = {
     "from_spec": "frontends.table",
     "jacobian": "oracle",
     "linearise": "layers.evaluation",
+    "pareto": "tradeoff",
     "plan": "planner",
     "program": "frontends.table",
     "read": "frontends.table",
