@@ -30,7 +30,7 @@ def command(spec: str, budget: float, seed: int, objective: str | None) -> int:
     if objective is not None:
         problem = replace(problem, cost=objective_model(objective))
     unit = unit_text(problem)
-    refused = {name: solver.refuses(problem) for name, solver in SOLVERS.items()}
+    refused = {name: solver.refusal(problem) for name, solver in SOLVERS.items()}
     results: list[tuple[str, Result]] = []
     with progress_shown() as report:
         for name in (n for n, reason in refused.items() if reason is None):

@@ -30,7 +30,9 @@ FORMATS = ("text", "json", "markdown", "dot")
 @objective_option
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--recompute", is_flag=True, help="Evaluate states in the plan, as limits.recompute in a spec.")
-@click.option("--pareto", is_flag=True, help="Print the exact front of memory and price of a chain instead of one plan.")
+@click.option(
+    "--pareto", is_flag=True, help="Print the exact front of memory and price of a chain instead of one plan."
+)
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of the screen.")
 def command(
     spec: str,

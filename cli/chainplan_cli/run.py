@@ -27,8 +27,8 @@ def command(path: str, jacobians: str | None, point: str | None, seed: int, obje
 
     Each order runs twice: once to measure its memory, once for its time. Integer Jacobians must agree exactly (modulo
     2^64), floating ones up to c · eps · max|J|. A spec is planned for --objective: by default weighted where a factor
-    is not dense and states are given, else fma. A spec of layers is evaluated and linearised at a point, and validated against central
-    differences too.
+    is not dense and states are given, else fma. A spec of layers is evaluated and linearised at a point, and validated
+    against central differences too.
     """
     from chainplan.frontends.plan_file import SavedPlan, verify
     from chainplan.frontends.table import read_any

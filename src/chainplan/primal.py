@@ -1,9 +1,9 @@
 """What a plan that evaluates states runs on: a chain that can be advanced, and linearised at a state.
 
-`execute` takes a `Primal` in the place of elemental Jacobians. Those are then not all there at once: each is made at the
-state of its source when a step asks for it, and gone after. Where nothing but Jacobians is known, `Fixed` carries out
-the steps on states of the right sizes that say which vertex they belong to, so that order and memory are real while the
-numbers are those of the given Jacobians.
+`execute` takes a `Primal` in the place of elemental Jacobians. Those are then not all there at once: each is made at
+the state of its source when a step asks for it, and gone after. Where nothing but Jacobians is known, `Fixed` carries
+out the steps on states of the right sizes that say which vertex they belong to, so that order and memory are real while
+the numbers are those of the given Jacobians.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ class Problem:
     """What is to be planned; `memory` limits the elements alive at once (blocks and tapes), None is no limit.
 
     `recompute` says that the states at which elementals are linearised are not given but evaluated by the plan, which
-    counts those it holds (see `states`). `cost` says what is minimised. It is no part of the fingerprint, as it does not change what a plan computes.
+    counts those it holds (see `states`). `cost` says what is minimised. It is no part of the fingerprint, as it does
+    not change what a plan computes.
     """
 
     graph: Graph

@@ -1,8 +1,8 @@
 """pareto(problem): the exact trade of memory against price on a chain, every point with its plan.
 
-With recomputation the fronts of `solvers.nested` hold all points at once. Without it the chain is solved under one limit
-after another: unlimited, then below the peak of the plan just found, until nothing is left; each solve is exact, so that
-no point is missed.
+With recomputation the fronts of `solvers.nested` hold all points at once. Without it the chain is solved under one
+limit after another: unlimited, then below the peak of the plan just found, until nothing is left; each solve is exact,
+so that no point is missed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Pareto fronts of (memory, price): what a task costs under every limit, and how two tasks make a third.
 
 A point is (memory, price, how, first, second): `how` is what its maker wants to find again, `first` and `second` the
-points of the two tasks it was put together from, so that a front carries all its derivations and shares them. A front is
-a list of points of rising memory and falling price.
+points of the two tasks it was put together from, so that a front carries all its derivations and shares them. A front
+is a list of points of rising memory and falling price.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The grammar of `limits`: how much memory a plan may hold, and whether it has to evaluate the states itself.
 
-    limits: {memory: 100000}                     # elements alive at once
-    limits: {memory: 64 MiB, recompute: true}    # bytes, 8 to an element; states are evaluated, stored, evaluated again
+limits: {memory: 100000}                     # elements alive at once
+limits: {memory: 64 MiB, recompute: true}    # bytes, 8 to an element; states are evaluated, stored, evaluated again
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from chainplan.frontends.nodes import Node, Scalar, Spelling
-from chainplan.frontends.options import flag
 from chainplan.frontends.reader import Reader
 from chainplan.memory import UNITS, elements
 
@@ -27,7 +26,7 @@ def read_limits(node: Node | None, reader: Reader) -> Limits:
     """The limits of a spec; what could not be read is noted and left out."""
     given = {} if node is None else reader.fields(node, ("memory", "recompute")) or {}
     memory = _memory(given["memory"], reader) if "memory" in given else None
-    recompute = flag(given["recompute"], reader) if "recompute" in given else None
+    recompute = reader.flag(given["recompute"]) if "recompute" in given else None
     return Limits(memory, bool(recompute))
 
 

@@ -288,7 +288,8 @@ def _costs(own: dict[str, Node], reader: Reader) -> Costs:
         text = f"{written(node.path)} is {found(node)}, but there is no 'tangent' and no 'adjoint'"
         reader.messages.add(node, f"{text}; expected one beside it. Add it, or remove 'tape'.")
     tangent, adjoint, tape, advance = (
-        reader.whole(own[key], LARGEST_COST) if key in own else None for key in ("tangent", "adjoint", "tape", "advance")
+        reader.whole(own[key], LARGEST_COST) if key in own else None
+        for key in ("tangent", "adjoint", "tape", "advance")
     )
     return tangent, adjoint, tape or 0, advance
 

@@ -20,7 +20,9 @@ def text(front: Pareto) -> str:
     lines = [describe(front.problem), "", f"  memory and price, exact within {front.within}: {count:,} {noun}", ""]
     if not front.points:
         return "\n".join([*lines[:2], "  no plan keeps the limit", ""])
-    rows = [("peak elements", "of float64", "fma", "more than the cheapest", "advances", "stores")]
+    rows: list[tuple[str, ...]] = [
+        ("peak elements", "of float64", "fma", "more than the cheapest", "advances", "stores")
+    ]
     cheapest = front.points[-1].fma
     for point in front.points:
         steps = point.plan.steps

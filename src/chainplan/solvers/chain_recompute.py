@@ -2,8 +2,8 @@
 
 Without recomputation the states at which elementals are linearised are given. Here they count, as tapes and blocks do,
 and what does not fit is evaluated again, so that "infeasible" becomes "costs so much". The space of plans is that of
-`nested`; binomial checkpointing (Griewank & Walther 2000, "Algorithm 799: revolve") is the case of one sweep of adjoints
-over equal elementals.
+`nested`; binomial checkpointing (Griewank & Walther 2000, "Algorithm 799: revolve") is the case of one sweep of
+adjoints over equal elementals.
 
 The fronts of all tasks are exact but many: O(q³) tasks of O(q) ways. A first pass makes only blocks that begin at the
 input or end at the output, which forward and reverse order are made of. The price of what it finds rules out every

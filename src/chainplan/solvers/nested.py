@@ -1,8 +1,8 @@
 """Plans of a chain that evaluate its states: blocks put together from left and from right, checkpoints nested.
 
 Four tasks make the blocks (i, j) of a chain, each from a state x_i that it owns, that is, which is alive from its start
-to the last use in it. `make` leaves a block; `make on` leaves x_j besides, as the working state. `extend left` needs the
-block (k, j) and makes (i, j) of it, `extend right` and `extend right on` need (i, k) and are owners of x_k.
+to the last use in it. `make` leaves a block; `make on` leaves x_j besides, as the working state. `extend left` needs
+the block (k, j) and makes (i, j) of it, `extend right` and `extend right on` need (i, k) and are owners of x_k.
 
     make (i, j)             one elemental: load, accumulate, or a compressed sweep
                             advance to x_k and keep it; make (k, j); back to x_i: extend (k, j) left
@@ -18,9 +18,9 @@ block (k, j) and makes (i, j) of it, `extend right` and `extend right on` need (
                             extend (i, k) right on to l; extend (i, l) right
 
 The third way of extending to the left is binomial checkpointing (`chainplan.checkpointing`) and its generalisation to
-states, tapes and blocks of any sizes; a sweep of adjoints is evaluated once for all rows of its block. The first task is
-`make (0, q)`. What a task needs depends on nothing but its own parts, so that fronts of (memory, price) are exact: the
-memory of a task is the most elements alive at any of its steps.
+states, tapes and blocks of any sizes; a sweep of adjoints is evaluated once for all rows of its block. The first task
+is `make (0, q)`. What a task needs depends on nothing but its own parts, so that fronts of (memory, price) are exact:
+the memory of a task is the most elements alive at any of its steps.
 """
 
 from __future__ import annotations
@@ -204,9 +204,7 @@ class Tasks:
         if j == i + 1:
             for leaf in chain.leaves[i]:
                 hill = max(leaf.kept, own + chain.n[i] + chain.n[j])
-                yield from self._single(
-                    hill, leaf.price + chain.evaluation(i, j), Way("leaf on", i, j, leaf=leaf.how)
-                )
+                yield from self._single(hill, leaf.price + chain.evaluation(i, j), Way("leaf on", i, j, leaf=leaf.how))
         for k in range(i + 1, j):
             way = Way("right first on", i, j, k)
             yield from joined(self.made_on.get((i, k), []), self.right_on[i, k, j], (0, 0, 0), 0, way, limit)

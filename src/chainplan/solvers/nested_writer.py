@@ -1,7 +1,7 @@
 """Writes down the plan of a task: blocks in their order, and the moves of states that make each of them possible.
 
-A task asks for states by name. Where one is at work already nothing is written; one that was kept is stored where it was
-reached, if it is restored later, and not else.
+A task asks for states by name. Where one is at work already nothing is written; one that was kept is stored where it
+was reached, if it is restored later, and not else.
 """
 
 from __future__ import annotations
