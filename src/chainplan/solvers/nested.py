@@ -9,7 +9,9 @@ the block (k, j) and makes (i, j) of it, `extend right` and `extend right on` ne
                             make on (i, k); extend (i, k) right
     make on (i, j)          one elemental, then advance
                             make on (i, k); extend (i, k) right on
-                            from the input alone: make (i, j), back to the input, advance to x_j
+                            from the input: make (i, j), back to the input, advance to x_j
+                            from elsewhere: advance to x_j and keep it; back to x_i: make (i, j)
+                            advance to x_k and keep it; make on (k, j); back to x_i: extend (k, j) left
     extend (k, j) left      one elemental: its adjoint on the block
                             make (i, k); multiply
                             advance to x_l and keep it; extend (k, j) left to l; back to x_i: extend (l, j) left
@@ -211,6 +213,13 @@ class Tasks:
         if i == 0 and j > 1:
             least, price = own + self._reach[0, j, False], chain.evaluation(0, j)
             yield from carried(self.made[0, j], 0, least, price, Way("again", 0, j), limit)
+        if i > 0 and j > i + 1:
+            least, price = self._reach[i, j, True], chain.evaluation(i, j)
+            yield from carried(self.made[i, j], chain.n[j], least, price, Way("ahead", i, j), limit)
+        for k in range(i + 1, j):
+            held, price = (chain.n[i], chain.n[j], self._reach[i, k, True]), chain.evaluation(i, k)
+            way, first = Way("on first", i, j, k), self.made_on.get((k, j), [])
+            yield from joined(first, self.left[i, k, j], held, price, way, limit)
 
     def _ways_left(self, i: int, k: int, j: int) -> Iterator[Point]:
         """Extend (k, j) to (i, j)."""

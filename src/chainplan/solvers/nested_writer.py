@@ -96,6 +96,14 @@ class _Script:
                 block = self.task(first, None)
                 self._put("keep", k)
                 return self.task(second, block)
+            case "ahead":
+                self._go(i, j)
+                return self._at(j, self.task(first, None))
+            case "on first":
+                self._go(i, k)
+                block = self.task(first, None)
+                self._put("keep", j)
+                return self._at(j, self.task(second, block))
             case "again":
                 block = self.task(first, None)
                 return self._onward(block, i, j)
@@ -128,6 +136,11 @@ class _Script:
                 self._put("keep", k)
                 return self.task(second, block)
         raise AssertionError(kind)
+
+    def _at(self, j: int, block: int) -> int:
+        """With x_j at work."""
+        self._put("need", j)
+        return block
 
     def _leaf(self, i: int, how: object) -> int:
         self._put("need", i)
