@@ -122,9 +122,7 @@ def _executed(plan: Plan, program: _Program, run: Run, given: set[int], dense: b
         block = program.blocks[position]
         value = as_matrix(values[position], block, run.dtype) if dense else _kept(values[position], block, run)
         from_load = isinstance(plan.steps[position], Load)
-        shared = (
-            id(value) in given or from_load or is_sparse(value)
-        )  # sparse arrays share indices with plans
+        shared = id(value) in given or from_load or is_sparse(value)  # sparse arrays share indices with plans
         result[output, source] = value.copy() if shared else value
     return result
 

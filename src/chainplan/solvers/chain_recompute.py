@@ -12,16 +12,17 @@ block that costs more even with all states given and no limit, and mostly none i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import final
 
-from chainplan.checkpointing.fronts import Front, least, under
+from chainplan.checkpointing.fronts import Front, Point, best, least, under
 from chainplan.problem import Problem
 from chainplan.result import Outcome, Status
 from chainplan.search import Search
 from chainplan.solvers.base import Solver, not_fma
 from chainplan.solvers.chains import not_a_chain
-from chainplan.solvers.nested import Chain, Interval, Tasks
+from chainplan.solvers.nested import Tasks
+from chainplan.solvers.nested_chain import Chain, Interval, Triple
 from chainplan.solvers.nested_writer import write
 
 LONGEST = 150
@@ -59,7 +60,7 @@ class Fronts:
 
     def __init__(self, problem: Problem, search: Search) -> None:
         self._chain, self._search = Chain(problem.graph), search
-        self._floors = self._chain.floors()
+        self._prices, self._hills = self._chain.prices(), self._chain.hills()
         self._smallest: int | None = None
 
     def under(self, limit: int | None) -> Front:
@@ -71,31 +72,42 @@ class Fronts:
     def whole(self) -> Front:
         """The front of all limits."""
         low, first = self.smallest(), self._pass(None, self._outer)
-        if first[0][0] > low:
-            point = under(self._pass(low, lambda _: True), low)
-            assert point is not None
-            return self._again(None, first, point[1])
-        return self._again(None, first, first[0][1])
+        if first[0][0] == low:
+            return self._again(None, first, first[0][1])
+        point = under(self._again(low, [], None), low)
+        assert point is not None
+        return self._again(None, first, point[1])
 
     def smallest(self) -> int:
-        """The least memory of any plan."""
+        """The least memory of any plan: that of outer blocks, or less by blocks whose own steps need less."""
         if self._smallest is None:
-            self._smallest = Tasks(self._chain, None, lambda _: True, self._search, least).front[0][0]
+            most = self._pass(None, self._outer, least)[0][0]
+            keys = {key for key, hill in self._hills.items() if hill < most}
+            inner = any(not self._outer(key) for key in keys) and (0, self._chain.q) in keys
+            found = self._pass(most, lambda key: key in keys or self._outer(key), least) if inner else []
+            self._smallest = min(most, found[0][0]) if found else most
         return self._smallest
 
     def _again(self, limit: int | None, first: Front, price: int | None) -> Front:
-        """A pass over the blocks that might make a plan of at most this price, where there are more than the outer."""
-
-        def wanted(interval: Interval) -> bool:
-            return price is None or self._floors[interval] <= price
-
-        if all(self._outer(interval) or not wanted(interval) for interval in self._floors):
+        """A pass over all that might be in a plan of this price and limit, where that is more than outer blocks."""
+        keys = {
+            key
+            for key, floor in self._prices.items()
+            if (price is None or floor <= price) and (limit is None or self._hills[key] <= limit)
+        }
+        if first and all(self._outer(key) for key in keys):
             return first
-        return self._pass(limit, lambda interval: wanted(interval) or self._outer(interval))
+        return self._pass(limit, lambda key: key in keys or self._outer(key))
 
-    def _outer(self, interval: Interval) -> bool:
-        i, j = interval
-        return i == 0 or j == self._chain.q or j == i + 1
+    def _outer(self, key: Interval | Triple) -> bool:
+        """Whether forward and reverse order hold a block, or multiply by single elementals."""
+        i, *_, j = key
+        return (i == 0 or j == self._chain.q or j == i + 1) if len(key) == 2 else key[1] in (i + 1, j - 1)
 
-    def _pass(self, limit: int | None, wanted: Callable[[Interval], bool]) -> Front:
-        return Tasks(self._chain, limit, wanted, self._search).front
+    def _pass(
+        self,
+        limit: int | None,
+        wanted: Callable[[Interval | Triple], bool],
+        keep: Callable[[Iterable[Point]], Front] = best,
+    ) -> Front:
+        return Tasks(self._chain, limit, wanted, self._search, keep).front

@@ -31,18 +31,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from chainplan.checkpointing.fronts import Front, Point, best, carried, joined, one
-from chainplan.compression import Sweep, write_sweep
 from chainplan.cost import FMA
-from chainplan.graph import Elemental, Graph, Mode
-from chainplan.replayer import replay
+from chainplan.graph import Mode
 from chainplan.search import Search
-from chainplan.solvers.chains import leaf_options
-from chainplan.solvers.sweeps import ANY, Sweeps
-from chainplan.steps import Propagate, Recorder
-from chainplan.structures import Block
-
-Interval = tuple[int, int]
-Triple = tuple[int, int, int]
+from chainplan.solvers.nested_chain import Chain, Interval, Triple
 
 
 class Way(NamedTuple):
@@ -55,100 +47,6 @@ class Way(NamedTuple):
     leaf: object = None
 
 
-class Leaf(NamedTuple):
-    """One elemental by itself: its block in a mode or a compressed sweep, alive while the state is and afterwards."""
-
-    price: int
-    alone: int
-    kept: int
-    how: Mode | Sweep | None
-
-
-class Chain:
-    """Sizes, blocks and prices of a chain, and bounds that no plan undercuts."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.links = chain = graph.chain
-        self.q = len(chain)
-        self.n = [0, *(graph.sizes[e.target] for e in chain)]
-        self.blocks = _blocks(chain)
-        self.nnz = {interval: block.nnz for interval, block in self.blocks.items()}
-        self.evaluations = [0]
-        for e in chain:
-            self.evaluations.append(self.evaluations[-1] + FMA.advance(e))
-        sweeps = Sweeps(chain, FMA)
-        self.leaves = [self._leaves(graph, i, sweeps.cheaper(i, i + 1, ANY)) for i in range(self.q)]
-
-    def _leaves(self, graph: Graph, i: int, sweep: Sweep | None) -> list[Leaf]:
-        e, size, own = self.links[i], self.nnz[i, i + 1], self.n[i]
-        found = []
-        for price, leaf in leaf_options(self.links, i):
-            hill = size + own + (e.tape if leaf.mode is Mode.ADJOINT else 0)
-            found.append(Leaf(price, hill, hill, leaf.mode))
-        if sweep is not None:
-            recorder = Recorder(graph)
-            write_sweep(recorder, sweep)
-            plan = recorder.plan(())
-            alive = replay(plan).alive
-            last = max(p for p, step in enumerate(plan.steps) if isinstance(step, Propagate))
-            alone = max(held + (own if p <= last else 0) for p, held in enumerate(alive))
-            found.append(Leaf(sweep.price, alone, own + max(alive), sweep))
-        return found
-
-    def evaluation(self, i: int, k: int) -> int:
-        """Price of advancing from x_i to x_k."""
-        return self.evaluations[k] - self.evaluations[i]
-
-    def reaches(self) -> dict[tuple[int, int, bool], int]:
-        """Most elements of states alive while x_i advances to x_k, with x_i kept to the end or not."""
-        n, found = self.n, dict[tuple[int, int, bool], int]()
-        for i in range(self.q):
-            for kept in (True, False):
-                most = 0
-                for a in range(i, self.q):
-                    most = max(most, n[a] + n[a + 1] + (n[i] if kept and a > i else 0))
-                    found[i, a + 1, kept] = most
-        return found
-
-    def floors(self) -> dict[Interval, int]:
-        """For each block, a price that no plan holding it undercuts: states given, no limit, and one evaluation."""
-        q, blocks = self.q, self.blocks
-        inside: dict[Interval, int] = {(i, i + 1): min(leaf.price for leaf in self.leaves[i]) for i in range(q)}
-        ways: dict[Interval, list[tuple[int, tuple[Interval, ...]]]] = {}
-        for d in range(2, q + 1):
-            for i in range(q - d + 1):
-                j = i + d
-                ways[i, j] = list(self._ways(i, j))
-                inside[i, j] = min(price + sum(inside[a] for a in args) for price, args in ways[i, j])
-        outside = {(0, q): self.evaluation(0, q - 1)}
-        for interval in sorted(blocks, key=lambda interval: interval[0] - interval[1]):
-            for price, args in ways.get(interval, ()):
-                for arg in args:
-                    rest = sum(inside[other] for other in args if other != arg)
-                    reached = outside[interval] + price + rest
-                    outside[arg] = min(outside.get(arg, reached), reached)
-        return {interval: inside[interval] + outside[interval] for interval in blocks}
-
-    def _ways(self, i: int, j: int) -> Iterator[tuple[int, tuple[Interval, ...]]]:
-        """The last steps that make a block of several elementals: prices and operands."""
-        first, last = self.links[i], self.links[j - 1]
-        if last.tangent is not None:
-            yield FMA.propagate(last, self.blocks[i, j - 1], Mode.TANGENT), ((i, j - 1),)
-        if first.adjoint is not None:
-            yield FMA.propagate(first, self.blocks[i + 1, j], Mode.ADJOINT), ((i + 1, j),)
-        for k in range(i + 1, j):
-            yield FMA.multiply(self.blocks[k, j], self.blocks[i, k]), ((k, j), (i, k))
-
-
-def _blocks(chain: tuple[Elemental, ...]) -> dict[Interval, Block]:
-    blocks: dict[Interval, Block] = {}
-    for i in range(len(chain)):
-        block = blocks[i, i + 1] = chain[i].block
-        for j in range(i + 2, len(chain) + 1):
-            block = blocks[i, j] = chain[j - 1].block.times(block)
-    return blocks
-
-
 class Tasks:
     """The fronts of all tasks, shorter blocks first; only those of blocks that `wanted` names."""
 
@@ -156,7 +54,7 @@ class Tasks:
         self,
         chain: Chain,
         limit: int | None,
-        wanted: Callable[[Interval], bool],
+        wanted: Callable[[Interval | Triple], bool],
         search: Search,
         keep: Callable[[Iterable[Point]], Front] = best,
     ) -> None:
@@ -166,7 +64,7 @@ class Tasks:
         self.left: dict[Triple, Front] = {}
         self.right: dict[Triple, Front] = {}
         self.right_on: dict[Triple, Front] = {}
-        self._reach, self._keep = chain.reaches(), keep
+        self._reach, self._keep, self._wanted = chain.reaches(), keep, wanted
         for d in range(1, chain.q + 1):
             for i in range(chain.q - d + 1):
                 if wanted((i, i + d)):
@@ -229,9 +127,10 @@ class Tasks:
         if k == i + 1 and e.adjoint is not None:
             price = FMA.propagate(e, chain.blocks[k, j], Mode.ADJOINT)
             yield from self._single(chain.n[i] + waiting + whole + e.tape, price, Way("adjoint", i, j, k))
-        price = FMA.multiply(chain.blocks[k, j], chain.blocks[i, k])
-        least, way = waiting + nnz[i, k] + whole, Way("times right", i, j, k)
-        yield from carried(self.made.get((i, k), []), waiting, least, price, way, limit)
+        if self._wanted((i, k, j)):
+            price = FMA.multiply(chain.blocks[k, j], chain.blocks[i, k])
+            least, way = waiting + nnz[i, k] + whole, Way("times right", i, j, k)
+            yield from carried(self.made.get((i, k), []), waiting, least, price, way, limit)
         for middle in range(i + 1, k):
             held = chain.n[i], 0, waiting + self._reach[i, middle, True]
             price, way = chain.evaluation(i, middle), Way("checkpoint", i, j, middle)
@@ -246,9 +145,10 @@ class Tasks:
         if k == j - 1 and e.tangent is not None:
             price = FMA.propagate(e, chain.blocks[i, k], Mode.TANGENT)
             yield from self._single(chain.n[k] + waiting + whole, price, Way("tangent", i, j, k))
-        price = FMA.multiply(chain.blocks[k, j], chain.blocks[i, k])
-        least, way = waiting + nnz[k, j] + whole, Way("times left", i, j, k)
-        yield from carried(self.made.get((k, j), []), waiting, least, price, way, limit)
+        if self._wanted((i, k, j)):
+            price = FMA.multiply(chain.blocks[k, j], chain.blocks[i, k])
+            least, way = waiting + nnz[k, j] + whole, Way("times left", i, j, k)
+            yield from carried(self.made.get((k, j), []), waiting, least, price, way, limit)
         for middle in range(k + 1, j):
             way, first = Way("onward", i, j, middle), self.right_on.get((i, k, middle), [])
             yield from joined(first, self.right[i, middle, j], (0, 0, 0), 0, way, limit)
@@ -258,18 +158,20 @@ class Tasks:
         chain, limit, nnz, n = self.chain, self.limit, self.chain.nnz, self.chain.n
         waiting, whole, step = nnz[i, k], nnz[i, j], self.chain.evaluation(k, j)
         e = chain.links[j - 1]
-        product = FMA.multiply(chain.blocks[k, j], chain.blocks[i, k])
+        multiplied = self._wanted((i, k, j))
+        product = FMA.multiply(chain.blocks[k, j], chain.blocks[i, k]) if multiplied else 0
         if k == j - 1:
             behind = whole + n[k] + n[j]
             if e.tangent is not None:
                 price = FMA.propagate(e, chain.blocks[i, k], Mode.TANGENT) + step
                 yield from self._single(max(n[k] + waiting + whole, behind), price, Way("tangent on", i, j, k))
-            for leaf in chain.leaves[k]:
+            for leaf in chain.leaves[k] if multiplied else ():
                 hill = max(waiting + leaf.kept, n[k] + waiting + nnz[k, j] + whole, behind)
                 way = Way("times leaf on", i, j, k, leaf.how)
                 yield from self._single(hill, leaf.price + product + step, way)
-        least, way = n[j] + waiting + nnz[k, j] + whole, Way("times left on", i, j, k)
-        yield from carried(self.made_on.get((k, j), []), waiting, least, product, way, limit)
+        if multiplied:
+            least, way = n[j] + waiting + nnz[k, j] + whole, Way("times left on", i, j, k)
+            yield from carried(self.made_on.get((k, j), []), waiting, least, product, way, limit)
         for middle in range(k + 1, j):
             way, first = Way("onward on", i, j, middle), self.right_on.get((i, k, middle), [])
             yield from joined(first, self.right_on[i, middle, j], (0, 0, 0), 0, way, limit)
