@@ -7,7 +7,7 @@ is a list of points of rising memory and falling price.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import Any
 
@@ -82,3 +82,17 @@ def under(front: Front, limit: int | None) -> Point | None:
 def least(points: Iterable[Point]) -> Front:
     """The point of least memory, the cheapest of those, where nothing but memory matters."""
     return sorted(points, key=_ORDER)[:1]
+
+
+def cheapest(points: Iterable[Point]) -> Front:
+    """The point of least price, that of least memory among those, where nothing but the price matters."""
+    return sorted(points, key=itemgetter(1, 0))[:1]
+
+
+def coarse(unit: int) -> Callable[[Iterable[Point]], Front]:
+    """`best` with memory rounded up to units: short fronts that promise no more than they keep."""
+
+    def kept(points: Iterable[Point]) -> Front:
+        return best((-(-point[0] // unit) * unit, *point[1:]) for point in points)
+
+    return kept

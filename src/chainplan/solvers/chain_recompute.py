@@ -7,7 +7,8 @@ adjoints over equal elementals.
 
 The fronts of all tasks are exact but many: O(q³) tasks of O(q) ways. A first pass makes only blocks that begin at the
 input or end at the output, which forward and reverse order are made of. The price of what it finds rules out every
-block that costs more even with all states given and no limit, and mostly none is left for a second pass.
+block that costs more even with all states given and no limit, and mostly none is left for a second pass. Before both, a
+pass with memory rounded up finds a plan quickly, in case the search is stopped, and a price that nothing may exceed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import final
 
-from chainplan.checkpointing.fronts import Front, Point, best, least, under
+from chainplan.checkpointing.fronts import Front, Point, best, cheapest, coarse, least, under
 from chainplan.problem import Problem
 from chainplan.result import Outcome, Status
 from chainplan.search import Search
@@ -26,6 +27,8 @@ from chainplan.solvers.nested_chain import Chain, Interval, Triple
 from chainplan.solvers.nested_writer import write
 
 LONGEST = 150
+UNITS = 500
+"""Parts of the limit to which memory is rounded up where any plan will do."""
 WITHIN = "bracketings and nested checkpoints"
 
 
@@ -59,13 +62,19 @@ class Fronts:
     """The exact fronts of one problem."""
 
     def __init__(self, problem: Problem, search: Search) -> None:
-        self._chain, self._search = Chain(problem.graph), search
+        self._graph, self._chain, self._search = problem.graph, Chain(problem.graph), search
         self._prices, self._hills = self._chain.prices(), self._chain.hills()
         self._smallest: int | None = None
 
     def under(self, limit: int | None) -> Front:
         """The front up to a limit, exact at the limit itself."""
-        first = self._pass(limit, self._outer)
+        if limit is None:
+            first = self._pass(None, self._outer, cheapest)
+            return self._again(None, first, first[0][1], cheapest)
+        point = under(self._pass(limit, self._outer, coarse(limit // UNITS + 1)), limit)
+        if point is not None:
+            self._search.offer(write(self._graph, point))
+        first = self._pass(limit, self._outer, price=None if point is None else point[1])
         point = under(first, limit)
         return self._again(limit, first, None if point is None else point[1])
 
@@ -88,7 +97,13 @@ class Fronts:
             self._smallest = min(most, found[0][0]) if found else most
         return self._smallest
 
-    def _again(self, limit: int | None, first: Front, price: int | None) -> Front:
+    def _again(
+        self,
+        limit: int | None,
+        first: Front,
+        price: int | None,
+        keep: Callable[[Iterable[Point]], Front] = best,
+    ) -> Front:
         """A pass over all that might be in a plan of this price and limit, where that is more than outer blocks."""
         keys = {
             key
@@ -97,7 +112,7 @@ class Fronts:
         }
         if first and all(self._outer(key) for key in keys):
             return first
-        return self._pass(limit, lambda key: key in keys or self._outer(key))
+        return self._pass(limit, lambda key: key in keys or self._outer(key), keep, price)
 
     def _outer(self, key: Interval | Triple) -> bool:
         """Whether forward and reverse order hold a block, or multiply by single elementals."""
@@ -109,5 +124,8 @@ class Fronts:
         limit: int | None,
         wanted: Callable[[Interval | Triple], bool],
         keep: Callable[[Iterable[Point]], Front] = best,
+        price: int | None = None,
     ) -> Front:
-        return Tasks(self._chain, limit, wanted, self._search, keep).front
+        """The front of plans of wanted blocks and products, of at most a price where one is given."""
+        most = None if price is None else lambda interval: price - self._chain.beyond[interval]
+        return Tasks(self._chain, limit, wanted, self._search, keep, most).front

@@ -57,6 +57,7 @@ class Tasks:
         wanted: Callable[[Interval | Triple], bool],
         search: Search,
         keep: Callable[[Iterable[Point]], Front] = best,
+        most: Callable[[Interval], int] | None = None,
     ) -> None:
         self.chain, self.limit = chain, limit
         self.made: dict[Interval, Front] = {}
@@ -64,7 +65,7 @@ class Tasks:
         self.left: dict[Triple, Front] = {}
         self.right: dict[Triple, Front] = {}
         self.right_on: dict[Triple, Front] = {}
-        self._reach, self._keep, self._wanted = chain.reaches(), keep, wanted
+        self._reach, self._best, self._wanted, self._most = chain.reaches(), keep, wanted, most
         for d in range(1, chain.q + 1):
             for i in range(chain.q - d + 1):
                 if wanted((i, i + d)):
@@ -78,14 +79,19 @@ class Tasks:
 
     def _enter(self, i: int, j: int) -> None:
         """All tasks that leave the block (i, j)."""
+        most = None if self._most is None else self._most((i, j))
         for k in range(i + 1, j):
-            self.left[i, k, j] = self._keep(self._ways_left(i, k, j))
+            self.left[i, k, j] = self._kept(self._ways_left(i, k, j), most)
         for k in range(j - 1, i, -1):
-            self.right[i, k, j] = self._keep(self._ways_right(i, k, j))
-            self.right_on[i, k, j] = self._keep(self._ways_right_on(i, k, j))
-        self.made[i, j] = self._keep(self._ways_make(i, j))
+            self.right[i, k, j] = self._kept(self._ways_right(i, k, j), most)
+            self.right_on[i, k, j] = self._kept(self._ways_right_on(i, k, j), most)
+        self.made[i, j] = self._kept(self._ways_make(i, j), most)
         if j < self.chain.q:
-            self.made_on[i, j] = self._keep(self._ways_make_on(i, j))
+            self.made_on[i, j] = self._kept(self._ways_make_on(i, j), most)
+
+    def _kept(self, points: Iterable[Point], most: int | None) -> Front:
+        """The front of some points, without those that no plan of the price sought has room for."""
+        return self._best(points if most is None else (point for point in points if point[1] <= most))
 
     def _ways_make(self, i: int, j: int) -> Iterator[Point]:
         chain, limit = self.chain, self.limit

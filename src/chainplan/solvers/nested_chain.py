@@ -46,6 +46,8 @@ class Chain:
         self.n = [0, *(graph.sizes[e.target] for e in chain)]
         self.blocks = _blocks(chain)
         self.nnz = {interval: block.nnz for interval, block in self.blocks.items()}
+        self.beyond: dict[Interval, int] = {}
+        """For each block, the least price of the steps that lead from it to the Jacobian; see `prices`."""
         self.evaluations = [0]
         for e in chain:
             self.evaluations.append(self.evaluations[-1] + FMA.advance(e))
@@ -85,8 +87,11 @@ class Chain:
 
     def prices(self) -> Floors:
         """Prices that no plan undercuts: states are taken as given, but for one evaluation, and nothing is limited."""
-        leaves = {(i, i + 1): min(leaf.price for leaf in self.leaves[i]) for i in range(self.q)}
-        return self._floors(sum, lambda way: way.price, leaves, self.evaluation(0, self.q - 1))
+        inside = {(i, i + 1): min(leaf.price for leaf in self.leaves[i]) for i in range(self.q)}
+        base = self.evaluation(0, self.q - 1)
+        floors = self._floors(sum, lambda way: way.price, inside, base)
+        self.beyond = {interval: floors[interval] - inside[interval] - base for interval in self.blocks}
+        return floors
 
     def hills(self) -> Floors:
         """Elements that no plan undercuts: what each step holds, with nothing else alive."""
