@@ -4,8 +4,8 @@ Blocks are held as `kernels.forms` says and multiplied by the kernels of `kernel
 
 Where states are evaluated, a step that linearises an elemental has its Jacobian made at the working state, and the
 functions of a matrix-free one, with their tape, are dropped behind the step. States are dropped where `states.spans`
-says that they end, so that what is held is what `replay` counts. What a kernel takes besides is bounded: an identity is
-handed to a matrix-free elemental a few rows or columns at a time.
+says that they end, so that what is held is what `replay` counts. What a kernel takes besides is bounded (see
+`step_parts`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from chainplan.kernels.products import FRESH, product_kernel, sum_kernel
 from chainplan.primal import Primal
 from chainplan.replayer import colouring_of, replay
 from chainplan.states import spans
+from chainplan.step_parts import SEEDED, Lines, applied, block_lines, identity_lines
 from chainplan.steps import (
     Accumulate,
     Add,
@@ -41,9 +42,6 @@ from chainplan.steps import (
     Store,
 )
 from chainplan.structures import Block
-
-SEEDED = 4096
-"""Entries of the identity that a matrix-free elemental is handed at a time where states are evaluated."""
 
 
 class Run:
@@ -212,45 +210,43 @@ def _add(position: int, left: int, right: int, blocks: Sequence[Block]) -> Kerne
 
 def _accumulate(position: int, e: Elemental, mode: Mode) -> Kernel:
     size = e.block.cols if mode is Mode.TANGENT else e.block.rows
-    part = max(1, SEEDED // max(1, size))
 
     def kernel(run: Run) -> None:
         function = _applied(run, e, mode)
-        if run.primal is None or part >= size:
-            value = function(np.eye(size, dtype=run.dtype))
+        if run.primal is None or size * size <= SEEDED:
+            run.values[position] = _shaped(function(np.eye(size, dtype=run.dtype)), e, mode, e.block)
         else:
-            value = _in_parts(function, e, mode, part, run.dtype)
-        run.values[position] = _shaped(value, e, mode, e.block)
+            lines = identity_lines(size, mode, run.dtype)
+            run.values[position] = _in_parts(function, lines, e, mode, e.block, run)
 
     return kernel
-
-
-def _in_parts(function: Callable[[Array], Array], e: Elemental, mode: Mode, part: int, dtype: Any) -> Array:
-    """A function of the identity, which is handed over a few columns (tangent) or rows (adjoint) at a time."""
-    rows, cols = e.block.rows, e.block.cols
-    result: Array | None = None
-    for first in range(0, cols if mode is Mode.TANGENT else rows, part):
-        count = min(part, (cols if mode is Mode.TANGENT else rows) - first)
-        if mode is Mode.TANGENT:
-            lines = np.asarray(function(np.eye(cols, count, -first, dtype=dtype)))
-        else:
-            lines = np.asarray(function(np.eye(count, rows, first, dtype=dtype)))
-        lines = _shaped_as(lines, e, mode, (rows, count) if mode is Mode.TANGENT else (count, cols))
-        if result is None:
-            result = np.empty((rows, cols), lines.dtype)
-        (result[:, first : first + count] if mode is Mode.TANGENT else result[first : first + count])[...] = lines
-    assert result is not None
-    return result
 
 
 def _propagate(position: int, e: Elemental, arg: int, mode: Mode, blocks: Sequence[Block]) -> Kernel:
     block, result = blocks[arg], blocks[position]  # a compressed result is a matrix, whatever its pattern could be
+    whole = form(block) is form(result) is Form.MATRIX
 
     def kernel(run: Run) -> None:
-        value = _applied(run, e, mode)(as_matrix(run.values[arg], block, run.dtype))
-        run.values[position] = _shaped(value, e, mode, result)
+        function = _applied(run, e, mode)
+        if run.primal is None or whole:
+            value = function(as_matrix(run.values[arg], block, run.dtype))
+            run.values[position] = _shaped(value, e, mode, result)
+        else:
+            lines = block_lines(run.values[arg], block, mode, run.dtype)
+            run.values[position] = _in_parts(function, lines, e, mode, result, run)
 
     return kernel
+
+
+def _in_parts(function: Callable[[Array], Any], lines: Lines, e: Elemental, mode: Mode, result: Block, run: Run) -> Any:
+    """A function applied to a few lines at a time, each result refused where it has another shape."""
+    tangent = mode is Mode.TANGENT
+
+    def checked(given: Array) -> Array:
+        shape = (e.block.rows, given.shape[1]) if tangent else (given.shape[0], e.block.cols)
+        return _shaped_as(np.asarray(function(given)), e, mode, shape)
+
+    return applied(checked, lines, mode, e.block.cols if tangent else e.block.rows, result, run.dtype)
 
 
 def _seed(position: int, step: Seed, block: Block) -> Kernel:
