@@ -1,8 +1,8 @@
 """What a plan holds when it runs, by tracemalloc, is what the replayer says: 200 random plans, chains and layers.
 
-Every Jacobian, tape and state is allocated by the run itself, 8 bytes to an element. Besides them a run may hold an
-part of an identity that a matrix-free elemental is applied to and what comes of it, `SEEDED` entries each, a copy of one
-state while a layer evaluates it, and Python's own objects: `OVERHEAD` bytes, whatever the sizes are.
+Every Jacobian, tape and state is allocated by the run itself, 8 bytes to an element. Besides them a run may hold
+part of an identity that a matrix-free elemental is applied to and what comes of it, `SEEDED` entries each, a copy of
+one state while a layer evaluates it, and Python's own objects: `OVERHEAD` bytes, whatever the sizes are.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.step_parts import SEEDED
 from chainplan.steps import Plan
-from chainplan.structures import DENSE, DIAGONAL
+from chainplan.structures import DENSE, DIAGONAL, Structure
 from chainplan.tradeoff import pareto
 from tests.problems import chain_problem
 
@@ -55,6 +55,7 @@ class Fresh(Primal):
 
     def linearise(self, elemental: str, state: Any) -> Any:
         e, given = self._graph[elemental], self._inner.linearise(elemental, state)
+        assert given is not None
         return np.array(given) if e.explicit else functions(given, e.tape)
 
     def __getitem__(self, name: str) -> Any:
@@ -104,7 +105,7 @@ def drawn_chain(rng: random.Random, explicit: bool) -> Problem:
     for i in range(q):
         if rng.random() < 0.3:
             sizes[i + 1] = sizes[i]
-    structures = [DENSE] * q
+    structures: list[Structure] = [DENSE] * q
     prices: list[tuple[int, int, int] | None] = []
     for i in range(q):
         made = (sizes[i] * sizes[i + 1], 2 * sizes[i] * sizes[i + 1], rng.choice((0, 500, 8000)))
