@@ -34,7 +34,7 @@ def test_the_specs_are_read(tmp_path: object) -> None:
 
     assert isinstance(tmp_path, Path)
     specs = blocks("yaml")
-    assert len(specs) == 4
+    assert len(specs) == 5
     for i, spec in enumerate(specs):
         path = tmp_path / f"{i}.yaml"
         path.write_text(spec, encoding="utf-8")

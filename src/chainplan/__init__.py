@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from chainplan.layers.evaluation import evaluate as evaluate
     from chainplan.layers.evaluation import linearise as linearise
     from chainplan.layers.point import draw_point as draw_point
+    from chainplan.layers.stepwise import Stepwise as Stepwise
     from chainplan.oracle import jacobian as jacobian
     from chainplan.planner import plan as plan
+    from chainplan.primal import Primal as Primal
     from chainplan.problem import Problem as Problem
     from chainplan.replayer import replay as replay
     from chainplan.result import Result as Result
@@ -41,9 +43,11 @@ _HOMES = {
     "Graph": "graph",
     "Mode": "graph",
     "Plan": "steps",
+    "Primal": "primal",
     "Problem": "problem",
     "Result": "result",
     "Status": "result",
+    "Stepwise": "layers.stepwise",
     "chain": "frontends.table",
     "check": "checker",
     "draw_point": "layers.point",

@@ -88,6 +88,7 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
                 f"at step {result.replay.alive.index(cost.peak_elements)}",
             )
         )
+    rows += _evaluated(result)
     if any(e.block.structure.name != "dense" for e in result.problem.graph.useful):
         rows.append(("counts", result.counts, "of the nonzeros of structured blocks"))
     if result.problem.memory is not None:
@@ -99,6 +100,18 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
     if order is not None:
         rows.append(("order", order, ""))
     return rows
+
+
+def _evaluated(result: Result) -> list[tuple[str, str, str]]:
+    """How often elementals are evaluated and states stored by a plan that does."""
+    if result.plan is None or result.priced is None:
+        return []
+    steps = result.plan.steps
+    prices = [price for step, price in zip(steps, result.priced.prices, strict=True) if isinstance(step, Advance)]
+    stores = sum(isinstance(step, Store) for step in steps)
+    if not prices:
+        return []
+    return [("states", _plural(len(prices), "advance"), f"{sum(prices):,} fma of the cost; {stores:,} stored")]
 
 
 def timed(problem: Problem) -> bool:
@@ -190,7 +203,7 @@ def step_rows(result: Result, first: int = 0) -> list[tuple[str, ...]]:
             (
                 f"#{position}",
                 *_cells(plan.steps[position], typed.block),
-                f"{typed.source} -> {typed.target}".replace("\0", ""),
+                typed.target if typed.state else f"{typed.source} -> {typed.target}".replace("\0", ""),
                 f"{typed.block.rows:,} x {typed.block.cols:,}",
                 repr(typed.block.structure),
                 f"{price:,}",
