@@ -12,6 +12,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from chainplan.checker import check
+from chainplan.elimination.step_order import lowered
 from chainplan.errors import PlanError, SolverError
 from chainplan.objectives import objective_model
 from chainplan.problem import Problem
@@ -96,8 +97,10 @@ def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]
     """Check the plan of an outcome; one that exceeds the memory limit is withdrawn, a wrong one is a defect."""
     if outcome.plan is None:
         return outcome, None
-    replayed = check(outcome.plan, replace(problem, memory=None))
-    price, unit = replay(outcome.plan, problem.cost).total, problem.cost.unit
+    found = outcome.plan if problem.memory is None else lowered(outcome.plan, problem.memory)
+    outcome = replace(outcome, plan=found)
+    replayed = check(found, replace(problem, memory=None))
+    price, unit = replay(found, problem.cost).total, problem.cost.unit
     if outcome.status is Status.OPTIMAL and price != outcome.bound:
         raise PlanError(
             f"solver '{outcome.solver}' proves {outcome.bound:,} {unit}, but its plan costs {price:,}; this is a "
@@ -105,8 +108,8 @@ def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]
         )
     if problem.memory is not None and replayed.peak > problem.memory:
         note = (
-            f"the plan found needs {replayed.peak:,} elements, limits.memory is {problem.memory:,}; only "
-            "'chain-memory' searches under a limit. Raise it."
+            f"the plan found needs {replayed.peak:,} elements in the best order of its steps, limits.memory is "
+            f"{problem.memory:,}; 'auto' tries other plans. Raise it."
         )
         return replace(outcome, status=Status.BUDGET, plan=None, within=None, note=note), None
     return outcome, replayed

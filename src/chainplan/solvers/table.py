@@ -10,6 +10,7 @@ from chainplan.solvers.chain_memory import ChainMemory
 from chainplan.solvers.chain_recompute import ChainRecompute
 from chainplan.solvers.cp_sat import CpSat
 from chainplan.solvers.dag_exact import DagExact
+from chainplan.solvers.dag_memory import DagMemory
 from chainplan.solvers.edge import Edge
 from chainplan.solvers.exhaustive import Exhaustive
 from chainplan.solvers.face import Face
@@ -34,6 +35,7 @@ SOLVERS: dict[str, Solver] = {
         Edge(),
         Face(),
         DagExact(),
+        DagMemory(),
         CpSat(),
     )
 }
