@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 
-from chainplan.graph import Graph
+from chainplan.graph import Graph, Mode
 from chainplan.replayer import replay
 from chainplan.steps import (
     Accumulate,
@@ -54,29 +54,36 @@ def lowered(plan: Plan, limit: int | None = None, going: Callable[[], bool] = la
 
 
 class _Steps:
-    """The steps of a plan but its loads, what each needs, and what it holds."""
+    """The steps of a plan but its loads, what each needs, and what it holds.
+
+    A tape that adjoint steps share is there from the first of them to the last, as a load is; such are numbered on.
+    """
 
     def __init__(self, plan: Plan) -> None:
-        self.plan, blocks = plan, replay(plan).blocks
-        self.size = [typed.block.nnz for typed in blocks]
-        self.loads = {p for p, step in enumerate(plan.steps) if isinstance(step, Load)}
-        self.given = [p for p in range(len(plan.steps)) if p not in self.loads]
-        self.args = [tuple(dict.fromkeys(operands(step))) for step in plan.steps]
-        self.users: list[list[int]] = [[] for _ in plan.steps]
+        self.plan, steps = plan, plan.steps
+        self.size = [typed.block.nnz for typed in replay(plan).blocks]
+        self.args = [tuple(dict.fromkeys(operands(step))) for step in steps]
+        self.loads = {p for p, step in enumerate(steps) if isinstance(step, Load)}
+        self.given = [p for p in range(len(steps)) if p not in self.loads]
+        for name, first, last in tape_spans(steps):
+            self._add_tape(name, range(first, last + 1))
+        self.users: list[list[int]] = [[] for _ in self.size]
         for p in self.given:
             for arg in self.args[p]:
                 self.users[arg].append(p)
         self.kept = {output.step for output in plan.outputs}
-        self.tape = [0] * len(plan.steps)
-        for name, first, last in tape_spans(plan.steps):
-            for p in range(first, last + 1):
-                step = plan.steps[p]
-                if isinstance(step, Accumulate | Propagate) and step.elemental == name:
-                    self.tape[p] = plan.graph[name].tape
-        self.last = [p for p in self.loads if p in self.kept and not self.users[p]]
+        self.last = sorted(p for p in self.loads & self.kept if not self.users[p])
+
+    def _add_tape(self, name: str, positions: range) -> None:
+        self.loads.add(len(self.size))
+        for p in positions:
+            step = self.plan.steps[p]
+            if isinstance(step, Accumulate | Propagate) and (step.elemental, step.mode) == (name, Mode.ADJOINT):
+                self.args[p] = (*self.args[p], len(self.size))
+        self.size.append(self.plan.graph[name].tape)
 
     def alive(self, order: Sequence[int]) -> list[int]:
-        """Elements alive during each step of an order; a tape that two steps share is counted at either alone."""
+        """Elements alive during each step of an order."""
         left = [len(users) for users in self.users]
         held, now, found = set[int](), 0, []
         for p in order:
@@ -85,7 +92,7 @@ class _Steps:
                     held.add(arg)
                     now += self.size[arg]
             now += self.size[p]
-            found.append(now + self.tape[p])
+            found.append(now)
             for arg in (*self.args[p], p):
                 left[arg] -= arg != p
                 if not left[arg] and arg not in self.kept:
@@ -108,7 +115,7 @@ class _Steps:
         need = [0] * len(self.size)
         for p in self.given:
             parts = sorted(((need[a], self.size[a]) for a in self.args[p]), key=lambda part: part[1] - part[0])
-            base, most = 0, self.size[p] + self.tape[p] + sum(self.size[a] for a in self.args[p])
+            base, most = 0, self.size[p] + sum(self.size[a] for a in self.args[p])
             for hill, size in parts:
                 most, base = max(most, base + hill), base + size
             need[p] = most
@@ -137,7 +144,7 @@ class _Steps:
         def rank(p: int) -> tuple[int, int, int]:
             fresh = sum(self.size[a] for a in self.args[p] if a in self.loads and a not in held)
             freed = sum(self.size[a] for a in self.args[p] if left[a] == 1 and a not in self.kept)
-            hill = fresh + self.size[p] + self.tape[p]
+            hill = fresh + self.size[p]
             return (*key(hill, fresh + self.size[p] - freed), p)
 
         heap = [rank(p) for p in self.given if not waiting[p]]
@@ -203,7 +210,7 @@ class _Steps:
         steps: list[Step] = []
         for p in (*order, *self.last):
             for arg in (*(a for a in self.args[p] if a in self.loads), *((p,) if p in self.loads else ())):
-                if arg not in place:
+                if arg not in place and arg < len(self.plan.steps):
                     place[arg] = len(steps)
                     steps.append(self.plan.steps[arg])
             if p not in self.loads:
