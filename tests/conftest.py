@@ -1,8 +1,9 @@
-"""Hypothesis profiles (`HYPOTHESIS_PROFILE=nightly` for more examples) and the shared reference data."""
+"""Hypothesis profiles (`HYPOTHESIS_PROFILE=nightly` for more examples) and how JAX compiles tests."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,3 +15,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden plans anew; review the difference")
+
+
+@pytest.fixture(scope="module")
+def quickly_compiled() -> Iterator[None]:
+    """JAX compiles without optimising, for hundreds of small programs that each run once."""
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)

@@ -1,16 +1,19 @@
-"""Functions of one or more arrays that together use every rule of `chainplan.jax`, and random ones made of the same."""
+"""Functions of one or more arrays that together use every rule of `chainplan.jax`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 
 Function = Callable[..., Any]
+
+INDEX = np.array([2, 0, 3])
 
 
 @jax.custom_vjp
@@ -60,6 +63,12 @@ def _image(x: Any, k: Any) -> Any:
 
 def _whatever(x: Any) -> Any:
     return lax.cond(x[0] > 0, lambda y: jnp.sin(y) * y[0], jnp.cos, x)
+
+
+def _factors(x: Any, b: Any) -> Any:
+    a = x @ x.mT + 2 * jnp.eye(3)
+    lower = jnp.linalg.cholesky(a)
+    return lower, lax.linalg.triangular_solve(lower, b[..., None], left_side=True, lower=True), jnp.linalg.eigh(a)[0]
 
 
 CASES: dict[str, tuple[Function, tuple[Any, ...], int | tuple[int, ...]]] = {
@@ -128,81 +137,124 @@ CASES: dict[str, tuple[Function, tuple[Any, ...], int | tuple[int, ...]]] = {
         (0, 1),
     ),
     "one of many": (lambda x, k, y: x[k] * y, (*draw((4,)), jnp.array([1, 2]), *draw((2,), seed=1)), 2),
-    "complex inside": (lambda x: jnp.abs(jnp.fft.fft(x)) ** 2, draw((4,)), 0),
+    "inverse functions": (
+        lambda x: [g(x / 2) for g in (lax.acos, lax.asin, lax.atan, lax.atanh, lax.asinh, lambda y: lax.acosh(y + 1))],
+        draw((4,)),
+        0,
+    ),
+    "growth": (lambda x: [g(x) for g in (lax.cosh, lax.sinh, lax.tan, lax.exp2, lax.log1p, lax.cbrt)], draw((4,)), 0),
+    "special functions": (
+        lambda x: [g(x) for g in (lax.lgamma, lax.digamma, lax.erfc, lax.bessel_i0e, lax.bessel_i1e, lax.square)],
+        draw((4,)),
+        0,
+    ),
+    "some derivatives": (
+        lambda x: (
+            lax.igamma(1.5 + 0 * jnp.arange(4.0), x),
+            lax.igammac(1.5 + 0 * jnp.arange(4.0), x),
+            lax.polygamma(jnp.ones(4), x),
+            lax.betainc(jnp.ones(4), jnp.full(4, 2.0), x / 2),
+            lax.erf_inv(x / 2),
+        ),
+        draw((4,)),
+        0,
+    ),
+    "angles": (lambda x, y: jnp.arctan2(x, y) + lax.rem(x, y) + lax.clamp(0.3, x, y), draw((4,), (4,)), (0, 1)),
+    "steps": (lambda x: x * jnp.floor(x) + jnp.ceil(x) * jnp.round(x) * jnp.sign(x), draw((4,)), 0),
+    "a gradient inside": (lambda x: jax.grad(lambda y: jnp.sum(y * y * jnp.sin(y)))(x), draw((4,)), 0),
+    "passed on": (
+        lambda x: (
+            checkpoint_name(x, "x"),
+            lax.reduce_precision(x, 11, 52),
+            jnp.array(x * 1, copy=True),
+            lax.optimization_barrier(x * 2),
+        ),
+        draw((4,)),
+        0,
+    ),
+    "index lists": (
+        lambda x: (
+            x[jnp.array([0, 2, 2, 1])],
+            x.at[jnp.array([0, 7])].get(mode="fill", fill_value=0.0),
+            x[::-1][INDEX],
+        ),
+        draw((4,)),
+        0,
+    ),
+    "scatters": (
+        lambda x: (
+            (x * x).at[INDEX].set(x[:3]),
+            (x * x).at[INDEX].add(3 * x[:3]),
+            (x * x).at[INDEX].subtract(3 * x[:3]),
+            (x * x).at[jnp.array([9, 1, 1])].add(x[:3], mode="drop"),
+        ),
+        draw((4,)),
+        0,
+    ),
+    "scattered products": (lambda x: x.at[INDEX].multiply(x[1:], unique_indices=True), draw((4,)), 0),
+    "dynamic slices": (
+        lambda x: (lax.dynamic_slice(x, (1,), (2,)), lax.dynamic_update_slice(x * x, x[:2], (1,))),
+        draw((4,)),
+        0,
+    ),
+    "indices of values": (
+        lambda x: (
+            lax.dynamic_slice(x, (jnp.argmax(x),), (2,)),
+            x[jnp.argsort(x)],
+            (x * x).at[jnp.argmin(x)].add(x[0]),
+            jnp.where(x.sum() > 1, x, x * x),
+        ),
+        draw((4,)),
+        0,
+    ),
+    "triangles": (lambda x: (jnp.tril(jnp.outer(x, x)), jnp.diag(x)), draw((3,)), 0),
+    "stacks": (
+        lambda x: (jnp.stack([x, 2 * x]), jnp.tile(x, (2, 1)), *jnp.unstack(x), *jnp.split(x, 2)),
+        draw((2, 3)),
+        0,
+    ),
+    "along each axis": (
+        lambda x: (jnp.cumsum(x, 0), jnp.cumprod(x, 1), lax.cummax(x, 2), jnp.sort(x, 1), lax.top_k(x, 2)[0]),
+        draw((2, 3, 4)),
+        0,
+    ),
+    "backwards": (
+        lambda x: (lax.cumsum(x, reverse=True), lax.cumlogsumexp(x), lax.cummin(x, reverse=True)),
+        draw((4,)),
+        0,
+    ),
+    "batched algebra": (_factors, draw((2, 3, 3), (2, 3)), (0, 1)),
+    "pooling": (
+        lambda x: [
+            lax.reduce_window(x, start, g, (2, 2), (1, 2), "SAME")
+            for start, g in ((-jnp.inf, lax.max), (jnp.inf, lax.min), (0.0, lax.add))
+        ],
+        draw((3, 4)),
+        0,
+    ),
+    "filter": (lambda x, k: jnp.convolve(x, k, mode="same"), draw((8,), (3,)), (0, 1)),
+    "grouped convolution": (
+        lambda x, k: lax.conv_general_dilated(x, k, (2,), "SAME", feature_group_count=2),
+        draw((2, 2, 5), (4, 1, 3)),
+        (0, 1),
+    ),
+    "complex inside": (lambda x: jnp.abs(jnp.fft.fft(x) * (1 + 2j)) ** 2, draw((4,)), 0),
+    "complex parts": (
+        lambda x: (
+            jnp.fft.irfft(jnp.fft.rfft(x) * jnp.exp(1j * jnp.arange(3))),
+            jnp.imag(jnp.conj(lax.complex(x, x * x)[::-1] - 2j * x)),
+            jnp.real(lax.complex(x, x).astype(complex).sum() * (x + 0j)),
+            jnp.real(jnp.outer(x + 1j, x - 1j) @ (x * 1j)),
+        ),
+        draw((4,)),
+        0,
+    ),
+    "norm": (lambda x: x / jnp.linalg.norm(x), draw((4,)), 0),
+    "layer norm": (lambda x: (x - x.mean(1, keepdims=True)) / jnp.sqrt(x.var(1, keepdims=True) + 0.1), draw((2, 3)), 0),
+    "trips of a value": (
+        lambda x: lax.fori_loop(0, 3, lambda i, y: y.at[i].multiply(2.0) + x, x),
+        draw((4,)),
+        0,
+    ),
     "through dtypes": (lambda x: jnp.sin(x.astype(jnp.float64).reshape(2, 2)), draw((4,)), 0),
 }
-
-
-Op = Callable[[np.random.Generator, list[Any]], Any]
-
-
-def _any(rng: np.random.Generator, values: Sequence[Any]) -> Any:
-    return values[int(rng.integers(len(values)))]
-
-
-def _like(rng: np.random.Generator, values: Sequence[Any], x: Any) -> Any:
-    return _any(rng, [v for v in values if v.shape == x.shape])
-
-
-def _unary(rng: np.random.Generator, values: list[Any]) -> Any:
-    functions = (jnp.sin, jnp.tanh, jnp.cos, jax.nn.relu, jax.nn.sigmoid, lambda x: -x, lambda x: x * x, jnp.arctan)
-    return functions[int(rng.integers(len(functions)))](_any(rng, values))
-
-
-def _binary(rng: np.random.Generator, values: list[Any]) -> Any:
-    x = _any(rng, values)
-    y = _like(rng, values, x)
-    functions = (jnp.add, jnp.subtract, jnp.multiply, jnp.maximum, lambda a, b: a / (2 + b * b))
-    return functions[int(rng.integers(len(functions)))](x, y)
-
-
-def _with_scalar(rng: np.random.Generator, values: list[Any]) -> Any:
-    return _any(rng, values) * jnp.sum(_any(rng, values)) * 0.1
-
-
-def _reduced(rng: np.random.Generator, values: list[Any]) -> Any:
-    x = _any(rng, [v for v in values if v.ndim])
-    reducers = (jnp.sum, jnp.max, jnp.mean)
-    return reducers[int(rng.integers(len(reducers)))](x, axis=int(rng.integers(x.ndim)), keepdims=bool(rng.integers(2)))
-
-
-def _moved(rng: np.random.Generator, values: list[Any]) -> Any:
-    x = _any(rng, [v for v in values if v.ndim])
-    moves = (
-        lambda: x.T,
-        lambda: x.ravel(),
-        lambda: x[::-1],
-        lambda: x[: max(1, x.shape[0] // 2)],
-        lambda: jnp.broadcast_to(x, (2, *x.shape)),
-        lambda: jnp.concatenate([x, x[:1]]),
-        lambda: jnp.pad(x, 1),
-        lambda: jnp.cumsum(x, axis=0),
-    )
-    return moves[int(rng.integers(len(moves)))]()
-
-
-def _multiplied(rng: np.random.Generator, values: list[Any]) -> Any:
-    x = _any(rng, [v for v in values if v.ndim])
-    if x.ndim == 1:
-        return jnp.asarray(rng.standard_normal((3, x.shape[0]))) @ x
-    y = jnp.sin(_like(rng, values, x))
-    return jnp.einsum("...ij,...kj->...ki", x, y) * 0.1
-
-
-OPS: tuple[Op, ...] = (_unary, _binary, _binary, _with_scalar, _reduced, _moved, _multiplied)
-
-
-def random_program(seed: int) -> tuple[Function, tuple[Any, ...]]:
-    """A function of two arrays made of eight random operations, and its arguments."""
-    arguments = draw((3,), (2, 3), seed=seed)
-
-    def program(x: Any, y: Any) -> Any:
-        rng = np.random.default_rng(seed)
-        values = [x, y]
-        for _ in range(8):
-            made = OPS[int(rng.integers(len(OPS)))](rng, values)
-            if made.size <= 60 and made.ndim <= 3:
-                values.append(made)
-        return values[-1], jnp.sum(values[-2]), values[-3] * 2
-
-    return program, arguments

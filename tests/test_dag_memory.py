@@ -12,7 +12,7 @@ import pytest
 
 import chainplan
 from chainplan.checker import check
-from chainplan.elimination.step_order import lowered, peak_floor
+from chainplan.elimination.step_order import peak_floor, reordered
 from chainplan.elimination.workgraph import WorkGraph, order_plan
 from chainplan.executor import execute
 from chainplan.graph import Mode
@@ -78,7 +78,7 @@ def test_the_order_of_steps_is_nearly_that_of_least_peak() -> None:
     for seed in range(250):
         for found in plans(explicit(seed, 4)):
             if 1 < steps_of(found) <= 11:
-                least, before, peak = least_peak(found), replay(found).peak, replay(lowered(found)).peak
+                least, before, peak = least_peak(found), replay(found).peak, replay(reordered(found)).peak
                 assert least <= peak <= before
                 compared, missed, gained = compared + 1, missed + (peak > least), gained + (peak < before)
     assert compared > 100
@@ -92,7 +92,7 @@ def test_another_order_computes_and_costs_the_same() -> None:
         values = draw(problem.graph, seed, np.int64)
         expected = jacobian(problem, values)
         for found in plans(problem):
-            other = lowered(found)
+            other = reordered(found)
             one, two = check(found, problem), check(other, problem)
             assert (one.total, one.adds) == (two.total, two.adds)
             assert two.peak <= one.peak
@@ -161,5 +161,5 @@ def test_what_dag_memory_refuses() -> None:
 def test_it_is_deterministic(seed: int) -> None:
     problem = replace(random_dag(random.Random(seed), 8), memory=40)
     found = [plan(problem, "dag-memory", seed=1) for _ in range(2)]
-    assert [r.notes for r in found][0] == found[1].notes
+    assert found[0].notes == found[1].notes
     assert (found[0].plan and found[0].plan.steps) == (found[1].plan and found[1].plan.steps)

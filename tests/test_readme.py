@@ -7,11 +7,15 @@ import doctest
 import importlib
 import pkgutil
 import re
+import shlex
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import chainplan
 from chainplan.frontends.table import from_spec, read
+from chainplan_cli.main import main
 from tests.reference import ROOT
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,10 +33,19 @@ def test_the_examples_run() -> None:
     assert doctest.DocTestRunner().run(test).failed == 0
 
 
-def test_the_specs_are_read(tmp_path: object) -> None:
-    from pathlib import Path
+def test_the_jax_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jax = pytest.importorskip("jax")
+    (example,) = (block for block in blocks("python") if "chainplan.jax.jacobian" in block)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    assert jax.numpy.allclose(names["J"], jax.jacrev(names["f"])(names["x"], names["P"]), rtol=1e-4)
+    (tmp_path / "my_module.py").write_text(example.split("x, P =")[0], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    command = next(line for line in TEXT.splitlines() if line.startswith("$ chainplan plan my_module:f"))
+    assert main(shlex.split(command)[2:]) == 0
 
-    assert isinstance(tmp_path, Path)
+
+def test_the_specs_are_read(tmp_path: Path) -> None:
     specs = blocks("yaml")
     assert len(specs) == 5
     for i, spec in enumerate(specs):

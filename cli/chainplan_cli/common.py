@@ -36,6 +36,12 @@ budget_option = click.option(
     metavar="SECONDS",
     help="Time for the search.  [default: no limit on chains, 10 on other graphs]",
 )
+nodes_option = click.option(
+    "--nodes",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Steps of the search; unlike seconds, they give the same plan on every machine.",
+)
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N")
 objective_option = click.option(
     "--objective",
@@ -63,7 +69,7 @@ def progress_shown() -> Iterator[Report]:
         task = bars.add_task("", total=None, visible=False)
 
         def report(progress: Progress, /) -> None:
-            text = f"{progress.solver} {progress.seconds:.0f} s"
+            text = f"{progress.solver} {progress.seconds:.0f} s{_standing(progress)}"
             bars.update(task, visible=True, description=text, total=None if progress.done is None else 1.0)
             bars.update(task, completed=progress.done or 0.0)
 
@@ -78,7 +84,15 @@ class _Lines:
         if progress.seconds >= self._next:
             self._next = progress.seconds + 5
             done = "" if progress.done is None else f", {100 * progress.done:.0f} %"
-            click.echo(f"chainplan: {progress.solver}: {progress.seconds:.0f} s{done}", err=True)
+            standing = _standing(progress)
+            click.echo(f"chainplan: {progress.solver}: {progress.seconds:.0f} s{done}{standing}", err=True)
+
+
+def _standing(progress: Progress) -> str:
+    """The best plan so far, the bound and the gap, as far as they are known."""
+    best = "" if progress.best is None else f", best {progress.best:,} fma"
+    bound = f", bound {progress.bound:,}" if progress.bound else ""
+    return best + bound + ("" if progress.gap is None else f", gap {100 * progress.gap:.1f} %")
 
 
 def require_place(path: str) -> None:

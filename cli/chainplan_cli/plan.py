@@ -8,6 +8,7 @@ import click
 
 from chainplan_cli.common import (
     budget_option,
+    nodes_option,
     objective_option,
     progress_shown,
     require_place,
@@ -15,9 +16,12 @@ from chainplan_cli.common import (
     solver_option,
     write_whole,
 )
+from chainplan_cli.functions import function_problem, names_function, positions
 
 if TYPE_CHECKING:
+    from chainplan.layers.program import Program
     from chainplan.problem import Problem
+    from chainplan.steps import Plan
 
 FORMATS = ("text", "json", "markdown", "dot")
 
@@ -26,29 +30,45 @@ FORMATS = ("text", "json", "markdown", "dot")
 @click.argument("spec", type=click.Path())
 @solver_option
 @budget_option
+@nodes_option
 @seed_option
 @objective_option
+@click.option("--search", type=click.Choice(["here", "dask"]), default="here", help="Where: restarts on a cluster.")
+@click.option("--restarts", type=click.IntRange(min=1), help="Searches on the cluster.  [default: 4]")
+@click.option("--scheduler", metavar="ADDRESS", help="Of the cluster.  [default: a local cluster]")
+@click.option("--warm-start", "start", metavar="PLAN", help="A plan file of the same problem to start from.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--recompute", is_flag=True, help="Evaluate states in the plan, as limits.recompute in a spec.")
 @click.option(
     "--pareto", is_flag=True, help="Print the exact front of memory and price of a chain instead of one plan."
 )
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of the screen.")
+@click.option("--args", "arguments", metavar="TYPES", help="Arguments of a function: 'f64[3,4] f64[4] 10'.")
+@click.option("--argnums", metavar="I,J", help="Positions of the arguments to differentiate by.  [default: 0]")
 def command(
     spec: str,
     solver: str,
     budget: float | None,
+    nodes: int | None,
     seed: int,
     objective: str | None,
+    search: str,
+    restarts: int | None,
+    scheduler: str | None,
+    start: str | None,
     form: str,
     recompute: bool,
     pareto: bool,
     output: str | None,
+    arguments: str | None,
+    argnums: str | None,
 ) -> int:
-    """Find the cheapest plan for SPEC (a YAML or JSON file, - for standard input).
+    """Find the cheapest plan for SPEC (a YAML or JSON file, - for standard input), or for a JAX function.
+
+    A function is written module:function, its arguments as JAX prints their types: --args 'f64[3,4] f64[4]'.
 
     --format json is the plan file, which 'chainplan check' and 'chainplan run' read. Ctrl-C during a search prints the
-    best plan found so far. --objective is fma unless given.
+    best plan found so far; --warm-start goes on from a plan file. --objective is fma unless given.
     """
     from dataclasses import replace
 
@@ -57,7 +77,12 @@ def command(
     from chainplan.problem import Problem
     from chainplan.report.table import RENDERERS
 
-    found = read_spec(spec)
+    if names_function(spec):
+        found: Problem | Program = function_problem(spec, arguments or "", positions(argnums or "0"))
+    elif arguments is not None or argnums is not None:
+        raise click.UsageError("--args and --argnums are for module:function; a spec has no arguments. Leave them out.")
+    else:
+        found = read_spec(spec)
     problem = found if isinstance(found, Problem) else found.problem
     if recompute:
         problem = replace(problem, recompute=True)
@@ -65,8 +90,35 @@ def command(
         require_place(output)
     if pareto:
         return _front(problem, form, budget, output)
-    with progress_shown() as report:
-        result = plan(problem, solver, budget=budget, seed=seed, progress=report, objective=objective)
+    begin = None if start is None else _saved(start)
+    if search == "dask":
+        from chainplan.portfolio import RESTARTS, portfolio
+
+        result = portfolio(
+            problem,
+            solver,
+            restarts=restarts or RESTARTS,
+            budget=budget,
+            seed=seed,
+            objective=objective,
+            nodes=nodes,
+            warm_start=begin,
+            scheduler=scheduler,
+        )
+    elif restarts is not None or scheduler is not None:
+        raise click.UsageError("--restarts and --scheduler are for --search dask. Add it, or leave them out.")
+    else:
+        with progress_shown() as report:
+            result = plan(
+                problem,
+                solver,
+                budget=budget,
+                seed=seed,
+                progress=report,
+                objective=objective,
+                nodes=nodes,
+                warm_start=begin,
+            )
     if not isinstance(found, Problem):
         result = replace(result, notes=(*result.notes, *found.notes))
     text = RENDERERS[form](result)
@@ -100,3 +152,14 @@ def _front(problem: Problem, form: str, budget: float | None, output: str | None
         return 1
     _put(text(front) if form == "text" else document(front), output)
     return 0 if front.points else 1
+
+
+def _saved(path: str) -> Plan:
+    """The plan of a plan file."""
+    from chainplan.errors import SpecError
+    from chainplan.frontends.table import read_plan
+
+    plan = read_plan(path).plan
+    if plan is None:
+        raise SpecError(f"{path}: found a plan file without a plan; expected one to start from. Leave it out.")
+    return plan

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chainplan.frontends.table import from_spec as from_spec
     from chainplan.frontends.table import program as program
     from chainplan.frontends.table import read as read
+    from chainplan.frontends.table import read_plan as read_plan
     from chainplan.graph import Elemental as Elemental
     from chainplan.graph import Graph as Graph
     from chainplan.graph import Mode as Mode
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
     from chainplan.layers.stepwise import Stepwise as Stepwise
     from chainplan.oracle import jacobian as jacobian
     from chainplan.planner import plan as plan
+    from chainplan.portfolio import portfolio as portfolio
     from chainplan.primal import Primal as Primal
     from chainplan.problem import Problem as Problem
     from chainplan.replayer import replay as replay
+    from chainplan.report.table import render as render
     from chainplan.result import Result as Result
     from chainplan.result import Status as Status
     from chainplan.steps import Plan as Plan
@@ -59,8 +62,11 @@ _HOMES = {
     "linearise": "layers.evaluation",
     "pareto": "tradeoff",
     "plan": "planner",
+    "portfolio": "portfolio",
     "program": "frontends.table",
     "read": "frontends.table",
+    "read_plan": "frontends.table",
+    "render": "report.table",
     "replay": "replayer",
     "to_networkx": "frontends.network",
 }

@@ -12,7 +12,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from chainplan.checker import check
-from chainplan.elimination.step_order import lowered
+from chainplan.elimination.step_order import reordered
 from chainplan.errors import PlanError, SolverError
 from chainplan.objectives import objective_model
 from chainplan.problem import Problem
@@ -32,6 +32,8 @@ def plan(
     seed: int = 0,
     progress: Callable[[Progress], None] | None = None,
     objective: str | None = None,
+    nodes: int | None = None,
+    warm_start: Plan | Result | None = None,
 ) -> Result:
     """Find a plan for the Jacobian of a problem.
 
@@ -44,6 +46,8 @@ def plan(
     progress : called a few times a second with how far a search of more than a second is.
     objective : what is minimised: fma, weighted (nanoseconds by a static table) or calibrated (by a table of this
         machine, which `chainplan calibrate` measures); None takes the problem's own cost model.
+    nodes : steps of the search after which it ends; unlike seconds, the same plan results on every machine.
+    warm_start : a plan of the same graph; the result is no worse, and local search begins there.
 
     Returns
     -------
@@ -57,6 +61,8 @@ def plan(
         If there is no such solver or it refuses the problem.
     SpecError
         If there is no such objective, or it is 'calibrated' and this machine has not been measured.
+    PlanError
+        If the plan to start from is wrong or for another graph.
     """
     if objective is not None:
         problem = replace(problem, cost=objective_model(objective))
@@ -64,11 +70,16 @@ def plan(
     reason = chosen.refusal(problem)
     if reason is not None:
         raise SolverError(f"solver '{solver}' refuses this problem: {reason}. Try 'auto'.")
-    search = Search(seed=seed, budget=budget, progress=progress, solver=solver)
+    start = None if warm_start is None else _start(problem, warm_start)
+    search = Search(seed=seed, budget=budget, progress=progress, solver=solver, nodes=nodes, start=start)
+    if start is not None:
+        search.offer(start, replay(start).total)
     try:
         outcome = chosen.solve(problem, search)
     except (Stopped, KeyboardInterrupt) as stop:
         outcome = _rescue(problem, search, "interrupted" if isinstance(stop, KeyboardInterrupt) else "out of budget")
+    if start is not None:
+        outcome = _no_worse(problem, outcome, start)
     outcome, replayed = _accept(problem, outcome)
     return Result(
         problem=problem,
@@ -93,11 +104,35 @@ def _solver(name: str) -> Solver:
     return SOLVERS[name]
 
 
+def _start(problem: Problem, given: Plan | Result) -> Plan:
+    """The plan to start from, proved right."""
+    plan = given.plan if isinstance(given, Result) else given
+    if plan is None or Problem(plan.graph).fingerprint != Problem(problem.graph).fingerprint:
+        found = "no plan" if plan is None else "a plan of another graph"
+        raise PlanError(f"warm start: found {found}; expected a plan of this problem's graph. Leave it out.")
+    check(plan, replace(problem, memory=None))
+    return Plan(problem.graph, plan.steps, plan.outputs)
+
+
+def _no_worse(problem: Problem, outcome: Outcome, start: Plan) -> Outcome:
+    """The outcome, with the plan that the search started from where that is the better one."""
+    replayed, price = replay(start), replay(start, problem.cost).total
+    if problem.memory is not None and replayed.peak > problem.memory:
+        return outcome
+    if outcome.plan is not None and replay(outcome.plan, problem.cost).total <= price:
+        return outcome
+    known = outcome.bound <= price and outcome.within is not None
+    status = Status.OPTIMAL if known and outcome.bound == price else Status.FEASIBLE
+    note = "the search found nothing better than the plan that it started from."
+    bound, within = (outcome.bound, outcome.within) if known else (0, None)
+    return replace(outcome, status=status, plan=start, bound=bound, within=within, needs=None, note=note)
+
+
 def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]:
     """Check the plan of an outcome; one that exceeds the memory limit is withdrawn, a wrong one is a defect."""
     if outcome.plan is None:
         return outcome, None
-    found = outcome.plan if problem.memory is None else lowered(outcome.plan, problem.memory)
+    found = outcome.plan if problem.memory is None else reordered(outcome.plan, problem.memory)
     outcome = replace(outcome, plan=found)
     replayed = check(found, replace(problem, memory=None))
     price, unit = replay(found, problem.cost).total, problem.cost.unit
@@ -136,5 +171,5 @@ def _rescue(problem: Problem, search: Search, why: str) -> Outcome:
         bound=search.bound if search.bound <= price else 0,
         within=search.within if search.bound <= price else None,
         solver=search.solver,
-        note=f"'{search.solver}' was {why} after {search.seconds:.1f} s; this is the best plan so far, from '{name}'.",
+        note=f"'{search.solver}' was {why} after {search.spent}; this is the best plan so far, from '{name}'.",
     )

@@ -1,7 +1,8 @@
-"""What a solver is given besides the problem: seed, time, a place to put its best plan, a way to say how far it is.
+"""What a solver is given besides the problem: seed, limits, a place to put its best plan, a way to say how far it is.
 
 A search is stopped by raising `Stopped` out of `tick`, or by Ctrl-C; both leave the incumbent here, where the planner
-picks it up. A solver that is not anytime just never offers one.
+picks it up. A solver that is not anytime just never offers one. Time ends a search anywhere; nodes, which are calls of
+`tick`, end it at the same place on every machine, so that a seed and a number of nodes say which plan is found.
 """
 
 from __future__ import annotations
@@ -19,24 +20,38 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a search is: share done from 0 to 1 (None where unknown) and seconds so far."""
+    """How far a search is: share done from 0 to 1 (None where unknown), seconds so far, best cost and bound in fma."""
 
     solver: str
     done: float | None
     seconds: float
+    best: int | None = None
+    bound: int = 0
+
+    @property
+    def gap(self) -> float | None:
+        """How far the best plan may be above the optimum, as a share of the bound; None where one is not known."""
+        return None if self.best is None or not self.bound else max(0.0, self.best / self.bound - 1)
 
 
 @dataclass
 class Search:
-    """The state of one search. `budget` in seconds, None is no limit."""
+    """The state of one search.
+
+    `budget` in seconds and `nodes` in ticks are limits, None is none; `start` is a plan to improve.
+    """
 
     seed: int = 0
     budget: float | None = None
     progress: Callable[[Progress], None] | None = None
     solver: str = ""
+    nodes: int | None = None
+    start: Plan | None = None
     bound: int = 0
     within: str | None = None
-    _best: Plan | Callable[[], Plan] | None = None
+    best: int | None = None
+    ticks: int = 0
+    _incumbent: Plan | Callable[[], Plan] | None = None
     _parent: Search | None = None
     _start: float = field(default_factory=monotonic)
     _said: float = 0.0
@@ -46,20 +61,45 @@ class Search:
         """Seconds since the search began."""
         return monotonic() - self._start
 
-    def stage(self, solver: str, seconds: float | None) -> Search:
-        """A search within this one, of its seed and best plan, that ends after so many seconds or with this one."""
-        left = None if self.budget is None else max(0.0, self.budget - self.seconds)
-        limits = [limit for limit in (left, seconds) if limit is not None]
+    @property
+    def limited(self) -> bool:
+        """Whether time or nodes are limited."""
+        return self.budget is not None or self.nodes is not None
+
+    @property
+    def spent(self) -> str:
+        """What the search has taken, in the unit of its limit."""
+        return f"{self.seconds:.1f} s" if self.nodes is None else f"{min(self.ticks, self.nodes):,} nodes"
+
+    def stage(self, solver: str, share: float = 1.0) -> Search:
+        """A search within this one, of its seed and best plan, that ends after a share of the limits."""
         self.solver = solver
+        left = None if self.budget is None else max(0.0, min(self.budget - self.seconds, share * self.budget))
+        nodes = None if self.nodes is None else max(0, min(self.nodes - self.ticks, int(share * self.nodes)))
         return Search(
-            self.seed, min(limits, default=None), self.progress, solver, self.bound, self.within, self._best, self
+            seed=self.seed,
+            budget=left,
+            progress=self.progress,
+            solver=solver,
+            nodes=nodes,
+            start=self.start,
+            bound=self.bound,
+            within=self.within,
+            best=self.best,
+            _incumbent=self._incumbent,
+            _parent=self,
         )
 
-    def offer(self, plan: Plan | Callable[[], Plan]) -> None:
-        """Keep a plan, or what makes it, in case the search is stopped."""
-        self._best = plan
+    def offer(self, plan: Plan | Callable[[], Plan], cost: int | None = None) -> None:
+        """Keep a plan, or what makes it, in case the search is stopped; `cost` in fma where it is known.
+
+        A plan that is known to cost more than the one that is kept is not.
+        """
+        if cost is not None and self.best is not None and cost > self.best:
+            return
+        self._incumbent, self.best = plan, cost
         if self._parent is not None:
-            self._parent.offer(plan)
+            self._parent.offer(plan, cost)
 
     def prove(self, bound: int, within: str) -> None:
         """Keep a lower bound in fma on all plans of the moves named, in case the search is stopped."""
@@ -71,9 +111,9 @@ class Search:
     @property
     def incumbent(self) -> Plan | None:
         """The plan offered last."""
-        if callable(self._best):
-            self._best = self._best()
-        return self._best
+        if callable(self._incumbent):
+            self._incumbent = self._incumbent()
+        return self._incumbent
 
     def going(self, done: float | None = None) -> bool:
         """Say how far the search is, as `tick` does, and whether there is budget left."""
@@ -84,16 +124,32 @@ class Search:
         return True
 
     def tick(self, done: float | None = None) -> None:
-        """Say how far the search is; call it often.
+        """Count a node and say how far the search is; call it often.
 
         Raises
         ------
         Stopped
-            When the budget has run out.
+            When the seconds or the nodes have run out.
+        """
+        stage: Search | None = self
+        while stage is not None:
+            stage.ticks += 1
+            stage = stage._parent
+        if self.nodes is not None and self.ticks > self.nodes:
+            raise Stopped
+        self.watch(done)
+
+    def watch(self, done: float | None = None) -> None:
+        """As `tick`, without counting a node: for what is called by the clock.
+
+        Raises
+        ------
+        Stopped
+            When the seconds have run out.
         """
         seconds = self.seconds
         if self.budget is not None and seconds > self.budget:
             raise Stopped
         if self.progress is not None and seconds - self._said > 0.2 and seconds > 1:
             self._said = seconds
-            self.progress(Progress(self.solver, done, seconds))
+            self.progress(Progress(self.solver, done, seconds, self.best, self.bound))

@@ -112,6 +112,7 @@ def improve(
     going: Callable[[], bool] = always,
     patience: int = 6,
     visits: int | None = None,
+    start: list[int] | None = None,
 ) -> Iterator[Found]:
     """Better and better orders of eliminating all intermediate vertices of a work graph, which is left as it is.
 
@@ -121,13 +122,17 @@ def improve(
     going : asked often; once it says no, the search ends.
     patience : rounds of heat and annealing without gain after which the search ends.
     visits : vertices that may be re-ordered, each time they are.
+    start : an order to begin with beside the greedy ones.
     """
     run = _Run(work, rng, going, visits)
     starts = []
-    for start in by_all_keys(work, going):
-        starts.append(start)
-        if start.price == min(starts).price:
-            yield start
+    if start is not None:
+        starts.append(Found(run.price(start), start))
+        yield starts[0]
+    for found in by_all_keys(work, going):
+        starts.append(found)
+        if found.price == min(starts).price:
+            yield found
     best = min(starts)
     first = run.exact(best.order, most=max(run.sizes))
     best = min(best, first.found)
@@ -135,7 +140,7 @@ def improve(
     if first.whole:
         return
     starts += randomised(work, rng, 200 // (1 + len(work.middle) // 10), run.going)
-    best = min([best, *(run.descend(start) for start in sorted(starts)[:STARTS])])
+    best = min([best, *(run.descend(one) for one in sorted(starts)[:STARTS])])
     yield best
     idle, rounds, turn = 0, 0, 2 if len(work.middle) <= SMALL else 4
     while idle < patience and run.going():

@@ -35,7 +35,7 @@ MOVES = 400
 """Positions that are tried in a search."""
 
 
-def lowered(plan: Plan, limit: int | None = None, going: Callable[[], bool] = lambda: True) -> Plan:
+def reordered(plan: Plan, limit: int | None = None, going: Callable[[], bool] = lambda: True) -> Plan:
     """The plan of the lowest peak found, or the first that keeps a limit; one that evaluates states stays as it is."""
     best, least = plan, replay(plan).peak
     if evaluates(plan.steps) or (limit is not None and least <= limit):

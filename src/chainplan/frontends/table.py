@@ -101,6 +101,10 @@ def read_plan(path: str | Path) -> SavedPlan:
         Where the file cannot be read or is no plan file.
     """
     source, data = _bounded(path, LARGEST_PLAN)
+    if data.strip() and not is_plan_file(data):
+        raise SpecError(
+            f"{source}: this is not a plan file; expected one, as 'chainplan plan --format json' writes it."
+        )
     return parse_plan(data, source)
 
 

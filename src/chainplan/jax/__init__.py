@@ -8,8 +8,9 @@ try:
 except ImportError as _error:
     raise ImportError("chainplan.jax needs JAX, which is not installed. Run: pip install 'chainplan[jax]'") from _error
 
+from chainplan.jax.chunks import jvp_chunks, vjp_chunks
 from chainplan.jax.errors import DifferentiationError
 from chainplan.jax.jacobians import jacobian
 from chainplan.jax.view import explain, linearised_graph
 
-__all__ = ["DifferentiationError", "explain", "jacobian", "linearised_graph"]
+__all__ = ["DifferentiationError", "explain", "jacobian", "jvp_chunks", "linearised_graph", "vjp_chunks"]

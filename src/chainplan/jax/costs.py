@@ -37,6 +37,13 @@ def _fma(name: str, params: dict[str, Any], ins: Any, outs: Any) -> int:
         return int(prod(ins[0].shape) * min(ins[0].shape[-2:]))
     if name == "triangular_solve":
         return int(prod(outs[0].shape) * ins[0].shape[-1])
+    if name == "custom_linear_solve":
+        return _body(params["jaxprs"].matvec) + _body(params["jaxprs"].solve)
+    if name == "fft":
+        points = prod(params["fft_lengths"])
+        return int(2 * max(_size(ins), _size(outs)) * max(1, points.bit_length() - 1))
+    if name.startswith("reduce_window"):
+        return int(_size(outs) * prod(params["window_dimensions"]))
     inner = sum(_body(p) for p in params.values() if hasattr(p, "eqns") or hasattr(p, "jaxpr"))
     if inner:
         return inner

@@ -17,7 +17,7 @@ from chainplan.jax.trace import Trace, flat
 
 def elementwise_call(active: Active) -> list[Edge] | None:
     """A diagonal per operand, None where the function does not work entry by entry."""
-    if active.outs != (0,) or len(active.equation.outs) != 1:
+    if active.outs != (0,) or len(active.equation.outs) != 1 or not active.real:
         return None
     shape = active.equation.outs[0].shape
     if any(active.equation.ins[i].shape != shape or not _entrywise(active, i) for i in active.ins):

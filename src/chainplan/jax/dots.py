@@ -46,6 +46,8 @@ def axes_of(ins: Sequence[Any], params: dict[str, Any]) -> _Axes:
 
 def dot_general(active: Active) -> list[Edge] | None:
     """Block-diagonal in the left factor; Kronecker or block-diagonal in the right."""
+    if not active.real:
+        return None
     axes = axes_of(active.equation.ins, active.equation.params)
     edges = []
     for position in active.ins:

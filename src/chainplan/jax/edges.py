@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chainplan.jax.held import Diagonal, Held, Index, picked
-from chainplan.jax.trace import Equation
+from chainplan.jax.held import Diagonal, Held, picked
+from chainplan.jax.taking import Index
+from chainplan.jax.trace import Constant, Equation
 
 Values = Callable[[Sequence[Any]], Held]
 """Given the operands of an equation, the block."""
@@ -70,8 +71,19 @@ class Active:
         return slopes
 
     def size(self, position: int) -> int:
-        """Entries of an operand."""
-        return prod(self.equation.ins[position].shape)
+        """Entries of the vertex of an operand."""
+        return entries(self.equation.ins[position])
+
+    @property
+    def real(self) -> bool:
+        """Whether no complex numbers take part."""
+        sides = [self.equation.ins[i] for i in self.ins] + [self.equation.outs[j] for j in self.outs]
+        return not any(map(is_complex, sides))
+
+    def known(self, position: int) -> bool:
+        """Whether an operand is a constant whose value is there while the function is traced."""
+        operand = self.equation.operands[position]
+        return isinstance(operand, Constant) and operand.concrete
 
 
 def is_float(aval: Any) -> bool:
@@ -82,6 +94,11 @@ def is_float(aval: Any) -> bool:
 def is_complex(aval: Any) -> bool:
     """Whether entries are complex floating-point numbers."""
     return hasattr(aval, "dtype") and bool(jnp.issubdtype(aval.dtype, np.complexfloating))
+
+
+def entries(aval: Any) -> int:
+    """Entries of the vertex of an array: its own, or the real parts of complex ones and then the imaginary parts."""
+    return int(prod(aval.shape)) * (2 if is_complex(aval) else 1)
 
 
 def shape_of(value: Any) -> Any:

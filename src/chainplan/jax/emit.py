@@ -8,17 +8,20 @@ matrix-free elemental, are made once and shared.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from chainplan.colouring.recovery import alone, entries
 from chainplan.graph import Mode
+from chainplan.jax.chunks import assembled, seeds
 from chainplan.jax.edges import Edge, Function
-from chainplan.jax.held import Diagonal, Full, Held, matrix
+from chainplan.jax.held import Diagonal, Full, Held, Narrow, matrix
 from chainplan.jax.linearise import Linearised
 from chainplan.jax.products import product, total, work
 from chainplan.jax.trace import Equation, read
@@ -27,20 +30,23 @@ from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Plan, P
 from chainplan.structures import Block
 
 
-def blocks_of(linearised: Linearised, plan: Plan, values: dict[int, Any], dtype: Any) -> dict[tuple[str, str], Held]:
+def blocks_of(
+    linearised: Linearised, plan: Plan, values: dict[int, Any], dtype: Any, chunk: int | None = None
+) -> dict[tuple[str, str], Held]:
     """Run a plan at a point.
 
     Parameters
     ----------
     values : of every value of the trace, by number.
     dtype : of entries that no value decides.
+    chunk : columns or rows that matrix-free elementals are applied to at a time; None applies them to all at once.
 
     Returns
     -------
     dict
         (output, input) -> block, for every pair that a path connects.
     """
-    run = _Run(linearised, plan, values, dtype)
+    run = _Run(linearised, plan, values, dtype, chunk)
     made: list[Held] = []
     for step in plan.steps:
         made.append(run.step(step, made))
@@ -70,11 +76,13 @@ def held_fma(linearised: Linearised, plan: Plan, leaves: Sequence[Any], dtype: A
 class _Run:
     """One run of a plan: what its steps need beside their operands."""
 
-    def __init__(self, linearised: Linearised, plan: Plan, values: dict[int, Any], dtype: Any) -> None:
+    def __init__(
+        self, linearised: Linearised, plan: Plan, values: dict[int, Any], dtype: Any, chunk: int | None = None
+    ) -> None:
         self._edges: dict[str, tuple[Equation, Edge]] = {
             name: (found.equation, edge) for found in linearised.found for name, _, _, edge in found.edges
         }
-        self._plan, self._values, self._dtype = plan, values, dtype
+        self._plan, self._values, self._dtype, self._chunk = plan, values, dtype, chunk
         self.fma = 0
         self._load = cache(self._loaded)
         self._pair = cache(self._functions)
@@ -91,9 +99,9 @@ class _Run:
             case Add(left, right):
                 return total(made[left], made[right], self._dtype)
             case Accumulate(name, mode):
-                e = self._plan.graph[name]
-                size = e.block.cols if mode is Mode.TANGENT else e.block.rows
-                return self._apply(name, jnp.eye(size, dtype=self._dtype), mode)
+                return self._apply(name, None, mode)
+            case Propagate(name, arg, Mode.TANGENT) if isinstance(narrow := made[arg], Narrow):
+                return replace(narrow, columns=self._apply(name, narrow.columns.values, Mode.TANGENT))
             case Propagate(name, arg, mode):
                 return self._apply(name, matrix(made[arg], self._dtype), mode)
             case Seed():
@@ -117,10 +125,21 @@ class _Run:
     def _operands(self, equation: Equation) -> list[Any]:
         return [read(self._values, operand) for operand in equation.operands]
 
-    def _apply(self, name: str, block: Any, mode: Mode) -> Held:
-        e, vectors = self._plan.graph[name], block.shape[1 if mode is Mode.TANGENT else 0]
+    def _apply(self, name: str, block: Any, mode: Mode) -> Full:
+        """An elemental applied to a block, to the identity where there is none."""
+        e, axis = self._plan.graph[name], 1 if mode is Mode.TANGENT else 0
+        size = e.block.cols if mode is Mode.TANGENT else e.block.rows
+        vectors = size if block is None else block.shape[axis]
         self.fma += vectors * (e.per_vector(mode) or 0)
-        return Full(self._pair(name)[0 if mode is Mode.TANGENT else 1](block))
+        function = self._pair(name)[0 if mode is Mode.TANGENT else 1]
+
+        def piece(start: Any, count: int) -> Any:
+            if block is not None:
+                return function(block if count == vectors else lax.dynamic_slice_in_dim(block, start, count, axis))
+            some = seeds(start, count, size, self._dtype)
+            return function(some.T if axis else some)
+
+        return Full(assembled(piece, vectors, self._chunk or vectors, axis))
 
     def _seed(self, step: Seed) -> Any:
         colours = np.array(step.colours, np.int64)

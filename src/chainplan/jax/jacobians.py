@@ -8,51 +8,62 @@ counts, and as the blocks are held, for a listed pattern is counted by its nonze
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import wraps
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 import jax
-import jax.numpy as jnp
 
+from chainplan.checker import check
 from chainplan.compression import per_vector
 from chainplan.errors import PlanError
+from chainplan.frontends.plan_file import SavedPlan
+from chainplan.frontends.table import read_plan
 from chainplan.graph import Graph, Mode
-from chainplan.jax.emit import blocks_of, held_fma
+from chainplan.jax.apart import closes_over_traced, linearised_call, program
+from chainplan.jax.emit import held_fma
 from chainplan.jax.errors import NotLinearised
-from chainplan.jax.held import matrix
-from chainplan.jax.linearise import Linearised, linearise
+from chainplan.jax.linearise import Linearised
+from chainplan.jax.memory import within
 from chainplan.jax.signature import Call, flattened
-from chainplan.jax.trace import read, trace
-from chainplan.jax.tuning import fastest
+from chainplan.jax.tuning import batch_of, fastest
+from chainplan.jax.ways import Way, dtype_of, evaluated
 from chainplan.planner import plan as find_plan
 from chainplan.problem import Problem
 from chainplan.result import Result
 from chainplan.steps import Load, Plan
 
-GAIN = 0.05
-"""Share of the multiply-adds of the better mode that a plan must save to be taken."""
+GAIN = 0.2
+"""Share of the multiply-adds of the better mode that a plan must save to be taken: of the benchmark functions that save
+less, as many measure slower by the plan as faster (`bench/reports/jax.md`)."""
 LARGEST = 50_000_000
 """Entries of the largest block, written out, that a plan may make where the Jacobian itself is smaller."""
 LONGEST = 1500
 """Steps of the longest plan that is taken: XLA compiles some hundred a second."""
 KEPT = 256
-"""Plans that are kept."""
+"""Plans, and choices, that are kept."""
 
-_PLANS: dict[tuple[str, str, float | None], Result] = {}
+_PLANS: dict[Hashable, Result] = {}
+_TUNED: dict[Hashable, str] = {}
+_FITTED: dict[Hashable, Way] = {}
 _HELD: WeakKeyDictionary[Plan, int] = WeakKeyDictionary()
-_TUNED: dict[tuple[Any, ...], str] = {}
+_PROVED: WeakKeyDictionary[Plan, str] = WeakKeyDictionary()
+
+Kept = TypeVar("Kept")
 
 
 class Settings(NamedTuple):
     """How a Jacobian is planned and chosen."""
 
-    solver: str
-    budget: float | None
-    plan: Plan | None
-    tune: bool
-    gain: float | None
+    solver: str = "auto"
+    budget: float | None = 1.0
+    objective: str | None = None
+    plan: Plan | None = None
+    tune: bool = False
+    gain: float | None = GAIN
+    memory: int | None = None
 
 
 def jacobian(
@@ -61,10 +72,12 @@ def jacobian(
     *,
     solver: str = "auto",
     budget: float | None = 1.0,
+    objective: str | None = None,
     has_aux: bool = False,
-    plan: Plan | Result | None = None,
+    plan: Plan | Result | SavedPlan | str | Path | None = None,
     tune: bool = False,
     gain: float | None = GAIN,
+    memory: int | None = None,
 ) -> Callable[..., Any]:
     """The Jacobian of a function, by the cheapest order found; called, and shaped, as `jax.jacrev(f, argnums)`.
 
@@ -72,12 +85,17 @@ def jacobian(
     ----------
     f : a function of arrays, or trees of them, that JAX can differentiate.
     argnums : which positional arguments to differentiate by.
-    solver, budget : as for `chainplan.plan`; the budget is in seconds.
+    solver, budget, objective : as for `chainplan.plan`; the budget is in seconds.
     has_aux : whether f returns a pair of what is differentiated and of what is passed on.
-    plan : a plan for the graph of f that was found before; it is used whatever it promises.
-    tune : whether plan, jacfwd and jacrev are timed at the first call of each graph, and the fastest kept.
+    plan : a plan for the graph of f that was found before, or the plan file that holds it; it is proved right at the
+        first call and used whatever it promises.
+    tune : whether plan, jacfwd and jacrev are timed at the first call of each graph, and the fastest kept. Under `vmap`
+        they are timed on a batch of that size, which has to be in sight: `jit(vmap(jacobian(f, tune=True)))`, not
+        `vmap(jit(jacobian(f, tune=True)))`, which is timed on a single point.
     gain : share of the multiply-adds of the better mode that a plan must save, else jacfwd or jacrev is returned; None
         takes the plan whatever it promises.
+    memory : bytes that one call, compiled on its own, may take beside its arguments and result; seeds are sent in
+        chunks as large as that allows. Under `jax.vmap` it holds for each call of the batch.
 
     Returns
     -------
@@ -89,71 +107,100 @@ def jacobian(
     DifferentiationError
         At a call: if an argument or a result is not real, or JAX has no derivative.
     PlanError
-        At a call: if the plan given is for another graph.
+        At a call: if the plan given is for another graph or wrong, or nothing fits the memory.
+    SpecError
+        If the plan is given as a file that cannot be read.
     """
-    given = plan.plan if isinstance(plan, Result) else plan
-    settings = Settings(solver, budget, given, tune, gain)
+    if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int) or memory < 0):
+        raise PlanError(f"memory: found {memory!r}; expected a whole number of bytes. Write memory=64 * 2**20.")
+    settings = Settings(solver, budget, objective, _plan_of(plan), tune, gain, memory)
 
     @wraps(f)
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
         call = flattened(f, argnums, has_aux, args, kwargs)
-
-        def by_mode(name: str) -> Any:
-            return getattr(jax, name)(f, argnums=argnums, has_aux=has_aux)(*args, **kwargs)
-
-        try:
-            linearised = linearised_call(call)
-        except NotLinearised:
-            return by_mode("jacrev")
-        chosen, way = choose(linearised, call, settings)
-        if chosen != "plan":
-            return by_mode(chosen)
-        blocks, beside = _evaluated(linearised, way, call, call.leaves)
+        linearised, way = chosen(call, settings)
+        if way.name != "plan" and way.chunk is None:
+            return getattr(jax, way.name)(f, argnums=argnums, has_aux=has_aux)(*args, **kwargs)
+        blocks, beside = evaluated(linearised, call, way, call.leaves)
         nested = call.nested(blocks)
         return (nested, jax.tree.unflatten(call.trees[1], beside)) if has_aux else nested
 
     return jacobian_of_f
 
 
-def linearised_call(call: Call) -> Linearised:
-    """The linearised function of a call."""
-    found = trace(call.flat, call.leaves)
-    return linearise(found, call.leaves, call.outs)
+def _plan_of(given: Plan | Result | SavedPlan | str | Path | None) -> Plan | None:
+    if given is None or isinstance(given, Plan):
+        return given
+    holder = read_plan(given) if isinstance(given, str | Path) else given
+    if holder.plan is None:
+        raise PlanError("plan: found a result without a plan; expected one that holds a plan. Plan it anew.")
+    return holder.plan
 
 
-def choose(linearised: Linearised, call: Call, settings: Settings) -> tuple[str, Plan | None]:
-    """How to compute the Jacobian: "plan" and the plan, "jacfwd" or "jacrev"."""
+def chosen(call: Call, settings: Settings) -> tuple[Linearised | None, Way]:
+    """The linearised function of a call, None where it has none, and the way to its Jacobian."""
+    try:
+        linearised = linearised_call(call)
+    except NotLinearised:
+        modes = [Way("jacrev"), Way("jacfwd")]
+        return None, modes[0] if settings.memory is None else within(call, modes, settings.memory)
+    ways = _ways(linearised, call, settings)
+    if settings.memory is None or linearised.graph is None:
+        return linearised, ways[0]
+    return linearised, _fitted(linearised, call, ways, settings.memory)
+
+
+def _ways(linearised: Linearised, call: Call, settings: Settings) -> list[Way]:
+    """How to compute the Jacobian, the best way first."""
     problem = linearised.problem()
     if problem is None:
-        return "plan", None
+        return [Way("plan")]
     if settings.plan is not None:
-        if Problem(settings.plan.graph).fingerprint != problem.fingerprint:
-            raise PlanError("plan: it is for another graph than that of the function at these shapes. Plan it anew.")
-        return "plan", settings.plan
+        return [Way("plan", _proved(settings.plan, problem))]
     result = planned(problem, settings)
-    modes = modes_of(problem.graph)
+    modes = [(price, Way(name)) for price, name in modes_of(problem.graph)]
+    plain = [way for _, way in modes]
     if result.plan is None or result.cost is None:
-        return (modes[0][1] if modes else "jacrev"), None
+        return plain or [Way("jacrev")]
+    by_plan = Way("plan", result.plan)
     if not modes or settings.gain is None:
-        return "plan", result.plan
-    if too_large(result):
-        return modes[0][1], None
+        return [by_plan, *plain]
+    ways = plain if too_large(result) else [by_plan, *plain]
     if settings.tune:
-        return _tuned(linearised, result.plan, call, [name for _, name in modes], settings), result.plan
+        best = _tuned(linearised, call, ways, settings)
+        return [best, *(way for way in ways if way is not best)]
+    if ways is plain:
+        return plain
     most = (1 - settings.gain) * modes[0][0]
     if result.cost.fma > most or _held_fma(linearised, result.plan, call) > most:
-        return modes[0][1], None
-    return "plan", result.plan
+        return [*plain, by_plan]
+    return [by_plan, *plain]
 
 
 def planned(problem: Problem, settings: Settings) -> Result:
     """A plan for a problem, kept."""
-    key = problem.fingerprint, settings.solver, settings.budget
+    key = problem.fingerprint, settings.solver, settings.budget, settings.objective
     if key not in _PLANS:
-        if len(_PLANS) >= KEPT:
-            del _PLANS[next(iter(_PLANS))]
-        _PLANS[key] = find_plan(problem, settings.solver, budget=settings.budget)
+        found = find_plan(problem, settings.solver, budget=settings.budget, objective=settings.objective)
+        _keep(_PLANS, key, found)
     return _PLANS[key]
+
+
+def _keep(kept: dict[Hashable, Kept], key: Hashable, value: Kept) -> None:
+    """Keep a value, and forget the oldest beyond `KEPT`."""
+    if len(kept) >= KEPT:
+        del kept[next(iter(kept))]
+    kept[key] = value
+
+
+def _proved(plan: Plan, problem: Problem) -> Plan:
+    """A plan that was given, once it has been shown to compute the Jacobian of this graph."""
+    if Problem(plan.graph).fingerprint != problem.fingerprint:
+        raise PlanError("plan: it is for another graph than that of the function at these shapes. Plan it anew.")
+    if plan not in _PROVED:
+        check(plan, problem)
+        _PROVED[plan] = problem.fingerprint
+    return plan
 
 
 def too_large(result: Result) -> bool:
@@ -177,11 +224,6 @@ def _held_fma(linearised: Linearised, plan: Plan, call: Call) -> int:
     return _HELD[plan]
 
 
-def dtype_of(call: Call) -> Any:
-    """The dtype of entries that no value decides."""
-    return jnp.result_type(*call.leaves, *(out.dtype for out in call.outs)) if call.leaves else jnp.float32
-
-
 def modes_of(graph: Graph) -> list[tuple[int, str]]:
     """JAX's modes that differentiate the function, with the multiply-adds that each takes, cheaper ones first.
 
@@ -196,40 +238,35 @@ def modes_of(graph: Graph) -> list[tuple[int, str]]:
     return sorted(found)
 
 
-def _evaluated(
-    linearised: Linearised, plan: Plan | None, call: Call, leaves: Sequence[Any]
-) -> tuple[list[list[Any]], list[Any]]:
-    """Blocks by result and argument in the shape that JAX gives them, and the auxiliary results."""
-    values = linearised.trace.values(leaves)
-    dtype = dtype_of(call)
-    held = {} if plan is None else blocks_of(linearised, plan, values, dtype)
-    blocks = []
-    for output, out in zip(linearised.outputs, call.outs, strict=True):
-        row = []
-        for source, leaf in zip(linearised.inputs, leaves, strict=True):
-            block = held.get((output or "", source or ""))
-            shape = (*out.shape, *leaf.shape)
-            if block is None:
-                row.append(jnp.zeros(shape, leaf.dtype))
-            else:
-                row.append(matrix(block, dtype).reshape(shape).astype(leaf.dtype))
-        blocks.append(row)
-    results = [read(values, atom) for atom in linearised.trace.results]
-    return blocks, results[len(call.outs) :]
+def _tuned(linearised: Linearised, call: Call, ways: Sequence[Way], settings: Settings) -> Way:
+    """The fastest of some ways on the backend, measured once per function, shapes and batch.
 
-
-def _tuned(linearised: Linearised, plan: Plan, call: Call, modes: Sequence[str], settings: Settings) -> str:
-    """The fastest of plan and modes on the backend, measured once per graph."""
-    assert linearised.graph is not None
-    key = (Problem(linearised.graph).fingerprint, settings.solver, settings.budget, jax.default_backend())
+    A function that closes over values of an outer trace cannot be run apart from it; there the first way is taken.
+    """
+    if closes_over_traced(linearised, call):
+        return ways[0]
+    batches = tuple(batch_of(given) for given in (*call.leaves, *call.others))
+    key = (linearised.trace.signature, ways[0].plan, batches, jax.default_backend())
     if key not in _TUNED:
+        programs = {way.name: program(call, way) for way in ways}
+        _keep(_TUNED, key, fastest(programs, "plan", (call.leaves, call.others)))
+    return next(way for way in ways if way.name == _TUNED[key])
 
-        def results(*leaves: Any) -> list[Any]:
-            return call.flat(*leaves)[: len(call.outs)]
 
-        ways: dict[str, Callable[..., Any]] = {
-            mode: getattr(jax, mode)(results, argnums=tuple(range(len(call.leaves)))) for mode in modes
-        }
-        ways["plan"] = lambda *leaves: _evaluated(linearised, plan, call, leaves)[0]
-        _TUNED[key] = fastest(ways, call.leaves)
-    return _TUNED[key]
+def _fitted(linearised: Linearised, call: Call, ways: Sequence[Way], limit: int) -> Way:
+    """The best way within a limit of memory, kept by function and shapes.
+
+    Raises
+    ------
+    PlanError
+        If none fits, or the function closes over values of an outer trace and cannot be compiled apart from it.
+    """
+    if closes_over_traced(linearised, call):
+        raise PlanError(
+            "memory: the function reads values of an outer trace, so that it cannot be compiled on its own to see "
+            "what it takes; expected all it reads among its arguments. Pass them."
+        )
+    key = (linearised.trace.signature, *ways, limit, jax.default_backend())
+    if key not in _FITTED:
+        _keep(_FITTED, key, within(call, ways, limit))
+    return _FITTED[key]

@@ -1,7 +1,8 @@
 """From equations to a linearised DAG: one vertex per real array that derivatives pass through, one edge per elemental.
 
 Only what lies on a path from an argument to a result becomes part of the graph; integers, constants and empty arrays
-are values of the program and no vertices.
+are values of the program and no vertices. Complex numbers between real arguments and results are vertices of twice as
+many entries.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def linearise(trace: Trace, ins: Sequence[Any], outs: Sequence[Any]) -> Linearis
     Raises
     ------
     NotLinearised
-        Where derivatives pass through complex numbers, or a structure would list too much.
+        Where a structure would list too much.
     """
     names: dict[int, str] = {i: f"x{i}" for i, a in enumerate(ins) if is_float(a) and prod(a.shape)}
     sizes = {name: prod(ins[i].shape) for i, name in names.items()}
@@ -88,14 +89,16 @@ def linearise(trace: Trace, ins: Sequence[Any], outs: Sequence[Any]) -> Linearis
 
 
 def _walk(trace: Trace, names: dict[int, str], sizes: dict[str, int]) -> Iterator[Found]:
-    """The edges of every equation that an argument reaches; adds the vertices to `names` and `sizes`."""
-    for place, equation in enumerate(trace.equations):
+    """The edges of every equation that an argument reaches; adds the vertices to `names` and `sizes`.
+
+    Names count these equations alone: how many others there are depends on which arguments are known while tracing.
+    """
+    place = 0
+    for equation in trace.equations:
         ins = tuple(i for i, o in enumerate(equation.operands) if not isinstance(o, Constant) and o in names)
         if not ins:
             continue
-        if any(is_complex(a) for a in equation.outs):
-            raise NotLinearised(f"{equation.source}: '{equation.name}' makes complex numbers")
-        outs = tuple(j for j, a in enumerate(equation.outs) if is_float(a) and prod(a.shape))
+        outs = tuple(j for j, a in enumerate(equation.outs) if (is_float(a) or is_complex(a)) and prod(a.shape))
         if not outs:
             continue
         active = Active(equation, ins, outs)
@@ -103,11 +106,12 @@ def _walk(trace: Trace, names: dict[int, str], sizes: dict[str, int]) -> Iterato
         by_rule = edges is not None
         edges = matrix_free(active) if edges is None else edges
         for j in outs:
-            names[equation.results[j]] = f"v{equation.results[j]}"
+            names[equation.results[j]] = f"v{place}" if len(outs) == 1 else f"v{place}.{j}"
         if not edges:
             for j in outs:
                 del names[equation.results[j]]
         yield Found(equation, by_rule, tuple(_named(place, equation, edges, names, sizes)))
+        place += 1
 
 
 def _named(

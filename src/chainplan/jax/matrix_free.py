@@ -3,12 +3,12 @@
 Several operands and results are joined to one vertex before and one behind, so that a loop that has many of both runs
 once per vector. Products that are linear in each operand, such as convolutions, have an edge for each instead. Which
 modes there are is tried out on shapes: a `while` has no adjoint, a function with a rule for adjoints alone no tangent.
+What is known of the pattern is said by `patterns`. Complex arrays are vectors of their real and imaginary parts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any
 
 import jax
@@ -16,8 +16,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from chainplan.jax.costs import equation_fma
-from chainplan.jax.edges import Active, Edge, Function, Functions, pick_edge, scatter_edge, shape_of
+from chainplan.jax.edges import (
+    Active,
+    Edge,
+    Function,
+    Functions,
+    entries,
+    is_complex,
+    pick_edge,
+    scatter_edge,
+    shape_of,
+)
 from chainplan.jax.errors import DifferentiationError
+from chainplan.jax.patterns import pattern
 
 APART = frozenset(("conv_general_dilated", "dot_general", "ragged_dot_general", "cumprod", "triangular_solve"))
 """Primitives that get an edge for each operand."""
@@ -46,7 +57,7 @@ def _joined(active: Active) -> list[Edge]:
         source = "operands"
         for i, start, size in zip(active.ins, starts, sizes, strict=False):
             edges.append(scatter_edge(i, source, np.arange(start, start + size), int(starts[-1])))
-    lengths = [prod(active.equation.outs[j].shape) for j in active.outs]
+    lengths = [entries(active.equation.outs[j]) for j in active.outs]
     places = np.cumsum([0, *lengths])
     if len(active.outs) > 1:
         target = "results"
@@ -60,32 +71,36 @@ def _joined(active: Active) -> list[Edge]:
 def _edge(active: Active, positions: tuple[int, ...], source: int | str, target: int | str) -> Edge:
     functions = _functions(active, positions)
     equation = active.equation
-    rows = sum(prod(equation.outs[j].shape) for j in active.outs)
+    rows = sum(entries(equation.outs[j]) for j in active.outs)
     cols = sum(active.size(i) for i in positions)
     price = equation_fma(equation)
-    modes = [price if _available(active, functions, mode, (rows, cols)) else None for mode in (0, 1)]
+    refusals = [_refusal(active, functions, mode, (rows, cols)) for mode in (0, 1)]
+    modes = [None if refusal else price for refusal in refusals]
     if modes == [None, None]:
         raise DifferentiationError(
-            f"{equation.source}: JAX has neither a tangent nor an adjoint for '{equation.name}'. Wrap it in "
-            "jax.lax.stop_gradient, or give it a rule with jax.custom_jvp."
+            f"{equation.source}: JAX has neither a tangent nor an adjoint for '{equation.name}' ({refusals[0]}); "
+            "expected a function with a derivative. Wrap it in jax.lax.stop_gradient, or give it a rule with "
+            "jax.custom_jvp."
         )
-    return Edge(source, target, rows, cols, "dense", None, functions, *modes)
+    alone = len(positions) == len(active.outs) == 1
+    words = pattern(active, positions[0], active.outs[0]) if alone else "dense"
+    return Edge(source, target, rows, cols, words, None, functions, *modes)
 
 
-def _available(active: Active, functions: Functions, mode: int, shape: tuple[int, int]) -> bool:
-    """Whether a mode of an equation can be traced; nothing is computed."""
+def _refusal(active: Active, functions: Functions, mode: int, shape: tuple[int, int]) -> str | None:
+    """Why a mode of an equation cannot be traced, None where it can; nothing is computed."""
     vectors = (shape[1], 1) if mode == 0 else (1, shape[0])
 
     def attempt(block: Any, *values: Any) -> Any:
         return functions(values)[mode](block)
 
     ins = active.equation.ins
-    dtype = ins[active.ins[0]].dtype
+    dtype = jnp.finfo(ins[active.ins[0]].dtype).dtype
     try:
         jax.eval_shape(attempt, shape_of(np.empty(vectors, dtype)), *map(shape_of, ins))
-    except (TypeError, ValueError, NotImplementedError, AssertionError):
-        return False
-    return True
+    except (TypeError, ValueError, NotImplementedError, AssertionError) as reason:
+        return (str(reason).strip() or type(reason).__name__).splitlines()[0].rstrip(".")
+    return None
 
 
 def _functions(active: Active, positions: tuple[int, ...]) -> Functions:
@@ -108,13 +123,26 @@ def _functions(active: Active, positions: tuple[int, ...]) -> Functions:
 def _joint(active: Active, positions: tuple[int, ...], values: Sequence[Any]) -> tuple[Callable[[Any], Any], Any]:
     """The active results as one vector, as a function of the operands at these positions as one vector."""
     operands = [jnp.asarray(values[i]) for i in positions]
-    cuts = np.cumsum([o.size for o in operands])[:-1].tolist()
+    cuts = np.cumsum([entries(o) for o in operands])[:-1].tolist()
 
     def function(x: Any) -> Any:
         given = list(values)
         for i, part, o in zip(positions, jnp.split(x, cuts), operands, strict=True):
-            given[i] = part.reshape(o.shape).astype(o.dtype)
+            given[i] = _from_vector(part, o)
         found = active.equation.apply(*given)
-        return jnp.concatenate([found[j].ravel() for j in active.outs])
+        return jnp.concatenate([_to_vector(found[j]) for j in active.outs])
 
-    return function, jnp.concatenate([o.ravel() for o in operands])
+    return function, jnp.concatenate([_to_vector(o) for o in operands])
+
+
+def _to_vector(array: Any) -> Any:
+    """The entries of an array as those of its vertex."""
+    flat = array.ravel()
+    return jnp.concatenate([flat.real, flat.imag]) if is_complex(array) else flat
+
+
+def _from_vector(vector: Any, like: Any) -> Any:
+    """An array of the shape and dtype of another from the entries of its vertex."""
+    if is_complex(like):
+        vector = jax.lax.complex(*jnp.split(vector, 2))
+    return vector.reshape(like.shape).astype(like.dtype)

@@ -3,9 +3,12 @@
 A new rule is one function and one line per primitive in `RULES`. A rule may answer None where it does not fit; that
 equation, like every primitive without a rule, is then matrix-free (`matrix_free`), so that no primitive ever fails.
 The rules ask JAX itself for what they need: a derivative of an elementwise function is its tangent of ones, and where
-the entries go that a function moves about is found by moving their indices about.
+the entries go that a function moves about is found by moving their indices about (`moves`). What is known of the
+pattern of a matrix-free elemental is in `patterns`. asdex, which has handlers for many of the same primitives, is no
+dependency: it propagates the pattern of a whole function from index sets, where a plan needs the structure of each
+elemental together with its values.
 
-Entries are in row-major order throughout.
+Entries are in row-major order throughout; of complex arrays the real parts come first, then the imaginary ones.
 """
 
 from __future__ import annotations
@@ -27,13 +30,16 @@ from chainplan.jax.edges import (
     Function,
     Values,
     diagonal_edge,
-    is_float,
+    entries,
+    is_complex,
     pick_edge,
     scatter_edge,
+    shape_of,
     sign_edge,
 )
-from chainplan.jax.elementwise import CONSTANT, ELEMENTWISE, SIGNS
+from chainplan.jax.elementwise import CONSTANT, ELEMENTWISE, PARTIAL, SIGNS
 from chainplan.jax.held import Full
+from chainplan.jax.moves import complex_of, imaginary_part, moved, real_part, scatter_add
 
 Rule = Callable[[Active], list[Edge] | None]
 
@@ -41,6 +47,10 @@ Rule = Callable[[Active], list[Edge] | None]
 def elementwise(active: Active) -> list[Edge] | None:
     """A diagonal per operand, its entries the tangents of ones; smaller operands are spread out first."""
     shape = active.equation.outs[0].shape
+    if not active.real:
+        return _elementwise_complex(active)
+    if active.equation.name in PARTIAL and not all(_differentiable(active, i) for i in active.ins):
+        return None
     edges = []
     for position in active.ins:
         own = active.equation.ins[position].shape
@@ -58,6 +68,23 @@ def elementwise(active: Active) -> list[Edge] | None:
         else:
             edges.append(diagonal_edge(source, 0, prod(shape), active.slopes(position)))
     return edges
+
+
+def _differentiable(active: Active, position: int) -> bool:
+    """Whether JAX has the derivative by an operand; nothing is computed."""
+    try:
+        jax.eval_shape(lambda *values: active.slopes(position)(values), *map(shape_of, active.equation.ins))
+    except (TypeError, ValueError, NotImplementedError):
+        return False
+    return True
+
+
+def _elementwise_complex(active: Active) -> list[Edge] | None:
+    """Signs where they are known; a complex factor mixes real and imaginary parts."""
+    sides = [active.equation.outs[0], *(active.equation.ins[i] for i in active.ins)]
+    if active.equation.name not in SIGNS or not all(is_complex(a) and a.shape == sides[0].shape for a in sides):
+        return None
+    return [sign_edge(i, 0, active.size(i), _sign(active, i)) for i in active.ins]
 
 
 def _from_one(active: Active, position: int) -> list[Edge]:
@@ -80,36 +107,15 @@ def constant(active: Active) -> list[Edge]:
     return []
 
 
-def moved(active: Active) -> list[Edge] | None:
-    """Entries are moved, copied or left out, their values unchanged: picks, found by moving the indices."""
-    edges = []
-    for result in active.outs:
-        for position in active.ins:
-            found = _moved(active, position, result)
-            edges += found
-    return edges
-
-
-def _moved(active: Active, position: int, result: int) -> list[Edge]:
-    size = active.size(position)
-    values = [np.full(aval.shape, -1, np.int64) for aval in active.equation.ins]
-    values[position] = np.arange(size).reshape(values[position].shape)
-    with jax.ensure_compile_time_eval():
-        given = [jnp.asarray(value, jnp.int32) for value in values]
-        index = np.asarray(active.equation.apply(*given)[result]).astype(np.int64).ravel()
-    there = np.flatnonzero(index >= 0)
-    if len(there) == len(index):
-        return [pick_edge(position, result, index, size)]
-    if len(there) == size and np.array_equal(index[there], np.arange(size)):
-        return [scatter_edge(position, result, there, len(index))]
-    inner = f"kept{position}_{result}"
-    if not len(there):
-        return []
-    return [pick_edge(position, inner, index[there], size), scatter_edge(inner, result, there, len(index))]
+def chosen(active: Active) -> list[Edge] | None:
+    """`select_n`: entries are moved where the predicate is known, else there is a diagonal per operand."""
+    return moved(active) if active.known(0) else elementwise(active)
 
 
 def reduction(active: Active, weighted: bool) -> list[Edge] | None:
     """Every entry goes to one entry of the result; its weight is what an adjoint of ones gives it."""
+    if not active.real:
+        return None
     aval, (position,) = active.equation.ins[0], active.ins
     axes = tuple(active.equation.params["axes"])
     rows, size = prod(active.equation.outs[0].shape), prod(aval.shape)
@@ -137,17 +143,28 @@ def _row(active: Active) -> Values:
 
 
 def converted(active: Active) -> list[Edge] | None:
-    """Another dtype of the same entries."""
-    position = active.ins[0]
-    return [sign_edge(position, 0, active.size(position))]
+    """Another dtype of the same entries; between real and complex ones, the real parts."""
+    if len(active.equation.ins) > 1:
+        return None
+    before, after = active.size(0), entries(active.equation.outs[0])
+    if before < after:
+        return [scatter_edge(0, 0, np.arange(before), after)]
+    return [pick_edge(0, 0, np.arange(after), before)]
 
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(ELEMENTWISE, elementwise),
     **dict.fromkeys(CONSTANT, constant),
-    **dict.fromkeys(("convert_element_type", "reduce_precision", "copy", "copy_p", "optimization_barrier"), converted),
-    **dict.fromkeys(("reshape", "squeeze", "expand_dims", "transpose", "rev"), moved),
-    **dict.fromkeys(("broadcast_in_dim", "slice", "concatenate", "pad", "split"), moved),
+    **dict.fromkeys(("convert_element_type", "reduce_precision", "copy", "name", "optimization_barrier"), converted),
+    "select_n": chosen,
+    **dict.fromkeys(("reshape", "squeeze", "transpose", "rev"), moved),
+    **dict.fromkeys(("broadcast_in_dim", "tile", "slice", "split", "unstack", "concatenate", "stack", "pad"), moved),
+    **dict.fromkeys(("gather", "dynamic_slice", "scatter", "dynamic_update_slice"), moved),
+    "scatter-add": scatter_add,
+    "scatter-sub": partial(scatter_add, sign=-1),
+    "real": real_part,
+    "imag": imaginary_part,
+    "complex": complex_of,
     "reduce_sum": partial(reduction, weighted=False),
     **dict.fromkeys(("reduce_max", "reduce_min", "reduce_prod"), partial(reduction, weighted=True)),
     "dot_general": dot_general,
@@ -159,8 +176,4 @@ RULES: dict[str, Rule] = {
 def structured(active: Active) -> list[Edge] | None:
     """The edges by the rule of the primitive, None where it is to be matrix-free."""
     rule = RULES.get(active.equation.name)
-    if rule is None or not all(is_float(active.equation.outs[j]) for j in active.outs):
-        return None
-    if rule is converted and len(active.equation.ins) > 1:
-        return None
-    return rule(active)
+    return None if rule is None else rule(active)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -18,7 +20,9 @@ from chainplan.jax.errors import DifferentiationError
 class Call:
     """A function at its arguments, flattened: `leaves` are those to differentiate by, all else stays as it is.
 
-    `outs`, `out_tree` and `aux_tree` are known once `flat` has been traced.
+    `outs`, `out_tree` and `aux_tree` are known once `flat` has been traced. `others` are the arrays beside the leaves
+    that a compiled program takes as arguments: real ones, and whatever is being traced; `placed` is the call with other
+    values of them.
     """
 
     leaves: list[Any]
@@ -26,6 +30,8 @@ class Call:
     flat: Callable[..., list[Any]]
     outs: list[Any]
     trees: list[Any]
+    others: list[Any]
+    placed: Callable[[Sequence[Any]], Call]
 
     def nested(self, blocks: Sequence[Sequence[Any]]) -> Any:
         """Jacobian blocks by result and argument, in the trees of results and arguments."""
@@ -40,21 +46,26 @@ def flattened(
     Raises
     ------
     DifferentiationError
-        If an argument to differentiate by is missing or is not real.
+        If an argument to differentiate by is missing, given twice or not real.
     """
-    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-    for number in chosen:
-        if not -len(args) <= number < len(args):
-            raise DifferentiationError(
-                f"argnums: {number} is given, but the function was called with {len(args)} positional arguments. "
-                "Pass the argument by position, or correct argnums."
-            )
-    places = [number % len(args) for number in chosen]
+    places = _argnums(argnums, len(args))
+    where = _where(f)
     given: Any = args[places[0]] if isinstance(argnums, int) else tuple(args[place] for place in places)
     leaves, tree = jax.tree.flatten(given)
-    for leaf in leaves:
-        _require_real(leaf, "argument", "Convert it to float, or leave it out of argnums.")
-    call = Call([jnp.asarray(leaf) for leaf in leaves], tree, lambda: [], [], [])
+    for path, leaf in jax.tree_util.tree_leaves_with_path({place: args[place] for place in places}):
+        remedy = "Convert it to float, or leave it out of argnums."
+        _require_real(leaf, f"{where}: argument {_named(path)}", remedy)
+    everything, whole = jax.tree.flatten((list(args), kwargs))
+    own = {place for i in places for place in _places(args, i)}
+    beside = [i for i, leaf in enumerate(everything) if i not in own and _is_argument(leaf)]
+
+    def placed(others: Sequence[Any]) -> Call:
+        values = dict(zip(beside, others, strict=True))
+        given, named = jax.tree.unflatten(whole, [values.get(i, leaf) for i, leaf in enumerate(everything)])
+        return flattened(f, argnums, has_aux, given, named)
+
+    others = [everything[i] for i in beside]
+    call = Call([jnp.asarray(leaf) for leaf in leaves], tree, lambda: [], [], [], others, placed)
 
     def flat(*values: Any) -> list[Any]:
         inner = jax.tree.unflatten(tree, values)
@@ -65,8 +76,9 @@ def flattened(
         result, aux = found if has_aux else (found, None)
         results, out_tree = jax.tree.flatten(result)
         beside, aux_tree = jax.tree.flatten(aux)
-        for leaf in results:
-            _require_real(leaf, "result", "Return it as auxiliary data (has_aux), or convert it to float.")
+        for path, leaf in jax.tree_util.tree_leaves_with_path(result):
+            remedy = "Return it as auxiliary data (has_aux), or convert it to float."
+            _require_real(leaf, f"{where}: result{jax.tree_util.keystr(path)}", remedy)
         results = [jnp.asarray(leaf) for leaf in results]
         call.outs[:] = [shape_of(r) for r in results]
         call.trees[:] = [out_tree, aux_tree]
@@ -76,11 +88,59 @@ def flattened(
     return call
 
 
-def _require_real(leaf: Any, what: str, remedy: str) -> None:
-    dtype = jax.dtypes.canonicalize_dtype(jnp.result_type(leaf)) if not hasattr(leaf, "dtype") else leaf.dtype
-    if not jnp.issubdtype(dtype, np.floating):
-        shape = getattr(leaf, "shape", ())
+def _places(args: Sequence[Any], number: int) -> range:
+    """Where the leaves of an argument stand among those of all."""
+    counts = [len(jax.tree.leaves(arg)) for arg in args[: number + 1]]
+    return range(sum(counts[:-1]), sum(counts))
+
+
+def _is_argument(leaf: Any) -> bool:
+    """Whether a compiled program takes a value as an argument; integers that are known may decide a structure."""
+    if isinstance(leaf, jax.core.Tracer):
+        return True
+    return isinstance(leaf, jax.Array | np.ndarray) and bool(jnp.issubdtype(leaf.dtype, np.inexact))
+
+
+def _argnums(argnums: int | Sequence[int], count: int) -> list[int]:
+    """The positions to differentiate by, from 0."""
+    given = (argnums,) if isinstance(argnums, int) else argnums
+    if isinstance(given, str) or not isinstance(given, Sequence) or not all(isinstance(n, int) for n in given):
         raise DifferentiationError(
-            f"chainplan.jax.jacobian: an {what} of shape {shape} is of {dtype}; expected real floating-point numbers. "
-            f"{remedy}".replace("an result", "a result")
+            f"argnums: found {argnums!r}; expected a position from 0, or several. Write argnums=(0, 1)."
         )
+    for number in given:
+        if not -count <= number < count:
+            raise DifferentiationError(
+                f"argnums: {number} is given, but the function was called with {count} positional arguments; "
+                "expected one of those. Pass the argument by position, or correct argnums."
+            )
+    places = [number % count for number in given]
+    if len(set(places)) < len(places):
+        raise DifferentiationError(f"argnums: found {argnums}; expected each argument once. Leave out the second.")
+    return places
+
+
+def _where(f: Callable[..., Any]) -> str:
+    """Where a function is written: file:line (name)."""
+    inner = inspect.unwrap(f)
+    inner = inspect.unwrap(inner.func) if isinstance(inner, partial) else inner
+    name = getattr(inner, "__name__", type(inner).__name__)
+    code = getattr(inner, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno} ({name})" if code else name
+
+
+def _named(path: Any) -> str:
+    """An argument, and a leaf within it, in words such as 0['w']."""
+    return f"{path[0].key}{jax.tree_util.keystr(path[1:])}"
+
+
+def _require_real(leaf: Any, what: str, remedy: str) -> None:
+    try:
+        dtype = leaf.dtype if hasattr(leaf, "dtype") else jax.dtypes.canonicalize_dtype(jnp.result_type(leaf))
+    except TypeError:
+        found = f"found {leaf!r:.60}, of type {type(leaf).__name__}"
+    else:
+        if jnp.issubdtype(dtype, np.floating):
+            return
+        found = f"found {dtype} of shape {getattr(leaf, 'shape', ())}"
+    raise DifferentiationError(f"{what}: {found}; expected real floating-point numbers. {remedy}")

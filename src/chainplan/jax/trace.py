@@ -2,13 +2,18 @@
 
 A call that only groups (jit, remat, closed_call) is replaced by what it calls. A function with a rule of its own
 (custom_jvp, custom_vjp) stays one equation, as its rule need not be the derivative of its body. Values are numbered
-here: JAX shares the variables of a jaxpr between its calls, so they do not identify values.
+here: JAX shares the variables of a jaxpr between its calls, so they do not identify values. Integers that follow from
+integer constants alone, such as indices, are computed at once: rules may then read the structure off them.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 from typing import Any
 
 import jax
@@ -28,12 +33,20 @@ INLINED = {
 }
 """By the name of a primitive that only groups: the parameter that holds what it calls."""
 
+LARGEST_KNOWN = 2_000_000
+"""Entries of the largest array that is computed while the function is traced."""
+
 
 @dataclass(frozen=True)
 class Constant:
     """A value known before the arguments are."""
 
     value: Any
+
+    @property
+    def concrete(self) -> bool:
+        """Whether it is there while the function is traced: not so where `jit` or `vmap` trace around it."""
+        return not isinstance(self.value, jax.core.Tracer)
 
 
 Atom = int | Constant
@@ -71,6 +84,16 @@ class Trace:
     equations: tuple[Equation, ...]
     results: tuple[Atom, ...]
 
+    @cached_property
+    def signature(self) -> str:
+        """What tells this trace from others: primitives, parameters, operands and shapes, not values of arrays."""
+        lines = [
+            f"{e.name} {[o if isinstance(o, int) else None for o in e.operands]} {e.ins} {e.outs} {e.params}"
+            for e in self.equations
+        ]
+        text = re.sub(r"0x[0-9a-f]+", "", "\n".join(lines))
+        return hashlib.sha256(f"{self.arguments} {text}".encode()).hexdigest()
+
     def values(self, arguments: Sequence[Any]) -> dict[int, Any]:
         """Every value at a point, by its number."""
         held = dict(enumerate(arguments))
@@ -91,9 +114,13 @@ def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
     Raises
     ------
     NotLinearised
-        Where the function has effects, such as printing, that a plan would repeat or lose.
+        Where the function has effects, such as printing, that a plan would repeat or lose, or asks in Python for a
+        value, such as to branch on it.
     """
-    closed = jax.make_jaxpr(function)(*arguments)
+    try:
+        closed = jax.make_jaxpr(function)(*arguments)
+    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as reason:
+        raise NotLinearised(f"it asks for a value while it is traced: {str(reason).splitlines()[0]}") from None
     return flat(closed)
 
 
@@ -114,8 +141,8 @@ class _Writer:
         self.equations: list[Equation] = []
         self._next = arguments
 
-    def inline(self, jaxpr: Any, consts: Sequence[Any], arguments: Iterable[Atom]) -> list[Atom]:
-        """Write the equations of a jaxpr at these arguments; returns its results."""
+    def inline(self, jaxpr: Any, consts: Sequence[Any], arguments: Iterable[Atom], source: str = "") -> list[Atom]:
+        """Write the equations of a jaxpr at these arguments, called from `source`; returns its results."""
         known: dict[Any, Atom] = dict(zip(jaxpr.constvars, map(Constant, consts), strict=True))
         known.update(zip(jaxpr.invars, arguments, strict=True))
 
@@ -128,19 +155,46 @@ class _Writer:
             if called is not None and called in eqn.params:
                 inner = eqn.params[called]
                 body, inner_consts = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
-                results = self.inline(body, inner_consts, operands)
+                results = self.inline(body, inner_consts, operands, _source(eqn) or source)
+            elif _foreseeable(eqn, operands):
+                results = _foreseen(eqn, operands)
             else:
-                results = self._write(eqn, operands)
+                results = self._write(eqn, operands, _source(eqn) or source)
             known.update(zip(eqn.outvars, results, strict=True))
         return [atom(v) for v in jaxpr.outvars]
 
-    def _write(self, eqn: Any, operands: list[Atom]) -> list[Atom]:
+    def _write(self, eqn: Any, operands: list[Atom], source: str) -> list[Atom]:
         results = tuple(range(self._next, self._next + len(eqn.outvars)))
         self._next += len(results)
         ins, outs = (tuple(v.aval for v in side) for side in (eqn.invars, eqn.outvars))
-        source = _source(eqn)
         self.equations.append(Equation(eqn.primitive, dict(eqn.params), tuple(operands), results, ins, outs, source))
         return list(results)
+
+
+def _foreseeable(eqn: Any, operands: Sequence[Atom]) -> bool:
+    """Whether an equation makes integers or truth values out of constant ones, by a primitive that only computes."""
+    if not all(isinstance(operand, Constant) and operand.concrete for operand in operands):
+        return False
+    if eqn.effects or "callback" in eqn.primitive.name or any(map(_is_program, eqn.params.values())):
+        return False
+    return all(_is_index(v.aval) for v in (*eqn.invars, *eqn.outvars))
+
+
+def _is_program(parameter: Any) -> bool:
+    parts = parameter if isinstance(parameter, tuple) else (parameter,)
+    return any(hasattr(part, "eqns") or hasattr(part, "jaxpr") for part in parts)
+
+
+def _is_index(aval: Any) -> bool:
+    dtype = getattr(aval, "dtype", None)
+    return isinstance(dtype, np.dtype) and dtype.kind in "iub" and prod(aval.shape) <= LARGEST_KNOWN
+
+
+def _foreseen(eqn: Any, operands: Sequence[Atom]) -> list[Atom]:
+    with jax.ensure_compile_time_eval():
+        given = [operand.value for operand in operands if isinstance(operand, Constant)]
+        found = eqn.primitive.bind(*given, **eqn.primitive.get_bind_params(eqn.params))
+    return [Constant(value) for value in (found if eqn.primitive.multiple_results else [found])]
 
 
 def _typed(literal: Any) -> Any:

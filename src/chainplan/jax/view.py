@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from chainplan.jax.apart import linearised_call
 from chainplan.jax.edges import Edge
 from chainplan.jax.errors import DifferentiationError, NotLinearised
-from chainplan.jax.jacobians import linearised_call
 from chainplan.jax.signature import flattened
 from chainplan.problem import Problem
 
@@ -48,7 +48,12 @@ def explain(f: Callable[..., Any], *args: Any, argnums: int | Sequence[int] = 0)
 def _described(edge: Edge) -> str:
     if edge.functions is not None:
         modes = [name for name, price in (("tangent", edge.tangent), ("adjoint", edge.adjoint)) if price is not None]
-        return f"matrix-free ({', '.join(modes)})"
+        known = "" if edge.words == "dense" else f"{_structure(edge)} "
+        return f"{known}matrix-free ({', '.join(modes)})"
+    return _structure(edge)
+
+
+def _structure(edge: Edge) -> str:
     if isinstance(edge.words, str):
         return edge.words
     ((word, argument),) = edge.words.items()

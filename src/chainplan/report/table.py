@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from chainplan.errors import SpecError
 from chainplan.report import dot, json, markdown, text
 from chainplan.result import Result
 
@@ -13,3 +14,16 @@ RENDERERS: dict[str, Callable[[Result], str]] = {
     "markdown": markdown.render,
     "dot": dot.render,
 }
+
+
+def render(result: Result, form: str = "text") -> str:
+    """A result as text in one of the formats of `RENDERERS`; "json" is the plan file, which `read_plan` reads.
+
+    Raises
+    ------
+    SpecError
+        If there is no such format.
+    """
+    if form not in RENDERERS:
+        raise SpecError(f"format '{form}' does not exist; expected one of {', '.join(RENDERERS)}. Choose one.")
+    return RENDERERS[form](result)

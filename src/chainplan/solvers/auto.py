@@ -8,7 +8,7 @@ from typing import final
 
 from chainplan.cost import FMA
 from chainplan.elimination.quick_bound import path_bound, quick_bound
-from chainplan.elimination.step_order import lowered
+from chainplan.elimination.step_order import reordered
 from chainplan.elimination.workgraph import after_accumulation, intermediates
 from chainplan.problem import Problem
 from chainplan.replayer import replay
@@ -66,11 +66,11 @@ class Auto(Solver):
         for solver in _CHAINS:
             if solver.refuses(problem) is None:
                 return _on_chains(solver, problem, search)
-        if search.budget is None:
+        if not search.limited:
             search.budget = SECONDS
         limited = None
         if problem.memory is not None:
-            limited = _named(DagMemory(), problem, search, LIMITED * search.budget)
+            limited = _named(DagMemory(), problem, search, LIMITED)
             if limited.status is Status.INFEASIBLE:
                 return limited
         kept = [limited] if limited is not None and limited.plan is not None else []
@@ -104,8 +104,8 @@ def _in_time(problem: Problem, search: Search) -> Outcome:
         if _fits(outcome, problem):
             return outcome
         search.prove(outcome.bound, "bracketings")
-    left = None if search.budget is None else max(0.0, search.budget - search.seconds)
-    inner = Search(seed=search.seed, budget=left, progress=search.progress, solver="auto")
+    left = search.stage("auto")
+    inner = Search(seed=left.seed, budget=left.budget, progress=left.progress, solver="auto", nodes=left.nodes)
     try:
         by_fma = Auto().solve(replace(problem, cost=FMA), inner)
     except (Stopped, KeyboardInterrupt):
@@ -131,12 +131,11 @@ def _on_dags(problem: Problem, search: Search) -> Iterator[Outcome]:
     if problem.memory is not None or not all(e.explicit for e in problem.graph.useful):
         yield _named(Forward(), problem, search)
         yield _named(Reverse(), problem, search)
-    assert search.budget is not None
     if intermediates(problem.graph) > PROVABLE:
         yield from _on_large(problem, search)
         return
     for solver, share in STAGES:
-        outcome = _named(solver, problem, search, share * search.budget)
+        outcome = _named(solver, problem, search, share)
         yield outcome
         if outcome.status is Status.OPTIMAL:
             return
@@ -146,10 +145,9 @@ def _on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
     """Local search with a bound that is there at once, then the better bound that takes a moment."""
     graph = problem.graph
     within = after_accumulation(graph, "vertex elimination")
-    assert search.budget is not None
     search.prove(path_bound(graph), within)
     large = intermediates(graph) > LARGE
-    yield _named(LocalSearch(), problem, search, (0.5 if large else 0.9) * search.budget)
+    yield _named(LocalSearch(), problem, search, 0.5 if large else 0.9)
     if not large:
         search.prove(quick_bound(graph), within)
 
@@ -171,15 +169,15 @@ def _best(problem: Problem, found: list[Outcome], search: Search) -> Outcome:
     return replace(outcome, status=Status.FEASIBLE, bound=bound, within=search.within, note=None)
 
 
-def _named(solver: Solver, problem: Problem, search: Search, seconds: float | None = None) -> Outcome:
+def _named(solver: Solver, problem: Problem, search: Search, share: float = 1.0) -> Outcome:
     """What a solver finds, in a stage of the search of its own."""
-    found = solver.solve(problem, search.stage(solver.name, seconds))
+    found = solver.solve(problem, search.stage(solver.name, share))
     return replace(found, solver=solver.name, plan=None if found.plan is None else _in_order(problem, found.plan))
 
 
 def _in_order(problem: Problem, plan: Plan) -> Plan:
     """The plan with its steps in an order that keeps the memory limit, or in one of low peak."""
-    return plan if problem.memory is None else lowered(plan, problem.memory)
+    return plan if problem.memory is None else reordered(plan, problem.memory)
 
 
 def _fits(outcome: Outcome, problem: Problem) -> bool:

@@ -73,7 +73,7 @@ class Fronts:
             return self._again(None, first, first[0][1], cheapest)
         point = under(self._pass(limit, self._outer, coarse(limit // UNITS + 1)), limit)
         if point is not None:
-            self._search.offer(write(self._graph, point))
+            self._search.offer(write(self._graph, point), point[1])
         first = self._pass(limit, self._outer, price=None if point is None else point[1])
         point = under(first, limit)
         return self._again(limit, first, None if point is None else point[1])

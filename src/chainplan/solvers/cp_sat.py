@@ -30,6 +30,8 @@ WIDEST = 1_000_000
 SECONDS = 60.0
 GROUPS = 0.2
 """Share of the budget after which no more groups are looked for."""
+NODES = 1000
+"""Nodes of a search that count as one unit of CP-SAT's deterministic time, about a second."""
 ALONE = 20
 """Up to so many intermediates one worker proves as fast as two, and finds the same plan every time."""
 
@@ -65,7 +67,7 @@ class CpSat(Solver):
         within = after_accumulation(problem.graph, "vertex elimination")
         core = Core(problem.graph)
         found = _Found(core, best_of_keys(problem.graph, search.going).order)
-        search.offer(order_plan(problem.graph, found.order))
+        search.offer(order_plan(problem.graph, found.order), core.fixed + found.price)
         cuts = Cuts(core)
         found.bound = sum(map(cuts.price, members(core.middle)))
         why = "out of budget"
@@ -78,7 +80,7 @@ class CpSat(Solver):
             why = "interrupted"
         plan = order_plan(problem.graph, found.order)
         if found.bound < found.price:
-            note = f"'{self.name}' was {why} after {search.seconds:.1f} s."
+            note = f"'{self.name}' was {why} after {search.spent}."
             return Outcome(Status.FEASIBLE, plan, bound=found.bound + core.fixed, within=within, note=note)
         return Outcome(Status.OPTIMAL, plan, bound=found.price + core.fixed, within=within)
 
@@ -93,7 +95,7 @@ class _Found:
         price = self.core.order_price(order)
         if price < self.price:
             self.order, self.price = order, price
-            search.offer(order_plan(self.core.graph, order))
+            search.offer(order_plan(self.core.graph, order), self.core.fixed + price)
 
 
 def _minimise(found: _Found, cuts: Cuts, search: Search) -> None:
@@ -107,9 +109,12 @@ def _minimise(found: _Found, cuts: Cuts, search: Search) -> None:
     budget = SECONDS if search.budget is None else search.budget
     model = _model(found, cuts, search, budget)
     solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1 if len(found.order) <= ALONE else 2
+    solver.parameters.num_workers = 1 if len(found.order) <= ALONE or search.nodes is not None else 2
     solver.parameters.random_seed = search.seed % 2**31
-    solver.parameters.max_time_in_seconds = max(0.0, budget - search.seconds)
+    if search.nodes is None:
+        solver.parameters.max_time_in_seconds = max(0.0, budget - search.seconds)
+    else:
+        solver.parameters.max_deterministic_time = max(0, search.nodes - search.ticks) / NODES
     solver.parameters.catch_sigint_signal = False  # its handler would leave Python without one
     _attend(solver, lambda: solver.solve(model.model, Improved()), found, search)
 
@@ -121,7 +126,8 @@ def _model(found: _Found, cuts: Cuts, search: Search, budget: float) -> Eliminat
     for group, price in cuts.groups():
         model.demand(group, price)
         search.tick()
-        if search.seconds > GROUPS * budget:
+        late = search.seconds > GROUPS * budget if search.nodes is None else search.ticks > GROUPS * search.nodes
+        if late:
             break
     return model
 
@@ -133,7 +139,7 @@ def _attend(solver: CpSolver, run: Callable[[], Any], found: _Found, search: Sea
         try:
             while not task.done():
                 wait([task], 0.05)
-                search.tick()
+                search.watch()
         finally:
             while not task.done():
                 solver.stop_search()

@@ -45,7 +45,7 @@ class DagExact(Solver):
         plan, known = order_plan(problem.graph, order), search.incumbent
         if known is not None and not core.fixed and replay(known).total < cost:
             plan, cost = known, replay(known).total
-        search.offer(plan)
+        search.offer(plan, core.fixed + cost)
         try:
             if exact.run(cost, search.tick):
                 assert exact.order is not None
@@ -57,6 +57,6 @@ class DagExact(Solver):
             if isinstance(stop, KeyboardInterrupt):
                 raise
             if bound < cost:
-                note = f"'dag-exact' was out of budget after {search.seconds:.1f} s; the bound is what it had proven."
+                note = f"'dag-exact' was out of budget after {search.spent}; the bound is what it had proven."
                 return Outcome(Status.FEASIBLE, plan, core.fixed + bound, within=within, note=note)
         return Outcome(Status.OPTIMAL, plan, core.fixed + cost, within=within)

@@ -15,7 +15,7 @@ from typing import final
 
 from chainplan.elimination.greedy import Found, by_all_keys, greedy, randomised, ranks
 from chainplan.elimination.keys import Key, fill
-from chainplan.elimination.step_order import lowered, peak_floor
+from chainplan.elimination.step_order import peak_floor, reordered
 from chainplan.elimination.workgraph import WorkGraph, order_plan
 from chainplan.graph import Mode
 from chainplan.problem import Problem
@@ -86,12 +86,12 @@ class _Best:
 
     def offer(self, plan: Plan) -> int:
         """Consider a plan in its best order; returns its peak."""
-        found = lowered(plan, self.limit, self._search.going)
+        found = reordered(plan, self.limit, self._search.going)
         replayed = replay(found)
         self.least = min(self.least, replayed.peak)
         if replayed.peak <= self.limit and (self.fits is None or replayed.total < self.price):
             self.fits, self.price = found, replayed.total
-            self._search.offer(found)
+            self._search.offer(found, replayed.total)
         return replayed.peak
 
 

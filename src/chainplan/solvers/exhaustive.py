@@ -57,7 +57,7 @@ class Exhaustive(Solver):
                 key = (replayed.total, replayed.peak)
                 if best is None or key < best[0]:
                     best = (key, plan)
-                    search.offer(plan)
+                    search.offer(plan, replayed.total)
             search.tick(i / total)
         if best is None:
             return Outcome(Status.INFEASIBLE, needs=needs)

@@ -12,7 +12,7 @@ from chainplan.problem import Problem
 from chainplan.result import Outcome
 from chainplan.search import Search
 from chainplan.solvers.base import Solver, not_fma
-from chainplan.solvers.orders import cheapest
+from chainplan.solvers.orders import cheapest, order_of
 
 VISITS = 100_000
 """Vertices re-ordered where no budget is given: some ten seconds."""
@@ -35,6 +35,9 @@ class LocalSearch(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         if search.within is None:
             search.prove(quick_bound(problem.graph), after_accumulation(problem.graph, "vertex elimination"))
-        free = search.budget is None
-        limits = (6, VISITS) if free else (40, None)
-        return cheapest(problem, search, improve(WorkGraph(problem.graph), Random(search.seed), search.going, *limits))
+        free = not search.limited
+        patience, visits = (6, VISITS) if free else (40, None)
+        start = None if search.start is None else order_of(search.start)
+        work = WorkGraph(problem.graph)
+        found = improve(work, Random(search.seed), search.going, patience, visits, start)
+        return cheapest(problem, search, found)

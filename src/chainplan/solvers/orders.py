@@ -12,13 +12,13 @@ from functools import partial
 from typing import cast
 
 from chainplan.elimination.greedy import Found
-from chainplan.elimination.workgraph import accumulation, order_plan
+from chainplan.elimination.workgraph import WorkGraph, accumulation, order_plan
 from chainplan.graph import Graph, Mode
 from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.result import Outcome, Status
 from chainplan.search import Search
-from chainplan.steps import Plan, Recorder
+from chainplan.steps import Multiply, Plan, Recorder
 from chainplan.sweep import order_price, sweep
 
 
@@ -28,13 +28,24 @@ def cheapest(problem: Problem, search: Search, found: Iterable[Found]) -> Outcom
     for candidate in found:
         if best is None or candidate.price < best.price:
             best = candidate
-            search.offer(partial(order_plan, problem.graph, candidate.order))
+            search.offer(partial(order_plan, problem.graph, candidate.order), candidate.price + fixed)
         if best.price + fixed <= search.bound:
             break
     assert best is not None, "there is an order of elimination for every graph"
     plan = _plan(problem.graph, best)
     bound = search.bound if search.bound <= replay(plan).total else 0
     return Outcome(Status.FEASIBLE, plan, bound=bound, within=search.within if bound else None)
+
+
+def order_of(plan: Plan) -> list[int]:
+    """The order in which a plan multiplies through the intermediate vertices, as numbers of a `WorkGraph`.
+
+    It is the order that the plan was made from where it was made from one; vertices it never multiplies through follow.
+    """
+    work, blocks = WorkGraph(plan.graph), replay(plan).blocks
+    through = [blocks[step.right].target for step in plan.steps if isinstance(step, Multiply)]
+    met = dict.fromkeys(work.index[v] for v in through if v in work.index)
+    return [v for v in met if v in work.middle] + sorted(work.middle - met.keys())
 
 
 def _plan(graph: Graph, best: Found) -> Plan:

@@ -1,0 +1,142 @@
+"""Many directions, a chunk at a time: what is alive is that of one chunk, not of all directions together.
+
+A chunk is computed side by side and written into its place in the result; the last one overlaps the one before it, so
+that all have the same shape. The seeds of a whole Jacobian are made chunk by chunk and never written out.
+Tangents evaluate the function again with every chunk, as to keep what each equation is linearised at would cost what
+chunks save.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.flatten_util import ravel_pytree
+
+from chainplan.errors import PlanError
+
+Piece = Callable[[Any, int], Any]
+"""Given the first direction and how many, what is computed for them."""
+
+
+def jvp_chunks(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], chunk: int) -> Any:
+    """Tangents of f in many directions, `chunk` of them at a time.
+
+    Parameters
+    ----------
+    f : a function of arrays, or trees of them.
+    primals : its arguments, one by one.
+    tangents : a direction for each argument, all with an axis of k directions in front.
+
+    Returns
+    -------
+    tree
+        As f gives it, every array with the axis of k in front: `jax.vmap(lambda *t: jax.jvp(f, primals, t)[1])`.
+
+    Raises
+    ------
+    PlanError
+        If a chunk is not at least one direction.
+    """
+    _require_chunk(chunk)
+    return lax.map(lambda one: jax.jvp(f, tuple(primals), one)[1], tuple(tangents), batch_size=chunk)
+
+
+def vjp_chunks(f: Callable[..., Any], primals: Sequence[Any], cotangents: Any, chunk: int) -> tuple[Any, ...]:
+    """Adjoints of f for many rows, `chunk` of them at a time.
+
+    Parameters
+    ----------
+    f, primals : as for `jvp_chunks`.
+    cotangents : a row for each array that f gives, all with an axis of k rows in front.
+
+    Returns
+    -------
+    tuple
+        As the arguments, every array with the axis of k in front: `jax.vmap(jax.vjp(f, *primals)[1])`.
+
+    Raises
+    ------
+    PlanError
+        If a chunk is not at least one row.
+    """
+    _require_chunk(chunk)
+    _, pull = jax.vjp(f, *primals)
+    found: tuple[Any, ...] = lax.map(pull, cotangents, batch_size=chunk)
+    return found
+
+
+def _require_chunk(chunk: int) -> None:
+    if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1:
+        raise PlanError(f"chunk: found {chunk!r}; expected a whole number of directions from 1. Pass chunk=1 or more.")
+
+
+def by_mode(
+    function: Callable[..., tuple[list[Any], list[Any]]], leaves: Sequence[Any], mode: str, chunk: int
+) -> tuple[list[list[Any]], list[Any]]:
+    """The Jacobian blocks of a function by "jacfwd" or "jacrev", `chunk` seeds at a time.
+
+    Parameters
+    ----------
+    function : gives its results, and what is passed on beside them.
+
+    Returns
+    -------
+    blocks, beside
+        A block for each result and argument, in the shapes of both one after the other.
+    """
+    x, restored = ravel_pytree(list(leaves))
+    outs: list[Any] = []
+
+    def joined(vector: Any) -> tuple[Any, list[Any]]:
+        results, beside = function(*restored(vector))
+        outs[:] = results
+        return ravel_pytree(results)[0], beside
+
+    if mode == "jacfwd":
+        beside = joined(x)[1]
+        columns = jax.vmap(lambda column: jax.jvp(lambda x: joined(x)[0], (x,), (column,))[1], 0, 1)
+        whole = assembled(lambda at, k: columns(seeds(at, k, x.size, x.dtype)), x.size, chunk, 1)
+    else:
+        y, pull, beside = jax.vjp(joined, x, has_aux=True)
+        rows = jax.vmap(lambda row: pull(row)[0])
+        whole = assembled(lambda at, k: rows(seeds(at, k, y.size, y.dtype)), y.size, chunk, 0)
+    return _split(whole, [o.shape for o in outs], leaves), beside
+
+
+def _split(whole: Any, shapes: Sequence[tuple[int, ...]], leaves: Sequence[Any]) -> list[list[Any]]:
+    """The blocks of a matrix, by result and argument."""
+    rows, blocks = 0, []
+    for shape in shapes:
+        cols, row = 0, []
+        for leaf in leaves:
+            part = whole[rows : rows + prod(shape), cols : cols + leaf.size]
+            row.append(part.reshape((*shape, *leaf.shape)).astype(leaf.dtype))
+            cols += leaf.size
+        rows += prod(shape)
+        blocks.append(row)
+    return blocks
+
+
+def assembled(piece: Piece, width: int, chunk: int, axis: int) -> Any:
+    """A matrix made of pieces along an axis of `width`: all at once where a chunk holds it."""
+    if width <= chunk:
+        return piece(0, width)
+    made = jax.eval_shape(lambda: piece(0, chunk))
+    shape = list(made.shape)
+    shape[axis] = width
+
+    def step(i: Any, whole: Any) -> Any:
+        start = jnp.minimum(i * chunk, width - chunk)
+        return lax.dynamic_update_slice_in_dim(whole, piece(start, chunk), start, axis)
+
+    return lax.fori_loop(0, -(-width // chunk), step, jnp.zeros(shape, made.dtype))
+
+
+def seeds(start: Any, count: int, width: int, dtype: Any) -> Any:
+    """Rows `start` to `start + count` of the identity of `width`."""
+    return (start + jnp.arange(count)[:, None] == jnp.arange(width)).astype(dtype)

@@ -1,0 +1,238 @@
+"""Plans on a cluster: the integers of a serial run, also when a worker is killed, blocks are split or steps fused."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+distributed = pytest.importorskip("distributed")
+
+import chainplan  # noqa: E402
+from bench.instances.make_dags import make  # noqa: E402
+from chainplan.cluster import run as cluster_run  # noqa: E402
+from chainplan.cluster.groups import grouped  # noqa: E402
+from chainplan.cluster.room import Room  # noqa: E402
+from chainplan.errors import ExecutionError, SolverError  # noqa: E402
+from chainplan.jacobians import draw  # noqa: E402
+from chainplan.planner import plan  # noqa: E402
+from chainplan.steps import Load, operands  # noqa: E402
+from chainplan_cli.main import main  # noqa: E402
+from tests.problems import chain_problem, dag_problem, random_problem  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with (
+        distributed.LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=":0") as cluster,
+        distributed.Client(cluster) as found,
+    ):
+        yield found
+
+
+def _require_equal(found: dict[Any, Any], expected: dict[Any, Any]) -> None:
+    assert found.keys() == expected.keys()
+    for pair in found:
+        assert np.array_equal(found[pair], expected[pair])
+
+
+@pytest.mark.parametrize("seed", range(200))
+@pytest.mark.parametrize("short", [0, 5, 10**9])
+def test_groups_hold_every_step_once_and_in_order(seed: int, short: int) -> None:
+    result = plan(random_problem(seed), budget=0.1)
+    assert result.plan is not None
+    rng = random.Random(seed)
+    prices = [rng.randrange(10) for _ in result.plan.steps]
+    groups = grouped(result.plan, prices, short)
+    loads = {i for i, step in enumerate(result.plan.steps) if isinstance(step, Load)}
+    assert sorted(step for g in groups for step in g.steps) == [i for i in range(len(prices)) if i not in loads]
+    there = set(loads)
+    for g in groups:
+        assert set(g.reads) <= there
+        own = set(g.reads)
+        for step in g.steps:
+            assert set(operands(result.plan.steps[step])) <= own
+            own.add(step)
+        assert g.price == sum(prices[step] for step in g.steps)
+        there.add(g.result)
+    assert {output.step for output in result.plan.outputs} <= there
+
+
+def test_long_groups_never_wait_for_each_other() -> None:
+    result = plan(chain_problem([5] * 5), "exhaustive")
+    assert result.plan is not None
+    products = [i for i, step in enumerate(result.plan.steps) if not isinstance(step, Load)]
+    assert len(products) == 3
+    halves = plan(chain_problem([9, 5, 9, 1, 9, 5, 9]))
+    assert halves.plan is not None
+    prices = [100] * len(halves.plan.steps)
+    groups = grouped(halves.plan, prices, 50)
+    for group in groups:
+        waits = [read for read in group.reads if not isinstance(halves.plan.steps[read], Load)]
+        assert len(waits) < 2 or len(group.steps) == 1
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_the_integers_of_a_serial_run(client: Any, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_run, "SHORT", (0, 20_000_000)[seed % 2])
+    problem = random_problem(seed)
+    result = plan(problem, budget=0.1)
+    assert result.plan is not None
+    values = draw(problem.graph, seed, np.int64)
+    for dense in (True, False):
+        found = chainplan.execute(result.plan, values, dense=dense, backend="dask", scheduler=client)
+        expected = chainplan.execute(result.plan, values, dense=dense)
+        if dense:
+            _require_equal(found, expected)
+        assert {k: type(v) for k, v in found.items()} == {k: type(v) for k, v in expected.items()}
+
+
+class _Module:
+    """A matrix-free module; the first process that finds no mark of an earlier death dies by a signal."""
+
+    def __init__(self, matrix: Any, mark: Path | None) -> None:
+        self._matrix, self._mark = matrix, mark
+
+    def tangent(self, block: Any) -> Any:
+        if self._mark is not None and not self._mark.exists():
+            self._mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self._matrix @ block
+
+    def adjoint(self, block: Any) -> Any:
+        return block @ self._matrix
+
+
+def test_a_killed_worker_changes_nothing(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_run, "SHORT", 0)
+    sizes = [30, 25, 40, 35, 20, 45, 30]
+    chain = [{"shape": [m, n], "tangent": m * n, "adjoint": 9 * m * n} for n, m in pairwise(sizes)]
+    problem = chainplan.chain(chain)
+    result = plan(problem, "forward")
+    assert result.plan is not None
+    matrices = draw(problem.graph, 0, np.int64)
+    mark = tmp_path / "died"
+    modules = {n: _Module(m, mark if n == "F4" else None) for n, m in matrices.items()}
+    values = {name: (module.tangent, module.adjoint) for name, module in modules.items()}
+    before = {worker: info["pid"] for worker, info in client.run(lambda: {"pid": os.getpid()}).items()}
+    found = chainplan.execute(result.plan, values, backend="dask", scheduler=client)
+    assert mark.exists()
+    client.wait_for_workers(3, timeout=60)
+    after = {info["pid"] for info in client.run(lambda: {"pid": os.getpid()}).values()}
+    assert len(after - set(before.values())) == 1
+    _require_equal(found, chainplan.execute(result.plan, matrices))
+
+
+@pytest.mark.parametrize("limit", [120_000, 60_000, 45_000])
+def test_large_blocks_are_split_by_rows(client: Any, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of 100 x 40 and 100 x 50 of 8 bytes, 32 and 40 kB."""
+    monkeypatch.setattr(cluster_run, "_limit", lambda client: limit)
+    problem = chain_problem([50, 30, 100, 20, 100])
+    for solver in ("forward", "reverse", "auto"):
+        result = plan(problem, solver)
+        assert result.plan is not None
+        values = draw(problem.graph, 3, np.int64)
+        found = chainplan.execute(result.plan, values, backend="dask", scheduler=client)
+        _require_equal(found, chainplan.execute(result.plan, values))
+    assert result.plan is not None
+    parts = Room(limit, 8).parts(result.plan)
+    assert bool(parts) == (limit < 100_000)
+
+
+def test_adjoints_are_split_by_rows(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_run, "_limit", lambda client: 35_000)
+    problem = chainplan.chain([{"shape": [30, 20], "adjoint": 600}, {"shape": [100, 30]}])
+    result = plan(problem, "reverse")
+    assert result.plan is not None
+    assert Room(35_000, 8).parts(result.plan)
+    matrices = draw(problem.graph, 0, np.int64)
+    values = {"F1": (None, _Module(matrices["F1"], None).adjoint), "F2": matrices["F2"]}
+    found = chainplan.execute(result.plan, values, backend="dask", scheduler=client)
+    _require_equal(found, chainplan.execute(result.plan, values))
+
+
+def test_what_fits_no_worker_is_refused_before_it_starts(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_run, "_limit", lambda client: 4_000)
+    called: list[Any] = []
+    problem = chainplan.chain([{"shape": [30, 20], "tangent": 600}, {"shape": [10, 30]}])
+    result = plan(problem, "forward")
+    assert result.plan is not None
+    values = {"F1": (called.append, None), "F2": np.ones((10, 30))}
+    with pytest.raises(ExecutionError, match=r"step \d+ .*cannot be split to fit; a task may take"):
+        chainplan.execute(result.plan, values, backend="dask", scheduler=client)
+    assert called == []
+
+
+def test_errors_of_functions_come_through(client: Any) -> None:
+    problem = chainplan.chain([{"shape": [3, 4], "tangent": 1}])
+    result = plan(problem)
+    assert result.plan is not None
+    with pytest.raises(ZeroDivisionError):
+        chainplan.execute(result.plan, {"F1": (lambda block: 1 // 0, None)}, backend="dask", scheduler=client)
+    with pytest.raises(ExecutionError, match="returned shape"):
+        chainplan.execute(result.plan, {"F1": (lambda block: block, None)}, backend="dask", scheduler=client)
+
+
+def test_misuse() -> None:
+    result = plan(chainplan.chain([2, 3, 4]))
+    assert result.plan is not None
+    values = {"F1": np.ones((3, 2)), "F2": np.ones((4, 3))}
+    with pytest.raises(ExecutionError, match="backend: found 'spark'"):
+        chainplan.execute(result.plan, values, backend="spark")
+    with pytest.raises(ExecutionError, match="alone has a scheduler"):
+        chainplan.execute(result.plan, values, scheduler="tcp://127.0.0.1:1")
+    with pytest.raises(ExecutionError, match=r"nothing answers at 'tcp://127.0.0.1:1'"):
+        chainplan.execute(result.plan, values, backend="dask", scheduler="tcp://127.0.0.1:1")
+    with pytest.raises(ExecutionError, match="workers: found 0"):
+        chainplan.execute(result.plan, values, backend="dask", workers=0)
+
+
+def test_a_local_cluster_of_its_own() -> None:
+    problem = chain_problem([6, 5, 4])
+    result = plan(problem)
+    assert result.plan is not None
+    values = draw(problem.graph, 0, np.int64)
+    _require_equal(
+        chainplan.execute(result.plan, values, backend="dask", workers=1), chainplan.execute(result.plan, values)
+    )
+
+
+def test_restarts_keep_the_best_plan(client: Any) -> None:
+    problem = dag_problem(make("local", 60, True))
+    found = chainplan.portfolio(problem, "local-search", restarts=3, nodes=40, seed=5, scheduler=client)
+    alone = [plan(problem, "local-search", nodes=40, seed=seed) for seed in (5, 6, 7)]
+    costs = [result.cost.fma for result in alone if result.cost is not None]
+    assert found.cost is not None
+    assert found.plan is not None
+    assert found.cost.fma == min(costs)
+    assert found.seed == 5 + costs.index(min(costs))
+    assert found.bound == max(result.bound for result in alone)
+    assert "the best of 3 restarts" in found.notes[-1]
+    chainplan.check(found.plan, problem)
+
+
+def test_a_proof_ends_all_restarts(client: Any) -> None:
+    found = chainplan.portfolio(chain_problem([3, 4, 5]), restarts=2, scheduler=client)
+    assert found.status.value == "optimal"
+    with pytest.raises(SolverError, match="restarts: found 0"):
+        chainplan.portfolio(chain_problem([3, 4, 5]), restarts=0, scheduler=client)
+    with pytest.raises(SolverError, match="does not exist"):
+        chainplan.portfolio(chain_problem([3, 4, 5]), "nothing", scheduler=client)
+
+
+def test_restarts_from_the_command_line(client: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("chain: [3, 4, 5]\n", encoding="utf-8")
+    address = client.scheduler.address
+    assert main(["plan", str(spec), "--search", "dask", "--restarts", "2", "--scheduler", address]) == 0
+    assert "60 fma" in capsys.readouterr().out
+    assert main(["plan", str(spec), "--restarts", "2"]) == 2
+    assert main(["plan", str(spec), "--search", "dask", "--scheduler", "tcp://127.0.0.1:1"]) == 2
+    assert "nothing answers" in capsys.readouterr().err

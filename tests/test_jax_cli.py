@@ -1,0 +1,112 @@
+"""`chainplan plan module:function`: the graph of a JAX function planned from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+jax = pytest.importorskip("jax")
+jax.config.update("jax_enable_x64", True)
+
+import jax.numpy as jnp  # noqa: E402
+
+import chainplan.jax as planned  # noqa: E402
+from chainplan_cli.main import main  # noqa: E402
+
+MODULE = '''
+"""Functions to be planned."""
+import jax.numpy as jnp
+
+class Models:
+    def projected(x, p):
+        return p @ (jnp.sin(x) * x)
+
+projected = Models.projected
+number = 3
+
+def repeated(x, times, kind="sin"):
+    for _ in range(times):
+        x = getattr(jnp, kind)(x)
+    return x
+
+def picky(x):
+    raise ValueError("only for Sundays")
+'''
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "models_of_test.py").write_text(MODULE, encoding="utf-8")
+    (tmp_path / "broken_of_test.py").write_text("import no_such_module_at_all\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def test_a_function_is_planned(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "models_of_test:projected", "--args", "f64[100] f64[20, 100]"]) == 0
+    assert capsys.readouterr().out.startswith("models_of_test:projected: ")
+    arguments = ["models_of_test:Models.projected", "--args", "f32[100] f32[20,100]"]
+    assert main(["plan", *arguments, "--format", "json", "-o", "plan.json"]) == 0
+    assert main(["check", "plan.json"]) == 0
+
+    def projected(x: Any, p: Any) -> Any:
+        return p @ (jnp.sin(x) * x)
+
+    x, p = jnp.linspace(0, 1, 100), jnp.ones((20, 100))
+    found = planned.jacobian(projected, plan="plan.json")(x, p)
+    assert jnp.allclose(found, jax.jacrev(projected)(x, p))
+
+
+def test_values_and_positions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "models_of_test:repeated", "--args", "f64[] 4 'cos'"]) == 0
+    assert "x0 (1)" in capsys.readouterr().out
+    both = ["plan", "models_of_test:projected", "--args", "f64[4] f64[2,4]", "--argnums"]
+    assert main([*both, "0,1", "--format", "json"]) == 0
+    outputs = json.loads(capsys.readouterr().out)["outputs"]
+    assert {o["input"] for o in outputs} == {"x0", "x1"}
+    assert main([*both, "-1"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["models_of_test:nothing"], "has no 'nothing'; expected a function"),
+        (["models_of_test:number"], "found a int; expected a function"),
+        (["no_such_module:f"], "module 'no_such_module' cannot be imported"),
+        (["broken_of_test:f"], "No module named 'no_such_module_at_all'"),
+        (["models_of_test:picky", "--args", "f64[3]"], "it fails: ValueError: only for Sundays"),
+        (["models_of_test:projected", "--args", "f64[3] f64[2,4]"], "it fails: TypeError"),
+        (["models_of_test:projected", "--args", "f65[3]"], "found 'f65[3]'; expected an array"),
+        (["models_of_test:projected", "--args", "x y"], "found 'x'; expected an array"),
+        (["models_of_test:projected", "--args", "f64[99999999,9999999]"], "entries; expected"),
+        (["models_of_test:projected", "--args", "i64[3] f64[2,3]"], "argument 0: found int64 of shape (3,)"),
+        (["models_of_test:projected", "--args", "f64[3] f64[2,3]", "--argnums", "2"], "argnums: 2 is given"),
+        (["models_of_test:projected", "--args", "f64[3] f64[2,3]", "--argnums", "one"], "--argnums: found 'one'"),
+        (
+            ["models_of_test:repeated", "--args", "f64[3] 0 'floor'", "--argnums", "1"],
+            "argument 1: found int64 of shape ()",
+        ),
+        (["models_of_test:repeated", "--args", "f64[3] 1 'floor'"], "no path leads from the arguments"),
+    ],
+)
+def test_refusals(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_a_spec_has_no_arguments(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "spec.yaml").write_text("chain: [2, 3, 4]\n", encoding="utf-8")
+    assert main(["plan", "spec.yaml", "--args", "f64[3]"]) == 2
+    assert "a spec has no arguments" in capsys.readouterr().err
+
+
+def test_a_file_of_that_name_is_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "a:b").write_text("chain: [2, 3, 4]\n", encoding="utf-8")
+    assert main(["plan", "a:b"]) == 0
+    assert "24 fma" in capsys.readouterr().out

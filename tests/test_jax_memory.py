@@ -1,0 +1,133 @@
+"""Seeds in chunks give the same Jacobian in less memory, and a limit of memory holds or is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+jax = pytest.importorskip("jax")
+jax.config.update("jax_enable_x64", True)
+
+import jax.numpy as jnp  # noqa: E402
+
+import chainplan.jax as planned  # noqa: E402
+from chainplan.errors import PlanError  # noqa: E402
+from chainplan.jax.jacobians import Settings, chosen  # noqa: E402
+from chainplan.jax.memory import temporary_bytes  # noqa: E402
+from chainplan.jax.signature import flattened  # noqa: E402
+from chainplan.jax.ways import Way, evaluated  # noqa: E402
+from tests.jax_programs import CASES, draw  # noqa: E402
+
+
+def _require_close(found: Any, expected: Any) -> None:
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        assert np.abs(a - b).max(initial=0) <= 1e-12 * np.abs(b).max(initial=1e-300)
+
+
+def _wide(x: Any, w: Any) -> Any:
+    """Many entries beside each seed: 50 results of 50 arguments through 2,000 inner ones."""
+    for _ in range(3):
+        x = w @ jnp.sin(x @ w) / 1000
+    return x
+
+
+WIDE = draw((50,), (50, 2000))
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 7, 50])
+def test_directions_in_chunks(chunk: int) -> None:
+    x, w = WIDE
+    seeds = jnp.eye(50)
+    found = planned.jvp_chunks(lambda x: _wide(x, w), (x,), (seeds,), chunk)
+    _require_close(found.T, jax.jacfwd(_wide)(x, w))
+    (found,) = planned.vjp_chunks(lambda x: _wide(x, w), (x,), seeds, chunk)
+    _require_close(found, jax.jacrev(_wide)(x, w))
+
+
+@pytest.mark.parametrize("chunk", [0, -1, 2.0, True, "3"])
+def test_no_such_chunk(chunk: Any) -> None:
+    x, w = WIDE
+    for chunks, seeds in ((planned.jvp_chunks, (jnp.eye(50),)), (planned.vjp_chunks, jnp.eye(50))):
+        with pytest.raises(PlanError, match="chunk: found"):
+            chunks(lambda x: _wide(x, w), (x,), seeds, chunk)
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3])
+@pytest.mark.parametrize("mode", ["jacfwd", "jacrev", "plan"])
+@pytest.mark.parametrize("name", ["residual", "softmax", "scan", "convolution", "outer"])
+def test_every_way_in_chunks(name: str, mode: str, chunk: int) -> None:
+    f, arguments, argnums = CASES[name]
+    call = flattened(f, argnums, False, arguments, {})
+    linearised, way = chosen(call, Settings(budget=0.1, gain=None))
+    assert way.name == "plan"
+    way = way._replace(chunk=chunk) if mode == "plan" else Way(mode, None, chunk)
+    blocks, _ = evaluated(linearised, call, way, call.leaves)
+    _require_close(call.nested(blocks), jax.jacrev(f, argnums)(*arguments))
+
+
+def test_a_limit_holds_and_is_used() -> None:
+    call = flattened(_wide, 0, False, WIDE, {})
+    free = temporary_bytes(call, Way("jacfwd"))
+    chunks = []
+    for part in (2, 4, 8):
+        limit = free // part
+        _, way = chosen(call, Settings(gain=1.0, memory=limit))
+        assert temporary_bytes(call, way) <= limit
+        _require_close(planned.jacobian(_wide, gain=1.0, memory=limit)(*WIDE), jax.jacrev(_wide)(*WIDE))
+        chunks.append(way.chunk or 0)
+    assert chunks[0] >= chunks[1] >= chunks[2] > 0
+
+
+def test_a_generous_limit_changes_nothing() -> None:
+    call = flattened(_wide, 0, False, WIDE, {})
+    assert chosen(call, Settings(memory=10**9))[1] == chosen(call, Settings())[1]
+
+
+def test_a_limit_under_jit_and_vmap() -> None:
+    limit = temporary_bytes(flattened(_wide, 0, False, WIDE, {}), Way("jacfwd")) // 4
+    limited = planned.jacobian(_wide, gain=1.0, memory=limit)
+    x, w = WIDE
+    _require_close(jax.jit(limited)(x, w), jax.jacrev(_wide)(x, w))
+    several = jnp.stack([x, 2 * x])
+    _require_close(
+        jax.jit(jax.vmap(limited, (0, None)))(several, w), jax.vmap(jax.jacrev(_wide), (0, None))(several, w)
+    )
+
+
+def test_auxiliary_data_beside_chunks() -> None:
+    def f(x: Any, w: Any) -> Any:
+        return _wide(x, w), {"sum": x.sum()}
+
+    limit = temporary_bytes(flattened(f, 0, True, WIDE, {}), Way("jacrev")) // 4
+    limited = planned.jacobian(f, has_aux=True, gain=1.0, memory=limit)
+    found, beside = limited(*WIDE)
+    _require_close(found, jax.jacrev(_wide)(*WIDE))
+    _require_close(beside, {"sum": WIDE[0].sum()})
+
+
+def test_nothing_fits() -> None:
+    with pytest.raises(PlanError, match=r"takes [\d,]+ bytes .* the limit is 10"):
+        planned.jacobian(_wide, memory=10)(*WIDE)
+
+
+@pytest.mark.parametrize("memory", [-1, 1.5, "64 MiB", True])
+def test_no_such_limit(memory: Any) -> None:
+    with pytest.raises(PlanError, match="memory: found"):
+        planned.jacobian(_wide, memory=memory)
+
+
+def test_values_of_an_outer_trace() -> None:
+    def outer(x: Any, w: Any, **options: Any) -> Any:
+        return planned.jacobian(lambda x: _wide(x, w), **options)(x)
+
+    with pytest.raises(PlanError, match="outer trace"):
+        jax.jit(lambda x, w: outer(x, w, memory=10**9))(*WIDE)
+    _require_close(jax.jit(lambda x, w: outer(x, w, tune=True))(*WIDE), jax.jacrev(_wide)(*WIDE))
+
+
+def test_tuning_where_other_arguments_are_traced() -> None:
+    tuned = planned.jacobian(_wide, tune=True)
+    _require_close(jax.jit(tuned)(*WIDE), jax.jacrev(_wide)(*WIDE))

@@ -1,0 +1,50 @@
+"""Jacobians by plans of random JAX programs equal those of JAX; `CHAINPLAN_FUZZ` sets how many programs."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+
+jax = pytest.importorskip("jax")
+jax.config.update("jax_enable_x64", True)
+
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+import chainplan.jax as planned  # noqa: E402
+from tests.jax_random import ARGUMENTS, OPS, Program, function_of, programs  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
+EXAMPLES = int(os.environ.get("CHAINPLAN_FUZZ", "200"))
+SOLVERS = ("greedy", "forward", "greedy", "reverse", "auto")
+
+
+def _solver(number: int, program: Program) -> str:
+    """Orders of one mode need all elementals to have it."""
+    one_sided = {step[0] for step in program} & {"while", "adjoint"}
+    return "auto" if one_sided else SOLVERS[number]
+
+
+@settings(max_examples=EXAMPLES, derandomize=True, deadline=None)
+@given(programs(), st.sampled_from([(0, 1, 2, 3), 3, (2, 1)]), st.integers(0, len(SOLVERS) - 1))
+def test_random_programs(program: Program, argnums: Any, number: int) -> None:
+    function = function_of(program)
+    by_jax = jax.jacfwd if any(step[0] == "while" for step in program) else jax.jacrev
+    by_plan = planned.jacobian(function, argnums, gain=None, budget=0.02, solver=_solver(number, program))
+    found, expected = jax.jit(lambda *a: (by_plan(*a), by_jax(function, argnums)(*a)))(*ARGUMENTS)
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    scale = max(np.abs(b).max(initial=0) for b in jax.tree.leaves(expected))
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        assert np.abs(np.asarray(a) - np.asarray(b)).max(initial=0) <= 1e-12 * max(scale, 1)
+
+
+def test_every_operation_works() -> None:
+    for name in OPS:
+        for kind in range(13):
+            shapes = jax.eval_shape(function_of(((name, kind, kind, kind),)), *ARGUMENTS)
+            assert jax.tree.leaves(shapes)
