@@ -294,6 +294,8 @@ def test_only_chains_and_fma_can_recompute(capsys: pytest.CaptureFixture[str]) -
         plan(time_steps(3), objective="weighted")
     with pytest.raises(SolverError, match=r"limits\.recompute is set, and it takes the states of the chain as given"):
         plan(time_steps(3), "chain-dp")
+    with pytest.raises(SolverError, match=r"machines: found 2 with limits\.recompute"):
+        plan(time_steps(3), machines=2)
     with pytest.raises(SolverError, match="there is no exact front for this problem"):
         pareto(replace(dag, recompute=False))
 
