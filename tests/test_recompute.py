@@ -345,6 +345,29 @@ def test_a_layer_with_inner_vertices_is_evaluated_through_them() -> None:
     assert np.allclose(block, jacobian(program.problem, values)[pair])
 
 
+def test_layers_run_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "net.json"
+    least = pareto(chainplan.program({**NET, "limits": {"recompute": True}}).problem).points[0].memory
+    path.write_text(json.dumps({**NET, "limits": {"recompute": True, "memory": least}}))
+    assert main(["run", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "plan by chain-recompute for 'fma'" in out
+    assert out.count(" valid: ") >= 1
+    path.write_text(json.dumps({**NET, "limits": {"recompute": True, "memory": least - 1}}))
+    assert main(["run", str(path)]) == 1
+    assert f"limits.memory must be at least {least:,} elements" in capsys.readouterr().err
+
+
+def test_graphs_are_exchanged_whole(tmp_path: Path) -> None:
+    from chainplan.frontends.network import to_graphml
+
+    problem = replace(time_steps(3), memory=99)
+    assert chainplan.from_networkx(chainplan.to_networkx(problem)).fingerprint == problem.fingerprint
+    path = tmp_path / "g.graphml"
+    path.write_text(to_graphml(problem))
+    assert chainplan.read(path).fingerprint == problem.fingerprint
+
+
 def test_layers_that_are_no_chain_cannot_be_evaluated_in_steps() -> None:
     program = chainplan.program({"input": {"x": 3}, "layers": [{"op": "softmax"}]})
     with pytest.raises(ExecutionError, match="states cannot be evaluated one after the other"):

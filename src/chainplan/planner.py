@@ -82,8 +82,8 @@ def plan(
         raise SolverError(f"machines: found {machines}; expected at least 1. Give the number of machines.")
     if machines is not None and problem.recompute:
         raise SolverError(
-            f"machines: found {machines} with limits.recompute, whose states are evaluated one after the other; expected "
-            "either. Leave one out."
+            f"machines: found {machines} with limits.recompute, whose states are evaluated one after the other; "
+            "expected one of the two. Leave one out."
         )
     start = None if warm_start is None else _start(problem, warm_start)
     search = Search(seed=seed, budget=budget, progress=progress, solver=solver, nodes=nodes, start=start)
