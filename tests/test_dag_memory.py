@@ -152,6 +152,21 @@ def test_a_solver_that_knows_no_limit_has_its_steps_reordered() -> None:
         assert result.cost.peak_elements <= 380
 
 
+def test_a_limit_is_kept_under_an_objective_in_time() -> None:
+    kept = missed = 0
+    for seed in range(25):
+        problem = random_dag(random.Random(seed), 5)
+        free = plan(problem, budget=1)
+        assert free.replay is not None
+        for limit in (free.replay.peak, free.replay.peak // 2):
+            result = plan(replace(problem, memory=limit), objective="weighted", budget=1)
+            assert (result.plan is None) == (result.status in (Status.BUDGET, Status.INFEASIBLE))
+            kept, missed = kept + (result.plan is not None), missed + (result.plan is None)
+            assert result.replay is None or result.replay.peak <= limit
+    assert kept > 20
+    assert missed > 5
+
+
 def test_what_dag_memory_refuses() -> None:
     problem = random_dag(random.Random(3))
     assert SOLVERS["dag-memory"].refusal(problem) == "there is no limits.memory to keep"

@@ -2,9 +2,9 @@
 
 A vertex is a node with the attribute `size` (1 where left out), an elemental Jacobian an edge with the attributes of a
 spec's jacobian: `name`, `structure`, `tangent`, `adjoint`, `tape`, `advance`. The graph's attributes `inputs` and
-`outputs` list the ends; where they are left out, the inputs are the nodes that nothing enters, the outputs those that nothing leaves.
-Lists and mappings are written as JSON text where a format holds only text (GraphML). Reading goes through the grammar
-of the spec, so that its rules are said once.
+`outputs` list the ends; where they are left out, the inputs are the nodes that nothing enters, the outputs those that
+nothing leaves. Lists and mappings are written as JSON text where a format holds only text (GraphML). Reading goes
+through the grammar of the spec, so that its rules are said once.
 """
 
 from __future__ import annotations

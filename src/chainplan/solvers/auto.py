@@ -112,7 +112,7 @@ def _in_time(problem: Problem, search: Search) -> Outcome:
         if inner.incumbent is not None:
             search.offer(inner.incumbent)
         raise
-    if by_fma.plan is None and by_fma.status is Status.INFEASIBLE:
+    if by_fma.plan is None:
         return by_fma
     found = replace(by_fma, status=Status.FEASIBLE, bound=0, within=None, note=None)
     best = _best(problem, [found, *(_named(order, problem, search) for order in (Forward(), Reverse()))], search)
