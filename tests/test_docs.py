@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import doctest
 import io
+import os
 import re
 import shlex
 import shutil
@@ -69,7 +70,7 @@ def _python(body: str, name: str, names: dict[str, Any]) -> None:
         exec(compile(body, name, "exec"), names)
         return
     test = doctest.DocTestParser().get_doctest(body, names, name, name, 0)
-    assert doctest.DocTestRunner().run(test, clear_globs=False).failed == 0
+    assert doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, clear_globs=False).failed == 0
     names.update(test.globs)
 
 
@@ -92,7 +93,8 @@ def _plain(text: str) -> str:
 
 def _printed(words: list[str]) -> str:
     if words[0] == "python":
-        found = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True, check=False)
+        paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        found = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True, check=False, env=paths)
         assert found.returncode == 0, found.stderr
         return found.stdout
     assert words[0] == "chainplan", f"'{words[0]}' is not run by the tests of the pages"
