@@ -70,7 +70,8 @@ def test_every_format(form: str, path: Path, capsys: pytest.CaptureFixture[str])
         return
     assert code == 0
     assert out.endswith("\n")
-    starts = {"json": "{", "markdown": "## ", "dot": "digraph plan {", "svg": "<svg ", "trace": '{"traceEvents"'}
+    starts = {"json": "{", "markdown": "## ", "dot": "digraph plan {", "html": "<!doctype"}
+    starts |= {"svg": "<svg ", "trace": '{"traceEvents"'}
     assert out.startswith(starts.get(form, path.stem))
 
 
@@ -169,7 +170,7 @@ BAD_INPUT = (
     (["plan"], "Missing argument"),
     (["plan", "no-such-file.yaml"], "no-such-file.yaml"),
     (["plan", SEED, "--solver", "chain-pd"], "Did you mean 'chain-dp'?"),
-    (["plan", SEED, "--format", "html"], "'html' is not one of"),
+    (["plan", SEED, "--format", "pdf"], "'pdf' is not one of"),
     (["plan", SEED, "--budget", "-1"], "not in the range"),
     (["plan", SEED, "--machines", "0"], "not in the range"),
     (["plan", SEED, "--machines", "-1"], "not in the range"),

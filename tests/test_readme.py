@@ -75,3 +75,10 @@ def test_public_names_exist_and_are_documented() -> None:
             assert getattr(chainplan, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = chainplan.nothing
+
+
+def test_what_the_readme_says_explain_says(capsys: pytest.CaptureFixture[str]) -> None:
+    (shown,) = (block for block in blocks("text") if "Is the Jacobian needed?" in block)
+    assert main(["explain", str(ROOT / "examples" / "mixed_chain.yaml"), "--budget", "60"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert all(line in said for line in shown.splitlines() if line.strip() != "...")

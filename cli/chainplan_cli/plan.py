@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from chainplan.problem import Problem
     from chainplan.steps import Plan
 
-FORMATS = ("text", "json", "markdown", "dot", "svg", "trace")
+FORMATS = ("text", "json", "markdown", "dot", "html", "svg", "trace")
 SCHEDULED = ("svg", "trace")
 """The formats that draw a schedule."""
 

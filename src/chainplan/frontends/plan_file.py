@@ -323,6 +323,31 @@ def verify(saved: SavedPlan) -> Replay:
     return replayed
 
 
+def saved_result(saved: SavedPlan) -> Result:
+    """The result that a plan file was written from, verified.
+
+    Raises
+    ------
+    PlanError
+        As `verify`.
+    """
+    replayed, claimed = verify(saved), saved.document
+    notes, within = claimed.get("notes"), claimed["bound"].get("within")
+    return Result(
+        problem=saved.problem,
+        solver=claimed["solver"],
+        seed=claimed["seed"],
+        seconds=claimed["seconds"],
+        status=Status(claimed["status"]),
+        plan=saved.plan,
+        replay=replayed,
+        bound=claimed["bound"][saved.problem.cost.unit],
+        within=within if within in MOVES else None,
+        notes=tuple(map(str, notes)) if isinstance(notes, list) else (),
+        schedule=saved.schedule,
+    )
+
+
 def _claims(saved: SavedPlan, replayed: Replay) -> Iterator[tuple[str, Any, Any]]:
     """(where, what the file says, what is so) of every figure that follows from problem and steps."""
     claimed, graph, model = saved.document, saved.problem.graph, saved.problem.cost
