@@ -46,7 +46,7 @@ def test_the_jax_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_specs_are_read(tmp_path: Path) -> None:
     specs = blocks("yaml")
-    assert len(specs) == 4
+    assert len(specs) == 5
     for i, spec in enumerate(specs):
         path = tmp_path / f"{i}.yaml"
         path.write_text(spec, encoding="utf-8")

@@ -27,7 +27,21 @@ from chainplan.problem import Problem
 from chainplan.replayer import Replay, replay
 from chainplan.result import MOVES, Result, Status, counts
 from chainplan.schedule import Schedule, check_schedule
-from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Output, Plan, Propagate, Seed, Step
+from chainplan.steps import (
+    Accumulate,
+    Add,
+    Advance,
+    Decompress,
+    Load,
+    Multiply,
+    Output,
+    Plan,
+    Propagate,
+    Restore,
+    Seed,
+    Step,
+    Store,
+)
 from chainplan.sweep import order_price
 
 FORMAT = 1
@@ -40,6 +54,9 @@ _OPS: dict[str, type[Step]] = {
     "add": Add,
     "seed": Seed,
     "decompress": Decompress,
+    "advance": Advance,
+    "store": Store,
+    "restore": Restore,
 }
 _NAMES = {kind: op for op, kind in _OPS.items()}
 

@@ -47,7 +47,7 @@ def compare(
     solvers: Sequence[str] = tuple(SOLVERS),
 ) -> Comparison:
     """Plan a problem with every solver that accepts it, each within a budget in seconds; Ctrl-C ends it early."""
-    reasons = {name: SOLVERS[name].refuses(problem) for name in solvers}
+    reasons = {name: SOLVERS[name].refusal(problem) for name in solvers}
     results: list[tuple[str, Result]] = []
     for name in (n for n, reason in reasons.items() if reason is None):
         results.append((name, plan(problem, name, budget=budget, seed=seed, progress=progress)))

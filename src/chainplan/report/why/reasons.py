@@ -100,7 +100,7 @@ def _others(result: Result) -> tuple[tuple[str, int], ...]:
     best = result.price_baselines
     found = [("forward order", best.forward), ("reverse order", best.reverse)]
     problem = replace(result.problem, memory=None)
-    if SOLVERS["greedy"].refuses(problem) is None:
+    if SOLVERS["greedy"].refusal(problem) is None:
         greedy = plan_again(problem, "greedy", budget=EACH, seed=result.seed).price
         found += [] if greedy is None else [("greedy order", greedy)]
     return tuple(sorted(found, key=lambda other: other[1]))

@@ -52,7 +52,7 @@ def top_splits(problem: Problem, plan: Plan, seconds: float) -> tuple[tuple[Spli
     """The top splits of a chain's plan, without a memory limit, and why there are none where there are none."""
     problem = replace(problem, memory=None)
     graph = problem.graph
-    reason = ChainDp().refuses(problem)
+    reason = ChainDp().refusal(problem)
     if reason is None and len(graph.chain) > LONGEST:
         reason = f"the chain has more than {LONGEST} elementals"
     if reason is not None:
