@@ -152,9 +152,11 @@ def test_auxiliary_data_of_any_kind(gain: float | None) -> None:
     assert all(found[key] is value for key, value in given.items())
 
 
-@pytest.mark.parametrize("result", [jnp.ones(2), (1.0, 2.0, 3.0)])
-def test_auxiliary_data_come_in_a_pair(result: Any) -> None:
-    with pytest.raises(planned.DifferentiationError, match=r"test_jax.py:\d+ .*found a .*; expected a pair"):
+@pytest.mark.parametrize(("result", "found"), [(jnp.ones(2), "one array"), ((1.0, 2.0, 3.0), "a tuple of 3")])
+def test_auxiliary_data_come_in_a_pair(result: Any, found: str) -> None:
+    with pytest.raises(
+        planned.DifferentiationError, match=rf"test_jax.py:\d+ .*found {found} as result; expected a pair"
+    ):
         planned.jacobian(lambda x: result, has_aux=True)(1.0)
 
 

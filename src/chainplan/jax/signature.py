@@ -108,12 +108,16 @@ def flattened(
 
 def _pair(found: Any, where: str) -> tuple[Any, Any]:
     if not isinstance(found, tuple) or len(found) != 2:
-        what = f"a tuple of {len(found)}" if isinstance(found, tuple) else f"a {type(found).__name__}"
+        what = f"a tuple of {len(found)}" if isinstance(found, tuple) else f"one {_kind(found)}"
         raise DifferentiationError(
             f"{where}: found {what} as result; expected a pair of the result and what is passed on, as has_aux says. "
             "Return such a pair, or leave out has_aux."
         )
     return found
+
+
+def _kind(value: Any) -> str:
+    return "array" if isinstance(value, jax.Array) else type(value).__name__
 
 
 def _places(args: Sequence[Any], number: int) -> range:
