@@ -12,7 +12,9 @@ from bench.analyse import report_text
 from bench.dag_report import dag_report_text
 from bench.dag_run import run_dags
 from bench.dag_suites import DAG_SUITES
-from bench.rows import DagRow, Row, StructureRow, from_csv, to_csv
+from bench.jax_report import jax_report_text
+from bench.jax_suite import JAX_SUITES, run_jax
+from bench.rows import DagRow, JaxRow, Row, StructureRow, from_csv, to_csv
 from bench.run import run_suite
 from bench.structure import STRUCTURE_SUITES, run_structures
 from bench.structure_report import structure_report_text
@@ -20,7 +22,9 @@ from bench.suites import SUITES
 from bench.verify import mistakes
 
 REPORTS = Path(__file__).parent / "reports"
-_suite = click.argument("name", metavar="SUITE", type=click.Choice([*SUITES, *DAG_SUITES, *STRUCTURE_SUITES]))
+_suite = click.argument(
+    "name", metavar="SUITE", type=click.Choice([*SUITES, *DAG_SUITES, *STRUCTURE_SUITES, *JAX_SUITES])
+)
 _folder = click.option(
     "-o",
     "--output",
@@ -56,6 +60,9 @@ def run(name: str, folder: Path, quick: bool, budget: float | None) -> None:
 def _measured_chains(name: str, quick: bool, budget: float | None) -> str:
     if budget is not None:
         raise click.UsageError(f"--budget has no meaning for {name}; expected one of {', '.join(DAG_SUITES)}.")
+    if name in JAX_SUITES:
+        functions = JAX_SUITES[name].quick() if quick else JAX_SUITES[name]
+        return to_csv(*run_jax(functions, _say), JaxRow)
     if name in STRUCTURE_SUITES:
         structures = STRUCTURE_SUITES[name].quick() if quick else STRUCTURE_SUITES[name]
         return to_csv(*run_structures(structures, _say), StructureRow)
@@ -103,6 +110,8 @@ def write_report(name: str, base: Path) -> None:
         report = dag_report_text(DAG_SUITES[name], *from_csv(text, DagRow))
     elif name in STRUCTURE_SUITES:
         report = structure_report_text(STRUCTURE_SUITES[name], *from_csv(text, StructureRow))
+    elif name in JAX_SUITES:
+        report = jax_report_text(JAX_SUITES[name], *from_csv(text, JaxRow))
     else:
         report = report_text(SUITES[name], *from_csv(text, Row))
     base.with_suffix(".md").write_text(report, encoding="utf-8")

@@ -83,7 +83,54 @@ class StructureRow:
     repeats: int = 0
 
 
-AnyRow = TypeVar("AnyRow", Row, DagRow, StructureRow)
+@dataclass(frozen=True)
+class JaxRow:
+    """The Jacobian of a function at a batch of points, by several ways.
+
+    `status` is "ok" or says why nothing is timed. `m`, `n` are rows and columns; `vertices` and `edges` those of the
+    linearised graph. By `*_fma` what JAX's modes, elimination in both orders, the greedy order and the plan take for
+    one point; `bound` and `proof` are those of the plan. `*_takes` says which of plan and modes a setting chooses,
+    `*_seconds` is the least of `repeats` timings, `*_compile` in seconds, `*_memory` in bytes beside arguments and
+    results.
+    """
+
+    instance: str
+    batch: int = 1
+    status: str = "ok"
+    m: int | None = None
+    n: int | None = None
+    vertices: int | None = None
+    edges: int | None = None
+    jacfwd_fma: int | None = None
+    jacrev_fma: int | None = None
+    forward_fma: int | None = None
+    reverse_fma: int | None = None
+    greedy_fma: int | None = None
+    plan_fma: int | None = None
+    bound: int | None = None
+    proof: str = ""
+    default_takes: str = ""
+    tuned_takes: str = ""
+    plan_seconds: float | None = None
+    default_seconds: float | None = None
+    tuned_seconds: float | None = None
+    jacfwd_seconds: float | None = None
+    jacrev_seconds: float | None = None
+    floor_seconds: float | None = None
+    repeats: int = 0
+    plan_compile: float | None = None
+    default_compile: float | None = None
+    tuned_compile: float | None = None
+    jacfwd_compile: float | None = None
+    jacrev_compile: float | None = None
+    plan_memory: int | None = None
+    default_memory: int | None = None
+    tuned_memory: int | None = None
+    jacfwd_memory: int | None = None
+    jacrev_memory: int | None = None
+
+
+AnyRow = TypeVar("AnyRow", Row, DagRow, StructureRow, JaxRow)
 
 _READ: dict[Any, Callable[[str], Any]] = {
     "str": str,

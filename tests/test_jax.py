@@ -21,6 +21,7 @@ from jax import lax  # noqa: E402
 import chainplan  # noqa: E402
 import chainplan.jax as planned  # noqa: E402
 from chainplan.errors import PlanError, SolverError, SpecError  # noqa: E402
+from chainplan.jax import tuning  # noqa: E402
 from chainplan.jax.jacobians import Settings, chosen, modes_of  # noqa: E402
 from chainplan.jax.signature import flattened  # noqa: E402
 from tests.jax_programs import CASES, draw, tripled_backward  # noqa: E402
@@ -224,6 +225,23 @@ def test_any_objective() -> None:
     _require_equal(found, jax.jacrev(f, argnums)(*arguments))
 
 
+def test_the_graph_is_the_same_where_an_argument_is_known_and_where_not() -> None:
+    (x, a) = draw((3,), (3, 3))
+
+    def f(x: Any, a: Any) -> Any:
+        return (jnp.sin(a @ a) @ x) * x
+
+    known = planned.linearised_graph(f, x, a).fingerprint
+    found = []
+
+    def ask(x: Any, a: Any) -> Any:
+        found.append(planned.linearised_graph(f, x, a).fingerprint)
+        return x
+
+    jax.make_jaxpr(ask)(x, a)
+    assert found == [known]
+
+
 def test_tuning_keeps_one_of_the_ways() -> None:
     f, arguments, argnums = CASES["residual"]
     tuned = planned.jacobian(f, argnums, tune=True, budget=BUDGET)
@@ -309,3 +327,36 @@ def test_zero_jacobians() -> None:
 def test_the_core_does_not_import_jax() -> None:
     code = "import sys, chainplan; chainplan.plan(chainplan.chain([2, 3, 4])); assert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_tuning_sees_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each batch is tuned on its own, on arguments with the batch in front."""
+    seen = []
+    measure = tuning._least_times
+
+    def spy(programs: Any, arrays: Any) -> Any:
+        seen.append([a.shape for a in arrays])
+        return measure(programs, arrays)
+
+    monkeypatch.setattr(tuning, "_least_times", spy)
+    (x, w) = draw((4, 3), (2, 3))
+    by_plan = planned.jacobian(_odd, tune=True, budget=BUDGET)
+    expected = jax.vmap(jax.jacrev(_odd), (0, None))(x, w)
+    for _ in range(2):
+        _require_equal(jax.jit(jax.vmap(by_plan, (0, None)))(x, w), expected)
+    _require_equal(jax.vmap(by_plan, (0, None))(x, w), expected)
+    by_plan(x[0], w)
+    assert seen == [[(4, 3), (2, 3)], [(3,), (2, 3)]]
+    _require_equal(jax.jit(jax.vmap(jax.vmap(by_plan, (0, None)), (None, 0)))(x, w[None]).squeeze(0), expected)
+
+
+def _odd(x: Any, w: Any) -> Any:
+    return jnp.cos(w @ x) * x[:2] + x[1:] ** 5
+
+
+def test_a_plan_has_to_be_clearly_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = dict.fromkeys(("plan", "jacfwd", "jacrev"), jnp.sin)
+    for plan_seconds, chosen_way in ((0.93, "plan"), (0.97, "jacrev")):
+        times = {"plan": plan_seconds, "jacfwd": 1.1, "jacrev": 1.0}
+        monkeypatch.setattr(tuning, "_least_times", lambda programs, arrays, times=times: times)
+        assert tuning.fastest(ways, "plan", (jnp.ones(2),)) == chosen_way

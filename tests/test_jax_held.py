@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ jax.config.update("jax_enable_x64", True)
 
 import jax.numpy as jnp  # noqa: E402
 
-from chainplan.jax.held import Diagonal, Full, Held, Parts, Picked, Zero, matrix, negated, transposed  # noqa: E402
-from chainplan.jax.products import product, total  # noqa: E402
+from chainplan.jax.held import Diagonal, Full, Held, Listed, Narrow, Parts, Picked, Zero, matrix, negated, transposed  # noqa: E402
+from chainplan.jax.products import product, total, work  # noqa: E402
+from chainplan.jax.taking import added, padded, taken  # noqa: E402
 
 
 def _numbers(*shape: int) -> Any:
@@ -44,6 +46,17 @@ BLOCKS: dict[str, Held] = {
     "layers": Parts(3, _numbers(3, 2, 2), True),
     "equal layers": Parts(2, _numbers(1, 3, 3), True),
     "wide layers": Parts(3, _numbers(3, 1, 2), True),
+    "layers to cross": Parts(2, _numbers(2, 2, 3), True),
+    "blocks to cross": Parts(3, _numbers(3, 2, 4)),
+    "long layers to cross": Parts(2, _numbers(1, 3, 3), True),
+    "two blocks": Parts(2, _numbers(2, 6, 3)),
+    "crossed twice": Parts(2, _numbers(2, 2, 6), True),
+    "long blocks": Parts(3, _numbers(3, 4, 2)),
+    "listed": Listed(6, 6, np.array([0, 5, 2, 2]), np.array([1, 1, 3, 0]), _numbers(4)),
+    "listed, wide": Listed(3, 6, np.array([2, 0, 1]), np.array([0, 1, 5]), _numbers(3)),
+    "narrow": Narrow(Full(_numbers(6, 2)), np.array([1, 4]), 6),
+    "one column": Narrow(Full(_numbers(3, 1)), np.array([2]), 6),
+    "the other columns": Narrow(Full(_numbers(6, 4)), np.array([0, 2, 3, 5]), 6),
     "matrix": Full(_numbers(6, 6)),
     "wide": Full(_numbers(3, 6)),
 }
@@ -79,3 +92,46 @@ def test_sums(name: str) -> None:
     for right in BLOCKS.values():
         if (left.rows, left.cols) == (right.rows, right.cols):
             assert np.array_equal(_dense(total(left, right, np.float64)), _dense(left) + _dense(right))
+
+
+NIGHTLY = pytest.mark.nightly
+
+
+@pytest.mark.parametrize("gather", [pytest.param(0.1, marks=NIGHTLY), 1, pytest.param(1000, marks=NIGHTLY)])
+def test_lists_and_matrices_of_any_sparsity(monkeypatch: pytest.MonkeyPatch, gather: float) -> None:
+    """However large the choice between a list and a matrix is set, products and sums are the same."""
+    monkeypatch.setattr("chainplan.jax.lists.SMALLEST", 1)
+    monkeypatch.setattr("chainplan.jax.lists.GATHER", gather)
+    for name, left in BLOCKS.items():
+        for right in BLOCKS.values():
+            if left.cols == right.rows:
+                found = product(left, right, np.float64)
+                assert np.array_equal(_dense(found), _dense(left) @ _dense(right)), name
+                assert work(left, right) >= 0
+            if (left.rows, left.cols) == (right.rows, right.cols):
+                assert np.array_equal(_dense(total(left, right, np.float64)), _dense(left) + _dense(right)), name
+
+
+def _indices() -> list[list[int]]:
+    regular = [[0, 1, 2, 3, 4, 5], [2, 3, 4], [0, 2, 4], [1, 1, 1], [1, 1, 3, 3], [0, 1, 0, 1], [0, 3, 1, 4, 2, 5], [4]]
+    odd = [[5, 4, 3], [0, 2, 1], [1, 1, 2], [0, 3, 1, 4], [0, 0, 1, 1, 0, 0], [1, 3, 2, 4], [2, 4, 3, 5], [0, 2, 0, 2]]
+    random = np.random.default_rng(0)
+    return regular + odd + [random.integers(0, 6, random.integers(1, 9)).tolist() for _ in range(40)]
+
+
+@pytest.mark.parametrize("index", _indices(), ids=str)
+def test_taking_is_indexing(index: list[int]) -> None:
+    array, at = np.arange(6 * 4).reshape(6, 4), np.array(index)
+    assert np.array_equal(taken(jnp.asarray(array), at), array[at])
+    assert np.array_equal(taken(jnp.asarray(array.T), at, 1), array.T[:, at])
+    holes = np.where(np.arange(len(at)) % 3 == 1, -1, at)
+    assert np.array_equal(padded(jnp.asarray(array), holes), np.where(holes[:, None] < 0, 0, array[holes]))
+    summed = np.zeros((6, 4), int)
+    np.add.at(summed, at, array[: len(at)] if len(at) <= 6 else array[at])
+    assert np.array_equal(added(jnp.asarray(array[: len(at)] if len(at) <= 6 else array[at]), at, 6), summed)
+
+
+def test_regular_indices_are_not_gathered() -> None:
+    for index in ([2, 3, 4], [0, 2, 4], [1, 1, 3, 3], [0, 1, 0, 1], [0, 3, 1, 4, 2, 5]):
+        traced = jax.make_jaxpr(partial(taken, index=np.array(index)))(jnp.ones((6, 2)))
+        assert "gather" not in str(traced)

@@ -8,6 +8,7 @@ matrix-free elemental, are made once and shared.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -20,7 +21,7 @@ from chainplan.colouring.recovery import alone, entries
 from chainplan.graph import Mode
 from chainplan.jax.chunks import assembled, seeds
 from chainplan.jax.edges import Edge, Function
-from chainplan.jax.held import Diagonal, Full, Held, matrix
+from chainplan.jax.held import Diagonal, Full, Held, Narrow, matrix
 from chainplan.jax.linearise import Linearised
 from chainplan.jax.products import product, total, work
 from chainplan.jax.trace import Equation, read
@@ -99,6 +100,8 @@ class _Run:
                 return total(made[left], made[right], self._dtype)
             case Accumulate(name, mode):
                 return self._apply(name, None, mode)
+            case Propagate(name, arg, Mode.TANGENT) if isinstance(narrow := made[arg], Narrow):
+                return replace(narrow, columns=self._apply(name, narrow.columns.values, Mode.TANGENT))
             case Propagate(name, arg, mode):
                 return self._apply(name, matrix(made[arg], self._dtype), mode)
             case Seed():
@@ -122,7 +125,7 @@ class _Run:
     def _operands(self, equation: Equation) -> list[Any]:
         return [read(self._values, operand) for operand in equation.operands]
 
-    def _apply(self, name: str, block: Any, mode: Mode) -> Held:
+    def _apply(self, name: str, block: Any, mode: Mode) -> Full:
         """An elemental applied to a block, to the identity where there is none."""
         e, axis = self._plan.graph[name], 1 if mode is Mode.TANGENT else 0
         size = e.block.cols if mode is Mode.TANGENT else e.block.rows

@@ -3,7 +3,8 @@
 A traced program can branch on what it holds while it is traced, so a form needs no agreement with the structure that
 the planner counts with: every product looks at its two factors. What is known at trace time (indices, signs, numbers of
 parts) stays out of the compiled program; arrays hold only what has to be computed. The forms are those of
-`kernels.forms`, with picked rows and columns in place of sparse arrays, which JAX has no fast products for.
+`kernels.forms`, with picked rows and columns, and lists of nonzeros, in place of sparse arrays, which JAX has no fast
+products for.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-Index = np.ndarray[Any, np.dtype[np.int64]]
+from chainplan.jax.taking import Index, padded, taken
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Picked:
     def from_other_side(self) -> Picked:
         """The same block by its columns instead of its rows, or the other way round; it must be bijective."""
         back = np.argsort(self.index)
-        values = None if self.values is None else self.values[back]
+        values = None if self.values is None else taken(self.values, back)
         return Picked(back, len(self.index), values, not self.turned)
 
 
@@ -93,6 +94,17 @@ class Parts:
 
 
 @dataclass(frozen=True, eq=False)
+class Listed:
+    """The nonzeros `values`, one by one, in the rows `i` and columns `j`: no two at one place, in any order."""
+
+    rows: int
+    cols: int
+    i: Index
+    j: Index
+    values: Any
+
+
+@dataclass(frozen=True, eq=False)
 class Full:
     """An array of rows x cols."""
 
@@ -107,7 +119,24 @@ class Full:
         return int(self.values.shape[1])
 
 
-Held = Zero | Diagonal | Picked | Parts | Full
+@dataclass(frozen=True, eq=False)
+class Narrow:
+    """`columns`, which are number `index` of `width`, in order; all others are zero."""
+
+    columns: Full
+    index: Index
+    width: int
+
+    @property
+    def rows(self) -> int:
+        return self.columns.rows
+
+    @property
+    def cols(self) -> int:
+        return self.width
+
+
+Held = Zero | Diagonal | Picked | Parts | Listed | Narrow | Full
 
 
 def picked(index: Index, width: int, values: Any = None, turned: bool = False) -> Held:
@@ -138,8 +167,13 @@ def transposed(held: Held) -> Held:
             return replace(held, turned=not held.turned)
         case Parts(count, values, layered):
             return Parts(count, values.transpose(0, 2, 1), layered)
+        case Listed(rows, cols, i, j, values):
+            return Listed(cols, rows, j, i, values)
+        case Narrow(Full(values)):
+            return Full(matrix(held, values.dtype).T)
         case Full(values):
             return Full(values.T)
+    raise AssertionError(held)
 
 
 def negated(held: Held) -> Held:
@@ -153,6 +187,8 @@ def negated(held: Held) -> Held:
             return replace(held, vector=-vector)
         case Picked(values=None):
             return replace(held, values=-np.ones(len(held.index), np.int8))
+        case Narrow(columns=Full(values)):
+            return replace(held, columns=Full(-values))
         case _:
             return replace(held, values=-held.values)
 
@@ -175,6 +211,14 @@ def matrix(held: Held, dtype: Any) -> Any:
             return found.T if turned else found
         case Parts(count, values, layered):
             return _spread(count, values, layered)
+        case Listed(rows, cols, i, j, values):
+            place = np.full(rows * cols, -1, np.int64)
+            place[i * cols + j] = np.arange(len(i))
+            return padded(values, place).reshape(rows, cols)
+        case Narrow(columns, index, width):
+            place = np.full(width, -1, np.int64)
+            place[index] = np.arange(len(index))
+            return padded(matrix(columns, dtype), place, 1)
         case Full(values):
             return values
 
@@ -190,7 +234,7 @@ def _spread(count: int, values: Any, layered: bool) -> Any:
 def as_parts(held: Held, like: Parts, dtype: Any) -> Any | None:
     """Values of a block as parts of the same number and kind as those of `like`, None where it does not fall so."""
     count, layered = like.count, like.layered
-    if held.rows % count or held.cols % count or isinstance(held, Zero | Full):
+    if held.rows % count or held.cols % count or isinstance(held, Zero | Listed | Narrow | Full):
         return None
     if isinstance(held, Parts):
         return held.values if (held.count, held.layered) == (count, layered) else None
@@ -204,5 +248,10 @@ def as_parts(held: Held, like: Parts, dtype: Any) -> Any | None:
     if not np.array_equal(part, other):
         return None
     values = vector(held, dtype) if isinstance(held, Diagonal) else held.values
-    ones = jnp.zeros((count, r, c), dtype)
-    return ones.at[part, i, j].set(1 if values is None else values, unique_indices=True)
+    if values is None:
+        ones = np.zeros((count, r, c), dtype)
+        ones[part, i, j] = 1
+        return jnp.asarray(ones)
+    place = np.full((count, r, c), -1, np.int64)
+    place[part, i, j] = rows
+    return padded(values, place.ravel()).reshape(count, r, c)

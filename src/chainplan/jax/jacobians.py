@@ -22,21 +22,22 @@ from chainplan.errors import PlanError
 from chainplan.frontends.plan_file import SavedPlan
 from chainplan.frontends.table import read_plan
 from chainplan.graph import Graph, Mode
-from chainplan.jax.apart import arguments, closes_over_traced, linearised_call, program
+from chainplan.jax.apart import closes_over_traced, linearised_call, program
 from chainplan.jax.emit import held_fma
 from chainplan.jax.errors import NotLinearised
 from chainplan.jax.linearise import Linearised
 from chainplan.jax.memory import within
 from chainplan.jax.signature import Call, flattened
-from chainplan.jax.tuning import fastest
+from chainplan.jax.tuning import batch_of, fastest
 from chainplan.jax.ways import Way, dtype_of, evaluated
 from chainplan.planner import plan as find_plan
 from chainplan.problem import Problem
 from chainplan.result import Result
 from chainplan.steps import Load, Plan
 
-GAIN = 0.05
-"""Share of the multiply-adds of the better mode that a plan must save to be taken."""
+GAIN = 0.2
+"""Share of the multiply-adds of the better mode that a plan must save to be taken: of the benchmark functions that save
+less, as many measure slower by the plan as faster (`bench/reports/jax.md`)."""
 LARGEST = 50_000_000
 """Entries of the largest block, written out, that a plan may make where the Jacobian itself is smaller."""
 LONGEST = 1500
@@ -88,7 +89,9 @@ def jacobian(
     has_aux : whether f returns a pair of what is differentiated and of what is passed on.
     plan : a plan for the graph of f that was found before, or the plan file that holds it; it is proved right at the
         first call and used whatever it promises.
-    tune : whether plan, jacfwd and jacrev are timed at the first call of each graph, and the fastest kept.
+    tune : whether plan, jacfwd and jacrev are timed at the first call of each graph, and the fastest kept. Under `vmap`
+        they are timed on a batch of that size, which has to be in sight: `jit(vmap(jacobian(f, tune=True)))`, not
+        `vmap(jit(jacobian(f, tune=True)))`, which is timed on a single point.
     gain : share of the multiply-adds of the better mode that a plan must save, else jacfwd or jacrev is returned; None
         takes the plan whatever it promises.
     memory : bytes that one call, compiled on its own, may take beside its arguments and result; seeds are sent in
@@ -162,11 +165,12 @@ def _ways(linearised: Linearised, call: Call, settings: Settings) -> list[Way]:
     by_plan = Way("plan", result.plan)
     if not modes or settings.gain is None:
         return [by_plan, *plain]
-    if too_large(result):
-        return plain
+    ways = plain if too_large(result) else [by_plan, *plain]
     if settings.tune:
-        best = _tuned(linearised, call, [by_plan, *plain], settings)
-        return [best, *(way for way in (by_plan, *plain) if way is not best)]
+        best = _tuned(linearised, call, ways, settings)
+        return [best, *(way for way in ways if way is not best)]
+    if ways is plain:
+        return plain
     most = (1 - settings.gain) * modes[0][0]
     if result.cost.fma > most or _held_fma(linearised, result.plan, call) > most:
         return [*plain, by_plan]
@@ -235,16 +239,17 @@ def modes_of(graph: Graph) -> list[tuple[int, str]]:
 
 
 def _tuned(linearised: Linearised, call: Call, ways: Sequence[Way], settings: Settings) -> Way:
-    """The fastest of some ways on the backend, measured once per function and shapes.
+    """The fastest of some ways on the backend, measured once per function, shapes and batch.
 
     A function that closes over values of an outer trace cannot be run apart from it; there the first way is taken.
     """
     if closes_over_traced(linearised, call):
         return ways[0]
-    key = (linearised.trace.signature, ways[0].plan, jax.default_backend())
+    batches = tuple(batch_of(given) for given in (*call.leaves, *call.others))
+    key = (linearised.trace.signature, ways[0].plan, batches, jax.default_backend())
     if key not in _TUNED:
-        leaves, others = arguments(call)
-        _keep(_TUNED, key, fastest({way.name: program(call, way) for way in ways}, (leaves, others)))
+        programs = {way.name: program(call, way) for way in ways}
+        _keep(_TUNED, key, fastest(programs, "plan", (call.leaves, call.others)))
     return next(way for way in ways if way.name == _TUNED[key])
 
 

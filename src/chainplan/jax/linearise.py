@@ -89,8 +89,12 @@ def linearise(trace: Trace, ins: Sequence[Any], outs: Sequence[Any]) -> Linearis
 
 
 def _walk(trace: Trace, names: dict[int, str], sizes: dict[str, int]) -> Iterator[Found]:
-    """The edges of every equation that an argument reaches; adds the vertices to `names` and `sizes`."""
-    for place, equation in enumerate(trace.equations):
+    """The edges of every equation that an argument reaches; adds the vertices to `names` and `sizes`.
+
+    Names count these equations alone: how many others there are depends on which arguments are known while tracing.
+    """
+    place = 0
+    for equation in trace.equations:
         ins = tuple(i for i, o in enumerate(equation.operands) if not isinstance(o, Constant) and o in names)
         if not ins:
             continue
@@ -102,11 +106,12 @@ def _walk(trace: Trace, names: dict[int, str], sizes: dict[str, int]) -> Iterato
         by_rule = edges is not None
         edges = matrix_free(active) if edges is None else edges
         for j in outs:
-            names[equation.results[j]] = f"v{equation.results[j]}"
+            names[equation.results[j]] = f"v{place}" if len(outs) == 1 else f"v{place}.{j}"
         if not edges:
             for j in outs:
                 del names[equation.results[j]]
         yield Found(equation, by_rule, tuple(_named(place, equation, edges, names, sizes)))
+        place += 1
 
 
 def _named(

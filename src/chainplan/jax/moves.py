@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chainplan.jax.edges import Active, Edge, is_complex, pick_edge, scatter_edge, sign_edge
-from chainplan.jax.held import Index
+from chainplan.jax.taking import Index
 from chainplan.jax.trace import Constant
 
 NOWHERE = -1

@@ -1,12 +1,13 @@
 """Products and sums of held blocks in JAX, as `kernels.products` has them for numpy.
 
-Every kernel is written for a factor on the left; one on the right is the same kernel on transposed blocks, which XLA
-turns into layouts rather than copies. Where two forms have no kernel of their own the larger knowledge is given up: one
-factor is written out as a matrix.
+Kernels that move entries know both sides; those of a diagonal and of parts are written for a factor on the left, and
+one on the right is the same kernel on transposed blocks, which XLA turns into layouts rather than copies. Where two
+forms have no kernel of their own the larger knowledge is given up: one factor is written out as a matrix.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,7 +17,8 @@ from chainplan.jax.held import (
     Diagonal,
     Full,
     Held,
-    Index,
+    Listed,
+    Narrow,
     Parts,
     Picked,
     Zero,
@@ -28,6 +30,11 @@ from chainplan.jax.held import (
     transposed,
     vector,
 )
+from chainplan.jax.lists import list_product, list_times_matrix, list_total, list_work, pick_product
+from chainplan.jax.taking import added, taken
+
+SHORT, FEW = 8, 512
+"""Inner size and multiply-adds of a matrix product up to which it is written out, entry by entry."""
 
 
 def product(left: Held, right: Held, dtype: Any) -> Held:
@@ -36,6 +43,10 @@ def product(left: Held, right: Held, dtype: Any) -> Held:
         return Zero(left.rows, right.cols)
     if isinstance(left, Diagonal):
         return _scaled(left, right)
+    if isinstance(right, Narrow):
+        return replace(right, columns=Full(matrix(product(left, right.columns, dtype), dtype)))
+    if isinstance(left, Narrow):
+        return product(left.columns, product(picked(left.index, left.width), right, dtype), dtype)
     if isinstance(right, Diagonal):
         return transposed(_scaled(right, transposed(left)))
     found = _in_parts(left, right, dtype)
@@ -43,18 +54,26 @@ def product(left: Held, right: Held, dtype: Any) -> Held:
         return found
     match left, right:
         case Picked(), Picked():
-            return _picked(left, right, dtype)
+            return _picked(left, right) or pick_product(left, right, dtype)
         case (_, Full()):
             return Full(_times_matrix(left, right.values))
         case (Full(), _):
-            return Full(_times_matrix(transposed(right), left.values.T).T)
+            return Full(_matrix_times(left.values, right))
         case _:
-            return Full(_times_matrix(left, matrix(right, dtype)))
+            by_list = list_product(left, right, dtype)
+            return Full(_times_matrix(left, matrix(right, dtype))) if by_list is None else by_list
 
 
 def work(left: Held, right: Held) -> int:
     """Multiply-adds of left · right as they are held, which may be more than the structures' where one is a matrix."""
+    if isinstance(right, Narrow):
+        return work(left, right.columns)
+    if isinstance(left, Narrow):
+        return work(left.columns, right) * len(left.index) // left.width
     sizes = left.rows, left.cols, right.cols
+    listed_pairs = list_work(left, right)
+    if listed_pairs is not None:
+        return listed_pairs
     for one, other, across in ((left, right, sizes[2]), (right, left, sizes[0])):
         match one:
             case Zero() | Diagonal(vector=None) | Picked(values=None):
@@ -69,6 +88,9 @@ def work(left: Held, right: Held) -> int:
         and (left.count, left.layered) == (right.count, right.layered)
     ):
         return sizes[0] * sizes[1] * sizes[2] // left.count**2
+    for one, other in ((left, right), (right, left)):
+        if isinstance(one, Parts) and isinstance(other, Parts) and crossing(one, other, sizes[1]):
+            return sizes[0] * sizes[1] * sizes[2] // (one.count * other.count)
     return sizes[0] * sizes[1] * sizes[2]
 
 
@@ -76,6 +98,10 @@ def stored(held: Held) -> int:
     """Entries that are held one by one, equal parts counted each."""
     if isinstance(held, Full):
         return held.rows * held.cols
+    if isinstance(held, Listed):
+        return len(held.i)
+    if isinstance(held, Narrow):
+        return stored(held.columns)
     return held.rows * held.cols // held.count if isinstance(held, Parts) else max(held.rows, held.cols)
 
 
@@ -87,12 +113,36 @@ def total(left: Held, right: Held, dtype: Any) -> Held:
         return left
     if isinstance(left, Diagonal) and isinstance(right, Diagonal):
         return Diagonal(left.rows, vector(left, dtype) + vector(right, dtype))
+    if isinstance(left, Narrow) and isinstance(right, Narrow):
+        return _side_by_side(left, right)
+    if isinstance(left, Picked) and isinstance(right, Picked) and _alike(left, right):
+        both = [jnp.ones(len(p.index), dtype) if p.values is None else p.values for p in (left, right)]
+        return replace(left, values=both[0] + both[1])
     for a, b in ((left, right), (right, left)):
         if isinstance(a, Parts):
             values = as_parts(b, a, dtype)
             if values is not None:
                 return Parts(a.count, a.values + values, a.layered)
+    by_list = list_total(left, right, dtype)
+    if by_list is not None:
+        return by_list
     return Full(matrix(left, dtype) + matrix(right, dtype))
+
+
+def _side_by_side(left: Narrow, right: Narrow) -> Held:
+    """The sum of two blocks of few columns, in the columns of both."""
+    index = np.union1d(left.index, right.index)
+    terms = []
+    for one in (left, right):
+        at = np.searchsorted(index, one.index)
+        terms.append(matrix(Narrow(one.columns, at, len(index)), None))
+    found = Full(terms[0] + terms[1])
+    return found if len(index) == left.width else Narrow(found, index, left.width)
+
+
+def _alike(left: Picked, right: Picked) -> bool:
+    """Whether two picks have their entries at the same places."""
+    return left.turned == right.turned and np.array_equal(left.index, right.index)
 
 
 def _scaled(left: Diagonal, right: Held) -> Held:
@@ -106,11 +156,15 @@ def _scaled(left: Diagonal, right: Held) -> Held:
         case Diagonal(rows, w):
             return Diagonal(rows, v * w)
         case Picked(index, width, values, turned):
-            along = v[index] if turned else v
+            along = taken(v, index) if turned else v
             return Picked(index, width, along if values is None else along * values, turned)
         case Parts(count, values, layered):
             split = v.reshape(-1, count).T if layered else v.reshape(count, -1)
             return Parts(count, split[:, :, None] * values, layered)
+        case Listed(_, _, i, _, values):
+            return replace(right, values=taken(v, i) * values)
+        case Narrow(columns=Full(values)):
+            return replace(right, columns=Full(v[:, None] * values))
         case Full(values):
             return Full(v[:, None] * values)
     raise AssertionError(right)
@@ -122,20 +176,44 @@ def _in_parts(left: Held, right: Held, dtype: Any) -> Held | None:
     if not isinstance(like, Parts):
         return None
     a, b = as_parts(left, like, dtype), as_parts(right, like, dtype)
-    return None if a is None or b is None else parts(like.count, jnp.matmul(a, b), like.layered)
+    if a is not None and b is not None:
+        return parts(like.count, _matmul(a, b), like.layered)
+    if crossing(left, right, left.cols):
+        return Full(_crossed(left, right))
+    return transposed(Full(_crossed(transposed(right), transposed(left)))) if crossing(right, left, left.cols) else None
 
 
-def _picked(left: Picked, right: Picked, dtype: Any) -> Held:
-    """Picks of picks, where both pick on the same side."""
+def crossing(one: Held, other: Held, inner: int) -> bool:
+    """Whether layers meet blocks along a diagonal and every layer of the one crosses every block of the other."""
+    if not isinstance(one, Parts) or not isinstance(other, Parts) or not one.layered or other.layered:
+        return False
+    return inner % (one.count * other.count) == 0
+
+
+def _crossed(left: Any, right: Any) -> Any:
+    """Layers times blocks along the diagonal: entry k of the inner dimension is in a part of each.
+
+    With a layers of r x (b·s) and b blocks of (s·a) x q: out[r, a, b, q] = Σ_s L[a, r, b, s] · R[b, s, a, q].
+    """
+    a, b = left.count, right.count
+    (_, r, c), q = left.values.shape, right.values.shape[2]
+    one = jnp.broadcast_to(left.values, (a, r, c)).reshape(a, r, b, c // b)
+    other = jnp.broadcast_to(right.values, (b, c // b * a, q)).reshape(b, c // b, a, q)
+    terms = (one[:, :, :, s, None].transpose(1, 0, 2, 3) * other[:, s].transpose(1, 0, 2) for s in range(c // b))
+    return sum(terms, jnp.zeros((), one.dtype)).reshape(r * a, b * q)
+
+
+def _picked(left: Picked, right: Picked) -> Held | None:
+    """Picks of picks, None where they do not pick on the same side."""
     if left.turned != right.turned:
         if left.bijective:
             left = left.from_other_side()
         elif right.bijective:
             right = right.from_other_side()
         else:
-            return Full(_times_matrix(left, matrix(right, dtype)))
+            return None
     first, second = (right, left) if left.turned else (left, right)
-    values = None if second.values is None else second.values[first.index]
+    values = None if second.values is None else taken(second.values, first.index)
     if first.values is not None:
         values = first.values if values is None else first.values * values
     return picked(second.index[first.index], second.width, values, left.turned)
@@ -145,30 +223,43 @@ def _times_matrix(left: Held, right: Any) -> Any:
     """left · right for a matrix on the right."""
     match left:
         case Full(values):
-            return values @ right
+            return _matmul(values, right)
         case Picked(index, _, values, False):
-            found = right[index]
+            found = taken(right, index)
             return found if values is None else values[:, None] * found
         case Picked(index, width, values, True):
-            return gathered(right if values is None else values[:, None] * right, index, width)
+            return added(right if values is None else values[:, None] * right, index, width)
         case Parts(count, values, layered):
             n = right.shape[1]
             if layered:
                 split = right.reshape(-1, count, n).transpose(1, 0, 2)
-                return jnp.matmul(values, split).transpose(1, 0, 2).reshape(left.rows, n)
-            return jnp.matmul(values, right.reshape(count, -1, n)).reshape(left.rows, n)
+                return _matmul(values, split).transpose(1, 0, 2).reshape(left.rows, n)
+            return _matmul(values, right.reshape(count, -1, n)).reshape(left.rows, n)
+        case Listed():
+            found = list_times_matrix(left, right, 0)
+            return matrix(left, right.dtype) @ right if found is None else found
     raise AssertionError(left)
 
 
-def gathered(rows: Any, index: Index, height: int) -> Any:
-    """Rows added up: row i goes to row `index[i]` of `height`. Sums of equal runs are reductions, not scatters."""
-    n = rows.shape[1]
-    if height and len(index) % height == 0:
-        each = len(index) // height
-        if np.array_equal(index, np.repeat(np.arange(height), each)):
-            return rows.reshape(height, each, n).sum(1)
-        if np.array_equal(index, np.tile(np.arange(height), each)):
-            return rows.reshape(each, height, n).sum(0)
-    once = len(np.unique(index)) == len(index)
-    target = jnp.zeros((height, n), rows.dtype)
-    return target.at[index].set(rows, unique_indices=True) if once else target.at[index].add(rows)
+def _matmul(left: Any, right: Any) -> Any:
+    """Products of matrices, m x k times k x n, along equal axes in front; few entries without a call to a library."""
+    (m, k), n = left.shape[-2:], right.shape[-1]
+    if not 0 < k <= SHORT or m * k * n > FEW:
+        return jnp.matmul(left, right)
+    terms = [left[..., :, i, None] * right[..., None, i, :] for i in range(k)]
+    return sum(terms[1:], terms[0])
+
+
+def _matrix_times(left: Any, right: Held) -> Any:
+    """left · right for a matrix on the left."""
+    match right:
+        case Picked(index, width, values, False):
+            return added(left if values is None else left * values, index, width, 1)
+        case Picked(index, _, values, True):
+            found = taken(left, index, 1)
+            return found if values is None else found * values
+        case Listed():
+            found = list_times_matrix(right, left, 1)
+            return left @ matrix(right, left.dtype) if found is None else found
+        case _:
+            return _times_matrix(transposed(right), left.T).T
