@@ -1,0 +1,134 @@
+"""The report of the suite `limits`, a function of its CSV alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bench.charts import Axis, Chart, Series
+from bench.limits import ORDERS, LimitSuite
+from bench.markdown import DASH, distinct, duration, exponent, number, reproduce, table, times
+from bench.pictures import Picture, growth
+from bench.rows import LimitRow, ratio
+
+GOAL = 1.6
+"""What two workers are to gain on a plan of two equal halves."""
+HALVES = "two halves"
+
+
+def limit_report_text(
+    suite: LimitSuite, about: Mapping[str, str], rows: Sequence[LimitRow], charts: Sequence[str] = ()
+) -> str:
+    """The whole report; `charts` are the lines of the section that shows them."""
+    head = [f"# {suite.title}", "", *(f"- {key}: {value}" for key, value in about.items())]
+    parts = [head, _threads(rows), _growth(rows), _memory(rows), charts, _how(suite)]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def _of(rows: Sequence[LimitRow], task: str) -> list[LimitRow]:
+    return [row for row in rows if row.task == task]
+
+
+def gains(rows: Sequence[LimitRow]) -> dict[str, float]:
+    """By instance the time of one worker over that of two."""
+    seconds = {(row.instance, row.level): row.seconds or 0.0 for row in _of(rows, "threads")}
+    names = distinct(row.instance for row in _of(rows, "threads"))
+    return {name: seconds[name, 1] / seconds[name, 2] for name in names}
+
+
+def _threads(rows: Sequence[LimitRow]) -> list[str]:
+    found, body = gains(rows), []
+    for name, gain in found.items():
+        one, two = sorted((r for r in _of(rows, "threads") if r.instance == name), key=lambda r: r.level)
+        at_most = ratio(one.cost or 1, two.bound or 1)
+        seconds = [duration(row.seconds or 0.0) for row in (one, two)]
+        body.append([name, number(one.cost), *seconds, f"{gain:.2f}", f"{at_most:.2f}"])
+    lines = [
+        "## Headline",
+        "",
+        "Threads: the same plan with `workers=1` and `workers=2`, in turns, the least time of each. No schedule of the "
+        "plan gains more than the last column says: the dearest way through it takes its time.",
+        "",
+        *table(["plan", "fma", "1 worker", "2 workers", "gain", "at most"], body),
+    ]
+    if HALVES in found:
+        verdict = "reached" if found[HALVES] >= GOAL else "missed"
+        lines += ["", f"At least {GOAL} on two equal independent halves: {verdict} ({found[HALVES]:.2f})."]
+    return lines
+
+
+def _growth(rows: Sequence[LimitRow]) -> list[str]:
+    own, body = _of(rows, "growth"), []
+    lengths = sorted({row.level for row in own})
+    for order in ORDERS:
+        by_length = {row.level: row for row in own if row.solver == order}
+        for what in ("planning", "seconds"):
+            values = {n: v for n in lengths if (v := getattr(by_length[n], what)) is not None}
+            cells = [duration(values[n]) if n in values else "not run" for n in lengths]
+            body.append([f"`{order}`", "planning" if what == "planning" else "running", *cells, exponent(values)])
+    return [
+        "## Length",
+        "",
+        "One chain of n dense factors with sizes from 1 to 1,000 each: planned, and run by numpy. The last column is p "
+        "in time ~ n^p between the two greatest lengths.",
+        "",
+        *table(["order", "", *(f"n = {n:,}" for n in lengths), "p"], body, words=2),
+    ]
+
+
+def _memory(rows: Sequence[LimitRow]) -> list[str]:
+    own, body = _of(rows, "memory"), []
+    for name in distinct(row.instance for row in own):
+        steps = [row for row in own if row.instance == name]
+        first, last = steps[0], steps[-1]
+        half = [row for row in steps if 2 * row.level <= first.level]
+        cells = [times(ratio(row.cost or 1, row.bound or 1)) for row in (half[:1] + [last])]
+        cells = cells if half else [DASH, *cells]
+        body.append([name, number(first.cost), number(first.level), number(last.level), *cells, number(len(steps))])
+    return [
+        "## Memory",
+        "",
+        "Matrix-free chains under `limits.memory`: cost of the cheapest plan, the elements it holds, the least in which "
+        "there is a plan; what the cheapest plan costs within half the elements and within the least, over the "
+        "cheapest of all; and how many different plans there are on the way. All of them are proven by `chain-memory`.",
+        "",
+        *table(["chain", "fma", "elements", "least", "cost within half", "cost within least", "plans"], body),
+    ]
+
+
+def limit_pictures(rows: Sequence[LimitRow]) -> list[Picture]:
+    """Planning, running and cost over length; cost over memory."""
+    own = _of(rows, "growth")
+    seconds = [(f"{row.solver}, planning", row.level, row.planning or 0.0) for row in own]
+    seconds += [(f"{row.solver}, running", row.level, row.seconds or 0.0) for row in own]
+    costs = [(row.solver, row.level, float(row.cost or 0)) for row in own]
+    text = "Planning a chain of n dense factors, and running the order in numpy, as far as it was run."
+    series = []
+    for name in distinct(row.instance for row in _of(rows, "memory")):
+        steps = [row for row in _of(rows, "memory") if row.instance == name]
+        most = steps[0].level
+        points = ((row.level / most, ratio(row.cost or 1, row.bound or 1)) for row in reversed(steps))
+        series.append(Series(name, tuple(points)))
+    memory = Chart(
+        "Cost under a memory limit",
+        "Matrix-free chains: the cost of the cheapest plan within a share of the elements that the cheapest of all "
+        "holds, over the cost of that one. Each corner is another plan.",
+        Axis("share of the elements", high=1.0, percent=True),
+        Axis("cost over the cheapest", log=True, low=1.0),
+        tuple(series),
+        "step",
+    )
+    return [
+        growth("seconds", "Time over length", text, "seconds", seconds),
+        growth("cost", "Cost over length", "Multiply-adds of the orders of the same chains.", "fma", costs),
+        Picture("memory", memory),
+    ]
+
+
+def _how(suite: LimitSuite) -> list[str]:
+    return [
+        *reproduce(suite.name),
+        f"Threads: the halves are products of three dense factors of {suite.half:,} x {suite.half:,} with an input and "
+        f"an output each; the chains have {suite.factors} dense factors with sizes from {suite.widest // 4:,} to "
+        f"{suite.widest:,}. {suite.turns} turns, one BLAS thread for each worker. Whatever else wants the cores takes "
+        "more from two workers than from one.",
+    ]
