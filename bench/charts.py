@@ -29,6 +29,8 @@ COLOURS = (
 """Of a series on a light and on a dark page; after the last one they begin again, dashed."""
 DASHES = ("", "6 4", "2 3")
 MARKERS = ("circle", "square", "diamond")
+MANY = 300
+"""Points of a series beyond which they are drawn small, as one path, to keep the file small too."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,10 @@ def svg(chart: Chart) -> str:
     x = _scale(chart.x, [p[0] for s in shown for p in s.points], LEFT, WIDTH - RIGHT)
     y = _scale(chart.y, [p[1] for s in shown for p in s.points], HEIGHT - BOTTOM, TOP)
     body = [*_frame(chart, x, y)]
+    for i in reversed(range(len(drawn))):  # the first series lies on top
+        body += _series(chart.mark, drawn[i], i, x, y)
     for i, series in enumerate(drawn):
-        body += [*_series(chart.mark, series, i, x, y), *_legend(chart.mark, series.name, i)]
+        body += _legend(chart.mark, series.name, i)
     return "\n".join([*_head(chart), *body, "</svg>", ""])
 
 
@@ -144,7 +148,7 @@ def _head(chart: Chart) -> Iterator[str]:
     yield f'<desc id="description">{escape(chart.description)}</desc>'
     yield (
         "<style>.page{fill:#ffffff}text{fill:#24292f}.grid{stroke:#d8dee4}.axis{stroke:#57606a}"
-        ".line{stroke:var(--c);fill:none;stroke-width:1.8}.mark{fill:var(--c)}"
+        ".line{stroke:var(--c);fill:none;stroke-width:1.8}.mark{fill:var(--c)}.dots{stroke:var(--c);stroke-width:3;stroke-linecap:round}"
         f"{light}@media (prefers-color-scheme:dark){{.page{{fill:#0d1117}}text{{fill:#e6edf3}}.grid{{stroke:#30363d}}"
         f".axis{{stroke:#8b949e}}{dark}}}</style>"
     )
@@ -199,7 +203,9 @@ def _series(mark: str, series: Series, index: int, x: _Scale, y: _Scale) -> Iter
     at = [(x.at(a), y.at(b)) for a, b in series.points]
     if mark != "dots" and len(at) > 1:
         yield _path(_corners(at) if mark == "step" else at, dash)
-    if mark != "step":
+    if len(at) > MANY:
+        yield f'<path class="dots" d="{"".join(f"M{a:.1f} {b:.1f}h0" for a, b in at)}"/>'
+    elif mark != "step":
         yield from (_marker(index, *point) for point in at)
     yield "</g>"
 
