@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from bench.best import SETS, improve, wrong_claims
-from bench.summary import REPORTS, pages, stored_csvs
+from bench.best import improve, wrong_claims
+from bench.instances.sets import SETS
 from bench.suites import SUITES
+from bench.summary import REPORTS, pages, stored_csvs
 from bench.table import GROUPS, TABLE, chosen
 from bench.verify import mistakes
 

@@ -18,9 +18,7 @@ NOISE = 0.02
 """Share of a time below which a difference says nothing."""
 
 
-def report_text(
-    suite: Suite, about: Mapping[str, str], rows: Sequence[Row], charts: Sequence[str] = ()
-) -> str:
+def report_text(suite: Suite, about: Mapping[str, str], rows: Sequence[Row], charts: Sequence[str] = ()) -> str:
     """The whole report; `charts` are the lines of the section that shows them."""
     orders = [row for row in rows if row.task == "order"]
     executions = [row for row in rows if row.task == "execute"]

@@ -1,8 +1,8 @@
 """The best known plan of every stored instance: kept as plan files, improved by searching on from them.
 
-`best.csv` beside the instances says what each plan costs and which bound is known; `plans/NAME.json.gz` is the plan file
-that proves the cost. A bound is what a solver has proven; what can be checked again without its search is that it is
-not above the cost, and that it is the cost where the plan is called optimal.
+`best.csv` beside the instances says what each plan costs and which bound is known; `plans/NAME.json.gz` is the plan
+file that proves the cost. A bound is what a solver has proven; what can be checked again without its search is that it
+is not above the cost, and that it is the cost where the plan is called optimal.
 """
 
 from __future__ import annotations
@@ -90,10 +90,8 @@ def improve(
     return better
 
 
-def _improved(
-    suite: str, stored: Stored, solver: str, budget: float, before: BestRow | None, folder: Path
-) -> BestRow:
-    """The claim after another search, which begins at the plan that there is; the plan file is written where cheaper."""
+def _improved(suite: str, stored: Stored, solver: str, budget: float, before: BestRow | None, folder: Path) -> BestRow:
+    """The claim after another search, which begins at the known plan; the plan file is written where it is better."""
     start = None if before is None else saved_plan(stored.name, folder).plan
     result = plan(stored.make(), solver, budget=budget, warm_start=start)
     assert result.cost is not None

@@ -1,8 +1,8 @@
 """The suite `limits`: what becomes of plans where threads, length or memory are limited.
 
 `threads` runs one plan with one worker and with two in turns, so that the ratio is one of one run; each worker has one
-BLAS thread. `growth` plans and runs stored chains of growing length. `memory` plans matrix-free chains within ever fewer
-elements, from what the cheapest plan holds down to the least in which there is a plan.
+BLAS thread. `growth` plans and runs stored chains of growing length. `memory` plans matrix-free chains within ever
+fewer elements, from what the cheapest plan holds down to the least in which there is a plan.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def memory_rows(suite: LimitSuite) -> Iterator[LimitRow]:
 
 
 def matrix_free_chain(number: int, modules: int) -> Problem:
-    """A random chain: sizes 5 to 60, a tangent or adjoint costs 1 to 3 times the entries of the block, so does a tape."""
+    """A random chain of sizes 5 to 60; tangent, adjoint and tape take 1 to 3 times the entries of the block."""
     draw = Random(f"matrix-free-{number}")
     sizes = [draw.randint(5, 60) for _ in range(modules + 1)]
     elementals = []

@@ -81,14 +81,14 @@ def _memory(rows: Sequence[LimitRow]) -> list[str]:
         steps = [row for row in own if row.instance == name]
         first, last = steps[0], steps[-1]
         half = [row for row in steps if 2 * row.level <= first.level]
-        cells = [times(ratio(row.cost or 1, row.bound or 1)) for row in (half[:1] + [last])]
+        cells = [times(ratio(row.cost or 1, row.bound or 1)) for row in [*half[:1], last]]
         cells = cells if half else [DASH, *cells]
         body.append([name, number(first.cost), number(first.level), number(last.level), *cells, number(len(steps))])
     return [
         "## Memory",
         "",
-        "Matrix-free chains under `limits.memory`: cost of the cheapest plan, the elements it holds, the least in which "
-        "there is a plan; what the cheapest plan costs within half the elements and within the least, over the "
+        "Matrix-free chains under `limits.memory`: cost of the cheapest plan, the elements it holds, the least in "
+        "which there is a plan; what the cheapest plan costs within half the elements and within the least, over the "
         "cheapest of all; and how many different plans there are on the way. All of them are proven by `chain-memory`.",
         "",
         *table(["chain", "fma", "elements", "least", "cost within half", "cost within least", "plans"], body),

@@ -77,7 +77,10 @@ def chain_pictures(rows: Sequence[Row]) -> list[Picture]:
             "profile", "Cost of orders, chains", "Own solvers and peers by the cost of their orders.", _costs(done)
         ),
         profile(
-            "speed", "Planning time, chains", "Own solvers and peers by planning time, whatever they find.", _times(done)
+            "speed",
+            "Planning time, chains",
+            "Own solvers and peers by planning time, whatever they find.",
+            _times(done),
         ),
         growth(
             "planning",
@@ -134,8 +137,8 @@ def dag_pictures(rows: Sequence[DagRow]) -> list[Picture]:
         growth(
             "planning",
             "Planning time over size",
-            "Geometric mean over the graphs of n intermediate vertices, at the sizes that every family has; searches end by "
-            "their budget.",
+            "Geometric mean over the graphs of n intermediate vertices, at the sizes that every family has; searches end "
+            "by their budget.",
             "seconds",
             ((row.solver, row.n, row.seconds or 0.0) for row in own),
         ),
@@ -208,4 +211,3 @@ def jax_pictures(rows: Sequence[JaxRow]) -> list[Picture]:
     entries = ((way, f"{row.instance} {row.batch}", getattr(row, f"{way}_seconds")) for row in done for way in names)
     what = "Ways to the Jacobian by the time of a compiled call."
     return [Picture("predicted", measured), profile("profile", "Time of a compiled call", what, _means(entries))]
-

@@ -90,8 +90,8 @@ def progress_pictures(rows: Sequence[ProgressRow]) -> list[Picture]:
             if who == solver:
                 series.append(Series(instance, tuple(_gaps(events, bounds[instance]))))
         text = (
-            f"One run of `{solver}` on each graph: how far its best plan so far is above the best bound that any of the "
-            "searches has proven, as a share of the plan's cost. What is left at the end is slack of the bound or of "
+            f"One run of `{solver}` on each graph: how far its best plan so far is above the best bound that any of "
+            "the searches has proven, as a share of the plan's cost. What is left at the end is slack of the bound or of "
             "the plan."
         )
         x, y = Axis("seconds", log=True), Axis("gap", low=0.0, percent=True)
