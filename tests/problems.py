@@ -69,6 +69,14 @@ def random_chain(rng: random.Random, longest: int = 6, kind: str | None = None) 
     )
 
 
+def modules(rng: random.Random, q: int, explicit: float = 0.0) -> Problem:
+    """A chain of matrix-free elementals of unlike sizes, some of them explicit: several machines help on most."""
+    sizes = [rng.randint(15, 50) for _ in range(q + 1)]
+    free = [rng.random() < explicit for _ in range(q)]
+    prices = [None if f else (rng.randint(1000, 9000), rng.randint(1000, 9000), 3) for f in free]
+    return chain_problem(sizes, prices=prices)
+
+
 def random_dag(rng: random.Random, most: int = 5, dense: bool = False) -> Problem:
     """A DAG with several inputs and outputs, outputs that are read, parallel edges, dead ends and unused vertices."""
     n_in, n_mid, n_out = rng.randint(1, 3), rng.randint(0, most), rng.randint(1, 3)

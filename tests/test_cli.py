@@ -17,7 +17,7 @@ import pytest
 from chainplan.report.table import RENDERERS
 from chainplan.solvers.table import SOLVERS
 from chainplan_cli.main import COMMANDS, main
-from chainplan_cli.plan import FORMATS
+from chainplan_cli.plan import FORMATS, SCHEDULED
 from tests.reference import ROOT
 
 SEED = str(ROOT / "examples" / "seed_chain.yaml")
@@ -60,10 +60,47 @@ def test_formats_are_the_renderers() -> None:
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_every_format(form: str, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, "plan", str(path), "--format", form)
+    code, out, _ = run(capsys, "plan", str(path), "--format", form, *(("--machines", "2") if form in SCHEDULED else ()))
     assert code == 0
     assert out.endswith("\n")
-    assert out.startswith({"json": "{", "markdown": "## ", "dot": "digraph plan {"}.get(form, path.stem))
+    starts = {"json": "{", "markdown": "## ", "dot": "digraph plan {", "svg": "<svg ", "trace": '{"traceEvents"'}
+    assert out.startswith(starts.get(form, path.stem))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_every_example_is_scheduled(path: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    saved = str(tmp_path / "plan.json")
+    code, out, _ = run(capsys, "plan", str(path), "--machines", "2", "--budget", "5")
+    assert code == 0
+    assert ("on 2 machines, proven optimal" in out) == (path.stem != "structured_chain")
+    assert run(capsys, "plan", str(path), "--machines", "2", "--format", "json", "-o", saved)[0] == 0
+    code, out, _ = run(capsys, "check", saved)
+    assert code == 0
+    assert "scheduled on 2 machines in " in out
+    assert run(capsys, "run", saved)[0] == 0
+
+
+def test_a_false_schedule_is_found_out(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A longer schedule that claims to be optimal has the form and breaks no rule: planning again tells."""
+    path, saved = str(ROOT / "examples" / "matrix_free_chain.yaml"), tmp_path / "plan.json"
+    assert run(capsys, "plan", path, "--machines", "3", "--format", "json", "-o", str(saved))[0] == 0
+    document = json.loads(saved.read_text())
+    schedule = document["schedule"]
+    shorter, now = schedule["makespan"], 0
+    for task in sorted(schedule["tasks"], key=lambda task: task["id"]):
+        length = task["end"] - task["start"]
+        task.update(machine=0, start=now, end=now + length)
+        now += length
+    schedule.update(makespan=now, bound=now, one_machine=now)
+    assert shorter < now
+    saved.write_text(json.dumps(document))
+    code, _, err = run(capsys, "check", str(saved))
+    assert code == 1
+    assert f"claims to be optimal, but one of {shorter:,} fma is found" in err
+    schedule["tasks"][0]["start"] += 1
+    saved.write_text(json.dumps(document))
+    code, _, err = run(capsys, "check", str(saved))
+    assert (code, "expected its price" in err) == (1, True)
 
 
 def test_the_plan_file_is_deterministic_but_for_seconds(capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,6 +164,13 @@ BAD_INPUT = (
     (["plan", SEED, "--solver", "chain-pd"], "Did you mean 'chain-dp'?"),
     (["plan", SEED, "--format", "html"], "'html' is not one of"),
     (["plan", SEED, "--budget", "-1"], "not in the range"),
+    (["plan", SEED, "--machines", "0"], "not in the range"),
+    (["plan", SEED, "--machines", "-1"], "not in the range"),
+    (["plan", SEED, "--machines", "abc"], "not a valid integer"),
+    (["plan", SEED, "--machines", "2.5"], "not a valid integer"),
+    (["plan", SEED, "--machines", "2", "--search", "dask"], "--machines is for --search here"),
+    (["plan", SEED, "--format", "svg"], "expected --machines P"),
+    (["plan", SEED, "--format", "trace"], "expected --machines P"),
     (["plan", SEED, "--budget", "nan"], "no number of seconds"),
     (["plan", SEED, "-o", "/no/such/folder/plan.json"], "'/no/such/folder' is no folder"),
     (["plan", SEED, "-o", str(ROOT)], "found a folder"),

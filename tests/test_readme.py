@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import doctest
 import importlib
 import pkgutil
@@ -53,11 +52,6 @@ def test_the_specs_are_read(tmp_path: Path) -> None:
         path.write_text(spec, encoding="utf-8")
         problem = read(path)
         assert from_spec(problem.to_spec()) == problem
-
-
-def test_the_contributed_solver_is_python() -> None:
-    (solver,) = (block for block in blocks("python") if "class MySolver" in block)
-    ast.parse(solver)
 
 
 def test_the_map_names_what_is_there() -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from chainplan_cli.common import progress_shown
+from chainplan_cli.common import Report, progress_shown
+
+if TYPE_CHECKING:
+    from chainplan.problem import Problem
+    from chainplan.schedule import Schedule
 
 BUDGET = 10.0
 """Seconds for proving optimality again."""
@@ -42,5 +48,26 @@ def command(plan: str) -> int:
         if again.price is not None and cheaper and (comparable or explicit):
             raise PlanError(f"{plan}: claims to be optimal, but '{again.solver}' finds {again.price:,} {unit}.")
         said += f"; optimal: proven again within {again.within}" if comparable else "; optimality is not proven again"
+    if saved.schedule is not None:
+        with progress_shown() as report:
+            said += f"; {_scheduled(plan, saved.problem, saved.schedule, report)}"
     click.echo(said)
     return 0
+
+
+def _scheduled(plan: str, problem: Problem, schedule: Schedule, report: Report) -> str:
+    """What to say of a schedule that has been checked; a claim of optimality is tested by planning again."""
+    from chainplan.errors import PlanError
+    from chainplan.planner import plan as plan_again
+    from chainplan.summary import unit_text
+
+    said = f"scheduled on {schedule.machines:,} machines in {schedule.makespan:,} {unit_text(problem)}"
+    if not schedule.optimal or schedule.this_plan:
+        return said
+    again = plan_again(problem, budget=BUDGET, progress=report, machines=schedule.machines).schedule
+    assert again is not None
+    if again.makespan < schedule.makespan:
+        text = f"schedule: claims to be optimal, but one of {again.makespan:,} {unit_text(problem)} is found."
+        raise PlanError(f"{plan}: {text}")
+    proven = again.optimal and again.within == schedule.within
+    return said + (f", optimal: proven again within {again.within}" if proven else ", optimality is not proven again")

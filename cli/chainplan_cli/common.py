@@ -43,6 +43,12 @@ nodes_option = click.option(
     help="Steps of the search; unlike seconds, they give the same plan on every machine.",
 )
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N")
+machines_option = click.option(
+    "--machines",
+    type=click.IntRange(min=1),
+    metavar="P",
+    help="Plan for P machines at once: the makespan is minimised and the plan has a schedule.",
+)
 objective_option = click.option(
     "--objective",
     metavar="fma|weighted|calibrated",

@@ -21,6 +21,7 @@ COMMANDS = {
     "run": "Run a spec or a plan in numpy and validate it against forward and reverse order.",
     "check": "Prove a saved plan right without trusting whoever made it.",
     "compare": "Plan a spec with every solver that accepts it, in one table.",
+    "serve": "Serve a page on this machine to edit specs and see their plans.",
     "calibrate": "Measure this machine's rates for --objective calibrated.",
     "solvers": "List the solvers.",
 }

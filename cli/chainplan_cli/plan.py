@@ -8,6 +8,7 @@ import click
 
 from chainplan_cli.common import (
     budget_option,
+    machines_option,
     nodes_option,
     objective_option,
     progress_shown,
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from chainplan.layers.program import Program
     from chainplan.steps import Plan
 
-FORMATS = ("text", "json", "markdown", "dot")
+FORMATS = ("text", "json", "markdown", "dot", "svg", "trace")
+SCHEDULED = ("svg", "trace")
+"""The formats that draw a schedule."""
 
 
 @click.command()
@@ -32,6 +35,7 @@ FORMATS = ("text", "json", "markdown", "dot")
 @nodes_option
 @seed_option
 @objective_option
+@machines_option
 @click.option("--search", type=click.Choice(["here", "dask"]), default="here", help="Where: restarts on a cluster.")
 @click.option("--restarts", type=click.IntRange(min=1), help="Searches on the cluster.  [default: 4]")
 @click.option("--scheduler", metavar="ADDRESS", help="Of the cluster.  [default: a local cluster]")
@@ -47,6 +51,7 @@ def command(
     nodes: int | None,
     seed: int,
     objective: str | None,
+    machines: int | None,
     search: str,
     restarts: int | None,
     scheduler: str | None,
@@ -61,7 +66,8 @@ def command(
     A function is written module:function, its arguments as JAX prints their types: --args 'f64[3,4] f64[4]'.
 
     --format json is the plan file, which 'chainplan check' and 'chainplan run' read. Ctrl-C during a search prints the
-    best plan found so far; --warm-start goes on from a plan file. --objective is fma unless given.
+    best plan found so far; --warm-start goes on from a plan file. --objective is fma unless given. --format svg and
+    trace draw the schedule on --machines P: a Gantt chart, and events for chrome://tracing or ui.perfetto.dev.
     """
     from dataclasses import replace
 
@@ -70,6 +76,8 @@ def command(
     from chainplan.problem import Problem
     from chainplan.report.table import RENDERERS
 
+    if form in SCHEDULED and machines is None:
+        raise click.UsageError(f"--format {form} draws a schedule; expected --machines P beside it. Add it.")
     if names_function(spec):
         found: Problem | Program = function_problem(spec, arguments or "", positions(argnums or "0"))
     elif arguments is not None or argnums is not None:
@@ -81,6 +89,8 @@ def command(
         require_place(output)
     begin = None if start is None else _saved(start)
     if search == "dask":
+        if machines is not None:
+            raise click.UsageError("--machines is for --search here; restarts are compared by cost. Leave one out.")
         from chainplan.portfolio import RESTARTS, portfolio
 
         result = portfolio(
@@ -107,10 +117,11 @@ def command(
                 objective=objective,
                 nodes=nodes,
                 warm_start=begin,
+                machines=machines,
             )
     if not isinstance(found, Problem):
         result = replace(result, notes=(*result.notes, *found.notes))
-    text = RENDERERS[form](result)
+    text = "" if form in SCHEDULED and result.schedule is None else RENDERERS[form](result)
     if output is None:
         click.echo(text, nl=False)
     else:

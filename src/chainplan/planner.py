@@ -17,10 +17,15 @@ from chainplan.objectives import objective_model
 from chainplan.problem import Problem
 from chainplan.replayer import Replay, replay
 from chainplan.result import Outcome, Result, Status
+from chainplan.schedule import Schedule, check_schedule, held
+from chainplan.scheduling.best import SECONDS, best_schedule
 from chainplan.search import Progress, Search, Stopped
 from chainplan.solvers.base import Solver
 from chainplan.solvers.table import SOLVERS
 from chainplan.steps import Plan
+
+SHARE = 0.5
+"""Share of the limits for the plan for one machine, where there are several."""
 
 
 def plan(
@@ -31,6 +36,7 @@ def plan(
     seed: int = 0,
     progress: Callable[[Progress], None] | None = None,
     objective: str | None = None,
+    machines: int | None = None,
     nodes: int | None = None,
     warm_start: Plan | Result | None = None,
 ) -> Result:
@@ -45,6 +51,8 @@ def plan(
     progress : called a few times a second with how far a search of more than a second is.
     objective : what is minimised: fma, weighted (nanoseconds by a static table) or calibrated (by a table of this
         machine, which `chainplan calibrate` measures); None takes the problem's own cost model.
+    machines : plan for so many machines: the makespan is minimised, the result has a `schedule`. On more than one, a
+        solver other than auto gives the plan and only its schedule is searched.
     nodes : steps of the search after which it ends; unlike seconds, the same plan results on every machine.
     warm_start : a plan of the same graph; the result is no worse, and local search begins there.
 
@@ -57,7 +65,7 @@ def plan(
     Raises
     ------
     SolverError
-        If there is no such solver or it refuses the problem.
+        If there is no such solver or it refuses the problem, or there is no schedule on so many machines.
     SpecError
         If there is no such objective, or it is 'calibrated' and this machine has not been measured.
     PlanError
@@ -69,17 +77,25 @@ def plan(
     reason = chosen.refuses(problem)
     if reason is not None:
         raise SolverError(f"solver '{solver}' refuses this problem: {reason}. Try 'auto'.")
+    if machines is not None and machines < 1:
+        raise SolverError(f"machines: found {machines}; expected at least 1. Give the number of machines.")
     start = None if warm_start is None else _start(problem, warm_start)
     search = Search(seed=seed, budget=budget, progress=progress, solver=solver, nodes=nodes, start=start)
     if start is not None:
         search.offer(start, replay(start).total)
     try:
-        outcome = chosen.solve(problem, search)
+        outcome = chosen.solve(problem, search.stage(solver, SHARE) if (machines or 1) > 1 else search)
     except (Stopped, KeyboardInterrupt) as stop:
         outcome = _rescue(problem, search, "interrupted" if isinstance(stop, KeyboardInterrupt) else "out of budget")
     if start is not None:
         outcome = _no_worse(problem, outcome, start)
+    schedule = None
+    if machines is not None and outcome.plan is not None:
+        inner = _rest(search, budget, progress)
+        outcome, schedule = _scheduled(problem, outcome, machines, inner, replan=solver == "auto")
     outcome, replayed = _accept(problem, outcome)
+    if schedule is not None and outcome.plan is not None:
+        check_schedule(outcome.plan, schedule, problem.cost, problem.memory)
     return Result(
         problem=problem,
         solver=outcome.solver or solver,
@@ -92,6 +108,7 @@ def plan(
         within=outcome.within,
         needs=outcome.needs,
         notes=() if outcome.note is None else (outcome.note,),
+        schedule=None if replayed is None else schedule,
     )
 
 
@@ -101,6 +118,41 @@ def _solver(name: str) -> Solver:
         hint = f" Did you mean '{close[0]}'?" if close else ""
         raise SolverError(f"solver '{name}' does not exist; expected one of {', '.join(SOLVERS)}.{hint}")
     return SOLVERS[name]
+
+
+def _rest(search: Search, budget: float | None, progress: Callable[[Progress], None] | None) -> Search:
+    """The search for a schedule, with what is left of the limits."""
+    nodes = None if search.nodes is None else max(0, search.nodes - search.ticks)
+    seconds = (None if nodes is not None else SECONDS) if budget is None else max(0.0, budget - search.seconds)
+    return Search(
+        seed=search.seed, budget=seconds, progress=progress, solver="schedule", nodes=nodes, start=search.start
+    )
+
+
+def _scheduled(
+    problem: Problem, outcome: Outcome, machines: int, search: Search, *, replan: bool
+) -> tuple[Outcome, Schedule]:
+    """The schedule for so many machines, and the outcome with the plan that it schedules.
+
+    What is proven of the cost of all plans holds for that plan too, which may be dearer than the one for one machine.
+    """
+    assert outcome.plan is not None
+    needs = held(outcome.plan)
+    if machines > 1 and problem.memory is not None and needs > problem.memory:
+        raise SolverError(
+            f"machines: found {machines} with limits.memory = {problem.memory:,}, but the blocks and tapes of the plan "
+            f"take {needs:,} elements together; only one machine is sure to keep the limit. Raise it, or take one."
+        )
+    best, note = best_schedule(problem, outcome, machines, search, replan=replan)
+    if note is not None:
+        outcome = replace(outcome, note=f"{outcome.note} {note}" if outcome.note else note)
+    schedule = best.schedule()
+    if best.plan is outcome.plan:
+        return outcome, schedule
+    known = outcome.within is not None and outcome.bound <= best.work
+    bound, within = (outcome.bound, outcome.within) if known else (0, None)
+    status = Status.OPTIMAL if known and bound == best.work else Status.FEASIBLE
+    return replace(outcome, status=status, plan=best.plan, bound=bound, within=within, solver="auto"), schedule
 
 
 def _start(problem: Problem, given: Plan | Result) -> Plan:

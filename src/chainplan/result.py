@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from chainplan import summary
 from chainplan.graph import Graph, Mode
@@ -12,6 +13,9 @@ from chainplan.problem import Problem
 from chainplan.replayer import Replay, replay
 from chainplan.steps import Plan
 from chainplan.sweep import order_price
+
+if TYPE_CHECKING:
+    from chainplan.schedule import Schedule
 
 _MOVES = ("vertex elimination", "edge elimination", "face elimination")
 MOVES = (
@@ -85,6 +89,7 @@ class Result:
     """A planned problem. `print(result)` shows the table of the plan.
 
     `replay` and `cost` are in fma whatever the objective, `price`, `bound` and `gap` in the unit of the objective.
+    Where it was planned for p machines there is a `schedule`, and the plan is the one that it schedules.
     """
 
     problem: Problem
@@ -98,6 +103,7 @@ class Result:
     within: str | None
     needs: int | None = None
     notes: tuple[str, ...] = ()
+    schedule: Schedule | None = None
 
     @property
     def counts(self) -> str:

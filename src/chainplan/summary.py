@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from chainplan.gantt import chart
 from chainplan.graph import Mode
 from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Plan, Propagate, Seed, Step, operands
 from chainplan.structures.counts import longest
@@ -15,6 +16,7 @@ from chainplan.structures.counts import longest
 if TYPE_CHECKING:
     from chainplan.problem import Problem
     from chainplan.result import Result
+    from chainplan.schedule import Schedule
     from chainplan.structures import Block
 
 MOST_STEPS = 60
@@ -28,6 +30,8 @@ def table(result: Result, most_steps: int | None = MOST_STEPS) -> str:
     lines += [f"  note: {note}" for note in result.notes]
     if result.plan is not None and result.plan.steps:
         lines += ["", *step_table(result, most_steps)]
+    if result.schedule is not None and result.schedule.tasks:
+        lines += ["", *chart(result.schedule, unit_text(result.problem))]
     return "\n".join(lines)
 
 
@@ -46,20 +50,22 @@ def describe(problem: Problem) -> str:
 
 def headline(result: Result) -> list[tuple[str, str, str]]:
     """Rows (label, figure with unit, comment) that sum a result up."""
-    rows = []
+    rows = [] if result.schedule is None else _schedule_rows(result.schedule, unit_text(result.problem))
+    shared = result.schedule is not None and result.schedule.machines > 1
     cost, took = result.cost, seconds_text(result.seconds)
     price, unit = result.price, unit_text(result.problem)
     if cost is None or price is None:
         rows.append(("status", result.status.value, f"{result.solver}, {took}"))
     else:
-        rows.append(("cost", f"{price:,} {unit}", f"{proof(result)}, by {result.solver} in {took}"))
+        said = "on all machines together" if shared else proof(result)
+        rows.append(("cost", f"{price:,} {unit}", f"{said}, by {result.solver} in {took}"))
     baselines = result.price_baselines if timed(result.problem) else result.baselines
     for label, other in (("forward", baselines.forward), ("reverse", baselines.reverse)):
         rows.append((label, f"{other:,} {unit}", "" if price is None else ratio_text(other, price)))
     if cost is not None and timed(result.problem):
         fma = result.baselines
         rows.append(("fma", f"{cost.fma:,}", f"forward {fma.forward:,}, reverse {fma.reverse:,}"))
-    if cost is not None and result.gap:
+    if cost is not None and result.gap and not shared:
         within = f" within {result.within}" if result.within else ""
         comment = f"gap at most {100 * result.gap:.1f} %{within}" if result.bound else "none known"
         rows.append(("bound", f"{result.bound:,} {unit}", comment))
@@ -83,6 +89,31 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
     if order is not None:
         rows.append(("order", order, ""))
     return rows
+
+
+def _schedule_rows(schedule: Schedule, unit: str) -> list[tuple[str, str, str]]:
+    """The makespan, what is proven of it, and what is gained by more machines than one."""
+    on = f"on {plural(schedule.machines, 'machine')}"
+    rows = [("makespan", f"{schedule.makespan:,} {unit}", f"{on}, {schedule_proof(schedule)}")]
+    if schedule.machines > 1 and schedule.makespan:
+        rows.append(("speed-up", f"{schedule.speedup:,.2f}x", f"one machine takes {schedule.one_machine:,} {unit}"))
+    return rows
+
+
+def schedule_proof(schedule: Schedule) -> str:
+    """What is proven of the makespan of a schedule, in words."""
+    within = "for this plan" if schedule.this_plan else f"within {schedule.within}"
+    if schedule.optimal:
+        return f"proven optimal {within}"
+    gap = 100 * (schedule.makespan - schedule.bound) / schedule.makespan
+    return f"at least {schedule.bound:,}, a gap of at most {gap:.1f} % {within}"
+
+
+def schedule_text(schedule: Schedule, unit: str) -> str:
+    """One line on a schedule."""
+    on = f"on {plural(schedule.machines, 'machine')}"
+    faster = f"{schedule.speedup:,.2f}x faster than one"
+    return f"makespan {schedule.makespan:,} {unit} {on}, {schedule_proof(schedule)}, {faster}"
 
 
 def timed(problem: Problem) -> bool:
@@ -110,7 +141,8 @@ def ratio_text(baseline: int, price: int) -> str:
     return f"{baseline / price:,.2f}x"
 
 
-def _plural(count: int, word: str) -> str:
+def plural(count: int, word: str) -> str:
+    """A number of things."""
     return f"{count:,} {word}" + ("" if count == 1 else "s")
 
 
@@ -140,7 +172,7 @@ def step_cells(step: Step) -> tuple[str, str]:
         case Add(left, right):
             return "add", f"#{left} + #{right}"
         case Seed(vertex, mode, colours):
-            return f"seed {mode.value}", f"{vertex} in {_plural(max(colours, default=-1) + 1, 'colour')}"
+            return f"seed {mode.value}", f"{vertex} in {plural(max(colours, default=-1) + 1, 'colour')}"
         case Decompress():
             return "decompress", " and ".join(f"#{arg}" for arg in operands(step))
 

@@ -21,7 +21,7 @@ LONGEST_COMPARED = 40
 
 
 class Messages:
-    """Collects messages `source:line:column: ...` and raises them together.
+    """Collects messages `source:line:column: ...` and raises them together; `files` is whether a spec may name some.
 
     Raises
     ------
@@ -29,8 +29,9 @@ class Messages:
         From `fatal`, from `finish` where there was an error, and from `add` where there are too many.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, files: bool = True) -> None:
         self.source = shown(source, 1000)
+        self.files = files
         self._found: list[tuple[int, int, str]] = []
 
     def __bool__(self) -> bool:

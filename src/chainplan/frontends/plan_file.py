@@ -19,12 +19,14 @@ from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError, SpecError
 from chainplan.frontends.messages import Messages
 from chainplan.frontends.objects import from_objects
+from chainplan.frontends.schedules import read_schedule
 from chainplan.frontends.spec import read_problem
 from chainplan.graph import Mode
 from chainplan.objectives import read_rates, stored_model
 from chainplan.problem import Problem
 from chainplan.replayer import Replay, replay
 from chainplan.result import MOVES, Result, Status, counts
+from chainplan.schedule import Schedule, check_schedule
 from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Output, Plan, Propagate, Seed, Step
 from chainplan.sweep import order_price
 
@@ -44,12 +46,13 @@ _NAMES = {kind: op for op, kind in _OPS.items()}
 
 @dataclass(frozen=True, eq=False)
 class SavedPlan:
-    """A plan file as read: its problem, its plan (None where none was found) and the document with its claims."""
+    """A plan file as read: problem, plan and schedule (None where there is none), and the document with its claims."""
 
     problem: Problem
     plan: Plan | None
     document: dict[str, Any]
     source: str
+    schedule: Schedule | None = None
 
 
 def document(result: Result) -> dict[str, Any]:
@@ -81,6 +84,7 @@ def document(result: Result) -> dict[str, Any]:
         "notes": list(result.notes),
         "steps": [] if result.plan is None else list(_steps(result.plan, model)),
         "outputs": [] if result.plan is None else [_output(o) for o in result.plan.outputs],
+        **({} if result.schedule is None else {"schedule": result.schedule.to_dict()}),
     }
 
 
@@ -159,7 +163,10 @@ def parse_plan(text: str | bytes, source: str) -> SavedPlan:
     steps = tuple(reader.step(raw, i) for i, raw in enumerate(root["steps"]))
     outputs = tuple(reader.output(raw, i) for i, raw in enumerate(root["outputs"]))
     plan = Plan(problem.graph, steps, outputs) if root["cost"] is not None else None
-    return SavedPlan(problem, plan, root, source)
+    schedule = read_schedule(reader, root["schedule"]) if "schedule" in root else None
+    if schedule is not None and plan is None:
+        raise SpecError(f"{source}: schedule stands in a file without a plan; expected none. Take it out.")
+    return SavedPlan(problem, plan, root, source, schedule)
 
 
 _TOP: dict[str, type | tuple[type, ...]] = {
@@ -178,7 +185,7 @@ _TOP: dict[str, type | tuple[type, ...]] = {
 }
 
 
-_EXTRA = ("format", "counts", "rates", "optimal_within", "needs", "notes")
+_EXTRA = ("format", "counts", "rates", "optimal_within", "needs", "notes", "schedule")
 
 
 def _model(root: dict[str, Any], source: str) -> CostModel:
@@ -291,6 +298,11 @@ def verify(saved: SavedPlan) -> Replay:
             f"{source}: bound.{model.unit} is {json.dumps(bound)[:60]} and status '{claimed['status'][:40]}', but the "
             f"plan costs {price}; a bound is at most the cost, and equal to it where the plan is optimal."
         )
+    if saved.schedule is not None:
+        try:
+            check_schedule(saved.plan, saved.schedule, model, saved.problem.memory)
+        except PlanError as error:
+            raise PlanError(f"{source}: {error}") from None
     return replayed
 
 

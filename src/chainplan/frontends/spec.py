@@ -319,7 +319,8 @@ def _structure(node: Node, shape: tuple[int, int] | None, reader: Reader) -> Str
         reader.messages.add_at(*place, text)
         return None
     try:
-        return from_spec(word, argument, shape, Path(reader.messages.source).parent)
+        folder = Path(reader.messages.source).parent if reader.messages.files else None
+        return from_spec(word, argument, shape, folder)
     except ValueError as error:
         text = f"{written(node.path)} has no fitting argument for '{word}'; expected {error}. Correct it."
         reader.messages.add(node, text)

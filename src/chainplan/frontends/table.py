@@ -152,6 +152,20 @@ def _refuse_large(data: bytes, source: str, limit: int) -> None:
         raise SpecError(f"{source}: found more than {most}; expected a smaller file. Check the path.")
 
 
+def from_text(text: str, source: str = "spec") -> Problem:
+    """Make a problem of the text of a spec, YAML or JSON, that cannot name files.
+
+    Raises
+    ------
+    SpecError
+        With every error of the spec.
+    """
+    messages = Messages(source, files=False)
+    with uncollected():
+        found = _described(from_yaml(text.encode(), messages), messages)
+    return found if isinstance(found, Problem) else found.problem
+
+
 def from_spec(spec: abc.Mapping[str, Any], source: str = "spec") -> Problem:
     """Make a problem of Python objects in the grammar of a spec; `source` stands before every message.
 

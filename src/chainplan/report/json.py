@@ -1,4 +1,4 @@
-"""JSON: the plan file, one line per step, so that two plans can be compared line by line."""
+"""JSON: the plan file, one line per step and task, so that two plans can be compared line by line."""
 
 from __future__ import annotations
 
@@ -14,11 +14,19 @@ def render(result: Result) -> str:
     lines = []
     for name, value in document(result).items():
         if name in ("steps", "outputs") and value:
-            entries = ",\n  ".join(_line(entry) for entry in value)
-            lines.append(f"{_line(name)}: [\n  {entries}\n ]")
+            lines.append(f"{_line(name)}: {_list(value)}")
+        elif name == "schedule":
+            head = _line({k: v for k, v in value.items() if k != "tasks"})
+            lines.append(f'{_line(name)}: {head[:-1]}, "tasks": {_list(value["tasks"])}}}')
         else:
             lines.append(f"{_line(name)}: {_line(value)}")
     return "{" + ",\n ".join(lines) + "}\n"
+
+
+def _list(entries: list[Any]) -> str:
+    """A list, one line per entry."""
+    lines = ",\n  ".join(map(_line, entries))
+    return f"[\n  {lines}\n ]"
 
 
 def _line(value: Any) -> str:

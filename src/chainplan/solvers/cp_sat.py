@@ -1,16 +1,14 @@
 """Vertex elimination of a DAG with dense blocks as a constraint program, solved by OR-tools CP-SAT.
 
 The model is in `elimination.cp_model`. It starts from the best of the greedy orders, so the first solution is never
-worse than forward and reverse, and needs no model where that order meets the plain bound already. CP-SAT runs in a
-thread of its own, so that the budget, progress and Ctrl-C are looked after here and the proven bound survives them.
+worse than forward and reverse, and needs no model where that order meets the plain bound already.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, final
+from typing import final
 
+from chainplan.cp_run import attend, new_solver
 from chainplan.elimination.core import Core, members
 from chainplan.elimination.cp_cuts import Cuts
 from chainplan.elimination.cp_model import EliminationModel
@@ -22,16 +20,11 @@ from chainplan.search import Search, Stopped
 from chainplan.solvers.base import Solver, not_fma
 from chainplan.structures import Dense
 
-if TYPE_CHECKING:
-    from ortools.sat.python.cp_model import CpSolver
-
 MOST = 100
 WIDEST = 1_000_000
 SECONDS = 60.0
 GROUPS = 0.2
 """Share of the budget after which no more groups are looked for."""
-NODES = 1000
-"""Nodes of a search that count as one unit of CP-SAT's deterministic time, about a second."""
 ALONE = 20
 """Up to so many intermediates one worker proves as fast as two, and finds the same plan every time."""
 
@@ -91,6 +84,9 @@ class _Found:
     def __init__(self, core: Core, order: list[int]) -> None:
         self.core, self.order, self.price, self.bound = core, order, core.order_price(order), 0
 
+    def prove(self, bound: int) -> None:
+        self.bound = max(self.bound, bound)
+
     def improve(self, order: list[int], search: Search) -> None:
         price = self.core.order_price(order)
         if price < self.price:
@@ -108,15 +104,9 @@ def _minimise(found: _Found, cuts: Cuts, search: Search) -> None:
 
     budget = SECONDS if search.budget is None else search.budget
     model = _model(found, cuts, search, budget)
-    solver = cp_model.CpSolver()
+    solver = new_solver(search, budget)
     solver.parameters.num_workers = 1 if len(found.order) <= ALONE or search.nodes is not None else 2
-    solver.parameters.random_seed = search.seed % 2**31
-    if search.nodes is None:
-        solver.parameters.max_time_in_seconds = max(0.0, budget - search.seconds)
-    else:
-        solver.parameters.max_deterministic_time = max(0, search.nodes - search.ticks) / NODES
-    solver.parameters.catch_sigint_signal = False  # its handler would leave Python without one
-    _attend(solver, lambda: solver.solve(model.model, Improved()), found, search)
+    attend(solver, lambda: solver.solve(model.model, Improved()), search, found.prove)
 
 
 def _model(found: _Found, cuts: Cuts, search: Search, budget: float) -> EliminationModel:
@@ -130,19 +120,3 @@ def _model(found: _Found, cuts: Cuts, search: Search, budget: float) -> Eliminat
         if late:
             break
     return model
-
-
-def _attend(solver: CpSolver, run: Callable[[], Any], found: _Found, search: Search) -> None:
-    """Run the solver in a thread until it is done or the search is stopped, and keep the bound in any case."""
-    with ThreadPoolExecutor(1) as pool:
-        task = pool.submit(run)
-        try:
-            while not task.done():
-                wait([task], 0.05)
-                search.watch()
-        finally:
-            while not task.done():
-                solver.stop_search()
-                wait([task], 0.05)
-            task.result()
-            found.bound = max(found.bound, solver.response_proto.inner_objective_lower_bound)

@@ -65,8 +65,11 @@ def coo(argument: Any, shape: Shape) -> Structure:
     return Explicit(csr)
 
 
-def sparse(argument: Any, shape: Shape, folder: Path) -> Structure:
-    """Read `{sparse: pattern.npz}`: the nonzeros of a file that `scipy.sparse.save_npz` wrote; nothing is unpickled."""
+def sparse(argument: Any, shape: Shape, folder: Path | None) -> Structure:
+    """Read `{sparse: pattern.npz}`: the nonzeros of a file that `scipy.sparse.save_npz` wrote; nothing is unpickled.
+
+    Without a folder no file is read.
+    """
     from zipfile import BadZipFile
 
     import numpy as np
@@ -76,6 +79,8 @@ def sparse(argument: Any, shape: Shape, folder: Path) -> Structure:
 
     if not isinstance(argument, str):
         raise ValueError("{sparse: pattern.npz}, a file beside the spec")
+    if folder is None:
+        raise ValueError("a structure without a file here, such as {coo: [[0, 1], [2, 2]]}")
     path = folder / argument
     try:
         if not path.is_file():

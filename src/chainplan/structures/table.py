@@ -74,7 +74,7 @@ WORDS: dict[str, Callable[[Any, Shape], Structure]] = {
 NAMES = (*PLAIN, *WORDS, "sparse")
 
 
-def from_spec(word: str, argument: Any, shape: Shape, folder: Path) -> Structure:
+def from_spec(word: str, argument: Any, shape: Shape, folder: Path | None) -> Structure:
     """Build the structure that a spec names, for a block of the shape given.
 
     Parameters

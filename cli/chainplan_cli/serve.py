@@ -1,0 +1,32 @@
+"""`chainplan serve`: a page on this machine where one edits a spec and sees its plan."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8017, show_default=True, help="0 takes a free one.")
+def command(port: int) -> int:
+    """Serve a page to edit specs and see their plans, to this machine alone, until Ctrl-C."""
+    try:
+        import uvicorn
+
+        from chainplan.web.app import app
+    except ImportError:
+        raise click.ClickException("serve needs starlette and uvicorn. Run: pip install 'chainplan[web]'") from None
+    import socket
+
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise click.ClickException(
+                f"port {port} cannot be used: {error.strerror}. Choose another: --port 0"
+            ) from None
+        listening.listen()
+        click.echo(f"chainplan: http://127.0.0.1:{listening.getsockname()[1]}/ (Ctrl-C ends it)")
+        config = uvicorn.Config(app(), log_level="warning", timeout_keep_alive=5, limit_concurrency=32)
+        uvicorn.Server(config).run(sockets=[listening])
+    return 0

@@ -1,0 +1,50 @@
+"""Plans one spec in a process of its own: a spec on standard input, JSON on standard output.
+
+Whatever a spec makes of it, a search that does not end or a graph that does not fit, ends with this process; the server
+lives on. Specs cannot name files.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+BUDGET = 3.0
+"""Seconds of a search."""
+MEMORY = 2 * 2**30
+"""Bytes of address space of a planning process."""
+
+
+def answer(text: str, budget: float = BUDGET) -> dict[str, Any]:
+    """What the page shows for a spec: `page` (HTML), or `error` (a line per error)."""
+    from chainplan.errors import ChainplanError
+    from chainplan.frontends.table import from_text
+    from chainplan.planner import plan
+    from chainplan.report.table import render
+
+    try:
+        result = plan(from_text(text, "spec"), budget=budget)
+        return {"page": render(result, "html")}
+    except ChainplanError as error:
+        return {"error": str(error)}
+    except (MemoryError, RecursionError):
+        return {"error": f"the spec takes more than {MEMORY // 2**30} GiB to plan here. Use 'chainplan plan' for it."}
+
+
+def main() -> None:
+    """Answer one spec."""
+    _limit_memory()
+    json.dump(answer(sys.stdin.buffer.read().decode("utf-8", "replace")), sys.stdout)
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+    except ImportError:
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+if __name__ == "__main__":
+    main()
