@@ -1,13 +1,15 @@
-"""The suite `limits`: what becomes of plans where threads, length or memory are limited.
+"""The suite `limits`: what becomes of plans where threads, length, memory or machines are limited.
 
 `threads` runs one plan with one worker and with two in turns, so that the ratio is one of one run; each worker has one
 BLAS thread. `growth` plans and runs stored chains of growing length. `memory` plans matrix-free chains within ever
-fewer elements, from what the cheapest plan holds down to the least in which there is a plan.
+fewer elements, from what the cheapest plan holds down to the least in which there is a plan. `machines`
+schedules the same chains, and the published ones where their file is, on more and more machines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from time import perf_counter
@@ -15,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.instances import stored_chains
+from bench.instances import DATA, stored_chains
 from bench.planners import dense_chain
 from bench.rows import LimitRow
 from bench.run import load, machine
@@ -29,6 +31,7 @@ from chainplan.structures import Block
 from chainplan.threads import ranks
 
 ORDERS = ("auto", "forward", "reverse")
+OPTIMUM, PUBLISHED = "published optimum", "published program"
 Say = Callable[[str], None]
 
 
@@ -39,11 +42,12 @@ class LimitSuite:
     `half` rows and columns have the factors of the two halves, `chains` are numbers of random chains of `factors`
     factors with sizes up to `widest`; `turns` are those of each number of workers. Chains of `lengths` factors are run
     where their order costs at most `most` fma. `memory` are numbers of matrix-free chains of `modules` elementals,
-    planned within `levels` limits at most.
+    planned within `levels` limits at most, and scheduled on `machines`; so is every `every`-th published chain on all
+    numbers of machines that are published. A schedule is searched for `budget` seconds.
     """
 
     name: str = "limits"
-    title: str = "Threads, length and memory"
+    title: str = "Threads, length, memory and machines"
     half: int = 2400
     chains: tuple[int, ...] = (1, 2, 3)
     factors: int = 24
@@ -54,11 +58,14 @@ class LimitSuite:
     memory: tuple[int, ...] = (1, 2, 3, 4)
     modules: int = 10
     levels: int = 100
+    machines: tuple[int, ...] = (1, 2, 3, 4, 6, 8)
+    every: int = 1
+    budget: float = 5.0
 
     def quick(self) -> LimitSuite:
         """The same on small sizes."""
         few = replace(self, half=60, chains=(1,), factors=8, widest=60, turns=2, lengths=(10, 30), most=10**8)
-        return replace(few, memory=(1,), modules=4, levels=3)
+        return replace(few, memory=(1,), modules=4, levels=3, machines=(1, 2), every=50, budget=0.5)
 
 
 LIMIT_SUITES = {"limits": LimitSuite()}
@@ -173,21 +180,57 @@ def memory_rows(suite: LimitSuite) -> Iterator[LimitRow]:
             level = peak - 1
 
 
+def machine_rows(suite: LimitSuite) -> Iterator[LimitRow]:
+    """Makespans on growing numbers of machines, those of the published program and the published optima."""
+    for number in suite.memory:
+        problem = matrix_free_chain(number, suite.modules)
+        for machines in suite.machines:
+            yield _scheduled(problem, machines, suite.budget)
+    for entry in _published(suite.every):
+        problem = _chain(entry["name"], entry["sizes"], [(tape, tape, tape) for tape in entry["tape"]])
+        for machines, makespan in entry["makespan"].items():
+            yield _scheduled(problem, int(machines), suite.budget)
+            for who, cost in ((OPTIMUM, makespan), (PUBLISHED, entry["dp_heuristic"][machines])):
+                yield LimitRow("machines", entry["name"], who, int(machines), "published", cost)
+
+
+def _published(every: int) -> list[dict[str, Any]]:
+    file = DATA / "chain_scheduled.json"
+    return json.loads(file.read_text(encoding="utf-8"))["instances"][::every] if file.exists() else []
+
+
+def _scheduled(problem: Problem, machines: int, budget: float) -> LimitRow:
+    start = perf_counter()
+    found = plan(problem, machines=machines, budget=budget).schedule
+    planning = perf_counter() - start
+    assert found is not None
+    status = found.status.value
+    return LimitRow(
+        "machines", problem.name or "", "auto", machines, status, found.makespan, found.bound, planning=planning
+    )
+
+
 def matrix_free_chain(number: int, modules: int) -> Problem:
     """A random chain of sizes 5 to 60; tangent, adjoint and tape take 1 to 3 times the entries of the block."""
     draw = Random(f"matrix-free-{number}")
     sizes = [draw.randint(5, 60) for _ in range(modules + 1)]
-    elementals = []
-    for i in range(1, modules + 1):
-        entries = sizes[i] * sizes[i - 1]
+    prices = []
+    for i in range(modules):
+        entries = sizes[i] * sizes[i + 1]
         tangent, adjoint, tape = (draw.randint(entries, 3 * entries) for _ in range(3))
-        names = chain_vertex(i - 1), chain_vertex(i)
-        block = Block(sizes[i], sizes[i - 1])
-        elementals.append(Elemental(f"F{i}", *names, block, tangent=tangent, adjoint=adjoint, tape=tape))
+        prices.append((tangent, adjoint, tape))
+    return _chain(f"matrix-free {number}", sizes, prices)
+
+
+def _chain(name: str, sizes: Sequence[int], prices: Sequence[tuple[int, int, int]]) -> Problem:
+    """A matrix-free chain of these sizes x_0 ... x_q; tangent, adjoint and tape of each elemental."""
+    elementals = []
+    for i, (tangent, adjoint, tape) in enumerate(prices):
+        names, block = (chain_vertex(i), chain_vertex(i + 1)), Block(sizes[i + 1], sizes[i])
+        elementals.append(Elemental(f"F{i + 1}", *names, block, tangent=tangent, adjoint=adjoint, tape=tape))
     vertices = {chain_vertex(i): size for i, size in enumerate(sizes)}
-    graph = Graph(vertices, (chain_vertex(0),), (chain_vertex(modules),), tuple(elementals))
-    return Problem(graph, name=f"matrix-free {number}")
+    return Problem(Graph(vertices, (chain_vertex(0),), (chain_vertex(len(prices)),), tuple(elementals)), name=name)
 
 
-MEASURES: tuple[Callable[[LimitSuite], Iterator[LimitRow]], ...] = (thread_rows, growth_rows, memory_rows)
+MEASURES: tuple[Callable[[LimitSuite], Iterator[LimitRow]], ...] = (thread_rows, growth_rows, memory_rows, machine_rows)
 """What is measured, in this order; a new limit is one function, one line here and one section of the report."""

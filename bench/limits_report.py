@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench.charts import Axis, Chart, Series
-from bench.limits import ORDERS, LimitSuite
-from bench.markdown import DASH, distinct, duration, exponent, number, reproduce, table, times
+from bench.limits import OPTIMUM, ORDERS, PUBLISHED, LimitSuite
+from bench.markdown import DASH, distinct, duration, exponent, geometric_mean, number, reproduce, table, times
 from bench.pictures import Picture, growth
 from bench.rows import LimitRow, ratio
 
@@ -20,7 +20,7 @@ def limit_report_text(
 ) -> str:
     """The whole report; `charts` are the lines of the section that shows them."""
     head = [f"# {suite.title}", "", *(f"- {key}: {value}" for key, value in about.items())]
-    parts = [head, _threads(rows), _growth(rows), _memory(rows), charts, _how(suite)]
+    parts = [head, _threads(rows), _growth(rows), _memory(rows), _machines(rows), charts, _how(suite)]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
@@ -95,6 +95,61 @@ def _memory(rows: Sequence[LimitRow]) -> list[str]:
     ]
 
 
+def own_makespans(rows: Sequence[LimitRow]) -> dict[str, dict[int, LimitRow]]:
+    """By chain and number of machines, of the chains that are our own."""
+    found: dict[str, dict[int, LimitRow]] = {}
+    published = {row.instance for row in _of(rows, "machines") if row.status == "published"}
+    for row in _of(rows, "machines"):
+        if row.instance not in published:
+            found.setdefault(row.instance, {})[row.level] = row
+    return found
+
+
+def _machines(rows: Sequence[LimitRow]) -> list[str]:
+    own = own_makespans(rows)
+    if not own:
+        return []
+    numbers, body = sorted({level for found in own.values() for level in found}), []
+    for name, found in own.items():
+        one, best = found[min(found)].cost or 1, [found.get(m) for m in numbers]
+        cells = [DASH if r is None else times(ratio(r.cost or 1, one)) + "*" * (r.status == "optimal") for r in best]
+        body.append([name, number(one), *cells])
+    return [
+        "## Machines",
+        "",
+        "The makespan on m identical machines over that on one, which is the cost of the cheapest plan; * where it is "
+        "proven that no schedule of any bracketing is shorter.",
+        "",
+        *table(["chain", "fma", *(f"m = {m}" for m in numbers)], body),
+        *_published_schedules(rows),
+    ]
+
+
+def schedules(rows: Sequence[LimitRow]) -> list[tuple[LimitRow, int, int]]:
+    """Own schedules of published chains, each with the published optimum and what the published program finds."""
+    found = {(row.instance, row.level, row.solver): row for row in _of(rows, "machines")}
+    published = [(name, m) for name, m, who in found if who == OPTIMUM]
+    triples = [[found[name, m, who] for who in ("auto", OPTIMUM, PUBLISHED)] for name, m in published]
+    return [(own, optimum.cost or 0, other.cost or 0) for own, optimum, other in triples]
+
+
+def _published_schedules(rows: Sequence[LimitRow]) -> list[str]:
+    found = schedules(rows)
+    if not found:
+        return []
+    reached = sum(own.cost == optimum for own, optimum, _ in found)
+    proven = sum(own.status == "optimal" for own, _, _ in found)
+    above = [ratio(other, own.cost) for own, _, other in found if own.cost and other > own.cost]
+    seconds = [own.planning or 0.0 for own, _, _ in found]
+    return [
+        "",
+        f"Published chains (arXiv 2505.06056), {len(found)} pairs of a chain and a number of machines: the optimum is "
+        f"reached on {reached} and proven on {proven}; the published dynamic program is above it on {len(above)}, "
+        f"by {times(max(above, default=1.0))} at most. Planning takes {duration(geometric_mean(seconds))} on geometric "
+        f"mean, {duration(max(seconds))} at most.",
+    ]
+
+
 def limit_pictures(rows: Sequence[LimitRow]) -> list[Picture]:
     """Planning, running and cost over length; cost over memory."""
     own = _of(rows, "growth")
@@ -121,7 +176,23 @@ def limit_pictures(rows: Sequence[LimitRow]) -> list[Picture]:
         growth("seconds", "Time over length", text, "seconds", seconds),
         growth("cost", "Cost over length", "Multiply-adds of the orders of the same chains.", "fma", costs),
         Picture("memory", memory),
+        Picture("machines", _makespans(rows)),
     ]
+
+
+def _makespans(rows: Sequence[LimitRow]) -> Chart:
+    series = []
+    for name, found in own_makespans(rows).items():
+        one = found[min(found)].cost or 1
+        series.append(Series(name, tuple((float(m), ratio(found[m].cost or 1, one)) for m in sorted(found))))
+    return Chart(
+        "Makespan over machines",
+        "Matrix-free chains: the time of the best schedule on m machines over that on one. Where a curve is flat, the "
+        "dearest way through the plan takes all the time.",
+        Axis("machines", low=1.0),
+        Axis("makespan over that on one machine", low=0.0, high=1.0, percent=True),
+        tuple(series),
+    )
 
 
 def _how(suite: LimitSuite) -> list[str]:

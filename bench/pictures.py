@@ -137,8 +137,8 @@ def dag_pictures(rows: Sequence[DagRow]) -> list[Picture]:
         growth(
             "planning",
             "Planning time over size",
-            "Geometric mean over the graphs of n intermediate vertices, at the sizes that every family has; searches end "
-            "by their budget.",
+            "Geometric mean over the graphs of n intermediate vertices, at the sizes that every family has; searches "
+            "end by their budget.",
             "seconds",
             ((row.solver, row.n, row.seconds or 0.0) for row in own),
         ),

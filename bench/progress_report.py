@@ -91,8 +91,8 @@ def progress_pictures(rows: Sequence[ProgressRow]) -> list[Picture]:
                 series.append(Series(instance, tuple(_gaps(events, bounds[instance]))))
         text = (
             f"One run of `{solver}` on each graph: how far its best plan so far is above the best bound that any of "
-            "the searches has proven, as a share of the plan's cost. What is left at the end is slack of the bound or of "
-            "the plan."
+            "the searches has proven, as a share of the plan's cost. What is left at the end is slack of the bound or "
+            "of the plan."
         )
         x, y = Axis("seconds", log=True), Axis("gap", low=0.0, percent=True)
         found.append(Picture(solver, Chart(f"Gap over time, {solver}", text, x, y, tuple(series), "step")))

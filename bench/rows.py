@@ -155,7 +155,8 @@ class LimitRow:
 
     `task` is "threads" (`level` workers run a plan in `seconds`, the least of `repeats`), "growth" (a chain of `level`
     factors is planned in `planning` seconds and run in `seconds`), "memory" (the plan within `level` elements), or
-    "machines" (the makespan on `level` machines). `cost` and `bound` are in fma. `status` says why there is no figure.
+    "machines" (the makespan on `level` machines). `cost` and `bound` are in fma. `status` is "ok", that of the search
+    for a schedule, "published", or says why there is no figure.
     """
 
     task: str

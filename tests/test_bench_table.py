@@ -13,8 +13,17 @@ from click.testing import CliRunner
 from bench.__main__ import command
 from bench.dag_suites import DAG_SUITES
 from bench.instances.graphs import random_dags
-from bench.limits import LIMIT_SUITES, critical_path, halves, memory_rows
-from bench.limits_report import gains, limit_report_text
+from bench.limits import (
+    LIMIT_SUITES,
+    OPTIMUM,
+    PUBLISHED,
+    critical_path,
+    halves,
+    machine_rows,
+    matrix_free_chain,
+    memory_rows,
+)
+from bench.limits_report import gains, limit_report_text, own_makespans, schedules
 from bench.progress import PROGRESS_SUITES, watched
 from bench.rows import LimitRow, from_csv, to_csv
 from bench.structure import STRUCTURE_SUITES
@@ -23,6 +32,8 @@ from bench.summary import BEGIN, END, REPORTS, filled, pages, stored_csvs
 from bench.table import GROUPS, TABLE
 from chainplan.planner import plan
 from chainplan.replayer import replay
+
+QUICK = LIMIT_SUITES["limits"].quick()
 
 
 @pytest.fixture
@@ -141,13 +152,34 @@ class TestLimits:
         assert 2 * critical_path(found) == replay(found).total == 4 * 4**3
 
     def test_plans_under_less_memory_hold_less_and_cost_no_less(self) -> None:
-        for suite in (LIMIT_SUITES["limits"].quick(), replace(LIMIT_SUITES["limits"], memory=(1,), modules=6)):
+        for suite in (QUICK, replace(LIMIT_SUITES["limits"], memory=(1,), modules=6)):
             rows = list(memory_rows(suite))
             assert len(rows) > 1
             assert rows[0].cost == rows[0].bound
             for before, after in pairwise(rows):
                 assert after.level < before.level
                 assert (after.cost or 0) >= (before.cost or 0)
+
+    def test_makespans_fall_with_machines_to_a_bound(self) -> None:
+        rows = [row for row in machine_rows(replace(QUICK, machines=(1, 2, 4))) if row.instance == "matrix-free 1"]
+        assert [row.level for row in rows] == [1, 2, 4]
+        costs = [row.cost or 0 for row in rows]
+        assert costs == sorted(costs, reverse=True)
+        assert costs[0] == plan(matrix_free_chain(1, QUICK.modules)).cost.fma  # type: ignore[union-attr]
+        for row in rows:
+            assert row.status != "optimal" or row.cost == row.bound
+
+    def test_published_schedules_are_compared_where_there_are(self) -> None:
+        own = LimitRow("machines", "a", "auto", 2, "optimal", 10, 10, planning=0.5)
+        rows = [
+            own,
+            *(LimitRow("machines", "a", who, 2, "published", c) for who, c in ((OPTIMUM, 10), (PUBLISHED, 15))),
+        ]
+        assert schedules(rows) == [(own, 10, 15)]
+        assert not own_makespans(rows)
+        rows.append(LimitRow("machines", "b", "auto", 1, "optimal", 8, 8, planning=0.1))
+        text = limit_report_text(LIMIT_SUITES["limits"], {}, rows)
+        assert "reached on 1 and proven on 1; the published dynamic program is above it on 1, by 1.500 at most" in text
 
     @pytest.mark.parametrize(("seconds", "verdict"), [(0.5, "reached (2.00)"), (0.8, "missed (1.25)")])
     def test_the_report_judges_the_gain_of_threads(self, seconds: float, verdict: str) -> None:
