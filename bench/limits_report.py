@@ -41,14 +41,16 @@ def _threads(rows: Sequence[LimitRow]) -> list[str]:
         one, two = sorted((r for r in _of(rows, "threads") if r.instance == name), key=lambda r: r.level)
         at_most = ratio(one.cost or 1, two.bound or 1)
         seconds = [duration(row.seconds or 0.0) for row in (one, two)]
-        body.append([name, number(one.cost), *seconds, f"{gain:.2f}", f"{at_most:.2f}"])
+        cores = [f"{(row.cpu or 0.0) / (row.seconds or 1.0):.2f}" for row in (one, two)]
+        body.append([name, number(one.cost), *seconds, *cores, f"{gain:.2f}", f"{at_most:.2f}"])
     lines = [
         "## Headline",
         "",
-        "Threads: the same plan with `workers=1` and `workers=2`, in turns, the least time of each. No schedule of the "
-        "plan gains more than the last column says: the dearest way through it takes its time.",
+        "Threads: the same plan with `workers=1` and `workers=2`, in turns, the least time of each, and how many "
+        "cores the machine gave in that turn. No schedule of the plan gains more than the last column says: the dearest "
+        "way through it takes its time.",
         "",
-        *table(["plan", "fma", "1 worker", "2 workers", "gain", "at most"], body),
+        *table(["plan", "fma", "1 worker", "2 workers", "cores for 1", "cores for 2", "gain", "at most"], body),
     ]
     if HALVES in found:
         verdict = "reached" if found[HALVES] >= GOAL else "missed"
@@ -68,8 +70,8 @@ def _growth(rows: Sequence[LimitRow]) -> list[str]:
     return [
         "## Length",
         "",
-        "One chain of n dense factors with sizes from 1 to 1,000 each: planned, and run by numpy. The last column is p "
-        "in time ~ n^p between the two greatest lengths.",
+        "One chain of n dense factors with sizes from 1 to 1,000 each: planned, and run by numpy with one thread. The "
+        "last column is p in time ~ n^p between the two greatest lengths.",
         "",
         *table(["order", "", *(f"n = {n:,}" for n in lengths), "p"], body, words=2),
     ]

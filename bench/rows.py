@@ -153,7 +153,8 @@ class ProgressRow:
 class LimitRow:
     """What becomes of a plan where something is limited.
 
-    `task` is "threads" (`level` workers run a plan in `seconds`, the least of `repeats`), "growth" (a chain of `level`
+    `task` is "threads" (`level` workers run a plan in `seconds`, the least of `repeats`, and in
+    that turn in `cpu` seconds of processors), "growth" (a chain of `level`
     factors is planned in `planning` seconds and run in `seconds`), "memory" (the plan within `level` elements), or
     "machines" (the makespan on `level` machines). `cost` and `bound` are in fma. `status` is "ok", that of the search
     for a schedule, "published", or says why there is no figure.
@@ -168,6 +169,7 @@ class LimitRow:
     bound: int | None = None
     planning: float | None = None
     seconds: float | None = None
+    cpu: float | None = None
     repeats: int = 0
 
 
