@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.charts import Axis, Chart, Series, svg
+from bench.dag_results import REFERENCE
 from bench.markdown import geometric_mean
 from bench.profiles import profiles
 from bench.rows import DagRow, JaxRow, Row, StructureRow
@@ -124,9 +125,10 @@ def dag_pictures(rows: Sequence[DagRow]) -> list[Picture]:
     plans = [row for row in rows if row.task == "plan"]
     named = [(PUBLISHED.get(row.solver, row.solver), row) for row in plans if row.cost is not None]
     named = [(who, row) for who, row in named if row.status != "published" or row.solver in PUBLISHED]
+    named.sort(key=lambda entry: entry[0] != REFERENCE)  # what a report is about lies on top
     costs = _means((who, row.instance, float(row.cost or 0)) for who, row in named)
     found = [profile("profile", "Cost of plans, graphs", "Own solvers, and published orders where there are.", costs)]
-    own = [row for row in plans if row.status != "published" and row.cost is not None]
+    own = [row for _, row in named if row.status != "published"]
     families, places = {row.family for row in own}, {row.instance: (row.family, row.n) for row in own}
     whole = {n for n in {row.n for row in own} if {row.family for row in own if row.n == n} == families}
     if len(whole) < 2 or len(set(places.values())) < len(places):
