@@ -36,7 +36,7 @@ def command() -> None:
 @click.argument("name", metavar="SUITE", type=_suites)
 @_folder
 @_quick
-@click.option("--budget", type=click.FloatRange(min=0), help="Seconds per plan of a graph; 10, or 1 with --quick.")
+@click.option("--budget", type=click.FloatRange(min=0), help="Seconds per search on a graph, in place of the suite's.")
 def run(name: str, folder: Path, quick: bool, budget: float | None) -> None:
     """Measure a suite, or all of them; write its CSV, its report and its charts."""
     entries = chosen(name)

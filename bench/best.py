@@ -8,6 +8,7 @@ is not above the cost, and that it is the cost where the plan is called optimal.
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -63,8 +64,8 @@ def saved_plan(instance: str, folder: Path = FOLDER) -> SavedPlan:
     ------
     ChainplanError
         If it is no plan file, or its fingerprint is not that of its problem.
-    OSError
-        If there is none, or it is not compressed.
+    OSError, EOFError, zlib.error
+        If there is none, or it is not what gzip writes.
     """
     path = plan_path(instance, folder)
     return parse_plan(gzip.decompress(path.read_bytes()), path.name)
@@ -131,7 +132,7 @@ def wrong_claims(suite: str, folder: Path = FOLDER) -> Iterator[str]:
             continue
         try:
             yield from _mistakes(row, stored, saved_plan(stored.name, folder))
-        except (ChainplanError, OSError, EOFError) as error:
+        except (ChainplanError, OSError, EOFError, zlib.error) as error:
             yield f"{stored.name}: {error}"
 
 

@@ -47,8 +47,8 @@ def _threads(rows: Sequence[LimitRow]) -> list[str]:
         "## Headline",
         "",
         "Threads: the same plan with `workers=1` and `workers=2`, in turns, the least time of each, and how many "
-        "cores the machine gave in that turn. No schedule of the plan gains more than the last column says: the dearest "
-        "way through it takes its time.",
+        "cores the machine gave in that turn. No schedule of the plan gains more than the last column says: the "
+        "dearest way through it takes its time.",
         "",
         *table(["plan", "fma", "1 worker", "2 workers", "cores for 1", "cores for 2", "gain", "at most"], body),
     ]

@@ -113,7 +113,17 @@ class TestVerify:
         shutil.copy(plan_path(OTHER, copy), plan_path(GRAPH, copy))
         assert any("the plan file has fingerprint" in line for line in _wrong(copy))
 
-    @pytest.mark.parametrize("content", [None, b"", b"no gzip", gzip.compress(b"{}"), gzip.compress(b"[" * 10)[:-9]])
+    @pytest.mark.parametrize(
+        "content",
+        [
+            None,
+            b"",
+            b"no gzip",
+            gzip.compress(b"{}"),
+            gzip.compress(b"[" * 10)[:-9],
+            gzip.compress(b"[" * 99)[:15] + b"?" * 9,
+        ],
+    )
     def test_names_a_file_that_is_none(self, copy: Path, content: bytes | None) -> None:
         if content is None:
             plan_path(GRAPH, copy).unlink()

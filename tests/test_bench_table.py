@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from bench.__main__ import command
+from bench.claims import chain_claims, dag_claims
 from bench.dag_suites import DAG_SUITES
 from bench.instances.graphs import random_dags
 from bench.limits import (
@@ -25,10 +26,10 @@ from bench.limits import (
 )
 from bench.limits_report import gains, limit_report_text, own_makespans, schedules
 from bench.progress import PROGRESS_SUITES, watched
-from bench.rows import LimitRow, from_csv, to_csv
+from bench.rows import DagRow, LimitRow, Row, from_csv, to_csv
 from bench.structure import STRUCTURE_SUITES
 from bench.suites import SUITES
-from bench.summary import BEGIN, END, REPORTS, filled, pages, stored_csvs
+from bench.summary import BEGIN, END, REPORTS, claims_table, filled, pages, stored_csvs
 from bench.table import GROUPS, TABLE
 from chainplan.planner import plan
 from chainplan.replayer import replay
@@ -124,6 +125,37 @@ class TestCommittedReports:
         for wrong in ("no marks", BEGIN, page + page, f"{END}{BEGIN}"):
             with pytest.raises(ValueError, match="marks"):
                 filled(wrong, [])
+
+
+class TestClaims:
+    """Each from rows whose figures can be worked out by hand."""
+
+    def test_of_chains(self) -> None:
+        rows = [
+            Row("order", "a", "uniform", 10, "auto", 0, cost=6, optimum=6, ratio=1.0, seconds=0.5),
+            Row("order", "b", "uniform", 1000, "auto", 0, cost=7, optimum=6, ratio=7 / 6, seconds=2.0),
+            Row("order", "b", "uniform", 1000, "multi_dot", 0, cost=6, optimum=6, ratio=1.0, seconds=8.0),
+            Row("order", "a", "uniform", 10, "cotengra-auto", 0, cost=12, optimum=6, ratio=2.0, seconds=1.0),
+            Row("order", "b", "uniform", 1000, "cotengra-auto", 0, cost=48, optimum=6, ratio=8.0, seconds=1.0),
+        ]
+        assert [claim.figure for claim in chain_claims(rows)] == ["1 of 2", "4.000, up to 8.000", "2 s", "4"]
+
+    def test_of_graphs(self) -> None:
+        def row(instance: str, solver: str, cost: int, status: str = "feasible", bound: int | None = None) -> DagRow:
+            return DagRow("plan", instance, "f", 3, 5, solver, status=status, cost=cost, bound=bound, seconds=0.1)
+
+        rows = [row(i, order, cost) for i in "ab" for order, cost in (("forward", 40), ("reverse", 20), ("greedy", 10))]
+        rows += [row("a", "auto", 5, "optimal", 5), row("b", "auto", 20, "feasible", 10)]
+        assert [claim.figure for claim in dag_claims(rows)] == ["0.500", "1", "1 of 2", "25.0%"]
+        rows += [row("a", "vertex_optimum", 5, "published"), row("b", "best_known", 10, "published")]
+        assert [claim.figure for claim in dag_claims(rows)][3:] == ["1 of 2", "1 of 1", "–"]
+
+    def test_stand_in_the_table_with_a_link_to_their_report(self) -> None:
+        lines = claims_table(stored_csvs(), "somewhere/")
+        assert len(lines) > len(TABLE)
+        for name in TABLE:
+            if TABLE[name].claimed(stored_csvs()[name]):
+                assert sum(line.startswith(f"| [{name}](somewhere/{name}.md) |") for line in lines) == 1
 
 
 class TestProgress:
