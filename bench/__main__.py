@@ -99,9 +99,10 @@ def verify(names: tuple[str, ...]) -> None:
 @_sets
 @click.option("--budget", type=click.FloatRange(min=0), default=10.0, show_default=True, help="Seconds per search.")
 @click.option("--only", multiple=True, metavar="INSTANCE", help="This instance; may be given more than once.")
-def best(names: tuple[str, ...], budget: float, only: tuple[str, ...]) -> None:
+@click.option("--seed", type=int, default=0, show_default=True, help="Of searches that draw random numbers.")
+def best(names: tuple[str, ...], budget: float, only: tuple[str, ...], seed: int) -> None:
     """Search on from the best known plans that are not proven; keep better plans and bounds."""
-    better = sum(improve(name, budget, _say, only=only) for name in names or SETS)
+    better = sum(improve(name, budget, _say, only=only, seed=seed) for name in names or SETS)
     click.echo(f"{better} instances got better")
 
 

@@ -21,15 +21,17 @@ from chainplan.frontends.plan_file import SavedPlan, parse_plan, verify
 from chainplan.planner import plan
 from chainplan.report.table import render
 from chainplan.result import MOVES, Result, Status
+from chainplan.solvers.table import SOLVERS
+from chainplan.steps import Plan
 
 INDEX = "best.csv"
 PLANS = "plans"
-SOLVERS: dict[str, tuple[str, ...]] = {
+SEARCHES: dict[str, tuple[str, ...]] = {
     "chains": ("auto",),
     "structure": ("auto",),
-    "dags-random": ("local-search", "auto"),
+    "dags-random": ("local-search", "dag-exact"),
 }
-"""By suite: who looks for better plans and bounds, one after the other."""
+"""By suite: who looks for better plans and bounds, one after the other, where it takes the problem."""
 ABOUT = {
     "columns": "cost and bound in fma; the bound holds for all plans made of the moves that `within` names",
     "plan files": "plans/INSTANCE.json.gz",
@@ -72,17 +74,28 @@ def saved_plan(instance: str, folder: Path = FOLDER) -> SavedPlan:
 
 
 def improve(
-    suite: str, budget: float, say: Callable[[str], None], folder: Path = FOLDER, only: Sequence[str] = ()
+    suite: str,
+    budget: float,
+    say: Callable[[str], None],
+    folder: Path = FOLDER,
+    only: Sequence[str] = (),
+    seed: int = 0,
 ) -> int:
-    """Look for better plans and bounds of the instances of a suite, each within a budget; how many got better."""
+    """Look for better plans and bounds of the instances of a suite, each search within a budget; how many got better.
+
+    A proven plan is not searched for again.
+    """
     known, better = stored_best(folder), 0
     (folder / PLANS).mkdir(exist_ok=True)
     for stored in SETS[suite]():
         before = known.get(stored.name)
         if (only and stored.name not in only) or (before is not None and before.optimal == "yes"):
             continue
-        for solver in SOLVERS[suite]:
-            known[stored.name] = _improved(suite, stored, solver, budget, known.get(stored.name), folder)
+        for solver in SEARCHES[suite]:
+            if SOLVERS[solver].refuses(stored.make()) is None:
+                start = _start(known.get(stored.name), folder)
+                result = plan(stored.make(), solver, budget=budget, seed=seed, warm_start=start)
+                known[stored.name] = _kept(suite, stored, result, known.get(stored.name), folder)
         after = known[stored.name]
         better += after != before
         if after != before:
@@ -91,10 +104,12 @@ def improve(
     return better
 
 
-def _improved(suite: str, stored: Stored, solver: str, budget: float, before: BestRow | None, folder: Path) -> BestRow:
-    """The claim after another search, which begins at the known plan; the plan file is written where it is better."""
-    start = None if before is None else saved_plan(stored.name, folder).plan
-    result = plan(stored.make(), solver, budget=budget, warm_start=start)
+def _start(before: BestRow | None, folder: Path) -> Plan | None:
+    return None if before is None else saved_plan(before.instance, folder).plan
+
+
+def _kept(suite: str, stored: Stored, result: Result, before: BestRow | None, folder: Path) -> BestRow:
+    """The claim after another search; its plan file is written where it is better than the one there is."""
     assert result.cost is not None
     row = _claim(suite, stored, result)
     if before is None or row.cost < before.cost or (row.optimal == "yes" and before.optimal == "no"):

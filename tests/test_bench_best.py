@@ -95,7 +95,7 @@ class TestVerify:
         ("change", "message"),
         [
             (lambda d: d["cost"].update(fma=d["cost"]["fma"] - 1), "cost.fma is claimed to be"),
-            (lambda d: d["steps"].pop(), "id"),
+            (lambda d: d["steps"].pop(), "does not exist"),
             (lambda d: d["steps"][-1].update(left=0), ""),
             (lambda d: d["problem"]["dag"]["sizes"].update({"0": 2}), "fingerprint"),
             (lambda d: d["outputs"].pop(), ""),
