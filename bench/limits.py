@@ -2,7 +2,8 @@
 
 `threads` runs one plan with one worker and with two in turns, so that the ratio is one of one run; each worker has one
 BLAS thread. `growth` plans and runs stored chains of growing length. `memory` plans matrix-free chains within ever
-fewer elements, from what the cheapest plan holds down to the least in which there is a plan. `machines`
+fewer elements, from what the cheapest plan holds down to the least in which there is a plan, with the states at which
+they are linearised given, and with states that the plan evaluates, stores and evaluates again. `machines`
 schedules the same chains, and the published ones where their file is, on more and more machines.
 """
 
@@ -29,6 +30,7 @@ from chainplan.replayer import replay
 from chainplan.steps import Plan, operands
 from chainplan.structures import Block
 from chainplan.threads import ranks
+from chainplan.tradeoff import pareto
 
 ORDERS = ("auto", "forward", "reverse")
 OPTIMUM, PUBLISHED = "published optimum", "published program"
@@ -42,7 +44,7 @@ class LimitSuite:
     `half` rows and columns have the factors of the two halves, `chains` are numbers of random chains of `factors`
     factors with sizes up to `widest`; `turns` are those of each number of workers. Chains of `lengths` factors are run
     where their order costs at most `most` fma. `memory` are numbers of matrix-free chains of `modules` elementals,
-    planned within `levels` limits at most, and scheduled on `machines`; so is every `every`-th published chain on all
+    planned within less and less memory, and scheduled on `machines`; so is every `every`-th published chain on all
     numbers of machines that are published. A schedule is searched for `budget` seconds.
     """
 
@@ -57,7 +59,6 @@ class LimitSuite:
     most: int = 20_000_000_000
     memory: tuple[int, ...] = (1, 2, 3, 4)
     modules: int = 10
-    levels: int = 100
     machines: tuple[int, ...] = (1, 2, 3, 4, 6, 8)
     every: int = 1
     budget: float = 5.0
@@ -65,7 +66,7 @@ class LimitSuite:
     def quick(self) -> LimitSuite:
         """The same on small sizes."""
         few = replace(self, half=60, chains=(1,), factors=8, widest=60, turns=2, lengths=(10, 30), most=10**8)
-        return replace(few, memory=(1,), modules=4, levels=3, machines=(1, 2), every=50, budget=0.5)
+        return replace(few, memory=(1,), modules=4, machines=(1, 2), every=50, budget=0.5)
 
 
 LIMIT_SUITES = {"limits": LimitSuite()}
@@ -163,21 +164,16 @@ def _run(row: LimitRow, found: Plan, values: dict[str, Any], suite: LimitSuite) 
 
 
 def memory_rows(suite: LimitSuite) -> Iterator[LimitRow]:
-    """Cost of the cheapest plan within less and less memory: each limit is an element less than the last plan held."""
+    """Every trade of memory against cost, from the cheapest plan down: with states given, and with states evaluated."""
     for number in suite.memory:
         problem = matrix_free_chain(number, suite.modules)
-        best = plan(problem)
-        assert best.cost is not None
-        level, cost = best.cost.peak_elements, best.cost.fma
-        for _ in range(suite.levels):
+        for solver, asked in (("chain-memory", problem), ("chain-recompute", replace(problem, recompute=True))):
             start = perf_counter()
-            found = plan(replace(problem, memory=level), "chain-memory")
+            points = pareto(asked).points
             planning = perf_counter() - start
-            if found.cost is None:
-                break
-            name, peak = problem.name or "", found.cost.peak_elements
-            yield LimitRow("memory", name, "chain-memory", peak, "ok", found.cost.fma, cost, planning)
-            level = peak - 1
+            for point in reversed(points):
+                name, cheapest = problem.name or "", points[-1].fma
+                yield LimitRow("memory", name, solver, point.memory, "ok", point.fma, cheapest, planning)
 
 
 def machine_rows(suite: LimitSuite) -> Iterator[LimitRow]:

@@ -77,23 +77,37 @@ def _growth(rows: Sequence[LimitRow]) -> list[str]:
     ]
 
 
+def fronts(rows: Sequence[LimitRow]) -> dict[tuple[str, str], list[LimitRow]]:
+    """By chain and solver the plans by falling memory."""
+    found: dict[tuple[str, str], list[LimitRow]] = {}
+    for row in _of(rows, "memory"):
+        found.setdefault((row.instance, row.solver), []).append(row)
+    return found
+
+
 def _memory(rows: Sequence[LimitRow]) -> list[str]:
-    own, body = _of(rows, "memory"), []
-    for name in distinct(row.instance for row in own):
-        steps = [row for row in own if row.instance == name]
+    body = []
+    for (name, solver), steps in fronts(rows).items():
         first, last = steps[0], steps[-1]
-        half = [row for row in steps if 2 * row.level <= first.level]
-        cells = [times(ratio(row.cost or 1, row.bound or 1)) for row in [*half[:1], last]]
-        cells = cells if half else [DASH, *cells]
-        body.append([name, number(first.cost), number(first.level), number(last.level), *cells, number(len(steps))])
+        half = [row for row in steps if 2 * row.level <= first.level][:1]
+        within_half = times(ratio(half[0].cost or 1, first.cost or 1)) if half else DASH
+        cells = [within_half, times(ratio(last.cost or 1, first.cost or 1)), number(len(steps))]
+        sizes = [number(first.cost), number(first.level), number(last.level)]
+        body.append([name, f"`{solver}`", *sizes, *cells, duration(first.planning or 0.0)])
     return [
         "## Memory",
         "",
-        "Matrix-free chains under `limits.memory`: cost of the cheapest plan, the elements it holds, the least in "
-        "which there is a plan; what the cheapest plan costs within half the elements and within the least, over the "
-        "cheapest of all; and how many different plans there are on the way. All of them are proven by `chain-memory`.",
+        "Matrix-free chains under a memory limit, with states given (`chain-memory`), and with states that count, are "
+        "stored and evaluated again (`chain-recompute`): cost of the cheapest plan, the elements it holds, the least "
+        "in which there is a plan; what the cheapest plan costs within half the elements and within the least, over "
+        "the cheapest of all; how many plans there are on the way that none beats in both; and the time to find them "
+        "all. The fronts are exact.",
         "",
-        *table(["chain", "fma", "elements", "least", "cost within half", "cost within least", "plans"], body),
+        *table(
+            ["chain", "solver", "fma", "elements", "least", "cost within half", "cost within least", "plans", "time"],
+            body,
+            words=2,
+        ),
     ]
 
 
@@ -159,27 +173,32 @@ def limit_pictures(rows: Sequence[LimitRow]) -> list[Picture]:
     seconds += [(f"{row.solver}, running", row.level, row.seconds or 0.0) for row in own]
     costs = [(row.solver, row.level, float(row.cost or 0)) for row in own]
     text = "Planning a chain of n dense factors, and running the order in numpy, as far as it was run."
+    return [
+        growth("seconds", "Time over length", text, "seconds", seconds),
+        growth("cost", "Cost over length", "Multiply-adds of the orders of the same chains.", "fma", costs),
+        Picture("memory", _trade(rows, "chain-memory", "Cost under a memory limit", "states given")),
+        Picture(
+            "recompute", _trade(rows, "chain-recompute", "Cost under a memory limit, recomputing", "states evaluated")
+        ),
+        Picture("machines", _makespans(rows)),
+    ]
+
+
+def _trade(rows: Sequence[LimitRow], solver: str, title: str, how: str) -> Chart:
     series = []
-    for name in distinct(row.instance for row in _of(rows, "memory")):
-        steps = [row for row in _of(rows, "memory") if row.instance == name]
-        most = steps[0].level
-        points = ((row.level / most, ratio(row.cost or 1, row.bound or 1)) for row in reversed(steps))
-        series.append(Series(name, tuple(points)))
-    memory = Chart(
-        "Cost under a memory limit",
-        "Matrix-free chains: the cost of the cheapest plan within a share of the elements that the cheapest of all "
-        "holds, over the cost of that one. Each corner is another plan.",
+    for (name, who), steps in fronts(rows).items():
+        if who == solver:
+            points = ((row.level / steps[0].level, ratio(row.cost or 1, row.bound or 1)) for row in reversed(steps))
+            series.append(Series(name, tuple(points)))
+    return Chart(
+        title,
+        f"Matrix-free chains, {how}: the cost of the cheapest plan within a share of the elements that the cheapest of "
+        "all holds, over the cost of that one. Each corner is another plan.",
         Axis("share of the elements", high=1.0, percent=True),
         Axis("cost over the cheapest", log=True, low=1.0),
         tuple(series),
         "step",
     )
-    return [
-        growth("seconds", "Time over length", text, "seconds", seconds),
-        growth("cost", "Cost over length", "Multiply-adds of the orders of the same chains.", "fma", costs),
-        Picture("memory", memory),
-        Picture("machines", _makespans(rows)),
-    ]
 
 
 def _makespans(rows: Sequence[LimitRow]) -> Chart:

@@ -82,8 +82,8 @@ def test_a_memory_limit_on_a_graph_is_kept_or_said_to_be_missed() -> None:
             result = plan(replace(problem, memory=limit), budget=0.2)
             if result.cost is None:
                 missed += 1
-                assert result.status is Status.BUDGET
-                assert "limits.memory" in result.notes[0]
+                assert result.status in (Status.BUDGET, Status.INFEASIBLE)
+                assert f"limits.memory is {limit:,}. Raise it." in result.notes[0]
             else:
                 kept += 1
                 assert result.cost.peak_elements <= limit

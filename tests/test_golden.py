@@ -24,6 +24,7 @@ COSTS = {
     "matrix_free_chain": 442,
     "small_dag": 32,
     "structured_chain": 926,
+    "checkpointed_chain": 20_000,
 }
 README = ROOT / "README.md"
 SHOWN = "<!-- output: chainplan plan examples/seed_chain.yaml -->"

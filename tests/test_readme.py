@@ -46,7 +46,7 @@ def test_the_jax_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_specs_are_read(tmp_path: Path) -> None:
     specs = blocks("yaml")
-    assert len(specs) == 4
+    assert len(specs) == 5
     for i, spec in enumerate(specs):
         path = tmp_path / f"{i}.yaml"
         path.write_text(spec, encoding="utf-8")
@@ -75,3 +75,10 @@ def test_public_names_exist_and_are_documented() -> None:
             assert getattr(chainplan, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = chainplan.nothing
+
+
+def test_what_the_readme_says_explain_says(capsys: pytest.CaptureFixture[str]) -> None:
+    (shown,) = (block for block in blocks("text") if "Is the Jacobian needed?" in block)
+    assert main(["explain", str(ROOT / "examples" / "mixed_chain.yaml"), "--budget", "60"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert all(line in said for line in shown.splitlines() if line.strip() != "...")

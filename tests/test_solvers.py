@@ -51,6 +51,10 @@ def test_every_solver_on_every_kind_of_problem(name: str) -> None:
     accepted = 0
     for seed in range(250):
         problem = random_problem(seed)
+        if name == "chain-recompute":
+            problem = replace(problem, recompute=True)
+        if name == "dag-memory":
+            problem = replace(problem, memory=10**9)
         if SOLVERS[name].refuses(problem) is not None:
             with pytest.raises(SolverError, match=f"'{name}' refuses"):
                 plan(problem, name)

@@ -75,7 +75,7 @@ def test_a_size_in_quotes() -> None:
 
 
 TOP = "'chain', 'dag', 'limits', 'name'"
-ITEM = "'name', 'shape', 'structure', 'tangent', 'adjoint', 'tape'"
+ITEM = "'name', 'shape', 'structure', 'tangent', 'adjoint', 'tape', 'advance'"
 DAG = "'sizes', 'inputs', 'outputs', 'jacobians', 'edges'"
 XY = "inputs: [x], outputs: [y]"
 
@@ -105,7 +105,7 @@ XY = "inputs: [x], outputs: [y]"
         ),
         (
             "chain: [1, 2]\nlimits: 3",
-            "2:9: limits is 3; expected a mapping with keys out of 'memory'. Write it as {key: value, ...}.",
+            "2:9: limits is 3; expected a mapping with keys out of 'memory', 'recompute'. Write it as {key: value, ...}.",
         ),
         (
             "chain: [1, 2]\nlimits: {memory: -3}",
@@ -201,7 +201,7 @@ XY = "inputs: [x], outputs: [y]"
         ),
         (
             f"dag: {{{XY}, jacobians: [3]}}",
-            "1:46: dag.jacobians[0] is 3; expected a mapping with keys out of 'edge', 'name', 'structure', 'tangent', 'adjoint', 'tape'. Write it as {key: value, ...}.",
+            "1:46: dag.jacobians[0] is 3; expected a mapping with keys out of 'edge', 'name', 'structure', 'tangent', 'adjoint', 'tape', 'advance'. Write it as {key: value, ...}.",
         ),
         (
             f"dag: {{{XY}, jacobians: [{{edge: [x]}}]}}",

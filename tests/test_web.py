@@ -19,6 +19,7 @@ pytest.importorskip("uvicorn")
 
 from chainplan.web import app as application
 from chainplan.web.worker import answer
+from tests.browser import Browser, browser
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,23 @@ def test_a_spec_is_planned(address: str) -> None:
     with urllib.request.urlopen(address, timeout=60) as response:
         assert "default-src 'none'" in response.headers["Content-Security-Policy"]
         assert b"<textarea" in response.read()
+
+
+def test_the_page_plans_what_is_in_it(address: str, tmp_path: Path) -> None:
+    def settled(running: Browser) -> bool:
+        return running.words("state") not in ("", "planning …")
+
+    with browser(tmp_path) as window:
+        window.open(address)
+        window.wait(settled)
+        assert window.words("state") == "planned"
+        assert "1,002,000" in window.run("return document.getElementById('plan').srcdoc")
+        write = "const s = document.getElementById('spec'); s.value = arguments[0]; document.getElementById('state')"
+        window.run(write + ".textContent = ''; s.dispatchEvent(new Event('input'));", "chain: [1, -1]")
+        window.wait(settled)
+        assert window.words("state") == "not planned"
+        assert window.words("errors").startswith("spec:1:")
+        assert window.complaints() == []
 
 
 def test_errors_are_those_of_the_command(address: str) -> None:

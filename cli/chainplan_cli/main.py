@@ -20,6 +20,8 @@ COMMANDS = {
     "plan": "Find the cheapest plan for a spec.",
     "run": "Run a spec or a plan in numpy and validate it against forward and reverse order.",
     "check": "Prove a saved plan right without trusting whoever made it.",
+    "report": "Write a page about a spec or a plan: one HTML file that opens from disk.",
+    "explain": "Say why the best plan of a spec is as it is.",
     "compare": "Plan a spec with every solver that accepts it, in one table.",
     "serve": "Serve a page on this machine to edit specs and see their plans.",
     "calibrate": "Measure this machine's rates for --objective calibrated.",

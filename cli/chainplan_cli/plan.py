@@ -21,9 +21,10 @@ from chainplan_cli.functions import function_problem, names_function, positions
 
 if TYPE_CHECKING:
     from chainplan.layers.program import Program
+    from chainplan.problem import Problem
     from chainplan.steps import Plan
 
-FORMATS = ("text", "json", "markdown", "dot", "svg", "trace")
+FORMATS = ("text", "json", "markdown", "dot", "html", "svg", "trace")
 SCHEDULED = ("svg", "trace")
 """The formats that draw a schedule."""
 
@@ -41,6 +42,10 @@ SCHEDULED = ("svg", "trace")
 @click.option("--scheduler", metavar="ADDRESS", help="Of the cluster.  [default: a local cluster]")
 @click.option("--warm-start", "start", metavar="PLAN", help="A plan file of the same problem to start from.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("--recompute", is_flag=True, help="Evaluate states in the plan, as limits.recompute in a spec.")
+@click.option(
+    "--pareto", is_flag=True, help="Print the exact front of memory and price of a chain instead of one plan."
+)
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of the screen.")
 @click.option("--args", "arguments", metavar="TYPES", help="Arguments of a function: 'f64[3,4] f64[4] 10'.")
 @click.option("--argnums", metavar="I,J", help="Positions of the arguments to differentiate by.  [default: 0]")
@@ -57,6 +62,8 @@ def command(
     scheduler: str | None,
     start: str | None,
     form: str,
+    recompute: bool,
+    pareto: bool,
     output: str | None,
     arguments: str | None,
     argnums: str | None,
@@ -85,8 +92,12 @@ def command(
     else:
         found = read_spec(spec)
     problem = found if isinstance(found, Problem) else found.problem
+    if recompute:
+        problem = replace(problem, recompute=True)
     if output is not None:
         require_place(output)
+    if pareto:
+        return _front(problem, form, budget, output)
     begin = None if start is None else _saved(start)
     if search == "dask":
         if machines is not None:
@@ -122,14 +133,36 @@ def command(
     if not isinstance(found, Problem):
         result = replace(result, notes=(*result.notes, *found.notes))
     text = "" if form in SCHEDULED and result.schedule is None else RENDERERS[form](result)
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        write_whole(output, text)
+    _put(text, output)
     if result.plan is None:
         click.echo(f"chainplan: no plan: {result.status.value}. {' '.join(result.notes)}".rstrip(), err=True)
         return 1
     return 0
+
+
+def _put(text: str, output: str | None) -> None:
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_whole(output, text)
+
+
+def _front(problem: Problem, form: str, budget: float | None, output: str | None) -> int:
+    """Print the front of a chain: a table and a plot, or JSON."""
+    from chainplan.report.front import document, text
+    from chainplan.search import Stopped
+    from chainplan.tradeoff import pareto
+
+    if form not in ("text", "json"):
+        raise click.ClickException(f"--format {form} does not fit: a front is text or json.")
+    try:
+        with progress_shown() as report:
+            front = pareto(problem, budget=budget, progress=report)
+    except Stopped:
+        click.echo(f"chainplan: the front was not found within {budget} seconds; give it more.", err=True)
+        return 1
+    _put(text(front) if form == "text" else document(front), output)
+    return 0 if front.points else 1
 
 
 def _saved(path: str) -> Plan:

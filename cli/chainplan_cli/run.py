@@ -27,8 +27,8 @@ def command(path: str, jacobians: str | None, point: str | None, seed: int, obje
 
     Each order runs twice: once to measure its memory, once for its time. Integer Jacobians must agree exactly (modulo
     2^64), floating ones up to c · eps · max|J|. A spec is planned for --objective: by default weighted where a factor
-    is not dense, else fma. A spec of layers is evaluated and linearised at a point, and validated against central
-    differences too.
+    is not dense and states are given, else fma. A spec of layers is evaluated and linearised at a point, and validated
+    against central differences too.
     """
     from chainplan.frontends.plan_file import SavedPlan, verify
     from chainplan.frontends.table import read_any
@@ -73,8 +73,8 @@ def _planned(problem: Problem, path: str, seed: int, objective: str | None, dtyp
     from chainplan.planner import plan
     from chainplan.structures import Dense
 
-    dense = all(type(e.block.structure) is Dense for e in problem.graph.useful)
-    problem = replace(problem, cost=objective_model(objective or ("fma" if dense else "weighted"), dtype))
+    simple = problem.recompute or all(type(e.block.structure) is Dense for e in problem.graph.useful)
+    problem = replace(problem, cost=objective_model(objective or ("fma" if simple else "weighted"), dtype))
     with progress_shown() as report:
         result = plan(problem, seed=seed, progress=report)
     if result.plan is None:
@@ -88,13 +88,14 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int, objec
     from chainplan.layers.differences import TOLERANCE, compare
     from chainplan.layers.evaluation import evaluate, linearise
     from chainplan.layers.point import draw_point, load_point
+    from chainplan.layers.stepwise import Stepwise
     from chainplan.summary import seconds_text
     from chainplan.validation import validate
 
     given = {} if point is None else load_point(point, program)
     values = draw_point(program, seed, given)
-    jacobians = linearise(evaluate(program, values))
     problem, plan, made_by = _planned(program.problem, path, seed, objective, "float64")
+    jacobians = Stepwise(program, values) if problem.recompute else linearise(evaluate(program, values))
     validation = validate(problem, plan, jacobians)
     compared = compare(program, values, plan, jacobians, seed)
     about = "" if compared.compared == compared.columns else "about "

@@ -26,15 +26,18 @@ if TYPE_CHECKING:
     from chainplan.layers.evaluation import evaluate as evaluate
     from chainplan.layers.evaluation import linearise as linearise
     from chainplan.layers.point import draw_point as draw_point
+    from chainplan.layers.stepwise import Stepwise as Stepwise
     from chainplan.oracle import jacobian as jacobian
     from chainplan.planner import plan as plan
     from chainplan.portfolio import portfolio as portfolio
+    from chainplan.primal import Primal as Primal
     from chainplan.problem import Problem as Problem
     from chainplan.replayer import replay as replay
     from chainplan.report.table import render as render
     from chainplan.result import Result as Result
     from chainplan.result import Status as Status
     from chainplan.steps import Plan as Plan
+    from chainplan.tradeoff import pareto as pareto
 
 _HOMES = {
     "ChainplanError": "errors",
@@ -43,9 +46,11 @@ _HOMES = {
     "Graph": "graph",
     "Mode": "graph",
     "Plan": "steps",
+    "Primal": "primal",
     "Problem": "problem",
     "Result": "result",
     "Status": "result",
+    "Stepwise": "layers.stepwise",
     "chain": "frontends.table",
     "check": "checker",
     "draw_point": "layers.point",
@@ -55,6 +60,7 @@ _HOMES = {
     "from_spec": "frontends.table",
     "jacobian": "oracle",
     "linearise": "layers.evaluation",
+    "pareto": "tradeoff",
     "plan": "planner",
     "portfolio": "portfolio",
     "program": "frontends.table",

@@ -21,7 +21,22 @@ from chainplan.errors import PlanError
 from chainplan.graph import Graph
 from chainplan.problem import Problem
 from chainplan.replayer import Replay, colouring_of, replay
-from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Plan, Propagate, Seed, operands
+from chainplan.states import spans
+from chainplan.steps import (
+    Accumulate,
+    Add,
+    Advance,
+    Decompress,
+    Load,
+    Move,
+    Multiply,
+    Plan,
+    Propagate,
+    Restore,
+    Seed,
+    Store,
+    operands,
+)
 
 _BITS = 61
 
@@ -42,6 +57,8 @@ def check(plan: Plan, problem: Problem | None = None, cost: CostModel = FMA) -> 
     graph = plan.graph if problem is None else problem.graph
     if graph is not plan.graph:
         plan = Plan(graph, plan.steps, plan.outputs)
+    if problem is not None:
+        _check_states(plan, problem.recompute)
     replayed = replay(plan, cost)
     _check_colours(plan, replayed)
     _check_outputs(plan)
@@ -53,6 +70,19 @@ def check(plan: Plan, problem: Problem | None = None, cost: CostModel = FMA) -> 
             f"step {step}: {replayed.peak:,} elements are alive; expected at most limits.memory = {limit:,}."
         )
     return replayed
+
+
+def _check_states(plan: Plan, recompute: bool) -> None:
+    """States must be evaluated where the problem says so, and only there."""
+    if recompute:
+        spans(plan)
+        return
+    moved = next((position for position, step in enumerate(plan.steps) if isinstance(step, Move)), None)
+    if moved is not None:
+        raise PlanError(
+            f"step {moved}: a state is moved, but limits.recompute is not set, so that states are given; expected a "
+            "plan without state steps. Set it, or plan again."
+        )
 
 
 def _check_colours(plan: Plan, replayed: Replay) -> None:
@@ -120,6 +150,8 @@ def _along(plan: Plan, labels: Mapping[str, int], prime: int) -> list[int]:
                 held.append((held[left] + held[right]) % prime)
             case Seed():
                 held.append(1)
+            case Advance() | Store() | Restore():
+                held.append(0)
             case Decompress():
                 found = {held[arg] for arg in operands(step)}
                 if len(found) > 1:

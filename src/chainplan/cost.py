@@ -41,6 +41,10 @@ class CostModel(Protocol):
         """Price of a tangent or adjoint applied to a block."""
         ...
 
+    def advance(self, elemental: Elemental) -> int:
+        """Price of evaluating an elemental once."""
+        ...
+
     def seed(self, size: int, colours: int) -> int:
         """Price of a seed of size x colours, or of its transpose."""
         ...
@@ -72,6 +76,9 @@ class Fma:
     def propagate(self, elemental: Elemental, arg: Block, mode: Mode) -> int:
         vectors = arg.cols if mode is Mode.TANGENT else arg.rows
         return vectors * available(elemental, mode)
+
+    def advance(self, elemental: Elemental) -> int:
+        return elemental.evaluation
 
     def seed(self, size: int, colours: int) -> int:
         return 0

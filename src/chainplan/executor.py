@@ -8,55 +8,24 @@ kernels of `kernels.products`. A block is dropped after its last use.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from chainplan.colouring import decompress
 from chainplan.errors import ExecutionError
-from chainplan.graph import Elemental, Mode
-from chainplan.jacobians import Given, MatrixFree, common_dtype, is_sparse, matrix_free, stored
-from chainplan.kernels.convert import Array, as_form, as_matrix, diagonal, from_matrix, from_sparse, given_away, known
-from chainplan.kernels.forms import Form, form
-from chainplan.kernels.products import FRESH, product_kernel, sum_kernel
-from chainplan.replayer import colouring_of, replay
-from chainplan.steps import (
-    Accumulate,
-    Add,
-    Decompress,
-    Load,
-    Multiply,
-    Plan,
-    Propagate,
-    Seed,
-    Step,
-    last_uses,
-    operands,
-)
+from chainplan.graph import Elemental
+from chainplan.jacobians import Given, is_sparse, matrix_free
+from chainplan.kernels.convert import Array, as_matrix, diagonal
+from chainplan.primal import Fixed, Primal
+from chainplan.replayer import replay
+from chainplan.step_kernels import Kernel, Run, kernel_of, loaded, stepwise
+from chainplan.steps import Accumulate, Load, Plan, Propagate, evaluates, last_uses, operands
 from chainplan.structures import Block, Dense
 from chainplan.threads import ranks, run_tasks
-
-
-class Run:
-    """One run: the blocks held so far, by step, and what the matrix-free steps need."""
-
-    def __init__(self, steps: int, given: Mapping[str, Given], dtype: Any) -> None:
-        self.values: list[Any] = [None] * steps
-        self.applied: dict[str, MatrixFree] = {}
-        self._given, self._wanted = given, dtype
-
-    @cached_property
-    def dtype(self) -> np.dtype[Any]:
-        """Of seeds and of unit blocks that must be written out."""
-        return common_dtype(self._given.values(), self._wanted)
-
-
-Kernel = Callable[[Run], None]
 
 
 @dataclass(frozen=True)
@@ -69,6 +38,7 @@ class Program:
     code: tuple[tuple[int, Kernel, tuple[int, ...]], ...]
     blocks: tuple[Block, ...]
     names: frozenset[str]
+    evaluates: bool
 
 
 def execute(
@@ -116,6 +86,8 @@ def execute(
         fits no worker.
     """
     if backend == "dask":
+        if evaluates(plan.steps):
+            raise ExecutionError("backend: found 'dask' for a plan that evaluates states, whose steps run in order.")
         from chainplan.cluster.run import run_on_cluster
 
         _require_workers(workers)
@@ -138,9 +110,31 @@ def prepared(
     Parameters, results and errors are those of `execute`.
     """
     _require_workers(workers)
-    program, run = lowered(plan), taken(plan, jacobians, dtype)
+    program = lowered(plan)
+    if program.evaluates:
+        return _evaluating(plan, program, jacobians, dense, dtype)
+    run = taken(plan, jacobians, dtype)
     given = {id(value) for value in jacobians.values()}
     return lambda: _executed(plan, program, run, given, dense, workers)
+
+
+def _evaluating(
+    plan: Plan, program: Program, jacobians: Mapping[str, Given], dense: bool, dtype: Any
+) -> Callable[[], dict[tuple[str, str], Array]]:
+    """A run of a plan that evaluates states, on what it can be evaluated on or on Jacobians that depend on none."""
+    if isinstance(jacobians, Primal):
+        primal, given = jacobians, set[int]()
+    else:
+        _require_known(program, jacobians)
+        primal, given = Fixed(plan.graph, jacobians), {id(value) for value in jacobians.values()}
+
+    def run() -> dict[tuple[str, str], Array]:
+        fresh = Run(len(plan.steps), {}, dtype, primal)
+        fresh.working = plan.graph.inputs[0]
+        fresh.states[fresh.working] = primal.start()
+        return _executed(plan, program, fresh, given, dense, None)
+
+    return run
 
 
 def _require_workers(workers: int | None) -> None:
@@ -184,7 +178,8 @@ def _executed(
     for output, source, position in plan.outputs:
         block = program.blocks[position]
         value = as_matrix(values[position], block, run.dtype) if dense else kept(values[position], block, run)
-        shared = id(value) in given or is_sparse(value)  # sparse arrays share their indices with plans and factors
+        from_load = isinstance(plan.steps[position], Load)
+        shared = id(value) in given or from_load or is_sparse(value)  # sparse arrays share indices with plans
         result[output, source] = value.copy() if shared else value
     return result
 
@@ -215,177 +210,51 @@ def _in_threads(plan: Plan, program: Program, run: Run, workers: int) -> None:
 _PROGRAMS: WeakKeyDictionary[Plan, Program] = WeakKeyDictionary()
 
 
-def _take(program: Program, jacobians: Mapping[str, Given], run: Run) -> None:
-    """Put the arrays of explicit elementals in their places and keep the functions of matrix-free ones, checked."""
+def _require_known(program: Program, jacobians: Mapping[str, Given]) -> None:
     unknown = jacobians.keys() - program.names
     if unknown:
         known = ", ".join(sorted(program.names)[:8])
         raise ExecutionError(f"'{min(unknown)}' is no elemental of the plan; expected some of {known}.")
+
+
+def _take(program: Program, jacobians: Mapping[str, Given], run: Run) -> None:
+    """Put the arrays of explicit elementals in their places and keep the functions of matrix-free ones, checked."""
+    _require_known(program, jacobians)
     values = run.values
     for position, e, shape, block in program.loads:
         value = jacobians.get(e.name)
         plain = type(value) is np.ndarray and value.shape == shape and value.dtype.kind in "fiuc"
-        values[position] = value if plain else _loaded(e, value, block, run)
+        values[position] = value if plain else loaded(e, value, block, run)
     for e in program.applied:
         if e.name not in jacobians:
             raise ExecutionError(f"no functions for matrix-free '{e.name}'; expected a pair (tangent, adjoint).")
         run.applied[e.name] = matrix_free(e, jacobians[e.name])
 
 
-def _loaded(e: Elemental, value: Given, block: Block, run: Run) -> Any:
-    """What was given for an elemental, as the block that the plan counts with is held."""
-    held = known(e.block, run.dtype) if value is None and given_away(e.block) else stored(e, value)
-    return as_form(held, e.block, form(block), block, run.dtype)
-
-
 def _lower(plan: Plan) -> Program:
     """Choose the kernel of every step."""
-    graph = plan.graph
+    graph, own = plan.graph, evaluates(plan.steps)
     blocks = tuple(typed.block for typed in replay(plan).blocks)
     dropped: list[list[int]] = [[] for _ in plan.steps]
     for position, last in enumerate(last_uses(plan)):
-        if last < len(plan.steps) and not isinstance(plan.steps[position], Load):
+        if last < len(plan.steps) and (own or not isinstance(plan.steps[position], Load)):
             dropped[last].append(position)
     loads, code = [], []
     applied: dict[str, Elemental] = {}
     for position, step in enumerate(plan.steps):
-        if isinstance(step, Load):
+        if isinstance(step, Load) and not own:
             e = graph.declared[step.elemental]
             dense = type(e.block.structure) is Dense
             loads.append((position, e, (e.block.rows, e.block.cols) if dense else None, blocks[position]))
             continue
-        if isinstance(step, Accumulate | Propagate):
+        if isinstance(step, Accumulate | Propagate) and not own:
             applied[step.elemental] = graph[step.elemental]
-        code.append((position, _kernel(position, step, plan, blocks), tuple(dropped[position])))
+        code.append((position, kernel_of(position, step, plan, blocks), tuple(dropped[position])))
+    if own:
+        kernels = stepwise([kernel for _, kernel, _ in code], plan)
+        code = [(position, kernel, drop) for kernel, (position, _, drop) in zip(kernels, code, strict=True)]
     names = frozenset(e.name for e in graph.elementals)
-    return Program(tuple(loads), tuple(applied.values()), tuple(code), blocks, names)
-
-
-def _kernel(position: int, step: Step, plan: Plan, blocks: Sequence[Block]) -> Kernel:
-    graph = plan.graph
-    match step:
-        case Multiply(left, right, None):
-            return _multiply(position, left, right, blocks)
-        case Multiply(left, right, int(onto)):
-            return _multiply_onto(position, left, right, onto, blocks)
-        case Add(left, right):
-            return _add(position, left, right, blocks)
-        case Accumulate(name, mode):
-            return _accumulate(position, graph[name], mode)
-        case Propagate(name, arg, mode):
-            return _propagate(position, graph[name], arg, mode, blocks)
-        case Seed():
-            return _seed(position, step, blocks[position])
-        case Decompress():
-            return _decompress(position, step, plan, blocks[position])
-    raise AssertionError(step)
-
-
-def _multiply(position: int, left: int, right: int, blocks: Sequence[Block]) -> Kernel:
-    product = _product(blocks[left], blocks[right], blocks[position])
-
-    def kernel(run: Run) -> None:
-        values = run.values
-        values[position] = product(values[left], values[right])
-
-    return kernel
-
-
-def _product(left: Block, right: Block, result: Block) -> Callable[[Any, Any], Any]:
-    """The kernel of a product; one of a compressed factor is a matrix, whatever its pattern could be."""
-    kernel, pattern = product_kernel(left, right), left.times(right)
-    if form(pattern) is form(result):
-        return kernel
-    return lambda a, b: as_matrix(kernel(a, b), pattern, np.result_type(*(x for x in (a, b) if x is not None)))
-
-
-def _multiply_onto(position: int, left: int, right: int, onto: int, blocks: Sequence[Block]) -> Kernel:
-    product, block = product_kernel(blocks[left], blocks[right]), blocks[left].times(blocks[right])
-    total = sum_kernel(block, blocks[onto])
-    in_place = product in FRESH and form(block) is form(blocks[onto]) is Form.MATRIX
-
-    def kernel(run: Run) -> None:
-        values = run.values
-        value = product(values[left], values[right])
-        if in_place and value.dtype == values[onto].dtype:
-            value += values[onto]
-            values[position] = value
-        else:
-            values[position] = total(value, values[onto], run.dtype)
-
-    return kernel
-
-
-def _add(position: int, left: int, right: int, blocks: Sequence[Block]) -> Kernel:
-    total = sum_kernel(blocks[left], blocks[right])
-
-    def kernel(run: Run) -> None:
-        run.values[position] = total(run.values[left], run.values[right], run.dtype)
-
-    return kernel
-
-
-def _accumulate(position: int, e: Elemental, mode: Mode) -> Kernel:
-    size = e.block.cols if mode is Mode.TANGENT else e.block.rows
-
-    def kernel(run: Run) -> None:
-        value = _applied(run, e, mode)(np.eye(size, dtype=run.dtype))
-        run.values[position] = _shaped(value, e, mode, e.block)
-
-    return kernel
-
-
-def _propagate(position: int, e: Elemental, arg: int, mode: Mode, blocks: Sequence[Block]) -> Kernel:
-    block, result = blocks[arg], blocks[position]  # a compressed result is a matrix, whatever its pattern could be
-
-    def kernel(run: Run) -> None:
-        value = _applied(run, e, mode)(as_matrix(run.values[arg], block, run.dtype))
-        run.values[position] = _shaped(value, e, mode, result)
-
-    return kernel
-
-
-def _seed(position: int, step: Seed, block: Block) -> Kernel:
-    """A matrix of zeros and ones: one in the colour of every column (row) that has one."""
-    colours = np.array(step.colours, np.intp)
-    lines = np.flatnonzero(colours >= 0)
-    place = (lines, colours[lines]) if step.mode is Mode.TANGENT else (colours[lines], lines)
-
-    def kernel(run: Run) -> None:
-        seed: Array = np.zeros((block.rows, block.cols), run.dtype)
-        seed[place] = 1
-        run.values[position] = seed
-
-    return kernel
-
-
-def _decompress(position: int, step: Decompress, plan: Plan, block: Block) -> Kernel:
-    pattern = block.structure.pattern(block.rows, block.cols)
-    colouring = colouring_of(plan, replay(plan), step)
-
-    def kernel(run: Run) -> None:
-        columns, rows = (None if arg is None else run.values[arg] for arg in (step.tangent, step.adjoint))
-        run.values[position] = from_sparse(decompress(pattern, colouring, columns, rows), block)
-
-    return kernel
-
-
-def _applied(run: Run, e: Elemental, mode: Mode) -> Callable[[Array], Array]:
-    pair = run.applied.get(e.name)
-    function = None if pair is None else pair[0 if mode is Mode.TANGENT else 1]
-    if function is None:
-        raise ExecutionError(f"'{e.name}' has no {mode.value} function; the plan applies one. Pass (tangent, adjoint).")
-    return function
-
-
-def _shaped(value: Any, e: Elemental, mode: Mode, block: Block) -> Any:
-    """A function's result as the block is held, refused where it has another shape."""
-    value = np.asarray(value)
-    if value.shape != (block.rows, block.cols):
-        raise ExecutionError(
-            f"the {mode.value} of '{e.name}' returned shape {value.shape}; expected ({block.rows}, {block.cols})."
-        )
-    return from_matrix(value, block)
+    return Program(tuple(loads), tuple(applied.values()), tuple(code), blocks, names, own)
 
 
 def kept(value: Any, block: Block, run: Run) -> Any:

@@ -45,6 +45,13 @@ class Elemental:
     tangent: int | None = None
     adjoint: int | None = None
     tape: int = 0
+    advance: int | None = None
+
+    @property
+    def evaluation(self) -> int:
+        """Cost in fma of evaluating it once: `advance`, else that of one tangent, of one adjoint, or of its entries."""
+        given = (self.advance, self.tangent, self.adjoint, self.block.nnz)
+        return next(price for price in given if price is not None)
 
     @property
     def explicit(self) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from chainplan.checker import check
+from chainplan.elimination.step_order import reordered
 from chainplan.errors import PlanError, SolverError
 from chainplan.objectives import objective_model
 from chainplan.problem import Problem
@@ -74,11 +75,16 @@ def plan(
     if objective is not None:
         problem = replace(problem, cost=objective_model(objective))
     chosen = _solver(solver)
-    reason = chosen.refuses(problem)
+    reason = chosen.refusal(problem)
     if reason is not None:
         raise SolverError(f"solver '{solver}' refuses this problem: {reason}. Try 'auto'.")
     if machines is not None and machines < 1:
         raise SolverError(f"machines: found {machines}; expected at least 1. Give the number of machines.")
+    if machines is not None and problem.recompute:
+        raise SolverError(
+            f"machines: found {machines} with limits.recompute, whose states are evaluated one after the other; "
+            "expected one of the two. Leave one out."
+        )
     start = None if warm_start is None else _start(problem, warm_start)
     search = Search(seed=seed, budget=budget, progress=progress, solver=solver, nodes=nodes, start=start)
     if start is not None:
@@ -89,6 +95,8 @@ def plan(
         outcome = _rescue(problem, search, "interrupted" if isinstance(stop, KeyboardInterrupt) else "out of budget")
     if start is not None:
         outcome = _no_worse(problem, outcome, start)
+    if problem.memory is not None and outcome.plan is not None:
+        outcome = replace(outcome, plan=reordered(outcome.plan, problem.memory))
     schedule = None
     if machines is not None and outcome.plan is not None:
         inner = _rest(search, budget, progress)
@@ -161,7 +169,7 @@ def _start(problem: Problem, given: Plan | Result) -> Plan:
     if plan is None or Problem(plan.graph).fingerprint != Problem(problem.graph).fingerprint:
         found = "no plan" if plan is None else "a plan of another graph"
         raise PlanError(f"warm start: found {found}; expected a plan of this problem's graph. Leave it out.")
-    check(plan)
+    check(plan, replace(problem, memory=None))
     return Plan(problem.graph, plan.steps, plan.outputs)
 
 
@@ -183,7 +191,7 @@ def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]
     """Check the plan of an outcome; one that exceeds the memory limit is withdrawn, a wrong one is a defect."""
     if outcome.plan is None:
         return outcome, None
-    replayed = check(outcome.plan)
+    replayed = check(outcome.plan, replace(problem, memory=None))
     price, unit = replay(outcome.plan, problem.cost).total, problem.cost.unit
     if outcome.status is Status.OPTIMAL and price != outcome.bound:
         raise PlanError(
@@ -192,8 +200,8 @@ def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]
         )
     if problem.memory is not None and replayed.peak > problem.memory:
         note = (
-            f"the plan found needs {replayed.peak:,} elements, limits.memory is {problem.memory:,}; only "
-            "'chain-memory' searches under a limit. Raise it."
+            f"the plan found needs {replayed.peak:,} elements in the best order of its steps, limits.memory is "
+            f"{problem.memory:,}; 'auto' tries other plans. Raise it."
         )
         return replace(outcome, status=Status.BUDGET, plan=None, within=None, note=note), None
     return outcome, replayed
@@ -202,7 +210,7 @@ def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]
 def _rescue(problem: Problem, search: Search, why: str) -> Outcome:
     """The best plan at hand when a search has been stopped."""
     at_hand: list[tuple[str, Plan]] = [] if search.incumbent is None else [(search.solver, search.incumbent)]
-    for name in ("forward", "reverse"):
+    for name in () if problem.recompute else ("forward", "reverse"):
         found = SOLVERS[name].solve(problem, Search()).plan
         if found is not None:
             at_hand.append((name, found))

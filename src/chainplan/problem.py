@@ -20,13 +20,16 @@ from chainplan.graph import Elemental, Graph
 class Problem:
     """What is to be planned; `memory` limits the elements alive at once (blocks and tapes), None is no limit.
 
-    `cost` says what is minimised. It is no part of the fingerprint, as it does not change what a plan computes.
+    `recompute` says that the states at which elementals are linearised are not given but evaluated by the plan, which
+    counts those it holds (see `states`). `cost` says what is minimised. It is no part of the fingerprint, as it does
+    not change what a plan computes.
     """
 
     graph: Graph
     memory: int | None = None
     name: str | None = None
     cost: CostModel = FMA
+    recompute: bool = False
 
     @cached_property
     def fingerprint(self) -> str:
@@ -56,8 +59,9 @@ class Problem:
                     {"name": e.name, "edge": [e.source, e.target], **_details(e)} for e in self.graph.elementals
                 ],
             }
-        if self.memory is not None:
-            spec["limits"] = {"memory": self.memory}
+        limits = {"memory": self.memory, "recompute": self.recompute or None}
+        if kept := {key: value for key, value in limits.items() if value is not None}:
+            spec["limits"] = kept
         return spec
 
 
@@ -87,4 +91,6 @@ def _details(e: Elemental) -> dict[str, Any]:
         result["adjoint"] = e.adjoint
     if e.tape:
         result["tape"] = e.tape
+    if e.advance is not None:
+        result["advance"] = e.advance
     return result

@@ -16,16 +16,21 @@ from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError
 from chainplan.garbage import uncollected
 from chainplan.graph import Elemental, Graph, Mode
+from chainplan.states import spans
 from chainplan.steps import (
     Accumulate,
     Add,
+    Advance,
     Decompress,
     Load,
     Multiply,
     Output,
     Plan,
     Propagate,
+    Restore,
     Seed,
+    Store,
+    evaluates,
     last_uses,
     tape_spans,
 )
@@ -47,6 +52,8 @@ class Typed(NamedTuple):
     block: Block
     seed: int | None = None
     whole: Block | None = None
+    state: bool = False
+    """Whether the step moves states and makes no block; `block` is then the working state after it, size x 1."""
 
 
 def colours_of(seed: int) -> str:
@@ -70,7 +77,7 @@ class Replay:
 
     @property
     def peak(self) -> int:
-        """Most elements (blocks and tapes) alive at any step."""
+        """Most elements (blocks, tapes, states that the plan evaluates) alive at any step."""
         return max(self.alive, default=0)
 
 
@@ -240,6 +247,21 @@ def colouring_of(plan: Plan, replayed: Replay, step: Decompress) -> Colouring:
     return Colouring.of(columns or (-1,) * block.cols, rows or (-1,) * block.rows)
 
 
+def _advance(step: Advance, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:
+    e = _elemental(graph, step.elemental)
+    return _state(e.target, graph), cost.advance(e), 0
+
+
+def _kept(step: Store | Restore, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:
+    if step.vertex not in graph.sizes:
+        raise _Broken(f"'{step.vertex}' is no vertex of the problem.")
+    return _state(step.vertex, graph), 0, 0
+
+
+def _state(vertex: str, graph: Graph) -> Typed:
+    return Typed(vertex, vertex, Block(graph.sizes[vertex], 1), state=True)
+
+
 _STEPS: dict[type, Callable[[Any, Graph, list[Typed], CostModel], tuple[Typed, int, int]]] = {
     Multiply: _multiply,
     Load: _load,
@@ -248,12 +270,17 @@ _STEPS: dict[type, Callable[[Any, Graph, list[Typed], CostModel], tuple[Typed, i
     Add: _add,
     Seed: _seed,
     Decompress: _decompress,
+    Advance: _advance,
+    Store: _kept,
+    Restore: _kept,
 }
 
 
 def _operand(made: list[Typed], position: int, role: str) -> Typed:
     if not 0 <= position < len(made):
         raise _Broken(f"{role} is {position}; expected an earlier step (0 to {len(made) - 1}).")
+    if made[position].state:
+        raise _Broken(f"{role} is {position}, which moves a state and makes no block; expected a step that makes one.")
     return made[position]
 
 
@@ -281,15 +308,20 @@ def _check_output(entry: Output, ends: tuple[frozenset[str], frozenset[str]], ma
 
 
 def _alive(plan: Plan, blocks: list[Typed]) -> tuple[int, ...]:
-    """Elements alive during each step: its operands, its result, its tapes and all that is read later."""
+    """Elements alive during each step: operands, result, tapes, states and all that is read later."""
     change = [0] * (len(plan.steps) + 2)
-    for position, last in enumerate(last_uses(plan)):
-        size = blocks[position].block.nnz
-        change[position] += size
+
+    def hold(size: int, first: int, last: int) -> None:
+        change[first] += size
         change[last + 1] -= size
+
+    for position, last in enumerate(last_uses(plan)):
+        if not blocks[position].state:
+            hold(blocks[position].block.nnz, position, last)
     for name, first, last in tape_spans(plan.steps):
-        change[first] += plan.graph[name].tape
-        change[last + 1] -= plan.graph[name].tape
+        hold(plan.graph[name].tape, first, last)
+    for span in spans(plan) if evaluates(plan.steps) else ():
+        hold(plan.graph.sizes[span.vertex], span.first, span.last)
     alive, now = [], 0
     for delta in change[: len(plan.steps)]:
         now += delta

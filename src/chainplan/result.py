@@ -21,6 +21,7 @@ _MOVES = ("vertex elimination", "edge elimination", "face elimination")
 MOVES = (
     "bracketings",
     "bracketings and coloured sweeps",
+    "bracketings and nested checkpoints",
     *_MOVES,
     *(f"{moves} after accumulation" for moves in _MOVES),
 )

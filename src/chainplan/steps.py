@@ -1,7 +1,11 @@
-"""The plan language: seven kinds of steps in static single assignment, and the plan they make.
+"""The plan language: seven kinds of steps that make blocks in static single assignment, three that move states.
 
 A step is named by its position; its operands are positions of earlier steps. Steps hold decisions only. What follows
 from them (shape, structure, fma, peak) is derived by `replayer.replay` and never stored in a plan.
+
+Where a plan evaluates the chain itself, instead of taking the states at which it is linearised as given, there is one
+*working state*, at first that of the input: `Advance` moves it on, `Store` keeps it, `Restore` fetches it (see
+`states`). These steps are numbered like all others and make no block.
 """
 
 from __future__ import annotations
@@ -71,7 +75,27 @@ class Decompress(NamedTuple):
     adjoint: int | None
 
 
-Step = Load | Accumulate | Propagate | Multiply | Add | Seed | Decompress
+class Advance(NamedTuple):
+    """Evaluate an elemental: the working state goes from its source to its target."""
+
+    elemental: str
+
+
+class Store(NamedTuple):
+    """Keep the working state, which is that of `vertex`, until it is restored last."""
+
+    vertex: str
+
+
+class Restore(NamedTuple):
+    """Make the state of `vertex`, which was stored or is the input, the working state."""
+
+    vertex: str
+
+
+Move = Advance | Store | Restore
+"""The steps that move states and make no block."""
+Step = Load | Accumulate | Propagate | Multiply | Add | Seed | Decompress | Move
 
 
 class Output(NamedTuple):
@@ -151,6 +175,14 @@ class Recorder:
         places = (None if handle is None else self._position(handle) for handle in (tangent, adjoint))
         return self._record(Decompress(*places))
 
+    def linearise(self, elemental: str) -> int:
+        """Load at once, for the working state is that of the elemental's source now."""
+        return self._record(Load(elemental))
+
+    def move(self, step: Move) -> None:
+        """Write a step that moves states."""
+        self._record(step)
+
     def plan(self, outputs: Sequence[tuple[str, str, int]]) -> Plan:
         """The plan, given (output, input, handle) of the Jacobian's blocks."""
         ends = tuple(Output(output, source, self._position(handle)) for output, source, handle in outputs)
@@ -169,11 +201,23 @@ class Recorder:
         return held
 
 
+def evaluates(steps: Sequence[Step]) -> bool:
+    """Whether states are evaluated by the steps rather than given."""
+    return any(isinstance(step, Move) for step in steps)
+
+
 def tape_spans(steps: Sequence[Step]) -> Iterator[tuple[str, int, int]]:
-    """For each elemental whose adjoint is used: (name, first, last) of the steps that need its tape."""
-    spans: dict[str, tuple[int, int]] = {}
-    for position, step in enumerate(steps):
-        if isinstance(step, Accumulate | Propagate) and step.mode is Mode.ADJOINT:
-            first, _ = spans.get(step.elemental, (position, position))
-            spans[step.elemental] = (first, position)
-    return ((name, first, last) for name, (first, last) in spans.items())
+    """For each elemental whose adjoint is used: (name, first, last) of the steps that need its tape.
+
+    Where states are evaluated every adjoint step records a tape of its own; where they are given, one serves from the
+    first adjoint step of an elemental to the last.
+    """
+    adjoint = [
+        (step.elemental, position)
+        for position, step in enumerate(steps)
+        if isinstance(step, Accumulate | Propagate) and step.mode is Mode.ADJOINT
+    ]
+    if evaluates(steps):
+        return ((name, position, position) for name, position in adjoint)
+    first, last = dict(reversed(adjoint)), dict(adjoint)
+    return ((name, first[name], last[name]) for name in last)

@@ -10,7 +10,22 @@ from typing import TYPE_CHECKING
 
 from chainplan.gantt import chart
 from chainplan.graph import Mode
-from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Plan, Propagate, Seed, Step, operands
+from chainplan.memory import bytes_text
+from chainplan.steps import (
+    Accumulate,
+    Add,
+    Advance,
+    Decompress,
+    Load,
+    Multiply,
+    Plan,
+    Propagate,
+    Restore,
+    Seed,
+    Step,
+    Store,
+    operands,
+)
 from chainplan.structures.counts import longest
 
 if TYPE_CHECKING:
@@ -79,16 +94,30 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
                 f"at step {result.replay.alive.index(cost.peak_elements)}",
             )
         )
+    rows += _evaluated(result)
     if any(e.block.structure.name != "dense" for e in result.problem.graph.useful):
         rows.append(("counts", result.counts, "of the nonzeros of structured blocks"))
     if result.problem.memory is not None:
-        rows.append(("limit", f"{result.problem.memory:,} elements", ""))
+        memory = result.problem.memory
+        rows.append(("limit", f"{memory:,} elements", f"{bytes_text(memory)} of float64"))
     if result.needs is not None and cost is None:
         rows.append(("needs", f"{result.needs:,} elements", "the smallest limits.memory that has a plan"))
     order = order_text(result.plan) if result.plan is not None else None
     if order is not None:
         rows.append(("order", order, ""))
     return rows
+
+
+def _evaluated(result: Result) -> list[tuple[str, str, str]]:
+    """How often elementals are evaluated and states stored by a plan that does."""
+    if result.plan is None or result.priced is None:
+        return []
+    steps = result.plan.steps
+    prices = [price for step, price in zip(steps, result.priced.prices, strict=True) if isinstance(step, Advance)]
+    stores = sum(isinstance(step, Store) for step in steps)
+    if not prices:
+        return []
+    return [("states", plural(len(prices), "advance"), f"{sum(prices):,} fma of the cost; {stores:,} stored")]
 
 
 def _schedule_rows(schedule: Schedule, unit: str) -> list[tuple[str, str, str]]:
@@ -175,6 +204,12 @@ def step_cells(step: Step) -> tuple[str, str]:
             return f"seed {mode.value}", f"{vertex} in {plural(max(colours, default=-1) + 1, 'colour')}"
         case Decompress():
             return "decompress", " and ".join(f"#{arg}" for arg in operands(step))
+        case Advance(name):
+            return "advance", name
+        case Store(vertex):
+            return "store", vertex
+        case Restore(vertex):
+            return "restore", vertex
 
 
 def _cells(step: Step, block: Block) -> tuple[str, str]:
@@ -200,7 +235,7 @@ def step_rows(result: Result, first: int = 0) -> list[tuple[str, ...]]:
             (
                 f"#{position}",
                 *_cells(plan.steps[position], typed.block),
-                f"{typed.source} -> {typed.target}".replace("\0", ""),
+                typed.target if typed.state else f"{typed.source} -> {typed.target}".replace("\0", ""),
                 f"{typed.block.rows:,} x {typed.block.cols:,}",
                 repr(typed.block.structure),
                 f"{price:,}",
@@ -236,7 +271,7 @@ def order_text(plan: Plan) -> str | None:
                 held.append(f"({held[left]}·{held[right]})")
             case Add(left, right):
                 held.append(f"({held[left]}+{held[right]})")
-            case Seed():
+            case Seed() | Advance() | Store() | Restore():
                 held.append("seed")
             case Decompress():
                 held.append(

@@ -69,6 +69,9 @@ class Timed:
         vectors = arg.cols if tangent else arg.rows
         return price(self.rates, (*written, *_applied(elemental, vectors, mode, result)))
 
+    def advance(self, elemental: Elemental) -> int:
+        return price(self.rates, (("apply", (1, elemental.evaluation)),))
+
     def seed(self, size: int, colours: int) -> int:
         return price(self.rates, (("identity", (1, size * colours)),))
 

@@ -19,11 +19,12 @@ import numpy as np
 from chainplan.cluster.groups import Group, grouped
 from chainplan.cluster.room import SHARE, Room, rowwise
 from chainplan.errors import ExecutionError
-from chainplan.executor import Run, kept, lowered, taken
+from chainplan.executor import kept, lowered, taken
 from chainplan.jacobians import Given
 from chainplan.kernels.convert import Array, as_matrix
 from chainplan.kernels.products import product_kernel
 from chainplan.replayer import replay
+from chainplan.step_kernels import Run
 from chainplan.steps import Load, Multiply, Plan, Propagate, operands
 from chainplan.structures import DENSE, Block
 from chainplan.threads import ranks

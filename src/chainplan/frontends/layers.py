@@ -19,16 +19,16 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from math import prod
 
+from chainplan.frontends.limits import read_limits
 from chainplan.frontends.messages import Messages, nearest
 from chainplan.frontends.nodes import Mapping, Node, Scalar, Sequence, Spelling, shown, written
-from chainplan.frontends.options import flag, known_options, needed_options, read_options
+from chainplan.frontends.options import known_options, needed_options, read_options
 from chainplan.frontends.reader import Reader
 from chainplan.layers.program import Layer, Program, applied
 from chainplan.ops import OPS, Op
 
 Shape = tuple[int, ...]
 LARGEST_SIZE = 10**12
-LARGEST_COST = 10**36
 LONGEST_NAME = 60
 _NAME = re.compile(r"[^\W\d][\w-]*")
 
@@ -70,8 +70,7 @@ def read_program(root: Node, messages: Messages) -> Program:
     keys = ("input", "layers", "outputs", "with_respect_to", "limits", "name")
     top = reader.fields(root, keys, ("input", "layers")) or {}
     name = reader.name(top["name"]) if "name" in top else None
-    limits = (reader.fields(top["limits"], ("memory",)) if "limits" in top else None) or {}
-    memory = reader.whole(limits["memory"], LARGEST_COST) if "memory" in limits else None
+    limits = read_limits(top.get("limits"), reader)
     draft = _Draft(reader)
     inputs = _inputs(top["input"], draft) if "input" in top else ()
     wanted = _names(top.get("with_respect_to"), draft)
@@ -88,7 +87,9 @@ def read_program(root: Node, messages: Messages) -> Program:
     messages.finish()
     shapes = {name: shape for name, shape in draft.shapes.items() if shape is not None}
     outputs = ends or (draft.layers[-1].name,)
-    return Program(tuple(draft.layers), shapes, inputs, draft.parameters, variables, outputs, memory, name)
+    return Program(
+        tuple(draft.layers), shapes, inputs, draft.parameters, variables, outputs, limits.memory, name, limits.recompute
+    )
 
 
 # Inputs
@@ -118,7 +119,7 @@ def _input(node: Node, batch: Shape | None, reader: Reader) -> Shape | None:
     """The shape of an input: a size, a list of sizes, or {shape: ..., batch: false}."""
     if isinstance(node, Mapping):
         own = reader.fields(node, ("shape", "batch"), ("shape",)) or {}
-        if "batch" in own and flag(own["batch"], reader) is False:
+        if "batch" in own and reader.flag(own["batch"]) is False:
             batch = ()
         if isinstance(own.get("shape"), Mapping):
             reader.refuse(own["shape"], "a size or a list of sizes", "Write it as 3 or [3, 4].")

@@ -1,10 +1,10 @@
 """Exchange of graphs with networkx, and through it GraphML and node-link JSON.
 
 A vertex is a node with the attribute `size` (1 where left out), an elemental Jacobian an edge with the attributes of a
-spec's jacobian: `name`, `structure`, `tangent`, `adjoint`, `tape`. The graph's attributes `inputs` and `outputs` list
-the ends; where they are left out, the inputs are the nodes that nothing enters, the outputs those that nothing leaves.
-Lists and mappings are written as JSON text where a format holds only text (GraphML). Reading goes through the grammar
-of the spec, so that its rules are said once.
+spec's jacobian: `name`, `structure`, `tangent`, `adjoint`, `tape`, `advance`. The graph's attributes `inputs` and
+`outputs` list the ends; where they are left out, the inputs are the nodes that nothing enters, the outputs those that
+nothing leaves. Lists and mappings are written as JSON text where a format holds only text (GraphML). Reading goes
+through the grammar of the spec, so that its rules are said once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from chainplan.problem import Problem
 if TYPE_CHECKING:
     import networkx
 
-_DETAILS = ("name", "structure", "tangent", "adjoint", "tape")
+_DETAILS = ("name", "structure", "tangent", "adjoint", "tape", "advance")
 
 
 def from_networkx(graph: networkx.DiGraph, source: str = "graph") -> Problem:
@@ -61,8 +61,11 @@ def _spec(graph: networkx.DiGraph) -> dict[str, Any]:
             ],
         }
     }
-    if graph.graph.get("memory") is not None:
-        spec["limits"] = {"memory": _plain(graph.graph["memory"])}
+    given = {key: graph.graph.get(key) for key in ("memory", "recompute")}
+    if given["recompute"] in ("true", "false"):
+        given["recompute"] = given["recompute"] == "true"
+    if limits := {key: _plain(value) for key, value in given.items() if value is not None}:
+        spec["limits"] = limits
     if graph.graph.get("name"):
         spec["name"] = graph.graph["name"]
     return spec
@@ -95,6 +98,8 @@ def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
         graph.graph["name"] = problem.name
     if problem.memory is not None:
         graph.graph["memory"] = problem.memory
+    if problem.recompute:
+        graph.graph["recompute"] = True
     for vertex, size in problem.graph.sizes.items():
         graph.add_node(vertex, size=size)
     for e in problem.graph.elementals:
@@ -103,6 +108,8 @@ def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
             details["structure"] = e.block.structure.to_spec(e.block.rows, e.block.cols)
         if not e.explicit:
             details |= {k: v for k in ("tangent", "adjoint", "tape") if (v := getattr(e, k)) is not None}
+        if e.advance is not None:
+            details["advance"] = e.advance
         graph.add_edge(e.source, e.target, **details)
     return graph
 

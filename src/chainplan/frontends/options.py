@@ -64,18 +64,10 @@ def number(node: Node, reader: Reader) -> float | None:
     return None
 
 
-def flag(node: Node, reader: Reader) -> bool | None:
-    """`true` or `false`."""
-    if isinstance(node, Scalar) and node.spelling is not Spelling.QUOTED and node.text.lower() in ("true", "false"):
-        return node.text.lower() == "true"
-    reader.refuse(node, "true or false", "Write one of them.")
-    return None
-
-
 _READERS: dict[Any, Callable[[Node, Reader], Any]] = {
     int: integer,
     int | None: integer,
     float: number,
-    bool: flag,
+    bool: lambda node, reader: reader.flag(node),
     tuple[int, ...]: integers,
 }

@@ -27,7 +27,21 @@ from chainplan.problem import Problem
 from chainplan.replayer import Replay, replay
 from chainplan.result import MOVES, Result, Status, counts
 from chainplan.schedule import Schedule, check_schedule
-from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Output, Plan, Propagate, Seed, Step
+from chainplan.steps import (
+    Accumulate,
+    Add,
+    Advance,
+    Decompress,
+    Load,
+    Multiply,
+    Output,
+    Plan,
+    Propagate,
+    Restore,
+    Seed,
+    Step,
+    Store,
+)
 from chainplan.sweep import order_price
 
 FORMAT = 1
@@ -40,6 +54,9 @@ _OPS: dict[str, type[Step]] = {
     "add": Add,
     "seed": Seed,
     "decompress": Decompress,
+    "advance": Advance,
+    "store": Store,
+    "restore": Restore,
 }
 _NAMES = {kind: op for op, kind in _OPS.items()}
 
@@ -304,6 +321,31 @@ def verify(saved: SavedPlan) -> Replay:
         except PlanError as error:
             raise PlanError(f"{source}: {error}") from None
     return replayed
+
+
+def saved_result(saved: SavedPlan) -> Result:
+    """The result that a plan file was written from, verified.
+
+    Raises
+    ------
+    PlanError
+        As `verify`.
+    """
+    replayed, claimed = verify(saved), saved.document
+    notes, within = claimed.get("notes"), claimed["bound"].get("within")
+    return Result(
+        problem=saved.problem,
+        solver=claimed["solver"],
+        seed=claimed["seed"],
+        seconds=claimed["seconds"],
+        status=Status(claimed["status"]),
+        plan=saved.plan,
+        replay=replayed,
+        bound=claimed["bound"][saved.problem.cost.unit],
+        within=within if within in MOVES else None,
+        notes=tuple(map(str, notes)) if isinstance(notes, list) else (),
+        schedule=saved.schedule,
+    )
 
 
 def _claims(saved: SavedPlan, replayed: Replay) -> Iterator[tuple[str, Any, Any]]:

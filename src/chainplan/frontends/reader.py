@@ -71,6 +71,13 @@ class Reader:
         self.refuse(node, f"a whole number from 0 to 10^{len(str(most)) - 1}", todo)
         return None
 
+    def flag(self, node: Node) -> bool | None:
+        """`true` or `false`."""
+        if isinstance(node, Scalar) and node.spelling is not Spelling.QUOTED and node.text.lower() in ("true", "false"):
+            return node.text.lower() == "true"
+        self.refuse(node, "true or false", "Write one of them.")
+        return None
+
     def name(self, node: Node) -> str | None:
         """A name: the text as written, whatever else YAML could see in it."""
         if not isinstance(node, Scalar) or node.spelling is Spelling.NONE:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from chainplan.frontends.limits import read_limits
 from chainplan.frontends.messages import Messages, found, nearest
 from chainplan.frontends.nodes import Mapping, Node, Scalar, Sequence, descend, shown, written
 from chainplan.frontends.reader import LONGEST_NAME, Reader, plain, unnamable
@@ -22,10 +23,10 @@ from chainplan.structures import DENSE, NAMES, Block, Structure, from_spec
 
 LARGEST_SIZE = 10**12
 LARGEST_COST = 10**36
-Costs = tuple[int | None, int | None, int]
-"""Tangent, adjoint and tape of an elemental."""
-EXPLICIT: Costs = (None, None, 0)
-_DETAILS = ("structure", "tangent", "adjoint", "tape")
+Costs = tuple[int | None, int | None, int, int | None]
+"""Tangent, adjoint, tape and advance of an elemental."""
+EXPLICIT: Costs = (None, None, 0, None)
+_DETAILS = ("structure", "tangent", "adjoint", "tape", "advance")
 
 
 @dataclass
@@ -59,12 +60,12 @@ def read_problem(root: Node, messages: Messages) -> Problem:
     reader = Reader(messages)
     top = reader.fields(root, ("chain", "dag", "limits", "name")) or {}
     name = reader.name(top["name"]) if "name" in top else None
-    memory = _memory(top["limits"], reader) if "limits" in top else None
+    limits = read_limits(top.get("limits"), reader)
     draft = _draft(root, top, reader)
     messages.finish()
     assert draft is not None
     ends = tuple(draft.parts["inputs"]), tuple(draft.parts["outputs"])
-    return Problem(Graph(draft.sizes, *ends, tuple(draft.elementals)), memory, name)
+    return Problem(Graph(draft.sizes, *ends, tuple(draft.elementals)), limits.memory, name, recompute=limits.recompute)
 
 
 def _draft(root: Node, top: dict[str, Node], reader: Reader) -> Draft | None:
@@ -106,11 +107,6 @@ def _worded(draft: Draft, node: Node, fault: Fault) -> str:
             near = None if word in draft.sizes else nearest(word, draft.sizes)
             text += f" Did you mean '{near}'?" if near else ""
     return f"{path}: {text}"
-
-
-def _memory(node: Node, reader: Reader) -> int | None:
-    limits = reader.fields(node, ("memory",)) or {}
-    return reader.whole(limits["memory"], LARGEST_COST) if "memory" in limits else None
 
 
 # Chains
@@ -286,15 +282,16 @@ def _own_name(own: dict[str, Node], reader: Reader) -> str | None:
 
 
 def _costs(own: dict[str, Node], reader: Reader) -> Costs:
-    """What is given of `tangent`, `adjoint` and `tape`."""
+    """What is given of `tangent`, `adjoint`, `tape` and `advance`."""
     if "tape" in own and not ("tangent" in own or "adjoint" in own):
         node = own["tape"]
         text = f"{written(node.path)} is {found(node)}, but there is no 'tangent' and no 'adjoint'"
         reader.messages.add(node, f"{text}; expected one beside it. Add it, or remove 'tape'.")
-    tangent, adjoint, tape = (
-        reader.whole(own[key], LARGEST_COST) if key in own else None for key in ("tangent", "adjoint", "tape")
+    tangent, adjoint, tape, advance = (
+        reader.whole(own[key], LARGEST_COST) if key in own else None
+        for key in ("tangent", "adjoint", "tape", "advance")
     )
-    return tangent, adjoint, tape or 0
+    return tangent, adjoint, tape or 0, advance
 
 
 def _structure_of(own: dict[str, Node], shape: tuple[int, int] | None, reader: Reader) -> Structure:

@@ -35,15 +35,20 @@ def evaluate(program: Program, point: Mapping[str, Array]) -> Evaluation:
         Where a layer has no finite value; the message names it.
     """
     values, kept = dict(point), {}
-    with np.errstate(all="ignore"):
-        for layer in program.layers:
-            arguments = [values[source] for source in layer.sources]
-            try:
-                values[layer.name], kept[layer.name] = layer.op.evaluate(*arguments)
-            except PointError as error:
-                raise PointError(f"{_called(layer)}: {error}") from None
-            _require_finite(values[layer.name], f"{_called(layer)}: the value", layer.op.positive)
+    for layer in program.layers:
+        values[layer.name], kept[layer.name] = evaluated(layer, [values[source] for source in layer.sources])
     return Evaluation(program, values, kept)
+
+
+def evaluated(layer: Layer, arguments: list[Array]) -> tuple[Array, Any]:
+    """The value of one layer and what it keeps for its linearisation; raises as `evaluate` does."""
+    with np.errstate(all="ignore"):
+        try:
+            value, kept = layer.op.evaluate(*arguments)
+        except PointError as error:
+            raise PointError(f"{_called(layer)}: {error}") from None
+        _require_finite(value, f"{_called(layer)}: the value", layer.op.positive)
+    return value, kept
 
 
 def linearise(evaluation: Evaluation) -> dict[str, Any]:
@@ -54,21 +59,29 @@ def linearise(evaluation: Evaluation) -> dict[str, Any]:
     PointError
         Where a layer has a value but no finite derivative.
     """
-    program, partials = evaluation.program, dict[str, tuple[Any, ...]]()
+    program, partials = evaluation.program, dict[str, dict[int, Any]]()
     result = {}
     for name, layer, position, _ in program.placed:
         if layer.name not in partials:
             arguments = [evaluation.values[source] for source in layer.sources]
-            with np.errstate(all="ignore"):
-                value, kept = evaluation.values[layer.name], evaluation.kept[layer.name]
-                partials[layer.name] = layer.op.linearise(arguments, value, kept)
+            value, kept = evaluation.values[layer.name], evaluation.kept[layer.name]
+            partials[layer.name] = linearised(layer, arguments, value, kept)
         given = partials[layer.name][position]
         if given is not None:
-            if not isinstance(given, tuple):
-                entries = given if isinstance(given, np.ndarray) else given.data
-                _require_finite(entries, f"{_called(layer)}: the derivative", layer.op.positive)
             result[name] = given
     return result
+
+
+def linearised(layer: Layer, arguments: list[Array], value: Array, kept: Any) -> dict[int, Any]:
+    """The elemental Jacobians of one layer by the positions of its edges that vary; raises as `linearise` does."""
+    with np.errstate(all="ignore"):
+        partials = layer.op.linearise(arguments, value, kept)
+    found = {position: partials[position] for position, _ in layer.varying}
+    for given in found.values():
+        if given is not None and not isinstance(given, tuple):
+            entries = given if isinstance(given, np.ndarray) else given.data
+            _require_finite(entries, f"{_called(layer)}: the derivative", layer.op.positive)
+    return found
 
 
 def _called(layer: Layer) -> str:

@@ -86,6 +86,7 @@ class Program:
     outputs: tuple[str, ...]
     memory: int | None = None
     name: str | None = None
+    recompute: bool = False
 
     @cached_property
     def placed(self) -> tuple[Placed, ...]:
@@ -111,7 +112,8 @@ class Program:
             elementals.append(Elemental(name, source, target, block, edge.tangent, edge.adjoint, edge.tape))
         for output in self.outputs:
             sizes.setdefault(output, prod(self.shapes[output]))
-        return Problem(Graph(sizes, self.variables, self.outputs, tuple(elementals)), self.memory, self.name)
+        graph = Graph(sizes, self.variables, self.outputs, tuple(elementals))
+        return Problem(graph, self.memory, self.name, recompute=self.recompute)
 
     @property
     def notes(self) -> Iterator[str]:

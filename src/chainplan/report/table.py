@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chainplan.errors import SpecError
-from chainplan.report import dot, json, markdown, svg, text, trace
+from chainplan.report import dot, html, json, markdown, svg, text, trace
 from chainplan.result import Result
 
 RENDERERS: dict[str, Callable[[Result], str]] = {
@@ -13,6 +13,7 @@ RENDERERS: dict[str, Callable[[Result], str]] = {
     "json": json.render,
     "markdown": markdown.render,
     "dot": dot.render,
+    "html": html.render,
     "svg": svg.render,
     "trace": trace.render,
 }

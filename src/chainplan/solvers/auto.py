@@ -8,6 +8,7 @@ from typing import final
 
 from chainplan.cost import FMA
 from chainplan.elimination.quick_bound import path_bound, quick_bound
+from chainplan.elimination.step_order import reordered
 from chainplan.elimination.workgraph import after_accumulation, intermediates
 from chainplan.problem import Problem
 from chainplan.replayer import replay
@@ -17,15 +18,20 @@ from chainplan.solvers.base import Solver
 from chainplan.solvers.chain_dense import ChainDense
 from chainplan.solvers.chain_dp import ChainDp
 from chainplan.solvers.chain_memory import ChainMemory
+from chainplan.solvers.chain_recompute import ChainRecompute
 from chainplan.solvers.dag_exact import DagExact
+from chainplan.solvers.dag_memory import DagMemory
 from chainplan.solvers.forward import Forward
 from chainplan.solvers.local_search import LocalSearch
 from chainplan.solvers.reverse import Reverse
+from chainplan.steps import Plan
 
 SECONDS = 10.0
 """What the search on a graph that is not a chain may take where no budget is given."""
 STAGES: tuple[tuple[Solver, float], ...] = ((DagExact(), 0.05), (LocalSearch(), 0.3), (DagExact(), 1.0))
 """Solvers that take turns on a graph, with the share of the budget each may use: most are proven at once."""
+LIMITED = 0.3
+"""The share of the budget in which a plan under a memory limit is sought, before those that know of no limit."""
 PROVABLE = 120
 """Intermediate vertices above which no proof is tried."""
 
@@ -43,15 +49,18 @@ class Auto(Solver):
     Exact: yes on chains (up to 150 elementals under a memory limit that matters); on other graphs where the exact
         search ends within its share of the budget. Under an objective in time on chains without such a limit alone;
         elsewhere the plan that is found by fma competes with forward and reverse order, and nothing is proven.
-    Refuses: nothing.
+    Refuses: nothing but recomputation on what is not a chain, or for another objective than fma.
     """
 
     name = "auto"
+    recomputes = True
 
     def refuses(self, problem: Problem) -> str | None:
-        return None
+        return ChainRecompute().refuses(problem) if problem.recompute else None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
+        if problem.recompute:
+            return _named(ChainRecompute(), problem, search)
         if problem.cost is not FMA:
             return _in_time(problem, search)
         for solver in _CHAINS:
@@ -59,7 +68,15 @@ class Auto(Solver):
                 return _on_chains(solver, problem, search)
         if not search.limited:
             search.budget = SECONDS
-        outcome = _best(problem, list(_on_dags(problem, search)), search)
+        limited = None
+        if problem.memory is not None:
+            limited = _named(DagMemory(), problem, search, LIMITED)
+            if limited.status is Status.INFEASIBLE:
+                return limited
+        kept = [limited] if limited is not None and limited.plan is not None else []
+        outcome = _best(problem, [*kept, *_on_dags(problem, search)], search)
+        if limited is not None and not _fits(outcome, problem):
+            return limited
         if problem.graph.not_a_chain is None and outcome.status is not Status.OPTIMAL:
             return replace(outcome, note=f"'chain-dp' refuses: {ChainDp().refuses(problem)}.")
         return outcome
@@ -95,7 +112,7 @@ def _in_time(problem: Problem, search: Search) -> Outcome:
         if inner.incumbent is not None:
             search.offer(inner.incumbent)
         raise
-    if by_fma.plan is None and by_fma.status is Status.INFEASIBLE:
+    if by_fma.plan is None:
         return by_fma
     found = replace(by_fma, status=Status.FEASIBLE, bound=0, within=None, note=None)
     best = _best(problem, [found, *(_named(order, problem, search) for order in (Forward(), Reverse()))], search)
@@ -154,7 +171,13 @@ def _best(problem: Problem, found: list[Outcome], search: Search) -> Outcome:
 
 def _named(solver: Solver, problem: Problem, search: Search, share: float = 1.0) -> Outcome:
     """What a solver finds, in a stage of the search of its own."""
-    return replace(solver.solve(problem, search.stage(solver.name, share)), solver=solver.name)
+    found = solver.solve(problem, search.stage(solver.name, share))
+    return replace(found, solver=solver.name, plan=None if found.plan is None else _in_order(problem, found.plan))
+
+
+def _in_order(problem: Problem, plan: Plan) -> Plan:
+    """The plan with its steps in an order that keeps the memory limit, or in one of low peak."""
+    return plan if problem.memory is None else reordered(plan, problem.memory)
 
 
 def _fits(outcome: Outcome, problem: Problem) -> bool:

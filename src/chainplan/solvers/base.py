@@ -25,10 +25,18 @@ class Solver(ABC):
     """One way of finding a plan."""
 
     name: ClassVar[str]
+    recomputes: ClassVar[bool] = False
+    """Whether its plans evaluate the states themselves where the problem asks for that."""
 
     @abstractmethod
     def refuses(self, problem: Problem) -> str | None:
         """Say why this solver cannot take the problem, or None where it can."""
+
+    def refusal(self, problem: Problem) -> str | None:
+        """`refuses`, or that the problem asks for states to be evaluated and the solver takes them as given."""
+        if problem.recompute and not self.recomputes:
+            return "limits.recompute is set, and it takes the states of the chain as given"
+        return self.refuses(problem)
 
     @abstractmethod
     def solve(self, problem: Problem, search: Search) -> Outcome:

@@ -66,12 +66,25 @@ class ChainDp(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         chain = problem.graph.chain
         sweeps = Sweeps(chain, problem.cost)
-        table = _Table(chain, sweeps) if _tabulated(problem) else IntervalTable(chain, problem.cost, sweeps)
-        for length in range(2, len(chain) + 1):
-            table.fill(length)
-            search.tick((length / len(chain)) ** 2)
+        table = filled(problem, sweeps, search)
         plan = write(problem.graph, (0, len(chain)), table.derive)
         return Outcome(Status.OPTIMAL, plan, bound=table.price(0, len(chain)), within=sweeps.moves)
+
+
+def filled(problem: Problem, sweeps: Sweeps, search: Search) -> Table | IntervalTable:
+    """The prices of all intervals of a chain.
+
+    Raises
+    ------
+    Stopped
+        When the budget of the search has run out.
+    """
+    chain = problem.graph.chain
+    table = Table(chain, sweeps) if _tabulated(problem) else IntervalTable(chain, problem.cost, sweeps)
+    for length in range(2, len(chain) + 1):
+        table.fill(length)
+        search.tick((length / len(chain)) ** 2)
+    return table
 
 
 def _tabulated(problem: Problem) -> bool:
@@ -83,7 +96,7 @@ def _tabulated(problem: Problem) -> bool:
 _EVEN = (OnDiagonal, Zero, Dense, Banded, BlockDiagonal, Kronecker)
 
 
-class _Table:
+class Table:
     """Prices of all intervals: `by_start[i, d]` and `by_end[j, q-d]` both hold that of (i, i+d) with j = i+d."""
 
     def __init__(self, chain: tuple[Elemental, ...], sweeps: Sweeps) -> None:

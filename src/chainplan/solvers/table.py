@@ -7,8 +7,10 @@ from chainplan.solvers.base import Solver
 from chainplan.solvers.chain_dense import ChainDense
 from chainplan.solvers.chain_dp import ChainDp
 from chainplan.solvers.chain_memory import ChainMemory
+from chainplan.solvers.chain_recompute import ChainRecompute
 from chainplan.solvers.cp_sat import CpSat
 from chainplan.solvers.dag_exact import DagExact
+from chainplan.solvers.dag_memory import DagMemory
 from chainplan.solvers.edge import Edge
 from chainplan.solvers.exhaustive import Exhaustive
 from chainplan.solvers.face import Face
@@ -29,9 +31,11 @@ SOLVERS: dict[str, Solver] = {
         ChainDense(),
         ChainDp(),
         ChainMemory(),
+        ChainRecompute(),
         Edge(),
         Face(),
         DagExact(),
+        DagMemory(),
         CpSat(),
     )
 }

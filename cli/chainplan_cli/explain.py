@@ -1,0 +1,41 @@
+"""`chainplan explain SPEC`: why the best plan is as it is, in text."""
+
+from __future__ import annotations
+
+import click
+
+from chainplan_cli.common import SECONDS, objective_option, progress_shown, seed_option
+
+
+@click.command()
+@click.argument("spec", type=click.Path())
+@click.option("--budget", type=SECONDS, default=10.0, show_default=True, metavar="SECONDS")
+@seed_option
+@objective_option
+def command(spec: str, budget: float, seed: int, objective: str | None) -> int:
+    """Say why the best plan of SPEC is as it is.
+
+    Runners-up at the top splits, what the cost is made of, the sizes at which another order becomes optimal, what other
+    sizes and elementals would change, and how many products with vectors make it worth to form the Jacobian. All of it
+    is found by planning again; --budget is the time for that, besides the time for the plan.
+    """
+    from chainplan.frontends.table import read
+    from chainplan.planner import plan
+    from chainplan.report.sentence import headline
+    from chainplan.report.why.reasons import reasons
+    from chainplan.report.why.wording import worded
+    from chainplan.summary import describe
+
+    problem = read(spec)
+    with progress_shown() as progress:
+        result = plan(problem, budget=None, seed=seed, progress=progress, objective=objective)
+        groups = worded(reasons(result, budget, progress))
+    click.echo(f"{describe(problem)}\n\n  {headline(result)}")
+    for title, sentences in groups:
+        click.echo(f"\n  {title}")
+        for sentence in sentences:
+            click.echo(f"    {sentence}")
+    if result.plan is None:
+        click.echo(f"chainplan: no plan: {result.status.value}. {' '.join(result.notes)}".rstrip(), err=True)
+        return 1
+    return 0

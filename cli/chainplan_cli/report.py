@@ -1,0 +1,77 @@
+"""`chainplan report SPEC|PLAN`: a page about a plan, as one HTML file."""
+
+from __future__ import annotations
+
+import click
+
+from chainplan_cli.common import (
+    budget_option,
+    machines_option,
+    objective_option,
+    progress_shown,
+    require_place,
+    seed_option,
+    solver_option,
+    write_whole,
+)
+
+
+@click.command()
+@click.argument("path", metavar="SPEC|PLAN", type=click.Path())
+@click.option("-o", "--output", metavar="FILE", default="report.html", show_default=True)
+@solver_option
+@budget_option
+@seed_option
+@objective_option
+@machines_option
+def command(
+    path: str,
+    output: str,
+    solver: str,
+    budget: float | None,
+    seed: int,
+    objective: str | None,
+    machines: int | None,
+) -> int:
+    """Write a page about SPEC (planned first) or PLAN (checked first): one HTML file that opens from disk.
+
+    The page shows the blocks, the plan step by step, memory, all solvers with their bounds, and why the plan is as it
+    is. The reasons are found by planning again within some seconds.
+    """
+    from dataclasses import replace
+
+    from chainplan.frontends.plan_file import SavedPlan, document, saved_result
+    from chainplan.frontends.table import read_any
+    from chainplan.planner import plan
+    from chainplan.problem import Problem
+    from chainplan.report.html import page
+    from chainplan.summary import unit_text
+
+    require_place(output)
+    found = read_any(path)
+    with progress_shown() as progress:
+        if isinstance(found, SavedPlan):
+            if (solver, budget, seed, objective, machines) != ("auto", None, 0, None, None):
+                raise click.ClickException(f"{path}: found a plan, which is not planned again; leave the options out.")
+            result, saved = saved_result(found), found.document
+        else:
+            problem = found if isinstance(found, Problem) else found.problem
+            result = plan(
+                problem,
+                solver,
+                budget=budget,
+                seed=seed,
+                progress=progress,
+                objective=objective,
+                machines=machines,
+            )
+            if not isinstance(found, Problem):
+                result = replace(result, notes=(*result.notes, *found.notes))
+            saved = document(result)
+        text = page(result, saved, progress)
+    write_whole(output, text)
+    if result.price is None:
+        click.echo(f"chainplan: no plan: {result.status.value}. {' '.join(result.notes)}".rstrip(), err=True)
+        return 1
+    click.echo(f"{output}: {result.price:,} {unit_text(result.problem)}, {len(text.encode()):,} bytes")
+    return 0

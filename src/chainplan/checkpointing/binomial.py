@@ -1,0 +1,35 @@
+"""Binomial checkpointing of equal steps in closed form.
+
+With s checkpoints, the initial state among them, and at most t evaluations of each step, C(s + t, s) steps can be
+reversed. Griewank & Walther 2000, "Algorithm 799: revolve" (ACM TOMS 26), section 2; the optimum is due to Grimm,
+Pottier & Rostaing-Schmidt 1996.
+"""
+
+from __future__ import annotations
+
+from math import comb
+
+
+def repetitions(steps: int, checkpoints: int) -> int:
+    """The least t with C(checkpoints + t, checkpoints) >= steps: how often a step is advanced over at most.
+
+    Raises
+    ------
+    ValueError
+        Where there is no step, or no checkpoint to hold the initial state.
+    """
+    if steps < 1 or checkpoints < 1:
+        raise ValueError(f"found {steps} steps and {checkpoints} checkpoints; expected at least one of each.")
+    t = 0
+    while comb(checkpoints + t, checkpoints) < steps:
+        t += 1
+    return t
+
+
+def forward_steps(steps: int, checkpoints: int) -> int:
+    """Evaluations of single steps that reversing `steps` of them takes, the one that records each tape included.
+
+    `checkpoints` counts the initial state. Raises as `repetitions` does.
+    """
+    t = repetitions(steps, checkpoints)
+    return t * steps - (comb(checkpoints + t, t - 1) if t else 0) + steps

@@ -1,0 +1,77 @@
+"""All solvers on one problem: what each finds, proves and refuses, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from chainplan.planner import plan
+from chainplan.problem import Problem
+from chainplan.result import Result
+from chainplan.search import Progress
+from chainplan.solvers.table import SOLVERS
+from chainplan.summary import ratio_text, seconds_text, timed, unit_text
+
+RIGHT = {2, 3, 4, 5, 6, 7, 9}
+"""Columns of `rows` that hold figures."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Results by the solver that was asked, in the order of the table of solvers, and the reasons of the others."""
+
+    problem: Problem
+    results: tuple[tuple[str, Result], ...]
+    refused: tuple[tuple[str, str], ...]
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """Header and a row per result; the ratio is to the cheaper of forward and reverse order."""
+        more = ("fma",) if timed(self.problem) else ()
+        unit = unit_text(self.problem)
+        head = ("solver", "status", unit, "ratio", "bound", "gap", "peak", "time", "bound is within", *more)
+        return [head, *(_row(name, result, more) for name, result in self.results)]
+
+    @property
+    def notes(self) -> list[str]:
+        """What the solvers say besides, and why some refuse."""
+        said = [f"{name}: {note}" for name, result in self.results for note in result.notes]
+        return said + [f"{name} refuses: {reason}" for name, reason in self.refused]
+
+
+def compare(
+    problem: Problem,
+    budget: float,
+    seed: int = 0,
+    progress: Callable[[Progress], None] | None = None,
+    solvers: Sequence[str] = tuple(SOLVERS),
+) -> Comparison:
+    """Plan a problem with every solver that accepts it, each within a budget in seconds; Ctrl-C ends it early."""
+    reasons = {name: SOLVERS[name].refusal(problem) for name in solvers}
+    results: list[tuple[str, Result]] = []
+    for name in (n for n, reason in reasons.items() if reason is None):
+        results.append((name, plan(problem, name, budget=budget, seed=seed, progress=progress)))
+        if any("interrupted" in note for note in results[-1][1].notes):
+            break
+    refused = tuple((name, reason) for name, reason in reasons.items() if reason is not None)
+    return Comparison(problem, tuple(results), refused)
+
+
+def _row(name: str, result: Result, more: tuple[str, ...]) -> tuple[str, ...]:
+    cost, price = result.cost, result.price
+    label = name if result.solver == name else f"{name} ({result.solver})"
+    took = seconds_text(result.seconds)
+    if cost is None or price is None:
+        return (label, result.status.value, "", "", "", "", "", took, "", *("" for _ in more))
+    proof = (f"{result.bound:,}", f"{100 * (result.gap or 0):.1f} %") if result.bound or not result.gap else ("", "")
+    return (
+        label,
+        result.status.value,
+        f"{price:,}",
+        ratio_text(result.price_baselines.best, price),
+        *proof,
+        f"{cost.peak_elements:,}",
+        took,
+        result.within or "",
+        *(f"{cost.fma:,}" for _ in more),
+    )

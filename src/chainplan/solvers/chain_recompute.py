@@ -1,0 +1,131 @@
+"""Cheapest plan of a chain that evaluates its own states, stores some and evaluates others again, under a limit.
+
+Without recomputation the states at which elementals are linearised are given. Here they count, as tapes and blocks do,
+and what does not fit is evaluated again, so that "infeasible" becomes "costs so much". The space of plans is that of
+`nested`; binomial checkpointing (Griewank & Walther 2000, "Algorithm 799: revolve") is the case of one sweep of
+adjoints over equal elementals.
+
+The fronts of all tasks are exact but many: O(q³) tasks of O(q) ways. A first pass makes only blocks that begin at the
+input or end at the output, which forward and reverse order are made of. The price of what it finds rules out every
+block that costs more even with all states given and no limit, and mostly none is left for a second pass. Before both, a
+pass with memory rounded up finds a plan quickly, in case the search is stopped, and a price that nothing may exceed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import final
+
+from chainplan.checkpointing.fronts import Front, Point, best, cheapest, coarse, least, under
+from chainplan.problem import Problem
+from chainplan.result import Outcome, Status
+from chainplan.search import Search
+from chainplan.solvers.base import Solver, not_fma
+from chainplan.solvers.chains import not_a_chain
+from chainplan.solvers.nested import Tasks
+from chainplan.solvers.nested_chain import Chain, Interval, Triple
+from chainplan.solvers.nested_writer import write
+
+LONGEST = 150
+UNITS = 500
+"""Parts of the limit to which memory is rounded up where any plan will do."""
+WITHIN = "bracketings and nested checkpoints"
+
+
+@final
+class ChainRecompute(Solver):
+    """Pareto fronts of memory and price over intervals of a chain, with checkpoints.
+
+    Cost: O(q³) to O(q⁴) joins of fronts for q elementals, as prices leave few or many blocks worth a thought.
+    Exact: yes, within bracketings and nested checkpoints, under any memory limit; an infeasible one comes with the
+        smallest that would work.
+    Refuses: graphs that are not chains; more than 150 elementals; other objectives than fma; states that are given.
+    """
+
+    name = "chain-recompute"
+    recomputes = True
+
+    def refuses(self, problem: Problem) -> str | None:
+        if not problem.recompute:
+            return "its states are given; set limits.recompute to have them evaluated"
+        return not_fma(problem) or not_a_chain(problem, LONGEST)
+
+    def solve(self, problem: Problem, search: Search) -> Outcome:
+        fronts = Fronts(problem, search)
+        point = under(fronts.under(problem.memory), problem.memory)
+        if point is None:
+            return Outcome(Status.INFEASIBLE, needs=fronts.smallest())
+        return Outcome(Status.OPTIMAL, write(problem.graph, point), bound=point[1], within=WITHIN)
+
+
+class Fronts:
+    """The exact fronts of one problem."""
+
+    def __init__(self, problem: Problem, search: Search) -> None:
+        self._graph, self._chain, self._search = problem.graph, Chain(problem.graph), search
+        self._prices, self._hills = self._chain.prices(), self._chain.hills()
+        self._smallest: int | None = None
+
+    def under(self, limit: int | None) -> Front:
+        """The front up to a limit, exact at the limit itself."""
+        if limit is None:
+            first = self._pass(None, self._outer, cheapest)
+            return self._again(None, first, first[0][1], cheapest)
+        point = under(self._pass(limit, self._outer, coarse(limit // UNITS + 1)), limit)
+        if point is not None:
+            self._search.offer(write(self._graph, point), point[1])
+        first = self._pass(limit, self._outer, price=None if point is None else point[1])
+        point = under(first, limit)
+        return self._again(limit, first, None if point is None else point[1])
+
+    def whole(self) -> Front:
+        """The front of all limits."""
+        low, first = self.smallest(), self._pass(None, self._outer)
+        if first[0][0] == low:
+            return self._again(None, first, first[0][1])
+        point = under(self._again(low, [], None), low)
+        assert point is not None
+        return self._again(None, first, point[1])
+
+    def smallest(self) -> int:
+        """The least memory of any plan: that of outer blocks, or less by blocks whose own steps need less."""
+        if self._smallest is None:
+            most = self._pass(None, self._outer, least)[0][0]
+            keys = {key for key, hill in self._hills.items() if hill < most}
+            inner = any(not self._outer(key) for key in keys) and (0, self._chain.q) in keys
+            found = self._pass(most, lambda key: key in keys or self._outer(key), least) if inner else []
+            self._smallest = min(most, found[0][0]) if found else most
+        return self._smallest
+
+    def _again(
+        self,
+        limit: int | None,
+        first: Front,
+        price: int | None,
+        keep: Callable[[Iterable[Point]], Front] = best,
+    ) -> Front:
+        """A pass over all that might be in a plan of this price and limit, where that is more than outer blocks."""
+        keys = {
+            key
+            for key, floor in self._prices.items()
+            if (price is None or floor <= price) and (limit is None or self._hills[key] <= limit)
+        }
+        if first and all(self._outer(key) for key in keys):
+            return first
+        return self._pass(limit, lambda key: key in keys or self._outer(key), keep, price)
+
+    def _outer(self, key: Interval | Triple) -> bool:
+        """Whether forward and reverse order hold a block, or multiply by single elementals."""
+        i, *_, j = key
+        return (i == 0 or j == self._chain.q or j == i + 1) if len(key) == 2 else key[1] in (i + 1, j - 1)
+
+    def _pass(
+        self,
+        limit: int | None,
+        wanted: Callable[[Interval | Triple], bool],
+        keep: Callable[[Iterable[Point]], Front] = best,
+        price: int | None = None,
+    ) -> Front:
+        """The front of plans of wanted blocks and products, of at most a price where one is given."""
+        most = None if price is None else lambda interval: price - self._chain.beyond[interval]
+        return Tasks(self._chain, limit, wanted, self._search, keep, most).front

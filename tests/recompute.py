@@ -1,0 +1,233 @@
+"""Chains that evaluate their states, straight from the definitions: every nested plan, and every plan at all.
+
+`written` writes out each plan of the space that `chainplan.solvers.nested` describes, one after the other, as nested
+sentences; cost and memory are what the replayer says of it. `cheapest` knows nothing of that space: it is the shortest
+path over all that can be alive, blocks and states, in any order. Nothing is shared with the solver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from itertools import product
+from typing import NamedTuple
+
+from chainplan.cost import FMA
+from chainplan.graph import Mode
+from chainplan.problem import Problem
+from chainplan.replayer import replay
+from chainplan.steps import Accumulate, Advance, Load, Move, Multiply, Output, Plan, Propagate, Restore, Step, Store
+from chainplan.structures import Block
+
+# Every nested plan
+
+Sentence = tuple[tuple[str, object], ...]
+"""("at", i): state i must be at work; ("go", i): evaluate elemental i; ("make" | "times" | ..., what): a block step."""
+
+
+def written(problem: Problem) -> list[tuple[int, int]]:
+    """All (peak, cost) that no nested plan beats in both, by replaying each of them."""
+    plans = _Plans(problem)
+    found = {(r.peak, r.total) for sentence in plans.make(0, plans.q) for r in [replay(plans.plan(sentence))]}
+    return [p for p in sorted(found) if not any(o[0] <= p[0] and o[1] <= p[1] and o != p for o in found)]
+
+
+class _Plans:
+    def __init__(self, problem: Problem) -> None:
+        self.graph, self.chain = problem.graph, problem.graph.chain
+        self.q = len(self.chain)
+
+    def make(self, i: int, j: int) -> Iterator[Sentence]:
+        if j == i + 1:
+            yield from self.leaf(i)
+        for k in range(i + 1, j):
+            go = self.go(i, k)
+            for inner, rest in product(self.make(k, j), self.left(i, k, j)):
+                yield go + inner + rest
+            for inner, rest in product(self.make_on(i, k), self.right(i, k, j, False)):
+                yield inner + rest
+
+    def make_on(self, i: int, j: int) -> Iterator[Sentence]:
+        if j == i + 1:
+            for leaf in self.leaf(i):
+                yield leaf + self.go(i, j)
+        for k in range(i + 1, j):
+            for inner, rest in product(self.make_on(i, k), self.right(i, k, j, True)):
+                yield inner + rest
+        if i == 0 and j > 1:
+            for inner in self.make(0, j):
+                yield inner + self.go(0, j)
+        if i > 0 and j > i + 1:
+            for inner in self.make(i, j):
+                yield (*self.go(i, j), *inner, ("at", j))
+        for k in range(i + 1, j):
+            for inner, rest in product(self.make_on(k, j), self.left(i, k, j)):
+                yield (*self.go(i, k), *inner, *rest, ("at", j))
+
+    def left(self, i: int, k: int, j: int) -> Iterator[Sentence]:
+        if k == i + 1 and self.chain[i].adjoint is not None:
+            yield (("at", i), ("adjoint", (i, j)))
+        for inner in self.make(i, k):
+            yield (*inner, ("times", (i, k, j)))
+        for middle in range(i + 1, k):
+            go = self.go(i, middle)
+            for first, second in product(self.left(middle, k, j), self.left(i, middle, j)):
+                yield go + first + second
+
+    def right(self, i: int, k: int, j: int, on: bool) -> Iterator[Sentence]:
+        times = (("times", (i, k, j)),)
+        onward = self.go(k, j) if on else ()
+        if k == j - 1:
+            if self.chain[k].tangent is not None:
+                yield (("at", k), ("tangent", (i, j)), *onward)
+            for leaf in self.leaf(k) if on else ():
+                yield leaf + times + onward
+        for inner in self.make_on(k, j) if on else self.make(k, j):
+            yield inner + times
+        for middle in range(k + 1, j):
+            for first, second in product(self.right(i, k, middle, True), self.right(i, middle, j, on)):
+                yield first + second
+
+    def leaf(self, i: int) -> Iterator[Sentence]:
+        e = self.chain[i]
+        modes = [None] if e.explicit else [mode for mode in Mode if e.per_vector(mode) is not None]
+        return ((("at", i), ("leaf", (i, mode))) for mode in modes)
+
+    def go(self, i: int, k: int) -> Sentence:
+        return (("at", i), *(("go", a) for a in range(i, k)))
+
+    def plan(self, sentence: Sentence) -> Plan:
+        """The steps of a sentence; a state is stored where it is reached if it is asked for again later."""
+        vertices = [self.graph.inputs[0], *(e.target for e in self.chain)]
+        steps: list[Step] = []
+        held: dict[tuple[int, int], int] = {}
+        working = 0
+        for place, (word, what) in enumerate(sentence):
+            match word, what:
+                case "at", int(i):
+                    if i != working:
+                        steps.append(Restore(vertices[i]))
+                    working = i
+                case "go", int(i):
+                    steps.append(Advance(self.chain[i].name))
+                    working = i + 1
+                    if self._again(sentence[place + 1 :], working):
+                        steps.append(Store(vertices[working]))
+                case "leaf", (int(i), mode):
+                    name = self.chain[i].name
+                    held[i, i + 1] = len(steps)
+                    steps.append(Accumulate(name, mode) if isinstance(mode, Mode) else Load(name))
+                case "adjoint", (int(i), int(j)):
+                    steps.append(Propagate(self.chain[i].name, held[i + 1, j], Mode.ADJOINT))
+                    held[i, j] = len(steps) - 1
+                case "tangent", (int(i), int(j)):
+                    steps.append(Propagate(self.chain[j - 1].name, held[i, j - 1], Mode.TANGENT))
+                    held[i, j] = len(steps) - 1
+                case "times", (int(i), int(k), int(j)):
+                    steps.append(Multiply(held[k, j], held[i, k]))
+                    held[i, j] = len(steps) - 1
+        output = Output(self.graph.outputs[0], self.graph.inputs[0], held[0, self.q])
+        return Plan(self.graph, tuple(steps), (output,))
+
+    def _again(self, rest: Sentence, state: int) -> bool:
+        """Whether a state that is at work now is asked for after another was, before it is evaluated anew."""
+        working = state
+        for word, what in rest:
+            if word == "at":
+                if what == state and working != state:
+                    return True
+                working = what  # type: ignore[assignment]
+            elif word == "go":
+                working = what + 1  # type: ignore[operator]
+                if working == state:
+                    return False
+        return False
+
+
+# Every plan
+
+
+class _Alive(NamedTuple):
+    blocks: frozenset[tuple[int, int]]
+    stored: frozenset[int]
+    working: int | None
+
+
+def cheapest(problem: Problem, limit: int | None) -> int | None:
+    """Price of the cheapest plan under a limit, in any order of any steps; states may be dropped at any time."""
+    chain = problem.graph.chain
+    q = len(chain)
+    n = [0, *(e.block.rows for e in chain)]
+    blocks: dict[tuple[int, int], Block] = {(i, i + 1): e.block for i, e in enumerate(chain)}
+    for d in range(2, q + 1):
+        for i in range(q - d + 1):
+            blocks[i, i + d] = blocks[i + 1, i + d].times(blocks[i, i + 1])
+    heap: list[tuple[int, int, _Alive]] = [(0, 0, _Alive(frozenset(), frozenset(), 0))]
+    seen: set[_Alive] = set()
+    pushed = 0
+    while heap:
+        cost, _, alive = heappop(heap)
+        if alive.blocks == {(0, q)}:
+            return cost
+        if alive in seen:
+            continue
+        seen.add(alive)
+        blocks_alive = sum(blocks[b].nnz for b in alive.blocks)
+        for after, price, extra in _steps(problem, blocks, alive):
+            states = after.stored | alive.stored | {alive.working, after.working}
+            held = blocks_alive + (extra or 0) + sum(n[v] for v in states if v is not None)
+            if limit is None or held <= limit or extra is None:
+                pushed += 1
+                heappush(heap, (cost + price, pushed, after))
+    return None
+
+
+def _steps(
+    problem: Problem, blocks: dict[tuple[int, int], Block], alive: _Alive
+) -> Iterator[tuple[_Alive, int, int | None]]:
+    """Each step from here: what is alive after it, its price, the elements it needs besides; None where it drops."""
+    chain = problem.graph.chain
+    held, stored, working = alive
+    used = {p for i, j in held for p in range(i, j)}
+    for v in {0, *stored}:
+        yield _Alive(held, stored, v), 0, None
+    for v in stored:
+        yield _Alive(held, stored - {v}, working), 0, None
+    if working is not None:
+        yield _Alive(held, stored, None), 0, None
+        yield _Alive(held, stored | {working}, working), 0, None
+        if working < len(chain) - 1:
+            yield _Alive(held, stored, working + 1), FMA.advance(chain[working]), 0
+        if working not in used and working < len(chain):
+            yield from _linearised(problem, blocks, alive)
+    for right in held:
+        for left in held:
+            if right[1] == left[0]:
+                made = (right[0], left[1])
+                price = FMA.multiply(blocks[left], blocks[right])
+                yield _Alive((held - {left, right}) | {made}, stored, working), price, blocks[made].nnz
+
+
+def _linearised(
+    problem: Problem, blocks: dict[tuple[int, int], Block], alive: _Alive
+) -> Iterator[tuple[_Alive, int, int]]:
+    held, stored, p = alive
+    assert p is not None
+    e, own = problem.graph.chain[p], (p, p + 1)
+    if e.explicit:
+        yield _Alive(held | {own}, stored, p), 0, blocks[own].nnz
+    for mode in Mode:
+        if e.per_vector(mode) is None:
+            continue
+        tape = e.tape if mode is Mode.ADJOINT else 0
+        yield _Alive(held | {own}, stored, p), FMA.accumulate(e, mode), blocks[own].nnz + tape
+        for i, j in held:
+            if (mode is Mode.TANGENT and j == p) or (mode is Mode.ADJOINT and i == p + 1):
+                made = (min(i, p), max(j, p + 1))
+                price = FMA.propagate(e, blocks[i, j], mode)
+                yield _Alive((held - {(i, j)}) | {made}, stored, p), price, blocks[made].nnz + tape
+
+
+def moves(plan: Plan) -> int:
+    """How many steps of a plan move states."""
+    return sum(isinstance(step, Move) for step in plan.steps)

@@ -1,0 +1,115 @@
+"""Binomial checkpointing: published counts, and the least price over all sequences of actions on small chains."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from heapq import heappop, heappush
+
+import pytest
+
+from chainplan.checkpointing import Action, Reversal, forward_steps, repetitions
+from tests.reference import DATA
+
+State = tuple[int, frozenset[int], int]
+"""The working state, the stored ones, how many steps are left to be reversed."""
+
+
+def cheapest(prices: Sequence[int], sizes: Sequence[int], memory: int, persistent: bool) -> int:
+    """Least price of advances over all sequences of actions, by shortest paths over what is held."""
+    count = len(prices)
+    heap: list[tuple[int, State]] = [(0, (0, frozenset(), count))]
+    seen: set[State] = set()
+    while heap:
+        price, state = heappop(heap)
+        working, stored, left = state
+        if left == 0:
+            return price
+        if state in seen:
+            continue
+        seen.add(state)
+        after: list[tuple[int, State]] = [(price, (v, stored, left)) for v in (0, *stored)]
+        if working < left - 1:
+            after.append((price + prices[working], (working + 1, stored, left)))
+        if working == left - 1:
+            after.append((price, (working, stored, left - 1)))
+        if working and sum(sizes[v] for v in stored | {working}) <= memory:
+            after.append((price, (working, stored | {working}, left)))
+        after += [(price, (working, stored - {v}, left)) for v in stored if v >= left or not persistent]
+        for entry in after:
+            heappush(heap, entry)
+    raise AssertionError
+
+
+def carried_out(actions: Sequence[Action], prices: Sequence[int], sizes: Sequence[int]) -> tuple[int, int]:
+    """(Most elements stored, price) of a schedule, after making sure that it reverses every step in turn."""
+    working, left, price, most = 0, len(prices), 0, 0
+    stored: set[int] = set()
+    for kind, index in actions:
+        if kind == "advance":
+            assert working == index
+            working, price = index + 1, price + prices[index]
+        elif kind == "store":
+            assert working == index
+            stored.add(index)
+        elif kind == "restore":
+            assert index in stored or index == 0
+            working = index
+        else:
+            assert working == index == left - 1
+            left -= 1
+            stored.discard(index)
+        most = max(most, sum(sizes[v] for v in stored))
+    assert left == 0
+    return most, price
+
+
+def test_the_published_counts() -> None:
+    path = DATA / "checkpointing.json"
+    if not path.exists():
+        pytest.skip(f"checkpointing.json is not in {DATA}; set CHAINPLAN_DATA to the folder that holds it")
+    published = json.loads(path.read_text())
+    for key, count in published["revolve"].items():
+        steps, checkpoints = map(int, key.split(","))
+        assert forward_steps(steps, checkpoints) == count
+    example = published["unequal_steps"]
+    assert Reversal(example["w"], [1] * 4).extra(example["c"]) == example["extra"]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 10, 33, 50])
+def test_the_closed_form_is_the_recurrence_for_equal_steps(steps: int) -> None:
+    reversal = Reversal([1] * steps, [1] * steps)
+    for checkpoints in (1, 2, 3, 5, 10, 60):
+        assert reversal.extra(checkpoints - 1) + steps == forward_steps(steps, checkpoints)
+
+
+def test_no_step_is_advanced_over_more_often_than_the_closed_form_says() -> None:
+    for steps, checkpoints in ((10, 3), (33, 4), (50, 2)):
+        actions = Reversal([1] * steps, [1] * steps).schedule(checkpoints - 1)
+        most = max(sum(a == Action("advance", i) for a in actions) for i in range(steps))
+        assert most == repetitions(steps, checkpoints)
+
+
+@pytest.mark.parametrize("last", [120, pytest.param(400, marks=pytest.mark.nightly)])
+def test_it_is_the_least_price_of_all_sequences_of_actions(last: int) -> None:
+    for seed in range(last):
+        rng = random.Random(seed)
+        count, equal = rng.randint(1, 6), rng.random() < 0.4
+        prices = [rng.randrange(1, 10) for _ in range(count)]
+        sizes = [2] * count if equal else [rng.randrange(1, 5) for _ in range(count)]
+        reversal = Reversal(prices, sizes)
+        for memory, price in reversal.front:
+            assert cheapest(prices, sizes, memory, persistent=not equal) == price
+            assert carried_out(reversal.schedule(memory), prices, sizes) == (memory, price)
+            if memory:
+                assert cheapest(prices, sizes, memory - 1, persistent=not equal) > price
+
+
+def test_misuse_is_refused() -> None:
+    with pytest.raises(ValueError, match="found 0 steps and 3 checkpoints"):
+        forward_steps(0, 3)
+    with pytest.raises(ValueError, match="2 prices and 1 sizes"):
+        Reversal([1, 2], [1])
+    with pytest.raises(ValueError, match="-1 elements; expected at least 0"):
+        Reversal([1, 2], [1, 1]).extra(-1)

@@ -1,0 +1,383 @@
+"""Reasons: every figure and every break-even is found again by other solvers, at the break-even and beside it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from math import inf
+
+import pytest
+
+import chainplan
+from chainplan.graph import Mode
+from chainplan.problem import Problem
+from chainplan.report.sentence import headline
+from chainplan.report.why.changes import savings, sensitivity, shares, threshold, vector_price
+from chainplan.report.why.products import products
+from chainplan.report.why.ranges import LARGEST, Range, ranges
+from chainplan.report.why.reasons import Reasons, reasons
+from chainplan.report.why.replan import OutOfTime, Replanner
+from chainplan.report.why.splits import Choice, top_splits
+from chainplan.report.why.variants import exchanged, free_sizes, resized
+from chainplan.report.why.wording import worded
+from chainplan.result import Result
+from chainplan.steps import Plan
+from chainplan.structures import DIAGONAL, product_fma
+from chainplan.sweep import order_price
+from chainplan_cli.main import main
+from tests.problems import chain_problem, random_chain, random_dag
+from tests.reference import ROOT
+
+EXAMPLES = ROOT / "examples"
+SEEDS = range(25)
+
+
+def planned(problem: Problem) -> Result:
+    result = chainplan.plan(problem)
+    assert result.plan is not None
+    return result
+
+
+def exhaustive(problem: Problem) -> int:
+    """The cheapest price, by looking at every plan of the moves."""
+    price = chainplan.plan(problem, "exhaustive").price
+    assert price is not None
+    return price
+
+
+def part(problem: Problem, i: int, j: int) -> Problem:
+    """The chain of the elementals from the vertex at i to the one at j."""
+    chain = problem.graph.chain[i:j]
+    vertices = [chain[0].source, *(e.target for e in chain)]
+    sizes = {v: problem.graph.sizes[v] for v in vertices}
+    graph = replace(
+        problem.graph,
+        sizes=sizes,
+        inputs=(vertices[0],),
+        outputs=(vertices[-1],),
+        elementals=chain,
+    )
+    return replace(problem, graph=graph)
+
+
+def price_of(problem: Problem, i: int, j: int, choice: Choice) -> int:
+    """What a last operation costs with the best rests, by exhaustive search of the rests."""
+    chain, order = problem.graph.chain, problem.graph.order
+    k = order.index(choice.at)
+
+    def block(a: int, b: int) -> chainplan.structures.Block:
+        found = chain[a].block
+        for e in chain[a + 1 : b]:
+            found = e.block.times(found)
+        return found
+
+    if choice.how == "product":
+        rests = exhaustive(part(problem, i, k)) + exhaustive(part(problem, k, j))
+        return rests + product_fma(block(k, j), block(i, k))
+    if choice.how == "tangent":
+        return exhaustive(part(problem, i, j - 1)) + block(i, j - 1).cols * (chain[j - 1].tangent or 0)
+    return exhaustive(part(problem, i + 1, j)) + block(i + 1, j).rows * (chain[i].adjoint or 0)
+
+
+@pytest.mark.parametrize("kind", ["dense", "structured", "matrix-free", "mixed"])
+def test_the_choices_at_every_split_are_priced_as_exhaustive_search_prices_them(kind: str) -> None:
+    looked = 0
+    for seed in range(24):
+        problem = random_chain(random.Random(seed), 5, kind)
+        result = chainplan.plan(problem)
+        if result.plan is None or result.within != "bracketings" or not problem.graph.exact:
+            continue
+        splits, refusal = top_splits(problem, result.plan, 10.0)
+        assert not refusal
+        order = problem.graph.order
+        for split in splits:
+            i, j = order.index(split.source), order.index(split.target)
+            assert split.chosen.price == exhaustive(part(problem, i, j))
+            for choice in (split.chosen, *split.ties, *filter(None, (split.runner_up,))):
+                assert choice.price == price_of(problem, i, j, choice)
+                looked += 1
+            assert all(tie.price == split.chosen.price for tie in split.ties)
+            assert split.runner_up is None or split.runner_up.price > split.chosen.price
+    assert looked > 20
+
+
+def best_order(problem: Problem, plan: Plan, order: str) -> int:
+    if order == "this plan":
+        return chainplan.replayer.replay(Plan(problem.graph, plan.steps, plan.outputs)).total
+    return order_price(problem.graph, Mode.TANGENT if order == "forward" else Mode.ADJOINT)
+
+
+def found_ranges(problem: Problem) -> tuple[Result, list[Range]]:
+    result = planned(problem)
+    assert result.plan is not None
+    found = []
+    for free in free_sizes(problem)[0]:
+        found += ranges(problem, result.plan, free, Replanner(60.0))
+    return result, found
+
+
+@pytest.mark.parametrize("graph", ["chain", "dag"])
+def test_an_order_is_optimal_exactly_within_its_range(graph: str) -> None:
+    """Every size up to 25, and both ends with what lies beside them, against all bracketings or eliminations."""
+    looked = outside = 0
+    for seed in SEEDS:
+        rng = random.Random(seed)
+        if graph == "chain":
+            problem = chain_problem([rng.randint(1, 12) for _ in range(rng.randint(3, 5))])
+            solver = "exhaustive"
+        else:
+            problem, solver = random_dag(rng, 3, dense=True), "dag-exact"
+            if not all(e.explicit for e in problem.graph.elementals) or not problem.graph.useful:
+                continue
+        result, found = found_ranges(problem)
+        assert result.plan is not None
+        for r in found:
+            high = inf if r.high is None else r.high
+            sizes = {*range(1, 26), r.low - 1, r.low, r.low + 1, LARGEST}
+            sizes |= set() if r.high is None else {r.high, r.high + 1}
+            for size in sorted(s for s in sizes if s > 0):
+                changed = resized(problem, (r.vertex,), size)
+                optimum = chainplan.plan(changed, solver)
+                assert optimum.status is chainplan.Status.OPTIMAL
+                optimal = best_order(changed, result.plan, r.order) == optimum.price
+                assert optimal == (r.low <= size <= high), (r, size)
+                looked, outside = looked + optimal, outside + (not optimal)
+    assert looked > 200
+    assert outside > 50
+
+
+def test_reverse_order_becomes_optimal_when_the_output_is_smaller_than_37() -> None:
+    """Reverse order costs m (70·50 + 50·30), the other bracketing 30·50·70 + m·70·30: equal at m = 36.2."""
+    problem = chainplan.chain([30, 50, 70, 100])
+    _, found = found_ranges(problem)
+    (reverse,) = (r for r in found if r.order == "reverse" and r.vertex == "x3")
+    assert (reverse.low, reverse.high, reverse.holds) == (1, 36, False)
+    for size, reverse_is_best in ((36, True), (37, False)):
+        result = chainplan.plan(chainplan.chain([30, 50, 70, size]), "exhaustive")
+        assert (result.price == result.baselines.reverse) == reverse_is_best
+    said = [s for _, sentences in worded(reasons(planned(problem), 30.0)) for s in sentences]
+    assert "Reverse order becomes optimal when the size of x3 (now 100) is smaller than 37." in said
+
+
+def test_sizes_change_together_where_square_structures_tie_them() -> None:
+    problem = chainplan.chain([{"shape": [4, 5]}, {"shape": [4, 4], "structure": "diagonal"}, {"shape": [2, 4]}])
+    free, fixed = free_sizes(problem)
+    assert [(f.vertices, f.size, f.linear) for f in free] == [
+        (("x0",), 5, True),
+        (("x1", "x2"), 4, False),
+        (("x3",), 2, True),
+    ]
+    assert not fixed
+    listed = chainplan.chain([{"shape": [4, 4], "structure": {"permutation": [1, 0, 3, 2]}}, {"shape": [2, 4]}])
+    assert free_sizes(listed)[1] == ["x0", "x1"]
+
+
+def test_sensitivities_are_what_other_solvers_find() -> None:
+    for seed in range(10):
+        rng = random.Random(seed)
+        sizes = [rng.randint(1, 9) for _ in range(5)]
+        problem = chain_problem(sizes)
+        for free in free_sizes(problem)[0]:
+            found = sensitivity(problem, free, Replanner(60.0))
+            position = int(free.vertices[0][1:])
+            for changed, factor in ((found.doubled, 2), (found.halved, 0.5)):
+                if changed is not None:
+                    other = [int(s * factor) if i == position else s for i, s in enumerate(sizes)]
+                    assert changed.proven
+                    assert changed.price == exhaustive(chain_problem(other))
+
+
+def test_savings_are_what_other_solvers_find() -> None:
+    problem = chainplan.chain([40, 40, 30])
+    (diagonal, band) = savings(problem, "F1", Replanner(60.0))
+    changed = exchanged(
+        problem, replace(problem.graph["F1"], block=problem.graph["F1"].block._replace(structure=DIAGONAL))
+    )
+    assert diagonal.price == exhaustive(changed) == 40 * 30
+    assert diagonal.proven
+    assert diagonal.price < band.price < planned(problem).price  # type: ignore[operator]
+    free = chainplan.chain([{"name": "A", "shape": [6, 5], "tangent": 9, "adjoint": 7}, {"shape": [4, 6]}])
+    explicit, halved = savings(free, "A", Replanner(60.0))
+    assert explicit.price == 4 * 6 * 5
+    assert halved.price == min(5 * 4 + 4 * 6 * 5, 6 * 3 + 4 * 6 * 5, 4 * 3)
+
+
+def test_a_matrix_free_elemental_pays_off_up_to_the_threshold_and_not_beyond() -> None:
+    found_some = 0
+    for seed in range(15):
+        rng = random.Random(seed)
+        problem = chain_problem([rng.randint(1, 9) for _ in range(5)])
+        price = exhaustive(problem)
+        for e in problem.graph.chain:
+            found = threshold(problem, e.name, price, Replanner(60.0))
+            if found is None:
+                continue
+            assert found.product == vector_price(e) == e.block.nnz
+            for each, saves in ((found.most, True), (found.most + 1, found.most == found.product)):
+                assert (exhaustive(exchanged(problem, replace(e, tangent=each, adjoint=each))) < price) >= saves
+            if found.most < found.product:
+                more = replace(e, tangent=found.most + 1, adjoint=found.most + 1)
+                assert exhaustive(exchanged(problem, more)) >= price
+            found_some += 1
+    assert found_some > 20
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_break_even_number_of_products_is_the_least(seed: int) -> None:
+    problem = random_dag(random.Random(seed)) if seed % 2 else random_chain(random.Random(seed))
+    result = chainplan.plan(problem)
+    if result.plan is None or result.replay is None or not result.plan.outputs:
+        pytest.skip("no path leads to an output")
+    cost = result.replay.total
+    for p in products(problem, result.plan, result.replay):
+        cheaper = [k for k in range(1, 2000) if cost + k * p.with_it < k * p.without]
+        assert p.least == (cheaper[0] if cheaper else None)
+        single = resized_input(problem) if p.mode is Mode.TANGENT else None
+        if single is not None:
+            assert p.without == order_price(single.graph, Mode.TANGENT)
+
+
+def resized_input(problem: Problem) -> Problem | None:
+    """The chain with one vector before it, so that forward order is one product with the Jacobian."""
+    if problem.graph.not_a_chain is not None:
+        return None
+    chain = problem.graph.chain
+    if any(e.block.structure.name != "dense" or (e.tangent is None and not e.explicit) for e in chain):
+        return None
+    vector = replace(
+        chain[0],
+        name="vector",
+        source="v",
+        target=chain[0].source,
+        block=chain[0].block._replace(rows=chain[0].block.cols, cols=1, structure=chainplan.structures.DENSE),
+        tangent=None,
+        adjoint=None,
+        tape=0,
+    )
+    graph = replace(
+        problem.graph,
+        sizes={"v": 1, **problem.graph.sizes},
+        inputs=("v",),
+        elementals=(vector, *problem.graph.elementals),
+    )
+    return replace(problem, graph=graph)
+
+
+def test_every_product_belongs_to_one_vertex() -> None:
+    for seed in range(30):
+        problem = random_dag(random.Random(seed), dense=True)
+        if all(e.explicit for e in problem.graph.elementals):
+            result = planned(problem)
+            found = reasons(result, 0.0)
+            assert sum(v.price for v in found.vertices) == result.price
+            steps = [v.step for v in found.vertices if v.step is not None]
+            assert steps == sorted(steps)
+
+
+def test_shares_add_up_the_steps_that_use_an_elemental() -> None:
+    result = planned(chainplan.chain([1000, 1, 1000, 1, 1000]))
+    assert result.plan is not None
+    assert result.replay is not None
+    assert {s.elemental: s.price for s in shares(result.plan, result.replay)} == {
+        "F1": 1_000_000,
+        "F2": 1000,
+        "F3": 1000,
+        "F4": 1000,
+    }
+
+
+def test_without_time_it_says_what_was_not_looked_at() -> None:
+    result = planned(chainplan.read(EXAMPLES / "mixed_chain.yaml"))
+    found = reasons(result, 0.0)
+    assert not found.ranges
+    assert not found.sensitivities
+    assert any("0.0 s were over" in note for note in found.notes)
+    with pytest.raises(OutOfTime):
+        Replanner(0.0).cheapest(result.problem)
+
+
+def test_nothing_is_said_where_there_is_no_plan() -> None:
+    result = chainplan.plan(chainplan.chain([9, 9, 9], memory=3))
+    assert result.plan is None
+    assert worded(reasons(result, 1.0)) == []
+    assert (
+        headline(result)
+        == f"No plan: it is proven that none keeps the limits; {result.needs} elements would be enough."
+    )
+
+
+def test_the_comparison_is_without_the_memory_limit_and_says_so() -> None:
+    sizes = [12, 16, 17, 9, 11, 27]
+    free, limited = planned(chainplan.chain(sizes)), planned(chainplan.chain(sizes, memory=752))
+    assert free.price is not None
+    assert limited.price is not None
+    assert limited.price > free.price
+    found = reasons(limited, 30.0)
+    assert found.price == free.price
+    assert any("without the memory limit" in note for note in found.notes)
+    top = found.splits[0]
+    assert min(c.price for c in (top.chosen, *filter(None, (top.runner_up,)))) == free.price
+
+
+def test_a_plan_for_several_machines_is_compared_with_the_one_for_one() -> None:
+    result = chainplan.plan(chainplan.read(EXAMPLES / "matrix_free_chain.yaml"), machines=3)
+    assert result.price is not None
+    assert result.price > 442
+    found = reasons(result, 10.0)
+    assert found.price == 442
+    said = [s for _, sentences in worded(found) for s in sentences]
+    assert "On one machine there is a plan of 442 fma; this one is done first on several." in said
+    for saving in found.savings:
+        assert saving.price <= 442
+
+
+def test_large_problems_are_not_planned_again() -> None:
+    result = planned(chainplan.chain([1 + i % 7 for i in range(2102)]))
+    found = reasons(result, 5.0)
+    assert isinstance(found, Reasons)
+    assert found.products
+    assert not found.sensitivities
+    assert any("more than 2,000 elementals" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        (
+            [1000, 1, 1000, 1, 1000],
+            "1,002,000 fma instead of 3,000,000: 2.99x fewer than the best of forward and reverse; proven optimal.",
+        ),
+        ([4, 3, 2, 1], "18 fma: reverse order, the better of forward and reverse; proven optimal."),
+    ],
+)
+def test_the_headline(sizes: list[int], said: str) -> None:
+    assert headline(planned(chainplan.chain(sizes))) == said
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda p: p.stem)
+def test_explain_explains_every_example(path: object, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", str(path), "--budget", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "Is the Jacobian needed?" in out
+    assert "What the cost is made of" in out
+
+
+def test_explain_the_seed_chain(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", str(EXAMPLES / "seed_chain.yaml"), "--budget", "60"]) == 0
+    out = capsys.readouterr().out
+    for sentence in (
+        "split at x1, 1,002,000 fma; as cheap: split at x3; runner-up: split at x2, 1,002,000,000",
+        "This plan stays optimal while the size of x4 (now 1,000) is at most 1,000.",
+        "This plan stays optimal only where the size of x1 (now 1) is 1.",
+        "x0 (1,000): doubled, the optimum is 2,002,000 (2.00x); halved, the optimum is 501,500 (0.50x).",
+        "for products alone J should never be formed.",
+    ):
+        assert sentence in out
+
+
+def test_explain_says_why_there_is_no_plan(tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:
+    path = f"{tmp_path}/tight.yaml"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("chain: [9, 9, 9]\nlimits: {memory: 3}\n")
+    assert main(["explain", path]) == 1
+    assert "no plan: infeasible" in capsys.readouterr().err
