@@ -51,7 +51,7 @@ def profile(key: str, title: str, what: str, values: Mapping[str, Mapping[str, f
     """A performance profile."""
     text = (
         f"{what} For each factor τ the share of instances on which a solver is within τ times the least of all; where "
-        "it was not run, it is not within any τ. Further up and to the left is better."
+        "it was not run or is not known, it is not within any τ. Further up and to the left is better."
     )
     return Picture(key, Chart(title, text, FACTOR, SHARE, profiles(values), "step"))
 
@@ -117,7 +117,8 @@ def _means(entries: Iterable[tuple[str, str, float | None]]) -> dict[str, dict[s
     return {who: {i: geometric_mean(values) for i, values in some.items()} for who, some in found.items()}
 
 
-PUBLISHED = {"markowitz_low": "Markowitz", "alphagrad": "learned order", "best_known": "best published"}
+PUBLISHED = {"markowitz_low": "Markowitz", "best_known": "best published", "vertex_optimum": "best published"}
+"""Figures published with graphs that a profile shows; learned orders are known of too few."""
 
 
 def dag_pictures(rows: Sequence[DagRow]) -> list[Picture]:
