@@ -49,7 +49,8 @@ def _headline(rows: Sequence[JaxRow]) -> list[str]:
         body.append(["all" if batch is None else str(batch), number(len(_speeds(own, "plan"))), *speeds])
     mean = mean_times(_speeds(promised, "tuned"))
     reached = "reached" if mean != DASH and float(mean) >= GOAL else "missed"
-    least = min((found, row) for row in rows if (found := speed(row, "tuned")) is not None) if rows else None
+    measured = [(found, row) for row in rows if (found := speed(row, "tuned")) is not None]
+    least = min(measured, key=lambda pair: pair[0], default=None)
     lines = [
         "## Speed over the better mode",
         "",
