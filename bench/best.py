@@ -29,9 +29,12 @@ PLANS = "plans"
 SEARCHES: dict[str, tuple[str, ...]] = {
     "chains": ("auto",),
     "structure": ("auto",),
-    "dags-random": ("local-search", "dag-exact"),
+    "dags-random": ("auto", "local-search", "dag-exact"),
 }
-"""By suite: who looks for better plans and bounds, one after the other, where it takes the problem."""
+"""By suite: who looks for better plans and bounds, one after the other, where it takes the problem.
+
+`auto` begins afresh, the others at the known plan.
+"""
 ABOUT = {
     "columns": "cost and bound in fma; the bound holds for all plans made of the moves that `within` names",
     "plan files": "plans/INSTANCE.json.gz",
@@ -93,7 +96,7 @@ def improve(
             continue
         for solver in SEARCHES[suite]:
             if SOLVERS[solver].refuses(stored.make()) is None:
-                start = _start(known.get(stored.name), folder)
+                start = None if solver == "auto" else _start(known.get(stored.name), folder)
                 result = plan(stored.make(), solver, budget=budget, seed=seed, warm_start=start)
                 known[stored.name] = _kept(suite, stored, result, known.get(stored.name), folder)
         after = known[stored.name]

@@ -173,7 +173,7 @@ def limit_pictures(rows: Sequence[LimitRow]) -> list[Picture]:
     seconds += [(f"{row.solver}, running", row.level, row.seconds or 0.0) for row in own]
     costs = [(row.solver, row.level, float(row.cost or 0)) for row in own]
     text = "Planning a chain of n dense factors, and running the order in numpy, as far as it was run."
-    return [
+    found = [
         growth("seconds", "Time over length", text, "seconds", seconds),
         growth("cost", "Cost over length", "Multiply-adds of the orders of the same chains.", "fma", costs),
         Picture("memory", _trade(rows, "chain-memory", "Cost under a memory limit", "states given")),
@@ -182,6 +182,7 @@ def limit_pictures(rows: Sequence[LimitRow]) -> list[Picture]:
         ),
         Picture("machines", _makespans(rows)),
     ]
+    return [picture for picture in found if picture.chart.series]
 
 
 def _trade(rows: Sequence[LimitRow], solver: str, title: str, how: str) -> Chart:
