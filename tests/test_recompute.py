@@ -24,6 +24,8 @@ from chainplan.oracle import jacobian
 from chainplan.planner import plan
 from chainplan.problem import Problem
 from chainplan.replayer import replay
+from chainplan.report.why.reasons import reasons
+from chainplan.report.why.wording import worded
 from chainplan.result import Status
 from chainplan.solvers.sweeps import Sweeps
 from chainplan.steps import Advance, Multiply, Output, Plan, Restore, Step, Store
@@ -300,6 +302,28 @@ def test_only_chains_and_fma_can_recompute(capsys: pytest.CaptureFixture[str]) -
         pareto(replace(dag, recompute=False))
 
 
+def test_who_refuses_to_recompute_says_what_to_do() -> None:
+    dag = chainplan.from_spec(
+        {"dag": {"edges": [["x", "a"], ["x", "b"], ["a", "y"], ["b", "y"]]}, "limits": {"recompute": True}}
+    )
+    with pytest.raises(SolverError, match=r"predecessors.*\. Leave limits\.recompute, or --recompute, out:"):
+        plan(dag)
+    with pytest.raises(SolverError, match=r"'reverse' refuses .* Try 'auto'\."):
+        plan(time_steps(3), "reverse")
+    result = plan(time_steps(3))
+    assert result.plan is not None
+    jacobians = {e.name: np.ones((e.block.rows, e.block.cols)) for e in result.plan.graph.elementals}
+    with pytest.raises(ExecutionError, match=r"evaluates states.*expected 'numpy'\. Leave it out"):
+        execute(result.plan, jacobians, backend="dask")
+
+
+def test_break_evens_of_states_are_no_question() -> None:
+    problem = replace(chain_problem([7, 5, 9, 2, 8, 3]), recompute=True)
+    said = str(worded(reasons(plan(problem), 5.0, None)))
+    assert "is optimal" not in said
+    assert "Break-evens are not given" not in said
+
+
 def test_the_evaluation_of_an_elemental_is_priced() -> None:
     spec = {
         "chain": [{"shape": [2, 3], "advance": 7}, {"shape": [4, 2], "tangent": 5, "adjoint": 6}, {"shape": [1, 4]}]
@@ -412,6 +436,11 @@ def test_the_front_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFix
     assert front["problem"]["limits"] == {"recompute": True}
     assert main(["plan", str(path), "--pareto"]) == 0
     assert "exact within bracketings: 1 point\n" in capsys.readouterr().out
+    for others in (["--machines", "2"], ["--solver", "reverse"], ["--search", "dask"], ["--nodes", "3"]):
+        assert main(["plan", str(path), "--pareto", *others]) == 2
+        assert "are for one. Leave them out." in capsys.readouterr().err
+    assert main(["plan", str(path), "--pareto", "--objective", "weighted"]) == 2
+    assert "it minimises fma; the objective is 'weighted'" in capsys.readouterr().err
     assert main(["plan", str(path), "--pareto", "--format", "dot"]) == 2
     assert "--format dot does not fit: a front is text or json." in capsys.readouterr().err
     assert main(["plan", str(path), "--recompute"]) == 0
