@@ -18,6 +18,7 @@ from chainplan.checkpointing import forward_steps
 from chainplan.cost import FMA
 from chainplan.errors import ExecutionError, PlanError, SolverError
 from chainplan.executor import execute
+from chainplan.graph import Mode
 from chainplan.jacobians import draw
 from chainplan.layers.stepwise import Stepwise
 from chainplan.oracle import jacobian
@@ -28,7 +29,7 @@ from chainplan.report.why.reasons import reasons
 from chainplan.report.why.wording import worded
 from chainplan.result import Status
 from chainplan.solvers.sweeps import Sweeps
-from chainplan.steps import Advance, Multiply, Output, Plan, Restore, Step, Store
+from chainplan.steps import Advance, Load, Multiply, Output, Plan, Propagate, Restore, Step, Store
 from chainplan.tradeoff import pareto
 from chainplan_cli.main import main
 from tests import recompute
@@ -90,12 +91,45 @@ def test_a_plan_under_a_limit_is_the_point_of_the_front() -> None:
         front = pareto(problem).points
         least = plan(replace(problem, memory=max(0, front[0].memory - 1)))
         if front[0].memory:
-            assert (least.status, least.plan, least.needs) == (Status.INFEASIBLE, None, front[0].memory)
+            assert (least.plan, least.needs) == (None, front[0].memory)
+            assert least.status is Status.INFEASIBLE or "no plan within bracketings and nested" in least.notes[0]
         for i, point in enumerate(front):
             for limit in {point.memory, front[i + 1].memory - 1 if i + 1 < len(front) else None}:
                 result = plan(replace(problem, memory=limit))
                 assert (result.status, result.price, result.bound) == (Status.OPTIMAL, point.fma, point.fma)
                 assert result.optimal_within == "bracketings and nested checkpoints"
+
+
+def test_infeasible_is_said_only_where_no_plan_of_any_kind_keeps_the_limit() -> None:
+    said = {Status.INFEASIBLE: 0, Status.BUDGET: 0}
+    for seed in range(100):
+        problem = drawn(seed, 3)
+        limit = pareto(problem).points[0].memory - 1
+        if limit < 0:
+            continue
+        status = plan(replace(problem, memory=limit)).status
+        said[status] += 1
+        assert status is Status.BUDGET or recompute.cheapest(problem, limit) is None
+    assert said[Status.INFEASIBLE] > 20
+
+
+def test_a_limit_that_only_plans_of_another_kind_keep() -> None:
+    """Two blocks are made side by side from a checkpoint that is used again behind both."""
+    spec = [
+        {"shape": [1, 5], "advance": 17},
+        {"shape": [3, 1], "advance": 0},
+        {"shape": [4, 3], "advance": 6},
+        {"shape": [2, 4], "advance": 19, "tangent": 3, "adjoint": 8, "tape": 3},
+    ]
+    problem = chainplan.from_spec({"chain": spec, "limits": {"memory": 21, "recompute": True}})
+    steps = (
+        *(Advance("F1"), Store("x1"), Load("F2"), Advance("F2"), Load("F3"), Multiply(4, 2), Restore("x1")),
+        *(Advance("F2"), Advance("F3"), Propagate("F4", 5, Mode.TANGENT), Restore("x0"), Load("F1"), Multiply(9, 11)),
+    )
+    replayed = check(Plan(problem.graph, steps, (Output("x4", "x0", 12),)), problem)
+    assert (replayed.total, replayed.peak) == (48, 20)
+    result = plan(problem)
+    assert (result.status, result.needs) == (Status.BUDGET, 22)
 
 
 def test_plans_compute_the_jacobian_exactly() -> None:
