@@ -1,39 +1,30 @@
-"""`python -m bench run|report|verify SUITE`: the command line of the benchmarks, and nothing else."""
+"""`python -m bench run|report|verify|best SUITE`: the command line of the benchmarks, and nothing else."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from bench.analyse import report_text
-from bench.dag_report import dag_report_text
-from bench.dag_run import run_dags
-from bench.dag_suites import DAG_SUITES
-from bench.jax_report import jax_report_text
-from bench.jax_suite import JAX_SUITES, run_jax
-from bench.rows import DagRow, JaxRow, Row, StructureRow, from_csv, to_csv
-from bench.run import run_suite
-from bench.structure import STRUCTURE_SUITES, run_structures
-from bench.structure_report import structure_report_text
+from bench.best import improve, wrong_claims
+from bench.instances.sets import SETS
 from bench.suites import SUITES
+from bench.summary import REPORTS, pages, stored_csvs
+from bench.table import GROUPS, TABLE, chosen
 from bench.verify import mistakes
 
-REPORTS = Path(__file__).parent / "reports"
-_suite = click.argument(
-    "name", metavar="SUITE", type=click.Choice([*SUITES, *DAG_SUITES, *STRUCTURE_SUITES, *JAX_SUITES])
-)
 _folder = click.option(
     "-o",
     "--output",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
     default=REPORTS,
-    help="Folder of SUITE.csv and SUITE.md.",
+    help="Folder of SUITE.csv, SUITE.md and charts.",
 )
-_quick = click.option("--quick", is_flag=True, help="Small instances of each kind; the files are SUITE-quick.*.")
+_quick = click.option("--quick", is_flag=True, help="Small instances of each kind; the files are SUITE-quick*.")
+_suites = click.Choice([*TABLE, *GROUPS])
+_sets = click.argument("names", metavar="[SUITE]...", type=click.Choice(list(SETS)), nargs=-1)
 
 
 @click.group()
@@ -42,83 +33,77 @@ def command() -> None:
 
 
 @command.command()
-@_suite
+@click.argument("name", metavar="SUITE", type=_suites)
 @_folder
 @_quick
-@click.option("--budget", type=click.FloatRange(min=0), help="Seconds per plan of a DAG; 10, or 1 with --quick.")
+@click.option("--budget", type=click.FloatRange(min=0), help="Seconds per search on a graph, in place of the suite's.")
 def run(name: str, folder: Path, quick: bool, budget: float | None) -> None:
-    """Measure a suite; write its CSV and its report."""
-    text = _measured_dags(name, quick, budget) if name in DAG_SUITES else _measured_chains(name, quick, budget)
-    if text is None:
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    base = _base(name, folder, quick)
-    base.with_suffix(".csv").write_text(text, encoding="utf-8")
-    write_report(name, base)
-
-
-def _measured_chains(name: str, quick: bool, budget: float | None) -> str:
-    if budget is not None:
-        raise click.UsageError(f"--budget has no meaning for {name}; expected one of {', '.join(DAG_SUITES)}.")
-    if name in JAX_SUITES:
-        functions = JAX_SUITES[name].quick() if quick else JAX_SUITES[name]
-        return to_csv(*run_jax(functions, _say), JaxRow)
-    if name in STRUCTURE_SUITES:
-        structures = STRUCTURE_SUITES[name].quick() if quick else STRUCTURE_SUITES[name]
-        return to_csv(*run_structures(structures, _say), StructureRow)
-    suite = SUITES[name].quick() if quick else SUITES[name]
-    return to_csv(*run_suite(suite, _say), Row)
-
-
-def _measured_dags(name: str, quick: bool, budget: float | None) -> str | None:
-    suite = DAG_SUITES[name].quick() if quick else DAG_SUITES[name]
-    missing = suite.missing()
-    if missing is not None:
-        _say(f"{name} skipped: {missing}")
-        return None
-    return to_csv(*run_dags(suite if budget is None else replace(suite, budget=budget), _say), DagRow)
+    """Measure a suite, or all of them; write its CSV, its report and its charts."""
+    entries = chosen(name)
+    if budget is not None and not any(entry.budgeted for entry in entries):
+        takers = ", ".join(entry.name for entry in TABLE.values() if entry.budgeted)
+        raise click.UsageError(f"--budget has no meaning for {name}; expected one of {takers}.")
+    for entry in entries:
+        text = entry.run(quick, budget, _say)
+        if text is not None:
+            stem = f"{entry.name}-quick" if quick else entry.name
+            _write({folder / f"{stem}.csv": text})
+            _report(entry.name, stem, folder)
 
 
 def _say(line: str) -> None:
     click.echo(line, err=True)
 
 
+def _write(files: dict[Path, str]) -> None:
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _report(name: str, stem: str, folder: Path) -> None:
+    csv = (folder / f"{stem}.csv").read_text(encoding="utf-8")
+    _write({folder / file: text for file, text in TABLE[name].report(stem, csv).items()})
+
+
 @command.command()
-@_suite
+@click.argument("name", metavar="[SUITE]", type=_suites, required=False)
 @_folder
 @_quick
-def report(name: str, folder: Path, quick: bool) -> None:
-    """Write the report of a suite again, from its CSV alone."""
-    write_report(name, _base(name, folder, quick))
+def report(name: str | None, folder: Path, quick: bool) -> None:
+    """Write the report of a suite again, from its CSV alone; without a suite all, and the table in the README."""
+    for entry in chosen(name or "all"):
+        stem = f"{entry.name}-quick" if quick else entry.name
+        if name == entry.name or (folder / f"{stem}.csv").exists():
+            _report(entry.name, stem, folder)
+    if name is None and not quick and folder == REPORTS:
+        _write(pages(stored_csvs()))
 
 
 @command.command()
-@click.argument("name", metavar="SUITE", type=click.Choice(list(SUITES)))
-def verify(name: str) -> None:
-    """Plan every instance again and compare with the stored optimum."""
-    found = list(mistakes(SUITES[name]))
+@_sets
+def verify(names: tuple[str, ...]) -> None:
+    """Re-check the best known plan of every stored instance, and the stored optima of chains by planning again."""
+    total, found = 0, list[str]()
+    for name in names or SETS:
+        total += len(list(SETS[name]()))
+        found += wrong_claims(name)
+        found += mistakes(SUITES[name]) if name in SUITES else ()
     for line in found:
-        click.echo(line, err=True)
-    click.echo(f"{len(SUITES[name].instances())} instances, {len(found)} disagreements")
+        _say(line)
+    click.echo(f"{total} instances, {len(found)} disagreements")
     sys.exit(1 if found else 0)
 
 
-def write_report(name: str, base: Path) -> None:
-    """The Markdown beside a CSV; `base` is their common path without suffix."""
-    text = base.with_suffix(".csv").read_text(encoding="utf-8")
-    if name in DAG_SUITES:
-        report = dag_report_text(DAG_SUITES[name], *from_csv(text, DagRow))
-    elif name in STRUCTURE_SUITES:
-        report = structure_report_text(STRUCTURE_SUITES[name], *from_csv(text, StructureRow))
-    elif name in JAX_SUITES:
-        report = jax_report_text(JAX_SUITES[name], *from_csv(text, JaxRow))
-    else:
-        report = report_text(SUITES[name], *from_csv(text, Row))
-    base.with_suffix(".md").write_text(report, encoding="utf-8")
-
-
-def _base(name: str, folder: Path, quick: bool) -> Path:
-    return folder / (f"{name}-quick" if quick else name)
+@command.command()
+@_sets
+@click.option("--budget", type=click.FloatRange(min=0), default=10.0, show_default=True, help="Seconds per search.")
+@click.option("--only", multiple=True, metavar="INSTANCE", help="This instance; may be given more than once.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of searches that draw random numbers.")
+def best(names: tuple[str, ...], budget: float, only: tuple[str, ...], seed: int) -> None:
+    """Search on from the best known plans that are not proven; keep better plans and bounds."""
+    better = sum(improve(name, budget, _say, only=only, seed=seed) for name in names or SETS)
+    click.echo(f"{better} instances got better")
 
 
 if __name__ == "__main__":

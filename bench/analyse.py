@@ -18,14 +18,15 @@ NOISE = 0.02
 """Share of a time below which a difference says nothing."""
 
 
-def report_text(suite: Suite, about: Mapping[str, str], rows: Sequence[Row]) -> str:
-    """The whole report."""
+def report_text(suite: Suite, about: Mapping[str, str], rows: Sequence[Row], charts: Sequence[str] = ()) -> str:
+    """The whole report; `charts` are the lines of the section that shows them."""
     orders = [row for row in rows if row.task == "order"]
     executions = [row for row in rows if row.task == "execute"]
     found = _Orders(orders, suite.reference)
     parts = [
         [f"# {suite.title}", "", *(f"- {key}: {value}" for key, value in about.items())],
         _headline(found),
+        charts,
         _anchors(found),
         _growth(found),
         _execution(executions) if executions else [],

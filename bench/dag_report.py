@@ -15,12 +15,15 @@ from bench.markdown import DASH, distinct, duration, geometric_mean, mean_times,
 from bench.rows import DagRow
 
 
-def dag_report_text(suite: DagSuite, about: Mapping[str, str], rows: Sequence[DagRow]) -> str:
-    """The whole report."""
+def dag_report_text(
+    suite: DagSuite, about: Mapping[str, str], rows: Sequence[DagRow], charts: Sequence[str] = ()
+) -> str:
+    """The whole report; `charts` are the lines of the section that shows them."""
     found = Results(rows)
     parts = [
         [f"# {suite.title}", "", *(f"- {key}: {value}" for key, value in about.items())],
         _headline(found),
+        charts,
         _checks(found),
         _solvers(found),
         _against_published(found),

@@ -14,11 +14,13 @@ GOAL, NEVER_BELOW = 1.5, 0.95
 """Speed over the better mode: geometric mean where the plan promises `PROMISE`; anywhere with `tune=True`."""
 
 
-def jax_report_text(suite: JaxSuite, about: Mapping[str, str], rows: Sequence[JaxRow]) -> str:
-    """The whole report."""
+def jax_report_text(
+    suite: JaxSuite, about: Mapping[str, str], rows: Sequence[JaxRow], charts: Sequence[str] = ()
+) -> str:
+    """The whole report; `charts` are the lines of the section that shows them."""
     head = [f"# {suite.title}", "", *(f"- {key}: {value}" for key, value in about.items())]
-    parts = [head, _headline(rows), _counts(rows), _times(rows), _costs(rows), _how(suite)]
-    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+    parts = [head, _headline(rows), charts, _counts(rows), _times(rows), _costs(rows), _how(suite)]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
 def promise(row: JaxRow) -> float:

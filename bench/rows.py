@@ -130,11 +130,74 @@ class JaxRow:
     jacrev_memory: int | None = None
 
 
-AnyRow = TypeVar("AnyRow", Row, DagRow, StructureRow, JaxRow)
+@dataclass(frozen=True)
+class ProgressRow:
+    """What one search had at one moment: `event` is "plan" (a cheaper plan), "bound" (a better bound) or "end".
+
+    `cost` and `bound` in fma are the best so far; `seconds` since the search began, of the `budget` that it had.
+    """
+
+    instance: str
+    family: str
+    n: int
+    solver: str
+    seed: int
+    budget: float
+    event: str
+    seconds: float
+    cost: int | None = None
+    bound: int = 0
+
+
+@dataclass(frozen=True)
+class LimitRow:
+    """What becomes of a plan where something is limited.
+
+    `task` is "threads" (`level` workers run a plan in `seconds`, the least of `repeats`, and in
+    that turn in `cpu` seconds of processors), "growth" (a chain of `level`
+    factors is planned in `planning` seconds and run in `seconds`), "memory" (the plan within `level` elements), or
+    "machines" (the makespan on `level` machines). `cost` and `bound` are in fma. `status` is "ok", that of the search
+    for a schedule, "published", or says why there is no figure.
+    """
+
+    task: str
+    instance: str
+    solver: str
+    level: int
+    status: str = "ok"
+    cost: int | None = None
+    bound: int | None = None
+    planning: float | None = None
+    seconds: float | None = None
+    cpu: float | None = None
+    repeats: int = 0
+
+
+@dataclass(frozen=True)
+class BestRow:
+    """The best known of a stored instance: what the plan file of its name costs, and a bound within `within`, in fma.
+
+    `optimal` is whether the two meet. `n` counts factors of a chain, intermediate vertices of another graph.
+    """
+
+    suite: str
+    instance: str
+    family: str
+    n: int
+    cost: int
+    bound: int
+    within: str
+    optimal: str
+    solver: str
+    fingerprint: str
+
+
+AnyRow = TypeVar("AnyRow", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow, BestRow)
 
 _READ: dict[Any, Callable[[str], Any]] = {
     "str": str,
     "int": int,
+    "float": float,
     "int | None": lambda text: int(text) if text else None,
     "float | None": lambda text: float(text) if text else None,
 }

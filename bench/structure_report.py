@@ -23,13 +23,15 @@ CHOOSERS = {
 }
 
 
-def structure_report_text(suite: StructureSuite, about: Mapping[str, str], rows: Sequence[StructureRow]) -> str:
-    """The whole report."""
+def structure_report_text(
+    suite: StructureSuite, about: Mapping[str, str], rows: Sequence[StructureRow], charts: Sequence[str] = ()
+) -> str:
+    """The whole report; `charts` are the lines of the section that shows them."""
     counts = [row for row in rows if row.task == "count"]
     timed = [row for row in rows if row.task == "time"]
     head = [f"# {suite.title}", "", *(f"- {key}: {value}" for key, value in about.items())]
-    parts = [head, _counts(counts), _times(timed), _instances(timed), _how(suite)]
-    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+    parts = [head, _counts(counts), _times(timed), charts, _instances(timed), _how(suite)]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
 def _counts(rows: Sequence[StructureRow]) -> list[str]:

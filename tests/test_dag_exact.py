@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from chainplan.elimination.bounds import Bounds, Group
 from chainplan.elimination.core import Core, members
 from chainplan.elimination.mincut import min_cut
 from chainplan.elimination.net import Net
-from chainplan.elimination.quick_bound import _cuts, lower_bound
+from chainplan.elimination.quick_bound import _cuts, lower_bound, quick_bound
 from chainplan.elimination.reductions import reduce
 from chainplan.elimination.set_search import Exact, solve_set
 from chainplan.elimination.workgraph import WorkGraph
@@ -295,10 +296,29 @@ def test_too_large_a_graph_is_refused() -> None:
 
 
 def test_the_bound_without_sets_is_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    from chainplan.elimination import quick_bound
-
-    monkeypatch.setattr(quick_bound, "LARGE", -1)
+    monkeypatch.setattr("chainplan.elimination.quick_bound.LARGE", -1)
     for seed in range(300):
         graph = random_dag(random.Random(seed), 5).graph
         core = Core(graph)
-        assert quick_bound.quick_bound(graph) <= core.fixed + recurrence(core)
+        assert quick_bound(graph) <= core.fixed + recurrence(core)
+
+
+def test_the_bound_that_was_stopped_is_a_bound() -> None:
+    def stopping(after: int) -> Callable[[], None]:
+        left = iter(range(after))
+
+        def tick() -> None:
+            if next(left, None) is None:
+                raise Stopped
+
+        return tick
+
+    weaker = 0
+    for seed in range(60):
+        graph = busy_dag(random.Random(seed), 9).graph
+        whole, optimum = quick_bound(graph), Core(graph).fixed + solve_set(Core(graph))[0]
+        for after in (0, 3):
+            found = quick_bound(graph, stopping(after))
+            assert 0 < found <= whole <= optimum
+            weaker += found < whole
+    assert weaker

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -66,6 +67,14 @@ def test_graphs_plan_and_check(name: str) -> None:
     assert result.plan is not None
     chainplan.check(result.plan, problem)
     assert "primitive" in planned.explain(f, *arguments, argnums=argnums)
+
+
+def test_shapes_are_enough_for_a_graph() -> None:
+    f, arguments, argnums = CASES["residual"]
+    shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), arguments)
+    found = [planned.linearised_graph(f, *given, argnums=argnums) for given in (arguments, shapes)]
+    assert found[0].fingerprint == found[1].fingerprint
+    assert planned.explain(f, *shapes, argnums=argnums) == planned.explain(f, *arguments, argnums=argnums)
 
 
 def test_a_while_loop_has_tangents_alone() -> None:
@@ -132,6 +141,50 @@ def test_auxiliary_data_and_keywords() -> None:
 
     (x,) = draw((3,))
     _require_equal(_jacobian(f, has_aux=True)(x, scale=2.0), jax.jacrev(f, has_aux=True)(x, scale=2.0))
+
+
+@pytest.mark.parametrize("gain", [None, 1.0])
+def test_auxiliary_data_of_any_kind(gain: float | None) -> None:
+    given = {"n": 3, "text": "a", "a": np.ones(2), "f": test_single_precision}
+    (x,) = draw((3,))
+    _, found = planned.jacobian(lambda x: (x**2, given | {"y": x * 2}), has_aux=True, gain=gain)(x)
+    _require_equal(found.pop("y"), x * 2)
+    assert all(found[key] is value for key, value in given.items())
+
+
+@pytest.mark.parametrize(("result", "found"), [(jnp.ones(2), "one array"), ((1.0, 2.0, 3.0), "a tuple of 3")])
+def test_auxiliary_data_come_in_a_pair(result: Any, found: str) -> None:
+    with pytest.raises(
+        planned.DifferentiationError, match=rf"test_jax.py:\d+ .*found {found} as result; expected a pair"
+    ):
+        planned.jacobian(lambda x: result, has_aux=True)(1.0)
+
+
+@pytest.mark.parametrize("gain", [None, 1.0])
+@pytest.mark.parametrize("results", [1, 9])
+def test_dtypes_are_those_of_the_arguments(gain: float | None, results: int) -> None:
+    def f(x: Any, y: Any) -> Any:
+        return {"single": x * y[:results], "double": jnp.sin(x.astype(np.float64) * y[:results])}
+
+    x, y = jnp.ones(1, np.float32), jnp.linspace(0, 1, 9)
+    expected = jax.jacrev(f, (0, 1))(x, y)
+    found = planned.jacobian(f, (0, 1), gain=gain)(x, y)
+    assert [a.dtype for a in jax.tree.leaves(found)] == [a.dtype for a in jax.tree.leaves(expected)]
+    assert all(jnp.allclose(a, b) for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True))
+
+
+def test_own_rules_are_called_with_arrays() -> None:
+    @jax.custom_vjp  # type: ignore[untyped-decorator]
+    def summed(x: Any, times: Any) -> Any:
+        return lax.fori_loop(0, 3, lambda i, y: y + x * times[i], x)
+
+    summed.defvjp(lambda x, times: (summed(x, times), times), lambda times, row: (row * (1 + times.sum()), None))
+    (x,) = draw((4,))
+
+    def f(x: Any) -> Any:
+        return summed(x, jnp.array([0.0, 0.5, 1.0]))  # a constant of the trace, held by numpy
+
+    _require_equal(_jacobian(f)(x), jax.jacrev(f)(x))
 
 
 def test_single_precision() -> None:
@@ -285,11 +338,37 @@ def test_refusals(name: str) -> None:
         ((0, -1), r"found \(0, -1\); expected each argument once"),
         ("x", "found 'x'; expected a position"),
         (1.0, "found 1.0; expected a position"),
+        ([0, "x"], r"found \(0, 'x'\); expected a position"),
     ],
 )
 def test_wrong_argnums(argnums: Any, message: str) -> None:
     with pytest.raises(planned.DifferentiationError, match=f"argnums: {message}"):
         planned.jacobian(jnp.sin, argnums)(jnp.ones(3))
+
+
+def test_positions_from_numpy() -> None:
+    (x,) = draw((3,))
+    _require_equal(planned.jacobian(jnp.sin, np.argmax([1, 0]))(x), jax.jacrev(jnp.sin)(x))  # type: ignore[arg-type]
+    _require_equal(planned.jacobian(jnp.sin, np.arange(1).tolist())(x), jax.jacrev(jnp.sin, [0])(x))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gain": "most"}, "gain: found 'most'; expected a share"),
+        ({"budget": "1s"}, "budget: found '1s'; expected seconds"),
+        ({"budget": -1}, "budget: found -1; expected seconds"),
+        ({"plan": 3}, "plan: found 3; expected a plan, the result of"),
+    ],
+)
+def test_wrong_options(options: Any, message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        planned.jacobian(jnp.sin, **options)
+
+
+def test_what_is_no_function() -> None:
+    with pytest.raises(planned.DifferentiationError, match=r"f: found 3; expected a function"):
+        planned.jacobian(3)  # type: ignore[arg-type]
 
 
 def test_wrong_solvers() -> None:
@@ -312,14 +391,28 @@ def test_branching_in_python_is_left_to_jacrev() -> None:
 
     (x,) = draw((3,))
     _require_equal(planned.jacobian(f)(x), jax.jacrev(f)(x))
-    assert "left to jax.jacrev: it asks for a value" in planned.explain(f, x)
+    assert re.match(r"left to jax.jacrev: \S*test_jax.py:\d+: it asks for a value", planned.explain(f, x))
     with pytest.raises(jax.errors.TracerBoolConversionError):
         jax.jit(planned.jacobian(f))(x)
+
+
+def test_printing_is_left_to_jacrev() -> None:
+    def f(x: Any) -> Any:
+        jax.debug.print("{}", x[0])
+        return jnp.sin(x)
+
+    (x,) = draw((3,))
+    _require_equal(planned.jacobian(f)(x), jax.jacrev(f)(x))
+    with pytest.raises(
+        planned.DifferentiationError, match=r"test_jax.py:\d+:\d+ \(\S+\): it has effects: Debug. Use jax"
+    ):
+        planned.linearised_graph(f, x)
 
 
 def test_zero_jacobians() -> None:
     (x,) = draw((3,))
     _require_equal(_jacobian(lambda x: jnp.ones((2, 2)))(x), jnp.zeros((2, 2, 3)))
+    assert "the Jacobian is zero" in planned.explain(lambda x: jnp.ones(2), x)
     with pytest.raises(planned.DifferentiationError, match="no path"):
         planned.linearised_graph(lambda x: jnp.ones(2), x)
 

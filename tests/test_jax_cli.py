@@ -76,9 +76,13 @@ def test_values_and_positions(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["models_of_test:nothing"], "has no 'nothing'; expected a function"),
         (["models_of_test:number"], "found a int; expected a function"),
+        (
+            ["models_of_test:projected"],
+            "found no arguments; expected those that it is called with. Write them in --args",
+        ),
         (["no_such_module:f"], "module 'no_such_module' cannot be imported"),
         (["broken_of_test:f"], "No module named 'no_such_module_at_all'"),
-        (["models_of_test:picky", "--args", "f64[3]"], "it fails: ValueError: only for Sundays"),
+        (["models_of_test:picky", "--args", "f64[3]"], "it fails: ValueError: only for Sundays. Expected arguments"),
         (["models_of_test:projected", "--args", "f64[3] f64[2,4]"], "it fails: TypeError"),
         (["models_of_test:projected", "--args", "f65[3]"], "found 'f65[3]'; expected an array"),
         (["models_of_test:projected", "--args", "x y"], "found 'x'; expected an array"),

@@ -63,6 +63,11 @@ def function_problem(name: str, arguments: str, argnums: Sequence[int]) -> Probl
     """
     function = _found(name)
     values = [_argument(text, name) for text in _TOKEN.findall(arguments)]
+    if not values:
+        raise SpecError(
+            f"{name}: found no arguments; expected those that it is called with. Write them in --args, such as "
+            "--args 'f64[3,4] f64[4]'."
+        )
     from dataclasses import replace
 
     from chainplan.jax import linearised_graph
@@ -72,9 +77,9 @@ def function_problem(name: str, arguments: str, argnums: Sequence[int]) -> Probl
     except ChainplanError:
         raise
     except Exception as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        first = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else ""
         raise SpecError(
-            f"{name}: called with {arguments or 'no arguments'}, it fails: {type(error).__name__}: {first} "
+            f"{name}: called with {arguments or 'no arguments'}, it fails: {type(error).__name__}: {first}. "
             "Expected arguments that it takes. Write them in --args, such as --args 'f64[3,4] f64[4]'."
         ) from None
     return replace(problem, name=name)

@@ -7,7 +7,8 @@ for the others the widest path: a cut meets every path, so it weighs at least th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 from chainplan.elimination.core import Core, members
 from chainplan.elimination.mincut import Flow
@@ -15,21 +16,23 @@ from chainplan.elimination.net import Net
 from chainplan.elimination.set_search import Exact
 from chainplan.elimination.workgraph import WorkGraph, accumulation, intermediates
 from chainplan.graph import Graph
+from chainplan.search import Stopped
 
 SMALL = 100
 LARGE = 20_000
 WORK = 3_000_000
 
 
-def quick_bound(graph: Graph) -> int:
+def quick_bound(graph: Graph, tick: Callable[[], None] = lambda: None) -> int:
     """A lower bound in fma of all vertex eliminations of a graph, accumulation included.
 
     Above `LARGE` intermediates no sets of vertices are made, as each would have as many bits: `path_bound` is all.
+    Where `tick` raises `Stopped`, the group bounds of a small problem, which may take a minute, are done without.
     """
     if intermediates(graph) > LARGE:
         return path_bound(graph)
     core = Core(graph)
-    return core.fixed + lower_bound(core)
+    return core.fixed + lower_bound(core, tick=tick)
 
 
 def path_bound(graph: Graph) -> int:
@@ -54,7 +57,7 @@ def _widest_paths(
     return width
 
 
-def lower_bound(core: Core, mask: int | None = None) -> int:
+def lower_bound(core: Core, mask: int | None = None, tick: Callable[[], None] = lambda: None) -> int:
     """What eliminating the intermediates in `mask` (default all) costs at least, every other vertex kept.
 
     0 for large problems with structured blocks. Accumulation is not included.
@@ -63,7 +66,8 @@ def lower_bound(core: Core, mask: int | None = None) -> int:
     if net.middle.bit_count() > SMALL:
         return _cuts(net, WORK) if core.dense else 0
     search = Exact(core, mask)
-    search.prepare()
+    with suppress(Stopped):
+        search.prepare(tick)
     return search.bound
 
 

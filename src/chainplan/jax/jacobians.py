@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import wraps
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 import jax
+import numpy as np
 
 from chainplan.checker import check
 from chainplan.compression import per_vector
@@ -24,7 +26,7 @@ from chainplan.frontends.table import read_plan
 from chainplan.graph import Graph, Mode
 from chainplan.jax.apart import closes_over_traced, linearised_call, program
 from chainplan.jax.emit import held_fma
-from chainplan.jax.errors import NotLinearised
+from chainplan.jax.errors import DifferentiationError, NotLinearised
 from chainplan.jax.linearise import Linearised
 from chainplan.jax.memory import within
 from chainplan.jax.signature import Call, flattened
@@ -85,7 +87,9 @@ def jacobian(
     ----------
     f : a function of arrays, or trees of them, that JAX can differentiate.
     argnums : which positional arguments to differentiate by.
-    solver, budget, objective : as for `chainplan.plan`; the budget is in seconds.
+    solver, objective : as for `chainplan.plan`.
+    budget : seconds that the search for a plan may take, at the first call of each graph; it ends before where a plan
+        is proven optimal. None is no limit.
     has_aux : whether f returns a pair of what is differentiated and of what is passed on.
     plan : a plan for the graph of f that was found before, or the plan file that holds it; it is proved right at the
         first call and used whatever it promises.
@@ -105,12 +109,20 @@ def jacobian(
     Raises
     ------
     DifferentiationError
-        At a call: if an argument or a result is not real, or JAX has no derivative.
+        If f is no function; at a call: if an argument or a result is not real, or JAX has no derivative.
     PlanError
-        At a call: if the plan given is for another graph or wrong, or nothing fits the memory.
+        If an option is not of its kind; at a call: if the plan given is for another graph or wrong, or nothing fits
+        the memory.
     SpecError
         If the plan is given as a file that cannot be read.
     """
+    argnums = _integers(argnums)
+    if not callable(f):
+        raise DifferentiationError(f"f: found {f!r:.60}; expected a function of arrays. Pass the function itself.")
+    if gain is not None and not _is_number(gain):
+        raise PlanError(f"gain: found {gain!r}; expected a share such as 0.2, or None to take any plan. Write one.")
+    if budget is not None and not (_is_number(budget) and budget >= 0):
+        raise PlanError(f"budget: found {budget!r}; expected seconds from 0, or None for no limit. Write budget=1.0.")
     if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int) or memory < 0):
         raise PlanError(f"memory: found {memory!r}; expected a whole number of bytes. Write memory=64 * 2**20.")
     settings = Settings(solver, budget, objective, _plan_of(plan), tune, gain, memory)
@@ -120,18 +132,37 @@ def jacobian(
         call = flattened(f, argnums, has_aux, args, kwargs)
         linearised, way = chosen(call, settings)
         if way.name != "plan" and way.chunk is None:
-            return getattr(jax, way.name)(f, argnums=argnums, has_aux=has_aux)(*args, **kwargs)
-        blocks, beside = evaluated(linearised, call, way, call.leaves)
+            found = getattr(jax, way.name)(f, argnums=argnums, has_aux=has_aux)(*args, **kwargs)
+            if way.name == "jacrev":
+                return found
+            return (call.as_jacrev(found[0]), found[1]) if has_aux else call.as_jacrev(found)
+        blocks, computed = evaluated(linearised, call, way, call.leaves)
         nested = call.nested(blocks)
-        return (nested, jax.tree.unflatten(call.trees[1], beside)) if has_aux else nested
+        return (nested, call.passed_on(computed)) if has_aux else nested
 
     return jacobian_of_f
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _integers(argnums: Any) -> Any:
+    """Integers of numpy as those of Python; all else as it is."""
+    if isinstance(argnums, list | tuple):
+        return tuple(map(_integers, argnums))
+    return int(argnums) if isinstance(argnums, np.integer) else argnums
 
 
 def _plan_of(given: Plan | Result | SavedPlan | str | Path | None) -> Plan | None:
     if given is None or isinstance(given, Plan):
         return given
     holder = read_plan(given) if isinstance(given, str | Path) else given
+    if not isinstance(holder, Result | SavedPlan):
+        raise PlanError(
+            f"plan: found {given!r:.60}; expected a plan, the result of chainplan.plan, or the path of a plan file. "
+            "Pass one of those, or leave it out."
+        )
     if holder.plan is None:
         raise PlanError("plan: found a result without a plan; expected one that holds a plan. Plan it anew.")
     return holder.plan

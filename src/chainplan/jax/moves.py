@@ -92,11 +92,11 @@ def _numbers(active: Active, position: int, result: int) -> Index:
         given = []
         for i, (operand, aval) in enumerate(zip(equation.operands, equation.ins, strict=True)):
             if i in _indices(active) and isinstance(operand, Constant):
-                given.append(jnp.asarray(operand.value))
+                given.append(np.asarray(operand.value))
             elif i == position:
-                given.append(jnp.arange(prod(aval.shape), dtype=np.int32).reshape(aval.shape))
+                given.append(np.arange(prod(aval.shape), dtype=np.int32).reshape(aval.shape))
             else:
-                given.append(jnp.full(aval.shape, NOWHERE, np.int32))
+                given.append(np.full(aval.shape, NOWHERE, np.int32))
         return np.asarray(equation.apply(*given)[result]).astype(np.int64).ravel()
 
 

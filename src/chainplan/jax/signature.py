@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 from typing import Any
 
 import jax
@@ -15,14 +16,18 @@ import numpy as np
 from chainplan.jax.edges import shape_of
 from chainplan.jax.errors import DifferentiationError
 
+COMPUTED = object()
+"""Stands for an array that the function computes."""
+
 
 @dataclass(eq=False)
 class Call:
     """A function at its arguments, flattened: `leaves` are those to differentiate by, all else stays as it is.
 
-    `outs`, `out_tree` and `aux_tree` are known once `flat` has been traced. `others` are the arrays beside the leaves
-    that a compiled program takes as arguments: real ones, and whatever is being traced; `placed` is the call with other
-    values of them.
+    `flat` gives the results, and behind them the arrays that were computed beside them. `outs`, `trees` (of results and
+    of what is passed on) and `beside` (the leaves of what is passed on, `COMPUTED` for those arrays) are known once it
+    has been traced. `others` are the arrays beside the leaves that a compiled program takes as arguments: real ones,
+    and whatever is being traced; `placed` is the call with other values of them.
     """
 
     leaves: list[Any]
@@ -30,12 +35,24 @@ class Call:
     flat: Callable[..., list[Any]]
     outs: list[Any]
     trees: list[Any]
+    beside: list[Any]
     others: list[Any]
     placed: Callable[[Sequence[Any]], Call]
 
     def nested(self, blocks: Sequence[Sequence[Any]]) -> Any:
         """Jacobian blocks by result and argument, in the trees of results and arguments."""
         return jax.tree.unflatten(self.trees[0], [jax.tree.unflatten(self.tree, row) for row in blocks])
+
+    def passed_on(self, computed: Sequence[Any]) -> Any:
+        """What the function gives beside its results, in its tree: arrays that were computed, all else as it came."""
+        found = iter(computed)
+        return jax.tree.unflatten(self.trees[1], [next(found) if leaf is COMPUTED else leaf for leaf in self.beside])
+
+    def as_jacrev(self, nested: Any) -> Any:
+        """A Jacobian by `jax.jacfwd` with the dtypes of `jax.jacrev`: those of the arguments, not of the results."""
+        blocks, tree = jax.tree.flatten(nested)
+        given = cycle(leaf.dtype for leaf in self.leaves)
+        return jax.tree.unflatten(tree, [block.astype(dtype) for block, dtype in zip(blocks, given, strict=False)])
 
 
 def flattened(
@@ -65,7 +82,7 @@ def flattened(
         return flattened(f, argnums, has_aux, given, named)
 
     others = [everything[i] for i in beside]
-    call = Call([jnp.asarray(leaf) for leaf in leaves], tree, lambda: [], [], [], others, placed)
+    call = Call([jnp.asarray(leaf) for leaf in leaves], tree, lambda: [], [], [], [], others, placed)
 
     def flat(*values: Any) -> list[Any]:
         inner = jax.tree.unflatten(tree, values)
@@ -73,19 +90,34 @@ def flattened(
         for place, value in zip(places, (inner,) if isinstance(argnums, int) else inner, strict=True):
             full[place] = value
         found = f(*full, **kwargs)
-        result, aux = found if has_aux else (found, None)
+        result, aux = _pair(found, where) if has_aux else (found, None)
         results, out_tree = jax.tree.flatten(result)
-        beside, aux_tree = jax.tree.flatten(aux)
+        passed, aux_tree = jax.tree.flatten(aux)
         for path, leaf in jax.tree_util.tree_leaves_with_path(result):
             remedy = "Return it as auxiliary data (has_aux), or convert it to float."
             _require_real(leaf, f"{where}: result{jax.tree_util.keystr(path)}", remedy)
         results = [jnp.asarray(leaf) for leaf in results]
         call.outs[:] = [shape_of(r) for r in results]
         call.trees[:] = [out_tree, aux_tree]
-        return [*results, *beside]
+        call.beside[:] = [COMPUTED if isinstance(leaf, jax.Array) else leaf for leaf in passed]
+        return [*results, *(leaf for leaf in passed if isinstance(leaf, jax.Array))]
 
     call.flat = flat
     return call
+
+
+def _pair(found: Any, where: str) -> tuple[Any, Any]:
+    if not isinstance(found, tuple) or len(found) != 2:
+        what = f"a tuple of {len(found)}" if isinstance(found, tuple) else f"one {_kind(found)}"
+        raise DifferentiationError(
+            f"{where}: found {what} as result; expected a pair of the result and what is passed on, as has_aux says. "
+            "Return such a pair, or leave out has_aux."
+        )
+    return found
+
+
+def _kind(value: Any) -> str:
+    return "array" if isinstance(value, jax.Array) else type(value).__name__
 
 
 def _places(args: Sequence[Any], number: int) -> range:

@@ -14,9 +14,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from pathlib import Path
+from traceback import FrameSummary, extract_tb
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
@@ -71,7 +74,12 @@ class Equation:
         return str(self.primitive.name)
 
     def apply(self, *values: Any) -> list[Any]:
-        """The results at operands of these values."""
+        """The results at operands of these values.
+
+        Functions with a rule of their own are called in Python, which may index what they are given by traced values.
+        """
+        if self.name.startswith("custom_"):
+            values = tuple(map(jnp.asarray, values))
         found = self.primitive.bind(*values, **self.primitive.get_bind_params(self.params))
         return list(found) if self.primitive.multiple_results else [found]
 
@@ -120,14 +128,18 @@ def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
     try:
         closed = jax.make_jaxpr(function)(*arguments)
     except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as reason:
-        raise NotLinearised(f"it asks for a value while it is traced: {str(reason).splitlines()[0]}") from None
+        where = next(
+            (f"{f.filename}:{f.lineno}: " for f in reversed(extract_tb(reason.__traceback__)) if _is_user(f)), ""
+        )
+        raise NotLinearised(f"{where}it asks for a value while it is traced: {str(reason).splitlines()[0]}") from None
     return flat(closed)
 
 
 def flat(closed: Any) -> Trace:
     """A closed jaxpr as equations."""
     if closed.effects:
-        raise NotLinearised(f"it has effects: {', '.join(sorted(map(str, closed.effects)))}")
+        where = next(_source(eqn) for eqn in closed.jaxpr.eqns if eqn.effects)
+        raise NotLinearised(f"{where}: it has effects: {', '.join(sorted(map(str, closed.effects)))}")
     count = len(closed.jaxpr.invars)
     writer = _Writer(count)
     results = writer.inline(closed.jaxpr, closed.consts, range(count))
@@ -212,6 +224,11 @@ def _alive(equations: Sequence[Equation], results: Sequence[Atom]) -> list[Equat
             wanted.update(atom for atom in equation.operands if isinstance(atom, int))
             kept.append(equation)
     return kept[::-1]
+
+
+def _is_user(frame: FrameSummary) -> bool:
+    """Whether a frame is of neither JAX nor this package."""
+    return not any(Path(frame.filename).is_relative_to(Path(file).parent) for file in (jax.__file__, __file__))
 
 
 def _source(eqn: Any) -> str:

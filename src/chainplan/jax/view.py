@@ -5,15 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
 from chainplan.jax.apart import linearised_call
 from chainplan.jax.edges import Edge
 from chainplan.jax.errors import DifferentiationError, NotLinearised
-from chainplan.jax.signature import flattened
+from chainplan.jax.signature import Call, flattened
 from chainplan.problem import Problem
+
+ZERO = "no path leads from the arguments in argnums to a result: the Jacobian is zero. Nothing is left to plan."
+
+
+def _call(f: Callable[..., Any], args: Sequence[Any], argnums: int | Sequence[int]) -> Call:
+    """A call for its shapes alone: ones in the place of a `jax.ShapeDtypeStruct`."""
+
+    def value(leaf: Any) -> Any:
+        return jnp.ones(leaf.shape, leaf.dtype) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf
+
+    return flattened(f, argnums, False, jax.tree.map(value, args), {})
 
 
 def linearised_graph(f: Callable[..., Any], *args: Any, argnums: int | Sequence[int] = 0) -> Problem:
     """The linearised DAG of a function at arguments of these shapes, for planning and printing.
+
+    Arguments are arrays, or `jax.ShapeDtypeStruct` in their place.
 
     Raises
     ------
@@ -21,22 +37,24 @@ def linearised_graph(f: Callable[..., Any], *args: Any, argnums: int | Sequence[
         If there is nothing to differentiate: no path leads from the arguments to a result, or an argument is not real.
     """
     try:
-        problem = linearised_call(flattened(f, argnums, False, args, {})).problem()
+        problem = linearised_call(_call(f, args, argnums)).problem()
     except NotLinearised as reason:
         raise DifferentiationError(f"the function has no linearised graph: {reason}. Use jax.jacrev.") from None
     if problem is None:
-        raise DifferentiationError("no path leads from the arguments in argnums to a result; the Jacobian is zero.")
+        raise DifferentiationError(ZERO)
     return problem
 
 
 def explain(f: Callable[..., Any], *args: Any, argnums: int | Sequence[int] = 0) -> str:
     """A table of the equations that derivatives pass through: primitive, structures or matrix-free, source line."""
     try:
-        found = linearised_call(flattened(f, argnums, False, args, {})).found
+        linearised = linearised_call(_call(f, args, argnums))
     except NotLinearised as reason:
         return f"left to jax.jacrev: {reason}"
+    if linearised.graph is None:
+        return ZERO
     rows = [("primitive", "shape", "elemental Jacobians", "source")]
-    for one in found:
+    for one in linearised.found:
         shapes = ", ".join("x".join(map(str, a.shape)) or "1" for a in one.equation.outs)
         edges = "; ".join(dict.fromkeys(_described(edge) for _, _, _, edge in one.edges))
         rows.append((one.equation.name, shapes, edges, one.equation.source))

@@ -17,7 +17,7 @@ from chainplan.jax.trace import read
 from chainplan.steps import Plan
 
 Evaluated = tuple[list[list[Any]], list[Any]]
-"""Blocks by result and argument in the shape that JAX gives them, and the auxiliary results."""
+"""Blocks by result and argument in the shape that JAX gives them, and what was computed beside the results."""
 
 
 class Way(NamedTuple):

@@ -16,6 +16,8 @@ from chainplan.solvers.orders import cheapest, order_of
 
 VISITS = 100_000
 """Vertices re-ordered where no budget is given: some ten seconds."""
+BOUNDING = 0.1
+"""Share of the budget that the bound may take."""
 
 
 @final
@@ -34,7 +36,8 @@ class LocalSearch(Solver):
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         if search.within is None:
-            search.prove(quick_bound(problem.graph), after_accumulation(problem.graph, "vertex elimination"))
+            bound = quick_bound(problem.graph, search.stage(self.name, BOUNDING).watch)
+            search.prove(bound, after_accumulation(problem.graph, "vertex elimination"))
         free = not search.limited
         patience, visits = (6, VISITS) if free else (40, None)
         start = None if search.start is None else order_of(search.start)

@@ -1,0 +1,133 @@
+"""The table of suites: how each is measured, and what its CSV becomes. A new suite is one line.
+
+What a suite measures (its instances, solvers, budgets) stands in a table of its own kind, `bench.suites` and others,
+and is looked up there whenever it is run; here is what is done with it. Reports, charts and claims are functions of the
+rows, so that all of them can be written again from the CSV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import Any, Generic, TypeVar
+
+from bench.analyse import report_text
+from bench.claims import Claim, chain_claims, dag_claims, jax_claims, limit_claims, structure_claims
+from bench.dag_report import dag_report_text
+from bench.dag_run import run_dags
+from bench.dag_suites import DAG_SUITES
+from bench.jax_report import jax_report_text
+from bench.jax_suite import JAX_SUITES, run_jax
+from bench.limits import LIMIT_SUITES, run_limits
+from bench.limits_report import limit_pictures, limit_report_text
+from bench.pictures import Picture, chain_pictures, dag_pictures, files, jax_pictures, section, structure_pictures
+from bench.progress import PROGRESS_SUITES, run_progress
+from bench.progress_report import progress_pictures, progress_report_text
+from bench.rows import DagRow, JaxRow, LimitRow, ProgressRow, Row, StructureRow, from_csv, to_csv
+from bench.run import run_suite
+from bench.structure import STRUCTURE_SUITES, run_structures
+from bench.structure_report import structure_report_text
+from bench.suites import SUITES
+
+R = TypeVar("R", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow)
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Entry(Generic[R]):
+    """A suite: its name, the table it stands in, how it is measured, the kind of its rows and what they become.
+
+    `text` takes the suite, what it was measured on, the rows, and the lines of the section of charts. `budgeted` says
+    whether `--budget` means anything to it.
+    """
+
+    name: str
+    suites: Mapping[str, Any]
+    measure: Callable[[Any, Say], tuple[dict[str, str], list[R]]]
+    kind: type[R]
+    text: Callable[[Any, Mapping[str, str], Sequence[R], Sequence[str]], str]
+    pictures: Callable[[Sequence[R]], list[Picture]]
+    claims: Callable[[Sequence[R]], list[Claim]] = lambda rows: []
+    missing: Callable[[Any], str | None] = lambda suite: None
+    budgeted: bool = False
+
+    def run(self, quick: bool, budget: float | None, say: Say) -> str | None:
+        """The CSV of a run; None, and why, where the suite cannot be run here."""
+        suite = self.suites[self.name]
+        suite = suite.quick() if quick else suite
+        reason = self.missing(suite)
+        if reason is not None:
+            say(f"{self.name} skipped: {reason}")
+            return None
+        if budget is not None and self.budgeted:
+            suite = replace(suite, budget=budget)
+        return to_csv(*self.measure(suite, say), self.kind)
+
+    def report(self, stem: str, csv: str) -> dict[str, str]:
+        """The files of a report by name, from the text of a CSV; their names begin with `stem`."""
+        about, rows = from_csv(csv, self.kind)
+        pictures = self.pictures(rows)
+        text = self.text(self.suites[self.name], about, rows, section(stem, pictures))
+        return {f"{stem}.md": text, **files(stem, pictures)}
+
+    def claimed(self, csv: str) -> list[Claim]:
+        """What the README says of the suite."""
+        return self.claims(from_csv(csv, self.kind)[1])
+
+
+def _no_jax(suite: Any) -> str | None:
+    return None if find_spec("jax") else "jax is not installed; install the extra chainplan[jax]"
+
+
+def _dags(name: str) -> Entry[DagRow]:
+    return Entry(
+        name,
+        DAG_SUITES,
+        run_dags,
+        DagRow,
+        dag_report_text,
+        dag_pictures,
+        dag_claims,
+        missing=lambda suite: suite.missing(),
+        budgeted=True,
+    )
+
+
+def _progress(name: str) -> Entry[ProgressRow]:
+    parts = (run_progress, ProgressRow, progress_report_text, progress_pictures)
+    return Entry(name, PROGRESS_SUITES, *parts, budgeted=True)
+
+
+TABLE: dict[str, Entry[Any]] = {
+    entry.name: entry
+    for entry in (
+        Entry("chains", SUITES, run_suite, Row, report_text, chain_pictures, chain_claims),
+        _dags("dags-published"),
+        _dags("dags-random"),
+        _progress("dags-progress"),
+        Entry(
+            "structure",
+            STRUCTURE_SUITES,
+            run_structures,
+            StructureRow,
+            structure_report_text,
+            structure_pictures,
+            structure_claims,
+        ),
+        Entry("jax", JAX_SUITES, run_jax, JaxRow, jax_report_text, jax_pictures, jax_claims, _no_jax),
+        Entry("limits", LIMIT_SUITES, run_limits, LimitRow, limit_report_text, limit_pictures, limit_claims),
+    )
+}
+"""Every suite by name."""
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "all": tuple(TABLE),
+    "dags": tuple(name for name in TABLE if name.startswith("dags-")),
+}
+"""Names that stand for several suites."""
+
+
+def chosen(name: str) -> list[Entry[Any]]:
+    """The suites that a name stands for."""
+    return [TABLE[one] for one in GROUPS.get(name, (name,))]
