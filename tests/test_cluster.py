@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -26,6 +30,28 @@ from chainplan.planner import plan  # noqa: E402
 from chainplan.steps import Load, operands  # noqa: E402
 from chainplan_cli.main import main  # noqa: E402
 from tests.problems import chain_problem, dag_problem, random_problem  # noqa: E402
+from tests.test_cli import layered  # noqa: E402
+
+INTERRUPTED = """
+import sys
+import distributed
+from chainplan_cli.main import main
+
+awaited = distributed.as_completed
+
+
+def announced(tasks):
+    while "planner.py" not in str(tasks[0].client.call_stack()):
+        pass
+    print("searching", flush=True)
+    return awaited(tasks)
+
+
+if __name__ == "__main__":
+    distributed.as_completed = announced
+    sys.exit(main())
+"""
+"""The command, which says when a search on the cluster is going."""
 
 
 @pytest.fixture(scope="module")
@@ -180,13 +206,22 @@ def test_errors_of_functions_come_through(client: Any) -> None:
         chainplan.execute(result.plan, {"F1": (lambda block: block, None)}, backend="dask", scheduler=client)
 
 
+def test_functions_that_cannot_be_sent_are_named(client: Any) -> None:
+    lock = Lock()
+    functions = (lambda block: np.ones((3, block.shape[1])) * lock.locked(), None)
+    result = plan(chainplan.chain([{"name": "sim", "shape": [3, 4], "tangent": 1}]))
+    assert result.plan is not None
+    with pytest.raises(ExecutionError, match=r"the functions of 'sim' cannot be sent to workers: .*lock.*expected"):
+        chainplan.execute(result.plan, {"sim": functions}, backend="dask", scheduler=client)
+
+
 def test_misuse() -> None:
     result = plan(chainplan.chain([2, 3, 4]))
     assert result.plan is not None
     values = {"F1": np.ones((3, 2)), "F2": np.ones((4, 3))}
     with pytest.raises(ExecutionError, match="backend: found 'spark'"):
         chainplan.execute(result.plan, values, backend="spark")
-    with pytest.raises(ExecutionError, match="alone has a scheduler"):
+    with pytest.raises(ExecutionError, match="scheduler: found one with the backend 'numpy'"):
         chainplan.execute(result.plan, values, scheduler="tcp://127.0.0.1:1")
     with pytest.raises(ExecutionError, match=r"nothing answers at 'tcp://127.0.0.1:1'"):
         chainplan.execute(result.plan, values, backend="dask", scheduler="tcp://127.0.0.1:1")
@@ -225,6 +260,39 @@ def test_a_proof_ends_all_restarts(client: Any) -> None:
         chainplan.portfolio(chain_problem([3, 4, 5]), restarts=0, scheduler=client)
     with pytest.raises(SolverError, match="does not exist"):
         chainplan.portfolio(chain_problem([3, 4, 5]), "nothing", scheduler=client)
+
+
+def test_a_graph_is_proven_on_workers_as_here(client: Any) -> None:
+    problem = dag_problem(make("local", 20, True))
+    here = plan(problem, nodes=2000)
+    there = chainplan.portfolio(problem, restarts=1, nodes=2000, scheduler=client)
+    assert here.status.value == there.status.value == "optimal"
+    assert (there.solver, there.bound, there.within) == (here.solver, here.bound, here.within)
+
+
+def test_nodes_await_all_restarts(client: Any) -> None:
+    found = chainplan.portfolio(chain_problem([3, 4, 5]), restarts=4, nodes=100, seed=3, scheduler=client)
+    assert found.seed == 3
+    assert found.notes[-1] == "the best of 4 restarts of 4."
+
+
+def test_ctrl_c_keeps_the_best_plan_of_all_restarts(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.json"
+    spec.write_text(json.dumps(layered(20, 6)), encoding="utf-8")
+    argv = [sys.executable, "-u", "-c", INTERRUPTED, "plan", str(spec), "--search", "dask", "--budget", "600"]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(argv, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    try:
+        assert process.stdout is not None
+        assert "searching" in process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers as well
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err
+    assert "interrupted" in out
+    assert "of 4." in out
+    assert "Traceback" not in err
 
 
 def test_restarts_from_the_command_line(client: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,15 +18,18 @@ from chainplan.checkpointing import forward_steps
 from chainplan.cost import FMA
 from chainplan.errors import ExecutionError, PlanError, SolverError
 from chainplan.executor import execute
+from chainplan.graph import Mode
 from chainplan.jacobians import draw
 from chainplan.layers.stepwise import Stepwise
 from chainplan.oracle import jacobian
 from chainplan.planner import plan
 from chainplan.problem import Problem
 from chainplan.replayer import replay
+from chainplan.report.why.reasons import reasons
+from chainplan.report.why.wording import worded
 from chainplan.result import Status
 from chainplan.solvers.sweeps import Sweeps
-from chainplan.steps import Advance, Multiply, Output, Plan, Restore, Step, Store
+from chainplan.steps import Advance, Load, Multiply, Output, Plan, Propagate, Restore, Step, Store
 from chainplan.tradeoff import pareto
 from chainplan_cli.main import main
 from tests import recompute
@@ -88,12 +91,45 @@ def test_a_plan_under_a_limit_is_the_point_of_the_front() -> None:
         front = pareto(problem).points
         least = plan(replace(problem, memory=max(0, front[0].memory - 1)))
         if front[0].memory:
-            assert (least.status, least.plan, least.needs) == (Status.INFEASIBLE, None, front[0].memory)
+            assert (least.plan, least.needs) == (None, front[0].memory)
+            assert least.status is Status.INFEASIBLE or "no plan within bracketings and nested" in least.notes[0]
         for i, point in enumerate(front):
             for limit in {point.memory, front[i + 1].memory - 1 if i + 1 < len(front) else None}:
                 result = plan(replace(problem, memory=limit))
                 assert (result.status, result.price, result.bound) == (Status.OPTIMAL, point.fma, point.fma)
                 assert result.optimal_within == "bracketings and nested checkpoints"
+
+
+def test_infeasible_is_said_only_where_no_plan_of_any_kind_keeps_the_limit() -> None:
+    said = {Status.INFEASIBLE: 0, Status.BUDGET: 0}
+    for seed in range(100):
+        problem = drawn(seed, 3)
+        limit = pareto(problem).points[0].memory - 1
+        if limit < 0:
+            continue
+        status = plan(replace(problem, memory=limit)).status
+        said[status] += 1
+        assert status is Status.BUDGET or recompute.cheapest(problem, limit) is None
+    assert said[Status.INFEASIBLE] > 20
+
+
+def test_a_limit_that_only_plans_of_another_kind_keep() -> None:
+    """Two blocks are made side by side from a checkpoint that is used again behind both."""
+    spec = [
+        {"shape": [1, 5], "advance": 17},
+        {"shape": [3, 1], "advance": 0},
+        {"shape": [4, 3], "advance": 6},
+        {"shape": [2, 4], "advance": 19, "tangent": 3, "adjoint": 8, "tape": 3},
+    ]
+    problem = chainplan.from_spec({"chain": spec, "limits": {"memory": 21, "recompute": True}})
+    steps = (
+        *(Advance("F1"), Store("x1"), Load("F2"), Advance("F2"), Load("F3"), Multiply(4, 2), Restore("x1")),
+        *(Advance("F2"), Advance("F3"), Propagate("F4", 5, Mode.TANGENT), Restore("x0"), Load("F1"), Multiply(9, 11)),
+    )
+    replayed = check(Plan(problem.graph, steps, (Output("x4", "x0", 12),)), problem)
+    assert (replayed.total, replayed.peak) == (48, 20)
+    result = plan(problem)
+    assert (result.status, result.needs) == (Status.BUDGET, 22)
 
 
 def test_plans_compute_the_jacobian_exactly() -> None:
@@ -300,6 +336,28 @@ def test_only_chains_and_fma_can_recompute(capsys: pytest.CaptureFixture[str]) -
         pareto(replace(dag, recompute=False))
 
 
+def test_who_refuses_to_recompute_says_what_to_do() -> None:
+    dag = chainplan.from_spec(
+        {"dag": {"edges": [["x", "a"], ["x", "b"], ["a", "y"], ["b", "y"]]}, "limits": {"recompute": True}}
+    )
+    with pytest.raises(SolverError, match=r"predecessors.*\. Leave limits\.recompute, or --recompute, out:"):
+        plan(dag)
+    with pytest.raises(SolverError, match=r"'reverse' refuses .* Try 'auto'\."):
+        plan(time_steps(3), "reverse")
+    result = plan(time_steps(3))
+    assert result.plan is not None
+    jacobians = {e.name: np.ones((e.block.rows, e.block.cols)) for e in result.plan.graph.elementals}
+    with pytest.raises(ExecutionError, match=r"evaluates states.*expected 'numpy'\. Leave it out"):
+        execute(result.plan, jacobians, backend="dask")
+
+
+def test_break_evens_of_states_are_no_question() -> None:
+    problem = replace(chain_problem([7, 5, 9, 2, 8, 3]), recompute=True)
+    said = str(worded(reasons(plan(problem), 5.0, None)))
+    assert "is optimal" not in said
+    assert "Break-evens are not given" not in said
+
+
 def test_the_evaluation_of_an_elemental_is_priced() -> None:
     spec = {
         "chain": [{"shape": [2, 3], "advance": 7}, {"shape": [4, 2], "tangent": 5, "adjoint": 6}, {"shape": [1, 4]}]
@@ -412,6 +470,11 @@ def test_the_front_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFix
     assert front["problem"]["limits"] == {"recompute": True}
     assert main(["plan", str(path), "--pareto"]) == 0
     assert "exact within bracketings: 1 point\n" in capsys.readouterr().out
+    for others in (["--machines", "2"], ["--solver", "reverse"], ["--search", "dask"], ["--nodes", "3"]):
+        assert main(["plan", str(path), "--pareto", *others]) == 2
+        assert "are for one. Leave them out." in capsys.readouterr().err
+    assert main(["plan", str(path), "--pareto", "--objective", "weighted"]) == 2
+    assert "it minimises fma; the objective is 'weighted'" in capsys.readouterr().err
     assert main(["plan", str(path), "--pareto", "--format", "dot"]) == 2
     assert "--format dot does not fit: a front is text or json." in capsys.readouterr().err
     assert main(["plan", str(path), "--recompute"]) == 0

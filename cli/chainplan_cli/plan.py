@@ -97,7 +97,10 @@ def command(
     if output is not None:
         require_place(output)
     if pareto:
-        return _front(problem, form, budget, output)
+        if (solver, machines, search, start, nodes) != ("auto", None, "here", None, None):
+            others = "--solver, --machines, --search, --warm-start and --nodes"
+            raise click.UsageError(f"--pareto finds every plan that none beats; {others} are for one. Leave them out.")
+        return _front(problem, objective, form, budget, output)
     begin = None if start is None else _saved(start)
     if search == "dask":
         if machines is not None:
@@ -147,14 +150,19 @@ def _put(text: str, output: str | None) -> None:
         write_whole(output, text)
 
 
-def _front(problem: Problem, form: str, budget: float | None, output: str | None) -> int:
+def _front(problem: Problem, objective: str | None, form: str, budget: float | None, output: str | None) -> int:
     """Print the front of a chain: a table and a plot, or JSON."""
+    from dataclasses import replace
+
+    from chainplan.objectives import objective_model
     from chainplan.report.front import document, text
     from chainplan.search import Stopped
     from chainplan.tradeoff import pareto
 
     if form not in ("text", "json"):
         raise click.ClickException(f"--format {form} does not fit: a front is text or json.")
+    if objective is not None:
+        problem = replace(problem, cost=objective_model(objective))
     try:
         with progress_shown() as report:
             front = pareto(problem, budget=budget, progress=report)
@@ -162,7 +170,10 @@ def _front(problem: Problem, form: str, budget: float | None, output: str | None
         click.echo(f"chainplan: the front was not found within {budget} seconds; give it more.", err=True)
         return 1
     _put(text(front) if form == "text" else document(front), output)
-    return 0 if front.points else 1
+    if not front.points:
+        click.echo("chainplan: no plan: plan without --pareto to see how much memory is needed.", err=True)
+        return 1
+    return 0
 
 
 def _saved(path: str) -> Plan:

@@ -63,6 +63,10 @@ class Fma:
     objective: ClassVar[str] = "fma"
     unit: ClassVar[str] = "fma"
 
+    def __reduce__(self) -> str:
+        """There is one, which is compared by identity: a problem that comes from another process has it too."""
+        return "FMA"
+
     def multiply(self, left: Block, right: Block, result: Block | None = None) -> int:
         return product_fma(left, right)
 

@@ -87,13 +87,20 @@ def execute(
     """
     if backend == "dask":
         if evaluates(plan.steps):
-            raise ExecutionError("backend: found 'dask' for a plan that evaluates states, whose steps run in order.")
+            raise ExecutionError(
+                "backend: found 'dask' for a plan that evaluates states, whose steps run in order; expected 'numpy'. "
+                "Leave it out, or plan without limits.recompute."
+            )
         from chainplan.cluster.run import run_on_cluster
 
         _require_workers(workers)
         return run_on_cluster(plan, jacobians, dense=dense, dtype=dtype, workers=workers, scheduler=scheduler)
-    if backend != "numpy" or scheduler is not None:
-        raise ExecutionError(f"backend: found '{backend}'; expected 'numpy', or 'dask', which alone has a scheduler.")
+    if backend != "numpy":
+        raise ExecutionError(f"backend: found '{backend}'; expected 'numpy' or 'dask'. Name one of them.")
+    if scheduler is not None:
+        raise ExecutionError(
+            "scheduler: found one with the backend 'numpy'; expected it with 'dask'. Add backend='dask'."
+        )
     return prepared(plan, jacobians, dense=dense, dtype=dtype, workers=workers)()
 
 

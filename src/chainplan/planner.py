@@ -77,7 +77,7 @@ def plan(
     chosen = _solver(solver)
     reason = chosen.refusal(problem)
     if reason is not None:
-        raise SolverError(f"solver '{solver}' refuses this problem: {reason}. Try 'auto'.")
+        raise SolverError(f"solver '{solver}' refuses this problem: {reason}. {_advice(problem)}")
     if machines is not None and machines < 1:
         raise SolverError(f"machines: found {machines}; expected at least 1. Give the number of machines.")
     if machines is not None and problem.recompute:
@@ -126,6 +126,13 @@ def _solver(name: str) -> Solver:
         hint = f" Did you mean '{close[0]}'?" if close else ""
         raise SolverError(f"solver '{name}' does not exist; expected one of {', '.join(SOLVERS)}.{hint}")
     return SOLVERS[name]
+
+
+def _advice(problem: Problem) -> str:
+    """What to do where a solver refuses."""
+    if SOLVERS["auto"].refusal(problem) is None:
+        return "Try 'auto'."
+    return "Leave limits.recompute, or --recompute, out: states are then taken as given."
 
 
 def _rest(search: Search, budget: float | None, progress: Callable[[Progress], None] | None) -> Search:

@@ -1,14 +1,17 @@
 """The same search from several seeds, spread over a cluster: the best plan and the best bound are kept.
 
-Searches do not talk to each other, so that each is what `plan` finds by itself for its seed; with a number of nodes the
-whole is the same on every cluster.
+Searches do not talk to each other, so that each is what `plan` finds by itself for its seed; with a number of nodes all
+are awaited, and the whole is the same on every cluster. Otherwise a proof ends the others, and so does Ctrl-C: they
+are told so, and answer with the best plan that they have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 from chainplan.cluster.run import client_of
 from chainplan.errors import SolverError
@@ -16,9 +19,12 @@ from chainplan.planner import plan
 from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.result import Result, Status
+from chainplan.search import Progress
 from chainplan.steps import Plan
 
 RESTARTS = 4
+PATIENCE = 10.0
+"""Seconds in which searches that have been told to end must answer."""
 
 
 def portfolio(
@@ -46,7 +52,7 @@ def portfolio(
     -------
     Result
         That of the cheapest plan, of the lowest seed among equals, with the best bound that any restart has proven.
-        After Ctrl-C that of the searches that had ended.
+        After Ctrl-C that of all plans found so far.
 
     Raises
     ------
@@ -61,23 +67,54 @@ def portfolio(
         from distributed import as_completed
 
         options = {"budget": budget, "objective": objective, "nodes": nodes, "warm_start": warm_start}
-        tasks = [client.submit(_search, problem, solver, seed + i, options, pure=False) for i in range(restarts)]
+        name, seeds = uuid4().hex, range(seed, seed + restarts)
+        tasks = [client.submit(_search, problem, solver, i, options, name, pure=False) for i in seeds]
         found: list[Result] = []
         try:
             for task in as_completed(tasks):
                 found.append(task.result())
-                if found[-1].status is Status.OPTIMAL:
+                if found[-1].status is Status.OPTIMAL and nodes is None:
                     break
         except KeyboardInterrupt:
+            found = _ended(client, tasks, name)
             if not found:
                 raise
         finally:
-            client.cancel([task for task in tasks if not task.done()])
+            _ended(client, tasks, name)
     return best_of(sorted(found, key=lambda result: result.seed), restarts)
 
 
-def _search(problem: Problem, solver: str, seed: int, options: dict[str, Any]) -> Result:
-    return plan(problem, solver, seed=seed, **options)
+def _ended(client: Any, tasks: Sequence[Any], name: str) -> list[Result]:
+    """What searches have found, those too that are still going and are told to end."""
+    from distributed import wait
+
+    if not all(task.done() for task in tasks):
+        client.run(_stop, name)
+        with suppress(TimeoutError):
+            wait(tasks, timeout=PATIENCE)
+        client.cancel([task for task in tasks if not task.done()])
+    answers = [task.result() for task in tasks if task.status == "finished"]
+    return [answer for answer in answers if answer is not None]
+
+
+# On the workers
+
+_OVER: set[str] = set()
+"""Names of the portfolios that are over."""
+
+
+def _stop(name: str) -> None:
+    _OVER.add(name)
+
+
+def _search(problem: Problem, solver: str, seed: int, options: dict[str, Any], name: str) -> Result | None:
+    """One search, interrupted when its portfolio is over; None where it is before it begins."""
+
+    def listen(_: Progress) -> None:
+        if name in _OVER:
+            raise KeyboardInterrupt
+
+    return None if name in _OVER else plan(problem, solver, seed=seed, progress=listen, **options)
 
 
 def best_of(found: Sequence[Result], restarts: int) -> Result:

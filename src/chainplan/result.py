@@ -46,7 +46,7 @@ class Outcome:
     """What a solver hands back.
 
     `bound` is a proven lower bound, in the unit of the objective, on all plans of the moves named by `within`, which an
-    OPTIMAL plan reaches; `needs` is the smallest memory limit, in elements, under which a plan exists.
+    OPTIMAL plan reaches; `needs` is the smallest memory limit, in elements, under which the solver has a plan.
     """
 
     status: Status

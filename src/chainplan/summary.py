@@ -101,7 +101,8 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
         memory = result.problem.memory
         rows.append(("limit", f"{memory:,} elements", f"{bytes_text(memory)} of float64"))
     if result.needs is not None and cost is None:
-        rows.append(("needs", f"{result.needs:,} elements", "the smallest limits.memory that has a plan"))
+        which = "has a plan of nested checkpoints" if result.problem.recompute else "has a plan"
+        rows.append(("needs", f"{result.needs:,} elements", f"the smallest limits.memory that {which}"))
     order = order_text(result.plan) if result.plan is not None else None
     if order is not None:
         rows.append(("order", order, ""))

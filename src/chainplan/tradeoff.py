@@ -53,7 +53,9 @@ def pareto(
     solver = ChainRecompute() if problem.recompute else ChainMemory()
     reason = solver.refusal(problem)
     if reason is not None:
-        raise SolverError(f"there is no exact front for this problem: {reason}. Plan it under limits instead.")
+        raise SolverError(
+            f"there is no exact front for this problem: {reason}. Plan it without --pareto, under limits."
+        )
     search = Search(budget=budget, progress=progress, solver=solver.name)
     points, within = _recomputing(problem, search) if problem.recompute else _given(problem, search)
     return Pareto(problem, within, tuple(sorted(points, key=lambda point: point.memory)))

@@ -7,10 +7,13 @@ ranks. Steps, not chunks of arrays, are the tasks: the same product as chunked a
 
 from __future__ import annotations
 
+import signal
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
+from multiprocessing import resource_tracker
+from pickle import loads
 from typing import Any
 from uuid import uuid4
 
@@ -78,8 +81,27 @@ def client_of(scheduler: Any, workers: int | None) -> Iterator[Any]:
             yield client
         return
     options: dict[str, Any] = {"n_workers": workers or WORKERS, "threads_per_worker": 1, "dashboard_address": ":0"}
-    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
-        yield client
+    with ExitStack() as stack:
+        with _interrupt_held_back():
+            cluster = stack.enter_context(distributed.LocalCluster(**options))
+        yield stack.enter_context(distributed.Client(cluster))
+
+
+@contextmanager
+def _interrupt_held_back() -> Iterator[None]:
+    """Hold Ctrl-C back while workers start: they inherit that, so that it reaches this process alone.
+
+    The resource tracker of multiprocessing, which the first of them would start, lets signals through again.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Cluster:
@@ -118,7 +140,8 @@ class _Cluster:
 
     def _submit_all(self) -> None:
         self._shipped = self._submit("plan", _same, self._plan)
-        self._applied = {n: self._submit(f"functions-{n}", _same, pair) for n, pair in self._run.applied.items()}
+        sent = {n: _sendable(n, pair) for n, pair in self._run.applied.items()}
+        self._applied = {n: self._submit(f"functions-{n}", loads, pair) for n, pair in sent.items()}
         for position, step in enumerate(self._plan.steps):
             if isinstance(step, Load):
                 self._pieces[position] = self._loaded(position)
@@ -194,6 +217,25 @@ class _Cluster:
         cuts = [(max(a, start) - a, min(b, stop) - a) for a, b, _ in pieces]
         name = f"rows-{position}-{start}-{stop}-{uuid4().hex[:8]}"
         return self._submit(name, _cut, cuts, *(future for _, _, future in pieces), rank=rank)
+
+
+def _sendable(name: str, pair: Any) -> bytes:
+    """A pair of functions as bytes.
+
+    Raises
+    ------
+    ExecutionError
+        If they cannot be pickled; pickle raises whatever what they hold raises.
+    """
+    import cloudpickle
+
+    try:
+        return bytes(cloudpickle.dumps(pair))
+    except Exception as error:
+        raise ExecutionError(
+            f"the functions of '{name}' cannot be sent to workers: {error}; expected functions that can be pickled. "
+            "Keep locks, files and connections out of what they hold, or run them with workers= on threads."
+        ) from None
 
 
 def _limit(client: Any) -> int | None:

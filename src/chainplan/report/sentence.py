@@ -47,5 +47,5 @@ def _fewer(baseline: int, price: int) -> str:
 
 _STATUS = {
     Status.INFEASIBLE: "it is proven that none keeps the limits",
-    Status.BUDGET: "the search ended before one was found that keeps the limits",
+    Status.BUDGET: "none was found that keeps the limits",
 }

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import final
 
 from chainplan.checkpointing.fronts import Front, Point, best, cheapest, coarse, least, under
+from chainplan.elimination.step_order import peak_floor
 from chainplan.problem import Problem
 from chainplan.result import Outcome, Status
 from chainplan.search import Search
@@ -37,8 +38,8 @@ class ChainRecompute(Solver):
     """Pareto fronts of memory and price over intervals of a chain, with checkpoints.
 
     Cost: O(q³) to O(q⁴) joins of fronts for q elementals, as prices leave few or many blocks worth a thought.
-    Exact: yes, within bracketings and nested checkpoints, under any memory limit; an infeasible one comes with the
-        smallest that would work.
+    Exact: yes, within bracketings and nested checkpoints, under any memory limit; one that is too low comes with the
+        smallest that would work, and is infeasible where it is below what plans of any kind hold.
     Refuses: graphs that are not chains; more than 150 elementals; other objectives than fma; states that are given.
     """
 
@@ -54,7 +55,12 @@ class ChainRecompute(Solver):
         fronts = Fronts(problem, search)
         point = under(fronts.under(problem.memory), problem.memory)
         if point is None:
-            return Outcome(Status.INFEASIBLE, needs=fronts.smallest())
+            assert problem.memory is not None, "without a limit there is a plan"
+            floor, needs = fronts.floor(), fronts.smallest()
+            if problem.memory < floor:
+                return Outcome(Status.INFEASIBLE, needs=needs)
+            note = f"no plan within {WITHIN} keeps the limit; others hold {floor:,} elements or more. Raise it."
+            return Outcome(Status.BUDGET, needs=needs, note=note)
         return Outcome(Status.OPTIMAL, write(problem.graph, point), bound=point[1], within=WITHIN)
 
 
@@ -87,8 +93,13 @@ class Fronts:
         assert point is not None
         return self._again(None, first, point[1])
 
+    def floor(self) -> int:
+        """Elements that no plan of any kind undercuts; compressed sweeps hold less than the blocks that they make."""
+        dense = all(e.block.structure.name == "dense" for e in self._graph.useful)
+        return max(peak_floor(self._graph), self._hills[0, self._chain.q] if dense else 0)
+
     def smallest(self) -> int:
-        """The least memory of any plan: that of outer blocks, or less by blocks whose own steps need less."""
+        """The least memory of these plans: that of outer blocks, or less by blocks whose own steps need less."""
         if self._smallest is None:
             most = self._pass(None, self._outer, least)[0][0]
             keys = {key for key, hill in self._hills.items() if hill < most}

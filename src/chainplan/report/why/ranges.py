@@ -59,7 +59,8 @@ def ranges(problem: Problem, plan: Plan, free: Free, replanner: Replanner) -> li
     Unproven
         Where an optimum is not proven.
     """
-    if not free.linear or problem.cost is not FMA or any(isinstance(step, Seed) for step in plan.steps):
+    seeded = any(isinstance(step, Seed) for step in plan.steps)
+    if not free.linear or problem.cost is not FMA or problem.recompute or seeded:
         return []
     problem = replace(problem, memory=None)
     known: dict[int, int] = {}
