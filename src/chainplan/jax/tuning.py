@@ -2,12 +2,14 @@
 
 What is timed is what will run: under `jax.vmap` the batch is read off the arguments, and the ways are timed on a batch
 of that size. Inside of `jit` the values are not known and ones take their place. A short program is called in a loop,
-as a single call of some microseconds says nothing, and the plan has to be clearly ahead to be taken.
+as a single call of some microseconds says nothing, and the plan has to be clearly ahead to be taken. The calls are made
+on a thread of their own: in the middle of a trace every call takes tens of microseconds longer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from time import perf_counter
 from typing import Any
@@ -48,7 +50,9 @@ def fastest(ways: Mapping[str, Callable[..., Any]], doubtful: str, arguments: Se
 
     with jax.ensure_compile_time_eval():
         arrays = [_example(leaf, batch if size > 1 else 1) for leaf, size in zip(leaves, sizes, strict=True)]
-        best = _least_times({name: program(way) for name, way in ways.items()}, arrays)
+        programs = {name: program(way).lower(*arrays).compile() for name, way in ways.items()}
+    with ThreadPoolExecutor(1) as aside:
+        best = aside.submit(_least_times, programs, arrays).result()
     others = [name for name in best if name != doubtful]
     first = min(others, key=lambda name: best[name])
     return doubtful if doubtful in best and best[doubtful] < (1 - MARGIN) * best[first] else first
