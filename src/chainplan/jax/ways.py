@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from chainplan.jax.chunks import by_mode
@@ -59,7 +60,11 @@ def _by_mode(call: Call, way: Way, leaves: Sequence[Any]) -> Evaluated:
         found = call.flat(*values)
         return found[: len(call.outs)], found[len(call.outs) :]
 
-    return by_mode(function, leaves, way.name, way.chunk or seeds_of(call, way.name))
+    if way.chunk is not None:
+        return by_mode(function, leaves, way.name, way.chunk)
+    mode = getattr(jax, way.name)(function, argnums=tuple(range(len(leaves))), has_aux=True)
+    blocks, beside = mode(*leaves)
+    return [list(row) for row in blocks], beside
 
 
 def seeds_of(call: Call, mode: str) -> int:
