@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 if TYPE_CHECKING:
+    from chainplan.layers.program import Program
+    from chainplan.problem import Problem
+    from chainplan.result import Result
     from chainplan.search import Progress
 
 solver_option = click.option("--solver", default="auto", show_default=True, metavar="NAME", help="See 'solvers'.")
@@ -99,6 +103,17 @@ def _standing(progress: Progress) -> str:
     best = "" if progress.best is None else f", best {progress.best:,} fma"
     bound = f", bound {progress.bound:,}" if progress.bound else ""
     return best + bound + ("" if progress.gap is None else f", gap {100 * progress.gap:.1f} %")
+
+
+def with_notes(result: Result, found: Problem | Program) -> Result:
+    """The result with what is to be said of the layers it was planned for."""
+    notes = getattr(found, "notes", ())
+    return replace(result, notes=(*result.notes, *notes)) if notes else result
+
+
+def say_no_plan(result: Result) -> None:
+    """Say on stderr why there is no plan."""
+    click.echo(f"chainplan: no plan: {result.status.value}. {' '.join(result.notes)}".rstrip(), err=True)
 
 
 def require_place(path: str) -> None:

@@ -13,8 +13,10 @@ from chainplan_cli.common import (
     objective_option,
     progress_shown,
     require_place,
+    say_no_plan,
     seed_option,
     solver_option,
+    with_notes,
     write_whole,
 )
 from chainplan_cli.functions import function_problem, names_function, positions
@@ -133,12 +135,11 @@ def command(
                 warm_start=begin,
                 machines=machines,
             )
-    if not isinstance(found, Problem):
-        result = replace(result, notes=(*result.notes, *found.notes))
+    result = with_notes(result, found)
     text = "" if form in SCHEDULED and result.schedule is None else RENDERERS[form](result)
     _put(text, output)
     if result.plan is None:
-        click.echo(f"chainplan: no plan: {result.status.value}. {' '.join(result.notes)}".rstrip(), err=True)
+        say_no_plan(result)
         return 1
     return 0
 

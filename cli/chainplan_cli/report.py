@@ -10,8 +10,10 @@ from chainplan_cli.common import (
     objective_option,
     progress_shown,
     require_place,
+    say_no_plan,
     seed_option,
     solver_option,
+    with_notes,
     write_whole,
 )
 
@@ -38,8 +40,6 @@ def command(
     The page shows the blocks, the plan step by step, memory, all solvers with their bounds, and why the plan is as it
     is. The reasons are found by planning again within some seconds.
     """
-    from dataclasses import replace
-
     from chainplan.frontends.plan_file import SavedPlan, document, saved_result
     from chainplan.frontends.table import read_any
     from chainplan.planner import plan
@@ -65,13 +65,12 @@ def command(
                 objective=objective,
                 machines=machines,
             )
-            if not isinstance(found, Problem):
-                result = replace(result, notes=(*result.notes, *found.notes))
+            result = with_notes(result, found)
             saved = document(result)
         text = page(result, saved, progress)
     write_whole(output, text)
     if result.price is None:
-        click.echo(f"chainplan: no plan: {result.status.value}. {' '.join(result.notes)}".rstrip(), err=True)
+        say_no_plan(result)
         return 1
     click.echo(f"{output}: {result.price:,} {unit_text(result.problem)}, {len(text.encode()):,} bytes")
     return 0

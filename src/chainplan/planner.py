@@ -164,10 +164,15 @@ def _scheduled(
     schedule = best.schedule()
     if best.plan is outcome.plan:
         return outcome, schedule
-    known = outcome.within is not None and outcome.bound <= best.work
+    return replace(_proven(outcome, best.work), plan=best.plan, solver="auto"), schedule
+
+
+def _proven(outcome: Outcome, price: int) -> Outcome:
+    """The outcome with what its bound, where it is one, says of a plan of this price."""
+    known = outcome.within is not None and outcome.bound <= price
     bound, within = (outcome.bound, outcome.within) if known else (0, None)
-    status = Status.OPTIMAL if known and bound == best.work else Status.FEASIBLE
-    return replace(outcome, status=status, plan=best.plan, bound=bound, within=within, solver="auto"), schedule
+    status = Status.OPTIMAL if known and bound == price else Status.FEASIBLE
+    return replace(outcome, status=status, bound=bound, within=within)
 
 
 def _start(problem: Problem, given: Plan | Result) -> Plan:
@@ -187,11 +192,8 @@ def _no_worse(problem: Problem, outcome: Outcome, start: Plan) -> Outcome:
         return outcome
     if outcome.plan is not None and replay(outcome.plan, problem.cost).total <= price:
         return outcome
-    known = outcome.bound <= price and outcome.within is not None
-    status = Status.OPTIMAL if known and outcome.bound == price else Status.FEASIBLE
     note = "the search found nothing better than the plan that it started from."
-    bound, within = (outcome.bound, outcome.within) if known else (0, None)
-    return replace(outcome, status=status, plan=start, bound=bound, within=within, needs=None, note=note)
+    return replace(_proven(outcome, price), plan=start, needs=None, note=note)
 
 
 def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]:
