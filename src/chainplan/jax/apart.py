@@ -32,7 +32,6 @@ def program(call: Call, way: Way) -> Callable[[Sequence[Any], Sequence[Any]], li
         placed = call.placed(others)
         if way.name == "plan":
             return evaluated(linearised_call(placed), placed, way, leaves)[0]
-        jax.eval_shape(placed.flat, *leaves)
         return evaluated(None, placed, way, leaves)[0]
 
     return blocks
