@@ -29,6 +29,7 @@ from bench.run import run_suite
 from bench.structure import STRUCTURE_SUITES, run_structures
 from bench.structure_report import structure_report_text
 from bench.suites import SUITES
+from chainplan.errors import missing_extra
 
 R = TypeVar("R", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow)
 Say = Callable[[str], None]
@@ -77,7 +78,7 @@ class Entry(Generic[R]):
 
 
 def _no_jax(suite: Any) -> str | None:
-    return None if find_spec("jax") else "jax is not installed; install the extra chainplan[jax]"
+    return None if find_spec("jax") else missing_extra("this suite", "JAX", "jax")
 
 
 def _dags(name: str) -> Entry[DagRow]:

@@ -61,6 +61,21 @@ def test_a_function_is_planned(folder: Path, capsys: pytest.CaptureFixture[str])
     assert jnp.allclose(found, jax.jacrev(projected)(x, p))
 
 
+@pytest.mark.parametrize("command", ["compare", "explain", "report"])
+def test_a_function_stands_in_the_place_of_a_spec(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    function = [command, "models_of_test:projected", "--args", "f64[100] f64[20, 100]", "--budget", "1"]
+    assert main(function) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("report.html: " if command == "report" else "models_of_test:projected: x0 (100)")
+    if command == "report":
+        assert "models_of_test:projected" in Path("report.html").read_text(encoding="utf-8")
+    Path("spec.yaml").write_text("chain: [2, 3]\n", encoding="utf-8")
+    assert main([command, "spec.yaml", "--args", "f64[3]"]) == 2
+    assert "--args and --argnums are for module:function" in capsys.readouterr().err
+    assert main([command, "models_of_test:projected"]) == 2
+    assert "found no arguments" in capsys.readouterr().err
+
+
 def test_values_and_positions(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "models_of_test:repeated", "--args", "f64[] 4 'cos'"]) == 0
     assert "x0 (1)" in capsys.readouterr().out

@@ -7,6 +7,7 @@ from dataclasses import replace
 import click
 
 from chainplan_cli.common import SECONDS, objective_option, progress_shown, seed_option
+from chainplan_cli.functions import function_options, read_spec_or_function
 
 
 @click.command()
@@ -14,17 +15,21 @@ from chainplan_cli.common import SECONDS, objective_option, progress_shown, seed
 @click.option("--budget", type=SECONDS, default=10.0, show_default=True, metavar="SECONDS")
 @seed_option
 @objective_option
-def command(spec: str, budget: float, seed: int, objective: str | None) -> int:
-    """Plan SPEC with every solver that accepts it and compare cost, bound and time.
+@function_options
+def command(
+    spec: str, budget: float, seed: int, objective: str | None, arguments: str | None, argnums: str | None
+) -> int:
+    """Plan SPEC, or a function as in 'plan', with every solver that accepts it and compare cost, bound and time.
 
     The ratio is to the cheaper of forward and reverse order; each solver may search for the budget.
     """
-    from chainplan.frontends.table import read
     from chainplan.objectives import objective_model
+    from chainplan.problem import Problem
     from chainplan.report.comparison import RIGHT, compare
     from chainplan.summary import columns, describe, timed
 
-    problem = read(spec)
+    found = read_spec_or_function(spec, arguments, argnums)
+    problem = found if isinstance(found, Problem) else found.problem
     if objective is not None:
         problem = replace(problem, cost=objective_model(objective))
     with progress_shown() as progress:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from chainplan_cli.common import SECONDS, objective_option, progress_shown, seed_option
+from chainplan_cli.functions import function_options, read_spec_or_function
 
 
 @click.command()
@@ -12,21 +13,25 @@ from chainplan_cli.common import SECONDS, objective_option, progress_shown, seed
 @click.option("--budget", type=SECONDS, default=10.0, show_default=True, metavar="SECONDS")
 @seed_option
 @objective_option
-def command(spec: str, budget: float, seed: int, objective: str | None) -> int:
-    """Say why the best plan of SPEC is as it is.
+@function_options
+def command(
+    spec: str, budget: float, seed: int, objective: str | None, arguments: str | None, argnums: str | None
+) -> int:
+    """Say why the best plan of SPEC, or of a function as in 'plan', is as it is.
 
     Runners-up at the top splits, what the cost is made of, the sizes at which another order becomes optimal, what other
     sizes and elementals would change, and how many products with vectors make it worth to form the Jacobian. All of it
     is found by planning again; --budget is the time for that, besides the time for the plan.
     """
-    from chainplan.frontends.table import read
     from chainplan.planner import plan
+    from chainplan.problem import Problem
     from chainplan.report.sentence import headline
     from chainplan.report.why.reasons import reasons
     from chainplan.report.why.wording import worded
     from chainplan.summary import describe
 
-    problem = read(spec)
+    found = read_spec_or_function(spec, arguments, argnums)
+    problem = found if isinstance(found, Problem) else found.problem
     with progress_shown() as progress:
         result = plan(problem, budget=None, seed=seed, progress=progress, objective=objective)
         groups = worded(reasons(result, budget, progress))

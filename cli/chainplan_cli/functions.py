@@ -10,14 +10,17 @@ import os
 import re
 import sys
 from ast import literal_eval
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chainplan.errors import ChainplanError, SpecError
+import click
+
+from chainplan.errors import ChainplanError, SpecError, missing_extra
 
 if TYPE_CHECKING:
+    from chainplan.layers.program import Program
     from chainplan.problem import Problem
 
 _FUNCTION = re.compile(r"([^\W\d][\w.]*):([^\W\d][\w.]*)")
@@ -26,6 +29,41 @@ _TOKEN = re.compile(r"[a-z]+\d*\[[^\]]*\]|\S+")
 _NAMES = {"f": "float", "bf": "bfloat", "i": "int", "u": "uint"}
 _LARGEST = 10**9
 """Entries of the largest argument."""
+
+
+def function_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options `--args` and `--argnums`, for `read_spec_or_function`."""
+    argnums = click.option(
+        "--argnums", metavar="I,J", help="Positions of the arguments to differentiate by.  [default: 0]"
+    )
+    arguments = click.option(
+        "--args", "arguments", metavar="TYPES", help="Arguments of a function: 'f64[3,4] f64[4] 10'."
+    )
+    return arguments(argnums(command))
+
+
+def read_spec_or_function(spec: str, arguments: str | None, argnums: str | None) -> Problem | Program:
+    """What is to be planned: the spec in a file, or the function that stands in its place.
+
+    Raises
+    ------
+    SpecError
+        Where the file or the function cannot be read.
+    click.UsageError
+        Where a spec is given arguments.
+    """
+    if names_function(spec):
+        return function_problem(spec, arguments or "", positions(argnums or "0"))
+    refuse_arguments(arguments, argnums)
+    from chainplan.frontends.table import read_spec
+
+    return read_spec(spec)
+
+
+def refuse_arguments(arguments: str | None, argnums: str | None) -> None:
+    """Refuse the options of functions beside a file."""
+    if arguments is not None or argnums is not None:
+        raise click.UsageError("--args and --argnums are for module:function; a spec has no arguments. Leave them out.")
 
 
 def names_function(spec: str) -> bool:
@@ -112,9 +150,7 @@ def _require_jax(name: str) -> None:
     try:
         import jax
     except ImportError:
-        raise SpecError(
-            f"{name}: functions need JAX, which is not installed. Run: pip install 'chainplan[jax]'"
-        ) from None
+        raise SpecError(missing_extra(f"{name}: a function", "JAX", "jax")) from None
     jax.config.update("jax_enable_x64", True)
 
 

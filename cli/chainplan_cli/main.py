@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "Prove a saved plan right without trusting whoever made it.",
     "report": "Write a page about a spec or a plan: one HTML file that opens from disk.",
     "explain": "Say why the best plan of a spec is as it is.",
+    "example": "List the examples, or write one to plan, run and change.",
     "compare": "Plan a spec with every solver that accepts it, in one table.",
     "serve": "Serve a page on this machine to edit specs and see their plans.",
     "calibrate": "Measure this machine's rates for --objective calibrated.",

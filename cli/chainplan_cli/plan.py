@@ -19,10 +19,9 @@ from chainplan_cli.common import (
     with_notes,
     write_whole,
 )
-from chainplan_cli.functions import function_problem, names_function, positions
+from chainplan_cli.functions import function_options, read_spec_or_function
 
 if TYPE_CHECKING:
-    from chainplan.layers.program import Program
     from chainplan.problem import Problem
     from chainplan.steps import Plan
 
@@ -49,8 +48,7 @@ SCHEDULED = ("svg", "trace")
     "--pareto", is_flag=True, help="Print the exact front of memory and price of a chain instead of one plan."
 )
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of the screen.")
-@click.option("--args", "arguments", metavar="TYPES", help="Arguments of a function: 'f64[3,4] f64[4] 10'.")
-@click.option("--argnums", metavar="I,J", help="Positions of the arguments to differentiate by.  [default: 0]")
+@function_options
 def command(
     spec: str,
     solver: str,
@@ -80,19 +78,13 @@ def command(
     """
     from dataclasses import replace
 
-    from chainplan.frontends.table import read_spec
     from chainplan.planner import plan
     from chainplan.problem import Problem
     from chainplan.report.table import RENDERERS
 
     if form in SCHEDULED and machines is None:
         raise click.UsageError(f"--format {form} draws a schedule; expected --machines P beside it. Add it.")
-    if names_function(spec):
-        found: Problem | Program = function_problem(spec, arguments or "", positions(argnums or "0"))
-    elif arguments is not None or argnums is not None:
-        raise click.UsageError("--args and --argnums are for module:function; a spec has no arguments. Leave them out.")
-    else:
-        found = read_spec(spec)
+    found = read_spec_or_function(spec, arguments, argnums)
     problem = found if isinstance(found, Problem) else found.problem
     if recompute:
         problem = replace(problem, recompute=True)

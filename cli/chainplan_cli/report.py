@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from chainplan_cli.common import (
@@ -16,6 +18,12 @@ from chainplan_cli.common import (
     with_notes,
     write_whole,
 )
+from chainplan_cli.functions import function_options, function_problem, names_function, positions, refuse_arguments
+
+if TYPE_CHECKING:
+    from chainplan.frontends.plan_file import SavedPlan
+    from chainplan.layers.program import Program
+    from chainplan.problem import Problem
 
 
 @click.command()
@@ -26,6 +34,7 @@ from chainplan_cli.common import (
 @seed_option
 @objective_option
 @machines_option
+@function_options
 def command(
     path: str,
     output: str,
@@ -34,8 +43,12 @@ def command(
     seed: int,
     objective: str | None,
     machines: int | None,
+    arguments: str | None,
+    argnums: str | None,
 ) -> int:
     """Write a page about SPEC (planned first) or PLAN (checked first): one HTML file that opens from disk.
+
+    A function in the place of SPEC is written as in 'plan'.
 
     The page shows the blocks, the plan step by step, memory, all solvers with their bounds, and why the plan is as it
     is. The reasons are found by planning again within some seconds.
@@ -48,7 +61,11 @@ def command(
     from chainplan.summary import unit_text
 
     require_place(output)
-    found = read_any(path)
+    if names_function(path):
+        found: Problem | Program | SavedPlan = function_problem(path, arguments or "", positions(argnums or "0"))
+    else:
+        refuse_arguments(arguments, argnums)
+        found = read_any(path)
     with progress_shown() as progress:
         if isinstance(found, SavedPlan):
             if (solver, budget, seed, objective, machines) != ("auto", None, 0, None, None):

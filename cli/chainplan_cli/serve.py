@@ -14,7 +14,9 @@ def command(port: int) -> int:
 
         from chainplan.web.app import app
     except ImportError:
-        raise click.ClickException("serve needs starlette and uvicorn. Run: pip install 'chainplan[web]'") from None
+        from chainplan.errors import missing_extra
+
+        raise click.ClickException(missing_extra("serve", "starlette and uvicorn", "web")) from None
     import socket
 
     with socket.socket() as listening:

@@ -39,3 +39,8 @@ class ExecutionError(ChainplanError):
 
 class PointError(ExecutionError):
     """Layers have no value or no Jacobian at the point that was given."""
+
+
+def missing_extra(what: str, package: str, extra: str) -> str:
+    """The message that a package is missing which an extra brings; the command in it works in a checkout."""
+    return f"{what} needs {package}, which is not installed. Run in the checkout of chainplan: pip install '.[{extra}]'"

@@ -21,7 +21,7 @@ import numpy as np
 
 from chainplan.cluster.groups import Group, grouped
 from chainplan.cluster.room import SHARE, Room, rowwise
-from chainplan.errors import ExecutionError
+from chainplan.errors import ExecutionError, missing_extra
 from chainplan.executor import kept, lowered, taken
 from chainplan.jacobians import Given
 from chainplan.kernels.convert import Array, as_matrix
@@ -63,9 +63,7 @@ def client_of(scheduler: Any, workers: int | None) -> Iterator[Any]:
     try:
         import distributed
     except ImportError:
-        raise ExecutionError(
-            "backend 'dask' needs distributed, which is not installed. Run: pip install 'chainplan[dask]'"
-        ) from None
+        raise ExecutionError(missing_extra("backend 'dask'", "distributed", "dask")) from None
     if isinstance(scheduler, distributed.Client):
         yield scheduler
         return

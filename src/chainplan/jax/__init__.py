@@ -6,7 +6,9 @@ Nothing else of chainplan imports this package, so that planning does not pay fo
 try:
     import jax as _jax  # noqa: F401
 except ImportError as _error:
-    raise ImportError("chainplan.jax needs JAX, which is not installed. Run: pip install 'chainplan[jax]'") from _error
+    from chainplan.errors import missing_extra as _missing_extra
+
+    raise ImportError(_missing_extra("chainplan.jax", "JAX", "jax")) from _error
 
 from chainplan.jax.chunks import jvp_chunks, vjp_chunks
 from chainplan.jax.errors import DifferentiationError
