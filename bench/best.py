@@ -16,11 +16,12 @@ from pathlib import Path
 from bench.instances import FOLDER
 from bench.instances.sets import SETS, Stored
 from bench.rows import BestRow, from_csv, to_csv
+from chainplan.classes import CLASSES
 from chainplan.errors import ChainplanError
 from chainplan.frontends.plan_file import SavedPlan, parse_plan, verify
 from chainplan.planner import plan
 from chainplan.report.table import render
-from chainplan.result import MOVES, Result, Status
+from chainplan.result import Result, Status
 from chainplan.solvers.table import SOLVERS
 from chainplan.steps import Plan
 
@@ -163,7 +164,7 @@ def _mistakes(row: BestRow, stored: Stored, saved: SavedPlan) -> Iterator[str]:
     cost = verify(saved).total
     if cost != row.cost:
         yield f"{stored.name}: claimed cost {row.cost:,}, but the plan file costs {cost:,}."
-    if row.bound > row.cost or (row.bound > 0 and row.within not in MOVES):
+    if row.bound > row.cost or (row.bound > 0 and row.within not in CLASSES):
         yield f"{stored.name}: claimed bound {row.bound:,} within '{row.within}', cost {row.cost:,}; expected no more."
     if (row.optimal == "yes") != (row.bound == row.cost):
         yield f"{stored.name}: optimal is '{row.optimal}' at cost {row.cost:,} and bound {row.bound:,}."

@@ -17,22 +17,12 @@ from chainplan.sweep import order_price
 if TYPE_CHECKING:
     from chainplan.schedule import Schedule
 
-_MOVES = ("vertex elimination", "edge elimination", "face elimination")
-MOVES = (
-    "bracketings",
-    "bracketings and coloured sweeps",
-    "bracketings and nested checkpoints",
-    *_MOVES,
-    *(f"{moves} after accumulation" for moves in _MOVES),
-)
-"""The names of the moves within which a bound or an optimum holds."""
-
 
 class Status(Enum):
     """Outcome of a search."""
 
     OPTIMAL = "optimal"
-    """The plan is proven to be the cheapest within the moves that `optimal_within` names."""
+    """The plan is proven to be the cheapest of the class that `optimal_within` names (`chainplan.classes`)."""
     FEASIBLE = "feasible"
     """The plan is right and keeps the limits; cheaper ones may exist."""
     INFEASIBLE = "infeasible"
@@ -45,7 +35,7 @@ class Status(Enum):
 class Outcome:
     """What a solver hands back.
 
-    `bound` is a proven lower bound, in the unit of the objective, on all plans of the moves named by `within`, which an
+    `bound` is a proven lower bound, in the unit of the objective, on all plans of the class named by `within`, which an
     OPTIMAL plan reaches; `needs` is the smallest memory limit, in elements, under which the solver has a plan.
     """
 
@@ -113,7 +103,7 @@ class Result:
 
     @property
     def optimal_within(self) -> str | None:
-        """The moves among which the plan is proven optimal, None where it is not."""
+        """The class of plans within which this one is proven optimal, None where it is not."""
         return self.within if self.status is Status.OPTIMAL else None
 
     @property

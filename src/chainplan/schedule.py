@@ -12,15 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from chainplan.classes import CLASSES
 from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError
 from chainplan.replayer import replay
-from chainplan.result import MOVES, Status
+from chainplan.result import Status
 from chainplan.steps import Plan, operands, tape_spans
 
 THIS_PLAN = "this plan"
 """What a bound holds within where it is one on the schedules of the plan at hand alone."""
-WITHIN = (THIS_PLAN, *MOVES)
+WITHIN = (THIS_PLAN, *CLASSES)
 
 
 class Task(NamedTuple):

@@ -15,6 +15,7 @@ from typing import Any
 
 import chainplan
 from chainplan.checker import check
+from chainplan.classes import CLASSES
 from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError, SpecError
 from chainplan.frontends.messages import Messages
@@ -25,7 +26,7 @@ from chainplan.graph import Mode
 from chainplan.objectives import read_rates, stored_model
 from chainplan.problem import Problem
 from chainplan.replayer import Replay, replay
-from chainplan.result import MOVES, Result, Status, counts
+from chainplan.result import Result, Status, counts
 from chainplan.schedule import Schedule, check_schedule
 from chainplan.steps import (
     Accumulate,
@@ -342,7 +343,7 @@ def saved_result(saved: SavedPlan) -> Result:
         plan=saved.plan,
         replay=replayed,
         bound=claimed["bound"][saved.problem.cost.unit],
-        within=within if within in MOVES else None,
+        within=within if within in CLASSES else None,
         notes=tuple(map(str, notes)) if isinstance(notes, list) else (),
         schedule=saved.schedule,
     )
@@ -372,6 +373,6 @@ def _claims(saved: SavedPlan, replayed: Replay) -> Iterator[tuple[str, Any, Any]
     yield "status", found, found if found in acceptable else Status.FEASIBLE.value
     within = claimed.get("optimal_within")
     if found == Status.OPTIMAL.value:
-        yield "optimal_within", within, within if within in MOVES else f"one of {', '.join(MOVES)}"
+        yield "optimal_within", within, within if within in CLASSES else f"one of {', '.join(CLASSES)}"
     else:
         yield "optimal_within", within, None
