@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from chainplan.errors import SpecError
 from chainplan.frontends import FRONTENDS, from_spec, objects, read, table
@@ -399,10 +400,39 @@ def test_errors_of_the_text(text: str | bytes, expected: str) -> None:
     assert errors(text) == [f"s.yaml:{expected}"]
 
 
-@pytest.mark.parametrize("opening", ["[", "{a: ", "- "])
-def test_no_depth_is_too_much(opening: str) -> None:
-    (message,) = errors(opening * 200_000)
-    assert "nests deeper than 32 levels" in message
+@pytest.mark.parametrize("loader", ["CSafeLoader", "SafeLoader"])
+@pytest.mark.parametrize(
+    ("before", "opening", "column"),
+    [
+        ("", "[", 33),
+        ("", "[ ", 65),
+        ("", "{a: ", 129),
+        ("", '{"a":[', 97),
+        ("", "- ", 65),
+        ("chain: [1, 2, ", "[", 45),
+        ('{"chain": [1, {"shape":', "[", 53),
+        ("- - - ", "[", 36),
+        ("- " * 32, "[", 65),
+        ('["[[[", ', "[", 40),
+        ("[a: " * 10, "[", 53),
+        ("é: &a ", "[", 38),
+        ("- [" + "[1], " * 30, "[", 184),
+    ],
+)
+def test_no_depth_is_too_much(
+    before: str, opening: str, column: int, loader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chainplan.frontends.text._LOADER", getattr(yaml, loader))
+    for suffix in ("yaml", "json"):
+        (message,) = errors(before + opening * 200_000, suffix)
+        assert message == f"s.{suffix}:1:{column}: nests deeper than 32 levels; a spec needs fewer. Check the brackets."
+
+
+def test_brackets_in_text_do_not_nest() -> None:
+    (message,) = errors('chain: ["' + "[" * 3000)
+    assert "found broken syntax (found unexpected end of stream" in message
+    (message,) = errors("chain: [{name: '" + "[" * 150 + "', shape: [x, 1]}]")
+    assert "chain[0].shape[0] is x; expected" in message
 
 
 def test_aliases_of_aliases_are_refused() -> None:

@@ -9,6 +9,7 @@ without moving any position.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -32,6 +33,10 @@ from chainplan.frontends.nodes import (
 MOST_ALIASED = 500_000
 """How many values aliases may stand for in all: a few lines of aliases of aliases could fill the memory."""
 
+_AHEAD = 20_000
+"""More characters than yaml reads ahead of what it tells: it looks for the end of a key within 1024."""
+_BETWEEN = re.compile(r"(?:[\s,:?-]|#[^\n]*)*")
+"""What may stand between two values."""
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _TAG_DIRECTIVE = re.compile("^%TAG", re.MULTILINE)
@@ -89,6 +94,7 @@ def _parsed(text: str, messages: Messages) -> Node:
         for event in yaml.parse(text, Loader=_LOADER):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
+        builder.take_ahead(text, error.problem_mark.index if error.problem_mark else 0)
         text = f"found broken syntax ({_problem(error)}); expected YAML or JSON. Correct the syntax here."
         messages.fatal(*_position_of(error.problem_mark or error.context_mark), text)
     except (yaml.YAMLError, ValueError, OverflowError) as error:
@@ -144,9 +150,12 @@ class _Builder:
         self._anchors: dict[str, tuple[Node, int, int]] = {}
         self._count = 0
         self._aliased = 0
+        self._end = 0
+        """Where the last event ended."""
 
     def take(self, event: Any) -> None:
         """Take the next event of the stream."""
+        self._end = event.end_mark.index
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
         elif isinstance(event, yaml.CollectionStartEvent):
@@ -158,6 +167,23 @@ class _Builder:
             self._alias(event)
         elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
             self._fatal(event, "found a second document; expected one per file. Split the file at '---'.")
+
+    def take_ahead(self, text: str, end: int) -> None:
+        """Take what yaml, which failed at `end`, had read ahead and not told of, if that may be nested too deeply.
+
+        Some of its versions give up by themselves at a depth of their own, before they tell of the first bracket.
+        """
+        start = _BETWEEN.match(text, self._end).end()  # type: ignore[union-attr]
+        ahead = text[start:end]
+        if len(ahead) > _AHEAD or ahead.count("[") + ahead.count("{") <= DEEPEST:
+            return
+        line, column = _position(text[:start])
+        with suppress(yaml.YAMLError):
+            for event in yaml.parse(ahead, Loader=yaml.SafeLoader):
+                mark: Any = event.start_mark
+                right = 0 if mark.line else column - 1
+                event.start_mark = yaml.Mark("", 0, mark.line + line - 1, mark.column + right, None, 0)
+                self.take(event)
 
     def _scalar(self, event: Any) -> None:
         self._check(event)
