@@ -1,4 +1,4 @@
-"""`python -m bench run|report|verify|best SUITE`: the command line of the benchmarks, and nothing else."""
+"""`python -m bench run|report|verify|best|picture`: the command line of the benchmarks, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from pathlib import Path
 
 import click
 
+from bench import orders_picture
 from bench.best import improve, wrong_claims
+from bench.instances import ROOT
 from bench.instances.sets import SETS
+from bench.orders_picture import PICTURE
 from bench.suites import SUITES
 from bench.summary import REPORTS, pages, stored_csvs
 from bench.table import GROUPS, TABLE, chosen
@@ -71,13 +74,20 @@ def _report(name: str, stem: str, folder: Path) -> None:
 @_folder
 @_quick
 def report(name: str | None, folder: Path, quick: bool) -> None:
-    """Write the report of a suite again, from its CSV alone; without a suite all, and the table in the README."""
+    """Write the report of a suite again, from its CSV alone; without a suite all, and the tables of claims."""
     for entry in chosen(name or "all"):
         stem = f"{entry.name}-quick" if quick else entry.name
         if name == entry.name or (folder / f"{stem}.csv").exists():
             _report(entry.name, stem, folder)
     if name is None and not quick and folder == REPORTS:
         _write(pages(stored_csvs()))
+
+
+@command.command()
+def picture() -> None:
+    """Draw the picture of the README and of the site: a chain in two orders, with what they cost."""
+    _write({PICTURE: orders_picture.picture()})
+    click.echo(f"{PICTURE.relative_to(ROOT)}: written")
 
 
 @command.command()

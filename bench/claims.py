@@ -1,4 +1,4 @@
-"""What the README says of chainplan, each with its figure, as functions of the rows of a run.
+"""What the page of benchmarks says of chainplan, each with its figure, as functions of the rows of a run.
 
 A claim is a question in words and what the run answered, whichever way it came out; it is written by nobody.
 """

@@ -1,4 +1,4 @@
-"""The table of claims, in the README and beside the reports: written between two marks from the CSVs, never by hand."""
+"""The table of claims, on the page of benchmarks and beside the reports: written between its marks, never by hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.table import TABLE
 BEGIN = "<!-- table: python -m bench report -->"
 END = "<!-- end of table -->"
 REPORTS = Path(__file__).parent / "reports"
-PAGES = {ROOT / "README.md": "bench/reports/", REPORTS / "README.md": ""}
+PAGES = {ROOT / "docs" / "benchmarks.md": "../bench/reports/", REPORTS / "README.md": ""}
 """The pages that show the table, each with the way from it to the reports."""
 
 

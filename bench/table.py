@@ -73,7 +73,7 @@ class Entry(Generic[R]):
         return {f"{stem}.md": text, **files(stem, pictures)}
 
     def claimed(self, csv: str) -> list[Claim]:
-        """What the README says of the suite."""
+        """What the page of benchmarks says of the suite."""
         return self.claims(from_csv(csv, self.kind)[1])
 
 

@@ -1,12 +1,15 @@
 """Every block of the pages under docs/ is carried out, in order, in an empty folder, and prints what the page shows.
 
 `<!-- file: NAME -->` before a block says that it is the content of a file. Of a `console` block every line after `$` is
-run, and what follows such a line, if anything, is what it prints; times are left out of the comparison.
-`python -m pytest --update-golden` writes what is printed into the pages anew.
+run, and what follows such a line, if anything, is what it prints; times are left out of the comparison, and a line of
+dots stands for any lines. A block of YAML that is no file is a spec that must be read. Blocks of `sh` are for readers
+alone: they install, serve, or need a cluster. `python -m pytest --update-golden` writes what is printed into the pages
+anew.
 """
 
 from __future__ import annotations
 
+import ast
 import doctest
 import io
 import os
@@ -16,18 +19,22 @@ import shutil
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chainplan_cli.main import main
+from chainplan import from_spec, read
+from chainplan_cli.main import COMMANDS, main
 from tests.reference import ROOT
 
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
 BLOCK = re.compile(r"(?:<!-- file: (\S+) -->\n\n)?```(\w+)\n(.*?)```", re.DOTALL)
-NEEDS = {"jax.md": "jax"}
-"""The package that a page needs."""
+SHOWN_ALONE = ("text", "json", "sh")
+"""Languages whose blocks are not carried out."""
+_DOTS = re.compile(r"^ *\.\.\.\n", re.MULTILINE)
 _TIME = re.compile(r"\d[\d.,]* (?:µs|ms|s)\b")
 
 
@@ -40,12 +47,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_blocks_do_what_the_page_says(page: Path, folder: Path, request: pytest.FixtureRequest) -> None:
-    if page.name in NEEDS:
-        pytest.importorskip(NEEDS[page.name])
     update = bool(request.config.getoption("--update-golden"))
     text, names = page.read_text(encoding="utf-8"), {"__name__": "page"}
+    if "import jax" in text:
+        pytest.importorskip("jax")
 
     def carried_out(block: re.Match[str]) -> str:
         file, language, body = block.groups()
@@ -55,14 +62,23 @@ def test_blocks_do_what_the_page_says(page: Path, folder: Path, request: pytest.
             return block.group().replace(body, _commands(body, update))
         elif language == "python":
             _python(body, page.name, names)
+        elif language == "yaml":
+            _spec(body, folder / "spec.yaml")
         else:
-            assert language in ("text", "json"), f"a block of {language} that is no file"
+            assert language in SHOWN_ALONE, f"a block of {language} that is no file"
         return block.group()
 
     found = BLOCK.sub(carried_out, text)
     if update:
         page.write_text(found, encoding="utf-8")
     assert found == page.read_text(encoding="utf-8")
+
+
+def _spec(text: str, path: Path) -> None:
+    """A spec is read, and what is read of it says the same again."""
+    path.write_text(text, encoding="utf-8")
+    problem = read(path)
+    assert from_spec(problem.to_spec()) == problem
 
 
 def _python(body: str, name: str, names: dict[str, Any]) -> None:
@@ -80,11 +96,17 @@ def _commands(body: str, update: bool) -> str:
     for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", body, re.MULTILINE):
         printed = _printed(shlex.split(command))
         if shown:
-            same = _plain(printed) == _plain(shown)
+            same = _same(printed, shown)
             assert same or update, f"$ {command}\n{printed}"
             shown = shown if same else printed
         written.append(f"$ {command}\n{shown}")
     return "".join(written)
+
+
+def _same(printed: str, shown: str) -> bool:
+    """Whether a command prints what a page shows of it."""
+    parts = [re.escape(_plain(part)) for part in _DOTS.split(shown)]
+    return re.fullmatch(r"\s?.*\s?".join(parts), _plain(printed), re.DOTALL) is not None
 
 
 def _plain(text: str) -> str:
@@ -105,7 +127,53 @@ def _printed(words: list[str]) -> str:
     return out.getvalue()
 
 
+def test_a_line_of_dots_stands_for_any_lines() -> None:
+    assert _same("a\nb\nc\nd\n", "a\n  ...\nd\n")
+    assert _same("a in 3.5 ms\nb\n", "a in 27 µs\n...\n")
+    assert not _same("a\nb\nc\n", "a\n  ...\nd\n")
+    assert not _same("a\nb\nc\n", "b\n  ...\nc\n")
+    assert not _same("a\nb\n", "a\n")
+
+
 def test_there_is_a_page_for_every_reader() -> None:
-    assert {page.stem for page in PAGES} >= {"tutorial", "simulations", "jax", "teaching", "contributing"}
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert all(f"docs/{page.name}" in readme for page in PAGES)
+    assert {page.stem for page in PAGES} >= {"tutorial", "simulations", "jax", "ad-tools", "teaching", "contributing"}
+
+
+def test_the_site_shows_every_page() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:")[1]
+    listed = set(re.findall(r"(\S+\.md)$", navigation, re.MULTILINE))
+    assert listed == {page.relative_to(DOCS).as_posix() for page in PAGES} | {"changelog.md"}
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in (*PAGES, ROOT / "README.md"):
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_api_page_lists_the_public_names() -> None:
+    import chainplan
+
+    shown = re.findall(r"^::: (\S+)$", (DOCS / "api.md").read_text(encoding="utf-8"), re.MULTILINE)
+    expected = {f"chainplan.{name}" for name in chainplan.__all__ if name != "__version__"}
+    source = ast.parse((ROOT / "src" / "chainplan" / "jax" / "__init__.py").read_text(encoding="utf-8"))
+    for node in source.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+            expected |= {f"chainplan.jax.{name}" for name in ast.literal_eval(node.value)}
+    assert len(shown) == len(set(shown))
+    assert set(shown) == expected
+
+
+def test_the_page_of_layers_lists_the_ops() -> None:
+    from chainplan.ops.table import OPS
+
+    table = (DOCS / "layers.md").read_text(encoding="utf-8").split("## The ops")[1]
+    rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| `")]
+    assert {op.strip(" `"): set(re.findall(r"`(\w+)`", options)) for op, options in rows} == {
+        name: {field.name for field in fields(op)} for name, op in OPS.items()
+    }
+
+
+def test_the_page_of_the_command_line_shows_every_help() -> None:
+    text = (DOCS / "command-line.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\$ chainplan (\S+) --help$", text, re.MULTILINE)) == set(COMMANDS)
