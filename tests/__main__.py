@@ -1,4 +1,4 @@
-"""`python -m tests`: everything that must be green: lint, format, types, imports, tests. Arguments go to pytest.
+"""`python -m tests`: everything that must be green: lint, format, types, imports, tests, site. Arguments go to pytest.
 
 The tests run on all processors and the slow checks beside them; with `-n 0` the tests run in one process, as a
 debugger needs it.
@@ -6,13 +6,14 @@ debugger needs it.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 QUICK = (["ruff", "check", "."], ["ruff", "format", "--check", "."])
-SLOW = (["mypy"], ["lint-imports"])
+SLOW = (["mypy"], ["lint-imports"], ["mkdocs", "build", "--strict", "--quiet", "--site-dir", "build/site"])
 TESTS = ["pytest", "-n", "logical", "--maxprocesses", "8", "--dist", "worksteal"]
 """Neighbours run in one process, for the sake of what a module makes once, until another process has nothing left."""
 
@@ -20,7 +21,7 @@ TESTS = ["pytest", "-n", "logical", "--maxprocesses", "8", "--dist", "worksteal"
 def main() -> int:
     """Run every check, also after one has failed, and return the number of failures."""
     failed = [" ".join(tool) for tool in QUICK if _announced(tool).wait()]
-    slow = [subprocess.Popen(_command(tool), cwd=ROOT, stdout=subprocess.PIPE, text=True) for tool in SLOW]
+    slow = [_silent(tool) for tool in SLOW]
     tests = [*TESTS, *sys.argv[1:]]
     failed += [" ".join(tests)] if _announced(tests).wait() else []
     for tool, running in zip(SLOW, slow, strict=True):
@@ -35,6 +36,12 @@ def main() -> int:
 def _announced(tool: list[str]) -> subprocess.Popen[bytes]:
     print(f"== {' '.join(tool)}", flush=True)
     return subprocess.Popen(_command(tool), cwd=ROOT)
+
+
+def _silent(tool: list[str]) -> subprocess.Popen[str]:
+    quiet = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    said, command = subprocess.PIPE, _command(tool)
+    return subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT, text=True, env=quiet)
 
 
 def _command(tool: list[str]) -> list[str]:

@@ -177,3 +177,12 @@ def test_the_page_of_layers_lists_the_ops() -> None:
 def test_the_page_of_the_command_line_shows_every_help() -> None:
     text = (DOCS / "command-line.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\$ chainplan (\S+) --help$", text, re.MULTILINE)) == set(COMMANDS)
+
+
+def test_the_architecture_page_names_what_is_there() -> None:
+    house = ROOT / "src" / "chainplan"
+    if not (house / "plans").exists():
+        pytest.skip("the files do not lie in their rooms")
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    for name in re.findall(r"`([\w/.]+(?:/|\.py))`", text):
+        assert (ROOT / name).exists() or (house / name).exists(), name
