@@ -9,12 +9,14 @@ import copy
 import json
 import os
 import random
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from chainplan.checker import check
 from chainplan.errors import PlanError, SpecError
 from chainplan.executor import execute
 from chainplan.frontends.plan_file import document, parse_plan, verify
@@ -23,6 +25,7 @@ from chainplan.jacobians import draw
 from chainplan.oracle import jacobian
 from chainplan.planner import plan
 from chainplan.report.table import RENDERERS
+from chainplan.steps import Plan
 from chainplan_cli.main import main
 from tests.problems import chain_problem, random_problem
 
@@ -52,7 +55,6 @@ def test_round_trip() -> None:
 
 FALSE: dict[str, tuple[tuple[Any, ...], Any, str]] = {
     "cost": (("cost", "fma"), 1, r"cost.fma is claimed to be 1, but it is"),
-    "cost as float": (("cost", "fma"), 74.0, r"cost.fma is claimed to be 74.0"),
     "adds": (("cost", "adds"), 7, r"cost.adds is claimed to be 7, but it is 0"),
     "peak": (("cost", "peak_elements"), 1, r"cost.peak_elements"),
     "price of a step": (("steps", 0, "fma"), 1, r"steps\[0\].fma"),
@@ -60,6 +62,9 @@ FALSE: dict[str, tuple[tuple[Any, ...], Any, str]] = {
     "structure of a step": (("steps", 0, "structure"), "zero", r"steps\[0\].structure"),
     "id": (("steps", 1, "id"), 0, r"steps\[1\].id is claimed to be 0, but it is 1"),
     "baseline": (("baselines", "forward", "fma"), 10**6, r"baselines.forward"),
+    "bound of no class": (("bound", "within"), None, r"optimal_within is claimed to be \"bracketings"),
+    "class that there is not": (("optimal_within",), "all plans", r"optimal_within is claimed to be \"all plans\""),
+    "needs of a plan": (("needs",), {"memory": 5}, r"needs is claimed to be \{\"memory\": 5\}, but it is null"),
     "bound above": (("bound", "fma"), 10**6, r"bound.fma is 1000000"),
     "bound below an optimum": (("bound", "fma"), 1, r"bound.fma is 1 and status 'optimal'"),
     "objective": (("objective",), "flops", r"objective is claimed to be \"flops\""),
@@ -92,6 +97,29 @@ FORM: dict[str, tuple[tuple[Any, ...], Any, str]] = {
     "operand": (("steps", 3, "left"), "a", r"steps\[3\].left is \"a\"; expected a whole number"),
     "true": (("steps", 3, "left"), True, r"steps\[3\].left is true; expected a whole number"),
     "mode": (("steps", 1, "mode"), "sideways", r"steps\[1\].mode is 'sideways'; expected tangent or adjoint"),
+    "cost as float": (("cost", "fma"), 74.0, r"cost.fma is 74.0; expected a whole number from 0"),
+    "price as truth": (("cost", "adds"), False, r"cost.adds is false; expected a whole number"),
+    "price below zero": (("steps", 0, "fma"), -1, r"steps\[0\].fma is -1; expected a whole number from 0"),
+    "price as text": (("bound", "fma"), "74", r"bound.fma is \"74\"; expected a whole number"),
+    "digits of another script": (("seed",), "\u0663", r"seed is .*0663\"; expected a whole number from 0"),
+    "seed below zero": (("seed",), -1, r"seed is -1; expected a whole number from 0"),
+    "seconds": (("seconds",), True, r"seconds is true; expected a number from 0"),
+    "seconds below zero": (("seconds",), -0.5, r"seconds is -0.5; expected a number from 0"),
+    "status": (("status",), "done", r"status is 'done'; expected optimal, feasible, infeasible or budget"),
+    "counts": (("counts",), "guessed", r"counts is 'guessed'; expected exact or upper bound"),
+    "notes": (("notes",), [1], r"notes\[0\] is 1; expected text"),
+    "needs": (("needs",), 5, r"needs is 5; expected an object or null"),
+    "class": (("optimal_within",), 7, r"optimal_within is 7; expected text or null"),
+    "elemental": (
+        ("steps", 0, "elemental"),
+        "F9",
+        r"steps\[0\].elemental is 'F9'; expected an elemental",
+    ),
+    "output": (("outputs", 0, "output"), "x9", r"outputs\[0\].output is 'x9'; expected a vertex of the problem"),
+    "fingerprint": (("problem", "fingerprint"), 7, r"problem.fingerprint is 7; expected text"),
+    "rates": (("rates",), {}, r"rates: found some, but the objective is 'fma'"),
+    "unit of another objective": (("cost", "nanoseconds"), 5, r"cost.nanoseconds is no field of a cost"),
+    "unknown in the problem": (("problem", "colour"), 5, r"plan.json: problem"),
     "unknown field": (("steps", 0, "cost"), 1, r"steps\[0\].cost is no field of"),
     "problem": (("problem", "chain", 0, "shape"), [2], r"plan.json: problem"),
 }
@@ -109,9 +137,55 @@ def test_a_malformed_file_is_bad_input(case: str) -> None:
         parse_plan(json.dumps(root), "plan.json")
 
 
-@pytest.mark.parametrize(
-    "text", ["", "null", "[]", "{}", "{", '{"a": 1, "a": 2}', "[" * 100_000, '{"format": ' + "9" * 5000 + "}", "\x00"]
-)
+def test_every_object_of_a_file_refuses_what_is_not_in_its_form() -> None:
+    """At every level a field too many, and one too few but for those that may be left out."""
+    root = saved()
+    root["schedule"] = json.loads(RENDERERS["json"](plan(MIXED, machines=2)))["schedule"]
+    objects = [(root, "")] + [(c[k], k) for c, k in places(root) if isinstance(c[k], dict)]
+    removed = 0
+    for raw, key in objects:
+        raw["colour of the file"] = 1
+        with pytest.raises(SpecError, match=r"^plan\.json: "):
+            parse_plan(json.dumps(root), "plan.json")
+        del raw["colour of the file"]
+        for name in list(raw) if key != "problem" and "shape" not in raw else ():
+            value = raw.pop(name)
+            if name not in ("schedule", "rates"):
+                with pytest.raises(SpecError, match=rf"{name} is missing; expected "):
+                    parse_plan(json.dumps(root), "plan.json")
+                removed += 1
+            raw[name] = value
+    assert removed > 60
+
+
+def test_an_unknown_elemental_where_states_are_evaluated(tmp_path: Path) -> None:
+    """The file is bad input, the plan a bad one."""
+    spec = {"chain": [{"shape": [4, 4], "tangent": 3, "adjoint": 5}] * 3, "limits": {"recompute": True}}
+    problem = from_spec(spec)
+    result = plan(problem)
+    assert result.plan is not None
+    root = json.loads(RENDERERS["json"](result))
+    named = next(i for i, step in enumerate(root["steps"]) if step.get("elemental") == "F2")
+    root["steps"][named]["elemental"] = "F9"
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(root))
+    assert main(["check", str(path)]) == 2
+    steps = list(result.plan.steps)
+    steps[named] = steps[named]._replace(elemental="F9")  # type: ignore[call-arg]
+    with pytest.raises(PlanError, match=rf"step {named}: 'F9' is no elemental"):
+        check(Plan(problem.graph, tuple(steps), result.plan.outputs), problem)
+
+
+def test_a_number_beyond_all_numbers_is_refused() -> None:
+    text = json.dumps(saved())
+    with pytest.raises(SpecError, match=r"seconds is Infinity; expected a number from 0"):
+        parse_plan(re.sub(r'"seconds": [^,]*', '"seconds": 1e999', text), "plan.json")
+
+
+NO_FILE = ("", "null", "[]", "{}", "{", '{"a": 1, "a": 2}', "[" * 100_000, '{"format": ' + "9" * 5000 + "}", "\x00")
+
+
+@pytest.mark.parametrize("text", [*NO_FILE, '{"format": NaN}', '{"format": \u0661}'])
 def test_no_plan_file_at_all(text: str) -> None:
     with pytest.raises(SpecError, match=r"plan\.json: "):
         parse_plan(text, "plan.json")
@@ -120,7 +194,7 @@ def test_no_plan_file_at_all(text: str) -> None:
 def test_a_false_claim_of_optimality_is_found_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = json.loads(RENDERERS["json"](plan(chain_problem([9, 1, 9, 1, 9]), "forward")))
     root["status"], root["optimal_within"] = "optimal", "bracketings"
-    root["bound"]["fma"] = root["cost"]["fma"]
+    root["bound"] = {"fma": root["cost"]["fma"], "within": root["optimal_within"]}
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(root))
     assert main(["check", str(path)]) == 1
@@ -132,7 +206,7 @@ def test_a_cheaper_plan_refutes_a_claim_within_any_moves(tmp_path: Path, capsys:
     dag = {"sizes": {"x": 9}, "inputs": ["x"], "outputs": ["y"], "jacobians": [{"edge": list(e)} for e in edges]}
     root = json.loads(RENDERERS["json"](plan(from_spec({"dag": dag}), "forward")))
     root["status"], root["optimal_within"] = "optimal", "face elimination"
-    root["bound"]["fma"] = root["cost"]["fma"]
+    root["bound"] = {"fma": root["cost"]["fma"], "within": root["optimal_within"]}
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(root))
     assert main(["check", str(path)]) == 1

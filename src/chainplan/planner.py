@@ -212,7 +212,7 @@ def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]
             f"the plan found needs {replayed.peak:,} elements in the best order of its steps, limits.memory is "
             f"{problem.memory:,}; 'auto' tries other plans. Raise it."
         )
-        return replace(outcome, status=Status.BUDGET, plan=None, within=None, note=note), None
+        return replace(outcome, status=Status.BUDGET, plan=None, bound=0, within=None, note=note), None
     return outcome, replayed
 
 

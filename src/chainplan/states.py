@@ -58,6 +58,8 @@ class Walk:
         return [span for span in (*self.done, *self._open.values()) if span.vertex != self.given]
 
     def _linearise(self, position: int, name: str) -> str | None:
+        if name not in self._graph:
+            return f"'{name}' is no elemental of the problem."
         source = self._graph[name].source
         if source != self.working:
             where = f"'{name}' is linearised at '{source}', but the working state is '{self.working}'"

@@ -15,11 +15,13 @@ from typing import Any
 
 import chainplan
 from chainplan.checker import check
-from chainplan.classes import CLASSES
+from chainplan.classes import misfit
 from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError, SpecError
+from chainplan.frontends.forms import TEXT, Record
 from chainplan.frontends.messages import Messages
 from chainplan.frontends.objects import from_objects
+from chainplan.frontends.plan_form import FORMAT, OPS, load, plan_form, require_names
 from chainplan.frontends.schedules import read_schedule
 from chainplan.frontends.spec import read_problem
 from chainplan.graph import Mode
@@ -28,38 +30,10 @@ from chainplan.problem import Problem
 from chainplan.replayer import Replay, replay
 from chainplan.result import Result, Status, counts
 from chainplan.schedule import Schedule, check_schedule
-from chainplan.steps import (
-    Accumulate,
-    Add,
-    Advance,
-    Decompress,
-    Load,
-    Multiply,
-    Output,
-    Plan,
-    Propagate,
-    Restore,
-    Seed,
-    Step,
-    Store,
-)
+from chainplan.steps import Output, Plan, Step
 from chainplan.sweep import order_price
 
-FORMAT = 1
-
-_OPS: dict[str, type[Step]] = {
-    "load": Load,
-    "accumulate": Accumulate,
-    "propagate": Propagate,
-    "multiply": Multiply,
-    "add": Add,
-    "seed": Seed,
-    "decompress": Decompress,
-    "advance": Advance,
-    "store": Store,
-    "restore": Restore,
-}
-_NAMES = {kind: op for op, kind in _OPS.items()}
+_NAMES = {kind: op for op, kind in OPS.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,57 +127,43 @@ def parse_plan(text: str | bytes, source: str) -> SavedPlan:
     SpecError
         Where the text does not have the form of a plan file.
     """
-    reader = _Reader(source)
-    try:
-        root = json.loads(text, parse_int=_whole, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        detail = "nesting is too deep" if isinstance(error, RecursionError) else str(error)
-        raise SpecError(
-            f"{source}: not a plan file: {detail}; expected what 'chainplan plan --format json' writes."
-        ) from None
-    reader.expect(root, dict, "the file", "an object")
-    if reader.field(root, "", "format", int) != FORMAT:
-        raise SpecError(f"{source}: format is {root['format']}; expected {FORMAT}, the one that this version reads.")
-    for name, kind in _TOP.items():
-        reader.field(root, "", name, kind)
-    for name in sorted(root.keys() - _TOP.keys() - {*_EXTRA}):
-        raise SpecError(f"{source}: {name[:40]} is no field of a plan file; expected {', '.join((*_TOP, *_EXTRA))}.")
-    described = dict(root["problem"])
-    fingerprint = reader.field(described, "problem.", "fingerprint", str)
-    described.pop("fingerprint")
+    root = load(text, source)
+    model = _model(root, source)
+    plan_form(model.unit).inside(root, f"{source}: ")
+    problem = replace(_problem(root["problem"], source), cost=model)
+    require_names(root, problem.graph, source)
+    plan = None
+    if root["cost"] is not None:
+        outputs = tuple(Output(raw["output"], raw["input"], raw["id"]) for raw in root["outputs"])
+        plan = Plan(problem.graph, tuple(map(_step, root["steps"])), outputs)
+    schedule = read_schedule(root["schedule"]) if "schedule" in root else None
+    return SavedPlan(problem, plan, root, source, schedule)
+
+
+def _problem(raw: dict[str, Any], source: str) -> Problem:
+    """The problem of a file, which its fingerprint must be that of."""
+    _FINGERPRINT.require_field(raw, "fingerprint", f"{source}: problem.")
+    described = {name: value for name, value in raw.items() if name != "fingerprint"}
     if described.get("name") is None:
         described.pop("name", None)
     messages = Messages(f"{source}: problem")
     problem = read_problem(from_objects(described, messages), messages)
-    problem = replace(problem, cost=_model(root, source))
-    if problem.fingerprint != fingerprint:
+    if problem.fingerprint != raw["fingerprint"]:
         raise PlanError(f"{source}: the fingerprint is not that of the problem in the file; one of them was changed.")
-    steps = tuple(reader.step(raw, i) for i, raw in enumerate(root["steps"]))
-    outputs = tuple(reader.output(raw, i) for i, raw in enumerate(root["outputs"]))
-    plan = Plan(problem.graph, steps, outputs) if root["cost"] is not None else None
-    schedule = read_schedule(reader, root["schedule"]) if "schedule" in root else None
-    if schedule is not None and plan is None:
-        raise SpecError(f"{source}: schedule stands in a file without a plan; expected none. Take it out.")
-    return SavedPlan(problem, plan, root, source, schedule)
+    return problem
 
 
-_TOP: dict[str, type | tuple[type, ...]] = {
-    "chainplan": str,
-    "problem": dict,
-    "objective": str,
-    "solver": str,
-    "seed": int,
-    "seconds": (int, float),
-    "status": str,
-    "cost": (dict, type(None)),
-    "bound": dict,
-    "baselines": dict,
-    "steps": list,
-    "outputs": list,
-}
+_FINGERPRINT = Record("a problem", {"fingerprint": TEXT})
 
 
-_EXTRA = ("format", "counts", "rates", "optimal_within", "needs", "notes", "schedule")
+def _step(raw: dict[str, Any]) -> Step:
+    kind = OPS[raw["op"]]
+    fields = {name: raw[name] for name in kind._fields}
+    if "mode" in fields:
+        fields["mode"] = Mode(fields["mode"])
+    if "colours" in fields:
+        fields["colours"] = tuple(fields["colours"])
+    return kind(**fields)
 
 
 def _model(root: dict[str, Any], source: str) -> CostModel:
@@ -214,113 +174,42 @@ def _model(root: dict[str, Any], source: str) -> CostModel:
         raise SpecError(f"{source}: rates: {error}") from None
 
 
-def _whole(digits: str) -> int:
-    if len(digits) > 400:
-        raise ValueError(f"a number of {len(digits)} digits")
-    return int(digits)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the field '{next(n for n in names if names.count(n) > 1)}' stands twice")
-    return result
-
-
-class _Reader:
-    """Takes fields out of parsed JSON, or says where what was found and what was expected."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-
-    def expect(self, value: Any, kind: type | tuple[type, ...], where: str, what: str) -> Any:
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
-            found = json.dumps(value)
-            raise SpecError(f"{self.source}: {where} is {found[:60]}; expected {what}.")
-        return value
-
-    def field(self, raw: dict[str, Any], prefix: str, name: str, kind: type | tuple[type, ...]) -> Any:
-        if name not in raw:
-            raise SpecError(f"{self.source}: {prefix}{name} is missing; expected {_words(kind)}.")
-        return self.expect(raw[name], kind, prefix + name, _words(kind))
-
-    def step(self, raw: Any, position: int) -> Step:
-        where = f"steps[{position}]."
-        self.expect(raw, dict, where[:-1], "an object")
-        op = self.field(raw, where, "op", str)
-        if op not in _OPS:
-            raise SpecError(f"{self.source}: {where}op is '{op[:40]}'; expected one of {', '.join(_OPS)}.")
-        kind = _OPS[op]
-        allowed = {"id", "op", "rows", "cols", "structure", "fma", "nanoseconds", *kind._fields}
-        unknown = raw.keys() - allowed
-        if unknown:
-            raise SpecError(f"{self.source}: {where}{min(unknown)[:40]} is no field of '{op}'.")
-        for name in ("id", "rows", "cols", "fma"):
-            self.field(raw, where, name, int)
-        return kind(**{name: self._operand(raw, where, name) for name in kind._fields})
-
-    def _operand(self, raw: dict[str, Any], where: str, name: str) -> Any:
-        if name in ("elemental", "vertex"):
-            return self.field(raw, where, name, str)
-        if name == "colours":
-            colours = self.field(raw, where, name, list)
-            if not all(type(colour) is int for colour in colours):
-                raise SpecError(f"{self.source}: {where}colours holds something else; expected whole numbers.")
-            return tuple(colours)
-        if name == "mode":
-            mode = self.field(raw, where, name, str)
-            if mode not in ("tangent", "adjoint"):
-                raise SpecError(f"{self.source}: {where}mode is '{mode[:40]}'; expected tangent or adjoint.")
-            return Mode(mode)
-        if name in ("onto", "tangent", "adjoint") and raw.get(name, 0) is None:
-            return None
-        return self.field(raw, where, name, int)
-
-    def output(self, raw: Any, position: int) -> Output:
-        where = f"outputs[{position}]."
-        self.expect(raw, dict, where[:-1], "an object")
-        names = (self.field(raw, where, "output", str), self.field(raw, where, "input", str))
-        return Output(*names, self.field(raw, where, "id", int))
-
-
-def _words(kind: type | tuple[type, ...]) -> str:
-    words = {str: "text", int: "a whole number", dict: "an object", list: "a list", float: "a number"}
-    return " or ".join(words.get(k, "null") for k in (kind if isinstance(kind, tuple) else (kind,)))
-
-
 def verify(saved: SavedPlan) -> Replay:
-    """Prove the plan of a file, and that all it claims of it is so, from the problem and the steps alone.
+    """Prove the plan of a file, and that all it says of it that problem and steps alone decide is so.
+
+    What it says of other plans is not looked at: that none is cheaper than a bound (see `chainplan.proofs`).
 
     Raises
     ------
     PlanError
         Naming the first thing that is not so.
     """
-    claimed, source = saved.document, saved.source
-    if saved.plan is None:
-        raise PlanError(f"{source}: status '{claimed['status']}': the file holds no plan to check.")
+    replayed = derive(saved)
+    if replayed is None:
+        status = saved.document["status"]
+        raise PlanError(f"{saved.source}: status '{status}': the file holds no plan to check.")
+    return replayed
+
+
+def derive(saved: SavedPlan) -> Replay | None:
+    """As `verify`, but that a file without a plan is one of which the same is proven.
+
+    Raises
+    ------
+    PlanError
+        As `verify`.
+    """
+    plan, problem, source = saved.plan, saved.problem, saved.source
     try:
-        replayed = check(saved.plan, saved.problem)
+        replayed = None if plan is None else check(plan, problem)
+        for name, found, derived in (*_figures(saved, replayed), *_claims(saved)):
+            if json.dumps(found, sort_keys=True) != json.dumps(derived, sort_keys=True):
+                raise PlanError(f"{name} is claimed to be {json.dumps(found)[:80]}, but it is {json.dumps(derived)}.")
+        _check_bound(saved)
+        if plan is not None and saved.schedule is not None:
+            check_schedule(plan, saved.schedule, problem.cost, problem.memory)
     except PlanError as error:
         raise PlanError(f"{source}: {error}") from None
-    for name, found, derived in _claims(saved, replayed):
-        if type(found) is not type(derived) or found != derived:
-            shown = json.dumps(found, default=str)[:80]
-            raise PlanError(f"{source}: {name} is claimed to be {shown}, but it is {json.dumps(derived)}.")
-    model = saved.problem.cost
-    bound, price = claimed["bound"].get(model.unit), replay(saved.plan, model).total
-    proven = claimed["status"] == Status.OPTIMAL.value
-    if type(bound) is not int or not 0 <= bound <= price or (proven and bound != price):
-        raise PlanError(
-            f"{source}: bound.{model.unit} is {json.dumps(bound)[:60]} and status '{claimed['status'][:40]}', but the "
-            f"plan costs {price}; a bound is at most the cost, and equal to it where the plan is optimal."
-        )
-    if saved.schedule is not None:
-        try:
-            check_schedule(saved.plan, saved.schedule, model, saved.problem.memory)
-        except PlanError as error:
-            raise PlanError(f"{source}: {error}") from None
     return replayed
 
 
@@ -333,7 +222,6 @@ def saved_result(saved: SavedPlan) -> Result:
         As `verify`.
     """
     replayed, claimed = verify(saved), saved.document
-    notes, within = claimed.get("notes"), claimed["bound"].get("within")
     return Result(
         problem=saved.problem,
         solver=claimed["solver"],
@@ -343,36 +231,66 @@ def saved_result(saved: SavedPlan) -> Result:
         plan=saved.plan,
         replay=replayed,
         bound=claimed["bound"][saved.problem.cost.unit],
-        within=within if within in CLASSES else None,
-        notes=tuple(map(str, notes)) if isinstance(notes, list) else (),
+        within=claimed["bound"]["within"],
+        notes=tuple(claimed["notes"]),
         schedule=saved.schedule,
     )
 
 
-def _claims(saved: SavedPlan, replayed: Replay) -> Iterator[tuple[str, Any, Any]]:
+def _figures(saved: SavedPlan, replayed: Replay | None) -> Iterator[tuple[str, Any, Any]]:
     """(where, what the file says, what is so) of every figure that follows from problem and steps."""
     claimed, graph, model = saved.document, saved.problem.graph, saved.problem.cost
-    plan = saved.plan
-    assert plan is not None
     yield "objective", claimed["objective"], model.objective
-    yield "counts", claimed.get("counts"), counts(graph)
+    yield "counts", claimed["counts"], counts(graph)
+    if saved.plan is None or replayed is None:
+        for name, nothing in (("steps", []), ("outputs", []), ("schedule", None)):
+            yield name, claimed.get(name), nothing
+    else:
+        yield from _plan_figures(saved, saved.plan, replayed)
+    for name, mode in (("forward", Mode.TANGENT), ("reverse", Mode.ADJOINT)):
+        prices = {other.unit: order_price(graph, mode, other) for other in (FMA, model)}
+        yield f"baselines.{name}", claimed["baselines"][name], prices
+
+
+def _plan_figures(saved: SavedPlan, plan: Plan, replayed: Replay) -> Iterator[tuple[str, Any, Any]]:
+    claimed, model = saved.document, saved.problem.cost
     for i, raw in enumerate(claimed["steps"]):
         yield f"steps[{i}].id", raw["id"], i
         for name, value in _derived(plan, model, i).items():
-            yield f"steps[{i}].{name}", raw.get(name), value
+            yield f"steps[{i}].{name}", raw[name], value
     totals = {"fma": replayed.total, "adds": replayed.adds, "peak_elements": replayed.peak}
     if model is not FMA:
         totals[model.unit] = replay(plan, model).total
     for name, value in totals.items():
-        yield f"cost.{name}", claimed["cost"].get(name), value
-    for name, mode in (("forward", Mode.TANGENT), ("reverse", Mode.ADJOINT)):
-        prices = {other.unit: order_price(graph, mode, other) for other in (FMA, model)}
-        yield f"baselines.{name}", claimed["baselines"].get(name), prices
-    acceptable = (Status.OPTIMAL.value, Status.FEASIBLE.value)
-    found = claimed["status"]
-    yield "status", found, found if found in acceptable else Status.FEASIBLE.value
-    within = claimed.get("optimal_within")
-    if found == Status.OPTIMAL.value:
-        yield "optimal_within", within, within if within in CLASSES else f"one of {', '.join(CLASSES)}"
-    else:
-        yield "optimal_within", within, None
+        yield f"cost.{name}", claimed["cost"][name], value
+
+
+def _claims(saved: SavedPlan) -> Iterator[tuple[str, Any, Any]]:
+    """The same of what must agree with each other: a plan and a status, a bound and what it holds within."""
+    claimed, held = saved.document, saved.plan is not None
+    found, bound = claimed["status"], claimed["bound"]
+    possible = (Status.OPTIMAL, Status.FEASIBLE) if held else (Status.INFEASIBLE, Status.BUDGET)
+    yield "status", found, found if Status(found) in possible else possible[1].value
+    yield "optimal_within", claimed["optimal_within"], bound["within"] if found == Status.OPTIMAL.value else None
+    if held:
+        yield "needs", claimed["needs"], None
+    unit = saved.problem.cost.unit
+    if bound["within"] is None:
+        yield f"bound.{unit}, within null,", bound[unit], 0
+
+
+def _check_bound(saved: SavedPlan) -> None:
+    """A bound is one on plans of a class that the problem has, and none of what the plan costs is above it."""
+    claimed, model = saved.document, saved.problem.cost
+    bound, within, status = claimed["bound"][model.unit], claimed["bound"]["within"], claimed["status"]
+    why = None if within is None else misfit(within, saved.problem)
+    if why is not None:
+        raise PlanError(f"bound.within is '{within[:60]}', but the problem has no such plans: {why}.")
+    if saved.plan is None:
+        return
+    price, proven = replay(saved.plan, model).total, status == Status.OPTIMAL.value
+    if bound > price or (proven and (bound != price or within is None)):
+        raise PlanError(
+            f"bound.{model.unit} is {str(bound)[:60]} and status '{status}', but the plan costs {price}; a bound is at "
+            "most the cost, and equal to it within a class of plans where the plan is optimal."
+        )
