@@ -203,7 +203,7 @@ def derive(saved: SavedPlan) -> Replay | None:
     try:
         replayed = None if plan is None else check(plan, problem)
         for name, found, derived in (*_figures(saved, replayed), *_claims(saved)):
-            if json.dumps(found, sort_keys=True) != json.dumps(derived, sort_keys=True):
+            if not _same(found, derived):
                 raise PlanError(f"{name} is claimed to be {json.dumps(found)[:80]}, but it is {json.dumps(derived)}.")
         _check_bound(saved)
         if plan is not None and saved.schedule is not None:
@@ -211,6 +211,15 @@ def derive(saved: SavedPlan) -> Replay | None:
     except PlanError as error:
         raise PlanError(f"{source}: {error}") from None
     return replayed
+
+
+def _same(found: Any, derived: Any) -> bool:
+    """Whether two values of JSON are equal, which 1, 1.0 and true are not."""
+    if type(found) is not type(derived) or found != derived:
+        return False
+    return not isinstance(found, dict | list) or json.dumps(found, sort_keys=True) == json.dumps(
+        derived, sort_keys=True
+    )
 
 
 def saved_result(saved: SavedPlan) -> Result:
