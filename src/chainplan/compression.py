@@ -11,9 +11,9 @@ two rows) is not seen by any split.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from chainplan.caches import kept
 from chainplan.cost import CostModel
 from chainplan.graph import Elemental, Mode
 from chainplan.steps import Recorder
@@ -89,11 +89,11 @@ def compressed(
         return None
     fma = cost.objective == "fma"
     if isinstance(block.structure, OnDiagonal | BlockDiagonal | Kronecker):
-        colours = _of_parts(block, tangent, adjoint)
+        colours = kept(("parts", block.mark, tangent, adjoint), lambda: _of_parts(block, tangent, adjoint))
     elif fma and _simple_bound(block, tangent, adjoint) >= below:
         return None
     else:
-        colours = _coloured(block, tangent, adjoint)
+        colours = kept(("colours", block.mark, tangent, adjoint), lambda: _coloured(block, tangent, adjoint))
     if fma:
         price = colours.tangents * (tangent or 0) + colours.adjoints * (adjoint or 0)
     else:
@@ -102,7 +102,6 @@ def compressed(
     return Sweep(price, tuple(run), colours) if price < below else None
 
 
-@lru_cache(maxsize=512)
 def _of_parts(block: Block, tangent: int | None, adjoint: int | None) -> Colours:
     """One colour for each column, or row, of a part: no mixture of both is cheaper on dense parts of equal shape.
 
@@ -128,7 +127,6 @@ def _simple_bound(block: Block, tangent: int | None, adjoint: int | None) -> int
     return min(sided)
 
 
-@lru_cache(maxsize=512)
 def _coloured(block: Block, tangent: int | None, adjoint: int | None) -> Colours:
     """The cheapest colours found for a pattern, and for its transpose where that is small."""
     from chainplan.colouring import colour

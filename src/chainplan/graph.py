@@ -107,6 +107,11 @@ class Graph:
         return {e.name: e for e in self.elementals}
 
     @property
+    def held_bytes(self) -> int:
+        """About the bytes that it takes."""
+        return sum(1000 + e.block.structure.held_bytes for e in self.elementals)
+
+    @property
     def exact(self) -> bool:
         """Whether all counts of nonzeros are exact rather than upper bounds."""
         return self._resolved[1]

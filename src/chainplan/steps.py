@@ -14,7 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from chainplan.caches import bytes_of
 from chainplan.graph import Graph, Mode
+
+STEP = 1000
+"""Bytes of a step and of what its replay says of it, but for colours and patterns."""
 
 
 class Load(NamedTuple):
@@ -113,6 +117,11 @@ class Plan:
     graph: Graph
     steps: tuple[Step, ...]
     outputs: tuple[Output, ...]
+
+    @property
+    def held_bytes(self) -> int:
+        """About the bytes that it takes, with its graph and its replay."""
+        return self.graph.held_bytes + sum(STEP + bytes_of(step) for step in self.steps)
 
 
 def operands(step: Step) -> tuple[int, ...]:

@@ -12,10 +12,10 @@ Structured blocks go through the block algebra: path blocks are numbered, so tha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from chainplan.caches import kept
 from chainplan.elimination.workgraph import WorkGraph
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def through(near: Sequence[int], order: Sequence[int]) -> Array:
     import numpy as np
 
     k = len(near)
-    chosen = _chosen(k)
+    chosen = kept(("chosen", k), lambda: _chosen(k))
     table = np.empty((k, 1 << k), np.int32)
     for v in order:
         table[v] = 1 << v
@@ -147,7 +147,7 @@ def _cheapest(prices: Array) -> list[int]:
     best = np.zeros(1 << k, prices.dtype)
     flat = prices.ravel()
     last = np.zeros(1 << k, np.int8)
-    for sets, before, at, who in _layers(k):
+    for sets, before, at, who in kept(("layers", k), lambda: _layers(k)):
         candidates = best[before] + flat[at]
         choice = candidates.argmin(axis=0)
         columns = np.arange(len(sets))
@@ -160,7 +160,6 @@ def _cheapest(prices: Array) -> list[int]:
     return order[::-1]
 
 
-@lru_cache(maxsize=16)
 def _chosen(k: int) -> Array:
     """Row i, column E: all bits where i is in E, else none."""
     import numpy as np
@@ -169,7 +168,6 @@ def _chosen(k: int) -> Array:
     return np.array([-(sets >> i & 1) for i in range(k)], np.int32)
 
 
-@lru_cache(maxsize=16)
 def _layers(k: int) -> list[tuple[Array, Array, Array, Array]]:
     """For every size of set: the sets, and for each last member the set before, its place in the prices, the member."""
     import numpy as np

@@ -8,16 +8,17 @@ counts, and as the blocks are held, for a listed pattern is counted by its nonze
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from numbers import Real
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import jax
 import numpy as np
 
+from chainplan.caches import bytes_of, kept
 from chainplan.checker import check
 from chainplan.compression import per_vector
 from chainplan.errors import PlanError
@@ -44,16 +45,9 @@ LARGEST = 50_000_000
 """Entries of the largest block, written out, that a plan may make where the Jacobian itself is smaller."""
 LONGEST = 1500
 """Steps of the longest plan that is taken: XLA compiles some hundred a second."""
-KEPT = 256
-"""Plans, and choices, that are kept."""
 
-_PLANS: dict[Hashable, Result] = {}
-_TUNED: dict[Hashable, str] = {}
-_FITTED: dict[Hashable, Way] = {}
 _HELD: WeakKeyDictionary[Plan, int] = WeakKeyDictionary()
 _PROVED: WeakKeyDictionary[Plan, str] = WeakKeyDictionary()
-
-Kept = TypeVar("Kept")
 
 
 class Settings(NamedTuple):
@@ -210,18 +204,12 @@ def _ways(linearised: Linearised, call: Call, settings: Settings) -> list[Way]:
 
 def planned(problem: Problem, settings: Settings) -> Result:
     """A plan for a problem, kept."""
-    key = problem.fingerprint, settings.solver, settings.budget, settings.objective
-    if key not in _PLANS:
-        found = find_plan(problem, settings.solver, budget=settings.budget, objective=settings.objective)
-        _keep(_PLANS, key, found)
-    return _PLANS[key]
+    key = "plan", problem.fingerprint, settings.solver, settings.budget, settings.objective
 
+    def find() -> Result:
+        return find_plan(problem, settings.solver, budget=settings.budget, objective=settings.objective)
 
-def _keep(kept: dict[Hashable, Kept], key: Hashable, value: Kept) -> None:
-    """Keep a value, and forget the oldest beyond `KEPT`."""
-    if len(kept) >= KEPT:
-        del kept[next(iter(kept))]
-    kept[key] = value
+    return kept(key, find, lambda result: bytes_of(result.plan) + bytes_of(problem.graph))
 
 
 def _proved(plan: Plan, problem: Problem) -> Plan:
@@ -277,11 +265,13 @@ def _tuned(linearised: Linearised, call: Call, ways: Sequence[Way], settings: Se
     if closes_over_traced(linearised, call):
         return ways[0]
     batches = tuple(batch_of(given) for given in (*call.leaves, *call.others))
-    key = (linearised.trace.signature, ways[0].plan, batches, jax.default_backend())
-    if key not in _TUNED:
-        programs = {way.name: program(call, way) for way in ways}
-        _keep(_TUNED, key, fastest(programs, "plan", (call.leaves, call.others)))
-    return next(way for way in ways if way.name == _TUNED[key])
+    key = ("tuned", linearised.trace.signature, ways[0].plan, batches, jax.default_backend())
+
+    def tune() -> str:
+        return fastest({way.name: program(call, way) for way in ways}, "plan", (call.leaves, call.others))
+
+    best = kept(key, tune, lambda _: bytes_of(ways[0].plan))
+    return next(way for way in ways if way.name == best)
 
 
 def _fitted(linearised: Linearised, call: Call, ways: Sequence[Way], limit: int) -> Way:
@@ -297,7 +287,5 @@ def _fitted(linearised: Linearised, call: Call, ways: Sequence[Way], limit: int)
             "memory: the function reads values of an outer trace, so that it cannot be compiled on its own to see "
             "what it takes; expected all it reads among its arguments. Pass them."
         )
-    key = (linearised.trace.signature, *ways, limit, jax.default_backend())
-    if key not in _FITTED:
-        _keep(_FITTED, key, within(call, ways, limit))
-    return _FITTED[key]
+    key = ("fitted", linearised.trace.signature, *ways, limit, jax.default_backend())
+    return kept(key, lambda: within(call, ways, limit), lambda _: bytes_of(ways))

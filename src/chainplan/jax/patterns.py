@@ -11,7 +11,6 @@ too.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -20,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from chainplan.caches import kept
 from chainplan.jax.edges import Active, entries
 from chainplan.jax.elementwise import ELEMENTWISE
 
@@ -109,10 +109,10 @@ def _of_windows(active: Active, position: int) -> Any:
         return "dense"
     params = {**equation.params, **({"preferred_element_type": None} if len(shapes) > 1 else {})}
     linear = PROBED[equation.name] or equation.primitive
-    return _tried(linear, tuple(sorted(params.items())), shapes, position)
+    asked = linear, tuple(sorted(params.items())), shapes, position
+    return kept(("tried", *asked), lambda: _tried(*asked))
 
 
-@lru_cache(maxsize=256)
 def _tried(primitive: Any, params: tuple[tuple[str, Any], ...], shapes: tuple[Any, ...], position: int) -> Any:
     """The pattern by trying every column of a small operand, ones in the place of all others."""
     one = shapes[position]

@@ -5,11 +5,11 @@ Every form becomes a sparse array and comes back from one; matrices are written 
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainplan.caches import kept
 from chainplan.kernels.forms import Form, form
 from chainplan.structures import Block, BlockDiagonal, Kronecker, NegatedIdentity, Zero
 
@@ -150,10 +150,9 @@ def from_matrix(value: Array, block: Block) -> Any:
     return _on_diagonal(np.diagonal(value).copy(), kind)
 
 
-@lru_cache(maxsize=32)
 def _pattern(block: Block) -> csr_array:
     """The pattern of a stack or of layers, which conversions of the same block ask for again and again."""
-    return block.structure.pattern(block.rows, block.cols)
+    return kept(("pattern", block.mark), lambda: block.structure.pattern(block.rows, block.cols))
 
 
 def _on_diagonal(values: Array, kind: Form) -> Any:

@@ -15,6 +15,7 @@ depend on the bracketing.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from chainplan.structures.counts import Counts, total_count
@@ -40,6 +41,14 @@ class Structure(ABC):
 
     vectors: tuple[Any, Any] | None = None
     """Nonzeros of each column and of each row as arrays, where they are listed; None elsewhere."""
+
+    held_bytes = 64
+    """Bytes that it may come to take, with all that it works out of itself."""
+
+    @property
+    def mark(self) -> Hashable:
+        """What stands for it in the key of a cache: small, equal where structures are equal."""
+        return self
 
     @property
     def unit(self) -> bool:

@@ -6,6 +6,7 @@ block takes the exact pattern.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import NamedTuple
 
 from chainplan.structures.base import Structure
@@ -41,6 +42,11 @@ class Block(NamedTuple):
     def nnz(self) -> int:
         """Number of entries that may be nonzero."""
         return self.structure.nnz(self.rows, self.cols)
+
+    @property
+    def mark(self) -> Hashable:
+        """What stands for it in the key of a cache."""
+        return self.rows, self.cols, self.structure.mark
 
     @property
     def density(self) -> float:

@@ -5,18 +5,21 @@ matrices: sparse ones by scipy, at the cost of as many operations as the product
 one `sgemm`, which is faster from about a twentieth of all multiplications on. Counts along a dimension are vectors.
 Patterns hold ones in single precision, which neither wrap nor cancel.
 
-Cost: O(fma) or O(m·k·n) per product, O(nonzeros) per sum; results are kept, least recently used ones go first.
+Cost: O(fma) or O(m·k·n) per product, O(nonzeros) per sum; results are kept as `chainplan.caches` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cached_property, lru_cache
+from collections.abc import Hashable, Iterable
+from functools import cached_property
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from chainplan.caches import kept
 from chainplan.structures.base import Structure
 from chainplan.structures.counts import Counts, runs
 from chainplan.structures.dense import DENSE, Dense
@@ -34,7 +37,7 @@ _DENSE_SHARE = 20
 class Explicit(Structure):
     """The entries listed in a sparse array may be nonzero."""
 
-    __slots__ = ("__dict__", "csr", "units")
+    __slots__ = ("__dict__", "__weakref__", "csr", "units")
     name = "sparse"
 
     def __init__(self, csr: csr_array, units: Units | None = None) -> None:
@@ -88,11 +91,18 @@ class Explicit(Structure):
         csr = self.csr.T.tocsr()
         csr.sort_indices()
         turned = Explicit(csr, self.units.transpose() if self.units else None)
-        turned.__dict__["_transposed"] = self
+        turned.__dict__["_turned_from"] = ref(self)  # a cycle would outlive its last user until the collector comes
         return turned
 
     def transpose(self) -> Structure:
-        return self._transposed
+        back = self.__dict__.get("_turned_from")
+        return (back and back()) or self._transposed
+
+    @property
+    def held_bytes(self) -> int:  # type: ignore[override]
+        """The pattern and its transpose, counts as vectors and as runs."""
+        (m, n), nnz = self.csr.shape, int(self.csr.nnz)
+        return 2 * (8 * nnz + 12 * (m + n)) + 136 * min(m + n, 2 * nnz + 2)
 
     def negated(self) -> Structure:
         return self if self.units is None else Explicit(self.csr, self.units._replace(sign=-self.units.sign))
@@ -117,7 +127,7 @@ class Explicit(Structure):
             if self.units.rows and (self.row_vector == 1).all():
                 return {"permutation" if self._is_square_bijection() else "selection": self.csr.indices.tolist()}
             if self.units.cols and (self.column_vector == 1).all():
-                return {"scatter": self._transposed.csr.indices.tolist()}
+                return {"scatter": self.transpose().pattern(cols, rows).indices.tolist()}
         row = np.repeat(np.arange(rows), self.row_vector)
         return {"coo": np.stack([row, self.csr.indices], axis=1).tolist()}
 
@@ -128,15 +138,19 @@ class Explicit(Structure):
         return {"units" if self.unit else self.name: {"nnz": self.nnz(rows, cols)}}
 
     @cached_property
-    def _key(self) -> tuple[Any, ...]:
-        return self.csr.shape, self.units, self.csr.indptr.tobytes(), self.csr.indices.tobytes()
+    def mark(self) -> Hashable:
+        """Shape, units and a digest of the entries."""
+        digest = blake2b(digest_size=32)
+        for numbers in (self.csr.indptr, self.csr.indices):
+            digest.update(np.ascontiguousarray(numbers, np.int32).data)
+        return self.csr.shape, self.units, digest.digest()
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Explicit) and self._key == other._key)
+        return self is other or (isinstance(other, Explicit) and self.mark == other.mark)
 
     @cached_property
     def _hash(self) -> int:
-        return hash(self._key)
+        return hash(self.mark)
 
     def __hash__(self) -> int:
         return self._hash
@@ -152,36 +166,39 @@ Shaped = tuple[Structure, int, int]
 """A structure with the rows and columns of its block."""
 
 
-@lru_cache(maxsize=4096)
 def exact_product(left: Shaped, right: Shaped) -> Structure:
     """The exact pattern of left (m x k) · right (k x n)."""
+    (a, m, k), (b, _, n) = left, right
+    return kept(("product", a.mark, m, k, b.mark, n), lambda: _product(left, right))
+
+
+def _product(left: Shaped, right: Shaped) -> Structure:
     (a, m, k), (b, _, n) = left, right
     units = units_of_product(a.units, b.units)
     if isinstance(a, Dense):
         reached = np.flatnonzero(np.diff(_csr(b.transpose(), n, k).indptr)) if k else np.zeros(0, np.int64)
         whole = np.tile(reached, m), np.arange(m + 1) * len(reached)
-        return _kept(csr_array((np.ones(len(whole[0]), np.float32), *whole), shape=(m, n)), None)
+        return _of(csr_array((np.ones(len(whole[0]), np.float32), *whole), shape=(m, n)), None)
     if isinstance(b, Dense):
         return exact_product((b, n, k), (a.transpose(), k, m)).transpose()
     x, y = _csr(a, m, k), _csr(b, k, n)
     multiplications = int(np.bincount(x.indices, minlength=k) @ np.diff(y.indptr).astype(np.int64))
     crowded = multiplications * _DENSE_SHARE > m * k * n
-    return _kept(csr_array(x.toarray() @ y.toarray()) if crowded else (x @ y).tocsr(), units)
+    return _of(csr_array(x.toarray() @ y.toarray()) if crowded else (x @ y).tocsr(), units)
 
 
-@lru_cache(maxsize=4096)
 def exact_total(left: Shaped, right: Shaped) -> Structure:
     """The exact pattern of left + right, both of m x n."""
     (a, m, n), (b, _, _) = left, right
-    return _kept((_csr(a, m, n) + _csr(b, m, n)).tocsr(), None)
+    return kept(("total", a.mark, b.mark, m, n), lambda: _of((_csr(a, m, n) + _csr(b, m, n)).tocsr(), None))
 
 
 def _csr(structure: Structure, rows: int, cols: int) -> csr_array:
     return structure.pattern(rows, cols)
 
 
-def _kept(csr: csr_array, units: Units | None) -> Structure:
-    """A result as it is kept: sorted, of ones; dense where every entry is there."""
+def _of(csr: csr_array, units: Units | None) -> Structure:
+    """The structure of a result: sorted, of ones; dense where every entry is there."""
     m, n = csr.shape
     if 0 < csr.nnz == m * n and units is None:
         return DENSE

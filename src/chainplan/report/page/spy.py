@@ -8,8 +8,8 @@ exact for bands around the diagonal and a sketch of the rest.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
+from chainplan.caches import kept
 from chainplan.structures import Block, Dense, Zero
 
 GRID = 32
@@ -18,9 +18,12 @@ _LISTED = 2_000_000
 """Rows, columns and nonzeros of the largest pattern that is listed."""
 
 
-@lru_cache(maxsize=4096)
 def spy(block: Block) -> tuple[int, int, str]:
     """(columns, rows) of the grid and a path that fills its cells; the path of a dense block is empty, a zero's "z"."""
+    return kept(("spy", block.mark), lambda: _spy(block))
+
+
+def _spy(block: Block) -> tuple[int, int, str]:
     across, down = max(1, min(block.cols, GRID)), max(1, min(block.rows, GRID))
     if isinstance(block.structure, Dense):
         return across, down, ""
