@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bench.markdown import distinct
 from bench.rows import DagRow, ratio
+from chainplan import ratios as figures
 
 REFERENCE = "auto"
 """The solver that a report is about."""
@@ -112,7 +113,5 @@ def ratios(rows: Iterable[DagRow], reference: Reference) -> list[float]:
 
 
 def gap(cost: int | None, bound: int | None) -> float | None:
-    """How far a cost may be above the optimum, as a share of it."""
-    if cost is None or not bound:
-        return None
-    return (cost - bound) / cost
+    """How far a cost may be above the optimum, as a share of it; None where one of them is not known."""
+    return figures.gap(cost, bound) if bound else None

@@ -12,7 +12,7 @@ import chainplan
 from bench.instances.make_dags import make
 from chainplan.elimination.workgraph import WorkGraph, order_plan
 from chainplan.errors import PlanError
-from chainplan.planner import plan
+from chainplan.planner import WARM_START, plan
 from chainplan.replayer import replay
 from chainplan.search import Progress, Search, Stopped
 from chainplan.solvers.local_search import LocalSearch
@@ -82,7 +82,7 @@ def test_progress_knows_best_and_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     assert search.best == cost
     assert best[-1] >= cost
     assert said[-1].bound == outcome.bound > 0
-    assert said[-1].gap == pytest.approx(best[-1] / outcome.bound - 1)
+    assert said[-1].gap == (best[-1] - outcome.bound) / best[-1] > 0
     assert Progress("x", None, 1.0).gap is None
 
 
@@ -112,8 +112,32 @@ def test_no_worse_than_the_start(solver: str) -> None:
     best = plan(problem)
     result = plan(problem, solver, warm_start=best)
     assert result.cost == best.cost
+    assert best.plan is not None
+    assert result.plan is not None
+    assert (result.solver == WARM_START) == (result.plan.steps == best.plan.steps)
     limited = replace(problem, memory=10)
     assert plan(limited, warm_start=best).plan is None
+
+
+@pytest.mark.parametrize("budget", [None, 0.0])
+@pytest.mark.parametrize("machines", [None, 1, 3])
+def test_a_plan_that_came_with_the_question_is_no_solver_s(budget: float | None, machines: int | None) -> None:
+    """It is said of it, whether the search ended by itself or was stopped, and forward or reverse order are not."""
+    best = plan(chain_problem([30, 2, 30, 2, 30]))
+    result = plan(best.problem, "reverse", warm_start=best, budget=budget, machines=machines)
+    assert result.price == best.price < min(best.baselines.forward, best.baselines.reverse)
+    assert result.solver == WARM_START
+    assert f"by {WARM_START} in" in str(result)
+    assert f'"solver": "{WARM_START}"' in chainplan.render(result, "json")
+    worse = plan(best.problem, "forward")
+    assert plan(best.problem, "chain-dp", warm_start=worse, machines=machines).solver == "chain-dp"
+
+
+def test_a_stopped_search_names_who_made_its_plan() -> None:
+    """Nothing was found in no time but forward and reverse order, so one of them is named and no other solver."""
+    result = plan(chain_problem([9, 8, 7, 6, 5]), "chain-dp", budget=0.0)
+    assert result.solver == "reverse"
+    assert "from 'reverse'" in result.notes[0]
 
 
 def test_a_wrong_start_is_refused() -> None:

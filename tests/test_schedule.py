@@ -18,8 +18,9 @@ from chainplan.jacobians import draw
 from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.report.table import RENDERERS
-from chainplan.result import Status
+from chainplan.result import Outcome, Status
 from chainplan.schedule import Schedule, check_schedule, held, made
+from chainplan.scheduling.best import best_schedule
 from chainplan.scheduling.bounds import Bounds
 from chainplan.scheduling.dp import ScheduledDp
 from chainplan.scheduling.frontier import frontier
@@ -246,7 +247,7 @@ def test_without_time_there_is_a_schedule() -> None:
     problem = modules(random.Random(10), 20)
     result = chainplan.plan(problem, machines=3, budget=0.0)
     assert result.schedule is not None
-    assert result.schedule.bound < result.schedule.makespan
+    assert (result.schedule.optimal, result.schedule.within) == (True, "this plan"), "forward order is a path"
     assert any("out of budget" in note for note in result.notes)
 
 
@@ -359,7 +360,8 @@ def test_where_sweeps_compete_a_bound_counts_them() -> None:
     problem = chainplan.chain([module, module, {"shape": [9, 12], "tangent": 50}])
     alone = chainplan.plan(problem)
     assert alone.within == "bracketings and coloured sweeps"
-    schedule = scheduled(problem, 2)
-    assert schedule.within == alone.within
-    assert schedule.bound == -(-alone.bound // 2)
-    assert schedule.makespan <= alone.bound
+    outcome = Outcome(alone.status, alone.plan, alone.bound, alone.within)
+    best, _ = best_schedule(problem, outcome, 2, Search(budget=5.0), replan=True)
+    assert (best.within, best.bound) == (alone.within, -(-alone.bound // 2))
+    assert best.makespan <= alone.bound
+    assert (best.schedule().optimal, best.schedule().within) == (True, "this plan"), "its steps are a path"

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from chainplan.ratios import gap_text
+
 if TYPE_CHECKING:
     from chainplan.layers.program import Program
     from chainplan.problem import Problem
@@ -102,7 +104,7 @@ def _standing(progress: Progress) -> str:
     """The best plan so far, the bound and the gap, as far as they are known."""
     best = "" if progress.best is None else f", best {progress.best:,} fma"
     bound = f", bound {progress.bound:,}" if progress.bound else ""
-    return best + bound + ("" if progress.gap is None else f", gap {100 * progress.gap:.1f} %")
+    return best + bound + ("" if progress.gap is None else f", gap {gap_text(progress.best, progress.bound)}")
 
 
 def with_notes(result: Result, found: Problem | Program) -> Result:

@@ -12,16 +12,17 @@ from chainplan_cli.functions import function_options, read_spec_or_function
 
 @click.command()
 @click.argument("spec", type=click.Path())
-@click.option("--budget", type=SECONDS, default=10.0, show_default=True, metavar="SECONDS")
+@click.option("--budget", type=SECONDS, metavar="SECONDS", help="[default: as 'plan' for auto, 10 for each other one]")
 @seed_option
 @objective_option
 @function_options
 def command(
-    spec: str, budget: float, seed: int, objective: str | None, arguments: str | None, argnums: str | None
+    spec: str, budget: float | None, seed: int, objective: str | None, arguments: str | None, argnums: str | None
 ) -> int:
     """Plan SPEC, or a function as in 'plan', with every solver that accepts it and compare cost, bound and time.
 
-    The ratio is to the cheaper of forward and reverse order; each solver may search for the budget.
+    The ratio is to the cheapest of these plans; each solver may search for the budget. The line of a solver is what
+    'chainplan plan --solver' finds of the same budget and seed.
     """
     from chainplan.objectives import objective_model
     from chainplan.problem import Problem

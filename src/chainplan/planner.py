@@ -27,6 +27,8 @@ from chainplan.steps import Plan
 
 SHARE = 0.5
 """Share of the limits for the plan for one machine, where there are several."""
+WARM_START = "warm start"
+"""What stands for a solver where the plan is the one that the search was given to start from."""
 
 
 def plan(
@@ -164,7 +166,7 @@ def _scheduled(
     schedule = best.schedule()
     if best.plan is outcome.plan:
         return outcome, schedule
-    return replace(_proven(outcome, best.work), plan=best.plan, solver="auto"), schedule
+    return replace(_proven(outcome, best.work), plan=best.plan, solver=_maker(best.plan, search, "auto")), schedule
 
 
 def _proven(outcome: Outcome, price: int) -> Outcome:
@@ -191,9 +193,14 @@ def _no_worse(problem: Problem, outcome: Outcome, start: Plan) -> Outcome:
     if problem.memory is not None and replayed.peak > problem.memory:
         return outcome
     if outcome.plan is not None and replay(outcome.plan, problem.cost).total <= price:
-        return outcome
+        return replace(outcome, solver=WARM_START) if outcome.plan.steps == start.steps else outcome
     note = "the search found nothing better than the plan that it started from."
-    return replace(_proven(outcome, price), plan=start, needs=None, note=note)
+    return replace(_proven(outcome, price), plan=start, needs=None, note=note, solver=WARM_START)
+
+
+def _maker(plan: Plan, search: Search, solver: str) -> str:
+    """Who made a plan that is at hand in a search: the solver, unless the search was given it."""
+    return WARM_START if plan is search.start else solver
 
 
 def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]:
@@ -207,6 +214,8 @@ def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]
             f"solver '{outcome.solver}' proves {outcome.bound:,} {unit}, but its plan costs {price:,}; this is a "
             "defect of chainplan. Report it with the spec."
         )
+    if outcome.status is Status.FEASIBLE and outcome.within is not None and outcome.bound == price:
+        outcome = replace(outcome, status=Status.OPTIMAL)
     if problem.memory is not None and replayed.peak > problem.memory:
         note = (
             f"the plan found needs {replayed.peak:,} elements in the best order of its steps, limits.memory is "
@@ -218,7 +227,8 @@ def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]
 
 def _rescue(problem: Problem, search: Search, why: str) -> Outcome:
     """The best plan at hand when a search has been stopped."""
-    at_hand: list[tuple[str, Plan]] = [] if search.incumbent is None else [(search.solver, search.incumbent)]
+    kept = search.incumbent
+    at_hand: list[tuple[str, Plan]] = [] if kept is None else [(_maker(kept, search, search.solver), kept)]
     for name in () if problem.recompute else ("forward", "reverse"):
         found = SOLVERS[name].solve(problem, Search()).plan
         if found is not None:
@@ -236,6 +246,6 @@ def _rescue(problem: Problem, search: Search, why: str) -> Outcome:
         best,
         bound=search.bound if search.bound <= price else 0,
         within=search.within if search.bound <= price else None,
-        solver=search.solver,
+        solver=name,
         note=f"'{search.solver}' was {why} after {search.spent}; this is the best plan so far, from '{name}'.",
     )

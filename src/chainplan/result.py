@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from chainplan import summary
 from chainplan.graph import Graph, Mode
 from chainplan.problem import Problem
+from chainplan.ratios import gap
 from chainplan.replayer import Replay, replay
 from chainplan.steps import Plan
 from chainplan.sweep import order_price
@@ -136,10 +137,7 @@ class Result:
     @property
     def gap(self) -> float | None:
         """How far the plan may be above the optimum, as a share of its cost; 0.0 where it is proven optimal."""
-        price = self.price
-        if price is None:
-            return None
-        return 0.0 if price <= self.bound else (price - self.bound) / price
+        return gap(self.price, self.bound)
 
     def __str__(self) -> str:
         return summary.table(self)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
 
+from chainplan.ratios import gap
 from chainplan.steps import Plan
 
 
@@ -30,8 +31,8 @@ class Progress:
 
     @property
     def gap(self) -> float | None:
-        """How far the best plan may be above the optimum, as a share of the bound; None where one is not known."""
-        return None if self.best is None or not self.bound else max(0.0, self.best / self.bound - 1)
+        """How far the best plan may be above the optimum, as a share of its cost; None where one is not known."""
+        return gap(self.best, self.bound) if self.bound else None
 
 
 @dataclass

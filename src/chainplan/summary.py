@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from chainplan.gantt import chart
 from chainplan.graph import Mode
 from chainplan.memory import bytes_text
+from chainplan.ratios import gap_text, ratio_text
 from chainplan.steps import (
     Accumulate,
     Add,
@@ -82,7 +83,7 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
         rows.append(("fma", f"{cost.fma:,}", f"forward {fma.forward:,}, reverse {fma.reverse:,}"))
     if cost is not None and result.gap and not shared:
         within = f" within {result.within}" if result.within else ""
-        comment = f"gap at most {100 * result.gap:.1f} %{within}" if result.bound else "none known"
+        comment = f"gap at most {gap_text(price, result.bound)}{within}" if result.bound else "none known"
         rows.append(("bound", f"{result.bound:,} {unit}", comment))
     if cost is not None and result.replay is not None and result.replay.alive:
         if cost.adds:
@@ -135,8 +136,9 @@ def schedule_proof(schedule: Schedule) -> str:
     within = "for this plan" if schedule.this_plan else f"within {schedule.within}"
     if schedule.optimal:
         return f"proven optimal {within}"
-    gap = 100 * (schedule.makespan - schedule.bound) / schedule.makespan
-    return f"at least {schedule.bound:,}, a gap of at most {gap:.1f} % {within}"
+    if not schedule.bound:
+        return "no bound known"
+    return f"at least {schedule.bound:,}, a gap of at most {gap_text(schedule.makespan, schedule.bound)} {within}"
 
 
 def schedule_text(schedule: Schedule, unit: str) -> str:
@@ -162,13 +164,6 @@ def proof(result: Result) -> str:
     if result.optimal_within is not None:
         return f"proven optimal within {result.optimal_within}{under}"
     return f"no proof of optimality{under}"
-
-
-def ratio_text(baseline: int, price: int) -> str:
-    """How many times a baseline costs what the plan costs."""
-    if price == 0:
-        return "1.00x" if baseline == 0 else "the plan is free"
-    return f"{baseline / price:,.2f}x"
 
 
 def plural(count: int, word: str) -> str:

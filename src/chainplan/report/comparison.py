@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from chainplan.planner import plan
 from chainplan.problem import Problem
+from chainplan.ratios import gap_text, ratio_text
 from chainplan.result import Result
 from chainplan.search import Progress
+from chainplan.solvers.auto import SECONDS
 from chainplan.solvers.table import SOLVERS
-from chainplan.summary import ratio_text, seconds_text, timed, unit_text
+from chainplan.summary import seconds_text, timed, unit_text
 
 RIGHT = {2, 3, 4, 5, 6, 7, 9}
 """Columns of `rows` that hold figures."""
@@ -26,11 +28,12 @@ class Comparison:
 
     @property
     def rows(self) -> list[tuple[str, ...]]:
-        """Header and a row per result; the ratio is to the cheaper of forward and reverse order."""
+        """Header and a row per result; the ratio is how many times as much as the cheapest plan of all it costs."""
+        least = min((result.price for _, result in self.results if result.price is not None), default=0)
         more = ("fma",) if timed(self.problem) else ()
         unit = unit_text(self.problem)
         head = ("solver", "status", unit, "ratio", "bound", "gap", "peak", "time", "bound is within", *more)
-        return [head, *(_row(name, result, more) for name, result in self.results)]
+        return [head, *(_row(name, result, least, more) for name, result in self.results)]
 
     @property
     def notes(self) -> list[str]:
@@ -41,34 +44,38 @@ class Comparison:
 
 def compare(
     problem: Problem,
-    budget: float,
+    budget: float | None = None,
     seed: int = 0,
     progress: Callable[[Progress], None] | None = None,
     solvers: Sequence[str] = tuple(SOLVERS),
 ) -> Comparison:
-    """Plan a problem with every solver that accepts it, each within a budget in seconds; Ctrl-C ends it early."""
+    """Plan a problem with every solver that accepts it, each within a budget in seconds; Ctrl-C ends it early.
+
+    Without a budget 'auto' has the time that it takes by itself, as in `chainplan plan`, and each of the others 10 s.
+    """
     reasons = {name: SOLVERS[name].refusal(problem) for name in solvers}
     results: list[tuple[str, Result]] = []
     for name in (n for n, reason in reasons.items() if reason is None):
-        results.append((name, plan(problem, name, budget=budget, seed=seed, progress=progress)))
+        seconds = SECONDS if budget is None and name != "auto" else budget
+        results.append((name, plan(problem, name, budget=seconds, seed=seed, progress=progress)))
         if any("interrupted" in note for note in results[-1][1].notes):
             break
     refused = tuple((name, reason) for name, reason in reasons.items() if reason is not None)
     return Comparison(problem, tuple(results), refused)
 
 
-def _row(name: str, result: Result, more: tuple[str, ...]) -> tuple[str, ...]:
+def _row(name: str, result: Result, least: int, more: tuple[str, ...]) -> tuple[str, ...]:
     cost, price = result.cost, result.price
     label = name if result.solver == name else f"{name} ({result.solver})"
     took = seconds_text(result.seconds)
     if cost is None or price is None:
         return (label, result.status.value, "", "", "", "", "", took, "", *("" for _ in more))
-    proof = (f"{result.bound:,}", f"{100 * (result.gap or 0):.1f} %") if result.bound or not result.gap else ("", "")
+    proof = (f"{result.bound:,}", gap_text(price, result.bound)) if result.bound or not result.gap else ("none known", "")
     return (
         label,
         result.status.value,
         f"{price:,}",
-        ratio_text(result.price_baselines.best, price),
+        ratio_text(price, least),
         *proof,
         f"{cost.peak_elements:,}",
         took,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chainplan.ratios import gap_text
 from chainplan.report.page.markup import figure, ratio
 from chainplan.result import Result, Status
 from chainplan.summary import schedule_text, unit_text
@@ -32,7 +33,7 @@ def headline(result: Result) -> str:
     if result.status is Status.OPTIMAL:
         return f"{said}; proven optimal."
     if result.bound and result.gap and result.gap < _TELLING:
-        return f"{said}; the least possible is at most {100 * result.gap:.1f} % less."
+        return f"{said}; the least possible is at most {gap_text(price, result.bound)} less."
     return f"{said}; not proven optimal{f', the lower bound is {figure(result.bound)}' if result.bound else ''}."
 
 

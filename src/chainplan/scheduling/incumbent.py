@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.schedule import THIS_PLAN, Schedule, Task, held, made
-from chainplan.scheduling.listing import list_schedule
+from chainplan.scheduling.listing import list_schedule, lower_bound
 from chainplan.steps import Plan
 
 
@@ -56,8 +56,9 @@ class Incumbent:
     def schedule(self) -> Schedule:
         """The schedule with the bound that it reaches, else that on this plan, else that on all plans of the moves."""
         bound, within = self.bound, self.within
-        if within is None or (self.own_bound and not self.optimal):
-            bound, within = self.own_bound, THIS_PLAN
+        own = max(self.own_bound, lower_bound(self.plan, replay(self.plan, self.cost).prices, self.machines))
+        if within is None or (not self.optimal and (self.own_bound or own == self.makespan)):
+            bound, within = own, THIS_PLAN
         return made(self.machines, self.tasks, bound, within, self.one_machine)
 
 

@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from chainplan.frontends.nodes import UNPRINTABLE
-from chainplan.summary import ratio_text
+from chainplan.ratios import ratio_text
 
 _TURNING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Marks that turn the direction of writing, by which a name could rearrange the text around it."""
@@ -66,9 +66,9 @@ def percent(part: int, whole: int) -> str:
     return f"{share:.1f} %" if share >= 0.05 or not part else "below 0.1 %"
 
 
-def ratio(baseline: int, price: int) -> str:
-    """How many times a baseline costs what the plan costs, short where that is a large number."""
-    return f"{figure(baseline // price)}x" if price and baseline > 10**6 * price else ratio_text(baseline, price)
+def ratio(other: int, price: int) -> str:
+    """How many times as much as the plan something else costs, short where that is a large number."""
+    return f"{figure(other // price)}x" if price and other > 10**6 * price else ratio_text(other, price)
 
 
 def figure_html(number: int) -> str:
