@@ -54,7 +54,7 @@ class ChainModel:
         """Begin the search at a schedule that is known."""
         self.model.add_hint(self.makespan, makespan)
         for interval, option, taken in self.choices:
-            self.model.add_hint(taken, tree.get(interval) == option)
+            self.model.add_hint(taken, int(tree.get(interval) == option))
         for interval, start in self._starts.items():
             if interval in tree:
                 self.model.add_hint(start, starts[interval])
