@@ -34,6 +34,16 @@ def repeated(x, times, kind="sin"):
 
 def picky(x):
     raise ValueError("only for Sundays")
+
+def leaves(x):
+    raise SystemExit(3)
+
+class Moody:
+    @property
+    def function(self):
+        raise RuntimeError("not today")
+
+moody = Moody()
 '''
 
 
@@ -41,6 +51,7 @@ def picky(x):
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "models_of_test.py").write_text(MODULE, encoding="utf-8")
     (tmp_path / "broken_of_test.py").write_text("import no_such_module_at_all\n", encoding="utf-8")
+    (tmp_path / "leaving_of_test.py").write_text("raise SystemExit(3)\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
@@ -86,6 +97,22 @@ def test_values_and_positions(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*both, "-1"]) == 0
 
 
+NO_ARRAYS = [
+    f"f64[{'9' * 5000}]",
+    "f64[99999999999999999999]",
+    "f64[٣]",
+    "f64[1 2]",
+    "f64[,,]",
+    "{[1]:2}",
+    "1if",
+    "[" * 5000,
+    "-" * 50_000 + "1",
+    "9" * 5000,
+]
+"""What is neither a type of an array nor a Python value."""
+LARGE = ["f64[20000001]", "f64[0,999999999999]", "f64[9999999] f64[9999999] f64[9999999]"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -101,7 +128,13 @@ def test_values_and_positions(capsys: pytest.CaptureFixture[str]) -> None:
         (["models_of_test:projected", "--args", "f64[3] f64[2,4]"], "it fails: TypeError"),
         (["models_of_test:projected", "--args", "f65[3]"], "found 'f65[3]'; expected an array"),
         (["models_of_test:projected", "--args", "x y"], "found 'x'; expected an array"),
-        (["models_of_test:projected", "--args", "f64[99999999,9999999]"], "entries; expected"),
+        (["models_of_test:projected", "--args", "f64[99999999,9999999]"], "entries in all; expected"),
+        *((["models_of_test:projected", "--args", text], "expected an array, such as") for text in NO_ARRAYS),
+        *((["models_of_test:projected", "--args", text], "entries in all; expected") for text in LARGE),
+        (["models_of_test:projected", "--args", "f64[3] f64[2,3]", "--argnums", "٠"], "--argnums: found '٠'"),
+        (["leaving_of_test:f", "--args", "1"], "module 'leaving_of_test' cannot be imported: SystemExit: 3"),
+        (["models_of_test:leaves", "--args", "f64[3]"], "it fails: SystemExit: 3"),
+        (["models_of_test:moody.function", "--args", "1"], "has no 'moody.function'; expected a function"),
         (["models_of_test:projected", "--args", "i64[3] f64[2,3]"], "argument 0: found int64 of shape (3,)"),
         (["models_of_test:projected", "--args", "f64[3] f64[2,3]", "--argnums", "2"], "argnums: 2 is given"),
         (["models_of_test:projected", "--args", "f64[3] f64[2,3]", "--argnums", "one"], "--argnums: found 'one'"),
@@ -116,7 +149,9 @@ def test_refusals(arguments: list[str], message: str, capsys: pytest.CaptureFixt
     assert main(["plan", *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error
+    assert len(error) < 500
     assert "Traceback" not in error
+    assert "Warning" not in error
 
 
 def test_a_spec_has_no_arguments(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

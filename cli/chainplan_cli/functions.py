@@ -12,8 +12,11 @@ import sys
 from ast import literal_eval
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from math import prod
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from warnings import catch_warnings
 
 import click
 
@@ -24,11 +27,12 @@ if TYPE_CHECKING:
     from chainplan.problem import Problem
 
 _FUNCTION = re.compile(r"([^\W\d][\w.]*):([^\W\d][\w.]*)")
-_ARRAY = re.compile(r"(f16|bf16|f32|f64|i8|i16|i32|i64|u8|u16|u32|u64|bool)\[([\d\s,]*)\]")
+_ARRAY = re.compile(r"(f16|bf16|f32|f64|i8|i16|i32|i64|u8|u16|u32|u64|bool)\[([0-9,\s]*)\]")
+_SIZE = re.compile("[0-9]{1,18}")
 _TOKEN = re.compile(r"[a-z]+\d*\[[^\]]*\]|\S+")
 _NAMES = {"f": "float", "bf": "bfloat", "i": "int", "u": "uint"}
-_LARGEST = 10**9
-"""Entries of the largest argument."""
+_LARGEST = 2 * 10**7
+"""Entries of all arguments together: JAX makes arrays of them, 15 bytes or more to an entry."""
 
 
 def function_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -80,8 +84,8 @@ def positions(text: str) -> tuple[int, ...]:
         If they are no whole numbers.
     """
     parts = [part.strip() for part in text.split(",")]
-    if not all(re.fullmatch(r"-?\d{1,9}", part) for part in parts):
-        raise SpecError(f"--argnums: found '{text}'; expected positions such as 0 or 0,2. Correct it.")
+    if not all(re.fullmatch("-?[0-9]{1,9}", part) for part in parts):
+        raise SpecError(f"--argnums: found '{_cut(text)}'; expected positions such as 0 or 0,2. Correct it.")
     return tuple(map(int, parts))
 
 
@@ -100,7 +104,7 @@ def function_problem(name: str, arguments: str, argnums: Sequence[int]) -> Probl
         If JAX or the function cannot be imported, an argument cannot be read, or the function fails at them.
     """
     function = _found(name)
-    values = [_argument(text, name) for text in _TOKEN.findall(arguments)]
+    values = _arguments(arguments, name)
     if not values:
         raise SpecError(
             f"{name}: found no arguments; expected those that it is called with. Write them in --args, such as "
@@ -114,10 +118,10 @@ def function_problem(name: str, arguments: str, argnums: Sequence[int]) -> Probl
         problem = linearised_graph(function, *values, argnums=argnums[0] if len(argnums) == 1 else tuple(argnums))
     except ChainplanError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         first = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else ""
         raise SpecError(
-            f"{name}: called with {arguments or 'no arguments'}, it fails: {type(error).__name__}: {first}. "
+            f"{name}: called with {_cut(arguments)}, it fails: {type(error).__name__}: {_cut(first, 300)}. "
             "Expected arguments that it takes. Write them in --args, such as --args 'f64[3,4] f64[4]'."
         ) from None
     return replace(problem, name=name)
@@ -132,15 +136,16 @@ def _found(name: str) -> Any:
         sys.path.insert(0, str(Path.cwd()))
     try:
         found = import_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        why = f"{type(error).__name__}: {_cut(str(error), 300)}"
         raise SpecError(
-            f"{name}: module '{module}' cannot be imported: {type(error).__name__}: {error}. Expected a module in the "
-            "working directory or on PYTHONPATH. Check the name."
+            f"{name}: module '{module}' cannot be imported: {why}. Expected a module in the working directory or on "
+            "PYTHONPATH. Check the name."
         ) from None
-    for part in path.split("."):
-        if not hasattr(found, part):
-            raise SpecError(f"{name}: '{module}' has no '{path}'; expected a function. Check the name.")
-        found = getattr(found, part)
+    try:
+        found = attrgetter(path)(found)
+    except Exception:
+        raise SpecError(f"{name}: '{module}' has no '{path}'; expected a function. Check the name.") from None
     if not callable(found):
         raise SpecError(f"{name}: found a {type(found).__name__}; expected a function of arrays. Check the name.")
     return found
@@ -154,24 +159,54 @@ def _require_jax(name: str) -> None:
     jax.config.update("jax_enable_x64", True)
 
 
-def _argument(text: str, name: str) -> Any:
-    match = _ARRAY.fullmatch(text)
-    if match is None:
-        try:
-            return literal_eval(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            raise SpecError(
-                f"{name}: --args: found '{text}'; expected an array, such as f64[3,4] or i32[], or a Python value. "
-                "Correct it."
-            ) from None
+def _cut(text: str, most: int = 60) -> str:
+    """What was given, for a message: on one line and not too long."""
+    from chainplan.frontends.nodes import shown
+
+    return shown(text, most)
+
+
+class _Ones(NamedTuple):
+    """An array that is still to be made: a short text can describe one that fills the memory."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def entries(self) -> int:
+        """How many entries it has, sizes of 0 counting as 1: beside one, no other may be absurd either."""
+        return prod(max(1, size) for size in self.shape)
+
+
+def _arguments(text: str, name: str) -> list[Any]:
+    """The arguments that a text describes."""
+    read = [_argument(token, name) for token in _TOKEN.findall(text)]
+    entries = sum(one.entries for one in read if isinstance(one, _Ones))
+    if entries > _LARGEST:
+        what = f"'{_cut(text)}' has more than {_LARGEST:,} entries in all"
+        raise SpecError(f"{name}: --args: {what}; expected fewer. Use smaller arrays.")
+    if not any(isinstance(one, _Ones) for one in read):
+        return read
     import jax.numpy as jnp
 
-    kind, sizes = match.groups()
-    shape = tuple(int(size) for size in sizes.split(",") if size.strip())
-    entries = 1
-    for size in shape:
-        entries *= size
-    if entries > _LARGEST:
-        raise SpecError(f"{name}: --args: '{text}' has {entries:,} entries; expected {_LARGEST:,} at most. Use less.")
-    letters = kind.rstrip("0123456789")
-    return jnp.ones(shape, "bool" if kind == "bool" else _NAMES[letters] + kind[len(letters) :])
+    return [jnp.ones(one.shape, one.dtype) if isinstance(one, _Ones) else one for one in read]
+
+
+def _argument(text: str, name: str) -> Any:
+    """One argument: an array to be made, or a Python value."""
+    array = _ARRAY.fullmatch(text)
+    sizes = [size.strip() for size in array[2].removesuffix(",").split(",")] if array and array[2].strip() else []
+    try:
+        if array is None:
+            with catch_warnings(action="error"):
+                return literal_eval(text)
+        if all(map(_SIZE.fullmatch, sizes)):
+            letters = array[1].rstrip("0123456789")
+            dtype = "bool" if array[1] == "bool" else _NAMES[letters] + array[1][len(letters) :]
+            return _Ones(tuple(map(int, sizes)), dtype)
+    except (ValueError, TypeError, SyntaxError, SyntaxWarning, MemoryError, RecursionError):
+        pass
+    raise SpecError(
+        f"{name}: --args: found '{_cut(text)}'; expected an array, such as f64[3,4] or i32[], or a Python value. "
+        "Correct it."
+    )
