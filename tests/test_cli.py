@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import pytest
 
 from chainplan.report.table import RENDERERS
 from chainplan.solvers.table import SOLVERS
-from chainplan_cli.main import COMMANDS, main
+from chainplan_cli.group import COMMANDS
+from chainplan_cli.main import main
 from chainplan_cli.plan import FORMATS, SCHEDULED
 from tests.reference import ROOT
 
@@ -184,6 +186,9 @@ BAD_INPUT = (
     (["plan", SEED, "-o", str(ROOT)], "found a folder"),
     (["plan", SEED, "-o", ""], "found a folder"),
     (["plan", str(ROOT)], "directory"),
+    (["plan", "a\0b"], "embedded null byte"),
+    (["plan", "\ud800"], "surrogates not allowed"),
+    (["plan", SEED, "--nodes", "9" * 400], "not in the range"),
     (["plann", SEED], "No such command"),
     (["check", SEED], "not a plan file"),
     (["check", "no-such-file.json"], "no-such-file.json"),
@@ -316,6 +321,89 @@ def test_ctrl_c_prints_the_best_plan_so_far(kind: str, tmp_path: Path) -> None:
     assert kind == "chain" or "gap at most" in out
 
 
+INTERRUPTED = """
+import os, signal, sys
+
+module = sys.argv.pop(1)
+
+class Pressed:
+    def find_spec(self, name, path, target=None):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+            raise ImportError("the signal came and nothing ended")
+
+sys.meta_path.insert(0, Pressed())
+from chainplan_cli.main import command
+command()
+"""
+"""Ctrl-C in the moment in which a module is imported."""
+
+
+@pytest.mark.parametrize(
+    "module", ["click", "chainplan.errors", "chainplan_cli.group", "chainplan_cli.plan", "chainplan.planner", "yaml"]
+)
+def test_an_interrupted_start_ends_with_one_line(module: str) -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED, module, "plan", SEED], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "chainplan: interrupted\n")
+
+
+def test_an_interrupted_command_ends_with_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chainplan.frontends.table.read_spec", interrupted)
+    assert run(capsys, "plan", SEED) == (130, "", "chainplan: interrupted\n")
+
+
+def as_anyone(argv: list[str], path: Path) -> tuple[int, str]:
+    """Code and messages of a command for a user whom permissions bind, which they do not for root."""
+    heard, said = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.dup2(said, 2)
+        sys.stderr = os.fdopen(2, "w")
+        if os.geteuid() == 0:
+            os.chown(path, 65534, 65534)
+            os.setuid(65534)
+        code = main(argv)
+        sys.stderr.flush()
+        os._exit(code)
+    os.close(said)
+    with os.fdopen(heard) as stream:
+        text = stream.read()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), text
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("read_only", ["file", "folder", "neither"])
+def test_a_read_only_target_is_refused_before_the_search(read_only: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chainplan.planner.plan", lambda *_, **__: os._exit(77))
+    with tempfile.TemporaryDirectory() as name:
+        folder, target = Path(name), Path(name, "plan.json")
+        target.write_text("old")
+        os.chown(folder, 65534, 65534) if os.geteuid() == 0 else None
+        target.chmod(0o444 if read_only == "file" else 0o644)
+        folder.chmod(0o555 if read_only == "folder" else 0o755)
+        code, error = as_anyone(["plan", SEED, "-o", str(target)], target)
+        assert target.read_text() == "old"
+        folder.chmod(0o755)
+    if read_only == "neither":
+        assert code == 77
+    else:
+        assert code == 2
+        assert "plan.json: cannot be written: Permission denied; expected a place where a file may be written" in error
+
+
+@pytest.mark.parametrize("target", ["a\0b", "\ud800", "x" * 300, "/proc/plan.json"])
+def test_a_place_that_cannot_be_written_is_refused(target: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "plan", SEED, "-o", target)
+    assert code == 2
+    assert "cannot be written" in err
+    assert "expected a place where a file may be written. Write elsewhere." in err
+
+
 def test_output_follows_links_keeps_permissions_and_spares_pipes(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -341,7 +429,7 @@ def test_a_full_disk_is_no_defect(capsys: pytest.CaptureFixture[str], monkeypatc
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("chainplan_cli.main.import_module", fail)
+    monkeypatch.setattr("chainplan_cli.group.import_module", fail)
     code, _, err = run(capsys, "plan", SEED)
     assert code == 1
     assert "cannot be read or written: No space left" in err

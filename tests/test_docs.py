@@ -26,7 +26,8 @@ from typing import Any
 import pytest
 
 from chainplan import from_spec, read
-from chainplan_cli.main import COMMANDS, main
+from chainplan_cli.group import COMMANDS
+from chainplan_cli.main import main
 from tests.reference import ROOT
 
 DOCS = ROOT / "docs"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chainplan_cli.common import Report, progress_shown
+from chainplan_cli.common import FILE, Report, progress_shown
 
 if TYPE_CHECKING:
     from chainplan.problem import Problem
@@ -17,7 +17,7 @@ BUDGET = 10.0
 
 
 @click.command()
-@click.argument("plan", type=click.Path())
+@click.argument("plan", type=FILE)
 def command(plan: str) -> int:
     """Prove that PLAN (made by 'chainplan plan --format json') computes the Jacobian and costs what it claims.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from chainplan.ratios import gap_text
+from chainplan_cli.interrupt import raise_again
 
 if TYPE_CHECKING:
     from chainplan.layers.program import Program
@@ -35,7 +36,17 @@ class _Seconds(click.FloatRange):
         return seconds
 
 
+class _Named(click.Path):
+    """The name of a file, completed by a shell and taken as it is: whoever reads the file says what is wrong."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(value)
+
+
+FILE = _Named()
 SECONDS = _Seconds(min=0)
+MOST = 10**15
+"""The largest number of an option that counts something."""
 budget_option = click.option(
     "--budget",
     type=SECONDS,
@@ -44,14 +55,14 @@ budget_option = click.option(
 )
 nodes_option = click.option(
     "--nodes",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, MOST),
     metavar="N",
     help="Steps of the search; unlike seconds, they give the same plan on every machine.",
 )
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N")
 machines_option = click.option(
     "--machines",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST),
     metavar="P",
     help="Plan for P machines at once: the makespan is minimised and the plan has a schedule.",
 )
@@ -71,6 +82,7 @@ class Report(Protocol):
 @contextmanager
 def progress_shown() -> Iterator[Report]:
     """Show how far a search of more than a second is: a bar on a terminal, else a line on stderr every five seconds."""
+    raise_again()
     if not sys.stderr.isatty():
         yield _Lines()
         return
@@ -121,17 +133,43 @@ def say_no_plan(result: Result) -> None:
 def require_place(path: str) -> None:
     """Refuse a place where no file can be written, before a search is spent on it.
 
+    It is tried out, for permissions alone say little to root, on read-only systems and on those of a network: the
+    folder by a file without a name, a file that is there by opening it.
+
     Raises
     ------
     click.ClickException
-        Where the folder is missing, or the path is a folder itself.
+        Where the folder is missing, the path is a folder itself, or what is there is read-only.
     """
     target = Path(path)
-    if target.is_dir():
-        raise click.ClickException(f"{path or '-o'}: cannot be written: found a folder; expected a file. Name a file.")
-    if not target.parent.is_dir():
-        where = f"'{target.parent}' is no folder; expected one that exists. Make it, or write elsewhere."
-        raise click.ClickException(f"{path}: cannot be written: {where}")
+    try:
+        os.fsencode(target)
+        if target.is_dir():
+            raise click.ClickException(_unwritable(path, "found a folder; expected a file. Name a file."))
+        if not target.parent.is_dir():
+            where = f"'{target.parent}' is no folder; expected one that exists. Make it, or write elsewhere."
+            raise click.ClickException(_unwritable(path, where))
+        if not target.exists() or target.is_file():
+            target = Path(os.path.realpath(target))
+            with tempfile.TemporaryFile(dir=target.parent):
+                pass
+            if target.exists():
+                os.close(os.open(target, os.O_WRONLY))
+    except (OSError, ValueError) as error:
+        raise click.ClickException(_unwritable(path, f"{_reason(error)}; {_PLACE}")) from None
+
+
+_PLACE = "expected a place where a file may be written. Write elsewhere."
+
+
+def _unwritable(path: str, why: str) -> str:
+    from chainplan.frontends.nodes import shown
+
+    return f"{shown(path, 200) or '-o'}: cannot be written: {why}"
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
 
 
 def write_whole(path: str, text: str) -> None:
@@ -142,20 +180,21 @@ def write_whole(path: str, text: str) -> None:
     click.ClickException
         Where the place cannot be written.
     """
+    raise_again()
     target = Path(path)
     try:
         if target.exists() and not target.is_file():
             target.write_text(text, encoding="utf-8")
         else:
             _replace(Path(os.path.realpath(target)), text)
-    except OSError as error:
-        raise click.ClickException(f"{path}: cannot be written: {error.strerror}.") from None
+    except (OSError, ValueError) as error:
+        raise click.ClickException(_unwritable(path, f"{_reason(error)}; {_PLACE}")) from None
 
 
 def _replace(target: Path, text: str) -> None:
     """Write beside a file and put it in its place, with its permissions."""
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".chainplan.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)

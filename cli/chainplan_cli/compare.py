@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import click
 
-from chainplan_cli.common import SECONDS, objective_option, progress_shown, seed_option
+from chainplan_cli.common import FILE, SECONDS, objective_option, progress_shown, seed_option
 from chainplan_cli.functions import function_options, read_spec_or_function
 
 
 @click.command()
-@click.argument("spec", type=click.Path())
+@click.argument("spec", type=FILE)
 @click.option("--budget", type=SECONDS, metavar="SECONDS", help="[default: as 'plan' for auto, 10 for each other one]")
 @seed_option
 @objective_option

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from chainplan_cli.common import SECONDS, objective_option, progress_shown, seed_option
+from chainplan_cli.common import FILE, SECONDS, objective_option, progress_shown, seed_option
 from chainplan_cli.functions import function_options, read_spec_or_function
 
 
 @click.command()
-@click.argument("spec", type=click.Path())
+@click.argument("spec", type=FILE)
 @click.option("--budget", type=SECONDS, default=10.0, show_default=True, metavar="SECONDS")
 @seed_option
 @objective_option

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from chainplan_cli.common import (
+    FILE,
+    MOST,
     budget_option,
     machines_option,
     nodes_option,
@@ -20,6 +22,7 @@ from chainplan_cli.common import (
     write_whole,
 )
 from chainplan_cli.functions import function_options, read_spec_or_function
+from chainplan_cli.interrupt import raise_again
 
 if TYPE_CHECKING:
     from chainplan.problem import Problem
@@ -31,7 +34,7 @@ SCHEDULED = ("svg", "trace")
 
 
 @click.command()
-@click.argument("spec", type=click.Path())
+@click.argument("spec", type=FILE)
 @solver_option
 @budget_option
 @nodes_option
@@ -39,7 +42,7 @@ SCHEDULED = ("svg", "trace")
 @objective_option
 @machines_option
 @click.option("--search", type=click.Choice(["here", "dask"]), default="here", help="Where: restarts on a cluster.")
-@click.option("--restarts", type=click.IntRange(min=1), help="Searches on the cluster.  [default: 4]")
+@click.option("--restarts", type=click.IntRange(1, MOST), help="Searches on the cluster.  [default: 4]")
 @click.option("--scheduler", metavar="ADDRESS", help="Of the cluster.  [default: a local cluster]")
 @click.option("--warm-start", "start", metavar="PLAN", help="A plan file of the same problem to start from.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
@@ -101,6 +104,7 @@ def command(
             raise click.UsageError("--machines is for --search here; restarts are compared by cost. Leave one out.")
         from chainplan.portfolio import RESTARTS, portfolio
 
+        raise_again()
         result = portfolio(
             problem,
             solver,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chainplan_cli.common import (
+    FILE,
     budget_option,
     machines_option,
     objective_option,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("path", metavar="SPEC|PLAN", type=click.Path())
+@click.argument("path", metavar="SPEC|PLAN", type=FILE)
 @click.option("-o", "--output", metavar="FILE", default="report.html", show_default=True)
 @solver_option
 @budget_option

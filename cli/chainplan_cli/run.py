@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chainplan_cli.common import objective_option, progress_shown, seed_option
+from chainplan_cli.common import FILE, objective_option, progress_shown, seed_option
 
 if TYPE_CHECKING:
     from chainplan.layers.program import Program
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("path", metavar="SPEC|PLAN", type=click.Path())
+@click.argument("path", metavar="SPEC|PLAN", type=FILE)
 @click.option("--jacobians", metavar="FILE.npz", help="Arrays by elemental name.  [default: drawn from the seed]")
 @click.option("--point", metavar="FILE.npz", help="Inputs and parameters of layers.  [default: drawn from the seed]")
 @seed_option

@@ -1,0 +1,60 @@
+"""The `chainplan` group: one subcommand per file, imported only when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+import chainplan
+from chainplan_cli.interrupt import CODE, WORDS
+
+COMMANDS = {
+    "plan": "Find the cheapest plan for a spec.",
+    "run": "Run a spec or a plan in numpy and validate it against forward and reverse order.",
+    "check": "Prove a saved plan right without trusting whoever made it.",
+    "report": "Write a page about a spec or a plan: one HTML file that opens from disk.",
+    "explain": "Say why the best plan of a spec is as it is.",
+    "example": "List the examples, or write one to plan, run and change.",
+    "compare": "Plan a spec with every solver that accepts it, in one table.",
+    "serve": "Serve a page on this machine to edit specs and see their plans.",
+    "calibrate": "Measure this machine's rates for --objective calibrated.",
+    "solvers": "List the solvers.",
+}
+
+
+def say(message: str, code: int, located: bool = False) -> int:
+    """Print an error; messages that begin with a file's name stay as they are, so that editors can follow them."""
+    mark = "" if located else "chainplan: "
+    click.echo("\n".join(mark + line for line in message.splitlines()), err=True)
+    return code
+
+
+class _Lazy(click.Group):
+    """A group whose subcommands are imported when they are called; `--help` reads `COMMANDS` alone."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = import_module(f"chainplan_cli.{cmd_name}").command
+        return found
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # click itself would print an empty line
+            return say(WORDS, CODE)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(chainplan.__version__, prog_name="chainplan")
+def group() -> None:
+    """Find the cheapest order of multiplying elemental Jacobians, prove how good it is, and run it."""
