@@ -102,7 +102,7 @@ def test_a_plan_that_reaches_its_bound_is_optimal() -> None:
 
 
 def test_a_schedule_that_reaches_its_bound_is_optimal() -> None:
-    """Also where no time is left to look for a better one: on enough machines a list schedule takes the longest path."""
+    """Also where no time is left for a better one: on enough machines a list schedule takes the longest path."""
     schedule = chainplan.plan(HARD, machines=50, budget=0.0).schedule
     assert schedule is not None
     assert schedule.this_plan

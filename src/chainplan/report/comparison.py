@@ -70,7 +70,9 @@ def _row(name: str, result: Result, least: int, more: tuple[str, ...]) -> tuple[
     took = seconds_text(result.seconds)
     if cost is None or price is None:
         return (label, result.status.value, "", "", "", "", "", took, "", *("" for _ in more))
-    proof = (f"{result.bound:,}", gap_text(price, result.bound)) if result.bound or not result.gap else ("none known", "")
+    proof = (
+        (f"{result.bound:,}", gap_text(price, result.bound)) if result.bound or not result.gap else ("none known", "")
+    )
     return (
         label,
         result.status.value,
