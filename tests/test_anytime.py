@@ -125,6 +125,7 @@ def test_a_plan_that_came_with_the_question_is_no_solver_s(budget: float | None,
     """It is said of it, whether the search ended by itself or was stopped, and forward or reverse order are not."""
     best = plan(chain_problem([30, 2, 30, 2, 30]))
     result = plan(best.problem, "reverse", warm_start=best, budget=budget, machines=machines)
+    assert best.price is not None
     assert result.price == best.price < min(best.baselines.forward, best.baselines.reverse)
     assert result.solver == WARM_START
     assert f"by {WARM_START} in" in str(result)
