@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from chainplan.portfolio import portfolio as portfolio
     from chainplan.primal import Primal as Primal
     from chainplan.problem import Problem as Problem
+    from chainplan.proofs import prove_again as prove_again
     from chainplan.replayer import replay as replay
     from chainplan.report.table import render as render
     from chainplan.result import Result as Result
@@ -64,6 +65,7 @@ _HOMES = {
     "plan": "planner",
     "portfolio": "portfolio",
     "program": "frontends.table",
+    "prove_again": "proofs",
     "read": "frontends.table",
     "read_plan": "frontends.table",
     "render": "report.table",

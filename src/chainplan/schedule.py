@@ -17,7 +17,7 @@ from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError
 from chainplan.replayer import replay
 from chainplan.result import Status
-from chainplan.steps import Plan, operands, tape_spans
+from chainplan.steps import Plan, evaluates, operands, tape_spans
 
 THIS_PLAN = "this plan"
 """What a bound holds within where it is one on the schedules of the plan at hand alone."""
@@ -104,6 +104,8 @@ def check_schedule(plan: Plan, schedule: Schedule, cost: CostModel = FMA, memory
     """
     if schedule.machines < 1:
         _wrong("machines", f"{schedule.machines}; expected at least 1")
+    if evaluates(plan.steps):
+        _wrong("machines", f"{schedule.machines}; the plan evaluates its states one after the other; expected none")
     prices = replay(plan, cost).prices
     tasks = _check_tasks(schedule, prices)
     _check_precedence(plan, tasks)
