@@ -50,11 +50,11 @@ class Watched(Search):
 
     events: list[tuple[str, float, int | None, int]] = field(default_factory=list)
 
-    def offer(self, plan: Plan | Callable[[], Plan], cost: int | None = None) -> None:
+    def offer(self, plan: Plan | Callable[[], Plan], cost: int) -> None:
         """As any search, and note a plan that costs less."""
         before = self.best
         super().offer(plan, cost)
-        if cost is not None and (before is None or cost < before):
+        if before is None or cost < before:
             self.events.append(("plan", self.seconds, self.best, self.bound))
 
     def prove(self, bound: int, within: str) -> None:

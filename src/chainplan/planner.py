@@ -7,13 +7,14 @@ its own incumbent or the cheaper of forward and reverse order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from difflib import get_close_matches
 
 from chainplan.checker import check
 from chainplan.elimination.step_order import reordered
 from chainplan.errors import PlanError, SolverError
+from chainplan.graph import Mode
 from chainplan.objectives import objective_model
 from chainplan.problem import Problem
 from chainplan.replayer import Replay, replay
@@ -24,6 +25,7 @@ from chainplan.search import Progress, Search, Stopped
 from chainplan.solvers.base import Solver
 from chainplan.solvers.table import SOLVERS
 from chainplan.steps import Plan
+from chainplan.sweep import order_price
 
 SHARE = 0.5
 """Share of the limits for the plan for one machine, where there are several."""
@@ -90,7 +92,9 @@ def plan(
     start = None if warm_start is None else _start(problem, warm_start)
     search = Search(seed=seed, budget=budget, progress=progress, solver=solver, nodes=nodes, start=start)
     if start is not None:
-        search.offer(start, replay(start).total)
+        known = replay(start)
+        if problem.memory is None or known.peak <= problem.memory:
+            search.offer(start, known.total)
     try:
         outcome = chosen.solve(problem, search.stage(solver, SHARE) if (machines or 1) > 1 else search)
     except (Stopped, KeyboardInterrupt) as stop:
@@ -98,7 +102,7 @@ def plan(
     if start is not None:
         outcome = _no_worse(problem, outcome, start)
     if problem.memory is not None and outcome.plan is not None:
-        outcome = replace(outcome, plan=reordered(outcome.plan, problem.memory))
+        outcome = replace(outcome, plan=reordered(outcome.plan, problem.memory, search.in_time))
     schedule = None
     if machines is not None and outcome.plan is not None:
         inner = _rest(search, budget, progress)
@@ -227,14 +231,8 @@ def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]
 
 def _rescue(problem: Problem, search: Search, why: str) -> Outcome:
     """The best plan at hand when a search has been stopped."""
-    kept = search.incumbent
-    at_hand: list[tuple[str, Plan]] = [] if kept is None else [(_maker(kept, search, search.solver), kept)]
-    for name in () if problem.recompute else ("forward", "reverse"):
-        found = SOLVERS[name].solve(problem, Search()).plan
-        if found is not None:
-            at_hand.append((name, found))
     fitting = []
-    for name, candidate in at_hand:
+    for name, candidate in _at_hand(problem, search):
         replayed = replay(candidate, problem.cost)
         if problem.memory is None or replayed.peak <= problem.memory:
             fitting.append((replayed.total, name, candidate))
@@ -249,3 +247,20 @@ def _rescue(problem: Problem, search: Search, why: str) -> Outcome:
         solver=name,
         note=f"'{search.solver}' was {why} after {search.spent}; this is the best plan so far, from '{name}'.",
     )
+
+
+def _at_hand(problem: Problem, search: Search) -> Iterator[tuple[str, Plan]]:
+    """What the search has offered, then forward and reverse order, written down where they may be the better ones."""
+    known = search.incumbent
+    if known is not None:
+        yield _maker(known, search, search.solver), known
+    if problem.recompute:
+        return
+    enough = None
+    if known is not None and (problem.memory is None or replay(known).peak <= problem.memory):
+        enough = replay(known, problem.cost).total
+    for name, mode in (("forward", Mode.TANGENT), ("reverse", Mode.ADJOINT)):
+        if enough is None or order_price(problem.graph, mode, problem.cost) < enough:
+            found = SOLVERS[name].solve(problem, Search()).plan
+            if found is not None:
+                yield name, found

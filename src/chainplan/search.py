@@ -2,7 +2,8 @@
 
 A search is stopped by raising `Stopped` out of `tick`, or by Ctrl-C; both leave the incumbent here, where the planner
 picks it up. A solver that is not anytime just never offers one. Time ends a search anywhere; nodes, which are calls of
-`tick`, end it at the same place on every machine, so that a seed and a number of nodes say which plan is found.
+`tick`, end it at the same place on every machine, so that a seed and a number of nodes say which plan is found. So the
+places at which a search looks at its limits are given by the work it has done (`Pace`), never by the clock.
 """
 
 from __future__ import annotations
@@ -14,9 +15,53 @@ from time import monotonic
 from chainplan.ratios import gap
 from chainplan.steps import Plan
 
+SILENT = 0.5
+"""Seconds before a search says anything."""
+EVERY = 0.2
+"""Seconds between two reports."""
+GRACE = 0.4
+"""Seconds beyond its budget that a search may take to write its plan down."""
+
 
 class Stopped(Exception):
     """The budget of a search has run out."""
+
+
+class Pace:
+    """Says when work that comes in small pieces is due for a look at the limits: after so much of it, on any machine.
+
+    `most` is the work between two looks, in elementary operations of some tenths of a microsecond.
+    """
+
+    def __init__(self, most: int = 20_000) -> None:
+        self._most = self._left = most
+
+    def due(self, work: int) -> bool:
+        """Whether to look, now that so much more has been done."""
+        self._left -= work
+        if self._left > 0:
+            return False
+        self._left = self._most
+        return True
+
+
+Look = Callable[[int], None]
+"""Told how much work has been done since it was told last; raises `Stopped` where the limits are reached."""
+
+
+def paced(tick: Callable[[], None], most: int = 20_000) -> Look:
+    """Calls `tick` at a pace."""
+    pace = Pace(most)
+
+    def look(work: int) -> None:
+        if pace.due(work):
+            tick()
+
+    return look
+
+
+def unwatched(work: int = 0) -> None:
+    """There is no limit."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +84,9 @@ class Progress:
 class Search:
     """The state of one search.
 
-    `budget` in seconds and `nodes` in ticks are limits, None is none; `start` is a plan to improve.
+    `budget` in seconds and `nodes` in ticks are limits, None is none; `start` is a plan to improve. `writing` are the
+    seconds that it takes to write the best plan down; the search ends so much earlier. `greedy` holds the orders that
+    keys have given, by key, so that stages need not find them again; None is one that was given up.
     """
 
     seed: int = 0
@@ -52,6 +99,8 @@ class Search:
     within: str | None = None
     best: int | None = None
     ticks: int = 0
+    writing: float = 0.0
+    greedy: dict[str, tuple[int, list[int]] | None] = field(default_factory=dict)
     _incumbent: Plan | Callable[[], Plan] | None = None
     _parent: Search | None = None
     _start: float = field(default_factory=monotonic)
@@ -87,16 +136,14 @@ class Search:
             bound=self.bound,
             within=self.within,
             best=self.best,
+            greedy=self.greedy,
             _incumbent=self._incumbent,
             _parent=self,
         )
 
-    def offer(self, plan: Plan | Callable[[], Plan], cost: int | None = None) -> None:
-        """Keep a plan, or what makes it, in case the search is stopped; `cost` in fma where it is known.
-
-        A plan that is known to cost more than the one that is kept is not.
-        """
-        if cost is not None and self.best is not None and cost > self.best:
+    def offer(self, plan: Plan | Callable[[], Plan], cost: int) -> None:
+        """Keep a plan, or what makes it, of a cost in fma, unless a cheaper one is kept."""
+        if self.best is not None and cost > self.best:
             return
         self._incumbent, self.best = plan, cost
         if self._parent is not None:
@@ -120,6 +167,14 @@ class Search:
         """Say how far the search is, as `tick` does, and whether there is budget left."""
         try:
             self.tick(done)
+        except Stopped:
+            return False
+        return True
+
+    def in_time(self) -> bool:
+        """Whether there is time left, without counting a node: for what is done once the search is over."""
+        try:
+            self.watch()
         except Stopped:
             return False
         return True
@@ -149,8 +204,8 @@ class Search:
             When the seconds have run out.
         """
         seconds = self.seconds
-        if self.budget is not None and seconds > self.budget:
+        if self.budget is not None and seconds > self.budget - max(0.0, self.writing - GRACE):
             raise Stopped
-        if self.progress is not None and seconds - self._said > 0.2 and seconds > 1:
+        if self.progress is not None and seconds - self._said > EVERY and seconds > SILENT:
             self._said = seconds
             self.progress(Progress(self.solver, done, seconds, self.best, self.bound))

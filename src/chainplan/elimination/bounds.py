@@ -20,6 +20,7 @@ from typing import NamedTuple
 from chainplan.elimination.core import members
 from chainplan.elimination.mincut import min_cut
 from chainplan.elimination.net import Net
+from chainplan.search import Look, unwatched
 
 
 class Side:
@@ -29,8 +30,10 @@ class Side:
     the search share are worked out once. `sizes[v]` is what each vertex counts for v, its size by default.
     """
 
-    def __init__(self, net: Net, step: list[int], ends: int, sizes: list[list[int]] | None = None) -> None:
-        self.net, self.step, self.ends = net, step, ends
+    def __init__(
+        self, net: Net, step: list[int], ends: int, sizes: list[list[int]] | None = None, look: Look = unwatched
+    ) -> None:
+        self.net, self.step, self.ends, self._told = net, step, ends, look
         self.sizes = [net.size] * len(step) if sizes is None else sizes
         self.known: list[dict[int, tuple[int, int]]] = [{} for _ in step]
         self.cuts: dict[tuple[int, int, int], int] = {}
@@ -77,7 +80,7 @@ class Side:
         key = v, reach, locked
         found = self.cuts.get(key)
         if found is None:
-            found = self.cuts[key] = min_cut(self.step, self.sizes[v], v, reach, locked, self.ends)
+            found = self.cuts[key] = min_cut(self.step, self.sizes[v], v, reach, locked, self.ends, self._told)
         return found
 
 
@@ -93,10 +96,12 @@ class Scan(NamedTuple):
 class Bounds:
     """Prices of going last and lower bounds, of every vertex of a set at once."""
 
-    def __init__(self, net: Net, sizes: tuple[list[list[int]], list[list[int]]] | None = None) -> None:
+    def __init__(
+        self, net: Net, sizes: tuple[list[list[int]], list[list[int]]] | None = None, look: Look = unwatched
+    ) -> None:
         self.net = net
         into, out = sizes or (None, None)
-        self.sides = Side(net, net.pred, 0, into), Side(net, net.succ, net.kept, out)
+        self.sides = Side(net, net.pred, 0, into, look), Side(net, net.succ, net.kept, out, look)
 
     def root(self, inside: int) -> None:
         """Take the minimum cuts of a set as those that no subset goes below."""

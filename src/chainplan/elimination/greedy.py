@@ -15,6 +15,7 @@ from typing import NamedTuple
 from chainplan.elimination.keys import KEYS, Key, KeyFunction
 from chainplan.elimination.workgraph import WorkGraph
 from chainplan.graph import Graph
+from chainplan.search import Look, Stopped, paced
 
 HUGE = 20_000
 """Intermediate vertices beyond which only local keys are tried."""
@@ -51,10 +52,27 @@ def greedy(
     key : the lowest goes first.
     ranks : one number per vertex.
     most : give up, and return None, once the price is not below it.
-    going : asked now and then; once it says no, give up.
+    going : asked as often as the work demands; once it says no, give up.
     """
-    function = key.of(work)
-    now = {v: (function(work, v), ranks[v]) for v in work.middle}
+
+    def ask() -> None:
+        if not going():
+            raise Stopped
+
+    try:
+        return _followed(work, key, ranks, most, paced(ask))
+    except Stopped:
+        return None
+
+
+def _followed(work: WorkGraph, key: Key, ranks: Sequence[int], most: int | None, look: Look) -> Found | None:
+    """As `greedy`; `look` is told of the work."""
+    work.look = look
+    function, told = key.of(work), key.local and work.dense
+    now = {}
+    for v in work.middle:
+        look(5 if told else _pairs(work, v))
+        now[v] = function(work, v), ranks[v]
     heap = [(*now[v], v) for v in work.middle]
     heapify(heap)
     price, order = 0, []
@@ -69,15 +87,25 @@ def greedy(
             continue
         del now[v]
         near = () if key.fixed else {*work.into[v], *work.out[v]}
+        look(20 + 5 * len(near))
         price += work.eliminate(v)
         order.append(v)
-        if (most is not None and price >= most) or (len(order) % 256 == 0 and not going()):
+        if most is not None and price >= most:
             return None
         for u in near:
-            if u in now and (fresh := function(work, u)) != now[u][0]:
+            if u not in now:
+                continue
+            if not told:
+                look(_pairs(work, u))
+            if (fresh := function(work, u)) != now[u][0]:
                 now[u] = fresh, ranks[u]
                 heappush(heap, (fresh, ranks[u], u))
     return Found(price, order)
+
+
+def _pairs(work: WorkGraph, v: int) -> int:
+    """The work of a key that looks at pairs of neighbours."""
+    return 5 + work.effort * len(work.into[v]) * len(work.out[v])
 
 
 def ranks(work: WorkGraph, ties: str) -> list[int]:
@@ -96,28 +124,50 @@ def useful_keys(work: WorkGraph) -> dict[str, Key]:
     return {name: key for name, key in KEYS.items() if (key.local or n <= HUGE) and name not in idle}
 
 
-def by_all_keys(work: WorkGraph, going: Callable[[], bool] = always) -> Iterator[Found]:
+def by_all_keys(
+    work: WorkGraph, going: Callable[[], bool] = always, known: dict[str, tuple[int, list[int]] | None] | None = None
+) -> Iterator[Found]:
     """Greedy orders by every useful key with both ties, forward order first.
 
     One that becomes dearer than twice the best is given up; on huge graphs, one that is no cheaper. Forward and reverse
     order are priced in any case.
+
+    Parameters
+    ----------
+    known : orders by name as they have been found, None where one was given up; new ones are added.
     """
+    known = {} if known is None else known
     best: int | None = None
     spare = 2 if len(work.middle) <= HUGE else 1
-    for name, key in useful_keys(work).items():
-        for ties in ("low",) if key.fixed else ("low", "high"):
+    for name, key, ties in _turns(work):
+        if name not in known:
             limits = (None if best is None else spare * best, always if key.fixed else going)
             found = greedy(work.copy(), key, ranks(work, ties), *limits)
-            if found is not None:
-                best = found.price if best is None else min(best, found.price)
-                yield found._replace(name=name if key.fixed else f"{name}, ties to the {ties}est")
-            elif not going():
+            if found is None and not going():
                 return
+            known[name] = None if found is None else (found.price, found.order)
+        order = known[name]
+        if order is not None:
+            best = order[0] if best is None else min(best, order[0])
+            yield Found(*order, name)
 
 
-def best_of_keys(graph: Graph, going: Callable[[], bool] = always) -> Found:
+def _turns(work: WorkGraph) -> Iterator[tuple[str, Key, str]]:
+    """Every useful key with its ties, by name, those that are most likely to give a good order first."""
+    keys = useful_keys(work)
+    for ties in ("low", "high"):
+        for name, key in keys.items():
+            if not key.fixed:
+                yield f"{name}, ties to the {ties}est", key, ties
+            elif ties == "low":
+                yield name, key, ties
+
+
+def best_of_keys(
+    graph: Graph, going: Callable[[], bool] = always, known: dict[str, tuple[int, list[int]] | None] | None = None
+) -> Found:
     """The cheapest of the greedy orders, forward and reverse among them: where a search that proves may begin."""
-    return min(by_all_keys(WorkGraph(graph), going))
+    return min(by_all_keys(WorkGraph(graph), going, known))
 
 
 def randomised(work: WorkGraph, rng: Random, count: int, going: Callable[[], bool] = always) -> Iterator[Found]:

@@ -113,6 +113,7 @@ def improve(
     patience: int = 6,
     visits: int | None = None,
     start: list[int] | None = None,
+    known: dict[str, tuple[int, list[int]] | None] | None = None,
 ) -> Iterator[Found]:
     """Better and better orders of eliminating all intermediate vertices of a work graph, which is left as it is.
 
@@ -123,17 +124,20 @@ def improve(
     patience : rounds of heat and annealing without gain after which the search ends.
     visits : vertices that may be re-ordered, each time they are.
     start : an order to begin with beside the greedy ones.
+    known : greedy orders that have been found before, as for `by_all_keys`.
     """
     run = _Run(work, rng, going, visits)
     starts = []
     if start is not None:
         starts.append(Found(run.price(start), start))
         yield starts[0]
-    for found in by_all_keys(work, going):
+    for found in by_all_keys(work, going, known):
         starts.append(found)
         if found.price == min(starts).price:
             yield found
     best = min(starts)
+    if not run.going():
+        return
     first = run.exact(best.order, most=max(run.sizes))
     best = min(best, first.found)
     yield best

@@ -10,9 +10,12 @@ from __future__ import annotations
 from itertools import pairwise
 
 from chainplan.elimination.core import members
+from chainplan.search import Look, unwatched
 
 
-def min_cut(step: list[int], size: list[int], v: int, region: int, locked: int = 0, ends: int = 0) -> int:
+def min_cut(
+    step: list[int], size: list[int], v: int, region: int, locked: int = 0, ends: int = 0, look: Look = unwatched
+) -> int:
     """Weight of the lightest set that meets every path along `step` from v out of `region`.
 
     Parameters
@@ -23,21 +26,24 @@ def min_cut(step: list[int], size: list[int], v: int, region: int, locked: int =
     region : the set to leave; the first vertex outside belongs to the path and can be cut.
     locked : vertices that cannot be cut.
     ends : vertices of the region where a path may end as well, at a price of their size again once they are locked.
+    look : told after each path how many vertices have been visited; what it raises ends the search.
     """
-    return Flow(step, size, v, region, locked, ends & ~(1 << v)).run()
+    return Flow(step, size, v, region, locked, ends & ~(1 << v), look).run()
 
 
 class Flow:
     """Flow along edges, through vertices and out of ends; states are 2u for the entry of u, 2u + 1 for its exit."""
 
-    def __init__(self, step: list[int], size: list[int], v: int, region: int, locked: int, ends: int) -> None:
+    def __init__(
+        self, step: list[int], size: list[int], v: int, region: int, locked: int, ends: int, look: Look
+    ) -> None:
         self.step, self.size, self.v, self.region = step, size, v, region
         self.locked, self.ends = locked, ends
         self.edge: dict[tuple[int, int], int] = {}
         self.into: dict[int, int] = {}
         self.through: dict[int, int] = {}
         self.ended: dict[int, int] = {}
-        self.visits = 0
+        self.visits, self._look = 0, look
 
     def run(self) -> int:
         """The maximum flow, which is the minimum cut."""
@@ -50,6 +56,7 @@ class Flow:
         """Push along one shortest path and return how much; 0 where there is none left."""
         came, last = self._search()
         self.visits += len(came)
+        self._look(len(came))
         if last < 0:
             return 0
         path, state = [last], last

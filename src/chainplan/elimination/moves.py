@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
@@ -101,10 +101,12 @@ def _walk(back: dict[S, tuple[S, M]], state: S) -> list[M]:
     return moves[::-1]
 
 
-def descend(kind: Moves[S, M], rng: random.Random, greed: float, kept: list[M]) -> tuple[int, list[M]]:
+def descend(
+    kind: Moves[S, M], rng: random.Random, greed: float, kept: list[M], watch: Callable[[], None]
+) -> tuple[int, list[M]]:
     """Repeat the moves `kept`, then take the cheapest move each time, at random by the share 1 - greed.
 
-    Returns the price of all and the moves. Ties go to a random move.
+    Returns the price of all and the moves. Ties go to a random move. `watch` is called before each.
     """
     state, total, done = kind.start(), 0, []
     for move in kept:
@@ -112,6 +114,7 @@ def descend(kind: Moves[S, M], rng: random.Random, greed: float, kept: list[M]) 
         state = kind.after(state, move)
         done.append(move)
     while options := list(kind.moves(state)):
+        watch()
         if rng.random() < greed:
             least = min(price for price, _ in options)
             options = [option for option in options if option[0] == least]
@@ -134,18 +137,23 @@ def along(kind: Moves[S, M], order: Sequence[int]) -> tuple[int, list[M]]:
     return total, done
 
 
-def improve(kind: Moves[S, M], known: tuple[int, list[M]], rounds: int, search: Search) -> tuple[int, list[M]]:
-    """The best of a known sequence and of randomised descents, each of which keeps a random part of the best so far."""
+def improve(
+    kind: Moves[S, M], known: tuple[int, list[M]], rounds: int, search: Search, fixed: int = 0
+) -> tuple[int, list[M]]:
+    """The best of a known sequence and of randomised descents, each of which keeps a random part of the best so far.
+
+    `fixed` is what every sequence pays besides, in fma.
+    """
     rng = random.Random(search.seed)
-    best = min(known, descend(kind, rng, 1.0, []), key=lambda found: found[0])
-    search.offer(kind.plan(best[1]))
+    best = min(known, descend(kind, rng, 1.0, [], search.watch), key=lambda found: found[0])
+    search.offer(kind.plan(best[1]), fixed + best[0])
     for i in range(rounds):
         search.tick(i / rounds)
         cut = rng.randrange(len(best[1]) + 1)
-        found = descend(kind, rng, rng.choice([1.0, 0.9, 0.7]), best[1][:cut])
+        found = descend(kind, rng, rng.choice([1.0, 0.9, 0.7]), best[1][:cut], search.watch)
         if found[0] <= best[0]:
             if found[0] < best[0]:
-                search.offer(kind.plan(found[1]))
+                search.offer(kind.plan(found[1]), fixed + found[0])
             best = found
     return best
 
@@ -153,10 +161,11 @@ def improve(kind: Moves[S, M], known: tuple[int, list[M]], rounds: int, search: 
 def settle(kind: Moves[S, M], graph: Graph, name: str, effort: tuple[int, int], search: Search) -> Outcome:
     """Improve the best greedy order of vertices by effort[0] descents, then prove it within effort[1] states."""
     fixed, name = accumulation(graph), after_accumulation(graph, name)
-    best = along(kind, best_of_keys(graph).order)
+    best = along(kind, best_of_keys(graph, search.going, search.greedy).order)
     bound = fixed + kind.at_least(kind.start())
+    search.offer(kind.plan(best[1]), fixed + best[0])
     try:
-        best = improve(kind, best, effort[0], search)
+        best = improve(kind, best, effort[0], search, fixed)
         proven = cheapest(kind, best, effort[1], search)
     except Stopped:
         assert search.incumbent is not None

@@ -16,18 +16,18 @@ from chainplan.elimination.net import Net
 from chainplan.elimination.set_search import Exact
 from chainplan.elimination.workgraph import WorkGraph, accumulation, intermediates
 from chainplan.graph import Graph
-from chainplan.search import Stopped
+from chainplan.search import Look, Stopped, paced, unwatched
 
 SMALL = 100
 LARGE = 20_000
 WORK = 3_000_000
 
 
-def quick_bound(graph: Graph, tick: Callable[[], None] = lambda: None) -> int:
+def quick_bound(graph: Graph, tick: Callable[[], None] = unwatched) -> int:
     """A lower bound in fma of all vertex eliminations of a graph, accumulation included.
 
     Above `LARGE` intermediates no sets of vertices are made, as each would have as many bits: `path_bound` is all.
-    Where `tick` raises `Stopped`, the group bounds of a small problem, which may take a minute, are done without.
+    Where `tick` raises `Stopped`, what has been proven by then is the bound: widest paths at least, in O(edges).
     """
     if intermediates(graph) > LARGE:
         return path_bound(graph)
@@ -57,22 +57,27 @@ def _widest_paths(
     return width
 
 
-def lower_bound(core: Core, mask: int | None = None, tick: Callable[[], None] = lambda: None) -> int:
+def lower_bound(core: Core, mask: int | None = None, tick: Callable[[], None] = unwatched) -> int:
     """What eliminating the intermediates in `mask` (default all) costs at least, every other vertex kept.
 
     0 for large problems with structured blocks. Accumulation is not included.
     """
     net = Net.of(core, mask)
-    if net.middle.bit_count() > SMALL:
-        return _cuts(net, WORK) if core.dense else 0
-    search = Exact(core, mask)
-    with suppress(Stopped):
-        search.prepare(tick)
-    return search.bound
+    found = _cuts(net, WORK, paced(tick)) if core.dense else 0
+    if net.middle.bit_count() <= SMALL:
+        with suppress(Stopped):
+            search = Exact(core, mask, tick)
+            found = max(found, search.bound)
+            search.prepare(tick)
+            found = max(found, search.bound)
+    return found
 
 
-def _cuts(net: Net, work: int) -> int:
-    """The sum over vertices, minimum cuts for those where they may add most until `work` vertices have been visited."""
+def _cuts(net: Net, work: int, look: Look = unwatched) -> int:
+    """The sum over vertices, minimum cuts for those where they may add most until `work` vertices have been visited.
+
+    Where `look` raises `Stopped`, widest paths do for the others.
+    """
     size, low = net.size, []
     found = list(members(net.middle))
     for step, order, ends in ((net.pred, found, 0), (net.succ, found[::-1], net.kept)):
@@ -82,13 +87,14 @@ def _cuts(net: Net, work: int) -> int:
     def promise(v: int) -> tuple[int, int]:
         return size[v] * (low[0][v] * low[1][v] - plain[v]), v
 
-    for v in sorted(found, key=promise):
-        if work < 0 or promise(v)[0] == 0:
-            break
-        for side, step, ends in ((0, net.pred, 0), (1, net.succ, net.kept)):
-            flow = Flow(step, size, v, net.middle, 0, ends & ~(1 << v))
-            low[side][v] = flow.run()
-            work -= flow.visits + 1
+    with suppress(Stopped):
+        for v in sorted(found, key=promise):
+            if work < 0 or promise(v)[0] == 0:
+                break
+            for side, step, ends in ((0, net.pred, 0), (1, net.succ, net.kept)):
+                flow = Flow(step, size, v, net.middle, 0, ends & ~(1 << v), look)
+                low[side][v] = flow.run()
+                work -= flow.visits + 1
     return sum(size[v] * low[0][v] * low[1][v] for v in found)
 
 

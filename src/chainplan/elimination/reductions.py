@@ -30,6 +30,7 @@ from itertools import islice
 from chainplan.elimination.bounds import Bounds, Side
 from chainplan.elimination.core import members
 from chainplan.elimination.net import Net
+from chainplan.search import Look, unwatched
 
 
 @dataclass
@@ -46,18 +47,19 @@ class Reduced:
         return [w for v in [*self.first, *order] for w in self.merged.get(v, [v])]
 
 
-def reduce(net: Net) -> Reduced:
-    """Apply every reduction until none fits any more."""
+def reduce(net: Net, look: Look = unwatched) -> Reduced:
+    """Apply every reduction until none fits any more; `look` is told of the work."""
     result = Reduced(net.copy())
-    while merge_twins(result) or _eliminate_one(result):
+    while merge_twins(result) or _eliminate_one(result, look):
         pass
     return result
 
 
-def _eliminate_one(reduced: Reduced) -> bool:
+def _eliminate_one(reduced: Reduced, look: Look) -> bool:
     """Eliminate the vertices that are safe now, or one of a chain pair. Cuts are worked out where all else fits."""
     net = reduced.net
-    bounds = Bounds(net)
+    look(len(net.size))
+    bounds = Bounds(net, look=look)
     fits = [v for v in members(net.middle) if goes_first(net, v, net.middle)]
     safe = [v for v in fits if all(_tight(side, v) for side in bounds.sides)]
     if not safe:

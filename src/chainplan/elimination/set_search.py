@@ -21,8 +21,11 @@ from chainplan.elimination.core import Core, bits, members
 from chainplan.elimination.net import Net
 from chainplan.elimination.reductions import Reduced, goes_first, reduce
 from chainplan.elimination.units import unit_sizes
+from chainplan.search import Look, paced, unwatched
 
 GROUPS = (8, 10)
+PRICE = 20
+"""Work per vertex of the graph that pricing one vertex by its blocks is taken to be."""
 PATIENCE = 3000
 
 
@@ -45,8 +48,8 @@ class Model(Protocol):
 class DenseModel:
     """Dense blocks: minimum cuts, group bounds, safe vertices."""
 
-    def __init__(self, net: Net) -> None:
-        self.net, self.bounds = net, Bounds(net)
+    def __init__(self, net: Net, look: Look = unwatched) -> None:
+        self.net, self.bounds = net, Bounds(net, look=look)
         self.parts = net.parts
 
     def scan(self, inside: int) -> Scan:
@@ -62,15 +65,19 @@ class DenseModel:
 class StructuredModel:
     """Structured blocks: prices by pattern; bounds where every block is dense or plus or minus the identity."""
 
-    def __init__(self, core: Core, net: Net) -> None:
-        self.core = core
+    def __init__(self, core: Core, net: Net, look: Look = unwatched) -> None:
+        self.core, self._look = core, look
         sizes = unit_sizes(core)
-        self.bounds = None if sizes is None else Bounds(net, sizes)
+        self.bounds = None if sizes is None else Bounds(net, sizes, look)
 
     def scan(self, inside: int) -> Scan:
         found = list(members(inside))
         least = [0] * len(found) if self.bounds is None else self.bounds.scan(inside).least
-        return Scan(found, [self.core.price_last(v, inside) for v in found], least, 0)
+        return Scan(found, [self._price(v, inside) for v in found], least, 0)
+
+    def _price(self, v: int, inside: int) -> int:
+        self._look(PRICE * len(self.core.size))
+        return self.core.price_last(v, inside)
 
     def parts(self, mask: int) -> list[int]:
         return list(self.core.components(mask))
@@ -91,7 +98,7 @@ class SetSearch:
 
     def __init__(self, model: Model, whole: int) -> None:
         self.model, self.whole = model, whole
-        self.tick: Callable[[], None] = lambda: None
+        self.tick: Callable[[], None] = unwatched
         self.tables: list[Group] = []
         self.exact: dict[int, int] = {0: 0}
         self.last: dict[int, int] = {}
@@ -198,19 +205,24 @@ class SetSearch:
 class Exact:
     """The exact search of a whole problem: reduced, split into components, searched one after the other.
 
-    `bound` is proven at any time, also after `tick` has stopped `run`; `order` is there once all is proven.
+    `bound` is proven at any time, also after `tick` has stopped `run`; `order` is there once all is proven. `tick` is
+    also called while the problem is reduced and looked at for the first time, and what it raises ends that.
     """
 
-    def __init__(self, core: Core, mask: int | None = None) -> None:
+    def __init__(self, core: Core, mask: int | None = None, tick: Callable[[], None] = unwatched) -> None:
         middle = core.middle if mask is None else core.middle & mask
+        self._tick = tick
+        look = paced(lambda: self._tick())
         self.model: Model
         if core.dense:
-            self.reduced = reduce(Net.of(core, middle))
-            self.model = DenseModel(self.reduced.net)
+            self.reduced = reduce(Net.of(core, middle), look)
+            self.model = DenseModel(self.reduced.net, look)
         else:
             self.reduced = Reduced(Net.of(core, middle))
-            self.model = StructuredModel(core, self.reduced.net)
+            self.model = StructuredModel(core, self.reduced.net, look)
         self.searches = [SetSearch(self.model, part) for part in self.model.parts(self.reduced.net.middle)]
+        for search in self.searches:
+            search.bound(search.whole)
 
     @property
     def bound(self) -> int:
@@ -224,12 +236,13 @@ class Exact:
             return None
         return self.reduced.expand([v for search in self.searches for v in search.order(search.whole)])
 
-    def prepare(self, tick: Callable[[], None] = lambda: None) -> None:
+    def prepare(self, tick: Callable[[], None] = unwatched) -> None:
         """Strengthen the bound by groups, which takes a moment."""
+        self._tick = tick
         for search in self.searches:
             search.prepare(tick)
 
-    def run(self, upper: int | None = None, tick: Callable[[], None] = lambda: None) -> bool:
+    def run(self, upper: int | None = None, tick: Callable[[], None] = unwatched) -> bool:
         """Search until the optimum is proven, or that it is not below `upper`; whether it is below.
 
         Whatever `tick` raises ends the search; what has been proven until then stays.
@@ -250,13 +263,13 @@ class Exact:
 
 
 def solve_set(
-    core: Core, mask: int | None = None, upper: int | None = None, tick: Callable[[], None] = lambda: None
+    core: Core, mask: int | None = None, upper: int | None = None, tick: Callable[[], None] = unwatched
 ) -> tuple[int, list[int] | None]:
     """The cheapest order of eliminating the intermediates in `mask` (default all), every other vertex kept.
 
     Returns its price and the order. With `upper` only orders that cost less are looked for; where there is none, a
     bound of at least `upper`, and None or an order that is no cheaper.
     """
-    search = Exact(core, mask)
+    search = Exact(core, mask, tick)
     search.run(upper, tick)
     return search.bound, search.order

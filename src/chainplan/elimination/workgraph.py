@@ -16,8 +16,12 @@ from chainplan.compression import accumulated, write_sweep
 from chainplan.cost import FMA
 from chainplan.garbage import uncollected
 from chainplan.graph import Elemental, Graph, Mode
+from chainplan.search import Look, unwatched
 from chainplan.steps import Plan, Recorder
 from chainplan.structures import Block, Dense
+
+PRODUCT = 10
+"""Work that pricing or making one structured product is taken to be, dense ones being 1."""
 
 
 class Edge:
@@ -32,12 +36,16 @@ class Edge:
 
 
 class WorkGraph:
-    """A linearised DAG under elimination; `into[v]` and `out[v]` map neighbours to shared edges."""
+    """A linearised DAG under elimination; `into[v]` and `out[v]` map neighbours to shared edges.
+
+    `look` is told of the products that an elimination makes one by one, which takes long; copies tell nobody at first.
+    """
 
     def __init__(self, graph: Graph, recorder: Recorder | None = None) -> None:
         useful = graph.useful
         touched = {v for e in useful for v in (e.source, e.target)}
         self.graph, self.recorder = graph, recorder
+        self.look: Look = unwatched
         self.names = [v for v in graph.order if v in touched]
         self.index = {v: i for i, v in enumerate(self.names)}
         self.size = [graph.sizes[v] for v in self.names]
@@ -55,6 +63,7 @@ class WorkGraph:
     def copy(self) -> WorkGraph:
         """A work graph without recorder that can be eliminated on its own; what never changes is shared."""
         twin = copy(self)
+        twin.look = unwatched
         twin.recorder, twin.bare, twin.middle = None, self.dense, set(self.middle)
         twin.into = [dict(row) for row in self.into]
         twin.out = [dict(row) for row in self.out]
@@ -85,6 +94,11 @@ class WorkGraph:
                     twin.into[place[s]][place[v]] = twin.out[place[v]][place[s]] = Edge(edge.block)
         return twin, numbers
 
+    @property
+    def effort(self) -> int:
+        """What one product counts as work."""
+        return 1 if self.dense else PRODUCT
+
     def weight(self, vertices: Collection[int]) -> int:
         """Total size of some vertices."""
         return len(vertices) if self.scalar else sum(map(self.size.__getitem__, vertices))
@@ -110,6 +124,7 @@ class WorkGraph:
             self._join(v)
         else:
             for s, left in out.items():
+                self.look(self.effort * len(into))
                 row = self.into[s]
                 del row[v]
                 for p, right in into.items():
@@ -183,10 +198,14 @@ def accumulation(graph: Graph) -> int:
     return sum(accumulated(e, FMA)[0] for e in graph.useful if not e.explicit)
 
 
-def order_plan(graph: Graph, order: Iterable[int]) -> Plan:
-    """The plan that eliminates the intermediate vertices in the order given (numbers of a `WorkGraph`)."""
+def order_plan(graph: Graph, order: Iterable[int], look: Look = unwatched) -> Plan:
+    """The plan that eliminates the intermediate vertices in the order given (numbers of a `WorkGraph`).
+
+    `look` is told of the products as they are written down; what it raises ends the writing.
+    """
     with uncollected():
         work = WorkGraph(graph, Recorder(graph))
+        work.look = look
         for v in order:
             work.eliminate(v)
         return work.plan()

@@ -35,9 +35,6 @@ LIMITED = 0.3
 PROVABLE = 120
 """Intermediate vertices above which no proof is tried."""
 
-LARGE = 20_000
-"""Intermediate vertices above which most of the budget is left for writing the plan down and checking it."""
-
 _CHAINS: tuple[Solver, ...] = (ChainDense(), ChainDp())
 
 
@@ -110,7 +107,7 @@ def _in_time(problem: Problem, search: Search) -> Outcome:
         by_fma = Auto().solve(replace(problem, cost=FMA), inner)
     except (Stopped, KeyboardInterrupt):
         if inner.incumbent is not None:
-            search.offer(inner.incumbent)
+            search.offer(inner.incumbent, replay(inner.incumbent).total)
         raise
     if by_fma.plan is None:
         return by_fma
@@ -146,10 +143,8 @@ def _on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
     graph = problem.graph
     within = after_accumulation(graph, "vertex elimination")
     search.prove(path_bound(graph), within)
-    large = intermediates(graph) > LARGE
-    yield _named(LocalSearch(), problem, search, 0.5 if large else 0.9)
-    if not large:
-        search.prove(quick_bound(graph), within)
+    yield _named(LocalSearch(), problem, search, 0.9)
+    search.prove(quick_bound(graph, search.tick), within)
 
 
 def _best(problem: Problem, found: list[Outcome], search: Search) -> Outcome:
@@ -172,12 +167,14 @@ def _best(problem: Problem, found: list[Outcome], search: Search) -> Outcome:
 def _named(solver: Solver, problem: Problem, search: Search, share: float = 1.0) -> Outcome:
     """What a solver finds, in a stage of the search of its own."""
     found = solver.solve(problem, search.stage(solver.name, share))
-    return replace(found, solver=solver.name, plan=None if found.plan is None else _in_order(problem, found.plan))
+    return replace(
+        found, solver=solver.name, plan=None if found.plan is None else _in_order(problem, found.plan, search)
+    )
 
 
-def _in_order(problem: Problem, plan: Plan) -> Plan:
+def _in_order(problem: Problem, plan: Plan, search: Search) -> Plan:
     """The plan with its steps in an order that keeps the memory limit, or in one of low peak."""
-    return plan if problem.memory is None else reordered(plan, problem.memory)
+    return plan if problem.memory is None else reordered(plan, problem.memory, search.in_time)
 
 
 def _fits(outcome: Outcome, problem: Problem) -> bool:

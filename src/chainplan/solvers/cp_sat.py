@@ -59,7 +59,7 @@ class CpSat(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         within = after_accumulation(problem.graph, "vertex elimination")
         core = Core(problem.graph)
-        found = _Found(core, best_of_keys(problem.graph, search.going).order)
+        found = _Found(core, best_of_keys(problem.graph, search.going, search.greedy).order)
         search.offer(order_plan(problem.graph, found.order), core.fixed + found.price)
         cuts = Cuts(core)
         found.bound = sum(map(cuts.price, members(core.middle)))

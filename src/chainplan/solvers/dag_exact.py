@@ -10,6 +10,7 @@ from typing import final
 
 from chainplan.elimination.core import Core
 from chainplan.elimination.greedy import best_of_keys
+from chainplan.elimination.quick_bound import path_bound
 from chainplan.elimination.set_search import Exact
 from chainplan.elimination.workgraph import after_accumulation, intermediates, order_plan
 from chainplan.problem import Problem
@@ -40,19 +41,21 @@ class DagExact(Solver):
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         core, within = Core(problem.graph), after_accumulation(problem.graph, "vertex elimination")
-        exact = Exact(core)
-        cost, order, _ = best_of_keys(problem.graph, search.going)
+        cost, order, _ = best_of_keys(problem.graph, search.going, search.greedy)
         plan, known = order_plan(problem.graph, order), search.incumbent
         if known is not None and not core.fixed and replay(known).total < cost:
             plan, cost = known, replay(known).total
         search.offer(plan, core.fixed + cost)
+        exact: Exact | None = None
         try:
+            exact = Exact(core, tick=search.tick)
             if exact.run(cost, search.tick):
                 assert exact.order is not None
                 plan = order_plan(problem.graph, exact.order)
                 cost = exact.bound
         except (Stopped, KeyboardInterrupt) as stop:
-            bound = min(cost, exact.bound)
+            bound = path_bound(problem.graph) - core.fixed if exact is None else exact.bound
+            bound = min(cost, bound)
             search.prove(core.fixed + bound, within)
             if isinstance(stop, KeyboardInterrupt):
                 raise

@@ -98,7 +98,7 @@ class _Best:
 def _orders(problem: Problem, search: Search) -> Iterator[Found]:
     """Greedy orders, those that let least grow among them, and blurred ones."""
     work = WorkGraph(problem.graph)
-    yield from sorted(by_all_keys(work, search.going), key=lambda found: found.price)
+    yield from sorted(by_all_keys(work, search.going, search.greedy), key=lambda found: found.price)
     for ties in ("low", "high"):
         found = greedy(work.copy(), _GROWTH, ranks(work, ties), None, search.going)
         if found is not None:

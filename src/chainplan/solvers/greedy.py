@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import final
 
 from chainplan.elimination.greedy import by_all_keys
-from chainplan.elimination.workgraph import WorkGraph
 from chainplan.problem import Problem
 from chainplan.result import Outcome
 from chainplan.search import Search
@@ -28,4 +27,4 @@ class Greedy(Solver):
         return not_fma(problem)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        return cheapest(problem, search, by_all_keys(WorkGraph(problem.graph), search.going))
+        return cheapest(problem, search, lambda work: by_all_keys(work, search.going, search.greedy))

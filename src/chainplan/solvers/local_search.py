@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from random import Random
 from typing import final
 
+from chainplan.elimination.greedy import Found, by_all_keys
 from chainplan.elimination.improve import improve
 from chainplan.elimination.quick_bound import quick_bound
 from chainplan.elimination.workgraph import WorkGraph, after_accumulation
@@ -35,12 +37,15 @@ class LocalSearch(Solver):
         return not_fma(problem)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        if search.within is None:
-            bound = quick_bound(problem.graph, search.stage(self.name, BOUNDING).watch)
-            search.prove(bound, after_accumulation(problem.graph, "vertex elimination"))
-        free = not search.limited
-        patience, visits = (6, VISITS) if free else (40, None)
-        start = None if search.start is None else order_of(search.start)
-        work = WorkGraph(problem.graph)
-        found = improve(work, Random(search.seed), search.going, patience, visits, start)
-        return cheapest(problem, search, found)
+        return cheapest(problem, search, lambda work: _orders(problem, search, work))
+
+
+def _orders(problem: Problem, search: Search, work: WorkGraph) -> Iterator[Found]:
+    """The greedy orders, which are there first, then a bound where there is none, then better and better orders."""
+    yield from by_all_keys(work, search.going, search.greedy)
+    if search.within is None:
+        bound = quick_bound(problem.graph, search.stage(LocalSearch.name, BOUNDING).tick)
+        search.prove(bound, after_accumulation(problem.graph, "vertex elimination"))
+    patience, visits = (40, None) if search.limited else (6, VISITS)
+    start = None if search.start is None else order_of(search.start)
+    yield from improve(work, Random(search.seed), search.going, patience, visits, start, search.greedy)

@@ -7,7 +7,7 @@ elimination does, so those plans compete too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import cast
 
@@ -22,19 +22,45 @@ from chainplan.steps import Multiply, Plan, Recorder
 from chainplan.sweep import order_price, sweep
 
 
-def cheapest(problem: Problem, search: Search, found: Iterable[Found]) -> Outcome:
-    """The plan of the cheapest order; the best so far is offered to the search as they come."""
+def cheapest(problem: Problem, search: Search, orders: Callable[[WorkGraph], Iterable[Found]]) -> Outcome:
+    """The plan of the cheapest order of a work graph; the best so far is offered to the search as they come.
+
+    The search leaves the time that it takes to write that plan down, which is that of making the work graph for each
+    edge, and of about as much for each step.
+    """
+    work, each = timed_work(problem.graph, search)
     best, fixed = cast("Found | None", None), accumulation(problem.graph)
-    for candidate in found:
+    for candidate in orders(work):
         if best is None or candidate.price < best.price:
             best = candidate
             search.offer(partial(order_plan, problem.graph, candidate.order), candidate.price + fixed)
+            search.writing = each * steps_of(work, candidate.order)
         if best.price + fixed <= search.bound:
             break
     assert best is not None, "there is an order of elimination for every graph"
     plan = _plan(problem.graph, best)
     bound = search.bound if search.bound <= replay(plan).total else 0
     return Outcome(Status.FEASIBLE, plan, bound=bound, within=search.within if bound else None)
+
+
+def timed_work(graph: Graph, search: Search) -> tuple[WorkGraph, float]:
+    """A work graph, and the seconds that it took for each edge."""
+    edges, start = len(graph.useful), search.seconds
+    work = WorkGraph(graph)
+    return work, (search.seconds - start) / max(1, edges)
+
+
+def steps_of(work: WorkGraph, order: Iterable[int]) -> int:
+    """About how many steps an order makes: its products and the edges; as many as edges where blocks are structured."""
+    edges = sum(map(len, work.out))
+    if not work.dense:
+        return edges
+    now = work.copy()
+    products = 0
+    for v in order:
+        products += len(now.into[v]) * len(now.out[v])
+        now.eliminate(v)
+    return edges + products
 
 
 def order_of(plan: Plan) -> list[int]:
