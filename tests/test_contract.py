@@ -23,7 +23,7 @@ Pattern = Any  # an array of zeros and ones
 
 
 def spelled(word: str, argument: Any, rows: int, cols: int) -> Pattern:
-    """The pattern that the README's table gives a word."""
+    """The pattern that the table of the page on specs gives a word."""
     i, j = np.indices((rows, cols))
     match word:
         case "permutation" | "selection":

@@ -1,4 +1,4 @@
-"""Every block of the pages under docs/ is carried out, in order, in an empty folder, and prints what the page shows.
+"""Every block of the README and of the pages under docs/ is carried out, in an empty folder, and does what it shows.
 
 `<!-- file: NAME -->` before a block says that it is the content of a file. Of a `console` block every line after `$` is
 run, and what follows such a line, if anything, is what it prints; times are left out of the comparison, and a line of
@@ -31,6 +31,7 @@ from chainplan_cli.main import main
 from tests.reference import ROOT
 
 DOCS = ROOT / "docs"
+README = ROOT / "README.md"
 PAGES = sorted(DOCS.rglob("*.md"))
 BLOCK = re.compile(r"(?:<!-- file: (\S+) -->\n\n)?```(\w+)\n(.*?)```", re.DOTALL)
 SHOWN_ALONE = ("text", "json", "sh")
@@ -48,7 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_blocks_do_what_the_page_says(page: Path, folder: Path, request: pytest.FixtureRequest) -> None:
     update = bool(request.config.getoption("--update-golden"))
     text, names = page.read_text(encoding="utf-8"), {"__name__": "page"}
@@ -147,7 +148,7 @@ def test_the_site_shows_every_page() -> None:
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    for page in (*PAGES, ROOT / "README.md"):
+    for page in (README, *PAGES, ROOT / "CONTRIBUTING.md"):
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
