@@ -33,9 +33,11 @@ def kept(key: Hashable, make: Callable[[], T], size: Callable[[T], int] | None =
 
     Parameters
     ----------
-    key : small, begins with a word for what is made.
-    size : bytes that a value takes; by default `bytes_of`. A value that takes more than a quarter of the budget is
-        not kept.
+    key : Hashable
+        Small, begins with a word for what is made.
+    size : Callable[[T], int] | None
+        Bytes that a value takes; by default `bytes_of`. A value that takes more than a quarter of the budget is not
+        kept.
     """
     found = _ENTRIES.get(key)
     if found is None:

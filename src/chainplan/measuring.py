@@ -81,11 +81,16 @@ def measure(
 
     Parameters
     ----------
-    dtype : of the values.
-    seconds : what all regimes together may take.
-    points : calls per regime, of different sizes.
-    clock : seconds from any start.
-    seed : of the sizes and values.
+    dtype : Any
+        Of the values.
+    seconds : float
+        What all regimes together may take.
+    points : int
+        Calls per regime, of different sizes.
+    clock : Callable[[], float]
+        Seconds from any start.
+    seed : int
+        Of the sizes and values.
     """
     draw = _Draw(Random(seed), np.random.default_rng(seed), np.dtype(dtype))
     fits, start = [], clock()

@@ -25,10 +25,14 @@ def jacobian(
 
     Parameters
     ----------
-    problem : the linearised DAG.
-    jacobians : as for `chainplan.execute`.
-    mode : tangent (forward) or adjoint (reverse).
-    dtype : of the seeds; by default that of the arrays.
+    problem : Problem | Graph
+        The linearised DAG.
+    jacobians : Mapping[str, Any]
+        As for `chainplan.execute`.
+    mode : Mode
+        Tangent (forward) or adjoint (reverse).
+    dtype : Any
+        Of the seeds; by default that of the arrays.
 
     Returns
     -------
@@ -67,10 +71,14 @@ def times(
 
     Parameters
     ----------
-    problem : the linearised DAG.
-    jacobians : as for `chainplan.execute`.
-    directions : a block of size(input) x c for each input.
-    absolute : whether every elemental is taken by its absolute values; a matrix-free one is then written out.
+    problem : Problem | Graph
+        The linearised DAG.
+    jacobians : Mapping[str, Any]
+        As for `chainplan.execute`.
+    directions : Mapping[str, Array]
+        A block of size(input) x c for each input.
+    absolute : bool
+        Whether every elemental is taken by its absolute values; a matrix-free one is then written out.
 
     Returns
     -------

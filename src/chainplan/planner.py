@@ -49,17 +49,26 @@ def plan(
 
     Parameters
     ----------
-    problem : what to plan.
-    solver : name from `chainplan solvers`.
-    budget : seconds that the search may take; None lets it finish.
-    seed : for solvers that draw random numbers.
-    progress : called a few times a second with how far a search of more than a second is.
-    objective : what is minimised: fma, weighted (nanoseconds by a static table) or calibrated (by a table of this
-        machine, which `chainplan calibrate` measures); None takes the problem's own cost model.
-    machines : plan for so many machines: the makespan is minimised, the result has a `schedule`. On more than one, a
-        solver other than auto gives the plan and only its schedule is searched.
-    nodes : steps of the search after which it ends; unlike seconds, the same plan results on every machine.
-    warm_start : a plan of the same graph; the result is no worse, and local search begins there.
+    problem : Problem
+        What to plan.
+    solver : str
+        Name from `chainplan solvers`.
+    budget : float | None
+        Seconds that the search may take; None lets it finish.
+    seed : int
+        For solvers that draw random numbers.
+    progress : Callable[[Progress], None] | None
+        Called a few times a second with how far a search of more than a second is.
+    objective : str | None
+        What is minimised: fma, weighted (nanoseconds by a static table) or calibrated (by a table of this machine,
+        which `chainplan calibrate` measures); None takes the problem's own cost model.
+    machines : int | None
+        Plan for so many machines: the makespan is minimised, the result has a `schedule`. On more than one, a solver
+        other than auto gives the plan and only its schedule is searched.
+    nodes : int | None
+        Steps of the search after which it ends; unlike seconds, the same plan results on every machine.
+    warm_start : Plan | Result | None
+        A plan of the same graph; the result is no worse, and local search begins there.
 
     Returns
     -------

@@ -44,9 +44,24 @@ def portfolio(
 
     Parameters
     ----------
-    problem, solver, budget, objective, nodes, warm_start : as for `chainplan.plan`, for each restart.
-    restarts : how many searches.
-    scheduler, workers : the cluster, as for `chainplan.execute`.
+    problem : Problem
+        As for `chainplan.plan`, for each restart.
+    solver : str
+        As for `chainplan.plan`, for each restart.
+    budget : float | None
+        As for `chainplan.plan`, for each restart.
+    objective : str | None
+        As for `chainplan.plan`, for each restart.
+    nodes : int | None
+        As for `chainplan.plan`, for each restart.
+    warm_start : Plan | None
+        As for `chainplan.plan`, for each restart.
+    restarts : int
+        How many searches.
+    scheduler : Any
+        The cluster, as for `chainplan.execute`.
+    workers : int | None
+        The cluster, as for `chainplan.execute`.
 
     Returns
     -------

@@ -90,8 +90,10 @@ def prove_again(
 
     Parameters
     ----------
-    budget : seconds that the searches may take together.
-    progress : called now and then with how far one is.
+    budget : float
+        Seconds that the searches may take together.
+    progress : Callable[[Progress], None] | None
+        Called now and then with how far one is.
     """
     try:
         replayed = derive(saved)

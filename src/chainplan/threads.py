@@ -28,9 +28,12 @@ def run_tasks(action: Callable[[int], None], needs: Sequence[Sequence[int]], ran
 
     Parameters
     ----------
-    action : does a task, by number. It is called from several threads at once, with the context of the caller.
-    needs : the tasks that each one waits for.
-    workers : threads, the caller's among them.
+    action : Callable[[int], None]
+        Does a task, by number. It is called from several threads at once, with the context of the caller.
+    needs : Sequence[Sequence[int]]
+        The tasks that each one waits for.
+    workers : int
+        Threads, the caller's among them.
 
     Raises
     ------

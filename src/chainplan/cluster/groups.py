@@ -32,9 +32,12 @@ def grouped(plan: Plan, prices: Sequence[int], short: int, alone: frozenset[int]
 
     Parameters
     ----------
-    prices : how long each step takes, in any unit.
-    short : groups of less are fused, in the same unit.
-    alone : steps that are not fused with others.
+    prices : Sequence[int]
+        How long each step takes, in any unit.
+    short : int
+        Groups of less are fused, in the same unit.
+    alone : frozenset[int]
+        Steps that are not fused with others.
 
     Returns
     -------

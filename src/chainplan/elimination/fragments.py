@@ -85,12 +85,18 @@ def sweep(
 
     Parameters
     ----------
-    work : the graph before any elimination; left as it is.
-    order : of all its intermediate vertices.
-    most : vertices in a fragment.
-    rng : cuts the tree.
-    reorder : a new order of eliminating some vertices of a work graph next.
-    going : asked before each fragment; once it says no, the other fragments stay as they are.
+    work : WorkGraph
+        The graph before any elimination; left as it is.
+    order : Sequence[int]
+        Of all its intermediate vertices.
+    most : int
+        Vertices in a fragment.
+    rng : Random
+        Cuts the tree.
+    reorder : Reorder
+        A new order of eliminating some vertices of a work graph next.
+    going : Callable[[], bool]
+        Asked before each fragment; once it says no, the other fragments stay as they are.
     """
     parent = parents(work, order)
     fragments = cut(order, parent, most, rng)

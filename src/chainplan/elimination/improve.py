@@ -119,12 +119,18 @@ def improve(
 
     Parameters
     ----------
-    rng : the search is a function of it and of `visits` alone while `going` says yes.
-    going : asked often; once it says no, the search ends.
-    patience : rounds of heat and annealing without gain after which the search ends.
-    visits : vertices that may be re-ordered, each time they are.
-    start : an order to begin with beside the greedy ones.
-    known : greedy orders that have been found before, as for `by_all_keys`.
+    rng : Random
+        The search is a function of it and of `visits` alone while `going` says yes.
+    going : Callable[[], bool]
+        Asked often; once it says no, the search ends.
+    patience : int
+        Rounds of heat and annealing without gain after which the search ends.
+    visits : int | None
+        Vertices that may be re-ordered, each time they are.
+    start : list[int] | None
+        An order to begin with beside the greedy ones.
+    known : dict[str, tuple[int, list[int]] | None] | None
+        Greedy orders that have been found before, as for `by_all_keys`.
     """
     run = _Run(work, rng, going, visits)
     starts = []

@@ -20,13 +20,20 @@ def min_cut(
 
     Parameters
     ----------
-    step : neighbours of each vertex in the direction of the paths, as bit sets.
-    size : capacities of the vertices.
-    v : start of the paths; it lies in `region` and cannot be cut.
-    region : the set to leave; the first vertex outside belongs to the path and can be cut.
-    locked : vertices that cannot be cut.
-    ends : vertices of the region where a path may end as well, at a price of their size again once they are locked.
-    look : told after each path how many vertices have been visited; what it raises ends the search.
+    step : list[int]
+        Neighbours of each vertex in the direction of the paths, as bit sets.
+    size : list[int]
+        Capacities of the vertices.
+    v : int
+        Start of the paths; it lies in `region` and cannot be cut.
+    region : int
+        The set to leave; the first vertex outside belongs to the path and can be cut.
+    locked : int
+        Vertices that cannot be cut.
+    ends : int
+        Vertices of the region where a path may end as well, at a price of their size again once they are locked.
+    look : Look
+        Told after each path how many vertices have been visited; what it raises ends the search.
     """
     return Flow(step, size, v, region, locked, ends & ~(1 << v), look).run()
 

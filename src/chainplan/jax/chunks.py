@@ -28,9 +28,12 @@ def jvp_chunks(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
 
     Parameters
     ----------
-    f : a function of arrays, or trees of them.
-    primals : its arguments, one by one.
-    tangents : a direction for each argument, all with an axis of k directions in front.
+    f : Callable[..., Any]
+        A function of arrays, or trees of them.
+    primals : Sequence[Any]
+        Its arguments, one by one.
+    tangents : Sequence[Any]
+        A direction for each argument, all with an axis of k directions in front.
 
     Returns
     -------
@@ -51,8 +54,12 @@ def vjp_chunks(f: Callable[..., Any], primals: Sequence[Any], cotangents: Any, c
 
     Parameters
     ----------
-    f, primals : as for `jvp_chunks`.
-    cotangents : a row for each array that f gives, all with an axis of k rows in front.
+    f : Callable[..., Any]
+        As for `jvp_chunks`.
+    primals : Sequence[Any]
+        As for `jvp_chunks`.
+    cotangents : Any
+        A row for each array that f gives, all with an axis of k rows in front.
 
     Returns
     -------
@@ -82,7 +89,8 @@ def by_mode(
 
     Parameters
     ----------
-    function : gives its results, and what is passed on beside them.
+    function : Callable[..., tuple[list[Any], list[Any]]]
+        Gives its results, and what is passed on beside them.
 
     Returns
     -------

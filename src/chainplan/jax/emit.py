@@ -37,9 +37,12 @@ def blocks_of(
 
     Parameters
     ----------
-    values : of every value of the trace, by number.
-    dtype : of entries that no value decides.
-    chunk : columns or rows that matrix-free elementals are applied to at a time; None applies them to all at once.
+    values : dict[int, Any]
+        Of every value of the trace, by number.
+    dtype : Any
+        Of entries that no value decides.
+    chunk : int | None
+        Columns or rows that matrix-free elementals are applied to at a time; None applies them to all at once.
 
     Returns
     -------

@@ -79,21 +79,32 @@ def jacobian(
 
     Parameters
     ----------
-    f : a function of arrays, or trees of them, that JAX can differentiate.
-    argnums : which positional arguments to differentiate by.
-    solver, objective : as for `chainplan.plan`.
-    budget : seconds that the search for a plan may take, at the first call of each graph; it ends before where a plan
-        is proven optimal. None is no limit.
-    has_aux : whether f returns a pair of what is differentiated and of what is passed on.
-    plan : a plan for the graph of f that was found before, or the plan file that holds it; it is proved right at the
-        first call and used whatever it promises.
-    tune : whether plan, jacfwd and jacrev are timed at the first call of each graph, and the fastest kept. Under `vmap`
+    f : Callable[..., Any]
+        A function of arrays, or trees of them, that JAX can differentiate.
+    argnums : int | Sequence[int]
+        Which positional arguments to differentiate by.
+    solver : str
+        As for `chainplan.plan`.
+    objective : str | None
+        As for `chainplan.plan`.
+    budget : float | None
+        Seconds that the search for a plan may take, at the first call of each graph; it ends before where a plan is
+        proven optimal. None is no limit.
+    has_aux : bool
+        Whether f returns a pair of what is differentiated and of what is passed on.
+    plan : Plan | Result | SavedPlan | str | Path | None
+        A plan for the graph of f that was found before, or the plan file that holds it; it is proved right at the first
+        call and used whatever it promises.
+    tune : bool
+        Whether plan, jacfwd and jacrev are timed at the first call of each graph, and the fastest kept. Under `vmap`
         they are timed on a batch of that size, which has to be in sight: `jit(vmap(jacobian(f, tune=True)))`, not
         `vmap(jit(jacobian(f, tune=True)))`, which is timed on a single point.
-    gain : share of the multiply-adds of the better mode that a plan must save, else jacfwd or jacrev is returned; None
+    gain : float | None
+        Share of the multiply-adds of the better mode that a plan must save, else jacfwd or jacrev is returned; None
         takes the plan whatever it promises.
-    memory : bytes that one call, compiled on its own, may take beside its arguments and result; seeds are sent in
-        chunks as large as that allows. Under `jax.vmap` it holds for each call of the batch.
+    memory : int | None
+        Bytes that one call, compiled on its own, may take beside its arguments and result; seeds are sent in chunks as
+        large as that allows. Under `jax.vmap` it holds for each call of the batch.
 
     Returns
     -------

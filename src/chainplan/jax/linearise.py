@@ -57,7 +57,8 @@ def linearise(trace: Trace, ins: Sequence[Any], outs: Sequence[Any]) -> Linearis
 
     Parameters
     ----------
-    ins, outs : shape and dtype of each argument and of each result to be differentiated; results behind them are not.
+    ins, outs : Sequence[Any]
+        Shape and dtype of each argument and of each result to be differentiated; results behind them are not.
 
     Raises
     ------

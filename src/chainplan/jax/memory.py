@@ -21,8 +21,10 @@ def within(call: Call, ways: Sequence[Way], limit: int) -> Way:
 
     Parameters
     ----------
-    ways : the best ones first.
-    limit : bytes of temporary memory.
+    ways : Sequence[Way]
+        The best ones first.
+    limit : int
+        Bytes of temporary memory.
 
     Raises
     ------

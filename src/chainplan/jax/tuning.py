@@ -34,8 +34,10 @@ def fastest(ways: Mapping[str, Callable[..., Any]], doubtful: str, arguments: Se
 
     Parameters
     ----------
-    ways : functions of the same arguments.
-    arguments : trees of arrays, those that are traced among them.
+    ways : Mapping[str, Callable[..., Any]]
+        Functions of the same arguments.
+    arguments : Sequence[Any]
+        Trees of arrays, those that are traced among them.
     """
     leaves, tree = jax.tree.flatten(tuple(arguments))
     sizes = [prod(batch_of(leaf)) for leaf in leaves]

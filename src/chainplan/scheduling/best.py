@@ -26,8 +26,10 @@ def best_schedule(
 
     Parameters
     ----------
-    outcome : with a plan; its bound on the work of all plans gives one on makespans.
-    replan : whether other plans compete.
+    outcome : Outcome
+        With a plan; its bound on the work of all plans gives one on makespans.
+    replan : bool
+        Whether other plans compete.
 
     Returns
     -------

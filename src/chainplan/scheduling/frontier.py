@@ -44,7 +44,8 @@ def frontier(tasks: ChainTasks, bounds: Bounds, machines: int, most: int, search
 
     Parameters
     ----------
-    most : a makespan that is known; a longer path, or more work than `machines` do in it, is of no use.
+    most : int
+        A makespan that is known; a longer path, or more work than `machines` do in it, is of no use.
     """
     points: dict[Interval, list[Point]] = {}
     for d in range(1, tasks.q + 1):

@@ -149,8 +149,10 @@ def band_products_fma(shape: Triple, left: Pair, right: Pair) -> Array:
 
     Parameters
     ----------
-    shape : arrays of m, k and n: left is m x k, right k x n.
-    left, right : arrays of lower and upper widths.
+    shape : Triple
+        Arrays of m, k and n: left is m x k, right k x n.
+    left, right : Pair
+        Arrays of lower and upper widths.
     """
     import numpy as np
 

@@ -79,9 +79,12 @@ def from_spec(word: str, argument: Any, shape: Shape, folder: Path | None) -> St
 
     Parameters
     ----------
-    word : one of `NAMES`.
-    argument : what stands behind it, None where it stands alone.
-    folder : where the paths of pattern files begin.
+    word : str
+        One of `NAMES`.
+    argument : Any
+        What stands behind it, None where it stands alone.
+    folder : Path | None
+        Where the paths of pattern files begin.
 
     Raises
     ------
