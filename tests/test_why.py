@@ -9,9 +9,11 @@ from math import inf
 import pytest
 
 import chainplan
+from chainplan.checker import check
 from chainplan.graph import Mode
 from chainplan.problem import Problem
 from chainplan.report.sentence import headline
+from chainplan.report.why.carried import carried
 from chainplan.report.why.changes import savings, sensitivity, shares, threshold, vector_price
 from chainplan.report.why.products import products
 from chainplan.report.why.ranges import LARGEST, Range, ranges
@@ -21,11 +23,11 @@ from chainplan.report.why.splits import Choice, top_splits
 from chainplan.report.why.variants import exchanged, free_sizes, resized
 from chainplan.report.why.wording import worded
 from chainplan.result import Result
-from chainplan.steps import Plan
+from chainplan.steps import Load, Plan
 from chainplan.structures import DIAGONAL, product_fma
 from chainplan.sweep import order_price
 from chainplan_cli.main import main
-from tests.problems import chain_problem, random_chain, random_dag
+from tests.problems import chain_problem, random_chain, random_dag, random_problem
 from tests.reference import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -178,7 +180,7 @@ def test_sensitivities_are_what_other_solvers_find() -> None:
         sizes = [rng.randint(1, 9) for _ in range(5)]
         problem = chain_problem(sizes)
         for free in free_sizes(problem)[0]:
-            found = sensitivity(problem, free, Replanner(60.0))
+            found = sensitivity(problem, free, Replanner(60.0), Replanner(60.0).cheapest(problem))
             position = int(free.vertices[0][1:])
             for changed, factor in ((found.doubled, 2), (found.halved, 0.5)):
                 if changed is not None:
@@ -189,7 +191,8 @@ def test_sensitivities_are_what_other_solvers_find() -> None:
 
 def test_savings_are_what_other_solvers_find() -> None:
     problem = chainplan.chain([40, 40, 30])
-    (diagonal, band) = savings(problem, "F1", Replanner(60.0))
+    again = Replanner(60.0)
+    (band, diagonal) = savings(problem, "F1", again, again.cheapest(problem))
     changed = exchanged(
         problem, replace(problem.graph["F1"], block=problem.graph["F1"].block._replace(structure=DIAGONAL))
     )
@@ -197,9 +200,55 @@ def test_savings_are_what_other_solvers_find() -> None:
     assert diagonal.proven
     assert diagonal.price < band.price < planned(problem).price  # type: ignore[operator]
     free = chainplan.chain([{"name": "A", "shape": [6, 5], "tangent": 9, "adjoint": 7}, {"shape": [4, 6]}])
-    explicit, halved = savings(free, "A", Replanner(60.0))
+    halved, explicit = savings(free, "A", again, again.cheapest(free))
     assert explicit.price == 4 * 6 * 5
     assert halved.price == min(5 * 4 + 4 * 6 * 5, 6 * 3 + 4 * 6 * 5, 4 * 3)
+
+
+@pytest.mark.parametrize("objective", [None, "weighted"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_is_easier_is_never_said_to_cost_more(
+    seed: int, objective: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a search finds that is cut short: here it finds the dearer one of forward and reverse order."""
+
+    def cut_short(problem: Problem, **_: object) -> Result:
+        return max((chainplan.plan(problem, name) for name in ("forward", "reverse")), key=lambda r: r.price or 0)
+
+    rng = random.Random(seed)
+    problem = random_dag(rng) if seed % 3 else chain_problem([rng.choice((20, 40, 3)) for _ in range(6)])
+    result = chainplan.plan(problem, budget=1.0, objective=objective)
+    monkeypatch.setattr("chainplan.report.why.replan.plan", cut_short)
+    found = reasons(result, 60.0)
+    price = result.price
+    assert price is not None
+    said = [saving for saving in found.savings if not saving.change.startswith("explicit")]
+    assert all(saving.price <= price for saving in said)
+    bands = {s.elemental: s.price for s in said if s.change.startswith("a band")}
+    assert all(s.price <= bands.get(s.elemental, s.price) for s in said if s.change == "diagonal")
+    for sizes in found.sensitivities:
+        assert sizes.halved is None or sizes.halved.price <= min(price, sizes.doubled.price)
+    assert "more than now" not in " ".join(s for s in _said(found) if "explicit" not in s)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_plan_at_hand_is_one_of_the_changed_problem(seed: int) -> None:
+    """It is checked there like any plan, with its matrix-free elementals loaded where they are explicit."""
+    problem = random_problem(seed)
+    result = planned(problem)
+    assert result.plan is not None
+    for e in problem.graph.useful:
+        if e.explicit:
+            continue
+        known = exchanged(problem, replace(e, tangent=None, adjoint=None, tape=0))
+        moved = carried(result.plan, known)
+        assert moved is not None
+        check(moved, known)
+        assert Load(e.name) in moved.steps
+
+
+def _said(found: Reasons) -> list[str]:
+    return [sentence for _, sentences in worded(found) for sentence in sentences]
 
 
 def test_a_matrix_free_elemental_pays_off_up_to_the_threshold_and_not_beyond() -> None:

@@ -215,12 +215,12 @@ class _Steps:
                     steps.append(self.plan.steps[arg])
             if p not in self.loads:
                 place[p] = len(steps)
-                steps.append(_renumbered(self.plan.steps[p], place))
+                steps.append(renumbered(self.plan.steps[p], place))
         outputs = tuple(output._replace(step=place[output.step]) for output in self.plan.outputs)
         return Plan(self.plan.graph, tuple(steps), outputs)
 
 
-def _renumbered(step: Step, place: dict[int, int]) -> Step:
+def renumbered(step: Step, place: dict[int, int]) -> Step:
     """A step whose operands are where they are now."""
     match step:
         case Multiply(left, right, onto):

@@ -70,37 +70,40 @@ def shares(plan: Plan, replayed: Replay) -> list[Share]:
     return [Share(name, price) for name, price in sorted(found.items(), key=lambda f: -f[1]) if price]
 
 
-def sensitivity(problem: Problem, free: Free, replanner: Replanner) -> Sensitivity:
-    """The optimum at twice and at half of a size."""
-    doubled = replanner.cheapest(resized(problem, free.vertices, 2 * free.size))
-    halved = None if free.size < 2 else replanner.cheapest(resized(problem, free.vertices, free.size // 2))
+def sensitivity(problem: Problem, free: Free, replanner: Replanner, now: Found) -> Sensitivity:
+    """The optimum at twice and at half of a size, where `now` is the best known at the size itself."""
+    doubled = replanner.cheapest(resized(problem, free.vertices, 2 * free.size), now)
+    half = resized(problem, free.vertices, free.size // 2)
+    halved = None if free.size < 2 else replanner.easier(half, now, doubled)
     return Sensitivity(free.vertices, free.size, doubled, halved)
 
 
-def savings(problem: Problem, name: str, replanner: Replanner) -> Iterator[Saving]:
-    """The optima with an elemental that is sparser, or known where it is matrix-free, or cheaper."""
+def savings(problem: Problem, name: str, replanner: Replanner, now: Found) -> Iterator[Saving]:
+    """The optima with an elemental that is sparser, or known where it is matrix-free, or cheaper than `now`."""
     e = problem.graph.declared[name]
-    for words, other in _others(e):
-        found = replanner.cheapest(exchanged(problem, other))
-        yield Saving(name, words, found.price, found.proven)
-
-
-def _others(e: Elemental) -> Iterator[tuple[str, Elemental]]:
-    rows, cols = e.block.rows, e.block.cols
-    if isinstance(e.block.structure, Dense):
-        if rows == cols > 1:
-            yield "diagonal", replace(e, block=e.block._replace(structure=DIAGONAL))
-        width = min(rows, cols) // 20
-        if min(rows, cols) >= 20:
-            yield (
-                "a band with a tenth of its entries",
-                replace(e, block=e.block._replace(structure=Banded(width, width))),
-            )
+    known: list[Found] = []
+    for words, other in _sparser(e):
+        known.append(replanner.easier(exchanged(problem, other), now, *known))
+        yield Saving(name, words, known[-1].price, known[-1].proven)
     if not e.explicit:
-        yield "explicit, with entries that are known for nothing", replace(e, tangent=None, adjoint=None, tape=0)
-        half = (None if price is None else price // 2 for price in (e.tangent, e.adjoint))
-        tangent, adjoint = half
-        yield "half as dear per vector", replace(e, tangent=tangent, adjoint=adjoint)
+        tangent, adjoint = (None if price is None else price // 2 for price in (e.tangent, e.adjoint))
+        half = replanner.easier(exchanged(problem, replace(e, tangent=tangent, adjoint=adjoint)), now)
+        yield Saving(name, "half as dear per vector", half.price, half.proven)
+        entries = replanner.cheapest(exchanged(problem, replace(e, tangent=None, adjoint=None, tape=0)), now)
+        yield Saving(name, "explicit, with entries that are known for nothing", entries.price, entries.proven)
+
+
+def _sparser(e: Elemental) -> Iterator[tuple[str, Elemental]]:
+    """A dense elemental with fewer entries, and then with fewer still."""
+    rows, cols = e.block.rows, e.block.cols
+    if not isinstance(e.block.structure, Dense):
+        return
+    if min(rows, cols) >= 20:
+        width = min(rows, cols) // 20
+        band = e.block._replace(structure=Banded(width, width))
+        yield "a band with a tenth of its entries", replace(e, block=band)
+    if rows == cols > 1:
+        yield "diagonal", replace(e, block=e.block._replace(structure=DIAGONAL))
 
 
 def threshold(problem: Problem, name: str, price: int, replanner: Replanner) -> Threshold | None:

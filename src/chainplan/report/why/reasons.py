@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from chainplan.report.page.vertices import Eliminated, eliminated
 from chainplan.report.why.changes import Saving, Sensitivity, Share, Threshold, savings, sensitivity, shares, threshold
 from chainplan.report.why.products import Products, products
 from chainplan.report.why.ranges import Range, Unproven, ranges
-from chainplan.report.why.replan import EACH, OutOfTime, Replanner
+from chainplan.report.why.replan import EACH, Found, OutOfTime, Replanner
 from chainplan.report.why.splits import Split, top_splits
 from chainplan.report.why.variants import Free, free_sizes
 from chainplan.result import Result
@@ -76,15 +77,18 @@ def reasons(result: Result, seconds: float, progress: Callable[[Progress], None]
     looked = _chosen(free, result)
     names = [share.elemental for share in dearest[:DEAREST]]
     asked = _Asked(seconds, progress, notes)
+    now = Found(replayed.total, plan, result.optimal_within)
     if problem.memory is not None or result.schedule is not None:
-        common["price"] = Replanner(seconds, progress).cheapest(problem).price
+        with suppress(OutOfTime):
+            now = Replanner(seconds, progress).cheapest(problem, now)
+        common["price"] = now.price
     found = Reasons(
         result,
         **common,  # type: ignore[arg-type]
         ranges=asked.each("Break-evens", 0.3, looked, lambda f, again: ranges(problem, plan, f, again)),
-        sensitivities=asked.each("Sensitivities", 0.15, looked, lambda f, again: [sensitivity(problem, f, again)]),
-        savings=asked.each("Savings", 0.15, names, lambda n, again: savings(problem, n, again)),
-        thresholds=asked.each("Matrix-free prices", 0.1, names, lambda n, again: _threshold(result, n, again)),
+        sensitivities=asked.each("Sensitivities", 0.15, looked, lambda f, again: [sensitivity(problem, f, again, now)]),
+        savings=asked.each("Savings", 0.15, names, lambda n, again: savings(problem, n, again, now)),
+        thresholds=asked.each("Matrix-free prices", 0.1, names, lambda n, again: _threshold(result, n, again, now)),
     )
     notes = asked.notes
     if len(looked) < len(free):
@@ -106,9 +110,9 @@ def _others(result: Result) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(found, key=lambda other: other[1]))
 
 
-def _threshold(result: Result, name: str, again: Replanner) -> list[Threshold]:
+def _threshold(result: Result, name: str, again: Replanner, now: Found) -> list[Threshold]:
     """Against the optimum without a memory limit, where it is proven."""
-    best = again.cheapest(result.problem)
+    best = now if now.proven else again.cheapest(result.problem, now)
     found = threshold(result.problem, name, best.price, again) if best.proven else None
     return [] if found is None else [found]
 

@@ -8,6 +8,8 @@ from time import monotonic
 
 from chainplan.planner import plan
 from chainplan.problem import Problem
+from chainplan.replayer import replay
+from chainplan.report.why.carried import carried
 from chainplan.result import Status
 from chainplan.search import Progress
 from chainplan.steps import Plan
@@ -47,8 +49,8 @@ class Replanner:
         """Seconds left."""
         return self.seconds - (monotonic() - self._start)
 
-    def cheapest(self, problem: Problem) -> Found:
-        """The cheapest plan that is found without a memory limit.
+    def cheapest(self, problem: Problem, *known: Found) -> Found:
+        """The cheapest plan without a memory limit, by a search and of those known for problems much like it.
 
         Raises
         ------
@@ -61,4 +63,19 @@ class Replanner:
         if result.plan is None or result.price is None:
             raise OutOfTime
         proven = result.status is Status.OPTIMAL
-        return Found(result.price, result.plan, result.within if proven else None)
+        found = Found(result.price, result.plan, result.within if proven else None)
+        for other in known:
+            moved = carried(other.plan, problem)
+            price = found.price if moved is None else replay(moved, problem.cost).total
+            if moved is not None and price < found.price:
+                found = Found(price, moved, None)
+        return found
+
+    def easier(self, problem: Problem, now: Found, *known: Found) -> Found:
+        """The same for a problem that asks for less than that of `now`: what solves the one solves the other too.
+
+        Under an objective in time the kernels of a sparser block may take longer than those of the dense one, and a
+        block of fewer entries may be held as one of more.
+        """
+        found = self.cheapest(problem, now, *known)
+        return found if found.price <= now.price else Found(now.price, now.plan, None)
