@@ -290,6 +290,34 @@ def test_a_page_for_several_machines(tmp_path: Path) -> None:
             assert f"step {task['id']}: {task['start']} to {task['end']} on machine {task['machine']}" in page
 
 
+def test_a_page_shows_the_best_plan_on_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever was asked; and the page of a plan file, which is about that plan, says that there is a cheaper one."""
+    plan, out = tmp_path / "plan.json", tmp_path / "r.html"
+    assert main(["report", str(SEED), "--solver", "forward", "-o", str(out)]) == 0
+    assert "1,002,000 fma" in capsys.readouterr().out
+    page = out.read_text(encoding="utf-8")
+    assert pages.embedded(page)["total"] == 1_002_000
+    assert "&#x27;forward&#x27; found one of 3,000,000 fma; this plan is by" in page
+    assert main(["plan", str(SEED), "--solver", "forward", "--format", "html", "-o", str(out)]) == 0
+    assert pages.embedded(out.read_text(encoding="utf-8"))["total"] == 1_002_000
+    assert main(["plan", str(SEED), "--solver", "forward", "--format", "json", "-o", str(plan)]) == 0
+    assert main(["report", str(plan), "-o", str(out)]) == 0
+    page = out.read_text(encoding="utf-8")
+    assert pages.embedded(page)["total"] == 3_000_000
+    assert "This plan is not the cheapest: &#x27;chain-dense&#x27; finds one of 1,002,000." in page
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_solver_on_a_page_has_a_cheaper_plan(seed: int) -> None:
+    result = chainplan.plan(random_problem(seed), ("greedy", "reverse")[seed % 2], nodes=0)
+    compared = html.comparison(result)
+    best = html.cheapest(result, compared)
+    found = [other.price for _, other in compared.results if other.price is not None]
+    assert best.price == min([*found, result.price or 0])
+    assert (best is result) == (result.price == best.price)
+    assert html.cheapest(best, compared) is best
+
+
 def test_a_plan_file_that_claims_too_much_has_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan, out = tmp_path / "plan.json", tmp_path / "r.html"
     assert main(["plan", str(SEED), "--format", "json", "-o", str(plan)]) == 0

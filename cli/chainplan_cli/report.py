@@ -52,13 +52,14 @@ def command(
     A function in the place of SPEC is written as in 'plan'.
 
     The page shows the blocks, the plan step by step, memory, all solvers with their bounds, and why the plan is as it
-    is. The reasons are found by planning again within some seconds.
+    is. The reasons are found by planning again within some seconds. Of a SPEC the cheapest plan that any of the solvers
+    finds is shown; the page of a PLAN says where there is a cheaper one.
     """
     from chainplan.frontends.plan_file import SavedPlan, document, saved_result
     from chainplan.frontends.table import read_any
     from chainplan.planner import plan
     from chainplan.problem import Problem
-    from chainplan.report.html import page
+    from chainplan.report.html import cheapest, comparison, page
     from chainplan.summary import unit_text
 
     require_place(output)
@@ -72,6 +73,7 @@ def command(
             if (solver, budget, seed, objective, machines) != ("auto", None, 0, None, None):
                 raise click.ClickException(f"{path}: found a plan, which is not planned again; leave the options out.")
             result, saved = saved_result(found), found.document
+            compared = comparison(result, progress)
         else:
             problem = found if isinstance(found, Problem) else found.problem
             result = plan(
@@ -83,9 +85,10 @@ def command(
                 objective=objective,
                 machines=machines,
             )
-            result = with_notes(result, found)
+            compared = comparison(result, progress)
+            result = with_notes(cheapest(result, compared), found)
             saved = document(result)
-        text = page(result, saved, progress)
+        text = page(result, saved, progress, compared)
     write_whole(output, text)
     if result.price is None:
         say_no_plan(result)

@@ -8,7 +8,7 @@ from typing import Any
 
 import chainplan
 from chainplan.frontends.plan_file import document
-from chainplan.report.comparison import compare
+from chainplan.report.comparison import Comparison, compare
 from chainplan.report.page import player, sections
 from chainplan.report.page.frame import framed
 from chainplan.report.page.markup import embedded, label, text
@@ -16,7 +16,7 @@ from chainplan.report.sentence import headline
 from chainplan.report.why.reasons import reasons
 from chainplan.result import Result
 from chainplan.search import Progress
-from chainplan.summary import describe
+from chainplan.summary import describe, unit_text
 
 SECONDS = 1.0
 """What each solver may take for the comparison."""
@@ -27,21 +27,57 @@ COMPARED = 2000
 
 
 def render(result: Result) -> str:
-    """The page of a result, with its comparison and its reasons planned anew within some seconds."""
-    return page(result, document(result))
+    """The page of a result, with its comparison and its reasons planned anew within some seconds.
+
+    Where a solver of the comparison finds a cheaper plan, that one is shown.
+    """
+    compared = comparison(result)
+    best = cheapest(result, compared)
+    return page(best, document(best), compared=compared)
 
 
-def page(result: Result, saved: dict[str, Any], progress: Callable[[Progress], None] | None = None) -> str:
-    """The page of a result and of the document that it was read from or is written to."""
-    problem = result.problem
-    large = len(problem.graph.useful) > COMPARED
+def comparison(result: Result, progress: Callable[[Progress], None] | None = None) -> Comparison:
+    """All solvers on the problem of a result, or forward and reverse order where it is large."""
+    large = len(result.problem.graph.useful) > COMPARED
     chosen = {"solvers": ("forward", "reverse")} if large else {}
-    comparison = compare(problem, SECONDS, result.seed, progress, **chosen)
-    if large:
-        comparison = replace(comparison, results=((result.solver, result), *comparison.results))
-    own = f"The plan of this page is by {result.solver}."
-    if large:
+    return compare(result.problem, SECONDS, result.seed, progress, **chosen)
+
+
+def cheapest(result: Result, compared: Comparison) -> Result:
+    """The result, or the one with the cheapest plan of those compared, with a note that says so.
+
+    A plan for several machines is made for its makespan, which nothing in a comparison competes with.
+    """
+    if result.schedule is not None and result.schedule.machines > 1:
+        return result
+    name, best = min((r for r in compared.results if r[1].price is not None), key=_price, default=("", result))
+    if best.price is None or (result.price is not None and result.price <= best.price):
+        return result
+    known = "no plan" if result.price is None else f"one of {result.price:,} {unit_text(result.problem)}"
+    note = f"'{result.solver}' found {known}; this plan is by '{name}', which was compared with it."
+    return replace(best, notes=(note, *result.notes))
+
+
+def _price(named: tuple[str, Result]) -> int:
+    return named[1].price or 0
+
+
+def page(
+    result: Result,
+    saved: dict[str, Any],
+    progress: Callable[[Progress], None] | None = None,
+    compared: Comparison | None = None,
+) -> str:
+    """The page of a result and of the document that it was read from or is written to."""
+    problem, compared = result.problem, compared or comparison(result, progress)
+    better = cheapest(result, compared)
+    warned = result.notes
+    if better is not result:
+        warned += (f"This plan is not the cheapest: '{better.solver}' finds one of {better.price:,}.",)
+    own = f"The first line is the plan of this page, by {result.solver}."
+    if len(problem.graph.useful) > COMPARED:
         own += f" Only two orders are compared: the problem has more than {COMPARED:,} elementals."
+    compared = replace(compared, results=(("this plan", result), *compared.results))
     steps = player.data(result)
     parts = (
         sections.problem_drawn(result),
@@ -50,10 +86,10 @@ def page(result: Result, saved: dict[str, Any], progress: Callable[[Progress], N
         player.section(result, steps),
         sections.memory_drawn(result),
         sections.schedule_drawn(saved),
-        sections.compared(comparison, SECONDS, own),
+        sections.compared(compared, SECONDS, own),
     )
     name = problem.name or "problem"
-    notes = "".join(f'<p class="warn">{text(note)}</p>' for note in result.notes)
+    notes = "".join(f'<p class="warn">{text(note)}</p>' for note in warned)
     return framed(
         {
             "title": f"{text(name, 80)} – chainplan",
