@@ -33,9 +33,27 @@ class Mode(Enum):
 class Elemental:
     """An elemental Jacobian F' of rows x cols = size(target) x size(source).
 
-    Explicit where neither `tangent` nor `adjoint` is given: its entries are there to be loaded. Matrix-free otherwise:
-    a tangent costs `tangent` fma per column, an adjoint `adjoint` fma per row and needs a tape of `tape` elements. A
-    mode whose cost is None is not available. The structure of a matrix-free elemental is that of the accumulated block.
+    It is explicit where neither `tangent` nor `adjoint` is given: its entries are there to be loaded. Otherwise it is
+    matrix-free, and its structure is that of the accumulated block.
+
+    Parameters
+    ----------
+    name : str
+        A name that is unique in its graph; steps refer to it.
+    source : str
+        The vertex that the columns belong to.
+    target : str
+        The vertex that the rows belong to.
+    block : Block
+        Rows, columns and structure.
+    tangent : int | None
+        The cost of a tangent in fma per column; None where there is no tangent.
+    adjoint : int | None
+        The cost of an adjoint in fma per row; None where there is no adjoint.
+    tape : int
+        The elements that an adjoint needs from the evaluation.
+    advance : int | None
+        The cost of one evaluation in fma; None where it follows from the others (see `evaluation`).
     """
 
     name: str
@@ -74,6 +92,17 @@ class Fault:
 @dataclass(frozen=True)
 class Graph:
     """A linearised DAG; parallel elementals between the same two vertices add up.
+
+    Parameters
+    ----------
+    sizes : Mapping[str, int]
+        The size of each vertex.
+    inputs : tuple[str, ...]
+        The vertices to differentiate by.
+    outputs : tuple[str, ...]
+        The vertices to be differentiated.
+    elementals : tuple[Elemental, ...]
+        The edges.
 
     Raises
     ------

@@ -28,16 +28,23 @@ def jacobian(
     problem : Problem | Graph
         The linearised DAG.
     jacobians : Mapping[str, Any]
-        As for `chainplan.execute`.
+        The elemental Jacobians by name, as `chainplan.execute` takes them.
     mode : Mode
-        Tangent (forward) or adjoint (reverse).
+        Tangents of the inputs, or adjoints of the outputs.
     dtype : Any
-        Of the seeds; by default that of the arrays.
+        The dtype of the seeds; by default that of the arrays.
 
     Returns
     -------
     dict
         (output, input) -> matrix of size(output) x size(input), zero where no path connects them.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> problem = chainplan.chain([2, 3, 1])
+    >>> jacobian(problem, {"F1": np.ones((3, 2)), "F2": np.ones((1, 3))})["x2", "x0"]
+    array([[3., 3.]])
     """
     graph = problem.graph if isinstance(problem, Problem) else problem
     values = as_matrices(graph, jacobians)

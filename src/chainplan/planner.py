@@ -50,23 +50,23 @@ def plan(
     Parameters
     ----------
     problem : Problem
-        What to plan.
+        The problem to plan.
     solver : str
-        Name from `chainplan solvers`.
+        The name of a solver, from the list of `chainplan solvers`.
     budget : float | None
-        Seconds that the search may take; None lets it finish.
+        The seconds that the search may take; None lets it finish.
     seed : int
-        For solvers that draw random numbers.
+        The seed of solvers that draw random numbers.
     progress : Callable[[Progress], None] | None
-        Called a few times a second with how far a search of more than a second is.
+        A function that is called a few times a second with how far a search of more than a second is.
     objective : str | None
         What is minimised: fma, weighted (nanoseconds by a static table) or calibrated (by a table of this machine,
         which `chainplan calibrate` measures); None takes the problem's own cost model.
     machines : int | None
-        Plan for so many machines: the makespan is minimised, the result has a `schedule`. On more than one, a solver
+        The number of machines to plan for: the makespan is minimised, the result has a `schedule`. On more than one, a solver
         other than auto gives the plan and only its schedule is searched.
     nodes : int | None
-        Steps of the search after which it ends; unlike seconds, the same plan results on every machine.
+        The steps of the search after which it ends; unlike seconds, the same plan results on every machine.
     warm_start : Plan | Result | None
         A plan of the same graph; the result is no worse, and local search begins there.
 
@@ -84,6 +84,13 @@ def plan(
         If there is no such objective, or it is 'calibrated' and this machine has not been measured.
     PlanError
         If the plan to start from is wrong or for another graph.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> result = plan(chainplan.chain([1000, 1, 1000, 1, 1000]))
+    >>> result.cost.fma, result.baselines.forward, result.optimal_within
+    (1002000, 3000000, 'bracketings')
     """
     if objective is not None:
         problem = replace(problem, cost=objective_model(objective))

@@ -45,23 +45,25 @@ def portfolio(
     Parameters
     ----------
     problem : Problem
-        As for `chainplan.plan`, for each restart.
+        The problem to plan.
     solver : str
-        As for `chainplan.plan`, for each restart.
-    budget : float | None
-        As for `chainplan.plan`, for each restart.
-    objective : str | None
-        As for `chainplan.plan`, for each restart.
-    nodes : int | None
-        As for `chainplan.plan`, for each restart.
-    warm_start : Plan | None
-        As for `chainplan.plan`, for each restart.
+        The name of a solver, as for `chainplan.plan`.
     restarts : int
-        How many searches.
+        How many searches there are.
+    budget : float | None
+        The seconds that each search may take.
+    seed : int
+        The seed of the first search; the next ones have the seeds that follow.
+    objective : str | None
+        What is minimised, as for `chainplan.plan`.
+    nodes : int | None
+        The steps of each search after which it ends.
+    warm_start : Plan | None
+        A plan of the same graph from which each search starts.
     scheduler : Any
         The cluster, as for `chainplan.execute`.
     workers : int | None
-        The cluster, as for `chainplan.execute`.
+        The processes of a local cluster, as for `chainplan.execute`.
 
     Returns
     -------

@@ -18,11 +18,21 @@ from chainplan.graph import Elemental, Graph
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be planned; `memory` limits the elements alive at once (blocks and tapes), None is no limit.
+    """What is to be planned: a linearised DAG, the limits that a plan must keep, and what is minimised.
 
-    `recompute` says that the states at which elementals are linearised are not given but evaluated by the plan, which
-    counts those it holds (see `states`). `cost` says what is minimised. It is no part of the fingerprint, as it does
-    not change what a plan computes.
+    Parameters
+    ----------
+    graph : Graph
+        The linearised DAG.
+    memory : int | None
+        The limit of the elements alive at once: blocks, tapes, and states that the plan evaluates. None is no limit.
+    name : str | None
+        What reports call the problem.
+    cost : CostModel
+        What is minimised. It is no part of the fingerprint, as it does not change what a plan computes.
+    recompute : bool
+        Whether the states at which elementals are linearised are evaluated by the plan, which counts those it holds
+        (see `states`). Otherwise they are given.
     """
 
     graph: Graph

@@ -24,7 +24,7 @@ Piece = Callable[[Any, int], Any]
 
 
 def jvp_chunks(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], chunk: int) -> Any:
-    """Tangents of f in many directions, `chunk` of them at a time.
+    """Compute tangents of f in many directions, `chunk` of them at a time.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ def jvp_chunks(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
         Its arguments, one by one.
     tangents : Sequence[Any]
         A direction for each argument, all with an axis of k directions in front.
+    chunk : int
+        How many directions are sent at a time.
 
     Returns
     -------
@@ -44,22 +46,30 @@ def jvp_chunks(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     ------
     PlanError
         If a chunk is not at least one direction.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> jvp_chunks(lambda x: 2 * x, [jnp.ones(2)], [jnp.eye(2)], chunk=1).tolist()
+    [[2.0, 0.0], [0.0, 2.0]]
     """
     _require_chunk(chunk)
     return lax.map(lambda one: jax.jvp(f, tuple(primals), one)[1], tuple(tangents), batch_size=chunk)
 
 
 def vjp_chunks(f: Callable[..., Any], primals: Sequence[Any], cotangents: Any, chunk: int) -> tuple[Any, ...]:
-    """Adjoints of f for many rows, `chunk` of them at a time.
+    """Compute adjoints of f for many rows, `chunk` of them at a time.
 
     Parameters
     ----------
     f : Callable[..., Any]
-        As for `jvp_chunks`.
+        A function of arrays, or trees of them.
     primals : Sequence[Any]
-        As for `jvp_chunks`.
+        Its arguments, one by one.
     cotangents : Any
         A row for each array that f gives, all with an axis of k rows in front.
+    chunk : int
+        How many rows are sent at a time.
 
     Returns
     -------
@@ -70,6 +80,12 @@ def vjp_chunks(f: Callable[..., Any], primals: Sequence[Any], cotangents: Any, c
     ------
     PlanError
         If a chunk is not at least one row.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> vjp_chunks(lambda x: 2 * x, [jnp.ones(2)], jnp.eye(2), chunk=1)[0].tolist()
+    [[2.0, 0.0], [0.0, 2.0]]
     """
     _require_chunk(chunk)
     _, pull = jax.vjp(f, *primals)

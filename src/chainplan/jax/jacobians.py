@@ -75,21 +75,21 @@ def jacobian(
     gain: float | None = GAIN,
     memory: int | None = None,
 ) -> Callable[..., Any]:
-    """The Jacobian of a function, by the cheapest order found; called, and shaped, as `jax.jacrev(f, argnums)`.
+    """Make the Jacobian of a function, by the cheapest order; it is called, and shaped, as `jax.jacrev(f, argnums)`.
 
     Parameters
     ----------
     f : Callable[..., Any]
         A function of arrays, or trees of them, that JAX can differentiate.
     argnums : int | Sequence[int]
-        Which positional arguments to differentiate by.
+        The positions of the arguments to differentiate by.
     solver : str
-        As for `chainplan.plan`.
-    objective : str | None
-        As for `chainplan.plan`.
+        The name of a solver, as for `chainplan.plan`.
     budget : float | None
-        Seconds that the search for a plan may take, at the first call of each graph; it ends before where a plan is
+        The seconds that the search for a plan may take, at the first call of each graph; it ends before where a plan is
         proven optimal. None is no limit.
+    objective : str | None
+        What is minimised, as for `chainplan.plan`.
     has_aux : bool
         Whether f returns a pair of what is differentiated and of what is passed on.
     plan : Plan | Result | SavedPlan | str | Path | None
@@ -100,16 +100,16 @@ def jacobian(
         they are timed on a batch of that size, which has to be in sight: `jit(vmap(jacobian(f, tune=True)))`, not
         `vmap(jit(jacobian(f, tune=True)))`, which is timed on a single point.
     gain : float | None
-        Share of the multiply-adds of the better mode that a plan must save, else jacfwd or jacrev is returned; None
+        The share of the multiply-adds of the better mode that a plan must save, else jacfwd or jacrev is returned; None
         takes the plan whatever it promises.
     memory : int | None
-        Bytes that one call, compiled on its own, may take beside its arguments and result; seeds are sent in chunks as
-        large as that allows. Under `jax.vmap` it holds for each call of the batch.
+        The bytes that one call, compiled on its own, may take beside its arguments and result; seeds are sent in chunks
+        as large as that allows. Under `jax.vmap` it holds for each call of the batch.
 
     Returns
     -------
     function
-        Of the arguments of f. Like `jax.jacrev(f)` it traces at every call: wrap it in `jax.jit`.
+        A function of the arguments of f. Like `jax.jacrev(f)` it traces at every call: wrap it in `jax.jit`.
 
     Raises
     ------
@@ -120,6 +120,12 @@ def jacobian(
         the memory.
     SpecError
         If the plan is given as a file that cannot be read.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> jacobian(lambda x: x**2)(jnp.array([1.0, 3.0])).tolist()
+    [[2.0, 0.0], [0.0, 6.0]]
     """
     argnums = _integers(argnums)
     if not callable(f):

@@ -27,14 +27,32 @@ def _call(f: Callable[..., Any], args: Sequence[Any], argnums: int | Sequence[in
 
 
 def linearised_graph(f: Callable[..., Any], *args: Any, argnums: int | Sequence[int] = 0) -> Problem:
-    """The linearised DAG of a function at arguments of these shapes, for planning and printing.
+    """Make the linearised DAG of a function at arguments of these shapes, for planning and printing.
 
-    Arguments are arrays, or `jax.ShapeDtypeStruct` in their place.
+    Parameters
+    ----------
+    f : Callable[..., Any]
+        A function of arrays, or trees of them, that JAX can differentiate.
+    *args : Any
+        Its arguments: arrays, or `jax.ShapeDtypeStruct` in their place.
+    argnums : int | Sequence[int]
+        The positions of the arguments to differentiate by.
+
+    Returns
+    -------
+    Problem
+        The problem that `chainplan.plan` takes.
 
     Raises
     ------
     DifferentiationError
         If there is nothing to differentiate: no path leads from the arguments to a result, or an argument is not real.
+
+    Examples
+    --------
+    >>> problem = linearised_graph(lambda x: jnp.sin(x) * x, jnp.ones(5))
+    >>> sorted({e.block.structure.name for e in problem.graph.elementals})
+    ['diagonal']
     """
     try:
         problem = linearised_call(_call(f, args, argnums)).problem()
@@ -46,7 +64,28 @@ def linearised_graph(f: Callable[..., Any], *args: Any, argnums: int | Sequence[
 
 
 def explain(f: Callable[..., Any], *args: Any, argnums: int | Sequence[int] = 0) -> str:
-    """A table of the equations that derivatives pass through: primitive, structures or matrix-free, source line."""
+    """Write a table of the equations that derivatives pass through.
+
+    Parameters
+    ----------
+    f : Callable[..., Any]
+        A function of arrays, or trees of them, that JAX can differentiate.
+    *args : Any
+        Its arguments: arrays, or `jax.ShapeDtypeStruct` in their place.
+    argnums : int | Sequence[int]
+        The positions of the arguments to differentiate by.
+
+    Returns
+    -------
+    str
+        A line for each equation: its primitive, its shape, the structures of its elemental Jacobians or that they are
+        matrix-free, and where it stands in the source.
+
+    Examples
+    --------
+    >>> print(explain(lambda x: jnp.cumsum(jnp.sin(x)), jnp.ones(5)).splitlines()[1].split()[:3])
+    ['sin', '5', 'diagonal']
+    """
     try:
         linearised = linearised_call(_call(f, args, argnums))
     except NotLinearised as reason:

@@ -27,12 +27,31 @@ class Evaluation:
 
 
 def evaluate(program: Program, point: Mapping[str, Array]) -> Evaluation:
-    """Compute all layers at a point, an array for each input and parameter.
+    """Compute all layers at a point.
+
+    Parameters
+    ----------
+    program : Program
+        The layers, as `chainplan.program` makes them.
+    point : Mapping[str, Array]
+        An array for each input and parameter, in its own shape.
+
+    Returns
+    -------
+    Evaluation
+        The values of all layers by name, and what each of them keeps for its linearisation.
 
     Raises
     ------
     PointError
-        Where a layer has no finite value; the message names it.
+        If a layer has no finite value; the message names it.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> net = chainplan.program({"input": {"x": 2}, "layers": [{"op": "scale", "by": 3.0}]})
+    >>> evaluate(net, {"x": np.array([1.0, 2.0])}).values["scale1"]
+    array([3., 6.])
     """
     values, kept = dict(point), {}
     for layer in program.layers:
@@ -52,12 +71,29 @@ def evaluated(layer: Layer, arguments: list[Array]) -> tuple[Array, Any]:
 
 
 def linearise(evaluation: Evaluation) -> dict[str, Any]:
-    """The elemental Jacobians, as `chainplan.execute` takes them; those that their structure gives away are left out.
+    """Compute the elemental Jacobians of all layers, as `chainplan.execute` takes them.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        The layers at a point, as `chainplan.evaluate` computes them.
+
+    Returns
+    -------
+    dict
+        The elemental Jacobians by name. Those whose structure says all are left out.
 
     Raises
     ------
     PointError
-        Where a layer has a value but no finite derivative.
+        If a layer has a value but no finite derivative.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> net = chainplan.program({"input": {"x": 2}, "layers": [{"op": "exp"}]})
+    >>> linearise(evaluate(net, {"x": np.array([0.0, 0.0])}))
+    {'exp1/x': array([1., 1.])}
     """
     program, partials = evaluation.program, dict[str, dict[int, Any]]()
     result = {}

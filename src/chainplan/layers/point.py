@@ -22,12 +22,33 @@ BYTES = 8
 
 
 def draw_point(program: Program, seed: int = 0, given: Mapping[str, Array] | None = None) -> dict[str, Array]:
-    """A random point; what is given stays as it is and changes nothing of what is drawn.
+    """Draw a random point: an array for each input and parameter of a program.
+
+    Parameters
+    ----------
+    program : Program
+        The layers, as `chainplan.program` makes them.
+    seed : int
+        The seed of the random numbers.
+    given : Mapping[str, Array] | None
+        Arrays that stay as they are. They change nothing of what is drawn.
+
+    Returns
+    -------
+    dict
+        The arrays by name.
 
     Raises
     ------
     ExecutionError
-        Where the values of the program would not fit into this machine's memory.
+        If the values of the program would not fit into the memory of this machine.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> net = chainplan.program({"input": {"x": 4}, "layers": [{"op": "linear", "out": 3}]})
+    >>> {name: array.shape for name, array in draw_point(net).items()}
+    {'x': (4,), 'linear1.weight': (3, 4), 'linear1.bias': (3,)}
     """
     _require_memory(program)
     rng = np.random.default_rng(seed)

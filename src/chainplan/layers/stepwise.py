@@ -32,10 +32,17 @@ class _Inside(NamedTuple):
 class Stepwise(Primal):
     """A program at a point, whose linearisation is a chain.
 
+    Parameters
+    ----------
+    program : Program
+        The layers, as `chainplan.program` makes them.
+    point : Mapping[str, Array]
+        An array for each input and parameter.
+
     Raises
     ------
     ExecutionError
-        Where it is not.
+        If the linearisation is no chain.
     """
 
     dtype = np.dtype(np.float64)

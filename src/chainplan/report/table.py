@@ -20,12 +20,31 @@ RENDERERS: dict[str, Callable[[Result], str]] = {
 
 
 def render(result: Result, form: str = "text") -> str:
-    """A result as text in one of the formats of `RENDERERS`; "json" is the plan file, which `read_plan` reads.
+    """Write a result as text in one of the formats of `RENDERERS`.
+
+    Parameters
+    ----------
+    result : Result
+        What `plan` has found.
+    form : str
+        The name of a format; "json" is the plan file, which `read_plan` reads.
+
+    Returns
+    -------
+    str
+        The text of a file.
 
     Raises
     ------
     SpecError
         If there is no such format.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> text = render(chainplan.plan(chainplan.chain([2, 3, 4])), "markdown")
+    >>> "24 fma" in text
+    True
     """
     if form not in RENDERERS:
         raise SpecError(f"format '{form}' does not exist; expected one of {', '.join(RENDERERS)}. Choose one.")
