@@ -94,9 +94,12 @@ def function_problem(name: str, arguments: str, argnums: Sequence[int]) -> Probl
 
     Parameters
     ----------
-    name : `module:function`; modules are looked for in the working directory first.
-    arguments : what the function is called with, separated by blanks.
-    argnums : positions of the arguments to differentiate by.
+    name : str
+        `module:function`; modules are looked for in the working directory first.
+    arguments : str
+        What the function is called with, separated by blanks.
+    argnums : Sequence[int]
+        Positions of the arguments to differentiate by.
 
     Raises
     ------

@@ -44,15 +44,31 @@ _BITS = 61
 def check(plan: Plan, problem: Problem | None = None, cost: CostModel = FMA) -> Replay:
     """Prove that a plan computes the Jacobian of its graph and keeps the limits of `problem`.
 
+    Parameters
+    ----------
+    plan : Plan
+        The plan, whoever made it.
+    problem : Problem | None
+        The problem that it is to solve; None takes the graph of the plan, without limits.
+    cost : CostModel
+        What the steps are priced by.
+
     Returns
     -------
     Replay
-        Blocks, prices and peak of the plan.
+        The blocks, prices and peak of the plan.
 
     Raises
     ------
     PlanError
         Saying what is wrong and where: a step, an output, a path counted wrongly, or a limit that is exceeded.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> problem = chainplan.chain([2, 3, 4])
+    >>> check(chainplan.plan(problem).plan, problem).total
+    24
     """
     graph = plan.graph if problem is None else problem.graph
     if graph is not plan.graph:

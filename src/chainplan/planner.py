@@ -63,8 +63,8 @@ def plan(
         What is minimised: fma, weighted (nanoseconds by a static table) or calibrated (by a table of this machine,
         which `chainplan calibrate` measures); None takes the problem's own cost model.
     machines : int | None
-        The number of machines to plan for: the makespan is minimised, the result has a `schedule`. On more than one, a solver
-        other than auto gives the plan and only its schedule is searched.
+        The number of machines to plan for: the makespan is minimised, the result has a `schedule`. On more than one, a
+        solver other than auto gives the plan and only its schedule is searched.
     nodes : int | None
         The steps of the search after which it ends; unlike seconds, the same plan results on every machine.
     warm_start : Plan | Result | None

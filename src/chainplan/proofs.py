@@ -90,10 +90,29 @@ def prove_again(
 
     Parameters
     ----------
+    saved : SavedPlan
+        The file, as `chainplan.read_plan` reads it.
     budget : float
-        Seconds that the searches may take together.
+        The seconds that the searches may take together.
     progress : Callable[[Progress], None] | None
-        Called now and then with how far one is.
+        A function that is called now and then with how far a search is.
+
+    Returns
+    -------
+    Verdict
+        What has become of each claim; its text is the last line of `chainplan check`.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> result = chainplan.plan(chainplan.chain([2, 3, 4]))
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "plan.json"
+    ...     _ = path.write_text(chainplan.render(result, "json"))
+    ...     print(prove_again(chainplan.read_plan(path)))
+    proven again
     """
     try:
         replayed = derive(saved)

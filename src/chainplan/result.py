@@ -81,7 +81,33 @@ class Result:
     """A planned problem. `print(result)` shows the table of the plan.
 
     `replay` and `cost` are in fma whatever the objective, `price`, `bound` and `gap` in the unit of the objective.
-    Where it was planned for p machines there is a `schedule`, and the plan is the one that it schedules.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem that was planned.
+    solver : str
+        The name of the solver that made the plan.
+    seed : int
+        The seed of its random numbers.
+    seconds : float
+        The time that planning took.
+    status : Status
+        The outcome of the search.
+    plan : Plan | None
+        The plan; None where there is none that keeps the limits.
+    replay : Replay | None
+        The blocks, prices and peak of the plan.
+    bound : int
+        A proven lower bound on the plans of a class.
+    within : str | None
+        The class of plans within which the bound holds.
+    needs : int | None
+        The smallest memory limit, in elements, under which a plan is known.
+    notes : tuple[str, ...]
+        Sentences on how the plan was found.
+    schedule : Schedule | None
+        The schedule, where it was planned for several machines; the plan is the one that it schedules.
     """
 
     problem: Problem

@@ -112,7 +112,17 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Steps on a graph and where the Jacobian's blocks are; a pair that no path connects is zero and not listed."""
+    """Steps on a graph and where the Jacobian's blocks are.
+
+    Parameters
+    ----------
+    graph : Graph
+        The linearised DAG.
+    steps : tuple[Step, ...]
+        The steps in order; the operands of a step are positions of earlier ones.
+    outputs : tuple[Output, ...]
+        The step of each block of the Jacobian. A pair that no path connects is zero and not listed.
+    """
 
     graph: Graph
     steps: tuple[Step, ...]

@@ -41,7 +41,21 @@ class Pareto:
 def pareto(
     problem: Problem, *, budget: float | None = None, progress: Callable[[Progress], None] | None = None
 ) -> Pareto:
-    """The exact front of a chain; `problem.memory` bounds it from above.
+    """Find every plan of a chain that no other one beats in both memory and price.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem, whose graph is a chain; its `memory` bounds the front from above.
+    budget : float | None
+        The seconds that the search may take; None lets it finish.
+    progress : Callable[[Progress], None] | None
+        A function that is called a few times a second with how far a search of more than a second is.
+
+    Returns
+    -------
+    Pareto
+        The points of the front by memory, and the class of plans within which it is exact.
 
     Raises
     ------
@@ -49,6 +63,13 @@ def pareto(
         Where the graph is no chain or too long, or another objective than fma is asked for.
     chainplan.search.Stopped
         Where the budget, in seconds, does not suffice.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> front = pareto(chainplan.chain([2, 9, 3, 9, 2, 9]))
+    >>> [(point.memory, point.fma) for point in front.points]
+    [(51, 180), (57, 156)]
     """
     solver = ChainRecompute() if problem.recompute else ChainMemory()
     reason = solver.refusal(problem)

@@ -60,13 +60,13 @@ def colour(pattern: Pattern, tangent: int | None, adjoint: int | None, *, effort
 
     Parameters
     ----------
-    pattern
+    pattern : Pattern
         m x n, sorted indices and no duplicates; only its structure counts.
-    tangent, adjoint
+    tangent, adjoint : int | None
         What one sweep of each mode costs; None where there is no such mode.
-    effort
+    effort : float
         Multiplies the work of the improvement; 0 leaves it out.
-    seed
+    seed : int
         Of the random choices in the improvement.
 
     Raises

@@ -84,10 +84,10 @@ def decompress(
 
     Parameters
     ----------
-    compressed_columns
+    compressed_columns : Matrix | None
         m x tangents, J · seed_columns; None where no column is seeded.
-    compressed_rows
-        adjoints x n, seed_rows · J; None where no row is seeded.
+    compressed_rows : Matrix | None
+        Adjoints x n, seed_rows · J; None where no row is seeded.
 
     Returns
     -------

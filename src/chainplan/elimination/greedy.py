@@ -48,11 +48,16 @@ def greedy(
 
     Parameters
     ----------
-    work : is used up.
-    key : the lowest goes first.
-    ranks : one number per vertex.
-    most : give up, and return None, once the price is not below it.
-    going : asked as often as the work demands; once it says no, give up.
+    work : WorkGraph
+        Is used up.
+    key : Key
+        The lowest goes first.
+    ranks : Sequence[int]
+        One number per vertex.
+    most : int | None
+        Give up, and return None, once the price is not below it.
+    going : Callable[[], bool]
+        Asked as often as the work demands; once it says no, give up.
     """
 
     def ask() -> None:
@@ -134,7 +139,8 @@ def by_all_keys(
 
     Parameters
     ----------
-    known : orders by name as they have been found, None where one was given up; new ones are added.
+    known : dict[str, tuple[int, list[int]] | None] | None
+        Orders by name as they have been found, None where one was given up; new ones are added.
     """
     known = {} if known is None else known
     best: int | None = None

@@ -26,7 +26,20 @@ _DETAILS = ("name", "structure", "tangent", "adjoint", "tape", "advance")
 
 
 def from_networkx(graph: networkx.DiGraph, source: str = "graph") -> Problem:
-    """Make a problem of a networkx DiGraph or MultiDiGraph; `source` stands before every message.
+    """Make a problem of a networkx DiGraph or MultiDiGraph.
+
+    Parameters
+    ----------
+    graph : networkx.DiGraph
+        The graph. A node may have a `size`, an edge what a jacobian of a spec may have, the graph `inputs` and
+        `outputs`.
+    source : str
+        What stands before every message.
+
+    Returns
+    -------
+    Problem
+        The problem.
 
     Raises
     ------
@@ -90,7 +103,25 @@ def _plain(value: Any) -> Any:
 
 
 def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
-    """The graph of a problem as a networkx MultiDiGraph, from which `from_networkx` makes the same problem again."""
+    """Make a networkx MultiDiGraph of a problem, from which `from_networkx` makes the same problem again.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem.
+
+    Returns
+    -------
+    networkx.MultiDiGraph
+        The graph, with all that the problem holds.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> problem = chainplan.chain([2, 3, 4])
+    >>> from_networkx(to_networkx(problem)).graph.sizes == problem.graph.sizes
+    True
+    """
     import networkx
 
     graph = networkx.MultiDiGraph(inputs=list(problem.graph.inputs), outputs=list(problem.graph.outputs))

@@ -67,12 +67,31 @@ FRONTENDS: tuple[Frontend, ...] = (
 
 
 def read(path: str | Path) -> Problem:
-    """Read a problem from a file; `-` is standard input.
+    """Read a problem from a file.
+
+    Parameters
+    ----------
+    path : str | Path
+        The path of a spec, or of a graph in another format; `-` is standard input.
+
+    Returns
+    -------
+    Problem
+        The problem; that of a spec of layers is the problem of their Jacobian.
 
     Raises
     ------
     SpecError
         Where the file cannot be read, or with every error in it.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "spec.yaml"
+    ...     _ = path.write_text("chain: [3, 1, 2]")
+    ...     read(path).graph.sizes
+    {'x0': 3, 'x1': 1, 'x2': 2}
     """
     found = read_spec(path)
     return found if isinstance(found, Problem) else found.problem
@@ -93,12 +112,33 @@ def read_spec(path: str | Path) -> Problem | Program:
 
 
 def read_plan(path: str | Path) -> SavedPlan:
-    """Read a plan file, without verifying what it claims; `-` is standard input.
+    """Read a plan file, without verifying what it claims.
+
+    Parameters
+    ----------
+    path : str | Path
+        The path of the file; `-` is standard input.
+
+    Returns
+    -------
+    SavedPlan
+        The problem, the plan and the claims of the file.
 
     Raises
     ------
     SpecError
         Where the file cannot be read or is no plan file.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> from tempfile import TemporaryDirectory
+    >>> result = chainplan.plan(chainplan.chain([2, 3, 4]))
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "plan.json"
+    ...     _ = path.write_text(chainplan.render(result, "json"))
+    ...     read_plan(path).document["cost"]["fma"]
+    24
     """
     source, data = _bounded(path, LARGEST_PLAN)
     if data.strip() and not is_plan_file(data):
@@ -167,12 +207,29 @@ def from_text(text: str, source: str = "spec") -> Problem:
 
 
 def from_spec(spec: abc.Mapping[str, Any], source: str = "spec") -> Problem:
-    """Make a problem of Python objects in the grammar of a spec; `source` stands before every message.
+    """Make a problem of Python objects in the grammar of a spec.
+
+    Parameters
+    ----------
+    spec : Mapping[str, Any]
+        The spec: mappings, lists, texts and numbers.
+    source : str
+        What stands before every message.
+
+    Returns
+    -------
+    Problem
+        The problem.
 
     Raises
     ------
     SpecError
         With every error of the spec.
+
+    Examples
+    --------
+    >>> from_spec({"dag": {"edges": [["x", "a"], ["a", "y"], ["x", "y"]]}}).graph.outputs
+    ('y',)
     """
     messages = Messages(source)
     with uncollected():
@@ -181,7 +238,19 @@ def from_spec(spec: abc.Mapping[str, Any], source: str = "spec") -> Problem:
 
 
 def program(spec: abc.Mapping[str, Any], source: str = "spec") -> Program:
-    """Make a program of Python objects in the grammar of layers; `source` stands before every message.
+    """Make a program of Python objects in the grammar of layers.
+
+    Parameters
+    ----------
+    spec : Mapping[str, Any]
+        The spec: mappings, lists, texts and numbers.
+    source : str
+        What stands before every message.
+
+    Returns
+    -------
+    Program
+        The layers with their shapes, and the problem of their Jacobian.
 
     Raises
     ------
@@ -208,12 +277,17 @@ def chain(
 
     Parameters
     ----------
-    items
+    items : Sequence[int | Mapping[str, Any]]
         Sizes, or mappings with `shape` as rows x cols and what else an item of `chain` in a spec may hold.
-    name
+    name : str | None
         What reports call the problem.
-    memory
-        Limit of the elements alive at once.
+    memory : int | None
+        The limit of the elements alive at once.
+
+    Returns
+    -------
+    Problem
+        The problem.
 
     Raises
     ------
