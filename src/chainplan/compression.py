@@ -11,10 +11,11 @@ two rows) is not seen by any split.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from chainplan.caches import kept
-from chainplan.cost import CostModel
+from chainplan.cost import FMA, CostModel
 from chainplan.graph import Elemental, Mode
 from chainplan.steps import Recorder
 from chainplan.structures import Block, BlockDiagonal, Dense, Kronecker, OnDiagonal, Zero
@@ -23,12 +24,18 @@ from chainplan.structures.counts import longest
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-    from chainplan.colouring import Colouring
+    from chainplan.colouring import Coloured, Colouring
 
 LARGEST = 1_000_000
 """Rows or columns of the largest block that is coloured."""
 NONZEROS = 4_000_000
 """Nonzeros of the largest pattern that is coloured."""
+CLOSE = 128
+"""Nonzeros of the largest pattern that is looked at closer."""
+STEPS = 64
+"""Most pairs of tangents and adjoints that are told apart without a colouring."""
+NEVER = 10**80
+"""The price of a sweep that is not found."""
 BOTH_WAYS = 20_000
 """Nonzeros of the largest pattern whose transpose is coloured too, so that transposing a problem changes no price."""
 
@@ -43,11 +50,16 @@ class Colours(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """A compressed sweep over a run of elementals, given in evaluation order, and its price."""
+    """A compressed sweep over a run of elementals, given in evaluation order, its price and what any costs at least.
+
+    No direct colouring of the block makes the sweep cheaper than `least`. `colours` is None where the block is too
+    large to be coloured; the price is then one that nothing reaches.
+    """
 
     price: int
+    least: int
     run: tuple[Elemental, ...]
-    colours: Colours
+    colours: Colours | None
 
 
 def per_vector(run: Sequence[Elemental], mode: Mode) -> int | None:
@@ -64,11 +76,14 @@ def per_vector(run: Sequence[Elemental], mode: Mode) -> int | None:
     return total
 
 
-def colourable(block: Block) -> bool:
-    """Whether compression may gain something on a block, and its pattern can be listed."""
-    if isinstance(block.structure, Dense | Zero) or max(block.rows, block.cols) > LARGEST:
-        return False
-    return 0 < block.nnz <= NONZEROS
+def compressible(block: Block) -> bool:
+    """Whether compression may gain something on a block."""
+    return not isinstance(block.structure, Dense | Zero) and block.nnz > 0
+
+
+def _listable(block: Block) -> bool:
+    """Whether the pattern of a block is small enough to be listed and coloured."""
+    return max(block.rows, block.cols) <= LARGEST and block.nnz <= NONZEROS
 
 
 Prices = tuple[int | None, int | None]
@@ -78,31 +93,62 @@ Prices = tuple[int | None, int | None]
 def compressed(
     run: Sequence[Elemental], block: Block, cost: CostModel, below: int, prices: Prices | None = None
 ) -> Sweep | None:
-    """The cheapest compressed sweep found over a run with this block, None where none is cheaper than `below`.
+    """The cheapest compressed sweep found over a run with this block, None where no colouring gives one below `below`.
 
-    `prices` are those of one sweep in each mode, where they are known.
+    It may cost more than that itself, if only its `least` is below. `prices` are those of one sweep in each mode, where
+    they are known.
     """
-    if not colourable(block) or all(e.explicit for e in run):
+    if not compressible(block) or all(e.explicit for e in run):
         return None
     tangent, adjoint = prices or (per_vector(run, Mode.TANGENT), per_vector(run, Mode.ADJOINT))
     if tangent is None and adjoint is None:
         return None
-    fma = cost.objective == "fma"
     if isinstance(block.structure, OnDiagonal | BlockDiagonal | Kronecker):
-        colours = kept(("parts", block.mark, tangent, adjoint), lambda: _of_parts(block, tangent, adjoint))
-    elif fma and _simple_bound(block, tangent, adjoint) >= below:
+        found = kept(("parts", block.mark, tangent, adjoint), lambda: _of_parts(block, tangent, adjoint))
+    else:
+        found = Found(None, _simple_needs(block, tangent, adjoint))
+        if _listable(block) and _least(run, block, found.needs, cost, (tangent, adjoint)) < below:
+            found = kept(("colours", block.mark, tangent, adjoint), lambda: _coloured(block, tangent, adjoint))
+    least = _least(run, block, found.needs, cost, (tangent, adjoint))
+    if least >= below:
         return None
-    else:
-        colours = kept(("colours", block.mark, tangent, adjoint), lambda: _coloured(block, tangent, adjoint))
-    if fma:
-        price = colours.tangents * (tangent or 0) + colours.adjoints * (adjoint or 0)
-    else:
-        swept = (_sweep_price(run, mode, n, cost) for mode, n in zip(Mode, colours[2:], strict=True) if n)
-        price = sum(swept) + cost.decompress(block)
-    return Sweep(price, tuple(run), colours) if price < below else None
+    price = NEVER if found.colours is None else _price(run, block, found.colours, cost, (tangent, adjoint))
+    return Sweep(price, least, tuple(run), found.colours)
 
 
-def _of_parts(block: Block, tangent: int | None, adjoint: int | None) -> Colours:
+def _price(run: Sequence[Elemental], block: Block, colours: Colours, cost: CostModel, prices: Prices) -> int:
+    """What the sweeps of these colours cost, decompression included."""
+    if cost is FMA:
+        return colours.tangents * (prices[0] or 0) + colours.adjoints * (prices[1] or 0)
+    swept = (_sweep_price(run, mode, n, cost) for mode, n in zip(Mode, colours[2:], strict=True) if n)
+    return sum(swept) + cost.decompress(block)
+
+
+def _least(run: Sequence[Elemental], block: Block, needs: Needs, cost: CostModel, prices: Prices) -> int:
+    """What sweeps of as many tangents and adjoints as one of some pairs, or more, cost at least.
+
+    Other models than fma price a product by routes that change with the number of its columns, so that more columns may
+    cost less. Of those the bound holds the seeds, the calls and the decompression alone, all of which grow with it.
+    """
+    if cost is FMA:
+        return min(c * (prices[0] or 0) + a * (prices[1] or 0) for c, a in needs)
+    return cost.decompress(block) + min(
+        sum(_least_sweep(run, mode, n, cost) for mode, n in zip(Mode, pair, strict=True) if n) for pair in needs
+    )
+
+
+Needs = tuple[tuple[int, int], ...]
+"""Pairs of tangents and adjoints; every direct colouring has as many of both as one of them."""
+
+
+class Found(NamedTuple):
+    """Colours found for a block, None where it is too large for that, and what any need."""
+
+    colours: Colours | None
+    needs: Needs
+
+
+def _of_parts(block: Block, tangent: int | None, adjoint: int | None) -> Found:
     """One colour for each column, or row, of a part: no mixture of both is cheaper on dense parts of equal shape.
 
     Of a part of r x c with x column and y row colours, r·c <= x·r + y·c (`colouring.bounds`); x·tangent + y·adjoint is
@@ -111,35 +157,72 @@ def _of_parts(block: Block, tangent: int | None, adjoint: int | None) -> Colours
     parts = block.rows if isinstance(block.structure, OnDiagonal) else block.structure.count  # type: ignore[attr-defined]
     r, c = block.rows // parts, block.cols // parts
     forward = adjoint is None or (tangent is not None and c * tangent <= r * adjoint)
+    needs = _needs((c, r), (tangent, adjoint), (r * c, r, c))
+    if not _listable(block):
+        return Found(None, needs)
     length, colours = (block.cols, c) if forward else (block.rows, r)
     layered = isinstance(block.structure, Kronecker)
     line = tuple(i // parts if layered else i % colours for i in range(length))
-    return Colours(line, (-1,) * block.rows, c, 0) if forward else Colours((-1,) * block.cols, line, 0, r)
+    if forward:
+        return Found(Colours(line, (-1,) * block.rows, c, 0), needs)
+    return Found(Colours((-1,) * block.cols, line, 0, r), needs)
 
 
-def _simple_bound(block: Block, tangent: int | None, adjoint: int | None) -> int:
-    """A price that no colouring undercuts: the longest row or column needs as many sweeps, or their average both."""
+def _simple_needs(block: Block, tangent: int | None, adjoint: int | None) -> Needs:
+    """What follows from the longest row and column and from the number of nonzeros."""
     counts = block.structure.row_counts(block.rows, block.cols), block.structure.column_counts(block.rows, block.cols)
-    most = [longest(side) for side in counts]
-    sided = [price * n for price, n in ((tangent, most[0]), (adjoint, most[1])) if price is not None]
-    if tangent is not None and adjoint is not None:
-        sided.append(min(tangent, adjoint) * -(-block.nnz // max(block.rows, block.cols, 1)))
-    return min(sided)
+    longest_row, longest_column = map(longest, counts)
+    return _needs((longest_row, longest_column), (tangent, adjoint), (block.nnz, block.rows, block.cols))
 
 
-def _coloured(block: Block, tangent: int | None, adjoint: int | None) -> Colours:
+def _needs(alone: tuple[int, int], prices: Prices, cut: tuple[int, int, int]) -> Needs:
+    """Sweeps of one mode alone, and those of both by one inequality nnz <= c·rows + a·columns (`colouring.bounds`).
+
+    Where there are many pairs on its line some stand for all: fewer tangents, with the fewest adjoints of their step.
+    """
+    pairs = [pair for pair, price in (((alone[0], 0), prices[0]), ((0, alone[1]), prices[1])) if price is not None]
+    if None not in prices:
+        nonzeros, rows, columns = cut
+        step = -(-alone[0] // STEPS)
+        for c in range(1, alone[0], step):
+            pairs.append((c, max(1, -(-(nonzeros - (c + step - 1) * rows) // columns))))
+    return tuple(pairs)
+
+
+def _coloured(block: Block, tangent: int | None, adjoint: int | None) -> Found:
     """The cheapest colours found for a pattern, and for its transpose where that is small."""
+    best = _best(block, tangent, adjoint)
+    return Found(_plain(best.colouring), best.needs)
+
+
+def _best(block: Block, tangent: int | None, adjoint: int | None) -> Coloured:
     from chainplan.colouring import colour
 
     effort = min(1.0, 1000 / block.nnz)
     best = colour(_listed(block), tangent, adjoint, effort=effort)
-    found = _plain(best.colouring)
-    if not best.optimal and block.nnz <= BOTH_WAYS:
-        turned = colour(_listed(block.transpose()), adjoint, tangent, effort=effort)
-        if turned.price < best.price:
-            rows, columns, adjoints, tangents = _plain(turned.colouring)
-            found = Colours(columns, rows, tangents, adjoints)
-    return found
+    if best.optimal or block.nnz > BOTH_WAYS:
+        return best
+    turned = colour(_listed(block.transpose()), adjoint, tangent, effort=effort).turned
+    cheaper, firmer = min(best, turned, key=lambda one: one.price), max(best, turned, key=lambda one: one.bound)
+    return replace(cheaper, bound=firmer.bound, needs=firmer.needs)
+
+
+def closer(sweep: Sweep, block: Block, prices: Prices) -> Sweep:
+    """A sweep in fma after a closer look at the colours of its block, which may be cheaper or have a higher `least`."""
+    colours = sweep.colours
+    if sweep.least >= sweep.price or colours is None or block.nnz > CLOSE:
+        return sweep
+    known = sweep.price, sweep.least
+    price, least, found = kept(("closer", block.mark, prices, known), lambda: _closer(block, prices, known, colours))
+    return sweep._replace(price=price, least=least, colours=found)
+
+
+def _closer(block: Block, prices: Prices, known: tuple[int, int], colours: Colours) -> tuple[int, int, Colours]:
+    from chainplan.colouring import Coloured, Colouring, closer
+
+    best = Coloured(Colouring.of(colours.columns, colours.rows), *known, "", ())
+    found = closer(_listed(block), *prices, best)
+    return found.price, found.bound, _plain(found.colouring)
 
 
 def _listed(block: Block) -> csr_array:
@@ -163,9 +246,16 @@ def _sweep_price(run: Sequence[Elemental], mode: Mode, colours: int, cost: CostM
     return total
 
 
+def _least_sweep(run: Sequence[Elemental], mode: Mode, colours: int, cost: CostModel) -> int:
+    """What a sweep of so many colours or more costs at least: its seed and its calls."""
+    total = cost.seed(run[0].block.cols if mode is Mode.TANGENT else run[-1].block.rows, colours)
+    return total + sum(cost.call(e, colours, mode) for e in run if not e.explicit)
+
+
 def write_sweep(recorder: Recorder, sweep: Sweep) -> int:
     """Write a compressed sweep down, tangents first; returns the position of the block."""
     run, colours = sweep.run, sweep.colours
+    assert colours is not None, "a block without colours is not swept"
     tangent = adjoint = None
     if colours.tangents:
         tangent = _swept(recorder, run, recorder.seed(run[0].source, Mode.TANGENT, colours.columns), Mode.TANGENT)
@@ -184,9 +274,23 @@ def _swept(recorder: Recorder, run: Sequence[Elemental], arg: int, mode: Mode) -
     return arg
 
 
-def accumulated(e: Elemental, cost: CostModel) -> tuple[int, Mode | Sweep]:
-    """The price of a matrix-free elemental's block and how it is had: tangents, adjoints, or a compressed sweep."""
+class Accumulation(NamedTuple):
+    """How the block of a matrix-free elemental is had, its price, and what any way to have it costs at least."""
+
+    price: int
+    least: int
+    how: Mode | Sweep
+
+
+def accumulated(e: Elemental, cost: CostModel) -> Accumulation:
+    """The cheapest way found to have the block of a matrix-free elemental: tangents, adjoints or a compressed sweep."""
     prices = [(cost.accumulate(e, mode), i, mode) for i, mode in enumerate(Mode) if e.per_vector(mode) is not None]
     price, _, mode = min(prices)
     sweep = compressed((e,), e.block, cost, price)
-    return (price, mode) if sweep is None else (sweep.price, sweep)
+    if sweep is None:
+        return Accumulation(price, price, mode)
+    if cost is FMA:
+        sweep = closer(sweep, e.block, (e.tangent, e.adjoint))
+    if sweep.price < price:
+        return Accumulation(sweep.price, sweep.least, sweep)
+    return Accumulation(price, sweep.least, mode)

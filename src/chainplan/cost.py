@@ -41,6 +41,10 @@ class CostModel(Protocol):
         """Price of a tangent or adjoint applied to a block."""
         ...
 
+    def call(self, elemental: Elemental, vectors: int, mode: Mode) -> int:
+        """What a tangent or adjoint of so many vectors costs by itself, which more vectors do not cost less than."""
+        ...
+
     def advance(self, elemental: Elemental) -> int:
         """Price of evaluating an elemental once."""
         ...
@@ -74,11 +78,12 @@ class Fma:
         return 0
 
     def accumulate(self, elemental: Elemental, mode: Mode) -> int:
-        vectors = elemental.block.cols if mode is Mode.TANGENT else elemental.block.rows
-        return vectors * available(elemental, mode)
+        return self.call(elemental, elemental.block.cols if mode is Mode.TANGENT else elemental.block.rows, mode)
 
     def propagate(self, elemental: Elemental, arg: Block, mode: Mode) -> int:
-        vectors = arg.cols if mode is Mode.TANGENT else arg.rows
+        return self.call(elemental, arg.cols if mode is Mode.TANGENT else arg.rows, mode)
+
+    def call(self, elemental: Elemental, vectors: int, mode: Mode) -> int:
         return vectors * available(elemental, mode)
 
     def advance(self, elemental: Elemental) -> int:

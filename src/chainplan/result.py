@@ -49,6 +49,11 @@ class Outcome:
     note: str | None = None
 
 
+def bounded(plan: Plan, price: int, bound: int, within: str) -> Outcome:
+    """What a bound on all plans of the moves `within` says of one that costs `price`: optimal where it reaches that."""
+    return Outcome(Status.OPTIMAL if price == bound else Status.FEASIBLE, plan, bound=bound, within=within)
+
+
 @dataclass(frozen=True)
 class Cost:
     """Cost of a plan: multiply-adds, additions without a product, most elements alive at once."""

@@ -69,6 +69,9 @@ class Timed:
         vectors = arg.cols if tangent else arg.rows
         return price(self.rates, (*written, *_applied(elemental, vectors, mode, result)))
 
+    def call(self, elemental: Elemental, vectors: int, mode: Mode) -> int:
+        return price(self.rates, (_called(elemental, vectors, mode),))
+
     def advance(self, elemental: Elemental) -> int:
         return price(self.rates, (("apply", (1, elemental.evaluation)),))
 
@@ -82,8 +85,11 @@ class Timed:
 
 def _applied(elemental: Elemental, vectors: int, mode: Mode, result: Block) -> tuple[Part, ...]:
     """The work of one call on some vectors, its result held as `result` is."""
-    call: Part = ("apply", (1, vectors * available(elemental, mode)))
-    return call, *converted(result, Form.MATRIX, form(result))
+    return _called(elemental, vectors, mode), *converted(result, Form.MATRIX, form(result))
+
+
+def _called(elemental: Elemental, vectors: int, mode: Mode) -> Part:
+    return "apply", (1, vectors * available(elemental, mode))
 
 
 def timed(objective: str, rates: Mapping[str, tuple[int, ...]]) -> Timed:

@@ -1,6 +1,7 @@
 """Colouring of sparsity patterns: which columns share a tangent sweep and which rows share an adjoint sweep."""
 
 from chainplan.colouring.bounds import lower_bound
+from chainplan.colouring.constraints import closer
 from chainplan.colouring.exhaustive import best_of_all
 from chainplan.colouring.model import Colouring
 from chainplan.colouring.portfolio import Coloured, colour
@@ -10,6 +11,7 @@ __all__ = [
     "Coloured",
     "Colouring",
     "best_of_all",
+    "closer",
     "colour",
     "decompress",
     "lower_bound",

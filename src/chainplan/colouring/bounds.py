@@ -15,7 +15,7 @@ step by step, as in the search for a densest subgraph (Charikar, APPROX 2000). O
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from chainplan.colouring.recovery import Pattern
 
 ROUNDS = 60
-CHUNK = 1024
 
 
 class Cut(NamedTuple):
@@ -35,6 +34,10 @@ class Cut(NamedTuple):
     nonzeros: int
     rows: int
     columns: int
+
+
+Sweeps = tuple[int, int]
+"""A number of tangents and a number of adjoints."""
 
 
 def lower_bound(pattern: Pattern, tangent: int | None, adjoint: int | None) -> int:
@@ -47,16 +50,7 @@ def lower_bound(pattern: Pattern, tangent: int | None, adjoint: int | None) -> i
     ValueError
         If no mode is available, or a price is negative.
     """
-    check_prices(tangent, adjoint)
-    i, j = entries(pattern)
-    if not i.size:
-        return 0
-    rows = int(np.bincount(i).max())
-    columns = int(np.bincount(j).max())
-    one_sided = [price * most for price, most in ((tangent, rows), (adjoint, columns)) if price is not None]
-    if tangent is None or adjoint is None or rows == 1 or columns == 1:
-        return min(one_sided)
-    return min(*one_sided, _two_sided(list(_cuts(pattern, tangent, adjoint)), tangent, adjoint, min(one_sided)))
+    return least(Needs.of(pattern, tangent, adjoint).pairs, tangent, adjoint)
 
 
 def check_prices(tangent: int | None, adjoint: int | None) -> None:
@@ -68,20 +62,50 @@ def check_prices(tangent: int | None, adjoint: int | None) -> None:
             raise ValueError(f"the price of a {mode} is {price}; prices count from 0.")
 
 
-def _two_sided(cuts: list[Cut], tangent: int, adjoint: int, best: int) -> int:
-    """The least price of c ≥ 1 tangents and a ≥ 1 adjoints within all inequalities, or `best` where that is less."""
-    start = 1
-    while start * tangent + adjoint < best:
-        c = np.arange(start, start + CHUNK)
+def least(pairs: Sequence[Sweeps], tangent: int | None, adjoint: int | None) -> int:
+    """The price of the cheapest pair."""
+    return min(c * (tangent or 0) + a * (adjoint or 0) for c, a in pairs)
+
+
+class Needs(NamedTuple):
+    """What every direct colouring needs: tangents where it seeds no row, adjoints where it seeds no column, and cuts.
+
+    None is a mode that is not available.
+    """
+
+    tangents: int | None
+    adjoints: int | None
+    cuts: tuple[Cut, ...]
+
+    @classmethod
+    def of(cls, pattern: Pattern, tangent: int | None, adjoint: int | None) -> Needs:
+        """The longest row and column, and cuts as they tell most at these prices."""
+        check_prices(tangent, adjoint)
+        i, j = entries(pattern)
+        rows, columns = (int(np.bincount(line).max(initial=0)) for line in (i, j))
+        one_side = tangent is None or adjoint is None or min(rows, columns) < 2
+        cuts = () if one_side else tuple(_cuts(pattern, tangent or 0, adjoint or 0))
+        return cls(None if tangent is None else rows, None if adjoint is None else columns, cuts)
+
+    @property
+    def pairs(self) -> tuple[Sweeps, ...]:
+        """Tangents and adjoints such that every direct colouring has as many of both as one of these pairs.
+
+        A pair of both modes that needs as many sweeps of one as that takes alone says nothing.
+        """
+        alone = []
+        if self.tangents is not None:
+            alone.append((self.tangents, 0))
+        if self.adjoints is not None and (0, 0) not in alone:
+            alone.append((0, self.adjoints))
+        if self.tangents is None or self.adjoints is None or self.tangents < 2:
+            return tuple(alone)
+        c = np.arange(1, self.tangents)
         a = np.ones_like(c)
-        for cut in cuts:
+        for cut in self.cuts:
             np.maximum(a, -((c * cut.rows - cut.nonzeros) // cut.columns), out=a)
         first = np.flatnonzero(np.diff(a, prepend=a[0] + 1))
-        best = min(best, *(int(c[k]) * tangent + int(a[k]) * adjoint for k in first))
-        if int(a[-1]) == 1:
-            break
-        start += CHUNK
-    return best
+        return (*alone, *((int(c[k]), int(a[k])) for k in first if a[k] < self.adjoints))
 
 
 def _cuts(pattern: Pattern, tangent: int, adjoint: int) -> Iterator[Cut]:

@@ -20,22 +20,32 @@ def best_of_all(side: Side, tangent: int | None, adjoint: int | None) -> Colouri
 
     Of equally cheap ones the one with fewest sweeps in all, then the one with fewest adjoints.
     """
+    found = all_of(side, tangent is not None, adjoint is not None)
+    return None if found is None else cheapest(found, tangent, adjoint)
+
+
+def all_of(side: Side, tangent: bool, adjoint: bool) -> list[Colouring] | None:
+    """A colouring for every pair of numbers of tangents and adjoints that none undercuts, of the modes available."""
     n, m = len(side.lines), len(side.members)
     if max(m, n) > LIMIT:
         return None
     cells = {(i, j): 1 << k for k, (i, j) in enumerate((i, j) for j in range(n) for i in side.lines[j])}
     whole = (1 << len(cells)) - 1
     turned = {(j, i): bit for (i, j), bit in cells.items()}
-    columns = _kept(side, cells) if tangent is not None else [(0, 0, [UNSEEDED] * n)]
-    rows = _kept(side.other, turned) if adjoint is not None else [(0, 0, [UNSEEDED] * m)]
-    found = [
-        (c * (tangent or 0) + a * (adjoint or 0), c + a, a, left, right)
-        for c, one, left in columns
-        for a, two, right in rows
-        if one | two == whole
-    ]
-    *_, left, right = min(found, key=lambda entry: entry[:3])
-    return Colouring.of(left, right)
+    columns = _kept(side, cells) if tangent else [(0, 0, [UNSEEDED] * n)]
+    rows = _kept(side.other, turned) if adjoint else [(0, 0, [UNSEEDED] * m)]
+    found: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
+    for c, one, left in columns:
+        for a, two, right in rows:
+            if one | two == whole:
+                found.setdefault((c, a), (left, right))
+    least = [p for p in found if not any(q != p and q[0] <= p[0] and q[1] <= p[1] for q in found)]
+    return [Colouring.of(*found[pair]) for pair in least]
+
+
+def cheapest(found: Sequence[Colouring], tangent: int | None, adjoint: int | None) -> Colouring:
+    """The cheapest of some colourings; ties to fewest sweeps, then to fewest adjoints."""
+    return min(found, key=lambda one: (one.price(tangent, adjoint), one.tangents + one.adjoints, one.adjoints))
 
 
 def _kept(side: Side, cells: dict[tuple[int, int], int]) -> list[tuple[int, int, list[int]]]:

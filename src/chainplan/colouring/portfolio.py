@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
-from chainplan.colouring.bounds import check_prices, lower_bound
-from chainplan.colouring.exhaustive import best_of_all
+from chainplan.colouring.bounds import Needs, Sweeps, check_prices, least
+from chainplan.colouring.exhaustive import all_of, cheapest
 from chainplan.colouring.improve import Pair, Prices, search, settle
 from chainplan.colouring.incidence import Side, column_side
 from chainplan.colouring.model import UNSEEDED, Colouring
@@ -36,17 +36,28 @@ PEEL_WORK = 25
 
 @dataclass(frozen=True)
 class Coloured:
-    """A colouring, a lower bound on the price of any, and which heuristic found it."""
+    """A colouring, what any needs at least, and which heuristic found it.
+
+    Every direct colouring has as many tangents and as many adjoints as one of the pairs `needs`; `bound` is the price
+    of the cheapest.
+    """
 
     colouring: Colouring
     price: int
     bound: int
     method: str
+    needs: tuple[Sweeps, ...]
 
     @property
     def optimal(self) -> bool:
         """Whether the bound proves that no direct colouring is cheaper."""
         return self.price == self.bound
+
+    @property
+    def turned(self) -> Coloured:
+        """The same for the transposed pattern, the prices in each other's place."""
+        turned = Colouring(self.colouring.rows, self.colouring.columns)
+        return replace(self, colouring=turned, needs=tuple((c, a) for a, c in self.needs))
 
 
 @dataclass(frozen=True)
@@ -79,24 +90,27 @@ def colour(pattern: Pattern, tangent: int | None, adjoint: int | None, *, effort
         raise ValueError(f"the effort is {effort}; it counts from 0.")
     with uncollected():
         side = column_side(pattern)
-        tiny = best_of_all(side, tangent, adjoint)
+        tiny = all_of(side, tangent is not None, adjoint is not None)
         if tiny is not None:
-            price = tiny.price(tangent, adjoint)
-            return Coloured(tiny, price, price, "exhaustive")
-        bound = lower_bound(pattern, tangent, adjoint)
-        prices, work = Prices(tangent, adjoint), int(effort * WORK)
-        best = _Portfolio(pattern, side, prices, bound, work, random.Random(seed)).run()
+            found = cheapest(tiny, tangent, adjoint)
+            price = found.price(tangent, adjoint)
+            needs = tuple((one.tangents, one.adjoints) for one in tiny)
+            return Coloured(found, price, price, "exhaustive", needs)
+        work = int(effort * WORK)
+        portfolio = _Portfolio(pattern, side, Prices(tangent, adjoint), work, random.Random(seed))
+        best = portfolio.run()
     found = best.pair.colouring()
-    return Coloured(found, found.price(tangent, adjoint), bound, best.method)
+    return Coloured(found, found.price(tangent, adjoint), portfolio.bound, best.method, portfolio.needs.pairs)
 
 
 @final
 class _Portfolio:
     """The candidates of one pattern, cheapest first, and what is left of the work."""
 
-    def __init__(self, pattern: Pattern, side: Side, prices: Prices, bound: int, work: int, rng: random.Random) -> None:
+    def __init__(self, pattern: Pattern, side: Side, prices: Prices, work: int, rng: random.Random) -> None:
         self.pattern, self.side, self.prices = pattern, side, prices
-        self.bound, self.work, self.rng = bound, work, rng
+        self.work, self.rng = work, rng
+        self.needs = Needs.of(pattern, prices.tangent, prices.adjoint)
         self.nonzeros = 1 + pattern.nnz
         self.sides = {"columns", "rows"}
         self.found: list[_Candidate] = []
@@ -111,6 +125,11 @@ class _Portfolio:
         return self.found[0]
 
     @property
+    def bound(self) -> int:
+        """A price that no colouring undercuts."""
+        return least(self.needs.pairs, self.prices.tangent, self.prices.adjoint)
+
+    @property
     def _least(self) -> float:
         keys = (self.prices.key(candidate.pair)[0] for candidate in self.found)
         return min(keys, default=math.inf)
@@ -120,13 +139,19 @@ class _Portfolio:
         m, n = self.pattern.shape
         tangent, adjoint = self.prices.tangent, self.prices.adjoint
         most = most if self.prices.two_sided else math.inf
-        if "columns" in self.sides and tangent is not None and lower_bound(self.pattern, tangent, None) <= most:
+        if "columns" in self.sides and tangent is not None and (self.needs.tangents or 0) * tangent <= most:
             self.sides.remove("columns")
-            for order, colours in one_sided(self.pattern, self.side):
+            alone = one_sided(self.pattern, self.side)
+            self.needs = self.needs._replace(tangents=alone.fewest)
+            for order, colours in alone.found:
                 self.found.append(_Candidate(f"columns, {order}", Pair(colours, [UNSEEDED] * m)))
-        if "rows" in self.sides and adjoint is not None and lower_bound(self.pattern, None, adjoint) <= most:
+            if self._least <= self.bound:
+                return
+        if "rows" in self.sides and adjoint is not None and (self.needs.adjoints or 0) * adjoint <= most:
             self.sides.remove("rows")
-            for order, colours in one_sided(self.pattern.T.tocsr(), self.side.other):
+            alone = one_sided(self.pattern.T.tocsr(), self.side.other)
+            self.needs = self.needs._replace(adjoints=alone.fewest)
+            for order, colours in alone.found:
                 self.found.append(_Candidate(f"rows, {order}", Pair([UNSEEDED] * n, colours)))
 
     def _splits(self) -> None:

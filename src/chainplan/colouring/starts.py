@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from chainplan.colouring.greedy import first_fit, of_entries, whole
-from chainplan.colouring.improve import Pair, Prices
+from chainplan.colouring.improve import Pair, Prices, sweeps
 from chainplan.colouring.incidence import Lists, Side
+from chainplan.colouring.lattices import lattice
 from chainplan.colouring.model import UNSEEDED
 from chainplan.colouring.orders import conflicts, largest_first, meetings, natural, smallest_last
 from chainplan.colouring.peeling import (
@@ -23,36 +24,81 @@ from chainplan.colouring.peeling import (
     peel,
     row_cap,
 )
+from chainplan.colouring.saturation import saturate
 
 if TYPE_CHECKING:
     from chainplan.colouring.recovery import Pattern
 
 
+FORCED = 200_000
+"""Neighbours visited in a search for a given number of colours, beside a few for each conflict."""
+CONFLICTS = 3_000_000
+"""Most conflicts of a pattern that such searches are tried on, and most numbers kept in one."""
+TARGETS = 3
+"""Numbers of colours that are sought, from the fewest possible upwards."""
+
+
 class OneSided(NamedTuple):
-    """Colours of the columns alone, and the order that first-fit took."""
+    """Colours of the columns alone, and how they were found."""
 
     order: str
     colours: list[int]
 
 
-def one_sided(pattern: Pattern, side: Side) -> Iterator[OneSided]:
-    """Colour all columns (the vertices of `side`) first-fit in natural, largest-first and smallest-last order.
+class Alone(NamedTuple):
+    """Colourings of the columns alone, and the number of colours that none undercuts."""
 
-    Smallest-last needs the graph of conflicts and is left out where that is too large. Where one row meets all columns
-    there is nothing to choose.
+    found: list[OneSided]
+    fewest: int
+
+
+def one_sided(pattern: Pattern, side: Side) -> Alone:
+    """Colour all columns (the vertices of `side`) until as few colours do as the longest row has nonzeros.
+
+    First-fit in natural, largest-first and smallest-last order, a lattice, and the most constrained column first with a
+    given number of colours. The last two orders need the graph of conflicts and are left out where that is too large.
     """
-    demand, lines = whole(side), len(side.members)
+    lines, fewest = len(side.members), max(map(len, side.members), default=0)
+    found: list[OneSided] = []
     filled = [v for v, rows in enumerate(side.lines) if rows]
-    if len(filled) == max(map(len, side.members), default=0):
+    if len(filled) == fewest:
         place = {v: k for k, v in enumerate(filled)}
-        yield OneSided("one each", [place.get(v, UNSEEDED) for v in range(len(side.lines))])
-        return
-    yield OneSided("natural", first_fit(demand, lines, natural(len(side.lines))))
-    graph = conflicts(pattern)
-    degrees = meetings(side, np.ones(pattern.nnz, dtype=np.bool_)) if graph is None else [len(row) for row in graph]
-    yield OneSided("largest first", first_fit(demand, lines, largest_first(degrees)))
+        return Alone([OneSided("one each", [place.get(v, UNSEEDED) for v in range(len(side.lines))])], fewest)
+
+    def below() -> int:
+        return min(sweeps(one.colours) for one in found)
+
+    found.append(OneSided("natural", first_fit(whole(side), lines, natural(len(side.lines)))))
+    if below() > fewest:
+        grid = lattice(pattern, fewest, below())
+        found += [] if grid is None else [OneSided("lattice", grid)]
+    graph = conflicts(pattern) if below() > fewest else None
     if graph is not None:
-        yield OneSided("smallest last", first_fit(demand, lines, smallest_last(graph)))
+        constrained, fewest = _constrained(graph, side, fewest, below())
+        found += [] if constrained is None else [OneSided("most constrained first", constrained)]
+    if below() > fewest:
+        degrees = meetings(side, np.ones(pattern.nnz, dtype=np.bool_)) if graph is None else list(map(len, graph))
+        found.append(OneSided("largest first", first_fit(whole(side), lines, largest_first(degrees))))
+        if graph is not None:
+            found.append(OneSided("smallest last", first_fit(whole(side), lines, smallest_last(graph))))
+    return Alone(found, fewest)
+
+
+def _constrained(graph: Lists, side: Side, fewest: int, below: int) -> tuple[list[int] | None, int]:
+    """Colours of less than `below`, and the number of colours that none undercuts as far as this search tells."""
+    size = sum(map(len, graph))
+    best: list[int] | None = None
+    targets = [*range(fewest, min(below, fewest + TARGETS)), below - 1]
+    for most in dict.fromkeys(targets):
+        if max(size, most * len(graph)) > CONFLICTS:
+            break
+        found = saturate(graph, most, FORCED + 4 * size)
+        if found.impossible and most == fewest:
+            fewest += 1
+        if found.colours is not None:
+            best = [colour if rows else UNSEEDED for colour, rows in zip(found.colours, side.lines, strict=True)]
+            break
+    return best, fewest
 
 
 def families(side: Side, prices: Prices, count: int) -> Iterator[Sequence[tuple[str, Callable[[], Split]]]]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from chainplan.cost import FMA
-from chainplan.elimination.workgraph import WorkGraph, accumulation
+from chainplan.elimination.workgraph import Fixed, WorkGraph, accumulation
 from chainplan.graph import Graph
 from chainplan.structures import Block
 
@@ -33,9 +33,18 @@ class Core:
             (p, v): edge.block for v, into in enumerate(work.into) for p, edge in into.items()
         }
 
-    @cached_property
+    @property
     def fixed(self) -> int:
-        """Multiply-adds that every order pays: the accumulation of matrix-free elementals."""
+        """Multiply-adds that the plan of every order pays: the accumulation of matrix-free elementals."""
+        return self._accumulation.price
+
+    @property
+    def least_fixed(self) -> int:
+        """What that accumulation costs at least, whatever the colours."""
+        return self._accumulation.least
+
+    @cached_property
+    def _accumulation(self) -> Fixed:
         return accumulation(self.graph)
 
     def weight(self, mask: int) -> int:

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from chainplan.elimination.greedy import best_of_keys
 from chainplan.elimination.workgraph import accumulation, after_accumulation
 from chainplan.graph import Graph
-from chainplan.result import Outcome, Status
+from chainplan.result import Outcome, Status, bounded
 from chainplan.search import Search, Stopped
 from chainplan.steps import Plan
 
@@ -162,14 +162,14 @@ def settle(kind: Moves[S, M], graph: Graph, name: str, effort: tuple[int, int], 
     """Improve the best greedy order of vertices by effort[0] descents, then prove it within effort[1] states."""
     fixed, name = accumulation(graph), after_accumulation(graph, name)
     best = along(kind, best_of_keys(graph, search.going, search.greedy).order)
-    bound = fixed + kind.at_least(kind.start())
-    search.offer(kind.plan(best[1]), fixed + best[0])
+    bound = fixed.least + kind.at_least(kind.start())
+    search.offer(kind.plan(best[1]), fixed.price + best[0])
     try:
-        best = improve(kind, best, effort[0], search, fixed)
+        best = improve(kind, best, effort[0], search, fixed.price)
         proven = cheapest(kind, best, effort[1], search)
     except Stopped:
         assert search.incumbent is not None
         return Outcome(Status.FEASIBLE, search.incumbent, bound=bound, within=name)
     if proven is None:
         return Outcome(Status.FEASIBLE, kind.plan(best[1]), bound=bound, within=name)
-    return Outcome(Status.OPTIMAL, kind.plan(proven[1]), bound=fixed + proven[0], within=name)
+    return bounded(kind.plan(proven[1]), fixed.price + proven[0], fixed.least + proven[0], name)

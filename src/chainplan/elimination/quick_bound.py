@@ -32,19 +32,19 @@ def quick_bound(graph: Graph, tick: Callable[[], None] = unwatched) -> int:
     if intermediates(graph) > LARGE:
         return path_bound(graph)
     core = Core(graph)
-    return core.fixed + lower_bound(core, tick=tick)
+    return core.least_fixed + lower_bound(core, tick=tick)
 
 
 def path_bound(graph: Graph) -> int:
     """The lower bound that widest paths alone give, in O(edges); just the accumulation for structured blocks."""
     work = WorkGraph(graph)
     if not work.dense:
-        return accumulation(graph)
+        return accumulation(graph).least
     found = sorted(work.middle)
     none = [False] * len(work.size)
     into = _widest_paths(work, [row.keys() for row in work.into], found, none)
     out = _widest_paths(work, [row.keys() for row in work.out], found[::-1], work.kept)
-    return accumulation(graph) + sum(work.size[v] * into[v] * out[v] for v in found)
+    return accumulation(graph).least + sum(work.size[v] * into[v] * out[v] for v in found)
 
 
 def _widest_paths(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from copy import copy
+from typing import NamedTuple
 
 from chainplan.compression import accumulated, write_sweep
 from chainplan.cost import FMA
@@ -189,13 +190,21 @@ class WorkGraph:
 
 def _accumulate(recorder: Recorder, e: Elemental) -> int:
     """Write the cheapest accumulation of a matrix-free elemental down."""
-    _, how = accumulated(e, FMA)
+    how = accumulated(e, FMA).how
     return recorder.accumulate(e.name, how) if isinstance(how, Mode) else write_sweep(recorder, how)
 
 
-def accumulation(graph: Graph) -> int:
-    """Multiply-adds of accumulating every useful matrix-free elemental in its cheapest way."""
-    return sum(accumulated(e, FMA)[0] for e in graph.useful if not e.explicit)
+class Fixed(NamedTuple):
+    """Multiply-adds of accumulating every useful matrix-free elemental: in the cheapest way found, and at least."""
+
+    price: int
+    least: int
+
+
+def accumulation(graph: Graph) -> Fixed:
+    """What every order of elimination pays beside its products."""
+    found = [accumulated(e, FMA) for e in graph.useful if not e.explicit]
+    return Fixed(sum(one.price for one in found), sum(one.least for one in found))
 
 
 def order_plan(graph: Graph, order: Iterable[int], look: Look = unwatched) -> Plan:

@@ -58,7 +58,7 @@ class ChainSearch:
         self._graph, self._best, self._search = problem.graph, incumbent, search
         self._tasks = ChainTasks(problem.graph.chain, problem.cost)
         self._bounds = Bounds(self._tasks, incumbent.machines)
-        self._all_moves = Sweeps(problem.graph.chain, problem.cost).moves == MOVES
+        self._all_moves = not Sweeps(problem.graph.chain, problem.cost).any
         self._bound = 0
         self._tree: _Scheduled | None = None
 

@@ -86,7 +86,7 @@ def _on_chains(solver: Solver, problem: Problem, search: Search) -> Outcome:
         return outcome
     if limited.refuses(problem) is None:
         return _named(limited, problem, search)
-    search.prove(outcome.bound, "bracketings")
+    search.prove(outcome.bound, outcome.within or "bracketings")
     return _best(problem, [_named(order, problem, search) for order in (Forward(), Reverse())], search)
 
 
@@ -100,7 +100,7 @@ def _in_time(problem: Problem, search: Search) -> Outcome:
         outcome = _named(dp, problem, search)
         if _fits(outcome, problem):
             return outcome
-        search.prove(outcome.bound, "bracketings")
+        search.prove(outcome.bound, outcome.within or "bracketings")
     left = search.stage("auto")
     inner = Search(seed=left.seed, budget=left.budget, progress=left.progress, solver="auto", nodes=left.nodes)
     try:

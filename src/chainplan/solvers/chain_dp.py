@@ -6,6 +6,10 @@ accumulated in the cheaper mode (Naumann, arXiv 2406.11862, section 3, with sing
 propagations over sub-chains: they compose at the same cost). The structure of an interval does not depend on how it
 came about, which is what makes this exact.
 
+Whether fewer colours are possible than were found for a sweep is not always known. Where it may matter the prices are
+found once more with sweeps at prices that no colours undercut: what the chain then costs is a bound on all plans, and
+the plan found is proven where it reaches that. The sweeps that such a cheapest plan would have are looked at closer.
+
 Listed patterns and objectives in time are priced split by split (`interval_table`). Elsewhere the work is done by
 anti-diagonals in numpy, in two layouts of the same table: by start for right factors, by end and backwards for left
 ones, so that the candidates of an interval are the sum of two contiguous rows. No table of splits is kept; walking back
@@ -21,7 +25,8 @@ from chainplan.compression import Sweep
 from chainplan.cost import FMA
 from chainplan.graph import Elemental, Mode
 from chainplan.problem import Problem
-from chainplan.result import Outcome, Status
+from chainplan.replayer import replay
+from chainplan.result import Outcome, bounded
 from chainplan.search import Search
 from chainplan.solvers.base import Solver
 from chainplan.solvers.chains import (
@@ -33,10 +38,11 @@ from chainplan.solvers.chains import (
     leaf_options,
     not_a_chain,
     sizes_of,
+    swept,
     write,
 )
 from chainplan.solvers.interval_table import IntervalTable
-from chainplan.solvers.sweeps import Sweeps
+from chainplan.solvers.sweeps import Choices, Sweeps
 from chainplan.structures import Banded, BlockDiagonal, Dense, Kronecker, OnDiagonal, Zero
 
 if TYPE_CHECKING:
@@ -54,7 +60,7 @@ class ChainDp(Solver):
     """Exact interval dynamic programming over products, tangents and adjoints.
 
     Cost: O(q³) time and O(q²) memory for q elementals.
-    Exact: yes, within bracketings.
+    Exact: yes, within bracketings and coloured sweeps, where the colours found are proven to be the fewest.
     Refuses: graphs that are not chains; more than 5,000 elementals, 300 with listed patterns or an objective in time.
     """
 
@@ -66,12 +72,20 @@ class ChainDp(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         chain = problem.graph.chain
         sweeps = Sweeps(chain, problem.cost)
-        table = filled(problem, sweeps, search)
-        plan = write(problem.graph, (0, len(chain)), table.derive)
-        return Outcome(Status.OPTIMAL, plan, bound=table.price(0, len(chain)), within=sweeps.moves)
+        table, whole = filled(problem, sweeps, search), (0, len(chain))
+        while True:
+            plan, price = write(problem.graph, whole, table.derive), table.price(*whole)
+            if sweeps.proven:
+                return bounded(plan, price, price, sweeps.moves)
+            search.offer(plan, replay(plan).total)
+            floor = filled(problem, sweeps.at_least(), search)
+            bound = floor.price(*whole)
+            if bound == price or not sweeps.closer(swept(whole, floor.derive)):
+                return bounded(plan, price, bound, sweeps.moves)
+            table = filled(problem, sweeps, search)
 
 
-def filled(problem: Problem, sweeps: Sweeps, search: Search) -> Table | IntervalTable:
+def filled(problem: Problem, sweeps: Choices, search: Search) -> Table | IntervalTable:
     """The prices of all intervals of a chain.
 
     Raises
@@ -99,7 +113,7 @@ _EVEN = (OnDiagonal, Zero, Dense, Banded, BlockDiagonal, Kronecker)
 class Table:
     """Prices of all intervals: `by_start[i, d]` and `by_end[j, q-d]` both hold that of (i, i+d) with j = i+d."""
 
-    def __init__(self, chain: tuple[Elemental, ...], sweeps: Sweeps) -> None:
+    def __init__(self, chain: tuple[Elemental, ...], sweeps: Choices) -> None:
         import numpy as np
 
         from chainplan.solvers.interval_products import IntervalProducts

@@ -7,7 +7,7 @@ elemental propagated onto an interval. Longer propagations are sequences of sing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from chainplan.compression import Sweep, write_sweep
@@ -98,3 +98,16 @@ def write(graph: Graph, root: N, derive: Callable[[N], Derivation]) -> Plan:
                 else:
                     todo += [(node, True), (derive(left), False), (derive(right), False)]  # type: ignore[arg-type]
     return recorder.plan([(graph.outputs[0], graph.inputs[0], done.pop())])
+
+
+def swept(root: N, derive: Callable[[N], Derivation]) -> Iterator[Sweep]:
+    """The compressed sweeps of a derivation."""
+    todo: list[object] = [root]
+    while todo:
+        match derive(todo.pop()):  # type: ignore[arg-type]
+            case Swept(sweep):
+                yield sweep
+            case Apply(_, _, arg):
+                todo.append(arg)
+            case Product(left, right):
+                todo += [left, right]

@@ -15,7 +15,7 @@ from chainplan.elimination.cp_model import EliminationModel
 from chainplan.elimination.greedy import best_of_keys
 from chainplan.elimination.workgraph import after_accumulation, order_plan
 from chainplan.problem import Problem
-from chainplan.result import Outcome, Status
+from chainplan.result import Outcome, Status, bounded
 from chainplan.search import Search, Stopped
 from chainplan.solvers.base import Solver, not_fma
 from chainplan.structures import Dense
@@ -74,8 +74,8 @@ class CpSat(Solver):
         plan = order_plan(problem.graph, found.order)
         if found.bound < found.price:
             note = f"'{self.name}' was {why} after {search.spent}."
-            return Outcome(Status.FEASIBLE, plan, bound=found.bound + core.fixed, within=within, note=note)
-        return Outcome(Status.OPTIMAL, plan, bound=found.price + core.fixed, within=within)
+            return Outcome(Status.FEASIBLE, plan, bound=found.bound + core.least_fixed, within=within, note=note)
+        return bounded(plan, found.price + core.fixed, found.price + core.least_fixed, within)
 
 
 class _Found:

@@ -15,7 +15,7 @@ from chainplan.elimination.set_search import Exact
 from chainplan.elimination.workgraph import after_accumulation, intermediates, order_plan
 from chainplan.problem import Problem
 from chainplan.replayer import replay
-from chainplan.result import Outcome, Status
+from chainplan.result import Outcome, Status, bounded
 from chainplan.search import Search, Stopped
 from chainplan.solvers.base import Solver, not_fma
 
@@ -54,12 +54,12 @@ class DagExact(Solver):
                 plan = order_plan(problem.graph, exact.order)
                 cost = exact.bound
         except (Stopped, KeyboardInterrupt) as stop:
-            bound = path_bound(problem.graph) - core.fixed if exact is None else exact.bound
+            bound = path_bound(problem.graph) - core.least_fixed if exact is None else exact.bound
             bound = min(cost, bound)
-            search.prove(core.fixed + bound, within)
+            search.prove(core.least_fixed + bound, within)
             if isinstance(stop, KeyboardInterrupt):
                 raise
             if bound < cost:
                 note = f"'dag-exact' was out of budget after {search.spent}; the bound is what it had proven."
-                return Outcome(Status.FEASIBLE, plan, core.fixed + bound, within=within, note=note)
-        return Outcome(Status.OPTIMAL, plan, core.fixed + cost, within=within)
+                return Outcome(Status.FEASIBLE, plan, core.least_fixed + bound, within=within, note=note)
+        return bounded(plan, core.fixed + cost, core.least_fixed + cost, within)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from chainplan.cost import CostModel
 from chainplan.graph import Elemental, Mode
 from chainplan.solvers.chains import Apply, Derivation, Product, Swept, leaf_options
-from chainplan.solvers.sweeps import Sweeps
+from chainplan.solvers.sweeps import Choices
 from chainplan.structures import Block
 
 Choice = tuple[int, Derivation]
@@ -19,7 +19,7 @@ Choice = tuple[int, Derivation]
 class IntervalTable:
     """Price and derivation of every interval; O(q³) prices, O(q²) memory for q elementals."""
 
-    def __init__(self, chain: tuple[Elemental, ...], cost: CostModel, sweeps: Sweeps) -> None:
+    def __init__(self, chain: tuple[Elemental, ...], cost: CostModel, sweeps: Choices) -> None:
         self.chain, self.q, self._cost, self._sweeps = chain, len(chain), cost, sweeps
         self.blocks: dict[tuple[int, int], Block] = {}
         self._best: dict[tuple[int, int], Choice] = {}

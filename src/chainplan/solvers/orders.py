@@ -33,9 +33,9 @@ def cheapest(problem: Problem, search: Search, orders: Callable[[WorkGraph], Ite
     for candidate in orders(work):
         if best is None or candidate.price < best.price:
             best = candidate
-            search.offer(partial(order_plan, problem.graph, candidate.order), candidate.price + fixed)
+            search.offer(partial(order_plan, problem.graph, candidate.order), candidate.price + fixed.price)
             search.writing = each * steps_of(work, candidate.order)
-        if best.price + fixed <= search.bound:
+        if best.price + fixed.least <= search.bound:
             break
     assert best is not None, "there is an order of elimination for every graph"
     plan = _plan(problem.graph, best)
@@ -77,7 +77,7 @@ def order_of(plan: Plan) -> list[int]:
 def _plan(graph: Graph, best: Found) -> Plan:
     if any(not e.explicit for e in graph.useful):
         price, mode = min(((order_price(graph, mode), mode) for mode in Mode), key=lambda found: found[0])
-        if price < best.price + accumulation(graph):
+        if price < best.price + accumulation(graph).price:
             recorder = Recorder(graph)
             return recorder.plan(sweep(graph, recorder, mode))
     return order_plan(graph, best.order)

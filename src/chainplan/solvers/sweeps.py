@@ -6,30 +6,54 @@ on the number of colours rule most of them out, against what the interval costs 
 
 from __future__ import annotations
 
-from chainplan.compression import Sweep, colourable, compressed, per_vector, write_sweep
-from chainplan.cost import CostModel
+from collections.abc import Iterable
+from typing import Protocol
+
+from chainplan.compression import NEVER, Prices, Sweep, closer, compressed, compressible, per_vector, write_sweep
+from chainplan.cost import FMA, CostModel
 from chainplan.graph import Elemental, Graph, Mode
 from chainplan.replayer import replay
 from chainplan.steps import Recorder
 from chainplan.structures import Block, Dense
 
-ANY = 10**80
-"""A price that no sweep reaches."""
+ANY = NEVER
+"""A price that every sweep with colours is below."""
 LONGEST = 300
 """Elementals of the longest chain of which all intervals are looked at; of longer ones, the single elementals."""
 
 
+class Choices(Protocol):
+    """The compressed sweeps that a chain solver chooses from."""
+
+    def of_length(self, d: int) -> tuple[int, ...]:
+        """Where the intervals of length d begin that might be swept compressed."""
+        ...
+
+    def cheaper(self, i: int, j: int, below: int) -> Sweep | None:
+        """The compressed sweep of an interval, None where there is none cheaper than `below`."""
+        ...
+
+
 class Sweeps:
-    """The compressed sweeps of a chain: `cheaper` finds that of an interval."""
+    """The compressed sweeps of a chain: `cheaper` finds that of an interval, at the price of the colours found.
+
+    Fewer colours may be possible than were found. Where that matters for a price asked for, the chain is not `proven`;
+    a solver whose prices never fall when those of sweeps rise then has its lower bound from the sweeps `at_least`.
+    """
 
     def __init__(self, chain: tuple[Elemental, ...], cost: CostModel) -> None:
         self._chain, self._cost = chain, cost
         self._blocks: dict[int, dict[int, Block]] = {}
+        self._found: dict[tuple[int, int], Sweep] = {}
+        self._open: set[tuple[int, int]] = set()
+        """Intervals of which colours may be possible that are fewer than those found, and than what was asked."""
+        self._closer: dict[tuple[int, int], Sweep] = {}
         self._sums = tuple(_running_sums(chain, mode) for mode in Mode)
         matrix_free = [0]
         for e in chain:
             matrix_free.append(matrix_free[-1] + (not e.explicit))
-        longest = len(chain) if len(chain) <= LONGEST else 1
+        self._whole = len(chain) <= LONGEST
+        longest = len(chain) if self._whole else 1
         listed = any(e.block.structure.name == "sparse" for e in chain)
         if matrix_free[-1]:
             for i in range(len(chain)):
@@ -42,13 +66,18 @@ class Sweeps:
             block = block if j == i + 1 else self._chain[j - 1].block.times(block)
             if isinstance(block.structure, Dense) and not listed:
                 return
-            if matrix_free[j] > matrix_free[i] and colourable(block):
+            if matrix_free[j] > matrix_free[i] and compressible(block):
                 self._blocks.setdefault(j - i, {})[i] = block
 
     @property
     def moves(self) -> str:
         """The moves within which an optimum over brackets and these sweeps holds."""
-        return "bracketings and coloured sweeps" if self._blocks else "bracketings"
+        return "bracketings and coloured sweeps" if self._blocks and self._whole else "bracketings"
+
+    @property
+    def any(self) -> bool:
+        """Whether there may be a compressed sweep that is worth a thought."""
+        return bool(self._blocks)
 
     def of_length(self, d: int) -> tuple[int, ...]:
         """Where the intervals of length d begin that might be swept compressed."""
@@ -59,8 +88,59 @@ class Sweeps:
         block = self._blocks.get(j - i, {}).get(i)
         if block is None:
             return None
+        sweep = self._closer.get((i, j))
+        if sweep is None:
+            sweep = compressed(self._chain[i:j], block, self._cost, below, self._prices(i, j))
+        if sweep is None or sweep.least >= min(sweep.price, below):
+            self._open.discard((i, j))
+        else:
+            self._open.add((i, j))
+        if sweep is None:
+            return None
+        self._found[i, j] = sweep
+        return sweep if sweep.price < below else None
+
+    @property
+    def proven(self) -> bool:
+        """Whether no colours undercut the prices found, as far as they are below what was asked."""
+        return not self._open
+
+    def at_least(self) -> AtLeast:
+        """The same sweeps at prices that no colours undercut, as far as they have been asked for."""
+        return AtLeast(self._found)
+
+    def closer(self, sweeps: Iterable[Sweep]) -> bool:
+        """Look once more, and harder, at the colours of some sweeps; whether that changed a price or a bound."""
+        changed = False
+        for sweep in sweeps if self._cost is FMA else ():
+            i = self._chain.index(sweep.run[0])
+            j = i + len(sweep.run)
+            if (i, j) in self._open and (i, j) not in self._closer:
+                found = closer(self._found[i, j], self._blocks[j - i][i], self._prices(i, j))
+                changed |= found != self._found[i, j]
+                self._closer[i, j] = found
+        return changed
+
+    def _prices(self, i: int, j: int) -> Prices:
         tangent, adjoint = (None if n[j] > n[i] else total[j] - total[i] for total, n in self._sums)
-        return compressed(self._chain[i:j], block, self._cost, below, (tangent, adjoint))
+        return tangent, adjoint
+
+
+class AtLeast:
+    """Sweeps at prices that no colours undercut: for bounds, as there may be no such plan."""
+
+    def __init__(self, found: dict[tuple[int, int], Sweep]) -> None:
+        self._found = found
+        self._starts: dict[int, list[int]] = {}
+        for i, j in found:
+            self._starts.setdefault(j - i, []).append(i)
+
+    def of_length(self, d: int) -> tuple[int, ...]:
+        return tuple(self._starts.get(d, ()))
+
+    def cheaper(self, i: int, j: int, below: int) -> Sweep | None:
+        sweep = self._found.get((i, j))
+        return sweep._replace(price=sweep.least) if sweep is not None and sweep.least < below else None
 
 
 def _running_sums(chain: tuple[Elemental, ...], mode: Mode) -> tuple[list[int], list[int]]:

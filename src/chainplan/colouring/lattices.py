@@ -1,0 +1,89 @@
+"""Colourings of grids by lattices: column j of a pattern with stride k gets the colour (j + s·(j // k)) mod m.
+
+On a grid of k x l points numbered row by row, that is x + t·y modulo m with t = k + s; in three dimensions a second
+stride adds s'·(j // k'). The 2·d + 1 points of a stencil along d axes get different colours for some s once m is
+2·d + 1 (perfect Lee codes: Golomb & Welch, SIAM J. Appl. Math. 18, 1970), whatever its size, where first-fit
+takes up to 2·d more. Strides are read off the pattern: how far apart the columns are that meet in a row, and how far a
+nonzero is from the diagonal. A colouring is tried on the columns of a few rows, then on all.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chainplan.colouring.model import UNSEEDED, Colours
+from chainplan.colouring.recovery import alone, entries
+
+if TYPE_CHECKING:
+    from chainplan.colouring.recovery import Pattern
+
+Steps = tuple[tuple[int, int], ...]
+"""Strides k of a lattice, each with its s."""
+
+STRIDES = 8
+"""Most strides that are tried, alone and in pairs."""
+SAMPLE = 50
+"""Rows on which a lattice is tried first."""
+MOST = 32
+"""Colours of the largest lattice that is tried."""
+
+
+def lattice(pattern: Pattern, fewest: int, below: int) -> list[int] | None:
+    """Colours of all columns by the first lattice that fits, of `fewest` colours or more but less than `below`.
+
+    O(nnz) for every lattice that passes the sample; at most some thousand small samples.
+    """
+    i, j = entries(pattern)
+    sample = np.isin(i, _sampled(pattern.shape[0]))
+    strides = _strides(i, j)
+    for m in range(max(1, fewest), min(below, MOST + 1)):
+        for steps in _steps(strides, m):
+            if _fits(i[sample], _colours(j[sample], steps, m)) and _fits(i, _colours(j, steps, m)):
+                return _dense(_colours(np.arange(pattern.shape[1], dtype=np.intp), steps, m), j)
+    return None
+
+
+def _colours(j: Colours, steps: Steps, m: int) -> Colours:
+    colours: Colours = sum((s * (j // k) for k, s in steps), start=j) % m
+    return colours
+
+
+def _fits(line: Colours, colour: Colours) -> bool:
+    return bool(alone(line, colour).all())
+
+
+def _sampled(rows: int) -> Colours:
+    """Some rows: from the middle of the pattern, and spread over it."""
+    return np.concatenate([np.linspace(0, rows - 1, SAMPLE), rows // 2 + np.arange(3)]).astype(np.intp)
+
+
+def _steps(strides: list[int], m: int) -> Iterator[Steps]:
+    """All lattices modulo m of one stride, then those of two."""
+    for k in strides:
+        yield from (((k, s),) for s in range(m))
+    for a, b in itertools.combinations(strides, 2):
+        yield from (((a, s), (b, t)) for s, t in itertools.product(range(m), repeat=2))
+
+
+def _strides(i: Colours, j: Colours) -> list[int]:
+    """Likely strides: distances of nonzeros from the diagonal, then of neighbours in a row, the frequent ones first."""
+    found: dict[int, None] = {}
+    for distances in (np.abs(i - j), np.diff(j)[np.diff(i) == 0]):
+        values, counts = np.unique(distances[distances > 1], return_counts=True)
+        found |= dict.fromkeys(values[np.lexsort((values, -counts))][:STRIDES].tolist())
+    return list(found)[:STRIDES]
+
+
+def _dense(colours: Colours, used: Colours) -> list[int]:
+    """The colours in use counted from 0; a column without nonzeros has none."""
+    seeded = np.zeros(colours.size, dtype=np.bool_)
+    seeded[used] = True
+    _, ranks = np.unique(colours[seeded], return_inverse=True)
+    found = np.full(colours.size, UNSEEDED, dtype=np.intp)
+    found[seeded] = ranks
+    listed: list[int] = found.tolist()
+    return listed

@@ -1,0 +1,118 @@
+"""Colouring of one side with a given number of colours, the most constrained vertex first.
+
+DSATUR (Brélaz, Comm. ACM 22(4), 1979): the next vertex is the one whose neighbours have most different colours, ties to
+the one with most neighbours. On a grid all colours follow from those of one stencil, whatever the order in which its
+points are numbered. Where a vertex has no colour left the search steps back; if it ends without a colouring, none of so
+many colours exists, which is the only proof there is where columns need more colours than are pairwise in conflict.
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple
+
+from chainplan.colouring.incidence import Lists
+from chainplan.colouring.model import UNSEEDED
+
+
+class Saturated(NamedTuple):
+    """The colours found, None where there are none; and whether that is because no colouring has so few."""
+
+    colours: list[int] | None
+    impossible: bool
+
+
+def saturate(graph: Lists, most: int, work: int) -> Saturated:
+    """Colour the vertices of a graph of conflicts with `most` colours, within `work` visits of neighbours.
+
+    A vertex without conflicts gets colour 0. The search is exhaustive if the work suffices.
+    """
+    search = _Search(graph, most)
+    while work > 0:
+        v = search.next()
+        if v is None:
+            return Saturated(search.colours, False)
+        if not search.place(v) and not search.back():
+            return Saturated(None, True)
+        work -= 1 + search.visited
+        search.visited = 0
+    return Saturated(None, False)
+
+
+class _Search:
+    """The vertices coloured so far, and for each other one how many neighbours have which colour."""
+
+    def __init__(self, graph: Lists, most: int) -> None:
+        self.graph, self.most, self.visited = graph, most, 0
+        size = len(graph)
+        self.colours = [UNSEEDED] * size
+        self.seen = [0] * size
+        self.count = [[0] * most for _ in range(size)]
+        self.heap = [(0, -len(row), v) for v, row in enumerate(graph)]
+        heapify(self.heap)
+        self.trail: list[tuple[int, int, int]] = []
+        """Vertices in the order of their colouring, each with how many colours were in use and the colours left."""
+        self.used = 0
+
+    def next(self) -> int | None:
+        """The vertex to colour next, None where all are."""
+        while self.heap:
+            saturation, _, v = self.heap[0]
+            if self.colours[v] < 0 and -saturation == self.seen[v].bit_count():
+                return v
+            heappop(self.heap)
+        return None
+
+    def place(self, v: int) -> bool:
+        """Give v its least colour, of those not in use only the first; the others are kept for stepping back."""
+        left = ~self.seen[v] & ((1 << min(self.used + 1, self.most)) - 1)
+        if not self.seen[v]:
+            left &= -left  # Nothing near it is coloured: by symmetry one colour stands for all.
+        return self._take(v, self.used, left)
+
+    def _take(self, v: int, used: int, left: int) -> bool:
+        while left:
+            bit = left & -left
+            left &= ~bit
+            if self._colour(v, bit.bit_length() - 1):
+                self.trail.append((v, used, left))
+                self.used = max(used, bit.bit_length())
+                return True
+            self._uncolour(v)
+        return False
+
+    def back(self) -> bool:
+        """Step back to the last vertex that has another colour left and give it that."""
+        while self.trail:
+            v, used, left = self.trail.pop()
+            self._uncolour(v)
+            self.used = used
+            if self._take(v, used, left):
+                return True
+        return False
+
+    def _colour(self, v: int, colour: int) -> bool:
+        """Give v a colour; whether every neighbour still has one left."""
+        self.colours[v] = colour
+        bit, full, fine = 1 << colour, (1 << self.most) - 1, True
+        for u in self.graph[v]:
+            self.count[u][colour] += 1
+            if not self.seen[u] & bit:
+                self.seen[u] |= bit
+                if self.colours[u] < 0:
+                    fine &= self.seen[u] != full
+                    heappush(self.heap, (-self.seen[u].bit_count(), -len(self.graph[u]), u))
+        self.visited += len(self.graph[v])
+        return fine
+
+    def _uncolour(self, v: int) -> None:
+        colour = self.colours[v]
+        self.colours[v] = UNSEEDED
+        for u in self.graph[v]:
+            self.count[u][colour] -= 1
+            if not self.count[u][colour]:
+                self.seen[u] &= ~(1 << colour)
+                if self.colours[u] < 0:
+                    heappush(self.heap, (-self.seen[u].bit_count(), -len(self.graph[u]), u))
+        self.visited += len(self.graph[v])
+        heappush(self.heap, (-self.seen[v].bit_count(), -len(self.graph[v]), v))
