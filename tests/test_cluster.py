@@ -256,7 +256,7 @@ def test_restarts_keep_the_best_plan(client: Any) -> None:
 def test_a_proof_ends_all_restarts(client: Any) -> None:
     found = chainplan.portfolio(chain_problem([3, 4, 5]), restarts=2, scheduler=client)
     assert found.status.value == "optimal"
-    with pytest.raises(SolverError, match="restarts: found 0"):
+    with pytest.raises(chainplan.ChainplanError, match="restarts: found 0; expected a whole number from 1"):
         chainplan.portfolio(chain_problem([3, 4, 5]), restarts=0, scheduler=client)
     with pytest.raises(SolverError, match="does not exist"):
         chainplan.portfolio(chain_problem([3, 4, 5]), "nothing", scheduler=client)

@@ -12,7 +12,7 @@ import pytest
 
 import chainplan
 from chainplan.cost import FMA
-from chainplan.errors import PlanError, SolverError
+from chainplan.errors import ArgumentError, PlanError, SolverError
 from chainplan.frontends.plan_file import document, parse_plan, verify
 from chainplan.jacobians import draw
 from chainplan.problem import Problem
@@ -317,7 +317,7 @@ def test_an_objective_in_time_gives_durations() -> None:
 
 @pytest.mark.parametrize("machines", [0, -3])
 def test_too_few_machines_are_refused(machines: int) -> None:
-    with pytest.raises(SolverError, match=rf"machines: found {machines}; expected at least 1"):
+    with pytest.raises(ArgumentError, match=rf"machines: found {machines}; expected a whole number from 1"):
         chainplan.plan(modules(random.Random(0), 2), machines=machines)
 
 

@@ -102,7 +102,7 @@ def command(
     if search == "dask":
         if machines is not None:
             raise click.UsageError("--machines is for --search here; restarts are compared by cost. Leave one out.")
-        from chainplan.portfolio import RESTARTS, portfolio
+        from chainplan.restarts import RESTARTS, portfolio
 
         raise_again()
         result = portfolio(

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from chainplan.layers.stepwise import Stepwise as Stepwise
     from chainplan.oracle import jacobian as jacobian
     from chainplan.planner import plan as plan
-    from chainplan.portfolio import portfolio as portfolio
     from chainplan.primal import Primal as Primal
     from chainplan.problem import Problem as Problem
     from chainplan.proofs import prove_again as prove_again
     from chainplan.replayer import replay as replay
     from chainplan.report.table import render as render
+    from chainplan.restarts import portfolio as portfolio
     from chainplan.result import Result as Result
     from chainplan.result import Status as Status
     from chainplan.steps import Plan as Plan
@@ -63,7 +63,7 @@ _HOMES = {
     "linearise": "layers.evaluation",
     "pareto": "tradeoff",
     "plan": "planner",
-    "portfolio": "portfolio",
+    "portfolio": "restarts",
     "program": "frontends.table",
     "prove_again": "proofs",
     "read": "frontends.table",

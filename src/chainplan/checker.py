@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError
 from chainplan.graph import Graph
-from chainplan.problem import Problem
+from chainplan.problem import Problem, problem_of
 from chainplan.replayer import Replay, colouring_of, replay
 from chainplan.states import spans
 from chainplan.steps import (
@@ -31,17 +31,19 @@ from chainplan.steps import (
     Move,
     Multiply,
     Plan,
+    Planned,
     Propagate,
     Restore,
     Seed,
     Store,
     operands,
+    plan_of,
 )
 
 _BITS = 61
 
 
-def check(plan: Plan, problem: Problem | None = None, cost: CostModel = FMA) -> Replay:
+def check(plan: Plan | Planned, problem: Problem | None = None, cost: CostModel = FMA) -> Replay:
     """Prove that a plan computes the Jacobian of its graph and keeps the limits of `problem`.
 
     Parameters
@@ -70,7 +72,8 @@ def check(plan: Plan, problem: Problem | None = None, cost: CostModel = FMA) -> 
     >>> check(chainplan.plan(problem).plan, problem).total
     24
     """
-    graph = plan.graph if problem is None else problem.graph
+    plan = plan_of(plan)
+    graph = plan.graph if problem is None else problem_of(problem).graph
     if graph is not plan.graph:
         plan = Plan(graph, plan.steps, plan.outputs)
     if problem is not None:

@@ -6,8 +6,9 @@ results are exact Python ints.
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, cast
 
+from chainplan.arguments import refuse
 from chainplan.graph import Elemental, Mode
 from chainplan.structures import Block, product_fma
 
@@ -105,3 +106,21 @@ def available(elemental: Elemental, mode: Mode) -> int:
 
 
 FMA = Fma()
+
+
+def model_of(value: object) -> CostModel:
+    """The cost model that was given.
+
+    Raises
+    ------
+    ArgumentError
+        Where it is something else.
+    """
+    if all(callable(getattr(value, name, None)) for name in ("multiply", "add", "accumulate", "propagate")):
+        return cast(CostModel, value)
+    raise refuse(
+        "cost",
+        value,
+        "a cost model, such as Fma()",
+        "Leave it out, or name an objective: plan(..., objective='weighted').",
+    )

@@ -21,6 +21,10 @@ class SpecError(ChainplanError):
         super().__init__("\n".join(self.messages))
 
 
+class ArgumentError(ChainplanError):
+    """A Python function was given something else than what it takes."""
+
+
 class ShapeError(ChainplanError):
     """Two things that must agree in shape do not."""
 

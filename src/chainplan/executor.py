@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from chainplan.arguments import mapping
 from chainplan.errors import ExecutionError
 from chainplan.graph import Elemental
 from chainplan.jacobians import Given, is_sparse, matrix_free
@@ -23,7 +24,7 @@ from chainplan.kernels.convert import Array, as_matrix, diagonal
 from chainplan.primal import Fixed, Primal
 from chainplan.replayer import replay
 from chainplan.step_kernels import Kernel, Run, kernel_of, loaded, stepwise
-from chainplan.steps import Accumulate, Load, Plan, Propagate, evaluates, last_uses, operands
+from chainplan.steps import Accumulate, Load, Plan, Planned, Propagate, evaluates, last_uses, operands, plan_of
 from chainplan.structures import Block, Dense
 from chainplan.threads import ranks, run_tasks
 
@@ -42,7 +43,7 @@ class Program:
 
 
 def execute(
-    plan: Plan,
+    plan: Plan | Planned,
     jacobians: Mapping[str, Given],
     *,
     dense: bool = True,
@@ -55,7 +56,7 @@ def execute(
 
     Parameters
     ----------
-    plan : a plan that has passed `check`.
+    plan : a plan that has passed `check`, or what holds one: a `Result`, a plan file that was read.
     jacobians : by elemental name. An explicit elemental is an array of rows x cols, of numpy or scipy.sparse, or the
         compact form of its structure: the diagonal, the one number of a scaled identity, an array of b x r x c for
         block_diagonal or of r x c for kronecker, the nonzeros of a listed pattern row by row. What a structure says
@@ -85,6 +86,8 @@ def execute(
         If a Jacobian is missing, unknown, of another shape or structure, a function returns another shape, or a step
         fits no worker.
     """
+    plan = plan_of(plan)
+    mapping("jacobians", jacobians, "elementals to arrays or functions", "{'F1': array, 'F2': (tangent, adjoint)}")
     if backend == "dask":
         if evaluates(plan.steps):
             raise ExecutionError(

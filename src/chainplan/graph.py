@@ -14,6 +14,7 @@ from functools import cached_property
 from heapq import heapify, heappop, heappush
 from itertools import pairwise
 
+from chainplan.arguments import expect
 from chainplan.errors import ShapeError
 from chainplan.resolution import Edge, resolve
 from chainplan.structures import Block
@@ -116,6 +117,12 @@ class Graph:
     elementals: tuple[Elemental, ...]
 
     def __post_init__(self) -> None:
+        expect("sizes", self.sizes, Mapping, "a mapping from vertices to sizes", "Pass {'x': 3, 'y': 2}.")
+        for what in ("inputs", "outputs", "elementals"):
+            expect(what, getattr(self, what), Sequence, "a tuple", f"Pass {what}=(...,).")
+        for e in self.elementals:
+            expect("elementals", e, Elemental, "Elementals", "Make them by Elemental(name, source, target, block).")
+            expect("block", e.block, Block, "a Block", "Make one by chainplan.structures.Block(rows, cols).")
         found = list(faults(self.sizes, self.inputs, self.outputs, self.elementals))
         if found:
             raise ShapeError("\n".join(f"{'.'.join(map(str, f.place))}: {f.message}" for f in found))

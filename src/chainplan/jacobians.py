@@ -17,8 +17,9 @@ from zipfile import BadZipFile
 import numpy as np
 from scipy.sparse import csr_array
 
+from chainplan.arguments import refuse
 from chainplan.errors import ExecutionError
-from chainplan.graph import Elemental, Graph
+from chainplan.graph import Elemental, Graph, Mode
 from chainplan.kernels.convert import (
     Array,
     as_matrix,
@@ -46,7 +47,12 @@ NUMBERS = "iufc"
 def common_dtype(given: Iterable[Given], wanted: Any = None) -> np.dtype[Any]:
     """The dtype of all arrays among `given` together, or the one that is wanted; float64 where nothing says."""
     if wanted is not None:
-        asked: np.dtype[Any] = np.dtype(wanted)
+        try:
+            asked: np.dtype[Any] = np.dtype(wanted)
+        except TypeError:
+            raise refuse("dtype", wanted, "a dtype of numpy", "Pass dtype='float64', say.") from None
+        if asked.kind not in NUMBERS:
+            raise refuse("dtype", wanted, "a dtype of numbers", "Pass dtype='float64', say.")
         return asked
     dtypes = {value.dtype for value in given if isinstance(value, np.ndarray) or is_sparse(value)}
     common: np.dtype[Any] = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
@@ -68,7 +74,12 @@ def stored(e: Elemental, given: Any) -> Any:
         raise ExecutionError(f"no Jacobian for '{e.name}'; expected an array of {rows} x {cols}.")
     if isinstance(given, tuple) or callable(given):
         raise ExecutionError(f"'{e.name}' is explicit, but functions were given; expected an array of {rows} x {cols}.")
-    array = given if is_sparse(given) else np.asarray(given)
+    try:
+        array = given if is_sparse(given) else np.asarray(given)
+    except ValueError:
+        raise ExecutionError(
+            f"the list for '{e.name}' has rows of several lengths; expected {_shapes(block)}."
+        ) from None
     if array.dtype.kind not in NUMBERS:
         raise ExecutionError(f"the array for '{e.name}' has dtype {array.dtype}; expected numbers.")
     if array.shape == (rows, cols):
@@ -159,6 +170,41 @@ def _has_values(csr: Any, nonzeros: int, structure: Structure) -> bool:
         return True
     allowed = (1, -1) if units.sign == 0 else (units.sign,)
     return csr.nnz == nonzeros and bool(np.isin(csr.data, allowed).all())
+
+
+def called(e: Elemental, mode: Mode, function: Function, block: Array) -> Array:
+    """What a function of a matrix-free elemental makes of a block; an error in it says where it was called.
+
+    Raises
+    ------
+    ExecutionError
+        Where the result is no array of numbers of the right shape.
+    """
+    try:
+        result = np.asarray(function(block))
+    except Exception as error:
+        of = " x ".join(map(str, block.shape))
+        error.add_note(f"This was the {mode.value} of '{e.name}', called with a block of {of}. {_advice(e, mode)}")
+        raise
+    expected = (e.block.rows, block.shape[1]) if mode is Mode.TANGENT else (block.shape[0], e.block.cols)
+    if result.shape != expected:
+        fault = f"returned shape {result.shape}; expected {expected}"
+    elif result.dtype.kind not in NUMBERS:
+        fault = f"returned an array of dtype {result.dtype}; expected numbers"
+    else:
+        return result
+    raise ExecutionError(f"the {mode.value} of '{e.name}' {fault}. {_advice(e, mode)}")
+
+
+def _advice(e: Elemental, mode: Mode) -> str:
+    """What a function of a matrix-free elemental should do, and how to find out whether it does."""
+    rows, cols = e.block.rows, e.block.cols
+    tangent = f"{cols} x c to F'·block of {rows} x c"
+    adjoint = f"r x {rows} to block·F' of r x {cols}, not to its transpose"
+    return (
+        f"It should map a block of {tangent if mode is Mode.TANGENT else adjoint}. Test the pair by the dot product: "
+        f"y @ tangent(x) equals adjoint(y) @ x for x of {cols} x 1 and y of 1 x {rows}."
+    )
 
 
 def matrix_free(e: Elemental, given: Any) -> MatrixFree:

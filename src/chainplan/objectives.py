@@ -10,6 +10,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
 
+from chainplan.arguments import expect
 from chainplan.calibration import stored_rates
 from chainplan.cost import FMA, CostModel
 from chainplan.errors import SpecError
@@ -31,6 +32,7 @@ def objective_model(name: str, dtype: str = "float64") -> CostModel:
     SpecError
         Where there is no such objective, or it is 'calibrated' and this machine has not been measured.
     """
+    expect("objective", name, str, "the name of an objective", "Pass objective='fma', say.")
     if name not in OBJECTIVES:
         close = get_close_matches(name, OBJECTIVES, 1)
         hint = f" Did you mean '{close[0]}'?" if close else ""

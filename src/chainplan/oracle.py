@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from chainplan.arguments import expect, mapping
 from chainplan.graph import Elemental, Graph, Mode
-from chainplan.jacobians import as_matrices, common_dtype, sparse_or_functions
+from chainplan.jacobians import as_matrices, called, common_dtype, sparse_or_functions
 from chainplan.kernels.convert import Array
-from chainplan.problem import Problem
+from chainplan.problem import Problem, problem_of
 
 
 def jacobian(
@@ -46,7 +47,9 @@ def jacobian(
     >>> jacobian(problem, {"F1": np.ones((3, 2)), "F2": np.ones((1, 3))})["x2", "x0"]
     array([[3., 3.]])
     """
-    graph = problem.graph if isinstance(problem, Problem) else problem
+    graph = problem if isinstance(problem, Graph) else problem_of(problem).graph
+    mapping("jacobians", jacobians, "elementals to arrays or functions", "{'F1': array, 'F2': (tangent, adjoint)}")
+    expect("mode", mode, Mode, "a Mode", "Pass Mode.TANGENT or Mode.ADJOINT.")
     values = as_matrices(graph, jacobians)
     kind = common_dtype(jacobians.values(), dtype)
     forward = mode is Mode.TANGENT
@@ -113,5 +116,9 @@ def _applied(e: Elemental, value: Any, arg: Array, mode: Mode) -> Any:
         return value @ arg if mode is Mode.TANGENT else arg @ value
     tangent, adjoint = value
     if mode is Mode.TANGENT:
-        return tangent(arg) if tangent else adjoint(np.eye(e.block.rows, dtype=arg.dtype)) @ arg
-    return adjoint(arg) if adjoint else arg @ tangent(np.eye(e.block.cols, dtype=arg.dtype))
+        if tangent:
+            return called(e, Mode.TANGENT, tangent, arg)
+        return called(e, Mode.ADJOINT, adjoint, np.eye(e.block.rows, dtype=arg.dtype)) @ arg
+    if adjoint:
+        return called(e, Mode.ADJOINT, adjoint, arg)
+    return arg @ called(e, Mode.TANGENT, tangent, np.eye(e.block.cols, dtype=arg.dtype))

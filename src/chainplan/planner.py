@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from difflib import get_close_matches
 
+from chainplan.arguments import expect, whole
 from chainplan.checker import check
 from chainplan.elimination.step_order import reordered
 from chainplan.errors import PlanError, SolverError
 from chainplan.graph import Mode
 from chainplan.objectives import objective_model
-from chainplan.problem import Problem
+from chainplan.problem import Problem, problem_of
 from chainplan.replayer import Replay, replay
 from chainplan.result import Outcome, Result, Status
 from chainplan.schedule import Schedule, check_schedule, held
@@ -24,7 +25,7 @@ from chainplan.scheduling.best import SECONDS, best_schedule
 from chainplan.search import Progress, Search, Stopped
 from chainplan.solvers.base import Solver
 from chainplan.solvers.table import SOLVERS
-from chainplan.steps import Plan
+from chainplan.steps import Plan, Planned, plan_of
 from chainplan.sweep import order_price
 
 SHARE = 0.5
@@ -43,7 +44,7 @@ def plan(
     objective: str | None = None,
     machines: int | None = None,
     nodes: int | None = None,
-    warm_start: Plan | Result | None = None,
+    warm_start: Plan | Planned | None = None,
 ) -> Result:
     """Find a plan for the Jacobian of a problem.
 
@@ -80,6 +81,8 @@ def plan(
     ------
     SolverError
         If there is no such solver or it refuses the problem, or there is no schedule on so many machines.
+    ArgumentError
+        If an argument is something else than what is described above.
     SpecError
         If there is no such objective, or it is 'calibrated' and this machine has not been measured.
     PlanError
@@ -92,14 +95,15 @@ def plan(
     >>> result.cost.fma, result.baselines.forward, result.optimal_within
     (1002000, 3000000, 'bracketings')
     """
+    problem = problem_of(problem)
     if objective is not None:
         problem = replace(problem, cost=objective_model(objective))
     chosen = _solver(solver)
     reason = chosen.refusal(problem)
     if reason is not None:
         raise SolverError(f"solver '{solver}' refuses this problem: {reason}. {_advice(problem)}")
-    if machines is not None and machines < 1:
-        raise SolverError(f"machines: found {machines}; expected at least 1. Give the number of machines.")
+    if machines is not None:
+        machines = whole("machines", machines, least=1)
     if machines is not None and problem.recompute:
         raise SolverError(
             f"machines: found {machines} with limits.recompute, whose states are evaluated one after the other; "
@@ -143,6 +147,7 @@ def plan(
 
 
 def _solver(name: str) -> Solver:
+    expect("solver", name, str, "the name of a solver", "Pass solver='auto', or a name of 'chainplan solvers'.")
     if name not in SOLVERS:
         close = get_close_matches(name, SOLVERS, 1)
         hint = f" Did you mean '{close[0]}'?" if close else ""
@@ -197,9 +202,10 @@ def _proven(outcome: Outcome, price: int) -> Outcome:
     return replace(outcome, status=status, bound=bound, within=within)
 
 
-def _start(problem: Problem, given: Plan | Result) -> Plan:
+def _start(problem: Problem, given: Plan | Planned) -> Plan:
     """The plan to start from, proved right."""
-    plan = given.plan if isinstance(given, Result) else given
+    held = getattr(given, "plan", given)
+    plan = None if held is None else plan_of(held, "warm_start")
     if plan is None or Problem(plan.graph).fingerprint != Problem(problem.graph).fingerprint:
         found = "no plan" if plan is None else "a plan of another graph"
         raise PlanError(f"warm start: found {found}; expected a plan of this problem's graph. Leave it out.")

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from chainplan.cost import FMA, CostModel
+from chainplan.arguments import expect, refuse, whole
+from chainplan.cost import FMA, CostModel, model_of
 from chainplan.graph import Elemental, Graph
 
 
@@ -40,6 +41,16 @@ class Problem:
     name: str | None = None
     cost: CostModel = FMA
     recompute: bool = False
+
+    def __post_init__(self) -> None:
+        expect("graph", self.graph, Graph, "a Graph", "Make a problem by chain, from_spec or read.")
+        if self.memory is not None and type(self.memory) is not int:
+            object.__setattr__(self, "memory", whole("memory", self.memory, most=None))
+        if self.memory is not None and self.memory < 0:
+            raise refuse("memory", self.memory, "elements from 0, or None for no limit", "Correct it.")
+        if self.name is not None:
+            expect("name", self.name, str, "text, or None", "Pass name='model', say.")
+        model_of(self.cost)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -73,6 +84,38 @@ class Problem:
         if kept := {key: value for key, value in limits.items() if value is not None}:
             spec["limits"] = kept
         return spec
+
+
+def problem_of(value: object) -> Problem:
+    """The problem that was given.
+
+    Raises
+    ------
+    ArgumentError
+        Where it is something else, saying how a problem is made of it.
+    """
+    if isinstance(value, Problem):
+        return value
+    todo = _MADE.get(type(value).__name__, "Make one by chain, from_spec or read.")
+    raise refuse("problem", value, "a Problem", todo)
+
+
+_MADE = {
+    "Graph": "Pass Problem(graph).",
+    "Result": "Pass result.problem.",
+    "SavedPlan": "Pass saved.problem.",
+    "Program": "Pass program.problem.",
+    "Plan": "Pass Problem(plan.graph).",
+    "DiGraph": "Pass from_networkx(graph).",
+    "MultiDiGraph": "Pass from_networkx(graph).",
+    "str": "Pass read(path) for a file.",
+    "PosixPath": "Pass read(path) for a file.",
+    "WindowsPath": "Pass read(path) for a file.",
+    "dict": "Pass from_spec(spec).",
+    "list": "Pass chain(items).",
+    "tuple": "Pass chain(items).",
+}
+"""How a problem is made of what may be passed in its place."""
 
 
 def chain_vertex(position: int) -> str:

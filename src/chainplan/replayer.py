@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from chainplan.cost import FMA, CostModel
+from chainplan.arguments import found
+from chainplan.cost import FMA, CostModel, model_of
 from chainplan.errors import PlanError
 from chainplan.garbage import uncollected
 from chainplan.graph import Elemental, Graph, Mode
@@ -26,12 +27,14 @@ from chainplan.steps import (
     Multiply,
     Output,
     Plan,
+    Planned,
     Propagate,
     Restore,
     Seed,
     Store,
     evaluates,
     last_uses,
+    plan_of,
     tape_spans,
 )
 from chainplan.structures import Block, Identity, sum_adds
@@ -81,7 +84,7 @@ class Replay:
         return max(self.alive, default=0)
 
 
-def replay(plan: Plan, cost: CostModel = FMA) -> Replay:
+def replay(plan: Plan | Planned, cost: CostModel = FMA) -> Replay:
     """Replay a plan on its graph; kept for as long as the plan lives. O(steps), but for the structural counts.
 
     Parameters
@@ -107,6 +110,7 @@ def replay(plan: Plan, cost: CostModel = FMA) -> Replay:
     >>> replay(chainplan.plan(chainplan.chain([2, 3, 4])).plan).prices
     (0, 0, 24)
     """
+    plan, cost = plan_of(plan), model_of(cost)
     known = _KNOWN.setdefault(plan, {})
     if cost not in known:
         with uncollected():
@@ -122,6 +126,8 @@ def _replayed(plan: Plan, cost: CostModel) -> Replay:
     prices: list[int] = []
     adds = 0
     for position, step in enumerate(plan.steps):
+        if type(step) not in _STEPS:
+            raise PlanError(f"step {position}: found {found(step)}; expected a step of `chainplan.steps`. Correct it.")
         try:
             typed, price, added = _STEPS[type(step)](step, plan.graph, blocks, cost)
         except _Broken as broken:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
 
+from chainplan.arguments import called, seconds, whole
 from chainplan.ratios import gap
 from chainplan.steps import Plan
 
@@ -105,6 +106,12 @@ class Search:
     _parent: Search | None = None
     _start: float = field(default_factory=monotonic)
     _said: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.seed = whole("seed", self.seed, most=None)
+        self.budget = seconds("budget", self.budget)
+        self.nodes = None if self.nodes is None else whole("nodes", self.nodes)
+        called("progress", self.progress)
 
     @property
     def seconds(self) -> float:

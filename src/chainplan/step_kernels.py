@@ -19,7 +19,7 @@ import numpy as np
 from chainplan.colouring import decompress
 from chainplan.errors import ExecutionError
 from chainplan.graph import Elemental, Mode
-from chainplan.jacobians import Given, MatrixFree, common_dtype, matrix_free, stored
+from chainplan.jacobians import Given, MatrixFree, called, common_dtype, matrix_free, stored
 from chainplan.kernels.convert import Array, as_form, as_matrix, from_matrix, from_sparse, given_away, known
 from chainplan.kernels.forms import Form, form
 from chainplan.kernels.products import FRESH, product_kernel, sum_kernel
@@ -214,7 +214,8 @@ def _accumulate(position: int, e: Elemental, mode: Mode) -> Kernel:
     def kernel(run: Run) -> None:
         function = _applied(run, e, mode)
         if run.primal is None or size * size <= SEEDED:
-            run.values[position] = _shaped(function(np.eye(size, dtype=run.dtype)), e, mode, e.block)
+            value = called(e, mode, function, np.eye(size, dtype=run.dtype))
+            run.values[position] = from_matrix(value, e.block)
         else:
             lines = identity_lines(size, mode, run.dtype)
             run.values[position] = _in_parts(function, lines, e, mode, e.block, run)
@@ -229,8 +230,8 @@ def _propagate(position: int, e: Elemental, arg: int, mode: Mode, blocks: Sequen
     def kernel(run: Run) -> None:
         function = _applied(run, e, mode)
         if run.primal is None or whole:
-            value = function(as_matrix(run.values[arg], block, run.dtype))
-            run.values[position] = _shaped(value, e, mode, result)
+            value = called(e, mode, function, as_matrix(run.values[arg], block, run.dtype))
+            run.values[position] = from_matrix(value, result)
         else:
             lines = block_lines(run.values[arg], block, mode, run.dtype)
             run.values[position] = _in_parts(function, lines, e, mode, result, run)
@@ -240,13 +241,12 @@ def _propagate(position: int, e: Elemental, arg: int, mode: Mode, blocks: Sequen
 
 def _in_parts(function: Callable[[Array], Any], lines: Lines, e: Elemental, mode: Mode, result: Block, run: Run) -> Any:
     """A function applied to a few lines at a time, each result refused where it has another shape."""
-    tangent = mode is Mode.TANGENT
 
     def checked(given: Array) -> Array:
-        shape = (e.block.rows, given.shape[1]) if tangent else (given.shape[0], e.block.cols)
-        return _shaped_as(np.asarray(function(given)), e, mode, shape)
+        return called(e, mode, function, given)
 
-    return applied(checked, lines, mode, e.block.cols if tangent else e.block.rows, result, run.dtype)
+    size = e.block.cols if mode is Mode.TANGENT else e.block.rows
+    return applied(checked, lines, mode, size, result, run.dtype)
 
 
 def _seed(position: int, step: Seed, block: Block) -> Kernel:
@@ -280,17 +280,6 @@ def _applied(run: Run, e: Elemental, mode: Mode) -> Callable[[Array], Array]:
     if function is None:
         raise ExecutionError(f"'{e.name}' has no {mode.value} function; the plan applies one. Pass (tangent, adjoint).")
     return function
-
-
-def _shaped(value: Any, e: Elemental, mode: Mode, block: Block) -> Any:
-    """A function's result as the block is held, refused where it has another shape."""
-    return from_matrix(_shaped_as(np.asarray(value), e, mode, (block.rows, block.cols)), block)
-
-
-def _shaped_as(value: Array, e: Elemental, mode: Mode, shape: tuple[int, int]) -> Array:
-    if value.shape != shape:
-        raise ExecutionError(f"the {mode.value} of '{e.name}' returned shape {value.shape}; expected {shape}.")
-    return value
 
 
 def loaded(e: Elemental, value: Given, block: Block, run: Run) -> Any:

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from chainplan.arguments import expect, found, refuse
 from chainplan.caches import bytes_of
+from chainplan.errors import PlanError
 from chainplan.graph import Graph, Mode
 
 STEP = 1000
@@ -128,10 +130,44 @@ class Plan:
     steps: tuple[Step, ...]
     outputs: tuple[Output, ...]
 
+    def __post_init__(self) -> None:
+        expect("graph", self.graph, Graph, "a Graph", "Pass that of the problem: problem.graph.")
+        expect("steps", self.steps, Sequence, "a tuple of steps", "Pass those of a plan: plan.steps.")
+        expect("outputs", self.outputs, Sequence, "a tuple of outputs", "Pass those of a plan: plan.outputs.")
+
     @property
     def held_bytes(self) -> int:
         """About the bytes that it takes, with its graph and its replay."""
         return self.graph.held_bytes + sum(STEP + bytes_of(step) for step in self.steps)
+
+
+class Planned(Protocol):
+    """What holds a plan, or None where there is none: a Result, a plan file that was read, a point of a front."""
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan."""
+        ...
+
+
+def plan_of(value: object, what: str = "plan") -> Plan:
+    """The plan that was given, or the one of what holds a plan.
+
+    Raises
+    ------
+    PlanError
+        Where what was given holds none.
+    ArgumentError
+        Where it is something else.
+    """
+    held = value if isinstance(value, Plan) else getattr(value, "plan", value)
+    if isinstance(held, Plan):
+        return held
+    if held is None:
+        holder = "None" if value is None else f"{found(value)} without a plan"
+        todo = "The status and the notes of a result say why it has none."
+        raise PlanError(f"{what}: found {holder}; expected a plan. {todo}")
+    raise refuse(what, value, "a Plan, or a Result that holds one", "Make one by chainplan.plan(problem).")
 
 
 def operands(step: Step) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from chainplan.checker import check
 from chainplan.errors import SolverError
-from chainplan.problem import Problem
+from chainplan.problem import Problem, problem_of
 from chainplan.search import Progress, Search
 from chainplan.solvers.chain_memory import ChainMemory
 from chainplan.solvers.chain_recompute import WITHIN, ChainRecompute, Fronts
@@ -71,6 +71,7 @@ def pareto(
     >>> [(point.memory, point.fma) for point in front.points]
     [(51, 180), (57, 156)]
     """
+    problem = problem_of(problem)
     solver = ChainRecompute() if problem.recompute else ChainMemory()
     reason = solver.refusal(problem)
     if reason is not None:

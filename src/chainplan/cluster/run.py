@@ -19,11 +19,13 @@ from uuid import uuid4
 
 import numpy as np
 
+from chainplan.arguments import whole
 from chainplan.cluster.groups import Group, grouped
 from chainplan.cluster.room import SHARE, Room, rowwise
 from chainplan.errors import ExecutionError, missing_extra
 from chainplan.executor import kept, lowered, taken
-from chainplan.jacobians import Given
+from chainplan.graph import Mode
+from chainplan.jacobians import Given, called
 from chainplan.kernels.convert import Array, as_matrix
 from chainplan.kernels.products import product_kernel
 from chainplan.replayer import replay
@@ -60,6 +62,8 @@ def run_on_cluster(
 @contextmanager
 def client_of(scheduler: Any, workers: int | None) -> Iterator[Any]:
     """A client: the one given, of the scheduler at an address, or of a local cluster that ends with the block."""
+    if workers is not None:
+        workers = whole("workers", workers, least=1)
     try:
         import distributed
     except ImportError:
@@ -70,7 +74,7 @@ def client_of(scheduler: Any, workers: int | None) -> Iterator[Any]:
     if scheduler is not None:
         try:
             client = distributed.Client(scheduler, timeout=10)
-        except (OSError, TimeoutError, ValueError) as error:
+        except (OSError, TimeoutError, TypeError, ValueError) as error:
             raise ExecutionError(
                 f"scheduler: nothing answers at '{scheduler}' ({type(error).__name__}); expected the address of a "
                 "scheduler, such as tcp://127.0.0.1:8786. Start one, or leave it out for a local cluster."
@@ -287,11 +291,7 @@ def _run_rows(plan: Plan, position: int, dtype: str, applied: dict[str, Any], ar
         return product if step.onto is None else product + held[step.onto]
     assert isinstance(step, Propagate), "other steps are not split"
     rows = held[step.arg]
-    found = np.asarray(applied[step.elemental][1](rows))
-    expected = (rows.shape[0], plan.graph[step.elemental].block.cols)
-    if found.shape != expected:
-        raise ExecutionError(f"the adjoint of '{step.elemental}' returned shape {found.shape}; expected {expected}.")
-    return found
+    return called(plan.graph[step.elemental], Mode.ADJOINT, applied[step.elemental][1], rows)
 
 
 def _cut(cuts: Sequence[tuple[int, int]], *pieces: Any) -> Any:

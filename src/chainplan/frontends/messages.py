@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import NoReturn
 
+from chainplan.arguments import expect
 from chainplan.errors import SpecError
 from chainplan.frontends.nodes import Mapping, Node, Sequence, Spelling, shown
 
@@ -30,6 +31,7 @@ class Messages:
     """
 
     def __init__(self, source: str, files: bool = True) -> None:
+        expect("source", source, str, "text to begin messages with", "Leave it out, or pass a file's name.")
         self.source = shown(source, 1000)
         self.files = files
         self._found: list[tuple[int, int, str]] = []

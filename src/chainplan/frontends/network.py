@@ -14,10 +14,11 @@ import warnings
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from chainplan.arguments import refuse
 from chainplan.frontends.messages import Messages
 from chainplan.frontends.objects import from_objects
 from chainplan.frontends.spec import read_problem
-from chainplan.problem import Problem
+from chainplan.problem import Problem, problem_of
 
 if TYPE_CHECKING:
     import networkx
@@ -55,14 +56,17 @@ def from_networkx(graph: networkx.DiGraph, source: str = "graph") -> Problem:
     >>> problem.graph.sizes["h"], problem.graph.inputs, problem.graph.outputs
     (3, ('x',), ('y',))
     """
+    if not hasattr(graph, "is_directed") or not hasattr(graph, "edges"):
+        raise refuse("graph", graph, "a DiGraph or MultiDiGraph of networkx", "Make one, or pass a spec to from_spec.")
     messages = Messages(source)
-    return read_problem(from_objects(_spec(graph), messages), messages)
+    return read_problem(from_objects(_spec(graph, messages), messages), messages)
 
 
-def _spec(graph: networkx.DiGraph) -> dict[str, Any]:
+def _spec(graph: networkx.DiGraph, messages: Messages) -> dict[str, Any]:
     """The graph as a spec, in the order of its nodes and edges."""
     if not graph.is_directed():
-        return {"dag": "an undirected graph"}
+        text = "found an undirected graph; expected a directed one, whose edges lead from the inputs to the outputs."
+        messages.fatal(0, 0, f'{text} Direct its edges: a DiGraph in networkx, edgedefault="directed" in GraphML.')
     spec: dict[str, Any] = {
         "dag": {
             "sizes": {str(v): _plain(data.get("size", 1)) for v, data in graph.nodes(data=True)},
@@ -124,6 +128,7 @@ def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
     """
     import networkx
 
+    problem = problem_of(problem)
     graph = networkx.MultiDiGraph(inputs=list(problem.graph.inputs), outputs=list(problem.graph.outputs))
     if problem.name is not None:
         graph.graph["name"] = problem.name
@@ -174,7 +179,7 @@ def read_graphml(data: bytes, messages: Messages) -> Problem:
             graph = networkx.read_graphml(BytesIO(data), force_multigraph=True)
     except Exception as error:  # expat, networkx and int() each have errors of their own
         messages.fatal(0, 0, f"not a GraphML file: {_first_line(error)}; expected one that networkx reads.")
-    return read_problem(from_objects(_spec(graph), messages), messages)
+    return read_problem(from_objects(_spec(graph, messages), messages), messages)
 
 
 def read_node_link(data: bytes, messages: Messages) -> Problem:
@@ -187,7 +192,7 @@ def read_node_link(data: bytes, messages: Messages) -> Problem:
         graph = networkx.node_link_graph(document, directed=True, multigraph=True, edges=key)
     except Exception as error:  # json, networkx and the shape of the document each have errors of their own
         messages.fatal(0, 0, f"not a node-link file: {_first_line(error)}; expected nodes and edges.")
-    return read_problem(from_objects(_spec(graph), messages), messages)
+    return read_problem(from_objects(_spec(graph, messages), messages), messages)
 
 
 def _first_line(error: Exception) -> str:

@@ -11,9 +11,11 @@ import sys
 from collections import abc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chainplan.arguments import expect, refuse
 from chainplan.errors import SpecError
 from chainplan.frontends.messages import Messages
 from chainplan.frontends.network import read_graphml, read_node_link
@@ -171,6 +173,7 @@ def _found(source: str, data: bytes) -> Problem | Program:
 
 def _bounded(path: str | Path, limit: int) -> tuple[str, bytes]:
     """The name and the bytes of a file; one more than the limit is never read."""
+    expect("path", path, (str, PathLike), "the name of a file", "Pass one, or from_spec(spec) what is no file.")
     standard_input = str(path) == "-"
     source = "<stdin>" if standard_input else shown(str(path), 1000)
     try:
@@ -299,9 +302,22 @@ def chain(
     >>> [f"{e.name}: {e.block.rows} x {e.block.cols}" for e in chain([3, 1, 2]).graph.chain]
     ['F1: 1 x 3', 'F2: 2 x 1']
     """
-    spec: dict[str, Any] = {"chain": items}
+    spec: dict[str, Any] = {"chain": _items(items)}
     if name is not None:
         spec["name"] = name
     if memory is not None:
         spec["limits"] = {"memory": memory}
     return from_spec(spec)
+
+
+def _items(items: Any) -> Any:
+    """The items of a chain as the grammar takes them; a matrix says no more than its shape, and often less is meant."""
+    if isinstance(items, range) or getattr(items, "ndim", None) == 1:
+        return list(items)
+    for i, item in enumerate(items if isinstance(items, list | tuple) else ()):
+        shape: Any = getattr(item, "shape", None)
+        if isinstance(shape, tuple) and len(shape) == 2:
+            passed = f"{{'shape': [{shape[0]}, {shape[1]}]}}"
+            todo = f"Pass its shape, {passed}, and the array itself to execute(plan, {{'F{i + 1}': array}})."
+            raise refuse(f"chain[{i}]", item, "a size or a mapping: planning takes no numbers", todo)
+    return items

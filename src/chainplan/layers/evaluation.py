@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from chainplan.arguments import expect
 from chainplan.errors import PointError
 from chainplan.kernels.convert import Array
-from chainplan.layers.program import Layer, Program
+from chainplan.layers.point import point_of
+from chainplan.layers.program import Layer, Program, program_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,7 @@ def evaluate(program: Program, point: Mapping[str, Array]) -> Evaluation:
     >>> evaluate(net, {"x": np.array([1.0, 2.0])}).values["scale1"]
     array([3., 6.])
     """
-    values, kept = dict(point), {}
+    values, kept = point_of(program_of(program), point), {}
     for layer in program.layers:
         values[layer.name], kept[layer.name] = evaluated(layer, [values[source] for source in layer.sources])
     return Evaluation(program, values, kept)
@@ -95,6 +97,7 @@ def linearise(evaluation: Evaluation) -> dict[str, Any]:
     >>> linearise(evaluate(net, {"x": np.array([0.0, 0.0])}))
     {'exp1/x': array([1., 1.])}
     """
+    expect("evaluation", evaluation, Evaluation, "an Evaluation", "Make one by evaluate(program, point).")
     program, partials = evaluation.program, dict[str, dict[int, Any]]()
     result = {}
     for name, layer, position, _ in program.placed:

@@ -9,13 +9,15 @@ import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from math import prod
+from typing import cast
 
 import numpy as np
 
+from chainplan.arguments import mapping, whole
 from chainplan.errors import ExecutionError, PointError
 from chainplan.jacobians import NUMBERS, read_npz
 from chainplan.kernels.convert import Array
-from chainplan.layers.program import Program
+from chainplan.layers.program import Program, program_of
 
 BYTES = 8
 """Of an entry; everything is computed in float64."""
@@ -50,8 +52,9 @@ def draw_point(program: Program, seed: int = 0, given: Mapping[str, Array] | Non
     >>> {name: array.shape for name, array in draw_point(net).items()}
     {'x': (4,), 'linear1.weight': (3, 4), 'linear1.bias': (3,)}
     """
-    _require_memory(program)
-    rng = np.random.default_rng(seed)
+    _require_memory(program_of(program))
+    given = {} if given is None else arrays_of(program, given)
+    rng = np.random.default_rng(whole("seed", seed, most=None))
     result = {}
     for name in (*program.inputs, *program.parameters):
         shape = program.shapes[name]
@@ -60,7 +63,7 @@ def draw_point(program: Program, seed: int = 0, given: Mapping[str, Array] | Non
             drawn = op.drawn(parameter, shape, rng)
         else:
             drawn = np.asarray(0.5 + rng.random(shape))
-        result[name] = (given or {}).get(name, drawn)
+        result[name] = given.get(name, drawn)
     return result
 
 
@@ -85,10 +88,43 @@ def load_point(path: str, program: Program) -> dict[str, Array]:
         Where an array is not finite.
     """
     arrays = read_npz(path)
-    faults = [f"{path}: {fault}" for name, array in arrays.items() if (fault := _fault(name, array, program))]
+    _require_fitting(program, arrays, f"{path}: ")
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise PointError(f"'{name}' has infinite or undefined entries; expected finite numbers. Correct the point.")
+    return {name: array.astype(np.float64) for name, array in arrays.items()}
+
+
+def point_of(program: Program, point: object) -> dict[str, Array]:
+    """An array for every input and parameter, as a point must have.
+
+    Raises
+    ------
+    ArgumentError, ExecutionError
+        Where it is something else, or arrays are missing, unknown or of another shape.
+    """
+    arrays = arrays_of(program, point)
+    if missing := [name for name in (*program.inputs, *program.parameters) if name not in arrays]:
+        raise ExecutionError(
+            f"the point has no '{missing[0]}'; expected an array of shape {program.shapes[missing[0]]}. "
+            "Add it, or draw a point by draw_point(program, given=...)."
+        )
+    return arrays
+
+
+def arrays_of(program: Program, given: object) -> dict[str, Array]:
+    """Arrays of some inputs and parameters; raises as `point_of` does."""
+    mapping("point", given, "inputs and parameters to arrays", "{'x': array}, or draw_point(program)")
+    arrays = {name: np.asarray(value) for name, value in cast(Mapping[str, Array], given).items()}
+    _require_fitting(program, arrays)
+    return arrays
+
+
+def _require_fitting(program: Program, arrays: Mapping[str, Array], where: str = "") -> None:
+    """Refuse arrays that do not belong to a program; every fault is listed."""
+    faults = [where + fault for name, array in arrays.items() if (fault := _fault(name, array, program))]
     if faults:
         raise ExecutionError("\n".join(faults))
-    return {name: array.astype(np.float64) for name, array in arrays.items()}
 
 
 def _fault(name: str, array: Array, program: Program) -> str | None:
@@ -102,6 +138,4 @@ def _fault(name: str, array: Array, program: Program) -> str | None:
         return f"the array for '{name}' has dtype {array.dtype}; expected real numbers."
     if array.shape != program.shapes[name]:
         return f"the array for '{name}' has shape {array.shape}; expected {program.shapes[name]}."
-    if not np.isfinite(array).all():
-        raise PointError(f"'{name}' has infinite or undefined entries; expected finite numbers. Correct the point.")
     return None

@@ -12,14 +12,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
+from chainplan.arguments import expect
 from chainplan.graph import Elemental, Graph
 from chainplan.ops import RESULT, Edge, Op
 from chainplan.problem import Problem
 from chainplan.structures import Block
 
 Shape = tuple[int, ...]
+
+
+def program_of(value: object) -> Program:
+    """The program that was given.
+
+    Raises
+    ------
+    ArgumentError
+        Where it is something else.
+    """
+    expect("program", value, Program, "a program of layers", "Make one by chainplan.program(spec).")
+    return cast(Program, value)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import numpy as np
 from chainplan.errors import ExecutionError
 from chainplan.kernels.convert import Array
 from chainplan.layers.evaluation import evaluate, evaluated, linearise, linearised
-from chainplan.layers.program import Placed, Program
+from chainplan.layers.point import point_of
+from chainplan.layers.program import Placed, Program, program_of
 from chainplan.ops import RESULT
 from chainplan.primal import Primal
 
@@ -48,7 +49,8 @@ class Stepwise(Primal):
     dtype = np.dtype(np.float64)
 
     def __init__(self, program: Program, point: Mapping[str, Array]) -> None:
-        graph = program.problem.graph
+        graph = program_of(program).problem.graph
+        point = point_of(program, point)
         if graph.not_a_chain is not None:
             raise ExecutionError(f"states cannot be evaluated one after the other: {graph.not_a_chain}.")
         self._program, self._point = program, point

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from chainplan.arguments import expect
 from chainplan.errors import SpecError
 from chainplan.report import dot, html, json, markdown, svg, text, trace
 from chainplan.result import Result
@@ -46,6 +47,7 @@ def render(result: Result, form: str = "text") -> str:
     >>> "24 fma" in text
     True
     """
-    if form not in RENDERERS:
+    expect("result", result, Result, "a Result", "Make one by chainplan.plan(problem).")
+    if not isinstance(form, str) or form not in RENDERERS:
         raise SpecError(f"format '{form}' does not exist; expected one of {', '.join(RENDERERS)}. Choose one.")
     return RENDERERS[form](result)

@@ -13,10 +13,10 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+from chainplan.arguments import whole
 from chainplan.cluster.run import client_of
-from chainplan.errors import SolverError
 from chainplan.planner import plan
-from chainplan.problem import Problem
+from chainplan.problem import Problem, problem_of
 from chainplan.replayer import replay
 from chainplan.result import Result, Status
 from chainplan.search import Progress
@@ -74,12 +74,13 @@ def portfolio(
     Raises
     ------
     SolverError
-        If there is not one restart, or as `chainplan.plan` does.
+        As `chainplan.plan` does.
+    ArgumentError
+        If there is not one restart, or an argument is something else than what is described.
     ExecutionError
         If there is no cluster.
     """
-    if isinstance(restarts, bool) or not isinstance(restarts, int) or restarts < 1:
-        raise SolverError(f"restarts: found {restarts!r}; expected a whole number from 1. Pass restarts=4, say.")
+    problem, restarts, seed = problem_of(problem), whole("restarts", restarts, least=1), whole("seed", seed, most=None)
     with client_of(scheduler, workers) as client:
         from distributed import as_completed
 

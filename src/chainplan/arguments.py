@@ -1,0 +1,78 @@
+"""Arguments of the Python functions, looked at before anything is made of them.
+
+Python takes any object for any argument, and what is wrong is noticed far inside by whoever stumbles over it, in words
+that say nothing to the caller. Every public function asks here first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
+from typing import Any
+
+from chainplan.errors import ArgumentError
+
+LONGEST = 60
+"""Characters of a value that a message shows."""
+MOST = 10**15
+"""The largest number of whatever is counted by an option."""
+
+
+def found(value: object) -> str:
+    """What was given, in words: a short value itself, else its type."""
+    if value is None or isinstance(value, bool | int | float | str):
+        text = repr(value) if not isinstance(value, int) or value.bit_length() < 200 else hex(value)
+        return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    if isinstance(value, type):
+        return f"the type {value.__name__}"
+    name = type(value).__name__
+    return f"an {name}" if name[0] in "AEIOaeio" else f"a {name}"
+
+
+def refuse(what: str, value: object, expected: str, todo: str) -> ArgumentError:
+    """The error for an argument that is something else than what a function takes."""
+    return ArgumentError(f"{what}: found {found(value)}; expected {expected}. {todo}")
+
+
+def expect(what: str, value: object, kind: Any, expected: str, todo: str) -> None:
+    """Refuse a value that is of no such type.
+
+    Raises
+    ------
+    ArgumentError
+        Saying what was found, what was expected and what to do.
+    """
+    if not isinstance(value, kind):
+        raise refuse(what, value, expected, todo)
+
+
+def whole(what: str, value: object, least: int = 0, most: int | None = MOST) -> int:
+    """A whole number, of numpy too, as one of Python; refused as `expect` does."""
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        number = int(value)
+        if number >= least and (most is None or number <= most):
+            return number
+    span = f"from {least}" if most is None or not isinstance(value, Integral) or value < most else f"up to {most:,}"
+    raise refuse(what, value, f"a whole number {span}", f"Pass {what}={max(least, 1)}, say.")
+
+
+def seconds(what: str, value: object) -> float | None:
+    """A number of seconds from 0, or None; refused as `expect` does."""
+    if value is None:
+        return None
+    if isinstance(value, int | float | Real) and not isinstance(value, bool):
+        given = float(value)
+        if given >= 0:
+            return given
+    raise refuse(what, value, "seconds from 0, or None for no limit", f"Pass {what}=10, say.")
+
+
+def called(what: str, value: object) -> None:
+    """A function, or None; refused as `expect` does."""
+    if value is not None:
+        expect(what, value, Callable, "a function, or None", "Leave it out, or pass a function.")
+
+
+def mapping(what: str, value: object, of: str, example: str) -> None:
+    """A mapping from names; refused as `expect` does."""
+    expect(what, value, Mapping, f"a mapping from names of {of}", f"Pass {example}.")
