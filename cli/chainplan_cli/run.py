@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 def command(path: str, jacobians: str | None, point: str | None, seed: int, objective: str | None, dtype: str) -> int:
     """Run SPEC (planned first) or PLAN (checked first) and validate it against forward and reverse order.
 
-    Each order runs twice: once to measure its memory, once for its time. Integer Jacobians must agree exactly (modulo
-    2^64), floating ones up to c · eps · max|J|. A spec is planned for --objective: by default weighted where a factor
-    is not dense and states are given, else fma. A spec of layers is evaluated and linearised at a point, and validated
-    against central differences too.
+    Each order runs once to measure its memory, then in turns with the others for its time, of which the least is shown:
+    5 times and more, fewer where a run takes seconds. Integer Jacobians must agree exactly (modulo 2^64), floating ones
+    up to c · eps · max|J|. A spec is planned for --objective: by default weighted where a factor is not dense and
+    states are given, else fma. A spec of layers is evaluated and linearised at a point, and validated against central
+    differences too; its default objective has the functions of matrix-free elementals measured there.
     """
     from chainplan.frontends.plan_file import SavedPlan, verify
     from chainplan.frontends.table import read_any
@@ -64,17 +66,32 @@ def _refuse(wrong: bool, option: str, why: str) -> None:
         raise click.ClickException(f"{option} does not fit: {why}.")
 
 
-def _planned(problem: Problem, path: str, seed: int, objective: str | None, dtype: str) -> tuple[Problem, Plan, str]:
-    """The problem with its cost model, the plan that is found for it, and by whom."""
+def _planned(
+    problem: Problem,
+    path: str,
+    seed: int,
+    objective: str | None,
+    dtype: str,
+    jacobians: Mapping[str, Any] | None = None,
+) -> tuple[Problem, Plan, str]:
+    """The problem with its cost model, the plan that is found for it, and by whom.
+
+    Where no objective is asked for, the functions among the Jacobians that are given are measured.
+    """
     from dataclasses import replace
 
     from chainplan.errors import PlanError
+    from chainplan.function_times import measured
     from chainplan.objectives import objective_model
     from chainplan.planner import plan
     from chainplan.structures import Dense
+    from chainplan.timing import Timed
 
     simple = problem.recompute or all(type(e.block.structure) is Dense for e in problem.graph.useful)
-    problem = replace(problem, cost=objective_model(objective or ("fma" if simple else "weighted"), dtype))
+    model = objective_model(objective or ("fma" if simple else "weighted"), dtype)
+    if objective is None and jacobians is not None and isinstance(model, Timed):
+        model = measured(model, problem.graph, jacobians)
+    problem = replace(problem, cost=model)
     with progress_shown() as report:
         result = plan(problem, seed=seed, progress=report)
     if result.plan is None:
@@ -94,8 +111,9 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int, objec
 
     given = {} if point is None else load_point(point, program)
     values = draw_point(program, seed, given)
-    problem, plan, made_by = _planned(program.problem, path, seed, objective, "float64")
-    jacobians = Stepwise(program, values) if problem.recompute else linearise(evaluate(program, values))
+    stepwise = program.problem.recompute
+    jacobians = Stepwise(program, values) if stepwise else linearise(evaluate(program, values))
+    problem, plan, made_by = _planned(program.problem, path, seed, objective, "float64", jacobians)
     validation = validate(problem, plan, jacobians)
     compared = compare(program, values, plan, jacobians, seed)
     about = "" if compared.compared == compared.columns else "about "
@@ -120,12 +138,12 @@ def _show(problem: Problem, validation: Validation, made: str, differences: tupl
 
     click.echo(f"{describe(problem)}\n\n  {made}\n")
     model = (f"'{problem.cost.objective}'",) if timed(problem) else ()
-    rows = [("order", "fma", *model, "time", "peak bytes", "max|diff| / max|J|")]
+    rows = [("order", "fma", *model, "time", "runs", "peak bytes", "max|diff| / max|J|")]
     for row in validation.rows:
         foreseen = (seconds_text(row.price * 1e-9) for _ in model)
-        figures = (f"{row.fma:,}", *foreseen, seconds_text(row.seconds), f"{row.peak_bytes:,}", f"{row.difference:.1e}")
-        rows.append((row.order, *figures))
+        took = (seconds_text(row.seconds), f"{row.runs:,}", f"{row.peak_bytes:,}")
+        rows.append((row.order, f"{row.fma:,}", *foreseen, *took, f"{row.difference:.1e}"))
     if differences is not None:
         needs, seconds, difference = differences
-        rows.append(("differences", needs, *("" for _ in model), seconds, "", difference))
-    click.echo("\n".join(columns(rows, right={1, 2, 3, 4, 5}, indent="  ")))
+        rows.append(("differences", needs, *("" for _ in model), seconds, "", "", difference))
+    click.echo("\n".join(columns(rows, right={1, 2, 3, 4, 5, 6}, indent="  ")))

@@ -60,17 +60,25 @@ class Timed:
         block = elemental.block
         vectors = block.cols if mode is Mode.TANGENT else block.rows
         seed: Part = ("identity", (1, vectors * vectors))
-        return price(self.rates, (seed, *_applied(elemental, vectors, mode, block)))
+        return price(self.rates, (seed, *self._applied(elemental, vectors, mode, block)))
 
     def propagate(self, elemental: Elemental, arg: Block, mode: Mode) -> int:
         tangent = mode is Mode.TANGENT
         result = elemental.block.times(arg) if tangent else arg.times(elemental.block)
         written = converted(arg, form(arg), Form.MATRIX)
         vectors = arg.cols if tangent else arg.rows
-        return price(self.rates, (*written, *_applied(elemental, vectors, mode, result)))
+        return price(self.rates, (*written, *self._applied(elemental, vectors, mode, result)))
+
+    def _applied(self, elemental: Elemental, vectors: int, mode: Mode, result: Block) -> tuple[Part, ...]:
+        """The work of one call on some vectors, its result held as `result` is."""
+        return self.called(elemental, vectors, mode), *converted(result, Form.MATRIX, form(result))
+
+    def called(self, elemental: Elemental, vectors: int, mode: Mode) -> Part:
+        """The work of a function of a matrix-free elemental itself, on some vectors."""
+        return "apply", (1, vectors * available(elemental, mode))
 
     def call(self, elemental: Elemental, vectors: int, mode: Mode) -> int:
-        return price(self.rates, (_called(elemental, vectors, mode),))
+        return price(self.rates, (self.called(elemental, vectors, mode),))
 
     def advance(self, elemental: Elemental) -> int:
         return price(self.rates, (("apply", (1, elemental.evaluation)),))
@@ -81,15 +89,6 @@ class Timed:
     def decompress(self, block: Block) -> int:
         parts: tuple[Part, ...] = (("decompress", (1, block.nnz)),)
         return price(self.rates, (*parts, *converted(block, Form.SPARSE, form(block))))
-
-
-def _applied(elemental: Elemental, vectors: int, mode: Mode, result: Block) -> tuple[Part, ...]:
-    """The work of one call on some vectors, its result held as `result` is."""
-    return _called(elemental, vectors, mode), *converted(result, Form.MATRIX, form(result))
-
-
-def _called(elemental: Elemental, vectors: int, mode: Mode) -> Part:
-    return "apply", (1, vectors * available(elemental, mode))
 
 
 def timed(objective: str, rates: Mapping[str, tuple[int, ...]]) -> Timed:

@@ -11,7 +11,7 @@ import os
 import tracemalloc
 from collections.abc import Mapping
 from dataclasses import dataclass
-from time import perf_counter
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,16 +19,20 @@ import numpy as np
 from chainplan.errors import ExecutionError
 from chainplan.graph import Graph, Mode
 from chainplan.jacobians import bytes_needed, common_dtype
-from chainplan.judges import LARGEST, Found, Judge, judge, largest_held
+from chainplan.judges import LARGEST, Judge, judge, largest_held
 from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.steps import Plan, Recorder
 from chainplan.sweep import sweep
+from chainplan.turns import in_turns
 
 
 @dataclass(frozen=True)
 class Row:
-    """One order: fma, price under the objective, measured seconds and bytes, largest difference over max|J|."""
+    """One order: fma, price under the objective, measured seconds and bytes, largest difference over max|J|.
+
+    `seconds` is the least of `runs` runs, before which another one has measured the memory.
+    """
 
     order: str
     fma: int
@@ -36,6 +40,7 @@ class Row:
     peak_bytes: int
     difference: float
     price: int = 0
+    runs: int = 1
 
 
 @dataclass(frozen=True)
@@ -63,14 +68,25 @@ def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Any]) -> Val
     _require_bytes(largest_held(plan) * kind.itemsize, "the largest block of the plan takes", kind)
     judged = judge(graph, jacobians)
     plans = {"plan": plan, "forward": _order(graph, Mode.TANGENT), "reverse": _order(graph, Mode.ADJOINT)}
-    rows, left_out = [], ""
+    cold, left_out = {}, ""
     for order, candidate in plans.items():
         if order != "plan" and (held := largest_held(candidate)) > LARGEST:
             left_out += f"; {order} order is left out, for it holds a block of {held:,} entries"
             continue
-        seconds, peak, found = _measured(candidate, jacobians, judged)
-        price = replay(candidate, problem.cost).total
-        rows.append(Row(order, replay(candidate).total, seconds, peak, judged.difference(found), price))
+        cold[order] = _cold(candidate, jacobians, judged)
+    turns = in_turns({order: partial(judged.run, plans[order], jacobians) for order in cold})
+    rows = [
+        Row(
+            order,
+            replay(plans[order]).total,
+            turns[order].least,
+            peak,
+            difference,
+            replay(plans[order], problem.cost).total,
+            len(turns[order].seconds),
+        )
+        for order, (peak, difference) in cold.items()
+    ]
     exact = judged.dtype.kind in "biu"
     factor = 0 if exact else 8 * sum(graph.sizes.values())
     tolerance = 0.0 if exact else factor * float(np.finfo(judged.dtype).eps)
@@ -114,14 +130,12 @@ def _order(graph: Graph, mode: Mode) -> Plan:
     return recorder.plan(sweep(graph, recorder, mode))
 
 
-def _measured(plan: Plan, jacobians: Mapping[str, Any], judged: Judge) -> tuple[float, int, Found]:
-    """Seconds of a warm run, peak bytes allocated by a cold one, and the result."""
+def _cold(plan: Plan, jacobians: Mapping[str, Any], judged: Judge) -> tuple[int, float]:
+    """Peak bytes allocated by the first run, and how far its result is off."""
     tracemalloc.start()
     try:
-        judged.run(plan, jacobians)
+        found = judged.run(plan, jacobians)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    start = perf_counter()
-    found = judged.run(plan, jacobians)
-    return perf_counter() - start, peak, found
+    return peak, judged.difference(found)
