@@ -45,9 +45,9 @@ class Measured(Timed):
 
     def called(self, elemental: Elemental, vectors: int, mode: Mode) -> Part:
         known = self._times.get((elemental.name, mode))
-        return (
-            super().called(elemental, vectors, mode) if known is None else ("measured", (known[0] + vectors * known[1],))
-        )
+        if known is None:
+            return super().called(elemental, vectors, mode)
+        return "measured", (known[0] + vectors * known[1],)
 
 
 def measured(
