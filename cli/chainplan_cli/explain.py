@@ -1,28 +1,35 @@
-"""`chainplan explain SPEC`: why the best plan is as it is, in text."""
+"""`chainplan explain SPEC|PLAN`: why the best plan is as it is, in text."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
 from chainplan_cli.common import FILE, SECONDS, objective_option, progress_shown, seed_option
-from chainplan_cli.functions import function_options, read_spec_or_function
+from chainplan_cli.functions import function_options, names_function, read_spec_or_function, refuse_arguments
+
+if TYPE_CHECKING:
+    from chainplan.layers.program import Program
 
 
 @click.command()
-@click.argument("spec", type=FILE)
+@click.argument("path", metavar="SPEC|PLAN", type=FILE)
 @click.option("--budget", type=SECONDS, default=10.0, show_default=True, metavar="SECONDS")
 @seed_option
 @objective_option
 @function_options
 def command(
-    spec: str, budget: float, seed: int, objective: str | None, arguments: str | None, argnums: str | None
+    path: str, budget: float, seed: int, objective: str | None, arguments: str | None, argnums: str | None
 ) -> int:
-    """Say why the best plan of SPEC, or of a function as in 'plan', is as it is.
+    """Say why the best plan of SPEC, or of a function as in 'plan', or PLAN (checked first) is as it is.
 
     Runners-up at the top splits, what the cost is made of, the sizes at which another order becomes optimal, what other
     sizes and elementals would change, and how many products with vectors make it worth to form the Jacobian. All of it
     is found by planning again; --budget is the time for that, besides the time for the plan.
     """
+    from chainplan.frontends.plan_file import SavedPlan, saved_result
+    from chainplan.frontends.table import read_any
     from chainplan.planner import plan
     from chainplan.problem import Problem
     from chainplan.report.sentence import headline
@@ -30,10 +37,19 @@ def command(
     from chainplan.report.why.wording import worded
     from chainplan.summary import describe
 
-    found = read_spec_or_function(spec, arguments, argnums)
+    if names_function(path):
+        found: Problem | Program | SavedPlan = read_spec_or_function(path, arguments, argnums)
+    else:
+        refuse_arguments(arguments, argnums)
+        found = read_any(path)
+    if isinstance(found, SavedPlan) and (seed, objective) != (0, None):
+        raise click.ClickException(f"{path}: found a plan, which is not planned again; leave the options out.")
     problem = found if isinstance(found, Problem) else found.problem
     with progress_shown() as progress:
-        result = plan(problem, budget=None, seed=seed, progress=progress, objective=objective)
+        if isinstance(found, SavedPlan):
+            result = saved_result(found)
+        else:
+            result = plan(problem, budget=None, seed=seed, progress=progress, objective=objective)
         groups = worded(reasons(result, budget, progress))
     click.echo(f"{describe(problem)}\n\n  {headline(result)}")
     for title, sentences in groups:

@@ -32,10 +32,11 @@ def command(path: str, jacobians: str | None, point: str | None, seed: int, obje
     states are given, else fma. A spec of layers is evaluated and linearised at a point, and validated against central
     differences too; its default objective has the functions of matrix-free elementals measured there.
     """
-    from chainplan.frontends.plan_file import SavedPlan, verify
+    from chainplan.frontends.plan_file import SavedPlan, saved_result
     from chainplan.frontends.table import read_any
     from chainplan.jacobians import draw, load_npz
     from chainplan.problem import Problem
+    from chainplan.summary import proof
     from chainplan.validation import require_memory, validate
 
     found = read_any(path)
@@ -47,9 +48,10 @@ def command(path: str, jacobians: str | None, point: str | None, seed: int, obje
     if isinstance(found, SavedPlan):
         made_for = found.problem.cost.objective
         _refuse(objective is not None, "--objective", f"{path} is a plan, made for '{made_for}'")
-        verify(found)
-        assert found.plan is not None
-        problem, plan, made_by = found.problem, found.plan, f"from {path}, checked"
+        result = saved_result(found)
+        assert result.plan is not None
+        claimed = "" if result.optimal_within is None else f" ({proof(result)})"
+        problem, plan, made_by = found.problem, result.plan, f"from {path}, checked{claimed}"
     else:
         problem, plan, made_by = _planned(found, path, seed, objective, dtype)
     require_memory(problem.graph, dtype)

@@ -127,6 +127,8 @@ class Result:
     needs: int | None = None
     notes: tuple[str, ...] = ()
     schedule: Schedule | None = None
+    claimed: bool = False
+    """Whether status, bound and schedule are as a file claims and have not been proven here."""
 
     @property
     def counts(self) -> str:
@@ -135,7 +137,7 @@ class Result:
 
     @property
     def optimal_within(self) -> str | None:
-        """The class of plans within which this one is proven optimal, None where it is not."""
+        """The class of plans within which this one is proven, or `claimed`, to be optimal, None where it is not."""
         return self.within if self.status is Status.OPTIMAL else None
 
     @property

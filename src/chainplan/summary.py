@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from chainplan.schedule import Schedule
     from chainplan.structures import Block
 
+CLAIMED = "claimed by the file"
+"""What is said of what a plan file says of other plans and has not been proven here."""
 MOST_STEPS = 60
 _LONGEST_ORDER = 100
 
@@ -66,7 +68,7 @@ def describe(problem: Problem) -> str:
 
 def headline(result: Result) -> list[tuple[str, str, str]]:
     """Rows (label, figure with unit, comment) that sum a result up."""
-    rows = [] if result.schedule is None else _schedule_rows(result.schedule, unit_text(result.problem))
+    rows = [] if result.schedule is None else _schedule_rows(result, result.schedule)
     shared = result.schedule is not None and result.schedule.machines > 1
     cost, took = result.cost, seconds_text(result.seconds)
     price, unit = result.price, unit_text(result.problem)
@@ -84,6 +86,7 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
     if cost is not None and result.gap and not shared:
         within = f" within {result.within}" if result.within else ""
         comment = f"gap at most {gap_text(price, result.bound)}{within}" if result.bound else "none known"
+        comment += f", {CLAIMED}" if result.claimed and result.bound else ""
         rows.append(("bound", f"{result.bound:,} {unit}", comment))
     if cost is not None and result.replay is not None and result.replay.alive:
         if cost.adds:
@@ -122,30 +125,31 @@ def _evaluated(result: Result) -> list[tuple[str, str, str]]:
     return [("states", plural(len(prices), "advance"), f"{sum(prices):,} fma of the cost; {stores:,} stored")]
 
 
-def _schedule_rows(schedule: Schedule, unit: str) -> list[tuple[str, str, str]]:
+def _schedule_rows(result: Result, schedule: Schedule) -> list[tuple[str, str, str]]:
     """The makespan, what is proven of it, and what is gained by more machines than one."""
-    on = f"on {plural(schedule.machines, 'machine')}"
-    rows = [("makespan", f"{schedule.makespan:,} {unit}", f"{on}, {schedule_proof(schedule)}")]
+    on, unit = f"on {plural(schedule.machines, 'machine')}", unit_text(result.problem)
+    rows = [("makespan", f"{schedule.makespan:,} {unit}", f"{on}, {schedule_proof(schedule, result.claimed)}")]
     if schedule.machines > 1 and schedule.makespan:
         rows.append(("speed-up", f"{schedule.speedup:,.2f}x", f"one machine takes {schedule.one_machine:,} {unit}"))
     return rows
 
 
-def schedule_proof(schedule: Schedule) -> str:
-    """What is proven of the makespan of a schedule, in words."""
+def schedule_proof(schedule: Schedule, claimed: bool = False) -> str:
+    """What is proven of the makespan of a schedule, or claimed of it by a file, in words."""
     within = "for this plan" if schedule.this_plan else f"within {schedule.within}"
     if schedule.optimal:
-        return f"proven optimal {within}"
+        return f"{CLAIMED}: optimal {within}" if claimed else f"proven optimal {within}"
     if not schedule.bound:
         return "no bound known"
-    return f"at least {schedule.bound:,}, a gap of at most {gap_text(schedule.makespan, schedule.bound)} {within}"
+    least = f"at least {schedule.bound:,}, a gap of at most {gap_text(schedule.makespan, schedule.bound)} {within}"
+    return f"{CLAIMED}: {least}" if claimed else least
 
 
-def schedule_text(schedule: Schedule, unit: str) -> str:
+def schedule_text(schedule: Schedule, unit: str, claimed: bool = False) -> str:
     """One line on a schedule."""
     on = f"on {plural(schedule.machines, 'machine')}"
     faster = f"{schedule.speedup:,.2f}x faster than one"
-    return f"makespan {schedule.makespan:,} {unit} {on}, {schedule_proof(schedule)}, {faster}"
+    return f"makespan {schedule.makespan:,} {unit} {on}, {schedule_proof(schedule, claimed)}, {faster}"
 
 
 def timed(problem: Problem) -> bool:
@@ -159,10 +163,11 @@ def unit_text(problem: Problem) -> str:
 
 
 def proof(result: Result) -> str:
-    """What is proven about the cost, in words that name the model where it is not fma."""
+    """What is proven about the cost, or claimed of it by a file, in words that name the model where it is not fma."""
     under = f" under '{result.problem.cost.objective}'" if timed(result.problem) else ""
     if result.optimal_within is not None:
-        return f"proven optimal within {result.optimal_within}{under}"
+        what = f"{CLAIMED}: optimal" if result.claimed else "proven optimal"
+        return f"{what} within {result.optimal_within}{under}"
     return f"no proof of optimality{under}"
 
 

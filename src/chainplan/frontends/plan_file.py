@@ -223,7 +223,7 @@ def _same(found: Any, derived: Any) -> bool:
 
 
 def saved_result(saved: SavedPlan) -> Result:
-    """The result that a plan file was written from, verified.
+    """The result that a plan file was written from, verified, with what it says of other plans as its claims.
 
     Raises
     ------
@@ -243,6 +243,7 @@ def saved_result(saved: SavedPlan) -> Result:
         within=claimed["bound"]["within"],
         notes=tuple(claimed["notes"]),
         schedule=saved.schedule,
+        claimed=True,
     )
 
 

@@ -85,7 +85,7 @@ def page(
         sections.explained(reasons(result, REASONS, progress)),
         player.section(result, steps),
         sections.memory_drawn(result),
-        sections.schedule_drawn(saved),
+        sections.schedule_drawn(saved, result.claimed),
         sections.compared(compared, SECONDS, own),
     )
     name = problem.name or "problem"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chainplan.ratios import gap_text
 from chainplan.report.page.markup import figure, ratio
 from chainplan.result import Result, Status
-from chainplan.summary import schedule_text, unit_text
+from chainplan.summary import CLAIMED, schedule_text, unit_text
 
 _TELLING = 0.9
 """A gap above which the bound itself says more."""
@@ -18,7 +18,8 @@ def headline(result: Result) -> str:
         needs = "" if result.needs is None else f"; {result.needs:,} elements would be enough"
         return f"No plan: {_STATUS[result.status]}{needs}."
     if result.schedule is not None and result.schedule.machines > 1:
-        return f"{schedule_text(result.schedule, unit)}; {figure(price)} {unit} on all machines together.".capitalize()
+        said = schedule_text(result.schedule, unit, result.claimed)
+        return f"{said}; {figure(price)} {unit} on all machines together.".capitalize()
     baselines = result.price_baselines
     order = "forward" if baselines.forward <= baselines.reverse else "reverse"
     if price == baselines.best:
@@ -31,7 +32,9 @@ def headline(result: Result) -> str:
             f"{figure(price)} {unit} instead of {figure(baselines.best)}: {fewer} than the best of forward and reverse"
         )
     if result.status is Status.OPTIMAL:
-        return f"{said}; proven optimal."
+        return f"{said}; {f'{CLAIMED} to be optimal' if result.claimed else 'proven optimal'}."
+    if result.claimed and result.bound:
+        return f"{said}; the lower bound {figure(result.bound)} is {CLAIMED}."
     if result.bound and result.gap and result.gap < _TELLING:
         return f"{said}; the least possible is at most {gap_text(price, result.bound)} less."
     return f"{said}; not proven optimal{f', the lower bound is {figure(result.bound)}' if result.bound else ''}."

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainplan.report.page.markup import figure, figure_html, text
+from chainplan.summary import CLAIMED
 
 POINTS = 600
 """Points of a timeline; longer ones show the most of each stretch of steps."""
@@ -47,7 +48,7 @@ def timeline(alive: Sequence[int], limit: int | None) -> str:
     )
 
 
-def gantt(schedule: Any) -> str:
+def gantt(schedule: Any, claimed: bool = False) -> str:
     """The chart of a schedule, {machines, makespan, tasks: [{id, machine, start, end}]}; says where it is no such."""
     try:
         machines, makespan = int(schedule["machines"]), max(1, int(schedule["makespan"]))
@@ -78,9 +79,10 @@ def gantt(schedule: Any) -> str:
     words = f"Makespan {figure(makespan)} on {machines:,} machine{'' if machines == 1 else 's'}."
     bound, status, within = (schedule.get(name) for name in ("bound", "status", "within"))
     if isinstance(bound, int):
-        words += f" No schedule takes less than {figure(bound)}" + (f" within {within}." if within else ".")
+        none = "The file claims: no" if claimed else "No"
+        words += f" {none} schedule takes less than {figure(bound)}" + (f" within {within}." if within else ".")
     if isinstance(status, str):
-        words += f" Status: {status}."
+        words += f" Status: {status}{f', {CLAIMED}' if claimed else ''}."
     if len(longest) < len(tasks):
         words += f" The {len(longest):,} longest of {len(tasks):,} tasks on the first {lanes:,} machines are drawn."
     return (

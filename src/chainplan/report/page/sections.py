@@ -13,8 +13,8 @@ from chainplan.report.page.vertices import eliminated
 from chainplan.report.why.reasons import Reasons
 from chainplan.report.why.wording import worded
 from chainplan.result import Result
+from chainplan.summary import CLAIMED, proof, seconds_text, timed, unit_text
 from chainplan.summary import headline as summary_rows
-from chainplan.summary import proof, seconds_text, timed, unit_text
 
 _VERTICES = 200
 """Vertices in the table of eliminations."""
@@ -26,7 +26,7 @@ def tiles(result: Result) -> str:
     baselines, cost, price = result.price_baselines, result.cost, result.price
     if price is not None and cost is not None:
         found.append(("cost", figure_html(price), f"{unit}, by {result.solver}"))
-        found.append(("lower bound", figure_html(result.bound), proof(result)))
+        found.append(("lower bound", figure_html(result.bound), _proof(result)))
     for name, other in (("forward order", baselines.forward), ("reverse order", baselines.reverse)):
         found.append((name, figure_html(other), "" if price is None else ratio(other, price)))
     if cost is not None:
@@ -41,6 +41,11 @@ def tiles(result: Result) -> str:
     return "".join(
         f"<div><dt>{text(name)}</dt><dd>{shown}<small>{text(more)}</small></dd></div>" for name, shown, more in found
     )
+
+
+def _proof(result: Result) -> str:
+    """What is proven of the cost; a bound that a file claims is said to be its claim."""
+    return CLAIMED if result.claimed and result.bound and result.optimal_within is None else proof(result)
 
 
 def _scrolled(svg: str, words: str, tall: bool = False) -> str:
@@ -133,10 +138,10 @@ def memory_drawn(result: Result) -> str:
     return section("memory-section", "Memory", charts.timeline(result.priced.alive, result.problem.memory))
 
 
-def schedule_drawn(document: dict[str, Any]) -> str:
+def schedule_drawn(document: dict[str, Any], claimed: bool = False) -> str:
     """The Gantt chart, where the plan has a schedule."""
     schedule = document.get("schedule")
-    return "" if not schedule else section("schedule", "Schedule", charts.gantt(schedule))
+    return "" if not schedule else section("schedule", "Schedule", charts.gantt(schedule, claimed))
 
 
 def explained(found: Reasons) -> str:
