@@ -12,7 +12,7 @@ from chainplan.result import Result
 from chainplan.search import Progress
 from chainplan.solvers.auto import SECONDS
 from chainplan.solvers.table import SOLVERS
-from chainplan.summary import seconds_text, timed, unit_text
+from chainplan.summary import CLAIMED, seconds_text, timed, unit_text
 
 RIGHT = {2, 3, 4, 5, 6, 7, 9}
 """Columns of `rows` that hold figures."""
@@ -75,7 +75,7 @@ def _row(name: str, result: Result, least: int, more: tuple[str, ...]) -> tuple[
     )
     return (
         label,
-        result.status.value,
+        f"{result.status.value}, {CLAIMED}" if result.claimed and result.bound else result.status.value,
         f"{price:,}",
         ratio_text(price, least),
         *proof,

@@ -77,7 +77,7 @@ def reasons(result: Result, seconds: float, progress: Callable[[Progress], None]
     looked = _chosen(free, result)
     names = [share.elemental for share in dearest[:DEAREST]]
     asked = _Asked(seconds, progress, notes)
-    now = Found(replayed.total, plan, result.optimal_within)
+    now = Found(replayed.total, plan, None if result.claimed else result.optimal_within)
     if problem.memory is not None or result.schedule is not None:
         with suppress(OutOfTime):
             now = Replanner(seconds, progress).cheapest(problem, now)
