@@ -10,6 +10,7 @@ two rows) is not seen by any split.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chainplan.caches import kept
 from chainplan.cost import FMA, CostModel
 from chainplan.graph import Elemental, Mode
-from chainplan.steps import Recorder
+from chainplan.steps import LARGEST_COLOURED, NONZEROS_COLOURED, Recorder
 from chainplan.structures import Block, BlockDiagonal, Dense, Kronecker, OnDiagonal, Zero
 from chainplan.structures.counts import longest
 
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 
     from chainplan.colouring import Coloured, Colouring
 
-LARGEST = 1_000_000
-"""Rows or columns of the largest block that is coloured."""
-NONZEROS = 4_000_000
-"""Nonzeros of the largest pattern that is coloured."""
 CLOSE = 128
 """Nonzeros of the largest pattern that is looked at closer."""
 STEPS = 64
@@ -43,8 +40,8 @@ BOTH_WAYS = 20_000
 class Colours(NamedTuple):
     """Colours of columns and rows, -1 for one that is not seeded, and how many there are of each."""
 
-    columns: tuple[int, ...]
-    rows: tuple[int, ...]
+    columns: Sequence[int]
+    rows: Sequence[int]
     tangents: int
     adjoints: int
 
@@ -83,7 +80,7 @@ def compressible(block: Block) -> bool:
 
 def _listable(block: Block) -> bool:
     """Whether the pattern of a block is small enough to be listed and coloured."""
-    return max(block.rows, block.cols) <= LARGEST and block.nnz <= NONZEROS
+    return max(block.rows, block.cols) <= LARGEST_COLOURED and block.nnz <= NONZEROS_COLOURED
 
 
 Prices = tuple[int | None, int | None]
@@ -160,12 +157,23 @@ def _of_parts(block: Block, tangent: int | None, adjoint: int | None) -> Found:
     needs = _needs((c, r), (tangent, adjoint), (r * c, r, c))
     if not _listable(block):
         return Found(None, needs)
-    length, colours = (block.cols, c) if forward else (block.rows, r)
     layered = isinstance(block.structure, Kronecker)
-    line = tuple(i // parts if layered else i % colours for i in range(length))
     if forward:
-        return Found(Colours(line, (-1,) * block.rows, c, 0), needs)
-    return Found(Colours((-1,) * block.cols, line, 0, r), needs)
+        return Found(Colours(_line(block.cols, c, layered), _line(block.rows, 0, layered), c, 0), needs)
+    return Found(Colours(_line(block.cols, 0, layered), _line(block.rows, r, layered), 0, r), needs)
+
+
+def _line(length: int, colours: int, layered: bool) -> Sequence[int]:
+    """Colours that take turns, or in layers each as often as the next; -1 where there are none. Equal ones are one."""
+
+    def make() -> array[int]:
+        if not colours:
+            return array("i", [-1]) * length
+        if not layered:
+            return array("i", range(colours)) * (length // colours)
+        return array("i", (i // (length // colours) for i in range(length)))
+
+    return kept(("line", length, colours, layered and colours > 0), make)
 
 
 def _simple_needs(block: Block, tangent: int | None, adjoint: int | None) -> Needs:
@@ -232,7 +240,10 @@ def _listed(block: Block) -> csr_array:
 
 
 def _plain(found: Colouring) -> Colours:
-    return Colours(tuple(found.columns.tolist()), tuple(found.rows.tolist()), found.tangents, found.adjoints)
+    import numpy as np
+
+    columns, rows = (array("i", side.astype(np.int32).tobytes()) for side in (found.columns, found.rows))
+    return Colours(columns, rows, found.tangents, found.adjoints)
 
 
 def _sweep_price(run: Sequence[Elemental], mode: Mode, colours: int, cost: CostModel) -> int:
@@ -258,9 +269,9 @@ def write_sweep(recorder: Recorder, sweep: Sweep) -> int:
     assert colours is not None, "a block without colours is not swept"
     tangent = adjoint = None
     if colours.tangents:
-        tangent = _swept(recorder, run, recorder.seed(run[0].source, Mode.TANGENT, colours.columns), Mode.TANGENT)
+        tangent = _swept(recorder, run, recorder.seed(run[0].source, Mode.TANGENT, tuple(colours.columns)), Mode.TANGENT)
     if colours.adjoints:
-        adjoint = _swept(recorder, run[::-1], recorder.seed(run[-1].target, Mode.ADJOINT, colours.rows), Mode.ADJOINT)
+        adjoint = _swept(recorder, run[::-1], recorder.seed(run[-1].target, Mode.ADJOINT, tuple(colours.rows)), Mode.ADJOINT)
     return recorder.decompress(tangent, adjoint)
 
 

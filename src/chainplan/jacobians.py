@@ -8,15 +8,14 @@ length.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from chainplan.archives import BROKEN, native, read, why
 from chainplan.arguments import refuse
 from chainplan.errors import ExecutionError
 from chainplan.graph import Elemental, Graph, Mode
@@ -75,7 +74,7 @@ def stored(e: Elemental, given: Any) -> Any:
     if isinstance(given, tuple) or callable(given):
         raise ExecutionError(f"'{e.name}' is explicit, but functions were given; expected an array of {rows} x {cols}.")
     try:
-        array = given if is_sparse(given) else np.asarray(given)
+        array = native(given if is_sparse(given) else np.asarray(given))
     except ValueError:
         raise ExecutionError(
             f"the list for '{e.name}' has rows of several lengths; expected {_shapes(block)}."
@@ -217,7 +216,7 @@ def matrix_free(e: Elemental, given: Any) -> MatrixFree:
     """
     if isinstance(given, tuple) and len(given) == 2 and all(f is None or callable(f) for f in given):
         return given
-    array = None if isinstance(given, tuple) else given if is_sparse(given) else np.asarray(given)
+    array = None if isinstance(given, tuple) else native(given if is_sparse(given) else np.asarray(given))
     if array is None or array.dtype.kind not in NUMBERS or array.shape != (e.block.rows, e.block.cols):
         found = "a tuple" if array is None else f"shape {array.shape} of dtype {array.dtype}"
         raise ExecutionError(
@@ -236,15 +235,9 @@ def read_npz(path: str) -> dict[str, Array]:
         Where the file cannot be read.
     """
     try:
-        archive = np.load(path, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise ValueError("it holds one bare array, not an archive")
-        with archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, BadZipFile, zlib.error, NotImplementedError) as error:
-        detail = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise ExecutionError(f"{path}: not a .npz file of plain arrays: {detail}.") from None
-    return arrays
+        return read(path)
+    except BROKEN as error:
+        raise ExecutionError(f"{path}: not a .npz file of plain arrays: {why(error)}.") from None
 
 
 def load_npz(path: str, graph: Graph) -> dict[str, Array]:

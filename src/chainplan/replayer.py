@@ -19,6 +19,8 @@ from chainplan.garbage import uncollected
 from chainplan.graph import Elemental, Graph, Mode
 from chainplan.states import spans
 from chainplan.steps import (
+    LARGEST_COLOURED,
+    NONZEROS_COLOURED,
     Accumulate,
     Add,
     Advance,
@@ -252,23 +254,42 @@ def _decompress(step: Decompress, graph: Graph, made: list[Typed], cost: CostMod
         raise _Broken("neither tangent nor adjoint is given; expected at least one compressed block.")
     if found[0][:2] != found[-1][:2]:
         raise _Broken("tangent and adjoint are compressions of blocks between different vertices.")
+    block = found[0].block
+    if max(block.rows, block.cols) > LARGEST_COLOURED or block.nnz > NONZEROS_COLOURED:
+        raise _Broken(
+            f"a block of {block.rows:,} x {block.cols:,} with {block.nnz:,} nonzeros is decompressed; expected at most "
+            f"{LARGEST_COLOURED:,} rows and columns and {NONZEROS_COLOURED:,} nonzeros."
+        )
     return found[0], cost.decompress(found[0].block), 0
+
+
+Sides = tuple[tuple[int, ...] | None, tuple[int, ...] | None]
+"""Colours of columns and of rows, None where none is seeded."""
 
 
 def colouring_of(plan: Plan, replayed: Replay, step: Decompress) -> Colouring:
     """The colouring by which a step decompresses its block."""
+    block = replayed.blocks[step.tangent if step.tangent is not None else step.adjoint or 0].whole
+    assert block is not None
+    return colouring_from(sides_of(plan, replayed, step), block)
+
+
+def colouring_from(sides: Sides, block: Block) -> Colouring:
+    """The colouring of a block."""
     from chainplan.colouring import Colouring
 
+    columns, rows = sides
+    return Colouring.of(columns or (-1,) * block.cols, rows or (-1,) * block.rows)
+
+
+def sides_of(plan: Plan, replayed: Replay, step: Decompress) -> Sides:
+    """The colours by which a step decompresses its block."""
     sides = []
     for position in (step.tangent, step.adjoint):
         seed = None if position is None else replayed.blocks[position].seed
         made = None if seed is None else plan.steps[seed]
         sides.append(made.colours if isinstance(made, Seed) else None)
-    columns, rows = sides
-    typed = replayed.blocks[step.tangent if step.tangent is not None else step.adjoint or 0]
-    assert typed.whole is not None
-    block = typed.whole
-    return Colouring.of(columns or (-1,) * block.cols, rows or (-1,) * block.rows)
+    return sides[0], sides[1]
 
 
 def _advance(step: Advance, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:

@@ -12,8 +12,8 @@ The cost of a product must not depend on how its factors came about, so one fami
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 from chainplan.structures import (
@@ -34,6 +34,12 @@ NONZEROS = 4_000_000
 """Nonzeros of the largest pattern that is listed."""
 WORK = 500_000_000
 """Multiplications that finding out how sparse all paths are may take."""
+ROOM = 200_000_000
+"""Bytes that the patterns of all sums of paths may take together."""
+ROOM_PER_ENTRY = 500
+"""Bytes that they may take besides for each entry that is listed."""
+LONGEST = 300
+"""Elementals of the largest graph whose solvers keep the patterns of all sums of paths."""
 
 
 class Edge(NamedTuple):
@@ -60,10 +66,17 @@ def resolve(edges: Sequence[Edge], order: Iterable[str]) -> Resolved:
     from chainplan.structures.explicit import explicit
 
     if _fits(edges, order):
-        return Resolved(tuple(b._replace(structure=explicit(b.structure, b.rows, b.cols)) for b in blocks), True)
+        return Resolved(_all(blocks, explicit), True)
     from chainplan.structures.outline import outline
 
-    return Resolved(tuple(b._replace(structure=outline(b.structure, b.rows, b.cols)) for b in blocks), False)
+    return Resolved(_all(blocks, outline), False)
+
+
+def _all(blocks: Sequence[Block], family: Callable[[Structure, int, int], Structure]) -> tuple[Block, ...]:
+    """All blocks in one family, equal ones made once."""
+    found = {b.mark: b for b in blocks}
+    made = {mark: family(b.structure, b.rows, b.cols) for mark, b in found.items()}
+    return tuple(b._replace(structure=made[b.mark]) for b in blocks)
 
 
 def _as_given(blocks: Sequence[Block]) -> bool | None:
@@ -78,32 +91,57 @@ def _as_given(blocks: Sequence[Block]) -> bool | None:
 
 
 def _fits(edges: Sequence[Edge], order: Iterable[str]) -> bool:
-    """Whether the patterns of all sums of paths can be listed, found by listing them where blocks are large."""
+    """Whether the patterns of all sums of paths can be listed, found by listing them where blocks or paths are many."""
     largest = max(max(b.rows, b.cols) for _, _, b in edges)
-    if largest**2 <= CELLS:
+    small, listed = largest**2 <= CELLS, [b for _, _, b in edges if b.structure.name == "sparse"]
+    room = ROOM + ROOM_PER_ENTRY * sum(b.nnz for b in listed)
+    if small and (len(edges) > LONGEST or len(edges) ** 2 // 2 * _bytes(largest, largest, largest**2) <= room):
         return True
-    if any(_too_large(b) for _, _, b in edges):
+    if not small and any(_too_large(b) for _, _, b in edges):
         return False
+    room -= sum(_held(b) for _, _, b in edges)
     into: dict[str, list[Edge]] = {}
     for edge in edges:
+        if room < 0:
+            return False
         structure = _listed(edge.block)
         into.setdefault(edge.target, []).append(edge._replace(block=edge.block._replace(structure=structure)))
-    vertices, work = list(order), 0
-    for start in dict.fromkeys(edge.source for edge in edges):
-        held: dict[str, Block] = {}
-        for vertex in vertices:
-            for source, _, block in into.get(vertex, ()):
-                if source != start and source not in held:
-                    continue
-                if source != start:
-                    work += product_fma(block, held[source])
-                    if work > WORK or _surely_large(block, held[source]):
-                        return False
-                    block = block.times(held[source])
-                held[vertex] = held[vertex].plus(block) if vertex in held else block
-                if _too_large(held[vertex]):
-                    return False
+    vertices = list(order)
+    paths = (_paths(start, vertices, into) for start in dict.fromkeys(edge.source for edge in edges))
+    work = 0
+    for block, multiplications in chain.from_iterable(paths):
+        work, room = work + multiplications, room - _held(block)
+        if room < 0 or (not small and (work > WORK or _too_large(block))):
+            return False
     return True
+
+
+def _paths(start: str, vertices: Iterable[str], into: Mapping[str, list[Edge]]) -> Iterator[tuple[Block, int]]:
+    """The blocks of all paths from a vertex, and the multiplications that each takes; before a large one, its sizes."""
+    held: dict[str, Block] = {}
+    for vertex in vertices:
+        for source, _, block in into.get(vertex, ()):
+            if source != start and source not in held:
+                continue
+            fma = 0
+            if source != start:
+                fma = product_fma(block, held[source])
+                if fma > WORK or _surely_large(block, held[source]):
+                    yield block, WORK + 1
+                block = block.times(held[source])
+            held[vertex] = held[vertex].plus(block) if vertex in held else block
+            yield held[vertex], fma
+
+
+def _held(block: Block) -> int:
+    """Bytes that a block takes where patterns are listed."""
+    if isinstance(block.structure, Dense | OnDiagonal | Zero):
+        return 0
+    return _bytes(block.rows, block.cols, block.nnz)
+
+
+def _bytes(rows: int, cols: int, entries: int) -> int:
+    return 10 * entries + 14 * (rows + cols)
 
 
 def _too_large(block: Block) -> bool:

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainplan.colouring import decompress
+from chainplan.caches import kept
+from chainplan.colouring import Colouring, decompress
 from chainplan.errors import ExecutionError
 from chainplan.graph import Elemental, Mode
 from chainplan.jacobians import Given, MatrixFree, called, common_dtype, matrix_free, stored
@@ -24,7 +25,7 @@ from chainplan.kernels.convert import Array, as_form, as_matrix, from_matrix, fr
 from chainplan.kernels.forms import Form, form
 from chainplan.kernels.products import FRESH, product_kernel, sum_kernel
 from chainplan.primal import Primal
-from chainplan.replayer import colouring_of, replay
+from chainplan.replayer import colouring_from, replay, sides_of
 from chainplan.states import spans
 from chainplan.step_parts import SEEDED, Lines, applied, block_lines, identity_lines
 from chainplan.steps import (
@@ -42,6 +43,9 @@ from chainplan.steps import (
     Store,
 )
 from chainplan.structures import Block
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 class Run:
@@ -264,10 +268,13 @@ def _seed(position: int, step: Seed, block: Block) -> Kernel:
 
 
 def _decompress(position: int, step: Decompress, plan: Plan, block: Block) -> Kernel:
-    pattern = block.structure.pattern(block.rows, block.cols)
-    colouring = colouring_of(plan, replay(plan), step)
+    sides, token = sides_of(plan, replay(plan), step), object()
+
+    def make() -> tuple[csr_array, Colouring]:
+        return block.structure.pattern(block.rows, block.cols), colouring_from(sides, block)
 
     def kernel(run: Run) -> None:
+        pattern, colouring = kept(("decompress", token), make)
         columns, rows = (None if arg is None else run.values[arg] for arg in (step.tangent, step.adjoint))
         run.values[position] = from_sparse(decompress(pattern, colouring, columns, rows), block)
 

@@ -23,6 +23,12 @@ STEP = 1000
 """Bytes of a step and of what its replay says of it, but for colours and patterns."""
 
 
+LARGEST_COLOURED = 1_000_000
+"""Rows or columns of the largest block that is decompressed."""
+NONZEROS_COLOURED = 4_000_000
+"""Nonzeros of the largest block that is decompressed."""
+
+
 class Load(NamedTuple):
     """Take the block of an explicit elemental."""
 

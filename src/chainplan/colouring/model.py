@@ -39,6 +39,11 @@ class Colouring:
         return cls(np.asarray(columns, dtype=np.intp), np.asarray(rows, dtype=np.intp))
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of both lists."""
+        return self.columns.nbytes + self.rows.nbytes
+
+    @property
     def tangents(self) -> int:
         """Number of column colours: sweeps of the tangent."""
         return int(self.columns.max(initial=UNSEEDED)) + 1

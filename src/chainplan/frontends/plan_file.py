@@ -49,13 +49,14 @@ class SavedPlan:
 
 def document(result: Result) -> dict[str, Any]:
     """A result as the document of a plan file: plain values, deterministic but for `seconds`."""
+    fingerprint = result.problem.fingerprint  # before the spec is written out: it writes one of its own
     cost, spec, model = result.cost, result.problem.to_spec(), result.problem.cost
     price, forward, reverse = _prices(result)
     name = spec.pop("name", None)
     return {
         "chainplan": chainplan.__version__,
         "format": FORMAT,
-        "problem": {"name": name, "fingerprint": result.problem.fingerprint, **spec},
+        "problem": {"name": name, "fingerprint": fingerprint, **spec},
         "objective": model.objective,
         **stored_model(model),
         "solver": result.solver,

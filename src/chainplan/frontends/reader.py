@@ -11,6 +11,7 @@ from typing import Any
 
 from chainplan.frontends.messages import Messages, found, nearest
 from chainplan.frontends.nodes import UNPRINTABLE, Mapping, Node, Scalar, Sequence, Spelling, shown, written
+from chainplan.frontends.patterns import Patterns
 
 LONGEST_NAME = 200
 _WHOLE = re.compile("0|[1-9][0-9]{0,39}")
@@ -21,6 +22,7 @@ class Reader:
 
     def __init__(self, messages: Messages) -> None:
         self.messages = messages
+        self.patterns = Patterns()
 
     def refuse(self, node: Node, expected: str, todo: str) -> None:
         """Note that a node holds something other than what was expected."""

@@ -19,7 +19,7 @@ from chainplan.frontends.nodes import Mapping, Node, Scalar, Sequence, descend, 
 from chainplan.frontends.reader import LONGEST_NAME, Reader, plain, unnamable
 from chainplan.graph import Elemental, Fault, Graph, faults
 from chainplan.problem import Problem, chain_vertex
-from chainplan.structures import DENSE, NAMES, Block, Structure, from_spec
+from chainplan.structures import DENSE, NAMES, Block, Structure
 
 LARGEST_SIZE = 10**12
 LARGEST_COST = 10**36
@@ -317,7 +317,7 @@ def _structure(node: Node, shape: tuple[int, int] | None, reader: Reader) -> Str
         return None
     try:
         folder = Path(reader.messages.source).parent if reader.messages.files else None
-        return from_spec(word, argument, shape, folder)
+        return reader.patterns.read(word, argument, shape, folder)
     except ValueError as error:
         text = f"{written(node.path)} has no fitting argument for '{word}'; expected {error}. Correct it."
         reader.messages.add(node, text)

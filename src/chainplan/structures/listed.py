@@ -6,9 +6,11 @@ entry twice.
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chainplan.archives import BROKEN, headers, why
 from chainplan.structures.base import Shape, Structure
 from chainplan.structures.units import Units
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
 LARGEST = 100_000_000
 """Rows or columns of the largest pattern that is listed; an array of as many numbers goes with it."""
+LINES = 4_000_000
+"""Rows and columns in all of patterns that list next to nothing."""
+UNPACKED_ENTRIES = 2_000_000
+"""Entries that a pattern file of any size may list; beyond, one for each four of its bytes."""
 LARGEST_FILE = 500_000_000
 """Bytes of the largest pattern file that is read."""
 
@@ -70,48 +76,54 @@ def sparse(argument: Any, shape: Shape, folder: Path | None) -> Structure:
 
     Without a folder no file is read.
     """
-    from zipfile import BadZipFile
-
-    import numpy as np
-    from scipy.sparse import coo_array, load_npz
-
-    from chainplan.structures.explicit import Explicit
-
     if not isinstance(argument, str):
         raise ValueError("{sparse: pattern.npz}, a file beside the spec")
     if folder is None:
         raise ValueError("a structure without a file here, such as {coo: [[0, 1], [2, 2]]}")
     path = folder / argument
     try:
-        if not path.is_file():
-            raise ValueError("found no file" if not path.exists() else "it is no plain file")
-        if path.stat().st_size > LARGEST_FILE:
-            raise ValueError(f"it has more than {LARGEST_FILE // 10**6} MB")
-        loaded: Any = load_npz(path)
-        if hasattr(loaded, "indptr"):
-            loaded.check_format(full_check=True)  # scipy's kernels follow row pointers wherever they lead
-        found: Any = coo_array(loaded)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        BadZipFile,
-        NotImplementedError,
-    ) as error:
-        detail = getattr(error, "strerror", None) or (str(error).splitlines() or ["not one"])[0]
-        raise ValueError(f"a file that scipy.sparse.save_npz wrote, but '{path}': {detail}") from None
+        found = _entries_of(path)
+    except BROKEN as error:
+        raise ValueError(f"a file that scipy.sparse.save_npz wrote, but '{path}': {why(error)}") from None
     if shape is not None and found.shape != shape:
         m, n = found.shape
         raise ValueError(f"a pattern of {shape[0]} x {shape[1]}, the shape of the block; '{path}' has {m} x {n}")
+    return of_matrix(found)
+
+
+def _entries_of(path: Path) -> Any:
+    """The sparse array in a file, whose sizes are looked at first."""
+    from scipy.sparse import load_npz
+
+    if not path.is_file():
+        raise ValueError("found no file" if not path.exists() else "it is no plain file")
+    size = path.stat().st_size
+    if size > LARGEST_FILE:
+        raise ValueError(f"it has more than {LARGEST_FILE // 10**6} MB")
+    declared = headers(path)
+    listed = max(prod(declared[name].shape) for name in ("data", "indices", "row") if name in declared)
+    if listed > max(UNPACKED_ENTRIES, size // 4):
+        raise ValueError(f"its {size:,} bytes unpack to {listed:,} entries; write it with compressed=False")
+    loaded: Any = load_npz(path)
+    if hasattr(loaded, "indptr"):
+        loaded.check_format(full_check=True)  # scipy's kernels follow row pointers wherever they lead
+    return loaded
+
+
+def of_matrix(given: Any) -> Structure:
+    """The pattern of the nonzeros of a sparse array."""
+    import numpy as np
+    from scipy.sparse import coo_array
+
+    from chainplan.structures.explicit import Explicit
+
+    found: Any = coo_array(given)
     nonzero = found.data != 0
     return Explicit(_csr_of(np.asarray(found.row)[nonzero], np.asarray(found.col)[nonzero], found.shape))
 
 
 def _csr_of(rows: Any, cols: Any, shape: tuple[int, int]) -> csr_array:
-    _require_listable(shape)
+    _require_listable(shape, len(rows))
     import numpy as np
     from scipy.sparse import csr_array
 
@@ -122,16 +134,29 @@ def _csr_of(rows: Any, cols: Any, shape: tuple[int, int]) -> csr_array:
     return csr
 
 
-def _require_listable(shape: tuple[int, int]) -> None:
+def _require_listable(shape: tuple[int, int], entries: int) -> None:
     if max(shape) > LARGEST:
         text = f"at most {LARGEST:,} rows and columns where a pattern is listed, not {max(shape):,}"
         raise ValueError(f"{text}; write one of the structures that are not listed")
+    if hollow(sum(shape), entries):
+        text = f"at most {most_lines(entries):,} rows and columns in all where {entries:,} entries are listed"
+        raise ValueError(f"{text}, not {sum(shape):,}; leave out those without entries")
+
+
+def most_lines(entries: int) -> int:
+    """Rows and columns in all that patterns of so many listed entries may have."""
+    return LINES + 8 * entries
+
+
+def hollow(lines: int, entries: int) -> bool:
+    """Whether so many rows and columns, each of which takes memory, are too many for the entries that are listed."""
+    return lines > most_lines(entries)
 
 
 def _picks(columns: list[int], cols: int) -> Structure:
     from chainplan.structures.explicit import Explicit, csr_of_rows
 
-    _require_listable((len(columns), cols))
+    _require_listable((len(columns), cols), len(columns))
     return Explicit(csr_of_rows(columns, cols), Units(True, len(set(columns)) == len(columns), 1))
 
 

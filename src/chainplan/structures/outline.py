@@ -130,7 +130,7 @@ def _of_pattern(csr: csr_array, units: Units | None) -> Outline:
     import numpy as np
 
     (m, n), found = csr.shape, csr.tocoo()
-    i, j = found.row.astype(np.int64), found.col.astype(np.int64)
+    i, j = found.row, found.col
     offsets, common = i - j, gcd(m, n)
     modulus = gcd(common, int(np.gcd.reduce(offsets, initial=0)))
     divisors = (b for b in range(min(common, MOST_PARTS), 1, -1) if common % b == 0)
