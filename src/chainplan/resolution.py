@@ -93,8 +93,8 @@ def _as_given(blocks: Sequence[Block]) -> bool | None:
 def _fits(edges: Sequence[Edge], order: Iterable[str]) -> bool:
     """Whether the patterns of all sums of paths can be listed, found by listing them where blocks or paths are many."""
     largest = max(max(b.rows, b.cols) for _, _, b in edges)
-    small, listed = largest**2 <= CELLS, [b for _, _, b in edges if b.structure.name == "sparse"]
-    room = ROOM + ROOM_PER_ENTRY * sum(b.nnz for b in listed)
+    small, listed = largest**2 <= CELLS, {b.mark: b.nnz for _, _, b in edges if b.structure.name == "sparse"}
+    room = ROOM + ROOM_PER_ENTRY * sum(listed.values())
     if small and (len(edges) > LONGEST or len(edges) ** 2 // 2 * _bytes(largest, largest, largest**2) <= room):
         return True
     if not small and any(_too_large(b) for _, _, b in edges):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from chainplan.arguments import expect, refuse
 from chainplan.errors import SpecError
@@ -178,15 +178,24 @@ def _bounded(path: str | Path, limit: int) -> tuple[str, bytes]:
     source = "<stdin>" if standard_input else shown(str(path), 1000)
     try:
         if standard_input:
-            data = sys.stdin.buffer.read(limit + 1)
+            data = _read(sys.stdin.buffer, limit + 1)
         else:
             with open(path, "rb") as file:
-                data = file.read(limit + 1)
+                data = _read(file, limit + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SpecError(f"{source}: {reason}; expected a file to read. Check the path.") from None
     _refuse_large(data, source, limit)
     return source, data
+
+
+def _read(file: IO[bytes], most: int) -> bytes:
+    """So many bytes at most, without setting memory aside for them all."""
+    parts = []
+    while most and (part := file.read(min(most, 1 << 20))):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
 
 
 def _refuse_large(data: bytes, source: str, limit: int) -> None:

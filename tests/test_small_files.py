@@ -1,0 +1,197 @@
+"""Small files take little memory: each is planned, run or checked in a process that may take 500 MB of its own.
+
+What is refused is refused with code 2, or 1 where a plan is wrong; running out of memory would be code 1 as well, with
+the words "out of memory", which no case may end in.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainplan
+from chainplan import archives
+from chainplan.frontends.plan_file import document
+from chainplan_cli.main import main
+
+ROOM = 500_000_000
+CHILD = """
+import contextlib, io, json, resource, sys
+import chainplan, networkx, numpy, rich, scipy.sparse
+from chainplan_cli.main import main
+room, warm, *cases = json.load(sys.stdin)
+def run(argv):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(argv)
+    return code, out.getvalue() + err.getvalue()
+assert run(warm)[0] == 0
+taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + room, taken + room))
+print(json.dumps([run(argv) for argv in cases]))
+"""
+
+on_linux = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="the memory of a process is not told")
+
+
+def _within(room: int, folder: Path, cases: Sequence[Sequence[str]]) -> list[tuple[int, str]]:
+    """Exit code and message of each command, run one after the other in one process with so much memory."""
+    (folder / "warm.yaml").write_text("chain: [3, 2, 4]")
+    given = json.dumps([room, ["run", str(folder / "warm.yaml")], *cases])
+    found = subprocess.run([sys.executable, "-c", CHILD], input=given, capture_output=True, text=True, check=True)
+    results: list[tuple[int, str]] = json.loads(found.stdout)
+    return results
+
+
+def _chain(*items: tuple[int, int, str]) -> str:
+    return "chain:\n" + "".join(f"  - {{shape: [{m}, {n}], structure: {s}}}\n" for m, n, s in items)
+
+
+SPECS = {
+    "two entries in 10^8": (2, _chain(*[(10**8, 10**8, "{coo: [[0, 0]]}")] * 2)),
+    "a hundred entries in 10^6": (2, _chain(*[(10**6, 10**6, "{coo: [[0, 0]]}")] * 100)),
+    "three entries in 10^6 rows": (0, _chain((10**6, 3, "{coo: [[0, 0], [5, 1], [9, 2]]}"), (2, 10**6, "dense"))),
+    "a picked entry": (2, _chain((1, 10**8, "{selection: [5]}"), (3, 1, "dense"))),
+    "a scattered entry": (2, _chain((10**8, 1, "{scatter: [5]}"), (3, 10**8, "dense"))),
+    "bands and layers of 10^6": (
+        0,
+        _chain(*[(10**6, 10**6, "{banded: [1, 1]}"), (10**6, 10**6, "{kronecker: [[2, 2], 500000]}")] * 20),
+    ),
+    "a band of 10^12": (0, _chain((10**12, 1, "{banded: [1, 1]}"), (2, 10**12, "{banded: [1, 1]}"))),
+    "replicas of 10^10": (0, _chain((10**10, 1, "{replicate: each}"), (10**10, 10**10, "{banded: [0, 1]}"))),
+    "60 bands and parts that fill": (
+        0,
+        _chain(*[(2000, 2000, "{banded: [9, 9]}"), (2000, 2000, "{block_diagonal: [500, 4, 4]}")] * 30),
+    ),
+}
+
+
+@on_linux
+def test_specs(tmp_path: Path) -> None:
+    for place, (_, text) in enumerate(SPECS.values()):
+        (tmp_path / f"{place}.yaml").write_text(text)
+    commands = [["plan", str(tmp_path / f"{place}.yaml"), "--budget", "1"] for place in range(len(SPECS))]
+    for (name, (code, _)), (found, said) in zip(SPECS.items(), _within(ROOM, tmp_path, commands), strict=True):
+        assert (found, "out of memory" in said) == (code, False), f"{name}: {said}"
+
+
+def _bomb(path: Path, shape: tuple[int, ...], members: Sequence[str]) -> Path:
+    """An archive of zeros in a few kilobytes."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in members:
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                file.write(header.getvalue())
+                for _ in range(int(np.prod(shape)) * 8 // 10**6):
+                    file.write(bytes(10**6))
+    return path
+
+
+@on_linux
+def test_archives_that_unpack_to_more(tmp_path: Path) -> None:
+    bomb = _bomb(tmp_path / "bomb.npz", (10**8,), ["data"])
+    assert bomb.stat().st_size < 1_000_000
+    pattern = tmp_path / "pattern.yaml"
+    pattern.write_text(_chain((2, 2, "{sparse: bomb.npz}")))
+    dense = tmp_path / "dense.yaml"
+    dense.write_text("chain: [10000, 10000]")
+    values = _bomb(tmp_path / "values.npz", (10_000, 10_000), ["F1"])
+    cases = [["plan", str(pattern)], ["run", str(dense), "--jacobians", str(values)]]
+    for code, said in _within(ROOM, tmp_path, cases):
+        assert code == 2, said
+        assert "unpack to" in said
+        assert "without compression" in said
+
+
+@on_linux
+def test_a_plan_file_that_decompresses_a_long_column(tmp_path: Path) -> None:
+    item = {"name": "F", "shape": [10**9, 1], "structure": {"banded": [5, 0]}, "tangent": 7}
+    result = chainplan.plan(chainplan.chain([item]))
+    claimed: dict[str, Any] = document(result)
+    step = {"rows": 10**9, "cols": 1, "structure": "dense", "fma": 0}
+    claimed["steps"] = [
+        {"id": 0, "op": "seed", "vertex": "x0", "mode": "tangent", "colours": [0], **step, "rows": 1},
+        {"id": 1, "op": "propagate", "elemental": "F", "arg": 0, "mode": "tangent", **step, "fma": 7},
+        {"id": 2, "op": "decompress", "tangent": 1, "adjoint": None, **step, "structure": {"banded": [5, 0]}},
+    ]
+    claimed["outputs"][0]["id"] = 2
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(claimed))
+    assert path.stat().st_size < 2000
+    ((code, said),) = _within(ROOM, tmp_path, [["check", str(path)]])
+    assert code == 1
+    assert "step 2: a block of 1,000,000,000 x 1 with 6 nonzeros is decompressed" in said
+
+
+@on_linux
+def test_a_pattern_file_that_is_named_often_is_read_once(tmp_path: Path) -> None:
+    from scipy.sparse import eye_array, save_npz
+
+    save_npz(tmp_path / "eye.npz", eye_array(200_000, format="csr"))
+    spec = tmp_path / "often.yaml"
+    spec.write_text(_chain(*[(200_000, 200_000, "{sparse: eye.npz}")] * 250))
+    ((code, said),) = _within(ROOM, tmp_path, [["plan", str(spec), "--budget", "1"]])
+    assert (code, "out of memory" in said) == (0, False)
+
+
+def _encrypted(data: bytes) -> bytes:
+    """The same archive with the flags of encryption set."""
+    changed = bytearray(data)
+    for mark, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        changed[data.index(mark) + place] |= 1
+    return bytes(changed)
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "cut off": lambda data: data[: len(data) // 2],
+    "without its end": lambda data: data[:-30],
+    "encrypted": _encrypted,
+    "a wrong byte": lambda data: data.replace(np.float64(3).tobytes(), np.float64(4).tobytes(), 1),
+    "a longer shape": lambda data: data.replace(b"(2, 2)", b"(9, 9)").replace(b"(3,)", b"(9,)"),
+    "no literal": lambda data: data.replace(b"{'descr'", b"{('descr"),
+    "objects": lambda data: data.replace(b"'<f8'", b"'|O' "),
+    "empty": lambda data: b"",
+    "one array": lambda data: data[data.index(b"\x93NUMPY") :],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_broken_archives_are_bad_input(damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from scipy.sparse import csr_array, save_npz
+
+    sound = np.array([[1.0, 2.0], [3.0, 0.0]])
+    values, pattern, spec = tmp_path / "values.npz", tmp_path / "pattern.npz", tmp_path / "spec.yaml"
+    np.savez(values, F1=sound)
+    save_npz(pattern, csr_array(sound), compressed=False)
+    for path in (values, pattern):
+        path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    spec.write_text("chain: [2, 2]")
+    assert main(["run", str(spec), "--jacobians", str(values)]) == 2
+    assert "values.npz: not a .npz file of plain arrays: " in capsys.readouterr().err
+    spec.write_text(_chain((2, 2, "{sparse: pattern.npz}")))
+    assert main(["plan", str(spec)]) == 2
+    assert "a file that scipy.sparse.save_npz wrote" in capsys.readouterr().err
+
+
+def test_arrays_of_the_other_byte_order(tmp_path: Path) -> None:
+    values = {"F1": np.array([1.0, 2.0, 3.0]), "F2": np.array([[0.0, 2.0, 0.0], [5.0, 0.0, 7.0]])}
+    listed = {"coo": [[0, 1], [1, 0], [1, 2]]}
+    items = [{"shape": [3, 3], "structure": "diagonal"}, {"shape": [2, 3], "structure": listed}]
+    plan = chainplan.plan(chainplan.chain(items)).plan
+    assert plan is not None
+    swapped = {name: array.astype(array.dtype.newbyteorder()) for name, array in values.items()}
+    expected = chainplan.execute(plan, values)
+    assert np.array_equal(chainplan.execute(plan, swapped)["x2", "x0"], expected["x2", "x0"])
+    np.savez(tmp_path / "swapped.npz", allow_pickle=False, **swapped)
+    assert all(array.dtype.isnative for array in archives.read(tmp_path / "swapped.npz").values())
