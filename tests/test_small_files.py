@@ -187,7 +187,7 @@ def test_broken_archives_are_bad_input(damage: str, tmp_path: Path, capsys: pyte
 def test_arrays_of_the_other_byte_order(tmp_path: Path) -> None:
     values = {"F1": np.array([1.0, 2.0, 3.0]), "F2": np.array([[0.0, 2.0, 0.0], [5.0, 0.0, 7.0]])}
     listed = {"coo": [[0, 1], [1, 0], [1, 2]]}
-    items = [{"shape": [3, 3], "structure": "diagonal"}, {"shape": [2, 3], "structure": listed}]
+    items: list[Any] = [{"shape": [3, 3], "structure": "diagonal"}, {"shape": [2, 3], "structure": listed}]
     plan = chainplan.plan(chainplan.chain(items)).plan
     assert plan is not None
     swapped = {name: array.astype(array.dtype.newbyteorder()) for name, array in values.items()}

@@ -269,9 +269,13 @@ def write_sweep(recorder: Recorder, sweep: Sweep) -> int:
     assert colours is not None, "a block without colours is not swept"
     tangent = adjoint = None
     if colours.tangents:
-        tangent = _swept(recorder, run, recorder.seed(run[0].source, Mode.TANGENT, tuple(colours.columns)), Mode.TANGENT)
+        tangent = _swept(
+            recorder, run, recorder.seed(run[0].source, Mode.TANGENT, tuple(colours.columns)), Mode.TANGENT
+        )
     if colours.adjoints:
-        adjoint = _swept(recorder, run[::-1], recorder.seed(run[-1].target, Mode.ADJOINT, tuple(colours.rows)), Mode.ADJOINT)
+        adjoint = _swept(
+            recorder, run[::-1], recorder.seed(run[-1].target, Mode.ADJOINT, tuple(colours.rows)), Mode.ADJOINT
+        )
     return recorder.decompress(tangent, adjoint)
 
 
