@@ -365,6 +365,66 @@ def test_differences_are_sampled_and_notice_a_wrong_jacobian() -> None:
     assert wrong.difference > TOLERANCE
 
 
+KINKED = [
+    ([{"op": "relu"}], "relu1", [0.0, 1.0, -1.0, 0.0], "'relu1' (relu) has no derivative at 2 of its 4 entries"),
+    ([{"op": "relu"}], "relu1", [1e-9, 1.0, -1.0, 2.0], "'relu1' (relu) turns within the step of the differences at 1"),
+    (
+        [{"op": "max_pool", "window": [2]}],
+        "max_pool1",
+        [1.0, 1.0, 2.0, 1.0],
+        "(max_pool) has no derivative at 1 of its 2",
+    ),
+    (
+        [{"op": "reshape", "to": [2, 2]}, {"op": "singular_values"}],
+        "singular_values1",
+        [2.0, 0.0, 0.0, 2.0],
+        "(singular_values) has no derivative at 2 of its 2 entries",
+    ),
+]
+
+
+@pytest.mark.parametrize(("layers", "name", "x", "said"), KINKED)
+def test_at_a_kink_the_layer_is_named_and_errors_elsewhere_still_show(
+    layers: list[Spec], name: str, x: list[float], said: str
+) -> None:
+    """Differences cross the kink; what lies before and behind it is judged by them as ever."""
+    items = [{"op": "scale", "by": 2.0}, *layers, {"op": "exp", "name": "end"}]
+    program, point = made({"input": {"x": 4}, "layers": items}), {"x": np.array(x)}
+    jacobians = linearise(evaluate(program, point))
+    found = plan(program.problem).plan
+    assert found is not None
+    right = compare(program, point, found, jacobians)
+    assert right.valid
+    assert len(right.kinks) == 1
+    assert said in right.kinks[0]
+    scaled, last = "scale1/x", f"end/{name}"
+    for wrong in ({scaled: 1.001 * jacobians[scaled]}, {last: 1.001 * jacobians[last]}):
+        judged = compare(program, point, found, {**jacobians, **wrong})
+        assert not judged.valid
+        assert not judged.kinks
+
+
+def test_a_wrong_slope_at_a_kink_is_an_error() -> None:
+    """The slope is that of the op: 0 for a relu at 0, and no other one, however many would be as good."""
+    program, point = made({"input": {"x": 3}, "layers": [{"op": "relu"}]}), {"x": np.array([0.0, 1.0, 2.0])}
+    found = plan(program.problem).plan
+    assert found is not None
+    assert compare(program, point, found, {"relu1/x": np.array([0.0, 1.0, 1.0])}).kinks
+    assert not compare(program, point, found, {"relu1/x": np.array([0.0, 0.0, 1.0])}).valid
+    assert not compare(program, point, found, {"relu1/x": np.array([-3.0, 1.0, 1.0])}).valid
+
+
+def test_run_says_that_the_derivative_is_undefined(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec, point = tmp_path / "kink.yaml", tmp_path / "point.npz"
+    spec.write_text("input: {x: 3}\nlayers: [{op: relu}]\n", encoding="utf-8")
+    np.savez(point, x=np.array([0.0, 1.0, -1.0]))
+    code, out, _ = run(capsys, "run", str(spec), "--point", str(point))
+    assert code == 0
+    assert "NOT VALID" not in out
+    expected = "undefined at this point: layer 'relu1' (relu) has no derivative at 1 of its 3 entries; along the slopes"
+    assert expected in out
+
+
 def test_large_jacobians_are_judged_by_directions() -> None:
     program = made({"input": {"x": 100_000}, "layers": [{"op": "exp"}, {"op": "tanh"}]})
     jacobians = linearise(evaluate(program, draw_point(program)))

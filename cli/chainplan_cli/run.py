@@ -130,6 +130,8 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int, objec
     said = "valid" if compared.valid else "NOT VALID"
     part = "all" if compared.compared == compared.columns else f"{compared.compared} of the"
     click.echo(f"\n  {validation.verdict}")
+    if compared.kinks:
+        said = f"undefined at this point: {'; '.join(compared.kinks)}; along the slopes taken there: {said}"
     click.echo(f"  central differences, {part} {compared.columns:,} columns: {said}: {rule}")
     return 0 if validation.valid and compared.valid else 1
 

@@ -7,16 +7,17 @@ third derivatives and |f|; the tolerance leaves a factor of 10^5 for both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from chainplan.judges import run_held
+from chainplan.judges import Found, run_held
 from chainplan.kernels.convert import Array
 from chainplan.layers.evaluation import evaluate
+from chainplan.layers.kinks import Followed
 from chainplan.layers.program import Program
 from chainplan.steps import Plan
 
@@ -28,12 +29,16 @@ MOST_COLUMNS = 64
 
 @dataclass(frozen=True)
 class Comparison:
-    """The largest difference over max(max|J|, max|f|) among `compared` of `columns` columns, and seconds for all."""
+    """The largest difference over max(max|J|, max|f|) among `compared` of `columns` columns, and seconds for all.
+
+    `kinks` are the layers whose derivative is not defined at the point, in words, where differences do not tell it.
+    """
 
     columns: int
     compared: int
     difference: float
     seconds: float
+    kinks: tuple[str, ...] = ()
 
     @property
     def valid(self) -> bool:
@@ -49,15 +54,31 @@ class Comparison:
 def compare(
     program: Program, point: Mapping[str, Array], plan: Plan, jacobians: Mapping[str, Any], seed: int = 0
 ) -> Comparison:
-    """Compare what a plan computes with central differences; `jacobians` are those at the point."""
+    """Compare what a plan computes with central differences; `jacobians` are those at the point.
+
+    Where they disagree and layers are not differentiable at the point, they are compared along the slopes taken there.
+    """
     jacobian = run_held(plan, jacobians)
+    found = _compared(program, point, jacobian, seed, lambda at: evaluate(program, at).values)
+    if found.valid:
+        return found
+    followed = Followed(program, point)
+    again = _compared(program, point, jacobian, seed, followed.values)
+    return replace(again, kinks=followed.said) if followed.said and again.valid else found
+
+
+Values = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+
+
+def _compared(program: Program, point: Mapping[str, Array], jacobian: Found, seed: int, values: Values) -> Comparison:
+    """Compare a Jacobian with differences of the values of a program."""
     sizes = {v: point[v].size for v in program.variables}
     total = sum(sizes.values())
     columns = _columns(sizes, seed)
     worst, scale = 0.0, max((float(abs(block).max()) for block in jacobian.values()), default=0.0)
     start = perf_counter()
     for variable, i in columns:
-        for output, column, size in _column(program, point, variable, i):
+        for output, column, size in _column(program, point, variable, i, values):
             worst = max(worst, _largest([column - _entries(jacobian.get((output, variable)), i)]))
             scale = max(scale, size)
     seconds = (perf_counter() - start) * total / max(1, len(columns))
@@ -77,7 +98,9 @@ def _columns(sizes: Mapping[str, int], seed: int) -> list[tuple[str, int]]:
     return [(names[p], int(i - starts[p])) for p, i in zip(places, flat, strict=True)]
 
 
-def _column(program: Program, point: Mapping[str, Array], variable: str, i: int) -> list[tuple[str, Array, float]]:
+def _column(
+    program: Program, point: Mapping[str, Array], variable: str, i: int, values: Values
+) -> list[tuple[str, Array, float]]:
     """(output, central difference, max|f|) for one entry of one variable."""
     x = point[variable]
     h = EPS ** (1 / 3) * max(1.0, abs(float(x.flat[i])))
@@ -85,7 +108,7 @@ def _column(program: Program, point: Mapping[str, Array], variable: str, i: int)
     for sign in (1, -1):
         moved = x.copy()
         moved.flat[i] += sign * h
-        ends.append(evaluate(program, {**point, variable: moved}).values)
+        ends.append(values({**point, variable: moved}))
     pairs = ((output, ends[0][output].ravel(), ends[1][output].ravel()) for output in program.outputs)
     return [(output, (up - down) / (2 * h), _largest([up])) for output, up, down in pairs]
 

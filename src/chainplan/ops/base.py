@@ -181,6 +181,13 @@ class Op(ABC):
     def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
         """Small instances with shapes of arguments, on which the tests compare with difference quotients."""
 
+    def kinks(self, argument: Array, reach: float) -> Array | None:
+        """Which entries of the result have no derivative within `reach` of an argument, None for a smooth op.
+
+        An op that has any is one edge from its first argument.
+        """
+        return None
+
     def value(self, *arguments: Array) -> Array:
         """The result."""
         return self.evaluate(*arguments)[0]

@@ -85,6 +85,9 @@ class Relu(Elementwise):
     def derivative(self, x: Array, y: Array) -> Any:
         return np.where(x.real > 0, 1.0, 0.0)
 
+    def kinks(self, argument: Array, reach: float) -> Array | None:
+        return np.asarray(np.abs(argument) <= reach)
+
 
 class Exp(Elementwise):
     """exp(x)."""

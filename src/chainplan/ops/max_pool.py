@@ -78,6 +78,11 @@ class MaxPool(Op):
         value = np.take_along_axis(listed, winners[:, None], axis=1)
         return value.reshape(self.shape(arguments[0].shape)), winners
 
+    def kinks(self, argument: Array, reach: float) -> Array | None:
+        listed = np.sort(self.windows(argument), axis=1)
+        first, second = listed[:, -1], listed[:, -2] if listed.shape[1] > 1 else -np.inf
+        return np.asarray(first - second <= 2 * reach).reshape(self.shape(argument.shape))
+
     def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
         shape, entries, rows = arguments[0].shape, size(self.window), kept.size
         if self._one_behind_the_other(shape):

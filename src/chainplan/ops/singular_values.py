@@ -43,6 +43,15 @@ class SingularValues(Op):
         u, values, turned = np.linalg.svd(arguments[0], full_matrices=False)
         return values, (u, turned)
 
+    def kinks(self, argument: Array, reach: float) -> Array | None:
+        values = np.linalg.svd(argument, compute_uv=False)
+        moved = reach * argument.size**0.5
+        close = np.abs(np.diff(values)) <= 2 * moved + np.finfo(float).eps * values.max(initial=0)
+        found: Array = values <= moved
+        found[1:] |= close
+        found[:-1] |= close
+        return found
+
     def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
         u, turned = kept
         return (both_ways([(Multiply(), (u,)), (Matmul(), (turned,))], value.size),)
