@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import select
 import socket
 import subprocess
 import sys
@@ -16,6 +19,8 @@ import pytest
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
+
+from starlette.requests import Request
 
 from chainplan.web import app as application
 from chainplan.web.worker import answer
@@ -96,6 +101,90 @@ def test_only_this_machine_is_answered(address: str) -> None:
     assert _post(address, b"chain: [1, 2]", Host="evil.example")[0] == 400
     assert _post(address, b"chain: [1, 2]", Origin="http://evil.example")[0] == 403
     assert _post(address, b"chain: [1, 2]", Origin=address.rstrip("/"))[0] == 200
+
+
+@pytest.mark.parametrize("origin", ["http://[", "null", "", "nonsense", "http://[::1"])
+def test_a_malformed_origin_is_a_bad_request(address: str, origin: str) -> None:
+    assert _post(address, b"chain: [1, 2]", Origin=origin)[0] == 400
+
+
+def _connected(address: str, *sent: bytes) -> socket.socket:
+    port = int(address.rstrip("/").rpartition(":")[2])
+    connection = socket.create_connection(("127.0.0.1", port), timeout=60)
+    for part in sent:
+        connection.sendall(part)
+    return connection
+
+
+def test_unfinished_requests_time_out(address: str) -> None:
+    """Without headers, in the middle of them, in the second request of a connection, and in the middle of a spec."""
+    head = b"POST /plan HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n"
+    done = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    unfinished = [_connected(address, *parts) for parts in ([], [head[:9]], [done, head[:9]], [head, b"chain: "])]
+    assert _post(address, b"chain: [1, 2]")[0] == 200
+    answers = []
+    for connection in unfinished:
+        with connection, connection.makefile("rb") as stream:
+            answers.append(stream.read())
+    assert answers[:2] == [b"", b""]
+    assert answers[2].startswith(b"HTTP/1.1 200")
+    assert answers[3].startswith(b"HTTP/1.1 408")
+
+
+def test_the_place_of_who_leaves_is_free_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+
+    async def endless(spec: bytes) -> dict[str, Any]:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(spec)
+        return {}
+
+    async def left() -> list[int]:
+        planner = application._Planner()
+        requests = [_request(b"%d" % i) for i in range(application.AT_ONCE + 3)]
+        answers = await asyncio.wait_for(asyncio.gather(*map(planner.plan, requests)), 60)
+        assert planner._here == 0
+        return [answer.status_code for answer in answers]
+
+    monkeypatch.setattr(application, "_planned", endless)
+    assert asyncio.run(left()) == [200] * (application.AT_ONCE + 3)
+    assert len(ended) <= application.AT_ONCE
+
+
+def _request(body: bytes) -> Request:
+    """A request whose sender leaves after the body."""
+    messages: list[dict[str, Any]] = [{"type": "http.request", "body": body}, {"type": "http.disconnect"}]
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return messages.pop(0) if len(messages) > 1 else messages[0]
+
+    return Request({"type": "http", "method": "POST", "path": "/plan", "headers": []}, receive)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked for in /proc")
+def test_a_worker_ends_with_its_server() -> None:
+    worker = "import subprocess, sys, os, time; subprocess.Popen([sys.executable, '-m', 'chainplan.web.worker', "
+    worker += "str(os.getpid())], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL); print('there'); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-u", "-c", worker], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "there\n"
+        children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
+        child = Path("/proc", children.read_text().split()[0])
+        held = os.open(child / "fd/0", os.O_WRONLY)  # that the end of its input is not what ends it
+        while b"chainplan.web.worker" not in (child / "cmdline").read_bytes():
+            pass
+        server.kill()
+    try:
+        for _ in range(600):
+            if not child.exists():
+                break
+            select.select([], [], [], 0.1)
+        assert not child.exists()
+    finally:
+        os.close(held)
 
 
 def test_what_does_not_fit_ends_alone(address: str) -> None:

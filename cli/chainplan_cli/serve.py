@@ -10,9 +10,7 @@ import click
 def command(port: int) -> int:
     """Serve a page to edit specs and see their plans, to this machine alone, until Ctrl-C."""
     try:
-        import uvicorn
-
-        from chainplan.web.app import app
+        from chainplan.web.server import serve
     except ImportError:
         from chainplan.errors import missing_extra
 
@@ -29,6 +27,5 @@ def command(port: int) -> int:
             ) from None
         listening.listen()
         click.echo(f"chainplan: http://127.0.0.1:{listening.getsockname()[1]}/ (Ctrl-C ends it)")
-        config = uvicorn.Config(app(), log_level="warning", timeout_keep_alive=5, limit_concurrency=32)
-        uvicorn.Server(config).run(sockets=[listening])
+        serve(listening)
     return 0

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
+from collections.abc import Coroutine
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,14 +19,16 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 LARGEST = 200_000
 """Bytes of the largest spec."""
 SECONDS = 15.0
-"""What a request may take."""
+"""What planning a spec may take."""
+BODY_SECONDS = 10.0
+"""In which a spec must have arrived."""
 AT_ONCE = 2
 """Specs that are planned at the same time."""
 LONGEST_WAIT = 8
@@ -58,20 +62,61 @@ class _Planner:
 
     async def plan(self, request: Request) -> Response:
         """The answer to a spec, or why there is none."""
-        origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-            return _refusal(403, "requests of other pages are not answered.")
-        text = await _body(request)
+        if (refused := _foreign(request)) is not None:
+            return refused
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                text = await _body(request)
+        except TimeoutError:
+            return _refusal(408, f"the spec did not arrive within {BODY_SECONDS:.0f} seconds. Send it again.")
+        except ClientDisconnect:
+            return Response()
         if text is None:
             return _refusal(413, f"the spec is larger than {LARGEST:,} bytes. Use 'chainplan plan' for it.")
         if self._here >= AT_ONCE + LONGEST_WAIT:
             return _refusal(503, "too many specs are being planned. Wait a moment.")
         self._here += 1
         try:
-            async with self._turns:
-                return JSONResponse(await _planned(text))
+            return await _unless_gone(request, self._answer(text))
         finally:
             self._here -= 1
+
+    async def _answer(self, text: bytes) -> Response:
+        """The answer to a spec, when its turn has come."""
+        async with self._turns:
+            return JSONResponse(await _planned(text))
+
+
+def _foreign(request: Request) -> Response | None:
+    """The refusal of a request that another page sent."""
+    origin = request.headers.get("origin")
+    if origin is None:
+        return None
+    try:
+        place = urlsplit(origin).netloc
+    except ValueError:
+        place = ""
+    if not place:
+        return _refusal(400, "the header 'Origin' is no address; expected that of this page.")
+    return None if place == request.headers.get("host") else _refusal(403, "requests of other pages are not answered.")
+
+
+async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response]) -> Response:
+    """An answer, or nothing where its reader leaves before: his place is free for another at once."""
+    answering, leaving = asyncio.ensure_future(answer), asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        return answering.result() if answering.done() else Response()
+    finally:
+        for task in (answering, leaving):
+            task.cancel()
+        await asyncio.gather(answering, leaving, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    """Wait until whoever sent a request has left."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _refusal(status: int, why: str) -> Response:
@@ -91,7 +136,7 @@ async def _body(request: Request) -> bytes | None:
 async def _planned(spec: bytes) -> dict[str, Any]:
     """The answer of a planning process, which ends after `SECONDS` in any case."""
     pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-    command = (sys.executable, "-m", "chainplan.web.worker")
+    command = (sys.executable, "-m", "chainplan.web.worker", str(os.getpid()))
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=nothing)
     try:
         out, _ = await asyncio.wait_for(process.communicate(spec), SECONDS)

@@ -1,0 +1,58 @@
+"""The server of the page: uvicorn, but for connections on which a request begins and does not go on.
+
+They would hold a place each for as long as they like, since uvicorn waits for the headers of a request for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from chainplan.web.app import app
+
+HEADER_SECONDS = 10.0
+"""In which the headers of a request must have arrived."""
+CONNECTIONS = 64
+"""At the same time."""
+
+
+class _Impatient(H11Protocol):
+    """A connection that is closed where the headers of a request do not come."""
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        """Begin to wait where headers are due, and go on waiting where that has begun."""
+        if self.conn.their_state is not h11.IDLE:
+            self._stop()
+        elif self._late is None:
+            self._late = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def _stop(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+def serve(listening: socket.socket) -> None:
+    """Serve the page on a socket, until Ctrl-C."""
+    config = uvicorn.Config(
+        app(), http=_Impatient, log_level="warning", timeout_keep_alive=5, limit_concurrency=CONNECTIONS
+    )
+    uvicorn.Server(config).run(sockets=[listening])
