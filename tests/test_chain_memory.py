@@ -17,7 +17,7 @@ from chainplan.result import Result, Status
 from chainplan.solvers.hill_valley import dominates, merge, single, steps_of, then
 from chainplan.solvers.sweeps import Sweeps
 from chainplan.solvers.table import SOLVERS
-from tests.brute import pareto
+from tests.answers import front
 from tests.problems import chain_problem, random_chain, random_structure
 
 
@@ -52,7 +52,7 @@ def test_it_equals_brute_force_at_every_limit(draw: object, first: int, last: in
     assert callable(draw)
     for seed in range(first, last):
         problem = draw(random.Random(seed), 6)
-        points = pareto(problem)
+        points = front(problem)
         assert_matches(plan(problem, "chain-memory"), points[-1][1], points[0][0])
         for limit, cost in limits(points):
             assert_matches(plan(replace(problem, memory=limit), "chain-memory"), cost, points[0][0])
@@ -63,7 +63,7 @@ def test_every_order_of_the_steps_written_down_agrees(last: int) -> None:
     compared = 0
     for seed in range(last):
         problem = random_chain(random.Random(seed), 4 if last == 30 else 5)
-        points = pareto(problem)
+        points = front(problem)
         sweeps = Sweeps(problem.graph.chain, FMA).moves != "bracketings"
         if not sweeps and SOLVERS["exhaustive"].refuses(replace(problem, memory=0)) is None and len(points) > 1:
             compared += 1
@@ -75,7 +75,7 @@ def test_every_order_of_the_steps_written_down_agrees(last: int) -> None:
 def test_auto_keeps_the_limit() -> None:
     for seed in range(50):
         problem = random_chain(random.Random(seed), 6)
-        points = pareto(problem)
+        points = front(problem)
         for limit, cost in limits(points):
             assert_matches(plan(replace(problem, memory=limit)), cost, points[0][0])
 
@@ -115,7 +115,7 @@ def test_costs_beyond_64_bits_are_exact() -> None:
     problem = chain_problem(
         [10**12, 10**11, 10**12, 3 * 10**11, 10**12], prices=[None, (10**24, 10**25, 5), None, None]
     )
-    points = pareto(problem)
+    points = front(problem)
     for limit, cost in limits(points):
         assert_matches(plan(replace(problem, memory=limit), "chain-memory"), cost, points[0][0])
 

@@ -17,6 +17,8 @@ from chainplan.problem import Problem
 from chainplan.report.json import render
 from chainplan.result import Status
 from chainplan.steps import Decompress, Plan, Seed
+from tests.oracles.chain import Chain, least_cost
+from tests.oracles.colouring import least_price
 from tests.problems import random_chain
 
 
@@ -171,6 +173,73 @@ def test_explicit_elementals_take_part_in_a_sweep() -> None:
     assert result.plan is not None
     assert any(isinstance(step, Seed) for step in result.plan.steps)
     runs_exactly(problem, result.plan)
+
+
+def test_five_diagonal_elementals_take_one_sweep_each_or_one_in_all() -> None:
+    diagonal = {"shape": [100, 100], "structure": "diagonal", "tangent": 10, "adjoint": 10}
+    problem = chain([diagonal] * 5)
+    for solver in ("auto", "chain-dp", "exhaustive", "chain-memory"):
+        result = plan(problem, solver)
+        assert result.cost is not None
+        assert (result.status, result.bound, result.cost.fma) == (Status.OPTIMAL, 50, 50)
+    assert least_cost(problem.to_spec()) == 50
+
+
+def tiny_pattern(rng: random.Random) -> dict[str, Any]:
+    """A listed pattern of at most 6 x 6 with prices of one mode or of both."""
+    rows, cols, share = rng.randint(1, 6), rng.randint(1, 6), rng.choice([0.2, 0.4, 0.7])
+    cells = [[i, j] for i in range(rows) for j in range(cols) if rng.random() < share]
+    prices = {"tangent": rng.randint(1, 30), "adjoint": rng.randint(1, 30)}
+    if rng.random() < 0.3:
+        del prices[rng.choice(sorted(prices))]
+    return {"shape": [rows, cols], "structure": {"coo": cells}, **prices}
+
+
+def least(entry: dict[str, Any]) -> int:
+    """The cheapest way to one elemental's block."""
+    (block,) = Chain({"chain": [entry]}).blocks
+    whole = [n * entry[mode] for n, mode in ((block.cols, "tangent"), (block.rows, "adjoint")) if mode in entry]
+    swept = least_price(block.cells, entry.get("tangent"), entry.get("adjoint")) if block.nnz else None
+    return min(whole if swept is None else [*whole, swept])
+
+
+def test_a_sweep_of_a_tiny_pattern_takes_the_fewest_colours() -> None:
+    proven = saved = both = 0
+    for seed in range(400):
+        entry = tiny_pattern(random.Random(seed))
+        result, due = plan(chain([entry])), least(entry)
+        assert result.plan is not None
+        assert result.cost is not None
+        assert result.bound <= due <= result.cost.fma
+        assert (result.status is Status.OPTIMAL) == (result.bound == result.cost.fma)
+        proven += result.status is Status.OPTIMAL
+        lines = zip(entry["shape"], ("adjoint", "tangent"), strict=True)
+        saved += result.cost.fma < min(n * entry[mode] for n, mode in lines if mode in entry)
+        both += len([step for step in result.plan.steps if isinstance(step, Seed)]) == 2
+    assert proven == 400
+    assert saved > 200
+    assert both > 5
+
+
+@pytest.mark.parametrize("solver", ["auto", "chain-dp", "exhaustive"])
+def test_chains_of_tiny_patterns_cost_the_least_over_brackets_and_sweeps(solver: str) -> None:
+    swept = 0
+    for seed in range(120):
+        rng = random.Random(seed)
+        n = rng.randint(2, 5)
+        entries = []
+        for _ in range(rng.randint(2, 4)):
+            share, entry = rng.choice([0.2, 0.4]), tiny_pattern(rng)
+            cells = [[i, j] for i in range(n) for j in range(n) if rng.random() < share or i == j]
+            explicit = {"shape": [n, n], "structure": {"coo": cells}}
+            free = {mode: entry[mode] for mode in ("tangent", "adjoint") if mode in entry}
+            entries.append({**explicit, **free} if rng.random() < 0.7 else explicit)
+        result, due = plan(chain(entries), solver), least_cost({"chain": entries})
+        assert result.plan is not None
+        assert result.cost is not None
+        assert (result.status, result.bound, result.cost.fma) == (Status.OPTIMAL, due, due), seed
+        swept += any(isinstance(step, Seed) for step in result.plan.steps)
+    assert swept > 30
 
 
 def test_random_chains_with_sweeps_are_right_and_no_dearer_than_without() -> None:

@@ -17,38 +17,9 @@ import yaml
 
 import chainplan
 from chainplan_cli.main import main
+from tests.oracles.patterns import PICKERS, spelled
 
-UNIT = {"identity", "negated_identity", "sign", "permutation", "selection", "scatter", "replicate", "reduce"}
 Pattern = Any  # an array of zeros and ones
-
-
-def spelled(word: str, argument: Any, rows: int, cols: int) -> Pattern:
-    """The pattern that the table of the page on specs gives a word."""
-    i, j = np.indices((rows, cols))
-    match word:
-        case "permutation" | "selection":
-            return j == np.reshape(argument, (rows, 1))
-        case "scatter":
-            return i == np.reshape(argument, (1, cols))
-        case "replicate":
-            return (i // (rows // cols) if argument == "each" else i % cols) == j
-        case "reduce":
-            return spelled("replicate", argument, cols, rows).T
-        case "banded":
-            return (i - j <= argument[0]) & (j - i <= argument[1])
-        case "block_diagonal":
-            return np.kron(np.eye(argument[0]), np.ones(argument[1:])) > 0
-        case "kronecker":
-            return np.kron(np.ones(argument[0]), np.eye(argument[1])) > 0
-        case "coo":
-            return np.array([[[r, c] in argument for c in range(cols)] for r in range(rows)]).reshape(rows, cols)
-        case "dense":
-            return i == i
-        case "zero":
-            return i != i
-        case "lower_triangular" | "upper_triangular":
-            return i >= j if word == "lower_triangular" else i <= j
-    return i == j
 
 
 def drawn(rng: random.Random, rows: int, cols: int) -> tuple[str, Any]:
@@ -85,7 +56,7 @@ def random_chain(rng: random.Random, matrix_free: float) -> tuple[dict[str, Any]
         if rng.random() < matrix_free:
             entry |= {"tangent": rng.randint(1, 200), "adjoint": rng.randint(1, 200)}
         entries.append(entry)
-        known.append((spelled(word, argument, rows, cols).astype(int), word in UNIT))
+        known.append((spelled(word, argument, rows, cols).astype(int), word in PICKERS))
     return {"chain": entries}, known
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from chainplan.solvers.hu_shing import optimal_products
+from tests.oracles.brackets import least_products, least_products_by_rows
 from tests.reference import DATA
 
 CHAINS = DATA / "einsum_benchmark_chains.json"
@@ -31,41 +32,19 @@ def cost(sizes: Sequence[int]) -> int:
     return sum(sizes[i] * sizes[k] * sizes[j] for i, k, j in products)
 
 
-def small_optimum(s: Sequence[int]) -> int:
-    n = len(s)
-    c = [[0] * n for _ in range(n)]
-    for j in range(2, n):
-        for i in range(j - 2, -1, -1):
-            a = c[i]
-            a[j] = min(a[k] + c[k][j] + s[i] * s[k] * s[j] for k in range(i + 1, j))
-    return c[0][n - 1]
-
-
-def medium_optimum(s: Sequence[int]) -> int:
-    """The recurrence by rows; the transposed copy keeps columns contiguous.  Exact: Python ints if needed."""
-    n = len(s)
-    dtype = np.int64 if n * max(s) ** 3 < 2**62 else object
-    w = np.array(s, dtype=dtype)
-    c, t = np.zeros((n, n), dtype=dtype), np.zeros((n, n), dtype=dtype)
-    for j in range(2, n):
-        for i in range(j - 2, -1, -1):
-            c[i, j] = t[j, i] = (c[i, i + 1 : j] + t[j, i + 1 : j] + w[i + 1 : j] * (s[i] * s[j])).min()
-    return int(c[0, n - 1])
-
-
 @pytest.mark.parametrize(("low", "high"), [(1, 2), (1, 3), (0, 4), (1, 6), (1, 20), (1, 1000), (100, 105), (1, 10**12)])
 def test_random_small_chains(low: int, high: int) -> None:
     rng = random.Random(high)
     for _ in range(4000):
         s = [rng.randint(low, high) for _ in range(rng.randint(2, 13))]
-        assert cost(s) == cost(s[::-1]) == small_optimum(s), s
+        assert cost(s) == cost(s[::-1]) == least_products(s), s
 
 
 @pytest.mark.parametrize(("sizes", "longest"), [((0, 1, 2), 7), ((1, 2, 3), 8), ((2, 3, 4, 5), 6)])
 def test_every_chain_over_few_sizes(sizes: Sequence[int], longest: int) -> None:
     for n in range(2, longest + 1):
         for s in product(sizes, repeat=n):
-            assert cost(s) == small_optimum(s), s
+            assert cost(s) == least_products(s), s
 
 
 @pytest.mark.parametrize(
@@ -82,7 +61,7 @@ def test_every_chain_over_few_sizes(sizes: Sequence[int], longest: int) -> None:
 )
 def test_all_permutations(multiset: Sequence[int]) -> None:
     for s in set(permutations(multiset)):
-        assert cost(s) == small_optimum(s), s
+        assert cost(s) == least_products(s), s
 
 
 def rising_falling(values: Sequence[int], rng: random.Random) -> list[int]:
@@ -122,10 +101,10 @@ def test_medium_chains(shape: str) -> None:
     rng = random.Random(shape)
     for _ in range(20):
         s = SHAPES[shape](rng.randint(50, 120), rng)
-        assert cost(s) == cost(s[::-1]) == medium_optimum(s), s
+        assert cost(s) == cost(s[::-1]) == least_products_by_rows(s), s
     for _ in range(2):
         s = SHAPES[shape](rng.randint(150, 201), rng)
-        assert cost(s) == cost(s[::-1]) == medium_optimum(s), s
+        assert cost(s) == cost(s[::-1]) == least_products_by_rows(s), s
 
 
 def test_large_integers_scale() -> None:

@@ -161,7 +161,7 @@ def test_no_plan_costs_less_than_with_states_given_and_one_evaluation() -> None:
 
 
 def test_front_without_recomputation() -> None:
-    from tests.brute import pareto as brute
+    from tests.answers import front as brute
 
     for seed in range(60):
         problem = replace(drawn(seed, 5), recompute=False)

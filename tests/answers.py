@@ -1,0 +1,47 @@
+"""The answers of the oracles to questions about chainplan's objects, which go to them as specs."""
+
+from __future__ import annotations
+
+from chainplan.compression import compressed, write_sweep
+from chainplan.cost import FMA
+from chainplan.elimination.core import Core, members
+from chainplan.elimination.workgraph import WorkGraph
+from chainplan.problem import Problem
+from chainplan.replayer import replay
+from chainplan.steps import Recorder
+from tests.oracles.chain import Chain, Sweeps, pareto
+from tests.oracles.graph import Dag, least_vertex_cost
+
+
+def front(problem: Problem) -> list[tuple[int, int]]:
+    """All (peak, cost) that no plan beats in both; a sweep costs what the oracle says, and holds what its steps do.
+
+    Colourings of one price may hold different numbers of elements, so the peak is that of the one that is found, and
+    so is the price where there are too many colourings for the oracle.
+    """
+    chain = Chain(problem.to_spec())
+    sweeps: Sweeps = {}
+    for interval, price in chain.sweeps.items():
+        found = sweeps[interval] = _found(problem, interval)
+        assert price in (None, found[0])
+    return pareto(chain, sweeps)
+
+
+def _found(problem: Problem, interval: tuple[int, int]) -> tuple[int, int]:
+    """Price and peak of the compressed sweep that is found for an interval."""
+    run = problem.graph.chain[slice(*interval)]
+    block = run[0].block
+    for e in run[1:]:
+        block = e.block.times(block)
+    sweep = compressed(run, block, FMA, 10**80)
+    assert sweep is not None
+    recorder = Recorder(problem.graph)
+    write_sweep(recorder, sweep)
+    return sweep.price, replay(recorder.plan(())).peak
+
+
+def least_elimination(core: Core, mask: int | None = None) -> int:
+    """Multiply-adds of the cheapest order of some of the vertices, all by default; accumulations apart."""
+    names = WorkGraph(core.graph).names
+    dag = Dag(Problem(core.graph).to_spec())
+    return least_vertex_cost(dag, None if mask is None else [names[v] for v in members(mask)])

@@ -1,0 +1,170 @@
+"""Linearised DAGs straight from the definitions: vertex, edge and face elimination by shortest paths over all states.
+
+A state of vertex elimination is the set of vertices that are gone; edges are eliminated on the graph itself, faces on
+its dual graph (Naumann, Math. Program. 99, 2004, sections 2 and 3). Products and sums are those of `patterns`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any
+
+from tests.oracles.colouring import least_price
+from tests.oracles.patterns import Block, blocks_of, fma, product, total
+
+Edges = dict[tuple[str, str], Block]
+
+
+class Dag:
+    """The part of a spec that lies on paths from inputs to outputs, parallel edges added up."""
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        dag = _as_dag(spec)
+        self.inputs, self.outputs = list(dag["inputs"]), list(dag["outputs"])
+        sizes, links = dag["sizes"], dag["jacobians"]
+        ahead = _reach(self.inputs, [tuple(e["edge"]) for e in links])
+        behind = _reach(self.outputs, [tuple(e["edge"][::-1]) for e in links])
+        useful = [e for e in links if e["edge"][0] in ahead and e["edge"][1] in behind]
+        shapes = ((sizes[e["edge"][1]], sizes[e["edge"][0]], e.get("structure", "dense")) for e in useful)
+        self.edges: Edges = {}
+        self.fixed: int | None = 0
+        """Multiply-adds of accumulating the matrix-free elementals, None where there are too many colourings."""
+        for e, block in zip(useful, blocks_of(shapes), strict=True):
+            ends = (e["edge"][0], e["edge"][1])
+            self.edges[ends] = total(self.edges[ends], block) if ends in self.edges else block
+            price = _accumulation(block, e.get("tangent"), e.get("adjoint"))
+            self.fixed = None if self.fixed is None or price is None else self.fixed + price
+        self.middle = sorted({u for u, _ in self.edges} - set(self.inputs))
+
+    def eliminated(self, edges: Edges, v: str) -> tuple[Edges, int]:
+        """The graph without v, and what that costs; an output that is read keeps its in-edges."""
+        into = {u: block for (u, w), block in edges.items() if w == v}
+        out = {w: block for (u, w), block in edges.items() if u == v}
+        kept = v in self.outputs
+        after = {ends: b for ends, b in edges.items() if ends[0] != v and (ends[1] != v or kept)}
+        price = 0
+        for w, left in out.items():
+            for u, right in into.items():
+                price += fma(left, right)
+                made = product(left, right)
+                after[u, w] = total(after[u, w], made) if (u, w) in after else made
+        return after, price
+
+
+def least_vertex_cost(dag: Dag, vertices: Iterable[str] | None = None) -> int:
+    """Multiply-adds of the cheapest order of eliminating some vertices, all by default; accumulations apart."""
+    layer: dict[frozenset[str], tuple[int, Edges]] = {frozenset(): (0, dag.edges)}
+    chosen = list(dag.middle if vertices is None else vertices)
+    for _ in chosen:
+        after: dict[frozenset[str], tuple[int, Edges]] = {}
+        for gone, (cost, edges) in layer.items():
+            for v in chosen:
+                if v not in gone:
+                    left, price = dag.eliminated(edges, v)
+                    if cost + price < after.get(gone | {v}, (cost + price + 1,))[0]:
+                        after[gone | {v}] = cost + price, left
+        layer = after
+    ((cost, _),) = layer.values()
+    return cost
+
+
+def order_cost(dag: Dag, order: Sequence[str]) -> int:
+    """Multiply-adds of one order of vertices, accumulations apart."""
+    edges, cost = dag.edges, 0
+    for v in order:
+        edges, price = dag.eliminated(edges, v)
+        cost += price
+    return cost
+
+
+def least_edge_cost(dag: Dag) -> int:
+    """Multiply-adds of the cheapest sequence of front and back eliminations on dense blocks, accumulations apart.
+
+    Blocks are dense, so a state is the set of edges with the paths of the graph that each stands for.
+    """
+    start = frozenset((*ends, frozenset([ends])) for ends in dag.edges)
+    return _shortest(start, lambda state: _edge_moves(dag, state), lambda state: _done(dag, state))
+
+
+Labelled = frozenset[tuple[str, str, frozenset[Any]]]
+"""Edges with what has been added up onto them, so that two graphs of the same edges are told apart."""
+
+
+def _edge_moves(dag: Dag, state: Labelled) -> Iterator[tuple[Labelled, int]]:
+    size = _sizes(dag)
+    for edge in state:
+        i, j, _ = edge
+        if i in dag.middle:
+            pairs = [(e, edge) for e in state if e[1] == i]
+            yield _put(dag, state - {edge}, pairs), sum(size[j] * size[i] * size[e[0]] for e, _ in pairs)
+        if j in dag.middle and j not in dag.outputs:
+            pairs = [(edge, e) for e in state if e[0] == j]
+            yield _put(dag, state - {edge}, pairs), sum(size[e[1]] * size[j] * size[i] for _, e in pairs)
+
+
+def _put(dag: Dag, state: Labelled, pairs: list[tuple[Any, Any]]) -> Labelled:
+    """Add the products of pairs of edges, then take away what no path needs any more."""
+    edges = {(u, w): what for u, w, what in state}
+    for right, left in pairs:
+        ends, made = (right[0], left[1]), frozenset([(right[2], left[2])])
+        edges[ends] = edges.get(ends, frozenset()) | made
+    while True:
+        sources, targets = {u for u, _ in edges}, {w for _, w in edges}
+        dead = [
+            (u, w)
+            for u, w in edges
+            if (u in dag.middle and u not in targets) or (w in dag.middle and w not in sources and w not in dag.outputs)
+        ]
+        if not dead:
+            return frozenset((u, w, what) for (u, w), what in edges.items())
+        for ends in dead:
+            del edges[ends]
+
+
+def _done(dag: Dag, state: Labelled) -> bool:
+    return not any(u in dag.middle for u, _, _ in state)
+
+
+def _sizes(dag: Dag) -> dict[str, int]:
+    found = {u: block.cols for (u, _), block in dag.edges.items()}
+    return found | {w: block.rows for (_, w), block in dag.edges.items()}
+
+
+def _shortest(start: Any, moves: Any, done: Any) -> int:
+    order, heap, seen = count(), [(0, 0, start)], set()
+    while True:
+        cost, _, state = heappop(heap)
+        if done(state):
+            return int(cost)
+        if state not in seen:
+            seen.add(state)
+            for after, price in moves(state):
+                heappush(heap, (cost + price, next(order) + 1, after))
+
+
+def _accumulation(block: Block, tangent: int | None, adjoint: int | None) -> int | None:
+    """The cheapest of all tangents, all adjoints and the best colouring of a matrix-free elemental."""
+    ways = [n * price for n, price in ((block.cols, tangent), (block.rows, adjoint)) if price is not None]
+    if not ways or not 0 < block.nnz < block.rows * block.cols:
+        return min(ways, default=0)
+    swept = least_price(block.cells, tangent, adjoint)
+    return None if swept is None else min(*ways, swept)
+
+
+def _as_dag(spec: Mapping[str, Any]) -> Any:
+    """A spec's DAG, a chain as the path that it is."""
+    if "dag" in spec:
+        return spec["dag"]
+    q = len(spec["chain"])
+    sizes = {"x0": spec["chain"][0]["shape"][1]} | {f"x{i + 1}": e["shape"][0] for i, e in enumerate(spec["chain"])}
+    links = [{**e, "edge": [f"x{i}", f"x{i + 1}"]} for i, e in enumerate(spec["chain"])]
+    return {"sizes": sizes, "inputs": ["x0"], "outputs": [f"x{q}"], "jacobians": links}
+
+
+def _reach(start: Iterable[str], edges: Sequence[tuple[Any, ...]]) -> set[str]:
+    seen = set(start)
+    while more := {w for u, w in edges if u in seen} - seen:
+        seen |= more
+    return seen
