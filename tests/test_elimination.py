@@ -33,7 +33,7 @@ def test_every_order_gives_a_right_plan_of_the_predicted_price() -> None:
         assert check(plan, problem).total == core.order_price(order) + core.fixed
         dag = Dag(problem.to_spec())
         assert core.order_price(order) == order_cost(dag, [WorkGraph(problem.graph).names[v] for v in order])
-        assert core.fixed == dag.fixed
+        assert dag.fixed in (core.fixed, None)
         values = draw(problem.graph, seed, np.int64)
         found = execute(plan, values)
         for pair, expected in jacobian(problem, values).items():

@@ -7,6 +7,7 @@ its dual graph (Naumann, Math. Program. 99, 2004, sections 2 and 3). Products an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
@@ -28,45 +29,77 @@ class Dag:
         behind = _reach(self.outputs, [tuple(e["edge"][::-1]) for e in links])
         useful = [e for e in links if e["edge"][0] in ahead and e["edge"][1] in behind]
         shapes = ((sizes[e["edge"][1]], sizes[e["edge"][0]], e.get("structure", "dense")) for e in useful)
+        self._blocks: dict[Any, Block] = {}
+        self._products: dict[tuple[int, int], tuple[int, Block]] = {}
+        self._totals: dict[tuple[int, int], Block] = {}
         self.edges: Edges = {}
-        self.fixed: int | None = 0
-        """Multiply-adds of accumulating the matrix-free elementals, None where there are too many colourings."""
+        self._accumulated: list[tuple[Block, int | None, int | None]] = []
         for e, block in zip(useful, blocks_of(shapes), strict=True):
             ends = (e["edge"][0], e["edge"][1])
-            self.edges[ends] = total(self.edges[ends], block) if ends in self.edges else block
-            price = _accumulation(block, e.get("tangent"), e.get("adjoint"))
-            self.fixed = None if self.fixed is None or price is None else self.fixed + price
+            self.edges[ends] = self._one(total(self.edges[ends], block) if ends in self.edges else block)
+            self._accumulated.append((block, e.get("tangent"), e.get("adjoint")))
         self.middle = sorted({u for u, _ in self.edges} - set(self.inputs))
 
-    def eliminated(self, edges: Edges, v: str) -> tuple[Edges, int]:
-        """The graph without v, and what that costs; an output that is read keeps its in-edges."""
+    @cached_property
+    def fixed(self) -> int | None:
+        """Multiply-adds of accumulating the matrix-free elementals, None where there are too many colourings."""
+        prices = [_accumulation(*elemental) for elemental in self._accumulated]
+        known = [price for price in prices if price is not None]
+        return sum(known) if len(known) == len(prices) else None
+
+    def price(self, edges: Edges, v: str) -> int:
+        """Multiply-adds of eliminating v: a product for each of its in-edges with each of its out-edges."""
+        into = [block for (_, w), block in edges.items() if w == v]
+        out = [block for (u, _), block in edges.items() if u == v]
+        return sum(self._product(left, right)[0] for left in out for right in into)
+
+    def eliminated(self, edges: Edges, v: str) -> Edges:
+        """The graph without v; an output that is read keeps its in-edges."""
         into = {u: block for (u, w), block in edges.items() if w == v}
         out = {w: block for (u, w), block in edges.items() if u == v}
         kept = v in self.outputs
         after = {ends: b for ends, b in edges.items() if ends[0] != v and (ends[1] != v or kept)}
-        price = 0
         for w, left in out.items():
             for u, right in into.items():
-                price += fma(left, right)
-                made = product(left, right)
-                after[u, w] = total(after[u, w], made) if (u, w) in after else made
-        return after, price
+                made = self._product(left, right)[1]
+                after[u, w] = self._total(after[u, w], made) if (u, w) in after else made
+        return after
+
+    def _product(self, left: Block, right: Block) -> tuple[int, Block]:
+        """Multiply-adds and block of a product, worked out once for each pair of blocks."""
+        key = id(left), id(right)
+        if key not in self._products:
+            self._products[key] = fma(left, right), self._one(product(left, right))
+        return self._products[key]
+
+    def _total(self, left: Block, right: Block) -> Block:
+        key = id(left), id(right)
+        if key not in self._totals:
+            self._totals[key] = self._one(total(left, right))
+        return self._totals[key]
+
+    def _one(self, block: Block) -> Block:
+        """One object for all equal blocks, kept for good, so that its identity stands for it."""
+        cells = None if block.pattern is None else block.pattern.tobytes()
+        return self._blocks.setdefault(block._replace(pattern=cells), block)
 
 
 def least_vertex_cost(dag: Dag, vertices: Iterable[str] | None = None) -> int:
     """Multiply-adds of the cheapest order of eliminating some vertices, all by default; accumulations apart."""
-    layer: dict[frozenset[str], tuple[int, Edges]] = {frozenset(): (0, dag.edges)}
     chosen = list(dag.middle if vertices is None else vertices)
+    layer: dict[frozenset[str], int] = {frozenset(): 0}
+    left = {frozenset[str](): dag.edges}
     for _ in chosen:
-        after: dict[frozenset[str], tuple[int, Edges]] = {}
-        for gone, (cost, edges) in layer.items():
+        after: dict[frozenset[str], int] = {}
+        for gone, cost in layer.items():
             for v in chosen:
                 if v not in gone:
-                    left, price = dag.eliminated(edges, v)
-                    if cost + price < after.get(gone | {v}, (cost + price + 1,))[0]:
-                        after[gone | {v}] = cost + price, left
+                    more, price = gone | {v}, cost + dag.price(left[gone], v)
+                    after[more] = min(price, after.get(more, price))
+                    if more not in left:
+                        left[more] = dag.eliminated(left[gone], v)
         layer = after
-    ((cost, _),) = layer.values()
+    (cost,) = layer.values()
     return cost
 
 
@@ -74,8 +107,8 @@ def order_cost(dag: Dag, order: Sequence[str]) -> int:
     """Multiply-adds of one order of vertices, accumulations apart."""
     edges, cost = dag.edges, 0
     for v in order:
-        edges, price = dag.eliminated(edges, v)
-        cost += price
+        cost += dag.price(edges, v)
+        edges = dag.eliminated(edges, v)
     return cost
 
 
