@@ -198,7 +198,9 @@ def tiny_pattern(rng: random.Random) -> dict[str, Any]:
 def least(entry: dict[str, Any]) -> int:
     """The cheapest way to one elemental's block."""
     (block,) = Chain({"chain": [entry]}).blocks
-    whole = [n * entry[mode] for n, mode in ((block.cols, "tangent"), (block.rows, "adjoint")) if mode in entry]
+    whole: list[int] = [
+        n * entry[mode] for n, mode in ((block.cols, "tangent"), (block.rows, "adjoint")) if mode in entry
+    ]
     swept = least_price(block.cells, entry.get("tangent"), entry.get("adjoint")) if block.nnz else None
     return min(whole if swept is None else [*whole, swept])
 
@@ -231,7 +233,7 @@ def test_chains_of_tiny_patterns_cost_the_least_over_brackets_and_sweeps(solver:
         for _ in range(rng.randint(2, 4)):
             share, entry = rng.choice([0.2, 0.4]), tiny_pattern(rng)
             cells = [[i, j] for i in range(n) for j in range(n) if rng.random() < share or i == j]
-            explicit = {"shape": [n, n], "structure": {"coo": cells}}
+            explicit: dict[str, Any] = {"shape": [n, n], "structure": {"coo": cells}}
             free = {mode: entry[mode] for mode in ("tangent", "adjoint") if mode in entry}
             entries.append({**explicit, **free} if rng.random() < 0.7 else explicit)
         result, due = plan(chain(entries), solver), least_cost({"chain": entries})

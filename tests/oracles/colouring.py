@@ -84,14 +84,14 @@ def _count(count: int, most: int) -> int:
     return sum(by_colours[: most + 1])
 
 
-def _conflicts(pattern: Pattern, chosen: Pattern) -> list[set[int]]:
+def _conflicts(pattern: Pattern, chosen: Any) -> list[set[int]]:
     """For each chosen column those with which it shares a row."""
     shares = (pattern.T.astype(int) @ pattern.astype(int)) > 0
     places = np.flatnonzero(chosen)
     return [{b for b, v in enumerate(places) if v != u and shares[u, v]} for u in places]
 
 
-def _row_conflicts(pattern: Pattern, left: Pattern, needed: Pattern) -> list[set[int]]:
+def _row_conflicts(pattern: Pattern, left: Pattern, needed: Any) -> list[set[int]]:
     """For each needed row those that hide an entry which either of them is to recover."""
     hides = (left.astype(int) @ pattern.T.astype(int)) > 0
     places = np.flatnonzero(needed)

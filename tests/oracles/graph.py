@@ -81,7 +81,7 @@ class Dag:
     def _one(self, block: Block) -> Block:
         """One object for all equal blocks, kept for good, so that its identity stands for it."""
         cells = None if block.pattern is None else block.pattern.tobytes()
-        return self._blocks.setdefault(block._replace(pattern=cells), block)
+        return self._blocks.setdefault((cells, *block._replace(pattern=None)), block)
 
 
 def least_vertex_cost(dag: Dag, vertices: Iterable[str] | None = None) -> int:
