@@ -9,22 +9,32 @@ from chainplan.elimination.workgraph import WorkGraph
 from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.steps import Recorder
-from tests.oracles.chain import Chain, Sweeps, pareto
+from tests.oracles import chain as oracle
 from tests.oracles.graph import Dag, least_vertex_cost
 
 
 def front(problem: Problem) -> list[tuple[int, int]]:
-    """All (peak, cost) that no plan beats in both; a sweep costs what the oracle says, and holds what its steps do.
+    """All (peak, cost) of a chain that no plan beats in both."""
+    return oracle.pareto(*_known(problem))
+
+
+def cheapest(problem: Problem, limit: int | None) -> tuple[int, int] | None:
+    """Peak and cost of the cheapest plan of a chain under a limit; None where there is none."""
+    known, sweeps = _known(problem)
+    return oracle.cheapest(known, limit, sweeps)
+
+
+def _known(problem: Problem) -> tuple[oracle.Chain, oracle.Sweeps]:
+    """A chain and its coloured sweeps, each at the price that the oracle says, holding what its steps do.
 
     Colourings of one price may hold different numbers of elements, so the peak is that of the one that is found, and
     so is the price where there are too many colourings for the oracle.
     """
-    chain = Chain(problem.to_spec())
-    sweeps: Sweeps = {}
-    for interval, price in chain.sweeps.items():
+    known, sweeps = oracle.Chain(problem.to_spec()), {}
+    for interval, price in known.sweeps.items():
         found = sweeps[interval] = _found(problem, interval)
         assert price in (None, found[0])
-    return pareto(chain, sweeps)
+    return known, sweeps
 
 
 def _found(problem: Problem, interval: tuple[int, int]) -> tuple[int, int]:

@@ -24,7 +24,8 @@ from chainplan.report.table import RENDERERS
 from chainplan.result import Status
 from chainplan.schedule import WITHIN
 from chainplan.steps import Plan
-from tests import brute, recompute
+from tests import recompute
+from tests.answers import cheapest, front
 from tests.brute_schedules import best_makespan, plan_makespan
 from tests.problems import chain_problem, random_dag
 from tests.test_plan_file import VALUES, mutate, places
@@ -111,7 +112,7 @@ def _solved(problem: Problem, solver: str) -> int:
 
 def _chain(name: str, problem: Problem, machines: tuple[int, ...] = ()) -> Base:
     """A chain, whose optimum is that of brute force; the eliminations of an explicit one are its bracketings."""
-    found = brute.cheapest(problem, problem.memory)
+    found = cheapest(problem, problem.memory)
     assert found is not None
     explicit = all(e.explicit for e in problem.graph.useful)
     optima = dict.fromkeys(("bracketings", "bracketings and coloured sweeps"), found[1])
@@ -140,7 +141,7 @@ def bases() -> tuple[Base, ...]:
     """Chains and DAGs, with limits of memory, states, machines and a time to minimise."""
     dense = chain_problem([9, 1, 9, 1, 9])
     free = chain_problem([6, 9, 4, 8, 7], prices=[(20, 21, 1), (30, 31, 1), None, (25, 20, 2)])
-    low = brute.pareto(free)[0][0]
+    low = front(free)[0][0]
     square = {"shape": [9, 9]}
     swept = chain([square | {"structure": {"banded": [1, 1]}, "tangent": 9}, square | {"structure": "diagonal"}])
     found = [

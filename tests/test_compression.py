@@ -235,7 +235,7 @@ def test_chains_of_tiny_patterns_cost_the_least_over_brackets_and_sweeps(solver:
             cells = [[i, j] for i in range(n) for j in range(n) if rng.random() < share or i == j]
             explicit: dict[str, Any] = {"shape": [n, n], "structure": {"coo": cells}}
             free = {mode: entry[mode] for mode in ("tangent", "adjoint") if mode in entry}
-            entries.append({**explicit, **free} if rng.random() < 0.7 else explicit)
+            entries.append(explicit | (free if rng.random() < 0.7 else {}))
         result, due = plan(chain(entries), solver), least_cost({"chain": entries})
         assert result.plan is not None
         assert result.cost is not None
