@@ -153,8 +153,17 @@ def bases() -> tuple[Base, ...]:
     for explicit, machines in ((True, (2,)), (True, ()), (False, (2,)), (False, ())):
         graphs = (random_dag(random.Random(seed), 4, dense=True) for seed in count(100 * len(found)))
         found.append(_dag(f"DAG {len(found)}", next(p for p in graphs if _worth(p, explicit)), machines))
+    found.append(_dag("edges beat vertices", edge_beats_vertex()))
     found += [_states(), _infeasible(replace(free, memory=low - 1), low), _in_time(dense)]
     return tuple(found)
+
+
+def edge_beats_vertex() -> Problem:
+    """A graph of four intermediate vertices whose cheapest edge elimination, 15 fma, is no order of vertices."""
+    sizes = {"a": 3, "b": 1, "m0": 1, "m1": 1, "m2": 2, "m3": 1, "y": 2}
+    edges = ["a m0", "b m0", "a m1", "m0 m1", "a m2", "b m2", "b m3", "m1 m3", "b y", "m3 y"]
+    jacobians = [{"edge": edge.split()} for edge in edges]
+    return from_spec({"dag": {"sizes": sizes, "inputs": ["a", "b"], "outputs": ["y"], "jacobians": jacobians}})
 
 
 def _worth(problem: Problem, explicit: bool) -> bool:

@@ -22,9 +22,10 @@ from chainplan.frontends.table import from_spec
 from chainplan.graph import Elemental, Graph
 from chainplan.problem import Problem
 from chainplan.proofs import Standing, prove_again
+from chainplan.report.table import render
 from chainplan.structures import Block
 from chainplan_cli.main import main
-from tests.forgeries import bases, forged, written
+from tests.forgeries import bases, edge_beats_vertex, forged, written
 from tests.problems import chain_problem
 
 FUZZ = int(os.environ.get("CHAINPLAN_FUZZ", "400"))
@@ -105,6 +106,49 @@ def test_a_plan_of_a_wider_class_refutes_nothing(checked: Any) -> None:
     assert checked(labelled(forward, "bracketings"), "--require-proof") == (1, CLAIMED)
     assert checked(labelled(forward, "bracketings", best["cost"]["fma"])) == (0, PROVEN)
     assert checked(labelled(forward, "bracketings and coloured sweeps"))[1].startswith("refuted: ")
+
+
+@pytest.mark.parametrize("within", ["edge elimination", "face elimination"])
+def test_a_proof_within_a_narrower_class_proves_nothing(within: str, checked: Any) -> None:
+    """The best order of vertices is proven, and a wider class has a cheaper plan."""
+    problem = edge_beats_vertex()
+    document = written(problem)
+    assert (document["cost"]["fma"], document["optimal_within"]) == (16, "vertex elimination")
+    assert written(problem, "edge")["cost"]["fma"] == 15
+    code, last = checked(labelled(document, within))
+    assert (code, last.startswith("refuted: ")) == (1, True)
+    assert "finds 15 fma" in last
+
+
+def test_the_best_schedule_of_a_plan_is_not_the_best_of_all(checked: Any) -> None:
+    document = written(chainplan.read(EXAMPLES / "small_dag.yaml"), machines=3)
+    assert (document["schedule"]["within"], document["schedule"]["status"]) == ("this plan", "optimal")
+    assert checked(document) == (0, PROVEN)
+    document["schedule"]["within"] = "vertex elimination"
+    assert checked(document) == (0, CLAIMED)
+
+
+def test_states_that_are_evaluated_have_no_schedule(checked: Any) -> None:
+    """They are evaluated one after the other, which the steps do not say to each other by what they read."""
+    free = {"shape": [4, 4], "tangent": 3, "adjoint": 5}
+    document, now, tasks = written(from_spec({"chain": [free] * 3, "limits": {"recompute": True}})), 0, []
+    for step in document["steps"]:
+        if step["fma"]:
+            tasks.append({"id": step["id"], "machine": 0, "start": now, "end": now + step["fma"]})
+            now += step["fma"]
+    claims = {"bound": 0, "status": "feasible", "within": "this plan", "one_machine": now}
+    document["schedule"] = {"machines": 2, "makespan": now, "tasks": tasks, **claims}
+    code, last = checked(document)
+    assert code == 1
+    assert "schedule.machines: 2; the plan evaluates its states one after the other" in last
+
+
+def test_a_schedule_that_is_too_large_to_prove_is_claimed(checked: Any) -> None:
+    document = json.loads(render(chainplan.plan(hard_graph(), "forward", machines=3, budget=0.5), "json"))
+    schedule = document["schedule"]
+    assert (schedule["within"], schedule["status"], len(schedule["tasks"]) > 300) == ("this plan", "feasible", True)
+    schedule["bound"], schedule["status"] = schedule["makespan"], "optimal"
+    assert checked(document, "--budget", "1") == (0, CLAIMED)
 
 
 @pytest.mark.parametrize("name", ["small_dag", "seed_chain", "matrix_free_chain"])
