@@ -17,7 +17,7 @@ from chainplan_cli.main import main
 from tests.reference import ROOT
 
 SEARCHED = ("scalar_graph", "transformer_block")
-"""Examples whose search ends by time; here it ends after some steps."""
+"""Examples whose search ends by time; here soon."""
 FILES = {path.stem: path for path in (ROOT / "examples").rglob("*") if path.suffix in SUFFIXES}
 
 
@@ -47,7 +47,7 @@ def test_an_example_is_written_and_tried(name: str, folder: Path, capsys: pytest
         return
     if ":" in words[1]:
         pytest.importorskip("jax")
-    assert main([*words, *(["--nodes", "1000"] if name in SEARCHED else [])]) == 0
+    assert main([*words, *(["--budget", "1"] if name in SEARCHED else [])]) == 0
     assert re.search(r"cost +[\d,]+ fma", capsys.readouterr().out)
 
 
