@@ -48,8 +48,8 @@ def check(plan: Plan | Planned, problem: Problem | None = None, cost: CostModel 
 
     Parameters
     ----------
-    plan : Plan
-        The plan, whoever made it.
+    plan : Plan | Planned
+        The plan, whoever made it, or what holds one: a `Result`, a plan file that was read.
     problem : Problem | None
         The problem that it is to solve; None takes the graph of the plan, without limits.
     cost : CostModel

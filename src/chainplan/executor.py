@@ -56,24 +56,31 @@ def execute(
 
     Parameters
     ----------
-    plan : a plan that has passed `check`, or what holds one: a `Result`, a plan file that was read.
-    jacobians : by elemental name. An explicit elemental is an array of rows x cols, of numpy or scipy.sparse, or the
-        compact form of its structure: the diagonal, the one number of a scaled identity, an array of b x r x c for
-        block_diagonal or of r x c for kronecker, the nonzeros of a listed pattern row by row. What a structure says
-        all of may be left out. A matrix-free one is a pair (tangent, adjoint) of functions: tangent maps a block of
-        cols x c to F'·block of rows x c, adjoint a block of r x rows to block·F' of r x cols; a mode that the plan
-        does not use may be None. An array is taken for such a pair too.
-    dense : whether the result is written out as matrices; otherwise as `kernels.forms` holds it: a diagonal as a
-        vector, a block-diagonal one as an array of b x r x c, a sparse one as an array of scipy.sparse.
-    dtype : of the seeds of matrix-free elementals; by default that of the arrays given, float64 where there is none.
-    workers : threads that run steps which do not wait for one another, each with one BLAS thread; the bits of the
-        result do not depend on how many. Functions of matrix-free elementals are then called from these threads, and
-        more blocks may be alive than the plan's peak says. None runs step after step with BLAS as it is set. With the
-        backend "dask" the processes of a local cluster.
-    backend : "numpy", or "dask": the steps are tasks of a cluster, blocks stay on its workers and only the outputs come
-        back. What a lost worker held is computed again; blocks that are too large for a worker are split by rows.
-    scheduler : of the backend "dask": the address of a scheduler, or a `distributed.Client`; None starts a local
-        cluster for this run, which needs `if __name__ == "__main__":` in a script.
+    plan : Plan | Planned
+        A plan that has passed `check`, or what holds one: a `Result`, a plan file that was read.
+    jacobians : Mapping[str, Given]
+        The elemental Jacobians by name. An explicit elemental is an array of rows x cols, of numpy or scipy.sparse, or
+        the compact form of its structure: the diagonal, the one number of a scaled identity, an array of b x r x c for
+        block_diagonal or of r x c for kronecker, the nonzeros of a listed pattern row by row. What a structure says all
+        of may be left out. A matrix-free one is a pair (tangent, adjoint) of functions: tangent maps a block of cols x
+        c to F'·block of rows x c, adjoint a block of r x rows to block·F' of r x cols; a mode that the plan does not
+        use may be None. An array is taken for such a pair too.
+    dense : bool
+        Whether the result is written out as matrices; otherwise as `kernels.forms` holds it: a diagonal as a vector, a
+        block-diagonal one as an array of b x r x c, a sparse one as an array of scipy.sparse.
+    dtype : Any
+        The dtype of the seeds of matrix-free elementals; by default that of the arrays given, else float64.
+    workers : int | None
+        The number of threads that run steps which do not wait for one another, each with one BLAS thread; the bits of
+        the result do not depend on it. Functions of matrix-free elementals are then called from these threads, and more
+        blocks may be alive than the plan's peak says. None runs step after step with BLAS as it is set. With the
+        backend "dask" it is the number of processes of a local cluster.
+    backend : str
+        "numpy", or "dask": the steps are tasks of a cluster, blocks stay on its workers and only the outputs come back.
+        What a lost worker held is computed again; blocks that are too large for a worker are split by rows.
+    scheduler : Any
+        The cluster of the backend "dask": the address of a scheduler, or a `distributed.Client`; None starts a local
+        one for this run, which needs `if __name__ == "__main__":` in a script.
 
     Returns
     -------
@@ -85,6 +92,13 @@ def execute(
     ExecutionError
         If a Jacobian is missing, unknown, of another shape or structure, a function returns another shape, or a step
         fits no worker.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> result = chainplan.plan(chainplan.chain([2, 3, 1]))
+    >>> execute(result.plan, {"F1": np.ones((3, 2)), "F2": np.ones((1, 3))})["x2", "x0"]
+    array([[3., 3.]])
     """
     plan = plan_of(plan)
     mapping("jacobians", jacobians, "elementals to arrays or functions", "{'F1': array, 'F2': (tangent, adjoint)}")

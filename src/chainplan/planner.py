@@ -68,8 +68,8 @@ def plan(
         solver other than auto gives the plan and only its schedule is searched.
     nodes : int | None
         The steps of the search after which it ends; unlike seconds, the same plan results on every machine.
-    warm_start : Plan | Result | None
-        A plan of the same graph; the result is no worse, and local search begins there.
+    warm_start : Plan | Planned | None
+        A plan of the same graph, or what holds one; the result is no worse, and local search begins there.
 
     Returns
     -------

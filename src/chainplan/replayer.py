@@ -91,8 +91,8 @@ def replay(plan: Plan | Planned, cost: CostModel = FMA) -> Replay:
 
     Parameters
     ----------
-    plan : Plan
-        The plan.
+    plan : Plan | Planned
+        The plan, or what holds one: a `Result`, a plan file that was read.
     cost : CostModel
         What the steps are priced by.
 

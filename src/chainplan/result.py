@@ -113,6 +113,8 @@ class Result:
         Sentences on how the plan was found.
     schedule : Schedule | None
         The schedule, where it was planned for several machines; the plan is the one that it schedules.
+    claimed : bool
+        Whether status, bound and schedule are as a file claims and have not been proven here.
     """
 
     problem: Problem
@@ -128,7 +130,6 @@ class Result:
     notes: tuple[str, ...] = ()
     schedule: Schedule | None = None
     claimed: bool = False
-    """Whether status, bound and schedule are as a file claims and have not been proven here."""
 
     @property
     def counts(self) -> str:
