@@ -1,7 +1,8 @@
 """The elementals of a chain as blocks drawn to scale, in the order of the product: F_q on the left, F_1 on the right.
 
 Lengths are proportional to sizes. Where the largest size is more than `WIDEST` times the smallest they grow with its
-logarithm instead, and the caption says so. Long chains are drawn in groups of neighbours.
+logarithm instead, and the caption says so. Long chains are drawn in groups of neighbours, and break into lines where
+the page is too narrow for them, so that both ends are seen.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from chainplan.report.page.markup import brief, text
 from chainplan.report.page.spy import spy
 from chainplan.structures import Block
 
-MOST = 40
+MOST = 24
 """Blocks drawn; the elementals of a longer chain are drawn in so many groups."""
 WIDEST = 10_000
 """Largest over smallest size up to which lengths are proportional."""
-_THIN, _GAP, _ACROSS = 3.0, 22.0, 1020.0
+_THIN, _GAP, _ACROSS = 3.0, 14.0, 1020.0
 _SHORT = 14
 """Characters below a block."""
 
 
 def picture(chain: tuple[Elemental, ...]) -> tuple[str, str]:
-    """The drawing as SVG and a caption that says what it shows and what it leaves out."""
+    """The drawing as HTML and a caption that says what it shows and what it leaves out."""
     groups = _groups(chain)
     svg, scale = _drawn(groups, "·", f"{len(chain):,} elemental Jacobians in the order of their product")
     words = f"{_caption(chain, scale)} The product is read from right to left: the input enters on the right."
@@ -44,21 +45,32 @@ def _drawn(groups: list[tuple[Elemental, ...]], sign: str, name: str) -> tuple[s
     blocks = [Block(g[-1].block.rows, g[0].block.cols, g[0].block.structure) for g in groups]
     longest = max(72.0, min(150.0, _ACROSS / len(groups) - _GAP))
     scale = Scale([s for b in blocks for s in (b.rows, b.cols)], longest)
-    parts, x, below = [], 8.0, longest + 20
-    for group, block in zip(reversed(groups), reversed(blocks), strict=True):
-        w, h = scale(block.cols), scale(block.rows)
-        slot = max(w, 92.0)
-        parts.append(_block(group, block, (x + (slot - w) / 2, 8 + (longest - h) / 2, w, h)))
-        parts += _legend(group, block, x + slot / 2, below)
-        x += slot + _GAP
-        if group is not groups[0]:
-            parts.append(f'<text class="op" x="{x - 11:.1f}" y="{14 + longest / 2:.1f}">{sign}</text>')
-    width, height = x - 18, below + 46
-    svg = (
-        f'<svg role="img" aria-label="{name}" width="{width:.0f}" height="{height:.0f}" '
+    parts = [
+        _factor(group, block, scale, sign if group is not groups[0] else "")
+        for group, block in zip(reversed(groups), reversed(blocks), strict=True)
+    ]
+    return f'<div class="factors" role="group" aria-label="{name}">{"".join(parts)}</div>', scale
+
+
+def _factor(group: tuple[Elemental, ...], block: Block, scale: Scale, sign: str) -> str:
+    """A block with its legend, and the sign behind it, as a drawing of its own, so that a product breaks into lines."""
+    w, h, below = scale(block.cols), scale(block.rows), scale.longest + 20
+    slot = max(w, 92.0)
+    box = (4 + (slot - w) / 2, 8 + (scale.longest - h) / 2, w, h)
+    legend = _legend(group, block)
+    parts = [_block(group, block, box)]
+    for i, (style, words) in enumerate(legend):
+        title = f"<title>{text(words, 200)}</title>" if len(words) > _SHORT else ""
+        place = f'x="{4 + slot / 2:.1f}" y="{below + 15 * i:.1f}"'
+        parts.append(f'<text class="{style}" {place}>{title}{text(words, _SHORT)}</text>')
+    if sign:
+        parts.append(f'<text class="op" x="{slot + 8 + _GAP / 2:.1f}" y="{14 + scale.longest / 2:.1f}">{sign}</text>')
+    width, height = slot + 8 + _GAP, below + 46
+    said = text(", ".join(words for _, words in legend), 200)
+    return (
+        f'<svg role="img" aria-label="{said}" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}">{"".join(parts)}</svg>'
     )
-    return svg, scale
 
 
 class Scale:
@@ -97,19 +109,14 @@ def _block(group: tuple[Elemental, ...], block: Block, box: tuple[float, float, 
     return frame + inner
 
 
-def _legend(group: tuple[Elemental, ...], block: Block, x: float, y: float) -> list[str]:
+def _legend(group: tuple[Elemental, ...], block: Block) -> tuple[tuple[str, str], ...]:
+    """(style, words) of the lines below a block."""
     first, last = group[0], group[-1]
     name = first.name if first is last else f"{last.name}–{first.name}"
-    shape = f"{brief(block.rows)} × {brief(block.cols)}"
     what = repr(block.structure) if first is last else f"{len(group):,} factors"
     if first is last and not first.explicit:
         what = f"matrix-free, {what}" if block.structure.name != "dense" else "matrix-free"
-    lines = []
-    for i, (style, words) in enumerate((("name", name), ("small", shape), ("small", what))):
-        title = f"<title>{text(words, 200)}</title>" if len(words) > _SHORT else ""
-        place = f'x="{x:.1f}" y="{y + 15 * i:.1f}"'
-        lines.append(f'<text class="{style}" {place}>{title}{text(words, _SHORT)}</text>')
-    return lines
+    return ("name", name), ("small", f"{brief(block.rows)} × {brief(block.cols)}"), ("small", what)
 
 
 def _caption(elementals: Sequence[Elemental], scale: Scale) -> str:

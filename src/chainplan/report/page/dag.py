@@ -11,6 +11,11 @@ from chainplan.report.page.markup import brief, figure, text
 _RIM = 17
 """Pixels between the middle of a vertex and the end of an edge."""
 
+_ARROW = (
+    '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+    'markerUnits="userSpaceOnUse" orient="auto"><path class="head" d="M0 0L8 4L0 8z"/></marker></defs>'
+)
+
 Point = tuple[float, float]
 
 
@@ -34,7 +39,7 @@ def picture(graph: Graph) -> str:
     parts += [_vertex(v, graph.sizes[v], "vertex end" if v in ends else "vertex", at[v]) for v in order]
     return (
         f'<svg role="img" aria-label="The linearised DAG" width="{found.width:.0f}" height="{found.height:.0f}" '
-        f'viewBox="0 0 {found.width:.0f} {found.height:.0f}">{"".join(parts)}</svg>'
+        f'viewBox="0 0 {found.width:.0f} {found.height:.0f}">{_ARROW}{"".join(parts)}</svg>'
     )
 
 
@@ -46,7 +51,7 @@ def _edge(e: Elemental, points: list[Point]) -> str:
         path += f"C{half:.0f} {y:.0f} {half:.0f} {to_y:.0f} {end:.0f} {to_y:.0f}"
     title = f"{e.name}: {figure(e.block.rows)} x {figure(e.block.cols)} {e.block.structure!r}"
     kind = "edge" if e.explicit else "edge free"
-    return f'<path class="{kind}" d="{path}"><title>{text(title, 200)}</title></path>'
+    return f'<path class="{kind}" d="{path}" marker-end="url(#head)"><title>{text(title, 200)}</title></path>'
 
 
 def _vertex(name: str, size: int, style: str, place: Point) -> str:

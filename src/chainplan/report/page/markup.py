@@ -105,6 +105,7 @@ def table_html(rows: list[tuple[str, ...]], caption: str, right: set[int], ident
             f"<{opened}{' class=num' if c in right else ''}>{text(cell)}</{tag}>" for c, cell in enumerate(row)
         )
 
-    lines = [f"<table{named}><caption>{text(caption)}</caption>", f"<thead><tr>{cells(head, 'th')}</tr></thead><tbody>"]
+    lines = [f"<table{named}><caption><span>{text(caption)}</span></caption>"]
+    lines.append(f"<thead><tr>{cells(head, 'th')}</tr></thead><tbody>")
     lines += [f"<tr>{cells(row, 'td')}</tr>" for row in body]
     return "\n".join([*lines, "</tbody></table>"])

@@ -168,6 +168,6 @@ def _table(result: Result, steps: dict[str, Any]) -> str:
     words = f"The first {len(lines)} of {steps['count']:,} steps." if steps["count"] > len(lines) else "All steps."
     names = "".join(f'<th scope="col"{" class=num" if k >= 6 else ""}>{h}</th>' for k, h in enumerate(head))
     return (
-        f'<table id="steps"><caption id="steps-caption">{words}</caption><thead><tr>{names}</tr></thead>'
+        f'<table id="steps"><caption><span id="steps-caption">{words}</span></caption><thead><tr>{names}</tr></thead>'
         f'<tbody id="rows">{"".join(lines)}</tbody></table>'
     )

@@ -1,7 +1,8 @@
 """The bracket tree of a chain's plan: which block is multiplied by which, what each product costs.
 
 Leaves are elementals in the order of the product. Of a tree of more than `WHOLE` leaves the costly part is drawn: boxes
-are opened, the dearest first, until `MOST` of them are on the page; a box that stays closed says what is in it.
+are opened, the dearest first, until `MOST` of them are on the page; a box that stays closed says what is in it. What a
+product costs stands above it, on the side that the edge to it does not come from, so that no edge crosses it.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ from chainplan.steps import Accumulate, Decompress, Load, Multiply, Plan, Propag
 
 WHOLE, MOST = 16, 11
 """Leaves of the largest tree that is drawn whole, and of the drawing of a larger one."""
-_WIDE, _DEEP = 92, 62
+_WIDE, _DEEP, _TOP = 92, 62, 58
 
 
 @dataclass
 class _Node:
-    """A block of the tree: of one step, or the elemental that step `of` propagates where `side` is given."""
+    """A block of the tree: of one step, or the elemental that step `of` propagates where `side` is given.
+
+    `turned` is a left factor, to which an edge leads down from the right.
+    """
 
     of: int
     side: str | None = None
+    turned: bool = False
     parts: list[_Node] = field(default_factory=list)
     x: float = 0.0
     y: float = 0.0
@@ -35,7 +40,7 @@ def picture(plan: Plan, replayed: Replay, unit: str) -> tuple[str, str]:
     inside = _inside(plan, replayed)
     root, closed = _opened(plan, inside)
     leaves, depth = _place(root)
-    width, height = max(320.0, 30 + _WIDE * leaves), 98.0 + _DEEP * depth
+    width, height = max(320.0, 30 + _WIDE * leaves), _TOP + 68.0 + _DEEP * depth
     parts: list[str] = []
     todo = [root]
     while todo:
@@ -94,6 +99,7 @@ def _opened(plan: Plan, inside: list[tuple[int, int]]) -> tuple[_Node, int]:
             closed += 1
             continue
         node.parts = factors
+        factors[0].turned = True
         leaves += len(factors) - 1
         for factor in factors:
             count += 1
@@ -111,7 +117,7 @@ def _place(root: _Node) -> tuple[int, int]:
         todo += [(part, depth + 1) for part in reversed(node.parts)]
     leaves = 0
     for node, depth in ordered:
-        node.y = 30.0 + _DEEP * depth
+        node.y = float(_TOP + _DEEP * depth)
         if not node.parts:
             node.x = 15 + _WIDE * (leaves + 0.5)
             leaves += 1
@@ -126,13 +132,14 @@ def _drawn(node: _Node, plan: Plan, replayed: Replay, inside: list[tuple[int, in
     if node.parts:
         price = replayed.prices[node.of]
         radius = 5 + 15 * (price / total) ** 0.5
-        beside = node.x + radius + 4
+        side, beside = ("right", node.x - 3) if node.turned else ("left", node.x + 3)
+        above = node.y - radius - 4
         title = f"step {node.of}: {figure(price)} {unit}, {100 * price / total:.1f} % of the plan"
         return (
             f'<g data-step="{node.of}" class="node"><title>{text(title)}</title>'
             f'<circle class="dot" cx="{node.x:.1f}" cy="{node.y:.1f}" r="{radius:.1f}"/>'
-            f'<text class="small left halo" x="{beside:.1f}" y="{node.y - 3:.1f}">#{node.of}</text>'
-            f'<text class="small left halo" x="{beside:.1f}" y="{node.y + 10:.1f}">{brief(price)}</text></g>'
+            f'<text class="small {side} halo" x="{beside:.1f}" y="{above - 13:.1f}">#{node.of}</text>'
+            f'<text class="small {side} halo" x="{beside:.1f}" y="{above:.1f}">{brief(price)}</text></g>'
         )
     lines = _leaf(node, plan, replayed, inside)
     height = 6 + 14 * len(lines)
