@@ -70,7 +70,8 @@ def found(node: Node) -> str:
     if isinstance(node, Mapping):
         return "a mapping"
     if isinstance(node, Sequence):
-        return f"a list of {len(node.items if node.listed is None else node.listed)}"
+        held = node.items if node.listed is None else node.listed
+        return f"a list of {len(held)}" if isinstance(held, list | tuple) else "a sparse array"
     if node.spelling is Spelling.QUOTED:
         return f"the text '{shown(node.text)}'"
     return shown(node.text) or "empty"

@@ -59,7 +59,7 @@ class Sequence(NamedTuple):
     line: int
     column: int
     items: tuple[Node, ...]
-    listed: list[Any] | None = None
+    listed: Any = None
 
 
 class Mapping(NamedTuple):

@@ -66,7 +66,7 @@ class _Walk:
                 self._messages.add_at(0, 0, text)
             else:
                 place = (path, name.text)
-                listed = _listed(item) if name.text in LISTED else None
+                listed = _listed(item) if name.text in LISTED else _matrix(item) if name.text == "sparse" else None
                 values[name.text] = self.node(item, place, depth + 1) if listed is None else listed._replace(path=place)
         return Mapping(path, 0, 0, dict.fromkeys(values, (0, 0)), values)
 
@@ -85,6 +85,11 @@ def _listed(value: Any) -> Sequence | None:
     if type(value) is not list or not all(type(i) is int or _is_numbers(i) for i in value):
         return None
     return Sequence(None, 0, 0, (), value)
+
+
+def _matrix(value: Any) -> Sequence | None:
+    """An array of scipy.sparse as one node: its nonzeros are the pattern."""
+    return Sequence(None, 0, 0, (), value) if type(value).__module__.startswith("scipy.sparse") else None
 
 
 def _is_numbers(value: Any) -> bool:

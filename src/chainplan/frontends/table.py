@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from chainplan.arguments import expect, refuse
 from chainplan.errors import SpecError
+from chainplan.filekinds import kind_of
 from chainplan.frontends.messages import Messages
 from chainplan.frontends.network import read_graphml, read_node_link
 from chainplan.frontends.nodes import Mapping, Node, shown
@@ -50,9 +51,15 @@ def _spec(parse: Callable[[bytes, Messages], Node]) -> Callable[[bytes, Messages
     return lambda data, messages: _described(parse(data, messages), messages)
 
 
+_RENAMED = "Write it by networkx.node_link_data and name it *.nodelink.json."
+
+
 def _described(root: Node, messages: Messages) -> Problem | Program:
     """What a spec describes: layers, or a linearised DAG."""
-    if isinstance(root, Mapping) and root.keys.keys() & {"layers", "input"}:
+    keys = root.keys.keys() if isinstance(root, Mapping) else set()
+    if "nodes" in keys and keys & {"links", "edges", "adjacency"} and not keys & {"chain", "dag"}:
+        messages.fatal(0, 0, f"found a graph of networkx as JSON; expected a spec. {_RENAMED}")
+    if isinstance(root, Mapping) and keys & {"layers", "input"}:
         from chainplan.frontends.layers import read_program
 
         return read_program(root, messages)
@@ -166,6 +173,9 @@ def read_any(path: str | Path) -> Problem | Program | SavedPlan:
 
 
 def _found(source: str, data: bytes) -> Problem | Program:
+    kind = kind_of(data)
+    if kind is not None and not source.lower().endswith(".graphml"):
+        raise SpecError(f"{source}: found {kind.what}; expected a spec. {kind.as_spec}")
     frontend = next((f for f in FRONTENDS if source.lower().endswith(f.suffixes)), FRONTENDS[0])
     with uncollected():
         return frontend.reader(data, Messages(source))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chainplan.archives import BROKEN, headers, why
+from chainplan.filekinds import LOOKED_AT, NPZ, kind_of
 from chainplan.structures.base import Shape, Structure
 from chainplan.structures.units import Units
 
@@ -76,6 +77,8 @@ def sparse(argument: Any, shape: Shape, folder: Path | None) -> Structure:
 
     Without a folder no file is read.
     """
+    if type(argument).__module__.startswith("scipy.sparse"):
+        return of_matrix(_fitting(argument, shape, "the array"))
     if not isinstance(argument, str):
         raise ValueError("{sparse: pattern.npz}, a file beside the spec")
     if folder is None:
@@ -85,10 +88,15 @@ def sparse(argument: Any, shape: Shape, folder: Path | None) -> Structure:
         found = _entries_of(path)
     except BROKEN as error:
         raise ValueError(f"a file that scipy.sparse.save_npz wrote, but '{path}': {why(error)}") from None
+    return of_matrix(_fitting(found, shape, f"'{path}'"))
+
+
+def _fitting(found: Any, shape: Shape, what: str) -> Any:
+    """A sparse array, refused where it is not of the shape of its block."""
     if shape is not None and found.shape != shape:
         m, n = found.shape
-        raise ValueError(f"a pattern of {shape[0]} x {shape[1]}, the shape of the block; '{path}' has {m} x {n}")
-    return of_matrix(found)
+        raise ValueError(f"a pattern of {shape[0]} x {shape[1]}, the shape of the block; {what} has {m} x {n}")
+    return found
 
 
 def _entries_of(path: Path) -> Any:
@@ -100,8 +108,12 @@ def _entries_of(path: Path) -> Any:
     size = path.stat().st_size
     if size > LARGEST_FILE:
         raise ValueError(f"it has more than {LARGEST_FILE // 10**6} MB")
+    with path.open("rb") as file:
+        kind = kind_of(file.read(LOOKED_AT))
+    if kind is not None and kind is not NPZ:
+        raise ValueError(f"it is {kind.what}. {kind.as_pattern}")
     declared = headers(path)
-    listed = max(prod(declared[name].shape) for name in ("data", "indices", "row") if name in declared)
+    listed = max((prod(declared[name].shape) for name in ("data", "indices", "row") if name in declared), default=0)
     if listed > max(UNPACKED_ENTRIES, size // 4):
         raise ValueError(f"its {size:,} bytes unpack to {listed:,} entries; write it with compressed=False")
     loaded: Any = load_npz(path)

@@ -1,0 +1,57 @@
+"""Files that are given in the place of a spec or a pattern, told by how they begin: what they are and what to do."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+LOOKED_AT = 2048
+"""Bytes at the beginning of a file that say what it is."""
+_ARRAYS = "Give arrays to 'chainplan run SPEC --jacobians FILE.npz', and name a pattern in a spec: {sparse: FILE.npz}."
+_BY_NETWORKX = "Convert it by networkx: write_graphml(graph, 'graph.graphml'), or pass the graph to from_networkx."
+
+
+class Kind(NamedTuple):
+    """A kind of file: what it is, how it begins, and what to do where a spec is expected, and where a pattern is."""
+
+    what: str
+    begins: str
+    as_spec: str
+    as_pattern: str = "Write the pattern by scipy.sparse.save_npz('pattern.npz', matrix)."
+
+
+NPZ = Kind("an archive of numpy (.npz) or another zip file", "PK\x03\x04", _ARRAYS)
+KINDS = (
+    NPZ,
+    Kind(
+        "a Matrix Market file",
+        "%%MatrixMarket",
+        "It holds one matrix: save it by scipy.sparse.save_npz('pattern.npz', scipy.io.mmread(path)) and name that in "
+        "a spec: {sparse: pattern.npz}.",
+        "Write it anew by scipy.sparse.save_npz('pattern.npz', scipy.io.mmread(path)).",
+    ),
+    Kind(
+        "an array of numpy (.npy)",
+        "\x93NUMPY",
+        _ARRAYS,
+        "Write the pattern by scipy.sparse.save_npz('pattern.npz', scipy.sparse.csr_array(numpy.load(path))).",
+    ),
+    Kind(
+        "a MATLAB file",
+        "MATLAB 5.0|\x89HDF",
+        _ARRAYS,
+        "Write it anew by scipy.sparse.save_npz('pattern.npz', scipy.io.loadmat(path)['NAME']).",
+    ),
+    Kind("a compressed file", "\x1f\x8b|BZh|\xfd7zXZ|\\(\xb5/\xfd", "Unpack it first.", "Unpack it first."),
+    Kind("a GraphML file under another name", r"\s*<(?:\?xml[^<]*|!--[^<]*|\s)*<?graphml", "Name it *.graphml."),
+    Kind("a GML file", r"(?:\s|#[^\n]*\n|Creator[^\n]*\n|Version[^\n]*\n)*graph\s*\[", _BY_NETWORKX),
+    Kind("a DOT file", r"\s*(?:strict\s+)?(?:di)?graph\b[^\[{:]*\{", _BY_NETWORKX),
+    Kind("an HTML or XML file", r"\s*<[?!a-zA-Z]", "Write the problem as YAML or JSON."),
+)
+"""The kinds; `begins` is a pattern in which a character stands for a byte. The first that fits is taken."""
+
+
+def kind_of(data: bytes) -> Kind | None:
+    """The kind of a file that is neither a spec nor a pattern, None where its beginning says nothing."""
+    begin = data[:LOOKED_AT].decode("latin-1")
+    return next((kind for kind in KINDS if re.match(kind.begins, begin)), None)

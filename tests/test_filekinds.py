@@ -1,0 +1,98 @@
+"""Files of other kinds in the place of a spec or a pattern: what they are is said, and what to do."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import networkx
+import numpy as np
+import pytest
+from scipy.io import mmwrite, savemat
+from scipy.sparse import csr_array, save_npz
+
+import chainplan
+from chainplan.filekinds import kind_of
+
+GRAPH = networkx.DiGraph([("x", "y")])
+MATRIX: Any = csr_array(np.tri(4) - np.tri(4, k=-2))
+WRITERS: tuple[tuple[str, Callable[[Path], object], str], ...] = (
+    ("a.mtx", lambda path: mmwrite(path, MATRIX), "found a Matrix Market file; expected a spec. .*mmread"),
+    ("a.npz", lambda path: np.savez(path, F1=np.ones(3)), "found an archive of numpy .*--jacobians FILE.npz"),
+    ("a.npy", lambda path: np.save(path, np.ones(3)), "found an array of numpy"),
+    ("a.mat", lambda path: savemat(path, {"A": np.ones(3)}), "found a MATLAB file"),
+    ("a.yaml.gz", lambda path: path.write_bytes(gzip.compress(b"chain: [1, 2]")), "a compressed file.*Unpack it first"),
+    ("a.xml", lambda path: networkx.write_graphml(GRAPH, path), r"a GraphML file under another name.*Name it \*.gr"),
+    ("a.yaml", lambda path: networkx.write_graphml_xml(GRAPH, path), "a GraphML file under another name"),
+    ("a.gml", lambda path: networkx.write_gml(GRAPH, path), "found a GML file.*from_networkx"),
+    ("a.dot", lambda path: path.write_text('strict digraph "g" {\n x -> y;\n}'), "found a DOT file.*from_networkx"),
+    ("a.html", lambda path: path.write_text("<!DOCTYPE html><html></html>"), "found an HTML or XML file"),
+    *(
+        (name, lambda path, edges=edges: path.write_text(json.dumps(networkx.node_link_data(GRAPH, edges=edges))), why)
+        for name, edges in (("a.json", "edges"), ("b.json", "links"), ("a.yaml", "links"), ("data", "edges"))
+        for why in [r"found a graph of networkx as JSON; expected a spec. .*name it \*.nodelink.json"]
+    ),
+    ("a.json", lambda path: path.write_text(json.dumps(networkx.adjacency_data(GRAPH))), "a graph of networkx as JSON"),
+    ("a.graphml", lambda path: networkx.write_graphml(networkx.Graph(GRAPH), path), "an undirected graph.*edgedefault"),
+    (
+        "a.nodelink.json",
+        lambda path: path.write_text(json.dumps(networkx.node_link_data(networkx.Graph(GRAPH), edges="edges"))),
+        "an undirected graph; expected a directed one",
+    ),
+)
+
+
+@pytest.mark.parametrize(("name", "write", "message"), WRITERS)
+def test_a_file_of_another_kind_is_told(
+    name: str, write: Callable[[Path], object], message: str, tmp_path: Path
+) -> None:
+    write(tmp_path / name)
+    with pytest.raises(chainplan.ChainplanError, match=message) as caught:
+        chainplan.read(tmp_path / name)
+    assert str(caught.value).startswith(f"{tmp_path / name}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "message"),
+    [
+        ("p.mtx", lambda path: mmwrite(path, MATRIX), r"it is a Matrix Market file. .*scipy.io.mmread\(path\)"),
+        ("p.npy", lambda path: np.save(path, np.eye(4)), r"it is an array of numpy .*numpy.load\(path\)"),
+        ("p.mat", lambda path: savemat(path, {"A": np.eye(4)}), "it is a MATLAB file"),
+        ("p.npz", lambda path: np.savez(path, A=np.eye(4)), "does not contain a sparse"),
+        ("p.txt", lambda path: path.write_text("1 2 3"), "not a zip file"),
+    ],
+)
+def test_a_pattern_of_another_kind_is_told(
+    name: str, write: Callable[[Path], object], message: str, tmp_path: Path
+) -> None:
+    write(tmp_path / name)
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(f"chain: [{{shape: [4, 4], structure: {{sparse: {name}}}}}, {{shape: [2, 4]}}]")
+    with pytest.raises(
+        chainplan.ChainplanError, match=f"spec.yaml:1:36: .* '{name}|spec.yaml:1:36: .*{name}': "
+    ) as caught:
+        chainplan.read(spec)
+    assert caught.match(message)
+
+
+@pytest.mark.parametrize("text", ["chain: [1, 2]", "# graph {\nchain: [1, 2]", "graph: [1]", '{"chain": [1, 2]}', ""])
+def test_specs_are_of_no_other_kind(text: str) -> None:
+    assert kind_of(text.encode()) is None
+
+
+@pytest.mark.parametrize("layout", ["csr", "csc", "coo", "bsr", "dia", "lil", "dok"])
+def test_an_array_of_scipy_is_a_structure(layout: str, tmp_path: Path) -> None:
+    save_npz(tmp_path / "p.npz", MATRIX)
+    given, stored = (
+        chainplan.chain([{"shape": [4, 4], "structure": {"sparse": pattern}}, {"shape": [2, 4]}])
+        for pattern in (MATRIX.asformat(layout), str(tmp_path / "p.npz"))
+    )
+    assert given.fingerprint == stored.fingerprint
+    with pytest.raises(chainplan.ChainplanError, match="a pattern of 4 x 5, .*; the array has 4 x 4"):
+        chainplan.chain([{"shape": [4, 5], "structure": {"sparse": MATRIX}}])
+    with pytest.raises(chainplan.ChainplanError, match="no fitting argument for 'coo'"):
+        chainplan.chain([{"shape": [4, 4], "structure": {"coo": MATRIX}}])
