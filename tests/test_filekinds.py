@@ -92,7 +92,7 @@ def test_an_array_of_scipy_is_a_structure(layout: str, tmp_path: Path) -> None:
         for pattern in (MATRIX.asformat(layout), str(tmp_path / "p.npz"))
     )
     assert given.fingerprint == stored.fingerprint
-    with pytest.raises(chainplan.ChainplanError, match="a pattern of 4 x 5, .*; the array has 4 x 4"):
+    with pytest.raises(chainplan.ChainplanError, match=r"a pattern of 4 x 5, .*; the array has 4 x 4"):
         chainplan.chain([{"shape": [4, 5], "structure": {"sparse": MATRIX}}])
     with pytest.raises(chainplan.ChainplanError, match="no fitting argument for 'coo'"):
         chainplan.chain([{"shape": [4, 4], "structure": {"coo": MATRIX}}])
