@@ -13,7 +13,7 @@ import pytest
 
 from chainplan import execute, plan
 from chainplan.errors import ExecutionError, PointError, SpecError
-from chainplan.frontends.table import from_spec, read
+from chainplan.frontends.table import from_spec, from_text, read
 from chainplan.frontends.table import program as made
 from chainplan.layers.differences import MOST_COLUMNS, TOLERANCE, compare
 from chainplan.layers.evaluation import evaluate, linearise
@@ -527,3 +527,10 @@ def test_the_plan_says_that_a_tangent_is_made_of_two_adjoints(capsys: pytest.Cap
             "note: sigma/product (singular_values): its tangent is the adjoint of its adjoint"
             in run(capsys, command, path)[1]
         )
+
+
+@pytest.mark.parametrize("number", ["٣", "1_0", "nan", "inf", "1e999", "0x1", "--1"])
+def test_numbers_are_written_in_ascii_digits(number: str) -> None:
+    with pytest.raises(SpecError, match="expected a finite number"):
+        from_text(f"input: {{x: 3}}\nlayers: [{{op: scale, by: {number}}}]")
+    assert from_text("input: {x: 3}\nlayers: [{op: scale, by: -.5e1}]").graph.elementals

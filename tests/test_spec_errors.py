@@ -18,6 +18,7 @@ import yaml
 from chainplan.errors import SpecError
 from chainplan.frontends import FRONTENDS, from_spec, objects, read, table
 from chainplan.frontends.messages import MOST_MESSAGES, Messages
+from chainplan.problem import Problem
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -45,7 +46,11 @@ DIGITS = "Write it in digits alone, such as 1000."
 @pytest.mark.parametrize(
     ("written", "shown"),
     [
-        ("1e3", "1e3"),
+        ("1e-3", "1e-3"),
+        ("1.25e1", "1.25e1"),
+        ("1e13", "1e13"),
+        ("1e99", "1e99"),
+        ("٣e3", "٣e3"),
         ("3.0", "3.0"),
         ("-1", "-1"),
         ("+1", "+1"),
@@ -67,6 +72,23 @@ DIGITS = "Write it in digits alone, such as 1000."
 def test_what_is_no_size(written: str, shown: str) -> None:
     expected = f"s.yaml:1:21: chain[0].shape[1] is {shown}; expected {WHOLE}. {DIGITS}"
     assert errors(f"chain: [{{shape: [1, {written}]}}]") == [expected]
+
+
+@pytest.mark.parametrize(("written", "size"), [("1e3", 1000), ("1.25E+2", 125), ("10e0", 10), ("1e12", 10**12)])
+def test_short_numbers_are_whole_ones(written: str, size: int) -> None:
+    for suffix in ("yaml", "json"):
+        frontend = next(f for f in FRONTENDS if f.name == suffix)
+        text = f'{{"chain": [1, {written}], "limits": {{"memory": {written}}}}}'
+        problem = frontend.reader(text.encode(), Messages("s"))
+        assert isinstance(problem, Problem)
+        assert (problem.graph.sizes["x1"], problem.memory) == (size, size)
+    problem = from_spec({"chain": [1, float(size)], "limits": {"memory": float(size)}})
+    assert (problem.graph.sizes["x1"], problem.memory) == (size, size)
+
+
+def test_kilobytes_in_both_spellings() -> None:
+    for unit in ("kB", "KB"):
+        assert from_spec({"chain": [1, 2], "limits": {"memory": f"20 {unit}"}}).memory == 2500
 
 
 def test_a_size_in_quotes() -> None:
@@ -467,7 +489,7 @@ def test_objects_have_paths_and_no_lines() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [True, None, 1.5, float("nan"), b"x", object(), {1}, 10**5000, -1],
+    [True, None, 1.5, float("nan"), float("inf"), 2.0**54, b"x", object(), {1}, 10**5000, -1],
     ids=lambda v: type(v).__name__,
 )
 def test_objects_that_are_no_sizes(value: Any) -> None:

@@ -78,8 +78,8 @@ def processor() -> str:
 
 def _expected_threads() -> int:
     for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-        if os.environ.get(variable, "").isdigit():
-            return int(os.environ[variable])
+        if re.fullmatch("[0-9]{1,9}", number := os.environ.get(variable, "")):
+            return int(number)
     return os.cpu_count() or 1
 
 

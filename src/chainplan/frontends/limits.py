@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from chainplan.frontends.nodes import Node, Scalar, Spelling
-from chainplan.frontends.reader import Reader
+from chainplan.frontends.reader import Reader, number_or_text
 from chainplan.memory import UNITS, elements
 
 LARGEST = 10**36
@@ -30,9 +30,13 @@ def read_limits(node: Node | None, reader: Reader) -> Limits:
     return Limits(memory, bool(recompute))
 
 
+def _has_unit(text: str) -> bool:
+    return any(c.isalpha() for c in text) and isinstance(number_or_text(text), str)
+
+
 def _memory(node: Node, reader: Reader) -> int | None:
     """Elements, from a whole number of them or from bytes with a unit."""
-    if isinstance(node, Scalar) and node.spelling is not Spelling.NONE and any(c.isalpha() for c in node.text):
+    if isinstance(node, Scalar) and node.spelling is not Spelling.NONE and _has_unit(node.text):
         found = elements(node.text)
         if found is None or found > LARGEST:
             units = ", ".join(UNITS)

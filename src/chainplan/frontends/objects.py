@@ -25,6 +25,8 @@ from chainplan.frontends.nodes import (
 
 LONGEST_NUMBER = 10_000
 """Bits of the largest number that is written in decimal: Python refuses to write more than 4300 digits."""
+EXACT = 2**53
+"""Up to here every whole number is a float, so that 1e4 says what is meant."""
 LISTED = ("coo", "permutation", "selection", "scatter")
 """What may hold a long list of numbers."""
 
@@ -107,6 +109,8 @@ def _spelt(value: Any) -> tuple[str, Spelling]:
     if isinstance(value, int | Integral) and not isinstance(value, bool):
         number = int(value)
         return str(number) if number.bit_length() < LONGEST_NUMBER else hex(number), Spelling.PLAIN
+    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
+        return str(int(value)), Spelling.PLAIN
     if value is None or isinstance(value, bool | float):
         return repr(value), Spelling.NONE
     return f"a Python object of type {type(value).__name__}", Spelling.NONE

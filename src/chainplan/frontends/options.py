@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import MISSING, fields
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, get_type_hints
 
 from chainplan.frontends.nodes import Node, Scalar, Sequence, Spelling
@@ -13,6 +13,7 @@ from chainplan.frontends.reader import Reader
 from chainplan.ops import Op
 
 _INTEGER = re.compile("-?[0-9]{1,12}")
+_NUMBER = re.compile(r"[-+]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][-+]?[0-9]{1,9})?")
 
 
 def known_options(op: type[Op]) -> tuple[str, ...]:
@@ -54,10 +55,7 @@ def integers(node: Node, reader: Reader) -> tuple[int, ...] | None:
 def number(node: Node, reader: Reader) -> float | None:
     """A finite number."""
     if isinstance(node, Scalar) and node.spelling is not Spelling.QUOTED:
-        try:
-            value = float(node.text)
-        except ValueError:
-            value = float("nan")
+        value = float(node.text) if _NUMBER.fullmatch(node.text) else inf
         if isfinite(value):
             return value
     reader.refuse(node, "a finite number", "Write it as 0.5 or 1e-3.")

@@ -14,7 +14,9 @@ from chainplan.frontends.nodes import UNPRINTABLE, Mapping, Node, Scalar, Sequen
 from chainplan.frontends.patterns import Patterns
 
 LONGEST_NAME = 200
-_WHOLE = re.compile("0|[1-9][0-9]{0,39}")
+LONGEST_NUMBER = 40
+_WHOLE = re.compile(f"0|[1-9][0-9]{{0,{LONGEST_NUMBER - 1}}}")
+_SHORT = re.compile(r"([1-9][0-9]{0,19})(?:\.([0-9]{1,19}))?[eE]\+?([0-9]{1,2})")
 
 
 class Reader:
@@ -107,8 +109,14 @@ def unnamable(text: str) -> str | None:
 
 
 def number_or_text(text: str) -> int | str:
-    """A whole number of at most 40 digits where the text is one, the text itself otherwise."""
-    return int(text) if _WHOLE.fullmatch(text) else text
+    """A whole number of at most 40 digits where the text is one, such as 20000 or 2e4, the text itself otherwise."""
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    if (short := _SHORT.fullmatch(text)) is None:
+        return text
+    whole, fraction, exponent = short[1], short[2] or "", int(short[3])
+    fits = len(fraction) <= exponent and len(whole) + exponent <= LONGEST_NUMBER
+    return int(whole + fraction) * 10 ** (exponent - len(fraction)) if fits else text
 
 
 def plain(node: Node) -> Any:
