@@ -37,12 +37,17 @@ def limits(points: list[tuple[int, int]]) -> Iterator[tuple[int, int | None]]:
 
 
 def assert_matches(result: Result, cost: int | None, least: int) -> None:
+    """Without coloured sweeps the optimum; with them the best by the colours that are found, and an honest bound."""
+    exact = not Sweeps(result.problem.graph.chain, FMA).any
     if cost is None:
-        assert (result.status, result.plan, result.needs) == (Status.INFEASIBLE, None, least)
+        assert (result.plan, result.needs) == (None, least)
+        assert result.status is Status.INFEASIBLE or (not exact and result.status is Status.BUDGET)
         return
     assert result.plan is not None
-    assert (result.status, result.bound) == (Status.OPTIMAL, cost)
-    assert (result.optimal_within or "").startswith("bracketings")
+    assert result.bound <= cost
+    assert result.status is (Status.OPTIMAL if result.bound == cost else Status.FEASIBLE)
+    assert result.bound == cost or not exact
+    assert (result.within or "").startswith("bracketings")
     assert check(result.plan, result.problem).total == cost
 
 

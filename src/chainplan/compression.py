@@ -46,17 +46,23 @@ class Colours(NamedTuple):
     adjoints: int
 
 
+Needs = tuple[tuple[int, int], ...]
+"""Pairs of tangents and adjoints; every direct colouring has as many of both as one of them."""
+
+
 class Sweep(NamedTuple):
     """A compressed sweep over a run of elementals, given in evaluation order, its price and what any costs at least.
 
-    No direct colouring of the block makes the sweep cheaper than `least`. `colours` is None where the block is too
-    large to be coloured; the price is then one that nothing reaches.
+    No direct colouring of the block makes the sweep cheaper than `least`, and all have as many tangents and adjoints as
+    one of the pairs `needs`. `colours` is None where the block is too large to be coloured; the price is then one that
+    nothing reaches.
     """
 
     price: int
     least: int
     run: tuple[Elemental, ...]
     colours: Colours | None
+    needs: Needs
 
 
 def per_vector(run: Sequence[Elemental], mode: Mode) -> int | None:
@@ -110,7 +116,7 @@ def compressed(
     if least >= below:
         return None
     price = NEVER if found.colours is None else _price(run, block, found.colours, cost, (tangent, adjoint))
-    return Sweep(price, least, tuple(run), found.colours)
+    return Sweep(price, least, tuple(run), found.colours, found.needs)
 
 
 def _price(run: Sequence[Elemental], block: Block, colours: Colours, cost: CostModel, prices: Prices) -> int:
@@ -132,10 +138,6 @@ def _least(run: Sequence[Elemental], block: Block, needs: Needs, cost: CostModel
     return cost.decompress(block) + min(
         sum(_least_sweep(run, mode, n, cost) for mode, n in zip(Mode, pair, strict=True) if n) for pair in needs
     )
-
-
-Needs = tuple[tuple[int, int], ...]
-"""Pairs of tangents and adjoints; every direct colouring has as many of both as one of them."""
 
 
 class Found(NamedTuple):

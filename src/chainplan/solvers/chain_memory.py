@@ -12,6 +12,10 @@ each step alone. That bound never exceeds the truth and never falls along a deri
 chain is optimal, and an entry dominated in memory by an earlier one of its interval, which cost no more, is not needed.
 Typically the bound is so good that little more than one plan is ever looked at.
 
+Colours of a sweep are found by a heuristic. Where they may not be the fewest, or another mixture of tangents and
+adjoints holds less, the search is made again with sweeps that cost, and hold, what no colours undercut: its price is a
+bound on all plans, and where it finds no plan there is none.
+
 Where no plan keeps the limit, the smallest one that would work is at least what the most modest refused step or entry
 asked for, because nothing changes for a limit in between. That number of elements is tried first, starting from the
 least that every single step of some plan keeps, and nearly always works; if not, halving finds the limit.
@@ -27,12 +31,12 @@ from chainplan.compression import Sweep, write_sweep
 from chainplan.cost import FMA
 from chainplan.graph import Elemental, Graph, Mode
 from chainplan.problem import Problem
-from chainplan.result import Outcome, Status
+from chainplan.result import Outcome, Status, bounded
 from chainplan.search import Search
 from chainplan.solvers.base import Solver, not_fma
 from chainplan.solvers.chains import leaf_options, not_a_chain
 from chainplan.solvers.hill_valley import Profile, dominates, merge, single, steps_of, then
-from chainplan.solvers.sweeps import ANY, Sweeps, peak
+from chainplan.solvers.sweeps import ANY, Choices, Sweeps, least_peak, peak
 from chainplan.steps import Plan, Recorder
 from chainplan.structures import Block
 
@@ -46,8 +50,8 @@ class ChainMemory(Solver):
     """Exact best-first search over Pareto fronts of cost and memory profile.
 
     Cost: O(q³) time and memory for q elementals plus the search, which is exponential at worst and mostly negligible.
-    Exact: yes, within bracketings and uninterrupted sweeps, under any memory limit; an infeasible one comes with the
-        smallest that would work.
+    Exact: yes, within bracketings and uninterrupted sweeps, under any memory limit, where the colours found are proven
+        to be the fewest; an infeasible limit comes with the smallest that would work.
     Refuses: graphs that are not chains; more than 150 elementals; other objectives than fma.
     """
 
@@ -57,13 +61,27 @@ class ChainMemory(Solver):
         return not_fma(problem) or not_a_chain(problem, LONGEST)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        table = _Table(problem.graph, search)
-        attempt = _Attempt(table, problem.memory)
-        found = attempt.run(search)
-        if found is not None:
-            plan = _write(problem.graph, found.profile)
-            return Outcome(Status.OPTIMAL, plan, bound=found.cost, within=table.within_moves)
-        return Outcome(Status.INFEASIBLE, needs=_smallest(table, min(attempt.refused), search))
+        graph, sweeps = problem.graph, Sweeps(problem.graph.chain, FMA)
+        while True:
+            table = _Table(graph, search, sweeps, peak)
+            attempt = _Attempt(table, problem.memory)
+            found = attempt.run(search)
+            if found is not None:
+                search.offer(_write(graph, found.profile), found.cost)
+            floor = table if table.proven else _Table(graph, search, sweeps.at_least(), least_peak)
+            low = found if table.proven else _Attempt(floor, problem.memory).run(search)
+            reached = found is not None and low is not None and low.cost == found.cost
+            if low is None or reached or not sweeps.closer(m.sweep for m in steps_of(low.profile) if m.sweep):
+                break
+        if found is not None and low is not None:
+            return bounded(_write(graph, found.profile), found.cost, low.cost, sweeps.moves)
+        needs = _smallest(table, min(attempt.refused), search)
+        if low is None:
+            return Outcome(Status.INFEASIBLE, needs=needs)
+        note = (
+            "no plan of the colours found keeps the limit; whether fewer colours are possible is not known. Raise it."
+        )
+        return Outcome(Status.BUDGET, needs=needs, note=note)
 
 
 def _smallest(table: _Table, low: int, search: Search) -> int:
@@ -102,13 +120,14 @@ Moves = dict[Interval, list[_Move]]
 
 
 class _Table:
-    """The moves into each interval, shorter intervals first, and the `floor` of each: no plan with it needs less."""
+    """The moves into each interval, shorter intervals first, and the `floor` of each: no plan with it needs less.
 
-    def __init__(self, graph: Graph, search: Search) -> None:
+    It is `proven` where no colours make any of the sweeps cheaper or lower its `hill`.
+    """
+
+    def __init__(self, graph: Graph, search: Search, sweeps: Choices, hill: Callable[[Graph, Sweep], int]) -> None:
         chain = graph.chain
-        self.whole = (0, len(chain))
-        sweeps = Sweeps(chain, FMA)
-        self.within_moves = sweeps.moves
+        self.whole, self.proven = (0, len(chain)), True
         blocks = _blocks(chain)
         nnz = {interval: block.nnz for interval, block in blocks.items()}
         self.nnz = nnz
@@ -117,7 +136,8 @@ class _Table:
             self.moves[interval] = _moves(chain, blocks, nnz, interval)
             sweep = sweeps.cheaper(*interval, ANY)
             if sweep is not None:
-                self.moves[interval].append(_Move(interval, (), None, peak(graph, sweep), sweep.price, sweep))
+                self.moves[interval].append(_Move(interval, (), None, hill(graph, sweep), sweep.price, sweep))
+                self.proven &= sweep.least == sweep.price and least_peak(graph, sweep) == hill(graph, sweep)
             search.tick()
         inside = _inside(self.moves, max, _hill)
         outside = _outside(self.moves, max, _hill, inside, self.whole)

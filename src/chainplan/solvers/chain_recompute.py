@@ -14,12 +14,13 @@ pass with memory rounded up finds a plan quickly, in case the search is stopped,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from typing import final
 
 from chainplan.checkpointing.fronts import Front, Point, best, cheapest, coarse, least, under
 from chainplan.elimination.step_order import peak_floor
 from chainplan.problem import Problem
-from chainplan.result import Outcome, Status
+from chainplan.result import Outcome, Status, bounded
 from chainplan.search import Search
 from chainplan.solvers.base import Solver, not_fma
 from chainplan.solvers.chains import not_a_chain
@@ -38,8 +39,9 @@ class ChainRecompute(Solver):
     """Pareto fronts of memory and price over intervals of a chain, with checkpoints.
 
     Cost: O(q³) to O(q⁴) joins of fronts for q elementals, as prices leave few or many blocks worth a thought.
-    Exact: yes, within bracketings and nested checkpoints, under any memory limit; one that is too low comes with the
-        smallest that would work, and is infeasible where it is below what plans of any kind hold.
+    Exact: yes, within bracketings and nested checkpoints, under any memory limit, where the colours found are proven to
+        be the fewest; a limit that is too low comes with the smallest that would work, and is infeasible where it is
+        below what plans of any kind hold.
     Refuses: graphs that are not chains; more than 150 elementals; other objectives than fma; states that are given.
     """
 
@@ -61,16 +63,37 @@ class ChainRecompute(Solver):
                 return Outcome(Status.INFEASIBLE, needs=needs)
             note = f"no plan within {WITHIN} keeps the limit; others hold {floor:,} elements or more. Raise it."
             return Outcome(Status.BUDGET, needs=needs, note=note)
-        return Outcome(Status.OPTIMAL, write(problem.graph, point), bound=point[1], within=WITHIN)
+        plan = write(problem.graph, point)
+        search.offer(plan, point[1])
+        bound = point[1] if fronts.proven else fronts.at_least().price(problem.memory)
+        return bounded(plan, point[1], bound, WITHIN)
 
 
 class Fronts:
-    """The exact fronts of one problem."""
+    """The exact fronts of one problem, by the colours that are found for compressed sweeps."""
 
-    def __init__(self, problem: Problem, search: Search) -> None:
-        self._graph, self._chain, self._search = problem.graph, Chain(problem.graph), search
+    def __init__(self, problem: Problem, search: Search, chain: Chain | None = None) -> None:
+        self._problem, self._graph, self._search = problem, problem.graph, search
+        self._bounding, self._chain = chain is not None, chain or Chain(problem.graph)
         self._prices, self._hills = self._chain.prices(), self._chain.hills()
         self._smallest: int | None = None
+
+    @property
+    def proven(self) -> bool:
+        """Whether no colours make any of the plans cheaper or let it hold less."""
+        return self._chain.proven
+
+    def at_least(self) -> Fronts:
+        """The fronts with sweeps that cost and hold what no colours undercut: bounds, as there may be no such plans."""
+        chain = copy(self._chain)
+        chain.leaves = chain.least_leaves
+        return Fronts(self._problem, self._search, chain)
+
+    def price(self, limit: int | None) -> int:
+        """The least price under a limit that some plan keeps."""
+        point = under(self.under(limit), limit)
+        assert point is not None, "what a plan keeps its bound keeps"
+        return point[1]
 
     def under(self, limit: int | None) -> Front:
         """The front up to a limit, exact at the limit itself."""
@@ -78,7 +101,7 @@ class Fronts:
             first = self._pass(None, self._outer, cheapest)
             return self._again(None, first, first[0][1], cheapest)
         point = under(self._pass(limit, self._outer, coarse(limit // UNITS + 1)), limit)
-        if point is not None:
+        if point is not None and not self._bounding:
             self._search.offer(write(self._graph, point), point[1])
         first = self._pass(limit, self._outer, price=None if point is None else point[1])
         point = under(first, limit)

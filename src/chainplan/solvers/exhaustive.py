@@ -13,14 +13,14 @@ from itertools import combinations
 from math import comb
 from typing import final
 
-from chainplan.compression import compressed
+from chainplan.compression import LARGEST, NEVER, compressed
 from chainplan.graph import Graph, Mode
 from chainplan.problem import Problem
 from chainplan.replayer import replay
-from chainplan.result import Outcome, Status
+from chainplan.result import Outcome, Status, bounded
 from chainplan.search import Search
 from chainplan.solvers.base import Solver
-from chainplan.solvers.chains import Apply, Derivation, Leaf, Product, Swept, leaf_options, not_a_chain, write
+from chainplan.solvers.chains import Apply, Derivation, Leaf, Product, Swept, leaf_options, not_a_chain, swept, write
 from chainplan.solvers.sweeps import ANY, Sweeps
 from chainplan.steps import Plan, Recorder
 
@@ -46,32 +46,42 @@ class Exhaustive(Solver):
             count = _count(problem)
             if count > MOST:
                 return f"the chain has {count:,} derivations; expected at most {MOST:,}"
+            if max(problem.graph.sizes.values()) > LARGEST:
+                return f"a vertex has more than {LARGEST:,} elements, too many to colour its blocks"
         return reason
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        total, best, needs = _count(problem), None, None
-        for i, plan in enumerate(_plans(problem)):
+        total, best, needs, bound = _count(problem), None, None, NEVER
+        for i, (plan, saved) in enumerate(_plans(problem)):
             replayed = replay(plan, problem.cost)
             needs = replayed.peak if needs is None else min(needs, replayed.peak)
             if problem.memory is None or replayed.peak <= problem.memory:
+                bound = min(bound, replayed.total - saved)
                 key = (replayed.total, replayed.peak)
                 if best is None or key < best[0]:
                     best = (key, plan)
                     search.offer(plan, replayed.total)
             search.tick(i / total)
-        if best is None:
+        sweeps = Sweeps(problem.graph.chain, problem.cost)
+        if best is not None:
+            return bounded(best[1], best[0][0], bound, sweeps.moves if problem.memory is None else "bracketings")
+        if not sweeps.any:
             return Outcome(Status.INFEASIBLE, needs=needs)
-        within = Sweeps(problem.graph.chain, problem.cost).moves if problem.memory is None else "bracketings"
-        return Outcome(Status.OPTIMAL, best[1], bound=best[0][0], within=within)
+        return Outcome(Status.BUDGET, needs=needs, note="coloured sweeps are not tried under a limit. Raise it.")
 
 
-def _plans(problem: Problem) -> Iterator[Plan]:
-    """Every derivation of the chain, in one order or, where memory matters, in all orders of its steps."""
-    for tree in _trees(problem, 0, len(problem.graph.chain)):
+def _plans(problem: Problem) -> Iterator[tuple[Plan, int]]:
+    """Every derivation of the chain, in one order or, where memory matters, in all orders of its steps.
+
+    With each what fewer colours in its sweeps might save, as far as it is not known that there are none.
+    """
+    whole = 0, len(problem.graph.chain)
+    for tree in _trees(problem, *whole):
         if problem.memory is None:
-            yield write(problem.graph, tree, lambda node: node)
+            saved = sum(sweep.price - sweep.least for sweep in swept(tree, lambda node: node))
+            yield write(problem.graph, tree, lambda node: node), saved
         else:
-            yield from (_in_order(problem.graph, order, tree) for order in _orders(tree))
+            yield from ((_in_order(problem.graph, order, tree), 0) for order in _orders(tree))
 
 
 def _trees(problem: Problem, i: int, j: int) -> Iterator[Derivation]:
@@ -101,7 +111,7 @@ def _sweep(problem: Problem, i: int, j: int) -> Swept | None:
     run = problem.graph.chain[i:j]
     block = reduce(lambda right, left: left.times(right), (e.block for e in run))
     sweep = None if problem.memory is not None else compressed(run, block, problem.cost, ANY)
-    return None if sweep is None else Swept(sweep)
+    return None if sweep is None or sweep.colours is None else Swept(sweep)
 
 
 def _orders(node: object) -> Iterator[tuple[Derivation, ...]]:

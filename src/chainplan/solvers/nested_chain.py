@@ -10,7 +10,7 @@ from chainplan.cost import FMA
 from chainplan.graph import Elemental, Graph, Mode
 from chainplan.replayer import replay
 from chainplan.solvers.chains import leaf_options
-from chainplan.solvers.sweeps import ANY, Sweeps
+from chainplan.solvers.sweeps import ANY, Sweeps, fewest
 from chainplan.steps import Propagate, Recorder
 from chainplan.structures import Block
 
@@ -52,23 +52,49 @@ class Chain:
         for e in chain:
             self.evaluations.append(self.evaluations[-1] + FMA.advance(e))
         sweeps = Sweeps(chain, FMA)
-        self.leaves = [self._leaves(graph, i, sweeps.cheaper(i, i + 1, ANY)) for i in range(self.q)]
+        swept = [sweeps.cheaper(i, i + 1, ANY) for i in range(self.q)]
+        known = sweeps.at_least()
+        plain = [self._plain(i) for i in range(self.q)]
+        self.leaves = [
+            [*leaves, *([] if sweep is None else [self._swept(graph, i, sweep)])]
+            for i, (leaves, sweep) in enumerate(zip(plain, swept, strict=True))
+        ]
+        """The ways found to have each elemental."""
+        self.least_leaves = [
+            [*leaves, *(self._swept(graph, i, one) for one in fewest(known.cheaper(i, i + 1, ANY)))]
+            for i, leaves in enumerate(plain)
+        ]
+        """The same with sweeps of as few colours as might be possible, at prices that none undercuts."""
 
-    def _leaves(self, graph: Graph, i: int, sweep: Sweep | None) -> list[Leaf]:
-        e, size, own = self.links[i], self.nnz[i, i + 1], self.n[i]
-        found = []
+    def _plain(self, i: int) -> list[Leaf]:
+        """The block of an elemental loaded, or accumulated in a mode."""
+        e, found = self.links[i], []
         for price, leaf in leaf_options(self.links, i):
-            hill = size + own + (e.tape if leaf.mode is Mode.ADJOINT else 0)
+            hill = self.nnz[i, i + 1] + self.n[i] + (e.tape if leaf.mode is Mode.ADJOINT else 0)
             found.append(Leaf(price, hill, hill, leaf.mode))
-        if sweep is not None:
-            recorder = Recorder(graph)
-            write_sweep(recorder, sweep)
-            plan = recorder.plan(())
-            alive = replay(plan).alive
-            last = max(p for p, step in enumerate(plan.steps) if isinstance(step, Propagate))
-            alone = max(held + (own if p <= last else 0) for p, held in enumerate(alive))
-            found.append(Leaf(sweep.price, alone, own + max(alive), sweep))
         return found
+
+    def _swept(self, graph: Graph, i: int, sweep: Sweep) -> Leaf:
+        """The block of an elemental by a compressed sweep; one that is too large for colours is known by its price."""
+        own = self.n[i]
+        if sweep.colours is None:
+            return Leaf(sweep.price, 0, own, sweep)
+        recorder = Recorder(graph)
+        write_sweep(recorder, sweep)
+        plan = recorder.plan(())
+        alive = replay(plan).alive
+        last = max(p for p, step in enumerate(plan.steps) if isinstance(step, Propagate))
+        alone = max(held + (own if p <= last else 0) for p, held in enumerate(alive))
+        return Leaf(sweep.price, alone, own + max(alive), sweep)
+
+    @property
+    def proven(self) -> bool:
+        """Whether no colours make a sweep cheaper or let it hold less."""
+        return all(
+            any(all(x <= y for x, y in zip(one[:3], other[:3], strict=True)) for one in found)
+            for found, others in zip(self.leaves, self.least_leaves, strict=True)
+            for other in others
+        )
 
     def evaluation(self, i: int, k: int) -> int:
         """Price of advancing from x_i to x_k."""

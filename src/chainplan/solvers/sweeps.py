@@ -6,10 +6,21 @@ on the number of colours rule most of them out, against what the interval costs 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from chainplan.compression import NEVER, Prices, Sweep, closer, compressed, compressible, per_vector, write_sweep
+from chainplan.compression import (
+    NEVER,
+    Colours,
+    Needs,
+    Prices,
+    Sweep,
+    closer,
+    compressed,
+    compressible,
+    per_vector,
+    write_sweep,
+)
 from chainplan.cost import FMA, CostModel
 from chainplan.graph import Elemental, Graph, Mode
 from chainplan.replayer import replay
@@ -18,6 +29,8 @@ from chainplan.structures import Block, Dense
 
 ANY = NEVER
 """A price that every sweep with colours is below."""
+CORNERS = 8
+"""Pairs of tangents and adjoints of which each is looked at."""
 LONGEST = 300
 """Elementals of the longest chain of which all intervals are looked at; of longer ones, the single elementals."""
 
@@ -158,3 +171,39 @@ def peak(graph: Graph, sweep: Sweep) -> int:
     recorder = Recorder(graph)
     write_sweep(recorder, sweep)
     return replay(recorder.plan(())).peak
+
+
+def least_peak(graph: Graph, sweep: Sweep) -> int:
+    """Elements that are alive at some step of the sweep whatever the colours, which is more the more there are.
+
+    Nothing is said of what is too large to be coloured.
+    """
+    return min(peak(graph, one) if one.colours else 0 for one in fewest(sweep))
+
+
+def fewest(sweep: Sweep | None) -> Iterator[Sweep]:
+    """Sweeps of as few colours as might be possible, of which one needs no more of either mode than any that is.
+
+    They stand for prices and sizes alone: whether there are such colours is not known.
+    """
+    if sweep is not None and sweep.colours is None:
+        yield sweep
+    elif sweep is not None:
+        yield from (sweep._replace(colours=_so_many(sweep, pair)) for pair in _corners(sweep.needs))
+
+
+def _corners(needs: Needs) -> Needs:
+    """Few pairs that undercut all of these: those of one mode, and the others or their common corner."""
+    both = [pair for pair in needs if all(pair)]
+    if len(both) > CORNERS:
+        both = [(min(c for c, _ in both), min(a for _, a in both))]
+    return (*(pair for pair in needs if not all(pair)), *both)
+
+
+def _so_many(sweep: Sweep, pair: tuple[int, int]) -> Colours:
+    """Colours of so many tangents and adjoints, for counting alone."""
+    columns, rows = sweep.run[0].block.cols, sweep.run[-1].block.rows
+    tangents, adjoints = pair
+    return Colours(
+        tuple(min(k, tangents - 1) for k in range(columns)), tuple(min(k, adjoints - 1) for k in range(rows)), *pair
+    )

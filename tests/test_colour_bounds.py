@@ -1,0 +1,188 @@
+"""What is proven of colours: bound <= optimum <= found everywhere, and optimal only where the two are equal."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.sparse import coo_array, csr_array
+
+from chainplan import chain, plan
+from chainplan.colouring import closer, colour, misfit
+from chainplan.colouring.orders import conflicts
+from chainplan.colouring.saturation import saturate
+from chainplan.problem import Problem
+from chainplan.result import Result, Status
+from chainplan.solvers.table import SOLVERS
+from tests.oracle_colours import Link, least_chain, least_price
+
+PRICES = [(1, None), (None, 1), (1, 1), (3, 2), (2, 5)]
+
+
+def stencil(*sizes: int, corners: bool = False, torus: bool = False, seed: int | None = None) -> Any:
+    """The pattern of a stencil on a grid, its points numbered row by row or, with a seed, in any order."""
+    points, count = np.indices(sizes).reshape(len(sizes), -1), int(np.prod(sizes))
+    rows, cols = [], []
+    for offset in itertools.product((-1, 0, 1), repeat=len(sizes)):
+        if corners or sum(map(abs, offset)) <= 1:
+            at = points + np.array(offset)[:, None]
+            at = at % np.array(sizes)[:, None] if torus else at
+            inside = ((at >= 0) & (at < np.array(sizes)[:, None])).all(axis=0)
+            rows.append(np.arange(count)[inside])
+            cols.append(np.ravel_multi_index(tuple(at[:, inside]), sizes))
+    i, j = np.concatenate(rows), np.concatenate(cols)
+    if seed is not None:
+        rng = np.random.default_rng(seed)
+        i, j = rng.permutation(count)[i], rng.permutation(count)[j]
+    found = csr_array(coo_array((np.ones(i.size, dtype=np.int64), (i, j)), shape=(count, count)))
+    found.sum_duplicates()
+    found.sort_indices()
+    return found
+
+
+def planned(pattern: Any, **prices: int) -> Result:
+    i, j = pattern.nonzero()
+    cells = np.stack([i, j], axis=1).tolist()
+    return plan(chain([{"shape": list(pattern.shape), "structure": {"coo": cells}, **prices}]))
+
+
+GRIDS: list[tuple[dict[str, Any], int]] = [
+    ({"sizes": (5, 5)}, 5),
+    ({"sizes": (10, 10)}, 5),
+    ({"sizes": (20, 20)}, 5),
+    ({"sizes": (20, 20), "seed": 0}, 5),
+    ({"sizes": (20, 20), "seed": 1}, 5),
+    ({"sizes": (7, 30)}, 5),
+    ({"sizes": (30, 7)}, 5),
+    ({"sizes": (20, 20), "torus": True}, 5),
+    ({"sizes": (20, 20), "torus": True, "seed": 2}, 5),
+    ({"sizes": (20, 20), "corners": True}, 9),
+    ({"sizes": (20, 20), "corners": True, "seed": 3}, 9),
+    ({"sizes": (10, 10, 10)}, 7),
+    ({"sizes": (10, 10, 10), "seed": 4}, 7),
+    pytest.param({"sizes": (316, 316)}, 5, marks=pytest.mark.nightly),  # type: ignore[list-item]
+    pytest.param({"sizes": (316, 316), "seed": 5}, 5, marks=pytest.mark.nightly),  # type: ignore[list-item]
+]
+
+
+@pytest.mark.parametrize(("grid", "due"), GRIDS)
+@pytest.mark.parametrize("prices", [{"tangent": 1000, "adjoint": 1000}, {"tangent": 1000}, {"adjoint": 700}])
+def test_grids_take_as_many_colours_as_their_stencil_has_points(
+    grid: dict[str, Any], due: int, prices: dict[str, int]
+) -> None:
+    rest = dict(grid)
+    result = planned(stencil(*rest.pop("sizes"), **rest), **prices)
+    assert (result.status, result.price, result.bound) == (Status.OPTIMAL, *[due * min(prices.values())] * 2)
+
+
+@pytest.mark.parametrize("sizes", [(21, 21), (7, 8), (4, 4)])
+def test_a_torus_without_a_perfect_code_is_not_said_to_be_proven_by_its_rows(sizes: tuple[int, int]) -> None:
+    """Five colours would each be a perfect code, which there is only where both sizes are multiples of five."""
+    found = colour(stencil(*sizes, torus=True), 1, None)
+    assert 5 < found.bound <= found.price
+    assert planned(stencil(*sizes, torus=True), tangent=10).status is (
+        Status.OPTIMAL if found.optimal else Status.FEASIBLE
+    )
+
+
+def random_table(rng: random.Random, rows: int, cols: int) -> np.ndarray:
+    density = rng.choice([0.3, 0.5, 0.7])
+    return np.array([[rng.random() < density for _ in range(cols)] for _ in range(rows)])
+
+
+def test_bounds_and_colours_enclose_the_optimum() -> None:
+    """On patterns too large for the exhaustive search of the code and small enough for that of the oracle."""
+    proven = 0
+    for seed in range(25):
+        rng = random.Random(seed)
+        rows, cols = rng.choice([(7, 3), (3, 7), (7, 4), (4, 7), (5, 7), (7, 7)])
+        table = random_table(rng, rows, cols)
+        pattern = csr_array(table.astype(np.int64))
+        tangent, adjoint = rng.choice(PRICES)
+        if (rows, cols) == (7, 7):
+            adjoint = None if tangent is not None else adjoint
+        optimum = least_price(table, tangent, adjoint) if table.any() else 0
+        found = colour(pattern, tangent, adjoint, effort=0.01)
+        near = closer(pattern, tangent, adjoint, found)
+        assert found.bound <= near.bound <= optimum <= near.price <= found.price, seed
+        for one in (found, near):
+            assert misfit(pattern, one.colouring) is None
+            assert one.colouring.price(tangent, adjoint) == one.price
+        assert near.price == optimum or not near.optimal
+        assert min(c * (tangent or 0) + a * (adjoint or 0) for c, a in found.needs) <= optimum
+        proven += near.optimal
+    assert proven > 20
+
+
+def test_the_pairs_that_any_colouring_needs_are_below_all_there_are() -> None:
+    from tests.oracle_colours import pareto
+
+    for seed in range(15):
+        rng = random.Random(seed)
+        rows, cols = rng.choice([(5, 5), (4, 7), (7, 4), (6, 6)])
+        table = random_table(rng, rows, min(cols, 5))
+        if table.any():
+            needs = colour(csr_array(table.astype(np.int64)), *rng.choice([(1, 1), (1, 9), (9, 1)]), effort=0.0).needs
+            for c, a in pareto(table.tobytes(), *table.shape, True, True):
+                assert any(x <= c and y <= a for x, y in needs), (seed, c, a, needs)
+
+
+def test_a_search_that_ends_without_colours_is_a_proof() -> None:
+    for seed in range(25):
+        rng = random.Random(seed)
+        table = random_table(rng, 6, 7)
+        graph = conflicts(csr_array(table.astype(np.int64)))
+        assert graph is not None
+        fewest = least_price(table, 1, None)
+        for most in range(1, 8):
+            found = saturate(graph, most, 10**6)
+            assert found.impossible == (most < fewest)
+            if found.colours is not None:
+                assert max(found.colours) < most
+                assert all(found.colours[v] != found.colours[u] for v, row in enumerate(graph) for u in row)
+
+
+def matrix_free_chain(rng: random.Random) -> tuple[Problem, list[Link]]:
+    sizes = [rng.randint(1, 5) for _ in range(rng.randint(2, 4))]
+    links: list[Link] = []
+    spec: list[dict[str, Any]] = []
+    for n, m in itertools.pairwise(sizes):
+        table = random_table(rng, m, n)
+        table[rng.randrange(m), rng.randrange(n)] = True
+        explicit = rng.random() < 0.3
+        drawn: list[tuple[int | None, int | None]] = [(5, 7), (30, 4), (20, None), (None, 9)]
+        prices = (None, None) if explicit else rng.choice(drawn)
+        given = {mode: p for mode, p in zip(("tangent", "adjoint"), prices, strict=True) if p is not None}
+        spec.append({"shape": [m, n], "structure": {"coo": np.argwhere(table).tolist()}, **given})
+        links.append((table, *prices))
+    return chain(spec), links
+
+
+@pytest.mark.parametrize("last", [60, pytest.param(1000, marks=pytest.mark.nightly)])
+def test_chains_with_sweeps_cost_what_trying_everything_finds(last: int) -> None:
+    swept = 0
+    for seed in range(last):
+        problem, links = matrix_free_chain(random.Random(seed))
+        optimum = least_chain(links)
+        for name in ("chain-dp", "chain-memory", "exhaustive"):
+            if SOLVERS[name].refuses(problem) is None:
+                result = plan(problem, name)
+                assert (result.status, result.price, result.bound) == (Status.OPTIMAL, optimum, optimum), (seed, name)
+                swept += result.within == "bracketings and coloured sweeps"
+    assert swept > last
+
+
+@pytest.mark.parametrize("solver", ["auto", "chain-dp", "chain-memory", "dag-exact", "cp-sat", "edge", "local-search"])
+def test_a_bound_that_colours_do_not_reach_leaves_a_plan_feasible(solver: str) -> None:
+    """A torus of 21 x 21 has 7 colours, and at least 6 are needed."""
+    pattern = stencil(21, 21, torus=True)
+    i, j = pattern.nonzero()
+    cells = np.stack([i, j], axis=1).tolist()
+    problem = chain([{"shape": [441, 441], "structure": {"coo": cells}, "tangent": 1000}])
+    if SOLVERS[solver].refuses(problem) is None:
+        result = plan(problem, solver, budget=20)
+        assert (result.status, result.price, result.bound) == (Status.FEASIBLE, 7000, 6000)
+        assert result.gap == 1 / 7
