@@ -88,6 +88,14 @@ def test_a_torus_without_a_perfect_code_is_not_said_to_be_proven_by_its_rows(siz
     )
 
 
+@pytest.mark.parametrize("size", [3, 64, 65, 200])
+def test_equal_dense_parts_take_their_columns_or_rows_and_that_is_proven(size: int) -> None:
+    for structure in ({"block_diagonal": [3, size, size]}, {"kronecker": [[size, size], 3]}):
+        shape = [3 * size, 3 * size]
+        result = plan(chain([{"shape": shape, "structure": structure, "tangent": 10, "adjoint": 9}]))
+        assert (result.status, result.price, result.bound) == (Status.OPTIMAL, 9 * size, 9 * size)
+
+
 def random_table(rng: random.Random, rows: int, cols: int) -> np.ndarray:
     density = rng.choice([0.3, 0.5, 0.7])
     return np.array([[rng.random() < density for _ in range(cols)] for _ in range(rows)])

@@ -32,7 +32,7 @@ CLOSE = 128
 STEPS = 64
 """Most pairs of tangents and adjoints that are told apart without a colouring."""
 NEVER = 10**80
-"""The price of a sweep that is not found."""
+"""A price that no sweep reaches."""
 BOTH_WAYS = 20_000
 """Nonzeros of the largest pattern whose transpose is coloured too, so that transposing a problem changes no price."""
 
@@ -54,14 +54,13 @@ class Sweep(NamedTuple):
     """A compressed sweep over a run of elementals, given in evaluation order, its price and what any costs at least.
 
     No direct colouring of the block makes the sweep cheaper than `least`, and all have as many tangents and adjoints as
-    one of the pairs `needs`. `colours` is None where the block is too large to be coloured; the price is then one that
-    nothing reaches.
+    one of the pairs `needs`.
     """
 
     price: int
     least: int
     run: tuple[Elemental, ...]
-    colours: Colours | None
+    colours: Colours
     needs: Needs
 
 
@@ -80,13 +79,10 @@ def per_vector(run: Sequence[Elemental], mode: Mode) -> int | None:
 
 
 def compressible(block: Block) -> bool:
-    """Whether compression may gain something on a block."""
-    return not isinstance(block.structure, Dense | Zero) and block.nnz > 0
-
-
-def _listable(block: Block) -> bool:
-    """Whether the pattern of a block is small enough to be listed and coloured."""
-    return max(block.rows, block.cols) <= LARGEST_COLOURED and block.nnz <= NONZEROS_COLOURED
+    """Whether compression may gain something on a block, and its pattern is small enough to be coloured."""
+    if isinstance(block.structure, Dense | Zero) or max(block.rows, block.cols) > LARGEST_COLOURED:
+        return False
+    return 0 < block.nnz <= NONZEROS_COLOURED
 
 
 Prices = tuple[int | None, int | None]
@@ -106,16 +102,17 @@ def compressed(
     tangent, adjoint = prices or (per_vector(run, Mode.TANGENT), per_vector(run, Mode.ADJOINT))
     if tangent is None and adjoint is None:
         return None
-    if isinstance(block.structure, OnDiagonal | BlockDiagonal | Kronecker):
+    parts = isinstance(block.structure, OnDiagonal | BlockDiagonal | Kronecker)
+    if parts:
         found = kept(("parts", block.mark, tangent, adjoint), lambda: _of_parts(block, tangent, adjoint))
+    elif _least(run, block, _simple_needs(block, tangent, adjoint), cost, (tangent, adjoint)) >= below:
+        return None
     else:
-        found = Found(None, _simple_needs(block, tangent, adjoint))
-        if _listable(block) and _least(run, block, found.needs, cost, (tangent, adjoint)) < below:
-            found = kept(("colours", block.mark, tangent, adjoint), lambda: _coloured(block, tangent, adjoint))
-    least = _least(run, block, found.needs, cost, (tangent, adjoint))
+        found = kept(("colours", block.mark, tangent, adjoint), lambda: _coloured(block, tangent, adjoint))
+    price = _price(run, block, found.colours, cost, (tangent, adjoint))
+    least = price if parts and cost is FMA else _least(run, block, found.needs, cost, (tangent, adjoint))
     if least >= below:
         return None
-    price = NEVER if found.colours is None else _price(run, block, found.colours, cost, (tangent, adjoint))
     return Sweep(price, least, tuple(run), found.colours, found.needs)
 
 
@@ -141,9 +138,9 @@ def _least(run: Sequence[Elemental], block: Block, needs: Needs, cost: CostModel
 
 
 class Found(NamedTuple):
-    """Colours found for a block, None where it is too large for that, and what any need."""
+    """Colours found for a block, and what any need."""
 
-    colours: Colours | None
+    colours: Colours
     needs: Needs
 
 
@@ -157,8 +154,6 @@ def _of_parts(block: Block, tangent: int | None, adjoint: int | None) -> Found:
     r, c = block.rows // parts, block.cols // parts
     forward = adjoint is None or (tangent is not None and c * tangent <= r * adjoint)
     needs = _needs((c, r), (tangent, adjoint), (r * c, r, c))
-    if not _listable(block):
-        return Found(None, needs)
     layered = isinstance(block.structure, Kronecker)
     if forward:
         return Found(Colours(_line(block.cols, c, layered), _line(block.rows, 0, layered), c, 0), needs)
@@ -220,7 +215,7 @@ def _best(block: Block, tangent: int | None, adjoint: int | None) -> Coloured:
 def closer(sweep: Sweep, block: Block, prices: Prices) -> Sweep:
     """A sweep in fma after a closer look at the colours of its block, which may be cheaper or have a higher `least`."""
     colours = sweep.colours
-    if sweep.least >= sweep.price or colours is None or block.nnz > CLOSE:
+    if sweep.least >= sweep.price or block.nnz > CLOSE:
         return sweep
     known = sweep.price, sweep.least
     price, least, found = kept(("closer", block.mark, prices, known), lambda: _closer(block, prices, known, colours))
@@ -268,7 +263,6 @@ def _least_sweep(run: Sequence[Elemental], mode: Mode, colours: int, cost: CostM
 def write_sweep(recorder: Recorder, sweep: Sweep) -> int:
     """Write a compressed sweep down, tangents first; returns the position of the block."""
     run, colours = sweep.run, sweep.colours
-    assert colours is not None, "a block without colours is not swept"
     tangent = adjoint = None
     if colours.tangents:
         tangent = _swept(

@@ -13,7 +13,7 @@ from itertools import combinations
 from math import comb
 from typing import final
 
-from chainplan.compression import LARGEST, NEVER, compressed
+from chainplan.compression import NEVER, compressed
 from chainplan.graph import Graph, Mode
 from chainplan.problem import Problem
 from chainplan.replayer import replay
@@ -46,8 +46,6 @@ class Exhaustive(Solver):
             count = _count(problem)
             if count > MOST:
                 return f"the chain has {count:,} derivations; expected at most {MOST:,}"
-            if max(problem.graph.sizes.values()) > LARGEST:
-                return f"a vertex has more than {LARGEST:,} elements, too many to colour its blocks"
         return reason
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
@@ -111,7 +109,7 @@ def _sweep(problem: Problem, i: int, j: int) -> Swept | None:
     run = problem.graph.chain[i:j]
     block = reduce(lambda right, left: left.times(right), (e.block for e in run))
     sweep = None if problem.memory is not None else compressed(run, block, problem.cost, ANY)
-    return None if sweep is None or sweep.colours is None else Swept(sweep)
+    return None if sweep is None else Swept(sweep)
 
 
 def _orders(node: object) -> Iterator[tuple[Derivation, ...]]:

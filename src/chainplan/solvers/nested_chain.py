@@ -75,11 +75,8 @@ class Chain:
         return found
 
     def _swept(self, graph: Graph, i: int, sweep: Sweep) -> Leaf:
-        """The block of an elemental by a compressed sweep; one that is too large for colours is known by its price."""
-        own = self.n[i]
-        if sweep.colours is None:
-            return Leaf(sweep.price, 0, own, sweep)
-        recorder = Recorder(graph)
+        """The block of an elemental by a compressed sweep."""
+        own, recorder = self.n[i], Recorder(graph)
         write_sweep(recorder, sweep)
         plan = recorder.plan(())
         alive = replay(plan).alive

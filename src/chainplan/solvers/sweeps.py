@@ -174,11 +174,8 @@ def peak(graph: Graph, sweep: Sweep) -> int:
 
 
 def least_peak(graph: Graph, sweep: Sweep) -> int:
-    """Elements that are alive at some step of the sweep whatever the colours, which is more the more there are.
-
-    Nothing is said of what is too large to be coloured.
-    """
-    return min(peak(graph, one) if one.colours else 0 for one in fewest(sweep))
+    """Elements that are alive at some step of the sweep whatever the colours, which is more the more there are."""
+    return min(peak(graph, one) for one in fewest(sweep))
 
 
 def fewest(sweep: Sweep | None) -> Iterator[Sweep]:
@@ -186,9 +183,7 @@ def fewest(sweep: Sweep | None) -> Iterator[Sweep]:
 
     They stand for prices and sizes alone: whether there are such colours is not known.
     """
-    if sweep is not None and sweep.colours is None:
-        yield sweep
-    elif sweep is not None:
+    if sweep is not None:
         yield from (sweep._replace(colours=_so_many(sweep, pair)) for pair in _corners(sweep.needs))
 
 
