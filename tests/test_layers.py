@@ -206,7 +206,7 @@ BAD: list[tuple[str, Spec, list[str]]] = [
     ("no outputs", of({"op": "relu"}, outputs=[]), ["outputs is empty; expected at least one name."]),
     ("an unknown variable", of({"op": "relu"}, with_respect_to=["relu1"]),
      ["with_respect_to[0] is 'relu1'; expected an input or a parameter. Name one of x."]),
-    ("a float for a whole number", of({"op": "split", "parts": 2.0}), ["parts is 2.0; expected a whole number."]),
+    ("a float for a whole number", of({"op": "split", "parts": 2.5}), ["parts is 2.5; expected a whole number."]),
     ("text for a number", of({"op": "scale", "by": "a"}), ["by is the text 'a'; expected a finite number."]),
     ("an infinite number", of({"op": "scale", "by": float("inf")}), ["by is inf; expected a finite number."]),
     ("a number for a flag", of({"op": "linear", "out": 2, "bias": 1}), ["bias is 1; expected true or false."]),
