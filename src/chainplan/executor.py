@@ -8,25 +8,31 @@ kernels of `kernels.products`. A block is dropped after its last use.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from chainplan.arguments import mapping
+from chainplan.asked import Asked, require_functions
 from chainplan.errors import ExecutionError
 from chainplan.graph import Elemental
-from chainplan.jacobians import Given, is_sparse, matrix_free
-from chainplan.kernels.convert import Array, as_matrix, diagonal
+from chainplan.jacobians import Given, matrix_free
+from chainplan.kernels.convert import Array
 from chainplan.primal import Fixed, Primal
+from chainplan.releasing import released, require_narrow, wide
 from chainplan.replayer import replay
-from chainplan.step_kernels import Kernel, Run, kernel_of, loaded, stepwise
+from chainplan.step_kernels import Kernel, Run, kernel_of, placed, stepwise
 from chainplan.steps import Accumulate, Load, Plan, Planned, Propagate, evaluates, last_uses, operands, plan_of
 from chainplan.structures import Block, Dense
 from chainplan.threads import ranks, run_tasks
+from chainplan.whole_numbers import WHOLE, guarded, whole
+
+Coded = tuple[int, Kernel, tuple[int, ...]]
+"""A step, its kernel and the blocks that are dropped behind it."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +42,21 @@ class Program:
 
     loads: tuple[tuple[int, Elemental, tuple[int, int] | None, Block], ...]
     applied: tuple[Elemental, ...]
-    code: tuple[tuple[int, Kernel, tuple[int, ...]], ...]
+    code: tuple[Coded, ...]
     blocks: tuple[Block, ...]
     names: frozenset[str]
     evaluates: bool
+    wide: int
 
 
 def execute(
     plan: Plan | Planned,
     jacobians: Mapping[str, Given],
     *,
-    dense: bool = True,
+    dense: bool | None = None,
     dtype: Any = None,
     workers: int | None = None,
+    wrap: bool = False,
     backend: str = "numpy",
     scheduler: Any = None,
 ) -> dict[tuple[str, str], Array]:
@@ -64,17 +72,24 @@ def execute(
         block_diagonal or of r x c for kronecker, the nonzeros of a listed pattern row by row. What a structure says all
         of may be left out. A matrix-free one is a pair (tangent, adjoint) of functions: tangent maps a block of cols x
         c to F'·block of rows x c, adjoint a block of r x rows to block·F' of r x cols; a mode that the plan does not
-        use may be None. An array is taken for such a pair too.
-    dense : bool
+        use may be None. An array is taken for such a pair too. Functions get arrays that they may not write to. What
+        the caller holds himself, all of a dict for one, is no part of the plan's peak, nor is the form that it is
+        brought into. Any other mapping is asked for an elemental when the first step comes that needs it, and what it
+        gave is let go of behind the last one: `numpy.load` of a file, or a class that reads or makes what it is asked.
+    dense : bool | None
         Whether the result is written out as matrices; otherwise as `kernels.forms` holds it: a diagonal as a vector, a
-        block-diagonal one as an array of b x r x c, a sparse one as an array of scipy.sparse.
+        block-diagonal one as an array of b x r x c, a sparse one as an array of scipy.sparse. None writes out up to
+        4 GiB and refuses more. Whatever it is, it shares memory with nothing that was given.
     dtype : Any
-        The dtype of the seeds of matrix-free elementals; by default that of the arrays given, else float64.
+        The dtype of the seeds of matrix-free elementals; by default that of the arrays given (of a mapping that is no
+        dict, those given so far), else float64.
     workers : int | None
         The number of threads that run steps which do not wait for one another, each with one BLAS thread; the bits of
         the result do not depend on it. Functions of matrix-free elementals are then called from these threads, and more
         blocks may be alive than the plan's peak says. None runs step after step with BLAS as it is set. With the
         backend "dask" it is the number of processes of a local cluster.
+    wrap : bool
+        Whether whole numbers that do not fit their dtype wrap, modulo 2^64 for int64; otherwise they are refused.
     backend : str
         "numpy", or "dask": the steps are tasks of a cluster, blocks stay on its workers and only the outputs come back.
         What a lost worker held is computed again; blocks that are too large for a worker are split by rows.
@@ -90,8 +105,8 @@ def execute(
     Raises
     ------
     ExecutionError
-        If a Jacobian is missing, unknown, of another shape or structure, a function returns another shape, or a step
-        fits no worker.
+        If a Jacobian is missing, unknown, of another shape or structure, a function returns another shape, whole
+        numbers leave their dtype, the result is larger than was asked for, or a step fits no worker.
 
     Examples
     --------
@@ -111,23 +126,26 @@ def execute(
         from chainplan.cluster.run import run_on_cluster
 
         _require_workers(workers)
-        return run_on_cluster(plan, jacobians, dense=dense, dtype=dtype, workers=workers, scheduler=scheduler)
+        return run_on_cluster(
+            plan, jacobians, dense=dense, dtype=dtype, workers=workers, scheduler=scheduler, wrap=wrap
+        )
     if backend != "numpy":
         raise ExecutionError(f"backend: found '{backend}'; expected 'numpy' or 'dask'. Name one of them.")
     if scheduler is not None:
         raise ExecutionError(
             "scheduler: found one with the backend 'numpy'; expected it with 'dask'. Add backend='dask'."
         )
-    return prepared(plan, jacobians, dense=dense, dtype=dtype, workers=workers)()
+    return prepared(plan, jacobians, dense=dense, dtype=dtype, workers=workers, wrap=wrap)()
 
 
 def prepared(
     plan: Plan,
     jacobians: Mapping[str, Given],
     *,
-    dense: bool = True,
+    dense: bool | None = None,
     dtype: Any = None,
     workers: int | None = None,
+    wrap: bool = False,
 ) -> Callable[[], dict[tuple[str, str], Array]]:
     """A run of a plan, ready to go as often as wanted: the Jacobians are checked and brought into form here.
 
@@ -135,28 +153,51 @@ def prepared(
     """
     _require_workers(workers)
     program = lowered(plan)
+    options = _Options(dense, dtype, workers, wrap)
     if program.evaluates:
-        return _evaluating(plan, program, jacobians, dense, dtype)
+        return _evaluating(plan, program, jacobians, options)
+    if type(jacobians) is not dict:
+        return lambda: _asking(plan, program, jacobians, options)
     run = taken(plan, jacobians, dtype)
-    given = {id(value) for value in jacobians.values()}
-    return lambda: _executed(plan, program, run, given, dense, workers)
+    guard = not wrap and any(whole(run.values[load[0]]) for load in program.loads)
+    return lambda: _executed(plan, program, run, options, guard)
+
+
+class _Options(NamedTuple):
+    """How a plan is run."""
+
+    dense: bool | None
+    dtype: Any
+    workers: int | None
+    wrap: bool
+
+
+def _asking(
+    plan: Plan, program: Program, jacobians: Mapping[str, Given], options: _Options
+) -> dict[tuple[str, str], Array]:
+    """Run a plan on a mapping that is asked for an elemental when its step comes."""
+    _require_known(program, jacobians)
+    run = Run(len(plan.steps), jacobians, options.dtype)
+    run.asked = True
+    return _executed(plan, program, run, options, not options.wrap, Asked(plan, program, jacobians, run))
 
 
 def _evaluating(
-    plan: Plan, program: Program, jacobians: Mapping[str, Given], dense: bool, dtype: Any
+    plan: Plan, program: Program, jacobians: Mapping[str, Given], options: _Options
 ) -> Callable[[], dict[tuple[str, str], Array]]:
     """A run of a plan that evaluates states, on what it can be evaluated on or on Jacobians that depend on none."""
     if isinstance(jacobians, Primal):
-        primal, given = jacobians, set[int]()
+        primal = jacobians
     else:
         _require_known(program, jacobians)
-        primal, given = Fixed(plan.graph, jacobians), {id(value) for value in jacobians.values()}
+        primal = Fixed(plan.graph, jacobians)
+    serial = options._replace(workers=None)
 
     def run() -> dict[tuple[str, str], Array]:
-        fresh = Run(len(plan.steps), {}, dtype, primal)
+        fresh = Run(len(plan.steps), {}, options.dtype, primal)
         fresh.working = plan.graph.inputs[0]
         fresh.states[fresh.working] = primal.start()
-        return _executed(plan, program, fresh, given, dense, None)
+        return _executed(plan, program, fresh, serial, not options.wrap and np.dtype(primal.dtype).kind in WHOLE)
 
     return run
 
@@ -188,46 +229,60 @@ def taken(plan: Plan, jacobians: Mapping[str, Given], dtype: Any = None) -> Run:
 
 
 def _executed(
-    plan: Plan, program: Program, run: Run, given: set[int], dense: bool, workers: int | None
+    plan: Plan, program: Program, run: Run, options: _Options, guard: bool, asked: Asked | None = None
 ) -> dict[tuple[str, str], Array]:
     values = run.values
-    if workers is None:
-        for _, kernel, dropped in program.code:
-            kernel(run)
-            for position in dropped:
-                values[position] = None
+    require_narrow(program.wide, options.dense, run)
+    code = program.code
+    if guard:
+        code = tuple((place, guarded(place, kernel, plan.steps[place]), ends) for place, kernel, ends in code)
+    if options.workers is not None:
+        _in_threads(plan, code, run, options.workers, asked)
     else:
-        _in_threads(plan, program, run, workers)
+        for position, kernel, dropped in code:
+            if asked is None:
+                kernel(run)
+            else:
+                asked.step(position, kernel)
+            for ended in dropped:
+                values[ended] = None
     result = {}
     for output, source, position in plan.outputs:
-        block = program.blocks[position]
-        value = as_matrix(values[position], block, run.dtype) if dense else kept(values[position], block, run)
-        from_load = isinstance(plan.steps[position], Load)
-        shared = id(value) in given or from_load or is_sparse(value)  # sparse arrays share indices with plans
-        result[output, source] = value.copy() if shared else value
+        if asked is not None:
+            asked.output(position)
+        held = isinstance(plan.steps[position], Load) and asked is None
+        value = released(values, position, program.blocks[position], options.dense is not False, run, held)
+        result[output, source] = value
+        if not held:
+            values[position] = None
     return result
 
 
-def _in_threads(plan: Plan, program: Program, run: Run, workers: int) -> None:
+def _in_threads(plan: Plan, code: Sequence[Coded], run: Run, workers: int, asked: Asked | None) -> None:
     """Run the steps on threads by critical-path rank; a block is dropped when the last of its readers is done."""
-    place = {position: task for task, (position, _, _) in enumerate(program.code)}
-    reads = [[arg for arg in set(operands(plan.steps[position])) if arg in place] for position, _, _ in program.code]
+    place = {position: task for task, (position, _, _) in enumerate(code)}
+    reads = [[arg for arg in set(operands(plan.steps[position])) if arg in place] for position, _, _ in code]
     readers = Counter(arg for some in reads for arg in some)
     ends = {output.step for output in plan.outputs}
     costs = replay(plan).prices
     needs = [[place[arg] for arg in some] for some in reads]
     lock = Lock()
-    run.dtype  # noqa: B018  (known before threads ask for it)
+    if asked is None:
+        run.dtype  # noqa: B018  (known before threads ask for it)
 
     def action(task: int) -> None:
-        program.code[task][1](run)
+        position, kernel, _ = code[task]
+        if asked is None:
+            kernel(run)
+        else:
+            asked.step(position, kernel)
         with lock:
             for arg in reads[task]:
                 readers[arg] -= 1
                 if not readers[arg] and arg not in ends:
                     run.values[arg] = None
 
-    rank = ranks([costs[position] + 1 for position, _, _ in program.code], needs)
+    rank = ranks([costs[position] + 1 for position, _, _ in code], needs)
     run_tasks(action, needs, rank, workers)
 
 
@@ -246,12 +301,9 @@ def _take(program: Program, jacobians: Mapping[str, Given], run: Run) -> None:
     _require_known(program, jacobians)
     values = run.values
     for position, e, shape, block in program.loads:
-        value = jacobians.get(e.name)
-        plain = type(value) is np.ndarray and value.shape == shape and value.dtype.kind in "fiuc"
-        values[position] = value if plain else loaded(e, value, block, run)
+        values[position] = placed(e, shape, block, jacobians.get(e.name), run)
     for e in program.applied:
-        if e.name not in jacobians:
-            raise ExecutionError(f"no functions for matrix-free '{e.name}'; expected a pair (tangent, adjoint).")
+        require_functions(e.name, jacobians)
         run.applied[e.name] = matrix_free(e, jacobians[e.name])
 
 
@@ -278,12 +330,4 @@ def _lower(plan: Plan) -> Program:
         kernels = stepwise([kernel for _, kernel, _ in code], plan)
         code = [(position, kernel, drop) for kernel, (position, _, drop) in zip(kernels, code, strict=True)]
     names = frozenset(e.name for e in graph.elementals)
-    return Program(tuple(loads), tuple(applied.values()), tuple(code), blocks, names, own)
-
-
-def kept(value: Any, block: Block, run: Run) -> Any:
-    """A held block as it is, written out where its structure said the values."""
-    if value is not None:
-        return value
-    zero = block.structure.name == "zero"
-    return as_matrix(value, block, run.dtype) if zero else diagonal(value, block, run.dtype)
+    return Program(tuple(loads), tuple(applied.values()), tuple(code), blocks, names, own, wide(plan, blocks))

@@ -9,6 +9,7 @@ length.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -172,15 +173,19 @@ def _has_values(csr: Any, nonzeros: int, structure: Structure) -> bool:
 
 
 def called(e: Elemental, mode: Mode, function: Function, block: Array) -> Array:
-    """What a function of a matrix-free elemental makes of a block; an error in it says where it was called.
+    """What a function of a matrix-free elemental makes of a block, which it may not write to.
+
+    An error in it says where it was called.
 
     Raises
     ------
     ExecutionError
         Where the result is no array of numbers of the right shape.
     """
+    handed = block.view()
+    handed.flags.writeable = False
     try:
-        result = np.asarray(function(block))
+        result = np.asarray(function(handed))
     except Exception as error:
         of = " x ".join(map(str, block.shape))
         error.add_note(f"This was the {mode.value} of '{e.name}', called with a block of {of}. {_advice(e, mode)}")
@@ -223,7 +228,18 @@ def matrix_free(e: Elemental, given: Any) -> MatrixFree:
             f"for matrix-free '{e.name}' {found} was given; expected a pair of functions (tangent, adjoint) or an "
             f"array of {e.block.rows} x {e.block.cols}."
         )
-    return (lambda block: array @ block), (lambda block: block @ array)
+    return ByMatrix(array, Mode.TANGENT), ByMatrix(array, Mode.ADJOINT)
+
+
+@dataclass(frozen=True, eq=False)
+class ByMatrix:
+    """A function of a matrix-free elemental that multiplies by an array."""
+
+    array: Any
+    mode: Mode
+
+    def __call__(self, block: Array) -> Any:
+        return self.array @ block if self.mode is Mode.TANGENT else block @ self.array
 
 
 def read_npz(path: str) -> dict[str, Array]:

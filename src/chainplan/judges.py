@@ -70,7 +70,7 @@ class Whole:
         self.scale = max((float(np.abs(block).max(initial=0)) for block in self._expected.values()), default=0.0)
 
     def run(self, plan: Plan, jacobians: Mapping[str, Any]) -> Found:
-        return execute(plan, jacobians)
+        return execute(plan, jacobians, dense=True, wrap=True)
 
     def difference(self, found: Found) -> float:
         worst = 0.0
@@ -120,7 +120,7 @@ def _terms(graph: Graph, jacobians: Mapping[str, Any], columns: Mapping[str, Arr
 
 def run_held(plan: Plan, jacobians: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
     """Run a plan; each block of the result is a matrix where it is held as one, else a sparse array."""
-    found, result = execute(plan, jacobians, dense=False), {}
+    found, result = execute(plan, jacobians, dense=False, wrap=True), {}
     blocks = replay(plan).blocks
     for output, source, position in plan.outputs:
         block, value = blocks[position].block, found[output, source]

@@ -10,7 +10,7 @@ says that they end, so that what is held is what `replay` counts. What a kernel 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,7 @@ class Run:
         self.working = ""
         self.primal = primal
         self.applied: dict[str, MatrixFree] = {}
+        self.asked = False
         self._given, self._wanted = given, dtype
 
     @cached_property
@@ -65,7 +66,13 @@ class Run:
         if self.primal is not None and self._wanted is None:
             own: np.dtype[Any] = self.primal.dtype
             return own
-        return common_dtype(() if self.primal is not None else self._given.values(), self._wanted)
+        return common_dtype(self._known(), self._wanted)
+
+    def _known(self) -> Iterable[Given]:
+        """What says the dtype; of a mapping that is asked step by step, the blocks that are there."""
+        if self.primal is not None:
+            return ()
+        return self.values if self.asked else self._given.values()
 
     @property
     def lineariser(self) -> Primal:
@@ -293,3 +300,9 @@ def loaded(e: Elemental, value: Given, block: Block, run: Run) -> Any:
     """What was given for an elemental, as the block that the plan counts with is held."""
     held = known(e.block, run.dtype) if value is None and given_away(e.block) else stored(e, value)
     return as_form(held, e.block, form(block), block, run.dtype)
+
+
+def placed(e: Elemental, shape: tuple[int, int] | None, block: Block, value: Given, run: Run) -> Any:
+    """What was given for an elemental: itself where it is a plain array of the shape that says so, else `loaded`."""
+    plain = type(value) is np.ndarray and value.shape == shape and value.dtype.kind in "fiuc"
+    return value if plain else loaded(e, value, block, run)

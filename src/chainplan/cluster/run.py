@@ -23,17 +23,19 @@ from chainplan.arguments import whole
 from chainplan.cluster.groups import Group, grouped
 from chainplan.cluster.room import SHARE, Room, rowwise
 from chainplan.errors import ExecutionError, missing_extra
-from chainplan.executor import kept, lowered, taken
+from chainplan.executor import lowered, taken
 from chainplan.graph import Mode
 from chainplan.jacobians import Given, called
-from chainplan.kernels.convert import Array, as_matrix
+from chainplan.kernels.convert import Array
 from chainplan.kernels.products import product_kernel
+from chainplan.releasing import released, require_narrow
 from chainplan.replayer import replay
 from chainplan.step_kernels import Run
 from chainplan.steps import Load, Multiply, Plan, Propagate, operands
 from chainplan.structures import DENSE, Block
 from chainplan.threads import ranks
 from chainplan.timing import WEIGHTED
+from chainplan.whole_numbers import guarded
 
 SHORT = 20_000_000
 """Nanoseconds below which a group travels with what reads it."""
@@ -45,7 +47,14 @@ Piece = tuple[int, int, Any]
 
 
 def run_on_cluster(
-    plan: Plan, jacobians: Mapping[str, Given], *, dense: bool, dtype: Any, workers: int | None, scheduler: Any
+    plan: Plan,
+    jacobians: Mapping[str, Given],
+    *,
+    dense: bool | None,
+    dtype: Any,
+    workers: int | None,
+    scheduler: Any,
+    wrap: bool,
 ) -> dict[tuple[str, str], Array]:
     """Run a plan on a cluster; parameters, result and errors are those of `chainplan.execute`.
 
@@ -55,8 +64,9 @@ def run_on_cluster(
         Also where there is no cluster, a step fits no worker, or workers die whenever they run it.
     """
     run = taken(plan, jacobians, dtype)
+    require_narrow(lowered(plan).wide, dense, run)
     with client_of(scheduler, workers) as client:
-        return _Cluster(client, plan, run).result(dense)
+        return _Cluster(client, plan, run, wrap).result(dense is not False)
 
 
 @contextmanager
@@ -109,8 +119,8 @@ def _interrupt_held_back() -> Iterator[None]:
 class _Cluster:
     """One run: the futures of every block, whole or by rows."""
 
-    def __init__(self, client: Any, plan: Plan, run: Run) -> None:
-        self._client, self._plan, self._run = client, plan, run
+    def __init__(self, client: Any, plan: Plan, run: Run, wrap: bool) -> None:
+        self._client, self._plan, self._run, self._wrap = client, plan, run, wrap
         self._name = f"chainplan-{uuid4().hex[:12]}"
         self._blocks = [typed.block for typed in replay(plan).blocks]
         self._pieces: dict[int, list[Piece]] = {}
@@ -135,9 +145,8 @@ class _Cluster:
                     f"workers die whenever they run {error.task}; the last was {error.last_worker.address}. Look at "
                     "its log: mostly it is out of memory. Use larger workers."
                 ) from None
-            value = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-            block = self._blocks[position]
-            found[output, source] = as_matrix(value, block, self._run.dtype) if dense else kept(value, block, self._run)
+            held = pieces if len(pieces) == 1 else [np.concatenate(pieces)]
+            found[output, source] = released(held, 0, self._blocks[position], dense, self._run, False)
         return found
 
     def _submit_all(self) -> None:
@@ -185,7 +194,7 @@ class _Cluster:
     def _whole_group(self, group: Group, rank: int) -> Any:
         applied = {name: self._applied[name] for name in self._names(group.steps)}
         values = [self._rows(read, 0, self._height(read), rank) for read in group.reads]
-        arguments = (self._shipped, group.steps, group.reads, self._run.dtype.str, applied)
+        arguments = (self._shipped, group.steps, group.reads, self._run.dtype.str, self._wrap, applied)
         return self._submit(f"step-{group.result}", _run_group, *arguments, *values, rank=rank)
 
     def _names(self, steps: Sequence[int]) -> set[str]:
@@ -267,7 +276,13 @@ def _same(value: Any) -> Any:
 
 
 def _run_group(
-    plan: Plan, steps: Sequence[int], reads: Sequence[int], dtype: str, applied: dict[str, Any], *values: Any
+    plan: Plan,
+    steps: Sequence[int],
+    reads: Sequence[int],
+    dtype: str,
+    wrap: bool,
+    applied: dict[str, Any],
+    *values: Any,
 ) -> Any:
     """Run the steps of a group on the blocks that it reads."""
     kernels = {position: kernel for position, kernel, _ in lowered(plan).code}
@@ -276,7 +291,8 @@ def _run_group(
     for read, value in zip(reads, values, strict=True):
         run.values[read] = value
     for step in steps:
-        kernels[step](run)
+        kernel = kernels[step] if wrap else guarded(step, kernels[step], plan.steps[step])
+        kernel(run)
     return run.values[steps[-1]]
 
 
