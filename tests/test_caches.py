@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any
@@ -52,6 +53,16 @@ def test_small_patterns_stay_within_the_budget_too() -> None:
         held = max(held, caches.held())
         assert caches.held() <= MOST
     assert 0 < tracemalloc.get_traced_memory()[0] - before < held
+
+
+def test_a_pattern_travels_without_what_was_worked_out_of_it() -> None:
+    pattern = Explicit(csr_of_rows([2, 0, 1], 4))
+    turned = pattern.transpose()
+    assert turned.transpose() is pattern
+    for sent in (pattern, turned):
+        found = pickle.loads(pickle.dumps(sent))
+        assert found == sent
+        assert found.transpose() == sent.transpose()
 
 
 def test_what_was_not_asked_for_longest_goes_first() -> None:

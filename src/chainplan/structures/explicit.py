@@ -43,6 +43,10 @@ class Explicit(Structure):
     def __init__(self, csr: csr_array, units: Units | None = None) -> None:
         self.csr, self.units = csr, units
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What is worked out of a pattern does not travel with it."""
+        return Explicit, (self.csr, self.units)
+
     def misfit(self, rows: int, cols: int) -> str | None:
         m, n = self.csr.shape
         return None if (m, n) == (rows, cols) else f"is a pattern of {m} x {n}, not {rows} x {cols}"
