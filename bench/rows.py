@@ -174,6 +174,29 @@ class LimitRow:
 
 
 @dataclass(frozen=True)
+class BudgetRow:
+    """What a command that was given `budget` seconds took.
+
+    `task` is "plan", "report" or "front" (all of the command in `seconds`, `cpu` of processors, where `allowed` is the
+    budget, a second, and what reading, checking and printing take), or "equal" (one solver by itself). `n` counts
+    factors of a chain, intermediate vertices of another graph; `cost` and `bound` are in fma.
+    """
+
+    task: str
+    instance: str
+    n: int
+    edges: int
+    solver: str
+    budget: float
+    status: str = "ok"
+    cost: int | None = None
+    bound: int | None = None
+    seconds: float | None = None
+    cpu: float | None = None
+    allowed: float | None = None
+
+
+@dataclass(frozen=True)
 class BestRow:
     """The best known of a stored instance: what the plan file of its name costs, and a bound within `within`, in fma.
 
@@ -192,7 +215,7 @@ class BestRow:
     fingerprint: str
 
 
-AnyRow = TypeVar("AnyRow", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow, BestRow)
+AnyRow = TypeVar("AnyRow", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow, BudgetRow, BestRow)
 
 _READ: dict[Any, Callable[[str], Any]] = {
     "str": str,

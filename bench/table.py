@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from typing import Any, Generic, TypeVar
 
 from bench.analyse import report_text
+from bench.budgets import BUDGET_SUITES, run_budgets
+from bench.budgets_report import budget_pictures, budget_report_text
 from bench.claims import Claim, chain_claims, dag_claims, jax_claims, limit_claims, structure_claims
 from bench.dag_report import dag_report_text
 from bench.dag_run import run_dags
@@ -24,14 +26,14 @@ from bench.limits_report import limit_pictures, limit_report_text
 from bench.pictures import Picture, chain_pictures, dag_pictures, files, jax_pictures, section, structure_pictures
 from bench.progress import PROGRESS_SUITES, run_progress
 from bench.progress_report import progress_pictures, progress_report_text
-from bench.rows import DagRow, JaxRow, LimitRow, ProgressRow, Row, StructureRow, from_csv, to_csv
+from bench.rows import BudgetRow, DagRow, JaxRow, LimitRow, ProgressRow, Row, StructureRow, from_csv, to_csv
 from bench.run import run_suite
 from bench.structure import STRUCTURE_SUITES, run_structures
 from bench.structure_report import structure_report_text
 from bench.suites import SUITES
 from chainplan.errors import missing_extra
 
-R = TypeVar("R", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow)
+R = TypeVar("R", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow, BudgetRow)
 Say = Callable[[str], None]
 
 
@@ -118,6 +120,7 @@ TABLE: dict[str, Entry[Any]] = {
         ),
         Entry("jax", JAX_SUITES, run_jax, JaxRow, jax_report_text, jax_pictures, jax_claims, _no_jax),
         Entry("limits", LIMIT_SUITES, run_limits, LimitRow, limit_report_text, limit_pictures, limit_claims),
+        Entry("budgets", BUDGET_SUITES, run_budgets, BudgetRow, budget_report_text, budget_pictures),
     )
 }
 """Every suite by name."""

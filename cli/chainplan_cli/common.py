@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from math import isnan
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -81,7 +82,7 @@ class Report(Protocol):
 
 @contextmanager
 def progress_shown() -> Iterator[Report]:
-    """Show how far a search of more than a second is: a bar on a terminal, else a line on stderr every five seconds."""
+    """Show how far a long search is: a bar on a terminal, else a line on stderr at first and every five seconds."""
     raise_again()
     if not sys.stderr.isatty():
         yield _Lines()
@@ -102,14 +103,14 @@ def progress_shown() -> Iterator[Report]:
 
 class _Lines:
     def __init__(self) -> None:
-        self._next = 5.0
+        self._next = 0.0
 
     def __call__(self, progress: Progress, /) -> None:
-        if progress.seconds >= self._next:
-            self._next = progress.seconds + 5
+        if monotonic() >= self._next:
+            self._next = monotonic() + 5
             done = "" if progress.done is None else f", {100 * progress.done:.0f} %"
             standing = _standing(progress)
-            click.echo(f"chainplan: {progress.solver}: {progress.seconds:.0f} s{done}{standing}", err=True)
+            click.echo(f"chainplan: {progress.solver}: {progress.seconds:.1f} s{done}{standing}", err=True)
 
 
 def _standing(progress: Progress) -> str:

@@ -12,21 +12,24 @@ from chainplan_cli.functions import function_options, names_function, read_spec_
 if TYPE_CHECKING:
     from chainplan.layers.program import Program
 
+REASONS = 10.0
+"""Seconds that the reasons may take where no budget is given."""
+
 
 @click.command()
 @click.argument("path", metavar="SPEC|PLAN", type=FILE)
-@click.option("--budget", type=SECONDS, default=10.0, show_default=True, metavar="SECONDS")
+@click.option("--budget", type=SECONDS, metavar="SECONDS", help="[default: as 'plan', and 10 more for the reasons]")
 @seed_option
 @objective_option
 @function_options
 def command(
-    path: str, budget: float, seed: int, objective: str | None, arguments: str | None, argnums: str | None
+    path: str, budget: float | None, seed: int, objective: str | None, arguments: str | None, argnums: str | None
 ) -> int:
     """Say why the best plan of SPEC, or of a function as in 'plan', or PLAN (checked first) is as it is.
 
     Runners-up at the top splits, what the cost is made of, the sizes at which another order becomes optimal, what other
     sizes and elementals would change, and how many products with vectors make it worth to form the Jacobian. All of it
-    is found by planning again; --budget is the time for that, besides the time for the plan.
+    is found by planning again; of --budget the plan may take half, and the reasons what is left.
     """
     from chainplan.frontends.plan_file import SavedPlan, saved_result
     from chainplan.frontends.table import read_any
@@ -47,10 +50,13 @@ def command(
     problem = found if isinstance(found, Problem) else found.problem
     with progress_shown() as progress:
         if isinstance(found, SavedPlan):
-            result = saved_result(found)
+            result, used = saved_result(found), 0.0
         else:
-            result = plan(problem, budget=None, seed=seed, progress=progress, objective=objective)
-        groups = worded(reasons(result, budget, progress))
+            half = None if budget is None else budget / 2
+            result = plan(problem, budget=half, seed=seed, progress=progress, objective=objective)
+            used = result.seconds
+        left = REASONS if budget is None else max(0.0, budget - used)
+        groups = worded(reasons(result, left, progress))
     click.echo(f"{describe(problem)}\n\n  {headline(result)}")
     for title, sentences in groups:
         click.echo(f"\n  {title}")

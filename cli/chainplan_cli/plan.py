@@ -153,24 +153,20 @@ def _front(problem: Problem, objective: str | None, form: str, budget: float | N
 
     from chainplan.objectives import objective_model
     from chainplan.report.front import document, text
-    from chainplan.search import Stopped
     from chainplan.tradeoff import pareto
 
     if form not in ("text", "json"):
         raise click.ClickException(f"--format {form} does not fit: a front is text or json.")
     if objective is not None:
         problem = replace(problem, cost=objective_model(objective))
-    try:
-        with progress_shown() as report:
-            front = pareto(problem, budget=budget, progress=report)
-    except Stopped:
-        click.echo(f"chainplan: the front was not found within {budget} seconds; give it more.", err=True)
-        return 1
+    with progress_shown() as report:
+        front = pareto(problem, budget=budget, progress=report)
     _put(text(front) if form == "text" else document(front), output)
-    if not front.points:
+    if front.ended is not None:
+        click.echo(f"chainplan: the front was {front.ended}; what is not proven is left out. Give it more.", err=True)
+    elif not front.points:
         click.echo("chainplan: no plan: plan without --pareto to see how much memory is needed.", err=True)
-        return 1
-    return 0
+    return 0 if front.points else 1
 
 
 def _saved(path: str) -> Plan:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from time import monotonic
+
 import click
 
 from chainplan_cli.common import (
@@ -52,8 +54,9 @@ def command(
     A function in the place of SPEC is written as in 'plan'.
 
     The page shows the blocks, the plan step by step, memory, all solvers with their bounds, and why the plan is as it
-    is. The reasons are found by planning again within some seconds. Of a SPEC the cheapest plan that any of the solvers
-    finds is shown; the page of a PLAN says where there is a cheaper one.
+    is. The reasons are found by planning again within some seconds; of --budget the plan may take half, and all else
+    what is left. Of a SPEC the cheapest plan that any of the solvers finds is shown; the page of a PLAN says where there
+    is a cheaper one.
     """
     from chainplan.frontends.plan_file import SavedPlan, document, saved_result
     from chainplan.frontends.table import read_any
@@ -68,6 +71,7 @@ def command(
     else:
         refuse_arguments(arguments, argnums)
         found = read_any(path)
+    start = monotonic()
     with progress_shown() as progress:
         if isinstance(found, SavedPlan):
             if (solver, budget, seed, objective, machines) != ("auto", None, 0, None, None):
@@ -79,16 +83,18 @@ def command(
             result = plan(
                 problem,
                 solver,
-                budget=budget,
+                budget=None if budget is None else budget / 2,
                 seed=seed,
                 progress=progress,
                 objective=objective,
                 machines=machines,
             )
-            compared = comparison(result, progress)
+            share = None if budget is None else max(0.0, budget - result.seconds) / 2
+            compared = comparison(result, progress, share)
             result = with_notes(cheapest(result, compared), found)
             saved = document(result)
-        text = page(result, saved, progress, compared)
+        left = None if budget is None else max(0.0, budget - (monotonic() - start))
+        text = page(result, saved, progress, compared, left)
     write_whole(output, text)
     if result.price is None:
         say_no_plan(result)

@@ -59,7 +59,7 @@ def plan(
     seed : int
         The seed of solvers that draw random numbers.
     progress : Callable[[Progress], None] | None
-        A function that is called a few times a second with how far a search of more than a second is.
+        A function that is called a few times a second with how far a search of more than half a second is.
     objective : str | None
         What is minimised: fma, weighted (nanoseconds by a static table) or calibrated (by a table of this machine,
         which `chainplan calibrate` measures); None takes the problem's own cost model.

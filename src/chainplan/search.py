@@ -87,7 +87,8 @@ class Search:
 
     `budget` in seconds and `nodes` in ticks are limits, None is none; `start` is a plan to improve. `writing` are the
     seconds that it takes to write the best plan down; the search ends so much earlier. `greedy` holds the orders that
-    keys have given, by key, so that stages need not find them again; None is one that was given up.
+    keys have given, by key, so that stages need not find them again; None is one that was given up. `unfinished` holds
+    what a solver leaves for a later stage in which it goes on, by the name of the solver.
     """
 
     seed: int = 0
@@ -102,9 +103,10 @@ class Search:
     ticks: int = 0
     writing: float = 0.0
     greedy: dict[str, tuple[int, list[int]] | None] = field(default_factory=dict)
+    unfinished: dict[str, object] = field(default_factory=dict)
     _incumbent: Plan | Callable[[], Plan] | None = None
     _parent: Search | None = None
-    _start: float = field(default_factory=monotonic)
+    _start: float = field(default_factory=lambda: monotonic())
     _said: float = 0.0
 
     def __post_init__(self) -> None:
@@ -144,6 +146,7 @@ class Search:
             within=self.within,
             best=self.best,
             greedy=self.greedy,
+            unfinished=self.unfinished,
             _incumbent=self._incumbent,
             _parent=self,
         )

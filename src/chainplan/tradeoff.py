@@ -2,7 +2,7 @@
 
 With recomputation the fronts of `solvers.nested` hold all points at once. Without it the chain is solved under one
 limit after another: unlimited, then below the peak of the plan just found, until nothing is left; each solve is exact,
-so that no point is missed.
+so that no point is missed. A search that is stopped keeps the points that it has proven.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from chainplan.checker import check
+from chainplan.elimination.step_order import peak_floor, reordered
 from chainplan.errors import SolverError
 from chainplan.problem import Problem, problem_of
-from chainplan.search import Progress, Search
+from chainplan.replayer import replay
+from chainplan.result import Outcome, Status
+from chainplan.search import Progress, Search, Stopped
+from chainplan.solvers.chain_dp import ChainDp
 from chainplan.solvers.chain_memory import ChainMemory
 from chainplan.solvers.chain_recompute import WITHIN, ChainRecompute, Fronts
 from chainplan.solvers.nested_writer import write
@@ -31,11 +35,15 @@ class Tradeoff:
 
 @dataclass(frozen=True, eq=False)
 class Pareto:
-    """The points of a front by rising memory; `within` names the moves among which they are all there are."""
+    """The points of a front by rising memory; `within` names the moves among which they are all there are.
+
+    `ended` says why there may be more points of less memory, None where there are none.
+    """
 
     problem: Problem
     within: str
     points: tuple[Tradeoff, ...]
+    ended: str | None = None
 
 
 def pareto(
@@ -55,14 +63,13 @@ def pareto(
     Returns
     -------
     Pareto
-        The points of the front by memory, and the class of plans within which it is exact.
+        The points of the front by memory, and the class of plans within which it is exact. Where the budget does not
+        suffice, or the search is interrupted, they are those that have been proven, and `ended` says so.
 
     Raises
     ------
     SolverError
         Where the graph is no chain or too long, or another objective than fma is asked for.
-    chainplan.search.Stopped
-        Where the budget, in seconds, does not suffice.
 
     Examples
     --------
@@ -79,26 +86,33 @@ def pareto(
             f"there is no exact front for this problem: {reason}. Plan it without --pareto, under limits."
         )
     search = Search(budget=budget, progress=progress, solver=solver.name)
-    points, within = _recomputing(problem, search) if problem.recompute else _given(problem, search)
-    return Pareto(problem, within, tuple(sorted(points, key=lambda point: point.memory)))
+    within, points, ended = set[str](), list[Tradeoff](), None
+    try:
+        for point in (_recomputing if problem.recompute else _descending)(problem, search, within):
+            points.append(point)
+    except Stopped:
+        ended = f"out of budget after {search.spent}"
+    except KeyboardInterrupt:
+        ended = f"interrupted after {search.spent}"
+    points.sort(key=lambda point: point.memory)
+    return Pareto(problem, within.pop() if within else "bracketings", tuple(points), ended)
 
 
-def _recomputing(problem: Problem, search: Search) -> tuple[list[Tradeoff], str]:
+def _recomputing(problem: Problem, search: Search, within: set[str]) -> Iterator[Tradeoff]:
+    within.add(WITHIN)
     limit = problem.memory
     front = [point for point in Fronts(problem, search).whole() if limit is None or point[0] <= limit]
-    return [_proven(problem, write(problem.graph, point)) for point in front], WITHIN
-
-
-def _given(problem: Problem, search: Search) -> tuple[list[Tradeoff], str]:
-    within = set[str]()
-    points = list(_descending(problem, search, within))
-    return points, within.pop() if within else "bracketings"
+    for point in front:
+        yield _proven(problem, write(problem.graph, point))
 
 
 def _descending(problem: Problem, search: Search, within: set[str]) -> Iterator[Tradeoff]:
     limit = problem.memory
+    without = _without_limit(problem, search)
     while True:
-        outcome = ChainMemory().solve(replace(problem, memory=limit), search)
+        outcome = without
+        if outcome.plan is None or (limit is not None and replay(outcome.plan).peak > limit):
+            outcome = ChainMemory().solve(replace(problem, memory=limit), search)
         if outcome.plan is None:
             return
         within.add(outcome.within or "bracketings")
@@ -109,9 +123,20 @@ def _descending(problem: Problem, search: Search, within: set[str]) -> Iterator[
         limit = found.memory - 1
 
 
+def _without_limit(problem: Problem, search: Search) -> Outcome:
+    """The cheapest plan of all by the faster solver, with its steps in an order of low peak."""
+    free = replace(problem, memory=None)
+    if ChainDp().refusal(free) is not None:
+        return Outcome(Status.BUDGET)
+    outcome = ChainDp().solve(free, search)
+    if outcome.plan is None or outcome.status is not Status.OPTIMAL:
+        return Outcome(Status.BUDGET)
+    return replace(outcome, plan=reordered(outcome.plan, going=search.in_time))
+
+
 def _least(problem: Problem, found: Tradeoff, search: Search) -> Tradeoff:
     """The plan of the least memory among those of this price: limits below are tried by halving."""
-    low, high = 0, found.memory
+    low, high = min(peak_floor(problem.graph), found.memory), found.memory
     while low < high:
         middle = (low + high) // 2
         outcome = ChainMemory().solve(replace(problem, memory=middle), search)

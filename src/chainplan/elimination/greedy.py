@@ -12,6 +12,7 @@ from heapq import heapify, heappop, heappush
 from random import Random
 from typing import NamedTuple
 
+from chainplan.elimination.canonical import positions
 from chainplan.elimination.keys import KEYS, Key, KeyFunction
 from chainplan.elimination.workgraph import WorkGraph
 from chainplan.graph import Graph
@@ -114,10 +115,9 @@ def _pairs(work: WorkGraph, v: int) -> int:
 
 
 def ranks(work: WorkGraph, ties: str) -> list[int]:
-    """Ranks by which ties go to the vertex declared first (`low`) or last (`high`)."""
-    declared = {name: i for i, name in enumerate(work.graph.sizes)}
-    sign = 1 if ties == "low" else -1
-    return [sign * declared[name] for name in work.names]
+    """Ranks by which ties go to the lowest of the `positions` (`low`) or to the highest."""
+    found = positions(work)
+    return found if ties == "low" else [-place for place in found]
 
 
 def useful_keys(work: WorkGraph) -> dict[str, Key]:
@@ -145,10 +145,11 @@ def by_all_keys(
     known = {} if known is None else known
     best: int | None = None
     spare = 2 if len(work.middle) <= HUGE else 1
+    rank = {ties: ranks(work, ties) for ties in ("low", "high")}
     for name, key, ties in _turns(work):
         if name not in known:
             limits = (None if best is None else spare * best, always if key.fixed else going)
-            found = greedy(work.copy(), key, ranks(work, ties), *limits)
+            found = greedy(work.copy(), key, rank[ties], *limits)
             if found is None and not going():
                 return
             known[name] = None if found is None else (found.price, found.order)

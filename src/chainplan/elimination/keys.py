@@ -5,7 +5,8 @@ none is best: the Markowitz degree alone can cost three times the forward order 
 count, so that on scalar graphs each key is the published one: Markowitz degree (Griewank & Reese 1991), relative
 Markowitz degree (Griewank & Naumann, *Accumulating Jacobians as chained sparse matrix products*, 2003), LMMD, MOMR and
 MOPLR (Albrecht, Gottschling & Naumann, *Markowitz-type heuristics for computing Jacobian matrices efficiently*,
-ICCS 2003), minimum fill as in sparse elimination. Ties go to the vertex declared first (`low`) or last (`high`).
+ICCS 2003), minimum fill as in sparse elimination. Ties go by the
+positions of `canonical`, to the lowest or the highest.
 
 Reach and path counts are those of the graph before any elimination; following them would cost a pass over the graph
 after every step.
@@ -119,13 +120,16 @@ KEYS: dict[str, Key] = {
     "forward": Key(_plain(lambda g, v: v), fixed=True),
     "reverse": Key(_plain(lambda g, v: -v), fixed=True),
     "markowitz": Key(_plain(markowitz)),
-    "price": Key(_plain(price)),
-    "relative": Key(relative),
-    "price-per-size": Key(_plain(lambda g, v: g.price(v) / max(1, g.size[v]))),
-    "fill": Key(_plain(fill), local=False),
-    "fill-and-price": Key(_plain(lambda g, v: fill(g, v) * g.size[v] + g.price(v)), local=False),
     "lmmd": Key(_plain(lambda g, v: g.price(v) + 0.5 * damage(g, v)), local=False),
     "momr": Key(_plain(lambda g, v: damage(g, v) - g.price(v)), local=False),
+    "fill": Key(_plain(fill), local=False),
+    "price": Key(_plain(price)),
+    "price-per-size": Key(_plain(lambda g, v: g.price(v) / max(1, g.size[v]))),
+    "relative": Key(relative),
+    "fill-and-price": Key(_plain(lambda g, v: fill(g, v) * g.size[v] + g.price(v)), local=False),
     "moplr": Key(path_length, local=False),
 }
-"""Every key by name. A new key is one function and one line here."""
+"""Every key by name, in the order in which they are tried: what costs next to nothing, then what is best most often.
+
+A new key is one function and one line here.
+"""

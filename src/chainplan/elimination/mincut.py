@@ -12,6 +12,9 @@ from itertools import pairwise
 from chainplan.elimination.core import members
 from chainplan.search import Look, unwatched
 
+VISIT = 4
+"""What one visit counts as work."""
+
 
 def min_cut(
     step: list[int], size: list[int], v: int, region: int, locked: int = 0, ends: int = 0, look: Look = unwatched
@@ -33,7 +36,7 @@ def min_cut(
     ends : int
         Vertices of the region where a path may end as well, at a price of their size again once they are locked.
     look : Look
-        Told after each path how many vertices have been visited; what it raises ends the search.
+        Told after each path of the work; what it raises ends the search.
     """
     return Flow(step, size, v, region, locked, ends & ~(1 << v), look).run()
 
@@ -63,7 +66,7 @@ class Flow:
         """Push along one shortest path and return how much; 0 where there is none left."""
         came, last = self._search()
         self.visits += len(came)
-        self._look(len(came))
+        self._look(VISIT * len(came))
         if last < 0:
             return 0
         path, state = [last], last

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
+from time import monotonic
 
 from chainplan.planner import plan
 from chainplan.problem import Problem
@@ -20,11 +22,15 @@ RIGHT = {2, 3, 4, 5, 6, 7, 9}
 
 @dataclass(frozen=True)
 class Comparison:
-    """Results by the solver that was asked, in the order of the table of solvers, and the reasons of the others."""
+    """Results by the solver that was asked, in the order of the table of solvers, and the reasons of the others.
+
+    `unasked` are those for whom no time was left.
+    """
 
     problem: Problem
     results: tuple[tuple[str, Result], ...]
     refused: tuple[tuple[str, str], ...]
+    unasked: tuple[str, ...] = ()
 
     @property
     def rows(self) -> list[tuple[str, ...]]:
@@ -39,7 +45,8 @@ class Comparison:
     def notes(self) -> list[str]:
         """What the solvers say besides, and why some refuse."""
         said = [f"{name}: {note}" for name, result in self.results for note in result.notes]
-        return said + [f"{name} refuses: {reason}" for name, reason in self.refused]
+        said += [f"{name} refuses: {reason}" for name, reason in self.refused]
+        return said + [f"{name} was not asked: the time was over" for name in self.unasked]
 
 
 def compare(
@@ -48,20 +55,29 @@ def compare(
     seed: int = 0,
     progress: Callable[[Progress], None] | None = None,
     solvers: Sequence[str] = tuple(SOLVERS),
+    together: float | None = None,
 ) -> Comparison:
     """Plan a problem with every solver that accepts it, each within a budget in seconds; Ctrl-C ends it early.
 
     Without a budget 'auto' has the time that it takes by itself, as in `chainplan plan`, and each of the others 10 s.
+    All of them take no more than `together` seconds; for whom no time is left is said.
     """
+    end = inf if together is None else monotonic() + together
     reasons = {name: SOLVERS[name].refusal(problem) for name in solvers}
     results: list[tuple[str, Result]] = []
-    for name in (n for n, reason in reasons.items() if reason is None):
+    unasked: list[str] = []
+    for name in [n for n, reason in reasons.items() if reason is None]:
         seconds = SECONDS if budget is None and name != "auto" else budget
+        if together is not None:
+            if monotonic() >= end:
+                unasked.append(name)
+                continue
+            seconds = min(together if seconds is None else seconds, end - monotonic())
         results.append((name, plan(problem, name, budget=seconds, seed=seed, progress=progress)))
         if any("interrupted" in note for note in results[-1][1].notes):
             break
     refused = tuple((name, reason) for name, reason in reasons.items() if reason is not None)
-    return Comparison(problem, tuple(results), refused)
+    return Comparison(problem, tuple(results), refused, tuple(unasked))
 
 
 def _row(name: str, result: Result, least: int, more: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,6 +18,10 @@ def text(front: Pareto) -> str:
     count = len(front.points)
     noun = "point" if count == 1 else "points"
     lines = [describe(front.problem), "", f"  memory and price, exact within {front.within}: {count:,} {noun}", ""]
+    if front.ended is not None:
+        lines[2:] = [*ended(front), ""]
+    if not front.points and front.ended is not None:
+        return "\n".join(lines)
     if not front.points:
         return "\n".join([*lines[:2], "  no plan keeps the limit", ""])
     rows: list[tuple[str, ...]] = [
@@ -33,6 +37,15 @@ def text(front: Pareto) -> str:
         rows = [row[:4] for row in rows]
     lines += columns(rows, right={0, 1, 2, 3, 4, 5}, indent="  ")
     return "\n".join([*lines, *(["", *plot(front)] if count > 1 else []), ""])
+
+
+def ended(front: Pareto) -> list[str]:
+    """Where a front ends that was stopped before all of it was proven."""
+    known = f"  memory and price within {front.within}; the search was {front.ended}"
+    if not front.points:
+        return [f"{known}: no point was proven by then"]
+    least = front.points[0].memory
+    return [f"{known}: points of {least:,} elements and more are proven, what less memory costs is not known"]
 
 
 def plot(front: Pareto) -> list[str]:
@@ -75,5 +88,7 @@ def document(front: Pareto) -> str:
     }
     points = ",\n  ".join(json.dumps({"memory": p.memory, "fma": p.fma}) for p in front.points)
     lines = [f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in head.items()]
+    if front.ended is not None:
+        lines.append(f'"ended": {json.dumps(front.ended)}')
     body = f"[\n  {points}\n ]" if points else "[]"
     return "{" + ",\n ".join([*lines, f'"points": {body}']) + "}\n"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
+from time import monotonic
 from typing import Any
 
 import chainplan
@@ -35,12 +37,13 @@ def render(result: Result) -> str:
     best = cheapest(result, compared)
     return page(best, document(best), compared=compared)
 
-
-def comparison(result: Result, progress: Callable[[Progress], None] | None = None) -> Comparison:
-    """All solvers on the problem of a result, or forward and reverse order where it is large."""
+def comparison(
+    result: Result, progress: Callable[[Progress], None] | None = None, seconds: float | None = None
+) -> Comparison:
+    """All solvers on the problem of a result, or forward and reverse order where it is large, in so many seconds."""
     large = len(result.problem.graph.useful) > COMPARED
     chosen = {"solvers": ("forward", "reverse")} if large else {}
-    return compare(result.problem, SECONDS, result.seed, progress, **chosen)
+    return compare(result.problem, SECONDS, result.seed, progress, together=seconds, **chosen)
 
 
 def cheapest(result: Result, compared: Comparison) -> Result:
@@ -67,9 +70,16 @@ def page(
     saved: dict[str, Any],
     progress: Callable[[Progress], None] | None = None,
     compared: Comparison | None = None,
+    seconds: float | None = None,
 ) -> str:
-    """The page of a result and of the document that it was read from or is written to."""
-    problem, compared = result.problem, compared or comparison(result, progress)
+    """The page of a result and of the document that it was read from or is written to.
+
+    Comparison and reasons take at most some seconds, and no more than `seconds` together; what there is no time for is
+    left out, and said.
+    """
+    end = inf if seconds is None else monotonic() + seconds
+    half = None if seconds is None else seconds / 2
+    problem, compared = result.problem, compared or comparison(result, progress, half)
     better = cheapest(result, compared)
     warned = result.notes
     if better is not result:
@@ -82,7 +92,7 @@ def page(
     parts = (
         sections.problem_drawn(result),
         sections.order_drawn(result),
-        sections.explained(reasons(result, REASONS, progress)),
+        sections.explained(reasons(result, min(REASONS, max(0.0, end - monotonic())), progress)),
         player.section(result, steps),
         sections.memory_drawn(result),
         sections.schedule_drawn(saved, result.claimed),

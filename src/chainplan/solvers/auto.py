@@ -28,8 +28,16 @@ from chainplan.steps import Plan
 
 SECONDS = 10.0
 """What the search on a graph that is not a chain may take where no budget is given."""
-STAGES: tuple[tuple[Solver, float], ...] = ((DagExact(), 0.05), (LocalSearch(), 0.3), (DagExact(), 1.0))
-"""Solvers that take turns on a graph, with the share of the budget each may use: most are proven at once."""
+STAGES: tuple[tuple[Solver, float], ...] = (
+    (DagExact(), 0.05),
+    (LocalSearch(), 0.45),
+    (DagExact(), 0.3),
+    (LocalSearch(), 1.0),
+)
+"""Solvers that take turns on a graph, with the share of the budget each may use: most are proven at once.
+
+The exact search goes on where it was; local search begins at the best plan so far.
+"""
 LIMITED = 0.3
 """The share of the budget in which a plan under a memory limit is sought, before those that know of no limit."""
 PROVABLE = 120
@@ -132,9 +140,9 @@ def _on_dags(problem: Problem, search: Search) -> Iterator[Outcome]:
         yield from _on_large(problem, search)
         return
     for solver, share in STAGES:
-        outcome = _named(solver, problem, search, share)
+        outcome = _named(solver, problem, search, share, search.incumbent)
         yield outcome
-        if outcome.status is Status.OPTIMAL:
+        if outcome.status is Status.OPTIMAL or not search.in_time():
             return
 
 
@@ -164,9 +172,11 @@ def _best(problem: Problem, found: list[Outcome], search: Search) -> Outcome:
     return replace(outcome, status=Status.FEASIBLE, bound=bound, within=search.within, note=None)
 
 
-def _named(solver: Solver, problem: Problem, search: Search, share: float = 1.0) -> Outcome:
-    """What a solver finds, in a stage of the search of its own."""
-    found = solver.solve(problem, search.stage(solver.name, share))
+def _named(solver: Solver, problem: Problem, search: Search, share: float = 1.0, start: Plan | None = None) -> Outcome:
+    """What a solver finds, in a stage of the search of its own that begins at a plan, where there is one."""
+    stage = search.stage(solver.name, share)
+    stage.start = start or stage.start
+    found = solver.solve(problem, stage)
     return replace(
         found, solver=solver.name, plan=None if found.plan is None else _in_order(problem, found.plan, search)
     )

@@ -46,9 +46,11 @@ class DagExact(Solver):
         if known is not None and not core.fixed and replay(known).total < cost:
             plan, cost = known, replay(known).total
         search.offer(plan, core.fixed + cost)
-        exact: Exact | None = None
+        left = search.unfinished.get(self.name)
+        exact = left if isinstance(left, Exact) else None
         try:
-            exact = Exact(core, tick=search.tick)
+            if exact is None:
+                exact = search.unfinished[self.name] = Exact(core, tick=search.tick)
             if exact.run(cost, search.tick):
                 assert exact.order is not None
                 plan = order_plan(problem.graph, exact.order)

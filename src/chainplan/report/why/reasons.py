@@ -57,6 +57,7 @@ def reasons(result: Result, seconds: float, progress: Callable[[Progress], None]
     if plan is None or replayed is None or not plan.steps or not plan.outputs:
         return Reasons(result)
     notes = [] if problem.memory is None else ["Everything else is planned without the memory limit."]
+    whole = Replanner(seconds, progress)
     is_chain = plan.graph.not_a_chain is None
     splits, refusal = top_splits(problem, plan, 0.3 * seconds) if is_chain else ((), "")
     notes += filter(None, (refusal,))
@@ -64,7 +65,7 @@ def reasons(result: Result, seconds: float, progress: Callable[[Progress], None]
     multiplied = products(problem, plan, result.replay or replayed)
     common = {
         "price": replayed.total,
-        "others": () if is_chain else _others(result),
+        "others": () if is_chain else _others(result, min(EACH, 0.2 * seconds)),
         "splits": splits,
         "vertices": () if is_chain else tuple(eliminated(plan, replayed)),
         "shares": tuple(dearest),
@@ -76,11 +77,11 @@ def reasons(result: Result, seconds: float, progress: Callable[[Progress], None]
     free, fixed = free_sizes(problem)
     looked = _chosen(free, result)
     names = [share.elemental for share in dearest[:DEAREST]]
-    asked = _Asked(seconds, progress, notes)
+    asked = _Asked(whole, progress, notes)
     now = Found(replayed.total, plan, None if result.claimed else result.optimal_within)
     if problem.memory is not None or result.schedule is not None:
         with suppress(OutOfTime):
-            now = Replanner(seconds, progress).cheapest(problem, now)
+            now = whole.cheapest(problem, now)
         common["price"] = now.price
     found = Reasons(
         result,
@@ -99,13 +100,13 @@ def reasons(result: Result, seconds: float, progress: Callable[[Progress], None]
     return Reasons(**{**vars(found), "notes": tuple(notes)})
 
 
-def _others(result: Result) -> tuple[tuple[str, int], ...]:
+def _others(result: Result, seconds: float) -> tuple[tuple[str, int], ...]:
     """Forward, reverse and greedy order of a graph, the cheapest first, without a memory limit."""
     best = result.price_baselines
     found = [("forward order", best.forward), ("reverse order", best.reverse)]
     problem = replace(result.problem, memory=None)
     if SOLVERS["greedy"].refusal(problem) is None:
-        greedy = plan_again(problem, "greedy", budget=EACH, seed=result.seed).price
+        greedy = plan_again(problem, "greedy", budget=seconds, seed=result.seed).price
         found += [] if greedy is None else [("greedy order", greedy)]
     return tuple(sorted(found, key=lambda other: other[1]))
 
@@ -127,13 +128,13 @@ def _chosen(free: list[Free], result: Result) -> list[Free]:
 class _Asked:
     """Asks one question about each of some things until its share of the time is used up, and notes where it is."""
 
-    def __init__(self, seconds: float, progress: Callable[[Progress], None] | None, notes: list[str]) -> None:
-        self._seconds, self._progress, self.notes = seconds, progress, notes
+    def __init__(self, whole: Replanner, progress: Callable[[Progress], None] | None, notes: list[str]) -> None:
+        self._whole, self._progress, self.notes = whole, progress, notes
 
     def each(
         self, what: str, share: float, things: list[T], ask: Callable[[T, Replanner], Iterable[U]]
     ) -> tuple[U, ...]:
-        again = Replanner(share * self._seconds, self._progress)
+        again = Replanner(max(0.0, min(share * self._whole.seconds, self._whole.left)), self._progress)
         found: list[U] = []
         unproven = 0
         for done, thing in enumerate(things):

@@ -42,7 +42,7 @@ class Replanner:
 
     seconds: float
     progress: Callable[[Progress], None] | None = None
-    _start: float = field(default_factory=monotonic)
+    _start: float = field(default_factory=lambda: monotonic())
 
     @property
     def left(self) -> float:

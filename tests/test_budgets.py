@@ -1,0 +1,211 @@
+"""Searches look at their limits often enough, keep what they have found, and are bounded by nodes on any machine.
+
+Clocks are counted, not read: a look is a call of the clock, work is what the interpreter calls between two looks.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from bench.budgets import complete, wide
+from bench.planners import dense_chain
+from chainplan.elimination.greedy import by_all_keys
+from chainplan.elimination.workgraph import WorkGraph
+from chainplan.planner import plan
+from chainplan.problem import Problem
+from chainplan.replayer import replay
+from chainplan.report.html import page
+from chainplan.report.why.reasons import reasons
+from chainplan.search import Search
+from chainplan.solvers.table import SOLVERS
+from chainplan.tradeoff import pareto
+from chainplan_cli.main import main
+from tests.problems import random_problem
+
+GRAPHS: dict[str, Callable[[], Problem]] = {
+    "complete": lambda: complete(40, True),
+    "complete scalar": lambda: complete(60, False),
+    "wide": lambda: wide(150, True),
+}
+SEARCHES = ("auto", "greedy", "local-search", "dag-exact")
+MOST = 500_000
+"""Calls between two looks at the limits, of Python functions and built-in ones: less than a tenth of a second."""
+
+
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that runs so many seconds with every look."""
+    step = [0.0]
+    ticks = count()
+    now = [0.0]
+
+    def monotonic() -> float:
+        next(ticks)
+        now[0] += step[0]
+        return now[0]
+
+    for module in ("search", "report.why.replan", "report.html", "report.comparison"):
+        monkeypatch.setattr(f"chainplan.{module}.monotonic", monotonic)
+    return step
+
+
+@pytest.mark.parametrize("solver", SEARCHES)
+@pytest.mark.parametrize("name", GRAPHS)
+def test_no_search_does_much_between_two_looks(name: str, solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = GRAPHS[name]()
+    assert problem.graph.useful
+    calls, most = 0, 0
+
+    def looking(look: Callable[..., None]) -> Callable[..., None]:
+        def counted(self: Search, done: float | None = None) -> None:
+            nonlocal calls, most
+            calls, most = 0, max(most, calls)
+            look(self, done)
+
+        return counted
+
+    def called(frame: Any, event: str, arg: Any) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    for look in ("tick", "watch"):
+        monkeypatch.setattr(Search, look, looking(getattr(Search, look)))
+    search = Search(nodes=60)
+    before = sys.getprofile()
+    sys.setprofile(called)
+    try:
+        SOLVERS[solver].solve(problem, search)
+    finally:
+        sys.setprofile(before)
+    assert 0 < most < MOST
+
+
+@pytest.mark.parametrize("solver", [*SEARCHES, "edge", "face", "cp-sat"])
+def test_a_number_of_nodes_is_the_same_work_on_any_machine(solver: str, seconds: list[float]) -> None:
+    problem = random_problem(5) if solver in ("edge", "face") else complete(12, True)
+    found = []
+    for seconds[0] in (0.0, 1e-6, 100.0):
+        search = Search(nodes=80)
+        outcome = SOLVERS[solver].solve(problem, search)
+        assert outcome.plan is not None
+        found.append((outcome.plan.steps, outcome.bound, outcome.status, search.ticks))
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("solver", SEARCHES)
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_search_ends_when_its_time_is_up(name: str, solver: str, seconds: list[float]) -> None:
+    seconds[0] = 0.1
+    result = plan(GRAPHS[name](), solver, budget=1.0)
+    assert result.plan is not None
+    assert result.seconds < 2.5
+
+
+@pytest.mark.parametrize("step", [1.0, 0.1])
+@pytest.mark.parametrize("name", GRAPHS)
+def test_no_search_is_worse_than_the_keys_it_has_tried(name: str, step: float, seconds: list[float]) -> None:
+    problem = GRAPHS[name]()
+    for solver in SEARCHES:
+        seconds[0] = step
+        search = Search(budget=3.0)
+        outcome = SOLVERS[solver].solve(problem, search)
+        assert outcome.plan is not None
+        keys = [found[0] for found in search.greedy.values() if found is not None]
+        assert replay(outcome.plan).total <= min(keys)
+        assert keys
+
+
+def test_keys_are_not_tried_twice() -> None:
+    work, known = WorkGraph(complete(20, True).graph), dict[str, tuple[int, list[int]] | None]()
+    first = list(by_all_keys(work, known=known))
+    asked = count()
+    again = list(by_all_keys(work, lambda: next(asked) < 0, known))
+    assert again == first
+    assert next(asked) == 0
+
+
+def test_the_best_plan_is_kept_whatever_is_offered_later() -> None:
+    search = Search()
+    cheap, dear = plan(dense_chain([2, 3, 4])).plan, plan(dense_chain([5, 6, 7])).plan
+    assert cheap is not None
+    assert dear is not None
+    stage = search.stage("one")
+    stage.offer(cheap, 24)
+    stage.offer(dear, 210)
+    assert search.incumbent is cheap
+    assert search.best == 24
+
+
+def test_time_is_left_to_write_the_plan(seconds: list[float]) -> None:
+    seconds[0] = 0.01
+    search = Search(budget=10.0, writing=4.4)
+    looks = 0
+    while search.in_time():
+        looks += 1
+    assert 590 <= looks <= 610
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_a_front_that_is_stopped_holds_what_is_proven(recompute: bool, seconds: list[float]) -> None:
+    rng = Random(3)
+    problem = replace(dense_chain([rng.randint(1, 9) for _ in range(9)]), recompute=recompute)
+    whole = [(point.memory, point.fma) for point in pareto(problem).points]
+    lengths = set()
+    for seconds[0] in (0.3, 0.1, 0.03, 0.01, 0.003, 0.001):
+        front = pareto(problem, budget=1.0)
+        found = [(point.memory, point.fma) for point in front.points]
+        assert found == whole[len(whole) - len(found) :]
+        assert (front.ended is None) == (found == whole) or front.ended is not None
+        lengths.add(len(found))
+    assert len(whole) in lengths
+    assert min(lengths) < len(whole)
+
+
+def test_a_front_says_where_it_ends(tmp_path: Path, seconds: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+    spec = tmp_path / "chain.json"
+    spec.write_text(json.dumps({"chain": [5, 2, 7, 1, 6, 3, 8, 2, 4]}), encoding="utf-8")
+    said = set()
+    for seconds[0] in (0.1, 0.01, 0.003, 0.001):
+        code = main(["plan", str(spec), "--pareto", "--budget", "1"])
+        out, err = capsys.readouterr()
+        assert (code == 1) == ("no point was proven" in out)
+        if "out of budget" in out:
+            assert "what is not proven is left out" in err
+            said.add(code)
+        document = main(["plan", str(spec), "--pareto", "--budget", "1", "--format", "json"])
+        assert document == code
+        assert ("ended" in json.loads(capsys.readouterr().out)) == ("out of budget" in out)
+    assert 1 in said
+
+
+def test_reports_and_reasons_keep_to_their_time(seconds: list[float]) -> None:
+    result = plan(complete(10, True))
+    assert "auto was not asked: the time was over" in page(result, {}, seconds=0.0)
+    limited = replace(result, problem=replace(result.problem, memory=10**9))
+    assert "0.0 s were over" in str(reasons(limited, 0.0).notes)
+    seconds[0] = 0.1
+    for problem in (complete(10, True), dense_chain([3, 9, 2, 8, 4, 7])):
+        planned, search = plan(problem, budget=2.0), Search()
+        page(planned, {}, seconds=5.0)
+        assert search.seconds < 12.0
+
+
+def test_a_line_is_there_within_the_first_second(
+    tmp_path: Path, seconds: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "graph.json"
+    spec.write_text(json.dumps(complete(30, True).to_spec()), encoding="utf-8")
+    seconds[0] = 0.1
+    assert main(["plan", str(spec), "--budget", "3"]) == 0
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.startswith("chainplan: ")
+    assert 0.5 <= float(first.split(": ")[2].split(" s")[0]) < 1.0
