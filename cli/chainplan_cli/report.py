@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import click
 
@@ -55,8 +54,8 @@ def command(
 
     The page shows the blocks, the plan step by step, memory, all solvers with their bounds, and why the plan is as it
     is. The reasons are found by planning again within some seconds; of --budget the plan may take half, and all else
-    what is left. Of a SPEC the cheapest plan that any of the solvers finds is shown; the page of a PLAN says where there
-    is a cheaper one.
+    what is left. Of a SPEC the cheapest plan that any of the solvers finds is shown; the page of a PLAN says where
+    there is a cheaper one.
     """
     from chainplan.frontends.plan_file import SavedPlan, document, saved_result
     from chainplan.frontends.table import read_any

@@ -69,10 +69,11 @@ def compare(
     for name in [n for n, reason in reasons.items() if reason is None]:
         seconds = SECONDS if budget is None and name != "auto" else budget
         if together is not None:
-            if monotonic() >= end:
+            left = end - monotonic()
+            if left <= 0:
                 unasked.append(name)
                 continue
-            seconds = min(together if seconds is None else seconds, end - monotonic())
+            seconds = min(together if seconds is None else seconds, left)
         results.append((name, plan(problem, name, budget=seconds, seed=seed, progress=progress)))
         if any("interrupted" in note for note in results[-1][1].notes):
             break

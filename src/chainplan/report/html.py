@@ -37,6 +37,7 @@ def render(result: Result) -> str:
     best = cheapest(result, compared)
     return page(best, document(best), compared=compared)
 
+
 def comparison(
     result: Result, progress: Callable[[Progress], None] | None = None, seconds: float | None = None
 ) -> Comparison:

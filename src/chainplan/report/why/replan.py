@@ -57,9 +57,10 @@ class Replanner:
         OutOfTime
             Where there is no time left to ask.
         """
-        if self.left <= 0:
+        left = self.left
+        if left <= 0:
             raise OutOfTime
-        result = plan(replace(problem, memory=None), budget=min(self.left, EACH), progress=self.progress)
+        result = plan(replace(problem, memory=None), budget=min(left, EACH), progress=self.progress)
         if result.plan is None or result.price is None:
             raise OutOfTime
         proven = result.status is Status.OPTIMAL
