@@ -250,7 +250,7 @@ def test_an_interrupted_search_makes_the_plan_that_was_offered(monkeypatch: pyte
 
 
 def test_going_says_when_the_budget_is_over() -> None:
-    search = Search(budget=-1)
+    search = Search(budget=0)
     assert not search.going()
     with pytest.raises(Stopped):
         search.tick()
