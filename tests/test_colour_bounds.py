@@ -11,7 +11,7 @@ import pytest
 from scipy.sparse import coo_array, csr_array
 
 from chainplan import chain, plan
-from chainplan.colouring import closer, colour, misfit
+from chainplan.colouring import closer, colour, misfit, unmet
 from chainplan.colouring.orders import conflicts
 from chainplan.colouring.saturation import saturate
 from chainplan.problem import Problem
@@ -151,6 +151,36 @@ def test_a_search_that_ends_without_colours_is_a_proof() -> None:
             if found.colours is not None:
                 assert max(found.colours) < most
                 assert all(found.colours[v] != found.colours[u] for v, row in enumerate(graph) for u in row)
+
+
+def test_a_witness_says_why_no_fewer_colours_do() -> None:
+    larger = 0
+    for seed in range(60):
+        rng = random.Random(seed)
+        pattern = csr_array(random_table(rng, 30, 9).astype(np.int64) * (np.indices((30, 9)).sum(axis=0) % 3 > 0))
+        pattern.eliminate_zeros()
+        found = colour(pattern, 1, None)
+        longest = int(np.diff(pattern.indptr).max())
+        assert unmet(pattern, found.witness.columns) is None
+        assert longest <= len(found.witness.columns) <= found.bound
+        larger += len(found.witness.columns) > longest
+        turned = colour(csr_array(pattern.T), None, 1)
+        assert unmet(pattern, turned.witness.rows) is None
+    assert larger > 5
+
+
+def test_what_is_no_witness_is_said() -> None:
+    triangle = csr_array(np.array([[1, 1, 0, 0], [0, 1, 1, 0], [1, 0, 1, 0], [0, 0, 0, 0]]))
+    assert unmet(triangle, [0, 1, 2]) is None
+    assert unmet(triangle, []) is None
+    assert unmet(triangle, [0, 1, 3]) == "columns 0 and 3 meet in no row."
+    assert unmet(triangle, [3]) == "column 3 has no nonzero."
+    assert unmet(triangle, [0, 4]) == "column 4 does not exist."
+    assert unmet(triangle, [0, -1]) == "column -1 does not exist."
+    assert unmet(triangle, [1, 1]) == "a column is named twice."
+    wide = csr_array(np.hstack([triangle.toarray(), np.zeros((4, 9), dtype=int)]))
+    found = colour(wide, 1, None)
+    assert (found.price, found.bound, set(found.witness.columns)) == (3, 3, {0, 1, 2})
 
 
 def matrix_free_chain(rng: random.Random) -> tuple[Problem, list[Link]]:

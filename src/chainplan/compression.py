@@ -209,7 +209,7 @@ def _best(block: Block, tangent: int | None, adjoint: int | None) -> Coloured:
         return best
     turned = colour(_listed(block.transpose()), adjoint, tangent, effort=effort).turned
     cheaper, firmer = min(best, turned, key=lambda one: one.price), max(best, turned, key=lambda one: one.bound)
-    return replace(cheaper, bound=firmer.bound, needs=firmer.needs)
+    return replace(cheaper, bound=firmer.bound, needs=firmer.needs, witness=firmer.witness)
 
 
 def closer(sweep: Sweep, block: Block, prices: Prices) -> Sweep:
@@ -223,9 +223,9 @@ def closer(sweep: Sweep, block: Block, prices: Prices) -> Sweep:
 
 
 def _closer(block: Block, prices: Prices, known: tuple[int, int], colours: Colours) -> tuple[int, int, Colours]:
-    from chainplan.colouring import Coloured, Colouring, closer
+    from chainplan.colouring import Coloured, Colouring, Witness, closer
 
-    best = Coloured(Colouring.of(colours.columns, colours.rows), *known, "", ())
+    best = Coloured(Colouring.of(colours.columns, colours.rows), *known, "", (), Witness())
     found = closer(_listed(block), *prices, best)
     return found.price, found.bound, _plain(found.colouring)
 

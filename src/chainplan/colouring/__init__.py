@@ -6,10 +6,12 @@ from chainplan.colouring.exhaustive import best_of_all
 from chainplan.colouring.model import Colouring
 from chainplan.colouring.portfolio import Coloured, colour
 from chainplan.colouring.recovery import decompress, misfit, seed_columns, seed_rows
+from chainplan.colouring.witness import Witness, unmet
 
 __all__ = [
     "Coloured",
     "Colouring",
+    "Witness",
     "best_of_all",
     "closer",
     "colour",
@@ -18,4 +20,5 @@ __all__ = [
     "misfit",
     "seed_columns",
     "seed_rows",
+    "unmet",
 ]

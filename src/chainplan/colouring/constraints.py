@@ -47,7 +47,8 @@ def closer(pattern: Pattern, tangent: int | None, adjoint: int | None, known: Co
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return replace(known, bound=bound)
     found = Colouring.of(*(_numbered(side, solver) for side in model.sides))
-    return Coloured(found, found.price(tangent, adjoint), bound, "constraint program", known.needs)
+    price = found.price(tangent, adjoint)
+    return replace(known, colouring=found, price=price, bound=bound, method="constraint program")
 
 
 class _Side(NamedTuple):

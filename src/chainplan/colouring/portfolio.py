@@ -22,6 +22,7 @@ from chainplan.colouring.improve import Pair, Prices, search, settle
 from chainplan.colouring.incidence import Side, column_side
 from chainplan.colouring.model import UNSEEDED, Colouring
 from chainplan.colouring.starts import families, one_sided, two_sided
+from chainplan.colouring.witness import Witness
 from chainplan.garbage import uncollected
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Coloured:
     """A colouring, what any needs at least, and which heuristic found it.
 
     Every direct colouring has as many tangents and as many adjoints as one of the pairs `needs`; `bound` is the price
-    of the cheapest.
+    of the cheapest. What one mode needs alone has a `witness` as far as columns, or rows, are pairwise in conflict.
     """
 
     colouring: Colouring
@@ -47,6 +48,7 @@ class Coloured:
     bound: int
     method: str
     needs: tuple[Sweeps, ...]
+    witness: Witness
 
     @property
     def optimal(self) -> bool:
@@ -57,7 +59,8 @@ class Coloured:
     def turned(self) -> Coloured:
         """The same for the transposed pattern, the prices in each other's place."""
         turned = Colouring(self.colouring.rows, self.colouring.columns)
-        return replace(self, colouring=turned, needs=tuple((c, a) for a, c in self.needs))
+        needs = tuple((c, a) for a, c in self.needs)
+        return replace(self, colouring=turned, needs=needs, witness=Witness(*self.witness[::-1]))
 
 
 @dataclass(frozen=True)
@@ -95,12 +98,14 @@ def colour(pattern: Pattern, tangent: int | None, adjoint: int | None, *, effort
             found = cheapest(tiny, tangent, adjoint)
             price = found.price(tangent, adjoint)
             needs = tuple((one.tangents, one.adjoints) for one in tiny)
-            return Coloured(found, price, price, "exhaustive", needs)
+            return Coloured(found, price, price, "exhaustive", needs, Witness())
         work = int(effort * WORK)
         portfolio = _Portfolio(pattern, side, Prices(tangent, adjoint), work, random.Random(seed))
         best = portfolio.run()
     found = best.pair.colouring()
-    return Coloured(found, found.price(tangent, adjoint), portfolio.bound, best.method, portfolio.needs.pairs)
+    return Coloured(
+        found, found.price(tangent, adjoint), portfolio.bound, best.method, portfolio.needs.pairs, portfolio.witness
+    )
 
 
 @final
@@ -111,6 +116,7 @@ class _Portfolio:
         self.pattern, self.side, self.prices = pattern, side, prices
         self.work, self.rng = work, rng
         self.needs = Needs.of(pattern, prices.tangent, prices.adjoint)
+        self.witness = Witness()
         self.nonzeros = 1 + pattern.nnz
         self.sides = {"columns", "rows"}
         self.found: list[_Candidate] = []
@@ -143,6 +149,7 @@ class _Portfolio:
             self.sides.remove("columns")
             alone = one_sided(self.pattern, self.side)
             self.needs = self.needs._replace(tangents=alone.fewest)
+            self.witness = self.witness._replace(columns=alone.witness)
             for order, colours in alone.found:
                 self.found.append(_Candidate(f"columns, {order}", Pair(colours, [UNSEEDED] * m)))
             if self._least <= self.bound:
@@ -151,6 +158,7 @@ class _Portfolio:
             self.sides.remove("rows")
             alone = one_sided(self.pattern.T.tocsr(), self.side.other)
             self.needs = self.needs._replace(adjoints=alone.fewest)
+            self.witness = self.witness._replace(rows=alone.witness)
             for order, colours in alone.found:
                 self.found.append(_Candidate(f"rows, {order}", Pair([UNSEEDED] * n, colours)))
 

@@ -25,6 +25,7 @@ from chainplan.colouring.peeling import (
     row_cap,
 )
 from chainplan.colouring.saturation import saturate
+from chainplan.colouring.witness import pairwise
 
 if TYPE_CHECKING:
     from chainplan.colouring.recovery import Pattern
@@ -46,10 +47,14 @@ class OneSided(NamedTuple):
 
 
 class Alone(NamedTuple):
-    """Colourings of the columns alone, and the number of colours that none undercuts."""
+    """Colourings of the columns alone, the number of colours that none undercuts, and columns that pairwise meet.
+
+    The number may be higher than that of the columns: a search that found no colouring is a proof without a witness.
+    """
 
     found: list[OneSided]
     fewest: int
+    witness: tuple[int, ...]
 
 
 def one_sided(pattern: Pattern, side: Side) -> Alone:
@@ -58,12 +63,15 @@ def one_sided(pattern: Pattern, side: Side) -> Alone:
     First-fit in natural, largest-first and smallest-last order, a lattice, and the most constrained column first with a
     given number of colours. The last two orders need the graph of conflicts and are left out where that is too large.
     """
-    lines, fewest = len(side.members), max(map(len, side.members), default=0)
+    lines, witness = len(side.members), max(side.members, key=len, default=())
+    fewest = len(witness)
     found: list[OneSided] = []
     filled = [v for v, rows in enumerate(side.lines) if rows]
     if len(filled) == fewest:
         place = {v: k for k, v in enumerate(filled)}
-        return Alone([OneSided("one each", [place.get(v, UNSEEDED) for v in range(len(side.lines))])], fewest)
+        return Alone(
+            [OneSided("one each", [place.get(v, UNSEEDED) for v in range(len(side.lines))])], fewest, tuple(witness)
+        )
 
     def below() -> int:
         return min(sweeps(one.colours) for one in found)
@@ -74,14 +82,15 @@ def one_sided(pattern: Pattern, side: Side) -> Alone:
         found += [] if grid is None else [OneSided("lattice", grid)]
     graph = conflicts(pattern) if below() > fewest else None
     if graph is not None:
-        constrained, fewest = _constrained(graph, side, fewest, below())
+        witness = pairwise(graph, witness)
+        constrained, fewest = _constrained(graph, side, len(witness), below())
         found += [] if constrained is None else [OneSided("most constrained first", constrained)]
     if below() > fewest:
         degrees = meetings(side, np.ones(pattern.nnz, dtype=np.bool_)) if graph is None else list(map(len, graph))
         found.append(OneSided("largest first", first_fit(whole(side), lines, largest_first(degrees))))
         if graph is not None:
             found.append(OneSided("smallest last", first_fit(whole(side), lines, smallest_last(graph))))
-    return Alone(found, fewest)
+    return Alone(found, fewest, tuple(witness))
 
 
 def _constrained(graph: Lists, side: Side, fewest: int, below: int) -> tuple[list[int] | None, int]:
