@@ -18,13 +18,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainplan.executor import execute
-from chainplan.graph import Graph
+from chainplan.graph import Graph, Mode
 from chainplan.jacobians import common_dtype
 from chainplan.kernels.convert import Array, as_matrix, as_sparse
 from chainplan.kernels.forms import Form, form
 from chainplan.oracle import jacobian, times
 from chainplan.replayer import replay
-from chainplan.steps import Plan
+from chainplan.steps import Accumulate, Plan, Propagate
 
 LARGEST = 50_000_000
 """Entries that the oracle may hold at once; beyond, directions judge."""
@@ -40,6 +40,8 @@ class Judge(Protocol):
     dtype: np.dtype[Any]
     measure: str
     """What differences are relative to, in words."""
+    note: str
+    """What else there is to say of how it compares."""
 
     def run(self, plan: Plan, jacobians: Mapping[str, Any]) -> Found:
         """Run a plan so that its result can be compared."""
@@ -62,6 +64,7 @@ class Whole:
     """Compares every entry."""
 
     measure = "max|J|"
+    note = ""
 
     def __init__(self, graph: Graph, jacobians: Mapping[str, Any]) -> None:
         self._graph, self._jacobians = graph, jacobians
@@ -88,6 +91,7 @@ class Directions:
     """Compares the products with a few positive random columns; nothing is written out."""
 
     measure = "max(|J|·V)"
+    note = f"; J is compared along {DIRECTIONS} directions V, for it is too large to be written out"
 
     def __init__(self, graph: Graph, jacobians: Mapping[str, Any]) -> None:
         self._graph, self._jacobians = graph, jacobians
@@ -133,6 +137,19 @@ def largest_held(plan: Plan) -> int:
     """Entries of the largest block that a plan holds."""
     blocks = (typed.block for typed in replay(plan).blocks)
     return max((b.rows * b.cols if form(b) is Form.MATRIX else b.nnz for b in blocks), default=0)
+
+
+def largest_handled(plan: Plan) -> int:
+    """Entries of the largest block that a plan holds, hands to a function as a matrix or gets back from one."""
+    blocks = [typed.block for typed in replay(plan).blocks]
+    sizes = [largest_held(plan)]
+    for step, made in zip(plan.steps, blocks, strict=True):
+        if isinstance(step, Accumulate | Propagate):
+            e = plan.graph[step.elemental].block
+            side = e.cols if step.mode is Mode.TANGENT else e.rows
+            handed = side * side if isinstance(step, Accumulate) else blocks[step.arg].rows * blocks[step.arg].cols
+            sizes += [handed, made.rows * made.cols]
+    return max(sizes)
 
 
 def _largest(array: Array) -> float:

@@ -27,7 +27,7 @@ from chainplan.kernels.products import FRESH, product_kernel, sum_kernel
 from chainplan.primal import Primal
 from chainplan.replayer import colouring_from, replay, sides_of
 from chainplan.states import spans
-from chainplan.step_parts import SEEDED, Lines, applied, block_lines, identity_lines
+from chainplan.step_parts import SEEDED, Lines, applied, at_once, block_lines, identity_lines
 from chainplan.steps import (
     Accumulate,
     Add,
@@ -224,12 +224,13 @@ def _accumulate(position: int, e: Elemental, mode: Mode) -> Kernel:
 
     def kernel(run: Run) -> None:
         function = _applied(run, e, mode)
-        if run.primal is None or size * size <= SEEDED:
+        most = at_once(size * size, e.block.rows * e.block.cols, run.primal is not None)
+        if not most:
             value = called(e, mode, function, np.eye(size, dtype=run.dtype))
             run.values[position] = from_matrix(value, e.block)
         else:
             lines = identity_lines(size, mode, run.dtype)
-            run.values[position] = _in_parts(function, lines, e, mode, e.block, run)
+            run.values[position] = _in_parts(function, lines, e, mode, e.block, run, most)
 
     return kernel
 
@@ -240,24 +241,29 @@ def _propagate(position: int, e: Elemental, arg: int, mode: Mode, blocks: Sequen
 
     def kernel(run: Run) -> None:
         function = _applied(run, e, mode)
-        if run.primal is None or whole:
+        most = 0 if whole else SEEDED
+        if run.primal is None and not whole:
+            most = at_once(block.rows * block.cols, result.rows * result.cols, False)
+        if not most:
             value = called(e, mode, function, as_matrix(run.values[arg], block, run.dtype))
             run.values[position] = from_matrix(value, result)
         else:
             lines = block_lines(run.values[arg], block, mode, run.dtype)
-            run.values[position] = _in_parts(function, lines, e, mode, result, run)
+            run.values[position] = _in_parts(function, lines, e, mode, result, run, most)
 
     return kernel
 
 
-def _in_parts(function: Callable[[Array], Any], lines: Lines, e: Elemental, mode: Mode, result: Block, run: Run) -> Any:
+def _in_parts(
+    function: Callable[[Array], Any], lines: Lines, e: Elemental, mode: Mode, result: Block, run: Run, most: int
+) -> Any:
     """A function applied to a few lines at a time, each result refused where it has another shape."""
 
     def checked(given: Array) -> Array:
         return called(e, mode, function, given)
 
     size = e.block.cols if mode is Mode.TANGENT else e.block.rows
-    return applied(checked, lines, mode, size, result, run.dtype)
+    return applied(checked, lines, mode, size, result, run.dtype, most)
 
 
 def _seed(position: int, step: Seed, block: Block) -> Kernel:

@@ -18,6 +18,8 @@ from chainplan.structures import Block
 
 SEEDED = 4096
 """Entries of what an elemental is handed, and hands back, at a time; one line at least."""
+WHOLE = 1 << 24
+"""Entries that it is handed, and hands back, at once where states are given; beyond, `WHOLE` / 4 at a time."""
 
 Lines = Callable[[int, int], Array]
 """So many columns (tangent) or rows (adjoint) from a first one, as a matrix."""
@@ -44,21 +46,30 @@ def block_lines(value: Any, block: Block, mode: Mode, dtype: Any) -> Lines:
     return lambda first, count: sparse[first : first + count].toarray()
 
 
-def applied(function: Callable[[Array], Any], lines: Lines, mode: Mode, length: int, result: Block, dtype: Any) -> Any:
-    """A function of all lines, each of `length` entries, as the result is held."""
+def at_once(given: int, handed_back: int, stepwise: bool) -> int:
+    """Entries that an elemental is handed at a time, 0 for all: so many of its argument and of its result in all."""
+    if stepwise:
+        return SEEDED if given > SEEDED else 0
+    return WHOLE // 4 if max(given, handed_back) > WHOLE else 0
+
+
+def applied(
+    function: Callable[[Array], Any], lines: Lines, mode: Mode, length: int, result: Block, dtype: Any, most: int
+) -> Any:
+    """A function of all lines, each of `length` entries and `most` in all at a time, as the result is held."""
     length = max(length, result.rows if mode is Mode.TANGENT else result.cols, 1)
     tangent, whole = mode is Mode.TANGENT, form(result) is Form.MATRIX
-    total, part = result.cols if tangent else result.rows, max(1, SEEDED // length)
+    total, part = result.cols if tangent else result.rows, max(1, most // length)
     dense: Array | None = np.zeros((result.rows, result.cols), dtype) if total == 0 else None
-    found = []
+    found: list[Any] = []
     for first in range(0, total, part):
         count = min(part, total - first)
         value: Array | None = np.asarray(function(lines(first, count)))
         assert value is not None
         if not whole:
-            from scipy.sparse import csr_array
+            from scipy.sparse import csc_array, csr_array
 
-            found.append(csr_array(value))
+            found.append(csc_array(value) if tangent else csr_array(value))
         else:
             if dense is None:
                 dense = np.empty((result.rows, result.cols), value.dtype)

@@ -19,7 +19,7 @@ import numpy as np
 from chainplan.errors import ExecutionError
 from chainplan.graph import Graph, Mode
 from chainplan.jacobians import bytes_needed, common_dtype
-from chainplan.judges import LARGEST, Judge, judge, largest_held
+from chainplan.judges import LARGEST, Judge, judge, largest_handled, largest_held
 from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.steps import Plan, Recorder
@@ -68,10 +68,10 @@ def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Any]) -> Val
     _require_bytes(largest_held(plan) * kind.itemsize, "the largest block of the plan takes", kind)
     judged = judge(graph, jacobians)
     plans = {"plan": plan, "forward": _order(graph, Mode.TANGENT), "reverse": _order(graph, Mode.ADJOINT)}
-    cold, left_out = {}, ""
+    cold, left_out = {}, judged.note
     for order, candidate in plans.items():
-        if order != "plan" and (held := largest_held(candidate)) > LARGEST:
-            left_out += f"; {order} order is left out, for it holds a block of {held:,} entries"
+        if order != "plan" and (held := largest_handled(candidate)) > LARGEST:
+            left_out += f"; {order} order is left out, for it handles a block of {held:,} entries"
             continue
         cold[order] = _cold(candidate, jacobians, judged)
     turns = in_turns({order: partial(judged.run, plans[order], jacobians) for order in cold})
