@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,34 +20,10 @@ import chainplan
 from chainplan import archives
 from chainplan.frontends.plan_file import document
 from chainplan_cli.main import main
+from tests import limited
+from tests.limited import within
 
 ROOM = 500_000_000
-CHILD = """
-import contextlib, io, json, resource, sys
-import chainplan, networkx, numpy, rich, scipy.sparse
-from chainplan_cli.main import main
-room, warm, *cases = json.load(sys.stdin)
-def run(argv):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main(argv)
-    return code, out.getvalue() + err.getvalue()
-assert run(warm)[0] == 0
-taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (taken + room, taken + room))
-print(json.dumps([run(argv) for argv in cases]))
-"""
-
-on_linux = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="the memory of a process is not told")
-
-
-def _within(room: int, folder: Path, cases: Sequence[Sequence[str]]) -> list[tuple[int, str]]:
-    """Exit code and message of each command, run one after the other in one process with so much memory."""
-    (folder / "warm.yaml").write_text("chain: [3, 2, 4]")
-    given = json.dumps([room, ["run", str(folder / "warm.yaml")], *cases])
-    found = subprocess.run([sys.executable, "-c", CHILD], input=given, capture_output=True, text=True, check=True)
-    results: list[tuple[int, str]] = json.loads(found.stdout)
-    return results
 
 
 def _chain(*items: tuple[int, int, str]) -> str:
@@ -76,12 +49,12 @@ SPECS = {
 }
 
 
-@on_linux
+@limited.on_linux
 def test_specs(tmp_path: Path) -> None:
     for place, (_, text) in enumerate(SPECS.values()):
         (tmp_path / f"{place}.yaml").write_text(text)
     commands = [["plan", str(tmp_path / f"{place}.yaml"), "--budget", "1"] for place in range(len(SPECS))]
-    for (name, (code, _)), (found, said) in zip(SPECS.items(), _within(ROOM, tmp_path, commands), strict=True):
+    for (name, (code, _)), (found, said) in zip(SPECS.items(), within(ROOM, tmp_path, commands), strict=True):
         assert (found, "out of memory" in said) == (code, False), f"{name}: {said}"
 
 
@@ -98,7 +71,7 @@ def _bomb(path: Path, shape: tuple[int, ...], members: Sequence[str]) -> Path:
     return path
 
 
-@on_linux
+@limited.on_linux
 def test_archives_that_unpack_to_more(tmp_path: Path) -> None:
     bomb = _bomb(tmp_path / "bomb.npz", (10**8,), ["data"])
     assert bomb.stat().st_size < 1_000_000
@@ -108,13 +81,13 @@ def test_archives_that_unpack_to_more(tmp_path: Path) -> None:
     dense.write_text("chain: [10000, 10000]")
     values = _bomb(tmp_path / "values.npz", (10_000, 10_000), ["F1"])
     cases = [["plan", str(pattern)], ["run", str(dense), "--jacobians", str(values)]]
-    for code, said in _within(ROOM, tmp_path, cases):
+    for code, said in within(ROOM, tmp_path, cases):
         assert code == 2, said
         assert "unpack to" in said
         assert "without compression" in said
 
 
-@on_linux
+@limited.on_linux
 def test_a_plan_file_that_decompresses_a_long_column(tmp_path: Path) -> None:
     item = {"name": "F", "shape": [10**9, 1], "structure": {"banded": [5, 0]}, "tangent": 7}
     result = chainplan.plan(chainplan.chain([item]))
@@ -129,19 +102,19 @@ def test_a_plan_file_that_decompresses_a_long_column(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(claimed))
     assert path.stat().st_size < 2000
-    ((code, said),) = _within(ROOM, tmp_path, [["check", str(path)]])
+    ((code, said),) = within(ROOM, tmp_path, [["check", str(path)]])
     assert code == 1
     assert "step 2: a block of 1,000,000,000 x 1 with 6 nonzeros is decompressed" in said
 
 
-@on_linux
+@limited.on_linux
 def test_a_pattern_file_that_is_named_often_is_read_once(tmp_path: Path) -> None:
     from scipy.sparse import eye_array, save_npz
 
     save_npz(tmp_path / "eye.npz", eye_array(200_000, format="csr"))
     spec = tmp_path / "often.yaml"
     spec.write_text(_chain(*[(200_000, 200_000, "{sparse: eye.npz}")] * 250))
-    ((code, said),) = _within(ROOM, tmp_path, [["plan", str(spec), "--budget", "1"]])
+    ((code, said),) = within(ROOM, tmp_path, [["plan", str(spec), "--budget", "1"]])
     assert (code, "out of memory" in said) == (0, False)
 
 
