@@ -158,8 +158,9 @@ def _measured(case: Case) -> BudgetRow:
         problem = read_spec(str(spec))
         assert isinstance(problem, Problem)
         read = perf_counter() - start
-        found, printing = TASKS[case.task](problem, case.budget)
+        found, printed = TASKS[case.task](problem, case.budget)
         seconds, cpu = perf_counter() - start, process_time() - used
+    printing = printed()
     row = BudgetRow(case.task, case.instance, case.n, len(problem.graph.elementals), "auto", case.budget)
     checking = sum(map(_checking, found.plans))
     allowed = case.budget + SLACK + read + checking + printing
@@ -184,6 +185,10 @@ class _Found:
         return cls(plans, result.status.value, result.price, result.bound)
 
 
+Measured = tuple[_Found, Callable[[], float]]
+"""What a command came to, and what says the seconds that printing it takes, asked when the time is taken."""
+
+
 def _checking(found: Plan) -> float:
     """The time that the check of a plan takes that is not known yet."""
     start = perf_counter()
@@ -191,39 +196,40 @@ def _checking(found: Plan) -> float:
     return perf_counter() - start
 
 
-def _plan(problem: Problem, budget: float) -> tuple[_Found, float]:
-    result = plan(problem, budget=budget)
+def _timed(do: Callable[[], object]) -> float:
     start = perf_counter()
-    render(result)
-    return _Found.of(result), perf_counter() - start
+    do()
+    return perf_counter() - start
 
 
-def _report(problem: Problem, budget: float) -> tuple[_Found, float]:
+def _plan(problem: Problem, budget: float) -> Measured:
+    result = plan(problem, budget=budget)
+    printing = _timed(lambda: render(result))
+    return _Found.of(result), lambda: printing
+
+
+def _report(problem: Problem, budget: float) -> Measured:
     """A report as the command makes it; printing is what a page takes on which nothing is asked."""
     result = plan(problem, budget=budget / 2)
     saved = document(result)
     page(result, saved, seconds=max(0.0, budget - result.seconds))
-    start = perf_counter()
-    page(result, saved, seconds=0.0)
-    return _Found.of(result), perf_counter() - start
+    return _Found.of(result), lambda: _timed(lambda: page(result, saved, seconds=0.0))
 
 
-def _front(problem: Problem, budget: float) -> tuple[_Found, float]:
+def _front(problem: Problem, budget: float) -> Measured:
     found = pareto(problem, budget=budget)
-    start = perf_counter()
-    front.text(found)
-    printing = perf_counter() - start
+    printing = _timed(lambda: front.text(found))
     count = f"{len(found.points)} points, {'all' if found.ended is None else 'more may exist'}"
     cheapest = found.points[-1].fma if found.points else None
-    return _Found([point.plan for point in found.points], count, cheapest, None), printing
+    return _Found([point.plan for point in found.points], count, cheapest, None), lambda: printing
 
 
-TASKS: dict[str, Callable[[Problem, float], tuple[_Found, float]]] = {
+TASKS: dict[str, Callable[[Problem, float], Measured]] = {
     "plan": _plan,
     "front": _front,
     "report": _report,
 }
-"""What is measured of each task: what it finds, and the seconds that it takes to print."""
+"""What is measured of each task."""
 
 
 def _parts(instance: DagInstance, suite: BudgetSuite) -> Iterator[BudgetRow]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from bench.instances.make_dags import FAMILIES, make
 from chainplan.checker import check
 from chainplan.elimination.core import Core, members
 from chainplan.elimination.workgraph import WorkGraph, order_plan
@@ -15,6 +17,7 @@ from chainplan.executor import execute
 from chainplan.graph import Mode
 from chainplan.jacobians import draw
 from chainplan.oracle import jacobian
+from chainplan.steps import Recorder
 from chainplan.sweep import order_price
 from tests.answers import least_elimination
 from tests.oracles.graph import Dag, order_cost
@@ -38,6 +41,25 @@ def test_every_order_gives_a_right_plan_of_the_predicted_price() -> None:
         found = execute(plan, values)
         for pair, expected in jacobian(problem, values).items():
             assert np.array_equal(found.get(pair, np.zeros_like(expected)), expected)
+
+
+def test_dense_graphs_have_the_steps_that_a_work_graph_records() -> None:
+    for seed in range(60):
+        rng = random.Random(seed)
+        problem = dag_problem(make(rng.choice(list(FAMILIES)), rng.randint(1, 14), True, seed))
+        graph = problem.graph
+        if seed % 2:  # an intermediate is an output too
+            inner = rng.choice([v for v in graph.out_of if v not in graph.inputs])
+            graph = replace(graph, outputs=(*graph.outputs, inner))
+        work = WorkGraph(graph, Recorder(graph))
+        order = sorted(work.middle)
+        rng.shuffle(order)
+        for v in order:
+            work.eliminate(v)
+        recorded, written = work.plan(), order_plan(graph, order)
+        assert written.steps == recorded.steps
+        assert list(map(type, written.steps)) == list(map(type, recorded.steps))
+        assert written.outputs == recorded.outputs
 
 
 def test_topological_orders_are_forward_and_reverse() -> None:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from chainplan.compression import accumulated, write_sweep
 from chainplan.cost import FMA
+from chainplan.elimination.dense_writer import DenseWriter
 from chainplan.garbage import uncollected
 from chainplan.graph import Elemental, Graph, Mode
 from chainplan.search import Look, unwatched
@@ -214,6 +215,10 @@ def order_plan(graph: Graph, order: Iterable[int], look: Look = unwatched) -> Pl
     """
     with uncollected():
         work = WorkGraph(graph, Recorder(graph))
+        names = [{p: edge.parts for p, edge in row.items()} for row in work.into]
+        if work.dense and all(len(parts) == 1 and parts[0].explicit for row in names for parts in row.values()):
+            writer = DenseWriter([{p: parts[0].name for p, parts in row.items()} for row in names], work.kept)
+            return writer.plan(graph, work.index, order, look)
         work.look = look
         for v in order:
             work.eliminate(v)

@@ -40,6 +40,8 @@ The exact search goes on where it was; local search begins at the best plan so f
 """
 LIMITED = 0.3
 """The share of the budget in which a plan under a memory limit is sought, before those that know of no limit."""
+HOPELESS = 0.5
+"""Gap after the first stage from which no more time is spent on a proof: local search has all that is left."""
 PROVABLE = 120
 """Intermediate vertices above which no proof is tried."""
 
@@ -139,10 +141,11 @@ def _on_dags(problem: Problem, search: Search) -> Iterator[Outcome]:
     if intermediates(problem.graph) > PROVABLE:
         yield from _on_large(problem, search)
         return
-    for solver, share in STAGES:
-        outcome = _named(solver, problem, search, share, search.incumbent)
+    for turn, (solver, share) in enumerate(STAGES):
+        hopeless = turn == 1 and search.best is not None and search.best - search.bound > HOPELESS * search.best
+        outcome = _named(solver, problem, search, 1.0 if hopeless else share, search.incumbent)
         yield outcome
-        if outcome.status is Status.OPTIMAL or not search.in_time():
+        if outcome.status is Status.OPTIMAL or hopeless or not search.in_time():
             return
 
 
@@ -152,7 +155,8 @@ def _on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
     within = after_accumulation(graph, "vertex elimination")
     search.prove(path_bound(graph), within)
     yield _named(LocalSearch(), problem, search, 0.9)
-    search.prove(quick_bound(graph, search.tick), within)
+    if search.in_time():
+        search.prove(quick_bound(graph, search.tick), within)
 
 
 def _best(problem: Problem, found: list[Outcome], search: Search) -> Outcome:

@@ -25,8 +25,8 @@ from chainplan.sweep import order_price, sweep
 def cheapest(problem: Problem, search: Search, orders: Callable[[WorkGraph], Iterable[Found]]) -> Outcome:
     """The plan of the cheapest order of a work graph; the best so far is offered to the search as they come.
 
-    The search leaves the time that it takes to write that plan down, which is that of making the work graph for each
-    edge, and of about as much for each step.
+    The search leaves the time that it takes to write that plan down, which for each step is about half of what making
+    the work graph takes for each edge.
     """
     work, each = timed_work(problem.graph, search)
     best, fixed = cast("Found | None", None), accumulation(problem.graph)
@@ -34,7 +34,7 @@ def cheapest(problem: Problem, search: Search, orders: Callable[[WorkGraph], Ite
         if best is None or candidate.price < best.price:
             best = candidate
             search.offer(partial(order_plan, problem.graph, candidate.order), candidate.price + fixed.price)
-            search.writing = each * steps_of(work, candidate.order)
+            search.writing = each / 2 * steps_of(work, candidate.order)
         if best.price + fixed.least <= search.bound:
             break
     assert best is not None, "there is an order of elimination for every graph"
