@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chainplan.compression import compressed, write_sweep
 from chainplan.cost import FMA
 from chainplan.elimination.core import Core, members
 from chainplan.elimination.workgraph import WorkGraph
 from chainplan.problem import Problem
 from chainplan.replayer import replay
-from chainplan.steps import Recorder
+from chainplan.steps import Load, Plan, Recorder, operands
 from tests.oracles import chain as oracle
+from tests.oracles import peaks, schedules
 from tests.oracles.graph import Dag, least_vertex_cost
 
 
@@ -55,3 +58,21 @@ def least_elimination(core: Core, mask: int | None = None) -> int:
     names = WorkGraph(core.graph).names
     dag = Dag(Problem(core.graph).to_spec())
     return least_vertex_cost(dag, None if mask is None else [names[v] for v in members(mask)])
+
+
+def best_makespan(problem: Problem, machines: int) -> int:
+    """The shortest schedule of the best bracketing of a chain."""
+    return schedules.best_makespan(problem.to_spec(), machines)
+
+
+def plan_makespan(plan: Plan, prices: Sequence[int], machines: int) -> int:
+    """The shortest schedule of one plan."""
+    return schedules.shortest(prices, [operands(step) for step in plan.steps], machines)
+
+
+def least_peak(plan: Plan) -> int:
+    """The least peak of all orders of the steps of a plan, loads before their first use."""
+    loads = {p for p, step in enumerate(plan.steps) if isinstance(step, Load)}
+    sizes = [typed.block.nnz for typed in replay(plan).blocks]
+    reads = [operands(step) for step in plan.steps]
+    return peaks.least_peak(reads, sizes, loads, [output.step for output in plan.outputs])

@@ -24,9 +24,8 @@ from chainplan.report.table import RENDERERS
 from chainplan.result import Status
 from chainplan.schedule import WITHIN
 from chainplan.steps import Plan
-from tests import recompute
-from tests.answers import cheapest, front
-from tests.brute_schedules import best_makespan, plan_makespan
+from tests.answers import best_makespan, cheapest, front, plan_makespan
+from tests.oracles import recompute
 from tests.problems import chain_problem, random_dag
 from tests.test_plan_file import VALUES, mutate, places
 
@@ -180,7 +179,7 @@ def _worth(problem: Problem, explicit: bool) -> bool:
 def _states() -> Base:
     e = {"shape": [4, 4], "tangent": 3, "adjoint": 5, "tape": 2}
     problem = from_spec({"chain": [e] * 3, "limits": {"recompute": True}})
-    least = recompute.cheapest(problem, problem.memory)
+    least = recompute.cheapest(problem.to_spec(), problem.memory)
     assert least is not None
     return Base("chain with states", problem, (written(problem),), {"bracketings and nested checkpoints": least})
 

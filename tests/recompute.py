@@ -1,23 +1,19 @@
-"""Chains that evaluate their states, straight from the definitions: every nested plan, and every plan at all.
+"""Chains that evaluate their states: every nested plan, straight from the definition.
 
 `written` writes out each plan of the space that `chainplan.solvers.nested` describes, one after the other, as nested
-sentences; cost and memory are what the replayer says of it. `cheapest` knows nothing of that space: it is the shortest
-path over all that can be alive, blocks and states, in any order. Nothing is shared with the solver.
+sentences; cost and memory are what the replayer says of it. Nothing is shared with the solver.
+`tests.oracles.recompute` knows nothing of that space.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from heapq import heappop, heappush
 from itertools import product
-from typing import NamedTuple
 
-from chainplan.cost import FMA
 from chainplan.graph import Mode
 from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.steps import Accumulate, Advance, Load, Move, Multiply, Output, Plan, Propagate, Restore, Step, Store
-from chainplan.structures import Block
 
 # Every nested plan
 
@@ -142,90 +138,6 @@ class _Plans:
                 if working == state:
                     return False
         return False
-
-
-# Every plan
-
-
-class _Alive(NamedTuple):
-    blocks: frozenset[tuple[int, int]]
-    stored: frozenset[int]
-    working: int | None
-
-
-def cheapest(problem: Problem, limit: int | None) -> int | None:
-    """Price of the cheapest plan under a limit, in any order of any steps; states may be dropped at any time."""
-    chain = problem.graph.chain
-    q = len(chain)
-    n = [0, *(e.block.rows for e in chain)]
-    blocks: dict[tuple[int, int], Block] = {(i, i + 1): e.block for i, e in enumerate(chain)}
-    for d in range(2, q + 1):
-        for i in range(q - d + 1):
-            blocks[i, i + d] = blocks[i + 1, i + d].times(blocks[i, i + 1])
-    heap: list[tuple[int, int, _Alive]] = [(0, 0, _Alive(frozenset(), frozenset(), 0))]
-    seen: set[_Alive] = set()
-    pushed = 0
-    while heap:
-        cost, _, alive = heappop(heap)
-        if alive.blocks == {(0, q)}:
-            return cost
-        if alive in seen:
-            continue
-        seen.add(alive)
-        blocks_alive = sum(blocks[b].nnz for b in alive.blocks)
-        for after, price, extra in _steps(problem, blocks, alive):
-            states = after.stored | alive.stored | {alive.working, after.working}
-            held = blocks_alive + (extra or 0) + sum(n[v] for v in states if v is not None)
-            if limit is None or held <= limit or extra is None:
-                pushed += 1
-                heappush(heap, (cost + price, pushed, after))
-    return None
-
-
-def _steps(
-    problem: Problem, blocks: dict[tuple[int, int], Block], alive: _Alive
-) -> Iterator[tuple[_Alive, int, int | None]]:
-    """Each step from here: what is alive after it, its price, the elements it needs besides; None where it drops."""
-    chain = problem.graph.chain
-    held, stored, working = alive
-    used = {p for i, j in held for p in range(i, j)}
-    for v in {0, *stored}:
-        yield _Alive(held, stored, v), 0, None
-    for v in stored:
-        yield _Alive(held, stored - {v}, working), 0, None
-    if working is not None:
-        yield _Alive(held, stored, None), 0, None
-        yield _Alive(held, stored | {working}, working), 0, None
-        if working < len(chain) - 1:
-            yield _Alive(held, stored, working + 1), FMA.advance(chain[working]), 0
-        if working not in used and working < len(chain):
-            yield from _linearised(problem, blocks, alive)
-    for right in held:
-        for left in held:
-            if right[1] == left[0]:
-                made = (right[0], left[1])
-                price = FMA.multiply(blocks[left], blocks[right])
-                yield _Alive((held - {left, right}) | {made}, stored, working), price, blocks[made].nnz
-
-
-def _linearised(
-    problem: Problem, blocks: dict[tuple[int, int], Block], alive: _Alive
-) -> Iterator[tuple[_Alive, int, int]]:
-    held, stored, p = alive
-    assert p is not None
-    e, own = problem.graph.chain[p], (p, p + 1)
-    if e.explicit:
-        yield _Alive(held | {own}, stored, p), 0, blocks[own].nnz
-    for mode in Mode:
-        if e.per_vector(mode) is None:
-            continue
-        tape = e.tape if mode is Mode.ADJOINT else 0
-        yield _Alive(held | {own}, stored, p), FMA.accumulate(e, mode), blocks[own].nnz + tape
-        for i, j in held:
-            if (mode is Mode.TANGENT and j == p) or (mode is Mode.ADJOINT and i == p + 1):
-                made = (min(i, p), max(j, p + 1))
-                price = FMA.propagate(e, blocks[i, j], mode)
-                yield _Alive((held - {(i, j)}) | {made}, stored, p), price, blocks[made].nnz + tape
 
 
 def moves(plan: Plan) -> int:

@@ -25,6 +25,7 @@ from chainplan.result import Result, Status
 from chainplan.search import Stopped
 from chainplan.structures import DENSE, Block, Identity, NegatedIdentity
 from tests.answers import least_elimination
+from tests.oracles.cuts import cheapest_cut
 from tests.problems import chain_problem, dag_problem, random_dag
 from tests.reference import instances
 
@@ -226,25 +227,7 @@ def test_minimum_cuts_against_all_cuts() -> None:
                 region = 1 << v | sum(1 << u for u in members(net.middle) if rng.random() < 0.8)
                 locked = sum(1 << u for u in members(region & ~(1 << v)) if rng.random() < 0.3)
                 found = min_cut(step, net.size, v, region, locked, ends)
-                assert found == cheapest_cut(net, step, v, region, locked, ends)
-
-
-def cheapest_cut(net: Net, step: list[int], v: int, region: int, locked: int, ends: int) -> int:
-    """The lightest set of vertices without which no path from v leaves the region or ends, by trying all."""
-    everything = [u for u in range(len(step)) if u != v and not locked >> u & 1]
-    best = 1 << 60
-    for k in range(1 << len(everything)):
-        cut = sum(1 << u for i, u in enumerate(everything) if k >> i & 1)
-        seen, border, extra = 0, [v], 0
-        while border:
-            u = border.pop()
-            for w in members(step[u] & ~cut & ~seen):
-                seen |= 1 << w
-                border.append(w)
-        extra = sum(net.size[u] for u in members(seen & ends & locked))
-        if not seen & ~region and not seen & ends & ~locked:
-            best = min(best, net.weight(cut) + extra)
-    return best
+                assert found == cheapest_cut(step, net.size, v, region, locked, ends)
 
 
 def test_group_bounds_hold_for_every_subset() -> None:

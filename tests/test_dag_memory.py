@@ -23,37 +23,10 @@ from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.result import Status
 from chainplan.solvers.table import SOLVERS
-from chainplan.steps import Load, Plan, Recorder, operands
+from chainplan.steps import Load, Plan, Recorder
 from chainplan.sweep import sweep
+from tests.answers import least_peak
 from tests.problems import random_dag
-
-
-def least_peak(found: Plan) -> int:
-    """The least peak of all orders of the steps of a plan, loads before their first use; by sets of steps done."""
-    steps, size = found.steps, [typed.block.nnz for typed in replay(found).blocks]
-    loads = {p for p, step in enumerate(steps) if isinstance(step, Load)}
-    rest = [p for p in range(len(steps)) if p not in loads]
-    users = {p: {u for u in rest if p in operands(steps[u])} for p in range(len(steps))}
-    kept = {output.step for output in found.outputs}
-
-    def alive(done: frozenset[int]) -> int:
-        there = done | {p for p in loads if users[p] & done}
-        return sum(size[p] for p in there if p in kept or users[p] - done)
-
-    front = {frozenset[int](): 0}
-    for _ in rest:
-        after: dict[frozenset[int], int] = {}
-        for done, peak in front.items():
-            for p in rest:
-                if p in done or any(a not in done and a not in loads for a in operands(steps[p])):
-                    continue
-                fresh = sum(size[a] for a in set(operands(steps[p])) & loads if not users[a] & done)
-                now = max(peak, alive(done) + fresh + size[p])
-                more = done | {p}
-                after[more] = min(now, after.get(more, now))
-        front = after
-    (peak,) = front.values()
-    return max(peak, sum(size[p] for p in kept))
 
 
 def explicit(seed: int, most: int) -> Problem:

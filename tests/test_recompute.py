@@ -33,6 +33,7 @@ from chainplan.steps import Advance, Load, Multiply, Output, Plan, Propagate, Re
 from chainplan.tradeoff import pareto
 from chainplan_cli.main import main
 from tests import recompute
+from tests.oracles.recompute import cheapest
 from tests.problems import chain_problem, random_chain, random_dag
 from tests.test_chain_memory import skewed_chain
 
@@ -78,7 +79,7 @@ def test_few_plans_of_any_kind_beat_a_nested_one(longest: int, last: int) -> Non
         problem = drawn(seed, longest)
         if bracketed(problem):
             for point in pareto(problem).points:
-                least = recompute.cheapest(problem, point.memory)
+                least = cheapest(problem.to_spec(), point.memory)
                 assert least is not None
                 assert least <= point.fma
                 points, beaten = points + 1, beaten + (least < point.fma)
@@ -112,7 +113,7 @@ def test_infeasible_is_said_only_where_no_plan_of_any_kind_keeps_the_limit() -> 
             continue
         status = plan(replace(problem, memory=limit)).status
         said[status] += 1
-        assert status is Status.BUDGET or recompute.cheapest(problem, limit) is None
+        assert status is Status.BUDGET or cheapest(problem.to_spec(), limit) is None
     assert said[Status.INFEASIBLE] > 20
 
 

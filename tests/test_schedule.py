@@ -27,7 +27,8 @@ from chainplan.scheduling.frontier import frontier
 from chainplan.scheduling.listing import list_schedule, lower_bound
 from chainplan.scheduling.tasks import ChainTasks
 from chainplan.search import Search
-from tests.brute_schedules import best_makespan, critical_path, nests, plan_makespan
+from tests.answers import best_makespan, plan_makespan
+from tests.oracles.schedules import critical_path, nests
 from tests.problems import chain_problem, modules, random_chain, random_dag, random_problem
 from tests.reference import instances
 
@@ -64,7 +65,7 @@ def test_enough_machines_are_the_shortest_critical_path() -> None:
     for _ in range(25):
         problem = modules(rng, rng.randint(1, 5), explicit=0.3)
         q = len(problem.graph.chain)
-        expected = min(map(critical_path, nests(problem)))
+        expected = min(map(critical_path, nests(problem.to_spec())))
         for machines in (q, q + 1, 10**12):
             schedule = scheduled(problem, machines)
             assert (schedule.makespan, schedule.optimal, schedule.within) == (expected, True, "bracketings")
@@ -188,7 +189,7 @@ def test_the_frontier_is_that_of_all_plans() -> None:
     for _ in range(25):
         problem = modules(rng, rng.randint(1, 4), explicit=0.2)
         tasks = ChainTasks(problem.graph.chain, FMA)
-        every = {(work(nest), critical_path(nest)) for nest in nests(problem)}
+        every = {(work(nest), critical_path(nest)) for nest in nests(problem.to_spec())}
         kept = {p for p in every if not any(o != p and o[0] <= p[0] and o[1] <= p[1] for o in every)}
         found = frontier(tasks, Bounds(tasks, 2), 2, 10**9, Search())
         assert found is not None
@@ -302,7 +303,7 @@ def test_ties_go_to_less_work() -> None:
         def work(nest: Any) -> int:
             return int(nest[0]) + sum(map(work, nest[1]))
 
-        shortest = [nest for nest in nests(problem) if critical_path(nest) == result.schedule.makespan]
+        shortest = [nest for nest in nests(problem.to_spec()) if critical_path(nest) == result.schedule.makespan]
         assert result.cost.fma == min(map(work, shortest))
 
 

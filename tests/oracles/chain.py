@@ -76,6 +76,30 @@ class Chain:
                 found[i, j] = least_price(block.cells, *prices)
         return found
 
+    def with_elemental(self, state: State, p: int) -> Iterator[tuple[State, int, int]]:
+        """Elemental p loaded, accumulated, or propagated onto an interval beside it: state after, price, elements."""
+        own, nnz, tape, tangent, adjoint = (p, p + 1), self.nnz, self.tape[p], self.tangent[p], self.adjoint[p]
+        if self.explicit(p):
+            yield state | {own}, 0, nnz[own]
+        if tangent is not None:
+            yield state | {own}, self.of[own].cols * tangent, nnz[own]
+        if adjoint is not None:
+            yield state | {own}, self.of[own].rows * adjoint, nnz[own] + tape
+        for i, j in state:
+            rest = state - {(i, j)}
+            if tangent is not None and j == p:
+                yield rest | {(i, p + 1)}, self.of[i, j].cols * tangent, nnz[i, p + 1]
+            if adjoint is not None and i == p + 1:
+                yield rest | {(p, j)}, self.of[i, j].rows * adjoint, nnz[p, j] + tape
+
+    def products(self, state: State) -> Iterator[tuple[State, int, int]]:
+        """Two intervals that meet, multiplied: state after, price, elements."""
+        for right in state:
+            for left in state:
+                if right[1] == left[0]:
+                    made, price = (right[0], left[1]), self.times[right[0], left[0], left[1]]
+                    yield (state - {left, right}) | {made}, price, self.nnz[made]
+
 
 def least_cost(spec: Mapping[str, Any]) -> int:
     """Multiply-adds of the cheapest plan of bracketings and coloured sweeps."""
@@ -125,26 +149,5 @@ def _steps(chain: Chain, sweeps: Sweeps, state: State) -> Iterator[tuple[State, 
             yield state | {(i, j)}, price, hill
     for p in range(chain.q):
         if p not in used:
-            yield from _with_elemental(chain, state, p)
-    for right in state:
-        for left in state:
-            if right[1] == left[0]:
-                made, price = (right[0], left[1]), chain.times[right[0], left[0], left[1]]
-                yield (state - {left, right}) | {made}, price, chain.nnz[made]
-
-
-def _with_elemental(chain: Chain, state: State, p: int) -> Iterator[tuple[State, int, int]]:
-    """Elemental p loaded, accumulated, or propagated onto an interval beside it."""
-    own, nnz, tape = (p, p + 1), chain.nnz, chain.tape[p]
-    if chain.explicit(p):
-        yield state | {own}, 0, nnz[own]
-    if chain.tangent[p] is not None:
-        yield state | {own}, chain.of[own].cols * chain.tangent[p], nnz[own]
-    if chain.adjoint[p] is not None:
-        yield state | {own}, chain.of[own].rows * chain.adjoint[p], nnz[own] + tape
-    for i, j in state:
-        rest = state - {(i, j)}
-        if chain.tangent[p] is not None and j == p:
-            yield rest | {(i, p + 1)}, chain.of[i, j].cols * chain.tangent[p], nnz[i, p + 1]
-        if chain.adjoint[p] is not None and i == p + 1:
-            yield rest | {(p, j)}, chain.of[i, j].rows * chain.adjoint[p], nnz[p, j] + tape
+            yield from chain.with_elemental(state, p)
+    yield from chain.products(state)

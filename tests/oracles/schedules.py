@@ -1,57 +1,48 @@
 """Makespans straight from the definition: every plan of a chain, every order of its tasks on every machine.
 
-Nothing is shared with the scheduling package: plans are nested tuples of prices, grown by recursion over splits and
-modes; a schedule is a topological order whose tasks are put, one after the other, where they can start first, which
-some optimal schedule is (schedules that cannot be shifted to the left).
+Plans are nested tuples of prices, grown by recursion over splits and modes; a schedule is a topological order whose
+tasks are put, one after the other, where they can start first, which some optimal schedule is (schedules that cannot be
+shifted to the left).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from chainplan.cost import FMA
-from chainplan.graph import Mode
-from chainplan.problem import Problem
-from chainplan.steps import Plan, operands
+from tests.oracles.chain import Chain
 
 Nest = tuple[int, tuple[Any, ...]]
 """A price and the nests that it waits for."""
 
 
-def nests(problem: Problem) -> frozenset[Nest]:
-    """All plans of a chain as trees of prices; equal ones once."""
-    chain = problem.graph.chain
-    q = len(chain)
-    blocks = {(i, i + 1): e.block for i, e in enumerate(chain)}
-    for d in range(2, q + 1):
-        for i in range(q - d + 1):
-            blocks[i, i + d] = blocks[i + 1, i + d].times(blocks[i, i + 1])
+def nests(spec: Mapping[str, Any]) -> frozenset[Nest]:
+    """All bracketings of a chain as trees of prices; equal ones once."""
+    chain = Chain(spec)
 
     @cache
     def of(i: int, j: int) -> frozenset[Nest]:
         return frozenset(grow(i, j))
 
     def grow(i: int, j: int) -> Iterator[Nest]:
+        block = chain.of[i, j]
+        tangent, adjoint = chain.tangent[j - 1], chain.adjoint[i]
         if j == i + 1:
-            if chain[i].explicit:
+            if chain.explicit(i):
                 yield 0, ()
-            for mode in Mode:
-                if chain[i].per_vector(mode) is not None:
-                    yield FMA.accumulate(chain[i], mode), ()
+            for price, vectors in ((tangent, block.cols), (adjoint, block.rows)):
+                if price is not None:
+                    yield price * vectors, ()
             return
         for k in range(i + 1, j):
-            price = FMA.multiply(blocks[k, j], blocks[i, k])
-            yield from ((price, tuple(sorted((a, b)))) for a in of(k, j) for b in of(i, k))
-        if chain[j - 1].tangent is not None:
-            price = FMA.propagate(chain[j - 1], blocks[i, j - 1], Mode.TANGENT)
-            yield from ((price, (a,)) for a in of(i, j - 1))
-        if chain[i].adjoint is not None:
-            price = FMA.propagate(chain[i], blocks[i + 1, j], Mode.ADJOINT)
-            yield from ((price, (a,)) for a in of(i + 1, j))
+            yield from ((chain.times[i, k, j], tuple(sorted((a, b)))) for a in of(k, j) for b in of(i, k))
+        if tangent is not None:
+            yield from ((tangent * block.cols, (a,)) for a in of(i, j - 1))
+        if adjoint is not None:
+            yield from ((adjoint * block.rows, (a,)) for a in of(i + 1, j))
 
-    return of(0, q)
+    return of(0, chain.q)
 
 
 def critical_path(nest: Nest) -> int:
@@ -59,10 +50,10 @@ def critical_path(nest: Nest) -> int:
     return nest[0] + max(map(critical_path, nest[1]), default=0)
 
 
-def best_makespan(problem: Problem, machines: int) -> int:
-    """The shortest schedule of the best plan of a chain."""
+def best_makespan(spec: Mapping[str, Any], machines: int) -> int:
+    """The shortest schedule of the best bracketing of a chain."""
     best: int | None = None
-    for nest in sorted(nests(problem), key=critical_path):
+    for nest in sorted(nests(spec), key=critical_path):
         if best is not None and critical_path(nest) >= best:
             break
         prices: list[int] = []
@@ -74,12 +65,7 @@ def best_makespan(problem: Problem, machines: int) -> int:
     return best
 
 
-def plan_makespan(plan: Plan, prices: Sequence[int], machines: int) -> int:
-    """The shortest schedule of one plan."""
-    return shortest(list(prices), [operands(step) for step in plan.steps], machines, None)
-
-
-def shortest(prices: list[int], reads: list[tuple[int, ...]], machines: int, most: int | None) -> int:
+def shortest(prices: Sequence[int], reads: Sequence[tuple[int, ...]], machines: int, most: int | None = None) -> int:
     """The shortest schedule of tasks of these prices that read earlier ones; at least `most` where none is shorter."""
     best = sum(prices) if most is None else most
     tails = [0] * len(prices)
