@@ -183,9 +183,12 @@ class _Attempt:
         """The cheapest way to have the whole chain, None where there is none."""
         if self.whole not in self._moves:
             return None
+        search.watch()
         inside = _inside(self._moves, sum, _price)
+        search.watch()
         self._ahead = _outside(self._moves, sum, _price, inside, self.whole)
         for moves in self._moves.values():
+            search.watch()
             for move in moves:
                 if not move.args:
                     self._push(move, move.price, ())

@@ -74,7 +74,7 @@ class Fronts:
 
     def __init__(self, problem: Problem, search: Search, chain: Chain | None = None) -> None:
         self._problem, self._graph, self._search = problem, problem.graph, search
-        self._bounding, self._chain = chain is not None, chain or Chain(problem.graph)
+        self._bounding, self._chain = chain is not None, chain or Chain(problem.graph, search.watch)
         self._prices, self._hills = self._chain.prices(), self._chain.hills()
         self._smallest: int | None = None
 

@@ -9,6 +9,7 @@ from chainplan.compression import Sweep, write_sweep
 from chainplan.cost import FMA
 from chainplan.graph import Elemental, Graph, Mode
 from chainplan.replayer import replay
+from chainplan.search import unwatched
 from chainplan.solvers.chains import leaf_options
 from chainplan.solvers.sweeps import ANY, Sweeps, fewest
 from chainplan.steps import Propagate, Recorder
@@ -38,9 +39,10 @@ class _Last(NamedTuple):
 
 
 class Chain:
-    """Sizes, blocks and prices of a chain, and bounds that no plan undercuts."""
+    """Sizes, blocks and prices of a chain, and bounds that no plan undercuts; `watch` is called often."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, watch: Callable[[], None] = unwatched) -> None:
+        self._watch = watch
         self.links = chain = graph.chain
         self.q = len(chain)
         self.n = [0, *(graph.sizes[e.target] for e in chain)]
@@ -134,10 +136,12 @@ class Chain:
         ways: dict[Interval, list[_Last]] = {}
         for d in range(2, q + 1):
             for i in range(q - d + 1):
+                self._watch()
                 found = ways[i, i + d] = list(self._ways(i, i + d))
                 inside[i, i + d] = min(join((weight(way), *(inside[a] for a in way.args))) for way in found)
         outside, floors = {(0, q): base}, Floors()
         for interval in sorted(self.blocks, key=lambda interval: interval[0] - interval[1]):
+            self._watch()
             floors[interval] = join((inside[interval], outside[interval]))
             for way in ways.get(interval, ()):
                 above = outside[interval], weight(way)
