@@ -128,7 +128,9 @@ def _check_paths(plan: Plan) -> None:
     """Compare the plan with forward substitution: all inputs in one pass, each input alone once that has failed."""
     prime = _random_prime()
     labels = {
-        e.name: 0 if e.block.structure.name == "zero" else 1 + secrets.randbelow(prime - 1)
+        e.name: 0
+        if e.block.structure.name == "zero" or not e.block.rows * e.block.cols
+        else 1 + secrets.randbelow(prime - 1)
         for e in plan.graph.elementals
     }
     weights = {source: 1 + secrets.randbelow(prime - 1) for source in plan.graph.inputs}

@@ -59,6 +59,7 @@ class Resolved(NamedTuple):
 
 def resolve(edges: Sequence[Edge], order: Iterable[str]) -> Resolved:
     """Choose the family for the elementals of a graph, given with its vertices in topological order."""
+    edges = [edge._replace(block=_entries(edge.block)) for edge in edges]
     blocks = tuple(edge.block for edge in edges)
     closed = _as_given(blocks)
     if closed is not None:
@@ -70,6 +71,11 @@ def resolve(edges: Sequence[Edge], order: Iterable[str]) -> Resolved:
     from chainplan.structures.outline import outline
 
     return Resolved(_all(blocks, outline), False)
+
+
+def _entries(block: Block) -> Block:
+    """A block of no rows or no columns as one of zeros: products through it are zero, whatever its structure says."""
+    return block if block.rows and block.cols else block._replace(structure=Zero())
 
 
 def _all(blocks: Sequence[Block], family: Callable[[Structure, int, int], Structure]) -> tuple[Block, ...]:
