@@ -1,0 +1,215 @@
+"""Mutants: small faults in solvers and judges, each with the tests that must notice it.
+
+`tests/test_mutants.py` puts one fault at a time into a copy of the package and runs the tests named; the fault lives on
+where they pass. A text that is not found exactly once has moved: write the mutant anew where the code is now.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """Replaces `text`, which stands once in `file` of the package, by `by`; `killers` are pytest's arguments."""
+
+    file: str
+    text: str
+    by: str
+    killers: str
+
+
+SWEEPS = "tests/test_compression.py"
+CHAINS = "tests/test_solvers.py -k small_chains"
+MEMORY = "tests/test_chain_memory.py -k brute_force"
+EXACT = "tests/test_dag_exact.py"
+SCHEDULES = "tests/test_schedule.py -k brute_force"
+
+MUTANTS = {
+    "parts take five times the colours": Mutant(
+        "compression.py",
+        "parts = block.rows if isinstance(block.structure, OnDiagonal)",
+        "parts = block.rows // 5 if isinstance(block.structure, OnDiagonal)",
+        f"{SWEEPS} -k five_diagonal",
+    ),
+    "a unit block costs its nonzeros in a sweep": Mutant(
+        "compression.py",
+        "total += 0 if e.block.structure.unit else e.block.nnz",
+        "total += e.block.nnz",
+        CHAINS,
+    ),
+    "sweeps of two modes forget the adjoints": Mutant(
+        "compression.py",
+        "return colours.tangents * (prices[0] or 0) + colours.adjoints * (prices[1] or 0)",
+        "return colours.tangents * (prices[0] or 0)",
+        f"{SWEEPS} -k tiny_pattern",
+    ),
+    "the table of chains takes adjoints for tangents": Mutant(
+        "solvers/chain_dp.py",
+        "self.by_end[d:, q - d + 1], self.s[d:])",
+        "self.by_end[d:, q - d + 1], self.s[:count])",
+        CHAINS,
+    ),
+    "listed chains have adjoints at one end alone": Mutant(
+        "solvers/interval_table.py",
+        "if first.adjoint is not None:",
+        "if first.adjoint is not None and last.adjoint is None:",
+        CHAINS,
+    ),
+    "the heap of arcs is upside down": Mutant(
+        "solvers/hu_shing.py",
+        "if a.num * b.den < b.num * a.den:",
+        "if a.num * b.den > b.num * a.den:",
+        "tests/test_hu_shing.py -k 'medium or small'",
+    ),
+    "arcs that do not pay stay": Mutant(
+        "solvers/hu_shing.py",
+        "            if top.num >= low * top.den:",
+        "            if top.num >= 2 * low * top.den:",
+        "tests/test_hu_shing.py -k small",
+    ),
+    "a lower peak stands in for a whole profile": Mutant(
+        "solvers/chain_memory.py",
+        "any(dominates(entry.profile, profile) for entry in front)",
+        "any(entry.profile[0][0] <= profile[0][0] for entry in front)",
+        MEMORY,
+    ),
+    "tapes weigh nothing": Mutant(
+        "solvers/chain_memory.py", "return e.tape if mode is Mode.ADJOINT else 0", "return 0", MEMORY
+    ),
+    "what waits behind a checkpoint weighs nothing": Mutant(
+        "solvers/nested.py",
+        "held = chain.n[i], 0, waiting + self._reach[i, middle, True]",
+        "held = chain.n[i], 0, self._reach[i, middle, True]",
+        "tests/test_recompute.py -k nested_plans",
+    ),
+    "an adjoint step has no tape": Mutant(
+        "solvers/nested.py",
+        "self._single(chain.n[i] + waiting + whole + e.tape,",
+        "self._single(chain.n[i] + waiting + whole,",
+        "tests/test_recompute.py -k nested_plans",
+    ),
+    "an output that was eliminated is forgotten": Mutant(
+        "elimination/subsets.py",
+        "& (~gone | kept)",
+        "& ~gone",
+        "tests/test_heuristics.py -k best_of_all",
+    ),
+    "the set search stops one short": Mutant(
+        "elimination/set_search.py",
+        "            if bound >= best:",
+        "            if bound >= best - 1:",
+        f"{EXACT} -k best_of_all",
+    ),
+    "bounds of parts are counted twice": Mutant(
+        "elimination/set_search.py",
+        "self.low[inside] = max(total, rows[0][0], self.low.get(inside, 0))",
+        "self.low[inside] = max(total, rows[-1][0], self.low.get(inside, 0))",
+        f"{EXACT} -k best_of_all",
+    ),
+    "widest paths add up": Mutant(
+        "elimination/quick_bound.py",
+        "width[v] = max(width[v], beyond)",
+        "width[v] += beyond",
+        f"{EXACT} -k large_graphs",
+    ),
+    "the quick bound is one too high": Mutant(
+        "elimination/quick_bound.py",
+        "return core.least_fixed + lower_bound(core, tick=tick)",
+        "return core.least_fixed + lower_bound(core, tick=tick) + 1",
+        f"{EXACT} -k stopped",
+    ),
+    "locked vertices are cut": Mutant(
+        "elimination/mincut.py",
+        "return 1 << 200 if self.locked >> u & 1 else self.size[u] - self.through.get(u, 0)",
+        "return self.size[u] - self.through.get(u, 0)",
+        f"{EXACT} -k minimum_cuts",
+    ),
+    "a group costs the dearest order": Mutant(
+        "elimination/bounds.py",
+        "found = self.table[part] = min(",
+        "found = self.table[part] = max(",
+        f"{EXACT} -k group_bounds",
+    ),
+    "an output's in-edges are eliminated": Mutant(
+        "elimination/edge.py",
+        "if j in self.middle and not self.kept[j]:",
+        "if j in self.middle:",
+        "tests/test_moves.py -k sequences",
+    ),
+    "a face is added onto any successor's dual vertex": Mutant(
+        "elimination/face.py",
+        "before[d] == before[a] and behind[d] == behind[b]",
+        "before[d] == before[a]",
+        "tests/test_moves.py -k sequences",
+    ),
+    "halves side by side take as long as the shorter": Mutant(
+        "scheduling/dp.py",
+        "best = np.minimum(best, np.maximum(lefts[t1], rights[t - t1]))",
+        "best = np.minimum(best, np.minimum(lefts[t1], rights[t - t1]))",
+        SCHEDULES,
+    ),
+    "work shared out evenly rounds up too far": Mutant(
+        "scheduling/bounds.py",
+        "return -(-work // self._machines)",
+        "return work // self._machines + 1",
+        "tests/test_schedule.py -k 'brute_force or never_slower or published'",
+    ),
+    "cuts of a pattern ask for one adjoint more": Mutant(
+        "colouring/bounds.py",
+        "-((c * cut.rows - cut.nonzeros) // cut.columns)",
+        "1 - ((c * cut.rows - cut.nonzeros) // cut.columns)",
+        "tests/test_colouring.py -k tiny",
+    ),
+    "two of a colour in a row are alone": Mutant(
+        "colouring/recovery.py",
+        "minlength=colours) == 1",
+        "minlength=colours) <= 2",
+        "tests/test_colouring.py -k changed",
+    ),
+    "blocks die a step early": Mutant("replayer.py", "change[last + 1] -= size", "change[last] -= size", MEMORY),
+    "a product costs one less": Mutant(
+        "replayer.py", "        return product, price, 0\n", "        return product, price - 1, 0\n", CHAINS
+    ),
+    "any paths will do": Mutant(
+        "checker.py",
+        "if _differs(plan, labels, weights, along, prime):",
+        "if False:",
+        "tests/test_checker.py",
+    ),
+    "colours are not looked at": Mutant(
+        "checker.py", "            if wrong:\n", "            if False:\n", f"{SWEEPS} -k wrong_seed"
+    ),
+    "an output may stand twice": Mutant(
+        "checker.py", "if (output, source) in seen:", "if False:", "tests/test_checker.py"
+    ),
+    "a limit may be exceeded by one": Mutant(
+        "checker.py",
+        "if limit is not None and replayed.peak > limit:",
+        "if limit is not None and replayed.peak > limit + 1:",
+        "tests/test_checker.py",
+    ),
+    "a bound may lie above the cost": Mutant(
+        "frontends/plan_file.py",
+        "if bound > price or (proven and (bound != price or within is None)):",
+        "if proven and (bound != price or within is None):",
+        "tests/test_plan_file.py",
+    ),
+    "tasks share a machine": Mutant(
+        "schedule.py",
+        "if before is not None and task.start < before.end:",
+        "if before is not None and task.start < before.start:",
+        "tests/test_schedule_file.py",
+    ),
+    "a task starts before what it reads is there": Mutant(
+        "schedule.py",
+        "if task is not None and task.start < ready:",
+        "if task is not None and task.start < 0:",
+        "tests/test_schedule_file.py",
+    ),
+    "bands of a product do not add up": Mutant(
+        "structures/banded.py",
+        "band(self.lower + right.lower, self.upper + right.upper)",
+        "band(max(self.lower, right.lower), max(self.upper, right.upper))",
+        CHAINS,
+    ),
+}
