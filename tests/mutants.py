@@ -71,15 +71,15 @@ MUTANTS = {
         "solvers/chain_memory.py",
         "any(dominates(entry.profile, profile) for entry in front)",
         "any(entry.profile[0][0] <= profile[0][0] for entry in front)",
-        MEMORY,
+        "tests/test_chain_memory.py -k whole_profile",
     ),
     "tapes weigh nothing": Mutant(
         "solvers/chain_memory.py", "return e.tape if mode is Mode.ADJOINT else 0", "return 0", MEMORY
     ),
-    "what waits behind a checkpoint weighs nothing": Mutant(
+    "a factor that waits weighs nothing": Mutant(
         "solvers/nested.py",
-        "held = chain.n[i], 0, waiting + self._reach[i, middle, True]",
-        "held = chain.n[i], 0, self._reach[i, middle, True]",
+        'least, way = waiting + nnz[i, k] + whole, Way("times right", i, j, k)',
+        'least, way = nnz[i, k] + whole, Way("times right", i, j, k)',
         "tests/test_recompute.py -k nested_plans",
     ),
     "an adjoint step has no tape": Mutant(
@@ -94,10 +94,10 @@ MUTANTS = {
         "& ~gone",
         "tests/test_heuristics.py -k best_of_all",
     ),
-    "the set search stops one short": Mutant(
+    "going last costs one more": Mutant(
         "elimination/set_search.py",
-        "            if bound >= best:",
-        "            if bound >= best - 1:",
+        "found = self._last(inside & ~(1 << v), price, best)",
+        "found = self._last(inside & ~(1 << v), price + 1, best)",
         f"{EXACT} -k best_of_all",
     ),
     "bounds of parts are counted twice": Mutant(
@@ -148,11 +148,11 @@ MUTANTS = {
         "best = np.minimum(best, np.minimum(lefts[t1], rights[t - t1]))",
         SCHEDULES,
     ),
-    "work shared out evenly rounds up too far": Mutant(
+    "paths to both halves add up": Mutant(
         "scheduling/bounds.py",
-        "return -(-work // self._machines)",
-        "return work // self._machines + 1",
-        "tests/test_schedule.py -k 'brute_force or never_slower or published'",
+        "_longest(self.path[arg] for arg in option.reads)",
+        "sum(self.path[arg] for arg in option.reads)",
+        SCHEDULES,
     ),
     "cuts of a pattern ask for one adjoint more": Mutant(
         "colouring/bounds.py",
@@ -210,6 +210,6 @@ MUTANTS = {
         "structures/banded.py",
         "band(self.lower + right.lower, self.upper + right.upper)",
         "band(max(self.lower, right.lower), max(self.upper, right.upper))",
-        CHAINS,
+        "tests/test_structures.py",
     ),
 }

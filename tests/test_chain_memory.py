@@ -93,6 +93,15 @@ def test_interleaving_the_factors_beats_factor_by_factor() -> None:
     assert_matches(plan(replace(problem, memory=820)), None, 821)
 
 
+def test_a_lower_peak_does_not_stand_in_for_a_whole_profile() -> None:
+    """Under 770 elements a dearer way is needed to an interval that a cheaper one makes with a peak as low."""
+    problem = chain_problem([29, 14, 7, 22, 20, 12, 9, 27, 10])
+    points = front(problem)
+    assert points[0] == (770, 13_979)
+    for limit, cost in limits(points):
+        assert_matches(plan(replace(problem, memory=limit), "chain-memory"), cost, points[0][0])
+
+
 def test_the_transposed_chain_has_the_same_optimum_where_no_adjoint_needs_a_tape() -> None:
     for seed in range(100):
         problem = random_chain(random.Random(seed), 8, random.Random(seed).choice(["dense", "structured"]))

@@ -29,7 +29,7 @@ def copied(mutant: Mutant, folder: Path) -> Path:
     return folder
 
 
-def tested(mutant: Mutant, folder: Path, place: Path) -> int:
+def run_on(mutant: Mutant, folder: Path, place: Path) -> int:
     """Exit code of pytest on the tests named, with the package of a folder; `place` is for what they leave behind."""
     paths = os.pathsep.join([str(folder), str(ROOT / "cli")])
     variables = {**os.environ, "PYTHONPATH": paths, "HYPOTHESIS_STORAGE_DIRECTORY": str(place)}
@@ -43,7 +43,7 @@ def tested(mutant: Mutant, folder: Path, place: Path) -> int:
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_mutant_is_killed(name: str, tmp_path: Path) -> None:
-    code = tested(MUTANTS[name], copied(MUTANTS[name], tmp_path / "src"), tmp_path)
+    code = run_on(MUTANTS[name], copied(MUTANTS[name], tmp_path / "src"), tmp_path)
     assert code == pytest.ExitCode.TESTS_FAILED, f"{name}: pytest ended with {code}; 0 is a mutant that lives"
 
 

@@ -125,6 +125,19 @@ FORM: dict[str, tuple[tuple[Any, ...], Any, str]] = {
 }
 
 
+def test_no_bound_lies_above_the_cost_of_its_plan() -> None:
+    root: dict[str, Any] = json.loads(RENDERERS["json"](plan(MIXED, "forward")))
+    assert root["status"] == "feasible"
+    for more, message in ((0, None), (1, "a bound is at most the cost")):
+        root["bound"] = {"fma": root["cost"]["fma"] + more, "within": "bracketings"}
+        read = parse_plan(json.dumps(root), "plan.json")
+        if message is None:
+            verify(read)
+        else:
+            with pytest.raises(PlanError, match=message):
+                verify(read)
+
+
 @pytest.mark.parametrize("case", FORM)
 def test_a_malformed_file_is_bad_input(case: str) -> None:
     path, value, message = FORM[case]
