@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any, NamedTuple, final
 
@@ -35,7 +36,9 @@ class MultiDot(Competitor):
     module: str = "numpy"
 
     def search(self, sizes: Sequence[int], seed: int) -> Any:
-        numpy_linalg = import_module("numpy.linalg._linalg")
+        numpy_linalg = import_module(
+            "numpy.linalg._linalg" if find_spec("numpy.linalg._linalg") else "numpy.linalg.linalg"
+        )
         return numpy_linalg._multi_dot_matrix_chain_order([_Shaped(shape) for shape in _shapes(sizes)])
 
     def price(self, sizes: Sequence[int], found: Any) -> int:

@@ -20,7 +20,7 @@ from chainplan.arguments import mapping
 from chainplan.asked import Asked, require_functions
 from chainplan.errors import ExecutionError
 from chainplan.graph import Elemental
-from chainplan.jacobians import Given, matrix_free
+from chainplan.jacobians import Given, common_dtype, matrix_free
 from chainplan.kernels.convert import Array
 from chainplan.primal import Fixed, Primal
 from chainplan.releasing import released, require_narrow, wide
@@ -117,6 +117,7 @@ def execute(
     """
     plan = plan_of(plan)
     mapping("jacobians", jacobians, "elementals to arrays or functions", "{'F1': array, 'F2': (tangent, adjoint)}")
+    dtype = None if dtype is None else common_dtype((), dtype)
     if backend == "dask":
         if evaluates(plan.steps):
             raise ExecutionError(
