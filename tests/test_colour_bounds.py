@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.sparse import coo_array, csr_array
 
-from chainplan import chain, plan
+from chainplan import chain, pareto, plan
 from chainplan.colouring import closer, colour, misfit, unmet
 from chainplan.colouring.orders import conflicts
 from chainplan.colouring.saturation import saturate
 from chainplan.problem import Problem
+from chainplan.report.front import document, text
 from chainplan.result import Result, Status
 from chainplan.solvers.table import SOLVERS
 from tests.oracle_colours import Link, least_chain, least_price
@@ -224,3 +226,17 @@ def test_a_bound_that_colours_do_not_reach_leaves_a_plan_feasible(solver: str) -
         result = plan(problem, solver, budget=20)
         assert (result.status, result.price, result.bound) == (Status.FEASIBLE, 7000, 6000)
         assert result.gap == 1 / 7
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_a_front_is_exact_only_where_its_colours_are(recompute: bool) -> None:
+    for grid, exact in (((20, 20), True), ((21, 21), False)):
+        i, j = stencil(*grid, torus=True).nonzero()
+        size, cells = i.max() + 1, np.stack([i, j], axis=1).tolist()
+        block = {"shape": [int(size), int(size)], "structure": {"coo": cells}, "tangent": 1000}
+        front = pareto(replace(chain([block]), recompute=recompute))
+        assert front.exact is exact
+        assert all(point.proven is exact for point in front.points if point.fma < 1000 * size)
+        assert all(point.bound <= point.fma for point in front.points)
+        assert ("exact within" in text(front)) is exact
+        assert ('"bound"' in document(front)) is not exact

@@ -101,7 +101,7 @@ def test_a_plan_under_a_limit_is_the_point_of_the_front() -> None:
                 assert result.bound <= point.fma
                 assert result.status is (Status.OPTIMAL if result.bound == point.fma else Status.FEASIBLE)
                 assert result.status is Status.OPTIMAL or Sweeps(problem.graph.chain, FMA).any
-                assert result.optimal_within == "bracketings and nested checkpoints"
+                assert result.within == "bracketings and nested checkpoints"
 
 
 def test_infeasible_is_said_only_where_no_plan_of_any_kind_keeps_the_limit() -> None:
@@ -169,7 +169,11 @@ def test_front_without_recomputation() -> None:
 
     for seed in range(60):
         problem = replace(drawn(seed, 5), recompute=False)
-        assert [(point.memory, point.fma) for point in pareto(problem).points] == brute(problem)
+        found, due = [(point.memory, point.fma) for point in pareto(problem).points], brute(problem)
+        if not Sweeps(problem.graph.chain, FMA).any:
+            assert found == due
+        for memory, fma in due:
+            assert any(one[0] <= memory and one[1] <= fma for one in found)
 
 
 # Revolve
@@ -320,7 +324,7 @@ def test_a_plan_file_comes_back_and_its_claims_are_verified(tmp_path: Path, caps
     document["steps"][position]["fma"] = 0
     saved.write_text(json.dumps(document))
     assert main(["check", str(saved)]) == 1
-    assert f"steps[{position}].fma is claimed to be 0, but it is 1" in capsys.readouterr().err
+    assert f"steps[{position}].fma is claimed to be 0, but it is 1" in capsys.readouterr().out
 
 
 # What takes part

@@ -26,24 +26,35 @@ from chainplan.steps import Plan
 
 @dataclass(frozen=True, eq=False)
 class Tradeoff:
-    """A plan that none beats in both memory and price: its peak in elements and its price in fma."""
+    """A plan that none beats in both memory and price: its peak in elements and its price in fma.
+
+    No plan of this memory or less costs less than `bound`.
+    """
 
     memory: int
     fma: int
     plan: Plan
+    bound: int
+
+    @property
+    def proven(self) -> bool:
+        """Whether no plan of this memory or less is cheaper."""
+        return self.bound == self.fma
 
 
 @dataclass(frozen=True, eq=False)
 class Pareto:
     """The points of a front by rising memory; `within` names the moves among which they are all there are.
 
-    `ended` says why there may be more points of less memory, None where there are none.
+    `ended` says why there may be more points of less memory, None where there are none. It is `exact` where every point
+    is proven, and that less memory costs more; colours that were not found may else give other points.
     """
 
     problem: Problem
     within: str
     points: tuple[Tradeoff, ...]
     ended: str | None = None
+    exact: bool = True
 
 
 def pareto(
@@ -87,36 +98,43 @@ def pareto(
         )
     search = Search(budget=budget, progress=progress, solver=solver.name)
     within, points, ended = set[str](), list[Tradeoff](), None
+    doubts = set[Status]()
     try:
-        for point in (_recomputing if problem.recompute else _descending)(problem, search, within):
+        for point in (_recomputing if problem.recompute else _descending)(problem, search, within, doubts):
             points.append(point)
     except Stopped:
         ended = f"out of budget after {search.spent}"
     except KeyboardInterrupt:
         ended = f"interrupted after {search.spent}"
     points.sort(key=lambda point: point.memory)
-    return Pareto(problem, within.pop() if within else "bracketings", tuple(points), ended)
+    return Pareto(problem, within.pop() if within else "bracketings", tuple(points), ended, not doubts)
 
 
-def _recomputing(problem: Problem, search: Search, within: set[str]) -> Iterator[Tradeoff]:
+def _recomputing(problem: Problem, search: Search, within: set[str], doubts: set[Status]) -> Iterator[Tradeoff]:
     within.add(WITHIN)
-    limit = problem.memory
-    front = [point for point in Fronts(problem, search).whole() if limit is None or point[0] <= limit]
-    for point in front:
-        yield _proven(problem, write(problem.graph, point))
+    limit, fronts = problem.memory, Fronts(problem, search)
+    front = whole = fronts.whole()
+    if not fronts.proven:
+        front = fronts.at_least().whole()
+        if [point[:2] for point in front] != [point[:2] for point in whole]:
+            doubts.add(Status.FEASIBLE)
+    for point in whole:
+        if limit is None or point[0] <= limit:
+            yield _checked(problem, write(problem.graph, point), min(low[1] for low in front if low[0] <= point[0]))
 
 
-def _descending(problem: Problem, search: Search, within: set[str]) -> Iterator[Tradeoff]:
+def _descending(problem: Problem, search: Search, within: set[str], doubts: set[Status]) -> Iterator[Tradeoff]:
     limit = problem.memory
     without = _without_limit(problem, search)
     while True:
         outcome = without
         if outcome.plan is None or (limit is not None and replay(outcome.plan).peak > limit):
             outcome = ChainMemory().solve(replace(problem, memory=limit), search)
+        doubts |= {outcome.status} - {Status.OPTIMAL, Status.INFEASIBLE}
         if outcome.plan is None:
             return
         within.add(outcome.within or "bracketings")
-        found = _least(problem, _proven(problem, outcome.plan), search)
+        found = _least(problem, _checked(problem, outcome.plan, outcome.bound), search)
         yield found
         if found.memory == 0:
             return
@@ -140,7 +158,7 @@ def _least(problem: Problem, found: Tradeoff, search: Search) -> Tradeoff:
     while low < high:
         middle = (low + high) // 2
         outcome = ChainMemory().solve(replace(problem, memory=middle), search)
-        point = None if outcome.plan is None else _proven(problem, outcome.plan)
+        point = None if outcome.plan is None else _checked(problem, outcome.plan, outcome.bound)
         if point is not None and point.fma == found.fma:
             found, high = point, point.memory
         else:
@@ -148,6 +166,6 @@ def _least(problem: Problem, found: Tradeoff, search: Search) -> Tradeoff:
     return found
 
 
-def _proven(problem: Problem, plan: Plan) -> Tradeoff:
+def _checked(problem: Problem, plan: Plan, bound: int) -> Tradeoff:
     replayed = check(plan, replace(problem, memory=None))
-    return Tradeoff(replayed.peak, replayed.total, plan)
+    return Tradeoff(replayed.peak, replayed.total, plan, bound)

@@ -17,7 +17,11 @@ def text(front: Pareto) -> str:
     """The problem, a table with a line per point, and a plot."""
     count = len(front.points)
     noun = "point" if count == 1 else "points"
-    lines = [describe(front.problem), "", f"  memory and price, exact within {front.within}: {count:,} {noun}", ""]
+    said = f"exact within {front.within}: {count:,} {noun}"
+    if not front.exact:
+        proven = sum(point.proven for point in front.points)
+        said = f"within {front.within}, by the colours found: {count:,} {noun}, {proven:,} proven"
+    lines = [describe(front.problem), "", f"  memory and price, {said}", ""]
     if front.ended is not None:
         lines[2:] = [*ended(front), ""]
     if not front.points and front.ended is not None:
@@ -45,7 +49,8 @@ def ended(front: Pareto) -> list[str]:
     if not front.points:
         return [f"{known}: no point was proven by then"]
     least = front.points[0].memory
-    return [f"{known}: points of {least:,} elements and more are proven, what less memory costs is not known"]
+    there = "are proven" if front.exact else "are there, by the colours found"
+    return [f"{known}: points of {least:,} elements and more {there}, what less memory costs is not known"]
 
 
 def plot(front: Pareto) -> list[str]:
@@ -86,7 +91,9 @@ def document(front: Pareto) -> str:
         "problem": {"name": name, "fingerprint": front.problem.fingerprint, **spec},
         "within": front.within,
     }
-    points = ",\n  ".join(json.dumps({"memory": p.memory, "fma": p.fma}) for p in front.points)
+    points = ",\n  ".join(
+        json.dumps({"memory": p.memory, "fma": p.fma} | ({} if p.proven else {"bound": p.bound})) for p in front.points
+    )
     lines = [f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in head.items()]
     if front.ended is not None:
         lines.append(f'"ended": {json.dumps(front.ended)}')

@@ -36,7 +36,7 @@ from chainplan.search import Search
 from chainplan.solvers.base import Solver, not_fma
 from chainplan.solvers.chains import leaf_options, not_a_chain
 from chainplan.solvers.hill_valley import Profile, dominates, merge, single, steps_of, then
-from chainplan.solvers.sweeps import ANY, Choices, Sweeps, least_peak, peak
+from chainplan.solvers.sweeps import Sweeps, peak
 from chainplan.steps import Plan, Recorder
 from chainplan.structures import Block
 
@@ -63,13 +63,13 @@ class ChainMemory(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         graph, sweeps = problem.graph, Sweeps(problem.graph.chain, FMA)
         while True:
-            table = _Table(graph, search, sweeps, peak)
+            table = _Table(graph, search, sweeps.every)
             attempt = _Attempt(table, problem.memory)
             found = attempt.run(search)
             if found is not None:
                 search.offer(_write(graph, found.profile), found.cost)
-            floor = table if table.proven else _Table(graph, search, sweeps.at_least(), least_peak)
-            low = found if table.proven else _Attempt(floor, problem.memory).run(search)
+            floor = _Table(graph, search, sweeps.fewest) if sweeps.any else table
+            low = found if floor.no_better(table) else _Attempt(floor, problem.memory).run(search)
             reached = found is not None and low is not None and low.cost == found.cost
             if low is None or reached or not sweeps.closer(m.sweep for m in steps_of(low.profile) if m.sweep):
                 break
@@ -122,22 +122,20 @@ Moves = dict[Interval, list[_Move]]
 class _Table:
     """The moves into each interval, shorter intervals first, and the `floor` of each: no plan with it needs less.
 
-    It is `proven` where no colours make any of the sweeps cheaper or lower its `hill`.
+    Its compressed sweeps are those that `sweeps` gives for an interval.
     """
 
-    def __init__(self, graph: Graph, search: Search, sweeps: Choices, hill: Callable[[Graph, Sweep], int]) -> None:
+    def __init__(self, graph: Graph, search: Search, sweeps: Callable[[int, int], list[Sweep]]) -> None:
         chain = graph.chain
-        self.whole, self.proven = (0, len(chain)), True
+        self.whole = (0, len(chain))
         blocks = _blocks(chain)
         nnz = {interval: block.nnz for interval, block in blocks.items()}
         self.nnz = nnz
         self.moves: Moves = {}
         for interval in sorted(blocks, key=lambda interval: (interval[1] - interval[0], interval)):
             self.moves[interval] = _moves(chain, blocks, nnz, interval)
-            sweep = sweeps.cheaper(*interval, ANY)
-            if sweep is not None:
-                self.moves[interval].append(_Move(interval, (), None, hill(graph, sweep), sweep.price, sweep))
-                self.proven &= sweep.least == sweep.price and least_peak(graph, sweep) == hill(graph, sweep)
+            for sweep in sweeps(*interval):
+                self.moves[interval].append(_Move(interval, (), None, peak(graph, sweep), sweep.price, sweep))
             search.tick()
         inside = _inside(self.moves, max, _hill)
         outside = _outside(self.moves, max, _hill, inside, self.whole)
@@ -146,6 +144,15 @@ class _Table:
             for interval, moves in self.moves.items()
             if interval in outside
         }
+
+    def no_better(self, other: _Table) -> bool:
+        """Whether no sweep of this table is cheaper, or holds less, than some of the other."""
+        return all(
+            any(one.price <= move.price and one.hill <= move.hill for one in other.moves[interval] if one.sweep)
+            for interval, moves in self.moves.items()
+            for move in moves
+            if move.sweep
+        )
 
     def within(self, limit: int | None) -> Moves:
         """The moves that a plan under the limit may hold, as far as single steps tell."""

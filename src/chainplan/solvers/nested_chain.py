@@ -11,7 +11,7 @@ from chainplan.graph import Elemental, Graph, Mode
 from chainplan.replayer import replay
 from chainplan.search import unwatched
 from chainplan.solvers.chains import leaf_options
-from chainplan.solvers.sweeps import ANY, Sweeps, fewest
+from chainplan.solvers.sweeps import Sweeps
 from chainplan.steps import Propagate, Recorder
 from chainplan.structures import Block
 
@@ -54,19 +54,14 @@ class Chain:
         for e in chain:
             self.evaluations.append(self.evaluations[-1] + FMA.advance(e))
         sweeps = Sweeps(chain, FMA)
-        swept = [sweeps.cheaper(i, i + 1, ANY) for i in range(self.q)]
-        known = sweeps.at_least()
-        plain = [self._plain(i) for i in range(self.q)]
-        self.leaves = [
-            [*leaves, *([] if sweep is None else [self._swept(graph, i, sweep)])]
-            for i, (leaves, sweep) in enumerate(zip(plain, swept, strict=True))
-        ]
+        found, least = ([choose(i, i + 1) for i in range(self.q)] for choose in (sweeps.every, sweeps.fewest))
+        self.leaves = [self._ways_to_have(graph, i, swept) for i, swept in enumerate(found)]
         """The ways found to have each elemental."""
-        self.least_leaves = [
-            [*leaves, *(self._swept(graph, i, one) for one in fewest(known.cheaper(i, i + 1, ANY)))]
-            for i, leaves in enumerate(plain)
-        ]
+        self.least_leaves = [self._ways_to_have(graph, i, swept) for i, swept in enumerate(least)]
         """The same with sweeps of as few colours as might be possible, at prices that none undercuts."""
+
+    def _ways_to_have(self, graph: Graph, i: int, sweeps: Iterable[Sweep]) -> list[Leaf]:
+        return [*self._plain(i), *(self._swept(graph, i, sweep) for sweep in sweeps)]
 
     def _plain(self, i: int) -> list[Leaf]:
         """The block of an elemental loaded, or accumulated in a mode."""

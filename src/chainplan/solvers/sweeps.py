@@ -60,7 +60,7 @@ class Sweeps:
         self._found: dict[tuple[int, int], Sweep] = {}
         self._open: set[tuple[int, int]] = set()
         """Intervals of which colours may be possible that are fewer than those found, and than what was asked."""
-        self._closer: dict[tuple[int, int], Sweep] = {}
+        self._closer: dict[tuple[int, int, int | None, int | None], Sweep] = {}
         self._sums = tuple(_running_sums(chain, mode) for mode in Mode)
         matrix_free = [0]
         for e in chain:
@@ -101,9 +101,7 @@ class Sweeps:
         block = self._blocks.get(j - i, {}).get(i)
         if block is None:
             return None
-        sweep = self._closer.get((i, j))
-        if sweep is None:
-            sweep = compressed(self._chain[i:j], block, self._cost, below, self._prices(i, j))
+        sweep = self._found_for(i, j, self._prices(i, j), below)
         if sweep is None or sweep.least >= min(sweep.price, below):
             self._open.discard((i, j))
         else:
@@ -122,17 +120,44 @@ class Sweeps:
         """The same sweeps at prices that no colours undercut, as far as they have been asked for."""
         return AtLeast(self._found)
 
+    def every(self, i: int, j: int) -> list[Sweep]:
+        """The sweeps found for an interval: the cheapest, and those of one mode alone, which may hold less."""
+        if i not in self._blocks.get(j - i, {}):
+            return []
+        found = [self._found_for(i, j, prices, ANY) for prices in self._each(i, j)]
+        return [sweep for sweep in found if sweep is not None]
+
+    def fewest(self, i: int, j: int) -> list[Sweep]:
+        """Sweeps of which one costs and holds no more than any that there is: the `fewest` of `every` one."""
+        every = self.every(i, j)
+        alone = every[1:] or every
+        both = [sweep for sweep in fewest(every[0]) if all(sweep.colours[2:])] if every[1:] else []
+        return [*both, *(one for sweep in alone for one in fewest(sweep))]
+
     def closer(self, sweeps: Iterable[Sweep]) -> bool:
         """Look once more, and harder, at the colours of some sweeps; whether that changed a price or a bound."""
         changed = False
         for sweep in sweeps if self._cost is FMA else ():
             i = self._chain.index(sweep.run[0])
             j = i + len(sweep.run)
-            if (i, j) in self._open and (i, j) not in self._closer:
-                found = closer(self._found[i, j], self._blocks[j - i][i], self._prices(i, j))
-                changed |= found != self._found[i, j]
-                self._closer[i, j] = found
+            modes = [any(pair[side] for pair in sweep.needs) for side in (0, 1)]
+            tangent, adjoint = (p if there else None for p, there in zip(self._prices(i, j), modes, strict=True))
+            before = self._found_for(i, j, (tangent, adjoint), ANY)
+            if before is not None and (i, j, tangent, adjoint) not in self._closer:
+                found = closer(before, self._blocks[j - i][i], (tangent, adjoint))
+                self._closer[i, j, tangent, adjoint] = found
+                changed |= found != before
         return changed
+
+    def _found_for(self, i: int, j: int, prices: Prices, below: int) -> Sweep | None:
+        known = self._closer.get((i, j, *prices))
+        return known or compressed(self._chain[i:j], self._blocks[j - i][i], self._cost, below, prices)
+
+    def _each(self, i: int, j: int) -> list[Prices]:
+        """The prices of both modes and of each alone, or of the one there is."""
+        tangent, adjoint = self._prices(i, j)
+        both: list[Prices] = [(tangent, adjoint)]
+        return both if tangent is None or adjoint is None else [*both, (tangent, None), (None, adjoint)]
 
     def _prices(self, i: int, j: int) -> Prices:
         tangent, adjoint = (None if n[j] > n[i] else total[j] - total[i] for total, n in self._sums)
@@ -173,18 +198,14 @@ def peak(graph: Graph, sweep: Sweep) -> int:
     return replay(recorder.plan(())).peak
 
 
-def least_peak(graph: Graph, sweep: Sweep) -> int:
-    """Elements that are alive at some step of the sweep whatever the colours, which is more the more there are."""
-    return min(peak(graph, one) for one in fewest(sweep))
-
-
-def fewest(sweep: Sweep | None) -> Iterator[Sweep]:
+def fewest(sweep: Sweep) -> Iterator[Sweep]:
     """Sweeps of as few colours as might be possible, of which one needs no more of either mode than any that is.
 
     They stand for prices and sizes alone: whether there are such colours is not known.
     """
-    if sweep is not None:
-        yield from (sweep._replace(colours=_so_many(sweep, pair)) for pair in _corners(sweep.needs))
+    for pair in _corners(sweep.needs):
+        swept = (n * (per_vector(sweep.run, mode) or 0) for n, mode in zip(pair, Mode, strict=True))
+        yield sweep._replace(price=max(sweep.least, sum(swept)), colours=_so_many(sweep, pair))
 
 
 def _corners(needs: Needs) -> Needs:
