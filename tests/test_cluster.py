@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock
@@ -27,6 +28,7 @@ from chainplan.cluster.room import Room  # noqa: E402
 from chainplan.errors import ExecutionError, SolverError  # noqa: E402
 from chainplan.jacobians import draw  # noqa: E402
 from chainplan.planner import plan  # noqa: E402
+from chainplan.result import Result  # noqa: E402
 from chainplan.steps import Load, operands  # noqa: E402
 from chainplan_cli.main import main  # noqa: E402
 from tests.problems import chain_problem, dag_problem, random_problem  # noqa: E402
@@ -63,6 +65,12 @@ def client() -> Iterator[Any]:
         yield found
 
 
+@cache
+def _planned(seed: int) -> Result:
+    """The plan of a random problem, made once for all lengths of groups."""
+    return plan(random_problem(seed), budget=0.1)
+
+
 def _require_equal(found: dict[Any, Any], expected: dict[Any, Any]) -> None:
     assert found.keys() == expected.keys()
     for pair in found:
@@ -72,7 +80,7 @@ def _require_equal(found: dict[Any, Any], expected: dict[Any, Any]) -> None:
 @pytest.mark.parametrize("seed", range(200))
 @pytest.mark.parametrize("short", [0, 5, 10**9])
 def test_groups_hold_every_step_once_and_in_order(seed: int, short: int) -> None:
-    result = plan(random_problem(seed), budget=0.1)
+    result = _planned(seed)
     assert result.plan is not None
     rng = random.Random(seed)
     prices = [rng.randrange(10) for _ in result.plan.steps]
