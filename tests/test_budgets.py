@@ -19,13 +19,14 @@ import pytest
 from bench.budgets import complete, wide
 from bench.planners import dense_chain
 from chainplan.elimination.greedy import by_all_keys
+from chainplan.elimination.quick_bound import path_bound, quick_bound
 from chainplan.elimination.workgraph import WorkGraph
 from chainplan.planner import plan
 from chainplan.problem import Problem
 from chainplan.replayer import replay
 from chainplan.report.html import page
 from chainplan.report.why.reasons import reasons
-from chainplan.search import Search
+from chainplan.search import Search, Stopped
 from chainplan.solvers.table import SOLVERS
 from chainplan.tradeoff import pareto
 from chainplan_cli.main import main
@@ -87,6 +88,32 @@ def test_no_search_does_much_between_two_looks(name: str, solver: str, monkeypat
     finally:
         sys.setprofile(before)
     assert 0 < most < MOST
+
+
+def test_bounds_look_often_and_hold_when_they_are_stopped() -> None:
+    graph = complete(30, True).graph
+    assert graph.useful
+    calls, most, total, left = 0, 0, 0, 10**9
+
+    def tick() -> None:
+        nonlocal calls, most, total, left
+        calls, most, total, left = 0, max(most, calls), total + calls, left - 1
+        if left < 0:
+            raise Stopped
+
+    def called(frame: Any, event: str, arg: Any) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(called)
+    try:
+        bound = quick_bound(graph, tick)
+    finally:
+        sys.setprofile(before)
+    assert 0 < most < MOST / 5 < total
+    for left in (0, 3):
+        assert path_bound(graph) <= quick_bound(graph, tick) <= bound
 
 
 @pytest.mark.parametrize("solver", [*SEARCHES, "edge", "face", "cp-sat"])
