@@ -112,7 +112,8 @@ def test_bounds_look_often_and_hold_when_they_are_stopped() -> None:
     finally:
         sys.setprofile(before)
     assert 0 < most < MOST / 5 < total
-    for left in (0, 3):
+    for stop in (0, 3):
+        left = stop
         assert path_bound(graph) <= quick_bound(graph, tick) <= bound
 
 
