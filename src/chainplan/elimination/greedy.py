@@ -145,11 +145,15 @@ def by_all_keys(
     known = {} if known is None else known
     best: int | None = None
     spare = 2 if len(work.middle) <= HUGE else 1
-    rank = {ties: ranks(work, ties) for ties in ("low", "high")}
+    rank = dict[str, list[int]]()
     for name, key, ties in _turns(work):
         if name not in known:
+            if not key.fixed and not going():
+                return
+            if not key.fixed and ties not in rank:
+                rank[ties] = ranks(work, ties)
             limits = (None if best is None else spare * best, always if key.fixed else going)
-            found = greedy(work.copy(), key, rank[ties], *limits)
+            found = greedy(work.copy(), key, range(len(work.size)) if key.fixed else rank[ties], *limits)
             if found is None and not going():
                 return
             known[name] = None if found is None else (found.price, found.order)

@@ -34,7 +34,7 @@ def cheapest(problem: Problem, search: Search, orders: Callable[[WorkGraph], Ite
         if best is None or candidate.price < best.price:
             best = candidate
             search.offer(partial(order_plan, problem.graph, candidate.order), candidate.price + fixed.price)
-            search.writing = each / 2 * steps_of(work, candidate.order)
+            search.writing = each / 2 * steps_of(work, candidate)
         if best.price + fixed.least <= search.bound:
             break
     assert best is not None, "there is an order of elimination for every graph"
@@ -50,14 +50,17 @@ def timed_work(graph: Graph, search: Search) -> tuple[WorkGraph, float]:
     return work, (search.seconds - start) / max(1, edges)
 
 
-def steps_of(work: WorkGraph, order: Iterable[int]) -> int:
-    """About how many steps an order makes: its products and the edges; as many as edges where blocks are structured."""
+def steps_of(work: WorkGraph, found: Found) -> int:
+    """About how many steps an order makes: its products and the edges; as many as edges where blocks are structured.
+
+    On scalar graphs every product is a multiply-add, on others the order is followed once.
+    """
     edges = sum(map(len, work.out))
-    if not work.dense:
-        return edges
+    if not work.dense or work.scalar:
+        return edges + (found.price if work.dense else 0)
     now = work.copy()
     products = 0
-    for v in order:
+    for v in found.order:
         products += len(now.into[v]) * len(now.out[v])
         now.eliminate(v)
     return edges + products
