@@ -14,6 +14,7 @@ from chainplan.jacobians import draw
 from chainplan.oracle import jacobian
 from chainplan.planner import plan
 from chainplan.result import Status
+from tests.oracles.graph import Dag, least_vertex_cost
 from tests.problems import dag_problem, random_dag
 from tests.reference import instances
 
@@ -65,6 +66,7 @@ def test_small_graphs_are_proven_and_no_solver_is_cheaper() -> None:
         if explicit and problem.graph.not_a_chain is not None:
             assert result.status is Status.OPTIMAL
             assert result.optimal_within == "vertex elimination"
+            assert result.bound == result.cost.fma == least_vertex_cost(Dag(problem.to_spec())), seed
         for name in ("forward", "reverse", "greedy", "local-search", "dag-exact"):
             other = plan(problem, name).cost
             assert other is not None

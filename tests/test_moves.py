@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from chainplan.graph import Graph
 from chainplan.jacobians import draw
 from chainplan.oracle import jacobian
 from chainplan.search import Search
+from tests.oracles.faces import least_face_cost
+from tests.oracles.graph import Dag, least_edge_cost, least_vertex_cost
 from tests.problems import dag_problem, random_dag
 from tests.reference import instances
 
@@ -49,6 +52,26 @@ def test_random_sequences_give_right_plans_of_the_predicted_price(kind: str) -> 
         for pair, expected in jacobian(problem, values).items():
             assert np.array_equal(found.get(pair, np.zeros_like(expected)), expected)
     assert tried > 60
+
+
+@pytest.mark.parametrize(("kind", "most"), [("edge", 11), ("face", 7)])
+def test_it_is_the_shortest_path_over_all_states(kind: str, most: int) -> None:
+    compared = below = 0
+    for seed in range(400):
+        problem = random_dag(random.Random(seed), 4, dense=True)
+        links = tuple(replace(e, tangent=None, adjoint=None, tape=0) for e in problem.graph.elementals)
+        problem = replace(problem, graph=replace(problem.graph, elementals=links))
+        dag = Dag(problem.to_spec())
+        if len(dag.middle) < 2 or len(dag.edges) > most:
+            continue
+        found = cheapest(make(kind, problem.graph), NOTHING, 100_000, Search())
+        vertices = least_vertex_cost(dag)
+        due = least_edge_cost(dag) if kind == "edge" else least_face_cost(dag)
+        assert found is not None
+        assert found[0] == due <= vertices, seed
+        compared, below = compared + 1, below + (due < vertices)
+    assert compared > 20
+    assert below > 0
 
 
 def known_optima() -> list[object]:
