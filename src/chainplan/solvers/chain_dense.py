@@ -32,7 +32,8 @@ class ChainDense(Solver):
         for e in problem.graph.chain:
             if not e.explicit:
                 return f"'{e.name}' is matrix-free; expected explicit dense elementals"
-            if type(e.block.structure) is not Dense:
+            empty = not e.block.rows or not e.block.cols  # zeros, and with them there is an order that costs nothing
+            if type(e.block.structure) is not Dense and not empty:
                 return f"'{e.name}' is {e.block.structure!r}; expected explicit dense elementals"
         return None
 
