@@ -51,9 +51,10 @@ def word_of(spec: Spec) -> tuple[str, Any]:
 def blocks_of(entries: Iterable[tuple[int, int, Spec]]) -> list[Block]:
     """The blocks of a problem, given as rows, columns and structure.
 
-    Bands whose products are bands again are counted as bands, which on rectangular blocks is an upper bound.
+    Bands whose products are bands again are counted as bands, which on rectangular blocks is an upper bound. A block
+    without rows or columns is zero, and so are products through it.
     """
-    listed = list(entries)
+    listed = [(rows, cols, spec if rows and cols else "zero") for rows, cols, spec in entries]
     words = {word_of(spec)[0] for *_, spec in listed}
     as_bands = words <= BANDS | DIAGONALS | {"dense", "zero"} and bool(words & BANDS)
     return [_block(rows, cols, *word_of(spec), as_bands) for rows, cols, spec in listed]
