@@ -65,6 +65,16 @@ def _least_price(pattern: Pattern, tangent: int, adjoint: int | None) -> int | N
     return best
 
 
+def pairs(pattern: Pattern) -> set[tuple[int, int]]:
+    """Numbers of tangents and adjoints of all colourings, with the fewest adjoints for each of the columns."""
+    found = set()
+    for columns in labellings(pattern.shape[1], pattern.shape[1]):
+        left = pattern & ~recovered(pattern, columns)
+        rows = chromatic(_row_conflicts(pattern, left, left.any(axis=1)))
+        found.add((max(columns, default=-1) + 1, rows))
+    return found
+
+
 def labellings(count: int, most: int) -> Iterator[tuple[int, ...]]:
     """All ways to give some of the lines up to `most` colours; those that differ in names of colours alone, once."""
     if not count:

@@ -62,7 +62,8 @@ def _sampled(rows: int) -> Colours:
 
 
 def _steps(strides: list[int], m: int) -> Iterator[Steps]:
-    """All lattices modulo m of one stride, then those of two."""
+    """All lattices modulo m: that of a line, those of one stride, then those of two."""
+    yield ()
     for k in strides:
         yield from (((k, s),) for s in range(m))
     for a, b in itertools.combinations(strides, 2):
