@@ -272,8 +272,8 @@ def test_a_proof_ends_all_restarts(client: Any) -> None:
 
 def test_a_graph_is_proven_on_workers_as_here(client: Any) -> None:
     problem = dag_problem(make("local", 20, True))
-    here = plan(problem, nodes=2000)
-    there = chainplan.portfolio(problem, restarts=1, nodes=2000, scheduler=client)
+    here = plan(problem, nodes=50_000)
+    there = chainplan.portfolio(problem, restarts=1, nodes=50_000, scheduler=client)
     assert here.status.value == there.status.value == "optimal"
     assert (there.solver, there.bound, there.within) == (here.solver, here.bound, here.within)
 
