@@ -16,12 +16,19 @@ from chainplan.colouring import Colouring, closer, colour, misfit, unmet
 from chainplan.colouring.lattices import lattice
 from chainplan.colouring.orders import conflicts
 from chainplan.colouring.saturation import saturate
+from chainplan.compression import _least_sweep, _sweep_price, per_vector
+from chainplan.frontends.table import from_spec
+from chainplan.graph import Mode
+from chainplan.kernels.rates import STATIC
 from chainplan.problem import Problem
 from chainplan.report.front import document, text
+from chainplan.report.why.splits import top_splits
 from chainplan.result import Result, Status
 from chainplan.solvers.table import SOLVERS
+from chainplan.timing import WEIGHTED, Timed, timed
 from tests.oracles.chain import least_cost
 from tests.oracles.colouring import least_price, pairs
+from tests.problems import random_chain
 
 PRICES = [(1, None), (None, 1), (1, 1), (3, 2), (2, 5)]
 
@@ -254,6 +261,19 @@ def test_a_bound_that_colours_do_not_reach_leaves_a_plan_feasible(solver: str) -
         assert result.gap == 1 / 7
 
 
+@pytest.mark.parametrize(("side", "proven"), [(20, True), (21, False)])
+def test_runners_up_are_said_to_depend_on_colours_where_they_do(side: int, proven: bool) -> None:
+    i, j = stencil(side, side, torus=True).nonzero()
+    size, cells = side * side, np.stack([i, j], axis=1).tolist()
+    block = {"shape": [size, size], "structure": {"coo": cells}, "tangent": 1000}
+    problem = chain([block, {"shape": [size, size], "structure": "diagonal", "tangent": 5}])
+    result = plan(problem)
+    assert result.plan is not None
+    splits, note = top_splits(problem, result.plan, 30)
+    assert splits
+    assert (note == "") is proven
+
+
 @pytest.mark.parametrize("recompute", [False, True])
 def test_a_front_is_exact_only_where_its_colours_are(recompute: bool) -> None:
     for grid, exact in (((20, 20), True), ((21, 21), False)):
@@ -266,3 +286,51 @@ def test_a_front_is_exact_only_where_its_colours_are(recompute: bool) -> None:
         assert all(point.bound <= point.fma for point in front.points)
         assert ("exact within" in text(front)) is exact
         assert ('"bound"' in document(front)) is not exact
+
+
+@pytest.mark.parametrize("model", [WEIGHTED, timed("calibrated", {name: (7,) * len(r) for name, r in STATIC.items()})])
+def test_a_bound_in_time_holds_for_so_many_colours_and_more(model: Timed) -> None:
+    for seed in range(40):
+        run = random_chain(random.Random(seed), longest=3, kind="mixed").graph.chain
+        for mode in Mode:
+            if per_vector(run, mode) is not None and not all(e.explicit for e in run):
+                prices = [_sweep_price(run, mode, n, model) for n in range(1, 12)]
+                for n in range(1, 12):
+                    assert _least_sweep(run, mode, n, model) <= min(prices[n - 1 :])
+
+
+@pytest.mark.parametrize(("side", "status"), [(20, Status.OPTIMAL), (21, Status.FEASIBLE)])
+@pytest.mark.parametrize("machines", [1, 2])
+def test_a_schedule_of_unproven_colours_is_not_said_to_be_optimal(machines: int, side: int, status: Status) -> None:
+    cells = np.stack(stencil(side, side, torus=True).nonzero(), axis=1).tolist()
+    problem = chain([{"shape": [side * side] * 2, "structure": {"coo": cells}, "tangent": 1000}])
+    schedule = plan(problem, machines=machines, budget=5).schedule
+    assert schedule is not None
+    if status is Status.FEASIBLE:
+        assert schedule.this_plan or schedule.bound <= 6000
+    elif machines == 1:
+        assert (schedule.status, schedule.this_plan) == (status, False)
+
+
+@pytest.mark.parametrize("solver", ["auto", "dag-exact", "edge", "face", "local-search", "greedy"])
+@pytest.mark.parametrize(("side", "proven"), [(20, True), (21, False)])
+def test_graphs_pay_for_accumulations_what_colours_need_at_least(solver: str, side: int, proven: bool) -> None:
+    cells = np.stack(stencil(side, side, torus=True).nonzero(), axis=1).tolist()
+    spec = {
+        "sizes": {"x": side * side, "v": side * side, "w": 2, "y": 2},
+        "inputs": ["x"],
+        "outputs": ["y"],
+        "jacobians": [
+            {"edge": ["x", "v"], "structure": {"coo": cells}, "tangent": 1000},
+            {"edge": ["v", "w"]},
+            {"edge": ["w", "y"]},
+            {"edge": ["v", "y"]},
+        ],
+    }
+    found, needed = (5000, 5000) if proven else (7000, 6000)
+    result = plan(from_spec({"dag": spec}), solver, budget=5)
+    assert result.price is not None
+    assert result.bound <= needed + (result.price - found)
+    if solver in ("auto", "dag-exact", "edge"):
+        assert result.status is (Status.OPTIMAL if proven else Status.FEASIBLE)
+        assert result.bound == needed + (result.price - found)

@@ -1,7 +1,8 @@
 """The runner-up at each top split of a chain: what the second-best last product costs more.
 
 From the prices of all intervals (`solvers.chain_dp`) the best plan with a given last operation follows at once: the
-optimal rests plus that operation. So each figure is exact: no plan whose last operation is the runner-up's is cheaper.
+optimal rests plus that operation. So each figure is exact as far as the colours of sweeps are proven to be the fewest:
+no plan whose last operation is the runner-up's is cheaper.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Split:
 
 
 def top_splits(problem: Problem, plan: Plan, seconds: float) -> tuple[tuple[Split, ...], str]:
-    """The top splits of a chain's plan, without a memory limit, and why there are none where there are none."""
+    """The top splits of a chain's plan, without a memory limit, and what is not known of them or why there are none."""
     problem = replace(problem, memory=None)
     graph = problem.graph
     reason = ChainDp().refusal(problem)
@@ -61,7 +62,10 @@ def top_splits(problem: Problem, plan: Plan, seconds: float) -> tuple[tuple[Spli
         prices = _Prices(problem, Search(budget=seconds))
     except Stopped:
         return (), f"Runners-up are not looked at: pricing all intervals takes more than {seconds:.1f} s."
-    return tuple(_walk(plan, replay(plan, problem.cost), prices)), ""
+    note = (
+        "" if prices.proven else "Whether fewer colours than those found would make a runner-up cheaper is not known."
+    )
+    return tuple(_walk(plan, replay(plan, problem.cost), prices)), note
 
 
 def _walk(plan: Plan, replayed: Replay, prices: _Prices) -> Iterator[Split]:
@@ -117,7 +121,10 @@ class _Prices:
     def __init__(self, problem: Problem, search: Search) -> None:
         self._chain: tuple[Elemental, ...] = problem.graph.chain
         self._cost: CostModel = problem.cost
-        self._table = filled(problem, Sweeps(self._chain, self._cost), search)
+        sweeps = Sweeps(self._chain, self._cost)
+        self._table = filled(problem, sweeps, search)
+        self.proven = sweeps.proven
+        """Whether no colours make any of them lower."""
 
     def choices(self, i: int, j: int) -> list[Choice]:
         """Every last operation of the interval (i, j) with the price of the best plan that ends with it."""
