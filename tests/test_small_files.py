@@ -42,6 +42,13 @@ SPECS = {
     ),
     "a band of 10^12": (0, _chain((10**12, 1, "{banded: [1, 1]}"), (2, 10**12, "{banded: [1, 1]}"))),
     "replicas of 10^10": (0, _chain((10**10, 1, "{replicate: each}"), (10**10, 10**10, "{banded: [0, 1]}"))),
+    "30 matrix-free diagonals of 10^6": (0, _chain(*[(10**6, 10**6, "diagonal, tangent: 5, adjoint: 5")] * 30)),
+    "10 matrix-free layers of 10^6": (
+        0,
+        _chain(*[(10**6, 10**6, "{kronecker: [[2, 2], 500000]}, tangent: 5, adjoint: 5")] * 10),
+    ),
+    "10 matrix-free bands of 10^6": (0, _chain(*[(10**6, 10**6, "{banded: [1, 1]}, tangent: 5, adjoint: 5")] * 10)),
+    "a matrix-free band of 400,000": (0, _chain((400_000, 400_000, "{banded: [1, 1]}, tangent: 5, adjoint: 5"))),
     "60 bands and parts that fill": (
         0,
         _chain(*[(2000, 2000, "{banded: [9, 9]}"), (2000, 2000, "{block_diagonal: [500, 4, 4]}")] * 30),
@@ -54,8 +61,11 @@ def test_specs(tmp_path: Path) -> None:
     for place, (_, text) in enumerate(SPECS.values()):
         (tmp_path / f"{place}.yaml").write_text(text)
     commands = [["plan", str(tmp_path / f"{place}.yaml"), "--budget", "1"] for place in range(len(SPECS))]
+    layers = list(SPECS).index("bands and layers of 10^6")
     for (name, (code, _)), (found, said) in zip(SPECS.items(), within(ROOM, tmp_path, commands), strict=True):
         assert (found, "out of memory" in said) == (code, False), f"{name}: {said}"
+    ((found, said),) = within(ROOM, tmp_path, [["explain", str(tmp_path / f"{layers}.yaml")]])
+    assert found == 0, said
 
 
 def _bomb(path: Path, shape: tuple[int, ...], members: Sequence[str]) -> Path:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chainplan.caches import kept
 from chainplan.cost import FMA, CostModel
 from chainplan.graph import Elemental, Mode
-from chainplan.steps import LARGEST_COLOURED, NONZEROS_COLOURED, Recorder
+from chainplan.steps import LARGEST_COLOURED, Recorder
 from chainplan.structures import Block, BlockDiagonal, Dense, Kronecker, OnDiagonal, Zero
 from chainplan.structures.counts import longest
 
@@ -33,6 +33,8 @@ STEPS = 64
 """Most pairs of tangents and adjoints that are told apart without a colouring."""
 NEVER = 10**80
 """A price that no sweep reaches."""
+LISTED = 1_500_000
+"""Nonzeros of the largest pattern that is coloured: finding colours takes some 250 bytes for each of them."""
 BOTH_WAYS = 20_000
 """Nonzeros of the largest pattern whose transpose is coloured too, so that transposing a problem changes no price."""
 
@@ -82,7 +84,7 @@ def compressible(block: Block) -> bool:
     """Whether compression may gain something on a block, and its pattern is small enough to be coloured."""
     if isinstance(block.structure, Dense | Zero) or max(block.rows, block.cols) > LARGEST_COLOURED:
         return False
-    return 0 < block.nnz <= NONZEROS_COLOURED
+    return 0 < block.nnz <= LISTED
 
 
 Prices = tuple[int | None, int | None]
