@@ -276,6 +276,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "two colours in one row": ({"colours": (0, 1, 0, 1, 0, 1)}, "cannot be recovered directly"),
     "a column without colour": ({"colours": (0, 1, 2, 0, 1, -1)}, "cannot be recovered directly"),
     "too few colours": ({"colours": (0, 1, 2)}, "expected one from -1 for each of the 6 entries"),
+    "no colour at all": ({"colours": (-1,) * 6}, "no entry of 'x0' has a colour"),
     "no such vertex": ({"vertex": "x9"}, "'x9' is no vertex"),
     "another mode": ({"mode": Mode.ADJOINT}, "starts at|ends at"),
     "another vertex": ({"vertex": "x1"}, "starts at|ends at"),

@@ -233,6 +233,8 @@ def _seed(step: Seed, graph: Graph, made: list[Typed], cost: CostModel) -> tuple
         raise _Broken(
             f"its colours do not fit; expected one from -1 for each of the {size} entries of '{step.vertex}'."
         )
+    if not colours:
+        raise _Broken(f"no entry of '{step.vertex}' has a colour, so that nothing is swept; expected at least one.")
     place, whole, price = len(made), Block(size, size, Identity()), cost.seed(size, colours)
     if step.mode is Mode.TANGENT:
         return Typed(step.vertex, colours_of(place), Block(size, colours), place, whole), price, 0
