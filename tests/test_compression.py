@@ -310,3 +310,16 @@ def test_sweeps_are_written_and_read_back() -> None:
     assert saved.plan.steps == result.plan.steps
     assert "decompress" in str(result)
     assert "colours of #" in str(result)
+
+
+def test_colours_that_time_cut_short_are_not_kept() -> None:
+    rng = np.random.default_rng(5)
+    entries = [list(pair) for pair in sorted({(int(i), int(j)) for i, j in rng.integers(0, 150, (1500, 2))})]
+    problem = chain([{"shape": [150, 150], "structure": {"coo": entries}, "tangent": 7, "adjoint": 7}])
+    hurried = plan(problem, budget=0)
+    at_leisure = plan(problem)
+    assert hurried.plan is not None and at_leisure.plan is not None
+    check(hurried.plan, problem)
+    assert hurried.price is not None and at_leisure.price is not None
+    assert at_leisure.price < hurried.price < hurried.baselines.best
+    assert plan(problem, budget=0).price == at_leisure.price

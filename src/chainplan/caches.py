@@ -28,7 +28,12 @@ _LOCK = Lock()
 _total = 0
 
 
-def kept(key: Hashable, make: Callable[[], T], size: Callable[[T], int] | None = None) -> T:
+def kept(
+    key: Hashable,
+    make: Callable[[], T],
+    size: Callable[[T], int] | None = None,
+    lasting: Callable[[T], bool] | None = None,
+) -> T:
     """The value of a key, made where it is not there.
 
     Parameters
@@ -38,11 +43,14 @@ def kept(key: Hashable, make: Callable[[], T], size: Callable[[T], int] | None =
     size : Callable[[T], int] | None
         Bytes that a value takes; by default `bytes_of`. A value that takes more than a quarter of the budget is not
         kept.
+    lasting : Callable[[T], bool] | None
+        Whether a value is to be kept; by default all are.
     """
     found = _ENTRIES.get(key)
     if found is None:
         value = make()
-        _keep(key, value, ENTRY + (size or bytes_of)(value))
+        if lasting is None or lasting(value):
+            _keep(key, value, ENTRY + (size or bytes_of)(value))
         return value
     with suppress(KeyError):  # where another thread has let go of it since
         _ENTRIES.move_to_end(key)

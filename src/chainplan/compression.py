@@ -11,7 +11,7 @@ two rows) is not seen by any split.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,6 +37,10 @@ LISTED = 1_500_000
 """Nonzeros of the largest pattern that is coloured: finding colours takes some 250 bytes for each of them."""
 BOTH_WAYS = 20_000
 """Nonzeros of the largest pattern whose transpose is coloured too, so that transposing a problem changes no price."""
+
+
+InTime = Callable[[], bool] | None
+"""Whether there is time left for a search; None stands for as much as it takes."""
 
 
 class Colours(NamedTuple):
@@ -92,12 +96,17 @@ Prices = tuple[int | None, int | None]
 
 
 def compressed(
-    run: Sequence[Elemental], block: Block, cost: CostModel, below: int, prices: Prices | None = None
+    run: Sequence[Elemental],
+    block: Block,
+    cost: CostModel,
+    below: int,
+    prices: Prices | None = None,
+    in_time: InTime = None,
 ) -> Sweep | None:
     """The cheapest compressed sweep found over a run with this block, None where no colouring gives one below `below`.
 
     It may cost more than that itself, if only its `least` is below. `prices` are those of one sweep in each mode, where
-    they are known.
+    they are known. Colours are found until the time is up, but some always.
     """
     if not compressible(block) or all(e.explicit for e in run):
         return None
@@ -110,7 +119,8 @@ def compressed(
     elif _least(run, block, _simple_needs(block, tangent, adjoint), cost, (tangent, adjoint)) >= below:
         return None
     else:
-        found = kept(("colours", block.mark, tangent, adjoint), lambda: _coloured(block, tangent, adjoint))
+        key = ("colours", block.mark, tangent, adjoint)
+        found = kept(key, lambda: _coloured(block, tangent, adjoint, in_time), lasting=lambda colours: colours.whole)
     price = _price(run, block, found.colours, cost, (tangent, adjoint))
     least = price if parts and cost is FMA else _least(run, block, found.needs, cost, (tangent, adjoint))
     if least >= below:
@@ -144,6 +154,8 @@ class Found(NamedTuple):
 
     colours: Colours
     needs: Needs
+    whole: bool = True
+    """Whether there was time for all that is tried."""
 
 
 def _of_parts(block: Block, tangent: int | None, adjoint: int | None) -> Found:
@@ -196,22 +208,23 @@ def _needs(alone: tuple[int, int], prices: Prices, cut: tuple[int, int, int]) ->
     return tuple(pairs)
 
 
-def _coloured(block: Block, tangent: int | None, adjoint: int | None) -> Found:
+def _coloured(block: Block, tangent: int | None, adjoint: int | None, in_time: InTime) -> Found:
     """The cheapest colours found for a pattern, and for its transpose where that is small."""
-    best = _best(block, tangent, adjoint)
-    return Found(_plain(best.colouring), best.needs)
+    best = _best(block, tangent, adjoint, in_time)
+    return Found(_plain(best.colouring), best.needs, best.whole)
 
 
-def _best(block: Block, tangent: int | None, adjoint: int | None) -> Coloured:
+def _best(block: Block, tangent: int | None, adjoint: int | None, in_time: InTime) -> Coloured:
     from chainplan.colouring import colour
 
     effort = min(1.0, 1000 / block.nnz)
-    best = colour(_listed(block), tangent, adjoint, effort=effort)
-    if best.optimal or block.nnz > BOTH_WAYS:
+    best = colour(_listed(block), tangent, adjoint, effort=effort, in_time=in_time)
+    if best.optimal or block.nnz > BOTH_WAYS or not best.whole:
         return best
-    turned = colour(_listed(block.transpose()), adjoint, tangent, effort=effort).turned
+    turned = colour(_listed(block.transpose()), adjoint, tangent, effort=effort, in_time=in_time).turned
     cheaper, firmer = min(best, turned, key=lambda one: one.price), max(best, turned, key=lambda one: one.bound)
-    return replace(cheaper, bound=firmer.bound, needs=firmer.needs, witness=firmer.witness)
+    bound, needs, witness = firmer.bound, firmer.needs, firmer.witness
+    return replace(cheaper, bound=bound, needs=needs, witness=witness, whole=turned.whole)
 
 
 def closer(sweep: Sweep, block: Block, prices: Prices) -> Sweep:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
@@ -49,6 +50,8 @@ class Coloured:
     method: str
     needs: tuple[Sweeps, ...]
     witness: Witness
+    whole: bool = True
+    """Whether all was tried that there is, none of it left out for want of time."""
 
     @property
     def optimal(self) -> bool:
@@ -69,7 +72,15 @@ class _Candidate:
     pair: Pair
 
 
-def colour(pattern: Pattern, tangent: int | None, adjoint: int | None, *, effort: float = 1, seed: int = 0) -> Coloured:
+def colour(
+    pattern: Pattern,
+    tangent: int | None,
+    adjoint: int | None,
+    *,
+    effort: float = 1,
+    seed: int = 0,
+    in_time: Callable[[], bool] | None = None,
+) -> Coloured:
     """The cheapest direct colouring of a pattern that is found, with a lower bound.
 
     Parameters
@@ -82,6 +93,8 @@ def colour(pattern: Pattern, tangent: int | None, adjoint: int | None, *, effort
         Multiplies the work of the improvement; 0 leaves it out.
     seed : int
         Of the random choices in the improvement.
+    in_time : Callable[[], bool] | None
+        Whether there is time for another heuristic; the first one is always tried.
 
     Raises
     ------
@@ -100,21 +113,29 @@ def colour(pattern: Pattern, tangent: int | None, adjoint: int | None, *, effort
             needs = tuple((one.tangents, one.adjoints) for one in tiny)
             return Coloured(found, price, price, "exhaustive", needs, Witness())
         work = int(effort * WORK)
-        portfolio = _Portfolio(pattern, side, Prices(tangent, adjoint), work, random.Random(seed))
+        portfolio = _Portfolio(pattern, side, Prices(tangent, adjoint), work, random.Random(seed), in_time)
         best = portfolio.run()
-    found = best.pair.colouring()
-    return Coloured(
-        found, found.price(tangent, adjoint), portfolio.bound, best.method, portfolio.needs.pairs, portfolio.witness
-    )
+    found, needs, whole = best.pair.colouring(), portfolio.needs.pairs, portfolio.whole
+    price = found.price(tangent, adjoint)
+    return Coloured(found, price, portfolio.bound, best.method, needs, portfolio.witness, whole)
 
 
 @final
 class _Portfolio:
     """The candidates of one pattern, cheapest first, and what is left of the work."""
 
-    def __init__(self, pattern: Pattern, side: Side, prices: Prices, work: int, rng: random.Random) -> None:
+    def __init__(
+        self,
+        pattern: Pattern,
+        side: Side,
+        prices: Prices,
+        work: int,
+        rng: random.Random,
+        in_time: Callable[[], bool] | None,
+    ) -> None:
         self.pattern, self.side, self.prices = pattern, side, prices
-        self.work, self.rng = work, rng
+        self.work, self.rng, self._in_time = work, rng, in_time
+        self.whole = True
         self.needs = Needs.of(pattern, prices.tangent, prices.adjoint)
         self.witness = Witness()
         self.nonzeros = 1 + pattern.nnz
@@ -125,10 +146,16 @@ class _Portfolio:
         self._one_sided(self.bound)
         if self.prices.two_sided and self._least > self.bound:
             self._splits()
-            self._one_sided(self._least - 1)
+            if self._going():
+                self._one_sided(self._least - 1)
         self.found.sort(key=lambda candidate: self.prices.key(candidate.pair))
         self._improve()
         return self.found[0]
+
+    def _going(self) -> bool:
+        """Whether there is time for another heuristic; nothing is found yet without one."""
+        self.whole = self.whole and (not self.found or self._in_time is None or self._in_time())
+        return self.whole
 
     @property
     def bound(self) -> int:
@@ -152,7 +179,7 @@ class _Portfolio:
             self.witness = self.witness._replace(columns=alone.witness)
             for order, colours in alone.found:
                 self.found.append(_Candidate(f"columns, {order}", Pair(colours, [UNSEEDED] * m)))
-            if self._least <= self.bound:
+            if self._least <= self.bound or not self._going():
                 return
         if "rows" in self.sides and adjoint is not None and (self.needs.adjoints or 0) * adjoint <= most:
             self.sides.remove("rows")
@@ -166,17 +193,19 @@ class _Portfolio:
         """Two-sided colourings of the most promising splits, family after family until one meets the bound."""
         count = min(SPLITS, WORK // (PEEL_WORK * self.nonzeros))
         for family in families(self.side, self.prices, count):
-            splits = [(name, split()) for name, split in family]
+            splits = [(name, split()) for name, split in family if self._going()]
             splits.sort(key=lambda entry: self.prices.total(entry[1].rows_most, entry[1].columns_most))
             for name, split in splits[: max(1, min(COLOURED, count))]:
                 pair = min(two_sided(self.side, split), key=self.prices.key)
                 self.found.append(_Candidate(f"two sides, {name}", settle(self.side, pair, self.rng)))
-                if self._least <= self.bound:
+                if self._least <= self.bound or not self._going():
                     return
 
     def _improve(self) -> None:
         """Local search on the best few, the work shared equally."""
         for k, candidate in enumerate(self.found[:IMPROVED]):
+            if not self._going():
+                break
             pair = search(self.side, candidate.pair, self.prices, self.bound, self.work // IMPROVED, self.rng)
             if self.prices.key(pair) < self.prices.key(candidate.pair):
                 self.found[k] = _Candidate(f"{candidate.method}, improved", pair)

@@ -37,6 +37,8 @@ CONFLICTS = 3_000_000
 """Most conflicts of a pattern that such searches are tried on, and most numbers kept in one."""
 TARGETS = 3
 """Numbers of colours that are sought, from the fewest possible upwards."""
+FAR = 2
+"""Times as many colours as the fewest possible from which, with many conflicts, no given number is sought."""
 
 
 class OneSided(NamedTuple):
@@ -97,6 +99,8 @@ def _constrained(graph: Lists, side: Side, fewest: int, below: int) -> tuple[lis
     """Colours of less than `below`, and the number of colours that none undercuts as far as this search tells."""
     size = sum(map(len, graph))
     best: list[int] | None = None
+    if size > FORCED and below > FAR * fewest:
+        return None, fewest
     targets = [*range(fewest, min(below, fewest + TARGETS)), below - 1]
     for most in dict.fromkeys(targets):
         if max(size, most * len(graph)) > CONFLICTS:

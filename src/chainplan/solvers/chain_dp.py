@@ -71,7 +71,7 @@ class ChainDp(Solver):
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         chain = problem.graph.chain
-        sweeps = Sweeps(chain, problem.cost)
+        sweeps = Sweeps(chain, problem.cost, search.in_time)
         table, whole = filled(problem, sweeps, search), (0, len(chain))
         while True:
             plan, price = write(problem.graph, whole, table.derive), table.price(*whole)

@@ -61,7 +61,7 @@ class ChainMemory(Solver):
         return not_fma(problem) or not_a_chain(problem, LONGEST)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        graph, sweeps = problem.graph, Sweeps(problem.graph.chain, FMA)
+        graph, sweeps = problem.graph, Sweeps(problem.graph.chain, FMA, search.in_time)
         while True:
             table = _Table(graph, search, sweeps.every)
             attempt = _Attempt(table, problem.memory)

@@ -12,6 +12,7 @@ from typing import Protocol
 from chainplan.compression import (
     NEVER,
     Colours,
+    InTime,
     Needs,
     Prices,
     Sweep,
@@ -54,8 +55,8 @@ class Sweeps:
     a solver whose prices never fall when those of sweeps rise then has its lower bound from the sweeps `at_least`.
     """
 
-    def __init__(self, chain: tuple[Elemental, ...], cost: CostModel) -> None:
-        self._chain, self._cost = chain, cost
+    def __init__(self, chain: tuple[Elemental, ...], cost: CostModel, in_time: InTime = None) -> None:
+        self._chain, self._cost, self._in_time = chain, cost, in_time
         self._blocks: dict[int, dict[int, Block]] = {}
         self._found: dict[tuple[int, int], Sweep] = {}
         self._open: set[tuple[int, int]] = set()
@@ -151,7 +152,7 @@ class Sweeps:
 
     def _found_for(self, i: int, j: int, prices: Prices, below: int) -> Sweep | None:
         known = self._closer.get((i, j, *prices))
-        return known or compressed(self._chain[i:j], self._blocks[j - i][i], self._cost, below, prices)
+        return known or compressed(self._chain[i:j], self._blocks[j - i][i], self._cost, below, prices, self._in_time)
 
     def _each(self, i: int, j: int) -> list[Prices]:
         """The prices of both modes and of each alone, or of the one there is."""

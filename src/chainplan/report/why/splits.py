@@ -121,7 +121,7 @@ class _Prices:
     def __init__(self, problem: Problem, search: Search) -> None:
         self._chain: tuple[Elemental, ...] = problem.graph.chain
         self._cost: CostModel = problem.cost
-        sweeps = Sweeps(self._chain, self._cost)
+        sweeps = Sweeps(self._chain, self._cost, search.in_time)
         self._table = filled(problem, sweeps, search)
         self.proven = sweeps.proven
         """Whether no colours make any of them lower."""
