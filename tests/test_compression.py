@@ -318,8 +318,10 @@ def test_colours_that_time_cut_short_are_not_kept() -> None:
     problem = chain([{"shape": [150, 150], "structure": {"coo": entries}, "tangent": 7, "adjoint": 7}])
     hurried = plan(problem, budget=0)
     at_leisure = plan(problem)
-    assert hurried.plan is not None and at_leisure.plan is not None
+    assert hurried.plan is not None
+    assert at_leisure.plan is not None
     check(hurried.plan, problem)
-    assert hurried.price is not None and at_leisure.price is not None
+    assert hurried.price is not None
+    assert at_leisure.price is not None
     assert at_leisure.price < hurried.price < hurried.baselines.best
     assert plan(problem, budget=0).price == at_leisure.price
