@@ -178,3 +178,90 @@ def test_arrays_of_the_other_byte_order(tmp_path: Path) -> None:
     assert np.array_equal(chainplan.execute(plan, swapped)["x2", "x0"], expected["x2", "x0"])
     np.savez(tmp_path / "swapped.npz", allow_pickle=False, **swapped)
     assert all(array.dtype.isnative for array in archives.read(tmp_path / "swapped.npz").values())
+
+
+LISTS_TOO_MUCH = {
+    "three quarters of 20,000 x 20,000": _chain(
+        (2, 20_000, "{reduce: whole}"), (2, 2, "{coo: [[0, 0], [1, 0], [1, 1]]}"), (20_000, 2, "{replicate: each}")
+    ),
+    "half of 10,000 x 10,000": _chain(
+        (2, 10_000, "{reduce: whole}"), (2, 2, "{coo: [[0, 0], [1, 1]]}"), (10_000, 2, "{replicate: each}")
+    ),
+}
+
+
+@limited.on_linux
+def test_products_that_would_list_too_much_are_counted_from_above(tmp_path: Path) -> None:
+    commands = []
+    for place, text in enumerate(LISTS_TOO_MUCH.values()):
+        spec, plan = tmp_path / f"{place}.yaml", tmp_path / f"{place}.json"
+        spec.write_text(text)
+        commands += [
+            ["plan", str(spec), "--format", "json", "-o", str(plan)],
+            ["check", str(plan)],
+            ["report", str(spec), "-o", str(tmp_path / "page.html")],
+        ]
+    for argv, (code, said) in zip(commands, within(ROOM, tmp_path, commands), strict=True):
+        assert (code, "out of memory" in said) == (0, False), f"{argv}: {said}"
+    for place in range(len(LISTS_TOO_MUCH)):
+        assert json.loads((tmp_path / f"{place}.json").read_text())["counts"] != "exact"
+
+
+@limited.on_linux
+def test_a_product_that_fills_is_counted_exactly_without_being_listed(tmp_path: Path) -> None:
+    n = 10_000
+    arrow = [[0, j] for j in range(n)] + [[i, 0] for i in range(1, n)]
+    spec, plan = tmp_path / "arrows.json", tmp_path / "plan.json"
+    spec.write_text(json.dumps({"chain": [{"shape": [n, n], "structure": {"coo": arrow}}] * 2}))
+    argv = ["plan", str(spec), "--format", "json", "-o", str(plan)]
+    ((code, said),) = within(ROOM, tmp_path, [argv])
+    assert code == 0, said
+    found = json.loads(plan.read_text())
+    assert (found["counts"], found["cost"]["fma"]) == ("exact", n * n + n - 1)
+
+
+HEADERS = ("(" * 3000, "{'descr': '''", "[", "\0", "{'descr': '<f8',", "3", "{'descr': '<f8', 'shape': (-3,)}")
+
+
+def _headed(text: str) -> bytes:
+    """An array of numpy whose header is the text."""
+    return b"\x93NUMPY\x01\x00" + (len(text) + 1).to_bytes(2, "little") + text.encode() + b"\n" + bytes(72)
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_headers_that_are_none_are_bad_input(header: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from scipy.sparse import eye_array, save_npz
+
+    spec, values, pattern = tmp_path / "spec.yaml", tmp_path / "values.npz", tmp_path / "pattern.npz"
+    spec.write_text("chain: [3, 3]")
+    with zipfile.ZipFile(values, "w") as archive:
+        archive.writestr("F1.npy", _headed(header))
+    assert main(["run", str(spec), "--jacobians", str(values)]) == 2
+    said = capsys.readouterr().err
+    assert "its member 'F1.npy' does not begin as an array of numpy does; expected an archive of arrays" in said
+    assert "Write it by numpy.savez" in said
+    save_npz(tmp_path / "sound.npz", eye_array(3, format="csr"))
+    with zipfile.ZipFile(tmp_path / "sound.npz") as sound, zipfile.ZipFile(pattern, "w") as archive:
+        for name in sound.namelist():
+            archive.writestr(name, _headed(header) if name == "indptr.npy" else sound.read(name))
+    spec.write_text(_chain((3, 3, "{sparse: pattern.npz}")))
+    assert main(["plan", str(spec)]) == 2
+    assert "its member 'indptr.npy' does not begin as an array" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("format", 3), ("indices", [0.5, 1.5]), ("indptr", [0.0, 1.0, 2.0]), ("data", ["a", "b"]), ("shape", [[2, 2]])],
+)
+def test_pattern_files_of_other_kinds_of_arrays_are_bad_input(
+    name: str, wrong: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = {"format": b"csr", "shape": [2, 2], "data": [1.0, 1.0], "indices": [0, 1], "indptr": [0, 1, 2]}
+    np.savez(tmp_path / "pattern.npz", allow_pickle=False, **{key: np.array(part) for key, part in parts.items()})
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(_chain((2, 2, "{sparse: pattern.npz}")))
+    assert main(["plan", str(spec)]) == 0
+    parts[name] = wrong
+    np.savez(tmp_path / "pattern.npz", allow_pickle=False, **{key: np.array(part) for key, part in parts.items()})
+    assert main(["plan", str(spec)]) == 2
+    assert f"its '{name}' is " in capsys.readouterr().err

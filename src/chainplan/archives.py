@@ -7,10 +7,12 @@ bounded by the size of the file; a larger one is as large on disk when it is wri
 from __future__ import annotations
 
 import lzma
+import struct
 import zlib
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from zipfile import BadZipFile, ZipFile
 
@@ -33,11 +35,16 @@ BROKEN = (
     BadZipFile,
     NotImplementedError,
     RuntimeError,  # an encrypted member
-    SyntaxError,  # a header that is no literal
+    OverflowError,
+    struct.error,
     zlib.error,
     lzma.LZMAError,
 )
 """What reading a file that is no sound archive of arrays may raise."""
+
+
+_NO_HEADER = (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError, OverflowError, struct.error)
+"""What numpy may raise where the header of an array, a literal of Python, is something else."""
 
 
 class Header(NamedTuple):
@@ -54,7 +61,15 @@ class Header(NamedTuple):
 
 def why(error: Exception) -> str:
     """What one of `BROKEN` says, on one line."""
+    if isinstance(error, KeyError):
+        return str(error.args[0]) if error.args else "an array is missing"
     return getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def fault(error: Exception, expected: str) -> str:
+    """What one of `BROKEN` says, followed by what was expected and what to do where it does not say that itself."""
+    found = why(error)
+    return found if "; expected " in found else f"{found}; expected {expected}"
 
 
 def headers(path: str | Path) -> dict[str, Header]:
@@ -114,7 +129,12 @@ def _declared(archive: ZipFile) -> Iterator[tuple[str, Header]]:
         if info.flag_bits & 1:
             raise ValueError(f"its member '{info.filename[:60]}' is encrypted")
         with archive.open(info) as file:
-            header = _header(file)
+            try:
+                header = _header(file)
+            except _NO_HEADER:
+                raise ValueError(
+                    f"its member '{info.filename[:60]}' does not begin as an array of numpy does"
+                ) from None
             if header.dtype.hasobject:
                 raise ValueError(f"its member '{info.filename[:60]}' holds objects of Python")
             if header.bytes > info.file_size:
@@ -128,6 +148,6 @@ def _header(file: IO[bytes]) -> Header:
     version = form.read_magic(file)
     read_it = form.read_array_header_1_0 if version == (1, 0) else form.read_array_header_2_0
     shape, _, dtype = read_it(file)
-    if version > (2, 0):
-        raise ValueError(f"it is of version {version[0]} of the format, which names fields outside Latin-1")
+    if version > (2, 0) or min(shape, default=0) < 0:
+        raise ValueError("a version for fields outside Latin-1, or a negative size")
     return Header(shape, dtype)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from chainplan.archives import BROKEN, native, read, why
+from chainplan.archives import BROKEN, fault, native, read
 from chainplan.arguments import refuse
 from chainplan.errors import ExecutionError
 from chainplan.graph import Elemental, Graph, Mode
@@ -253,7 +253,8 @@ def read_npz(path: str) -> dict[str, Array]:
     try:
         return read(path)
     except BROKEN as error:
-        raise ExecutionError(f"{path}: not a .npz file of plain arrays: {why(error)}.") from None
+        expected = "an archive of arrays of numbers. Write it by numpy.savez('values.npz', NAME=array)"
+        raise ExecutionError(f"{path}: not a .npz file of plain arrays: {fault(error, expected)}.") from None
 
 
 def load_npz(path: str, graph: Graph) -> dict[str, Array]:

@@ -163,11 +163,17 @@ def _listed(block: Block) -> Structure:
 
 
 def _surely_large(left: Block, right: Block) -> bool:
-    """Whether a product with a dense factor has too many nonzeros to be listed, and is not dense itself."""
-    dense = [b for b in (left, right) if type(b.structure) is Dense]
-    if not dense or len(dense) == 2:
+    """Whether a product has too many nonzeros to be listed, and is not dense itself; it is not made to find out."""
+    if left.rows * right.cols <= NONZEROS:
         return False
-    other = left if dense[0] is right else right
-    counts = other.structure.row_counts(*other[:2]) if other is left else other.structure.column_counts(*other[:2])
-    full = all(first for _, first, _ in counts)
-    return not full and left.rows * right.cols > NONZEROS
+    dense = [b for b in (left, right) if type(b.structure) is Dense]
+    if len(dense) == 1:
+        other = left if dense[0] is right else right
+        counts = other.structure.row_counts(*other[:2]) if other is left else other.structure.column_counts(*other[:2])
+        return not all(first for _, first, _ in counts)
+    from chainplan.structures.explicit import Explicit, overfull
+
+    if not isinstance(left.structure, Explicit) or not isinstance(right.structure, Explicit):
+        return False
+    x, y = ((b.structure, b.rows, b.cols) for b in (left, right))
+    return overfull(x, y, NONZEROS, WORK)

@@ -10,9 +10,10 @@ Cost: O(fma) or O(m·k·n) per product, O(nonzeros) per sum; results are kept as
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from functools import cached_property
 from hashlib import blake2b
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 _DENSE_SHARE = 20
 """A sparse product takes about this many times longer per multiplication than a dense one."""
+_DENSE_CELLS = 20_000_000
+"""Entries of the two factors and the result of a product up to which all three are laid out densely."""
+_STRIP = 2_000_000
+"""Multiplications of the strips of rows in which a product is looked at without being held."""
 
 
 class Explicit(Structure):
@@ -186,9 +191,43 @@ def _product(left: Shaped, right: Shaped) -> Structure:
     if isinstance(b, Dense):
         return exact_product((b, n, k), (a.transpose(), k, m)).transpose()
     x, y = _csr(a, m, k), _csr(b, k, n)
-    multiplications = int(np.bincount(x.indices, minlength=k) @ np.diff(y.indptr).astype(np.int64))
-    crowded = multiplications * _DENSE_SHARE > m * k * n
+    multiplications = _multiplications(x, y)
+    if multiplications >= m * n > _STRIP and units is None and all(found == cells for found, cells in _strips(x, y)):
+        return DENSE
+    crowded = multiplications * _DENSE_SHARE > m * k * n and m * k + k * n + m * n <= _DENSE_CELLS
     return _of(csr_array(x.toarray() @ y.toarray()) if crowded else (x @ y).tocsr(), units)
+
+
+def overfull(left: Shaped, right: Shaped, most: int, work: int) -> bool:
+    """Whether left · right has more than `most` nonzeros and is not dense, or takes more than `work` multiplications.
+
+    The product is counted a strip of rows at a time, so that one that is too large is never held.
+    """
+    (a, m, k), (b, _, n) = left, right
+    x, y = _csr(a, m, k), _csr(b, k, n)
+    multiplications = _multiplications(x, y)
+    if min(multiplications, m * n) <= most or multiplications > work:
+        return multiplications > work
+    may_be_dense = units_of_product(a.units, b.units) is None
+    nonzeros = cells = 0
+    for found, of in _strips(x, y):
+        nonzeros, cells = nonzeros + found, cells + of
+        if nonzeros > most and not (may_be_dense and nonzeros == cells):
+            return True
+    return False
+
+
+def _multiplications(x: csr_array, y: csr_array) -> int:
+    """Pairs of entries that meet in x · y, at least as many as it has nonzeros."""
+    return int(np.bincount(x.indices, minlength=x.shape[1]) @ np.diff(y.indptr).astype(np.int64))
+
+
+def _strips(x: csr_array, y: csr_array) -> Iterator[tuple[int, int]]:
+    """Nonzeros and cells of x · y in strips of rows of about `_STRIP` multiplications, or of one row."""
+    done = np.cumsum(x @ np.diff(y.indptr).astype(np.float64))
+    ends = np.searchsorted(done, np.arange(_STRIP, done[-1], _STRIP)) + 1
+    for start, stop in pairwise(np.unique([0, *ends, len(done)]).tolist()):
+        yield (x[start:stop] @ y).nnz, (stop - start) * y.shape[1]
 
 
 def exact_total(left: Shaped, right: Shaped) -> Structure:

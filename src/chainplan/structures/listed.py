@@ -6,11 +6,12 @@ entry twice.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chainplan.archives import BROKEN, headers, why
+from chainplan.archives import BROKEN, Header, headers, why
 from chainplan.filekinds import LOOKED_AT, NPZ, kind_of
 from chainplan.structures.base import Shape, Structure
 from chainplan.structures.units import Units
@@ -26,6 +27,14 @@ UNPACKED_ENTRIES = 2_000_000
 """Entries that a pattern file of any size may list; beyond, one for each four of its bytes."""
 LARGEST_FILE = 500_000_000
 """Bytes of the largest pattern file that is read."""
+_PARTS = {
+    "format": ("SU", (0,), "one text"),
+    "data": ("biufc", (1, 2, 3), "numbers"),
+    "shape": ("iu", (1,), "a list of whole numbers"),
+    "coords": ("iu", (2,), "lists of whole numbers"),
+    **{name: ("iu", (1,), "a list of whole numbers") for name in ("indices", "indptr", "row", "col", "offsets")},
+}
+"""Kinds of dtype and numbers of dimensions of the arrays of a pattern file, in words."""
 
 
 def permutation(argument: Any, shape: Shape) -> Structure:
@@ -113,6 +122,7 @@ def _entries_of(path: Path) -> Any:
     if kind is not None and kind is not NPZ:
         raise ValueError(f"it is {kind.what}. {kind.as_pattern}")
     declared = headers(path)
+    _require_kinds(declared)
     listed = max((prod(declared[name].shape) for name in ("data", "indices", "row") if name in declared), default=0)
     if listed > max(UNPACKED_ENTRIES, size // 4):
         raise ValueError(f"its {size:,} bytes unpack to {listed:,} entries; write it with compressed=False")
@@ -120,6 +130,17 @@ def _entries_of(path: Path) -> Any:
     if hasattr(loaded, "indptr"):
         loaded.check_format(full_check=True)  # scipy's kernels follow row pointers wherever they lead
     return loaded
+
+
+def _require_kinds(declared: Mapping[str, Header]) -> None:
+    """Refuse arrays that scipy would take otherwise than they were written, or not in words of this program."""
+    for name, header in ((name, declared[name]) for name in _PARTS if name in declared):
+        kinds, dimensions, what = _PARTS[name]
+        if header.dtype.kind not in kinds or len(header.shape) not in dimensions:
+            shape = f"{len(header.shape)} dimensions and dtype {header.dtype}"
+            raise ValueError(f"its '{name}' is {what} in such a file, but has {shape}")
+    if "shape" in declared and declared["shape"].shape != (2,):
+        raise ValueError(f"it holds an array of {declared['shape'].shape[0]} dimensions, not of rows and columns")
 
 
 def of_matrix(given: Any) -> Structure:
