@@ -32,7 +32,7 @@ _PARTS = {
     "data": ("biufc", (1, 2, 3), "numbers"),
     "shape": ("iu", (1,), "a list of whole numbers"),
     "coords": ("iu", (2,), "lists of whole numbers"),
-    **{name: ("iu", (1,), "a list of whole numbers") for name in ("indices", "indptr", "row", "col", "offsets")},
+    **dict.fromkeys(("indices", "indptr", "row", "col", "offsets"), ("iu", (1,), "a list of whole numbers")),
 }
 """Kinds of dtype and numbers of dimensions of the arrays of a pattern file, in words."""
 
