@@ -98,6 +98,16 @@ def test_archives_that_unpack_to_more(tmp_path: Path) -> None:
 
 
 @limited.on_linux
+def test_a_run_of_more_than_the_machine_has_is_refused(tmp_path: Path) -> None:
+    narrow, wide = tmp_path / "narrow.yaml", tmp_path / "wide.yaml"
+    narrow.write_text(_chain((10**12, 1, "{banded: [1, 1]}"), (2, 10**12, "{banded: [1, 1]}")))
+    wide.write_text("chain: [1000000, 1000000, 2]")
+    for code, said in within(ROOM, tmp_path, [["run", str(narrow)], ["run", str(wide)]]):
+        assert code == 2
+        assert "the elemental Jacobians take 8,000,0" in said
+
+
+@limited.on_linux
 def test_a_plan_file_that_decompresses_a_long_column(tmp_path: Path) -> None:
     item = {"name": "F", "shape": [10**9, 1], "structure": {"banded": [5, 0]}, "tangent": 7}
     result = chainplan.plan(chainplan.chain([item]))

@@ -76,6 +76,7 @@ def execute(
         the caller holds himself, all of a dict for one, is no part of the plan's peak, nor is the form that it is
         brought into. Any other mapping is asked for an elemental when the first step comes that needs it, and what it
         gave is let go of behind the last one: `numpy.load` of a file, or a class that reads or makes what it is asked.
+        The backend "dask" asks for them all, to send them.
     dense : bool | None
         Whether the result is written out as matrices; otherwise as `kernels.forms` holds it: a diagonal as a vector, a
         block-diagonal one as an array of b x r x c, a sparse one as an array of scipy.sparse. None writes out up to

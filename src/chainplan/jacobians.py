@@ -346,12 +346,13 @@ def _numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[A
 
 
 def bytes_needed(graph: Graph, dtype: Any = np.float64) -> int:
-    """Bytes of the arrays that `draw` makes."""
-    entries = 0
+    """Bytes of the arrays that `draw` makes, with the row pointers of sparse ones."""
+    entries, lines = 0, 0
     for e in graph.elementals:
         if not (e.explicit and given_away(e.block)):
             entries += e.block.rows * e.block.cols if form(e.block) is Form.MATRIX else 2 * e.block.nnz
-    return entries * int(np.dtype(dtype).itemsize)
+            lines += e.block.rows if form(e.block) is Form.SPARSE else 0
+    return entries * int(np.dtype(dtype).itemsize) + 8 * lines
 
 
 def as_matrices(graph: Graph, jacobians: Mapping[str, Any]) -> dict[str, Any]:
