@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from chainplan.planner import plan
 from chainplan.problem import Problem
 from chainplan.search import Search
 from chainplan.solvers.table import SOLVERS
-from chainplan.steps import Accumulate, Add, Load, Multiply, Output, Plan, Propagate, Step
+from chainplan.steps import Accumulate, Add, Load, Multiply, Output, Plan, Propagate, Seed, Step
 from tests.problems import chain_problem, random_problem
 
 THREE = chain_problem([2, 3, 4, 5])
@@ -35,6 +36,15 @@ BAD: dict[str, tuple[Problem, tuple[Step, ...], tuple[Output, ...], str]] = {
     "unknown elemental": (THREE, (Load("G"), *RIGHT[1:]), END, r"step 0: 'G' is no elemental"),
     "explicit accumulated": (THREE, (Accumulate("F1", Mode.TANGENT), *RIGHT[1:]), END, r"'F1' is explicit"),
     "matrix-free loaded": (FREE, (Load("F1"),), (), r"'F1' is matrix-free and cannot be loaded"),
+    "mode of accumulate": (FREE, (Accumulate("F1", cast(Mode, "x")),), (), r"step 0: mode is 'x'; expected a Mode"),
+    "mode of propagate": (
+        FREE,
+        (Accumulate("F1", Mode.TANGENT), Propagate("F2", 0, cast(Mode, "x"))),
+        (),
+        r"step 1: mode is 'x'; expected a Mode",
+    ),
+    "mode None": (FREE, (Accumulate("F1", cast(Mode, None)),), (), r"step 0: mode is None; expected a Mode"),
+    "mode of seed": (FREE, (Seed("x0", cast(Mode, "x"), ()),), (), r"step 0: mode is 'x'; expected a Mode"),
     "mode missing": (FREE, (Accumulate("F1", Mode.ADJOINT),), (), r"'F1' has no adjoint; use the other mode"),
     "tangent end": (
         FREE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -12,12 +13,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 
 from chainplan.report.table import RENDERERS
 from chainplan.solvers.table import SOLVERS
-from chainplan_cli.group import COMMANDS
+from chainplan_cli.common import SECONDS, Whole
+from chainplan_cli.group import COMMANDS, group
 from chainplan_cli.main import main
 from chainplan_cli.plan import FORMATS, SCHEDULED
 from tests.reference import ROOT
@@ -196,6 +199,54 @@ BAD_INPUT = (
     (["check", "no-such-file.json"], "no-such-file.json"),
     (["run", SEED, "--jacobians", "no-such-file.npz"], "no-such-file.npz"),
 )
+
+
+OTHER_DIGITS = ("\u0663", "\uff13", "1_0", " 3 ", "3\n", "")
+COUNTS = {
+    "plan": ("--seed", "--machines", "--nodes", "--restarts"),
+    "serve": ("--port",),
+    "run": ("--seed",),
+    "calibrate": ("--seed",),
+}
+
+
+@pytest.mark.parametrize("written", OTHER_DIGITS)
+@pytest.mark.parametrize(("name", "option"), [(name, option) for name in COUNTS for option in COUNTS[name]])
+def test_whole_numbers_are_written_in_plain_digits(
+    name: str, option: str, written: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = [name, *([SEED] if name in ("plan", "run") else []), option, written]
+    code, out, err = run(capsys, *argv)
+    assert (code, out) == (2, "")
+    assert f"Invalid value for '{option}': {written!r} is not a valid integer" in err
+
+
+@pytest.mark.parametrize("written", OTHER_DIGITS)
+@pytest.mark.parametrize("name", ["plan", "compare", "explain", "check"])
+def test_seconds_are_written_in_plain_digits(name: str, written: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, name, SEED, "--budget", written)
+    assert (code, out) == (2, "")
+    assert f"Invalid value for '--budget': {written!r} is no number of seconds" in err
+
+
+def test_every_option_that_takes_a_number_is_of_the_two_types() -> None:
+    for name in COMMANDS:
+        for option in group.get_command(click.Context(group), name).params:  # type: ignore[union-attr]
+            kind = option.type
+            if kind.name.startswith(("integer", "float")):
+                assert isinstance(kind, Whole | type(SECONDS)), (name, option.name)
+
+
+def test_whole_numbers_may_be_written_short(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = run(capsys, "plan", SEED, "--seed", "10", "--nodes", "1000", "--machines", "20", "--format", "json")
+    short = run(capsys, "plan", SEED, "--seed", "1e1", "--nodes", "1e3", "--machines", "2E1", "--format", "json")
+    seconds = re.compile(r'"seconds": [^,]*')
+    assert plain[0] == 0
+    assert seconds.sub("", plain[1]) == seconds.sub("", short[1])
+    for written, message in (("1.5e0", "not a valid integer"), ("1e16", "not in the range"), ("0e0", "not a valid")):
+        code, _, err = run(capsys, "plan", SEED, "--machines", written)
+        assert code == 2
+        assert message in err
 
 
 @pytest.mark.parametrize(("argv", "message"), BAD_INPUT, ids=lambda v: v if isinstance(v, str) else "")
@@ -399,6 +450,26 @@ def test_a_read_only_target_is_refused_before_the_search(read_only: str, monkeyp
     else:
         assert code == 2
         assert "plan.json: cannot be written: Permission denied; expected a place where a file may be written" in error
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of another kind")
+@pytest.mark.parametrize("read_only", ["file", "folder"])
+@pytest.mark.parametrize("argv", [["plan", SEED], ["report", SEED], ["example", "seed_chain"]], ids=lambda v: v[0])
+def test_what_nobody_may_write_is_refused_to_root_too(
+    argv: list[str], read_only: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("chainplan.planner.plan", lambda *_, **__: pytest.fail("searched"))
+    target = tmp_path / "out"
+    if read_only == "file":
+        target.write_text("old")
+        target.chmod(0o444)
+    else:
+        tmp_path.chmod(0o555)
+    code, out, err = run(capsys, *argv, "-o", str(target))
+    tmp_path.chmod(0o755)
+    assert (code, out) == (2, "")
+    assert "out: cannot be written: Permission denied; expected a place where a file may be written" in err
+    assert target.read_text() == "old" if read_only == "file" else not target.exists()
 
 
 @pytest.mark.parametrize("target", ["a\0b", "\ud800", "x" * 300, "/proc/plan.json"])

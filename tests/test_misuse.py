@@ -105,6 +105,17 @@ CALLS: list[Any] = [
         lambda: free(lambda x: np.ones((3, 3)) @ x),
         r"map a block of 3 x c to F'·block of 2 x c. Test the pair by the dot",
     ),
+    (
+        lambda: free(lambda x: [[1.0, 2.0, 3.0], [1.0]]),
+        r"tangent of 'model' returned a list with rows of several lengths; expected \(2, 3\)\. It should map",
+    ),
+    *(
+        (
+            lambda f=f: f({"F2": ARRAYS["F2"], "model": [[1, 2, 3], [1]]}),
+            "list for 'model' has rows of several lengths; exp",
+        )
+        for f in (lambda given: c.execute(c.plan(FREE), given), lambda given: c.jacobian(FREE, given))
+    ),
     (lambda: free(lambda x: None), r"returned shape \(\); expected \(2, 3\)"),
     (lambda: free(lambda x: np.full((2, 3), "x")), "returned an array of dtype <U1; expected numbers"),
     (lambda: c.jacobian(FREE, {"model": (lambda x: x, None), "F2": ARRAYS["F2"]}), r"'model' returned shape \(3, 3\)"),

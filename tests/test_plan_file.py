@@ -24,6 +24,7 @@ from chainplan.frontends.table import from_spec
 from chainplan.jacobians import draw
 from chainplan.oracle import jacobian
 from chainplan.planner import plan
+from chainplan.proofs import prove_again
 from chainplan.report.table import RENDERERS
 from chainplan.steps import Plan
 from chainplan_cli.main import main
@@ -138,6 +139,17 @@ def test_no_bound_lies_above_the_cost_of_its_plan() -> None:
                 verify(read)
 
 
+@pytest.mark.parametrize("within", ["bracketings", "face elimination", "bracketings and nested checkpoints", "any"])
+def test_a_file_without_a_plan_has_a_bound_of_no_class(within: str) -> None:
+    problem = from_spec({"chain": [5, 5, 5], "limits": {"memory": 10}})
+    root = json.loads(RENDERERS["json"](plan(problem)))
+    assert (root["status"], root["bound"]) == ("infeasible", {"fma": 0, "within": None})
+    assert str(prove_again(parse_plan(json.dumps(root), "plan.json"))) == "proven again"
+    root["bound"]["within"] = within
+    said = str(prove_again(parse_plan(json.dumps(root), "plan.json")))
+    assert said.startswith(f'refuted: plan.json: bound.within is claimed to be "{within}", but it is null')
+
+
 @pytest.mark.parametrize("case", FORM)
 def test_a_malformed_file_is_bad_input(case: str) -> None:
     path, value, message = FORM[case]
@@ -146,8 +158,12 @@ def test_a_malformed_file_is_bad_input(case: str) -> None:
     for key in path[:-1]:
         at = at[key]
     at[path[-1]] = value
-    with pytest.raises(SpecError, match=message):
+    with pytest.raises(SpecError, match=message) as caught:
         parse_plan(json.dumps(root), "plan.json")
+    if case not in ("unknown in the problem", "problem"):
+        assert str(caught.value).endswith(
+            ("Correct it, or plan again.", "; expected 1, the one that this version reads. Plan again.")
+        )
 
 
 def test_every_object_of_a_file_refuses_what_is_not_in_its_form() -> None:
@@ -164,7 +180,7 @@ def test_every_object_of_a_file_refuses_what_is_not_in_its_form() -> None:
         for name in list(raw) if key != "problem" and "shape" not in raw else ():
             value = raw.pop(name)
             if name not in ("schedule", "rates"):
-                with pytest.raises(SpecError, match=rf"{name} is missing; expected "):
+                with pytest.raises(SpecError, match=rf"{name} is missing; expected .*\. Correct it, or plan again\.$"):
                     parse_plan(json.dumps(root), "plan.json")
                 removed += 1
             raw[name] = value

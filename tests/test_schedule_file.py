@@ -132,6 +132,11 @@ def test_round_trip_of_the_plan_file() -> None:
 MALFORMED: dict[str, tuple[tuple[Any, ...], Any, str]] = {
     "no object": (("schedule",), [1], r"schedule is \[1\]; expected an object"),
     "machines": (("schedule", "machines"), "2", r"schedule.machines is \"2\"; expected a whole number"),
+    "machines without end": (
+        ("schedule", "machines"),
+        10**15 + 1,
+        r"^plan.json: schedule.machines is 1000000000000001; expected a whole number from 1 to 10\^15\. Correct it, or",
+    ),
     "true": (("schedule", "bound"), True, r"schedule.bound is true; expected a whole number"),
     "status": (("schedule", "status"), "budget", r"schedule.status is 'budget'; expected optimal or feasible"),
     "unknown": (("schedule", "threads"), 2, r"schedule.threads is no field of a schedule; expected machines"),
@@ -160,6 +165,15 @@ def test_a_missing_field_of_a_schedule_is_named() -> None:
         del root["schedule"][name]
         with pytest.raises(SpecError, match=rf"schedule.{name} is missing"):
             parse_plan(json.dumps(root), "plan.json")
+
+
+def test_a_schedule_is_bound_within_a_class_that_the_problem_has_plans_of() -> None:
+    root = saved()
+    root["schedule"].update(bound=0, status="feasible", within="bracketings and nested checkpoints")
+    with pytest.raises(
+        PlanError, match=r"schedule.within is 'bracketings and nested .* has no such plans: limits\.rec"
+    ):
+        verify(parse_plan(json.dumps(root), "plan.json"))
 
 
 def test_a_false_schedule_in_a_file_is_a_bad_plan() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import click
 
+from chainplan_cli.common import seed_option
+
 DTYPES = ("float64", "float32", "int64")
 
 
 @click.command()
 @click.option("--dtype", type=click.Choice(DTYPES), default="float64", show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N")
+@seed_option
 def command(dtype: str, seed: int) -> int:
     """Time the kernels on random blocks, fit their rates, and keep them for --objective calibrated.
 

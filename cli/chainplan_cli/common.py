@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -27,10 +29,29 @@ if TYPE_CHECKING:
 solver_option = click.option("--solver", default="auto", show_default=True, metavar="NAME", help="See 'solvers'.")
 
 
+_PLAIN = re.compile("[-+.0-9A-Za-z]+")
+"""What numbers are written in; Python reads digits of all scripts, with spaces around and underscores between them."""
+
+
+class Whole(click.IntRange):
+    """A whole number in digits, or with an exponent as specs have it: 1000, 1e3."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from chainplan.frontends.reader import number_or_text
+
+        if isinstance(value, str):
+            if not _PLAIN.fullmatch(value):
+                self.fail(f"{value!r} is not a valid integer; expected digits alone, such as 1000.", param, ctx)
+            value = number_or_text(value)
+        return int(super().convert(value, param, ctx))
+
+
 class _Seconds(click.FloatRange):
     """A number of seconds from 0; not nan, which is below no limit."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, str) and not _PLAIN.fullmatch(value):
+            self.fail(f"{value!r} is no number of seconds; expected digits, such as 10 or 0.5.", param, ctx)
         seconds = float(super().convert(value, param, ctx))
         if isnan(seconds):
             self.fail(f"{value} is no number of seconds.", param, ctx)
@@ -56,14 +77,14 @@ budget_option = click.option(
 )
 nodes_option = click.option(
     "--nodes",
-    type=click.IntRange(0, MOST),
+    type=Whole(0, MOST),
     metavar="N",
     help="Steps of the search; unlike seconds, they give the same plan on every machine.",
 )
-seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N")
+seed_option = click.option("--seed", type=Whole(min=0), default=0, show_default=True, metavar="N")
 machines_option = click.option(
     "--machines",
-    type=click.IntRange(1, MOST),
+    type=Whole(1, MOST),
     metavar="P",
     help="Plan for P machines at once: the makespan is minimised and the plan has a schedule.",
 )
@@ -134,8 +155,9 @@ def say_no_plan(result: Result) -> None:
 def require_place(path: str) -> None:
     """Refuse a place where no file can be written, before a search is spent on it.
 
-    It is tried out, for permissions alone say little to root, on read-only systems and on those of a network: the
-    folder by a file without a name, a file that is there by opening it.
+    What has no permission to write for anyone is read-only to root too, whom the system lets write. The rest is tried
+    out, for permissions alone say little on read-only systems and on those of a network: the folder by a file without a
+    name, a file that is there by opening it.
 
     Raises
     ------
@@ -152,12 +174,20 @@ def require_place(path: str) -> None:
             raise click.ClickException(_unwritable(path, where))
         if not target.exists() or target.is_file():
             target = Path(os.path.realpath(target))
+            _require_permission(target)
             with tempfile.TemporaryFile(dir=target.parent):
                 pass
             if target.exists():
                 os.close(os.open(target, os.O_WRONLY))
     except (OSError, ValueError) as error:
         raise click.ClickException(_unwritable(path, f"{_reason(error)}; {_PLACE}")) from None
+
+
+def _require_permission(target: Path) -> None:
+    """Refuse a file, or its folder, that nobody may write; on Windows a folder's mark says something else."""
+    for path in (target, target.parent) if os.name == "posix" else (target,):
+        if path.exists() and not path.stat().st_mode & 0o222:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 _PLACE = "expected a place where a file may be written. Write elsewhere."

@@ -9,6 +9,7 @@ import click
 from chainplan_cli.common import (
     FILE,
     MOST,
+    Whole,
     budget_option,
     machines_option,
     nodes_option,
@@ -42,7 +43,7 @@ SCHEDULED = ("svg", "trace")
 @objective_option
 @machines_option
 @click.option("--search", type=click.Choice(["here", "dask"]), default="here", help="Where: restarts on a cluster.")
-@click.option("--restarts", type=click.IntRange(1, MOST), help="Searches on the cluster.  [default: 4]")
+@click.option("--restarts", type=Whole(1, MOST), help="Searches on the cluster.  [default: 4]")
 @click.option("--scheduler", metavar="ADDRESS", help="Of the cluster.  [default: a local cluster]")
 @click.option("--warm-start", "start", metavar="PLAN", help="A plan file of the same problem to start from.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)

@@ -74,12 +74,7 @@ def stored(e: Elemental, given: Any) -> Any:
         raise ExecutionError(f"no Jacobian for '{e.name}'; expected an array of {rows} x {cols}.")
     if isinstance(given, tuple) or callable(given):
         raise ExecutionError(f"'{e.name}' is explicit, but functions were given; expected an array of {rows} x {cols}.")
-    try:
-        array = native(given if is_sparse(given) else np.asarray(given))
-    except ValueError:
-        raise ExecutionError(
-            f"the list for '{e.name}' has rows of several lengths; expected {_shapes(block)}."
-        ) from None
+    array = _array(e, given, _shapes(block))
     if array.dtype.kind not in NUMBERS:
         raise ExecutionError(f"the array for '{e.name}' has dtype {array.dtype}; expected numbers.")
     if array.shape == (rows, cols):
@@ -92,6 +87,20 @@ def stored(e: Elemental, given: Any) -> Any:
     if isinstance(block.structure, Sign) and (np.abs(compact) != 1).any():
         raise ExecutionError(f"the vector for '{e.name}' is not {block.structure!r}, which the plan relies on.")
     return compact
+
+
+def _array(e: Elemental, given: Any, expected: str) -> Any:
+    """What was given for an elemental as an array.
+
+    Raises
+    ------
+    ExecutionError
+        Where it is none: a list with rows of several lengths.
+    """
+    try:
+        return native(given if is_sparse(given) else np.asarray(given))
+    except ValueError:
+        raise ExecutionError(f"the list for '{e.name}' has rows of several lengths; expected {expected}.") from None
 
 
 def is_sparse(value: Any) -> bool:
@@ -185,19 +194,32 @@ def called(e: Elemental, mode: Mode, function: Function, block: Array) -> Array:
     handed = block.view()
     handed.flags.writeable = False
     try:
-        result = np.asarray(function(handed))
+        made = function(handed)
+        result = None if _ragged(made) else np.asarray(made)
     except Exception as error:
         of = " x ".join(map(str, block.shape))
         error.add_note(f"This was the {mode.value} of '{e.name}', called with a block of {of}. {_advice(e, mode)}")
         raise
     expected = (e.block.rows, block.shape[1]) if mode is Mode.TANGENT else (block.shape[0], e.block.cols)
-    if result.shape != expected:
+    if result is None:
+        fault = f"returned a list with rows of several lengths; expected {expected}"
+    elif result.shape != expected:
         fault = f"returned shape {result.shape}; expected {expected}"
     elif result.dtype.kind not in NUMBERS:
         fault = f"returned an array of dtype {result.dtype}; expected numbers"
     else:
         return result
     raise ExecutionError(f"the {mode.value} of '{e.name}' {fault}. {_advice(e, mode)}")
+
+
+def _ragged(value: Any) -> bool:
+    """Whether a value is a list that makes no array."""
+    if isinstance(value, list | tuple):
+        try:
+            np.asarray(value)
+        except ValueError:
+            return True
+    return False
 
 
 def _advice(e: Elemental, mode: Mode) -> str:
@@ -221,14 +243,17 @@ def matrix_free(e: Elemental, given: Any) -> MatrixFree:
     """
     if isinstance(given, tuple) and len(given) == 2 and all(f is None or callable(f) for f in given):
         return given
-    array = None if isinstance(given, tuple) else native(given if is_sparse(given) else np.asarray(given))
+    expected = _pair_or_array(e)
+    array = None if isinstance(given, tuple) else _array(e, given, expected)
     if array is None or array.dtype.kind not in NUMBERS or array.shape != (e.block.rows, e.block.cols):
         found = "a tuple" if array is None else f"shape {array.shape} of dtype {array.dtype}"
-        raise ExecutionError(
-            f"for matrix-free '{e.name}' {found} was given; expected a pair of functions (tangent, adjoint) or an "
-            f"array of {e.block.rows} x {e.block.cols}."
-        )
+        raise ExecutionError(f"for matrix-free '{e.name}' {found} was given; expected {expected}.")
     return ByMatrix(array, Mode.TANGENT), ByMatrix(array, Mode.ADJOINT)
+
+
+def _pair_or_array(e: Elemental) -> str:
+    """What may be given for a matrix-free elemental."""
+    return f"a pair of functions (tangent, adjoint) or an array of {e.block.rows} x {e.block.cols}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -365,7 +390,7 @@ def as_matrices(graph: Graph, jacobians: Mapping[str, Any]) -> dict[str, Any]:
         elif e.explicit:
             result[e.name] = as_matrix(stored(e, given), e.block, np.int8)
         else:
-            result[e.name] = given if is_sparse(given) else np.asarray(given)
+            result[e.name] = _array(e, given, _pair_or_array(e))
     return result
 
 
@@ -374,5 +399,5 @@ def sparse_or_functions(e: Elemental, given: Any) -> Any:
     if isinstance(given, tuple):
         return given
     if not e.explicit:
-        return given if is_sparse(given) else np.asarray(given)
+        return _array(e, given, _pair_or_array(e))
     return as_sparse(stored(e, given), e.block, np.int8)

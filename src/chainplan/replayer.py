@@ -197,12 +197,12 @@ def _load(step: Load, graph: Graph, made: list[Typed], cost: CostModel) -> tuple
 
 
 def _accumulate(step: Accumulate, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:
-    e = _elemental(graph, step.elemental, step.mode)
+    e = _applied(graph, step)
     return Typed(e.target, e.source, e.block), cost.accumulate(e, step.mode), 0
 
 
 def _propagate(step: Propagate, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:
-    e = _elemental(graph, step.elemental, step.mode)
+    e = _applied(graph, step)
     arg = _operand(made, step.arg, "arg")
     price = cost.propagate(e, arg.block, step.mode)
     if step.mode is Mode.TANGENT:
@@ -228,6 +228,7 @@ def _add(step: Add, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[T
 def _seed(step: Seed, graph: Graph, made: list[Typed], cost: CostModel) -> tuple[Typed, int, int]:
     if step.vertex not in graph.sizes:
         raise _Broken(f"'{step.vertex}' is no vertex of the problem.")
+    _require_mode(step.mode)
     size, colours = graph.sizes[step.vertex], max(step.colours, default=-1) + 1
     if len(step.colours) != size or min(step.colours, default=0) < -1 or colours > size:
         raise _Broken(
@@ -331,15 +332,26 @@ def _operand(made: list[Typed], position: int, role: str) -> Typed:
     return made[position]
 
 
-def _elemental(graph: Graph, name: str, mode: Mode | None = None) -> Elemental:
+def _elemental(graph: Graph, name: str) -> Elemental:
     if name not in graph:
         raise _Broken(f"'{name}' is no elemental of the problem.")
-    e = graph[name]
-    if mode is not None and e.explicit:
-        raise _Broken(f"'{name}' is explicit and has no {mode.value}; load it.")
-    if mode is not None and e.per_vector(mode) is None:
-        raise _Broken(f"'{name}' has no {mode.value}; use the other mode.")
+    return graph[name]
+
+
+def _applied(graph: Graph, step: Accumulate | Propagate) -> Elemental:
+    """The matrix-free elemental whose tangent or adjoint a step applies."""
+    e, mode = _elemental(graph, step.elemental), step.mode
+    _require_mode(mode)
+    if e.explicit:
+        raise _Broken(f"'{e.name}' is explicit and has no {mode.value}; load it.")
+    if e.per_vector(mode) is None:
+        raise _Broken(f"'{e.name}' has no {mode.value}; use the other mode.")
     return e
+
+
+def _require_mode(mode: object) -> None:
+    if not isinstance(mode, Mode):
+        raise _Broken(f"mode is {found(mode)}; expected a Mode. Write Mode.TANGENT or Mode.ADJOINT.")
 
 
 def _check_output(entry: Output, ends: tuple[frozenset[str], frozenset[str]], made: list[Typed]) -> None:

@@ -105,7 +105,7 @@ def proper_rates(rates: Any) -> dict[str, tuple[int, ...]]:
         Where they are not that.
     """
     if not isinstance(rates, dict) or rates.keys() != REGIMES.keys():
-        raise ValueError("expected an object with one list per regime; plan again with 'chainplan plan'.")
+        raise ValueError("expected an object with one list per regime.")
     for regime, features in REGIMES.items():
         found = rates[regime]
         whole = isinstance(found, list) and all(type(rate) is int and 0 <= rate < 10**18 for rate in found)

@@ -15,6 +15,9 @@ from typing import Any
 
 from chainplan.errors import SpecError
 
+TODO = "Correct it, or plan again."
+"""What to do where a file does not have its form."""
+
 
 class Form(ABC):
     """What a value must look like; `words` says it."""
@@ -44,7 +47,7 @@ class Form(ABC):
         """
         if not self.fits(value):
             shown = f"'{value[:40]}'" if isinstance(self, OneOf) and isinstance(value, str) else json.dumps(value)[:60]
-            raise SpecError(f"{where} is {shown}; expected {self.words}.")
+            raise SpecError(f"{where} is {shown}; expected {self.words}. {TODO}")
         self.inside(value, where)
 
 
@@ -59,9 +62,10 @@ class Value(Form):
         return self.test(value)
 
 
-def whole(least: int) -> Value:
-    """A whole number, which true and false are not."""
-    return Value(f"a whole number from {least}", lambda value: type(value) is int and value >= least)
+def whole(least: int, most: float = inf) -> Value:
+    """A whole number, which true and false are not; `most` is a power of ten."""
+    upto = "" if most == inf else f" to 10^{len(str(most)) - 1}"
+    return Value(f"a whole number from {least}{upto}", lambda value: type(value) is int and least <= value <= most)
 
 
 NUMBER = Value("a number from 0", lambda value: type(value) in (int, float) and 0 <= value < inf)
@@ -133,7 +137,7 @@ class Record(Form):
         for name in sorted(value.keys() - self.fields.keys()):
             if name not in self.optional:
                 known = ", ".join((*self.fields, *self.optional))
-                raise SpecError(f"{prefix}{name[:40]} is no field of {self.name}; expected {known}.")
+                raise SpecError(f"{prefix}{name[:40]} is no field of {self.name}; expected {known}. {TODO}")
             self.optional[name].require(value[name], prefix + name)
 
     def require_field(self, value: Mapping[str, Any], name: str, prefix: str) -> None:
@@ -145,7 +149,7 @@ class Record(Form):
             Where it is missing or does not have its form.
         """
         if name not in value:
-            raise SpecError(f"{prefix}{name} is missing; expected {self.fields[name].words}.")
+            raise SpecError(f"{prefix}{name} is missing; expected {self.fields[name].words}. {TODO}")
         self.fields[name].require(value[name], prefix + name)
 
 

@@ -18,7 +18,7 @@ from chainplan.checker import check
 from chainplan.classes import misfit
 from chainplan.cost import FMA, CostModel
 from chainplan.errors import PlanError, SpecError
-from chainplan.frontends.forms import TEXT, Record
+from chainplan.frontends.forms import TEXT, TODO, Record
 from chainplan.frontends.messages import Messages
 from chainplan.frontends.objects import from_objects
 from chainplan.frontends.plan_form import FORMAT, OPS, load, plan_form, require_names
@@ -150,7 +150,9 @@ def _problem(raw: dict[str, Any], source: str) -> Problem:
     messages = Messages(f"{source}: problem")
     problem = read_problem(from_objects(described, messages), messages)
     if problem.fingerprint != raw["fingerprint"]:
-        raise PlanError(f"{source}: the fingerprint is not that of the problem in the file; one of them was changed.")
+        raise PlanError(
+            f"{source}: the fingerprint is not that of the problem in the file; one of them was changed. Plan again."
+        )
     return problem
 
 
@@ -172,7 +174,7 @@ def _model(root: dict[str, Any], source: str) -> CostModel:
     try:
         return read_rates(root["objective"], root.get("rates"))
     except ValueError as error:
-        raise SpecError(f"{source}: rates: {error}") from None
+        raise SpecError(f"{source}: rates: {error} {TODO}") from None
 
 
 def verify(saved: SavedPlan) -> Replay:
@@ -209,6 +211,8 @@ def derive(saved: SavedPlan) -> Replay | None:
         _check_bound(saved)
         if plan is not None and saved.schedule is not None:
             check_schedule(plan, saved.schedule, problem.cost, problem.memory)
+            if not saved.schedule.this_plan:
+                _require_class("schedule.within", saved.schedule.within, problem)
     except PlanError as error:
         raise PlanError(f"{source}: {error}") from None
     return replayed
@@ -286,17 +290,25 @@ def _claims(saved: SavedPlan) -> Iterator[tuple[str, Any, Any]]:
     if held:
         yield "needs", claimed["needs"], None
     unit = saved.problem.cost.unit
+    if found == Status.INFEASIBLE.value:
+        yield "bound.within", bound["within"], None
     if bound["within"] is None:
         yield f"bound.{unit}, within null,", bound[unit], 0
+
+
+def _require_class(where: str, within: str, problem: Problem) -> None:
+    """The class that something holds within is one that the problem has plans of."""
+    why = misfit(within, problem)
+    if why is not None:
+        raise PlanError(f"{where} is '{within[:60]}', but the problem has no such plans: {why}.")
 
 
 def _check_bound(saved: SavedPlan) -> None:
     """A bound is one on plans of a class that the problem has, and none of what the plan costs is above it."""
     claimed, model = saved.document, saved.problem.cost
     bound, within, status = claimed["bound"][model.unit], claimed["bound"]["within"], claimed["status"]
-    why = None if within is None else misfit(within, saved.problem)
-    if why is not None:
-        raise PlanError(f"bound.within is '{within[:60]}', but the problem has no such plans: {why}.")
+    if within is not None:
+        _require_class("bound.within", within, saved.problem)
     if saved.plan is None:
         return
     price, proven = replay(saved.plan, model).total, status == Status.OPTIMAL.value

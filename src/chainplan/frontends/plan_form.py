@@ -9,7 +9,20 @@ import json
 from typing import Any
 
 from chainplan.errors import SpecError
-from chainplan.frontends.forms import NUMBER, OBJECT, STRUCTURE, TEXT, Form, Maybe, OneOf, Record, Rows, Tagged, whole
+from chainplan.frontends.forms import (
+    NUMBER,
+    OBJECT,
+    STRUCTURE,
+    TEXT,
+    TODO,
+    Form,
+    Maybe,
+    OneOf,
+    Record,
+    Rows,
+    Tagged,
+    whole,
+)
 from chainplan.frontends.schedules import SCHEDULE
 from chainplan.graph import Graph, Mode
 from chainplan.result import Status
@@ -106,13 +119,15 @@ def load(text: str | bytes, source: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         detail = "nesting is too deep" if isinstance(error, RecursionError) else str(error)
         raise SpecError(
-            f"{source}: not a plan file: {detail}; expected what 'chainplan plan --format json' writes."
+            f"{source}: not a plan file: {detail}; expected what 'chainplan plan --format json' writes. {TODO}"
         ) from None
     OBJECT.require(root, f"{source}: the file")
     for name in _HEAD.fields:
         _HEAD.require_field(root, name, f"{source}: ")
     if root["format"] != FORMAT:
-        raise SpecError(f"{source}: format is {root['format']}; expected {FORMAT}, the one that this version reads.")
+        raise SpecError(
+            f"{source}: format is {root['format']}; expected {FORMAT}, the one that this version reads. Plan again."
+        )
     return dict(root)
 
 
@@ -131,7 +146,7 @@ def require_names(root: dict[str, Any], graph: Graph, source: str) -> None:
             found = raw.get(name)
             if found is not None and found not in (graph if name == "elemental" else graph.sizes):
                 what = "an elemental" if name == "elemental" else "a vertex"
-                raise SpecError(f"{source}: {where}.{name} is '{found[:40]}'; expected {what} of the problem.")
+                raise SpecError(f"{source}: {where}.{name} is '{found[:40]}'; expected {what} of the problem. {TODO}")
 
 
 def _whole(digits: str) -> int:

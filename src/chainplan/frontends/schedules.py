@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chainplan.arguments import MOST
 from chainplan.frontends.forms import TEXT, OneOf, Record, Rows, whole
 from chainplan.result import Status
 from chainplan.schedule import Schedule, Task
 
-_NUMBERS = {"machines": whole(1), "makespan": whole(0), "bound": whole(0), "one_machine": whole(0)}
+_NUMBERS = {"machines": whole(1, MOST), "makespan": whole(0), "bound": whole(0), "one_machine": whole(0)}
 _STATUS = OneOf(Status.OPTIMAL.value, Status.FEASIBLE.value)
 _TASK = Record("a task", dict.fromkeys(Task._fields, whole(0)))
 SCHEDULE = Record("a schedule", {**_NUMBERS, "status": _STATUS, "within": TEXT, "tasks": Rows(_TASK)})
