@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 import pytest
@@ -117,20 +118,15 @@ class Counted(Lazy):
     alive = most = 0
 
     def __getitem__(self, name: str) -> Any:
-        value: Any = np.ones(self._values[name]).view(_Watched)
-        value.owner = self
+        value = np.ones(self._values[name])
         self.asked.append(name)
         self.alive += 1
         self.most = max(self.most, self.alive)
+        finalize(value, self._gone)
         return value
 
-
-class _Watched(np.ndarray[Any, Any]):
-    owner: Any = None
-
-    def __del__(self) -> None:
-        if self.owner is not None:
-            self.owner.alive -= 1
+    def _gone(self) -> None:
+        self.alive -= 1
 
 
 @pytest.mark.parametrize("matrix_free", [False, True])
