@@ -32,8 +32,10 @@ TRACED = {name: linearised_call(flattened(f, argnums, False, args, {})) for name
 
 
 def test_every_rule_is_used() -> None:
+    """But for two primitives that the oldest JAX writes as several others."""
     used = {equation.name for traced in TRACED.values() for equation in traced.trace.equations}
-    assert set(RULES) - used == set()
+    written = jax.make_jaxpr(lambda x: (jnp.stack([x, x]), *jnp.unstack(x)))(jnp.ones((2, 3)))
+    assert set(RULES) - used == {"stack", "unstack"} - {equation.primitive.name for equation in written.eqns}
 
 
 def _blocks(found: Found, operands: list[Any]) -> dict[str, list[Any]]:
