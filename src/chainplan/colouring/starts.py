@@ -37,8 +37,9 @@ CONFLICTS = 3_000_000
 """Most conflicts of a pattern that such searches are tried on, and most numbers kept in one."""
 TARGETS = 3
 """Numbers of colours that are sought, from the fewest possible upwards."""
-FAR = 2
-"""Times as many colours as the fewest possible from which, with many conflicts, no given number is sought."""
+FAR, CROWDED = 2, 64
+"""Times as many colours as the fewest possible from which no given number is sought where columns have, on average, more
+conflicts than that: such numbers are out of reach there."""
 
 
 class OneSided(NamedTuple):
@@ -99,7 +100,7 @@ def _constrained(graph: Lists, side: Side, fewest: int, below: int) -> tuple[lis
     """Colours of less than `below`, and the number of colours that none undercuts as far as this search tells."""
     size = sum(map(len, graph))
     best: list[int] | None = None
-    if size > FORCED and below > FAR * fewest:
+    if size > max(FORCED, CROWDED * len(graph)) and below > FAR * fewest:
         return None, fewest
     targets = [*range(fewest, min(below, fewest + TARGETS)), below - 1]
     for most in dict.fromkeys(targets):
