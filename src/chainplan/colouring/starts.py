@@ -38,8 +38,8 @@ CONFLICTS = 3_000_000
 TARGETS = 3
 """Numbers of colours that are sought, from the fewest possible upwards."""
 FAR, CROWDED = 2, 64
-"""Times as many colours as the fewest possible from which no given number is sought where columns have, on average, more
-conflicts than that: such numbers are out of reach there."""
+"""Times as many colours as the fewest possible from which no given number is sought where columns have, on average,
+more conflicts than that: such numbers are out of reach there."""
 
 
 class OneSided(NamedTuple):
