@@ -16,14 +16,14 @@ from pathlib import Path
 from bench.instances import FOLDER
 from bench.instances.sets import SETS, Stored
 from bench.rows import BestRow, from_csv, to_csv
-from chainplan.classes import CLASSES
 from chainplan.errors import ChainplanError
-from chainplan.frontends.plan_file import SavedPlan, parse_plan, verify
+from chainplan.io.plan_file import SavedPlan, parse_plan, verify
 from chainplan.planner import plan
-from chainplan.report.table import render
-from chainplan.result import Result, Status
-from chainplan.solvers.table import SOLVERS
-from chainplan.steps import Plan
+from chainplan.plans.classes import CLASSES
+from chainplan.plans.result import Result, Status
+from chainplan.plans.steps import Plan
+from chainplan.report.registry import render
+from chainplan.solvers.registry import SOLVERS
 
 INDEX = "best.csv"
 PLANS = "plans"

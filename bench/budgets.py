@@ -23,18 +23,18 @@ from bench.instances.make_dags import BLOCK_SIZES, make
 from bench.planners import dense_chain
 from bench.rows import BudgetRow
 from bench.run import load, machine
-from chainplan.checker import check
-from chainplan.frontends.plan_file import document
-from chainplan.frontends.table import read_spec
+from chainplan.io.plan_file import document
+from chainplan.io.read import read_spec
 from chainplan.planner import plan
-from chainplan.problem import Problem
-from chainplan.replayer import replay
-from chainplan.report import front
-from chainplan.report.html import page
+from chainplan.plans.check import check
+from chainplan.plans.replay import replay
+from chainplan.plans.result import Result
+from chainplan.plans.steps import Plan
+from chainplan.problem.problem import Problem
+from chainplan.report import pareto as front
+from chainplan.report.html.page import page
 from chainplan.report.text import render
-from chainplan.result import Result
-from chainplan.solvers.table import SOLVERS
-from chainplan.steps import Plan
+from chainplan.solvers.registry import SOLVERS
 from chainplan.tradeoff import pareto
 
 SLACK = 1.0

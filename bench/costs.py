@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from chainplan.steps import Load, Multiply, Plan
+from chainplan.plans.steps import Load, Multiply, Plan
 
 
 def path_cost(sizes: Sequence[int], path: Sequence[Sequence[int]]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bench.markdown import distinct
 from bench.rows import DagRow, ratio
-from chainplan import ratios as figures
+from chainplan.plans import ratios as figures
 
 REFERENCE = "auto"
 """The solver that a report is about."""

@@ -21,8 +21,8 @@ from bench.rows import DagRow
 from bench.run import load, machine
 from chainplan.errors import ChainplanError
 from chainplan.planner import plan
-from chainplan.problem import Problem
-from chainplan.solvers.table import SOLVERS
+from chainplan.problem.problem import Problem
+from chainplan.solvers.registry import SOLVERS
 
 PACKAGES = ("numpy", "ortools")
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from bench.planners import plan_chain
 from bench.rows import Row
-from chainplan.replayer import replay
-from chainplan.steps import Load, Multiply, Plan, last_uses
+from chainplan.plans.replay import replay
+from chainplan.plans.steps import Load, Multiply, Plan, last_uses
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Product = tuple[int, int, int, tuple[int, ...]]
@@ -62,7 +62,7 @@ def measure_execution(case: Execution) -> list[Row]:
 
 def _runs(plan: Plan, jacobians: dict[str, Array]) -> dict[str, Callable[[], Callable[[], Array]]]:
     """By name, what readies a run outside the clock."""
-    from chainplan.executor import execute
+    from chainplan.execution.executor import execute
 
     output = plan.outputs[0]
     pair = (output.output, output.input)

@@ -216,8 +216,8 @@ def _chosen(function: Function, batch: int, tune: bool, suite: JaxSuite) -> str:
     """Which of plan and modes a setting takes; one that is tuned is tuned here, so that compiling does not count it."""
     import jax
 
+    from chainplan.jax.call import flattened
     from chainplan.jax.jacobians import Settings, chosen
-    from chainplan.jax.signature import flattened
 
     settings = Settings(budget=suite.budget, tune=tune)
     found = []

@@ -22,14 +22,14 @@ from bench.instances import DATA, stored_chains
 from bench.planners import dense_chain
 from bench.rows import LimitRow
 from bench.run import load, machine
-from chainplan.executor import prepared
-from chainplan.graph import Elemental, Graph
+from chainplan._util.task_threads import ranks
+from chainplan.execution.executor import prepared
 from chainplan.planner import plan
-from chainplan.problem import Problem, chain_vertex
-from chainplan.replayer import replay
-from chainplan.steps import Plan, operands
+from chainplan.plans.replay import replay
+from chainplan.plans.steps import Plan, operands
+from chainplan.problem.graph import Elemental, Graph
+from chainplan.problem.problem import Problem, chain_vertex
 from chainplan.structures import Block
-from chainplan.threads import ranks
 from chainplan.tradeoff import pareto
 
 ORDERS = ("auto", "forward", "reverse")

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import chainplan
 from bench.instances import ROOT
-from chainplan.replayer import replay
-from chainplan.steps import Load, Multiply
+from chainplan.plans.replay import replay
+from chainplan.plans.steps import Load, Multiply
 
 PICTURE = ROOT / "docs" / "orders.svg"
 EXAMPLE = ROOT / "examples" / "seed_chain.yaml"

@@ -12,10 +12,10 @@ from typing import final
 
 from bench.competitor import Competitor
 from bench.costs import plan_cost
-from chainplan.graph import Elemental, Graph
 from chainplan.planner import plan
-from chainplan.problem import Problem, chain_vertex
-from chainplan.steps import Plan
+from chainplan.plans.steps import Plan
+from chainplan.problem.graph import Elemental, Graph
+from chainplan.problem.problem import Problem, chain_vertex
 from chainplan.structures import Block
 
 

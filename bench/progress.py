@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from bench.instances.graphs import DagInstance, random_dags
 from bench.rows import ProgressRow
 from bench.run import load, machine
-from chainplan.replayer import replay
-from chainplan.search import Search, Stopped
-from chainplan.solvers.table import SOLVERS
-from chainplan.steps import Plan
+from chainplan.plans.replay import replay
+from chainplan.plans.steps import Plan
+from chainplan.solvers.registry import SOLVERS
+from chainplan.solvers.search.search import Search, Stopped
 
 PACKAGES = ("numpy", "ortools")
 

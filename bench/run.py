@@ -18,7 +18,7 @@ from bench.execution import measure_execution
 from bench.instances import Instance
 from bench.rows import Row, ratio
 from bench.suites import ENOUGH, TURNS, Suite
-from chainplan.calibration import processor
+from chainplan.costs.rate_store import processor
 
 PACKAGES = ("numpy", "opt_einsum", "cotengra", "cotengrust")
 

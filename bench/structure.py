@@ -25,18 +25,18 @@ from bench.instances import ROOT
 from bench.instances.mixed import MixedChain, counted_chain, stored_mixed, structured_chain
 from bench.rows import StructureRow
 from bench.run import load, machine
-from chainplan.cost import FMA, CostModel
-from chainplan.executor import prepared
-from chainplan.graph import Graph
-from chainplan.jacobians import as_matrices, draw
-from chainplan.measuring import measure
+from chainplan.costs.calibrate import measure
+from chainplan.costs.timed import WEIGHTED, timed
+from chainplan.execution.executor import prepared
 from chainplan.planner import plan
-from chainplan.problem import Problem
-from chainplan.replayer import replay
-from chainplan.steps import Plan, Recorder
+from chainplan.plans.replay import replay
+from chainplan.plans.steps import Plan, Recorder
+from chainplan.problem.cost import FMA, CostModel
+from chainplan.problem.graph import Graph
+from chainplan.problem.problem import Problem
+from chainplan.report.words.table import order_text
 from chainplan.structures import DENSE
-from chainplan.summary import order_text
-from chainplan.timing import WEIGHTED, timed
+from chainplan.values.jacobians import as_matrices, draw
 
 MULTI_DOT = "multi_dot"
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL", "BLIS", "VECLIB")}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainplan.compression import compressed, write_sweep
-from chainplan.cost import FMA
-from chainplan.elimination.core import Core, members
-from chainplan.elimination.workgraph import WorkGraph
-from chainplan.problem import Problem
-from chainplan.replayer import replay
-from chainplan.steps import Load, Plan, Recorder, operands
+from chainplan.plans.compressed_sweep import compressed, write_sweep
+from chainplan.plans.replay import replay
+from chainplan.plans.steps import Load, Plan, Recorder, operands
+from chainplan.problem.cost import FMA
+from chainplan.problem.problem import Problem
+from chainplan.solvers.elimination.bitset_problem import Core, members
+from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from tests.oracles import chain as oracle
 from tests.oracles import peaks, schedules
 from tests.oracles.graph import Dag, least_vertex_cost

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainplan.ops import RESULT, Edge
+from chainplan.programs.ops import RESULT, Edge
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -11,19 +11,19 @@ from functools import cache
 from itertools import count, permutations
 from typing import Any
 
-from chainplan.checker import check
-from chainplan.classes import CLASSES
-from chainplan.elimination.workgraph import WorkGraph, order_plan
-from chainplan.frontends.plan_file import parse_plan
-from chainplan.frontends.table import chain, from_spec
-from chainplan.objectives import objective_model
+from chainplan.costs.objectives import objective_model
+from chainplan.io.plan_file import parse_plan
+from chainplan.io.read import chain, from_spec
 from chainplan.planner import plan
-from chainplan.problem import Problem
-from chainplan.replayer import replay
-from chainplan.report.table import RENDERERS
-from chainplan.result import Status
-from chainplan.schedule import WITHIN
-from chainplan.steps import Plan
+from chainplan.plans.check import check
+from chainplan.plans.classes import CLASSES
+from chainplan.plans.replay import replay
+from chainplan.plans.result import Status
+from chainplan.plans.schedule import WITHIN
+from chainplan.plans.steps import Plan
+from chainplan.problem.problem import Problem
+from chainplan.report.registry import RENDERERS
+from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
 from tests.answers import best_makespan, cheapest, front, plan_makespan
 from tests.oracles import recompute
 from tests.problems import chain_problem, random_dag

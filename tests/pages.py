@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import chainplan
-from chainplan.frontends.plan_file import document
-from chainplan.problem import Problem
-from chainplan.report import html
-from chainplan.result import Result
+from chainplan.io.plan_file import document
+from chainplan.plans.result import Result
+from chainplan.problem.problem import Problem
+from chainplan.report.html import page as html
 from tests.reference import ROOT
 
 MARKUP = (

@@ -6,8 +6,8 @@ import random
 from collections.abc import Sequence
 
 from bench.instances.graphs import dag_problem as dag_problem
-from chainplan.graph import Elemental, Graph
-from chainplan.problem import Problem, chain_vertex
+from chainplan.problem.graph import Elemental, Graph
+from chainplan.problem.problem import Problem, chain_vertex
 from chainplan.structures import DENSE, Block, Structure
 from tests.structures import any_structure, band_family
 

@@ -1,7 +1,7 @@
 """Chains that evaluate their states: every nested plan, straight from the definition.
 
-`written` writes out each plan of the space that `chainplan.solvers.nested` describes, one after the other, as nested
-sentences; cost and memory are what the replayer says of it. Nothing is shared with the solver.
+`written` writes out each plan of the space that `chainplan.solvers.checkpoint.grammar` describes, one after the other,
+as nested sentences; cost and memory are what the replayer says of it. Nothing is shared with the solver.
 `tests.oracles.recompute` knows nothing of that space.
 """
 
@@ -10,10 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from chainplan.graph import Mode
-from chainplan.problem import Problem
-from chainplan.replayer import replay
-from chainplan.steps import Accumulate, Advance, Load, Move, Multiply, Output, Plan, Propagate, Restore, Step, Store
+from chainplan.plans.replay import replay
+from chainplan.plans.steps import (
+    Accumulate,
+    Advance,
+    Load,
+    Move,
+    Multiply,
+    Output,
+    Plan,
+    Propagate,
+    Restore,
+    Step,
+    Store,
+)
+from chainplan.problem.graph import Mode
+from chainplan.problem.problem import Problem
 
 # Every nested plan
 

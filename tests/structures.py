@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from chainplan.structures import DENSE, Banded, Structure, from_spec
-from chainplan.structures.table import PLAIN, WORDS
+from chainplan.structures.registry import PLAIN, WORDS
 
 
 def random_spec(rng: random.Random, word: str, rows: int, cols: int) -> Any:

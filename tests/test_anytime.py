@@ -10,15 +10,15 @@ import pytest
 
 import chainplan
 from bench.instances.make_dags import make
-from chainplan.elimination.workgraph import WorkGraph, order_plan
 from chainplan.errors import PlanError
 from chainplan.planner import WARM_START, plan
-from chainplan.replayer import replay
-from chainplan.search import Progress, Search, Stopped
-from chainplan.solvers.local_search import LocalSearch
-from chainplan.solvers.orders import order_of
-from chainplan.solvers.table import SOLVERS
-from chainplan.steps import Plan
+from chainplan.plans.replay import replay
+from chainplan.plans.steps import Plan
+from chainplan.solvers.dag.local_search import LocalSearch
+from chainplan.solvers.dag.order_plans import order_of
+from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
+from chainplan.solvers.registry import SOLVERS
+from chainplan.solvers.search.search import Progress, Search, Stopped
 from chainplan_cli.main import main
 from tests.problems import chain_problem, dag_problem, random_problem
 
@@ -71,7 +71,7 @@ def test_stages_share_nodes_and_seconds() -> None:
 def test_progress_knows_best_and_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a search whose clock runs a second with every look."""
     clock = iter(range(10**9))
-    monkeypatch.setattr("chainplan.search.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("chainplan.solvers.search.search.monotonic", lambda: float(next(clock)))
     said: list[Progress] = []
     search = Search(nodes=500, progress=said.append, solver="local-search", _start=0.0)
     outcome = LocalSearch().solve(LARGE, search)

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chainplan.checker import check
-from chainplan.executor import execute
-from chainplan.jacobians import draw
-from chainplan.oracle import jacobian
+from chainplan.execution.executor import execute
 from chainplan.planner import plan
-from chainplan.result import Status
+from chainplan.plans.check import check
+from chainplan.plans.result import Status
+from chainplan.validation.reference import jacobian
+from chainplan.values.jacobians import draw
 from tests.oracles.graph import Dag, least_vertex_cost
 from tests.problems import dag_problem, random_dag
 from tests.reference import instances

@@ -31,7 +31,7 @@ from bench.rows import DagRow, Row, from_csv, ratio, to_csv
 from bench.run import measure_orders
 from bench.suites import SUITES, Suite
 from bench.verify import mistakes
-from chainplan.replayer import replay
+from chainplan.plans.replay import replay
 
 SIZES = (2, 3, 5, 7)
 SMALL = ("uniform-10-1", "equal-30", "powers-30")

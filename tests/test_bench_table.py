@@ -32,7 +32,7 @@ from bench.suites import SUITES
 from bench.summary import BEGIN, END, REPORTS, claims_table, filled, pages, stored_csvs
 from bench.table import GROUPS, TABLE
 from chainplan.planner import plan
-from chainplan.replayer import replay
+from chainplan.plans.replay import replay
 
 QUICK = LIMIT_SUITES["limits"].quick()
 

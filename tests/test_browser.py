@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import chainplan
-from chainplan.problem import Problem
-from chainplan.report import html
-from chainplan.report.page import steps
+from chainplan.problem.problem import Problem
+from chainplan.report.html import page as html
+from chainplan.report.html import steps
 from tests import pages
 from tests.browser import Browser, browser
 from tests.reference import ROOT

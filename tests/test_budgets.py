@@ -18,16 +18,16 @@ import pytest
 
 from bench.budgets import complete, wide
 from bench.planners import dense_chain
-from chainplan.elimination.greedy import by_all_keys
-from chainplan.elimination.quick_bound import path_bound, quick_bound
-from chainplan.elimination.workgraph import WorkGraph
 from chainplan.planner import plan
-from chainplan.problem import Problem
-from chainplan.replayer import replay
-from chainplan.report.html import page
-from chainplan.report.why.reasons import reasons
-from chainplan.search import Search, Stopped
-from chainplan.solvers.table import SOLVERS
+from chainplan.plans.replay import replay
+from chainplan.problem.problem import Problem
+from chainplan.report.explain.reasons import reasons
+from chainplan.report.html.page import page
+from chainplan.solvers.elimination.elimination_graph import WorkGraph
+from chainplan.solvers.elimination.greedy import by_all_keys
+from chainplan.solvers.elimination.path_bound import path_bound, quick_bound
+from chainplan.solvers.registry import SOLVERS
+from chainplan.solvers.search.search import Search, Stopped
 from chainplan.tradeoff import pareto
 from chainplan_cli.main import main
 from tests.problems import random_problem

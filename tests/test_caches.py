@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import chainplan
-from chainplan import caches
-from chainplan.caches import MOST, bytes_of, kept
+from chainplan._util import byte_cache as caches
+from chainplan._util.byte_cache import MOST, bytes_of, kept
 from chainplan.structures import Block
 from chainplan.structures.explicit import Explicit, csr_of_rows
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from chainplan.calibration import Machine, rates_file, store, stored_rates, this_machine
+from chainplan.costs.calibrate import SAMPLES, fit, measure
+from chainplan.costs.rate_store import Machine, rates_file, store, stored_rates, this_machine
+from chainplan.costs.timed import Timed
 from chainplan.errors import SpecError
-from chainplan.kernels.rates import REGIMES, SECOND, STATIC
-from chainplan.measuring import SAMPLES, fit, measure
+from chainplan.kernels.default_rates import REGIMES, SECOND, STATIC
 from chainplan.planner import plan
-from chainplan.timing import Timed
 from chainplan_cli.main import main
 from tests.problems import chain_problem
 

@@ -9,14 +9,14 @@ from itertools import pairwise
 
 import pytest
 
-from chainplan.checker import check
-from chainplan.cost import FMA
 from chainplan.planner import plan
-from chainplan.problem import Problem
-from chainplan.result import Result, Status
-from chainplan.solvers.hill_valley import dominates, merge, single, steps_of, then
-from chainplan.solvers.sweeps import Sweeps
-from chainplan.solvers.table import SOLVERS
+from chainplan.plans.check import check
+from chainplan.plans.result import Result, Status
+from chainplan.problem.cost import FMA
+from chainplan.problem.problem import Problem
+from chainplan.solvers.chain.compressed_intervals import Sweeps
+from chainplan.solvers.chain.hill_valley import dominates, merge, single, steps_of, then
+from chainplan.solvers.registry import SOLVERS
 from tests.answers import front
 from tests.problems import chain_problem, random_chain, random_structure
 

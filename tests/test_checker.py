@@ -10,17 +10,17 @@ from typing import cast
 import numpy as np
 import pytest
 
-from chainplan.checker import _is_prime, check
 from chainplan.errors import PlanError
-from chainplan.executor import execute
-from chainplan.graph import Mode
-from chainplan.jacobians import draw
-from chainplan.oracle import jacobian
+from chainplan.execution.executor import execute
 from chainplan.planner import plan
-from chainplan.problem import Problem
-from chainplan.search import Search
-from chainplan.solvers.table import SOLVERS
-from chainplan.steps import Accumulate, Add, Load, Multiply, Output, Plan, Propagate, Seed, Step
+from chainplan.plans.check import _is_prime, check
+from chainplan.plans.steps import Accumulate, Add, Load, Multiply, Output, Plan, Propagate, Seed, Step
+from chainplan.problem.graph import Mode
+from chainplan.problem.problem import Problem
+from chainplan.solvers.registry import SOLVERS
+from chainplan.solvers.search.search import Search
+from chainplan.validation.reference import jacobian
+from chainplan.values.jacobians import draw
 from tests.problems import chain_problem, random_problem
 
 THREE = chain_problem([2, 3, 4, 5])

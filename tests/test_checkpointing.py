@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from chainplan.checkpointing import Action, Reversal, forward_steps, repetitions
+from chainplan.solvers.checkpoint import Action, Reversal, forward_steps, repetitions
 from tests.oracles.checkpoints import cheapest
 from tests.reference import DATA
 

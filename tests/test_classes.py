@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 import chainplan
-from chainplan.classes import CLASSES, class_of, includes, misfit
-from chainplan.problem import Problem
-from chainplan.result import Result, Status
-from chainplan.solvers.table import SOLVERS
-from chainplan.steps import Add, Decompress, Plan, Recorder, Seed
+from chainplan.plans.classes import CLASSES, class_of, includes, misfit
+from chainplan.plans.result import Result, Status
+from chainplan.plans.steps import Add, Decompress, Plan, Recorder, Seed
+from chainplan.problem.problem import Problem
+from chainplan.solvers.registry import SOLVERS
 from tests.problems import random_chain, random_dag
 
 EXACT = ("chain-dense", "chain-dp", "chain-memory", "exhaustive", "dag-exact", "edge", "face", "auto")

@@ -17,8 +17,8 @@ import click
 import numpy as np
 import pytest
 
-from chainplan.report.table import RENDERERS
-from chainplan.solvers.table import SOLVERS
+from chainplan.report.registry import RENDERERS
+from chainplan.solvers.registry import SOLVERS
 from chainplan_cli.common import SECONDS, Whole
 from chainplan_cli.group import COMMANDS, group
 from chainplan_cli.main import main
@@ -314,7 +314,7 @@ def test_help(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys; from chainplan_cli.main import main; main(['--help']);"
-        "print({'numpy', 'yaml', 'rich', 'chainplan.graph'} & sys.modules.keys())"
+        "print({'numpy', 'yaml', 'rich', 'chainplan.problem.graph'} & sys.modules.keys())"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.splitlines()[-1] == "set()"
@@ -409,7 +409,7 @@ def test_an_interrupted_command_ends_with_one_line(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chainplan.frontends.table.read_spec", interrupted)
+    monkeypatch.setattr("chainplan.io.read.read_spec", interrupted)
     assert run(capsys, "plan", SEED) == (130, "", "chainplan: interrupted\n")
 
 

@@ -22,14 +22,14 @@ distributed = pytest.importorskip("distributed")
 
 import chainplan  # noqa: E402
 from bench.instances.make_dags import make  # noqa: E402
-from chainplan.cluster import run as cluster_run  # noqa: E402
-from chainplan.cluster.groups import grouped  # noqa: E402
-from chainplan.cluster.room import Room  # noqa: E402
+from chainplan.distributed import execute as cluster_run  # noqa: E402
+from chainplan.distributed.fuse import grouped  # noqa: E402
+from chainplan.distributed.split_rows import Room  # noqa: E402
 from chainplan.errors import ExecutionError, SolverError  # noqa: E402
-from chainplan.jacobians import draw  # noqa: E402
 from chainplan.planner import plan  # noqa: E402
-from chainplan.result import Result  # noqa: E402
-from chainplan.steps import Load, operands  # noqa: E402
+from chainplan.plans.result import Result  # noqa: E402
+from chainplan.plans.steps import Load, operands  # noqa: E402
+from chainplan.values.jacobians import draw  # noqa: E402
 from chainplan_cli.main import main  # noqa: E402
 from tests.problems import chain_problem, dag_problem, random_problem  # noqa: E402
 from tests.test_cli import layered  # noqa: E402

@@ -14,18 +14,18 @@ from scipy.sparse import coo_array, csr_array
 from chainplan import chain, pareto, plan
 from chainplan.colouring import Colouring, closer, colour, misfit, unmet
 from chainplan.colouring.lattices import lattice
-from chainplan.colouring.orders import conflicts
 from chainplan.colouring.saturation import saturate
-from chainplan.compression import _least_sweep, _sweep_price, per_vector
-from chainplan.frontends.table import from_spec
-from chainplan.graph import Mode
-from chainplan.kernels.rates import STATIC
-from chainplan.problem import Problem
-from chainplan.report.front import document, text
-from chainplan.report.why.splits import top_splits
-from chainplan.result import Result, Status
-from chainplan.solvers.table import SOLVERS
-from chainplan.timing import WEIGHTED, Timed, timed
+from chainplan.colouring.vertex_orders import conflicts
+from chainplan.costs.timed import WEIGHTED, Timed, timed
+from chainplan.io.read import from_spec
+from chainplan.kernels.default_rates import STATIC
+from chainplan.plans.compressed_sweep import _least_sweep, _sweep_price, per_vector
+from chainplan.plans.result import Result, Status
+from chainplan.problem.graph import Mode
+from chainplan.problem.problem import Problem
+from chainplan.report.explain.splits import top_splits
+from chainplan.report.pareto import document, text
+from chainplan.solvers.registry import SOLVERS
 from tests.oracles.chain import least_cost
 from tests.oracles.colouring import least_price, pairs
 from tests.problems import random_chain

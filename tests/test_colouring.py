@@ -37,7 +37,7 @@ from chainplan.colouring import (
 )
 from chainplan.colouring.greedy import first_fit, whole
 from chainplan.colouring.incidence import column_side
-from chainplan.colouring.orders import conflicts, largest_first, natural, smallest_last
+from chainplan.colouring.vertex_orders import conflicts, largest_first, natural, smallest_last
 from chainplan.errors import ShapeError
 from tests.oracles.colouring import least_price, recovers
 from tests.reference import DATA

@@ -11,12 +11,12 @@ import pytest
 
 from chainplan import chain, check, execute, jacobian, plan
 from chainplan.errors import PlanError
-from chainplan.graph import Mode
-from chainplan.jacobians import draw
-from chainplan.problem import Problem
+from chainplan.plans.result import Status
+from chainplan.plans.steps import Decompress, Plan, Seed
+from chainplan.problem.graph import Mode
+from chainplan.problem.problem import Problem
 from chainplan.report.json import render
-from chainplan.result import Status
-from chainplan.steps import Decompress, Plan, Seed
+from chainplan.values.jacobians import draw
 from tests.oracles.chain import Chain, least_cost
 from tests.oracles.colouring import least_price
 from tests.problems import random_chain
@@ -300,7 +300,7 @@ def test_a_block_that_is_not_compressed_cannot_be_decompressed() -> None:
 
 
 def test_sweeps_are_written_and_read_back() -> None:
-    from chainplan.frontends.plan_file import parse_plan, verify
+    from chainplan.io.plan_file import parse_plan, verify
 
     result = plan(chain([arrow(30, tangent=300, adjoint=400), {"shape": [30, 30], "structure": "diagonal"}]))
     saved = parse_plan(render(result), "plan.json")

@@ -14,15 +14,15 @@ from itertools import count
 
 import pytest
 
-from chainplan.elimination.core import Core, bits, members
-from chainplan.elimination.cp_cuts import Cuts
-from chainplan.elimination.cp_model import EliminationModel, Family
-from chainplan.elimination.workgraph import WorkGraph
-from chainplan.graph import Elemental, Graph
 from chainplan.planner import plan
-from chainplan.problem import Problem
-from chainplan.result import Status
-from chainplan.solvers.cp_sat import MOST, CpSat
+from chainplan.plans.result import Status
+from chainplan.problem.graph import Elemental, Graph
+from chainplan.problem.problem import Problem
+from chainplan.solvers.dag.cp_sat import MOST, CpSat
+from chainplan.solvers.elimination.bitset_problem import Core, bits, members
+from chainplan.solvers.elimination.cp_cuts import Cuts
+from chainplan.solvers.elimination.cp_model import EliminationModel, Family
+from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.structures import DENSE, Block
 from tests.answers import least_elimination
 from tests.problems import chain_problem, dag_problem, random_dag

@@ -9,20 +9,20 @@ from dataclasses import replace
 
 import pytest
 
-from chainplan.elimination.bounds import Bounds, Group
-from chainplan.elimination.core import Core, members
-from chainplan.elimination.mincut import min_cut
-from chainplan.elimination.net import Net
-from chainplan.elimination.quick_bound import _cuts, lower_bound, quick_bound
-from chainplan.elimination.reductions import reduce
-from chainplan.elimination.set_search import Exact, solve_set
-from chainplan.elimination.workgraph import WorkGraph
 from chainplan.errors import SolverError
-from chainplan.graph import Elemental, Graph
 from chainplan.planner import plan
-from chainplan.problem import Problem
-from chainplan.result import Result, Status
-from chainplan.search import Stopped
+from chainplan.plans.result import Result, Status
+from chainplan.problem.graph import Elemental, Graph
+from chainplan.problem.problem import Problem
+from chainplan.solvers.elimination.bitset_graph import Net
+from chainplan.solvers.elimination.bitset_problem import Core, members
+from chainplan.solvers.elimination.bounds import Bounds, Group
+from chainplan.solvers.elimination.branch_and_bound import Exact, solve_set
+from chainplan.solvers.elimination.elimination_graph import WorkGraph
+from chainplan.solvers.elimination.mincut import min_cut
+from chainplan.solvers.elimination.path_bound import _cuts, lower_bound, quick_bound
+from chainplan.solvers.elimination.reductions import reduce
+from chainplan.solvers.search.search import Stopped
 from chainplan.structures import DENSE, Block, Identity, NegatedIdentity
 from tests.answers import least_elimination
 from tests.oracles.cuts import cheapest_cut
@@ -274,7 +274,7 @@ def test_too_large_a_graph_is_refused() -> None:
 
 
 def test_the_bound_without_sets_is_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chainplan.elimination.quick_bound.LARGE", -1)
+    monkeypatch.setattr("chainplan.solvers.elimination.path_bound.LARGE", -1)
     for seed in range(300):
         graph = random_dag(random.Random(seed), 5).graph
         core = Core(graph)

@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 
 import chainplan
-from chainplan.checker import check
-from chainplan.elimination.step_order import peak_floor, reordered
-from chainplan.elimination.workgraph import WorkGraph, order_plan
-from chainplan.executor import execute
-from chainplan.graph import Mode
-from chainplan.jacobians import draw
-from chainplan.oracle import jacobian
+from chainplan.execution.executor import execute
 from chainplan.planner import plan
-from chainplan.problem import Problem
-from chainplan.replayer import replay
-from chainplan.result import Status
-from chainplan.solvers.table import SOLVERS
-from chainplan.steps import Load, Plan, Recorder
-from chainplan.sweep import sweep
+from chainplan.plans.check import check
+from chainplan.plans.forward_reverse import sweep
+from chainplan.plans.reorder import peak_floor, reordered
+from chainplan.plans.replay import replay
+from chainplan.plans.result import Status
+from chainplan.plans.steps import Load, Plan, Recorder
+from chainplan.problem.graph import Mode
+from chainplan.problem.problem import Problem
+from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
+from chainplan.solvers.registry import SOLVERS
+from chainplan.validation.reference import jacobian
+from chainplan.values.jacobians import draw
 from tests.answers import least_peak
 from tests.problems import random_dag
 

@@ -167,7 +167,7 @@ def test_the_api_page_lists_the_public_names() -> None:
 
 
 def test_the_page_of_layers_lists_the_ops() -> None:
-    from chainplan.ops.table import OPS
+    from chainplan.programs.ops.registry import OPS
 
     table = (DOCS / "layers.md").read_text(encoding="utf-8").split("## The ops")[1]
     rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| `")]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 import chainplan
-from chainplan.report.page import chain, dag, tree
+from chainplan.report.html import chain, dag, tree
 from tests.problems import chain_problem, random_dag
 
 WIDE, HIGH = 6.6, 11.0

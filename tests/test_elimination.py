@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from bench.instances.make_dags import FAMILIES, make
-from chainplan.checker import check
-from chainplan.elimination.core import Core, members
-from chainplan.elimination.workgraph import WorkGraph, order_plan
-from chainplan.executor import execute
-from chainplan.graph import Mode
-from chainplan.jacobians import draw
-from chainplan.oracle import jacobian
-from chainplan.steps import Recorder
-from chainplan.sweep import order_price
+from chainplan.execution.executor import execute
+from chainplan.plans.check import check
+from chainplan.plans.forward_reverse import order_price
+from chainplan.plans.steps import Recorder
+from chainplan.problem.graph import Mode
+from chainplan.solvers.elimination.bitset_problem import Core, members
+from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
+from chainplan.validation.reference import jacobian
+from chainplan.values.jacobians import draw
 from tests.answers import least_elimination
 from tests.oracles.graph import Dag, order_cost
 from tests.problems import dag_problem, random_dag

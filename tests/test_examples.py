@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from chainplan import execute, plan
-from chainplan.frontends.table import read_spec
-from chainplan.layers.evaluation import evaluate, linearise
-from chainplan.layers.point import draw_point
-from chainplan.layers.program import Program
-from chainplan.result import Result, Status
+from chainplan.io.read import read_spec
+from chainplan.plans.result import Result, Status
+from chainplan.programs.evaluation import evaluate, linearise
+from chainplan.programs.point import draw_point
+from chainplan.programs.program import Program
 from tests.reference import ROOT
 
 Array = np.ndarray[Any, np.dtype[Any]]

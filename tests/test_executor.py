@@ -12,17 +12,17 @@ import pytest
 from scipy.sparse import csr_array
 
 from chainplan.errors import ExecutionError
-from chainplan.executor import _PROGRAMS, execute
-from chainplan.graph import Mode
-from chainplan.jacobians import as_matrices, draw, load_npz
+from chainplan.execution.executor import _PROGRAMS, execute
 from chainplan.kernels.convert import Array
 from chainplan.kernels.products import product_kernel
-from chainplan.oracle import jacobian
 from chainplan.planner import plan
-from chainplan.problem import Problem
-from chainplan.steps import Accumulate, Output, Plan, Propagate
+from chainplan.plans.steps import Accumulate, Output, Plan, Propagate
+from chainplan.problem.graph import Mode
+from chainplan.problem.problem import Problem
 from chainplan.structures import DENSE, DIAGONAL, NAMES, Banded, Block, Identity, Structure, from_spec
-from chainplan.validation import validate
+from chainplan.validation.reference import jacobian
+from chainplan.validation.validate import validate
+from chainplan.values.jacobians import as_matrices, draw, load_npz
 from tests.problems import chain_problem, random_problem
 from tests.structures import fitting
 
@@ -66,7 +66,7 @@ def test_every_pair_of_structures_multiplies(left_word: str, right_word: str, sh
 @pytest.mark.parametrize("left_word", SAMPLES)
 @pytest.mark.parametrize("right_word", SAMPLES)
 def test_every_pair_of_structures_adds_up(left_word: str, right_word: str, size: int) -> None:
-    from chainplan.graph import Elemental, Graph
+    from chainplan.problem.graph import Elemental, Graph
 
     left, right = drawn(left_word, size, size), drawn(right_word, size, size)
     assert left is not None
@@ -197,7 +197,7 @@ def test_a_long_chain_neither_overflows_nor_vanishes() -> None:
 
 
 def test_a_wrong_plan_does_not_validate() -> None:
-    from chainplan.steps import Add
+    from chainplan.plans.steps import Add
 
     problem = chain_problem([2, 3, 4])
     result = plan(problem)

@@ -15,7 +15,7 @@ from scipy.io import mmwrite, savemat
 from scipy.sparse import csr_array, save_npz
 
 import chainplan
-from chainplan.filekinds import kind_of
+from chainplan._util.file_kinds import kind_of
 
 GRAPH = networkx.DiGraph([("x", "y")])
 MATRIX: Any = csr_array(np.tri(4) - np.tri(4, k=-2))

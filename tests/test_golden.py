@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from chainplan.frontends.table import read
+from chainplan.io.read import read
 from chainplan.planner import plan
-from chainplan.report.table import RENDERERS
+from chainplan.report.registry import RENDERERS
 from tests.reference import ROOT
 
 GOLDEN = Path(__file__).parent / "golden"

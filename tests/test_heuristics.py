@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from bench.instances.make_dags import FAMILIES, FOLDER, make
-from chainplan.checker import check
-from chainplan.elimination.annealing import annealed
-from chainplan.elimination.fragments import cut, parents, sweep
-from chainplan.elimination.greedy import by_all_keys, greedy, randomised, ranks
-from chainplan.elimination.improve import improve
-from chainplan.elimination.keys import KEYS
-from chainplan.elimination.subsets import best_order
-from chainplan.elimination.workgraph import WorkGraph, order_plan
-from chainplan.graph import Graph
 from chainplan.planner import plan
-from chainplan.problem import Problem
-from chainplan.search import Search, Stopped
+from chainplan.plans.check import check
+from chainplan.problem.graph import Graph
+from chainplan.problem.problem import Problem
+from chainplan.solvers.elimination.annealing import annealed
+from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
+from chainplan.solvers.elimination.greedy import by_all_keys, greedy, randomised, ranks
+from chainplan.solvers.elimination.greedy_keys import KEYS
+from chainplan.solvers.elimination.large_neighbourhood import cut, parents, sweep
+from chainplan.solvers.elimination.local_search import improve
+from chainplan.solvers.elimination.subset_dp import best_order
+from chainplan.solvers.search.search import Search, Stopped
 from tests.problems import chain_problem, dag_problem, random_dag
 from tests.reference import instances
 
@@ -243,7 +243,7 @@ def test_an_interrupted_search_makes_the_plan_that_was_offered(monkeypatch: pyte
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chainplan.search.Search.tick", interrupt)
+    monkeypatch.setattr("chainplan.solvers.search.search.Search.tick", interrupt)
     result = plan(problem, "local-search")
     assert result.cost is not None
     assert result.cost.fma <= result.baselines.forward

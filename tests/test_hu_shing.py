@@ -10,7 +10,7 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from chainplan.solvers.hu_shing import optimal_products
+from chainplan.solvers.chain.hu_shing import optimal_products
 from tests.oracles.brackets import least_products, least_products_by_rows
 from tests.reference import DATA
 

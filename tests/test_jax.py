@@ -23,8 +23,8 @@ import chainplan  # noqa: E402
 import chainplan.jax as planned  # noqa: E402
 from chainplan.errors import PlanError, SolverError, SpecError  # noqa: E402
 from chainplan.jax import tuning  # noqa: E402
+from chainplan.jax.call import flattened  # noqa: E402
 from chainplan.jax.jacobians import Settings, chosen, modes_of  # noqa: E402
-from chainplan.jax.signature import flattened  # noqa: E402
 from tests.jax_programs import CASES, draw, tripled_backward  # noqa: E402
 
 BUDGET = 0.1

@@ -13,9 +13,9 @@ jax.config.update("jax_enable_x64", True)
 
 import jax.numpy as jnp  # noqa: E402
 
-from chainplan.jax.held import Diagonal, Full, Held, Listed, Narrow, Parts, Picked, Zero, matrix, negated, transposed  # noqa: E402
+from chainplan.jax.forms import Diagonal, Full, Held, Listed, Narrow, Parts, Picked, Zero, matrix, negated, transposed  # noqa: E402
+from chainplan.jax.indexing import added, padded, taken  # noqa: E402
 from chainplan.jax.products import product, total, work  # noqa: E402
-from chainplan.jax.taking import added, padded, taken  # noqa: E402
 
 
 def _numbers(*shape: int) -> Any:
@@ -100,8 +100,8 @@ NIGHTLY = pytest.mark.nightly
 @pytest.mark.parametrize("gather", [pytest.param(0.1, marks=NIGHTLY), 1, pytest.param(1000, marks=NIGHTLY)])
 def test_lists_and_matrices_of_any_sparsity(monkeypatch: pytest.MonkeyPatch, gather: float) -> None:
     """However large the choice between a list and a matrix is set, products and sums are the same."""
-    monkeypatch.setattr("chainplan.jax.lists.SMALLEST", 1)
-    monkeypatch.setattr("chainplan.jax.lists.GATHER", gather)
+    monkeypatch.setattr("chainplan.jax.coo.SMALLEST", 1)
+    monkeypatch.setattr("chainplan.jax.coo.GATHER", gather)
     for name, left in BLOCKS.items():
         for right in BLOCKS.values():
             if left.cols == right.rows:

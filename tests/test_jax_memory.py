@@ -14,10 +14,10 @@ import jax.numpy as jnp  # noqa: E402
 
 import chainplan.jax as planned  # noqa: E402
 from chainplan.errors import PlanError  # noqa: E402
+from chainplan.jax.call import flattened  # noqa: E402
 from chainplan.jax.jacobians import Settings, chosen  # noqa: E402
-from chainplan.jax.memory import temporary_bytes  # noqa: E402
-from chainplan.jax.signature import flattened  # noqa: E402
-from chainplan.jax.ways import Way, evaluated  # noqa: E402
+from chainplan.jax.memory_limit import temporary_bytes  # noqa: E402
+from chainplan.jax.strategies import Way, evaluated  # noqa: E402
 from tests.jax_programs import CASES, draw  # noqa: E402
 
 

@@ -15,15 +15,15 @@ from jax import lax  # noqa: E402
 
 import chainplan  # noqa: E402
 import chainplan.jax as planned  # noqa: E402
-from chainplan.graph import Mode  # noqa: E402
-from chainplan.jax.apart import linearised_call  # noqa: E402
+from chainplan.jax.call import flattened  # noqa: E402
 from chainplan.jax.costs import equation_fma  # noqa: E402
 from chainplan.jax.edges import is_complex  # noqa: E402
-from chainplan.jax.held import matrix  # noqa: E402
+from chainplan.jax.forms import matrix  # noqa: E402
 from chainplan.jax.linearise import Found, Linearised  # noqa: E402
 from chainplan.jax.rules import RULES  # noqa: E402
-from chainplan.jax.signature import flattened  # noqa: E402
+from chainplan.jax.standalone import linearised_call  # noqa: E402
 from chainplan.jax.trace import Constant, flat, read  # noqa: E402
+from chainplan.problem.graph import Mode  # noqa: E402
 from tests.jax_programs import CASES, draw  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")

@@ -10,10 +10,10 @@ import pytest
 from scipy.sparse import csr_array, diags_array, save_npz
 
 import chainplan
-from chainplan import step_parts
 from chainplan.errors import ExecutionError
-from chainplan.jacobians import draw
-from chainplan.judges import largest_handled, largest_held
+from chainplan.execution import chunked_apply as step_parts
+from chainplan.validation.tolerance import largest_handled, largest_held
+from chainplan.values.jacobians import draw
 from tests.limited import on_linux, within
 
 SIDE = 316

@@ -13,15 +13,15 @@ import pytest
 
 from chainplan import execute, plan
 from chainplan.errors import ExecutionError, PointError, SpecError
-from chainplan.frontends.table import from_spec, from_text, read
-from chainplan.frontends.table import program as made
-from chainplan.layers.differences import MOST_COLUMNS, TOLERANCE, compare
-from chainplan.layers.evaluation import evaluate, linearise
-from chainplan.layers.point import draw_point, load_point
-from chainplan.layers.program import Program
-from chainplan.ops import OPS
-from chainplan.steps import Plan
-from chainplan.validation import validate
+from chainplan.io.read import from_spec, from_text, read
+from chainplan.io.read import program as made
+from chainplan.plans.steps import Plan
+from chainplan.programs.evaluation import evaluate, linearise
+from chainplan.programs.ops import OPS
+from chainplan.programs.point import draw_point, load_point
+from chainplan.programs.program import Program
+from chainplan.validation.finite_differences import MOST_COLUMNS, TOLERANCE, compare
+from chainplan.validation.validate import validate
 from tests.reference import ROOT
 from tests.test_cli import run
 
@@ -437,7 +437,7 @@ def test_large_jacobians_are_judged_by_directions() -> None:
 
 
 def test_a_wrong_large_jacobian_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    from chainplan import judges
+    from chainplan.validation import tolerance as judges
 
     program = simple({"op": "linear", "out": 4}, {"op": "softmax"}, {"op": "sum", "axis": 0})
     jacobians = linearise(evaluate(program, draw_point(program)))
@@ -470,7 +470,7 @@ def test_examples_plan_check_and_run(path: Path, capsys: pytest.CaptureFixture[s
 
 
 def read_program(path: Path) -> Program:
-    from chainplan.frontends.table import read_spec
+    from chainplan.io.read import read_spec
 
     found = read_spec(path)
     assert isinstance(found, Program)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from chainplan.frontends import FRONTENDS, from_spec
-from chainplan.frontends.messages import Messages
-from chainplan.layers.program import Program
-from chainplan.ops import OPS
-from chainplan.problem import Problem
+from chainplan.io import FRONTENDS, from_spec
+from chainplan.io.located.diagnostics import Messages
+from chainplan.problem.problem import Problem
+from chainplan.programs.ops import OPS
+from chainplan.programs.program import Program
 from tests.test_spec_fuzz import VALUES, containers, fuzz, mutated_bytes
 
 TREES: list[Any] = [

@@ -17,20 +17,20 @@ import numpy as np
 import pytest
 
 import chainplan
-from chainplan.executor import prepared
-from chainplan.graph import Graph
-from chainplan.jacobians import draw
+from chainplan._util.bytesize import BYTES
+from chainplan.execution.chunked_apply import SEEDED
+from chainplan.execution.executor import prepared
 from chainplan.kernels.convert import Array
-from chainplan.layers.stepwise import Stepwise
-from chainplan.memory import BYTES
 from chainplan.planner import plan
-from chainplan.primal import Fixed, Primal
-from chainplan.problem import Problem
-from chainplan.replayer import replay
-from chainplan.step_parts import SEEDED
-from chainplan.steps import Plan
+from chainplan.plans.replay import replay
+from chainplan.plans.steps import Plan
+from chainplan.problem.graph import Graph
+from chainplan.problem.problem import Problem
+from chainplan.programs.stepwise import Stepwise
 from chainplan.structures import DENSE, DIAGONAL, Structure
 from chainplan.tradeoff import pareto
+from chainplan.values.jacobians import draw
+from chainplan.values.primal import Fixed, Primal
 from tests.problems import chain_problem
 
 OVERHEAD = 2 * SEEDED * BYTES + 16 * 1024

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainplan.checker import check
-from chainplan.elimination.edge import EdgeMoves
-from chainplan.elimination.face import FaceMoves
-from chainplan.elimination.moves import Moves, cheapest, improve
-from chainplan.executor import execute
-from chainplan.graph import Graph
-from chainplan.jacobians import draw
-from chainplan.oracle import jacobian
-from chainplan.search import Search
+from chainplan.execution.executor import execute
+from chainplan.plans.check import check
+from chainplan.problem.graph import Graph
+from chainplan.solvers.elimination.edge_moves import EdgeMoves
+from chainplan.solvers.elimination.face_moves import FaceMoves
+from chainplan.solvers.elimination.state_search import Moves, cheapest, improve
+from chainplan.solvers.search.search import Search
+from chainplan.validation.reference import jacobian
+from chainplan.values.jacobians import draw
 from tests.oracles.faces import least_face_cost
 from tests.oracles.graph import Dag, least_edge_cost, least_vertex_cost
 from tests.problems import dag_problem, random_dag

@@ -10,8 +10,8 @@ import networkx
 import pytest
 
 from chainplan.errors import SpecError
-from chainplan.frontends.network import from_networkx, to_graphml, to_networkx, to_node_link
-from chainplan.frontends.table import read
+from chainplan.io.networkx_graph import from_networkx, to_graphml, to_networkx, to_node_link
+from chainplan.io.read import read
 from tests.problems import random_dag
 
 

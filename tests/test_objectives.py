@@ -13,27 +13,27 @@ import numpy as np
 import pytest
 
 from bench.instances.mixed import counted_chain, structured_chain
-from chainplan.cost import FMA
+from chainplan.costs.objectives import OBJECTIVES, objective_model
+from chainplan.costs.timed import WEIGHTED, timed
 from chainplan.errors import PlanError, SolverError, SpecError
-from chainplan.executor import execute, prepared
-from chainplan.frontends.plan_file import parse_plan, verify
-from chainplan.graph import Mode
-from chainplan.jacobians import draw
+from chainplan.execution.executor import execute, prepared
+from chainplan.io.plan_file import parse_plan, verify
 from chainplan.kernels.convert import as_matrix, given_away, known
-from chainplan.kernels.forms import Form, form
+from chainplan.kernels.default_rates import REGIMES, STATIC
+from chainplan.kernels.dispatch import FEATURES, NOTHING, Route, _ways, parts_of, price, product_parts, route, sum_parts
 from chainplan.kernels.products import PRODUCTS, routed_kernel
-from chainplan.kernels.rates import REGIMES, STATIC
-from chainplan.kernels.routes import FEATURES, NOTHING, Route, _ways, parts_of, price, product_parts, route, sum_parts
-from chainplan.objectives import OBJECTIVES, objective_model
+from chainplan.kernels.storage import Form, form
 from chainplan.planner import plan
-from chainplan.problem import Problem
-from chainplan.replayer import replay
+from chainplan.plans.forward_reverse import order_price
+from chainplan.plans.replay import replay
+from chainplan.problem.cost import FMA
+from chainplan.problem.graph import Mode
+from chainplan.problem.problem import Problem
 from chainplan.report.json import render
-from chainplan.report.table import RENDERERS
-from chainplan.solvers.table import SOLVERS
+from chainplan.report.registry import RENDERERS
+from chainplan.solvers.registry import SOLVERS
 from chainplan.structures import DENSE, DIAGONAL, PLAIN, Block, BlockDiagonal, Kronecker, Structure, from_spec
-from chainplan.sweep import order_price
-from chainplan.timing import WEIGHTED, timed
+from chainplan.values.jacobians import draw
 from tests.problems import chain_problem, random_chain, random_dag
 from tests.structures import any_structure
 

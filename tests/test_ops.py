@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chainplan.errors import PointError
-from chainplan.ops import OPS, Edge, Op
+from chainplan.programs.ops import OPS, Edge, Op
 from tests.dense_edges import composed, dense
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -111,7 +111,7 @@ def test_adjoints_are_the_transposes_of_tangents(op: Op, shapes: tuple[tuple[int
 
 @pytest.mark.parametrize("word", ["conv1d", "conv2d", "linear", "max_pool"])
 def test_what_is_too_large_to_list_is_matrix_free_and_equal(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from chainplan.ops import conv, max_pool, shared_weight
+    from chainplan.programs.ops import conv, max_pool, shared_weight
 
     met = 0
     for case, shapes in OPS[word].examples():
@@ -137,7 +137,7 @@ def test_what_is_too_large_to_list_is_matrix_free_and_equal(word: str, monkeypat
 
 @every_case
 def test_sparse_matrices_of_edges_are_the_dense_ones(op: Op, shapes: tuple[tuple[int, ...], ...]) -> None:
-    from chainplan.ops.two_adjoints import matrix
+    from chainplan.programs.ops.matrix_free_pair import matrix
 
     _, edges, values = linearised(op, point(op, shapes))
     for edge, value in zip(edges, values, strict=True):

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 import chainplan
-from chainplan.frontends.plan_file import document
-from chainplan.report import html
-from chainplan.report.page import charts, frame, steps, tree
-from chainplan.report.page.dag import vertices
-from chainplan.report.page.layers import layout
-from chainplan.report.page.markup import brief, embedded, figure, label, text
-from chainplan.report.page.spy import spy
+from chainplan.io.plan_file import document
+from chainplan.report.html import charts, frame, steps, tree
+from chainplan.report.html import page as html
+from chainplan.report.html.dag import vertices
+from chainplan.report.html.layers import layout
+from chainplan.report.html.markup import brief, embedded, figure, label, text
+from chainplan.report.html.spy import spy
 from chainplan.structures import Block
 from chainplan_cli.main import main
 from tests import pages

@@ -16,17 +16,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainplan.checker import check
 from chainplan.errors import PlanError, SpecError
-from chainplan.executor import execute
-from chainplan.frontends.plan_file import document, parse_plan, verify
-from chainplan.frontends.table import from_spec
-from chainplan.jacobians import draw
-from chainplan.oracle import jacobian
+from chainplan.execution.executor import execute
+from chainplan.io.plan_file import document, parse_plan, verify
+from chainplan.io.read import from_spec
 from chainplan.planner import plan
-from chainplan.proofs import prove_again
-from chainplan.report.table import RENDERERS
-from chainplan.steps import Plan
+from chainplan.plans.check import check
+from chainplan.plans.steps import Plan
+from chainplan.proofs.claims import prove_again
+from chainplan.report.registry import RENDERERS
+from chainplan.validation.reference import jacobian
+from chainplan.values.jacobians import draw
 from chainplan_cli.main import main
 from tests.problems import chain_problem, random_problem
 

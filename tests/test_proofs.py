@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 import chainplan
-from chainplan.frontends.plan_file import parse_plan
-from chainplan.frontends.table import from_spec
-from chainplan.graph import Elemental, Graph
-from chainplan.problem import Problem
-from chainplan.proofs import Standing, prove_again
-from chainplan.report.table import render
+from chainplan.io.plan_file import parse_plan
+from chainplan.io.read import from_spec
+from chainplan.problem.graph import Elemental, Graph
+from chainplan.problem.problem import Problem
+from chainplan.proofs.claims import Standing, prove_again
+from chainplan.report.registry import render
 from chainplan.structures import Block
 from chainplan_cli.main import main
 from tests.forgeries import bases, edge_beats_vertex, forged, written

@@ -10,14 +10,14 @@ import pytest
 import chainplan
 from bench.dag_results import gap as bench_gap
 from bench.instances.make_dags import make
-from chainplan.ratios import gap, gap_text, ratio_text
-from chainplan.report.comparison import compare
-from chainplan.report.html import page
-from chainplan.report.sentence import headline
-from chainplan.result import Status
-from chainplan.search import Progress
-from chainplan.solvers.table import SOLVERS
-from chainplan.summary import schedule_proof
+from chainplan.plans.ratios import gap, gap_text, ratio_text
+from chainplan.plans.result import Status
+from chainplan.report.explain.comparison import compare
+from chainplan.report.html.page import page
+from chainplan.report.words.sentence import headline
+from chainplan.report.words.table import schedule_proof
+from chainplan.solvers.registry import SOLVERS
+from chainplan.solvers.search.search import Progress
 from chainplan_cli.common import _standing
 from tests.problems import chain_problem, dag_problem
 
@@ -87,7 +87,7 @@ def test_without_a_budget_auto_has_the_time_of_plan(monkeypatch: pytest.MonkeyPa
         asked[name] = budget
         return result
 
-    monkeypatch.setattr("chainplan.report.comparison.plan", planned)
+    monkeypatch.setattr("chainplan.report.explain.comparison.plan", planned)
     compare(result.problem)
     assert asked.pop("auto") is None
     assert set(asked.values()) == {10.0}

@@ -13,24 +13,24 @@ import numpy as np
 import pytest
 
 import chainplan
-from chainplan.checker import check
-from chainplan.checkpointing import forward_steps
-from chainplan.cost import FMA
 from chainplan.errors import ExecutionError, PlanError, SolverError
-from chainplan.executor import execute
-from chainplan.graph import Mode
-from chainplan.jacobians import draw
-from chainplan.layers.stepwise import Stepwise
-from chainplan.oracle import jacobian
+from chainplan.execution.executor import execute
 from chainplan.planner import plan
-from chainplan.problem import Problem
-from chainplan.replayer import replay
-from chainplan.report.why.reasons import reasons
-from chainplan.report.why.wording import worded
-from chainplan.result import Status
-from chainplan.solvers.sweeps import Sweeps
-from chainplan.steps import Advance, Load, Multiply, Output, Plan, Propagate, Restore, Step, Store
+from chainplan.plans.check import check
+from chainplan.plans.replay import replay
+from chainplan.plans.result import Status
+from chainplan.plans.steps import Advance, Load, Multiply, Output, Plan, Propagate, Restore, Step, Store
+from chainplan.problem.cost import FMA
+from chainplan.problem.graph import Mode
+from chainplan.problem.problem import Problem
+from chainplan.programs.stepwise import Stepwise
+from chainplan.report.explain.reasons import reasons
+from chainplan.report.explain.wording import worded
+from chainplan.solvers.chain.compressed_intervals import Sweeps
+from chainplan.solvers.checkpoint import forward_steps
 from chainplan.tradeoff import pareto
+from chainplan.validation.reference import jacobian
+from chainplan.values.jacobians import draw
 from chainplan_cli.main import main
 from tests import recompute
 from tests.oracles.recompute import cheapest
@@ -425,7 +425,7 @@ def test_layers_run_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_graphs_are_exchanged_whole(tmp_path: Path) -> None:
-    from chainplan.frontends.network import to_graphml
+    from chainplan.io.networkx_graph import to_graphml
 
     problem = replace(time_steps(3), memory=99)
     assert chainplan.from_networkx(chainplan.to_networkx(problem)).fingerprint == problem.fingerprint

@@ -11,22 +11,22 @@ import numpy as np
 import pytest
 
 import chainplan
-from chainplan.cost import FMA
 from chainplan.errors import ArgumentError, PlanError, SolverError
-from chainplan.frontends.plan_file import document, parse_plan, verify
-from chainplan.jacobians import draw
-from chainplan.problem import Problem
-from chainplan.replayer import replay
-from chainplan.report.table import RENDERERS
-from chainplan.result import Outcome, Status
-from chainplan.schedule import Schedule, check_schedule, held, made
-from chainplan.scheduling.best import best_schedule
-from chainplan.scheduling.bounds import Bounds
-from chainplan.scheduling.dp import ScheduledDp
-from chainplan.scheduling.frontier import frontier
-from chainplan.scheduling.listing import list_schedule, lower_bound
-from chainplan.scheduling.tasks import ChainTasks
-from chainplan.search import Search
+from chainplan.io.plan_file import document, parse_plan, verify
+from chainplan.plans.replay import replay
+from chainplan.plans.result import Outcome, Status
+from chainplan.plans.schedule import Schedule, check_schedule, held, made
+from chainplan.problem.cost import FMA
+from chainplan.problem.problem import Problem
+from chainplan.report.registry import RENDERERS
+from chainplan.solvers.schedule.best import best_schedule
+from chainplan.solvers.schedule.bounds import Bounds
+from chainplan.solvers.schedule.list_scheduling import list_schedule, lower_bound
+from chainplan.solvers.schedule.machine_dp import ScheduledDp
+from chainplan.solvers.schedule.tasks import ChainTasks
+from chainplan.solvers.schedule.work_span_front import frontier
+from chainplan.solvers.search.search import Search
+from chainplan.values.jacobians import draw
 from tests.answers import best_makespan, plan_makespan
 from tests.oracles.schedules import critical_path, nests
 from tests.problems import chain_problem, modules, random_chain, random_dag, random_problem
@@ -256,7 +256,7 @@ def test_an_interrupted_search_leaves_the_best_so_far(monkeypatch: pytest.Monkey
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chainplan.scheduling.chain_search.ChainSearch._by_constraints", interrupted)
+    monkeypatch.setattr("chainplan.solvers.schedule.chain_search.ChainSearch._by_constraints", interrupted)
     problem = stored({"sizes": [9, 11, 3, 8, 12, 5, 7], "tape": [80, 31, 75, 90, 44, 61]})
     result = chainplan.plan(problem, machines=2)
     assert result.schedule is not None

@@ -12,12 +12,12 @@ import pytest
 
 import chainplan
 from chainplan.errors import PlanError, SpecError
-from chainplan.frontends.plan_file import document, parse_plan, verify
-from chainplan.replayer import replay
-from chainplan.report.table import RENDERERS
-from chainplan.result import Status
-from chainplan.schedule import Schedule, check_schedule
-from chainplan.steps import operands
+from chainplan.io.plan_file import document, parse_plan, verify
+from chainplan.plans.replay import replay
+from chainplan.plans.result import Status
+from chainplan.plans.schedule import Schedule, check_schedule
+from chainplan.plans.steps import operands
+from chainplan.report.registry import RENDERERS
 from tests.problems import chain_problem, modules, random_problem
 from tests.test_plan_file import mutate
 

@@ -14,8 +14,8 @@ import pytest
 
 import chainplan
 from chainplan.errors import ExecutionError
-from chainplan.executor import prepared
-from chainplan.steps import Plan
+from chainplan.execution.executor import prepared
+from chainplan.plans.steps import Plan
 
 
 def _planned(spec: dict[str, Any]) -> Plan:

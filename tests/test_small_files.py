@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 import chainplan
-from chainplan import archives
-from chainplan.frontends.plan_file import document
+from chainplan._util import archives
+from chainplan.io.plan_file import document
 from chainplan_cli.main import main
 from tests import limited
 from tests.limited import within

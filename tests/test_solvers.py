@@ -9,20 +9,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chainplan.checker import check
 from chainplan.errors import SolverError
-from chainplan.executor import execute
-from chainplan.graph import Graph, Mode
-from chainplan.jacobians import draw
-from chainplan.oracle import jacobian
+from chainplan.execution.executor import execute
 from chainplan.planner import plan
-from chainplan.problem import Problem
-from chainplan.replayer import replay
-from chainplan.result import Result, Status
-from chainplan.solvers.table import SOLVERS
-from chainplan.steps import Plan, Recorder
+from chainplan.plans.check import check
+from chainplan.plans.forward_reverse import order_price, sweep
+from chainplan.plans.replay import replay
+from chainplan.plans.result import Result, Status
+from chainplan.plans.steps import Plan, Recorder
+from chainplan.problem.graph import Graph, Mode
+from chainplan.problem.problem import Problem
+from chainplan.solvers.registry import SOLVERS
 from chainplan.structures import Block
-from chainplan.sweep import order_price, sweep
+from chainplan.validation.reference import jacobian
+from chainplan.values.jacobians import draw
 from tests.oracles.brackets import least_products
 from tests.oracles.chain import least_cost
 from tests.problems import chain_problem, dag_problem, random_chain, random_dag, random_problem
@@ -244,7 +244,7 @@ def test_ctrl_c_leaves_the_better_baseline(monkeypatch: pytest.MonkeyPatch) -> N
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chainplan.search.Search.tick", interrupt)
+    monkeypatch.setattr("chainplan.solvers.search.search.Search.tick", interrupt)
     result = plan(chain_problem([5, 1, 5, 2, 5]), "chain-dp")
     assert result.status is Status.FEASIBLE
     assert "interrupted" in result.notes[0]

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chainplan
-from chainplan.frontends import FRONTENDS, chain, from_spec, read
-from chainplan.frontends.messages import Messages
-from chainplan.graph import Elemental, Graph
-from chainplan.problem import Problem
+from chainplan.io import FRONTENDS, chain, from_spec, read
+from chainplan.io.located.diagnostics import Messages
+from chainplan.problem.graph import Elemental, Graph
+from chainplan.problem.problem import Problem
 from chainplan.structures import DENSE, DIAGONAL, Banded, Block, Identity, Structure, Zero
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -16,9 +16,11 @@ import pytest
 import yaml
 
 from chainplan.errors import SpecError
-from chainplan.frontends import FRONTENDS, from_spec, objects, read, table
-from chainplan.frontends.messages import MOST_MESSAGES, Messages
-from chainplan.problem import Problem
+from chainplan.io import FRONTENDS, from_spec, read
+from chainplan.io import read as table
+from chainplan.io.located import objects
+from chainplan.io.located.diagnostics import MOST_MESSAGES, Messages
+from chainplan.problem.problem import Problem
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -444,7 +446,7 @@ def test_errors_of_the_text(text: str | bytes, expected: str) -> None:
 def test_no_depth_is_too_much(
     before: str, opening: str, column: int, loader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chainplan.frontends.text._LOADER", getattr(yaml, loader))
+    monkeypatch.setattr("chainplan.io.located.yaml_events._LOADER", getattr(yaml, loader))
     for suffix in ("yaml", "json"):
         (message,) = errors(before + opening * 200_000, suffix)
         assert message == f"s.{suffix}:1:{column}: nests deeper than 32 levels; a spec needs fewer. Check the brackets."

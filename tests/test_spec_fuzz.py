@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from chainplan.errors import SpecError
-from chainplan.frontends import FRONTENDS, from_spec, read
-from chainplan.frontends.messages import MOST_MESSAGES, Messages
-from chainplan.frontends.network import to_graphml, to_node_link
-from chainplan.frontends.nodes import UNPRINTABLE
-from chainplan.problem import Problem
+from chainplan.io import FRONTENDS, from_spec, read
+from chainplan.io.located.diagnostics import MOST_MESSAGES, Messages
+from chainplan.io.located.nodes import UNPRINTABLE
+from chainplan.io.networkx_graph import to_graphml, to_node_link
+from chainplan.problem.problem import Problem
 from chainplan_cli.main import main
 
 ROUNDS = int(os.environ.get("CHAINPLAN_FUZZ", "300"))

@@ -30,9 +30,9 @@ from chainplan.structures import (
     total,
 )
 from chainplan.structures.banded import band_products_fma
+from chainplan.structures.envelope import outline
 from chainplan.structures.explicit import Explicit
-from chainplan.structures.outline import outline
-from chainplan.structures.table import NAMES, WORDS
+from chainplan.structures.registry import NAMES, WORDS
 from tests.structures import any_structure, band_family, fitting, random_spec
 
 seeds = st.integers(0, 10**9)

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import chainplan
+from chainplan._util.task_threads import ranks, run_tasks
 from chainplan.errors import ExecutionError
-from chainplan.executor import prepared
-from chainplan.jacobians import draw
+from chainplan.execution.executor import prepared
 from chainplan.planner import plan
-from chainplan.threads import ranks, run_tasks
+from chainplan.values.jacobians import draw
 from tests.problems import chain_problem, random_problem
 
 

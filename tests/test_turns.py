@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import chainplan
-from chainplan.function_times import Measured, measured
-from chainplan.graph import Mode
-from chainplan.timing import WEIGHTED
-from chainplan.turns import FILLED, LEAST, LONG, MOST, in_turns
+from chainplan.costs.timed import WEIGHTED
+from chainplan.execution.function_times import Measured, measured
+from chainplan.problem.graph import Mode
+from chainplan.validation.turns import FILLED, LEAST, LONG, MOST, in_turns
 from chainplan_cli.main import main
 from tests.reference import ROOT
 

@@ -9,23 +9,23 @@ from math import inf
 import pytest
 
 import chainplan
-from chainplan.checker import check
-from chainplan.graph import Mode
-from chainplan.problem import Problem
-from chainplan.report.sentence import headline
-from chainplan.report.why.carried import carried
-from chainplan.report.why.changes import savings, sensitivity, shares, threshold, vector_price
-from chainplan.report.why.products import products
-from chainplan.report.why.ranges import LARGEST, Range, ranges
-from chainplan.report.why.reasons import Reasons, reasons
-from chainplan.report.why.replan import OutOfTime, Replanner
-from chainplan.report.why.splits import Choice, top_splits
-from chainplan.report.why.variants import exchanged, free_sizes, resized
-from chainplan.report.why.wording import worded
-from chainplan.result import Result
-from chainplan.steps import Load, Plan
+from chainplan.plans.check import check
+from chainplan.plans.forward_reverse import order_price
+from chainplan.plans.result import Result
+from chainplan.plans.steps import Load, Plan
+from chainplan.problem.graph import Mode
+from chainplan.problem.problem import Problem
+from chainplan.report.explain.carried import carried
+from chainplan.report.explain.changes import savings, sensitivity, shares, threshold, vector_price
+from chainplan.report.explain.products import products
+from chainplan.report.explain.ranges import LARGEST, Range, ranges
+from chainplan.report.explain.reasons import Reasons, reasons
+from chainplan.report.explain.replan import OutOfTime, Replanner
+from chainplan.report.explain.splits import Choice, top_splits
+from chainplan.report.explain.variants import exchanged, free_sizes, resized
+from chainplan.report.explain.wording import worded
+from chainplan.report.words.sentence import headline
 from chainplan.structures import DIAGONAL, product_fma
-from chainplan.sweep import order_price
 from chainplan_cli.main import main
 from tests.problems import chain_problem, random_chain, random_dag, random_problem
 from tests.reference import ROOT
@@ -105,7 +105,7 @@ def test_the_choices_at_every_split_are_priced_as_exhaustive_search_prices_them(
 
 def best_order(problem: Problem, plan: Plan, order: str) -> int:
     if order == "this plan":
-        return chainplan.replayer.replay(Plan(problem.graph, plan.steps, plan.outputs)).total
+        return chainplan.plans.replay.replay(Plan(problem.graph, plan.steps, plan.outputs)).total
     return order_price(problem.graph, Mode.TANGENT if order == "forward" else Mode.ADJOINT)
 
 
@@ -218,7 +218,7 @@ def test_what_is_easier_is_never_said_to_cost_more(
     rng = random.Random(seed)
     problem = random_dag(rng) if seed % 3 else chain_problem([rng.choice((20, 40, 3)) for _ in range(6)])
     result = chainplan.plan(problem, budget=1.0, objective=objective)
-    monkeypatch.setattr("chainplan.report.why.replan.plan", cut_short)
+    monkeypatch.setattr("chainplan.report.explain.replan.plan", cut_short)
     found = reasons(result, 60.0)
     price = result.price
     assert price is not None

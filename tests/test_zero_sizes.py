@@ -12,10 +12,10 @@ import pytest
 
 import chainplan
 from chainplan.errors import SolverError
-from chainplan.jacobians import draw
-from chainplan.oracle import jacobian
-from chainplan.replayer import replay
-from chainplan.steps import Load, Multiply, Plan
+from chainplan.plans.replay import replay
+from chainplan.plans.steps import Load, Multiply, Plan
+from chainplan.validation.reference import jacobian
+from chainplan.values.jacobians import draw
 from chainplan_cli.main import main
 
 SOLVERS = ("auto", "forward", "reverse", "greedy", "exhaustive", "dag-exact", "local-search", "chain-dp")

@@ -15,8 +15,8 @@ from typing import Any
 
 from bench.instances import DATA
 from bench.instances.make_dags import FOLDER, make
-from chainplan.graph import Elemental, Graph
-from chainplan.problem import Problem
+from chainplan.problem.graph import Elemental, Graph
+from chainplan.problem.problem import Problem
 from chainplan.structures import DENSE, Block, Identity, NegatedIdentity, Structure
 
 METRICS = ("plain", "unit_free")

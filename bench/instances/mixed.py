@@ -19,8 +19,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from bench.instances import FOLDER
-from chainplan.graph import Elemental, Graph
-from chainplan.problem import Problem, chain_vertex
+from chainplan.problem.graph import Elemental, Graph
+from chainplan.problem.problem import Problem, chain_vertex
 from chainplan.structures import DENSE, PLAIN, Block, Structure, from_spec
 from chainplan.structures.explicit import Explicit
 

@@ -13,7 +13,7 @@ from bench.instances import stored_chains
 from bench.instances.graphs import random_dags
 from bench.instances.mixed import stored_mixed
 from bench.planners import dense_chain
-from chainplan.problem import Problem
+from chainplan.problem.problem import Problem
 
 
 @dataclass(frozen=True)

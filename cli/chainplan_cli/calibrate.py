@@ -18,10 +18,10 @@ def command(dtype: str, seed: int) -> int:
     It takes less than five seconds; let the machine do nothing else meanwhile. The rates lie in the user's cache folder
     (or $CHAINPLAN_CACHE), one file per BLAS, core type, number of threads and dtype.
     """
-    from chainplan.calibration import store, this_machine
-    from chainplan.kernels.rates import REGIMES, SECOND
-    from chainplan.measuring import measure
-    from chainplan.summary import columns
+    from chainplan.costs.calibrate import measure
+    from chainplan.costs.rate_store import store, this_machine
+    from chainplan.kernels.default_rates import REGIMES, SECOND
+    from chainplan.report.words.table import columns
 
     machine = this_machine(dtype)
     fits = measure(dtype, seed=seed)

@@ -9,8 +9,8 @@ import click
 from chainplan_cli.common import FILE, SECONDS, progress_shown
 
 if TYPE_CHECKING:
-    from chainplan.frontends.plan_file import SavedPlan
-    from chainplan.proofs import Verdict
+    from chainplan.io.plan_file import SavedPlan
+    from chainplan.proofs.claims import Verdict
 
 
 @click.command()
@@ -29,8 +29,8 @@ def command(plan: str, budget: float, require_proof: bool) -> int:
     The last line is one of 'proven again', 'NOT proven again: claimed by the file only', 'refuted: ...' (exit code 1).
     """
     from chainplan.errors import PlanError
-    from chainplan.frontends.table import read_plan
-    from chainplan.proofs import Standing, prove_again, refuted
+    from chainplan.io.read import read_plan
+    from chainplan.proofs.claims import Standing, prove_again, refuted
 
     try:
         saved = read_plan(plan)
@@ -48,9 +48,9 @@ def command(plan: str, budget: float, require_proof: bool) -> int:
 
 def _found(path: str, saved: SavedPlan, verdict: Verdict) -> list[str]:
     """What is proven of the plan itself, and what has become of each claim but those that the last line refutes."""
-    from chainplan.proofs import Standing
-    from chainplan.replayer import replay
-    from chainplan.summary import timed
+    from chainplan.plans.replay import replay
+    from chainplan.proofs.claims import Standing
+    from chainplan.report.words.table import timed
 
     said = [finding.said for finding in verdict.findings if finding.standing is not Standing.REFUTED]
     if verdict.replay is None or saved.plan is None:

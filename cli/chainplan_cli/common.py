@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from chainplan.ratios import gap_text
+from chainplan.plans.ratios import gap_text
 from chainplan_cli.interrupt import raise_again
 
 if TYPE_CHECKING:
-    from chainplan.layers.program import Program
-    from chainplan.problem import Problem
-    from chainplan.result import Result
-    from chainplan.search import Progress
+    from chainplan.plans.result import Result
+    from chainplan.problem.problem import Problem
+    from chainplan.programs.program import Program
+    from chainplan.solvers.search.search import Progress
 
 solver_option = click.option("--solver", default="auto", show_default=True, metavar="NAME", help="See 'solvers'.")
 
@@ -37,7 +37,7 @@ class Whole(click.IntRange):
     """A whole number in digits, or with an exponent as specs have it: 1000, 1e3."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        from chainplan.frontends.reader import number_or_text
+        from chainplan.io.located.reader import number_or_text
 
         if isinstance(value, str):
             if not _PLAIN.fullmatch(value):
@@ -194,7 +194,7 @@ _PLACE = "expected a place where a file may be written. Write elsewhere."
 
 
 def _unwritable(path: str, why: str) -> str:
-    from chainplan.frontends.nodes import shown
+    from chainplan.io.located.nodes import shown
 
     return f"{shown(path, 200) or '-o'}: cannot be written: {why}"
 

@@ -24,10 +24,10 @@ def command(
     The ratio is to the cheapest of these plans; each solver may search for the budget. The line of a solver is what
     'chainplan plan --solver' finds of the same budget and seed.
     """
-    from chainplan.objectives import objective_model
-    from chainplan.problem import Problem
-    from chainplan.report.comparison import RIGHT, compare
-    from chainplan.summary import columns, describe, timed
+    from chainplan.costs.objectives import objective_model
+    from chainplan.problem.problem import Problem
+    from chainplan.report.explain.comparison import RIGHT, compare
+    from chainplan.report.words.table import columns, describe, timed
 
     found = read_spec_or_function(spec, arguments, argnums)
     problem = found if isinstance(found, Problem) else found.problem

@@ -30,7 +30,7 @@ def command(name: str | None, output: str | None) -> int:
         return 0
     path = found.get(name.rpartition("/")[2].partition(".")[0])
     if path is None:
-        from chainplan.frontends.messages import nearest
+        from chainplan.io.located.diagnostics import nearest
 
         near = nearest(name, found)
         todo = f"Did you mean '{near}'?" if near else "List them with: chainplan example"

@@ -10,7 +10,7 @@ from chainplan_cli.common import FILE, SECONDS, objective_option, progress_shown
 from chainplan_cli.functions import function_options, names_function, read_spec_or_function, refuse_arguments
 
 if TYPE_CHECKING:
-    from chainplan.layers.program import Program
+    from chainplan.programs.program import Program
 
 REASONS = 10.0
 """Seconds that the reasons may take where no budget is given."""
@@ -31,14 +31,14 @@ def command(
     sizes and elementals would change, and how many products with vectors make it worth to form the Jacobian. All of it
     is found by planning again; of --budget the plan may take half, and the reasons what is left.
     """
-    from chainplan.frontends.plan_file import SavedPlan, saved_result
-    from chainplan.frontends.table import read_any
+    from chainplan.io.plan_file import SavedPlan, saved_result
+    from chainplan.io.read import read_any
     from chainplan.planner import plan
-    from chainplan.problem import Problem
-    from chainplan.report.sentence import headline
-    from chainplan.report.why.reasons import reasons
-    from chainplan.report.why.wording import worded
-    from chainplan.summary import describe
+    from chainplan.problem.problem import Problem
+    from chainplan.report.explain.reasons import reasons
+    from chainplan.report.explain.wording import worded
+    from chainplan.report.words.sentence import headline
+    from chainplan.report.words.table import describe
 
     if names_function(path):
         found: Problem | Program | SavedPlan = read_spec_or_function(path, arguments, argnums)

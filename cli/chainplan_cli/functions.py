@@ -23,8 +23,8 @@ import click
 from chainplan.errors import ChainplanError, SpecError, missing_extra
 
 if TYPE_CHECKING:
-    from chainplan.layers.program import Program
-    from chainplan.problem import Problem
+    from chainplan.problem.problem import Problem
+    from chainplan.programs.program import Program
 
 _FUNCTION = re.compile(r"([^\W\d][\w.]*):([^\W\d][\w.]*)")
 _ARRAY = re.compile(r"(f16|bf16|f32|f64|i8|i16|i32|i64|u8|u16|u32|u64|bool)\[([0-9,\s]*)\]")
@@ -59,7 +59,7 @@ def read_spec_or_function(spec: str, arguments: str | None, argnums: str | None)
     if names_function(spec):
         return function_problem(spec, arguments or "", positions(argnums or "0"))
     refuse_arguments(arguments, argnums)
-    from chainplan.frontends.table import read_spec
+    from chainplan.io.read import read_spec
 
     return read_spec(spec)
 
@@ -164,7 +164,7 @@ def _require_jax(name: str) -> None:
 
 def _cut(text: str, most: int = 60) -> str:
     """What was given, for a message: on one line and not too long."""
-    from chainplan.frontends.nodes import shown
+    from chainplan.io.located.nodes import shown
 
     return shown(text, most)
 

@@ -26,8 +26,8 @@ from chainplan_cli.functions import function_options, read_spec_or_function
 from chainplan_cli.interrupt import raise_again
 
 if TYPE_CHECKING:
-    from chainplan.problem import Problem
-    from chainplan.steps import Plan
+    from chainplan.plans.steps import Plan
+    from chainplan.problem.problem import Problem
 
 FORMATS = ("text", "json", "markdown", "dot", "html", "svg", "trace")
 SCHEDULED = ("svg", "trace")
@@ -83,8 +83,8 @@ def command(
     from dataclasses import replace
 
     from chainplan.planner import plan
-    from chainplan.problem import Problem
-    from chainplan.report.table import RENDERERS
+    from chainplan.problem.problem import Problem
+    from chainplan.report.registry import RENDERERS
 
     if form in SCHEDULED and machines is None:
         raise click.UsageError(f"--format {form} draws a schedule; expected --machines P beside it. Add it.")
@@ -103,7 +103,7 @@ def command(
     if search == "dask":
         if machines is not None:
             raise click.UsageError("--machines is for --search here; restarts are compared by cost. Leave one out.")
-        from chainplan.restarts import RESTARTS, portfolio
+        from chainplan.distributed.restarts import RESTARTS, portfolio
 
         raise_again()
         result = portfolio(
@@ -152,8 +152,8 @@ def _front(problem: Problem, objective: str | None, form: str, budget: float | N
     """Print the front of a chain: a table and a plot, or JSON."""
     from dataclasses import replace
 
-    from chainplan.objectives import objective_model
-    from chainplan.report.front import document, text
+    from chainplan.costs.objectives import objective_model
+    from chainplan.report.pareto import document, text
     from chainplan.tradeoff import pareto
 
     if form not in ("text", "json"):
@@ -173,7 +173,7 @@ def _front(problem: Problem, objective: str | None, form: str, budget: float | N
 def _saved(path: str) -> Plan:
     """The plan of a plan file."""
     from chainplan.errors import SpecError
-    from chainplan.frontends.table import read_plan
+    from chainplan.io.read import read_plan
 
     plan = read_plan(path).plan
     if plan is None:

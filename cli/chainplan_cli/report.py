@@ -23,9 +23,9 @@ from chainplan_cli.common import (
 from chainplan_cli.functions import function_options, function_problem, names_function, positions, refuse_arguments
 
 if TYPE_CHECKING:
-    from chainplan.frontends.plan_file import SavedPlan
-    from chainplan.layers.program import Program
-    from chainplan.problem import Problem
+    from chainplan.io.plan_file import SavedPlan
+    from chainplan.problem.problem import Problem
+    from chainplan.programs.program import Program
 
 
 @click.command()
@@ -57,12 +57,12 @@ def command(
     what is left. Of a SPEC the cheapest plan that any of the solvers finds is shown; the page of a PLAN says where
     there is a cheaper one.
     """
-    from chainplan.frontends.plan_file import SavedPlan, document, saved_result
-    from chainplan.frontends.table import read_any
+    from chainplan.io.plan_file import SavedPlan, document, saved_result
+    from chainplan.io.read import read_any
     from chainplan.planner import plan
-    from chainplan.problem import Problem
-    from chainplan.report.html import cheapest, comparison, page
-    from chainplan.summary import unit_text
+    from chainplan.problem.problem import Problem
+    from chainplan.report.html.page import cheapest, comparison, page
+    from chainplan.report.words.table import unit_text
 
     require_place(output)
     if names_function(path):

@@ -10,10 +10,10 @@ import click
 from chainplan_cli.common import FILE, objective_option, progress_shown, seed_option
 
 if TYPE_CHECKING:
-    from chainplan.layers.program import Program
-    from chainplan.problem import Problem
-    from chainplan.steps import Plan
-    from chainplan.validation import Validation
+    from chainplan.plans.steps import Plan
+    from chainplan.problem.problem import Problem
+    from chainplan.programs.program import Program
+    from chainplan.validation.validate import Validation
 
 
 @click.command()
@@ -32,12 +32,12 @@ def command(path: str, jacobians: str | None, point: str | None, seed: int, obje
     states are given, else fma. A spec of layers is evaluated and linearised at a point, and validated against central
     differences too; its default objective has the functions of matrix-free elementals measured there.
     """
-    from chainplan.frontends.plan_file import SavedPlan, saved_result
-    from chainplan.frontends.table import read_any
-    from chainplan.jacobians import draw, load_npz
-    from chainplan.problem import Problem
-    from chainplan.summary import proof
-    from chainplan.validation import require_memory, validate
+    from chainplan.io.plan_file import SavedPlan, saved_result
+    from chainplan.io.read import read_any
+    from chainplan.problem.problem import Problem
+    from chainplan.report.words.table import proof
+    from chainplan.validation.validate import require_memory, validate
+    from chainplan.values.jacobians import draw, load_npz
 
     found = read_any(path)
     if not isinstance(found, Problem | SavedPlan):
@@ -82,12 +82,12 @@ def _planned(
     """
     from dataclasses import replace
 
+    from chainplan.costs.objectives import objective_model
+    from chainplan.costs.timed import Timed
     from chainplan.errors import PlanError
-    from chainplan.function_times import measured
-    from chainplan.objectives import objective_model
+    from chainplan.execution.function_times import measured
     from chainplan.planner import plan
     from chainplan.structures import Dense
-    from chainplan.timing import Timed
 
     simple = problem.recompute or all(type(e.block.structure) is Dense for e in problem.graph.useful)
     model = objective_model(objective or ("fma" if simple else "weighted"), dtype)
@@ -104,12 +104,12 @@ def _planned(
 
 def _run_layers(program: Program, path: str, point: str | None, seed: int, objective: str | None) -> int:
     """Evaluate, linearise, plan, run and compare with forward and reverse order and with central differences."""
-    from chainplan.layers.differences import TOLERANCE, compare
-    from chainplan.layers.evaluation import evaluate, linearise
-    from chainplan.layers.point import draw_point, load_point
-    from chainplan.layers.stepwise import Stepwise
-    from chainplan.summary import seconds_text
-    from chainplan.validation import validate
+    from chainplan.programs.evaluation import evaluate, linearise
+    from chainplan.programs.point import draw_point, load_point
+    from chainplan.programs.stepwise import Stepwise
+    from chainplan.report.words.table import seconds_text
+    from chainplan.validation.finite_differences import TOLERANCE, compare
+    from chainplan.validation.validate import validate
 
     given = {} if point is None else load_point(point, program)
     values = draw_point(program, seed, given)
@@ -138,7 +138,7 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int, objec
 
 def _show(problem: Problem, validation: Validation, made: str, differences: tuple[str, str, str] | None = None) -> None:
     """Print the orders in one table, and what central differences need, take and differ by."""
-    from chainplan.summary import columns, describe, seconds_text, timed
+    from chainplan.report.words.table import columns, describe, seconds_text, timed
 
     click.echo(f"{describe(problem)}\n\n  {made}\n")
     model = (f"'{problem.cost.objective}'",) if timed(problem) else ()

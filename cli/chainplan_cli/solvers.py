@@ -10,7 +10,7 @@ import click
 @click.command()
 def command() -> int:
     """List the solvers with their cost, exactness and what they refuse."""
-    from chainplan.solvers.table import SOLVERS
+    from chainplan.solvers.registry import SOLVERS
 
     for name, solver in SOLVERS.items():
         lines = (inspect.getdoc(type(solver)) or "").splitlines()

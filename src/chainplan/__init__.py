@@ -9,68 +9,68 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
-    from chainplan.checker import check as check
-    from chainplan.cost import Fma as Fma
+    from chainplan.distributed.restarts import portfolio as portfolio
     from chainplan.errors import ChainplanError as ChainplanError
-    from chainplan.executor import execute as execute
-    from chainplan.frontends.network import from_networkx as from_networkx
-    from chainplan.frontends.network import to_networkx as to_networkx
-    from chainplan.frontends.table import chain as chain
-    from chainplan.frontends.table import from_spec as from_spec
-    from chainplan.frontends.table import program as program
-    from chainplan.frontends.table import read as read
-    from chainplan.frontends.table import read_plan as read_plan
-    from chainplan.graph import Elemental as Elemental
-    from chainplan.graph import Graph as Graph
-    from chainplan.graph import Mode as Mode
-    from chainplan.layers.evaluation import evaluate as evaluate
-    from chainplan.layers.evaluation import linearise as linearise
-    from chainplan.layers.point import draw_point as draw_point
-    from chainplan.layers.stepwise import Stepwise as Stepwise
-    from chainplan.oracle import jacobian as jacobian
+    from chainplan.execution.executor import execute as execute
+    from chainplan.io.networkx_graph import from_networkx as from_networkx
+    from chainplan.io.networkx_graph import to_networkx as to_networkx
+    from chainplan.io.read import chain as chain
+    from chainplan.io.read import from_spec as from_spec
+    from chainplan.io.read import program as program
+    from chainplan.io.read import read as read
+    from chainplan.io.read import read_plan as read_plan
     from chainplan.planner import plan as plan
-    from chainplan.primal import Primal as Primal
-    from chainplan.problem import Problem as Problem
-    from chainplan.proofs import prove_again as prove_again
-    from chainplan.replayer import replay as replay
-    from chainplan.report.table import render as render
-    from chainplan.restarts import portfolio as portfolio
-    from chainplan.result import Result as Result
-    from chainplan.result import Status as Status
-    from chainplan.steps import Plan as Plan
+    from chainplan.plans.check import check as check
+    from chainplan.plans.replay import replay as replay
+    from chainplan.plans.result import Result as Result
+    from chainplan.plans.result import Status as Status
+    from chainplan.plans.steps import Plan as Plan
+    from chainplan.problem.cost import Fma as Fma
+    from chainplan.problem.graph import Elemental as Elemental
+    from chainplan.problem.graph import Graph as Graph
+    from chainplan.problem.graph import Mode as Mode
+    from chainplan.problem.problem import Problem as Problem
+    from chainplan.programs.evaluation import evaluate as evaluate
+    from chainplan.programs.evaluation import linearise as linearise
+    from chainplan.programs.point import draw_point as draw_point
+    from chainplan.programs.stepwise import Stepwise as Stepwise
+    from chainplan.proofs.claims import prove_again as prove_again
+    from chainplan.report.registry import render as render
     from chainplan.tradeoff import pareto as pareto
+    from chainplan.validation.reference import jacobian as jacobian
+    from chainplan.values.primal import Primal as Primal
 
 _HOMES = {
     "ChainplanError": "errors",
-    "Elemental": "graph",
-    "Fma": "cost",
-    "Graph": "graph",
-    "Mode": "graph",
-    "Plan": "steps",
-    "Primal": "primal",
-    "Problem": "problem",
-    "Result": "result",
-    "Status": "result",
-    "Stepwise": "layers.stepwise",
-    "chain": "frontends.table",
-    "check": "checker",
-    "draw_point": "layers.point",
-    "evaluate": "layers.evaluation",
-    "execute": "executor",
-    "from_networkx": "frontends.network",
-    "from_spec": "frontends.table",
-    "jacobian": "oracle",
-    "linearise": "layers.evaluation",
+    "Elemental": "problem.graph",
+    "Fma": "problem.cost",
+    "Graph": "problem.graph",
+    "Mode": "problem.graph",
+    "Plan": "plans.steps",
+    "Primal": "values.primal",
+    "Problem": "problem.problem",
+    "Result": "plans.result",
+    "Status": "plans.result",
+    "Stepwise": "programs.stepwise",
+    "chain": "io.read",
+    "check": "plans.check",
+    "draw_point": "programs.point",
+    "evaluate": "programs.evaluation",
+    "execute": "execution.executor",
+    "from_networkx": "io.networkx_graph",
+    "from_spec": "io.read",
+    "jacobian": "validation.reference",
+    "linearise": "programs.evaluation",
     "pareto": "tradeoff",
     "plan": "planner",
-    "portfolio": "restarts",
-    "program": "frontends.table",
-    "prove_again": "proofs",
-    "read": "frontends.table",
-    "read_plan": "frontends.table",
-    "render": "report.table",
-    "replay": "replayer",
-    "to_networkx": "frontends.network",
+    "portfolio": "distributed.restarts",
+    "program": "io.read",
+    "prove_again": "proofs.claims",
+    "read": "io.read",
+    "read_plan": "io.read",
+    "render": "report.registry",
+    "replay": "plans.replay",
+    "to_networkx": "io.networkx_graph",
 }
 
 __all__ = [*sorted(_HOMES), "__version__"]

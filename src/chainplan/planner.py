@@ -11,22 +11,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from difflib import get_close_matches
 
-from chainplan.arguments import expect, whole
-from chainplan.checker import check
-from chainplan.elimination.step_order import reordered
+from chainplan.costs.objectives import objective_model
 from chainplan.errors import PlanError, SolverError
-from chainplan.graph import Mode
-from chainplan.objectives import objective_model
-from chainplan.problem import Problem, problem_of
-from chainplan.replayer import Replay, replay
-from chainplan.result import Outcome, Result, Status
-from chainplan.schedule import Schedule, check_schedule, held
-from chainplan.scheduling.best import SECONDS, best_schedule
-from chainplan.search import Progress, Search, Stopped
-from chainplan.solvers.base import Solver
-from chainplan.solvers.table import SOLVERS
-from chainplan.steps import Plan, Planned, plan_of
-from chainplan.sweep import order_price
+from chainplan.errors.arguments import expect, whole
+from chainplan.plans.check import check
+from chainplan.plans.forward_reverse import order_price
+from chainplan.plans.reorder import reordered
+from chainplan.plans.replay import Replay, replay
+from chainplan.plans.result import Outcome, Result, Status
+from chainplan.plans.schedule import Schedule, check_schedule, held
+from chainplan.plans.steps import Plan, Planned, plan_of
+from chainplan.problem.graph import Mode
+from chainplan.problem.problem import Problem, problem_of
+from chainplan.solvers.registry import SOLVERS
+from chainplan.solvers.schedule.best import SECONDS, best_schedule
+from chainplan.solvers.search.search import Progress, Search, Stopped
+from chainplan.solvers.search.solver import Solver
 
 SHARE = 0.5
 """Share of the limits for the plan for one machine, where there are several."""

@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from chainplan.checker import check
-from chainplan.elimination.step_order import peak_floor, reordered
 from chainplan.errors import SolverError
-from chainplan.problem import Problem, problem_of
-from chainplan.replayer import replay
-from chainplan.result import Outcome, Status
-from chainplan.search import Progress, Search, Stopped
-from chainplan.solvers.chain_dp import ChainDp
-from chainplan.solvers.chain_memory import ChainMemory
-from chainplan.solvers.chain_recompute import WITHIN, ChainRecompute, Fronts
-from chainplan.solvers.nested_writer import write
-from chainplan.steps import Plan
+from chainplan.plans.check import check
+from chainplan.plans.reorder import peak_floor, reordered
+from chainplan.plans.replay import replay
+from chainplan.plans.result import Outcome, Status
+from chainplan.plans.steps import Plan
+from chainplan.problem.problem import Problem, problem_of
+from chainplan.solvers.chain.interval_dp import ChainDp
+from chainplan.solvers.chain.memory_limit import ChainMemory
+from chainplan.solvers.checkpoint.solver import WITHIN, ChainRecompute, Fronts
+from chainplan.solvers.checkpoint.writer import write
+from chainplan.solvers.search.search import Progress, Search, Stopped
 
 
 @dataclass(frozen=True, eq=False)

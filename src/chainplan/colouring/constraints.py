@@ -13,8 +13,8 @@ from dataclasses import replace
 from math import ceil, gcd
 from typing import TYPE_CHECKING, NamedTuple
 
+from chainplan.colouring.colour import Coloured
 from chainplan.colouring.model import UNSEEDED, Colouring
-from chainplan.colouring.portfolio import Coloured
 from chainplan.colouring.recovery import entries
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ import numpy as np
 from chainplan.colouring.greedy import first_fit, remaining
 from chainplan.colouring.incidence import Side
 from chainplan.colouring.model import UNSEEDED, Colouring
-from chainplan.colouring.orders import by_class
 from chainplan.colouring.recovery import alone
+from chainplan.colouring.vertex_orders import by_class
 
 PATIENCE = 150
 VISITS = 3

@@ -9,8 +9,8 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from chainplan.jax.dots import axes_of
-from chainplan.jax.elementwise import ELEMENTWISE
+from chainplan.jax.rules_dot import axes_of
+from chainplan.jax.rules_elementwise import ELEMENTWISE
 
 TRIPS = 10
 """Trips of a loop whose number is not known."""

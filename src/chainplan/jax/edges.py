@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chainplan.jax.held import Diagonal, Held, picked
-from chainplan.jax.taking import Index
+from chainplan.jax.forms import Diagonal, Held, picked
+from chainplan.jax.indexing import Index
 from chainplan.jax.trace import Constant, Equation
 
 Values = Callable[[Sequence[Any]], Held]

@@ -18,15 +18,15 @@ import numpy as np
 from jax import lax
 
 from chainplan.colouring.recovery import alone, entries
-from chainplan.graph import Mode
 from chainplan.jax.chunks import assembled, seeds
 from chainplan.jax.edges import Edge, Function
-from chainplan.jax.held import Diagonal, Full, Held, Narrow, matrix
+from chainplan.jax.forms import Diagonal, Full, Held, Narrow, matrix
 from chainplan.jax.linearise import Linearised
 from chainplan.jax.products import product, total, work
 from chainplan.jax.trace import Equation, read
-from chainplan.replayer import Replay, colouring_of, replay
-from chainplan.steps import Accumulate, Add, Decompress, Load, Multiply, Plan, Propagate, Seed, Step
+from chainplan.plans.replay import Replay, colouring_of, replay
+from chainplan.plans.steps import Accumulate, Add, Decompress, Load, Multiply, Plan, Propagate, Seed, Step
+from chainplan.problem.graph import Mode
 from chainplan.structures import Block
 
 

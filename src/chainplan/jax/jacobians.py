@@ -18,25 +18,25 @@ from weakref import WeakKeyDictionary
 import jax
 import numpy as np
 
-from chainplan.caches import bytes_of, kept
-from chainplan.checker import check
-from chainplan.compression import per_vector
+from chainplan._util.byte_cache import bytes_of, kept
 from chainplan.errors import PlanError
-from chainplan.frontends.plan_file import SavedPlan
-from chainplan.frontends.table import read_plan
-from chainplan.graph import Graph, Mode
-from chainplan.jax.apart import closes_over_traced, linearised_call, program
+from chainplan.io.plan_file import SavedPlan
+from chainplan.io.read import read_plan
+from chainplan.jax.call import Call, flattened
 from chainplan.jax.emit import held_fma
 from chainplan.jax.errors import DifferentiationError, NotLinearised
 from chainplan.jax.linearise import Linearised
-from chainplan.jax.memory import within
-from chainplan.jax.signature import Call, flattened
+from chainplan.jax.memory_limit import within
+from chainplan.jax.standalone import closes_over_traced, linearised_call, program
+from chainplan.jax.strategies import Way, dtype_of, evaluated
 from chainplan.jax.tuning import batch_of, fastest
-from chainplan.jax.ways import Way, dtype_of, evaluated
 from chainplan.planner import plan as find_plan
-from chainplan.problem import Problem
-from chainplan.result import Result
-from chainplan.steps import Load, Plan
+from chainplan.plans.check import check
+from chainplan.plans.compressed_sweep import per_vector
+from chainplan.plans.result import Result
+from chainplan.plans.steps import Load, Plan
+from chainplan.problem.graph import Graph, Mode
+from chainplan.problem.problem import Problem
 
 GAIN = 0.2
 """Share of the multiply-adds of the better mode that a plan must save to be taken: of the benchmark functions that save

@@ -13,13 +13,13 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from chainplan.graph import Elemental, Graph
 from chainplan.jax.edges import Active, Edge, is_complex, is_float
 from chainplan.jax.errors import NotLinearised
-from chainplan.jax.matrix_free import matrix_free
 from chainplan.jax.rules import structured
+from chainplan.jax.rules_matrix_free import matrix_free
 from chainplan.jax.trace import Constant, Equation, Trace
-from chainplan.problem import Problem
+from chainplan.problem.graph import Elemental, Graph
+from chainplan.problem.problem import Problem
 from chainplan.structures import Block, from_spec
 
 LARGEST_LIST = 2_000_000

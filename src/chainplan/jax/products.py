@@ -13,7 +13,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from chainplan.jax.held import (
+from chainplan.jax.coo import list_product, list_times_matrix, list_total, list_work, pick_product
+from chainplan.jax.forms import (
     Diagonal,
     Full,
     Held,
@@ -30,8 +31,7 @@ from chainplan.jax.held import (
     transposed,
     vector,
 )
-from chainplan.jax.lists import list_product, list_times_matrix, list_total, list_work, pick_product
-from chainplan.jax.taking import added, taken
+from chainplan.jax.indexing import added, taken
 
 SHORT, FEW = 8, 512
 """Inner size and multiply-adds of a matrix product up to which it is written out, entry by entry."""

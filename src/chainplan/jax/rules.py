@@ -22,8 +22,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chainplan.jax.custom import elementwise_call
-from chainplan.jax.dots import dot_general
 from chainplan.jax.edges import (
     Active,
     Edge,
@@ -37,9 +35,11 @@ from chainplan.jax.edges import (
     shape_of,
     sign_edge,
 )
-from chainplan.jax.elementwise import CONSTANT, ELEMENTWISE, PARTIAL, SIGNS
-from chainplan.jax.held import Full
-from chainplan.jax.moves import complex_of, imaginary_part, moved, real_part, scatter_add
+from chainplan.jax.forms import Full
+from chainplan.jax.rules_custom import elementwise_call
+from chainplan.jax.rules_dot import dot_general
+from chainplan.jax.rules_elementwise import CONSTANT, ELEMENTWISE, PARTIAL, SIGNS
+from chainplan.jax.rules_indexing import complex_of, imaginary_part, moved, real_part, scatter_add
 
 Rule = Callable[[Active], list[Edge] | None]
 

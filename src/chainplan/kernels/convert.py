@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainplan.caches import kept
-from chainplan.kernels.forms import Form, form
+from chainplan._util.byte_cache import kept
+from chainplan.kernels.storage import Form, form
 from chainplan.structures import Block, BlockDiagonal, Kronecker, NegatedIdentity, Zero
 
 if TYPE_CHECKING:

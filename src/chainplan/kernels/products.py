@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from chainplan.kernels.convert import as_form, as_matrix, as_sparse, from_matrix, from_sparse
-from chainplan.kernels.forms import Form, form
-from chainplan.kernels.routes import Route, route
+from chainplan.kernels.dispatch import Route, route
+from chainplan.kernels.storage import Form, form
 from chainplan.structures import Block, BlockDiagonal, Identity, Kronecker, Zero
 
 Product = Callable[[Any, Any], Any]

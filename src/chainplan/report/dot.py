@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from chainplan.result import Result
-from chainplan.steps import operands
-from chainplan.summary import step_cells, unit_text
+from chainplan.plans.result import Result
+from chainplan.plans.steps import operands
+from chainplan.report.words.table import step_cells, unit_text
 
 
 def render(result: Result) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from chainplan.frontends.plan_file import document
-from chainplan.result import Result
+from chainplan.io.plan_file import document
+from chainplan.plans.result import Result
 
 
 def render(result: Result) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainplan.result import Result
-from chainplan.summary import describe, headline, step_rows
+from chainplan.plans.result import Result
+from chainplan.report.words.table import describe, headline, step_rows
 
 
 def render(result: Result) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainplan.result import Result
+from chainplan.plans.result import Result
 
 
 def render(result: Result) -> str:

@@ -6,25 +6,25 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import final
 
-from chainplan.cost import FMA
-from chainplan.elimination.quick_bound import path_bound, quick_bound
-from chainplan.elimination.step_order import reordered
-from chainplan.elimination.workgraph import after_accumulation, intermediates
-from chainplan.problem import Problem
-from chainplan.replayer import replay
-from chainplan.result import Outcome, Status
-from chainplan.search import Search, Stopped
-from chainplan.solvers.base import Solver
-from chainplan.solvers.chain_dense import ChainDense
-from chainplan.solvers.chain_dp import ChainDp
-from chainplan.solvers.chain_memory import ChainMemory
-from chainplan.solvers.chain_recompute import ChainRecompute
-from chainplan.solvers.dag_exact import DagExact
-from chainplan.solvers.dag_memory import DagMemory
+from chainplan.plans.reorder import reordered
+from chainplan.plans.replay import replay
+from chainplan.plans.result import Outcome, Status
+from chainplan.plans.steps import Plan
+from chainplan.problem.cost import FMA
+from chainplan.problem.problem import Problem
+from chainplan.solvers.chain.dense import ChainDense
+from chainplan.solvers.chain.interval_dp import ChainDp
+from chainplan.solvers.chain.memory_limit import ChainMemory
+from chainplan.solvers.checkpoint.solver import ChainRecompute
+from chainplan.solvers.dag.exact import DagExact
+from chainplan.solvers.dag.local_search import LocalSearch
+from chainplan.solvers.dag.memory_limit import DagMemory
+from chainplan.solvers.elimination.elimination_graph import after_accumulation, intermediates
+from chainplan.solvers.elimination.path_bound import path_bound, quick_bound
 from chainplan.solvers.forward import Forward
-from chainplan.solvers.local_search import LocalSearch
 from chainplan.solvers.reverse import Reverse
-from chainplan.steps import Plan
+from chainplan.solvers.search.search import Search, Stopped
+from chainplan.solvers.search.solver import Solver
 
 SECONDS = 10.0
 """What the search on a graph that is not a chain may take where no budget is given."""

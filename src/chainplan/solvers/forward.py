@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import final
 
-from chainplan.graph import Mode
-from chainplan.problem import Problem
-from chainplan.result import Outcome, Status
-from chainplan.search import Search
-from chainplan.solvers.base import Solver
-from chainplan.steps import Recorder
-from chainplan.sweep import sweep
+from chainplan.plans.forward_reverse import sweep
+from chainplan.plans.result import Outcome, Status
+from chainplan.plans.steps import Recorder
+from chainplan.problem.graph import Mode
+from chainplan.problem.problem import Problem
+from chainplan.solvers.search.search import Search
+from chainplan.solvers.search.solver import Solver
 
 
 @final

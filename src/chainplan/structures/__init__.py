@@ -6,13 +6,13 @@ from chainplan.structures.block import Block, product, product_fma, sum_adds, to
 from chainplan.structures.blocks import BlockDiagonal, Kronecker
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import DIAGONAL, Diagonal, OnDiagonal
+from chainplan.structures.envelope import Outline
 from chainplan.structures.identity import Identity
 from chainplan.structures.negated_identity import NegatedIdentity
-from chainplan.structures.outline import Outline
+from chainplan.structures.registry import NAMES, PLAIN, STRUCTURES, WORDS, from_spec
 from chainplan.structures.scaled_identity import ScaledIdentity
 from chainplan.structures.sign import Sign
-from chainplan.structures.table import NAMES, PLAIN, STRUCTURES, WORDS, from_spec
-from chainplan.structures.units import Units
+from chainplan.structures.unit_entries import Units
 from chainplan.structures.zero import Zero
 
 __all__ = [

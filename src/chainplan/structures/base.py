@@ -8,8 +8,8 @@ the ones behind it. It answers None where no structure of the table describes th
 
 Exact solvers rest on two laws: the product is associative, and it distributes over sums. They hold as long as every
 result is exact, whatever describes it, and as long as every result is an upper bound of one family (see
-`chainplan.resolution`). This is why a band stores its widths unclipped: clipping to the shape would make the result
-depend on the bracketing.
+`chainplan.structures.resolve`). This is why a band stores its widths unclipped: clipping to the shape would make the
+result depend on the bracketing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from chainplan.structures.counts import Counts, total_count
-from chainplan.structures.units import Units
+from chainplan.structures.unit_entries import Units
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from chainplan.structures.base import Structure
 from chainplan.structures.counts import inner
 from chainplan.structures.dense import DENSE, Dense
-from chainplan.structures.table import RANK
+from chainplan.structures.registry import RANK
 
 _LISTED = RANK[Dense] - 0.5
 

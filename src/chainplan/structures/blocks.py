@@ -19,7 +19,7 @@ from chainplan.structures.counts import Counts, constant
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import OnDiagonal
 from chainplan.structures.identity import Identity
-from chainplan.structures.units import Units, units_of_product
+from chainplan.structures.unit_entries import Units, units_of_product
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -5,7 +5,7 @@ matrices: sparse ones by scipy, at the cost of as many operations as the product
 one `sgemm`, which is faster from about a twentieth of all multiplications on. Counts along a dimension are vectors.
 Patterns hold ones in single precision, which neither wrap nor cancel.
 
-Cost: O(fma) or O(m·k·n) per product, O(nonzeros) per sum; results are kept as `chainplan.caches` does.
+Cost: O(fma) or O(m·k·n) per product, O(nonzeros) per sum; results are kept as `chainplan._util.byte_cache` does.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from weakref import ref
 import numpy as np
 from scipy.sparse import csr_array
 
-from chainplan.caches import kept
+from chainplan._util.byte_cache import kept
 from chainplan.structures.base import Structure
 from chainplan.structures.counts import Counts, runs
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import OnDiagonal
-from chainplan.structures.units import Units, units_of_product
+from chainplan.structures.unit_entries import Units, units_of_product
 from chainplan.structures.zero import Zero
 
 if TYPE_CHECKING:

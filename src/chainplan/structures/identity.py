@@ -6,7 +6,7 @@ from chainplan.structures.base import Structure
 from chainplan.structures.diagonal import OnDiagonal
 from chainplan.structures.negated_identity import NegatedIdentity
 from chainplan.structures.sign import Sign
-from chainplan.structures.units import Units
+from chainplan.structures.unit_entries import Units
 
 
 class Identity(OnDiagonal):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chainplan.structures.base import Structure
 from chainplan.structures.diagonal import OnDiagonal
 from chainplan.structures.sign import Sign
-from chainplan.structures.units import Units
+from chainplan.structures.unit_entries import Units
 
 
 class NegatedIdentity(OnDiagonal):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainplan.structures.base import Structure
 from chainplan.structures.diagonal import DIAGONAL, OnDiagonal
-from chainplan.structures.units import Units
+from chainplan.structures.unit_entries import Units
 
 
 class Sign(OnDiagonal):

@@ -22,9 +22,9 @@ MEMORY = 2 * 2**30
 def answer(text: str, budget: float = BUDGET) -> dict[str, Any]:
     """What the page shows for a spec: `page` (HTML), or `error` (a line per error)."""
     from chainplan.errors import ChainplanError
-    from chainplan.frontends.table import from_text
+    from chainplan.io.read import from_text
     from chainplan.planner import plan
-    from chainplan.report.table import render
+    from chainplan.report.registry import render
 
     try:
         result = plan(from_text(text, "spec"), budget=budget)

@@ -1,0 +1,212 @@
+"""The best colouring found for a pattern and for the prices of its two modes: many heuristics, the cheapest wins.
+
+No heuristic dominates: an arrowhead wants two sides, a band one; orders that win on one matrix lose on the next. So
+one-sided colourings under several orders and two-sided ones from several splits compete, the best few are improved by
+local search, and the search stops where the lower bound is met. Prices weigh the two sides in every part of it.
+
+Work is counted in visited nonzeros, not in seconds, so that the same input gives the same colouring on every machine.
+`effort` times `WORK` visits go to the improvement; how many splits are peeled falls with the number of nonzeros. Below
+10^4 nonzeros that takes about a second, with 5·10^5 some seconds. What a bound shows to be useless is left out.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, final
+
+from chainplan._util.gc_pause import uncollected
+from chainplan.colouring.bounds import Needs, Sweeps, check_prices, least
+from chainplan.colouring.exhaustive import all_of, cheapest
+from chainplan.colouring.improve import Pair, Prices, search, settle
+from chainplan.colouring.incidence import Side, column_side
+from chainplan.colouring.initial import families, one_sided, two_sided
+from chainplan.colouring.model import UNSEEDED, Colouring
+from chainplan.colouring.witness import Witness
+
+if TYPE_CHECKING:
+    from chainplan.colouring.recovery import Pattern
+
+WORK = 30_000_000
+SPLITS = 40
+COLOURED = 8
+IMPROVED = 4
+PEEL_WORK = 25
+
+
+@dataclass(frozen=True)
+class Coloured:
+    """A colouring, what any needs at least, and which heuristic found it.
+
+    Every direct colouring has as many tangents and as many adjoints as one of the pairs `needs`; `bound` is the price
+    of the cheapest. What one mode needs alone has a `witness` as far as columns, or rows, are pairwise in conflict.
+    """
+
+    colouring: Colouring
+    price: int
+    bound: int
+    method: str
+    needs: tuple[Sweeps, ...]
+    witness: Witness
+    whole: bool = True
+    """Whether all was tried that there is, none of it left out for want of time."""
+
+    @property
+    def optimal(self) -> bool:
+        """Whether the bound proves that no direct colouring is cheaper."""
+        return self.price == self.bound
+
+    @property
+    def turned(self) -> Coloured:
+        """The same for the transposed pattern, the prices in each other's place."""
+        turned = Colouring(self.colouring.rows, self.colouring.columns)
+        needs = tuple((c, a) for a, c in self.needs)
+        return replace(self, colouring=turned, needs=needs, witness=Witness(*self.witness[::-1]))
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    method: str
+    pair: Pair
+
+
+def colour(
+    pattern: Pattern,
+    tangent: int | None,
+    adjoint: int | None,
+    *,
+    effort: float = 1,
+    seed: int = 0,
+    in_time: Callable[[], bool] | None = None,
+) -> Coloured:
+    """The cheapest direct colouring of a pattern that is found, with a lower bound.
+
+    Parameters
+    ----------
+    pattern : Pattern
+        m x n, sorted indices and no duplicates; only its structure counts.
+    tangent, adjoint : int | None
+        What one sweep of each mode costs; None where there is no such mode.
+    effort : float
+        Multiplies the work of the improvement; 0 leaves it out.
+    seed : int
+        Of the random choices in the improvement.
+    in_time : Callable[[], bool] | None
+        Whether there is time for another heuristic; the first one is always tried.
+
+    Raises
+    ------
+    ValueError
+        If no mode is available, or a price or the effort is negative.
+    """
+    check_prices(tangent, adjoint)
+    if effort < 0:
+        raise ValueError(f"the effort is {effort}; it counts from 0.")
+    with uncollected():
+        side = column_side(pattern)
+        tiny = all_of(side, tangent is not None, adjoint is not None)
+        if tiny is not None:
+            found = cheapest(tiny, tangent, adjoint)
+            price = found.price(tangent, adjoint)
+            needs = tuple((one.tangents, one.adjoints) for one in tiny)
+            return Coloured(found, price, price, "exhaustive", needs, Witness())
+        work = int(effort * WORK)
+        portfolio = _Portfolio(pattern, side, Prices(tangent, adjoint), work, random.Random(seed), in_time)
+        best = portfolio.run()
+    found, needs, whole = best.pair.colouring(), portfolio.needs.pairs, portfolio.whole
+    price = found.price(tangent, adjoint)
+    return Coloured(found, price, portfolio.bound, best.method, needs, portfolio.witness, whole)
+
+
+@final
+class _Portfolio:
+    """The candidates of one pattern, cheapest first, and what is left of the work."""
+
+    def __init__(
+        self,
+        pattern: Pattern,
+        side: Side,
+        prices: Prices,
+        work: int,
+        rng: random.Random,
+        in_time: Callable[[], bool] | None,
+    ) -> None:
+        self.pattern, self.side, self.prices = pattern, side, prices
+        self.work, self.rng, self._in_time = work, rng, in_time
+        self.whole = True
+        self.needs = Needs.of(pattern, prices.tangent, prices.adjoint)
+        self.witness = Witness()
+        self.nonzeros = 1 + pattern.nnz
+        self.sides = {"columns", "rows"}
+        self.found: list[_Candidate] = []
+
+    def run(self) -> _Candidate:
+        self._one_sided(self.bound)
+        if self.prices.two_sided and self._least > self.bound:
+            self._splits()
+            if self._going():
+                self._one_sided(self._least - 1)
+        self.found.sort(key=lambda candidate: self.prices.key(candidate.pair))
+        self._improve()
+        return self.found[0]
+
+    def _going(self) -> bool:
+        """Whether there is time for another heuristic; nothing is found yet without one."""
+        self.whole = self.whole and (not self.found or self._in_time is None or self._in_time())
+        return self.whole
+
+    @property
+    def bound(self) -> int:
+        """A price that no colouring undercuts."""
+        return least(self.needs.pairs, self.prices.tangent, self.prices.adjoint)
+
+    @property
+    def _least(self) -> float:
+        keys = (self.prices.key(candidate.pair)[0] for candidate in self.found)
+        return min(keys, default=math.inf)
+
+    def _one_sided(self, most: float) -> None:
+        """Columns alone and rows alone, each unless tried or its most crowded line shows that it costs above `most`."""
+        m, n = self.pattern.shape
+        tangent, adjoint = self.prices.tangent, self.prices.adjoint
+        most = most if self.prices.two_sided else math.inf
+        if "columns" in self.sides and tangent is not None and (self.needs.tangents or 0) * tangent <= most:
+            self.sides.remove("columns")
+            alone = one_sided(self.pattern, self.side)
+            self.needs = self.needs._replace(tangents=alone.fewest)
+            self.witness = self.witness._replace(columns=alone.witness)
+            for order, colours in alone.found:
+                self.found.append(_Candidate(f"columns, {order}", Pair(colours, [UNSEEDED] * m)))
+            if self._least <= self.bound or not self._going():
+                return
+        if "rows" in self.sides and adjoint is not None and (self.needs.adjoints or 0) * adjoint <= most:
+            self.sides.remove("rows")
+            alone = one_sided(self.pattern.T.tocsr(), self.side.other)
+            self.needs = self.needs._replace(adjoints=alone.fewest)
+            self.witness = self.witness._replace(rows=alone.witness)
+            for order, colours in alone.found:
+                self.found.append(_Candidate(f"rows, {order}", Pair([UNSEEDED] * n, colours)))
+
+    def _splits(self) -> None:
+        """Two-sided colourings of the most promising splits, family after family until one meets the bound."""
+        count = min(SPLITS, WORK // (PEEL_WORK * self.nonzeros))
+        for family in families(self.side, self.prices, count):
+            splits = [(name, split()) for name, split in family if self._going()]
+            splits.sort(key=lambda entry: self.prices.total(entry[1].rows_most, entry[1].columns_most))
+            for name, split in splits[: max(1, min(COLOURED, count))]:
+                pair = min(two_sided(self.side, split), key=self.prices.key)
+                self.found.append(_Candidate(f"two sides, {name}", settle(self.side, pair, self.rng)))
+                if self._least <= self.bound or not self._going():
+                    return
+
+    def _improve(self) -> None:
+        """Local search on the best few, the work shared equally."""
+        for k, candidate in enumerate(self.found[:IMPROVED]):
+            if not self._going():
+                break
+            pair = search(self.side, candidate.pair, self.prices, self.bound, self.work // IMPROVED, self.rng)
+            if self.prices.key(pair) < self.prices.key(candidate.pair):
+                self.found[k] = _Candidate(f"{candidate.method}, improved", pair)
+        self.found.sort(key=lambda candidate: self.prices.key(candidate.pair))

@@ -1,0 +1,155 @@
+"""First colourings of a pattern, one-sided and two-sided: what local search begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from chainplan.colouring.bipartition import (
+    Rule,
+    Split,
+    column_cap,
+    dense_columns,
+    dense_rows,
+    minimum_count,
+    peel,
+    row_cap,
+)
+from chainplan.colouring.greedy import first_fit, of_entries, whole
+from chainplan.colouring.improve import Pair, Prices, sweeps
+from chainplan.colouring.incidence import Lists, Side
+from chainplan.colouring.lattices import lattice
+from chainplan.colouring.model import UNSEEDED
+from chainplan.colouring.saturation import saturate
+from chainplan.colouring.vertex_orders import conflicts, largest_first, meetings, natural, smallest_last
+from chainplan.colouring.witness import pairwise
+
+if TYPE_CHECKING:
+    from chainplan.colouring.recovery import Pattern
+
+
+FORCED = 200_000
+"""Neighbours visited in a search for a given number of colours, beside a few for each conflict."""
+CONFLICTS = 3_000_000
+"""Most conflicts of a pattern that such searches are tried on, and most numbers kept in one."""
+TARGETS = 3
+"""Numbers of colours that are sought, from the fewest possible upwards."""
+FAR, CROWDED = 2, 64
+"""Times as many colours as the fewest possible from which no given number is sought where columns have, on average,
+more conflicts than that: such numbers are out of reach there."""
+
+
+class OneSided(NamedTuple):
+    """Colours of the columns alone, and how they were found."""
+
+    order: str
+    colours: list[int]
+
+
+class Alone(NamedTuple):
+    """Colourings of the columns alone, the number of colours that none undercuts, and columns that pairwise meet.
+
+    The number may be higher than that of the columns: a search that found no colouring is a proof without a witness.
+    """
+
+    found: list[OneSided]
+    fewest: int
+    witness: tuple[int, ...]
+
+
+def one_sided(pattern: Pattern, side: Side) -> Alone:
+    """Colour all columns (the vertices of `side`) until as few colours do as the longest row has nonzeros.
+
+    First-fit in natural, largest-first and smallest-last order, a lattice, and the most constrained column first with a
+    given number of colours. The last two orders need the graph of conflicts and are left out where that is too large.
+    """
+    lines, witness = len(side.members), max(side.members, key=len, default=())
+    fewest = len(witness)
+    found: list[OneSided] = []
+    filled = [v for v, rows in enumerate(side.lines) if rows]
+    if len(filled) == fewest:
+        place = {v: k for k, v in enumerate(filled)}
+        return Alone(
+            [OneSided("one each", [place.get(v, UNSEEDED) for v in range(len(side.lines))])], fewest, tuple(witness)
+        )
+
+    def below() -> int:
+        return min(sweeps(one.colours) for one in found)
+
+    found.append(OneSided("natural", first_fit(whole(side), lines, natural(len(side.lines)))))
+    if below() > fewest:
+        grid = lattice(pattern, fewest, below())
+        found += [] if grid is None else [OneSided("lattice", grid)]
+    graph = conflicts(pattern) if below() > fewest else None
+    if graph is not None:
+        witness = pairwise(graph, witness)
+        constrained, fewest = _constrained(graph, side, len(witness), below())
+        found += [] if constrained is None else [OneSided("most constrained first", constrained)]
+    if below() > fewest:
+        degrees = meetings(side, np.ones(pattern.nnz, dtype=np.bool_)) if graph is None else list(map(len, graph))
+        found.append(OneSided("largest first", first_fit(whole(side), lines, largest_first(degrees))))
+        if graph is not None:
+            found.append(OneSided("smallest last", first_fit(whole(side), lines, smallest_last(graph))))
+    return Alone(found, fewest, tuple(witness))
+
+
+def _constrained(graph: Lists, side: Side, fewest: int, below: int) -> tuple[list[int] | None, int]:
+    """Colours of less than `below`, and the number of colours that none undercuts as far as this search tells."""
+    size = sum(map(len, graph))
+    best: list[int] | None = None
+    if size > max(FORCED, CROWDED * len(graph)) and below > FAR * fewest:
+        return None, fewest
+    targets = [*range(fewest, min(below, fewest + TARGETS)), below - 1]
+    for most in dict.fromkeys(targets):
+        if max(size, most * len(graph)) > CONFLICTS:
+            break
+        found = saturate(graph, most, FORCED + 4 * size)
+        if found.impossible and most == fewest:
+            fewest += 1
+        if found.colours is not None:
+            best = [colour if rows else UNSEEDED for colour, rows in zip(found.colours, side.lines, strict=True)]
+            break
+    return best, fewest
+
+
+def families(side: Side, prices: Prices, count: int) -> Iterator[Sequence[tuple[str, Callable[[], Split]]]]:
+    """Splits to try, cheap families first: dense lines apart, minimum counts, and at most `count` with caps.
+
+    The caps are spread geometrically, for rows and columns in turn.
+    """
+    dense = [2**k for k in range(6)]
+    yield [(f"{k} dense rows apart", partial(dense_rows, side, k)) for k in dense if k < len(side.members)] + [
+        (f"{k} dense columns apart", partial(dense_columns, side, k)) for k in dense if k < len(side.lines)
+    ]
+    rules: list[tuple[str, Rule]] = [
+        (f"minimum count, {kind}", minimum_count(prices.tangent or 0, prices.adjoint or 0, kind == "rows first"))
+        for kind in ("columns first", "rows first")
+    ]
+    if prices.tangent != prices.adjoint:
+        rules.append(("minimum count, unweighted", minimum_count(1, 1, False)))
+    yield [(name, partial(peel, side, rule)) for name, rule in rules[: max(1, count)]]
+    rules = []
+    rows, columns = _spread(side.members, count // 2), _spread(side.lines, count // 2)
+    for k in range(count // 2):
+        rules += [(f"row cap {cap}", row_cap(cap)) for cap in rows[k : k + 1]]
+        rules += [(f"column cap {cap}", column_cap(cap)) for cap in columns[k : k + 1]]
+    yield [(name, partial(peel, side, rule)) for name, rule in rules]
+
+
+def _spread(lists: Lists, count: int) -> list[int]:
+    lengths = [len(row) for row in lists]
+    most = max(lengths, default=0)
+    values = {round(most ** (k / (count + 1))) for k in range(count + 1)}
+    return sorted(value for value in values if 0 < value < most)
+
+
+def two_sided(side: Side, split: Split) -> Iterator[Pair]:
+    """Colour both sides for what a split demands of them, in natural and in largest-first order."""
+    halves = list(zip((side, side.other), split.entries(side), strict=True))
+    demands = [(of_entries(half, which), len(half.members)) for half, which in halves]
+    yield Pair(*(first_fit(demand, lines, natural(len(demand.needed))) for demand, lines in demands))
+    orders = [largest_first(meetings(half, which)) for half, which in halves]
+    yield Pair(*(first_fit(demand, lines, order) for (demand, lines), order in zip(demands, orders, strict=True)))

@@ -1,0 +1,1 @@
+"""What is minimised: objectives, and seconds measured on this machine."""

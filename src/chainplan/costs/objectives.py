@@ -1,0 +1,62 @@
+"""The table of objectives: what a plan can be asked to minimise, and how the model is named in a plan file.
+
+A file whose objective is `calibrated` carries the rates of the machine it was planned on, so that all its prices can
+be derived again elsewhere; the tables of the others are part of chainplan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+from chainplan.costs.rate_store import stored_rates
+from chainplan.costs.timed import WEIGHTED, Timed, proper_rates, timed
+from chainplan.errors import SpecError
+from chainplan.errors.arguments import expect
+from chainplan.problem.cost import FMA, CostModel
+
+OBJECTIVES: dict[str, Callable[[str], CostModel]] = {
+    "fma": lambda dtype: FMA,
+    "weighted": lambda dtype: WEIGHTED,
+    "calibrated": lambda dtype: timed("calibrated", stored_rates(dtype)),
+}
+"""By name: the model for values of a dtype."""
+
+
+def objective_model(name: str, dtype: str = "float64") -> CostModel:
+    """The cost model of an objective.
+
+    Raises
+    ------
+    SpecError
+        Where there is no such objective, or it is 'calibrated' and this machine has not been measured.
+    """
+    expect("objective", name, str, "the name of an objective", "Pass objective='fma', say.")
+    if name not in OBJECTIVES:
+        close = get_close_matches(name, OBJECTIVES, 1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        raise SpecError(f"objective '{name}' does not exist; expected one of {', '.join(OBJECTIVES)}.{hint}")
+    return OBJECTIVES[name](dtype)
+
+
+def stored_model(model: CostModel) -> dict[str, Any]:
+    """What a plan file holds of a model beyond its name: the rates, where they are those of one machine."""
+    if isinstance(model, Timed) and model is not WEIGHTED:
+        return {"rates": {regime: list(rates) for regime, rates in model.table}}
+    return {}
+
+
+def read_rates(name: str, rates: Any) -> CostModel:
+    """The model that a plan file names; that of an unknown name is fma.
+
+    Raises
+    ------
+    ValueError
+        Where rates are needed and not there as they should be, or there and not needed.
+    """
+    if name != "calibrated":
+        if rates is not None:
+            raise ValueError(f"found some, but the objective is '{name[:40]}'; expected them with 'calibrated' alone.")
+        return WEIGHTED if name == "weighted" else FMA
+    return timed("calibrated", proper_rates(rates))

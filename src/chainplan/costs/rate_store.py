@@ -1,0 +1,156 @@
+"""Where the rates of a machine are kept: one JSON file per BLAS, core type, number of threads and dtype.
+
+`chainplan calibrate` writes them (`measuring`), the objective `calibrated` reads them. They lie in the user's cache
+folder, `$CHAINPLAN_CACHE` where that is set; nothing is ever downloaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from chainplan.costs.timed import proper_rates
+from chainplan.errors import SpecError
+
+FORMAT = 1
+"""To be raised with every change of regimes, features or kernels."""
+DTYPES = ("float64", "float32", "int64")
+
+
+class Machine(NamedTuple):
+    """What the time of a kernel depends on beside the blocks."""
+
+    blas: str
+    core: str
+    threads: int
+    dtype: str
+
+
+def this_machine(dtype: str = "float64") -> Machine:
+    """This process's BLAS, core type and threads, as the library says them where it is OpenBLAS."""
+    import numpy as np
+
+    found: Any = np.show_config(mode="dicts")
+    blas = found["Build Dependencies"]["blas"]
+    core, threads = _asked_of_openblas()
+    name = f"{blas['name']} {blas['version']}"
+    return Machine(name, core or processor(), threads or _expected_threads(), dtype)
+
+
+def _asked_of_openblas() -> tuple[str | None, int | None]:
+    """Core type and threads by the functions of the OpenBLAS that numpy has loaded."""
+    import ctypes
+
+    import numpy as np
+
+    core: str | None = None
+    threads: int | None = None
+    try:
+        library = ctypes.CDLL(np._core._multiarray_umath.__file__)  # type: ignore[attr-defined]
+    except (AttributeError, OSError):
+        return core, threads
+    for prefix, suffix in (("scipy_", "64_"), ("", "64_"), ("scipy_", ""), ("", "")):
+        try:
+            named = library[f"{prefix}openblas_get_corename{suffix}"]
+            counted = library[f"{prefix}openblas_get_num_threads{suffix}"]
+        except AttributeError:
+            continue
+        named.restype = ctypes.c_char_p
+        core, threads = named().decode(), counted()
+        break
+    return core, threads
+
+
+def processor() -> str:
+    """The name of this machine's processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _expected_threads() -> int:
+    for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+        if re.fullmatch("[0-9]{1,9}", number := os.environ.get(variable, "")):
+            return int(number)
+    return os.cpu_count() or 1
+
+
+def cache_folder() -> Path:
+    """`$CHAINPLAN_CACHE`, else `chainplan` in the folder of the user's caches."""
+    given = os.environ.get("CHAINPLAN_CACHE")
+    if given:
+        return Path(given)
+    if platform.system() == "Windows":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif platform.system() == "Darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "chainplan"
+
+
+def rates_file(machine: Machine) -> Path:
+    """Where the rates of a machine are kept."""
+    words = "-".join(re.sub(r"[^A-Za-z0-9.]+", "_", str(word)) for word in machine)
+    return cache_folder() / f"rates-{FORMAT}-{words}.json"
+
+
+def stored_rates(dtype: str = "float64") -> dict[str, tuple[int, ...]]:
+    """The rates of this machine.
+
+    Raises
+    ------
+    SpecError
+        Where it has not been measured, or the file cannot be used.
+    """
+    machine = this_machine(dtype)
+    path = rates_file(machine)
+    again = "Run 'chainplan calibrate'" + ("." if dtype == "float64" else f" with --dtype {dtype}.")
+    if not path.exists():
+        raise SpecError(
+            f"objective 'calibrated': found no rates for {machine.blas}, core {machine.core}, {machine.threads} "
+            f"thread{'s' if machine.threads != 1 else ''}, {dtype} in '{path.parent}'; expected them to have been "
+            f"measured on this machine. {again}"
+        )
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return proper_rates(document["rates"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        detail = getattr(error, "strerror", None) or str(error)
+        raise SpecError(f"{path}: found no rates: {detail}; expected a file that calibrate wrote. {again}") from None
+
+
+def store(machine: Machine, rates: dict[str, tuple[int, ...]]) -> Path:
+    """Keep the rates of a machine; the file is there whole or not at all.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be written.
+    """
+    path = rates_file(machine)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = {
+        "format": FORMAT,
+        **machine._asdict(),
+        "unit": "femtoseconds",
+        "rates": {regime: list(values) for regime, values in rates.items()},
+    }
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(document, file, indent=1)
+            file.write("\n")
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return path

@@ -1,0 +1,315 @@
+"""Runs a plan on a cluster of `distributed`: one task per group of steps, blocks stay on the workers.
+
+Everything that a task reads is the result of a task, the given Jacobians too: what a lost worker held is computed again
+from what the scheduler has. The plan is sent once to each worker and lowered there once. Priorities are critical-path
+ranks. Steps, not chunks of arrays, are the tasks: the same product as chunked arrays takes several times as long.
+"""
+
+from __future__ import annotations
+
+import signal
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
+from multiprocessing import resource_tracker
+from pickle import loads
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+
+from chainplan._util.task_threads import ranks
+from chainplan.costs.timed import WEIGHTED
+from chainplan.distributed.fuse import Group, grouped
+from chainplan.distributed.split_rows import SHARE, Room, rowwise
+from chainplan.errors import ExecutionError, missing_extra
+from chainplan.errors.arguments import whole
+from chainplan.execution.executor import lowered, taken
+from chainplan.execution.lowering import Run
+from chainplan.execution.releasing import released, require_narrow
+from chainplan.execution.whole_numbers import guarded
+from chainplan.kernels.convert import Array
+from chainplan.kernels.products import product_kernel
+from chainplan.plans.replay import replay
+from chainplan.plans.steps import Load, Multiply, Plan, Propagate, operands
+from chainplan.problem.graph import Mode
+from chainplan.structures import DENSE, Block
+from chainplan.values.jacobians import Given, called
+
+SHORT = 20_000_000
+"""Nanoseconds below which a group travels with what reads it."""
+WORKERS = 2
+"""Processes of a local cluster."""
+
+Piece = tuple[int, int, Any]
+"""Rows of a block, from and to, and the future that holds them."""
+
+
+def run_on_cluster(
+    plan: Plan,
+    jacobians: Mapping[str, Given],
+    *,
+    dense: bool | None,
+    dtype: Any,
+    workers: int | None,
+    scheduler: Any,
+    wrap: bool,
+) -> dict[tuple[str, str], Array]:
+    """Run a plan on a cluster; parameters, result and errors are those of `chainplan.execute`.
+
+    Raises
+    ------
+    ExecutionError
+        Also where there is no cluster, a step fits no worker, or workers die whenever they run it.
+    """
+    run = taken(plan, jacobians, dtype)
+    require_narrow(lowered(plan).wide, dense, run)
+    with client_of(scheduler, workers) as client:
+        return _Cluster(client, plan, run, wrap).result(dense is not False)
+
+
+@contextmanager
+def client_of(scheduler: Any, workers: int | None) -> Iterator[Any]:
+    """A client: the one given, of the scheduler at an address, or of a local cluster that ends with the block."""
+    if workers is not None:
+        workers = whole("workers", workers, least=1)
+    try:
+        import distributed
+    except ImportError:
+        raise ExecutionError(missing_extra("backend 'dask'", "distributed", "dask")) from None
+    if isinstance(scheduler, distributed.Client):
+        yield scheduler
+        return
+    if scheduler is not None:
+        try:
+            client = distributed.Client(scheduler, timeout=10)
+        except (OSError, TimeoutError, TypeError, ValueError) as error:
+            raise ExecutionError(
+                f"scheduler: nothing answers at '{scheduler}' ({type(error).__name__}); expected the address of a "
+                "scheduler, such as tcp://127.0.0.1:8786. Start one, or leave it out for a local cluster."
+            ) from None
+        with client:
+            yield client
+        return
+    options: dict[str, Any] = {"n_workers": workers or WORKERS, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with ExitStack() as stack:
+        with _interrupt_held_back():
+            cluster = stack.enter_context(distributed.LocalCluster(**options))
+        yield stack.enter_context(distributed.Client(cluster))
+
+
+@contextmanager
+def _interrupt_held_back() -> Iterator[None]:
+    """Hold Ctrl-C back while workers start: they inherit that, so that it reaches this process alone.
+
+    The resource tracker of multiprocessing, which the first of them would start, lets signals through again.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Cluster:
+    """One run: the futures of every block, whole or by rows."""
+
+    def __init__(self, client: Any, plan: Plan, run: Run, wrap: bool) -> None:
+        self._client, self._plan, self._run, self._wrap = client, plan, run, wrap
+        self._name = f"chainplan-{uuid4().hex[:12]}"
+        self._blocks = [typed.block for typed in replay(plan).blocks]
+        self._pieces: dict[int, list[Piece]] = {}
+        room = Room(_limit(client), np.dtype(run.dtype).itemsize)
+        self._parts = room.parts(plan)
+        alone = frozenset(self._parts) | room.large(plan)
+        self._groups = grouped(plan, replay(plan, WEIGHTED).prices, SHORT, alone)
+
+    def result(self, dense: bool) -> dict[tuple[str, str], Array]:
+        """Submit everything, wait for the outputs and bring them back."""
+        from distributed import KilledWorker
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
+            self._submit_all()
+        found = {}
+        for output, source, position in self._plan.outputs:
+            try:
+                pieces = self._client.gather([future for _, _, future in self._pieces[position]])
+            except KilledWorker as error:
+                raise ExecutionError(
+                    f"workers die whenever they run {error.task}; the last was {error.last_worker.address}. Look at "
+                    "its log: mostly it is out of memory. Use larger workers."
+                ) from None
+            held = pieces if len(pieces) == 1 else [np.concatenate(pieces)]
+            found[output, source] = released(held, 0, self._blocks[position], dense, self._run, False)
+        return found
+
+    def _submit_all(self) -> None:
+        self._shipped = self._submit("plan", _same, self._plan)
+        sent = {n: _sendable(n, pair) for n, pair in self._run.applied.items()}
+        self._applied = {n: self._submit(f"functions-{n}", loads, pair) for n, pair in sent.items()}
+        for position, step in enumerate(self._plan.steps):
+            if isinstance(step, Load):
+                self._pieces[position] = self._loaded(position)
+        for group, rank in zip(self._groups, self._ranks(), strict=True):
+            if group.result in self._parts:
+                self._pieces[group.result] = self._by_rows(group.result, rank)
+            else:
+                self._pieces[group.result] = [(0, self._blocks[group.result].rows, self._whole_group(group, rank))]
+
+    def _ranks(self) -> list[int]:
+        place = {group.result: i for i, group in enumerate(self._groups)}
+        needs = [[place[read] for read in group.reads if read in place] for group in self._groups]
+        return ranks([group.price + 1 for group in self._groups], needs)
+
+    def _submit(self, what: str, function: Any, *args: Any, rank: int = 0) -> Any:
+        return self._client.submit(function, *args, key=f"{self._name}-{what}", pure=False, priority=rank)
+
+    def _loaded(self, position: int) -> list[Piece]:
+        value = self._run.values[position]
+        return [
+            (
+                a,
+                b,
+                self._submit(
+                    f"load-{position}-{a}", _same, value if a == 0 and b == self._height(position) else value[a:b]
+                ),
+            )
+            for a, b in self._ranges(position)
+        ]
+
+    def _height(self, position: int) -> int:
+        return self._blocks[position].rows
+
+    def _ranges(self, position: int) -> list[tuple[int, int]]:
+        parts = self._parts.get(position, 1)
+        cuts = [self._height(position) * i // parts for i in range(parts + 1)]
+        return list(pairwise(cuts))
+
+    def _whole_group(self, group: Group, rank: int) -> Any:
+        applied = {name: self._applied[name] for name in self._names(group.steps)}
+        values = [self._rows(read, 0, self._height(read), rank) for read in group.reads]
+        arguments = (self._shipped, group.steps, group.reads, self._run.dtype.str, self._wrap, applied)
+        return self._submit(f"step-{group.result}", _run_group, *arguments, *values, rank=rank)
+
+    def _names(self, steps: Sequence[int]) -> set[str]:
+        found = (getattr(self._plan.steps[step], "elemental", None) for step in steps)
+        return {name for name in found if name in self._applied}
+
+    def _by_rows(self, position: int, rank: int) -> list[Piece]:
+        """A step whose result is split, one task for each range of rows."""
+        step = self._plan.steps[position]
+        along = rowwise(step) or ()
+        made = []
+        for a, b in self._ranges(position):
+            values = {
+                arg: self._rows(arg, a, b, rank) if arg in along else self._rows(arg, 0, self._height(arg), rank)
+                for arg in operands(step)
+            }
+            applied = {name: self._applied[name] for name in self._names([position])}
+            arguments = (self._shipped, position, self._run.dtype.str, applied, list(values))
+            made.append(
+                (a, b, self._submit(f"step-{position}-{a}", _run_rows, *arguments, *values.values(), rank=rank))
+            )
+        return made
+
+    def _rows(self, position: int, start: int, stop: int, rank: int) -> Any:
+        """The future of some rows of a block."""
+        pieces = [piece for piece in self._pieces[position] if piece[0] < stop and piece[1] > start] or [
+            self._pieces[position][0]
+        ]
+        if len(pieces) == 1 and pieces[0][:2] == (start, stop):
+            return pieces[0][2]
+        cuts = [(max(a, start) - a, min(b, stop) - a) for a, b, _ in pieces]
+        name = f"rows-{position}-{start}-{stop}-{uuid4().hex[:8]}"
+        return self._submit(name, _cut, cuts, *(future for _, _, future in pieces), rank=rank)
+
+
+def _sendable(name: str, pair: Any) -> bytes:
+    """A pair of functions as bytes.
+
+    Raises
+    ------
+    ExecutionError
+        If they cannot be pickled; pickle raises whatever what they hold raises.
+    """
+    import cloudpickle
+
+    try:
+        return bytes(cloudpickle.dumps(pair))
+    except Exception as error:
+        raise ExecutionError(
+            f"the functions of '{name}' cannot be sent to workers: {error}; expected functions that can be pickled. "
+            "Keep locks, files and connections out of what they hold, or run them with workers= on threads."
+        ) from None
+
+
+def _limit(client: Any) -> int | None:
+    """Bytes that the blocks of a task may take on the smallest worker; None where workers have no limit.
+
+    Raises
+    ------
+    ExecutionError
+        If the cluster has no workers.
+    """
+    try:
+        client.wait_for_workers(1, timeout=30)
+    except TimeoutError:
+        raise ExecutionError(
+            "the cluster has no workers; expected at least one within 30 seconds. Start some: dask worker ADDRESS"
+        ) from None
+    limits = [worker["memory_limit"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()]
+    known = [limit for limit in limits if limit]
+    return int(SHARE * min(known)) if known else None
+
+
+# On the workers
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _run_group(
+    plan: Plan,
+    steps: Sequence[int],
+    reads: Sequence[int],
+    dtype: str,
+    wrap: bool,
+    applied: dict[str, Any],
+    *values: Any,
+) -> Any:
+    """Run the steps of a group on the blocks that it reads."""
+    kernels = {position: kernel for position, kernel, _ in lowered(plan).code}
+    run = Run(len(plan.steps), {}, np.dtype(dtype))
+    run.applied.update(applied)
+    for read, value in zip(reads, values, strict=True):
+        run.values[read] = value
+    for step in steps:
+        kernel = kernels[step] if wrap else guarded(step, kernels[step], plan.steps[step])
+        kernel(run)
+    return run.values[steps[-1]]
+
+
+def _run_rows(plan: Plan, position: int, dtype: str, applied: dict[str, Any], args: Sequence[int], *values: Any) -> Any:
+    """Run a step for some rows of its result."""
+    held = dict(zip(args, values, strict=True))
+    step = plan.steps[position]
+    if isinstance(step, Multiply):
+        left, right = held[step.left], held[step.right]
+        block = replay(plan).blocks[step.right].block
+        product = product_kernel(Block(left.shape[0], left.shape[1], DENSE), block)(left, right)
+        return product if step.onto is None else product + held[step.onto]
+    assert isinstance(step, Propagate), "other steps are not split"
+    rows = held[step.arg]
+    return called(plan.graph[step.elemental], Mode.ADJOINT, applied[step.elemental][1], rows)
+
+
+def _cut(cuts: Sequence[tuple[int, int]], *pieces: Any) -> Any:
+    parts = [piece[a:b] for (a, b), piece in zip(cuts, pieces, strict=True)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

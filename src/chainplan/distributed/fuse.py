@@ -1,0 +1,72 @@
+"""Steps grouped into tasks: sending a task takes about a millisecond, so that short steps travel with what reads them.
+
+A group is a tree of steps with one result. Fusing never makes two long groups wait for each other: a step takes in the
+short groups that it alone reads, and a long one only where nothing else that it reads takes time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chainplan.plans.steps import Load, Plan, operands
+
+
+@dataclass(frozen=True)
+class Group:
+    """Steps that run in one task, in order, the result last. `reads` are loads and results of other groups."""
+
+    steps: tuple[int, ...]
+    reads: tuple[int, ...]
+    price: int
+
+    @property
+    def result(self) -> int:
+        """The step whose block is kept."""
+        return self.steps[-1]
+
+
+def grouped(plan: Plan, prices: Sequence[int], short: int, alone: frozenset[int] = frozenset()) -> list[Group]:
+    """Fuse the steps of a plan. O(steps).
+
+    Parameters
+    ----------
+    prices : Sequence[int]
+        How long each step takes, in any unit.
+    short : int
+        Groups of less are fused, in the same unit.
+    alone : frozenset[int]
+        Steps that are not fused with others.
+
+    Returns
+    -------
+    list
+        Every step but loads, in exactly one group; groups stand behind those that they read.
+    """
+    readers = Counter(arg for step in plan.steps for arg in set(operands(step)))
+    kept = {output.step for output in plan.outputs} | alone
+    made: dict[int, Group] = {}
+    for position, step in enumerate(plan.steps):
+        if isinstance(step, Load):
+            continue
+        args = tuple(dict.fromkeys(operands(step)))
+        others = [made[arg] for arg in args if arg in made]
+        fit = [] if position in alone else [g for g in others if g.result not in kept and readers[g.result] == 1]
+        inner = [g for g in fit if g.price < short]
+        while inner and sum(g.price for g in inner) >= short:
+            inner.remove(max(inner, key=lambda g: (g.price, g.result)))
+        outside = [g for g in others if g not in inner]
+        if len(outside) == 1 and outside[0] in fit and prices[position] < short:
+            inner += outside
+        made[position] = _joined(position, args, inner, prices[position])
+        for group in inner:
+            del made[group.result]
+    return list(made.values())
+
+
+def _joined(position: int, args: Sequence[int], inner: Sequence[Group], price: int) -> Group:
+    steps = sorted(step for group in inner for step in group.steps)
+    results = {group.result for group in inner}
+    reads = dict.fromkeys([*(read for group in inner for read in group.reads), *(a for a in args if a not in results)])
+    return Group((*steps, position), tuple(reads), price + sum(group.price for group in inner))

@@ -1,0 +1,155 @@
+"""The same search from several seeds, spread over a cluster: the best plan and the best bound are kept.
+
+Searches do not talk to each other, so that each is what `plan` finds by itself for its seed; with a number of nodes all
+are awaited, and the whole is the same on every cluster. Otherwise a proof ends the others, and so does Ctrl-C: they
+are told so, and answer with the best plan that they have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from chainplan.distributed.execute import client_of
+from chainplan.errors.arguments import whole
+from chainplan.planner import plan
+from chainplan.plans.replay import replay
+from chainplan.plans.result import Result, Status
+from chainplan.plans.steps import Plan
+from chainplan.problem.problem import Problem, problem_of
+from chainplan.solvers.search.search import Progress
+
+RESTARTS = 4
+PATIENCE = 10.0
+"""Seconds in which searches that have been told to end must answer."""
+
+
+def portfolio(
+    problem: Problem,
+    solver: str = "auto",
+    *,
+    restarts: int = RESTARTS,
+    budget: float | None = None,
+    seed: int = 0,
+    objective: str | None = None,
+    nodes: int | None = None,
+    warm_start: Plan | None = None,
+    scheduler: Any = None,
+    workers: int | None = None,
+) -> Result:
+    """Find a plan by restarts of a search on a cluster, with seeds from `seed` on.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem to plan.
+    solver : str
+        The name of a solver, as for `chainplan.plan`.
+    restarts : int
+        How many searches there are.
+    budget : float | None
+        The seconds that each search may take.
+    seed : int
+        The seed of the first search; the next ones have the seeds that follow.
+    objective : str | None
+        What is minimised, as for `chainplan.plan`.
+    nodes : int | None
+        The steps of each search after which it ends.
+    warm_start : Plan | None
+        A plan of the same graph from which each search starts.
+    scheduler : Any
+        The cluster, as for `chainplan.execute`.
+    workers : int | None
+        The processes of a local cluster, as for `chainplan.execute`.
+
+    Returns
+    -------
+    Result
+        That of the cheapest plan, of the lowest seed among equals, with the best bound that any restart has proven.
+        After Ctrl-C that of all plans found so far.
+
+    Raises
+    ------
+    SolverError
+        As `chainplan.plan` does.
+    ArgumentError
+        If there is not one restart, or an argument is something else than what is described.
+    ExecutionError
+        If there is no cluster.
+    """
+    problem, restarts, seed = problem_of(problem), whole("restarts", restarts, least=1), whole("seed", seed, most=None)
+    with client_of(scheduler, workers) as client:
+        from distributed import as_completed
+
+        options = {"budget": budget, "objective": objective, "nodes": nodes, "warm_start": warm_start}
+        name, seeds = uuid4().hex, range(seed, seed + restarts)
+        tasks = [client.submit(_search, problem, solver, i, options, name, pure=False) for i in seeds]
+        found: list[Result] = []
+        try:
+            for task in as_completed(tasks):
+                found.append(task.result())
+                if found[-1].status is Status.OPTIMAL and nodes is None:
+                    break
+        except KeyboardInterrupt:
+            found = _ended(client, tasks, name)
+            if not found:
+                raise
+        finally:
+            _ended(client, tasks, name)
+    return best_of(sorted(found, key=lambda result: result.seed), restarts)
+
+
+def _ended(client: Any, tasks: Sequence[Any], name: str) -> list[Result]:
+    """What searches have found, those too that are still going and are told to end."""
+    from distributed import wait
+
+    if not all(task.done() for task in tasks):
+        client.run(_stop, name)
+        with suppress(TimeoutError):
+            wait(tasks, timeout=PATIENCE)
+        client.cancel([task for task in tasks if not task.done()])
+    answers = [task.result() for task in tasks if task.status == "finished"]
+    return [answer for answer in answers if answer is not None]
+
+
+# On the workers
+
+_OVER: set[str] = set()
+"""Names of the portfolios that are over."""
+
+
+def _stop(name: str) -> None:
+    _OVER.add(name)
+
+
+def _search(problem: Problem, solver: str, seed: int, options: dict[str, Any], name: str) -> Result | None:
+    """One search, interrupted when its portfolio is over; None where it is before it begins."""
+
+    def listen(_: Progress) -> None:
+        if name in _OVER:
+            raise KeyboardInterrupt
+
+    return None if name in _OVER else plan(problem, solver, seed=seed, progress=listen, **options)
+
+
+def best_of(found: Sequence[Result], restarts: int) -> Result:
+    """The cheapest plan of several results on one problem, with the best of their bounds."""
+    planned = [result for result in found if result.plan is not None]
+    if not planned:
+        return found[0]
+    best = min(planned, key=_price)
+    note = f"the best of {len(found)} restarts of {restarts}."
+    bounds = [(r.bound, r.within) for r in found if r.within is not None and r.within == (best.within or r.within)]
+    bound, within = max(bounds, key=lambda pair: pair[0], default=(0, None))
+    if within is None or bound > _price(best):
+        return replace(best, notes=(*best.notes, note))
+    status = Status.OPTIMAL if bound == _price(best) else Status.FEASIBLE
+    return replace(best, status=status, bound=bound, within=within, notes=(*best.notes, note))
+
+
+def _price(result: Result) -> int:
+    assert result.plan is not None, "asked only of results with a plan"
+    return replay(result.plan, result.problem.cost).total

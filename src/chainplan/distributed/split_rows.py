@@ -1,0 +1,95 @@
+"""What fits into the memory of a worker: blocks that do not are split by rows, what cannot be is refused beforehand.
+
+left · right can be computed for some rows of the left operand at a time, and so can a block times an adjoint. The right
+operand is needed whole. Only matrices are split: other forms are small.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chainplan.errors import ExecutionError
+from chainplan.kernels.storage import Form, form
+from chainplan.plans.replay import replay
+from chainplan.plans.steps import Load, Multiply, Plan, Propagate, Step, operands
+from chainplan.problem.graph import Mode
+from chainplan.structures import Block
+
+SHARE = 0.5
+"""Share of a worker's memory that the blocks of one task may take: the rest is its library's and its neighbours'."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """Bytes that the blocks of a task may take, and bytes per element. None is no limit."""
+
+    limit: int | None
+    itemsize: int
+
+    def parts(self, plan: Plan) -> dict[int, int]:
+        """Into how many parts, by rows, the result of each step that does not fit is split.
+
+        Raises
+        ------
+        ExecutionError
+            Where a step cannot be made to fit.
+        """
+        if self.limit is None:
+            return {}
+        blocks = [typed.block for typed in replay(plan).blocks]
+        sizes = [self.bytes(block) for block in blocks]
+        split: dict[int, int] = {}
+        for position, step in enumerate(plan.steps):
+            if isinstance(step, Load):
+                if sizes[position] > self.limit:
+                    split[position] = self._split(plan, position, (), sizes, blocks)
+                continue
+            args = set(operands(step))
+            if sizes[position] + sum(sizes[arg] for arg in args) > self.limit:
+                split[position] = self._split(plan, position, rowwise(step), sizes, blocks)
+        return split
+
+    def large(self, plan: Plan) -> frozenset[int]:
+        """Steps whose task takes so much that nothing else should share it."""
+        if self.limit is None:
+            return frozenset()
+        sizes = [self.bytes(typed.block) for typed in replay(plan).blocks]
+        takes = [size + sum(sizes[arg] for arg in operands(step)) for size, step in zip(sizes, plan.steps, strict=True)]
+        return frozenset(position for position, size in enumerate(takes) if 4 * size > self.limit)
+
+    def bytes(self, block: Block) -> int:
+        """What a block takes as it is held."""
+        return (block.rows * block.cols if form(block) is Form.MATRIX else block.nnz) * self.itemsize
+
+    def _split(
+        self, plan: Plan, position: int, along: tuple[int, ...] | None, sizes: list[int], blocks: list[Block]
+    ) -> int:
+        assert self.limit is not None, "asked only where there is a limit"
+        step = plan.steps[position]
+        whole = [] if along is None else [sizes[arg] for arg in set(operands(step)) if arg not in along]
+        parted = [] if along is None else [position, *along]
+        left = self.limit - sum(whole)
+        rows = blocks[position].rows
+        matrices = all(form(blocks[arg]) is Form.MATRIX for arg in parted)
+        need = sum(sizes[arg] for arg in parted)
+        if along is not None and matrices and left > 0 and -(-need // left) <= rows:
+            return -(-need // left)
+        total = sizes[position] + sum(sizes[arg] for arg in set(operands(step)))
+        raise ExecutionError(
+            f"step {position} ({type(step).__name__.lower()}): its blocks take {_shown(total)}, and it cannot be split "
+            f"to fit; a task may take {_shown(self.limit)}, {SHARE:.0%} of the smallest worker. Use larger workers."
+        )
+
+
+def rowwise(step: Step) -> tuple[int, ...] | None:
+    """The operands that a step can take by rows together with its result; None where its result cannot be split."""
+    match step:
+        case Multiply(left, _, onto):
+            return (left,) if onto is None else (left, onto)
+        case Propagate(_, arg, Mode.ADJOINT):
+            return (arg,)
+    return None
+
+
+def _shown(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB"

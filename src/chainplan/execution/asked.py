@@ -1,0 +1,92 @@
+"""Elementals that a mapping makes when they are asked for: each is fetched at its first step and gone after its last.
+
+A mapping that is no dict may read files or linearise modules; all elementals at once may be far more than the plan
+holds. What a step needs is fetched before it, under a lock where there are threads, and let go of behind its last use.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from chainplan.errors import ExecutionError
+from chainplan.execution.lowering import Run, placed
+from chainplan.kernels.convert import given_away
+from chainplan.plans.steps import Accumulate, Plan, Propagate, operands
+from chainplan.values.jacobians import Given, matrix_free
+
+if TYPE_CHECKING:
+    from chainplan.execution.executor import Program
+
+
+class Asked:
+    """What is fetched of a mapping during one run of a plan."""
+
+    def __init__(self, plan: Plan, program: Program, jacobians: Mapping[str, Given], run: Run) -> None:
+        self._jacobians, self._run, self._lock = jacobians, run, Lock()
+        self._steps = plan.steps
+        self._loads = {load[0]: load[1:] for load in program.loads}
+        self._applied = {e.name: e for e in program.applied}
+        self._left: Counter[int | str] = Counter(use for position, _, _ in program.code for use in self._uses(position))
+        self._left.update(output.step for output in plan.outputs if output.step in self._loads)
+        self._there: set[int | str] = set()
+        _require_all(program, set(jacobians))
+
+    def _uses(self, position: int) -> list[int | str]:
+        """The loads that a step reads, and the elemental that it applies."""
+        step = self._steps[position]
+        found: list[int | str] = [arg for arg in set(operands(step)) if arg in self._loads]
+        if isinstance(step, Accumulate | Propagate):
+            found.append(step.elemental)
+        return found
+
+    def step(self, position: int, kernel: Callable[[Run], None]) -> None:
+        """Run a step on what it needs, and let go of what no later one does."""
+        uses = self._uses(position)
+        with self._lock:
+            for use in uses:
+                self._fetch(use)
+        kernel(self._run)
+        with self._lock:
+            for use in uses:
+                self._left[use] -= 1
+                if not self._left[use]:
+                    self._drop(use)
+
+    def output(self, position: int) -> None:
+        """Fetch a load that is an output itself."""
+        if position in self._loads:
+            self._fetch(position)
+
+    def _fetch(self, use: int | str) -> None:
+        if use in self._there:
+            return
+        self._there.add(use)
+        if isinstance(use, int):
+            e, shape, block = self._loads[use]
+            self._run.values[use] = placed(e, shape, block, self._jacobians.get(e.name), self._run)
+        else:
+            self._run.applied[use] = matrix_free(self._applied[use], self._jacobians[use])
+
+    def _drop(self, use: int | str) -> None:
+        if isinstance(use, int):
+            self._run.values[use] = None
+        else:
+            del self._run.applied[use]
+
+
+def _require_all(program: Program, names: set[Any]) -> None:
+    """Refuse a mapping that lacks an elemental, before the first step."""
+    for _, e, _, _ in program.loads:
+        if e.name not in names and not given_away(e.block):
+            raise ExecutionError(f"no Jacobian for '{e.name}'; expected an array of {e.block.rows} x {e.block.cols}.")
+    for e in program.applied:
+        require_functions(e.name, names)
+
+
+def require_functions(name: str, names: Any) -> None:
+    """Refuse Jacobians that lack those of a matrix-free elemental."""
+    if name not in names:
+        raise ExecutionError(f"no functions for matrix-free '{name}'; expected a pair (tangent, adjoint).")

@@ -1,0 +1,90 @@
+"""The functions of matrix-free elementals, timed where they are at hand instead of one rate for whatever they do.
+
+For the same fma one function solves with factors, another calls ten sparse kernels, a third only picks entries: no rate
+per fma fits them all. But the time of each is close to that of a call plus one per vector, which two measurements tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from chainplan.costs.timed import Timed
+from chainplan.kernels.default_rates import SECOND, Rates
+from chainplan.kernels.dispatch import Part
+from chainplan.problem.graph import Elemental, Graph, Mode
+from chainplan.values.jacobians import matrix_free
+
+SECONDS = 1.0
+"""What all measurements together may take; functions beyond keep the rate of the model."""
+MOST_VECTORS = 64
+MOST_ENTRIES = 2_000_000
+"""Vectors of the larger of the two calls, and entries of its argument."""
+CALLS = 4
+"""Calls of a measurement, of which the first warms up and the fastest counts."""
+
+
+@dataclass(frozen=True)
+class Measured(Timed):
+    """A model in time with what some functions take: (elemental, mode, femtoseconds per call, and per vector)."""
+
+    functions: tuple[tuple[str, Mode, int, int], ...] = ()
+
+    @cached_property
+    def rates(self) -> Rates:
+        return {**dict(self.table), "measured": (1,)}
+
+    @cached_property
+    def _times(self) -> dict[tuple[str, Mode], tuple[int, int]]:
+        return {(name, mode): (call, vector) for name, mode, call, vector in self.functions}
+
+    def called(self, elemental: Elemental, vectors: int, mode: Mode) -> Part:
+        known = self._times.get((elemental.name, mode))
+        if known is None:
+            return super().called(elemental, vectors, mode)
+        return "measured", (known[0] + vectors * known[1],)
+
+
+def measured(
+    model: Timed, graph: Graph, jacobians: Mapping[str, Any], clock: Callable[[], float] = perf_counter
+) -> Measured:
+    """The model with the functions of a linearisation timed, as far as there is time."""
+    found: list[tuple[str, Mode, int, int]] = []
+    end = clock() + SECONDS
+    for e in graph.useful:
+        pair = None if e.explicit or e.name not in jacobians else matrix_free(e, jacobians[e.name])
+        for mode, function in zip(Mode, pair or (), strict=False):
+            if function is not None and e.per_vector(mode) is not None and clock() < end:
+                found.append((e.name, mode, *_timed(function, e, mode, clock)))
+    return Measured("measured", model.table, tuple(found))
+
+
+def _timed(function: Callable[[Any], Any], e: Elemental, mode: Mode, clock: Callable[[], float]) -> tuple[int, int]:
+    """Femtoseconds of a call and of each vector in it."""
+    size = e.block.cols if mode is Mode.TANGENT else e.block.rows
+    many = max(2, min(MOST_VECTORS, MOST_ENTRIES // max(1, size)))
+    one, several = (_least(function, _vectors(size, count, mode), clock) for count in (1, many))
+    vector = max(0.0, (several - one) / (many - 1))
+    scale = 1e9 * SECOND
+    return round(scale * max(0.0, one - vector)), round(scale * vector)
+
+
+def _least(function: Callable[[Any], Any], block: Any, clock: Callable[[], float]) -> float:
+    """Seconds of the fastest call but the first."""
+    times = []
+    for _ in range(CALLS):
+        start = clock()
+        function(block)
+        times.append(clock() - start)
+    return min(times[1:])
+
+
+def _vectors(size: int, count: int, mode: Mode) -> Any:
+    """Columns for a tangent, rows for an adjoint, without zeros that a function could skip."""
+    ones = np.ones((size, count) if mode is Mode.TANGENT else (count, size))
+    return ones / (1 + np.arange(ones.size).reshape(ones.shape))

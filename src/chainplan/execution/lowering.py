@@ -1,0 +1,314 @@
+"""What each step does when it runs: a closure per step, chosen from the structures of its operands.
+
+Blocks are held as `kernels.forms` says and multiplied by the kernels of `kernels.products`.
+
+Where states are evaluated, a step that linearises an elemental has its Jacobian made at the working state, and the
+functions of a matrix-free one, with their tape, are dropped behind the step. States are dropped where `states.spans`
+says that they end, so that what is held is what `replay` counts. What a kernel takes besides is bounded (see
+`step_parts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainplan._util.byte_cache import kept
+from chainplan.colouring import Colouring, decompress
+from chainplan.errors import ExecutionError
+from chainplan.execution.chunked_apply import SEEDED, Lines, applied, at_once, block_lines, identity_lines
+from chainplan.kernels.convert import Array, as_form, as_matrix, from_matrix, from_sparse, given_away, known
+from chainplan.kernels.products import FRESH, product_kernel, sum_kernel
+from chainplan.kernels.storage import Form, form
+from chainplan.plans.replay import colouring_from, replay, sides_of
+from chainplan.plans.states import spans
+from chainplan.plans.steps import (
+    Accumulate,
+    Add,
+    Advance,
+    Decompress,
+    Load,
+    Multiply,
+    Plan,
+    Propagate,
+    Restore,
+    Seed,
+    Step,
+    Store,
+)
+from chainplan.problem.graph import Elemental, Mode
+from chainplan.structures import Block
+from chainplan.values.jacobians import Given, MatrixFree, called, common_dtype, matrix_free, stored
+from chainplan.values.primal import Primal
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+class Run:
+    """One run: the blocks held so far, by step, and what the matrix-free steps need."""
+
+    def __init__(self, steps: int, given: Mapping[str, Given], dtype: Any, primal: Primal | None = None) -> None:
+        self.values: list[Any] = [None] * steps
+        self.states: dict[str, Any] = {}
+        self.working = ""
+        self.primal = primal
+        self.applied: dict[str, MatrixFree] = {}
+        self.asked = False
+        self._given, self._wanted = given, dtype
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """Of seeds and of unit blocks that must be written out."""
+        if self.primal is not None and self._wanted is None:
+            own: np.dtype[Any] = self.primal.dtype
+            return own
+        return common_dtype(self._known(), self._wanted)
+
+    def _known(self) -> Iterable[Given]:
+        """What says the dtype; of a mapping that is asked step by step, the blocks that are there."""
+        if self.primal is not None:
+            return ()
+        return self.values if self.asked else self._given.values()
+
+    @property
+    def lineariser(self) -> Primal:
+        """What states are evaluated on."""
+        assert self.primal is not None
+        return self.primal
+
+
+Kernel = Callable[[Run], None]
+
+
+def kernel_of(position: int, step: Step, plan: Plan, blocks: Sequence[Block]) -> Kernel:
+    """The kernel of a step; one that loads is for plans that evaluate states."""
+    graph = plan.graph
+    match step:
+        case Multiply(left, right, None):
+            return _multiply(position, left, right, blocks)
+        case Multiply(left, right, int(onto)):
+            return _multiply_onto(position, left, right, onto, blocks)
+        case Add(left, right):
+            return _add(position, left, right, blocks)
+        case Accumulate(name, mode):
+            return _accumulate(position, graph[name], mode)
+        case Propagate(name, arg, mode):
+            return _propagate(position, graph[name], arg, mode, blocks)
+        case Seed():
+            return _seed(position, step, blocks[position])
+        case Decompress():
+            return _decompress(position, step, plan, blocks[position])
+        case Load(name):
+            return _load(position, graph.declared[name], blocks[position])
+        case Advance(name):
+            return _advance(graph[name])
+        case Restore(vertex):
+            return _restore(vertex)
+        case Store():
+            return _store
+    raise AssertionError(step)
+
+
+def stepwise(kernels: Sequence[Kernel], plan: Plan) -> list[Kernel]:
+    """The kernels of a plan that evaluates states: matrix-free steps linearise first, and states are dropped behind."""
+    ending: list[list[str]] = [[] for _ in plan.steps]
+    for span in spans(plan):
+        ending[span.last].append(span.vertex)
+    found = []
+    for kernel, step, ends in zip(kernels, plan.steps, ending, strict=True):
+        if isinstance(step, Accumulate | Propagate):
+            kernel = _linearised(kernel, plan.graph[step.elemental])
+        found.append(_then_drop(kernel, tuple(ends)) if ends else kernel)
+    return found
+
+
+def _linearised(kernel: Kernel, e: Elemental) -> Kernel:
+    def run_it(run: Run) -> None:
+        given = run.lineariser.linearise(e.name, run.states[run.working])
+        if given is None:
+            raise ExecutionError(f"no functions for matrix-free '{e.name}'; expected a pair (tangent, adjoint).")
+        run.applied[e.name] = matrix_free(e, given)
+        del given
+        kernel(run)
+        del run.applied[e.name]
+
+    return run_it
+
+
+def _then_drop(kernel: Kernel, vertices: tuple[str, ...]) -> Kernel:
+    def run_it(run: Run) -> None:
+        kernel(run)
+        for vertex in vertices:
+            del run.states[vertex]
+
+    return run_it
+
+
+def _load(position: int, e: Elemental, block: Block) -> Kernel:
+    def kernel(run: Run) -> None:
+        value = run.lineariser.linearise(e.name, run.states[run.working])
+        run.values[position] = loaded(e, value, block, run)
+
+    return kernel
+
+
+def _advance(e: Elemental) -> Kernel:
+    def kernel(run: Run) -> None:
+        run.states[e.target] = run.lineariser.advance(e.name, run.states[run.working])
+        run.working = e.target
+
+    return kernel
+
+
+def _restore(vertex: str) -> Kernel:
+    def kernel(run: Run) -> None:
+        run.working = vertex
+
+    return kernel
+
+
+def _store(run: Run) -> None:
+    """Nothing is copied: the state stays where it is until its last use."""
+
+
+def _multiply(position: int, left: int, right: int, blocks: Sequence[Block]) -> Kernel:
+    product = _product(blocks[left], blocks[right], blocks[position])
+
+    def kernel(run: Run) -> None:
+        values = run.values
+        values[position] = product(values[left], values[right])
+
+    return kernel
+
+
+def _product(left: Block, right: Block, result: Block) -> Callable[[Any, Any], Any]:
+    """The kernel of a product; one of a compressed factor is a matrix, whatever its pattern could be."""
+    kernel, pattern = product_kernel(left, right), left.times(right)
+    if form(pattern) is form(result):
+        return kernel
+    return lambda a, b: as_matrix(kernel(a, b), pattern, np.result_type(*(x for x in (a, b) if x is not None)))
+
+
+def _multiply_onto(position: int, left: int, right: int, onto: int, blocks: Sequence[Block]) -> Kernel:
+    product, block = product_kernel(blocks[left], blocks[right]), blocks[left].times(blocks[right])
+    total = sum_kernel(block, blocks[onto])
+    in_place = product in FRESH and form(block) is form(blocks[onto]) is Form.MATRIX
+
+    def kernel(run: Run) -> None:
+        values = run.values
+        value = product(values[left], values[right])
+        if in_place and value.dtype == values[onto].dtype:
+            value += values[onto]
+            values[position] = value
+        else:
+            values[position] = total(value, values[onto], run.dtype)
+
+    return kernel
+
+
+def _add(position: int, left: int, right: int, blocks: Sequence[Block]) -> Kernel:
+    total = sum_kernel(blocks[left], blocks[right])
+
+    def kernel(run: Run) -> None:
+        run.values[position] = total(run.values[left], run.values[right], run.dtype)
+
+    return kernel
+
+
+def _accumulate(position: int, e: Elemental, mode: Mode) -> Kernel:
+    size = e.block.cols if mode is Mode.TANGENT else e.block.rows
+
+    def kernel(run: Run) -> None:
+        function = _applied(run, e, mode)
+        most = at_once(size * size, e.block.rows * e.block.cols, run.primal is not None)
+        if not most:
+            value = called(e, mode, function, np.eye(size, dtype=run.dtype))
+            run.values[position] = from_matrix(value, e.block)
+        else:
+            lines = identity_lines(size, mode, run.dtype)
+            run.values[position] = _in_parts(function, lines, e, mode, e.block, run, most)
+
+    return kernel
+
+
+def _propagate(position: int, e: Elemental, arg: int, mode: Mode, blocks: Sequence[Block]) -> Kernel:
+    block, result = blocks[arg], blocks[position]  # a compressed result is a matrix, whatever its pattern could be
+    whole = form(block) is form(result) is Form.MATRIX
+
+    def kernel(run: Run) -> None:
+        function = _applied(run, e, mode)
+        most = 0 if whole else SEEDED
+        if run.primal is None and not whole:
+            most = at_once(block.rows * block.cols, result.rows * result.cols, False)
+        if not most:
+            value = called(e, mode, function, as_matrix(run.values[arg], block, run.dtype))
+            run.values[position] = from_matrix(value, result)
+        else:
+            lines = block_lines(run.values[arg], block, mode, run.dtype)
+            run.values[position] = _in_parts(function, lines, e, mode, result, run, most)
+
+    return kernel
+
+
+def _in_parts(
+    function: Callable[[Array], Any], lines: Lines, e: Elemental, mode: Mode, result: Block, run: Run, most: int
+) -> Any:
+    """A function applied to a few lines at a time, each result refused where it has another shape."""
+
+    def checked(given: Array) -> Array:
+        return called(e, mode, function, given)
+
+    size = e.block.cols if mode is Mode.TANGENT else e.block.rows
+    return applied(checked, lines, mode, size, result, run.dtype, most)
+
+
+def _seed(position: int, step: Seed, block: Block) -> Kernel:
+    """A matrix of zeros and ones: one in the colour of every column (row) that has one."""
+    colours = np.array(step.colours, np.intp)
+    lines = np.flatnonzero(colours >= 0)
+    place = (lines, colours[lines]) if step.mode is Mode.TANGENT else (colours[lines], lines)
+
+    def kernel(run: Run) -> None:
+        seed: Array = np.zeros((block.rows, block.cols), run.dtype)
+        seed[place] = 1
+        run.values[position] = seed
+
+    return kernel
+
+
+def _decompress(position: int, step: Decompress, plan: Plan, block: Block) -> Kernel:
+    sides, token = sides_of(plan, replay(plan), step), object()
+
+    def make() -> tuple[csr_array, Colouring]:
+        return block.structure.pattern(block.rows, block.cols), colouring_from(sides, block)
+
+    def kernel(run: Run) -> None:
+        pattern, colouring = kept(("decompress", token), make)
+        columns, rows = (None if arg is None else run.values[arg] for arg in (step.tangent, step.adjoint))
+        run.values[position] = from_sparse(decompress(pattern, colouring, columns, rows), block)
+
+    return kernel
+
+
+def _applied(run: Run, e: Elemental, mode: Mode) -> Callable[[Array], Array]:
+    pair = run.applied.get(e.name)
+    function = None if pair is None else pair[0 if mode is Mode.TANGENT else 1]
+    if function is None:
+        raise ExecutionError(f"'{e.name}' has no {mode.value} function; the plan applies one. Pass (tangent, adjoint).")
+    return function
+
+
+def loaded(e: Elemental, value: Given, block: Block, run: Run) -> Any:
+    """What was given for an elemental, as the block that the plan counts with is held."""
+    held = known(e.block, run.dtype) if value is None and given_away(e.block) else stored(e, value)
+    return as_form(held, e.block, form(block), block, run.dtype)
+
+
+def placed(e: Elemental, shape: tuple[int, int] | None, block: Block, value: Given, run: Run) -> Any:
+    """What was given for an elemental: itself where it is a plain array of the shape that says so, else `loaded`."""
+    plain = type(value) is np.ndarray and value.shape == shape and value.dtype.kind in "fiuc"
+    return value if plain else loaded(e, value, block, run)

@@ -1,0 +1,116 @@
+"""Python objects of the JSON kind as located values: there is no line, so messages name the path alone.
+
+Recursion is bounded by the depth limit, which also stops objects that hold themselves.
+"""
+
+from __future__ import annotations
+
+from collections import abc
+from numbers import Integral
+from typing import Any
+
+from chainplan.io.located.diagnostics import Messages
+from chainplan.io.located.nodes import (
+    DEEPEST,
+    MOST_VALUES,
+    Mapping,
+    Node,
+    Path,
+    Scalar,
+    Sequence,
+    Spelling,
+    shown,
+    written,
+)
+
+LONGEST_NUMBER = 10_000
+"""Bits of the largest number that is written in decimal: Python refuses to write more than 4300 digits."""
+EXACT = 2**53
+"""Up to here every whole number is a float, so that 1e4 says what is meant."""
+LISTED = ("coo", "permutation", "selection", "scatter")
+"""What may hold a long list of numbers."""
+
+
+def from_objects(value: Any, messages: Messages) -> Node:
+    """The tree of a Python value: mappings, lists, tuples, text and whole numbers are what can be read."""
+    return _Walk(messages).node(value, None, 0)
+
+
+class _Walk:
+    """One walk over an object: counts the values, for a small object may be huge when spelt out."""
+
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
+        self._count = 1
+
+    def node(self, value: Any, path: Path, depth: int) -> Node:
+        if isinstance(value, str | int):
+            return _scalar(value, path)
+        if isinstance(value, list | tuple):
+            self._enter(value, path, depth)
+            items = (self.node(item, (path, i), depth + 1) for i, item in enumerate(value))
+            return Sequence(path, 0, 0, tuple(items))
+        if isinstance(value, abc.Mapping):
+            self._enter(value, path, depth)
+            return self._mapping(value, path, depth)
+        return _scalar(value, path)
+
+    def _mapping(self, value: abc.Mapping[Any, Any], path: Path, depth: int) -> Mapping:
+        values: dict[str, Node] = {}
+        for key, item in value.items():
+            name = _scalar(key, path)
+            if name.spelling is Spelling.NONE:
+                text = f"{written(path)} has the key {shown(name.text)}; expected text. Put it in quotes."
+                self._messages.add_at(0, 0, text)
+            elif name.text in values:
+                key_text = shown(name.text)
+                text = f"{written(path)} has the key '{key_text}' twice; expected it once. Remove one."
+                self._messages.add_at(0, 0, text)
+            else:
+                place = (path, name.text)
+                listed = _listed(item) if name.text in LISTED else _matrix(item) if name.text == "sparse" else None
+                values[name.text] = self.node(item, place, depth + 1) if listed is None else listed._replace(path=place)
+        return Mapping(path, 0, 0, dict.fromkeys(values, (0, 0)), values)
+
+    def _enter(self, value: abc.Sized, path: Path, depth: int) -> None:
+        if depth == DEEPEST:
+            text = f"{written(path)} nests deeper than {DEEPEST} levels; a spec needs fewer."
+            self._messages.fatal(0, 0, text)
+        self._count += len(value) * (2 if isinstance(value, abc.Mapping) else 1)
+        if self._count > MOST_VALUES:
+            self._messages.fatal(0, 0, f"more than {MOST_VALUES} values; expected fewer. Split the problem.")
+
+
+def _listed(value: Any) -> Sequence | None:
+    """A list of whole numbers, or of lists of them, as one node: patterns have millions of entries."""
+    value = value.tolist() if type(value).__module__ == "numpy" and hasattr(value, "tolist") else value
+    if type(value) is not list or not all(type(i) is int or _is_numbers(i) for i in value):
+        return None
+    return Sequence(None, 0, 0, (), value)
+
+
+def _matrix(value: Any) -> Sequence | None:
+    """An array of scipy.sparse as one node: its nonzeros are the pattern."""
+    return Sequence(None, 0, 0, (), value) if type(value).__module__.startswith("scipy.sparse") else None
+
+
+def _is_numbers(value: Any) -> bool:
+    return type(value) is list and len(value) <= 2 and all(type(i) is int for i in value)
+
+
+def _scalar(value: Any, path: Path) -> Scalar:
+    above, step = path or (None, None)
+    return Scalar(above, step, 0, 0, *_spelt(value))
+
+
+def _spelt(value: Any) -> tuple[str, Spelling]:
+    if isinstance(value, str):
+        return str(value), Spelling.QUOTED
+    if isinstance(value, int | Integral) and not isinstance(value, bool):
+        number = int(value)
+        return str(number) if number.bit_length() < LONGEST_NUMBER else hex(number), Spelling.PLAIN
+    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
+        return str(int(value)), Spelling.PLAIN
+    if value is None or isinstance(value, bool | float):
+        return repr(value), Spelling.NONE
+    return f"a Python object of type {type(value).__name__}", Spelling.NONE

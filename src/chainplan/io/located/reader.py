@@ -1,0 +1,128 @@
+"""The few ways in which a grammar reads a node: as a mapping, a list, a whole number, a name.
+
+Each returns what it read, or None after noting what was wrong; `None` then means "already reported" wherever
+it goes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from chainplan.io.located.diagnostics import Messages, found, nearest
+from chainplan.io.located.nodes import UNPRINTABLE, Mapping, Node, Scalar, Sequence, Spelling, shown, written
+from chainplan.io.pattern_files import Patterns
+
+LONGEST_NAME = 200
+LONGEST_NUMBER = 40
+_WHOLE = re.compile(f"0|[1-9][0-9]{{0,{LONGEST_NUMBER - 1}}}")
+_SHORT = re.compile(r"([1-9][0-9]{0,19})(?:\.([0-9]{1,19}))?[eE]\+?([0-9]{1,2})")
+
+
+class Reader:
+    """Reads nodes and notes what is wrong with them in `messages`."""
+
+    def __init__(self, messages: Messages) -> None:
+        self.messages = messages
+        self.patterns = Patterns()
+
+    def refuse(self, node: Node, expected: str, todo: str) -> None:
+        """Note that a node holds something other than what was expected."""
+        self.messages.add(node, f"{written(node.path)} is {found(node)}; expected {expected}. {todo}")
+
+    def fields(self, node: Node, known: tuple[str, ...], needed: tuple[str, ...] = ()) -> dict[str, Node] | None:
+        """The values of a mapping by key; an unknown key or a missing one is an error and nothing more."""
+        if not isinstance(node, Mapping):
+            self.refuse(node, f"a mapping with keys out of {_listed(known)}", "Write it as {key: value, ...}.")
+            return None
+        meant = [self._unknown(node, key, known) for key in node.keys if key not in known]
+        for key in needed:
+            if key not in node.keys and key not in meant:
+                text = f"{written(node.path)} has no '{key}'; expected the keys {_listed(known)}. Add '{key}'."
+                self.messages.add(node, text)
+        return {key: node.values[key] for key in known if key in node.keys}
+
+    def _unknown(self, node: Mapping, key: str, known: tuple[str, ...]) -> str | None:
+        """Note an unknown key, and return the known one that may have been meant."""
+        near = nearest(key, known)
+        todo = f"Did you mean '{near}'?" if near else "Remove it."
+        text = f"{written(node.path)} has the unknown key '{shown(key)}'; expected one of {_listed(known)}."
+        self.messages.add_at(*node.keys[key], f"{text} {todo}")
+        return near
+
+    def items(self, node: Node, what: str) -> tuple[Node, ...] | None:
+        """The items of a list of `what`."""
+        if not isinstance(node, Sequence):
+            self.refuse(node, f"a list of {what}", "Put it in brackets: [..., ...].")
+            return None
+        return node.items
+
+    def pair(self, node: Node, what: str) -> tuple[Node, Node] | None:
+        """The two items of a list such as `[rows, cols]`."""
+        if isinstance(node, Sequence) and len(node.items) == 2:
+            return node.items[0], node.items[1]
+        self.refuse(node, what, "Write two items in brackets.")
+        return None
+
+    def whole(self, node: Node, most: int) -> int | None:
+        """A whole number from 0 to `most`, a power of ten, in digits alone."""
+        if isinstance(node, Scalar) and node.spelling is Spelling.PLAIN:
+            number = number_or_text(node.text)
+            if isinstance(number, int) and number <= most:
+                return number
+        quoted = isinstance(node, Scalar) and node.spelling is Spelling.QUOTED and _WHOLE.fullmatch(node.text)
+        todo = "Remove the quotes." if quoted else "Write it in digits alone, such as 1000."
+        self.refuse(node, f"a whole number from 0 to 10^{len(str(most)) - 1}", todo)
+        return None
+
+    def flag(self, node: Node) -> bool | None:
+        """`true` or `false`."""
+        if isinstance(node, Scalar) and node.spelling is not Spelling.QUOTED and node.text.lower() in ("true", "false"):
+            return node.text.lower() == "true"
+        self.refuse(node, "true or false", "Write one of them.")
+        return None
+
+    def name(self, node: Node) -> str | None:
+        """A name: the text as written, whatever else YAML could see in it."""
+        if not isinstance(node, Scalar) or node.spelling is Spelling.NONE:
+            self.refuse(node, "a name", "Write a word, in quotes if need be.")
+            return None
+        if reason := unnamable(node.text):
+            self.messages.add(node, f"{written(node.path)} {reason}")
+            return None
+        return node.text
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return ", ".join(f"'{word}'" for word in words)
+
+
+def unnamable(text: str) -> str | None:
+    """Why a text cannot be a name, or None where it can."""
+    if not text:
+        return "is empty; expected a name. Write at least one character."
+    if len(text) > LONGEST_NAME:
+        return f"is {len(text)} characters long; expected a name of at most {LONGEST_NAME}. Shorten it."
+    if UNPRINTABLE.search(text):
+        return f"is '{shown(text)}'; expected a name without control characters. Remove them."
+    return None
+
+
+def number_or_text(text: str) -> int | str:
+    """A whole number of at most 40 digits where the text is one, such as 20000 or 2e4, the text itself otherwise."""
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    if (short := _SHORT.fullmatch(text)) is None:
+        return text
+    whole, fraction, exponent = short[1], short[2] or "", int(short[3])
+    fits = len(fraction) <= exponent and len(whole) + exponent <= LONGEST_NUMBER
+    return int(whole + fraction) * 10 ** (exponent - len(fraction)) if fits else text
+
+
+def plain(node: Node) -> Any:
+    """The node as a Python value: whole numbers where they are written plainly, text, lists, mappings."""
+    if isinstance(node, Scalar):
+        return number_or_text(node.text) if node.spelling is Spelling.PLAIN else node.text
+    if isinstance(node, Sequence):
+        return node.listed if node.listed is not None else [plain(item) for item in node.items]
+    return {key: plain(node.values[key]) for key in node.keys}

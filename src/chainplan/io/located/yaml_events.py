@@ -1,0 +1,275 @@
+"""YAML and JSON text as located values, built from yaml's event stream.
+
+Events instead of yaml's own loader, because they carry positions, keep scalars as written, construct nothing,
+and let this module count: depth, values, and what aliases stand for. Building is iterative, so that no
+nesting overflows the stack. JSON is read as the YAML that it nearly is; what differs is made equal first,
+without moving any position.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import Any
+
+import yaml
+
+from chainplan.io.located.diagnostics import Messages
+from chainplan.io.located.nodes import (
+    DEEPEST,
+    MOST_VALUES,
+    Mapping,
+    Node,
+    Path,
+    Scalar,
+    Sequence,
+    Spelling,
+    depth,
+    moved,
+    shown,
+    written,
+)
+
+MOST_ALIASED = 500_000
+"""How many values aliases may stand for in all: a few lines of aliases of aliases could fill the memory."""
+
+_AHEAD = 20_000
+"""More characters than yaml reads ahead of what it tells: it looks for the end of a key within 1024."""
+_BETWEEN = re.compile(r"(?:[\s,:?-]|#[^\n]*)*")
+"""What may stand between two values."""
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_TAG_DIRECTIVE = re.compile("^%TAG", re.MULTILINE)
+_JSON_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|.)", re.DOTALL)
+
+
+def from_yaml(data: bytes, messages: Messages) -> Node:
+    """The tree of a YAML file in UTF-8."""
+    return _parsed(_decoded(data, messages), messages)
+
+
+def from_json(data: bytes, messages: Messages) -> Node:
+    """The tree of a JSON file in UTF-8; what YAML lacks are characters escaped as surrogate pairs."""
+    return _parsed(_JSON_STRING.sub(_joined, _decoded(data, messages)), messages)
+
+
+def _joined(string: re.Match[str]) -> str:
+    """The string with pairs as one escape each, padded behind the quote: what follows keeps its column."""
+    return _ESCAPE.sub(_joined_pair, string[0]).ljust(len(string[0])) if "\\u" in string[0] else string[0]
+
+
+def _joined_pair(escape: re.Match[str]) -> str:
+    if escape[1] is None:
+        return escape[0]
+    return f"\\U{0x10000 + (int(escape[1], 16) - 0xD800 << 10) + int(escape[2], 16) - 0xDC00:08x}"
+
+
+def _decoded(data: bytes, messages: Messages) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line, column = _position(error.object[: error.start].decode("utf-8-sig"))
+        byte = error.object[error.start]
+        text = f"found the byte 0x{byte:02x}; expected text in UTF-8. Save it as UTF-8."
+        messages.fatal(line, column, text)
+    if bad := _FORBIDDEN.search(text):
+        at = _position(text[: bad.start()])
+        messages.fatal(*at, f"found the character U+{ord(bad[0]):04X}; expected printable text. Remove it.")
+    if tag := _TAG_DIRECTIVE.search(text):
+        at = _position(text[: tag.start()])
+        messages.fatal(*at, "found a '%TAG' line; expected values without tags. Remove it.")
+    return text
+
+
+def _position(before: str) -> tuple[int, int]:
+    """Line and column, from 1, of what follows a text."""
+    lines = re.split("\r\n|\r|\n", before)
+    return len(lines), len(lines[-1]) + 1
+
+
+def _parsed(text: str, messages: Messages) -> Node:
+    builder = _Builder(messages)
+    try:
+        for event in yaml.parse(text, Loader=_LOADER):
+            builder.take(event)
+    except yaml.MarkedYAMLError as error:
+        builder.take_ahead(text, error.problem_mark.index if error.problem_mark else 0)
+        text = f"found broken syntax ({_problem(error)}); expected YAML or JSON. Correct the syntax here."
+        messages.fatal(*_position_of(error.problem_mark or error.context_mark), text)
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        text = f"found broken syntax ({shown(str(error))}); expected YAML or JSON. Correct the syntax."
+        messages.fatal(1, 1, text)
+    if builder.root is None:
+        messages.fatal(1, 1, "the spec is empty; expected 'chain' or 'dag'. Describe the problem by one of them.")
+    return builder.root
+
+
+def _position_of(mark: Any) -> tuple[int, int]:
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    """What yaml says, and where that began which it could not finish."""
+    text = shown(error.problem or "unknown")
+    if not error.context:
+        return text
+    line, column = _position_of(error.context_mark)
+    return f"{text}, {shown(error.context)} that starts at {line}:{column}"
+
+
+class _Open:
+    """A list or mapping that has begun and not ended."""
+
+    def __init__(self, path: Path, event: Any, start: int) -> None:
+        self.path = path
+        self.line, self.column = event.start_mark.line + 1, event.start_mark.column + 1
+        self.anchor: str | None = event.anchor
+        self.start = start
+        self.maps = isinstance(event, yaml.MappingStartEvent)
+        self.items: list[Node] = []
+        self.keys: dict[str, tuple[int, int]] = {}
+        self.values: dict[str, Node] = {}
+        self.key: str | None = None
+        """The key whose value comes next."""
+
+    def closed(self) -> Node:
+        """The finished node."""
+        if self.maps:
+            return Mapping(self.path, self.line, self.column, self.keys, self.values)
+        return Sequence(self.path, self.line, self.column, tuple(self.items))
+
+
+class _Builder:
+    """Turns events into nodes; an explicit stack of open lists and mappings stands for recursion."""
+
+    def __init__(self, messages: Messages) -> None:
+        self.root: Node | None = None
+        self._messages = messages
+        self._open: list[_Open] = []
+        self._anchors: dict[str, tuple[Node, int, int]] = {}
+        self._count = 0
+        self._aliased = 0
+        self._end = 0
+        """Where the last event ended."""
+
+    def take(self, event: Any) -> None:
+        """Take the next event of the stream."""
+        self._end = event.end_mark.index
+        if isinstance(event, yaml.ScalarEvent):
+            self._scalar(event)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self._begin(event)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            done = self._open.pop()
+            self._put(done.closed(), done.anchor, self._count - done.start)
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event)
+        elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
+            self._fatal(event, "found a second document; expected one per file. Split the file at '---'.")
+
+    def take_ahead(self, text: str, end: int) -> None:
+        """Take what yaml, which failed at `end`, had read ahead and not told of, if that may be nested too deeply.
+
+        Some of its versions give up by themselves at a depth of their own, before they tell of the first bracket.
+        """
+        start = _BETWEEN.match(text, self._end).end()  # type: ignore[union-attr]
+        ahead = text[start:end]
+        if len(ahead) > _AHEAD or ahead.count("[") + ahead.count("{") <= DEEPEST:
+            return
+        line, column = _position(text[:start])
+        with suppress(yaml.YAMLError):
+            for event in yaml.parse(ahead, Loader=yaml.SafeLoader):
+                mark: Any = event.start_mark
+                right = 0 if mark.line else column - 1
+                event.start_mark = yaml.Mark("", 0, mark.line + line - 1, mark.column + right, None, 0)
+                self.take(event)
+
+    def _scalar(self, event: Any) -> None:
+        self._check(event)
+        mark = event.start_mark
+        spelling = Spelling.QUOTED if event.style else Spelling.PLAIN
+        above, step = self._path() or (None, None)
+        node = Scalar(above, step, mark.line + 1, mark.column + 1, event.value, spelling)
+        self._put(node, event.anchor, 1)
+
+    def _begin(self, event: Any) -> None:
+        if self._at_key():
+            text = "found a list or mapping as a key; expected text. Check the brackets and the ':'."
+            self._fatal(event, text)
+        if len(self._open) == DEEPEST:
+            self._fatal(event, f"nests deeper than {DEEPEST} levels; a spec needs fewer. Check the brackets.")
+        self._check(event)
+        self._open.append(_Open(self._path(), event, self._count - 1))
+
+    def _check(self, event: Any) -> None:
+        """Count a value, and refuse its tag if it has one."""
+        self._count += 1
+        if self._count > MOST_VALUES:
+            todo = "Split the problem, or put a long pattern into a file: {sparse: pattern.npz}."
+            self._fatal(event, f"found more than {MOST_VALUES} values; expected fewer. {todo}")
+        if event.tag is not None:
+            tag = shown(event.tag.replace("tag:yaml.org,2002:", "!!"))
+            text = f"found the tag '{tag}'; expected a plain value. Remove the tag."
+            self._messages.add_at(event.start_mark.line + 1, event.start_mark.column + 1, text)
+
+    def _alias(self, event: Any) -> None:
+        name = f"the alias *{shown(event.anchor)}"
+        if event.anchor not in self._anchors:
+            self._fatal(event, f"found {name}; expected its anchor, complete, before it. Write it out.")
+        node, count, height = self._anchors[event.anchor]
+        self._count += count
+        self._aliased += count
+        if self._aliased > MOST_ALIASED or self._count > MOST_VALUES:
+            text = f"aliases stand for more than {MOST_ALIASED} values; expected fewer. Write them out."
+            self._fatal(event, text)
+        if len(self._open) + height > DEEPEST:
+            text = f"{name} nests deeper than {DEEPEST} levels; a spec needs fewer. Write it out."
+            self._fatal(event, text)
+        if height and self._at_key():
+            self._fatal(event, f"{name} is a list or mapping; expected text as a key. Write the key out.")
+        self._put(moved(node, self._path()), None, count)
+
+    def _at_key(self) -> bool:
+        """Whether what comes next is the key of a mapping."""
+        return bool(self._open) and self._open[-1].maps and self._open[-1].key is None
+
+    def _path(self) -> Path:
+        if not self._open:
+            return None
+        top = self._open[-1]
+        if not top.maps:
+            return (top.path, len(top.items))
+        return top.path if top.key is None else (top.path, top.key)
+
+    def _put(self, node: Node, anchor: str | None, count: int) -> None:
+        """Put a finished node where it belongs; `count` is the number of values in it."""
+        if anchor is not None:
+            self._anchors[anchor] = (node, count, depth(node))
+        if not self._open:
+            self.root = node
+            return
+        top = self._open[-1]
+        if not top.maps:
+            top.items.append(node)
+        elif top.key is not None:
+            top.values.setdefault(top.key, node)
+            top.key = None
+        elif isinstance(node, Scalar):
+            self._put_key(top, node)
+
+    def _put_key(self, top: _Open, key: Scalar) -> None:
+        """Begin an entry; the first of two equal keys is the one that counts."""
+        top.key = key.text
+        if key.text in top.keys:
+            line, column = top.keys[key.text]
+            text = f"the key '{shown(key.text)}' stands twice in {written(top.path)}, first at {line}:{column}"
+            self._messages.add(key, f"{text}; expected it once. Remove one.")
+        elif key.text == "<<" and key.spelling is Spelling.PLAIN:
+            text = "found a merge key '<<'; expected every key written out. Write the keys here."
+            self._messages.add(key, text)
+        else:
+            top.keys[key.text] = (key.line, key.column)
+
+    def _fatal(self, event: Any, text: str) -> None:
+        self._messages.fatal(event.start_mark.line + 1, event.start_mark.column + 1, text)

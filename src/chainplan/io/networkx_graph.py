@@ -1,0 +1,199 @@
+"""Exchange of graphs with networkx, and through it GraphML and node-link JSON.
+
+A vertex is a node with the attribute `size` (1 where left out), an elemental Jacobian an edge with the attributes of a
+spec's jacobian: `name`, `structure`, `tangent`, `adjoint`, `tape`, `advance`. The graph's attributes `inputs` and
+`outputs` list the ends; where they are left out, the inputs are the nodes that nothing enters, the outputs those that
+nothing leaves. Lists and mappings are written as JSON text where a format holds only text (GraphML). Reading goes
+through the grammar of the spec, so that its rules are said once.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from chainplan.errors.arguments import refuse
+from chainplan.io.located.diagnostics import Messages
+from chainplan.io.located.objects import from_objects
+from chainplan.io.spec import read_problem
+from chainplan.problem.problem import Problem, problem_of
+
+if TYPE_CHECKING:
+    import networkx
+
+_DETAILS = ("name", "structure", "tangent", "adjoint", "tape", "advance")
+
+
+def from_networkx(graph: networkx.DiGraph, source: str = "graph") -> Problem:
+    """Make a problem of a networkx DiGraph or MultiDiGraph.
+
+    Parameters
+    ----------
+    graph : networkx.DiGraph
+        The graph. A node may have a `size`, an edge what a jacobian of a spec may have, the graph `inputs` and
+        `outputs`.
+    source : str
+        What stands before every message.
+
+    Returns
+    -------
+    Problem
+        The problem.
+
+    Raises
+    ------
+    SpecError
+        With every error of the graph.
+
+    Examples
+    --------
+    >>> import networkx
+    >>> graph = networkx.DiGraph([("x", "h"), ("h", "y")])
+    >>> graph.nodes["h"]["size"] = 3
+    >>> problem = from_networkx(graph)
+    >>> problem.graph.sizes["h"], problem.graph.inputs, problem.graph.outputs
+    (3, ('x',), ('y',))
+    """
+    if not hasattr(graph, "is_directed") or not hasattr(graph, "edges"):
+        raise refuse("graph", graph, "a DiGraph or MultiDiGraph of networkx", "Make one, or pass a spec to from_spec.")
+    messages = Messages(source)
+    return read_problem(from_objects(_spec(graph, messages), messages), messages)
+
+
+def _spec(graph: networkx.DiGraph, messages: Messages) -> dict[str, Any]:
+    """The graph as a spec, in the order of its nodes and edges."""
+    if not graph.is_directed():
+        text = "found an undirected graph; expected a directed one, whose edges lead from the inputs to the outputs."
+        messages.fatal(0, 0, f'{text} Direct its edges: a DiGraph in networkx, edgedefault="directed" in GraphML.')
+    spec: dict[str, Any] = {
+        "dag": {
+            "sizes": {str(v): _plain(data.get("size", 1)) for v, data in graph.nodes(data=True)},
+            "inputs": _ends(graph, "inputs", graph.in_degree, graph.out_degree),
+            "outputs": _ends(graph, "outputs", graph.out_degree, graph.in_degree),
+            "jacobians": [
+                {"edge": [str(a), str(b)], **{k: _plain(data[k]) for k in _DETAILS if k in data}}
+                for a, b, data in graph.edges(data=True)
+            ],
+        }
+    }
+    given = {key: graph.graph.get(key) for key in ("memory", "recompute")}
+    if given["recompute"] in ("true", "false"):
+        given["recompute"] = given["recompute"] == "true"
+    if limits := {key: _plain(value) for key, value in given.items() if value is not None}:
+        spec["limits"] = limits
+    if graph.graph.get("name"):
+        spec["name"] = graph.graph["name"]
+    return spec
+
+
+def _ends(graph: networkx.DiGraph, key: str, near: Any, far: Any) -> Any:
+    """The ends as the graph gives them, or the nodes with no edge on the near side and some on the far one."""
+    given = _plain(graph.graph.get(key))
+    if isinstance(given, list | tuple):
+        return [str(v) for v in given]
+    return [str(v) for v in graph if not near(v) and far(v)] if given is None else given
+
+
+def _plain(value: Any) -> Any:
+    """A value out of an attribute, text that is a JSON list, mapping or number being read as such."""
+    if isinstance(value, str) and value[:1] in "[{0123456789":
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
+    """Make a networkx MultiDiGraph of a problem, from which `from_networkx` makes the same problem again.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem.
+
+    Returns
+    -------
+    networkx.MultiDiGraph
+        The graph, with all that the problem holds.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> problem = chainplan.chain([2, 3, 4])
+    >>> from_networkx(to_networkx(problem)).graph.sizes == problem.graph.sizes
+    True
+    """
+    import networkx
+
+    problem = problem_of(problem)
+    graph = networkx.MultiDiGraph(inputs=list(problem.graph.inputs), outputs=list(problem.graph.outputs))
+    if problem.name is not None:
+        graph.graph["name"] = problem.name
+    if problem.memory is not None:
+        graph.graph["memory"] = problem.memory
+    if problem.recompute:
+        graph.graph["recompute"] = True
+    for vertex, size in problem.graph.sizes.items():
+        graph.add_node(vertex, size=size)
+    for e in problem.graph.elementals:
+        details: dict[str, Any] = {"name": e.name}
+        if e.block.structure.name != "dense":
+            details["structure"] = e.block.structure.to_spec(e.block.rows, e.block.cols)
+        if not e.explicit:
+            details |= {k: v for k in ("tangent", "adjoint", "tape") if (v := getattr(e, k)) is not None}
+        if e.advance is not None:
+            details["advance"] = e.advance
+        graph.add_edge(e.source, e.target, **details)
+    return graph
+
+
+def to_graphml(problem: Problem) -> str:
+    """The graph of a problem as GraphML; whatever is no text or number is written as JSON text."""
+    import networkx
+
+    graph = to_networkx(problem)
+    for data in (graph.graph, *(d for *_, d in graph.nodes(data=True)), *(d for *_, d in graph.edges(data=True))):
+        for key, value in data.items():
+            if not isinstance(value, str):
+                data[key] = json.dumps(value)
+    return "\n".join(networkx.generate_graphml(graph)) + "\n"
+
+
+def to_node_link(problem: Problem) -> str:
+    """The graph of a problem as node-link JSON."""
+    import networkx
+
+    return json.dumps(networkx.node_link_data(to_networkx(problem), edges="edges"), indent=1) + "\n"
+
+
+def read_graphml(data: bytes, messages: Messages) -> Problem:
+    """Read GraphML."""
+    import networkx
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            graph = networkx.read_graphml(BytesIO(data), force_multigraph=True)
+    except Exception as error:  # expat, networkx and int() each have errors of their own
+        messages.fatal(0, 0, f"not a GraphML file: {_first_line(error)}; expected one that networkx reads.")
+    return read_problem(from_objects(_spec(graph, messages), messages), messages)
+
+
+def read_node_link(data: bytes, messages: Messages) -> Problem:
+    """Read node-link JSON, with the edges under `edges` or `links`."""
+    import networkx
+
+    try:
+        document = json.loads(data)
+        key = "links" if "links" in document else "edges"
+        graph = networkx.node_link_graph(document, directed=True, multigraph=True, edges=key)
+    except Exception as error:  # json, networkx and the shape of the document each have errors of their own
+        messages.fatal(0, 0, f"not a node-link file: {_first_line(error)}; expected nodes and edges.")
+    return read_problem(from_objects(_spec(graph, messages), messages), messages)
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__} {error}".splitlines()[0][:200].rstrip(".")

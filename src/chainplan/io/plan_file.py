@@ -1,0 +1,319 @@
+"""The plan file (design, section 4): a result written as a document that stands alone, and read back.
+
+Reading distinguishes two kinds of trouble. A file that does not have the form of a plan file (no JSON, a missing field,
+a number where a name belongs) is bad input: SpecError. One that has the form but claims what is not so (a cost, a
+shape, a path) is a bad plan: PlanError, from `verify`, which derives every claim again from the problem and the steps
+alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import chainplan
+from chainplan.costs.objectives import read_rates, stored_model
+from chainplan.errors import PlanError, SpecError
+from chainplan.io.located.diagnostics import Messages
+from chainplan.io.located.objects import from_objects
+from chainplan.io.plan_file_fields import FORMAT, OPS, load, plan_form, require_names
+from chainplan.io.plan_schedule import read_schedule
+from chainplan.io.spec import read_problem
+from chainplan.io.spec_values import TEXT, TODO, Record
+from chainplan.plans.check import check
+from chainplan.plans.classes import misfit
+from chainplan.plans.forward_reverse import order_price
+from chainplan.plans.replay import Replay, replay
+from chainplan.plans.result import Result, Status, counts
+from chainplan.plans.schedule import Schedule, check_schedule
+from chainplan.plans.steps import Output, Plan, Step
+from chainplan.problem.cost import FMA, CostModel
+from chainplan.problem.graph import Mode
+from chainplan.problem.problem import Problem
+
+_NAMES = {kind: op for op, kind in OPS.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class SavedPlan:
+    """A plan file as read: problem, plan and schedule (None where there is none), and the document with its claims."""
+
+    problem: Problem
+    plan: Plan | None
+    document: dict[str, Any]
+    source: str
+    schedule: Schedule | None = None
+
+
+def document(result: Result) -> dict[str, Any]:
+    """A result as the document of a plan file: plain values, deterministic but for `seconds`."""
+    fingerprint = result.problem.fingerprint  # before the spec is written out: it writes one of its own
+    cost, spec, model = result.cost, result.problem.to_spec(), result.problem.cost
+    price, forward, reverse = _prices(result)
+    name = spec.pop("name", None)
+    return {
+        "chainplan": chainplan.__version__,
+        "format": FORMAT,
+        "problem": {"name": name, "fingerprint": fingerprint, **spec},
+        "objective": model.objective,
+        **stored_model(model),
+        "solver": result.solver,
+        "seed": result.seed,
+        "seconds": round(result.seconds, 6),
+        "counts": result.counts,
+        "status": result.status.value,
+        "optimal_within": result.optimal_within,
+        "cost": None
+        if cost is None
+        else {"fma": cost.fma, "adds": cost.adds, "peak_elements": cost.peak_elements, **price},
+        "bound": {model.unit: result.bound, "within": result.within},
+        "needs": None if result.needs is None else {"memory": result.needs},
+        "baselines": {
+            "forward": {"fma": result.baselines.forward, **forward},
+            "reverse": {"fma": result.baselines.reverse, **reverse},
+        },
+        "notes": list(result.notes),
+        "steps": [] if result.plan is None else list(_steps(result.plan, model)),
+        "outputs": [] if result.plan is None else [_output(o) for o in result.plan.outputs],
+        **({} if result.schedule is None else {"schedule": result.schedule.to_dict()}),
+    }
+
+
+def _prices(result: Result) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    """Price of the plan, of forward and of reverse order in the unit of an objective other than fma."""
+    unit = result.problem.cost.unit
+    if unit == "fma":
+        return {}, {}, {}
+    baselines = result.price_baselines
+    plan = {} if result.price is None else {unit: result.price}
+    return plan, {unit: baselines.forward}, {unit: baselines.reverse}
+
+
+def _steps(plan: Plan, cost: CostModel) -> Iterator[dict[str, Any]]:
+    for position, step in enumerate(plan.steps):
+        fields = {k: v.value if isinstance(v, Mode) else v for k, v in step._asdict().items()}
+        yield {"id": position, "op": _NAMES[type(step)], **fields, **_derived(plan, cost, position)}
+
+
+def _derived(plan: Plan, cost: CostModel, position: int) -> dict[str, Any]:
+    """What a plan file says of a step beyond the decision itself."""
+    replayed = replay(plan)
+    block = replayed.blocks[position].block
+    return {
+        "rows": block.rows,
+        "cols": block.cols,
+        "structure": block.structure.brief(block.rows, block.cols),
+        "fma": replayed.prices[position],
+        **({} if cost is FMA else {cost.unit: replay(plan, cost).prices[position]}),
+    }
+
+
+def _output(output: Output) -> dict[str, Any]:
+    return {"output": output.output, "input": output.input, "id": output.step}
+
+
+def is_plan_file(data: bytes) -> bool:
+    """Whether the bytes of a file look like a plan file rather than a spec: an object with the marks of one."""
+    start = data[:10_000].removeprefix(b"\xef\xbb\xbf").lstrip()
+    return start.startswith(b"{") and all(mark in data for mark in (b'"chainplan"', b'"fingerprint"', b'"steps"'))
+
+
+def parse_plan(text: str | bytes, source: str) -> SavedPlan:
+    """Read a plan file; nothing it claims is verified yet.
+
+    Raises
+    ------
+    SpecError
+        Where the text does not have the form of a plan file.
+    """
+    root = load(text, source)
+    model = _model(root, source)
+    plan_form(model.unit).inside(root, f"{source}: ")
+    problem = replace(_problem(root["problem"], source), cost=model)
+    require_names(root, problem.graph, source)
+    plan = None
+    if root["cost"] is not None:
+        outputs = tuple(Output(raw["output"], raw["input"], raw["id"]) for raw in root["outputs"])
+        plan = Plan(problem.graph, tuple(map(_step, root["steps"])), outputs)
+    schedule = read_schedule(root["schedule"]) if "schedule" in root else None
+    return SavedPlan(problem, plan, root, source, schedule)
+
+
+def _problem(raw: dict[str, Any], source: str) -> Problem:
+    """The problem of a file, which its fingerprint must be that of."""
+    _FINGERPRINT.require_field(raw, "fingerprint", f"{source}: problem.")
+    described = {name: value for name, value in raw.items() if name != "fingerprint"}
+    if described.get("name") is None:
+        described.pop("name", None)
+    messages = Messages(f"{source}: problem")
+    problem = read_problem(from_objects(described, messages), messages)
+    if problem.fingerprint != raw["fingerprint"]:
+        raise PlanError(
+            f"{source}: the fingerprint is not that of the problem in the file; one of them was changed. Plan again."
+        )
+    return problem
+
+
+_FINGERPRINT = Record("a problem", {"fingerprint": TEXT})
+
+
+def _step(raw: dict[str, Any]) -> Step:
+    kind = OPS[raw["op"]]
+    fields = {name: raw[name] for name in kind._fields}
+    if "mode" in fields:
+        fields["mode"] = Mode(fields["mode"])
+    if "colours" in fields:
+        fields["colours"] = tuple(fields["colours"])
+    return kind(**fields)
+
+
+def _model(root: dict[str, Any], source: str) -> CostModel:
+    """The cost model that a file names; one that no version knows is refused by `verify`, as a claim."""
+    try:
+        return read_rates(root["objective"], root.get("rates"))
+    except ValueError as error:
+        raise SpecError(f"{source}: rates: {error} {TODO}") from None
+
+
+def verify(saved: SavedPlan) -> Replay:
+    """Prove the plan of a file, and that all it says of it that problem and steps alone decide is so.
+
+    What it says of other plans is not looked at: that none is cheaper than a bound (see `chainplan.proofs.claims`).
+
+    Raises
+    ------
+    PlanError
+        Naming the first thing that is not so.
+    """
+    replayed = derive(saved)
+    if replayed is None:
+        status = saved.document["status"]
+        raise PlanError(f"{saved.source}: status '{status}': the file holds no plan to check.")
+    return replayed
+
+
+def derive(saved: SavedPlan) -> Replay | None:
+    """As `verify`, but that a file without a plan is one of which the same is proven.
+
+    Raises
+    ------
+    PlanError
+        As `verify`.
+    """
+    plan, problem, source = saved.plan, saved.problem, saved.source
+    try:
+        replayed = None if plan is None else check(plan, problem)
+        for name, found, derived in (*_figures(saved, replayed), *_claims(saved)):
+            if not _same(found, derived):
+                raise PlanError(f"{name} is claimed to be {json.dumps(found)[:80]}, but it is {json.dumps(derived)}.")
+        _check_bound(saved)
+        if plan is not None and saved.schedule is not None:
+            check_schedule(plan, saved.schedule, problem.cost, problem.memory)
+            if not saved.schedule.this_plan:
+                _require_class("schedule.within", saved.schedule.within, problem)
+    except PlanError as error:
+        raise PlanError(f"{source}: {error}") from None
+    return replayed
+
+
+def _same(found: Any, derived: Any) -> bool:
+    """Whether two values of JSON are equal, which 1, 1.0 and true are not."""
+    if type(found) is not type(derived) or found != derived:
+        return False
+    return not isinstance(found, dict | list) or json.dumps(found, sort_keys=True) == json.dumps(
+        derived, sort_keys=True
+    )
+
+
+def saved_result(saved: SavedPlan) -> Result:
+    """The result that a plan file was written from, verified, with what it says of other plans as its claims.
+
+    Raises
+    ------
+    PlanError
+        As `verify`.
+    """
+    replayed, claimed = verify(saved), saved.document
+    return Result(
+        problem=saved.problem,
+        solver=claimed["solver"],
+        seed=claimed["seed"],
+        seconds=claimed["seconds"],
+        status=Status(claimed["status"]),
+        plan=saved.plan,
+        replay=replayed,
+        bound=claimed["bound"][saved.problem.cost.unit],
+        within=claimed["bound"]["within"],
+        notes=tuple(claimed["notes"]),
+        schedule=saved.schedule,
+        claimed=True,
+    )
+
+
+def _figures(saved: SavedPlan, replayed: Replay | None) -> Iterator[tuple[str, Any, Any]]:
+    """(where, what the file says, what is so) of every figure that follows from problem and steps."""
+    claimed, graph, model = saved.document, saved.problem.graph, saved.problem.cost
+    yield "objective", claimed["objective"], model.objective
+    yield "counts", claimed["counts"], counts(graph)
+    if saved.plan is None or replayed is None:
+        for name, nothing in (("steps", []), ("outputs", []), ("schedule", None)):
+            yield name, claimed.get(name), nothing
+    else:
+        yield from _plan_figures(saved, saved.plan, replayed)
+    for name, mode in (("forward", Mode.TANGENT), ("reverse", Mode.ADJOINT)):
+        prices = {other.unit: order_price(graph, mode, other) for other in (FMA, model)}
+        yield f"baselines.{name}", claimed["baselines"][name], prices
+
+
+def _plan_figures(saved: SavedPlan, plan: Plan, replayed: Replay) -> Iterator[tuple[str, Any, Any]]:
+    claimed, model = saved.document, saved.problem.cost
+    for i, raw in enumerate(claimed["steps"]):
+        yield f"steps[{i}].id", raw["id"], i
+        for name, value in _derived(plan, model, i).items():
+            yield f"steps[{i}].{name}", raw[name], value
+    totals = {"fma": replayed.total, "adds": replayed.adds, "peak_elements": replayed.peak}
+    if model is not FMA:
+        totals[model.unit] = replay(plan, model).total
+    for name, value in totals.items():
+        yield f"cost.{name}", claimed["cost"][name], value
+
+
+def _claims(saved: SavedPlan) -> Iterator[tuple[str, Any, Any]]:
+    """The same of what must agree with each other: a plan and a status, a bound and what it holds within."""
+    claimed, held = saved.document, saved.plan is not None
+    found, bound = claimed["status"], claimed["bound"]
+    possible = (Status.OPTIMAL, Status.FEASIBLE) if held else (Status.INFEASIBLE, Status.BUDGET)
+    yield "status", found, found if Status(found) in possible else possible[1].value
+    yield "optimal_within", claimed["optimal_within"], bound["within"] if found == Status.OPTIMAL.value else None
+    if held:
+        yield "needs", claimed["needs"], None
+    unit = saved.problem.cost.unit
+    if found == Status.INFEASIBLE.value:
+        yield "bound.within", bound["within"], None
+    if bound["within"] is None:
+        yield f"bound.{unit}, within null,", bound[unit], 0
+
+
+def _require_class(where: str, within: str, problem: Problem) -> None:
+    """The class that something holds within is one that the problem has plans of."""
+    why = misfit(within, problem)
+    if why is not None:
+        raise PlanError(f"{where} is '{within[:60]}', but the problem has no such plans: {why}.")
+
+
+def _check_bound(saved: SavedPlan) -> None:
+    """A bound is one on plans of a class that the problem has, and none of what the plan costs is above it."""
+    claimed, model = saved.document, saved.problem.cost
+    bound, within, status = claimed["bound"][model.unit], claimed["bound"]["within"], claimed["status"]
+    if within is not None:
+        _require_class("bound.within", within, saved.problem)
+    if saved.plan is None:
+        return
+    price, proven = replay(saved.plan, model).total, status == Status.OPTIMAL.value
+    if bound > price or (proven and (bound != price or within is None)):
+        raise PlanError(
+            f"bound.{model.unit} is {str(bound)[:60]} and status '{status}', but the plan costs {price}; a bound is at "
+            "most the cost, and equal to it within a class of plans where the plan is optimal."
+        )

@@ -1,0 +1,167 @@
+"""The form of a plan file: every field with its type and range, and the steps of the plan language by their names.
+
+What is written by `plan_file.document` is described here, so that reading refuses what was never written.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from chainplan.errors import SpecError
+from chainplan.io.plan_schedule import SCHEDULE
+from chainplan.io.spec_values import (
+    NUMBER,
+    OBJECT,
+    STRUCTURE,
+    TEXT,
+    TODO,
+    Form,
+    Maybe,
+    OneOf,
+    Record,
+    Rows,
+    Tagged,
+    whole,
+)
+from chainplan.plans.result import Status
+from chainplan.plans.steps import (
+    Accumulate,
+    Add,
+    Advance,
+    Decompress,
+    Load,
+    Multiply,
+    Propagate,
+    Restore,
+    Seed,
+    Step,
+    Store,
+)
+from chainplan.problem.graph import Graph, Mode
+
+FORMAT = 1
+"""The version of the form."""
+
+OPS: dict[str, type[Step]] = {
+    "load": Load,
+    "accumulate": Accumulate,
+    "propagate": Propagate,
+    "multiply": Multiply,
+    "add": Add,
+    "seed": Seed,
+    "decompress": Decompress,
+    "advance": Advance,
+    "store": Store,
+    "restore": Restore,
+}
+
+_PLACE, _MAYBE = whole(0), Maybe(whole(0))
+_FIELDS: dict[str, Form] = {
+    "elemental": TEXT,
+    "vertex": TEXT,
+    "mode": OneOf(*(mode.value for mode in Mode)),
+    "colours": Rows(whole(-1)),
+    **dict.fromkeys(("arg", "left", "right"), _PLACE),
+    **dict.fromkeys(("onto", "tangent", "adjoint"), _MAYBE),
+}
+"""The fields of all steps; operands are numbers of earlier steps."""
+
+_HEAD = Record("a plan file", {"format": whole(1), "objective": TEXT})
+"""What says how to read the rest."""
+
+
+def plan_form(unit: str) -> Record:
+    """The form of a plan file whose prices are in `unit`, and in fma."""
+    prices: dict[str, Form] = dict.fromkeys(("fma", unit), whole(0))
+    cost = Record("a cost", {"adds": whole(0), "peak_elements": whole(0), **prices})
+    baselines = dict.fromkeys(("forward", "reverse"), Record("a baseline", prices))
+    derived: dict[str, Form] = {"id": whole(0), "rows": whole(0), "cols": whole(0), "structure": STRUCTURE, **prices}
+    steps = {
+        op: Record(f"'{op}'", {"op": TEXT, **{name: _FIELDS[name] for name in kind._fields}, **derived})
+        for op, kind in OPS.items()
+    }
+    return Record(
+        "a plan file",
+        {
+            "chainplan": TEXT,
+            "format": whole(1),
+            "problem": OBJECT,
+            "objective": TEXT,
+            "solver": TEXT,
+            "seed": whole(0),
+            "seconds": NUMBER,
+            "counts": OneOf("exact", "upper bound"),
+            "status": OneOf(*(status.value for status in Status)),
+            "optimal_within": Maybe(TEXT),
+            "cost": Maybe(cost),
+            "bound": Record("a bound", {unit: whole(0), "within": Maybe(TEXT)}),
+            "needs": Maybe(Record("needs", {"memory": whole(0)})),
+            "baselines": Record("the baselines", baselines),
+            "notes": Rows(TEXT),
+            "steps": Rows(Tagged("op", steps)),
+            "outputs": Rows(Record("an output", {"output": TEXT, "input": TEXT, "id": whole(0)})),
+        },
+        {"rates": OBJECT, "schedule": SCHEDULE},
+    )
+
+
+def load(text: str | bytes, source: str) -> dict[str, Any]:
+    """The object in the text of a plan file, of the format that is read here.
+
+    Raises
+    ------
+    SpecError
+        Where it is no JSON, none at all, or of another format.
+    """
+    try:
+        root = json.loads(text, parse_int=_whole, parse_constant=_no_number, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        detail = "nesting is too deep" if isinstance(error, RecursionError) else str(error)
+        raise SpecError(
+            f"{source}: not a plan file: {detail}; expected what 'chainplan plan --format json' writes. {TODO}"
+        ) from None
+    OBJECT.require(root, f"{source}: the file")
+    for name in _HEAD.fields:
+        _HEAD.require_field(root, name, f"{source}: ")
+    if root["format"] != FORMAT:
+        raise SpecError(
+            f"{source}: format is {root['format']}; expected {FORMAT}, the one that this version reads. Plan again."
+        )
+    return dict(root)
+
+
+def require_names(root: dict[str, Any], graph: Graph, source: str) -> None:
+    """Look at the names of elementals and vertices in steps and outputs.
+
+    Raises
+    ------
+    SpecError
+        Where the problem has none of a name.
+    """
+    places = [(f"steps[{i}]", step, "elemental", "vertex") for i, step in enumerate(root["steps"])]
+    places += [(f"outputs[{i}]", output, "output", "input") for i, output in enumerate(root["outputs"])]
+    for where, raw, *names in places:
+        for name in names:
+            found = raw.get(name)
+            if found is not None and found not in (graph if name == "elemental" else graph.sizes):
+                what = "an elemental" if name == "elemental" else "a vertex"
+                raise SpecError(f"{source}: {where}.{name} is '{found[:40]}'; expected {what} of the problem. {TODO}")
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > 400:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the field '{next(n for n in names if names.count(n) > 1)}' stands twice")
+    return result

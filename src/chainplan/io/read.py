@@ -1,0 +1,342 @@
+"""The table of front-ends, and the public functions: `read`, `from_spec`, `chain` make a Problem, `program` a Program.
+
+A new front-end is one file beside this one and one line in `FRONTENDS`; the suffix of a file chooses among
+them. A file is read up to a limit and no further, so that a device or an endless pipe is an error like any
+other.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import abc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from chainplan._util.file_kinds import kind_of
+from chainplan._util.gc_pause import uncollected
+from chainplan.errors import SpecError
+from chainplan.errors.arguments import expect, refuse
+from chainplan.io.located.diagnostics import Messages
+from chainplan.io.located.nodes import Mapping, Node, shown
+from chainplan.io.located.objects import from_objects
+from chainplan.io.located.yaml_events import from_json, from_yaml
+from chainplan.io.networkx_graph import read_graphml, read_node_link
+from chainplan.io.plan_file import SavedPlan, is_plan_file, parse_plan
+from chainplan.io.spec import read_problem
+from chainplan.problem.problem import Problem
+
+if TYPE_CHECKING:
+    from chainplan.programs.program import Program
+
+LARGEST_FILE = 50_000_000
+"""Bytes of the largest spec that is read."""
+LARGEST_PLAN = 1_000_000_000
+"""Bytes of the largest plan file that is read."""
+
+
+@dataclass(frozen=True)
+class Frontend:
+    """A way to read a file: a name, the suffixes it answers to, and what makes a Problem or Program of the bytes."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    reader: Callable[[bytes, Messages], Problem | Program]
+
+
+def _spec(parse: Callable[[bytes, Messages], Node]) -> Callable[[bytes, Messages], Problem | Program]:
+    """The reader of a spec in some text format."""
+    return lambda data, messages: _described(parse(data, messages), messages)
+
+
+_RENAMED = "Write it by networkx.node_link_data and name it *.nodelink.json."
+
+
+def _described(root: Node, messages: Messages) -> Problem | Program:
+    """What a spec describes: layers, or a linearised DAG."""
+    keys = root.keys.keys() if isinstance(root, Mapping) else set()
+    if "nodes" in keys and keys & {"links", "edges", "adjacency"} and not keys & {"chain", "dag"}:
+        messages.fatal(0, 0, f"found a graph of networkx as JSON; expected a spec. {_RENAMED}")
+    if isinstance(root, Mapping) and keys & {"layers", "input"}:
+        from chainplan.io.spec_layers import read_program
+
+        return read_program(root, messages)
+    return read_problem(root, messages)
+
+
+FRONTENDS: tuple[Frontend, ...] = (
+    Frontend("yaml", (".yaml", ".yml"), _spec(from_yaml)),
+    Frontend("graphml", (".graphml",), read_graphml),
+    Frontend("node-link", (".nodelink.json", ".node-link.json"), read_node_link),
+    Frontend("json", (".json",), _spec(from_json)),
+)
+"""All front-ends. The first reads what no suffix claims: standard input, pipes, files of another name."""
+
+
+def read(path: str | Path) -> Problem:
+    """Read a problem from a file.
+
+    Parameters
+    ----------
+    path : str | Path
+        The path of a spec, or of a graph in another format; `-` is standard input.
+
+    Returns
+    -------
+    Problem
+        The problem; that of a spec of layers is the problem of their Jacobian.
+
+    Raises
+    ------
+    SpecError
+        Where the file cannot be read, or with every error in it.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "spec.yaml"
+    ...     _ = path.write_text("chain: [3, 1, 2]")
+    ...     read(path).graph.sizes
+    {'x0': 3, 'x1': 1, 'x2': 2}
+    """
+    found = read_spec(path)
+    return found if isinstance(found, Problem) else found.problem
+
+
+def read_spec(path: str | Path) -> Problem | Program:
+    """Read a spec of layers as a program, any other as a problem; `-` is standard input.
+
+    Raises
+    ------
+    SpecError
+        Where the file cannot be read, or with every error in it.
+    """
+    source, data = _bounded(path, LARGEST_FILE)
+    if is_plan_file(data):
+        raise SpecError(f"{source}: found a plan file; expected a spec. 'chainplan check' and 'run' read plans.")
+    return _found(source, data)
+
+
+def read_plan(path: str | Path) -> SavedPlan:
+    """Read a plan file, without verifying what it claims.
+
+    Parameters
+    ----------
+    path : str | Path
+        The path of the file; `-` is standard input.
+
+    Returns
+    -------
+    SavedPlan
+        The problem, the plan and the claims of the file.
+
+    Raises
+    ------
+    SpecError
+        Where the file cannot be read or is no plan file.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> from tempfile import TemporaryDirectory
+    >>> result = chainplan.plan(chainplan.chain([2, 3, 4]))
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "plan.json"
+    ...     _ = path.write_text(chainplan.render(result, "json"))
+    ...     read_plan(path).document["cost"]["fma"]
+    24
+    """
+    source, data = _bounded(path, LARGEST_PLAN)
+    if data.strip() and not is_plan_file(data):
+        raise SpecError(
+            f"{source}: this is not a plan file; expected one, as 'chainplan plan --format json' writes it."
+        )
+    return parse_plan(data, source)
+
+
+def read_any(path: str | Path) -> Problem | Program | SavedPlan:
+    """Read a spec, of layers or not, or a plan file, whichever it is.
+
+    Raises
+    ------
+    SpecError
+        Where the file cannot be read, or with every error in it.
+    """
+    source, data = _bounded(path, LARGEST_PLAN)
+    if is_plan_file(data):
+        return parse_plan(data, source)
+    _refuse_large(data, source, LARGEST_FILE)
+    return _found(source, data)
+
+
+def _found(source: str, data: bytes) -> Problem | Program:
+    kind = kind_of(data)
+    if kind is not None and not source.lower().endswith(".graphml"):
+        raise SpecError(f"{source}: found {kind.what}; expected a spec. {kind.as_spec}")
+    frontend = next((f for f in FRONTENDS if source.lower().endswith(f.suffixes)), FRONTENDS[0])
+    with uncollected():
+        return frontend.reader(data, Messages(source))
+
+
+def _bounded(path: str | Path, limit: int) -> tuple[str, bytes]:
+    """The name and the bytes of a file; one more than the limit is never read."""
+    expect("path", path, (str, PathLike), "the name of a file", "Pass one, or from_spec(spec) what is no file.")
+    standard_input = str(path) == "-"
+    source = "<stdin>" if standard_input else shown(str(path), 1000)
+    try:
+        if standard_input:
+            data = _read(sys.stdin.buffer, limit + 1)
+        else:
+            with open(path, "rb") as file:
+                data = _read(file, limit + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SpecError(f"{source}: {reason}; expected a file to read. Check the path.") from None
+    _refuse_large(data, source, limit)
+    return source, data
+
+
+def _read(file: IO[bytes], most: int) -> bytes:
+    """So many bytes at most, without setting memory aside for them all."""
+    parts = []
+    while most and (part := file.read(min(most, 1 << 20))):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
+
+
+def _refuse_large(data: bytes, source: str, limit: int) -> None:
+    if len(data) > limit:
+        most = f"{limit // 10**6} MB"
+        raise SpecError(f"{source}: found more than {most}; expected a smaller file. Check the path.")
+
+
+def from_text(text: str, source: str = "spec") -> Problem:
+    """Make a problem of the text of a spec, YAML or JSON, that cannot name files.
+
+    Raises
+    ------
+    SpecError
+        With every error of the spec.
+    """
+    messages = Messages(source, files=False)
+    with uncollected():
+        found = _described(from_yaml(text.encode(), messages), messages)
+    return found if isinstance(found, Problem) else found.problem
+
+
+def from_spec(spec: abc.Mapping[str, Any], source: str = "spec") -> Problem:
+    """Make a problem of Python objects in the grammar of a spec.
+
+    Parameters
+    ----------
+    spec : Mapping[str, Any]
+        The spec: mappings, lists, texts and numbers.
+    source : str
+        What stands before every message.
+
+    Returns
+    -------
+    Problem
+        The problem.
+
+    Raises
+    ------
+    SpecError
+        With every error of the spec.
+
+    Examples
+    --------
+    >>> from_spec({"dag": {"edges": [["x", "a"], ["a", "y"], ["x", "y"]]}}).graph.outputs
+    ('y',)
+    """
+    messages = Messages(source)
+    with uncollected():
+        found = _described(from_objects(spec, messages), messages)
+        return found if isinstance(found, Problem) else found.problem
+
+
+def program(spec: abc.Mapping[str, Any], source: str = "spec") -> Program:
+    """Make a program of Python objects in the grammar of layers.
+
+    Parameters
+    ----------
+    spec : Mapping[str, Any]
+        The spec: mappings, lists, texts and numbers.
+    source : str
+        What stands before every message.
+
+    Returns
+    -------
+    Program
+        The layers with their shapes, and the problem of their Jacobian.
+
+    Raises
+    ------
+    SpecError
+        With every error of the spec.
+
+    Examples
+    --------
+    >>> net = program({"input": {"x": 3, "batch": 2}, "layers": [{"op": "linear", "out": 4}, {"op": "sigmoid"}]})
+    >>> net.shapes["sigmoid1"], list(net.problem.graph.sizes.values())
+    ((2, 4), [6, 8, 8])
+    """
+    from chainplan.io.spec_layers import read_program
+
+    messages = Messages(source)
+    with uncollected():
+        return read_program(from_objects(spec, messages), messages)
+
+
+def chain(
+    items: Sequence[int | abc.Mapping[str, Any]], *, name: str | None = None, memory: int | None = None
+) -> Problem:
+    """Make the problem of a chain, given by the sizes of x_0 ... x_q or by its Jacobians in evaluation order.
+
+    Parameters
+    ----------
+    items : Sequence[int | Mapping[str, Any]]
+        Sizes, or mappings with `shape` as rows x cols and what else an item of `chain` in a spec may hold.
+    name : str | None
+        What reports call the problem.
+    memory : int | None
+        The limit of the elements alive at once.
+
+    Returns
+    -------
+    Problem
+        The problem.
+
+    Raises
+    ------
+    SpecError
+        With every error of the items.
+
+    Examples
+    --------
+    >>> [f"{e.name}: {e.block.rows} x {e.block.cols}" for e in chain([3, 1, 2]).graph.chain]
+    ['F1: 1 x 3', 'F2: 2 x 1']
+    """
+    spec: dict[str, Any] = {"chain": _items(items)}
+    if name is not None:
+        spec["name"] = name
+    if memory is not None:
+        spec["limits"] = {"memory": memory}
+    return from_spec(spec)
+
+
+def _items(items: Any) -> Any:
+    """The items of a chain as the grammar takes them; a matrix says no more than its shape, and often less is meant."""
+    if isinstance(items, range) or getattr(items, "ndim", None) == 1:
+        return list(items)
+    for i, item in enumerate(items if isinstance(items, list | tuple) else ()):
+        shape: Any = getattr(item, "shape", None)
+        if isinstance(shape, tuple) and len(shape) == 2:
+            passed = f"{{'shape': [{shape[0]}, {shape[1]}]}}"
+            todo = f"Pass its shape, {passed}, and the array itself to execute(plan, {{'F{i + 1}': array}})."
+            raise refuse(f"chain[{i}]", item, "a size or a mapping: planning takes no numbers", todo)
+    return items

@@ -1,0 +1,299 @@
+"""The grammar of layers: `input`, `layers` and what is differentiated -> Program.
+
+    input: {x: 784, batch: 32}            # sizes or shapes; `batch` stands before all of them
+    layers:
+      - {op: linear, out: 256, name: hidden}
+      - {op: sigmoid}                     # from the layer before it, unless `from` names values
+      - {op: add, from: [sigmoid1, hidden]}
+    outputs: [add1]                       # the last layer unless given
+    with_respect_to: [x, hidden.weight]   # all inputs unless given
+
+Shapes are followed layer by layer. Where one could not be read, what depends on it is not judged, so that one mistake
+is one message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from math import prod
+
+from chainplan.io.located.diagnostics import Messages, nearest
+from chainplan.io.located.nodes import Mapping, Node, Scalar, Sequence, Spelling, shown, written
+from chainplan.io.located.reader import Reader
+from chainplan.io.spec_limits import read_limits
+from chainplan.io.spec_ops import known_options, needed_options, read_options
+from chainplan.programs.ops import OPS, Op
+from chainplan.programs.program import Layer, Program, applied
+
+Shape = tuple[int, ...]
+LARGEST_SIZE = 10**12
+LONGEST_NAME = 60
+_NAME = re.compile(r"[^\W\d][\w-]*")
+
+
+@dataclass
+class _Draft:
+    """The values known so far: a shape for each name, None where it could not be told."""
+
+    reader: Reader
+    shapes: dict[str, Shape | None] = field(default_factory=dict)
+    parameters: dict[str, tuple[Op, str]] = field(default_factory=dict)
+    layers: list[Layer] = field(default_factory=list)
+    variables: set[str] = field(default_factory=set)
+    counts: dict[str, int] = field(default_factory=dict)
+    last: str | None = None
+    """The layer before; read or not."""
+    complete: bool = True
+    """Whether every name so far is known; otherwise a strange one may be that of a layer that could not be read."""
+
+    def note(self, node: Node, text: str) -> None:
+        self.reader.messages.add(node, f"{written(node.path)} {text}")
+
+    def strange(self, name: str, known: Collection[str]) -> bool:
+        """Whether a name is none of these, nor may be one of a layer that could not be read."""
+        layer = name.split(".")[0]
+        unread = layer in self.shapes and self.shapes[layer] is None
+        return name not in known and self.complete and not unread
+
+
+def read_program(root: Node, messages: Messages) -> Program:
+    """The program that a spec describes.
+
+    Raises
+    ------
+    SpecError
+        With every error of the spec.
+    """
+    reader = Reader(messages)
+    keys = ("input", "layers", "outputs", "with_respect_to", "limits", "name")
+    top = reader.fields(root, keys, ("input", "layers")) or {}
+    name = reader.name(top["name"]) if "name" in top else None
+    limits = read_limits(top.get("limits"), reader)
+    draft = _Draft(reader)
+    inputs = _inputs(top["input"], draft) if "input" in top else ()
+    wanted = _names(top.get("with_respect_to"), draft)
+    draft.variables |= {n for n, _ in wanted} if "with_respect_to" in top else set(inputs)
+    items = (reader.items(top["layers"], "layers") if "layers" in top else None) or ()
+    if "layers" in top and isinstance(top["layers"], Sequence) and not items:
+        draft.note(top["layers"], "is empty; expected at least one layer. Add one.")
+    for item in items:
+        _layer(item, inputs, draft)
+    fed = (*inputs, *draft.parameters)
+    variables = _chosen(wanted, fed, "an input or a parameter", draft) or inputs
+    results = tuple(name for name in draft.shapes if name not in fed)
+    ends = _chosen(_names(top.get("outputs"), draft), results, "a layer", draft)
+    messages.finish()
+    shapes = {name: shape for name, shape in draft.shapes.items() if shape is not None}
+    outputs = ends or (draft.layers[-1].name,)
+    return Program(
+        tuple(draft.layers), shapes, inputs, draft.parameters, variables, outputs, limits.memory, name, limits.recompute
+    )
+
+
+# Inputs
+
+
+def _inputs(node: Node, draft: _Draft) -> tuple[str, ...]:
+    """Names of the inputs; their shapes go into the draft."""
+    reader = draft.reader
+    if not isinstance(node, Mapping):
+        reader.refuse(node, "a mapping from inputs to sizes", "Write it as {x: 784, batch: 32}.")
+        return ()
+    batch: Shape | None = ()
+    if "batch" in node.values:
+        size = _size(node.values["batch"], reader)
+        batch = None if size is None else (size,)
+    names = [name for name in node.values if name != "batch"]
+    if not names:
+        draft.note(node, "names no input; expected at least one. Add one, such as x: 784.")
+    for name in names:
+        if reason := _unnamable(name):
+            reader.messages.add_at(*node.keys[name], f"{written(node.path)} has a key that {reason}")
+        draft.shapes[name] = _input(node.values[name], batch, reader)
+    return tuple(names)
+
+
+def _input(node: Node, batch: Shape | None, reader: Reader) -> Shape | None:
+    """The shape of an input: a size, a list of sizes, or {shape: ..., batch: false}."""
+    if isinstance(node, Mapping):
+        own = reader.fields(node, ("shape", "batch"), ("shape",)) or {}
+        if "batch" in own and reader.flag(own["batch"]) is False:
+            batch = ()
+        if isinstance(own.get("shape"), Mapping):
+            reader.refuse(own["shape"], "a size or a list of sizes", "Write it as 3 or [3, 4].")
+        return _input(own["shape"], batch, reader) if isinstance(own.get("shape"), Scalar | Sequence) else None
+    sizes = [_size(item, reader) for item in (node.items if isinstance(node, Sequence) else (node,))]
+    if batch is None or None in sizes:
+        return None
+    shape = (*batch, *(size for size in sizes if size is not None))
+    if prod(shape) > LARGEST_SIZE:
+        text = f"{written(node.path)} has {prod(shape):,} entries; expected at most 10^12. Correct the sizes."
+        reader.messages.add(node, text)
+        return None
+    return shape
+
+
+def _size(node: Node, reader: Reader) -> int | None:
+    size = reader.whole(node, LARGEST_SIZE)
+    if size == 0:
+        reader.refuse(node, "a size of at least 1", "Correct it.")
+        return None
+    return size
+
+
+# Layers
+
+
+def _layer(node: Node, inputs: tuple[str, ...], draft: _Draft) -> None:
+    """Read one layer into the draft."""
+    kind = _kind(node, draft.reader)
+    name = _own_name(node, "layer" if kind is None else kind.name, draft)
+    shape, last, draft.last = None, draft.last, name
+    if kind is None:
+        draft.complete = False
+    else:
+        known = ("op", "name", "from", *known_options(kind))
+        given = draft.reader.fields(node, known, ("op", *needed_options(kind))) or {}
+        op = read_options(kind, given, draft.reader) if _keys(node) <= {*known} else None
+        sources = _sources(node, given.get("from"), (last,) if last else inputs, draft)
+        if op is not None and sources is not None:
+            shape = _fitted(node, name, op, sources, draft)
+    draft.shapes[name] = shape
+
+
+def _keys(node: Node) -> set[str]:
+    return set(node.keys) if isinstance(node, Mapping) else set()
+
+
+def _kind(node: Node, reader: Reader) -> type[Op] | None:
+    """The op that a layer names."""
+    if not isinstance(node, Mapping):
+        reader.refuse(node, "a mapping with 'op'", "Write it as {op: relu}.")
+        return None
+    if "op" not in node.values:
+        near = nearest("op", node.values)
+        todo = f"Did you mean '{shown(near)}' to be 'op'?" if near else "Add 'op'."
+        reader.messages.add(node, f"{written(node.path)} has no 'op'; expected one of {', '.join(OPS)}. {todo}")
+        return None
+    word = node.values["op"]
+    if not isinstance(word, Scalar) or word.spelling is Spelling.NONE:
+        reader.refuse(word, "the name of an op", f"Use one of {', '.join(OPS)}.")
+        return None
+    if word.text not in OPS:
+        near = nearest(word.text, OPS)
+        todo = f"Did you mean '{near}'?" if near else "Choose one of them."
+        text = f"is '{shown(word.text)}'; expected one of {', '.join(OPS)}. {todo}"
+        reader.messages.add(word, f"{written(word.path)} {text}")
+        return None
+    return OPS[word.text]
+
+
+def _own_name(node: Node, op: str, draft: _Draft) -> str:
+    """The name that a layer has, or its op with a number behind it."""
+    if isinstance(node, Mapping) and "name" in node.values:
+        name = draft.reader.name(node.values["name"])
+        reason = name and (_unnamable(name) or _taken(name, draft))
+        if reason:
+            draft.note(node.values["name"], reason)
+        if name and not reason:
+            return name
+    count = draft.counts.get(op, 0) + 1
+    while f"{op}{count}" in draft.shapes:
+        count += 1
+    draft.counts[op] = count
+    return f"{op}{count}"
+
+
+def _unnamable(name: str) -> str | None:
+    if not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+        what = f"at most {LONGEST_NAME} letters, digits, '_' and '-', a letter first"
+        return f"is '{shown(name)}'; expected {what}. Rename it."
+    return None
+
+
+def _taken(name: str, draft: _Draft) -> str | None:
+    return f"is '{name}', which is taken; expected unique names. Rename one." if name in draft.shapes else None
+
+
+def _sources(node: Node, given: Node | None, before: tuple[str, ...], draft: _Draft) -> tuple[str, ...] | None:
+    """The values that a layer is fed: those that `from` names, else the layer before it, else the one input."""
+    if given is None:
+        if len(before) > 1:
+            text = f"is the first and has no 'from', and there are {len(before)} inputs; expected one. Add 'from'."
+            draft.note(node, text)
+        return before if len(before) == 1 else None
+    items = given.items if isinstance(given, Sequence) else (given,)
+    if not items:
+        draft.note(given, "is empty; expected at least one value. Name it.")
+    read = [(item, draft.reader.name(item)) for item in items]
+    for item, name in read:
+        if name is not None and draft.strange(name, draft.shapes):
+            near = nearest(name, draft.shapes)
+            todo = f"Did you mean '{shown(near)}'?" if near else "Correct the name, or move the layer."
+            draft.note(item, f"is '{shown(name)}'; expected an input, a parameter or an earlier layer. {todo}")
+    names = tuple(name for _, name in read if name is not None and name in draft.shapes)
+    return names if names and len(names) == len(items) else None
+
+
+def _fitted(node: Node, name: str, op: Op, sources: tuple[str, ...], draft: _Draft) -> Shape | None:
+    """Add the layer, and the parameters that it is not fed, to the draft; the shape of its result."""
+    fed = [shape for source in sources if (shape := draft.shapes[source]) is not None]
+    if len(fed) != len(sources):
+        return None
+    takes = tuple("x" for _ in fed) if op.variadic else op.takes()
+    try:
+        own = op.parameters(*fed) if len(fed) < len(takes) else {}
+        if len(fed) > len(takes) or not own.keys() >= {*takes[len(fed) :]}:
+            text = f"found {len(fed)} values fed to it; expected {len(takes)}: {', '.join(takes)}. Name them in 'from'."
+            raise ValueError(text)
+        rest = {f"{name}.{argument}": argument for argument in takes[len(fed) :]}
+        full = [*fed, *(own[argument] for argument in rest.values())]
+        shape = op.shape(*full)
+        _require_sizes(shape, *full)
+        layer = applied(name, op, (*sources, *rest), full, draft.variables)
+        _require_sizes(*((edge.rows,) for edge in layer.edges))
+    except ValueError as error:
+        draft.note(node, f"'{name}' ({op.name}): {error}")
+        return None
+    for parameter, argument in rest.items():
+        draft.parameters[parameter], draft.shapes[parameter] = (op, argument), own[argument]
+    if layer.varying:
+        draft.variables.add(name)
+    draft.layers.append(layer)
+    return shape
+
+
+def _require_sizes(*shapes: Shape) -> None:
+    """Refuse a value with no entries, or with more than a size may be."""
+    for total in map(prod, shapes):
+        if not 0 < total <= LARGEST_SIZE:
+            raise ValueError(f"found {total:,} entries; expected 1 to 10^12. Correct the sizes.")
+
+
+# What is differentiated
+
+
+def _names(node: Node | None, draft: _Draft) -> list[tuple[str, Node]]:
+    """The names of a list, each with its node."""
+    if node is None:
+        return []
+    items = draft.reader.items(node, "names")
+    if items == ():
+        draft.note(node, "is empty; expected at least one name. Add one, or leave it out.")
+    return [(name, item) for item in items or () if (name := draft.reader.name(item)) is not None]
+
+
+def _chosen(wanted: list[tuple[str, Node]], known: tuple[str, ...], what: str, draft: _Draft) -> tuple[str, ...]:
+    """The names that were asked for, each of which must be known and stand once."""
+    names: list[str] = []
+    for name, node in wanted:
+        if draft.strange(name, known):
+            near = nearest(name, known)
+            todo = f"Did you mean '{shown(near)}'?" if near else f"Name one of {', '.join(map(shown, known[:8]))}."
+            draft.note(node, f"is '{shown(name)}'; expected {what}. {todo}")
+        elif name in names:
+            draft.note(node, f"is '{shown(name)}', which stands twice; expected it once. Remove one.")
+        names.append(name)
+    return tuple(names)

@@ -1,0 +1,136 @@
+"""Products and sums of blocks whose nonzeros are listed one by one, at places that are known while tracing.
+
+What a planner counts by its nonzeros is computed by its nonzeros: the pairs of entries that meet are found while
+tracing, and what is left is a product of two vectors and a sum over equal places. A list is slower per entry than a
+matrix, as entries are gathered, so that it is taken only where it is that much sparser.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from chainplan.jax.forms import Diagonal, Full, Held, Listed, Narrow, Parts, Picked, Zero, matrix, picked, vector
+from chainplan.jax.indexing import UNROLLED, Index, padded, slots, taken
+
+GATHER = 8
+"""What one multiply-add of listed entries takes, in multiply-adds of matrices."""
+SMALLEST = 64
+"""Entries of the smallest block that is worth listing."""
+
+
+def listed(held: Held, dtype: Any) -> Listed | None:
+    """The block as a list of its entries, None where it is a matrix or nothing."""
+    match held:
+        case Listed():
+            return held
+        case Diagonal(rows):
+            return Listed(rows, rows, np.arange(rows), np.arange(rows), vector(held, dtype))
+        case Picked(index, _, values, turned):
+            own = np.arange(len(index))
+            i, j = (index, own) if turned else (own, index)
+            return Listed(held.rows, held.cols, i, j, jnp.ones(len(index), dtype) if values is None else values)
+        case Parts(count, values, layered):
+            _, r, c = values.shape
+            part, row, col = (a.ravel() for a in np.indices((count, r, c)))
+            i, j = (row * count + part, col * count + part) if layered else (part * r + row, part * c + col)
+            return Listed(held.rows, held.cols, i, j, jnp.broadcast_to(values, (count, r, c)).ravel())
+    return None
+
+
+def sparse_enough(nonzeros: int, rows: int, cols: int) -> bool:
+    """Whether a list of so many entries is better than a matrix."""
+    return rows * cols >= max(SMALLEST, GATHER * nonzeros)
+
+
+def list_total(left: Held, right: Held, dtype: Any) -> Held | None:
+    """left + right as a list, None where a matrix is better."""
+    a, b = listed(left, dtype), listed(right, dtype)
+    if a is None or b is None or not sparse_enough(len(a.i) + len(b.i), a.rows, a.cols):
+        return None
+    i, j = np.concatenate([a.i, b.i]), np.concatenate([a.j, b.j])
+    if np.array_equal(a.i, b.i) and np.array_equal(a.j, b.j):
+        return Listed(a.rows, a.cols, a.i, a.j, a.values + b.values)
+    return _gathered_up(a.rows, a.cols, i, j, jnp.concatenate([a.values, b.values]))
+
+
+def list_product(left: Held, right: Held, dtype: Any) -> Held | None:
+    """left · right by their listed entries, None where a matrix is better."""
+    a, b = listed(left, dtype), listed(right, dtype)
+    if a is None or b is None:
+        return None
+    pairs = int(np.bincount(b.i, minlength=b.rows)[a.j].sum())
+    if not sparse_enough(pairs, left.rows * left.cols, right.cols) or not sparse_enough(pairs, left.rows, right.cols):
+        return None
+    found = _paired(a, b)
+    return found if len(found.i) else Zero(found.rows, found.cols)
+
+
+def pick_product(left: Picked, right: Picked, dtype: Any) -> Held:
+    """Picks of picks: few pairs meet; picks where they come out as such."""
+    a, b = listed(left, dtype), listed(right, dtype)
+    assert a is not None
+    assert b is not None
+    found = _paired(a, b)
+    if not len(found.i):
+        return Zero(found.rows, found.cols)
+    for index, other, width, turned in ((found.i, found.j, found.cols, False), (found.j, found.i, found.rows, True)):
+        if np.array_equal(index, np.arange(found.cols if turned else found.rows)):
+            return picked(other, width, found.values, turned)
+    columns, place = np.unique(found.j, return_inverse=True)
+    if 2 * len(columns) <= found.cols:
+        inner = Listed(found.rows, len(columns), found.i, place.ravel(), found.values)
+        return Narrow(Full(matrix(inner, dtype)), columns, found.cols)
+    return found if sparse_enough(len(found.i), found.rows, found.cols) else Full(matrix(found, dtype))
+
+
+def _paired(a: Listed, b: Listed) -> Listed:
+    """The product of two lists: every pair of entries that meet, added up where they go to the same place."""
+    counts, order = np.bincount(b.i, minlength=b.rows), np.argsort(b.i, kind="stable")
+    starts, each = np.cumsum(counts) - counts, counts[a.j]
+    p = np.repeat(np.arange(len(a.j)), each)
+    q = order[starts[a.j][p] + np.arange(len(p)) - np.repeat(np.cumsum(each) - each, each)]
+    return _gathered_up(a.rows, b.cols, a.i[p], b.j[q], taken(a.values, p) * taken(b.values, q))
+
+
+def _gathered_up(rows: int, cols: int, i: Index, j: Index, values: Any) -> Listed:
+    """A list with the entries at the same place added up; as it is where all are apart."""
+    places, group = np.unique(i * cols + j, return_inverse=True)
+    if len(places) == len(i):
+        return Listed(rows, cols, i, j, values)
+    where = slots(group.ravel(), len(places))
+    if len(where) > UNROLLED:
+        summed = padded(values, where.ravel()).reshape(where.shape).sum(0)
+    else:
+        summed = sum((padded(values, one) for one in where[1:]), padded(values, where[0]))
+    return Listed(rows, cols, places // cols, places % cols, summed)
+
+
+def list_times_matrix(held: Listed, values: Any, axis: int) -> Any | None:
+    """held · values, or values · held where `axis` is 1, for a matrix; None where a matrix is better than the list."""
+    own, other, size = (held.i, held.j, held.rows) if axis == 0 else (held.j, held.i, held.cols)
+    where = slots(own, size)
+    if len(where) > UNROLLED or not sparse_enough(where.size, held.rows, held.cols):
+        return None
+    terms = []
+    for one in where:
+        weights, lines = padded(held.values, one), taken(values, other[np.maximum(one, 0)], axis)
+        terms.append(weights[:, None] * lines if axis == 0 else lines * weights)
+    if not terms:
+        return jnp.zeros((size, values.shape[1]) if axis == 0 else (values.shape[0], size), values.dtype)
+    return sum(terms[1:], terms[0])
+
+
+def list_work(left: Held, right: Held) -> int | None:
+    """Multiply-adds of a product of which at least one factor is listed, None where a matrix takes its place."""
+    for one, other in ((left, right), (right, left)):
+        if isinstance(one, Listed):
+            own, across = (one.i, other.cols) if one is left else (one.j, other.rows)
+            height = one.rows if one is left else one.cols
+            most = int(np.bincount(own, minlength=height).max(initial=0))
+            if isinstance(other, Full):
+                few = most <= UNROLLED and sparse_enough(most * height, one.rows, one.cols)
+                return most * height * across if few else None
+    return None

@@ -1,0 +1,135 @@
+"""Primitives that move, copy, leave out or add up entries: selections and their transposes.
+
+Where the entries go is found by asking JAX to move their numbers about. Indices decide the structure where they are
+known while the function is traced; where they are values of the program the rules answer None.
+
+Of complex arrays the real parts move as the imaginary parts do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from chainplan.jax.edges import Active, Edge, is_complex, pick_edge, scatter_edge, sign_edge
+from chainplan.jax.indexing import Index
+from chainplan.jax.trace import Constant
+
+NOWHERE = -1
+"""The number of an entry that comes from no entry of the operand."""
+
+
+def moved(active: Active) -> list[Edge] | None:
+    """Entries are moved, copied or left out, their values unchanged."""
+    if not all(active.known(i) for i in _indices(active)):
+        return None
+    edges = []
+    for result in active.outs:
+        for position in active.ins:
+            edges += _moved(active, position, result)
+    return edges
+
+
+def scatter_add(active: Active, sign: int = 1) -> list[Edge] | None:
+    """The operand as it is, and updates added (or, by the sign, subtracted) where constant indices say."""
+    if not active.real or not all(active.known(i) for i in _indices(active)):
+        return None
+    edges: list[Edge] = []
+    for position in active.ins:
+        if position == 0:
+            edges.append(sign_edge(0, 0, active.size(0)))
+            continue
+        index, rows = _destinations(active, position), prod(active.equation.outs[0].shape)
+        target: int | str = 0 if sign == 1 else "subtracted"
+        edges += _picked_and_put(position, target, "added", np.arange(len(index)), index, len(index), rows)
+        if sign != 1 and edges:
+            edges.append(sign_edge("subtracted", 0, rows, sign))
+    return edges
+
+
+def _indices(active: Active) -> list[int]:
+    """The operands that are integers or truth values."""
+    kinds = [np.dtype(aval.dtype).kind for aval in active.equation.ins]
+    return [i for i, kind in enumerate(kinds) if kind in "iub"]
+
+
+def _moved(active: Active, position: int, result: int) -> list[Edge]:
+    index = _numbers(active, position, result)
+    size = prod(active.equation.ins[position].shape)
+    if is_complex(active.equation.ins[position]):
+        index = np.concatenate([index, np.where(index < 0, NOWHERE, index + size)])
+        size *= 2
+    there = np.flatnonzero(index >= 0)
+    inner = f"kept{position}_{result}"
+    return _picked_and_put(position, result, inner, index[there], there, size, len(index))
+
+
+def _picked_and_put(
+    source: int | str, target: int | str, inner: str, taken: Index, put: Index, cols: int, rows: int
+) -> list[Edge]:
+    """Entry `taken[i]` of `cols` is added to entry `put[i]` of `rows`; entries of a place below 0 are dropped."""
+    taken, put = taken[put >= 0], put[put >= 0]
+    if not len(put):
+        return []
+    if len(put) == rows and np.array_equal(put, np.arange(rows)):
+        return [pick_edge(source, target, taken, cols)]
+    if len(taken) == cols and np.array_equal(taken, np.arange(cols)):
+        return [scatter_edge(source, target, put, rows)]
+    return [pick_edge(source, inner, taken, cols), scatter_edge(inner, target, put, rows)]
+
+
+def _numbers(active: Active, position: int, result: int) -> Index:
+    """For every entry of the result, which entry of an operand it is."""
+    equation = active.equation
+    if "fill_value" in equation.params:
+        equation = replace(equation, params={**equation.params, "fill_value": NOWHERE})
+    with jax.ensure_compile_time_eval():
+        given = []
+        for i, (operand, aval) in enumerate(zip(equation.operands, equation.ins, strict=True)):
+            if i in _indices(active) and isinstance(operand, Constant):
+                given.append(np.asarray(operand.value))
+            elif i == position:
+                given.append(np.arange(prod(aval.shape), dtype=np.int32).reshape(aval.shape))
+            else:
+                given.append(np.full(aval.shape, NOWHERE, np.int32))
+        return np.asarray(equation.apply(*given)[result]).astype(np.int64).ravel()
+
+
+def _destinations(active: Active, position: int) -> Index:
+    """For every update of a scatter, to which entry of the result it is added; below 0 where it is dropped."""
+    equation = active.equation
+    shapes = [aval.shape for aval in equation.ins]
+    with jax.ensure_compile_time_eval():
+        index: Any = equation.operands[1]
+        base = jnp.zeros(shapes[0], np.float64)
+        numbered = 1 + jnp.arange(base.size, dtype=base.dtype).reshape(shapes[0])
+
+        def put(updates: Any) -> Any:
+            return equation.apply(base, index.value, updates)[0]
+
+        pull = jax.linear_transpose(put, jnp.zeros(shapes[position], base.dtype))
+        found = np.abs(np.asarray(pull(numbered)[0]))
+    return np.asarray(found.astype(np.int64).ravel() - 1)
+
+
+def real_part(active: Active) -> list[Edge] | None:
+    """The first half of the entries of a complex array."""
+    size = active.size(0) // 2
+    return [pick_edge(0, 0, np.arange(size), 2 * size)]
+
+
+def imaginary_part(active: Active) -> list[Edge] | None:
+    """The second half of the entries of a complex array."""
+    size = active.size(0) // 2
+    return [pick_edge(0, 0, np.arange(size, 2 * size), 2 * size)]
+
+
+def complex_of(active: Active) -> list[Edge] | None:
+    """Real and imaginary parts put behind each other."""
+    sizes = active.size(active.ins[0])
+    return [scatter_edge(i, 0, np.arange(i * sizes, (i + 1) * sizes), 2 * sizes) for i in active.ins]

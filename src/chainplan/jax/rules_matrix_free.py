@@ -1,0 +1,148 @@
+"""Every other primitive: a matrix-free elemental through JAX's own tangent and adjoint of that equation.
+
+Several operands and results are joined to one vertex before and one behind, so that a loop that has many of both runs
+once per vector. Products that are linear in each operand, such as convolutions, have an edge for each instead. Which
+modes there are is tried out on shapes: a `while` has no adjoint, a function with a rule for adjoints alone no tangent.
+What is known of the pattern is said by `patterns`. Complex arrays are vectors of their real and imaginary parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from chainplan.jax.costs import equation_fma
+from chainplan.jax.edges import (
+    Active,
+    Edge,
+    Function,
+    Functions,
+    entries,
+    is_complex,
+    pick_edge,
+    scatter_edge,
+    shape_of,
+)
+from chainplan.jax.errors import DifferentiationError
+from chainplan.jax.rules_sparsity import pattern
+
+APART = frozenset(("conv_general_dilated", "dot_general", "ragged_dot_general", "cumprod", "triangular_solve"))
+"""Primitives that get an edge for each operand."""
+
+
+def matrix_free(active: Active) -> list[Edge]:
+    """The edges of an equation without a structure.
+
+    Raises
+    ------
+    DifferentiationError
+        Where JAX has neither a tangent nor an adjoint for it.
+    """
+    if len(active.outs) == 1 and (len(active.ins) == 1 or active.equation.name in APART):
+        return [_edge(active, (i,), i, active.outs[0]) for i in active.ins]
+    return _joined(active)
+
+
+def _joined(active: Active) -> list[Edge]:
+    edges: list[Edge] = []
+    sizes = [active.size(i) for i in active.ins]
+    starts = np.cumsum([0, *sizes])
+    source: int | str = active.ins[0]
+    target: int | str = active.outs[0]
+    if len(active.ins) > 1:
+        source = "operands"
+        for i, start, size in zip(active.ins, starts, sizes, strict=False):
+            edges.append(scatter_edge(i, source, np.arange(start, start + size), int(starts[-1])))
+    lengths = [entries(active.equation.outs[j]) for j in active.outs]
+    places = np.cumsum([0, *lengths])
+    if len(active.outs) > 1:
+        target = "results"
+    edges.append(_edge(active, active.ins, source, target))
+    if len(active.outs) > 1:
+        for j, place, length in zip(active.outs, places, lengths, strict=False):
+            edges.append(pick_edge(target, j, np.arange(place, place + length), int(places[-1])))
+    return edges
+
+
+def _edge(active: Active, positions: tuple[int, ...], source: int | str, target: int | str) -> Edge:
+    functions = _functions(active, positions)
+    equation = active.equation
+    rows = sum(entries(equation.outs[j]) for j in active.outs)
+    cols = sum(active.size(i) for i in positions)
+    price = equation_fma(equation)
+    refusals = [_refusal(active, functions, mode, (rows, cols)) for mode in (0, 1)]
+    modes = [None if refusal else price for refusal in refusals]
+    if modes == [None, None]:
+        raise DifferentiationError(
+            f"{equation.source}: JAX has neither a tangent nor an adjoint for '{equation.name}' ({refusals[0]}); "
+            "expected a function with a derivative. Wrap it in jax.lax.stop_gradient, or give it a rule with "
+            "jax.custom_jvp."
+        )
+    alone = len(positions) == len(active.outs) == 1
+    words = pattern(active, positions[0], active.outs[0]) if alone else "dense"
+    return Edge(source, target, rows, cols, words, None, functions, *modes)
+
+
+def _refusal(active: Active, functions: Functions, mode: int, shape: tuple[int, int]) -> str | None:
+    """Why a mode of an equation cannot be traced, None where it can; nothing is computed."""
+    vectors = (shape[1], 1) if mode == 0 else (1, shape[0])
+
+    def attempt(block: Any, *values: Any) -> Any:
+        return functions(values)[mode](block)
+
+    ins = active.equation.ins
+    dtype = jnp.finfo(ins[active.ins[0]].dtype).dtype
+    try:
+        jax.eval_shape(attempt, shape_of(np.empty(vectors, dtype)), *map(shape_of, ins))
+    except (TypeError, ValueError, NotImplementedError, AssertionError) as reason:
+        return (str(reason).strip() or type(reason).__name__).splitlines()[0].rstrip(".")
+    return None
+
+
+def _functions(active: Active, positions: tuple[int, ...]) -> Functions:
+    def functions(values: Sequence[Any]) -> tuple[Function, Function]:
+        function, x = _joint(active, positions, values)
+
+        def tangent(block: Any) -> Any:
+            block = block.astype(x.dtype)
+            return jax.vmap(lambda t: jax.jvp(function, (x,), (t,))[1], 1, 1)(block)
+
+        def adjoint(block: Any) -> Any:
+            found, pull = jax.vjp(function, x)
+            return jax.vmap(lambda row: pull(row)[0])(block.astype(found.dtype))
+
+        return tangent, adjoint
+
+    return functions
+
+
+def _joint(active: Active, positions: tuple[int, ...], values: Sequence[Any]) -> tuple[Callable[[Any], Any], Any]:
+    """The active results as one vector, as a function of the operands at these positions as one vector."""
+    operands = [jnp.asarray(values[i]) for i in positions]
+    cuts = np.cumsum([entries(o) for o in operands])[:-1].tolist()
+
+    def function(x: Any) -> Any:
+        given = list(values)
+        for i, part, o in zip(positions, jnp.split(x, cuts), operands, strict=True):
+            given[i] = _from_vector(part, o)
+        found = active.equation.apply(*given)
+        return jnp.concatenate([_to_vector(found[j]) for j in active.outs])
+
+    return function, jnp.concatenate([_to_vector(o) for o in operands])
+
+
+def _to_vector(array: Any) -> Any:
+    """The entries of an array as those of its vertex."""
+    flat = array.ravel()
+    return jnp.concatenate([flat.real, flat.imag]) if is_complex(array) else flat
+
+
+def _from_vector(vector: Any, like: Any) -> Any:
+    """An array of the shape and dtype of another from the entries of its vertex."""
+    if is_complex(like):
+        vector = jax.lax.complex(*jnp.split(vector, 2))
+    return vector.reshape(like.shape).astype(like.dtype)

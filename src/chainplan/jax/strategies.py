@@ -1,0 +1,77 @@
+"""The ways to compute a Jacobian: by a plan, or by one of JAX's modes, with all seeds at once or a chunk at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from chainplan.jax.call import Call
+from chainplan.jax.chunks import by_mode
+from chainplan.jax.emit import blocks_of
+from chainplan.jax.forms import matrix
+from chainplan.jax.linearise import Linearised
+from chainplan.jax.trace import read
+from chainplan.plans.steps import Plan
+
+Evaluated = tuple[list[list[Any]], list[Any]]
+"""Blocks by result and argument in the shape that JAX gives them, and what was computed beside the results."""
+
+
+class Way(NamedTuple):
+    """`name` is "plan", "jacfwd" or "jacrev"; a plan of None is a Jacobian of zeros.
+
+    Where there is a `chunk`, no more than so many seeds go through the program at a time.
+    """
+
+    name: str
+    plan: Plan | None = None
+    chunk: int | None = None
+
+
+def evaluated(linearised: Linearised | None, call: Call, way: Way, leaves: Sequence[Any]) -> Evaluated:
+    """Go a way at a point; without a linearised function only modes are ways."""
+    if way.name != "plan":
+        return _by_mode(call, way, leaves)
+    assert linearised is not None, "a plan is for a linearised function"
+    values = linearised.trace.values(leaves)
+    dtype = dtype_of(call)
+    held = {} if way.plan is None else blocks_of(linearised, way.plan, values, dtype, way.chunk)
+    blocks = []
+    for output, out in zip(linearised.outputs, call.outs, strict=True):
+        row = []
+        for source, leaf in zip(linearised.inputs, leaves, strict=True):
+            block = held.get((output or "", source or ""))
+            shape = (*out.shape, *leaf.shape)
+            if block is None:
+                row.append(jnp.zeros(shape, leaf.dtype))
+            else:
+                row.append(matrix(block, dtype).reshape(shape).astype(leaf.dtype))
+        blocks.append(row)
+    results = [read(values, atom) for atom in linearised.trace.results]
+    return blocks, results[len(call.outs) :]
+
+
+def _by_mode(call: Call, way: Way, leaves: Sequence[Any]) -> Evaluated:
+    def function(*values: Any) -> tuple[list[Any], list[Any]]:
+        found = call.flat(*values)
+        return found[: len(call.outs)], found[len(call.outs) :]
+
+    if way.chunk is not None:
+        return by_mode(function, leaves, way.name, way.chunk)
+    mode = getattr(jax, way.name)(function, argnums=tuple(range(len(leaves))), has_aux=True)
+    blocks, beside = mode(*leaves)
+    return [list(row) for row in blocks], beside
+
+
+def seeds_of(call: Call, mode: str) -> int:
+    """How many seeds a mode sends: the entries of all arguments, or of all results."""
+    return sum(prod(end.shape) for end in (call.leaves if mode == "jacfwd" else call.outs))
+
+
+def dtype_of(call: Call) -> Any:
+    """The dtype of entries that no value decides."""
+    return jnp.result_type(*call.leaves, *(out.dtype for out in call.outs)) if call.leaves else jnp.float32

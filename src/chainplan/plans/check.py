@@ -1,0 +1,223 @@
+"""Proves a plan right without trusting whoever made it.
+
+A plan is right when every output block counts every path from its input to its output exactly once. Replay types each
+block by its vertices, so each is a sum of products along paths; what is left to prove is that each path is counted
+once. Every elemental gets a random label from a finite field, the labels run along the plan, and the outputs are
+compared with forward substitution on the graph. Two different sums of paths are different polynomials in the labels,
+so a wrong plan passes with a probability of at most (longest path) / p (Schwartz 1980, Zippel 1979), p about 2^61. A
+seed counts as the identity that it compresses; that its colours bring back every nonzero is looked at by itself.
+
+The field is GF(p) for a prime p drawn anew for each check rather than the fixed GF(2^61 - 1): a plan that adds a block
+to itself 61 times multiplies it by 2^61, which *is* 1 in that field.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+
+from chainplan.errors import PlanError
+from chainplan.plans.replay import Replay, colouring_of, replay
+from chainplan.plans.states import spans
+from chainplan.plans.steps import (
+    Accumulate,
+    Add,
+    Advance,
+    Decompress,
+    Load,
+    Move,
+    Multiply,
+    Plan,
+    Planned,
+    Propagate,
+    Restore,
+    Seed,
+    Store,
+    operands,
+    plan_of,
+)
+from chainplan.problem.cost import FMA, CostModel
+from chainplan.problem.graph import Graph
+from chainplan.problem.problem import Problem, problem_of
+
+_BITS = 61
+
+
+def check(plan: Plan | Planned, problem: Problem | None = None, cost: CostModel = FMA) -> Replay:
+    """Prove that a plan computes the Jacobian of its graph and keeps the limits of `problem`.
+
+    Parameters
+    ----------
+    plan : Plan | Planned
+        The plan, whoever made it, or what holds one: a `Result`, a plan file that was read.
+    problem : Problem | None
+        The problem that it is to solve; None takes the graph of the plan, without limits.
+    cost : CostModel
+        What the steps are priced by.
+
+    Returns
+    -------
+    Replay
+        The blocks, prices and peak of the plan.
+
+    Raises
+    ------
+    PlanError
+        Saying what is wrong and where: a step, an output, a path counted wrongly, or a limit that is exceeded.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> problem = chainplan.chain([2, 3, 4])
+    >>> check(chainplan.plan(problem).plan, problem).total
+    24
+    """
+    plan = plan_of(plan)
+    graph = plan.graph if problem is None else problem_of(problem).graph
+    if graph is not plan.graph:
+        plan = Plan(graph, plan.steps, plan.outputs)
+    if problem is not None:
+        _check_states(plan, problem.recompute)
+    replayed = replay(plan, cost)
+    _check_colours(plan, replayed)
+    _check_outputs(plan)
+    _check_paths(plan)
+    limit = None if problem is None else problem.memory
+    if limit is not None and replayed.peak > limit:
+        step = replayed.alive.index(replayed.peak)
+        raise PlanError(
+            f"step {step}: {replayed.peak:,} elements are alive; expected at most limits.memory = {limit:,}."
+        )
+    return replayed
+
+
+def _check_states(plan: Plan, recompute: bool) -> None:
+    """States must be evaluated where the problem says so, and only there."""
+    if recompute:
+        spans(plan)
+        return
+    moved = next((position for position, step in enumerate(plan.steps) if isinstance(step, Move)), None)
+    if moved is not None:
+        raise PlanError(
+            f"step {moved}: a state is moved, but limits.recompute is not set, so that states are given; expected a "
+            "plan without state steps. Set it, or plan again."
+        )
+
+
+def _check_colours(plan: Plan, replayed: Replay) -> None:
+    """Every nonzero of a decompressed block must stand alone in a compressed column or row."""
+    for position, step in enumerate(plan.steps):
+        if isinstance(step, Decompress):
+            from chainplan.colouring import misfit
+
+            block = replayed.blocks[position].block
+            wrong = misfit(block.structure.pattern(block.rows, block.cols), colouring_of(plan, replayed, step))
+            if wrong:
+                raise PlanError(f"step {position}: {wrong} Colour the pattern anew.")
+
+
+def _check_outputs(plan: Plan) -> None:
+    seen = set()
+    for output, source, _ in plan.outputs:
+        if (output, source) in seen:
+            raise PlanError(f"output ('{output}', '{source}'): listed twice; expected once.")
+        seen.add((output, source))
+
+
+def _check_paths(plan: Plan) -> None:
+    """Compare the plan with forward substitution: all inputs in one pass, each input alone once that has failed."""
+    prime = _random_prime()
+    labels = {
+        e.name: 0
+        if e.block.structure.name == "zero" or not e.block.rows * e.block.cols
+        else 1 + secrets.randbelow(prime - 1)
+        for e in plan.graph.elementals
+    }
+    weights = {source: 1 + secrets.randbelow(prime - 1) for source in plan.graph.inputs}
+    along = _along(plan, labels, prime)
+    if _differs(plan, labels, weights, along, prime):
+        for source in plan.graph.inputs:
+            output = _differs(plan, labels, {source: 1}, along, prime)
+            if output:
+                raise PlanError(
+                    f"output ('{output}', '{source}'): the plan does not count every path exactly once; expected "
+                    f"the sum over all paths from '{source}' to '{output}'. It is not the Jacobian."
+                )
+
+
+def _differs(
+    plan: Plan, labels: Mapping[str, int], weights: Mapping[str, int], along: Sequence[int], prime: int
+) -> str | None:
+    """First output whose weighted sum over the inputs in `weights` is not what forward substitution gives."""
+    claimed = dict.fromkeys(plan.graph.outputs, 0)
+    for output, source, step in plan.outputs:
+        claimed[output] += weights.get(source, 0) * along[step]
+    expected = _substitute(plan.graph, labels, weights, prime)
+    return next((o for o in plan.graph.outputs if (claimed[o] - expected.get(o, 0)) % prime), None)
+
+
+def _along(plan: Plan, labels: Mapping[str, int], prime: int) -> list[int]:
+    """The labels carried through the steps of the plan."""
+    held: list[int] = []
+    for step in plan.steps:
+        match step:
+            case Multiply(left, right, onto):
+                held.append((held[left] * held[right] + (0 if onto is None else held[onto])) % prime)
+            case Load(name) | Accumulate(name, _):
+                held.append(labels[name])
+            case Propagate(name, arg, _):
+                held.append(labels[name] * held[arg] % prime)
+            case Add(left, right):
+                held.append((held[left] + held[right]) % prime)
+            case Seed():
+                held.append(1)
+            case Advance() | Store() | Restore():
+                held.append(0)
+            case Decompress():
+                found = {held[arg] for arg in operands(step)}
+                if len(found) > 1:
+                    text = "its tangent and its adjoint are compressions of two different sums of paths"
+                    raise PlanError(f"step {len(held)}: {text}; expected the same.")
+                held.append(found.pop())
+    return held
+
+
+def _substitute(graph: Graph, labels: Mapping[str, int], weights: Mapping[str, int], prime: int) -> dict[str, int]:
+    """Weighted sum over all paths from the inputs to each vertex of the products of labels: one pass over the edges."""
+    out_of: dict[str, list[tuple[str, int]]] = {}
+    for e in graph.elementals:
+        out_of.setdefault(e.source, []).append((e.target, labels[e.name]))
+    held = dict(weights)
+    for vertex in graph.order:
+        value = held.get(vertex)
+        if value is not None:
+            for target, label in out_of.get(vertex, ()):
+                held[target] = (held.get(target, 0) + value * label) % prime
+    return held
+
+
+def _random_prime() -> int:
+    """A random prime of `_BITS` bits."""
+    while True:
+        candidate = secrets.randbits(_BITS) | 1 << (_BITS - 1) | 1
+        if _is_prime(candidate):
+            return candidate
+
+
+def _is_prime(n: int) -> bool:
+    """Miller-Rabin with the first twelve primes as bases, which decides all n < 3·10^23 (Sorenson & Webster 2017)."""
+    bases = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
+    if any(n % b == 0 for b in bases):
+        return n in bases
+    s = (n - 1 & 1 - n).bit_length() - 1
+    for b in bases:
+        x = pow(b, n - 1 >> s, n)
+        if x in (1, n - 1):
+            continue
+        for _ in range(s - 1):
+            x = x * x % n
+            if x == n - 1:
+                break
+        else:
+            return False
+    return True

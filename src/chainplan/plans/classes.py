@@ -1,0 +1,105 @@
+"""The classes of plans within which a bound holds or an optimum is one, and which class includes which.
+
+A lower bound on the plans of a class is one on every narrower class and says nothing of a wider one. So a plan of a
+class refutes every higher bound of that class and of all wider ones. Which class a plan is of is read off its steps
+where they show it (`class_of`): on chains. Where they do not, nothing is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chainplan.plans.replay import Typed, replay
+from chainplan.plans.steps import Accumulate, Decompress, Load, Multiply, Plan, Propagate, Seed, operands
+from chainplan.problem.problem import Problem
+
+BRACKETINGS = "bracketings"
+SWEEPS = "bracketings and coloured sweeps"
+CHECKPOINTS = "bracketings and nested checkpoints"
+AFTER = " after accumulation"
+
+CLASSES: dict[str, tuple[str, ...]] = {
+    BRACKETINGS: (SWEEPS, "vertex elimination"),
+    SWEEPS: (),
+    CHECKPOINTS: (),
+    "vertex elimination": ("edge elimination",),
+    "edge elimination": ("face elimination",),
+    "face elimination": (BRACKETINGS,),
+    "vertex elimination after accumulation": ("edge elimination after accumulation",),
+    "edge elimination after accumulation": ("face elimination after accumulation",),
+    "face elimination after accumulation": (SWEEPS,),
+}
+"""Each class with the next wider ones, on every problem that has plans of both (`misfit`).
+
+Bracketings and eliminations meet on chains alone. There a bracketing of explicit elementals eliminates the vertices one
+after the other, and an elimination is a bracketing, so those four include each other; with matrix-free elementals an
+elimination accumulates each of them first, by a coloured sweep where that is cheaper.
+"""
+
+
+def includes(wider: str, name: str, problem: Problem) -> bool:
+    """Whether every plan of the class `name` is one of the class `wider`, on a problem that has plans of both."""
+    seen, todo = set[str](), [name]
+    while todo:
+        found = todo.pop()
+        if found not in seen and misfit(found, problem) is None:
+            seen.add(found)
+            todo += CLASSES[found]
+    return wider in seen
+
+
+def misfit(name: str, problem: Problem) -> str | None:
+    """Why a problem has no plans of a class, None where it may have some."""
+    graph = problem.graph
+    if name not in CLASSES:
+        return f"there is no such class of plans; expected one of {', '.join(CLASSES)}"
+    if problem.recompute != (name == CHECKPOINTS):
+        which = "set" if problem.recompute else "not set"
+        return f"limits.recompute is {which}; expected {CHECKPOINTS} where it is, and only there"
+    if name.startswith(BRACKETINGS):
+        return graph.not_a_chain
+    explicit = all(e.explicit for e in graph.useful)
+    if explicit == name.endswith(AFTER):
+        return f"it has {'no ' if explicit else ''}matrix-free elementals; expected '{AFTER[1:]}' where it has some"
+    return None
+
+
+def class_of(plan: Plan, problem: Problem) -> str | None:
+    """The narrowest class that the steps of a right plan show it to be of, None where they show none.
+
+    A plan with steps that nothing reads is of the class of the others, which cost no more. Under a limit of memory the
+    steps of a coloured sweep stand together.
+    """
+    if problem.recompute or plan.graph.not_a_chain is not None:
+        return None
+    kinds = (Load, Accumulate, Propagate, Multiply, Seed, Decompress)
+    if not all(isinstance(step, kinds) and getattr(step, "onto", None) is None for step in plan.steps):
+        return None
+    if not any(isinstance(step, Seed) for step in plan.steps):
+        return BRACKETINGS
+    blocks = replay(plan).blocks
+    single = all(_single(plan, blocks, position) for position in range(len(plan.steps)))
+    return SWEEPS if single and (problem.memory is None or _uninterrupted(plan, blocks)) else None
+
+
+def _single(plan: Plan, blocks: Sequence[Typed], position: int) -> bool:
+    """Whether a step that makes a compressed block applies one elemental to it, or seeds it."""
+    step = plan.steps[position]
+    if blocks[position].whole is None or not isinstance(step, Multiply):
+        return True
+    return any(isinstance(plan.steps[operand], Load) for operand in operands(step))
+
+
+def _uninterrupted(plan: Plan, blocks: Sequence[Typed]) -> bool:
+    """Whether from the first seed of a sweep to its decompression nothing else is made, but loads are."""
+    sweeping, last = False, -1
+    for position, (step, typed) in enumerate(zip(plan.steps, blocks, strict=True)):
+        if isinstance(step, Decompress):
+            if any((blocks[arg].seed or 0) < last for arg in operands(step)):
+                return False
+            sweeping, last = False, position
+        elif typed.whole is not None:
+            sweeping = True
+        elif sweeping and not isinstance(step, Load):
+            return False
+    return True

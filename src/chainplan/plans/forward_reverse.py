@@ -1,0 +1,161 @@
+"""Forward and reverse order as one walk over the graph, in any algebra.
+
+Forward order (mode tangent) carries, vertex by vertex in topological order, the blocks from every input to that vertex;
+reverse order (mode adjoint) is the same walk on the transposed graph. This is vertex elimination in topological and in
+reverse topological order (Griewank & Walther, *Evaluating Derivatives*, ch. 9). With `steps.Recorder` as algebra the
+walk writes a plan, with `Pricer` it only adds up what that plan would cost.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+from chainplan.problem.cost import FMA, CostModel
+from chainplan.problem.graph import Elemental, Graph, Mode
+from chainplan.structures import Block, Dense
+
+T = TypeVar("T")
+
+
+class Algebra(Protocol[T]):
+    """The five operations of the plan language on some kind of block."""
+
+    def load(self, elemental: str) -> T: ...
+    def accumulate(self, elemental: str, mode: Mode) -> T: ...
+    def propagate(self, elemental: str, arg: T, mode: Mode) -> T: ...
+    def multiply(self, left: T, right: T, onto: T | None = None) -> T: ...
+    def add(self, left: T, right: T) -> T: ...
+
+
+def sweep(graph: Graph, algebra: Algebra[T], mode: Mode) -> list[tuple[str, str, T]]:
+    """Accumulate the Jacobian in forward (tangent) or reverse (adjoint) order.
+
+    Parallel explicit elementals are added up before they multiply. A matrix-free elemental is applied in the mode of
+    the walk; one that has only the other mode is accumulated by it and multiplied.
+
+    Returns
+    -------
+    list of (output, input, block)
+        For every pair that a path connects, in the order of outputs, then inputs.
+    """
+    forward = mode is Mode.TANGENT
+    starts = set(graph.inputs if forward else graph.outputs)
+    held: dict[str, dict[str, T]] = {}
+    for vertex in graph.order if forward else reversed(graph.order):
+        edges = (graph.into if forward else graph.out_of).get(vertex)
+        if edges:
+            held[vertex] = _arrive(algebra, mode, edges, starts, held)
+    result = []
+    for output in graph.outputs:
+        for source in graph.inputs:
+            at, start = (output, source) if forward else (source, output)
+            if start in held.get(at, {}):
+                result.append((output, source, held[at][start]))
+    return result
+
+
+def _arrive(
+    algebra: Algebra[T], mode: Mode, edges: list[Elemental], starts: set[str], held: dict[str, dict[str, T]]
+) -> dict[str, T]:
+    """Blocks between one vertex and every start, given those of its neighbours on the side of the start.
+
+    Edges from a start come first, so that products are absorbed onto them.
+    """
+    sums: dict[str, T] = {}
+    groups: dict[str, list[Elemental]] = {}
+    for e in edges:
+        groups.setdefault(e.source if mode is Mode.TANGENT else e.target, []).append(e)
+    parts = {}
+    for near, group in groups.items():
+        applied = [e for e in group if e.per_vector(mode) is not None]
+        formed = _formed(algebra, mode, [e for e in group if e.per_vector(mode) is None])
+        parts[near] = formed, applied
+        if near in starts:
+            direct = [] if formed is None else [formed]
+            for block in direct + [algebra.accumulate(e.name, mode) for e in applied]:
+                sums[near] = algebra.add(sums[near], block) if near in sums else block
+    for near, (formed, applied) in parts.items():
+        for start, arg in held.get(near, {}).items():
+            if formed is not None:
+                left, right = (formed, arg) if mode is Mode.TANGENT else (arg, formed)
+                sums[start] = algebra.multiply(left, right, sums.get(start))
+            for e in applied:
+                block = algebra.propagate(e.name, arg, mode)
+                sums[start] = algebra.add(sums[start], block) if start in sums else block
+    return sums
+
+
+def _formed(algebra: Algebra[T], mode: Mode, group: list[Elemental]) -> T | None:
+    """Sum of the blocks of parallel elementals that the walk cannot apply without forming them."""
+    other = Mode.ADJOINT if mode is Mode.TANGENT else Mode.TANGENT
+    result: T | None = None
+    for e in group:
+        block = algebra.load(e.name) if e.explicit else algebra.accumulate(e.name, other)
+        result = block if result is None else algebra.add(result, block)
+    return result
+
+
+class Pricer:
+    """The algebra that adds up prices: its blocks are `structures.Block`, `price` is the total so far."""
+
+    def __init__(self, graph: Graph, cost: CostModel = FMA) -> None:
+        self._graph, self._cost = graph, cost
+        self.price = 0
+
+    def load(self, elemental: str) -> Block:
+        return self._graph[elemental].block
+
+    def accumulate(self, elemental: str, mode: Mode) -> Block:
+        self.price += self._cost.accumulate(self._graph[elemental], mode)
+        return self._graph[elemental].block
+
+    def propagate(self, elemental: str, arg: Block, mode: Mode) -> Block:
+        e = self._graph[elemental]
+        self.price += self._cost.propagate(e, arg, mode)
+        return e.block.times(arg) if mode is Mode.TANGENT else arg.times(e.block)
+
+    def multiply(self, left: Block, right: Block, onto: Block | None = None) -> Block:
+        block = left.times(right)
+        self.price += self._cost.multiply(left, right, block)
+        if onto is None:
+            return block
+        self.price += self._cost.add(block, onto)
+        return block.plus(onto)
+
+    def add(self, left: Block, right: Block) -> Block:
+        self.price += self._cost.add(left, right)
+        return left.plus(right)
+
+
+def order_price(graph: Graph, mode: Mode, cost: CostModel = FMA) -> int:
+    """Price of forward (tangent) or reverse (adjoint) order: the baselines of every report.
+
+    Where all blocks are explicit and dense only the sizes of what reaches a vertex matter, in O(edges) operations on
+    sets of starts; else the walk is made, product by product.
+    """
+    if cost is FMA and all(e.explicit and type(e.block.structure) is Dense for e in graph.useful):
+        return _dense_price(graph, mode)
+    pricer = Pricer(graph, cost)
+    sweep(graph, pricer, mode)
+    return pricer.price
+
+
+def _dense_price(graph: Graph, mode: Mode) -> int:
+    """Sum over the edges, parallel ones once, of rows · cols · (total size of the starts that reach the near end)."""
+    forward = mode is Mode.TANGENT
+    starts = graph.inputs if forward else graph.outputs
+    own = {v: 1 << i for i, v in enumerate(starts)}
+    by_size: dict[int, int] = {}
+    for v in starts:
+        by_size[graph.sizes[v]] = by_size.get(graph.sizes[v], 0) | own[v]
+    total, reached = 0, dict.fromkeys(starts, 0)
+    for vertex in graph.order if forward else reversed(graph.order):
+        edges = (graph.into if forward else graph.out_of).get(vertex, ())
+        found = 0
+        for near in {e.source if forward else e.target for e in edges}:
+            through = reached.get(near, 0)
+            weight = sum(size * (through & mask).bit_count() for size, mask in by_size.items()) if through else 0
+            total += graph.sizes[vertex] * graph.sizes[near] * weight
+            found |= through | own.get(near, 0)
+        reached[vertex] = found
+    return total

@@ -1,0 +1,177 @@
+"""What planning returns: a status, a plan with its cost, a bound, and the baselines to compare with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from chainplan.plans.forward_reverse import order_price
+from chainplan.plans.ratios import gap
+from chainplan.plans.replay import Replay, replay
+from chainplan.plans.steps import Plan
+from chainplan.problem.graph import Graph, Mode
+from chainplan.problem.problem import Problem
+from chainplan.report.words import table as summary
+
+if TYPE_CHECKING:
+    from chainplan.plans.schedule import Schedule
+
+
+class Status(Enum):
+    """Outcome of a search."""
+
+    OPTIMAL = "optimal"
+    """The plan is proven to be the cheapest of the class that `optimal_within` names (`chainplan.plans.classes`)."""
+    FEASIBLE = "feasible"
+    """The plan is right and keeps the limits; cheaper ones may exist."""
+    INFEASIBLE = "infeasible"
+    """It is proven that no plan keeps the limits."""
+    BUDGET = "budget"
+    """The search ended without a plan that keeps the limits, and without a proof that there is none."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a solver hands back.
+
+    `bound` is a proven lower bound, in the unit of the objective, on all plans of the class named by `within`, which an
+    OPTIMAL plan reaches; `needs` is the smallest memory limit, in elements, under which the solver has a plan.
+    """
+
+    status: Status
+    plan: Plan | None = None
+    bound: int = 0
+    within: str | None = None
+    needs: int | None = None
+    solver: str | None = None
+    note: str | None = None
+
+
+def bounded(plan: Plan, price: int, bound: int, within: str) -> Outcome:
+    """What a bound on all plans of the moves `within` says of one that costs `price`: optimal where it reaches that."""
+    return Outcome(Status.OPTIMAL if price == bound else Status.FEASIBLE, plan, bound=bound, within=within)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of a plan: multiply-adds, additions without a product, most elements alive at once."""
+
+    fma: int
+    adds: int
+    peak_elements: int
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """What forward and reverse order cost, in fma or in the unit of an objective."""
+
+    forward: int
+    reverse: int
+
+    @property
+    def best(self) -> int:
+        """The cheaper of the two."""
+        return min(self.forward, self.reverse)
+
+
+def counts(graph: Graph) -> str:
+    """Whether the nonzeros of all blocks are counted exactly or from above."""
+    return "exact" if graph.exact else "upper bound"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A planned problem. `print(result)` shows the table of the plan.
+
+    `replay` and `cost` are in fma whatever the objective, `price`, `bound` and `gap` in the unit of the objective.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem that was planned.
+    solver : str
+        The name of the solver that made the plan.
+    seed : int
+        The seed of its random numbers.
+    seconds : float
+        The time that planning took.
+    status : Status
+        The outcome of the search.
+    plan : Plan | None
+        The plan; None where there is none that keeps the limits.
+    replay : Replay | None
+        The blocks, prices and peak of the plan.
+    bound : int
+        A proven lower bound on the plans of a class.
+    within : str | None
+        The class of plans within which the bound holds.
+    needs : int | None
+        The smallest memory limit, in elements, under which a plan is known.
+    notes : tuple[str, ...]
+        Sentences on how the plan was found.
+    schedule : Schedule | None
+        The schedule, where it was planned for several machines; the plan is the one that it schedules.
+    claimed : bool
+        Whether status, bound and schedule are as a file claims and have not been proven here.
+    """
+
+    problem: Problem
+    solver: str
+    seed: int
+    seconds: float
+    status: Status
+    plan: Plan | None
+    replay: Replay | None
+    bound: int
+    within: str | None
+    needs: int | None = None
+    notes: tuple[str, ...] = ()
+    schedule: Schedule | None = None
+    claimed: bool = False
+
+    @property
+    def counts(self) -> str:
+        """ "exact", or "upper bound" where nonzeros are counted from above; an optimum is relative to these counts."""
+        return counts(self.problem.graph)
+
+    @property
+    def optimal_within(self) -> str | None:
+        """The class of plans within which this one is proven, or `claimed`, to be optimal, None where it is not."""
+        return self.within if self.status is Status.OPTIMAL else None
+
+    @property
+    def cost(self) -> Cost | None:
+        """Cost of the plan, None where there is no plan."""
+        return None if self.replay is None else Cost(self.replay.total, self.replay.adds, self.replay.peak)
+
+    @cached_property
+    def priced(self) -> Replay | None:
+        """The replay of the plan under the objective, None where there is no plan."""
+        return self.replay if self.plan is None else replay(self.plan, self.problem.cost)
+
+    @property
+    def price(self) -> int | None:
+        """Cost of the plan in the unit of the objective."""
+        return None if self.priced is None else self.priced.total
+
+    @cached_property
+    def price_baselines(self) -> Baselines:
+        """What forward and reverse order cost in the unit of the objective."""
+        graph, cost = self.problem.graph, self.problem.cost
+        return Baselines(order_price(graph, Mode.TANGENT, cost), order_price(graph, Mode.ADJOINT, cost))
+
+    @cached_property
+    def baselines(self) -> Baselines:
+        """What forward and reverse order cost on the same problem."""
+        graph = self.problem.graph
+        return Baselines(order_price(graph, Mode.TANGENT), order_price(graph, Mode.ADJOINT))
+
+    @property
+    def gap(self) -> float | None:
+        """How far the plan may be above the optimum, as a share of its cost; 0.0 where it is proven optimal."""
+        return gap(self.price, self.bound)
+
+    def __str__(self) -> str:
+        return summary.table(self)

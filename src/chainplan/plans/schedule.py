@@ -1,0 +1,184 @@
+"""A schedule: which step of a plan runs when, on which of p identical machines, and the proof that it is one.
+
+It stands beside the plan and never in it: steps hold decisions on what is computed, tasks on where and when. Every step
+with a price is one task of that length, in the unit of the objective; free steps (loads, seeds, products with a unit
+block) take no time and are no tasks. A task starts once the steps that it reads have ended; moving a block from one
+machine to another takes no time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from chainplan.errors import PlanError
+from chainplan.plans.classes import CLASSES
+from chainplan.plans.replay import replay
+from chainplan.plans.result import Status
+from chainplan.plans.steps import Plan, evaluates, operands, tape_spans
+from chainplan.problem.cost import FMA, CostModel
+
+THIS_PLAN = "this plan"
+"""What a bound holds within where it is one on the schedules of the plan at hand alone."""
+WITHIN = (THIS_PLAN, *CLASSES)
+
+
+class Task(NamedTuple):
+    """Step `id` of the plan, on `machine` from `start` to `end`."""
+
+    id: int
+    machine: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The tasks of a plan on `machines` machines, by start, then by machine.
+
+    `bound` is a proven lower bound on the makespan of all schedules of all plans of the moves named by `within`, which
+    an OPTIMAL one reaches. `one_machine` is what the cheapest plan known takes on a single machine.
+    """
+
+    machines: int
+    makespan: int
+    bound: int
+    status: Status
+    within: str
+    one_machine: int
+    tasks: tuple[Task, ...]
+
+    @property
+    def speedup(self) -> float:
+        """How many times faster than one machine; 1.0 where nothing takes time."""
+        return self.one_machine / self.makespan if self.makespan else 1.0
+
+    @property
+    def optimal(self) -> bool:
+        """Whether no schedule within `within` is shorter."""
+        return self.status is Status.OPTIMAL
+
+    @property
+    def this_plan(self) -> bool:
+        """Whether the bound holds for the schedules of this plan alone."""
+        return self.within == THIS_PLAN
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as in the plan file."""
+        return {
+            "machines": self.machines,
+            "makespan": self.makespan,
+            "bound": self.bound,
+            "status": self.status.value,
+            "within": self.within,
+            "one_machine": self.one_machine,
+            "tasks": [task._asdict() for task in self.tasks],
+        }
+
+
+def made(machines: int, tasks: Sequence[Task], bound: int, within: str, one_machine: int) -> Schedule:
+    """A schedule of these tasks; OPTIMAL where it reaches the bound."""
+    makespan = max((task.end for task in tasks), default=0)
+    status = Status.OPTIMAL if makespan == bound else Status.FEASIBLE
+    ordered = tuple(sorted(tasks, key=lambda task: (task.start, task.machine)))
+    return Schedule(machines, makespan, bound, status, within, one_machine, ordered)
+
+
+def held(plan: Plan) -> int:
+    """Elements of all blocks and tapes of a plan together: what steps side by side never exceed, in any schedule."""
+    tapes = sum(plan.graph[name].tape for name, _, _ in tape_spans(plan.steps))
+    return tapes + sum(typed.block.nnz for typed in replay(plan).blocks)
+
+
+def check_schedule(plan: Plan, schedule: Schedule, cost: CostModel = FMA, memory: int | None = None) -> None:
+    """Prove a schedule from its definition and its claims from the plan. O(tasks log tasks).
+
+    On one machine steps run in turn, and what is alive is what `replay` says. On several, a limit of `memory` elements
+    is sure to be kept by a plan that could hold everything it ever makes.
+
+    Raises
+    ------
+    PlanError
+        Naming the first thing that is not so.
+    """
+    if schedule.machines < 1:
+        _wrong("machines", f"{schedule.machines}; expected at least 1")
+    if evaluates(plan.steps):
+        _wrong("machines", f"{schedule.machines}; the plan evaluates its states one after the other; expected none")
+    prices = replay(plan, cost).prices
+    tasks = _check_tasks(schedule, prices)
+    _check_precedence(plan, tasks)
+    _check_machines(schedule)
+    _check_claims(schedule, sum(prices))
+    if schedule.machines > 1 and memory is not None and held(plan) > memory:
+        text = (
+            f"{schedule.machines}; the blocks and tapes of the plan take {held(plan):,} elements together, more than "
+        )
+        _wrong("machines", text + f"limits.memory = {memory:,}, so that only one machine is sure to keep it")
+
+
+def _wrong(where: str, what: str) -> None:
+    raise PlanError(f"schedule.{where}: {what}.")
+
+
+def _check_tasks(schedule: Schedule, prices: Sequence[int]) -> dict[int, Task]:
+    """The tasks by step: every step with a price once, for as long as it costs, on a machine that there is."""
+    tasks: dict[int, Task] = {}
+    for i, task in enumerate(schedule.tasks):
+        where = f"tasks[{i}]"
+        if not 0 <= task.id < len(prices):
+            _wrong(where, f"there is no step {task.id}; expected one of the {len(prices)} steps of the plan")
+        if task.id in tasks:
+            _wrong(where, f"step {task.id} stands twice; expected once")
+        if not 0 <= task.machine < schedule.machines:
+            _wrong(where, f"there is no machine {task.machine}; expected 0 to {schedule.machines - 1}")
+        if task.start < 0:
+            _wrong(where, f"step {task.id} starts at {task.start}; expected 0 or later")
+        if not prices[task.id]:
+            _wrong(where, f"step {task.id} is free; expected tasks for steps with a price alone")
+        if task.end - task.start != prices[task.id]:
+            _wrong(where, f"step {task.id} takes {task.end - task.start}; expected its price, {prices[task.id]}")
+        tasks[task.id] = task
+    for step, price in enumerate(prices):
+        if price and step not in tasks:
+            _wrong("tasks", f"step {step} is missing; expected every step with a price")
+    return tasks
+
+
+def _check_precedence(plan: Plan, tasks: dict[int, Task]) -> None:
+    """No task starts before what it reads is there; a free step is there as soon as what it reads is."""
+    there: list[int] = []
+    for position, step in enumerate(plan.steps):
+        ready = max((there[operand] for operand in operands(step)), default=0)
+        task = tasks.get(position)
+        if task is not None and task.start < ready:
+            _wrong("tasks", f"step {position} starts at {task.start}, but what it reads is there at {ready}")
+        there.append(ready if task is None else task.end)
+
+
+def _check_machines(schedule: Schedule) -> None:
+    """No two tasks share a machine at any time."""
+    latest: dict[int, Task] = {}
+    for task in sorted(schedule.tasks, key=lambda task: task.start):
+        before = latest.get(task.machine)
+        if before is not None and task.start < before.end:
+            text = f"steps {before.id} and {task.id} overlap on machine {task.machine}; expected one at a time"
+            _wrong("tasks", text)
+        latest[task.machine] = task
+
+
+def _check_claims(schedule: Schedule, total: int) -> None:
+    makespan = max((task.end for task in schedule.tasks), default=0)
+    if schedule.makespan != makespan:
+        _wrong("makespan", f"is claimed to be {schedule.makespan}, but the last task ends at {makespan}")
+    if not 0 <= schedule.bound <= makespan:
+        _wrong("bound", f"{schedule.bound}; expected at least 0 and at most the makespan, {makespan}")
+    if schedule.status is not (Status.OPTIMAL if schedule.bound == makespan else Status.FEASIBLE):
+        text = f"'{schedule.status.value}', with bound {schedule.bound} and makespan {makespan}; a schedule is optimal "
+        _wrong("status", text + "where it reaches its bound, and else feasible")
+    if schedule.within not in WITHIN:
+        _wrong("within", f"'{schedule.within[:40]}'; expected one of {', '.join(WITHIN)}")
+    if not makespan <= schedule.one_machine <= total:
+        text = f"{schedule.one_machine}; expected at least the makespan, {makespan}, and at most the cost, {total}"
+        _wrong("one_machine", text)

@@ -1,0 +1,1 @@
+"""What is to be differentiated: elementals in a graph, limits, and the cost model."""

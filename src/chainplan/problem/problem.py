@@ -1,0 +1,149 @@
+"""The problem: a linearised DAG and the limits a plan must keep.
+
+The fingerprint is what ties a saved plan to the problem it solves. It covers everything that a plan's validity and cost
+depend on, so two problems of one fingerprint may exchange plans; the problem's name is not part of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from chainplan.errors.arguments import expect, refuse, whole
+from chainplan.problem.cost import FMA, CostModel, model_of
+from chainplan.problem.graph import Elemental, Graph
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be planned: a linearised DAG, the limits that a plan must keep, and what is minimised.
+
+    Parameters
+    ----------
+    graph : Graph
+        The linearised DAG.
+    memory : int | None
+        The limit of the elements alive at once: blocks, tapes, and states that the plan evaluates. None is no limit.
+    name : str | None
+        What reports call the problem.
+    cost : CostModel
+        What is minimised. It is no part of the fingerprint, as it does not change what a plan computes.
+    recompute : bool
+        Whether the states at which elementals are linearised are evaluated by the plan, which counts those it holds
+        (see `states`). Otherwise they are given.
+    """
+
+    graph: Graph
+    memory: int | None = None
+    name: str | None = None
+    cost: CostModel = FMA
+    recompute: bool = False
+
+    def __post_init__(self) -> None:
+        expect("graph", self.graph, Graph, "a Graph", "Make a problem by chain, from_spec or read.")
+        if self.memory is not None and type(self.memory) is not int:
+            object.__setattr__(self, "memory", whole("memory", self.memory, most=None))
+        if self.memory is not None and self.memory < 0:
+            raise refuse("memory", self.memory, "elements from 0, or None for no limit", "Correct it.")
+        if self.name is not None:
+            expect("name", self.name, str, "text, or None", "Pass name='model', say.")
+        model_of(self.cost)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the problem in its canonical JSON form, as hexadecimal digits."""
+        spec = self.to_spec()
+        spec.pop("name", None)
+        text = json.dumps(spec, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def transpose(self) -> Problem:
+        """The problem of the transposed Jacobian; its optimum is the same."""
+        return replace(self, graph=self.graph.transpose())
+
+    def to_spec(self) -> dict[str, Any]:
+        """The problem in the spec's grammar (design, section 2), from which it can be read again unchanged."""
+        spec: dict[str, Any] = {} if self.name is None else {"name": self.name}
+        if _is_plain_chain(self.graph):
+            spec["chain"] = [
+                {"name": e.name, "shape": [e.block.rows, e.block.cols], **_details(e)} for e in self.graph.elementals
+            ]
+        else:
+            spec["dag"] = {
+                "sizes": dict(self.graph.sizes),
+                "inputs": list(self.graph.inputs),
+                "outputs": list(self.graph.outputs),
+                "jacobians": [
+                    {"name": e.name, "edge": [e.source, e.target], **_details(e)} for e in self.graph.elementals
+                ],
+            }
+        limits = {"memory": self.memory, "recompute": self.recompute or None}
+        if kept := {key: value for key, value in limits.items() if value is not None}:
+            spec["limits"] = kept
+        return spec
+
+
+def problem_of(value: object) -> Problem:
+    """The problem that was given.
+
+    Raises
+    ------
+    ArgumentError
+        Where it is something else, saying how a problem is made of it.
+    """
+    if isinstance(value, Problem):
+        return value
+    todo = _MADE.get(type(value).__name__, "Make one by chain, from_spec or read.")
+    raise refuse("problem", value, "a Problem", todo)
+
+
+_MADE = {
+    "Graph": "Pass Problem(graph).",
+    "Result": "Pass result.problem.",
+    "SavedPlan": "Pass saved.problem.",
+    "Program": "Pass program.problem.",
+    "Plan": "Pass Problem(plan.graph).",
+    "DiGraph": "Pass from_networkx(graph).",
+    "MultiDiGraph": "Pass from_networkx(graph).",
+    "str": "Pass read(path) for a file.",
+    "PosixPath": "Pass read(path) for a file.",
+    "WindowsPath": "Pass read(path) for a file.",
+    "dict": "Pass from_spec(spec).",
+    "list": "Pass chain(items).",
+    "tuple": "Pass chain(items).",
+}
+"""How a problem is made of what may be passed in its place."""
+
+
+def chain_vertex(position: int) -> str:
+    """Name of the vertex x_i of a chain."""
+    return f"x{position}"
+
+
+def _is_plain_chain(graph: Graph) -> bool:
+    """Whether the graph is just what the `chain` grammar makes: x0 -> x1 -> ... -> xq and nothing else."""
+    q = len(graph.elementals)
+    return (
+        graph.inputs == (chain_vertex(0),)
+        and graph.outputs == (chain_vertex(q),)
+        and len(graph.sizes) == q + 1
+        and all(e.source == chain_vertex(i) and e.target == chain_vertex(i + 1) for i, e in enumerate(graph.elementals))
+    )
+
+
+def _details(e: Elemental) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    if e.block.structure.name != "dense":
+        result["structure"] = e.block.structure.to_spec(e.block.rows, e.block.cols)
+    if e.tangent is not None:
+        result["tangent"] = e.tangent
+    if e.adjoint is not None:
+        result["adjoint"] = e.adjoint
+    if e.tape:
+        result["tape"] = e.tape
+    if e.advance is not None:
+        result["advance"] = e.advance
+    return result

@@ -1,0 +1,141 @@
+"""A program at a point: the values of its layers, and the elemental Jacobians of its linearised DAG.
+
+Evaluating keeps what linearising uses again (factors of a matrix, winners of a maximum), so that the primal is computed
+once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainplan.errors import PointError
+from chainplan.errors.arguments import expect
+from chainplan.kernels.convert import Array
+from chainplan.programs.point import point_of
+from chainplan.programs.program import Layer, Program, program_of
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Values by name, and what each layer kept for its linearisation."""
+
+    program: Program
+    values: Mapping[str, Array]
+    kept: Mapping[str, Any]
+
+
+def evaluate(program: Program, point: Mapping[str, Array]) -> Evaluation:
+    """Compute all layers at a point.
+
+    Parameters
+    ----------
+    program : Program
+        The layers, as `chainplan.program` makes them.
+    point : Mapping[str, Array]
+        An array for each input and parameter, in its own shape.
+
+    Returns
+    -------
+    Evaluation
+        The values of all layers by name, and what each of them keeps for its linearisation.
+
+    Raises
+    ------
+    PointError
+        If a layer has no finite value; the message names it.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> net = chainplan.program({"input": {"x": 2}, "layers": [{"op": "scale", "by": 3.0}]})
+    >>> evaluate(net, {"x": np.array([1.0, 2.0])}).values["scale1"]
+    array([3., 6.])
+    """
+    values, kept = point_of(program_of(program), point), {}
+    for layer in program.layers:
+        values[layer.name], kept[layer.name] = evaluated(layer, [values[source] for source in layer.sources])
+    return Evaluation(program, values, kept)
+
+
+def evaluated(layer: Layer, arguments: list[Array]) -> tuple[Array, Any]:
+    """The value of one layer and what it keeps for its linearisation; raises as `evaluate` does."""
+    with np.errstate(all="ignore"):
+        try:
+            value, kept = layer.op.evaluate(*arguments)
+        except PointError as error:
+            raise PointError(f"{_called(layer)}: {error}") from None
+        _require_finite(value, f"{_called(layer)}: the value", layer.op.positive)
+    return value, kept
+
+
+def linearise(evaluation: Evaluation) -> dict[str, Any]:
+    """Compute the elemental Jacobians of all layers, as `chainplan.execute` takes them.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        The layers at a point, as `chainplan.evaluate` computes them.
+
+    Returns
+    -------
+    dict
+        The elemental Jacobians by name. Those whose structure says all are left out.
+
+    Raises
+    ------
+    PointError
+        If a layer has a value but no finite derivative.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> net = chainplan.program({"input": {"x": 2}, "layers": [{"op": "exp"}]})
+    >>> linearise(evaluate(net, {"x": np.array([0.0, 0.0])}))
+    {'exp1/x': array([1., 1.])}
+    """
+    expect("evaluation", evaluation, Evaluation, "an Evaluation", "Make one by evaluate(program, point).")
+    program, partials = evaluation.program, dict[str, dict[int, Any]]()
+    result = {}
+    for name, layer, position, _ in program.placed:
+        if layer.name not in partials:
+            arguments = [evaluation.values[source] for source in layer.sources]
+            value, kept = evaluation.values[layer.name], evaluation.kept[layer.name]
+            partials[layer.name] = linearised(layer, arguments, value, kept)
+        given = partials[layer.name][position]
+        if given is not None:
+            result[name] = given
+    return result
+
+
+def linearised(layer: Layer, arguments: list[Array], value: Array, kept: Any) -> dict[int, Any]:
+    """The elemental Jacobians of one layer by the positions of its edges that vary; raises as `linearise` does."""
+    with np.errstate(all="ignore"):
+        partials = layer.op.linearise(arguments, value, kept)
+    found = {position: partials[position] for position, _ in layer.varying}
+    for given in found.values():
+        if given is not None and not isinstance(given, tuple):
+            entries = given if isinstance(given, np.ndarray) else given.data
+            _require_finite(entries, f"{_called(layer)}: the derivative", layer.op.positive)
+    return found
+
+
+def _called(layer: Layer) -> str:
+    return f"layer '{layer.name}' ({layer.op.name})"
+
+
+def _require_finite(array: Array, what: str, positive: bool) -> None:
+    """Refuse infinite and undefined numbers."""
+    finite = np.isfinite(array)
+    if finite.all():
+        return
+    first = [int(i) for i in np.argwhere(~finite)[0]]
+    count = int(array.size - np.count_nonzero(finite))
+    wanted = "finite numbers; this op takes positive arguments" if positive else "finite numbers"
+    raise PointError(
+        f"{what} is {array[tuple(first)]} at {first} ({count:,} of {array.size:,} entries are not finite); expected "
+        f"{wanted}. Choose another point."
+    )

@@ -1,0 +1,150 @@
+"""Sum, difference, product and quotient of two arguments, which are repeated to a common shape as numpy does.
+
+The same argument twice makes two parallel edges, and parallel edges add up: d(x·x) = 2x needs no rule of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any, ClassVar
+
+import numpy as np
+
+from chainplan.programs.ops.base import RESULT, Array, Edge, Op, Shape, broadcast, misfit, shown, size
+from chainplan.programs.ops.elementwise import CALCULUS
+
+
+class Binary(Op):
+    """z = f(x, y), entry by entry."""
+
+    formula: ClassVar[str] = CALCULUS
+    arguments = ("x", "y")
+
+    def shape(self, *shapes: Shape) -> Shape:
+        pairs = list(zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1))
+        if any(1 not in pair and pair[0] != pair[1] for pair in pairs):
+            found = f"shapes {shown(shapes[0])} and {shown(shapes[1])}"
+            raise misfit(found, "equal ones, or sizes of 1 where they differ", "Correct one of them.")
+        return tuple(n if m == 1 else m for n, m in reversed(pairs))
+
+    @classmethod
+    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+        pairs = (
+            ((3,), (3,)),
+            ((2, 3), (3,)),
+            ((2, 1), (2, 3)),
+            ((), (2,)),
+            ((2, 3, 2), (3, 1)),
+            ((2, 1, 2), (1, 3, 1)),
+        )
+        return tuple((cls(), pair) for pair in pairs)
+
+
+class _Linear(Binary):
+    """x plus or minus y."""
+
+    structures: ClassVar[tuple[str, str]]
+
+    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+        shape = self.shape(*shapes)
+        found: list[Edge] = []
+        for i, (small, structure) in enumerate(zip(shapes, self.structures, strict=True)):
+            found += (
+                _scaled(i, small, shape, structure) if structure != "identity" else broadcast(i, RESULT, small, shape)
+            )
+        return tuple(found)
+
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+        return ()
+
+
+class Add(_Linear):
+    """x + y."""
+
+    name = "add"
+    structures = ("identity", "identity")
+
+    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+        return np.asarray(arguments[0] + arguments[1]), None
+
+
+class Subtract(_Linear):
+    """x - y."""
+
+    name = "subtract"
+    structures = ("identity", "negated_identity")
+
+    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+        return np.asarray(arguments[0] - arguments[1]), None
+
+
+class _Nonlinear(Binary):
+    """x times or over y."""
+
+    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+        shape = self.shape(*shapes)
+        return tuple(edge for i, small in enumerate(shapes) for edge in _scaled(i, small, shape, "diagonal"))
+
+
+class Multiply(_Nonlinear):
+    """x · y, entry by entry."""
+
+    name = "multiply"
+
+    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+        return np.asarray(arguments[0] * arguments[1]), None
+
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+        x, y = np.broadcast_arrays(*arguments)
+        return y.ravel(), x.ravel()
+
+
+class Divide(_Nonlinear):
+    """x / y, entry by entry."""
+
+    name = "divide"
+
+    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+        return np.asarray(arguments[0] / arguments[1]), None
+
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+        inverse = np.broadcast_to(1 / arguments[1], value.shape)
+        return inverse.ravel(), (-value * inverse).ravel()
+
+
+@dataclass(frozen=True)
+class Scale(Op):
+    """by · x for a number `by`."""
+
+    name = "scale"
+    formula = CALCULUS
+
+    by: float
+
+    def shape(self, *shapes: Shape) -> Shape:
+        return shapes[0]
+
+    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+        n = size(shapes[0])
+        return (Edge(0, RESULT, n, n, "scaled_identity"),)
+
+    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+        return np.asarray(self.by * arguments[0]), None
+
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+        return (np.asarray(float(self.by)),)
+
+    @classmethod
+    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+        return (cls(0.25), ((3,),)), (cls(-2.0), ((2, 3),))
+
+
+def _scaled(argument: int, small: Shape, shape: Shape, structure: str) -> tuple[Edge, ...]:
+    """The edges that repeat an argument to a shape and then scale it."""
+    n = size(shape)
+    if size(small) == n:
+        return (Edge(argument, RESULT, n, n, structure),)
+    inner = "xy"[argument]
+    return (*broadcast(argument, inner, small, shape), Edge(inner, RESULT, n, n, structure))

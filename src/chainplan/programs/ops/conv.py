@@ -1,0 +1,230 @@
+"""Convolution (cross-correlation, as layers have it) over one or two axes: matrix-free where its matrix would be large.
+
+With the windows of an item as rows of a matrix P (windows x channels·kernel), y = P Wᵀ. With respect to x the edge is
+an explicit sparse matrix while it is small, and matrix-free beyond; with respect to W see `shared_weight`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from chainplan.programs.ops.base import (
+    RESULT,
+    Array,
+    Edge,
+    Op,
+    Shape,
+    broadcast,
+    misfit,
+    positions,
+    require_axes,
+    shown,
+    size,
+)
+from chainplan.programs.ops.shared_weight import SharedWeight
+
+MOST_ENTRIES = 20_000
+"""Entries of the largest matrix that is written out; beyond, patterns cost more than they tell."""
+
+
+MOST_WINDOWS = 1_000_000
+"""Windows along an axis of which each is looked at; those behind are taken to lie inside."""
+
+
+class _Sizes(NamedTuple):
+    """Items, channels out, windows per item, channels in times kernel, entries of an item."""
+
+    b: int
+    o: int
+    t: int
+    k: int
+    n: int
+
+
+@dataclass(frozen=True)
+class _Conv(Op):
+    formula: ClassVar[str] = "Goodfellow, Bengio & Courville, section 9.5"
+    arguments: ClassVar[tuple[str, ...]] = ("x", "weight", "bias")
+    axes: ClassVar[int]
+
+    out: int | None = None
+    kernel: tuple[int, ...] = ()
+    stride: int = 1
+    padding: int = 0
+    bias: bool = True
+
+    def takes(self) -> tuple[str, ...]:
+        return self.arguments if self.bias else self.arguments[:2]
+
+    def _require_item(self, x: Shape) -> None:
+        meaning = "[..., channels, length]" if self.axes == 1 else "[..., channels, height, width]"
+        require_axes(x, 1 + self.axes, meaning)
+        if self.stride < 1 or self.padding < 0:
+            raise misfit(f"stride {self.stride} and padding {self.padding}", "at least 1 and 0", "Correct them.")
+
+    def parameters(self, *shapes: Shape) -> dict[str, Shape]:
+        x = shapes[0]
+        self._require_item(x)
+        if len(shapes) > 1:
+            weight = shapes[1]
+        elif self.out is None or not self.kernel:
+            raise misfit("no weight, and 'out' or 'kernel' missing", "both of them, or a weight", "Add them.")
+        else:
+            kernel = self.kernel * self.axes if len(self.kernel) == 1 else self.kernel
+            weight = (self.out, x[-1 - self.axes], *kernel)
+        return {"weight": weight, "bias": weight[:1]}
+
+    def shape(self, *shapes: Shape) -> Shape:
+        x, weight = shapes[:2]
+        self._require_item(x)
+        channels, spatial = x[-1 - self.axes], x[-self.axes :]
+        if (
+            len(weight) != 2 + self.axes
+            or weight[1] != channels
+            or min(weight) < 1
+            or self.out not in (None, weight[0])
+        ):
+            what = f"[out, {channels}, {', '.join(['kernel'] * self.axes)}]"
+            raise misfit(f"a weight of shape {shown(weight)}", what, "Correct the weight or what is fed in.")
+        if self.bias and shapes[2] != weight[:1]:
+            raise misfit(f"a bias of shape {shown(shapes[2])}", shown(weight[:1]), "Correct the bias.")
+        room = [n + 2 * self.padding - k for n, k in zip(spatial, weight[2:], strict=True)]
+        if min(room) < 0:
+            found = f"kernel {shown(weight[2:])} for an item of {shown(spatial)} with padding {self.padding}"
+            raise misfit(found, "a kernel that fits", "Make it smaller, or the padding larger.")
+        return (*x[: -1 - self.axes], weight[0], *(r // self.stride + 1 for r in room))
+
+    def _sizes(self, x: Shape, weight: Shape) -> _Sizes:
+        spatial = self.shape(x, weight, weight[:1])[-self.axes :]
+        n = size(x[-1 - self.axes :])
+        return _Sizes(size(x) // n, weight[0], size(spatial), size(weight[1:]), n)
+
+    def patches(self, x: Array, weight: Shape, fill: Any = 0) -> Array:
+        """The windows of each item, padded with `fill`: items x windows x channels·kernel."""
+        item = x.shape[-1 - self.axes :]
+        around = [(0, 0)] * 2 + [(self.padding, self.padding)] * self.axes
+        padded = np.pad(x.reshape(-1, *item), around, constant_values=fill)
+        spatial = tuple(range(2, 2 + self.axes))
+        every = np.lib.stride_tricks.sliding_window_view(padded, weight[2:], spatial)
+        chosen = every[(slice(None),) * 2 + (slice(None, None, self.stride),) * self.axes]
+        listed: Array = np.moveaxis(chosen, 1, 1 + self.axes).reshape(len(padded), -1, size(weight[1:]))
+        return listed
+
+    def _inside(self, x: Shape, weight: Shape) -> Array:
+        """For every window and place of the kernel, the entry of the item that it sees, -1 in the padding."""
+        return np.asarray(self.patches(positions(x[-1 - self.axes :]), weight, -1)[0])
+
+    def _seen(self, x: Shape, weight: Shape) -> int:
+        """How many entries of all channels the windows of an item see together, without those in the padding."""
+        spatial = self.shape(x, weight, weight[:1])[-self.axes :]
+        total = weight[1]
+        for n, k, windows in zip(x[-self.axes :], weight[2:], spatial, strict=True):
+            counted = min(windows, MOST_WINDOWS)
+            starts = np.arange(counted) * self.stride - self.padding
+            seen = np.minimum(starts + k, n) - np.maximum(starts, 0)
+            total *= int(np.maximum(seen, 0).sum()) + (windows - counted) * k
+        return total
+
+    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+        x, weight = shapes[:2]
+        b, o, t, k, n = self._sizes(x, weight)
+        entries = b * o * self._seen(x, weight)
+        if entries <= MOST_ENTRIES:
+            rows, cols, _ = self._listed(self._inside(x, weight), b, o, n)
+            structure: Any = {"coo": np.stack([rows, cols], axis=1).tolist()}
+            found = [Edge(0, RESULT, b * o * t, b * n, structure)]
+        else:
+            structure = {"block_diagonal": [b, o * t, n]} if b > 1 else "dense"
+            found = [Edge(0, RESULT, b * o * t, b * n, structure, entries, entries)]
+        found += SharedWeight(b, o, t, k).edges(1)
+        if self.bias:
+            shape = self.shape(*shapes)
+            found += broadcast(2, RESULT, (o,) + (1,) * self.axes, shape)
+        return tuple(found)
+
+    def _listed(self, inside: Array, b: int, o: int, n: int) -> tuple[Array, Array, Array]:
+        """Row, column and position in the weight of every entry of the explicit matrix."""
+        t, k = inside.shape
+        window, place = np.nonzero(inside >= 0)
+        item, channel = np.arange(b)[:, None, None], np.arange(o)[:, None]
+        rows = ((item * o + channel) * t + window).ravel()
+        cols = np.broadcast_to(item * n + inside[window, place], (b, o, window.size)).ravel()
+        weights = np.broadcast_to(channel * k + place, (b, o, window.size)).ravel()
+        return rows, cols, weights
+
+    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+        x, weight = arguments[:2]
+        patches = self.patches(x, weight.shape)
+        product = np.matmul(weight.reshape(len(weight), -1), patches.swapaxes(1, 2))
+        shaped = product.reshape(self.shape(*(argument.shape for argument in arguments)))
+        return shaped + arguments[2].reshape(-1, *(1,) * self.axes) if self.bias else shaped, patches
+
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+        x, weight = arguments[:2]
+        b, o, t, k, n = self._sizes(x.shape, weight.shape)
+        inside = self._inside(x.shape, weight.shape)
+        by_weight = SharedWeight(b, o, t, k).value(kept.reshape(b * t, k))
+        if b * o * self._seen(x.shape, weight.shape) > MOST_ENTRIES:
+            return self._applied(weight, inside, x.shape), by_weight
+        from scipy.sparse import csr_array
+
+        rows, cols, places = self._listed(inside, b, o, n)
+        return csr_array((weight.ravel()[places], (rows, cols)), shape=(b * o * t, b * n)), by_weight
+
+    def _applied(self, weight: Array, inside: Array, x: Shape) -> tuple[Any, Any]:
+        """Tangent and adjoint with respect to x: the convolution itself, and the sum of all windows put back."""
+        from scipy.sparse import csr_array
+
+        b, o, t, k, n = self._sizes(x, weight.shape)
+        matrix = weight.reshape(o, k)
+        seen = np.nonzero(inside.ravel() >= 0)[0]
+        back = csr_array((np.ones(seen.size), (inside.ravel()[seen], seen)), shape=(n, t * k))
+
+        def tangent(block: Array) -> Array:
+            c = block.shape[1]
+            item = x[-1 - self.axes :]
+            patches = self.patches(block.T.reshape(c * b, *item), weight.shape)
+            return np.asarray(np.matmul(matrix, patches.swapaxes(1, 2))).reshape(c, b * o * t).T
+
+        def adjoint(block: Array) -> Array:
+            r = block.shape[0]
+            patches = np.matmul(block.reshape(r * b, o, t).swapaxes(1, 2), matrix).reshape(r * b, t * k)
+            return np.asarray((back @ patches.T).T).reshape(r, b * n)
+
+        return tangent, adjoint
+
+    @classmethod
+    def small(cls, item: Shape, kernel: Shape) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+        """Examples for one shape of an item with two channels."""
+        x, weight = (2, *item), (3, 2, *kernel)
+        return (
+            (cls(), (x, weight, (3,))),
+            (cls(stride=2, padding=1), ((2, *x), weight, (3,))),
+            (cls(bias=False, padding=2), ((2, *x), (1, *weight[1:]))),
+        )
+
+
+class Conv1d(_Conv):
+    """Convolution along the last axis of [..., channels, length]; weight of out x channels x kernel."""
+
+    name = "conv1d"
+    axes = 1
+
+    @classmethod
+    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+        return cls.small((5,), (3,))
+
+
+class Conv2d(_Conv):
+    """Convolution along the last two axes of [..., channels, height, width]; weight of out x channels x kernel."""
+
+    name = "conv2d"
+    axes = 2
+
+    @classmethod
+    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+        return cls.small((4, 3), (2, 3))

@@ -1,0 +1,165 @@
+"""Elementwise functions: the Jacobian is a diagonal, whatever the size.
+
+Each is a value and a derivative in terms of argument x and value y; all take complex arguments, for which a branch is
+chosen by the real part. The derivative of relu at 0 is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import pi, sqrt
+from typing import Any, ClassVar
+
+import numpy as np
+
+from chainplan.programs.ops.base import RESULT, Array, Edge, Op, Shape, size
+
+CALCULUS = "Griewank & Walther, chapter 3"
+
+
+class Elementwise(Op):
+    """y_i = f(x_i)."""
+
+    formula: ClassVar[str] = CALCULUS
+
+    def function(self, x: Array) -> Any:
+        """f(x)."""
+        raise NotImplementedError
+
+    def derivative(self, x: Array, y: Array) -> Any:
+        """f'(x), given y = f(x)."""
+        raise NotImplementedError
+
+    def shape(self, *shapes: Shape) -> Shape:
+        return shapes[0]
+
+    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+        n = size(shapes[0])
+        return (Edge(0, RESULT, n, n, "diagonal"),)
+
+    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+        return np.asarray(self.function(arguments[0])), None
+
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+        return (np.asarray(self.derivative(arguments[0], value)).ravel(),)
+
+    @classmethod
+    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+        return (cls(), ((5,),)), (cls(), ((2, 3),)), (cls(), ((),))
+
+
+class Sigmoid(Elementwise):
+    """1 / (1 + exp(-x)), accurate to the last digits at both ends."""
+
+    name = "sigmoid"
+    formula = "Goodfellow, Bengio & Courville, section 3.10"
+
+    def function(self, x: Array) -> Any:
+        return _sigmoid(x)
+
+    def derivative(self, x: Array, y: Array) -> Any:
+        return y * _sigmoid(-x)
+
+
+class Tanh(Elementwise):
+    """tanh(x)."""
+
+    name = "tanh"
+
+    def function(self, x: Array) -> Any:
+        return np.tanh(x)
+
+    def derivative(self, x: Array, y: Array) -> Any:
+        return 1 - y * y
+
+
+class Relu(Elementwise):
+    """max(x, 0)."""
+
+    name = "relu"
+    formula = "Goodfellow, Bengio & Courville, section 6.3.1"
+
+    def function(self, x: Array) -> Any:
+        return np.where(x.real > 0, x, 0)
+
+    def derivative(self, x: Array, y: Array) -> Any:
+        return np.where(x.real > 0, 1.0, 0.0)
+
+    def kinks(self, argument: Array, reach: float) -> Array | None:
+        return np.asarray(np.abs(argument) <= reach)
+
+
+class Exp(Elementwise):
+    """exp(x)."""
+
+    name = "exp"
+
+    def function(self, x: Array) -> Any:
+        return np.exp(x)
+
+    def derivative(self, x: Array, y: Array) -> Any:
+        return y
+
+
+class Log(Elementwise):
+    """The natural logarithm."""
+
+    name = "log"
+    positive = True
+
+    def function(self, x: Array) -> Any:
+        return np.log(x)
+
+    def derivative(self, x: Array, y: Array) -> Any:
+        return 1 / x
+
+
+class Sqrt(Elementwise):
+    """The square root."""
+
+    name = "sqrt"
+    positive = True
+
+    def function(self, x: Array) -> Any:
+        return np.sqrt(x)
+
+    def derivative(self, x: Array, y: Array) -> Any:
+        return 0.5 / y
+
+
+class Softplus(Elementwise):
+    """log(1 + exp(x)), written so that nothing overflows."""
+
+    name = "softplus"
+    formula = "Goodfellow, Bengio & Courville, section 3.10"
+
+    def function(self, x: Array) -> Any:
+        up = x.real > 0
+        return np.where(up, x, 0) + np.log1p(np.exp(np.where(up, -x, x)))
+
+    def derivative(self, x: Array, y: Array) -> Any:
+        return _sigmoid(x)
+
+
+class Gelu(Elementwise):
+    """x Φ(x), with Φ the distribution function of the standard normal distribution."""
+
+    name = "gelu"
+    formula = "Hendrycks & Gimpel 2016 (arXiv 1606.08415), section 2"
+
+    def function(self, x: Array) -> Any:
+        from scipy.special import erf
+
+        return 0.5 * x * (1 + erf(x / sqrt(2)))
+
+    def derivative(self, x: Array, y: Array) -> Any:
+        from scipy.special import erf
+
+        return 0.5 * (1 + erf(x / sqrt(2))) + x * np.exp(-0.5 * x * x) / sqrt(2 * pi)
+
+
+def _sigmoid(x: Array) -> Any:
+    """1 / (1 + exp(-x)) or exp(x) / (1 + exp(x)): the exponent is never positive, and nothing cancels."""
+    up = x.real > 0
+    small = np.exp(np.where(up, -x, x))
+    return np.where(up, 1, small) / (1 + small)

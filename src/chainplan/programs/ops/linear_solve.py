@@ -1,0 +1,100 @@
+"""Solution of A x = b: one matrix-free edge behind the residual, by the factors of the primal.
+
+The residual r = b - A x is an inner vertex: db enters it as it is, dA as -I ⊗ xᵀ, and dx = A⁻¹ dr. So both arguments
+share one edge that solves with the LU factors which computed x, n² fma per column of b, and nothing is inverted.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainplan.errors import PointError
+from chainplan.programs.ops.base import RESULT, Array, Blocks, Edge, Op, Shape, misfit, shown, size
+
+
+class LinearSolve(Op):
+    """x = A⁻¹ b for a matrix of n x n and a right-hand side of n or n x k."""
+
+    name = "linear_solve"
+    formula = "Giles 2008, section 2.3.1; Griewank & Walther, chapter 15"
+    arguments = ("matrix", "rhs")
+
+    def parameters(self, *shapes: Shape) -> dict[str, Shape]:
+        return {"rhs": shapes[0][:1]}
+
+    def shape(self, *shapes: Shape) -> Shape:
+        a, b = shapes
+        if len(a) != 2 or a[0] != a[1]:
+            raise misfit(f"a matrix of shape {shown(a)}", "a square one, [n, n]", "Correct what is fed in.")
+        if len(b) not in (1, 2) or b[0] != a[0]:
+            what = f"[{a[0]}] or [{a[0]}, columns]"
+            raise misfit(f"a right-hand side of shape {shown(b)}", what, "Correct what is fed in.")
+        return b
+
+    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+        n, rows = shapes[0][0], size(shapes[1])
+        k = rows // n
+        structure = {"kronecker": [[n, n], k]} if k > 1 else "dense"
+        return (
+            Blocks(n, k, n).edge(0, "residual"),
+            Edge(1, "residual", rows, rows, "identity"),
+            Edge("residual", RESULT, rows, rows, structure, n * n * k, n * n * k, tape=n * n),
+        )
+
+    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+        from scipy.linalg import LinAlgWarning, lu_factor, lu_solve
+
+        matrix, rhs = arguments
+        if not np.isfinite(matrix).all() or not np.isfinite(rhs).all():
+            return np.full(rhs.shape, np.nan), None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LinAlgWarning)
+            factors = lu_factor(matrix)
+        _require_regular(matrix, factors[0])
+        return np.asarray(lu_solve(factors, rhs)), factors
+
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+        from scipy.linalg import lu_solve
+
+        n = value.shape[0]
+        columns = value.reshape(n, -1)
+        k = columns.shape[1]
+
+        def tangent(block: Array) -> Array:
+            return np.asarray(lu_solve(kept, block.reshape(n, -1))).reshape(block.shape)
+
+        def adjoint(block: Array) -> Array:
+            r = block.shape[0]
+            turned = block.reshape(r, n, k).transpose(1, 0, 2).reshape(n, r * k)
+            solved = np.asarray(lu_solve(kept, turned, trans=1))
+            return solved.reshape(n, r, k).transpose(1, 0, 2).reshape(block.shape)
+
+        return Blocks(n, k, n).values(-columns.T[None]), (tangent, adjoint)
+
+    @classmethod
+    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+        return (cls(), ((3, 3), (3,))), (cls(), ((3, 3), (3, 2))), (cls(), ((1, 1), (1,)))
+
+
+def _require_regular(matrix: Array, factors: Array) -> None:
+    """Refuse a matrix whose reciprocal condition number, estimated from its factors, is below the rounding of 1.
+
+    Raises
+    ------
+    PointError
+        With the estimate.
+    """
+    from scipy.linalg import get_lapack_funcs
+
+    n = matrix.shape[0]
+    estimate: Any = get_lapack_funcs("gecon", (factors,))
+    reciprocal, _ = estimate(factors, np.abs(matrix).sum(axis=0).max())
+    if not reciprocal > np.finfo(float).eps:
+        raise PointError(
+            f"the matrix of {n} x {n} is singular (reciprocal condition number {reciprocal:.1e}); expected an "
+            "invertible one. Choose another point."
+        )

@@ -1,0 +1,114 @@
+"""Product of two matrices, or of two batches of them: Y = A B with vec in row-major order.
+
+dY/dA = I_m ⊗ Bᵀ, m equal blocks; dY/dB = A ⊗ I_n. In a batch that is not shared, dY/dB is a block A per item and
+column between two permutations, so that no entry is counted that cannot be nonzero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainplan.programs.ops.base import (
+    RESULT,
+    Array,
+    Blocks,
+    Edge,
+    Op,
+    Shape,
+    exchanged,
+    misfit,
+    require_axes,
+    shown,
+)
+
+
+class _Sizes(NamedTuple):
+    """`batch` products of m x k and k x n; a shared right factor makes one product of all rows."""
+
+    batch: int
+    m: int
+    k: int
+    n: int
+
+
+class Matmul(Op):
+    """Y = A B as numpy's `matmul` has it; axes before the last two are equal, or the right factor has none."""
+
+    name = "matmul"
+    formula = "Giles 2008, section 2.2.2"
+    arguments = ("a", "b")
+
+    def shape(self, *shapes: Shape) -> Shape:
+        a, b = shapes
+        for shape in shapes:
+            require_axes(shape, 1, "a vector or a matrix")
+        lead, right = a[:-2], b[:-2]
+        if a[-1] != b[-2:][0]:
+            found = f"shapes {shown(a)} and {shown(b)}"
+            raise misfit(found, f"the second to have {a[-1]} rows", "Correct one, or transpose it.")
+        if right and lead != right:
+            found = f"shapes {shown(a)} and {shown(b)}"
+            raise misfit(found, "equal axes before the last two, or none in the second", "Correct one of them.")
+        return (*lead, *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
+
+    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+        batch, m, k, n = _sizes(*shapes)
+        to_a = Blocks(batch * m, n, k).edge(0)
+        if batch == 1:
+            return to_a, _left_factor(m, k, n)
+        blocks = Blocks(batch * n, m, k)
+        if n == 1:
+            return to_a, blocks.edge(1)
+        return (
+            to_a,
+            exchanged(1, "columns", (batch, k, n)),
+            blocks.edge("columns", "products"),
+            exchanged("products", RESULT, (batch, n, m)),
+        )
+
+    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+        return np.asarray(arguments[0] @ arguments[1]), None
+
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+        batch, m, k, n = _sizes(*(argument.shape for argument in arguments))
+        a, b = arguments[0].reshape(batch, m, k), arguments[1].reshape(batch, k, n)
+        turned = b.swapaxes(1, 2)
+        blocks = Blocks(batch * m, n, k)
+        if batch == 1:
+            return blocks.values(turned), a.reshape(()) if m == k == 1 < n else a[0]
+        repeated = np.repeat(turned, m, axis=0), np.repeat(a, n, axis=0)
+        return blocks.values(repeated[0]), Blocks(batch * n, m, k).values(repeated[1])
+
+    @classmethod
+    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+        pairs = (
+            ((2, 3), (3, 4)),
+            ((2, 3), (3,)),
+            ((3,), (3, 2)),
+            ((3,), (3,)),
+            ((2, 1), (1, 2)),
+            ((1, 1), (1, 3)),
+            ((2, 2, 3), (3, 2)),
+            ((2, 2, 3), (2, 3, 2)),
+            ((2, 2, 3), (2, 3, 1)),
+            ((2, 3, 1), (2, 1, 3)),
+            ((2, 1, 3), (2, 3, 2)),
+        )
+        return tuple((cls(), pair) for pair in pairs)
+
+
+def _sizes(a: Shape, b: Shape) -> _Sizes:
+    batch = prod(b[:-2])
+    return _Sizes(batch, prod(a[:-1]) // batch, a[-1], b[-1] if len(b) > 1 else 1)
+
+
+def _left_factor(m: int, k: int, n: int) -> Edge:
+    """The edge A ⊗ I_n from vec(B): dense for one column, a multiple of the identity for one entry."""
+    if n == 1:
+        return Edge(1, RESULT, m, k)
+    structure = "scaled_identity" if m == k == 1 else {"kronecker": [[m, k], n]}
+    return Edge(1, RESULT, m * n, k * n, structure)

@@ -1,0 +1,58 @@
+"""The table of ops. A new op is one class in a file beside this one and one line here."""
+
+from __future__ import annotations
+
+from chainplan.programs.ops.arithmetic import Add, Divide, Multiply, Scale, Subtract
+from chainplan.programs.ops.base import Op
+from chainplan.programs.ops.conv import Conv1d, Conv2d
+from chainplan.programs.ops.elementwise import Exp, Gelu, Log, Relu, Sigmoid, Softplus, Sqrt, Tanh
+from chainplan.programs.ops.layer_norm import LayerNorm
+from chainplan.programs.ops.linear import Linear
+from chainplan.programs.ops.linear_solve import LinearSolve
+from chainplan.programs.ops.losses import CrossEntropy, SquaredError
+from chainplan.programs.ops.matmul import Matmul
+from chainplan.programs.ops.max_pool import MaxPool
+from chainplan.programs.ops.reductions import Cumsum, Mean, Sum
+from chainplan.programs.ops.reorder import Reshape, Transpose
+from chainplan.programs.ops.singular_values import SingularValues
+from chainplan.programs.ops.slicing import Concat, Gather, Slice, Split
+from chainplan.programs.ops.softmax import LogSoftmax, Softmax
+
+_ALL: tuple[type[Op], ...] = (
+    Linear,
+    Conv1d,
+    Conv2d,
+    Sigmoid,
+    Tanh,
+    Relu,
+    Exp,
+    Log,
+    Sqrt,
+    Softplus,
+    Gelu,
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Scale,
+    Matmul,
+    Sum,
+    Mean,
+    Cumsum,
+    Concat,
+    Split,
+    Slice,
+    Gather,
+    Reshape,
+    Transpose,
+    MaxPool,
+    Softmax,
+    LogSoftmax,
+    LayerNorm,
+    CrossEntropy,
+    SquaredError,
+    LinearSolve,
+    SingularValues,
+)
+
+OPS: dict[str, type[Op]] = {op.name: op for op in _ALL}

@@ -1,0 +1,86 @@
+"""Reshape and transpose: the first is an identity, for entries stay in row-major order, the second a permutation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from chainplan.programs.ops.base import RESULT, Array, Edge, Listed, Op, Shape, misfit, positions, shown, size
+from chainplan.programs.ops.slicing import MOVES
+
+
+@dataclass(frozen=True)
+class Reshape(Op):
+    """The same entries in shape `to`, the batch included; one of its sizes may be -1."""
+
+    name = "reshape"
+    formula = MOVES
+
+    to: tuple[int, ...]
+
+    def shape(self, *shapes: Shape) -> Shape:
+        total, open_ends = size(shapes[0]), self.to.count(-1)
+        known = prod(n for n in self.to if n != -1)
+        fits = all(n > 0 or n == -1 for n in self.to) and open_ends <= 1
+        if not fits or (total % known if open_ends else total != known):
+            found = f"{shown(shapes[0])} to become {shown(self.to)}"
+            raise misfit(found, f"{total:,} entries in both, one size at most being -1", "Correct 'to'.")
+        return tuple(total // known if n == -1 else n for n in self.to)
+
+    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+        n = size(shapes[0])
+        return (Edge(0, RESULT, n, n, "identity"),)
+
+    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+        return arguments[0].reshape(self.to), None
+
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+        return ()
+
+    @classmethod
+    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+        return (cls((3, 2)), ((6,),)), (cls((-1,)), ((2, 3),)), (cls((2, -1)), ((4, 3),)), (cls(()), ((1,),))
+
+
+@dataclass(frozen=True)
+class Transpose(Op):
+    """Axes in the order `axes`, by default the last two exchanged."""
+
+    name = "transpose"
+    formula = MOVES
+
+    axes: tuple[int, ...] = ()
+
+    def order(self, shape: Shape) -> tuple[int, ...]:
+        """The axes of the argument in the order of the result."""
+        n = len(shape)
+        return tuple(axis % n if -n <= axis < n else n for axis in self.axes) or (*range(n - 2), n - 1, n - 2)
+
+    def shape(self, *shapes: Shape) -> Shape:
+        shape, order = shapes[0], self.order(shapes[0])
+        if sorted(order) != list(range(len(shape))):
+            found = f"axes {shown(self.axes)} for shape {shown(shape)}" if self.axes else f"shape {shown(shape)}"
+            what = f"each of the axes 0 to {len(shape) - 1} once" if self.axes else "at least 2 axes"
+            raise misfit(found, what, "Correct 'axes', or insert a 'reshape' before it.")
+        return tuple(shape[axis] for axis in order)
+
+    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+        n, order = size(shapes[0]), self.order(shapes[0])
+        return (Edge(0, RESULT, n, n, Listed("permutation", lambda: positions(shapes[0]).transpose(order))),)
+
+    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+        return arguments[0].transpose(self.order(arguments[0].shape)), None
+
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+        return ()
+
+    @classmethod
+    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+        return (
+            (cls(), ((2, 3),)),
+            (cls((2, 0, 1)), ((2, 3, 2),)),
+            (cls((1, 0, -1)), ((2, 3, 2),)),
+            (cls(), ((2, 2, 3),)),
+        )

@@ -1,0 +1,61 @@
+"""Singular values of a matrix, largest first: matrix-free, for row i of the Jacobian is the outer product u_i v_iᵀ.
+
+Only the adjoint Ā = U diag(s̄) Vᵀ is written down; the tangent s' = diag(Uᵀ A' V) is its adjoint. Differentiable where
+no singular value is zero and none is repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainplan.programs.ops.arithmetic import Multiply
+from chainplan.programs.ops.base import RESULT, Array, Edge, Op, Shape, misfit, shown
+from chainplan.programs.ops.matmul import Matmul
+from chainplan.programs.ops.matrix_free_pair import NOTE, both_ways
+
+
+class SingularValues(Op):
+    """The min(m, n) singular values of an m x n matrix."""
+
+    name = "singular_values"
+    formula = "Giles 2008, section 3.2"
+    arguments = ("matrix",)
+    analytic = False
+
+    def shape(self, *shapes: Shape) -> Shape:
+        shape = shapes[0]
+        if len(shape) != 2:
+            raise misfit(f"shape {shown(shape)}", "a matrix, [m, n]", "Insert a 'reshape' before it.")
+        return (min(shape),)
+
+    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+        m, n = shapes[0]
+        k = min(m, n)
+        cost = m * k + m * n * k
+        return (Edge(0, RESULT, k, m * n, "dense", cost, cost, k * (m + n), NOTE),)
+
+    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+        if not np.isfinite(arguments[0]).all():
+            return np.full(min(arguments[0].shape), np.nan), None
+        u, values, turned = np.linalg.svd(arguments[0], full_matrices=False)
+        return values, (u, turned)
+
+    def kinks(self, argument: Array, reach: float) -> Array | None:
+        values = np.linalg.svd(argument, compute_uv=False)
+        moved = reach * argument.size**0.5
+        close = np.abs(np.diff(values)) <= 2 * moved + np.finfo(float).eps * values.max(initial=0)
+        found: Array = values <= moved
+        found[1:] |= close
+        found[:-1] |= close
+        return found
+
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+        u, turned = kept
+        return (both_ways([(Multiply(), (u,)), (Matmul(), (turned,))], value.size),)
+
+    @classmethod
+    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+        return (cls(), ((3, 3),)), (cls(), ((4, 2),)), (cls(), ((2, 3),))

@@ -1,0 +1,69 @@
+"""Softmax and its logarithm along the last axis: a diagonal plus rank one for every item.
+
+J = diag(p) - p pᵀ is a diagonal edge beside two edges through a vertex of one entry per item; for the logarithm
+J = I - 1 pᵀ. So a tangent or an adjoint costs a few n, never n².
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainplan.programs.ops.base import RESULT, Array, Blocks, Edge, Op, Shape, items, require_axes, size
+
+
+class _OverLast(Op):
+    def shape(self, *shapes: Shape) -> Shape:
+        require_axes(shapes[0], 1, "[..., classes]")
+        return shapes[0]
+
+    @classmethod
+    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+        return (cls(), ((4,),)), (cls(), ((3, 4),)), (cls(), ((2, 2, 3),)), (cls(), ((3, 1),))
+
+
+class Softmax(_OverLast):
+    """p = exp(x) / Σ exp(x)."""
+
+    name = "softmax"
+    formula = "Goodfellow, Bengio & Courville, section 6.2.2.3"
+
+    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+        b, n = items(shapes[0]), shapes[0][-1]
+        direct = Edge(0, RESULT, b * n, b * n, "diagonal")
+        return direct, Blocks(b, 1, n).edge(0, "s"), Blocks(b, n, 1).edge("s")
+
+    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+        return np.exp(log_softmax(arguments[0])), None
+
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+        b, n = items(value.shape), value.shape[-1]
+        rows, columns = value.reshape(b, 1, n), -value.reshape(b, n, 1)
+        return value.ravel(), Blocks(b, 1, n).values(rows), Blocks(b, n, 1).values(columns)
+
+
+class LogSoftmax(_OverLast):
+    """x - log Σ exp(x)."""
+
+    name = "log_softmax"
+    formula = "Goodfellow, Bengio & Courville, section 6.2.2.3"
+
+    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+        b, n, total = items(shapes[0]), shapes[0][-1], size(shapes[0])
+        direct = Edge(0, RESULT, total, total, "identity")
+        return direct, Blocks(b, 1, n).edge(0, "s"), Edge("s", RESULT, total, b, {"replicate": "each"})
+
+    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+        return log_softmax(arguments[0]), None
+
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+        b, n = items(value.shape), value.shape[-1]
+        return (Blocks(b, 1, n).values(-np.exp(value).reshape(b, 1, n)),)
+
+
+def log_softmax(x: Array) -> Array:
+    """x - log Σ exp(x) along the last axis; the largest entry is taken off first, so that nothing overflows."""
+    shifted = x - x.real.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))

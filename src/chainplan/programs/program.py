@@ -1,0 +1,134 @@
+"""A program of layers and the problem that its linearisation is.
+
+Every value has a name: inputs and layers by theirs, parameters as `layer.parameter`. The graph has a vertex for each
+value that depends on what the Jacobian is taken with respect to, and one for each inner vertex of an op; everything
+else is constant and makes no edge. The vertices are named before any number is known, so that one plan serves all
+points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import NamedTuple, cast
+
+from chainplan.errors.arguments import expect
+from chainplan.problem.graph import Elemental, Graph
+from chainplan.problem.problem import Problem
+from chainplan.programs.ops import RESULT, Edge, Op
+from chainplan.structures import Block
+
+Shape = tuple[int, ...]
+
+
+def program_of(value: object) -> Program:
+    """The program that was given.
+
+    Raises
+    ------
+    ArgumentError
+        Where it is something else.
+    """
+    expect("program", value, Program, "a program of layers", "Make one by chainplan.program(spec).")
+    return cast(Program, value)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """An op applied to values; `varying` are the edges that begin where values vary: their positions and blocks."""
+
+    name: str
+    op: Op
+    sources: tuple[str, ...]
+    edges: tuple[Edge, ...] = ()
+    varying: tuple[tuple[int, Block], ...] = ()
+
+    def vertex(self, end: int | str) -> str:
+        """The vertex of the graph that an end of an edge stands for."""
+        if isinstance(end, int):
+            return self.sources[end]
+        return self.name if end == RESULT else f"{self.name}.{end}"
+
+
+class Placed(NamedTuple):
+    """An edge of the linearised program: the elemental's name, the layer and the position among its edges."""
+
+    name: str
+    layer: Layer
+    position: int
+    block: Block
+
+    @property
+    def edge(self) -> Edge:
+        """The edge as the op has it."""
+        return self.layer.edges[self.position]
+
+
+def applied(name: str, op: Op, sources: tuple[str, ...], shapes: Sequence[Shape], variables: set[str]) -> Layer:
+    """The layer of an op applied to values, some of which vary.
+
+    Raises
+    ------
+    ValueError
+        Where the structure of an edge that varies cannot be written down.
+    """
+    edges = op.edges(*shapes)
+    reached: set[int | str] = {i for i, source in enumerate(sources) if source in variables}
+    varying = []
+    for position, edge in enumerate(edges):
+        if edge.source in reached:
+            reached.add(edge.target)
+            varying.append((position, edge.block()))
+    return Layer(name, op, sources, edges, tuple(varying))
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Layers in evaluation order, the shapes of all values, and what is differentiated with respect to what.
+
+    `parameters` maps each parameter to the layer that draws it and the name that its op has for it.
+    """
+
+    layers: tuple[Layer, ...]
+    shapes: Mapping[str, Shape]
+    inputs: tuple[str, ...]
+    parameters: Mapping[str, tuple[Op, str]]
+    variables: tuple[str, ...]
+    outputs: tuple[str, ...]
+    memory: int | None = None
+    name: str | None = None
+    recompute: bool = False
+
+    @cached_property
+    def placed(self) -> tuple[Placed, ...]:
+        """The edges on a path from a variable, in evaluation order."""
+        found, counts = [], dict[str, int]()
+        for layer in self.layers:
+            for position, block in layer.varying:
+                edge = layer.edges[position]
+                name = f"{layer.vertex(edge.target)}/{layer.vertex(edge.source)}"
+                count = counts[name] = counts.get(name, 0) + 1
+                found.append(Placed(name if count == 1 else f"{name}#{count}", layer, position, block))
+        return tuple(found)
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The linearised program."""
+        sizes = {v: prod(self.shapes[v]) for v in self.variables}
+        elementals = []
+        for name, layer, position, block in self.placed:
+            edge = layer.edges[position]
+            source, target = layer.vertex(edge.source), layer.vertex(edge.target)
+            sizes[target] = edge.rows
+            elementals.append(Elemental(name, source, target, block, edge.tangent, edge.adjoint, edge.tape))
+        for output in self.outputs:
+            sizes.setdefault(output, prod(self.shapes[output]))
+        graph = Graph(sizes, self.variables, self.outputs, tuple(elementals))
+        return Problem(graph, self.memory, self.name, recompute=self.recompute)
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """What a reader of a plan should know of the elementals."""
+        return (f"{p.name} ({p.layer.op.name}): {p.edge.note}" for p in self.placed if p.edge.note)

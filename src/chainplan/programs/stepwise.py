@@ -1,0 +1,100 @@
+"""A chain of layers that a plan evaluates step by step, holding only the states that the plan holds.
+
+Values that do not depend on what is differentiated (parameters, other inputs and what is computed of them alone) are
+evaluated once and kept; they are part of the program, like its weights, and count nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, NamedTuple, final
+
+import numpy as np
+
+from chainplan.errors import ExecutionError
+from chainplan.kernels.convert import Array
+from chainplan.programs.evaluation import evaluate, evaluated, linearise, linearised
+from chainplan.programs.ops import RESULT
+from chainplan.programs.point import point_of
+from chainplan.programs.program import Placed, Program, program_of
+from chainplan.values.primal import Primal
+
+
+class _Inside(NamedTuple):
+    """The state of an inner vertex of an op: its arguments, value and what it kept."""
+
+    arguments: list[Array]
+    value: Array
+    kept: Any
+
+
+@final
+class Stepwise(Primal):
+    """A program at a point, whose linearisation is a chain.
+
+    Parameters
+    ----------
+    program : Program
+        The layers, as `chainplan.program` makes them.
+    point : Mapping[str, Array]
+        An array for each input and parameter.
+
+    Raises
+    ------
+    ExecutionError
+        If the linearisation is no chain.
+    """
+
+    dtype = np.dtype(np.float64)
+
+    def __init__(self, program: Program, point: Mapping[str, Array]) -> None:
+        graph = program_of(program).problem.graph
+        point = point_of(program, point)
+        if graph.not_a_chain is not None:
+            raise ExecutionError(f"states cannot be evaluated one after the other: {graph.not_a_chain}.")
+        self._program, self._point = program, point
+        names = {e.name for e in graph.useful}
+        self._placed = {placed.name: placed for placed in program.placed if placed.name in names}
+        self._variable = graph.inputs[0]
+        self._constants = self._evaluated_once()
+
+    def _evaluated_once(self) -> dict[str, Array]:
+        """The values that do not vary."""
+        values = {name: value for name, value in self._point.items() if name not in self._program.variables}
+        for layer in self._program.layers:
+            if not layer.varying:
+                values[layer.name], _ = evaluated(layer, [values[source] for source in layer.sources])
+        return values
+
+    def start(self) -> Any:
+        return self._point[self._variable]
+
+    def advance(self, elemental: str, state: Any) -> Any:
+        placed = self._placed[elemental]
+        inside = state if isinstance(state, _Inside) else self._inside(placed, state)
+        return inside.value if placed.edge.target == RESULT else inside
+
+    def linearise(self, elemental: str, state: Any) -> Any:
+        placed = self._placed[elemental]
+        inside = state if isinstance(state, _Inside) else self._inside(placed, state)
+        return linearised(placed.layer, inside.arguments, inside.value, inside.kept)[placed.position]
+
+    def _inside(self, placed: Placed, state: Array) -> _Inside:
+        """The op evaluated on the one argument that varies and the others."""
+        source = placed.layer.vertex(placed.edge.source)
+        arguments = [state if name == source else self._constants[name] for name in placed.layer.sources]
+        return _Inside(arguments, *evaluated(placed.layer, arguments))
+
+    @cached_property
+    def _jacobians(self) -> dict[str, Any]:
+        return linearise(evaluate(self._program, self._point))
+
+    def __getitem__(self, name: str) -> Any:
+        return self._jacobians[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._jacobians)
+
+    def __len__(self) -> int:
+        return len(self._jacobians)

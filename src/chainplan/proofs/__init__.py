@@ -1,0 +1,1 @@
+"""A claim of optimality proven again by another search."""

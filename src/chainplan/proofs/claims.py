@@ -1,0 +1,332 @@
+"""What a plan file says of other plans than its own: proven again, refuted, or left as its claim.
+
+A file claims that no plan of a class costs less than its bound, that no schedule ends before another one, that no plan
+keeps the limits. Planning again decides: a cheaper plan of the class refutes the bound (`classes`), a bound on the
+class or on a wider one that is no lower proves it. Chains, one machine and as many as can be used take polynomial time,
+what is exponential as much of it as the budget allows; where neither comes out, the claim stays one. Bounds of 0 say
+nothing and need no proof. Who made the file, when, by which seed and with which remarks is not judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from time import monotonic
+
+from chainplan.errors import PlanError, SolverError
+from chainplan.io.plan_file import SavedPlan, derive
+from chainplan.planner import plan as plan_again
+from chainplan.plans.check import check
+from chainplan.plans.classes import AFTER, class_of, includes
+from chainplan.plans.reorder import reordered
+from chainplan.plans.replay import Replay, replay
+from chainplan.plans.result import Result, Status
+from chainplan.plans.schedule import Schedule, held
+from chainplan.plans.steps import Plan
+from chainplan.problem.cost import FMA
+from chainplan.problem.problem import Problem
+from chainplan.report.words.table import unit_text
+from chainplan.solvers.dag.order_plans import order_of
+from chainplan.solvers.elimination.elimination_graph import after_accumulation, order_plan
+from chainplan.solvers.elimination.path_bound import path_bound, quick_bound
+from chainplan.solvers.registry import SOLVERS
+from chainplan.solvers.schedule.incumbent import Incumbent, end_of
+from chainplan.solvers.schedule.list_scheduling import list_schedule
+from chainplan.solvers.schedule.plan_search import improve_schedule
+from chainplan.solvers.search.search import Progress, Search, Stopped
+
+BUDGET = 10.0
+"""Seconds for proving a file again where no budget is given."""
+VERTEX = "vertex elimination"
+PROVERS = {VERTEX: "dag-exact", "edge elimination": "edge", "face elimination": "face"}
+"""Who proves bounds of a class that `auto` does not; of all others, and before them, `auto` does."""
+
+
+class Standing(Enum):
+    """What has become of a claim, and of all claims of a file; the worst of them last."""
+
+    PROVEN = "proven again"
+    CLAIMED = "NOT proven again: claimed by the file only"
+    REFUTED = "refuted"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What has become of one claim, in words."""
+
+    standing: Standing
+    said: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What has become of the claims of a file. `replay` is that of its plan, None where it holds none or a wrong one.
+
+    `str(verdict)` is the last line of `chainplan check`.
+    """
+
+    findings: tuple[Finding, ...]
+    replay: Replay | None = None
+
+    @property
+    def standing(self) -> Standing:
+        """That of the worst finding; a file that claims nothing is proven."""
+        order = list(Standing)
+        return max((f.standing for f in self.findings), key=order.index, default=Standing.PROVEN)
+
+    def __str__(self) -> str:
+        standing = self.standing
+        if standing is not Standing.REFUTED:
+            return str(standing.value)
+        return f"refuted: {' '.join(next(f.said for f in self.findings if f.standing is standing).split())}"
+
+
+def prove_again(
+    saved: SavedPlan, budget: float = BUDGET, progress: Callable[[Progress], None] | None = None
+) -> Verdict:
+    """Prove the plan of a file and all figures that follow from it, then judge what it claims of other plans.
+
+    Parameters
+    ----------
+    saved : SavedPlan
+        The file, as `chainplan.read_plan` reads it.
+    budget : float
+        The seconds that the searches may take together.
+    progress : Callable[[Progress], None] | None
+        A function that is called now and then with how far a search is.
+
+    Returns
+    -------
+    Verdict
+        What has become of each claim; its text is the last line of `chainplan check`.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> result = chainplan.plan(chainplan.chain([2, 3, 4]))
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "plan.json"
+    ...     _ = path.write_text(chainplan.render(result, "json"))
+    ...     print(prove_again(chainplan.read_plan(path)))
+    proven again
+    """
+    try:
+        replayed = derive(saved)
+    except PlanError as error:
+        return refuted(error)
+    again = _Again(saved.problem, monotonic() + budget, progress)
+    if saved.plan is None:
+        return Verdict((_no_plan(saved, again),))
+    findings = [_cost(saved, again)]
+    if saved.schedule is not None:
+        findings += _scheduled(saved, saved.plan, saved.schedule, again)
+    return Verdict(tuple(findings), replayed)
+
+
+def refuted(error: PlanError) -> Verdict:
+    """The verdict on a file with a wrong plan, or a wrong figure."""
+    return Verdict((Finding(Standing.REFUTED, str(error)),))
+
+
+@dataclass
+class _Again:
+    """Planning again until a deadline; what has been found is kept."""
+
+    problem: Problem
+    deadline: float
+    progress: Callable[[Progress], None] | None
+    found: list[Result] = field(default_factory=list)
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline."""
+        return max(0.0, self.deadline - monotonic())
+
+    @property
+    def cheapest(self) -> int | None:
+        """What the cheapest plan found costs."""
+        return min((result.price for result in self.found if result.price is not None), default=None)
+
+    def results(self, within: str, share: float = 1.0) -> Iterator[Result]:
+        """What `auto` finds, and then who proves bounds of a class, the first in half of the time if there are two."""
+        other = PROVERS.get(within.removesuffix(AFTER))
+        second = other is not None and SOLVERS[other].refusal(self.problem) is None
+        if SOLVERS["auto"].refusal(self.problem) is not None:
+            return
+        if not self.found:
+            self.found.append(self.plan("auto", share * (0.5 if second else 1.0)))
+        yield self.found[0]
+        if second and other is not None:
+            self.found.append(self.plan(other, share))
+            yield self.found[-1]
+
+    def scheduled(self, machines: int) -> Result | None:
+        """The best plan and schedule for so many machines, None where the limits leave none."""
+        with suppress(SolverError):
+            return self.plan("auto", 1.0, machines)
+        return None
+
+    def plan(self, solver: str, share: float, machines: int | None = None) -> Result:
+        """What a solver finds in a share of the time left."""
+        return plan_again(self.problem, solver, budget=share * self.left, progress=self.progress, machines=machines)
+
+
+def _cost(saved: SavedPlan, again: _Again) -> Finding:
+    """Whether no plan of the class costs less than the bound."""
+    problem, claimed = saved.problem, saved.document
+    bound, within = claimed["bound"][problem.cost.unit], claimed["bound"]["within"]
+    if bound == 0:
+        return Finding(Standing.PROVEN, "nothing is claimed of what other plans cost")
+    optimal = claimed["status"] == Status.OPTIMAL.value
+    figure = f"{bound:,} {unit_text(problem)}"
+    said = "optimal" if optimal else f"bound of {figure}"
+    proven = Finding(Standing.PROVEN, f"{said}: proven again within {within}")
+    if _at_once(problem, within, bound, again):
+        return proven
+    for result in again.results(within, 0.5 if saved.schedule is not None else 1.0):
+        cheaper = _member(result, within, problem, bound)
+        if cheaper is not None:
+            claim = "to be optimal" if optimal else f"that no plan within {within} costs less than {figure}"
+            price = f"{replay(cheaper, problem.cost).total:,} {unit_text(problem)}"
+            return Finding(Standing.REFUTED, f"{saved.source}: claims {claim}, but '{result.solver}' finds {price}.")
+        if _proves(result, within, bound, problem):
+            return proven
+    return Finding(Standing.CLAIMED, f"{said} within {within}: claimed by the file, not proven again")
+
+
+def _at_once(problem: Problem, within: str, bound: int, again: _Again) -> bool:
+    """Whether the bounds that take polynomial time prove one on vertex elimination."""
+    name = after_accumulation(problem.graph, VERTEX)
+    if problem.cost is not FMA or within != name:
+        return False
+    search = Search(budget=again.left / 4)
+    return path_bound(problem.graph) >= bound or quick_bound(problem.graph, search.watch) >= bound
+
+
+def _proves(result: Result, within: str, bound: int, problem: Problem) -> bool:
+    """Whether what is proven of a result is as much, on the class or a wider one."""
+    return result.within is not None and includes(result.within, within, problem) and result.bound >= bound
+
+
+def _member(result: Result, within: str, problem: Problem, bound: int) -> Plan | None:
+    """A plan of the class that costs less than the bound, made of the one found."""
+    price = result.price
+    if result.plan is None or price is None or price >= bound:
+        return None
+    return next((p for p in _members(result, result.plan, within, problem) if _price(p, problem) < bound), None)
+
+
+def _members(result: Result, plan: Plan, within: str, problem: Problem) -> Iterable[Plan]:
+    """Plans of the class that are no dearer, or little: the one found, or what eliminates vertices in its order."""
+    shown = class_of(plan, problem)
+    own = result.status is Status.OPTIMAL and result.solver in PROVERS.values() and result.within == within
+    if own or (shown is not None and includes(within, shown, problem)):
+        yield plan
+    elif includes(within, after_accumulation(problem.graph, VERTEX), problem):
+        ordered = order_plan(problem.graph, order_of(plan))
+        yield ordered if problem.memory is None else reordered(ordered, problem.memory)
+
+
+def _price(plan: Plan, problem: Problem) -> float:
+    """What a plan costs; more than anything where it does not keep the limits."""
+    try:
+        check(plan, problem)
+    except PlanError:
+        return float("inf")
+    return replay(plan, problem.cost).total
+
+
+def _no_plan(saved: SavedPlan, again: _Again) -> Finding:
+    """Whether no plan keeps the limits, and which limit would be enough."""
+    claimed = saved.document
+    found = next(again.results(""), None)
+    if found is None or claimed["status"] != Status.INFEASIBLE.value:
+        return Finding(Standing.CLAIMED, f"status '{claimed['status']}': the file holds no plan to check")
+    if found.plan is not None:
+        said = f"claims that no plan keeps the limits, but '{found.solver}' finds one."
+        return Finding(Standing.REFUTED, f"{saved.source}: {said}")
+    if found.status is not Status.INFEASIBLE:
+        return Finding(Standing.CLAIMED, "infeasible: claimed by the file, not proven again")
+    needs = None if claimed["needs"] is None else claimed["needs"]["memory"]
+    if needs not in (None, found.needs):
+        if found.needs is None:
+            return Finding(Standing.CLAIMED, f"needs.memory of {needs:,}: claimed by the file, not proven again")
+        said = f"needs.memory is claimed to be {needs:,}, but {found.needs:,} elements are the smallest limit."
+        return Finding(Standing.REFUTED, f"{saved.source}: {said}")
+    return Finding(Standing.PROVEN, "infeasible: proven again")
+
+
+def _scheduled(saved: SavedPlan, plan: Plan, schedule: Schedule, again: _Again) -> Iterator[Finding]:
+    """What a schedule claims of others, and of one machine."""
+    makespan = f"{schedule.makespan:,} {unit_text(saved.problem)}"
+    said = f"scheduled on {schedule.machines:,} machine{'s' if schedule.machines > 1 else ''} in {makespan}"
+    if not again.found:
+        next(again.results("", 0.5), None)
+    judge = _this_plan if schedule.this_plan else _all_plans
+    standing, shorter = judge(saved, plan, schedule, again) if schedule.bound else (Standing.PROVEN, None)
+    if shorter is not None:
+        claim = "to be optimal" if schedule.optimal else f"that none takes less than {schedule.bound:,}"
+        found = f"one of {shorter:,} {unit_text(saved.problem)} is found"
+        yield Finding(Standing.REFUTED, f"{saved.source}: schedule: claims {claim}, but {found}.")
+    elif not schedule.bound:
+        yield Finding(standing, said)
+    else:
+        what = "optimal" if schedule.optimal else f"at least {schedule.bound:,}"
+        how = "proven again" if standing is Standing.PROVEN else "claimed by the file, not proven again"
+        yield Finding(standing, f"{said}, {what}: {how} {'for' if schedule.this_plan else 'within'} {schedule.within}")
+    own = replay(plan, saved.problem.cost).total
+    cheapest = min(own, own if again.cheapest is None else again.cheapest)
+    alone = Standing.PROVEN if schedule.one_machine == cheapest else Standing.CLAIMED
+    how = (
+        "proven again"
+        if alone is Standing.PROVEN
+        else f"claimed by the file; the cheapest plan found takes {cheapest:,}"
+    )
+    yield Finding(alone, f"one machine takes {schedule.one_machine:,}: {how}")
+
+
+def _this_plan(saved: SavedPlan, plan: Plan, schedule: Schedule, again: _Again) -> tuple[Standing, int | None]:
+    """Whether no schedule of the plan itself is shorter than the bound; a shorter one where there is one."""
+    best = Incumbent(plan, schedule.machines, saved.problem)
+    with suppress(Stopped):
+        improve_schedule(best, Search(budget=again.left, progress=again.progress, solver="schedule"))
+    if best.makespan < schedule.bound:
+        return Standing.REFUTED, best.makespan
+    return (Standing.PROVEN if best.own_bound >= schedule.bound else Standing.CLAIMED), None
+
+
+def _all_plans(saved: SavedPlan, plan: Plan, schedule: Schedule, again: _Again) -> tuple[Standing, int | None]:
+    """Whether no schedule of a plan of the class is shorter than the bound; a shorter one where there is one."""
+    problem, machines, bound, within = saved.problem, schedule.machines, schedule.bound, schedule.within
+    if any(_proves(result, within, machines * (bound - 1) + 1, problem) for result in again.found):
+        return Standing.PROVEN, None
+    found = again.scheduled(machines)
+    results = again.found if found is None else [*again.found, found]
+    shorter = [makespan for result in results if (makespan := _shorter(result, schedule, problem)) is not None]
+    if shorter:
+        return Standing.REFUTED, min(shorter)
+    if found is None or found.schedule is None:
+        return Standing.CLAIMED, None
+    proven = includes(found.schedule.within, within, problem) and found.schedule.bound >= bound
+    return (Standing.PROVEN if proven else Standing.CLAIMED), None
+
+
+def _shorter(result: Result, schedule: Schedule, problem: Problem) -> int | None:
+    """A makespan below the bound of a schedule, of a plan of the class that the one found shows."""
+    if result.plan is None:
+        return None
+    for plan in _members(result, result.plan, schedule.within, problem):
+        if _price(plan, problem) == float("inf"):
+            continue
+        if schedule.machines > 1 and problem.memory is not None and held(plan) > problem.memory:
+            continue
+        same = plan is result.plan and result.schedule is not None and result.schedule.machines == schedule.machines
+        listed = end_of(list_schedule(plan, replay(plan, problem.cost).prices, schedule.machines))
+        makespan = min(listed, result.schedule.makespan) if same and result.schedule is not None else listed
+        if makespan < schedule.bound:
+            return makespan
+    return None

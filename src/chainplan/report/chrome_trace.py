@@ -1,0 +1,49 @@
+"""Trace: the schedule as Chrome trace JSON, for chrome://tracing and ui.perfetto.dev.
+
+One complete event ("ph": "X") per task; a thread is a machine, a microsecond stands for one unit of the objective.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from chainplan.plans.result import Result
+from chainplan.plans.steps import operands
+from chainplan.report._schedule import scheduled, step_name
+from chainplan.report.words.gantt import rows
+from chainplan.report.words.table import describe, step_cells, unit_text
+
+
+def render(result: Result) -> str:
+    """The events of the schedule of a result, a line each.
+
+    Raises
+    ------
+    PlanError
+        Where the result has no schedule.
+    """
+    plan, schedule = scheduled(result)
+    events: list[dict[str, Any]] = [_named("process_name", 0, describe(result.problem))]
+    events += [_named("thread_name", machine, f"machine {machine}") for machine in rows(schedule)]
+    for task in schedule.tasks:
+        events.append(
+            {
+                "ph": "X",
+                "pid": 0,
+                "tid": task.machine,
+                "ts": task.start,
+                "dur": task.end - task.start,
+                "name": step_name(result, task.id),
+                "cat": step_cells(plan.steps[task.id])[0],
+                "args": {"step": task.id, "reads": list(operands(plan.steps[task.id]))},
+            }
+        )
+    about = {"machines": schedule.machines, "makespan": schedule.makespan, "unit": unit_text(result.problem)}
+    about["objective"] = result.problem.cost.objective
+    lines = ",\n  ".join(json.dumps(event, ensure_ascii=False) for event in events)
+    return f'{{"traceEvents": [\n  {lines}\n ],\n "otherData": {json.dumps(about)}}}\n'
+
+
+def _named(what: str, thread: int, name: str) -> dict[str, Any]:
+    return {"ph": "M", "pid": 0, "tid": thread, "name": what, "args": {"name": name}}

@@ -1,0 +1,43 @@
+"""A plan at hand on a problem that has changed: what it costs there bounds the optimum from above without a search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from chainplan.errors import PlanError
+from chainplan.plans.check import check
+from chainplan.plans.reorder import renumbered
+from chainplan.plans.steps import Accumulate, Load, Multiply, Output, Plan, Propagate, Step
+from chainplan.problem.graph import Graph, Mode
+from chainplan.problem.problem import Problem
+
+
+def carried(plan: Plan, problem: Problem) -> Plan | None:
+    """The plan on a problem whose vertices and elementals have the same names; None where its steps do not fit it.
+
+    An elemental that is matrix-free in the plan and explicit in the problem is loaded and multiplied.
+    """
+    moved = _taken(plan, problem.graph)
+    try:
+        check(moved, replace(problem, memory=None))
+    except PlanError:
+        return None
+    return moved
+
+
+def _taken(plan: Plan, graph: Graph) -> Plan:
+    """The steps with those elementals loaded that are explicit in the graph."""
+    steps: list[Step] = []
+    place: dict[int, int] = {}
+    for position, step in enumerate(plan.steps):
+        known = isinstance(step, Accumulate | Propagate) and graph.declared[step.elemental].explicit
+        if known and isinstance(step, Accumulate):
+            steps.append(Load(step.elemental))
+        elif known and isinstance(step, Propagate):
+            own, arg = len(steps), place[step.arg]
+            steps.append(Load(step.elemental))
+            steps.append(Multiply(own, arg, None) if step.mode is Mode.TANGENT else Multiply(arg, own, None))
+        else:
+            steps.append(renumbered(step, place))
+        place[position] = len(steps) - 1
+    return Plan(graph, tuple(steps), tuple(Output(o.output, o.input, place[o.step]) for o in plan.outputs))

@@ -1,0 +1,136 @@
+"""What the optimum would be if something were different: a size, or what is known of an elemental."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from chainplan.plans.replay import Replay
+from chainplan.plans.steps import Accumulate, Load, Multiply, Plan, Propagate
+from chainplan.problem.cost import FMA
+from chainplan.problem.graph import Elemental
+from chainplan.problem.problem import Problem
+from chainplan.report.explain.replan import Found, Replanner
+from chainplan.report.explain.variants import Free, exchanged, resized
+from chainplan.structures import DENSE, DIAGONAL, Banded, Dense, product_fma
+
+
+@dataclass(frozen=True)
+class Share:
+    """What the steps cost that take an elemental from the graph or multiply its block itself."""
+
+    elemental: str
+    price: int
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """The optimum with the size of some vertices doubled and halved (None where it is 1); whether each is proven."""
+
+    vertices: tuple[str, ...]
+    size: int
+    doubled: Found
+    halved: Found | None
+
+
+@dataclass(frozen=True)
+class Saving:
+    """The optimum with an elemental that is different, in words."""
+
+    elemental: str
+    change: str
+    price: int
+    proven: bool
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """An explicit elemental pays off as a matrix-free one where tangents and adjoints cost at most `most` fma each.
+
+    `product` is what its product with one vector costs now.
+    """
+
+    elemental: str
+    most: int
+    product: int
+
+
+def shares(plan: Plan, replayed: Replay) -> list[Share]:
+    """The elementals by what the steps that use them directly cost, the dearest first."""
+    found: dict[str, int] = {}
+    for position, step in enumerate(plan.steps):
+        names: set[str] = set()
+        if isinstance(step, Propagate | Accumulate):
+            names.add(step.elemental)
+        if isinstance(step, Multiply):
+            taken = (plan.steps[factor] for factor in (step.left, step.right))
+            names |= {t.elemental for t in taken if isinstance(t, Load | Accumulate)}
+        for name in names:
+            found[name] = found.get(name, 0) + replayed.prices[position]
+    return [Share(name, price) for name, price in sorted(found.items(), key=lambda f: -f[1]) if price]
+
+
+def sensitivity(problem: Problem, free: Free, replanner: Replanner, now: Found) -> Sensitivity:
+    """The optimum at twice and at half of a size, where `now` is the best known at the size itself."""
+    doubled = replanner.cheapest(resized(problem, free.vertices, 2 * free.size), now)
+    half = resized(problem, free.vertices, free.size // 2)
+    halved = None if free.size < 2 else replanner.easier(half, now, doubled)
+    return Sensitivity(free.vertices, free.size, doubled, halved)
+
+
+def savings(problem: Problem, name: str, replanner: Replanner, now: Found) -> Iterator[Saving]:
+    """The optima with an elemental that is sparser, or known where it is matrix-free, or cheaper than `now`."""
+    e = problem.graph.declared[name]
+    known: list[Found] = []
+    for words, other in _sparser(e):
+        known.append(replanner.easier(exchanged(problem, other), now, *known))
+        yield Saving(name, words, known[-1].price, known[-1].proven)
+    if not e.explicit:
+        tangent, adjoint = (None if price is None else price // 2 for price in (e.tangent, e.adjoint))
+        half = replanner.easier(exchanged(problem, replace(e, tangent=tangent, adjoint=adjoint)), now)
+        yield Saving(name, "half as dear per vector", half.price, half.proven)
+        entries = replanner.cheapest(exchanged(problem, replace(e, tangent=None, adjoint=None, tape=0)), now)
+        yield Saving(name, "explicit, with entries that are known for nothing", entries.price, entries.proven)
+
+
+def _sparser(e: Elemental) -> Iterator[tuple[str, Elemental]]:
+    """A dense elemental with fewer entries, and then with fewer still."""
+    rows, cols = e.block.rows, e.block.cols
+    if not isinstance(e.block.structure, Dense):
+        return
+    if min(rows, cols) >= 20:
+        width = min(rows, cols) // 20
+        band = e.block._replace(structure=Banded(width, width))
+        yield "a band with a tenth of its entries", replace(e, block=band)
+    if rows == cols > 1:
+        yield "diagonal", replace(e, block=e.block._replace(structure=DIAGONAL))
+
+
+def threshold(problem: Problem, name: str, price: int, replanner: Replanner) -> Threshold | None:
+    """The largest price per vector at which an explicit elemental would do better matrix-free; None where none does.
+
+    The optimum never falls when a price rises, so halving finds it.
+    """
+    e = problem.graph.declared[name]
+    if not e.explicit or problem.cost is not FMA:
+        return None
+
+    def saves(each: int) -> bool:
+        found = replanner.cheapest(exchanged(problem, replace(e, tangent=each, adjoint=each)))
+        return found.price < price
+
+    product = vector_price(e)
+    if not saves(0):
+        return None
+    low, high = 0, max(1, product)
+    if saves(high):
+        return Threshold(name, high, product)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if saves(middle) else (low, middle)
+    return Threshold(name, low, product)
+
+
+def vector_price(e: Elemental) -> int:
+    """Fma of the product of an explicit elemental with one vector."""
+    return product_fma(e.block, e.block._replace(rows=e.block.cols, cols=1, structure=DENSE))

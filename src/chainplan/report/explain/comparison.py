@@ -1,0 +1,103 @@
+"""All solvers on one problem: what each finds, proves and refuses, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf
+from time import monotonic
+
+from chainplan.planner import plan
+from chainplan.plans.ratios import gap_text, ratio_text
+from chainplan.plans.result import Result
+from chainplan.problem.problem import Problem
+from chainplan.report.words.table import CLAIMED, seconds_text, timed, unit_text
+from chainplan.solvers.auto import SECONDS
+from chainplan.solvers.registry import SOLVERS
+from chainplan.solvers.search.search import Progress
+
+RIGHT = {2, 3, 4, 5, 6, 7, 9}
+"""Columns of `rows` that hold figures."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Results by the solver that was asked, in the order of the table of solvers, and the reasons of the others.
+
+    `unasked` are those for whom no time was left.
+    """
+
+    problem: Problem
+    results: tuple[tuple[str, Result], ...]
+    refused: tuple[tuple[str, str], ...]
+    unasked: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """Header and a row per result; the ratio is how many times as much as the cheapest plan of all it costs."""
+        least = min((result.price for _, result in self.results if result.price is not None), default=0)
+        more = ("fma",) if timed(self.problem) else ()
+        unit = unit_text(self.problem)
+        head = ("solver", "status", unit, "ratio", "bound", "gap", "peak", "time", "bound is within", *more)
+        return [head, *(_row(name, result, least, more) for name, result in self.results)]
+
+    @property
+    def notes(self) -> list[str]:
+        """What the solvers say besides, and why some refuse."""
+        said = [f"{name}: {note}" for name, result in self.results for note in result.notes]
+        said += [f"{name} refuses: {reason}" for name, reason in self.refused]
+        return said + [f"{name} was not asked: the time was over" for name in self.unasked]
+
+
+def compare(
+    problem: Problem,
+    budget: float | None = None,
+    seed: int = 0,
+    progress: Callable[[Progress], None] | None = None,
+    solvers: Sequence[str] = tuple(SOLVERS),
+    together: float | None = None,
+) -> Comparison:
+    """Plan a problem with every solver that accepts it, each within a budget in seconds; Ctrl-C ends it early.
+
+    Without a budget 'auto' has the time that it takes by itself, as in `chainplan plan`, and each of the others 10 s.
+    All of them take no more than `together` seconds; for whom no time is left is said.
+    """
+    end = inf if together is None else monotonic() + together
+    reasons = {name: SOLVERS[name].refusal(problem) for name in solvers}
+    results: list[tuple[str, Result]] = []
+    unasked: list[str] = []
+    for name in [n for n, reason in reasons.items() if reason is None]:
+        seconds = SECONDS if budget is None and name != "auto" else budget
+        if together is not None:
+            left = end - monotonic()
+            if left <= 0:
+                unasked.append(name)
+                continue
+            seconds = min(together if seconds is None else seconds, left)
+        results.append((name, plan(problem, name, budget=seconds, seed=seed, progress=progress)))
+        if any("interrupted" in note for note in results[-1][1].notes):
+            break
+    refused = tuple((name, reason) for name, reason in reasons.items() if reason is not None)
+    return Comparison(problem, tuple(results), refused, tuple(unasked))
+
+
+def _row(name: str, result: Result, least: int, more: tuple[str, ...]) -> tuple[str, ...]:
+    cost, price = result.cost, result.price
+    label = name if result.solver == name else f"{name} ({result.solver})"
+    took = seconds_text(result.seconds)
+    if cost is None or price is None:
+        return (label, result.status.value, "", "", "", "", "", took, "", *("" for _ in more))
+    proof = (
+        (f"{result.bound:,}", gap_text(price, result.bound)) if result.bound or not result.gap else ("none known", "")
+    )
+    return (
+        label,
+        f"{result.status.value}, {CLAIMED}" if result.claimed and result.bound else result.status.value,
+        f"{price:,}",
+        ratio_text(price, least),
+        *proof,
+        f"{cost.peak_elements:,}",
+        took,
+        result.within or "",
+        *(f"{cost.fma:,}" for _ in more),
+    )

@@ -1,0 +1,162 @@
+"""All that is found out about why a plan is as it is, each question within its share of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from chainplan.planner import plan as plan_again
+from chainplan.plans.result import Result
+from chainplan.report.explain.changes import (
+    Saving,
+    Sensitivity,
+    Share,
+    Threshold,
+    savings,
+    sensitivity,
+    shares,
+    threshold,
+)
+from chainplan.report.explain.eliminations import Eliminated, eliminated
+from chainplan.report.explain.products import Products, products
+from chainplan.report.explain.ranges import Range, Unproven, ranges
+from chainplan.report.explain.replan import EACH, Found, OutOfTime, Replanner
+from chainplan.report.explain.splits import Split, top_splits
+from chainplan.report.explain.variants import Free, free_sizes
+from chainplan.report.html.markup import label
+from chainplan.solvers.registry import SOLVERS
+from chainplan.solvers.search.search import Progress
+
+SIZES, DEAREST = 12, 6
+"""Sizes and elementals that are looked at: input, output and the largest ones; the dearest ones."""
+REPLANNED = 2000
+"""Elementals of the largest problem that is planned again with something changed."""
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """What was found out about a result, and in `notes` what was not and why.
+
+    `price` is what the changes are compared with: the optimum without a memory limit and on one machine. `others` are
+    other orders of a graph with their prices.
+    """
+
+    result: Result
+    price: int = 0
+    others: tuple[tuple[str, int], ...] = ()
+    splits: tuple[Split, ...] = ()
+    vertices: tuple[Eliminated, ...] = ()
+    shares: tuple[Share, ...] = ()
+    ranges: tuple[Range, ...] = ()
+    sensitivities: tuple[Sensitivity, ...] = ()
+    savings: tuple[Saving, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+    products: tuple[Products, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def reasons(result: Result, seconds: float, progress: Callable[[Progress], None] | None = None) -> Reasons:
+    """Why the plan of a result is as it is, found within about so many seconds."""
+    plan, replayed, problem = result.plan, result.priced, result.problem
+    if plan is None or replayed is None or not plan.steps or not plan.outputs:
+        return Reasons(result)
+    notes = [] if problem.memory is None else ["Everything else is planned without the memory limit."]
+    whole = Replanner(seconds, progress)
+    is_chain = plan.graph.not_a_chain is None
+    splits, refusal = top_splits(problem, plan, 0.3 * seconds) if is_chain else ((), "")
+    notes += filter(None, (refusal,))
+    dearest = shares(plan, replayed)
+    multiplied = products(problem, plan, result.replay or replayed)
+    common = {
+        "price": replayed.total,
+        "others": () if is_chain else _others(result, min(EACH, 0.2 * seconds)),
+        "splits": splits,
+        "vertices": () if is_chain else tuple(eliminated(plan, replayed)),
+        "shares": tuple(dearest),
+        "products": tuple(multiplied),
+    }
+    if len(problem.graph.useful) > REPLANNED:
+        notes.append(f"Changes are not looked at: the problem has more than {REPLANNED:,} elementals.")
+        return Reasons(result, **common, notes=tuple(notes))  # type: ignore[arg-type]
+    free, fixed = free_sizes(problem)
+    looked = _chosen(free, result)
+    names = [share.elemental for share in dearest[:DEAREST]]
+    asked = _Asked(whole, progress, notes)
+    now = Found(replayed.total, plan, None if result.claimed else result.optimal_within)
+    if problem.memory is not None or result.schedule is not None:
+        with suppress(OutOfTime):
+            now = whole.cheapest(problem, now)
+        common["price"] = now.price
+    found = Reasons(
+        result,
+        **common,  # type: ignore[arg-type]
+        ranges=asked.each("Break-evens", 0.3, looked, lambda f, again: ranges(problem, plan, f, again)),
+        sensitivities=asked.each("Sensitivities", 0.15, looked, lambda f, again: [sensitivity(problem, f, again, now)]),
+        savings=asked.each("Savings", 0.15, names, lambda n, again: savings(problem, n, again, now)),
+        thresholds=asked.each("Matrix-free prices", 0.1, names, lambda n, again: _threshold(result, n, again, now)),
+    )
+    notes = asked.notes
+    if len(looked) < len(free):
+        notes.append(f"{len(looked)} of {len(free):,} sizes are looked at: input, output and the largest.")
+    if fixed:
+        shown = ", ".join(map(label, fixed[:5])) + (", ..." if len(fixed) > 5 else "")
+        notes.append(f"The sizes of {shown} are fixed by structures.")
+    return Reasons(**{**vars(found), "notes": tuple(notes)})
+
+
+def _others(result: Result, seconds: float) -> tuple[tuple[str, int], ...]:
+    """Forward, reverse and greedy order of a graph, the cheapest first, without a memory limit."""
+    best = result.price_baselines
+    found = [("forward order", best.forward), ("reverse order", best.reverse)]
+    problem = replace(result.problem, memory=None)
+    if SOLVERS["greedy"].refusal(problem) is None:
+        greedy = plan_again(problem, "greedy", budget=seconds, seed=result.seed).price
+        found += [] if greedy is None else [("greedy order", greedy)]
+    return tuple(sorted(found, key=lambda other: other[1]))
+
+
+def _threshold(result: Result, name: str, again: Replanner, now: Found) -> list[Threshold]:
+    """Against the optimum without a memory limit, where it is proven."""
+    best = now if now.proven else again.cheapest(result.problem, now)
+    found = threshold(result.problem, name, best.price, again) if best.proven else None
+    return [] if found is None else [found]
+
+
+def _chosen(free: list[Free], result: Result) -> list[Free]:
+    """Sizes at the ends first, then the largest; ties in topological order."""
+    graph = result.problem.graph
+    ends = {*graph.inputs, *graph.outputs}
+    return sorted(free, key=lambda f: (not ends & {*f.vertices}, -f.size))[:SIZES]
+
+
+class _Asked:
+    """Asks one question about each of some things until its share of the time is used up, and notes where it is."""
+
+    def __init__(self, whole: Replanner, progress: Callable[[Progress], None] | None, notes: list[str]) -> None:
+        self._whole, self._progress, self.notes = whole, progress, notes
+
+    def each(
+        self, what: str, share: float, things: list[T], ask: Callable[[T, Replanner], Iterable[U]]
+    ) -> tuple[U, ...]:
+        again = Replanner(max(0.0, min(share * self._whole.seconds, self._whole.left)), self._progress)
+        found: list[U] = []
+        unproven = 0
+        for done, thing in enumerate(things):
+            try:
+                found += ask(thing, again)
+            except Unproven:
+                unproven += 1
+            except OutOfTime:
+                some = f"{what} are looked at for {done} of {len(things)}: {again.seconds:.1f} s were over."
+                self.notes.append(f"{some} 'chainplan explain --budget' looks longer.")
+                break
+        if unproven:
+            self.notes.append(
+                f"{what} are not given for {unproven} of {len(things)}: an optimum is not proven in time."
+            )
+        return tuple(found)

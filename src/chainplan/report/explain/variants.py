@@ -1,0 +1,76 @@
+"""Problems with one thing changed: the size of a vertex, or what is known of an elemental."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from chainplan.problem.graph import Elemental
+from chainplan.problem.problem import Problem
+from chainplan.structures import Banded, Dense, OnDiagonal
+
+
+@dataclass(frozen=True)
+class Free:
+    """Vertices whose sizes can change, together where square structures tie them; `linear` where it is one vertex
+    between dense Jacobians, so that the cost of every plan is a linear function of its size.
+    """
+
+    vertices: tuple[str, ...]
+    size: int
+    linear: bool
+
+
+def free_sizes(problem: Problem) -> tuple[list[Free], list[str]]:
+    """What can change, and the vertices that cannot as a structure fixes their size; in topological order."""
+    graph = problem.graph
+    group = {v: v for e in graph.useful for v in (e.source, e.target)}
+    fixed: set[str] = set()
+    plain = dict.fromkeys(group, True)
+
+    def find(v: str) -> str:
+        while group[v] != v:
+            v = group[v]
+        return v
+
+    for e in graph.elementals:
+        if e.source not in group or e.target not in group or isinstance(e.block.structure, Dense):
+            continue
+        plain[e.source] = plain[e.target] = False
+        if isinstance(e.block.structure, OnDiagonal | Banded) and e.block.rows == e.block.cols:
+            group[find(e.target)] = find(e.source)
+        else:
+            fixed |= {e.source, e.target}
+    held = {find(v) for v in fixed}
+    members: dict[str, list[str]] = {}
+    for v in graph.order:
+        if v in group:
+            members.setdefault(find(v), []).append(v)
+    found = [
+        Free(tuple(vs), graph.sizes[vs[0]], plain[vs[0]] and len(vs) == 1)
+        for root, vs in members.items()
+        if root not in held and graph.sizes[vs[0]] > 0
+    ]
+    return found, [v for root, vs in members.items() if root in held for v in vs]
+
+
+def resized(problem: Problem, vertices: Sequence[str], size: int) -> Problem:
+    """The useful part of a problem with another size of some vertices; prices per vector of elementals stay."""
+    graph, changed = problem.graph, set(vertices)
+    useful = {e.name for e in graph.useful}
+    sizes = {v: size if v in changed else s for v, s in graph.sizes.items()}
+    elementals = tuple(
+        replace(e, block=e.block._replace(rows=sizes[e.target], cols=sizes[e.source]))
+        if e.source in changed or e.target in changed
+        else e
+        for e in graph.elementals
+        if e.name in useful
+    )
+    return replace(problem, graph=replace(graph, sizes=sizes, elementals=elementals))
+
+
+def exchanged(problem: Problem, elemental: Elemental) -> Problem:
+    """The problem with another elemental of the same name and ends."""
+    graph = problem.graph
+    kept = tuple(elemental if e.name == elemental.name else e for e in graph.elementals)
+    return replace(problem, graph=replace(graph, elementals=kept))

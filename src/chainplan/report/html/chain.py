@@ -1,0 +1,130 @@
+"""The elementals of a chain as blocks drawn to scale, in the order of the product: F_q on the left, F_1 on the right.
+
+Lengths are proportional to sizes. Where the largest size is more than `WIDEST` times the smallest they grow with its
+logarithm instead, and the caption says so. Long chains are drawn in groups of neighbours, and break into lines where
+the page is too narrow for them, so that both ends are seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import log2
+
+from chainplan.problem.graph import Elemental
+from chainplan.report.html.markup import brief, text
+from chainplan.report.html.spy import spy
+from chainplan.structures import Block
+
+MOST = 24
+"""Blocks drawn; the elementals of a longer chain are drawn in so many groups."""
+WIDEST = 10_000
+"""Largest over smallest size up to which lengths are proportional."""
+_THIN, _GAP, _ACROSS = 3.0, 14.0, 1020.0
+_SHORT = 14
+"""Characters below a block."""
+
+
+def picture(chain: tuple[Elemental, ...]) -> tuple[str, str]:
+    """The drawing as HTML and a caption that says what it shows and what it leaves out."""
+    groups = _groups(chain)
+    svg, scale = _drawn(groups, "·", f"{len(chain):,} elemental Jacobians in the order of their product")
+    words = f"{_caption(chain, scale)} The product is read from right to left: the input enters on the right."
+    if len(groups) < len(chain):
+        words += f" The {len(chain):,} elementals are drawn in {len(groups)} groups of neighbours."
+    return svg, words
+
+
+def blocks(elementals: Sequence[Elemental]) -> tuple[str, str]:
+    """The blocks of a graph beside each other, in evaluation order, and a caption."""
+    svg, scale = _drawn([(e,) for e in reversed(elementals)], "", f"{len(elementals):,} elemental Jacobians")
+    return svg, _caption(elementals, scale)
+
+
+def _drawn(groups: list[tuple[Elemental, ...]], sign: str, name: str) -> tuple[str, Scale]:
+    blocks = [Block(g[-1].block.rows, g[0].block.cols, g[0].block.structure) for g in groups]
+    longest = max(72.0, min(150.0, _ACROSS / len(groups) - _GAP))
+    scale = Scale([s for b in blocks for s in (b.rows, b.cols)], longest)
+    parts = [
+        _factor(group, block, scale, sign if group is not groups[0] else "")
+        for group, block in zip(reversed(groups), reversed(blocks), strict=True)
+    ]
+    return f'<div class="factors" role="group" aria-label="{name}">{"".join(parts)}</div>', scale
+
+
+def _factor(group: tuple[Elemental, ...], block: Block, scale: Scale, sign: str) -> str:
+    """A block with its legend, and the sign behind it, as a drawing of its own, so that a product breaks into lines."""
+    w, h, below = scale(block.cols), scale(block.rows), scale.longest + 20
+    slot = max(w, 92.0)
+    box = (4 + (slot - w) / 2, 8 + (scale.longest - h) / 2, w, h)
+    legend = _legend(group, block)
+    parts = [_block(group, block, box)]
+    for i, (style, words) in enumerate(legend):
+        title = f"<title>{text(words, 200)}</title>" if len(words) > _SHORT else ""
+        place = f'x="{4 + slot / 2:.1f}" y="{below + 15 * i:.1f}"'
+        parts.append(f'<text class="{style}" {place}>{title}{text(words, _SHORT)}</text>')
+    if sign:
+        parts.append(f'<text class="op" x="{slot + 8 + _GAP / 2:.1f}" y="{14 + scale.longest / 2:.1f}">{sign}</text>')
+    width, height = slot + 8 + _GAP, below + 46
+    said = text(", ".join(words for _, words in legend), 200)
+    return (
+        f'<svg role="img" aria-label="{said}" width="{width:.0f}" height="{height:.0f}" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}">{"".join(parts)}</svg>'
+    )
+
+
+class Scale:
+    """Length in pixels of a size."""
+
+    def __init__(self, sizes: list[int], longest: float) -> None:
+        self.largest, smallest = max([1, *sizes]), max(1, min([*sizes, 10**400]))
+        self.logarithmic = self.largest > WIDEST * smallest
+        self.longest = longest
+
+    def __call__(self, size: int) -> float:
+        share = log2(size + 1) / log2(self.largest + 1) if self.logarithmic else size / self.largest
+        return max(_THIN, self.longest * share)
+
+
+def _groups(chain: tuple[Elemental, ...]) -> list[tuple[Elemental, ...]]:
+    if len(chain) <= MOST:
+        return [(e,) for e in chain]
+    cuts = [i * len(chain) // MOST for i in range(MOST + 1)]
+    return [chain[a:b] for a, b in pairwise(cuts)]
+
+
+def _block(group: tuple[Elemental, ...], block: Block, box: tuple[float, float, float, float]) -> str:
+    x, y, w, h = (f"{v:.1f}" for v in box)
+    kind = "free" if any(not e.explicit for e in group) else "held"
+    if len(group) > 1:
+        return f'<rect class="blk group" x="{x}" y="{y}" width="{w}" height="{h}"/>'
+    across, down, path = spy(block)
+    frame = f'<rect class="blk {kind}{" solid" if not path else ""}" x="{x}" y="{y}" width="{w}" height="{h}"/>'
+    if path in ("", "z"):
+        return frame
+    inner = (
+        f'<svg x="{x}" y="{y}" width="{w}" height="{h}" viewBox="0 0 {across} {down}" preserveAspectRatio="none">'
+        f'<path class="nz" d="{path}"/></svg>'
+    )
+    return frame + inner
+
+
+def _legend(group: tuple[Elemental, ...], block: Block) -> tuple[tuple[str, str], ...]:
+    """(style, words) of the lines below a block."""
+    first, last = group[0], group[-1]
+    name = first.name if first is last else f"{last.name}–{first.name}"
+    what = repr(block.structure) if first is last else f"{len(group):,} factors"
+    if first is last and not first.explicit:
+        what = f"matrix-free, {what}" if block.structure.name != "dense" else "matrix-free"
+    return ("name", name), ("small", f"{brief(block.rows)} × {brief(block.cols)}"), ("small", what)
+
+
+def _caption(elementals: Sequence[Elemental], scale: Scale) -> str:
+    words = "Width is columns, height is rows"
+    if scale.logarithmic:
+        words += ", on a logarithmic scale as the sizes are too far apart to be drawn in proportion."
+    else:
+        words += ", in proportion (sides thinner than 3 pixels are drawn with 3)."
+    if any(not e.explicit for e in elementals):
+        words += " Dashed frames are matrix-free."
+    return words

@@ -1,0 +1,65 @@
+"""A linearised DAG as a drawing: inputs on the left, edges by what their elementals are."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from chainplan.problem.graph import Elemental, Graph
+from chainplan.report.html.layers import layout
+from chainplan.report.html.markup import brief, figure, text
+
+_RIM = 17
+"""Pixels between the middle of a vertex and the end of an edge."""
+
+_ARROW = (
+    '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+    'markerUnits="userSpaceOnUse" orient="auto"><path class="head" d="M0 0L8 4L0 8z"/></marker></defs>'
+)
+
+Point = tuple[float, float]
+
+
+def vertices(graph: Graph) -> list[str]:
+    """The vertices of the useful part of a graph, in topological order."""
+    useful = {v for e in graph.useful for v in (e.source, e.target)}
+    return [v for v in graph.order if v in useful]
+
+
+def picture(graph: Graph) -> str:
+    """The useful part of a graph as SVG."""
+    order = vertices(graph)
+    index = {v: i for i, v in enumerate(order)}
+    found = layout(graph, order)
+    at = dict(zip(order, found.places, strict=True))
+    ends = {*graph.inputs, *graph.outputs}
+    parts = [
+        _edge(e, [at[e.source], *found.ways.get((index[e.source], index[e.target]), ()), at[e.target]])
+        for e in graph.useful
+    ]
+    parts += [_vertex(v, graph.sizes[v], "vertex end" if v in ends else "vertex", at[v]) for v in order]
+    return (
+        f'<svg role="img" aria-label="The linearised DAG" width="{found.width:.0f}" height="{found.height:.0f}" '
+        f'viewBox="0 0 {found.width:.0f} {found.height:.0f}">{_ARROW}{"".join(parts)}</svg>'
+    )
+
+
+def _edge(e: Elemental, points: list[Point]) -> str:
+    path = f"M{points[0][0] + _RIM:.0f} {points[0][1]:.0f}"
+    for (x, y), (to_x, to_y) in pairwise(points):
+        end = to_x - (_RIM if (to_x, to_y) == points[-1] else 0)
+        half = (x + to_x) / 2
+        path += f"C{half:.0f} {y:.0f} {half:.0f} {to_y:.0f} {end:.0f} {to_y:.0f}"
+    title = f"{e.name}: {figure(e.block.rows)} x {figure(e.block.cols)} {e.block.structure!r}"
+    kind = "edge" if e.explicit else "edge free"
+    return f'<path class="{kind}" d="{path}" marker-end="url(#head)"><title>{text(title, 200)}</title></path>'
+
+
+def _vertex(name: str, size: int, style: str, place: Point) -> str:
+    x, y = place
+    inside, below = ("", text(name, 14)) if len(name) > 4 else (text(name), brief(size))
+    return (
+        f"<g><title>{text(name, 200)}, size {figure(size)}</title>"
+        f'<circle class="{style}" cx="{x:.0f}" cy="{y:.0f}" r="15"/>'
+        f'<text class="name" x="{x:.0f}" y="{y + 4:.0f}">{inside}</text>'
+        f'<text class="small halo" x="{x:.0f}" y="{y + 27:.0f}">{below}</text></g>'
+    )

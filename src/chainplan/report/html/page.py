@@ -1,0 +1,119 @@
+"""HTML: the page of a result, one file that opens from disk and asks for nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+from time import monotonic
+from typing import Any
+
+import chainplan
+from chainplan.io.plan_file import document
+from chainplan.plans.result import Result
+from chainplan.report.explain.comparison import Comparison, compare
+from chainplan.report.explain.reasons import reasons
+from chainplan.report.html import player, sections
+from chainplan.report.html.frame import framed
+from chainplan.report.html.markup import embedded, label, text
+from chainplan.report.words.sentence import headline
+from chainplan.report.words.table import describe, unit_text
+from chainplan.solvers.search.search import Progress
+
+SECONDS = 1.0
+"""What each solver may take for the comparison."""
+REASONS = 5.0
+"""Seconds that the reasons may take together."""
+COMPARED = 2000
+"""Elementals of the largest problem that all solvers are compared on; on larger ones, forward and reverse order."""
+
+
+def render(result: Result) -> str:
+    """The page of a result, with its comparison and its reasons planned anew within some seconds.
+
+    Where a solver of the comparison finds a cheaper plan, that one is shown.
+    """
+    compared = comparison(result)
+    best = cheapest(result, compared)
+    return page(best, document(best), compared=compared)
+
+
+def comparison(
+    result: Result, progress: Callable[[Progress], None] | None = None, seconds: float | None = None
+) -> Comparison:
+    """All solvers on the problem of a result, or forward and reverse order where it is large, in so many seconds."""
+    large = len(result.problem.graph.useful) > COMPARED
+    chosen = {"solvers": ("forward", "reverse")} if large else {}
+    return compare(result.problem, SECONDS, result.seed, progress, together=seconds, **chosen)
+
+
+def cheapest(result: Result, compared: Comparison) -> Result:
+    """The result, or the one with the cheapest plan of those compared, with a note that says so.
+
+    A plan for several machines is made for its makespan, which nothing in a comparison competes with.
+    """
+    if result.schedule is not None and result.schedule.machines > 1:
+        return result
+    name, best = min((r for r in compared.results if r[1].price is not None), key=_price, default=("", result))
+    if best.price is None or (result.price is not None and result.price <= best.price):
+        return result
+    known = "no plan" if result.price is None else f"one of {result.price:,} {unit_text(result.problem)}"
+    note = f"'{result.solver}' found {known}; this plan is by '{name}', which was compared with it."
+    return replace(best, notes=(note, *result.notes))
+
+
+def _price(named: tuple[str, Result]) -> int:
+    return named[1].price or 0
+
+
+def page(
+    result: Result,
+    saved: dict[str, Any],
+    progress: Callable[[Progress], None] | None = None,
+    compared: Comparison | None = None,
+    seconds: float | None = None,
+) -> str:
+    """The page of a result and of the document that it was read from or is written to.
+
+    Comparison and reasons take at most some seconds, and no more than `seconds` together; what there is no time for is
+    left out, and said.
+    """
+    end = inf if seconds is None else monotonic() + seconds
+    half = None if seconds is None else seconds / 2
+    problem, compared = result.problem, compared or comparison(result, progress, half)
+    better = cheapest(result, compared)
+    warned = result.notes
+    if better is not result:
+        warned += (f"This plan is not the cheapest: '{better.solver}' finds one of {better.price:,}.",)
+    own = f"The first line is the plan of this page, by {result.solver}."
+    if len(problem.graph.useful) > COMPARED:
+        own += f" Only two orders are compared: the problem has more than {COMPARED:,} elementals."
+    compared = replace(compared, results=(("this plan", result), *compared.results))
+    steps = player.data(result)
+    parts = (
+        sections.problem_drawn(result),
+        sections.order_drawn(result),
+        sections.explained(reasons(result, min(REASONS, max(0.0, end - monotonic())), progress)),
+        player.section(result, steps),
+        sections.memory_drawn(result),
+        sections.schedule_drawn(saved, result.claimed),
+        sections.compared(compared, SECONDS, own),
+    )
+    name = problem.name or "problem"
+    notes = "".join(f'<p class="warn">{text(note)}</p>' for note in warned)
+    return framed(
+        {
+            "title": f"{text(name, 80)} – chainplan",
+            "name": text(name, 120),
+            "about": text(describe(problem).removeprefix(f"{name}: ")),
+            "headline": text(headline(result)),
+            "tiles": sections.tiles(result),
+            "notes": notes,
+            "sections": "\n".join(filter(None, parts)),
+            "footer": text(
+                f"chainplan {chainplan.__version__}, problem {problem.fingerprint}, objective "
+                f"{label(problem.cost.objective)}, seed {result.seed}. Works without a network."
+            ),
+            "data": embedded(steps),
+        }
+    )

@@ -1,0 +1,145 @@
+"""The steps of a plan as columns for the script of a page, and what a step is called.
+
+Long plans are cut: above `MOST` steps the first, the last and the dearest are on the page with what they read, each
+with the cost and the memory at its place in the whole plan, and the page says how many are not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from heapq import nlargest
+from itertools import accumulate
+from typing import Any
+
+from chainplan.plans.replay import Replay
+from chainplan.plans.result import Result
+from chainplan.plans.steps import Accumulate, Load, Plan, Propagate, Seed, Step, last_uses, operands
+from chainplan.report.html.markup import label
+from chainplan.report.html.spy import spy
+from chainplan.report.words.table import step_cells
+from chainplan.structures import Block, Dense
+
+MOST = 20_000
+"""Steps of the longest plan that is embedded whole."""
+ENDS, DEAREST = 300, 1000
+"""Of a longer plan, so many from each end and so many of the dearest."""
+_SPIES = 200
+"""Different patterns that are drawn beside the steps."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps shown, how many there are, and what the script reads of those shown."""
+
+    shown: tuple[int, ...]
+    total: int
+    columns: dict[str, Any]
+
+
+def chosen(plan: Plan, replayed: Replay) -> tuple[int, ...]:
+    """The steps that are on the page."""
+    count = len(replayed.prices)
+    if count <= MOST:
+        return tuple(range(count))
+    dearest = nlargest(DEAREST, range(count), key=lambda i: (replayed.prices[i], -i))
+    shown = {*range(ENDS), *range(count - ENDS, count), *dearest}
+    return tuple(sorted(shown.union(*(operands(plan.steps[i]) for i in shown))))
+
+
+def columns(result: Result, vertices: dict[str, int]) -> Steps:
+    """The steps of a result that has a plan; vertices are given by their positions."""
+    plan, replayed = result.plan, result.priced
+    assert plan is not None
+    assert replayed is not None
+    ids = chosen(plan, replayed)
+    words, structures, spies = _Table(), _Table(), _Spies()
+    sums, last = list(accumulate(replayed.prices)), last_uses(plan)
+    cells = [step_words(plan.steps[i]) for i in ids]
+    blocks = [replayed.blocks[i].block for i in ids]
+    ends = [_ends(plan, replayed, i, vertices) for i in ids]
+    return Steps(
+        ids,
+        len(plan.steps),
+        {
+            "id": ids,
+            "op": [words.place(op) for op, _ in cells],
+            "of": [of for _, of in cells],
+            "reads": [operands(plan.steps[i]) for i in ids],
+            "from": [source for source, _ in ends],
+            "to": [target for _, target in ends],
+            "rows": [b.rows for b in blocks],
+            "cols": [b.cols for b in blocks],
+            "structure": [structures.place(label(repr(b.structure), 60)) for b in blocks],
+            "spy": [spies.place(b) for b in blocks],
+            "price": [replayed.prices[i] for i in ids],
+            "sofar": [sums[i] for i in ids],
+            "alive": [replayed.alive[i] for i in ids],
+            "last": [last[i] for i in ids],
+            "ops": words.found,
+            "structures": structures.found,
+            "spies": spies.found,
+        },
+    )
+
+
+def step_words(step: Step) -> tuple[str, str]:
+    """(operation, operands); of a kind of step that the summary has no words for, its name and its fields."""
+    found: tuple[str, str] | None = step_cells(step)
+    if found is None:
+        fields = (f"{name} {label(str(value), 30)}" for name, value in step._asdict().items())
+        return type(step).__name__.lower(), ", ".join(fields)
+    return found[0], label(found[1], 80)
+
+
+def direct_uses(plan: Plan) -> dict[str, int]:
+    """For each elemental the last step that takes it from the graph, in order of those steps."""
+    found: dict[str, int] = {}
+    for position, step in enumerate(plan.steps):
+        if isinstance(step, Load | Accumulate | Propagate):
+            found[step.elemental] = position
+    return found
+
+
+def _ends(plan: Plan, replayed: Replay, position: int, vertices: dict[str, int]) -> tuple[int, int]:
+    """Positions of the vertices that a block leads from and to; the colours of a seed stand at the seed's vertex."""
+    typed = replayed.blocks[position]
+
+    def place(vertex: str) -> int:
+        if vertex not in vertices and typed.seed is not None:
+            seed = plan.steps[typed.seed]
+            return vertices.get(seed.vertex, -1) if isinstance(seed, Seed) else -1
+        return vertices.get(vertex, -1)
+
+    return place(typed.source), place(typed.target)
+
+
+class _Table:
+    """Words by the order in which they came up."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self._places: dict[str, int] = {}
+
+    def place(self, word: str) -> int:
+        if word not in self._places:
+            self._places[word] = len(self.found)
+            self.found.append(word)
+        return self._places[word]
+
+
+class _Spies:
+    """Different patterns as [columns, rows, path]; dense blocks have none, nor have those beyond the first `_SPIES`."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[int, int, str]] = []
+        self._places: dict[Any, int] = {}
+
+    def place(self, block: Block) -> int:
+        if isinstance(block.structure, Dense):
+            return -1
+        if block not in self._places:
+            if len(self.found) >= _SPIES:
+                return -2
+            self._places[block] = len(self.found)
+            self.found.append(spy(block))
+        return self._places[block]

@@ -1,0 +1,169 @@
+"""The bracket tree of a chain's plan: which block is multiplied by which, what each product costs.
+
+Leaves are elementals in the order of the product. Of a tree of more than `WHOLE` leaves the costly part is drawn: boxes
+are opened, the dearest first, until `MOST` of them are on the page; a box that stays closed says what is in it. What a
+product costs stands above it, on the side that the edge to it does not come from, so that no edge crosses it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+from chainplan.plans.replay import Replay
+from chainplan.plans.steps import Accumulate, Decompress, Load, Multiply, Plan, Propagate
+from chainplan.problem.graph import Mode
+from chainplan.report.html.markup import brief, figure, text
+
+WHOLE, MOST = 16, 11
+"""Leaves of the largest tree that is drawn whole, and of the drawing of a larger one."""
+_WIDE, _DEEP, _TOP = 92, 62, 58
+
+
+@dataclass
+class _Node:
+    """A block of the tree: of one step, or the elemental that step `of` propagates where `side` is given.
+
+    `turned` is a left factor, to which an edge leads down from the right.
+    """
+
+    of: int
+    side: str | None = None
+    turned: bool = False
+    parts: list[_Node] = field(default_factory=list)
+    x: float = 0.0
+    y: float = 0.0
+
+
+def picture(plan: Plan, replayed: Replay, unit: str) -> tuple[str, str]:
+    """The drawing as SVG and a caption that says what it leaves out."""
+    inside = _inside(plan, replayed)
+    root, closed = _opened(plan, inside)
+    leaves, depth = _place(root)
+    width, height = max(320.0, 30 + _WIDE * leaves), _TOP + 68.0 + _DEEP * depth
+    parts: list[str] = []
+    todo = [root]
+    while todo:
+        node = todo.pop()
+        for part in node.parts:
+            parts.insert(0, f'<path class="branch" d="M{node.x:.1f} {node.y:.1f}L{part.x:.1f} {part.y:.1f}"/>')
+            todo.append(part)
+        parts.append(_drawn(node, plan, replayed, inside, unit))
+    words = "Each circle is a product of what hangs below it, left factor on the left; larger circles cost more."
+    if closed:
+        words += f" Only the dearest products are drawn: {closed:,} boxes with more in them stay closed."
+    svg = (
+        f'<svg role="img" aria-label="Bracket tree of the plan" width="{width:.0f}" height="{height:.0f}" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}">{"".join(parts)}</svg>'
+    )
+    return svg, words
+
+
+def _factors(plan: Plan, node: _Node) -> list[_Node]:
+    if node.side is not None:
+        return []
+    match plan.steps[node.of]:
+        case Multiply(left, right, None):
+            return [_Node(left), _Node(right)]
+        case Propagate(_, arg, Mode.TANGENT):
+            return [_Node(node.of, "tangent"), _Node(arg)]
+        case Propagate(_, arg, Mode.ADJOINT):
+            return [_Node(arg), _Node(node.of, "adjoint")]
+    return []
+
+
+def _inside(plan: Plan, replayed: Replay) -> list[tuple[int, int]]:
+    """(price, elementals) of all that each step is made of; a block of a chain's plan is read once."""
+    found: list[tuple[int, int]] = []
+    for position, step in enumerate(plan.steps):
+        below = [found[n.of] for n in _factors(plan, _Node(position)) if n.side is None]
+        own = 1 if isinstance(step, Load | Accumulate | Propagate) else 0
+        if isinstance(step, Decompress):
+            own = 1
+        found.append((replayed.prices[position] + sum(b[0] for b in below), own + sum(b[1] for b in below)))
+    return found
+
+
+def _opened(plan: Plan, inside: list[tuple[int, int]]) -> tuple[_Node, int]:
+    """The root with the dearest boxes opened, and how many boxes with something in them stay closed."""
+    root = _Node(plan.outputs[0].step)
+    queue = [(-inside[root.of][0], 0, root)]
+    leaves, count = 1, 0
+    closed, most = 0, WHOLE if len(plan.graph.useful) <= WHOLE else MOST
+    while queue:
+        _, _, node = heappop(queue)
+        factors = _factors(plan, node)
+        if not factors:
+            continue
+        if leaves >= most:
+            closed += 1
+            continue
+        node.parts = factors
+        factors[0].turned = True
+        leaves += len(factors) - 1
+        for factor in factors:
+            count += 1
+            heappush(queue, (-inside[factor.of][0] if factor.side is None else 1, count, factor))
+    return root, closed
+
+
+def _place(root: _Node) -> tuple[int, int]:
+    """Give every node its place, without recursion; returns leaves and depth."""
+    ordered: list[tuple[_Node, int]] = []
+    todo = [(root, 0)]
+    while todo:
+        node, depth = todo.pop()
+        ordered.append((node, depth))
+        todo += [(part, depth + 1) for part in reversed(node.parts)]
+    leaves = 0
+    for node, depth in ordered:
+        node.y = float(_TOP + _DEEP * depth)
+        if not node.parts:
+            node.x = 15 + _WIDE * (leaves + 0.5)
+            leaves += 1
+    for node, _ in reversed(ordered):
+        if node.parts:
+            node.x = sum(part.x for part in node.parts) / len(node.parts)
+    return leaves, max(depth for _, depth in ordered)
+
+
+def _drawn(node: _Node, plan: Plan, replayed: Replay, inside: list[tuple[int, int]], unit: str) -> str:
+    total = max(1, replayed.total)
+    if node.parts:
+        price = replayed.prices[node.of]
+        radius = 5 + 15 * (price / total) ** 0.5
+        side, beside = ("right", node.x - 3) if node.turned else ("left", node.x + 3)
+        above = node.y - radius - 4
+        title = f"step {node.of}: {figure(price)} {unit}, {100 * price / total:.1f} % of the plan"
+        return (
+            f'<g data-step="{node.of}" class="node"><title>{text(title)}</title>'
+            f'<circle class="dot" cx="{node.x:.1f}" cy="{node.y:.1f}" r="{radius:.1f}"/>'
+            f'<text class="small {side} halo" x="{beside:.1f}" y="{above - 13:.1f}">#{node.of}</text>'
+            f'<text class="small {side} halo" x="{beside:.1f}" y="{above:.1f}">{brief(price)}</text></g>'
+        )
+    lines = _leaf(node, plan, replayed, inside)
+    height = 6 + 14 * len(lines)
+    words = (
+        f'<text class="{"small" if i else "name"}" x="{node.x:.1f}" y="{node.y + 14 * i:.1f}">{text(line, 12)}</text>'
+        for i, line in enumerate(lines)
+    )
+    return (
+        f'<g data-step="{node.of}" class="node"><title>{text(", ".join(lines), 200)}</title>'
+        f'<rect class="leaf" x="{node.x - 42:.1f}" y="{node.y - 14:.1f}" width="84" height="{height}" rx="4"/>'
+        f"{''.join(words)}</g>"
+    )
+
+
+def _leaf(node: _Node, plan: Plan, replayed: Replay, inside: list[tuple[int, int]]) -> tuple[str, ...]:
+    """The lines in a box: the elemental and how it is taken, or what is in a closed one."""
+    match plan.steps[node.of], node.side:
+        case Load(name), None:
+            return name, "loaded"
+        case Accumulate(name, mode), None:
+            return name, f"by {mode.value}s"
+        case Propagate(name, _, mode), str():
+            return name, mode.value
+    price, elementals = inside[node.of]
+    if isinstance(plan.steps[node.of], Decompress):
+        return "coloured", f"sweep #{node.of}", brief(price)
+    return f"{elementals:,}", "factors", brief(price)

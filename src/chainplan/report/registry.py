@@ -1,0 +1,56 @@
+"""The table of renderers. A new format is one file beside this one and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chainplan.errors import SpecError
+from chainplan.errors.arguments import expect
+from chainplan.plans.result import Result
+from chainplan.report import chrome_trace as trace
+from chainplan.report import dot, json, markdown, text
+from chainplan.report import gantt_svg as svg
+from chainplan.report.html import page as html
+
+RENDERERS: dict[str, Callable[[Result], str]] = {
+    "text": text.render,
+    "json": json.render,
+    "markdown": markdown.render,
+    "dot": dot.render,
+    "html": html.render,
+    "svg": svg.render,
+    "trace": trace.render,
+}
+
+
+def render(result: Result, form: str = "text") -> str:
+    """Write a result as text in one of the formats of `RENDERERS`.
+
+    Parameters
+    ----------
+    result : Result
+        What `plan` has found.
+    form : str
+        The name of a format; "json" is the plan file, which `read_plan` reads.
+
+    Returns
+    -------
+    str
+        The text of a file.
+
+    Raises
+    ------
+    SpecError
+        If there is no such format.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> text = render(chainplan.plan(chainplan.chain([2, 3, 4])), "markdown")
+    >>> "24 fma" in text
+    True
+    """
+    expect("result", result, Result, "a Result", "Make one by chainplan.plan(problem).")
+    if not isinstance(form, str) or form not in RENDERERS:
+        raise SpecError(f"format '{form}' does not exist; expected one of {', '.join(RENDERERS)}. Choose one.")
+    return RENDERERS[form](result)

@@ -1,0 +1,54 @@
+"""The Gantt chart of a schedule: a row per machine, a bar per task, in text and as rectangles for other renderers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chainplan.plans.schedule import Schedule, Task
+
+WIDTH = 80
+"""Characters from the start of a schedule to its end."""
+MOST_ROWS = 40
+"""Machines of the largest chart in text."""
+
+
+def rows(schedule: Schedule) -> dict[int, list[Task]]:
+    """The tasks of every machine that has some, by start."""
+    found: dict[int, list[Task]] = {}
+    for task in sorted(schedule.tasks, key=lambda task: (task.machine, task.start)):
+        found.setdefault(task.machine, []).append(task)
+    return found
+
+
+def chart(schedule: Schedule, unit: str) -> list[str]:
+    """The lines of the chart, at most 100 characters wide: `[#4===` is step 4, dots are idle time."""
+    if not schedule.tasks:
+        return []
+    busy = rows(schedule)
+    labels = {machine: f"machine {machine}" for machine in busy}
+    margin = max(map(len, labels.values()))
+    shown = list(busy)[:MOST_ROWS]
+    lines = [f"  {labels[machine].ljust(margin)}  {_bar(busy[machine], schedule.makespan)}" for machine in shown]
+    idle, hidden = schedule.machines - len(busy), len(busy) - len(shown)
+    if hidden:
+        lines.append(f"  ... {hidden:,} machines more; --format svg shows all")
+    if idle:
+        lines.append(f"  {_machines(idle)} idle")
+    end = f"{schedule.makespan:,} {unit}"
+    return [*lines, f"  {'':{margin}}  0{end:>{WIDTH - 1}}"]
+
+
+def _machines(count: int) -> str:
+    return f"{count:,} machine{'' if count == 1 else 's'}"
+
+
+def _bar(tasks: list[Task], makespan: int) -> str:
+    """One row; a task too short for a character is not seen."""
+    cells = ["."] * WIDTH
+    for task in tasks:
+        a, b = task.start * WIDTH // makespan, task.end * WIDTH // makespan
+        label = f"[#{task.id}"
+        text = label if len(label) <= b - a else "["
+        cells[a:b] = text.ljust(b - a, "=") if b > a else ""
+    return "".join(cells)

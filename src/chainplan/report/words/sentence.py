@@ -1,0 +1,55 @@
+"""The result in one sentence: what the plan costs, what the better of forward and reverse costs, what is proven."""
+
+from __future__ import annotations
+
+from chainplan.plans.ratios import gap_text
+from chainplan.plans.result import Result, Status
+from chainplan.report.html.markup import figure, ratio
+from chainplan.report.words.table import CLAIMED, schedule_text, unit_text
+
+_TELLING = 0.9
+"""A gap above which the bound itself says more."""
+
+
+def headline(result: Result) -> str:
+    """The result in one sentence."""
+    price, unit = result.price, unit_text(result.problem)
+    if price is None:
+        needs = "" if result.needs is None else f"; {result.needs:,} elements would be enough"
+        return f"No plan: {_STATUS[result.status]}{needs}."
+    if result.schedule is not None and result.schedule.machines > 1:
+        said = schedule_text(result.schedule, unit, result.claimed)
+        return f"{said}; {figure(price)} {unit} on all machines together.".capitalize()
+    baselines = result.price_baselines
+    order = "forward" if baselines.forward <= baselines.reverse else "reverse"
+    if price == baselines.best:
+        said = f"{figure(price)} {unit}: {order} order, the better of forward and reverse"
+    elif price > baselines.best:
+        said = f"{figure(price)} {unit}: {order} order would cost {figure(baselines.best)}"
+    else:
+        fewer = _fewer(baselines.best, price)
+        said = (
+            f"{figure(price)} {unit} instead of {figure(baselines.best)}: {fewer} than the best of forward and reverse"
+        )
+    if result.status is Status.OPTIMAL:
+        return f"{said}; {f'{CLAIMED} to be optimal' if result.claimed else 'proven optimal'}."
+    if result.claimed and result.bound:
+        return f"{said}; the lower bound {figure(result.bound)} is {CLAIMED}."
+    if result.bound and result.gap and result.gap < _TELLING:
+        return f"{said}; the least possible is at most {gap_text(price, result.bound)} less."
+    return f"{said}; not proven optimal{f', the lower bound is {figure(result.bound)}' if result.bound else ''}."
+
+
+def _fewer(baseline: int, price: int) -> str:
+    if price == 0:
+        return "nothing at all"
+    percent = 100 * (baseline - price) / baseline
+    if percent < 0.01:
+        return "less than 0.01 % fewer"
+    return f"{percent:.2f} % fewer" if percent < 1 else f"{ratio(baseline, price)} fewer"
+
+
+_STATUS = {
+    Status.INFEASIBLE: "it is proven that none keeps the limits",
+    Status.BUDGET: "none was found that keeps the limits",
+}

@@ -1,0 +1,295 @@
+"""The printed table of a result: cost, proof, baselines, and one line per step.
+
+It lives below `report` because `str(result)` prints it; `report.text` prints the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from chainplan._util.bytesize import bytes_text
+from chainplan.plans.ratios import gap_text, ratio_text
+from chainplan.plans.steps import (
+    Accumulate,
+    Add,
+    Advance,
+    Decompress,
+    Load,
+    Multiply,
+    Plan,
+    Propagate,
+    Restore,
+    Seed,
+    Step,
+    Store,
+    operands,
+)
+from chainplan.problem.graph import Mode
+from chainplan.report.words.gantt import chart
+from chainplan.structures.counts import longest
+
+if TYPE_CHECKING:
+    from chainplan.plans.result import Result
+    from chainplan.plans.schedule import Schedule
+    from chainplan.problem.problem import Problem
+    from chainplan.structures import Block
+
+CLAIMED = "claimed by the file"
+"""What is said of what a plan file says of other plans and has not been proven here."""
+MOST_STEPS = 60
+_LONGEST_ORDER = 100
+
+
+def table(result: Result, most_steps: int | None = MOST_STEPS) -> str:
+    """Lay out a result in plain text; at most `most_steps` steps are shown (None: all)."""
+    lines = [describe(result.problem), ""]
+    lines += columns([(label, *cells) for label, *cells in headline(result)], right={1}, indent="  ")
+    lines += [f"  note: {note}" for note in result.notes]
+    if result.plan is not None and result.plan.steps:
+        lines += ["", *step_table(result, most_steps)]
+    if result.schedule is not None and result.schedule.tasks:
+        lines += ["", *chart(result.schedule, unit_text(result.problem))]
+    return "\n".join(lines)
+
+
+def describe(problem: Problem) -> str:
+    """One line on the problem: name, what leads where, how many elementals."""
+    graph = problem.graph
+    ends = " -> ".join(
+        ", ".join(f"{v} ({graph.sizes[v]:,})" for v in side[:4]) + (", ..." if len(side) > 4 else "")
+        for side in (graph.inputs, graph.outputs)
+    )
+    count = len(graph.elementals)
+    unused = count - len(graph.useful)
+    text = f"{problem.name or 'problem'}: {ends}, {count:,} elemental{'s' if count != 1 else ''}"
+    return text + (f" ({unused:,} on no path from an input to an output)" if unused else "")
+
+
+def headline(result: Result) -> list[tuple[str, str, str]]:
+    """Rows (label, figure with unit, comment) that sum a result up."""
+    rows = [] if result.schedule is None else _schedule_rows(result, result.schedule)
+    shared = result.schedule is not None and result.schedule.machines > 1
+    cost, took = result.cost, seconds_text(result.seconds)
+    price, unit = result.price, unit_text(result.problem)
+    if cost is None or price is None:
+        rows.append(("status", result.status.value, f"{result.solver}, {took}"))
+    else:
+        said = "on all machines together" if shared else proof(result)
+        rows.append(("cost", f"{price:,} {unit}", f"{said}, by {result.solver} in {took}"))
+    baselines = result.price_baselines if timed(result.problem) else result.baselines
+    for label, other in (("forward", baselines.forward), ("reverse", baselines.reverse)):
+        rows.append((label, f"{other:,} {unit}", "" if price is None else ratio_text(other, price)))
+    if cost is not None and timed(result.problem):
+        fma = result.baselines
+        rows.append(("fma", f"{cost.fma:,}", f"forward {fma.forward:,}, reverse {fma.reverse:,}"))
+    if cost is not None and result.gap and not shared:
+        within = f" within {result.within}" if result.within else ""
+        comment = f"gap at most {gap_text(price, result.bound)}{within}" if result.bound else "none known"
+        comment += f", {CLAIMED}" if result.claimed and result.bound else ""
+        rows.append(("bound", f"{result.bound:,} {unit}", comment))
+    if cost is not None and result.replay is not None and result.replay.alive:
+        if cost.adds:
+            rows.append(("adds", f"{cost.adds:,}", ""))
+        rows.append(
+            (
+                "peak",
+                f"{cost.peak_elements:,} elements",
+                f"at step {result.replay.alive.index(cost.peak_elements)}",
+            )
+        )
+    rows += _evaluated(result)
+    if any(e.block.structure.name != "dense" for e in result.problem.graph.useful):
+        rows.append(("counts", result.counts, "of the nonzeros of structured blocks"))
+    if result.problem.memory is not None:
+        memory = result.problem.memory
+        rows.append(("limit", f"{memory:,} elements", f"{bytes_text(memory)} of float64"))
+    if result.needs is not None and cost is None:
+        which = "has a plan of nested checkpoints" if result.problem.recompute else "has a plan"
+        rows.append(("needs", f"{result.needs:,} elements", f"the smallest limits.memory that {which}"))
+    order = order_text(result.plan) if result.plan is not None else None
+    if order is not None:
+        rows.append(("order", order, ""))
+    return rows
+
+
+def _evaluated(result: Result) -> list[tuple[str, str, str]]:
+    """How often elementals are evaluated and states stored by a plan that does."""
+    if result.plan is None or result.priced is None:
+        return []
+    steps = result.plan.steps
+    prices = [price for step, price in zip(steps, result.priced.prices, strict=True) if isinstance(step, Advance)]
+    stores = sum(isinstance(step, Store) for step in steps)
+    if not prices:
+        return []
+    return [("states", plural(len(prices), "advance"), f"{sum(prices):,} fma of the cost; {stores:,} stored")]
+
+
+def _schedule_rows(result: Result, schedule: Schedule) -> list[tuple[str, str, str]]:
+    """The makespan, what is proven of it, and what is gained by more machines than one."""
+    on, unit = f"on {plural(schedule.machines, 'machine')}", unit_text(result.problem)
+    rows = [("makespan", f"{schedule.makespan:,} {unit}", f"{on}, {schedule_proof(schedule, result.claimed)}")]
+    if schedule.machines > 1 and schedule.makespan:
+        rows.append(("speed-up", f"{schedule.speedup:,.2f}x", f"one machine takes {schedule.one_machine:,} {unit}"))
+    return rows
+
+
+def schedule_proof(schedule: Schedule, claimed: bool = False) -> str:
+    """What is proven of the makespan of a schedule, or claimed of it by a file, in words."""
+    within = "for this plan" if schedule.this_plan else f"within {schedule.within}"
+    if schedule.optimal:
+        return f"{CLAIMED}: optimal {within}" if claimed else f"proven optimal {within}"
+    if not schedule.bound:
+        return "no bound known"
+    least = f"at least {schedule.bound:,}, a gap of at most {gap_text(schedule.makespan, schedule.bound)} {within}"
+    return f"{CLAIMED}: {least}" if claimed else least
+
+
+def schedule_text(schedule: Schedule, unit: str, claimed: bool = False) -> str:
+    """One line on a schedule."""
+    on = f"on {plural(schedule.machines, 'machine')}"
+    faster = f"{schedule.speedup:,.2f}x faster than one"
+    return f"makespan {schedule.makespan:,} {unit} {on}, {schedule_proof(schedule, claimed)}, {faster}"
+
+
+def timed(problem: Problem) -> bool:
+    """Whether the objective is a time rather than fma."""
+    return problem.cost.unit != "fma"
+
+
+def unit_text(problem: Problem) -> str:
+    """The unit of the objective, short."""
+    return "ns" if timed(problem) else "fma"
+
+
+def proof(result: Result) -> str:
+    """What is proven about the cost, or claimed of it by a file, in words that name the model where it is not fma."""
+    under = f" under '{result.problem.cost.objective}'" if timed(result.problem) else ""
+    if result.optimal_within is not None:
+        what = f"{CLAIMED}: optimal" if result.claimed else "proven optimal"
+        return f"{what} within {result.optimal_within}{under}"
+    return f"no proof of optimality{under}"
+
+
+def plural(count: int, word: str) -> str:
+    """A number of things."""
+    return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration in a unit that fits."""
+    if seconds < 1e-3:
+        return f"{seconds * 1e6:.0f} µs"
+    if seconds >= 7200:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def step_cells(step: Step) -> tuple[str, str]:
+    """(operation, operands) of a step in words."""
+    match step:
+        case Load(name):
+            return "load", name
+        case Accumulate(name, mode):
+            return f"accumulate {mode.value}", name
+        case Propagate(name, arg, mode):
+            return (
+                f"propagate {mode.value}",
+                f"{name} on #{arg}" if mode is Mode.TANGENT else f"#{arg} on {name}",
+            )
+        case Multiply(left, right, onto):
+            return "multiply", f"#{left} · #{right}" + ("" if onto is None else f" onto #{onto}")
+        case Add(left, right):
+            return "add", f"#{left} + #{right}"
+        case Seed(vertex, mode, colours):
+            return f"seed {mode.value}", f"{vertex} in {plural(max(colours, default=-1) + 1, 'colour')}"
+        case Decompress():
+            return "decompress", " and ".join(f"#{arg}" for arg in operands(step))
+        case Advance(name):
+            return "advance", name
+        case Store(vertex):
+            return "store", vertex
+        case Restore(vertex):
+            return "restore", vertex
+
+
+def _cells(step: Step, block: Block) -> tuple[str, str]:
+    """`step_cells`, with what the number of colours cannot undercut on one side where a block is decompressed."""
+    operation, of = step_cells(step)
+    if not isinstance(step, Decompress):
+        return operation, of
+    rows, cols = block.structure.row_counts(*block[:2]), block.structure.column_counts(*block[:2])
+    return operation, f"{of}; rows of up to {longest(rows):,}, columns of up to {longest(cols):,}"
+
+
+def step_rows(result: Result, first: int = 0) -> list[tuple[str, ...]]:
+    """Header and a row per step from `first`: id, operation, operands, ends, shape, structure, price, share, alive."""
+    assert result.plan is not None
+    assert result.priced is not None
+    plan, replay, total = result.plan, result.priced, result.priced.total
+    rows: list[tuple[str, ...]] = [
+        ("step", "operation", "of", "leads", "rows x cols", "structure", unit_text(result.problem), "share", "alive")
+    ]
+    for position in range(first, len(plan.steps)):
+        typed, price, alive = replay.blocks[position], replay.prices[position], replay.alive[position]
+        rows.append(
+            (
+                f"#{position}",
+                *_cells(plan.steps[position], typed.block),
+                typed.target if typed.state else f"{typed.source} -> {typed.target}".replace("\0", ""),
+                f"{typed.block.rows:,} x {typed.block.cols:,}",
+                repr(typed.block.structure),
+                f"{price:,}",
+                f"{100 * price / total:.1f} %" if price else "",
+                f"{alive:,}",
+            )
+        )
+    return rows
+
+
+def step_table(result: Result, most: int | None) -> list[str]:
+    """The lines of the table of steps, the last `most` of them."""
+    assert result.plan is not None
+    hidden = 0 if most is None else max(0, len(result.plan.steps) - most)
+    lines = columns(step_rows(result, hidden), right={0, 6, 7, 8}, indent="  ")
+    if hidden:
+        lines.insert(1, f"  ... {hidden:,} steps before these; --format json shows all")
+    return lines
+
+
+def order_text(plan: Plan) -> str | None:
+    """The bracketing of a chain's plan, F4·((F3·F2)·F1); an arrow marks a tangent F3→(...) or adjoint (...)←F1."""
+    if plan.graph.not_a_chain is not None or len(plan.graph.chain) > _LONGEST_ORDER // 2:
+        return None
+    held: list[str] = []
+    for step in plan.steps:
+        match step:
+            case Load(name) | Accumulate(name, _):
+                held.append(name)
+            case Propagate(name, arg, mode):
+                held.append(f"({name}→{held[arg]})" if mode is Mode.TANGENT else f"({held[arg]}←{name})")
+            case Multiply(left, right, _):
+                held.append(f"({held[left]}·{held[right]})")
+            case Add(left, right):
+                held.append(f"({held[left]}+{held[right]})")
+            case Seed() | Advance() | Store() | Restore():
+                held.append("seed")
+            case Decompress():
+                held.append(
+                    "[" + " & ".join(held[arg].removeprefix("(").removesuffix(")") for arg in operands(step)) + "]"
+                )
+    text = held[plan.outputs[0].step]
+    text = text[1:-1] if text.startswith("(") else text
+    return text if len(text) <= _LONGEST_ORDER else None
+
+
+def columns(rows: Sequence[Sequence[str]], right: set[int], indent: str) -> list[str]:
+    """Align cells; columns in `right` to the right. A first-row cell of the last column may be as long as it likes."""
+    widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = (
+            cell.rjust(w) if c in right else cell.ljust(w) for c, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        lines.append((indent + "  ".join(cells)).rstrip())
+    return lines

@@ -1,0 +1,1 @@
+"""Solvers of chains: bracketings by exact dynamic programming, with matrix-free elementals and memory limits."""

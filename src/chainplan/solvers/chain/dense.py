@@ -1,0 +1,50 @@
+"""Chains of explicit dense Jacobians of any length, by the algorithm of Hu and Shing."""
+
+from __future__ import annotations
+
+from typing import final
+
+from chainplan.plans.result import Outcome, Status
+from chainplan.plans.steps import Recorder
+from chainplan.problem.problem import Problem
+from chainplan.solvers.chain.derivation import not_a_chain, sizes_of
+from chainplan.solvers.chain.hu_shing import optimal_products
+from chainplan.solvers.search.search import Search
+from chainplan.solvers.search.solver import Solver, not_fma
+from chainplan.structures import Dense
+
+
+@final
+class ChainDense(Solver):
+    """Exact bracketing of a dense chain (Hu & Shing 1982, 1984).
+
+    Cost: O(q log q) time and O(q) memory for q elementals.
+    Exact: yes, within bracketings.
+    Refuses: graphs that are not chains; structured and matrix-free elementals; other objectives than fma.
+    """
+
+    name = "chain-dense"
+
+    def refuses(self, problem: Problem) -> str | None:
+        reason = not_fma(problem) or not_a_chain(problem)
+        if reason is not None:
+            return reason
+        for e in problem.graph.chain:
+            if not e.explicit:
+                return f"'{e.name}' is matrix-free; expected explicit dense elementals"
+            empty = not e.block.rows or not e.block.cols  # zeros, and with them there is an order that costs nothing
+            if type(e.block.structure) is not Dense and not empty:
+                return f"'{e.name}' is {e.block.structure!r}; expected explicit dense elementals"
+        return None
+
+    def solve(self, problem: Problem, search: Search) -> Outcome:
+        graph = problem.graph
+        chain, sizes = graph.chain, sizes_of(graph.chain)
+        recorder = Recorder(graph)
+        held = {(i, i + 1): recorder.load(e.name) for i, e in enumerate(chain)}
+        price = 0
+        for i, k, j in optimal_products(sizes):
+            held[i, j] = recorder.multiply(held.pop((k, j)), held.pop((i, k)))
+            price += sizes[i] * sizes[k] * sizes[j]
+        plan = recorder.plan([(graph.outputs[0], graph.inputs[0], held[0, len(chain)])])
+        return Outcome(Status.OPTIMAL, plan, bound=price, within="bracketings")

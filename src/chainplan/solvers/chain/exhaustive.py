@@ -1,0 +1,184 @@
+"""All derivations of a tiny chain, each written down as a plan and replayed: the oracle of the other chain solvers.
+
+Nothing is shared between derivations and no price is computed here: the replayer prices whole plans. Under a memory
+limit every derivation is carried out in every order of its steps, for the two factors of a product may be interleaved.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache, reduce
+from itertools import combinations
+from math import comb
+from typing import final
+
+from chainplan.plans.compressed_sweep import NEVER, compressed
+from chainplan.plans.replay import replay
+from chainplan.plans.result import Outcome, Status, bounded
+from chainplan.plans.steps import Plan, Recorder
+from chainplan.problem.graph import Graph, Mode
+from chainplan.problem.problem import Problem
+from chainplan.solvers.chain.compressed_intervals import ANY, Sweeps
+from chainplan.solvers.chain.derivation import (
+    Apply,
+    Derivation,
+    Leaf,
+    Product,
+    Swept,
+    leaf_options,
+    not_a_chain,
+    swept,
+    write,
+)
+from chainplan.solvers.search.search import Search
+from chainplan.solvers.search.solver import Solver
+
+MOST = 100_000
+
+
+@final
+class Exhaustive(Solver):
+    """Every bracketing, every mode, and under a memory limit every order of the steps, one by one.
+
+    Cost: O(number of derivations · q), which grows like 4^q for explicit and faster for matrix-free chains.
+    Exact: yes, within bracketings.
+    Refuses: graphs that are not chains; more than 100,000 derivations (under a memory limit times their orders).
+    """
+
+    name = "exhaustive"
+
+    def refuses(self, problem: Problem) -> str | None:
+        reason = not_a_chain(problem)
+        if reason is None and len(problem.graph.chain) > 20:
+            return f"the chain has {len(problem.graph.chain):,} elementals; expected a tiny one"
+        if reason is None:
+            count = _count(problem)
+            if count > MOST:
+                return f"the chain has {count:,} derivations; expected at most {MOST:,}"
+        return reason
+
+    def solve(self, problem: Problem, search: Search) -> Outcome:
+        total, best, needs, bound = _count(problem), None, None, NEVER
+        for i, (plan, saved) in enumerate(_plans(problem)):
+            replayed = replay(plan, problem.cost)
+            needs = replayed.peak if needs is None else min(needs, replayed.peak)
+            if problem.memory is None or replayed.peak <= problem.memory:
+                bound = min(bound, replayed.total - saved)
+                key = (replayed.total, replayed.peak)
+                if best is None or key < best[0]:
+                    best = (key, plan)
+                    search.offer(plan, replayed.total)
+            search.tick(i / total)
+        sweeps = Sweeps(problem.graph.chain, problem.cost)
+        if best is not None:
+            return bounded(best[1], best[0][0], bound, sweeps.moves if problem.memory is None else "bracketings")
+        if not sweeps.any:
+            return Outcome(Status.INFEASIBLE, needs=needs)
+        return Outcome(Status.BUDGET, needs=needs, note="coloured sweeps are not tried under a limit. Raise it.")
+
+
+def _plans(problem: Problem) -> Iterator[tuple[Plan, int]]:
+    """Every derivation of the chain, in one order or, where memory matters, in all orders of its steps.
+
+    With each what fewer colours in its sweeps might save, as far as it is not known that there are none.
+    """
+    whole = 0, len(problem.graph.chain)
+    for tree in _trees(problem, *whole):
+        if problem.memory is None:
+            saved = sum(sweep.price - sweep.least for sweep in swept(tree, lambda node: node))
+            yield write(problem.graph, tree, lambda node: node), saved
+        else:
+            yield from ((_in_order(problem.graph, order, tree), 0) for order in _orders(tree))
+
+
+def _trees(problem: Problem, i: int, j: int) -> Iterator[Derivation]:
+    """Every derivation of the interval (i, j)."""
+    chain = problem.graph.chain
+    sweep = _sweep(problem, i, j)
+    if sweep is not None:
+        yield sweep
+    if j - i == 1:
+        for _, leaf in leaf_options(chain, i):
+            yield leaf
+        return
+    if chain[j - 1].tangent is not None:
+        for arg in _trees(problem, i, j - 1):
+            yield Apply(j - 1, Mode.TANGENT, arg)
+    if chain[i].adjoint is not None:
+        for arg in _trees(problem, i + 1, j):
+            yield Apply(i, Mode.ADJOINT, arg)
+    for k in range(i + 1, j):
+        for left in _trees(problem, k, j):
+            for right in _trees(problem, i, k):
+                yield Product(left, right)
+
+
+def _sweep(problem: Problem, i: int, j: int) -> Swept | None:
+    """The compressed sweep of the interval (i, j), whatever it costs; none under a memory limit."""
+    run = problem.graph.chain[i:j]
+    block = reduce(lambda right, left: left.times(right), (e.block for e in run))
+    sweep = None if problem.memory is not None else compressed(run, block, problem.cost, ANY)
+    return None if sweep is None else Swept(sweep)
+
+
+def _orders(node: object) -> Iterator[tuple[Derivation, ...]]:
+    """Every order of the steps of a derivation; loads are none of them, they stand just before their use."""
+    match node:
+        case Leaf(_, None):
+            yield ()
+        case Leaf():
+            yield (node,)
+        case Apply(_, _, arg):
+            yield from ((*before, node) for before in _orders(arg))
+        case Product(left, right):
+            for one in _orders(left):
+                for other in _orders(right):
+                    for places in combinations(range(len(one) + len(other)), len(one)):
+                        rest, chosen = iter(other), iter(one)
+                        merged = (next(chosen if p in places else rest) for p in range(len(one) + len(other)))
+                        yield (*merged, node)
+
+
+def _in_order(graph: Graph, order: tuple[Derivation, ...], root: Derivation) -> Plan:
+    """Write down the steps of a derivation in the order given."""
+    chain, recorder = graph.chain, Recorder(graph)
+    held: dict[int, int] = {}
+
+    def handle(node: object) -> int:
+        if isinstance(node, Leaf) and node.mode is None:
+            return recorder.load(chain[node.position].name)
+        return held[id(node)]
+
+    for node in order:
+        match node:
+            case Leaf(position, Mode() as mode):
+                held[id(node)] = recorder.accumulate(chain[position].name, mode)
+            case Apply(position, mode, arg):
+                held[id(node)] = recorder.propagate(chain[position].name, handle(arg), mode)
+            case Product(left, right):
+                held[id(node)] = recorder.multiply(handle(left), handle(right))
+    return recorder.plan([(graph.outputs[0], graph.inputs[0], handle(root))])
+
+
+def _count(problem: Problem) -> int:
+    """Number of plans that `_plans` yields."""
+    chain = problem.graph.chain
+
+    @cache
+    def count(i: int, j: int) -> Counter[int]:
+        """Number of plans of the interval (i, j) for each number of steps."""
+        total: Counter[int] = Counter({0: 1} if _sweep(problem, i, j) is not None else {})
+        if j - i == 1:
+            return total + Counter(0 if leaf.mode is None else 1 for _, leaf in leaf_options(chain, i))
+        for present, arg in ((chain[j - 1].tangent, (i, j - 1)), (chain[i].adjoint, (i + 1, j))):
+            if present is not None:
+                total.update({n + 1: plans for n, plans in count(*arg).items()})
+        for k in range(i + 1, j):
+            for n, ones in count(i, k).items():
+                for m, others in count(k, j).items():
+                    orders = 1 if problem.memory is None else comb(n + m, n)
+                    total[n + m + 1] += ones * others * orders
+        return total
+
+    return count(0, len(chain)).total()

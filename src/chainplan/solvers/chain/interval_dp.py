@@ -1,0 +1,217 @@
+"""Interval dynamic programming for chains of structured and matrix-free elementals.
+
+For each interval (i, j) the cheapest of: a product at any split k, a tangent of the last elemental on (i, j-1), an
+adjoint of the first elemental on (i+1, j), one compressed sweep (`sweeps`). Single elementals are loaded, or
+accumulated in the cheaper mode (Naumann, arXiv 2406.11862, section 3, with single propagations for the paper's
+propagations over sub-chains: they compose at the same cost). The structure of an interval does not depend on how it
+came about, which is what makes this exact.
+
+Whether fewer colours are possible than were found for a sweep is not always known. Where it may matter the prices are
+found once more with sweeps at prices that no colours undercut: what the chain then costs is a bound on all plans, and
+the plan found is proven where it reaches that. The sweeps that such a cheapest plan would have are looked at closer.
+
+Listed patterns and objectives in time are priced split by split (`interval_table`). Elsewhere the work is done by
+anti-diagonals in numpy, in two layouts of the same table: by start for right factors, by end and backwards for left
+ones, so that the candidates of an interval are the sum of two contiguous rows. No table of splits is kept; walking back
+derives the split of each of the q-1 visited intervals again. Numbers are int64 where every intermediate result provably
+fits and Python ints elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+from chainplan.plans.compressed_sweep import Sweep
+from chainplan.plans.replay import replay
+from chainplan.plans.result import Outcome, bounded
+from chainplan.problem.cost import FMA
+from chainplan.problem.graph import Elemental, Mode
+from chainplan.problem.problem import Problem
+from chainplan.solvers.chain.compressed_intervals import Choices, Sweeps
+from chainplan.solvers.chain.derivation import (
+    Apply,
+    Derivation,
+    Leaf,
+    Product,
+    Swept,
+    leaf_options,
+    not_a_chain,
+    sizes_of,
+    swept,
+    write,
+)
+from chainplan.solvers.chain.interval_table import IntervalTable
+from chainplan.solvers.search.search import Search
+from chainplan.solvers.search.solver import Solver
+from chainplan.structures import Banded, BlockDiagonal, Dense, Kronecker, OnDiagonal, Zero
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+LONGEST = 5000
+LONGEST_LISTED = 300
+"""Elementals of the longest chain whose products are priced one by one."""
+
+
+@final
+class ChainDp(Solver):
+    """Exact interval dynamic programming over products, tangents and adjoints.
+
+    Cost: O(q³) time and O(q²) memory for q elementals.
+    Exact: yes, within bracketings and coloured sweeps, where the colours found are proven to be the fewest.
+    Refuses: graphs that are not chains; more than 5,000 elementals, 300 with listed patterns or an objective in time.
+    """
+
+    name = "chain-dp"
+
+    def refuses(self, problem: Problem) -> str | None:
+        return not_a_chain(problem) or not_a_chain(problem, LONGEST if _tabulated(problem) else LONGEST_LISTED)
+
+    def solve(self, problem: Problem, search: Search) -> Outcome:
+        chain = problem.graph.chain
+        sweeps = Sweeps(chain, problem.cost, search.in_time)
+        table, whole = filled(problem, sweeps, search), (0, len(chain))
+        while True:
+            plan, price = write(problem.graph, whole, table.derive), table.price(*whole)
+            if sweeps.proven:
+                return bounded(plan, price, price, sweeps.moves)
+            search.offer(plan, replay(plan).total)
+            floor = filled(problem, sweeps.at_least(), search)
+            bound = floor.price(*whole)
+            if bound == price or not sweeps.closer(swept(whole, floor.derive)):
+                return bounded(plan, price, bound, sweeps.moves)
+            table = filled(problem, sweeps, search)
+
+
+def filled(problem: Problem, sweeps: Choices, search: Search) -> Table | IntervalTable:
+    """The prices of all intervals of a chain.
+
+    Raises
+    ------
+    Stopped
+        When the budget of the search has run out.
+    """
+    chain = problem.graph.chain
+    table = Table(chain, sweeps) if _tabulated(problem) else IntervalTable(chain, problem.cost, sweeps)
+    for length in range(2, len(chain) + 1):
+        table.fill(length)
+        search.tick((length / len(chain)) ** 2)
+    return table
+
+
+def _tabulated(problem: Problem) -> bool:
+    """Whether all prices follow from constant counts and bands, so that many are found at once."""
+    even = all(isinstance(e.block.structure, _EVEN) for e in problem.graph.chain)
+    return problem.cost is FMA and even
+
+
+_EVEN = (OnDiagonal, Zero, Dense, Banded, BlockDiagonal, Kronecker)
+
+
+class Table:
+    """Prices of all intervals: `by_start[i, d]` and `by_end[j, q-d]` both hold that of (i, i+d) with j = i+d."""
+
+    def __init__(self, chain: tuple[Elemental, ...], sweeps: Choices) -> None:
+        import numpy as np
+
+        from chainplan.solvers.chain.interval_products import IntervalProducts
+
+        self.chain, self.q, self._sweeps = chain, len(chain), sweeps
+        self._swept: dict[tuple[int, int], Sweep] = {}
+        self.sizes = sizes_of(chain)
+        self.leaves = [min(leaf_options(chain, i), key=lambda option: option[0]) for i in range(self.q)]
+        dtype, self.never = _number_type(chain, self.sizes, sum(price for price, _ in self.leaves))
+        self.products = IntervalProducts(chain, dtype)
+        q = self.q
+        self.by_start = np.zeros((q + 1, q + 1), dtype)
+        self.by_end = np.zeros((q + 1, q + 1), dtype)
+        for i, (price, _) in enumerate(self.leaves):
+            self.by_start[i, 1] = self.by_end[i + 1, q - 1] = price
+        self._enter_sweeps(1, self.by_start[:q, 1])
+        self.tangents = self._propagations(Mode.TANGENT, dtype)
+        self.adjoints = self._propagations(Mode.ADJOINT, dtype)
+        self.s = np.array(self.sizes, dtype)
+
+    def _propagations(self, mode: Mode, dtype: Any) -> tuple[Array, Array]:
+        """Price per vector of each elemental, and where the mode is available."""
+        import numpy as np
+
+        prices = [e.per_vector(mode) for e in self.chain]
+        return np.array([p or 0 for p in prices], dtype), np.array([p is not None for p in prices])
+
+    def price(self, i: int, j: int) -> int:
+        return int(self.by_start[i, j - i])
+
+    def fill(self, d: int) -> None:
+        """Prices of all intervals of length d from the shorter ones, some rows at a time to stay in the cache."""
+        import numpy as np
+
+        q = self.q
+        count = q - d + 1
+        best = np.empty(count, self.s.dtype)
+        rows = max(1, 32_768 // d)
+        for a in range(0, count, rows):
+            b = min(a + rows, count)
+            candidates = self.products.prices(a, b, d)
+            candidates += self.by_start[a:b, 1:d]
+            candidates += self.by_end[a + d : b + d, q - d + 1 : q]
+            best[a:b] = candidates.min(axis=1)
+        for price, available, shorter, vectors in (
+            (
+                self.tangents[0][d - 1 :],
+                self.tangents[1][d - 1 :],
+                self.by_start[:count, d - 1],
+                self.s[:count],
+            ),
+            (self.adjoints[0][:count], self.adjoints[1][:count], self.by_end[d:, q - d + 1], self.s[d:]),
+        ):
+            if available.any():
+                best = np.minimum(best, np.where(available, shorter + vectors * price, self.never))
+        self.by_start[:count, d] = best
+        self.by_end[d:, q - d] = best
+        self._enter_sweeps(d, best)
+
+    def _enter_sweeps(self, d: int, best: Array) -> None:
+        """Replace the prices of intervals of length d that are cheaper in one compressed sweep."""
+        for i in self._sweeps.of_length(d):
+            sweep = self._sweeps.cheaper(i, i + d, int(best[i]))
+            if sweep is not None:
+                self._swept[i, i + d] = sweep
+                self.by_start[i, d] = self.by_end[i + d, self.q - d] = sweep.price
+
+    def derive(self, interval: tuple[int, int]) -> Derivation:
+        """How the interval gets its price; ties go to a tangent, then an adjoint, then the first split, a sweep."""
+        i, j = interval
+        d, q = j - i, self.q
+        if interval in self._swept:
+            return Swept(self._swept[interval])
+        if d == 1:
+            leaf: Leaf = self.leaves[i][1]
+            return leaf
+        price = self.price(i, j)
+        first, last = self.chain[i], self.chain[j - 1]
+        if last.tangent is not None and self.price(i, j - 1) + self.sizes[i] * last.tangent == price:
+            return Apply(j - 1, Mode.TANGENT, (i, j - 1))
+        if first.adjoint is not None and self.price(i + 1, j) + self.sizes[j] * first.adjoint == price:
+            return Apply(i, Mode.ADJOINT, (i + 1, j))
+        candidates = self.products.prices(i, i + 1, d)[0]
+        candidates += self.by_start[i, 1:d]
+        candidates += self.by_end[j, q - d + 1 : q]
+        k = i + 1 + int(candidates.argmin())
+        return Product((k, j), (i, k))
+
+
+def _number_type(chain: tuple[Elemental, ...], sizes: list[int], leaves: int) -> tuple[Any, int]:
+    """A dtype in which no candidate overflows, and a price that none reaches.
+
+    No product costs more than the three largest sizes multiplied, so no optimum more than the leaves plus q of them,
+    and a candidate is two optima and a product, or one and a propagation.
+    """
+    import numpy as np
+
+    a, b, c = ([*sorted(sizes, reverse=True), 1])[:3]
+    applied = max(sizes) * max((price or 0) for e in chain for price in (e.tangent, e.adjoint))
+    ceiling = 3 * (leaves + (len(chain) + 1) * a * b * c) + applied
+    return (np.dtype(np.int64), 1 << 62) if ceiling < 1 << 62 else (np.dtype(object), ceiling + 1)

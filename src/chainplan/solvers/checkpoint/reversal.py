@@ -1,0 +1,93 @@
+"""Reversing a chain of steps of any prices whose states have any sizes, under a limit on what is stored.
+
+The rules are those of revolve: the initial state is at hand and free, the working state is free, a stored state counts
+its size, reversing a step needs the state before it at work. To reverse the steps i ... j - 1 from state i, advance to
+a state k and store it, reverse what is behind it, then, with its memory free again, what is before. Or advance to the
+last state and reverse one step without storing anything. That is optimal among all schedules that keep a checkpoint
+until the steps behind it are reversed (Griewank & Walther 2008, *Evaluating Derivatives*, section 12.3; such schedules
+are called persistent by Beaumont et al. 2021), for equal sizes among all.
+
+`chainplan.solvers.checkpoint.grammar` builds the same recurrence into the bracketing of a chain, with tapes, blocks and
+the working state counted; this module is the measure that its counts are held against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from chainplan.solvers.checkpoint.fronts import Front, Point, best, carried, joined, one, under
+
+
+class Action(NamedTuple):
+    """`advance` over a step, `store` or `restore` a state, `reverse` a step; both are numbered from 0."""
+
+    kind: str
+    at: int
+
+
+class Reversal:
+    """All schedules of a chain, by memory. O(n³) joins of fronts for n steps.
+
+    Parameters
+    ----------
+    prices : of evaluating each step once.
+    sizes : of the state before each step; that of the first is never asked for.
+    """
+
+    def __init__(self, prices: Sequence[int], sizes: Sequence[int]) -> None:
+        if len(prices) != len(sizes) or not prices:
+            raise ValueError(f"found {len(prices)} prices and {len(sizes)} sizes; expected as many, at least one.")
+        self._sums = [0]
+        for price in prices:
+            self._sums.append(self._sums[-1] + price)
+        self._sizes, self._count = sizes, len(prices)
+        self._fronts: dict[tuple[int, int], Front] = {}
+        for length in range(1, self._count + 1):
+            for i in range(self._count - length + 1):
+                self._fronts[i, i + length] = best(self._ways(i, i + length))
+
+    def _ways(self, i: int, j: int) -> Iterator[Point]:
+        if j == i + 1:
+            yield one(0, 0, None)
+            return
+        yield from carried(self._fronts[i, j - 1], 0, 0, self._sums[j - 1] - self._sums[i], None, None)
+        for k in range(i + 1, j):
+            held, price = (self._sizes[k], 0, 0), self._sums[k] - self._sums[i]
+            yield from joined(self._fronts[k, j], self._fronts[i, k], held, price, k, None)
+
+    @property
+    def front(self) -> list[tuple[int, int]]:
+        """(elements stored at most, price of all advances) of every schedule that none beats in both."""
+        return [(point[0], point[1]) for point in self._fronts[0, self._count]]
+
+    def extra(self, memory: int) -> int:
+        """Price of all advances when at most so many elements are stored."""
+        return self._point(memory)[1]
+
+    def schedule(self, memory: int) -> list[Action]:
+        """The actions of the cheapest schedule that stores at most so many elements."""
+        return list(self._actions(self._point(memory), 0, self._count))
+
+    def _point(self, memory: int) -> Point:
+        found = under(self._fronts[0, self._count], memory)
+        if found is None:
+            raise ValueError(f"found a memory of {memory} elements; expected at least 0.")
+        return found
+
+    def _actions(self, point: Point, i: int, j: int) -> Iterator[Action]:
+        """From state i, which is at work and is kept by whoever asks."""
+        _, _, k, first, second = point
+        if first is None:
+            yield Action("reverse", i)
+            return
+        yield from (Action("advance", a) for a in range(i, j - 1 if k is None else k))
+        if k is None:
+            yield Action("reverse", j - 1)
+            yield Action("restore", i)
+            yield from self._actions(first, i, j - 1)
+            return
+        yield Action("store", k)
+        yield from self._actions(first, k, j)
+        yield Action("restore", i)
+        yield from self._actions(second, i, k)

@@ -1,0 +1,165 @@
+"""Cheapest plan of a chain that evaluates its own states, stores some and evaluates others again, under a limit.
+
+Without recomputation the states at which elementals are linearised are given. Here they count, as tapes and blocks do,
+and what does not fit is evaluated again, so that "infeasible" becomes "costs so much". The space of plans is that of
+`nested`; binomial checkpointing (Griewank & Walther 2000, "Algorithm 799: revolve") is the case of one sweep of
+adjoints over equal elementals.
+
+The fronts of all tasks are exact but many: O(q³) tasks of O(q) ways. A first pass makes only blocks that begin at the
+input or end at the output, which forward and reverse order are made of. The price of what it finds rules out every
+block that costs more even with all states given and no limit, and mostly none is left for a second pass. Before both, a
+pass with memory rounded up finds a plan quickly, in case the search is stopped, and a price that nothing may exceed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from copy import copy
+from typing import final
+
+from chainplan.plans.reorder import peak_floor
+from chainplan.plans.result import Outcome, Status, bounded
+from chainplan.problem.problem import Problem
+from chainplan.solvers.chain.derivation import not_a_chain
+from chainplan.solvers.checkpoint.fronts import Front, Point, best, cheapest, coarse, least, under
+from chainplan.solvers.checkpoint.grammar import Tasks
+from chainplan.solvers.checkpoint.prices import Chain, Interval, Triple
+from chainplan.solvers.checkpoint.writer import write
+from chainplan.solvers.search.search import Search
+from chainplan.solvers.search.solver import Solver, not_fma
+
+LONGEST = 150
+UNITS = 500
+"""Parts of the limit to which memory is rounded up where any plan will do."""
+WITHIN = "bracketings and nested checkpoints"
+
+
+@final
+class ChainRecompute(Solver):
+    """Pareto fronts of memory and price over intervals of a chain, with checkpoints.
+
+    Cost: O(q³) to O(q⁴) joins of fronts for q elementals, as prices leave few or many blocks worth a thought.
+    Exact: yes, within bracketings and nested checkpoints, under any memory limit, where the colours found are proven to
+        be the fewest; a limit that is too low comes with the smallest that would work, and is infeasible where it is
+        below what plans of any kind hold.
+    Refuses: graphs that are not chains; more than 150 elementals; other objectives than fma; states that are given.
+    """
+
+    name = "chain-recompute"
+    recomputes = True
+
+    def refuses(self, problem: Problem) -> str | None:
+        if not problem.recompute:
+            return "its states are given; set limits.recompute to have them evaluated"
+        return not_fma(problem) or not_a_chain(problem, LONGEST)
+
+    def solve(self, problem: Problem, search: Search) -> Outcome:
+        fronts = Fronts(problem, search)
+        point = under(fronts.under(problem.memory), problem.memory)
+        if point is None:
+            assert problem.memory is not None, "without a limit there is a plan"
+            floor, needs = fronts.floor(), fronts.smallest()
+            if problem.memory < floor:
+                return Outcome(Status.INFEASIBLE, needs=needs)
+            note = f"no plan within {WITHIN} keeps the limit; others hold {floor:,} elements or more. Raise it."
+            return Outcome(Status.BUDGET, needs=needs, note=note)
+        plan = write(problem.graph, point)
+        search.offer(plan, point[1])
+        bound = point[1] if fronts.proven else fronts.at_least().price(problem.memory)
+        return bounded(plan, point[1], bound, WITHIN)
+
+
+class Fronts:
+    """The exact fronts of one problem, by the colours that are found for compressed sweeps."""
+
+    def __init__(self, problem: Problem, search: Search, chain: Chain | None = None) -> None:
+        self._problem, self._graph, self._search = problem, problem.graph, search
+        self._bounding, self._chain = chain is not None, chain or Chain(problem.graph, search.watch)
+        self._prices, self._hills = self._chain.prices(), self._chain.hills()
+        self._smallest: int | None = None
+
+    @property
+    def proven(self) -> bool:
+        """Whether no colours make any of the plans cheaper or let it hold less."""
+        return self._chain.proven
+
+    def at_least(self) -> Fronts:
+        """The fronts with sweeps that cost and hold what no colours undercut: bounds, as there may be no such plans."""
+        chain = copy(self._chain)
+        chain.leaves = chain.least_leaves
+        return Fronts(self._problem, self._search, chain)
+
+    def price(self, limit: int | None) -> int:
+        """The least price under a limit that some plan keeps."""
+        point = under(self.under(limit), limit)
+        assert point is not None, "what a plan keeps its bound keeps"
+        return point[1]
+
+    def under(self, limit: int | None) -> Front:
+        """The front up to a limit, exact at the limit itself."""
+        if limit is None:
+            first = self._pass(None, self._outer, cheapest)
+            return self._again(None, first, first[0][1], cheapest)
+        point = under(self._pass(limit, self._outer, coarse(limit // UNITS + 1)), limit)
+        if point is not None and not self._bounding:
+            self._search.offer(write(self._graph, point), point[1])
+        first = self._pass(limit, self._outer, price=None if point is None else point[1])
+        point = under(first, limit)
+        return self._again(limit, first, None if point is None else point[1])
+
+    def whole(self) -> Front:
+        """The front of all limits."""
+        low, first = self.smallest(), self._pass(None, self._outer)
+        if first[0][0] == low:
+            return self._again(None, first, first[0][1])
+        point = under(self._again(low, [], None), low)
+        assert point is not None
+        return self._again(None, first, point[1])
+
+    def floor(self) -> int:
+        """Elements that no plan of any kind undercuts; compressed sweeps hold less than the blocks that they make."""
+        dense = all(e.block.structure.name == "dense" for e in self._graph.useful)
+        return max(peak_floor(self._graph), self._hills[0, self._chain.q] if dense else 0)
+
+    def smallest(self) -> int:
+        """The least memory of these plans: that of outer blocks, or less by blocks whose own steps need less."""
+        if self._smallest is None:
+            most = self._pass(None, self._outer, least)[0][0]
+            keys = {key for key, hill in self._hills.items() if hill < most}
+            inner = any(not self._outer(key) for key in keys) and (0, self._chain.q) in keys
+            found = self._pass(most, lambda key: key in keys or self._outer(key), least) if inner else []
+            self._smallest = min(most, found[0][0]) if found else most
+        return self._smallest
+
+    def _again(
+        self,
+        limit: int | None,
+        first: Front,
+        price: int | None,
+        keep: Callable[[Iterable[Point]], Front] = best,
+    ) -> Front:
+        """A pass over all that might be in a plan of this price and limit, where that is more than outer blocks."""
+        keys = {
+            key
+            for key, floor in self._prices.items()
+            if (price is None or floor <= price) and (limit is None or self._hills[key] <= limit)
+        }
+        if first and all(self._outer(key) for key in keys):
+            return first
+        return self._pass(limit, lambda key: key in keys or self._outer(key), keep, price)
+
+    def _outer(self, key: Interval | Triple) -> bool:
+        """Whether forward and reverse order hold a block, or multiply by single elementals."""
+        i, *_, j = key
+        return (i == 0 or j == self._chain.q or j == i + 1) if len(key) == 2 else key[1] in (i + 1, j - 1)
+
+    def _pass(
+        self,
+        limit: int | None,
+        wanted: Callable[[Interval | Triple], bool],
+        keep: Callable[[Iterable[Point]], Front] = best,
+        price: int | None = None,
+    ) -> Front:
+        """The front of plans of wanted blocks and products, of at most a price where one is given."""
+        most = None if price is None else lambda interval: price - self._chain.beyond[interval]
+        return Tasks(self._chain, limit, wanted, self._search, keep, most).front

@@ -1,0 +1,166 @@
+"""Writes down the plan of a task: blocks in their order, and the moves of states that make each of them possible.
+
+A task asks for states by name. Where one is at work already nothing is written; one that was kept is stored where it
+was reached, if it is restored later, and not else.
+"""
+
+from __future__ import annotations
+
+from chainplan.plans.compressed_sweep import Sweep, write_sweep
+from chainplan.plans.steps import Advance, Plan, Recorder, Restore, Store
+from chainplan.problem.graph import Graph, Mode
+from chainplan.solvers.checkpoint.fronts import Point
+from chainplan.solvers.checkpoint.grammar import Way
+
+Wish = tuple[str, int]
+"""Keep the state at this position, or have it at work."""
+Action = tuple[str, tuple[object, ...]]
+
+
+def write(graph: Graph, point: Point) -> Plan:
+    """The plan of a point of the task that makes the whole chain."""
+    script = _Script()
+    result = script.task(point, None)
+    recorder = Recorder(graph)
+    handles: dict[int, int] = {}
+    chain = graph.chain
+    vertices = [chain[0].source, *(e.target for e in chain)]
+    for word, arguments in _moves(script.actions):
+        match word, arguments:
+            case "advance", (int(a),):
+                recorder.move(Advance(chain[a].name))
+            case "store", (int(a),):
+                recorder.move(Store(vertices[a]))
+            case "need", (int(a),):
+                recorder.move(Restore(vertices[a]))
+            case "leaf", (int(made), int(a), how):
+                if isinstance(how, Sweep):
+                    handles[made] = write_sweep(recorder, how)
+                elif isinstance(how, Mode):
+                    handles[made] = recorder.accumulate(chain[a].name, how)
+                else:
+                    handles[made] = recorder.linearise(chain[a].name)
+            case "propagate", (int(made), int(a), int(arg), Mode() as mode):
+                handles[made] = recorder.propagate(chain[a].name, handles[arg], mode)
+            case "multiply", (int(made), int(left), int(right)):
+                handles[made] = recorder.multiply(handles[left], handles[right])
+    return recorder.plan([(graph.outputs[0], graph.inputs[0], handles[result])])
+
+
+def _moves(actions: list[Action]) -> list[Action]:
+    """Leave out what need not be written: states that are at work already, and those kept for nothing."""
+    working, needed = 0, []
+    for word, arguments in actions:
+        if word == "need":
+            if arguments == (working,):
+                continue
+            working = int(arguments[0])  # type: ignore[call-overload]
+        elif word == "advance":
+            working = int(arguments[0]) + 1  # type: ignore[call-overload]
+        needed.append((word, arguments))
+    restored: set[object] = set()
+    written = []
+    for word, arguments in reversed(needed):
+        if word == "need":
+            restored.add(arguments[0])
+        elif word == "keep":
+            if arguments[0] not in restored:
+                continue
+            restored.discard(arguments[0])
+            word = "store"
+        written.append((word, arguments))
+    return written[::-1]
+
+
+class _Script:
+    """The actions of a task in their order; blocks are numbered as they are made."""
+
+    def __init__(self) -> None:
+        self.actions: list[Action] = []
+        self._blocks = 0
+
+    def task(self, point: Point, arg: int | None) -> int:
+        """Carry out a task on a block, None where it needs none; returns the block that it makes."""
+        _, _, way, first, second = point
+        assert isinstance(way, Way)
+        kind, i, j, k, leaf = way
+        match kind:
+            case "leaf":
+                return self._leaf(i, leaf)
+            case "leaf on":
+                return self._onward(self._leaf(i, leaf), i, j)
+            case "left first":
+                self._go(i, k)
+                return self.task(second, self.task(first, None))
+            case "right first" | "right first on":
+                block = self.task(first, None)
+                self._put("keep", k)
+                return self.task(second, block)
+            case "ahead":
+                self._go(i, j)
+                return self._at(j, self.task(first, None))
+            case "on first":
+                self._go(i, k)
+                block = self.task(first, None)
+                self._put("keep", j)
+                return self._at(j, self.task(second, block))
+            case "again":
+                block = self.task(first, None)
+                return self._onward(block, i, j)
+        assert arg is not None
+        return self._extended(point, arg)
+
+    def _extended(self, point: Point, arg: int) -> int:
+        _, _, (kind, i, j, k, leaf), first, second = point
+        match kind:
+            case "adjoint":
+                self._put("need", i)
+                return self._new("propagate", i, arg, Mode.ADJOINT)
+            case "tangent":
+                self._put("need", k)
+                return self._new("propagate", k, arg, Mode.TANGENT)
+            case "tangent on":
+                self._put("need", k)
+                return self._onward(self._new("propagate", k, arg, Mode.TANGENT), k, j)
+            case "times right":
+                return self._new("multiply", arg, self.task(first, None))
+            case "times left" | "times left on":
+                return self._new("multiply", self.task(first, None), arg)
+            case "times leaf on":
+                return self._onward(self._new("multiply", self._leaf(k, leaf), arg), k, j)
+            case "checkpoint":
+                self._go(i, k)
+                return self.task(second, self.task(first, arg))
+            case "onward" | "onward on":
+                block = self.task(first, arg)
+                self._put("keep", k)
+                return self.task(second, block)
+        raise AssertionError(kind)
+
+    def _at(self, j: int, block: int) -> int:
+        """With x_j at work."""
+        self._put("need", j)
+        return block
+
+    def _leaf(self, i: int, how: object) -> int:
+        self._put("need", i)
+        return self._new("leaf", i, how)
+
+    def _go(self, i: int, k: int) -> None:
+        """From x_i to x_k, which is kept."""
+        self._onward(0, i, k)
+        self._put("keep", k)
+
+    def _onward(self, block: int, i: int, k: int) -> int:
+        self._put("need", i)
+        for a in range(i, k):
+            self._put("advance", a)
+        return block
+
+    def _put(self, word: str, *arguments: object) -> None:
+        self.actions.append((word, arguments))
+
+    def _new(self, word: str, *arguments: object) -> int:
+        self._blocks += 1
+        self._put(word, self._blocks, *arguments)
+        return self._blocks

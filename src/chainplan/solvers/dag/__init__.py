@@ -1,0 +1,1 @@
+"""Solvers of DAGs: vertex, edge and face elimination, exact and heuristic."""

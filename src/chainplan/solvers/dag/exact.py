@@ -1,0 +1,67 @@
+"""Exact vertex elimination of a linearised DAG, with the proof.
+
+Optimal Jacobian accumulation is NP-complete (Naumann 2008), so time is exponential in the worst case; what is proven by
+the time the budget runs out is returned as a bound. The search is in `elimination.set_search`.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+from chainplan.plans.replay import replay
+from chainplan.plans.result import Outcome, Status, bounded
+from chainplan.problem.problem import Problem
+from chainplan.solvers.elimination.bitset_problem import Core
+from chainplan.solvers.elimination.branch_and_bound import Exact
+from chainplan.solvers.elimination.elimination_graph import after_accumulation, intermediates, order_plan
+from chainplan.solvers.elimination.greedy import best_of_keys
+from chainplan.solvers.elimination.path_bound import path_bound
+from chainplan.solvers.search.search import Search, Stopped
+from chainplan.solvers.search.solver import Solver, not_fma
+
+MOST = 400
+
+
+@final
+class DagExact(Solver):
+    """Branch and bound over sets of intermediate vertices, after reductions that keep the optimum.
+
+    Cost: exponential; seconds at 40 intermediates on most graphs.
+    Exact: yes, within vertex elimination, matrix-free elementals being accumulated first.
+    Refuses: more than 400 intermediate vertices; other objectives than fma.
+    """
+
+    name = "dag-exact"
+
+    def refuses(self, problem: Problem) -> str | None:
+        count = intermediates(problem.graph)
+        if count > MOST:
+            return f"the graph has {count:,} intermediate vertices; expected at most {MOST:,}"
+        return not_fma(problem)
+
+    def solve(self, problem: Problem, search: Search) -> Outcome:
+        core, within = Core(problem.graph), after_accumulation(problem.graph, "vertex elimination")
+        cost, order, _ = best_of_keys(problem.graph, search.going, search.greedy)
+        plan, known = order_plan(problem.graph, order), search.incumbent
+        if known is not None and not core.fixed and replay(known).total < cost:
+            plan, cost = known, replay(known).total
+        search.offer(plan, core.fixed + cost)
+        left = search.unfinished.get(self.name)
+        exact = left if isinstance(left, Exact) else None
+        try:
+            if exact is None:
+                exact = search.unfinished[self.name] = Exact(core, tick=search.tick)
+            if exact.run(cost, search.tick):
+                assert exact.order is not None
+                plan = order_plan(problem.graph, exact.order)
+                cost = exact.bound
+        except (Stopped, KeyboardInterrupt) as stop:
+            bound = path_bound(problem.graph) - core.least_fixed if exact is None else exact.bound
+            bound = min(cost, bound)
+            search.prove(core.least_fixed + bound, within)
+            if isinstance(stop, KeyboardInterrupt):
+                raise
+            if bound < cost:
+                note = f"'dag-exact' was out of budget after {search.spent}; the bound is what it had proven."
+                return Outcome(Status.FEASIBLE, plan, core.least_fixed + bound, within=within, note=note)
+        return bounded(plan, core.fixed + cost, core.least_fixed + cost, within)

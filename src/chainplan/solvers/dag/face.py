@@ -1,0 +1,34 @@
+"""Face elimination: elimination of single faces of the dual graph."""
+
+from __future__ import annotations
+
+from typing import final
+
+from chainplan.plans.result import Outcome
+from chainplan.problem.problem import Problem
+from chainplan.solvers.elimination.face_moves import FaceMoves
+from chainplan.solvers.elimination.state_search import settle
+from chainplan.solvers.search.search import Search
+from chainplan.solvers.search.solver import Solver, not_fma
+
+MOST = 40
+
+
+@final
+class Face(Solver):
+    """Randomised descents over face eliminations, then A* over states on tiny graphs.
+
+    Cost: O(E²) per descent for E edges; the proof is exponential and is given up after 5,000 states.
+    Exact: on tiny graphs (about ten edges), within face elimination, after the accumulation of matrix-free elementals.
+    Refuses: more than 40 edges between inputs and outputs; other objectives than fma.
+    """
+
+    name = "face"
+
+    def refuses(self, problem: Problem) -> str | None:
+        edges = len(problem.graph.useful)
+        return f"the graph has {edges:,} edges; expected at most {MOST}" if edges > MOST else not_fma(problem)
+
+    def solve(self, problem: Problem, search: Search) -> Outcome:
+        moves = FaceMoves(problem.graph)
+        return settle(moves, problem.graph, "face elimination", (20, 5_000), search)

@@ -1,0 +1,130 @@
+"""Elimination orders under a memory limit: many orders, the steps of each in an order of low peak, cheapest that fits.
+
+The peak of an elimination depends on which vertices go first and on the order of the steps that this leaves open.
+Candidates are forward and reverse order as sweeps, which accumulate nothing, greedy orders by every key and by the
+growth of what is alive, and blurred ones drawn at random; where none fits, the order of the lowest peak is changed by
+moving single vertices. The steps of each are put in an order of low peak (`elimination.step_order`). What is reported
+where nothing fits is the smallest peak found, and one that no plan goes below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+from typing import final
+
+from chainplan.plans.forward_reverse import sweep
+from chainplan.plans.reorder import peak_floor, reordered
+from chainplan.plans.replay import replay
+from chainplan.plans.result import Outcome, Status
+from chainplan.plans.steps import Plan, Recorder
+from chainplan.problem.graph import Mode
+from chainplan.problem.problem import Problem
+from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
+from chainplan.solvers.elimination.greedy import Found, by_all_keys, greedy, randomised, ranks
+from chainplan.solvers.elimination.greedy_keys import Key, fill
+from chainplan.solvers.search.search import Search
+from chainplan.solvers.search.solver import Solver, not_fma
+
+DRAWN = 20
+"""Blurred orders that are tried."""
+MOVES = 200
+"""Moves of single vertices that are tried where nothing fits."""
+LARGEST = 300
+"""Intermediate vertices beyond which neither is."""
+
+
+@final
+class DagMemory(Solver):
+    """The cheapest of many elimination orders whose steps can be put in an order that keeps the limit.
+
+    Cost: a replay of some dozen plans, each with a search over the order of its steps.
+    Exact: no; it proves that no plan keeps a limit only where the Jacobian itself, or one elemental, exceeds it.
+    Refuses: problems without a memory limit; other objectives than fma.
+    """
+
+    name = "dag-memory"
+
+    def refuses(self, problem: Problem) -> str | None:
+        return not_fma(problem) or ("there is no limits.memory to keep" if problem.memory is None else None)
+
+    def solve(self, problem: Problem, search: Search) -> Outcome:
+        assert problem.memory is not None
+        floor = peak_floor(problem.graph)
+        if floor > problem.memory:
+            said = (
+                f"no plan holds fewer than {floor:,} elements at once; limits.memory is {problem.memory:,}. Raise it."
+            )
+            return Outcome(Status.INFEASIBLE, note=said)
+        best, tried = _Best(problem.memory, search), set[tuple[int, ...]]()
+        for mode in Mode:
+            recorder = Recorder(problem.graph)
+            best.offer(recorder.plan(sweep(problem.graph, recorder, mode)))
+        orders = dict[int, list[int]]()
+        for found in _orders(problem, search):
+            key = tuple(found.order)
+            if key not in tried and (best.fits is None or found.price < best.price):
+                tried.add(key)
+                orders.setdefault(best.offer(order_plan(problem.graph, found.order)), found.order)
+            if not search.going():
+                break
+        if best.fits is None and orders and len(orders[min(orders)]) <= LARGEST:
+            _moved(problem, best, orders[min(orders)], search)
+        if best.fits is not None:
+            return Outcome(Status.FEASIBLE, best.fits)
+        said = f"the smallest peak found is {best.least:,} elements, and no plan holds fewer than {floor:,}"
+        return Outcome(Status.BUDGET, note=f"{said}; limits.memory is {problem.memory:,}. Raise it.")
+
+
+class _Best:
+    """The cheapest plan that keeps the limit, and the lowest peak of any."""
+
+    def __init__(self, limit: int, search: Search) -> None:
+        self.limit, self.price, self.least = limit, 0, 10**80
+        self.fits: Plan | None = None
+        self._search = search
+
+    def offer(self, plan: Plan) -> int:
+        """Consider a plan in its best order; returns its peak."""
+        found = reordered(plan, self.limit, self._search.going)
+        replayed = replay(found)
+        self.least = min(self.least, replayed.peak)
+        if replayed.peak <= self.limit and (self.fits is None or replayed.total < self.price):
+            self.fits, self.price = found, replayed.total
+            self._search.offer(found, replayed.total)
+        return replayed.peak
+
+
+def _orders(problem: Problem, search: Search) -> Iterator[Found]:
+    """Greedy orders, those that let least grow among them, and blurred ones."""
+    work = WorkGraph(problem.graph)
+    yield from sorted(by_all_keys(work, search.going, search.greedy), key=lambda found: found.price)
+    for ties in ("low", "high"):
+        found = greedy(work.copy(), _GROWTH, ranks(work, ties), None, search.going)
+        if found is not None:
+            yield found
+    if len(work.middle) <= LARGEST:
+        yield from randomised(work, Random(search.seed), DRAWN, search.going)
+
+
+def _growth(g: WorkGraph, v: int) -> int:
+    """Entries that come to be minus those that go when v is eliminated, blocks taken as dense."""
+    gone = g.size[v] * (g.weight(g.out[v].keys()) + (0 if g.kept[v] else g.weight(g.into[v].keys())))
+    return int(fill(g, v)) - gone
+
+
+_GROWTH = Key(lambda _: _growth, local=False)
+
+
+def _moved(problem: Problem, best: _Best, order: list[int], search: Search) -> None:
+    """Move single vertices of an order as long as no plan fits; peaks that do not rise are kept."""
+    rng, now = Random(search.seed), best.least
+    for _ in range(MOVES if len(order) > 1 else 0):
+        other = list(order)
+        vertex = other.pop(rng.randrange(len(other)))
+        other.insert(rng.randrange(len(other) + 1), vertex)
+        peak = best.offer(order_plan(problem.graph, other))
+        if peak <= now:
+            order, now = other, peak
+        if best.fits is not None or not search.going():
+            return

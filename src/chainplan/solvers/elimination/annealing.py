@@ -1,0 +1,132 @@
+"""Simulated annealing on the order of a fragment: one vertex moves elsewhere, prices between are computed anew.
+
+A fragment may have up to a hundred vertices, so on small graphs this is annealing on the whole order; on large ones it
+is the move for fragments that are too large for all their subsets. Only the vertices between the old and the new place
+change their price, because a price depends on the set gone before. Neighbourhoods are bit sets: the fragment's vertices
+first, the outside ones behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import exp
+from random import Random
+from typing import Protocol
+
+from chainplan.solvers.elimination.elimination_graph import WorkGraph
+from chainplan.solvers.elimination.greedy import always
+from chainplan.solvers.elimination.subset_prices import Fragment
+
+HOT, COLD = 1.0, 0.05
+"""First and last temperature, in mean prices of a vertex."""
+
+SPAN = 12
+"""Longest way that a vertex moves, in places."""
+
+
+class Prices(Protocol):
+    """What vertex i of a fragment costs when the set `gone` of the fragment has been eliminated."""
+
+    def price(self, i: int, gone: int) -> int: ...
+
+
+def annealed(
+    work: WorkGraph, vertices: Sequence[int], rng: Random, moves: int, going: Callable[[], bool] = always
+) -> list[int]:
+    """The best order met when the given order of eliminating `vertices` next is annealed for so many moves."""
+    local = sorted(vertices)
+    place = {v: i for i, v in enumerate(local)}
+    prices: Prices = DensePrices(work, local) if work.dense else StructuredPrices(work, local)
+    order = _anneal(prices, [place[v] for v in vertices], rng, moves, going)
+    return [local[i] for i in order]
+
+
+def _anneal(prices: Prices, order: list[int], rng: Random, moves: int, going: Callable[[], bool]) -> list[int]:
+    n = len(order)
+    gone, now = _follow(prices, order, 0)
+    total = least = sum(now)
+    best = list(order)
+    heat, cooling = HOT * max(total, n) / n, (COLD / HOT) ** (1 / max(1, moves))
+    for move in range(moves):
+        if move % 256 == 0 and not going():
+            break
+        heat *= cooling
+        low, high, moved = _moved(order, rng)
+        masks, fresh = _follow(prices, moved, gone[low])
+        change = sum(fresh) - sum(now[low:high])
+        if change <= 0 or rng.random() < exp(-min(change / heat, 700)):
+            order[low:high], now[low:high], gone[low:high] = moved, fresh, masks
+            total += change
+            if total < least:
+                least, best = total, list(order)
+    return best
+
+
+def _moved(order: list[int], rng: Random) -> tuple[int, int, list[int]]:
+    """A slice of the order, and what it becomes when its first vertex goes last or its last one first."""
+    n = len(order)
+    a = rng.randrange(n)
+    b = min(n - 1, max(0, a + rng.choice((-1, 1)) * rng.randint(1, SPAN)))
+    low, high = (a, b + 1) if a < b else (b, a + 1)
+    part = order[low:high]
+    return low, high, part[1:] + part[:1] if a < b else part[-1:] + part[:-1]
+
+
+def _follow(prices: Prices, order: Sequence[int], mask: int) -> tuple[list[int], list[int]]:
+    """For each vertex of an order the set gone before it, `mask` before the first, and its price."""
+    gone, found = [], []
+    for i in order:
+        gone.append(mask)
+        found.append(prices.price(i, mask))
+        mask |= 1 << i
+    return gone, found
+
+
+class DensePrices:
+    """Prices from the weights of the neighbourhoods."""
+
+    def __init__(self, work: WorkGraph, local: Sequence[int]) -> None:
+        number = {v: i for i, v in enumerate(local)}
+        for v in local:
+            for u in (*work.into[v], *work.out[v]):
+                number.setdefault(u, len(number))
+        self.into = [sum(1 << number[u] for u in work.into[v]) for v in local]
+        self.out = [sum(1 << number[u] for u in work.out[v]) for v in local]
+        self.kept = sum(1 << i for i, v in enumerate(local) if work.kept[v])
+        self.sizes = [work.size[v] for v in local]
+        classes: dict[int, int] = {}
+        for v, i in number.items():
+            classes[work.size[v]] = classes.get(work.size[v], 0) | 1 << i
+        self.classes = list(classes.items())
+
+    def price(self, i: int, gone: int) -> int:
+        sources, _ = through(self.into, i, gone)
+        targets, _ = through(self.out, i, gone)
+        weight = self._weight
+        return self.sizes[i] * weight(sources & ~gone) * weight(targets & (~gone | self.kept))
+
+    def _weight(self, mask: int) -> int:
+        return sum(size * (mask & members).bit_count() for size, members in self.classes)
+
+
+class StructuredPrices:
+    """Prices from the blocks of the paths through what is gone."""
+
+    def __init__(self, work: WorkGraph, local: Sequence[int]) -> None:
+        self.fragment = Fragment(work, local)
+        place = self.fragment.place
+        self.into = [sum(1 << place[u] for u in work.into[v] if u in place) for v in local]
+        self.out = [sum(1 << place[u] for u in work.out[v] if u in place) for v in local]
+
+    def price(self, i: int, gone: int) -> int:
+        return self.fragment.price(i, through(self.into, i, gone)[1], through(self.out, i, gone)[1])
+
+
+def through(near: Sequence[int], i: int, gone: int) -> tuple[int, int]:
+    """What a path from i along `near` with inner vertices in `gone` reaches, and the inner vertices of such paths."""
+    met, inner = near[i], 0
+    while todo := met & gone & ~inner:
+        low = todo & -todo
+        inner |= low
+        met |= near[low.bit_length() - 1]
+    return met, inner

@@ -1,0 +1,143 @@
+"""The elimination problem in the form that searches want: numbers, bit sets, and prices that depend on sets alone.
+
+What remains after a *set* of vertices has been eliminated does not depend on the order. For a set C of intermediate
+vertices still to be eliminated, with every other vertex kept, eliminating v last of C costs what the products of its
+predecessors and successors through C cost; with dense blocks `d_v · w(P_C(v)) · w(S_C(v))`, w the total size, P_C(v)
+the vertices outside C that reach v through C, S_C(v) those that v reaches through C. A vertex that is an output and is
+read (`kept`) stays a target after it has been eliminated, so it counts among the successors although it lies in C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+
+from chainplan.problem.cost import FMA
+from chainplan.problem.graph import Graph
+from chainplan.solvers.elimination.elimination_graph import Fixed, WorkGraph, accumulation
+from chainplan.structures import Block
+
+
+class Core:
+    """A linearised DAG as bit sets: bit i is the vertex of topological number i of a fresh `WorkGraph`."""
+
+    def __init__(self, graph: Graph) -> None:
+        work = WorkGraph(graph)
+        self.graph, self.dense = graph, work.dense
+        self.size: list[int] = work.size
+        self.succ: list[int] = [bits(out) for out in work.out]
+        self.pred: list[int] = [bits(into) for into in work.into]
+        self.middle: int = bits(work.middle)
+        self.kept: int = bits(i for i in work.middle if work.kept[i])
+        self.block: dict[tuple[int, int], Block] = {
+            (p, v): edge.block for v, into in enumerate(work.into) for p, edge in into.items()
+        }
+
+    @property
+    def fixed(self) -> int:
+        """Multiply-adds that the plan of every order pays: the accumulation of matrix-free elementals."""
+        return self._accumulation.price
+
+    @property
+    def least_fixed(self) -> int:
+        """What that accumulation costs at least, whatever the colours."""
+        return self._accumulation.least
+
+    @cached_property
+    def _accumulation(self) -> Fixed:
+        return accumulation(self.graph)
+
+    def weight(self, mask: int) -> int:
+        """Total size of the vertices in a set."""
+        return sum(self.size[i] for i in members(mask))
+
+    def around(self, v: int, inside: int) -> tuple[int, int]:
+        """P_C(v) and S_C(v) for C = `inside`: the ends of v once the rest of C has been eliminated."""
+        sources = _reach(self.pred, v, inside) & ~inside
+        targets = _reach(self.succ, v, inside)
+        return sources, targets & (~inside | self.kept)
+
+    def price_last(self, v: int, inside: int) -> int:
+        """Multiply-adds of eliminating v when the rest of the set `inside`, which holds v, is gone already."""
+        sources, targets = self.around(v, inside)
+        if self.dense:
+            return self.size[v] * self.weight(sources) * self.weight(targets)
+        ins = self._paths_into(v, inside)
+        outs = self._paths_out_of(v, inside)
+        return sum(FMA.multiply(outs[s], ins[p]) for s in members(targets) for p in members(sources))
+
+    def _paths_into(self, v: int, inside: int) -> dict[int, Block]:
+        """Blocks from each vertex to v, summed over the paths whose inner vertices lie in `inside`."""
+        blocks: dict[int, Block] = {}
+        through = _reach(self.pred, v, inside)
+        for u in reversed(list(members(through))):
+            found = self.block.get((u, v))
+            for t in members(self.succ[u] & through & inside):
+                product = blocks[t].times(self.block[u, t])
+                found = product if found is None else found.plus(product)
+            assert found is not None
+            blocks[u] = found
+        return blocks
+
+    def _paths_out_of(self, v: int, inside: int) -> dict[int, Block]:
+        """Blocks from v to each vertex, summed over the paths whose inner vertices lie in `inside`."""
+        blocks: dict[int, Block] = {}
+        through = _reach(self.succ, v, inside)
+        for u in members(through):
+            found = self.block.get((v, u))
+            for t in members(self.pred[u] & through & inside):
+                product = self.block[t, u].times(blocks[t])
+                found = product if found is None else found.plus(product)
+            assert found is not None
+            blocks[u] = found
+        return blocks
+
+    def joined(self, step: list[int], v: int) -> int:
+        """Possible neighbours of v: what paths along `step` (`pred` or `succ`) through intermediates join to it."""
+        return _reach(step, v, self.middle)
+
+    def components(self, mask: int) -> Iterator[int]:
+        """Connected components of a set, neighbours being joined by an edge in either direction."""
+        while mask:
+            part, border = 0, mask & -mask
+            while border:
+                part |= border
+                grown = 0
+                for v in members(border):
+                    grown |= self.succ[v] | self.pred[v]
+                border = grown & mask & ~part
+            yield part
+            mask &= ~part
+
+    def order_price(self, order: Sequence[int]) -> int:
+        """Multiply-adds of an order of elimination, accumulation not included."""
+        work = WorkGraph(self.graph)
+        return sum(work.eliminate(v) for v in order)
+
+
+def _reach(step: list[int], v: int, inside: int) -> int:
+    """Vertices that a path from v along `step` reaches with inner vertices in `inside`; v itself excluded."""
+    seen = border = step[v]
+    while border := border & inside:
+        grown = 0
+        for u in members(border):
+            grown |= step[u]
+        border = grown & ~seen
+        seen |= grown
+    return seen
+
+
+def bits(members_: Iterable[int]) -> int:
+    """The set of numbers as an int."""
+    result = 0
+    for i in members_:
+        result |= 1 << i
+    return result
+
+
+def members(mask: int) -> Iterator[int]:
+    """The numbers in a set, rising."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low

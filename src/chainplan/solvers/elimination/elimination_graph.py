@@ -1,0 +1,235 @@
+"""The work graph: a linearised DAG that shrinks while its intermediate vertices are eliminated.
+
+Eliminating v adds, for every predecessor p and successor s, the product `c_sv · c_vp` onto the edge (p, s), then takes
+v away (Griewank & Walther, *Evaluating Derivatives*, section 9.3). An output that is also read keeps its in-edges.
+Vertices are numbered in topological order; blocks of parallel elementals are merged at the start. With a recorder the
+moves are written down as steps, loads and accumulations at their first use; without one only their prices are known,
+and where every block is dense the edges themselves stop to matter: neighbourhoods are joined by whole dictionaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from copy import copy
+from typing import NamedTuple
+
+from chainplan._util.gc_pause import uncollected
+from chainplan.plans.compressed_sweep import accumulated, write_sweep
+from chainplan.plans.steps import Plan, Recorder
+from chainplan.problem.cost import FMA
+from chainplan.problem.graph import Elemental, Graph, Mode
+from chainplan.solvers.elimination.dense_writer import DenseWriter
+from chainplan.solvers.search.search import Look, unwatched
+from chainplan.structures import Block, Dense
+
+PRODUCT = 10
+"""Work that pricing or making one structured product is taken to be, dense ones being 1."""
+
+
+class Edge:
+    """An edge of the work graph: its block and, when steps are recorded, where the block is held."""
+
+    __slots__ = ("block", "handle", "parts")
+
+    def __init__(self, block: Block, parts: tuple[Elemental, ...] = ()) -> None:
+        self.block = block
+        self.parts = parts
+        self.handle: int | None = None
+
+
+class WorkGraph:
+    """A linearised DAG under elimination; `into[v]` and `out[v]` map neighbours to shared edges.
+
+    `look` is told of the products that an elimination makes one by one, which takes long; copies tell nobody at first.
+    """
+
+    def __init__(self, graph: Graph, recorder: Recorder | None = None) -> None:
+        useful = graph.useful
+        touched = {v for e in useful for v in (e.source, e.target)}
+        self.graph, self.recorder = graph, recorder
+        self.look: Look = unwatched
+        self.names = [v for v in graph.order if v in touched]
+        self.index = {v: i for i, v in enumerate(self.names)}
+        self.size = [graph.sizes[v] for v in self.names]
+        self.into: list[dict[int, Edge]] = [{} for _ in self.names]
+        self.out: list[dict[int, Edge]] = [{} for _ in self.names]
+        for e in useful:
+            self._merge(self.index[e.source], self.index[e.target], e)
+        inputs, outputs = set(graph.inputs), set(graph.outputs)
+        self.kept = [v in outputs for v in self.names]
+        self.middle = {i for i, v in enumerate(self.names) if v not in inputs and self.out[i]}
+        self.dense = all(type(edge.block.structure) is Dense for edges in self.out for edge in edges.values())
+        self.scalar = all(size == 1 for size in self.size)
+        self.bare = self.dense and recorder is None
+
+    def copy(self) -> WorkGraph:
+        """A work graph without recorder that can be eliminated on its own; what never changes is shared."""
+        twin = copy(self)
+        twin.look = unwatched
+        twin.recorder, twin.bare, twin.middle = None, self.dense, set(self.middle)
+        twin.into = [dict(row) for row in self.into]
+        twin.out = [dict(row) for row in self.out]
+        if not self.bare:
+            for v, row in enumerate(twin.into):
+                for p, edge in row.items():
+                    row[p] = twin.out[p][v] = Edge(edge.block)
+        return twin
+
+    def part(self, vertices: Iterable[int]) -> tuple[WorkGraph, list[int]]:
+        """The work graph of some intermediate vertices and what they touch, and its vertices' numbers in this one.
+
+        It lacks the edges between the vertices touched, which do not change what the others cost.
+        """
+        chosen = set(vertices)
+        numbers = sorted(chosen.union(*(self.into[v] for v in chosen), *(self.out[v] for v in chosen)))
+        place = {v: i for i, v in enumerate(numbers)}
+        twin = copy(self)
+        twin.recorder, twin.bare, twin.middle = None, self.dense, {place[v] for v in chosen}
+        twin.names, twin.size = [self.names[v] for v in numbers], [self.size[v] for v in numbers]
+        twin.kept = [self.kept[v] for v in numbers]
+        twin.into, twin.out = [{} for _ in numbers], [{} for _ in numbers]
+        for v in chosen:
+            for p, edge in self.into[v].items():
+                twin.into[place[v]][place[p]] = twin.out[place[p]][place[v]] = Edge(edge.block)
+            for s, edge in self.out[v].items():
+                if s not in chosen:
+                    twin.into[place[s]][place[v]] = twin.out[place[v]][place[s]] = Edge(edge.block)
+        return twin, numbers
+
+    @property
+    def effort(self) -> int:
+        """What one product counts as work."""
+        return 1 if self.dense else PRODUCT
+
+    def weight(self, vertices: Collection[int]) -> int:
+        """Total size of some vertices."""
+        return len(vertices) if self.scalar else sum(map(self.size.__getitem__, vertices))
+
+    def _merge(self, source: int, target: int, e: Elemental) -> None:
+        edge = self.out[source].get(target)
+        if edge is None:
+            self.out[source][target] = self.into[target][source] = Edge(e.block, (e,))
+        else:
+            edge.block, edge.parts = edge.block.plus(e.block), (*edge.parts, e)
+
+    def price(self, v: int) -> int:
+        """Multiply-adds of eliminating v now. O(1) products of sizes per neighbour for dense blocks, else per pair."""
+        if self.dense:
+            return self.size[v] * self.weight(self.into[v]) * self.weight(self.out[v])
+        return sum(FMA.multiply(a.block, b.block) for a in self.out[v].values() for b in self.into[v].values())
+
+    def eliminate(self, v: int) -> int:
+        """Eliminate an intermediate vertex and return what it cost."""
+        price = self.price(v)
+        into, out = self.into[v], self.out[v]
+        if self.bare:
+            self._join(v)
+        else:
+            for s, left in out.items():
+                self.look(self.effort * len(into))
+                row = self.into[s]
+                del row[v]
+                for p, right in into.items():
+                    edge = row.get(p)
+                    if edge is None:
+                        row[p] = self.out[p][s] = self.product(left, right)
+                    else:
+                        self.absorb(edge, left, right)
+        self.out[v] = {}
+        if not self.kept[v]:
+            for p in into:
+                del self.out[p][v]
+            self.into[v] = {}
+        self.middle.discard(v)
+        return price
+
+    def _join(self, v: int) -> None:
+        """Join every predecessor to every successor where only the neighbourhoods matter, not the edges."""
+        into, out = self.into[v], self.out[v]
+        for s in out:
+            row = self.into[s]
+            del row[v]
+            row.update(into)
+        for p in into:
+            self.out[p].update(out)
+
+    def product(self, left: Edge, right: Edge) -> Edge:
+        edge = Edge(left.block if self.dense else left.block.times(right.block))
+        if self.recorder is not None:
+            edge.handle = self.recorder.multiply(self.held(left), self.held(right))
+        return edge
+
+    def absorb(self, edge: Edge, left: Edge, right: Edge) -> None:
+        if not self.dense:
+            edge.block = left.block.times(right.block).plus(edge.block)
+        if self.recorder is not None:
+            edge.handle = self.recorder.multiply(self.held(left), self.held(right), self.held(edge))
+
+    def held(self, edge: Edge) -> int:
+        """Where the block of an edge is held, loaded or accumulated now if it is still an elemental."""
+        assert self.recorder is not None
+        if edge.handle is None:
+            for e in edge.parts:
+                part = self.recorder.load(e.name) if e.explicit else _accumulate(self.recorder, e)
+                edge.handle = part if edge.handle is None else self.recorder.add(edge.handle, part)
+            assert edge.handle is not None
+        return edge.handle
+
+    def plan(self) -> Plan:
+        """The plan recorded so far, once no intermediate vertex is left."""
+        assert self.recorder is not None
+        assert not self.middle, "intermediate vertices are left"
+        found = []
+        for output in self.graph.outputs:
+            row = self.into[self.index[output]] if output in self.index else {}
+            for source in self.graph.inputs:
+                edge = row.get(self.index.get(source, -1))
+                if edge is not None:
+                    found.append((output, source, self.held(edge)))
+        return self.recorder.plan(found)
+
+
+def _accumulate(recorder: Recorder, e: Elemental) -> int:
+    """Write the cheapest accumulation of a matrix-free elemental down."""
+    how = accumulated(e, FMA).how
+    return recorder.accumulate(e.name, how) if isinstance(how, Mode) else write_sweep(recorder, how)
+
+
+class Fixed(NamedTuple):
+    """Multiply-adds of accumulating every useful matrix-free elemental: in the cheapest way found, and at least."""
+
+    price: int
+    least: int
+
+
+def accumulation(graph: Graph) -> Fixed:
+    """What every order of elimination pays beside its products."""
+    found = [accumulated(e, FMA) for e in graph.useful if not e.explicit]
+    return Fixed(sum(one.price for one in found), sum(one.least for one in found))
+
+
+def order_plan(graph: Graph, order: Iterable[int], look: Look = unwatched) -> Plan:
+    """The plan that eliminates the intermediate vertices in the order given (numbers of a `WorkGraph`).
+
+    `look` is told of the products as they are written down; what it raises ends the writing.
+    """
+    with uncollected():
+        work = WorkGraph(graph, Recorder(graph))
+        names = [{p: edge.parts for p, edge in row.items()} for row in work.into]
+        if work.dense and all(len(parts) == 1 and parts[0].explicit for row in names for parts in row.values()):
+            writer = DenseWriter([{p: parts[0].name for p, parts in row.items()} for row in names], work.kept)
+            return writer.plan(graph, work.index, order, look)
+        work.look = look
+        for v in order:
+            work.eliminate(v)
+        return work.plan()
+
+
+def after_accumulation(graph: Graph, moves: str) -> str:
+    """The name of the moves when matrix-free elementals, if there are any, are accumulated before all else."""
+    return moves if all(e.explicit for e in graph.useful) else f"{moves} after accumulation"
+
+
+def intermediates(graph: Graph) -> int:
+    """Number of vertices to be eliminated."""
+    return len(graph.out_of.keys() - set(graph.inputs))

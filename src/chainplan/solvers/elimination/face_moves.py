@@ -1,0 +1,174 @@
+"""Face elimination on the dual graph (Naumann 2004, section 3), the most general of the three kinds of moves.
+
+The dual graph has a vertex for every edge of the linearised DAG and an edge, a *face*, for every pair of neighbouring
+edges; inputs and outputs are further dual vertices at the ends. Eliminating the face (a, b) multiplies b · a. The
+product is added onto the dual vertex that has the predecessors of a and the successors of b, or becomes a new one;
+the face goes; dual vertices without predecessor or successor go; those that have come to have the same neighbours on
+both sides are added up. Every vertex or edge elimination is a sequence of face eliminations.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from chainplan.plans.steps import Plan, Recorder
+from chainplan.problem.cost import FMA
+from chainplan.problem.graph import Graph
+from chainplan.solvers.elimination.elimination_graph import WorkGraph
+from chainplan.solvers.elimination.state_search import FIELD, Moves
+from chainplan.structures import Block
+
+Dual = tuple[int, int, int]
+"""(source, target, label) of a dual vertex; the label of an input or output is 0."""
+Face = tuple[Dual, Dual]
+State = frozenset[Face]
+Sides = tuple[dict[Dual, set[Dual]], dict[Dual, set[Dual]]]
+
+
+class FaceMoves(Moves[State, Face]):
+    """Face elimination of the graph that a `WorkGraph` starts with."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.work = WorkGraph(graph)
+        self.block: dict[int, Block] = {}
+        rng = random.Random(0)
+        duals: list[Dual] = []
+        for source, out in enumerate(self.work.out):
+            for target, edge in out.items():
+                label = rng.randrange(1, FIELD)
+                self.block[label] = edge.block
+                duals.append((source, target, label))
+        index = self.work.index
+        duals += [(-1, index[v], 0) for v in graph.inputs if v in index]
+        duals += [(index[v], len(index), 0) for v in graph.outputs if v in index]
+        self.initial = tuple(duals)
+        faces = frozenset((a, b) for a in duals for b in duals if a[1] == b[0] and (a[2] or b[2]))
+        self._start = faces
+        self._final = self._results()
+
+    def start(self) -> State:
+        return self._start
+
+    def moves(self, state: State) -> Iterator[tuple[int, Face]]:
+        for a, b in sorted(state):
+            if a[2] and b[2]:
+                yield FMA.multiply(self.block[b[2]], self.block[a[2]]), (a, b)
+
+    def after(self, state: State, move: Face) -> State:
+        return self._step(state, move, None)
+
+    def _step(self, state: State, move: Face, writer: _Writer | None) -> State:
+        """Eliminate a face; what happens to the blocks is also told to the writer."""
+        (a, b), faces = move, set(state)
+        before, behind = _sides(faces)
+        onto = next((d for d in before if d[2] and before[d] == before[a] and behind[d] == behind[b]), None)
+        made = (a[0], b[1], self._label(b[2], a[2], onto[2] if onto else 0))
+        if writer is not None:
+            writer.multiply(made, b, a, onto)
+        sides = before[a] if onto is None else before[onto], behind[b] if onto is None else behind[onto]
+        if onto is not None:
+            faces -= {f for f in faces if onto in f}
+        faces |= {(p, made) for p in sides[0]} | {(made, s) for s in sides[1]}
+        faces.discard(move)
+        return frozenset(self._settled(faces, writer))
+
+    def _settled(self, faces: set[Face], writer: _Writer | None) -> set[Face]:
+        """Take away dual vertices that no path needs and add up those with the same neighbours, until none is left."""
+        while True:
+            before, behind = _sides(faces)
+            dead = {d for d in before if d[2] and not (before[d] and behind[d])}
+            if dead:
+                faces = {(a, b) for a, b in faces if a not in dead and b not in dead}
+                continue
+            twins: dict[tuple[frozenset[Dual], frozenset[Dual]], Dual] = {}
+            for d in sorted(before):
+                if not d[2]:
+                    continue
+                key = frozenset(before[d]), frozenset(behind[d])
+                if key in twins:
+                    faces = self._merged(faces, twins[key], d, key, writer)
+                    break
+                twins[key] = d
+            else:
+                return faces
+
+    def _merged(
+        self, faces: set[Face], c: Dual, d: Dual, key: tuple[frozenset[Dual], frozenset[Dual]], writer: _Writer | None
+    ) -> set[Face]:
+        label = (c[2] + d[2]) % FIELD
+        self.block.setdefault(label, self.block[c[2]].plus(self.block[d[2]]))
+        made = (c[0], c[1], label)
+        if writer is not None:
+            writer.add(made, c, d)
+        rest = {f for f in faces if c not in f and d not in f}
+        return rest | {(p, made) for p in key[0]} | {(made, s) for s in key[1]}
+
+    def _label(self, left: int, right: int, onto: int) -> int:
+        label = (left * right + onto) % FIELD
+        if label not in self.block:
+            block = self.block[left].times(self.block[right])
+            self.block[label] = block.plus(self.block[onto]) if onto else block
+        return label
+
+    def through(self, move: Face) -> int | None:
+        return move[1][0]
+
+    def at_least(self, state: State) -> int:
+        """One product for each pair of an input and an output whose block is not complete, at its cheapest."""
+        if not self.work.dense:
+            return 0
+        done = {a for a, _ in state}
+        return sum(least for dual, least in self._final.items() if dual not in done)
+
+    def _results(self) -> dict[Dual, int]:
+        """For each pair of an input and an output its complete block and the least price of one product onto it."""
+        from chainplan.solvers.elimination.edge_moves import results
+
+        edges = frozenset(d for d in self.initial if d[2])
+        return {(a, b, label): least for (a, b), (label, least) in results(self.work, edges).items()}
+
+    def plan(self, moves: list[Face]) -> Plan:
+        writer = _Writer(self.graph)
+        state = self._start
+        for move in moves:
+            state = self._step(state, move, writer)
+        return writer.plan({dual for face in state for dual in face if dual[2]})
+
+
+class _Writer:
+    """Writes the products and sums of a sequence of face eliminations down as steps."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.recorder = Recorder(graph)
+        self.work = WorkGraph(graph, self.recorder)
+        self.made: dict[Dual, int] = {}
+
+    def held(self, dual: Dual) -> int:
+        if dual not in self.made:
+            self.made[dual] = self.work.held(self.work.out[dual[0]][dual[1]])
+        return self.made[dual]
+
+    def multiply(self, made: Dual, left: Dual, right: Dual, onto: Dual | None) -> None:
+        handle = None if onto is None else self.held(onto)
+        self.made[made] = self.recorder.multiply(self.held(left), self.held(right), handle)
+
+    def add(self, made: Dual, left: Dual, right: Dual) -> None:
+        self.made[made] = self.recorder.add(self.held(left), self.held(right))
+
+    def plan(self, duals: set[Dual]) -> Plan:
+        names = self.work.names
+        return self.recorder.plan([(names[d[1]], names[d[0]], self.held(d)) for d in sorted(duals)])
+
+
+def _sides(faces: set[Face]) -> Sides:
+    """Predecessors and successors of every dual vertex."""
+    before: dict[Dual, set[Dual]] = {}
+    behind: dict[Dual, set[Dual]] = {}
+    for a, b in faces:
+        before.setdefault(a, set())
+        behind.setdefault(b, set())
+        behind.setdefault(a, set()).add(b)
+        before.setdefault(b, set()).add(a)
+    return before, behind

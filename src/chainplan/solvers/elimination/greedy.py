@@ -1,0 +1,203 @@
+"""Greedy elimination: always the vertex of the lowest key, from a heap whose entries may be out of date.
+
+After an elimination only the keys of the neighbours are computed anew. A key that looks further (fill, LMMD, ...) may
+be out of date elsewhere; it is computed again when its vertex comes up, and the vertex goes back if it is worse now.
+Each step costs O(log n) per neighbour besides the keys and the elimination itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from heapq import heapify, heappop, heappush
+from random import Random
+from typing import NamedTuple
+
+from chainplan.problem.graph import Graph
+from chainplan.solvers.elimination.canonical import positions
+from chainplan.solvers.elimination.elimination_graph import WorkGraph
+from chainplan.solvers.elimination.greedy_keys import KEYS, Key, KeyFunction
+from chainplan.solvers.search.search import Look, Stopped, paced
+
+HUGE = 20_000
+"""Intermediate vertices beyond which only local keys are tried."""
+
+LONGEST_PATHS = 1000
+"""Intermediate vertices beyond which paths are not counted: their number grows exponentially."""
+
+
+class Found(NamedTuple):
+    """An order of elimination and its price, accumulation of matrix-free elementals not included."""
+
+    price: int
+    order: list[int]
+    name: str = ""
+
+
+def always() -> bool:
+    """There is no limit."""
+    return True
+
+
+def greedy(
+    work: WorkGraph,
+    key: Key,
+    ranks: Sequence[int],
+    most: int | None = None,
+    going: Callable[[], bool] = always,
+) -> Found | None:
+    """Eliminate everything in the order of a key; ties go to the lowest rank.
+
+    Parameters
+    ----------
+    work : WorkGraph
+        Is used up.
+    key : Key
+        The lowest goes first.
+    ranks : Sequence[int]
+        One number per vertex.
+    most : int | None
+        Give up, and return None, once the price is not below it.
+    going : Callable[[], bool]
+        Asked as often as the work demands; once it says no, give up.
+    """
+
+    def ask() -> None:
+        if not going():
+            raise Stopped
+
+    try:
+        return _followed(work, key, ranks, most, paced(ask))
+    except Stopped:
+        return None
+
+
+def _followed(work: WorkGraph, key: Key, ranks: Sequence[int], most: int | None, look: Look) -> Found | None:
+    """As `greedy`; `look` is told of the work."""
+    work.look = look
+    function, told = key.of(work), key.local and work.dense
+    now = {}
+    for v in work.middle:
+        look(5 if told else _pairs(work, v))
+        now[v] = function(work, v), ranks[v]
+    heap = [(*now[v], v) for v in work.middle]
+    heapify(heap)
+    price, order = 0, []
+    while heap:
+        value, rank, v = heappop(heap)
+        if now.get(v) != (value, rank):
+            continue
+        fresh = value if key.local else function(work, v)
+        if fresh > value:
+            now[v] = fresh, rank
+            heappush(heap, (fresh, rank, v))
+            continue
+        del now[v]
+        near = () if key.fixed else {*work.into[v], *work.out[v]}
+        look(20 + 5 * len(near))
+        price += work.eliminate(v)
+        order.append(v)
+        if most is not None and price >= most:
+            return None
+        for u in near:
+            if u not in now:
+                continue
+            if not told:
+                look(_pairs(work, u))
+            if (fresh := function(work, u)) != now[u][0]:
+                now[u] = fresh, ranks[u]
+                heappush(heap, (fresh, ranks[u], u))
+    return Found(price, order)
+
+
+def _pairs(work: WorkGraph, v: int) -> int:
+    """The work of a key that looks at pairs of neighbours."""
+    return 5 + work.effort * len(work.into[v]) * len(work.out[v])
+
+
+def ranks(work: WorkGraph, ties: str) -> list[int]:
+    """Ranks by which ties go to the lowest of the `positions` (`low`) or to the highest."""
+    found = positions(work)
+    return found if ties == "low" else [-place for place in found]
+
+
+def useful_keys(work: WorkGraph) -> dict[str, Key]:
+    """The keys worth their time on this graph: cheap ones where it is large, and none twice."""
+    n = len(work.middle)
+    idle = {"price", "price-per-size"} if work.dense and work.scalar else set()
+    if n > LONGEST_PATHS:
+        idle.add("moplr")
+    return {name: key for name, key in KEYS.items() if (key.local or n <= HUGE) and name not in idle}
+
+
+def by_all_keys(
+    work: WorkGraph, going: Callable[[], bool] = always, known: dict[str, tuple[int, list[int]] | None] | None = None
+) -> Iterator[Found]:
+    """Greedy orders by every useful key with both ties, forward order first.
+
+    One that becomes dearer than twice the best is given up; on huge graphs, one that is no cheaper. Forward and reverse
+    order are priced in any case.
+
+    Parameters
+    ----------
+    known : dict[str, tuple[int, list[int]] | None] | None
+        Orders by name as they have been found, None where one was given up; new ones are added.
+    """
+    known = {} if known is None else known
+    best: int | None = None
+    spare = 2 if len(work.middle) <= HUGE else 1
+    rank = dict[str, list[int]]()
+    for name, key, ties in _turns(work):
+        if name not in known:
+            if not key.fixed and not going():
+                return
+            if not key.fixed and ties not in rank:
+                rank[ties] = ranks(work, ties)
+            limits = (None if best is None else spare * best, always if key.fixed else going)
+            found = greedy(work.copy(), key, range(len(work.size)) if key.fixed else rank[ties], *limits)
+            if found is None and not going():
+                return
+            known[name] = None if found is None else (found.price, found.order)
+        order = known[name]
+        if order is not None:
+            best = order[0] if best is None else min(best, order[0])
+            yield Found(*order, name)
+
+
+def _turns(work: WorkGraph) -> Iterator[tuple[str, Key, str]]:
+    """Every useful key with its ties, by name, those that are most likely to give a good order first."""
+    keys = useful_keys(work)
+    for ties in ("low", "high"):
+        for name, key in keys.items():
+            if not key.fixed:
+                yield f"{name}, ties to the {ties}est", key, ties
+            elif ties == "low":
+                yield name, key, ties
+
+
+def best_of_keys(
+    graph: Graph, going: Callable[[], bool] = always, known: dict[str, tuple[int, list[int]] | None] | None = None
+) -> Found:
+    """The cheapest of the greedy orders, forward and reverse among them: where a search that proves may begin."""
+    return min(by_all_keys(WorkGraph(graph), going, known))
+
+
+def randomised(work: WorkGraph, rng: Random, count: int, going: Callable[[], bool] = always) -> Iterator[Found]:
+    """Greedy orders by keys drawn at random, each blurred by a random factor for every vertex, with random ties."""
+    keys = [key for key in useful_keys(work).values() if not key.fixed]
+    for _ in range(count):
+        lots = [rng.randrange(1 << 30) for _ in work.names]
+        found = greedy(work.copy(), _blurred(rng.choice(keys), rng), lots, None, going)
+        if found is None:
+            return
+        yield found._replace(name="randomised")
+
+
+def _blurred(key: Key, rng: Random) -> Key:
+    spread = rng.choice((0.0, 0.1, 0.3))
+
+    def of(work: WorkGraph) -> KeyFunction:
+        function = key.of(work)
+        factor = [1 + spread * rng.random() for _ in work.names]
+        return lambda g, v: function(g, v) * factor[v]
+
+    return key._replace(of=of)

@@ -1,0 +1,135 @@
+"""The keys that rank the vertices of a work graph: the next vertex to eliminate is one of the lowest key.
+
+A key is one line, a function of (work graph, vertex); all of them stand in `KEYS`, and a solver tries them all, because
+none is best: the Markowitz degree alone can cost three times the forward order on layered graphs. Sizes weigh every
+count, so that on scalar graphs each key is the published one: Markowitz degree (Griewank & Reese 1991), relative
+Markowitz degree (Griewank & Naumann, *Accumulating Jacobians as chained sparse matrix products*, 2003), LMMD, MOMR and
+MOPLR (Albrecht, Gottschling & Naumann, *Markowitz-type heuristics for computing Jacobian matrices efficiently*,
+ICCS 2003), minimum fill as in sparse elimination. Ties go by the
+positions of `canonical`, to the lowest or the highest.
+
+Reach and path counts are those of the graph before any elimination; following them would cost a pass over the graph
+after every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from chainplan.solvers.elimination.elimination_graph import WorkGraph
+
+Number = int | float
+KeyFunction = Callable[[WorkGraph, int], Number]
+
+
+class Key(NamedTuple):
+    """A key: `of` maps a work graph to the function of its vertices.
+
+    `local` keys change only where a neighbourhood changes and cost O(neighbours); the others look at neighbours of
+    neighbours, and `fixed` ones never change.
+    """
+
+    of: Callable[[WorkGraph], KeyFunction]
+    local: bool = True
+    fixed: bool = False
+
+
+def price(g: WorkGraph, v: int) -> Number:
+    """Multiply-adds of eliminating v now: the block version of the Markowitz degree."""
+    return g.price(v)
+
+
+def markowitz(g: WorkGraph, v: int) -> Number:
+    """Markowitz degree: predecessors times successors."""
+    return len(g.into[v]) * len(g.out[v])
+
+
+def fill(g: WorkGraph, v: int) -> Number:
+    """Entries of the edges that the elimination of v creates."""
+    return sum(g.size[p] * g.weight(g.out[v].keys() - g.out[p].keys()) for p in g.into[v])
+
+
+def damage(g: WorkGraph, v: int) -> Number:
+    """How much the dense Markowitz degrees of the neighbours of v grow (LMMD's damage)."""
+    return _damage_before(g, v) + _damage_behind(g, v)
+
+
+def _damage_before(g: WorkGraph, v: int) -> int:
+    out, own = g.out[v].keys(), 0 if g.kept[v] else g.size[v]
+    return sum(
+        g.size[p] * g.weight(g.into[p]) * (g.weight(out - g.out[p].keys()) - own) for p in g.into[v] if p in g.middle
+    )
+
+
+def _damage_behind(g: WorkGraph, v: int) -> int:
+    into, own = g.into[v].keys(), g.size[v]
+    return sum(
+        g.size[s] * g.weight(g.out[s]) * (g.weight(into - g.into[s].keys()) - own) for s in g.out[v] if s in g.middle
+    )
+
+
+def relative(graph: WorkGraph) -> KeyFunction:
+    """Price minus what the elimination of v must cost in any graph that connects v to its inputs and outputs."""
+    before, behind = _reached(graph, graph.into, False), _reached(graph, graph.out, True)
+    return lambda g, v: g.price(v) - g.size[v] * before[v] * behind[v]
+
+
+def _reached(graph: WorkGraph, near: Sequence[Mapping[int, object]], backwards: bool) -> list[int]:
+    """Total size of the inputs (outputs) that reach (are reached from) each vertex."""
+    order = range(len(graph.size))
+    ends = [v for v in order if (graph.kept[v] if backwards else not graph.into[v])]
+    number = {v: i for i, v in enumerate(ends)}
+    sets = [1 << number[v] if v in number else 0 for v in order]
+    for v in reversed(order) if backwards else order:
+        for u in near[v]:
+            sets[v] |= sets[u]
+    if graph.scalar:
+        return [found.bit_count() for found in sets]
+    sizes = [graph.size[v] for v in ends]
+    return [sum(size for i, size in enumerate(sizes) if found >> i & 1) for found in sets]
+
+
+def path_length(graph: WorkGraph) -> KeyFunction:
+    """Minus the overall path length that the elimination of v takes away (MOPLR)."""
+    before, behind = _paths(graph, graph.into, False), _paths(graph, graph.out, True)
+
+    def saved(g: WorkGraph, p: int, s: int) -> int:
+        (n, m), (k, length) = before[p], behind[s]
+        return k * (n + m) + n * (k + length) if s in g.out[p] else n * k
+
+    return lambda g, v: -sum(saved(g, p, s) for p in g.into[v] for s in g.out[v])
+
+
+def _paths(graph: WorkGraph, near: Sequence[Mapping[int, object]], backwards: bool) -> list[tuple[int, int]]:
+    """Number and total length of the paths from the inputs (to the outputs) of each vertex."""
+    order = range(len(graph.size))
+    found = [(0, 0)] * len(order)
+    for v in reversed(order) if backwards else order:
+        starts = int(graph.kept[v] if backwards else not graph.into[v])
+        count = sum(found[u][0] for u in near[v])
+        found[v] = starts + count, count + sum(found[u][1] for u in near[v])
+    return found
+
+
+def _plain(function: KeyFunction) -> Callable[[WorkGraph], KeyFunction]:
+    return lambda _: function
+
+
+KEYS: dict[str, Key] = {
+    "forward": Key(_plain(lambda g, v: v), fixed=True),
+    "reverse": Key(_plain(lambda g, v: -v), fixed=True),
+    "markowitz": Key(_plain(markowitz)),
+    "lmmd": Key(_plain(lambda g, v: g.price(v) + 0.5 * damage(g, v)), local=False),
+    "momr": Key(_plain(lambda g, v: damage(g, v) - g.price(v)), local=False),
+    "fill": Key(_plain(fill), local=False),
+    "price": Key(_plain(price)),
+    "price-per-size": Key(_plain(lambda g, v: g.price(v) / max(1, g.size[v]))),
+    "relative": Key(relative),
+    "fill-and-price": Key(_plain(lambda g, v: fill(g, v) * g.size[v] + g.price(v)), local=False),
+    "moplr": Key(path_length, local=False),
+}
+"""Every key by name, in the order in which they are tried: what costs next to nothing, then what is best most often.
+
+A new key is one function and one line here.
+"""

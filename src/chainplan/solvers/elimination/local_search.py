@@ -1,0 +1,165 @@
+"""Local search on elimination orders: exact fragments until they find nothing, then heat, then annealing, and again.
+
+Descent by exactly re-ordered fragments is fast and ends in good local optima. Two ways out of them take turns, because
+each is the better one on some graphs: sweeps whose prices are disturbed less and less (annealing with a whole
+fragment as move; strong on large graphs), and annealing vertex by vertex in larger fragments (strong where prices are
+small numbers with many ties). Both work on large fragments one by one and keep the best order of each, so that a gain
+in one place is not lost to a loss in another. Orders of equal price replace each other, so that plateaus are crossed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from random import Random
+
+from chainplan.solvers.elimination.annealing import annealed
+from chainplan.solvers.elimination.elimination_graph import WorkGraph
+from chainplan.solvers.elimination.greedy import Found, always, by_all_keys, randomised
+from chainplan.solvers.elimination.large_neighbourhood import Reorder, Sweep, sweep
+from chainplan.solvers.elimination.subset_dp import best_order
+
+STARTS = 3
+"""Greedy orders that are improved before the best of them goes on alone."""
+
+COOLING = 16
+"""Sweeps from the first disturbance to none."""
+
+HEATS = (0.1, 0.3, 1.0)
+"""Largest relative disturbances of a price."""
+
+SMALL = 200
+"""Intermediate vertices up to which every second round anneals, every fourth beyond."""
+
+REGIONS = (40, 70, 100)
+"""Vertices in a fragment that is heated or annealed."""
+
+
+class _Run:
+    """One local search: the graph, the random numbers, what is left of the limits."""
+
+    def __init__(self, work: WorkGraph, rng: Random, going: Callable[[], bool], visits: int | None) -> None:
+        self.work, self.rng, self._going, self.left = work, rng, going, visits
+        self.sizes = (8, 10, 12) if work.dense else (5, 6, 7, 8)
+
+    def going(self) -> bool:
+        """Whether time and visits are left."""
+        return (self.left is None or self.left > 0) and self._going()
+
+    def sweep(self, order: list[int], most: int, reorder: Reorder, visits: int = 1) -> Sweep:
+        """A sweep that counts its visits: `visits` per vertex re-ordered."""
+
+        def counted(work: WorkGraph, fragment: list[int]) -> list[int]:
+            if self.left is not None:
+                self.left -= visits * len(fragment)
+            return reorder(work, fragment)
+
+        return sweep(self.work, order, most, self.rng, counted, self.going)
+
+    def exact(self, order: list[int], heat: float = 0.0, most: int | None = None) -> Sweep:
+        """Exact fragments of `most` vertices or of a size drawn at random."""
+        most = most or self.rng.choice(self.sizes)
+        return self.sweep(order, most, lambda work, fragment: best_order(work, fragment, self.rng, heat))
+
+    def descend(self, found: Found, patience: int = 3) -> Found:
+        """Exact sweeps until `patience` of them in a row find nothing."""
+        idle = 0
+        while idle < patience and self.going():
+            lower = self.exact(found.order).found
+            idle = 0 if lower.price < found.price else idle + 1
+            found = lower
+        return found
+
+    def heated(self, order: list[int], heat: float) -> Found:
+        """In each large fragment sweeps whose prices are disturbed less and less; the best order met in each."""
+
+        def reorder(work: WorkGraph, fragment: list[int]) -> list[int]:
+            part, numbers = work.part(fragment)
+            inner = _Run(part, self.rng, self.going, None)
+            place = {v: i for i, v in enumerate(numbers)}
+            return [numbers[i] for i in inner.cooled([place[v] for v in fragment], heat)]
+
+        return self.sweep(order, self.rng.choice(REGIONS), reorder, COOLING + 3).found
+
+    def cooled(self, order: list[int], heat: float) -> list[int]:
+        """The best order met in a cycle of cooling."""
+        price = self.price(order)
+        found = best = Found(price, order)
+        for i in range(COOLING + 3):
+            if not self.going():
+                break
+            found = self.exact(found.order, heat * max(0.0, 1 - i / COOLING)).found
+            if found.price <= best.price:
+                best = found
+        return best.order
+
+    def price(self, order: list[int]) -> int:
+        """What an order costs."""
+        now = self.work.copy()
+        return sum(now.eliminate(v) for v in order)
+
+    def annealed(self, order: list[int], moves: int) -> Found:
+        """Annealing in large fragments, so many moves per vertex."""
+
+        def reorder(work: WorkGraph, fragment: list[int]) -> list[int]:
+            return annealed(work, fragment, self.rng, moves * len(fragment), self.going)
+
+        return self.sweep(order, REGIONS[-1], reorder, 1 + moves // 8).found
+
+
+def improve(
+    work: WorkGraph,
+    rng: Random,
+    going: Callable[[], bool] = always,
+    patience: int = 6,
+    visits: int | None = None,
+    start: list[int] | None = None,
+    known: dict[str, tuple[int, list[int]] | None] | None = None,
+) -> Iterator[Found]:
+    """Better and better orders of eliminating all intermediate vertices of a work graph, which is left as it is.
+
+    Parameters
+    ----------
+    rng : Random
+        The search is a function of it and of `visits` alone while `going` says yes.
+    going : Callable[[], bool]
+        Asked often; once it says no, the search ends.
+    patience : int
+        Rounds of heat and annealing without gain after which the search ends.
+    visits : int | None
+        Vertices that may be re-ordered, each time they are.
+    start : list[int] | None
+        An order to begin with beside the greedy ones.
+    known : dict[str, tuple[int, list[int]] | None] | None
+        Greedy orders that have been found before, as for `by_all_keys`.
+    """
+    run = _Run(work, rng, going, visits)
+    starts = []
+    if start is not None:
+        starts.append(Found(run.price(start), start))
+        yield starts[0]
+    for found in by_all_keys(work, going, known):
+        starts.append(found)
+        if found.price == min(starts).price:
+            yield found
+    best = min(starts)
+    if not run.going():
+        return
+    first = run.exact(best.order, most=max(run.sizes))
+    best = min(best, first.found)
+    yield best
+    if first.whole:
+        return
+    starts += randomised(work, rng, 200 // (1 + len(work.middle) // 10), run.going)
+    best = min([best, *(run.descend(one) for one in sorted(starts)[:STARTS])])
+    yield best
+    idle, rounds, turn = 0, 0, 2 if len(work.middle) <= SMALL else 4
+    while idle < patience and run.going():
+        order = best.order
+        if rounds % turn == 1:
+            found = run.descend(run.annealed(order, min(1000, 100 << rounds // turn)))
+        else:
+            found = run.descend(run.heated(order, rng.choice(HEATS)))
+        idle = 0 if found.price < best.price else idle + 1
+        rounds += 1
+        best = found if found.price <= best.price else best
+        yield best

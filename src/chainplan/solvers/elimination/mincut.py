@@ -1,0 +1,139 @@
+"""Minimum vertex cuts between one vertex and the boundary of a set: the cheapest neighbourhood it can ever have.
+
+When v is eliminated its predecessors separate it from every vertex that stays. Whatever was eliminated before, they
+weigh at least as much as a minimum cut with the sizes as capacities (v itself cannot be cut). Maximum flow by shortest
+augmenting paths (Edmonds & Karp 1972) on the graph with every vertex split into an entry and an exit.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from chainplan.solvers.elimination.bitset_problem import members
+from chainplan.solvers.search.search import Look, unwatched
+
+VISIT = 4
+"""What one visit counts as work."""
+
+
+def min_cut(
+    step: list[int], size: list[int], v: int, region: int, locked: int = 0, ends: int = 0, look: Look = unwatched
+) -> int:
+    """Weight of the lightest set that meets every path along `step` from v out of `region`.
+
+    Parameters
+    ----------
+    step : list[int]
+        Neighbours of each vertex in the direction of the paths, as bit sets.
+    size : list[int]
+        Capacities of the vertices.
+    v : int
+        Start of the paths; it lies in `region` and cannot be cut.
+    region : int
+        The set to leave; the first vertex outside belongs to the path and can be cut.
+    locked : int
+        Vertices that cannot be cut.
+    ends : int
+        Vertices of the region where a path may end as well, at a price of their size again once they are locked.
+    look : Look
+        Told after each path of the work; what it raises ends the search.
+    """
+    return Flow(step, size, v, region, locked, ends & ~(1 << v), look).run()
+
+
+class Flow:
+    """Flow along edges, through vertices and out of ends; states are 2u for the entry of u, 2u + 1 for its exit."""
+
+    def __init__(
+        self, step: list[int], size: list[int], v: int, region: int, locked: int, ends: int, look: Look
+    ) -> None:
+        self.step, self.size, self.v, self.region = step, size, v, region
+        self.locked, self.ends = locked, ends
+        self.edge: dict[tuple[int, int], int] = {}
+        self.into: dict[int, int] = {}
+        self.through: dict[int, int] = {}
+        self.ended: dict[int, int] = {}
+        self.visits, self._look = 0, look
+
+    def run(self) -> int:
+        """The maximum flow, which is the minimum cut."""
+        total = 0
+        while pushed := self.augment():
+            total += pushed
+        return total
+
+    def augment(self) -> int:
+        """Push along one shortest path and return how much; 0 where there is none left."""
+        came, last = self._search()
+        self.visits += len(came)
+        self._look(VISIT * len(came))
+        if last < 0:
+            return 0
+        path, state = [last], last
+        while state != 2 * self.v + 1:
+            state = came[state]
+            path.append(state)
+        path.reverse()
+        pushed = min(self._room(a, b) for a, b in pairwise(path))
+        final = last >> 1
+        if self.region >> final & 1:
+            pushed = min(pushed, self.size[final] - self.ended.get(final, 0))
+            self.ended[final] = self.ended.get(final, 0) + pushed
+        for a, b in pairwise(path):
+            self._push(a, b, pushed)
+        return pushed
+
+    def _search(self) -> tuple[dict[int, int], int]:
+        """Breadth first from v until a path can end: where each state was reached from, and the last state or -1."""
+        step, size, region, ends = self.step, self.size, self.region, self.ends
+        start = 2 * self.v + 1
+        came, queue = {start: start}, [start]
+        entered = 1 << self.v
+        for state in queue:
+            u = state >> 1
+            if state & 1:
+                if not region >> u & 1 or (ends >> u & 1 and self.ended.get(u, 0) < size[u]):
+                    return came, state
+                fresh = step[u] & ~entered
+                entered |= fresh
+                while fresh:
+                    low = fresh & -fresh
+                    other = 2 * low.bit_length() - 2
+                    came[other] = state
+                    queue.append(other)
+                    fresh ^= low
+                if self.through.get(u) and not entered >> u & 1:
+                    entered |= 1 << u
+                    came[state - 1] = state
+                    queue.append(state - 1)
+                continue
+            if state + 1 not in came and (self.locked >> u & 1 or self.through.get(u, 0) < size[u]):
+                came[state + 1] = state
+                queue.append(state + 1)
+            for a in members(self.into.get(u, 0)):
+                if 2 * a + 1 not in came:
+                    came[2 * a + 1] = state
+                    queue.append(2 * a + 1)
+        return came, -1
+
+    def _room(self, a: int, b: int) -> int:
+        """How much more can go from state a to state b."""
+        u, w = a >> 1, b >> 1
+        if u == w:
+            if a & 1:
+                return self.through[u]
+            return 1 << 200 if self.locked >> u & 1 else self.size[u] - self.through.get(u, 0)
+        return 1 << 200 if a & 1 else self.edge[w, u]
+
+    def _push(self, a: int, b: int, pushed: int) -> None:
+        """Send more from state a to state b, or take back what went from b to a."""
+        u, w = a >> 1, b >> 1
+        if u == w:
+            self.through[u] = self.through.get(u, 0) + (-pushed if a & 1 else pushed)
+        elif a & 1:
+            self.edge[u, w] = self.edge.get((u, w), 0) + pushed
+            self.into[w] = self.into.get(w, 0) | 1 << u
+        else:
+            self.edge[w, u] -= pushed
+            if not self.edge[w, u]:
+                self.into[u] &= ~(1 << w)

@@ -1,0 +1,128 @@
+"""Reductions that keep the optimum: vertices that may go first, and vertices that may go together.
+
+Safe to go first (`goes_first`). Let the neighbourhoods P, S of v weigh as much as the minimum cuts of v, so that v
+never costs less than now. For every successor s in the set let the part of P that are not predecessors of s be kept
+for good and weigh at most d_v; likewise for every predecessor, with nothing allowed where v is an output. Then moving v
+to the front of any order makes nothing dearer: a vertex u that goes while v is among its predecessors sees v through
+some s; in place of v it gets what is left of P. The predecessors that s shares, or what has replaced them, it had
+already, and the rest weighs at most d_v. Because any order can be changed so, all such vertices may go before all
+others. The condition survives when the set shrinks.
+
+Chain pair (`chain_pair`). Let v be the only successor of p, p the only predecessor of v, neither an output,
+`d_p <= d_v`, and let the successors S of v weigh as much as the minimum cut of v and no more than that of p towards the
+inputs. In an order with v before p, move v to the front: it costs the least it can, and others see p in place of v. In
+an order with p before v, let v go first and p in the old place of v: others see p in place of p or v; the two paid
+`d_p · w(P(p)) · d_v + d_v · w(P(v)) · w(S')`, P(v) and S' as v saw them at that time, and now pay
+`d_v · d_p · w(S) + d_p · w(P(v)) · w(S')`, which is no more. So v may go first; transposed likewise.
+
+Twins (`merge_twins`). Two vertices with the same neighbourhoods, neither an output, may go one right after the other.
+Let v go at t1 and its twin v' at t2. Per unit of its size, moving v' to t1 saves x = the factors of the vertices that
+see it in between + (price at t2 − price at t1), and moving v to t2 costs y = the same less what those vertices see in
+place of v, so y <= x. Where x >= 0 the first does not hurt, where x < 0 the second. So twins are one vertex of the sum
+of their sizes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+
+from chainplan.solvers.elimination.bitset_graph import Net
+from chainplan.solvers.elimination.bitset_problem import members
+from chainplan.solvers.elimination.bounds import Bounds, Side
+from chainplan.solvers.search.search import Look, unwatched
+
+
+@dataclass
+class Reduced:
+    """A net after its reductions: the vertices that go first, what they cost, and who is merged into whom."""
+
+    net: Net
+    first: list[int] = field(default_factory=list)
+    price: int = 0
+    merged: dict[int, list[int]] = field(default_factory=dict)
+
+    def expand(self, order: list[int]) -> list[int]:
+        """An order of the original vertices from one of those that are left."""
+        return [w for v in [*self.first, *order] for w in self.merged.get(v, [v])]
+
+
+def reduce(net: Net, look: Look = unwatched) -> Reduced:
+    """Apply every reduction until none fits any more; `look` is told of the work."""
+    result = Reduced(net.copy())
+    while merge_twins(result) or _eliminate_one(result, look):
+        pass
+    return result
+
+
+def _eliminate_one(reduced: Reduced, look: Look) -> bool:
+    """Eliminate the vertices that are safe now, or one of a chain pair. Cuts are worked out where all else fits."""
+    net = reduced.net
+    look(len(net.size))
+    bounds = Bounds(net, look=look)
+    fits = [v for v in members(net.middle) if goes_first(net, v, net.middle)]
+    safe = [v for v in fits if all(_tight(side, v) for side in bounds.sides)]
+    if not safe:
+        pairs = (v for v in members(net.middle & ~net.kept) if chain_pair(bounds, v))
+        safe = list(islice(pairs, 1))
+    for v in safe:
+        reduced.price += net.eliminate(v)
+        reduced.first.append(v)
+    return bool(safe)
+
+
+def _tight(side: Side, v: int) -> bool:
+    """Whether the neighbourhood of v weighs as much as its minimum cut."""
+    return side.plain[v] == side.cut(v, side.reach(v, side.net.middle))
+
+
+def goes_first(net: Net, v: int, inside: int) -> bool:
+    """Whether a vertex with neighbourhoods as light as its minimum cuts can go first at no damage to its neighbours."""
+    into, out, size = net.pred[v], net.succ[v], net.size[v]
+    room = 0 if net.kept >> v & 1 else size
+    return _bearable(net, into, net.pred, out & inside, inside, size) and _bearable(
+        net, out, net.succ, into & inside, inside, room
+    )
+
+
+def _bearable(net: Net, given: int, step: list[int], neighbours: int, inside: int, room: int) -> bool:
+    """Whether what each neighbour is given on top of what it has stays for good and weighs at most `room`."""
+    for s in members(neighbours):
+        fresh = given & ~step[s]
+        if fresh & inside or net.weight(fresh) > room:
+            return False
+    return True
+
+
+def chain_pair(bounds: Bounds, v: int) -> bool:
+    """Whether v, no output, and its only predecessor or its only successor p are a chain pair that v leaves first."""
+    net = bounds.net
+    for near, far in (bounds.sides, bounds.sides[::-1]):
+        p = near.step[v].bit_length() - 1
+        alone = near.step[v] == 1 << p and far.step[p] == 1 << v and (net.middle & ~net.kept) >> p & 1
+        if not alone or net.size[p] > net.size[v] or not _tight(near, v) or not _tight(far, v):
+            continue
+        if far.plain[v] <= near.cut(p, near.reach(p, net.middle)):
+            return True
+    return False
+
+
+def merge_twins(reduced: Reduced) -> bool:
+    """Merge intermediates with the same neighbourhoods, no outputs, into the one that comes first."""
+    net, seen, changed = reduced.net, {}, False
+    for v in list(members(net.middle & ~net.kept)):
+        key = net.pred[v], net.succ[v]
+        if key not in seen:
+            seen[key] = v
+            continue
+        u, bit = seen[key], 1 << v
+        net.size[u] += net.size[v]
+        reduced.merged[u] = [*reduced.merged.get(u, [u]), *reduced.merged.get(v, [v])]
+        for step in (net.pred, net.succ):
+            for w in members(step[v]):
+                other = net.succ if step is net.pred else net.pred
+                other[w] &= ~bit
+            step[v] = 0
+        net.middle &= ~bit
+        changed = True
+    return changed

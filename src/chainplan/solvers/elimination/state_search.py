@@ -1,0 +1,175 @@
+"""What edge and face elimination share: states that can be compared, the exact search and randomised descent over them.
+
+A state is a hashable value; the blocks in it are named by *labels*: each elemental has a random label from a finite
+field and a product or sum of blocks has the product or sum of their labels. Equal sums of paths thus have equal names
+however they came about, so states reached by different moves meet (Schwartz 1980, as in the checker; a clash is caught
+there).
+"""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from heapq import heappop, heappush
+from typing import Generic, TypeVar
+
+from chainplan.plans.result import Outcome, Status, bounded
+from chainplan.plans.steps import Plan
+from chainplan.problem.graph import Graph
+from chainplan.solvers.elimination.elimination_graph import accumulation, after_accumulation
+from chainplan.solvers.elimination.greedy import best_of_keys
+from chainplan.solvers.search.search import Search, Stopped
+
+S = TypeVar("S", bound=Hashable)
+M = TypeVar("M")
+
+FIELD = (1 << 61) - 1
+
+
+class Moves(ABC, Generic[S, M]):
+    """A kind of elimination as a graph of states."""
+
+    @abstractmethod
+    def start(self) -> S:
+        """The state before any move."""
+
+    @abstractmethod
+    def moves(self, state: S) -> Iterator[tuple[int, M]]:
+        """The legal moves of a state with their prices in fma; none where the Jacobian is complete."""
+
+    @abstractmethod
+    def after(self, state: S, move: M) -> S:
+        """The state after a move."""
+
+    @abstractmethod
+    def through(self, move: M) -> int | None:
+        """The vertex whose elimination the move is a part of, or None for one that is part of none."""
+
+    @abstractmethod
+    def at_least(self, state: S) -> int:
+        """A lower bound in fma of what is left to pay, which no move lowers by more than its price."""
+
+    @abstractmethod
+    def plan(self, moves: list[M]) -> Plan:
+        """The steps of a complete sequence of moves."""
+
+
+def cheapest(
+    kind: Moves[S, M], known: tuple[int, list[M]], most_states: int, search: Search
+) -> tuple[int, list[M]] | None:
+    """A cheapest sequence of moves, given a `known` one: A* over states; None once `most_states` have been left.
+
+    Only states that may lead to less than the known price are looked at, so that proving it costs no ties.
+    O(states · moves) time, O(states) memory, both exponential in the number of edges.
+    """
+    start, upper = kind.start(), known[0]
+    best: dict[S, int] = {start: 0}
+    back: dict[S, tuple[S, M]] = {}
+    queue: list[tuple[int, int, S]] = [(kind.at_least(start), 0, start)]
+    left: set[S] = set()
+    while queue and queue[0][0] < upper:
+        _, _, state = heappop(queue)
+        if state in left:
+            continue
+        left.add(state)
+        search.tick()
+        if len(left) > most_states:
+            return None
+        options = list(kind.moves(state))
+        if not options:
+            return best[state], _walk(back, state)
+        for more, move in options:
+            price = best[state] + more
+            if price >= upper:
+                continue
+            reached = kind.after(state, move)
+            if price < best.get(reached, upper):
+                best[reached] = price
+                bound = price + kind.at_least(reached)
+                if bound < upper:
+                    back[reached] = (state, move)
+                    heappush(queue, (bound, -price, reached))
+    return known
+
+
+def _walk(back: dict[S, tuple[S, M]], state: S) -> list[M]:
+    moves = []
+    while state in back:
+        state, move = back[state]
+        moves.append(move)
+    return moves[::-1]
+
+
+def descend(
+    kind: Moves[S, M], rng: random.Random, greed: float, kept: list[M], watch: Callable[[], None]
+) -> tuple[int, list[M]]:
+    """Repeat the moves `kept`, then take the cheapest move each time, at random by the share 1 - greed.
+
+    Returns the price of all and the moves. Ties go to a random move. `watch` is called before each.
+    """
+    state, total, done = kind.start(), 0, []
+    for move in kept:
+        total += next(price for price, other in kind.moves(state) if other == move)
+        state = kind.after(state, move)
+        done.append(move)
+    while options := list(kind.moves(state)):
+        watch()
+        if rng.random() < greed:
+            least = min(price for price, _ in options)
+            options = [option for option in options if option[0] == least]
+        price, move = rng.choice(options)
+        total += price
+        state = kind.after(state, move)
+        done.append(move)
+    return total, done
+
+
+def along(kind: Moves[S, M], order: Sequence[int]) -> tuple[int, list[M]]:
+    """The moves that eliminate vertices one after the other, and their price."""
+    state, total, done = kind.start(), 0, []
+    for v in order:
+        while options := [(price, move) for price, move in kind.moves(state) if kind.through(move) == v]:
+            price, move = options[0]
+            total += price
+            state = kind.after(state, move)
+            done.append(move)
+    return total, done
+
+
+def improve(
+    kind: Moves[S, M], known: tuple[int, list[M]], rounds: int, search: Search, fixed: int = 0
+) -> tuple[int, list[M]]:
+    """The best of a known sequence and of randomised descents, each of which keeps a random part of the best so far.
+
+    `fixed` is what every sequence pays besides, in fma.
+    """
+    rng = random.Random(search.seed)
+    best = min(known, descend(kind, rng, 1.0, [], search.watch), key=lambda found: found[0])
+    search.offer(kind.plan(best[1]), fixed + best[0])
+    for i in range(rounds):
+        search.tick(i / rounds)
+        cut = rng.randrange(len(best[1]) + 1)
+        found = descend(kind, rng, rng.choice([1.0, 0.9, 0.7]), best[1][:cut], search.watch)
+        if found[0] <= best[0]:
+            if found[0] < best[0]:
+                search.offer(kind.plan(found[1]), fixed + found[0])
+            best = found
+    return best
+
+
+def settle(kind: Moves[S, M], graph: Graph, name: str, effort: tuple[int, int], search: Search) -> Outcome:
+    """Improve the best greedy order of vertices by effort[0] descents, then prove it within effort[1] states."""
+    fixed, name = accumulation(graph), after_accumulation(graph, name)
+    best = along(kind, best_of_keys(graph, search.going, search.greedy).order)
+    bound = fixed.least + kind.at_least(kind.start())
+    search.offer(kind.plan(best[1]), fixed.price + best[0])
+    try:
+        best = improve(kind, best, effort[0], search, fixed.price)
+        proven = cheapest(kind, best, effort[1], search)
+    except Stopped:
+        assert search.incumbent is not None
+        return Outcome(Status.FEASIBLE, search.incumbent, bound=bound, within=name)
+    if proven is None:
+        return Outcome(Status.FEASIBLE, kind.plan(best[1]), bound=bound, within=name)
+    return bounded(kind.plan(proven[1]), fixed.price + proven[0], fixed.least + proven[0], name)

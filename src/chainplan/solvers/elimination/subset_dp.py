@@ -1,0 +1,183 @@
+"""The cheapest order of a few vertices of a work graph, exactly, by dynamic programming over all their subsets.
+
+What a vertex costs depends on the *set* eliminated before it alone, so the cheapest way to eliminate a set is the best
+over its last member (Held & Karp 1962 for orders; the recurrence of `core` without the split into components, which
+does not pay below a dozen vertices when whole arrays of subsets are treated at once). All tables are indexed by subsets
+of the fragment as bit masks; vertices outside enter by their weight only:
+the weight of all neighbours of a set is a sum over the outside vertices that touch it, by one subset-sum transform.
+
+Structured blocks go through the block algebra: path blocks are numbered, so that their products are looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from chainplan._util.byte_cache import kept
+from chainplan.solvers.elimination.elimination_graph import WorkGraph
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def best_order(work: WorkGraph, vertices: Sequence[int], rng: Random, heat: float = 0.0) -> list[int]:
+    """The cheapest order of eliminating `vertices` next, one of the cheapest at random.
+
+    With `heat` every price is first multiplied by a random factor between 1 and 1 + heat.
+    """
+    from chainplan.solvers.elimination.subset_prices import structured_prices
+
+    local = sorted(vertices)
+    prices = dense_prices(work, local) if work.dense else structured_prices(work, local)
+    return [local[i] for i in _cheapest(_disturbed(prices, rng, heat))]
+
+
+class Sides:
+    """How a fragment of k vertices hangs in the graph, on one side (predecessors or successors).
+
+    `near[i]` is the set of neighbours of i within the fragment, `weights[mask]` the weight of the outside vertices
+    whose neighbours within the fragment are exactly `mask`.
+    """
+
+    def __init__(self, work: WorkGraph, local: Sequence[int], side: list[dict[int, Any]]) -> None:
+        number = {v: i for i, v in enumerate(local)}
+        self.near = [0] * len(local)
+        touched: dict[int, int] = {}
+        for i, v in enumerate(local):
+            for u in side[v]:
+                j = number.get(u)
+                if j is None:
+                    touched[u] = touched.get(u, 0) | 1 << i
+                else:
+                    self.near[i] |= 1 << j
+        self.weights: dict[int, int] = {}
+        for u, mask in touched.items():
+            self.weights[mask] = self.weights.get(mask, 0) + work.size[u]
+
+    @property
+    def most(self) -> int:
+        """Weight of all outside vertices."""
+        return sum(self.weights.values())
+
+    def neighbours(self) -> Array:
+        """For every set, the union of the neighbours of its members within the fragment."""
+        import numpy as np
+
+        table = np.zeros(1, np.int32)
+        for mask in self.near:
+            table = np.concatenate((table, table | mask))
+        return table
+
+    def outside(self, dtype: Any) -> Array:
+        """For every set, the weight of the outside vertices that touch it: all but those that touch only the rest."""
+        import numpy as np
+
+        k = len(self.near)
+        table = np.zeros(1 << k, dtype)
+        for mask, weight in self.weights.items():
+            table[mask] = weight
+        for i in range(k):
+            halves = table.reshape(-1, 2, 1 << i)
+            halves[:, 1] += halves[:, 0]
+        rest: Array = table[::-1]
+        return np.asarray(table[-1] - rest)
+
+
+def through(near: Sequence[int], order: Sequence[int]) -> Array:
+    """Row v, column E: v and the members of E that a path from v, with inner vertices in E, reaches along `near`.
+
+    `order` is one in which neighbours come first. Columns of sets that hold v itself mean nothing.
+    """
+    import numpy as np
+
+    k = len(near)
+    chosen = kept(("chosen", k), lambda: _chosen(k))
+    table = np.empty((k, 1 << k), np.int32)
+    for v in order:
+        table[v] = 1 << v
+        for u in range(k):
+            if near[v] >> u & 1:
+                table[v] |= table[u] & chosen[u]
+    return table
+
+
+def dense_prices(work: WorkGraph, local: Sequence[int]) -> Array:
+    """Row v, column E: `d_v · w(P) · w(S)` of eliminating v when the set E of the fragment is gone."""
+    import numpy as np
+
+    k = len(local)
+    into, out = Sides(work, local, work.into), Sides(work, local, work.out)
+    sizes = [work.size[v] for v in local]
+    widest = (into.most + sum(sizes)) * (out.most + sum(sizes)) * max(sizes) * k
+    dtype = np.dtype(np.int64 if widest < 1 << 44 else object)
+    inside = np.zeros(1, dtype)
+    for size in sizes:
+        inside = np.concatenate((inside, inside + size))
+    kept = sum(1 << i for i, v in enumerate(local) if work.kept[v])
+    gone = np.arange(1 << k, dtype=np.int32)
+    sources = through(into.near, range(k))
+    targets = through(out.near, range(k - 1, -1, -1))
+    ins = into.outside(dtype)[sources] + inside[into.neighbours()[sources] & ~gone]
+    outs = out.outside(dtype)[targets] + inside[out.neighbours()[targets] & (~gone | kept)]
+    return np.asarray(np.array(sizes, dtype)[:, None] * ins * outs)
+
+
+def _disturbed(prices: Array, rng: Random, heat: float) -> Array:
+    """Prices with random ties, and with random factors where there is heat."""
+    import numpy as np
+
+    draw = np.random.default_rng(rng.getrandbits(64))
+    k = len(prices)
+    if prices.dtype == object:
+        return np.asarray(prices * 1024 + draw.integers(0, 1024 // k, prices.shape).astype(object))
+    if heat:
+        return np.asarray(prices * (1 + heat * draw.random(prices.shape, np.float32)), np.float64)
+    return np.asarray(prices * 1024 + draw.integers(0, 1024 // k, prices.shape, np.int64))
+
+
+def _cheapest(prices: Array) -> list[int]:
+    """The order of least total price, row v and column E holding the price of v after the set E."""
+    import numpy as np
+
+    k = len(prices)
+    best = np.zeros(1 << k, prices.dtype)
+    flat = prices.ravel()
+    last = np.zeros(1 << k, np.int8)
+    for sets, before, at, who in kept(("layers", k), lambda: _layers(k)):
+        candidates = best[before] + flat[at]
+        choice = candidates.argmin(axis=0)
+        columns = np.arange(len(sets))
+        best[sets] = candidates[choice, columns]
+        last[sets] = who[choice, columns]
+    order, mask = [], (1 << k) - 1
+    while mask:
+        order.append(int(last[mask]))
+        mask ^= 1 << order[-1]
+    return order[::-1]
+
+
+def _chosen(k: int) -> Array:
+    """Row i, column E: all bits where i is in E, else none."""
+    import numpy as np
+
+    sets = np.arange(1 << k, dtype=np.int32)
+    return np.array([-(sets >> i & 1) for i in range(k)], np.int32)
+
+
+def _layers(k: int) -> list[tuple[Array, Array, Array, Array]]:
+    """For every size of set: the sets, and for each last member the set before, its place in the prices, the member."""
+    import numpy as np
+
+    sets = np.arange(1 << k)
+    counts = np.array([int(mask).bit_count() for mask in sets])
+    result = []
+    for size in range(1, k + 1):
+        layer = sets[counts == size]
+        who = np.array([[i for i in range(k) if mask >> i & 1] for mask in layer.tolist()]).T
+        before = layer - (1 << who)
+        result.append((layer, before, who * (1 << k) + before, who.astype(np.int8)))
+    return result

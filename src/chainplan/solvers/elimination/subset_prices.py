@@ -1,0 +1,130 @@
+"""Prices of structured blocks for every subset of a fragment: blocks of paths, numbered, their products looked up.
+
+The blocks into v through a set E depend only on the members of E that reach v; the same holds on the way out. Few
+different such sets occur, and few different blocks, so each product of two blocks is worked out once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from chainplan.problem.cost import FMA
+from chainplan.solvers.elimination.elimination_graph import WorkGraph
+from chainplan.structures import Block
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Blocks:
+    """Blocks by number, with their products, sums and prices remembered."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self._number: dict[Block, int] = {}
+        self._product: dict[tuple[int, int], int] = {}
+        self._sum: dict[tuple[int, int], int] = {}
+        self._price: dict[tuple[int, int], int] = {}
+
+    def number(self, block: Block) -> int:
+        """The number of a block, the same for equal ones."""
+        found = self._number.get(block)
+        if found is None:
+            found = self._number[block] = len(self.blocks)
+            self.blocks.append(block)
+        return found
+
+    def times(self, left: int, right: int) -> int:
+        found = self._product.get((left, right))
+        if found is None:
+            found = self._product[left, right] = self.number(self.blocks[left].times(self.blocks[right]))
+        return found
+
+    def plus(self, left: int, right: int) -> int:
+        found = self._sum.get((left, right))
+        if found is None:
+            found = self._sum[left, right] = self.number(self.blocks[left].plus(self.blocks[right]))
+        return found
+
+    def price(self, left: int, right: int) -> int:
+        found = self._price.get((left, right))
+        if found is None:
+            found = self._price[left, right] = FMA.multiply(self.blocks[left], self.blocks[right])
+        return found
+
+
+class Fragment:
+    """A fragment of a structured work graph: its edges by block number, and what its vertices cost."""
+
+    def __init__(self, work: WorkGraph, local: Sequence[int]) -> None:
+        self.work, self.local = work, local
+        self.place = {v: i for i, v in enumerate(local)}
+        self.blocks = Blocks()
+        number = self.blocks.number
+        self.into = [{p: number(edge.block) for p, edge in work.into[v].items()} for v in local]
+        self.out = [{s: number(edge.block) for s, edge in work.out[v].items()} for v in local]
+        self._ins: dict[tuple[int, int], Counter[int]] = {}
+        self._outs: dict[tuple[int, int], Counter[int]] = {}
+        self._known: dict[tuple[int, int, int], int] = {}
+
+    def _paths_into(self, i: int, members: int) -> Counter[int]:
+        """How often each block leads into vertex i from a source when `members`, which reach i, are gone."""
+        blocks = dict(self.into[i])
+        for j in reversed(range(i)):
+            if members >> j & 1:
+                onward = blocks.pop(self.local[j])
+                for p, block in self.into[j].items():
+                    product = self.blocks.times(onward, block)
+                    blocks[p] = self.blocks.plus(product, blocks[p]) if p in blocks else product
+        return Counter(blocks.values())
+
+    def _paths_out_of(self, i: int, members: int) -> Counter[int]:
+        """How often each block leads out of vertex i to a target when `members`, which i reaches, are gone."""
+        blocks = dict(self.out[i])
+        for j in range(i + 1, len(self.local)):
+            if members >> j & 1:
+                v = self.local[j]
+                onward = blocks[v] if self.work.kept[v] else blocks.pop(v)
+                for s, block in self.out[j].items():
+                    product = self.blocks.times(block, onward)
+                    blocks[s] = self.blocks.plus(product, blocks[s]) if s in blocks else product
+        return Counter(blocks.values())
+
+    def price(self, i: int, sources: int, targets: int) -> int:
+        """Multiply-adds of eliminating vertex i when the members that reach it, or that it reaches, are gone.
+
+        Either set may hold i itself.
+        """
+        key = i, sources, targets
+        found = self._known.get(key)
+        if found is None:
+            ins, outs = self._ins.get((i, sources)), self._outs.get((i, targets))
+            if ins is None:
+                ins = self._ins[i, sources] = self._paths_into(i, sources)
+            if outs is None:
+                outs = self._outs[i, targets] = self._paths_out_of(i, targets)
+            price = self.blocks.price
+            found = sum(n * m * price(left, right) for left, m in outs.items() for right, n in ins.items())
+            self._known[key] = found
+        return found
+
+
+def structured_prices(work: WorkGraph, local: Sequence[int]) -> Array:
+    """Row v, column E: what eliminating v costs when the set E of the fragment is gone."""
+    import numpy as np
+
+    from chainplan.solvers.elimination.subset_dp import Sides, through
+
+    k = len(local)
+    fragment = Fragment(work, local)
+    sources = through(Sides(work, local, work.into).near, range(k))
+    targets = through(Sides(work, local, work.out).near, range(k - 1, -1, -1))
+    rows = [
+        [0 if mask >> i & 1 else fragment.price(i, a, b) for mask, (a, b) in enumerate(zip(*pair, strict=True))]
+        for i, pair in enumerate(zip(sources.tolist(), targets.tolist(), strict=True))
+    ]
+    return np.array(rows, np.int64 if max(map(max, rows)) < 1 << 44 else object)

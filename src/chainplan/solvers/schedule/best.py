@@ -1,0 +1,64 @@
+"""The best plan and schedule for p machines that can be found within a budget, from the best plan for one.
+
+The makespan is what is minimised, and the work of the plan only among plans of the same makespan: a plan for several
+machines may cost more than the cheapest one.
+"""
+
+from __future__ import annotations
+
+from chainplan.plans.replay import replay
+from chainplan.plans.result import Outcome
+from chainplan.problem.problem import Problem
+from chainplan.solvers.schedule.chain_search import ChainSearch, searchable
+from chainplan.solvers.schedule.incumbent import Incumbent
+from chainplan.solvers.schedule.list_scheduling import in_turn, list_schedule
+from chainplan.solvers.schedule.plan_search import improve_schedule, search_plans
+from chainplan.solvers.search.search import Search, Stopped
+
+SECONDS = 10.0
+"""What the search for a schedule may take where no budget is given."""
+
+
+def best_schedule(
+    problem: Problem, outcome: Outcome, machines: int, search: Search, *, replan: bool
+) -> tuple[Incumbent, str | None]:
+    """Schedule the plan of an outcome, or a better one for these machines.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        With a plan; its bound on the work of all plans gives one on makespans.
+    replan : bool
+        Whether other plans compete.
+
+    Returns
+    -------
+    incumbent, note
+        The best found, and why the search ended where it was stopped.
+    """
+    assert outcome.plan is not None
+    best = Incumbent(outcome.plan, machines, problem)
+    if outcome.within is not None:
+        best.prove(-(-outcome.bound // machines), outcome.within)
+    if machines == 1:
+        best.tasks = in_turn(replay(outcome.plan, problem.cost).prices)
+        if outcome.within is None:
+            best.prove_own(best.work)
+        return best, None
+    try:
+        _search(problem, best, search, replan)
+    except (Stopped, KeyboardInterrupt) as stop:
+        why = "interrupted" if isinstance(stop, KeyboardInterrupt) else "out of budget"
+        return best, f"the search for a schedule was {why} after {search.spent}."
+    return best, None
+
+
+def _search(problem: Problem, best: Incumbent, search: Search, replan: bool) -> None:
+    if search.start is not None and replan:
+        best.offer(search.start, list_schedule(search.start, replay(search.start, best.cost).prices, best.machines))
+    if replan and searchable(problem.graph):
+        ChainSearch(problem, best, search).run()
+        return
+    if replan:
+        search_plans(problem, best, search)
+    improve_schedule(best, search)

@@ -1,0 +1,202 @@
+"""Bracketing and schedule of a chain together: dynamic programs, the frontier of work and path, a constraint program.
+
+The first three take milliseconds, give a good schedule and a good bound, and so rule out most of what the constraint
+program would have to look at. Its running time has a heavy tail that depends on how it searches, so it is run in slices
+of growing length under settings that take turns. Slices are measured in its own
+deterministic time: but for the budget, the same seed finds the same schedule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chainplan.plans.replay import replay
+from chainplan.plans.schedule import Task
+from chainplan.plans.steps import Plan
+from chainplan.problem.graph import Graph
+from chainplan.problem.problem import Problem
+from chainplan.solvers.chain.compressed_intervals import Sweeps
+from chainplan.solvers.chain.derivation import write
+from chainplan.solvers.schedule.bounds import Bounds
+from chainplan.solvers.schedule.incumbent import Incumbent, end_of
+from chainplan.solvers.schedule.list_scheduling import list_schedule, placed_on_machines
+from chainplan.solvers.schedule.machine_dp import ScheduledDp
+from chainplan.solvers.schedule.tasks import ChainTasks, Interval, Tree
+from chainplan.solvers.schedule.work_span_front import frontier
+from chainplan.solvers.search.cp_sat import NODES, attend, new_solver
+from chainplan.solvers.search.search import Search
+
+if TYPE_CHECKING:
+    from chainplan.solvers.schedule.cp_model import ChainModel
+
+LONGEST = 100
+"""Elementals of the longest chain whose bracketings are searched for a schedule."""
+MOST_CHOICES = 20_000
+"""Options of the largest constraint program."""
+SLICE = 0.5
+"""Deterministic seconds of the first slice."""
+_EDGES = {"use_overload_checker_in_cumulative": True, "use_timetable_edge_finding_in_cumulative": True}
+SETTINGS: tuple[dict[str, Any], ...] = (_EDGES | {"linearization_level": 2}, {"linearization_level": 2}, _EDGES)
+"""Parameters of the slices, in turn; none of them is good at everything."""
+MOVES = "bracketings"
+
+
+def searchable(graph: Graph) -> bool:
+    """Whether the bracketings of a graph can be searched for a schedule."""
+    return graph.not_a_chain is None and len(graph.chain) <= LONGEST
+
+
+class ChainSearch:
+    """The search for a chain; `run` improves the incumbent until it is proven or the search is stopped.
+
+    Where coloured sweeps may be cheaper than any bracketing, what is proven here says nothing of them and is not kept.
+    """
+
+    def __init__(self, problem: Problem, incumbent: Incumbent, search: Search) -> None:
+        self._graph, self._best, self._search = problem.graph, incumbent, search
+        self._tasks = ChainTasks(problem.graph.chain, problem.cost)
+        self._bounds = Bounds(self._tasks, incumbent.machines)
+        self._all_moves = not Sweeps(problem.graph.chain, problem.cost).any
+        self._bound = 0
+        self._tree: _Scheduled | None = None
+
+    def run(self) -> None:
+        """Search until the makespan is proven and no plan of less work is found at once.
+
+        Raises
+        ------
+        Stopped
+            When the budget of the search has run out.
+        """
+        self._prove(self._bounds.makespan)
+        self._by_dynamic_programs()
+        if not self._proven:
+            self._along_the_frontier()
+        if not self._proven or self._best.work > self._bounds.work[self._tasks.root]:
+            self._by_constraints()
+
+    @property
+    def _proven(self) -> bool:
+        return self._best.makespan <= self._bound
+
+    def _prove(self, bound: int) -> None:
+        """Keep a bound on all bracketings, of those that are not longer than the best schedule."""
+        self._bound = max(self._bound, min(bound, self._best.makespan))
+        if self._all_moves:
+            self._best.prove(self._bound, MOVES)
+
+    def _by_dynamic_programs(self) -> None:
+        """The scheduled program on every number of machines; on one and on enough of them it is exact."""
+        machines = self._best.machines
+        dp = ScheduledDp(self._tasks, machines, self._search)
+        for t in range(1, dp.machines + 1):
+            tree, placed = dp.schedule(t)
+            self._offer(tree, {interval: start for interval, (_, start) in placed.items()})
+        if machines >= self._tasks.width:
+            self._prove(dp.makespan(machines))
+
+    def _along_the_frontier(self) -> None:
+        """List schedules of all plans on the frontier, and its bound."""
+        machines, most = self._best.machines, self._best.makespan
+        points = frontier(self._tasks, self._bounds, machines, most, self._search)
+        if points is None:
+            return
+        self._prove(min((max(point.path, -(-point.work // machines)) for point in points), default=most))
+        for point in points:
+            self._offer(point.tree())
+            self._search.tick()
+
+    def _by_constraints(self) -> None:
+        """Slices of the constraint program: first for the makespan, then for the work of the plans that reach it."""
+        for turn in count():
+            self._search.tick()
+            settled = self._proven
+            model = self._model(settled)
+            if model is None:
+                return
+            settings = SETTINGS[turn % len(SETTINGS)]
+            seconds = SLICE * 2.0 ** (0 if settled else turn // len(SETTINGS))
+            done = self._slice(model, settings, seconds, turn, settled)
+            if settled or (done and not self._proven):
+                return
+
+    def _model(self, settled: bool) -> ChainModel | None:
+        """The constraint program of what is shorter, or of less work where nothing is; None where it is too large.
+
+        To look for what is shorter without a hint refutes much faster than to start from the best schedule.
+        """
+        from chainplan.solvers.schedule.cp_model import ChainModel
+
+        best = self._best
+        if best.machines * best.makespan >= 1 << 50:
+            return None
+        most = best.makespan if settled else best.makespan - 1
+        model = ChainModel(self._tasks, self._bounds, best.machines, (self._bound, most))
+        if len(model.choices) > MOST_CHOICES:
+            return None
+        if settled:
+            model.least_work()
+            if self._tree is not None and self._tree.makespan <= most:
+                model.hint(*self._tree)
+        return model
+
+    def _slice(self, model: ChainModel, settings: dict[str, Any], seconds: float, turn: int, settled: bool) -> bool:
+        """Run the constraint program once; whether it has found all it can."""
+        from ortools.sat.python import cp_model
+
+        class Improved(cp_model.CpSolverSolutionCallback):
+            def on_solution_callback(callback) -> None:
+                self._offer(*model.read(callback.value))
+
+        solver = new_solver(self._search)
+        solver.parameters.random_seed = (self._search.seed + turn) % 2**31
+        solver.parameters.max_deterministic_time = min(solver.parameters.max_deterministic_time, seconds)
+        for name, value in settings.items():
+            setattr(solver.parameters, name, value)
+
+        def prove(bound: int) -> None:
+            if not settled:
+                nothing = solver.response_proto.status == cp_model.INFEASIBLE
+                self._prove(least if nothing else bound)
+
+        least = self._best.makespan
+        attend(solver, lambda: solver.solve(model.model, Improved()), self._search, prove)
+        self._search.ticks += int(NODES * solver.response_proto.deterministic_time)
+        return solver.response_proto.status in (cp_model.OPTIMAL, cp_model.INFEASIBLE)
+
+    def _offer(self, tree: Tree, starts: dict[Interval, int] | None = None) -> None:
+        """Offer the plan of a tree, list scheduled or with these starts, whichever is shorter."""
+        plan = write(self._graph, self._tasks.root, lambda interval: tree[interval].derivation)
+        steps, machines = _steps(self._graph, plan), self._best.machines
+        tasks = list_schedule(plan, replay(plan, self._best.cost).prices, machines)
+        if starts is not None:
+            spans = [(steps[i], starts[i], starts[i] + o.duration) for i, o in tree.items() if o.duration]
+            tasks = min(tasks, placed_on_machines(spans), key=end_of)
+        if self._best.offer(plan, tasks) or self._tree is None or end_of(tasks) < self._tree.makespan:
+            self._tree = _Scheduled(tree, _starts(tree, steps, tasks), end_of(tasks))
+
+
+class _Scheduled(NamedTuple):
+    """A tree, when each of its intervals is begun, and when the last is there."""
+
+    tree: Tree
+    starts: dict[Interval, int]
+    makespan: int
+
+
+def _steps(graph: Graph, plan: Plan) -> dict[Interval, int]:
+    """The step that makes each interval of a plan of a chain."""
+    place = {e.source: i for i, e in enumerate(graph.chain)} | {graph.chain[-1].target: len(graph.chain)}
+    return {(place[t.source], place[t.target]): step for step, t in enumerate(replay(plan).blocks)}
+
+
+def _starts(tree: Tree, steps: dict[Interval, int], tasks: Sequence[Task]) -> dict[Interval, int]:
+    """The start of every interval: that of its task, or when what it reads is there."""
+    known = {task.id: task.start for task in tasks}
+    starts: dict[Interval, int] = {}
+    for interval in sorted(tree, key=lambda interval: interval[1] - interval[0]):
+        ready = (starts[arg] + tree[arg].duration for arg in tree[interval].reads)
+        starts[interval] = known.get(steps[interval], max(ready, default=0))
+    return starts

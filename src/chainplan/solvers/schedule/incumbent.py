@@ -1,0 +1,67 @@
+"""The best plan and schedule so far, and what is proven: what a search leaves behind when it is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chainplan.plans.replay import replay
+from chainplan.plans.schedule import THIS_PLAN, Schedule, Task, held, made
+from chainplan.plans.steps import Plan
+from chainplan.problem.problem import Problem
+from chainplan.solvers.schedule.list_scheduling import list_schedule, lower_bound
+
+
+class Incumbent:
+    """Starts as the list schedule of a plan for one machine; ties in makespan go to the plan of less work.
+
+    `bound` holds for all plans of the moves `within`, `own_bound` for the schedules of this plan alone.
+    """
+
+    def __init__(self, plan: Plan, machines: int, problem: Problem) -> None:
+        self.machines, self.cost, self._memory = machines, problem.cost, problem.memory
+        self.plan, prices = plan, replay(plan, problem.cost).prices
+        self.tasks: Sequence[Task] = list_schedule(plan, prices, machines)
+        self.makespan = end_of(self.tasks)
+        self.work = self.one_machine = sum(prices)
+        self.bound, self.own_bound = 0, 0
+        self.within: str | None = None
+
+    @property
+    def optimal(self) -> bool:
+        """Whether no plan of the moves is shorter."""
+        return self.within is not None and self.makespan <= self.bound
+
+    def prove(self, bound: int, within: str) -> None:
+        """Keep a bound on all plans of the moves named, if it says more."""
+        if self.within is None or bound > self.bound:
+            self.bound, self.within = bound, within
+
+    def prove_own(self, bound: int) -> None:
+        """Keep a bound on the schedules of this plan."""
+        self.own_bound = max(self.own_bound, bound)
+
+    def offer(self, plan: Plan, tasks: Sequence[Task]) -> bool:
+        """Take a plan with its tasks if it is better and keeps the limit of memory; say whether."""
+        if self._memory is not None and held(plan) > self._memory:
+            return False
+        work = sum(replay(plan, self.cost).prices)
+        self.one_machine = min(self.one_machine, work)
+        if (end_of(tasks), work) >= (self.makespan, self.work):
+            return False
+        if plan is not self.plan:
+            self.own_bound = 0
+        self.plan, self.tasks, self.makespan, self.work = plan, tasks, end_of(tasks), work
+        return True
+
+    def schedule(self) -> Schedule:
+        """The schedule with the bound that it reaches, else that on this plan, else that on all plans of the moves."""
+        bound, within = self.bound, self.within
+        own = max(self.own_bound, lower_bound(self.plan, replay(self.plan, self.cost).prices, self.machines))
+        if within is None or (not self.optimal and (self.own_bound or own == self.makespan)):
+            bound, within = own, THIS_PLAN
+        return made(self.machines, self.tasks, bound, within, self.one_machine)
+
+
+def end_of(tasks: Sequence[Task]) -> int:
+    """When the last task ends."""
+    return max((task.end for task in tasks), default=0)

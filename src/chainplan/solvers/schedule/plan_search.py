@@ -1,0 +1,106 @@
+"""Schedules of plans that other searches find: the shortest of several plans, then the best schedule of that one.
+
+On a graph that is not a chain no search goes over plans and schedules together. What is best for one machine, forward
+and reverse order, and greedy orders of elimination by all keys and by keys drawn at random are list scheduled; the
+schedule of the best of them is then improved by a constraint program, which proves how good it is for this plan. Of all
+plans no more is known than that their work has to be shared out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import TYPE_CHECKING
+
+from chainplan.plans.forward_reverse import sweep
+from chainplan.plans.replay import replay
+from chainplan.plans.steps import Plan, Recorder, operands
+from chainplan.problem.cost import FMA
+from chainplan.problem.graph import Mode
+from chainplan.problem.problem import Problem
+from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
+from chainplan.solvers.elimination.greedy import by_all_keys, randomised
+from chainplan.solvers.schedule.incumbent import Incumbent
+from chainplan.solvers.schedule.list_scheduling import list_schedule, lower_bound, placed_on_machines
+from chainplan.solvers.search.cp_sat import attend, new_solver
+from chainplan.solvers.search.search import Search
+
+if TYPE_CHECKING:
+    from ortools.sat.python import cp_model
+
+DRAWN = 30
+"""Greedy orders by keys drawn at random."""
+LARGE = 300
+"""Elementals above which only forward and reverse order compete."""
+MOST_TASKS = 300
+"""Tasks of the largest plan whose schedule is improved by a constraint program."""
+
+
+def search_plans(problem: Problem, incumbent: Incumbent, search: Search) -> None:
+    """List schedule the plans that compete and keep the best."""
+    for plan in _plans(problem, search):
+        incumbent.offer(plan, list_schedule(plan, replay(plan, incumbent.cost).prices, incumbent.machines))
+        search.tick()
+
+
+def _plans(problem: Problem, search: Search) -> Iterator[Plan]:
+    graph = problem.graph
+    for mode in Mode:
+        recorder = Recorder(graph)
+        yield recorder.plan(sweep(graph, recorder, mode))
+    if len(graph.useful) <= LARGE and problem.cost is FMA:
+        work = WorkGraph(graph)
+        for found in by_all_keys(work, search.going):
+            yield order_plan(graph, found.order)
+        for found in randomised(work, Random(search.seed), DRAWN, search.going):
+            yield order_plan(graph, found.order)
+
+
+def improve_schedule(incumbent: Incumbent, search: Search) -> None:
+    """Find the best schedule of the incumbent's plan and a bound on them."""
+    plan, machines = incumbent.plan, incumbent.machines
+    prices = replay(plan, incumbent.cost).prices
+    incumbent.prove_own(lower_bound(plan, prices, machines))
+    most, least = incumbent.makespan, incumbent.own_bound
+    if least >= most or sum(map(bool, prices)) > MOST_TASKS or machines * most >= 1 << 50:
+        return
+    from ortools.sat.python import cp_model
+
+    model, starts = _model(plan, prices, machines, (least, most))
+    for task in incumbent.tasks:
+        model.add_hint(starts[task.id], task.start)
+
+    class Improved(cp_model.CpSolverSolutionCallback):
+        def on_solution_callback(self) -> None:
+            begun = ((step, self.value(start)) for step, start in starts.items())
+            incumbent.offer(plan, placed_on_machines([(step, at, at + prices[step]) for step, at in begun]))
+
+    solver = new_solver(search)
+    solver.parameters.use_timetable_edge_finding_in_cumulative = True
+    attend(solver, lambda: solver.solve(model, Improved()), search, incumbent.prove_own)
+
+
+def _model(
+    plan: Plan, prices: Sequence[int], machines: int, between: tuple[int, int]
+) -> tuple[cp_model.CpModel, dict[int, cp_model.IntVar]]:
+    """The constraint program of all schedules of a makespan between two, inclusive; the start of every task in it."""
+    from ortools.sat.python import cp_model
+
+    model, (least, most) = cp_model.CpModel(), between
+    makespan = model.new_int_var(least, most, "makespan")
+    starts: dict[int, cp_model.IntVar] = {}
+    there: list[cp_model.LinearExprT] = []
+    busy = []
+    for position, step in enumerate(plan.steps):
+        start = model.new_int_var(0, most, f"start {position}")
+        for operand in operands(step):
+            model.add(start >= there[operand])
+        if prices[position]:
+            starts[position] = start
+            busy.append(model.new_fixed_size_interval_var(start, prices[position], f"step {position}"))
+        there.append(start + prices[position])
+    for end in there:
+        model.add(makespan >= end)
+    model.add_cumulative(busy, [1] * len(busy), machines)
+    model.minimize(makespan)
+    return model, starts

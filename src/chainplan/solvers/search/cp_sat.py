@@ -1,0 +1,52 @@
+"""Runs OR-tools CP-SAT inside a search.
+
+The solver works in a thread of its own, so that the budget, progress and Ctrl-C are looked after here and the bound it
+has proven survives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any
+
+from chainplan.solvers.search.search import Search
+
+if TYPE_CHECKING:
+    from ortools.sat.python.cp_model import CpSolver
+
+
+NODES = 1000
+"""Nodes of a search that count as one unit of CP-SAT's deterministic time, about a second."""
+
+
+def new_solver(search: Search, seconds: float | None = None) -> CpSolver:
+    """A solver with one worker and the seed of a search, for what is left of its limits; of time, else of `seconds`."""
+    from ortools.sat.python import cp_model
+
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.random_seed = search.seed % 2**31
+    budget = seconds if search.budget is None else search.budget
+    if search.nodes is not None:
+        solver.parameters.max_deterministic_time = max(0, search.nodes - search.ticks) / NODES
+    elif budget is not None:
+        solver.parameters.max_time_in_seconds = max(0.0, budget - search.seconds)
+    solver.parameters.catch_sigint_signal = False  # its handler would leave Python without one
+    return solver
+
+
+def attend(solver: CpSolver, run: Callable[[], Any], search: Search, prove: Callable[[int], None]) -> None:
+    """Run the solver until it is done or the search is stopped, and hand on the bound in any case."""
+    with ThreadPoolExecutor(1) as pool:
+        task = pool.submit(run)
+        try:
+            while not task.done():
+                wait([task], 0.05)
+                search.watch()
+        finally:
+            while not task.done():
+                solver.stop_search()
+                wait([task], 0.05)
+            task.result()
+            prove(solver.response_proto.inner_objective_lower_bound)

@@ -1,0 +1,43 @@
+"""The interface of a solver.
+
+A solver is stateless: it looks at a problem, refuses it with a reason or solves it. Its docstring has three fixed
+lines, `Cost:`, `Exact:` and `Refuses:`, which `chainplan solvers` prints. It never sees another solver and is never
+trusted: the planner checks and replays every plan it returns.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from chainplan.plans.result import Outcome
+from chainplan.problem.problem import Problem
+from chainplan.solvers.search.search import Search
+
+
+def not_fma(problem: Problem) -> str | None:
+    """The refusal of solvers that count fma alone: another objective is asked for."""
+    objective = problem.cost.objective
+    return None if objective == "fma" else f"it minimises fma; the objective is '{objective}'"
+
+
+class Solver(ABC):
+    """One way of finding a plan."""
+
+    name: ClassVar[str]
+    recomputes: ClassVar[bool] = False
+    """Whether its plans evaluate the states themselves where the problem asks for that."""
+
+    @abstractmethod
+    def refuses(self, problem: Problem) -> str | None:
+        """Say why this solver cannot take the problem, or None where it can."""
+
+    def refusal(self, problem: Problem) -> str | None:
+        """`refuses`, or that the problem asks for states to be evaluated and the solver takes them as given."""
+        if problem.recompute and not self.recomputes:
+            return "limits.recompute is set, and it takes the states of the chain as given"
+        return self.refuses(problem)
+
+    @abstractmethod
+    def solve(self, problem: Problem, search: Search) -> Outcome:
+        """Solve a problem that is not refused."""

@@ -1,0 +1,216 @@
+"""The structures that a spec lists: permutation, selection, scatter, coo and sparse (a file). All become `Explicit`.
+
+Rows and columns count from 0. A list has its entries in range and, for a permutation, each once; a pattern names no
+entry twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chainplan._util.archives import BROKEN, Header, headers, why
+from chainplan._util.file_kinds import LOOKED_AT, NPZ, kind_of
+from chainplan.structures.base import Shape, Structure
+from chainplan.structures.unit_entries import Units
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+LARGEST = 100_000_000
+"""Rows or columns of the largest pattern that is listed; an array of as many numbers goes with it."""
+LINES = 4_000_000
+"""Rows and columns in all of patterns that list next to nothing."""
+UNPACKED_ENTRIES = 2_000_000
+"""Entries that a pattern file of any size may list; beyond, one for each four of its bytes."""
+LARGEST_FILE = 500_000_000
+"""Bytes of the largest pattern file that is read."""
+_PARTS = {
+    "format": ("SU", (0,), "one text"),
+    "data": ("biufc", (1, 2, 3), "numbers"),
+    "shape": ("iu", (1,), "a list of whole numbers"),
+    "coords": ("iu", (2,), "lists of whole numbers"),
+    **dict.fromkeys(("indices", "indptr", "row", "col", "offsets"), ("iu", (1,), "a list of whole numbers")),
+}
+"""Kinds of dtype and numbers of dimensions of the arrays of a pattern file, in words."""
+
+
+def permutation(argument: Any, shape: Shape) -> Structure:
+    """Read `{permutation: [..]}`: the column picked by each row, every column once."""
+    columns = _indices(argument)
+    if columns is None or sorted(columns) != list(range(len(columns))):
+        raise ValueError("{permutation: [..]}, the column from 0 that each row picks, every column once")
+    _require_length(columns, shape and shape[0], "rows")
+    return _picks(columns, len(columns))
+
+
+def selection(argument: Any, shape: Shape) -> Structure:
+    """Read `{selection: [..]}`: the column picked by each row."""
+    columns = _indices(argument)
+    if columns is None:
+        raise ValueError("{selection: [..]}, the column from 0 that each row picks")
+    _require_length(columns, shape and shape[0], "rows")
+    return _picks(columns, _in_range(columns, shape and shape[1], "columns"))
+
+
+def scatter(argument: Any, shape: Shape) -> Structure:
+    """Read `{scatter: [..]}`: the row that each column goes to, the transpose of a selection."""
+    rows = _indices(argument)
+    if rows is None:
+        raise ValueError("{scatter: [..]}, the row from 0 that each column goes to")
+    _require_length(rows, shape and shape[1], "columns")
+    return _picks(rows, _in_range(rows, shape and shape[0], "rows")).transpose()
+
+
+def coo(argument: Any, shape: Shape) -> Structure:
+    """Read `{coo: [[row, column], ..]}`, the entries that may be nonzero."""
+    import numpy as np
+
+    from chainplan.structures.explicit import Explicit
+
+    if not isinstance(argument, list) or not all(_is_pair(entry) for entry in argument):
+        raise ValueError("{coo: [[row, column], ..]}, pairs of numbers from 0")
+    rows = _in_range([entry[0] for entry in argument], shape and shape[0], "rows")
+    cols = _in_range([entry[1] for entry in argument], shape and shape[1], "columns")
+    entries = np.array(argument, np.int64).reshape(-1, 2)
+    csr = _csr_of(entries[:, 0], entries[:, 1], (rows, cols))
+    if csr.nnz < len(argument):
+        raise ValueError("every entry once")
+    return Explicit(csr)
+
+
+def sparse(argument: Any, shape: Shape, folder: Path | None) -> Structure:
+    """Read `{sparse: pattern.npz}`: the nonzeros of a file that `scipy.sparse.save_npz` wrote; nothing is unpickled.
+
+    Without a folder no file is read.
+    """
+    if type(argument).__module__.startswith("scipy.sparse"):
+        return of_matrix(_fitting(argument, shape, "the array"))
+    if not isinstance(argument, str):
+        raise ValueError("{sparse: pattern.npz}, a file beside the spec")
+    if folder is None:
+        raise ValueError("a structure without a file here, such as {coo: [[0, 1], [2, 2]]}")
+    path = folder / argument
+    try:
+        found = _entries_of(path)
+    except BROKEN as error:
+        raise ValueError(f"a file that scipy.sparse.save_npz wrote, but '{path}': {why(error)}") from None
+    return of_matrix(_fitting(found, shape, f"'{path}'"))
+
+
+def _fitting(found: Any, shape: Shape, what: str) -> Any:
+    """A sparse array, refused where it is not of the shape of its block."""
+    if shape is not None and found.shape != shape:
+        m, n = found.shape
+        raise ValueError(f"a pattern of {shape[0]} x {shape[1]}, the shape of the block; {what} has {m} x {n}")
+    return found
+
+
+def _entries_of(path: Path) -> Any:
+    """The sparse array in a file, whose sizes are looked at first."""
+    from scipy.sparse import load_npz
+
+    if not path.is_file():
+        raise ValueError("found no file" if not path.exists() else "it is no plain file")
+    size = path.stat().st_size
+    if size > LARGEST_FILE:
+        raise ValueError(f"it has more than {LARGEST_FILE // 10**6} MB")
+    with path.open("rb") as file:
+        kind = kind_of(file.read(LOOKED_AT))
+    if kind is not None and kind is not NPZ:
+        raise ValueError(f"it is {kind.what}. {kind.as_pattern}")
+    declared = headers(path)
+    _require_kinds(declared)
+    listed = max((prod(declared[name].shape) for name in ("data", "indices", "row") if name in declared), default=0)
+    if listed > max(UNPACKED_ENTRIES, size // 4):
+        raise ValueError(f"its {size:,} bytes unpack to {listed:,} entries; write it with compressed=False")
+    loaded: Any = load_npz(path)
+    if hasattr(loaded, "indptr"):
+        loaded.check_format(full_check=True)  # scipy's kernels follow row pointers wherever they lead
+    return loaded
+
+
+def _require_kinds(declared: Mapping[str, Header]) -> None:
+    """Refuse arrays that scipy would take otherwise than they were written, or not in words of this program."""
+    for name, header in ((name, declared[name]) for name in _PARTS if name in declared):
+        kinds, dimensions, what = _PARTS[name]
+        if header.dtype.kind not in kinds or len(header.shape) not in dimensions:
+            shape = f"{len(header.shape)} dimensions and dtype {header.dtype}"
+            raise ValueError(f"its '{name}' is {what} in such a file, but has {shape}")
+    if "shape" in declared and declared["shape"].shape != (2,):
+        raise ValueError(f"it holds an array of {declared['shape'].shape[0]} dimensions, not of rows and columns")
+
+
+def of_matrix(given: Any) -> Structure:
+    """The pattern of the nonzeros of a sparse array."""
+    import numpy as np
+    from scipy.sparse import coo_array
+
+    from chainplan.structures.explicit import Explicit
+
+    found: Any = coo_array(given)
+    nonzero = found.data != 0
+    return Explicit(_csr_of(np.asarray(found.row)[nonzero], np.asarray(found.col)[nonzero], found.shape))
+
+
+def _csr_of(rows: Any, cols: Any, shape: tuple[int, int]) -> csr_array:
+    _require_listable(shape, len(rows))
+    import numpy as np
+    from scipy.sparse import csr_array
+
+    csr = csr_array((np.ones(len(rows), np.float32), (rows, cols)), shape=shape)
+    csr.sum_duplicates()
+    csr.sort_indices()
+    csr.data[:] = 1
+    return csr
+
+
+def _require_listable(shape: tuple[int, int], entries: int) -> None:
+    if max(shape) > LARGEST:
+        text = f"at most {LARGEST:,} rows and columns where a pattern is listed, not {max(shape):,}"
+        raise ValueError(f"{text}; write one of the structures that are not listed")
+    if hollow(sum(shape), entries):
+        text = f"at most {most_lines(entries):,} rows and columns in all where {entries:,} entries are listed"
+        raise ValueError(f"{text}, not {sum(shape):,}; leave out those without entries")
+
+
+def most_lines(entries: int) -> int:
+    """Rows and columns in all that patterns of so many listed entries may have."""
+    return LINES + 8 * entries
+
+
+def hollow(lines: int, entries: int) -> bool:
+    """Whether so many rows and columns, each of which takes memory, are too many for the entries that are listed."""
+    return lines > most_lines(entries)
+
+
+def _picks(columns: list[int], cols: int) -> Structure:
+    from chainplan.structures.explicit import Explicit, csr_of_rows
+
+    _require_listable((len(columns), cols), len(columns))
+    return Explicit(csr_of_rows(columns, cols), Units(True, len(set(columns)) == len(columns), 1))
+
+
+def _indices(argument: Any) -> list[int] | None:
+    return argument if isinstance(argument, list) and all(type(i) is int and i >= 0 for i in argument) else None
+
+
+def _is_pair(entry: Any) -> bool:
+    return isinstance(entry, list) and len(entry) == 2 and all(type(i) is int and i >= 0 for i in entry)
+
+
+def _require_length(entries: list[int], length: int | None, what: str) -> None:
+    if length is not None and len(entries) != length:
+        raise ValueError(f"one entry for each of the {length} {what}, not {len(entries)}")
+
+
+def _in_range(entries: list[int], size: int | None, what: str) -> int:
+    """The size, or where it is not known the least that holds all entries."""
+    largest = max(entries, default=-1)
+    if size is None:
+        return largest + 1
+    if largest >= size:
+        raise ValueError(f"entries below {size}, the number of {what}, not {largest}")
+    return size

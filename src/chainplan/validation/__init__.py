@@ -1,0 +1,1 @@
+"""A plan compared with the truth: forward order, reverse order, finite differences."""

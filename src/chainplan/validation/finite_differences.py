@@ -1,0 +1,124 @@
+"""Central differences of a program: the check that shares nothing with plans and edges but the values of the layers.
+
+Column i is (f(x + h e_i) - f(x - h e_i)) / 2h with h = eps^(1/3) · max(1, |x_i|), which balances truncation h² and
+rounding eps / h (Nocedal & Wright, *Numerical Optimization*, section 8.1). Either is of order eps^(2/3) ≈ 4e-11, times
+third derivatives and |f|; the tolerance leaves a factor of 10^5 for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from chainplan.kernels.convert import Array
+from chainplan.plans.steps import Plan
+from chainplan.programs.evaluation import evaluate
+from chainplan.programs.kinks import Followed
+from chainplan.programs.program import Program
+from chainplan.validation.tolerance import Found, run_held
+
+EPS = float(np.finfo(np.float64).eps)
+TOLERANCE = 1e5 * EPS ** (2 / 3)
+MOST_COLUMNS = 64
+"""Columns that are compared; beyond, as many are drawn."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The largest difference over max(max|J|, max|f|) among `compared` of `columns` columns, and seconds for all.
+
+    `kinks` are the layers whose derivative is not defined at the point, in words, where differences do not tell it.
+    """
+
+    columns: int
+    compared: int
+    difference: float
+    seconds: float
+    kinks: tuple[str, ...] = ()
+
+    @property
+    def valid(self) -> bool:
+        """Whether the difference is within the tolerance."""
+        return bool(self.difference <= TOLERANCE)
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the program that all columns take."""
+        return 2 * self.columns
+
+
+def compare(
+    program: Program, point: Mapping[str, Array], plan: Plan, jacobians: Mapping[str, Any], seed: int = 0
+) -> Comparison:
+    """Compare what a plan computes with central differences; `jacobians` are those at the point.
+
+    Where they disagree and layers are not differentiable at the point, they are compared along the slopes taken there.
+    """
+    jacobian = run_held(plan, jacobians)
+    found = _compared(program, point, jacobian, seed, lambda at: evaluate(program, at).values)
+    if found.valid:
+        return found
+    followed = Followed(program, point)
+    again = _compared(program, point, jacobian, seed, followed.values)
+    return replace(again, kinks=followed.said) if followed.said and again.valid else found
+
+
+Values = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+
+
+def _compared(program: Program, point: Mapping[str, Array], jacobian: Found, seed: int, values: Values) -> Comparison:
+    """Compare a Jacobian with differences of the values of a program."""
+    sizes = {v: point[v].size for v in program.variables}
+    total = sum(sizes.values())
+    columns = _columns(sizes, seed)
+    worst, scale = 0.0, max((float(abs(block).max()) for block in jacobian.values()), default=0.0)
+    start = perf_counter()
+    for variable, i in columns:
+        for output, column, size in _column(program, point, variable, i, values):
+            worst = max(worst, _largest([column - _entries(jacobian.get((output, variable)), i)]))
+            scale = max(scale, size)
+    seconds = (perf_counter() - start) * total / max(1, len(columns))
+    return Comparison(total, len(columns), worst / scale if scale else worst, seconds)
+
+
+def _columns(sizes: Mapping[str, int], seed: int) -> list[tuple[str, int]]:
+    """(variable, entry) of the columns to compare: all, or as many as are compared at most."""
+    total = sum(sizes.values())
+    flat = np.arange(total)
+    if total > MOST_COLUMNS:
+        flat = np.sort(np.random.default_rng(seed).choice(total, MOST_COLUMNS, replace=False))
+    ends = np.cumsum(list(sizes.values()))
+    places = np.searchsorted(ends, flat, side="right")
+    starts = ends - np.array(list(sizes.values()))
+    names = list(sizes)
+    return [(names[p], int(i - starts[p])) for p, i in zip(places, flat, strict=True)]
+
+
+def _column(
+    program: Program, point: Mapping[str, Array], variable: str, i: int, values: Values
+) -> list[tuple[str, Array, float]]:
+    """(output, central difference, max|f|) for one entry of one variable."""
+    x = point[variable]
+    h = EPS ** (1 / 3) * max(1.0, abs(float(x.flat[i])))
+    ends = []
+    for sign in (1, -1):
+        moved = x.copy()
+        moved.flat[i] += sign * h
+        ends.append(values({**point, variable: moved}))
+    pairs = ((output, ends[0][output].ravel(), ends[1][output].ravel()) for output in program.outputs)
+    return [(output, (up - down) / (2 * h), _largest([up])) for output, up, down in pairs]
+
+
+def _entries(block: Any, i: int) -> Any:
+    """Column i of a block, a matrix or a sparse array; 0 where there is none."""
+    if block is None:
+        return 0
+    return block[:, i] if isinstance(block, np.ndarray) else block[:, [i]].toarray().ravel()
+
+
+def _largest(arrays: Any) -> float:
+    return max((float(np.abs(a).max(initial=0)) for a in arrays), default=0.0)

@@ -1,0 +1,124 @@
+"""The Jacobian without a plan: naive forward and naive reverse accumulation.
+
+One recurrence, straight from the chain rule, on dense matrices: the judge of every plan's numbers. It knows neither
+plans nor structures nor costs and makes no attempt to be fast. Where the Jacobian is too large to be written out, the
+same recurrence on a few directions judges (`times`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from chainplan.errors.arguments import expect, mapping
+from chainplan.kernels.convert import Array
+from chainplan.problem.graph import Elemental, Graph, Mode
+from chainplan.problem.problem import Problem, problem_of
+from chainplan.values.jacobians import as_matrices, called, common_dtype, sparse_or_functions
+
+
+def jacobian(
+    problem: Problem | Graph, jacobians: Mapping[str, Any], mode: Mode = Mode.TANGENT, dtype: Any = None
+) -> dict[tuple[str, str], Array]:
+    """Accumulate the Jacobian by tangents of all inputs at once, or by adjoints of all outputs at once.
+
+    Parameters
+    ----------
+    problem : Problem | Graph
+        The linearised DAG.
+    jacobians : Mapping[str, Any]
+        The elemental Jacobians by name, as `chainplan.execute` takes them.
+    mode : Mode
+        Tangents of the inputs, or adjoints of the outputs.
+    dtype : Any
+        The dtype of the seeds; by default that of the arrays.
+
+    Returns
+    -------
+    dict
+        (output, input) -> matrix of size(output) x size(input), zero where no path connects them.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> problem = chainplan.chain([2, 3, 1])
+    >>> jacobian(problem, {"F1": np.ones((3, 2)), "F2": np.ones((1, 3))})["x2", "x0"]
+    array([[3., 3.]])
+    """
+    graph = problem if isinstance(problem, Graph) else problem_of(problem).graph
+    mapping("jacobians", jacobians, "elementals to arrays or functions", "{'F1': array, 'F2': (tangent, adjoint)}")
+    expect("mode", mode, Mode, "a Mode", "Pass Mode.TANGENT or Mode.ADJOINT.")
+    values = as_matrices(graph, jacobians)
+    kind = common_dtype(jacobians.values(), dtype)
+    forward = mode is Mode.TANGENT
+    starts, ends = (graph.inputs, graph.outputs) if forward else (graph.outputs, graph.inputs)
+    at = np.cumsum([0] + [graph.sizes[v] for v in starts])
+    held: dict[str, Array] = {}
+    for vertex in graph.order if forward else reversed(graph.order):
+        size = graph.sizes[vertex]
+        seed = np.zeros((size, at[-1]), kind)
+        if vertex in starts:
+            place = starts.index(vertex)
+            seed[:, at[place] : at[place + 1]] = np.eye(size, dtype=kind)
+        held[vertex] = seed if forward else seed.T
+        for e in (graph.into if forward else graph.out_of).get(vertex, ()):
+            held[vertex] = held[vertex] + _applied(e, values[e.name], held[e.source if forward else e.target], mode)
+    result = {}
+    for end in ends:
+        for i, start in enumerate(starts):
+            part = np.s_[at[i] : at[i + 1]]
+            pair = (end, start) if forward else (start, end)
+            result[pair] = held[end][:, part] if forward else held[end][part, :]
+    return result
+
+
+def times(
+    problem: Problem | Graph, jacobians: Mapping[str, Any], directions: Mapping[str, Array], absolute: bool = False
+) -> dict[str, Array]:
+    """The Jacobian times a few columns, by tangents alone.
+
+    Parameters
+    ----------
+    problem : Problem | Graph
+        The linearised DAG.
+    jacobians : Mapping[str, Any]
+        As for `chainplan.execute`.
+    directions : Mapping[str, Array]
+        A block of size(input) x c for each input.
+    absolute : bool
+        Whether every elemental is taken by its absolute values; a matrix-free one is then written out.
+
+    Returns
+    -------
+    dict
+        output -> block of size(output) x c.
+    """
+    graph = problem.graph if isinstance(problem, Problem) else problem
+    width = next(iter(directions.values())).shape[1]
+    held: dict[str, Array] = {}
+    for vertex in graph.order:
+        held[vertex] = directions[vertex] if vertex in directions else np.zeros((graph.sizes[vertex], width))
+        for e in graph.into.get(vertex, ()):
+            value = sparse_or_functions(graph.declared[e.name], jacobians.get(e.name))
+            if absolute:
+                value = abs(
+                    _applied(e, value, np.eye(e.block.cols), Mode.TANGENT) if isinstance(value, tuple) else value
+                )
+            held[vertex] = held[vertex] + _applied(e, value, held[e.source], Mode.TANGENT)
+    return {output: held[output] for output in graph.outputs}
+
+
+def _applied(e: Elemental, value: Any, arg: Array, mode: Mode) -> Any:
+    """F'·arg (tangent) or arg·F' (adjoint)."""
+    if not isinstance(value, tuple):
+        return value @ arg if mode is Mode.TANGENT else arg @ value
+    tangent, adjoint = value
+    if mode is Mode.TANGENT:
+        if tangent:
+            return called(e, Mode.TANGENT, tangent, arg)
+        return called(e, Mode.ADJOINT, adjoint, np.eye(e.block.rows, dtype=arg.dtype)) @ arg
+    if adjoint:
+        return called(e, Mode.ADJOINT, adjoint, arg)
+    return arg @ called(e, Mode.TANGENT, tangent, np.eye(e.block.cols, dtype=arg.dtype))

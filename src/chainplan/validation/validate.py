@@ -1,0 +1,141 @@
+"""Runs a plan beside forward and reverse order and compares all three with the oracle.
+
+The three orders are run as plans, by the same executor, so that their times compare; the numbers are judged by the
+oracle, which knows no plans (see `judges`). Integers wrap modulo 2^64 in every order alike, so they must agree exactly;
+floats up to rounding.
+"""
+
+from __future__ import annotations
+
+import os
+import tracemalloc
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from chainplan.errors import ExecutionError
+from chainplan.plans.forward_reverse import sweep
+from chainplan.plans.replay import replay
+from chainplan.plans.steps import Plan, Recorder
+from chainplan.problem.graph import Graph, Mode
+from chainplan.problem.problem import Problem
+from chainplan.validation.tolerance import LARGEST, Judge, judge, largest_handled, largest_held
+from chainplan.validation.turns import in_turns
+from chainplan.values.jacobians import bytes_needed, common_dtype
+
+
+@dataclass(frozen=True)
+class Row:
+    """One order: fma, price under the objective, measured seconds and bytes, largest difference over max|J|.
+
+    `seconds` is the least of `runs` runs, before which another one has measured the memory.
+    """
+
+    order: str
+    fma: int
+    seconds: float
+    peak_bytes: int
+    difference: float
+    price: int = 0
+    runs: int = 1
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The three orders and the verdict in words."""
+
+    rows: tuple[Row, ...]
+    valid: bool
+    verdict: str
+
+
+TERMS = "max(|F_q|···|F_1|)"
+"""What differences are compared with where the terms of J cancel."""
+
+
+def validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Any]) -> Validation:
+    """Run a plan, forward and reverse order on the same Jacobians and compare each with the oracle."""
+    with np.errstate(all="ignore"):
+        return _validate(problem, plan, jacobians)
+
+
+def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Any]) -> Validation:
+    graph = problem.graph
+    kind = common_dtype(jacobians.values())
+    _require_bytes(largest_held(plan) * kind.itemsize, "the largest block of the plan takes", kind)
+    judged = judge(graph, jacobians)
+    plans = {"plan": plan, "forward": _order(graph, Mode.TANGENT), "reverse": _order(graph, Mode.ADJOINT)}
+    cold, left_out = {}, judged.note
+    for order, candidate in plans.items():
+        if order != "plan" and (held := largest_handled(candidate)) > LARGEST:
+            left_out += f"; {order} order is left out, for it handles a block of {held:,} entries"
+            continue
+        cold[order] = _cold(candidate, jacobians, judged)
+    turns = in_turns({order: partial(judged.run, plans[order], jacobians) for order in cold})
+    rows = [
+        Row(
+            order,
+            replay(plans[order]).total,
+            turns[order].least,
+            peak,
+            difference,
+            replay(plans[order], problem.cost).total,
+            len(turns[order].seconds),
+        )
+        for order, (peak, difference) in cold.items()
+    ]
+    exact = judged.dtype.kind in "biu"
+    factor = 0 if exact else 8 * sum(graph.sizes.values())
+    tolerance = 0.0 if exact else factor * float(np.finfo(judged.dtype).eps)
+    valid = all(row.difference <= tolerance for row in rows)
+    measure = judged.measure
+    rule = "equal integers" if exact else f"max|diff| <= {factor:,} · eps · {measure} = {tolerance:.1e} · {measure}"
+    wrong = ", ".join(row.order for row in rows if not row.difference <= tolerance)
+    if not np.isfinite(judged.scale):
+        return Validation(tuple(rows), False, "NOT VALID: the Jacobian overflows, so that nothing can be compared")
+    if wrong and not exact:
+        scale, terms = judged.scale or 1.0, judged.terms()
+        if all(row.difference * scale <= tolerance * terms for row in rows):
+            said = f"valid but for cancellation: {wrong} misses {rule}, but max|diff| <= {factor:,} · eps · {TERMS}"
+            return Validation(tuple(rows), True, f"{said} = {tolerance * terms / scale:.1e} · {measure}{left_out}")
+    said = f"valid: {rule}" if valid else f"NOT VALID: {wrong} misses {rule}"
+    return Validation(tuple(rows), valid, said + left_out)
+
+
+def require_memory(graph: Graph, dtype: Any) -> None:
+    """Refuse a run whose Jacobians alone would not fit into this machine's memory.
+
+    Raises
+    ------
+    ExecutionError
+        With both figures.
+    """
+    _require_bytes(bytes_needed(graph, dtype), "the elemental Jacobians take", dtype)
+
+
+def _require_bytes(needed: int, what: str, dtype: Any) -> None:
+    here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 36
+    if needed > here:
+        raise ExecutionError(
+            f"{what} {needed:,} bytes as {np.dtype(dtype)}; this machine has {here:,}. Run a problem with smaller "
+            "sizes; planning has no such limit."
+        )
+
+
+def _order(graph: Graph, mode: Mode) -> Plan:
+    recorder = Recorder(graph)
+    return recorder.plan(sweep(graph, recorder, mode))
+
+
+def _cold(plan: Plan, jacobians: Mapping[str, Any], judged: Judge) -> tuple[int, float]:
+    """Peak bytes allocated by the first run, and how far its result is off."""
+    tracemalloc.start()
+    try:
+        found = judged.run(plan, jacobians)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    return peak, judged.difference(found)

@@ -1,0 +1,1 @@
+"""Numbers for a problem: elemental Jacobians as arrays, and functions that apply them."""
