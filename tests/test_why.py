@@ -105,7 +105,7 @@ def test_the_choices_at_every_split_are_priced_as_exhaustive_search_prices_them(
 
 def best_order(problem: Problem, plan: Plan, order: str) -> int:
     if order == "this plan":
-        return chainplan.plans.replay.replay(Plan(problem.graph, plan.steps, plan.outputs)).total
+        return chainplan.replay(Plan(problem.graph, plan.steps, plan.outputs)).total
     return order_price(problem.graph, Mode.TANGENT if order == "forward" else Mode.ADJOINT)
 
 

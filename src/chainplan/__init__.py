@@ -6,7 +6,7 @@ Names are looked up on first use, so that importing the package, or asking the c
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0"
+from chainplan._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from chainplan.distributed.restarts import portfolio as portfolio

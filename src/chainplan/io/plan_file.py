@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import chainplan
+from chainplan._version import __version__
 from chainplan.costs.objectives import read_rates, stored_model
 from chainplan.errors import PlanError, SpecError
 from chainplan.io.located.diagnostics import Messages
@@ -54,7 +54,7 @@ def document(result: Result) -> dict[str, Any]:
     price, forward, reverse = _prices(result)
     name = spec.pop("name", None)
     return {
-        "chainplan": chainplan.__version__,
+        "chainplan": __version__,
         "format": FORMAT,
         "problem": {"name": name, "fingerprint": fingerprint, **spec},
         "objective": model.objective,

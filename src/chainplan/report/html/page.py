@@ -8,7 +8,7 @@ from math import inf
 from time import monotonic
 from typing import Any
 
-import chainplan
+from chainplan._version import __version__
 from chainplan.io.plan_file import document
 from chainplan.plans.result import Result
 from chainplan.report.explain.comparison import Comparison, compare
@@ -111,7 +111,7 @@ def page(
             "notes": notes,
             "sections": "\n".join(filter(None, parts)),
             "footer": text(
-                f"chainplan {chainplan.__version__}, problem {problem.fingerprint}, objective "
+                f"chainplan {__version__}, problem {problem.fingerprint}, objective "
                 f"{label(problem.cost.objective)}, seed {result.seed}. Works without a network."
             ),
             "data": embedded(steps),

@@ -19,10 +19,10 @@ the block (k, j) and makes (i, j) of it, `extend right` and `extend right on` ne
                             make (k, j), on if need be; multiply
                             extend (i, k) right on to l; extend (i, l) right
 
-The third way of extending to the left is binomial checkpointing (`chainplan.solvers.checkpoint`) and its
-generalisation to states, tapes and blocks of any sizes; a sweep of adjoints is evaluated once for all rows of its block. The first task
-is `make (0, q)`. What a task needs depends on nothing but its own parts, so that fronts of (memory, price) are exact:
-the memory of a task is the most elements alive at any of its steps.
+The third way of extending to the left is binomial checkpointing (`chainplan.solvers.checkpoint`) and its generalisation
+to states, tapes and blocks of any sizes; a sweep of adjoints is evaluated once for all rows of its block. The first
+task is `make (0, q)`. What a task needs depends on nothing but its own parts, so that fronts of (memory, price) are
+exact: the memory of a task is the most elements alive at any of its steps.
 """
 
 from __future__ import annotations

@@ -1,0 +1,79 @@
+"""The house: no circle of imports between files, at most eight floors, and few modules at the top of the package.
+
+Imports inside functions and those for type checking count. `lint-imports` proves the floors and the walls; this script
+shows what no contract there can say.
+"""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from pathlib import Path
+
+import networkx as nx
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src"
+AT_THE_TOP = {"__init__", "_version", "planner", "tradeoff"}
+MOST_FLOORS = 8
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its dotted name."""
+    found = {}
+    for path in (SOURCE / "chainplan").rglob("*.py"):
+        found[".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")] = path
+    return found
+
+
+def arrows(modules: dict[str, Path]) -> nx.DiGraph:
+    """Which module imports which, wherever in its text it does so."""
+    graph = nx.DiGraph()
+    graph.add_nodes_from(modules)
+    for module, path in modules.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                targets = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                inside = [f"{node.module}.{alias.name}" for alias in node.names]
+                targets = [name if name in modules else node.module for name in inside]
+            else:
+                targets = []
+            graph.add_edges_from((module, target) for target in targets if target in modules and target != module)
+    return graph
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    found = modules()
+    assert len(found) > 200
+    circles = [sorted(circle) for circle in nx.strongly_connected_components(arrows(found)) if len(circle) > 1]
+    assert circles == []
+
+
+def test_a_circle_inside_functions_is_seen(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.py", tmp_path / "two.py"
+    one.write_text("from two import g\n")
+    two.write_text("def g():\n    import one\n    return one\n")
+    assert len(list(nx.simple_cycles(arrows({"one": one, "two": two})))) == 1
+
+
+def test_at_most_eight_floors() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        floors = tomllib.load(file)["tool"]["importlinter"]["contracts"][0]["layers"]
+    assert all(":" not in floor for floor in floors)
+    inside = [floor for floor in floors if "chainplan." in floor]
+    assert len(inside) <= MOST_FLOORS
+    named = {room.strip() for floor in inside for room in floor.split("|")}
+    there = {f"chainplan.{path.stem}" for path in (SOURCE / "chainplan").glob("*") if path.suffix in ("", ".py")}
+    assert named == there - {"chainplan.__init__", "chainplan.__pycache__"}
+
+
+def test_no_exception_is_made_for_an_import() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        contract = tomllib.load(file)["tool"]["importlinter"]
+    assert "exclude_type_checking_imports" not in contract
+    assert "ignore_imports" not in contract["contracts"][0]
+
+
+def test_the_top_of_the_package_is_nearly_empty() -> None:
+    assert {path.stem for path in (SOURCE / "chainplan").glob("*.py")} == AT_THE_TOP
