@@ -1,4 +1,8 @@
-"""What is known about a block's nonzeros before it has values; one structure per file, one table."""
+"""Structures say what is known about a block's nonzeros before it has values; each has a file, all stand in one table.
+
+Other packages take `Block`, the structures by name and the algebra (`product`, `total`, `product_fma`, `sum_adds`) from
+here; `explicit` and `resolve` are imported by their own names, because they need numpy and scipy.
+"""
 
 from chainplan.structures.banded import Banded, LowerTriangular, UpperTriangular
 from chainplan.structures.base import Structure

@@ -1,8 +1,8 @@
-"""Banded: nonzeros within `lower` diagonals below and `upper` above the main one, square or not; triangles as well.
+"""Banded: the nonzeros lie within `lower` diagonals below and `upper` above the main one; triangles are bands too.
 
 Widths add up in a product and are *stored unclipped*: clipped to the shape they would depend on the bracketing, and the
-product would no longer be associative. Counts clip. On square blocks the band of a product is its exact pattern; on
-rectangular ones it is an upper bound (a row whose band lies outside the inner dimension is empty in truth).
+product would no longer be associative. Only counts are clipped. On square blocks the band of a product is its exact
+pattern; on rectangular blocks it is an upper bound, because a row whose band lies outside the inner dimension is empty.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 ENDLESS = 1 << 60
-"""A width that no block reaches."""
+"""A width that is larger than any block."""
 
 
 class Banded(Structure):
@@ -127,7 +127,7 @@ class UpperTriangular(Banded):
 
 
 def band(lower: int, upper: int) -> Structure:
-    """The band of these widths, triangular or dense where it has no end on one side or both."""
+    """Return the band of these widths; it is triangular or dense where it is endless on one side or on both."""
     lower, upper = min(lower, ENDLESS), min(upper, ENDLESS)
     if lower == upper == ENDLESS:
         return DENSE
@@ -145,12 +145,12 @@ def banded(argument: Any, shape: Shape) -> Structure:
 
 
 def band_products_fma(shape: Triple, left: Pair, right: Pair) -> Array:
-    """Multiply-adds of many products of two bands at once, the same as `block.product_fma` on each.
+    """Count the fma of many products of two bands at once, as `block.product_fma` counts each.
 
     Parameters
     ----------
     shape : Triple
-        Arrays of m, k and n: left is m x k, right k x n.
+        Arrays of m, k and n, where each left factor is m x k and each right factor k x n.
     left, right : Pair
         Arrays of lower and upper widths.
     """
@@ -170,7 +170,7 @@ def band_products_fma(shape: Triple, left: Pair, right: Pair) -> Array:
 
 
 def _counts_at(t: Array, size: Array, below: Array, above: Array) -> Array:
-    """Entries of line t of a band whose lines have `size` entries, `below` behind and `above` before the diagonal."""
+    """Count the entries of line t of a band, whose lines have `size` cells; `below` and `above` are its widths."""
     import numpy as np
 
     counted: Array = np.maximum(0, np.minimum(size - 1, t + below) - np.maximum(0, t - above) + 1)

@@ -1,6 +1,6 @@
-"""Block: a shape with a structure, and the algebra of blocks.
+"""A block is a shape with a structure; this module has the algebra of blocks.
 
-`product` and `total` are the only places where two structures meet; where they know no structure for the result, a
+`product` and `total` are the only places where two structures meet. Where they know no structure for the result, the
 block takes the exact pattern.
 """
 
@@ -18,14 +18,20 @@ _LISTED = RANK[Dense] - 0.5
 
 
 def product(left: Structure, right: Structure) -> Structure | None:
-    """Structure of left · right, None where only the pattern says it: associative, distributes over `total`."""
+    """Return the structure of left · right, or None where only the pattern describes it.
+
+    The product is associative and distributes over `total`.
+    """
     if RANK.get(type(left), _LISTED) <= RANK.get(type(right), _LISTED):
         return left.times(right)
     return right.rtimes(left)
 
 
 def total(left: Structure, right: Structure) -> Structure | None:
-    """Structure of left + right, None where only the pattern says it: commutative, associative."""
+    """Return the structure of left + right, or None where only the pattern describes it.
+
+    The sum is commutative and associative.
+    """
     if RANK.get(type(left), _LISTED) <= RANK.get(type(right), _LISTED):
         return left.plus(right)
     return right.plus(left)
@@ -45,48 +51,48 @@ class Block(NamedTuple):
 
     @property
     def mark(self) -> Hashable:
-        """What stands for it in the key of a cache."""
+        """A small key that stands for the block in caches."""
         return self.rows, self.cols, self.structure.mark
 
     @property
     def density(self) -> float:
-        """Share of the entries that may be nonzero, 1.0 of an empty block."""
+        """Share of the entries that may be nonzero; an empty block has density 1.0."""
         cells = self.rows * self.cols
         return self.nnz / cells if cells else 1.0
 
     def transpose(self) -> Block:
-        """The cols x rows block of the transpose."""
+        """Return the transposed block, of cols x rows."""
         return Block(self.cols, self.rows, self.structure.transpose())
 
     def times(self, right: Block) -> Block:
-        """The block self (m x k) · right (k x n), of m x n."""
+        """Return the block self (m x k) · right (k x n), of m x n."""
         if type(self.structure) is Dense and type(right.structure) is Dense:
             return Block(self.rows, right.cols, DENSE)
-        found = product(self.structure, right.structure)
-        if found is None:
+        structure = product(self.structure, right.structure)
+        if structure is None:
             from chainplan.structures.explicit import exact_product
 
             left = self.structure, self.rows, self.cols
-            found = exact_product(left, (right.structure, right.rows, right.cols))
-        return Block(self.rows, right.cols, found)
+            structure = exact_product(left, (right.structure, right.rows, right.cols))
+        return Block(self.rows, right.cols, structure)
 
     def plus(self, other: Block) -> Block:
-        """The block self + other, both of m x n."""
+        """Return the block self + other, both of m x n."""
         if type(self.structure) is Dense:
             return self
         if type(other.structure) is Dense:
             return other
-        found = total(self.structure, other.structure)
-        if found is None:
+        structure = total(self.structure, other.structure)
+        if structure is None:
             from chainplan.structures.explicit import exact_total
 
             shape = self.rows, self.cols
-            found = exact_total((self.structure, *shape), (other.structure, *shape))
-        return Block(self.rows, self.cols, found)
+            structure = exact_total((self.structure, *shape), (other.structure, *shape))
+        return Block(self.rows, self.cols, structure)
 
 
 def product_fma(left: Block, right: Block) -> int:
-    """Multiply-adds of left (m x k) · right (k x n): `Σ_l nnz(left[:, l]) · nnz(right[l, :])`, 0 for unit blocks."""
+    """Count the fma of left (m x k) · right (k x n): `Σ_l nnz(left[:, l]) · nnz(right[l, :])`, 0 for unit blocks."""
     if type(left.structure) is Dense and type(right.structure) is Dense:
         return left.rows * left.cols * right.cols
     if left.structure.unit or right.structure.unit:
@@ -98,5 +104,5 @@ def product_fma(left: Block, right: Block) -> int:
 
 
 def sum_adds(left: Block, right: Block) -> int:
-    """Additions of left + right: the entries that both may hold, by inclusion and exclusion."""
+    """Count the additions of left + right, the entries that both may hold, by inclusion and exclusion."""
     return left.nnz + right.nnz - left.plus(right).nnz

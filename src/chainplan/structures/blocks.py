@@ -1,13 +1,13 @@
 """Block-diagonal and Kronecker structures: many small products side by side, as a batch makes them.
 
-`BlockDiagonal(b)` has b blocks of equal shape along the diagonal (I_b ⊗ A for equal blocks); `Kronecker(k)` is A ⊗ I_k:
-entry (i, j) may be nonzero where i and j leave the same remainder modulo k. The one turns into the other when indices
-are read in the other order. In both the number alone says all, the shape of the blocks follows from that of the whole.
-Coarser ones hold finer ones, b and b' meet in a product or sum as the smaller one where it divides the other; otherwise
-only the pattern is exact.
+`BlockDiagonal(b)` has b blocks of equal shape along the diagonal (I_b ⊗ A for equal blocks). `Kronecker(k)` is A ⊗ I_k:
+entry (i, j) may be nonzero where i and j leave the same remainder modulo k. Reading the indices in the other order
+turns one into the other. The number of parts determines both structures, because the shape of a part follows from that
+of the whole. A coarser division contains a finer one, so a product or sum of b and b' parts has the smaller number of
+parts where it divides the larger one; otherwise only the listed pattern is exact.
 
-With `units` they are replications and reductions: a block of k x 1 ones copies an entry k times, one of 1 x k ones adds
-up k entries.
+With `units` they are replications and reductions: a part of k x 1 ones copies an entry k times, and a part of 1 x k
+ones adds up k entries.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 class _Divided(Structure):
-    """`count` equal parts of rows and of columns; the entries within a part may be nonzero."""
+    """Rows and columns fall into `count` equal parts; the entries within a part may be nonzero."""
 
     __slots__ = ("count", "units")
     also: ClassVar[str]
-    """What a replication or reduction of this kind is called."""
+    """The word by which a spec names a replication or reduction of this kind."""
 
     def __init__(self, count: int, units: Units | None = None) -> None:
         self.count, self.units = count, units
@@ -56,12 +56,12 @@ class _Divided(Structure):
         return csr_array((np.ones(rows * c, np.float32), indices.ravel(), indptr), shape=(rows, cols))
 
     def first_columns(self, rows: Any, r: int, c: int) -> Any:
-        """First column that each of these rows may hold; r and c are the rows and columns of a part."""
+        """Return the first column in which each of these rows may be nonzero; parts are r x c."""
         raise NotImplementedError
 
     @property
     def step(self) -> int:
-        """From one column that a row may hold to the next."""
+        """Distance between the columns in which a row may be nonzero."""
         raise NotImplementedError
 
     def transpose(self) -> Structure:
@@ -86,7 +86,7 @@ class _Divided(Structure):
         return self.valued() if isinstance(other, OnDiagonal) else self._with(other, None)
 
     def _with(self, other: Structure, units: Units | None) -> Structure | None:
-        """What holds both, where it is one of this kind or dense."""
+        """Return the finest structure, divided like this one or dense, that contains both; None where there is none."""
         if isinstance(other, Dense):
             return DENSE
         if not isinstance(other, _Divided):
@@ -98,7 +98,7 @@ class _Divided(Structure):
 
     @classmethod
     def _coarse(cls, count: int, units: Units | None) -> Structure:
-        """One part of either kind is the whole."""
+        """Return the structure of `count` parts; a single part is dense."""
         if count > 1:
             return cls(count, units)
         return DENSE if units is None else BlockDiagonal(count, units)
@@ -110,7 +110,7 @@ class _Divided(Structure):
         return {"replicate" if self.units.rows else "reduce": self.also}
 
     def arguments(self, r: int, c: int) -> list[Any]:
-        """What a spec writes behind the name, for parts of r x c."""
+        """Return what a spec writes behind the name, for parts of r x c."""
         raise NotImplementedError
 
     def brief(self, rows: int, cols: int) -> Any:
@@ -172,7 +172,7 @@ class Kronecker(_Divided):
 
 
 def block_diagonal(argument: Any, shape: Shape) -> Structure:
-    """Read `{block_diagonal: [b, r, c]}`: b blocks of r x c."""
+    """Read `{block_diagonal: [b, r, c]}`, which means b blocks of r x c."""
     match argument:
         case [int() as b, int() as r, int() as c] if b > 0:
             return _fitting(BlockDiagonal, b, (r, c), shape)
@@ -180,7 +180,7 @@ def block_diagonal(argument: Any, shape: Shape) -> Structure:
 
 
 def kronecker(argument: Any, shape: Shape) -> Structure:
-    """Read `{kronecker: [[r, c], k]}`: A ⊗ I_k for A of r x c."""
+    """Read `{kronecker: [[r, c], k]}`, which means A ⊗ I_k for A of r x c."""
     match argument:
         case [[int() as r, int() as c], int() as k] if k > 0:
             return _fitting(Kronecker, k, (r, c), shape)
@@ -188,7 +188,7 @@ def kronecker(argument: Any, shape: Shape) -> Structure:
 
 
 def replicate(argument: Any, shape: Shape) -> Structure:
-    """Read `{replicate: each}` (I ⊗ 1: every entry again and again) or `{replicate: whole}` (1 ⊗ I: all of them)."""
+    """Read `{replicate: each}` (I ⊗ 1, which repeats each entry) or `{replicate: whole}` (1 ⊗ I, the whole vector)."""
     kind = _KINDS.get(argument) if isinstance(argument, str) else None
     if kind is None:
         raise ValueError("{replicate: each} for a, a, b, b or {replicate: whole} for a, b, a, b")
@@ -199,7 +199,7 @@ def replicate(argument: Any, shape: Shape) -> Structure:
 
 
 def reduce(argument: Any, shape: Shape) -> Structure:
-    """Read `{reduce: each}` (sums of neighbours) or `{reduce: whole}`, the transposes of replications."""
+    """Read `{reduce: each}` (sums of neighbours) or `{reduce: whole}`, the transposes of the two replications."""
     if not isinstance(argument, str) or argument not in _KINDS:
         raise ValueError("{reduce: each} for a + b, c + d or {reduce: whole} for a + c, b + d")
     rows, cols = shape or (1, 1)

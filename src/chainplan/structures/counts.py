@@ -1,8 +1,9 @@
 """Counts per row or column as piecewise linear functions, so that they are exact at any size.
 
-A block of 10^12 columns cannot list its counts; all symbolic structures have few pieces, and listed patterns a run for
-each change. The fma of a product is `Σ_l nnz(left[:, l]) · nnz(right[l, :])` (design, section 3), the inner product of
-two such functions: on each common piece a sum of a quadratic, in closed form; of many pieces all at once, as vectors.
+A block of 10^12 columns cannot list its counts. Every symbolic structure has a few pieces, and a listed pattern has one
+piece for each run of equal counts. The fma of a product is `Σ_l nnz(left[:, l]) · nnz(right[l, :])`, the inner product
+of two such functions. On each common piece it is the sum of a quadratic, which has a closed form; many pieces are
+summed at once, as vectors. Cost: O(pieces), or O(pieces · log(pieces)) as vectors.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 N = TypeVar("N", bound=Any)
-"""An int, or an array of them."""
+"""An int, or an array of ints."""
 
 Counts = tuple[tuple[int, int, int], ...]
 """Pieces (length, first, slope): `length` neighbouring rows or columns have first, first + slope, ... nonzeros."""
@@ -24,12 +25,12 @@ _MANY = 24
 
 
 def constant(length: int, count: int) -> Counts:
-    """`length` rows or columns of `count` nonzeros each."""
+    """Return the counts of `length` rows or columns that have `count` nonzeros each."""
     return ((length, count, 0),)
 
 
 def runs(counts: Array) -> Counts:
-    """Counts given one by one, as a piece for each run of equal ones."""
+    """Turn counts that are given one by one into pieces, one for each run of equal counts."""
     import numpy as np
 
     starts = np.flatnonzero(np.diff(counts, prepend=-1))
@@ -38,17 +39,17 @@ def runs(counts: Array) -> Counts:
 
 
 def total_count(counts: Counts) -> int:
-    """Sum of all counts."""
+    """Sum all counts."""
     return sum(n * first + slope * (n * (n - 1) // 2) for n, first, slope in counts)
 
 
 def longest(counts: Counts) -> int:
-    """The largest of all counts."""
+    """Return the largest of all counts."""
     return max((max(first, first + slope * (n - 1)) for n, first, slope in counts if n), default=0)
 
 
 def inner(left: Counts, right: Counts) -> int:
-    """Sum over all positions of the product of two counts of equal total length."""
+    """Sum the products of two counts, of equal total length, over all positions."""
     if len(left) == 1 and not left[0][2]:
         return left[0][1] * total_count(right)
     if len(right) == 1 and not right[0][2]:
@@ -69,13 +70,13 @@ def inner(left: Counts, right: Counts) -> int:
 
 
 def quadratic(n: N, a: N, b: N, c: N, d: N) -> N:
-    """Sum of (a + b·t)·(c + d·t) over t = 0 .. n-1."""
+    """Sum (a + b·t)·(c + d·t) over t = 0 .. n-1."""
     summed: N = n * a * c + (a * d + b * c) * (n * (n - 1) // 2) + b * d * ((n - 1) * n * (2 * n - 1) // 6)
     return summed
 
 
 def _inner_of_vectors(left: Counts, right: Counts) -> int:
-    """`inner` with all common pieces at once, in 64 bits where every sum fits."""
+    """Compute `inner` on all common pieces at once, in 64 bits where every sum fits."""
     import numpy as np
 
     largest = [max((abs(first) + abs(slope) * n for n, first, slope in side), default=0) for side in (left, right)]

@@ -1,4 +1,4 @@
-"""Dense: nothing is known, every entry may be nonzero."""
+"""Dense: nothing is known of the block, so every entry may be nonzero."""
 
 from __future__ import annotations
 

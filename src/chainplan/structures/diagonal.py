@@ -1,6 +1,7 @@
-"""Diagonal: what an elementwise operation has as Jacobian, and what all structures on the diagonal share.
+"""Diagonal: the Jacobian of an elementwise operation, with what all structures on the diagonal have in common.
 
-Multiplying by a diagonal keeps the pattern of the other factor, so these are neutral but for what is known of values.
+A product with a diagonal block keeps the pattern of the other factor. Only what is known of that factor's values can
+change, and each structure on the diagonal says how.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class OnDiagonal(Structure):
-    """What all structures share whose nonzeros lie on the diagonal of a square block."""
+    """Base of all structures whose nonzeros lie on the diagonal of a square block."""
 
     __slots__ = ()
 

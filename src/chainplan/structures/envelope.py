@@ -1,13 +1,14 @@
-"""Outline: an upper bound on any pattern that is closed under products and sums, at any size.
+"""Outline: a family of upper bounds on patterns of any size, which is closed under products and sums.
 
-Four numbers stand for a block: how far it reaches below and above the diagonal, into how many equal parts it falls,
-and the number modulo which row and column agree. Each alone is an upper bound, and each combines by itself: reach adds
-up in a product and grows to the larger in a sum; parts and modulus go to the greatest common divisor in both.
-Addition, maximum and gcd are associative, addition distributes over maximum and gcd over itself, so the laws hold for
-all four together. Entries are counted by the parts or the modulus where there are any, and by the reach elsewhere.
+Four numbers describe a block: how far it reaches below and above the diagonal, into how many equal parts it falls, and
+the number modulo which row and column agree. Each alone is an upper bound, and each combines by itself: reach adds up
+in a product and takes the larger value in a sum; parts and modulus take the greatest common divisor in both. Addition,
+maximum and gcd are associative, addition distributes over maximum and gcd over itself, so the laws of structures hold
+for all four together. Entries are counted by the parts or the modulus where either exceeds 1, and by the reach
+otherwise.
 
-It is used for a whole problem or not at all (`chainplan.structures.resolve`): where patterns are too large to be
-listed.
+A whole problem uses outlines or none of it does (`chainplan.structures.resolve`); it does where its patterns are too
+large to be listed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 MOST_PARTS = 100_000
-"""Parts into which a listed pattern is found to fall at most."""
+"""The largest number of parts that is tried on a listed pattern."""
 
 
 class Outline(Structure):
@@ -42,7 +43,7 @@ class Outline(Structure):
 
     @property
     def _shown(self) -> Structure:
-        """The structure whose entries are counted."""
+        """The one of the three bounds whose entries are counted."""
         if self.parts > 1:
             return BlockDiagonal(self.parts)
         return Kronecker(self.modulus) if self.modulus > 1 else band(self.lower, self.upper)
@@ -113,7 +114,7 @@ class Outline(Structure):
 
 
 def outline(structure: Structure, rows: int, cols: int) -> Structure:
-    """The outline of a block, but for structures that combine with outlines as they are."""
+    """Return the outline of a block; structures that combine with outlines stay as they are."""
     if isinstance(structure, OnDiagonal | Zero | Outline):
         return structure
     if isinstance(structure, BlockDiagonal | Kronecker):
@@ -127,11 +128,11 @@ def outline(structure: Structure, rows: int, cols: int) -> Structure:
 
 
 def _of_pattern(csr: csr_array, units: Units | None) -> Outline:
-    """The tightest outline of a listed pattern; O(nonzeros) for each number that divides rows and columns."""
+    """Return the tightest outline of a listed pattern, in O(nonzeros) per common divisor of rows and columns."""
     import numpy as np
 
-    (m, n), found = csr.shape, csr.tocoo()
-    i, j = found.row, found.col
+    (m, n), entries = csr.shape, csr.tocoo()
+    i, j = entries.row, entries.col
     offsets, common = i - j, gcd(m, n)
     modulus = gcd(common, int(np.gcd.reduce(offsets, initial=0)))
     divisors = (b for b in range(min(common, MOST_PARTS), 1, -1) if common % b == 0)

@@ -1,11 +1,11 @@
-"""Explicit: a pattern that is listed, and the exact products and sums of patterns.
+"""Explicit: a pattern that is listed entry by entry, with the exact products and sums of patterns.
 
-Where two structures meet whose result no symbolic structure describes, their patterns are multiplied as boolean
-matrices: sparse ones by scipy, at the cost of as many operations as the product itself has fma, nearly dense ones by
-one `sgemm`, which is faster from about a twentieth of all multiplications on. Counts along a dimension are vectors.
-Patterns hold ones in single precision, which neither wrap nor cancel.
+Where no symbolic structure describes the product of two structures, their patterns are multiplied as boolean matrices.
+Sparse patterns go through scipy, which takes as many operations as the product itself has fma; nearly dense ones go
+through one `sgemm`, which is faster once a twentieth of all m·k·n multiplications is needed. Counts along a dimension
+are vectors. Patterns hold ones in single precision, because these neither wrap around nor cancel.
 
-Cost: O(fma) or O(m·k·n) per product, O(nonzeros) per sum; results are kept as `chainplan._util.byte_cache` does.
+Cost: O(fma) or O(m·k·n) per product, O(nonzeros) per sum; `chainplan._util.byte_cache` keeps the results.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 _DENSE_SHARE = 20
-"""A sparse product takes about this many times longer per multiplication than a dense one."""
+"""How many times longer a sparse product takes per multiplication than a dense one, roughly."""
 _DENSE_CELLS = 20_000_000
-"""Entries of the two factors and the result of a product up to which all three are laid out densely."""
+"""The most entries, of both factors and the product together, for which all three are written out densely."""
 _STRIP = 2_000_000
-"""Multiplications of the strips of rows in which a product is looked at without being held."""
+"""Multiplications per strip of rows, where a product is counted strip by strip and never held as a whole."""
 
 
 class Explicit(Structure):
@@ -49,7 +49,7 @@ class Explicit(Structure):
         self.csr, self.units = csr, units
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What is worked out of a pattern does not travel with it."""
+        """Pickle the pattern alone; the other process works out again whatever is cached here."""
         return Explicit, (self.csr, self.units)
 
     def misfit(self, rows: int, cols: int) -> str | None:
@@ -58,17 +58,17 @@ class Explicit(Structure):
 
     @cached_property
     def vectors(self) -> tuple[Array, Array]:  # type: ignore[override]
-        """Nonzeros of each column and of each row."""
+        """The numbers of nonzeros of each column and of each row."""
         return self.column_vector, self.row_vector
 
     @cached_property
     def column_vector(self) -> Array:
-        """Nonzeros of each column."""
+        """The number of nonzeros of each column."""
         return np.bincount(self.csr.indices, minlength=self.csr.shape[1])
 
     @cached_property
     def row_vector(self) -> Array:
-        """Nonzeros of each row."""
+        """The number of nonzeros of each row."""
         return np.diff(self.csr.indptr).astype(np.int64)
 
     @cached_property
@@ -99,17 +99,17 @@ class Explicit(Structure):
     def _transposed(self) -> Explicit:
         csr = self.csr.T.tocsr()
         csr.sort_indices()
-        turned = Explicit(csr, self.units.transpose() if self.units else None)
-        turned.__dict__["_turned_from"] = ref(self)  # a cycle would outlive its last user until the collector comes
-        return turned
+        transposed = Explicit(csr, self.units.transpose() if self.units else None)
+        transposed.__dict__["_transposed_from"] = ref(self)  # a strong cycle would live on until the collector runs
+        return transposed
 
     def transpose(self) -> Structure:
-        back = self.__dict__.get("_turned_from")
-        return (back and back()) or self._transposed
+        original = self.__dict__.get("_transposed_from")
+        return (original and original()) or self._transposed
 
     @property
     def held_bytes(self) -> int:  # type: ignore[override]
-        """The pattern and its transpose, counts as vectors and as runs."""
+        """Bytes of the pattern, of its transpose, and of the counts as vectors and as runs."""
         (m, n), nnz = self.csr.shape, int(self.csr.nnz)
         return 2 * (8 * nnz + 12 * (m + n)) + 136 * min(m + n, 2 * nnz + 2)
 
@@ -148,7 +148,7 @@ class Explicit(Structure):
 
     @cached_property
     def mark(self) -> Hashable:
-        """Shape, units and a digest of the entries."""
+        """The shape, the units and a digest of the entries."""
         digest = blake2b(digest_size=32)
         for numbers in (self.csr.indptr, self.csr.indices):
             digest.update(np.ascontiguousarray(numbers, np.int32).data)
@@ -176,7 +176,7 @@ Shaped = tuple[Structure, int, int]
 
 
 def exact_product(left: Shaped, right: Shaped) -> Structure:
-    """The exact pattern of left (m x k) · right (k x n)."""
+    """Return the exact pattern of left (m x k) · right (k x n)."""
     (a, m, k), (b, _, n) = left, right
     return kept(("product", a.mark, m, k, b.mark, n), lambda: _product(left, right))
 
@@ -192,16 +192,16 @@ def _product(left: Shaped, right: Shaped) -> Structure:
         return exact_product((b, n, k), (a.transpose(), k, m)).transpose()
     x, y = _csr(a, m, k), _csr(b, k, n)
     multiplications = _multiplications(x, y)
-    if multiplications >= m * n > _STRIP and units is None and all(found == cells for found, cells in _strips(x, y)):
+    if multiplications >= m * n > _STRIP and units is None and all(nnz == cells for nnz, cells in _strips(x, y)):
         return DENSE
     crowded = multiplications * _DENSE_SHARE > m * k * n and m * k + k * n + m * n <= _DENSE_CELLS
     return _of(csr_array(x.toarray() @ y.toarray()) if crowded else (x @ y).tocsr(), units)
 
 
 def overfull(left: Shaped, right: Shaped, most: int, work: int) -> bool:
-    """Whether left · right has more than `most` nonzeros and is not dense, or takes more than `work` multiplications.
+    """Say whether left · right has over `most` nonzeros without being dense, or needs over `work` multiplications.
 
-    The product is counted a strip of rows at a time, so that one that is too large is never held.
+    The product is counted one strip of rows at a time, so a product that is too large is never held.
     """
     (a, m, k), (b, _, n) = left, right
     x, y = _csr(a, m, k), _csr(b, k, n)
@@ -210,20 +210,20 @@ def overfull(left: Shaped, right: Shaped, most: int, work: int) -> bool:
         return multiplications > work
     may_be_dense = units_of_product(a.units, b.units) is None
     nonzeros = cells = 0
-    for found, of in _strips(x, y):
-        nonzeros, cells = nonzeros + found, cells + of
+    for strip_nonzeros, strip_cells in _strips(x, y):
+        nonzeros, cells = nonzeros + strip_nonzeros, cells + strip_cells
         if nonzeros > most and not (may_be_dense and nonzeros == cells):
             return True
     return False
 
 
 def _multiplications(x: csr_array, y: csr_array) -> int:
-    """Pairs of entries that meet in x · y, at least as many as it has nonzeros."""
+    """Count the pairs of entries that meet in x · y, which are at least as many as its nonzeros."""
     return int(np.bincount(x.indices, minlength=x.shape[1]) @ np.diff(y.indptr).astype(np.int64))
 
 
 def _strips(x: csr_array, y: csr_array) -> Iterator[tuple[int, int]]:
-    """Nonzeros and cells of x · y in strips of rows of about `_STRIP` multiplications, or of one row."""
+    """Yield the nonzeros and cells of each strip of rows of x · y; a strip takes about `_STRIP` multiplications."""
     done = np.cumsum(x @ np.diff(y.indptr).astype(np.float64))
     ends = np.searchsorted(done, np.arange(_STRIP, done[-1], _STRIP)) + 1
     for start, stop in pairwise(np.unique([0, *ends, len(done)]).tolist()):
@@ -231,7 +231,7 @@ def _strips(x: csr_array, y: csr_array) -> Iterator[tuple[int, int]]:
 
 
 def exact_total(left: Shaped, right: Shaped) -> Structure:
-    """The exact pattern of left + right, both of m x n."""
+    """Return the exact pattern of left + right, both of m x n."""
     (a, m, n), (b, _, _) = left, right
     return kept(("total", a.mark, b.mark, m, n), lambda: _of((_csr(a, m, n) + _csr(b, m, n)).tocsr(), None))
 
@@ -241,7 +241,7 @@ def _csr(structure: Structure, rows: int, cols: int) -> csr_array:
 
 
 def _of(csr: csr_array, units: Units | None) -> Structure:
-    """The structure of a result: sorted, of ones; dense where every entry is there."""
+    """Return the structure of a pattern, with its entries sorted and set to 1; a full pattern is dense."""
     m, n = csr.shape
     if 0 < csr.nnz == m * n and units is None:
         return DENSE
@@ -250,7 +250,7 @@ def _of(csr: csr_array, units: Units | None) -> Structure:
 
 
 def explicit(structure: Structure, rows: int, cols: int) -> Structure:
-    """The structure as a listed pattern, but for those that combine exactly with all others as they are."""
+    """List the pattern of a structure; structures that combine exactly with listed patterns stay as they are."""
     if isinstance(structure, OnDiagonal | Zero | Explicit):
         return structure
     if isinstance(structure, Dense) and rows and cols:
@@ -259,7 +259,7 @@ def explicit(structure: Structure, rows: int, cols: int) -> Structure:
 
 
 def csr_of_rows(columns: Iterable[int], cols: int) -> csr_array:
-    """One entry in each row, in the column given."""
+    """Return the pattern that has one entry in each row, in the column given."""
     indices = np.fromiter(columns, np.int64)
     return csr_array(
         (np.ones(len(indices), np.float32), indices, np.arange(len(indices) + 1)), shape=(len(indices), cols)
@@ -267,7 +267,7 @@ def csr_of_rows(columns: Iterable[int], cols: int) -> csr_array:
 
 
 def csr_of_ranges(start: Array, stop: Array, cols: int) -> csr_array:
-    """In each row the entries from column `start` up to `stop`, exclusive."""
+    """Return the pattern whose rows reach from column `start` up to `stop`, exclusive."""
     lengths = np.maximum(stop - start, 0)
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     indices = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - start, lengths)

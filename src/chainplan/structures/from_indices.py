@@ -1,7 +1,7 @@
 """The structures that a spec lists: permutation, selection, scatter, coo and sparse (a file). All become `Explicit`.
 
-Rows and columns count from 0. A list has its entries in range and, for a permutation, each once; a pattern names no
-entry twice.
+Rows and columns count from 0. The numbers of a list are in range, a permutation has each number once, and a pattern
+names no entry twice.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 LARGEST = 100_000_000
-"""Rows or columns of the largest pattern that is listed; an array of as many numbers goes with it."""
+"""Rows or columns of the largest pattern that is listed; its row pointers are an array of as many numbers."""
 LINES = 4_000_000
-"""Rows and columns in all of patterns that list next to nothing."""
+"""Rows plus columns that a pattern may have even if it lists next to no entries."""
 UNPACKED_ENTRIES = 2_000_000
-"""Entries that a pattern file of any size may list; beyond, one for each four of its bytes."""
+"""Entries that a pattern file of any size may list; a larger number of entries needs four bytes of file for each."""
 LARGEST_FILE = 500_000_000
 """Bytes of the largest pattern file that is read."""
 _PARTS = {
@@ -34,11 +34,11 @@ _PARTS = {
     "coords": ("iu", (2,), "lists of whole numbers"),
     **dict.fromkeys(("indices", "indptr", "row", "col", "offsets"), ("iu", (1,), "a list of whole numbers")),
 }
-"""Kinds of dtype and numbers of dimensions of the arrays of a pattern file, in words."""
+"""What the arrays of a pattern file must be: their kinds of dtype, their numbers of dimensions, and both in words."""
 
 
 def permutation(argument: Any, shape: Shape) -> Structure:
-    """Read `{permutation: [..]}`: the column picked by each row, every column once."""
+    """Read `{permutation: [..]}`, the column that each row picks; every column is picked once."""
     columns = _indices(argument)
     if columns is None or sorted(columns) != list(range(len(columns))):
         raise ValueError("{permutation: [..]}, the column from 0 that each row picks, every column once")
@@ -47,7 +47,7 @@ def permutation(argument: Any, shape: Shape) -> Structure:
 
 
 def selection(argument: Any, shape: Shape) -> Structure:
-    """Read `{selection: [..]}`: the column picked by each row."""
+    """Read `{selection: [..]}`, the column that each row picks."""
     columns = _indices(argument)
     if columns is None:
         raise ValueError("{selection: [..]}, the column from 0 that each row picks")
@@ -56,7 +56,7 @@ def selection(argument: Any, shape: Shape) -> Structure:
 
 
 def scatter(argument: Any, shape: Shape) -> Structure:
-    """Read `{scatter: [..]}`: the row that each column goes to, the transpose of a selection."""
+    """Read `{scatter: [..]}`, the row that each column goes to; a scatter is the transpose of a selection."""
     rows = _indices(argument)
     if rows is None:
         raise ValueError("{scatter: [..]}, the row from 0 that each column goes to")
@@ -82,9 +82,9 @@ def coo(argument: Any, shape: Shape) -> Structure:
 
 
 def sparse(argument: Any, shape: Shape, folder: Path | None) -> Structure:
-    """Read `{sparse: pattern.npz}`: the nonzeros of a file that `scipy.sparse.save_npz` wrote; nothing is unpickled.
+    """Read `{sparse: pattern.npz}`, the nonzeros of a file that `scipy.sparse.save_npz` wrote; nothing is unpickled.
 
-    Without a folder no file is read.
+    A sparse array of scipy may stand in place of the file. Without a folder no file is read.
     """
     if type(argument).__module__.startswith("scipy.sparse"):
         return of_matrix(_fitting(argument, shape, "the array"))
@@ -94,22 +94,22 @@ def sparse(argument: Any, shape: Shape, folder: Path | None) -> Structure:
         raise ValueError("a structure without a file here, such as {coo: [[0, 1], [2, 2]]}")
     path = folder / argument
     try:
-        found = _entries_of(path)
+        array = _load_array(path)
     except BROKEN as error:
         raise ValueError(f"a file that scipy.sparse.save_npz wrote, but '{path}': {why(error)}") from None
-    return of_matrix(_fitting(found, shape, f"'{path}'"))
+    return of_matrix(_fitting(array, shape, f"'{path}'"))
 
 
-def _fitting(found: Any, shape: Shape, what: str) -> Any:
-    """A sparse array, refused where it is not of the shape of its block."""
-    if shape is not None and found.shape != shape:
-        m, n = found.shape
+def _fitting(array: Any, shape: Shape, what: str) -> Any:
+    """Return a sparse array, or refuse it where it does not have the shape of its block."""
+    if shape is not None and array.shape != shape:
+        m, n = array.shape
         raise ValueError(f"a pattern of {shape[0]} x {shape[1]}, the shape of the block; {what} has {m} x {n}")
-    return found
+    return array
 
 
-def _entries_of(path: Path) -> Any:
-    """The sparse array in a file, whose sizes are looked at first."""
+def _load_array(path: Path) -> Any:
+    """Load the sparse array in a file, after the sizes that the file declares were looked at."""
     from scipy.sparse import load_npz
 
     if not path.is_file():
@@ -133,7 +133,7 @@ def _entries_of(path: Path) -> Any:
 
 
 def _require_kinds(declared: Mapping[str, Header]) -> None:
-    """Refuse arrays that scipy would take otherwise than they were written, or not in words of this program."""
+    """Refuse arrays that scipy would misread, or would refuse in words that do not help the user."""
     for name, header in ((name, declared[name]) for name in _PARTS if name in declared):
         kinds, dimensions, what = _PARTS[name]
         if header.dtype.kind not in kinds or len(header.shape) not in dimensions:
@@ -144,15 +144,15 @@ def _require_kinds(declared: Mapping[str, Header]) -> None:
 
 
 def of_matrix(given: Any) -> Structure:
-    """The pattern of the nonzeros of a sparse array."""
+    """Return the pattern of the nonzeros of a sparse array."""
     import numpy as np
     from scipy.sparse import coo_array
 
     from chainplan.structures.explicit import Explicit
 
-    found: Any = coo_array(given)
-    nonzero = found.data != 0
-    return Explicit(_csr_of(np.asarray(found.row)[nonzero], np.asarray(found.col)[nonzero], found.shape))
+    entries: Any = coo_array(given)
+    nonzero = entries.data != 0
+    return Explicit(_csr_of(np.asarray(entries.row)[nonzero], np.asarray(entries.col)[nonzero], entries.shape))
 
 
 def _csr_of(rows: Any, cols: Any, shape: tuple[int, int]) -> csr_array:
@@ -177,12 +177,12 @@ def _require_listable(shape: tuple[int, int], entries: int) -> None:
 
 
 def most_lines(entries: int) -> int:
-    """Rows and columns in all that patterns of so many listed entries may have."""
+    """Return how many rows plus columns patterns of so many listed entries may have."""
     return LINES + 8 * entries
 
 
 def hollow(lines: int, entries: int) -> bool:
-    """Whether so many rows and columns, each of which takes memory, are too many for the entries that are listed."""
+    """Say whether rows plus columns, each of which takes memory, are too many for the number of listed entries."""
     return lines > most_lines(entries)
 
 
@@ -207,7 +207,7 @@ def _require_length(entries: list[int], length: int | None, what: str) -> None:
 
 
 def _in_range(entries: list[int], size: int | None, what: str) -> int:
-    """The size, or where it is not known the least that holds all entries."""
+    """Return the size, or the least size that has room for all entries where it is not known."""
     largest = max(entries, default=-1)
     if size is None:
         return largest + 1

@@ -1,4 +1,4 @@
-"""Identity: the neutral element of the product. Multiplying by it costs nothing."""
+"""Identity: the neutral element of the product, which costs no fma."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Negated identity: minus one on the diagonal. A product with it flips signs and costs no fma."""
+"""Negated identity: minus ones on the diagonal. A product with it flips signs and costs no fma."""
 
 from __future__ import annotations
 

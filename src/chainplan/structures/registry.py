@@ -1,7 +1,8 @@
-"""The table of structures: what they are called in a spec, and which of two decides in a product or sum.
+"""The table of structures: it gives their names in a spec, and says which of two decides in a product or sum.
 
-A new structure is one file beside this one, a line in `STRUCTURES` for its class and one in `WORDS` for each word that
-a spec has for it. Order matters in `STRUCTURES`: the structure that stands first decides (see `base`).
+A new structure is one file beside this one, a line in `STRUCTURES` for its class, and a line in `PLAIN` or `WORDS` for
+each word by which a spec names it. The order of `STRUCTURES` matters: the structure that stands first decides (see
+`base`).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ STRUCTURES: tuple[type[Structure], ...] = (
     Outline,
     Dense,
 )
-"""In order of precedence. `explicit.Explicit`, loaded when a pattern is needed, stands just before dense."""
+"""All structures in order of precedence. `explicit.Explicit`, loaded on first use, stands just before `Dense`."""
 
 RANK: dict[type[Structure], int] = {structure: rank for rank, structure in enumerate(STRUCTURES)}
 
@@ -56,7 +57,7 @@ PLAIN: dict[str, Structure] = {
         UpperTriangular(),
     )
 }
-"""The structures that a word alone says."""
+"""The structures that are a single word in a spec."""
 
 WORDS: dict[str, Callable[[Any, Shape], Structure]] = {
     "banded": banded,
@@ -69,7 +70,7 @@ WORDS: dict[str, Callable[[Any, Shape], Structure]] = {
     "reduce": reduce,
     "coo": coo,
 }
-"""What reads the argument of a word; it raises ValueError with what was expected where the argument does not fit."""
+"""The reader of each word's argument; where the argument does not fit, it raises ValueError with what it expected."""
 
 NAMES = (*PLAIN, *WORDS, "sparse")
 
@@ -82,14 +83,16 @@ def from_spec(word: str, argument: Any, shape: Shape, folder: Path | None) -> St
     word : str
         One of `NAMES`.
     argument : Any
-        What stands behind it, None where it stands alone.
+        What stands behind the word; None where the word stands alone.
+    shape : Shape
+        Rows and columns of the block; None where they are not known.
     folder : Path | None
-        Where the paths of pattern files begin.
+        The folder in which the paths of pattern files begin; None where no file may be read.
 
     Raises
     ------
     ValueError
-        With what was expected, where the argument does not fit.
+        Where the argument does not fit; the message says what was expected.
     """
     if word in PLAIN:
         if argument is not None:

@@ -1,11 +1,12 @@
 """Decides, once for a whole problem, how its structures are counted: exactly where that is possible, else from above.
 
-The cost of a product must not depend on how its factors came about, so one family of structures serves for all blocks:
+The cost of a product must not depend on how its factors came about, so one family of structures serves all blocks:
 
-1. *As given*, where that is closed: dense and diagonal ones with bands, or with block-diagonal ones whose numbers of
-   blocks divide each other, or with Kronecker ones likewise. Any size; exact but for bands of rectangular blocks.
-2. *Listed patterns* for everything else (`structures.explicit`), exact, where none gets too large.
-3. *Outlines* beyond that (`structures.outline`): upper bounds.
+1. *The structures as given*, where they are closed under products and sums: dense and diagonal ones together with
+   bands, or with block-diagonal ones whose numbers of blocks divide each other, or with Kronecker ones likewise. They
+   serve any size, and are exact except for bands of rectangular blocks.
+2. *Listed patterns* for everything else (`structures.explicit`), which are exact, where none gets too large.
+3. *Outlines* beyond that (`structures.envelope`), which are upper bounds.
 
 "Optimal" is relative to these counts; a result says whether they are exact.
 """
@@ -29,21 +30,21 @@ from chainplan.structures import (
 )
 
 CELLS = 4_000_000
-"""Entries of the largest block for which patterns are listed without a look at how sparse they are."""
+"""Entries of the largest block whose pattern is listed without asking how sparse it is."""
 NONZEROS = 4_000_000
 """Nonzeros of the largest pattern that is listed."""
 WORK = 500_000_000
-"""Multiplications that finding out how sparse all paths are may take."""
+"""Multiplications that may be spent on finding out how sparse the sums of paths are."""
 ROOM = 200_000_000
 """Bytes that the patterns of all sums of paths may take together."""
 ROOM_PER_ENTRY = 500
-"""Bytes that they may take besides for each entry that is listed."""
+"""Further bytes that they may take for each entry that the spec lists."""
 LONGEST = 300
 """Elementals of the largest graph whose solvers keep the patterns of all sums of paths."""
 
 
 class Edge(NamedTuple):
-    """An elemental as this module sees it."""
+    """What this module knows of an elemental: its vertices and its block."""
 
     source: str
     target: str
@@ -51,7 +52,7 @@ class Edge(NamedTuple):
 
 
 class Resolved(NamedTuple):
-    """The blocks to count with, and whether all counts are exact."""
+    """The blocks that everything is counted with, and whether all counts are exact."""
 
     blocks: tuple[Block, ...]
     exact: bool
@@ -59,34 +60,34 @@ class Resolved(NamedTuple):
 
 def resolve(edges: Sequence[Edge], order: Iterable[str]) -> Resolved:
     """Choose the family for the elementals of a graph, given with its vertices in topological order."""
-    edges = [edge._replace(block=_entries(edge.block)) for edge in edges]
+    edges = [edge._replace(block=_zero_if_empty(edge.block)) for edge in edges]
     blocks = tuple(edge.block for edge in edges)
     closed = _as_given(blocks)
     if closed is not None:
         return Resolved(blocks, closed)
     from chainplan.structures.explicit import explicit
 
-    if _fits(edges, order):
-        return Resolved(_all(blocks, explicit), True)
+    if _patterns_fit(edges, order):
+        return Resolved(_in_family(blocks, explicit), True)
     from chainplan.structures.envelope import outline
 
-    return Resolved(_all(blocks, outline), False)
+    return Resolved(_in_family(blocks, outline), False)
 
 
-def _entries(block: Block) -> Block:
-    """A block of no rows or no columns as one of zeros: products through it are zero, whatever its structure says."""
+def _zero_if_empty(block: Block) -> Block:
+    """Make a block without rows or columns a zero block: products through it are zero, whatever its structure says."""
     return block if block.rows and block.cols else block._replace(structure=Zero())
 
 
-def _all(blocks: Sequence[Block], family: Callable[[Structure, int, int], Structure]) -> tuple[Block, ...]:
-    """All blocks in one family, equal ones made once."""
-    found = {b.mark: b for b in blocks}
-    made = {mark: family(b.structure, b.rows, b.cols) for mark, b in found.items()}
-    return tuple(b._replace(structure=made[b.mark]) for b in blocks)
+def _in_family(blocks: Sequence[Block], family: Callable[[Structure, int, int], Structure]) -> tuple[Block, ...]:
+    """Bring all blocks into one family; equal blocks share one structure."""
+    distinct = {b.mark: b for b in blocks}
+    structures = {mark: family(b.structure, b.rows, b.cols) for mark, b in distinct.items()}
+    return tuple(b._replace(structure=structures[b.mark]) for b in blocks)
 
 
 def _as_given(blocks: Sequence[Block]) -> bool | None:
-    """Whether the structures as they are give exact counts, None where they are not closed."""
+    """Say whether the structures as given count exactly, or return None where they are not closed."""
     special = [b for b in blocks if not isinstance(b.structure, OnDiagonal | Dense | Zero)]
     if all(isinstance(b.structure, Banded) for b in special):
         return all(b.rows == b.cols for b in special)
@@ -96,8 +97,12 @@ def _as_given(blocks: Sequence[Block]) -> bool | None:
     return True if all(b % a == 0 for a, b in pairwise(sorted({s.count for s in parts}))) else None
 
 
-def _fits(edges: Sequence[Edge], order: Iterable[str]) -> bool:
-    """Whether the patterns of all sums of paths can be listed, found by listing them where blocks or paths are many."""
+def _patterns_fit(edges: Sequence[Edge], order: Iterable[str]) -> bool:
+    """Say whether the patterns of all sums of paths can be listed.
+
+    Sizes alone answer where blocks are small and paths are few. Otherwise the patterns are listed, source by source,
+    until they are done or exceed `NONZEROS`, `WORK` or the room in bytes.
+    """
     largest = max(max(b.rows, b.cols) for _, _, b in edges)
     small, listed = largest**2 <= CELLS, {b.mark: b.nnz for _, _, b in edges if b.structure.name == "sparse"}
     room = ROOM + ROOM_PER_ENTRY * sum(listed.values())
@@ -123,7 +128,11 @@ def _fits(edges: Sequence[Edge], order: Iterable[str]) -> bool:
 
 
 def _paths(start: str, vertices: Iterable[str], into: Mapping[str, list[Edge]]) -> Iterator[tuple[Block, int]]:
-    """The blocks of all paths from a vertex, and the multiplications that each takes; before a large one, its sizes."""
+    """Yield the block of each sum of paths from `start`, growing edge by edge, and the multiplications it takes.
+
+    Before a product that is surely too large, its left factor comes with more than `WORK` multiplications, so that the
+    caller can stop before the product is formed.
+    """
     held: dict[str, Block] = {}
     for vertex in vertices:
         for source, _, block in into.get(vertex, ()):
@@ -140,7 +149,7 @@ def _paths(start: str, vertices: Iterable[str], into: Mapping[str, list[Edge]]) 
 
 
 def _held(block: Block) -> int:
-    """Bytes that a block takes where patterns are listed."""
+    """Return the bytes that a block takes where patterns are listed."""
     if isinstance(block.structure, Dense | OnDiagonal | Zero):
         return 0
     return _bytes(block.rows, block.cols, block.nnz)
@@ -151,19 +160,19 @@ def _bytes(rows: int, cols: int, entries: int) -> int:
 
 
 def _too_large(block: Block) -> bool:
-    """Whether a block has too many nonzeros to be listed; dense ones and those on the diagonal need not be."""
+    """Say whether a block has too many nonzeros to be listed; dense and diagonal blocks need not be listed."""
     return not isinstance(block.structure, Dense | OnDiagonal) and block.nnz > NONZEROS
 
 
 def _listed(block: Block) -> Structure:
-    """A block's structure as `Explicit` counts it, without what is known of its values."""
+    """Return the listed pattern of a block, without what is known about its values."""
     from chainplan.structures.explicit import explicit
 
     return explicit(block.structure, block.rows, block.cols).valued()
 
 
 def _surely_large(left: Block, right: Block) -> bool:
-    """Whether a product has too many nonzeros to be listed, and is not dense itself; it is not made to find out."""
+    """Say, without forming a product, whether it surely has too many nonzeros to be listed and is not dense."""
     if left.rows * right.cols <= NONZEROS:
         return False
     dense = [b for b in (left, right) if type(b.structure) is Dense]

@@ -1,4 +1,4 @@
-"""Scaled identity: one number on the whole diagonal, held as that number. A product with it scales the other factor."""
+"""Scaled identity: one number all along the diagonal, which is all that is held. A product scales the other factor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sign: plus or minus one on the diagonal, known at run time only. A product with it flips signs and costs no fma."""
+"""Sign: plus or minus ones on the diagonal, which only a run knows. A product with it flips signs and costs no fma."""
 
 from __future__ import annotations
 
