@@ -23,7 +23,7 @@ from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
 from chainplan.solvers.registry import SOLVERS
-from chainplan.validation.reference import jacobian
+from chainplan.validation.reference import reference_jacobian
 from chainplan.values.jacobians import draw
 from tests.answers import least_peak
 from tests.problems import random_dag
@@ -63,7 +63,7 @@ def test_another_order_computes_and_costs_the_same() -> None:
     for seed in range(120):
         problem = random_dag(random.Random(seed), 6)
         values = draw(problem.graph, seed, np.int64)
-        expected = jacobian(problem, values)
+        expected = reference_jacobian(problem, values)
         for found in plans(problem):
             other = reordered(found)
             one, two = check(found, problem), check(other, problem)

@@ -20,7 +20,7 @@ from chainplan.plans.steps import Accumulate, Output, Plan, Propagate
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.structures import DENSE, DIAGONAL, NAMES, Banded, Block, Identity, Structure, from_spec
-from chainplan.validation.reference import jacobian
+from chainplan.validation.reference import reference_jacobian
 from chainplan.validation.validate import validate
 from chainplan.values.jacobians import as_matrices, draw, load_npz
 from tests.problems import chain_problem, random_problem
@@ -54,9 +54,9 @@ def test_every_pair_of_structures_multiplies(left_word: str, right_word: str, sh
         return
     problem = chain_problem([n, k, m], [right, left])
     values = draw(problem.graph, 0, np.int64)
-    assert np.array_equal(run(problem, dict(values)), jacobian(problem, values)[PAIR])
+    assert np.array_equal(run(problem, dict(values)), reference_jacobian(problem, values)[PAIR])
     whole = as_matrices(problem.graph, values)
-    assert np.array_equal(run(problem, whole), jacobian(problem, values)[PAIR])
+    assert np.array_equal(run(problem, whole), reference_jacobian(problem, values)[PAIR])
     floats = draw(problem.graph, 0, np.float32)
     result = run(problem, dict(floats))
     assert result.dtype == (np.float32 if floats else np.float64)
@@ -74,7 +74,7 @@ def test_every_pair_of_structures_adds_up(left_word: str, right_word: str, size:
     parts = tuple(Elemental(n, "x", "y", Block(size, size, s)) for n, s in (("a", left), ("b", right)))
     problem = Problem(Graph({"x": size, "y": size}, ("x",), ("y",), parts))
     values = draw(problem.graph, 1, np.int64)
-    assert np.array_equal(run(problem, dict(values)), jacobian(problem, values)["y", "x"])
+    assert np.array_equal(run(problem, dict(values)), reference_jacobian(problem, values)["y", "x"])
 
 
 def test_compact_forms_and_their_misfits() -> None:

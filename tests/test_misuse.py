@@ -56,7 +56,10 @@ CALLS: list[Any] = [
     *((lambda v=v: c.portfolio(v), "problem: found .*; expected a Problem.") for v in NO_PROBLEMS),
     *((lambda v=v: c.to_networkx(v), "problem: found .*; expected a Problem.") for v in NO_PROBLEMS),
     *((lambda v=v: c.check(PLAN, v), "problem: found .*; expected a Problem.") for v in NO_PROBLEMS if v is not None),
-    *((lambda v=v: c.jacobian(v, ARRAYS), "problem: found .*; expected") for v in (3, None, RESULT, PLAN, [1])),
+    *(
+        (lambda v=v: c.reference_jacobian(v, ARRAYS), "problem: found .*; expected")
+        for v in (3, None, RESULT, PLAN, [1])
+    ),
     *((lambda v=v: c.execute(v, ARRAYS), "plan: found .*; expected a Plan, or a Result") for v in NO_PLANS),
     *((lambda v=v: c.check(v), "plan: found .*; expected a Plan, or a Result") for v in NO_PLANS),
     *((lambda v=v: c.replay(v), "plan: found .*; expected a Plan, or a Result") for v in NO_PLANS),
@@ -93,11 +96,14 @@ CALLS: list[Any] = [
     (lambda: c.execute(PLAN, ARRAYS, backend="dask", scheduler=3), "scheduler: nothing answers at '3'"),
     *((lambda v=v: c.execute(PLAN, ARRAYS, workers=v), "workers: found .*; expected a whole") for v in (0, "2", 1.5)),
     *((lambda v=v: c.execute(PLAN, ARRAYS, dtype=v), "dtype: found .*; expected a dtype") for v in ("x", str, object)),
-    (lambda: c.jacobian(PROBLEM, ARRAYS, dtype="x"), "dtype: found 'x'; expected a dtype of numpy"),
-    *((lambda v=v: c.jacobian(PROBLEM, ARRAYS, v), "mode: found .*; expected a Mode") for v in ("tangent", 3)),
+    (lambda: c.reference_jacobian(PROBLEM, ARRAYS, dtype="x"), "dtype: found 'x'; expected a dtype of numpy"),
+    *(
+        (lambda v=v: c.reference_jacobian(PROBLEM, ARRAYS, v), "mode: found .*; expected a Mode")
+        for v in ("tangent", 3)
+    ),
     # arrays
     *((lambda v=v: c.execute(PLAN, v), "jacobians: found .*; expected a mapping") for v in NO_MAPPINGS),
-    *((lambda v=v: c.jacobian(PROBLEM, v), "jacobians: found .*; expected a mapping") for v in NO_MAPPINGS),
+    *((lambda v=v: c.reference_jacobian(PROBLEM, v), "jacobians: found .*; expected a mapping") for v in NO_MAPPINGS),
     (lambda: c.execute(PLAN, {**ARRAYS, "F1": [[1, 2, 3], [1]]}), "the list for 'F1' has rows of several lengths"),
     # functions
     (lambda: free(lambda x: (np.ones((2, 3)) @ x).T), r"tangent of 'model' returned shape \(3, 2\); expected \(2, 3\)"),
@@ -114,11 +120,14 @@ CALLS: list[Any] = [
             lambda f=f: f({"F2": ARRAYS["F2"], "model": [[1, 2, 3], [1]]}),
             "list for 'model' has rows of several lengths; exp",
         )
-        for f in (lambda given: c.execute(c.plan(FREE), given), lambda given: c.jacobian(FREE, given))
+        for f in (lambda given: c.execute(c.plan(FREE), given), lambda given: c.reference_jacobian(FREE, given))
     ),
     (lambda: free(lambda x: None), r"returned shape \(\); expected \(2, 3\)"),
     (lambda: free(lambda x: np.full((2, 3), "x")), "returned an array of dtype <U1; expected numbers"),
-    (lambda: c.jacobian(FREE, {"model": (lambda x: x, None), "F2": ARRAYS["F2"]}), r"'model' returned shape \(3, 3\)"),
+    (
+        lambda: c.reference_jacobian(FREE, {"model": (lambda x: x, None), "F2": ARRAYS["F2"]}),
+        r"'model' returned shape \(3, 3\)",
+    ),
     # what makes problems
     *((lambda v=v: c.read(v), "path: found .*; expected the name of a file") for v in NO_FILES),
     *((lambda v=v: c.read_plan(v), "path: found .*; expected the name of a file") for v in NO_FILES),

@@ -25,7 +25,7 @@ from chainplan.plans.check import check
 from chainplan.plans.steps import Plan
 from chainplan.proofs.claims import prove_again
 from chainplan.report.registry import RENDERERS
-from chainplan.validation.reference import jacobian
+from chainplan.validation.reference import reference_jacobian
 from chainplan.values.jacobians import draw
 from chainplan_cli.main import main
 from tests.problems import chain_problem, random_problem
@@ -322,5 +322,5 @@ def assert_right(original: dict[str, Any], text: str, seed: int) -> None:
     assert read.document["baselines"] == original["baselines"], seed
     values = draw(read.problem.graph, seed, np.int64)
     found = execute(read.plan, values)
-    for pair, expected in jacobian(read.problem, values).items():
+    for pair, expected in reference_jacobian(read.problem, values).items():
         assert np.array_equal(found.get(pair, np.zeros_like(expected)), expected), seed

@@ -47,3 +47,19 @@ def test_public_names_exist_and_are_documented() -> None:
             assert getattr(chainplan, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = chainplan.nothing
+    with pytest.raises(AttributeError, match=r"no attribute 'jacobian'; write chainplan\.reference_jacobian"):
+        _ = chainplan.jacobian
+
+
+def test_public_names_are_what_they_should_be_once_every_module_is_imported() -> None:
+    for module in MODULES:
+        if not module.startswith("chainplan.jax"):
+            importlib.import_module(module)
+    for name, home in chainplan._HOMES.items():
+        assert getattr(chainplan, name) is getattr(importlib.import_module(f"chainplan.{home}"), name)
+
+
+def test_no_module_carries_the_name_of_a_public_name_of_its_package() -> None:
+    pytest.importorskip("jax")
+    for package in (chainplan, importlib.import_module("chainplan.jax")):
+        assert not {module.name for module in pkgutil.iter_modules(package.__path__)} & set(package.__all__)

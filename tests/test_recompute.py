@@ -29,7 +29,7 @@ from chainplan.report.explain.wording import worded
 from chainplan.solvers.chain.compressed_intervals import Sweeps
 from chainplan.solvers.checkpoint import forward_steps
 from chainplan.tradeoff import pareto
-from chainplan.validation.reference import jacobian
+from chainplan.validation.reference import reference_jacobian
 from chainplan.values.jacobians import draw
 from chainplan_cli.main import main
 from tests import recompute
@@ -140,7 +140,7 @@ def test_plans_compute_the_jacobian_exactly() -> None:
     for seed in range(150):
         problem = drawn(seed, 6)
         values = draw(problem.graph, seed, np.int64)
-        expected = jacobian(problem, values)
+        expected = reference_jacobian(problem, values)
         for point in pareto(problem).points:
             replayed = check(point.plan, replace(problem, memory=point.memory))
             assert (replayed.peak, replayed.total) == (point.memory, point.fma)
@@ -408,7 +408,7 @@ def test_a_layer_with_inner_vertices_is_evaluated_through_them() -> None:
     assert found is not None
     ((pair, block),) = execute(found, Stepwise(program, point)).items()
     values = chainplan.linearise(chainplan.evaluate(program, point))
-    assert np.allclose(block, jacobian(program.problem, values)[pair])
+    assert np.allclose(block, reference_jacobian(program.problem, values)[pair])
 
 
 def test_layers_run_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

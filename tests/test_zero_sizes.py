@@ -14,7 +14,7 @@ import chainplan
 from chainplan.errors import SolverError
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Load, Multiply, Plan
-from chainplan.validation.reference import jacobian
+from chainplan.validation.reference import reference_jacobian
 from chainplan.values.jacobians import draw
 from chainplan_cli.main import main
 
@@ -79,7 +79,7 @@ def test_plans_count_multiply_and_are_right(seed: int) -> None:
             assert replayed.total == _counted(result.plan)
         costs[solver] = replayed.total
         values = draw(problem.graph, seed, np.int64)
-        expected = jacobian(problem, values)
+        expected = reference_jacobian(problem, values)
         for workers in (None, 2):
             for pair, block in chainplan.execute(result.plan, values, workers=workers).items():
                 assert block.shape == expected[pair].shape

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from chainplan.proofs.claims import prove_again as prove_again
     from chainplan.report.registry import render as render
     from chainplan.tradeoff import pareto as pareto
-    from chainplan.validation.reference import jacobian as jacobian
+    from chainplan.validation.reference import reference_jacobian as reference_jacobian
     from chainplan.values.primal import Primal as Primal
 
 _HOMES = {
@@ -59,7 +59,6 @@ _HOMES = {
     "execute": "execution.executor",
     "from_networkx": "io.networkx_graph",
     "from_spec": "io.read",
-    "jacobian": "validation.reference",
     "linearise": "programs.evaluation",
     "pareto": "tradeoff",
     "plan": "planner",
@@ -68,6 +67,7 @@ _HOMES = {
     "prove_again": "proofs.claims",
     "read": "io.read",
     "read_plan": "io.read",
+    "reference_jacobian": "validation.reference",
     "render": "report.registry",
     "replay": "plans.replay",
     "to_networkx": "io.networkx_graph",
@@ -78,7 +78,8 @@ __all__ = [*sorted(_HOMES), "__version__"]
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'chainplan' has no attribute '{name}'")
+        instead = "; write chainplan.reference_jacobian, or chainplan.jax.jacobian" if name == "jacobian" else ""
+        raise AttributeError(f"module 'chainplan' has no attribute '{name}'{instead}")
     value = getattr(import_module(f"chainplan.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

@@ -12,7 +12,7 @@ except ImportError as _error:
 
 from chainplan.jax.chunks import jvp_chunks, vjp_chunks
 from chainplan.jax.errors import DifferentiationError
-from chainplan.jax.explain import explain, linearised_graph
+from chainplan.jax.inspection import explain, linearised_graph
 from chainplan.jax.jacobians import jacobian
 
 __all__ = ["DifferentiationError", "explain", "jacobian", "jvp_chunks", "linearised_graph", "vjp_chunks"]

@@ -19,7 +19,7 @@ from chainplan.problem.problem import Problem, problem_of
 from chainplan.values.jacobians import as_matrices, called, common_dtype, sparse_or_functions
 
 
-def jacobian(
+def reference_jacobian(
     problem: Problem | Graph, jacobians: Mapping[str, Any], mode: Mode = Mode.TANGENT, dtype: Any = None
 ) -> dict[tuple[str, str], Array]:
     """Accumulate the Jacobian by tangents of all inputs at once, or by adjoints of all outputs at once.
@@ -44,7 +44,7 @@ def jacobian(
     --------
     >>> import chainplan
     >>> problem = chainplan.chain([2, 3, 1])
-    >>> jacobian(problem, {"F1": np.ones((3, 2)), "F2": np.ones((1, 3))})["x2", "x0"]
+    >>> reference_jacobian(problem, {"F1": np.ones((3, 2)), "F2": np.ones((1, 3))})["x2", "x0"]
     array([[3., 3.]])
     """
     graph = problem if isinstance(problem, Graph) else problem_of(problem).graph

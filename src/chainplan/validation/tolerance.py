@@ -23,7 +23,7 @@ from chainplan.kernels.storage import Form, form
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Accumulate, Plan, Propagate
 from chainplan.problem.graph import Graph, Mode
-from chainplan.validation.reference import jacobian, times
+from chainplan.validation.reference import reference_jacobian, times
 from chainplan.values.jacobians import common_dtype
 
 LARGEST = 50_000_000
@@ -68,7 +68,7 @@ class Whole:
 
     def __init__(self, graph: Graph, jacobians: Mapping[str, Any]) -> None:
         self._graph, self._jacobians = graph, jacobians
-        self._expected = jacobian(graph, jacobians)
+        self._expected = reference_jacobian(graph, jacobians)
         self.dtype = common_dtype([*self._expected.values()])
         self.scale = max((float(np.abs(block).max(initial=0)) for block in self._expected.values()), default=0.0)
 
