@@ -16,8 +16,9 @@ import numpy as np
 
 from bench.planners import plan_chain
 from bench.rows import Row
+from chainplan.plans.liveness import last_uses
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Load, Multiply, Plan, last_uses
+from chainplan.plans.steps import Load, Multiply, Plan
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Product = tuple[int, int, int, tuple[int, ...]]

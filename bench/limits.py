@@ -26,7 +26,7 @@ from chainplan._util.task_threads import ranks
 from chainplan.execution.executor import prepared
 from chainplan.planner import plan
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Plan, operands
+from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem, chain_vertex
 from chainplan.structures import Block
@@ -125,7 +125,7 @@ def _threaded(name: str, problem: Problem, turns: int) -> Iterator[LimitRow]:
 
 def critical_path(found: Plan) -> int:
     """The fma of the dearest way through a plan."""
-    return max(ranks(replay(found).prices, [operands(step) for step in found.steps]))
+    return max(ranks(replay(found).prices, [step.operands() for step in found.steps]))
 
 
 def _agree(results: list[Any]) -> None:

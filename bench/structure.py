@@ -29,8 +29,9 @@ from chainplan.costs.calibrate import measure
 from chainplan.costs.timed import WEIGHTED, timed
 from chainplan.execution.executor import prepared
 from chainplan.planner import plan
+from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Plan, Recorder
+from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Graph
 from chainplan.problem.problem import Problem

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chainplan.plans.compressed_sweep import compressed, write_sweep
+from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Load, Plan, Recorder, operands
+from chainplan.plans.steps import Load, Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.bitset_problem import Core, members
@@ -67,12 +68,12 @@ def best_makespan(problem: Problem, machines: int) -> int:
 
 def plan_makespan(plan: Plan, prices: Sequence[int], machines: int) -> int:
     """The shortest schedule of one plan."""
-    return schedules.shortest(prices, [operands(step) for step in plan.steps], machines)
+    return schedules.shortest(prices, [step.operands() for step in plan.steps], machines)
 
 
 def least_peak(plan: Plan) -> int:
     """The least peak of all orders of the steps of a plan, loads before their first use."""
     loads = {p for p, step in enumerate(plan.steps) if isinstance(step, Load)}
     sizes = [typed.block.nnz for typed in replay(plan).blocks]
-    reads = [operands(step) for step in plan.steps]
+    reads = [step.operands() for step in plan.steps]
     return peaks.least_peak(reads, sizes, loads, [output.step for output in plan.outputs])

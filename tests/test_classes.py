@@ -11,8 +11,9 @@ import pytest
 
 import chainplan
 from chainplan.plans.classes import CLASSES, class_of, includes, misfit
+from chainplan.plans.recorder import Recorder
 from chainplan.plans.result import Result, Status
-from chainplan.plans.steps import Add, Decompress, Plan, Recorder, Seed
+from chainplan.plans.steps import Add, Decompress, Plan, Seed
 from chainplan.problem.problem import Problem
 from chainplan.solvers.registry import SOLVERS
 from tests.problems import random_chain, random_dag

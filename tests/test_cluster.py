@@ -28,7 +28,7 @@ from chainplan.distributed.split_rows import Room  # noqa: E402
 from chainplan.errors import ExecutionError, SolverError  # noqa: E402
 from chainplan.planner import plan  # noqa: E402
 from chainplan.plans.result import Result  # noqa: E402
-from chainplan.plans.steps import Load, operands  # noqa: E402
+from chainplan.plans.steps import Load  # noqa: E402
 from chainplan.values.jacobians import draw  # noqa: E402
 from chainplan_cli.main import main  # noqa: E402
 from tests.problems import chain_problem, dag_problem, random_problem  # noqa: E402
@@ -92,7 +92,7 @@ def test_groups_hold_every_step_once_and_in_order(seed: int, short: int) -> None
         assert set(g.reads) <= there
         own = set(g.reads)
         for step in g.steps:
-            assert set(operands(result.plan.steps[step])) <= own
+            assert set(result.plan.steps[step].operands()) <= own
             own.add(step)
         assert g.price == sum(prices[step] for step in g.steps)
         there.add(g.result)

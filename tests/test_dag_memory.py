@@ -15,10 +15,11 @@ from chainplan.execution.executor import execute
 from chainplan.planner import plan
 from chainplan.plans.check import check
 from chainplan.plans.forward_reverse import sweep
+from chainplan.plans.recorder import Recorder
 from chainplan.plans.reorder import peak_floor, reordered
 from chainplan.plans.replay import replay
 from chainplan.plans.result import Status
-from chainplan.plans.steps import Load, Plan, Recorder
+from chainplan.plans.steps import Load, Plan
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan

@@ -13,7 +13,7 @@ from bench.instances.make_dags import FAMILIES, make
 from chainplan.execution.executor import execute
 from chainplan.plans.check import check
 from chainplan.plans.forward_reverse import order_price
-from chainplan.plans.steps import Recorder
+from chainplan.plans.recorder import Recorder
 from chainplan.problem.graph import Mode
 from chainplan.solvers.elimination.bitset_problem import Core, members
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan

@@ -16,7 +16,6 @@ from chainplan.io.plan_file import document, parse_plan, verify
 from chainplan.plans.replay import replay
 from chainplan.plans.result import Status
 from chainplan.plans.schedule import Schedule, check_schedule
-from chainplan.plans.steps import operands
 from chainplan.report.registry import RENDERERS
 from tests.problems import chain_problem, modules, random_problem
 from tests.test_plan_file import mutate
@@ -48,7 +47,7 @@ def wrong_schedules() -> dict[str, tuple[Schedule, str]]:
     assert plan is not None
     tasks = schedule.tasks
     reader = max(
-        i for i, task in enumerate(tasks) if any(replay(plan).prices[o] for o in operands(plan.steps[task.id]))
+        i for i, task in enumerate(tasks) if any(replay(plan).prices[o] for o in plan.steps[task.id].operands())
     )
     last, early = tasks[reader], tasks[0]
     price = last.end - last.start

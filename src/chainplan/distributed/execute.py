@@ -32,7 +32,7 @@ from chainplan.execution.whole_numbers import guarded
 from chainplan.kernels.convert import Array
 from chainplan.kernels.products import product_kernel
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Load, Multiply, Plan, Propagate, operands
+from chainplan.plans.steps import Load, Multiply, Plan, Propagate
 from chainplan.problem.graph import Mode
 from chainplan.structures import DENSE, Block
 from chainplan.values.jacobians import Given, called
@@ -209,7 +209,7 @@ class _Cluster:
         for a, b in self._ranges(position):
             values = {
                 arg: self._rows(arg, a, b, rank) if arg in along else self._rows(arg, 0, self._height(arg), rank)
-                for arg in operands(step)
+                for arg in step.operands()
             }
             applied = {name: self._applied[name] for name in self._names([position])}
             arguments = (self._shipped, position, self._run.dtype.str, applied, list(values))

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chainplan.plans.steps import Load, Plan, operands
+from chainplan.plans.steps import Load, Plan
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ def grouped(plan: Plan, prices: Sequence[int], short: int, alone: frozenset[int]
     list
         Every step but loads, in exactly one group; groups stand behind those that they read.
     """
-    readers = Counter(arg for step in plan.steps for arg in set(operands(step)))
+    readers = Counter(arg for step in plan.steps for arg in set(step.operands()))
     kept = {output.step for output in plan.outputs} | alone
     made: dict[int, Group] = {}
     for position, step in enumerate(plan.steps):
         if isinstance(step, Load):
             continue
-        args = tuple(dict.fromkeys(operands(step)))
+        args = tuple(dict.fromkeys(step.operands()))
         others = [made[arg] for arg in args if arg in made]
         fit = [] if position in alone else [g for g in others if g.result not in kept and readers[g.result] == 1]
         inner = [g for g in fit if g.price < short]

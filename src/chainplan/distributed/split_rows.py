@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from chainplan.errors import ExecutionError
 from chainplan.kernels.storage import Form, form
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Load, Multiply, Plan, Propagate, Step, operands
+from chainplan.plans.steps import Load, Multiply, Plan, Propagate, Step
 from chainplan.problem.graph import Mode
 from chainplan.structures import Block
 
@@ -44,7 +44,7 @@ class Room:
                 if sizes[position] > self.limit:
                     split[position] = self._split(plan, position, (), sizes, blocks)
                 continue
-            args = set(operands(step))
+            args = set(step.operands())
             if sizes[position] + sum(sizes[arg] for arg in args) > self.limit:
                 split[position] = self._split(plan, position, rowwise(step), sizes, blocks)
         return split
@@ -54,7 +54,9 @@ class Room:
         if self.limit is None:
             return frozenset()
         sizes = [self.bytes(typed.block) for typed in replay(plan).blocks]
-        takes = [size + sum(sizes[arg] for arg in operands(step)) for size, step in zip(sizes, plan.steps, strict=True)]
+        takes = [
+            size + sum(sizes[arg] for arg in step.operands()) for size, step in zip(sizes, plan.steps, strict=True)
+        ]
         return frozenset(position for position, size in enumerate(takes) if 4 * size > self.limit)
 
     def bytes(self, block: Block) -> int:
@@ -66,7 +68,7 @@ class Room:
     ) -> int:
         assert self.limit is not None, "asked only where there is a limit"
         step = plan.steps[position]
-        whole = [] if along is None else [sizes[arg] for arg in set(operands(step)) if arg not in along]
+        whole = [] if along is None else [sizes[arg] for arg in set(step.operands()) if arg not in along]
         parted = [] if along is None else [position, *along]
         left = self.limit - sum(whole)
         rows = blocks[position].rows
@@ -74,7 +76,7 @@ class Room:
         need = sum(sizes[arg] for arg in parted)
         if along is not None and matrices and left > 0 and -(-need // left) <= rows:
             return -(-need // left)
-        total = sizes[position] + sum(sizes[arg] for arg in set(operands(step)))
+        total = sizes[position] + sum(sizes[arg] for arg in set(step.operands()))
         raise ExecutionError(
             f"step {position} ({type(step).__name__.lower()}): its blocks take {_shown(total)}, and it cannot be split "
             f"to fit; a task may take {_shown(self.limit)}, {SHARE:.0%} of the smallest worker. Use larger workers."

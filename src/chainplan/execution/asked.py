@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import Run, placed
 from chainplan.kernels.convert import given_away
-from chainplan.plans.steps import Accumulate, Plan, Propagate, operands
+from chainplan.plans.steps import Accumulate, Plan, Propagate
 from chainplan.values.jacobians import Given, matrix_free
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Asked:
     def _uses(self, position: int) -> list[int | str]:
         """The loads that a step reads, and the elemental that it applies."""
         step = self._steps[position]
-        found: list[int | str] = [arg for arg in set(operands(step)) if arg in self._loads]
+        found: list[int | str] = [arg for arg in set(step.operands()) if arg in self._loads]
         if isinstance(step, Accumulate | Propagate):
             found.append(step.elemental)
         return found

@@ -24,8 +24,9 @@ from chainplan.execution.lowering import Kernel, Run, kernel_of, placed, stepwis
 from chainplan.execution.releasing import released, require_narrow, wide
 from chainplan.execution.whole_numbers import WHOLE, guarded, whole
 from chainplan.kernels.convert import Array
+from chainplan.plans.liveness import evaluates, last_uses
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Accumulate, Load, Plan, Planned, Propagate, evaluates, last_uses, operands, plan_of
+from chainplan.plans.steps import Accumulate, Load, Plan, Planned, Propagate, plan_of
 from chainplan.problem.graph import Elemental
 from chainplan.structures import Block, Dense
 from chainplan.values.jacobians import Given, common_dtype, matrix_free
@@ -263,7 +264,7 @@ def _executed(
 def _in_threads(plan: Plan, code: Sequence[Coded], run: Run, workers: int, asked: Asked | None) -> None:
     """Run the steps on threads by critical-path rank; a block is dropped when the last of its readers is done."""
     place = {position: task for task, (position, _, _) in enumerate(code)}
-    reads = [[arg for arg in set(operands(plan.steps[position])) if arg in place] for position, _, _ in code]
+    reads = [[arg for arg in set(plan.steps[position].operands()) if arg in place] for position, _, _ in code]
     readers = Counter(arg for some in reads for arg in some)
     ends = {output.step for output in plan.outputs}
     costs = replay(plan).prices

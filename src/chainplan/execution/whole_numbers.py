@@ -17,7 +17,7 @@ import numpy as np
 
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import Kernel, Run
-from chainplan.plans.steps import Accumulate, Add, Multiply, Propagate, Step, operands
+from chainplan.plans.steps import Accumulate, Add, Multiply, Propagate, Step
 from chainplan.values.jacobians import ByMatrix, is_sparse
 
 WHOLE = "iu"
@@ -35,7 +35,7 @@ def guarded(position: int, kernel: Kernel, step: Step) -> Kernel:
     """The kernel of a step, which refuses a result of whole numbers that does not fit its dtype."""
     if not isinstance(step, Multiply | Add | Accumulate | Propagate):
         return kernel
-    reads = tuple(set(operands(step)))
+    reads = tuple(set(step.operands()))
     applied = step.elemental if isinstance(step, Accumulate | Propagate) else None
 
     def run_it(run: Run) -> None:

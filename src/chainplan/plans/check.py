@@ -33,7 +33,6 @@ from chainplan.plans.steps import (
     Restore,
     Seed,
     Store,
-    operands,
     plan_of,
 )
 from chainplan.problem.cost import FMA, CostModel
@@ -174,7 +173,7 @@ def _along(plan: Plan, labels: Mapping[str, int], prime: int) -> list[int]:
             case Advance() | Store() | Restore():
                 held.append(0)
             case Decompress():
-                found = {held[arg] for arg in operands(step)}
+                found = {held[arg] for arg in step.operands()}
                 if len(found) > 1:
                     text = "its tangent and its adjoint are compressions of two different sums of paths"
                     raise PlanError(f"step {len(held)}: {text}; expected the same.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chainplan.plans.replay import Typed, replay
-from chainplan.plans.steps import Accumulate, Decompress, Load, Multiply, Plan, Propagate, Seed, operands
+from chainplan.plans.steps import Accumulate, Decompress, Load, Multiply, Plan, Propagate, Seed
 from chainplan.problem.problem import Problem
 
 BRACKETINGS = "bracketings"
@@ -87,7 +87,7 @@ def _single(plan: Plan, blocks: Sequence[Typed], position: int) -> bool:
     step = plan.steps[position]
     if blocks[position].whole is None or not isinstance(step, Multiply):
         return True
-    return any(isinstance(plan.steps[operand], Load) for operand in operands(step))
+    return any(isinstance(plan.steps[operand], Load) for operand in step.operands())
 
 
 def _uninterrupted(plan: Plan, blocks: Sequence[Typed]) -> bool:
@@ -95,7 +95,7 @@ def _uninterrupted(plan: Plan, blocks: Sequence[Typed]) -> bool:
     sweeping, last = False, -1
     for position, (step, typed) in enumerate(zip(plan.steps, blocks, strict=True)):
         if isinstance(step, Decompress):
-            if any((blocks[arg].seed or 0) < last for arg in operands(step)):
+            if any((blocks[arg].seed or 0) < last for arg in step.operands()):
                 return False
             sweeping, last = False, position
         elif typed.whole is not None:

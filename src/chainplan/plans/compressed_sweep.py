@@ -16,7 +16,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from chainplan._util.byte_cache import kept
-from chainplan.plans.steps import LARGEST_COLOURED, Recorder
+from chainplan.plans.recorder import Recorder
+from chainplan.plans.steps import LARGEST_COLOURED
 from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.structures import Block, BlockDiagonal, Dense, Kronecker, OnDiagonal, Zero

@@ -11,20 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 
+from chainplan.plans.liveness import evaluates, tape_spans
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import (
-    Accumulate,
-    Add,
-    Decompress,
-    Load,
-    Multiply,
-    Plan,
-    Propagate,
-    Step,
-    evaluates,
-    operands,
-    tape_spans,
-)
+from chainplan.plans.steps import Application, Load, Plan, Step
 from chainplan.problem.graph import Graph, Mode
 
 LARGEST = 3000
@@ -62,7 +51,7 @@ class _Steps:
     def __init__(self, plan: Plan) -> None:
         self.plan, steps = plan, plan.steps
         self.size = [typed.block.nnz for typed in replay(plan).blocks]
-        self.args = [tuple(dict.fromkeys(operands(step))) for step in steps]
+        self.args = [tuple(dict.fromkeys(step.operands())) for step in steps]
         self.loads = {p for p, step in enumerate(steps) if isinstance(step, Load)}
         self.given = [p for p in range(len(steps)) if p not in self.loads]
         for name, first, last in tape_spans(steps):
@@ -78,7 +67,7 @@ class _Steps:
         self.loads.add(len(self.size))
         for p in positions:
             step = self.plan.steps[p]
-            if isinstance(step, Accumulate | Propagate) and (step.elemental, step.mode) == (name, Mode.ADJOINT):
+            if isinstance(step, Application) and (step.elemental, step.mode) == (name, Mode.ADJOINT):
                 self.args[p] = (*self.args[p], len(self.size))
         self.size.append(self.plan.graph[name].tape)
 
@@ -215,23 +204,9 @@ class _Steps:
                     steps.append(self.plan.steps[arg])
             if p not in self.loads:
                 place[p] = len(steps)
-                steps.append(renumbered(self.plan.steps[p], place))
+                steps.append(self.plan.steps[p].renumbered(place))
         outputs = tuple(output._replace(step=place[output.step]) for output in self.plan.outputs)
         return Plan(self.plan.graph, tuple(steps), outputs)
-
-
-def renumbered(step: Step, place: dict[int, int]) -> Step:
-    """A step whose operands are where they are now."""
-    match step:
-        case Multiply(left, right, onto):
-            return Multiply(place[left], place[right], None if onto is None else place[onto])
-        case Add(left, right):
-            return Add(place[left], place[right])
-        case Propagate(name, arg, mode):
-            return Propagate(name, place[arg], mode)
-        case Decompress(tangent, adjoint):
-            return Decompress(*(None if arg is None else place[arg] for arg in (tangent, adjoint)))
-    return step
 
 
 def peak_floor(graph: Graph) -> int:

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from chainplan._util.gc_pause import uncollected
 from chainplan.errors import PlanError
 from chainplan.errors.arguments import found
+from chainplan.plans.liveness import evaluates, last_uses, tape_spans
 from chainplan.plans.states import spans
 from chainplan.plans.steps import (
     LARGEST_COLOURED,
@@ -32,10 +33,7 @@ from chainplan.plans.steps import (
     Restore,
     Seed,
     Store,
-    evaluates,
-    last_uses,
     plan_of,
-    tape_spans,
 )
 from chainplan.problem.cost import FMA, CostModel, model_of
 from chainplan.problem.graph import Elemental, Graph, Mode

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 from chainplan.errors import PlanError
 from chainplan.plans.classes import CLASSES
+from chainplan.plans.liveness import evaluates, tape_spans
 from chainplan.plans.replay import replay
 from chainplan.plans.result import Status
-from chainplan.plans.steps import Plan, evaluates, operands, tape_spans
+from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA, CostModel
 
 THIS_PLAN = "this plan"
@@ -150,7 +151,7 @@ def _check_precedence(plan: Plan, tasks: dict[int, Task]) -> None:
     """No task starts before what it reads is there; a free step is there as soon as what it reads is."""
     there: list[int] = []
     for position, step in enumerate(plan.steps):
-        ready = max((there[operand] for operand in operands(step)), default=0)
+        ready = max((there[operand] for operand in step.operands()), default=0)
         task = tasks.get(position)
         if task is not None and task.start < ready:
             _wrong("tasks", f"step {position} starts at {task.start}, but what it reads is there at {ready}")

@@ -1,7 +1,12 @@
 """The plan language: seven kinds of steps that make blocks in static single assignment, three that move states.
 
 A step is named by its position; its operands are positions of earlier steps. Steps hold decisions only. What follows
-from them (shape, structure, fma, peak) is derived by `replayer.replay` and never stored in a plan.
+from them (shape, structure, fma, peak) is derived by `replay.replay` and never stored in a plan.
+
+Every kind is one class, which says three things of a step: which blocks it reads (`operands`), what it is in a plan
+where the steps stand elsewhere (`renumbered`), and which method of an `Interpreter` is for it (`accept`). What a step
+means is said by interpreters, one for each purpose: what it makes and costs, which paths it counts, which kernel runs
+it. Each has a method for every kind, so that none can be forgotten.
 
 Where a plan evaluates the chain itself, instead of taking the states at which it is linearised as given, there is one
 *working state*, at first that of the input: `Advance` moves it on, `Store` keeps it, `Restore` fetches it (see
@@ -10,15 +15,18 @@ Where a plan evaluates the chain itself, instead of taking the states at which i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar, get_args
 
 from chainplan._util.byte_cache import bytes_of
 from chainplan.errors import PlanError
 from chainplan.errors.arguments import expect, found, refuse
 from chainplan.problem.graph import Graph, Mode
 
+Places = Mapping[int, int]
+"""Where each step of a plan stands in another one."""
 STEP = 1000
 """Bytes of a step and of what its replay says of it, but for colours and patterns."""
 
@@ -29,10 +37,22 @@ NONZEROS_COLOURED = 4_000_000
 """Nonzeros of the largest block that is decompressed."""
 
 
+T = TypeVar("T")
+
+
 class Load(NamedTuple):
     """Take the block of an explicit elemental."""
 
     elemental: str
+
+    def operands(self) -> tuple[int, ...]:
+        return ()
+
+    def renumbered(self, place: Places) -> Load:
+        return self
+
+    def accept(self, interpreter: Interpreter[T]) -> T:
+        return interpreter.load(self)
 
 
 class Accumulate(NamedTuple):
@@ -40,6 +60,15 @@ class Accumulate(NamedTuple):
 
     elemental: str
     mode: Mode
+
+    def operands(self) -> tuple[int, ...]:
+        return ()
+
+    def renumbered(self, place: Places) -> Accumulate:
+        return self
+
+    def accept(self, interpreter: Interpreter[T]) -> T:
+        return interpreter.accumulate(self)
 
 
 class Propagate(NamedTuple):
@@ -49,6 +78,15 @@ class Propagate(NamedTuple):
     arg: int
     mode: Mode
 
+    def operands(self) -> tuple[int, ...]:
+        return (self.arg,)
+
+    def renumbered(self, place: Places) -> Propagate:
+        return Propagate(self.elemental, place[self.arg], self.mode)
+
+    def accept(self, interpreter: Interpreter[T]) -> T:
+        return interpreter.propagate(self)
+
 
 class Multiply(NamedTuple):
     """left · right, added onto the block `onto` where one is given."""
@@ -57,12 +95,31 @@ class Multiply(NamedTuple):
     right: int
     onto: int | None = None
 
+    def operands(self) -> tuple[int, ...]:
+        left, right, onto = self
+        return (left, right) if onto is None else (left, right, onto)
+
+    def renumbered(self, place: Places) -> Multiply:
+        return Multiply(place[self.left], place[self.right], None if self.onto is None else place[self.onto])
+
+    def accept(self, interpreter: Interpreter[T]) -> T:
+        return interpreter.multiply(self)
+
 
 class Add(NamedTuple):
     """left + right."""
 
     left: int
     right: int
+
+    def operands(self) -> tuple[int, ...]:
+        return (self.left, self.right)
+
+    def renumbered(self, place: Places) -> Add:
+        return Add(place[self.left], place[self.right])
+
+    def accept(self, interpreter: Interpreter[T]) -> T:
+        return interpreter.add(self)
 
 
 class Seed(NamedTuple):
@@ -75,6 +132,15 @@ class Seed(NamedTuple):
     mode: Mode
     colours: tuple[int, ...]
 
+    def operands(self) -> tuple[int, ...]:
+        return ()
+
+    def renumbered(self, place: Places) -> Seed:
+        return self
+
+    def accept(self, interpreter: Interpreter[T]) -> T:
+        return interpreter.seed(self)
+
 
 class Decompress(NamedTuple):
     """The block whose product with seeds is held compressed, by columns at `tangent`, by rows at `adjoint`, or both.
@@ -86,11 +152,29 @@ class Decompress(NamedTuple):
     tangent: int | None
     adjoint: int | None
 
+    def operands(self) -> tuple[int, ...]:
+        return tuple(arg for arg in self if arg is not None)
+
+    def renumbered(self, place: Places) -> Decompress:
+        return Decompress(*(None if arg is None else place[arg] for arg in self))
+
+    def accept(self, interpreter: Interpreter[T]) -> T:
+        return interpreter.decompress(self)
+
 
 class Advance(NamedTuple):
     """Evaluate an elemental: the working state goes from its source to its target."""
 
     elemental: str
+
+    def operands(self) -> tuple[int, ...]:
+        return ()
+
+    def renumbered(self, place: Places) -> Advance:
+        return self
+
+    def accept(self, interpreter: Interpreter[T]) -> T:
+        return interpreter.advance(self)
 
 
 class Store(NamedTuple):
@@ -98,16 +182,75 @@ class Store(NamedTuple):
 
     vertex: str
 
+    def operands(self) -> tuple[int, ...]:
+        return ()
+
+    def renumbered(self, place: Places) -> Store:
+        return self
+
+    def accept(self, interpreter: Interpreter[T]) -> T:
+        return interpreter.store(self)
+
 
 class Restore(NamedTuple):
     """Make the state of `vertex`, which was stored or is the input, the working state."""
 
     vertex: str
 
+    def operands(self) -> tuple[int, ...]:
+        return ()
 
+    def renumbered(self, place: Places) -> Restore:
+        return self
+
+    def accept(self, interpreter: Interpreter[T]) -> T:
+        return interpreter.restore(self)
+
+
+Application = Accumulate | Propagate
+"""The steps that call a function of a matrix-free elemental; an adjoint needs its tape."""
 Move = Advance | Store | Restore
 """The steps that move states and make no block."""
-Step = Load | Accumulate | Propagate | Multiply | Add | Seed | Decompress | Move
+Step = Load | Application | Multiply | Add | Seed | Decompress | Move
+KINDS: tuple[type[Step], ...] = get_args(Step)
+"""Every kind of step. In a plan file it has the name of its class in small letters, and the fields of its class."""
+
+
+class Interpreter(ABC, Generic[T]):
+    """What every kind of step means to someone, one method for each: `step.accept(interpreter)` calls the right one.
+
+    An interpreter that lacks a kind cannot be made, and type checkers refuse it.
+    """
+
+    @abstractmethod
+    def load(self, step: Load) -> T: ...
+
+    @abstractmethod
+    def accumulate(self, step: Accumulate) -> T: ...
+
+    @abstractmethod
+    def propagate(self, step: Propagate) -> T: ...
+
+    @abstractmethod
+    def multiply(self, step: Multiply) -> T: ...
+
+    @abstractmethod
+    def add(self, step: Add) -> T: ...
+
+    @abstractmethod
+    def seed(self, step: Seed) -> T: ...
+
+    @abstractmethod
+    def decompress(self, step: Decompress) -> T: ...
+
+    @abstractmethod
+    def advance(self, step: Advance) -> T: ...
+
+    @abstractmethod
+    def store(self, step: Store) -> T: ...
+
+    @abstractmethod
+    def restore(self, step: Restore) -> T: ...
 
 
 class Output(NamedTuple):
@@ -174,111 +317,3 @@ def plan_of(value: object, what: str = "plan") -> Plan:
         todo = "The status and the notes of a result say why it has none."
         raise PlanError(f"{what}: found {holder}; expected a plan. {todo}")
     raise refuse(what, value, "a Plan, or a Result that holds one", "Make one by chainplan.plan(problem).")
-
-
-def operands(step: Step) -> tuple[int, ...]:
-    """Positions of the blocks that a step reads."""
-    match step:
-        case Multiply(left, right, onto):
-            return (left, right) if onto is None else (left, right, onto)
-        case Add(left, right):
-            return (left, right)
-        case Propagate(_, arg, _):
-            return (arg,)
-        case Decompress(tangent, adjoint):
-            return tuple(arg for arg in (tangent, adjoint) if arg is not None)
-    return ()
-
-
-def last_uses(plan: Plan) -> list[int]:
-    """For each step the last step that reads its block: itself where none does, len(steps) for an output."""
-    last = list(range(len(plan.steps)))
-    for position, step in enumerate(plan.steps):
-        for operand in operands(step):
-            last[operand] = position
-    for output in plan.outputs:
-        last[output.step] = len(plan.steps)
-    return last
-
-
-class Recorder:
-    """Writes steps down; each method returns the position of the block it makes.
-
-    Loads are held back until a step reads them, so that they stand just before their first use.
-    """
-
-    def __init__(self, graph: Graph) -> None:
-        self._graph = graph
-        self._steps: list[Step] = []
-        self._pending: list[Load | int] = []
-
-    def load(self, elemental: str) -> int:
-        self._pending.append(Load(elemental))
-        return len(self._pending) - 1
-
-    def accumulate(self, elemental: str, mode: Mode) -> int:
-        return self._record(Accumulate(elemental, mode))
-
-    def propagate(self, elemental: str, arg: int, mode: Mode) -> int:
-        return self._record(Propagate(elemental, self._position(arg), mode))
-
-    def multiply(self, left: int, right: int, onto: int | None = None) -> int:
-        step = Multiply(self._position(left), self._position(right), None if onto is None else self._position(onto))
-        return self._record(step)
-
-    def add(self, left: int, right: int) -> int:
-        return self._record(Add(self._position(left), self._position(right)))
-
-    def seed(self, vertex: str, mode: Mode, colours: tuple[int, ...]) -> int:
-        return self._record(Seed(vertex, mode, colours))
-
-    def decompress(self, tangent: int | None, adjoint: int | None) -> int:
-        places = (None if handle is None else self._position(handle) for handle in (tangent, adjoint))
-        return self._record(Decompress(*places))
-
-    def linearise(self, elemental: str) -> int:
-        """Load at once, for the working state is that of the elemental's source now."""
-        return self._record(Load(elemental))
-
-    def move(self, step: Move) -> None:
-        """Write a step that moves states."""
-        self._record(step)
-
-    def plan(self, outputs: Sequence[tuple[str, str, int]]) -> Plan:
-        """The plan, given (output, input, handle) of the Jacobian's blocks."""
-        ends = tuple(Output(output, source, self._position(handle)) for output, source, handle in outputs)
-        return Plan(self._graph, tuple(self._steps), ends)
-
-    def _record(self, step: Step) -> int:
-        self._steps.append(step)
-        self._pending.append(len(self._steps) - 1)
-        return len(self._pending) - 1
-
-    def _position(self, handle: int) -> int:
-        held = self._pending[handle]
-        if isinstance(held, Load):
-            self._steps.append(held)
-            held = self._pending[handle] = len(self._steps) - 1
-        return held
-
-
-def evaluates(steps: Sequence[Step]) -> bool:
-    """Whether states are evaluated by the steps rather than given."""
-    return any(isinstance(step, Move) for step in steps)
-
-
-def tape_spans(steps: Sequence[Step]) -> Iterator[tuple[str, int, int]]:
-    """For each elemental whose adjoint is used: (name, first, last) of the steps that need its tape.
-
-    Where states are evaluated every adjoint step records a tape of its own; where they are given, one serves from the
-    first adjoint step of an elemental to the last.
-    """
-    adjoint = [
-        (step.elemental, position)
-        for position, step in enumerate(steps)
-        if isinstance(step, Accumulate | Propagate) and step.mode is Mode.ADJOINT
-    ]
-    if evaluates(steps):
-        return ((name, position, position) for name, position in adjoint)
-    first, last = dict(reversed(adjoint)), dict(adjoint)
-    return ((name, first[name], last[name]) for name in last)

@@ -9,7 +9,6 @@ import json
 from typing import Any
 
 from chainplan.plans.result import Result
-from chainplan.plans.steps import operands
 from chainplan.report._schedule import scheduled, step_name
 from chainplan.report.words.gantt import rows
 from chainplan.report.words.table import describe, step_cells, unit_text
@@ -36,7 +35,7 @@ def render(result: Result) -> str:
                 "dur": task.end - task.start,
                 "name": step_name(result, task.id),
                 "cat": step_cells(plan.steps[task.id])[0],
-                "args": {"step": task.id, "reads": list(operands(plan.steps[task.id]))},
+                "args": {"step": task.id, "reads": list(plan.steps[task.id].operands())},
             }
         )
     about = {"machines": schedule.machines, "makespan": schedule.makespan, "unit": unit_text(result.problem)}

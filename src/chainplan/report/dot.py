@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from chainplan.plans.result import Result
-from chainplan.plans.steps import operands
 from chainplan.report.words.table import step_cells, unit_text
 
 
@@ -20,7 +19,7 @@ def render(result: Result) -> str:
             label = "\\n".join(map(_quoted, (*words, f"{price:,} {unit}")))
             border = ", peripheries=2" if position in ends else ""
             lines.append(f'  s{position} [label="{label}"{border}];')
-            lines += [f"  s{operand} -> s{position};" for operand in operands(step)]
+            lines += [f"  s{operand} -> s{position};" for operand in step.operands()]
     return "\n".join([*lines, "}"]) + "\n"
 
 

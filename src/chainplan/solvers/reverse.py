@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import final
 
 from chainplan.plans.forward_reverse import sweep
+from chainplan.plans.recorder import Recorder
 from chainplan.plans.result import Outcome, Status
-from chainplan.plans.steps import Recorder
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.search.search import Search

@@ -18,8 +18,9 @@ import numpy as np
 
 from chainplan.errors import ExecutionError
 from chainplan.plans.forward_reverse import sweep
+from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Plan, Recorder
+from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.validation.tolerance import LARGEST, Judge, judge, largest_handled, largest_held

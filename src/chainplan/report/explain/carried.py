@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from chainplan.errors import PlanError
 from chainplan.plans.check import check
-from chainplan.plans.reorder import renumbered
-from chainplan.plans.steps import Accumulate, Load, Multiply, Output, Plan, Propagate, Step
+from chainplan.plans.steps import Accumulate, Application, Load, Multiply, Output, Plan, Propagate, Step
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
 
@@ -30,7 +29,7 @@ def _taken(plan: Plan, graph: Graph) -> Plan:
     steps: list[Step] = []
     place: dict[int, int] = {}
     for position, step in enumerate(plan.steps):
-        known = isinstance(step, Accumulate | Propagate) and graph.declared[step.elemental].explicit
+        known = isinstance(step, Application) and graph.declared[step.elemental].explicit
         if known and isinstance(step, Accumulate):
             steps.append(Load(step.elemental))
         elif known and isinstance(step, Propagate):
@@ -38,6 +37,6 @@ def _taken(plan: Plan, graph: Graph) -> Plan:
             steps.append(Load(step.elemental))
             steps.append(Multiply(own, arg, None) if step.mode is Mode.TANGENT else Multiply(arg, own, None))
         else:
-            steps.append(renumbered(step, place))
+            steps.append(step.renumbered(place))
         place[position] = len(steps) - 1
     return Plan(graph, tuple(steps), tuple(Output(o.output, o.input, place[o.step]) for o in plan.outputs))

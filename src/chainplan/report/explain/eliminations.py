@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chainplan.plans.liveness import last_uses
 from chainplan.plans.replay import Replay
-from chainplan.plans.steps import Multiply, Plan, Propagate, last_uses
+from chainplan.plans.steps import Multiply, Plan, Propagate
 from chainplan.report.html.steps import direct_uses
 
 

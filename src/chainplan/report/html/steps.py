@@ -11,9 +11,10 @@ from heapq import nlargest
 from itertools import accumulate
 from typing import Any
 
+from chainplan.plans.liveness import last_uses
 from chainplan.plans.replay import Replay
 from chainplan.plans.result import Result
-from chainplan.plans.steps import Accumulate, Load, Plan, Propagate, Seed, Step, last_uses, operands
+from chainplan.plans.steps import Accumulate, Load, Plan, Propagate, Seed, Step
 from chainplan.report.html.markup import label
 from chainplan.report.html.spy import spy
 from chainplan.report.words.table import step_cells
@@ -43,7 +44,7 @@ def chosen(plan: Plan, replayed: Replay) -> tuple[int, ...]:
         return tuple(range(count))
     dearest = nlargest(DEAREST, range(count), key=lambda i: (replayed.prices[i], -i))
     shown = {*range(ENDS), *range(count - ENDS, count), *dearest}
-    return tuple(sorted(shown.union(*(operands(plan.steps[i]) for i in shown))))
+    return tuple(sorted(shown.union(*(plan.steps[i].operands() for i in shown))))
 
 
 def columns(result: Result, vertices: dict[str, int]) -> Steps:
@@ -64,7 +65,7 @@ def columns(result: Result, vertices: dict[str, int]) -> Steps:
             "id": ids,
             "op": [words.place(op) for op, _ in cells],
             "of": [of for _, of in cells],
-            "reads": [operands(plan.steps[i]) for i in ids],
+            "reads": [plan.steps[i].operands() for i in ids],
             "from": [source for source, _ in ends],
             "to": [target for _, target in ends],
             "rows": [b.rows for b in blocks],

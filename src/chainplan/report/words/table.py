@@ -23,7 +23,6 @@ from chainplan.plans.steps import (
     Seed,
     Step,
     Store,
-    operands,
 )
 from chainplan.problem.graph import Mode
 from chainplan.report.words.gantt import chart
@@ -204,7 +203,7 @@ def step_cells(step: Step) -> tuple[str, str]:
         case Seed(vertex, mode, colours):
             return f"seed {mode.value}", f"{vertex} in {plural(max(colours, default=-1) + 1, 'colour')}"
         case Decompress():
-            return "decompress", " and ".join(f"#{arg}" for arg in operands(step))
+            return "decompress", " and ".join(f"#{arg}" for arg in step.operands())
         case Advance(name):
             return "advance", name
         case Store(vertex):
@@ -276,7 +275,7 @@ def order_text(plan: Plan) -> str | None:
                 held.append("seed")
             case Decompress():
                 held.append(
-                    "[" + " & ".join(held[arg].removeprefix("(").removesuffix(")") for arg in operands(step)) + "]"
+                    "[" + " & ".join(held[arg].removeprefix("(").removesuffix(")") for arg in step.operands()) + "]"
                 )
     text = held[plan.outputs[0].step]
     text = text[1:-1] if text.startswith("(") else text

@@ -22,8 +22,8 @@ from chainplan.plans.compressed_sweep import (
     per_vector,
     write_sweep,
 )
+from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Recorder
 from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.structures import Block, Dense

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from chainplan.plans.compressed_sweep import Sweep, write_sweep
-from chainplan.plans.steps import Plan, Recorder
+from chainplan.plans.recorder import Recorder
+from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem

@@ -14,9 +14,10 @@ from math import comb
 from typing import final
 
 from chainplan.plans.compressed_sweep import NEVER, compressed
+from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome, Status, bounded
-from chainplan.plans.steps import Plan, Recorder
+from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.chain.compressed_intervals import ANY, Sweeps

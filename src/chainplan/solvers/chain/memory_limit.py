@@ -28,8 +28,9 @@ from heapq import heappop, heappush
 from typing import NamedTuple, final
 
 from chainplan.plans.compressed_sweep import Sweep, write_sweep
+from chainplan.plans.recorder import Recorder
 from chainplan.plans.result import Outcome, Status, bounded
-from chainplan.plans.steps import Plan, Recorder
+from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from chainplan.plans.compressed_sweep import Sweep, write_sweep
+from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Propagate, Recorder
+from chainplan.plans.steps import Propagate
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.solvers.chain.compressed_intervals import Sweeps

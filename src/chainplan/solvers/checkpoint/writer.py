@@ -7,7 +7,8 @@ was reached, if it is restored later, and not else.
 from __future__ import annotations
 
 from chainplan.plans.compressed_sweep import Sweep, write_sweep
-from chainplan.plans.steps import Advance, Plan, Recorder, Restore, Store
+from chainplan.plans.recorder import Recorder
+from chainplan.plans.steps import Advance, Plan, Restore, Store
 from chainplan.problem.graph import Graph, Mode
 from chainplan.solvers.checkpoint.fronts import Point
 from chainplan.solvers.checkpoint.grammar import Way

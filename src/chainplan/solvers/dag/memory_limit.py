@@ -14,10 +14,11 @@ from random import Random
 from typing import final
 
 from chainplan.plans.forward_reverse import sweep
+from chainplan.plans.recorder import Recorder
 from chainplan.plans.reorder import peak_floor, reordered
 from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome, Status
-from chainplan.plans.steps import Plan, Recorder
+from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan

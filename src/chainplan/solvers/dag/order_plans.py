@@ -12,9 +12,10 @@ from functools import partial
 from typing import cast
 
 from chainplan.plans.forward_reverse import order_price, sweep
+from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome, Status
-from chainplan.plans.steps import Multiply, Plan, Recorder
+from chainplan.plans.steps import Multiply, Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, accumulation, order_plan

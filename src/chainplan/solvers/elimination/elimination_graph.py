@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from chainplan._util.gc_pause import uncollected
 from chainplan.plans.compressed_sweep import accumulated, write_sweep
-from chainplan.plans.steps import Plan, Recorder
+from chainplan.plans.recorder import Recorder
+from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.solvers.elimination.dense_writer import DenseWriter

@@ -12,7 +12,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from chainplan.plans.steps import Plan, Recorder
+from chainplan.plans.recorder import Recorder
+from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Graph
 from chainplan.solvers.elimination.elimination_graph import WorkGraph

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from heapq import heappop, heappush
 
 from chainplan.plans.schedule import Task
-from chainplan.plans.steps import Plan, operands
+from chainplan.plans.steps import Plan
 
 
 def list_schedule(plan: Plan, prices: Sequence[int], machines: int) -> list[Task]:
     """The tasks of a plan on so many machines; `prices` are those of its steps. Ties go to the earlier step."""
     readers = _readers(plan)
     ranks = _ranks(readers, prices)
-    waiting = [len(operands(step)) for step in plan.steps]
+    waiting = [len(step.operands()) for step in plan.steps]
     ready: list[tuple[int, int]] = []
     fresh = [s for s, missing in enumerate(waiting) if not missing]
     idle, running, tasks = list(range(min(machines, len(prices)))), list[tuple[int, int, int]](), list[Task]()
@@ -76,7 +76,7 @@ def _readers(plan: Plan) -> list[list[int]]:
     """The steps that read each step, once per operand."""
     readers: list[list[int]] = [[] for _ in plan.steps]
     for position, step in enumerate(plan.steps):
-        for operand in operands(step):
+        for operand in step.operands():
             readers[operand].append(position)
     return readers
 

@@ -13,8 +13,9 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from chainplan.plans.forward_reverse import sweep
+from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Plan, Recorder, operands
+from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
@@ -93,7 +94,7 @@ def _model(
     busy = []
     for position, step in enumerate(plan.steps):
         start = model.new_int_var(0, most, f"start {position}")
-        for operand in operands(step):
+        for operand in step.operands():
             model.add(start >= there[operand])
         if prices[position]:
             starts[position] = start

@@ -1,0 +1,81 @@
+"""Writes the steps of a plan down one by one, as a solver decides on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chainplan.plans.steps import (
+    Accumulate,
+    Add,
+    Decompress,
+    Load,
+    Move,
+    Multiply,
+    Output,
+    Plan,
+    Propagate,
+    Seed,
+    Step,
+)
+from chainplan.problem.graph import Graph, Mode
+
+
+class Recorder:
+    """Writes steps down; each method returns the position of the block it makes.
+
+    Loads are held back until a step reads them, so that they stand just before their first use.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._steps: list[Step] = []
+        self._pending: list[Load | int] = []
+
+    def load(self, elemental: str) -> int:
+        self._pending.append(Load(elemental))
+        return len(self._pending) - 1
+
+    def accumulate(self, elemental: str, mode: Mode) -> int:
+        return self._record(Accumulate(elemental, mode))
+
+    def propagate(self, elemental: str, arg: int, mode: Mode) -> int:
+        return self._record(Propagate(elemental, self._position(arg), mode))
+
+    def multiply(self, left: int, right: int, onto: int | None = None) -> int:
+        step = Multiply(self._position(left), self._position(right), None if onto is None else self._position(onto))
+        return self._record(step)
+
+    def add(self, left: int, right: int) -> int:
+        return self._record(Add(self._position(left), self._position(right)))
+
+    def seed(self, vertex: str, mode: Mode, colours: tuple[int, ...]) -> int:
+        return self._record(Seed(vertex, mode, colours))
+
+    def decompress(self, tangent: int | None, adjoint: int | None) -> int:
+        places = (None if handle is None else self._position(handle) for handle in (tangent, adjoint))
+        return self._record(Decompress(*places))
+
+    def linearise(self, elemental: str) -> int:
+        """Load at once, for the working state is that of the elemental's source now."""
+        return self._record(Load(elemental))
+
+    def move(self, step: Move) -> None:
+        """Write a step that moves states."""
+        self._record(step)
+
+    def plan(self, outputs: Sequence[tuple[str, str, int]]) -> Plan:
+        """The plan, given (output, input, handle) of the Jacobian's blocks."""
+        ends = tuple(Output(output, source, self._position(handle)) for output, source, handle in outputs)
+        return Plan(self._graph, tuple(self._steps), ends)
+
+    def _record(self, step: Step) -> int:
+        self._steps.append(step)
+        self._pending.append(len(self._steps) - 1)
+        return len(self._pending) - 1
+
+    def _position(self, handle: int) -> int:
+        held = self._pending[handle]
+        if isinstance(held, Load):
+            self._steps.append(held)
+            held = self._pending[handle] = len(self._steps) - 1
+        return held
