@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import chainplan
+from chainplan.errors.suggest import did_you_mean, nearest
 
 PROBLEM = chainplan.chain([3, 2, 4])
 RESULT = chainplan.plan(PROBLEM)
@@ -218,3 +219,13 @@ def test_an_error_in_a_function_says_where_it_was_called() -> None:
 def test_no_public_name_is_that_of_a_module() -> None:
     """Importing the module would put it in the place of the function."""
     assert [name for name in chainplan.__all__ if find_spec(f"chainplan.{name}")] == []
+
+
+def test_a_misspelt_name_gets_the_nearest_known_one_or_what_to_do_otherwise() -> None:
+    known = ("chain-dp", "chain-dense", "greedy")
+    assert did_you_mean("chain-pd", known) == "Did you mean 'chain-dp'?"
+    assert did_you_mean("dense", known, "Choose one.") == "Did you mean 'chain-dense'?"
+    assert did_you_mean("simplex", known, "Choose one.") == "Choose one."
+    assert did_you_mean("simplex", known) == ""
+    assert nearest("chain-dp" * 1000, known) is None
+    assert nearest("w99999x", (f"w{i}" for i in range(10**6))) is not None

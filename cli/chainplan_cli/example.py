@@ -30,10 +30,9 @@ def command(name: str | None, output: str | None) -> int:
         return 0
     path = found.get(name.rpartition("/")[2].partition(".")[0])
     if path is None:
-        from chainplan.io.located.diagnostics import nearest
+        from chainplan.errors.suggest import did_you_mean
 
-        near = nearest(name, found)
-        todo = f"Did you mean '{near}'?" if near else "List them with: chainplan example"
+        todo = did_you_mean(name, found, "List them with: chainplan example")
         raise click.ClickException(f"example '{name[:100]}' does not exist; expected one of {len(found)} names. {todo}")
     text, target = path.read_text(encoding="utf-8"), output or path.name
     require_place(target)

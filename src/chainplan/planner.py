@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from difflib import get_close_matches
 
 from chainplan.costs.objectives import objective_model
 from chainplan.errors import PlanError, SolverError
 from chainplan.errors.arguments import expect, whole
+from chainplan.errors.suggest import did_you_mean
 from chainplan.plans.check import check
 from chainplan.plans.forward_reverse import order_price
 from chainplan.plans.reorder import reordered
@@ -149,9 +149,8 @@ def plan(
 def _solver(name: str) -> Solver:
     expect("solver", name, str, "the name of a solver", "Pass solver='auto', or a name of 'chainplan solvers'.")
     if name not in SOLVERS:
-        close = get_close_matches(name, SOLVERS, 1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
-        raise SolverError(f"solver '{name}' does not exist; expected one of {', '.join(SOLVERS)}.{hint}")
+        text = f"solver '{name}' does not exist; expected one of {', '.join(SOLVERS)}."
+        raise SolverError(f"{text} {did_you_mean(name, SOLVERS)}".rstrip())
     return SOLVERS[name]
 
 

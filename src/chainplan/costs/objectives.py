@@ -7,13 +7,13 @@ be derived again elsewhere; the tables of the others are part of chainplan.
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any
 
 from chainplan.costs.rate_store import stored_rates
 from chainplan.costs.timed import WEIGHTED, Timed, proper_rates, timed
 from chainplan.errors import SpecError
 from chainplan.errors.arguments import expect
+from chainplan.errors.suggest import did_you_mean
 from chainplan.problem.cost import FMA, CostModel
 
 OBJECTIVES: dict[str, Callable[[str], CostModel]] = {
@@ -34,9 +34,8 @@ def objective_model(name: str, dtype: str = "float64") -> CostModel:
     """
     expect("objective", name, str, "the name of an objective", "Pass objective='fma', say.")
     if name not in OBJECTIVES:
-        close = get_close_matches(name, OBJECTIVES, 1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
-        raise SpecError(f"objective '{name}' does not exist; expected one of {', '.join(OBJECTIVES)}.{hint}")
+        text = f"objective '{name}' does not exist; expected one of {', '.join(OBJECTIVES)}."
+        raise SpecError(f"{text} {did_you_mean(name, OBJECTIVES)}".rstrip())
     return OBJECTIVES[name](dtype)
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from chainplan.io.located.diagnostics import Messages, found, nearest
+from chainplan.errors.suggest import did_you_mean
+from chainplan.io.located.diagnostics import Messages, found
 from chainplan.io.located.nodes import Mapping, Node, Scalar, Sequence, descend, shown, written
 from chainplan.io.located.reader import LONGEST_NAME, Reader, plain, unnamable
 from chainplan.io.spec_limits import read_limits
@@ -104,8 +105,8 @@ def _worded(draft: Draft, node: Node, fault: Fault) -> str:
             text = f"the name '{name}' is taken by {taken}; expected unique names. Rename one."
         case ("inputs" | "outputs" as part, int() as index):
             word = draft.parts[part][index]
-            near = None if word in draft.sizes else nearest(word, draft.sizes)
-            text += f" Did you mean '{near}'?" if near else ""
+            hint = "" if word in draft.sizes else did_you_mean(word, draft.sizes)
+            text = f"{text} {hint}".rstrip()
     return f"{path}: {text}"
 
 
@@ -310,8 +311,7 @@ def _structure(node: Node, shape: tuple[int, int] | None, reader: Reader) -> Str
         reader.refuse(node, "a structure", "Write its name, or {name: argument}.")
         return None
     if word not in NAMES:
-        near = nearest(word, NAMES)
-        todo = f"Did you mean '{near}'?" if near else "Use 'dense' where nothing is known."
+        todo = did_you_mean(word, NAMES, "Use 'dense' where nothing is known.")
         text = f"{written(node.path)} is '{shown(word)}'; expected one of {', '.join(NAMES)}. {todo}"
         reader.messages.add_at(*place, text)
         return None

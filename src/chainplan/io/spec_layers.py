@@ -19,7 +19,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from math import prod
 
-from chainplan.io.located.diagnostics import Messages, nearest
+from chainplan.errors.suggest import did_you_mean, nearest
+from chainplan.io.located.diagnostics import Messages
 from chainplan.io.located.nodes import Mapping, Node, Scalar, Sequence, Spelling, shown, written
 from chainplan.io.located.reader import Reader
 from chainplan.io.spec_limits import read_limits
@@ -182,8 +183,7 @@ def _kind(node: Node, reader: Reader) -> type[Op] | None:
         reader.refuse(word, "the name of an op", f"Use one of {', '.join(OPS)}.")
         return None
     if word.text not in OPS:
-        near = nearest(word.text, OPS)
-        todo = f"Did you mean '{near}'?" if near else "Choose one of them."
+        todo = did_you_mean(word.text, OPS, "Choose one of them.")
         text = f"is '{shown(word.text)}'; expected one of {', '.join(OPS)}. {todo}"
         reader.messages.add(word, f"{written(word.path)} {text}")
         return None
@@ -230,8 +230,7 @@ def _sources(node: Node, given: Node | None, before: tuple[str, ...], draft: _Dr
     read = [(item, draft.reader.name(item)) for item in items]
     for item, name in read:
         if name is not None and draft.strange(name, draft.shapes):
-            near = nearest(name, draft.shapes)
-            todo = f"Did you mean '{shown(near)}'?" if near else "Correct the name, or move the layer."
+            todo = did_you_mean(name, map(shown, draft.shapes), "Correct the name, or move the layer.")
             draft.note(item, f"is '{shown(name)}'; expected an input, a parameter or an earlier layer. {todo}")
     names = tuple(name for _, name in read if name is not None and name in draft.shapes)
     return names if names and len(names) == len(items) else None
@@ -290,8 +289,7 @@ def _chosen(wanted: list[tuple[str, Node]], known: tuple[str, ...], what: str, d
     names: list[str] = []
     for name, node in wanted:
         if draft.strange(name, known):
-            near = nearest(name, known)
-            todo = f"Did you mean '{shown(near)}'?" if near else f"Name one of {', '.join(map(shown, known[:8]))}."
+            todo = did_you_mean(name, map(shown, known), f"Name one of {', '.join(map(shown, known[:8]))}.")
             draft.note(node, f"is '{shown(name)}'; expected {what}. {todo}")
         elif name in names:
             draft.note(node, f"is '{shown(name)}', which stands twice; expected it once. Remove one.")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from difflib import get_close_matches
 from math import prod
 from typing import cast
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from chainplan.errors import ExecutionError, PointError
 from chainplan.errors.arguments import mapping, whole
+from chainplan.errors.suggest import did_you_mean
 from chainplan.kernels.convert import Array
 from chainplan.programs.program import Program, program_of
 from chainplan.values.jacobians import NUMBERS, read_npz
@@ -131,8 +131,7 @@ def _fault(name: str, array: Array, program: Program) -> str | None:
     """What is wrong with an array of a point."""
     known = (*program.inputs, *program.parameters)
     if name not in known:
-        close = get_close_matches(name, known, 1)
-        todo = f"Did you mean '{close[0]}'?" if close else "Remove it."
+        todo = did_you_mean(name, known, "Remove it.")
         return f"'{name}' is no input or parameter; expected some of {', '.join(known[:8])}. {todo}"
     if array.dtype.kind not in NUMBERS.replace("c", "b"):
         return f"the array for '{name}' has dtype {array.dtype}; expected real numbers."

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from scipy.sparse import csr_array
 from chainplan._util.archives import BROKEN, fault, native, read
 from chainplan.errors import ExecutionError
 from chainplan.errors.arguments import refuse
+from chainplan.errors.suggest import did_you_mean
 from chainplan.kernels.convert import (
     Array,
     as_matrix,
@@ -307,9 +307,8 @@ def load_npz(path: str, graph: Graph) -> dict[str, Array]:
 def _faults(arrays: Mapping[str, Array], graph: Graph) -> Iterator[str]:
     """Everything that keeps arrays from being the Jacobians of a graph."""
     for name in arrays.keys() - {e.name for e in graph.elementals}:
-        close = get_close_matches(name, [e.name for e in graph.elementals], 1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
-        yield f"'{name}' is no elemental of the problem.{hint}"
+        hint = did_you_mean(name, (e.name for e in graph.elementals))
+        yield f"'{name}' is no elemental of the problem. {hint}".rstrip()
     for e in graph.useful:
         try:
             if e.explicit:

@@ -7,9 +7,6 @@ reads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
-from itertools import islice
 from typing import NoReturn
 
 from chainplan.errors import SpecError
@@ -17,8 +14,6 @@ from chainplan.errors.arguments import expect
 from chainplan.io.located.nodes import Mapping, Node, Sequence, Spelling, shown
 
 MOST_MESSAGES = 50
-MOST_COMPARED = 200
-LONGEST_COMPARED = 40
 
 
 class Messages:
@@ -75,12 +70,3 @@ def found(node: Node) -> str:
     if node.spelling is Spelling.QUOTED:
         return f"the text '{shown(node.text)}'"
     return shown(node.text) or "empty"
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that a misspelt one is nearest to, None where none is near."""
-    if len(word) > LONGEST_COMPARED:
-        return None
-    alike = (other for other in known if abs(len(other) - len(word)) <= 3)
-    near = get_close_matches(word, list(islice(alike, MOST_COMPARED)), 1)
-    return near[0] if near else None

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from chainplan.io.located.diagnostics import Messages, found, nearest
+from chainplan.errors.suggest import did_you_mean, nearest
+from chainplan.io.located.diagnostics import Messages, found
 from chainplan.io.located.nodes import UNPRINTABLE, Mapping, Node, Scalar, Sequence, Spelling, shown, written
 from chainplan.io.pattern_files import Patterns
 
@@ -44,11 +45,10 @@ class Reader:
 
     def _unknown(self, node: Mapping, key: str, known: tuple[str, ...]) -> str | None:
         """Note an unknown key, and return the known one that may have been meant."""
-        near = nearest(key, known)
-        todo = f"Did you mean '{near}'?" if near else "Remove it."
+        todo = did_you_mean(key, known, "Remove it.")
         text = f"{written(node.path)} has the unknown key '{shown(key)}'; expected one of {_listed(known)}."
         self.messages.add_at(*node.keys[key], f"{text} {todo}")
-        return near
+        return nearest(key, known)
 
     def items(self, node: Node, what: str) -> tuple[Node, ...] | None:
         """The items of a list of `what`."""
