@@ -19,8 +19,9 @@ from bench.rows import BestRow, from_csv, to_csv
 from chainplan.errors import ChainplanError
 from chainplan.io.plan_file import SavedPlan, parse_plan, verify
 from chainplan.planner import plan
+from chainplan.plans.bound import Status
 from chainplan.plans.classes import CLASSES
-from chainplan.plans.result import Result, Status
+from chainplan.plans.result import Result
 from chainplan.plans.steps import Plan
 from chainplan.report.registry import render
 from chainplan.solvers.registry import SOLVERS

@@ -15,10 +15,10 @@ from chainplan.costs.objectives import objective_model
 from chainplan.io.plan_file import parse_plan
 from chainplan.io.read import chain, from_spec
 from chainplan.planner import plan
+from chainplan.plans.bound import Status
 from chainplan.plans.check import check
 from chainplan.plans.classes import CLASSES
 from chainplan.plans.replay import replay
-from chainplan.plans.result import Status
 from chainplan.plans.schedule import WITHIN
 from chainplan.plans.steps import Plan
 from chainplan.problem.problem import Problem

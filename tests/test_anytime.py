@@ -128,7 +128,7 @@ def test_a_plan_that_came_with_the_question_is_no_solver_s(budget: float | None,
     assert best.price is not None
     assert result.price == best.price < min(best.baselines.forward, best.baselines.reverse)
     assert result.solver == WARM_START
-    assert f"by {WARM_START} in" in str(result)
+    assert f"by {WARM_START} in" in chainplan.render(result)
     assert f'"solver": "{WARM_START}"' in chainplan.render(result, "json")
     worse = plan(best.problem, "forward")
     assert plan(best.problem, "chain-dp", warm_start=worse, machines=machines).solver == "chain-dp"

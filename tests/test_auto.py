@@ -10,8 +10,8 @@ import pytest
 
 from chainplan.execution.executor import execute
 from chainplan.planner import plan
+from chainplan.plans.bound import Status
 from chainplan.plans.check import check
-from chainplan.plans.result import Status
 from chainplan.validation.reference import reference_jacobian
 from chainplan.values.jacobians import draw
 from tests.oracles.graph import Dag, least_vertex_cost

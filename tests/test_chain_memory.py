@@ -10,8 +10,9 @@ from itertools import pairwise
 import pytest
 
 from chainplan.planner import plan
+from chainplan.plans.bound import Status
 from chainplan.plans.check import check
-from chainplan.plans.result import Result, Status
+from chainplan.plans.result import Result
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.solvers.chain.compressed_intervals import Sweeps

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 import chainplan
+from chainplan.plans.bound import Status
 from chainplan.plans.classes import CLASSES, class_of, includes, misfit
 from chainplan.plans.recorder import Recorder
-from chainplan.plans.result import Result, Status
+from chainplan.plans.result import Result
 from chainplan.plans.steps import Add, Decompress, Plan, Seed
 from chainplan.problem.problem import Problem
 from chainplan.solvers.registry import SOLVERS

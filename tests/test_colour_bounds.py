@@ -19,8 +19,9 @@ from chainplan.colouring.vertex_orders import conflicts
 from chainplan.costs.timed import WEIGHTED, Timed, timed
 from chainplan.io.read import from_spec
 from chainplan.kernels.default_rates import STATIC
+from chainplan.plans.bound import Status
 from chainplan.plans.compressed_sweep import _least_sweep, _sweep_price, per_vector
-from chainplan.plans.result import Result, Status
+from chainplan.plans.result import Result
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.report.explain.splits import top_splits

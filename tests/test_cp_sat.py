@@ -15,7 +15,7 @@ from itertools import count
 import pytest
 
 from chainplan.planner import plan
-from chainplan.plans.result import Status
+from chainplan.plans.bound import Status
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem
 from chainplan.solvers.dag.cp_sat import MOST, CpSat

@@ -11,7 +11,8 @@ import pytest
 
 from chainplan.errors import SolverError
 from chainplan.planner import plan
-from chainplan.plans.result import Result, Status
+from chainplan.plans.bound import Status
+from chainplan.plans.result import Result
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.bitset_graph import Net

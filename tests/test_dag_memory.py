@@ -13,12 +13,12 @@ import pytest
 import chainplan
 from chainplan.execution.executor import execute
 from chainplan.planner import plan
+from chainplan.plans.bound import Status
 from chainplan.plans.check import check
 from chainplan.plans.forward_reverse import sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.reorder import peak_floor, reordered
 from chainplan.plans.replay import replay
-from chainplan.plans.result import Status
 from chainplan.plans.steps import Load, Plan
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem

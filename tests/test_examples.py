@@ -12,7 +12,8 @@ import pytest
 
 from chainplan import execute, plan
 from chainplan.io.read import read_spec
-from chainplan.plans.result import Result, Status
+from chainplan.plans.bound import Status
+from chainplan.plans.result import Result
 from chainplan.programs.evaluation import evaluate, linearise
 from chainplan.programs.point import draw_point
 from chainplan.programs.program import Program

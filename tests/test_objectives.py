@@ -292,7 +292,7 @@ class TestReports:
         assert "weighted" not in RENDERERS[form_](plan(problem, machines=1))
 
     def test_text_names_the_model_beside_the_proof(self) -> None:
-        text = str(plan(chain_problem([3, 4, 4], [DENSE, DIAGONAL]), objective="weighted"))
+        text = RENDERERS["text"](plan(chain_problem([3, 4, 4], [DENSE, DIAGONAL]), objective="weighted"))
         assert "proven optimal within bracketings under 'weighted'" in text
 
 

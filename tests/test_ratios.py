@@ -10,8 +10,8 @@ import pytest
 import chainplan
 from bench.dag_results import gap as bench_gap
 from bench.instances.make_dags import make
+from chainplan.plans.bound import Status
 from chainplan.plans.ratios import gap, gap_text, ratio_text
-from chainplan.plans.result import Status
 from chainplan.report.explain.comparison import compare
 from chainplan.report.html.page import page
 from chainplan.report.words.sentence import headline
@@ -55,6 +55,20 @@ def test_all_screens_say_the_same_gap() -> None:
         assert f"at most {shown} less" in headline(result)
 
 
+def test_a_result_is_summed_up_in_a_few_lines() -> None:
+    assert str(chainplan.plan(chain_problem([1000, 1, 1000, 1, 1000]))).splitlines() == [
+        "optimal within bracketings: 1,002,000 fma, by chain-dense",
+        "forward order: 3,000,000 fma, 2.99x",
+        "reverse order: 3,000,000 fma, 2.99x",
+    ]
+    bounded, scheduled = chainplan.plan(HARD, "local-search", nodes=300), chainplan.plan(HARD, machines=1, nodes=300)
+    assert scheduled.schedule is not None
+    gap = gap_text(bounded.price, bounded.bound)
+    assert f"bound: {bounded.bound:,} fma, a gap of at most {gap}" in str(bounded).splitlines()
+    assert f"makespan: {scheduled.schedule.makespan:,} fma on 1 machine" in str(scheduled).splitlines()
+    assert str(chainplan.plan(replace(HARD, memory=1))).startswith("infeasible: no plan, by ")
+
+
 def test_compare_and_plan_say_the_same() -> None:
     """The line of a solver has the figures that its own plan has, and its ratios are those beside its baselines."""
     names = ("auto", "forward", "reverse", "chain-dp", "dag-exact")
@@ -73,7 +87,7 @@ def test_compare_and_plan_say_the_same() -> None:
         assert cells["ratio"] == ratio_text(own.price, best.price)
         assert cells["bound"] == (f"{own.bound:,}" if own.within else "none known")
         assert cells["bound is within"] == (own.within or "")
-    said = str(best)
+    said = chainplan.render(best)
     for name in ("forward", "reverse"):
         ratio = dict(zip(names, rows, strict=True))[name][head.index("ratio")]
         assert re.search(rf"^  {name} .*  {re.escape(ratio)}$", said, re.M), (said, ratio)

@@ -16,9 +16,9 @@ import chainplan
 from chainplan.errors import ExecutionError, PlanError, SolverError
 from chainplan.execution.executor import execute
 from chainplan.planner import plan
+from chainplan.plans.bound import Status
 from chainplan.plans.check import check
 from chainplan.plans.replay import replay
-from chainplan.plans.result import Status
 from chainplan.plans.steps import Advance, Load, Multiply, Output, Plan, Propagate, Restore, Step, Store
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Mode

@@ -13,8 +13,9 @@ import pytest
 import chainplan
 from chainplan.errors import ArgumentError, PlanError, SolverError
 from chainplan.io.plan_file import document, parse_plan, verify
+from chainplan.plans.bound import Status
 from chainplan.plans.replay import replay
-from chainplan.plans.result import Outcome, Status
+from chainplan.plans.result import Outcome
 from chainplan.plans.schedule import Schedule, check_schedule, held, made
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem

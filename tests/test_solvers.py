@@ -12,11 +12,12 @@ import pytest
 from chainplan.errors import SolverError
 from chainplan.execution.executor import execute
 from chainplan.planner import plan
+from chainplan.plans.bound import Status
 from chainplan.plans.check import check
 from chainplan.plans.forward_reverse import order_price, sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
-from chainplan.plans.result import Result, Status
+from chainplan.plans.result import Result
 from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem

@@ -49,8 +49,8 @@ def command(plan: str, budget: float, require_proof: bool) -> int:
 def _found(path: str, saved: SavedPlan, verdict: Verdict) -> list[str]:
     """What is proven of the plan itself, and what has become of each claim but those that the last line refutes."""
     from chainplan.plans.replay import replay
+    from chainplan.problem.units import timed
     from chainplan.proofs.claims import Standing
-    from chainplan.report.words.table import timed
 
     said = [finding.said for finding in verdict.findings if finding.standing is not Standing.REFUTED]
     if verdict.replay is None or saved.plan is None:

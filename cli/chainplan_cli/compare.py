@@ -26,8 +26,9 @@ def command(
     """
     from chainplan.costs.objectives import objective_model
     from chainplan.problem.problem import Problem
+    from chainplan.problem.units import timed
     from chainplan.report.explain.comparison import RIGHT, compare
-    from chainplan.report.words.table import columns, describe, timed
+    from chainplan.report.words.table import columns, describe
 
     found = read_spec_or_function(spec, arguments, argnums)
     problem = found if isinstance(found, Problem) else found.problem

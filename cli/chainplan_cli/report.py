@@ -61,8 +61,8 @@ def command(
     from chainplan.io.read import read_any
     from chainplan.planner import plan
     from chainplan.problem.problem import Problem
+    from chainplan.problem.units import unit_text
     from chainplan.report.html.page import cheapest, comparison, page
-    from chainplan.report.words.table import unit_text
 
     require_place(output)
     if names_function(path):

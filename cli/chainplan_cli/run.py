@@ -138,7 +138,8 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int, objec
 
 def _show(problem: Problem, validation: Validation, made: str, differences: tuple[str, str, str] | None = None) -> None:
     """Print the orders in one table, and what central differences need, take and differ by."""
-    from chainplan.report.words.table import columns, describe, seconds_text, timed
+    from chainplan.problem.units import timed
+    from chainplan.report.words.table import columns, describe, seconds_text
 
     click.echo(f"{describe(problem)}\n\n  {made}\n")
     model = (f"'{problem.cost.objective}'",) if timed(problem) else ()

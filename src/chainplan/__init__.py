@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from chainplan.io.read import read as read
     from chainplan.io.read import read_plan as read_plan
     from chainplan.planner import plan as plan
+    from chainplan.plans.bound import Status as Status
     from chainplan.plans.check import check as check
     from chainplan.plans.replay import replay as replay
     from chainplan.plans.result import Result as Result
-    from chainplan.plans.result import Status as Status
     from chainplan.plans.steps import Plan as Plan
     from chainplan.problem.cost import Fma as Fma
     from chainplan.problem.graph import Elemental as Elemental
@@ -50,7 +50,7 @@ _HOMES = {
     "Primal": "values.primal",
     "Problem": "problem.problem",
     "Result": "plans.result",
-    "Status": "plans.result",
+    "Status": "plans.bound",
     "Stepwise": "programs.stepwise",
     "chain": "io.read",
     "check": "plans.check",

@@ -14,11 +14,12 @@ from chainplan.costs.objectives import objective_model
 from chainplan.errors import PlanError, SolverError
 from chainplan.errors.arguments import expect, whole
 from chainplan.errors.suggest import did_you_mean
+from chainplan.plans.bound import Status
 from chainplan.plans.check import check
 from chainplan.plans.forward_reverse import order_price
 from chainplan.plans.reorder import reordered
 from chainplan.plans.replay import Replay, replay
-from chainplan.plans.result import Outcome, Result, Status
+from chainplan.plans.result import Outcome, Result
 from chainplan.plans.schedule import Schedule, check_schedule, held
 from chainplan.plans.steps import Plan, Planned, plan_of
 from chainplan.problem.graph import Mode

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from chainplan.errors import SolverError
+from chainplan.plans.bound import Status
 from chainplan.plans.check import check
 from chainplan.plans.reorder import peak_floor, reordered
 from chainplan.plans.replay import replay
-from chainplan.plans.result import Outcome, Status
+from chainplan.plans.result import Outcome
 from chainplan.plans.steps import Plan
 from chainplan.problem.problem import Problem, problem_of
 from chainplan.solvers.chain.interval_dp import ChainDp

@@ -16,8 +16,9 @@ from uuid import uuid4
 from chainplan.distributed.execute import client_of
 from chainplan.errors.arguments import whole
 from chainplan.planner import plan
+from chainplan.plans.bound import Status
 from chainplan.plans.replay import replay
-from chainplan.plans.result import Result, Status
+from chainplan.plans.result import Result
 from chainplan.plans.steps import Plan
 from chainplan.problem.problem import Problem, problem_of
 from chainplan.solvers.search.search import Progress

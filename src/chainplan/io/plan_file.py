@@ -22,11 +22,12 @@ from chainplan.io.plan_file_fields import FORMAT, OPS, load, plan_form, require_
 from chainplan.io.plan_schedule import read_schedule
 from chainplan.io.spec import read_problem
 from chainplan.io.spec_values import TEXT, TODO, Record
+from chainplan.plans.bound import Status
 from chainplan.plans.check import check
 from chainplan.plans.classes import misfit
 from chainplan.plans.forward_reverse import order_price
 from chainplan.plans.replay import Replay, replay
-from chainplan.plans.result import Result, Status, counts
+from chainplan.plans.result import Result, counts
 from chainplan.plans.schedule import Schedule, check_schedule
 from chainplan.plans.steps import Output, Plan, Step
 from chainplan.problem.cost import FMA, CostModel

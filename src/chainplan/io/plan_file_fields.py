@@ -24,7 +24,7 @@ from chainplan.io.spec_values import (
     Tagged,
     whole,
 )
-from chainplan.plans.result import Status
+from chainplan.plans.bound import Status
 from chainplan.plans.steps import (
     Accumulate,
     Add,

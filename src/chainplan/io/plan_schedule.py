@@ -7,7 +7,7 @@ from typing import Any
 
 from chainplan.errors.arguments import MOST
 from chainplan.io.spec_values import TEXT, OneOf, Record, Rows, whole
-from chainplan.plans.result import Status
+from chainplan.plans.bound import Status
 from chainplan.plans.schedule import Schedule, Task
 
 _NUMBERS = {"machines": whole(1, MOST), "makespan": whole(0), "bound": whole(0), "one_machine": whole(0)}

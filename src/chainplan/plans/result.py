@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING
 
+from chainplan.plans.bound import Status
 from chainplan.plans.forward_reverse import order_price
-from chainplan.plans.ratios import gap
+from chainplan.plans.ratios import gap, gap_text, ratio_text
 from chainplan.plans.replay import Replay, replay
+from chainplan.plans.schedule import Schedule
 from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
-from chainplan.report.words import table as summary
-
-if TYPE_CHECKING:
-    from chainplan.plans.schedule import Schedule
-
-
-class Status(Enum):
-    """Outcome of a search."""
-
-    OPTIMAL = "optimal"
-    """The plan is proven to be the cheapest of the class that `optimal_within` names (`chainplan.plans.classes`)."""
-    FEASIBLE = "feasible"
-    """The plan is right and keeps the limits; cheaper ones may exist."""
-    INFEASIBLE = "infeasible"
-    """It is proven that no plan keeps the limits."""
-    BUDGET = "budget"
-    """The search ended without a plan that keeps the limits, and without a proof that there is none."""
+from chainplan.problem.units import unit_text
 
 
 @dataclass(frozen=True)
@@ -83,7 +67,7 @@ def counts(graph: Graph) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A planned problem. `print(result)` shows the table of the plan.
+    """A planned problem. `print(result)` shows a summary, `chainplan.render(result)` is the table of the plan.
 
     `replay` and `cost` are in fma whatever the objective, `price`, `bound` and `gap` in the unit of the objective.
 
@@ -174,4 +158,18 @@ class Result:
         return gap(self.price, self.bound)
 
     def __str__(self) -> str:
-        return summary.table(self)
+        """A summary in a few lines: status, cost, makespan, bound, baselines."""
+        unit, price, baselines = unit_text(self.problem), self.price, self.price_baselines
+        status = self.status.value if self.optimal_within is None else f"optimal within {self.optimal_within}"
+        status += ", claimed by the file" if self.claimed else ""
+        lines = [f"{status}: {'no plan' if price is None else f'{price:,} {unit}'}, by {self.solver}"]
+        if self.schedule is not None:
+            machines = self.schedule.machines
+            on = f"{machines:,} machine{'' if machines == 1 else 's'}"
+            lines.append(f"makespan: {self.schedule.makespan:,} {unit} on {on}")
+        if self.bound and price is not None and self.optimal_within is None:
+            lines.append(f"bound: {self.bound:,} {unit}, a gap of at most {gap_text(price, self.bound)}")
+        for name, other in (("forward", baselines.forward), ("reverse", baselines.reverse)):
+            ratio = "" if price is None else f", {ratio_text(other, price)}"
+            lines.append(f"{name} order: {other:,} {unit}{ratio}")
+        return "\n".join(lines)

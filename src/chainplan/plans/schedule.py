@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from chainplan.errors import PlanError
+from chainplan.plans.bound import Status
 from chainplan.plans.classes import CLASSES
 from chainplan.plans.liveness import evaluates, tape_spans
 from chainplan.plans.replay import replay
-from chainplan.plans.result import Status
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA, CostModel
 

@@ -18,16 +18,17 @@ from time import monotonic
 from chainplan.errors import PlanError, SolverError
 from chainplan.io.plan_file import SavedPlan, derive
 from chainplan.planner import plan as plan_again
+from chainplan.plans.bound import Status
 from chainplan.plans.check import check
 from chainplan.plans.classes import AFTER, class_of, includes
 from chainplan.plans.reorder import reordered
 from chainplan.plans.replay import Replay, replay
-from chainplan.plans.result import Result, Status
+from chainplan.plans.result import Result
 from chainplan.plans.schedule import Schedule, held
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
-from chainplan.report.words.table import unit_text
+from chainplan.problem.units import unit_text
 from chainplan.solvers.dag.order_plans import order_of
 from chainplan.solvers.elimination.elimination_graph import after_accumulation, order_plan
 from chainplan.solvers.elimination.path_bound import path_bound, quick_bound

@@ -9,9 +9,10 @@ import json
 from typing import Any
 
 from chainplan.plans.result import Result
+from chainplan.problem.units import unit_text
 from chainplan.report._schedule import scheduled, step_name
 from chainplan.report.words.gantt import rows
-from chainplan.report.words.table import describe, step_cells, unit_text
+from chainplan.report.words.table import describe, step_cells
 
 
 def render(result: Result) -> str:

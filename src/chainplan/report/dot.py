@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from chainplan.plans.result import Result
-from chainplan.report.words.table import step_cells, unit_text
+from chainplan.problem.units import unit_text
+from chainplan.report.words.table import step_cells
 
 
 def render(result: Result) -> str:

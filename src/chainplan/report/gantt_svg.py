@@ -11,9 +11,10 @@ from html import escape
 from chainplan.plans.result import Result
 from chainplan.plans.schedule import Task
 from chainplan.plans.steps import Accumulate, Add, Multiply, Propagate, Step
+from chainplan.problem.units import timed, unit_text
 from chainplan.report._schedule import scheduled, step_name
 from chainplan.report.words.gantt import rows
-from chainplan.report.words.table import describe, schedule_text, timed, unit_text
+from chainplan.report.words.table import describe, schedule_text
 
 LEFT, TOP, WIDTH, ROW, BAR = 90, 56, 860, 34, 26
 CHARACTER = 7.0

@@ -1,10 +1,11 @@
-"""Plain text: the printed table, the same as `str(result)`."""
+"""Plain text: the table that the command line prints."""
 
 from __future__ import annotations
 
 from chainplan.plans.result import Result
+from chainplan.report.words.table import table
 
 
 def render(result: Result) -> str:
     """The table of a result, with a final newline."""
-    return f"{result}\n"
+    return f"{table(result)}\n"

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import final
 
+from chainplan.plans.bound import Status
 from chainplan.plans.reorder import reordered
 from chainplan.plans.replay import replay
-from chainplan.plans.result import Outcome, Status
+from chainplan.plans.result import Outcome
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem

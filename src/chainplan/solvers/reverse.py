@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import final
 
+from chainplan.plans.bound import Status
 from chainplan.plans.forward_reverse import sweep
 from chainplan.plans.recorder import Recorder
-from chainplan.plans.result import Outcome, Status
+from chainplan.plans.result import Outcome
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.search.search import Search

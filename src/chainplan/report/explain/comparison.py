@@ -11,7 +11,8 @@ from chainplan.planner import plan
 from chainplan.plans.ratios import gap_text, ratio_text
 from chainplan.plans.result import Result
 from chainplan.problem.problem import Problem
-from chainplan.report.words.table import CLAIMED, seconds_text, timed, unit_text
+from chainplan.problem.units import timed, unit_text
+from chainplan.report.words.table import CLAIMED, seconds_text
 from chainplan.solvers.auto import SECONDS
 from chainplan.solvers.registry import SOLVERS
 from chainplan.solvers.search.search import Progress

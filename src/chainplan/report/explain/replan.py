@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from chainplan.planner import plan
+from chainplan.plans.bound import Status
 from chainplan.plans.replay import replay
-from chainplan.plans.result import Status
 from chainplan.plans.steps import Plan
 from chainplan.problem.problem import Problem
 from chainplan.report.explain.carried import carried

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chainplan.problem.graph import Mode
+from chainplan.problem.units import unit_text
 from chainplan.report.explain.changes import Saving, Sensitivity
 from chainplan.report.explain.products import Products
 from chainplan.report.explain.ranges import LARGEST, Range
@@ -12,7 +13,6 @@ from chainplan.report.explain.reasons import Reasons
 from chainplan.report.explain.replan import Found
 from chainplan.report.explain.splits import Choice
 from chainplan.report.html.markup import figure, label, percent
-from chainplan.report.words.table import unit_text
 
 _FEW = 8
 """Elementals or vertices that are named as the dearest."""

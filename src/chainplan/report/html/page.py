@@ -11,13 +11,14 @@ from typing import Any
 from chainplan._version import __version__
 from chainplan.io.plan_file import document
 from chainplan.plans.result import Result
+from chainplan.problem.units import unit_text
 from chainplan.report.explain.comparison import Comparison, compare
 from chainplan.report.explain.reasons import reasons
 from chainplan.report.html import player, sections
 from chainplan.report.html.frame import framed
 from chainplan.report.html.markup import embedded, label, text
 from chainplan.report.words.sentence import headline
-from chainplan.report.words.table import describe, unit_text
+from chainplan.report.words.table import describe
 from chainplan.solvers.search.search import Progress
 
 SECONDS = 1.0

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from chainplan.plans.result import Result
+from chainplan.problem.units import unit_text
 from chainplan.report.html.chain import WIDEST
 from chainplan.report.html.dag import vertices
 from chainplan.report.html.layers import layout
 from chainplan.report.html.markup import figure, label, percent, text
 from chainplan.report.html.steps import Steps, columns, direct_uses
-from chainplan.report.words.table import unit_text
 
 STATIC = 100
 """Steps of the table that is there without scripts."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chainplan.plans.result import Result
+from chainplan.problem.units import timed, unit_text
 from chainplan.report.explain.comparison import RIGHT, Comparison
 from chainplan.report.explain.eliminations import eliminated
 from chainplan.report.explain.reasons import Reasons
@@ -13,7 +14,7 @@ from chainplan.report.explain.wording import worded
 from chainplan.report.html import chain, charts, dag, tree
 from chainplan.report.html.markup import counted, figure, figure_html, percent, ratio, table_html, text, unbroken
 from chainplan.report.html.player import MOST_VERTICES
-from chainplan.report.words.table import CLAIMED, proof, seconds_text, timed, unit_text
+from chainplan.report.words.table import CLAIMED, proof, seconds_text
 from chainplan.report.words.table import headline as summary_rows
 
 _VERTICES = 200

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from chainplan.plans.schedule import Schedule, Task
+from chainplan.plans.schedule import Schedule, Task
 
 WIDTH = 80
 """Characters from the start of a schedule to its end."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from chainplan.plans.bound import Status
 from chainplan.plans.ratios import gap_text
-from chainplan.plans.result import Result, Status
+from chainplan.plans.result import Result
+from chainplan.problem.units import unit_text
 from chainplan.report.html.markup import figure, ratio
-from chainplan.report.words.table import CLAIMED, schedule_text, unit_text
+from chainplan.report.words.table import CLAIMED, schedule_text
 
 _TELLING = 0.9
 """A gap above which the bound itself says more."""

@@ -1,15 +1,13 @@
-"""The printed table of a result: cost, proof, baselines, and one line per step.
-
-It lives below `report` because `str(result)` prints it; `report.text` prints the same.
-"""
+"""The printed table of a result: cost, proof, baselines, and one line per step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from chainplan._util.bytesize import bytes_text
 from chainplan.plans.ratios import gap_text, ratio_text
+from chainplan.plans.result import Result
+from chainplan.plans.schedule import Schedule
 from chainplan.plans.steps import (
     Accumulate,
     Add,
@@ -25,14 +23,11 @@ from chainplan.plans.steps import (
     Store,
 )
 from chainplan.problem.graph import Mode
+from chainplan.problem.problem import Problem
+from chainplan.problem.units import timed, unit_text
 from chainplan.report.words.gantt import chart
+from chainplan.structures import Block
 from chainplan.structures.counts import longest
-
-if TYPE_CHECKING:
-    from chainplan.plans.result import Result
-    from chainplan.plans.schedule import Schedule
-    from chainplan.problem.problem import Problem
-    from chainplan.structures import Block
 
 CLAIMED = "claimed by the file"
 """What is said of what a plan file says of other plans and has not been proven here."""
@@ -149,16 +144,6 @@ def schedule_text(schedule: Schedule, unit: str, claimed: bool = False) -> str:
     on = f"on {plural(schedule.machines, 'machine')}"
     faster = f"{schedule.speedup:,.2f}x faster than one"
     return f"makespan {schedule.makespan:,} {unit} {on}, {schedule_proof(schedule, claimed)}, {faster}"
-
-
-def timed(problem: Problem) -> bool:
-    """Whether the objective is a time rather than fma."""
-    return problem.cost.unit != "fma"
-
-
-def unit_text(problem: Problem) -> str:
-    """The unit of the objective, short."""
-    return "ns" if timed(problem) else "fma"
 
 
 def proof(result: Result) -> str:

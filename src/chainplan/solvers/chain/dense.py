@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import final
 
+from chainplan.plans.bound import Status
 from chainplan.plans.recorder import Recorder
-from chainplan.plans.result import Outcome, Status
+from chainplan.plans.result import Outcome
 from chainplan.problem.problem import Problem
 from chainplan.solvers.chain.derivation import not_a_chain, sizes_of
 from chainplan.solvers.chain.hu_shing import optimal_products

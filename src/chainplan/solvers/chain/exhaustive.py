@@ -13,10 +13,11 @@ from itertools import combinations
 from math import comb
 from typing import final
 
+from chainplan.plans.bound import Status
 from chainplan.plans.compressed_sweep import NEVER, compressed
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
-from chainplan.plans.result import Outcome, Status, bounded
+from chainplan.plans.result import Outcome, bounded
 from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem

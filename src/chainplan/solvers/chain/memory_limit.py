@@ -27,9 +27,10 @@ from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from typing import NamedTuple, final
 
+from chainplan.plans.bound import Status
 from chainplan.plans.compressed_sweep import Sweep, write_sweep
 from chainplan.plans.recorder import Recorder
-from chainplan.plans.result import Outcome, Status, bounded
+from chainplan.plans.result import Outcome, bounded
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental, Graph, Mode

@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterable
 from copy import copy
 from typing import final
 
+from chainplan.plans.bound import Status
 from chainplan.plans.reorder import peak_floor
-from chainplan.plans.result import Outcome, Status, bounded
+from chainplan.plans.result import Outcome, bounded
 from chainplan.problem.problem import Problem
 from chainplan.solvers.chain.derivation import not_a_chain
 from chainplan.solvers.checkpoint.fronts import Front, Point, best, cheapest, coarse, least, under

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import final
 
-from chainplan.plans.result import Outcome, Status, bounded
+from chainplan.plans.bound import Status
+from chainplan.plans.result import Outcome, bounded
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.bitset_problem import Core, members
 from chainplan.solvers.elimination.cp_cuts import Cuts

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import final
 
+from chainplan.plans.bound import Status
 from chainplan.plans.replay import replay
-from chainplan.plans.result import Outcome, Status, bounded
+from chainplan.plans.result import Outcome, bounded
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.bitset_problem import Core
 from chainplan.solvers.elimination.branch_and_bound import Exact

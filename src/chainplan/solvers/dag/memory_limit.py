@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from random import Random
 from typing import final
 
+from chainplan.plans.bound import Status
 from chainplan.plans.forward_reverse import sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.reorder import peak_floor, reordered
 from chainplan.plans.replay import replay
-from chainplan.plans.result import Outcome, Status
+from chainplan.plans.result import Outcome
 from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem

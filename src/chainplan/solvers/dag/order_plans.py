@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import cast
 
+from chainplan.plans.bound import Status
 from chainplan.plans.forward_reverse import order_price, sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
-from chainplan.plans.result import Outcome, Status
+from chainplan.plans.result import Outcome
 from chainplan.plans.steps import Multiply, Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem

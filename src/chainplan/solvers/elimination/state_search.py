@@ -14,7 +14,8 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
-from chainplan.plans.result import Outcome, Status, bounded
+from chainplan.plans.bound import Status
+from chainplan.plans.result import Outcome, bounded
 from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph
 from chainplan.solvers.elimination.elimination_graph import accumulation, after_accumulation
