@@ -13,13 +13,11 @@ from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 from tokenize import TokenError
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 from zipfile import BadZipFile, ZipFile
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
+    from chainplan._util.arrays import Array, DType
 
 UNPACKED = 64_000_000
 """Bytes that a file of any size may unpack to."""
@@ -51,7 +49,7 @@ class Header(NamedTuple):
     """What an archive declares of one of its arrays."""
 
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: DType
 
     @property
     def bytes(self) -> int:
@@ -110,7 +108,7 @@ def read(path: str | Path) -> dict[str, Array]:
     return found
 
 
-def native(array: Any) -> Any:
+def native(array: Array) -> Array:
     """An array in the byte order of this machine."""
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 

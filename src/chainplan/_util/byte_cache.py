@@ -58,7 +58,7 @@ def kept(
     return known
 
 
-def _keep(key: Hashable, value: Any, size: int) -> None:
+def _keep(key: Hashable, value: object, size: int) -> None:
     global _total
     if 4 * size > MOST:
         return

@@ -11,7 +11,12 @@ from contextvars import copy_context
 from functools import cache
 from heapq import heapify, heappop, heappush
 from threading import Condition, Thread
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from threadpoolctl import ThreadpoolController
 
 
 def ranks(costs: Sequence[int], needs: Sequence[Sequence[int]]) -> list[int]:
@@ -101,13 +106,14 @@ class _Crew:
             self._changed.notify_all()
 
 
-def one_blas_thread() -> Any:
+def one_blas_thread() -> AbstractContextManager[object]:
     """A context in which BLAS uses one thread."""
-    return _controller().limit(limits=1, user_api="blas")
+    limited: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
+    return limited
 
 
 @cache
-def _controller() -> Any:
+def _controller() -> ThreadpoolController:
     import numpy  # noqa: F401  (its BLAS must be loaded to be found)
     from threadpoolctl import ThreadpoolController
 

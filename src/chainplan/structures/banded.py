@@ -8,7 +8,7 @@ pattern; on rectangular blocks it is an upper bound, because a row whose band li
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chainplan.structures.base import Shape, Structure
 from chainplan.structures.counts import Counts, quadratic
@@ -16,10 +16,11 @@ from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import OnDiagonal
 
 if TYPE_CHECKING:
-    import numpy as np
     from scipy.sparse import csr_array
 
-    Array = np.ndarray[Any, np.dtype[Any]]
+    from chainplan._util.arrays import Array
+    from chainplan._util.json_value import JsonValue
+
     Pair = tuple[Array, Array]
     Triple = tuple[Array, Array, Array]
 
@@ -78,7 +79,7 @@ class Banded(Structure):
             return band(max(self.lower, other.lower), max(self.upper, other.upper))
         return self if isinstance(other, OnDiagonal) else other if isinstance(other, Dense) else None
 
-    def to_spec(self, rows: int, cols: int) -> Any:
+    def to_spec(self, rows: int, cols: int) -> JsonValue:
         widths = (self.lower, self.upper)
         if ENDLESS in widths:
             return {self.name: [min(width, max(rows, cols)) for width in widths]}
@@ -103,7 +104,7 @@ class LowerTriangular(Banded):
     def __init__(self) -> None:
         super().__init__(ENDLESS, 0)
 
-    def to_spec(self, rows: int, cols: int) -> Any:
+    def to_spec(self, rows: int, cols: int) -> JsonValue:
         return self.name
 
     def __repr__(self) -> str:
@@ -119,7 +120,7 @@ class UpperTriangular(Banded):
     def __init__(self) -> None:
         super().__init__(0, ENDLESS)
 
-    def to_spec(self, rows: int, cols: int) -> Any:
+    def to_spec(self, rows: int, cols: int) -> JsonValue:
         return self.name
 
     def __repr__(self) -> str:
@@ -136,7 +137,7 @@ def band(lower: int, upper: int) -> Structure:
     return UpperTriangular() if (lower, upper) == (0, ENDLESS) else Banded(lower, upper)
 
 
-def banded(argument: Any, shape: Shape) -> Structure:
+def banded(argument: object, shape: Shape) -> Structure:
     """Read `{banded: [lower, upper]}`."""
     match argument:
         case [int() as lower, int() as upper] if min(lower, upper) >= 0:

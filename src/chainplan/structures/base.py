@@ -16,13 +16,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from chainplan.structures.counts import Counts, total_count
 from chainplan.structures.unit_entries import Units
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+    from chainplan._util.arrays import Array
+    from chainplan._util.json_value import JsonValue
 
 Shape = tuple[int, int] | None
 """Rows and columns of the block whose structure is read; None where they could not be read themselves."""
@@ -39,7 +42,7 @@ class Structure(ABC):
     units: Units | None = None
     """What is known about the values of a block of plus and minus ones; None for any other block."""
 
-    vectors: tuple[Any, Any] | None = None
+    vectors: tuple[Array, Array] | None = None
     """The numbers of nonzeros of each column and of each row as two arrays, where the pattern is listed; else None."""
 
     held_bytes = 64
@@ -107,11 +110,11 @@ class Structure(ABC):
     def plus(self, other: Structure) -> Structure | None:
         """Return the structure of self + other, for an `other` that does not stand before self in the table."""
 
-    def to_spec(self, rows: int, cols: int) -> Any:
+    def to_spec(self, rows: int, cols: int) -> JsonValue:
         """Return the structure of a block of rows x cols as a spec writes it."""
         return self.name
 
-    def brief(self, rows: int, cols: int) -> Any:
+    def brief(self, rows: int, cols: int) -> JsonValue:
         """Return what a plan's steps say of the structure; they do not list a pattern again."""
         return self.to_spec(rows, cols)
 

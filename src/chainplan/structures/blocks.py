@@ -12,7 +12,7 @@ ones adds up k entries.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from chainplan.structures.base import Shape, Structure
 from chainplan.structures.counts import Counts, constant
@@ -23,6 +23,9 @@ from chainplan.structures.unit_entries import Units, units_of_product
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+    from chainplan._util.arrays import Array
+    from chainplan._util.json_value import JsonValue
 
 
 class _Divided(Structure):
@@ -55,7 +58,7 @@ class _Divided(Structure):
         indptr = np.arange(rows + 1) * c
         return csr_array((np.ones(rows * c, np.float32), indices.ravel(), indptr), shape=(rows, cols))
 
-    def first_columns(self, rows: Any, r: int, c: int) -> Any:
+    def first_columns(self, rows: Array, r: int, c: int) -> Array:
         """Return the first column in which each of these rows may be nonzero; parts are r x c."""
         raise NotImplementedError
 
@@ -103,24 +106,24 @@ class _Divided(Structure):
             return cls(count, units)
         return DENSE if units is None else BlockDiagonal(count, units)
 
-    def to_spec(self, rows: int, cols: int) -> Any:
+    def to_spec(self, rows: int, cols: int) -> JsonValue:
         r, c = rows // self.count, cols // self.count
         if self.units is None or self.units.sign != 1:
             return {self.name: self.arguments(r, c)}
         return {"replicate" if self.units.rows else "reduce": self.also}
 
-    def arguments(self, r: int, c: int) -> list[Any]:
+    def arguments(self, r: int, c: int) -> list[JsonValue]:
         """Return what a spec writes behind the name, for parts of r x c."""
         raise NotImplementedError
 
-    def brief(self, rows: int, cols: int) -> Any:
+    def brief(self, rows: int, cols: int) -> JsonValue:
         spec = self.to_spec(rows, cols)
         return {"units": spec} if self.units is not None and self.units.sign != 1 else spec
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Divided) and self._key() == other._key()
 
-    def _key(self) -> tuple[Any, ...]:
+    def _key(self) -> tuple[type[_Divided], int, Units | None]:
         return type(self), self.count, self.units
 
     def __hash__(self) -> int:
@@ -143,10 +146,10 @@ class BlockDiagonal(_Divided):
     def holds(self, row: int, col: int, rows: int, cols: int) -> bool:
         return row // (rows // self.count) == col // (cols // self.count)
 
-    def first_columns(self, rows: Any, r: int, c: int) -> Any:
+    def first_columns(self, rows: Array, r: int, c: int) -> Array:
         return rows // r * c if r else rows
 
-    def arguments(self, r: int, c: int) -> list[Any]:
+    def arguments(self, r: int, c: int) -> list[JsonValue]:
         return [self.count, r, c]
 
 
@@ -164,14 +167,14 @@ class Kronecker(_Divided):
     def holds(self, row: int, col: int, rows: int, cols: int) -> bool:
         return row % self.count == col % self.count
 
-    def first_columns(self, rows: Any, r: int, c: int) -> Any:
+    def first_columns(self, rows: Array, r: int, c: int) -> Array:
         return rows % self.count
 
-    def arguments(self, r: int, c: int) -> list[Any]:
+    def arguments(self, r: int, c: int) -> list[JsonValue]:
         return [[r, c], self.count]
 
 
-def block_diagonal(argument: Any, shape: Shape) -> Structure:
+def block_diagonal(argument: object, shape: Shape) -> Structure:
     """Read `{block_diagonal: [b, r, c]}`, which means b blocks of r x c."""
     match argument:
         case [int() as b, int() as r, int() as c] if b > 0:
@@ -179,7 +182,7 @@ def block_diagonal(argument: Any, shape: Shape) -> Structure:
     raise ValueError("{block_diagonal: [b, r, c]}, b blocks of r x c")
 
 
-def kronecker(argument: Any, shape: Shape) -> Structure:
+def kronecker(argument: object, shape: Shape) -> Structure:
     """Read `{kronecker: [[r, c], k]}`, which means A ⊗ I_k for A of r x c."""
     match argument:
         case [[int() as r, int() as c], int() as k] if k > 0:
@@ -187,7 +190,7 @@ def kronecker(argument: Any, shape: Shape) -> Structure:
     raise ValueError("{kronecker: [[r, c], k]}, for A ⊗ I_k with A of r x c")
 
 
-def replicate(argument: Any, shape: Shape) -> Structure:
+def replicate(argument: object, shape: Shape) -> Structure:
     """Read `{replicate: each}` (I ⊗ 1, which repeats each entry) or `{replicate: whole}` (1 ⊗ I, the whole vector)."""
     kind = _KINDS.get(argument) if isinstance(argument, str) else None
     if kind is None:
@@ -198,7 +201,7 @@ def replicate(argument: Any, shape: Shape) -> Structure:
     return Identity() if rows == cols else kind(cols, Units(True, False, 1))
 
 
-def reduce(argument: Any, shape: Shape) -> Structure:
+def reduce(argument: object, shape: Shape) -> Structure:
     """Read `{reduce: each}` (sums of neighbours) or `{reduce: whole}`, the transposes of the two replications."""
     if not isinstance(argument, str) or argument not in _KINDS:
         raise ValueError("{reduce: each} for a + b, c + d or {reduce: whole} for a + c, b + d")

@@ -8,14 +8,12 @@ summed at once, as vectors. Cost: O(pieces), or O(pieces · log(pieces)) as vect
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    import numpy as np
+    from chainplan._util.arrays import Array
 
-    Array = np.ndarray[Any, np.dtype[Any]]
-
-N = TypeVar("N", bound=Any)
+N = TypeVar("N", int, "Array")
 """An int, or an array of ints."""
 
 Counts = tuple[tuple[int, int, int], ...]

@@ -14,7 +14,7 @@ large to be listed.
 from __future__ import annotations
 
 from math import gcd
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chainplan.structures.banded import ENDLESS, Banded, band
 from chainplan.structures.base import Structure
@@ -26,6 +26,8 @@ from chainplan.structures.zero import Zero
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+    from chainplan._util.json_value import JsonValue
 
 MOST_PARTS = 100_000
 """The largest number of parts that is tried on a listed pattern."""
@@ -94,13 +96,13 @@ class Outline(Structure):
         reach = max(self.lower, other.lower), max(self.upper, other.upper)
         return Outline(*reach, gcd(self.parts, other.parts), gcd(self.modulus, other.modulus))
 
-    def to_spec(self, rows: int, cols: int) -> Any:
+    def to_spec(self, rows: int, cols: int) -> JsonValue:
         return self._shown.to_spec(rows, cols)
 
-    def brief(self, rows: int, cols: int) -> Any:
+    def brief(self, rows: int, cols: int) -> JsonValue:
         return {"units": self.to_spec(rows, cols)} if self.unit else self.to_spec(rows, cols)
 
-    def _key(self) -> tuple[Any, ...]:
+    def _key(self) -> tuple[int, int, int, int, Units | None]:
         return self.lower, self.upper, self.parts, self.modulus, self.units
 
     def __eq__(self, other: object) -> bool:

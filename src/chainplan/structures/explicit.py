@@ -14,7 +14,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from functools import cached_property
 from hashlib import blake2b
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import ref
 
 import numpy as np
@@ -29,7 +29,8 @@ from chainplan.structures.unit_entries import Units, units_of_product
 from chainplan.structures.zero import Zero
 
 if TYPE_CHECKING:
-    Array = np.ndarray[Any, np.dtype[Any]]
+    from chainplan._util.arrays import Array
+    from chainplan._util.json_value import JsonValue
 
 _DENSE_SHARE = 20
 """How many times longer a sparse product takes per multiplication than a dense one, roughly."""
@@ -48,7 +49,7 @@ class Explicit(Structure):
     def __init__(self, csr: csr_array, units: Units | None = None) -> None:
         self.csr, self.units = csr, units
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type[Explicit], tuple[csr_array, Units | None]]:
         """Pickle the pattern alone; the other process works out again whatever is cached here."""
         return Explicit, (self.csr, self.units)
 
@@ -131,7 +132,7 @@ class Explicit(Structure):
     def plus(self, other: Structure) -> Structure | None:
         return other if isinstance(other, Dense) else None
 
-    def to_spec(self, rows: int, cols: int) -> Any:
+    def to_spec(self, rows: int, cols: int) -> JsonValue:
         if self.units is not None and self.units.sign == 1:
             if self.units.rows and (self.row_vector == 1).all():
                 return {"permutation" if self._is_square_bijection() else "selection": self.csr.indices.tolist()}
@@ -143,7 +144,7 @@ class Explicit(Structure):
     def _is_square_bijection(self) -> bool:
         return self.csr.shape[0] == self.csr.shape[1] and bool((self.column_vector == 1).all())
 
-    def brief(self, rows: int, cols: int) -> Any:
+    def brief(self, rows: int, cols: int) -> JsonValue:
         return {"units" if self.unit else self.name: {"nnz": self.nnz(rows, cols)}}
 
     @cached_property

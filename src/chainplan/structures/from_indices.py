@@ -19,6 +19,11 @@ from chainplan.structures.unit_entries import Units
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+    from chainplan._util.arrays import Array
+
+Sparse = Any
+"""An array or matrix of scipy.sparse of any format: scipy has no type for what they have in common."""
+
 LARGEST = 100_000_000
 """Rows or columns of the largest pattern that is listed; its row pointers are an array of as many numbers."""
 LINES = 4_000_000
@@ -37,7 +42,7 @@ _PARTS = {
 """What the arrays of a pattern file must be: their kinds of dtype, their numbers of dimensions, and both in words."""
 
 
-def permutation(argument: Any, shape: Shape) -> Structure:
+def permutation(argument: object, shape: Shape) -> Structure:
     """Read `{permutation: [..]}`, the column that each row picks; every column is picked once."""
     columns = _indices(argument)
     if columns is None or sorted(columns) != list(range(len(columns))):
@@ -46,7 +51,7 @@ def permutation(argument: Any, shape: Shape) -> Structure:
     return _picks(columns, len(columns))
 
 
-def selection(argument: Any, shape: Shape) -> Structure:
+def selection(argument: object, shape: Shape) -> Structure:
     """Read `{selection: [..]}`, the column that each row picks."""
     columns = _indices(argument)
     if columns is None:
@@ -55,7 +60,7 @@ def selection(argument: Any, shape: Shape) -> Structure:
     return _picks(columns, _in_range(columns, shape and shape[1], "columns"))
 
 
-def scatter(argument: Any, shape: Shape) -> Structure:
+def scatter(argument: object, shape: Shape) -> Structure:
     """Read `{scatter: [..]}`, the row that each column goes to; a scatter is the transpose of a selection."""
     rows = _indices(argument)
     if rows is None:
@@ -64,7 +69,7 @@ def scatter(argument: Any, shape: Shape) -> Structure:
     return _picks(rows, _in_range(rows, shape and shape[0], "rows")).transpose()
 
 
-def coo(argument: Any, shape: Shape) -> Structure:
+def coo(argument: object, shape: Shape) -> Structure:
     """Read `{coo: [[row, column], ..]}`, the entries that may be nonzero."""
     import numpy as np
 
@@ -81,7 +86,7 @@ def coo(argument: Any, shape: Shape) -> Structure:
     return Explicit(csr)
 
 
-def sparse(argument: Any, shape: Shape, folder: Path | None) -> Structure:
+def sparse(argument: object, shape: Shape, folder: Path | None) -> Structure:
     """Read `{sparse: pattern.npz}`, the nonzeros of a file that `scipy.sparse.save_npz` wrote; nothing is unpickled.
 
     A sparse array of scipy may stand in place of the file. Without a folder no file is read.
@@ -100,7 +105,7 @@ def sparse(argument: Any, shape: Shape, folder: Path | None) -> Structure:
     return of_matrix(_fitting(array, shape, f"'{path}'"))
 
 
-def _fitting(array: Any, shape: Shape, what: str) -> Any:
+def _fitting(array: Sparse, shape: Shape, what: str) -> Sparse:
     """Return a sparse array, or refuse it where it does not have the shape of its block."""
     if shape is not None and array.shape != shape:
         m, n = array.shape
@@ -108,7 +113,7 @@ def _fitting(array: Any, shape: Shape, what: str) -> Any:
     return array
 
 
-def _load_array(path: Path) -> Any:
+def _load_array(path: Path) -> Sparse:
     """Load the sparse array in a file, after the sizes that the file declares were looked at."""
     from scipy.sparse import load_npz
 
@@ -126,7 +131,7 @@ def _load_array(path: Path) -> Any:
     listed = max((prod(declared[name].shape) for name in ("data", "indices", "row") if name in declared), default=0)
     if listed > max(UNPACKED_ENTRIES, size // 4):
         raise ValueError(f"its {size:,} bytes unpack to {listed:,} entries; write it with compressed=False")
-    loaded: Any = load_npz(path)
+    loaded: Sparse = load_npz(path)
     if hasattr(loaded, "indptr"):
         loaded.check_format(full_check=True)  # scipy's kernels follow row pointers wherever they lead
     return loaded
@@ -143,22 +148,27 @@ def _require_kinds(declared: Mapping[str, Header]) -> None:
         raise ValueError(f"it holds an array of {declared['shape'].shape[0]} dimensions, not of rows and columns")
 
 
-def of_matrix(given: Any) -> Structure:
+def of_matrix(given: Sparse) -> Structure:
     """Return the pattern of the nonzeros of a sparse array."""
     import numpy as np
     from scipy.sparse import coo_array
 
     from chainplan.structures.explicit import Explicit
 
-    entries: Any = coo_array(given)
+    entries: Sparse = coo_array(given)
     nonzero = entries.data != 0
     return Explicit(_csr_of(np.asarray(entries.row)[nonzero], np.asarray(entries.col)[nonzero], entries.shape))
 
 
-def _csr_of(rows: Any, cols: Any, shape: tuple[int, int]) -> csr_array:
+def _csr_of(rows: Array, cols: Array, shape: tuple[int, int]) -> csr_array:
     _require_listable(shape, len(rows))
     import numpy as np
     from scipy.sparse import csr_array
+
+    from chainplan._util.arrays import Array
+
+Sparse = Any
+"""An array or matrix of scipy.sparse of any format: scipy has no type for what they have in common."""
 
     csr = csr_array((np.ones(len(rows), np.float32), (rows, cols)), shape=shape)
     csr.sum_duplicates()
@@ -193,11 +203,11 @@ def _picks(columns: list[int], cols: int) -> Structure:
     return Explicit(csr_of_rows(columns, cols), Units(True, len(set(columns)) == len(columns), 1))
 
 
-def _indices(argument: Any) -> list[int] | None:
+def _indices(argument: object) -> list[int] | None:
     return argument if isinstance(argument, list) and all(type(i) is int and i >= 0 for i in argument) else None
 
 
-def _is_pair(entry: Any) -> bool:
+def _is_pair(entry: object) -> bool:
     return isinstance(entry, list) and len(entry) == 2 and all(type(i) is int and i >= 0 for i in entry)
 
 

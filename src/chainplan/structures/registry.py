@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from chainplan.structures.banded import Banded, LowerTriangular, UpperTriangular, banded
 from chainplan.structures.base import Shape, Structure
@@ -59,7 +58,7 @@ PLAIN: dict[str, Structure] = {
 }
 """The structures that are a single word in a spec."""
 
-WORDS: dict[str, Callable[[Any, Shape], Structure]] = {
+WORDS: dict[str, Callable[[object, Shape], Structure]] = {
     "banded": banded,
     "block_diagonal": block_diagonal,
     "kronecker": kronecker,
@@ -75,14 +74,14 @@ WORDS: dict[str, Callable[[Any, Shape], Structure]] = {
 NAMES = (*PLAIN, *WORDS, "sparse")
 
 
-def from_spec(word: str, argument: Any, shape: Shape, folder: Path | None) -> Structure:
+def from_spec(word: str, argument: object, shape: Shape, folder: Path | None) -> Structure:
     """Build the structure that a spec names, for a block of the shape given.
 
     Parameters
     ----------
     word : str
         One of `NAMES`.
-    argument : Any
+    argument : object
         What stands behind the word; None where the word stands alone.
     shape : Shape
         Rows and columns of the block; None where they are not known.

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-Segment = tuple[int, int, Any]
+Segment = tuple[int, int, object]
 """Hill and valley in elements, and the steps: None, a step, or a pair of such."""
 
 Profile = tuple[Segment, ...]
@@ -60,7 +60,7 @@ def dominates(one: Profile, other: Profile) -> bool:
 
 def steps_of(profile: Profile) -> Iterator[Any]:
     """The steps of a profile in the order in which they are carried out."""
-    todo: list[Any] = [steps for *_, steps in reversed(profile)]
+    todo = [steps for *_, steps in reversed(profile)]
     while todo:
         steps = todo.pop()
         if type(steps) is tuple:

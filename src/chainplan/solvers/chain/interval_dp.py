@@ -19,7 +19,7 @@ fits and Python ints elsewhere.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 from chainplan.plans.compressed_sweep import Sweep
 from chainplan.plans.replay import replay
@@ -46,9 +46,9 @@ from chainplan.solvers.search.solver import Solver
 from chainplan.structures import Banded, BlockDiagonal, Dense, Kronecker, OnDiagonal, Zero
 
 if TYPE_CHECKING:
-    import numpy as np
+    from numpy.typing import DTypeLike
 
-    Array = np.ndarray[Any, np.dtype[Any]]
+    from chainplan._util.arrays import Array, DType
 
 LONGEST = 5000
 LONGEST_LISTED = 300
@@ -134,7 +134,7 @@ class Table:
         self.adjoints = self._propagations(Mode.ADJOINT, dtype)
         self.s = np.array(self.sizes, dtype)
 
-    def _propagations(self, mode: Mode, dtype: Any) -> tuple[Array, Array]:
+    def _propagations(self, mode: Mode, dtype: DTypeLike) -> tuple[Array, Array]:
         """Price per vector of each elemental, and where the mode is available."""
         import numpy as np
 
@@ -203,7 +203,7 @@ class Table:
         return Product((k, j), (i, k))
 
 
-def _number_type(chain: tuple[Elemental, ...], sizes: list[int], leaves: int) -> tuple[Any, int]:
+def _number_type(chain: tuple[Elemental, ...], sizes: list[int], leaves: int) -> tuple[DType, int]:
     """A dtype in which no candidate overflows, and a price that none reaches.
 
     No product costs more than the three largest sizes multiplied, so no optimum more than the leaves plus q of them,

@@ -8,7 +8,7 @@ sums are evaluated for all such pairs at once, piece by piece.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,13 +19,15 @@ from chainplan.structures.banded import band_products_fma
 from chainplan.structures.counts import Counts
 
 if TYPE_CHECKING:
-    Array = np.ndarray[Any, np.dtype[Any]]
+    from numpy.typing import DTypeLike
+
+    from chainplan._util.arrays import Array
 
 
 class IntervalProducts:
     """`prices(a, b, d)`: for the intervals (i, i+d), i = a .. b-1, the price of the last product at each split."""
 
-    def __init__(self, chain: tuple[Elemental, ...], dtype: Any) -> None:
+    def __init__(self, chain: tuple[Elemental, ...], dtype: DTypeLike) -> None:
         self.s = np.array(sizes_of(chain), dtype)
         self.q = len(chain)
         self._dense = all(type(e.block.structure) is Dense for e in chain)
@@ -55,7 +57,7 @@ class IntervalProducts:
         right = self._lower[i, k], self._upper[i, k]
         return band_products_fma((self.s[j], self.s[k], self.s[i]), left, right)
 
-    def _tabulate(self, chain: tuple[Elemental, ...], dtype: Any) -> None:
+    def _tabulate(self, chain: tuple[Elemental, ...], dtype: DTypeLike) -> None:
         """Tables of the constant counts and nonzeros of all intervals; start-major for right, end-major for left."""
         q, s = self.q, self.s
         shape = (q + 1, q + 1)

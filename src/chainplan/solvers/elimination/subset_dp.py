@@ -11,17 +11,17 @@ Structured blocks go through the block algebra: path blocks are numbered, so tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chainplan._util.byte_cache import kept
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 
 if TYPE_CHECKING:
-    import numpy as np
+    from numpy.typing import DTypeLike
 
-    Array = np.ndarray[Any, np.dtype[Any]]
+    from chainplan._util.arrays import Array
 
 
 def best_order(work: WorkGraph, vertices: Sequence[int], rng: Random, heat: float = 0.0) -> list[int]:
@@ -43,7 +43,7 @@ class Sides:
     whose neighbours within the fragment are exactly `mask`.
     """
 
-    def __init__(self, work: WorkGraph, local: Sequence[int], side: list[dict[int, Any]]) -> None:
+    def __init__(self, work: WorkGraph, local: Sequence[int], side: Sequence[Mapping[int, object]]) -> None:
         number = {v: i for i, v in enumerate(local)}
         self.near = [0] * len(local)
         touched: dict[int, int] = {}
@@ -72,7 +72,7 @@ class Sides:
             table = np.concatenate((table, table | mask))
         return table
 
-    def outside(self, dtype: Any) -> Array:
+    def outside(self, dtype: DTypeLike) -> Array:
         """For every set, the weight of the outside vertices that touch it: all but those that touch only the rest."""
         import numpy as np
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chainplan.problem.cost import FMA
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.structures import Block
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
+    from chainplan._util.arrays import Array
 
 
 class Blocks:

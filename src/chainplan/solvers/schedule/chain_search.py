@@ -8,9 +8,9 @@ deterministic time: but for the budget, the same seed finds the same schedule.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from chainplan.plans.replay import replay
 from chainplan.plans.schedule import Task
@@ -37,8 +37,8 @@ MOST_CHOICES = 20_000
 """Options of the largest constraint program."""
 SLICE = 0.5
 """Deterministic seconds of the first slice."""
-_EDGES = {"use_overload_checker_in_cumulative": True, "use_timetable_edge_finding_in_cumulative": True}
-SETTINGS: tuple[dict[str, Any], ...] = (_EDGES | {"linearization_level": 2}, {"linearization_level": 2}, _EDGES)
+_EDGES: dict[str, int] = {"use_overload_checker_in_cumulative": True, "use_timetable_edge_finding_in_cumulative": True}
+SETTINGS: tuple[Mapping[str, int], ...] = (_EDGES | {"linearization_level": 2}, {"linearization_level": 2}, _EDGES)
 """Parameters of the slices, in turn; none of them is good at everything."""
 MOVES = "bracketings"
 
@@ -142,7 +142,7 @@ class ChainSearch:
                 model.hint(*self._tree)
         return model
 
-    def _slice(self, model: ChainModel, settings: dict[str, Any], seconds: float, turn: int, settled: bool) -> bool:
+    def _slice(self, model: ChainModel, settings: Mapping[str, int], seconds: float, turn: int, settled: bool) -> bool:
         """Run the constraint program once; whether it has found all it can."""
         from ortools.sat.python import cp_model
 

@@ -9,16 +9,14 @@ numpy, in two layouts as in `solvers.chain_dp`: all intervals and splits of one 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chainplan.solvers.chain.derivation import Product
 from chainplan.solvers.schedule.tasks import ChainTasks, Interval, Option, Placed, Tree
 from chainplan.solvers.search.search import Search
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
+    from chainplan._util.arrays import Array
 
 
 class ScheduledDp:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chainplan.solvers.search.search import Search
 
@@ -36,7 +36,7 @@ def new_solver(search: Search, seconds: float | None = None) -> CpSolver:
     return solver
 
 
-def attend(solver: CpSolver, run: Callable[[], Any], search: Search, prove: Callable[[int], None]) -> None:
+def attend(solver: CpSolver, run: Callable[[], object], search: Search, prove: Callable[[int], None]) -> None:
     """Run the solver until it is done or the search is stopped, and hand on the bound in any case."""
     with ThreadPoolExecutor(1) as pool:
         task = pool.submit(run)
