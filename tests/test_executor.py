@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
 from chainplan.execution.executor import _PROGRAMS, execute
-from chainplan.kernels.convert import Array
 from chainplan.kernels.products import product_kernel
 from chainplan.planner import plan
 from chainplan.plans.steps import Accumulate, Output, Plan, Propagate

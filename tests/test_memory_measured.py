@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 import chainplan
+from chainplan._util.arrays import Array
 from chainplan._util.bytesize import BYTES
 from chainplan.execution.chunked_apply import SEEDED
 from chainplan.execution.executor import prepared
-from chainplan.kernels.convert import Array
 from chainplan.planner import plan
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Plan

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 Colours = np.ndarray[tuple[int], np.dtype[np.intp]]
 UNSEEDED = -1
@@ -72,7 +75,7 @@ class Colouring:
         return f"Colouring({self.tangents} tangents, {self.adjoints} adjoints)"
 
 
-def _colours(side: str, colours: Any) -> Colours:
+def _colours(side: str, colours: ArrayLike) -> Colours:
     array = np.asarray(colours)
     if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
         raise ValueError(

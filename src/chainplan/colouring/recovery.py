@@ -9,7 +9,7 @@ section 4.2. Nothing here knows how a colouring was found.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,8 +19,9 @@ from chainplan.errors import ShapeError
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-    Pattern = csr_array[Any, tuple[int, int]]
-    Matrix = np.ndarray[Any, np.dtype[Any]]
+    from chainplan._util.arrays import Array
+
+    Pattern = csr_array
     Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 DENSE = 16
@@ -67,26 +68,26 @@ def alone(line: Colours, colour: Colours) -> Flags:
     return single
 
 
-def seed_columns(colouring: Colouring) -> csr_array[Any, tuple[int, int]]:
+def seed_columns(colouring: Colouring) -> csr_array:
     """Seed matrix of the tangent, n x tangents: J · seed_columns are the compressed columns."""
     return _seed(colouring.columns, colouring.tangents)
 
 
-def seed_rows(colouring: Colouring) -> csr_array[Any, tuple[int, int]]:
+def seed_rows(colouring: Colouring) -> csr_array:
     """Seed matrix of the adjoint, adjoints x m: seed_rows · J are the compressed rows."""
     return _seed(colouring.rows, colouring.adjoints).T.tocsr()
 
 
 def decompress(
-    pattern: Pattern, colouring: Colouring, compressed_columns: Matrix | None, compressed_rows: Matrix | None
-) -> csr_array[Any, tuple[int, int]]:
+    pattern: Pattern, colouring: Colouring, compressed_columns: Array | None, compressed_rows: Array | None
+) -> csr_array:
     """The Jacobian with the given pattern, every nonzero read off the compressed columns or the compressed rows.
 
     Parameters
     ----------
-    compressed_columns : Matrix | None
+    compressed_columns : Array | None
         m x tangents, J · seed_columns; None where no column is seeded.
-    compressed_rows : Matrix | None
+    compressed_rows : Array | None
         Adjoints x n, seed_rows · J; None where no row is seeded.
 
     Returns
@@ -135,7 +136,7 @@ def _why(side: str, index: int, colours: Colours, present: Colours, line: str) -
     return f"{side} {index} shares colour {colours[index]} with {side} {other} in {line}"
 
 
-def _seed(colours: Colours, sweeps: int) -> csr_array[Any, tuple[int, int]]:
+def _seed(colours: Colours, sweeps: int) -> csr_array:
     from scipy.sparse import csr_array
 
     seeded = np.flatnonzero(colours >= 0)
@@ -143,7 +144,7 @@ def _seed(colours: Colours, sweeps: int) -> csr_array[Any, tuple[int, int]]:
     return csr_array((ones, (seeded, colours[seeded])), shape=(colours.size, sweeps))
 
 
-def _compressed(side: str, found: Matrix | None, due: tuple[int, int]) -> Matrix | None:
+def _compressed(side: str, found: Array | None, due: tuple[int, int]) -> Array | None:
     if found is None and 0 in due:
         return None
     if found is None or found.shape != due:

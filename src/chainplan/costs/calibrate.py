@@ -14,22 +14,25 @@ from dataclasses import dataclass
 from math import exp, log
 from random import Random
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse import random_array as _untyped
+from scipy.sparse import csr_array, random_array
 
+from chainplan._util.arrays import Array, DType
 from chainplan.colouring import Colouring
 from chainplan.colouring.recovery import decompress
 from chainplan.kernels.convert import as_matrix, as_sparse, from_matrix, from_sparse
 from chainplan.kernels.default_rates import REGIMES, SECOND
 from chainplan.kernels.dispatch import FEATURES, converted, sum_parts
 from chainplan.kernels.products import PRODUCTS, sum_kernel
-from chainplan.kernels.storage import Form, form
+from chainplan.kernels.storage import Form, HeldValues, form
 from chainplan.structures import DIAGONAL, Block, BlockDiagonal, Identity, Kronecker
 from chainplan.structures.explicit import Explicit, csr_of_rows
 from chainplan.structures.unit_entries import Units
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 POINTS = 64
 TURNS = 5
@@ -38,7 +41,6 @@ SECONDS = 4.5
 MOST_WORK = 1e8
 """Multiplications of the largest product that is timed."""
 
-_random_array: Any = _untyped
 Call = Callable[[], object]
 
 
@@ -71,7 +73,7 @@ class Fit:
 
 
 def measure(
-    dtype: Any = "float64",
+    dtype: DTypeLike = "float64",
     seconds: float = SECONDS,
     points: int = POINTS,
     clock: Callable[[], float] = perf_counter,
@@ -81,7 +83,7 @@ def measure(
 
     Parameters
     ----------
-    dtype : Any
+    dtype : DTypeLike
         Of the values.
     seconds : float
         What all regimes together may take.
@@ -135,7 +137,7 @@ class _Draw:
 
     sizes: Random
     values: np.random.Generator
-    dtype: np.dtype[Any]
+    dtype: DType
 
     def size(self, most: int = 1000, least: int = 4) -> int:
         """A size, evenly on a logarithmic scale."""
@@ -148,15 +150,16 @@ class _Draw:
             if m * k * n <= work:
                 return m, k, n
 
-    def array(self, *shape: int) -> Any:
+    def array(self, *shape: int) -> Array:
         if self.dtype.kind == "i":
             return self.values.integers(-4, 5, shape, self.dtype)
         return (0.5 + self.values.random(shape)).astype(self.dtype)
 
-    def sparse(self, rows: int, cols: int) -> tuple[Block, Any]:
+    def sparse(self, rows: int, cols: int) -> Held:
         """A block held sparse, of a density below that from which it would not be."""
         density = 0.09 * self.sizes.random() ** 2 + 0.0005
-        found = csr_array(_random_array((rows, cols), density=density, format="csr", rng=self.values))
+        drawn: HeldValues = random_array((rows, cols), density=density, format="csr", rng=self.values)
+        found = csr_array(drawn)
         found.sort_indices()
         ones = np.ones(found.nnz, np.int8)
         pattern = csr_array((ones, found.indices, found.indptr), shape=found.shape)
@@ -166,7 +169,7 @@ class _Draw:
     def kind(self) -> type[BlockDiagonal] | type[Kronecker]:
         return BlockDiagonal if self.sizes.random() < 0.5 else Kronecker
 
-    def parts(self, kind: type[BlockDiagonal] | type[Kronecker], r: int, c: int, count: int) -> tuple[Block, Any]:
+    def parts(self, kind: type[BlockDiagonal] | type[Kronecker], r: int, c: int, count: int) -> Held:
         return Block(r * count, c * count, kind(count)), self.array(count, r, c)
 
     def few_parts(self) -> tuple[int, int, int, int]:
@@ -177,7 +180,7 @@ class _Draw:
                 return count, r, c, n
 
 
-Held = tuple[Block, Any]
+Held = tuple[Block, HeldValues]
 
 
 def _dense(draw: _Draw, rows: int, cols: int) -> Held:

@@ -7,8 +7,8 @@ be derived again elsewhere; the tables of the others are part of chainplan.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from chainplan._util.json_value import JsonValue
 from chainplan.costs.rate_store import stored_rates
 from chainplan.costs.timed import WEIGHTED, Timed, proper_rates, timed
 from chainplan.errors import SpecError
@@ -39,14 +39,14 @@ def objective_model(name: str, dtype: str = "float64") -> CostModel:
     return OBJECTIVES[name](dtype)
 
 
-def stored_model(model: CostModel) -> dict[str, Any]:
+def stored_model(model: CostModel) -> dict[str, JsonValue]:
     """What a plan file holds of a model beyond its name: the rates, where they are those of one machine."""
     if isinstance(model, Timed) and model is not WEIGHTED:
         return {"rates": {regime: list(rates) for regime, rates in model.table}}
     return {}
 
 
-def read_rates(name: str, rates: Any) -> CostModel:
+def read_rates(name: str, rates: object) -> CostModel:
     """The model that a plan file names; that of an unknown name is fma.
 
     Raises

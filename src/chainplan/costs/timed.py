@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from chainplan.kernels.default_rates import REGIMES, SECOND, STATIC, Rates
 from chainplan.kernels.dispatch import Part, converted, price, product_parts, sum_parts
@@ -96,7 +95,7 @@ def timed(objective: str, rates: Mapping[str, tuple[int, ...]]) -> Timed:
     return Timed(objective, tuple((regime, tuple(rates[regime])) for regime in REGIMES))
 
 
-def proper_rates(rates: Any) -> dict[str, tuple[int, ...]]:
+def proper_rates(rates: object) -> dict[str, tuple[int, ...]]:
     """Rates read from JSON, for every regime a whole number of femtoseconds per feature.
 
     Raises

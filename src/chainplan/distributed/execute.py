@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import signal
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from multiprocessing import resource_tracker
 from pickle import loads
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan._util.task_threads import ranks
 from chainplan.costs.timed import WEIGHTED
 from chainplan.distributed.fuse import Group, grouped
@@ -29,20 +30,26 @@ from chainplan.execution.executor import lowered, taken
 from chainplan.execution.lowering import Run
 from chainplan.execution.releasing import released, require_narrow
 from chainplan.execution.whole_numbers import guarded
-from chainplan.kernels.convert import Array
 from chainplan.kernels.products import product_kernel
+from chainplan.kernels.storage import HeldValues
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Load, Multiply, Plan, Propagate
 from chainplan.problem.graph import Mode
 from chainplan.structures import DENSE, Block
-from chainplan.values.jacobians import Given, called
+from chainplan.values.jacobians import Given, MatrixFree, called
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+    from numpy.typing import DTypeLike
+
+T = TypeVar("T")
 
 SHORT = 20_000_000
 """Nanoseconds below which a group travels with what reads it."""
 WORKERS = 2
 """Processes of a local cluster."""
 
-Piece = tuple[int, int, Any]
+Piece = tuple[int, int, "Future"]
 """Rows of a block, from and to, and the future that holds them."""
 
 
@@ -51,9 +58,9 @@ def run_on_cluster(
     jacobians: Mapping[str, Given],
     *,
     dense: bool | None,
-    dtype: Any,
+    dtype: DTypeLike | None,
     workers: int | None,
-    scheduler: Any,
+    scheduler: Client | str | None,
     wrap: bool,
 ) -> dict[tuple[str, str], Array]:
     """Run a plan on a cluster; parameters, result and errors are those of `chainplan.execute`.
@@ -70,7 +77,7 @@ def run_on_cluster(
 
 
 @contextmanager
-def client_of(scheduler: Any, workers: int | None) -> Iterator[Any]:
+def client_of(scheduler: Client | str | None, workers: int | None) -> Iterator[Client]:
     """A client: the one given, of the scheduler at an address, or of a local cluster that ends with the block."""
     if workers is not None:
         workers = whole("workers", workers, least=1)
@@ -92,7 +99,7 @@ def client_of(scheduler: Any, workers: int | None) -> Iterator[Any]:
         with client:
             yield client
         return
-    options: dict[str, Any] = {"n_workers": workers or WORKERS, "threads_per_worker": 1, "dashboard_address": ":0"}
+    options: dict[str, object] = {"n_workers": workers or WORKERS, "threads_per_worker": 1, "dashboard_address": ":0"}
     with ExitStack() as stack:
         with _interrupt_held_back():
             cluster = stack.enter_context(distributed.LocalCluster(**options))
@@ -119,7 +126,7 @@ def _interrupt_held_back() -> Iterator[None]:
 class _Cluster:
     """One run: the futures of every block, whole or by rows."""
 
-    def __init__(self, client: Any, plan: Plan, run: Run, wrap: bool) -> None:
+    def __init__(self, client: Client, plan: Plan, run: Run, wrap: bool) -> None:
         self._client, self._plan, self._run, self._wrap = client, plan, run, wrap
         self._name = f"chainplan-{uuid4().hex[:12]}"
         self._blocks = [typed.block for typed in replay(plan).blocks]
@@ -167,7 +174,7 @@ class _Cluster:
         needs = [[place[read] for read in group.reads if read in place] for group in self._groups]
         return ranks([group.price + 1 for group in self._groups], needs)
 
-    def _submit(self, what: str, function: Any, *args: Any, rank: int = 0) -> Any:
+    def _submit(self, what: str, function: Callable[..., object], *args: object, rank: int = 0) -> Future:
         return self._client.submit(function, *args, key=f"{self._name}-{what}", pure=False, priority=rank)
 
     def _loaded(self, position: int) -> list[Piece]:
@@ -191,7 +198,7 @@ class _Cluster:
         cuts = [self._height(position) * i // parts for i in range(parts + 1)]
         return list(pairwise(cuts))
 
-    def _whole_group(self, group: Group, rank: int) -> Any:
+    def _whole_group(self, group: Group, rank: int) -> Future:
         applied = {name: self._applied[name] for name in self._names(group.steps)}
         values = [self._rows(read, 0, self._height(read), rank) for read in group.reads]
         arguments = (self._shipped, group.steps, group.reads, self._run.dtype.str, self._wrap, applied)
@@ -218,7 +225,7 @@ class _Cluster:
             )
         return made
 
-    def _rows(self, position: int, start: int, stop: int, rank: int) -> Any:
+    def _rows(self, position: int, start: int, stop: int, rank: int) -> Future:
         """The future of some rows of a block."""
         pieces = [piece for piece in self._pieces[position] if piece[0] < stop and piece[1] > start] or [
             self._pieces[position][0]
@@ -230,7 +237,7 @@ class _Cluster:
         return self._submit(name, _cut, cuts, *(future for _, _, future in pieces), rank=rank)
 
 
-def _sendable(name: str, pair: Any) -> bytes:
+def _sendable(name: str, pair: MatrixFree) -> bytes:
     """A pair of functions as bytes.
 
     Raises
@@ -249,7 +256,7 @@ def _sendable(name: str, pair: Any) -> bytes:
         ) from None
 
 
-def _limit(client: Any) -> int | None:
+def _limit(client: Client) -> int | None:
     """Bytes that the blocks of a task may take on the smallest worker; None where workers have no limit.
 
     Raises
@@ -271,7 +278,7 @@ def _limit(client: Any) -> int | None:
 # On the workers
 
 
-def _same(value: Any) -> Any:
+def _same(value: T) -> T:
     return value
 
 
@@ -281,9 +288,9 @@ def _run_group(
     reads: Sequence[int],
     dtype: str,
     wrap: bool,
-    applied: dict[str, Any],
-    *values: Any,
-) -> Any:
+    applied: dict[str, MatrixFree],
+    *values: HeldValues,
+) -> HeldValues:
     """Run the steps of a group on the blocks that it reads."""
     kernels = {position: kernel for position, kernel, _ in lowered(plan).code}
     run = Run(len(plan.steps), {}, np.dtype(dtype))
@@ -296,7 +303,9 @@ def _run_group(
     return run.values[steps[-1]]
 
 
-def _run_rows(plan: Plan, position: int, dtype: str, applied: dict[str, Any], args: Sequence[int], *values: Any) -> Any:
+def _run_rows(
+    plan: Plan, position: int, dtype: str, applied: dict[str, MatrixFree], args: Sequence[int], *values: HeldValues
+) -> HeldValues:
     """Run a step for some rows of its result."""
     held = dict(zip(args, values, strict=True))
     step = plan.steps[position]
@@ -307,9 +316,11 @@ def _run_rows(plan: Plan, position: int, dtype: str, applied: dict[str, Any], ar
         return product if step.onto is None else product + held[step.onto]
     assert isinstance(step, Propagate), "other steps are not split"
     rows = held[step.arg]
-    return called(plan.graph[step.elemental], Mode.ADJOINT, applied[step.elemental][1], rows)
+    adjoint = applied[step.elemental][1]
+    assert adjoint is not None, "a plan applies what there is"
+    return called(plan.graph[step.elemental], Mode.ADJOINT, adjoint, rows)
 
 
-def _cut(cuts: Sequence[tuple[int, int]], *pieces: Any) -> Any:
+def _cut(cuts: Sequence[tuple[int, int]], *pieces: HeldValues) -> HeldValues:
     parts = [piece[a:b] for (a, b), piece in zip(cuts, pieces, strict=True)]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)

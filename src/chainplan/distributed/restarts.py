@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 from uuid import uuid4
 
 from chainplan.distributed.execute import client_of
@@ -23,9 +23,21 @@ from chainplan.plans.steps import Plan
 from chainplan.problem.problem import Problem, problem_of
 from chainplan.solvers.search.search import Progress
 
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
 RESTARTS = 4
 PATIENCE = 10.0
 """Seconds in which searches that have been told to end must answer."""
+
+
+class _Options(TypedDict):
+    """What all searches have in common, as `chainplan.plan` takes it."""
+
+    budget: float | None
+    objective: str | None
+    nodes: int | None
+    warm_start: Plan | None
 
 
 def portfolio(
@@ -38,7 +50,7 @@ def portfolio(
     objective: str | None = None,
     nodes: int | None = None,
     warm_start: Plan | None = None,
-    scheduler: Any = None,
+    scheduler: Client | str | None = None,
     workers: int | None = None,
 ) -> Result:
     """Find a plan by restarts of a search on a cluster, with seeds from `seed` on.
@@ -61,7 +73,7 @@ def portfolio(
         The steps of each search after which it ends.
     warm_start : Plan | None
         A plan of the same graph from which each search starts.
-    scheduler : Any
+    scheduler : Client | str | None
         The cluster, as for `chainplan.execute`.
     workers : int | None
         The processes of a local cluster, as for `chainplan.execute`.
@@ -85,7 +97,7 @@ def portfolio(
     with client_of(scheduler, workers) as client:
         from distributed import as_completed
 
-        options = {"budget": budget, "objective": objective, "nodes": nodes, "warm_start": warm_start}
+        options = _Options(budget=budget, objective=objective, nodes=nodes, warm_start=warm_start)
         name, seeds = uuid4().hex, range(seed, seed + restarts)
         tasks = [client.submit(_search, problem, solver, i, options, name, pure=False) for i in seeds]
         found: list[Result] = []
@@ -103,7 +115,7 @@ def portfolio(
     return best_of(sorted(found, key=lambda result: result.seed), restarts)
 
 
-def _ended(client: Any, tasks: Sequence[Any], name: str) -> list[Result]:
+def _ended(client: Client, tasks: Sequence[Future], name: str) -> list[Result]:
     """What searches have found, those too that are still going and are told to end."""
     from distributed import wait
 
@@ -126,7 +138,7 @@ def _stop(name: str) -> None:
     _OVER.add(name)
 
 
-def _search(problem: Problem, solver: str, seed: int, options: dict[str, Any], name: str) -> Result | None:
+def _search(problem: Problem, solver: str, seed: int, options: _Options, name: str) -> Result | None:
     """One search, interrupted when its portfolio is over; None where it is before it begins."""
 
     def listen(_: Progress) -> None:

@@ -7,9 +7,9 @@ holds. What a step needs is fetched before it, under a lock where there are thre
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import Run, placed
@@ -77,7 +77,7 @@ class Asked:
             del self._run.applied[use]
 
 
-def _require_all(program: Program, names: set[Any]) -> None:
+def _require_all(program: Program, names: Container[str]) -> None:
     """Refuse a mapping that lacks an elemental, before the first step."""
     for _, e, _, _ in program.loads:
         if e.name not in names and not given_away(e.block):
@@ -86,7 +86,7 @@ def _require_all(program: Program, names: set[Any]) -> None:
         require_functions(e.name, names)
 
 
-def require_functions(name: str, names: Any) -> None:
+def require_functions(name: str, names: Container[str]) -> None:
     """Refuse Jacobians that lack those of a matrix-free elemental."""
     if name not in names:
         raise ExecutionError(f"no functions for matrix-free '{name}'; expected a pair (tangent, adjoint).")

@@ -7,14 +7,18 @@ results that are held in such a form.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainplan.kernels.convert import Array, as_sparse, from_sparse
-from chainplan.kernels.storage import Form, form
+from chainplan._util.arrays import Array
+from chainplan.kernels.convert import as_sparse, from_sparse
+from chainplan.kernels.storage import Form, HeldValues, form
 from chainplan.problem.graph import Mode
 from chainplan.structures import Block
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 SEEDED = 4096
 """Entries of what an elemental is handed, and hands back, at a time; one line at least."""
@@ -25,14 +29,14 @@ Lines = Callable[[int, int], Array]
 """So many columns (tangent) or rows (adjoint) from a first one, as a matrix."""
 
 
-def identity_lines(size: int, mode: Mode, dtype: Any) -> Lines:
+def identity_lines(size: int, mode: Mode, dtype: DTypeLike) -> Lines:
     """The identity of some size."""
     if mode is Mode.TANGENT:
         return lambda first, count: np.eye(size, count, -first, dtype=dtype)
     return lambda first, count: np.eye(count, size, first, dtype=dtype)
 
 
-def block_lines(value: Any, block: Block, mode: Mode, dtype: Any) -> Lines:
+def block_lines(value: HeldValues, block: Block, mode: Mode, dtype: DTypeLike) -> Lines:
     """A block as it is held."""
     if form(block) is Form.MATRIX:
         matrix = np.asarray(value)
@@ -54,14 +58,20 @@ def at_once(given: int, handed_back: int, stepwise: bool) -> int:
 
 
 def applied(
-    function: Callable[[Array], Any], lines: Lines, mode: Mode, length: int, result: Block, dtype: Any, most: int
-) -> Any:
+    function: Callable[[Array], Array],
+    lines: Lines,
+    mode: Mode,
+    length: int,
+    result: Block,
+    dtype: DTypeLike,
+    most: int,
+) -> HeldValues:
     """A function of all lines, each of `length` entries and `most` in all at a time, as the result is held."""
     length = max(length, result.rows if mode is Mode.TANGENT else result.cols, 1)
     tangent, whole = mode is Mode.TANGENT, form(result) is Form.MATRIX
     total, part = result.cols if tangent else result.rows, max(1, most // length)
     dense: Array | None = np.zeros((result.rows, result.cols), dtype) if total == 0 else None
-    found: list[Any] = []
+    parts: list[HeldValues] = []
     for first in range(0, total, part):
         count = min(part, total - first)
         value: Array | None = np.asarray(function(lines(first, count)))
@@ -69,7 +79,7 @@ def applied(
         if not whole:
             from scipy.sparse import csc_array, csr_array
 
-            found.append(csc_array(value) if tangent else csr_array(value))
+            parts.append(csc_array(value) if tangent else csr_array(value))
         else:
             if dense is None:
                 dense = np.empty((result.rows, result.cols), value.dtype)
@@ -79,6 +89,6 @@ def applied(
         return dense
     from scipy.sparse import csr_array, hstack, vstack
 
-    if not found:
+    if not parts:
         return from_sparse(csr_array((result.rows, result.cols), dtype=dtype), result)
-    return from_sparse((hstack if tangent else vstack)(found, format="csr"), result)
+    return from_sparse((hstack if tangent else vstack)(parts, format="csr"), result)

@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan._util.task_threads import ranks, run_tasks
 from chainplan.errors import ExecutionError
 from chainplan.errors.arguments import mapping
@@ -23,7 +24,6 @@ from chainplan.execution.asked import Asked, require_functions
 from chainplan.execution.lowering import Kernel, Run, kernel_of, placed, stepwise
 from chainplan.execution.releasing import released, require_narrow, wide
 from chainplan.execution.whole_numbers import WHOLE, guarded, whole
-from chainplan.kernels.convert import Array
 from chainplan.plans.liveness import evaluates, last_uses
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Accumulate, Load, Plan, Planned, Propagate, plan_of
@@ -31,6 +31,10 @@ from chainplan.problem.graph import Elemental
 from chainplan.structures import Block, Dense
 from chainplan.values.jacobians import Given, common_dtype, matrix_free
 from chainplan.values.primal import Fixed, Primal
+
+if TYPE_CHECKING:
+    from distributed import Client
+    from numpy.typing import DTypeLike
 
 Coded = tuple[int, Kernel, tuple[int, ...]]
 """A step, its kernel and the blocks that are dropped behind it."""
@@ -55,11 +59,11 @@ def execute(
     jacobians: Mapping[str, Given],
     *,
     dense: bool | None = None,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
     workers: int | None = None,
     wrap: bool = False,
     backend: str = "numpy",
-    scheduler: Any = None,
+    scheduler: Client | str | None = None,
 ) -> dict[tuple[str, str], Array]:
     """Run a plan.
 
@@ -82,7 +86,7 @@ def execute(
         Whether the result is written out as matrices; otherwise as `kernels.forms` holds it: a diagonal as a vector, a
         block-diagonal one as an array of b x r x c, a sparse one as an array of scipy.sparse. None writes out up to
         4 GiB and refuses more. Whatever it is, it shares memory with nothing that was given.
-    dtype : Any
+    dtype : DTypeLike | None
         The dtype of the seeds of matrix-free elementals; by default that of the arrays given (of a mapping that is no
         dict, those given so far), else float64.
     workers : int | None
@@ -95,7 +99,7 @@ def execute(
     backend : str
         "numpy", or "dask": the steps are tasks of a cluster, blocks stay on its workers and only the outputs come back.
         What a lost worker held is computed again; blocks that are too large for a worker are split by rows.
-    scheduler : Any
+    scheduler : Client | str | None
         The cluster of the backend "dask": the address of a scheduler, or a `distributed.Client`; None starts a local
         one for this run, which needs `if __name__ == "__main__":` in a script.
 
@@ -146,7 +150,7 @@ def prepared(
     jacobians: Mapping[str, Given],
     *,
     dense: bool | None = None,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
     workers: int | None = None,
     wrap: bool = False,
 ) -> Callable[[], dict[tuple[str, str], Array]]:
@@ -170,7 +174,7 @@ class _Options(NamedTuple):
     """How a plan is run."""
 
     dense: bool | None
-    dtype: Any
+    dtype: DTypeLike | None
     workers: int | None
     wrap: bool
 
@@ -218,7 +222,7 @@ def lowered(plan: Plan) -> Program:
     return program
 
 
-def taken(plan: Plan, jacobians: Mapping[str, Given], dtype: Any = None) -> Run:
+def taken(plan: Plan, jacobians: Mapping[str, Given], dtype: DTypeLike | None = None) -> Run:
     """A run of a plan with the Jacobians in their places, checked and in form.
 
     Raises

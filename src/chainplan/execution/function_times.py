@@ -10,15 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan.costs.timed import Timed
 from chainplan.kernels.default_rates import SECOND, Rates
 from chainplan.kernels.dispatch import Part
 from chainplan.problem.graph import Elemental, Graph, Mode
-from chainplan.values.jacobians import matrix_free
+from chainplan.values.jacobians import Function, Given, matrix_free
 
 SECONDS = 1.0
 """What all measurements together may take; functions beyond keep the rate of the model."""
@@ -51,7 +51,7 @@ class Measured(Timed):
 
 
 def measured(
-    model: Timed, graph: Graph, jacobians: Mapping[str, Any], clock: Callable[[], float] = perf_counter
+    model: Timed, graph: Graph, jacobians: Mapping[str, Given], clock: Callable[[], float] = perf_counter
 ) -> Measured:
     """The model with the functions of a linearisation timed, as far as there is time."""
     found: list[tuple[str, Mode, int, int]] = []
@@ -64,7 +64,7 @@ def measured(
     return Measured("measured", model.table, tuple(found))
 
 
-def _timed(function: Callable[[Any], Any], e: Elemental, mode: Mode, clock: Callable[[], float]) -> tuple[int, int]:
+def _timed(function: Function, e: Elemental, mode: Mode, clock: Callable[[], float]) -> tuple[int, int]:
     """Femtoseconds of a call and of each vector in it."""
     size = e.block.cols if mode is Mode.TANGENT else e.block.rows
     many = max(2, min(MOST_VECTORS, MOST_ENTRIES // max(1, size)))
@@ -74,7 +74,7 @@ def _timed(function: Callable[[Any], Any], e: Elemental, mode: Mode, clock: Call
     return round(scale * max(0.0, one - vector)), round(scale * vector)
 
 
-def _least(function: Callable[[Any], Any], block: Any, clock: Callable[[], float]) -> float:
+def _least(function: Function, block: Array, clock: Callable[[], float]) -> float:
     """Seconds of the fastest call but the first."""
     times = []
     for _ in range(CALLS):
@@ -84,7 +84,7 @@ def _least(function: Callable[[Any], Any], block: Any, clock: Callable[[], float
     return min(times[1:])
 
 
-def _vectors(size: int, count: int, mode: Mode) -> Any:
+def _vectors(size: int, count: int, mode: Mode) -> Array:
     """Columns for a tangent, rows for an adjoint, without zeros that a function could skip."""
     ones = np.ones((size, count) if mode is Mode.TANGENT else (count, size))
     return ones / (1 + np.arange(ones.size).reshape(ones.shape))

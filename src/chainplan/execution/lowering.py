@@ -12,17 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chainplan._util.arrays import Array, DType
 from chainplan._util.byte_cache import kept
 from chainplan.colouring import Colouring, decompress
 from chainplan.errors import ExecutionError
 from chainplan.execution.chunked_apply import SEEDED, Lines, applied, at_once, block_lines, identity_lines
-from chainplan.kernels.convert import Array, as_form, as_matrix, from_matrix, from_sparse, given_away, known
-from chainplan.kernels.products import FRESH, product_kernel, sum_kernel
-from chainplan.kernels.storage import Form, form
+from chainplan.kernels.convert import as_form, as_matrix, from_matrix, from_sparse, given_away, known
+from chainplan.kernels.products import FRESH, Product, product_kernel, sum_kernel
+from chainplan.kernels.storage import Form, HeldValues, form
 from chainplan.plans.replay import colouring_from, replay, sides_of
 from chainplan.plans.states import spans
 from chainplan.plans.steps import (
@@ -42,18 +43,21 @@ from chainplan.plans.steps import (
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.structures import Block
 from chainplan.values.jacobians import Given, MatrixFree, called, common_dtype, matrix_free, stored
-from chainplan.values.primal import Primal
+from chainplan.values.primal import Primal, State
 
 if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
     from scipy.sparse import csr_array
 
 
 class Run:
     """One run: the blocks held so far, by step, and what the matrix-free steps need."""
 
-    def __init__(self, steps: int, given: Mapping[str, Given], dtype: Any, primal: Primal | None = None) -> None:
-        self.values: list[Any] = [None] * steps
-        self.states: dict[str, Any] = {}
+    def __init__(
+        self, steps: int, given: Mapping[str, Given], dtype: DTypeLike | None, primal: Primal | None = None
+    ) -> None:
+        self.values: list[HeldValues] = [None] * steps
+        self.states: dict[str, State] = {}
         self.working = ""
         self.primal = primal
         self.applied: dict[str, MatrixFree] = {}
@@ -61,11 +65,10 @@ class Run:
         self._given, self._wanted = given, dtype
 
     @cached_property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> DType:
         """Of seeds and of unit blocks that must be written out."""
         if self.primal is not None and self._wanted is None:
-            own: np.dtype[Any] = self.primal.dtype
-            return own
+            return self.primal.dtype
         return common_dtype(self._known(), self._wanted)
 
     def _known(self) -> Iterable[Given]:
@@ -185,7 +188,7 @@ def _multiply(position: int, left: int, right: int, blocks: Sequence[Block]) -> 
     return kernel
 
 
-def _product(left: Block, right: Block, result: Block) -> Callable[[Any, Any], Any]:
+def _product(left: Block, right: Block, result: Block) -> Product:
     """The kernel of a product; one of a compressed factor is a matrix, whatever its pattern could be."""
     kernel, pattern = product_kernel(left, right), left.times(right)
     if form(pattern) is form(result):
@@ -255,8 +258,8 @@ def _propagate(position: int, e: Elemental, arg: int, mode: Mode, blocks: Sequen
 
 
 def _in_parts(
-    function: Callable[[Array], Any], lines: Lines, e: Elemental, mode: Mode, result: Block, run: Run, most: int
-) -> Any:
+    function: Callable[[Array], Array], lines: Lines, e: Elemental, mode: Mode, result: Block, run: Run, most: int
+) -> HeldValues:
     """A function applied to a few lines at a time, each result refused where it has another shape."""
 
     def checked(given: Array) -> Array:
@@ -302,13 +305,13 @@ def _applied(run: Run, e: Elemental, mode: Mode) -> Callable[[Array], Array]:
     return function
 
 
-def loaded(e: Elemental, value: Given, block: Block, run: Run) -> Any:
+def loaded(e: Elemental, value: Given, block: Block, run: Run) -> HeldValues:
     """What was given for an elemental, as the block that the plan counts with is held."""
     held = known(e.block, run.dtype) if value is None and given_away(e.block) else stored(e, value)
     return as_form(held, e.block, form(block), block, run.dtype)
 
 
-def placed(e: Elemental, shape: tuple[int, int] | None, block: Block, value: Given, run: Run) -> Any:
+def placed(e: Elemental, shape: tuple[int, int] | None, block: Block, value: Given, run: Run) -> HeldValues:
     """What was given for an elemental: itself where it is a plain array of the shape that says so, else `loaded`."""
     plain = type(value) is np.ndarray and value.shape == shape and value.dtype.kind in "fiuc"
     return value if plain else loaded(e, value, block, run)

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from sys import getrefcount
-from typing import Any
 
 import numpy as np
 
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import Run
 from chainplan.kernels.convert import as_matrix, diagonal
-from chainplan.kernels.storage import Form, form
+from chainplan.kernels.storage import Form, HeldValues, form
 from chainplan.plans.steps import Plan
 from chainplan.structures import Block
 from chainplan.values.jacobians import is_sparse
@@ -47,7 +46,9 @@ def wide(plan: Plan, blocks: Sequence[Block]) -> int:
     return sum(b.rows * b.cols for b in ends if form(b) is not Form.MATRIX)
 
 
-def released(values: Any, position: int, block: Block, dense: bool, run: Run, held: bool) -> Any:
+def released(
+    values: Sequence[HeldValues], position: int, block: Block, dense: bool, run: Run, held: bool
+) -> HeldValues:
     """An output as the caller gets it: his own, which shares memory with nothing else that anyone can reach.
 
     What only `values` refers to is handed over as it is; `held` says that it is needed again.
@@ -64,7 +65,7 @@ def released(values: Any, position: int, block: Block, dense: bool, run: Run, he
     return np.array(values[position]) if held or not _alone(values, position) else values[position]
 
 
-def _alone(values: Any, position: int) -> bool:
+def _alone(values: Sequence[HeldValues], position: int) -> bool:
     """Whether an array, or what it is a view of, can be reached through nothing but `values`.
 
     There is then one reference to it beside that of the question.

@@ -11,22 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import Kernel, Run
+from chainplan.kernels.storage import HeldValues
 from chainplan.plans.steps import Accumulate, Add, Multiply, Propagate, Step
-from chainplan.values.jacobians import ByMatrix, is_sparse
+from chainplan.values.jacobians import ByMatrix, MatrixFree, is_sparse
 
 WHOLE = "iu"
 """Kinds of dtype that are whole numbers."""
+ByArrays = tuple[ByMatrix, ByMatrix]
+"""A pair of functions that multiply by an array that was given."""
 ROUNDING = 1e-9
 """By how much a sum of products in double precision is off at most, relative to the sum of absolute values."""
 
 
-def whole(value: Any) -> bool:
+def whole(value: HeldValues) -> bool:
     """Whether a held block is one of whole numbers."""
     return value is not None and value.dtype.kind in WHOLE
 
@@ -43,24 +47,35 @@ def guarded(position: int, kernel: Kernel, step: Step) -> Kernel:
         pair = run.applied.get(applied) if applied is not None else None
         kernel(run)
         made = run.values[position]
-        if whole(made) and (applied is None or _known(pair)):
+        if not whole(made):
+            return
+        if applied is None:
+            _require_fit(position, kernel, step, made, held, {})
+        elif _known(pair):
             _require_fit(position, kernel, step, made, held, {applied: pair})
 
     return run_it
 
 
-def _known(pair: Any) -> bool:
-    """Whether a pair of functions multiplies by an array that was given."""
+def _known(pair: MatrixFree | None) -> TypeGuard[ByArrays]:
+    """Whether a matrix-free elemental was given as an array."""
     return pair is not None and all(isinstance(function, ByMatrix) for function in pair)
 
 
-def _require_fit(position: int, kernel: Kernel, step: Step, made: Any, held: dict[int, Any], applied: Any) -> None:
-    def in_floats(change: Callable[[Any], Any]) -> Any:
+def _require_fit(
+    position: int,
+    kernel: Kernel,
+    step: Step,
+    made: HeldValues,
+    held: dict[int, HeldValues],
+    applied: dict[str, ByArrays],
+) -> None:
+    def in_floats(change: Callable[[Array], Array]) -> HeldValues:
         """The result of the step on changed numbers."""
         run: Any = Run(0, {}, np.float64)
         run.values = {arg: None if value is None else change(_floats(value)) for arg, value in held.items()}
         for name, pair in applied.items():
-            run.applied[name] = pair and tuple(replace(f, array=change(_floats(f.array))) for f in pair)
+            run.applied[name] = tuple(replace(f, array=change(_floats(f.array))) for f in pair)
         kernel(run)
         return run.values[position]
 
@@ -77,10 +92,10 @@ def _require_fit(position: int, kernel: Kernel, step: Step, made: Any, held: dic
         )
 
 
-def _largest(value: Any) -> float:
+def _largest(value: HeldValues) -> float:
     """The largest absolute value."""
     return float(np.abs(value.data if is_sparse(value) else np.asarray(value)).max(initial=0))
 
 
-def _floats(value: Any) -> Any:
+def _floats(value: HeldValues) -> HeldValues:
     return value.astype(np.float64)

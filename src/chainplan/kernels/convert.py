@@ -5,18 +5,18 @@ Every form becomes a sparse array and comes back from one; matrices are written 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan._util.byte_cache import kept
-from chainplan.kernels.storage import Form, form
+from chainplan.kernels.storage import Form, HeldValues, form
 from chainplan.structures import Block, BlockDiagonal, Kronecker, NegatedIdentity, Zero
 
 if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
     from scipy.sparse import csr_array
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def given_away(block: Block) -> bool:
@@ -25,7 +25,7 @@ def given_away(block: Block) -> bool:
     return isinstance(block.structure, Zero) or (units is not None and units.sign != 0)
 
 
-def known(block: Block, dtype: Any) -> Any:
+def known(block: Block, dtype: DTypeLike) -> HeldValues:
     """The values of a block whose structure gives them away, as the block is held."""
     kind, units = form(block), block.structure.units
     if kind is Form.NOTHING:
@@ -33,7 +33,8 @@ def known(block: Block, dtype: Any) -> Any:
     assert units is not None
     if kind in (Form.STACK, Form.LAYERS):
         return np.full((1, *part_shape(block)), units.sign, dtype)
-    csr = block.structure.pattern(block.rows, block.cols).astype(dtype) * np.dtype(dtype).type(units.sign)
+    pattern: HeldValues = block.structure.pattern(block.rows, block.cols).astype(dtype)
+    csr = pattern * np.dtype(dtype).type(units.sign)
     return csr if kind is Form.SPARSE else csr.toarray()
 
 
@@ -43,7 +44,7 @@ def part_shape(block: Block) -> tuple[int, int]:
     return block.rows // block.structure.count, block.cols // block.structure.count
 
 
-def as_form(value: Any, block: Block, wanted: Form, target: Block, dtype: Any) -> Any:
+def as_form(value: HeldValues, block: Block, wanted: Form, target: Block, dtype: DTypeLike | None) -> HeldValues:
     """Values held as `block` asks, in the form that `target`, of the same shape and no smaller pattern, asks for.
 
     `dtype` is that of the values where the structure says them all.
@@ -64,7 +65,7 @@ def part_count(block: Block) -> int:
     return block.structure.count
 
 
-def diagonal(value: Any, block: Block, dtype: Any) -> Array:
+def diagonal(value: HeldValues, block: Block, dtype: DTypeLike | None) -> Array:
     """The diagonal of a block that has nonzeros nowhere else."""
     kind = form(block)
     if kind is Form.VECTOR:
@@ -81,7 +82,7 @@ def _sign(block: Block) -> int:
     return 0 if isinstance(block.structure, Zero) else -1 if isinstance(block.structure, NegatedIdentity) else 1
 
 
-def as_matrix(value: Any, block: Block, dtype: Any) -> Array:
+def as_matrix(value: HeldValues, block: Block, dtype: DTypeLike | None) -> Array:
     """A held block as an array of rows x cols."""
     kind = form(block)
     if kind is Form.MATRIX:
@@ -109,7 +110,7 @@ def _spread(value: Array, block: Block) -> Array:
     return wide.reshape(block.rows, block.cols)
 
 
-def as_sparse(value: Any, block: Block, dtype: Any) -> csr_array:
+def as_sparse(value: HeldValues, block: Block, dtype: DTypeLike | None) -> csr_array:
     """A held block as a sparse array of rows x cols."""
     from scipy.sparse import csr_array
 
@@ -128,7 +129,7 @@ def as_sparse(value: Any, block: Block, dtype: Any) -> csr_array:
     return csr_array((diagonal(value, block, dtype), np.arange(n), np.arange(n + 1)), shape=(n, n))
 
 
-def from_sparse(csr: csr_array, block: Block) -> Any:
+def from_sparse(csr: csr_array, block: Block) -> HeldValues:
     """A sparse array of rows x cols, zero outside the pattern, as a block is held."""
     kind = form(block)
     if kind is Form.SPARSE:
@@ -138,7 +139,7 @@ def from_sparse(csr: csr_array, block: Block) -> Any:
     return from_matrix(csr.toarray(), block) if kind is Form.MATRIX else _on_diagonal(csr.diagonal(), kind)
 
 
-def from_matrix(value: Array, block: Block) -> Any:
+def from_matrix(value: Array, block: Block) -> HeldValues:
     """An array of rows x cols, zero outside the pattern, as a block is held."""
     kind = form(block)
     if kind is Form.MATRIX:
@@ -155,7 +156,7 @@ def _pattern(block: Block) -> csr_array:
     return kept(("pattern", block.mark), lambda: block.structure.pattern(block.rows, block.cols))
 
 
-def _on_diagonal(values: Array, kind: Form) -> Any:
+def _on_diagonal(values: Array, kind: Form) -> HeldValues:
     """A diagonal as a vector, as the one number on it, or as nothing."""
     if kind is Form.VECTOR:
         return values

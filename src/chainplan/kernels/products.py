@@ -9,16 +9,21 @@ matmul leaves BLAS there. Permutations and selections pick rows or columns. A ne
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan.kernels.convert import as_form, as_matrix, as_sparse, from_matrix, from_sparse
 from chainplan.kernels.dispatch import Route, route
-from chainplan.kernels.storage import Form, form
+from chainplan.kernels.storage import Form, HeldValues, form
 from chainplan.structures import Block, BlockDiagonal, Identity, Kronecker, Zero
 
-Product = Callable[[Any, Any], Any]
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+    from scipy.sparse import csr_array
+
+Product = Callable[[HeldValues, HeldValues], HeldValues]
 """Takes the values of the left and of the right block."""
 
 
@@ -47,19 +52,19 @@ def _nothing(left: Block, right: Block) -> Product:
     return take_right if isinstance(left.structure, Identity) else take_left
 
 
-def take_right(left: Any, right: Any) -> Any:
+def take_right(left: HeldValues, right: HeldValues) -> HeldValues:
     return right
 
 
-def take_left(left: Any, right: Any) -> Any:
+def take_left(left: HeldValues, right: HeldValues) -> HeldValues:
     return left
 
 
-def negate_right(left: Any, right: Any) -> Any:
+def negate_right(left: None, right: HeldValues) -> HeldValues:
     return -right
 
 
-def negate_left(left: Any, right: Any) -> Any:
+def negate_left(left: HeldValues, right: None) -> HeldValues:
     return -left
 
 
@@ -77,13 +82,13 @@ def _scaling(scaled: Callable[[Block, Block], Product]) -> Callable[[Block, Bloc
 def _of_converted(kernel: Product, way: Route, left: Block, right: Block) -> Product:
     """A kernel on factors that are brought into another form first."""
 
-    def whole(a: Any, b: Any) -> Any:
+    def whole(a: HeldValues, b: HeldValues) -> HeldValues:
         return kernel(_in_form(a, left, way.left), _in_form(b, right, way.right))
 
     return whole
 
 
-def _in_form(value: Any, block: Block, wanted: Form) -> Any:
+def _in_form(value: HeldValues, block: Block, wanted: Form) -> HeldValues:
     if form(block) is wanted:
         return value
     return as_matrix(value, block, None) if wanted is Form.MATRIX else as_sparse(value, block, None)
@@ -99,34 +104,35 @@ def _converted(kernel: Product, natural: Form, result: Block) -> Product:
     return lambda a, b: kernel(a, b).reshape(result.rows, result.cols)
 
 
-def _scale_rows(left: Any, right: Any) -> Any:
-    return left[:, None] * right
+def _scale_rows(left: Array, right: Array) -> Array:
+    return np.asarray(left[:, None] * right)
 
 
-def _scale_sparse_rows(left: Any, right: Any) -> Any:
+def _scale_sparse_rows(left: Array, right: csr_array) -> csr_array:
     return _with_data(right, np.repeat(left, np.diff(right.indptr)) * right.data)
 
 
-def _scale_sparse_columns(left: Any, right: Any) -> Any:
+def _scale_sparse_columns(left: csr_array, right: Array) -> csr_array:
     return _with_data(left, left.data * right[left.indices])
 
 
-def _with_data(pattern: Any, data: Any) -> Any:
+def _with_data(pattern: csr_array, data: Array) -> csr_array:
     from scipy.sparse import csr_array
 
     return csr_array((data, pattern.indices, pattern.indptr), shape=pattern.shape)
 
 
-def _sparse_matrix(left: Any, right: Any) -> Any:
+def _sparse_matrix(left: csr_array, right: Array) -> Array:
     return left @ right
 
 
-def _matrix_sparse(left: Any, right: Any) -> Any:
+def _matrix_sparse(left: Array, right: csr_array) -> Array:
     return np.ascontiguousarray((right.T @ left.T).T)
 
 
-def _sparse_sparse(left: Any, right: Any) -> Any:
-    return (left @ right).tocsr()
+def _sparse_sparse(left: csr_array, right: csr_array) -> csr_array:
+    product: csr_array = (left @ right).tocsr()
+    return product
 
 
 def _take_rows(left: Block, right: Block) -> Product:
@@ -143,7 +149,7 @@ def _take_columns(left: Block, right: Block) -> Product:
     if right.structure.units is not None and right.structure.units.sign == 1:
         return lambda a, b: np.take(a, columns, axis=1)
 
-    def kernel(a: Any, b: Any) -> Any:
+    def kernel(a: Array, b: csr_array) -> HeldValues:
         turned = b.tocsc()
         return np.take(a, turned.indices, axis=1) * turned.data
 
@@ -160,7 +166,7 @@ def _parts_vector(left: Block, right: Block) -> Product:
     return lambda a, b: a * split(b)[:, None, :]
 
 
-def _splitter(block: Block) -> Callable[[Any], Any]:
+def _splitter(block: Block) -> Callable[[Array], Array]:
     """Splits a vector along the rows or columns of a block into its parts: one row of the result each."""
     assert isinstance(block.structure, BlockDiagonal | Kronecker)
     count = block.structure.count
@@ -181,7 +187,7 @@ def _matrix_stack(left: Block, right: Block) -> Product:
     count, m, n = right.structure.count, left.rows, right.cols
     inner = right.rows // count
 
-    def kernel(a: Any, b: Any) -> Any:
+    def kernel(a: Array, b: Array) -> HeldValues:
         return np.matmul(a.reshape(m, count, inner).transpose(1, 0, 2), b).transpose(1, 0, 2).reshape(m, n)
 
     return kernel
@@ -192,7 +198,7 @@ def _layers_matrix(left: Block, right: Block) -> Product:
     count, m, n = left.structure.count, left.rows, right.cols
     inner = left.cols // count
 
-    def kernel(a: Any, b: Any) -> Any:
+    def kernel(a: Array, b: Array) -> HeldValues:
         if len(a) == 1:
             return np.dot(a[0], b.reshape(inner, count * n)).reshape(m, n)
         return np.matmul(a, b.reshape(inner, count, n).transpose(1, 0, 2)).transpose(1, 0, 2).reshape(m, n)
@@ -205,7 +211,7 @@ def _matrix_layers(left: Block, right: Block) -> Product:
     count, m, n = right.structure.count, left.rows, right.cols
     inner = right.rows // count
 
-    def kernel(a: Any, b: Any) -> Any:
+    def kernel(a: Array, b: Array) -> HeldValues:
         return np.matmul(a.reshape(m, inner, count).transpose(2, 0, 1), b).transpose(1, 2, 0).reshape(m, n)
 
     return kernel
@@ -259,7 +265,7 @@ FRESH = (np.dot, np.multiply, _scale_rows)
 """Kernels that always make a new array, onto which another may be added in place."""
 
 
-def sum_kernel(left: Block, right: Block) -> Callable[[Any, Any, Any], Any]:
+def sum_kernel(left: Block, right: Block) -> Callable[[HeldValues, HeldValues, DTypeLike], HeldValues]:
     """The function that adds two held blocks, given the dtype of values that structures say."""
     result = left.plus(right)
     kind = form(result)
@@ -270,7 +276,7 @@ def sum_kernel(left: Block, right: Block) -> Callable[[Any, Any, Any], Any]:
     if form(left) is form(right) is kind and kind in (Form.MATRIX, Form.VECTOR):
         return lambda a, b, dtype: np.add(a, b)
 
-    def kernel(a: Any, b: Any, dtype: Any) -> Any:
+    def kernel(a: HeldValues, b: HeldValues, dtype: DTypeLike) -> HeldValues:
         return as_form(a, left, kind, result, dtype) + as_form(b, right, kind, result, dtype)
 
     return kernel

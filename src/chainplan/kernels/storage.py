@@ -8,6 +8,7 @@ same shape: 5 to 10 ns per multiplication against 0.03 to 0.1.
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 from chainplan.structures import (
     Block,
@@ -27,6 +28,10 @@ SPARSE_BELOW = 0.1
 """Density from which a pattern is held as a matrix."""
 LARGEST_MATRIX = 50_000_000
 """Entries above which a block that is only bounded from above is held sparse whatever its bound says."""
+
+
+HeldValues = Any
+"""The values of a block: an array, a `csr_array` or None. Its `Form` says which, so that no type can."""
 
 
 class Form(Enum):

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan.errors import PointError
 from chainplan.errors.arguments import expect
-from chainplan.kernels.convert import Array
 from chainplan.programs.point import point_of
 from chainplan.programs.program import Layer, Program, program_of
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from chainplan.kernels.convert import Array
+from chainplan._util.arrays import Array
 from chainplan.programs.evaluation import Evaluation, evaluate, evaluated
 from chainplan.programs.ops.matrix_free_pair import matrix
 from chainplan.programs.program import Layer, Program

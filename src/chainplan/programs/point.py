@@ -12,10 +12,10 @@ from typing import cast
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError, PointError
 from chainplan.errors.arguments import mapping, whole
 from chainplan.errors.suggest import did_you_mean
-from chainplan.kernels.convert import Array
 from chainplan.programs.program import Program, program_of
 from chainplan.values.jacobians import NUMBERS, read_npz
 

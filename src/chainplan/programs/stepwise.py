@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
-from chainplan.kernels.convert import Array
 from chainplan.programs.evaluation import evaluate, evaluated, linearise, linearised
 from chainplan.programs.ops import RESULT
 from chainplan.programs.point import point_of

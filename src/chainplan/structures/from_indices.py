@@ -165,11 +165,6 @@ def _csr_of(rows: Array, cols: Array, shape: tuple[int, int]) -> csr_array:
     import numpy as np
     from scipy.sparse import csr_array
 
-    from chainplan._util.arrays import Array
-
-Sparse = Any
-"""An array or matrix of scipy.sparse of any format: scipy has no type for what they have in common."""
-
     csr = csr_array((np.ones(len(rows), np.float32), (rows, cols)), shape=shape)
     csr.sum_duplicates()
     csr.sort_indices()

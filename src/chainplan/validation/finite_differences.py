@@ -7,19 +7,20 @@ third derivatives and |f|; the tolerance leaves a factor of 10^5 for both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
-from chainplan.kernels.convert import Array
+from chainplan._util.arrays import Array
+from chainplan.kernels.storage import HeldValues
 from chainplan.plans.steps import Plan
 from chainplan.programs.evaluation import evaluate
 from chainplan.programs.kinks import Followed
 from chainplan.programs.program import Program
 from chainplan.validation.tolerance import Found, run_held
+from chainplan.values.jacobians import Given
 
 EPS = float(np.finfo(np.float64).eps)
 TOLERANCE = 1e5 * EPS ** (2 / 3)
@@ -52,7 +53,7 @@ class Comparison:
 
 
 def compare(
-    program: Program, point: Mapping[str, Array], plan: Plan, jacobians: Mapping[str, Any], seed: int = 0
+    program: Program, point: Mapping[str, Array], plan: Plan, jacobians: Mapping[str, Given], seed: int = 0
 ) -> Comparison:
     """Compare what a plan computes with central differences; `jacobians` are those at the point.
 
@@ -113,12 +114,12 @@ def _column(
     return [(output, (up - down) / (2 * h), _largest([up])) for output, up, down in pairs]
 
 
-def _entries(block: Any, i: int) -> Any:
+def _entries(block: HeldValues, i: int) -> Array | int:
     """Column i of a block, a matrix or a sparse array; 0 where there is none."""
     if block is None:
         return 0
     return block[:, i] if isinstance(block, np.ndarray) else block[:, [i]].toarray().ravel()
 
 
-def _largest(arrays: Any) -> float:
+def _largest(arrays: Iterable[Array]) -> float:
     return max((float(np.abs(a).max(initial=0)) for a in arrays), default=0.0)

@@ -8,19 +8,23 @@ same recurrence on a few directions judges (`times`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan.errors.arguments import expect, mapping
-from chainplan.kernels.convert import Array
+from chainplan.kernels.storage import HeldValues
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem, problem_of
-from chainplan.values.jacobians import as_matrices, called, common_dtype, sparse_or_functions
+from chainplan.values.jacobians import Given, as_matrices, called, common_dtype, sparse_or_functions
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 def reference_jacobian(
-    problem: Problem | Graph, jacobians: Mapping[str, Any], mode: Mode = Mode.TANGENT, dtype: Any = None
+    problem: Problem | Graph, jacobians: Mapping[str, Given], mode: Mode = Mode.TANGENT, dtype: DTypeLike | None = None
 ) -> dict[tuple[str, str], Array]:
     """Accumulate the Jacobian by tangents of all inputs at once, or by adjoints of all outputs at once.
 
@@ -28,11 +32,11 @@ def reference_jacobian(
     ----------
     problem : Problem | Graph
         The linearised DAG.
-    jacobians : Mapping[str, Any]
+    jacobians : Mapping[str, Given]
         The elemental Jacobians by name, as `chainplan.execute` takes them.
     mode : Mode
         Tangents of the inputs, or adjoints of the outputs.
-    dtype : Any
+    dtype : DTypeLike | None
         The dtype of the seeds; by default that of the arrays.
 
     Returns
@@ -75,7 +79,7 @@ def reference_jacobian(
 
 
 def times(
-    problem: Problem | Graph, jacobians: Mapping[str, Any], directions: Mapping[str, Array], absolute: bool = False
+    problem: Problem | Graph, jacobians: Mapping[str, Given], directions: Mapping[str, Array], absolute: bool = False
 ) -> dict[str, Array]:
     """The Jacobian times a few columns, by tangents alone.
 
@@ -83,7 +87,7 @@ def times(
     ----------
     problem : Problem | Graph
         The linearised DAG.
-    jacobians : Mapping[str, Any]
+    jacobians : Mapping[str, Given]
         As for `chainplan.execute`.
     directions : Mapping[str, Array]
         A block of size(input) x c for each input.
@@ -110,7 +114,7 @@ def times(
     return {output: held[output] for output in graph.outputs}
 
 
-def _applied(e: Elemental, value: Any, arg: Array, mode: Mode) -> Any:
+def _applied(e: Elemental, value: Given, arg: Array, mode: Mode) -> HeldValues:
     """F'·arg (tangent) or arg·F' (adjoint)."""
     if not isinstance(value, tuple):
         return value @ arg if mode is Mode.TANGENT else arg @ value

@@ -13,37 +13,38 @@ saturated tanh behind a large product does that. Rounding is in proportion to th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from chainplan._util.arrays import Array, DType
 from chainplan.execution.executor import execute
-from chainplan.kernels.convert import Array, as_matrix, as_sparse
-from chainplan.kernels.storage import Form, form
+from chainplan.kernels.convert import as_matrix, as_sparse
+from chainplan.kernels.storage import Form, HeldValues, form
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Accumulate, Plan, Propagate
 from chainplan.problem.graph import Graph, Mode
 from chainplan.validation.reference import reference_jacobian, times
-from chainplan.values.jacobians import common_dtype
+from chainplan.values.jacobians import Given, common_dtype
 
 LARGEST = 50_000_000
 """Entries that the oracle may hold at once; beyond, directions judge."""
 DIRECTIONS = 3
 
-Found = Mapping[tuple[str, str], Any]
+Found = Mapping[tuple[str, str], HeldValues]
 
 
 class Judge(Protocol):
     """Compares what plans compute with what the oracle says."""
 
     scale: float
-    dtype: np.dtype[Any]
+    dtype: DType
     measure: str
     """What differences are relative to, in words."""
     note: str
     """What else there is to say of how it compares."""
 
-    def run(self, plan: Plan, jacobians: Mapping[str, Any]) -> Found:
+    def run(self, plan: Plan, jacobians: Mapping[str, Given]) -> Found:
         """Run a plan so that its result can be compared."""
 
     def difference(self, found: Found) -> float:
@@ -53,7 +54,7 @@ class Judge(Protocol):
         """The largest row of the same products with the absolute values of all elementals, 0 if too large to tell."""
 
 
-def judge(graph: Graph, jacobians: Mapping[str, Any]) -> Judge:
+def judge(graph: Graph, jacobians: Mapping[str, Given]) -> Judge:
     """The judge that fits the sizes of a graph."""
     inputs = sum(graph.sizes[v] for v in graph.inputs)
     whole = sum(graph.sizes.values()) * inputs <= LARGEST
@@ -66,13 +67,13 @@ class Whole:
     measure = "max|J|"
     note = ""
 
-    def __init__(self, graph: Graph, jacobians: Mapping[str, Any]) -> None:
+    def __init__(self, graph: Graph, jacobians: Mapping[str, Given]) -> None:
         self._graph, self._jacobians = graph, jacobians
         self._expected = reference_jacobian(graph, jacobians)
         self.dtype = common_dtype([*self._expected.values()])
         self.scale = max((float(np.abs(block).max(initial=0)) for block in self._expected.values()), default=0.0)
 
-    def run(self, plan: Plan, jacobians: Mapping[str, Any]) -> Found:
+    def run(self, plan: Plan, jacobians: Mapping[str, Given]) -> Found:
         return execute(plan, jacobians, dense=True, wrap=True)
 
     def difference(self, found: Found) -> float:
@@ -93,7 +94,7 @@ class Directions:
     measure = "max(|J|·V)"
     note = f"; J is compared along {DIRECTIONS} directions V, for it is too large to be written out"
 
-    def __init__(self, graph: Graph, jacobians: Mapping[str, Any]) -> None:
+    def __init__(self, graph: Graph, jacobians: Mapping[str, Given]) -> None:
         self._graph, self._jacobians = graph, jacobians
         rng = np.random.default_rng(0)
         self._columns = {v: 0.5 + rng.random((graph.sizes[v], DIRECTIONS)) for v in graph.inputs}
@@ -101,7 +102,7 @@ class Directions:
         self.dtype = common_dtype([*self._expected.values()])
         self.scale = max((_largest(block) for block in self._expected.values()), default=0.0)
 
-    def run(self, plan: Plan, jacobians: Mapping[str, Any]) -> Found:
+    def run(self, plan: Plan, jacobians: Mapping[str, Given]) -> Found:
         return run_held(plan, jacobians)
 
     def difference(self, found: Found) -> float:
@@ -116,13 +117,13 @@ class Directions:
         return _terms(self._graph, self._jacobians, self._columns)
 
 
-def _terms(graph: Graph, jacobians: Mapping[str, Any], columns: Mapping[str, Array]) -> float:
+def _terms(graph: Graph, jacobians: Mapping[str, Given], columns: Mapping[str, Array]) -> float:
     if any(not e.explicit and e.block.rows * e.block.cols > LARGEST for e in graph.useful):
         return 0.0
     return max((_largest(block) for block in times(graph, jacobians, columns, absolute=True).values()), default=0.0)
 
 
-def run_held(plan: Plan, jacobians: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
+def run_held(plan: Plan, jacobians: Mapping[str, Given]) -> dict[tuple[str, str], HeldValues]:
     """Run a plan; each block of the result is a matrix where it is held as one, else a sparse array."""
     found, result = execute(plan, jacobians, dense=False, wrap=True), {}
     blocks = replay(plan).blocks

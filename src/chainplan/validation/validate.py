@@ -12,7 +12,7 @@ import tracemalloc
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,7 +25,10 @@ from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.validation.tolerance import LARGEST, Judge, judge, largest_handled, largest_held
 from chainplan.validation.turns import in_turns
-from chainplan.values.jacobians import bytes_needed, common_dtype
+from chainplan.values.jacobians import Given, bytes_needed, common_dtype
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,13 @@ TERMS = "max(|F_q|···|F_1|)"
 """What differences are compared with where the terms of J cancel."""
 
 
-def validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Any]) -> Validation:
+def validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Given]) -> Validation:
     """Run a plan, forward and reverse order on the same Jacobians and compare each with the oracle."""
     with np.errstate(all="ignore"):
         return _validate(problem, plan, jacobians)
 
 
-def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Any]) -> Validation:
+def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Given]) -> Validation:
     graph = problem.graph
     kind = common_dtype(jacobians.values())
     _require_bytes(largest_held(plan) * kind.itemsize, "the largest block of the plan takes", kind)
@@ -106,7 +109,7 @@ def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Any]) -> Val
     return Validation(tuple(rows), valid, said + left_out)
 
 
-def require_memory(graph: Graph, dtype: Any) -> None:
+def require_memory(graph: Graph, dtype: DTypeLike) -> None:
     """Refuse a run whose Jacobians alone would not fit into this machine's memory.
 
     Raises
@@ -117,7 +120,7 @@ def require_memory(graph: Graph, dtype: Any) -> None:
     _require_bytes(bytes_needed(graph, dtype), "the elemental Jacobians take", dtype)
 
 
-def _require_bytes(needed: int, what: str, dtype: Any) -> None:
+def _require_bytes(needed: int, what: str, dtype: DTypeLike) -> None:
     here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 36
     if needed > here:
         raise ExecutionError(
@@ -131,7 +134,7 @@ def _order(graph: Graph, mode: Mode) -> Plan:
     return recorder.plan(sweep(graph, recorder, mode))
 
 
-def _cold(plan: Plan, jacobians: Mapping[str, Any], judged: Judge) -> tuple[int, float]:
+def _cold(plan: Plan, jacobians: Mapping[str, Given], judged: Judge) -> tuple[int, float]:
     """Peak bytes allocated by the first run, and how far its result is off."""
     tracemalloc.start()
     try:

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from chainplan._util.archives import BROKEN, fault, native, read
+from chainplan._util.arrays import Array, DType
 from chainplan.errors import ExecutionError
 from chainplan.errors.arguments import refuse
 from chainplan.errors.suggest import did_you_mean
 from chainplan.kernels.convert import (
-    Array,
     as_matrix,
     as_sparse,
     from_matrix,
@@ -30,10 +30,13 @@ from chainplan.kernels.convert import (
     part_count,
     part_shape,
 )
-from chainplan.kernels.storage import Form, form
+from chainplan.kernels.storage import Form, HeldValues, form
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.structures import Block, Dense, ScaledIdentity, Sign, Structure
 from chainplan.structures.explicit import Explicit
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 Function = Callable[[Array], Array]
 MatrixFree = tuple[Function | None, Function | None]
@@ -44,22 +47,22 @@ NUMBERS = "iufc"
 """Kinds of dtype that are numbers; products of booleans would be logical ones."""
 
 
-def common_dtype(given: Iterable[Given], wanted: Any = None) -> np.dtype[Any]:
+def common_dtype(given: Iterable[Given], wanted: DTypeLike | None = None) -> DType:
     """The dtype of all arrays among `given` together, or the one that is wanted; float64 where nothing says."""
     if wanted is not None:
         try:
-            asked: np.dtype[Any] = np.dtype(wanted)
+            asked: DType = np.dtype(wanted)
         except TypeError:
             raise refuse("dtype", wanted, "a dtype of numpy", "Pass dtype='float64', say.") from None
         if asked.kind not in NUMBERS:
             raise refuse("dtype", wanted, "a dtype of numbers", "Pass dtype='float64', say.")
         return asked
     dtypes = {value.dtype for value in given if isinstance(value, np.ndarray) or is_sparse(value)}
-    common: np.dtype[Any] = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
+    common: DType = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
     return common
 
 
-def stored(e: Elemental, given: Any) -> Any:
+def stored(e: Elemental, given: Given) -> HeldValues:
     """An explicit elemental as a block of its structure is held (`kernels.forms`).
 
     Raises
@@ -89,7 +92,7 @@ def stored(e: Elemental, given: Any) -> Any:
     return compact
 
 
-def _array(e: Elemental, given: Any, expected: str) -> Any:
+def _array(e: Elemental, given: Given, expected: str) -> HeldValues:
     """What was given for an elemental as an array.
 
     Raises
@@ -103,7 +106,7 @@ def _array(e: Elemental, given: Any, expected: str) -> Any:
         raise ExecutionError(f"the list for '{e.name}' has rows of several lengths; expected {expected}.") from None
 
 
-def is_sparse(value: Any) -> bool:
+def is_sparse(value: object) -> bool:
     """Whether a value is an array or matrix of scipy.sparse, without loading scipy to find out."""
     return type(value).__module__.startswith("scipy.sparse")
 
@@ -123,7 +126,7 @@ def _shapes(block: Block) -> str:
     return " or ".join(shapes)
 
 
-def _compact(array: Array, block: Block) -> Any:
+def _compact(array: Array, block: Block) -> HeldValues:
     """A compact array as it is held, None where its shape is none that the block has."""
     kind = form(block)
     if kind is Form.SCALAR and array.shape == ():
@@ -142,7 +145,7 @@ def _compact(array: Array, block: Block) -> Any:
     return None
 
 
-def _fitted(name: str, given: Any, block: Block) -> Any:
+def _fitted(name: str, given: HeldValues, block: Block) -> HeldValues:
     """A matrix of the right shape as it is held, refused where it does not have the structure that was planned with."""
     structure = block.structure
     if isinstance(structure, Dense):
@@ -160,7 +163,7 @@ def _fitted(name: str, given: Any, block: Block) -> Any:
     return from_matrix(given, block) if not is_sparse(given) else from_sparse(csr, block)
 
 
-def _listed_alike(given: Any, pattern: csr_array) -> bool:
+def _listed_alike(given: HeldValues, pattern: csr_array) -> bool:
     """Whether a given matrix lists just the entries of a pattern, in the same order: nothing is left to be checked."""
     return (
         is_sparse(given)
@@ -170,7 +173,7 @@ def _listed_alike(given: Any, pattern: csr_array) -> bool:
     )
 
 
-def _has_values(csr: Any, nonzeros: int, structure: Structure) -> bool:
+def _has_values(csr: csr_array, nonzeros: int, structure: Structure) -> bool:
     """Whether the entries of an array of the right pattern are those that its structure says."""
     if isinstance(structure, ScaledIdentity):
         return len(set(csr.diagonal().tolist())) <= 1
@@ -212,7 +215,7 @@ def called(e: Elemental, mode: Mode, function: Function, block: Array) -> Array:
     raise ExecutionError(f"the {mode.value} of '{e.name}' {fault}. {_advice(e, mode)}")
 
 
-def _ragged(value: Any) -> bool:
+def _ragged(value: object) -> bool:
     """Whether a value is a list that makes no array."""
     if isinstance(value, list | tuple):
         try:
@@ -233,7 +236,7 @@ def _advice(e: Elemental, mode: Mode) -> str:
     )
 
 
-def matrix_free(e: Elemental, given: Any) -> MatrixFree:
+def matrix_free(e: Elemental, given: Given) -> MatrixFree:
     """A matrix-free elemental as a pair (tangent, adjoint); an array stands for multiplying by it.
 
     Raises
@@ -260,10 +263,10 @@ def _pair_or_array(e: Elemental) -> str:
 class ByMatrix:
     """A function of a matrix-free elemental that multiplies by an array."""
 
-    array: Any
+    array: Array | csr_array
     mode: Mode
 
-    def __call__(self, block: Array) -> Any:
+    def __call__(self, block: Array) -> Array:
         return self.array @ block if self.mode is Mode.TANGENT else block @ self.array
 
 
@@ -323,7 +326,7 @@ def _faults(arrays: Mapping[str, Array], graph: Graph) -> Iterator[str]:
             yield str(error)
 
 
-def draw(graph: Graph, seed: int = 0, dtype: Any = np.float64) -> dict[str, Any]:
+def draw(graph: Graph, seed: int = 0, dtype: DTypeLike = np.float64) -> dict[str, HeldValues]:
     """Random Jacobians for every elemental of a graph, in the form they are held in; matrix-free ones as matrices,
     sparse where their structure is.
 
@@ -345,7 +348,7 @@ def draw(graph: Graph, seed: int = 0, dtype: Any = np.float64) -> dict[str, Any]
     return result
 
 
-def _drawn(rng: np.random.Generator, block: Block, dtype: np.dtype[Any]) -> Any:
+def _drawn(rng: np.random.Generator, block: Block, dtype: DType) -> HeldValues:
     """Random values as the block is held."""
     kind, rows, cols = form(block), block.rows, block.cols
     if isinstance(block.structure, Sign):
@@ -363,13 +366,13 @@ def _drawn(rng: np.random.Generator, block: Block, dtype: np.dtype[Any]) -> Any:
     return values if kind is Form.SPARSE else values.toarray()
 
 
-def _numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[Any], per_row: int) -> Array:
+def _numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: DType, per_row: int) -> Array:
     if dtype.kind == "i":
         return np.asarray(rng.integers(-4, 5, shape, dtype))
     return np.asarray((0.5 + rng.random(shape)) / per_row).astype(dtype, copy=False)
 
 
-def bytes_needed(graph: Graph, dtype: Any = np.float64) -> int:
+def bytes_needed(graph: Graph, dtype: DTypeLike = np.float64) -> int:
     """Bytes of the arrays that `draw` makes, with the row pointers of sparse ones."""
     entries, lines = 0, 0
     for e in graph.elementals:
@@ -379,9 +382,9 @@ def bytes_needed(graph: Graph, dtype: Any = np.float64) -> int:
     return entries * int(np.dtype(dtype).itemsize) + 8 * lines
 
 
-def as_matrices(graph: Graph, jacobians: Mapping[str, Any]) -> dict[str, Any]:
+def as_matrices(graph: Graph, jacobians: Mapping[str, Given]) -> dict[str, Given]:
     """Every elemental as a matrix of rows x cols, or as its pair of functions."""
-    result: dict[str, Any] = {}
+    result: dict[str, Given] = {}
     for e in graph.elementals:
         given = jacobians.get(e.name)
         if isinstance(given, tuple):
@@ -393,7 +396,7 @@ def as_matrices(graph: Graph, jacobians: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def sparse_or_functions(e: Elemental, given: Any) -> Any:
+def sparse_or_functions(e: Elemental, given: Given) -> Given:
     """An elemental as a sparse array of rows x cols, or as its pair of functions."""
     if isinstance(given, tuple):
         return given

@@ -14,8 +14,12 @@ from typing import Any, final
 
 import numpy as np
 
+from chainplan._util.arrays import DType
 from chainplan.problem.graph import Graph
 from chainplan.values.jacobians import Given, common_dtype
+
+State = Any
+"""What a `Primal` computes with: its own affair, as nobody else looks inside."""
 
 
 class Primal(Mapping[str, Given]):
@@ -23,19 +27,19 @@ class Primal(Mapping[str, Given]):
 
     @property
     @abstractmethod
-    def dtype(self) -> Any:
+    def dtype(self) -> DType:
         """Of seeds, and of unit blocks that must be written out."""
 
     @abstractmethod
-    def start(self) -> Any:
+    def start(self) -> State:
         """The state of the input."""
 
     @abstractmethod
-    def advance(self, elemental: str, state: Any) -> Any:
+    def advance(self, elemental: str, state: State) -> State:
         """The state of an elemental's target, given that of its source."""
 
     @abstractmethod
-    def linearise(self, elemental: str, state: Any) -> Given | None:
+    def linearise(self, elemental: str, state: State) -> Given | None:
         """The elemental Jacobian at the state of its source; None where its structure says all."""
 
 
@@ -48,24 +52,24 @@ class Fixed(Primal):
         self._positions = {vertex: position for position, vertex in enumerate(graph.order)}
 
     @property
-    def dtype(self) -> Any:
+    def dtype(self) -> DType:
         return common_dtype(self._jacobians.values())
 
-    def start(self) -> Any:
+    def start(self) -> State:
         return self._state(self._graph.inputs[0])
 
-    def advance(self, elemental: str, state: Any) -> Any:
+    def advance(self, elemental: str, state: State) -> State:
         self._require(elemental, state)
         return self._state(self._graph[elemental].target)
 
-    def linearise(self, elemental: str, state: Any) -> Given | None:
+    def linearise(self, elemental: str, state: State) -> Given | None:
         self._require(elemental, state)
         return self._jacobians.get(elemental)
 
-    def _state(self, vertex: str) -> Any:
+    def _state(self, vertex: str) -> State:
         return np.full(self._graph.sizes[vertex], float(self._positions[vertex]))
 
-    def _require(self, elemental: str, state: Any) -> None:
+    def _require(self, elemental: str, state: State) -> None:
         e = self._graph[elemental]
         expected = self._positions[e.source]
         assert state.shape == (e.block.cols,), "a state of another vertex"
