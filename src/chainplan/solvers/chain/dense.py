@@ -1,4 +1,7 @@
-"""Chains of explicit dense Jacobians of any length, by the algorithm of Hu and Shing."""
+"""The solver of explicit dense chains of any length, by the algorithm of Hu and Shing.
+
+Its subquadratic cost makes it the only exact solver for chains of more than a few thousand elementals (`hu_shing`).
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class ChainDense(Solver):
         for e in problem.graph.chain:
             if not e.explicit:
                 return f"'{e.name}' is matrix-free; expected explicit dense elementals"
-            empty = not e.block.rows or not e.block.cols  # zeros, and with them there is an order that costs nothing
+            empty = not e.block.rows or not e.block.cols  # with a size of zero some order costs nothing
             if type(e.block.structure) is not Dense and not empty:
                 return f"'{e.name}' is {e.block.structure!r}; expected explicit dense elementals"
         return None

@@ -1,8 +1,9 @@
 """What the chain solvers share: the sizes of a chain, its derivations, and how a derivation becomes a plan.
 
 Positions are those of the vertices x_0 ... x_q; the interval (i, j) stands for the block of x_j with respect to x_i, of
-size s_j x s_i. A derivation says how an interval came about: a single elemental, a product of two intervals, or one
-elemental propagated onto an interval. Longer propagations are sequences of single ones, at the same cost.
+s_j x s_i. A derivation says how an interval is made: from a single elemental, as a product of two intervals, by
+propagating one elemental onto an interval, or by one compressed sweep. A propagation over several elementals is a
+sequence of single ones and costs the same.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem
+from chainplan.structures import Block
 
 N = TypeVar("N")
 
@@ -28,7 +30,7 @@ class Leaf(NamedTuple):
 
 
 class Swept(NamedTuple):
-    """An interval in one compressed sweep."""
+    """An interval that one compressed sweep makes."""
 
     sweep: Sweep
 
@@ -56,8 +58,18 @@ def sizes_of(chain: Sequence[Elemental]) -> list[int]:
     return [chain[0].block.cols] + [e.block.rows for e in chain]
 
 
+def blocks_of(chain: Sequence[Elemental]) -> dict[tuple[int, int], Block]:
+    """The blocks of all intervals of q elementals, by O(q²) products; they do not depend on how they are made."""
+    blocks: dict[tuple[int, int], Block] = {}
+    for i in range(len(chain)):
+        block = blocks[i, i + 1] = chain[i].block
+        for j in range(i + 2, len(chain) + 1):
+            block = blocks[i, j] = chain[j - 1].block.times(block)
+    return blocks
+
+
 def not_a_chain(problem: Problem, longest: int | None = None) -> str | None:
-    """The refusal that all chain solvers share: no chain, or one of more than `longest` elementals."""
+    """The refusal that all chain solvers share: the graph is no chain, or a chain of more than `longest` elementals."""
     reason = problem.graph.not_a_chain
     if reason is None and longest is not None and len(problem.graph.chain) > longest:
         return f"the chain has {len(problem.graph.chain):,} elementals; expected at most {longest:,}"
@@ -65,7 +77,7 @@ def not_a_chain(problem: Problem, longest: int | None = None) -> str | None:
 
 
 def leaf_options(chain: Sequence[Elemental], position: int, cost: CostModel = FMA) -> list[tuple[int, Leaf]]:
-    """The ways to get a single elemental with their prices, tangents first."""
+    """The ways to make the block of a single elemental, each with its price: by tangents first, then by adjoints."""
     e = chain[position]
     if e.explicit:
         return [(0, Leaf(position))]
@@ -73,7 +85,10 @@ def leaf_options(chain: Sequence[Elemental], position: int, cost: CostModel = FM
 
 
 def write(graph: Graph, root: N, derive: Callable[[N], Derivation]) -> Plan:
-    """Write down the plan of a derivation without recursion: operands before their use, right factors first."""
+    """The plan of a derivation: operands stand before their use, right factors first.
+
+    The walk keeps its own stack, because a derivation may be deeper than Python's recursion limit.
+    """
     chain = graph.chain
     recorder = Recorder(graph)
     done: list[int] = []
@@ -102,7 +117,7 @@ def write(graph: Graph, root: N, derive: Callable[[N], Derivation]) -> Plan:
 
 
 def swept(root: N, derive: Callable[[N], Derivation]) -> Iterator[Sweep]:
-    """The compressed sweeps of a derivation."""
+    """The compressed sweeps in a derivation."""
     todo: list[object] = [root]
     while todo:
         match derive(todo.pop()):  # type: ignore[arg-type]

@@ -1,7 +1,8 @@
 """All derivations of a tiny chain, each written down as a plan and replayed: the oracle of the other chain solvers.
 
-Nothing is shared between derivations and no price is computed here: the replayer prices whole plans. Under a memory
-limit every derivation is carried out in every order of its steps, for the two factors of a product may be interleaved.
+Derivations share nothing and no price is computed here: the replay prices whole plans, so that an error in the dynamic
+programs is not repeated. Under a memory limit every derivation is carried out in every order of its steps, because the
+steps of the two factors of a product may be interleaved.
 """
 
 from __future__ import annotations
@@ -81,9 +82,9 @@ class Exhaustive(Solver):
 
 
 def _plans(problem: Problem) -> Iterator[tuple[Plan, int]]:
-    """Every derivation of the chain, in one order or, where memory matters, in all orders of its steps.
+    """Every derivation of the chain as a plan, in one order or, where memory matters, in all orders of its steps.
 
-    With each what fewer colours in its sweeps might save, as far as it is not known that there are none.
+    The number beside a plan is the most that fewer colours in its sweeps could save.
     """
     whole = 0, len(problem.graph.chain)
     for tree in _trees(problem, *whole):
@@ -117,7 +118,7 @@ def _trees(problem: Problem, i: int, j: int) -> Iterator[Derivation]:
 
 
 def _sweep(problem: Problem, i: int, j: int) -> Swept | None:
-    """The compressed sweep of the interval (i, j), whatever it costs; none under a memory limit."""
+    """The compressed sweep of the interval (i, j), whatever it costs; None under a memory limit."""
     run = problem.graph.chain[i:j]
     block = reduce(lambda right, left: left.times(right), (e.block for e in run))
     sweep = None if problem.memory is not None else compressed(run, block, problem.cost, ANY)
@@ -125,7 +126,7 @@ def _sweep(problem: Problem, i: int, j: int) -> Swept | None:
 
 
 def _orders(node: object) -> Iterator[tuple[Derivation, ...]]:
-    """Every order of the steps of a derivation; loads are none of them, they stand just before their use."""
+    """Every order of the steps of a derivation, without its loads, which always stand just before their use."""
     match node:
         case Leaf(_, None):
             yield ()
@@ -143,11 +144,11 @@ def _orders(node: object) -> Iterator[tuple[Derivation, ...]]:
 
 
 def _in_order(graph: Graph, order: tuple[Derivation, ...], root: Derivation) -> Plan:
-    """Write down the steps of a derivation in the order given."""
+    """The plan that carries out the steps of a derivation in the order given."""
     chain, recorder = graph.chain, Recorder(graph)
     held: dict[int, int] = {}
 
-    def handle(node: object) -> int:
+    def load_or_look_up(node: object) -> int:
         if isinstance(node, Leaf) and node.mode is None:
             return recorder.load(chain[node.position].name)
         return held[id(node)]
@@ -157,19 +158,19 @@ def _in_order(graph: Graph, order: tuple[Derivation, ...], root: Derivation) -> 
             case Leaf(position, Mode() as mode):
                 held[id(node)] = recorder.accumulate(chain[position].name, mode)
             case Apply(position, mode, arg):
-                held[id(node)] = recorder.propagate(chain[position].name, handle(arg), mode)
+                held[id(node)] = recorder.propagate(chain[position].name, load_or_look_up(arg), mode)
             case Product(left, right):
-                held[id(node)] = recorder.multiply(handle(left), handle(right))
-    return recorder.plan([(graph.outputs[0], graph.inputs[0], handle(root))])
+                held[id(node)] = recorder.multiply(load_or_look_up(left), load_or_look_up(right))
+    return recorder.plan([(graph.outputs[0], graph.inputs[0], load_or_look_up(root))])
 
 
 def _count(problem: Problem) -> int:
-    """Number of plans that `_plans` yields."""
+    """The number of plans that `_plans` yields."""
     chain = problem.graph.chain
 
     @cache
     def count(i: int, j: int) -> Counter[int]:
-        """Number of plans of the interval (i, j) for each number of steps."""
+        """The number of plans of the interval (i, j), by their number of steps."""
         total: Counter[int] = Counter({0: 1} if _sweep(problem, i, j) is not None else {})
         if j - i == 1:
             return total + Counter(0 if leaf.mode is None else 1 for _, leaf in leaf_options(chain, i))

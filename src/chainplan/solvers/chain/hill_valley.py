@@ -1,13 +1,13 @@
-"""Memory profiles of subtrees of a plan: hill-valley segments, how two subtrees are best interleaved, which is better.
+"""Memory profiles of subtrees of a plan: their hill-valley segments, the best interleaving of two, and dominance.
 
-Working out the two factors of a product one after the other is not always best: a factor may start with a high hill,
-come down to a small block and only then grow, and the other factor's hill is best climbed while it is small. Liu, "An
+Making one factor of a product after the other is not always best: a factor may start with a high hill, come down to a
+small block and only then grow, and the hill of the other factor is best climbed while the first is small. Liu, "An
 application of generalized tree pebbling to sparse matrix factorization" (SIAM J. Algebraic Discrete Methods 8, 1987),
-section 3: a traversal is summed up by its segments (hill, valley): the highest hill, the lowest valley after it, the
-highest hill after that, and so on. Hills fall and valleys rise strictly. An optimal traversal of two independent
-subtrees merges their segments by decreasing hill - valley and breaks none of them.
+section 3, sums a traversal up by its segments (hill, valley): the highest hill, the lowest valley after it, the highest
+hill after that, and so on. Hills fall and valleys rise strictly. An optimal traversal of two independent subtrees
+merges their segments by decreasing hill - valley and breaks none of them.
 
-A segment carries its steps as a binary tree of pairs, so that joining two segments costs O(1).
+A segment carries its steps as a binary tree of pairs, so that two segments are joined in O(1).
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from typing import Any
 
 Segment = tuple[int, int, object]
-"""Hill and valley in elements, and the steps: None, a step, or a pair of such."""
+"""Hill and valley in elements, and the steps: None, a step, or a pair of these."""
 
 Profile = tuple[Segment, ...]
+"""The segments of a traversal in their order, hills falling and valleys rising."""
 
 
 def single(hill: int, valley: int, step: object) -> Profile:
@@ -27,14 +28,14 @@ def single(hill: int, valley: int, step: object) -> Profile:
 
 
 def then(profile: Profile, hill: int, valley: int, step: object) -> Profile:
-    """The profile with one more step."""
+    """The profile with one more step at its end, in O(length of the profile)."""
     segments = list(profile)
     _append(segments, hill, valley, step)
     return tuple(segments)
 
 
 def merge(one: Profile, other: Profile) -> Profile:
-    """The best interleaving of two independent subtrees; ties go to `one`."""
+    """The profile of the best interleaving of two independent subtrees, in linear time; ties go to `one`."""
     segments: list[Segment] = []
     held_one = held_other = x = y = 0
     while x < len(one) or y < len(other):
@@ -52,8 +53,8 @@ def merge(one: Profile, other: Profile) -> Profile:
 def dominates(one: Profile, other: Profile) -> bool:
     """Whether `one` can stand in for `other` in every plan without raising its peak (Liu 1987, section 3).
 
-    It can where each of its segments fits under the hill and in the valley of a segment of `other`, during which it is
-    then carried out.
+    It can where each of its segments has a segment of `other` with no lower hill and no lower valley: it is carried out
+    during that one.
     """
     return all(any(h <= hill and v <= valley for hill, valley, _ in other) for h, v, _ in one)
 
@@ -70,7 +71,7 @@ def steps_of(profile: Profile) -> Iterator[Any]:
 
 
 def _append(segments: list[Segment], hill: int, valley: int, steps: object) -> None:
-    """Add a segment; what it overshadows (a lower hill, a valley that is not lower) becomes part of it."""
+    """Add a segment at the end and merge into it the segments whose hill is no higher or whose valley is no lower."""
     while segments and (valley <= segments[-1][1] or hill >= segments[-1][0]):
         h, _, before = segments.pop()
         hill, steps = max(hill, h), (before, steps)

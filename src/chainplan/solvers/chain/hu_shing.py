@@ -1,21 +1,20 @@
 """Optimal bracketing of a matrix chain in O(n log n) time and O(n) memory, exact for integers of any length.
 
-A bracketing of n factors is a triangulation of the polygon whose n + 1 vertices weigh the sizes; a triangle
-costs the product of its three weights.  T. C. Hu and M. T. Shing ("Computation of matrix chain products",
-Part I, SIAM J. Comput. 11 (1982); Part II, 13 (1984); the proof of Part II repaired by O. Schwartz and
-E. Weiss, "Revisiting 'Computation of Matrix Chain Products'", SIAM J. Comput. 48 (2019)) show that some
-optimum consists of fans, each from the smallest vertex of its region, and that the arcs between the fans lie
-among at most n - 2 potential h-arcs, which one sweep with a stack lists (Part I).  What is left is to choose
-among these (Part II).
+A bracketing of n factors is a triangulation of the polygon whose n + 1 vertices weigh the sizes; a triangle costs the
+product of its three weights. T. C. Hu and M. T. Shing ("Computation of matrix chain products", Part I, SIAM J. Comput.
+11 (1982); Part II, 13 (1984); the proof of Part II was repaired by O. Schwartz and E. Weiss, "Revisiting 'Computation
+of Matrix Chain Products'", SIAM J. Comput. 48 (2019)) show that some optimum consists of fans, each from the smallest
+vertex of its region, and that the arcs between the fans lie among at most n - 2 potential h-arcs, which one sweep with
+a stack lists (Part I). It remains to choose among these (Part II).
 
-The potential h-arcs are nested as a binary tree and an arc is settled once all arcs below it are.  The sweep
-lists them in such an order, so there is no recursion, and no tree beyond one heap per arc.  Arcs drop out by
-decreasing supporting weight; a pairing heap melds in O(1) and pops in amortised O(log n) whatever the shape
-of the tree, so no input is worse than O(n log n).  Supporting weights are quotients of integers and are
-compared by cross-multiplication, so that a tie is a tie at any magnitude.
+The potential h-arcs are nested as a binary tree, and an arc is settled once all arcs below it are. The sweep lists them
+in such an order, so no recursion is needed, and no tree beyond one heap per arc. Arcs drop out by decreasing supporting
+weight; a pairing heap melds in O(1) and pops in amortised O(log n) whatever the shape of the tree, so no input takes
+more than O(n log n). Supporting weights are quotients of integers and are compared by cross-multiplication, so that a
+tie is a tie at any magnitude.
 
-Of equal sizes the one met first, clockwise from the first smallest size, counts as the smaller.  The theory
-needs such a total order, and it makes the result a function of the sizes alone.
+Of equal sizes the one met first, clockwise from the first smallest size, counts as the smaller. The theory needs such a
+total order, and it makes the result a function of the sizes alone.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ __all__ = ["optimal_products"]
 class _Arc:
     """An h-arc u - v, 0 < u < v, over a region that ends below at the outermost arcs still present.
 
-    Without the arc, its region joins the fan above: with w the weight of the fan's vertex, this adds w * den
-    and saves num.  So the arc pays if and only if w > num / den, its supporting weight (Part II).
+    Without the arc, its region joins the fan above: with w the weight of the fan's vertex, this adds w * den and saves
+    num. So the arc pays if and only if w > num / den, its supporting weight (Part II).
     """
 
     __slots__ = ("child", "den", "host", "left", "num", "present", "right", "sibling", "u", "v")
@@ -52,11 +51,20 @@ class _Arc:
 
 
 def optimal_products(sizes: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Products of an optimal bracketing of the chain whose factor F_i has shape sizes[i] x sizes[i - 1].
+    """Products of an optimal bracketing of the chain whose factor F_i is sizes[i] x sizes[i - 1].
 
-    Each triple (i, k, j), 0 <= i < k < j <= n, is 'block (j<-i) = block (j<-k) . block (k<-i)', which costs
-    sizes[j] * sizes[k] * sizes[i].  Operands come before their use: the order is that of a stack machine, by
-    j, then by decreasing i.  Raises ValueError for a negative size.  O(n log n) time, O(n) memory.
+    Cost: O(n log n) time and O(n) memory.
+
+    Returns
+    -------
+    products : list of (i, k, j) with 0 <= i < k < j <= n
+        The interval (i, j) is the product of (k, j) and (i, k), which costs sizes[j] * sizes[k] * sizes[i]. Operands
+        come before their use, in the order of a stack machine: by j, then by decreasing i.
+
+    Raises
+    ------
+    ValueError
+        For a negative size.
     """
     # Python ints: sizes of a fixed width would overflow in the products.
     s = list(map(index, sizes))
@@ -108,7 +116,7 @@ def _present_arcs(w: Sequence[int]) -> list[_Arc]:
 
 
 def _settled(w: Sequence[int], u: int, c: int, v: int, top: _Arc | None, left: list[int], right: list[int]) -> _Arc:
-    """The arc u - v over the triangle u, c, v, above the heap top; ceilings and condensation of Part II."""
+    """The arc u - v over the triangle u, c, v and over the heap `top`, by the ceilings and condensation of Part II."""
     arc = _Arc(u, v)
     x, y, z = w[u], w[v], w[c]
     mul = x * y
@@ -136,7 +144,7 @@ def _settled(w: Sequence[int], u: int, c: int, v: int, top: _Arc | None, left: l
 
 
 def _drop(low: int, heaps: Sequence[_Arc | None]) -> None:
-    """Remove the arcs that do not pay below a fan of weight low; any order will do, heap order prunes."""
+    """Remove the arcs that do not pay below a fan of weight `low`; the heap order ends the walk at arcs that pay."""
     todo = list(heaps)
     while todo:
         top = todo.pop()

@@ -1,19 +1,20 @@
 """Interval dynamic programming for chains of structured and matrix-free elementals.
 
-For each interval (i, j) the cheapest of: a product at any split k, a tangent of the last elemental on (i, j-1), an
-adjoint of the first elemental on (i+1, j), one compressed sweep (`sweeps`). Single elementals are loaded, or
-accumulated in the cheaper mode (Naumann, arXiv 2406.11862, section 3, with single propagations for the paper's
-propagations over sub-chains: they compose at the same cost). The structure of an interval does not depend on how it
-came about, which is what makes this exact.
+Each interval (i, j) gets the cheapest of these: a product at any split k, a tangent of the last elemental on
+(i, j-1), an adjoint of the first elemental on (i+1, j), one compressed sweep (`compressed_intervals`). Single
+elementals are loaded, or accumulated in the cheaper mode (Naumann, arXiv 2406.11862, section 3, with single
+propagations for the paper's propagations over sub-chains: they compose at the same cost). The program is exact because
+the structure of an interval does not depend on how it is made.
 
-Whether fewer colours are possible than were found for a sweep is not always known. Where it may matter the prices are
-found once more with sweeps at prices that no colours undercut: what the chain then costs is a bound on all plans, and
-the plan found is proven where it reaches that. The sweeps that such a cheapest plan would have are looked at closer.
+It is not always known whether a sweep could do with fewer colours than it has. Where that may matter, the table is
+filled once more with sweeps at prices that no colours undercut. What the chain then costs is a bound on all plans, and
+a plan of that cost is proven. Where the costs differ, the sweeps of the bounding plan are coloured again with more
+effort.
 
-Listed patterns and objectives in time are priced split by split (`interval_table`). Elsewhere the work is done by
-anti-diagonals in numpy, in two layouts of the same table: by start for right factors, by end and backwards for left
-ones, so that the candidates of an interval are the sum of two contiguous rows. No table of splits is kept; walking back
-derives the split of each of the q-1 visited intervals again. Numbers are int64 where every intermediate result provably
+Listed patterns and objectives in time are priced split by split (`interval_table`). All other chains are priced by
+anti-diagonals in numpy, in two layouts of one table: by start for right factors, by end and backwards for left ones,
+so that the candidates of an interval are the sum of two contiguous rows. No table of splits is kept, as the walk back
+derives the split of each of the q-1 intervals it visits. Numbers are int64 where every intermediate result provably
 fits and Python ints elsewhere.
 """
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from chainplan._util.arrays import Array, DType
 
 LONGEST = 5000
+"""Elementals of the longest chain that is priced by anti-diagonals."""
 LONGEST_LISTED = 300
 """Elementals of the longest chain whose products are priced one by one."""
 
@@ -86,7 +88,7 @@ class ChainDp(Solver):
 
 
 def filled(problem: Problem, sweeps: Choices, search: Search) -> Table | IntervalTable:
-    """The prices of all intervals of a chain.
+    """The table with the prices of all intervals of a chain, in O(q³) time for q elementals.
 
     Raises
     ------
@@ -102,7 +104,7 @@ def filled(problem: Problem, sweeps: Choices, search: Search) -> Table | Interva
 
 
 def _tabulated(problem: Problem) -> bool:
-    """Whether all prices follow from constant counts and bands, so that many are found at once."""
+    """Whether all prices follow from constant counts and bands, so that numpy computes many at once."""
     even = all(isinstance(e.block.structure, _EVEN) for e in problem.graph.chain)
     return problem.cost is FMA and even
 
@@ -135,17 +137,18 @@ class Table:
         self.s = np.array(self.sizes, dtype)
 
     def _propagations(self, mode: Mode, dtype: DTypeLike) -> tuple[Array, Array]:
-        """Price per vector of each elemental, and where the mode is available."""
+        """The price per vector of each elemental in a mode, and whether it has that mode."""
         import numpy as np
 
         prices = [e.per_vector(mode) for e in self.chain]
         return np.array([p or 0 for p in prices], dtype), np.array([p is not None for p in prices])
 
     def price(self, i: int, j: int) -> int:
+        """What the interval (i, j) costs."""
         return int(self.by_start[i, j - i])
 
     def fill(self, d: int) -> None:
-        """Prices of all intervals of length d from the shorter ones, some rows at a time to stay in the cache."""
+        """Price all intervals of length d from the shorter ones, some rows at a time to stay in the cache."""
         import numpy as np
 
         q = self.q
@@ -182,7 +185,7 @@ class Table:
                 self.by_start[i, d] = self.by_end[i + d, self.q - d] = sweep.price
 
     def derive(self, interval: tuple[int, int]) -> Derivation:
-        """How the interval gets its price; ties go to a tangent, then an adjoint, then the first split, a sweep."""
+        """How the interval gets its price; ties go to tangent, adjoint, first split, sweep, in this order."""
         i, j = interval
         d, q = j - i, self.q
         if interval in self._swept:
@@ -204,10 +207,10 @@ class Table:
 
 
 def _number_type(chain: tuple[Elemental, ...], sizes: list[int], leaves: int) -> tuple[DType, int]:
-    """A dtype in which no candidate overflows, and a price that none reaches.
+    """A dtype in which no candidate overflows, and a price that no candidate reaches.
 
-    No product costs more than the three largest sizes multiplied, so no optimum more than the leaves plus q of them,
-    and a candidate is two optima and a product, or one and a propagation.
+    No product costs more than the three largest sizes multiplied, so no optimum costs more than all leaves and q such
+    products. A candidate is the sum of two optima and a product, or of one optimum and a propagation.
     """
     import numpy as np
 

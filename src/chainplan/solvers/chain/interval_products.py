@@ -1,9 +1,9 @@
 """Prices of the last product of every interval of a chain, for all splits at once.
 
-The price of left · right is `Σ_l c(l) · r(l)` with c the column counts of the left and r the row counts of the right
-factor. Where one of the two is constant (dense, diagonal, zero: nearly always) the sum collapses to a number times the
-nonzeros of the other factor, and a whole anti-diagonal is a product of two tables. Where neither is (two bands), the
-sums are evaluated for all such pairs at once, piece by piece.
+The price of left · right is `Σ_l c(l) · r(l)`, where c are the column counts of the left factor and r the row counts of
+the right one. Where one of the two is constant (dense, diagonal, zero: nearly always) the sum collapses to a number
+times the nonzeros of the other factor, and a whole anti-diagonal is a product of two tables. Where neither is constant
+(two bands), the sums are evaluated for all such pairs at once, piece by piece.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class IntervalProducts:
-    """`prices(a, b, d)`: for the intervals (i, i+d), i = a .. b-1, the price of the last product at each split."""
+    """The price of the last product of every interval at each of its splits, from tables of O(q²) numbers."""
 
     def __init__(self, chain: tuple[Elemental, ...], dtype: DTypeLike) -> None:
         self.s = np.array(sizes_of(chain), dtype)
@@ -35,7 +35,7 @@ class IntervalProducts:
             self._tabulate(chain, dtype)
 
     def prices(self, a: int, b: int, d: int) -> Array:
-        """Array of (b - a) x (d - 1): split k = i + 1 + column."""
+        """Prices for the intervals (i, i+d), i = a ... b-1: array of (b - a) x (d - 1), split k = i + 1 + column."""
         q = self.q
         if self._dense:
             inner = np.lib.stride_tricks.sliding_window_view(self.s[a + 1 : b + d - 1], d - 1)
@@ -52,13 +52,13 @@ class IntervalProducts:
         return result
 
     def _band_prices(self, i: Array, k: Array, j: Array) -> Array:
-        """Prices of the products of two bands, (k, j) by (i, k)."""
+        """Prices of the products of two bands, (k, j) · (i, k)."""
         left = self._lower[k, j], self._upper[k, j]
         right = self._lower[i, k], self._upper[i, k]
         return band_products_fma((self.s[j], self.s[k], self.s[i]), left, right)
 
     def _tabulate(self, chain: tuple[Elemental, ...], dtype: DTypeLike) -> None:
-        """Tables of the constant counts and nonzeros of all intervals; start-major for right, end-major for left."""
+        """Fill the tables of constant counts and nonzeros: by start for right factors, by end for left factors."""
         q, s = self.q, self.s
         shape = (q + 1, q + 1)
         self._nnz, self._row = np.zeros(shape, dtype), np.zeros(shape, dtype)
@@ -79,6 +79,7 @@ class IntervalProducts:
                     self._enter(i, j, block)
 
     def _enter(self, i: int, j: int, block: Block) -> None:
+        """Enter the counts of one block that is not dense."""
         d, back = j - i, self.q - (j - i)
         if block.structure.unit:
             self._nnz[i, d] = self._row[i, d] = self._column[j, back] = 0
@@ -100,6 +101,6 @@ class IntervalProducts:
 
 
 def _constant(counts: Counts) -> int | None:
-    """The one count that all rows or columns have, or None."""
+    """The count that all rows (or columns) share, None where they differ."""
     values = {first for _, first, slope in counts} if not any(slope for *_, slope in counts) else {0, 1}
     return values.pop() if len(values) == 1 else None if values else 0

@@ -1,8 +1,8 @@
 """Interval dynamic programming on blocks, for any structures and any cost model.
 
-The same recurrence as `interval_products` serves, one split after the other instead of a diagonal at once: each price
-is asked of the cost model, which sees the two blocks. The block of an interval does not depend on how it came about
-(the laws of structures), nor does the way it is held (a function of the block), so one price per interval is enough.
+The recurrence is that of `interval_dp`, but one split after the other instead of an anti-diagonal at once: each price
+is asked of the cost model, which sees the two blocks. The block of an interval does not depend on how it is made (the
+laws of structures), nor does its storage form (a function of the block), so one price per interval is enough.
 """
 
 from __future__ import annotations
@@ -28,38 +28,40 @@ class IntervalTable:
             self._keep(i, i + 1, min(leaf_options(chain, i, cost), key=lambda option: option[0]))
 
     def price(self, i: int, j: int) -> int:
+        """What the interval (i, j) costs."""
         return self._best[i, j][0]
 
     def derive(self, interval: tuple[int, int]) -> Derivation:
-        """How the interval gets its price; ties go to a tangent, then an adjoint, then the first split, a sweep."""
+        """How the interval gets its price; ties go to tangent, adjoint, first split, sweep, in this order."""
         return self._best[interval][1]
 
     def fill(self, d: int) -> None:
-        """Prices of all intervals of length d from the shorter ones."""
+        """Price all intervals of length d from the shorter ones."""
         for i in range(self.q - d + 1):
             j = i + d
             self.blocks[i, j] = self.chain[j - 1].block.times(self.blocks[i, j - 1])
             self._keep(i, j, min(self._choices(i, j), key=lambda choice: choice[0]))
 
     def _keep(self, i: int, j: int, choice: Choice) -> None:
-        """Enter the best choice for an interval, or a compressed sweep that is cheaper."""
+        """Enter the best choice for an interval, or the compressed sweep that undercuts it."""
         sweep = self._sweeps.cheaper(i, j, choice[0])
         self._best[i, j] = choice if sweep is None else (sweep.price, Swept(sweep))
 
     def _choices(self, i: int, j: int) -> list[Choice]:
+        """The last tangent, the first adjoint and the best split of an interval, in the order that breaks ties."""
         best, blocks, cost = self._best, self.blocks, self._cost
         whole = blocks[i, j]
-        found: list[Choice] = []
+        choices: list[Choice] = []
         first, last = self.chain[i], self.chain[j - 1]
         if last.tangent is not None:
             price = best[i, j - 1][0] + cost.propagate(last, blocks[i, j - 1], Mode.TANGENT)
-            found.append((price, Apply(j - 1, Mode.TANGENT, (i, j - 1))))
+            choices.append((price, Apply(j - 1, Mode.TANGENT, (i, j - 1))))
         if first.adjoint is not None:
             price = best[i + 1, j][0] + cost.propagate(first, blocks[i + 1, j], Mode.ADJOINT)
-            found.append((price, Apply(i, Mode.ADJOINT, (i + 1, j))))
+            choices.append((price, Apply(i, Mode.ADJOINT, (i + 1, j))))
         price, k = min(
             (best[i, k][0] + best[k, j][0] + cost.multiply(blocks[k, j], blocks[i, k], whole), k)
             for k in range(i + 1, j)
         )
-        found.append((price, Product((k, j), (i, k))))
-        return found
+        choices.append((price, Product((k, j), (i, k))))
+        return choices

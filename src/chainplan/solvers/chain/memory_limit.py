@@ -1,24 +1,25 @@
 """Cheapest plan of a chain under a memory limit, over all bracketings, modes and orders of the steps.
 
-An interval (i, j) can be had in many ways that differ in cost and in memory profile, and what is best for it depends on
-what else is alive. So each interval keeps a Pareto front of (cost, hill-valley profile), see `hill_valley`: the peak
-alone is not enough, because interleaving the two factors of a product can beat working out either one first. Sizes
-20, 12, 27, 11, 16, 19 (dense, x_0 to x_5) can be multiplied in 821 elements; factor by factor it takes 848.
+An interval (i, j) can be made in many ways that differ in cost and in memory profile, and which is best depends on what
+else is alive. So each interval keeps a Pareto front of (cost, hill-valley profile), see `hill_valley`: the peak alone
+is not enough, because interleaving the two factors of a product can beat making either one first. Sizes 20, 12, 27, 11,
+16, 19 (dense, x_0 to x_5) can be multiplied in 821 elements; factor by factor it takes 848.
 
 Fronts of all intervals together would be far too large. They are built best first instead (A* on derivations:
-Felzenszwalb & McAllester, "The generalized A* architecture", JAIR 29, 2007, section 4): an entry of an interval is
-taken up in the order of its cost plus the least cost of finishing the Jacobian from there, where the limit is asked of
-each step alone. That bound never exceeds the truth and never falls along a derivation, so the first entry of the whole
-chain is optimal, and an entry dominated in memory by an earlier one of its interval, which cost no more, is not needed.
-Typically the bound is so good that little more than one plan is ever looked at.
+Felzenszwalb & McAllester, "The generalized A* architecture", JAIR 29, 2007, section 4): the entries of all intervals
+are taken up in the order of their cost plus the least cost of finishing the Jacobian from there, where each step alone
+must keep the limit. That bound never exceeds the truth and never falls along a derivation, so the first entry of the
+whole chain is optimal, and an entry that an earlier one of its interval dominates in memory is not needed, because the
+earlier one cost no more. Typically the bound is so good that the search looks at little more than one plan.
 
-Colours of a sweep are found by a heuristic. Where they may not be the fewest, or another mixture of tangents and
-adjoints holds less, the search is made again with sweeps that cost, and hold, what no colours undercut: its price is a
-bound on all plans, and where it finds no plan there is none.
+A heuristic colours the sweeps. Where its colours may not be the fewest, or another mixture of tangents and adjoints may
+hold less, the search runs again with sweeps that cost and hold what no colours undercut: its price is a bound on all
+plans, and where it finds no plan there is none.
 
-Where no plan keeps the limit, the smallest one that would work is at least what the most modest refused step or entry
-asked for, because nothing changes for a limit in between. That number of elements is tried first, starting from the
-least that every single step of some plan keeps, and nearly always works; if not, halving finds the limit.
+Where no plan keeps the limit, the smallest limit that works is at least the least number of elements that a refused
+step or entry asked for, because the search does the same under every limit below that. So this number is tried next,
+from the least that every single step of some plan keeps onwards, and it nearly always works; if not, halving finds the
+limit.
 """
 
 from __future__ import annotations
@@ -36,13 +37,14 @@ from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.chain.compressed_intervals import Sweeps, peak
-from chainplan.solvers.chain.derivation import leaf_options, not_a_chain
+from chainplan.solvers.chain.derivation import blocks_of, leaf_options, not_a_chain
 from chainplan.solvers.chain.hill_valley import Profile, dominates, merge, single, steps_of, then
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver, not_fma
 from chainplan.structures import Block
 
 LONGEST = 150
+"""Elementals of the longest chain that is searched under a limit."""
 
 Interval = tuple[int, int]
 
@@ -67,41 +69,42 @@ class ChainMemory(Solver):
         while True:
             table = _Table(graph, search, sweeps.every)
             attempt = _Attempt(table, problem.memory)
-            found = attempt.run(search)
-            if found is not None:
-                search.offer(_write(graph, found.profile), found.cost)
+            best = attempt.run(search)
+            if best is not None:
+                search.offer(_write(graph, best.profile), best.cost)
             floor = _Table(graph, search, sweeps.fewest) if sweeps.any else table
-            low = found if floor.no_better(table) else _Attempt(floor, problem.memory).run(search)
-            reached = found is not None and low is not None and low.cost == found.cost
+            low = best if floor.no_better(table) else _Attempt(floor, problem.memory).run(search)
+            reached = best is not None and low is not None and low.cost == best.cost
             if low is None or reached or not sweeps.closer(m.sweep for m in steps_of(low.profile) if m.sweep):
                 break
-        if found is not None and low is not None:
-            return bounded(_write(graph, found.profile), found.cost, low.cost, sweeps.moves)
+        if best is not None and low is not None:
+            return bounded(_write(graph, best.profile), best.cost, low.cost, sweeps.moves)
         needs = _smallest(table, min(attempt.refused), search)
         if low is None:
             return Outcome(Status.INFEASIBLE, needs=needs)
-        note = (
-            "no plan of the colours found keeps the limit; whether fewer colours are possible is not known. Raise it."
-        )
+        note = "no plan of the colours found keeps the limit; whether fewer colours are possible is not known. Raise it."
         return Outcome(Status.BUDGET, needs=needs, note=note)
 
 
 def _smallest(table: _Table, low: int, search: Search) -> int:
-    """The smallest limit that works, given that none below `low` does: `low` itself, or by doubling and halving."""
+    """The smallest limit that works, given that none below `low` does.
+
+    A refusal raises `low` to the least that was asked for. The next limit is twice `low` until one works, then halfway.
+    """
     high, probe = None, low
     while high is None or low < high:
         attempt = _Attempt(table, probe)
-        found = attempt.run(search)
-        if found is None:
+        entry = attempt.run(search)
+        if entry is None:
             low = min(attempt.refused)
         else:
-            high = found.profile[0][0]
+            high = entry.profile[0][0]
         probe = 2 * low if high is None else (low + high) // 2
     return high
 
 
 class _Move(NamedTuple):
-    """A step, or a compressed sweep, that makes an interval from others: `hill` is what is alive meanwhile."""
+    """A step, or a compressed sweep, that makes an interval from others while `hill` elements are alive."""
 
     made: Interval
     args: tuple[Interval, ...]
@@ -112,7 +115,7 @@ class _Move(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    """A way to have an interval; equal moves on other entries of their operands make other entries."""
+    """A way to make an interval; the same move on other entries of its operands makes another entry."""
 
     cost: int
     profile: Profile
@@ -122,15 +125,15 @@ Moves = dict[Interval, list[_Move]]
 
 
 class _Table:
-    """The moves into each interval, shorter intervals first, and the `floor` of each: no plan with it needs less.
+    """The moves into each interval, shorter intervals first, and the floor of each move: no plan with it needs less.
 
-    Its compressed sweeps are those that `sweeps` gives for an interval.
+    `sweeps` gives the compressed sweeps of an interval.
     """
 
     def __init__(self, graph: Graph, search: Search, sweeps: Callable[[int, int], list[Sweep]]) -> None:
         chain = graph.chain
         self.whole = (0, len(chain))
-        blocks = _blocks(chain)
+        blocks = blocks_of(chain)
         nnz = {interval: block.nnz for interval, block in blocks.items()}
         self.nnz = nnz
         self.moves: Moves = {}
@@ -148,7 +151,7 @@ class _Table:
         }
 
     def no_better(self, other: _Table) -> bool:
-        """Whether no sweep of this table is cheaper, or holds less, than some of the other."""
+        """Whether for each sweep of this table the other has one that costs and holds no more."""
         return all(
             any(one.price <= move.price and one.hill <= move.hill for one in other.moves[interval] if one.sweep)
             for interval, moves in self.moves.items()
@@ -157,7 +160,7 @@ class _Table:
         )
 
     def within(self, limit: int | None) -> Moves:
-        """The moves that a plan under the limit may hold, as far as single steps tell."""
+        """The moves whose floor keeps the limit; a plan under the limit has no others."""
         kept: Moves = {}
         for interval, floors in self.floors.items():
             moves = [
@@ -168,12 +171,12 @@ class _Table:
         return kept
 
     def above(self, limit: int | None) -> set[int]:
-        """The floors over a limit."""
+        """The floors above a limit."""
         return {f for floors in self.floors.values() for f in floors if limit is not None and f > limit}
 
 
 class _Attempt:
-    """The search under one limit; `refused` holds the numbers of elements above it that were asked for in vain."""
+    """The search under one limit; `refused` holds the numbers of elements above it that moves and entries needed."""
 
     def __init__(self, table: _Table, limit: int | None) -> None:
         self.limit, self.whole, self._nnz = limit, table.whole, table.nnz
@@ -189,7 +192,7 @@ class _Attempt:
         self._pushed = 0
 
     def run(self, search: Search) -> _Entry | None:
-        """The cheapest way to have the whole chain, None where there is none."""
+        """The cheapest way to make the whole chain under the limit, None where there is none."""
         if self.whole not in self._moves:
             return None
         search.watch()
@@ -214,7 +217,7 @@ class _Attempt:
         return None
 
     def _keeps(self, interval: Interval, profile: Profile) -> bool:
-        """Whether a profile is within the limit and no earlier entry can stand in for it."""
+        """Whether a profile keeps the limit and no earlier entry of its interval can stand in for it."""
         front = self._fronts[interval]
         if self.limit is None:
             return not front
@@ -225,7 +228,7 @@ class _Attempt:
         return not any(dominates(entry.profile, profile) for entry in front)
 
     def _spread(self, interval: Interval, entry: _Entry) -> None:
-        """Put all that the entry can be used for on the heap."""
+        """Push every move that uses the entry, on the other operands known so far."""
         for move in self._uses[interval]:
             if len(move.args) == 1:
                 self._push(move, entry.cost + move.price, (entry.profile,))
@@ -236,26 +239,16 @@ class _Attempt:
                 self._push(move, entry.cost + other.cost + move.price, (pair[0].profile, pair[1].profile))
 
     def _push(self, move: _Move, cost: int, args: tuple[Profile, ...]) -> None:
-        """Ties go to longer intervals, then to what was found first."""
+        """Push a move by its cost and the least cost after it; ties go to longer intervals, then to earlier pushes."""
         start, end = move.made
         self._pushed += 1
         heappush(self._heap, (cost + self._ahead[move.made], start - end, self._pushed, cost, move, args))
 
 
-def _blocks(chain: tuple[Elemental, ...]) -> dict[Interval, Block]:
-    """The blocks of all intervals, which do not depend on how they are made."""
-    blocks: dict[Interval, Block] = {}
-    for i in range(len(chain)):
-        block = blocks[i, i + 1] = chain[i].block
-        for j in range(i + 2, len(chain) + 1):
-            block = blocks[i, j] = chain[j - 1].block.times(block)
-    return blocks
-
-
 def _moves(
     chain: tuple[Elemental, ...], blocks: dict[Interval, Block], nnz: dict[Interval, int], interval: Interval
 ) -> list[_Move]:
-    """All steps that make an interval: those of a single elemental, or a tangent, an adjoint, a product per split."""
+    """All steps that make an interval: leaves of a single elemental; else a tangent, an adjoint, products by split."""
     i, j = interval
     first, last, size = chain[i], chain[j - 1], nnz[interval]
     if j - i == 1:
@@ -288,7 +281,7 @@ def _price(move: _Move) -> int:
 
 
 def _inside(moves: Moves, join: Callable[[Iterable[int]], int], weight: Callable[[_Move], int]) -> dict[Interval, int]:
-    """Least sum (or maximum) of weights by which each interval can be made."""
+    """The least sum (or maximum) of weights of the moves that make each interval."""
     inside: dict[Interval, int] = {}
     for interval, options in moves.items():
         inside[interval] = min(join((weight(m), *[inside[a] for a in m.args])) for m in options)
@@ -302,7 +295,7 @@ def _outside(
     inside: dict[Interval, int],
     whole: Interval,
 ) -> dict[Interval, int]:
-    """Least sum (or maximum) of weights by which each interval, once made, leads to the whole chain."""
+    """The least sum (or maximum) of weights of the moves that lead from each interval to the whole chain."""
     outside = {whole: 0}
     for interval in reversed(moves):
         if interval not in outside:
@@ -324,7 +317,7 @@ def _profile(move: _Move, size: int, args: tuple[Profile, ...]) -> Profile:
 
 
 def _write(graph: Graph, profile: Profile) -> Plan:
-    """Write down the steps of a profile in their order."""
+    """The plan that carries out the steps of a profile in their order."""
     chain, recorder = graph.chain, Recorder(graph)
     held: dict[Interval, int] = {}
     for move in steps_of(profile):

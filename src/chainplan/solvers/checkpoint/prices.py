@@ -10,11 +10,10 @@ from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Propagate
 from chainplan.problem.cost import FMA
-from chainplan.problem.graph import Elemental, Graph, Mode
+from chainplan.problem.graph import Graph, Mode
 from chainplan.solvers.chain.compressed_intervals import Sweeps
-from chainplan.solvers.chain.derivation import leaf_options
+from chainplan.solvers.chain.derivation import blocks_of, leaf_options
 from chainplan.solvers.search.search import unwatched
-from chainplan.structures import Block
 
 Interval = tuple[int, int]
 Triple = tuple[int, int, int]
@@ -47,7 +46,7 @@ class Chain:
         self.links = chain = graph.chain
         self.q = len(chain)
         self.n = [0, *(graph.sizes[e.target] for e in chain)]
-        self.blocks = _blocks(chain)
+        self.blocks = blocks_of(chain)
         self.nnz = {interval: block.nnz for interval, block in self.blocks.items()}
         self.beyond: dict[Interval, int] = {}
         """For each block, the least price of the steps that lead from it to the Jacobian; see `prices`."""
@@ -162,12 +161,3 @@ class Chain:
         for k in range(i + 1, j):
             hill = nnz[k, j] + nnz[i, k] + nnz[i, j]
             yield _Last(FMA.multiply(blocks[k, j], blocks[i, k]), hill, ((k, j), (i, k)))
-
-
-def _blocks(chain: tuple[Elemental, ...]) -> dict[Interval, Block]:
-    blocks: dict[Interval, Block] = {}
-    for i in range(len(chain)):
-        block = blocks[i, i + 1] = chain[i].block
-        for j in range(i + 2, len(chain) + 1):
-            block = blocks[i, j] = chain[j - 1].block.times(block)
-    return blocks
