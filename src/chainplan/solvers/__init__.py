@@ -1,1 +1,1 @@
-"""Solvers: one per file, one visible table (`table.SOLVERS`)."""
+"""Solvers: each in a file of its own, all in one visible table (`registry.SOLVERS`)."""

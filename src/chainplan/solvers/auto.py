@@ -1,4 +1,4 @@
-"""Chooses the solvers for a problem; the only one that knows the others."""
+"""Chooses the solvers for a problem and compares what they return; it is the only solver that knows the others."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from chainplan.solvers.search.search import Search, Stopped
 from chainplan.solvers.search.solver import Solver
 
 SECONDS = 10.0
-"""What the search on a graph that is not a chain may take where no budget is given."""
+"""Budget of the search on a graph that is not a chain where none is given."""
 STAGES: tuple[tuple[Solver, float], ...] = (
     (DagExact(), 0.05),
     (LocalSearch(), 0.45),
     (DagExact(), 0.3),
     (LocalSearch(), 1.0),
 )
-"""Solvers that take turns on a graph, with the share of the budget each may use: most are proven at once.
+"""Solvers that take turns on a graph, with the share of the budget that each may use; the first proves most graphs.
 
-The exact search goes on where it was; local search begins at the best plan so far.
+The exact search goes on where it stopped; local search begins at the best plan so far.
 """
 LIMITED = 0.3
-"""The share of the budget in which a plan under a memory limit is sought, before those that know of no limit."""
+"""Share of the budget for a plan under a memory limit, before the solvers that ignore the limit."""
 HOPELESS = 0.5
-"""Gap after the first stage from which no more time is spent on a proof: local search has all that is left."""
+"""Gap after the first stage above which no more time goes into a proof: local search gets all that is left."""
 PROVABLE = 120
 """Intermediate vertices above which no proof is tried."""
 
@@ -55,8 +55,8 @@ class Auto(Solver):
 
     Cost: that of the solvers it picks; on graphs that are not chains at most the budget, 10 seconds by default.
     Exact: yes on chains (up to 150 elementals under a memory limit that matters); on other graphs where the exact
-        search ends within its share of the budget. Under an objective in time on chains without such a limit alone;
-        elsewhere the plan that is found by fma competes with forward and reverse order, and nothing is proven.
+        search ends within its share of the budget. Under an objective in time only on chains without such a limit;
+        elsewhere the best plan by fma competes with forward and reverse order, and nothing is proven.
     Refuses: nothing but recomputation on what is not a chain, or for another objective than fma.
     """
 
@@ -91,7 +91,10 @@ class Auto(Solver):
 
 
 def _on_chains(solver: Solver, problem: Problem, search: Search) -> Outcome:
-    """The exact plan if it keeps the memory limit, else an exact one under the limit, else forward or reverse order."""
+    """The exact plan if it keeps the memory limit, else the exact one under the limit, else forward or reverse order.
+
+    The last of these stands for chains that are too long for the exact search under a limit.
+    """
     outcome, limited = _named(solver, problem, search), ChainMemory()
     if _fits(outcome, problem):
         return outcome
@@ -102,9 +105,9 @@ def _on_chains(solver: Solver, problem: Problem, search: Search) -> Outcome:
 
 
 def _in_time(problem: Problem, search: Search) -> Outcome:
-    """An exact plan of a chain by the model; else what is found by fma, forward and reverse order, by the model.
+    """The exact plan of a chain by the cost model; else the cheapest, by the model, of the best by fma and both orders.
 
-    The search by fma keeps its bounds to itself, as they are in another unit.
+    The search by fma keeps its bounds to itself, because they are in another unit.
     """
     dp = ChainDp()
     if dp.refuses(problem) is None:
@@ -122,8 +125,8 @@ def _in_time(problem: Problem, search: Search) -> Outcome:
         raise
     if by_fma.plan is None:
         return by_fma
-    found = replace(by_fma, status=Status.FEASIBLE, bound=0, within=None, note=None)
-    best = _best(problem, [found, *(_named(order, problem, search) for order in (Forward(), Reverse()))], search)
+    unproven = replace(by_fma, status=Status.FEASIBLE, bound=0, within=None, note=None)
+    best = _best(problem, [unproven, *(_named(order, problem, search) for order in (Forward(), Reverse()))], search)
     if best.status is Status.OPTIMAL and best.within is not None:
         return best
     note = f"orders were searched by fma and compared by '{problem.cost.objective}'."
@@ -131,10 +134,10 @@ def _in_time(problem: Problem, search: Search) -> Outcome:
 
 
 def _on_dags(problem: Problem, search: Search) -> Iterator[Outcome]:
-    """The stages in turn until one proves its plan; large graphs get a bound and local search.
+    """The outcomes of the stages in turn until one proves its plan; large graphs get a bound and local search.
 
-    Every stage begins with forward and reverse order among others. Those two compete as plans of their own where
-    elementals are matrix-free, since they need not accumulate them, and under a memory limit.
+    Every stage begins with forward and reverse order among others. These two compete as plans of their own where
+    elementals are matrix-free, because they need not accumulate them, and under a memory limit.
     """
     if problem.memory is not None or not all(e.explicit for e in problem.graph.useful):
         yield _named(Forward(), problem, search)
@@ -151,7 +154,7 @@ def _on_dags(problem: Problem, search: Search) -> Iterator[Outcome]:
 
 
 def _on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
-    """Local search with a bound that is there at once, then the better bound that takes a moment."""
+    """Local search after a bound in linear time, then the better bound that takes a moment."""
     graph = problem.graph
     within = after_accumulation(graph, "vertex elimination")
     search.prove(path_bound(graph), within)
@@ -160,13 +163,13 @@ def _on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
         search.prove(quick_bound(graph, search.tick), within)
 
 
-def _best(problem: Problem, found: list[Outcome], search: Search) -> Outcome:
-    """The cheapest plan that fits, with the bound that has been proven; ties to the proven one, then the first."""
-    prices = [replay(outcome.plan, problem.cost).total if outcome.plan is not None else 0 for outcome in found]
-    proven = [outcome.status is Status.OPTIMAL for outcome in found]
-    best = min(range(len(found)), key=lambda i: (not _fits(found[i], problem), prices[i], not proven[i]))
-    outcome = found[best]
-    for other in found:
+def _best(problem: Problem, outcomes: list[Outcome], search: Search) -> Outcome:
+    """The outcome with the cheapest plan that fits and the best bound; ties go to a proven plan, then to the first."""
+    prices = [replay(outcome.plan, problem.cost).total if outcome.plan is not None else 0 for outcome in outcomes]
+    proven = [outcome.status is Status.OPTIMAL for outcome in outcomes]
+    best = min(range(len(outcomes)), key=lambda i: (not _fits(outcomes[i], problem), prices[i], not proven[i]))
+    outcome = outcomes[best]
+    for other in outcomes:
         if other.within is not None:
             search.prove(other.bound, other.within)
     bound = search.bound
@@ -178,19 +181,20 @@ def _best(problem: Problem, found: list[Outcome], search: Search) -> Outcome:
 
 
 def _named(solver: Solver, problem: Problem, search: Search, share: float = 1.0, start: Plan | None = None) -> Outcome:
-    """What a solver finds, in a stage of the search of its own that begins at a plan, where there is one."""
+    """The outcome of a solver, under its name, in a stage of the search that begins at `start` where it is given."""
     stage = search.stage(solver.name, share)
     stage.start = start or stage.start
-    found = solver.solve(problem, stage)
+    outcome = solver.solve(problem, stage)
     return replace(
-        found, solver=solver.name, plan=None if found.plan is None else _in_order(problem, found.plan, search)
+        outcome, solver=solver.name, plan=None if outcome.plan is None else _in_order(problem, outcome.plan, search)
     )
 
 
 def _in_order(problem: Problem, plan: Plan, search: Search) -> Plan:
-    """The plan with its steps in an order that keeps the memory limit, or in one of low peak."""
+    """The plan with its steps in an order that keeps the memory limit if one is met, else in an order of low peak."""
     return plan if problem.memory is None else reordered(plan, problem.memory, search.in_time)
 
 
 def _fits(outcome: Outcome, problem: Problem) -> bool:
+    """Whether an outcome has a plan that keeps the memory limit, if there is one."""
     return outcome.plan is not None and (problem.memory is None or replay(outcome.plan).peak <= problem.memory)

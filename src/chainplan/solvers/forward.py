@@ -1,4 +1,4 @@
-"""Forward order: eliminate the intermediate vertices in topological order."""
+"""Forward order: eliminate the intermediate vertices in topological order, the baseline of every report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of solvers. A new solver is one file beside this one and one line here; the tests pick it up."""
+"""The table of solvers: a new solver is one file below this package and one line here, and the tests pick it up."""
 
 from __future__ import annotations
 

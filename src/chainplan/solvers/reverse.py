@@ -1,4 +1,4 @@
-"""Reverse order: eliminate the intermediate vertices in reverse topological order."""
+"""Reverse order: eliminate the intermediate vertices in reverse topological order, the baseline of every report."""
 
 from __future__ import annotations
 

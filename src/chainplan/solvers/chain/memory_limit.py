@@ -82,7 +82,9 @@ class ChainMemory(Solver):
         needs = _smallest(table, min(attempt.refused), search)
         if low is None:
             return Outcome(Status.INFEASIBLE, needs=needs)
-        note = "no plan of the colours found keeps the limit; whether fewer colours are possible is not known. Raise it."
+        note = (
+            "no plan of the colours found keeps the limit; whether fewer colours are possible is not known. Raise it."
+        )
         return Outcome(Status.BUDGET, needs=needs, note=note)
 
 

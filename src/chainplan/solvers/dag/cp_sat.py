@@ -1,7 +1,7 @@
 """Vertex elimination of a DAG with dense blocks as a constraint program, solved by OR-tools CP-SAT.
 
-The model is in `elimination.cp_model`. It starts from the best of the greedy orders, so the first solution is never
-worse than forward and reverse, and needs no model where that order meets the plain bound already.
+The model is in `elimination.cp_model`. The search starts from the best of the greedy orders, so its first solution is
+never worse than forward and reverse order. Where that order already meets the plain bound, no model is made.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ MOST = 100
 WIDEST = 1_000_000
 SECONDS = 60.0
 GROUPS = 0.2
-"""Share of the budget after which no more groups are looked for."""
+"""Share of the budget after which no more group bounds are added to the model."""
 ALONE = 20
-"""Up to so many intermediates one worker proves as fast as two, and finds the same plan every time."""
+"""Intermediates up to which a single worker is used: it proves as fast as two and always gives the same plan."""
 
 
 @final
@@ -60,60 +60,62 @@ class CpSat(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         within = after_accumulation(problem.graph, "vertex elimination")
         core = Core(problem.graph)
-        found = _Found(core, best_of_keys(problem.graph, search.going, search.greedy).order)
-        search.offer(order_plan(problem.graph, found.order), core.fixed + found.price)
+        best = _Found(core, best_of_keys(problem.graph, search.going, search.greedy).order)
+        search.offer(order_plan(problem.graph, best.order), core.fixed + best.price)
         cuts = Cuts(core)
-        found.bound = sum(map(cuts.price, members(core.middle)))
+        best.bound = sum(map(cuts.price, members(core.middle)))
         why = "out of budget"
         try:
-            if found.bound < found.price:
-                _minimise(found, cuts, search)
+            if best.bound < best.price:
+                _minimise(best, cuts, search)
         except Stopped:
             pass
         except KeyboardInterrupt:
             why = "interrupted"
-        plan = order_plan(problem.graph, found.order)
-        if found.bound < found.price:
+        plan = order_plan(problem.graph, best.order)
+        if best.bound < best.price:
             note = f"'{self.name}' was {why} after {search.spent}."
-            return Outcome(Status.FEASIBLE, plan, bound=found.bound + core.least_fixed, within=within, note=note)
-        return bounded(plan, found.price + core.fixed, found.price + core.least_fixed, within)
+            return Outcome(Status.FEASIBLE, plan, bound=best.bound + core.least_fixed, within=within, note=note)
+        return bounded(plan, best.price + core.fixed, best.price + core.least_fixed, within)
 
 
 class _Found:
-    """The best order so far and what is proven."""
+    """The best order so far, its price, and the bound proven so far, both without the accumulation."""
 
     def __init__(self, core: Core, order: list[int]) -> None:
         self.core, self.order, self.price, self.bound = core, order, core.order_price(order), 0
 
     def prove(self, bound: int) -> None:
+        """Keep a lower bound on all orders if it is better."""
         self.bound = max(self.bound, bound)
 
     def improve(self, order: list[int], search: Search) -> None:
+        """Keep an order if it is cheaper, and offer its plan."""
         price = self.core.order_price(order)
         if price < self.price:
             self.order, self.price = order, price
             search.offer(order_plan(self.core.graph, order), self.core.fixed + price)
 
 
-def _minimise(found: _Found, cuts: Cuts, search: Search) -> None:
-    """Run the constraint program from the order found; better orders and bounds go there as they come."""
+def _minimise(best: _Found, cuts: Cuts, search: Search) -> None:
+    """Run the constraint program from the best order, which takes better orders and bounds as they come."""
     from ortools.sat.python import cp_model
 
     class Improved(cp_model.CpSolverSolutionCallback):
         def on_solution_callback(self) -> None:
-            found.improve(model.order(self.value), search)
+            best.improve(model.order(self.value), search)
 
     budget = SECONDS if search.budget is None else search.budget
-    model = _model(found, cuts, search, budget)
+    model = _model(best, cuts, search, budget)
     solver = new_solver(search, budget)
-    solver.parameters.num_workers = 1 if len(found.order) <= ALONE or search.nodes is not None else 2
-    attend(solver, lambda: solver.solve(model.model, Improved()), search, found.prove)
+    solver.parameters.num_workers = 1 if len(best.order) <= ALONE or search.nodes is not None else 2
+    attend(solver, lambda: solver.solve(model.model, Improved()), search, best.prove)
 
 
-def _model(found: _Found, cuts: Cuts, search: Search, budget: float) -> EliminationModel:
-    """The model with its start and as many group bounds as their share of the time allows."""
-    model = EliminationModel(cuts, found.price, search.tick)
-    model.hint(found.order)
+def _model(best: _Found, cuts: Cuts, search: Search, budget: float) -> EliminationModel:
+    """The model with its starting order and as many group bounds as their share of the time allows."""
+    model = EliminationModel(cuts, best.price, search.tick)
+    model.hint(best.order)
     for group, price in cuts.groups():
         model.demand(group, price)
         search.tick()

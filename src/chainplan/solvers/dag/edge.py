@@ -1,4 +1,8 @@
-"""Edge elimination: front and back elimination of single edges."""
+"""Edge elimination: front and back elimination of single edges.
+
+Every vertex elimination is a sequence of edge eliminations, so this space of plans is wider and its states are many
+more. The moves are in `elimination.edge_moves`, the search over states in `elimination.state_search`.
+"""
 
 from __future__ import annotations
 

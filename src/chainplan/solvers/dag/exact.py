@@ -1,7 +1,7 @@
 """Exact vertex elimination of a linearised DAG, with the proof.
 
-Optimal Jacobian accumulation is NP-complete (Naumann 2008), so time is exponential in the worst case; what is proven by
-the time the budget runs out is returned as a bound. The search is in `elimination.set_search`.
+Optimal Jacobian accumulation is NP-complete (Naumann 2008), so the search takes exponential time in the worst case;
+when the budget runs out, the bound proven until then is returned. The search is in `elimination.branch_and_bound`.
 """
 
 from __future__ import annotations

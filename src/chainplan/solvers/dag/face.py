@@ -1,4 +1,8 @@
-"""Face elimination: elimination of single faces of the dual graph."""
+"""Face elimination: elimination of single faces of the dual graph.
+
+Every edge elimination is a sequence of face eliminations, so this is the widest of the three spaces of plans. The moves
+are in `elimination.face_moves`, the search over states in `elimination.state_search`.
+"""
 
 from __future__ import annotations
 

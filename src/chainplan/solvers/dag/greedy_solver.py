@@ -1,4 +1,4 @@
-"""Greedy elimination by every key."""
+"""Greedy elimination by every key; no key is best on all graphs (`elimination.greedy_keys`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large-neighbourhood search and annealing on orders of elimination."""
+"""Large-neighbourhood search and annealing on orders of elimination; the search is in `elimination.local_search`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver, not_fma
 
 VISITS = 100_000
-"""Vertices re-ordered where no budget is given: some ten seconds."""
+"""Vertices that are re-ordered where no budget is given, which takes some ten seconds."""
 BOUNDING = 0.1
 """Share of the budget that the bound may take."""
 
@@ -41,7 +41,7 @@ class LocalSearch(Solver):
 
 
 def _orders(problem: Problem, search: Search, work: WorkGraph) -> Iterator[Found]:
-    """The greedy orders, which are there first, then a bound where there is none, then better and better orders."""
+    """The greedy orders, then better and better ones; in between a bound is proven if the search has none."""
     yield from by_all_keys(work, search.going, search.greedy)
     if search.within is None:
         bound = quick_bound(problem.graph, search.stage(LocalSearch.name, BOUNDING).tick)

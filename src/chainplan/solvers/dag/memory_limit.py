@@ -1,10 +1,10 @@
-"""Elimination orders under a memory limit: many orders, the steps of each in an order of low peak, cheapest that fits.
+"""Elimination under a memory limit: the cheapest that fits of many orders, each with its steps in an order of low peak.
 
-The peak of an elimination depends on which vertices go first and on the order of the steps that this leaves open.
-Candidates are forward and reverse order as sweeps, which accumulate nothing, greedy orders by every key and by the
-growth of what is alive, and blurred ones drawn at random; where none fits, the order of the lowest peak is changed by
-moving single vertices. The steps of each are put in an order of low peak (`elimination.step_order`). What is reported
-where nothing fits is the smallest peak found, and one that no plan goes below.
+The peak of an elimination depends on the order of the vertices and on the order of the steps, which that leaves partly
+open. Candidates are forward and reverse order as sweeps, which accumulate nothing; greedy orders by every key and by
+the growth of what is alive; and greedy orders by keys blurred at random. Where none fits, single vertices are moved in
+the order of the lowest peak. The steps of each candidate are put in an order of low peak (`plans.reorder`). Where
+nothing fits, the solver reports the smallest peak it met and a peak that no plan goes below.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver, not_fma
 
 DRAWN = 20
-"""Blurred orders that are tried."""
+"""Orders by blurred keys that are tried."""
 MOVES = 200
 """Moves of single vertices that are tried where nothing fits."""
 LARGEST = 300
-"""Intermediate vertices beyond which neither is."""
+"""Intermediate vertices beyond which neither blurred keys nor moves are tried."""
 
 
 @final
@@ -63,15 +63,15 @@ class DagMemory(Solver):
             recorder = Recorder(problem.graph)
             best.offer(recorder.plan(sweep(problem.graph, recorder, mode)))
         orders = dict[int, list[int]]()
-        for found in _orders(problem, search):
-            key = tuple(found.order)
-            if key not in tried and (best.fits is None or found.price < best.price):
+        for candidate in _orders(problem, search):
+            key = tuple(candidate.order)
+            if key not in tried and (best.fits is None or candidate.price < best.price):
                 tried.add(key)
-                orders.setdefault(best.offer(order_plan(problem.graph, found.order)), found.order)
+                orders.setdefault(best.offer(order_plan(problem.graph, candidate.order)), candidate.order)
             if not search.going():
                 break
         if best.fits is None and orders and len(orders[min(orders)]) <= LARGEST:
-            _moved(problem, best, orders[min(orders)], search)
+            _move_vertices(problem, best, orders[min(orders)], search)
         if best.fits is not None:
             return Outcome(Status.FEASIBLE, best.fits)
         said = f"the smallest peak found is {best.least:,} elements, and no plan holds fewer than {floor:,}"
@@ -79,7 +79,7 @@ class DagMemory(Solver):
 
 
 class _Best:
-    """The cheapest plan that keeps the limit, and the lowest peak of any."""
+    """The cheapest plan that keeps the limit, and the lowest peak of any plan."""
 
     def __init__(self, limit: int, search: Search) -> None:
         self.limit, self.price, self.least = limit, 0, 10**80
@@ -87,30 +87,30 @@ class _Best:
         self._search = search
 
     def offer(self, plan: Plan) -> int:
-        """Consider a plan in its best order; returns its peak."""
-        found = reordered(plan, self.limit, self._search.going)
-        replayed = replay(found)
+        """Put the steps of a plan in an order of low peak, keep the plan if it is the best, and return its peak."""
+        plan_in_order = reordered(plan, self.limit, self._search.going)
+        replayed = replay(plan_in_order)
         self.least = min(self.least, replayed.peak)
         if replayed.peak <= self.limit and (self.fits is None or replayed.total < self.price):
-            self.fits, self.price = found, replayed.total
-            self._search.offer(found, replayed.total)
+            self.fits, self.price = plan_in_order, replayed.total
+            self._search.offer(plan_in_order, replayed.total)
         return replayed.peak
 
 
 def _orders(problem: Problem, search: Search) -> Iterator[Found]:
-    """Greedy orders, those that let least grow among them, and blurred ones."""
+    """Greedy orders by all keys, then those that let least grow, then those by blurred keys."""
     work = WorkGraph(problem.graph)
-    yield from sorted(by_all_keys(work, search.going, search.greedy), key=lambda found: found.price)
+    yield from sorted(by_all_keys(work, search.going, search.greedy), key=lambda candidate: candidate.price)
     for ties in ("low", "high"):
-        found = greedy(work.copy(), _GROWTH, ranks(work, ties), None, search.going)
-        if found is not None:
-            yield found
+        candidate = greedy(work.copy(), _GROWTH, ranks(work, ties), None, search.going)
+        if candidate is not None:
+            yield candidate
     if len(work.middle) <= LARGEST:
         yield from randomised(work, Random(search.seed), DRAWN, search.going)
 
 
 def _growth(g: WorkGraph, v: int) -> int:
-    """Entries that come to be minus those that go when v is eliminated, blocks taken as dense."""
+    """The entries that the elimination of v creates minus those that it frees, all blocks taken as dense."""
     gone = g.size[v] * (g.weight(g.out[v].keys()) + (0 if g.kept[v] else g.weight(g.into[v].keys())))
     return int(fill(g, v)) - gone
 
@@ -118,8 +118,8 @@ def _growth(g: WorkGraph, v: int) -> int:
 _GROWTH = Key(lambda _: _growth, local=False)
 
 
-def _moved(problem: Problem, best: _Best, order: list[int], search: Search) -> None:
-    """Move single vertices of an order as long as no plan fits; peaks that do not rise are kept."""
+def _move_vertices(problem: Problem, best: _Best, order: list[int], search: Search) -> None:
+    """Move single vertices of an order until a plan fits or no tries are left; a move that raises no peak stays."""
     rng, now = Random(search.seed), best.least
     for _ in range(MOVES if len(order) > 1 else 0):
         other = list(order)

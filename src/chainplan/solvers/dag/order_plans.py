@@ -1,8 +1,8 @@
-"""From an order of elimination to an outcome: what solvers that search for such orders have in common.
+"""From an order of elimination to an outcome: what the solvers that search for such orders have in common.
 
-A plan is made once, at the end, or when the search is interrupted: with 10^5 vertices it takes seconds. Where
-elementals are matrix-free, forward and reverse order apply them instead of accumulating them, which no order of
-elimination does, so those plans compete too.
+The plan is written once, at the end or when the search is interrupted, because with 10^5 vertices writing takes
+seconds. Where elementals are matrix-free, forward and reverse order propagate them instead of accumulating them, which
+no order of elimination does, so the plans of these two sweeps compete too.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from chainplan.solvers.search.search import Search
 
 
 def cheapest(problem: Problem, search: Search, orders: Callable[[WorkGraph], Iterable[Found]]) -> Outcome:
-    """The plan of the cheapest order of a work graph; the best so far is offered to the search as they come.
+    """The plan of the cheapest of some orders of a work graph; the best so far is offered to the search as they come.
 
-    The search leaves the time that it takes to write that plan down, which for each step is about half of what making
-    the work graph takes for each edge.
+    The search ends early enough to write that plan down. A step takes about half the time to write that an edge takes
+    when the work graph is made.
     """
     work, each = timed_work(problem.graph, search)
     best, fixed = cast("Found | None", None), accumulation(problem.graph)
@@ -46,23 +46,24 @@ def cheapest(problem: Problem, search: Search, orders: Callable[[WorkGraph], Ite
 
 
 def timed_work(graph: Graph, search: Search) -> tuple[WorkGraph, float]:
-    """A work graph, and the seconds that it took for each edge."""
+    """A work graph, and the seconds per edge that making it took."""
     edges, start = len(graph.useful), search.seconds
     work = WorkGraph(graph)
     return work, (search.seconds - start) / max(1, edges)
 
 
-def steps_of(work: WorkGraph, found: Found) -> int:
-    """About how many steps an order makes: its products and the edges; as many as edges where blocks are structured.
+def steps_of(work: WorkGraph, candidate: Found) -> int:
+    """About how many steps the plan of an order has: one per product and one per edge.
 
-    On scalar graphs every product is a multiply-add, on others the order is followed once.
+    On dense scalar graphs every product is a multiply-add, so the price counts them; on other dense graphs the order is
+    followed once. Where blocks are structured the products are not counted.
     """
     edges = sum(map(len, work.out))
     if not work.dense or work.scalar:
-        return edges + (found.price if work.dense else 0)
+        return edges + (candidate.price if work.dense else 0)
     now = work.copy()
     products = 0
-    for v in found.order:
+    for v in candidate.order:
         products += len(now.into[v]) * len(now.out[v])
         now.eliminate(v)
     return edges + products
@@ -71,7 +72,7 @@ def steps_of(work: WorkGraph, found: Found) -> int:
 def order_of(plan: Plan) -> list[int]:
     """The order in which a plan multiplies through the intermediate vertices, as numbers of a `WorkGraph`.
 
-    It is the order that the plan was made from where it was made from one; vertices it never multiplies through follow.
+    A plan that was made from an order gives that order back; vertices that it never multiplies through come last.
     """
     work, blocks = WorkGraph(plan.graph), replay(plan).blocks
     through = [blocks[step.right].target for step in plan.steps if isinstance(step, Multiply)]
@@ -80,8 +81,9 @@ def order_of(plan: Plan) -> list[int]:
 
 
 def _plan(graph: Graph, best: Found) -> Plan:
+    """The plan of an order, or that of forward or reverse order where propagation makes it cheaper."""
     if any(not e.explicit for e in graph.useful):
-        price, mode = min(((order_price(graph, mode), mode) for mode in Mode), key=lambda found: found[0])
+        price, mode = min(((order_price(graph, mode), mode) for mode in Mode), key=lambda priced: priced[0])
         if price < best.price + accumulation(graph).price:
             recorder = Recorder(graph)
             return recorder.plan(sweep(graph, recorder, mode))

@@ -1,7 +1,7 @@
 """Runs OR-tools CP-SAT inside a search.
 
-The solver works in a thread of its own, so that the budget, progress and Ctrl-C are looked after here and the bound it
-has proven survives them.
+The solver works in a thread of its own, so that this one can watch the budget, report progress and take Ctrl-C; the
+bound that the solver has proven survives all of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ NODES = 1000
 
 
 def new_solver(search: Search, seconds: float | None = None) -> CpSolver:
-    """A solver with one worker and the seed of a search, for what is left of its limits; of time, else of `seconds`."""
+    """A solver with one worker and the seed of a search, limited by what is left of its nodes or of its time.
+
+    `seconds` replaces the budget of a search that has none.
+    """
     from ortools.sat.python import cp_model
 
     solver = cp_model.CpSolver()
@@ -32,12 +35,12 @@ def new_solver(search: Search, seconds: float | None = None) -> CpSolver:
         solver.parameters.max_deterministic_time = max(0, search.nodes - search.ticks) / NODES
     elif budget is not None:
         solver.parameters.max_time_in_seconds = max(0.0, budget - search.seconds)
-    solver.parameters.catch_sigint_signal = False  # its handler would leave Python without one
+    solver.parameters.catch_sigint_signal = False  # its handler would replace the one of Python
     return solver
 
 
 def attend(solver: CpSolver, run: Callable[[], object], search: Search, prove: Callable[[int], None]) -> None:
-    """Run the solver until it is done or the search is stopped, and hand on the bound in any case."""
+    """Run the solver until it is done or the search is stopped, and pass its bound to `prove` in either case."""
     with ThreadPoolExecutor(1) as pool:
         task = pool.submit(run)
         try:

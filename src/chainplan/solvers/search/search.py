@@ -1,9 +1,9 @@
 """What a solver is given besides the problem: seed, limits, a place to put its best plan, a way to say how far it is.
 
 A search is stopped by raising `Stopped` out of `tick`, or by Ctrl-C; both leave the incumbent here, where the planner
-picks it up. A solver that is not anytime just never offers one. Time ends a search anywhere; nodes, which are calls of
-`tick`, end it at the same place on every machine, so that a seed and a number of nodes say which plan is found. So the
-places at which a search looks at its limits are given by the work it has done (`Pace`), never by the clock.
+picks it up. A solver that is not anytime never offers one. Time ends a search anywhere. Nodes, which are calls of
+`tick`, end it at the same place on every machine, so that a seed and a number of nodes determine the plan. For the same
+reason the work done (`Pace`), never the clock, decides where a search looks at its limits.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Stopped(Exception):
 
 
 class Pace:
-    """Says when work that comes in small pieces is due for a look at the limits: after so much of it, on any machine.
+    """Decides when a search that works in small pieces looks at its limits: after the same work on every machine.
 
     `most` is the work between two looks, in elementary operations of some tenths of a microsecond.
     """
@@ -38,7 +38,7 @@ class Pace:
         self._most = self._left = most
 
     def due(self, work: int) -> bool:
-        """Whether to look, now that so much more has been done."""
+        """Whether a look is due, now that `work` more has been done."""
         self._left -= work
         if self._left > 0:
             return False
@@ -47,11 +47,11 @@ class Pace:
 
 
 Look = Callable[[int], None]
-"""Told how much work has been done since it was told last; raises `Stopped` where the limits are reached."""
+"""A function that is told how much work has been done since the last call, and raises `Stopped` at the limits."""
 
 
 def paced(tick: Callable[[], None], most: int = 20_000) -> Look:
-    """Calls `tick` at a pace."""
+    """A look that calls `tick` once per `most` work."""
     pace = Pace(most)
 
     def look(work: int) -> None:
@@ -62,7 +62,7 @@ def paced(tick: Callable[[], None], most: int = 20_000) -> Look:
 
 
 def unwatched(work: int = 0) -> None:
-    """There is no limit."""
+    """Do nothing: the look of a search without limits."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,10 @@ class Progress:
 class Search:
     """The state of one search.
 
-    `budget` in seconds and `nodes` in ticks are limits, None is none; `start` is a plan to improve. `writing` are the
-    seconds that it takes to write the best plan down; the search ends so much earlier. `greedy` holds the orders that
-    keys have given, by key, so that stages need not find them again; None is one that was given up. `unfinished` holds
-    what a solver leaves for a later stage in which it goes on, by the name of the solver.
+    `budget` in seconds and `nodes` in ticks are limits, None where there is none; `start` is a plan to improve.
+    `writing` is the time in seconds that it takes to write the best plan down; the search ends that much earlier.
+    `greedy` holds the greedy orders by key, so that later stages need not compute them again; None stands for an order
+    that was given up. `unfinished` holds, by the name of a solver, the search that a later stage of it goes on with.
     """
 
     seed: int = 0
@@ -127,11 +127,11 @@ class Search:
 
     @property
     def spent(self) -> str:
-        """What the search has taken, in the unit of its limit."""
+        """The time or the nodes that the search has taken, in the unit of its limit."""
         return f"{self.seconds:.1f} s" if self.nodes is None else f"{min(self.ticks, self.nodes):,} nodes"
 
     def stage(self, solver: str, share: float = 1.0) -> Search:
-        """A search within this one, of its seed and best plan, that ends after a share of the limits."""
+        """A search within this one, with its seed and best plan, that ends after a share of the limits."""
         self.solver = solver
         left = None if self.budget is None else max(0.0, min(self.budget - self.seconds, share * self.budget))
         nodes = None if self.nodes is None else max(0, min(self.nodes - self.ticks, int(share * self.nodes)))
@@ -152,7 +152,7 @@ class Search:
         )
 
     def offer(self, plan: Plan | Callable[[], Plan], cost: int) -> None:
-        """Keep a plan, or what makes it, of a cost in fma, unless a cheaper one is kept."""
+        """Keep a plan of this cost in fma, or a function that writes it, unless a cheaper one is kept already."""
         if self.best is not None and cost > self.best:
             return
         self._incumbent, self.best = plan, cost
@@ -168,13 +168,13 @@ class Search:
 
     @property
     def incumbent(self) -> Plan | None:
-        """The plan offered last."""
+        """The cheapest plan offered so far, the last of equal ones."""
         if callable(self._incumbent):
             self._incumbent = self._incumbent()
         return self._incumbent
 
     def going(self, done: float | None = None) -> bool:
-        """Say how far the search is, as `tick` does, and whether there is budget left."""
+        """Report progress and count a node, as `tick` does, and return whether there is budget left."""
         try:
             self.tick(done)
         except Stopped:
@@ -182,7 +182,7 @@ class Search:
         return True
 
     def in_time(self) -> bool:
-        """Whether there is time left, without counting a node: for what is done once the search is over."""
+        """Whether there is time left, without counting a node: for work after the search is over."""
         try:
             self.watch()
         except Stopped:
@@ -190,7 +190,7 @@ class Search:
         return True
 
     def tick(self, done: float | None = None) -> None:
-        """Count a node and say how far the search is; call it often.
+        """Count a node and report progress; to be called often.
 
         Raises
         ------
@@ -206,7 +206,7 @@ class Search:
         self.watch(done)
 
     def watch(self, done: float | None = None) -> None:
-        """As `tick`, without counting a node: for what is called by the clock.
+        """Report progress without counting a node: for calls that the clock triggers.
 
         Raises
         ------

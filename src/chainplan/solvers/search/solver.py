@@ -1,8 +1,8 @@
 """The interface of a solver.
 
-A solver is stateless: it looks at a problem, refuses it with a reason or solves it. Its docstring has three fixed
+A solver is stateless: it looks at a problem and refuses it with a reason or solves it. Its docstring has three fixed
 lines, `Cost:`, `Exact:` and `Refuses:`, which `chainplan solvers` prints. It never sees another solver and is never
-trusted: the planner checks and replays every plan it returns.
+trusted: the planner checks and replays every plan that it returns.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Solver(ABC):
         """Say why this solver cannot take the problem, or None where it can."""
 
     def refusal(self, problem: Problem) -> str | None:
-        """`refuses`, or that the problem asks for states to be evaluated and the solver takes them as given."""
+        """The reason of `refuses`, or that the problem asks for recomputation and the solver takes states as given."""
         if problem.recompute and not self.recomputes:
             return "limits.recompute is set, and it takes the states of the chain as given"
         return self.refuses(problem)
