@@ -1,4 +1,4 @@
-"""Reversing a chain of steps with few checkpoints: binomial in closed form, any prices and sizes by fronts."""
+"""Reversing a chain of steps with few checkpoints: equal steps in closed form, any prices and sizes by fronts."""
 
 from chainplan.solvers.checkpoint.binomial import forward_steps as forward_steps
 from chainplan.solvers.checkpoint.binomial import repetitions as repetitions

@@ -11,7 +11,7 @@ from math import comb
 
 
 def repetitions(steps: int, checkpoints: int) -> int:
-    """The least t with C(checkpoints + t, checkpoints) >= steps: how often a step is advanced over at most.
+    """The least t with C(checkpoints + t, checkpoints) >= steps: the most often that any step is advanced over.
 
     Raises
     ------
@@ -27,7 +27,7 @@ def repetitions(steps: int, checkpoints: int) -> int:
 
 
 def forward_steps(steps: int, checkpoints: int) -> int:
-    """Evaluations of single steps that reversing `steps` of them takes, the one that records each tape included.
+    """The fewest evaluations of single steps that reverse `steps` of them, the ones that record the tapes included.
 
     `checkpoints` counts the initial state. Raises as `repetitions` does.
     """

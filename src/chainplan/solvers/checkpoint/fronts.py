@@ -1,8 +1,8 @@
 """Pareto fronts of (memory, price): what a task costs under every limit, and how two tasks make a third.
 
-A point is (memory, price, how, first, second): `how` is what its maker wants to find again, `first` and `second` the
-points of the two tasks it was put together from, so that a front carries all its derivations and shares them. A front
-is a list of points of rising memory and falling price.
+A point is (memory, price, how, first, second): `how` is whatever its maker needs to write the task down, `first` and
+`second` are the points of the two tasks that it is made of, so that a front carries all its derivations and shares
+them. A front is a list of points of rising memory and falling price.
 """
 
 from __future__ import annotations
@@ -18,30 +18,31 @@ _ORDER = itemgetter(0, 1)
 
 
 def one(memory: int, price: int, how: object) -> Point:
-    """A task that is done in one way."""
+    """The point of a task that is one step and has no parts."""
     return (memory, price, how, None, None)
 
 
 def joined(
     first: Front, second: Front, held: tuple[int, int, int], price: int, how: object, limit: int | None
 ) -> Iterable[Point]:
-    """The ways to do one task and then another, at every memory where either gets cheaper.
+    """The ways to do one task and then another, at every memory where either gets cheaper, in linear time.
 
-    `held` is what is alive besides during the first and during the second, and the least that both need anyway.
+    `held` are three numbers of elements: what is alive besides during the first task, what is during the second, and
+    the least that the whole needs in any case.
     """
     if not first or not second:
         return []
     a, b, least = held
     x, y = 0, 0
     memory = max(first[0][0] + a, second[0][0] + b, least)
-    found: Front = []
+    points: Front = []
     ends = len(first), len(second)
     while limit is None or memory <= limit:
         while x + 1 < ends[0] and first[x + 1][0] + a <= memory:
             x += 1
         while y + 1 < ends[1] and second[y + 1][0] + b <= memory:
             y += 1
-        found.append((memory, first[x][1] + second[y][1] + price, how, first[x], second[y]))
+        points.append((memory, first[x][1] + second[y][1] + price, how, first[x], second[y]))
         if x + 1 < ends[0]:
             memory = first[x + 1][0] + a
             if y + 1 < ends[1]:
@@ -50,7 +51,7 @@ def joined(
             memory = second[y + 1][0] + b
         else:
             break
-    return found
+    return points
 
 
 def carried(front: Front, held: int, least: int, price: int, how: object, limit: int | None) -> Iterable[Point]:
@@ -64,14 +65,14 @@ def carried(front: Front, held: int, least: int, price: int, how: object, limit:
 
 
 def best(points: Iterable[Point]) -> Front:
-    """The points that none beats in memory and price; ties go to the first."""
-    found: Front = []
+    """The points that no other beats in memory and price, in O(n log n) for n points; ties go to the first."""
+    front: Front = []
     lowest: int | None = None
     for point in sorted(points, key=_ORDER):
         if lowest is None or point[1] < lowest:
-            found.append(point)
+            front.append(point)
             lowest = point[1]
-    return found
+    return front
 
 
 def under(front: Front, limit: int | None) -> Point | None:
@@ -80,19 +81,19 @@ def under(front: Front, limit: int | None) -> Point | None:
 
 
 def least(points: Iterable[Point]) -> Front:
-    """The point of least memory, the cheapest of those, where nothing but memory matters."""
+    """The cheapest point of least memory alone, for passes in which only memory matters."""
     return sorted(points, key=_ORDER)[:1]
 
 
 def cheapest(points: Iterable[Point]) -> Front:
-    """The point of least price, that of least memory among those, where nothing but the price matters."""
+    """The point of least price and, among these, of least memory, for passes in which only the price matters."""
     return sorted(points, key=itemgetter(1, 0))[:1]
 
 
 def coarse(unit: int) -> Callable[[Iterable[Point]], Front]:
-    """`best` with memory rounded up to units: short fronts that promise no more than they keep."""
+    """`best` with memory rounded up to units: fronts are short, and a point never needs more than it says."""
 
-    def kept(points: Iterable[Point]) -> Front:
+    def round_up(points: Iterable[Point]) -> Front:
         return best((-(-point[0] // unit) * unit, *point[1:]) for point in points)
 
-    return kept
+    return round_up

@@ -1,8 +1,8 @@
-"""Plans of a chain that evaluate its states: blocks put together from left and from right, checkpoints nested.
+"""Plans of a chain that evaluate its states: blocks extended to the left and to the right, with nested checkpoints.
 
-Four tasks make the blocks (i, j) of a chain, each from a state x_i that it owns, that is, which is alive from its start
-to the last use in it. `make` leaves a block; `make on` leaves x_j besides, as the working state. `extend left` needs
-the block (k, j) and makes (i, j) of it, `extend right` and `extend right on` need (i, k) and are owners of x_k.
+Five tasks make the blocks (i, j) of a chain, each from a state x_i that it owns: the state is alive from the start of
+the task to its last use there. `make` leaves a block; `make on` also leaves x_j, as the working state. `extend left`
+makes (i, j) of the block (k, j); `extend right` and `extend right on` make it of (i, k) and own x_k instead.
 
     make (i, j)             one elemental: load, accumulate, or a compressed sweep
                             advance to x_k and keep it; make (k, j); back to x_i: extend (k, j) left
@@ -12,17 +12,17 @@ the block (k, j) and makes (i, j) of it, `extend right` and `extend right on` ne
                             from the input: make (i, j), back to the input, advance to x_j
                             from elsewhere: advance to x_j and keep it; back to x_i: make (i, j)
                             advance to x_k and keep it; make on (k, j); back to x_i: extend (k, j) left
-    extend (k, j) left      one elemental: its adjoint on the block
+    extend (k, j) left      one elemental: its adjoint of the block
                             make (i, k); multiply
                             advance to x_l and keep it; extend (k, j) left to l; back to x_i: extend (l, j) left
-    extend (i, k) right     one elemental: its tangent on the block (and advance, before or behind a product)
+    extend (i, k) right     one elemental: its tangent of the block (and advance, before or after a product)
                             make (k, j), on if need be; multiply
                             extend (i, k) right on to l; extend (i, l) right
 
-The third way of extending to the left is binomial checkpointing (`chainplan.solvers.checkpoint`) and its generalisation
-to states, tapes and blocks of any sizes; a sweep of adjoints is evaluated once for all rows of its block. The first
-task is `make (0, q)`. What a task needs depends on nothing but its own parts, so that fronts of (memory, price) are
-exact: the memory of a task is the most elements alive at any of its steps.
+The third way of extending to the left is binomial checkpointing (`binomial`), generalised to states, tapes and blocks
+of any sizes; a sweep of adjoints evaluates the states once for all rows of its block. The whole plan is the task
+`make (0, q)`. What a task needs depends on its own parts alone, so the fronts of (memory, price) are exact: the memory
+of a task is the most elements alive at any of its steps.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from chainplan.solvers.search.search import Search
 
 
 class Way(NamedTuple):
-    """How a task (i, j) is done: the word for it and the vertex k or l in between, if there is one."""
+    """How a task (i, j) is done: the word for it, the vertex k or l in between if any, and how a leaf is made."""
 
     kind: str
     start: int
@@ -48,7 +48,17 @@ class Way(NamedTuple):
 
 
 class Tasks:
-    """The fronts of all tasks, shorter blocks first; only those of blocks that `wanted` names."""
+    """The fronts of all tasks on the blocks and products that `wanted` admits, shorter blocks first.
+
+    Parameters
+    ----------
+    limit : int | None
+        Elements that no point exceeds.
+    keep : Callable[[Iterable[Point]], Front]
+        Makes a front of points: `best`, or one that keeps fewer of them.
+    most : Callable[[Interval], int] | None
+        The price above which a point of a block is of no use.
+    """
 
     def __init__(
         self,
@@ -78,7 +88,7 @@ class Tasks:
         return self.made.get((0, self.chain.q), [])
 
     def _enter(self, i: int, j: int) -> None:
-        """All tasks that leave the block (i, j)."""
+        """Make the fronts of all tasks that leave the block (i, j)."""
         most = None if self._most is None else self._most((i, j))
         for k in range(i + 1, j):
             self.left[i, k, j] = self._kept(self._ways_left(i, k, j), most)
@@ -90,10 +100,11 @@ class Tasks:
             self.made_on[i, j] = self._kept(self._ways_make_on(i, j), most)
 
     def _kept(self, points: Iterable[Point], most: int | None) -> Front:
-        """The front of some points, without those that no plan of the price sought has room for."""
+        """The front of some points, without those that cost more than `most`."""
         return self._best(points if most is None else (point for point in points if point[1] <= most))
 
     def _ways_make(self, i: int, j: int) -> Iterator[Point]:
+        """The ways to make (i, j)."""
         chain, limit = self.chain, self.limit
         if j == i + 1:
             for leaf in chain.leaves[i]:
@@ -106,6 +117,7 @@ class Tasks:
             yield from joined(self.made_on.get((i, k), []), self.right[i, k, j], (0, 0, 0), 0, way, limit)
 
     def _ways_make_on(self, i: int, j: int) -> Iterator[Point]:
+        """The ways to make (i, j) and leave x_j."""
         chain, limit, own = self.chain, self.limit, self.chain.nnz[i, j]
         if j == i + 1:
             for leaf in chain.leaves[i]:
@@ -126,7 +138,7 @@ class Tasks:
             yield from joined(first, self.left[i, k, j], held, price, way, limit)
 
     def _ways_left(self, i: int, k: int, j: int) -> Iterator[Point]:
-        """Extend (k, j) to (i, j)."""
+        """The ways to extend (k, j) to (i, j)."""
         chain, limit, nnz = self.chain, self.limit, self.chain.nnz
         waiting, whole = nnz[k, j], nnz[i, j]
         e = chain.links[i]
@@ -144,7 +156,7 @@ class Tasks:
             yield from joined(first, self.left[i, middle, j], held, price, way, limit)
 
     def _ways_right(self, i: int, k: int, j: int) -> Iterator[Point]:
-        """Extend (i, k) to (i, j)."""
+        """The ways to extend (i, k) to (i, j)."""
         chain, limit, nnz = self.chain, self.limit, self.chain.nnz
         waiting, whole = nnz[i, k], nnz[i, j]
         e = chain.links[j - 1]
@@ -160,7 +172,7 @@ class Tasks:
             yield from joined(first, self.right[i, middle, j], (0, 0, 0), 0, way, limit)
 
     def _ways_right_on(self, i: int, k: int, j: int) -> Iterator[Point]:
-        """Extend (i, k) to (i, j) and leave x_j."""
+        """The ways to extend (i, k) to (i, j) and leave x_j."""
         chain, limit, nnz, n = self.chain, self.limit, self.chain.nnz, self.chain.n
         waiting, whole, step = nnz[i, k], nnz[i, j], self.chain.evaluation(k, j)
         e = chain.links[j - 1]
@@ -183,5 +195,6 @@ class Tasks:
             yield from joined(first, self.right_on[i, middle, j], (0, 0, 0), 0, way, limit)
 
     def _single(self, hill: int, price: int, way: Way) -> Iterator[Point]:
+        """The point of a task that is a single step, if it keeps the limit."""
         if self.limit is None or hill <= self.limit:
             yield one(hill, price, way)

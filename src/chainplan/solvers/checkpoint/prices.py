@@ -1,4 +1,7 @@
-"""Sizes and prices of a chain as `nested` reads them, and bounds that no plan undercuts."""
+"""Sizes and prices of a chain as `grammar` reads them, and lower bounds on plans that hold a block or make a product.
+
+The bounds rule out most blocks before any front is made, which is what makes the exact fronts affordable.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,14 @@ Interval = tuple[int, int]
 Triple = tuple[int, int, int]
 """(i, k, j): the product of (k, j) and (i, k)."""
 Floors = dict[Interval | Triple, int]
+"""A lower bound for all plans that hold a block, or make a product."""
 
 
 class Leaf(NamedTuple):
-    """One elemental by itself: its block in a mode or a compressed sweep, alive while the state is and afterwards."""
+    """A way to make the block of one elemental: loaded (None), accumulated in a mode, or by a compressed sweep.
+
+    `alone` is the most elements alive where the state is freed after its last use, `kept` where it is kept to the end.
+    """
 
     price: int
     alone: int
@@ -31,7 +38,7 @@ class Leaf(NamedTuple):
 
 
 class _Last(NamedTuple):
-    """The last step that makes a block: its price, what it holds, and its operands."""
+    """A step that makes a block: its price, the elements alive during it, and its operands."""
 
     price: int
     hill: int
@@ -39,7 +46,7 @@ class _Last(NamedTuple):
 
 
 class Chain:
-    """Sizes, blocks and prices of a chain, and bounds that no plan undercuts; `watch` is called often."""
+    """Sizes, blocks and prices of a chain, and bounds on its plans in O(q³); `watch` is called often."""
 
     def __init__(self, graph: Graph, watch: Callable[[], None] = unwatched) -> None:
         self._watch = watch
@@ -54,22 +61,23 @@ class Chain:
         for e in chain:
             self.evaluations.append(self.evaluations[-1] + FMA.advance(e))
         sweeps = Sweeps(chain, FMA)
-        found, least = ([choose(i, i + 1) for i in range(self.q)] for choose in (sweeps.every, sweeps.fewest))
-        self.leaves = [self._ways_to_have(graph, i, swept) for i, swept in enumerate(found)]
-        """The ways found to have each elemental."""
-        self.least_leaves = [self._ways_to_have(graph, i, swept) for i, swept in enumerate(least)]
-        """The same with sweeps of as few colours as might be possible, at prices that none undercuts."""
+        known, least = ([choose(i, i + 1) for i in range(self.q)] for choose in (sweeps.every, sweeps.fewest))
+        self.leaves = [self._leaves_of(graph, i, swept) for i, swept in enumerate(known)]
+        """The known ways to make the block of each elemental."""
+        self.least_leaves = [self._leaves_of(graph, i, swept) for i, swept in enumerate(least)]
+        """The same with sweeps of as few colours as might be possible, at prices that no colours undercut."""
 
-    def _ways_to_have(self, graph: Graph, i: int, sweeps: Iterable[Sweep]) -> list[Leaf]:
+    def _leaves_of(self, graph: Graph, i: int, sweeps: Iterable[Sweep]) -> list[Leaf]:
+        """The block of an elemental loaded or accumulated, then by each of some compressed sweeps."""
         return [*self._plain(i), *(self._swept(graph, i, sweep) for sweep in sweeps)]
 
     def _plain(self, i: int) -> list[Leaf]:
-        """The block of an elemental loaded, or accumulated in a mode."""
-        e, found = self.links[i], []
+        """The block of an elemental loaded, or accumulated in each of its modes."""
+        e, leaves = self.links[i], []
         for price, leaf in leaf_options(self.links, i):
             hill = self.nnz[i, i + 1] + self.n[i] + (e.tape if leaf.mode is Mode.ADJOINT else 0)
-            found.append(Leaf(price, hill, hill, leaf.mode))
-        return found
+            leaves.append(Leaf(price, hill, hill, leaf.mode))
+        return leaves
 
     def _swept(self, graph: Graph, i: int, sweep: Sweep) -> Leaf:
         """The block of an elemental by a compressed sweep."""
@@ -83,11 +91,11 @@ class Chain:
 
     @property
     def proven(self) -> bool:
-        """Whether no colours make a sweep cheaper or let it hold less."""
+        """Whether no colours make a sweep cheaper or let it hold less than the known sweeps."""
         return all(
-            any(all(x <= y for x, y in zip(one[:3], other[:3], strict=True)) for one in found)
-            for found, others in zip(self.leaves, self.least_leaves, strict=True)
-            for other in others
+            any(all(x <= y for x, y in zip(leaf[:3], least[:3], strict=True)) for leaf in leaves)
+            for leaves, least_leaves in zip(self.leaves, self.least_leaves, strict=True)
+            for least in least_leaves
         )
 
     def evaluation(self, i: int, k: int) -> int:
@@ -95,18 +103,18 @@ class Chain:
         return self.evaluations[k] - self.evaluations[i]
 
     def reaches(self) -> dict[tuple[int, int, bool], int]:
-        """Most elements of states alive while x_i advances to x_k, with x_i kept to the end or not."""
-        n, found = self.n, dict[tuple[int, int, bool], int]()
+        """The most elements of states alive while x_i advances to x_k, by (i, k, whether x_i is kept to the end)."""
+        n, result = self.n, dict[tuple[int, int, bool], int]()
         for i in range(self.q):
             for kept in (True, False):
                 most = 0
                 for a in range(i, self.q):
                     most = max(most, n[a] + n[a + 1] + (n[i] if kept and a > i else 0))
-                    found[i, a + 1, kept] = most
-        return found
+                    result[i, a + 1, kept] = most
+        return result
 
     def prices(self) -> Floors:
-        """Prices that no plan undercuts: states are taken as given, but for one evaluation, and nothing is limited."""
+        """Lower bounds on the price: memory is not limited, and each state is evaluated once."""
         inside = {(i, i + 1): min(leaf.price for leaf in self.leaves[i]) for i in range(self.q)}
         base = self.evaluation(0, self.q - 1)
         floors = self._floors(sum, lambda way: way.price, inside, base)
@@ -114,7 +122,7 @@ class Chain:
         return floors
 
     def hills(self) -> Floors:
-        """Elements that no plan undercuts: what each step holds, with nothing else alive."""
+        """Lower bounds on memory: the elements that each step holds by itself."""
         leaves = {(i, i + 1): min(leaf.alone for leaf in self.leaves[i]) for i in range(self.q)}
         evaluation = max((self.n[a] + self.n[a + 1] for a in range(self.q - 1)), default=0)
         return self._floors(max, lambda way: way.hill, leaves, evaluation)
@@ -126,14 +134,14 @@ class Chain:
         inside: dict[Interval, int],
         base: int,
     ) -> Floors:
-        """The least sum (or maximum) of weights of a plan that holds a block, or makes a product."""
+        """The least sum (or maximum) of weights of a plan that holds a block, or makes a product, in O(q³)."""
         q = self.q
         ways: dict[Interval, list[_Last]] = {}
         for d in range(2, q + 1):
             for i in range(q - d + 1):
                 self._watch()
-                found = ways[i, i + d] = list(self._ways(i, i + d))
-                inside[i, i + d] = min(join((weight(way), *(inside[a] for a in way.args))) for way in found)
+                options = ways[i, i + d] = list(self._ways(i, i + d))
+                inside[i, i + d] = min(join((weight(way), *(inside[a] for a in way.args))) for way in options)
         outside, floors = {(0, q): base}, Floors()
         for interval in sorted(self.blocks, key=lambda interval: interval[0] - interval[1]):
             self._watch()
@@ -148,7 +156,7 @@ class Chain:
         return floors
 
     def _ways(self, i: int, j: int) -> Iterator[_Last]:
-        """The last steps that make a block of several elementals."""
+        """The steps that make a block of several elementals: a tangent, an adjoint, a product by split."""
         first, last, nnz, blocks = self.links[i], self.links[j - 1], self.nnz, self.blocks
         if last.tangent is not None:
             arg = (i, j - 1)

@@ -1,14 +1,14 @@
 """Reversing a chain of steps of any prices whose states have any sizes, under a limit on what is stored.
 
-The rules are those of revolve: the initial state is at hand and free, the working state is free, a stored state counts
-its size, reversing a step needs the state before it at work. To reverse the steps i ... j - 1 from state i, advance to
-a state k and store it, reverse what is behind it, then, with its memory free again, what is before. Or advance to the
-last state and reverse one step without storing anything. That is optimal among all schedules that keep a checkpoint
-until the steps behind it are reversed (Griewank & Walther 2008, *Evaluating Derivatives*, section 12.3; such schedules
-are called persistent by Beaumont et al. 2021), for equal sizes among all.
+The rules are those of revolve: the initial state and the working state take no memory, a stored state takes its size,
+and a step is reversed when the state before it is the working state. To reverse the steps i ... j - 1 from state i,
+either advance to a state k and store it, reverse the steps after it, free it and reverse the steps before it; or
+advance to state j - 1 and reverse one step without storing anything. The best of these is optimal among all schedules
+that keep a checkpoint until the steps after it are reversed (Griewank & Walther 2008, *Evaluating Derivatives*, section
+12.3; Beaumont et al. 2021 call such schedules persistent), and for states of equal sizes among all schedules.
 
-`chainplan.solvers.checkpoint.grammar` builds the same recurrence into the bracketing of a chain, with tapes, blocks and
-the working state counted; this module is the measure that its counts are held against.
+`grammar` builds the same recurrence into the bracketing of a chain and also counts tapes, blocks and the working state;
+the tests compare its counts with this module.
 """
 
 from __future__ import annotations
@@ -27,12 +27,19 @@ class Action(NamedTuple):
 
 
 class Reversal:
-    """All schedules of a chain, by memory. O(n³) joins of fronts for n steps.
+    """All schedules of a chain, by memory, from O(n³) joins of fronts for n steps.
 
     Parameters
     ----------
-    prices : of evaluating each step once.
-    sizes : of the state before each step; that of the first is never asked for.
+    prices : Sequence[int]
+        What evaluating each step once costs.
+    sizes : Sequence[int]
+        The size of the state before each step; that of the first plays no part.
+
+    Raises
+    ------
+    ValueError
+        Where there is no step, or not one size per step.
     """
 
     def __init__(self, prices: Sequence[int], sizes: Sequence[int]) -> None:
@@ -48,6 +55,7 @@ class Reversal:
                 self._fronts[i, i + length] = best(self._ways(i, i + length))
 
     def _ways(self, i: int, j: int) -> Iterator[Point]:
+        """The ways to reverse the steps i ... j - 1 from state i."""
         if j == i + 1:
             yield one(0, 0, None)
             return
@@ -58,7 +66,7 @@ class Reversal:
 
     @property
     def front(self) -> list[tuple[int, int]]:
-        """(elements stored at most, price of all advances) of every schedule that none beats in both."""
+        """(most elements stored, price of all advances) of every schedule that no other beats in both."""
         return [(point[0], point[1]) for point in self._fronts[0, self._count]]
 
     def extra(self, memory: int) -> int:
@@ -70,13 +78,13 @@ class Reversal:
         return list(self._actions(self._point(memory), 0, self._count))
 
     def _point(self, memory: int) -> Point:
-        found = under(self._fronts[0, self._count], memory)
-        if found is None:
+        point = under(self._fronts[0, self._count], memory)
+        if point is None:
             raise ValueError(f"found a memory of {memory} elements; expected at least 0.")
-        return found
+        return point
 
     def _actions(self, point: Point, i: int, j: int) -> Iterator[Action]:
-        """From state i, which is at work and is kept by whoever asks."""
+        """The actions that reverse the steps i ... j - 1 from the working state i, which the caller keeps."""
         _, _, k, first, second = point
         if first is None:
             yield Action("reverse", i)

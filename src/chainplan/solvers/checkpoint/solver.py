@@ -1,14 +1,14 @@
 """Cheapest plan of a chain that evaluates its own states, stores some and evaluates others again, under a limit.
 
-Without recomputation the states at which elementals are linearised are given. Here they count, as tapes and blocks do,
-and what does not fit is evaluated again, so that "infeasible" becomes "costs so much". The space of plans is that of
-`nested`; binomial checkpointing (Griewank & Walther 2000, "Algorithm 799: revolve") is the case of one sweep of
-adjoints over equal elementals.
+Without recomputation the states at which elementals are linearised are given. Here they take memory, as tapes and
+blocks do, and what does not fit is evaluated again, so that "infeasible" becomes "costs so much". The space of plans is
+that of `grammar`; binomial checkpointing (Griewank & Walther 2000, "Algorithm 799: revolve") is the case of one sweep
+of adjoints over equal elementals.
 
-The fronts of all tasks are exact but many: O(q³) tasks of O(q) ways. A first pass makes only blocks that begin at the
-input or end at the output, which forward and reverse order are made of. The price of what it finds rules out every
-block that costs more even with all states given and no limit, and mostly none is left for a second pass. Before both, a
-pass with memory rounded up finds a plan quickly, in case the search is stopped, and a price that nothing may exceed.
+The fronts of all tasks are exact but many: there are O(q³) tasks of O(q) ways each. A first pass makes only the blocks
+that begin at the input or end at the output, of which forward and reverse order consist. The price of its plan rules
+out every block whose lower bound is higher, and mostly no other block is left for a second pass. Before both, a pass
+with memory rounded up gives a plan quickly, in case the search is stopped, and a price that no point may exceed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from chainplan.solvers.search.solver import Solver, not_fma
 
 LONGEST = 150
 UNITS = 500
-"""Parts of the limit to which memory is rounded up where any plan will do."""
+"""Parts into which the limit is divided where memory is rounded up, as the first pass does."""
 WITHIN = "bracketings and nested checkpoints"
 
 
@@ -39,7 +39,7 @@ WITHIN = "bracketings and nested checkpoints"
 class ChainRecompute(Solver):
     """Pareto fronts of memory and price over intervals of a chain, with checkpoints.
 
-    Cost: O(q³) to O(q⁴) joins of fronts for q elementals, as prices leave few or many blocks worth a thought.
+    Cost: O(q³) to O(q⁴) joins of fronts for q elementals, depending on how many blocks the bounds rule out.
     Exact: yes, within bracketings and nested checkpoints, under any memory limit, where the colours found are proven to
         be the fewest; a limit that is too low comes with the smallest that would work, and is infeasible where it is
         below what plans of any kind hold.
@@ -71,7 +71,7 @@ class ChainRecompute(Solver):
 
 
 class Fronts:
-    """The exact fronts of one problem, by the colours that are found for compressed sweeps."""
+    """The exact fronts of one problem, given the colours of the known compressed sweeps."""
 
     def __init__(self, problem: Problem, search: Search, chain: Chain | None = None) -> None:
         self._problem, self._graph, self._search = problem, problem.graph, search
@@ -85,13 +85,13 @@ class Fronts:
         return self._chain.proven
 
     def at_least(self) -> Fronts:
-        """The fronts with sweeps that cost and hold what no colours undercut: bounds, as there may be no such plans."""
+        """The fronts with sweeps that cost and hold what no colours undercut: bounds alone, as plans may not exist."""
         chain = copy(self._chain)
         chain.leaves = chain.least_leaves
         return Fronts(self._problem, self._search, chain)
 
     def price(self, limit: int | None) -> int:
-        """The least price under a limit that some plan keeps."""
+        """The least price under a limit; some plan must keep it."""
         point = under(self.under(limit), limit)
         assert point is not None, "what a plan keeps its bound keeps"
         return point[1]
@@ -118,18 +118,21 @@ class Fronts:
         return self._again(None, first, point[1])
 
     def floor(self) -> int:
-        """Elements that no plan of any kind undercuts; compressed sweeps hold less than the blocks that they make."""
+        """A lower bound on the memory of plans of any kind.
+
+        The bounds of `Chain.hills` count only for dense chains: a compressed sweep may hold less than its block.
+        """
         dense = all(e.block.structure.name == "dense" for e in self._graph.useful)
         return max(peak_floor(self._graph), self._hills[0, self._chain.q] if dense else 0)
 
     def smallest(self) -> int:
-        """The least memory of these plans: that of outer blocks, or less by blocks whose own steps need less."""
+        """The least memory of these plans: of outer blocks, or of other blocks that need less by themselves."""
         if self._smallest is None:
             most = self._pass(None, self._outer, least)[0][0]
             keys = {key for key, hill in self._hills.items() if hill < most}
             inner = any(not self._outer(key) for key in keys) and (0, self._chain.q) in keys
-            found = self._pass(most, lambda key: key in keys or self._outer(key), least) if inner else []
-            self._smallest = min(most, found[0][0]) if found else most
+            front = self._pass(most, lambda key: key in keys or self._outer(key), least) if inner else []
+            self._smallest = min(most, front[0][0]) if front else most
         return self._smallest
 
     def _again(
@@ -139,7 +142,10 @@ class Fronts:
         price: int | None,
         keep: Callable[[Iterable[Point]], Front] = best,
     ) -> Front:
-        """A pass over all that might be in a plan of this price and limit, where that is more than outer blocks."""
+        """The front of a pass over all blocks that a plan of this price and limit may hold.
+
+        It is `first`, the front of the outer blocks, where there are no others.
+        """
         keys = {
             key
             for key, floor in self._prices.items()
@@ -150,7 +156,7 @@ class Fronts:
         return self._pass(limit, lambda key: key in keys or self._outer(key), keep, price)
 
     def _outer(self, key: Interval | Triple) -> bool:
-        """Whether forward and reverse order hold a block, or multiply by single elementals."""
+        """Whether forward or reverse order could hold this block, or make this product."""
         i, *_, j = key
         return (i == 0 or j == self._chain.q or j == i + 1) if len(key) == 2 else key[1] in (i + 1, j - 1)
 
@@ -161,6 +167,6 @@ class Fronts:
         keep: Callable[[Iterable[Point]], Front] = best,
         price: int | None = None,
     ) -> Front:
-        """The front of plans of wanted blocks and products, of at most a price where one is given."""
+        """The front of the plans of wanted blocks and products, which cost at most `price` where it is given."""
         most = None if price is None else lambda interval: price - self._chain.beyond[interval]
         return Tasks(self._chain, limit, wanted, self._search, keep, most).front

@@ -1,7 +1,8 @@
-"""Writes down the plan of a task: blocks in their order, and the moves of states that make each of them possible.
+"""Writes down the plan of a task: its blocks in their order, and the moves of states that each of them needs.
 
-A task asks for states by name. Where one is at work already nothing is written; one that was kept is stored where it
-was reached, if it is restored later, and not else.
+The tasks are first written as a script that says which states are needed and kept where. From the script the moves
+follow: a needed state that is the working state already takes no step, and a kept state is stored, where it was
+reached, only if it is restored later.
 """
 
 from __future__ import annotations
@@ -13,13 +14,12 @@ from chainplan.problem.graph import Graph, Mode
 from chainplan.solvers.checkpoint.fronts import Point
 from chainplan.solvers.checkpoint.grammar import Way
 
-Wish = tuple[str, int]
-"""Keep the state at this position, or have it at work."""
 Action = tuple[str, tuple[object, ...]]
+"""A word and its arguments: `need`, `keep` and `advance` of states; `leaf`, `propagate` and `multiply` of blocks."""
 
 
 def write(graph: Graph, point: Point) -> Plan:
-    """The plan of a point of the task that makes the whole chain."""
+    """The plan of a point on the front of the whole chain."""
     script = _Script()
     result = script.task(point, None)
     recorder = Recorder(graph)
@@ -49,7 +49,10 @@ def write(graph: Graph, point: Point) -> Plan:
 
 
 def _moves(actions: list[Action]) -> list[Action]:
-    """Leave out what need not be written: states that are at work already, and those kept for nothing."""
+    """The actions without needs of the working state and without keeps of states that are never restored.
+
+    The keeps that stay become `store`.
+    """
     working, needed = 0, []
     for word, arguments in actions:
         if word == "need":
@@ -81,7 +84,7 @@ class _Script:
         self._blocks = 0
 
     def task(self, point: Point, arg: int | None) -> int:
-        """Carry out a task on a block, None where it needs none; returns the block that it makes."""
+        """Write the actions of a task on the block `arg`, None where it needs none, and return the block it makes."""
         _, _, way, first, second = point
         assert isinstance(way, Way)
         kind, i, j, k, leaf = way
@@ -99,12 +102,12 @@ class _Script:
                 return self.task(second, block)
             case "ahead":
                 self._go(i, j)
-                return self._at(j, self.task(first, None))
+                return self._back_at(j, self.task(first, None))
             case "on first":
                 self._go(i, k)
                 block = self.task(first, None)
                 self._put("keep", j)
-                return self._at(j, self.task(second, block))
+                return self._back_at(j, self.task(second, block))
             case "again":
                 block = self.task(first, None)
                 return self._onward(block, i, j)
@@ -112,6 +115,7 @@ class _Script:
         return self._extended(point, arg)
 
     def _extended(self, point: Point, arg: int) -> int:
+        """Write the actions of a task that extends the block `arg`."""
         _, _, (kind, i, j, k, leaf), first, second = point
         match kind:
             case "adjoint":
@@ -138,21 +142,23 @@ class _Script:
                 return self.task(second, block)
         raise AssertionError(kind)
 
-    def _at(self, j: int, block: int) -> int:
-        """With x_j at work."""
+    def _back_at(self, j: int, block: int) -> int:
+        """Make x_j the working state again and return the block."""
         self._put("need", j)
         return block
 
     def _leaf(self, i: int, how: object) -> int:
+        """Make the block of one elemental at its state."""
         self._put("need", i)
         return self._new("leaf", i, how)
 
     def _go(self, i: int, k: int) -> None:
-        """From x_i to x_k, which is kept."""
+        """Advance from x_i to x_k and keep x_k."""
         self._onward(0, i, k)
         self._put("keep", k)
 
     def _onward(self, block: int, i: int, k: int) -> int:
+        """Advance from x_i to x_k and return the block."""
         self._put("need", i)
         for a in range(i, k):
             self._put("advance", a)
@@ -162,6 +168,7 @@ class _Script:
         self.actions.append((word, arguments))
 
     def _new(self, word: str, *arguments: object) -> int:
+        """Write an action that makes a block and return the number of the block."""
         self._blocks += 1
         self._put(word, self._blocks, *arguments)
         return self._blocks
