@@ -1,6 +1,6 @@
-"""The best plan and schedule for p machines that can be found within a budget, from the best plan for one.
+"""The best plan and schedule for p machines within a budget, starting from the best plan for one machine.
 
-The makespan is what is minimised, and the work of the plan only among plans of the same makespan: a plan for several
+The search minimises the makespan, and the work of the plan only among plans of the same makespan: a plan for several
 machines may cost more than the cheapest one.
 """
 
@@ -16,7 +16,7 @@ from chainplan.solvers.schedule.plan_search import improve_schedule, search_plan
 from chainplan.solvers.search.search import Search, Stopped
 
 SECONDS = 10.0
-"""What the search for a schedule may take where no budget is given."""
+"""Budget of the search for a schedule where none is given."""
 
 
 def best_schedule(
@@ -27,14 +27,14 @@ def best_schedule(
     Parameters
     ----------
     outcome : Outcome
-        With a plan; its bound on the work of all plans gives one on makespans.
+        It has a plan; its bound on the work of all plans gives a bound on makespans.
     replan : bool
         Whether other plans compete.
 
     Returns
     -------
     incumbent, note
-        The best found, and why the search ended where it was stopped.
+        The best plan and schedule, and why the search ended if it was stopped.
     """
     assert outcome.plan is not None
     best = Incumbent(outcome.plan, machines, problem)
@@ -54,6 +54,7 @@ def best_schedule(
 
 
 def _search(problem: Problem, best: Incumbent, search: Search, replan: bool) -> None:
+    """Improve the incumbent: by a joint search on chains, else over plans first and over schedules of the best next."""
     if search.start is not None and replan:
         best.offer(search.start, list_schedule(search.start, replay(search.start, best.cost).prices, best.machines))
     if replan and searchable(problem.graph):

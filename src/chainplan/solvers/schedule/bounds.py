@@ -1,9 +1,9 @@
 """Lower bounds on the makespan of every plan of a chain, and what they rule out.
 
-The work of a plan is the sum of its durations, its path the longest chain of steps of which each reads the one before.
-No plan is done before its path, nor before its work shared out evenly. Both add up along the tree of a plan, so the
-least work and the shortest path of any plan that contains a given step follow from two passes over the intervals, one
-from the leaves (what an interval takes) and one from the root (what is left after it).
+The work of a plan is the sum of its durations, its path the longest chain of steps each of which reads the one before.
+No plan ends before its path does, nor before its work is done when all machines share it evenly. Both add up along the
+tree of a plan, so the least work and the shortest path of any plan that contains a given step follow from two passes
+over the intervals, one from the leaves (what an interval takes) and one from the root (what is left after it).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Table = dict[Interval, int]
 
 
 class Bounds:
-    """Least work and shortest path of intervals, and of the plans that contain a given option."""
+    """Least work and shortest path of intervals, and of the plans that contain a given option; O(q³) time."""
 
     def __init__(self, tasks: ChainTasks, machines: int) -> None:
         self._tasks, self._machines = tasks, machines
@@ -25,21 +25,22 @@ class Bounds:
 
     @property
     def makespan(self) -> int:
-        """What no plan of the chain is shorter than."""
+        """A lower bound on the makespan of every plan of the chain."""
         root = self._tasks.root
         return max(self.path[root], self._share(self.work[root]))
 
     def with_option(self, interval: Interval, option: Option) -> int:
-        """What no plan is shorter than that makes the interval in this way."""
+        """A lower bound on the makespan of every plan that makes the interval in this way."""
         work = self.work_after[interval] + option.duration + sum(self.work[arg] for arg in option.reads)
         path = self.path_after[interval] + option.duration + _longest(self.path[arg] for arg in option.reads)
         return max(path, self._share(work))
 
     def _share(self, work: int) -> int:
+        """What each machine takes for its even share of some work."""
         return -(-work // self._machines)
 
     def _outside(self) -> tuple[Table, Table]:
-        """For each interval the least work of all steps outside of it, and the shortest path from it to the root."""
+        """For each interval the least work of all steps outside it, and the shortest path from it to the root."""
         q, options = self._tasks.q, self._tasks.options
         work: Table = {self._tasks.root: 0}
         path: Table = {self._tasks.root: 0}
@@ -55,6 +56,7 @@ class Bounds:
 
 
 def _inside(tasks: ChainTasks, join: Callable[[Iterable[int]], int]) -> Table:
+    """The least time that each interval takes, `join` being the sum of its operands (work) or their maximum (path)."""
     table: Table = {}
     for d in range(1, tasks.q + 1):
         for i in range(tasks.q - d + 1):
@@ -68,5 +70,6 @@ def _longest(paths: Iterable[int]) -> int:
 
 
 def _lower(table: Table, interval: Interval, value: int) -> None:
+    """Enter a value unless the table holds a lower one."""
     if table.get(interval, value) >= value:
         table[interval] = value

@@ -1,9 +1,9 @@
 """Bracketing and schedule of a chain together: dynamic programs, the frontier of work and path, a constraint program.
 
-The first three take milliseconds, give a good schedule and a good bound, and so rule out most of what the constraint
-program would have to look at. Its running time has a heavy tail that depends on how it searches, so it is run in slices
-of growing length under settings that take turns. Slices are measured in its own
-deterministic time: but for the budget, the same seed finds the same schedule.
+The dynamic programs and the frontier take milliseconds, give a good schedule and a good bound, and so rule out most of
+what the constraint program would have to examine. Its running time has a heavy tail that depends on how it searches, so
+it runs in slices of growing length under settings that take turns. Slices are measured in its own deterministic time:
+but for the budget, the same seed gives the same schedule.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SLICE = 0.5
 """Deterministic seconds of the first slice."""
 _EDGES: dict[str, int] = {"use_overload_checker_in_cumulative": True, "use_timetable_edge_finding_in_cumulative": True}
 SETTINGS: tuple[Mapping[str, int], ...] = (_EDGES | {"linearization_level": 2}, {"linearization_level": 2}, _EDGES)
-"""Parameters of the slices, in turn; none of them is good at everything."""
+"""Parameters of the slices, in turn; no setting is good on all chains."""
 MOVES = "bracketings"
 
 
@@ -49,9 +49,9 @@ def searchable(graph: Graph) -> bool:
 
 
 class ChainSearch:
-    """The search for a chain; `run` improves the incumbent until it is proven or the search is stopped.
+    """The search on a chain; `run` improves the incumbent until it is proven or the search is stopped.
 
-    Where coloured sweeps may be cheaper than any bracketing, what is proven here says nothing of them and is not kept.
+    Where a coloured sweep may be cheaper than any bracketing, the bounds proven here do not cover it and are not kept.
     """
 
     def __init__(self, problem: Problem, incumbent: Incumbent, search: Search) -> None:
@@ -63,7 +63,7 @@ class ChainSearch:
         self._tree: _Scheduled | None = None
 
     def run(self) -> None:
-        """Search until the makespan is proven and no plan of less work is found at once.
+        """Search until the makespan is proven and one more slice gives no plan of less work.
 
         Raises
         ------
@@ -82,13 +82,16 @@ class ChainSearch:
         return self._best.makespan <= self._bound
 
     def _prove(self, bound: int) -> None:
-        """Keep a bound on all bracketings, of those that are not longer than the best schedule."""
+        """Keep a lower bound on the makespan of all bracketings, at most that of the best schedule."""
         self._bound = max(self._bound, min(bound, self._best.makespan))
         if self._all_moves:
             self._best.prove(self._bound, MOVES)
 
     def _by_dynamic_programs(self) -> None:
-        """The scheduled program on every number of machines; on one and on enough of them it is exact."""
+        """Offer the schedules of the scheduled dynamic program on every number of machines.
+
+        On as many machines as can ever be busy it is exact, so its makespan is a bound.
+        """
         machines = self._best.machines
         dp = ScheduledDp(self._tasks, machines, self._search)
         for t in range(1, dp.machines + 1):
@@ -98,7 +101,7 @@ class ChainSearch:
             self._prove(dp.makespan(machines))
 
     def _along_the_frontier(self) -> None:
-        """List schedules of all plans on the frontier, and its bound."""
+        """Offer list schedules of all plans on the frontier of work and path, and keep its bound."""
         machines, most = self._best.machines, self._best.makespan
         points = frontier(self._tasks, self._bounds, machines, most, self._search)
         if points is None:
@@ -109,7 +112,7 @@ class ChainSearch:
             self._search.tick()
 
     def _by_constraints(self) -> None:
-        """Slices of the constraint program: first for the makespan, then for the work of the plans that reach it."""
+        """Run slices of the constraint program: first for the makespan, then for the work of plans that reach it."""
         for turn in count():
             self._search.tick()
             settled = self._proven
@@ -123,9 +126,9 @@ class ChainSearch:
                 return
 
     def _model(self, settled: bool) -> ChainModel | None:
-        """The constraint program of what is shorter, or of less work where nothing is; None where it is too large.
+        """The constraint program of shorter plans or, where none exist, of plans of less work; None where too large.
 
-        To look for what is shorter without a hint refutes much faster than to start from the best schedule.
+        The search for a shorter plan gets no hint: without one it refutes much faster than from the best schedule.
         """
         from chainplan.solvers.schedule.cp_model import ChainModel
 
@@ -143,7 +146,7 @@ class ChainSearch:
         return model
 
     def _slice(self, model: ChainModel, settings: Mapping[str, int], seconds: float, turn: int, settled: bool) -> bool:
-        """Run the constraint program once; whether it has found all it can."""
+        """Run the constraint program once and return whether it ended with an answer, not by its time."""
         from ortools.sat.python import cp_model
 
         class Improved(cp_model.CpSolverSolutionCallback):
@@ -167,7 +170,7 @@ class ChainSearch:
         return solver.response_proto.status in (cp_model.OPTIMAL, cp_model.INFEASIBLE)
 
     def _offer(self, tree: Tree, starts: dict[Interval, int] | None = None) -> None:
-        """Offer the plan of a tree, list scheduled or with these starts, whichever is shorter."""
+        """Offer the plan of a tree, with its list schedule or with these starts, whichever is shorter."""
         plan = write(self._graph, self._tasks.root, lambda interval: tree[interval].derivation)
         steps, machines = _steps(self._graph, plan), self._best.machines
         tasks = list_schedule(plan, replay(plan, self._best.cost).prices, machines)
@@ -179,7 +182,7 @@ class ChainSearch:
 
 
 class _Scheduled(NamedTuple):
-    """A tree, when each of its intervals is begun, and when the last is there."""
+    """A tree, the start of each of its intervals, and the end of the last one."""
 
     tree: Tree
     starts: dict[Interval, int]
@@ -193,7 +196,7 @@ def _steps(graph: Graph, plan: Plan) -> dict[Interval, int]:
 
 
 def _starts(tree: Tree, steps: dict[Interval, int], tasks: Sequence[Task]) -> dict[Interval, int]:
-    """The start of every interval: that of its task, or when what it reads is there."""
+    """The start of every interval: that of its task, or where it takes no time the end of what it reads."""
     known = {task.id: task.start for task in tasks}
     starts: dict[Interval, int] = {}
     for interval in sorted(tree, key=lambda interval: interval[1] - interval[0]):

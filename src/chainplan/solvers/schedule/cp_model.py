@@ -1,9 +1,9 @@
 """Bracketing and schedule of a chain as one constraint program.
 
-Every interval of the chain has a start and an end; every option of it that may be in a plan shorter than the best one
-known (`bounds`) is an optional task. An interval that is read is made in exactly one way and read exactly once, which
-makes the chosen options a tree. All of them share the machines, as a resource of capacity p. Which machine a task runs
-on need not be said: tasks of which at most p run at once always fit (interval graphs are perfect).
+Every interval of the chain has a start and an end; each of its options that may be in a plan shorter than the best
+known one (`bounds`) is an optional task. An interval that is read is made in exactly one way and read exactly once,
+which makes the chosen options a tree. All tasks share the machines, as a resource of capacity p. The model does not say
+which machine a task runs on, because tasks of which at most p run at once always fit (interval graphs are perfect).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Choice(NamedTuple):
 
 
 class ChainModel:
-    """The model of all plans of a chain on so many machines of a makespan between two that are known, inclusive."""
+    """The model of all plans of a chain on `machines` machines whose makespan lies `between` two numbers, inclusive."""
 
     def __init__(self, tasks: ChainTasks, bounds: Bounds, machines: int, between: tuple[int, int]) -> None:
         self.model = cp_model.CpModel()
@@ -51,7 +51,7 @@ class ChainModel:
         return sum(c.option.duration * c.taken for c in self.choices)
 
     def hint(self, tree: Tree, starts: Mapping[Interval, int], makespan: int) -> None:
-        """Begin the search at a schedule that is known."""
+        """Start the search from a known schedule."""
         self.model.add_hint(self.makespan, makespan)
         for interval, option, taken in self.choices:
             self.model.add_hint(taken, int(tree.get(interval) == option))
@@ -61,16 +61,16 @@ class ChainModel:
                 self.model.add_hint(self._ends[interval], starts[interval] + tree[interval].duration)
 
     def least_work(self) -> None:
-        """Minimise the work instead, of the plans that are not longer."""
+        """Minimise the work instead of the makespan, which the model still limits."""
         self.model.minimize(self.work)
 
     def read(self, value: Callable[[cp_model.IntVar], int]) -> tuple[Tree, dict[Interval, int]]:
-        """The tree of a solution and the start of every interval of it."""
+        """The tree of a solution and the start of each of its intervals."""
         tree = {c.interval: c.option for c in self.choices if value(c.taken)}
         return tree, {interval: value(self._starts[interval]) for interval in tree}
 
     def _made_once(self) -> None:
-        """Each interval that is read is made in one way and read once; the root is made."""
+        """Demand that each interval that is read is made in one way and read once, and that the root is made."""
         ways: dict[Interval, list[cp_model.IntVar]] = {}
         readers: dict[Interval, list[cp_model.IntVar]] = {}
         for interval, option, taken in self.choices:
@@ -84,7 +84,7 @@ class ChainModel:
                 self.model.add_at_most_one(readers.get(interval, []))
 
     def _in_time(self) -> None:
-        """Tasks wait for what they read and share the machines."""
+        """Demand that tasks wait for what they read and share the machines."""
         model, path, after, most = self.model, self._bounds.path, self._bounds.path_after, self._most
         for interval in dict.fromkeys(c.interval for c in self.choices):
             latest = most - after[interval]

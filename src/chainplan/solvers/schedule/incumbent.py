@@ -1,4 +1,4 @@
-"""The best plan and schedule so far, and what is proven: what a search leaves behind when it is stopped."""
+"""The best plan and schedule so far with the bounds proven so far: what a search leaves behind when it is stopped."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from chainplan.solvers.schedule.list_scheduling import list_schedule, lower_boun
 
 
 class Incumbent:
-    """Starts as the list schedule of a plan for one machine; ties in makespan go to the plan of less work.
+    """The best plan and its tasks, at first the list schedule of the best plan for one machine.
 
-    `bound` holds for all plans of the moves `within`, `own_bound` for the schedules of this plan alone.
+    Ties in makespan go to the plan of less work. `bound` is a lower bound on the makespan of all plans of the moves
+    `within`, `own_bound` on that of the schedules of this plan alone.
     """
 
     def __init__(self, plan: Plan, machines: int, problem: Problem) -> None:
@@ -32,7 +33,7 @@ class Incumbent:
         return self.within is not None and self.makespan <= self.bound
 
     def prove(self, bound: int, within: str) -> None:
-        """Keep a bound on all plans of the moves named, if it says more."""
+        """Keep a bound on all plans of the moves `within` if it is better than the one so far."""
         if self.within is None or bound > self.bound:
             self.bound, self.within = bound, within
 
@@ -41,7 +42,7 @@ class Incumbent:
         self.own_bound = max(self.own_bound, bound)
 
     def offer(self, plan: Plan, tasks: Sequence[Task]) -> bool:
-        """Take a plan with its tasks if it is better and keeps the limit of memory; say whether."""
+        """Take a plan with its tasks if it is better and keeps the memory limit; return whether it was taken."""
         if self._memory is not None and held(plan) > self._memory:
             return False
         work = sum(replay(plan, self.cost).prices)
@@ -54,7 +55,7 @@ class Incumbent:
         return True
 
     def schedule(self) -> Schedule:
-        """The schedule with the bound that it reaches, else that on this plan, else that on all plans of the moves."""
+        """The schedule with its best bound: one that it reaches, else one proven for this plan, else one for all."""
         bound, within = self.bound, self.within
         own = max(self.own_bound, lower_bound(self.plan, replay(self.plan, self.cost).prices, self.machines))
         if within is None or (not self.optimal and (self.own_bound or own == self.makespan)):

@@ -1,7 +1,7 @@
-"""List scheduling of a plan: whenever a machine is idle it takes the ready step with the longest path behind it.
+"""List scheduling of a plan: whenever a machine is idle it takes the ready step with the longest path after it.
 
-By critical path rank the makespan is at most (2 - 1/p) times the best one of that plan (Graham 1966); on the trees of
-chains it is mostly that one. Works for any plan, O(steps log steps).
+The makespan is at most (2 - 1/p) times the best one of that plan (Graham 1966); on the trees of chains it mostly is the
+best one. The algorithm works for any plan and takes O(steps · log steps).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from chainplan.plans.steps import Plan
 
 
 def list_schedule(plan: Plan, prices: Sequence[int], machines: int) -> list[Task]:
-    """The tasks of a plan on so many machines; `prices` are those of its steps. Ties go to the earlier step."""
+    """The tasks of a plan on `machines` machines, whose steps take `prices`; ties go to the earlier step."""
     readers = _readers(plan)
     ranks = _ranks(readers, prices)
     waiting = [len(step.operands()) for step in plan.steps]
@@ -54,12 +54,12 @@ def in_turn(prices: Sequence[int]) -> list[Task]:
 
 
 def lower_bound(plan: Plan, prices: Sequence[int], machines: int) -> int:
-    """What no schedule of this plan is shorter than: its critical path, and its work shared out evenly."""
+    """A lower bound on the makespan of this plan: its critical path, or its work shared evenly if that is more."""
     return max(max(_ranks(_readers(plan), prices), default=0), -(-sum(prices) // machines))
 
 
 def placed_on_machines(spans: Sequence[tuple[int, int, int]]) -> list[Task]:
-    """Tasks for (step, start, end), of which never more run at once than there are machines: the lowest idle one."""
+    """The tasks of some (step, start, end), each on the lowest idle machine; at most p may overlap for p machines."""
     busy: list[tuple[int, int]] = []
     idle: list[int] = []
     tasks = []
@@ -73,7 +73,7 @@ def placed_on_machines(spans: Sequence[tuple[int, int, int]]) -> list[Task]:
 
 
 def _readers(plan: Plan) -> list[list[int]]:
-    """The steps that read each step, once per operand."""
+    """For each step the steps that read it, once per operand."""
     readers: list[list[int]] = [[] for _ in plan.steps]
     for position, step in enumerate(plan.steps):
         for operand in step.operands():
@@ -82,7 +82,7 @@ def _readers(plan: Plan) -> list[list[int]]:
 
 
 def _ranks(readers: list[list[int]], prices: Sequence[int]) -> list[int]:
-    """For each step what the longest path from its start to the end of the plan takes."""
+    """For each step the length of the longest path from its start to the end of the plan."""
     ranks = list(prices)
     for step in range(len(prices) - 1, -1, -1):
         ranks[step] += max((ranks[reader] for reader in readers[step]), default=0)
@@ -90,7 +90,7 @@ def _ranks(readers: list[list[int]], prices: Sequence[int]) -> list[int]:
 
 
 def _freed(readers: list[int], waiting: list[int]) -> list[int]:
-    """The readers of a step that has ended which now have all they read."""
+    """Count a step as done for its readers and return those that wait for no other."""
     freed = []
     for reader in readers:
         waiting[reader] -= 1

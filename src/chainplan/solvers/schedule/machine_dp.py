@@ -1,10 +1,11 @@
 """The scheduled dynamic program: makespans of all intervals of a chain on up to p machines.
 
-The heuristic of arXiv 2505.06056: an interval on t machines is made from its two halves one after the other, each on
-all t machines, or at once, on t1 and on t - t1 of them; the best makespan is tabulated for all intervals and all t up
-to p. It is exact for one machine, where it is the matrix chain recurrence, and where machines do not run out
-(`ChainTasks.width` of them). In between it is not: the halves never take turns on a machine. By anti-diagonals in
-numpy, in two layouts as in `solvers.chain_dp`: all intervals and splits of one length are one sum of arrays.
+The heuristic is that of arXiv 2505.06056: an interval on t machines is made from its two halves one after the other,
+each on all t machines, or at once, on t1 and on t - t1 of them; the best makespan is tabulated for all intervals and
+all t up to p. It is exact for one machine, where it is the matrix chain recurrence, and for as many machines as can
+ever be busy (`ChainTasks.width`). In between it is not exact, because the halves never take turns on a machine. The
+table is filled by anti-diagonals in numpy, in two layouts as in `solvers.chain.interval_dp`: all intervals and splits
+of one length are one sum of arrays.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ class ScheduledDp:
             search.tick((d / q) ** 2)
 
     def makespan(self, machines: int, interval: Interval | None = None) -> int:
-        """What an interval, the whole chain unless given, takes on so many machines."""
+        """The makespan of an interval, by default the whole chain, on so many machines."""
         i, j = interval or self._tasks.root
         return int(self._by_start[min(machines, self.machines), i, j - i])
 
     def schedule(self, machines: int) -> tuple[Tree, Placed]:
-        """How the whole chain is made on so many machines: its steps, and (machine, start) of each."""
+        """How the whole chain is made on so many machines: its tree, and the machine and start of each step."""
         tree: Tree = {}
         placed: Placed = {}
         todo: list[tuple[Interval, int, int, int]] = [(self._tasks.root, 0, min(machines, self.machines), 0)]
@@ -60,7 +61,7 @@ class ScheduledDp:
         return tree, placed
 
     def _fill(self, d: int) -> None:
-        """Makespans of the intervals of length d on 1 ... p machines."""
+        """Enter the makespans of the intervals of length d on 1 ... p machines."""
         import numpy as np
 
         q, options = self._tasks.q, self._tasks.options
@@ -68,14 +69,14 @@ class ScheduledDp:
         fixed = np.array([[o.duration for o in row[len(row) - max(d - 1, 0) :]] for row in rows], self._by_start.dtype)
         for t in range(1, self.machines + 1):
             best = [self._single(row, t) for row in rows]
-            found = np.array(best, self._by_start.dtype)
+            makespans = np.array(best, self._by_start.dtype)
             if d > 1:
-                found = np.minimum(found, (fixed + self._halves(d, t)).min(axis=1))
-            self._by_start[t, : q - d + 1, d] = found
-            self._by_end[t, d:, q - d] = found
+                makespans = np.minimum(makespans, (fixed + self._halves(d, t)).min(axis=1))
+            self._by_start[t, : q - d + 1, d] = makespans
+            self._by_end[t, d:, q - d] = makespans
 
     def _halves(self, d: int, t: int) -> Array:
-        """Array of (q - d + 1) x (d - 1): when both halves are there on t machines, by interval and split."""
+        """The time until both halves are made on t machines: array of (q - d + 1) x (d - 1), by interval and split."""
         import numpy as np
 
         q = self._tasks.q
@@ -87,12 +88,15 @@ class ScheduledDp:
         return best
 
     def _single(self, options: list[Option], t: int) -> int:
-        """The best of the options that read one interval or none."""
+        """The best makespan by the options that read one interval or none."""
         alone = (o for o in options if not isinstance(o.derivation, Product))
         return min((o.duration + sum(self.makespan(t, arg) for arg in o.reads) for o in alone), default=self._never)
 
     def _derive(self, interval: Interval, t: int) -> tuple[Option, int]:
-        """How the interval gets its makespan: the first option, and the machines of its left half; 0 is in turn."""
+        """The first option that gives the interval its makespan, and the machines of its left half.
+
+        The halves are made in turn where that number is 0.
+        """
         goal = self.makespan(t, interval)
         for option in self._tasks.options[interval]:
             there = [self.makespan(t, arg) for arg in option.reads]

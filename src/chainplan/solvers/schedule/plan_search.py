@@ -1,9 +1,9 @@
-"""Schedules of plans that other searches find: the shortest of several plans, then the best schedule of that one.
+"""Schedules on graphs that are not chains: the shortest of the list schedules of many plans, then improved.
 
-On a graph that is not a chain no search goes over plans and schedules together. What is best for one machine, forward
-and reverse order, and greedy orders of elimination by all keys and by keys drawn at random are list scheduled; the
-schedule of the best of them is then improved by a constraint program, which proves how good it is for this plan. Of all
-plans no more is known than that their work has to be shared out.
+On such graphs no search goes over plans and schedules together. The best plan for one machine, forward and reverse
+order, and greedy orders of elimination by all keys and by keys drawn at random are list scheduled. A constraint program
+then improves the schedule of the best of them and proves how good it is for this plan. The only bound on the other
+plans is that machines have to share their work.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ortools.sat.python import cp_model
 
 DRAWN = 30
-"""Greedy orders by keys drawn at random."""
+"""Greedy orders by keys drawn at random that are tried."""
 LARGE = 300
 """Elementals above which only forward and reverse order compete."""
 MOST_TASKS = 300
@@ -38,27 +38,28 @@ MOST_TASKS = 300
 
 
 def search_plans(problem: Problem, incumbent: Incumbent, search: Search) -> None:
-    """List schedule the plans that compete and keep the best."""
+    """Offer the list schedules of all plans that compete."""
     for plan in _plans(problem, search):
         incumbent.offer(plan, list_schedule(plan, replay(plan, incumbent.cost).prices, incumbent.machines))
         search.tick()
 
 
 def _plans(problem: Problem, search: Search) -> Iterator[Plan]:
+    """Forward and reverse order, then greedy orders where fma count and the graph is small enough."""
     graph = problem.graph
     for mode in Mode:
         recorder = Recorder(graph)
         yield recorder.plan(sweep(graph, recorder, mode))
     if len(graph.useful) <= LARGE and problem.cost is FMA:
         work = WorkGraph(graph)
-        for found in by_all_keys(work, search.going):
-            yield order_plan(graph, found.order)
-        for found in randomised(work, Random(search.seed), DRAWN, search.going):
-            yield order_plan(graph, found.order)
+        for candidate in by_all_keys(work, search.going):
+            yield order_plan(graph, candidate.order)
+        for candidate in randomised(work, Random(search.seed), DRAWN, search.going):
+            yield order_plan(graph, candidate.order)
 
 
 def improve_schedule(incumbent: Incumbent, search: Search) -> None:
-    """Find the best schedule of the incumbent's plan and a bound on them."""
+    """Improve the schedule of the incumbent's plan by a constraint program, and prove a bound on its schedules."""
     plan, machines = incumbent.plan, incumbent.machines
     prices = replay(plan, incumbent.cost).prices
     incumbent.prove_own(lower_bound(plan, prices, machines))
@@ -84,7 +85,7 @@ def improve_schedule(incumbent: Incumbent, search: Search) -> None:
 def _model(
     plan: Plan, prices: Sequence[int], machines: int, between: tuple[int, int]
 ) -> tuple[cp_model.CpModel, dict[int, cp_model.IntVar]]:
-    """The constraint program of all schedules of a makespan between two, inclusive; the start of every task in it."""
+    """The constraint program of all schedules whose makespan lies between two numbers, and the start of every task."""
     from ortools.sat.python import cp_model
 
     model, (least, most) = cp_model.CpModel(), between

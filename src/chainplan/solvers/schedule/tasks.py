@@ -1,8 +1,9 @@
-"""The tasks that the plans of a chain are made of: for every interval, the ways to get it and how long each takes.
+"""The tasks that the plans of a chain are made of: for every interval, the ways to make it and how long each takes.
 
-The interval (i, j) is the block of x_j with respect to x_i, as in `solvers.chains`. A plan is a tree of intervals; each
-interval occurs at most once in it and is made by one step. What a step costs does not depend on how its operands came
-about, so these options are all that bracketing and scheduling together need to know. Coloured sweeps are left out.
+The interval (i, j) is the block of x_j with respect to x_i, as in `solvers.chain.derivation`. A plan is a tree of
+intervals; each interval occurs at most once in it and is made by one step. What a step costs does not depend on how its
+operands are made, so these options are all that bracketing and scheduling together need to know. Coloured sweeps are
+not among them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Interval = tuple[int, int]
 
 
 class Option(NamedTuple):
-    """One way to get an interval: `duration` once the intervals in `reads` are there."""
+    """One way to make an interval, which takes `duration` once the intervals in `reads` are made."""
 
     duration: int
     reads: tuple[Interval, ...]
@@ -27,7 +28,7 @@ class Option(NamedTuple):
 
 
 class ChainTasks:
-    """`options[i, j]`: the ways to get each interval of a chain of q elementals; O(q³) of them in all."""
+    """The ways to make each interval of a chain of q elementals, `options[i, j]`; there are O(q³) of them in all."""
 
     def __init__(self, chain: tuple[Elemental, ...], cost: CostModel) -> None:
         self.chain, self.q = chain, len(chain)
@@ -43,10 +44,10 @@ class ChainTasks:
             for i in range(self.q - d + 1):
                 j = i + d
                 self._blocks[i, j] = chain[j - 1].block.times(self._blocks[i, j - 1])
-                self.options[i, j] = list(self._found(i, j))
+                self.options[i, j] = list(self._ways(i, j))
 
-    def _found(self, i: int, j: int) -> Iterator[Option]:
-        """Tangent, adjoint, products by split: the order in which ties are broken."""
+    def _ways(self, i: int, j: int) -> Iterator[Option]:
+        """The ways to make an interval in the order that breaks ties: tangent, adjoint, products by split."""
         blocks, cost, first, last = self._blocks, self._cost, self.chain[i], self.chain[j - 1]
         for e, mode, arg in ((last, Mode.TANGENT, (i, j - 1)), (first, Mode.ADJOINT, (i + 1, j))):
             if e.per_vector(mode) is not None:
@@ -59,12 +60,12 @@ class ChainTasks:
 
     @property
     def horizon(self) -> int:
-        """A makespan that no plan exceeds on any number of machines: all of its at most 2q - 1 steps in turn."""
+        """An upper bound on the makespan of every plan: at most 2q - 1 steps of the longest duration in turn."""
         return (2 * self.q - 1) * max(o.duration for options in self.options.values() for o in options)
 
     @property
     def width(self) -> int:
-        """Most machines that are ever busy at once: disjoint intervals of which each takes time to make."""
+        """The most machines that are ever busy at once: the most disjoint intervals that each take time to make."""
         before, width = 0, 0
         for i in range(self.q):
             alone = width + (self.options[i, i + 1][0].duration > 0)

@@ -1,9 +1,9 @@
 """The plans of a chain that trade work for path: none has both less work and a shorter path.
 
-A short path takes work that can be shared out, little work leaves little to share. Of the plans between the extremes
-one is mostly near the best for p machines, where `max(path, work / p)` is small, and the least of these is a bound on
-all plans. Work and path add up along trees, so the frontier of an interval follows from those of its parts; what
-`bounds` rules out is left away, which keeps frontiers short where a good schedule is known.
+A short path costs additional work, which machines can share; little work means a long path. Between these extremes some
+plan is mostly near the best for p machines, where `max(path, work / p)` is small, and the least of these numbers is a
+bound on all plans. Work and path add up along trees, so the frontier of an interval follows from those of its parts.
+Points that `bounds` rules out are dropped, which keeps the frontiers short where a good schedule is known.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LONGEST = 1000
 
 
 class Point(NamedTuple):
-    """Work and path of a way to make an interval: an option of it, and a point of each interval that it reads."""
+    """Work and path of a way to make an interval: one of its options, and a point of each interval that this reads."""
 
     work: int
     path: int
@@ -29,7 +29,7 @@ class Point(NamedTuple):
     parts: tuple[Point, ...]
 
     def tree(self) -> Tree:
-        """How all intervals of this way are made."""
+        """The tree of the plan that makes the interval in this way."""
         tree: Tree = {}
         todo = [self]
         while todo:
@@ -40,26 +40,27 @@ class Point(NamedTuple):
 
 
 def frontier(tasks: ChainTasks, bounds: Bounds, machines: int, most: int, search: Search) -> list[Point] | None:
-    """The points of the chain that may have a makespan of `most` at most, by work; None where there are too many.
+    """The points of the chain whose makespan may be at most `most`, by rising work; None where there are too many.
 
     Parameters
     ----------
     most : int
-        A makespan that is known; a longer path, or more work than `machines` do in it, is of no use.
+        A known makespan; a longer path, or more work than `machines` do in it, is of no use.
     """
     points: dict[Interval, list[Point]] = {}
     for d in range(1, tasks.q + 1):
         for i in range(tasks.q - d + 1):
             here = (i, i + d)
             work, path = machines * most - bounds.work_after[here], most - bounds.path_after[here]
-            points[here] = _undominated(p for p in _found(tasks, points, here) if p.work <= work and p.path <= path)
+            points[here] = _undominated(p for p in _ways(tasks, points, here) if p.work <= work and p.path <= path)
             if len(points[here]) > LONGEST:
                 return None
             search.tick()
     return points[tasks.root]
 
 
-def _found(tasks: ChainTasks, points: dict[Interval, list[Point]], here: Interval) -> Iterator[Point]:
+def _ways(tasks: ChainTasks, points: dict[Interval, list[Point]], here: Interval) -> Iterator[Point]:
+    """The ways to make an interval from the points of its parts, dominated ones among them."""
     for option in tasks.options[here]:
         if not option.reads:
             yield Point(option.duration, option.duration, here, option, ())
@@ -75,9 +76,10 @@ def _found(tasks: ChainTasks, points: dict[Interval, list[Point]], here: Interva
 
 
 def _paired(left: list[Point], right: list[Point]) -> Iterator[tuple[Point, Point]]:
-    """For each path that one of the two sets, the least work of the other that keeps to it: O(left + right).
+    """The undominated pairs of points of two parts, in O(left + right).
 
-    Both are by work, so paths fall along them.
+    Both lists are by rising work and falling path. Wherever one of the two has the longer path, the other needs no
+    shorter one, so its cheapest point with a path that is no longer is enough.
     """
     if not left or not right:
         return
@@ -94,10 +96,10 @@ def _paired(left: list[Point], right: list[Point]) -> Iterator[tuple[Point, Poin
                 return
 
 
-def _undominated(found: Iterator[Point]) -> list[Point]:
-    """The points that none beats, by work; the first of equal ones."""
+def _undominated(points: Iterator[Point]) -> list[Point]:
+    """The points that no other beats in work and path, by rising work; the first of equal ones."""
     kept: list[Point] = []
-    for point in sorted(found, key=lambda p: (p.work, p.path)):
+    for point in sorted(points, key=lambda p: (p.work, p.path)):
         if not kept or point.path < kept[-1].path:
             kept.append(point)
     return kept
