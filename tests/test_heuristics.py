@@ -202,10 +202,10 @@ def test_fragments_of_structured_graphs_never_worsen_and_whole_ones_are_optimal(
         order = shuffled(work, rng)
         for most in (2, 4, 8):
             result = sweep(work, order, most, rng, exact(rng))
-            assert result.found.price == price_of(work, result.found.order) <= price_of(work, order)
+            assert result.priced.price == price_of(work, result.priced.order) <= price_of(work, order)
             if result.whole and len(order) <= 5:
                 whole += 1
-                assert result.found.price == min(price_of(work, list(o)) for o in itertools.permutations(order))
+                assert result.priced.price == min(price_of(work, list(o)) for o in itertools.permutations(order))
     assert whole > 100
 
 

@@ -1,1 +1,1 @@
-"""Moves on a linearised DAG: the work graph, vertex, edge and face elimination, and the keys that rank them."""
+"""Elimination on a linearised DAG: its graphs, three kinds of moves, greedy keys, local and exact searches, bounds."""

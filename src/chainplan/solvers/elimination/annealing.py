@@ -1,9 +1,9 @@
-"""Simulated annealing on the order of a fragment: one vertex moves elsewhere, prices between are computed anew.
+"""Simulated annealing on the order of a fragment: one vertex moves elsewhere, and the prices in between change.
 
-A fragment may have up to a hundred vertices, so on small graphs this is annealing on the whole order; on large ones it
-is the move for fragments that are too large for all their subsets. Only the vertices between the old and the new place
-change their price, because a price depends on the set gone before. Neighbourhoods are bit sets: the fragment's vertices
-first, the outside ones behind them.
+A fragment may have up to a hundred vertices, so on small graphs this is annealing on the whole order; on large graphs
+it serves fragments that are too large for a table of all their subsets. Only the vertices between the old and the new
+place change their price, because a price depends on the set eliminated before alone. Neighbourhoods are bit sets: the
+vertices of the fragment first, the outside ones after them.
 """
 
 from __future__ import annotations
@@ -21,19 +21,21 @@ HOT, COLD = 1.0, 0.05
 """First and last temperature, in mean prices of a vertex."""
 
 SPAN = 12
-"""Longest way that a vertex moves, in places."""
+"""Most places that a vertex moves."""
 
 
 class Prices(Protocol):
-    """What vertex i of a fragment costs when the set `gone` of the fragment has been eliminated."""
+    """The prices of the vertices of a fragment, which are numbered from 0."""
 
-    def price(self, i: int, gone: int) -> int: ...
+    def price(self, i: int, gone: int) -> int:
+        """What vertex i costs when the set `gone` of the fragment has been eliminated."""
+        ...
 
 
 def annealed(
     work: WorkGraph, vertices: Sequence[int], rng: Random, moves: int, going: Callable[[], bool] = always
 ) -> list[int]:
-    """The best order met when the given order of eliminating `vertices` next is annealed for so many moves."""
+    """The best order met while the given order of eliminating `vertices` next is annealed for so many moves."""
     local = sorted(vertices)
     place = {v: i for i, v in enumerate(local)}
     prices: Prices = DensePrices(work, local) if work.dense else StructuredPrices(work, local)
@@ -42,6 +44,7 @@ def annealed(
 
 
 def _anneal(prices: Prices, order: list[int], rng: Random, moves: int, going: Callable[[], bool]) -> list[int]:
+    """Anneal an order of the numbers 0 ... n - 1 in place; each move prices at most `SPAN` + 1 vertices."""
     n = len(order)
     gone, now = _follow(prices, order, 0)
     total = least = sum(now)
@@ -51,7 +54,7 @@ def _anneal(prices: Prices, order: list[int], rng: Random, moves: int, going: Ca
         if move % 256 == 0 and not going():
             break
         heat *= cooling
-        low, high, moved = _moved(order, rng)
+        low, high, moved = _move_one(order, rng)
         masks, fresh = _follow(prices, moved, gone[low])
         change = sum(fresh) - sum(now[low:high])
         if change <= 0 or rng.random() < exp(-min(change / heat, 700)):
@@ -62,8 +65,8 @@ def _anneal(prices: Prices, order: list[int], rng: Random, moves: int, going: Ca
     return best
 
 
-def _moved(order: list[int], rng: Random) -> tuple[int, int, list[int]]:
-    """A slice of the order, and what it becomes when its first vertex goes last or its last one first."""
+def _move_one(order: list[int], rng: Random) -> tuple[int, int, list[int]]:
+    """A random slice low ... high of the order, with its first vertex moved to its end or its last one to its start."""
     n = len(order)
     a = rng.randrange(n)
     b = min(n - 1, max(0, a + rng.choice((-1, 1)) * rng.randint(1, SPAN)))
@@ -73,17 +76,17 @@ def _moved(order: list[int], rng: Random) -> tuple[int, int, list[int]]:
 
 
 def _follow(prices: Prices, order: Sequence[int], mask: int) -> tuple[list[int], list[int]]:
-    """For each vertex of an order the set gone before it, `mask` before the first, and its price."""
-    gone, found = [], []
+    """For each vertex of an order the set eliminated before it, which is `mask` for the first, and its price."""
+    gone, paid = [], []
     for i in order:
         gone.append(mask)
-        found.append(prices.price(i, mask))
+        paid.append(prices.price(i, mask))
         mask |= 1 << i
-    return gone, found
+    return gone, paid
 
 
 class DensePrices:
-    """Prices from the weights of the neighbourhoods."""
+    """Prices of dense blocks, from the weights of the neighbourhoods."""
 
     def __init__(self, work: WorkGraph, local: Sequence[int]) -> None:
         number = {v: i for i, v in enumerate(local)}
@@ -110,7 +113,7 @@ class DensePrices:
 
 
 class StructuredPrices:
-    """Prices from the blocks of the paths through what is gone."""
+    """Prices of structured blocks, from the blocks of the paths through eliminated vertices."""
 
     def __init__(self, work: WorkGraph, local: Sequence[int]) -> None:
         self.fragment = Fragment(work, local)
@@ -123,7 +126,7 @@ class StructuredPrices:
 
 
 def through(near: Sequence[int], i: int, gone: int) -> tuple[int, int]:
-    """What a path from i along `near` with inner vertices in `gone` reaches, and the inner vertices of such paths."""
+    """The vertices that a path from i along `near` with inner vertices in `gone` reaches, and those inner vertices."""
     met, inner = near[i], 0
     while todo := met & gone & ~inner:
         low = todo & -todo

@@ -1,7 +1,7 @@
-"""A dense linearised DAG as bit sets that vertices can be taken out of: what the exact search and its bounds work on.
+"""A dense linearised DAG as bit sets under elimination: what the exact search, its reductions and its bounds work on.
 
 With dense blocks a price depends on the sizes of neighbourhoods alone, so an edge is one bit. Bit i is the vertex of
-topological number i; eliminating vertices keeps that order. Every vertex outside `middle` stays for good.
+topological number i; eliminations keep that order. Every vertex outside `middle` stays for good.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from chainplan.solvers.elimination.bitset_problem import Core, members
 
 
 class Net:
-    """Sizes, neighbours as bit sets, the intermediates left (`middle`), and which of them are outputs too (`kept`)."""
+    """Sizes, neighbours as bit sets, the remaining intermediates (`middle`), and the outputs among these (`kept`)."""
 
     def __init__(self, size: list[int], pred: list[int], succ: list[int], middle: int, kept: int) -> None:
         self.size, self.pred, self.succ = size, pred, succ
@@ -23,7 +23,7 @@ class Net:
         return cls(list(core.size), list(core.pred), list(core.succ), middle, core.kept)
 
     def copy(self) -> Net:
-        """A net of its own."""
+        """A net that can be changed on its own."""
         return Net(list(self.size), list(self.pred), list(self.succ), self.middle, self.kept)
 
     def weight(self, mask: int) -> int:
@@ -58,8 +58,8 @@ class Net:
         return price
 
     def parts(self, mask: int) -> list[int]:
-        """Connected components of a set of intermediates, neighbours being joined by an edge in either direction."""
-        found = []
+        """The connected components of a set of intermediates, where edges join vertices whatever their direction."""
+        components = []
         succ, pred = self.succ, self.pred
         while mask:
             part, border = 0, mask & -mask
@@ -72,6 +72,6 @@ class Net:
                     grown |= succ[v] | pred[v]
                     border ^= low
                 border = grown & mask & ~part
-            found.append(part)
+            components.append(part)
             mask &= ~part
-        return found
+        return components

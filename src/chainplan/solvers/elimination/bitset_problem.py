@@ -1,10 +1,11 @@
-"""The elimination problem in the form that searches want: numbers, bit sets, and prices that depend on sets alone.
+"""The elimination problem in the form that searches need: numbers, bit sets, and prices that depend on sets alone.
 
 What remains after a *set* of vertices has been eliminated does not depend on the order. For a set C of intermediate
 vertices still to be eliminated, with every other vertex kept, eliminating v last of C costs what the products of its
-predecessors and successors through C cost; with dense blocks `d_v · w(P_C(v)) · w(S_C(v))`, w the total size, P_C(v)
-the vertices outside C that reach v through C, S_C(v) those that v reaches through C. A vertex that is an output and is
-read (`kept`) stays a target after it has been eliminated, so it counts among the successors although it lies in C.
+predecessors and successors through C cost. With dense blocks that is `d_v · w(P_C(v)) · w(S_C(v))`, where w is the
+total size, P_C(v) are the vertices outside C that reach v through C, and S_C(v) those that v reaches through C. A
+vertex that is an output and is read (`kept`) stays a target after its elimination, so it counts among the successors
+although it lies in C.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ class Core:
 
     @property
     def fixed(self) -> int:
-        """Multiply-adds that the plan of every order pays: the accumulation of matrix-free elementals."""
+        """Multiply-adds that every order pays besides: the accumulation of the matrix-free elementals."""
         return self._accumulation.price
 
     @property
     def least_fixed(self) -> int:
-        """What that accumulation costs at least, whatever the colours."""
+        """A lower bound on the price of that accumulation, whatever the colours."""
         return self._accumulation.least
 
     @cached_property
@@ -58,7 +59,7 @@ class Core:
         return sources, targets & (~inside | self.kept)
 
     def price_last(self, v: int, inside: int) -> int:
-        """Multiply-adds of eliminating v when the rest of the set `inside`, which holds v, is gone already."""
+        """Multiply-adds of eliminating v when the rest of the set `inside`, which holds v, has been eliminated."""
         sources, targets = self.around(v, inside)
         if self.dense:
             return self.size[v] * self.weight(sources) * self.weight(targets)
@@ -67,37 +68,37 @@ class Core:
         return sum(FMA.multiply(outs[s], ins[p]) for s in members(targets) for p in members(sources))
 
     def _paths_into(self, v: int, inside: int) -> dict[int, Block]:
-        """Blocks from each vertex to v, summed over the paths whose inner vertices lie in `inside`."""
+        """The block from each vertex to v, summed over the paths whose inner vertices lie in `inside`."""
         blocks: dict[int, Block] = {}
         through = _reach(self.pred, v, inside)
         for u in reversed(list(members(through))):
-            found = self.block.get((u, v))
+            block = self.block.get((u, v))
             for t in members(self.succ[u] & through & inside):
                 product = blocks[t].times(self.block[u, t])
-                found = product if found is None else found.plus(product)
-            assert found is not None
-            blocks[u] = found
+                block = product if block is None else block.plus(product)
+            assert block is not None
+            blocks[u] = block
         return blocks
 
     def _paths_out_of(self, v: int, inside: int) -> dict[int, Block]:
-        """Blocks from v to each vertex, summed over the paths whose inner vertices lie in `inside`."""
+        """The block from v to each vertex, summed over the paths whose inner vertices lie in `inside`."""
         blocks: dict[int, Block] = {}
         through = _reach(self.succ, v, inside)
         for u in members(through):
-            found = self.block.get((v, u))
+            block = self.block.get((v, u))
             for t in members(self.pred[u] & through & inside):
                 product = self.block[t, u].times(blocks[t])
-                found = product if found is None else found.plus(product)
-            assert found is not None
-            blocks[u] = found
+                block = product if block is None else block.plus(product)
+            assert block is not None
+            blocks[u] = block
         return blocks
 
     def joined(self, step: list[int], v: int) -> int:
-        """Possible neighbours of v: what paths along `step` (`pred` or `succ`) through intermediates join to it."""
+        """The possible neighbours of v: the vertices that paths along `step` through intermediates join to it."""
         return _reach(step, v, self.middle)
 
     def components(self, mask: int) -> Iterator[int]:
-        """Connected components of a set, neighbours being joined by an edge in either direction."""
+        """The connected components of a set, where edges join vertices whatever their direction."""
         while mask:
             part, border = 0, mask & -mask
             while border:
@@ -110,13 +111,13 @@ class Core:
             mask &= ~part
 
     def order_price(self, order: Sequence[int]) -> int:
-        """Multiply-adds of an order of elimination, accumulation not included."""
+        """Multiply-adds of an order of elimination, without the accumulation."""
         work = WorkGraph(self.graph)
         return sum(work.eliminate(v) for v in order)
 
 
 def _reach(step: list[int], v: int, inside: int) -> int:
-    """Vertices that a path from v along `step` reaches with inner vertices in `inside`; v itself excluded."""
+    """The vertices other than v that a path from v along `step` with inner vertices in `inside` reaches."""
     seen = border = step[v]
     while border := border & inside:
         grown = 0
@@ -127,16 +128,16 @@ def _reach(step: list[int], v: int, inside: int) -> int:
     return seen
 
 
-def bits(members_: Iterable[int]) -> int:
-    """The set of numbers as an int."""
+def bits(numbers: Iterable[int]) -> int:
+    """A set of numbers as an int."""
     result = 0
-    for i in members_:
+    for i in numbers:
         result |= 1 << i
     return result
 
 
 def members(mask: int) -> Iterator[int]:
-    """The numbers in a set, rising."""
+    """The numbers in a set, in rising order."""
     while mask:
         low = mask & -mask
         yield low.bit_length() - 1

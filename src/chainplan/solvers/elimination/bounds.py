@@ -9,7 +9,8 @@ before it cannot lie in its neighbourhood, and the members B that are still ther
 paths: the neighbourhood separates v from the outside of C − B, without vertices of A. So v costs at least
 `price(v, A) = d_v · cut_in · cut_out` with A locked and B outside, and f(C) is at least the sum over disjoint groups
 of `h(A) = min over v in A of h(A − v) + price(v, A − v)` at A = G. The same table bounds smaller sets: where C' ⊆ C
-meets G in A, f(C') pays at least h(A) for it, because B = G − A is kept and the cuts of C' are no smaller.
+meets G in A, f(C') pays at least h(A) for it, because B = G − A is kept and the cuts of C' are no smaller. A table of k
+members takes O(2^k · k) minimum cuts.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from chainplan.solvers.search.search import Look, unwatched
 class Side:
     """One direction of a net: neighbourhoods through a set and minimum cuts, cached by the part of the set that counts.
 
-    Both depend on v and its reach, the vertices of the set on paths from v, alone; so components that other branches of
-    the search share are worked out once. `sizes[v]` is what each vertex counts for v, its size by default.
+    Both depend only on v and on its reach, the vertices of the set on paths from v; so they are computed once for a
+    component that several branches of the search share. `sizes[v]` holds what each vertex counts for v, by default its
+    size.
     """
 
     def __init__(
@@ -41,60 +43,64 @@ class Side:
         self.floor = [-1] * len(step)
 
     def weight(self, v: int, mask: int) -> int:
-        """Total of what the vertices of a set count for v."""
+        """The sum of what the vertices of a set count for v."""
         size = self.sizes[v]
         return sum(size[u] for u in members(mask))
 
     def reach(self, v: int, inside: int) -> int:
         """v and the vertices of `inside` on paths from it whose vertices lie in `inside`."""
-        step, found, border = self.step, 0, 1 << v
+        step, reached, border = self.step, 0, 1 << v
         while border:
-            found |= border
+            reached |= border
             grown = 0
             while border:
                 low = border & -border
                 grown |= step[low.bit_length() - 1]
                 border ^= low
-            border = grown & inside & ~found
-        return found
+            border = grown & inside & ~reached
+        return reached
 
     def around(self, v: int, reach: int) -> int:
-        """The neighbourhood of v once the rest of its reach is gone."""
-        found = 0
+        """The neighbourhood of v after the rest of its reach has been eliminated."""
+        near = 0
         for u in members(reach):
-            found |= self.step[u]
-        return (found & ~reach) | (reach & self.ends & ~(1 << v))
+            near |= self.step[u]
+        return (near & ~reach) | (reach & self.ends & ~(1 << v))
 
     def look(self, v: int, reach: int) -> tuple[int, int]:
-        """Weight of that neighbourhood and of the lightest one v can ever have."""
+        """The weight of that neighbourhood and of the lightest one that v can ever have."""
         weight = self.weight(v, self.around(v, reach))
         pair = self.known[v][reach] = weight, self.cut(v, reach, 0, min(weight, self.plain[v]))
         return pair
 
     def cut(self, v: int, reach: int, locked: int = 0, most: int | None = None) -> int:
-        """Minimum cut of v; `most` is the weight of some cut. `floor`, the cut of a superset, settles it if equal."""
+        """The minimum cut of v, given the weight `most` of some cut.
+
+        `floor` holds the minimum cut in a superset, which is no larger; where it equals `most` both are the minimum.
+        """
         if reach == 1 << v:
             return self.plain[v]
         if most == self.floor[v]:
             return self.floor[v]
         key = v, reach, locked
-        found = self.cuts.get(key)
-        if found is None:
-            found = self.cuts[key] = min_cut(self.step, self.sizes[v], v, reach, locked, self.ends, self._told)
-        return found
+        cut = self.cuts.get(key)
+        if cut is None:
+            cut = self.cuts[key] = min_cut(self.step, self.sizes[v], v, reach, locked, self.ends, self._told)
+        return cut
 
 
 class Scan(NamedTuple):
-    """The members of a set, what each costs if it goes last, the least it costs, and a set for reductions."""
+    """The vertices of a set and what each costs: its price if it goes last, and the least it ever costs."""
 
-    found: list[int]
+    vertices: list[int]
     last: list[int]
     least: list[int]
     tight: int
+    """The vertices that need not be tried as the last."""
 
 
 class Bounds:
-    """Prices of going last and lower bounds, of every vertex of a set at once."""
+    """The prices of going last and the lower bounds of all vertices of a set at once."""
 
     def __init__(
         self, net: Net, sizes: tuple[list[list[int]], list[list[int]]] | None = None, look: Look = unwatched
@@ -104,28 +110,28 @@ class Bounds:
         self.sides = Side(net, net.pred, 0, into, look), Side(net, net.succ, net.kept, out, look)
 
     def root(self, inside: int) -> None:
-        """Take the minimum cuts of a set as those that no subset goes below."""
-        for v in self.scan(inside).found:
+        """Remember the minimum cuts of a set as lower bounds on those of its subsets."""
+        for v in self.scan(inside).vertices:
             for side in self.sides:
                 side.floor[v] = side.known[v][side.reach(v, inside)][1]
 
     def scan(self, inside: int) -> Scan:
-        """Prices and bounds of a set; tight are the vertices whose neighbourhoods are as light as they can ever be."""
+        """The prices and bounds of a set; `tight` are the vertices whose neighbourhoods are as light as they can be."""
         net, (into, out) = self.net, self.sides
-        found = list(members(inside))
-        ins = _looks(into, found, inside)
-        outs = _looks(out, found[::-1], inside)
+        vertices = list(members(inside))
+        ins = _looks(into, vertices, inside)
+        outs = _looks(out, vertices[::-1], inside)
         last, least, tight = [], [], 0
-        for v in found:
+        for v in vertices:
             (a, b), (c, d), size = ins[v], outs[v], net.size[v]
             last.append(size * a * c)
             least.append(size * b * d)
             if b == into.plain[v] and d == out.plain[v]:
                 tight |= 1 << v
-        return Scan(found, last, least, tight)
+        return Scan(vertices, last, least, tight)
 
     def least(self, v: int, inside: int, gone: int) -> int:
-        """The least that v costs when `gone` went before it and what is not in `inside` stays until after it."""
+        """The least that v costs when `gone` goes before it and what is not in `inside` stays until after it."""
         product = self.net.size[v]
         for side in self.sides:
             reach = side.reach(v, inside)
@@ -134,43 +140,43 @@ class Bounds:
 
 
 def _looks(side: Side, order: list[int], inside: int) -> dict[int, tuple[int, int]]:
-    """Weight and cut of every vertex on one side, reaches being built up from those of the neighbours."""
+    """The weight and the cut of every vertex on one side; a reach is the union of those of the neighbours."""
     reach: dict[int, int] = {}
     result, step = {}, side.step
     for v in order:
-        found = 1 << v
+        reached = 1 << v
         near = step[v] & inside
         while near:
             low = near & -near
             u = low.bit_length() - 1
-            found |= reach[u]
+            reached |= reach[u]
             near &= ~reach[u]
-        reach[v] = found
-        pair = side.known[v].get(found)
-        result[v] = side.look(v, found) if pair is None else pair
+        reach[v] = reached
+        pair = side.known[v].get(reached)
+        result[v] = side.look(v, reached) if pair is None else pair
     return result
 
 
 class Group:
-    """The table h of a group: what its members cost at least, by the subset that is to be eliminated."""
+    """The table h of a group: the least that its members cost, by the subset of them that is to be eliminated."""
 
     def __init__(self, bounds: Bounds, inside: int, group: int) -> None:
         self.bounds, self.inside, self.mask = bounds, inside, group
         self.table: dict[int, int] = {0: 0}
 
     def least(self, part: int) -> int:
-        """h(part): the members of `part` go, those of the rest of the group stay."""
-        found = self.table.get(part)
-        if found is None:
+        """h(part): the members in `part` are eliminated, the others stay."""
+        price = self.table.get(part)
+        if price is None:
             within = self.inside & ~(self.mask & ~part)
-            found = self.table[part] = min(
+            price = self.table[part] = min(
                 self.least(part & ~(1 << v)) + self.bounds.least(v, within, part & ~(1 << v)) for v in members(part)
             )
-        return found
+        return price
 
 
 def groups(bounds: Bounds, inside: int, most: int, tick: Callable[[], None]) -> list[Group]:
-    """Disjoint groups of at most `most` members, merged as long as that adds to the sum of their bounds, best first."""
+    """Disjoint groups of at most `most` members: while some merger raises the bound, the pair that adds most merges."""
     best: dict[int, Group] = {1 << v: Group(bounds, inside, 1 << v) for v in members(inside)}
     near = {mask: _near(bounds.net, mask) & inside for mask in best}
     gains: dict[tuple[int, int], tuple[int, Group]] = {}
@@ -201,7 +207,7 @@ def groups(bounds: Bounds, inside: int, most: int, tick: Callable[[], None]) -> 
 
 def _near(net: Net, mask: int) -> int:
     """The neighbours of a set."""
-    found = 0
+    near = 0
     for v in members(mask):
-        found |= net.pred[v] | net.succ[v]
-    return found
+        near |= net.pred[v] | net.succ[v]
+    return near

@@ -1,13 +1,13 @@
 """Exact vertex elimination: memoised AND/OR branch and bound over the sets that are still to be eliminated.
 
-The optimum of a connected set C of intermediates, everything else kept, depends on C alone (see `core`):
+The optimum of a connected set C of intermediates, everything else kept, depends on C alone (see `bitset_problem`):
 
     f(C) = min over v in C, eliminated last, of price_last(v, C) + Σ f(K) over the components K of C − v.
 
 On a path C is an interval, v the split, and this is the matrix-chain recurrence. A set is searched under a limit: the
 answer is f(C) where that is within the limit, else a proven lower bound above it, and both are remembered. The limit of
-the whole rises from the lower bound until it is met, so no good order need be known beforehand, and what an attempt
-proves is kept for the next one. Vertices that may go first (see `reductions`) are never tried as the last.
+the whole rises from the lower bound until it is met, so no good order need be known beforehand, and each attempt uses
+what the ones before it have proven. Vertices that may go first (see `reductions`) are never tried as the last.
 """
 
 from __future__ import annotations
@@ -24,29 +24,31 @@ from chainplan.solvers.elimination.unit_sizes import unit_sizes
 from chainplan.solvers.search.search import Look, paced, unwatched
 
 GROUPS = (8, 10)
+"""Most members of the groups of the bounds: at first, and when the search has proven hard."""
 PRICE = 20
-"""Work per vertex of the graph that pricing one vertex by its blocks is taken to be."""
+"""Work that pricing one vertex by its blocks counts as, per vertex of the graph."""
 PATIENCE = 3000
+"""Visited sets after which a search counts as hard."""
 
 
 class Model(Protocol):
-    """Prices and bounds of sets, as the search needs them."""
+    """The prices and bounds of sets that the search needs."""
 
     def scan(self, inside: int) -> Scan:
-        """Prices and bounds of the members; `tight` are those that need not be tried as the last, never all."""
+        """The prices and bounds of the members of a set; `tight` never holds all of them."""
         ...
 
     def parts(self, mask: int) -> list[int]:
-        """Connected components."""
+        """The connected components of a set."""
         ...
 
     def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[Group]:
-        """Group bounds that hold for every subset, of groups of at most `most` members."""
+        """Tables of group bounds that hold for every subset, of groups of at most `most` members."""
         ...
 
 
 class DenseModel:
-    """Dense blocks: minimum cuts, group bounds, safe vertices."""
+    """The model of dense blocks: minimum cuts, group bounds and safe vertices."""
 
     def __init__(self, net: Net, look: Look = unwatched) -> None:
         self.net, self.bounds = net, Bounds(net, look=look)
@@ -63,7 +65,7 @@ class DenseModel:
 
 
 class StructuredModel:
-    """Structured blocks: prices by pattern; bounds where every block is dense or plus or minus the identity."""
+    """The model of structured blocks: prices by structure; bounds only where every block is dense or ± the identity."""
 
     def __init__(self, core: Core, net: Net, look: Look = unwatched) -> None:
         self.core, self._look = core, look
@@ -71,9 +73,9 @@ class StructuredModel:
         self.bounds = None if sizes is None else Bounds(net, sizes, look)
 
     def scan(self, inside: int) -> Scan:
-        found = list(members(inside))
-        least = [0] * len(found) if self.bounds is None else self.bounds.scan(inside).least
-        return Scan(found, [self._price(v, inside) for v in found], least, 0)
+        vertices = list(members(inside))
+        least = [0] * len(vertices) if self.bounds is None else self.bounds.scan(inside).least
+        return Scan(vertices, [self._price(v, inside) for v in vertices], least, 0)
 
     def _price(self, v: int, inside: int) -> int:
         self._look(PRICE * len(self.core.size))
@@ -90,11 +92,15 @@ class StructuredModel:
 
 
 class _Hard(Exception):
-    """The search takes long enough for larger groups to pay."""
+    """The search has taken so long that larger groups pay."""
 
 
 class SetSearch:
-    """The search below one connected set of a model."""
+    """The search of one connected set and of the connected subsets below it.
+
+    `exact` holds f(C) and `last` the vertex that goes last for every solved set, `low` a lower bound and `nodes` the
+    sorted candidates for going last of every other set that was visited.
+    """
 
     def __init__(self, model: Model, whole: int) -> None:
         self.model, self.whole = model, whole
@@ -107,7 +113,7 @@ class SetSearch:
         self.visits = self.level = self.patience = 0
 
     def prepare(self, tick: Callable[[], None]) -> None:
-        """Work out group bounds, which takes a moment; larger ones each time the search has proven hard since."""
+        """Compute group bounds, which takes a moment; with larger groups each time the search has proven hard."""
         self.tick = tick
         if self.level < len(GROUPS) and self.visits >= self.patience and self.whole not in self.exact:
             self.tables = self.model.tables(self.whole, GROUPS[self.level], tick)
@@ -117,20 +123,20 @@ class SetSearch:
             self._open(self.whole)
 
     def bound(self, inside: int) -> int:
-        """The best lower bound known of a set."""
-        found = self.exact.get(inside)
-        if found is None:
-            found = self.low.get(inside)
-        return self._open(inside) if found is None else found
+        """The best known lower bound of a set."""
+        known = self.exact.get(inside)
+        if known is None:
+            known = self.low.get(inside)
+        return self._open(inside) if known is None else known
 
     def _open(self, inside: int) -> int:
-        """Look at a set for the first time: its bound, and the candidates (bound, price, v) for going last, sorted."""
+        """Enter a set: sort its candidates (bound, price, v) for going last, and return its lower bound."""
         model = self.model
-        found, last, least, skip = model.scan(inside)
-        if len(found) == 1:
-            self.exact[inside], self.last[inside] = last[0], found[0]
+        vertices, last, least, skip = model.scan(inside)
+        if len(vertices) == 1:
+            self.exact[inside], self.last[inside] = last[0], vertices[0]
             return last[0]
-        single, rows = dict(zip(found, least, strict=True)), []
+        single, rows = dict(zip(vertices, least, strict=True)), []
         total = sum(least)
         gain: dict[int, int] = {}
         for table in self.tables:
@@ -142,7 +148,7 @@ class SetSearch:
                     total += more
                 for v in members(part):
                     gain[v] = max(0, table.least(part & ~(1 << v)) - alone + single[v]) - max(0, more)
-        for v, price, bound in zip(found, last, least, strict=True):
+        for v, price, bound in zip(vertices, last, least, strict=True):
             if not skip >> v & 1:
                 rows.append((total + price - bound + gain.get(v, 0), price, v))
         rows.sort()
@@ -169,12 +175,12 @@ class SetSearch:
             if bound >= best:
                 missed = min(missed, bound)
                 continue
-            found = self._last(inside & ~(1 << v), price, best)
-            if found < best:
-                best, choice = found, v
+            total = self._last(inside & ~(1 << v), price, best)
+            if total < best:
+                best, choice = total, v
             else:
-                missed = min(missed, found)
-            rows[i] = (max(bound, found), price, v)
+                missed = min(missed, total)
+            rows[i] = (max(bound, total), price, v)
         if choice >= 0:
             self.exact[inside], self.last[inside] = best, choice
             del self.nodes[inside]
@@ -197,16 +203,16 @@ class SetSearch:
         return total
 
     def order(self, inside: int) -> list[int]:
-        """The order that a solved set was proven with."""
+        """An optimal order of a solved set."""
         v = self.last[inside]
         return [*(w for part in self.model.parts(inside & ~(1 << v)) for w in self.order(part)), v]
 
 
 class Exact:
-    """The exact search of a whole problem: reduced, split into components, searched one after the other.
+    """The exact search of a whole problem, which is reduced and split into components that are searched in turn.
 
-    `bound` is proven at any time, also after `tick` has stopped `run`; `order` is there once all is proven. `tick` is
-    also called while the problem is reduced and looked at for the first time, and what it raises ends that.
+    `bound` is proven at any time, also after `tick` has stopped `run`; `order` exists once all is proven. `tick` is
+    also called while the problem is reduced and its components are first bounded, and what it raises ends that.
     """
 
     def __init__(self, core: Core, mask: int | None = None, tick: Callable[[], None] = unwatched) -> None:
@@ -226,7 +232,7 @@ class Exact:
 
     @property
     def bound(self) -> int:
-        """A proven lower bound, accumulation not included."""
+        """A proven lower bound, without the accumulation."""
         return self.reduced.price + sum(search.bound(search.whole) for search in self.searches)
 
     @property
@@ -243,7 +249,7 @@ class Exact:
             search.prepare(tick)
 
     def run(self, upper: int | None = None, tick: Callable[[], None] = unwatched) -> bool:
-        """Search until the optimum is proven, or that it is not below `upper`; whether it is below.
+        """Search until the optimum is known or proven not to be below `upper`; return whether it is below.
 
         Whatever `tick` raises ends the search; what has been proven until then stays.
         """
@@ -267,8 +273,8 @@ def solve_set(
 ) -> tuple[int, list[int] | None]:
     """The cheapest order of eliminating the intermediates in `mask` (default all), every other vertex kept.
 
-    Returns its price and the order. With `upper` only orders that cost less are looked for; where there is none, a
-    bound of at least `upper`, and None or an order that is no cheaper.
+    Returns its price and the order. With `upper` only orders that cost less are sought; where none exists, the number
+    returned is a lower bound of at least `upper`, beside None or an order that is no cheaper.
     """
     search = Exact(core, mask, tick)
     search.run(upper, tick)

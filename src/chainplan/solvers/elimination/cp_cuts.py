@@ -1,15 +1,15 @@
 """Lower bounds on the price of vertices and of small groups: minimum cuts, given what is known of other vertices.
 
 Whatever has been eliminated before v, its predecessors at that time separate it from the inputs, so they weigh at least
-a minimum vertex cut. Knowing that u is gone makes u useless for the cut; knowing that u is still there makes it one
-more input, because the predecessors of v separate v from every vertex that is there. The same holds for successors
-and outputs; an output that is read stays a successor when it is gone, and what lies behind it is reached all the same.
+a minimum vertex cut. If u is known to be gone, it cannot be cut; if it is known to be still there, it is one more
+input, because the predecessors of v separate v from every vertex that is there. The same holds for successors and
+outputs. An output that is read stays a successor when it is gone, and paths lead through it to the vertices after it.
 
-A group of vertices costs at least what its cheapest order costs, each vertex priced by its cuts given which of them
-are gone and which are there, whatever happens to the others meanwhile. Groups know what vertices do not: that not all
-of them can go first.
+A group of vertices costs at least what its cheapest order costs, where each vertex is priced by its cuts given which
+members are gone and which are there, whatever happens to the other vertices. Groups bound more than their vertices do
+one by one, because not all members can go first.
 
-What is known only ever adds room to the network of a cut, so every flow continues from the one for knowing nothing.
+Knowledge only ever adds capacity to the network of a cut, so every flow continues from the one without knowledge.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from collections.abc import Iterator
 from chainplan.solvers.elimination.bitset_problem import Core, members
 
 Node = tuple[int, int]
-"""A vertex on its near side (0) or far side (1), as seen from the vertex the cut is for; (-1, 0) is the sink."""
+"""A vertex on its near side (0) or far side (1), as seen from the vertex that the cut is for; (-1, 0) is the sink."""
 
 Room = dict[Node, dict[Node, int]]
 """Residual capacities of a network."""
 
 SINK: Node = (-1, 0)
 GROUP = 6
-"""Vertices in a group: 2^k · k cuts each; with 4 the bounds are weaker, with 8 no better and four times as dear."""
+"""Most vertices in a group, which takes 2^k · k cuts: with 4 the bounds are weaker, with 8 no better but four times as
+dear."""
 
 
 class Cuts:
@@ -41,6 +42,7 @@ class Cuts:
 
     def least_in(self, v: int, gone: int = 0, there: int = 0) -> int:
         """Least weight of the predecessors of v at its elimination, given vertices that are gone and that are there."""
+        # A vertex that no path joins to v changes nothing.
         near = self._ahead[v]
         return self._least(True, v, gone & near, there & near)
 
@@ -50,6 +52,7 @@ class Cuts:
         return self._least(False, v, gone & near, there & near)
 
     def _least(self, above: bool, v: int, gone: int, there: int) -> int:
+        """The minimum cut of v upstream (`above`) or downstream, given vertices that are gone and that are there."""
         key = (above, v, gone, there)
         if key not in self._known:
             room, flow = self._network(above, v)
@@ -62,7 +65,7 @@ class Cuts:
         return self._known[key]
 
     def _network(self, above: bool, v: int) -> tuple[Room, int]:
-        """A copy of the network of v in one direction, after the maximum flow for knowing nothing, and that flow."""
+        """A copy of the network of v in one direction after the maximum flow without knowledge, and that flow."""
         if (above, v) not in self._start:
             core = self.core
             step, ends = (core.pred, ~core.middle) if above else (core.succ, ~core.middle | core.kept)
@@ -76,7 +79,7 @@ class Cuts:
         return self.core.size[v] * self.least_in(v, gone, there) * self.least_out(v, gone, there)
 
     def group_price(self, group: int) -> int:
-        """Least price of a group: the cheapest order among its own vertices."""
+        """Least price of a group of k vertices, that of its cheapest order, by O(2^k · k) cuts."""
         best = {group: 0}
         for gone in sorted(_subsets(group), key=int.bit_count, reverse=True)[1:]:
             left = group & ~gone
@@ -84,9 +87,9 @@ class Cuts:
         return best[0]
 
     def groups(self) -> Iterator[tuple[int, int]]:
-        """Connected groups that cost more than their vertices do singly, and their price.
+        """Connected groups that cost more than their vertices do one by one, and their price.
 
-        From every vertex a group is grown by the neighbour that adds most to what it costs beyond its vertices.
+        From every vertex a group grows by the neighbour that adds most to what it costs beyond its vertices.
         """
         seen = set()
         for v in members(self.core.middle):
@@ -100,6 +103,7 @@ class Cuts:
                     yield group, price
 
     def _border(self, group: int) -> int:
+        """The intermediates next to a group."""
         near = 0
         for u in members(group):
             near |= self.core.pred[u] | self.core.succ[u]
@@ -107,6 +111,7 @@ class Cuts:
 
 
 def _subsets(group: int) -> Iterator[int]:
+    """All subsets of a group, the empty one last."""
     part = group
     while part:
         yield part
@@ -115,10 +120,10 @@ def _subsets(group: int) -> Iterator[int]:
 
 
 def _network(size: list[int], step: list[int], v: int, ends: int) -> Room:
-    """Vertices as arcs of their size, those among the ends with an arc to the sink, and unlimited edges."""
+    """The network of v: each vertex is an arc of its size, each edge an unlimited one; ends have an arc to the sink."""
     room: Room = {(v, 1): {}, SINK: {}}
 
-    def arc(a: Node, b: Node, capacity: int) -> None:
+    def add_arc(a: Node, b: Node, capacity: int) -> None:
         room.setdefault(a, {})[b] = capacity
         room.setdefault(b, {}).setdefault(a, 0)
 
@@ -126,11 +131,11 @@ def _network(size: list[int], step: list[int], v: int, ends: int) -> Room:
     while todo:
         u = todo.pop()
         if u != v:
-            arc((u, 0), (u, 1), size[u])
+            add_arc((u, 0), (u, 1), size[u])
             if ends >> u & 1:
-                arc((u, 1), SINK, size[u])
+                add_arc((u, 1), SINK, size[u])
         for w in members(step[u]):
-            arc((u, 1), (w, 0), sum(size))
+            add_arc((u, 1), (w, 0), sum(size))
         fresh = step[u] & ~seen
         seen |= fresh
         todo += members(fresh)
@@ -138,7 +143,7 @@ def _network(size: list[int], step: list[int], v: int, ends: int) -> Room:
 
 
 def _more_flow(room: Room, start: Node) -> int:
-    """Augment the flow from the start to the sink to its maximum, by shortest paths; how much was added."""
+    """Augment the flow from the start to the sink to its maximum, by shortest paths, and return how much was added."""
     added = 0
     while path := _augmenting(room, start):
         push = min(room[a][b] for a, b in path)
@@ -150,7 +155,7 @@ def _more_flow(room: Room, start: Node) -> int:
 
 
 def _augmenting(room: Room, start: Node) -> list[tuple[Node, Node]]:
-    """A shortest path to the sink along arcs with room left, empty where there is none."""
+    """A shortest path to the sink along arcs with capacity left, empty where there is none."""
     before: dict[Node, Node] = {start: start}
     queue = [start]
     for a in queue:

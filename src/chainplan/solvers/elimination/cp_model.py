@@ -9,9 +9,9 @@ triples along paths have fill.
 A vertex that is an output and is read counts as a successor even after its own elimination. It stands in the model
 twice: as an intermediate whose weight as a successor is 0, and as a plain output of its size with the same in-edges.
 
-The product of the two sums is one multiplication per vertex: expanded into a variable for every pair of neighbours, the
-model grows and its proofs take several times as long. What closes the gap are minimum cuts: in `PAIRS`, which bound the
-neighbours of v given whether u goes before or after it, and in groups, which the caller adds (`demand`).
+The product of the two sums is one multiplication per vertex: with a variable for every pair of neighbours instead, the
+model grows and its proofs take several times as long. Minimum cuts close most of the gap: those of `PAIRS`, which bound
+the neighbours of v given whether u goes before or after it, and those of groups, which the caller adds (`demand`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Family(Enum):
-    """The families of constraints; a model can be made without some of them, which is how they are tested."""
+    """The families of constraints; the tests make models without some of them."""
 
     EDGES = "an edge of the graph joins its ends when the first of them is eliminated"
     FILL = "eliminating a vertex joins its predecessors to its successors"
@@ -43,9 +43,9 @@ class Family(Enum):
 
 
 class EliminationModel:
-    """The model of a dense core; `order` reads a solution, `hint` and `fix` suggest and demand an order.
+    """The model of a dense core; `order` reads a solution, `hint` suggests and `fix` demands an order.
 
-    `upper` is the price of a known order: no dearer one is looked for. `tick` is called often while the model is made.
+    `upper` is the price of a known order, which no solution exceeds. `tick` is called often while the model is made.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class EliminationModel:
                 add()
 
     def _variables(self) -> None:
+        """Make the variables: possible neighbours, positions, and the order of vertices that may become neighbours."""
         model, core = self.model, self.core
         for v in self.middle:
             sources, targets = (members(core.joined(step, v)) for step in (core.pred, core.succ))
@@ -98,24 +99,24 @@ class EliminationModel:
                 self.first[u, v], self.first[v, u] = literal, literal.negated()
 
     def _joined(self, p: int, s: int) -> list[IntVar]:
-        """The variables of which one is true if ever there is an edge (p, s); none if both ends stay."""
-        found = [self.into[s][p]] if s in self.into else []
-        return [*found, self.out[p][s]] if p in self.out else found
+        """The variables one of which is true if ever there is an edge (p, s); none if both ends stay."""
+        literals = [self.into[s][p]] if s in self.into else []
+        return [*literals, self.out[p][s]] if p in self.out else literals
 
     def _edges(self) -> None:
         for p, targets in enumerate(self.core.succ):
             for s in members(targets):
                 for t in (s, self.shadow.get(s)):
-                    if t is not None and (found := self._joined(p, t)):
-                        self.model.add_bool_or(found)
+                    if t is not None and (literals := self._joined(p, t)):
+                        self.model.add_bool_or(literals)
 
     def _fill(self) -> None:
         for v in self.middle:
             self._tick()
             for p, x in self.into[v].items():
                 for s, y in self.out[v].items():
-                    if found := self._joined(p, s):
-                        self.model.add_bool_or([x.negated(), y.negated(), *found])
+                    if literals := self._joined(p, s):
+                        self.model.add_bool_or([x.negated(), y.negated(), *literals])
 
     def _links(self) -> None:
         for v in self.middle:
@@ -124,7 +125,7 @@ class EliminationModel:
                     self.model.add_implication(joined, self.first[v, u])
 
     def _cycles(self) -> None:
-        """Positions forbid every cycle; the short ones are forbidden directly too, which propagates at once."""
+        """Forbid every cycle by positions, and cycles of three vertices directly too, which propagates at once."""
         first = self.first
         for (u, v), before in first.items():
             self.model.add(self.position[u] + 1 <= self.position[v]).only_enforce_if(before)
@@ -134,7 +135,7 @@ class EliminationModel:
                 self.model.add_bool_or([first[v, u], first[w, v], first[u, w]])
 
     def _prices(self, cuts: bool) -> None:
-        """Weights of the neighbours, their product, and the objective; with cuts, bounds and planes under the product.
+        """Add the weights of the neighbours, their product and the objective; with cuts, bounds and planes below it.
 
         The plane is that of McCormick (Mathematical Programming 10, 1976): `(in - a)(out - b) >= 0` for lower bounds
         a, b.
@@ -182,7 +183,7 @@ class EliminationModel:
                     self.model.add_implication(self.first[w, u], self.first[w, v])
 
     def _twin_groups(self) -> list[list[int]]:
-        """Vertices with the same neighbours, size and part: exchanging two of them changes nothing."""
+        """Groups of vertices with the same neighbours and size, all or none an output: two can be exchanged freely."""
         core, groups = self.core, defaultdict(list)
         for v in self.middle:
             groups[core.pred[v], core.succ[v], core.size[v], core.kept >> v & 1].append(v)
@@ -197,7 +198,7 @@ class EliminationModel:
         return result
 
     def _assignment(self, order: Sequence[int]) -> Iterator[tuple[IntVar, int]]:
-        """The values of all variables that decide, for an order."""
+        """The values of all decision variables for an order."""
         work, place = WorkGraph(self.core.graph), {v: i for i, v in enumerate(order)}
         for v in order:
             yield self.position[v], place[v]
@@ -213,7 +214,7 @@ class EliminationModel:
             work.eliminate(v)
 
     def hint(self, order: Sequence[int]) -> None:
-        """Suggest an order to start from."""
+        """Suggest an order from which the search starts."""
         for variable, value in self._assignment(self._canonical(order)):
             self.model.add_hint(variable, value)
 
@@ -225,10 +226,10 @@ class EliminationModel:
                 self.model.add_bool_or([self.first[u, v]])
 
     def order(self, value: Callable[[IntVar], int]) -> list[int]:
-        """The order of a solution; vertices in the same position, which do not touch, by number."""
+        """The order of a solution; vertices with the same position, which are never neighbours, stand by number."""
         return sorted(self.middle, key=lambda v: (value(self.position[v]), v))
 
 
 def _most(most: int, room: int | None, factor: int) -> int:
-    """The upper end of a domain whose product with a factor must fit into the room."""
+    """The upper end of a domain, given that a factor times the variable may not exceed `room`."""
     return most if room is None or factor == 0 else min(most, room // factor)

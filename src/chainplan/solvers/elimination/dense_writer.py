@@ -1,7 +1,7 @@
-"""Writes the plan of an order of elimination down where all blocks are dense: what a work graph records, but faster.
+"""Writes down the plan of an order of elimination where all blocks are dense: what a work graph records, but faster.
 
-With dense blocks nothing is to be worked out but which steps there are, so an edge is a number: the step that holds its
-block, or below zero an elemental that is not loaded yet. A plan of 10^6 steps is there in a second or two.
+With dense blocks only the steps themselves have to be determined, so an edge is a number: the step that holds its
+block or, below zero, an elemental that is not loaded yet. Writing a plan of 10^6 steps takes a second or two.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from chainplan.solvers.search.search import Look, unwatched
 class DenseWriter:
     """Steps and edges of a graph under elimination; `into[v]` and `out[v]` map neighbours to numbers.
 
-    Vertices are those of a `WorkGraph`: `into` has a dictionary for each, from a predecessor to the elemental's name.
+    Vertices are those of a `WorkGraph`; the argument `into` holds for each the name of the elemental from each
+    predecessor.
     """
 
     def __init__(self, into: list[dict[int, str]], kept: list[bool]) -> None:
@@ -33,7 +34,7 @@ class DenseWriter:
             self._into.append(numbered)
 
     def eliminate(self, v: int) -> None:
-        """Multiply every successor's block by every predecessor's, loads just before their first use. O(products)."""
+        """Multiply every successor's block by every predecessor's, with loads just before their first use."""
         into, out, steps = self._into, self._out, self.steps
         sources, rights = list(into[v]), list(into[v].values())
         new, count = tuple.__new__, len(steps)
@@ -66,15 +67,15 @@ class DenseWriter:
         return len(self.steps) - 1
 
     def plan(self, graph: Graph, index: dict[str, int], order: Iterable[int], look: Look = unwatched) -> Plan:
-        """The plan that eliminates all in this order; `look` is told of the products."""
+        """The plan that eliminates all intermediates in this order; `look` is told of the products."""
         for v in order:
             look(len(self._into[v]) * len(self._out[v]))
             self.eliminate(v)
-        found = []
+        outputs = []
         for output in graph.outputs:
             row = self._into[index[output]] if output in index else {}
             for source in graph.inputs:
                 number = row.get(index.get(source, -1))
                 if number is not None:
-                    found.append(Output(output, source, self._held(number)))
-        return Plan(graph, tuple(self.steps), tuple(found))
+                    outputs.append(Output(output, source, self._held(number)))
+        return Plan(graph, tuple(self.steps), tuple(outputs))

@@ -1,9 +1,9 @@
 """Edge elimination: front and back elimination of single edges (Naumann 2004, section 2).
 
 Back elimination of (i, j) adds `c_ji · c_ip` onto (p, j) for every predecessor p of i, front elimination adds
-`c_sj · c_ji` onto (i, s) for every successor s of j; then (i, j) goes, and with it whatever no path needs any more.
-Eliminating all out-edges of a vertex backwards, or all its in-edges forwards, eliminates the vertex. The in-edges of an
-output that is read are not eliminated forwards: they are part of the result.
+`c_sj · c_ji` onto (i, s) for every successor s of j; then (i, j) is removed with all edges that no path needs any more.
+Back elimination of all out-edges of a vertex, or front elimination of all its in-edges, eliminates the vertex. The
+in-edges of an output that is read are not front-eliminated, because they are part of the result.
 """
 
 from __future__ import annotations
@@ -73,14 +73,14 @@ class EdgeMoves(Moves[State, Move]):
         return move[1] if move[0] == "back" else None
 
     def at_least(self, state: State) -> int:
-        """One product for each pair of an input and an output whose block is not complete, at its cheapest."""
+        """The sum of the cheapest products onto the blocks from inputs to outputs that are not complete yet."""
         if not self.work.dense:
             return 0
         done = {(i, j): label for i, j, label in state}
         return sum(least for ends, (label, least) in self._final.items() if done.get(ends) != label)
 
     def _fill(self, left: int, right: int, onto: int | None) -> int:
-        """Label of left · right, added onto another where there is one."""
+        """The label of left · right, added onto the block `onto` where it is given."""
         label = (left * right + (onto or 0)) % FIELD
         if label not in self.block:
             block = self.block[left].times(self.block[right])
@@ -88,7 +88,7 @@ class EdgeMoves(Moves[State, Move]):
         return label
 
     def _needed(self, edges: dict[tuple[int, int], int]) -> dict[tuple[int, int], int]:
-        """Edges without those that start at an intermediate nothing enters, or end at one nothing leaves."""
+        """The edges without those that start at an intermediate without in-edges, or end at one without out-edges."""
         while True:
             entered, left = {j for _, j in edges}, {i for i, _ in edges}
             dead = [
@@ -122,6 +122,7 @@ class EdgeMoves(Moves[State, Move]):
 
 
 def _put(work: WorkGraph, source: int, target: int, left: Edge, right: Edge) -> None:
+    """Add the product left · right onto the edge from source to target of a work graph."""
     edge = work.out[source].get(target)
     if edge is None:
         work.out[source][target] = work.into[target][source] = work.product(left, right)
@@ -130,8 +131,9 @@ def _put(work: WorkGraph, source: int, target: int, left: Edge, right: Edge) -> 
 
 
 def results(work: WorkGraph, state: State) -> dict[tuple[int, int], tuple[int, int]]:
-    """For each pair of an input and an output the label of its complete block and the least price of a product onto it.
+    """For each input and output the label of the complete block and the least price of a product onto it.
 
+    Pairs that no path joins are not listed.
     The inner size of such a product is that of a vertex on a path between the two.
     """
     into, _ = _neighbours(state)
@@ -153,7 +155,7 @@ def results(work: WorkGraph, state: State) -> dict[tuple[int, int], tuple[int, i
 
 
 def _neighbours(state: State) -> tuple[dict[int, dict[int, int]], dict[int, dict[int, int]]]:
-    """Labels of in-edges and out-edges by vertex and neighbour."""
+    """The labels of in-edges and of out-edges, by vertex and neighbour."""
     into: dict[int, dict[int, int]] = {}
     out: dict[int, dict[int, int]] = {}
     for i, j, label in state:

@@ -1,10 +1,10 @@
 """The work graph: a linearised DAG that shrinks while its intermediate vertices are eliminated.
 
-Eliminating v adds, for every predecessor p and successor s, the product `c_sv · c_vp` onto the edge (p, s), then takes
-v away (Griewank & Walther, *Evaluating Derivatives*, section 9.3). An output that is also read keeps its in-edges.
+Eliminating v adds, for every predecessor p and successor s, the product `c_sv · c_vp` onto the edge (p, s), then
+removes v (Griewank & Walther, *Evaluating Derivatives*, section 9.3). An output that is also read keeps its in-edges.
 Vertices are numbered in topological order; blocks of parallel elementals are merged at the start. With a recorder the
-moves are written down as steps, loads and accumulations at their first use; without one only their prices are known,
-and where every block is dense the edges themselves stop to matter: neighbourhoods are joined by whole dictionaries.
+moves are written down as steps, with loads and accumulations at their first use. Without one only prices are computed;
+where every block is dense these depend on neighbourhoods alone, so whole dictionaries are joined and no edge is made.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ from chainplan.solvers.search.search import Look, unwatched
 from chainplan.structures import Block, Dense
 
 PRODUCT = 10
-"""Work that pricing or making one structured product is taken to be, dense ones being 1."""
+"""Work that pricing or making one structured product counts as; a dense one counts as 1."""
 
 
 class Edge:
-    """An edge of the work graph: its block and, when steps are recorded, where the block is held."""
+    """An edge of the work graph: its block and, when steps are recorded, the step that holds the block.
+
+    `parts` are the elementals that the block is the sum of, as long as no step holds it.
+    """
 
     __slots__ = ("block", "handle", "parts")
 
@@ -41,7 +44,7 @@ class Edge:
 class WorkGraph:
     """A linearised DAG under elimination; `into[v]` and `out[v]` map neighbours to shared edges.
 
-    `look` is told of the products that an elimination makes one by one, which takes long; copies tell nobody at first.
+    `look` is told of the products that an elimination makes one by one, which takes long; a copy starts without one.
     """
 
     def __init__(self, graph: Graph, recorder: Recorder | None = None) -> None:
@@ -64,7 +67,7 @@ class WorkGraph:
         self.bare = self.dense and recorder is None
 
     def copy(self) -> WorkGraph:
-        """A work graph without recorder that can be eliminated on its own; what never changes is shared."""
+        """A work graph without recorder that can be eliminated on its own; the two share what never changes."""
         twin = copy(self)
         twin.look = unwatched
         twin.recorder, twin.bare, twin.middle = None, self.dense, set(self.middle)
@@ -77,9 +80,9 @@ class WorkGraph:
         return twin
 
     def part(self, vertices: Iterable[int]) -> tuple[WorkGraph, list[int]]:
-        """The work graph of some intermediate vertices and what they touch, and its vertices' numbers in this one.
+        """The work graph of some intermediate vertices and their neighbours, and its vertices' numbers in this one.
 
-        It lacks the edges between the vertices touched, which do not change what the others cost.
+        It lacks the edges between those neighbours, which do not change what the intermediate vertices cost.
         """
         chosen = set(vertices)
         numbers = sorted(chosen.union(*(self.into[v] for v in chosen), *(self.out[v] for v in chosen)))
@@ -99,7 +102,7 @@ class WorkGraph:
 
     @property
     def effort(self) -> int:
-        """What one product counts as work."""
+        """The work that one product counts as."""
         return 1 if self.dense else PRODUCT
 
     def weight(self, vertices: Collection[int]) -> int:
@@ -107,6 +110,7 @@ class WorkGraph:
         return len(vertices) if self.scalar else sum(map(self.size.__getitem__, vertices))
 
     def _merge(self, source: int, target: int, e: Elemental) -> None:
+        """Add an elemental onto the edge between its ends."""
         edge = self.out[source].get(target)
         if edge is None:
             self.out[source][target] = self.into[target][source] = Edge(e.block, (e,))
@@ -114,7 +118,7 @@ class WorkGraph:
             edge.block, edge.parts = edge.block.plus(e.block), (*edge.parts, e)
 
     def price(self, v: int) -> int:
-        """Multiply-adds of eliminating v now. O(1) products of sizes per neighbour for dense blocks, else per pair."""
+        """Multiply-adds of eliminating v now, in O(neighbours) for dense blocks, else O(pairs of neighbours)."""
         if self.dense:
             return self.size[v] * self.weight(self.into[v]) * self.weight(self.out[v])
         return sum(FMA.multiply(a.block, b.block) for a in self.out[v].values() for b in self.into[v].values())
@@ -155,19 +159,21 @@ class WorkGraph:
             self.out[p].update(out)
 
     def product(self, left: Edge, right: Edge) -> Edge:
+        """A new edge that holds left · right."""
         edge = Edge(left.block if self.dense else left.block.times(right.block))
         if self.recorder is not None:
             edge.handle = self.recorder.multiply(self.held(left), self.held(right))
         return edge
 
     def absorb(self, edge: Edge, left: Edge, right: Edge) -> None:
+        """Add left · right onto an edge."""
         if not self.dense:
             edge.block = left.block.times(right.block).plus(edge.block)
         if self.recorder is not None:
             edge.handle = self.recorder.multiply(self.held(left), self.held(right), self.held(edge))
 
     def held(self, edge: Edge) -> int:
-        """Where the block of an edge is held, loaded or accumulated now if it is still an elemental."""
+        """The step that holds the block of an edge; it is loaded or accumulated now if it is still an elemental."""
         assert self.recorder is not None
         if edge.handle is None:
             for e in edge.parts:
@@ -177,36 +183,36 @@ class WorkGraph:
         return edge.handle
 
     def plan(self) -> Plan:
-        """The plan recorded so far, once no intermediate vertex is left."""
+        """The recorded plan, once no intermediate vertex is left."""
         assert self.recorder is not None
         assert not self.middle, "intermediate vertices are left"
-        found = []
+        outputs = []
         for output in self.graph.outputs:
             row = self.into[self.index[output]] if output in self.index else {}
             for source in self.graph.inputs:
                 edge = row.get(self.index.get(source, -1))
                 if edge is not None:
-                    found.append((output, source, self.held(edge)))
-        return self.recorder.plan(found)
+                    outputs.append((output, source, self.held(edge)))
+        return self.recorder.plan(outputs)
 
 
 def _accumulate(recorder: Recorder, e: Elemental) -> int:
-    """Write the cheapest accumulation of a matrix-free elemental down."""
+    """Write down the cheapest known accumulation of a matrix-free elemental and return the step."""
     how = accumulated(e, FMA).how
     return recorder.accumulate(e.name, how) if isinstance(how, Mode) else write_sweep(recorder, how)
 
 
 class Fixed(NamedTuple):
-    """Multiply-adds of accumulating every useful matrix-free elemental: in the cheapest way found, and at least."""
+    """Multiply-adds of accumulating every useful matrix-free elemental: in the cheapest known way, and at least."""
 
     price: int
     least: int
 
 
 def accumulation(graph: Graph) -> Fixed:
-    """What every order of elimination pays beside its products."""
-    found = [accumulated(e, FMA) for e in graph.useful if not e.explicit]
-    return Fixed(sum(one.price for one in found), sum(one.least for one in found))
+    """What every order of elimination pays besides its products."""
+    accumulations = [accumulated(e, FMA) for e in graph.useful if not e.explicit]
+    return Fixed(sum(one.price for one in accumulations), sum(one.least for one in accumulations))
 
 
 def order_plan(graph: Graph, order: Iterable[int], look: Look = unwatched) -> Plan:
@@ -227,10 +233,10 @@ def order_plan(graph: Graph, order: Iterable[int], look: Look = unwatched) -> Pl
 
 
 def after_accumulation(graph: Graph, moves: str) -> str:
-    """The name of the moves when matrix-free elementals, if there are any, are accumulated before all else."""
+    """The name of the moves, with the addition that matrix-free elementals, if any, are accumulated before them."""
     return moves if all(e.explicit for e in graph.useful) else f"{moves} after accumulation"
 
 
 def intermediates(graph: Graph) -> int:
-    """Number of vertices to be eliminated."""
+    """The number of vertices to be eliminated."""
     return len(graph.out_of.keys() - set(graph.inputs))

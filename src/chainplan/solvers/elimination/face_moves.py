@@ -2,9 +2,9 @@
 
 The dual graph has a vertex for every edge of the linearised DAG and an edge, a *face*, for every pair of neighbouring
 edges; inputs and outputs are further dual vertices at the ends. Eliminating the face (a, b) multiplies b · a. The
-product is added onto the dual vertex that has the predecessors of a and the successors of b, or becomes a new one;
-the face goes; dual vertices without predecessor or successor go; those that have come to have the same neighbours on
-both sides are added up. Every vertex or edge elimination is a sequence of face eliminations.
+product is added onto the dual vertex that has the predecessors of a and the successors of b, or becomes a new one. Then
+the face is removed, and so are dual vertices without predecessor or successor; those that now have the same neighbours
+on both sides are added up. Every vertex or edge elimination is a sequence of face eliminations.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class FaceMoves(Moves[State, Face]):
         return self._step(state, move, None)
 
     def _step(self, state: State, move: Face, writer: _Writer | None) -> State:
-        """Eliminate a face; what happens to the blocks is also told to the writer."""
+        """The state after the elimination of a face; the writer is told of the products and sums."""
         (a, b), faces = move, set(state)
         before, behind = _sides(faces)
         onto = next((d for d in before if d[2] and before[d] == before[a] and behind[d] == behind[b]), None)
@@ -76,7 +76,7 @@ class FaceMoves(Moves[State, Face]):
         return frozenset(self._settled(faces, writer))
 
     def _settled(self, faces: set[Face], writer: _Writer | None) -> set[Face]:
-        """Take away dual vertices that no path needs and add up those with the same neighbours, until none is left."""
+        """Remove dual vertices that no path needs and add up those with the same neighbours, until none is left."""
         while True:
             before, behind = _sides(faces)
             dead = {d for d in before if d[2] and not (before[d] and behind[d])}
@@ -98,6 +98,7 @@ class FaceMoves(Moves[State, Face]):
     def _merged(
         self, faces: set[Face], c: Dual, d: Dual, key: tuple[frozenset[Dual], frozenset[Dual]], writer: _Writer | None
     ) -> set[Face]:
+        """Replace two dual vertices with the same neighbours `key` by their sum."""
         label = (c[2] + d[2]) % FIELD
         self.block.setdefault(label, self.block[c[2]].plus(self.block[d[2]]))
         made = (c[0], c[1], label)
@@ -107,6 +108,7 @@ class FaceMoves(Moves[State, Face]):
         return rest | {(p, made) for p in key[0]} | {(made, s) for s in key[1]}
 
     def _label(self, left: int, right: int, onto: int) -> int:
+        """The label of left · right, added onto the block `onto` unless that is 0."""
         label = (left * right + onto) % FIELD
         if label not in self.block:
             block = self.block[left].times(self.block[right])
@@ -117,14 +119,14 @@ class FaceMoves(Moves[State, Face]):
         return move[1][0]
 
     def at_least(self, state: State) -> int:
-        """One product for each pair of an input and an output whose block is not complete, at its cheapest."""
+        """The sum of the cheapest products onto the blocks from inputs to outputs that are not complete yet."""
         if not self.work.dense:
             return 0
         done = {a for a, _ in state}
         return sum(least for dual, least in self._final.items() if dual not in done)
 
     def _results(self) -> dict[Dual, int]:
-        """For each pair of an input and an output its complete block and the least price of one product onto it."""
+        """For each input and output the dual vertex of the complete block and the least price of a product onto it."""
         from chainplan.solvers.elimination.edge_moves import results
 
         edges = frozenset(d for d in self.initial if d[2])
@@ -139,7 +141,7 @@ class FaceMoves(Moves[State, Face]):
 
 
 class _Writer:
-    """Writes the products and sums of a sequence of face eliminations down as steps."""
+    """Writes down the products and sums of a sequence of face eliminations as steps."""
 
     def __init__(self, graph: Graph) -> None:
         self.recorder = Recorder(graph)
@@ -147,24 +149,28 @@ class _Writer:
         self.made: dict[Dual, int] = {}
 
     def held(self, dual: Dual) -> int:
+        """The step that holds the block of a dual vertex."""
         if dual not in self.made:
             self.made[dual] = self.work.held(self.work.out[dual[0]][dual[1]])
         return self.made[dual]
 
     def multiply(self, made: Dual, left: Dual, right: Dual, onto: Dual | None) -> None:
+        """Write left · right, added onto `onto` where it is given, as the block of `made`."""
         handle = None if onto is None else self.held(onto)
         self.made[made] = self.recorder.multiply(self.held(left), self.held(right), handle)
 
     def add(self, made: Dual, left: Dual, right: Dual) -> None:
+        """Write left + right as the block of `made`."""
         self.made[made] = self.recorder.add(self.held(left), self.held(right))
 
     def plan(self, duals: set[Dual]) -> Plan:
+        """The plan whose outputs are the blocks of these dual vertices."""
         names = self.work.names
         return self.recorder.plan([(names[d[1]], names[d[0]], self.held(d)) for d in sorted(duals)])
 
 
 def _sides(faces: set[Face]) -> Sides:
-    """Predecessors and successors of every dual vertex."""
+    """The predecessors and the successors of every dual vertex."""
     before: dict[Dual, set[Dual]] = {}
     behind: dict[Dual, set[Dual]] = {}
     for a, b in faces:

@@ -1,8 +1,8 @@
 """Greedy elimination: always the vertex of the lowest key, from a heap whose entries may be out of date.
 
 After an elimination only the keys of the neighbours are computed anew. A key that looks further (fill, LMMD, ...) may
-be out of date elsewhere; it is computed again when its vertex comes up, and the vertex goes back if it is worse now.
-Each step costs O(log n) per neighbour besides the keys and the elimination itself.
+be out of date elsewhere; it is computed again when its vertex reaches the top of the heap, and the vertex goes back if
+its key is higher now. Each step costs O(log n) per neighbour besides the keys and the elimination itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LONGEST_PATHS = 1000
 
 
 class Found(NamedTuple):
-    """An order of elimination and its price, accumulation of matrix-free elementals not included."""
+    """An order of elimination and its price, without the accumulation of matrix-free elementals."""
 
     price: int
     order: list[int]
@@ -34,7 +34,7 @@ class Found(NamedTuple):
 
 
 def always() -> bool:
-    """There is no limit."""
+    """Say yes: the answer of a search without limits."""
     return True
 
 
@@ -45,33 +45,38 @@ def greedy(
     most: int | None = None,
     going: Callable[[], bool] = always,
 ) -> Found | None:
-    """Eliminate everything in the order of a key; ties go to the lowest rank.
+    """Eliminate all intermediates in the order of a key; ties go to the lowest rank.
 
     Parameters
     ----------
     work : WorkGraph
-        Is used up.
+        The graph, which is used up.
     key : Key
-        The lowest goes first.
+        The vertex of the lowest key goes first.
     ranks : Sequence[int]
         One number per vertex.
     most : int | None
-        Give up, and return None, once the price is not below it.
+        The price at which the order is given up.
     going : Callable[[], bool]
-        Asked as often as the work demands; once it says no, give up.
+        It is asked as often as the work demands; once it says no, the order is given up.
+
+    Returns
+    -------
+    order, or None
+        The order with its price, None where it was given up.
     """
 
-    def ask() -> None:
+    def stop_unless_going() -> None:
         if not going():
             raise Stopped
 
     try:
-        return _followed(work, key, ranks, most, paced(ask))
+        return _follow_key(work, key, ranks, most, paced(stop_unless_going))
     except Stopped:
         return None
 
 
-def _followed(work: WorkGraph, key: Key, ranks: Sequence[int], most: int | None, look: Look) -> Found | None:
+def _follow_key(work: WorkGraph, key: Key, ranks: Sequence[int], most: int | None, look: Look) -> Found | None:
     """As `greedy`; `look` is told of the work."""
     work.look = look
     function, told = key.of(work), key.local and work.dense
@@ -116,12 +121,12 @@ def _pairs(work: WorkGraph, v: int) -> int:
 
 def ranks(work: WorkGraph, ties: str) -> list[int]:
     """Ranks by which ties go to the lowest of the `positions` (`low`) or to the highest."""
-    found = positions(work)
-    return found if ties == "low" else [-place for place in found]
+    places = positions(work)
+    return places if ties == "low" else [-place for place in places]
 
 
 def useful_keys(work: WorkGraph) -> dict[str, Key]:
-    """The keys worth their time on this graph: cheap ones where it is large, and none twice."""
+    """The keys worth their time on this graph: cheap ones alone where it is large, and none that repeats another."""
     n = len(work.middle)
     idle = {"price", "price-per-size"} if work.dense and work.scalar else set()
     if n > LONGEST_PATHS:
@@ -134,13 +139,13 @@ def by_all_keys(
 ) -> Iterator[Found]:
     """Greedy orders by every useful key with both ties, forward order first.
 
-    One that becomes dearer than twice the best is given up; on huge graphs, one that is no cheaper. Forward and reverse
-    order are priced in any case.
+    An order is given up once it is dearer than twice the best or, on huge graphs, no cheaper than the best. Forward and
+    reverse order are priced in any case.
 
     Parameters
     ----------
     known : dict[str, tuple[int, list[int]] | None] | None
-        Orders by name as they have been found, None where one was given up; new ones are added.
+        The orders that earlier calls gave, by name, None for one that was given up; new ones are added.
     """
     known = {} if known is None else known
     best: int | None = None
@@ -153,10 +158,10 @@ def by_all_keys(
             if not key.fixed and ties not in rank:
                 rank[ties] = ranks(work, ties)
             limits = (None if best is None else spare * best, always if key.fixed else going)
-            found = greedy(work.copy(), key, range(len(work.size)) if key.fixed else rank[ties], *limits)
-            if found is None and not going():
+            attempt = greedy(work.copy(), key, range(len(work.size)) if key.fixed else rank[ties], *limits)
+            if attempt is None and not going():
                 return
-            known[name] = None if found is None else (found.price, found.order)
+            known[name] = None if attempt is None else (attempt.price, attempt.order)
         order = known[name]
         if order is not None:
             best = order[0] if best is None else min(best, order[0])
@@ -164,7 +169,7 @@ def by_all_keys(
 
 
 def _turns(work: WorkGraph) -> Iterator[tuple[str, Key, str]]:
-    """Every useful key with its ties, by name, those that are most likely to give a good order first."""
+    """Every useful key with its ties, by name; those that are most likely to give a good order come first."""
     keys = useful_keys(work)
     for ties in ("low", "high"):
         for name, key in keys.items():
@@ -177,22 +182,23 @@ def _turns(work: WorkGraph) -> Iterator[tuple[str, Key, str]]:
 def best_of_keys(
     graph: Graph, going: Callable[[], bool] = always, known: dict[str, tuple[int, list[int]] | None] | None = None
 ) -> Found:
-    """The cheapest of the greedy orders, forward and reverse among them: where a search that proves may begin."""
+    """The cheapest of the greedy orders, forward and reverse among them, from which exact searches start."""
     return min(by_all_keys(WorkGraph(graph), going, known))
 
 
 def randomised(work: WorkGraph, rng: Random, count: int, going: Callable[[], bool] = always) -> Iterator[Found]:
-    """Greedy orders by keys drawn at random, each blurred by a random factor for every vertex, with random ties."""
+    """Greedy orders by keys drawn at random, each multiplied by a random factor per vertex, with random ties."""
     keys = [key for key in useful_keys(work).values() if not key.fixed]
     for _ in range(count):
         lots = [rng.randrange(1 << 30) for _ in work.names]
-        found = greedy(work.copy(), _blurred(rng.choice(keys), rng), lots, None, going)
-        if found is None:
+        attempt = greedy(work.copy(), _blurred(rng.choice(keys), rng), lots, None, going)
+        if attempt is None:
             return
-        yield found._replace(name="randomised")
+        yield attempt._replace(name="randomised")
 
 
 def _blurred(key: Key, rng: Random) -> Key:
+    """A key times a random factor per vertex, of a spread that is drawn too."""
     spread = rng.choice((0.0, 0.1, 0.3))
 
     def of(work: WorkGraph) -> KeyFunction:

@@ -1,15 +1,15 @@
 """The keys that rank the vertices of a work graph: the next vertex to eliminate is one of the lowest key.
 
 A key is one line, a function of (work graph, vertex); all of them stand in `KEYS`, and a solver tries them all, because
-none is best: the Markowitz degree alone can cost three times the forward order on layered graphs. Sizes weigh every
-count, so that on scalar graphs each key is the published one: Markowitz degree (Griewank & Reese 1991), relative
-Markowitz degree (Griewank & Naumann, *Accumulating Jacobians as chained sparse matrix products*, 2003), LMMD, MOMR and
-MOPLR (Albrecht, Gottschling & Naumann, *Markowitz-type heuristics for computing Jacobian matrices efficiently*,
-ICCS 2003), minimum fill as in sparse elimination. Ties go by the
-positions of `canonical`, to the lowest or the highest.
+none is best: the order of the Markowitz degree alone can cost three times the forward order on layered graphs. Sizes
+weigh every count, so that on scalar graphs each key is the published one: Markowitz degree (Griewank & Reese 1991),
+relative Markowitz degree (Griewank & Naumann, *Accumulating Jacobians as chained sparse matrix products*, 2003), LMMD,
+MOMR and MOPLR (Albrecht, Gottschling & Naumann, *Markowitz-type heuristics for computing Jacobian matrices
+efficiently*, ICCS 2003), and minimum fill as in sparse elimination. Ties go to the lowest or to the highest of the
+positions of `canonical`.
 
-Reach and path counts are those of the graph before any elimination; following them would cost a pass over the graph
-after every step.
+Reach and path counts are those of the graph before any elimination, because keeping them up to date would cost a pass
+over the graph after every step.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ KeyFunction = Callable[[WorkGraph, int], Number]
 class Key(NamedTuple):
     """A key: `of` maps a work graph to the function of its vertices.
 
-    `local` keys change only where a neighbourhood changes and cost O(neighbours); the others look at neighbours of
-    neighbours, and `fixed` ones never change.
+    A `local` key changes only where a neighbourhood changes and costs O(neighbours); the others look at neighbours of
+    neighbours. A `fixed` key never changes.
     """
 
     of: Callable[[WorkGraph], KeyFunction]
@@ -46,7 +46,7 @@ def markowitz(g: WorkGraph, v: int) -> Number:
 
 
 def fill(g: WorkGraph, v: int) -> Number:
-    """Entries of the edges that the elimination of v creates."""
+    """The entries of the edges that the elimination of v creates."""
     return sum(g.size[p] * g.weight(g.out[v].keys() - g.out[p].keys()) for p in g.into[v])
 
 
@@ -56,6 +56,7 @@ def damage(g: WorkGraph, v: int) -> Number:
 
 
 def _damage_before(g: WorkGraph, v: int) -> int:
+    """The damage to the predecessors of v."""
     out, own = g.out[v].keys(), 0 if g.kept[v] else g.size[v]
     return sum(
         g.size[p] * g.weight(g.into[p]) * (g.weight(out - g.out[p].keys()) - own) for p in g.into[v] if p in g.middle
@@ -63,6 +64,7 @@ def _damage_before(g: WorkGraph, v: int) -> int:
 
 
 def _damage_behind(g: WorkGraph, v: int) -> int:
+    """The damage to the successors of v."""
     into, own = g.into[v].keys(), g.size[v]
     return sum(
         g.size[s] * g.weight(g.out[s]) * (g.weight(into - g.into[s].keys()) - own) for s in g.out[v] if s in g.middle
@@ -70,13 +72,13 @@ def _damage_behind(g: WorkGraph, v: int) -> int:
 
 
 def relative(graph: WorkGraph) -> KeyFunction:
-    """Price minus what the elimination of v must cost in any graph that connects v to its inputs and outputs."""
+    """The price minus what the elimination of v costs in every graph that connects v to its inputs and outputs."""
     before, behind = _reached(graph, graph.into, False), _reached(graph, graph.out, True)
     return lambda g, v: g.price(v) - g.size[v] * before[v] * behind[v]
 
 
 def _reached(graph: WorkGraph, near: Sequence[Mapping[int, object]], backwards: bool) -> list[int]:
-    """Total size of the inputs (outputs) that reach (are reached from) each vertex."""
+    """The total size of the inputs that reach each vertex, or of the outputs that it reaches."""
     order = range(len(graph.size))
     ends = [v for v in order if (graph.kept[v] if backwards else not graph.into[v])]
     number = {v: i for i, v in enumerate(ends)}
@@ -85,13 +87,13 @@ def _reached(graph: WorkGraph, near: Sequence[Mapping[int, object]], backwards: 
         for u in near[v]:
             sets[v] |= sets[u]
     if graph.scalar:
-        return [found.bit_count() for found in sets]
+        return [reached.bit_count() for reached in sets]
     sizes = [graph.size[v] for v in ends]
-    return [sum(size for i, size in enumerate(sizes) if found >> i & 1) for found in sets]
+    return [sum(size for i, size in enumerate(sizes) if reached >> i & 1) for reached in sets]
 
 
 def path_length(graph: WorkGraph) -> KeyFunction:
-    """Minus the overall path length that the elimination of v takes away (MOPLR)."""
+    """Minus the overall path length that the elimination of v removes (MOPLR)."""
     before, behind = _paths(graph, graph.into, False), _paths(graph, graph.out, True)
 
     def saved(g: WorkGraph, p: int, s: int) -> int:
@@ -102,17 +104,18 @@ def path_length(graph: WorkGraph) -> KeyFunction:
 
 
 def _paths(graph: WorkGraph, near: Sequence[Mapping[int, object]], backwards: bool) -> list[tuple[int, int]]:
-    """Number and total length of the paths from the inputs (to the outputs) of each vertex."""
+    """The number and the total length of the paths from the inputs to each vertex, or from it to the outputs."""
     order = range(len(graph.size))
-    found = [(0, 0)] * len(order)
+    paths = [(0, 0)] * len(order)
     for v in reversed(order) if backwards else order:
         starts = int(graph.kept[v] if backwards else not graph.into[v])
-        count = sum(found[u][0] for u in near[v])
-        found[v] = starts + count, count + sum(found[u][1] for u in near[v])
-    return found
+        count = sum(paths[u][0] for u in near[v])
+        paths[v] = starts + count, count + sum(paths[u][1] for u in near[v])
+    return paths
 
 
 def _plain(function: KeyFunction) -> Callable[[WorkGraph], KeyFunction]:
+    """The key of a function that needs no preparation."""
     return lambda _: function
 
 
@@ -129,7 +132,7 @@ KEYS: dict[str, Key] = {
     "fill-and-price": Key(_plain(lambda g, v: fill(g, v) * g.size[v] + g.price(v)), local=False),
     "moplr": Key(path_length, local=False),
 }
-"""Every key by name, in the order in which they are tried: what costs next to nothing, then what is best most often.
+"""Every key by name in the order in which they are tried: first the cheap ones, then those that are best most often.
 
 A new key is one function and one line here.
 """

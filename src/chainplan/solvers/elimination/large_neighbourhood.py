@@ -1,11 +1,11 @@
-"""Large-neighbourhood search: connected fragments of the elimination tree, re-ordered exactly.
+"""Large-neighbourhood search: connected fragments of the elimination tree, re-ordered one by one.
 
 The parent of v in the elimination tree of an order is the first vertex eliminated later that touches v's component of
 eliminated vertices (Liu, *The role of elimination trees in sparse factorization*, SIAM J. Matrix Anal. 1990, here on
-the undirected graph). What hangs below a connected fragment of the tree is eliminated before it and what is above
-comes after it, whatever the order within; so a fragment is an elimination problem of its own with a fixed boundary,
-and the gain of a better order for it is the gain of the whole. The tree is cut into disjoint fragments, one sweep
-through the graph re-orders each where it comes up, and the next sweep cuts differently.
+the undirected graph). The vertices below a connected fragment of the tree are eliminated before it and those above it
+after it, whatever the order within; so a fragment is an elimination problem of its own with a fixed boundary, and what
+a better order of it saves, the whole order saves. The tree is cut into disjoint fragments, one sweep through the graph
+re-orders each of them in turn, and the next sweep cuts differently.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ Reorder = Callable[[WorkGraph, list[int]], list[int]]
 
 
 class Sweep(NamedTuple):
-    """What one pass over all fragments made of an order."""
+    """The order that one pass over all fragments gave."""
 
-    found: Found
+    priced: Found
     whole: bool
-    """Whether every tree was one fragment: after exact re-ordering the order is optimal."""
+    """Whether every tree was one fragment: after exact re-ordering the order is optimal then."""
 
 
 def parents(work: WorkGraph, order: Sequence[int]) -> dict[int, int]:
-    """The elimination tree of an order: the parent of each vertex that has one. O(edges) but for a tiny factor."""
+    """The elimination tree of an order, as the parent of each vertex that has one, in almost O(edges)."""
     parent: dict[int, int] = {}
     joined: dict[int, int] = {}
     done: set[int] = set()
@@ -48,9 +48,10 @@ def parents(work: WorkGraph, order: Sequence[int]) -> dict[int, int]:
 
 
 def cut(order: Sequence[int], parent: dict[int, int], most: int, rng: Random) -> list[list[int]]:
-    """Disjoint connected fragments of at most `most` vertices that cover the tree; each and all by rising position.
+    """Disjoint connected fragments of at most `most` vertices that cover the tree.
 
-    Fragments grow from random vertices to random neighbours in the tree, and are listed by their last vertex.
+    Fragments grow from random vertices to random neighbours in the tree. Each lists its vertices by rising position;
+    the fragments are listed by the position of their last vertex.
     """
     children: dict[int, list[int]] = {}
     for v, up in parent.items():
@@ -86,17 +87,17 @@ def sweep(
     Parameters
     ----------
     work : WorkGraph
-        The graph before any elimination; left as it is.
+        The graph before any elimination, which is not changed.
     order : Sequence[int]
-        Of all its intermediate vertices.
+        An order of all its intermediate vertices.
     most : int
-        Vertices in a fragment.
+        The most vertices in a fragment.
     rng : Random
-        Cuts the tree.
+        The source of the random cut.
     reorder : Reorder
-        A new order of eliminating some vertices of a work graph next.
+        A function that gives a new order of eliminating some vertices of a work graph next.
     going : Callable[[], bool]
-        Asked before each fragment; once it says no, the other fragments stay as they are.
+        It is asked before each fragment; once it says no, the other fragments stay as they are.
     """
     parent = parents(work, order)
     fragments = cut(order, parent, most, rng)

@@ -1,8 +1,8 @@
-"""Local search on elimination orders: exact fragments until they find nothing, then heat, then annealing, and again.
+"""Local search on elimination orders: exact fragments until none improves, then heat or annealing, and again.
 
 Descent by exactly re-ordered fragments is fast and ends in good local optima. Two ways out of them take turns, because
-each is the better one on some graphs: sweeps whose prices are disturbed less and less (annealing with a whole
-fragment as move; strong on large graphs), and annealing vertex by vertex in larger fragments (strong where prices are
+each is better on some graphs: sweeps whose prices are disturbed less and less (annealing in which a move re-orders a
+whole fragment; strong on large graphs), and annealing vertex by vertex in larger fragments (strong where prices are
 small numbers with many ties). Both work on large fragments one by one and keep the best order of each, so that a gain
 in one place is not lost to a loss in another. Orders of equal price replace each other, so that plateaus are crossed.
 """
@@ -22,20 +22,20 @@ STARTS = 3
 """Greedy orders that are improved before the best of them goes on alone."""
 
 COOLING = 16
-"""Sweeps from the first disturbance to none."""
+"""Sweeps from the first disturbance of prices to none."""
 
 HEATS = (0.1, 0.3, 1.0)
 """Largest relative disturbances of a price."""
 
 SMALL = 200
-"""Intermediate vertices up to which every second round anneals, every fourth beyond."""
+"""Intermediate vertices up to which every second round anneals; beyond, every fourth does."""
 
 REGIONS = (40, 70, 100)
 """Vertices in a fragment that is heated or annealed."""
 
 
 class _Run:
-    """One local search: the graph, the random numbers, what is left of the limits."""
+    """One local search: its graph, its random numbers, and what is left of its limits."""
 
     def __init__(self, work: WorkGraph, rng: Random, going: Callable[[], bool], visits: int | None) -> None:
         self.work, self.rng, self._going, self.left = work, rng, going, visits
@@ -46,31 +46,31 @@ class _Run:
         return (self.left is None or self.left > 0) and self._going()
 
     def sweep(self, order: list[int], most: int, reorder: Reorder, visits: int = 1) -> Sweep:
-        """A sweep that counts its visits: `visits` per vertex re-ordered."""
+        """A sweep that counts `visits` for every vertex that it re-orders."""
 
-        def counted(work: WorkGraph, fragment: list[int]) -> list[int]:
+        def reorder_and_count(work: WorkGraph, fragment: list[int]) -> list[int]:
             if self.left is not None:
                 self.left -= visits * len(fragment)
             return reorder(work, fragment)
 
-        return sweep(self.work, order, most, self.rng, counted, self.going)
+        return sweep(self.work, order, most, self.rng, reorder_and_count, self.going)
 
     def exact(self, order: list[int], heat: float = 0.0, most: int | None = None) -> Sweep:
-        """Exact fragments of `most` vertices or of a size drawn at random."""
+        """A sweep that re-orders fragments exactly, of at most `most` vertices or of a size drawn at random."""
         most = most or self.rng.choice(self.sizes)
         return self.sweep(order, most, lambda work, fragment: best_order(work, fragment, self.rng, heat))
 
-    def descend(self, found: Found, patience: int = 3) -> Found:
-        """Exact sweeps until `patience` of them in a row find nothing."""
-        idle = 0
+    def descend(self, start: Found, patience: int = 3) -> Found:
+        """The order after exact sweeps until `patience` of them in a row save nothing."""
+        idle, current = 0, start
         while idle < patience and self.going():
-            lower = self.exact(found.order).found
-            idle = 0 if lower.price < found.price else idle + 1
-            found = lower
-        return found
+            after = self.exact(current.order).priced
+            idle = 0 if after.price < current.price else idle + 1
+            current = after
+        return current
 
     def heated(self, order: list[int], heat: float) -> Found:
-        """In each large fragment sweeps whose prices are disturbed less and less; the best order met in each."""
+        """The order after a cycle of cooling in each large fragment, of which the best order met is kept."""
 
         def reorder(work: WorkGraph, fragment: list[int]) -> list[int]:
             part, numbers = work.part(fragment)
@@ -78,18 +78,18 @@ class _Run:
             place = {v: i for i, v in enumerate(numbers)}
             return [numbers[i] for i in inner.cooled([place[v] for v in fragment], heat)]
 
-        return self.sweep(order, self.rng.choice(REGIONS), reorder, COOLING + 3).found
+        return self.sweep(order, self.rng.choice(REGIONS), reorder, COOLING + 3).priced
 
     def cooled(self, order: list[int], heat: float) -> list[int]:
-        """The best order met in a cycle of cooling."""
+        """The best order met in a cycle of cooling: exact sweeps with prices disturbed less and less."""
         price = self.price(order)
-        found = best = Found(price, order)
+        current = best = Found(price, order)
         for i in range(COOLING + 3):
             if not self.going():
                 break
-            found = self.exact(found.order, heat * max(0.0, 1 - i / COOLING)).found
-            if found.price <= best.price:
-                best = found
+            current = self.exact(current.order, heat * max(0.0, 1 - i / COOLING)).priced
+            if current.price <= best.price:
+                best = current
         return best.order
 
     def price(self, order: list[int]) -> int:
@@ -98,12 +98,12 @@ class _Run:
         return sum(now.eliminate(v) for v in order)
 
     def annealed(self, order: list[int], moves: int) -> Found:
-        """Annealing in large fragments, so many moves per vertex."""
+        """The order after annealing in large fragments, with so many moves per vertex."""
 
         def reorder(work: WorkGraph, fragment: list[int]) -> list[int]:
             return annealed(work, fragment, self.rng, moves * len(fragment), self.going)
 
-        return self.sweep(order, REGIONS[-1], reorder, 1 + moves // 8).found
+        return self.sweep(order, REGIONS[-1], reorder, 1 + moves // 8).priced
 
 
 def improve(
@@ -115,37 +115,37 @@ def improve(
     start: list[int] | None = None,
     known: dict[str, tuple[int, list[int]] | None] | None = None,
 ) -> Iterator[Found]:
-    """Better and better orders of eliminating all intermediate vertices of a work graph, which is left as it is.
+    """Better and better orders of eliminating all intermediate vertices of a work graph, which is not changed.
 
     Parameters
     ----------
     rng : Random
         The search is a function of it and of `visits` alone while `going` says yes.
     going : Callable[[], bool]
-        Asked often; once it says no, the search ends.
+        It is asked often; once it says no, the search ends.
     patience : int
         Rounds of heat and annealing without gain after which the search ends.
     visits : int | None
-        Vertices that may be re-ordered, each time they are.
+        How many vertices may be re-ordered; a vertex counts each time.
     start : list[int] | None
-        An order to begin with beside the greedy ones.
+        An order to begin with besides the greedy ones.
     known : dict[str, tuple[int, list[int]] | None] | None
-        Greedy orders that have been found before, as for `by_all_keys`.
+        Greedy orders of earlier calls, as for `by_all_keys`.
     """
     run = _Run(work, rng, going, visits)
     starts = []
     if start is not None:
         starts.append(Found(run.price(start), start))
         yield starts[0]
-    for found in by_all_keys(work, going, known):
-        starts.append(found)
-        if found.price == min(starts).price:
-            yield found
+    for candidate in by_all_keys(work, going, known):
+        starts.append(candidate)
+        if candidate.price == min(starts).price:
+            yield candidate
     best = min(starts)
     if not run.going():
         return
     first = run.exact(best.order, most=max(run.sizes))
-    best = min(best, first.found)
+    best = min(best, first.priced)
     yield best
     if first.whole:
         return
@@ -156,10 +156,10 @@ def improve(
     while idle < patience and run.going():
         order = best.order
         if rounds % turn == 1:
-            found = run.descend(run.annealed(order, min(1000, 100 << rounds // turn)))
+            candidate = run.descend(run.annealed(order, min(1000, 100 << rounds // turn)))
         else:
-            found = run.descend(run.heated(order, rng.choice(HEATS)))
-        idle = 0 if found.price < best.price else idle + 1
+            candidate = run.descend(run.heated(order, rng.choice(HEATS)))
+        idle = 0 if candidate.price < best.price else idle + 1
         rounds += 1
-        best = found if found.price <= best.price else best
+        best = candidate if candidate.price <= best.price else best
         yield best

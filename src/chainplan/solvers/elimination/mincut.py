@@ -1,8 +1,9 @@
-"""Minimum vertex cuts between one vertex and the boundary of a set: the cheapest neighbourhood it can ever have.
+"""Minimum vertex cuts between one vertex and the boundary of a set: the lightest neighbourhood it can ever have.
 
-When v is eliminated its predecessors separate it from every vertex that stays. Whatever was eliminated before, they
-weigh at least as much as a minimum cut with the sizes as capacities (v itself cannot be cut). Maximum flow by shortest
-augmenting paths (Edmonds & Karp 1972) on the graph with every vertex split into an entry and an exit.
+When v is eliminated, its predecessors separate it from every vertex that stays. Whatever was eliminated before, they
+weigh at least as much as a minimum cut with the sizes as capacities (v itself cannot be cut). The cut is computed as a
+maximum flow by shortest augmenting paths (Edmonds & Karp 1972, O(V · E²)) on the graph with every vertex split into an
+entry and an exit.
 """
 
 from __future__ import annotations
@@ -13,36 +14,36 @@ from chainplan.solvers.elimination.bitset_problem import members
 from chainplan.solvers.search.search import Look, unwatched
 
 VISIT = 4
-"""What one visit counts as work."""
+"""The work that one visit of a vertex counts as."""
 
 
 def min_cut(
     step: list[int], size: list[int], v: int, region: int, locked: int = 0, ends: int = 0, look: Look = unwatched
 ) -> int:
-    """Weight of the lightest set that meets every path along `step` from v out of `region`.
+    """The weight of the lightest set that meets every path along `step` from v out of `region`.
 
     Parameters
     ----------
     step : list[int]
-        Neighbours of each vertex in the direction of the paths, as bit sets.
+        The neighbours of each vertex in the direction of the paths, as bit sets.
     size : list[int]
-        Capacities of the vertices.
+        The capacities of the vertices.
     v : int
-        Start of the paths; it lies in `region` and cannot be cut.
+        The start of the paths; it lies in `region` and cannot be cut.
     region : int
         The set to leave; the first vertex outside belongs to the path and can be cut.
     locked : int
         Vertices that cannot be cut.
     ends : int
-        Vertices of the region where a path may end as well, at a price of their size again once they are locked.
+        Vertices of the region at which a path may end as well; up to their size of flow ends there.
     look : Look
-        Told after each path of the work; what it raises ends the search.
+        It is told of the work after each path; what it raises ends the search.
     """
     return Flow(step, size, v, region, locked, ends & ~(1 << v), look).run()
 
 
 class Flow:
-    """Flow along edges, through vertices and out of ends; states are 2u for the entry of u, 2u + 1 for its exit."""
+    """A flow along edges, through vertices and out of ends; states are 2u for the entry of u, 2u + 1 for its exit."""
 
     def __init__(
         self, step: list[int], size: list[int], v: int, region: int, locked: int, ends: int, look: Look
@@ -84,7 +85,10 @@ class Flow:
         return pushed
 
     def _search(self) -> tuple[dict[int, int], int]:
-        """Breadth first from v until a path can end: where each state was reached from, and the last state or -1."""
+        """Search breadth first from v until a path can end.
+
+        Returns the state from which each state was reached, and the last state, -1 where no path is left.
+        """
         step, size, region, ends = self.step, self.size, self.region, self.ends
         start = 2 * self.v + 1
         came, queue = {start: start}, [start]
@@ -117,7 +121,7 @@ class Flow:
         return came, -1
 
     def _room(self, a: int, b: int) -> int:
-        """How much more can go from state a to state b."""
+        """How much more can flow from state a to state b."""
         u, w = a >> 1, b >> 1
         if u == w:
             if a & 1:
@@ -126,7 +130,7 @@ class Flow:
         return 1 << 200 if a & 1 else self.edge[w, u]
 
     def _push(self, a: int, b: int, pushed: int) -> None:
-        """Send more from state a to state b, or take back what went from b to a."""
+        """Send `pushed` more from state a to state b, or take back as much of what flows from b to a."""
         u, w = a >> 1, b >> 1
         if u == w:
             self.through[u] = self.through.get(u, 0) + (-pushed if a & 1 else pushed)

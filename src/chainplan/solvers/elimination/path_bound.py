@@ -1,8 +1,9 @@
-"""A lower bound of an elimination problem that is there in seconds, also for thousands of vertices.
+"""Lower bounds of an elimination problem that take seconds, also for thousands of vertices.
 
-Small problems get what the exact search starts from: reductions and group bounds. Large ones get the sum over vertices
-of `d_v · cut_in(v) · cut_out(v)`, with minimum cuts for the vertices that promise most while a work limit lasts, and
-for the others the widest path: a cut meets every path, so it weighs at least the least size on any of them.
+Small problems get the bound that the exact search starts from: reductions and group bounds. Large problems get the sum
+over vertices of `d_v · cut_in(v) · cut_out(v)`, with minimum cuts for the vertices that promise most, until a work
+limit is reached, and widest paths for the others: a cut meets every path, so it weighs at least the least size on any
+of them.
 """
 
 from __future__ import annotations
@@ -19,15 +20,18 @@ from chainplan.solvers.elimination.mincut import Flow
 from chainplan.solvers.search.search import Look, Stopped, paced, unwatched
 
 SMALL = 100
+"""Intermediate vertices up to which the exact search gives the bound."""
 LARGE = 20_000
+"""Intermediate vertices above which widest paths alone give the bound."""
 WORK = 3_000_000
+"""Visits of vertices that the minimum cuts may take."""
 
 
 def quick_bound(graph: Graph, tick: Callable[[], None] = unwatched) -> int:
-    """A lower bound in fma of all vertex eliminations of a graph, accumulation included.
+    """A lower bound in fma on all vertex eliminations of a graph, with the accumulation.
 
-    Above `LARGE` intermediates no sets of vertices are made, as each would have as many bits: `path_bound` is all.
-    Where `tick` raises `Stopped`, what has been proven by then is the bound: widest paths at least, in O(edges).
+    Above `LARGE` intermediates the bound is `path_bound`, because bit sets of so many vertices are too large. Where
+    `tick` raises `Stopped`, it is what has been proven by then, at least the sum of widest paths, in O(edges).
     """
     if intermediates(graph) > LARGE:
         return path_bound(graph)
@@ -36,21 +40,21 @@ def quick_bound(graph: Graph, tick: Callable[[], None] = unwatched) -> int:
 
 
 def path_bound(graph: Graph) -> int:
-    """The lower bound that widest paths alone give, in O(edges); just the accumulation for structured blocks."""
+    """The lower bound of widest paths alone, in O(edges); for structured blocks that of the accumulation alone."""
     work = WorkGraph(graph)
     if not work.dense:
         return accumulation(graph).least
-    found = sorted(work.middle)
+    middle = sorted(work.middle)
     none = [False] * len(work.size)
-    into = _widest_paths(work, [row.keys() for row in work.into], found, none)
-    out = _widest_paths(work, [row.keys() for row in work.out], found[::-1], work.kept)
-    return accumulation(graph).least + sum(work.size[v] * into[v] * out[v] for v in found)
+    into = _widest_paths(work, [row.keys() for row in work.into], middle, none)
+    out = _widest_paths(work, [row.keys() for row in work.out], middle[::-1], work.kept)
+    return accumulation(graph).least + sum(work.size[v] * into[v] * out[v] for v in middle)
 
 
 def _widest_paths(
     work: WorkGraph, step: Sequence[Iterable[int]], order: Iterable[int], ends: Sequence[bool]
 ) -> dict[int, int]:
-    """For each vertex the most that the least size on a path out of the middle can be, the vertex itself left out."""
+    """For each vertex the width of the widest path out of the middle: the least size on it but for its start."""
     size, width = work.size, dict[int, int]()
     for v in order:
         width[v] = max(size[u] if u not in width or ends[u] else min(size[u], width[u]) for u in step[v])
@@ -60,46 +64,46 @@ def _widest_paths(
 def lower_bound(core: Core, mask: int | None = None, tick: Callable[[], None] = unwatched) -> int:
     """What eliminating the intermediates in `mask` (default all) costs at least, every other vertex kept.
 
-    0 for large problems with structured blocks. Accumulation is not included.
+    The accumulation is not included. The bound is 0 for large problems with structured blocks.
     """
     net = Net.of(core, mask)
-    found = _cuts(net, WORK, paced(tick)) if core.dense else 0
+    bound = _cuts(net, WORK, paced(tick)) if core.dense else 0
     if net.middle.bit_count() <= SMALL:
         with suppress(Stopped):
             search = Exact(core, mask, tick)
-            found = max(found, search.bound)
+            bound = max(bound, search.bound)
             search.prepare(tick)
-            found = max(found, search.bound)
-    return found
+            bound = max(bound, search.bound)
+    return bound
 
 
 def _cuts(net: Net, work: int, look: Look = unwatched) -> int:
-    """The sum over vertices, minimum cuts for those where they may add most until `work` vertices have been visited.
+    """The sum of bounds over vertices: minimum cuts where they may add most, until `work` vertices have been visited.
 
-    Where `look` raises `Stopped`, widest paths do for the others.
+    Widest paths bound the other vertices, also where `look` raises `Stopped`.
     """
     size, low = net.size, []
-    found = list(members(net.middle))
-    for step, order, ends in ((net.pred, found, 0), (net.succ, found[::-1], net.kept)):
+    vertices = list(members(net.middle))
+    for step, order, ends in ((net.pred, vertices, 0), (net.succ, vertices[::-1], net.kept)):
         low.append(_widest(net, step, order, ends))
-    plain = {v: net.weight(net.pred[v]) * net.weight(net.succ[v]) for v in found}
+    plain = {v: net.weight(net.pred[v]) * net.weight(net.succ[v]) for v in vertices}
 
     def promise(v: int) -> tuple[int, int]:
         return size[v] * (low[0][v] * low[1][v] - plain[v]), v
 
     with suppress(Stopped):
-        for v in sorted(found, key=promise):
+        for v in sorted(vertices, key=promise):
             if work < 0 or promise(v)[0] == 0:
                 break
             for side, step, ends in ((0, net.pred, 0), (1, net.succ, net.kept)):
                 flow = Flow(step, size, v, net.middle, 0, ends & ~(1 << v), look)
                 low[side][v] = flow.run()
                 work -= flow.visits + 1
-    return sum(size[v] * low[0][v] * low[1][v] for v in found)
+    return sum(size[v] * low[0][v] * low[1][v] for v in vertices)
 
 
 def _widest(net: Net, step: list[int], order: list[int], ends: int) -> dict[int, int]:
-    """For each vertex the most that the least size on a path out of the middle can be, the vertex itself left out."""
+    """For each vertex the width of the widest path out of the middle: the least size on it but for its start."""
     size, width = net.size, dict[int, int]()
     for v in order:
         width[v] = 0

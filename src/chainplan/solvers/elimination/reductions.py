@@ -1,12 +1,12 @@
 """Reductions that keep the optimum: vertices that may go first, and vertices that may go together.
 
 Safe to go first (`goes_first`). Let the neighbourhoods P, S of v weigh as much as the minimum cuts of v, so that v
-never costs less than now. For every successor s in the set let the part of P that are not predecessors of s be kept
+never costs less than now. For every successor s in the set let the vertices of P that are not predecessors of s be kept
 for good and weigh at most d_v; likewise for every predecessor, with nothing allowed where v is an output. Then moving v
 to the front of any order makes nothing dearer: a vertex u that goes while v is among its predecessors sees v through
-some s; in place of v it gets what is left of P. The predecessors that s shares, or what has replaced them, it had
-already, and the rest weighs at most d_v. Because any order can be changed so, all such vertices may go before all
-others. The condition survives when the set shrinks.
+some s; in place of v it gets what is left of P. It already had the predecessors that s shares, or what has replaced
+them, and the rest weighs at most d_v. Because any order can be changed so, all such vertices may go before all others.
+The condition survives when the set shrinks.
 
 Chain pair (`chain_pair`). Let v be the only successor of p, p the only predecessor of v, neither an output,
 `d_p <= d_v`, and let the successors S of v weigh as much as the minimum cut of v and no more than that of p towards the
@@ -18,8 +18,8 @@ an order with p before v, let v go first and p in the old place of v: others see
 Twins (`merge_twins`). Two vertices with the same neighbourhoods, neither an output, may go one right after the other.
 Let v go at t1 and its twin v' at t2. Per unit of its size, moving v' to t1 saves x = the factors of the vertices that
 see it in between + (price at t2 − price at t1), and moving v to t2 costs y = the same less what those vertices see in
-place of v, so y <= x. Where x >= 0 the first does not hurt, where x < 0 the second. So twins are one vertex of the sum
-of their sizes.
+place of v, so y <= x. Where x >= 0 the first move does not raise the price, where x < 0 the second does not. So twins
+are one vertex of the sum of their sizes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from chainplan.solvers.search.search import Look, unwatched
 
 @dataclass
 class Reduced:
-    """A net after its reductions: the vertices that go first, what they cost, and who is merged into whom."""
+    """A net after its reductions: the vertices that go first, what they cost, and which vertices are merged."""
 
     net: Net
     first: list[int] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Reduced:
     merged: dict[int, list[int]] = field(default_factory=dict)
 
     def expand(self, order: list[int]) -> list[int]:
-        """An order of the original vertices from one of those that are left."""
+        """The order of the original vertices that an order of the remaining ones stands for."""
         return [w for v in [*self.first, *order] for w in self.merged.get(v, [v])]
 
 
@@ -56,7 +56,10 @@ def reduce(net: Net, look: Look = unwatched) -> Reduced:
 
 
 def _eliminate_one(reduced: Reduced, look: Look) -> bool:
-    """Eliminate the vertices that are safe now, or one of a chain pair. Cuts are worked out where all else fits."""
+    """Eliminate the vertices that are safe now, or else one vertex of a chain pair; return whether any went.
+
+    Cuts, which take longest, are computed only for vertices that meet all other conditions.
+    """
     net = reduced.net
     look(len(net.size))
     bounds = Bounds(net, look=look)
@@ -77,7 +80,7 @@ def _tight(side: Side, v: int) -> bool:
 
 
 def goes_first(net: Net, v: int, inside: int) -> bool:
-    """Whether a vertex with neighbourhoods as light as its minimum cuts can go first at no damage to its neighbours."""
+    """Whether a vertex with neighbourhoods as light as its minimum cuts can go first without making others dearer."""
     into, out, size = net.pred[v], net.succ[v], net.size[v]
     room = 0 if net.kept >> v & 1 else size
     return _bearable(net, into, net.pred, out & inside, inside, size) and _bearable(
@@ -86,7 +89,7 @@ def goes_first(net: Net, v: int, inside: int) -> bool:
 
 
 def _bearable(net: Net, given: int, step: list[int], neighbours: int, inside: int, room: int) -> bool:
-    """Whether what each neighbour is given on top of what it has stays for good and weighs at most `room`."""
+    """Whether the vertices that each neighbour gains from `given` stay for good and weigh at most `room`."""
     for s in members(neighbours):
         fresh = given & ~step[s]
         if fresh & inside or net.weight(fresh) > room:
@@ -95,7 +98,7 @@ def _bearable(net: Net, given: int, step: list[int], neighbours: int, inside: in
 
 
 def chain_pair(bounds: Bounds, v: int) -> bool:
-    """Whether v, no output, and its only predecessor or its only successor p are a chain pair that v leaves first."""
+    """Whether v, which is no output, and its only predecessor or successor are a chain pair of which v may go first."""
     net = bounds.net
     for near, far in (bounds.sides, bounds.sides[::-1]):
         p = near.step[v].bit_length() - 1
@@ -108,7 +111,7 @@ def chain_pair(bounds: Bounds, v: int) -> bool:
 
 
 def merge_twins(reduced: Reduced) -> bool:
-    """Merge intermediates with the same neighbourhoods, no outputs, into the one that comes first."""
+    """Merge intermediates with the same neighbourhoods, outputs apart, into the first of them; say whether any were."""
     net, seen, changed = reduced.net, {}, False
     for v in list(members(net.middle & ~net.kept)):
         key = net.pred[v], net.succ[v]

@@ -1,9 +1,9 @@
-"""What edge and face elimination share: states that can be compared, the exact search and randomised descent over them.
+"""What edge and face elimination share: states that can be compared, exact search and randomised descent over them.
 
 A state is a hashable value; the blocks in it are named by *labels*: each elemental has a random label from a finite
-field and a product or sum of blocks has the product or sum of their labels. Equal sums of paths thus have equal names
-however they came about, so states reached by different moves meet (Schwartz 1980, as in the checker; a clash is caught
-there).
+field, and a product or sum of blocks has the product or sum of their labels. Equal sums of paths thus have equal labels
+however they are made, so different moves can reach the same state (Schwartz 1980, as in `plans.check`, which would
+reject the plan if two different sums ever had the same label).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ S = TypeVar("S", bound=Hashable)
 M = TypeVar("M")
 
 FIELD = (1 << 61) - 1
+"""The prime whose residues are the labels."""
 
 
 class Moves(ABC, Generic[S, M]):
@@ -45,11 +46,11 @@ class Moves(ABC, Generic[S, M]):
 
     @abstractmethod
     def through(self, move: M) -> int | None:
-        """The vertex whose elimination the move is a part of, or None for one that is part of none."""
+        """The vertex whose elimination the move is a part of, None where there is no such vertex."""
 
     @abstractmethod
     def at_least(self, state: S) -> int:
-        """A lower bound in fma of what is left to pay, which no move lowers by more than its price."""
+        """A lower bound in fma on the price of the remaining moves, which no move lowers by more than its price."""
 
     @abstractmethod
     def plan(self, moves: list[M]) -> Plan:
@@ -59,10 +60,11 @@ class Moves(ABC, Generic[S, M]):
 def cheapest(
     kind: Moves[S, M], known: tuple[int, list[M]], most_states: int, search: Search
 ) -> tuple[int, list[M]] | None:
-    """A cheapest sequence of moves, given a `known` one: A* over states; None once `most_states` have been left.
+    """A cheapest sequence of moves, given a `known` one, by A* over states; None after more than `most_states` of them.
 
-    Only states that may lead to less than the known price are looked at, so that proving it costs no ties.
-    O(states · moves) time, O(states) memory, both exponential in the number of edges.
+    Only states that may lead to less than the known price are entered, so that ties need no proof.
+
+    Cost: O(states · moves) time and O(states) memory, both exponential in the number of edges.
     """
     start, upper = kind.start(), known[0]
     best: dict[S, int] = {start: 0}
@@ -95,6 +97,7 @@ def cheapest(
 
 
 def _walk(back: dict[S, tuple[S, M]], state: S) -> list[M]:
+    """The moves that led to a state."""
     moves = []
     while state in back:
         state, move = back[state]
@@ -105,9 +108,9 @@ def _walk(back: dict[S, tuple[S, M]], state: S) -> list[M]:
 def descend(
     kind: Moves[S, M], rng: random.Random, greed: float, kept: list[M], watch: Callable[[], None]
 ) -> tuple[int, list[M]]:
-    """Repeat the moves `kept`, then take the cheapest move each time, at random by the share 1 - greed.
+    """Repeat the moves `kept`, then go on to the end: with probability `greed` by a cheapest move, else by any.
 
-    Returns the price of all and the moves. Ties go to a random move. `watch` is called before each.
+    Returns the price of all moves and the moves. Ties go to a random move. `watch` is called before each.
     """
     state, total, done = kind.start(), 0, []
     for move in kept:
@@ -143,24 +146,24 @@ def improve(
 ) -> tuple[int, list[M]]:
     """The best of a known sequence and of randomised descents, each of which keeps a random part of the best so far.
 
-    `fixed` is what every sequence pays besides, in fma.
+    `fixed` is what every sequence pays besides its moves, in fma.
     """
     rng = random.Random(search.seed)
-    best = min(known, descend(kind, rng, 1.0, [], search.watch), key=lambda found: found[0])
+    best = min(known, descend(kind, rng, 1.0, [], search.watch), key=lambda priced: priced[0])
     search.offer(kind.plan(best[1]), fixed + best[0])
     for i in range(rounds):
         search.tick(i / rounds)
         cut = rng.randrange(len(best[1]) + 1)
-        found = descend(kind, rng, rng.choice([1.0, 0.9, 0.7]), best[1][:cut], search.watch)
-        if found[0] <= best[0]:
-            if found[0] < best[0]:
-                search.offer(kind.plan(found[1]), fixed + found[0])
-            best = found
+        attempt = descend(kind, rng, rng.choice([1.0, 0.9, 0.7]), best[1][:cut], search.watch)
+        if attempt[0] <= best[0]:
+            if attempt[0] < best[0]:
+                search.offer(kind.plan(attempt[1]), fixed + attempt[0])
+            best = attempt
     return best
 
 
 def settle(kind: Moves[S, M], graph: Graph, name: str, effort: tuple[int, int], search: Search) -> Outcome:
-    """Improve the best greedy order of vertices by effort[0] descents, then prove it within effort[1] states."""
+    """Improve the best greedy order of vertices by effort[0] descents, then search effort[1] states for a proof."""
     fixed, name = accumulation(graph), after_accumulation(graph, name)
     best = along(kind, best_of_keys(graph, search.going, search.greedy).order)
     bound = fixed.least + kind.at_least(kind.start())
