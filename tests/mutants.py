@@ -26,130 +26,130 @@ SCHEDULES = "tests/test_schedule.py -k brute_force"
 
 MUTANTS = {
     "parts take five times the colours": Mutant(
-        "compression.py",
+        "plans/compressed_sweep.py",
         "parts = block.rows if isinstance(block.structure, OnDiagonal)",
         "parts = block.rows // 5 if isinstance(block.structure, OnDiagonal)",
         f"{SWEEPS} -k five_diagonal",
     ),
     "a unit block costs its nonzeros in a sweep": Mutant(
-        "compression.py",
+        "plans/compressed_sweep.py",
         "total += 0 if e.block.structure.unit else e.block.nnz",
         "total += e.block.nnz",
         CHAINS,
     ),
     "sweeps of two modes forget the adjoints": Mutant(
-        "compression.py",
+        "plans/compressed_sweep.py",
         "return colours.tangents * (prices[0] or 0) + colours.adjoints * (prices[1] or 0)",
         "return colours.tangents * (prices[0] or 0)",
         f"{SWEEPS} -k tiny_pattern",
     ),
     "the table of chains takes adjoints for tangents": Mutant(
-        "solvers/chain_dp.py",
+        "solvers/chain/interval_dp.py",
         "self.by_end[d:, q - d + 1], self.s[d:])",
         "self.by_end[d:, q - d + 1], self.s[:count])",
         CHAINS,
     ),
     "listed chains have adjoints at one end alone": Mutant(
-        "solvers/interval_table.py",
+        "solvers/chain/interval_table.py",
         "if first.adjoint is not None:",
         "if first.adjoint is not None and last.adjoint is None:",
         CHAINS,
     ),
     "the heap of arcs is upside down": Mutant(
-        "solvers/hu_shing.py",
+        "solvers/chain/hu_shing.py",
         "if a.num * b.den < b.num * a.den:",
         "if a.num * b.den > b.num * a.den:",
         "tests/test_hu_shing.py -k 'medium or small'",
     ),
     "arcs that do not pay stay": Mutant(
-        "solvers/hu_shing.py",
+        "solvers/chain/hu_shing.py",
         "            if top.num >= low * top.den:",
         "            if top.num >= 2 * low * top.den:",
         "tests/test_hu_shing.py -k small",
     ),
     "a lower peak stands in for a whole profile": Mutant(
-        "solvers/chain_memory.py",
+        "solvers/chain/memory_limit.py",
         "any(dominates(entry.profile, profile) for entry in front)",
         "any(entry.profile[0][0] <= profile[0][0] for entry in front)",
         "tests/test_chain_memory.py -k whole_profile",
     ),
     "tapes weigh nothing": Mutant(
-        "solvers/chain_memory.py", "return e.tape if mode is Mode.ADJOINT else 0", "return 0", MEMORY
+        "solvers/chain/memory_limit.py", "return e.tape if mode is Mode.ADJOINT else 0", "return 0", MEMORY
     ),
     "a factor that waits weighs nothing": Mutant(
-        "solvers/nested.py",
+        "solvers/checkpoint/grammar.py",
         'least, way = waiting + nnz[i, k] + whole, Way("times right", i, j, k)',
         'least, way = nnz[i, k] + whole, Way("times right", i, j, k)',
         "tests/test_recompute.py -k nested_plans",
     ),
     "an adjoint step has no tape": Mutant(
-        "solvers/nested.py",
+        "solvers/checkpoint/grammar.py",
         "self._single(chain.n[i] + waiting + whole + e.tape,",
         "self._single(chain.n[i] + waiting + whole,",
         "tests/test_recompute.py -k nested_plans",
     ),
     "an output that was eliminated is forgotten": Mutant(
-        "elimination/subsets.py",
+        "solvers/elimination/subset_dp.py",
         "& (~gone | kept)",
         "& ~gone",
         "tests/test_heuristics.py -k best_of_all",
     ),
     "going last costs one more": Mutant(
-        "elimination/set_search.py",
+        "solvers/elimination/branch_and_bound.py",
         "found = self._last(inside & ~(1 << v), price, best)",
         "found = self._last(inside & ~(1 << v), price + 1, best)",
         f"{EXACT} -k best_of_all",
     ),
     "bounds of parts are counted twice": Mutant(
-        "elimination/set_search.py",
+        "solvers/elimination/branch_and_bound.py",
         "self.low[inside] = max(total, rows[0][0], self.low.get(inside, 0))",
         "self.low[inside] = max(total, rows[-1][0], self.low.get(inside, 0))",
         f"{EXACT} -k best_of_all",
     ),
     "widest paths add up": Mutant(
-        "elimination/quick_bound.py",
+        "solvers/elimination/path_bound.py",
         "width[v] = max(width[v], beyond)",
         "width[v] += beyond",
         f"{EXACT} -k large_graphs",
     ),
     "the quick bound is one too high": Mutant(
-        "elimination/quick_bound.py",
+        "solvers/elimination/path_bound.py",
         "return core.least_fixed + lower_bound(core, tick=tick)",
         "return core.least_fixed + lower_bound(core, tick=tick) + 1",
         f"{EXACT} -k stopped",
     ),
     "locked vertices are cut": Mutant(
-        "elimination/mincut.py",
+        "solvers/elimination/mincut.py",
         "return 1 << 200 if self.locked >> u & 1 else self.size[u] - self.through.get(u, 0)",
         "return self.size[u] - self.through.get(u, 0)",
         f"{EXACT} -k minimum_cuts",
     ),
     "a group costs the dearest order": Mutant(
-        "elimination/bounds.py",
+        "solvers/elimination/bounds.py",
         "found = self.table[part] = min(",
         "found = self.table[part] = max(",
         f"{EXACT} -k group_bounds",
     ),
     "an output's in-edges are eliminated": Mutant(
-        "elimination/edge.py",
+        "solvers/elimination/edge_moves.py",
         "if j in self.middle and not self.kept[j]:",
         "if j in self.middle:",
         "tests/test_moves.py -k sequences",
     ),
     "a face is added onto any successor's dual vertex": Mutant(
-        "elimination/face.py",
+        "solvers/elimination/face_moves.py",
         "before[d] == before[a] and behind[d] == behind[b]",
         "before[d] == before[a]",
         "tests/test_moves.py -k sequences",
     ),
     "halves side by side take as long as the shorter": Mutant(
-        "scheduling/dp.py",
+        "solvers/schedule/machine_dp.py",
         "best = np.minimum(best, np.maximum(lefts[t1], rights[t - t1]))",
         "best = np.minimum(best, np.minimum(lefts[t1], rights[t - t1]))",
         SCHEDULES,
     ),
     "paths to both halves add up": Mutant(
-        "scheduling/bounds.py",
+        "solvers/schedule/bounds.py",
         "_longest(self.path[arg] for arg in option.reads)",
         "sum(self.path[arg] for arg in option.reads)",
         SCHEDULES,
@@ -167,43 +167,46 @@ MUTANTS = {
         "tests/test_colouring.py -k changed",
     ),
     "blocks die a step early": Mutant(
-        "replayer.py", "change[last + 1] -= size", "change[last] -= size", "tests/test_chain_memory.py -k every_order"
+        "plans/replay.py",
+        "change[last + 1] -= size",
+        "change[last] -= size",
+        "tests/test_chain_memory.py -k every_order",
     ),
     "a product costs one less": Mutant(
-        "replayer.py", "        return product, price, 0\n", "        return product, price - 1, 0\n", CHAINS
+        "plans/typed.py", "        return product, price, 0\n", "        return product, price - 1, 0\n", CHAINS
     ),
     "any paths will do": Mutant(
-        "checker.py",
+        "plans/check.py",
         "if _differs(plan, labels, weights, along, prime):",
         "if False:",
         "tests/test_checker.py",
     ),
     "colours are not looked at": Mutant(
-        "checker.py", "            if wrong:\n", "            if False:\n", f"{SWEEPS} -k wrong_seed"
+        "plans/check.py", "            if wrong:\n", "            if False:\n", f"{SWEEPS} -k wrong_seed"
     ),
     "an output may stand twice": Mutant(
-        "checker.py", "if (output, source) in seen:", "if False:", "tests/test_checker.py"
+        "plans/check.py", "if (output, source) in seen:", "if False:", "tests/test_checker.py"
     ),
     "a limit may be exceeded by one": Mutant(
-        "checker.py",
+        "plans/check.py",
         "if limit is not None and replayed.peak > limit:",
         "if limit is not None and replayed.peak > limit + 1:",
         "tests/test_checker.py",
     ),
     "a bound may lie above the cost": Mutant(
-        "frontends/plan_file.py",
+        "io/plan_file.py",
         "if bound > price or (proven and (bound != price or within is None)):",
         "if proven and (bound != price or within is None):",
         "tests/test_plan_file.py",
     ),
     "tasks share a machine": Mutant(
-        "schedule.py",
+        "plans/schedule.py",
         "if before is not None and task.start < before.end:",
         "if before is not None and task.start < before.start:",
         "tests/test_schedule_file.py",
     ),
     "a task starts before what it reads is there": Mutant(
-        "schedule.py",
+        "plans/schedule.py",
         "if task is not None and task.start < ready:",
         "if task is not None and task.start < 0:",
         "tests/test_schedule_file.py",

@@ -24,6 +24,7 @@ from chainplan.plans.steps import (
     Add,
     Advance,
     Decompress,
+    Interpreter,
     Load,
     Move,
     Multiply,
@@ -157,28 +158,54 @@ def _differs(
 
 def _along(plan: Plan, labels: Mapping[str, int], prime: int) -> list[int]:
     """The labels carried through the steps of the plan."""
-    held: list[int] = []
+    carried = _Labels(labels, prime)
     for step in plan.steps:
-        match step:
-            case Multiply(left, right, onto):
-                held.append((held[left] * held[right] + (0 if onto is None else held[onto])) % prime)
-            case Load(name) | Accumulate(name, _):
-                held.append(labels[name])
-            case Propagate(name, arg, _):
-                held.append(labels[name] * held[arg] % prime)
-            case Add(left, right):
-                held.append((held[left] + held[right]) % prime)
-            case Seed():
-                held.append(1)
-            case Advance() | Store() | Restore():
-                held.append(0)
-            case Decompress():
-                found = {held[arg] for arg in step.operands()}
-                if len(found) > 1:
-                    text = "its tangent and its adjoint are compressions of two different sums of paths"
-                    raise PlanError(f"step {len(held)}: {text}; expected the same.")
-                held.append(found.pop())
-    return held
+        carried.held.append(step.accept(carried))
+    return carried.held
+
+
+class _Labels(Interpreter[int]):
+    """The sum over paths of the products of labels that a step's block holds, modulo a prime."""
+
+    def __init__(self, labels: Mapping[str, int], prime: int) -> None:
+        self.held: list[int] = []
+        self._labels, self._prime = labels, prime
+
+    def load(self, step: Load) -> int:
+        return self._labels[step.elemental]
+
+    def accumulate(self, step: Accumulate) -> int:
+        return self._labels[step.elemental]
+
+    def propagate(self, step: Propagate) -> int:
+        return self._labels[step.elemental] * self.held[step.arg] % self._prime
+
+    def multiply(self, step: Multiply) -> int:
+        left, right, onto = step
+        held = self.held
+        return (held[left] * held[right] + (0 if onto is None else held[onto])) % self._prime
+
+    def add(self, step: Add) -> int:
+        return (self.held[step.left] + self.held[step.right]) % self._prime
+
+    def seed(self, step: Seed) -> int:
+        return 1
+
+    def decompress(self, step: Decompress) -> int:
+        sums = {self.held[arg] for arg in step.operands()}
+        if len(sums) > 1:
+            text = "its tangent and its adjoint are compressions of two different sums of paths"
+            raise PlanError(f"step {len(self.held)}: {text}; expected the same.")
+        return sums.pop()
+
+    def advance(self, step: Advance) -> int:
+        return 0
+
+    def store(self, step: Store) -> int:
+        return 0
+
+    def restore(self, step: Restore) -> int:
+        return 0
 
 
 def _substitute(graph: Graph, labels: Mapping[str, int], weights: Mapping[str, int], prime: int) -> dict[str, int]:

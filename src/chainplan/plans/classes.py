@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainplan.plans.replay import Typed, replay
+from chainplan.plans.replay import replay
 from chainplan.plans.steps import Accumulate, Decompress, Load, Multiply, Plan, Propagate, Seed
+from chainplan.plans.typed import Typed
 from chainplan.problem.problem import Problem
 
 BRACKETINGS = "bracketings"

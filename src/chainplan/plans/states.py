@@ -15,8 +15,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chainplan.errors import PlanError
-from chainplan.plans.steps import Accumulate, Advance, Load, Plan, Propagate, Restore, Store
-from chainplan.problem.graph import Graph
+from chainplan.plans.steps import (
+    Accumulate,
+    Add,
+    Advance,
+    Decompress,
+    Interpreter,
+    Load,
+    Multiply,
+    Plan,
+    Propagate,
+    Restore,
+    Seed,
+    Step,
+    Store,
+    require_step,
+)
+from chainplan.problem.graph import Elemental, Graph
 
 
 @dataclass(frozen=True)
@@ -28,79 +43,101 @@ class Span:
     last: int
 
 
-class Walk:
-    """The working state and the stored ones, step by step."""
+class Walk(Interpreter[None]):
+    """The working state and the stored ones, step by step; refuses a step whose state is not there."""
 
     def __init__(self, graph: Graph) -> None:
         self.given = graph.inputs[0]
         self.working = self.given
         self._graph = graph
+        self._position = -1
         self._open: dict[str, Span] = {}
         """The span of the working state and of each stored one, by vertex."""
         self._stored: set[str] = set()
         self.done: list[Span] = []
 
-    def take(self, position: int, step: object) -> str | None:
-        """Take a step; what is wrong with it, None where nothing is."""
-        match step:
-            case Load(name) | Accumulate(name, _) | Propagate(name, _, _):
-                return self._linearise(position, name)
-            case Advance(name):
-                return self._advance(position, name)
-            case Store(vertex):
-                return self._store(position, vertex)
-            case Restore(vertex):
-                return self._restore(position, vertex)
-        return None
+    def take(self, position: int, step: Step) -> None:
+        """Take the step at a position.
+
+        Raises
+        ------
+        PlanError
+            Where the state that it needs is not there.
+        """
+        self._position = position
+        step.accept(self)
 
     def finish(self) -> list[Span]:
         """All spans, but those of the input."""
         return [span for span in (*self.done, *self._open.values()) if span.vertex != self.given]
 
-    def _linearise(self, position: int, name: str) -> str | None:
-        if name not in self._graph:
-            return f"'{name}' is no elemental of the problem."
-        source = self._graph[name].source
-        if source != self.working:
-            where = f"'{name}' is linearised at '{source}', but the working state is '{self.working}'"
-            return f"{where}; expected the state of its source. Advance to it, or restore it, before."
-        self._use(self.working, position)
-        return None
+    def load(self, step: Load) -> None:
+        self._linearise(step.elemental)
 
-    def _advance(self, position: int, name: str) -> str | None:
-        if name not in self._graph:
-            return f"'{name}' is no elemental of the problem."
-        e = self._graph[name]
+    def accumulate(self, step: Accumulate) -> None:
+        self._linearise(step.elemental)
+
+    def propagate(self, step: Propagate) -> None:
+        self._linearise(step.elemental)
+
+    def multiply(self, step: Multiply) -> None:
+        """A product needs no state, as nothing does that is made of blocks alone."""
+
+    def add(self, step: Add) -> None:
+        """A sum needs no state."""
+
+    def seed(self, step: Seed) -> None:
+        """A seed needs no state."""
+
+    def decompress(self, step: Decompress) -> None:
+        """A block that is read off compressed ones needs no state."""
+
+    def advance(self, step: Advance) -> None:
+        e = self._elemental(step.elemental)
         if e.source != self.working:
-            where = f"'{name}' starts at '{e.source}', but the working state is '{self.working}'"
-            return f"{where}; expected to advance from where it is. Restore '{e.source}' before."
-        self._use(self.working, position)
+            where = f"'{e.name}' starts at '{e.source}', but the working state is '{self.working}'"
+            raise self._wrong(f"{where}; expected to advance from where it is. Restore '{e.source}' before.")
+        self._use(self.working)
         self._leave()
         if e.target in self._stored:
             self.done.append(self._open.pop(e.target))
             self._stored.discard(e.target)
         self.working = e.target
-        self._open[e.target] = Span(e.target, position, position)
-        return None
+        self._open[e.target] = Span(e.target, self._position, self._position)
 
-    def _store(self, position: int, vertex: str) -> str | None:
+    def store(self, step: Store) -> None:
+        vertex = step.vertex
         if vertex != self.working:
-            return f"'{vertex}' cannot be stored, for the working state is '{self.working}'; expected that."
-        self._use(vertex, position)
+            raise self._wrong(f"'{vertex}' cannot be stored, for the working state is '{self.working}'; expected that.")
+        self._use(vertex)
         self._stored.add(vertex)
-        return None
 
-    def _restore(self, position: int, vertex: str) -> str | None:
+    def restore(self, step: Restore) -> None:
+        vertex = step.vertex
         if vertex != self.given and vertex not in self._stored:
-            return f"'{vertex}' cannot be restored, for it is not stored; expected a 'store' of it before."
+            raise self._wrong(f"'{vertex}' cannot be restored, for it is not stored; expected a 'store' of it before.")
         if vertex != self.working:
             self._leave()
         self.working = vertex
-        self._use(vertex, position)
-        return None
+        self._use(vertex)
 
-    def _use(self, vertex: str, position: int) -> None:
-        span = self._open.get(vertex)
+    def _linearise(self, name: str) -> None:
+        e = self._elemental(name)
+        if e.source != self.working:
+            where = f"'{name}' is linearised at '{e.source}', but the working state is '{self.working}'"
+            raise self._wrong(f"{where}; expected the state of its source. Advance to it, or restore it, before.")
+        self._use(self.working)
+
+    def _elemental(self, name: str) -> Elemental:
+        if name not in self._graph:
+            raise self._wrong(f"'{name}' is no elemental of the problem.")
+        return self._graph[name]
+
+    def _wrong(self, what: str) -> PlanError:
+        return PlanError(f"step {self._position}: {what}")
+
+    def _use(self, vertex: str) -> None:
+        span, position = self._open.get(vertex), self._position
         self._open[vertex] = Span(vertex, position if span is None else span.first, position)
 
     def _leave(self) -> None:
@@ -122,7 +159,6 @@ def spans(plan: Plan) -> list[Span]:
         raise PlanError(f"states are evaluated, but {reason}; expected a chain. Plan without recomputation.")
     walk = Walk(plan.graph)
     for position, step in enumerate(plan.steps):
-        wrong = walk.take(position, step)
-        if wrong is not None:
-            raise PlanError(f"step {position}: {wrong}")
+        require_step(position, step)
+        walk.take(position, step)
     return walk.finish()

@@ -253,6 +253,20 @@ class Interpreter(ABC, Generic[T]):
     def restore(self, step: Restore) -> T: ...
 
 
+def require_step(position: int, step: object) -> None:
+    """Refuse what is no step of the plan language.
+
+    Raises
+    ------
+    PlanError
+        Naming its position and what it is.
+    """
+    if type(step) not in KINDS:
+        raise PlanError(
+            f"step {position}: found {found(step)}; expected a step of `chainplan.plans.steps`. Correct it."
+        )
+
+
 class Output(NamedTuple):
     """Step `step` holds the Jacobian of vertex `output` with respect to vertex `input`."""
 

@@ -1,0 +1,232 @@
+"""What each step of a plan makes and costs: a block between two vertices, its price, and the adds of a sum.
+
+A step that breaks a rule of the plan language is refused, so that every block is a sum of products along paths from its
+`source` vertex to its `target` vertex.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from chainplan.errors.arguments import found
+from chainplan.plans.steps import (
+    LARGEST_COLOURED,
+    NONZEROS_COLOURED,
+    Accumulate,
+    Add,
+    Advance,
+    Application,
+    Decompress,
+    Interpreter,
+    Load,
+    Multiply,
+    Propagate,
+    Restore,
+    Seed,
+    Store,
+)
+from chainplan.problem.cost import CostModel
+from chainplan.problem.graph import Elemental, Graph, Mode
+from chainplan.structures import Block, Identity, sum_adds
+
+
+class Typed(NamedTuple):
+    """A block between two vertices: size(target) x size(source), holding paths from source to target.
+
+    Where it is compressed, one of the two is the colours of the seed step numbered `seed` (see `colours_of`), and
+    `whole` is the block that it is a compression of; it counts as dense itself.
+    """
+
+    target: str
+    source: str
+    block: Block
+    seed: int | None = None
+    whole: Block | None = None
+    state: bool = False
+    """Whether the step moves states and makes no block; `block` is then the working state after it, size x 1."""
+
+
+def colours_of(seed: int) -> str:
+    """What stands for the vertex on the compressed side of a block; no vertex can have this name."""
+    return f"\0colours of #{seed}"
+
+
+class Broken(Exception):
+    """A rule of the plan language that a step breaks."""
+
+
+Made = tuple[Typed, int, int]
+"""What a step makes, its price, and its adds where it is a sum without a product."""
+
+
+class Typing(Interpreter[Made]):
+    """What a step makes of the blocks `made` by all steps before it.
+
+    Parameters
+    ----------
+    graph : Graph
+        The linearised DAG.
+    cost : CostModel
+        What the steps are priced by.
+    """
+
+    def __init__(self, graph: Graph, cost: CostModel) -> None:
+        self.made: list[Typed] = []
+        self._graph, self._cost = graph, cost
+
+    def load(self, step: Load) -> Made:
+        e = self._elemental(step.elemental)
+        if not e.explicit:
+            raise Broken(f"'{e.name}' is matrix-free and cannot be loaded; accumulate it.")
+        return Typed(e.target, e.source, e.block), 0, 0
+
+    def accumulate(self, step: Accumulate) -> Made:
+        e = self._applied(step)
+        return Typed(e.target, e.source, e.block), self._cost.accumulate(e, step.mode), 0
+
+    def propagate(self, step: Propagate) -> Made:
+        e, arg = self._applied(step), self._operand(step.arg, "arg")
+        price = self._cost.propagate(e, arg.block, step.mode)
+        if step.mode is Mode.TANGENT:
+            if arg.target != e.source:
+                raise Broken(f"arg ends at '{arg.target}', but a tangent of '{e.name}' starts at '{e.source}'.")
+            return _joined(Typed(e.target, e.source, e.block), arg), price, 0
+        if arg.source != e.target:
+            raise Broken(f"arg starts at '{arg.source}', but an adjoint of '{e.name}' starts at '{e.target}'.")
+        return _joined(arg, Typed(e.target, e.source, e.block)), price, 0
+
+    def multiply(self, step: Multiply) -> Made:
+        left, right = self._operand(step.left, "left"), self._operand(step.right, "right")
+        target, source = left.target, right.source
+        if left.source != right.target:
+            raise Broken(
+                f"left block starts at '{left.source}', but right block ends at '{right.target}'; they must meet."
+            )
+        product = _joined(left, right)
+        price = self._cost.multiply(left.block, right.block, product.block if product.whole is None else None)
+        if step.onto is None:
+            return product, price, 0
+        onto = self._operand(step.onto, "onto")
+        if onto.target != target or onto.source != source:
+            raise Broken(
+                f"the product leads '{source}' -> '{target}', but onto leads '{onto.source}' -> '{onto.target}'; they "
+                "must agree."
+            )
+        price += self._cost.add(product.block, onto.block)
+        if product.whole is not None:
+            return _summed(onto, product), price, 0
+        total = onto.block.plus(product.block)
+        return (onto if total is onto.block else Typed(target, source, total)), price, 0
+
+    def add(self, step: Add) -> Made:
+        left, right = self._operand(step.left, "left"), self._operand(step.right, "right")
+        if (left.target, left.source) != (right.target, right.source):
+            raise Broken(
+                f"left leads '{left.source}' -> '{left.target}', right '{right.source}' -> '{right.target}'; a sum "
+                "needs blocks between the same vertices."
+            )
+        return _summed(left, right), self._cost.add(left.block, right.block), sum_adds(left.block, right.block)
+
+    def seed(self, step: Seed) -> Made:
+        size = self._size(step.vertex)
+        _require_mode(step.mode)
+        colours = max(step.colours, default=-1) + 1
+        if len(step.colours) != size or min(step.colours, default=0) < -1 or colours > size:
+            raise Broken(
+                f"its colours do not fit; expected one from -1 for each of the {size} entries of '{step.vertex}'."
+            )
+        if not colours:
+            raise Broken(f"no entry of '{step.vertex}' has a colour, so that nothing is swept; expected at least one.")
+        place, whole, price = len(self.made), Block(size, size, Identity()), self._cost.seed(size, colours)
+        if step.mode is Mode.TANGENT:
+            return Typed(step.vertex, colours_of(place), Block(size, colours), place, whole), price, 0
+        return Typed(colours_of(place), step.vertex, Block(colours, size), place, whole), price, 0
+
+    def decompress(self, step: Decompress) -> Made:
+        sides = []
+        for role, position in (("tangent", step.tangent), ("adjoint", step.adjoint)):
+            if position is not None:
+                arg = self._operand(position, role)
+                side = arg.source if role == "tangent" else arg.target
+                if arg.whole is None or arg.seed is None or side != colours_of(arg.seed):
+                    raise Broken(f"{role} is {position}, which is not compressed by a seed of that mode.")
+                near = self.made[arg.seed]
+                ends = (arg.target, near.target) if role == "tangent" else (near.source, arg.source)
+                sides.append(Typed(*ends, arg.whole))
+        if not sides:
+            raise Broken("neither tangent nor adjoint is given; expected at least one compressed block.")
+        if sides[0][:2] != sides[-1][:2]:
+            raise Broken("tangent and adjoint are compressions of blocks between different vertices.")
+        block = sides[0].block
+        if max(block.rows, block.cols) > LARGEST_COLOURED or block.nnz > NONZEROS_COLOURED:
+            raise Broken(
+                f"a block of {block.rows:,} x {block.cols:,} with {block.nnz:,} nonzeros is decompressed; expected at "
+                f"most {LARGEST_COLOURED:,} rows and columns and {NONZEROS_COLOURED:,} nonzeros."
+            )
+        return sides[0], self._cost.decompress(block), 0
+
+    def advance(self, step: Advance) -> Made:
+        e = self._elemental(step.elemental)
+        return self._state(e.target), self._cost.advance(e), 0
+
+    def store(self, step: Store) -> Made:
+        return self._state(step.vertex), 0, 0
+
+    def restore(self, step: Restore) -> Made:
+        return self._state(step.vertex), 0, 0
+
+    def _state(self, vertex: str) -> Typed:
+        return Typed(vertex, vertex, Block(self._size(vertex), 1), state=True)
+
+    def _size(self, vertex: str) -> int:
+        if vertex not in self._graph.sizes:
+            raise Broken(f"'{vertex}' is no vertex of the problem.")
+        return self._graph.sizes[vertex]
+
+    def _operand(self, position: int, role: str) -> Typed:
+        made = self.made
+        if not 0 <= position < len(made):
+            raise Broken(f"{role} is {position}; expected an earlier step (0 to {len(made) - 1}).")
+        if made[position].state:
+            raise Broken(
+                f"{role} is {position}, which moves a state and makes no block; expected a step that makes one."
+            )
+        return made[position]
+
+    def _elemental(self, name: str) -> Elemental:
+        if name not in self._graph:
+            raise Broken(f"'{name}' is no elemental of the problem.")
+        return self._graph[name]
+
+    def _applied(self, step: Application) -> Elemental:
+        """The matrix-free elemental whose tangent or adjoint a step applies."""
+        e, mode = self._elemental(step.elemental), step.mode
+        _require_mode(mode)
+        if e.explicit:
+            raise Broken(f"'{e.name}' is explicit and has no {mode.value}; load it.")
+        if e.per_vector(mode) is None:
+            raise Broken(f"'{e.name}' has no {mode.value}; use the other mode.")
+        return e
+
+
+def _require_mode(mode: object) -> None:
+    if not isinstance(mode, Mode):
+        raise Broken(f"mode is {found(mode)}; expected a Mode. Write Mode.TANGENT or Mode.ADJOINT.")
+
+
+def _joined(left: Typed, right: Typed) -> Typed:
+    """The product of two blocks that meet; a compressed factor makes a compressed product."""
+    if left.whole is None and right.whole is None:
+        return Typed(left.target, right.source, left.block.times(right.block))
+    block = Block(left.block.rows, right.block.cols)
+    if left.whole is None and right.whole is not None:
+        return Typed(left.target, right.source, block, right.seed, left.block.times(right.whole))
+    if right.whole is None and left.whole is not None:
+        return Typed(left.target, right.source, block, left.seed, left.whole.times(right.block))
+    raise Broken("left and right are both compressed; decompress one before they multiply.")
+
+
+def _summed(left: Typed, right: Typed) -> Typed:
+    """The sum of two blocks between the same vertices, compressed where they are."""
+    whole = None if left.whole is None or right.whole is None else left.whole.plus(right.whole)
+    return Typed(left.target, left.source, left.block.plus(right.block), left.seed, whole)
