@@ -18,8 +18,8 @@ def dense(edge: Edge, value: Any) -> Array:
         tangent, adjoint = value
         return np.asarray(tangent(np.eye(cols)) if tangent else adjoint(np.eye(rows)))
     words = edge.words()
-    kind: str = next(iter(words)) if isinstance(words, dict) else words
-    argument: Any = words[kind] if isinstance(words, dict) else None
+    kind = words if isinstance(words, str) else next(iter(words))
+    argument: Any = None if isinstance(words, str) else words[kind]
     if kind == "identity":
         return np.eye(rows)
     if kind == "negated_identity":

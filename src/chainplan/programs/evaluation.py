@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from chainplan._util.arrays import Array
 from chainplan.errors import PointError
 from chainplan.errors.arguments import expect
+from chainplan.programs.ops.base import Kept
 from chainplan.programs.point import point_of
 from chainplan.programs.program import Layer, Program, program_of
+from chainplan.values.jacobians import Given
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,7 @@ class Evaluation:
 
     program: Program
     values: Mapping[str, Array]
-    kept: Mapping[str, Any]
+    kept: Mapping[str, Kept]
 
 
 def evaluate(program: Program, point: Mapping[str, Array]) -> Evaluation:
@@ -61,7 +62,7 @@ def evaluate(program: Program, point: Mapping[str, Array]) -> Evaluation:
     return Evaluation(program, values, kept)
 
 
-def evaluated(layer: Layer, arguments: list[Array]) -> tuple[Array, Any]:
+def evaluated(layer: Layer, arguments: list[Array]) -> tuple[Array, Kept]:
     """The value of one layer and what it keeps for its linearisation; raises as `evaluate` does."""
     with np.errstate(all="ignore"):
         try:
@@ -72,7 +73,7 @@ def evaluated(layer: Layer, arguments: list[Array]) -> tuple[Array, Any]:
     return value, kept
 
 
-def linearise(evaluation: Evaluation) -> dict[str, Any]:
+def linearise(evaluation: Evaluation) -> dict[str, Given]:
     """Compute the elemental Jacobians of all layers, as `chainplan.execute` takes them.
 
     Parameters
@@ -98,7 +99,7 @@ def linearise(evaluation: Evaluation) -> dict[str, Any]:
     {'exp1/x': array([1., 1.])}
     """
     expect("evaluation", evaluation, Evaluation, "an Evaluation", "Make one by evaluate(program, point).")
-    program, partials = evaluation.program, dict[str, dict[int, Any]]()
+    program, partials = evaluation.program, dict[str, dict[int, Given]]()
     result = {}
     for name, layer, position, _ in program.placed:
         if layer.name not in partials:
@@ -111,7 +112,7 @@ def linearise(evaluation: Evaluation) -> dict[str, Any]:
     return result
 
 
-def linearised(layer: Layer, arguments: list[Array], value: Array, kept: Any) -> dict[int, Any]:
+def linearised(layer: Layer, arguments: list[Array], value: Array, kept: Kept) -> dict[int, Given]:
     """The elemental Jacobians of one layer by the positions of its edges that vary; raises as `linearise` does."""
     with np.errstate(all="ignore"):
         partials = layer.op.linearise(arguments, value, kept)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 import numpy as np
 
@@ -16,8 +16,10 @@ from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
 from chainplan.programs.evaluation import evaluate, evaluated, linearise, linearised
 from chainplan.programs.ops import RESULT
+from chainplan.programs.ops.base import Kept
 from chainplan.programs.point import point_of
 from chainplan.programs.program import Placed, Program, program_of
+from chainplan.values.jacobians import Given
 from chainplan.values.primal import Primal
 
 
@@ -26,7 +28,7 @@ class _Inside(NamedTuple):
 
     arguments: list[Array]
     value: Array
-    kept: Any
+    kept: Kept
 
 
 @final
@@ -67,15 +69,15 @@ class Stepwise(Primal):
                 values[layer.name], _ = evaluated(layer, [values[source] for source in layer.sources])
         return values
 
-    def start(self) -> Any:
+    def start(self) -> Array:
         return self._point[self._variable]
 
-    def advance(self, elemental: str, state: Any) -> Any:
+    def advance(self, elemental: str, state: Array | _Inside) -> Array | _Inside:
         placed = self._placed[elemental]
         inside = state if isinstance(state, _Inside) else self._inside(placed, state)
         return inside.value if placed.edge.target == RESULT else inside
 
-    def linearise(self, elemental: str, state: Any) -> Any:
+    def linearise(self, elemental: str, state: Array | _Inside) -> Given | None:
         placed = self._placed[elemental]
         inside = state if isinstance(state, _Inside) else self._inside(placed, state)
         return linearised(placed.layer, inside.arguments, inside.value, inside.kept)[placed.position]
@@ -87,10 +89,10 @@ class Stepwise(Primal):
         return _Inside(arguments, *evaluated(placed.layer, arguments))
 
     @cached_property
-    def _jacobians(self) -> dict[str, Any]:
+    def _jacobians(self) -> dict[str, Given]:
         return linearise(evaluate(self._program, self._point))
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> Given:
         return self._jacobians[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from chainplan.structures.base import Shape, Structure
+from chainplan.structures.base import Shape, Structure, Words
 from chainplan.structures.counts import Counts, quadratic
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import OnDiagonal
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from chainplan._util.arrays import Array
-    from chainplan._util.json_value import JsonValue
 
     Pair = tuple[Array, Array]
     Triple = tuple[Array, Array, Array]
@@ -79,7 +78,7 @@ class Banded(Structure):
             return band(max(self.lower, other.lower), max(self.upper, other.upper))
         return self if isinstance(other, OnDiagonal) else other if isinstance(other, Dense) else None
 
-    def to_spec(self, rows: int, cols: int) -> JsonValue:
+    def to_spec(self, rows: int, cols: int) -> Words:
         widths = (self.lower, self.upper)
         if ENDLESS in widths:
             return {self.name: [min(width, max(rows, cols)) for width in widths]}
@@ -104,7 +103,7 @@ class LowerTriangular(Banded):
     def __init__(self) -> None:
         super().__init__(ENDLESS, 0)
 
-    def to_spec(self, rows: int, cols: int) -> JsonValue:
+    def to_spec(self, rows: int, cols: int) -> Words:
         return self.name
 
     def __repr__(self) -> str:
@@ -120,7 +119,7 @@ class UpperTriangular(Banded):
     def __init__(self) -> None:
         super().__init__(0, ENDLESS)
 
-    def to_spec(self, rows: int, cols: int) -> JsonValue:
+    def to_spec(self, rows: int, cols: int) -> Words:
         return self.name
 
     def __repr__(self) -> str:

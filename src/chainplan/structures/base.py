@@ -15,9 +15,10 @@ result depend on the bracketing.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from chainplan._util.json_value import JsonValue
 from chainplan.structures.counts import Counts, total_count
 from chainplan.structures.unit_entries import Units
 
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from chainplan._util.arrays import Array
-    from chainplan._util.json_value import JsonValue
 
 Shape = tuple[int, int] | None
 """Rows and columns of the block whose structure is read; None where they could not be read themselves."""
+
+Words = str | Mapping[str, JsonValue]
+"""A structure as a spec writes it: a word alone, or with its argument behind it."""
 
 
 class Structure(ABC):
@@ -110,11 +113,11 @@ class Structure(ABC):
     def plus(self, other: Structure) -> Structure | None:
         """Return the structure of self + other, for an `other` that does not stand before self in the table."""
 
-    def to_spec(self, rows: int, cols: int) -> JsonValue:
+    def to_spec(self, rows: int, cols: int) -> Words:
         """Return the structure of a block of rows x cols as a spec writes it."""
         return self.name
 
-    def brief(self, rows: int, cols: int) -> JsonValue:
+    def brief(self, rows: int, cols: int) -> Words:
         """Return what a plan's steps say of the structure; they do not list a pattern again."""
         return self.to_spec(rows, cols)
 

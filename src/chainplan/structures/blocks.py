@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from chainplan.structures.base import Shape, Structure
+from chainplan.structures.base import Shape, Structure, Words
 from chainplan.structures.counts import Counts, constant
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import OnDiagonal
@@ -106,7 +106,7 @@ class _Divided(Structure):
             return cls(count, units)
         return DENSE if units is None else BlockDiagonal(count, units)
 
-    def to_spec(self, rows: int, cols: int) -> JsonValue:
+    def to_spec(self, rows: int, cols: int) -> Words:
         r, c = rows // self.count, cols // self.count
         if self.units is None or self.units.sign != 1:
             return {self.name: self.arguments(r, c)}
@@ -116,7 +116,7 @@ class _Divided(Structure):
         """Return what a spec writes behind the name, for parts of r x c."""
         raise NotImplementedError
 
-    def brief(self, rows: int, cols: int) -> JsonValue:
+    def brief(self, rows: int, cols: int) -> Words:
         spec = self.to_spec(rows, cols)
         return {"units": spec} if self.units is not None and self.units.sign != 1 else spec
 

@@ -17,7 +17,7 @@ from math import gcd
 from typing import TYPE_CHECKING
 
 from chainplan.structures.banded import ENDLESS, Banded, band
-from chainplan.structures.base import Structure
+from chainplan.structures.base import Structure, Words
 from chainplan.structures.blocks import BlockDiagonal, Kronecker
 from chainplan.structures.counts import Counts
 from chainplan.structures.diagonal import OnDiagonal
@@ -27,7 +27,6 @@ from chainplan.structures.zero import Zero
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-    from chainplan._util.json_value import JsonValue
 
 MOST_PARTS = 100_000
 """The largest number of parts that is tried on a listed pattern."""
@@ -96,10 +95,10 @@ class Outline(Structure):
         reach = max(self.lower, other.lower), max(self.upper, other.upper)
         return Outline(*reach, gcd(self.parts, other.parts), gcd(self.modulus, other.modulus))
 
-    def to_spec(self, rows: int, cols: int) -> JsonValue:
+    def to_spec(self, rows: int, cols: int) -> Words:
         return self._shown.to_spec(rows, cols)
 
-    def brief(self, rows: int, cols: int) -> JsonValue:
+    def brief(self, rows: int, cols: int) -> Words:
         return {"units": self.to_spec(rows, cols)} if self.unit else self.to_spec(rows, cols)
 
     def _key(self) -> tuple[int, int, int, int, Units | None]:

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from chainplan._util.byte_cache import kept
-from chainplan.structures.base import Structure
+from chainplan.structures.base import Structure, Words
 from chainplan.structures.counts import Counts, runs
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import OnDiagonal
@@ -30,7 +30,6 @@ from chainplan.structures.zero import Zero
 
 if TYPE_CHECKING:
     from chainplan._util.arrays import Array
-    from chainplan._util.json_value import JsonValue
 
 _DENSE_SHARE = 20
 """How many times longer a sparse product takes per multiplication than a dense one, roughly."""
@@ -132,7 +131,7 @@ class Explicit(Structure):
     def plus(self, other: Structure) -> Structure | None:
         return other if isinstance(other, Dense) else None
 
-    def to_spec(self, rows: int, cols: int) -> JsonValue:
+    def to_spec(self, rows: int, cols: int) -> Words:
         if self.units is not None and self.units.sign == 1:
             if self.units.rows and (self.row_vector == 1).all():
                 return {"permutation" if self._is_square_bijection() else "selection": self.csr.indices.tolist()}
@@ -144,7 +143,7 @@ class Explicit(Structure):
     def _is_square_bijection(self) -> bool:
         return self.csr.shape[0] == self.csr.shape[1] and bool((self.column_vector == 1).all())
 
-    def brief(self, rows: int, cols: int) -> JsonValue:
+    def brief(self, rows: int, cols: int) -> Words:
         return {"units" if self.unit else self.name: {"nnz": self.nnz(rows, cols)}}
 
     @cached_property

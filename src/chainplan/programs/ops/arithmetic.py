@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from chainplan.programs.ops.base import RESULT, Array, Edge, Op, Shape, broadcast, misfit, shown, size
+from chainplan._util.arrays import Array
+from chainplan.programs.ops.base import RESULT, Edge, Kept, Op, Shape, broadcast, misfit, shown, size
 from chainplan.programs.ops.elementwise import CALCULUS
+from chainplan.values.jacobians import Given
 
 
 class Binary(Op):
@@ -56,7 +58,7 @@ class _Linear(Binary):
             )
         return tuple(found)
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         return ()
 
 
@@ -66,7 +68,7 @@ class Add(_Linear):
     name = "add"
     structures = ("identity", "identity")
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         return np.asarray(arguments[0] + arguments[1]), None
 
 
@@ -76,7 +78,7 @@ class Subtract(_Linear):
     name = "subtract"
     structures = ("identity", "negated_identity")
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         return np.asarray(arguments[0] - arguments[1]), None
 
 
@@ -93,10 +95,10 @@ class Multiply(_Nonlinear):
 
     name = "multiply"
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         return np.asarray(arguments[0] * arguments[1]), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         x, y = np.broadcast_arrays(*arguments)
         return y.ravel(), x.ravel()
 
@@ -106,10 +108,10 @@ class Divide(_Nonlinear):
 
     name = "divide"
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         return np.asarray(arguments[0] / arguments[1]), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         inverse = np.broadcast_to(1 / arguments[1], value.shape)
         return inverse.ravel(), (-value * inverse).ravel()
 
@@ -130,10 +132,10 @@ class Scale(Op):
         n = size(shapes[0])
         return (Edge(0, RESULT, n, n, "scaled_identity"),)
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         return np.asarray(self.by * arguments[0]), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         return (np.asarray(float(self.by)),)
 
     @classmethod

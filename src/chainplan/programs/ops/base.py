@@ -23,11 +23,16 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan.structures import Block, from_spec
+from chainplan.structures.base import Words
+from chainplan.values.jacobians import Given
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]
 Function = Callable[[Array], Array]
+
+Kept = Any
+"""Whatever an op computed for its value that its derivative needs again: arrays mostly, None where there are none."""
 
 RESULT = ""
 """The vertex of an op's result."""
@@ -56,7 +61,7 @@ class Edge(NamedTuple):
     target: str
     rows: int
     cols: int
-    structure: Any = "dense"
+    structure: Words | Listed = "dense"
     tangent: int | None = None
     adjoint: int | None = None
     tape: int = 0
@@ -75,7 +80,7 @@ class Edge(NamedTuple):
             kind = kind.kind if isinstance(kind, Listed) else next(iter(kind))
         return self.explicit and kind in (*UNITS, *INDEXED)
 
-    def words(self) -> Any:
+    def words(self) -> Words:
         """The structure as a spec writes it.
 
         Raises
@@ -89,9 +94,8 @@ class Edge(NamedTuple):
 
     def block(self) -> Block:
         """The block with its structure read; raises as `words` does."""
-        word, argument = self.words(), None
-        if isinstance(word, dict):
-            ((word, argument),) = word.items()
+        words = self.words()
+        ((word, argument),) = ((words, None),) if isinstance(words, str) else words.items()
         structure = from_spec(word, argument, (self.rows, self.cols), Path())
         return Block(self.rows, self.cols, structure)
 
@@ -169,11 +173,11 @@ class Op(ABC):
         """The elemental Jacobians, for shapes that fit."""
 
     @abstractmethod
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         """The result and whatever of the computation the linearisation uses again."""
 
     @abstractmethod
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         """Values of the edges in their order, leaving out those whose structure says all values."""
 
     @classmethod
@@ -192,7 +196,7 @@ class Op(ABC):
         """The result."""
         return self.evaluate(*arguments)[0]
 
-    def linearise(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def linearise(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         """Values of all edges at a point, None where the structure says all; `value, kept` are from `evaluate`."""
         partials = iter(self.partials(arguments, value, kept))
         edges = self.edges(*(argument.shape for argument in arguments))

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan.programs.ops.base import (
     RESULT,
-    Array,
     Edge,
+    Function,
+    Kept,
     Op,
     Shape,
     broadcast,
@@ -26,6 +28,8 @@ from chainplan.programs.ops.base import (
     size,
 )
 from chainplan.programs.ops.shared_weight import SharedWeight
+from chainplan.structures.base import Words
+from chainplan.values.jacobians import Given
 
 MOST_ENTRIES = 20_000
 """Entries of the largest matrix that is written out; beyond, patterns cost more than they tell."""
@@ -103,7 +107,7 @@ class _Conv(Op):
         n = size(x[-1 - self.axes :])
         return _Sizes(size(x) // n, weight[0], size(spatial), size(weight[1:]), n)
 
-    def patches(self, x: Array, weight: Shape, fill: Any = 0) -> Array:
+    def patches(self, x: Array, weight: Shape, fill: int = 0) -> Array:
         """The windows of each item, padded with `fill`: items x windows x channels·kernel."""
         item = x.shape[-1 - self.axes :]
         around = [(0, 0)] * 2 + [(self.padding, self.padding)] * self.axes
@@ -135,7 +139,7 @@ class _Conv(Op):
         entries = b * o * self._seen(x, weight)
         if entries <= MOST_ENTRIES:
             rows, cols, _ = self._listed(self._inside(x, weight), b, o, n)
-            structure: Any = {"coo": np.stack([rows, cols], axis=1).tolist()}
+            structure: Words = {"coo": np.stack([rows, cols], axis=1).tolist()}
             found = [Edge(0, RESULT, b * o * t, b * n, structure)]
         else:
             structure = {"block_diagonal": [b, o * t, n]} if b > 1 else "dense"
@@ -156,14 +160,14 @@ class _Conv(Op):
         weights = np.broadcast_to(channel * k + place, (b, o, window.size)).ravel()
         return rows, cols, weights
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         x, weight = arguments[:2]
         patches = self.patches(x, weight.shape)
         product = np.matmul(weight.reshape(len(weight), -1), patches.swapaxes(1, 2))
         shaped = product.reshape(self.shape(*(argument.shape for argument in arguments)))
         return shaped + arguments[2].reshape(-1, *(1,) * self.axes) if self.bias else shaped, patches
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         x, weight = arguments[:2]
         b, o, t, k, n = self._sizes(x.shape, weight.shape)
         inside = self._inside(x.shape, weight.shape)
@@ -175,7 +179,7 @@ class _Conv(Op):
         rows, cols, places = self._listed(inside, b, o, n)
         return csr_array((weight.ravel()[places], (rows, cols)), shape=(b * o * t, b * n)), by_weight
 
-    def _applied(self, weight: Array, inside: Array, x: Shape) -> tuple[Any, Any]:
+    def _applied(self, weight: Array, inside: Array, x: Shape) -> tuple[Function, Function]:
         """Tangent and adjoint with respect to x: the convolution itself, and the sum of all windows put back."""
         from scipy.sparse import csr_array
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import pi, sqrt
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from chainplan.programs.ops.base import RESULT, Array, Edge, Op, Shape, size
+from chainplan._util.arrays import Array
+from chainplan.programs.ops.base import RESULT, Edge, Kept, Op, Shape, size
+from chainplan.values.jacobians import Given
 
 CALCULUS = "Griewank & Walther, chapter 3"
 
@@ -22,11 +24,11 @@ class Elementwise(Op):
 
     formula: ClassVar[str] = CALCULUS
 
-    def function(self, x: Array) -> Any:
+    def function(self, x: Array) -> Array:
         """f(x)."""
         raise NotImplementedError
 
-    def derivative(self, x: Array, y: Array) -> Any:
+    def derivative(self, x: Array, y: Array) -> Array:
         """f'(x), given y = f(x)."""
         raise NotImplementedError
 
@@ -37,10 +39,10 @@ class Elementwise(Op):
         n = size(shapes[0])
         return (Edge(0, RESULT, n, n, "diagonal"),)
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         return np.asarray(self.function(arguments[0])), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         return (np.asarray(self.derivative(arguments[0], value)).ravel(),)
 
     @classmethod
@@ -54,10 +56,10 @@ class Sigmoid(Elementwise):
     name = "sigmoid"
     formula = "Goodfellow, Bengio & Courville, section 3.10"
 
-    def function(self, x: Array) -> Any:
+    def function(self, x: Array) -> Array:
         return _sigmoid(x)
 
-    def derivative(self, x: Array, y: Array) -> Any:
+    def derivative(self, x: Array, y: Array) -> Array:
         return y * _sigmoid(-x)
 
 
@@ -66,10 +68,10 @@ class Tanh(Elementwise):
 
     name = "tanh"
 
-    def function(self, x: Array) -> Any:
+    def function(self, x: Array) -> Array:
         return np.tanh(x)
 
-    def derivative(self, x: Array, y: Array) -> Any:
+    def derivative(self, x: Array, y: Array) -> Array:
         return 1 - y * y
 
 
@@ -79,10 +81,10 @@ class Relu(Elementwise):
     name = "relu"
     formula = "Goodfellow, Bengio & Courville, section 6.3.1"
 
-    def function(self, x: Array) -> Any:
+    def function(self, x: Array) -> Array:
         return np.where(x.real > 0, x, 0)
 
-    def derivative(self, x: Array, y: Array) -> Any:
+    def derivative(self, x: Array, y: Array) -> Array:
         return np.where(x.real > 0, 1.0, 0.0)
 
     def kinks(self, argument: Array, reach: float) -> Array | None:
@@ -94,10 +96,10 @@ class Exp(Elementwise):
 
     name = "exp"
 
-    def function(self, x: Array) -> Any:
+    def function(self, x: Array) -> Array:
         return np.exp(x)
 
-    def derivative(self, x: Array, y: Array) -> Any:
+    def derivative(self, x: Array, y: Array) -> Array:
         return y
 
 
@@ -107,10 +109,10 @@ class Log(Elementwise):
     name = "log"
     positive = True
 
-    def function(self, x: Array) -> Any:
+    def function(self, x: Array) -> Array:
         return np.log(x)
 
-    def derivative(self, x: Array, y: Array) -> Any:
+    def derivative(self, x: Array, y: Array) -> Array:
         return 1 / x
 
 
@@ -120,10 +122,10 @@ class Sqrt(Elementwise):
     name = "sqrt"
     positive = True
 
-    def function(self, x: Array) -> Any:
+    def function(self, x: Array) -> Array:
         return np.sqrt(x)
 
-    def derivative(self, x: Array, y: Array) -> Any:
+    def derivative(self, x: Array, y: Array) -> Array:
         return 0.5 / y
 
 
@@ -133,11 +135,11 @@ class Softplus(Elementwise):
     name = "softplus"
     formula = "Goodfellow, Bengio & Courville, section 3.10"
 
-    def function(self, x: Array) -> Any:
+    def function(self, x: Array) -> Array:
         up = x.real > 0
         return np.where(up, x, 0) + np.log1p(np.exp(np.where(up, -x, x)))
 
-    def derivative(self, x: Array, y: Array) -> Any:
+    def derivative(self, x: Array, y: Array) -> Array:
         return _sigmoid(x)
 
 
@@ -147,19 +149,19 @@ class Gelu(Elementwise):
     name = "gelu"
     formula = "Hendrycks & Gimpel 2016 (arXiv 1606.08415), section 2"
 
-    def function(self, x: Array) -> Any:
+    def function(self, x: Array) -> Array:
         from scipy.special import erf
 
         return 0.5 * x * (1 + erf(x / sqrt(2)))
 
-    def derivative(self, x: Array, y: Array) -> Any:
+    def derivative(self, x: Array, y: Array) -> Array:
         from scipy.special import erf
 
         return 0.5 * (1 + erf(x / sqrt(2))) + x * np.exp(-0.5 * x * x) / sqrt(2 * pi)
 
 
-def _sigmoid(x: Array) -> Any:
+def _sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)) or exp(x) / (1 + exp(x)): the exponent is never positive, and nothing cancels."""
     up = x.real > 0
     small = np.exp(np.where(up, -x, x))
-    return np.where(up, 1, small) / (1 + small)
+    return np.asarray(np.where(up, 1, small) / (1 + small))

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan.programs.ops.base import (
     RESULT,
-    Array,
     Blocks,
     Edge,
+    Kept,
     Op,
     Shape,
     broadcast,
@@ -27,6 +27,7 @@ from chainplan.programs.ops.base import (
     require_axes,
     shown,
 )
+from chainplan.values.jacobians import Given
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,14 @@ class LayerNorm(Op):
             found += broadcast(2, RESULT, shapes[2], x)
         return tuple(found)
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         x = arguments[0]
         centred = x - x.mean(axis=-1, keepdims=True)
         deviation = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + self.eps)
         normal = np.asarray(centred / deviation)
         return normal * arguments[1] + arguments[2] if self.affine else normal, (normal, deviation)
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         normal, deviation = kept
         n = value.shape[-1]
         b = prod(value.shape[:-1])

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan.programs.ops.base import (
     RESULT,
-    Array,
     Blocks,
     Edge,
+    Kept,
     Op,
     Shape,
     broadcast,
@@ -25,6 +25,7 @@ from chainplan.programs.ops.base import (
     shown,
 )
 from chainplan.programs.ops.shared_weight import SharedWeight
+from chainplan.values.jacobians import Given
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,11 @@ class Linear(Op):
             found += broadcast(2, RESULT, shapes[2], shape)
         return tuple(found)
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         product = arguments[0] @ arguments[1].T
         return np.asarray(product + arguments[2] if self.bias else product), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         x, weight = arguments[:2]
         (out, cols), count = weight.shape, items(x.shape)
         by_weight = SharedWeight(count, out, 1, cols).value(x.reshape(count, cols))

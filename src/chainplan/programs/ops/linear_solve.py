@@ -12,8 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan.errors import PointError
-from chainplan.programs.ops.base import RESULT, Array, Blocks, Edge, Op, Shape, misfit, shown, size
+from chainplan.programs.ops.base import RESULT, Blocks, Edge, Kept, Op, Shape, misfit, shown, size
+from chainplan.structures.base import Words
+from chainplan.values.jacobians import Given
 
 
 class LinearSolve(Op):
@@ -38,14 +41,14 @@ class LinearSolve(Op):
     def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
         n, rows = shapes[0][0], size(shapes[1])
         k = rows // n
-        structure = {"kronecker": [[n, n], k]} if k > 1 else "dense"
+        structure: Words = {"kronecker": [[n, n], k]} if k > 1 else "dense"
         return (
             Blocks(n, k, n).edge(0, "residual"),
             Edge(1, "residual", rows, rows, "identity"),
             Edge("residual", RESULT, rows, rows, structure, n * n * k, n * n * k, tape=n * n),
         )
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         from scipy.linalg import LinAlgWarning, lu_factor, lu_solve
 
         matrix, rhs = arguments
@@ -57,7 +60,7 @@ class LinearSolve(Op):
         _require_regular(matrix, factors[0])
         return np.asarray(lu_solve(factors, rhs)), factors
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         from scipy.linalg import lu_solve
 
         n = value.shape[0]

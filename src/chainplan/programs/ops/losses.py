@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from chainplan.programs.ops.base import Array, Blocks, Edge, Op, Shape, items, misfit, require_axes, shown
+from chainplan._util.arrays import Array
+from chainplan.programs.ops.base import Blocks, Edge, Kept, Op, Shape, items, misfit, require_axes, shown
 from chainplan.programs.ops.softmax import log_softmax
+from chainplan.values.jacobians import Given
 
 
 class _Loss(Op):
@@ -47,12 +48,12 @@ class CrossEntropy(_Loss):
     def drawn(self, name: str, shape: Shape, rng: np.random.Generator) -> Array:
         return rng.dirichlet(np.ones(shape[-1]), shape[:-1])
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         p, target = arguments
         logarithm = log_softmax(p) if self.from_logits else np.log(p)
         return np.asarray(-(target * logarithm).sum(axis=-1)), logarithm
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         p, target = arguments
         rows = Blocks(items(p.shape), 1, p.shape[-1])
         by_p = np.exp(kept) * target.sum(axis=-1, keepdims=True) - target if self.from_logits else -target / p
@@ -71,11 +72,11 @@ class SquaredError(_Loss):
     formula = "Goodfellow, Bengio & Courville, section 5.1.4"
     arguments = ("x", "target")
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         difference = arguments[0] - arguments[1]
         return np.asarray((difference * difference).sum(axis=-1)), difference
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         rows = Blocks(items(kept.shape), 1, kept.shape[-1])
         by_x = 2 * kept.reshape(rows)
         return rows.values(by_x), rows.values(-by_x)

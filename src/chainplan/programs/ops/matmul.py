@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan.programs.ops.base import (
     RESULT,
-    Array,
     Blocks,
     Edge,
+    Kept,
     Op,
     Shape,
     exchanged,
@@ -24,6 +25,8 @@ from chainplan.programs.ops.base import (
     require_axes,
     shown,
 )
+from chainplan.structures.base import Words
+from chainplan.values.jacobians import Given
 
 
 class _Sizes(NamedTuple):
@@ -70,10 +73,10 @@ class Matmul(Op):
             exchanged("products", RESULT, (batch, n, m)),
         )
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         return np.asarray(arguments[0] @ arguments[1]), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         batch, m, k, n = _sizes(*(argument.shape for argument in arguments))
         a, b = arguments[0].reshape(batch, m, k), arguments[1].reshape(batch, k, n)
         turned = b.swapaxes(1, 2)
@@ -110,5 +113,5 @@ def _left_factor(m: int, k: int, n: int) -> Edge:
     """The edge A ⊗ I_n from vec(B): dense for one column, a multiple of the identity for one entry."""
     if n == 1:
         return Edge(1, RESULT, m, k)
-    structure = "scaled_identity" if m == k == 1 else {"kronecker": [[m, k], n]}
+    structure: Words = "scaled_identity" if m == k == 1 else {"kronecker": [[m, k], n]}
     return Edge(1, RESULT, m * n, k * n, structure)

@@ -9,12 +9,14 @@ both ways. A linear map and its transpose take the same fma.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan.kernels.convert import as_sparse, given_away, known
-from chainplan.programs.ops.base import RESULT, Array, Edge, Function, Op
+from chainplan.kernels.storage import HeldValues
+from chainplan.programs.ops.base import RESULT, Edge, Function, Op
+from chainplan.values.jacobians import Given
 
 NOTE = "its tangent is the adjoint of its adjoint"
 
@@ -56,7 +58,7 @@ def both_ways(adjoint: Sequence[Stage], rows: int) -> tuple[Function, Function]:
     return tangent, apply_adjoint
 
 
-def matrix(edge: Edge, value: Any) -> Any:
+def matrix(edge: Edge, value: Given) -> HeldValues:
     """An explicit edge at a point as a sparse array of rows x cols."""
     block = edge.block()
     return as_sparse(known(block, float) if given_away(block) else value, block, float)

@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from types import EllipsisType
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan.programs.ops.base import (
     RESULT,
-    Array,
     Blocks,
     Edge,
+    Kept,
     Op,
     Shape,
     misfit,
@@ -27,6 +28,7 @@ from chainplan.programs.ops.base import (
     shown,
     size,
 )
+from chainplan.values.jacobians import Given
 
 MOST_ENTRIES = 20_000
 """Entries of the largest pattern that is listed."""
@@ -60,7 +62,7 @@ class MaxPool(Op):
         axes = len(self.window)
         every = np.lib.stride_tricks.sliding_window_view(x, self.window, tuple(range(-axes, 0)))
         steps = tuple(slice(None, None, s) for s in self.stride or self.window)
-        places: tuple[Any, ...] = (..., *steps, *(slice(None),) * axes)
+        places: tuple[EllipsisType | slice, ...] = (..., *steps, *(slice(None),) * axes)
         return np.asarray(every[places]).reshape(-1, size(self.window))
 
     def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
@@ -84,7 +86,7 @@ class MaxPool(Op):
     def _listed(self, rows: int) -> bool:
         return rows * size(self.window) <= MOST_ENTRIES
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         listed = self.windows(arguments[0])
         winners = listed.real.argmax(axis=1)
         value = np.take_along_axis(listed, winners[:, None], axis=1)
@@ -95,7 +97,7 @@ class MaxPool(Op):
         first, second = listed[:, -1], listed[:, -2] if listed.shape[1] > 1 else -np.inf
         return np.asarray(first - second <= 2 * reach).reshape(self.shape(argument.shape))
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         shape, entries, rows = arguments[0].shape, size(self.window), kept.size
         if self._one_behind_the_other(shape):
             blocks = np.zeros((rows, 1, entries))

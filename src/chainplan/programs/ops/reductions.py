@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan.programs.ops.base import (
     RESULT,
-    Array,
     Edge,
+    Kept,
     Op,
     Shape,
     axis_of,
@@ -24,6 +24,8 @@ from chainplan.programs.ops.base import (
     size,
 )
 from chainplan.programs.ops.elementwise import CALCULUS
+from chainplan.structures.base import Words
+from chainplan.values.jacobians import Given
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,10 @@ class Sum(_Reduction):
     def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
         return self.reduced(shapes[0], RESULT)
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         return np.asarray(arguments[0].sum(axis=self.axis)), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         return ()
 
 
@@ -80,10 +82,10 @@ class Mean(_Reduction):
         rows = size(self.shape(*shapes))
         return (*self.reduced(shapes[0], "sum"), Edge("sum", RESULT, rows, rows, "scaled_identity"))
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         return np.asarray(arguments[0].mean(axis=self.axis)), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         return (np.asarray(max(1, value.size) / max(1, arguments[0].size)),)
 
 
@@ -104,17 +106,17 @@ class Cumsum(Op):
     def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
         before, n, behind = _around(self.axis, shapes[0])
         total = size(shapes[0])
-        structure: Any = "lower_triangular"
+        structure: Words = "lower_triangular"
         if before > 1:
             structure = {"block_diagonal": [before, n * behind, n * behind]}
         elif behind > 1:
             structure = {"kronecker": [[n, n], behind]}
         return (Edge(0, RESULT, total, total, structure, tangent=total, adjoint=total),)
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         return np.asarray(arguments[0].cumsum(axis=self.axis)), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         around = _around(self.axis, value.shape)
 
         def tangent(block: Array) -> Array:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
-from chainplan.programs.ops.base import RESULT, Array, Edge, Listed, Op, Shape, misfit, positions, shown, size
+from chainplan._util.arrays import Array
+from chainplan.programs.ops.base import RESULT, Edge, Kept, Listed, Op, Shape, misfit, positions, shown, size
 from chainplan.programs.ops.slicing import MOVES
+from chainplan.values.jacobians import Given
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class Reshape(Op):
         n = size(shapes[0])
         return (Edge(0, RESULT, n, n, "identity"),)
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         return arguments[0].reshape(self.to), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         return ()
 
     @classmethod
@@ -70,10 +71,10 @@ class Transpose(Op):
         n, order = size(shapes[0]), self.order(shapes[0])
         return (Edge(0, RESULT, n, n, Listed("permutation", lambda: positions(shapes[0]).transpose(order))),)
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         return arguments[0].transpose(self.order(arguments[0].shape)), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         return ()
 
     @classmethod

@@ -7,11 +7,13 @@ that is long to list, both are one matrix-free edge: a tangent and an adjoint ar
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from chainplan.programs.ops.base import RESULT, Array, Blocks, Edge, exchanged
+from chainplan._util.arrays import Array
+from chainplan.programs.ops.base import RESULT, Blocks, Edge, exchanged
+from chainplan.values.jacobians import Given
 
 MOST_ENTRIES = 100_000
 """Entries up to which the exchange is written out."""
@@ -48,7 +50,7 @@ class SharedWeight(NamedTuple):
             return (Edge(source, RESULT, b * o * t, o * k, "dense", cost, cost, b * t * k),)
         return self._blocks.edge(source, "rows"), exchanged("rows", RESULT, (o, b, t), 0)
 
-    def value(self, rows: Array) -> Any:
+    def value(self, rows: Array) -> Given:
         """What the first edge holds at a point, given X of b·t x k; the other one's structure says all."""
         b, o, t, k = self
         if not self._applied:

@@ -7,14 +7,15 @@ no singular value is zero and none is repeated.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan.programs.ops.arithmetic import Multiply
-from chainplan.programs.ops.base import RESULT, Array, Edge, Op, Shape, misfit, shown
+from chainplan.programs.ops.base import RESULT, Edge, Kept, Op, Shape, misfit, shown
 from chainplan.programs.ops.matmul import Matmul
 from chainplan.programs.ops.matrix_free_pair import NOTE, both_ways
+from chainplan.values.jacobians import Given
 
 
 class SingularValues(Op):
@@ -37,7 +38,7 @@ class SingularValues(Op):
         cost = m * k + m * n * k
         return (Edge(0, RESULT, k, m * n, "dense", cost, cost, k * (m + n), NOTE),)
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         if not np.isfinite(arguments[0]).all():
             return np.full(min(arguments[0].shape), np.nan), None
         u, values, turned = np.linalg.svd(arguments[0], full_matrices=False)
@@ -52,7 +53,7 @@ class SingularValues(Op):
         found[:-1] |= close
         return found
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         u, turned = kept
         return (both_ways([(Multiply(), (u,)), (Matmul(), (turned,))], value.size),)
 

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, pairwise
-from typing import Any
 
 import numpy as np
 
+from chainplan._util.arrays import Array
 from chainplan.programs.ops.base import (
     RESULT,
-    Array,
     Edge,
+    Kept,
     Listed,
     Op,
     Shape,
@@ -27,6 +27,7 @@ from chainplan.programs.ops.base import (
     shown,
     size,
 )
+from chainplan.values.jacobians import Given
 
 MOVES = "Griewank & Walther, chapter 3 (assignments)"
 
@@ -60,10 +61,10 @@ class Concat(Op):
             for i, (one, part) in enumerate(zip(shapes, ends, strict=True))
         )
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         return np.concatenate(arguments, axis=self.axis), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         return ()
 
     @classmethod
@@ -94,10 +95,10 @@ class _Selection(Op):
         picked = Listed("selection", lambda: self.picked(positions(shapes[0])))
         return (Edge(0, RESULT, size(self.shape(*shapes)), size(shapes[0]), picked),)
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         return self.picked(arguments[0]), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         return ()
 
 

@@ -7,11 +7,12 @@ J = I - 1 pᵀ. So a tangent or an adjoint costs a few n, never n².
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from chainplan.programs.ops.base import RESULT, Array, Blocks, Edge, Op, Shape, items, require_axes, size
+from chainplan._util.arrays import Array
+from chainplan.programs.ops.base import RESULT, Blocks, Edge, Kept, Op, Shape, items, require_axes, size
+from chainplan.values.jacobians import Given
 
 
 class _OverLast(Op):
@@ -35,10 +36,10 @@ class Softmax(_OverLast):
         direct = Edge(0, RESULT, b * n, b * n, "diagonal")
         return direct, Blocks(b, 1, n).edge(0, "s"), Blocks(b, n, 1).edge("s")
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         return np.exp(log_softmax(arguments[0])), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         b, n = items(value.shape), value.shape[-1]
         rows, columns = value.reshape(b, 1, n), -value.reshape(b, n, 1)
         return value.ravel(), Blocks(b, 1, n).values(rows), Blocks(b, n, 1).values(columns)
@@ -55,10 +56,10 @@ class LogSoftmax(_OverLast):
         direct = Edge(0, RESULT, total, total, "identity")
         return direct, Blocks(b, 1, n).edge(0, "s"), Edge("s", RESULT, total, b, {"replicate": "each"})
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Any]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         return log_softmax(arguments[0]), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Any) -> tuple[Any, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         b, n = items(value.shape), value.shape[-1]
         return (Blocks(b, 1, n).values(-np.exp(value).reshape(b, 1, n)),)
 
