@@ -37,7 +37,8 @@ from chainplan.problem.graph import Graph
 from chainplan.problem.problem import Problem
 from chainplan.report.words.table import order_text
 from chainplan.structures import DENSE
-from chainplan.values.jacobians import as_matrices, draw
+from chainplan.values.draw import draw
+from chainplan.values.jacobians import as_matrices
 
 MULTI_DOT = "multi_dot"
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL", "BLIS", "VECLIB")}

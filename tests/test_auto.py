@@ -13,7 +13,7 @@ from chainplan.planner import plan
 from chainplan.plans.bound import Status
 from chainplan.plans.check import check
 from chainplan.validation.reference import reference_jacobian
-from chainplan.values.jacobians import draw
+from chainplan.values.draw import draw
 from tests.oracles.graph import Dag, least_vertex_cost
 from tests.problems import dag_problem, random_dag
 from tests.reference import instances

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from chainplan.costs.calibrate import SAMPLES, fit, measure
+from chainplan.costs.calibrate import fit, measure
 from chainplan.costs.rate_store import Machine, rates_file, store, stored_rates, this_machine
+from chainplan.costs.sample_calls import SAMPLES
 from chainplan.costs.timed import Timed
 from chainplan.errors import SpecError
 from chainplan.kernels.default_rates import REGIMES, SECOND, STATIC

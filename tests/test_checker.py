@@ -20,7 +20,7 @@ from chainplan.problem.problem import Problem
 from chainplan.solvers.registry import SOLVERS
 from chainplan.solvers.search.search import Search
 from chainplan.validation.reference import reference_jacobian
-from chainplan.values.jacobians import draw
+from chainplan.values.draw import draw
 from tests.problems import chain_problem, random_problem
 
 THREE = chain_problem([2, 3, 4, 5])

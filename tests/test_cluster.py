@@ -29,7 +29,7 @@ from chainplan.errors import ExecutionError, SolverError  # noqa: E402
 from chainplan.planner import plan  # noqa: E402
 from chainplan.plans.result import Result  # noqa: E402
 from chainplan.plans.steps import Load  # noqa: E402
-from chainplan.values.jacobians import draw  # noqa: E402
+from chainplan.values.draw import draw  # noqa: E402
 from chainplan_cli.main import main  # noqa: E402
 from tests.problems import chain_problem, dag_problem, random_problem  # noqa: E402
 from tests.test_cli import layered  # noqa: E402

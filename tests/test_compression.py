@@ -17,7 +17,7 @@ from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.report.json import render
 from chainplan.report.words.table import table
-from chainplan.values.jacobians import draw
+from chainplan.values.draw import draw
 from tests.oracles.chain import Chain, least_cost
 from tests.oracles.colouring import least_price
 from tests.problems import random_chain

@@ -25,7 +25,7 @@ from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
 from chainplan.solvers.registry import SOLVERS
 from chainplan.validation.reference import reference_jacobian
-from chainplan.values.jacobians import draw
+from chainplan.values.draw import draw
 from tests.answers import least_peak
 from tests.problems import random_dag
 

@@ -18,7 +18,7 @@ from chainplan.problem.graph import Mode
 from chainplan.solvers.elimination.bitset_problem import Core, members
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
 from chainplan.validation.reference import reference_jacobian
-from chainplan.values.jacobians import draw
+from chainplan.values.draw import draw
 from tests.answers import least_elimination
 from tests.oracles.graph import Dag, order_cost
 from tests.problems import dag_problem, random_dag

@@ -22,7 +22,9 @@ from chainplan.problem.problem import Problem
 from chainplan.structures import DENSE, DIAGONAL, NAMES, Banded, Block, Identity, Structure, from_spec
 from chainplan.validation.reference import reference_jacobian
 from chainplan.validation.validate import validate
-from chainplan.values.jacobians import as_matrices, draw, load_npz
+from chainplan.values.draw import draw
+from chainplan.values.jacobians import as_matrices
+from chainplan.values.npz import load_npz
 from tests.problems import chain_problem, random_problem
 from tests.structures import fitting
 

@@ -13,7 +13,7 @@ import chainplan
 from chainplan.errors import ExecutionError
 from chainplan.execution import chunked_apply as step_parts
 from chainplan.validation.tolerance import largest_handled, largest_held
-from chainplan.values.jacobians import draw
+from chainplan.values.draw import draw
 from tests.limited import on_linux, within
 
 SIDE = 316

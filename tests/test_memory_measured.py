@@ -29,7 +29,7 @@ from chainplan.problem.problem import Problem
 from chainplan.programs.stepwise import Stepwise
 from chainplan.structures import DENSE, DIAGONAL, Structure
 from chainplan.tradeoff import pareto
-from chainplan.values.jacobians import draw
+from chainplan.values.draw import draw
 from chainplan.values.primal import Fixed, Primal
 from tests.problems import chain_problem
 

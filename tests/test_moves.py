@@ -17,7 +17,7 @@ from chainplan.solvers.elimination.face_moves import FaceMoves
 from chainplan.solvers.elimination.state_search import Moves, cheapest, improve
 from chainplan.solvers.search.search import Search
 from chainplan.validation.reference import reference_jacobian
-from chainplan.values.jacobians import draw
+from chainplan.values.draw import draw
 from tests.oracles.faces import least_face_cost
 from tests.oracles.graph import Dag, least_edge_cost, least_vertex_cost
 from tests.problems import dag_problem, random_dag

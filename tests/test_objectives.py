@@ -20,7 +20,17 @@ from chainplan.execution.executor import execute, prepared
 from chainplan.io.plan_file import parse_plan, verify
 from chainplan.kernels.convert import as_matrix, given_away, known
 from chainplan.kernels.default_rates import REGIMES, STATIC
-from chainplan.kernels.dispatch import FEATURES, NOTHING, Route, _ways, parts_of, price, product_parts, route, sum_parts
+from chainplan.kernels.dispatch import (
+    FEATURES,
+    NOTHING,
+    Route,
+    _candidates,
+    parts_of,
+    price,
+    product_parts,
+    route,
+    sum_parts,
+)
 from chainplan.kernels.products import PRODUCTS, routed_kernel
 from chainplan.kernels.storage import Form, form
 from chainplan.planner import plan
@@ -33,7 +43,7 @@ from chainplan.report.json import render
 from chainplan.report.registry import RENDERERS
 from chainplan.solvers.registry import SOLVERS
 from chainplan.structures import DENSE, DIAGONAL, PLAIN, Block, BlockDiagonal, Kronecker, Structure, from_spec
-from chainplan.values.jacobians import draw
+from chainplan.values.draw import draw
 from tests.problems import chain_problem, random_chain, random_dag
 from tests.structures import any_structure
 
@@ -144,7 +154,7 @@ class TestRoutes:
             a, b = _values(left), _values(right)
             expected = as_matrix(a, left, float) @ as_matrix(b, right, float)
             chosen = route(left, right, result)
-            for way in {chosen, *(_ways(left, right, result) if chosen.kernel in _GENERAL else ())}:
+            for way in {chosen, *(_candidates(left, right, result) if chosen.kernel in _GENERAL else ())}:
                 found = routed_kernel(way, left, right, result)(a, b)
                 assert np.allclose(as_matrix(found, result, float), expected), way
                 ways += 1
@@ -155,7 +165,7 @@ class TestRoutes:
             result = left.times(right)
             chosen = route(left, right, result)
             if chosen.kernel in _GENERAL and chosen != NOTHING and form(left) is form(right) is Form.SPARSE:
-                prices = [price(STATIC, parts_of(way, left, right, result)) for way in _ways(left, right, result)]
+                prices = [price(STATIC, parts_of(way, left, right, result)) for way in _candidates(left, right, result)]
                 assert price(STATIC, product_parts(left, right, result)) == min(prices)
 
     def test_permutations_pick_rows_and_columns(self) -> None:

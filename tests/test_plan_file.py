@@ -26,7 +26,7 @@ from chainplan.plans.steps import Plan
 from chainplan.proofs.claims import prove_again
 from chainplan.report.registry import RENDERERS
 from chainplan.validation.reference import reference_jacobian
-from chainplan.values.jacobians import draw
+from chainplan.values.draw import draw
 from chainplan_cli.main import main
 from tests.problems import chain_problem, random_problem
 

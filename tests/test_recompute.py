@@ -30,7 +30,7 @@ from chainplan.solvers.chain.compressed_intervals import Sweeps
 from chainplan.solvers.checkpoint import forward_steps
 from chainplan.tradeoff import pareto
 from chainplan.validation.reference import reference_jacobian
-from chainplan.values.jacobians import draw
+from chainplan.values.draw import draw
 from chainplan_cli.main import main
 from tests import recompute
 from tests.oracles.recompute import cheapest

@@ -27,7 +27,7 @@ from chainplan.solvers.schedule.machine_dp import ScheduledDp
 from chainplan.solvers.schedule.tasks import ChainTasks
 from chainplan.solvers.schedule.work_span_front import frontier
 from chainplan.solvers.search.search import Search
-from chainplan.values.jacobians import draw
+from chainplan.values.draw import draw
 from tests.answers import best_makespan, plan_makespan
 from tests.oracles.schedules import critical_path, nests
 from tests.problems import chain_problem, modules, random_chain, random_dag, random_problem

@@ -24,7 +24,7 @@ from chainplan.problem.problem import Problem
 from chainplan.solvers.registry import SOLVERS
 from chainplan.structures import Block
 from chainplan.validation.reference import reference_jacobian
-from chainplan.values.jacobians import draw
+from chainplan.values.draw import draw
 from tests.oracles.brackets import least_products
 from tests.oracles.chain import least_cost
 from tests.problems import chain_problem, dag_problem, random_chain, random_dag, random_problem

@@ -16,7 +16,7 @@ from chainplan._util.task_threads import ranks, run_tasks
 from chainplan.errors import ExecutionError
 from chainplan.execution.executor import prepared
 from chainplan.planner import plan
-from chainplan.values.jacobians import draw
+from chainplan.values.draw import draw
 from tests.problems import chain_problem, random_problem
 
 

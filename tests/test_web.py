@@ -148,7 +148,7 @@ def test_the_place_of_who_leaves_is_free_for_others(monkeypatch: pytest.MonkeyPa
         assert planner._here == 0
         return [answer.status_code for answer in answers]
 
-    monkeypatch.setattr(application, "_planned", endless)
+    monkeypatch.setattr(application, "_plan_in_process", endless)
     assert asyncio.run(left()) == [200] * (application.AT_ONCE + 3)
     assert len(ended) <= application.AT_ONCE
 

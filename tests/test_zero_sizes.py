@@ -15,7 +15,7 @@ from chainplan.errors import SolverError
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Load, Multiply, Plan
 from chainplan.validation.reference import reference_jacobian
-from chainplan.values.jacobians import draw
+from chainplan.values.draw import draw
 from chainplan_cli.main import main
 
 SOLVERS = ("auto", "forward", "reverse", "greedy", "exhaustive", "dag-exact", "local-search", "chain-dp")

@@ -37,7 +37,8 @@ def command(path: str, jacobians: str | None, point: str | None, seed: int, obje
     from chainplan.problem.problem import Problem
     from chainplan.report.words.table import proof
     from chainplan.validation.validate import require_memory, validate
-    from chainplan.values.jacobians import draw, load_npz
+    from chainplan.values.draw import draw
+    from chainplan.values.npz import load_npz
 
     found = read_any(path)
     if not isinstance(found, Problem | SavedPlan):

@@ -1,7 +1,7 @@
-"""Archives of arrays (`.npz`): what their headers declare is looked at before anything is unpacked.
+"""Archives of arrays (`.npz`), whose headers are checked before anything is unpacked.
 
-A file of a few megabytes can declare terabytes, and be made of zeros that unpack to them. What is unpacked is therefore
-bounded by the size of the file; a larger one is as large on disk when it is written without compression.
+A file of a few megabytes can declare terabytes of zeros, and really unpack to them. What a file may unpack to is
+therefore bounded by its own size; whoever has more arrays writes them without compression.
 """
 
 from __future__ import annotations
@@ -38,82 +38,83 @@ BROKEN = (
     zlib.error,
     lzma.LZMAError,
 )
-"""What reading a file that is no sound archive of arrays may raise."""
+"""The exceptions that reading a broken archive may raise."""
 
 
 _NO_HEADER = (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError, OverflowError, struct.error)
-"""What numpy may raise where the header of an array, a literal of Python, is something else."""
+"""The exceptions that numpy may raise where the header of an array is not the Python literal it should be."""
 
 
 class Header(NamedTuple):
-    """What an archive declares of one of its arrays."""
+    """What an archive declares about one of its arrays."""
 
     shape: tuple[int, ...]
     dtype: DType
 
     @property
     def bytes(self) -> int:
-        """Of the array when it is unpacked."""
+        """Bytes of the array after it is unpacked."""
         return prod(self.shape) * self.dtype.itemsize
 
 
 def why(error: Exception) -> str:
-    """What one of `BROKEN` says, on one line."""
+    """Return the message of one of the exceptions in `BROKEN`, on one line."""
     if isinstance(error, KeyError):
         return str(error.args[0]) if error.args else "an array is missing"
     return getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def fault(error: Exception, expected: str) -> str:
-    """What one of `BROKEN` says, followed by what was expected and what to do where it does not say that itself."""
-    found = why(error)
-    return found if "; expected " in found else f"{found}; expected {expected}"
+    """Return the message of an exception in `BROKEN`, and add what was expected where it does not say so itself."""
+    message = why(error)
+    return message if "; expected " in message else f"{message}; expected {expected}"
 
 
 def headers(path: str | Path) -> dict[str, Header]:
-    """The arrays that an archive declares.
+    """Return what an archive declares about its arrays.
 
     Raises
     ------
     ValueError, and others of `BROKEN`
-        Where it is none, is encrypted, holds objects of Python, or unpacks to too much.
+        Where the file is no archive, is encrypted, holds objects of Python, or unpacks to too much.
     """
-    with _opened(path) as archive:
-        found = dict(_declared(archive))
-    total, size = sum(header.bytes for header in found.values()), Path(path).stat().st_size
+    with _open(path) as archive:
+        declared = dict(_declared(archive))
+    total, size = sum(header.bytes for header in declared.values()), Path(path).stat().st_size
     if total > max(UNPACKED, RATIO * size):
         raise ValueError(
             f"its {size:,} bytes unpack to {total:,}; expected at most {max(UNPACKED, RATIO * size):,}. Write it "
             "without compression: numpy.savez, or scipy.sparse.save_npz(..., compressed=False)"
         )
-    return found
+    return declared
 
 
 def read(path: str | Path) -> dict[str, Array]:
-    """The arrays of an archive, in the byte order of this machine; nothing in it is unpickled.
+    """Read the arrays of an archive, in the byte order of this machine; nothing in it is unpickled.
 
     Raises
     ------
     ValueError, and others of `BROKEN`
-        As `headers`, and where an array is broken.
+        Where `headers` raises them, and where an array is broken.
     """
     import numpy as np
 
     names = headers(path)
-    with _opened(path) as archive:
-        found = {}
+    with _open(path) as archive:
+        arrays = {}
         for name in names:
             with archive.open(f"{name}.npy") as file:
-                found[name] = native(np.lib.format.read_array(file, allow_pickle=False))
-    return found
+                arrays[name] = native(np.lib.format.read_array(file, allow_pickle=False))
+    return arrays
 
 
 def native(array: Array) -> Array:
-    """An array in the byte order of this machine."""
+    """Return an array in the byte order of this machine."""
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _opened(path: str | Path) -> ZipFile:
+def _open(path: str | Path) -> ZipFile:
+    """Open an archive; refuse a bare array with a message of its own."""
     with open(path, "rb") as file:
         if file.read(6) == b"\x93NUMPY":
             raise ValueError("it holds one bare array, not an archive")
@@ -121,6 +122,7 @@ def _opened(path: str | Path) -> ZipFile:
 
 
 def _declared(archive: ZipFile) -> Iterator[tuple[str, Header]]:
+    """Yield the name and the header of each array, and refuse members that are not plain arrays."""
     for info in archive.infolist():
         if not info.filename.endswith(".npy"):
             raise ValueError(f"its member '{info.filename[:60]}' is no array")
@@ -141,11 +143,12 @@ def _declared(archive: ZipFile) -> Iterator[tuple[str, Header]]:
 
 
 def _header(file: IO[bytes]) -> Header:
-    from numpy.lib import format as form
+    """Read the header of one array."""
+    from numpy.lib import format as npy
 
-    version = form.read_magic(file)
-    read_it = form.read_array_header_1_0 if version == (1, 0) else form.read_array_header_2_0
-    shape, _, dtype = read_it(file)
+    version = npy.read_magic(file)
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read_header(file)
     if version > (2, 0) or min(shape, default=0) < 0:
         raise ValueError("a version for fields outside Latin-1, or a negative size")
     return Header(shape, dtype)

@@ -1,10 +1,10 @@
-"""What is worked out once and kept for the next call, with one budget of bytes for the whole process.
+"""A cache of results for the whole process, with one budget of bytes for all functions that use it.
 
-Bytes are counted, not entries: a pattern may be as large as a million small ones, and a process that plans for days
-must end with what it began with. The entry that was asked for least recently goes first, whichever function it is of.
-Keys are small: of a structure only its `mark` enters, so that a result does not keep alive what it was made of.
+It counts bytes, not entries, because one pattern may be as large as a million small ones, and a process that plans for
+days must not grow. The least recently used entry goes first, whichever function made it. Keys are small: they hold the
+`mark` of a structure instead of the structure, so that a result does not keep alive what it was made of.
 
-What belongs to an object (its replay, its program, its transpose) is kept beside it, and goes with it.
+What belongs to one object (its replay, its program, its transpose) is not kept here but with the object.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from threading import Lock
 from typing import Any, TypeVar
 
 MOST = 64_000_000
-"""Bytes of all that is kept, together."""
+"""Bytes that all entries may take together."""
 ENTRY = 1000
-"""Bytes that an entry takes beside its value: its key, and what Python adds."""
+"""Bytes that an entry takes besides its value, for its key and Python's own overhead."""
 
 T = TypeVar("T")
 
@@ -34,31 +34,33 @@ def kept(
     size: Callable[[T], int] | None = None,
     lasting: Callable[[T], bool] | None = None,
 ) -> T:
-    """The value of a key, made where it is not there.
+    """Return the cached value of a key, and make it first where there is none.
 
     Parameters
     ----------
     key : Hashable
-        Small, begins with a word for what is made.
+        A small key that begins with a word for what is made.
+    make : Callable[[], T]
+        The function that makes the value.
     size : Callable[[T], int] | None
-        Bytes that a value takes; by default `bytes_of`. A value that takes more than a quarter of the budget is not
-        kept.
+        The bytes that a value takes, by default `bytes_of`. A value of more than a quarter of the budget is not kept.
     lasting : Callable[[T], bool] | None
-        Whether a value is to be kept; by default all are.
+        Whether a value is to be kept; by default every value is.
     """
-    found = _ENTRIES.get(key)
-    if found is None:
+    entry = _ENTRIES.get(key)
+    if entry is None:
         value = make()
         if lasting is None or lasting(value):
             _keep(key, value, ENTRY + (size or bytes_of)(value))
         return value
-    with suppress(KeyError):  # where another thread has let go of it since
+    with suppress(KeyError):  # another thread may have dropped the entry in the meantime
         _ENTRIES.move_to_end(key)
-    known: T = found[0]
-    return known
+    cached: T = entry[0]
+    return cached
 
 
 def _keep(key: Hashable, value: object, size: int) -> None:
+    """Store a value, and drop the least recently used ones until the budget is kept."""
     global _total
     if 4 * size > MOST:
         return
@@ -67,17 +69,17 @@ def _keep(key: Hashable, value: object, size: int) -> None:
         _ENTRIES[key] = value, size
         _total += size - before
         while _total > MOST:
-            _, (_, gone) = _ENTRIES.popitem(last=False)
-            _total -= gone
+            _, (_, dropped) = _ENTRIES.popitem(last=False)
+            _total -= dropped
 
 
 def held() -> int:
-    """Bytes of all that is kept."""
+    """Return the bytes of all entries."""
     return _total
 
 
 def bytes_of(value: Any) -> int:
-    """Bytes that a value takes: arrays by what they hold, lists by their first item, others by what they say."""
+    """Estimate the bytes of a value: arrays by their contents, lists by their first item, others by `held_bytes`."""
     if isinstance(value, tuple | list):
         flat = not value or isinstance(value[0], int)
         return 64 + (44 * len(value) if flat else sum(map(bytes_of, value)) + 8 * len(value))

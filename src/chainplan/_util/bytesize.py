@@ -1,4 +1,4 @@
-"""Memory in elements and in bytes: a limit is a number of elements, or bytes with a unit, 8 bytes to an element."""
+"""Memory in elements and in bytes: a limit is a number of elements, or bytes with a unit; an element takes 8 bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 
 BYTES = 8
-"""Of an element: a float64."""
+"""Bytes of an element, which is a float64."""
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "kB": 10**3} | {
     f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGT", start=1)
 }
@@ -14,15 +14,15 @@ _QUANTITY = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?) ?([A-Za-z]+)")
 
 
 def elements(text: str) -> int | None:
-    """The elements that fit into bytes such as `64 MiB` or `1.5 GB`, None where the text is no such quantity."""
-    found = _QUANTITY.fullmatch(text)
-    if found is None or found[2] not in UNITS:
+    """Return how many elements fit into `64 MiB` or `1.5 GB`, say, or None where the text is no such quantity."""
+    quantity = _QUANTITY.fullmatch(text)
+    if quantity is None or quantity[2] not in UNITS:
         return None
-    return int(Fraction(found[1]) * UNITS[found[2]] / BYTES)
+    return int(Fraction(quantity[1]) * UNITS[quantity[2]] / BYTES)
 
 
 def bytes_text(count: int) -> str:
-    """The bytes of so many elements, in the largest binary unit that leaves at least one."""
+    """Write the bytes of so many elements in the largest binary unit of which they fill at least one."""
     size = count * BYTES
     for unit in ("TiB", "GiB", "MiB", "KiB"):
         if size >= UNITS[unit]:

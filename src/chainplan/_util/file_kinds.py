@@ -1,4 +1,4 @@
-"""Files that are given in the place of a spec or a pattern, told by how they begin: what they are and what to do."""
+"""Recognises, by their first bytes, files given in place of a spec or a pattern, and says what to do instead."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 from typing import NamedTuple
 
 LOOKED_AT = 2048
-"""Bytes at the beginning of a file that say what it is."""
+"""Bytes at the beginning of a file by which its kind is recognised."""
 _ARRAYS = "Give arrays to 'chainplan run SPEC --jacobians FILE.npz', and name a pattern in a spec: {sparse: FILE.npz}."
 _BY_NETWORKX = "Convert it by networkx: write_graphml(graph, 'graph.graphml'), or pass the graph to from_networkx."
 
 
 class Kind(NamedTuple):
-    """A kind of file: what it is, how it begins, and what to do where a spec is expected, and where a pattern is."""
+    """A kind of file: what it is, how it begins, and what to do if a spec, or a pattern, is expected instead."""
 
     what: str
     begins: str
@@ -48,10 +48,10 @@ KINDS = (
     Kind("a DOT file", r"\s*(?:strict\s+)?(?:di)?graph\b[^\[{:]*\{", _BY_NETWORKX),
     Kind("an HTML or XML file", r"\s*<[?!a-zA-Z]", "Write the problem as YAML or JSON."),
 )
-"""The kinds; `begins` is a pattern in which a character stands for a byte. The first that fits is taken."""
+"""The kinds, of which the first that fits counts; a character of the regular expression `begins` stands for a byte."""
 
 
 def kind_of(data: bytes) -> Kind | None:
-    """The kind of a file that is neither a spec nor a pattern, None where its beginning says nothing."""
+    """Return the kind of a file that is neither a spec nor a pattern, or None where its beginning fits no kind."""
     begin = data[:LOOKED_AT].decode("latin-1")
     return next((kind for kind in KINDS if re.match(kind.begins, begin)), None)

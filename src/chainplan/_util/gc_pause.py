@@ -1,7 +1,7 @@
-"""Building millions of small immutable objects without the garbage collector walking them again and again.
+"""Pauses the garbage collector while millions of small immutable objects are built.
 
-Plans, replays and trees of nodes hold no cycles, so nothing is lost by not looking for any while they are made; with
-10^6 steps it halves the time. The collector is process-wide, which is why the pause ends with the block.
+Plans, replays and trees of nodes hold no cycles, so the collector finds nothing in them however often it walks them;
+the pause halves the time for 10^6 steps. The collector is process-wide, which is why the pause ends with the block.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Runs tasks that wait for one another on several threads, the longest way to the end first.
+"""Runs tasks that depend on one another on several threads, and prefers tasks on the longest path to the end.
 
-The calling thread works too, so that an interrupt stops the run after the tasks in hand. Each worker has one BLAS
-thread: two levels of threads would fight for the same cores.
+The calling thread works too, so that an interrupt stops the run after the tasks in progress. Each worker has one BLAS
+thread, because two levels of threads would compete for the same cores.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def ranks(costs: Sequence[int], needs: Sequence[Sequence[int]]) -> list[int]:
-    """For each task the cost of the dearest way from it to an end, itself included; tasks stand behind their needs."""
+    """Return, for each task, the cost of the dearest path from it to an end, its own cost included.
+
+    Tasks must stand behind those that they need.
+    """
     longest = list(costs)
     for task in reversed(range(len(costs))):
         for need in needs[task]:
@@ -29,21 +32,23 @@ def ranks(costs: Sequence[int], needs: Sequence[Sequence[int]]) -> list[int]:
 
 
 def run_tasks(action: Callable[[int], None], needs: Sequence[Sequence[int]], rank: Sequence[int], workers: int) -> None:
-    """Do every task once, after those that it needs; of several that could be done, the one of highest rank.
+    """Run every task once, after those that it needs; of several ready tasks, run the one with the highest rank first.
 
     Parameters
     ----------
     action : Callable[[int], None]
-        Does a task, by number. It is called from several threads at once, with the context of the caller.
+        The function that runs a task, given its number. Several threads call it at once, in the context of the caller.
     needs : Sequence[Sequence[int]]
-        The tasks that each one waits for.
+        For each task, the tasks that it waits for.
+    rank : Sequence[int]
+        The rank of each task.
     workers : int
-        Threads, the caller's among them.
+        The number of threads, the caller's among them.
 
     Raises
     ------
     BaseException
-        What the first failing action raised; no task is begun after it.
+        What the first failing action raised; no task starts after it.
     """
     crew = _Crew(action, needs, rank)
     others = [Thread(target=copy_context().run, args=(crew.work,), daemon=True) for _ in range(workers - 1)]
@@ -58,7 +63,7 @@ def run_tasks(action: Callable[[int], None], needs: Sequence[Sequence[int]], ran
 
 
 class _Crew:
-    """What the threads share: the tasks that are ready and how many are left, under one lock."""
+    """The state that the threads share, under one lock: the ready tasks, and how many tasks are left."""
 
     def __init__(self, action: Callable[[int], None], needs: Sequence[Sequence[int]], rank: Sequence[int]) -> None:
         self.error: BaseException | None = None
@@ -74,7 +79,7 @@ class _Crew:
         self._changed = Condition()
 
     def work(self) -> None:
-        """Do tasks until none is left or one has failed."""
+        """Run tasks until none is left or one has failed."""
         while (task := self._next()) is not None:
             try:
                 self._action(task)
@@ -107,14 +112,14 @@ class _Crew:
 
 
 def one_blas_thread() -> AbstractContextManager[object]:
-    """A context in which BLAS uses one thread."""
+    """Return a context in which BLAS uses one thread."""
     limited: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
     return limited
 
 
 @cache
 def _controller() -> ThreadpoolController:
-    import numpy  # noqa: F401  (its BLAS must be loaded to be found)
+    import numpy  # noqa: F401  (the controller sees only libraries that are loaded)
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

@@ -1,7 +1,7 @@
-"""The table of objectives: what a plan can be asked to minimise, and how the model is named in a plan file.
+"""The table of objectives: it lists what a plan can minimise, by the names used on the command line and in plan files.
 
-A file whose objective is `calibrated` carries the rates of the machine it was planned on, so that all its prices can
-be derived again elsewhere; the tables of the others are part of chainplan.
+A file whose objective is `calibrated` carries the rates of the machine on which it was planned, so that all its prices
+can be derived again elsewhere; the rates of the other objectives are part of chainplan.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ OBJECTIVES: dict[str, Callable[[str], CostModel]] = {
     "weighted": lambda dtype: WEIGHTED,
     "calibrated": lambda dtype: timed("calibrated", stored_rates(dtype)),
 }
-"""By name: the model for values of a dtype."""
+"""For each objective, the function that returns its cost model for values of a dtype."""
 
 
 def objective_model(name: str, dtype: str = "float64") -> CostModel:
-    """The cost model of an objective.
+    """Return the cost model of an objective.
 
     Raises
     ------
@@ -40,19 +40,19 @@ def objective_model(name: str, dtype: str = "float64") -> CostModel:
 
 
 def stored_model(model: CostModel) -> dict[str, JsonValue]:
-    """What a plan file holds of a model beyond its name: the rates, where they are those of one machine."""
+    """Return what a plan file stores of a model beyond its name: the rates, where they belong to one machine."""
     if isinstance(model, Timed) and model is not WEIGHTED:
         return {"rates": {regime: list(rates) for regime, rates in model.table}}
     return {}
 
 
 def read_rates(name: str, rates: object) -> CostModel:
-    """The model that a plan file names; that of an unknown name is fma.
+    """Return the model that a plan file names; an unknown name means fma.
 
     Raises
     ------
     ValueError
-        Where rates are needed and not there as they should be, or there and not needed.
+        Where rates are needed but missing or malformed, or where rates are there but not needed.
     """
     if name != "calibrated":
         if rates is not None:

@@ -1,7 +1,7 @@
-"""Where the rates of a machine are kept: one JSON file per BLAS, core type, number of threads and dtype.
+"""Stores the rates of a machine: one JSON file per BLAS, core type, number of threads and dtype.
 
-`chainplan calibrate` writes them (`measuring`), the objective `calibrated` reads them. They lie in the user's cache
-folder, `$CHAINPLAN_CACHE` where that is set; nothing is ever downloaded.
+`chainplan calibrate` measures and writes them (`costs.calibrate`), the objective `calibrated` reads them. The files lie
+in the user's cache folder, or in `$CHAINPLAN_CACHE` where that is set; nothing is ever downloaded.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from chainplan.costs.timed import proper_rates
 from chainplan.errors import SpecError
 
 FORMAT = 1
-"""To be raised with every change of regimes, features or kernels."""
+"""Version of the files; every change of regimes, features or kernels raises it."""
 DTYPES = ("float64", "float32", "int64")
 
 
 class Machine(NamedTuple):
-    """What the time of a kernel depends on beside the blocks."""
+    """What the time of a kernel depends on besides the blocks."""
 
     blas: str
     core: str
@@ -32,18 +32,18 @@ class Machine(NamedTuple):
 
 
 def this_machine(dtype: str = "float64") -> Machine:
-    """This process's BLAS, core type and threads, as the library says them where it is OpenBLAS."""
+    """Return the BLAS, core type and threads of this process, as OpenBLAS reports them where numpy uses it."""
     import numpy as np
 
-    found: Any = np.show_config(mode="dicts")
-    blas = found["Build Dependencies"]["blas"]
-    core, threads = _asked_of_openblas()
+    config: Any = np.show_config(mode="dicts")
+    blas = config["Build Dependencies"]["blas"]
+    core, threads = _ask_openblas()
     name = f"{blas['name']} {blas['version']}"
     return Machine(name, core or processor(), threads or _expected_threads(), dtype)
 
 
-def _asked_of_openblas() -> tuple[str | None, int | None]:
-    """Core type and threads by the functions of the OpenBLAS that numpy has loaded."""
+def _ask_openblas() -> tuple[str | None, int | None]:
+    """Ask the OpenBLAS that numpy has loaded for its core type and its number of threads; None where there is none."""
     import ctypes
 
     import numpy as np
@@ -56,18 +56,18 @@ def _asked_of_openblas() -> tuple[str | None, int | None]:
         return core, threads
     for prefix, suffix in (("scipy_", "64_"), ("", "64_"), ("scipy_", ""), ("", "")):
         try:
-            named = library[f"{prefix}openblas_get_corename{suffix}"]
-            counted = library[f"{prefix}openblas_get_num_threads{suffix}"]
+            get_corename = library[f"{prefix}openblas_get_corename{suffix}"]
+            get_num_threads = library[f"{prefix}openblas_get_num_threads{suffix}"]
         except AttributeError:
             continue
-        named.restype = ctypes.c_char_p
-        core, threads = named().decode(), counted()
+        get_corename.restype = ctypes.c_char_p
+        core, threads = get_corename().decode(), get_num_threads()
         break
     return core, threads
 
 
 def processor() -> str:
-    """The name of this machine's processor."""
+    """Return the name of this machine's processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -77,6 +77,7 @@ def processor() -> str:
 
 
 def _expected_threads() -> int:
+    """Return the number of threads that the environment sets for a BLAS, or the number of cores."""
     for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
         if re.fullmatch("[0-9]{1,9}", number := os.environ.get(variable, "")):
             return int(number)
@@ -98,18 +99,18 @@ def cache_folder() -> Path:
 
 
 def rates_file(machine: Machine) -> Path:
-    """Where the rates of a machine are kept."""
+    """Return the path of the file with the rates of a machine."""
     words = "-".join(re.sub(r"[^A-Za-z0-9.]+", "_", str(word)) for word in machine)
     return cache_folder() / f"rates-{FORMAT}-{words}.json"
 
 
 def stored_rates(dtype: str = "float64") -> dict[str, tuple[int, ...]]:
-    """The rates of this machine.
+    """Return the stored rates of this machine.
 
     Raises
     ------
     SpecError
-        Where it has not been measured, or the file cannot be used.
+        Where this machine has not been measured, or its file cannot be used.
     """
     machine = this_machine(dtype)
     path = rates_file(machine)
@@ -129,12 +130,12 @@ def stored_rates(dtype: str = "float64") -> dict[str, tuple[int, ...]]:
 
 
 def store(machine: Machine, rates: dict[str, tuple[int, ...]]) -> Path:
-    """Keep the rates of a machine; the file is there whole or not at all.
+    """Store the rates of a machine; the file appears complete or not at all.
 
     Raises
     ------
     OSError
-        Where it cannot be written.
+        Where the file cannot be written.
     """
     path = rates_file(machine)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,12 @@
-"""Cost models in nanoseconds: rates of kernels and conversions times their work.
+"""Cost models in nanoseconds: the work of kernels and conversions times their rates.
 
-The price of a step is what its kernel, the conversions around it and the call itself take by the model's table of
-rates; `kernels.routes` counts the work. Forms and routes are functions of the blocks alone, so a price does not depend
-on how a block came about, and interval dynamic programming stays exact. There is no roofline: what a pass over memory
-takes is in the rates per entry.
+The price of a step is the time of its kernel, of the conversions around it and of the call itself, by the rates of the
+model; `kernels.dispatch` counts the work. Forms and routes depend on the blocks alone, so a price does not depend on
+how a block came about, and interval dynamic programming stays exact. There is no roofline, because the rates per entry
+include the passes over memory.
 
-`WEIGHTED` has the static table, the same everywhere; `calibrated` (see `calibration`) has this machine's.
+`WEIGHTED` has the static rates, which are the same everywhere; the model of `calibrated` (see `rate_store`) has the
+rates of this machine.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from chainplan.structures import Block, Dense
 
 @dataclass(frozen=True)
 class Timed:
-    """Nanoseconds by a table of rates; `table` lists each regime with its rates in femtoseconds.
+    """Prices in nanoseconds by a table of rates; `table` lists each regime with its rates in femtoseconds.
 
-    A matrix-free elemental is priced by its fma at one rate, as what it does inside is not known; add to that the seed
-    it is given, its result's conversion to the form of its block, and the call.
+    A matrix-free elemental is priced by its fma at one rate, because what happens inside it is not known. Its price
+    also includes the call, the seed it takes, and the conversion of its result into the form of its block.
     """
 
     objective: str
@@ -36,12 +37,12 @@ class Timed:
 
     @cached_property
     def rates(self) -> Rates:
-        """The table by regime."""
+        """The rates by regime."""
         return dict(self.table)
 
     @cached_property
     def _gemm(self) -> tuple[int, ...]:
-        """Rates of a dense product, which is priced without looking for its route."""
+        """The rates of a dense product, which is priced without choosing a route."""
         return self.rates["gemm"]
 
     def multiply(self, left: Block, right: Block, result: Block | None = None) -> int:
@@ -69,11 +70,11 @@ class Timed:
         return price(self.rates, (*written, *self._applied(elemental, vectors, mode, result)))
 
     def _applied(self, elemental: Elemental, vectors: int, mode: Mode, result: Block) -> tuple[Part, ...]:
-        """The work of one call on some vectors, its result held as `result` is."""
+        """Count the work of one call on some vectors, whose result is converted into the form of `result`."""
         return self.called(elemental, vectors, mode), *converted(result, Form.MATRIX, form(result))
 
     def called(self, elemental: Elemental, vectors: int, mode: Mode) -> Part:
-        """The work of a function of a matrix-free elemental itself, on some vectors."""
+        """Count the work of the tangent or adjoint itself, on some vectors."""
         return "apply", (1, vectors * available(elemental, mode))
 
     def call(self, elemental: Elemental, vectors: int, mode: Mode) -> int:
@@ -91,27 +92,27 @@ class Timed:
 
 
 def timed(objective: str, rates: Mapping[str, tuple[int, ...]]) -> Timed:
-    """The model of a table, its regimes in the order of `REGIMES`."""
+    """Make the model of a table of rates, with its regimes in the order of `REGIMES`."""
     return Timed(objective, tuple((regime, tuple(rates[regime])) for regime in REGIMES))
 
 
 def proper_rates(rates: object) -> dict[str, tuple[int, ...]]:
-    """Rates read from JSON, for every regime a whole number of femtoseconds per feature.
+    """Return rates that were read from JSON, if they give each regime a whole number of femtoseconds per feature.
 
     Raises
     ------
     ValueError
-        Where they are not that.
+        Where they do not.
     """
     if not isinstance(rates, dict) or rates.keys() != REGIMES.keys():
         raise ValueError("expected an object with one list per regime.")
     for regime, features in REGIMES.items():
-        found = rates[regime]
-        whole = isinstance(found, list) and all(type(rate) is int and 0 <= rate < 10**18 for rate in found)
-        if not whole or len(found) != len(features):
+        given = rates[regime]
+        whole = isinstance(given, list) and all(type(rate) is int and 0 <= rate < 10**18 for rate in given)
+        if not whole or len(given) != len(features):
             raise ValueError(f"'{regime}' needs {len(features)} whole numbers of femtoseconds from 0.")
     return {regime: tuple(rates[regime]) for regime in REGIMES}
 
 
 WEIGHTED = timed("weighted", STATIC)
-"""The static table: the objective for execution time where no machine has been measured."""
+"""The model with the static rates: the objective for execution time where no machine has been measured."""

@@ -1,7 +1,8 @@
-"""The errors of chainplan: one root, one class per kind of misuse.
+"""The errors of chainplan: one root class, and one class for each kind of misuse.
 
-Exceptions are for misuse alone; the outcome of a search (optimal, infeasible, ...) is data, see `result.Status`.
-Every message reads *where: what was found; what was expected. What to do.*
+Exceptions are for misuse alone; the outcome of a search (optimal, infeasible, ...) is data (`plans.result.Status`).
+Every message reads *where: what was found; what was expected. What to do.* Every package may raise these errors, and
+public functions check their arguments by `errors.arguments`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class SpecError(ChainplanError):
 
 
 class ArgumentError(ChainplanError):
-    """A Python function was given something else than what it takes."""
+    """A public function was given an argument that it does not take."""
 
 
 class ShapeError(ChainplanError):
@@ -30,7 +31,7 @@ class ShapeError(ChainplanError):
 
 
 class PlanError(ChainplanError):
-    """A plan breaks a rule of the plan language, or claims something that is not so."""
+    """A plan breaks a rule of the plan language, or claims something that does not hold."""
 
 
 class SolverError(ChainplanError):
@@ -42,9 +43,9 @@ class ExecutionError(ChainplanError):
 
 
 class PointError(ExecutionError):
-    """Layers have no value or no Jacobian at the point that was given."""
+    """Layers have no value or no Jacobian at the given point."""
 
 
 def missing_extra(what: str, package: str, extra: str) -> str:
-    """The message that a package is missing which an extra brings; the command in it works in a checkout."""
+    """Say that a package is missing, and give the command that installs its extra in a checkout."""
     return f"{what} needs {package}, which is not installed. Run in the checkout of chainplan: pip install '.[{extra}]'"

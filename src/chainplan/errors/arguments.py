@@ -1,7 +1,7 @@
-"""Arguments of the Python functions, looked at before anything is made of them.
+"""Checks of the arguments of public functions, made before anything else happens.
 
-Python takes any object for any argument, and what is wrong is noticed far inside by whoever stumbles over it, in words
-that say nothing to the caller. Every public function asks here first.
+Python takes any object for any argument. A wrong one would fail deep inside, in words that say nothing to the caller,
+so every public function checks its arguments here first.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from chainplan.errors import ArgumentError
 LONGEST = 60
 """Characters of a value that a message shows."""
 MOST = 10**15
-"""The largest number of whatever is counted by an option."""
+"""The largest number that an option takes by default."""
 
 
 def found(value: object) -> str:
-    """What was given, in words: a short value itself, else its type."""
+    """Describe a value that was found: a plain value by itself, any other by its type."""
     if value is None or isinstance(value, bool | int | float | str):
         text = repr(value) if not isinstance(value, int) or value.bit_length() < 200 else hex(value)
         return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
@@ -30,24 +30,24 @@ def found(value: object) -> str:
 
 
 def refuse(what: str, value: object, expected: str, todo: str) -> ArgumentError:
-    """The error for an argument that is something else than what a function takes."""
+    """Return the error for an argument that the function does not take."""
     return ArgumentError(f"{what}: found {found(value)}; expected {expected}. {todo}")
 
 
 def expect(what: str, value: object, kind: Any, expected: str, todo: str) -> None:
-    """Refuse a value that is of no such type.
+    """Refuse a value that is not of the type `kind`.
 
     Raises
     ------
     ArgumentError
-        Saying what was found, what was expected and what to do.
+        Where it is not; the message says what was found, what was expected and what to do.
     """
     if not isinstance(value, kind):
         raise refuse(what, value, expected, todo)
 
 
 def whole(what: str, value: object, least: int = 0, most: int | None = MOST) -> int:
-    """A whole number, of numpy too, as one of Python; refused as `expect` does."""
+    """Return a whole number, also one of numpy, as an int; refuse any other value as `expect` does."""
     if isinstance(value, Integral) and not isinstance(value, bool):
         number = int(value)
         if number >= least and (most is None or number <= most):
@@ -57,7 +57,7 @@ def whole(what: str, value: object, least: int = 0, most: int | None = MOST) -> 
 
 
 def seconds(what: str, value: object) -> float | None:
-    """A number of seconds from 0, or None; refused as `expect` does."""
+    """Return a number of seconds from 0, or None; refuse any other value as `expect` does."""
     if value is None:
         return None
     if isinstance(value, int | float | Real) and not isinstance(value, bool):
@@ -68,11 +68,11 @@ def seconds(what: str, value: object) -> float | None:
 
 
 def called(what: str, value: object) -> None:
-    """A function, or None; refused as `expect` does."""
+    """Refuse a value that is neither a function nor None, as `expect` does."""
     if value is not None:
         expect(what, value, Callable, "a function, or None", "Leave it out, or pass a function.")
 
 
 def mapping(what: str, value: object, of: str, example: str) -> None:
-    """A mapping from names; refused as `expect` does."""
+    """Refuse a value that is not a mapping from names, as `expect` does."""
     expect(what, value, Mapping, f"a mapping from names of {of}", f"Pass {example}.")

@@ -1,6 +1,7 @@
-"""One form into another, and the values that a structure gives away.
+"""Converts held blocks from one form into another, and writes out the values that a structure determines.
 
-Every form becomes a sparse array and comes back from one; matrices are written directly. Values keep their dtype.
+Every form can be turned into a sparse array and back, so that no pair of forms needs a conversion of its own; matrices
+are written directly. Values keep their dtype.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def given_away(block: Block) -> bool:
-    """Whether the structure of a block says all its values."""
+    """Say whether the structure of a block determines all its values: zero, or ones of a known sign."""
     units = block.structure.units
     return isinstance(block.structure, Zero) or (units is not None and units.sign != 0)
 
 
 def known(block: Block, dtype: DTypeLike) -> HeldValues:
-    """The values of a block whose structure gives them away, as the block is held."""
+    """Return the values of a block whose structure determines them, in the form of the block."""
     kind, units = form(block), block.structure.units
     if kind is Form.NOTHING:
         return None
@@ -39,15 +40,15 @@ def known(block: Block, dtype: DTypeLike) -> HeldValues:
 
 
 def part_shape(block: Block) -> tuple[int, int]:
-    """Rows and columns of a block of the stack, or of a layer."""
+    """Return the rows and columns of one block of a stack, or of one layer."""
     assert isinstance(block.structure, BlockDiagonal | Kronecker)
     return block.rows // block.structure.count, block.cols // block.structure.count
 
 
 def as_form(value: HeldValues, block: Block, wanted: Form, target: Block, dtype: DTypeLike | None) -> HeldValues:
-    """Values held as `block` asks, in the form that `target`, of the same shape and no smaller pattern, asks for.
+    """Convert the values of `block` into the form `wanted` of `target`, of the same shape and no smaller pattern.
 
-    `dtype` is that of the values where the structure says them all.
+    `dtype` is the dtype of values that the structure of `block` determines.
     """
     kind = form(block)
     if kind is wanted and (kind not in (Form.STACK, Form.LAYERS) or part_count(block) == part_count(target)):
@@ -60,13 +61,13 @@ def as_form(value: HeldValues, block: Block, wanted: Form, target: Block, dtype:
 
 
 def part_count(block: Block) -> int:
-    """Number of blocks of the stack, or of layers."""
+    """Return the number of blocks of a stack, or of layers."""
     assert isinstance(block.structure, BlockDiagonal | Kronecker)
     return block.structure.count
 
 
 def diagonal(value: HeldValues, block: Block, dtype: DTypeLike | None) -> Array:
-    """The diagonal of a block that has nonzeros nowhere else."""
+    """Return the diagonal of a block that has no nonzeros elsewhere."""
     kind = form(block)
     if kind is Form.VECTOR:
         return np.asarray(value)
@@ -79,11 +80,12 @@ def diagonal(value: HeldValues, block: Block, dtype: DTypeLike | None) -> Array:
 
 
 def _sign(block: Block) -> int:
+    """Return the value on the diagonal of a block that is held as nothing."""
     return 0 if isinstance(block.structure, Zero) else -1 if isinstance(block.structure, NegatedIdentity) else 1
 
 
 def as_matrix(value: HeldValues, block: Block, dtype: DTypeLike | None) -> Array:
-    """A held block as an array of rows x cols."""
+    """Convert a held block into an array of rows x cols."""
     kind = form(block)
     if kind is Form.MATRIX:
         return np.asarray(value)
@@ -98,7 +100,7 @@ def as_matrix(value: HeldValues, block: Block, dtype: DTypeLike | None) -> Array
 
 
 def _spread(value: Array, block: Block) -> Array:
-    """A stack or layers as a matrix."""
+    """Write a stack or layers out as a matrix."""
     count, (r, c) = part_count(block), part_shape(block)
     t = np.arange(count)
     if form(block) is Form.STACK:
@@ -111,7 +113,7 @@ def _spread(value: Array, block: Block) -> Array:
 
 
 def as_sparse(value: HeldValues, block: Block, dtype: DTypeLike | None) -> csr_array:
-    """A held block as a sparse array of rows x cols."""
+    """Convert a held block into a sparse array of rows x cols."""
     from scipy.sparse import csr_array
 
     kind = form(block)
@@ -130,7 +132,7 @@ def as_sparse(value: HeldValues, block: Block, dtype: DTypeLike | None) -> csr_a
 
 
 def from_sparse(csr: csr_array, block: Block) -> HeldValues:
-    """A sparse array of rows x cols, zero outside the pattern, as a block is held."""
+    """Convert a sparse array of rows x cols, zero outside the pattern of a block, into the form of the block."""
     kind = form(block)
     if kind is Form.SPARSE:
         return csr
@@ -140,7 +142,7 @@ def from_sparse(csr: csr_array, block: Block) -> HeldValues:
 
 
 def from_matrix(value: Array, block: Block) -> HeldValues:
-    """An array of rows x cols, zero outside the pattern, as a block is held."""
+    """Convert an array of rows x cols, zero outside the pattern of a block, into the form of the block."""
     kind = form(block)
     if kind is Form.MATRIX:
         return value
@@ -152,12 +154,12 @@ def from_matrix(value: Array, block: Block) -> HeldValues:
 
 
 def _pattern(block: Block) -> csr_array:
-    """The pattern of a stack or of layers, which conversions of the same block ask for again and again."""
+    """Return the pattern of a stack or of layers from a cache, as conversions of one block ask for it many times."""
     return kept(("pattern", block.mark), lambda: block.structure.pattern(block.rows, block.cols))
 
 
 def _on_diagonal(values: Array, kind: Form) -> HeldValues:
-    """A diagonal as a vector, as the one number on it, or as nothing."""
+    """Hold a diagonal as a vector, as the one number on it, or as nothing."""
     if kind is Form.VECTOR:
         return values
     if kind is Form.SCALAR:
@@ -166,7 +168,7 @@ def _on_diagonal(values: Array, kind: Form) -> HeldValues:
 
 
 def _in_parts(csr: csr_array, block: Block) -> Array:
-    """A sparse array as a stack or as layers."""
+    """Convert a sparse array into a stack or layers."""
     count, (r, c) = part_count(block), part_shape(block)
     coo = csr.tocoo()
     result: Array = np.zeros((count, r, c), csr.dtype)

@@ -1,7 +1,7 @@
-"""What kernels and conversions take: the regimes, their features, and the static table of the model `weighted`.
+"""The time of kernels and conversions: the regimes, their features, and the static rates of the model `weighted`.
 
-The time of a regime is a sum of non-negative rates times features: a price per call, prices per entry read or written,
-a price per multiplication. A rate is written here in nanoseconds and kept as a whole number of femtoseconds, so that
+The time of a regime is a sum of features times non-negative rates: a rate per call, rates per entry read or written,
+and a rate per multiplication. Rates are written here in nanoseconds and kept as whole numbers of femtoseconds, so that
 prices are exact integers, the same on every machine.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 Rates = Mapping[str, tuple[int, ...]]
-"""Per regime a whole number of femtoseconds per feature."""
+"""For each regime, the rate of each of its features in whole femtoseconds."""
 
 SECOND = 1_000_000
 """Femtoseconds in a nanosecond."""
@@ -43,11 +43,11 @@ REGIMES: dict[str, tuple[str, ...]] = {
     "identity": ("call", "m·n"),
     "decompress": ("call", "nonzero"),
 }
-"""Every regime with its features: m x k times k x n; a part is a block of a stack or a layer."""
+"""Every regime with its features, for a product of m x k and k x n; a part is a block of a stack, or a layer."""
 
 
 def in_femtoseconds(nanoseconds: Mapping[str, tuple[float, ...]]) -> dict[str, tuple[int, ...]]:
-    """A table of nanoseconds as one of whole femtoseconds."""
+    """Turn a table of nanoseconds into one of whole femtoseconds."""
     return {regime: tuple(round(rate * SECOND) for rate in rates) for regime, rates in nanoseconds.items()}
 
 

@@ -1,12 +1,12 @@
-"""Which kernel multiplies two held blocks, through which conversions, and how much work each part of that is.
+"""Decides which kernel multiplies two held blocks and through which conversions, and counts the work of each part.
 
-A route is chosen at plan time from the two blocks and their product alone, so that running a plan and pricing it under
-a time model speak of the same kernel. Most pairs of forms have one kernel of their own. Where several ways lead to the
-product (a sparse factor may be written out first, for instance) the static table of rates decides, on every machine
-alike: calibration changes prices, never routes.
+A route is chosen at plan time, from the two blocks and their product alone, so that executing a plan and pricing it
+under a time model refer to the same kernel. Most pairs of forms have one kernel of their own. Where several routes lead
+to the product (a sparse factor may be written out first, for instance), the static table of rates decides, on every
+machine alike: calibration changes prices, never routes.
 
-Work is counted per regime, a kernel or conversion whose time is a sum of its features times their rates (`rates`).
-Nothing here needs numpy.
+Work is counted per regime. A regime is a kernel or conversion whose time is the sum of its features times their rates
+(`default_rates`). Nothing here needs numpy.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from chainplan.structures import Block, BlockDiagonal, Identity, Kronecker, Zero
 from chainplan.structures.counts import inner
 
 Part = tuple[str, tuple[int, ...]]
-"""A regime and its features, in the order of `rates.REGIMES`."""
+"""A regime and its features, in the order of `default_rates.REGIMES`."""
 
 
 class Route(NamedTuple):
-    """A kernel, the forms in which it takes its factors and the one in which it makes the product."""
+    """A kernel, the forms in which it takes its factors, and the form in which it makes the product."""
 
     kernel: str
     left: Form
@@ -75,17 +75,17 @@ DIRECT: dict[tuple[Form, Form], tuple[str, Form]] = {
     (_L, _M): ("layers matrix", _M),
     (_M, _L): ("matrix layers", _M),
 }
-"""By the forms of the factors: the kernel that takes them as they are, and the form of what it makes."""
+"""For each pair of forms, the kernel that takes such factors as they are, and the form of the product it makes."""
 
 _WEIGHED = frozenset({(_M, _C), (_C, _C)})
-"""Pairs with a kernel of their own that is not always the fastest way."""
+"""Pairs of forms with a kernel of their own that is not always the fastest."""
 
 NOTHING = Route("nothing", _N, _N, _N)
-"""The product is one of the factors, or zero."""
+"""The route of a product that is zero or one of its factors."""
 
 
 def route(left: Block, right: Block, result: Block) -> Route:
-    """How `result` = left · right is computed."""
+    """Choose how to compute `result` = left · right."""
     forms = form(left), form(right)
     if forms == (_M, _M) and form(result) is _M:
         return Route("outer" if left.cols == 1 else "gemm", _M, _M, _M)
@@ -96,14 +96,14 @@ def route(left: Block, right: Block, result: Block) -> Route:
     direct = DIRECT.get(forms) if _alike(left, right) else None
     if direct is not None and forms not in _WEIGHED and not (forms == (_C, _M) and picks(left)):
         return Route(direct[0], *forms, direct[1])
-    found = list(_ways(left, right, result))
-    if len(found) == 1:
-        return found[0]
-    return min(found, key=lambda way: price(STATIC, parts_of(way, left, right, result)))
+    routes = list(_candidates(left, right, result))
+    if len(routes) == 1:
+        return routes[0]
+    return min(routes, key=lambda way: price(STATIC, parts_of(way, left, right, result)))
 
 
 def _with_nothing(left: Block, right: Block, forms: tuple[Form, Form]) -> Route:
-    """Products with an identity, which cost nothing, or with its negation, which scales."""
+    """Choose the route of a product with an identity, which does nothing, or with its negation, which scales."""
     unit, other = (left, forms[1]) if forms[0] is _N else (right, forms[0])
     if isinstance(unit.structure, Identity) or other is _N:
         return NOTHING
@@ -112,13 +112,13 @@ def _with_nothing(left: Block, right: Block, forms: tuple[Form, Form]) -> Route:
 
 
 def _alike(left: Block, right: Block) -> bool:
-    """Whether two stacks or two layers have the same number of parts, which their common kernel asks for."""
+    """Say whether two stacks, or two layers, have the same number of parts, as their common kernel requires."""
     a, b = left.structure, right.structure
     return not isinstance(a, BlockDiagonal | Kronecker) or type(a) is not type(b) or a.count == b.count
 
 
-def _ways(left: Block, right: Block, result: Block) -> Iterator[Route]:
-    """All ways through sparse arrays and matrices; picking rows or columns where a unit block does just that."""
+def _candidates(left: Block, right: Block, result: Block) -> Iterator[Route]:
+    """Yield the routes through sparse arrays and matrices; a unit block that only picks may take rows or columns."""
     wanted = form(result)
     if form(right) is _M or wanted is _M:
         if form(left) is _C and picks(left):
@@ -137,7 +137,7 @@ def _ways(left: Block, right: Block, result: Block) -> Iterator[Route]:
 
 
 def picks(block: Block) -> bool:
-    """Whether the block times a matrix just picks its rows, each with a sign: one entry in every row."""
+    """Say whether block · matrix only picks rows of the matrix, each with a sign: the block has one entry per row."""
     units = block.structure.units
     return units is not None and units.rows and block.structure.row_counts(block.rows, block.cols) == _ones(block.rows)
 
@@ -147,7 +147,7 @@ def _ones(length: int) -> tuple[tuple[int, int, int], ...]:
 
 
 def parts_of(way: Route, left: Block, right: Block, result: Block) -> tuple[Part, ...]:
-    """The work of a product by a route, conversions of the factors and of the product included."""
+    """Count the work of a product by a route, with the conversions of the factors and of the product."""
     kernel: Part = (way.kernel, FEATURES[way.kernel](left, right, result))
     if way.left is form(left) and way.right is form(right) and way.made is form(result):
         return (kernel,)
@@ -158,12 +158,12 @@ def parts_of(way: Route, left: Block, right: Block, result: Block) -> tuple[Part
 
 
 def product_parts(left: Block, right: Block, result: Block) -> tuple[Part, ...]:
-    """The work of `result` = left · right."""
+    """Count the work of `result` = left · right."""
     return parts_of(route(left, right, result), left, right, result)
 
 
 def sum_parts(left: Block, right: Block, result: Block) -> tuple[Part, ...]:
-    """The work of `result` = left + right, both held as such a block is."""
+    """Count the work of `result` = left + right; both terms are first brought into the form of the result."""
     if isinstance(left.structure, Zero) or isinstance(right.structure, Zero):
         return (("nothing", (1,)),)
     wanted = form(result)
@@ -174,7 +174,7 @@ def sum_parts(left: Block, right: Block, result: Block) -> tuple[Part, ...]:
 
 
 def converted(block: Block, held: Form, wanted: Form) -> tuple[Part, ...]:
-    """The work of bringing a block from one form into another."""
+    """Count the work of converting a block from the form `held` into the form `wanted`."""
     if held is wanted:
         return ()
     cells = block.rows * block.cols
@@ -190,7 +190,7 @@ def converted(block: Block, held: Form, wanted: Form) -> tuple[Part, ...]:
 
 
 def elements(block: Block) -> int:
-    """Numbers that are held for a block."""
+    """Count the numbers that are held for a block."""
     kind = form(block)
     if kind is _M:
         return block.rows * block.cols
@@ -198,7 +198,7 @@ def elements(block: Block) -> int:
 
 
 def price(rates: Rates, parts: tuple[Part, ...]) -> int:
-    """Nanoseconds of some work, rounded to the nearest."""
+    """Price some work in nanoseconds, rounded to the nearest whole number."""
     total = 0
     for regime, features in parts:
         for rate, feature in zip(rates[regime], features, strict=True):
@@ -230,7 +230,7 @@ def _sparse_sparse(left: Block, right: Block, result: Block) -> tuple[int, ...]:
 
 
 def multiplications(left: Block, right: Block) -> int:
-    """Pairs of entries that meet in a product, those with plus and minus ones included."""
+    """Count the pairs of entries that meet in a product; unlike fma, pairs with plus and minus ones count as well."""
     return inner(left.structure.column_counts(left.rows, left.cols), right.structure.row_counts(right.rows, right.cols))
 
 
@@ -271,4 +271,4 @@ FEATURES: dict[str, Callable[[Block, Block, Block], tuple[int, ...]]] = {
     "layers matrix": _left_parts,
     "matrix layers": _right_parts,
 }
-"""The features of a product by each kernel, in the order of `rates.REGIMES`."""
+"""For each kernel, the function that counts its features in a product, in the order of `default_rates.REGIMES`."""

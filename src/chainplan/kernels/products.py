@@ -1,9 +1,9 @@
-"""The kernels that multiply two held blocks: one table by name; `kernels.routes` says which is taken.
+"""The kernels that multiply two held blocks, in one table by name; `kernels.dispatch` chooses among them.
 
-Diagonals scale, stacks and layers go through one batched `matmul`, sparse ones through scipy (a dense factor on the
-left by way of the transpose), matrices through `np.dot`, or `np.multiply` where the inner size is 1, because numpy's
-matmul leaves BLAS there. Permutations and selections pick rows or columns. A new kernel is one function, one line in
-`PRODUCTS`, and its regime in `rates` and `routes`.
+Diagonals scale the other factor. Stacks and layers go through one batched `matmul`, sparse blocks through scipy (by way
+of the transpose where the dense factor is on the left), matrices through `np.dot`, or through `np.multiply` where the
+inner size is 1, because numpy's matmul does not use BLAS there. Permutations and selections pick rows or columns. A new
+kernel is one function, one line in `PRODUCTS`, its features in `dispatch` and its rates in `default_rates`.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Product = Callable[[HeldValues, HeldValues], HeldValues]
-"""Takes the values of the left and of the right block."""
+"""A function from the values of the left and of the right block to those of the product."""
 
 
 def product_kernel(left: Block, right: Block) -> Product:
-    """The function that multiplies two held blocks, its result held as the product of the blocks is."""
+    """Return the function that multiplies two held blocks and holds the result as their product is held."""
     result = left.times(right)
     return routed_kernel(route(left, right, result), left, right, result)
 
 
 def routed_kernel(way: Route, left: Block, right: Block, result: Block) -> Product:
-    """The function that goes a route: conversions of the factors, the kernel, conversion of the product."""
+    """Return the function that follows a route: it converts the factors, runs the kernel and converts the product."""
     kernel = PRODUCTS[way.kernel](left, right)
     if way.kernel == "nothing":
         return kernel
@@ -44,7 +44,7 @@ def routed_kernel(way: Route, left: Block, right: Block, result: Block) -> Produ
 
 
 def _nothing(left: Block, right: Block) -> Product:
-    """The product is zero, or one of the factors."""
+    """Return the kernel of a product that is zero or one of its factors."""
     if isinstance(left.times(right).structure, Zero):
         return lambda a, b: None
     if form(left) is Form.NOTHING and form(right) is Form.NOTHING:
@@ -69,7 +69,7 @@ def negate_left(left: HeldValues, right: None) -> HeldValues:
 
 
 def _scaling(scaled: Callable[[Block, Block], Product]) -> Callable[[Block, Block], Product]:
-    """A kernel that scales, or negates where a factor is a negated identity."""
+    """Return a kernel that scales, or that negates where a factor is a negated identity."""
 
     def choose(left: Block, right: Block) -> Product:
         if form(left) is Form.NOTHING:
@@ -80,22 +80,23 @@ def _scaling(scaled: Callable[[Block, Block], Product]) -> Callable[[Block, Bloc
 
 
 def _of_converted(kernel: Product, way: Route, left: Block, right: Block) -> Product:
-    """A kernel on factors that are brought into another form first."""
+    """Let a kernel take its factors in the forms of a route, into which they are converted first."""
 
-    def whole(a: HeldValues, b: HeldValues) -> HeldValues:
+    def convert_and_multiply(a: HeldValues, b: HeldValues) -> HeldValues:
         return kernel(_in_form(a, left, way.left), _in_form(b, right, way.right))
 
-    return whole
+    return convert_and_multiply
 
 
 def _in_form(value: HeldValues, block: Block, wanted: Form) -> HeldValues:
+    """Convert the values of a block into a matrix or a sparse array, unless they are held so already."""
     if form(block) is wanted:
         return value
     return as_matrix(value, block, None) if wanted is Form.MATRIX else as_sparse(value, block, None)
 
 
 def _converted(kernel: Product, natural: Form, result: Block) -> Product:
-    """The kernel's result, of another form than the product is held in."""
+    """Let a kernel, whose result has the form `natural`, return it in the form of the product."""
     if natural is Form.SPARSE:
         return lambda a, b: from_sparse(kernel(a, b), result)
     if natural is Form.MATRIX:
@@ -136,7 +137,7 @@ def _sparse_sparse(left: csr_array, right: csr_array) -> csr_array:
 
 
 def _take_rows(left: Block, right: Block) -> Product:
-    """Rows picked by a unit block that has one entry in each of its rows."""
+    """Return the kernel by which a unit block with one entry in each row picks rows of a matrix."""
     rows = left.structure.pattern(left.rows, left.cols).indices
     if left.structure.units is not None and left.structure.units.sign == 1:
         return lambda a, b: b[rows]
@@ -144,14 +145,14 @@ def _take_rows(left: Block, right: Block) -> Product:
 
 
 def _take_columns(left: Block, right: Block) -> Product:
-    """Columns picked by a unit block that has one entry in each of its columns."""
+    """Return the kernel by which a unit block with one entry in each column picks columns of a matrix."""
     columns = right.structure.pattern(right.rows, right.cols).tocsc().indices
     if right.structure.units is not None and right.structure.units.sign == 1:
         return lambda a, b: np.take(a, columns, axis=1)
 
     def kernel(a: Array, b: csr_array) -> HeldValues:
-        turned = b.tocsc()
-        return np.take(a, turned.indices, axis=1) * turned.data
+        by_column = b.tocsc()
+        return np.take(a, by_column.indices, axis=1) * by_column.data
 
     return kernel
 
@@ -167,7 +168,7 @@ def _parts_vector(left: Block, right: Block) -> Product:
 
 
 def _splitter(block: Block) -> Callable[[Array], Array]:
-    """Splits a vector along the rows or columns of a block into its parts: one row of the result each."""
+    """Return the function that splits a vector into the parts of a block, one part in each row of its result."""
     assert isinstance(block.structure, BlockDiagonal | Kronecker)
     count = block.structure.count
     if isinstance(block.structure, BlockDiagonal):
@@ -236,7 +237,7 @@ def _scale_parts(left: Block, right: Block) -> Product:
 
 
 def _plain(kernel: Product) -> Callable[[Block, Block], Product]:
-    """A kernel that asks nothing of the blocks."""
+    """Return a kernel that does not depend on the blocks."""
     return lambda left, right: kernel
 
 
@@ -259,14 +260,14 @@ PRODUCTS: dict[str, Callable[[Block, Block], Product]] = {
     "layers matrix": _layers_matrix,
     "matrix layers": _matrix_layers,
 }
-"""By the name of a kernel: given the blocks, the function that multiplies their values, held as the route says."""
+"""For each kernel, the function that takes two blocks and returns the function that multiplies their values."""
 
 FRESH = (np.dot, np.multiply, _scale_rows)
 """Kernels that always make a new array, onto which another may be added in place."""
 
 
 def sum_kernel(left: Block, right: Block) -> Callable[[HeldValues, HeldValues, DTypeLike], HeldValues]:
-    """The function that adds two held blocks, given the dtype of values that structures say."""
+    """Return the function that adds two held blocks; its dtype is for values that a structure determines."""
     result = left.plus(right)
     kind = form(result)
     if isinstance(right.structure, Zero):

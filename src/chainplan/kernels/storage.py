@@ -1,8 +1,8 @@
-"""In which form the values of a block are held: a function of the block alone.
+"""Decides in which form the values of a block are held.
 
-It must not depend on how a block came about, else the price of a product under a time model would depend on the
-bracketing. A pattern is held sparse up to a density of 0.1; above, a sparse product costs more than a dense one of the
-same shape: 5 to 10 ns per multiplication against 0.03 to 0.1.
+The form depends on the block alone, not on how the block came about: otherwise the price of a product under a time
+model would depend on the bracketing. A pattern is held sparse below a density of 0.1. From there on a sparse product
+costs more than a dense one of the same shape, because it takes 5 to 10 ns per multiplication against 0.03 to 0.1 ns.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from chainplan.structures import (
 )
 
 SPARSE_BELOW = 0.1
-"""Density from which a pattern is held as a matrix."""
+"""Density from which on a pattern is held as a matrix."""
 LARGEST_MATRIX = 50_000_000
-"""Entries above which a block that is only bounded from above is held sparse whatever its bound says."""
+"""Entries of the largest block that is held as a matrix where only an upper bound of its pattern is known."""
 
 
 HeldValues = Any
@@ -35,22 +35,22 @@ HeldValues = Any
 
 
 class Form(Enum):
-    """How values are held; all arrays are numpy's, sparse ones scipy's."""
+    """The ways to hold the values of a block: arrays of numpy, or sparse arrays of scipy."""
 
     NOTHING = "nothing"
-    """The structure says all: identity, negated identity, zero."""
+    """No array, because the structure determines all values: identity, negated identity, zero."""
     SCALAR = "scalar"
-    """0-d array: the number on the whole diagonal."""
+    """A 0-d array with the number that stands all along the diagonal."""
     VECTOR = "vector"
-    """Array of rows: the diagonal."""
+    """An array of `rows` numbers, the diagonal."""
     STACK = "stack"
-    """Array of b x r x c: block t holds rows t·r ... and columns t·c ...; of 1 x r x c where all blocks are equal."""
+    """An array of b x r x c: block t holds rows t·r ... and columns t·c ...; 1 x r x c where all blocks are equal."""
     LAYERS = "layers"
-    """Array of k x r x c: layer t holds the entries (i·k + t, j·k + t); of 1 x r x c where all layers are equal."""
+    """An array of k x r x c: layer t holds entries (i·k + t, j·k + t); of 1 x r x c where all layers are equal."""
     SPARSE = "sparse"
-    """`scipy.sparse.csr_array` of rows x cols."""
+    """A `scipy.sparse.csr_array` of rows x cols."""
     MATRIX = "matrix"
-    """Array of rows x cols."""
+    """An array of rows x cols."""
 
 
 _BY_TYPE = {
@@ -67,7 +67,7 @@ _BY_TYPE = {
 
 
 def form(block: Block) -> Form:
-    """The form in which a block is held."""
+    """Return the form in which a block is held."""
     known = _BY_TYPE.get(type(block.structure))
     if known is not None:
         return known

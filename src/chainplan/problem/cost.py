@@ -1,7 +1,7 @@
-"""The cost model: what a step costs, in fma (design, section 3).
+"""The cost model gives every step of a plan its price; the standard model `FMA` counts multiply-adds.
 
-One object with one method per kind of step, so that another model is another class (`timing.Timed`: nanoseconds). All
-results are exact Python ints.
+A model is an object with one method per kind of step, so that another model is another class (`costs.timed.Timed`
+prices steps in nanoseconds). All prices are exact Python ints.
 """
 
 from __future__ import annotations
@@ -18,58 +18,58 @@ class CostModel(Protocol):
 
     @property
     def objective(self) -> str:
-        """The word for it on the command line and in a plan file."""
+        """The name of the model on the command line and in a plan file."""
         ...
 
     @property
     def unit(self) -> str:
-        """What a price counts, in a word that is a field of the plan file."""
+        """The unit of all prices; the plan file has a field of this name."""
         ...
 
     def multiply(self, left: Block, right: Block, result: Block | None = None) -> int:
-        """Price of left (m x k) · right (k x n); `result` is the product where the caller has it."""
+        """Price left (m x k) · right (k x n); a caller that knows the product passes it as `result`."""
         ...
 
     def add(self, left: Block, right: Block) -> int:
-        """Price of left + right, of a sum on its own or of the absorption of a product."""
+        """Price left + right, either as a step or as the absorption of a product."""
         ...
 
     def accumulate(self, elemental: Elemental, mode: Mode) -> int:
-        """Price of forming the block of a matrix-free elemental."""
+        """Price the accumulation of a matrix-free elemental."""
         ...
 
     def propagate(self, elemental: Elemental, arg: Block, mode: Mode) -> int:
-        """Price of a tangent or adjoint applied to a block."""
+        """Price a tangent or adjoint that is applied to a block."""
         ...
 
     def call(self, elemental: Elemental, vectors: int, mode: Mode) -> int:
-        """What a tangent or adjoint of so many vectors costs by itself, which more vectors do not cost less than."""
+        """Price the call of a tangent or adjoint alone; more vectors never cost less."""
         ...
 
     def advance(self, elemental: Elemental) -> int:
-        """Price of evaluating an elemental once."""
+        """Price one evaluation of an elemental."""
         ...
 
     def seed(self, size: int, colours: int) -> int:
-        """Price of a seed of size x colours, or of its transpose."""
+        """Price a seed of size x colours, or its transpose."""
         ...
 
     def decompress(self, block: Block) -> int:
-        """Price of putting a block together from its compressed columns and rows."""
+        """Price the assembly of a block from its compressed columns and rows."""
         ...
 
 
 class Fma:
-    """Multiply-adds: structural counts for products, a price per vector for matrix-free elementals, no price for sums.
+    """Counts fma: products by their structures, matrix-free elementals by their price per vector, sums not at all.
 
-    Absorption is part of the product; sums without one are counted apart, as adds.
+    The absorption of a product is part of its fma. A sum without a product is counted separately, in adds.
     """
 
     objective: ClassVar[str] = "fma"
     unit: ClassVar[str] = "fma"
 
     def __reduce__(self) -> str:
-        """There is one, which is compared by identity: a problem that comes from another process has it too."""
+        """Pickle the one instance by name: it is compared by identity, in problems from other processes as well."""
         return "FMA"
 
     def multiply(self, left: Block, right: Block, result: Block | None = None) -> int:
@@ -98,7 +98,13 @@ class Fma:
 
 
 def available(elemental: Elemental, mode: Mode) -> int:
-    """Fma per vector of a mode that the elemental has."""
+    """Return the fma per vector of a mode.
+
+    Raises
+    ------
+    ValueError
+        Where the elemental does not have the mode.
+    """
     price = elemental.per_vector(mode)
     if price is None:
         raise ValueError(f"'{elemental.name}' has no {mode.value}")
@@ -109,12 +115,12 @@ FMA = Fma()
 
 
 def model_of(value: object) -> CostModel:
-    """The cost model that was given.
+    """Return a value that is a cost model.
 
     Raises
     ------
     ArgumentError
-        Where it is something else.
+        Where the value is something else.
     """
     if all(callable(getattr(value, name, None)) for name in ("multiply", "add", "accumulate", "propagate")):
         return cast(CostModel, value)

@@ -1,8 +1,9 @@
 """The linearised DAG: vertices with sizes, elemental Jacobians on the edges, inputs and outputs.
 
-A graph is immutable and holds what was said, nothing derived; what is derived (order, the part between inputs and
-outputs, whether it is a chain) is computed once, on first use. `faults` is the one definition of a well-formed graph:
-the constructor raises on it, the spec front-end turns the same faults into messages with file, line and column.
+A graph is immutable, and its fields hold only what was declared. What follows from them (the topological order, the
+part between inputs and outputs, whether it is a chain) is computed once, on first use. `faults` is the one definition
+of a well-formed graph: the constructor raises the faults, and the spec front-end turns them into messages with file,
+line and column.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
-from heapq import heapify, heappop, heappush
 from itertools import pairwise
 
+from chainplan._util.digraph import find_cycle, reachable, topological_order
 from chainplan.errors import ShapeError
 from chainplan.errors.arguments import expect
 from chainplan.structures import Block
 from chainplan.structures.resolve import Edge, resolve
 
 Place = tuple[str | int, ...]
-"""Where in a graph a fault is: ("inputs", 0), ("jacobians", 3, "edge"), ..."""
+"""The place of a fault in a graph: ("inputs", 0), ("jacobians", 3, "edge"), ..."""
 
 
 class Mode(Enum):
-    """How a matrix-free elemental is applied: tangent F'·Ẋ or adjoint Ȳ·F'."""
+    """The two ways to apply a matrix-free elemental: tangent F'·Ẋ and adjoint Ȳ·F'."""
 
     TANGENT = "tangent"
     ADJOINT = "adjoint"
@@ -34,7 +35,7 @@ class Mode(Enum):
 class Elemental:
     """An elemental Jacobian F' of rows x cols = size(target) x size(source).
 
-    It is explicit where neither `tangent` nor `adjoint` is given: its entries are there to be loaded. Otherwise it is
+    An elemental with neither `tangent` nor `adjoint` is explicit: its entries are given and can be loaded. Any other is
     matrix-free, and its structure is that of the accumulated block.
 
     Parameters
@@ -42,9 +43,9 @@ class Elemental:
     name : str
         A name that is unique in its graph; steps refer to it.
     source : str
-        The vertex that the columns belong to.
+        The vertex of the columns.
     target : str
-        The vertex that the rows belong to.
+        The vertex of the rows.
     block : Block
         Rows, columns and structure.
     tangent : int | None
@@ -52,9 +53,9 @@ class Elemental:
     adjoint : int | None
         The cost of an adjoint in fma per row; None where there is no adjoint.
     tape : int
-        The elements that an adjoint needs from the evaluation.
+        The tape size: the elements that an adjoint needs from the evaluation.
     advance : int | None
-        The cost of one evaluation in fma; None where it follows from the others (see `evaluation`).
+        The cost of one evaluation in fma; None where it follows from the other prices (see `evaluation`).
     """
 
     name: str
@@ -68,23 +69,23 @@ class Elemental:
 
     @property
     def evaluation(self) -> int:
-        """Cost in fma of evaluating it once: `advance`, else that of one tangent, of one adjoint, or of its entries."""
+        """Cost of one evaluation in fma: `advance`, else the price of one tangent or one adjoint, else the nonzeros."""
         given = (self.advance, self.tangent, self.adjoint, self.block.nnz)
         return next(price for price in given if price is not None)
 
     @property
     def explicit(self) -> bool:
-        """Whether its entries can be loaded."""
+        """Whether the entries are given, so that a step can load them."""
         return self.tangent is None and self.adjoint is None
 
     def per_vector(self, mode: Mode) -> int | None:
-        """Cost in fma of one column (tangent) or one row (adjoint), None where the mode is not available."""
+        """Return the fma of one column (tangent) or one row (adjoint), or None where there is no such mode."""
         return self.tangent if mode is Mode.TANGENT else self.adjoint
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something wrong with a graph: where, and what in words that end with what to do."""
+    """A fault of a graph: its place, and a message that ends with what to do."""
 
     place: Place
     message: str
@@ -99,7 +100,7 @@ class Graph:
     sizes : Mapping[str, int]
         The size of each vertex.
     inputs : tuple[str, ...]
-        The vertices to differentiate by.
+        The vertices with respect to which the outputs are differentiated.
     outputs : tuple[str, ...]
         The vertices to be differentiated.
     elementals : tuple[Elemental, ...]
@@ -108,7 +109,7 @@ class Graph:
     Raises
     ------
     ShapeError
-        With every fault, where the parts do not make a linearised DAG.
+        Where the parts do not make a linearised DAG; the message lists every fault.
     """
 
     sizes: Mapping[str, int]
@@ -123,9 +124,12 @@ class Graph:
         for e in self.elementals:
             expect("elementals", e, Elemental, "Elementals", "Make them by Elemental(name, source, target, block).")
             expect("block", e.block, Block, "a Block", "Make one by chainplan.structures.Block(rows, cols).")
-        found = list(faults(self.sizes, self.inputs, self.outputs, self.elementals))
-        if found:
-            raise ShapeError("\n".join(f"{'.'.join(map(str, f.place))}: {f.message}" for f in found))
+        messages = [
+            f"{'.'.join(map(str, fault.place))}: {fault.message}"
+            for fault in faults(self.sizes, self.inputs, self.outputs, self.elementals)
+        ]
+        if messages:
+            raise ShapeError("\n".join(messages))
 
     def __getitem__(self, name: str) -> Elemental:
         return self._by_name[name]
@@ -144,7 +148,7 @@ class Graph:
 
     @property
     def held_bytes(self) -> int:
-        """About the bytes that it takes."""
+        """The bytes that the graph takes, roughly."""
         return sum(1000 + e.block.structure.held_bytes for e in self.elementals)
 
     @property
@@ -154,27 +158,28 @@ class Graph:
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """The vertices in topological order; among the ready ones, first declared first."""
-        return tuple(_topological(self.sizes, self.elementals))
+        """The vertices in topological order; of several that could follow, the one declared first does."""
+        return tuple(topological_order(list(self.sizes), [(e.source, e.target) for e in self.elementals]))
 
     @property
     def useful(self) -> tuple[Elemental, ...]:
-        """The elementals that lie on a path from an input to an output, in the order given, as they are counted.
+        """The elementals that lie on a path from an input to an output, in the order declared.
 
-        Their structures are those of `chainplan.structures.resolve`; `elementals` has them as they were declared.
+        They carry the structures by which `chainplan.structures.resolve` counts them; `elementals` carries those that
+        were declared.
         """
         return self._resolved[0]
 
     @cached_property
     def _resolved(self) -> tuple[tuple[Elemental, ...], bool]:
-        ahead = _reach(self.inputs, ((e.source, e.target) for e in self.elementals))
-        behind = _reach(self.outputs, ((e.target, e.source) for e in self.elementals))
+        ahead = reachable(self.inputs, ((e.source, e.target) for e in self.elementals))
+        behind = reachable(self.outputs, ((e.target, e.source) for e in self.elementals))
         useful = tuple(e for e in self.elementals if e.source in ahead and e.target in behind)
-        found = resolve([Edge(e.source, e.target, e.block) for e in useful], self.order)
-        kept = tuple(
-            e if e.block is block else replace(e, block=block) for e, block in zip(useful, found.blocks, strict=True)
+        resolved = resolve([Edge(e.source, e.target, e.block) for e in useful], self.order)
+        counted = tuple(
+            e if e.block is block else replace(e, block=block) for e, block in zip(useful, resolved.blocks, strict=True)
         )
-        return kept, found.exact
+        return counted, resolved.exact
 
     @cached_property
     def into(self) -> dict[str, list[Elemental]]:
@@ -194,7 +199,7 @@ class Graph:
 
     @cached_property
     def not_a_chain(self) -> str | None:
-        """Why the useful part is not a chain, or None where it is one."""
+        """The reason why the useful part is not a chain; None where it is one."""
         for what, vertices in (("input", self.inputs), ("output", self.outputs)):
             if len(vertices) != 1:
                 return f"the graph has {len(vertices)} {what}s, a chain has one"
@@ -227,18 +232,18 @@ class Graph:
         return tuple(result)
 
     def transpose(self) -> Graph:
-        """The graph of the transposed Jacobian: every edge turned round, tangents and adjoints exchanged."""
-        turned = tuple(
+        """Return the graph of the transposed Jacobian: all edges are reversed, tangents and adjoints exchanged."""
+        transposed = tuple(
             Elemental(e.name, e.target, e.source, e.block.transpose(), e.adjoint, e.tangent, e.tape)
             for e in reversed(self.elementals)
         )
-        return Graph(dict(reversed(list(self.sizes.items()))), self.outputs, self.inputs, turned)
+        return Graph(dict(reversed(list(self.sizes.items()))), self.outputs, self.inputs, transposed)
 
 
 def faults(
     sizes: Mapping[str, int], inputs: Sequence[str], outputs: Sequence[str], elementals: Sequence[Elemental]
 ) -> Iterator[Fault]:
-    """Everything that keeps the parts from being a linearised DAG."""
+    """Yield everything that keeps the parts from being a linearised DAG."""
     for what, names in (("inputs", inputs), ("outputs", outputs)):
         if not names:
             yield Fault((what,), f"found no vertex; expected at least one. Name the {what} of the program.")
@@ -256,16 +261,17 @@ def faults(
 
 
 def _role_faults(inputs: Sequence[str], outputs: Sequence[str], elementals: Sequence[Elemental]) -> Iterator[Fault]:
-    ends = set(inputs)
+    """Yield every input that is an output as well, and every edge that ends at an input."""
+    input_set = set(inputs)
     for i, name in enumerate(outputs):
-        if name in ends:
+        if name in input_set:
             yield Fault(
                 ("outputs", i),
                 f"'{name}' is also an input; expected inputs and outputs to differ. Add a vertex for the output and "
                 f"an edge with structure 'identity' from '{name}' to it.",
             )
     for i, e in enumerate(elementals):
-        if e.target in ends:
+        if e.target in input_set:
             yield Fault(
                 ("jacobians", i, "edge"),
                 f"'{e.name}' ends at '{e.target}', which is an input; expected no edge into an input. Take "
@@ -274,6 +280,7 @@ def _role_faults(inputs: Sequence[str], outputs: Sequence[str], elementals: Sequ
 
 
 def _elemental_faults(sizes: Mapping[str, int], elementals: Sequence[Elemental]) -> Iterator[Fault]:
+    """Yield names that are taken, and blocks that fit neither their edge nor their structure."""
     seen: dict[str, int] = {}
     for i, e in enumerate(elementals):
         if e.name in seen:
@@ -295,12 +302,12 @@ def _elemental_faults(sizes: Mapping[str, int], elementals: Sequence[Elemental])
 
 
 def _cycle_faults(elementals: Sequence[Elemental]) -> Iterator[Fault]:
-    """Every edge from a vertex to itself, and one longer cycle, at the last of its edges to be declared."""
+    """Yield every edge from a vertex to itself, and one longer cycle at that of its edges which was declared last."""
     for i, e in enumerate(elementals):
         if e.source == e.target:
             text = f"'{e.name}' leads from '{e.source}' to itself; a linearised DAG has no cycle. Remove it."
             yield Fault(("jacobians", i, "edge"), text)
-    cycle = _cycle([e for e in elementals if e.source != e.target])
+    cycle = find_cycle([(e.source, e.target) for e in elementals if e.source != e.target])
     if cycle:
         steps = set(pairwise(cycle))
         last = max(i for i, e in enumerate(elementals) if (e.source, e.target) in steps)
@@ -308,64 +315,3 @@ def _cycle_faults(elementals: Sequence[Elemental]) -> Iterator[Fault]:
         path = " -> ".join(v if v == "..." else f"'{v}'" for v in shown)
         text = f"the edges form a cycle {path}; a linearised DAG has none. Remove one of them."
         yield Fault(("jacobians", last, "edge"), text)
-
-
-def _reach(start: Sequence[str], edges: Iterator[tuple[str, str]]) -> set[str]:
-    steps: dict[str, list[str]] = {}
-    for a, b in edges:
-        steps.setdefault(a, []).append(b)
-    seen, todo = set(start), list(start)
-    while todo:
-        for vertex in steps.get(todo.pop(), ()):
-            if vertex not in seen:
-                seen.add(vertex)
-                todo.append(vertex)
-    return seen
-
-
-def _topological(sizes: Mapping[str, int], elementals: Sequence[Elemental]) -> Iterator[str]:
-    """Kahn's algorithm with a heap: the order depends on the declaration alone. O((V + E) log V)."""
-    index = {v: i for i, v in enumerate(sizes)}
-    vertices = list(sizes)
-    waiting = [0] * len(vertices)
-    out: list[list[int]] = [[] for _ in vertices]
-    for e in elementals:
-        out[index[e.source]].append(index[e.target])
-        waiting[index[e.target]] += 1
-    ready = [i for i, n in enumerate(waiting) if not n]
-    heapify(ready)
-    while ready:
-        i = heappop(ready)
-        yield vertices[i]
-        for j in out[i]:
-            waiting[j] -= 1
-            if not waiting[j]:
-                heappush(ready, j)
-
-
-def _cycle(elementals: Sequence[Elemental]) -> list[str]:
-    """Vertices of a cycle, the first repeated at the end, or [] where there is none."""
-    targets: dict[str, list[str]] = {}
-    waiting: dict[str, int] = {}
-    for e in elementals:
-        targets.setdefault(e.source, []).append(e.target)
-        waiting[e.target] = waiting.get(e.target, 0) + 1
-        waiting.setdefault(e.source, 0)
-    todo = [v for v, n in waiting.items() if not n]
-    while todo:
-        vertex = todo.pop()
-        del waiting[vertex]
-        for t in targets.get(vertex, ()):
-            waiting[t] -= 1
-            if not waiting[t]:
-                todo.append(t)
-    if not waiting:
-        return []
-    back = {e.target: e.source for e in elementals if e.source in waiting and e.target in waiting}
-    walk: dict[str, None] = {}
-    vertex = next(iter(waiting))
-    while vertex not in walk:
-        walk[vertex] = None
-        vertex = back[vertex]
-    visited = list(walk)
-    return [vertex, *reversed(visited[visited.index(vertex) :])]

@@ -1,7 +1,7 @@
-"""The problem: a linearised DAG and the limits a plan must keep.
+"""The problem: a linearised DAG with the limits that a plan must keep.
 
-The fingerprint is what ties a saved plan to the problem it solves. It covers everything that a plan's validity and cost
-depend on, so two problems of one fingerprint may exchange plans; the problem's name is not part of it.
+The fingerprint ties a saved plan to the problem that it solves. It covers everything that a plan's validity and cost
+depend on, so two problems with the same fingerprint may exchange plans; the problem's name is not part of it.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from chainplan.problem.graph import Elemental, Graph
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be planned: a linearised DAG, the limits that a plan must keep, and what is minimised.
+    """A linearised DAG, the limits that a plan of it must keep, and the cost model to minimise.
 
     Parameters
     ----------
     graph : Graph
         The linearised DAG.
     memory : int | None
-        The limit of the elements alive at once: blocks, tapes, and states that the plan evaluates. None is no limit.
+        The most elements that may be alive at once: blocks, tapes, and states that the plan evaluates. None sets no
+        limit.
     name : str | None
-        What reports call the problem.
+        The name that reports give to the problem.
     cost : CostModel
-        What is minimised. It is no part of the fingerprint, as it does not change what a plan computes.
+        The prices to minimise. The fingerprint leaves them out, because they do not change what a plan computes.
     recompute : bool
-        Whether the states at which elementals are linearised are evaluated by the plan, which counts those it holds
-        (see `states`). Otherwise they are given.
+        True where the plan itself evaluates the states at which elementals are linearised, and counts the states that
+        it holds (see `chainplan.plans.states`). Otherwise these states are given.
     """
 
     graph: Graph
@@ -61,11 +62,11 @@ class Problem:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def transpose(self) -> Problem:
-        """The problem of the transposed Jacobian; its optimum is the same."""
+        """Return the problem of the transposed Jacobian, which has the same optimum."""
         return replace(self, graph=self.graph.transpose())
 
     def to_spec(self) -> dict[str, Any]:
-        """The problem in the spec's grammar (design, section 2), from which it can be read again unchanged."""
+        """Return the problem in the grammar of a spec, from which it can be read again unchanged."""
         spec: dict[str, Any] = {} if self.name is None else {"name": self.name}
         if _is_plain_chain(self.graph):
             spec["chain"] = [
@@ -87,12 +88,12 @@ class Problem:
 
 
 def problem_of(value: object) -> Problem:
-    """The problem that was given.
+    """Return a value that is a problem.
 
     Raises
     ------
     ArgumentError
-        Where it is something else, saying how a problem is made of it.
+        Where the value is something else; the message says how to make a problem of it.
     """
     if isinstance(value, Problem):
         return value
@@ -115,16 +116,16 @@ _MADE = {
     "list": "Pass chain(items).",
     "tuple": "Pass chain(items).",
 }
-"""How a problem is made of what may be passed in its place."""
+"""What a user should pass instead of a value of each type."""
 
 
 def chain_vertex(position: int) -> str:
-    """Name of the vertex x_i of a chain."""
+    """Return the name of the vertex x_i of a chain."""
     return f"x{position}"
 
 
 def _is_plain_chain(graph: Graph) -> bool:
-    """Whether the graph is just what the `chain` grammar makes: x0 -> x1 -> ... -> xq and nothing else."""
+    """Say whether the graph is exactly what the `chain` grammar makes: x0 -> x1 -> ... -> xq and nothing else."""
     q = len(graph.elementals)
     return (
         graph.inputs == (chain_vertex(0),)
@@ -135,6 +136,7 @@ def _is_plain_chain(graph: Graph) -> bool:
 
 
 def _details(e: Elemental) -> dict[str, Any]:
+    """Return the keys of an elemental in a spec beyond its name, its shape and its edge."""
     result: dict[str, Any] = {}
     if e.block.structure.name != "dense":
         result["structure"] = e.block.structure.to_spec(e.block.rows, e.block.cols)

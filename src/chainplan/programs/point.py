@@ -17,7 +17,8 @@ from chainplan.errors import ExecutionError, PointError
 from chainplan.errors.arguments import mapping, whole
 from chainplan.errors.suggest import did_you_mean
 from chainplan.programs.program import Program, program_of
-from chainplan.values.jacobians import NUMBERS, read_npz
+from chainplan.values.jacobians import NUMBERS
+from chainplan.values.npz import read_npz
 
 BYTES = 8
 """Of an entry; everything is computed in float64."""

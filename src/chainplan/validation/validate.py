@@ -25,7 +25,8 @@ from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.validation.tolerance import LARGEST, Judge, judge, largest_handled, largest_held
 from chainplan.validation.turns import in_turns
-from chainplan.values.jacobians import Given, bytes_needed, common_dtype
+from chainplan.values.draw import bytes_needed
+from chainplan.values.jacobians import Given, common_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike

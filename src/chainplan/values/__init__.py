@@ -1,1 +1,4 @@
-"""Numbers for a problem: elemental Jacobians as arrays, and functions that apply them."""
+"""The values package holds the numbers of a problem: elemental Jacobians as arrays, and functions that apply them.
+
+Execution and validation take values from here; nothing that plans ever does.
+"""

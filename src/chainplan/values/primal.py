@@ -1,9 +1,9 @@
-"""What a plan that evaluates states runs on: a chain that can be advanced, and linearised at a state.
+"""A primal chain: it can be advanced from state to state and linearised at a state, as plans with recomputation need.
 
-`execute` takes a `Primal` in the place of elemental Jacobians. Those are then not all there at once: each is made at
-the state of its source when a step asks for it, and gone after. Where nothing but Jacobians is known, `Fixed` carries
-out the steps on states of the right sizes that say which vertex they belong to, so that order and memory are real while
-the numbers are those of the given Jacobians.
+`execute` takes a `Primal` in place of elemental Jacobians. These do not exist all at once then: each is made at the
+state of its source when a step asks for it, and is dropped afterwards. Where only the Jacobians are known, `Fixed`
+stands in: its states have the right sizes and say which vertex they belong to, so that the order of the steps and the
+memory are real, while the numbers are those of the given Jacobians.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ State = Any
 
 
 class Primal(Mapping[str, Given]):
-    """A chain at a point. As a mapping it holds all elemental Jacobians, made together when one is first asked for."""
+    """A chain at a point; as a mapping it has all elemental Jacobians, which are made together on first use."""
 
     @property
     @abstractmethod
     def dtype(self) -> DType:
-        """Of seeds, and of unit blocks that must be written out."""
+        """The dtype of seeds, and of unit blocks that must be written out."""
 
     @abstractmethod
     def start(self) -> State:
-        """The state of the input."""
+        """Return the state of the input."""
 
     @abstractmethod
     def advance(self, elemental: str, state: State) -> State:
-        """The state of an elemental's target, given that of its source."""
+        """Return the state of an elemental's target, given the state of its source."""
 
     @abstractmethod
     def linearise(self, elemental: str, state: State) -> Given | None:
-        """The elemental Jacobian at the state of its source; None where its structure says all."""
+        """Return the elemental Jacobian at the state of its source, or None where its structure determines it."""
 
 
 @final
 class Fixed(Primal):
-    """Given Jacobians that depend on no state; a state is filled with the position of its vertex in the chain."""
+    """Given Jacobians that depend on no state; each state is filled with the position of its vertex in the chain."""
 
     def __init__(self, graph: Graph, jacobians: Mapping[str, Given]) -> None:
         self._graph, self._jacobians = graph, jacobians

@@ -1,1 +1,4 @@
-"""A page on this machine where one edits a spec and sees its plan; needs the extra `chainplan[web]`."""
+"""The web package serves a page on this machine on which a user edits a spec and sees its plan (extra `web`).
+
+No other package imports it but the command line, which starts `web.server`.
+"""

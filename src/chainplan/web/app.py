@@ -1,8 +1,8 @@
-"""The local page: an editor on one side, the plan of what is in it on the other.
+"""The local page: it has an editor for a spec on one side, and the plan of that spec on the other.
 
-Every request is limited in size and time, and each spec is planned in a process of its own, a few at a time. Only
-requests that name this machine as their host are answered, so that no page from elsewhere can speak to it under another
-name, and none from another origin at all. The plan is shown in a frame without rights.
+Every request is limited in size and time, and each spec is planned in a process of its own, a few at a time. Requests
+are answered only if they name this machine as their host, so that no foreign page can reach it under another name, and
+never if another origin sent them. The plan is shown in a frame without rights.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from starlette.routing import Route
 LARGEST = 200_000
 """Bytes of the largest spec."""
 SECONDS = 15.0
-"""What planning a spec may take."""
+"""Seconds that planning a spec may take."""
 BODY_SECONDS = 10.0
-"""In which a spec must have arrived."""
+"""Seconds within which a spec must have arrived."""
 AT_ONCE = 2
 """Specs that are planned at the same time."""
 LONGEST_WAIT = 8
@@ -41,7 +41,7 @@ POLICY = (
 
 
 def app() -> Starlette:
-    """The page as an ASGI application."""
+    """Return the page as an ASGI application."""
     planner = _Planner()
     routes = [Route("/", _page), Route("/plan", planner.plan, methods=["POST"])]
     return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)])
@@ -61,7 +61,7 @@ class _Planner:
         self._here = 0
 
     async def plan(self, request: Request) -> Response:
-        """The answer to a spec, or why there is none."""
+        """Answer a spec, or say why it is refused."""
         if (refused := _foreign(request)) is not None:
             return refused
         try:
@@ -82,13 +82,13 @@ class _Planner:
             self._here -= 1
 
     async def _answer(self, text: bytes) -> Response:
-        """The answer to a spec, when its turn has come."""
+        """Answer a spec when its turn has come."""
         async with self._turns:
-            return JSONResponse(await _planned(text))
+            return JSONResponse(await _plan_in_process(text))
 
 
 def _foreign(request: Request) -> Response | None:
-    """The refusal of a request that another page sent."""
+    """Return the refusal of a request that another page sent, or None where this page sent it."""
     origin = request.headers.get("origin")
     if origin is None:
         return None
@@ -102,7 +102,7 @@ def _foreign(request: Request) -> Response | None:
 
 
 async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response]) -> Response:
-    """An answer, or nothing where its reader leaves before: his place is free for another at once."""
+    """Wait for an answer, or return an empty one as soon as its reader leaves, which frees the place for another."""
     answering, leaving = asyncio.ensure_future(answer), asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -124,23 +124,23 @@ def _refusal(status: int, why: str) -> Response:
 
 
 async def _body(request: Request) -> bytes | None:
-    """The body, None where it is too large; no more than that is ever held."""
-    found = b""
+    """Read the body of a request; return None as soon as it is too large, so that no more is ever held."""
+    body = b""
     async for piece in request.stream():
-        found += piece
-        if len(found) > LARGEST:
+        body += piece
+        if len(body) > LARGEST:
             return None
-    return found
+    return body
 
 
-async def _planned(spec: bytes) -> dict[str, Any]:
-    """The answer of a planning process, which ends after `SECONDS` in any case."""
+async def _plan_in_process(spec: bytes) -> dict[str, Any]:
+    """Let a process of its own plan a spec, and return its answer; the process ends after `SECONDS` at the latest."""
     pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     command = (sys.executable, "-m", "chainplan.web.worker", str(os.getpid()))
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=nothing)
     try:
         out, _ = await asyncio.wait_for(process.communicate(spec), SECONDS)
-        found: dict[str, Any] = json.loads(out)
+        answer: dict[str, Any] = json.loads(out)
     except TimeoutError:
         return {"error": f"planning took longer than {SECONDS:.0f} seconds. Use 'chainplan plan' for it."}
     except ValueError:
@@ -149,4 +149,4 @@ async def _planned(spec: bytes) -> dict[str, Any]:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    return found
+    return answer

@@ -1,6 +1,6 @@
-"""The server of the page: uvicorn, but for connections on which a request begins and does not go on.
+"""The server of the page: uvicorn, which also closes connections whose requests begin and never go on.
 
-They would hold a place each for as long as they like, since uvicorn waits for the headers of a request for ever.
+Each of these would hold a place for as long as it liked, since uvicorn waits for the headers of a request for ever.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from chainplan.web.app import app
 
 HEADER_SECONDS = 10.0
-"""In which the headers of a request must have arrived."""
+"""Seconds within which the headers of a request must have arrived."""
 CONNECTIONS = 64
-"""At the same time."""
+"""Connections that may be open at the same time."""
 
 
 class _Impatient(H11Protocol):
-    """A connection that is closed where the headers of a request do not come."""
+    """A connection that is closed when the headers of a request do not arrive in time."""
 
     _late: asyncio.TimerHandle | None = None
 
@@ -38,7 +38,7 @@ class _Impatient(H11Protocol):
         super().connection_lost(exc)
 
     def _wait(self) -> None:
-        """Begin to wait where headers are due, and go on waiting where that has begun."""
+        """Start the timer where headers are due and it does not run yet; stop it where they are not."""
         if self.conn.their_state is not h11.IDLE:
             self._stop()
         elif self._late is None:

@@ -1,7 +1,7 @@
-"""Plans one spec in a process of its own: a spec on standard input, JSON on standard output.
+"""Plans one spec in a process of its own, which reads the spec from standard input and writes JSON to standard output.
 
-Whatever a spec makes of it, a search that does not end or a graph that does not fit, ends with this process; the server
-lives on. Specs cannot name files.
+A search that does not end, or a graph that does not fit into memory, then ends with this process, and the server lives
+on. Specs cannot name files here.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from time import sleep
 from typing import Any
 
 BUDGET = 3.0
-"""Seconds of a search."""
+"""Seconds that a search may take."""
 MEMORY = 2 * 2**30
-"""Bytes of address space of a planning process."""
+"""Bytes of address space that a planning process may take."""
 
 
 def answer(text: str, budget: float = BUDGET) -> dict[str, Any]:
-    """What the page shows for a spec: `page` (HTML), or `error` (a line per error)."""
+    """Return what the page shows for a spec: `page` (HTML), or `error` (one line per error)."""
     from chainplan.errors import ChainplanError
     from chainplan.io.read import from_text
     from chainplan.planner import plan
@@ -36,7 +36,7 @@ def answer(text: str, budget: float = BUDGET) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Answer one spec; the process whose number is given must live on meanwhile."""
+    """Answer one spec, and end early if the parent process, whose number may be given, ends."""
     _limit_memory()
     if len(sys.argv) > 1:
         Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when its parent, which would have ended it in time, is no more."""
+    """End this process when its parent, which would otherwise end it in time, no longer exists."""
     while os.getppid() == parent:
         sleep(0.2)
     os._exit(1)

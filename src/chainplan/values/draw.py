@@ -1,0 +1,77 @@
+"""Draws random Jacobians for the elementals of a graph.
+
+Entries are positive with mean 1 / (nonzeros per row). Sums of products then neither cancel nor grow, so that the error
+of any order of multiplying is small against the largest entry of the result, for chains of any length.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from chainplan._util.arrays import Array, DType
+from chainplan.kernels.convert import as_matrix, as_sparse, given_away, known, part_count, part_shape
+from chainplan.kernels.storage import Form, HeldValues, form
+from chainplan.problem.graph import Graph
+from chainplan.structures import Block, Dense, Sign
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+
+def draw(graph: Graph, seed: int = 0, dtype: DTypeLike = np.float64) -> dict[str, HeldValues]:
+    """Draw a Jacobian for every elemental of a graph: explicit ones as they are held, matrix-free ones as matrices.
+
+    Floats are positive with mean 1 / (nonzeros per row); integers lie between -4 and 4. A matrix-free elemental gets a
+    sparse matrix where its structure is sparse. Explicit blocks whose structure determines their values are left out.
+    """
+    rng = np.random.default_rng(seed)
+    kind = np.dtype(dtype)
+    result = {}
+    for e in graph.elementals:
+        if e.explicit and given_away(e.block):
+            continue
+        if e.explicit:
+            result[e.name] = _draw_block(rng, e.block, kind)
+        else:
+            held = known(e.block, kind) if given_away(e.block) else _draw_block(rng, e.block, kind)
+            convert = as_matrix if form(e.block) is Form.MATRIX else as_sparse
+            result[e.name] = convert(held, e.block, kind)
+    return result
+
+
+def _draw_block(rng: np.random.Generator, block: Block, dtype: DType) -> HeldValues:
+    """Draw the values of a block, in the form in which it is held."""
+    kind, rows, cols = form(block), block.rows, block.cols
+    if isinstance(block.structure, Sign):
+        return rng.choice(np.array([-1, 1], dtype), rows)
+    per_row = max(1, -(-block.nnz // max(1, rows)))
+    if kind in (Form.SCALAR, Form.VECTOR):
+        return _numbers(rng, () if kind is Form.SCALAR else (rows,), dtype, 1)
+    if kind in (Form.STACK, Form.LAYERS):
+        return _numbers(rng, (part_count(block), *part_shape(block)), dtype, per_row)
+    if isinstance(block.structure, Dense):
+        return _numbers(rng, (rows, cols), dtype, per_row)
+    csr = block.structure.pattern(rows, cols)
+    numbers = _numbers(rng, (csr.nnz,), dtype, per_row)
+    values = csr_array((numbers, csr.indices, csr.indptr), shape=csr.shape, copy=True)
+    return values if kind is Form.SPARSE else values.toarray()
+
+
+def _numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: DType, per_row: int) -> Array:
+    """Draw an array: integers from -4 to 4, or floats between 0.5 / per_row and 1.5 / per_row."""
+    if dtype.kind == "i":
+        return np.asarray(rng.integers(-4, 5, shape, dtype))
+    return np.asarray((0.5 + rng.random(shape)) / per_row).astype(dtype, copy=False)
+
+
+def bytes_needed(graph: Graph, dtype: DTypeLike = np.float64) -> int:
+    """Count the bytes of the arrays that `draw` makes, with the row pointers of sparse ones."""
+    entries, lines = 0, 0
+    for e in graph.elementals:
+        if not (e.explicit and given_away(e.block)):
+            entries += e.block.rows * e.block.cols if form(e.block) is Form.MATRIX else 2 * e.block.nnz
+            lines += e.block.rows if form(e.block) is Form.SPARSE else 0
+    return entries * int(np.dtype(dtype).itemsize) + 8 * lines

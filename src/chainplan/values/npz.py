@@ -1,0 +1,70 @@
+"""Reads the Jacobians of a graph from a .npz file, and reports everything that does not fit the graph at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from chainplan._util.archives import BROKEN, fault, read
+from chainplan._util.arrays import Array
+from chainplan.errors import ExecutionError
+from chainplan.errors.suggest import did_you_mean
+from chainplan.problem.graph import Graph
+from chainplan.values.jacobians import common_dtype, matrix_free, stored
+
+
+def read_npz(path: str) -> dict[str, Array]:
+    """Read the arrays of a .npz file; nothing in it is unpickled.
+
+    Raises
+    ------
+    ExecutionError
+        Where the file cannot be read.
+    """
+    try:
+        return read(path)
+    except BROKEN as error:
+        expected = "an archive of arrays of numbers. Write it by numpy.savez('values.npz', NAME=array)"
+        raise ExecutionError(f"{path}: not a .npz file of plain arrays: {fault(error, expected)}.") from None
+
+
+def load_npz(path: str, graph: Graph) -> dict[str, Array]:
+    """Read the Jacobians of a graph from a .npz file, one array per elemental name; nothing in it is unpickled.
+
+    Elementals on no path from an input to an output are left out. All arrays are returned in one dtype, to which they
+    all promote and which is at least int64: otherwise the rounding or wrapping of a product would depend on the order.
+
+    Raises
+    ------
+    ExecutionError
+        Where the file cannot be read or does not fit the graph; the message lists every fault.
+    """
+    arrays = read_npz(path)
+    faults = [f"{path}: {text}" for text in _faults(arrays, graph)]
+    if faults:
+        raise ExecutionError("\n".join(faults))
+    used = {e.name: arrays[e.name] for e in graph.useful if e.name in arrays}
+    common = common_dtype(used.values())
+    if common.kind in "iu" and common.itemsize < 8:
+        common = np.dtype(np.int64)
+    return {name: array.astype(common, copy=False) for name, array in used.items()}
+
+
+def _faults(arrays: Mapping[str, Array], graph: Graph) -> Iterator[str]:
+    """Yield everything that keeps arrays from being the Jacobians of a graph."""
+    for name in arrays.keys() - {e.name for e in graph.elementals}:
+        hint = did_you_mean(name, (e.name for e in graph.elementals))
+        yield f"'{name}' is no elemental of the problem. {hint}".rstrip()
+    for e in graph.useful:
+        try:
+            if e.explicit:
+                stored(graph.declared[e.name], arrays.get(e.name))
+            elif e.name in arrays:
+                matrix_free(e, arrays[e.name])
+            else:
+                yield f"no array for '{e.name}'; expected one of {e.block.rows} x {e.block.cols}."
+            if e.name in arrays and not np.isfinite(arrays[e.name]).all():
+                yield f"the array for '{e.name}' has infinite or undefined entries; expected finite numbers."
+        except ExecutionError as error:
+            yield str(error)
