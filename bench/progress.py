@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from bench.instances.graphs import DagInstance, random_dags
 from bench.rows import ProgressRow
 from bench.run import load, machine
+from chainplan.plans.bound import Bound
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Plan
 from chainplan.solvers.registry import SOLVERS
@@ -55,14 +56,14 @@ class Watched(Search):
         before = self.best
         super().offer(plan, cost)
         if before is None or cost < before:
-            self.events.append(("plan", self.seconds, self.best, self.bound))
+            self.events.append(("plan", self.seconds, self.best, self.bound.value))
 
-    def prove(self, bound: int, within: str) -> None:
+    def prove(self, bound: Bound) -> None:
         """As any search, and note a bound that is better."""
         before = self.bound
-        super().prove(bound, within)
-        if bound > before:
-            self.events.append(("bound", self.seconds, self.best, self.bound))
+        super().prove(bound)
+        if bound.value > before.value:
+            self.events.append(("bound", self.seconds, self.best, self.bound.value))
 
 
 def run_progress(suite: ProgressSuite, say: Callable[[str], None]) -> tuple[dict[str, str], list[ProgressRow]]:
@@ -87,10 +88,10 @@ def watched(instance: DagInstance, solver: str, budget: float, seed: int = 0) ->
     cost, bound = None, 0
     try:
         outcome = SOLVERS[solver].solve(problem, search)
-        cost, bound = None if outcome.plan is None else replay(outcome.plan).total, outcome.bound
+        cost, bound = None if outcome.plan is None else replay(outcome.plan).total, outcome.bound.value
     except Stopped:
         cost = search.best
-    end = ("end", search.seconds, cost, max(bound, search.bound))
+    end = ("end", search.seconds, cost, max(bound, search.bound.value))
     for event, seconds, best, proven in (*search.events, end):
         yield ProgressRow(
             instance.name, instance.family, instance.n, solver, seed, budget, event, round(seconds, 4), best, proven

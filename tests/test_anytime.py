@@ -81,8 +81,8 @@ def test_progress_knows_best_and_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     assert best == sorted(best, reverse=True)
     assert search.best == cost
     assert best[-1] >= cost
-    assert said[-1].bound == outcome.bound > 0
-    assert said[-1].gap == (best[-1] - outcome.bound) / best[-1] > 0
+    assert said[-1].bound == outcome.bound.value > 0
+    assert said[-1].gap == (best[-1] - outcome.bound.value) / best[-1] > 0
     assert Progress("x", None, 1.0).gap is None
 
 

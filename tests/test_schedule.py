@@ -13,7 +13,7 @@ import pytest
 import chainplan
 from chainplan.errors import ArgumentError, PlanError, SolverError
 from chainplan.io.plan_file import document, parse_plan, verify
-from chainplan.plans.bound import Status
+from chainplan.plans.bound import Bound, Status
 from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome
 from chainplan.plans.schedule import Schedule, check_schedule, held, made
@@ -211,7 +211,7 @@ def test_list_schedules_of_dags_keep_grahams_bound() -> None:
         for machines in (2, 3):
             tasks = list_schedule(plan, prices, machines)
             makespan, least = max(task.end for task in tasks), lower_bound(plan, prices, machines)
-            check_schedule(plan, made(machines, tasks, least, "this plan", sum(prices)))
+            check_schedule(plan, made(machines, tasks, Bound(least, "this plan"), sum(prices)))
             best = plan_makespan(plan, prices, machines)
             assert least <= best <= makespan
             assert machines * makespan <= (2 * machines - 1) * best
@@ -362,8 +362,8 @@ def test_where_sweeps_compete_a_bound_counts_them() -> None:
     problem = chainplan.chain([module, module, {"shape": [9, 12], "tangent": 50}])
     alone = chainplan.plan(problem)
     assert alone.within == "bracketings and coloured sweeps"
-    outcome = Outcome(alone.status, alone.plan, alone.bound, alone.within)
+    outcome = Outcome(alone.status, alone.plan, alone.lower_bound)
     best, _ = best_schedule(problem, outcome, 2, Search(budget=5.0), replan=True)
-    assert (best.within, best.bound) == (alone.within, -(-alone.bound // 2))
+    assert best.bound == Bound(-(-alone.bound // 2), alone.within)
     assert best.makespan <= alone.bound
     assert (best.schedule().optimal, best.schedule().within) == (True, "this plan"), "its steps are a path"

@@ -13,7 +13,7 @@ import pytest
 import chainplan
 from chainplan.errors import PlanError, SpecError
 from chainplan.io.plan_file import document, parse_plan, verify
-from chainplan.plans.bound import Status
+from chainplan.plans.bound import Bound, Status
 from chainplan.plans.replay import replay
 from chainplan.plans.schedule import Schedule, check_schedule
 from chainplan.report.registry import RENDERERS
@@ -27,6 +27,11 @@ RESULT = chainplan.plan(CHAIN, machines=2)
 def mutated(**changes: Any) -> Schedule:
     assert RESULT.schedule is not None
     return replace(RESULT.schedule, **changes)
+
+
+def bounded(value: int, within: str | None = None, **changes: Any) -> Schedule:
+    assert RESULT.schedule is not None
+    return mutated(lower_bound=Bound(value, within or RESULT.schedule.within), **changes)
 
 
 def with_task(index: int, **changes: Any) -> Schedule:
@@ -69,11 +74,23 @@ def wrong_schedules() -> dict[str, tuple[Schedule, str]]:
         "too early": (with_task(reader, start=0, end=price), r"starts at 0, but what it reads is there at"),
         "overlap": (mutated(tasks=(*pair.values(), *later)), r"overlap on machine 0"),
         "makespan": (mutated(makespan=schedule.makespan - 1), r"makespan: is claimed"),
-        "bound above": (mutated(bound=schedule.makespan + 1), r"bound: \d+; expected at least 0 and at most"),
-        "bound below zero": (mutated(bound=-1), r"bound: -1"),
-        "not optimal": (mutated(bound=schedule.makespan - 1, status=Status.OPTIMAL), r"status: 'optimal', with bound"),
-        "optimal after all": (mutated(bound=schedule.makespan, status=Status.FEASIBLE), r"status: 'feasible'"),
-        "within": (mutated(within="all plans"), r"within: 'all plans'; expected one of this plan"),
+        "bound above": (
+            bounded(schedule.makespan + 1),
+            r"bound: \d+; expected at least 0 and at most",
+        ),
+        "bound below zero": (bounded(-1), r"bound: -1"),
+        "not optimal": (
+            bounded(schedule.makespan - 1, status=Status.OPTIMAL),
+            r"status: 'optimal', with bound",
+        ),
+        "optimal after all": (
+            bounded(schedule.makespan, status=Status.FEASIBLE),
+            r"status: 'feasible'",
+        ),
+        "within": (
+            bounded(schedule.bound, within="all plans"),
+            r"within: 'all plans'; expected one of this plan",
+        ),
         "one machine": (
             mutated(one_machine=schedule.makespan - 1),
             r"one_machine: \d+; expected at least the makespan",

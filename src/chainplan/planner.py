@@ -14,7 +14,7 @@ from chainplan.costs.objectives import objective_model
 from chainplan.errors import PlanError, SolverError
 from chainplan.errors.arguments import expect, whole
 from chainplan.errors.suggest import did_you_mean
-from chainplan.plans.bound import Status
+from chainplan.plans.bound import NO_BOUND, Status
 from chainplan.plans.check import check
 from chainplan.plans.forward_reverse import order_price
 from chainplan.plans.reorder import reordered
@@ -139,8 +139,7 @@ def plan(
         status=outcome.status,
         plan=outcome.plan,
         replay=replayed,
-        bound=outcome.bound,
-        within=outcome.within,
+        lower_bound=outcome.bound,
         needs=outcome.needs,
         notes=() if outcome.note is None else (outcome.note,),
         schedule=None if replayed is None else schedule,
@@ -196,10 +195,8 @@ def _scheduled(
 
 def _proven(outcome: Outcome, price: int) -> Outcome:
     """The outcome with what its bound, where it is one, says of a plan of this price."""
-    known = outcome.within is not None and outcome.bound <= price
-    bound, within = (outcome.bound, outcome.within) if known else (0, None)
-    status = Status.OPTIMAL if known and bound == price else Status.FEASIBLE
-    return replace(outcome, status=status, bound=bound, within=within)
+    bound = outcome.bound.below(price)
+    return replace(outcome, status=bound.status(price), bound=bound)
 
 
 def _start(problem: Problem, given: Plan | Planned) -> Plan:
@@ -235,19 +232,19 @@ def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]
         return outcome, None
     replayed = check(outcome.plan, replace(problem, memory=None))
     price, unit = replay(outcome.plan, problem.cost).total, problem.cost.unit
-    if outcome.status is Status.OPTIMAL and price != outcome.bound:
+    if outcome.status is Status.OPTIMAL and price != outcome.bound.value:
         raise PlanError(
-            f"solver '{outcome.solver}' proves {outcome.bound:,} {unit}, but its plan costs {price:,}; this is a "
+            f"solver '{outcome.solver}' proves {outcome.bound.value:,} {unit}, but its plan costs {price:,}; this is a "
             "defect of chainplan. Report it with the spec."
         )
-    if outcome.status is Status.FEASIBLE and outcome.within is not None and outcome.bound == price:
-        outcome = replace(outcome, status=Status.OPTIMAL)
+    if outcome.status is Status.FEASIBLE:
+        outcome = replace(outcome, status=outcome.bound.status(price))
     if problem.memory is not None and replayed.peak > problem.memory:
         note = (
             f"the plan found needs {replayed.peak:,} elements in the best order of its steps, limits.memory is "
             f"{problem.memory:,}; 'auto' tries other plans. Raise it."
         )
-        return replace(outcome, status=Status.BUDGET, plan=None, bound=0, within=None, note=note), None
+        return replace(outcome, status=Status.BUDGET, plan=None, bound=NO_BOUND, note=note), None
     return outcome, replayed
 
 
@@ -264,8 +261,7 @@ def _rescue(problem: Problem, search: Search, why: str) -> Outcome:
     return Outcome(
         Status.FEASIBLE,
         best,
-        bound=search.bound if search.bound <= price else 0,
-        within=search.within if search.bound <= price else None,
+        bound=search.bound.below(price),
         solver=name,
         note=f"'{search.solver}' was {why} after {search.spent}; this is the best plan so far, from '{name}'.",
     )

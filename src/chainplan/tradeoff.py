@@ -134,8 +134,8 @@ def _descending(problem: Problem, search: Search, within: set[str], doubts: set[
         doubts |= {outcome.status} - {Status.OPTIMAL, Status.INFEASIBLE}
         if outcome.plan is None:
             return
-        within.add(outcome.within or "bracketings")
-        found = _least(problem, _checked(problem, outcome.plan, outcome.bound), search)
+        within.add(outcome.bound.within or "bracketings")
+        found = _least(problem, _checked(problem, outcome.plan, outcome.bound.value), search)
         yield found
         if found.memory == 0:
             return
@@ -159,7 +159,7 @@ def _least(problem: Problem, found: Tradeoff, search: Search) -> Tradeoff:
     while low < high:
         middle = (low + high) // 2
         outcome = ChainMemory().solve(replace(problem, memory=middle), search)
-        point = None if outcome.plan is None else _checked(problem, outcome.plan, outcome.bound)
+        point = None if outcome.plan is None else _checked(problem, outcome.plan, outcome.bound.value)
         if point is not None and point.fma == found.fma:
             found, high = point, point.memory
         else:

@@ -16,7 +16,7 @@ from uuid import uuid4
 from chainplan.distributed.execute import client_of
 from chainplan.errors.arguments import whole
 from chainplan.planner import plan
-from chainplan.plans.bound import Status
+from chainplan.plans.bound import NO_BOUND, Status
 from chainplan.plans.replay import replay
 from chainplan.plans.result import Result
 from chainplan.plans.steps import Plan
@@ -155,12 +155,11 @@ def best_of(found: Sequence[Result], restarts: int) -> Result:
         return found[0]
     best = min(planned, key=_price)
     note = f"the best of {len(found)} restarts of {restarts}."
-    bounds = [(r.bound, r.within) for r in found if r.within is not None and r.within == (best.within or r.within)]
-    bound, within = max(bounds, key=lambda pair: pair[0], default=(0, None))
-    if within is None or bound > _price(best):
+    bounds = [r.lower_bound for r in found if r.within is not None and r.within == (best.within or r.within)]
+    bound = max(bounds, key=lambda bound: bound.value, default=NO_BOUND).below(_price(best))
+    if bound.within is None:
         return replace(best, notes=(*best.notes, note))
-    status = Status.OPTIMAL if bound == _price(best) else Status.FEASIBLE
-    return replace(best, status=status, bound=bound, within=within, notes=(*best.notes, note))
+    return replace(best, status=bound.status(_price(best)), lower_bound=bound, notes=(*best.notes, note))
 
 
 def _price(result: Result) -> int:

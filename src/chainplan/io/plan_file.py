@@ -22,7 +22,7 @@ from chainplan.io.plan_file_fields import FORMAT, OPS, load, plan_form, require_
 from chainplan.io.plan_schedule import read_schedule
 from chainplan.io.spec import read_problem
 from chainplan.io.spec_values import TEXT, TODO, Record
-from chainplan.plans.bound import Status
+from chainplan.plans.bound import Bound, Status
 from chainplan.plans.check import check
 from chainplan.plans.classes import misfit
 from chainplan.plans.forward_reverse import order_price
@@ -245,8 +245,7 @@ def saved_result(saved: SavedPlan) -> Result:
         status=Status(claimed["status"]),
         plan=saved.plan,
         replay=replayed,
-        bound=claimed["bound"][saved.problem.cost.unit],
-        within=claimed["bound"]["within"],
+        lower_bound=Bound(claimed["bound"][saved.problem.cost.unit], claimed["bound"]["within"]),
         notes=tuple(claimed["notes"]),
         schedule=saved.schedule,
         claimed=True,

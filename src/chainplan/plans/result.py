@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from chainplan.plans.bound import Status
+from chainplan.plans.bound import NO_BOUND, Bound, Status
 from chainplan.plans.forward_reverse import order_price
 from chainplan.plans.ratios import gap, gap_text, ratio_text
 from chainplan.plans.replay import Replay, replay
@@ -20,22 +20,21 @@ from chainplan.problem.units import unit_text
 class Outcome:
     """What a solver hands back.
 
-    `bound` is a proven lower bound, in the unit of the objective, on all plans of the class named by `within`, which an
-    OPTIMAL plan reaches; `needs` is the smallest memory limit, in elements, under which the solver has a plan.
+    `bound` is proven, in the unit of the objective, and an OPTIMAL plan reaches it; `needs` is the smallest memory
+    limit, in elements, under which the solver has a plan.
     """
 
     status: Status
     plan: Plan | None = None
-    bound: int = 0
-    within: str | None = None
+    bound: Bound = NO_BOUND
     needs: int | None = None
     solver: str | None = None
     note: str | None = None
 
 
-def bounded(plan: Plan, price: int, bound: int, within: str) -> Outcome:
-    """What a bound on all plans of the moves `within` says of one that costs `price`: optimal where it reaches that."""
-    return Outcome(Status.OPTIMAL if price == bound else Status.FEASIBLE, plan, bound=bound, within=within)
+def bounded(plan: Plan, price: int, bound: Bound) -> Outcome:
+    """What a bound says of a plan that costs `price`: optimal where it reaches that."""
+    return Outcome(bound.status(price), plan, bound)
 
 
 @dataclass(frozen=True)
@@ -87,10 +86,8 @@ class Result:
         The plan; None where there is none that keeps the limits.
     replay : Replay | None
         The blocks, prices and peak of the plan.
-    bound : int
-        A proven lower bound on the plans of a class.
-    within : str | None
-        The class of plans within which the bound holds.
+    lower_bound : Bound
+        What no plan of a class costs less than, and that class.
     needs : int | None
         The smallest memory limit, in elements, under which a plan is known.
     notes : tuple[str, ...]
@@ -108,8 +105,7 @@ class Result:
     status: Status
     plan: Plan | None
     replay: Replay | None
-    bound: int
-    within: str | None
+    lower_bound: Bound
     needs: int | None = None
     notes: tuple[str, ...] = ()
     schedule: Schedule | None = None
@@ -119,6 +115,16 @@ class Result:
     def counts(self) -> str:
         """ "exact", or "upper bound" where nonzeros are counted from above; an optimum is relative to these counts."""
         return counts(self.problem.graph)
+
+    @property
+    def bound(self) -> int:
+        """A proven lower bound on the plans of the class `within`, 0 where none is known."""
+        return self.lower_bound.value
+
+    @property
+    def within(self) -> str | None:
+        """The class of plans within which the bound holds."""
+        return self.lower_bound.within
 
     @property
     def optimal_within(self) -> str | None:

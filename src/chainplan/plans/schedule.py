@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from chainplan.errors import PlanError
-from chainplan.plans.bound import Status
+from chainplan.plans.bound import Bound, Status
 from chainplan.plans.classes import CLASSES
 from chainplan.plans.liveness import evaluates, tape_spans
 from chainplan.plans.replay import replay
@@ -38,17 +38,26 @@ class Task(NamedTuple):
 class Schedule:
     """The tasks of a plan on `machines` machines, by start, then by machine.
 
-    `bound` is a proven lower bound on the makespan of all schedules of all plans of the moves named by `within`, which
-    an OPTIMAL one reaches. `one_machine` is what the cheapest plan known takes on a single machine.
+    `lower_bound` is proven of the makespan of all schedules of all plans of its class, and an OPTIMAL schedule reaches
+    it. `one_machine` is what the cheapest plan known takes on a single machine.
     """
 
     machines: int
     makespan: int
-    bound: int
+    lower_bound: Bound
     status: Status
-    within: str
     one_machine: int
     tasks: tuple[Task, ...]
+
+    @property
+    def bound(self) -> int:
+        """What no schedule `within` the class is shorter than."""
+        return self.lower_bound.value
+
+    @property
+    def within(self) -> str:
+        """The class of plans on whose schedules the bound is one."""
+        return self.lower_bound.within or THIS_PLAN
 
     @property
     def speedup(self) -> float:
@@ -78,12 +87,11 @@ class Schedule:
         }
 
 
-def made(machines: int, tasks: Sequence[Task], bound: int, within: str, one_machine: int) -> Schedule:
+def made(machines: int, tasks: Sequence[Task], bound: Bound, one_machine: int) -> Schedule:
     """A schedule of these tasks; OPTIMAL where it reaches the bound."""
     makespan = max((task.end for task in tasks), default=0)
-    status = Status.OPTIMAL if makespan == bound else Status.FEASIBLE
     ordered = tuple(sorted(tasks, key=lambda task: (task.start, task.machine)))
-    return Schedule(machines, makespan, bound, status, within, one_machine, ordered)
+    return Schedule(machines, makespan, bound, bound.status(makespan), one_machine, ordered)
 
 
 def held(plan: Plan) -> int:

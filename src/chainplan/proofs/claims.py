@@ -18,7 +18,7 @@ from time import monotonic
 from chainplan.errors import PlanError, SolverError
 from chainplan.io.plan_file import SavedPlan, derive
 from chainplan.planner import plan as plan_again
-from chainplan.plans.bound import Status
+from chainplan.plans.bound import Bound, Status
 from chainplan.plans.check import check
 from chainplan.plans.classes import AFTER, class_of, includes
 from chainplan.plans.reorder import reordered
@@ -179,46 +179,50 @@ class _Again:
 def _cost(saved: SavedPlan, again: _Again) -> Finding:
     """Whether no plan of the class costs less than the bound."""
     problem, claimed = saved.problem, saved.document
-    bound, within = claimed["bound"][problem.cost.unit], claimed["bound"]["within"]
-    if bound == 0:
+    bound = Bound(claimed["bound"][problem.cost.unit], claimed["bound"]["within"])
+    within = bound.within
+    if within is None or bound.value == 0:
         return Finding(Standing.PROVEN, "nothing is claimed of what other plans cost")
     optimal = claimed["status"] == Status.OPTIMAL.value
-    figure = f"{bound:,} {unit_text(problem)}"
+    figure = f"{bound.value:,} {unit_text(problem)}"
     said = "optimal" if optimal else f"bound of {figure}"
     proven = Finding(Standing.PROVEN, f"{said}: proven again within {within}")
-    if _at_once(problem, within, bound, again):
+    if _at_once(problem, bound, again):
         return proven
     for result in again.results(within, 0.5 if saved.schedule is not None else 1.0):
-        cheaper = _member(result, within, problem, bound)
+        cheaper = _member(result, bound, problem)
         if cheaper is not None:
             claim = "to be optimal" if optimal else f"that no plan within {within} costs less than {figure}"
             price = f"{replay(cheaper, problem.cost).total:,} {unit_text(problem)}"
             return Finding(Standing.REFUTED, f"{saved.source}: claims {claim}, but '{result.solver}' finds {price}.")
-        if _proves(result, within, bound, problem):
+        if _proves(result.lower_bound, bound, problem):
             return proven
     return Finding(Standing.CLAIMED, f"{said} within {within}: claimed by the file, not proven again")
 
 
-def _at_once(problem: Problem, within: str, bound: int, again: _Again) -> bool:
+def _at_once(problem: Problem, bound: Bound, again: _Again) -> bool:
     """Whether the bounds that take polynomial time prove one on vertex elimination."""
     name = after_accumulation(problem.graph, VERTEX)
-    if problem.cost is not FMA or within != name:
+    if problem.cost is not FMA or bound.within != name:
         return False
     search = Search(budget=again.left / 4)
-    return path_bound(problem.graph) >= bound or quick_bound(problem.graph, search.watch) >= bound
+    return path_bound(problem.graph) >= bound.value or quick_bound(problem.graph, search.watch) >= bound.value
 
 
-def _proves(result: Result, within: str, bound: int, problem: Problem) -> bool:
-    """Whether what is proven of a result is as much, on the class or a wider one."""
-    return result.within is not None and includes(result.within, within, problem) and result.bound >= bound
+def _proves(proven: Bound, bound: Bound, problem: Problem) -> bool:
+    """Whether what is proven is as much, on the class or a wider one."""
+    if proven.within is None or bound.within is None:
+        return False
+    return includes(proven.within, bound.within, problem) and proven.value >= bound.value
 
 
-def _member(result: Result, within: str, problem: Problem, bound: int) -> Plan | None:
+def _member(result: Result, bound: Bound, problem: Problem) -> Plan | None:
     """A plan of the class that costs less than the bound, made of the one found."""
     price = result.price
-    if result.plan is None or price is None or price >= bound:
+    if result.plan is None or bound.within is None or price is None or price >= bound.value:
         return None
-    return next((p for p in _members(result, result.plan, within, problem) if _price(p, problem) < bound), None)
+    members = _members(result, result.plan, bound.within, problem)
+    return next((plan for plan in members if _price(plan, problem) < bound.value), None)
 
 
 def _members(result: Result, plan: Plan, within: str, problem: Problem) -> Iterable[Plan]:
@@ -302,8 +306,9 @@ def _this_plan(saved: SavedPlan, plan: Plan, schedule: Schedule, again: _Again) 
 
 def _all_plans(saved: SavedPlan, plan: Plan, schedule: Schedule, again: _Again) -> tuple[Standing, int | None]:
     """Whether no schedule of a plan of the class is shorter than the bound; a shorter one where there is one."""
-    problem, machines, bound, within = saved.problem, schedule.machines, schedule.bound, schedule.within
-    if any(_proves(result, within, machines * (bound - 1) + 1, problem) for result in again.found):
+    problem, machines, bound = saved.problem, schedule.machines, schedule.lower_bound
+    work = Bound(machines * (bound.value - 1) + 1, bound.within)
+    if any(_proves(result.lower_bound, work, problem) for result in again.found):
         return Standing.PROVEN, None
     found = again.scheduled(machines)
     results = again.found if found is None else [*again.found, found]
@@ -312,8 +317,7 @@ def _all_plans(saved: SavedPlan, plan: Plan, schedule: Schedule, again: _Again) 
         return Standing.REFUTED, min(shorter)
     if found is None or found.schedule is None:
         return Standing.CLAIMED, None
-    proven = includes(found.schedule.within, within, problem) and found.schedule.bound >= bound
-    return (Standing.PROVEN if proven else Standing.CLAIMED), None
+    return (Standing.PROVEN if _proves(found.schedule.lower_bound, bound, problem) else Standing.CLAIMED), None
 
 
 def _shorter(result: Result, schedule: Schedule, problem: Problem) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import final
 
-from chainplan.plans.bound import Status
+from chainplan.plans.bound import NO_BOUND, Bound, Status
 from chainplan.plans.reorder import reordered
 from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome
@@ -100,7 +100,7 @@ def _on_chains(solver: Solver, problem: Problem, search: Search) -> Outcome:
         return outcome
     if limited.refuses(problem) is None:
         return _named(limited, problem, search)
-    search.prove(outcome.bound, outcome.within or "bracketings")
+    search.prove(Bound(outcome.bound.value, outcome.bound.within or "bracketings"))
     return _best(problem, [_named(order, problem, search) for order in (Forward(), Reverse())], search)
 
 
@@ -114,7 +114,7 @@ def _in_time(problem: Problem, search: Search) -> Outcome:
         outcome = _named(dp, problem, search)
         if _fits(outcome, problem):
             return outcome
-        search.prove(outcome.bound, outcome.within or "bracketings")
+        search.prove(Bound(outcome.bound.value, outcome.bound.within or "bracketings"))
     left = search.stage("auto")
     inner = Search(seed=left.seed, budget=left.budget, progress=left.progress, solver="auto", nodes=left.nodes)
     try:
@@ -125,9 +125,9 @@ def _in_time(problem: Problem, search: Search) -> Outcome:
         raise
     if by_fma.plan is None:
         return by_fma
-    unproven = replace(by_fma, status=Status.FEASIBLE, bound=0, within=None, note=None)
+    unproven = replace(by_fma, status=Status.FEASIBLE, bound=NO_BOUND, note=None)
     best = _best(problem, [unproven, *(_named(order, problem, search) for order in (Forward(), Reverse()))], search)
-    if best.status is Status.OPTIMAL and best.within is not None:
+    if best.status is Status.OPTIMAL and best.bound.within is not None:
         return best
     note = f"orders were searched by fma and compared by '{problem.cost.objective}'."
     return replace(best, status=Status.FEASIBLE, note=note)
@@ -146,7 +146,7 @@ def _on_dags(problem: Problem, search: Search) -> Iterator[Outcome]:
         yield from _on_large(problem, search)
         return
     for turn, (solver, share) in enumerate(STAGES):
-        hopeless = turn == 1 and search.best is not None and search.best - search.bound > HOPELESS * search.best
+        hopeless = turn == 1 and search.best is not None and search.best - search.bound.value > HOPELESS * search.best
         outcome = _named(solver, problem, search, 1.0 if hopeless else share, search.incumbent)
         yield outcome
         if outcome.status is Status.OPTIMAL or hopeless or not search.in_time():
@@ -157,10 +157,10 @@ def _on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
     """Local search after a bound in linear time, then the better bound that takes a moment."""
     graph = problem.graph
     within = after_accumulation(graph, "vertex elimination")
-    search.prove(path_bound(graph), within)
+    search.prove(Bound(path_bound(graph), within))
     yield _named(LocalSearch(), problem, search, 0.9)
     if search.in_time():
-        search.prove(quick_bound(graph, search.tick), within)
+        search.prove(Bound(quick_bound(graph, search.tick), within))
 
 
 def _best(problem: Problem, outcomes: list[Outcome], search: Search) -> Outcome:
@@ -170,14 +170,13 @@ def _best(problem: Problem, outcomes: list[Outcome], search: Search) -> Outcome:
     best = min(range(len(outcomes)), key=lambda i: (not _fits(outcomes[i], problem), prices[i], not proven[i]))
     outcome = outcomes[best]
     for other in outcomes:
-        if other.within is not None:
-            search.prove(other.bound, other.within)
-    bound = search.bound
-    if prices[best] < bound:
-        return replace(outcome, status=Status.FEASIBLE, bound=0, within=None)
-    if prices[best] == bound and search.within is not None:
-        return replace(outcome, status=Status.OPTIMAL, bound=bound, within=search.within)
-    return replace(outcome, status=Status.FEASIBLE, bound=bound, within=search.within, note=None)
+        if other.bound.within is not None:
+            search.prove(other.bound)
+    if prices[best] < search.bound.value:
+        return replace(outcome, status=Status.FEASIBLE, bound=NO_BOUND)
+    if search.bound.status(prices[best]) is Status.OPTIMAL:
+        return replace(outcome, status=Status.OPTIMAL, bound=search.bound)
+    return replace(outcome, status=Status.FEASIBLE, bound=search.bound, note=None)
 
 
 def _named(solver: Solver, problem: Problem, search: Search, share: float = 1.0, start: Plan | None = None) -> Outcome:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import final
 
-from chainplan.plans.bound import Status
+from chainplan.plans.bound import Bound, Status
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.result import Outcome
 from chainplan.problem.problem import Problem
@@ -51,4 +51,4 @@ class ChainDense(Solver):
             held[i, j] = recorder.multiply(held.pop((k, j)), held.pop((i, k)))
             price += sizes[i] * sizes[k] * sizes[j]
         plan = recorder.plan([(graph.outputs[0], graph.inputs[0], held[0, len(chain)])])
-        return Outcome(Status.OPTIMAL, plan, bound=price, within="bracketings")
+        return Outcome(Status.OPTIMAL, plan, Bound(price, "bracketings"))

@@ -14,7 +14,7 @@ from itertools import combinations
 from math import comb
 from typing import final
 
-from chainplan.plans.bound import Status
+from chainplan.plans.bound import Bound, Status
 from chainplan.plans.compressed_sweep import NEVER, compressed
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
@@ -75,7 +75,8 @@ class Exhaustive(Solver):
             search.tick(i / total)
         sweeps = Sweeps(problem.graph.chain, problem.cost)
         if best is not None:
-            return bounded(best[1], best[0][0], bound, sweeps.moves if problem.memory is None else "bracketings")
+            within = sweeps.moves if problem.memory is None else "bracketings"
+            return bounded(best[1], best[0][0], Bound(bound, within))
         if not sweeps.any:
             return Outcome(Status.INFEASIBLE, needs=needs)
         return Outcome(Status.BUDGET, needs=needs, note="coloured sweeps are not tried under a limit. Raise it.")

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
+from chainplan.plans.bound import Bound
 from chainplan.plans.compressed_sweep import Sweep
 from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome, bounded
@@ -78,12 +79,12 @@ class ChainDp(Solver):
         while True:
             plan, price = write(problem.graph, whole, table.derive), table.price(*whole)
             if sweeps.proven:
-                return bounded(plan, price, price, sweeps.moves)
+                return bounded(plan, price, Bound(price, sweeps.moves))
             search.offer(plan, replay(plan).total)
             floor = filled(problem, sweeps.at_least(), search)
             bound = floor.price(*whole)
             if bound == price or not sweeps.closer(swept(whole, floor.derive)):
-                return bounded(plan, price, bound, sweeps.moves)
+                return bounded(plan, price, Bound(bound, sweeps.moves))
             table = filled(problem, sweeps, search)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from copy import copy
 from typing import final
 
-from chainplan.plans.bound import Status
+from chainplan.plans.bound import Bound, Status
 from chainplan.plans.reorder import peak_floor
 from chainplan.plans.result import Outcome, bounded
 from chainplan.problem.problem import Problem
@@ -67,7 +67,7 @@ class ChainRecompute(Solver):
         plan = write(problem.graph, point)
         search.offer(plan, point[1])
         bound = point[1] if fronts.proven else fronts.at_least().price(problem.memory)
-        return bounded(plan, point[1], bound, WITHIN)
+        return bounded(plan, point[1], Bound(bound, WITHIN))
 
 
 class Fronts:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import final
 
-from chainplan.plans.bound import Status
+from chainplan.plans.bound import Bound, Status
 from chainplan.plans.result import Outcome, bounded
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.bitset_problem import Core, members
@@ -75,8 +75,8 @@ class CpSat(Solver):
         plan = order_plan(problem.graph, best.order)
         if best.bound < best.price:
             note = f"'{self.name}' was {why} after {search.spent}."
-            return Outcome(Status.FEASIBLE, plan, bound=best.bound + core.least_fixed, within=within, note=note)
-        return bounded(plan, best.price + core.fixed, best.price + core.least_fixed, within)
+            return Outcome(Status.FEASIBLE, plan, Bound(best.bound + core.least_fixed, within), note=note)
+        return bounded(plan, best.price + core.fixed, Bound(best.price + core.least_fixed, within))
 
 
 class _Found:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import final
 
-from chainplan.plans.bound import Status
+from chainplan.plans.bound import Bound, Status
 from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome, bounded
 from chainplan.problem.problem import Problem
@@ -59,10 +59,11 @@ class DagExact(Solver):
         except (Stopped, KeyboardInterrupt) as stop:
             bound = path_bound(problem.graph) - core.least_fixed if exact is None else exact.bound
             bound = min(cost, bound)
-            search.prove(core.least_fixed + bound, within)
+            proven = Bound(core.least_fixed + bound, within)
+            search.prove(proven)
             if isinstance(stop, KeyboardInterrupt):
                 raise
             if bound < cost:
                 note = f"'dag-exact' was out of budget after {search.spent}; the bound is what it had proven."
-                return Outcome(Status.FEASIBLE, plan, core.least_fixed + bound, within=within, note=note)
-        return bounded(plan, core.fixed + cost, core.least_fixed + cost, within)
+                return Outcome(Status.FEASIBLE, plan, proven, note=note)
+        return bounded(plan, core.fixed + cost, Bound(core.least_fixed + cost, within))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import final
 
+from chainplan.plans.bound import Bound
 from chainplan.plans.result import Outcome
 from chainplan.problem.problem import Problem
 from chainplan.solvers.dag.order_plans import cheapest, order_of
@@ -43,9 +44,9 @@ class LocalSearch(Solver):
 def _orders(problem: Problem, search: Search, work: WorkGraph) -> Iterator[Found]:
     """The greedy orders, then better and better ones; in between a bound is proven if the search has none."""
     yield from by_all_keys(work, search.going, search.greedy)
-    if search.within is None:
+    if search.bound.within is None:
         bound = quick_bound(problem.graph, search.stage(LocalSearch.name, BOUNDING).tick)
-        search.prove(bound, after_accumulation(problem.graph, "vertex elimination"))
+        search.prove(Bound(bound, after_accumulation(problem.graph, "vertex elimination")))
     patience, visits = (40, None) if search.limited else (6, VISITS)
     start = None if search.start is None else order_of(search.start)
     yield from improve(work, Random(search.seed), search.going, patience, visits, start, search.greedy)

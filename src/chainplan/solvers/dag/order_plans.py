@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import cast
 
-from chainplan.plans.bound import Status
+from chainplan.plans.bound import NO_BOUND, Status
 from chainplan.plans.forward_reverse import order_price, sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
@@ -37,12 +37,11 @@ def cheapest(problem: Problem, search: Search, orders: Callable[[WorkGraph], Ite
             best = candidate
             search.offer(partial(order_plan, problem.graph, candidate.order), candidate.price + fixed.price)
             search.writing = each / 2 * steps_of(work, candidate)
-        if best.price + fixed.least <= search.bound:
+        if best.price + fixed.least <= search.bound.value:
             break
     assert best is not None, "there is an order of elimination for every graph"
     plan = _plan(problem.graph, best)
-    bound = search.bound if search.bound <= replay(plan).total else 0
-    return Outcome(Status.FEASIBLE, plan, bound=bound, within=search.within if bound else None)
+    return Outcome(Status.FEASIBLE, plan, search.bound.below(replay(plan).total) if search.bound.value else NO_BOUND)
 
 
 def timed_work(graph: Graph, search: Search) -> tuple[WorkGraph, float]:

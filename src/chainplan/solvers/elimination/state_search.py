@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
-from chainplan.plans.bound import Status
+from chainplan.plans.bound import Bound, Status
 from chainplan.plans.result import Outcome, bounded
 from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph
@@ -166,14 +166,14 @@ def settle(kind: Moves[S, M], graph: Graph, name: str, effort: tuple[int, int], 
     """Improve the best greedy order of vertices by effort[0] descents, then search effort[1] states for a proof."""
     fixed, name = accumulation(graph), after_accumulation(graph, name)
     best = along(kind, best_of_keys(graph, search.going, search.greedy).order)
-    bound = fixed.least + kind.at_least(kind.start())
+    bound = Bound(fixed.least + kind.at_least(kind.start()), name)
     search.offer(kind.plan(best[1]), fixed.price + best[0])
     try:
         best = improve(kind, best, effort[0], search, fixed.price)
         proven = cheapest(kind, best, effort[1], search)
     except Stopped:
         assert search.incumbent is not None
-        return Outcome(Status.FEASIBLE, search.incumbent, bound=bound, within=name)
+        return Outcome(Status.FEASIBLE, search.incumbent, bound)
     if proven is None:
-        return Outcome(Status.FEASIBLE, kind.plan(best[1]), bound=bound, within=name)
-    return bounded(kind.plan(proven[1]), fixed.price + proven[0], fixed.least + proven[0], name)
+        return Outcome(Status.FEASIBLE, kind.plan(best[1]), bound)
+    return bounded(kind.plan(proven[1]), fixed.price + proven[0], Bound(fixed.least + proven[0], name))

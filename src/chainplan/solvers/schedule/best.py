@@ -6,6 +6,7 @@ machines may cost more than the cheapest one.
 
 from __future__ import annotations
 
+from chainplan.plans.bound import Bound
 from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome
 from chainplan.problem.problem import Problem
@@ -38,11 +39,11 @@ def best_schedule(
     """
     assert outcome.plan is not None
     best = Incumbent(outcome.plan, machines, problem)
-    if outcome.within is not None:
-        best.prove(-(-outcome.bound // machines), outcome.within)
+    if outcome.bound.within is not None:
+        best.prove(Bound(-(-outcome.bound.value // machines), outcome.bound.within))
     if machines == 1:
         best.tasks = in_turn(replay(outcome.plan, problem.cost).prices)
-        if outcome.within is None:
+        if outcome.bound.within is None:
             best.prove_own(best.work)
         return best, None
     try:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
+from chainplan.plans.bound import Bound
 from chainplan.plans.replay import replay
 from chainplan.plans.schedule import Task
 from chainplan.plans.steps import Plan
@@ -85,7 +86,7 @@ class ChainSearch:
         """Keep a lower bound on the makespan of all bracketings, at most that of the best schedule."""
         self._bound = max(self._bound, min(bound, self._best.makespan))
         if self._all_moves:
-            self._best.prove(self._bound, MOVES)
+            self._best.prove(Bound(self._bound, MOVES))
 
     def _by_dynamic_programs(self) -> None:
         """Offer the schedules of the scheduled dynamic program on every number of machines.

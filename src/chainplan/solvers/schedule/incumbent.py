@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chainplan.plans.bound import NO_BOUND, Bound
 from chainplan.plans.replay import replay
 from chainplan.plans.schedule import THIS_PLAN, Schedule, Task, held, made
 from chainplan.plans.steps import Plan
@@ -14,8 +15,8 @@ from chainplan.solvers.schedule.list_scheduling import list_schedule, lower_boun
 class Incumbent:
     """The best plan and its tasks, at first the list schedule of the best plan for one machine.
 
-    Ties in makespan go to the plan of less work. `bound` is a lower bound on the makespan of all plans of the moves
-    `within`, `own_bound` on that of the schedules of this plan alone.
+    Ties in makespan go to the plan of less work. `bound` is a lower bound on the makespan of all plans of a class,
+    `own_bound` on that of the schedules of this plan alone.
     """
 
     def __init__(self, plan: Plan, machines: int, problem: Problem) -> None:
@@ -24,18 +25,16 @@ class Incumbent:
         self.tasks: Sequence[Task] = list_schedule(plan, prices, machines)
         self.makespan = end_of(self.tasks)
         self.work = self.one_machine = sum(prices)
-        self.bound, self.own_bound = 0, 0
-        self.within: str | None = None
+        self.bound, self.own_bound = NO_BOUND, 0
 
     @property
     def optimal(self) -> bool:
         """Whether no plan of the moves is shorter."""
-        return self.within is not None and self.makespan <= self.bound
+        return self.bound.within is not None and self.makespan <= self.bound.value
 
-    def prove(self, bound: int, within: str) -> None:
-        """Keep a bound on all plans of the moves `within` if it is better than the one so far."""
-        if self.within is None or bound > self.bound:
-            self.bound, self.within = bound, within
+    def prove(self, bound: Bound) -> None:
+        """Keep a bound on all plans of a class if it is better than the one so far."""
+        self.bound = self.bound.stronger(bound)
 
     def prove_own(self, bound: int) -> None:
         """Keep a bound on the schedules of this plan."""
@@ -56,11 +55,11 @@ class Incumbent:
 
     def schedule(self) -> Schedule:
         """The schedule with its best bound: one that it reaches, else one proven for this plan, else one for all."""
-        bound, within = self.bound, self.within
+        bound = self.bound
         own = max(self.own_bound, lower_bound(self.plan, replay(self.plan, self.cost).prices, self.machines))
-        if within is None or (not self.optimal and (self.own_bound or own == self.makespan)):
-            bound, within = own, THIS_PLAN
-        return made(self.machines, self.tasks, bound, within, self.one_machine)
+        if bound.within is None or (not self.optimal and (self.own_bound or own == self.makespan)):
+            bound = Bound(own, THIS_PLAN)
+        return made(self.machines, self.tasks, bound, self.one_machine)
 
 
 def end_of(tasks: Sequence[Task]) -> int:

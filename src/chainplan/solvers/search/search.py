@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from chainplan.errors.arguments import called, seconds, whole
+from chainplan.plans.bound import NO_BOUND, Bound
 from chainplan.plans.ratios import gap
 from chainplan.plans.steps import Plan
 
@@ -97,8 +98,7 @@ class Search:
     solver: str = ""
     nodes: int | None = None
     start: Plan | None = None
-    bound: int = 0
-    within: str | None = None
+    bound: Bound = NO_BOUND
     best: int | None = None
     ticks: int = 0
     writing: float = 0.0
@@ -143,7 +143,6 @@ class Search:
             nodes=nodes,
             start=self.start,
             bound=self.bound,
-            within=self.within,
             best=self.best,
             greedy=self.greedy,
             unfinished=self.unfinished,
@@ -159,12 +158,11 @@ class Search:
         if self._parent is not None:
             self._parent.offer(plan, cost)
 
-    def prove(self, bound: int, within: str) -> None:
-        """Keep a lower bound in fma on all plans of the moves named, in case the search is stopped."""
-        if bound > self.bound or self.within is None:
-            self.bound, self.within = bound, within
+    def prove(self, bound: Bound) -> None:
+        """Keep a lower bound in fma, in case the search is stopped."""
+        self.bound = self.bound.stronger(bound)
         if self._parent is not None:
-            self._parent.prove(bound, within)
+            self._parent.prove(bound)
 
     @property
     def incumbent(self) -> Plan | None:
@@ -218,4 +216,4 @@ class Search:
             raise Stopped
         if self.progress is not None and seconds - self._said > EVERY and seconds > SILENT:
             self._said = seconds
-            self.progress(Progress(self.solver, done, seconds, self.best, self.bound))
+            self.progress(Progress(self.solver, done, seconds, self.best, self.bound.value))
