@@ -314,7 +314,7 @@ def test_help(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys; from chainplan_cli.main import main; main(['--help']);"
-        "print({'numpy', 'yaml', 'rich', 'chainplan.problem.graph'} & sys.modules.keys())"
+        "print({'numpy', 'yaml', 'rich', 'jinja2', 'chainplan.problem.graph'} & sys.modules.keys())"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.splitlines()[-1] == "set()"

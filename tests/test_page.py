@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from html import unescape
 from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
@@ -17,8 +18,9 @@ from chainplan.report.html import charts, frame, steps, tree
 from chainplan.report.html import page as html
 from chainplan.report.html.dag import vertices
 from chainplan.report.html.layers import layout
-from chainplan.report.html.markup import brief, embedded, figure, label, text
+from chainplan.report.html.markup import embedded, text
 from chainplan.report.html.spy import spy
+from chainplan.report.words.figures import brief, figure, label
 from chainplan.structures import Block
 from chainplan_cli.main import main
 from tests import pages
@@ -125,6 +127,26 @@ def test_names_are_shown_and_never_parsed(problem: chainplan.Problem) -> None:
     assert "<script>window" not in page
     assert "&lt;script&gt;window.pwned" in page
     assert "\u202e" not in page
+
+
+def test_templates_escape_what_they_are_filled_with() -> None:
+    """Sentences and cells go into templates as they are; drawings escape their own words and are marked as markup."""
+    for mark in pages.MARKUP:
+        shown = text(mark).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
+        why = frame.filled("why.html", id="why", title="Why", groups=[(mark, [mark])])
+        table = {"name": mark, "rows": [(mark,), (mark,)], "caption": mark, "right": {0}, "tall": False}
+        compared = frame.filled("table.html", id="a", title=mark, notes=[mark], **table)
+        assert (why.count(shown), compared.count(shown)) == (2, 6)
+        assert mark not in why + compared
+
+
+def test_markup_is_marked_as_such_in_one_place() -> None:
+    folder = ROOT / "src" / "chainplan" / "report"
+    code = [path.read_text(encoding="utf-8") for path in folder.rglob("*.py")]
+    templates = [path.read_text(encoding="utf-8") for path in folder.rglob("*.html")]
+    assert len(templates) > 8
+    assert sum(text.count("Markup(") for text in code) == 1
+    assert not [text for text in templates if re.search(r"\bsafe\b|autoescape", text)]
 
 
 def test_what_fills_a_slot_is_not_filled_again() -> None:
@@ -298,14 +320,14 @@ def test_a_page_shows_the_best_plan_on_it(tmp_path: Path, capsys: pytest.Capture
     assert "1,002,000 fma" in capsys.readouterr().out
     page = out.read_text(encoding="utf-8")
     assert pages.embedded(page)["total"] == 1_002_000
-    assert "&#x27;forward&#x27; found one of 3,000,000 fma; this plan is by" in page
+    assert "'forward' found one of 3,000,000 fma; this plan is by" in unescape(page)
     assert main(["plan", str(SEED), "--solver", "forward", "--format", "html", "-o", str(out)]) == 0
     assert pages.embedded(out.read_text(encoding="utf-8"))["total"] == 1_002_000
     assert main(["plan", str(SEED), "--solver", "forward", "--format", "json", "-o", str(plan)]) == 0
     assert main(["report", str(plan), "-o", str(out)]) == 0
     page = out.read_text(encoding="utf-8")
     assert pages.embedded(page)["total"] == 3_000_000
-    assert "This plan is not the cheapest: &#x27;chain-dense&#x27; finds one of 1,002,000." in page
+    assert "This plan is not the cheapest: 'chain-dense' finds one of 1,002,000." in unescape(page)
 
 
 @pytest.mark.parametrize("seed", range(20))

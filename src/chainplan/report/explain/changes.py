@@ -56,18 +56,19 @@ class Threshold:
 
 
 def shares(plan: Plan, replayed: Replay) -> list[Share]:
-    """The elementals by what the steps that use them directly cost, the dearest first."""
-    found: dict[str, int] = {}
+    """List the elementals by what the steps that use them directly cost, the dearest first; ties in their order."""
+    prices: dict[str, int] = {}
     for position, step in enumerate(plan.steps):
-        names: set[str] = set()
+        names: tuple[str, ...] = ()
         if isinstance(step, Propagate | Accumulate):
-            names.add(step.elemental)
+            names = (step.elemental,)
         if isinstance(step, Multiply):
             taken = (plan.steps[factor] for factor in (step.left, step.right))
-            names |= {t.elemental for t in taken if isinstance(t, Load | Accumulate)}
-        for name in names:
-            found[name] = found.get(name, 0) + replayed.prices[position]
-    return [Share(name, price) for name, price in sorted(found.items(), key=lambda f: -f[1]) if price]
+            names = tuple(t.elemental for t in taken if isinstance(t, Load | Accumulate))
+        for name in dict.fromkeys(names):
+            prices[name] = prices.get(name, 0) + replayed.prices[position]
+    shares = [Share(e.name, prices[e.name]) for e in plan.graph.elementals if prices.get(e.name)]
+    return sorted(shares, key=lambda share: -share.price)
 
 
 def sensitivity(problem: Problem, free: Free, replanner: Replanner, now: Found) -> Sensitivity:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from chainplan.plans.liveness import last_uses
 from chainplan.plans.replay import Replay
-from chainplan.plans.steps import Multiply, Plan, Propagate
-from chainplan.report.html.steps import direct_uses
+from chainplan.plans.steps import Accumulate, Load, Multiply, Plan, Propagate
 
 
 @dataclass(frozen=True)
@@ -52,3 +51,12 @@ def eliminated(plan: Plan, replayed: Replay) -> list[Eliminated]:
         Eliminated(v, graph.sizes[v], step, count.get(v, 0), price.get(v, 0))
         for step, v in [*order, *((None, v) for v in stays)]
     ]
+
+
+def direct_uses(plan: Plan) -> dict[str, int]:
+    """Map each elemental to the last step that takes it from the graph, in the order of the first such steps."""
+    uses: dict[str, int] = {}
+    for position, step in enumerate(plan.steps):
+        if isinstance(step, Load | Accumulate | Propagate):
+            uses[step.elemental] = position
+    return uses

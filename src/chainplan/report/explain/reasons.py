@@ -25,7 +25,7 @@ from chainplan.report.explain.ranges import Range, Unproven, ranges
 from chainplan.report.explain.replan import EACH, Found, OutOfTime, Replanner
 from chainplan.report.explain.splits import Split, top_splits
 from chainplan.report.explain.variants import Free, free_sizes
-from chainplan.report.html.markup import label
+from chainplan.report.words.figures import label
 from chainplan.solvers.registry import SOLVERS
 from chainplan.solvers.search.search import Progress
 

@@ -12,7 +12,7 @@ from chainplan.report.explain.ranges import LARGEST, Range
 from chainplan.report.explain.reasons import Reasons
 from chainplan.report.explain.replan import Found
 from chainplan.report.explain.splits import Choice
-from chainplan.report.html.markup import figure, label, percent
+from chainplan.report.words.figures import figure, label, percent
 
 _FEW = 8
 """Elementals or vertices that are named as the dearest."""

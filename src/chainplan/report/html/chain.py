@@ -12,8 +12,9 @@ from itertools import pairwise
 from math import log2
 
 from chainplan.problem.graph import Elemental
-from chainplan.report.html.markup import brief, text
+from chainplan.report.html.markup import text
 from chainplan.report.html.spy import spy
+from chainplan.report.words.figures import brief
 from chainplan.structures import Block
 
 MOST = 24

@@ -3,90 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chainplan.report.html.markup import figure, figure_html, text
+from chainplan.report.gantt_chart import TOTAL_WIDTH, Bar, GanttChart
+from chainplan.report.html.frame import filled
+from chainplan.report.html.markup import text, trusted
+from chainplan.report.words.figures import counted, figure
 from chainplan.report.words.table import CLAIMED
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 POINTS = 600
 """Points of a timeline; longer ones show the most of each stretch of steps."""
-TASKS, LANES = 2000, 64
+MOST_TASKS, MOST_MACHINES = 2000, 64
 """Tasks drawn of a schedule, the longest ones, and machines, the first ones."""
 
 
-def timeline(alive: Sequence[int], limit: int | None) -> str:
-    """Elements alive during each step as an area, with the peak and the limit; a marker is moved by the script."""
+def timeline(alive: Sequence[int], limit: int | None) -> Markup:
+    """Fill the section of the elements alive during each step: an area, and the limit; the script moves a marker."""
     if not alive:
-        return '<p class="note">The plan has no steps.</p>'
+        return _memory_section(None, 0, 0, "")
     peak = max(alive)
     stretch = -(-len(alive) // POINTS)
-    tops = [max(alive[i : i + stretch]) for i in range(0, len(alive), stretch)]
     ceiling = max(1, peak if limit is None or limit > 3 * peak else max(peak, limit))
-    path = ["M0 100"]
-    for i, top in enumerate(tops):
-        y = 100 - 96 * top / ceiling
-        path.append(f"V{y:.2f}H{min((i + 1) * stretch, len(alive))}")
-    path.append("V100Z")
-    lines, words = "", f"Peak {figure(peak)} elements, at step {alive.index(peak):,}."
+    line, caption = "", f"Peak {figure(peak)} elements, at step {alive.index(peak):,}."
     if limit is not None:
-        words += f" The limit is {figure(limit)}"
-        drawn = limit <= ceiling
-        words += " (dashed line)." if drawn else ", more than the chart shows."
-        if drawn:
-            y = 100 - 96 * limit / ceiling
-            lines = f'<line class="limit" x1="0" x2="{len(alive)}" y1="{y:.2f}" y2="{y:.2f}"/>'
+        shown = limit <= ceiling
+        caption += f" The limit is {figure(limit)}" + (" (dashed line)." if shown else ", more than the chart shows.")
+        y = 100 - 96 * limit / ceiling
+        line = f'<line class="limit" x1="0" x2="{len(alive)}" y1="{y:.2f}" y2="{y:.2f}"/>' if shown else ""
     if stretch > 1:
-        words += f" Each point is the most of {stretch:,} steps."
-    return (
-        f'<div class="chart"><div class="axis"><span>{figure_html(ceiling)}</span><span>0</span></div>'
-        f'<svg id="memory" role="img" aria-label="Elements alive during each step. {text(words)}" '
+        caption += f" Each point is the most of {stretch:,} steps."
+    drawing = (
+        f'<svg id="memory" role="img" aria-label="Elements alive during each step. {text(caption)}" '
         f'viewBox="0 0 {len(alive)} 100" preserveAspectRatio="none" data-steps="{len(alive)}">'
-        f'<path class="area" d="{"".join(path)}"/>{lines}'
+        f'<path class="area" d="{_area(alive, stretch, ceiling)}"/>{line}'
         '<line id="now" class="now" x1="0" x2="0" y1="0" y2="100"/></svg>'
-        f'<div class="scale"><span>step 0</span><span>step {len(alive) - 1:,}</span></div></div>'
-        f'<p class="note">{text(words)}</p>'
     )
+    return _memory_section(trusted(drawing), ceiling, len(alive), caption)
 
 
-def gantt(schedule: Any, claimed: bool = False) -> str:
-    """The chart of a schedule, {machines, makespan, tasks: [{id, machine, start, end}]}; says where it is no such."""
+def _memory_section(drawing: Markup | None, ceiling: int, steps: int, caption: str) -> Markup:
+    values = {"drawing": drawing, "ceiling": ceiling, "steps": steps, "caption": caption}
+    return filled("memory.html", id="memory-section", title="Memory", **values)
+
+
+def _area(alive: Sequence[int], stretch: int, ceiling: int) -> str:
+    """Write the outline of the area, a stair per stretch of steps."""
+    stairs = []
+    for first in range(0, len(alive), stretch):
+        y = 100 - 96 * max(alive[first : first + stretch]) / ceiling
+        stairs.append(f"V{y:.2f}H{min(first + stretch, len(alive))}")
+    return f"M0 100{''.join(stairs)}V100Z"
+
+
+def gantt(schedule: Any, claimed: bool = False) -> Markup:
+    """Fill the section of a schedule, {machines, makespan, tasks: [{id, machine, start, end}]}, or refuse it."""
     try:
         machines, makespan = int(schedule["machines"]), max(1, int(schedule["makespan"]))
         tasks = [(t["id"], int(t["machine"]), int(t["start"]), int(t["end"])) for t in schedule["tasks"]]
     except (KeyError, TypeError, ValueError):
-        return '<p class="note">The schedule of this plan is in a form that this page cannot draw.</p>'
-    lanes = min(machines, LANES)
-    longest = sorted((t for t in tasks if 0 <= t[1] < lanes), key=lambda t: (t[2] - t[3], t[2]))[:TASKS]
-    width, row = 920.0, 34
-    parts = []
-    for machine in range(lanes):
-        y = 8 + row * machine
-        parts.append(f'<text class="small left" x="0" y="{y + 20}">machine {machine}</text>')
-        parts.append(f'<line class="rule" x1="80" x2="{80 + width:.0f}" y1="{y + row - 3}" y2="{y + row - 3}"/>')
-    for step, machine, start, end in sorted(longest, key=lambda t: (t[1], t[2])):
-        x, w = 80 + width * start / makespan, max(1.0, width * (end - start) / makespan)
-        y = 8 + row * machine
-        name = f"step {step}: {figure(start)} to {figure(end)} on machine {machine}"
-        parts.append(
-            f'<g class="task" data-step="{text(str(step))}"><title>{text(name)}</title>'
-            f'<rect class="blk solid" x="{x:.2f}" y="{y}" width="{w:.2f}" height="{row - 8}"/>'
-            + (f'<text class="in" x="{x + w / 2:.2f}" y="{y + 18}">#{text(str(step))}</text>' if w > 34 else "")
-            + "</g>"
-        )
-    height = 8 + row * lanes + 20
-    parts.append(f'<text class="small left" x="80" y="{height - 4}">0</text>')
-    parts.append(f'<text class="small right" x="{80 + width:.0f}" y="{height - 4}">{figure(makespan)}</text>')
-    words = f"Makespan {figure(makespan)} on {machines:,} machine{'' if machines == 1 else 's'}."
+        return _schedule_section(None, "")
+    lanes = min(machines, MOST_MACHINES)
+    longest = sorted((t for t in tasks if 0 <= t[1] < lanes), key=lambda t: (t[2] - t[3], t[2]))[:MOST_TASKS]
+    bars = [_bar(*task) for task in sorted(longest, key=lambda t: (t[1], t[2]))]
+    chart = GanttChart(bars, [f"machine {machine}" for machine in range(lanes)], makespan)
+    caption = f"Makespan {figure(makespan)} on {counted(machines, 'machine')}.{_proof(schedule, claimed)}"
+    if len(longest) < len(tasks):
+        caption += f" The {len(longest):,} longest of {len(tasks):,} tasks on the first {lanes:,} machines are drawn."
+    drawing = (
+        f'<svg role="img" aria-label="Gantt chart. {text(caption)}" width="{TOTAL_WIDTH}" height="{chart.height}" '
+        f'viewBox="0 0 {TOTAL_WIDTH} {chart.height}">{"".join(chart.lines())}</svg>'
+    )
+    return _schedule_section(trusted(drawing), caption)
+
+
+def _schedule_section(drawing: Markup | None, caption: str) -> Markup:
+    return filled("schedule.html", id="schedule", title="Schedule", drawing=drawing, caption=caption)
+
+
+def _bar(step: Any, machine: int, start: int, end: int) -> Bar:
+    title = f"step {step}: {figure(start)} to {figure(end)} on machine {machine}"
+    return Bar(machine, start, end, str(step), title, (f"#{step}",))
+
+
+def _proof(schedule: Any, claimed: bool) -> str:
+    """Say what is proven of the makespan, or claimed of it by the file, each sentence after a space."""
     bound, status, within = (schedule.get(name) for name in ("bound", "status", "within"))
+    words = ""
     if isinstance(bound, int):
         none = "The file claims: no" if claimed else "No"
         words += f" {none} schedule takes less than {figure(bound)}" + (f" within {within}." if within else ".")
     if isinstance(status, str):
         words += f" Status: {status}{f', {CLAIMED}' if claimed else ''}."
-    if len(longest) < len(tasks):
-        words += f" The {len(longest):,} longest of {len(tasks):,} tasks on the first {lanes:,} machines are drawn."
-    return (
-        f'<div class="scroll" tabindex="0" role="group" aria-label="Gantt chart"><svg role="img" '
-        f'aria-label="Gantt chart. {text(words)}" width="{90 + width:.0f}" height="{height}" '
-        f'viewBox="0 0 {90 + width:.0f} {height}">{"".join(parts)}</svg></div><p class="note">{text(words)}</p>'
-    )
+    return words

@@ -6,7 +6,8 @@ from itertools import pairwise
 
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.report.html.layers import layout
-from chainplan.report.html.markup import brief, figure, text
+from chainplan.report.html.markup import text
+from chainplan.report.words.figures import brief, figure
 
 _RIM = 17
 """Pixels between the middle of a vertex and the end of an edge."""

@@ -16,7 +16,8 @@ from chainplan.report.explain.comparison import Comparison, compare
 from chainplan.report.explain.reasons import reasons
 from chainplan.report.html import player, sections
 from chainplan.report.html.frame import framed
-from chainplan.report.html.markup import embedded, label, text
+from chainplan.report.html.markup import embedded
+from chainplan.report.words.figures import label
 from chainplan.report.words.sentence import headline
 from chainplan.report.words.table import describe
 from chainplan.solvers.search.search import Progress
@@ -95,26 +96,23 @@ def page(
         sections.problem_drawn(result),
         sections.order_drawn(result),
         sections.explained(reasons(result, min(REASONS, max(0.0, end - monotonic())), progress)),
-        player.section(result, steps),
+        player.section(steps),
         sections.memory_drawn(result),
         sections.schedule_drawn(saved, result.claimed),
         sections.compared(compared, SECONDS, own),
     )
     name = problem.name or "problem"
-    notes = "".join(f'<p class="warn">{text(note)}</p>' for note in warned)
     return framed(
         {
-            "title": f"{text(name, 80)} – chainplan",
-            "name": text(name, 120),
-            "about": text(describe(problem).removeprefix(f"{name}: ")),
-            "headline": text(headline(result)),
+            "title": f"{label(name, 80)} – chainplan",
+            "name": name,
+            "about": describe(problem).removeprefix(f"{name}: "),
+            "headline": headline(result),
             "tiles": sections.tiles(result),
-            "notes": notes,
-            "sections": "\n".join(filter(None, parts)),
-            "footer": text(
-                f"chainplan {__version__}, problem {problem.fingerprint}, objective "
-                f"{label(problem.cost.objective)}, seed {result.seed}. Works without a network."
-            ),
+            "notes": warned,
+            "sections": [part for part in parts if part],
+            "footer": f"chainplan {__version__}, problem {problem.fingerprint}, objective "
+            f"{label(problem.cost.objective)}, seed {result.seed}. Works without a network.",
             "data": embedded(steps),
         }
     )

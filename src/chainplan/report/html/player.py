@@ -5,15 +5,20 @@ Without scripts the table shows its first `STATIC` steps, and says so.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainplan.plans.result import Result
 from chainplan.problem.units import unit_text
+from chainplan.report.explain.eliminations import direct_uses
 from chainplan.report.html.chain import WIDEST
 from chainplan.report.html.dag import vertices
+from chainplan.report.html.frame import filled
 from chainplan.report.html.layers import layout
-from chainplan.report.html.markup import figure, label, percent, text
-from chainplan.report.html.steps import Steps, columns, direct_uses
+from chainplan.report.html.steps import Steps, columns
+from chainplan.report.words.figures import figure, label, percent
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 STATIC = 100
 """Steps of the table that is there without scripts."""
@@ -91,7 +96,7 @@ def cut_words(steps: Steps) -> str:
     )
 
 
-_STROKES = {
+STROKES = {
     "use-left": "left factor",
     "use-right": "right factor (dashed)",
     "use-onto": "added onto (dotted)",
@@ -99,75 +104,53 @@ _STROKES = {
     "have": "alive",
     "wait": "elemental still waiting (dotted, thin)",
 }
+"""What each style of line stands for."""
 
 
-def section(result: Result, steps: dict[str, Any]) -> str:
-    """Controls, stage and table of steps."""
+def section(steps: dict[str, Any]) -> Markup | None:
+    """Fill the controls, the stage and the table of steps."""
     if not steps:
-        return ""
-    kind = "graph" if steps["kind"] == "graph" else "chain"
+        return None
     about = (
         "The graph at each step. Edges are elementals that wait and blocks that are alive; a vertex without is gone."
-        if kind == "graph"
+        if steps["kind"] == "graph"
         else "The blocks at each step, over the vertices they lead between: output on the left, input on the right."
     )
-    key = "".join(
-        f'<li><svg width="34" height="10" aria-hidden="true"><line class="{style}" x1="0" x2="34" y1="5" y2="5"/></svg>'
-        f"{words}</li>"
-        for style, words in _STROKES.items()
+    rows = _rows(steps)
+    shown = len(rows) - 1
+    return filled(
+        "player.html",
+        about=about,
+        cut=steps["cut"],
+        count=steps["count"],
+        kind=steps["kind"],
+        logarithmic=steps["logarithmic"],
+        strokes=tuple(STROKES.items()),
+        rows=rows,
+        caption=f"The first {shown} of {steps['count']:,} steps." if steps["count"] > shown else "All steps.",
+        right=range(6, 10),
     )
-    return f"""<section id="player" aria-labelledby="steps-title">
-<h2 id="steps-title">The plan, step by step</h2>
-<p class="note">{text(about)} {text(steps["cut"])} Arrow keys step; Home and End go to the ends.</p>
-<div class="controls js-only">
-<button type="button" id="first">First</button><button type="button" id="back">Back</button>
-<button type="button" id="play">Play</button><button type="button" id="next">Next</button>
-<button type="button" id="final">Last</button>
-<input type="range" id="slider" min="0" max="0" value="0" aria-label="Step">
-<label>step <input type="number" id="number" min="0" max="{steps["count"] - 1}" value="0"></label>
-</div>
-<p class="said js-only" id="said" role="status"></p>
-<div class="stage js-only {kind}"><div class="panel"><h3>{"Graph" if kind == "graph" else "Blocks alive"}</h3>
-<div class="scroll" tabindex="0" role="group" aria-label="Blocks that exist"><div id="state"></div></div>
-<p class="note" id="state-note"></p></div>
-<div class="panel"><h3>This step, to {"a logarithmic scale" if steps["logarithmic"] else "scale"}</h3>
-<div class="scroll" tabindex="0" role="group" aria-label="What is multiplied"><div id="product"></div></div>
-<p class="note" id="product-note"></p></div></div>
-<ul class="key js-only">{key}</ul>
-<div class="meters js-only">
-<div><p><span>Cost so far</span><span id="cost"></span></p><div class="meter"><div id="cost-bar"></div></div></div>
-<div><p><span>Memory now</span><span id="held"></span></p><div class="meter"><div id="held-bar"></div></div></div>
-</div>
-<h3>All steps</h3>
-<div class="scroll tall" tabindex="0" role="group" aria-label="Table of steps">{_table(result, steps)}</div>
-</section>"""
 
 
-def _table(result: Result, steps: dict[str, Any]) -> str:
-    """The table of the first steps, which the script takes over."""
+def _rows(steps: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Header and rows of the table of the first steps, which the script takes over."""
     head = ("step", "operation", "of", "leads", "rows × cols", "structure", steps["unit"], "share", "so far", "alive")
-    c = steps["steps"]
-    lines = []
+    c, names = steps["steps"], steps["names"]
+    rows: list[tuple[str, ...]] = [head]
     for i in range(min(STATIC, len(c["id"]))):
-        ends = f"{steps['names'].get(c['from'][i], '?')} → {steps['names'].get(c['to'][i], '?')}"
         price = c["price"][i]
-        cells = (
-            f"#{c['id'][i]}",
-            c["ops"][c["op"][i]],
-            c["of"][i],
-            ends,
-            f"{figure(c['rows'][i])} × {figure(c['cols'][i])}",
-            c["structures"][c["structure"][i]],
-            figure(price),
-            percent(price, steps["total"]) if price else "",
-            figure(c["sofar"][i]),
-            figure(c["alive"][i]),
+        rows.append(
+            (
+                f"#{c['id'][i]}",
+                c["ops"][c["op"][i]],
+                c["of"][i],
+                f"{names.get(c['from'][i], '?')} → {names.get(c['to'][i], '?')}",
+                f"{figure(c['rows'][i])} × {figure(c['cols'][i])}",
+                c["structures"][c["structure"][i]],
+                figure(price),
+                percent(price, steps["total"]) if price else "",
+                figure(c["sofar"][i]),
+                figure(c["alive"][i]),
+            )
         )
-        tags = (f"<td{' class=num' if k >= 6 else ''}>{text(cell)}</td>" for k, cell in enumerate(cells))
-        lines.append(f"<tr>{''.join(tags)}</tr>")
-    words = f"The first {len(lines)} of {steps['count']:,} steps." if steps["count"] > len(lines) else "All steps."
-    names = "".join(f'<th scope="col"{" class=num" if k >= 6 else ""}>{h}</th>' for k, h in enumerate(head))
-    return (
-        f'<table id="steps"><caption><span id="steps-caption">{words}</span></caption><thead><tr>{names}</tr></thead>'
-        f'<tbody id="rows">{"".join(lines)}</tbody></table>'
-    )
+    return rows

@@ -14,9 +14,9 @@ from typing import Any
 from chainplan.plans.liveness import last_uses
 from chainplan.plans.replay import Replay
 from chainplan.plans.result import Result
-from chainplan.plans.steps import Accumulate, Load, Plan, Propagate, Seed, Step
-from chainplan.report.html.markup import label
+from chainplan.plans.steps import Plan, Seed, Step
 from chainplan.report.html.spy import spy
+from chainplan.report.words.figures import label
 from chainplan.report.words.table import step_cells
 from chainplan.structures import Block, Dense
 
@@ -90,15 +90,6 @@ def step_words(step: Step) -> tuple[str, str]:
         fields = (f"{name} {label(str(value), 30)}" for name, value in step._asdict().items())
         return type(step).__name__.lower(), ", ".join(fields)
     return found[0], label(found[1], 80)
-
-
-def direct_uses(plan: Plan) -> dict[str, int]:
-    """For each elemental the last step that takes it from the graph, in order of those steps."""
-    found: dict[str, int] = {}
-    for position, step in enumerate(plan.steps):
-        if isinstance(step, Load | Accumulate | Propagate):
-            found[step.elemental] = position
-    return found
 
 
 def _ends(plan: Plan, replayed: Replay, position: int, vertices: dict[str, int]) -> tuple[int, int]:

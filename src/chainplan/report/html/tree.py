@@ -13,7 +13,8 @@ from heapq import heappop, heappush
 from chainplan.plans.replay import Replay
 from chainplan.plans.steps import Accumulate, Decompress, Load, Multiply, Plan, Propagate
 from chainplan.problem.graph import Mode
-from chainplan.report.html.markup import brief, figure, text
+from chainplan.report.html.markup import text
+from chainplan.report.words.figures import brief, figure
 
 WHOLE, MOST = 16, 11
 """Leaves of the largest tree that is drawn whole, and of the drawing of a larger one."""

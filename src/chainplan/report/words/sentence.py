@@ -6,7 +6,7 @@ from chainplan.plans.bound import Status
 from chainplan.plans.ratios import gap_text
 from chainplan.plans.result import Result
 from chainplan.problem.units import unit_text
-from chainplan.report.html.markup import figure, ratio
+from chainplan.report.words.figures import figure, ratio
 from chainplan.report.words.table import CLAIMED, schedule_text
 
 _TELLING = 0.9
