@@ -1,10 +1,10 @@
 """Splits of a pattern: which nonzeros the tangents recover and which the adjoints.
 
-Rows and columns are peeled off one at a time. The nonzeros left in a row when it goes are recovered by column colours,
-those left in a column by row colours; so the most that went with one row, and with one column, bound the colours from
-below, and the peeling keeps them small. The rule that weighs a row against a column is the only difference between
-the splits. Minimum nonzero count order: Coleman & Verma, SIAM J. Sci. Comput. 19(4), 1998, section 4.2, which OpenMDAO
-uses; here the two maxima are weighted by the costs of a tangent and an adjoint.
+Rows and columns are peeled off one at a time. Column colours recover the nonzeros that a row still has when it goes,
+row colours those that a column still has. The most nonzeros that go with one row, and with one column, bound the
+numbers of colours from below, and the peeling keeps them small. The splits differ only in the rule that weighs a row
+against a column. The minimum nonzero count order is that of Coleman & Verma, SIAM J. Sci. Comput. 19(4), 1998, section
+4.2, which OpenMDAO uses; here the two maxima are weighted by the costs of a tangent and an adjoint.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Peel(NamedTuple):
-    """Where a peeling stands: least counts of a row and of a column left, and the most that went with one so far."""
+    """The state of a peeling: least counts of a remaining row and column, and the most that went with one so far."""
 
     row: int
     column: int
@@ -31,6 +31,7 @@ class Peel(NamedTuple):
 
 
 Rule = Callable[[Peel], bool]
+"""Whether the next to go is a row."""
 
 
 class Split(NamedTuple):
@@ -42,9 +43,9 @@ class Split(NamedTuple):
     columns_most: int
 
     def entries(self, side: Side) -> tuple[Flags, Flags]:
-        """What columns and what rows must recover: flags for `side.here` (columns) and for `side.there`.
+        """Flags of the entries that columns must recover, in `side.here`, and that rows must, in `side.there`.
 
-        The columns must recover the nonzeros whose row went first, the rows the others.
+        Columns must recover the nonzeros whose row went before their column, rows the others.
         """
         row, column = np.asarray(self.rows), np.asarray(self.columns)
         here, there = side
@@ -52,28 +53,31 @@ class Split(NamedTuple):
 
 
 def minimum_count(tangent: int, adjoint: int, rows_first: bool) -> Rule:
-    """Peel where the weighted sum of the two maxima grows less; `rows_first` breaks ties."""
+    """The rule that takes the line by which the weighted sum of the two maxima grows less; `rows_first` breaks ties."""
 
-    def rule(at: Peel) -> bool:
+    def rows_grow_less(at: Peel) -> bool:
         row = tangent * max(0, at.row - at.rows_most)
         column = adjoint * max(0, at.column - at.columns_most)
         return row < column or (row == column and rows_first)
 
-    return rule
+    return rows_grow_less
 
 
 def row_cap(cap: int) -> Rule:
-    """Peel a row while one has at most `cap` nonzeros left, else a column."""
+    """The rule that takes a row while one has at most `cap` nonzeros left, else a column."""
     return lambda at: at.row <= cap
 
 
 def column_cap(cap: int) -> Rule:
-    """Peel a column while one has at most `cap` nonzeros left, else a row."""
+    """The rule that takes a column while one has at most `cap` nonzeros left, else a row."""
     return lambda at: at.column > cap
 
 
 def dense_rows(side: Side, count: int) -> Split:
-    """Leave the `count` rows with most nonzeros (and any as long) to row colours, all others to column colours."""
+    """The split that leaves the `count` longest rows to row colours and all other rows to column colours.
+
+    Of rows of equal length none is left to row colours unless all are.
+    """
     length = np.array([len(row) for row in side.members])
     longest = np.sort(length)[::-1]
     cap = int(longest[count]) if count < longest.size else 0
@@ -83,13 +87,16 @@ def dense_rows(side: Side, count: int) -> Split:
 
 
 def dense_columns(side: Side, count: int) -> Split:
-    """Leave the `count` columns with most nonzeros to column colours, all others to row colours."""
+    """The split that leaves the `count` longest columns to column colours and all others to row colours."""
     turned = dense_rows(side.other, count)
     return Split(turned.columns, turned.rows, turned.columns_most, turned.rows_most)
 
 
 def peel(side: Side, rule: Rule) -> Split:
-    """Peel a pattern (columns as vertices) to nothing; the least count goes first, ties by position."""
+    """The split of peeling a pattern (columns as vertices) to nothing, in O(nnz log nnz).
+
+    Of the rows, or of the columns, the one of least count goes first; ties go by position.
+    """
     columns, rows = _Line(side.lines), _Line(side.members)
     step = 0
     while rows.least() and columns.least():
@@ -101,7 +108,7 @@ def peel(side: Side, rule: Rule) -> Split:
 
 
 class _Line:
-    """The lines of one direction that are left, in a heap by count; entries whose count has changed are stale."""
+    """The remaining lines of one direction in a heap by count, whose entries are stale where the count has changed."""
 
     def __init__(self, lists: Lists) -> None:
         self.lists, self.size = lists, len(lists)
@@ -112,7 +119,7 @@ class _Line:
         heapify(self.heap)
 
     def least(self) -> int:
-        """The least count of a line with nonzeros, 0 where none is left."""
+        """The least count of a remaining line with nonzeros, 0 where there is none."""
         while self.heap:
             count, v = divmod(self.heap[0], self.size)
             if self.gone[v] is None and self.count[v] == count:
@@ -121,7 +128,7 @@ class _Line:
         return 0
 
     def take(self, step: int, there: _Line) -> None:
-        """Remove the line of least count from here, its nonzeros from there."""
+        """Remove the line of least count, and its nonzeros from the lines of the other direction."""
         count, v = divmod(heappop(self.heap), self.size)
         self.gone[v] = step
         self.most = max(self.most, count)
@@ -132,4 +139,5 @@ class _Line:
                     heappush(there.heap, left * there.size + w)
 
     def steps(self, last: int) -> list[int]:
+        """The step at which each line went, `last` for those that never did."""
         return [last if step is None else step for step in self.gone]

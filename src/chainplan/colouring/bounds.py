@@ -1,16 +1,16 @@
-"""What any direct colouring must cost: counting arguments, no search.
+"""What every direct colouring must cost at least, by counting arguments without a search.
 
-A row with w nonzeros needs w colours where columns alone are coloured: any two of its columns conflict. In a two-sided
-colouring with c column and a row colours split the nonzeros by a side that recovers them (either one where both do).
-Those of one row recovered by columns have different colours, so they are at most c; those of one column recovered by
-rows at most a. Hence for any set I of rows and any set J of columns
+A row with w nonzeros needs w colours where columns alone are coloured, because any two of its columns conflict. In a
+two-sided colouring with c column and a row colours, split the nonzeros by the side that recovers them (either one where
+both do). The nonzeros of one row that columns recover have different colours, so they are at most c; those of one
+column that rows recover are at most a. Hence for any set I of rows and any set J of columns
 
     nnz(I, J) ≤ c·|I| + a·|J|,
 
-and every set gives one inequality. The bound is the cheapest pair of whole numbers that meets those tried: with c = 0
-or a = 0 it is one-sided. The sets tried are what is left of the pattern after sparse rows and columns are taken away
-step by step, as in the search for a densest subgraph (Charikar, APPROX 2000). On an arrowhead the whole pattern says
-3n − 2 ≤ (c + a)·n, so three sweeps.
+and every pair of sets gives one inequality. The bound is the price of the cheapest pair (c, a) of whole numbers that
+meets the inequalities tried; with c = 0 or a = 0 it is one-sided. The sets tried are what remains of the pattern while
+sparse rows and columns are removed step by step, as in the search for a densest subgraph (Charikar, APPROX 2000). On an
+arrowhead the whole pattern says 3n − 2 ≤ (c + a)·n, so three sweeps are needed.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from chainplan.colouring.recovery import Pattern
 
 ROUNDS = 60
+"""Most sets that are tried for one weight of rows against columns."""
 
 
 class Cut(NamedTuple):
@@ -43,7 +44,7 @@ Sweeps = tuple[int, int]
 def lower_bound(pattern: Pattern, tangent: int | None, adjoint: int | None) -> int:
     """A cost that no direct colouring of the pattern undercuts; None is a mode that is not available.
 
-    O(nnz) numpy operations a few hundred times at most.
+    Cost: numpy operations on O(nnz) numbers, a few hundred times at most.
 
     Raises
     ------
@@ -68,7 +69,7 @@ def least(pairs: Sequence[Sweeps], tangent: int | None, adjoint: int | None) -> 
 
 
 class Needs(NamedTuple):
-    """What every direct colouring needs: tangents where it seeds no row, adjoints where it seeds no column, and cuts.
+    """What every direct colouring needs: so many tangents alone, or so many adjoints alone, or both to meet all cuts.
 
     None is a mode that is not available.
     """
@@ -79,7 +80,7 @@ class Needs(NamedTuple):
 
     @classmethod
     def of(cls, pattern: Pattern, tangent: int | None, adjoint: int | None) -> Needs:
-        """The longest row and column, and cuts as they tell most at these prices."""
+        """The lengths of the longest row and column, and the cuts that bound most at these prices."""
         check_prices(tangent, adjoint)
         i, j = entries(pattern)
         rows, columns = (int(np.bincount(line).max(initial=0)) for line in (i, j))
@@ -89,9 +90,9 @@ class Needs(NamedTuple):
 
     @property
     def pairs(self) -> tuple[Sweeps, ...]:
-        """Tangents and adjoints such that every direct colouring has as many of both as one of these pairs.
+        """Pairs (tangents, adjoints): every direct colouring has at least as many of both as one of these pairs.
 
-        A pair of both modes that needs as many sweeps of one as that takes alone says nothing.
+        A pair of both modes is left out where it needs as many sweeps of one mode as that mode needs alone.
         """
         alone = []
         if self.tangents is not None:
@@ -109,12 +110,13 @@ class Needs(NamedTuple):
 
 
 def _cuts(pattern: Pattern, tangent: int, adjoint: int) -> Iterator[Cut]:
-    """Inequalities of ever denser parts; what counts as dense depends on the weight of a row against a column."""
+    """The inequalities of ever denser parts, for several weights of a row against a column."""
     for weight in dict.fromkeys((1.0, adjoint / tangent if tangent else 1.0, pattern.shape[1] / pattern.shape[0])):
         yield from _denser(*entries(pattern), weight or 1.0)
 
 
 def _denser(i: np.ndarray, j: np.ndarray, weight: float) -> Iterator[Cut]:
+    """The inequalities of ever denser parts, where a row counts `weight` columns."""
     densest = 0.0
     for _ in range(ROUNDS):
         in_row, in_column = np.bincount(i), np.bincount(j)

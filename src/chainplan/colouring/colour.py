@@ -1,12 +1,13 @@
-"""The best colouring found for a pattern and for the prices of its two modes: many heuristics, the cheapest wins.
+"""Colours a pattern for given prices of its two modes: many heuristics compete and the cheapest colouring wins.
 
-No heuristic dominates: an arrowhead wants two sides, a band one; orders that win on one matrix lose on the next. So
-one-sided colourings under several orders and two-sided ones from several splits compete, the best few are improved by
-local search, and the search stops where the lower bound is met. Prices weigh the two sides in every part of it.
+No heuristic dominates: an arrowhead needs two sides, a band one; orders that win on one matrix lose on the next. So
+one-sided colourings under several orders and two-sided ones from several splits compete, local search improves the best
+few, and the search stops where the lower bound is met. The prices weigh the two sides in all parts of the search.
 
 Work is counted in visited nonzeros, not in seconds, so that the same input gives the same colouring on every machine.
-`effort` times `WORK` visits go to the improvement; how many splits are peeled falls with the number of nonzeros. Below
-10^4 nonzeros that takes about a second, with 5·10^5 some seconds. What a bound shows to be useless is left out.
+`effort` times `WORK` visits go to the improvement; the number of splits that are peeled falls with the number of
+nonzeros. Below 10^4 nonzeros the whole takes about a second, with 5·10^5 some seconds. Heuristics that a bound shows to
+be useless are not run.
 """
 
 from __future__ import annotations
@@ -30,18 +31,23 @@ if TYPE_CHECKING:
     from chainplan.colouring.recovery import Pattern
 
 WORK = 30_000_000
+"""Visits of nonzeros that the improvement may take at effort 1."""
 SPLITS = 40
+"""Most splits of a family that are peeled."""
 COLOURED = 8
+"""Most splits of a family that are coloured."""
 IMPROVED = 4
+"""Candidates that local search improves."""
 PEEL_WORK = 25
+"""Visits that peeling counts as, per nonzero."""
 
 
 @dataclass(frozen=True)
 class Coloured:
-    """A colouring, what any needs at least, and which heuristic found it.
+    """A colouring, what every colouring needs at least, and the heuristic that gave this one.
 
-    Every direct colouring has as many tangents and as many adjoints as one of the pairs `needs`; `bound` is the price
-    of the cheapest. What one mode needs alone has a `witness` as far as columns, or rows, are pairwise in conflict.
+    Every direct colouring has at least as many tangents and adjoints as one of the pairs `needs`; `bound` is the price
+    of the cheapest pair. The `witness` proves what one mode alone needs, as far as pairwise conflicts do.
     """
 
     colouring: Colouring
@@ -51,7 +57,7 @@ class Coloured:
     needs: tuple[Sweeps, ...]
     witness: Witness
     whole: bool = True
-    """Whether all was tried that there is, none of it left out for want of time."""
+    """Whether there was time for all heuristics."""
 
     @property
     def optimal(self) -> bool:
@@ -60,7 +66,7 @@ class Coloured:
 
     @property
     def turned(self) -> Coloured:
-        """The same for the transposed pattern, the prices in each other's place."""
+        """The same colouring as one of the transposed pattern, with the two prices exchanged."""
         turned = Colouring(self.colouring.rows, self.colouring.columns)
         needs = tuple((c, a) for a, c in self.needs)
         return replace(self, colouring=turned, needs=needs, witness=Witness(*self.witness[::-1]))
@@ -68,6 +74,8 @@ class Coloured:
 
 @dataclass(frozen=True)
 class _Candidate:
+    """A colouring and the heuristic that gave it."""
+
     method: str
     pair: Pair
 
@@ -81,20 +89,20 @@ def colour(
     seed: int = 0,
     in_time: Callable[[], bool] | None = None,
 ) -> Coloured:
-    """The cheapest direct colouring of a pattern that is found, with a lower bound.
+    """The cheapest direct colouring of a pattern that the heuristics give, with a lower bound.
 
     Parameters
     ----------
     pattern : Pattern
-        m x n, sorted indices and no duplicates; only its structure counts.
+        The m x n pattern, with sorted indices and no duplicates; only its structure counts.
     tangent, adjoint : int | None
         What one sweep of each mode costs; None where there is no such mode.
     effort : float
-        Multiplies the work of the improvement; 0 leaves it out.
+        The factor of the work of the improvement, which is left out at 0.
     seed : int
-        Of the random choices in the improvement.
+        The seed of the random choices in the improvement.
     in_time : Callable[[], bool] | None
-        Whether there is time for another heuristic; the first one is always tried.
+        Whether there is time for another heuristic; the first one always runs.
 
     Raises
     ------
@@ -108,21 +116,21 @@ def colour(
         side = column_side(pattern)
         tiny = all_of(side, tangent is not None, adjoint is not None)
         if tiny is not None:
-            found = cheapest(tiny, tangent, adjoint)
-            price = found.price(tangent, adjoint)
+            colouring = cheapest(tiny, tangent, adjoint)
+            price = colouring.price(tangent, adjoint)
             needs = tuple((one.tangents, one.adjoints) for one in tiny)
-            return Coloured(found, price, price, "exhaustive", needs, Witness())
+            return Coloured(colouring, price, price, "exhaustive", needs, Witness())
         work = int(effort * WORK)
         portfolio = _Portfolio(pattern, side, Prices(tangent, adjoint), work, random.Random(seed), in_time)
         best = portfolio.run()
-    found, needs, whole = best.pair.colouring(), portfolio.needs.pairs, portfolio.whole
-    price = found.price(tangent, adjoint)
-    return Coloured(found, price, portfolio.bound, best.method, needs, portfolio.witness, whole)
+    colouring, needs, whole = best.pair.colouring(), portfolio.needs.pairs, portfolio.whole
+    price = colouring.price(tangent, adjoint)
+    return Coloured(colouring, price, portfolio.bound, best.method, needs, portfolio.witness, whole)
 
 
 @final
 class _Portfolio:
-    """The candidates of one pattern, cheapest first, and what is left of the work."""
+    """The candidates for one pattern, the needs proven so far, and the limits of the search."""
 
     def __init__(
         self,
@@ -140,21 +148,22 @@ class _Portfolio:
         self.witness = Witness()
         self.nonzeros = 1 + pattern.nnz
         self.sides = {"columns", "rows"}
-        self.found: list[_Candidate] = []
+        self.candidates: list[_Candidate] = []
 
     def run(self) -> _Candidate:
+        """The cheapest candidate after all heuristics that may still gain something."""
         self._one_sided(self.bound)
         if self.prices.two_sided and self._least > self.bound:
             self._splits()
             if self._going():
                 self._one_sided(self._least - 1)
-        self.found.sort(key=lambda candidate: self.prices.key(candidate.pair))
+        self.candidates.sort(key=lambda candidate: self.prices.key(candidate.pair))
         self._improve()
-        return self.found[0]
+        return self.candidates[0]
 
     def _going(self) -> bool:
-        """Whether there is time for another heuristic; nothing is found yet without one."""
-        self.whole = self.whole and (not self.found or self._in_time is None or self._in_time())
+        """Whether there is time for another heuristic; there always is until a candidate exists."""
+        self.whole = self.whole and (not self.candidates or self._in_time is None or self._in_time())
         return self.whole
 
     @property
@@ -164,11 +173,15 @@ class _Portfolio:
 
     @property
     def _least(self) -> float:
-        keys = (self.prices.key(candidate.pair)[0] for candidate in self.found)
+        """The least price of a candidate, infinite where there is none."""
+        keys = (self.prices.key(candidate.pair)[0] for candidate in self.candidates)
         return min(keys, default=math.inf)
 
     def _one_sided(self, most: float) -> None:
-        """Columns alone and rows alone, each unless tried or its most crowded line shows that it costs above `most`."""
+        """Colour columns alone and rows alone.
+
+        Either is left out where it was tried before or its longest line shows that it costs more than `most`.
+        """
         m, n = self.pattern.shape
         tangent, adjoint = self.prices.tangent, self.prices.adjoint
         most = most if self.prices.two_sided else math.inf
@@ -177,8 +190,8 @@ class _Portfolio:
             alone = one_sided(self.pattern, self.side)
             self.needs = self.needs._replace(tangents=alone.fewest)
             self.witness = self.witness._replace(columns=alone.witness)
-            for order, colours in alone.found:
-                self.found.append(_Candidate(f"columns, {order}", Pair(colours, [UNSEEDED] * m)))
+            for order, colours in alone.colourings:
+                self.candidates.append(_Candidate(f"columns, {order}", Pair(colours, [UNSEEDED] * m)))
             if self._least <= self.bound or not self._going():
                 return
         if "rows" in self.sides and adjoint is not None and (self.needs.adjoints or 0) * adjoint <= most:
@@ -186,27 +199,27 @@ class _Portfolio:
             alone = one_sided(self.pattern.T.tocsr(), self.side.other)
             self.needs = self.needs._replace(adjoints=alone.fewest)
             self.witness = self.witness._replace(rows=alone.witness)
-            for order, colours in alone.found:
-                self.found.append(_Candidate(f"rows, {order}", Pair([UNSEEDED] * n, colours)))
+            for order, colours in alone.colourings:
+                self.candidates.append(_Candidate(f"rows, {order}", Pair([UNSEEDED] * n, colours)))
 
     def _splits(self) -> None:
-        """Two-sided colourings of the most promising splits, family after family until one meets the bound."""
+        """Colour both sides of the most promising splits, family after family until a colouring meets the bound."""
         count = min(SPLITS, WORK // (PEEL_WORK * self.nonzeros))
         for family in families(self.side, self.prices, count):
             splits = [(name, split()) for name, split in family if self._going()]
             splits.sort(key=lambda entry: self.prices.total(entry[1].rows_most, entry[1].columns_most))
             for name, split in splits[: max(1, min(COLOURED, count))]:
                 pair = min(two_sided(self.side, split), key=self.prices.key)
-                self.found.append(_Candidate(f"two sides, {name}", settle(self.side, pair, self.rng)))
+                self.candidates.append(_Candidate(f"two sides, {name}", settle(self.side, pair, self.rng)))
                 if self._least <= self.bound or not self._going():
                     return
 
     def _improve(self) -> None:
-        """Local search on the best few, the work shared equally."""
-        for k, candidate in enumerate(self.found[:IMPROVED]):
+        """Improve the best few candidates by local search, which share the work equally."""
+        for k, candidate in enumerate(self.candidates[:IMPROVED]):
             if not self._going():
                 break
             pair = search(self.side, candidate.pair, self.prices, self.bound, self.work // IMPROVED, self.rng)
             if self.prices.key(pair) < self.prices.key(candidate.pair):
-                self.found[k] = _Candidate(f"{candidate.method}, improved", pair)
-        self.found.sort(key=lambda candidate: self.prices.key(candidate.pair))
+                self.candidates[k] = _Candidate(f"{candidate.method}, improved", pair)
+        self.candidates.sort(key=lambda candidate: self.prices.key(candidate.pair))

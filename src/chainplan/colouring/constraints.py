@@ -1,9 +1,9 @@
-"""A closer look at the colours of a small pattern: a constraint program for less than the best price known.
+"""A closer look at the colours of a small pattern: a constraint program for less than the best known price.
 
 Every nonzero is recovered by its column or by its row; two columns may not share a colour where they meet in a row and
-one of them recovers its nonzero there, and likewise for rows. The nonzeros of one row that are recovered by columns
-have different colours, so there are as many colours at least, which is what refutes. On patterns of up to some sixty
-nonzeros that mostly takes milliseconds; it is bounded in CP-SAT's deterministic time.
+one of them recovers its nonzero there, and likewise for rows. The nonzeros of one row that columns recover have
+different colours, so there are at least as many colours; these constraints do most of the refuting. On patterns of up
+to some sixty nonzeros the program mostly takes milliseconds; CP-SAT's deterministic time limits it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from chainplan.colouring.recovery import Pattern
 
 EFFORT = 0.1
-"""Deterministic seconds."""
+"""Deterministic seconds of the search."""
 
 
 def closer(pattern: Pattern, tangent: int | None, adjoint: int | None, known: Coloured) -> Coloured:
-    """`known` with a cheaper colouring or a higher bound, as far as a short search finds one."""
+    """`known`, or a cheaper colouring or a higher bound where a short search gives one."""
     scale = gcd(tangent or 0, adjoint or 0)
     if known.optimal or known.price // scale > 1 << 40:
         return known
@@ -46,20 +46,20 @@ def closer(pattern: Pattern, tangent: int | None, adjoint: int | None, known: Co
     bound = max(known.bound, min(known.price, scale * ceil(solver.best_objective_bound - 1e-6)))
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return replace(known, bound=bound)
-    found = Colouring.of(*(_numbered(side, solver) for side in model.sides))
-    price = found.price(tangent, adjoint)
-    return replace(known, colouring=found, price=price, bound=bound, method="constraint program")
+    colouring = Colouring.of(*(_numbered(side, solver) for side in model.sides))
+    price = colouring.price(tangent, adjoint)
+    return replace(known, colouring=colouring, price=price, bound=bound, method="constraint program")
 
 
 class _Side(NamedTuple):
-    """Which colours are in use, and which vertex has which."""
+    """The literals of one side: which colours are in use, and which vertex has which colour."""
 
     used: list[cp_model.IntVar]
     has: list[list[cp_model.IntVar]]
 
 
 class _Model:
-    """All direct colourings of a pattern of at most some price."""
+    """The program of all direct colourings of a pattern that cost at most `most`."""
 
     def __init__(self, pattern: Pattern, prices: tuple[int, int], there: tuple[bool, bool], most: int) -> None:
         from ortools.sat.python import cp_model
@@ -78,7 +78,7 @@ class _Model:
         self.program.minimize(self.price)
 
     def _side(self, vertices: int, colours: int) -> _Side:
-        """At most one colour each, of those in use, which come first."""
+        """Demand that a vertex has at most one colour, one in use, and that the colours in use are the first ones."""
         model = self.program
         side = _Side(
             [model.new_bool_var("") for _ in range(colours)],
@@ -93,7 +93,7 @@ class _Model:
         return side
 
     def _recovered(self, vertex: list[int], line: list[int], here: Sequence[cp_model.BoolVarT], side: _Side) -> None:
-        """A nonzero that is recovered here has a vertex with a colour that no other vertex of its line has."""
+        """Demand of a nonzero recovered here that its vertex has a colour that no other vertex of its line has."""
         members: dict[int, list[int]] = {}
         for entry, crossed in enumerate(line):
             members.setdefault(crossed, []).append(entry)
@@ -108,7 +108,7 @@ class _Model:
 
 
 def _numbered(side: _Side, solver: cp_model.CpSolver) -> list[int]:
-    """The colours of one side in a solution, those that some vertex has, from 0."""
-    found = [next((k for k, one in enumerate(has) if solver.value(one)), UNSEEDED) for has in side.has]
-    rank = {colour: k for k, colour in enumerate(sorted(set(found) - {UNSEEDED}))}
-    return [rank.get(colour, UNSEEDED) for colour in found]
+    """The colours of one side in a solution, numbered from 0 without gaps."""
+    colours = [next((k for k, one in enumerate(has) if solver.value(one)), UNSEEDED) for has in side.has]
+    rank = {colour: k for k, colour in enumerate(sorted(set(colours) - {UNSEEDED}))}
+    return [rank.get(colour, UNSEEDED) for colour in colours]

@@ -1,8 +1,8 @@
-"""The best colouring of a tiny pattern, by trying all: the oracle of the tests, and exact where it is instant.
+"""The best colouring of a tiny pattern, by trying all: the oracle of the tests, and exact where it takes no time.
 
 Every set partition of some of the columns is a column colouring, and likewise for rows: 877 each for 6 columns and 6
-rows. Each is the set of nonzeros it recovers, an int of bits; of those with as many colours only the sets that no
-other contains are kept, and then all pairs that cover the pattern compete.
+rows. A colouring is reduced to the set of nonzeros that it recovers, an int of bits; one whose set lies in that of a
+colouring with as few colours is dropped, and then all pairs that cover the pattern compete.
 """
 
 from __future__ import annotations
@@ -13,19 +13,23 @@ from chainplan.colouring.incidence import Side
 from chainplan.colouring.model import UNSEEDED, Colouring
 
 LIMIT = 6
+"""Rows and columns of the largest pattern of which all colourings are tried."""
 
 
 def best_of_all(side: Side, tangent: int | None, adjoint: int | None) -> Colouring | None:
     """A cheapest colouring of a pattern (columns as vertices); None where it has more than `LIMIT` rows or columns.
 
-    Of equally cheap ones the one with fewest sweeps in all, then the one with fewest adjoints.
+    Ties go to the fewest sweeps in all, then to the fewest adjoints.
     """
-    found = all_of(side, tangent is not None, adjoint is not None)
-    return None if found is None else cheapest(found, tangent, adjoint)
+    colourings = all_of(side, tangent is not None, adjoint is not None)
+    return None if colourings is None else cheapest(colourings, tangent, adjoint)
 
 
 def all_of(side: Side, tangent: bool, adjoint: bool) -> list[Colouring] | None:
-    """A colouring for every pair of numbers of tangents and adjoints that none undercuts, of the modes available."""
+    """A colouring for every undominated pair of numbers of tangents and adjoints, of the modes that are available.
+
+    None where the pattern has more than `LIMIT` rows or columns.
+    """
     n, m = len(side.lines), len(side.members)
     if max(m, n) > LIMIT:
         return None
@@ -34,22 +38,22 @@ def all_of(side: Side, tangent: bool, adjoint: bool) -> list[Colouring] | None:
     turned = {(j, i): bit for (i, j), bit in cells.items()}
     columns = _kept(side, cells) if tangent else [(0, 0, [UNSEEDED] * n)]
     rows = _kept(side.other, turned) if adjoint else [(0, 0, [UNSEEDED] * m)]
-    found: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
+    sides: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
     for c, one, left in columns:
         for a, two, right in rows:
             if one | two == whole:
-                found.setdefault((c, a), (left, right))
-    least = [p for p in found if not any(q != p and q[0] <= p[0] and q[1] <= p[1] for q in found)]
-    return [Colouring.of(*found[pair]) for pair in least]
+                sides.setdefault((c, a), (left, right))
+    least = [p for p in sides if not any(q != p and q[0] <= p[0] and q[1] <= p[1] for q in sides)]
+    return [Colouring.of(*sides[pair]) for pair in least]
 
 
-def cheapest(found: Sequence[Colouring], tangent: int | None, adjoint: int | None) -> Colouring:
-    """The cheapest of some colourings; ties to fewest sweeps, then to fewest adjoints."""
-    return min(found, key=lambda one: (one.price(tangent, adjoint), one.tangents + one.adjoints, one.adjoints))
+def cheapest(colourings: Sequence[Colouring], tangent: int | None, adjoint: int | None) -> Colouring:
+    """The cheapest of some colourings; ties go to the fewest sweeps, then to the fewest adjoints."""
+    return min(colourings, key=lambda one: (one.price(tangent, adjoint), one.tangents + one.adjoints, one.adjoints))
 
 
 def _kept(side: Side, cells: dict[tuple[int, int], int]) -> list[tuple[int, int, list[int]]]:
-    """Colour count, recovered set and colours of the colourings of one side that no other makes superfluous."""
+    """The colourings of one side that no other makes superfluous: number of colours, recovered set and colours."""
     best: dict[int, tuple[int, list[int]]] = {}
     for colours in _partitions(len(side.lines)):
         recovered, count = 0, max(colours, default=UNSEEDED) + 1
@@ -68,6 +72,7 @@ def _kept(side: Side, cells: dict[tuple[int, int], int]) -> list[tuple[int, int,
 
 
 def _partitions(size: int, head: Sequence[int] = (), used: int = 0) -> Iterator[list[int]]:
+    """All colourings of `size` vertices that begin with `head`, up to the names of the colours."""
     if len(head) == size:
         yield list(head)
         return

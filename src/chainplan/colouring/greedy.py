@@ -1,10 +1,10 @@
-"""First-fit colouring of one side of a pattern, for all of its nonzeros or for those the other side leaves to it.
+"""First-fit colouring of one side of a pattern, for all of its nonzeros or for those that the other side leaves to it.
 
 Two vertices may not share a colour where they meet in a line and one of them has to recover its entry there (Coleman &
 Verma 1998, section 3; with every entry needed this is the partial distance-2 colouring of Gebremedhin, Manne & Pothen
-2005, section 3.4). networkx colours the graph of these conflicts, which the tests compare with; we do not build it: it
-has n²/2 edges for an arrowhead. Instead every line keeps the set of colours seen in it as the bits of an int, so a
-pass costs O(nnz · colours / 64), about a second for a million nonzeros, and takes colours in the same order.
+2005, section 3.4). The graph of these conflicts, which networkx colours in the tests, is not built here, because it has
+n²/2 edges for an arrowhead. Instead every line keeps the set of colours seen in it as the bits of an int: a pass costs
+O(nnz · colours / 64), about a second for a million nonzeros, and gives the same colours.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Demand(NamedTuple):
-    """For each vertex the lines in which it must recover its entry, and the lines it merely meets."""
+    """For each vertex the lines in which it must recover its entry, and the lines that it merely meets."""
 
     needed: Lists
     met: Lists
@@ -42,15 +42,15 @@ def of_entries(side: Side, which: Flags) -> Demand:
 
 
 def remaining(side: Side, others: Sequence[int]) -> Demand:
-    """What is left to the vertices of a side where its lines have the colours `others`.
+    """The demand on the vertices of a side whose lines have the colours `others`.
 
-    Entry (v, line) comes out of the other side where the line has a colour that no other line meeting v has.
+    The other side recovers entry (v, line) where the line has a colour that no other line meeting v has.
     """
     return of_entries(side, ~alone(side.here.vertex, np.asarray(others, dtype=np.intp)[side.here.line]))
 
 
 def first_fit(demand: Demand, lines: int, order: Iterable[int]) -> list[int]:
-    """Give each vertex in turn the least colour without a conflict; one that needs nothing is not seeded."""
+    """Give each vertex in turn the least colour without a conflict; a vertex that recovers nothing is not seeded."""
     needed, met = demand
     present, claimed = [0] * lines, [0] * lines
     colours = [UNSEEDED] * len(needed)

@@ -1,10 +1,10 @@
 """Local search on a colouring: recolour one side for what the other leaves to it, and trade colours.
 
-Recolouring never costs: the demand a side has is one that its present colours meet, and first-fit class by class
-(iterated greedy: Culberson, Univ. of Alberta TR 92-07, 1992) needs no more colours than there were classes. Two
-moves trade colours of one side for colours of the other: a colour is given up, or a crowded line is seeded and relieves
-those that cross it. A trade is kept where the price does not rise, so the price falls or stays from step to step;
-accepting dearer colourings for a while (annealing) finds nothing better on the published matrices.
+Recolouring never raises the price: the present colours of a side meet the demand on it, and first-fit class by class
+(iterated greedy: Culberson, Univ. of Alberta TR 92-07, 1992) needs no more colours than there were classes. Two moves
+trade colours of one side for colours of the other: a colour is given up, or a crowded line is seeded and relieves those
+that cross it. A trade is kept where the price does not rise, so the price falls or stays from step to step; accepting
+dearer colourings for a while (annealing) gives nothing better on the published matrices.
 """
 
 from __future__ import annotations
@@ -22,9 +22,13 @@ from chainplan.colouring.recovery import alone
 from chainplan.colouring.vertex_orders import by_class
 
 PATIENCE = 150
+"""Steps without gain after which the search ends."""
 VISITS = 3
+"""Visits that a step counts as, per nonzero of either side, row and column."""
 REPEATS = 3
+"""Times that the columns are recoloured after a row was seeded."""
 WEIGHTS = (5, 3, 2)
+"""How often each move is made: a trade, a relief, a recolouring of both sides."""
 
 
 @dataclass(frozen=True)
@@ -40,62 +44,64 @@ class Prices:
         return self.tangent is not None and self.adjoint is not None
 
     def total(self, tangents: int, adjoints: int) -> int:
+        """What so many sweeps cost."""
         return tangents * (self.tangent or 0) + adjoints * (self.adjoint or 0)
 
-    def key(self, found: Pair) -> tuple[int, int, int]:
-        """What colourings are compared by: price, then sweeps, then adjoints, as those need tapes."""
-        c, a = sweeps(found.columns), sweeps(found.rows)
+    def key(self, pair: Pair) -> tuple[int, int, int]:
+        """The key that colourings are compared by: price, then sweeps, then adjoints, because these need tapes."""
+        c, a = sweeps(pair.columns), sweeps(pair.rows)
         return self.total(c, a), c + a, a
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Colours of the columns and of the rows, as the kernels use them."""
+    """The colours of the columns and of the rows, as lists, which the greedy kernels use."""
 
     columns: list[int]
     rows: list[int]
 
     def colouring(self) -> Colouring:
+        """The same colours as a `Colouring`."""
         return Colouring.of(self.columns, self.rows)
 
 
 def sweeps(colours: Sequence[int]) -> int:
-    """Number of colours in use; they are dense from 0."""
+    """The number of colours in use, which are numbered from 0 without gaps."""
     return max(colours, default=UNSEEDED) + 1
 
 
 def settle(side: Side, pair: Pair, rng: random.Random) -> Pair:
-    """Recolour columns for what the rows leave to them, then rows for what those columns leave."""
+    """Recolour the columns for what the rows leave to them, then the rows for what these columns leave."""
     columns = recolour(side, pair.columns, pair.rows, rng)
     return Pair(columns, recolour(side.other, pair.rows, columns, rng))
 
 
 def recolour(side: Side, mine: Sequence[int], others: Sequence[int], rng: random.Random) -> list[int]:
-    """Colours for what `others` leave to this side, class by class, the classes in a random or a telling order."""
+    """Colours of this side for what `others` leave to it, by first-fit class after class, in an order of `_rank`."""
     rank = _rank(mine, rng)
     return first_fit(remaining(side, others), len(side.members), by_class(mine, rank))
 
 
 def search(side: Side, start: Pair, prices: Prices, bound: int, work: int, rng: random.Random) -> Pair:
-    """Improve a colouring until it costs `bound`, or `PATIENCE` steps or about `work` visits brought nothing more.
+    """Improve a colouring until it costs `bound`, or until `PATIENCE` steps in a row gain nothing or `work` is used up.
 
-    Where one mode is not available there is nothing to trade: the other side is recoloured as a whole.
+    Where one mode is not available nothing can be traded, so each step recolours the other side as a whole.
     """
     best, key = start, prices.key(start)
     cost = VISITS * (2 * len(side.here.line) + len(side.lines) + len(side.members))
     patience = PATIENCE
     while work > 0 and patience and key[0] > bound:
         work, patience = work - cost, patience - 1
-        found = _step(side, best, rng) if prices.two_sided else settle(side, best, rng)
-        if prices.key(found) < key:
+        pair = _step(side, best, rng) if prices.two_sided else settle(side, best, rng)
+        if prices.key(pair) < key:
             patience = PATIENCE
-        if prices.key(found) <= key:
-            best, key = found, prices.key(found)
+        if prices.key(pair) <= key:
+            best, key = pair, prices.key(pair)
     return best
 
 
 def _step(side: Side, pair: Pair, rng: random.Random) -> Pair:
-    """One of the moves, half of the time with rows and columns in each other's place."""
+    """The colouring after a random move, half of the time with rows and columns exchanged."""
     move = rng.choices((_trade, _relieve, settle), WEIGHTS)[0]
     if rng.random() < 0.5:
         return move(side, pair, rng)
@@ -104,7 +110,7 @@ def _step(side: Side, pair: Pair, rng: random.Random) -> Pair:
 
 
 def _trade(side: Side, pair: Pair, rng: random.Random) -> Pair:
-    """Give up one column colour and let the rows take its nonzeros over."""
+    """Give up one column colour and let the rows recover its nonzeros."""
     k = rng.randrange(max(1, sweeps(pair.columns)))
     columns = [UNSEEDED if x == k else x - (x > k) for x in pair.columns]
     rows = recolour(side.other, pair.rows, columns, rng)
@@ -112,7 +118,7 @@ def _trade(side: Side, pair: Pair, rng: random.Random) -> Pair:
 
 
 def _relieve(side: Side, pair: Pair, rng: random.Random) -> Pair:
-    """Seed one of the rows that leave most to the columns, in a new colour or another, and recolour the columns."""
+    """Seed one of the rows that leave most to the columns, in a new or a used colour, and recolour the columns."""
     vertex, line = side.here.vertex, side.here.line
     left = ~alone(vertex, np.asarray(pair.rows, dtype=np.intp)[line])
     load = np.bincount(line[left], minlength=len(side.members))
@@ -128,7 +134,7 @@ def _relieve(side: Side, pair: Pair, rng: random.Random) -> Pair:
 
 
 def _rank(colours: Sequence[int], rng: random.Random) -> list[int]:
-    """A place for each colour class: reversed, largest first or at random (the mix that Culberson recommends)."""
+    """A place for each colour class: in reverse, largest first or at random (the mix that Culberson recommends)."""
     count = sweeps(colours)
     kind = rng.randrange(3)
     if kind == 0:

@@ -1,8 +1,8 @@
 """A pattern as plain lists, seen from its columns and from its rows.
 
-The greedy kernels visit single entries in an order that depends on what they found so far, so numpy has nothing to
-vectorise; Python lists of ints are several times faster there than CSR arrays. What looks at all entries at once uses
-the arrays beside them.
+The greedy kernels visit single entries in an order that depends on the colours given so far, so numpy has nothing to
+vectorise; Python lists of ints are several times faster there than CSR arrays. Functions that treat all entries at once
+use the arrays beside the lists.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Half(NamedTuple):
 
 
 class Side(NamedTuple):
-    """A pattern as the vertices of one side (columns, say), each with the lines (rows) it has a nonzero in."""
+    """A pattern as the vertices of one side (columns, say), each with the lines (rows) in which it has a nonzero."""
 
     here: Half
     there: Half
@@ -53,19 +53,19 @@ class Side(NamedTuple):
 
 
 def column_side(pattern: Pattern) -> Side:
-    """Columns as vertices, rows as lines; `.other` is the reverse."""
+    """The pattern with columns as vertices and rows as lines; its `other` exchanges the two."""
     return Side(_half(pattern.T.tocsr()), _half(pattern))
 
 
 def cut(flat: Colours, vertex: Colours, vertices: int) -> list[list[int]]:
-    """Pieces of `flat`, one per vertex; `vertex`, sorted, says whose each item is."""
+    """The pieces of `flat`, one per vertex; `vertex`, sorted, holds the vertex of each item."""
     ends = np.concatenate([[0], np.cumsum(np.bincount(vertex, minlength=vertices))]).tolist()
     items: list[int] = flat.tolist()
     return [items[a:b] for a, b in itertools.pairwise(ends)]
 
 
 def chosen(half: Half, which: Flags) -> list[list[int]]:
-    """The lines of each vertex, only those entries that are flagged."""
+    """The lines of each vertex in the flagged entries alone."""
     return cut(half.line[which], half.vertex[which], len(half.lists))
 
 

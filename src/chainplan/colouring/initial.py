@@ -1,4 +1,7 @@
-"""First colourings of a pattern, one-sided and two-sided: what local search begins with."""
+"""First colourings of a pattern, one-sided and two-sided, with which local search begins.
+
+The heuristics run from the cheapest to the dearest, and none runs once a colouring meets the lower bound.
+"""
 
 from __future__ import annotations
 
@@ -32,18 +35,18 @@ if TYPE_CHECKING:
 
 
 FORCED = 200_000
-"""Neighbours visited in a search for a given number of colours, beside a few for each conflict."""
+"""Visits of neighbours in a search for a given number of colours, besides four for each conflict."""
 CONFLICTS = 3_000_000
-"""Most conflicts of a pattern that such searches are tried on, and most numbers kept in one."""
+"""Most conflicts of a pattern on which such a search is tried, and most counters that it keeps."""
 TARGETS = 3
-"""Numbers of colours that are sought, from the fewest possible upwards."""
+"""How many numbers of colours are tried, from the fewest possible upwards."""
 FAR, CROWDED = 2, 64
-"""Times as many colours as the fewest possible from which no given number is sought where columns have, on average,
-more conflicts than that: such numbers are out of reach there."""
+"""No given number of colours is tried where the best colouring has more than `FAR` times the fewest possible colours
+and columns have more than `CROWDED` conflicts on average: such numbers are out of reach there."""
 
 
 class OneSided(NamedTuple):
-    """Colours of the columns alone, and how they were found."""
+    """Colours of the columns alone, and the order that gave them."""
 
     order: str
     colours: list[int]
@@ -52,23 +55,25 @@ class OneSided(NamedTuple):
 class Alone(NamedTuple):
     """Colourings of the columns alone, the number of colours that none undercuts, and columns that pairwise meet.
 
-    The number may be higher than that of the columns: a search that found no colouring is a proof without a witness.
+    That number may be higher than the number of these columns, because an exhaustive search without a colouring is a
+    proof without a witness.
     """
 
-    found: list[OneSided]
+    colourings: list[OneSided]
     fewest: int
     witness: tuple[int, ...]
 
 
 def one_sided(pattern: Pattern, side: Side) -> Alone:
-    """Colour all columns (the vertices of `side`) until as few colours do as the longest row has nonzeros.
+    """Colour all columns (the vertices of `side`) in several ways, until a colouring has the fewest colours possible.
 
-    First-fit in natural, largest-first and smallest-last order, a lattice, and the most constrained column first with a
-    given number of colours. The last two orders need the graph of conflicts and are left out where that is too large.
+    The ways are first-fit in natural order, a lattice, the most constrained column first with a given number of
+    colours, and first-fit in largest-first and smallest-last order. The third and the last need the graph of conflicts
+    and are left out where that is too large.
     """
     lines, witness = len(side.members), max(side.members, key=len, default=())
     fewest = len(witness)
-    found: list[OneSided] = []
+    colourings: list[OneSided] = []
     filled = [v for v, rows in enumerate(side.lines) if rows]
     if len(filled) == fewest:
         place = {v: k for k, v in enumerate(filled)}
@@ -76,28 +81,28 @@ def one_sided(pattern: Pattern, side: Side) -> Alone:
             [OneSided("one each", [place.get(v, UNSEEDED) for v in range(len(side.lines))])], fewest, tuple(witness)
         )
 
-    def below() -> int:
-        return min(sweeps(one.colours) for one in found)
+    def fewest_so_far() -> int:
+        return min(sweeps(one.colours) for one in colourings)
 
-    found.append(OneSided("natural", first_fit(whole(side), lines, natural(len(side.lines)))))
-    if below() > fewest:
-        grid = lattice(pattern, fewest, below())
-        found += [] if grid is None else [OneSided("lattice", grid)]
-    graph = conflicts(pattern) if below() > fewest else None
+    colourings.append(OneSided("natural", first_fit(whole(side), lines, natural(len(side.lines)))))
+    if fewest_so_far() > fewest:
+        grid = lattice(pattern, fewest, fewest_so_far())
+        colourings += [] if grid is None else [OneSided("lattice", grid)]
+    graph = conflicts(pattern) if fewest_so_far() > fewest else None
     if graph is not None:
         witness = pairwise(graph, witness)
-        constrained, fewest = _constrained(graph, side, len(witness), below())
-        found += [] if constrained is None else [OneSided("most constrained first", constrained)]
-    if below() > fewest:
+        constrained, fewest = _constrained(graph, side, len(witness), fewest_so_far())
+        colourings += [] if constrained is None else [OneSided("most constrained first", constrained)]
+    if fewest_so_far() > fewest:
         degrees = meetings(side, np.ones(pattern.nnz, dtype=np.bool_)) if graph is None else list(map(len, graph))
-        found.append(OneSided("largest first", first_fit(whole(side), lines, largest_first(degrees))))
+        colourings.append(OneSided("largest first", first_fit(whole(side), lines, largest_first(degrees))))
         if graph is not None:
-            found.append(OneSided("smallest last", first_fit(whole(side), lines, smallest_last(graph))))
-    return Alone(found, fewest, tuple(witness))
+            colourings.append(OneSided("smallest last", first_fit(whole(side), lines, smallest_last(graph))))
+    return Alone(colourings, fewest, tuple(witness))
 
 
 def _constrained(graph: Lists, side: Side, fewest: int, below: int) -> tuple[list[int] | None, int]:
-    """Colours of less than `below`, and the number of colours that none undercuts as far as this search tells."""
+    """A colouring of fewer than `below` colours or None, and `fewest`, raised where the search shows it impossible."""
     size = sum(map(len, graph))
     best: list[int] | None = None
     if size > max(FORCED, CROWDED * len(graph)) and below > FAR * fewest:
@@ -106,17 +111,17 @@ def _constrained(graph: Lists, side: Side, fewest: int, below: int) -> tuple[lis
     for most in dict.fromkeys(targets):
         if max(size, most * len(graph)) > CONFLICTS:
             break
-        found = saturate(graph, most, FORCED + 4 * size)
-        if found.impossible and most == fewest:
+        attempt = saturate(graph, most, FORCED + 4 * size)
+        if attempt.impossible and most == fewest:
             fewest += 1
-        if found.colours is not None:
-            best = [colour if rows else UNSEEDED for colour, rows in zip(found.colours, side.lines, strict=True)]
+        if attempt.colours is not None:
+            best = [colour if rows else UNSEEDED for colour, rows in zip(attempt.colours, side.lines, strict=True)]
             break
     return best, fewest
 
 
 def families(side: Side, prices: Prices, count: int) -> Iterator[Sequence[tuple[str, Callable[[], Split]]]]:
-    """Splits to try, cheap families first: dense lines apart, minimum counts, and at most `count` with caps.
+    """Families of splits to try, cheap ones first: dense lines apart, minimum counts, and at most `count` with caps.
 
     The caps are spread geometrically, for rows and columns in turn.
     """
@@ -140,6 +145,7 @@ def families(side: Side, prices: Prices, count: int) -> Iterator[Sequence[tuple[
 
 
 def _spread(lists: Lists, count: int) -> list[int]:
+    """At most `count` + 1 caps below the longest length, spread geometrically."""
     lengths = [len(row) for row in lists]
     most = max(lengths, default=0)
     values = {round(most ** (k / (count + 1))) for k in range(count + 1)}
@@ -147,7 +153,7 @@ def _spread(lists: Lists, count: int) -> list[int]:
 
 
 def two_sided(side: Side, split: Split) -> Iterator[Pair]:
-    """Colour both sides for what a split demands of them, in natural and in largest-first order."""
+    """Colourings of both sides for what a split demands of them, in natural and in largest-first order."""
     halves = list(zip((side, side.other), split.entries(side), strict=True))
     demands = [(of_entries(half, which), len(half.members)) for half, which in halves]
     yield Pair(*(first_fit(demand, lines, natural(len(demand.needed))) for demand, lines in demands))

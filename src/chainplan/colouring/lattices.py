@@ -2,9 +2,10 @@
 
 On a grid of k x l points numbered row by row, that is x + t·y modulo m with t = k + s; in three dimensions a second
 stride adds s'·(j // k'). The 2·d + 1 points of a stencil along d axes get different colours for some s once m is
-2·d + 1 (perfect Lee codes: Golomb & Welch, SIAM J. Appl. Math. 18, 1970), whatever its size, where first-fit
-takes up to 2·d more. Strides are read off the pattern: how far apart the columns are that meet in a row, and how far a
-nonzero is from the diagonal. A colouring is tried on the columns of a few rows, then on all.
+2·d + 1 (perfect Lee codes: Golomb & Welch, SIAM J. Appl. Math. 18, 1970), whatever the size of the grid, where
+first-fit takes up to 2·d more. The strides are read off the pattern: they are the distances between columns that meet
+in a row, and the distances of nonzeros from the diagonal. A colouring is tested on the columns of a few rows, then on
+all.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from chainplan.colouring.recovery import Pattern
 
 Steps = tuple[tuple[int, int], ...]
-"""Strides k of a lattice, each with its s."""
+"""The strides k of a lattice, each with its s."""
 
 STRIDES = 8
 """Most strides that are tried, alone and in pairs."""
@@ -33,9 +34,9 @@ MOST = 32
 
 
 def lattice(pattern: Pattern, fewest: int, below: int) -> list[int] | None:
-    """Colours of all columns by the first lattice that fits, of `fewest` colours or more but less than `below`.
+    """Colours of all columns by the first lattice that fits, of `fewest` colours or more but fewer than `below`.
 
-    O(nnz) for every lattice that passes the sample; at most some thousand small samples.
+    Cost: O(nnz) for every lattice that passes the sample, and at most some thousand small samples.
     """
     i, j = entries(pattern)
     sample = np.isin(i, _sampled(pattern.shape[0]))
@@ -48,16 +49,18 @@ def lattice(pattern: Pattern, fewest: int, below: int) -> list[int] | None:
 
 
 def _colours(j: Colours, steps: Steps, m: int) -> Colours:
+    """The colours of columns j by a lattice modulo m."""
     colours: Colours = sum((s * (j // k) for k, s in steps), start=j) % m
     return colours
 
 
 def _fits(line: Colours, colour: Colours) -> bool:
+    """Whether the entries of every line have different colours."""
     return bool(alone(line, colour).all())
 
 
 def _sampled(rows: int) -> Colours:
-    """Some rows: from the middle of the pattern, and spread over it."""
+    """Some rows: three from the middle of the pattern, the others spread over it."""
     return np.concatenate([np.linspace(0, rows - 1, SAMPLE), rows // 2 + np.arange(3)]).astype(np.intp)
 
 
@@ -71,20 +74,20 @@ def _steps(strides: list[int], m: int) -> Iterator[Steps]:
 
 
 def _strides(i: Colours, j: Colours) -> list[int]:
-    """Likely strides: distances of nonzeros from the diagonal, then of neighbours in a row, the frequent ones first."""
-    found: dict[int, None] = {}
+    """Likely strides: distances of nonzeros from the diagonal, then of neighbours in a row, frequent ones first."""
+    strides: dict[int, None] = {}
     for distances in (np.abs(i - j), np.diff(j)[np.diff(i) == 0]):
         values, counts = np.unique(distances[distances > 1], return_counts=True)
-        found |= dict.fromkeys(values[np.lexsort((values, -counts))][:STRIDES].tolist())
-    return list(found)[:STRIDES]
+        strides |= dict.fromkeys(values[np.lexsort((values, -counts))][:STRIDES].tolist())
+    return list(strides)[:STRIDES]
 
 
 def _dense(colours: Colours, used: Colours) -> list[int]:
-    """The colours in use counted from 0; a column without nonzeros has none."""
+    """The colours numbered from 0 without gaps; a column without nonzeros has none."""
     seeded = np.zeros(colours.size, dtype=np.bool_)
     seeded[used] = True
     _, ranks = np.unique(colours[seeded], return_inverse=True)
-    found = np.full(colours.size, UNSEEDED, dtype=np.intp)
-    found[seeded] = ranks
-    listed: list[int] = found.tolist()
+    ranked = np.full(colours.size, UNSEEDED, dtype=np.intp)
+    ranked[seeded] = ranks
+    listed: list[int] = ranked.tolist()
     return listed

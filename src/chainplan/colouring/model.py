@@ -1,7 +1,7 @@
 """A direct two-sided colouring of a pattern: which columns share a tangent sweep and which rows share an adjoint sweep.
 
-One class for one-sided and two-sided colourings: a colouring of columns is one whose rows are not seeded. It is data
-only; whether every nonzero comes out of it is the question of `recovery.misfit`, which trusts no colouring.
+One class serves one-sided and two-sided colourings: a colouring of columns is one whose rows are not seeded. It is data
+only; `recovery.misfit`, which trusts no colouring, decides whether every nonzero can be recovered from it.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ class Colouring:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of both lists."""
+        """The bytes of both arrays."""
         return self.columns.nbytes + self.rows.nbytes
 
     @property
     def tangents(self) -> int:
-        """Number of column colours: sweeps of the tangent."""
+        """The number of column colours, each of which is a tangent sweep."""
         return int(self.columns.max(initial=UNSEEDED)) + 1
 
     @property
     def adjoints(self) -> int:
-        """Number of row colours: sweeps of the adjoint."""
+        """The number of row colours, each of which is an adjoint sweep."""
         return int(self.rows.max(initial=UNSEEDED)) + 1
 
     def price(self, tangent: int | None, adjoint: int | None) -> int:

@@ -1,10 +1,10 @@
 """From a colouring to seed matrices, and from compressed results back to the nonzeros; the judge of a colouring.
 
-Recovery is direct: every nonzero is read off one entry of a compressed result, without substitution. That is the
-definition `misfit` decides by: nonzero (i, j) is in the compressed tangents alone where no other column of j's colour
-has a nonzero in row i, and in the compressed adjoints alone where no other row of i's colour has one in column j.
-Coleman & Verma, SIAM J. Sci. Comput. 19(4), 1998, section 2; Gebremedhin, Manne & Pothen, SIAM Rev. 47(4), 2005,
-section 4.2. Nothing here knows how a colouring was found.
+Recovery is direct: every nonzero is read off one entry of a compressed result, without substitution. This is the
+definition by which `misfit` decides: nonzero (i, j) stands alone in an entry of the compressed tangents where no other
+column of j's colour has a nonzero in row i, and alone in an entry of the compressed adjoints where no other row of i's
+colour has one in column j (Coleman & Verma, SIAM J. Sci. Comput. 19(4), 1998, section 2; Gebremedhin, Manne & Pothen,
+SIAM Rev. 47(4), 2005, section 4.2). Nothing here depends on how a colouring was made.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DENSE = 16
 def misfit(pattern: Pattern, colouring: Colouring) -> str | None:
     """Say which nonzero of the pattern a colouring does not recover, or None where it recovers all.
 
-    Only the sizes, the structure and the colours are looked at: O(nnz log nnz), sorting included.
+    Cost: O(nnz log nnz). Only the sizes, the structure and the colours are read.
     """
     wrong = _wrong_size(pattern, colouring)
     if wrong:
@@ -48,13 +48,13 @@ def misfit(pattern: Pattern, colouring: Colouring) -> str | None:
 
 
 def entries(pattern: Pattern) -> tuple[Colours, Colours]:
-    """Row and column of every nonzero, row by row."""
+    """The row and the column of every nonzero, row by row."""
     rows = np.repeat(np.arange(pattern.shape[0], dtype=np.intp), np.diff(pattern.indptr))
     return rows, pattern.indices.astype(np.intp)
 
 
 def alone(line: Colours, colour: Colours) -> Flags:
-    """For every entry whether it has a colour, and one that no other entry of its line has."""
+    """Whether each entry has a colour that no other entry of its line has."""
     colours = int(colour.max(initial=UNSEEDED)) + 1
     if not colours:
         return np.zeros(line.size, dtype=np.bool_)
@@ -69,19 +69,19 @@ def alone(line: Colours, colour: Colours) -> Flags:
 
 
 def seed_columns(colouring: Colouring) -> csr_array:
-    """Seed matrix of the tangent, n x tangents: J · seed_columns are the compressed columns."""
+    """The seed matrix of the tangents, n x tangents: J · seed_columns are the compressed columns."""
     return _seed(colouring.columns, colouring.tangents)
 
 
 def seed_rows(colouring: Colouring) -> csr_array:
-    """Seed matrix of the adjoint, adjoints x m: seed_rows · J are the compressed rows."""
+    """The seed matrix of the adjoints, adjoints x m: seed_rows · J are the compressed rows."""
     return _seed(colouring.rows, colouring.adjoints).T.tocsr()
 
 
 def decompress(
     pattern: Pattern, colouring: Colouring, compressed_columns: Array | None, compressed_rows: Array | None
 ) -> csr_array:
-    """The Jacobian with the given pattern, every nonzero read off the compressed columns or the compressed rows.
+    """The Jacobian with the given pattern, each nonzero read off the compressed columns or the compressed rows.
 
     Parameters
     ----------
@@ -123,13 +123,14 @@ def decompress(
 
 def _wrong_size(pattern: Pattern, colouring: Colouring) -> str | None:
     m, n = pattern.shape
-    found = colouring.rows.size, colouring.columns.size
-    if found == (m, n):
+    sizes = colouring.rows.size, colouring.columns.size
+    if sizes == (m, n):
         return None
-    return f"it has colours for {found[0]} rows and {found[1]} columns, but the pattern is {m} x {n}."
+    return f"it has colours for {sizes[0]} rows and {sizes[1]} columns, but the pattern is {m} x {n}."
 
 
 def _why(side: str, index: int, colours: Colours, present: Colours, line: str) -> str:
+    """Say why one side does not recover a nonzero; `present` are the vertices in the line of the nonzero."""
     if colours[index] < 0:
         return f"{side} {index} is not seeded"
     other = next(k for k in present if k != index and colours[k] == colours[index])
@@ -144,10 +145,10 @@ def _seed(colours: Colours, sweeps: int) -> csr_array:
     return csr_array((ones, (seeded, colours[seeded])), shape=(colours.size, sweeps))
 
 
-def _compressed(side: str, found: Array | None, due: tuple[int, int]) -> Array | None:
-    if found is None and 0 in due:
+def _compressed(side: str, given: Array | None, due: tuple[int, int]) -> Array | None:
+    if given is None and 0 in due:
         return None
-    if found is None or found.shape != due:
-        shape = "none" if found is None else " x ".join(map(str, found.shape))
+    if given is None or given.shape != due:
+        shape = "none" if given is None else " x ".join(map(str, given.shape))
         raise ShapeError(f"compressed {side}: {shape} given; {due[0]} x {due[1]} are due for this colouring.")
-    return found if due[0] and due[1] else None
+    return given if due[0] and due[1] else None

@@ -1,9 +1,9 @@
 """Colouring of one side with a given number of colours, the most constrained vertex first.
 
-DSATUR (Brélaz, Comm. ACM 22(4), 1979): the next vertex is the one whose neighbours have most different colours, ties to
-the one with most neighbours. On a grid all colours follow from those of one stencil, whatever the order in which its
-points are numbered. Where a vertex has no colour left the search steps back; if it ends without a colouring, none of so
-many colours exists, which is the only proof there is where columns need more colours than are pairwise in conflict.
+DSATUR (Brélaz, Comm. ACM 22(4), 1979): the next vertex is the one whose neighbours have most different colours; ties go
+to the one with most neighbours. On a grid all colours follow from those of one stencil, in whatever order the points
+are numbered. Where a vertex has no colour left, the search steps back. If it ends without a colouring, none with so
+many colours exists; no other proof is known here where columns need more colours than are pairwise in conflict.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from chainplan.colouring.model import UNSEEDED
 
 
 class Saturated(NamedTuple):
-    """The colours found, None where there are none; and whether that is because no colouring has so few."""
+    """The colours, or None; and whether they are None because no colouring has so few colours."""
 
     colours: list[int] | None
     impossible: bool
@@ -40,7 +40,7 @@ def saturate(graph: Lists, most: int, work: int) -> Saturated:
 
 
 class _Search:
-    """The vertices coloured so far, and for each other one how many neighbours have which colour."""
+    """The colours so far, and for each vertex how many of its neighbours have which colour."""
 
     def __init__(self, graph: Lists, most: int) -> None:
         self.graph, self.most, self.visited = graph, most, 0
@@ -51,11 +51,11 @@ class _Search:
         self.heap = [(0, -len(row), v) for v, row in enumerate(graph)]
         heapify(self.heap)
         self.trail: list[tuple[int, int, int]] = []
-        """Vertices in the order of their colouring, each with how many colours were in use and the colours left."""
+        """The vertices in the order of their colouring, with how many colours were in use and which are left to try."""
         self.used = 0
 
     def next(self) -> int | None:
-        """The vertex to colour next, None where all are."""
+        """The vertex to colour next, None where all are coloured."""
         while self.heap:
             saturation, _, v = self.heap[0]
             if self.colours[v] < 0 and -saturation == self.seen[v].bit_count():
@@ -64,13 +64,17 @@ class _Search:
         return None
 
     def place(self, v: int) -> bool:
-        """Give v its least colour, of those not in use only the first; the others are kept for stepping back."""
+        """Give v its least possible colour and keep the others for stepping back; return False where it has none.
+
+        Of the colours that are not in use yet only the first is tried.
+        """
         left = ~self.seen[v] & ((1 << min(self.used + 1, self.most)) - 1)
         if not self.seen[v]:
-            left &= -left  # Nothing near it is coloured: by symmetry one colour stands for all.
+            left &= -left  # None of its neighbours is coloured: by symmetry one colour stands for all.
         return self._take(v, self.used, left)
 
     def _take(self, v: int, used: int, left: int) -> bool:
+        """Give v the least colour in `left` that leaves every neighbour one; return False where there is none."""
         while left:
             bit = left & -left
             left &= ~bit
@@ -82,7 +86,7 @@ class _Search:
         return False
 
     def back(self) -> bool:
-        """Step back to the last vertex that has another colour left and give it that."""
+        """Step back to the last vertex with another colour left and give it that; return False where there is none."""
         while self.trail:
             v, used, left = self.trail.pop()
             self._uncolour(v)
@@ -92,7 +96,7 @@ class _Search:
         return False
 
     def _colour(self, v: int, colour: int) -> bool:
-        """Give v a colour; whether every neighbour still has one left."""
+        """Give v a colour and return whether every neighbour still has one left."""
         self.colours[v] = colour
         bit, full, fine = 1 << colour, (1 << self.most) - 1, True
         for u in self.graph[v]:
@@ -106,6 +110,7 @@ class _Search:
         return fine
 
     def _uncolour(self, v: int) -> None:
+        """Take the colour of v back."""
         colour = self.colours[v]
         self.colours[v] = UNSEEDED
         for u in self.graph[v]:

@@ -1,9 +1,9 @@
 """Orders in which a greedy colouring takes the vertices of one side.
 
 Natural, largest-first and smallest-last are the orders of ColPack (Gebremedhin, Nguyen, Patwary & Pothen, ACM TOMS
-40(1), 2013, section 4.3): degrees are distance-2 degrees, the number of other vertices met in some line. They are
-counted in the conflict graph, which is built only up to `PAIRS` pairs; above, pairs are counted once per line that
-they meet in, which needs no graph.
+40(1), 2013, section 4.3): degrees are distance-2 degrees, that is, numbers of other vertices met in some line. They are
+counted in the conflict graph, which is built only up to `PAIRS` pairs. Above, a pair counts once per line in which it
+meets, which needs no graph.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from chainplan.colouring.recovery import Flags, Pattern
 
 PAIRS = 30_000_000
+"""Pairs of nonzeros in a row above which the conflict graph is not built."""
 
 
 def conflicts(pattern: Pattern) -> Lists | None:
-    """For each column the other columns it meets in some row; None above `PAIRS` pairs, counted per row."""
+    """For each column the other columns that it meets in some row; None above `PAIRS` pairs, counted per row."""
     counts = np.diff(pattern.indptr).astype(np.int64)
     if int((counts * counts).sum()) > PAIRS:
         return None
@@ -36,18 +37,21 @@ def conflicts(pattern: Pattern) -> Lists | None:
 
 
 def natural(vertices: int) -> Sequence[int]:
-    """By position."""
+    """The vertices by position."""
     return range(vertices)
 
 
 def largest_first(degrees: Sequence[int]) -> list[int]:
-    """By falling degree, ties by position."""
+    """The vertices by falling degree, ties by position."""
     order: list[int] = np.argsort(-np.asarray(degrees, dtype=np.intp), kind="stable").tolist()
     return order
 
 
 def smallest_last(graph: Lists) -> list[int]:
-    """The vertex of least degree among those not yet placed goes last; ties to the one whose degree fell last."""
+    """The order in which the vertex of least degree among those not yet placed goes last, in O(conflicts).
+
+    Ties go to the vertex whose degree fell last.
+    """
     degree = [len(row) for row in graph]
     buckets: list[list[int]] = [[] for _ in range(max(degree, default=0) + 1)]
     for v in reversed(range(len(graph))):
@@ -70,9 +74,9 @@ def smallest_last(graph: Lists) -> list[int]:
 
 
 def meetings(side: Side, which: Flags) -> list[int]:
-    """Upper bounds on the degrees of vertices in the graph of conflicts of a demand: one per line of every conflict.
+    """Upper bounds on the degrees of vertices in the graph of conflicts of a demand: a pair counts once per line.
 
-    `which` flags the entries that the vertices of `side` must recover; a vertex without any conflicts with none.
+    `which` flags the entries that the vertices of `side` must recover; a vertex without such entries has no conflicts.
     """
     vertex, line = side.here.vertex, side.here.line
     vertices, lines = len(side.lines), len(side.members)
@@ -87,7 +91,7 @@ def meetings(side: Side, which: Flags) -> list[int]:
 
 
 def by_class(colours: Sequence[int], rank: Sequence[int]) -> list[int]:
-    """Colour class after colour class, in the order of `rank`; ties by position; vertices without colour last.
+    """The vertices class by class, in the order of `rank`, ties by position, those without a colour last.
 
     First-fit in this order never needs more colours than there are classes (Culberson, iterated greedy, 1992).
     """

@@ -1,8 +1,8 @@
 """Columns that are pairwise in conflict: the witness of a lower bound on colours, and its judge.
 
 Two columns with a nonzero in the same row cannot share a colour where columns alone are coloured, so columns that
-pairwise meet need as many colours as they are. The columns of the longest row are such; larger sets are found greedily.
-Whoever is given a set need not know how it was found: `unmet` looks at the pattern and at nothing else.
+pairwise meet need a colour each. The columns of the longest row are such a set; larger ones are grown greedily. The
+judge need not know how a set was made: `unmet` reads the pattern alone.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from chainplan.colouring.recovery import Pattern
 
 STARTS = 200
-"""Columns from which a set is grown."""
+"""Columns from which sets are grown."""
 VISITS = 200_000
-"""Conflicts that are looked at, in all."""
+"""Conflicts that are visited in all."""
 
 
 class Witness(NamedTuple):
@@ -30,9 +30,9 @@ class Witness(NamedTuple):
 
 
 def unmet(pattern: Pattern, columns: Sequence[int]) -> str | None:
-    """Say which of some columns are no proof that each needs a colour of its own, or None where they are one.
+    """Say why some columns do not prove that each of them needs a colour of its own, or None where they do.
 
-    Rows are judged as the columns of the transposed pattern. O(nonzeros of the columns times their number).
+    Rows are judged as the columns of the transposed pattern. Cost: O(nonzeros of the columns · their number).
     """
     outside = [j for j in columns if not 0 <= j < pattern.shape[1]]
     if outside or len(set(columns)) < len(columns):
@@ -51,7 +51,7 @@ def unmet(pattern: Pattern, columns: Sequence[int]) -> str | None:
 
 
 def pairwise(graph: Lists, known: Sequence[int]) -> Sequence[int]:
-    """The largest set of vertices found that are pairwise in conflict, `known` where none is larger."""
+    """The largest set of pairwise conflicting vertices that greedy growth gives, `known` where that is no larger."""
     best, visits = known, VISITS
     for v in sorted(range(len(graph)), key=lambda v: (-len(graph[v]), v))[:STARTS]:
         if len(graph[v]) < len(best) or visits < 0:
