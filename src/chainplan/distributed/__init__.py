@@ -1,1 +1,1 @@
-"""Plans on a cluster of processes: `execute(plan, jacobians, backend="dask")`; needs the extra `chainplan[dask]`."""
+"""Plans and searches on a cluster of processes, by the library `distributed` of the extra `chainplan[dask]`."""

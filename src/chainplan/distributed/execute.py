@@ -1,8 +1,9 @@
-"""Runs a plan on a cluster of `distributed`: one task per group of steps, blocks stay on the workers.
+"""Runs a plan on a cluster of `distributed`: one task per group of steps, with blocks that stay on the workers.
 
-Everything that a task reads is the result of a task, the given Jacobians too: what a lost worker held is computed again
-from what the scheduler has. The plan is sent once to each worker and lowered there once. Priorities are critical-path
-ranks. Steps, not chunks of arrays, are the tasks: the same product as chunked arrays takes several times as long.
+Everything that a task reads is the result of a task, the given Jacobians included, so that the scheduler can have the
+blocks of a lost worker computed again. The plan is sent once to each worker and lowered there once. Priorities are
+critical-path ranks. The tasks are steps, not chunks of arrays, because the same product as chunked arrays takes several
+times as long.
 """
 
 from __future__ import annotations
@@ -45,12 +46,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SHORT = 20_000_000
-"""Nanoseconds below which a group travels with what reads it."""
+"""Nanoseconds below which a group is fused with the group that reads it."""
 WORKERS = 2
 """Processes of a local cluster."""
 
 Piece = tuple[int, int, "Future"]
-"""Rows of a block, from and to, and the future that holds them."""
+"""The first row of a piece of a block, the row after its last, and the future that holds the piece."""
 
 
 def run_on_cluster(
@@ -68,7 +69,7 @@ def run_on_cluster(
     Raises
     ------
     ExecutionError
-        Also where there is no cluster, a step fits no worker, or workers die whenever they run it.
+        Also where there is no cluster, a step fits no worker, or workers die whenever they run a step.
     """
     run = taken(plan, jacobians, dtype)
     require_narrow(lowered(plan).wide, dense, run)
@@ -78,7 +79,7 @@ def run_on_cluster(
 
 @contextmanager
 def client_of(scheduler: Client | str | None, workers: int | None) -> Iterator[Client]:
-    """A client: the one given, of the scheduler at an address, or of a local cluster that ends with the block."""
+    """A client: the given one, one of the scheduler at an address, or one of a local cluster that ends with it."""
     if workers is not None:
         workers = whole("workers", workers, least=1)
     try:
@@ -108,9 +109,9 @@ def client_of(scheduler: Client | str | None, workers: int | None) -> Iterator[C
 
 @contextmanager
 def _interrupt_held_back() -> Iterator[None]:
-    """Hold Ctrl-C back while workers start: they inherit that, so that it reaches this process alone.
+    """Block Ctrl-C while workers start: they inherit the mask, so that the signal reaches this process alone.
 
-    The resource tracker of multiprocessing, which the first of them would start, lets signals through again.
+    The resource tracker of multiprocessing is started first, because its start would unblock the signal.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -124,7 +125,7 @@ def _interrupt_held_back() -> Iterator[None]:
 
 
 class _Cluster:
-    """One run: the futures of every block, whole or by rows."""
+    """One run: the futures of every block, which is whole or split by rows."""
 
     def __init__(self, client: Client, plan: Plan, run: Run, wrap: bool) -> None:
         self._client, self._plan, self._run, self._wrap = client, plan, run, wrap
@@ -143,7 +144,7 @@ class _Cluster:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
             self._submit_all()
-        found = {}
+        jacobian = {}
         for output, source, position in self._plan.outputs:
             try:
                 pieces = self._client.gather([future for _, _, future in self._pieces[position]])
@@ -153,10 +154,11 @@ class _Cluster:
                     "its log: mostly it is out of memory. Use larger workers."
                 ) from None
             held = pieces if len(pieces) == 1 else [np.concatenate(pieces)]
-            found[output, source] = released(held, 0, self._blocks[position], dense, self._run, False)
-        return found
+            jacobian[output, source] = released(held, 0, self._blocks[position], dense, self._run, False)
+        return jacobian
 
     def _submit_all(self) -> None:
+        """Submit the plan, the functions, the given Jacobians and a task for each group."""
         self._shipped = self._submit("plan", _same, self._plan)
         sent = {n: _sendable(n, pair) for n, pair in self._run.applied.items()}
         self._applied = {n: self._submit(f"functions-{n}", loads, pair) for n, pair in sent.items()}
@@ -170,6 +172,7 @@ class _Cluster:
                 self._pieces[group.result] = [(0, self._blocks[group.result].rows, self._whole_group(group, rank))]
 
     def _ranks(self) -> list[int]:
+        """The critical-path ranks of the groups."""
         place = {group.result: i for i, group in enumerate(self._groups)}
         needs = [[place[read] for read in group.reads if read in place] for group in self._groups]
         return ranks([group.price + 1 for group in self._groups], needs)
@@ -178,6 +181,7 @@ class _Cluster:
         return self._client.submit(function, *args, key=f"{self._name}-{what}", pure=False, priority=rank)
 
     def _loaded(self, position: int) -> list[Piece]:
+        """Submit the given Jacobian of a load, by ranges of rows where it is split."""
         value = self._run.values[position]
         return [
             (
@@ -194,22 +198,25 @@ class _Cluster:
         return self._blocks[position].rows
 
     def _ranges(self, position: int) -> list[tuple[int, int]]:
+        """The ranges of rows into which the block of a step is split."""
         parts = self._parts.get(position, 1)
         cuts = [self._height(position) * i // parts for i in range(parts + 1)]
         return list(pairwise(cuts))
 
     def _whole_group(self, group: Group, rank: int) -> Future:
+        """Submit a group as one task."""
         applied = {name: self._applied[name] for name in self._names(group.steps)}
         values = [self._rows(read, 0, self._height(read), rank) for read in group.reads]
         arguments = (self._shipped, group.steps, group.reads, self._run.dtype.str, self._wrap, applied)
         return self._submit(f"step-{group.result}", _run_group, *arguments, *values, rank=rank)
 
     def _names(self, steps: Sequence[int]) -> set[str]:
-        found = (getattr(self._plan.steps[step], "elemental", None) for step in steps)
-        return {name for name in found if name in self._applied}
+        """The names of the matrix-free elementals that some steps apply."""
+        elementals = (getattr(self._plan.steps[step], "elemental", None) for step in steps)
+        return {name for name in elementals if name in self._applied}
 
     def _by_rows(self, position: int, rank: int) -> list[Piece]:
-        """A step whose result is split, one task for each range of rows."""
+        """Submit a step whose result is split, one task for each range of rows."""
         step = self._plan.steps[position]
         along = rowwise(step) or ()
         made = []
@@ -243,7 +250,7 @@ def _sendable(name: str, pair: MatrixFree) -> bytes:
     Raises
     ------
     ExecutionError
-        If they cannot be pickled; pickle raises whatever what they hold raises.
+        If they cannot be pickled, whichever error an object that they hold raises.
     """
     import cloudpickle
 
@@ -322,5 +329,6 @@ def _run_rows(
 
 
 def _cut(cuts: Sequence[tuple[int, int]], *pieces: HeldValues) -> HeldValues:
+    """Rows of a block from a range of each of its pieces."""
     parts = [piece[a:b] for (a, b), piece in zip(cuts, pieces, strict=True)]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)

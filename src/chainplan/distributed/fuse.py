@@ -1,7 +1,7 @@
-"""Steps grouped into tasks: sending a task takes about a millisecond, so that short steps travel with what reads them.
+"""Steps grouped into tasks: sending a task takes about a millisecond, so short steps are fused with their readers.
 
 A group is a tree of steps with one result. Fusing never makes two long groups wait for each other: a step takes in the
-short groups that it alone reads, and a long one only where nothing else that it reads takes time.
+short groups that it alone reads, and a long one only where it reads no other group and is short itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from chainplan.plans.steps import Load, Plan
 
 @dataclass(frozen=True)
 class Group:
-    """Steps that run in one task, in order, the result last. `reads` are loads and results of other groups."""
+    """Steps that run in one task in their order, the result last; `reads` are loads and results of other groups."""
 
     steps: tuple[int, ...]
     reads: tuple[int, ...]
@@ -28,21 +28,21 @@ class Group:
 
 
 def grouped(plan: Plan, prices: Sequence[int], short: int, alone: frozenset[int] = frozenset()) -> list[Group]:
-    """Fuse the steps of a plan. O(steps).
+    """Fuse the steps of a plan, in O(steps).
 
     Parameters
     ----------
     prices : Sequence[int]
         How long each step takes, in any unit.
     short : int
-        Groups of less are fused, in the same unit.
+        The price below which groups are fused, in the same unit.
     alone : frozenset[int]
         Steps that are not fused with others.
 
     Returns
     -------
     list
-        Every step but loads, in exactly one group; groups stand behind those that they read.
+        The groups, which hold every step but the loads exactly once; a group stands after those that it reads.
     """
     readers = Counter(arg for step in plan.steps for arg in set(step.operands()))
     kept = {output.step for output in plan.outputs} | alone
@@ -66,6 +66,7 @@ def grouped(plan: Plan, prices: Sequence[int], short: int, alone: frozenset[int]
 
 
 def _joined(position: int, args: Sequence[int], inner: Sequence[Group], price: int) -> Group:
+    """The group of a step and of the groups that it takes in."""
     steps = sorted(step for group in inner for step in group.steps)
     results = {group.result for group in inner}
     reads = dict.fromkeys([*(read for group in inner for read in group.reads), *(a for a in args if a not in results)])

@@ -1,8 +1,8 @@
 """The same search from several seeds, spread over a cluster: the best plan and the best bound are kept.
 
-Searches do not talk to each other, so that each is what `plan` finds by itself for its seed; with a number of nodes all
-are awaited, and the whole is the same on every cluster. Otherwise a proof ends the others, and so does Ctrl-C: they
-are told so, and answer with the best plan that they have.
+Searches do not talk to each other, so that each gives what `plan` gives for its seed; with a number of nodes all are
+awaited, and the result is the same on every cluster. Otherwise a proof ends the other searches, and so does Ctrl-C:
+they are told to end, and answer with the best plan that they have.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def portfolio(
     Returns
     -------
     Result
-        That of the cheapest plan, of the lowest seed among equals, with the best bound that any restart has proven.
-        After Ctrl-C that of all plans found so far.
+        The result with the cheapest plan, of the lowest seed among equals, and the best bound that any restart has
+        proven; after Ctrl-C, of the searches' best plans so far.
 
     Raises
     ------
@@ -100,23 +100,23 @@ def portfolio(
         options = _Options(budget=budget, objective=objective, nodes=nodes, warm_start=warm_start)
         name, seeds = uuid4().hex, range(seed, seed + restarts)
         tasks = [client.submit(_search, problem, solver, i, options, name, pure=False) for i in seeds]
-        found: list[Result] = []
+        results: list[Result] = []
         try:
             for task in as_completed(tasks):
-                found.append(task.result())
-                if found[-1].status is Status.OPTIMAL and nodes is None:
+                results.append(task.result())
+                if results[-1].status is Status.OPTIMAL and nodes is None:
                     break
         except KeyboardInterrupt:
-            found = _ended(client, tasks, name)
-            if not found:
+            results = _end_all(client, tasks, name)
+            if not results:
                 raise
         finally:
-            _ended(client, tasks, name)
-    return best_of(sorted(found, key=lambda result: result.seed), restarts)
+            _end_all(client, tasks, name)
+    return best_of(sorted(results, key=lambda result: result.seed), restarts)
 
 
-def _ended(client: Client, tasks: Sequence[Future], name: str) -> list[Result]:
-    """What searches have found, those too that are still going and are told to end."""
+def _end_all(client: Client, tasks: Sequence[Future], name: str) -> list[Result]:
+    """Tell the searches that are still going to end, and return the results of all."""
     from distributed import wait
 
     if not all(task.done() for task in tasks):
@@ -139,23 +139,23 @@ def _stop(name: str) -> None:
 
 
 def _search(problem: Problem, solver: str, seed: int, options: _Options, name: str) -> Result | None:
-    """One search, interrupted when its portfolio is over; None where it is before it begins."""
+    """The result of one search, interrupted when its portfolio is over; None where that was before its start."""
 
-    def listen(_: Progress) -> None:
+    def stop_if_over(_: Progress) -> None:
         if name in _OVER:
             raise KeyboardInterrupt
 
-    return None if name in _OVER else plan(problem, solver, seed=seed, progress=listen, **options)
+    return None if name in _OVER else plan(problem, solver, seed=seed, progress=stop_if_over, **options)
 
 
-def best_of(found: Sequence[Result], restarts: int) -> Result:
+def best_of(results: Sequence[Result], restarts: int) -> Result:
     """The cheapest plan of several results on one problem, with the best of their bounds."""
-    planned = [result for result in found if result.plan is not None]
+    planned = [result for result in results if result.plan is not None]
     if not planned:
-        return found[0]
+        return results[0]
     best = min(planned, key=_price)
-    note = f"the best of {len(found)} restarts of {restarts}."
-    bounds = [r.lower_bound for r in found if r.within is not None and r.within == (best.within or r.within)]
+    note = f"the best of {len(results)} restarts of {restarts}."
+    bounds = [r.lower_bound for r in results if r.within is not None and r.within == (best.within or r.within)]
     bound = max(bounds, key=lambda bound: bound.value, default=NO_BOUND).below(_price(best))
     if bound.within is None:
         return replace(best, notes=(*best.notes, note))

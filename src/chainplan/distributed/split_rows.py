@@ -1,7 +1,8 @@
-"""What fits into the memory of a worker: blocks that do not are split by rows, what cannot be is refused beforehand.
+"""Splits the blocks that do not fit into the memory of a worker by rows, and refuses steps that cannot be split.
 
-left · right can be computed for some rows of the left operand at a time, and so can a block times an adjoint. The right
-operand is needed whole. Only matrices are split: other forms are small.
+left · right can be computed for some rows of the left operand at a time, and so can an adjoint of a block. The right
+operand is needed whole. Only matrices are split, because blocks in other forms are small. The refusal comes before
+anything is computed.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from chainplan.problem.graph import Mode
 from chainplan.structures import Block
 
 SHARE = 0.5
-"""Share of a worker's memory that the blocks of one task may take: the rest is its library's and its neighbours'."""
+"""Share of a worker's memory that the blocks of one task may take; the rest is left to libraries and other tasks."""
 
 
 @dataclass(frozen=True)
 class Room:
-    """Bytes that the blocks of a task may take, and bytes per element. None is no limit."""
+    """The bytes that the blocks of a task may take, None without a limit, and the bytes per element."""
 
     limit: int | None
     itemsize: int
 
     def parts(self, plan: Plan) -> dict[int, int]:
-        """Into how many parts, by rows, the result of each step that does not fit is split.
+        """The number of parts, by rows, into which the result of each step that does not fit is split.
 
         Raises
         ------
@@ -50,7 +51,7 @@ class Room:
         return split
 
     def large(self, plan: Plan) -> frozenset[int]:
-        """Steps whose task takes so much that nothing else should share it."""
+        """The steps whose blocks take so much memory that no other step should share their task."""
         if self.limit is None:
             return frozenset()
         sizes = [self.bytes(typed.block) for typed in replay(plan).blocks]
@@ -60,12 +61,13 @@ class Room:
         return frozenset(position for position, size in enumerate(takes) if 4 * size > self.limit)
 
     def bytes(self, block: Block) -> int:
-        """What a block takes as it is held."""
+        """The bytes that a block takes in the form in which it is held."""
         return (block.rows * block.cols if form(block) is Form.MATRIX else block.nnz) * self.itemsize
 
     def _split(
         self, plan: Plan, position: int, along: tuple[int, ...] | None, sizes: list[int], blocks: list[Block]
     ) -> int:
+        """The number of parts of a step whose operands `along` can be split by rows with it; None where none can be."""
         assert self.limit is not None, "asked only where there is a limit"
         step = plan.steps[position]
         whole = [] if along is None else [sizes[arg] for arg in set(step.operands()) if arg not in along]
@@ -84,7 +86,7 @@ class Room:
 
 
 def rowwise(step: Step) -> tuple[int, ...] | None:
-    """The operands that a step can take by rows together with its result; None where its result cannot be split."""
+    """The operands of which a step needs only the rows that it makes; None where its result cannot be split."""
     match step:
         case Multiply(left, _, onto):
             return (left,) if onto is None else (left, onto)

@@ -1,10 +1,11 @@
 """What a plan file says of other plans than its own: proven again, refuted, or left as its claim.
 
-A file claims that no plan of a class costs less than its bound, that no schedule ends before another one, that no plan
-keeps the limits. Planning again decides: a cheaper plan of the class refutes the bound (`classes`), a bound on the
-class or on a wider one that is no lower proves it. Chains, one machine and as many as can be used take polynomial time,
-what is exponential as much of it as the budget allows; where neither comes out, the claim stays one. Bounds of 0 say
-nothing and need no proof. Who made the file, when, by which seed and with which remarks is not judged.
+A file claims that no plan of a class costs less than its bound, that no schedule is shorter than another bound, or that
+no plan keeps the limits. Planning again decides: a cheaper plan of the class refutes the bound (`plans.classes`), a
+bound on the class or on a wider one that is no lower proves it. Proofs for chains, for one machine and for as many
+machines as can be used take polynomial time; exponential searches end with the budget, and where they decide nothing
+the claim stays a claim. Bounds of 0 say nothing and need no proof. The maker, the date, the seed and the remarks of the
+file are not judged.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ from chainplan.solvers.schedule.plan_search import improve_schedule
 from chainplan.solvers.search.search import Progress, Search, Stopped
 
 BUDGET = 10.0
-"""Seconds for proving a file again where no budget is given."""
+"""Seconds in which a file is proven again where no budget is given."""
 VERTEX = "vertex elimination"
 PROVERS = {VERTEX: "dag-exact", "edge elimination": "edge", "face elimination": "face"}
-"""Who proves bounds of a class that `auto` does not; of all others, and before them, `auto` does."""
+"""The solvers that prove bounds of a class which `auto` does not prove; `auto` is tried before them."""
 
 
 class Standing(Enum):
-    """What has become of a claim, and of all claims of a file; the worst of them last."""
+    """What has become of a claim, and of all claims of a file; the worst standing comes last."""
 
     PROVEN = "proven again"
     CLAIMED = "NOT proven again: claimed by the file only"
@@ -63,7 +64,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What has become of the claims of a file. `replay` is that of its plan, None where it holds none or a wrong one.
+    """What has become of the claims of a file; `replay` is that of its plan, None where that is missing or wrong.
 
     `str(verdict)` is the last line of `chainplan check`.
     """
@@ -73,7 +74,7 @@ class Verdict:
 
     @property
     def standing(self) -> Standing:
-        """That of the worst finding; a file that claims nothing is proven."""
+        """The standing of the worst finding; a file that claims nothing is proven."""
         order = list(Standing)
         return max((f.standing for f in self.findings), key=order.index, default=Standing.PROVEN)
 
@@ -129,18 +130,18 @@ def prove_again(
 
 
 def refuted(error: PlanError) -> Verdict:
-    """The verdict on a file with a wrong plan, or a wrong figure."""
+    """The verdict on a file with a wrong plan or a wrong figure."""
     return Verdict((Finding(Standing.REFUTED, str(error)),))
 
 
 @dataclass
 class _Again:
-    """Planning again until a deadline; what has been found is kept."""
+    """Planning again until a deadline; all results are kept."""
 
     problem: Problem
     deadline: float
     progress: Callable[[Progress], None] | None
-    found: list[Result] = field(default_factory=list)
+    known: list[Result] = field(default_factory=list)
 
     @property
     def left(self) -> float:
@@ -149,21 +150,24 @@ class _Again:
 
     @property
     def cheapest(self) -> int | None:
-        """What the cheapest plan found costs."""
-        return min((result.price for result in self.found if result.price is not None), default=None)
+        """The price of the cheapest plan so far."""
+        return min((result.price for result in self.known if result.price is not None), default=None)
 
     def results(self, within: str, share: float = 1.0) -> Iterator[Result]:
-        """What `auto` finds, and then who proves bounds of a class, the first in half of the time if there are two."""
+        """The result of `auto`, then that of the solver that proves bounds of the class, if there is one.
+
+        `auto` has half of the time where a second solver follows.
+        """
         other = PROVERS.get(within.removesuffix(AFTER))
         second = other is not None and SOLVERS[other].refusal(self.problem) is None
         if SOLVERS["auto"].refusal(self.problem) is not None:
             return
-        if not self.found:
-            self.found.append(self.plan("auto", share * (0.5 if second else 1.0)))
-        yield self.found[0]
+        if not self.known:
+            self.known.append(self.plan("auto", share * (0.5 if second else 1.0)))
+        yield self.known[0]
         if second and other is not None:
-            self.found.append(self.plan(other, share))
-            yield self.found[-1]
+            self.known.append(self.plan(other, share))
+            yield self.known[-1]
 
     def scheduled(self, machines: int) -> Result | None:
         """The best plan and schedule for so many machines, None where the limits leave none."""
@@ -172,7 +176,7 @@ class _Again:
         return None
 
     def plan(self, solver: str, share: float, machines: int | None = None) -> Result:
-        """What a solver finds in a share of the time left."""
+        """The result of a solver in a share of the remaining time."""
         return plan_again(self.problem, solver, budget=share * self.left, progress=self.progress, machines=machines)
 
 
@@ -201,7 +205,7 @@ def _cost(saved: SavedPlan, again: _Again) -> Finding:
 
 
 def _at_once(problem: Problem, bound: Bound, again: _Again) -> bool:
-    """Whether the bounds that take polynomial time prove one on vertex elimination."""
+    """Whether the bounds that take polynomial time prove a bound on vertex elimination."""
     name = after_accumulation(problem.graph, VERTEX)
     if problem.cost is not FMA or bound.within != name:
         return False
@@ -210,14 +214,14 @@ def _at_once(problem: Problem, bound: Bound, again: _Again) -> bool:
 
 
 def _proves(proven: Bound, bound: Bound, problem: Problem) -> bool:
-    """Whether what is proven is as much, on the class or a wider one."""
+    """Whether a proven bound is as high as another, and holds for its class or a wider one."""
     if proven.within is None or bound.within is None:
         return False
     return includes(proven.within, bound.within, problem) and proven.value >= bound.value
 
 
 def _member(result: Result, bound: Bound, problem: Problem) -> Plan | None:
-    """A plan of the class that costs less than the bound, made of the one found."""
+    """A plan of the class that costs less than the bound, made from the plan of a result; None where there is none."""
     price = result.price
     if result.plan is None or bound.within is None or price is None or price >= bound.value:
         return None
@@ -226,7 +230,10 @@ def _member(result: Result, bound: Bound, problem: Problem) -> Plan | None:
 
 
 def _members(result: Result, plan: Plan, within: str, problem: Problem) -> Iterable[Plan]:
-    """Plans of the class that are no dearer, or little: the one found, or what eliminates vertices in its order."""
+    """Plans of the class made from the plan of a result: that plan itself, or the elimination of vertices in its order.
+
+    The second may cost a little more than the plan it is made from.
+    """
     shown = class_of(plan, problem)
     own = result.status is Status.OPTIMAL and result.solver in PROVERS.values() and result.within == within
     if own or (shown is not None and includes(within, shown, problem)):
@@ -237,7 +244,7 @@ def _members(result: Result, plan: Plan, within: str, problem: Problem) -> Itera
 
 
 def _price(plan: Plan, problem: Problem) -> float:
-    """What a plan costs; more than anything where it does not keep the limits."""
+    """What a plan costs, infinity where it does not keep the limits."""
     try:
         check(plan, problem)
     except PlanError:
@@ -248,35 +255,35 @@ def _price(plan: Plan, problem: Problem) -> float:
 def _no_plan(saved: SavedPlan, again: _Again) -> Finding:
     """Whether no plan keeps the limits, and which limit would be enough."""
     claimed = saved.document
-    found = next(again.results(""), None)
-    if found is None or claimed["status"] != Status.INFEASIBLE.value:
+    result = next(again.results(""), None)
+    if result is None or claimed["status"] != Status.INFEASIBLE.value:
         return Finding(Standing.CLAIMED, f"status '{claimed['status']}': the file holds no plan to check")
-    if found.plan is not None:
-        said = f"claims that no plan keeps the limits, but '{found.solver}' finds one."
+    if result.plan is not None:
+        said = f"claims that no plan keeps the limits, but '{result.solver}' finds one."
         return Finding(Standing.REFUTED, f"{saved.source}: {said}")
-    if found.status is not Status.INFEASIBLE:
+    if result.status is not Status.INFEASIBLE:
         return Finding(Standing.CLAIMED, "infeasible: claimed by the file, not proven again")
     needs = None if claimed["needs"] is None else claimed["needs"]["memory"]
-    if needs not in (None, found.needs):
-        if found.needs is None:
+    if needs not in (None, result.needs):
+        if result.needs is None:
             return Finding(Standing.CLAIMED, f"needs.memory of {needs:,}: claimed by the file, not proven again")
-        said = f"needs.memory is claimed to be {needs:,}, but {found.needs:,} elements are the smallest limit."
+        said = f"needs.memory is claimed to be {needs:,}, but {result.needs:,} elements are the smallest limit."
         return Finding(Standing.REFUTED, f"{saved.source}: {said}")
     return Finding(Standing.PROVEN, "infeasible: proven again")
 
 
 def _scheduled(saved: SavedPlan, plan: Plan, schedule: Schedule, again: _Again) -> Iterator[Finding]:
-    """What a schedule claims of others, and of one machine."""
+    """What has become of the claims of a schedule on other schedules, and on one machine."""
     makespan = f"{schedule.makespan:,} {unit_text(saved.problem)}"
     said = f"scheduled on {schedule.machines:,} machine{'s' if schedule.machines > 1 else ''} in {makespan}"
-    if not again.found:
+    if not again.known:
         next(again.results("", 0.5), None)
     judge = _this_plan if schedule.this_plan else _all_plans
     standing, shorter = judge(saved, plan, schedule, again) if schedule.bound else (Standing.PROVEN, None)
     if shorter is not None:
         claim = "to be optimal" if schedule.optimal else f"that none takes less than {schedule.bound:,}"
-        found = f"one of {shorter:,} {unit_text(saved.problem)} is found"
-        yield Finding(Standing.REFUTED, f"{saved.source}: schedule: claims {claim}, but {found}.")
+        counterexample = f"one of {shorter:,} {unit_text(saved.problem)} is found"
+        yield Finding(Standing.REFUTED, f"{saved.source}: schedule: claims {claim}, but {counterexample}.")
     elif not schedule.bound:
         yield Finding(standing, said)
     else:
@@ -295,7 +302,7 @@ def _scheduled(saved: SavedPlan, plan: Plan, schedule: Schedule, again: _Again) 
 
 
 def _this_plan(saved: SavedPlan, plan: Plan, schedule: Schedule, again: _Again) -> tuple[Standing, int | None]:
-    """Whether no schedule of the plan itself is shorter than the bound; a shorter one where there is one."""
+    """Whether no schedule of the plan itself is shorter than the bound, and the makespan of one that is."""
     best = Incumbent(plan, schedule.machines, saved.problem)
     with suppress(Stopped):
         improve_schedule(best, Search(budget=again.left, progress=again.progress, solver="schedule"))
@@ -305,23 +312,23 @@ def _this_plan(saved: SavedPlan, plan: Plan, schedule: Schedule, again: _Again) 
 
 
 def _all_plans(saved: SavedPlan, plan: Plan, schedule: Schedule, again: _Again) -> tuple[Standing, int | None]:
-    """Whether no schedule of a plan of the class is shorter than the bound; a shorter one where there is one."""
+    """Whether no schedule of a plan of the class is shorter than the bound, and the makespan of one that is."""
     problem, machines, bound = saved.problem, schedule.machines, schedule.lower_bound
     work = Bound(machines * (bound.value - 1) + 1, bound.within)
-    if any(_proves(result.lower_bound, work, problem) for result in again.found):
+    if any(_proves(result.lower_bound, work, problem) for result in again.known):
         return Standing.PROVEN, None
-    found = again.scheduled(machines)
-    results = again.found if found is None else [*again.found, found]
+    latest = again.scheduled(machines)
+    results = again.known if latest is None else [*again.known, latest]
     shorter = [makespan for result in results if (makespan := _shorter(result, schedule, problem)) is not None]
     if shorter:
         return Standing.REFUTED, min(shorter)
-    if found is None or found.schedule is None:
+    if latest is None or latest.schedule is None:
         return Standing.CLAIMED, None
-    return (Standing.PROVEN if _proves(found.schedule.lower_bound, bound, problem) else Standing.CLAIMED), None
+    return (Standing.PROVEN if _proves(latest.schedule.lower_bound, bound, problem) else Standing.CLAIMED), None
 
 
 def _shorter(result: Result, schedule: Schedule, problem: Problem) -> int | None:
-    """A makespan below the bound of a schedule, of a plan of the class that the one found shows."""
+    """A makespan below the bound of a schedule, of a plan of the class made from a result; None where there is none."""
     if result.plan is None:
         return None
     for plan in _members(result, result.plan, schedule.within, problem):

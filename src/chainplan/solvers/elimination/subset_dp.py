@@ -1,12 +1,12 @@
 """The cheapest order of a few vertices of a work graph, exactly, by dynamic programming over all their subsets.
 
-What a vertex costs depends on the *set* eliminated before it alone, so the cheapest way to eliminate a set is the best
-over its last member (Held & Karp 1962 for orders; the recurrence of `core` without the split into components, which
-does not pay below a dozen vertices when whole arrays of subsets are treated at once). All tables are indexed by subsets
-of the fragment as bit masks; vertices outside enter by their weight only:
-the weight of all neighbours of a set is a sum over the outside vertices that touch it, by one subset-sum transform.
+What a vertex costs depends only on the *set* eliminated before it, so the cheapest way to eliminate a set is the best
+over its last member (Held & Karp 1962 for orders; the recurrence of `branch_and_bound` without the split into
+components, which does not pay below a dozen vertices when whole arrays of subsets are treated at once). All tables are
+indexed by subsets of the fragment as bit masks. Outside vertices enter by their weight alone: one subset-sum transform
+gives the weight of all neighbours of every set as a sum over the outside vertices that touch it.
 
-Structured blocks go through the block algebra: path blocks are numbered, so that their products are looked up.
+Structured blocks are priced by the block algebra (`subset_prices`).
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 
 def best_order(work: WorkGraph, vertices: Sequence[int], rng: Random, heat: float = 0.0) -> list[int]:
-    """The cheapest order of eliminating `vertices` next, one of the cheapest at random.
+    """The cheapest order of eliminating `vertices` next; ties are broken at random.
 
     With `heat` every price is first multiplied by a random factor between 1 and 1 + heat.
+
+    Cost: O(k · 2^k) numbers for k vertices, in arrays of numpy.
     """
     from chainplan.solvers.elimination.subset_prices import structured_prices
 
@@ -37,7 +39,7 @@ def best_order(work: WorkGraph, vertices: Sequence[int], rng: Random, heat: floa
 
 
 class Sides:
-    """How a fragment of k vertices hangs in the graph, on one side (predecessors or successors).
+    """The neighbours of a fragment of k vertices on one side (predecessors or successors).
 
     `near[i]` is the set of neighbours of i within the fragment, `weights[mask]` the weight of the outside vertices
     whose neighbours within the fragment are exactly `mask`.
@@ -60,7 +62,7 @@ class Sides:
 
     @property
     def most(self) -> int:
-        """Weight of all outside vertices."""
+        """The weight of all outside vertices."""
         return sum(self.weights.values())
 
     def neighbours(self) -> Array:
@@ -90,7 +92,7 @@ class Sides:
 def through(near: Sequence[int], order: Sequence[int]) -> Array:
     """Row v, column E: v and the members of E that a path from v, with inner vertices in E, reaches along `near`.
 
-    `order` is one in which neighbours come first. Columns of sets that hold v itself mean nothing.
+    In `order` neighbours must come first. Columns of sets that hold v itself mean nothing.
     """
     import numpy as np
 
@@ -106,7 +108,7 @@ def through(near: Sequence[int], order: Sequence[int]) -> Array:
 
 
 def dense_prices(work: WorkGraph, local: Sequence[int]) -> Array:
-    """Row v, column E: `d_v · w(P) · w(S)` of eliminating v when the set E of the fragment is gone."""
+    """Row v, column E: what eliminating v costs, `d_v · w(P) · w(S)`, when the set E of the fragment is gone."""
     import numpy as np
 
     k = len(local)
@@ -127,7 +129,7 @@ def dense_prices(work: WorkGraph, local: Sequence[int]) -> Array:
 
 
 def _disturbed(prices: Array, rng: Random, heat: float) -> Array:
-    """Prices with random ties, and with random factors where there is heat."""
+    """Prices with small random numbers that break ties or, where heat is given, with random factors."""
     import numpy as np
 
     draw = np.random.default_rng(rng.getrandbits(64))
@@ -140,7 +142,7 @@ def _disturbed(prices: Array, rng: Random, heat: float) -> Array:
 
 
 def _cheapest(prices: Array) -> list[int]:
-    """The order of least total price, row v and column E holding the price of v after the set E."""
+    """The order of least total price, where row v and column E hold the price of v after the set E."""
     import numpy as np
 
     k = len(prices)
@@ -169,7 +171,7 @@ def _chosen(k: int) -> Array:
 
 
 def _layers(k: int) -> list[tuple[Array, Array, Array, Array]]:
-    """For every size of set: the sets, and for each last member the set before, its place in the prices, the member."""
+    """For every size the sets, and for each last member the set before it, its place in the prices, and the member."""
     import numpy as np
 
     sets = np.arange(1 << k)

@@ -1,7 +1,7 @@
-"""Prices of structured blocks for every subset of a fragment: blocks of paths, numbered, their products looked up.
+"""Prices of structured blocks for every subset of a fragment: the blocks of paths are numbered, their products kept.
 
 The blocks into v through a set E depend only on the members of E that reach v; the same holds on the way out. Few
-different such sets occur, and few different blocks, so each product of two blocks is worked out once.
+different such sets occur, and few different blocks, so each product of two blocks is computed once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Blocks:
-    """Blocks by number, with their products, sums and prices remembered."""
+    """Blocks by number, with the products, sums and prices computed so far."""
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
@@ -30,29 +30,32 @@ class Blocks:
 
     def number(self, block: Block) -> int:
         """The number of a block, the same for equal ones."""
-        found = self._number.get(block)
-        if found is None:
-            found = self._number[block] = len(self.blocks)
+        number = self._number.get(block)
+        if number is None:
+            number = self._number[block] = len(self.blocks)
             self.blocks.append(block)
-        return found
+        return number
 
     def times(self, left: int, right: int) -> int:
-        found = self._product.get((left, right))
-        if found is None:
-            found = self._product[left, right] = self.number(self.blocks[left].times(self.blocks[right]))
-        return found
+        """The number of the block left · right."""
+        product = self._product.get((left, right))
+        if product is None:
+            product = self._product[left, right] = self.number(self.blocks[left].times(self.blocks[right]))
+        return product
 
     def plus(self, left: int, right: int) -> int:
-        found = self._sum.get((left, right))
-        if found is None:
-            found = self._sum[left, right] = self.number(self.blocks[left].plus(self.blocks[right]))
-        return found
+        """The number of the block left + right."""
+        total = self._sum.get((left, right))
+        if total is None:
+            total = self._sum[left, right] = self.number(self.blocks[left].plus(self.blocks[right]))
+        return total
 
     def price(self, left: int, right: int) -> int:
-        found = self._price.get((left, right))
-        if found is None:
-            found = self._price[left, right] = FMA.multiply(self.blocks[left], self.blocks[right])
-        return found
+        """Multiply-adds of left · right."""
+        price = self._price.get((left, right))
+        if price is None:
+            price = self._price[left, right] = FMA.multiply(self.blocks[left], self.blocks[right])
+        return price
 
 
 class Fragment:
@@ -70,7 +73,7 @@ class Fragment:
         self._known: dict[tuple[int, int, int], int] = {}
 
     def _paths_into(self, i: int, members: int) -> Counter[int]:
-        """How often each block leads into vertex i from a source when `members`, which reach i, are gone."""
+        """How many sources each block leads from into vertex i when `members`, which reach i, are gone."""
         blocks = dict(self.into[i])
         for j in reversed(range(i)):
             if members >> j & 1:
@@ -81,7 +84,7 @@ class Fragment:
         return Counter(blocks.values())
 
     def _paths_out_of(self, i: int, members: int) -> Counter[int]:
-        """How often each block leads out of vertex i to a target when `members`, which i reaches, are gone."""
+        """How many targets each block leads to out of vertex i when `members`, which i reaches, are gone."""
         blocks = dict(self.out[i])
         for j in range(i + 1, len(self.local)):
             if members >> j & 1:
@@ -98,17 +101,17 @@ class Fragment:
         Either set may hold i itself.
         """
         key = i, sources, targets
-        found = self._known.get(key)
-        if found is None:
+        total = self._known.get(key)
+        if total is None:
             ins, outs = self._ins.get((i, sources)), self._outs.get((i, targets))
             if ins is None:
                 ins = self._ins[i, sources] = self._paths_into(i, sources)
             if outs is None:
                 outs = self._outs[i, targets] = self._paths_out_of(i, targets)
             price = self.blocks.price
-            found = sum(n * m * price(left, right) for left, m in outs.items() for right, n in ins.items())
-            self._known[key] = found
-        return found
+            total = sum(n * m * price(left, right) for left, m in outs.items() for right, n in ins.items())
+            self._known[key] = total
+        return total
 
 
 def structured_prices(work: WorkGraph, local: Sequence[int]) -> Array:
