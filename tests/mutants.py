@@ -96,8 +96,8 @@ MUTANTS = {
     ),
     "going last costs one more": Mutant(
         "solvers/elimination/branch_and_bound.py",
-        "found = self._last(inside & ~(1 << v), price, best)",
-        "found = self._last(inside & ~(1 << v), price + 1, best)",
+        "total = self._last(inside & ~(1 << v), price, best)",
+        "total = self._last(inside & ~(1 << v), price + 1, best)",
         f"{EXACT} -k best_of_all",
     ),
     "bounds of parts are counted twice": Mutant(
@@ -126,8 +126,8 @@ MUTANTS = {
     ),
     "a group costs the dearest order": Mutant(
         "solvers/elimination/bounds.py",
-        "found = self.table[part] = min(",
-        "found = self.table[part] = max(",
+        "price = self.table[part] = min(",
+        "price = self.table[part] = max(",
         f"{EXACT} -k group_bounds",
     ),
     "an output's in-edges are eliminated": Mutant(
