@@ -74,7 +74,7 @@ MUTANTS = {
         "tests/test_chain_memory.py -k whole_profile",
     ),
     "tapes weigh nothing": Mutant(
-        "solvers/chain/memory_limit.py", "return e.tape if mode is Mode.ADJOINT else 0", "return 0", MEMORY
+        "solvers/chain/memory_moves.py", "return e.tape if mode is Mode.ADJOINT else 0", "return 0", MEMORY
     ),
     "a factor that waits weighs nothing": Mutant(
         "solvers/checkpoint/grammar.py",

@@ -24,29 +24,26 @@ limit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from typing import NamedTuple, final
 
 from chainplan.plans.bound import Bound, Status
-from chainplan.plans.compressed_sweep import Sweep, write_sweep
+from chainplan.plans.compressed_sweep import write_sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.result import Outcome, bounded
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
-from chainplan.problem.graph import Elemental, Graph, Mode
+from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
-from chainplan.solvers.chain.compressed_intervals import Sweeps, peak
-from chainplan.solvers.chain.derivation import blocks_of, leaf_options, not_a_chain
+from chainplan.solvers.chain.compressed_intervals import Sweeps
+from chainplan.solvers.chain.derivation import not_a_chain
 from chainplan.solvers.chain.hill_valley import Profile, dominates, merge, single, steps_of, then
+from chainplan.solvers.chain.memory_moves import Interval, IntervalMove, MoveTable, prices_ahead
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver, not_fma
-from chainplan.structures import Block
 
 LONGEST = 150
 """Elementals of the longest chain that is searched under a limit."""
-
-Interval = tuple[int, int]
 
 
 @final
@@ -67,12 +64,12 @@ class ChainMemory(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         graph, sweeps = problem.graph, Sweeps(problem.graph.chain, FMA, search.in_time)
         while True:
-            table = _Table(graph, search, sweeps.every)
+            table = MoveTable(graph, search, sweeps.every)
             attempt = _Attempt(table, problem.memory)
             best = attempt.run(search)
             if best is not None:
                 search.offer(_write(graph, best.profile), best.cost)
-            floor = _Table(graph, search, sweeps.fewest) if sweeps.any else table
+            floor = MoveTable(graph, search, sweeps.fewest) if sweeps.any else table
             low = best if floor.no_better(table) else _Attempt(floor, problem.memory).run(search)
             reached = best is not None and low is not None and low.cost == best.cost
             if low is None or reached or not sweeps.closer(m.sweep for m in steps_of(low.profile) if m.sweep):
@@ -88,7 +85,7 @@ class ChainMemory(Solver):
         return Outcome(Status.BUDGET, needs=needs, note=note)
 
 
-def _smallest(table: _Table, low: int, search: Search) -> int:
+def _smallest(table: MoveTable, low: int, search: Search) -> int:
     """The smallest limit that works, given that none below `low` does.
 
     A refusal raises `low` to the least that was asked for. The next limit is twice `low` until one works, then halfway.
@@ -105,17 +102,6 @@ def _smallest(table: _Table, low: int, search: Search) -> int:
     return high
 
 
-class _Move(NamedTuple):
-    """A step, or a compressed sweep, that makes an interval from others while `hill` elements are alive."""
-
-    made: Interval
-    args: tuple[Interval, ...]
-    mode: Mode | None
-    hill: int
-    price: int
-    sweep: Sweep | None = None
-
-
 class _Entry(NamedTuple):
     """A way to make an interval; the same move on other entries of its operands makes another entry."""
 
@@ -123,84 +109,27 @@ class _Entry(NamedTuple):
     profile: Profile
 
 
-Moves = dict[Interval, list[_Move]]
-
-
-class _Table:
-    """The moves into each interval, shorter intervals first, and the floor of each move: no plan with it needs less.
-
-    `sweeps` gives the compressed sweeps of an interval.
-    """
-
-    def __init__(self, graph: Graph, search: Search, sweeps: Callable[[int, int], list[Sweep]]) -> None:
-        chain = graph.chain
-        self.whole = (0, len(chain))
-        blocks = blocks_of(chain)
-        nnz = {interval: block.nnz for interval, block in blocks.items()}
-        self.nnz = nnz
-        self.moves: Moves = {}
-        for interval in sorted(blocks, key=lambda interval: (interval[1] - interval[0], interval)):
-            self.moves[interval] = _moves(chain, blocks, nnz, interval)
-            for sweep in sweeps(*interval):
-                self.moves[interval].append(_Move(interval, (), None, peak(graph, sweep), sweep.price, sweep))
-            search.tick()
-        inside = _inside(self.moves, max, _hill)
-        outside = _outside(self.moves, max, _hill, inside, self.whole)
-        self.floors = {
-            interval: [max((outside[interval], m.hill, *[inside[a] for a in m.args])) for m in moves]
-            for interval, moves in self.moves.items()
-            if interval in outside
-        }
-
-    def no_better(self, other: _Table) -> bool:
-        """Whether for each sweep of this table the other has one that costs and holds no more."""
-        return all(
-            any(one.price <= move.price and one.hill <= move.hill for one in other.moves[interval] if one.sweep)
-            for interval, moves in self.moves.items()
-            for move in moves
-            if move.sweep
-        )
-
-    def within(self, limit: int | None) -> Moves:
-        """The moves whose floor keeps the limit; a plan under the limit has no others."""
-        kept: Moves = {}
-        for interval, floors in self.floors.items():
-            moves = [
-                m for m, floor in zip(self.moves[interval], floors, strict=True) if limit is None or floor <= limit
-            ]
-            if moves:
-                kept[interval] = moves
-        return kept
-
-    def above(self, limit: int | None) -> set[int]:
-        """The floors above a limit."""
-        return {f for floors in self.floors.values() for f in floors if limit is not None and f > limit}
-
-
 class _Attempt:
     """The search under one limit; `refused` holds the numbers of elements above it that moves and entries needed."""
 
-    def __init__(self, table: _Table, limit: int | None) -> None:
+    def __init__(self, table: MoveTable, limit: int | None) -> None:
         self.limit, self.whole, self._nnz = limit, table.whole, table.nnz
         self.refused = table.above(limit)
         self._moves = table.within(limit)
         self._fronts: dict[Interval, list[_Entry]] = {interval: [] for interval in self._moves}
-        self._uses: dict[Interval, list[_Move]] = {interval: [] for interval in self._moves}
+        self._uses: dict[Interval, list[IntervalMove]] = {interval: [] for interval in self._moves}
         for moves in self._moves.values():
             for move in moves:
                 for arg in move.args:
                     self._uses[arg].append(move)
-        self._heap: list[tuple[int, int, int, int, _Move, tuple[Profile, ...]]] = []
+        self._heap: list[tuple[int, int, int, int, IntervalMove, tuple[Profile, ...]]] = []
         self._pushed = 0
 
     def run(self, search: Search) -> _Entry | None:
         """The cheapest way to make the whole chain under the limit, None where there is none."""
         if self.whole not in self._moves:
             return None
-        search.watch()
-        inside = _inside(self._moves, sum, _price)
-        search.watch()
-        self._ahead = _outside(self._moves, sum, _price, inside, self.whole)
+        self._ahead = prices_ahead(self._moves, self.whole, search.watch)
         for moves in self._moves.values():
             search.watch()
             for move in moves:
@@ -240,78 +169,14 @@ class _Attempt:
                 pair = (entry, other) if left == interval else (other, entry)
                 self._push(move, entry.cost + other.cost + move.price, (pair[0].profile, pair[1].profile))
 
-    def _push(self, move: _Move, cost: int, args: tuple[Profile, ...]) -> None:
+    def _push(self, move: IntervalMove, cost: int, args: tuple[Profile, ...]) -> None:
         """Push a move by its cost and the least cost after it; ties go to longer intervals, then to earlier pushes."""
         start, end = move.made
         self._pushed += 1
         heappush(self._heap, (cost + self._ahead[move.made], start - end, self._pushed, cost, move, args))
 
 
-def _moves(
-    chain: tuple[Elemental, ...], blocks: dict[Interval, Block], nnz: dict[Interval, int], interval: Interval
-) -> list[_Move]:
-    """All steps that make an interval: leaves of a single elemental; else a tangent, an adjoint, products by split."""
-    i, j = interval
-    first, last, size = chain[i], chain[j - 1], nnz[interval]
-    if j - i == 1:
-        return [
-            _Move(interval, (), leaf.mode, size + _tape(first, leaf.mode), price)
-            for price, leaf in leaf_options(chain, i)
-        ]
-    moves = []
-    for e, mode, arg in ((last, Mode.TANGENT, (i, j - 1)), (first, Mode.ADJOINT, (i + 1, j))):
-        if e.per_vector(mode) is not None:
-            hill = nnz[arg] + size + _tape(e, mode)
-            moves.append(_Move(interval, (arg,), mode, hill, FMA.propagate(e, blocks[arg], mode)))
-    for k in range(i + 1, j):
-        left, right = (k, j), (i, k)
-        price = FMA.multiply(blocks[left], blocks[right])
-        moves.append(_Move(interval, (left, right), None, nnz[left] + nnz[right] + size, price))
-    return moves
-
-
-def _tape(e: Elemental, mode: Mode | None) -> int:
-    return e.tape if mode is Mode.ADJOINT else 0
-
-
-def _hill(move: _Move) -> int:
-    return move.hill
-
-
-def _price(move: _Move) -> int:
-    return move.price
-
-
-def _inside(moves: Moves, join: Callable[[Iterable[int]], int], weight: Callable[[_Move], int]) -> dict[Interval, int]:
-    """The least sum (or maximum) of weights of the moves that make each interval."""
-    inside: dict[Interval, int] = {}
-    for interval, options in moves.items():
-        inside[interval] = min(join((weight(m), *[inside[a] for a in m.args])) for m in options)
-    return inside
-
-
-def _outside(
-    moves: Moves,
-    join: Callable[[Iterable[int]], int],
-    weight: Callable[[_Move], int],
-    inside: dict[Interval, int],
-    whole: Interval,
-) -> dict[Interval, int]:
-    """The least sum (or maximum) of weights of the moves that lead from each interval to the whole chain."""
-    outside = {whole: 0}
-    for interval in reversed(moves):
-        if interval not in outside:
-            continue
-        for move in moves[interval]:
-            base = join((outside[interval], weight(move)))
-            for arg in move.args:
-                ahead = join((base, *[inside[other] for other in move.args if other != arg]))
-                if arg not in outside or ahead < outside[arg]:
-                    outside[arg] = ahead
-    return outside
-
-
-def _profile(move: _Move, size: int, args: tuple[Profile, ...]) -> Profile:
+def _profile(move: IntervalMove, size: int, args: tuple[Profile, ...]) -> Profile:
     """The profile of a move on the profiles of its operands."""
     if not args:
         return single(move.hill, size, move)
