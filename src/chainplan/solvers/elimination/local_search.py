@@ -152,13 +152,21 @@ def improve(
     starts += randomised(work, rng, 200 // (1 + len(work.middle) // 10), run.going)
     best = min([best, *(run.descend(one) for one in sorted(starts)[:STARTS])])
     yield best
-    idle, rounds, turn = 0, 0, 2 if len(work.middle) <= SMALL else 4
+    yield from _rounds(run, best, patience)
+
+
+def _rounds(run: _Run, best: Found, patience: int) -> Iterator[Found]:
+    """The best order after each round of heat or annealing and descent, until `patience` rounds in a row save nothing.
+
+    The number of moves of the annealing grows from round to round.
+    """
+    idle, rounds, turn = 0, 0, 2 if len(run.work.middle) <= SMALL else 4
     while idle < patience and run.going():
         order = best.order
         if rounds % turn == 1:
             candidate = run.descend(run.annealed(order, min(1000, 100 << rounds // turn)))
         else:
-            candidate = run.descend(run.heated(order, rng.choice(HEATS)))
+            candidate = run.descend(run.heated(order, run.rng.choice(HEATS)))
         idle = 0 if candidate.price < best.price else idle + 1
         rounds += 1
         best = candidate if candidate.price <= best.price else best
