@@ -14,12 +14,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from random import Random
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 
-from bench.instances.graphs import DagInstance, dag_problem, random_dags
-from bench.instances.make_dags import BLOCK_SIZES, make
+from bench.instances.graphs import DagInstance, random_dags
 from bench.planners import dense_chain
 from bench.rows import BudgetRow
 from bench.run import load, machine
@@ -36,37 +34,12 @@ from chainplan.report.html.page import page
 from chainplan.report.text import render
 from chainplan.solvers.registry import SOLVERS
 from chainplan.tradeoff import pareto
+from generators.graphs import complete, dag_problem, make, wide
 
 SLACK = 1.0
 """Seconds beyond the budget in which a command is to end, besides reading, checking and printing."""
 PACKAGES = ("numpy", "ortools")
 Say = Callable[[str], None]
-
-
-def complete(n: int, block: bool, ends: int = 3) -> Problem:
-    """n intermediate vertices, each of which reads all before it; `ends` inputs and outputs."""
-    draw, count = Random(f"complete {n} {block}"), n + 2 * ends
-    edges = [(u, v) for v in range(ends, count) for u in range(min(v, ends + n))]
-    return _graph(f"complete-{n}", draw, count, ends, edges, block)
-
-
-def wide(n: int, block: bool, ends: int = 40, degree: int = 2, window: int = 400) -> Problem:
-    """n intermediate vertices, each of which reads two of the last 400 vertices; `ends` inputs and outputs."""
-    draw, count, last = Random(f"wide {n} {block}"), n + 2 * ends, ends + n
-    edges = set[tuple[int, int]]()
-    for v in range(ends, count):
-        near = range(max(0, min(v, last) - window), min(v, last))
-        edges |= {(u, v) for u in draw.sample(near, degree)}
-    read = {u for u, _ in edges}
-    for u in set(range(last)) - read:
-        edges.add((u, draw.randrange(max(u + 1, ends), count)))
-    return _graph(f"wide-{n}", draw, count, ends, sorted(edges), block)
-
-
-def _graph(name: str, draw: Random, count: int, ends: int, edges: list[tuple[int, int]], block: bool) -> Problem:
-    sizes = [draw.choice(BLOCK_SIZES) if block else 1 for _ in range(count)]
-    ins, outs = list(range(ends)), list(range(count - ends, count))
-    return dag_problem({"name": name, "sizes": sizes, "inputs": ins, "outputs": outs, "edges": edges})
 
 
 def _stored(family: str, n: int, block: bool) -> Problem:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from bench.instances import ROOT
-from bench.instances.mixed import MixedChain, counted_chain, stored_mixed, structured_chain
+from bench.instances.mixed import MixedChain, stored_mixed
 from bench.rows import StructureRow
 from bench.run import load, machine
 from chainplan.costs.calibrate import measure
@@ -39,6 +39,7 @@ from chainplan.report.words.table import order_text
 from chainplan.structures import DENSE
 from chainplan.values.draw import draw
 from chainplan.values.jacobians import as_matrices
+from generators.chains import counted_chain, structured_chain
 
 MULTI_DOT = "multi_dot"
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL", "BLIS", "VECLIB")}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from bench.instances.graphs import dag_problem as dag_problem
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem, chain_vertex
 from chainplan.structures import DENSE, Block, Structure
+from generators.graphs import dag_problem as dag_problem
 from tests.structures import any_structure, band_family
 
 SIZES = ((1, 2, 3), (1, 1, 5), (0, 1, 2, 3), (2, 3, 4, 5, 6), (1, 9), (3,))

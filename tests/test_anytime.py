@@ -9,7 +9,6 @@ from random import Random
 import pytest
 
 import chainplan
-from bench.instances.make_dags import make
 from chainplan.errors import PlanError
 from chainplan.planner import WARM_START, plan
 from chainplan.plans.replay import replay
@@ -20,6 +19,7 @@ from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_pla
 from chainplan.solvers.registry import SOLVERS
 from chainplan.solvers.search.search import Progress, Search, Stopped
 from chainplan_cli.main import main
+from generators.graphs import make
 from tests.problems import chain_problem, dag_problem, random_problem
 
 LARGE = dag_problem(make("local", 150, True))

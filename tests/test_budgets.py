@@ -16,8 +16,6 @@ from typing import Any
 
 import pytest
 
-from bench.budgets import complete, wide
-from bench.planners import dense_chain
 from chainplan.planner import plan
 from chainplan.plans.replay import replay
 from chainplan.problem.problem import Problem
@@ -30,7 +28,8 @@ from chainplan.solvers.registry import SOLVERS
 from chainplan.solvers.search.search import Search, Stopped
 from chainplan.tradeoff import pareto
 from chainplan_cli.main import main
-from tests.problems import random_problem
+from generators.graphs import complete, wide
+from tests.problems import chain_problem, random_problem
 
 GRAPHS: dict[str, Callable[[], Problem]] = {
     "complete": lambda: complete(40, True),
@@ -163,7 +162,7 @@ def test_keys_are_not_tried_twice() -> None:
 
 def test_the_best_plan_is_kept_whatever_is_offered_later() -> None:
     search = Search()
-    cheap, dear = plan(dense_chain([2, 3, 4])).plan, plan(dense_chain([5, 6, 7])).plan
+    cheap, dear = plan(chain_problem([2, 3, 4])).plan, plan(chain_problem([5, 6, 7])).plan
     assert cheap is not None
     assert dear is not None
     stage = search.stage("one")
@@ -185,7 +184,7 @@ def test_time_is_left_to_write_the_plan(seconds: list[float]) -> None:
 @pytest.mark.parametrize("recompute", [False, True])
 def test_a_front_that_is_stopped_holds_what_is_proven(recompute: bool, seconds: list[float]) -> None:
     rng = Random(3)
-    problem = replace(dense_chain([rng.randint(1, 9) for _ in range(9)]), recompute=recompute)
+    problem = replace(chain_problem([rng.randint(1, 9) for _ in range(9)]), recompute=recompute)
     whole = [(point.memory, point.fma) for point in pareto(problem).points]
     lengths = set()
     for seconds[0] in (0.3, 0.1, 0.03, 0.01, 0.003, 0.001):
@@ -221,7 +220,7 @@ def test_reports_and_reasons_keep_to_their_time(seconds: list[float]) -> None:
     limited = replace(result, problem=replace(result.problem, memory=10**9))
     assert "0.0 s were over" in str(reasons(limited, 0.0).notes)
     seconds[0] = 0.1
-    for problem in (complete(10, True), dense_chain([3, 9, 2, 8, 4, 7])):
+    for problem in (complete(10, True), chain_problem([3, 9, 2, 8, 4, 7])):
         planned, search = plan(problem, budget=2.0), Search()
         page(planned, {}, seconds=5.0)
         assert search.seconds < 12.0

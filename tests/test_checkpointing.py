@@ -10,7 +10,7 @@ import pytest
 
 from chainplan.solvers.checkpoint import Action, Reversal, forward_steps, repetitions
 from tests.oracles.checkpoints import cheapest
-from tests.reference import DATA
+from tests.reference import DATA, absent
 
 
 def carried_out(actions: Sequence[Action], prices: Sequence[int], sizes: Sequence[int]) -> tuple[int, int]:
@@ -39,7 +39,7 @@ def carried_out(actions: Sequence[Action], prices: Sequence[int], sizes: Sequenc
 def test_the_published_counts() -> None:
     path = DATA / "checkpointing.json"
     if not path.exists():
-        pytest.skip(f"checkpointing.json is not in {DATA}; set CHAINPLAN_DATA to the folder that holds it")
+        pytest.skip(absent("checkpointing.json"))
     published = json.loads(path.read_text())
     for key, count in published["revolve"].items():
         steps, checkpoints = map(int, key.split(","))

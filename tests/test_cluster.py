@@ -21,7 +21,6 @@ import pytest
 distributed = pytest.importorskip("distributed")
 
 import chainplan  # noqa: E402
-from bench.instances.make_dags import make  # noqa: E402
 from chainplan.distributed import execute as cluster_run  # noqa: E402
 from chainplan.distributed.fuse import grouped  # noqa: E402
 from chainplan.distributed.split_rows import Room  # noqa: E402
@@ -31,6 +30,7 @@ from chainplan.plans.result import Result  # noqa: E402
 from chainplan.plans.steps import Load  # noqa: E402
 from chainplan.values.draw import draw  # noqa: E402
 from chainplan_cli.main import main  # noqa: E402
+from generators.graphs import make  # noqa: E402
 from tests.problems import chain_problem, dag_problem, random_problem  # noqa: E402
 from tests.test_cli import layered  # noqa: E402
 

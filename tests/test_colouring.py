@@ -40,7 +40,7 @@ from chainplan.colouring.incidence import column_side
 from chainplan.colouring.vertex_orders import conflicts, largest_first, natural, smallest_last
 from chainplan.errors import ShapeError
 from tests.oracles.colouring import least_price, recovers
-from tests.reference import DATA
+from tests.reference import DATA, absent
 
 if TYPE_CHECKING:
     from chainplan.colouring.recovery import Pattern
@@ -309,7 +309,7 @@ def test_eisenstat(n: int, due: int) -> None:
 def published() -> Any:
     path = DATA / "colouring.json"
     if not path.exists():
-        pytest.skip(f"colouring.json is not in {DATA}; set CHAINPLAN_DATA to the folder that holds it")
+        pytest.skip(absent("colouring.json"))
     return json.loads(path.read_text())
 
 

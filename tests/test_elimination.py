@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.instances.make_dags import FAMILIES, make
 from chainplan.execution.executor import execute
 from chainplan.plans.check import check
 from chainplan.plans.forward_reverse import order_price
@@ -19,6 +18,7 @@ from chainplan.solvers.elimination.bitset_problem import Core, members
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
 from chainplan.validation.reference import reference_jacobian
 from chainplan.values.draw import draw
+from generators.graphs import FAMILIES, make
 from tests.answers import least_elimination
 from tests.oracles.graph import Dag, order_cost
 from tests.problems import dag_problem, random_dag

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from bench.instances.make_dags import FAMILIES, FOLDER, make
 from chainplan.planner import plan
 from chainplan.plans.check import check
 from chainplan.problem.graph import Graph
@@ -21,6 +20,7 @@ from chainplan.solvers.elimination.large_neighbourhood import cut, parents, swee
 from chainplan.solvers.elimination.local_search import improve
 from chainplan.solvers.elimination.subset_dp import best_order
 from chainplan.solvers.search.search import Search, Stopped
+from generators.graphs import FAMILIES, make
 from tests.problems import chain_problem, dag_problem, random_dag
 from tests.reference import instances
 
@@ -256,18 +256,6 @@ def test_going_says_when_the_budget_is_over() -> None:
     with pytest.raises(Stopped):
         search.tick()
     assert Search().going()
-
-
-def test_the_stored_instances_are_those_of_the_generator() -> None:
-    import json
-
-    for family in FAMILIES:
-        for block in (False, True):
-            made = make(family, 100, block)
-            stored = json.loads((FOLDER / f"{made['name']}.json").read_text())
-            assert json.loads(json.dumps(made)) == stored
-            work = WorkGraph(dag_problem(stored).graph)
-            assert len(work.middle) == 100
 
 
 @pytest.mark.nightly

@@ -11,6 +11,9 @@ import tomllib
 from pathlib import Path
 
 import networkx as nx
+import pytest
+
+from tests.reference import DATA, OWN, absent, entries
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src"
@@ -77,3 +80,29 @@ def test_no_exception_is_made_for_an_import() -> None:
 
 def test_the_top_of_the_package_is_nearly_empty() -> None:
     assert {path.stem for path in (SOURCE / "chainplan").glob("*.py")} == AT_THE_TOP
+
+
+def test_no_test_imports_the_benchmarks() -> None:
+    for path in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            named += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert "bench" not in {name.partition(".")[0] for name in named}, path.name
+
+
+def test_reference_entries_of_our_own_are_in_the_tree() -> None:
+    kept = {path.name: entries(path) for path in OWN.glob("*.json")}
+    assert {name: len(own) for name, own in kept.items()} == {
+        "chain_hessian.json": 8,
+        "chain_matrix_free.json": 17,
+        "dag_optimal.json": 87,
+        "einsum_benchmark_chains.json": 2,
+    }
+    assert all(entry["own"] is True for own in kept.values() for entry in own)
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in OWN.glob("*.json")))
+def test_reference_entries_in_the_tree_are_those_outside(file: str) -> None:
+    if not (DATA / file).exists():
+        pytest.skip(absent(file))
+    assert entries(OWN / file) == [entry for entry in entries(DATA / file) if entry["own"]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from itertools import permutations, product
@@ -12,9 +11,7 @@ import pytest
 
 from chainplan.solvers.chain.hu_shing import optimal_products
 from tests.oracles.brackets import least_products, least_products_by_rows
-from tests.reference import DATA
-
-CHAINS = DATA / "einsum_benchmark_chains.json"
+from tests.reference import OWN, entries
 
 
 def cost(sizes: Sequence[int]) -> int:
@@ -142,9 +139,10 @@ def test_known_optima() -> None:
     assert cost([30, 35, 15, 5, 10, 20, 25]) == 15_125
 
 
-@pytest.mark.skipif(not CHAINS.exists(), reason="no benchmark chains here")
 def test_einsum_benchmark_chains() -> None:
-    for instance in json.loads(CHAINS.read_text())["instances"]:
+    chains = entries(OWN / "einsum_benchmark_chains.json")
+    assert len(chains) == 2
+    for instance in chains:
         assert cost(instance["sizes"]) == instance["optimum"]
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.instances.mixed import counted_chain, structured_chain
 from chainplan.costs.objectives import OBJECTIVES, objective_model
 from chainplan.costs.timed import WEIGHTED, timed
 from chainplan.errors import PlanError, SolverError, SpecError
@@ -44,6 +43,7 @@ from chainplan.report.registry import RENDERERS
 from chainplan.solvers.registry import SOLVERS
 from chainplan.structures import DENSE, DIAGONAL, PLAIN, Block, BlockDiagonal, Kronecker, Structure, from_spec
 from chainplan.values.draw import draw
+from generators.chains import counted_chain, structured_chain
 from tests.problems import chain_problem, random_chain, random_dag
 from tests.structures import any_structure
 

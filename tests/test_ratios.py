@@ -8,8 +8,6 @@ from dataclasses import replace
 import pytest
 
 import chainplan
-from bench.dag_results import gap as bench_gap
-from bench.instances.make_dags import make
 from chainplan.plans.bound import Bound, Status
 from chainplan.plans.ratios import gap, gap_text, ratio_text
 from chainplan.report.explain.comparison import compare
@@ -19,6 +17,7 @@ from chainplan.report.words.table import schedule_proof
 from chainplan.solvers.registry import SOLVERS
 from chainplan.solvers.search.search import Progress
 from chainplan_cli.common import _standing
+from generators.graphs import make
 from tests.problems import chain_problem, dag_problem
 
 HARD = dag_problem(make("degree", 45, True))
@@ -47,7 +46,7 @@ def test_all_screens_say_the_same_gap() -> None:
     assert 0 < result.bound < result.price
     shown = f"{100 * (result.price - result.bound) / result.price:.1f} %"
     standing = Progress("x", None, 1.0, result.price, result.bound)
-    assert standing.gap == result.gap == bench_gap(result.price, result.bound)
+    assert standing.gap == result.gap == gap(result.price, result.bound)
     assert _standing(standing).endswith(f"gap {shown}")
     for form in ("text", "markdown"):
         assert f"gap at most {shown}" in chainplan.render(result, form)

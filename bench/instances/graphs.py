@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.instances import DATA
-from bench.instances.make_dags import FOLDER, make
-from chainplan.problem.graph import Elemental, Graph
+from bench.instances.make_dags import FOLDER
 from chainplan.problem.problem import Problem
-from chainplan.structures import DENSE, Block, Identity, NegatedIdentity, Structure
+from generators.graphs import dag_problem, make
 
 METRICS = ("plain", "unit_free")
 ORDERS = ("markowitz_low", "markowitz_high", "alphagrad", "best_known", "vertex_optimum")
@@ -60,20 +59,6 @@ def random_dags(folder: Path = FOLDER, larger: tuple[tuple[str, int, bool], ...]
     found = [_instance(e["name"], _family(e["family"], max(e["sizes"]) > 1), e) for e in entries]
     found += [_generated(*recipe) for recipe in larger]
     return sorted(found, key=lambda instance: instance.n)
-
-
-def dag_problem(instance: Mapping[str, Any], units: bool = False) -> Problem:
-    """A reference graph: vertices of the sizes given or 1, edges (from, to[, unit]) dense, or unit where marked so."""
-    edges = instance["edges"]
-    vertices = range(len(instance["sizes"])) if "sizes" in instance else sorted({v for edge in edges for v in edge[:2]})
-    sizes = {str(v): instance["sizes"][v] if "sizes" in instance else 1 for v in vertices}
-    kinds: dict[int, Structure] = {0: DENSE, 1: Identity(), -1: NegatedIdentity()}
-    elementals = []
-    for i, (a, b, *unit) in enumerate(edges):
-        structure = kinds[unit[0]] if units else DENSE
-        elementals.append(Elemental(f"e{i}", str(a), str(b), Block(sizes[str(b)], sizes[str(a)], structure)))
-    ends = tuple(map(str, instance["inputs"])), tuple(map(str, instance["outputs"]))
-    return Problem(Graph(sizes, *ends, tuple(elementals)), name=instance["name"])
 
 
 def _entries(file: Path) -> list[dict[str, Any]]:

@@ -12,7 +12,8 @@ from math import exp, log
 from random import Random
 from typing import Any
 
-from bench.instances.mixed import FILE, checksum, drawn_pattern
+from bench.instances.mixed import FILE, checksum
+from generators.chains import drawn_pattern
 
 COUNT = 30
 FACTORS = 6

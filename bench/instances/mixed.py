@@ -1,4 +1,4 @@
-"""Chains of mixed structures: 3,000 random ones for counting, and the stored ones of dense, diagonal and CSR factors.
+"""The stored chains of dense, diagonal and CSR factors.
 
 The patterns of stored CSR factors are too large to be listed; each is drawn by `Random(INSTANCE/FACTOR).random()`
 alone, the same in every version of Python, and its number of nonzeros and a checksum are in the file.
@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from random import Random
 from typing import Any
 
-import numpy as np
 from scipy.sparse import csr_array
 
 from bench.instances import FOLDER
-from chainplan.problem.graph import Elemental, Graph
-from chainplan.problem.problem import Problem, chain_vertex
-from chainplan.structures import DENSE, PLAIN, Block, Structure, from_spec
+from chainplan.problem.problem import Problem
+from chainplan.structures import PLAIN, Structure
 from chainplan.structures.explicit import Explicit
+from generators.chains import drawn_pattern, structured_chain
 
 FILE = FOLDER / "mixed_chains.json"
 
@@ -66,70 +62,6 @@ def stored_mixed(file: Path = FILE) -> list[MixedChain]:
     return [MixedChain(e["name"], tuple(e["sizes"]), tuple(e["factors"])) for e in entries]
 
 
-def drawn_pattern(name: str, rows: int, cols: int, density: float) -> csr_array:
-    """A random pattern, a function of the name, shape and density alone."""
-    draw = Random(name)
-    marks = np.fromiter((draw.random() < density for _ in range(rows * cols)), bool, rows * cols)
-    found = csr_array(marks.reshape(rows, cols))
-    found.sort_indices()
-    return csr_array((np.ones(found.nnz, np.int8), found.indices, found.indptr), shape=found.shape)
-
-
 def checksum(csr: csr_array) -> int:
     """CRC-32 of the rows' ends and columns as little-endian 64-bit integers."""
     return zlib.crc32(csr.indices.astype("<i8").tobytes(), zlib.crc32(csr.indptr.astype("<i8").tobytes()))
-
-
-def structured_chain(sizes: Sequence[int], structures: Sequence[Structure], name: str | None = None) -> Problem:
-    """The chain F1, F2, ... of these sizes and structures."""
-    vertices = {chain_vertex(i): size for i, size in enumerate(sizes)}
-    elementals = tuple(
-        Elemental(f"F{i + 1}", chain_vertex(i), chain_vertex(i + 1), Block(sizes[i + 1], sizes[i], structure))
-        for i, structure in enumerate(structures)
-    )
-    graph = Graph(vertices, (chain_vertex(0),), (chain_vertex(len(structures)),), elementals)
-    return Problem(graph, name=name)
-
-
-def counted_chain(number: int) -> Problem:
-    """The random chain of this number: 3 to 6 factors, sizes 20 to 240, any structure, bands on square factors alone.
-
-    Rectangular bands are counted from above where a chain has nothing but bands and dense factors.
-    """
-    draw = Random(f"counted-{number}")
-    sizes = [draw.randint(20, 240)]
-    for _ in range(draw.randint(3, 6)):
-        sizes.append(sizes[-1] if draw.random() < 0.5 else draw.randint(20, 240))
-    structures = [_structure(draw, rows, cols) for cols, rows in pairwise(sizes)]
-    return structured_chain(sizes, structures, f"counted-{number}")
-
-
-_SQUARE = ("diagonal", "banded", "triangular", "block_diagonal", "permutation", "coo")
-_OTHER = ("block_diagonal", "selection", "coo")
-
-
-def _structure(draw: Random, rows: int, cols: int) -> Structure:
-    """Dense every other time, else any other that fits."""
-    word = "dense" if draw.random() < 0.5 else draw.choice(_SQUARE if rows == cols else _OTHER)
-    shape = (rows, cols)
-    match word:
-        case "dense":
-            return DENSE
-        case "diagonal":
-            return PLAIN[word]
-        case "triangular":
-            return PLAIN[draw.choice(["lower_triangular", "upper_triangular"])]
-        case "banded":
-            return from_spec(word, [draw.randint(0, 8), draw.randint(0, 8)], shape, Path())
-        case "block_diagonal":
-            counts = [b for b in range(2, min(shape) + 1) if rows % b == cols % b == 0]
-            if not counts:
-                return DENSE
-            b = draw.choice(counts)
-            return from_spec(word, [b, rows // b, cols // b], shape, Path())
-        case "permutation":
-            return from_spec(word, draw.sample(range(rows), rows), shape, Path())
-        case "selection":
-            return from_spec(word, [draw.randrange(cols) for _ in range(rows)], shape, Path())
-    density = draw.choice([0.01, 0.03, 0.1, 0.3])
-    return Explicit(drawn_pattern(f"coo-{draw.random()}", rows, cols, density))

@@ -18,7 +18,7 @@ from bench.analyse import report_text
 from bench.competitor import Competitor
 from bench.costs import bracketing_cost, path_cost, plan_cost
 from bench.dag_report import dag_report_text
-from bench.dag_results import Results
+from bench.dag_results import Results, gap
 from bench.dag_run import measure_dag
 from bench.dag_suites import DAG_SUITES, DagSolver, DagSuite
 from bench.execution import Execution
@@ -31,7 +31,9 @@ from bench.rows import DagRow, Row, from_csv, ratio, to_csv
 from bench.run import measure_orders
 from bench.suites import SUITES, Suite
 from bench.verify import mistakes
+from chainplan.planner import plan
 from chainplan.plans.replay import replay
+from generators.graphs import dag_problem, make
 
 SIZES = (2, 3, 5, 7)
 SMALL = ("uniform-10-1", "equal-30", "powers-30")
@@ -294,3 +296,8 @@ class TestFigures:
     def test_a_report_without_figures_is_still_a_report(self) -> None:
         rows = [Row("order", "a", "f", 3, "auto", 0, "not run: limit n <= 2", optimum=5)]
         assert "`auto`: limit n <= 2" in report_text(SUITES["chains"], {"machine": "none"}, rows)
+
+
+def test_the_gap_of_a_table_is_that_of_a_result() -> None:
+    result = plan(dag_problem(make("degree", 45, True)), "local-search", nodes=300)
+    assert gap(result.price, result.bound) == result.gap
