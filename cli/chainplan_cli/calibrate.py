@@ -1,4 +1,4 @@
-"""`chainplan calibrate`: measure what kernels take on this machine, for `--objective calibrated`."""
+"""`chainplan calibrate`: measure the rates of the kernels on this machine, for `--objective calibrated`."""
 
 from __future__ import annotations
 

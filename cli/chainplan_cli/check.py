@@ -1,4 +1,4 @@
-"""`chainplan check PLAN`: prove a saved plan and what it claims again."""
+"""`chainplan check PLAN`: prove a saved plan, and everything that it claims, again."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ def command(plan: str, budget: float, require_proof: bool) -> int:
         return 1
     with progress_shown() as report:
         verdict = prove_again(saved, budget, report)
-    for line in _found(plan, saved, verdict):
+    for line in _proven_lines(saved, verdict):
         click.echo(f"{plan}: {line}")
     click.echo(verdict)
     failed = verdict.standing is Standing.REFUTED or (require_proof and verdict.standing is Standing.CLAIMED)
     return 1 if failed or saved.plan is None else 0
 
 
-def _found(path: str, saved: SavedPlan, verdict: Verdict) -> list[str]:
-    """What is proven of the plan itself, and what has become of each claim but those that the last line refutes."""
+def _proven_lines(saved: SavedPlan, verdict: Verdict) -> list[str]:
+    """Say what is proven about the plan, and the verdict on each claim except those that the last line refutes."""
     from chainplan.plans.replay import replay
     from chainplan.problem.units import timed
     from chainplan.proofs.claims import Standing
 
-    said = [finding.said for finding in verdict.findings if finding.standing is not Standing.REFUTED]
+    lines = [finding.said for finding in verdict.findings if finding.standing is not Standing.REFUTED]
     if verdict.replay is None or saved.plan is None:
-        return said
+        return lines
     problem, replayed = saved.problem, verdict.replay
     price = replay(saved.plan, problem.cost).total
     model = f"{price:,} ns by '{problem.cost.objective}', " if timed(problem) else ""
     figures = f"{model}{replayed.total:,} fma, {replayed.adds:,} adds, peak {replayed.peak:,} elements"
-    return [f"right: {figures}", *said]
+    return [f"right: {figures}", *lines]

@@ -1,4 +1,4 @@
-"""What subcommands share: options, progress on the terminal, writing a file whole or not at all."""
+"""What the subcommands share: options, progress on the terminal, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ solver_option = click.option("--solver", default="auto", show_default=True, meta
 
 
 _PLAIN = re.compile("[-+.0-9A-Za-z]+")
-"""What numbers are written in; Python reads digits of all scripts, with spaces around and underscores between them."""
+"""The characters of numbers; Python would also read digits of other scripts, spaces around and underscores inside."""
 
 
 class Whole(click.IntRange):
-    """A whole number in digits, or with an exponent as specs have it: 1000, 1e3."""
+    """A whole number in digits, or with an exponent as in specs: 1000, 1e3."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         from chainplan.io.located.reader import number_or_text
@@ -47,7 +47,7 @@ class Whole(click.IntRange):
 
 
 class _Seconds(click.FloatRange):
-    """A number of seconds from 0; not nan, which is below no limit."""
+    """A number of seconds from 0; nan is refused, because it compares as below no limit."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, str) and not _PLAIN.fullmatch(value):
@@ -59,7 +59,7 @@ class _Seconds(click.FloatRange):
 
 
 class _Named(click.Path):
-    """The name of a file, completed by a shell and taken as it is: whoever reads the file says what is wrong."""
+    """The name of a file, which shells complete; it is not checked here, as whoever reads it says what is wrong."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return str(value)
@@ -96,14 +96,14 @@ objective_option = click.option(
 
 
 class Report(Protocol):
-    """Called by a search now and then."""
+    """A function that a search calls from time to time."""
 
     def __call__(self, progress: Progress, /) -> None: ...
 
 
 @contextmanager
 def progress_shown() -> Iterator[Report]:
-    """Show how far a long search is: a bar on a terminal, else a line on stderr at first and every five seconds."""
+    """Show the progress of a long search: as a bar on a terminal, else as a line on stderr every five seconds."""
     raise_again()
     if not sys.stderr.isatty():
         yield _Lines()
@@ -123,6 +123,8 @@ def progress_shown() -> Iterator[Report]:
 
 
 class _Lines:
+    """Progress as lines on stderr, at first and every five seconds."""
+
     def __init__(self) -> None:
         self._next = 0.0
 
@@ -135,15 +137,15 @@ class _Lines:
 
 
 def _standing(progress: Progress) -> str:
-    """The best plan so far, the bound and the gap, as far as they are known."""
+    """Describe the best plan so far, the bound and the gap, as far as they are known."""
     best = "" if progress.best is None else f", best {progress.best:,} fma"
     bound = f", bound {progress.bound:,}" if progress.bound else ""
     return best + bound + ("" if progress.gap is None else f", gap {gap_text(progress.best, progress.bound)}")
 
 
-def with_notes(result: Result, found: Problem | Program) -> Result:
-    """The result with what is to be said of the layers it was planned for."""
-    notes = getattr(found, "notes", ())
+def with_notes(result: Result, planned: Problem | Program) -> Result:
+    """Add to a result the notes on the layers for which it was planned."""
+    notes = getattr(planned, "notes", ())
     return replace(result, notes=(*result.notes, *notes)) if notes else result
 
 
@@ -155,9 +157,9 @@ def say_no_plan(result: Result) -> None:
 def require_place(path: str) -> None:
     """Refuse a place where no file can be written, before a search is spent on it.
 
-    What has no permission to write for anyone is read-only to root too, whom the system lets write. The rest is tried
-    out, for permissions alone say little on read-only systems and on those of a network: the folder by a file without a
-    name, a file that is there by opening it.
+    A file that nobody may write counts as read-only for root too, whom the system would let write. Everything else is
+    tried out, because permissions alone say little on read-only and network file systems: the folder is tried by a file
+    without a name, an existing file by opening it.
 
     Raises
     ------
@@ -184,7 +186,7 @@ def require_place(path: str) -> None:
 
 
 def _require_permission(target: Path) -> None:
-    """Refuse a file, or its folder, that nobody may write; on Windows a folder's mark says something else."""
+    """Refuse a file, or its folder, that nobody may write; on Windows the mark of a folder means something else."""
     for path in (target, target.parent) if os.name == "posix" else (target,):
         if path.exists() and not path.stat().st_mode & 0o222:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -204,7 +206,7 @@ def _reason(error: Exception) -> str:
 
 
 def write_whole(path: str, text: str) -> None:
-    """Write a file so that it is there whole or not at all; a link is followed, a pipe or device is written into.
+    """Write a file whole or not at all; a link is followed, and a pipe or device is written into.
 
     Raises
     ------
@@ -223,7 +225,7 @@ def write_whole(path: str, text: str) -> None:
 
 
 def _replace(target: Path, text: str) -> None:
-    """Write beside a file and put it in its place, with its permissions."""
+    """Write a new file beside the old one, and put it in the place of the old one with the same permissions."""
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=".chainplan.")
     try:

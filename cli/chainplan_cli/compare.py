@@ -1,4 +1,4 @@
-"""`chainplan compare SPEC`: every solver that accepts it, in one table."""
+"""`chainplan compare SPEC`: plan a spec with every solver that accepts it, and print one table."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def command(
     from chainplan.report.explain.comparison import RIGHT, compare
     from chainplan.report.words.table import columns, describe
 
-    found = read_spec_or_function(spec, arguments, argnums)
-    problem = found if isinstance(found, Problem) else found.problem
+    planned = read_spec_or_function(spec, arguments, argnums)
+    problem = planned if isinstance(planned, Problem) else planned.problem
     if objective is not None:
         problem = replace(problem, cost=objective_model(objective))
     with progress_shown() as progress:

@@ -1,4 +1,4 @@
-"""`chainplan explain SPEC|PLAN`: why the best plan is as it is, in text."""
+"""`chainplan explain SPEC|PLAN`: say in text why the best plan is as it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from chainplan.programs.program import Program
 
 REASONS = 10.0
-"""Seconds that the reasons may take where no budget is given."""
+"""Seconds that working out the reasons may take where no budget is given."""
 
 
 @click.command()
@@ -41,16 +41,16 @@ def command(
     from chainplan.report.words.table import describe
 
     if names_function(path):
-        found: Problem | Program | SavedPlan = read_spec_or_function(path, arguments, argnums)
+        content: Problem | Program | SavedPlan = read_spec_or_function(path, arguments, argnums)
     else:
         refuse_arguments(arguments, argnums)
-        found = read_any(path)
-    if isinstance(found, SavedPlan) and (seed, objective) != (0, None):
+        content = read_any(path)
+    if isinstance(content, SavedPlan) and (seed, objective) != (0, None):
         raise click.ClickException(f"{path}: found a plan, which is not planned again; leave the options out.")
-    problem = found if isinstance(found, Problem) else found.problem
+    problem = content if isinstance(content, Problem) else content.problem
     with progress_shown() as progress:
-        if isinstance(found, SavedPlan):
-            result, used = saved_result(found), 0.0
+        if isinstance(content, SavedPlan):
+            result, used = saved_result(content), 0.0
         else:
             half = None if budget is None else budget / 2
             result = plan(problem, budget=half, seed=seed, progress=progress, objective=objective)

@@ -1,7 +1,7 @@
-"""`module:function` in place of a spec: the linearised DAG of a JAX function; needs the extra `chainplan[jax]`.
+"""`module:function` in place of a spec stands for the linearised DAG of a JAX function; it needs the extra `jax`.
 
-Arguments are written as JAX prints their types, `f64[3,4]` or `i32[]`, or as Python values, which the function gets as
-they are: a number of steps, a string. Only shapes matter to the graph, so that arrays are full of ones.
+Arguments are written as JAX prints their types, `f64[3,4]` or `i32[]`, or as Python values, which the function gets
+unchanged: a number of steps, a string. The graph depends on shapes alone, so arrays are filled with ones.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SIZE = re.compile("[0-9]{1,18}")
 _TOKEN = re.compile(r"[a-z]+\d*\[[^\]]*\]|\S+")
 _NAMES = {"f": "float", "bf": "bfloat", "i": "int", "u": "uint"}
 _LARGEST = 2 * 10**7
-"""Entries of all arguments together: JAX makes arrays of them, 15 bytes or more to an entry."""
+"""Entries that all arguments may have together; JAX makes arrays of them, which take 15 bytes or more per entry."""
 
 
 def function_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -47,7 +47,7 @@ def function_options(command: Callable[..., int]) -> Callable[..., int]:
 
 
 def read_spec_or_function(spec: str, arguments: str | None, argnums: str | None) -> Problem | Program:
-    """What is to be planned: the spec in a file, or the function that stands in its place.
+    """Read what is to be planned: the spec in a file, or the function that stands in its place.
 
     Raises
     ------
@@ -71,17 +71,17 @@ def refuse_arguments(arguments: str | None, argnums: str | None) -> None:
 
 
 def names_function(spec: str) -> bool:
-    """Whether what stands for a spec is `module:function`; a file of that name is a file."""
+    """Say whether the argument is `module:function`; if a file has this name, it means the file."""
     return _FUNCTION.fullmatch(spec) is not None and not os.path.exists(spec)
 
 
 def positions(text: str) -> tuple[int, ...]:
-    """Positions of arguments, separated by commas.
+    """Read positions of arguments, which are separated by commas.
 
     Raises
     ------
     SpecError
-        If they are no whole numbers.
+        If they are not whole numbers.
     """
     parts = [part.strip() for part in text.split(",")]
     if not all(re.fullmatch("-?[0-9]{1,9}", part) for part in parts):
@@ -90,23 +90,23 @@ def positions(text: str) -> tuple[int, ...]:
 
 
 def function_problem(name: str, arguments: str, argnums: Sequence[int]) -> Problem:
-    """The linearised DAG of a function.
+    """Make the problem of a function's linearised DAG.
 
     Parameters
     ----------
     name : str
-        `module:function`; modules are looked for in the working directory first.
+        `module:function`; the module is looked for in the working directory first.
     arguments : str
-        What the function is called with, separated by blanks.
+        The arguments of the call, separated by blanks.
     argnums : Sequence[int]
-        Positions of the arguments to differentiate by.
+        The positions of the arguments with respect to which the function is differentiated.
 
     Raises
     ------
     SpecError
-        If JAX or the function cannot be imported, an argument cannot be read, or the function fails at them.
+        If JAX or the function cannot be imported, an argument cannot be read, or the call fails.
     """
-    function = _found(name)
+    function = _import_function(name)
     values = _arguments(arguments, name)
     if not values:
         raise SpecError(
@@ -130,7 +130,8 @@ def function_problem(name: str, arguments: str, argnums: Sequence[int]) -> Probl
     return replace(problem, name=name)
 
 
-def _found(name: str) -> Any:
+def _import_function(name: str) -> Any:
+    """Import the function that `module:function` names."""
     match = _FUNCTION.fullmatch(name)
     assert match is not None, "callers ask names_function first"
     module, path = match.groups()
@@ -138,7 +139,7 @@ def _found(name: str) -> Any:
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        found = import_module(module)
+        imported = import_module(module)
     except (Exception, SystemExit) as error:
         why = f"{type(error).__name__}: {_cut(str(error), 300)}"
         raise SpecError(
@@ -146,15 +147,16 @@ def _found(name: str) -> Any:
             "PYTHONPATH. Check the name."
         ) from None
     try:
-        found = attrgetter(path)(found)
+        function = attrgetter(path)(imported)
     except Exception:
         raise SpecError(f"{name}: '{module}' has no '{path}'; expected a function. Check the name.") from None
-    if not callable(found):
-        raise SpecError(f"{name}: found a {type(found).__name__}; expected a function of arrays. Check the name.")
-    return found
+    if not callable(function):
+        raise SpecError(f"{name}: found a {type(function).__name__}; expected a function of arrays. Check the name.")
+    return function
 
 
 def _require_jax(name: str) -> None:
+    """Import JAX and let it compute in float64, or say how to install it."""
     try:
         import jax
     except ImportError:
@@ -163,26 +165,26 @@ def _require_jax(name: str) -> None:
 
 
 def _cut(text: str, most: int = 60) -> str:
-    """What was given, for a message: on one line and not too long."""
+    """Write a text as messages show it, on one line and not too long."""
     from chainplan.io.located.nodes import shown
 
     return shown(text, most)
 
 
 class _Ones(NamedTuple):
-    """An array that is still to be made: a short text can describe one that fills the memory."""
+    """An array of ones that is yet to be made, because a short text can describe one that fills the memory."""
 
     shape: tuple[int, ...]
     dtype: str
 
     @property
     def entries(self) -> int:
-        """How many entries it has, sizes of 0 counting as 1: beside one, no other may be absurd either."""
+        """The number of entries, where sizes of 0 count as 1 so that the other sizes stay limited as well."""
         return prod(max(1, size) for size in self.shape)
 
 
 def _arguments(text: str, name: str) -> list[Any]:
-    """The arguments that a text describes."""
+    """Make the arguments that a text describes."""
     read = [_argument(token, name) for token in _TOKEN.findall(text)]
     entries = sum(one.entries for one in read if isinstance(one, _Ones))
     if entries > _LARGEST:
@@ -196,7 +198,7 @@ def _arguments(text: str, name: str) -> list[Any]:
 
 
 def _argument(text: str, name: str) -> Any:
-    """One argument: an array to be made, or a Python value."""
+    """Read one argument, which is an array yet to be made or a Python value."""
     array = _ARRAY.fullmatch(text)
     sizes = [size.strip() for size in array[2].removesuffix(",").split(",")] if array and array[2].strip() else []
     try:

@@ -1,4 +1,4 @@
-"""The `chainplan` group: one subcommand per file, imported only when it is called."""
+"""The `chainplan` group of subcommands; each has a file of its own, which is imported only when it is called."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ COMMANDS = {
 
 
 def say(message: str, code: int, located: bool = False) -> int:
-    """Print an error; messages that begin with a file's name stay as they are, so that editors can follow them."""
+    """Print an error and return its exit code; a message that begins with a file's name stays as it is, for editors."""
     mark = "" if located else "chainplan: "
     click.echo("\n".join(mark + line for line in message.splitlines()), err=True)
     return code
 
 
 class _Lazy(click.Group):
-    """A group whose subcommands are imported when they are called; `--help` reads `COMMANDS` alone."""
+    """A group that imports a subcommand when it is called; `--help` reads `COMMANDS` alone."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -40,8 +40,8 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = import_module(f"chainplan_cli.{cmd_name}").command
-        return found
+        command: click.Command = import_module(f"chainplan_cli.{cmd_name}").command
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -1,7 +1,7 @@
-"""Ctrl-C: the command ends at once, with one line, until there is something that has to be brought to an end first.
+"""Ctrl-C ends the command at once, with one line, until there is something that has to be finished first.
 
-An exception raised in the middle of an import may come out as a traceback, or as another exception; so none is raised
-before a search begins, which prints its best plan, or a file is written, which is removed.
+An exception that is raised in the middle of an import may surface as a traceback or as another exception. So none is
+raised before a search begins, which prints its best plan, or before a file is written, which is then removed.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import signal
 from types import FrameType
 
 CODE = 130
-"""The exit code of an interrupted command, as shells have it."""
+"""The exit code of an interrupted command, as in shells."""
 WORDS = "interrupted"
 
 
 def end_at_once() -> None:
-    """From here on Ctrl-C ends the process; where it is ignored, as for a job in the background, it stays so."""
+    """Let Ctrl-C end the process from now on; where it is ignored, as for a job in the background, it stays ignored."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
 
 
 def raise_again() -> None:
-    """From here on Ctrl-C raises KeyboardInterrupt again."""
+    """Let Ctrl-C raise KeyboardInterrupt again from now on."""
     if signal.getsignal(signal.SIGINT) is _end:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

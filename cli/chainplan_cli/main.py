@@ -1,8 +1,9 @@
-"""The `chainplan` command and every way out of it.
+"""The `chainplan` command, with its exit codes.
 
-0 fine; 1 no acceptable plan, or a check or validation failed; 2 bad input, with the message on stderr; 130 interrupted
-before there was a plan. A traceback is never shown; `CHAINPLAN_DEBUG=1` lets a defect raise. What takes time to import
-is imported by `main`, behind `command`, which sees to Ctrl-C first.
+The exit code is 0 if all is fine; 1 if there is no acceptable plan, or a check or validation failed; 2 after bad input,
+with the message on stderr; 130 if the command was interrupted before there was a plan. A traceback is never shown, but
+`CHAINPLAN_DEBUG=1` lets a defect raise. Whatever takes time to import is imported inside `main`, after `command` has
+taken care of Ctrl-C.
 """
 
 from __future__ import annotations

@@ -88,8 +88,8 @@ def command(
 
     if form in SCHEDULED and machines is None:
         raise click.UsageError(f"--format {form} draws a schedule; expected --machines P beside it. Add it.")
-    found = read_spec_or_function(spec, arguments, argnums)
-    problem = found if isinstance(found, Problem) else found.problem
+    planned = read_spec_or_function(spec, arguments, argnums)
+    problem = planned if isinstance(planned, Problem) else planned.problem
     if recompute:
         problem = replace(problem, recompute=True)
     if output is not None:
@@ -132,7 +132,7 @@ def command(
                 warm_start=begin,
                 machines=machines,
             )
-    result = with_notes(result, found)
+    result = with_notes(result, planned)
     text = "" if form in SCHEDULED and result.schedule is None else RENDERERS[form](result)
     _put(text, output)
     if result.plan is None:
@@ -171,7 +171,7 @@ def _front(problem: Problem, objective: str | None, form: str, budget: float | N
 
 
 def _saved(path: str) -> Plan:
-    """The plan of a plan file."""
+    """Read the plan of a plan file."""
     from chainplan.errors import SpecError
     from chainplan.io.read import read_plan
 

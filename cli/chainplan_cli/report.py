@@ -1,4 +1,4 @@
-"""`chainplan report SPEC|PLAN`: a page about a plan, as one HTML file."""
+"""`chainplan report SPEC|PLAN`: write a page about a plan, as one HTML file."""
 
 from __future__ import annotations
 
@@ -66,19 +66,19 @@ def command(
 
     require_place(output)
     if names_function(path):
-        found: Problem | Program | SavedPlan = function_problem(path, arguments or "", positions(argnums or "0"))
+        content: Problem | Program | SavedPlan = function_problem(path, arguments or "", positions(argnums or "0"))
     else:
         refuse_arguments(arguments, argnums)
-        found = read_any(path)
+        content = read_any(path)
     start = monotonic()
     with progress_shown() as progress:
-        if isinstance(found, SavedPlan):
+        if isinstance(content, SavedPlan):
             if (solver, budget, seed, objective, machines) != ("auto", None, 0, None, None):
                 raise click.ClickException(f"{path}: found a plan, which is not planned again; leave the options out.")
-            result, saved = saved_result(found), found.document
+            result, saved = saved_result(content), content.document
             compared = comparison(result, progress)
         else:
-            problem = found if isinstance(found, Problem) else found.problem
+            problem = content if isinstance(content, Problem) else content.problem
             result = plan(
                 problem,
                 solver,
@@ -90,7 +90,7 @@ def command(
             )
             share = None if budget is None else max(0.0, budget - result.seconds) / 2
             compared = comparison(result, progress, share)
-            result = with_notes(cheapest(result, compared), found)
+            result = with_notes(cheapest(result, compared), content)
             saved = document(result)
         left = None if budget is None else max(0.0, budget - (monotonic() - start))
         text = page(result, saved, progress, compared, left)

@@ -1,4 +1,4 @@
-"""`chainplan run SPEC|PLAN`: run the plan, forward and reverse order in numpy and compare the numbers."""
+"""`chainplan run SPEC|PLAN`: run the plan, forward order and reverse order in numpy, and compare the numbers."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ def command(path: str, jacobians: str | None, point: str | None, seed: int, obje
     from chainplan.values.draw import draw
     from chainplan.values.npz import load_npz
 
-    found = read_any(path)
-    if not isinstance(found, Problem | SavedPlan):
+    content = read_any(path)
+    if not isinstance(content, Problem | SavedPlan):
         _refuse(jacobians is not None, "--jacobians", f"{path} has layers; give their inputs with --point")
         _refuse(dtype != "float64", "--dtype", f"{path} has layers, which are computed in float64")
-        return _run_layers(found, path, point, seed, objective)
+        return _run_layers(content, path, point, seed, objective)
     _refuse(point is not None, "--point", f"{path} has no layers; give its elemental Jacobians with --jacobians")
-    if isinstance(found, SavedPlan):
-        made_for = found.problem.cost.objective
+    if isinstance(content, SavedPlan):
+        made_for = content.problem.cost.objective
         _refuse(objective is not None, "--objective", f"{path} is a plan, made for '{made_for}'")
-        result = saved_result(found)
+        result = saved_result(content)
         assert result.plan is not None
         claimed = "" if result.optimal_within is None else f" ({proof(result)})"
-        problem, plan, made_by = found.problem, result.plan, f"from {path}, checked{claimed}"
+        problem, plan, made_by = content.problem, result.plan, f"from {path}, checked{claimed}"
     else:
-        problem, plan, made_by = _planned(found, path, seed, objective, dtype)
+        problem, plan, made_by = _plan_for(content, path, seed, objective, dtype)
     require_memory(problem.graph, dtype)
     values = draw(problem.graph, seed, dtype) if jacobians is None else load_npz(jacobians, problem.graph)
     origin = f"random {dtype} Jacobians, seed {seed}" if jacobians is None else f"Jacobians of {jacobians}"
@@ -65,11 +65,12 @@ def command(path: str, jacobians: str | None, point: str | None, seed: int, obje
 
 
 def _refuse(wrong: bool, option: str, why: str) -> None:
+    """Refuse an option that does not fit the file."""
     if wrong:
         raise click.ClickException(f"{option} does not fit: {why}.")
 
 
-def _planned(
+def _plan_for(
     problem: Problem,
     path: str,
     seed: int,
@@ -77,9 +78,9 @@ def _planned(
     dtype: str,
     jacobians: Mapping[str, Any] | None = None,
 ) -> tuple[Problem, Plan, str]:
-    """The problem with its cost model, the plan that is found for it, and by whom.
+    """Plan a problem; return it with its cost model, the plan, and a phrase that says which solver made the plan.
 
-    Where no objective is asked for, the functions among the Jacobians that are given are measured.
+    Where no objective is asked for, the functions among the given Jacobians are measured.
     """
     from dataclasses import replace
 
@@ -116,7 +117,7 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int, objec
     values = draw_point(program, seed, given)
     stepwise = program.problem.recompute
     jacobians = Stepwise(program, values) if stepwise else linearise(evaluate(program, values))
-    problem, plan, made_by = _planned(program.problem, path, seed, objective, "float64", jacobians)
+    problem, plan, made_by = _plan_for(program.problem, path, seed, objective, "float64", jacobians)
     validation = validate(problem, plan, jacobians)
     compared = compare(program, values, plan, jacobians, seed)
     about = "" if compared.compared == compared.columns else "about "
@@ -138,7 +139,7 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int, objec
 
 
 def _show(problem: Problem, validation: Validation, made: str, differences: tuple[str, str, str] | None = None) -> None:
-    """Print the orders in one table, and what central differences need, take and differ by."""
+    """Print the orders in one table, with a row for central differences: their evaluations, time and difference."""
     from chainplan.problem.units import timed
     from chainplan.report.words.table import columns, describe, seconds_text
 

@@ -1,4 +1,4 @@
-"""`chainplan serve`: a page on this machine where one edits a spec and sees its plan."""
+"""`chainplan serve`: serve a page on this machine on which a user edits a spec and sees its plan."""
 
 from __future__ import annotations
 

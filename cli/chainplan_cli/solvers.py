@@ -1,4 +1,4 @@
-"""`chainplan solvers`: what each solver costs, whether it is exact, and what it refuses."""
+"""`chainplan solvers`: list what each solver costs, whether it is exact, and what it refuses."""
 
 from __future__ import annotations
 

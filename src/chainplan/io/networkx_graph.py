@@ -1,10 +1,10 @@
-"""Exchange of graphs with networkx, and through it GraphML and node-link JSON.
+"""Exchanges graphs with networkx, and through it reads and writes GraphML and node-link JSON.
 
-A vertex is a node with the attribute `size` (1 where left out), an elemental Jacobian an edge with the attributes of a
-spec's jacobian: `name`, `structure`, `tangent`, `adjoint`, `tape`, `advance`. The graph's attributes `inputs` and
-`outputs` list the ends; where they are left out, the inputs are the nodes that nothing enters, the outputs those that
-nothing leaves. Lists and mappings are written as JSON text where a format holds only text (GraphML). Reading goes
-through the grammar of the spec, so that its rules are said once.
+A vertex is a node with the attribute `size` (1 where it is missing), an elemental Jacobian an edge with the attributes
+of a spec's jacobian: `name`, `structure`, `tangent`, `adjoint`, `tape`, `advance`. The graph's attributes `inputs` and
+`outputs` list its ends; where they are missing, the inputs are the nodes that no edge enters, and the outputs those
+that no edge leaves. Lists and mappings become JSON text where a format holds only text (GraphML). Reading goes through
+the grammar of the spec, so that its rules exist once.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def from_networkx(graph: networkx.DiGraph, source: str = "graph") -> Problem:
     Parameters
     ----------
     graph : networkx.DiGraph
-        The graph. A node may have a `size`, an edge what a jacobian of a spec may have, the graph `inputs` and
+        The graph. A node may have a `size`, an edge any key of a jacobian of a spec, the graph `inputs` and
         `outputs`.
     source : str
-        What stands before every message.
+        The text that stands before every message.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def from_networkx(graph: networkx.DiGraph, source: str = "graph") -> Problem:
     Raises
     ------
     SpecError
-        With every error of the graph.
+        Where the graph has errors; the message lists every error.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def from_networkx(graph: networkx.DiGraph, source: str = "graph") -> Problem:
 
 
 def _spec(graph: networkx.DiGraph, messages: Messages) -> dict[str, Any]:
-    """The graph as a spec, in the order of its nodes and edges."""
+    """Turn the graph into a spec, in the order of its nodes and edges."""
     if not graph.is_directed():
         text = "found an undirected graph; expected a directed one, whose edges lead from the inputs to the outputs."
         messages.fatal(0, 0, f'{text} Direct its edges: a DiGraph in networkx, edgedefault="directed" in GraphML.')
@@ -89,7 +89,7 @@ def _spec(graph: networkx.DiGraph, messages: Messages) -> dict[str, Any]:
 
 
 def _ends(graph: networkx.DiGraph, key: str, near: Any, far: Any) -> Any:
-    """The ends as the graph gives them, or the nodes with no edge on the near side and some on the far one."""
+    """Return the inputs or outputs that the graph states, or the nodes with edges on their inner side alone."""
     given = _plain(graph.graph.get(key))
     if isinstance(given, list | tuple):
         return [str(v) for v in given]
@@ -97,7 +97,7 @@ def _ends(graph: networkx.DiGraph, key: str, near: Any, far: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A value out of an attribute, text that is a JSON list, mapping or number being read as such."""
+    """Return the value of an attribute, where text that is a JSON list, mapping or number is parsed."""
     if isinstance(value, str) and value[:1] in "[{0123456789":
         try:
             return json.loads(value)
@@ -117,7 +117,7 @@ def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
     Returns
     -------
     networkx.MultiDiGraph
-        The graph, with all that the problem holds.
+        The graph, with everything that the problem holds.
 
     Examples
     --------
@@ -151,7 +151,7 @@ def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
 
 
 def to_graphml(problem: Problem) -> str:
-    """The graph of a problem as GraphML; whatever is no text or number is written as JSON text."""
+    """Write the graph of a problem as GraphML, in which any value that is no text becomes JSON text."""
     import networkx
 
     graph = to_networkx(problem)
@@ -163,7 +163,7 @@ def to_graphml(problem: Problem) -> str:
 
 
 def to_node_link(problem: Problem) -> str:
-    """The graph of a problem as node-link JSON."""
+    """Write the graph of a problem as node-link JSON."""
     import networkx
 
     return json.dumps(networkx.node_link_data(to_networkx(problem), edges="edges"), indent=1) + "\n"
@@ -177,7 +177,7 @@ def read_graphml(data: bytes, messages: Messages) -> Problem:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             graph = networkx.read_graphml(BytesIO(data), force_multigraph=True)
-    except Exception as error:  # expat, networkx and int() each have errors of their own
+    except Exception as error:  # expat, networkx and int() each raise errors of their own
         messages.fatal(0, 0, f"not a GraphML file: {_first_line(error)}; expected one that networkx reads.")
     return read_problem(from_objects(_spec(graph, messages), messages), messages)
 
@@ -190,7 +190,7 @@ def read_node_link(data: bytes, messages: Messages) -> Problem:
         document = json.loads(data)
         key = "links" if "links" in document else "edges"
         graph = networkx.node_link_graph(document, directed=True, multigraph=True, edges=key)
-    except Exception as error:  # json, networkx and the shape of the document each have errors of their own
+    except Exception as error:  # json, networkx and documents of another shape each raise errors of their own
         messages.fatal(0, 0, f"not a node-link file: {_first_line(error)}; expected nodes and edges.")
     return read_problem(from_objects(_spec(graph, messages), messages), messages)
 

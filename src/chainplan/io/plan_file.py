@@ -1,9 +1,9 @@
-"""The plan file (design, section 4): a result written as a document that stands alone, and read back.
+"""The plan file: a result is written as a document that stands alone, and is read back and verified.
 
 Reading distinguishes two kinds of trouble. A file that does not have the form of a plan file (no JSON, a missing field,
-a number where a name belongs) is bad input: SpecError. One that has the form but claims what is not so (a cost, a
-shape, a path) is a bad plan: PlanError, from `verify`, which derives every claim again from the problem and the steps
-alone.
+a number where a name belongs) is bad input and raises SpecError. A file that has the form but makes a false claim (a
+cost, a shape, a path) is a bad plan and raises PlanError, from `verify`, which derives every claim again from the
+problem and the steps alone.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NAMES = {kind: op for op, kind in OPS.items()}
 
 @dataclass(frozen=True, eq=False)
 class SavedPlan:
-    """A plan file as read: problem, plan and schedule (None where there is none), and the document with its claims."""
+    """A plan file as read: problem, plan, schedule (None where there is none), and the document with all its claims."""
 
     problem: Problem
     plan: Plan | None
@@ -49,8 +49,8 @@ class SavedPlan:
 
 
 def document(result: Result) -> dict[str, Any]:
-    """A result as the document of a plan file: plain values, deterministic but for `seconds`."""
-    fingerprint = result.problem.fingerprint  # before the spec is written out: it writes one of its own
+    """Write a result as the document of a plan file: plain values, deterministic except for `seconds`."""
+    fingerprint = result.problem.fingerprint  # taken first, because it writes out a spec of its own and drops it
     cost, spec, model = result.cost, result.problem.to_spec(), result.problem.cost
     price, forward, reverse = _prices(result)
     name = spec.pop("name", None)
@@ -83,7 +83,7 @@ def document(result: Result) -> dict[str, Any]:
 
 
 def _prices(result: Result) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
-    """Price of the plan, of forward and of reverse order in the unit of an objective other than fma."""
+    """Return the prices of the plan, of forward and of reverse order, in the unit of an objective other than fma."""
     unit = result.problem.cost.unit
     if unit == "fma":
         return {}, {}, {}
@@ -99,7 +99,7 @@ def _steps(plan: Plan, cost: CostModel) -> Iterator[dict[str, Any]]:
 
 
 def _derived(plan: Plan, cost: CostModel, position: int) -> dict[str, Any]:
-    """What a plan file says of a step beyond the decision itself."""
+    """Return what a plan file says of a step beyond the decision that the step is."""
     replayed = replay(plan)
     block = replayed.blocks[position].block
     return {
@@ -116,13 +116,13 @@ def _output(output: Output) -> dict[str, Any]:
 
 
 def is_plan_file(data: bytes) -> bool:
-    """Whether the bytes of a file look like a plan file rather than a spec: an object with the marks of one."""
+    """Say whether the bytes of a file look like a plan file rather than a spec: an object with its typical fields."""
     start = data[:10_000].removeprefix(b"\xef\xbb\xbf").lstrip()
     return start.startswith(b"{") and all(mark in data for mark in (b'"chainplan"', b'"fingerprint"', b'"steps"'))
 
 
 def parse_plan(text: str | bytes, source: str) -> SavedPlan:
-    """Read a plan file; nothing it claims is verified yet.
+    """Read a plan file, without verifying anything that it claims.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def parse_plan(text: str | bytes, source: str) -> SavedPlan:
 
 
 def _problem(raw: dict[str, Any], source: str) -> Problem:
-    """The problem of a file, which its fingerprint must be that of."""
+    """Read the problem of a file, whose fingerprint must be the one that the file states."""
     _FINGERPRINT.require_field(raw, "fingerprint", f"{source}: problem.")
     described = {name: value for name, value in raw.items() if name != "fingerprint"}
     if described.get("name") is None:
@@ -171,7 +171,7 @@ def _step(raw: dict[str, Any]) -> Step:
 
 
 def _model(root: dict[str, Any], source: str) -> CostModel:
-    """The cost model that a file names; one that no version knows is refused by `verify`, as a claim."""
+    """Return the cost model that a file names; `verify` refuses an unknown one, as a false claim."""
     try:
         return read_rates(root["objective"], root.get("rates"))
     except ValueError as error:
@@ -179,14 +179,14 @@ def _model(root: dict[str, Any], source: str) -> CostModel:
 
 
 def verify(saved: SavedPlan) -> Replay:
-    """Prove the plan of a file, and that all it says of it that problem and steps alone decide is so.
+    """Prove the plan of a file, and every claim of the file that follows from the problem and the steps alone.
 
-    What it says of other plans is not looked at: that none is cheaper than a bound (see `chainplan.proofs.claims`).
+    Claims about all other plans, namely that none costs less than the bound, are left to `chainplan.proofs.claims`.
 
     Raises
     ------
     PlanError
-        Naming the first thing that is not so.
+        Where a claim is false; the message names the first one.
     """
     replayed = derive(saved)
     if replayed is None:
@@ -196,19 +196,19 @@ def verify(saved: SavedPlan) -> Replay:
 
 
 def derive(saved: SavedPlan) -> Replay | None:
-    """As `verify`, but that a file without a plan is one of which the same is proven.
+    """Prove a file as `verify` does, but accept a file without a plan, whose other claims are proven.
 
     Raises
     ------
     PlanError
-        As `verify`.
+        Where a claim is false; the message names the first one.
     """
     plan, problem, source = saved.plan, saved.problem, saved.source
     try:
         replayed = None if plan is None else check(plan, problem)
-        for name, found, derived in (*_figures(saved, replayed), *_claims(saved)):
-            if not _same(found, derived):
-                raise PlanError(f"{name} is claimed to be {json.dumps(found)[:80]}, but it is {json.dumps(derived)}.")
+        for name, claimed, derived in (*_figures(saved, replayed), *_claims(saved)):
+            if not _same(claimed, derived):
+                raise PlanError(f"{name} is claimed to be {json.dumps(claimed)[:80]}, but it is {json.dumps(derived)}.")
         _check_bound(saved)
         if plan is not None and saved.schedule is not None:
             check_schedule(plan, saved.schedule, problem.cost, problem.memory)
@@ -219,22 +219,22 @@ def derive(saved: SavedPlan) -> Replay | None:
     return replayed
 
 
-def _same(found: Any, derived: Any) -> bool:
-    """Whether two values of JSON are equal, which 1, 1.0 and true are not."""
-    if type(found) is not type(derived) or found != derived:
+def _same(claimed: Any, derived: Any) -> bool:
+    """Say whether two values of JSON are equal; 1, 1.0 and true differ."""
+    if type(claimed) is not type(derived) or claimed != derived:
         return False
-    return not isinstance(found, dict | list) or json.dumps(found, sort_keys=True) == json.dumps(
-        derived, sort_keys=True
-    )
+    if not isinstance(claimed, dict | list):
+        return True
+    return json.dumps(claimed, sort_keys=True) == json.dumps(derived, sort_keys=True)
 
 
 def saved_result(saved: SavedPlan) -> Result:
-    """The result that a plan file was written from, verified, with what it says of other plans as its claims.
+    """Return the result from which a plan file was written, verified; its bound is marked as a claim of the file.
 
     Raises
     ------
     PlanError
-        As `verify`.
+        Where a claim is false; the message names the first one.
     """
     replayed, claimed = verify(saved), saved.document
     return Result(
@@ -253,7 +253,7 @@ def saved_result(saved: SavedPlan) -> Result:
 
 
 def _figures(saved: SavedPlan, replayed: Replay | None) -> Iterator[tuple[str, Any, Any]]:
-    """(where, what the file says, what is so) of every figure that follows from problem and steps."""
+    """Yield (place, claimed value, true value) for every figure that follows from the problem and the steps."""
     claimed, graph, model = saved.document, saved.problem.graph, saved.problem.cost
     yield "objective", claimed["objective"], model.objective
     yield "counts", claimed["counts"], counts(graph)
@@ -268,6 +268,7 @@ def _figures(saved: SavedPlan, replayed: Replay | None) -> Iterator[tuple[str, A
 
 
 def _plan_figures(saved: SavedPlan, plan: Plan, replayed: Replay) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the same triples for the steps of a plan and its costs."""
     claimed, model = saved.document, saved.problem.cost
     for i, raw in enumerate(claimed["steps"]):
         yield f"steps[{i}].id", raw["id"], i
@@ -281,30 +282,30 @@ def _plan_figures(saved: SavedPlan, plan: Plan, replayed: Replay) -> Iterator[tu
 
 
 def _claims(saved: SavedPlan) -> Iterator[tuple[str, Any, Any]]:
-    """The same of what must agree with each other: a plan and a status, a bound and what it holds within."""
-    claimed, held = saved.document, saved.plan is not None
-    found, bound = claimed["status"], claimed["bound"]
-    possible = (Status.OPTIMAL, Status.FEASIBLE) if held else (Status.INFEASIBLE, Status.BUDGET)
-    yield "status", found, found if Status(found) in possible else possible[1].value
-    yield "optimal_within", claimed["optimal_within"], bound["within"] if found == Status.OPTIMAL.value else None
-    if held:
+    """Yield the same triples for claims that must agree with each other: plan and status, bound and its class."""
+    claimed, has_plan = saved.document, saved.plan is not None
+    status, bound = claimed["status"], claimed["bound"]
+    possible = (Status.OPTIMAL, Status.FEASIBLE) if has_plan else (Status.INFEASIBLE, Status.BUDGET)
+    yield "status", status, status if Status(status) in possible else possible[1].value
+    yield "optimal_within", claimed["optimal_within"], bound["within"] if status == Status.OPTIMAL.value else None
+    if has_plan:
         yield "needs", claimed["needs"], None
     unit = saved.problem.cost.unit
-    if found == Status.INFEASIBLE.value:
+    if status == Status.INFEASIBLE.value:
         yield "bound.within", bound["within"], None
     if bound["within"] is None:
         yield f"bound.{unit}, within null,", bound[unit], 0
 
 
 def _require_class(where: str, within: str, problem: Problem) -> None:
-    """The class that something holds within is one that the problem has plans of."""
+    """Refuse a class of plans that the problem does not have."""
     why = misfit(within, problem)
     if why is not None:
         raise PlanError(f"{where} is '{within[:60]}', but the problem has no such plans: {why}.")
 
 
 def _check_bound(saved: SavedPlan) -> None:
-    """A bound is one on plans of a class that the problem has, and none of what the plan costs is above it."""
+    """Refuse a bound of a class that the problem does not have, or one that contradicts the cost of the plan."""
     claimed, model = saved.document, saved.problem.cost
     bound, within, status = claimed["bound"][model.unit], claimed["bound"]["within"], claimed["status"]
     if within is not None:

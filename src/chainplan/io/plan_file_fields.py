@@ -1,6 +1,6 @@
 """The form of a plan file: every field with its type and range, and the steps of the plan language by their names.
 
-What is written by `plan_file.document` is described here, so that reading refuses what was never written.
+It describes exactly what `plan_file.document` writes, so that reading refuses whatever was never written.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from chainplan.plans.steps import (
 from chainplan.problem.graph import Graph, Mode
 
 FORMAT = 1
-"""The version of the form."""
+"""The version of the form, which a plan file states."""
 
 OPS: dict[str, type[Step]] = {
     "load": Load,
@@ -65,14 +65,14 @@ _FIELDS: dict[str, Form] = {
     **dict.fromkeys(("arg", "left", "right"), _PLACE),
     **dict.fromkeys(("onto", "tangent", "adjoint"), _MAYBE),
 }
-"""The fields of all steps; operands are numbers of earlier steps."""
+"""The forms of all fields of steps; operands are the numbers of earlier steps."""
 
 _HEAD = Record("a plan file", {"format": whole(1), "objective": TEXT})
-"""What says how to read the rest."""
+"""The fields that decide how to read the rest."""
 
 
 def plan_form(unit: str) -> Record:
-    """The form of a plan file whose prices are in `unit`, and in fma."""
+    """Return the form of a plan file whose prices are in `unit`, and in fma."""
     prices: dict[str, Form] = dict.fromkeys(("fma", unit), whole(0))
     cost = Record("a cost", {"adds": whole(0), "peak_elements": whole(0), **prices})
     baselines = dict.fromkeys(("forward", "reverse"), Record("a baseline", prices))
@@ -107,12 +107,12 @@ def plan_form(unit: str) -> Record:
 
 
 def load(text: str | bytes, source: str) -> dict[str, Any]:
-    """The object in the text of a plan file, of the format that is read here.
+    """Parse the text of a plan file into a JSON object of the format that is read here.
 
     Raises
     ------
     SpecError
-        Where it is no JSON, none at all, or of another format.
+        Where the text is no JSON, is no object, or has another format.
     """
     try:
         root = json.loads(text, parse_int=_whole, parse_constant=_no_number, object_pairs_hook=_unique)
@@ -132,34 +132,37 @@ def load(text: str | bytes, source: str) -> dict[str, Any]:
 
 
 def require_names(root: dict[str, Any], graph: Graph, source: str) -> None:
-    """Look at the names of elementals and vertices in steps and outputs.
+    """Check the names of elementals and vertices in steps and outputs.
 
     Raises
     ------
     SpecError
-        Where the problem has none of a name.
+        Where the problem has no elemental or vertex of a name.
     """
     places = [(f"steps[{i}]", step, "elemental", "vertex") for i, step in enumerate(root["steps"])]
     places += [(f"outputs[{i}]", output, "output", "input") for i, output in enumerate(root["outputs"])]
     for where, raw, *names in places:
         for name in names:
-            found = raw.get(name)
-            if found is not None and found not in (graph if name == "elemental" else graph.sizes):
+            given = raw.get(name)
+            if given is not None and given not in (graph if name == "elemental" else graph.sizes):
                 what = "an elemental" if name == "elemental" else "a vertex"
-                raise SpecError(f"{source}: {where}.{name} is '{found[:40]}'; expected {what} of the problem. {TODO}")
+                raise SpecError(f"{source}: {where}.{name} is '{given[:40]}'; expected {what} of the problem. {TODO}")
 
 
 def _whole(digits: str) -> int:
+    """Read a whole number, and refuse one that Python would refuse in words of its own."""
     if len(digits) > 400:
         raise ValueError(f"a number of {len(digits)} digits")
     return int(digits)
 
 
 def _no_number(word: str) -> float:
+    """Refuse NaN and Infinity, which Python's parser would take."""
     raise ValueError(f"{word} is no number of JSON")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its fields, and refuse a field that stands twice."""
     result = dict(pairs)
     if len(result) != len(pairs):
         names = [name for name, _ in pairs]

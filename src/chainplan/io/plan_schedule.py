@@ -1,4 +1,4 @@
-"""The schedule of a plan file: its form, and how it is read; what it claims is proven by `schedule.check_schedule`."""
+"""The form of the schedule in a plan file, and its reader; `plans.schedule.check_schedule` proves what it claims."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _NUMBERS = {"machines": whole(1, MOST), "makespan": whole(0), "bound": whole(0),
 _STATUS = OneOf(Status.OPTIMAL.value, Status.FEASIBLE.value)
 _TASK = Record("a task", dict.fromkeys(Task._fields, whole(0)))
 SCHEDULE = Record("a schedule", {**_NUMBERS, "status": _STATUS, "within": TEXT, "tasks": Rows(_TASK)})
-"""What `Schedule.to_dict` writes."""
+"""The form of what `Schedule.to_dict` writes."""
 
 
 def read_schedule(raw: Mapping[str, Any]) -> Schedule:
-    """A schedule that has the form."""
+    """Read a schedule that has the form `SCHEDULE`."""
     tasks = tuple(Task(**task) for task in raw["tasks"])
     return Schedule(
         machines=raw["machines"],

@@ -1,8 +1,7 @@
-"""The table of front-ends, and the public functions: `read`, `from_spec`, `chain` make a Problem, `program` a Program.
+"""The table of front-ends and the public functions: `read`, `from_spec`, `chain` make a Problem, `program` a Program.
 
-A new front-end is one file beside this one and one line in `FRONTENDS`; the suffix of a file chooses among
-them. A file is read up to a limit and no further, so that a device or an endless pipe is an error like any
-other.
+A new front-end is one file beside this one and one line in `FRONTENDS`; the suffix of a file chooses among them. A file
+is read up to a limit and no further, so that a device or an endless pipe is an error like any other.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ LARGEST_PLAN = 1_000_000_000
 
 @dataclass(frozen=True)
 class Frontend:
-    """A way to read a file: a name, the suffixes it answers to, and what makes a Problem or Program of the bytes."""
+    """A file format: its name, its suffixes, and the reader that makes a Problem or Program of the bytes."""
 
     name: str
     suffixes: tuple[str, ...]
@@ -47,15 +46,15 @@ class Frontend:
 
 
 def _spec(parse: Callable[[bytes, Messages], Node]) -> Callable[[bytes, Messages], Problem | Program]:
-    """The reader of a spec in some text format."""
-    return lambda data, messages: _described(parse(data, messages), messages)
+    """Return the reader of a spec, given the parser of its text format."""
+    return lambda data, messages: _read_spec_tree(parse(data, messages), messages)
 
 
 _RENAMED = "Write it by networkx.node_link_data and name it *.nodelink.json."
 
 
-def _described(root: Node, messages: Messages) -> Problem | Program:
-    """What a spec describes: layers, or a linearised DAG."""
+def _read_spec_tree(root: Node, messages: Messages) -> Problem | Program:
+    """Read a parsed spec: layers become a program, a chain or a linearised DAG a problem."""
     keys = root.keys.keys() if isinstance(root, Mapping) else set()
     if "nodes" in keys and keys & {"links", "edges", "adjacency"} and not keys & {"chain", "dag"}:
         messages.fatal(0, 0, f"found a graph of networkx as JSON; expected a spec. {_RENAMED}")
@@ -72,7 +71,7 @@ FRONTENDS: tuple[Frontend, ...] = (
     Frontend("node-link", (".nodelink.json", ".node-link.json"), read_node_link),
     Frontend("json", (".json",), _spec(from_json)),
 )
-"""All front-ends. The first reads what no suffix claims: standard input, pipes, files of another name."""
+"""All front-ends. The first one reads whatever no suffix claims: standard input, pipes, files with other names."""
 
 
 def read(path: str | Path) -> Problem:
@@ -91,7 +90,7 @@ def read(path: str | Path) -> Problem:
     Raises
     ------
     SpecError
-        Where the file cannot be read, or with every error in it.
+        Where the file cannot be read, or has errors; the message lists every error.
 
     Examples
     --------
@@ -102,8 +101,8 @@ def read(path: str | Path) -> Problem:
     ...     read(path).graph.sizes
     {'x0': 3, 'x1': 1, 'x2': 2}
     """
-    found = read_spec(path)
-    return found if isinstance(found, Problem) else found.problem
+    spec = read_spec(path)
+    return spec if isinstance(spec, Problem) else spec.problem
 
 
 def read_spec(path: str | Path) -> Problem | Program:
@@ -112,12 +111,12 @@ def read_spec(path: str | Path) -> Problem | Program:
     Raises
     ------
     SpecError
-        Where the file cannot be read, or with every error in it.
+        Where the file cannot be read, or has errors; the message lists every error.
     """
     source, data = _bounded(path, LARGEST_FILE)
     if is_plan_file(data):
         raise SpecError(f"{source}: found a plan file; expected a spec. 'chainplan check' and 'run' read plans.")
-    return _found(source, data)
+    return _read_by_suffix(source, data)
 
 
 def read_plan(path: str | Path) -> SavedPlan:
@@ -163,16 +162,17 @@ def read_any(path: str | Path) -> Problem | Program | SavedPlan:
     Raises
     ------
     SpecError
-        Where the file cannot be read, or with every error in it.
+        Where the file cannot be read, or has errors; the message lists every error.
     """
     source, data = _bounded(path, LARGEST_PLAN)
     if is_plan_file(data):
         return parse_plan(data, source)
     _refuse_large(data, source, LARGEST_FILE)
-    return _found(source, data)
+    return _read_by_suffix(source, data)
 
 
-def _found(source: str, data: bytes) -> Problem | Program:
+def _read_by_suffix(source: str, data: bytes) -> Problem | Program:
+    """Read the bytes of a file by the front-end of its suffix; refuse kinds of files that are no specs."""
     kind = kind_of(data)
     if kind is not None and not source.lower().endswith(".graphml"):
         raise SpecError(f"{source}: found {kind.what}; expected a spec. {kind.as_spec}")
@@ -182,7 +182,7 @@ def _found(source: str, data: bytes) -> Problem | Program:
 
 
 def _bounded(path: str | Path, limit: int) -> tuple[str, bytes]:
-    """The name and the bytes of a file; one more than the limit is never read."""
+    """Return the name and the bytes of a file, of which at most one more than the limit is read."""
     expect("path", path, (str, PathLike), "the name of a file", "Pass one, or from_spec(spec) what is no file.")
     standard_input = str(path) == "-"
     source = "<stdin>" if standard_input else shown(str(path), 1000)
@@ -200,7 +200,7 @@ def _bounded(path: str | Path, limit: int) -> tuple[str, bytes]:
 
 
 def _read(file: IO[bytes], most: int) -> bytes:
-    """So many bytes at most, without setting memory aside for them all."""
+    """Read at most so many bytes, without allocating memory for them all beforehand."""
     parts = []
     while most and (part := file.read(min(most, 1 << 20))):
         parts.append(part)
@@ -220,12 +220,12 @@ def from_text(text: str, source: str = "spec") -> Problem:
     Raises
     ------
     SpecError
-        With every error of the spec.
+        Where the spec has errors; the message lists every error.
     """
     messages = Messages(source, files=False)
     with uncollected():
-        found = _described(from_yaml(text.encode(), messages), messages)
-    return found if isinstance(found, Problem) else found.problem
+        spec = _read_spec_tree(from_yaml(text.encode(), messages), messages)
+    return spec if isinstance(spec, Problem) else spec.problem
 
 
 def from_spec(spec: abc.Mapping[str, Any], source: str = "spec") -> Problem:
@@ -236,7 +236,7 @@ def from_spec(spec: abc.Mapping[str, Any], source: str = "spec") -> Problem:
     spec : Mapping[str, Any]
         The spec: mappings, lists, texts and numbers.
     source : str
-        What stands before every message.
+        The text that stands before every message.
 
     Returns
     -------
@@ -246,7 +246,7 @@ def from_spec(spec: abc.Mapping[str, Any], source: str = "spec") -> Problem:
     Raises
     ------
     SpecError
-        With every error of the spec.
+        Where the spec has errors; the message lists every error.
 
     Examples
     --------
@@ -255,8 +255,8 @@ def from_spec(spec: abc.Mapping[str, Any], source: str = "spec") -> Problem:
     """
     messages = Messages(source)
     with uncollected():
-        found = _described(from_objects(spec, messages), messages)
-        return found if isinstance(found, Problem) else found.problem
+        problem = _read_spec_tree(from_objects(spec, messages), messages)
+        return problem if isinstance(problem, Problem) else problem.problem
 
 
 def program(spec: abc.Mapping[str, Any], source: str = "spec") -> Program:
@@ -267,7 +267,7 @@ def program(spec: abc.Mapping[str, Any], source: str = "spec") -> Program:
     spec : Mapping[str, Any]
         The spec: mappings, lists, texts and numbers.
     source : str
-        What stands before every message.
+        The text that stands before every message.
 
     Returns
     -------
@@ -277,7 +277,7 @@ def program(spec: abc.Mapping[str, Any], source: str = "spec") -> Program:
     Raises
     ------
     SpecError
-        With every error of the spec.
+        Where the spec has errors; the message lists every error.
 
     Examples
     --------
@@ -300,11 +300,11 @@ def chain(
     Parameters
     ----------
     items : Sequence[int | Mapping[str, Any]]
-        Sizes, or mappings with `shape` as rows x cols and what else an item of `chain` in a spec may hold.
+        Sizes, or mappings with `shape` as rows x cols and any other key that an item of `chain` in a spec may have.
     name : str | None
-        What reports call the problem.
+        The name that reports give to the problem.
     memory : int | None
-        The limit of the elements alive at once.
+        The most elements that may be alive at once.
 
     Returns
     -------
@@ -314,7 +314,7 @@ def chain(
     Raises
     ------
     SpecError
-        With every error of the items.
+        Where the items have errors; the message lists every error.
 
     Examples
     --------
@@ -330,7 +330,7 @@ def chain(
 
 
 def _items(items: Any) -> Any:
-    """The items of a chain as the grammar takes them; a matrix says no more than its shape, and often less is meant."""
+    """Return the items of a chain as the grammar takes them; refuse matrices, of which only the shape would count."""
     if isinstance(items, range) or getattr(items, "ndim", None) == 1:
         return list(items)
     for i, item in enumerate(items if isinstance(items, list | tuple) else ()):

@@ -1,9 +1,8 @@
-"""The grammar of a spec: located values -> Problem (the contract is section 2 of the design).
+"""The grammar of a spec: it turns located values into a Problem.
 
-`chain` and `dag` are read into one `Draft`: the parts of a graph, and the node that each elemental came from.
-What makes a graph well-formed is said once, in `graph.faults`; here its faults only find their way back to
-line and column. So that one mistake is one message, a part that could not be read is replaced by one that
-fits.
+`chain` and `dag` are both read into a `Draft`, which holds the parts of a graph together with the nodes that they came
+from. `graph.faults` alone defines what a well-formed graph is; here its faults get back their line and column. A part
+that could not be read is replaced by one that fits, so that one mistake gives one message.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from chainplan.structures import DENSE, NAMES, Block, Structure
 
 LARGEST_SIZE = 10**12
 LARGEST_COST = 10**36
+
 Costs = tuple[int | None, int | None, int, int | None]
 """Tangent, adjoint, tape and advance of an elemental."""
 EXPLICIT: Costs = (None, None, 0, None)
@@ -41,7 +41,7 @@ class Draft:
     origins: dict[str, list[Node]]
 
     def faults(self) -> Iterator[tuple[Node, Fault]]:
-        """What is wrong with the graph, and where; a part that could not be read is not called empty."""
+        """Yield the faults of the graph with their nodes; a part that could not be read is not called empty."""
         for fault in faults(self.sizes, self.parts["inputs"], self.parts["outputs"], self.elementals):
             match fault.place:
                 case (str() as part, int() as index, *rest):
@@ -51,12 +51,12 @@ class Draft:
 
 
 def read_problem(root: Node, messages: Messages) -> Problem:
-    """The problem that a spec describes.
+    """Read the problem that a spec describes.
 
     Raises
     ------
     SpecError
-        With every error of the spec.
+        Where the spec has errors; the message lists every error.
     """
     reader = Reader(messages)
     top = reader.fields(root, ("chain", "dag", "limits", "name")) or {}
@@ -70,7 +70,7 @@ def read_problem(root: Node, messages: Messages) -> Problem:
 
 
 def _draft(root: Node, top: dict[str, Node], reader: Reader) -> Draft | None:
-    """The parts of the graph, with every fault noted."""
+    """Read the parts of the graph, and note every fault."""
     if isinstance(root, Mapping) and ("chain" in top) == ("dag" in top):
         what = "both 'chain' and 'dag'" if "chain" in top else "neither 'chain' nor 'dag'"
         todo = "Remove one of them." if "chain" in top else "Add the one that describes the problem."
@@ -88,7 +88,7 @@ def _is_empty_list(node: Node) -> bool:
 
 
 def _worded(draft: Draft, node: Node, fault: Fault) -> str:
-    """The message of a fault, in words of the spec where those say more."""
+    """Write the message of a fault, in words of the spec where those say more."""
     path, text = written(node.path), fault.message
     match fault.place:
         case ("jacobians", int() as index, "shape"):
@@ -114,6 +114,7 @@ def _worded(draft: Draft, node: Node, fault: Fault) -> str:
 
 
 def _chain(node: Node, reader: Reader) -> Draft | None:
+    """Read a chain, given by sizes or by Jacobians."""
     items = reader.items(node, "sizes or of mappings")
     if items is None:
         return None
@@ -150,7 +151,7 @@ def _chain_of_jacobians(node: Node, items: tuple[Node, ...], reader: Reader) -> 
 
 
 def _chain_sizes(shapes: list[tuple[int, int] | None]) -> list[int]:
-    """Sizes of x_0 ... x_q: the rows of the Jacobian before, else the columns of the one behind, else any."""
+    """Return the sizes of x_0 ... x_q: the rows of the Jacobian before x_i, else the columns of the next, else 0."""
     rows = [None, *(shape and shape[0] for shape in shapes)]
     cols = [*(shape and shape[1] for shape in shapes), None]
     return [(n if m is None else m) or 0 for m, n in zip(rows, cols, strict=True)]
@@ -178,6 +179,7 @@ def _chain_draft(node: Node, sizes: list[int], links: list[Elemental], items: tu
 
 
 def _dag(node: Node, reader: Reader) -> Draft | None:
+    """Read a DAG, given by `jacobians`, or in short by `edges` alone."""
     short = isinstance(node, Mapping) and "edges" in node.keys
     keys = ("sizes", "inputs", "outputs", "jacobians", "edges")
     dag = reader.fields(node, keys, ("edges",) if short else keys[1:4])
@@ -195,6 +197,25 @@ def _dag(node: Node, reader: Reader) -> Draft | None:
     edges = [_edge(own["edge"], reader) if "edge" in own else None for own in fields]
     sizes = _sizes(dag.get("sizes"), [edge for edge in edges if edge], reader)
     draft = Draft(node, {v: size or 0 for v, size in sizes.items()}, {}, [], {"jacobians": []})
+    _read_jacobians(items, fields, edges, sizes, draft, reader)
+    for end in ("inputs", "outputs"):
+        if short and end not in dag:
+            draft.parts[end] = _open_ends(end, [edge for edge in edges if edge])
+            draft.origins[end] = [node] * len(draft.parts[end])
+        else:
+            _read_ends(end, dag, draft, part in dag and all(edges), reader)
+    return draft
+
+
+def _read_jacobians(
+    items: tuple[Node, ...],
+    fields: list[dict[str, Node]],
+    edges: list[tuple[str, str] | None],
+    sizes: dict[str, int | None],
+    draft: Draft,
+    reader: Reader,
+) -> None:
+    """Add the elementals of a DAG to the draft; those whose edge could not be read are left out."""
     counts: dict[str, int] = {}
     for item, own, edge in zip(items, fields, edges, strict=True):
         shape = _edge_shape(edge, sizes)
@@ -205,17 +226,10 @@ def _dag(node: Node, reader: Reader) -> Draft | None:
             name = name or _default_name(item, edge, counts, reader)
             draft.elementals.append(Elemental(name, source, target, block, *costs))
             draft.origins["jacobians"].append(item)
-    for end in ("inputs", "outputs"):
-        if short and end not in dag:
-            draft.parts[end] = _open_ends(end, [edge for edge in edges if edge])
-            draft.origins[end] = [node] * len(draft.parts[end])
-        else:
-            _read_ends(end, dag, draft, part in dag and all(edges), reader)
-    return draft
 
 
 def _open_ends(end: str, edges: list[tuple[str, str]]) -> list[str]:
-    """The vertices that nothing enters, or that nothing leaves: the inputs and outputs of a bare list of edges."""
+    """Return the vertices that no edge enters, or that none leaves: the inputs, or outputs, of a bare list of edges."""
     near, far = (0, 1) if end == "inputs" else (1, 0)
     inner = {edge[far] for edge in edges}
     return [vertex for vertex in dict.fromkeys(edge[near] for edge in edges) if vertex not in inner]
@@ -230,7 +244,7 @@ def _edge(node: Node, reader: Reader) -> tuple[str, str] | None:
 
 
 def _sizes(node: Node | None, edges: list[tuple[str, str]], reader: Reader) -> dict[str, int | None]:
-    """Size of each vertex, None where unreadable: those declared, then those that only edges name."""
+    """Return the sizes, first of declared vertices, then of those that only edges name; None stands for unreadable."""
     sizes: dict[str, int | None] = {}
     left_out: int | None = 1
     if isinstance(node, Mapping):
@@ -248,13 +262,13 @@ def _sizes(node: Node | None, edges: list[tuple[str, str]], reader: Reader) -> d
 
 
 def _edge_shape(edge: tuple[str, str] | None, sizes: dict[str, int | None]) -> tuple[int, int] | None:
-    """Rows and columns of the block on an edge, None where one of them could not be read."""
+    """Return the rows and columns of the block on an edge, or None where one of them could not be read."""
     cols, rows = (sizes[vertex] for vertex in edge) if edge else (None, None)
     return None if rows is None or cols is None else (rows, cols)
 
 
 def _default_name(item: Node, edge: tuple[str, str], counts: dict[str, int], reader: Reader) -> str:
-    """`to/from`; among parallel edges without a name the second is `to/from#2`."""
+    """Return the name `to/from`; the second of parallel edges without a name becomes `to/from#2`, and so on."""
     name = f"{edge[1]}/{edge[0]}"
     count = counts[name] = counts.get(name, 0) + 1
     name = name if count == 1 else f"{name}#{count}"
@@ -283,7 +297,7 @@ def _own_name(own: dict[str, Node], reader: Reader) -> str | None:
 
 
 def _costs(own: dict[str, Node], reader: Reader) -> Costs:
-    """What is given of `tangent`, `adjoint`, `tape` and `advance`."""
+    """Read `tangent`, `adjoint`, `tape` and `advance` as far as they are given."""
     if "tape" in own and not ("tangent" in own or "adjoint" in own):
         node = own["tape"]
         text = f"{written(node.path)} is {found(node)}, but there is no 'tangent' and no 'adjoint'"
@@ -296,7 +310,7 @@ def _costs(own: dict[str, Node], reader: Reader) -> Costs:
 
 
 def _structure_of(own: dict[str, Node], shape: tuple[int, int] | None, reader: Reader) -> Structure:
-    """The structure, dense where none is given or it cannot be read."""
+    """Read the structure; it is dense where none is given or it cannot be read."""
     return (_structure(own["structure"], shape, reader) if "structure" in own else None) or DENSE
 
 

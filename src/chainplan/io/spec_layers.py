@@ -1,15 +1,15 @@
-"""The grammar of layers: `input`, `layers` and what is differentiated -> Program.
+"""The grammar of layers: it turns `input`, `layers` and what is differentiated into a Program.
 
     input: {x: 784, batch: 32}            # sizes or shapes; `batch` stands before all of them
     layers:
       - {op: linear, out: 256, name: hidden}
-      - {op: sigmoid}                     # from the layer before it, unless `from` names values
+      - {op: sigmoid}                     # takes the layer before it, unless `from` names values
       - {op: add, from: [sigmoid1, hidden]}
     outputs: [add1]                       # the last layer unless given
     with_respect_to: [x, hidden.weight]   # all inputs unless given
 
-Shapes are followed layer by layer. Where one could not be read, what depends on it is not judged, so that one mistake
-is one message.
+Shapes are followed layer by layer. Where a shape could not be read, nothing that depends on it is checked, so that one
+mistake gives one message.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NAME = re.compile(r"[^\W\d][\w-]*")
 
 @dataclass
 class _Draft:
-    """The values known so far: a shape for each name, None where it could not be told."""
+    """The values known so far: a shape for each name, or None where the shape could not be determined."""
 
     reader: Reader
     shapes: dict[str, Shape | None] = field(default_factory=dict)
@@ -45,27 +45,28 @@ class _Draft:
     variables: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
     last: str | None = None
-    """The layer before; read or not."""
+    """The name of the layer before, whether or not it could be read."""
     complete: bool = True
-    """Whether every name so far is known; otherwise a strange one may be that of a layer that could not be read."""
+    """Whether every name so far is known; otherwise an unknown one may belong to a layer that could not be read."""
 
     def note(self, node: Node, text: str) -> None:
+        """Note an error at a node."""
         self.reader.messages.add(node, f"{written(node.path)} {text}")
 
     def strange(self, name: str, known: Collection[str]) -> bool:
-        """Whether a name is none of these, nor may be one of a layer that could not be read."""
+        """Say whether a name is not among the known ones, and cannot belong to a layer that could not be read."""
         layer = name.split(".")[0]
         unread = layer in self.shapes and self.shapes[layer] is None
         return name not in known and self.complete and not unread
 
 
 def read_program(root: Node, messages: Messages) -> Program:
-    """The program that a spec describes.
+    """Read the program that a spec describes.
 
     Raises
     ------
     SpecError
-        With every error of the spec.
+        Where the spec has errors; the message lists every error.
     """
     reader = Reader(messages)
     keys = ("input", "layers", "outputs", "with_respect_to", "limits", "name")
@@ -97,7 +98,7 @@ def read_program(root: Node, messages: Messages) -> Program:
 
 
 def _inputs(node: Node, draft: _Draft) -> tuple[str, ...]:
-    """Names of the inputs; their shapes go into the draft."""
+    """Read the inputs: return their names, and put their shapes into the draft."""
     reader = draft.reader
     if not isinstance(node, Mapping):
         reader.refuse(node, "a mapping from inputs to sizes", "Write it as {x: 784, batch: 32}.")
@@ -117,7 +118,7 @@ def _inputs(node: Node, draft: _Draft) -> tuple[str, ...]:
 
 
 def _input(node: Node, batch: Shape | None, reader: Reader) -> Shape | None:
-    """The shape of an input: a size, a list of sizes, or {shape: ..., batch: false}."""
+    """Read the shape of an input: a size, a list of sizes, or {shape: ..., batch: false}."""
     if isinstance(node, Mapping):
         own = reader.fields(node, ("shape", "batch"), ("shape",)) or {}
         if "batch" in own and reader.flag(own["batch"]) is False:
@@ -169,7 +170,7 @@ def _keys(node: Node) -> set[str]:
 
 
 def _kind(node: Node, reader: Reader) -> type[Op] | None:
-    """The op that a layer names."""
+    """Return the op that a layer names."""
     if not isinstance(node, Mapping):
         reader.refuse(node, "a mapping with 'op'", "Write it as {op: relu}.")
         return None
@@ -191,7 +192,7 @@ def _kind(node: Node, reader: Reader) -> type[Op] | None:
 
 
 def _own_name(node: Node, op: str, draft: _Draft) -> str:
-    """The name that a layer has, or its op with a number behind it."""
+    """Return the name of a layer, or its op with a number where it has none."""
     if isinstance(node, Mapping) and "name" in node.values:
         name = draft.reader.name(node.values["name"])
         reason = name and (_unnamable(name) or _taken(name, draft))
@@ -218,7 +219,7 @@ def _taken(name: str, draft: _Draft) -> str | None:
 
 
 def _sources(node: Node, given: Node | None, before: tuple[str, ...], draft: _Draft) -> tuple[str, ...] | None:
-    """The values that a layer is fed: those that `from` names, else the layer before it, else the one input."""
+    """Return the arguments of a layer: the values that `from` names, else the layer before it, else the one input."""
     if given is None:
         if len(before) > 1:
             text = f"is the first and has no 'from', and there are {len(before)} inputs; expected one. Add 'from'."
@@ -237,7 +238,7 @@ def _sources(node: Node, given: Node | None, before: tuple[str, ...], draft: _Dr
 
 
 def _fitted(node: Node, name: str, op: Op, sources: tuple[str, ...], draft: _Draft) -> Shape | None:
-    """Add the layer, and the parameters that it is not fed, to the draft; the shape of its result."""
+    """Add a layer, and the parameters that it is not fed, to the draft; return the shape of its result."""
     fed = [shape for source in sources if (shape := draft.shapes[source]) is not None]
     if len(fed) != len(sources):
         return None
@@ -265,7 +266,7 @@ def _fitted(node: Node, name: str, op: Op, sources: tuple[str, ...], draft: _Dra
 
 
 def _require_sizes(*shapes: Shape) -> None:
-    """Refuse a value with no entries, or with more than a size may be."""
+    """Refuse a value without entries, or with more entries than a size may be."""
     for total in map(prod, shapes):
         if not 0 < total <= LARGEST_SIZE:
             raise ValueError(f"found {total:,} entries; expected 1 to 10^12. Correct the sizes.")
@@ -275,7 +276,7 @@ def _require_sizes(*shapes: Shape) -> None:
 
 
 def _names(node: Node | None, draft: _Draft) -> list[tuple[str, Node]]:
-    """The names of a list, each with its node."""
+    """Read a list of names, each with its node."""
     if node is None:
         return []
     items = draft.reader.items(node, "names")
@@ -285,7 +286,7 @@ def _names(node: Node | None, draft: _Draft) -> list[tuple[str, Node]]:
 
 
 def _chosen(wanted: list[tuple[str, Node]], known: tuple[str, ...], what: str, draft: _Draft) -> tuple[str, ...]:
-    """The names that were asked for, each of which must be known and stand once."""
+    """Return the names that a list asks for; each must be known and stand once."""
     names: list[str] = []
     for name, node in wanted:
         if draft.strange(name, known):

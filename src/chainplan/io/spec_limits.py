@@ -1,7 +1,7 @@
 """The grammar of `limits`: how much memory a plan may hold, and whether it has to evaluate the states itself.
 
 limits: {memory: 100000}                     # elements alive at once
-limits: {memory: 64 MiB, recompute: true}    # bytes, 8 to an element; states are evaluated, stored, evaluated again
+limits: {memory: 64 MiB, recompute: true}    # bytes, 8 per element; the plan evaluates and stores states
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Limits(NamedTuple):
 
 
 def read_limits(node: Node | None, reader: Reader) -> Limits:
-    """The limits of a spec; what could not be read is noted and left out."""
+    """Read the limits of a spec; what cannot be read is noted and left out."""
     given = {} if node is None else reader.fields(node, ("memory", "recompute")) or {}
     memory = _memory(given["memory"], reader) if "memory" in given else None
     recompute = reader.flag(given["recompute"]) if "recompute" in given else None
@@ -35,11 +35,11 @@ def _has_unit(text: str) -> bool:
 
 
 def _memory(node: Node, reader: Reader) -> int | None:
-    """Elements, from a whole number of them or from bytes with a unit."""
+    """Read a number of elements, which may be given as bytes with a unit."""
     if isinstance(node, Scalar) and node.spelling is not Spelling.NONE and _has_unit(node.text):
-        found = elements(node.text)
-        if found is None or found > LARGEST:
+        count = elements(node.text)
+        if count is None or count > LARGEST:
             units = ", ".join(UNITS)
             reader.refuse(node, f"elements, or bytes in one of {units}", "Write it as 100000 or '64 MiB'.")
-        return found
+        return count
     return reader.whole(node, LARGEST)

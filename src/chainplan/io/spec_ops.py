@@ -1,4 +1,4 @@
-"""Options of ops as a spec writes them: every option is a typed field of its op, and the type says how it is read."""
+"""Reads the options of ops in a spec; every option is a typed field of its op, and the type decides how it is read."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?
 
 
 def known_options(op: type[Op]) -> tuple[str, ...]:
-    """The options of an op."""
+    """Return the names of the options of an op."""
     return tuple(field.name for field in fields(op))
 
 
 def needed_options(op: type[Op]) -> tuple[str, ...]:
-    """The options that have no default."""
+    """Return the names of the options that have no default."""
     return tuple(field.name for field in fields(op) if field.default is MISSING)
 
 
 def read_options(op: type[Op], given: dict[str, Node], reader: Reader) -> Op | None:
-    """The op with its options, None where one is missing or cannot be read."""
+    """Return the op with its options, or None where an option is missing or cannot be read."""
     kinds = get_type_hints(op)
     read = {name: _READERS[kinds[name]](node, reader) for name, node in given.items() if name in known_options(op)}
     if None in read.values() or any(name not in read for name in needed_options(op)):
@@ -36,7 +36,7 @@ def read_options(op: type[Op], given: dict[str, Node], reader: Reader) -> Op | N
 
 
 def integer(node: Node, reader: Reader) -> int | None:
-    """A whole number, which may be negative."""
+    """Read a whole number, which may be negative."""
     if isinstance(node, Scalar) and node.spelling is Spelling.PLAIN and _INTEGER.fullmatch(node.text):
         return int(node.text)
     reader.refuse(node, "a whole number", "Write it in digits alone, such as 2 or -1.")
@@ -44,7 +44,7 @@ def integer(node: Node, reader: Reader) -> int | None:
 
 
 def integers(node: Node, reader: Reader) -> tuple[int, ...] | None:
-    """A list of whole numbers; one alone stands for a list of it."""
+    """Read a list of whole numbers; a single number stands for a list of one."""
     if not isinstance(node, Sequence):
         one = integer(node, reader)
         return None if one is None else (one,)
@@ -53,7 +53,7 @@ def integers(node: Node, reader: Reader) -> tuple[int, ...] | None:
 
 
 def number(node: Node, reader: Reader) -> float | None:
-    """A finite number."""
+    """Read a finite number."""
     if isinstance(node, Scalar) and node.spelling is not Spelling.QUOTED:
         value = float(node.text) if _NUMBER.fullmatch(node.text) else inf
         if isfinite(value):

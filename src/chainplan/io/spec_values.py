@@ -1,7 +1,7 @@
-"""Forms: what parsed JSON must look like, described once and looked through field by field.
+"""Forms describe what parsed JSON must look like, and check it field by field.
 
-A form is asked with `require`, which says by a SpecError where what was found and what was expected. An object has the
-fields of its form and no others, so that nothing in a file is passed over.
+`require` checks a value, and raises a SpecError that says where it is wrong, what was found and what was expected. An
+object must have the fields of its form and no others, so that nothing in a file is silently ignored.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from typing import Any
 from chainplan.errors import SpecError
 
 TODO = "Correct it, or plan again."
-"""What to do where a file does not have its form."""
+"""The advice at the end of a message about a file that does not have its form."""
 
 
 class Form(ABC):
-    """What a value must look like; `words` says it."""
+    """A description of a value; `words` puts it into words."""
 
     words: str
 
     @abstractmethod
     def fits(self, value: Any) -> bool:
-        """Whether a value has this form, but for what is inside of it."""
+        """Say whether a value has this form, leaving aside its parts."""
 
-    def inside(self, value: Any, where: str) -> None:  # noqa: B027 - a form without parts has none to look at
-        """Look at the parts of a value.
+    def inside(self, value: Any, where: str) -> None:  # noqa: B027 - a form without parts has nothing to check
+        """Check the parts of a value.
 
         Raises
         ------
         SpecError
-            Where one does not have its form.
+            Where a part does not have its form.
         """
 
     def require(self, value: Any, where: str) -> None:
-        """Look at a value and its parts.
+        """Check a value and its parts.
 
         Raises
         ------
         SpecError
-            Where it, or one of them, does not have its form.
+            Where the value or a part of it does not have its form.
         """
         if not self.fits(value):
             shown = f"'{value[:40]}'" if isinstance(self, OneOf) and isinstance(value, str) else json.dumps(value)[:60]
@@ -53,7 +53,7 @@ class Form(ABC):
 
 @dataclass(frozen=True)
 class Value(Form):
-    """A value without parts, or whose parts are looked at elsewhere."""
+    """A value without parts, or whose parts are checked elsewhere."""
 
     words: str
     test: Callable[[Any], bool]
@@ -63,7 +63,7 @@ class Value(Form):
 
 
 def whole(least: int, most: float = inf) -> Value:
-    """A whole number, which true and false are not; `most` is a power of ten."""
+    """Return the form of whole numbers from `least` to `most`, a power of ten; true and false are not among them."""
     upto = "" if most == inf else f" to 10^{len(str(most)) - 1}"
     return Value(f"a whole number from {least}{upto}", lambda value: type(value) is int and least <= value <= most)
 
@@ -101,7 +101,7 @@ class Maybe(Form):
 
 
 class Rows(Form):
-    """A list of one form, or, without one, of anything."""
+    """A list whose items have one form, or any form where none is given."""
 
     words = "a list"
 
@@ -120,7 +120,7 @@ class Rows(Form):
 
 
 class Record(Form):
-    """An object with these fields; those of `optional` may be left out."""
+    """An object with the given fields; those in `optional` may be left out."""
 
     words = "an object"
 
@@ -141,12 +141,12 @@ class Record(Form):
             self.optional[name].require(value[name], prefix + name)
 
     def require_field(self, value: Mapping[str, Any], name: str, prefix: str) -> None:
-        """Look at one field.
+        """Check one field.
 
         Raises
         ------
         SpecError
-            Where it is missing or does not have its form.
+            Where the field is missing or does not have its form.
         """
         if name not in value:
             raise SpecError(f"{prefix}{name} is missing; expected {self.fields[name].words}. {TODO}")
@@ -154,7 +154,7 @@ class Record(Form):
 
 
 class Tagged(Form):
-    """An object of one of several forms; the field `tag` says which."""
+    """An object that has one of several forms; its field `tag` says which."""
 
     words = "an object"
 

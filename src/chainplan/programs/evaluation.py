@@ -1,7 +1,7 @@
-"""A program at a point: the values of its layers, and the elemental Jacobians of its linearised DAG.
+"""Evaluates a program at a point, and linearises it there: values of layers, elemental Jacobians of the linearised DAG.
 
-Evaluating keeps what linearising uses again (factors of a matrix, winners of a maximum), so that the primal is computed
-once.
+Evaluation keeps what linearisation uses again (factors of a matrix, the entries that won a maximum), so that the primal
+is computed once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from chainplan.values.jacobians import Given
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Values by name, and what each layer kept for its linearisation."""
+    """The values of a program by name, and what each layer kept for its linearisation."""
 
     program: Program
     values: Mapping[str, Array]
@@ -42,12 +42,12 @@ def evaluate(program: Program, point: Mapping[str, Array]) -> Evaluation:
     Returns
     -------
     Evaluation
-        The values of all layers by name, and what each of them keeps for its linearisation.
+        The values of all layers by name, and what each layer keeps for its linearisation.
 
     Raises
     ------
     PointError
-        If a layer has no finite value; the message names it.
+        If a layer has no finite value; the message names the layer.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def evaluate(program: Program, point: Mapping[str, Array]) -> Evaluation:
 
 
 def evaluated(layer: Layer, arguments: list[Array]) -> tuple[Array, Kept]:
-    """The value of one layer and what it keeps for its linearisation; raises as `evaluate` does."""
+    """Return the value of one layer and what it keeps for its linearisation; raise as `evaluate` does."""
     with np.errstate(all="ignore"):
         try:
             value, kept = layer.op.evaluate(*arguments)
@@ -84,7 +84,7 @@ def linearise(evaluation: Evaluation) -> dict[str, Given]:
     Returns
     -------
     dict
-        The elemental Jacobians by name. Those whose structure says all are left out.
+        The elemental Jacobians by name. Those whose structure determines all values are left out.
 
     Raises
     ------
@@ -113,18 +113,19 @@ def linearise(evaluation: Evaluation) -> dict[str, Given]:
 
 
 def linearised(layer: Layer, arguments: list[Array], value: Array, kept: Kept) -> dict[int, Given]:
-    """The elemental Jacobians of one layer by the positions of its edges that vary; raises as `linearise` does."""
+    """Return the elemental Jacobians of one layer by the positions of its varying edges; raise as `linearise` does."""
     with np.errstate(all="ignore"):
         partials = layer.op.linearise(arguments, value, kept)
-    found = {position: partials[position] for position, _ in layer.varying}
-    for given in found.values():
-        if given is not None and not isinstance(given, tuple):
-            entries = given if isinstance(given, np.ndarray) else given.data
+    jacobians = {position: partials[position] for position, _ in layer.varying}
+    for jacobian in jacobians.values():
+        if jacobian is not None and not isinstance(jacobian, tuple):
+            entries = jacobian if isinstance(jacobian, np.ndarray) else jacobian.data
             _require_finite(entries, f"{_called(layer)}: the derivative", layer.op.positive)
-    return found
+    return jacobians
 
 
 def _called(layer: Layer) -> str:
+    """Name a layer as messages do."""
     return f"layer '{layer.name}' ({layer.op.name})"
 
 

@@ -1,8 +1,8 @@
-"""Points at which a layer has no derivative: which layers these are, and what they are compared with there.
+"""Finds layers that have no derivative at a point, and evaluates a program along the slopes that their ops take there.
 
-At a kink (a relu at 0, equal entries under a maximum, a singular value that is repeated) central differences are the
-mean of two slopes, which is no derivative either. There the layer is followed along the slope that its op takes, and
-everything else by differences as ever, so that an error anywhere else still shows.
+At a kink (a relu at 0, equal entries under a maximum, a repeated singular value) central differences give the mean of
+two slopes, which is no derivative either. There the layer follows the slope that its op takes, while everything else is
+evaluated as ever, so that an error anywhere else still shows.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ from chainplan.programs.program import Layer, Program
 
 
 class Followed:
-    """A program whose layers are followed along their own slopes at kinks that lie between a point and another."""
+    """A program whose layers follow their own slopes wherever a kink lies between the point and another one."""
 
     def __init__(self, program: Program, point: Mapping[str, Array]) -> None:
         self._at: Evaluation = evaluate(program, point)
         self._met: dict[str, Array] = {}
 
     def values(self, point: Mapping[str, Array]) -> Mapping[str, Array]:
-        """The values of all layers at another point."""
+        """Return the values of all layers at another point."""
         values = dict(point)
         for layer in self._at.program.layers:
             arguments = [values[source] for source in layer.sources]
             value, _ = evaluated(layer, arguments)
-            values[layer.name] = self._followed(layer, arguments, value)
+            values[layer.name] = self._follow(layer, arguments, value)
         return values
 
-    def _followed(self, layer: Layer, arguments: list[Array], value: Array) -> Array:
+    def _follow(self, layer: Layer, arguments: list[Array], value: Array) -> Array:
+        """Replace the entries of a value that lie beyond a kink by those along the slope at the point."""
         before = [self._at.values[source] for source in layer.sources]
         reach = max((float(np.abs(a - b).max(initial=0)) for a, b in zip(arguments, before, strict=True)), default=0.0)
         kinks = layer.op.kinks(before[0], reach) if reach else None
@@ -49,7 +50,7 @@ class Followed:
 
     @property
     def said(self) -> tuple[str, ...]:
-        """The kinks that were met, a phrase for each layer."""
+        """A phrase for each layer whose kinks were met."""
         return tuple(self._phrase(layer) for layer in self._at.program.layers if layer.name in self._met)
 
     def _phrase(self, layer: Layer) -> str:

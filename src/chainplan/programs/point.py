@@ -1,6 +1,6 @@
-"""A point: an array for every input and parameter of a program, read from a file or drawn.
+"""A point is an array for every input and parameter of a program; this module reads points from files and draws them.
 
-Inputs are drawn between 0.5 and 1.5, where every op is defined; parameters as their op asks.
+Inputs are drawn between 0.5 and 1.5, where every op is defined. Each op decides how its parameters are drawn.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from chainplan.values.jacobians import NUMBERS
 from chainplan.values.npz import read_npz
 
 BYTES = 8
-"""Of an entry; everything is computed in float64."""
+"""Bytes of an entry, because everything is computed in float64."""
 
 
 def draw_point(program: Program, seed: int = 0, given: Mapping[str, Array] | None = None) -> dict[str, Array]:
@@ -34,7 +34,7 @@ def draw_point(program: Program, seed: int = 0, given: Mapping[str, Array] | Non
     seed : int
         The seed of the random numbers.
     given : Mapping[str, Array] | None
-        Arrays that stay as they are. They change nothing of what is drawn.
+        Arrays that stay as they are. They do not change how the others are drawn.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def load_point(path: str, program: Program) -> dict[str, Array]:
     Raises
     ------
     ExecutionError
-        Where the file cannot be read or does not fit the program; every fault is listed.
+        Where the file cannot be read or does not fit the program; the message lists every fault.
     PointError
         Where an array is not finite.
     """
@@ -97,12 +97,12 @@ def load_point(path: str, program: Program) -> dict[str, Array]:
 
 
 def point_of(program: Program, point: object) -> dict[str, Array]:
-    """An array for every input and parameter, as a point must have.
+    """Return the arrays of a point, one for every input and parameter.
 
     Raises
     ------
     ArgumentError, ExecutionError
-        Where it is something else, or arrays are missing, unknown or of another shape.
+        Where the value is no point, or where arrays are missing, unknown or of another shape.
     """
     arrays = arrays_of(program, point)
     if missing := [name for name in (*program.inputs, *program.parameters) if name not in arrays]:
@@ -114,7 +114,7 @@ def point_of(program: Program, point: object) -> dict[str, Array]:
 
 
 def arrays_of(program: Program, given: object) -> dict[str, Array]:
-    """Arrays of some inputs and parameters; raises as `point_of` does."""
+    """Return the arrays of some inputs and parameters; raise as `point_of` does."""
     mapping("point", given, "inputs and parameters to arrays", "{'x': array}, or draw_point(program)")
     arrays = {name: np.asarray(value) for name, value in cast(Mapping[str, Array], given).items()}
     _require_fitting(program, arrays)
@@ -122,14 +122,14 @@ def arrays_of(program: Program, given: object) -> dict[str, Array]:
 
 
 def _require_fitting(program: Program, arrays: Mapping[str, Array], where: str = "") -> None:
-    """Refuse arrays that do not belong to a program; every fault is listed."""
+    """Refuse arrays that do not belong to a program, and list every fault."""
     faults = [where + fault for name, array in arrays.items() if (fault := _fault(name, array, program))]
     if faults:
         raise ExecutionError("\n".join(faults))
 
 
 def _fault(name: str, array: Array, program: Program) -> str | None:
-    """What is wrong with an array of a point."""
+    """Say what is wrong with an array of a point, or return None where it is right."""
     known = (*program.inputs, *program.parameters)
     if name not in known:
         todo = did_you_mean(name, known, "Remove it.")

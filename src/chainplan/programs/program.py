@@ -1,9 +1,9 @@
-"""A program of layers and the problem that its linearisation is.
+"""A program of layers, with the problem that its linearisation poses.
 
-Every value has a name: inputs and layers by theirs, parameters as `layer.parameter`. The graph has a vertex for each
-value that depends on what the Jacobian is taken with respect to, and one for each inner vertex of an op; everything
-else is constant and makes no edge. The vertices are named before any number is known, so that one plan serves all
-points.
+Every value has a name: inputs and layers have their own, parameters are called `layer.parameter`. The graph has a
+vertex for each value that depends on the variables of the Jacobian, and one for each inner vertex of an op; all other
+values are constant and give no edge. The vertices have their names before any number is known, so that one plan serves
+all points.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Shape = tuple[int, ...]
 
 
 def program_of(value: object) -> Program:
-    """The program that was given.
+    """Return a value that is a program.
 
     Raises
     ------
     ArgumentError
-        Where it is something else.
+        Where the value is something else.
     """
     expect("program", value, Program, "a program of layers", "Make one by chainplan.program(spec).")
     return cast(Program, value)
@@ -37,7 +37,7 @@ def program_of(value: object) -> Program:
 
 @dataclass(frozen=True)
 class Layer:
-    """An op applied to values; `varying` are the edges that begin where values vary: their positions and blocks."""
+    """An op applied to values; `varying` lists position and block of each edge that starts at a varying value."""
 
     name: str
     op: Op
@@ -46,14 +46,14 @@ class Layer:
     varying: tuple[tuple[int, Block], ...] = ()
 
     def vertex(self, end: int | str) -> str:
-        """The vertex of the graph that an end of an edge stands for."""
+        """Return the vertex of the graph for an end of an edge."""
         if isinstance(end, int):
             return self.sources[end]
         return self.name if end == RESULT else f"{self.name}.{end}"
 
 
 class Placed(NamedTuple):
-    """An edge of the linearised program: the elemental's name, the layer and the position among its edges."""
+    """An edge of the linearised program: its elemental's name, its layer, and its position among the layer's edges."""
 
     name: str
     layer: Layer
@@ -62,17 +62,17 @@ class Placed(NamedTuple):
 
     @property
     def edge(self) -> Edge:
-        """The edge as the op has it."""
+        """The edge as the op describes it."""
         return self.layer.edges[self.position]
 
 
 def applied(name: str, op: Op, sources: tuple[str, ...], shapes: Sequence[Shape], variables: set[str]) -> Layer:
-    """The layer of an op applied to values, some of which vary.
+    """Make the layer of an op that is applied to values, some of which vary.
 
     Raises
     ------
     ValueError
-        Where the structure of an edge that varies cannot be written down.
+        Where the structure of a varying edge is too large to be listed.
     """
     edges = op.edges(*shapes)
     reached: set[int | str] = {i for i, source in enumerate(sources) if source in variables}
@@ -88,7 +88,7 @@ def applied(name: str, op: Op, sources: tuple[str, ...], shapes: Sequence[Shape]
 class Program:
     """Layers in evaluation order, the shapes of all values, and what is differentiated with respect to what.
 
-    `parameters` maps each parameter to the layer that draws it and the name that its op has for it.
+    `parameters` maps each parameter to the op that draws it, and to the name by which that op knows it.
     """
 
     layers: tuple[Layer, ...]
@@ -104,18 +104,18 @@ class Program:
     @cached_property
     def placed(self) -> tuple[Placed, ...]:
         """The edges on a path from a variable, in evaluation order."""
-        found, counts = [], dict[str, int]()
+        edges, counts = [], dict[str, int]()
         for layer in self.layers:
             for position, block in layer.varying:
                 edge = layer.edges[position]
                 name = f"{layer.vertex(edge.target)}/{layer.vertex(edge.source)}"
                 count = counts[name] = counts.get(name, 0) + 1
-                found.append(Placed(name if count == 1 else f"{name}#{count}", layer, position, block))
-        return tuple(found)
+                edges.append(Placed(name if count == 1 else f"{name}#{count}", layer, position, block))
+        return tuple(edges)
 
     @cached_property
     def problem(self) -> Problem:
-        """The linearised program."""
+        """The problem of the program's Jacobian: its linearised DAG and its limits."""
         sizes = {v: prod(self.shapes[v]) for v in self.variables}
         elementals = []
         for name, layer, position, block in self.placed:
@@ -130,5 +130,5 @@ class Program:
 
     @property
     def notes(self) -> Iterator[str]:
-        """What a reader of a plan should know of the elementals."""
+        """What a reader of a plan should know about the elementals."""
         return (f"{p.name} ({p.layer.op.name}): {p.edge.note}" for p in self.placed if p.edge.note)

@@ -1,7 +1,7 @@
 """A chain of layers that a plan evaluates step by step, holding only the states that the plan holds.
 
-Values that do not depend on what is differentiated (parameters, other inputs and what is computed of them alone) are
-evaluated once and kept; they are part of the program, like its weights, and count nothing.
+Values that do not depend on the variables of the Jacobian (parameters, other inputs, and what follows from these alone)
+are evaluated once and kept. They are part of the program, as its weights are, and do not count as memory of the plan.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from chainplan.values.primal import Primal
 
 
 class _Inside(NamedTuple):
-    """The state of an inner vertex of an op: its arguments, value and what it kept."""
+    """The state at an inner vertex of an op: the op's arguments, its value, and what it kept."""
 
     arguments: list[Array]
     value: Array
@@ -45,7 +45,7 @@ class Stepwise(Primal):
     Raises
     ------
     ExecutionError
-        If the linearisation is no chain.
+        If the linearisation is not a chain.
     """
 
     dtype = np.dtype(np.float64)
@@ -62,7 +62,7 @@ class Stepwise(Primal):
         self._constants = self._evaluated_once()
 
     def _evaluated_once(self) -> dict[str, Array]:
-        """The values that do not vary."""
+        """Return the values that do not vary."""
         values = {name: value for name, value in self._point.items() if name not in self._program.variables}
         for layer in self._program.layers:
             if not layer.varying:
@@ -83,7 +83,7 @@ class Stepwise(Primal):
         return linearised(placed.layer, inside.arguments, inside.value, inside.kept)[placed.position]
 
     def _inside(self, placed: Placed, state: Array) -> _Inside:
-        """The op evaluated on the one argument that varies and the others."""
+        """Evaluate the op of an edge on its one varying argument and on the constant ones."""
         source = placed.layer.vertex(placed.edge.source)
         arguments = [state if name == source else self._constants[name] for name in placed.layer.sources]
         return _Inside(arguments, *evaluated(placed.layer, arguments))

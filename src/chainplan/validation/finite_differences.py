@@ -1,8 +1,8 @@
-"""Central differences of a program: the check that shares nothing with plans and edges but the values of the layers.
+"""Central differences of a program: a check that shares nothing with plans and edges except the values of the layers.
 
-Column i is (f(x + h e_i) - f(x - h e_i)) / 2h with h = eps^(1/3) · max(1, |x_i|), which balances truncation h² and
-rounding eps / h (Nocedal & Wright, *Numerical Optimization*, section 8.1). Either is of order eps^(2/3) ≈ 4e-11, times
-third derivatives and |f|; the tolerance leaves a factor of 10^5 for both.
+Column i is (f(x + h e_i) - f(x - h e_i)) / 2h with h = eps^(1/3) · max(1, |x_i|), which balances the truncation h² and
+the rounding eps / h (Nocedal & Wright, *Numerical Optimization*, section 8.1). Both are of order eps^(2/3) ≈ 4e-11,
+times third derivatives and |f|; the tolerance leaves a factor of 10^5 for them.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from chainplan.values.jacobians import Given
 EPS = float(np.finfo(np.float64).eps)
 TOLERANCE = 1e5 * EPS ** (2 / 3)
 MOST_COLUMNS = 64
-"""Columns that are compared; beyond, as many are drawn."""
+"""Columns that are compared; of more columns, this number is drawn at random."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The largest difference over max(max|J|, max|f|) among `compared` of `columns` columns, and seconds for all.
+    """The largest difference over max(max|J|, max|f|) among `compared` of `columns` columns, and the seconds for all.
 
-    `kinks` are the layers whose derivative is not defined at the point, in words, where differences do not tell it.
+    `kinks` names, in words, the layers that have no derivative at the point, so that differences cannot judge them.
     """
 
     columns: int
@@ -48,30 +48,34 @@ class Comparison:
 
     @property
     def evaluations(self) -> int:
-        """Evaluations of the program that all columns take."""
+        """Evaluations of the program that all columns would take."""
         return 2 * self.columns
 
 
 def compare(
     program: Program, point: Mapping[str, Array], plan: Plan, jacobians: Mapping[str, Given], seed: int = 0
 ) -> Comparison:
-    """Compare what a plan computes with central differences; `jacobians` are those at the point.
+    """Compare the result of a plan with central differences; `jacobians` are the elemental Jacobians at the point.
 
-    Where they disagree and layers are not differentiable at the point, they are compared along the slopes taken there.
+    Where they disagree and layers are not differentiable at the point, the layers follow the slopes that their ops take
+    there, and the comparison is repeated.
     """
     jacobian = run_held(plan, jacobians)
-    found = _compared(program, point, jacobian, seed, lambda at: evaluate(program, at).values)
-    if found.valid:
-        return found
+    comparison = _compare_columns(program, point, jacobian, seed, lambda at: evaluate(program, at).values)
+    if comparison.valid:
+        return comparison
     followed = Followed(program, point)
-    again = _compared(program, point, jacobian, seed, followed.values)
-    return replace(again, kinks=followed.said) if followed.said and again.valid else found
+    repeated = _compare_columns(program, point, jacobian, seed, followed.values)
+    return replace(repeated, kinks=followed.said) if followed.said and repeated.valid else comparison
 
 
 Values = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+"""A function from a point to the values of all layers."""
 
 
-def _compared(program: Program, point: Mapping[str, Array], jacobian: Found, seed: int, values: Values) -> Comparison:
+def _compare_columns(
+    program: Program, point: Mapping[str, Array], jacobian: Found, seed: int, values: Values
+) -> Comparison:
     """Compare a Jacobian with differences of the values of a program."""
     sizes = {v: point[v].size for v in program.variables}
     total = sum(sizes.values())
@@ -87,7 +91,7 @@ def _compared(program: Program, point: Mapping[str, Array], jacobian: Found, see
 
 
 def _columns(sizes: Mapping[str, int], seed: int) -> list[tuple[str, int]]:
-    """(variable, entry) of the columns to compare: all, or as many as are compared at most."""
+    """Choose the columns to compare, as pairs (variable, entry): all, or `MOST_COLUMNS` at random."""
     total = sum(sizes.values())
     flat = np.arange(total)
     if total > MOST_COLUMNS:
@@ -102,7 +106,7 @@ def _columns(sizes: Mapping[str, int], seed: int) -> list[tuple[str, int]]:
 def _column(
     program: Program, point: Mapping[str, Array], variable: str, i: int, values: Values
 ) -> list[tuple[str, Array, float]]:
-    """(output, central difference, max|f|) for one entry of one variable."""
+    """Return (output, central difference, max|f|) for one entry of one variable."""
     x = point[variable]
     h = EPS ** (1 / 3) * max(1.0, abs(float(x.flat[i])))
     ends = []
@@ -115,7 +119,7 @@ def _column(
 
 
 def _entries(block: HeldValues, i: int) -> Array | int:
-    """Column i of a block, a matrix or a sparse array; 0 where there is none."""
+    """Return column i of a matrix or sparse array; a missing block is 0."""
     if block is None:
         return 0
     return block[:, i] if isinstance(block, np.ndarray) else block[:, [i]].toarray().ravel()

@@ -1,8 +1,8 @@
-"""The Jacobian without a plan: naive forward and naive reverse accumulation.
+"""The Jacobian without a plan, by naive forward or naive reverse accumulation.
 
-One recurrence, straight from the chain rule, on dense matrices: the judge of every plan's numbers. It knows neither
-plans nor structures nor costs and makes no attempt to be fast. Where the Jacobian is too large to be written out, the
-same recurrence on a few directions judges (`times`).
+It is one recurrence on dense matrices, straight from the chain rule, and judges the numbers of every plan. It knows
+neither plans nor structures nor costs, and makes no attempt to be fast. Where the Jacobian is too large to be written
+out, the same recurrence on a few directions (`times`) judges instead.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def reference_jacobian(
     jacobians : Mapping[str, Given]
         The elemental Jacobians by name, as `chainplan.execute` takes them.
     mode : Mode
-        Tangents of the inputs, or adjoints of the outputs.
+        Whether to use tangents of the inputs or adjoints of the outputs.
     dtype : DTypeLike | None
-        The dtype of the seeds; by default that of the arrays.
+        The dtype of the seeds; by default the common one of the arrays.
 
     Returns
     -------
@@ -81,18 +81,18 @@ def reference_jacobian(
 def times(
     problem: Problem | Graph, jacobians: Mapping[str, Given], directions: Mapping[str, Array], absolute: bool = False
 ) -> dict[str, Array]:
-    """The Jacobian times a few columns, by tangents alone.
+    """Multiply the Jacobian by a few columns, using tangents alone.
 
     Parameters
     ----------
     problem : Problem | Graph
         The linearised DAG.
     jacobians : Mapping[str, Given]
-        As for `chainplan.execute`.
+        The elemental Jacobians by name, as `chainplan.execute` takes them.
     directions : Mapping[str, Array]
         A block of size(input) x c for each input.
     absolute : bool
-        Whether every elemental is taken by its absolute values; a matrix-free one is then written out.
+        Whether every elemental is replaced by its absolute values, for which a matrix-free one is written out.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def times(
 
 
 def _applied(e: Elemental, value: Given, arg: Array, mode: Mode) -> HeldValues:
-    """F'·arg (tangent) or arg·F' (adjoint)."""
+    """Return F'·arg (tangent) or arg·F' (adjoint)."""
     if not isinstance(value, tuple):
         return value @ arg if mode is Mode.TANGENT else arg @ value
     tangent, adjoint = value

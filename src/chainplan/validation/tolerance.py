@@ -1,13 +1,14 @@
-"""What the numbers of a plan are judged by: the whole Jacobian where it fits, a few directions where it does not.
+"""Judges the numbers of a plan: by the whole Jacobian where it fits into memory, by a few directions where it does not.
 
-Either knows from the oracle what is right, runs a plan in the form that it can compare, and says in words by which
-rule. Floats must satisfy max|diff| <= c · eps · scale with c = 8 · (sum of all sizes): every order rounds at most once
-per inner index along a path (Higham, *Accuracy and Stability of Numerical Algorithms*, section 3.5), and the constant
-leaves room for cancellation. For directions V the scale is max(|J|·V), which is no smaller than any entry that V sees.
+Either judge takes the right values from the reference, runs a plan in a form that it can compare, and says in words
+what it compares. Floats must satisfy max|diff| <= c · eps · scale with c = 8 · (sum of all sizes): every order rounds
+at most once per inner index along a path (Higham, *Accuracy and Stability of Numerical Algorithms*, section 3.5), and
+the constant leaves room for cancellation. For directions V the scale is max(|J|·V), which is no smaller than any entry
+that V sees.
 
-Where the elementals are derivatives of a program, J may be far smaller than the terms that it is the sum of: a
-saturated tanh behind a large product does that. Rounding is in proportion to those terms, max(|F_q|···|F_1|) by rows
-(the same section, for products of absolute values), which is asked for where the first scale is missed.
+Where the elementals are derivatives of a program, J may be far smaller than the terms of the sum that it is, as behind
+a saturated tanh. Rounding errors are in proportion to those terms, max(|F_q|···|F_1|) by rows (the same section, for
+products of absolute values); this second scale is computed only where a plan misses the first.
 """
 
 from __future__ import annotations
@@ -28,41 +29,44 @@ from chainplan.validation.reference import reference_jacobian, times
 from chainplan.values.jacobians import Given, common_dtype
 
 LARGEST = 50_000_000
-"""Entries that the oracle may hold at once; beyond, directions judge."""
+"""Entries that the reference may hold at once; for more entries, directions judge."""
 DIRECTIONS = 3
+"""Columns of V."""
 
 Found = Mapping[tuple[str, str], HeldValues]
+"""The result of a plan: the block of each pair (output, input)."""
 
 
 class Judge(Protocol):
-    """Compares what plans compute with what the oracle says."""
+    """Compares the results of plans with the reference."""
 
     scale: float
+    """The number that differences are divided by."""
     dtype: DType
     measure: str
-    """What differences are relative to, in words."""
+    """The scale in words."""
     note: str
-    """What else there is to say of how it compares."""
+    """What a verdict adds about how this judge compares."""
 
     def run(self, plan: Plan, jacobians: Mapping[str, Given]) -> Found:
         """Run a plan so that its result can be compared."""
 
     def difference(self, found: Found) -> float:
-        """The largest difference over the scale; a pair that is not there is zero."""
+        """Return the largest difference over the scale; a missing pair is zero."""
 
     def terms(self) -> float:
-        """The largest row of the same products with the absolute values of all elementals, 0 if too large to tell."""
+        """Return the scale of the terms that J is the sum of, or 0 where the elementals are too large to tell."""
 
 
 def judge(graph: Graph, jacobians: Mapping[str, Given]) -> Judge:
-    """The judge that fits the sizes of a graph."""
+    """Return the judge that fits the sizes of a graph."""
     inputs = sum(graph.sizes[v] for v in graph.inputs)
     whole = sum(graph.sizes.values()) * inputs <= LARGEST
     return Whole(graph, jacobians) if whole else Directions(graph, jacobians)
 
 
 class Whole:
-    """Compares every entry."""
+    """Compares every entry of the Jacobian."""
 
     measure = "max|J|"
     note = ""
@@ -89,7 +93,7 @@ class Whole:
 
 
 class Directions:
-    """Compares the products with a few positive random columns; nothing is written out."""
+    """Compares the products of the Jacobian with a few positive random columns, and writes nothing out."""
 
     measure = "max(|J|·V)"
     note = f"; J is compared along {DIRECTIONS} directions V, for it is too large to be written out"
@@ -118,42 +122,43 @@ class Directions:
 
 
 def _terms(graph: Graph, jacobians: Mapping[str, Given], columns: Mapping[str, Array]) -> float:
+    """Return the largest entry of |F_q|···|F_1| · columns, or 0 where an elemental is too large to be written out."""
     if any(not e.explicit and e.block.rows * e.block.cols > LARGEST for e in graph.useful):
         return 0.0
     return max((_largest(block) for block in times(graph, jacobians, columns, absolute=True).values()), default=0.0)
 
 
 def run_held(plan: Plan, jacobians: Mapping[str, Given]) -> dict[tuple[str, str], HeldValues]:
-    """Run a plan; each block of the result is a matrix where it is held as one, else a sparse array."""
-    found, result = execute(plan, jacobians, dense=False, wrap=True), {}
+    """Run a plan, and return each block of the result as a matrix where it is held as one, else as a sparse array."""
+    values, result = execute(plan, jacobians, dense=False, wrap=True), {}
     blocks = replay(plan).blocks
     for output, source, position in plan.outputs:
-        block, value = blocks[position].block, found[output, source]
-        whole = form(block) is Form.MATRIX
-        result[output, source] = (as_matrix if whole else as_sparse)(value, block, np.float64)
+        block, value = blocks[position].block, values[output, source]
+        convert = as_matrix if form(block) is Form.MATRIX else as_sparse
+        result[output, source] = convert(value, block, np.float64)
     return result
 
 
 def largest_held(plan: Plan) -> int:
-    """Entries of the largest block that a plan holds."""
+    """Count the entries of the largest block that a plan holds."""
     blocks = (typed.block for typed in replay(plan).blocks)
     return max((b.rows * b.cols if form(b) is Form.MATRIX else b.nnz for b in blocks), default=0)
 
 
 def largest_handled(plan: Plan) -> int:
-    """Entries of the largest block that a plan holds, hands to a function as a matrix or gets back from one."""
+    """Count the entries of the largest block that a plan holds, passes to a function as a matrix or gets back."""
     blocks = [typed.block for typed in replay(plan).blocks]
     sizes = [largest_held(plan)]
     for step, made in zip(plan.steps, blocks, strict=True):
         if isinstance(step, Accumulate | Propagate):
             e = plan.graph[step.elemental].block
             side = e.cols if step.mode is Mode.TANGENT else e.rows
-            handed = side * side if isinstance(step, Accumulate) else blocks[step.arg].rows * blocks[step.arg].cols
-            sizes += [handed, made.rows * made.cols]
+            passed = side * side if isinstance(step, Accumulate) else blocks[step.arg].rows * blocks[step.arg].cols
+            sizes += [passed, made.rows * made.cols]
     return max(sizes)
 
 
 def _largest(array: Array) -> float:
-    """The largest absolute value, infinite where one is undefined."""
+    """Return the largest absolute value, which is infinite where a value is undefined."""
     largest = float(np.abs(array).max(initial=0))
     return largest if np.isfinite(array).all() else float("inf")

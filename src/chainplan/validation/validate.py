@@ -1,8 +1,8 @@
-"""Runs a plan beside forward and reverse order and compares all three with the oracle.
+"""Runs a plan, forward order and reverse order, and compares all three with the reference.
 
-The three orders are run as plans, by the same executor, so that their times compare; the numbers are judged by the
-oracle, which knows no plans (see `judges`). Integers wrap modulo 2^64 in every order alike, so they must agree exactly;
-floats up to rounding.
+The three orders run as plans in the same executor, so that their times are comparable. Their numbers are judged by the
+reference, which knows no plans (see `tolerance`). Integers wrap modulo 2^64 in every order alike, so they must agree
+exactly; floats must agree up to rounding.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """One order: fma, price under the objective, measured seconds and bytes, largest difference over max|J|.
+    """One order: its fma, its price under the objective, measured seconds and bytes, largest difference over max|J|.
 
-    `seconds` is the least of `runs` runs, before which another one has measured the memory.
+    `seconds` is the least of `runs` runs; another run before them measured the memory.
     """
 
     order: str
@@ -50,7 +50,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Validation:
-    """The three orders and the verdict in words."""
+    """The three orders, and the verdict in words."""
 
     rows: tuple[Row, ...]
     valid: bool
@@ -58,11 +58,11 @@ class Validation:
 
 
 TERMS = "max(|F_q|···|F_1|)"
-"""What differences are compared with where the terms of J cancel."""
+"""The scale of differences, in words, where the terms of J cancel."""
 
 
 def validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Given]) -> Validation:
-    """Run a plan, forward and reverse order on the same Jacobians and compare each with the oracle."""
+    """Run a plan, forward order and reverse order on the same Jacobians, and compare each with the reference."""
     with np.errstate(all="ignore"):
         return _validate(problem, plan, jacobians)
 
@@ -73,14 +73,14 @@ def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Given]) -> V
     _require_bytes(largest_held(plan) * kind.itemsize, "the largest block of the plan takes", kind)
     judged = judge(graph, jacobians)
     plans = {"plan": plan, "forward": _order(graph, Mode.TANGENT), "reverse": _order(graph, Mode.ADJOINT)}
-    cold, left_out = {}, judged.note
+    first_runs, remarks = {}, judged.note
     for order, candidate in plans.items():
         if order != "plan" and (held := largest_handled(candidate)) > LARGEST:
-            left_out += f"; {order} order is left out, for it handles a block of {held:,} entries"
+            remarks += f"; {order} order is left out, for it handles a block of {held:,} entries"
             continue
-        cold[order] = _cold(candidate, jacobians, judged)
-    turns = in_turns({order: partial(judged.run, plans[order], jacobians) for order in cold})
-    rows = [
+        first_runs[order] = _first_run(candidate, jacobians, judged)
+    turns = in_turns({order: partial(judged.run, plans[order], jacobians) for order in first_runs})
+    rows = tuple(
         Row(
             order,
             replay(plans[order]).total,
@@ -90,24 +90,30 @@ def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Given]) -> V
             replay(plans[order], problem.cost).total,
             len(turns[order].seconds),
         )
-        for order, (peak, difference) in cold.items()
-    ]
+        for order, (peak, difference) in first_runs.items()
+    )
+    valid, verdict = _verdict(rows, judged, sum(graph.sizes.values()), remarks)
+    return Validation(rows, valid, verdict)
+
+
+def _verdict(rows: tuple[Row, ...], judged: Judge, sizes: int, remarks: str) -> tuple[bool, str]:
+    """Say whether all orders are within the tolerance, and by which rule; `sizes` is the sum of all sizes."""
     exact = judged.dtype.kind in "biu"
-    factor = 0 if exact else 8 * sum(graph.sizes.values())
+    factor = 0 if exact else 8 * sizes
     tolerance = 0.0 if exact else factor * float(np.finfo(judged.dtype).eps)
-    valid = all(row.difference <= tolerance for row in rows)
     measure = judged.measure
     rule = "equal integers" if exact else f"max|diff| <= {factor:,} · eps · {measure} = {tolerance:.1e} · {measure}"
     wrong = ", ".join(row.order for row in rows if not row.difference <= tolerance)
     if not np.isfinite(judged.scale):
-        return Validation(tuple(rows), False, "NOT VALID: the Jacobian overflows, so that nothing can be compared")
+        return False, "NOT VALID: the Jacobian overflows, so that nothing can be compared"
     if wrong and not exact:
         scale, terms = judged.scale or 1.0, judged.terms()
         if all(row.difference * scale <= tolerance * terms for row in rows):
-            said = f"valid but for cancellation: {wrong} misses {rule}, but max|diff| <= {factor:,} · eps · {TERMS}"
-            return Validation(tuple(rows), True, f"{said} = {tolerance * terms / scale:.1e} · {measure}{left_out}")
-    said = f"valid: {rule}" if valid else f"NOT VALID: {wrong} misses {rule}"
-    return Validation(tuple(rows), valid, said + left_out)
+            verdict = f"valid but for cancellation: {wrong} misses {rule}, but max|diff| <= {factor:,} · eps · {TERMS}"
+            return True, f"{verdict} = {tolerance * terms / scale:.1e} · {measure}{remarks}"
+    if wrong:
+        return False, f"NOT VALID: {wrong} misses {rule}{remarks}"
+    return True, f"valid: {rule}{remarks}"
 
 
 def require_memory(graph: Graph, dtype: DTypeLike) -> None:
@@ -116,7 +122,7 @@ def require_memory(graph: Graph, dtype: DTypeLike) -> None:
     Raises
     ------
     ExecutionError
-        With both figures.
+        Where they would not fit; the message gives both figures.
     """
     _require_bytes(bytes_needed(graph, dtype), "the elemental Jacobians take", dtype)
 
@@ -135,12 +141,12 @@ def _order(graph: Graph, mode: Mode) -> Plan:
     return recorder.plan(sweep(graph, recorder, mode))
 
 
-def _cold(plan: Plan, jacobians: Mapping[str, Given], judged: Judge) -> tuple[int, float]:
-    """Peak bytes allocated by the first run, and how far its result is off."""
+def _first_run(plan: Plan, jacobians: Mapping[str, Given], judged: Judge) -> tuple[int, float]:
+    """Return the peak of the bytes that the first run allocates, and the largest difference of its result."""
     tracemalloc.start()
     try:
-        found = judged.run(plan, jacobians)
+        result = judged.run(plan, jacobians)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    return peak, judged.difference(found)
+    return peak, judged.difference(result)

@@ -1,1 +1,4 @@
-"""YAML and JSON read with the place of every value, so that errors name line and column."""
+"""The located package reads YAML and JSON and keeps the place of every value, so that errors name line and column.
+
+The grammars of `io` take `Reader`, `Messages` and the nodes from here.
+"""

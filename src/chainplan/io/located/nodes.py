@@ -1,10 +1,10 @@
-"""Located values: what a spec says, and where it says it.
+"""Located values: the values of a spec together with their places in it.
 
-A tree of immutable nodes stands between the file and the grammar, so that every error can name line and
-column, and so that Python objects, which have neither, go through the same grammar. A node also knows its
-path (`chain[2].shape`); it is kept as linked pairs, shared by all nodes below, and written out only for a
-message. Scalars keep the text as written: whether `y`, `1` or `1e3` is a name, a number or an error is for
-the grammar to say, not for a YAML resolver.
+A tree of immutable nodes stands between the file and the grammar, so that every error can name line and column, and so
+that Python objects, which have neither, go through the same grammar. A node also knows its path (`chain[2].shape`),
+which is kept as linked pairs, shared by all nodes below, and written out only for a message. Scalars keep the text as
+written: whether `y`, `1` or `1e3` is a name, a number or an error is for the grammar to decide, not for a YAML
+resolver.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 DEEPEST = 32
-"""How deep lists and mappings may nest. Every tree is bounded by it, so walking one by recursion is safe."""
+"""How deep lists and mappings may nest. The bound holds for every tree, so recursion over a tree is safe."""
 MOST_VALUES = 2_000_000
 """How many values a spec may hold, keys included."""
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff]")
 """Characters that would break a message, or the terminal that shows it."""
 
 Path = tuple["Path", str | int] | None
-"""The way to a node from the root: the way to its parent, then its key or position; None at the root."""
+"""The path from the root to a node: the path to its parent, then its key or position; None at the root."""
 
 
 class Spelling(Enum):
@@ -36,7 +36,7 @@ class Spelling(Enum):
 class Scalar(NamedTuple):
     """A piece of text; lines and columns count from 1, a line of 0 stands for no position.
 
-    The two halves of its path are kept apart: scalars are many, and a pair for each is what would cost most.
+    The two halves of its path are separate fields, because a pair for each of many scalars would cost most.
     """
 
     above: Path
@@ -48,12 +48,12 @@ class Scalar(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """The way from the root."""
+        """The path from the root."""
         return None if self.step is None else (self.above, self.step)
 
 
 class Sequence(NamedTuple):
-    """A list; a pattern given as a Python object is kept as it is in `listed`, and not spelt out in `items`."""
+    """A list; a pattern that is given as a Python object stays as it is in `listed`, without nodes in `items`."""
 
     path: Path
     line: int
@@ -63,7 +63,7 @@ class Sequence(NamedTuple):
 
 
 class Mapping(NamedTuple):
-    """A mapping from text to values; `keys` has line and column of each key."""
+    """A mapping from text to values; `keys` holds the line and column of each key."""
 
     path: Path
     line: int
@@ -76,7 +76,7 @@ Node = Scalar | Sequence | Mapping
 
 
 def written(path: Path) -> str:
-    """The path as messages show it: `chain[2].shape`, or `the spec` for the root."""
+    """Write a path as messages show it: `chain[2].shape`, or `the spec` for the root."""
     steps: list[str | int] = []
     while path is not None:
         path, step = path
@@ -86,7 +86,7 @@ def written(path: Path) -> str:
 
 
 def descend(node: Node, steps: tuple[str | int, ...]) -> Node:
-    """The node that the steps lead to, or the last one that exists on the way."""
+    """Return the node to which the steps lead, or the last one that exists on the way."""
     for step in steps:
         if isinstance(node, Mapping) and step in node.values:
             node = node.values[str(step)]
@@ -98,7 +98,7 @@ def descend(node: Node, steps: tuple[str | int, ...]) -> Node:
 
 
 def depth(node: Node) -> int:
-    """How many lists and mappings nest in a node, itself included."""
+    """Count how many lists and mappings nest in a node, itself included."""
     if isinstance(node, Scalar):
         return 0
     below = node.items if isinstance(node, Sequence) else node.values.values()
@@ -106,7 +106,7 @@ def depth(node: Node) -> int:
 
 
 def moved(node: Node, path: Path) -> Node:
-    """The same value, at the same line and column, at another place of the tree."""
+    """Return the same value, with the same line and column, at another path of the tree."""
     if isinstance(node, Scalar):
         above, step = path or (None, None)
         return node._replace(above=above, step=step)
@@ -116,6 +116,6 @@ def moved(node: Node, path: Path) -> Node:
 
 
 def shown(text: str, most: int = 60) -> str:
-    """The text on one line, unprintable characters escaped, a long one cut."""
+    """Write a text on one line, with unprintable characters escaped and the end of a long one cut off."""
     cut = text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
-    return UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], cut)
+    return UNPRINTABLE.sub(lambda character: ascii(character[0])[1:-1], cut)

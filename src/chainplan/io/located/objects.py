@@ -1,6 +1,6 @@
-"""Python objects of the JSON kind as located values: there is no line, so messages name the path alone.
+"""Turns Python objects of the JSON kind into located values; they have no lines, so messages name the path alone.
 
-Recursion is bounded by the depth limit, which also stops objects that hold themselves.
+The limit on depth bounds the recursion, which also stops objects that contain themselves.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from chainplan.io.located.nodes import (
 )
 
 LONGEST_NUMBER = 10_000
-"""Bits of the largest number that is written in decimal: Python refuses to write more than 4300 digits."""
+"""Bits of the largest number that is written in decimal; Python refuses to write more than 4300 digits."""
 EXACT = 2**53
-"""Up to here every whole number is a float, so that 1e4 says what is meant."""
+"""Up to this number every whole number is a float, so that the float 1e4 stands for 10000."""
 LISTED = ("coo", "permutation", "selection", "scatter")
-"""What may hold a long list of numbers."""
+"""The keys whose values may be long lists of numbers."""
 
 
 def from_objects(value: Any, messages: Messages) -> Node:
-    """The tree of a Python value: mappings, lists, tuples, text and whole numbers are what can be read."""
+    """Turn a Python value into a tree; mappings, lists, tuples, text and whole numbers can be read."""
     return _Walk(messages).node(value, None, 0)
 
 
 class _Walk:
-    """One walk over an object: counts the values, for a small object may be huge when spelt out."""
+    """One walk over an object, which counts the values, because a small object may be huge when written out."""
 
     def __init__(self, messages: Messages) -> None:
         self._messages = messages
@@ -82,7 +82,7 @@ class _Walk:
 
 
 def _listed(value: Any) -> Sequence | None:
-    """A list of whole numbers, or of lists of them, as one node: patterns have millions of entries."""
+    """Make one node of a list of whole numbers, or of lists of them, because patterns have millions of entries."""
     value = value.tolist() if type(value).__module__ == "numpy" and hasattr(value, "tolist") else value
     if type(value) is not list or not all(type(i) is int or _is_numbers(i) for i in value):
         return None
@@ -90,7 +90,7 @@ def _listed(value: Any) -> Sequence | None:
 
 
 def _matrix(value: Any) -> Sequence | None:
-    """An array of scipy.sparse as one node: its nonzeros are the pattern."""
+    """Make one node of a sparse array of scipy, whose nonzeros are the pattern."""
     return Sequence(None, 0, 0, (), value) if type(value).__module__.startswith("scipy.sparse") else None
 
 

@@ -1,7 +1,6 @@
 """The few ways in which a grammar reads a node: as a mapping, a list, a whole number, a name.
 
-Each returns what it read, or None after noting what was wrong; `None` then means "already reported" wherever
-it goes.
+Each returns what it read, or None after it noted what was wrong; from then on `None` means "already reported".
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _SHORT = re.compile(r"([1-9][0-9]{0,19})(?:\.([0-9]{1,19}))?[eE]\+?([0-9]{1,2})"
 
 
 class Reader:
-    """Reads nodes and notes what is wrong with them in `messages`."""
+    """A reader of nodes, which notes what is wrong with them in `messages`."""
 
     def __init__(self, messages: Messages) -> None:
         self.messages = messages
@@ -32,7 +31,7 @@ class Reader:
         self.messages.add(node, f"{written(node.path)} is {found(node)}; expected {expected}. {todo}")
 
     def fields(self, node: Node, known: tuple[str, ...], needed: tuple[str, ...] = ()) -> dict[str, Node] | None:
-        """The values of a mapping by key; an unknown key or a missing one is an error and nothing more."""
+        """Return the values of a mapping by key; an unknown or missing key is noted, and the other keys are read."""
         if not isinstance(node, Mapping):
             self.refuse(node, f"a mapping with keys out of {_listed(known)}", "Write it as {key: value, ...}.")
             return None
@@ -51,21 +50,21 @@ class Reader:
         return nearest(key, known)
 
     def items(self, node: Node, what: str) -> tuple[Node, ...] | None:
-        """The items of a list of `what`."""
+        """Return the items of a list of `what`."""
         if not isinstance(node, Sequence):
             self.refuse(node, f"a list of {what}", "Put it in brackets: [..., ...].")
             return None
         return node.items
 
     def pair(self, node: Node, what: str) -> tuple[Node, Node] | None:
-        """The two items of a list such as `[rows, cols]`."""
+        """Return the two items of a list such as `[rows, cols]`."""
         if isinstance(node, Sequence) and len(node.items) == 2:
             return node.items[0], node.items[1]
         self.refuse(node, what, "Write two items in brackets.")
         return None
 
     def whole(self, node: Node, most: int) -> int | None:
-        """A whole number from 0 to `most`, a power of ten, in digits alone."""
+        """Read a whole number from 0 to `most`, a power of ten, in digits alone."""
         if isinstance(node, Scalar) and node.spelling is Spelling.PLAIN:
             number = number_or_text(node.text)
             if isinstance(number, int) and number <= most:
@@ -76,14 +75,14 @@ class Reader:
         return None
 
     def flag(self, node: Node) -> bool | None:
-        """`true` or `false`."""
+        """Read `true` or `false`."""
         if isinstance(node, Scalar) and node.spelling is not Spelling.QUOTED and node.text.lower() in ("true", "false"):
             return node.text.lower() == "true"
         self.refuse(node, "true or false", "Write one of them.")
         return None
 
     def name(self, node: Node) -> str | None:
-        """A name: the text as written, whatever else YAML could see in it."""
+        """Read a name, which is the text as written, whatever else YAML would see in it."""
         if not isinstance(node, Scalar) or node.spelling is Spelling.NONE:
             self.refuse(node, "a name", "Write a word, in quotes if need be.")
             return None
@@ -98,7 +97,7 @@ def _listed(words: tuple[str, ...]) -> str:
 
 
 def unnamable(text: str) -> str | None:
-    """Why a text cannot be a name, or None where it can."""
+    """Say why a text cannot be a name, or return None where it can."""
     if not text:
         return "is empty; expected a name. Write at least one character."
     if len(text) > LONGEST_NAME:
@@ -109,7 +108,7 @@ def unnamable(text: str) -> str | None:
 
 
 def number_or_text(text: str) -> int | str:
-    """A whole number of at most 40 digits where the text is one, such as 20000 or 2e4, the text itself otherwise."""
+    """Return the whole number that a text is, such as 20000 or 2e4, of at most 40 digits, or else the text itself."""
     if _WHOLE.fullmatch(text):
         return int(text)
     if (short := _SHORT.fullmatch(text)) is None:
@@ -120,7 +119,7 @@ def number_or_text(text: str) -> int | str:
 
 
 def plain(node: Node) -> Any:
-    """The node as a Python value: whole numbers where they are written plainly, text, lists, mappings."""
+    """Turn a node into a Python value: a whole number where it is written plainly, text, a list or a mapping."""
     if isinstance(node, Scalar):
         return number_or_text(node.text) if node.spelling is Spelling.PLAIN else node.text
     if isinstance(node, Sequence):

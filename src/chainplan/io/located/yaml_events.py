@@ -1,9 +1,9 @@
-"""YAML and JSON text as located values, built from yaml's event stream.
+"""Turns YAML and JSON text into located values, built from yaml's event stream.
 
-Events instead of yaml's own loader, because they carry positions, keep scalars as written, construct nothing,
-and let this module count: depth, values, and what aliases stand for. Building is iterative, so that no
-nesting overflows the stack. JSON is read as the YAML that it nearly is; what differs is made equal first,
-without moving any position.
+The module takes events instead of yaml's own loader because they carry positions, keep scalars as written, construct
+nothing, and let it count the depth, the values, and what aliases stand for. It builds the tree iteratively, so that no
+nesting overflows the stack. JSON is nearly a part of YAML and is read as such; what differs is rewritten first, without
+moving any position.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from chainplan.io.located.nodes import (
 )
 
 MOST_ALIASED = 500_000
-"""How many values aliases may stand for in all: a few lines of aliases of aliases could fill the memory."""
+"""How many values aliases may stand for in total: a few lines of aliases of aliases could fill the memory."""
 
 _AHEAD = 20_000
-"""More characters than yaml reads ahead of what it tells: it looks for the end of a key within 1024."""
+"""More characters than yaml reads ahead of the events it yields; it looks for the end of a key within 1024."""
 _BETWEEN = re.compile(r"(?:[\s,:?-]|#[^\n]*)*")
 """What may stand between two values."""
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -45,27 +45,28 @@ _ESCAPE = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-f
 
 
 def from_yaml(data: bytes, messages: Messages) -> Node:
-    """The tree of a YAML file in UTF-8."""
-    return _parsed(_decoded(data, messages), messages)
+    """Parse a YAML file in UTF-8."""
+    return _parse(_decode(data, messages), messages)
 
 
 def from_json(data: bytes, messages: Messages) -> Node:
-    """The tree of a JSON file in UTF-8; what YAML lacks are characters escaped as surrogate pairs."""
-    return _parsed(_JSON_STRING.sub(_joined, _decoded(data, messages)), messages)
+    """Parse a JSON file in UTF-8, whose characters escaped as surrogate pairs are rewritten as YAML has them."""
+    return _parse(_JSON_STRING.sub(_join_pairs, _decode(data, messages)), messages)
 
 
-def _joined(string: re.Match[str]) -> str:
-    """The string with pairs as one escape each, padded behind the quote: what follows keeps its column."""
-    return _ESCAPE.sub(_joined_pair, string[0]).ljust(len(string[0])) if "\\u" in string[0] else string[0]
+def _join_pairs(string: re.Match[str]) -> str:
+    """Write each surrogate pair of a string as one escape, and pad behind the quote so that columns stay."""
+    return _ESCAPE.sub(_join_pair, string[0]).ljust(len(string[0])) if "\\u" in string[0] else string[0]
 
 
-def _joined_pair(escape: re.Match[str]) -> str:
+def _join_pair(escape: re.Match[str]) -> str:
     if escape[1] is None:
         return escape[0]
     return f"\\U{0x10000 + (int(escape[1], 16) - 0xD800 << 10) + int(escape[2], 16) - 0xDC00:08x}"
 
 
-def _decoded(data: bytes, messages: Messages) -> str:
+def _decode(data: bytes, messages: Messages) -> str:
+    """Decode the text, and end at bytes, characters and directives that a spec cannot have."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -83,12 +84,13 @@ def _decoded(data: bytes, messages: Messages) -> str:
 
 
 def _position(before: str) -> tuple[int, int]:
-    """Line and column, from 1, of what follows a text."""
+    """Return the line and the column, from 1, of what follows a text."""
     lines = re.split("\r\n|\r|\n", before)
     return len(lines), len(lines[-1]) + 1
 
 
-def _parsed(text: str, messages: Messages) -> Node:
+def _parse(text: str, messages: Messages) -> Node:
+    """Build the tree of a text; broken syntax ends it."""
     builder = _Builder(messages)
     try:
         for event in yaml.parse(text, Loader=_LOADER):
@@ -110,7 +112,7 @@ def _position_of(mark: Any) -> tuple[int, int]:
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:
-    """What yaml says, and where that began which it could not finish."""
+    """Return what yaml says of broken syntax, and where the construct begins that it could not finish."""
     text = shown(error.problem or "unknown")
     if not error.context:
         return text
@@ -119,7 +121,7 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
 
 
 class _Open:
-    """A list or mapping that has begun and not ended."""
+    """A list or mapping that has begun and has not ended."""
 
     def __init__(self, path: Path, event: Any, start: int) -> None:
         self.path = path
@@ -134,14 +136,14 @@ class _Open:
         """The key whose value comes next."""
 
     def closed(self) -> Node:
-        """The finished node."""
+        """Return the finished node."""
         if self.maps:
             return Mapping(self.path, self.line, self.column, self.keys, self.values)
         return Sequence(self.path, self.line, self.column, tuple(self.items))
 
 
 class _Builder:
-    """Turns events into nodes; an explicit stack of open lists and mappings stands for recursion."""
+    """A builder of nodes from events; an explicit stack of open lists and mappings takes the place of recursion."""
 
     def __init__(self, messages: Messages) -> None:
         self.root: Node | None = None
@@ -151,7 +153,7 @@ class _Builder:
         self._count = 0
         self._aliased = 0
         self._end = 0
-        """Where the last event ended."""
+        """The position in the text at which the last event ended."""
 
     def take(self, event: Any) -> None:
         """Take the next event of the stream."""
@@ -169,9 +171,9 @@ class _Builder:
             self._fatal(event, "found a second document; expected one per file. Split the file at '---'.")
 
     def take_ahead(self, text: str, end: int) -> None:
-        """Take what yaml, which failed at `end`, had read ahead and not told of, if that may be nested too deeply.
+        """Take what yaml had read ahead, without yielding it, when it failed at `end`, if that may nest too deeply.
 
-        Some of its versions give up by themselves at a depth of their own, before they tell of the first bracket.
+        Some versions of yaml give up at a depth of their own before they yield the first bracket.
         """
         start = _BETWEEN.match(text, self._end).end()  # type: ignore[union-attr]
         ahead = text[start:end]
@@ -231,7 +233,7 @@ class _Builder:
         self._put(moved(node, self._path()), None, count)
 
     def _at_key(self) -> bool:
-        """Whether what comes next is the key of a mapping."""
+        """Say whether the next value is the key of a mapping."""
         return bool(self._open) and self._open[-1].maps and self._open[-1].key is None
 
     def _path(self) -> Path:
@@ -243,7 +245,7 @@ class _Builder:
         return top.path if top.key is None else (top.path, top.key)
 
     def _put(self, node: Node, anchor: str | None, count: int) -> None:
-        """Put a finished node where it belongs; `count` is the number of values in it."""
+        """Put a finished node, of `count` values, where it belongs."""
         if anchor is not None:
             self._anchors[anchor] = (node, count, depth(node))
         if not self._open:

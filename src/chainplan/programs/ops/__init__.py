@@ -1,4 +1,7 @@
-"""Operations with values: what a layer computes, and the elemental Jacobians that it is made of; one table."""
+"""Ops are operations with values: each says what a layer computes and which elemental Jacobians its linearisation has.
+
+Each has a file, and all stand in one table, `OPS`; other packages take the table, `Op` and `Edge` from here.
+"""
 
 from chainplan.programs.ops.base import RESULT, Edge, Op, inner_vertices
 from chainplan.programs.ops.registry import OPS

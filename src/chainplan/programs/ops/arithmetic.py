@@ -1,6 +1,6 @@
-"""Sum, difference, product and quotient of two arguments, which are repeated to a common shape as numpy does.
+"""Sum, difference, product and quotient of two arguments, which are repeated to a common shape as numpy repeats them.
 
-The same argument twice makes two parallel edges, and parallel edges add up: d(x·x) = 2x needs no rule of its own.
+An op that gets the same argument twice has two parallel edges, and parallel edges add up: d(x·x) = 2x needs no rule.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ class _Linear(Binary):
 
     def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
         shape = self.shape(*shapes)
-        found: list[Edge] = []
+        edges: list[Edge] = []
         for i, (small, structure) in enumerate(zip(shapes, self.structures, strict=True)):
-            found += (
+            edges += (
                 _scaled(i, small, shape, structure) if structure != "identity" else broadcast(i, RESULT, small, shape)
             )
-        return tuple(found)
+        return tuple(edges)
 
     def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         return ()
@@ -144,7 +144,7 @@ class Scale(Op):
 
 
 def _scaled(argument: int, small: Shape, shape: Shape, structure: str) -> tuple[Edge, ...]:
-    """The edges that repeat an argument to a shape and then scale it."""
+    """Return the edges that repeat an argument to a shape and then scale it."""
     n = size(shape)
     if size(small) == n:
         return (Edge(argument, RESULT, n, n, structure),)

@@ -1,15 +1,15 @@
-"""What an op must be able to say: its shapes, its value at a point, and the elemental Jacobians that it is made of.
+"""The interface of an op: its shapes, its value at a point, and the elemental Jacobians of its linearisation.
 
-The linearisation of an op is a small DAG of *edges*: from an argument or an inner vertex to an inner vertex or the
-result. Inner vertices are what makes low rank cheap without a structure for it: softmax is a diagonal edge beside two
-edges through a vertex of one entry per item. Structures are held as a spec writes them, so that an op knows nothing of
-how they are counted.
+The linearisation of an op is a small DAG of *edges*, each from an argument or an inner vertex to an inner vertex or the
+result. Inner vertices make low rank cheap without a structure of its own: softmax is a diagonal edge beside two edges
+through a vertex with one entry per item. An op writes structures as a spec does, so that it knows nothing of how they
+are counted.
 
 An op has typed options and no shapes: every method gets the shapes or the arrays of its arguments. Arrays come in their
-own shape; edges see them in row-major order, so that entry (i, j) of an m x n argument is column i·n + j. Values of
-edges are as `chainplan.execute` takes them: compact, such as one array of b x r x c for b blocks, None where the
-structure says all, and for a matrix-free edge a pair of functions on blocks: tangent (cols x c -> rows x c) and adjoint
-(r x rows -> r x cols).
+own shapes, and edges see them in row-major order, so that entry (i, j) of an m x n argument is column i·n + j. The
+values of edges are what `chainplan.execute` takes: compact arrays, such as one of b x r x c for b blocks, None where
+the structure determines all values, and a pair of functions on blocks for a matrix-free edge: a tangent
+(cols x c -> rows x c) and an adjoint (r x rows -> r x cols).
 """
 
 from __future__ import annotations
@@ -35,15 +35,17 @@ Kept = Any
 """Whatever an op computed for its value that its derivative needs again: arrays mostly, None where there are none."""
 
 RESULT = ""
-"""The vertex of an op's result."""
+"""The name of the vertex of an op's result."""
 UNITS = ("identity", "negated_identity", "zero")
+"""Structures without an argument that determine all values."""
 INDEXED = ("permutation", "selection", "scatter", "replicate", "reduce")
+"""Structures with an argument that determine all values."""
 MOST_INDICES = 2_000_000
 """How many rows or columns a structure may list one by one."""
 
 
 class Listed(NamedTuple):
-    """A structure that lists an index per row or column; they are listed when the edge is used, and not before."""
+    """A structure that lists one index per row or column, but only when the edge is used."""
 
     kind: str
     make: Callable[[], Array]
@@ -52,9 +54,9 @@ class Listed(NamedTuple):
 class Edge(NamedTuple):
     """One elemental Jacobian of an op, of rows x cols.
 
-    `source` is the position of an argument or the name of an inner vertex, `target` the name of an inner vertex or
-    `RESULT`. The structure is in the words of a spec, or `Listed`. Costs are in fma per vector, the tape in elements;
-    an edge without costs is explicit. `note` says what a reader of the plan should know of it.
+    `source` is the position of an argument or the name of an inner vertex, and `target` is the name of an inner vertex
+    or `RESULT`. The structure is written as in a spec, or is `Listed`. Costs are in fma per vector, the tape size is in
+    elements; an edge without costs is explicit. `note` says what a reader of the plan should know about the edge.
     """
 
     source: int | str
@@ -69,31 +71,31 @@ class Edge(NamedTuple):
 
     @property
     def explicit(self) -> bool:
-        """Whether its values are entries, not functions."""
+        """Whether the edge has entries instead of functions."""
         return self.tangent is None and self.adjoint is None
 
     @property
     def given_away(self) -> bool:
-        """Whether the structure says all values."""
+        """Whether the structure determines all values."""
         kind = self.structure
         if not isinstance(kind, str):
             kind = kind.kind if isinstance(kind, Listed) else next(iter(kind))
         return self.explicit and kind in (*UNITS, *INDEXED)
 
     def words(self) -> Words:
-        """The structure as a spec writes it.
+        """Return the structure as a spec writes it.
 
         Raises
         ------
         ValueError
-            Where it lists more than a spec can hold.
+            Where it lists more indices than a structure may.
         """
         if isinstance(self.structure, Listed):
             return {self.structure.kind: indices(self.structure.make())}
         return self.structure
 
     def block(self) -> Block:
-        """The block with its structure read; raises as `words` does."""
+        """Return the block of the edge; raise as `words` does."""
         words = self.words()
         ((word, argument),) = ((words, None),) if isinstance(words, str) else words.items()
         structure = from_spec(word, argument, (self.rows, self.cols), Path())
@@ -101,14 +103,14 @@ class Edge(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """`number` blocks of rows x cols along the diagonal: one block is dense, blocks of one entry are a diagonal."""
+    """`number` blocks of rows x cols along the diagonal; one block is dense, blocks of one entry are a diagonal."""
 
     number: int
     rows: int
     cols: int
 
     def edge(self, source: int | str, target: str = RESULT) -> Edge:
-        """The edge that holds the blocks."""
+        """Return the edge that has these blocks."""
         number, rows, cols = self
         if number == 1:
             return Edge(source, target, rows, cols)
@@ -116,7 +118,7 @@ class Blocks(NamedTuple):
         return Edge(source, target, number * rows, number * cols, structure)
 
     def values(self, blocks: Array) -> Array:
-        """Compact values of the edge, given one array of number x rows x cols, or of 1 x rows x cols for equal ones."""
+        """Return the compact values of the edge, given number x rows x cols, or 1 x rows x cols where all are equal."""
         if self.number == 1:
             return np.asarray(blocks[0])
         if self.rows == self.cols == 1:
@@ -126,78 +128,81 @@ class Blocks(NamedTuple):
 
 @dataclass(frozen=True)
 class Op(ABC):
-    """An operation with its options; arguments are named, those at the end that are left out are parameters."""
+    """An operation with its options; arguments have names, and trailing ones that are left out become parameters."""
 
     name: ClassVar[str]
-    """The word for it in a spec."""
+    """The word by which a spec names the op."""
     formula: ClassVar[str]
-    """Where value and derivative are taken from: work and section."""
+    """The source of value and derivative: a work and its section."""
     arguments: ClassVar[tuple[str, ...]] = ("x",)
     variadic: ClassVar[bool] = False
-    """Whether any number of arguments is taken."""
+    """Whether the op takes any number of arguments."""
     analytic: ClassVar[bool] = True
     """Whether `value` takes complex arguments, so that complex steps differentiate it."""
     positive: ClassVar[bool] = False
     """Whether arguments have to be positive."""
 
     def takes(self) -> tuple[str, ...]:
-        """Names of the arguments under the options."""
+        """Return the names of the arguments under the options."""
         return self.arguments
 
     def parameters(self, *shapes: Shape) -> dict[str, Shape]:
-        """Shapes of the arguments that may be left out, by name, for these shapes of the ones before them.
+        """Return the shapes of arguments that may be left out, by name, given the shapes of the ones before them.
 
         Raises
         ------
         ValueError
-            With what was found and expected, where they do not follow.
+            Where the shapes do not follow; the message says what was found and expected.
         """
         return {}
 
     def drawn(self, name: str, shape: Shape, rng: np.random.Generator) -> Array:
-        """A random value for a parameter: normal, divided by the square root of what it is multiplied with."""
+        """Draw a parameter from a normal distribution, scaled by 1 / sqrt(number of terms it is summed over)."""
         return np.asarray(rng.standard_normal(shape) / np.sqrt(max(1, prod(shape[1:]))))
 
     @abstractmethod
     def shape(self, *shapes: Shape) -> Shape:
-        """Shape of the result.
+        """Return the shape of the result.
 
         Raises
         ------
         ValueError
-            With what was found and expected, where the arguments do not fit.
+            Where the arguments do not fit; the message says what was found and expected.
         """
 
     @abstractmethod
     def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
-        """The elemental Jacobians, for shapes that fit."""
+        """Return the elemental Jacobians, for shapes that fit."""
 
     @abstractmethod
     def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
-        """The result and whatever of the computation the linearisation uses again."""
+        """Return the result, and whatever of the computation the linearisation uses again."""
 
     @abstractmethod
     def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
-        """Values of the edges in their order, leaving out those whose structure says all values."""
+        """Return the values of the edges in their order, without those whose structure determines all values."""
 
     @classmethod
     @abstractmethod
     def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
-        """Small instances with shapes of arguments, on which the tests compare with difference quotients."""
+        """Return small instances with shapes of arguments, on which the tests compare with difference quotients."""
 
     def kinks(self, argument: Array, reach: float) -> Array | None:
-        """Which entries of the result have no derivative within `reach` of an argument, None for a smooth op.
+        """Say which entries of the result have no derivative within `reach` of an argument; None for a smooth op.
 
-        An op that has any is one edge from its first argument.
+        An op with kinks must have a single edge, from its first argument.
         """
         return None
 
     def value(self, *arguments: Array) -> Array:
-        """The result."""
+        """Return the result."""
         return self.evaluate(*arguments)[0]
 
     def linearise(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
-        """Values of all edges at a point, None where the structure says all; `value, kept` are from `evaluate`."""
+        """Return the values of all edges at a point, None where the structure determines them.
+
+        `value` and `kept` are what `evaluate` returned.
+        """
         partials = iter(self.partials(arguments, value, kept))
         edges = self.edges(*(argument.shape for argument in arguments))
         values = tuple(None if edge.given_away else next(partials) for edge in edges)
@@ -206,27 +211,27 @@ class Op(ABC):
 
 
 def inner_vertices(edges: Sequence[Edge]) -> dict[str, int]:
-    """Names and sizes of the vertices between arguments and result."""
+    """Return the names and sizes of the vertices between the arguments and the result."""
     return {edge.target: edge.rows for edge in edges if edge.target != RESULT}
 
 
 def size(shape: Shape) -> int:
-    """Number of entries."""
+    """Count the entries of a shape."""
     return prod(shape)
 
 
 def items(shape: Shape) -> int:
-    """Number of items along all axes but the last."""
+    """Count the items along all axes but the last."""
     return prod(shape[:-1])
 
 
 def shown(shape: Shape) -> str:
-    """A shape as messages show it."""
+    """Write a shape as messages show it."""
     return f"[{', '.join(map(str, shape))}]"
 
 
 def misfit(found: str, expected: str, todo: str) -> ValueError:
-    """The error of arguments or options that do not fit."""
+    """Return the error for arguments or options that do not fit."""
     return ValueError(f"found {found}; expected {expected}. {todo}")
 
 
@@ -238,7 +243,7 @@ def require_axes(shape: Shape, least: int, meaning: str) -> None:
 
 
 def axis_of(axis: int, shape: Shape) -> int:
-    """An axis counted from 0, refused where the shape has none such."""
+    """Return an axis counted from 0, or refuse it where the shape has no such axis."""
     if not -len(shape) <= axis < len(shape):
         what = f"an axis from {-len(shape)} to {len(shape) - 1}" if shape else "an argument with axes"
         raise misfit(f"axis {axis} for shape {shown(shape)}", what, "Correct 'axis'.")
@@ -253,20 +258,20 @@ def require_listable(count: int) -> None:
 
 
 def indices(array: Array) -> list[int]:
-    """Indices as a structure lists them, refused where they are too many."""
+    """Return indices as a structure lists them, or refuse them where there are too many."""
     require_listable(array.size)
     listed: list[int] = array.ravel().tolist()
     return listed
 
 
 def positions(shape: Shape) -> Array:
-    """The position of every entry in row-major order, refused where there are too many to list."""
+    """Return the position of every entry in row-major order, or refuse a shape with too many entries to list."""
     require_listable(size(shape))
     return np.arange(size(shape)).reshape(shape)
 
 
 def exchanged(source: int | str, target: str, shape: Shape, axis: int = -2) -> Edge:
-    """The edge of a permutation that exchanges an axis with the next one."""
+    """Return the edge of a permutation that exchanges an axis with the next one."""
     return Edge(source, target, size(shape), size(shape), Listed("permutation", lambda: _exchanged(shape, axis)))
 
 
@@ -275,7 +280,7 @@ def _exchanged(shape: Shape, axis: int) -> Array:
 
 
 def broadcast(source: int | str, target: str, small: Shape, shape: Shape) -> tuple[Edge, ...]:
-    """The edges that repeat an argument until it has a shape, by the rules of numpy."""
+    """Return the edges that repeat an argument of shape `small` until it has `shape`, by the rules of numpy."""
     rows, cols = size(shape), size(small)
     if rows == cols:
         return (Edge(source, target, rows, cols, "identity"),)

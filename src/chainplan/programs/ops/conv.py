@@ -1,7 +1,8 @@
-"""Convolution (cross-correlation, as layers have it) over one or two axes: matrix-free where its matrix would be large.
+"""Convolution (in fact cross-correlation, as in all layers) over one or two axes; it is matrix-free where it is large.
 
-With the windows of an item as rows of a matrix P (windows x channels·kernel), y = P Wᵀ. With respect to x the edge is
-an explicit sparse matrix while it is small, and matrix-free beyond; with respect to W see `shared_weight`.
+If the windows of an item are the rows of a matrix P (windows x channels·kernel), then y = P Wᵀ. The edge with respect
+to x is an explicit sparse matrix while that is small, and matrix-free otherwise; `shared_weight` has the edge with
+respect to W.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ from chainplan.structures.base import Words
 from chainplan.values.jacobians import Given
 
 MOST_ENTRIES = 20_000
-"""Entries of the largest matrix that is written out; beyond, patterns cost more than they tell."""
+"""Entries of the largest matrix that is written out; listing a larger pattern costs more than it gains."""
 
 
 MOST_WINDOWS = 1_000_000
-"""Windows along an axis of which each is looked at; those behind are taken to lie inside."""
+"""Windows along an axis whose overlap with the padding is counted; further ones count as if they lay inside."""
 
 
 class _Sizes(NamedTuple):
-    """Items, channels out, windows per item, channels in times kernel, entries of an item."""
+    """Numbers of items, output channels, windows per item, entries of a window in all channels, entries of an item."""
 
     b: int
     o: int
@@ -108,7 +109,7 @@ class _Conv(Op):
         return _Sizes(size(x) // n, weight[0], size(spatial), size(weight[1:]), n)
 
     def patches(self, x: Array, weight: Shape, fill: int = 0) -> Array:
-        """The windows of each item, padded with `fill`: items x windows x channels·kernel."""
+        """Return the windows of each item, padded with `fill`, as items x windows x channels·kernel."""
         item = x.shape[-1 - self.axes :]
         around = [(0, 0)] * 2 + [(self.padding, self.padding)] * self.axes
         padded = np.pad(x.reshape(-1, *item), around, constant_values=fill)
@@ -119,11 +120,11 @@ class _Conv(Op):
         return listed
 
     def _inside(self, x: Shape, weight: Shape) -> Array:
-        """For every window and place of the kernel, the entry of the item that it sees, -1 in the padding."""
+        """Return, for every window and place of the kernel, the entry of the item that it sees, -1 in the padding."""
         return np.asarray(self.patches(positions(x[-1 - self.axes :]), weight, -1)[0])
 
     def _seen(self, x: Shape, weight: Shape) -> int:
-        """How many entries of all channels the windows of an item see together, without those in the padding."""
+        """Count the entries of all channels that the windows of an item see together, without the padding."""
         spatial = self.shape(x, weight, weight[:1])[-self.axes :]
         total = weight[1]
         for n, k, windows in zip(x[-self.axes :], weight[2:], spatial, strict=True):
@@ -140,18 +141,18 @@ class _Conv(Op):
         if entries <= MOST_ENTRIES:
             rows, cols, _ = self._listed(self._inside(x, weight), b, o, n)
             structure: Words = {"coo": np.stack([rows, cols], axis=1).tolist()}
-            found = [Edge(0, RESULT, b * o * t, b * n, structure)]
+            edges = [Edge(0, RESULT, b * o * t, b * n, structure)]
         else:
             structure = {"block_diagonal": [b, o * t, n]} if b > 1 else "dense"
-            found = [Edge(0, RESULT, b * o * t, b * n, structure, entries, entries)]
-        found += SharedWeight(b, o, t, k).edges(1)
+            edges = [Edge(0, RESULT, b * o * t, b * n, structure, entries, entries)]
+        edges += SharedWeight(b, o, t, k).edges(1)
         if self.bias:
             shape = self.shape(*shapes)
-            found += broadcast(2, RESULT, (o,) + (1,) * self.axes, shape)
-        return tuple(found)
+            edges += broadcast(2, RESULT, (o,) + (1,) * self.axes, shape)
+        return tuple(edges)
 
     def _listed(self, inside: Array, b: int, o: int, n: int) -> tuple[Array, Array, Array]:
-        """Row, column and position in the weight of every entry of the explicit matrix."""
+        """Return the row, the column and the position in the weight of every entry of the explicit matrix."""
         t, k = inside.shape
         window, place = np.nonzero(inside >= 0)
         item, channel = np.arange(b)[:, None, None], np.arange(o)[:, None]
@@ -180,7 +181,7 @@ class _Conv(Op):
         return csr_array((weight.ravel()[places], (rows, cols)), shape=(b * o * t, b * n)), by_weight
 
     def _applied(self, weight: Array, inside: Array, x: Shape) -> tuple[Function, Function]:
-        """Tangent and adjoint with respect to x: the convolution itself, and the sum of all windows put back."""
+        """Return tangent and adjoint with respect to x: the convolution itself, and the sum of windows put back."""
         from scipy.sparse import csr_array
 
         b, o, t, k, n = self._sizes(x, weight.shape)
@@ -203,7 +204,7 @@ class _Conv(Op):
 
     @classmethod
     def small(cls, item: Shape, kernel: Shape) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
-        """Examples for one shape of an item with two channels."""
+        """Return examples for one shape of an item with two channels."""
         x, weight = (2, *item), (3, 2, *kernel)
         return (
             (cls(), (x, weight, (3,))),
@@ -213,7 +214,7 @@ class _Conv(Op):
 
 
 class Conv1d(_Conv):
-    """Convolution along the last axis of [..., channels, length]; weight of out x channels x kernel."""
+    """Convolution along the last axis of [..., channels, length]; the weight is out x channels x kernel."""
 
     name = "conv1d"
     axes = 1
@@ -224,7 +225,7 @@ class Conv1d(_Conv):
 
 
 class Conv2d(_Conv):
-    """Convolution along the last two axes of [..., channels, height, width]; weight of out x channels x kernel."""
+    """Convolution along the last two axes of [..., channels, height, width]; the weight is out x channels x kernel."""
 
     name = "conv2d"
     axes = 2

@@ -1,7 +1,7 @@
-"""Elementwise functions: the Jacobian is a diagonal, whatever the size.
+"""Elementwise functions, whose Jacobian is a diagonal of any size.
 
-Each is a value and a derivative in terms of argument x and value y; all take complex arguments, for which a branch is
-chosen by the real part. The derivative of relu at 0 is 0.
+Each has a value, and a derivative in terms of the argument x and the value y. All take complex arguments, whose real
+part chooses the branch. The derivative of relu at 0 is 0.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Elementwise(Op):
     formula: ClassVar[str] = CALCULUS
 
     def function(self, x: Array) -> Array:
-        """f(x)."""
+        """Return f(x)."""
         raise NotImplementedError
 
     def derivative(self, x: Array, y: Array) -> Array:
-        """f'(x), given y = f(x)."""
+        """Return f'(x), given y = f(x)."""
         raise NotImplementedError
 
     def shape(self, *shapes: Shape) -> Shape:
@@ -161,7 +161,7 @@ class Gelu(Elementwise):
 
 
 def _sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)) or exp(x) / (1 + exp(x)): the exponent is never positive, and nothing cancels."""
+    """Compute 1 / (1 + exp(-x)) or exp(x) / (1 + exp(x)), so that no exponent is positive and nothing cancels."""
     up = x.real > 0
     small = np.exp(np.where(up, -x, x))
     return np.asarray(np.where(up, 1, small) / (1 + small))

@@ -1,8 +1,8 @@
-"""Layer normalisation along the last axis: per item a diagonal plus rank two, then scale and shift.
+"""Layer normalisation along the last axis: a diagonal plus rank two for each item, then a scale and a shift.
 
-With x̂ = (x - mean) / σ and σ² = var + ε, dx̂ = (dx - mean(dx) - x̂ · mean(x̂ · dx)) / σ: the derivatives of batch
-normalisation (Ioffe & Szegedy 2015, section 3) with the mean taken over an item. The two means are inner vertices of
-one entry per item.
+With x̂ = (x - mean) / σ and σ² = var + ε, dx̂ = (dx - mean(dx) - x̂ · mean(x̂ · dx)) / σ. These are the derivatives of
+batch normalisation (Ioffe & Szegedy 2015, section 3), with the mean over an item instead of the batch. The two means
+are inner vertices with one entry per item.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from chainplan.values.jacobians import Given
 
 @dataclass(frozen=True)
 class LayerNorm(Op):
-    """weight · (x - mean) / sqrt(var + eps) + bias; without `affine` neither weight nor bias."""
+    """weight · (x - mean) / sqrt(var + eps) + bias; without `affine` there is neither weight nor bias."""
 
     name = "layer_norm"
     formula = "Ba, Kiros & Hinton 2016 (arXiv 1607.06450), section 3"
@@ -63,7 +63,7 @@ class LayerNorm(Op):
         x = shapes[0]
         b, n = items(x), x[-1]
         normal = "normal" if self.affine else RESULT
-        found = [
+        edges = [
             Edge(0, normal, b * n, b * n, "diagonal"),
             Blocks(b, 1, n).edge(0, "mean"),
             Edge("mean", normal, b * n, b, {"replicate": "each"}),
@@ -71,12 +71,12 @@ class LayerNorm(Op):
             Blocks(b, n, 1).edge("spread", normal),
         ]
         if self.affine:
-            found.append(Edge(normal, RESULT, b * n, b * n, "diagonal"))
+            edges.append(Edge(normal, RESULT, b * n, b * n, "diagonal"))
             if b > 1:
-                found += broadcast(1, "weights", shapes[1], x)
-            found.append(Edge("weights" if b > 1 else 1, RESULT, b * n, b * n, "diagonal"))
-            found += broadcast(2, RESULT, shapes[2], x)
-        return tuple(found)
+                edges += broadcast(1, "weights", shapes[1], x)
+            edges.append(Edge("weights" if b > 1 else 1, RESULT, b * n, b * n, "diagonal"))
+            edges += broadcast(2, RESULT, shapes[2], x)
+        return tuple(edges)
 
     def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         x = arguments[0]
@@ -91,15 +91,15 @@ class LayerNorm(Op):
         b = prod(value.shape[:-1])
         inverse = np.broadcast_to(1 / deviation, value.shape)
         means = np.broadcast_to(-inverse.reshape(b, 1, n) / n, (b, 1, n))
-        found = [
+        partials = [
             inverse.ravel(),
             Blocks(b, 1, n).values(means),
             Blocks(b, 1, n).values(normal.reshape(b, 1, n)),
             Blocks(b, n, 1).values((-normal * inverse / n).reshape(b, n, 1)),
         ]
         if self.affine:
-            found += [np.broadcast_to(arguments[1], value.shape).ravel(), normal.ravel()]
-        return tuple(found)
+            partials += [np.broadcast_to(arguments[1], value.shape).ravel(), normal.ravel()]
+        return tuple(partials)
 
     @classmethod
     def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:

@@ -1,6 +1,6 @@
-"""Linear: y = W x + b along the last axis, the same W for every item.
+"""Linear: y = W x + b along the last axis, with the same W for every item.
 
-For a batch of b items dy/dx is I_b ⊗ W, one block that is held once; for dy/dW see `shared_weight`.
+For a batch of b items dy/dx is I_b ⊗ W, whose one block is held once; `shared_weight` has dy/dW.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from chainplan.values.jacobians import Given
 
 @dataclass(frozen=True)
 class Linear(Op):
-    """y = W x + b; weight of out x in, bias of out."""
+    """y = W x + b; the weight is out x in, the bias has `out` entries."""
 
     name = "linear"
     formula = "Goodfellow, Bengio & Courville, section 6.5.6 (adjoints of a matrix product); Giles 2008, section 2.2.2"
@@ -67,10 +67,10 @@ class Linear(Op):
 
     def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
         (out, cols), count, shape = shapes[1], items(shapes[0]), self.shape(*shapes)
-        found = [Blocks(count, out, cols).edge(0), *SharedWeight(count, out, 1, cols).edges(1)]
+        edges = [Blocks(count, out, cols).edge(0), *SharedWeight(count, out, 1, cols).edges(1)]
         if self.bias:
-            found += broadcast(2, RESULT, shapes[2], shape)
-        return tuple(found)
+            edges += broadcast(2, RESULT, shapes[2], shape)
+        return tuple(edges)
 
     def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         product = arguments[0] @ arguments[1].T

@@ -1,7 +1,8 @@
-"""Solution of A x = b: one matrix-free edge behind the residual, by the factors of the primal.
+"""Solution of A x = b: a matrix-free edge behind the residual solves with the factors of the primal.
 
-The residual r = b - A x is an inner vertex: db enters it as it is, dA as -I ⊗ xᵀ, and dx = A⁻¹ dr. So both arguments
-share one edge that solves with the LU factors which computed x, n² fma per column of b, and nothing is inverted.
+The residual r = b - A x is an inner vertex: db enters it unchanged, dA enters it as -I ⊗ xᵀ, and dx = A⁻¹ dr. So both
+arguments share one edge, which solves with the LU factors that computed x at n² fma per column of b, and nothing is
+inverted.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ class LinearSolve(Op):
 
         def adjoint(block: Array) -> Array:
             r = block.shape[0]
-            turned = block.reshape(r, n, k).transpose(1, 0, 2).reshape(n, r * k)
-            solved = np.asarray(lu_solve(kept, turned, trans=1))
+            right_hand_sides = block.reshape(r, n, k).transpose(1, 0, 2).reshape(n, r * k)
+            solved = np.asarray(lu_solve(kept, right_hand_sides, trans=1))
             return solved.reshape(n, r, k).transpose(1, 0, 2).reshape(block.shape)
 
         return Blocks(n, k, n).values(-columns.T[None]), (tangent, adjoint)
@@ -84,12 +85,12 @@ class LinearSolve(Op):
 
 
 def _require_regular(matrix: Array, factors: Array) -> None:
-    """Refuse a matrix whose reciprocal condition number, estimated from its factors, is below the rounding of 1.
+    """Refuse a matrix whose reciprocal condition number, estimated from its factors, does not exceed machine epsilon.
 
     Raises
     ------
     PointError
-        With the estimate.
+        Where the matrix is refused; the message gives the estimate.
     """
     from scipy.linalg import get_lapack_funcs
 

@@ -1,6 +1,6 @@
-"""Losses per item: cross entropy and squared error, each a row per item with respect to either argument.
+"""Losses per item, cross entropy and squared error; their Jacobians have one row per item for either argument.
 
-They are not averaged over the batch: `op: mean` behind them does that.
+They are not averaged over the batch; an `op: mean` behind them does that.
 """
 
 from __future__ import annotations

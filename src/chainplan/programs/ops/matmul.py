@@ -1,7 +1,7 @@
-"""Product of two matrices, or of two batches of them: Y = A B with vec in row-major order.
+"""Product of two matrices, or of two batches of matrices: Y = A B, with vec in row-major order.
 
-dY/dA = I_m ⊗ Bᵀ, m equal blocks; dY/dB = A ⊗ I_n. In a batch that is not shared, dY/dB is a block A per item and
-column between two permutations, so that no entry is counted that cannot be nonzero.
+dY/dA = I_m ⊗ Bᵀ has m equal blocks, and dY/dB = A ⊗ I_n (Giles 2008, section 2.2.2). Where each item of a batch has its
+own B, dY/dB has a block A per item and column between two permutations, so that no entry is counted that is zero.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from chainplan.values.jacobians import Given
 
 
 class _Sizes(NamedTuple):
-    """`batch` products of m x k and k x n; a shared right factor makes one product of all rows."""
+    """`batch` products of m x k and k x n; with a shared right factor all rows form one product."""
 
     batch: int
     m: int
@@ -39,7 +39,7 @@ class _Sizes(NamedTuple):
 
 
 class Matmul(Op):
-    """Y = A B as numpy's `matmul` has it; axes before the last two are equal, or the right factor has none."""
+    """Y = A B as numpy's `matmul` computes it; axes before the last two are equal, or the right factor has none."""
 
     name = "matmul"
     formula = "Giles 2008, section 2.2.2"
@@ -79,12 +79,12 @@ class Matmul(Op):
     def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
         batch, m, k, n = _sizes(*(argument.shape for argument in arguments))
         a, b = arguments[0].reshape(batch, m, k), arguments[1].reshape(batch, k, n)
-        turned = b.swapaxes(1, 2)
+        transposed = b.swapaxes(1, 2)
         blocks = Blocks(batch * m, n, k)
         if batch == 1:
-            return blocks.values(turned), a.reshape(()) if m == k == 1 < n else a[0]
-        repeated = np.repeat(turned, m, axis=0), np.repeat(a, n, axis=0)
-        return blocks.values(repeated[0]), Blocks(batch * n, m, k).values(repeated[1])
+            return blocks.values(transposed), a.reshape(()) if m == k == 1 < n else a[0]
+        by_a, by_b = np.repeat(transposed, m, axis=0), np.repeat(a, n, axis=0)
+        return blocks.values(by_a), Blocks(batch * n, m, k).values(by_b)
 
     @classmethod
     def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
@@ -110,7 +110,7 @@ def _sizes(a: Shape, b: Shape) -> _Sizes:
 
 
 def _left_factor(m: int, k: int, n: int) -> Edge:
-    """The edge A ⊗ I_n from vec(B): dense for one column, a multiple of the identity for one entry."""
+    """Return the edge A ⊗ I_n from vec(B); it is dense for one column, a scaled identity for one entry."""
     if n == 1:
         return Edge(1, RESULT, m, k)
     structure: Words = "scaled_identity" if m == k == 1 else {"kronecker": [[m, k], n]}

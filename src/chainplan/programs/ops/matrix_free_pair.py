@@ -1,9 +1,9 @@
-"""The tangent of an op for which only an adjoint was written down.
+"""Derives the tangent of an op for which only an adjoint was written down.
 
-The adjoint w ↦ w·J is linear in w, so the adjoint of *that* function, at any w at all, maps v to v·Jᵀ: the tangent. Two
-adjoints make a tangent (Townsend 2017, "A new trick for calculating Jacobian vector products"). Here the adjoint is
-written as a short program of ops of the table, each linear in what comes in first; its own linearisation then serves
-both ways. A linear map and its transpose take the same fma.
+The adjoint w ↦ w·J is linear in w, so the adjoint of *this* function, at any w at all, maps v to v·Jᵀ, which is the
+tangent: two adjoints make a tangent (Townsend 2017, "A new trick for calculating Jacobian vector products"). The
+adjoint is written as a short program of ops of the table, each linear in its first argument, so that the linearisation
+of the program gives both modes. A linear map and its transpose take the same fma.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Stage = tuple[Op, tuple[Array, ...]]
 
 
 def both_ways(adjoint: Sequence[Stage], rows: int) -> tuple[Function, Function]:
-    """Tangent and adjoint on blocks, given the adjoint of one row as a program that starts from `rows` entries."""
+    """Return tangent and adjoint on blocks, given the adjoint of one row as a program that starts from `rows` zeros."""
     running = np.zeros(rows)
     sweeps = []
     for op, others in adjoint:
@@ -59,11 +59,11 @@ def both_ways(adjoint: Sequence[Stage], rows: int) -> tuple[Function, Function]:
 
 
 def matrix(edge: Edge, value: Given) -> HeldValues:
-    """An explicit edge at a point as a sparse array of rows x cols."""
+    """Return the value of an explicit edge at a point as a sparse array of rows x cols."""
     block = edge.block()
     return as_sparse(known(block, float) if given_away(block) else value, block, float)
 
 
 def _constant(source: int | str) -> bool:
-    """Whether an edge starts at an argument other than the first."""
+    """Say whether an edge starts at an argument other than the first."""
     return isinstance(source, int) and source > 0

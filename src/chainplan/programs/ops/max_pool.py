@@ -1,8 +1,8 @@
-"""Largest entry of every window: which one that is, is known at the point only, so the window is the pattern.
+"""The largest entry of every window; only the point says which entry that is, so the pattern is the whole window.
 
-Windows that lie one behind the other are a row each with a 1 at the largest entry, at the first of them where several
-are. Others are a sparse matrix with the pattern of all windows while that is short to list, and matrix-free beyond: a
-tangent then picks the largest entries, an adjoint adds up at them.
+Windows that lie one behind the other are rows with a 1 at their largest entry, or at the first of several largest ones.
+Other windows form a sparse matrix with the pattern of all windows, while that is short to list. Beyond that they are
+matrix-free: a tangent picks the largest entries, an adjoint adds up at them.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class MaxPool(Op):
         return (*shape[:-axes], *sizes)
 
     def windows(self, x: Array) -> Array:
-        """The entries of each window in a row: windows x entries."""
+        """Return the entries of each window as a row of an array of windows x entries."""
         axes = len(self.window)
         every = np.lib.stride_tricks.sliding_window_view(x, self.window, tuple(range(-axes, 0)))
         steps = tuple(slice(None, None, s) for s in self.stride or self.window)
@@ -79,7 +79,7 @@ class MaxPool(Op):
         return (Edge(0, RESULT, rows, cols, structure, rows, rows, rows),)
 
     def _one_behind_the_other(self, shape: Shape) -> bool:
-        """Whether listing the windows leaves all entries where they are."""
+        """Say whether listing the windows leaves all entries in their order."""
         tiled = all(n % w == 0 for n, w in zip(shape[-len(self.window) :], self.window, strict=True))
         return tiled and self.stride in ((), self.window) and set(self.window[:-1]) <= {1}
 

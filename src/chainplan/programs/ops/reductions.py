@@ -1,6 +1,6 @@
-"""Sum, mean and cumulative sum, of all entries or along one axis.
+"""Sum, mean and cumulative sum, over all entries or along one axis.
 
-A sum only adds up: its edge is a reduction, behind a permutation where the axis is neither the first nor the last.
+A sum only adds up, so its edge is a reduction; a permutation comes first where the axis is neither first nor last.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Reduction(Op):
         return shape[:axis] + shape[axis + 1 :]
 
     def reduced(self, shape: Shape, target: str) -> tuple[Edge, ...]:
-        """The edges of the sum."""
+        """Return the edges of the sum."""
         before, n, behind = _around(self.axis, shape)
         rows, cols = before * behind, before * n * behind
         if before == 1:
@@ -57,7 +57,7 @@ class _Reduction(Op):
 
 
 class Sum(_Reduction):
-    """Sum of all entries, or along `axis`."""
+    """Sum over all entries, or along `axis`."""
 
     name = "sum"
     formula = CALCULUS
@@ -73,7 +73,7 @@ class Sum(_Reduction):
 
 
 class Mean(_Reduction):
-    """Mean of all entries, or along `axis`: a sum, then a multiple of the identity."""
+    """Mean over all entries, or along `axis`: a sum, then a scaled identity."""
 
     name = "mean"
     formula = CALCULUS
@@ -91,7 +91,10 @@ class Mean(_Reduction):
 
 @dataclass(frozen=True)
 class Cumsum(Op):
-    """y_i = Σ_{j <= i} x_j along `axis`: matrix-free, for a triangle of ones has n² / 2 entries and a sweep takes n."""
+    """y_i = Σ_{j <= i} x_j along `axis`.
+
+    It is matrix-free, because its triangle of ones has n² / 2 entries, while a tangent or adjoint takes n fma.
+    """
 
     name = "cumsum"
     formula = CALCULUS
@@ -134,7 +137,7 @@ class Cumsum(Op):
 
 
 def _around(axis: int | None, shape: Shape) -> tuple[int, int, int]:
-    """Numbers of entries before, along and behind an axis; all of them along it where there is no axis."""
+    """Count the entries before, along and behind an axis; without an axis all entries count as along it."""
     if axis is None:
         return 1, size(shape), 1
     at = axis_of(axis, shape)

@@ -1,4 +1,4 @@
-"""The table of ops. A new op is one class in a file beside this one and one line here."""
+"""The table of ops; a new op is one class in a file beside this one, and one line here."""
 
 from __future__ import annotations
 

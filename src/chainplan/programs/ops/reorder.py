@@ -1,4 +1,4 @@
-"""Reshape and transpose: the first is an identity, for entries stay in row-major order, the second a permutation."""
+"""Reshape and transpose: the first is an identity, as entries stay in row-major order; the second is a permutation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chainplan.values.jacobians import Given
 
 @dataclass(frozen=True)
 class Reshape(Op):
-    """The same entries in shape `to`, the batch included; one of its sizes may be -1."""
+    """The same entries in the shape `to`, which includes the batch; one of its sizes may be -1."""
 
     name = "reshape"
     formula = MOVES
@@ -47,7 +47,7 @@ class Reshape(Op):
 
 @dataclass(frozen=True)
 class Transpose(Op):
-    """Axes in the order `axes`, by default the last two exchanged."""
+    """The argument with its axes in the order `axes`; by default the last two are exchanged."""
 
     name = "transpose"
     formula = MOVES
@@ -55,7 +55,7 @@ class Transpose(Op):
     axes: tuple[int, ...] = ()
 
     def order(self, shape: Shape) -> tuple[int, ...]:
-        """The axes of the argument in the order of the result."""
+        """Return the axes of the argument in the order of the result."""
         n = len(shape)
         return tuple(axis % n if -n <= axis < n else n for axis in self.axes) or (*range(n - 2), n - 1, n - 2)
 

@@ -1,8 +1,8 @@
 """The linearisation of a result with respect to a weight that all items share.
 
-With the items, or the windows of all items, as rows of a matrix X (b·t x k), y[b, o, t] = Σ_k X[bt, k] W[o, k]. The
-Jacobian with respect to W is I_out ⊗ X in the order (o, b, t), and an exchange of the first two axes behind it. Where
-that is long to list, both are one matrix-free edge: a tangent and an adjoint are one matrix product each.
+If the items, or the windows of all items, are the rows of a matrix X (b·t x k), then y[b, o, t] = Σ_k X[bt, k] W[o, k].
+The Jacobian with respect to W is I_out ⊗ X in the order (o, b, t), followed by an exchange of the first two axes. Where
+the exchange is long to list, both are one matrix-free edge, whose tangent and adjoint are one matrix product each.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from chainplan.programs.ops.base import RESULT, Blocks, Edge, exchanged
 from chainplan.values.jacobians import Given
 
 MOST_ENTRIES = 100_000
-"""Entries up to which the exchange is written out."""
+"""Entries of the largest Jacobian whose exchange of axes is written out."""
 
 
 class SharedWeight(NamedTuple):
-    """Items b, outputs o, windows t of an item and entries k of a row of the weight."""
+    """The numbers of items b, of outputs o, of windows t of an item, and of entries k of a row of the weight."""
 
     b: int
     o: int
@@ -34,6 +34,7 @@ class SharedWeight(NamedTuple):
 
     @property
     def _applied(self) -> bool:
+        """Whether the edge is matrix-free."""
         return not self._straight and self.b * self.o * self.t * self.k > MOST_ENTRIES
 
     @property
@@ -41,7 +42,7 @@ class SharedWeight(NamedTuple):
         return Blocks(self.o, self.b * self.t, self.k)
 
     def edges(self, source: int) -> tuple[Edge, ...]:
-        """From the weight to the result."""
+        """Return the edges from the weight to the result."""
         b, o, t, k = self
         if self._straight:
             return (self._blocks.edge(source),)
@@ -51,7 +52,7 @@ class SharedWeight(NamedTuple):
         return self._blocks.edge(source, "rows"), exchanged("rows", RESULT, (o, b, t), 0)
 
     def value(self, rows: Array) -> Given:
-        """What the first edge holds at a point, given X of b·t x k; the other one's structure says all."""
+        """Return the value of the first edge at a point, given X of b·t x k; a second edge is a permutation."""
         b, o, t, k = self
         if not self._applied:
             return self._blocks.values(rows[None])
@@ -61,7 +62,7 @@ class SharedWeight(NamedTuple):
             return np.asarray(product.reshape(o, b, t, -1).swapaxes(0, 1)).reshape(b * o * t, -1)
 
         def adjoint(block: Array) -> Array:
-            turned = block.reshape(-1, b, o, t).swapaxes(1, 2).reshape(-1, o, b * t)
-            return np.asarray(turned @ rows).reshape(-1, o * k)
+            exchanged_back = block.reshape(-1, b, o, t).swapaxes(1, 2).reshape(-1, o, b * t)
+            return np.asarray(exchanged_back @ rows).reshape(-1, o * k)
 
         return tangent, adjoint

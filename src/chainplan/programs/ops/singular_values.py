@@ -1,7 +1,7 @@
-"""Singular values of a matrix, largest first: matrix-free, for row i of the Jacobian is the outer product u_i v_iᵀ.
+"""Singular values of a matrix, largest first, matrix-free, because row i of the Jacobian is the outer product u_i v_iᵀ.
 
-Only the adjoint Ā = U diag(s̄) Vᵀ is written down; the tangent s' = diag(Uᵀ A' V) is its adjoint. Differentiable where
-no singular value is zero and none is repeated.
+Only the adjoint Ā = U diag(s̄) Vᵀ is written down (Giles 2008, section 3.2); the tangent s' = diag(Uᵀ A' V) is its own
+adjoint. The op is differentiable where no singular value is zero and none is repeated.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ class SingularValues(Op):
     def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
         if not np.isfinite(arguments[0]).all():
             return np.full(min(arguments[0].shape), np.nan), None
-        u, values, turned = np.linalg.svd(arguments[0], full_matrices=False)
-        return values, (u, turned)
+        u, values, v_transposed = np.linalg.svd(arguments[0], full_matrices=False)
+        return values, (u, v_transposed)
 
     def kinks(self, argument: Array, reach: float) -> Array | None:
         values = np.linalg.svd(argument, compute_uv=False)
         moved = reach * argument.size**0.5
         close = np.abs(np.diff(values)) <= 2 * moved + np.finfo(float).eps * values.max(initial=0)
-        found: Array = values <= moved
-        found[1:] |= close
-        found[:-1] |= close
-        return found
+        kinks: Array = values <= moved
+        kinks[1:] |= close
+        kinks[:-1] |= close
+        return kinks
 
     def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
-        u, turned = kept
-        return (both_ways([(Multiply(), (u,)), (Matmul(), (turned,))], value.size),)
+        u, v_transposed = kept
+        return (both_ways([(Multiply(), (u,)), (Matmul(), (v_transposed,))], value.size),)
 
     @classmethod
     def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:

@@ -1,6 +1,6 @@
-"""Parts of an argument, and arguments put together: concat, split, slice and gather along one axis.
+"""Ops that take parts of an argument, or join arguments: concat, split, slice and gather along one axis.
 
-All only move entries, so that their edges are selections and scatters and cost nothing to multiply with.
+They only move entries, so their edges are selections and scatters, with which products cost no fma.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MOVES = "Griewank & Walther, chapter 3 (assignments)"
 
 @dataclass(frozen=True)
 class Concat(Op):
-    """Any number of arguments, one behind the other along `axis`."""
+    """Any number of arguments, joined one behind the other along `axis`."""
 
     name = "concat"
     formula = MOVES
@@ -78,17 +78,17 @@ class Concat(Op):
 
 
 def _between(shape: Shape, axis: int, start: int, stop: int) -> Array:
-    """Positions of the entries from `start` to `stop` along an axis."""
+    """Return the positions of the entries from `start` to `stop` along an axis."""
     return positions(shape).take(range(start, stop), axis)
 
 
 class _Selection(Op):
-    """Some entries of the argument."""
+    """An op that picks some entries of its argument."""
 
     formula = MOVES
 
     def picked(self, x: Array) -> Array:
-        """The entries that are taken."""
+        """Return the entries that are picked."""
         raise NotImplementedError
 
     def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
