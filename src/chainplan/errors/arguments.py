@@ -18,7 +18,7 @@ MOST = 10**15
 """The largest number that an option takes by default."""
 
 
-def found(value: object) -> str:
+def describe(value: object) -> str:
     """Describe a value that was found: a plain value by itself, any other by its type."""
     if value is None or isinstance(value, bool | int | float | str):
         text = repr(value) if not isinstance(value, int) or value.bit_length() < 200 else hex(value)
@@ -31,7 +31,7 @@ def found(value: object) -> str:
 
 def refuse(what: str, value: object, expected: str, todo: str) -> ArgumentError:
     """Return the error for an argument that the function does not take."""
-    return ArgumentError(f"{what}: found {found(value)}; expected {expected}. {todo}")
+    return ArgumentError(f"{what}: found {describe(value)}; expected {expected}. {todo}")
 
 
 def expect(what: str, value: object, kind: Any, expected: str, todo: str) -> None:

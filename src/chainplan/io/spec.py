@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from chainplan.errors.suggest import did_you_mean
-from chainplan.io.located.diagnostics import Messages, found
+from chainplan.io.located.diagnostics import Messages, describe
 from chainplan.io.located.nodes import Mapping, Node, Scalar, Sequence, descend, shown, written
 from chainplan.io.located.reader import LONGEST_NAME, Reader, plain, unnamable
 from chainplan.io.spec_limits import read_limits
@@ -300,7 +300,7 @@ def _costs(own: dict[str, Node], reader: Reader) -> Costs:
     """Read `tangent`, `adjoint`, `tape` and `advance` as far as they are given."""
     if "tape" in own and not ("tangent" in own or "adjoint" in own):
         node = own["tape"]
-        text = f"{written(node.path)} is {found(node)}, but there is no 'tangent' and no 'adjoint'"
+        text = f"{written(node.path)} is {describe(node)}, but there is no 'tangent' and no 'adjoint'"
         reader.messages.add(node, f"{text}; expected one beside it. Add it, or remove 'tape'.")
     tangent, adjoint, tape, advance = (
         reader.whole(own[key], LARGEST_COST) if key in own else None

@@ -51,7 +51,7 @@ class Judge(Protocol):
     def run(self, plan: Plan, jacobians: Mapping[str, Given]) -> Found:
         """Run a plan so that its result can be compared."""
 
-    def difference(self, found: Found) -> float:
+    def difference(self, result: Found) -> float:
         """Return the largest difference over the scale; a missing pair is zero."""
 
     def terms(self) -> float:
@@ -80,10 +80,10 @@ class Whole:
     def run(self, plan: Plan, jacobians: Mapping[str, Given]) -> Found:
         return execute(plan, jacobians, dense=True, wrap=True)
 
-    def difference(self, found: Found) -> float:
+    def difference(self, result: Found) -> float:
         worst = 0.0
         for pair, block in self._expected.items():
-            other = found.get(pair)
+            other = result.get(pair)
             worst = max(worst, _largest(block if other is None else block - other))
         return worst / self.scale if self.scale else worst
 
@@ -109,9 +109,9 @@ class Directions:
     def run(self, plan: Plan, jacobians: Mapping[str, Given]) -> Found:
         return run_held(plan, jacobians)
 
-    def difference(self, found: Found) -> float:
+    def difference(self, result: Found) -> float:
         totals = {v: np.zeros_like(block) for v, block in self._expected.items()}
-        for (output, source), block in found.items():
+        for (output, source), block in result.items():
             totals[output] += block @ self._columns[source]
             self.scale = max(self.scale, _largest(abs(block) @ self._columns[source]))
         worst = max(_largest(totals[v] - block) for v, block in self._expected.items())

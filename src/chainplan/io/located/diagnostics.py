@@ -59,7 +59,7 @@ class Messages:
         raise SpecError([*(text for _, _, text in ordered), *more])
 
 
-def found(node: Node) -> str:
+def describe(node: Node) -> str:
     """Describe what stands at a node, for the part of a message before the semicolon."""
     if isinstance(node, Mapping):
         return "a mapping"

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from chainplan.errors.suggest import did_you_mean, nearest
-from chainplan.io.located.diagnostics import Messages, found
+from chainplan.io.located.diagnostics import Messages, describe
 from chainplan.io.located.nodes import UNPRINTABLE, Mapping, Node, Scalar, Sequence, Spelling, shown, written
 from chainplan.io.pattern_files import Patterns
 
@@ -28,7 +28,7 @@ class Reader:
 
     def refuse(self, node: Node, expected: str, todo: str) -> None:
         """Note that a node holds something other than what was expected."""
-        self.messages.add(node, f"{written(node.path)} is {found(node)}; expected {expected}. {todo}")
+        self.messages.add(node, f"{written(node.path)} is {describe(node)}; expected {expected}. {todo}")
 
     def fields(self, node: Node, known: tuple[str, ...], needed: tuple[str, ...] = ()) -> dict[str, Node] | None:
         """Return the values of a mapping by key; an unknown or missing key is noted, and the other keys are read."""
