@@ -1,0 +1,83 @@
+"""The grammar of `chain`: sizes of x_0 ... x_q, or Jacobians in evaluation order."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from chainplan.io.located.nodes import Node, Scalar
+from chainplan.io.located.reader import Reader
+from chainplan.io.spec_draft import (
+    DETAILS,
+    EXPLICIT,
+    LARGEST_SIZE,
+    Costs,
+    Draft,
+    own_name,
+    read_costs,
+    structure_of,
+)
+from chainplan.problem.graph import Elemental
+from chainplan.problem.problem import chain_vertex
+from chainplan.structures import Block
+
+
+def read_chain(node: Node, reader: Reader) -> Draft | None:
+    """Read a chain, given by sizes or by Jacobians."""
+    items = reader.items(node, "sizes or of mappings")
+    if items is None:
+        return None
+    if not items:
+        reader.messages.add(node, "chain is empty; expected at least two sizes or one jacobian. Add them.")
+        return None
+    if all(isinstance(item, Scalar) for item in items):
+        return _chain_of_sizes(node, items, reader)
+    return _chain_of_jacobians(node, items, reader)
+
+
+def _chain_of_sizes(node: Node, items: tuple[Node, ...], reader: Reader) -> Draft:
+    sizes = [reader.whole(item, LARGEST_SIZE) or 0 for item in items]
+    if len(items) == 1:
+        text = "chain has one size; expected at least two, those of x0 and x1. Add the size of the output."
+        reader.messages.add(node, text)
+        sizes *= 2
+    blocks = [Block(rows, cols) for cols, rows in pairwise(sizes)]
+    elementals = [_link(i, f"F{i + 1}", block) for i, block in enumerate(blocks)]
+    return _chain_draft(node, sizes, elementals, items)
+
+
+def _chain_of_jacobians(node: Node, items: tuple[Node, ...], reader: Reader) -> Draft:
+    fields = [reader.fields(item, ("name", "shape", *DETAILS), ("shape",)) or {} for item in items]
+    shapes = [_shape(own["shape"], reader) if "shape" in own else None for own in fields]
+    sizes = _chain_sizes(shapes)
+    elementals = []
+    for i, (own, shape) in enumerate(zip(fields, shapes, strict=True)):
+        name = own_name(own, reader) or f"F{i + 1}"
+        structure = structure_of(own, shape, reader)
+        block = Block(*shape, structure) if shape else Block(sizes[i + 1], sizes[i])
+        elementals.append(_link(i, name, block, read_costs(own, reader)))
+    return _chain_draft(node, sizes, elementals, items)
+
+
+def _chain_sizes(shapes: list[tuple[int, int] | None]) -> list[int]:
+    """Return the sizes of x_0 ... x_q: the rows of the Jacobian before x_i, else the columns of the next, else 0."""
+    rows = [None, *(shape and shape[0] for shape in shapes)]
+    cols = [*(shape and shape[1] for shape in shapes), None]
+    return [(n if m is None else m) or 0 for m, n in zip(rows, cols, strict=True)]
+
+
+def _shape(node: Node, reader: Reader) -> tuple[int, int] | None:
+    pair = reader.pair(node, "[rows, cols]")
+    if pair is None:
+        return None
+    rows, cols = (reader.whole(item, LARGEST_SIZE) for item in pair)
+    return None if rows is None or cols is None else (rows, cols)
+
+
+def _link(i: int, name: str, block: Block, costs: Costs = EXPLICIT) -> Elemental:
+    return Elemental(name, chain_vertex(i), chain_vertex(i + 1), block, *costs)
+
+
+def _chain_draft(node: Node, sizes: list[int], links: list[Elemental], items: tuple[Node, ...]) -> Draft:
+    named = {chain_vertex(i): size for i, size in enumerate(sizes)}
+    ends = {"inputs": [chain_vertex(0)], "outputs": [chain_vertex(len(links))]}
+    return Draft(node, named, ends, links, {"jacobians": list(items)})

@@ -1,0 +1,120 @@
+"""The grammar of `dag`: sizes, inputs, outputs, and jacobians on the edges; or, in short, the edges alone."""
+
+from __future__ import annotations
+
+from chainplan.io.located.nodes import Mapping, Node, written
+from chainplan.io.located.reader import LONGEST_NAME, Reader, unnamable
+from chainplan.io.spec_draft import DETAILS, LARGEST_SIZE, Draft, own_name, read_costs, structure_of
+from chainplan.problem.graph import Elemental
+from chainplan.structures import Block
+
+
+def read_dag(node: Node, reader: Reader) -> Draft | None:
+    """Read a DAG, given by `jacobians`, or in short by `edges` alone."""
+    short = isinstance(node, Mapping) and "edges" in node.keys
+    keys = ("sizes", "inputs", "outputs", "jacobians", "edges")
+    dag = reader.fields(node, keys, ("edges",) if short else keys[1:4])
+    if dag is None:
+        return None
+    if short and "jacobians" in dag:
+        text = "dag has both 'jacobians' and 'edges'; expected exactly one. Write all edges as jacobians."
+        reader.messages.add(dag["edges"], text)
+    part = "edges" if short else "jacobians"
+    items = (reader.items(dag[part], part) if part in dag else None) or ()
+    if short and not items:
+        reader.messages.add(dag["edges"], "dag.edges has no edge; expected [[from, to], ...]. Add one.")
+    known = ("edge", "name", *DETAILS)
+    fields = [{"edge": item} if short else reader.fields(item, known, ("edge",)) or {} for item in items]
+    edges = [_edge(own["edge"], reader) if "edge" in own else None for own in fields]
+    sizes = _sizes(dag.get("sizes"), [edge for edge in edges if edge], reader)
+    draft = Draft(node, {v: size or 0 for v, size in sizes.items()}, {}, [], {"jacobians": []})
+    _read_jacobians(items, fields, edges, sizes, draft, reader)
+    for end in ("inputs", "outputs"):
+        if short and end not in dag:
+            draft.parts[end] = _open_ends(end, [edge for edge in edges if edge])
+            draft.origins[end] = [node] * len(draft.parts[end])
+        else:
+            _read_ends(end, dag, draft, part in dag and all(edges), reader)
+    return draft
+
+
+def _read_jacobians(
+    items: tuple[Node, ...],
+    fields: list[dict[str, Node]],
+    edges: list[tuple[str, str] | None],
+    sizes: dict[str, int | None],
+    draft: Draft,
+    reader: Reader,
+) -> None:
+    """Add the elementals of a DAG to the draft; those whose edge could not be read are left out."""
+    counts: dict[str, int] = {}
+    for item, own, edge in zip(items, fields, edges, strict=True):
+        shape = _edge_shape(edge, sizes)
+        name, structure, costs = own_name(own, reader), structure_of(own, shape, reader), read_costs(own, reader)
+        if edge:
+            source, target = edge
+            block = Block(*shape, structure) if shape else Block(sizes[target] or 0, sizes[source] or 0)
+            name = name or _default_name(item, edge, counts, reader)
+            draft.elementals.append(Elemental(name, source, target, block, *costs))
+            draft.origins["jacobians"].append(item)
+
+
+def _open_ends(end: str, edges: list[tuple[str, str]]) -> list[str]:
+    """Return the vertices that no edge enters, or that none leaves: the inputs, or outputs, of a bare list of edges."""
+    near, far = (0, 1) if end == "inputs" else (1, 0)
+    inner = {edge[far] for edge in edges}
+    return [vertex for vertex in dict.fromkeys(edge[near] for edge in edges) if vertex not in inner]
+
+
+def _edge(node: Node, reader: Reader) -> tuple[str, str] | None:
+    pair = reader.pair(node, "[from, to]")
+    if pair is None:
+        return None
+    source, target = map(reader.name, pair)
+    return None if source is None or target is None else (source, target)
+
+
+def _sizes(node: Node | None, edges: list[tuple[str, str]], reader: Reader) -> dict[str, int | None]:
+    """Return the sizes, first of declared vertices, then of those that only edges name; None stands for unreadable."""
+    sizes: dict[str, int | None] = {}
+    left_out: int | None = 1
+    if isinstance(node, Mapping):
+        for vertex, place in node.keys.items():
+            if reason := unnamable(vertex):
+                reader.messages.add_at(*place, f"{written(node.path)} has a key that {reason}")
+            sizes[vertex] = reader.whole(node.values[vertex], LARGEST_SIZE)
+    elif node is not None:
+        reader.refuse(node, "a mapping from vertices to sizes", "Write it as {x: 3, y: 2}.")
+        left_out = None
+    for edge in edges:
+        for vertex in edge:
+            sizes.setdefault(vertex, left_out)
+    return sizes
+
+
+def _edge_shape(edge: tuple[str, str] | None, sizes: dict[str, int | None]) -> tuple[int, int] | None:
+    """Return the rows and columns of the block on an edge, or None where one of them could not be read."""
+    cols, rows = (sizes[vertex] for vertex in edge) if edge else (None, None)
+    return None if rows is None or cols is None else (rows, cols)
+
+
+def _default_name(item: Node, edge: tuple[str, str], counts: dict[str, int], reader: Reader) -> str:
+    """Return the name `to/from`; the second of parallel edges without a name becomes `to/from#2`, and so on."""
+    name = f"{edge[1]}/{edge[0]}"
+    count = counts[name] = counts.get(name, 0) + 1
+    name = name if count == 1 else f"{name}#{count}"
+    if len(name) > LONGEST_NAME:
+        text = f"has no name, and its default has {len(name)} characters; expected at most {LONGEST_NAME}."
+        reader.messages.add(item, f"{written(item.path)} {text} Name it.")
+    return name
+
+
+def _read_ends(part: str, dag: dict[str, Node], draft: Draft, complete: bool, reader: Reader) -> None:
+    """Read the inputs or outputs; where some edges could not be read, any name may be a vertex."""
+    items = (reader.items(dag[part], "vertices") if part in dag else None) or ()
+    named = [(name, item) for item in items if (name := reader.name(item)) is not None]
+    draft.parts[part] = [name for name, _ in named]
+    draft.origins[part] = [item for _, item in named]
+    if not complete:
+        for name in draft.parts[part]:
+            draft.sizes.setdefault(name, 0)
