@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from chainplan.io import FRONTENDS, from_spec
 from chainplan.io.located.diagnostics import Messages
+from chainplan.io.read import FRONTENDS, from_spec
 from chainplan.problem.problem import Problem
 from chainplan.programs.ops import OPS
 from chainplan.programs.program import Program

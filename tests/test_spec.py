@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chainplan
-from chainplan.io import FRONTENDS, chain, from_spec, read
 from chainplan.io.located.diagnostics import Messages
+from chainplan.io.read import FRONTENDS, chain, from_spec, read
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem
 from chainplan.structures import DENSE, DIAGONAL, Banded, Block, Identity, Structure, Zero

@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from chainplan.errors import SpecError
-from chainplan.io import FRONTENDS, from_spec, read
 from chainplan.io import read as table
 from chainplan.io.located import objects
 from chainplan.io.located.diagnostics import MOST_MESSAGES, Messages
+from chainplan.io.read import FRONTENDS, from_spec, read
 from chainplan.problem.problem import Problem
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

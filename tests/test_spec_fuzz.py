@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from chainplan.errors import SpecError
-from chainplan.io import FRONTENDS, from_spec, read
 from chainplan.io.located.diagnostics import MOST_MESSAGES, Messages
 from chainplan.io.located.nodes import UNPRINTABLE
 from chainplan.io.networkx_graph import to_graphml, to_node_link
+from chainplan.io.read import FRONTENDS, from_spec, read
 from chainplan.problem.problem import Problem
 from chainplan_cli.main import main
 

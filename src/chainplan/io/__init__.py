@@ -3,7 +3,3 @@
 Each front-end has a file, and all stand in one table. Other packages take the public functions from `io.read`, and the
 plan file from `io.plan_file`.
 """
-
-from chainplan.io.read import FRONTENDS, Frontend, chain, from_spec, read
-
-__all__ = ["FRONTENDS", "Frontend", "chain", "from_spec", "read"]
