@@ -1,4 +1,4 @@
-"""Arrays of numpy in signatures: most functions take them in any shape and dtype, and this is the one name for them."""
+"""Names for numpy's arrays and dtypes in signatures, because most functions take them in any shape and dtype."""
 
 from __future__ import annotations
 

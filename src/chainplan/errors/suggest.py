@@ -1,7 +1,7 @@
-"""What a misspelt name may have been meant to be: the hint "Did you mean" at the end of an error.
+"""Finds the name that a misspelt one may mean, for the hint "Did you mean" at the end of an error.
 
-A name that is compared with a hundred thousand others, or an essay in the place of a name, must not make an error slow:
-only known names of a length that can be similar enough are compared, and no more than `MOST_COMPARED` of them.
+Comparing a name with a hundred thousand others, or an essay in place of a name, must not make an error slow. So only
+known names whose length allows them to be similar enough are compared, and at most `MOST_COMPARED` of them.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from itertools import islice
 LONGEST_COMPARED = 40
 """Characters of the longest word that is compared with others."""
 MOST_COMPARED = 200
-"""Known words that a misspelt one is compared with."""
+"""The most known words that a misspelt one is compared with."""
 LEAST_SIMILAR = 0.6
-"""Twice the characters that two words share, over the characters of both, from which they are similar."""
+"""The least similarity of two words: twice the characters that they share, over the characters of both."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -28,6 +28,6 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
-    """Return the question whether the nearest known word is meant; where none is near, what to do otherwise."""
+    """Ask whether the nearest known word is meant; where none is near, return `otherwise`."""
     near = nearest(word, known)
     return f"Did you mean '{near}'?" if near else otherwise

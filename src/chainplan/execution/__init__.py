@@ -1,1 +1,4 @@
-"""Plans run in numpy: from steps to kernels, and from values to Jacobians."""
+"""The execution package runs plans in numpy: it turns steps into kernels, and elemental Jacobians into Jacobians.
+
+It never imports solvers; other packages run plans by `execution.executor`.
+"""

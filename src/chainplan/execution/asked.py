@@ -1,7 +1,8 @@
-"""Elementals that a mapping makes when they are asked for: each is fetched at its first step and gone after its last.
+"""Fetches elementals from a mapping that makes them on demand: each at its first step, to be dropped after its last.
 
-A mapping that is no dict may read files or linearise modules; all elementals at once may be far more than the plan
-holds. What a step needs is fetched before it, under a lock where there are threads, and let go of behind its last use.
+A mapping that is no dict may read files or linearise modules, and all elementals at once may take far more memory than
+the plan does. So what a step needs is fetched before the step, under a lock because there may be threads, and is
+dropped after its last use.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Asked:
-    """What is fetched of a mapping during one run of a plan."""
+    """The elementals that one run of a plan fetches from a mapping."""
 
     def __init__(self, plan: Plan, program: Program, jacobians: Mapping[str, Given], run: Run) -> None:
         self._jacobians, self._run, self._lock = jacobians, run, Lock()
@@ -35,15 +36,15 @@ class Asked:
         _require_all(program, set(jacobians))
 
     def _uses(self, position: int) -> list[int | str]:
-        """The loads that a step reads, and the elemental that it applies."""
+        """Return the loads that a step reads, and the elemental that it applies."""
         step = self._steps[position]
-        found: list[int | str] = [arg for arg in set(step.operands()) if arg in self._loads]
+        uses: list[int | str] = [arg for arg in set(step.operands()) if arg in self._loads]
         if isinstance(step, Accumulate | Propagate):
-            found.append(step.elemental)
-        return found
+            uses.append(step.elemental)
+        return uses
 
     def step(self, position: int, kernel: Callable[[Run], None]) -> None:
-        """Run a step on what it needs, and let go of what no later one does."""
+        """Fetch what a step needs, run the step, and drop what no later step needs."""
         uses = self._uses(position)
         with self._lock:
             for use in uses:
@@ -56,7 +57,7 @@ class Asked:
                     self._drop(use)
 
     def output(self, position: int) -> None:
-        """Fetch a load that is an output itself."""
+        """Fetch a load that is itself an output."""
         if position in self._loads:
             self._fetch(position)
 

@@ -1,7 +1,7 @@
-"""A matrix-free elemental applied to a few columns or rows at a time, so that nothing larger than its result is held.
+"""Applies a matrix-free elemental to a few columns or rows at a time, so that nothing larger than its result is held.
 
-Identities, and blocks that are held sparse or as a diagonal, would otherwise be written out as matrices; so would
-results that are held in such a form.
+Otherwise identities, blocks that are held sparse or as a diagonal, and results that are held in such a form would all
+be written out as matrices.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 SEEDED = 4096
-"""Entries of what an elemental is handed, and hands back, at a time; one line at least."""
+"""Entries of the argument, and of the result, of one call where the plan evaluates states; at least one line."""
 WHOLE = 1 << 24
-"""Entries that it is handed, and hands back, at once where states are given; beyond, `WHOLE` / 4 at a time."""
+"""Entries up to which one call takes everything where states are given; larger calls take `WHOLE` / 4 at a time."""
 
 Lines = Callable[[int, int], Array]
-"""So many columns (tangent) or rows (adjoint) from a first one, as a matrix."""
+"""A function from a first position and a count to so many columns (tangent) or rows (adjoint), as a matrix."""
 
 
 def identity_lines(size: int, mode: Mode, dtype: DTypeLike) -> Lines:
-    """The identity of some size."""
+    """Return the lines of an identity."""
     if mode is Mode.TANGENT:
         return lambda first, count: np.eye(size, count, -first, dtype=dtype)
     return lambda first, count: np.eye(count, size, first, dtype=dtype)
 
 
 def block_lines(value: HeldValues, block: Block, mode: Mode, dtype: DTypeLike) -> Lines:
-    """A block as it is held."""
+    """Return the lines of a held block."""
     if form(block) is Form.MATRIX:
         matrix = np.asarray(value)
         if mode is Mode.TANGENT:
@@ -51,7 +51,7 @@ def block_lines(value: HeldValues, block: Block, mode: Mode, dtype: DTypeLike) -
 
 
 def at_once(given: int, handed_back: int, stepwise: bool) -> int:
-    """Entries that an elemental is handed at a time, 0 for all: so many of its argument and of its result in all."""
+    """Return how many entries one call may take, or 0 for all, given the entries of the whole argument and result."""
     if stepwise:
         return SEEDED if given > SEEDED else 0
     return WHOLE // 4 if max(given, handed_back) > WHOLE else 0
@@ -66,7 +66,7 @@ def applied(
     dtype: DTypeLike,
     most: int,
 ) -> HeldValues:
-    """A function of all lines, each of `length` entries and `most` in all at a time, as the result is held."""
+    """Apply a function to all lines, of `length` entries each and `most` entries at a time; hold the result as a block."""
     length = max(length, result.rows if mode is Mode.TANGENT else result.cols, 1)
     tangent, whole = mode is Mode.TANGENT, form(result) is Form.MATRIX
     total, part = result.cols if tangent else result.rows, max(1, most // length)

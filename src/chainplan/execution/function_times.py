@@ -1,7 +1,8 @@
-"""The functions of matrix-free elementals, timed where they are at hand instead of one rate for whatever they do.
+"""Times the functions of matrix-free elementals where they are available, instead of pricing all of them by one rate.
 
-For the same fma one function solves with factors, another calls ten sparse kernels, a third only picks entries: no rate
-per fma fits them all. But the time of each is close to that of a call plus one per vector, which two measurements tell.
+For the same fma one function solves with factors, another calls ten sparse kernels, and a third only picks entries, so
+no rate per fma fits them all. But the time of each is close to a time per call plus a time per vector, which two
+measurements determine.
 """
 
 from __future__ import annotations
@@ -21,17 +22,18 @@ from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.values.jacobians import Function, Given, matrix_free
 
 SECONDS = 1.0
-"""What all measurements together may take; functions beyond keep the rate of the model."""
+"""Seconds that all measurements may take together; functions that get no turn keep the rate of the model."""
 MOST_VECTORS = 64
+"""Vectors of the larger of the two calls."""
 MOST_ENTRIES = 2_000_000
-"""Vectors of the larger of the two calls, and entries of its argument."""
+"""Entries of the argument of the larger of the two calls."""
 CALLS = 4
 """Calls of a measurement, of which the first warms up and the fastest counts."""
 
 
 @dataclass(frozen=True)
 class Measured(Timed):
-    """A model in time with what some functions take: (elemental, mode, femtoseconds per call, and per vector)."""
+    """A time model with some measured functions: (elemental, mode, femtoseconds per call, femtoseconds per vector)."""
 
     functions: tuple[tuple[str, Mode, int, int], ...] = ()
 
@@ -53,19 +55,19 @@ class Measured(Timed):
 def measured(
     model: Timed, graph: Graph, jacobians: Mapping[str, Given], clock: Callable[[], float] = perf_counter
 ) -> Measured:
-    """The model with the functions of a linearisation timed, as far as there is time."""
-    found: list[tuple[str, Mode, int, int]] = []
+    """Return the model with the measured times of the functions of a linearisation, as far as time allows."""
+    times: list[tuple[str, Mode, int, int]] = []
     end = clock() + SECONDS
     for e in graph.useful:
         pair = None if e.explicit or e.name not in jacobians else matrix_free(e, jacobians[e.name])
         for mode, function in zip(Mode, pair or (), strict=False):
             if function is not None and e.per_vector(mode) is not None and clock() < end:
-                found.append((e.name, mode, *_timed(function, e, mode, clock)))
-    return Measured("measured", model.table, tuple(found))
+                times.append((e.name, mode, *_measure(function, e, mode, clock)))
+    return Measured("measured", model.table, tuple(times))
 
 
-def _timed(function: Function, e: Elemental, mode: Mode, clock: Callable[[], float]) -> tuple[int, int]:
-    """Femtoseconds of a call and of each vector in it."""
+def _measure(function: Function, e: Elemental, mode: Mode, clock: Callable[[], float]) -> tuple[int, int]:
+    """Measure the femtoseconds of a call, and of each vector in it."""
     size = e.block.cols if mode is Mode.TANGENT else e.block.rows
     many = max(2, min(MOST_VECTORS, MOST_ENTRIES // max(1, size)))
     one, several = (_least(function, _vectors(size, count, mode), clock) for count in (1, many))
@@ -75,7 +77,7 @@ def _timed(function: Function, e: Elemental, mode: Mode, clock: Callable[[], flo
 
 
 def _least(function: Function, block: Array, clock: Callable[[], float]) -> float:
-    """Seconds of the fastest call but the first."""
+    """Return the seconds of the fastest call, without the first."""
     times = []
     for _ in range(CALLS):
         start = clock()
@@ -85,6 +87,6 @@ def _least(function: Function, block: Array, clock: Callable[[], float]) -> floa
 
 
 def _vectors(size: int, count: int, mode: Mode) -> Array:
-    """Columns for a tangent, rows for an adjoint, without zeros that a function could skip."""
+    """Make columns for a tangent, or rows for an adjoint, without zeros that a function could skip."""
     ones = np.ones((size, count) if mode is Mode.TANGENT else (count, size))
     return ones / (1 + np.arange(ones.size).reshape(ones.shape))

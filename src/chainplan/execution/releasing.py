@@ -1,8 +1,8 @@
-"""What a run hands over: outputs that are the caller's own, in a size that he knows of.
+"""Hands the outputs of a run over to the caller: as arrays of his own, and of no size that would surprise him.
 
-An output may be the very array that was given, a view of it, what a function keeps for itself, or the same as another
-output; writing to it would then change what nobody expects to change. It is copied unless the run alone can reach it,
-which the interpreter's own count of references says.
+An output may be an array that was given, a view of it, an array that a function keeps, or the same array as another
+output; writing to it would then change something that nobody expects to change. So an output is copied unless only the
+run can reach it, which the interpreter's count of references tells.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from chainplan.structures import Block
 from chainplan.values.jacobians import is_sparse
 
 WIDEST = 4 * 2**30
-"""Bytes that outputs may take as matrices, where they are held in a smaller form, without being asked for."""
+"""Bytes that outputs in a smaller form may take as matrices, unless the caller asks for matrices."""
 
 
 def require_narrow(entries: int, dense: bool | None, run: Run) -> None:
-    """Refuse to write out as matrices what would take more than `WIDEST`, where nothing was said of it.
+    """Refuse to write out matrices of more than `WIDEST` bytes, unless the caller asked for them.
 
     Raises
     ------
     ExecutionError
-        Saying what to pass.
+        Where they are refused; the message says what to pass.
     """
     if dense is None and entries * 16 > WIDEST and entries * run.dtype.itemsize > WIDEST:
         raise ExecutionError(
@@ -41,7 +41,7 @@ def require_narrow(entries: int, dense: bool | None, run: Run) -> None:
 
 
 def wide(plan: Plan, blocks: Sequence[Block]) -> int:
-    """Entries of the outputs that are held in a smaller form than a matrix, written out."""
+    """Count the entries that outputs in a smaller form than a matrix have once they are written out."""
     ends = (blocks[output.step] for output in plan.outputs)
     return sum(b.rows * b.cols for b in ends if form(b) is not Form.MATRIX)
 
@@ -49,9 +49,9 @@ def wide(plan: Plan, blocks: Sequence[Block]) -> int:
 def released(
     values: Sequence[HeldValues], position: int, block: Block, dense: bool, run: Run, held: bool
 ) -> HeldValues:
-    """An output as the caller gets it: his own, which shares memory with nothing else that anyone can reach.
+    """Return an output as the caller gets it: an array of his own, which shares memory with nothing in use elsewhere.
 
-    What only `values` refers to is handed over as it is; `held` says that it is needed again.
+    An array that only `values` refers to is handed over without a copy, unless `held` says that it is needed again.
     """
     value = values[position]
     if dense and form(block) is not Form.MATRIX:
@@ -60,15 +60,15 @@ def released(
         zero = block.structure.name == "zero"
         return as_matrix(value, block, run.dtype) if zero else diagonal(value, block, run.dtype)
     if is_sparse(value):
-        return value.copy()  # its indices are those of a plan
+        return value.copy()  # its index arrays belong to a plan
     del value
     return np.array(values[position]) if held or not _alone(values, position) else values[position]
 
 
 def _alone(values: Sequence[HeldValues], position: int) -> bool:
-    """Whether an array, or what it is a view of, can be reached through nothing but `values`.
+    """Say whether an array, or the array that it is a view of, can be reached through `values` alone.
 
-    There is then one reference to it beside that of the question.
+    There is then one reference to it besides the one that this function makes.
     """
     if type(values[position]) is not np.ndarray or getrefcount(values[position]) > 2:
         return False

@@ -1,10 +1,10 @@
-"""Steps on whole numbers: numpy wraps what does not fit, so that a step is done once more in floats to see that it did.
+"""Guards steps on whole numbers: numpy wraps what does not fit, so each step runs once more in floats to detect that.
 
-The step is run on absolute values in double precision: as long as the largest result is below what the dtype holds, no
-sum of products on the way has left it. Where it is not, terms of either sign may still cancel. A wrapped number is off
-by a multiple of 2^64 (of 2^bits), which the step in floats, whose rounding is far less than that, tells from none: the
-decision is exact. Products of floats cost little beside those of whole numbers, for which there is no BLAS; a run on
-floats does not come here.
+The second run takes absolute values in double precision. As long as its largest result is below what the dtype holds,
+no sum of products on the way has left the dtype. Where it is not, terms of either sign may still cancel. A wrapped
+number is off by a multiple of 2^bits, and the step in floats, whose rounding is far smaller, tells that from no error
+at all, so the decision is exact. Products of floats cost little compared with those of whole numbers, for which there
+is no BLAS; a run on floats is not guarded.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ WHOLE = "iu"
 ByArrays = tuple[ByMatrix, ByMatrix]
 """A pair of functions that multiply by an array that was given."""
 ROUNDING = 1e-9
-"""By how much a sum of products in double precision is off at most, relative to the sum of absolute values."""
+"""The largest error of a sum of products in double precision, relative to the sum of absolute values."""
 
 
 def whole(value: HeldValues) -> bool:
-    """Whether a held block is one of whole numbers."""
+    """Say whether a held block consists of whole numbers."""
     return value is not None and value.dtype.kind in WHOLE
 
 
 def guarded(position: int, kernel: Kernel, step: Step) -> Kernel:
-    """The kernel of a step, which refuses a result of whole numbers that does not fit its dtype."""
+    """Let the kernel of a step refuse a result of whole numbers that does not fit its dtype."""
     if not isinstance(step, Multiply | Add | Accumulate | Propagate):
         return kernel
     reads = tuple(set(step.operands()))
     applied = step.elemental if isinstance(step, Accumulate | Propagate) else None
 
-    def run_it(run: Run) -> None:
+    def run_guarded(run: Run) -> None:
         held = {arg: run.values[arg] for arg in reads}
         pair = run.applied.get(applied) if applied is not None else None
         kernel(run)
@@ -54,11 +54,11 @@ def guarded(position: int, kernel: Kernel, step: Step) -> Kernel:
         elif _known(pair):
             _require_fit(position, kernel, step, made, held, {applied: pair})
 
-    return run_it
+    return run_guarded
 
 
 def _known(pair: MatrixFree | None) -> TypeGuard[ByArrays]:
-    """Whether a matrix-free elemental was given as an array."""
+    """Say whether a matrix-free elemental was given as an array."""
     return pair is not None and all(isinstance(function, ByMatrix) for function in pair)
 
 
@@ -70,8 +70,10 @@ def _require_fit(
     held: dict[int, HeldValues],
     applied: dict[str, ByArrays],
 ) -> None:
+    """Refuse the result of a step that has wrapped."""
+
     def in_floats(change: Callable[[Array], Array]) -> HeldValues:
-        """The result of the step on changed numbers."""
+        """Run the step on changed numbers in double precision."""
         run: Any = Run(0, {}, np.float64)
         run.values = {arg: None if value is None else change(_floats(value)) for arg, value in held.items()}
         for name, pair in applied.items():
@@ -83,17 +85,17 @@ def _require_fit(
     most, half = _largest(in_floats(abs)), 2.0 ** (info.bits - 1)
     if info.min and most < half * (1 - ROUNDING):
         return
-    found = in_floats(lambda array: array)
-    if most * ROUNDING > half / 2 or _largest(found - _floats(made)) > half:
+    unwrapped = in_floats(lambda array: array)
+    if most * ROUNDING > half / 2 or _largest(unwrapped - _floats(made)) > half:
         raise ExecutionError(
-            f"step {position} ({type(step).__name__.lower()}): a number of about {_largest(found):.3g} comes out; "
+            f"step {position} ({type(step).__name__.lower()}): a number of about {_largest(unwrapped):.3g} comes out; "
             f"{made.dtype} holds {info.min:,} to {info.max:,}. Pass the Jacobians as float64, or wrap=True for numbers "
             f"modulo 2^{info.bits}."
         )
 
 
 def _largest(value: HeldValues) -> float:
-    """The largest absolute value."""
+    """Return the largest absolute value."""
     return float(np.abs(value.data if is_sparse(value) else np.asarray(value)).max(initial=0))
 
 

@@ -1,8 +1,8 @@
-"""The classes of plans within which a bound holds or an optimum is one, and which class includes which.
+"""The classes of plans within which a bound holds or a plan is optimal, and which class includes which.
 
-A lower bound on the plans of a class is one on every narrower class and says nothing of a wider one. So a plan of a
-class refutes every higher bound of that class and of all wider ones. Which class a plan is of is read off its steps
-where they show it (`class_of`): on chains. Where they do not, nothing is said.
+A lower bound on the plans of a class also holds for every narrower class, and says nothing about a wider one. So a plan
+of a class refutes every higher bound of that class and of all wider ones. On chains the steps of a plan show its class
+(`class_of`); elsewhere nothing is said about the class of a plan.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "edge elimination after accumulation": ("face elimination after accumulation",),
     "face elimination after accumulation": (SWEEPS,),
 }
-"""Each class with the next wider ones, on every problem that has plans of both (`misfit`).
+"""Each class with the next wider ones; the inclusions hold on every problem that has plans of both (`misfit`).
 
-Bracketings and eliminations meet on chains alone. There a bracketing of explicit elementals eliminates the vertices one
-after the other, and an elimination is a bracketing, so those four include each other; with matrix-free elementals an
-elimination accumulates each of them first, by a coloured sweep where that is cheaper.
+Bracketings and eliminations are comparable on chains alone. There a bracketing of explicit elementals eliminates the
+vertices one after the other, and an elimination is a bracketing, so those four classes include each other. With
+matrix-free elementals an elimination accumulates each of them first, by a coloured sweep where that is cheaper.
 """
 
 
 def includes(wider: str, name: str, problem: Problem) -> bool:
-    """Whether every plan of the class `name` is one of the class `wider`, on a problem that has plans of both."""
+    """Say whether every plan of the class `name` is in the class `wider`, on a problem that has plans of both."""
     seen, todo = set[str](), [name]
     while todo:
-        found = todo.pop()
-        if found not in seen and misfit(found, problem) is None:
-            seen.add(found)
-            todo += CLASSES[found]
+        reached = todo.pop()
+        if reached not in seen and misfit(reached, problem) is None:
+            seen.add(reached)
+            todo += CLASSES[reached]
     return wider in seen
 
 
 def misfit(name: str, problem: Problem) -> str | None:
-    """Why a problem has no plans of a class, None where it may have some."""
+    """Say why a problem has no plans of a class, or return None where it may have some."""
     graph = problem.graph
     if name not in CLASSES:
         return f"there is no such class of plans; expected one of {', '.join(CLASSES)}"
@@ -66,10 +66,10 @@ def misfit(name: str, problem: Problem) -> str | None:
 
 
 def class_of(plan: Plan, problem: Problem) -> str | None:
-    """The narrowest class that the steps of a right plan show it to be of, None where they show none.
+    """Return the narrowest class that a right plan is in, as far as its steps show it, or None where they show none.
 
-    A plan with steps that nothing reads is of the class of the others, which cost no more. Under a limit of memory the
-    steps of a coloured sweep stand together.
+    A plan with steps that nothing reads is in the class of its other steps, which cost no more. Under a memory limit
+    the steps of a coloured sweep stand together.
     """
     if problem.recompute or plan.graph.not_a_chain is not None:
         return None
@@ -84,7 +84,7 @@ def class_of(plan: Plan, problem: Problem) -> str | None:
 
 
 def _single(plan: Plan, blocks: Sequence[Typed], position: int) -> bool:
-    """Whether a step that makes a compressed block applies one elemental to it, or seeds it."""
+    """Say whether a step that makes a compressed block applies a single elemental to it, or seeds it."""
     step = plan.steps[position]
     if blocks[position].whole is None or not isinstance(step, Multiply):
         return True
@@ -92,7 +92,7 @@ def _single(plan: Plan, blocks: Sequence[Typed], position: int) -> bool:
 
 
 def _uninterrupted(plan: Plan, blocks: Sequence[Typed]) -> bool:
-    """Whether from the first seed of a sweep to its decompression nothing else is made, but loads are."""
+    """Say whether nothing but loads stands between the first seed of each sweep and its decompression."""
     sweeping, last = False, -1
     for position, (step, typed) in enumerate(zip(plan.steps, blocks, strict=True)):
         if isinstance(step, Decompress):

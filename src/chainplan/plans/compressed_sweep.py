@@ -1,11 +1,11 @@
 """Compressed sweeps: the block of a run of elementals from as many tangents and adjoints as its pattern has colours.
 
-A tangent of a run applies its elementals one after the other, an explicit one by multiplying: what one column of such a
-sweep costs is the sum over the run. Columns that share no row can share a sweep, so the block costs `colours · tangent`
-instead of `columns · tangent`, and with adjoints for some of its entries `c·tangent + r·adjoint` (bidirectional
-colouring weighted by the two prices, `chainplan.colouring`). Where a run is better swept than put together from parts
-is for the solvers to find out: sparsity that the parts do not have (200 colours, of which the next elemental selects
-two rows) is not seen by any split.
+A tangent of a run applies its elementals one after the other, explicit ones by a product, so one column of such a sweep
+costs the sum over the run. Columns that share no row can share a sweep, so the block costs `colours · tangent` instead
+of `columns · tangent`, or `c·tangent + r·adjoint` where adjoints give some of its entries (a bidirectional colouring
+weighted by the two prices, `chainplan.colouring`; Griewank & Walther, *Evaluating Derivatives*, chapter 8). The solvers
+decide where a run is better swept than put together from parts: no split sees sparsity that its parts do not have, such
+as that of 200 colours of which the next elemental selects two rows.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
     from chainplan.colouring import Coloured, Colouring
 
 CLOSE = 128
-"""Nonzeros of the largest pattern that is looked at closer."""
+"""Nonzeros of the largest pattern whose colours are searched more closely."""
 STEPS = 64
-"""Most pairs of tangents and adjoints that are told apart without a colouring."""
+"""The most pairs of tangents and adjoints that are distinguished without a colouring."""
 NEVER = 10**80
 """A price that no sweep reaches."""
 LISTED = 1_500_000
-"""Nonzeros of the largest pattern that is coloured: finding colours takes some 250 bytes for each of them."""
+"""Nonzeros of the largest pattern that is coloured; colouring takes about 250 bytes for each of them."""
 BOTH_WAYS = 20_000
 """Nonzeros of the largest pattern whose transpose is coloured too, so that transposing a problem changes no price."""
 
 
 InTime = Callable[[], bool] | None
-"""Whether there is time left for a search; None stands for as much as it takes."""
+"""A function that says whether there is time left for a search; None gives a search as much time as it takes."""
 
 
 class Colours(NamedTuple):
-    """Colours of columns and rows, -1 for one that is not seeded, and how many there are of each."""
+    """The colours of columns and rows, -1 for one that is not seeded, and the numbers of tangents and adjoints."""
 
     columns: Sequence[int]
     rows: Sequence[int]
@@ -54,14 +54,14 @@ class Colours(NamedTuple):
 
 
 Needs = tuple[tuple[int, int], ...]
-"""Pairs of tangents and adjoints; every direct colouring has as many of both as one of them."""
+"""Pairs of tangents and adjoints; every direct colouring has at least as many of both as one of the pairs."""
 
 
 class Sweep(NamedTuple):
-    """A compressed sweep over a run of elementals, given in evaluation order, its price and what any costs at least.
+    """A compressed sweep over a run of elementals in evaluation order, its price, and a bound on all such sweeps.
 
-    No direct colouring of the block makes the sweep cheaper than `least`, and all have as many tangents and adjoints as
-    one of the pairs `needs`.
+    No direct colouring of the block makes the sweep cheaper than `least`, and every one has at least as many tangents
+    and adjoints as one of the pairs in `needs`.
     """
 
     price: int
@@ -72,7 +72,7 @@ class Sweep(NamedTuple):
 
 
 def per_vector(run: Sequence[Elemental], mode: Mode) -> int | None:
-    """Multiply-adds of one column (tangent) or row (adjoint) of a sweep over a run, None where it cannot be made."""
+    """Return the fma of one column (tangent) or row (adjoint) of a sweep, or None where a mode is not available."""
     total = 0
     for e in run:
         if e.explicit:
@@ -86,14 +86,14 @@ def per_vector(run: Sequence[Elemental], mode: Mode) -> int | None:
 
 
 def compressible(block: Block) -> bool:
-    """Whether compression may gain something on a block, and its pattern is small enough to be coloured."""
+    """Say whether compression may pay on a block, and its pattern is small enough to be coloured."""
     if isinstance(block.structure, Dense | Zero) or max(block.rows, block.cols) > LARGEST_COLOURED:
         return False
     return 0 < block.nnz <= LISTED
 
 
 Prices = tuple[int | None, int | None]
-"""Multiply-adds of one tangent and of one adjoint, None where there is none."""
+"""The fma of one tangent and of one adjoint, None where there is none."""
 
 
 def compressed(
@@ -104,10 +104,11 @@ def compressed(
     prices: Prices | None = None,
     in_time: InTime = None,
 ) -> Sweep | None:
-    """The cheapest compressed sweep found over a run with this block, None where no colouring gives one below `below`.
+    """Return a cheap compressed sweep over a run with this block, or None where none can cost less than `below`.
 
-    It may cost more than that itself, if only its `least` is below. `prices` are those of one sweep in each mode, where
-    they are known. Colours are found until the time is up, but some always.
+    The sweep itself may cost more than `below`, as long as its `least` does not. `prices` are the prices of one tangent
+    and one adjoint, where the caller knows them. The search for colours ends when the time is up, but always returns
+    some.
     """
     if not compressible(block) or all(e.explicit for e in run):
         return None
@@ -130,7 +131,7 @@ def compressed(
 
 
 def _price(run: Sequence[Elemental], block: Block, colours: Colours, cost: CostModel, prices: Prices) -> int:
-    """What the sweeps of these colours cost, decompression included."""
+    """Price the sweeps of these colours, with the decompression."""
     if cost is FMA:
         return colours.tangents * (prices[0] or 0) + colours.adjoints * (prices[1] or 0)
     swept = (_sweep_price(run, mode, n, cost) for mode, n in zip(Mode, colours[2:], strict=True) if n)
@@ -138,10 +139,11 @@ def _price(run: Sequence[Elemental], block: Block, colours: Colours, cost: CostM
 
 
 def _least(run: Sequence[Elemental], block: Block, needs: Needs, cost: CostModel, prices: Prices) -> int:
-    """What sweeps of as many tangents and adjoints as one of some pairs, or more, cost at least.
+    """Bound the price of sweeps that have at least as many tangents and adjoints as one of the pairs.
 
-    Other models than fma price a product by routes that change with the number of its columns, so that more columns may
-    cost less. Of those the bound holds the seeds, the calls and the decompression alone, all of which grow with it.
+    Models other than fma price a product by routes that change with the number of columns, so that more columns may
+    cost less. For them the bound has only the seeds, the calls and the decompression, whose prices all grow with that
+    number.
     """
     if cost is FMA:
         return min(c * (prices[0] or 0) + a * (prices[1] or 0) for c, a in needs)
@@ -151,19 +153,19 @@ def _least(run: Sequence[Elemental], block: Block, needs: Needs, cost: CostModel
 
 
 class Found(NamedTuple):
-    """Colours found for a block, and what any need."""
+    """Colours for a block, and the numbers of tangents and adjoints that all colours need."""
 
     colours: Colours
     needs: Needs
     whole: bool = True
-    """Whether there was time for all that is tried."""
+    """Whether there was time for the whole search."""
 
 
 def _of_parts(block: Block, tangent: int | None, adjoint: int | None) -> Found:
-    """One colour for each column, or row, of a part: no mixture of both is cheaper on dense parts of equal shape.
+    """Give each column, or each row, of a part its own colour; no mixture is cheaper on dense parts of equal shape.
 
-    Of a part of r x c with x column and y row colours, r·c <= x·r + y·c (`colouring.bounds`); x·tangent + y·adjoint is
-    least under that constraint where x or y is zero.
+    For a part of r x c with x column colours and y row colours r·c <= x·r + y·c (`colouring.bounds`), and under that
+    constraint x·tangent + y·adjoint is least where x or y is zero.
     """
     parts = block.rows if isinstance(block.structure, OnDiagonal) else block.structure.count  # type: ignore[attr-defined]
     r, c = block.rows // parts, block.cols // parts
@@ -176,7 +178,10 @@ def _of_parts(block: Block, tangent: int | None, adjoint: int | None) -> Found:
 
 
 def _line(length: int, colours: int, layered: bool) -> Sequence[int]:
-    """Colours that take turns, or in layers each as often as the next; -1 where there are none. Equal ones are one."""
+    """Colour a line: colours take turns, or follow each other in equal runs if `layered`; without colours all are -1.
+
+    Equal lines share one array.
+    """
 
     def make() -> array[int]:
         if not colours:
@@ -189,16 +194,17 @@ def _line(length: int, colours: int, layered: bool) -> Sequence[int]:
 
 
 def _simple_needs(block: Block, tangent: int | None, adjoint: int | None) -> Needs:
-    """What follows from the longest row and column and from the number of nonzeros."""
+    """Return the needs that follow from the longest row, the longest column and the number of nonzeros."""
     counts = block.structure.row_counts(block.rows, block.cols), block.structure.column_counts(block.rows, block.cols)
     longest_row, longest_column = map(longest, counts)
     return _needs((longest_row, longest_column), (tangent, adjoint), (block.nnz, block.rows, block.cols))
 
 
 def _needs(alone: tuple[int, int], prices: Prices, cut: tuple[int, int, int]) -> Needs:
-    """Sweeps of one mode alone, and those of both by one inequality nnz <= c·rows + a·columns (`colouring.bounds`).
+    """Return the needs of either mode alone, and of both by the inequality nnz <= c·rows + a·columns.
 
-    Where there are many pairs on its line some stand for all: fewer tangents, with the fewest adjoints of their step.
+    The inequality is that of `colouring.bounds`. Where its line has many pairs, some stand for all: the fewest tangents
+    of a step with the fewest adjoints of that step.
     """
     pairs = [pair for pair, price in (((alone[0], 0), prices[0]), ((0, alone[1]), prices[1])) if price is not None]
     if None not in prices:
@@ -210,7 +216,7 @@ def _needs(alone: tuple[int, int], prices: Prices, cut: tuple[int, int, int]) ->
 
 
 def _coloured(block: Block, tangent: int | None, adjoint: int | None, in_time: InTime) -> Found:
-    """The cheapest colours found for a pattern, and for its transpose where that is small."""
+    """Colour a pattern, and its transpose too where that is small, and return the cheaper colours."""
     best = _best(block, tangent, adjoint, in_time)
     return Found(_plain(best.colouring), best.needs, best.whole)
 
@@ -229,21 +235,21 @@ def _best(block: Block, tangent: int | None, adjoint: int | None, in_time: InTim
 
 
 def closer(sweep: Sweep, block: Block, prices: Prices) -> Sweep:
-    """A sweep in fma after a closer look at the colours of its block, which may be cheaper or have a higher `least`."""
+    """Search the colours of a small block more closely; the sweep, in fma, may get cheaper or have a higher `least`."""
     colours = sweep.colours
     if sweep.least >= sweep.price or block.nnz > CLOSE:
         return sweep
     known = sweep.price, sweep.least
-    price, least, found = kept(("closer", block.mark, prices, known), lambda: _closer(block, prices, known, colours))
-    return sweep._replace(price=price, least=least, colours=found)
+    price, least, better = kept(("closer", block.mark, prices, known), lambda: _closer(block, prices, known, colours))
+    return sweep._replace(price=price, least=least, colours=better)
 
 
 def _closer(block: Block, prices: Prices, known: tuple[int, int], colours: Colours) -> tuple[int, int, Colours]:
     from chainplan.colouring import Coloured, Colouring, Witness, closer
 
     best = Coloured(Colouring.of(colours.columns, colours.rows), *known, "", (), Witness())
-    found = closer(_listed(block), *prices, best)
-    return found.price, found.bound, _plain(found.colouring)
+    coloured = closer(_listed(block), *prices, best)
+    return coloured.price, coloured.bound, _plain(coloured.colouring)
 
 
 def _listed(block: Block) -> csr_array:
@@ -252,14 +258,16 @@ def _listed(block: Block) -> csr_array:
     return pattern
 
 
-def _plain(found: Colouring) -> Colours:
+def _plain(colouring: Colouring) -> Colours:
+    """Turn a colouring of numpy arrays into plain arrays of Python."""
     import numpy as np
 
-    columns, rows = (array("i", side.astype(np.int32).tobytes()) for side in (found.columns, found.rows))
-    return Colours(columns, rows, found.tangents, found.adjoints)
+    columns, rows = (array("i", side.astype(np.int32).tobytes()) for side in (colouring.columns, colouring.rows))
+    return Colours(columns, rows, colouring.tangents, colouring.adjoints)
 
 
 def _sweep_price(run: Sequence[Elemental], mode: Mode, colours: int, cost: CostModel) -> int:
+    """Price a sweep of one mode with so many colours: its seed, its products and its calls."""
     total = cost.seed(run[0].block.cols if mode is Mode.TANGENT else run[-1].block.rows, colours)
     for e in run if mode is Mode.TANGENT else reversed(run):
         arg = Block(e.block.cols, colours) if mode is Mode.TANGENT else Block(colours, e.block.rows)
@@ -271,13 +279,13 @@ def _sweep_price(run: Sequence[Elemental], mode: Mode, colours: int, cost: CostM
 
 
 def _least_sweep(run: Sequence[Elemental], mode: Mode, colours: int, cost: CostModel) -> int:
-    """What a sweep of so many colours or more costs at least: its seed and its calls."""
+    """Bound the price of a sweep with at least so many colours: by its seed and its calls."""
     total = cost.seed(run[0].block.cols if mode is Mode.TANGENT else run[-1].block.rows, colours)
     return total + sum(cost.call(e, colours, mode) for e in run if not e.explicit)
 
 
 def write_sweep(recorder: Recorder, sweep: Sweep) -> int:
-    """Write a compressed sweep down, tangents first; returns the position of the block."""
+    """Write the steps of a compressed sweep, tangents first, and return the position of the block."""
     run, colours = sweep.run, sweep.colours
     tangent = adjoint = None
     if colours.tangents:
@@ -302,7 +310,7 @@ def _swept(recorder: Recorder, run: Sequence[Elemental], arg: int, mode: Mode) -
 
 
 class Accumulation(NamedTuple):
-    """How the block of a matrix-free elemental is had, its price, and what any way to have it costs at least."""
+    """The way to accumulate a matrix-free elemental, its price, and a lower bound on the price of every way."""
 
     price: int
     least: int
@@ -310,7 +318,7 @@ class Accumulation(NamedTuple):
 
 
 def accumulated(e: Elemental, cost: CostModel) -> Accumulation:
-    """The cheapest way found to have the block of a matrix-free elemental: tangents, adjoints or a compressed sweep."""
+    """Choose how to accumulate a matrix-free elemental: by tangents, by adjoints or by a compressed sweep."""
     prices = [(cost.accumulate(e, mode), i, mode) for i, mode in enumerate(Mode) if e.per_vector(mode) is not None]
     price, _, mode = min(prices)
     sweep = compressed((e,), e.block, cost, price)

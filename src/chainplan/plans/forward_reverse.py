@@ -1,9 +1,9 @@
 """Forward and reverse order as one walk over the graph, in any algebra.
 
 Forward order (mode tangent) carries, vertex by vertex in topological order, the blocks from every input to that vertex;
-reverse order (mode adjoint) is the same walk on the transposed graph. This is vertex elimination in topological and in
-reverse topological order (Griewank & Walther, *Evaluating Derivatives*, ch. 9). With `steps.Recorder` as algebra the
-walk writes a plan, with `Pricer` it only adds up what that plan would cost.
+reverse order (mode adjoint) is the same walk on the transposed graph. They are vertex elimination in topological and in
+reverse topological order (Griewank & Walther, *Evaluating Derivatives*, chapter 9). With `recorder.Recorder` as algebra
+the walk writes a plan; with `Pricer` it only adds up what that plan would cost.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def sweep(graph: Graph, algebra: Algebra[T], mode: Mode) -> list[tuple[str, str,
 def _arrive(
     algebra: Algebra[T], mode: Mode, edges: list[Elemental], starts: set[str], held: dict[str, dict[str, T]]
 ) -> dict[str, T]:
-    """Blocks between one vertex and every start, given those of its neighbours on the side of the start.
+    """Form the blocks between one vertex and every start, given those of its neighbours on the side of the starts.
 
     Edges from a start come first, so that products are absorbed onto them.
     """
@@ -86,7 +86,7 @@ def _arrive(
 
 
 def _formed(algebra: Algebra[T], mode: Mode, group: list[Elemental]) -> T | None:
-    """Sum of the blocks of parallel elementals that the walk cannot apply without forming them."""
+    """Sum the blocks of parallel elementals that the walk must form before it can multiply by them."""
     other = Mode.ADJOINT if mode is Mode.TANGENT else Mode.TANGENT
     result: T | None = None
     for e in group:
@@ -96,7 +96,7 @@ def _formed(algebra: Algebra[T], mode: Mode, group: list[Elemental]) -> T | None
 
 
 class Pricer:
-    """The algebra that adds up prices: its blocks are `structures.Block`, `price` is the total so far."""
+    """The algebra that adds up prices: its blocks are `structures.Block`, and `price` is the total so far."""
 
     def __init__(self, graph: Graph, cost: CostModel = FMA) -> None:
         self._graph, self._cost = graph, cost
@@ -128,10 +128,10 @@ class Pricer:
 
 
 def order_price(graph: Graph, mode: Mode, cost: CostModel = FMA) -> int:
-    """Price of forward (tangent) or reverse (adjoint) order: the baselines of every report.
+    """Price forward (tangent) or reverse (adjoint) order, the baselines of every report.
 
-    Where all blocks are explicit and dense only the sizes of what reaches a vertex matter, in O(edges) operations on
-    sets of starts; else the walk is made, product by product.
+    Where all blocks are explicit and dense, only the sizes of the starts that reach each vertex matter, and O(edges)
+    operations on sets of starts suffice. Otherwise the walk is made, product by product.
     """
     if cost is FMA and all(e.explicit and type(e.block.structure) is Dense for e in graph.useful):
         return _dense_price(graph, mode)
@@ -141,7 +141,7 @@ def order_price(graph: Graph, mode: Mode, cost: CostModel = FMA) -> int:
 
 
 def _dense_price(graph: Graph, mode: Mode) -> int:
-    """Sum over the edges, parallel ones once, of rows · cols · (total size of the starts that reach the near end)."""
+    """Sum rows · cols · (total size of the starts that reach the near end) over the edges, parallel edges once."""
     forward = mode is Mode.TANGENT
     starts = graph.inputs if forward else graph.outputs
     own = {v: 1 << i for i, v in enumerate(starts)}
@@ -151,11 +151,11 @@ def _dense_price(graph: Graph, mode: Mode) -> int:
     total, reached = 0, dict.fromkeys(starts, 0)
     for vertex in graph.order if forward else reversed(graph.order):
         edges = (graph.into if forward else graph.out_of).get(vertex, ())
-        found = 0
+        arriving = 0
         for near in {e.source if forward else e.target for e in edges}:
             through = reached.get(near, 0)
             weight = sum(size * (through & mask).bit_count() for size, mask in by_size.items()) if through else 0
             total += graph.sizes[vertex] * graph.sizes[near] * weight
-            found |= through | own.get(near, 0)
-        reached[vertex] = found
+            arriving |= through | own.get(near, 0)
+        reached[vertex] = arriving
     return total

@@ -1,6 +1,6 @@
-"""How long what a plan makes is needed: blocks, the tapes of matrix-free elementals; and whether it evaluates states.
+"""Says how long a plan needs its blocks and the tapes of matrix-free elementals, and whether it evaluates states.
 
-The states themselves are in `states`.
+`states` says how long each state is alive.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from chainplan.problem.graph import Mode
 
 
 def last_uses(plan: Plan) -> list[int]:
-    """For each step the last step that reads its block: itself where none does, len(steps) for an output."""
+    """Return, for each step, the last step that reads its block: itself where none does, len(steps) for an output."""
     last = list(range(len(plan.steps)))
     for position, step in enumerate(plan.steps):
         for operand in step.operands():
@@ -23,15 +23,15 @@ def last_uses(plan: Plan) -> list[int]:
 
 
 def evaluates(steps: Sequence[Step]) -> bool:
-    """Whether states are evaluated by the steps rather than given."""
+    """Say whether the steps evaluate states, which are given otherwise."""
     return any(isinstance(step, Move) for step in steps)
 
 
 def tape_spans(steps: Sequence[Step]) -> Iterator[tuple[str, int, int]]:
-    """For each elemental whose adjoint is used: (name, first, last) of the steps that need its tape.
+    """Yield (name, first, last) for each elemental whose adjoint is used: its tape is needed from first to last step.
 
-    Where states are evaluated every adjoint step records a tape of its own; where they are given, one serves from the
-    first adjoint step of an elemental to the last.
+    Where the plan evaluates states, every adjoint step records a tape of its own. Where states are given, one tape
+    serves from the first adjoint step of an elemental to the last.
     """
     adjoint = [
         (step.elemental, position)

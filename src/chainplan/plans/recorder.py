@@ -1,4 +1,4 @@
-"""Writes the steps of a plan down one by one, as a solver decides on them."""
+"""Writes the steps of a plan one by one, as a solver decides on them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from chainplan.problem.graph import Graph, Mode
 
 
 class Recorder:
-    """Writes steps down; each method returns the position of the block it makes.
+    """A writer of steps, each of whose methods returns a handle of the block it makes.
 
     Loads are held back until a step reads them, so that they stand just before their first use.
     """
@@ -56,7 +56,7 @@ class Recorder:
         return self._record(Decompress(*places))
 
     def linearise(self, elemental: str) -> int:
-        """Load at once, for the working state is that of the elemental's source now."""
+        """Load at once, because the working state is that of the elemental's source now."""
         return self._record(Load(elemental))
 
     def move(self, step: Move) -> None:
@@ -64,7 +64,7 @@ class Recorder:
         self._record(step)
 
     def plan(self, outputs: Sequence[tuple[str, str, int]]) -> Plan:
-        """The plan, given (output, input, handle) of the Jacobian's blocks."""
+        """Return the plan, given (output, input, handle) of the Jacobian's blocks."""
         ends = tuple(Output(output, source, self._position(handle)) for output, source, handle in outputs)
         return Plan(self._graph, tuple(self._steps), ends)
 

@@ -1,9 +1,9 @@
-"""The steps of a plan in another order, so that less is alive at once; what they compute and cost stays the same.
+"""Puts the steps of a plan in another order, so that less is alive at once; what they compute and cost stays the same.
 
 Finding the order of least peak is NP-hard on graphs (Sethi 1975, "Complete register allocation problems"), so this is a
-search: depth-first orders from the outputs (Liu 1987 is exact for trees), orders that always take the ready step that
-frees most or holds least, then single steps moved earlier or later. Loads are no steps of their own here: they stand
-before their first use wherever that is.
+heuristic search. It tries depth-first orders from the outputs (Liu 1987 is exact for trees) and orders that always take
+the ready step that frees most or holds least; then it moves single steps earlier or later. Loads are not ordered: they
+stand before their first use wherever that is.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 
+from chainplan._util.digraph import reachable
 from chainplan.plans.liveness import evaluates, tape_spans
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Application, Load, Plan, Step
@@ -19,13 +20,16 @@ from chainplan.problem.graph import Graph, Mode
 LARGEST = 3000
 """Steps of the longest plan whose steps are moved one by one."""
 NEAR = 60
-"""Steps on either side of a peak, in all, that are moved."""
+"""Steps around a peak, on both sides together, that are moved."""
 MOVES = 400
-"""Positions that are tried in a search."""
+"""Moves that a search may try."""
 
 
 def reordered(plan: Plan, limit: int | None = None, going: Callable[[], bool] = lambda: True) -> Plan:
-    """The plan of the lowest peak found, or the first that keeps a limit; one that evaluates states stays as it is."""
+    """Return the reordered plan of the lowest peak, or the first one that keeps the limit.
+
+    A plan that evaluates states stays as it is.
+    """
     best, least = plan, replay(plan).peak
     if evaluates(plan.steps) or (limit is not None and least <= limit):
         return best
@@ -43,9 +47,10 @@ def reordered(plan: Plan, limit: int | None = None, going: Callable[[], bool] = 
 
 
 class _Steps:
-    """The steps of a plan but its loads, what each needs, and what it holds.
+    """The steps of a plan without its loads, what each needs, and how many elements it holds.
 
-    A tape that adjoint steps share is there from the first of them to the last, as a load is; such are numbered on.
+    A tape that adjoint steps share is alive from the first of these steps to the last, as a load is, so tapes are
+    numbered after the steps and treated as loads.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -72,16 +77,16 @@ class _Steps:
         self.size.append(self.plan.graph[name].tape)
 
     def alive(self, order: Sequence[int]) -> list[int]:
-        """Elements alive during each step of an order."""
+        """Return the elements alive during each step of an order."""
         left = [len(users) for users in self.users]
-        held, now, found = set[int](), 0, []
+        held, now, alive = set[int](), 0, []
         for p in order:
             for arg in self.args[p]:
                 if arg in self.loads and arg not in held:
                     held.add(arg)
                     now += self.size[arg]
             now += self.size[p]
-            found.append(now)
+            alive.append(now)
             for arg in (*self.args[p], p):
                 left[arg] -= arg != p
                 if not left[arg] and arg not in self.kept:
@@ -89,18 +94,18 @@ class _Steps:
         total = now
         for p in self.last:
             total += self.size[p]
-            found.append(total)
-        return found
+            alive.append(total)
+        return alive
 
     def orders(self) -> Iterator[list[int]]:
-        """Orders worth a look."""
+        """Yield the orders that are worth trying."""
         for largest in (True, False):
             yield self._depth_first(largest)
         for key in (lambda hill, after: (after, hill), lambda hill, after: (hill, after)):
             yield self._ready(key)
 
     def _depth_first(self, largest: bool) -> list[int]:
-        """From each output down: of two operands first that whose own steps hold most, or least."""
+        """Order depth-first from each output; of two operands the one whose steps hold most, or least, comes first."""
         need = [0] * len(self.size)
         for p in self.given:
             parts = sorted(((need[a], self.size[a]) for a in self.args[p]), key=lambda part: part[1] - part[0])
@@ -126,7 +131,7 @@ class _Steps:
         return order
 
     def _ready(self, key: Callable[[int, int], tuple[int, int]]) -> list[int]:
-        """Always the ready step of the lowest key of (what it holds besides, what stays of it)."""
+        """Order by always taking the ready step with the lowest key of (elements it adds, elements that remain)."""
         waiting = {p: sum(a not in self.loads for a in self.args[p]) for p in self.given}
         left, held, order = [len(users) for users in self.users], set[int](), list[int]()
 
@@ -161,7 +166,7 @@ class _Steps:
         return order
 
     def improved(self, order: list[int], limit: int | None, going: Callable[[], bool]) -> list[int]:
-        """Move single steps to where they may stand, as long as that lowers the peak or what stands at it."""
+        """Move single steps to other places they may have, as long as that lowers the peak or the sum at equal peak."""
         best, tries, moved = self._rank(order), 0, True
         while moved and tries < MOVES:
             moved = False
@@ -189,12 +194,12 @@ class _Steps:
         return order
 
     def _rank(self, order: Sequence[int]) -> tuple[int, int]:
-        """Peak, and the sum of what is alive over all steps, where two peaks are equal."""
+        """Return the peak, and the sum of the elements alive over all steps, which decides between equal peaks."""
         alive = self.alive(order)
         return max(alive, default=0), sum(alive)
 
     def written(self, order: Sequence[int]) -> Plan:
-        """The plan in an order, loads before their first use, or last where nothing reads them."""
+        """Return the plan in an order; loads stand before their first use, or at the end where nothing reads them."""
         place: dict[int, int] = {}
         steps: list[Step] = []
         for p in (*order, *self.last):
@@ -210,10 +215,11 @@ class _Steps:
 
 
 def peak_floor(graph: Graph) -> int:
-    """Elements that every plan holds at some step: all of the Jacobian at its end, or a single elemental before.
+    """Bound from below the elements that every plan holds at some step.
 
-    While the block made last is made, all others are alive, and with dense blocks the operands of its last step: two
-    factors through some vertex, two summands, or what a tangent or adjoint is applied to.
+    At its end a plan holds the whole Jacobian, and before that it holds single elementals. While the last block is
+    made, all others are alive, and with dense blocks so are the operands of its last step: two factors through some
+    vertex, two summands, or the argument of a tangent or adjoint.
     """
     blocks = _jacobian(graph)
     total = sum(blocks.values())
@@ -230,10 +236,10 @@ def peak_floor(graph: Graph) -> int:
 
 
 def _jacobian(graph: Graph) -> dict[tuple[str, str], int]:
-    """Nonzeros of the Jacobian's blocks, by output and input."""
+    """Count the nonzeros of the Jacobian's blocks, by output and input."""
     from chainplan.structures import Block
 
-    found: dict[tuple[str, str], int] = {}
+    nonzeros: dict[tuple[str, str], int] = {}
     for source in graph.inputs:
         held: dict[str, Block] = {}
         for vertex in graph.order:
@@ -242,14 +248,14 @@ def _jacobian(graph: Graph) -> dict[tuple[str, str], int]:
                     continue
                 block = e.block if e.source == source else e.block.times(held[e.source])
                 held[vertex] = held[vertex].plus(block) if vertex in held else block
-        found |= {(output, source): held[output].nnz for output in graph.outputs if output in held}
-    return found
+        nonzeros |= {(output, source): held[output].nnz for output in graph.outputs if output in held}
+    return nonzeros
 
 
 def _operands(graph: Graph, output: str, source: str) -> int:
-    """The least that the operands of the last step of a dense block hold, 0 where it may be an elemental itself."""
-    after = _reached(source, {v: [e.target for e in edges] for v, edges in graph.out_of.items()})
-    before = _reached(output, {v: [e.source for e in edges] for v, edges in graph.into.items()})
+    """Bound the elements of the operands of a dense block's last step, by 0 where the block may be an elemental."""
+    after = reachable([source], ((e.source, e.target) for e in graph.useful))
+    before = reachable([output], ((e.target, e.source) for e in graph.useful))
     rows, cols, sizes = graph.sizes[output], graph.sizes[source], graph.sizes
     direct = [e for e in graph.into.get(output, ()) if e.source == source]
     through = (after & before) - {output, source}
@@ -258,13 +264,3 @@ def _operands(graph: Graph, output: str, source: str) -> int:
     explicit = all(e.explicit for e in graph.useful)
     factors = (sizes[v] * (rows + cols if explicit else min(rows, cols)) for v in through)
     return min([*factors, 2 * rows * cols])
-
-
-def _reached(start: str, edges: dict[str, list[str]]) -> set[str]:
-    seen, todo = {start}, [start]
-    while todo:
-        for v in edges.get(todo.pop(), ()):
-            if v not in seen:
-                seen.add(v)
-                todo.append(v)
-    return seen

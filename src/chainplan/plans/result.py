@@ -1,4 +1,4 @@
-"""What planning returns: a status, a plan with its cost, a bound, and the baselines to compare with."""
+"""The result of planning: a status, a plan with its cost, a bound, and the baselines to compare with."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chainplan.problem.units import unit_text
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a solver hands back.
+    """What a solver returns.
 
     `bound` is proven, in the unit of the objective, and an OPTIMAL plan reaches it; `needs` is the smallest memory
     limit, in elements, under which the solver has a plan.
@@ -39,7 +39,7 @@ def bounded(plan: Plan, price: int, bound: Bound) -> Outcome:
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of a plan: multiply-adds, additions without a product, most elements alive at once."""
+    """The cost of a plan: its fma, its additions without a product, and the most elements alive at once."""
 
     fma: int
     adds: int
@@ -48,7 +48,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Baselines:
-    """What forward and reverse order cost, in fma or in the unit of an objective."""
+    """The costs of forward and of reverse order, in fma or in the unit of an objective."""
 
     forward: int
     reverse: int
@@ -60,7 +60,7 @@ class Baselines:
 
 
 def counts(graph: Graph) -> str:
-    """Whether the nonzeros of all blocks are counted exactly or from above."""
+    """Say whether the nonzeros of all blocks are counted exactly or from above."""
     return "exact" if graph.exact else "upper bound"
 
 
@@ -148,13 +148,13 @@ class Result:
 
     @cached_property
     def price_baselines(self) -> Baselines:
-        """What forward and reverse order cost in the unit of the objective."""
+        """The costs of forward and reverse order in the unit of the objective."""
         graph, cost = self.problem.graph, self.problem.cost
         return Baselines(order_price(graph, Mode.TANGENT, cost), order_price(graph, Mode.ADJOINT, cost))
 
     @cached_property
     def baselines(self) -> Baselines:
-        """What forward and reverse order cost on the same problem."""
+        """The costs of forward and reverse order in fma."""
         graph = self.problem.graph
         return Baselines(order_price(graph, Mode.TANGENT), order_price(graph, Mode.ADJOINT))
 

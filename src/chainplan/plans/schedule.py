@@ -1,9 +1,9 @@
-"""A schedule: which step of a plan runs when, on which of p identical machines, and the proof that it is one.
+"""A schedule says when each step of a plan runs, and on which of p identical machines; `check_schedule` proves it.
 
-It stands beside the plan and never in it: steps hold decisions on what is computed, tasks on where and when. Every step
-with a price is one task of that length, in the unit of the objective; free steps (loads, seeds, products with a unit
-block) take no time and are no tasks. A task starts once the steps that it reads have ended; moving a block from one
-machine to another takes no time.
+It stands beside the plan and never in it: steps hold decisions about what is computed, tasks about where and when.
+Every step with a price is a task of that length, in the unit of the objective. Free steps (loads, seeds, products with
+a unit block) take no time and are not tasks. A task starts after the steps that it reads have ended; moving a block
+from one machine to another takes no time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA, CostModel
 
 THIS_PLAN = "this plan"
-"""What a bound holds within where it is one on the schedules of the plan at hand alone."""
+"""The class within which a bound holds if it is a bound on the schedules of the plan at hand alone."""
 WITHIN = (THIS_PLAN, *CLASSES)
 
 
@@ -36,7 +36,7 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True)
 class Schedule:
-    """The tasks of a plan on `machines` machines, by start, then by machine.
+    """The tasks of a plan on `machines` machines, ordered by start, then by machine.
 
     `lower_bound` is proven of the makespan of all schedules of all plans of its class, and an OPTIMAL schedule reaches
     it. `one_machine` is what the cheapest plan known takes on a single machine.
@@ -61,7 +61,7 @@ class Schedule:
 
     @property
     def speedup(self) -> float:
-        """How many times faster than one machine; 1.0 where nothing takes time."""
+        """How many times faster the schedule is than one machine; 1.0 where nothing takes time."""
         return self.one_machine / self.makespan if self.makespan else 1.0
 
     @property
@@ -75,7 +75,7 @@ class Schedule:
         return self.within == THIS_PLAN
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as in the plan file."""
+        """Return plain values, as in the plan file."""
         return {
             "machines": self.machines,
             "makespan": self.makespan,
@@ -88,28 +88,28 @@ class Schedule:
 
 
 def made(machines: int, tasks: Sequence[Task], bound: Bound, one_machine: int) -> Schedule:
-    """A schedule of these tasks; OPTIMAL where it reaches the bound."""
+    """Make the schedule of these tasks, which is OPTIMAL where it reaches the bound."""
     makespan = max((task.end for task in tasks), default=0)
     ordered = tuple(sorted(tasks, key=lambda task: (task.start, task.machine)))
     return Schedule(machines, makespan, bound, bound.status(makespan), one_machine, ordered)
 
 
 def held(plan: Plan) -> int:
-    """Elements of all blocks and tapes of a plan together: what steps side by side never exceed, in any schedule."""
+    """Count the elements of all blocks and tapes of a plan together, which no schedule of concurrent steps exceeds."""
     tapes = sum(plan.graph[name].tape for name, _, _ in tape_spans(plan.steps))
     return tapes + sum(typed.block.nnz for typed in replay(plan).blocks)
 
 
 def check_schedule(plan: Plan, schedule: Schedule, cost: CostModel = FMA, memory: int | None = None) -> None:
-    """Prove a schedule from its definition and its claims from the plan. O(tasks log tasks).
+    """Prove a schedule right by its definition, and its claims by the plan, in O(tasks · log(tasks)).
 
-    On one machine steps run in turn, and what is alive is what `replay` says. On several, a limit of `memory` elements
-    is sure to be kept by a plan that could hold everything it ever makes.
+    On one machine steps run in turn, and `replay` says what is alive. On several machines only a plan that could hold
+    everything it ever makes is sure to keep a limit of `memory` elements.
 
     Raises
     ------
     PlanError
-        Naming the first thing that is not so.
+        Where the schedule is wrong or claims something false; the message names the first fault.
     """
     if schedule.machines < 1:
         _wrong("machines", f"{schedule.machines}; expected at least 1")
@@ -132,7 +132,7 @@ def _wrong(where: str, what: str) -> None:
 
 
 def _check_tasks(schedule: Schedule, prices: Sequence[int]) -> dict[int, Task]:
-    """The tasks by step: every step with a price once, for as long as it costs, on a machine that there is."""
+    """Return the tasks by step; refuse them unless every step with a price has one task of that length."""
     tasks: dict[int, Task] = {}
     for i, task in enumerate(schedule.tasks):
         where = f"tasks[{i}]"
@@ -156,7 +156,7 @@ def _check_tasks(schedule: Schedule, prices: Sequence[int]) -> dict[int, Task]:
 
 
 def _check_precedence(plan: Plan, tasks: dict[int, Task]) -> None:
-    """No task starts before what it reads is there; a free step is there as soon as what it reads is."""
+    """Refuse a task that starts before what it reads is there; a free step is there as soon as what it reads is."""
     there: list[int] = []
     for position, step in enumerate(plan.steps):
         ready = max((there[operand] for operand in step.operands()), default=0)
@@ -167,7 +167,7 @@ def _check_precedence(plan: Plan, tasks: dict[int, Task]) -> None:
 
 
 def _check_machines(schedule: Schedule) -> None:
-    """No two tasks share a machine at any time."""
+    """Refuse two tasks that share a machine at any time."""
     latest: dict[int, Task] = {}
     for task in sorted(schedule.tasks, key=lambda task: task.start):
         before = latest.get(task.machine)

@@ -22,7 +22,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar, get_args
 
 from chainplan._util.byte_cache import bytes_of
 from chainplan.errors import PlanError
-from chainplan.errors.arguments import expect, found, refuse
+from chainplan.errors.arguments import describe, expect, refuse
 from chainplan.problem.graph import Graph, Mode
 
 Places = Mapping[int, int]
@@ -263,7 +263,7 @@ def require_step(position: int, step: object) -> None:
     """
     if type(step) not in KINDS:
         raise PlanError(
-            f"step {position}: found {found(step)}; expected a step of `chainplan.plans.steps`. Correct it."
+            f"step {position}: found {describe(step)}; expected a step of `chainplan.plans.steps`. Correct it."
         )
 
 
@@ -327,7 +327,7 @@ def plan_of(value: object, what: str = "plan") -> Plan:
     if isinstance(held, Plan):
         return held
     if held is None:
-        holder = "None" if value is None else f"{found(value)} without a plan"
+        holder = "None" if value is None else f"{describe(value)} without a plan"
         todo = "The status and the notes of a result say why it has none."
         raise PlanError(f"{what}: found {holder}; expected a plan. {todo}")
     raise refuse(what, value, "a Plan, or a Result that holds one", "Make one by chainplan.plan(problem).")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from chainplan.errors.arguments import found
+from chainplan.errors.arguments import describe
 from chainplan.plans.steps import (
     LARGEST_COLOURED,
     NONZEROS_COLOURED,
@@ -211,7 +211,7 @@ class Typing(Interpreter[Made]):
 
 def _require_mode(mode: object) -> None:
     if not isinstance(mode, Mode):
-        raise Broken(f"mode is {found(mode)}; expected a Mode. Write Mode.TANGENT or Mode.ADJOINT.")
+        raise Broken(f"mode is {describe(mode)}; expected a Mode. Write Mode.TANGENT or Mode.ADJOINT.")
 
 
 def _joined(left: Typed, right: Typed) -> Typed:

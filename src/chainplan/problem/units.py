@@ -1,4 +1,4 @@
-"""The unit that an objective counts in, in the words of a screen."""
+"""Names the unit of an objective as reports write it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from chainplan.problem.problem import Problem
 
 
 def timed(problem: Problem) -> bool:
-    """Whether the objective is a time rather than fma."""
+    """Say whether the objective is a time rather than fma."""
     return problem.cost.unit != "fma"
 
 
 def unit_text(problem: Problem) -> str:
-    """The unit of the objective, short."""
+    """Return the unit of the objective in short."""
     return "ns" if timed(problem) else "fma"
