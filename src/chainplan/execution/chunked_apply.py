@@ -66,7 +66,7 @@ def applied(
     dtype: DTypeLike,
     most: int,
 ) -> HeldValues:
-    """Apply a function to all lines, of `length` entries each and `most` entries at a time; hold the result as a block."""
+    """Apply a function to all lines, of `length` entries each, `most` entries at a time; hold the result as a block."""
     length = max(length, result.rows if mode is Mode.TANGENT else result.cols, 1)
     tangent, whole = mode is Mode.TANGENT, form(result) is Form.MATRIX
     total, part = result.cols if tangent else result.rows, max(1, most // length)

@@ -1,7 +1,7 @@
-"""Runs plans in numpy: each step one kernel, chosen before the run from the structures of its operands.
+"""Runs plans in numpy: each step is one kernel, chosen before the run by the structures of its operands.
 
-A plan is lowered once into a list of closures and kept for as long as the plan lives, so that running it again costs
-one Python call per step beside the BLAS call itself. Blocks are held as `kernels.forms` says and multiplied by the
+A plan is lowered once into a list of closures, which is kept for as long as the plan lives, so that running it again
+costs one Python call per step besides the BLAS call. Blocks are held as `kernels.storage` says and multiplied by the
 kernels of `kernels.products`. A block is dropped after its last use.
 """
 
@@ -74,21 +74,21 @@ def execute(
     jacobians : Mapping[str, Given]
         The elemental Jacobians by name. An explicit elemental is an array of rows x cols, of numpy or scipy.sparse, or
         the compact form of its structure: the diagonal, the one number of a scaled identity, an array of b x r x c for
-        block_diagonal or of r x c for kronecker, the nonzeros of a listed pattern row by row. What a structure says all
-        of may be left out. A matrix-free one is a pair (tangent, adjoint) of functions: tangent maps a block of cols x
-        c to F'·block of rows x c, adjoint a block of r x rows to block·F' of r x cols; a mode that the plan does not
-        use may be None. An array is taken for such a pair too. Functions get arrays that they may not write to. What
-        the caller holds himself, all of a dict for one, is no part of the plan's peak, nor is the form that it is
-        brought into. Any other mapping is asked for an elemental when the first step comes that needs it, and what it
-        gave is let go of behind the last one: `numpy.load` of a file, or a class that reads or makes what it is asked.
-        The backend "dask" asks for them all, to send them.
+        block_diagonal or of r x c for kronecker, the nonzeros of a listed pattern row by row. An elemental whose
+        structure determines all values may be left out. A matrix-free elemental is a pair (tangent, adjoint) of
+        functions: tangent maps a block of cols x c to F'·block of rows x c, adjoint a block of r x rows to block·F' of
+        r x cols; a mode that the plan does not use may be None. An array may take the place of such a pair. Functions
+        get arrays that they may not write to. What the caller holds himself, such as the arrays of a dict, is not part
+        of the plan's peak, nor is the form into which it is brought. Any other mapping is asked for an elemental when
+        the first step needs it, and its answer is dropped after the last such step: `numpy.load` of a file, or a class
+        that reads or makes elementals on demand. The backend "dask" asks for all of them, to send them.
     dense : bool | None
-        Whether the result is written out as matrices; otherwise as `kernels.forms` holds it: a diagonal as a vector, a
-        block-diagonal one as an array of b x r x c, a sparse one as an array of scipy.sparse. None writes out up to
-        4 GiB and refuses more. Whatever it is, it shares memory with nothing that was given.
+        Whether the result is written out as matrices; otherwise it stays as `kernels.storage` holds it: a diagonal as a
+        vector, a block-diagonal one as an array of b x r x c, a sparse one as a sparse array of scipy. None writes out
+        up to 4 GiB and refuses more. In every form it shares no memory with anything that was given.
     dtype : DTypeLike | None
-        The dtype of the seeds of matrix-free elementals; by default that of the arrays given (of a mapping that is no
-        dict, those given so far), else float64.
+        The dtype of the seeds of matrix-free elementals; by default the common one of the given arrays (for a mapping
+        that is no dict, of those it has given so far), else float64.
     workers : int | None
         The number of threads that run steps which do not wait for one another, each with one BLAS thread; the bits of
         the result do not depend on it. Functions of matrix-free elementals are then called from these threads, and more
@@ -98,7 +98,7 @@ def execute(
         Whether whole numbers that do not fit their dtype wrap, modulo 2^64 for int64; otherwise they are refused.
     backend : str
         "numpy", or "dask": the steps are tasks of a cluster, blocks stay on its workers and only the outputs come back.
-        What a lost worker held is computed again; blocks that are too large for a worker are split by rows.
+        Blocks of a lost worker are computed again; blocks that are too large for a worker are split by rows.
     scheduler : Client | str | None
         The cluster of the backend "dask": the address of a scheduler, or a `distributed.Client`; None starts a local
         one for this run, which needs `if __name__ == "__main__":` in a script.
@@ -111,8 +111,8 @@ def execute(
     Raises
     ------
     ExecutionError
-        If a Jacobian is missing, unknown, of another shape or structure, a function returns another shape, whole
-        numbers leave their dtype, the result is larger than was asked for, or a step fits no worker.
+        If a Jacobian is missing, unknown, or of another shape or structure, a function returns another shape, whole
+        numbers leave their dtype, the result is larger than the caller allows, or a step fits no worker.
 
     Examples
     --------
@@ -154,7 +154,7 @@ def prepared(
     workers: int | None = None,
     wrap: bool = False,
 ) -> Callable[[], dict[tuple[str, str], Array]]:
-    """A run of a plan, ready to go as often as wanted: the Jacobians are checked and brought into form here.
+    """Check the Jacobians and bring them into form, and return a function that runs the plan as often as it is called.
 
     Parameters, results and errors are those of `execute`.
     """
@@ -171,7 +171,7 @@ def prepared(
 
 
 class _Options(NamedTuple):
-    """How a plan is run."""
+    """The options of a run, as `execute` takes them."""
 
     dense: bool | None
     dtype: DTypeLike | None
@@ -182,7 +182,7 @@ class _Options(NamedTuple):
 def _asking(
     plan: Plan, program: Program, jacobians: Mapping[str, Given], options: _Options
 ) -> dict[tuple[str, str], Array]:
-    """Run a plan on a mapping that is asked for an elemental when its step comes."""
+    """Run a plan on a mapping that is asked for each elemental when its first step comes."""
     _require_known(program, jacobians)
     run = Run(len(plan.steps), jacobians, options.dtype)
     run.asked = True
@@ -192,7 +192,7 @@ def _asking(
 def _evaluating(
     plan: Plan, program: Program, jacobians: Mapping[str, Given], options: _Options
 ) -> Callable[[], dict[tuple[str, str], Array]]:
-    """A run of a plan that evaluates states, on what it can be evaluated on or on Jacobians that depend on none."""
+    """Return the run of a plan that evaluates states, on a primal chain or on Jacobians that depend on no state."""
     if isinstance(jacobians, Primal):
         primal = jacobians
     else:
@@ -215,7 +215,7 @@ def _require_workers(workers: int | None) -> None:
 
 
 def lowered(plan: Plan) -> Program:
-    """The kernels of a plan, kept for as long as the plan lives."""
+    """Return the kernels of a plan, which are kept for as long as the plan lives."""
     program = _PROGRAMS.get(plan)
     if program is None:
         program = _PROGRAMS[plan] = _lower(plan)
@@ -223,7 +223,7 @@ def lowered(plan: Plan) -> Program:
 
 
 def taken(plan: Plan, jacobians: Mapping[str, Given], dtype: DTypeLike | None = None) -> Run:
-    """A run of a plan with the Jacobians in their places, checked and in form.
+    """Start a run of a plan with all Jacobians in their places, checked and brought into form.
 
     Raises
     ------
@@ -275,7 +275,7 @@ def _in_threads(plan: Plan, code: Sequence[Coded], run: Run, workers: int, asked
     needs = [[place[arg] for arg in some] for some in reads]
     lock = Lock()
     if asked is None:
-        run.dtype  # noqa: B018  (known before threads ask for it)
+        run.dtype  # noqa: B018  (computed and cached before threads ask for it)
 
     def action(task: int) -> None:
         position, kernel, _ = code[task]
@@ -304,7 +304,7 @@ def _require_known(program: Program, jacobians: Mapping[str, Given]) -> None:
 
 
 def _take(program: Program, jacobians: Mapping[str, Given], run: Run) -> None:
-    """Put the arrays of explicit elementals in their places and keep the functions of matrix-free ones, checked."""
+    """Check the Jacobians, put the arrays of explicit ones in their places, and keep the functions of the others."""
     _require_known(program, jacobians)
     values = run.values
     for position, e, shape, block in program.loads:

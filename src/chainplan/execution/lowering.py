@@ -1,11 +1,11 @@
-"""What each step does when it runs: a closure per step, chosen from the structures of its operands.
+"""Lowers each step of a plan to a closure that runs it, chosen by the structures of its operands.
 
-Blocks are held as `kernels.forms` says and multiplied by the kernels of `kernels.products`.
+Blocks are held as `kernels.storage` says and multiplied by the kernels of `kernels.products`.
 
-Where states are evaluated, a step that linearises an elemental has its Jacobian made at the working state, and the
-functions of a matrix-free one, with their tape, are dropped behind the step. States are dropped where `states.spans`
-says that they end, so that what is held is what `replay` counts. What a kernel takes besides is bounded (see
-`step_parts`).
+Where a plan evaluates states, a step that linearises an elemental makes its Jacobian at the working state. The
+functions of a matrix-free elemental, with their tape, are dropped after the step, and states are dropped where
+`states.spans` says that they end, so that a run holds what `replay` counts. Whatever a kernel needs besides is bounded
+(see `chunked_apply`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """One run: the blocks held so far, by step, and what the matrix-free steps need."""
+    """One run of a plan: the blocks held so far, by step, and what the matrix-free steps need."""
 
     def __init__(
         self, steps: int, given: Mapping[str, Given], dtype: DTypeLike | None, primal: Primal | None = None
@@ -66,20 +66,20 @@ class Run:
 
     @cached_property
     def dtype(self) -> DType:
-        """Of seeds and of unit blocks that must be written out."""
+        """The dtype of seeds, and of unit blocks that must be written out."""
         if self.primal is not None and self._wanted is None:
             return self.primal.dtype
         return common_dtype(self._known(), self._wanted)
 
     def _known(self) -> Iterable[Given]:
-        """What says the dtype; of a mapping that is asked step by step, the blocks that are there."""
+        """Return the values that decide the dtype; for a mapping that is asked step by step, the blocks so far."""
         if self.primal is not None:
             return ()
         return self.values if self.asked else self._given.values()
 
     @property
     def lineariser(self) -> Primal:
-        """What states are evaluated on."""
+        """The primal chain on which states are evaluated."""
         assert self.primal is not None
         return self.primal
 
@@ -88,7 +88,7 @@ Kernel = Callable[[Run], None]
 
 
 def kernel_of(position: int, step: Step, plan: Plan, blocks: Sequence[Block]) -> Kernel:
-    """The kernel of a step; one that loads is for plans that evaluate states."""
+    """Return the kernel of a step; a load has a kernel only in plans that evaluate states."""
     graph = plan.graph
     match step:
         case Multiply(left, right, None):
@@ -117,20 +117,22 @@ def kernel_of(position: int, step: Step, plan: Plan, blocks: Sequence[Block]) ->
 
 
 def stepwise(kernels: Sequence[Kernel], plan: Plan) -> list[Kernel]:
-    """The kernels of a plan that evaluates states: matrix-free steps linearise first, and states are dropped behind."""
+    """Let the kernels of a plan that evaluates states linearise elementals first, and drop states after their end."""
     ending: list[list[str]] = [[] for _ in plan.steps]
     for span in spans(plan):
         ending[span.last].append(span.vertex)
-    found = []
+    wrapped = []
     for kernel, step, ends in zip(kernels, plan.steps, ending, strict=True):
         if isinstance(step, Accumulate | Propagate):
-            kernel = _linearised(kernel, plan.graph[step.elemental])
-        found.append(_then_drop(kernel, tuple(ends)) if ends else kernel)
-    return found
+            kernel = _linearise_first(kernel, plan.graph[step.elemental])
+        wrapped.append(_then_drop(kernel, tuple(ends)) if ends else kernel)
+    return wrapped
 
 
-def _linearised(kernel: Kernel, e: Elemental) -> Kernel:
-    def run_it(run: Run) -> None:
+def _linearise_first(kernel: Kernel, e: Elemental) -> Kernel:
+    """Let a kernel run on the functions of an elemental at the working state, which are dropped afterwards."""
+
+    def linearise_and_run(run: Run) -> None:
         given = run.lineariser.linearise(e.name, run.states[run.working])
         if given is None:
             raise ExecutionError(f"no functions for matrix-free '{e.name}'; expected a pair (tangent, adjoint).")
@@ -139,16 +141,18 @@ def _linearised(kernel: Kernel, e: Elemental) -> Kernel:
         kernel(run)
         del run.applied[e.name]
 
-    return run_it
+    return linearise_and_run
 
 
 def _then_drop(kernel: Kernel, vertices: tuple[str, ...]) -> Kernel:
-    def run_it(run: Run) -> None:
+    """Let a kernel drop the states of some vertices after it has run."""
+
+    def run_and_drop(run: Run) -> None:
         kernel(run)
         for vertex in vertices:
             del run.states[vertex]
 
-    return run_it
+    return run_and_drop
 
 
 def _load(position: int, e: Elemental, block: Block) -> Kernel:
@@ -175,7 +179,7 @@ def _restore(vertex: str) -> Kernel:
 
 
 def _store(run: Run) -> None:
-    """Nothing is copied: the state stays where it is until its last use."""
+    """Do nothing, because no state is copied: it stays where it is until its last use."""
 
 
 def _multiply(position: int, left: int, right: int, blocks: Sequence[Block]) -> Kernel:
@@ -189,7 +193,7 @@ def _multiply(position: int, left: int, right: int, blocks: Sequence[Block]) -> 
 
 
 def _product(left: Block, right: Block, result: Block) -> Product:
-    """The kernel of a product; one of a compressed factor is a matrix, whatever its pattern could be."""
+    """Return the kernel of a product; a compressed factor makes a matrix, whatever the pattern could be."""
     kernel, pattern = product_kernel(left, right), left.times(right)
     if form(pattern) is form(result):
         return kernel
@@ -239,7 +243,7 @@ def _accumulate(position: int, e: Elemental, mode: Mode) -> Kernel:
 
 
 def _propagate(position: int, e: Elemental, arg: int, mode: Mode, blocks: Sequence[Block]) -> Kernel:
-    block, result = blocks[arg], blocks[position]  # a compressed result is a matrix, whatever its pattern could be
+    block, result = blocks[arg], blocks[position]  # a compressed result is held as a matrix, whatever its pattern
     whole = form(block) is form(result) is Form.MATRIX
 
     def kernel(run: Run) -> None:
@@ -260,7 +264,7 @@ def _propagate(position: int, e: Elemental, arg: int, mode: Mode, blocks: Sequen
 def _in_parts(
     function: Callable[[Array], Array], lines: Lines, e: Elemental, mode: Mode, result: Block, run: Run, most: int
 ) -> HeldValues:
-    """A function applied to a few lines at a time, each result refused where it has another shape."""
+    """Apply a function to a few lines at a time, and refuse results of another shape."""
 
     def checked(given: Array) -> Array:
         return called(e, mode, function, given)
@@ -270,7 +274,7 @@ def _in_parts(
 
 
 def _seed(position: int, step: Seed, block: Block) -> Kernel:
-    """A matrix of zeros and ones: one in the colour of every column (row) that has one."""
+    """Make a matrix of zeros, with a one in the colour of every column (tangent) or row (adjoint) that has a colour."""
     colours = np.array(step.colours, np.intp)
     lines = np.flatnonzero(colours >= 0)
     place = (lines, colours[lines]) if step.mode is Mode.TANGENT else (colours[lines], lines)
@@ -306,12 +310,12 @@ def _applied(run: Run, e: Elemental, mode: Mode) -> Callable[[Array], Array]:
 
 
 def loaded(e: Elemental, value: Given, block: Block, run: Run) -> HeldValues:
-    """What was given for an elemental, as the block that the plan counts with is held."""
+    """Bring what was given for an elemental into the form of the block that the plan counts with."""
     held = known(e.block, run.dtype) if value is None and given_away(e.block) else stored(e, value)
     return as_form(held, e.block, form(block), block, run.dtype)
 
 
 def placed(e: Elemental, shape: tuple[int, int] | None, block: Block, value: Given, run: Run) -> HeldValues:
-    """What was given for an elemental: itself where it is a plain array of the shape that says so, else `loaded`."""
+    """Return what was given for an elemental: a plain array of the right shape as it is, anything else by `loaded`."""
     plain = type(value) is np.ndarray and value.shape == shape and value.dtype.kind in "fiuc"
     return value if plain else loaded(e, value, block, run)

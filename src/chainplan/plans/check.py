@@ -5,7 +5,7 @@ block by its vertices, so each is a sum of products along paths; what is left to
 once. Every elemental gets a random label from a finite field, the labels run along the plan, and the outputs are
 compared with forward substitution on the graph. Two different sums of paths are different polynomials in the labels,
 so a wrong plan passes with a probability of at most (longest path) / p (Schwartz 1980, Zippel 1979), p about 2^61. A
-seed counts as the identity that it compresses; that its colours bring back every nonzero is looked at by itself.
+seed counts as the identity that it compresses; a check of its own proves that its colours bring back every nonzero.
 
 The field is GF(p) for a prime p drawn anew for each check rather than the fixed GF(2^61 - 1): a plan that adds a block
 to itself 61 times multiplies it by 2^61, which *is* 1 in that field.
@@ -51,9 +51,9 @@ def check(plan: Plan | Planned, problem: Problem | None = None, cost: CostModel 
     plan : Plan | Planned
         The plan, whoever made it, or what holds one: a `Result`, a plan file that was read.
     problem : Problem | None
-        The problem that it is to solve; None takes the graph of the plan, without limits.
+        The problem that the plan should solve; None takes the graph of the plan, without limits.
     cost : CostModel
-        What the steps are priced by.
+        The prices of the steps.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def check(plan: Plan | Planned, problem: Problem | None = None, cost: CostModel 
     Raises
     ------
     PlanError
-        Saying what is wrong and where: a step, an output, a path counted wrongly, or a limit that is exceeded.
+        Where the plan is wrong: a step, an output, a path counted wrongly, or a limit that is exceeded.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def check(plan: Plan | Planned, problem: Problem | None = None, cost: CostModel 
 
 
 def _check_states(plan: Plan, recompute: bool) -> None:
-    """States must be evaluated where the problem says so, and only there."""
+    """Refuse a plan that evaluates states although the problem gives them, or the other way round."""
     if recompute:
         spans(plan)
         return
@@ -105,7 +105,7 @@ def _check_states(plan: Plan, recompute: bool) -> None:
 
 
 def _check_colours(plan: Plan, replayed: Replay) -> None:
-    """Every nonzero of a decompressed block must stand alone in a compressed column or row."""
+    """Refuse colours unless every nonzero of a decompressed block stands alone in a compressed column or row."""
     for position, step in enumerate(plan.steps):
         if isinstance(step, Decompress):
             from chainplan.colouring import misfit
@@ -125,7 +125,7 @@ def _check_outputs(plan: Plan) -> None:
 
 
 def _check_paths(plan: Plan) -> None:
-    """Compare the plan with forward substitution: all inputs in one pass, each input alone once that has failed."""
+    """Compare the plan with forward substitution, for all inputs in one pass, and input by input where that fails."""
     prime = _random_prime()
     labels = {
         e.name: 0
@@ -134,7 +134,7 @@ def _check_paths(plan: Plan) -> None:
         for e in plan.graph.elementals
     }
     weights = {source: 1 + secrets.randbelow(prime - 1) for source in plan.graph.inputs}
-    along = _along(plan, labels, prime)
+    along = _carry(plan, labels, prime)
     if _differs(plan, labels, weights, along, prime):
         for source in plan.graph.inputs:
             output = _differs(plan, labels, {source: 1}, along, prime)
@@ -148,7 +148,7 @@ def _check_paths(plan: Plan) -> None:
 def _differs(
     plan: Plan, labels: Mapping[str, int], weights: Mapping[str, int], along: Sequence[int], prime: int
 ) -> str | None:
-    """First output whose weighted sum over the inputs in `weights` is not what forward substitution gives."""
+    """Return the first output whose weighted sum over the inputs differs from forward substitution, or None."""
     claimed = dict.fromkeys(plan.graph.outputs, 0)
     for output, source, step in plan.outputs:
         claimed[output] += weights.get(source, 0) * along[step]
@@ -156,8 +156,8 @@ def _differs(
     return next((o for o in plan.graph.outputs if (claimed[o] - expected.get(o, 0)) % prime), None)
 
 
-def _along(plan: Plan, labels: Mapping[str, int], prime: int) -> list[int]:
-    """The labels carried through the steps of the plan."""
+def _carry(plan: Plan, labels: Mapping[str, int], prime: int) -> list[int]:
+    """Carry the labels through the steps of the plan, and return the sum that each step holds."""
     carried = _Labels(labels, prime)
     for step in plan.steps:
         carried.held.append(step.accept(carried))
@@ -165,7 +165,7 @@ def _along(plan: Plan, labels: Mapping[str, int], prime: int) -> list[int]:
 
 
 class _Labels(Interpreter[int]):
-    """The sum over paths of the products of labels that a step's block holds, modulo a prime."""
+    """What a step's block holds: the sum over paths of the products of labels, modulo a prime."""
 
     def __init__(self, labels: Mapping[str, int], prime: int) -> None:
         self.held: list[int] = []
@@ -209,7 +209,7 @@ class _Labels(Interpreter[int]):
 
 
 def _substitute(graph: Graph, labels: Mapping[str, int], weights: Mapping[str, int], prime: int) -> dict[str, int]:
-    """Weighted sum over all paths from the inputs to each vertex of the products of labels: one pass over the edges."""
+    """Sum the products of labels over all paths from the weighted inputs to each vertex, in one pass over the edges."""
     out_of: dict[str, list[tuple[str, int]]] = {}
     for e in graph.elementals:
         out_of.setdefault(e.source, []).append((e.target, labels[e.name]))
@@ -223,7 +223,7 @@ def _substitute(graph: Graph, labels: Mapping[str, int], weights: Mapping[str, i
 
 
 def _random_prime() -> int:
-    """A random prime of `_BITS` bits."""
+    """Draw a random prime of `_BITS` bits."""
     while True:
         candidate = secrets.randbits(_BITS) | 1 << (_BITS - 1) | 1
         if _is_prime(candidate):
@@ -231,7 +231,7 @@ def _random_prime() -> int:
 
 
 def _is_prime(n: int) -> bool:
-    """Miller-Rabin with the first twelve primes as bases, which decides all n < 3·10^23 (Sorenson & Webster 2017)."""
+    """Decide primality by Miller-Rabin with the first twelve primes, exact below 3·10^23 (Sorenson & Webster 2017)."""
     bases = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
     if any(n % b == 0 for b in bases):
         return n in bases

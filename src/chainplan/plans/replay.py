@@ -1,8 +1,8 @@
-"""Run a plan on blocks instead of numbers: types, structure and fma of every step, adds and peak memory.
+"""Runs a plan on blocks instead of numbers, and returns types, structure and price of every step, adds and peak memory.
 
-This is where costs come from. The replayer knows neither who made the plan nor what it claims; it raises on the first
-step that breaks a rule of the plan language, so a plan that replays is well-typed: every block is a sum of products
-along paths from its `source` vertex to its `target` vertex.
+All costs come from here. Replay knows neither who made the plan nor what it claims. It raises on the first step that
+breaks a rule of the plan language, so a plan that replays is well-typed: every block is a sum of products along paths
+from its `source` vertex to its `target` vertex.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Replay:
-    """What follows from a plan: per step its block and price, and the totals."""
+    """What follows from a plan: the block and the price of each step, the elements alive at it, and the adds."""
 
     blocks: tuple[Typed, ...]
     prices: tuple[int, ...]
@@ -35,24 +35,24 @@ class Replay:
 
     @property
     def total(self) -> int:
-        """Price of the whole plan, in the unit of the cost model (fma by default)."""
+        """The price of the whole plan, in the unit of the cost model (fma by default)."""
         return sum(self.prices)
 
     @property
     def peak(self) -> int:
-        """Most elements (blocks, tapes, states that the plan evaluates) alive at any step."""
+        """The most elements (of blocks, tapes, and states that the plan evaluates) alive at any step."""
         return max(self.alive, default=0)
 
 
 def replay(plan: Plan | Planned, cost: CostModel = FMA) -> Replay:
-    """Replay a plan on its graph; kept for as long as the plan lives. O(steps), but for the structural counts.
+    """Replay a plan on its graph, in O(steps) besides the structural counts; the replay is kept while the plan lives.
 
     Parameters
     ----------
     plan : Plan | Planned
         The plan, or what holds one: a `Result`, a plan file that was read.
     cost : CostModel
-        What the steps are priced by.
+        The prices of the steps.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def replay(plan: Plan | Planned, cost: CostModel = FMA) -> Replay:
     Raises
     ------
     PlanError
-        Naming the step, where one breaks SSA order, names no elemental or joins blocks that do not meet.
+        Where a step breaks SSA order, names no elemental or joins blocks that do not meet; the message names the step.
 
     Examples
     --------
@@ -104,14 +104,14 @@ Sides = tuple[tuple[int, ...] | None, tuple[int, ...] | None]
 
 
 def colouring_of(plan: Plan, replayed: Replay, step: Decompress) -> Colouring:
-    """The colouring by which a step decompresses its block."""
+    """Return the colouring by which a step decompresses its block."""
     block = replayed.blocks[step.tangent if step.tangent is not None else step.adjoint or 0].whole
     assert block is not None
     return colouring_from(sides_of(plan, replayed, step), block)
 
 
 def colouring_from(sides: Sides, block: Block) -> Colouring:
-    """The colouring of a block."""
+    """Make the colouring of a block from the colours of its columns and rows."""
     from chainplan.colouring import Colouring
 
     columns, rows = sides
@@ -119,7 +119,7 @@ def colouring_from(sides: Sides, block: Block) -> Colouring:
 
 
 def sides_of(plan: Plan, replayed: Replay, step: Decompress) -> Sides:
-    """The colours by which a step decompresses its block."""
+    """Return the colours by which a step decompresses its block."""
     sides = []
     for position in (step.tangent, step.adjoint):
         seed = None if position is None else replayed.blocks[position].seed
@@ -141,7 +141,7 @@ def _check_output(entry: Output, ends: tuple[frozenset[str], frozenset[str]], ma
 
 
 def _alive(plan: Plan, blocks: list[Typed]) -> tuple[int, ...]:
-    """Elements alive during each step: operands, result, tapes, states and all that is read later."""
+    """Count the elements alive during each step: operands, result, tapes, states and all that a later step reads."""
     change = [0] * (len(plan.steps) + 2)
 
     def hold(size: int, first: int, last: int) -> None:

@@ -33,7 +33,7 @@ class Outcome:
 
 
 def bounded(plan: Plan, price: int, bound: Bound) -> Outcome:
-    """What a bound says of a plan that costs `price`: optimal where it reaches that."""
+    """Return the outcome of a plan that costs `price`, which is optimal where that equals the bound."""
     return Outcome(bound.status(price), plan, bound)
 
 

@@ -38,8 +38,8 @@ class Task(NamedTuple):
 class Schedule:
     """The tasks of a plan on `machines` machines, ordered by start, then by machine.
 
-    `lower_bound` is proven of the makespan of all schedules of all plans of its class, and an OPTIMAL schedule reaches
-    it. `one_machine` is what the cheapest plan known takes on a single machine.
+    `lower_bound` is a proven bound on the makespan of all schedules of all plans of its class, and an OPTIMAL schedule
+    reaches it. `one_machine` is the time that the cheapest known plan takes on a single machine.
     """
 
     machines: int
@@ -51,12 +51,12 @@ class Schedule:
 
     @property
     def bound(self) -> int:
-        """What no schedule `within` the class is shorter than."""
+        """The makespan below which no schedule `within` the class can be."""
         return self.lower_bound.value
 
     @property
     def within(self) -> str:
-        """The class of plans on whose schedules the bound is one."""
+        """The class of plans whose schedules the bound is about."""
         return self.lower_bound.within or THIS_PLAN
 
     @property

@@ -1,13 +1,13 @@
-"""The states of a chain that a plan evaluates itself: where each is alive, and that each is there when it is needed.
+"""The states of a chain that a plan evaluates itself: says where each is alive, and refuses a plan that misses one.
 
-Without state steps the states x_0 ... x_q at which elementals are linearised are given and count nothing. With them
-only the input x_0 is given. Whatever linearises an elemental (load, accumulate, propagate) needs the state of its
-source to be the *working state*; `advance` evaluates one elemental and moves the working state on, `store` keeps it,
-`restore` fetches what was stored, or the input, which is always at hand and counts nothing.
+Without state steps the states x_0 ... x_q at which elementals are linearised are given and do not count. With state
+steps only the input x_0 is given. A step that linearises an elemental (load, accumulate, propagate) needs the state of
+its source as the *working state*. `advance` evaluates one elemental and moves the working state on, `store` keeps it,
+and `restore` fetches a stored state, or the input, which is always available and does not count.
 
 A state is alive from the step that makes it to its last use as the working state, and a stored one to its last
-`restore`. Nothing is copied: a state that is stored and at work counts once, in elements, and an advance holds both of
-its states. Evaluating is defined for chains alone.
+`restore`. Nothing is copied: a state that is stored and is the working state counts once, and an advance holds both of
+its states. Only chains can be evaluated in this way.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from chainplan.problem.graph import Elemental, Graph
 
 @dataclass(frozen=True)
 class Span:
-    """The state of a vertex is alive from step `first` to step `last`."""
+    """The steps during which the state of a vertex is alive, from `first` to `last`."""
 
     vertex: str
     first: int
@@ -44,7 +44,7 @@ class Span:
 
 
 class Walk(Interpreter[None]):
-    """The working state and the stored ones, step by step; refuses a step whose state is not there."""
+    """A walk along the steps that follows the working and the stored states, and refuses a step without its state."""
 
     def __init__(self, graph: Graph) -> None:
         self.given = graph.inputs[0]
@@ -62,13 +62,13 @@ class Walk(Interpreter[None]):
         Raises
         ------
         PlanError
-            Where the state that it needs is not there.
+            Where the state that the step needs is not there.
         """
         self._position = position
         step.accept(self)
 
     def finish(self) -> list[Span]:
-        """All spans, but those of the input."""
+        """Return all spans, except those of the input."""
         return [span for span in (*self.done, *self._open.values()) if span.vertex != self.given]
 
     def load(self, step: Load) -> None:
@@ -81,7 +81,7 @@ class Walk(Interpreter[None]):
         self._linearise(step.elemental)
 
     def multiply(self, step: Multiply) -> None:
-        """A product needs no state, as nothing does that is made of blocks alone."""
+        """A product needs no state, as it is made of blocks alone."""
 
     def add(self, step: Add) -> None:
         """A sum needs no state."""
@@ -90,7 +90,7 @@ class Walk(Interpreter[None]):
         """A seed needs no state."""
 
     def decompress(self, step: Decompress) -> None:
-        """A block that is read off compressed ones needs no state."""
+        """A decompression needs no state."""
 
     def advance(self, step: Advance) -> None:
         e = self._elemental(step.elemental)
@@ -141,18 +141,18 @@ class Walk(Interpreter[None]):
         self._open[vertex] = Span(vertex, position if span is None else span.first, position)
 
     def _leave(self) -> None:
-        """The working state is given up, and gone unless it is stored."""
+        """Give up the working state, which is then gone unless it is stored."""
         if self.working not in self._stored and self.working in self._open:
             self.done.append(self._open.pop(self.working))
 
 
 def spans(plan: Plan) -> list[Span]:
-    """Where each state of a plan with state steps is alive.
+    """Return the steps during which each state of a plan with state steps is alive.
 
     Raises
     ------
     PlanError
-        Naming the step, where the state that it needs is not there, or the graph is not a chain.
+        Where the graph is not a chain, or a step lacks the state that it needs; the message names the step.
     """
     reason = plan.graph.not_a_chain
     if reason is not None:

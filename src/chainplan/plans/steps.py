@@ -3,13 +3,13 @@
 A step is named by its position; its operands are positions of earlier steps. Steps hold decisions only. What follows
 from them (shape, structure, fma, peak) is derived by `replay.replay` and never stored in a plan.
 
-Every kind is one class, which says three things of a step: which blocks it reads (`operands`), what it is in a plan
-where the steps stand elsewhere (`renumbered`), and which method of an `Interpreter` is for it (`accept`). What a step
-means is said by interpreters, one for each purpose: what it makes and costs, which paths it counts, which kernel runs
-it. Each has a method for every kind, so that none can be forgotten.
+Every kind is one class, which says three things about a step: which blocks it reads (`operands`), what it becomes in a
+plan whose steps have other numbers (`renumbered`), and which method of an `Interpreter` handles it (`accept`).
+Interpreters say what a step means, one for each purpose: what it makes and costs, which paths it counts, which kernel
+runs it. Each has a method for every kind, so that none can be forgotten.
 
 Where a plan evaluates the chain itself, instead of taking the states at which it is linearised as given, there is one
-*working state*, at first that of the input: `Advance` moves it on, `Store` keeps it, `Restore` fetches it (see
+*working state*, which is that of the input at first: `Advance` moves it on, `Store` keeps it, `Restore` fetches it (see
 `states`). These steps are numbered like all others and make no block.
 """
 
@@ -26,9 +26,9 @@ from chainplan.errors.arguments import describe, expect, refuse
 from chainplan.problem.graph import Graph, Mode
 
 Places = Mapping[int, int]
-"""Where each step of a plan stands in another one."""
+"""The position of each step of a plan in another plan."""
 STEP = 1000
-"""Bytes of a step and of what its replay says of it, but for colours and patterns."""
+"""Bytes of a step and of its part of the replay, without colours and patterns."""
 
 
 LARGEST_COLOURED = 1_000_000
@@ -123,9 +123,9 @@ class Add(NamedTuple):
 
 
 class Seed(NamedTuple):
-    """The identity of a vertex, compressed: columns (tangent) or rows (adjoint) of one colour added up; -1 is left out.
+    """The compressed identity of a vertex: its columns (tangent) or rows (adjoint) of each colour are added up.
 
-    With n = size(vertex) and c colours it is n x c for tangents, c x n for adjoints.
+    With n = size(vertex) and c colours it is n x c for tangents, c x n for adjoints. Colour -1 stands for none.
     """
 
     vertex: str
@@ -143,10 +143,10 @@ class Seed(NamedTuple):
 
 
 class Decompress(NamedTuple):
-    """The block whose product with seeds is held compressed, by columns at `tangent`, by rows at `adjoint`, or both.
+    """The block whose compressed columns are at step `tangent`, or whose compressed rows are at `adjoint`, or both.
 
-    Every nonzero of its pattern is read off directly: where it stands alone in its row among the columns of its colour,
-    or alone in its column among the rows of its colour.
+    Every nonzero of its pattern is read off directly, because it stands alone in its row among the columns of its
+    colour, or alone in its column among the rows of its colour.
     """
 
     tangent: int | None
@@ -178,7 +178,7 @@ class Advance(NamedTuple):
 
 
 class Store(NamedTuple):
-    """Keep the working state, which is that of `vertex`, until it is restored last."""
+    """Keep the working state, which is that of `vertex`, until it is restored for the last time."""
 
     vertex: str
 
@@ -213,13 +213,13 @@ Move = Advance | Store | Restore
 """The steps that move states and make no block."""
 Step = Load | Application | Multiply | Add | Seed | Decompress | Move
 KINDS: tuple[type[Step], ...] = get_args(Step)
-"""Every kind of step. In a plan file it has the name of its class in small letters, and the fields of its class."""
+"""Every kind of step; in a plan file it has the name of its class in small letters, and the fields of its class."""
 
 
 class Interpreter(ABC, Generic[T]):
-    """What every kind of step means to someone, one method for each: `step.accept(interpreter)` calls the right one.
+    """The meaning of every kind of step for one purpose; `step.accept(interpreter)` calls the method of its kind.
 
-    An interpreter that lacks a kind cannot be made, and type checkers refuse it.
+    An interpreter that lacks a kind cannot be instantiated, and type checkers refuse it.
     """
 
     @abstractmethod
@@ -254,12 +254,12 @@ class Interpreter(ABC, Generic[T]):
 
 
 def require_step(position: int, step: object) -> None:
-    """Refuse what is no step of the plan language.
+    """Refuse an object that is no step of the plan language.
 
     Raises
     ------
     PlanError
-        Naming its position and what it is.
+        Where it is none; the message says its position and what it is.
     """
     if type(step) not in KINDS:
         raise PlanError(
@@ -277,7 +277,7 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Steps on a graph and where the Jacobian's blocks are.
+    """Steps on a graph, and the steps that hold the Jacobian's blocks.
 
     Parameters
     ----------
@@ -286,7 +286,7 @@ class Plan:
     steps : tuple[Step, ...]
         The steps in order; the operands of a step are positions of earlier ones.
     outputs : tuple[Output, ...]
-        The step of each block of the Jacobian. A pair that no path connects is zero and not listed.
+        The step of each block of the Jacobian. A pair that no path connects is zero and is not listed.
     """
 
     graph: Graph
@@ -300,12 +300,12 @@ class Plan:
 
     @property
     def held_bytes(self) -> int:
-        """About the bytes that it takes, with its graph and its replay."""
+        """The bytes that the plan takes with its graph and its replay, roughly."""
         return self.graph.held_bytes + sum(STEP + bytes_of(step) for step in self.steps)
 
 
 class Planned(Protocol):
-    """What holds a plan, or None where there is none: a Result, a plan file that was read, a point of a front."""
+    """An object that holds a plan, or None: a Result, a plan file that was read, a point of a front."""
 
     @property
     def plan(self) -> Plan | None:
@@ -314,14 +314,14 @@ class Planned(Protocol):
 
 
 def plan_of(value: object, what: str = "plan") -> Plan:
-    """The plan that was given, or the one of what holds a plan.
+    """Return a value that is a plan, or the plan that it holds.
 
     Raises
     ------
     PlanError
-        Where what was given holds none.
+        Where the value should hold a plan but has none.
     ArgumentError
-        Where it is something else.
+        Where the value is something else.
     """
     held = value if isinstance(value, Plan) else getattr(value, "plan", value)
     if isinstance(held, Plan):

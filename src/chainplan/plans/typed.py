@@ -1,4 +1,4 @@
-"""What each step of a plan makes and costs: a block between two vertices, its price, and the adds of a sum.
+"""Types the steps of a plan: what each makes, a block between two vertices, its price, and the adds of a sum.
 
 A step that breaks a rule of the plan language is refused, so that every block is a sum of products along paths from its
 `source` vertex to its `target` vertex.
@@ -31,10 +31,10 @@ from chainplan.structures import Block, Identity, sum_adds
 
 
 class Typed(NamedTuple):
-    """A block between two vertices: size(target) x size(source), holding paths from source to target.
+    """A block between two vertices, of size(target) x size(source), that holds paths from source to target.
 
-    Where it is compressed, one of the two is the colours of the seed step numbered `seed` (see `colours_of`), and
-    `whole` is the block that it is a compression of; it counts as dense itself.
+    On the compressed side of a compressed block the colours of the step `seed` stand for the vertex (see `colours_of`),
+    and `whole` is the block that it compresses; the compressed block itself counts as dense.
     """
 
     target: str
@@ -43,11 +43,11 @@ class Typed(NamedTuple):
     seed: int | None = None
     whole: Block | None = None
     state: bool = False
-    """Whether the step moves states and makes no block; `block` is then the working state after it, size x 1."""
+    """Whether the step moves states and makes no block; `block` is then the working state after it, of size x 1."""
 
 
 def colours_of(seed: int) -> str:
-    """What stands for the vertex on the compressed side of a block; no vertex can have this name."""
+    """Return the name that stands for the vertex on the compressed side of a block; no vertex can have it."""
     return f"\0colours of #{seed}"
 
 
@@ -56,18 +56,18 @@ class Broken(Exception):
 
 
 Made = tuple[Typed, int, int]
-"""What a step makes, its price, and its adds where it is a sum without a product."""
+"""What a step makes, its price, and its adds, which only a sum without a product has."""
 
 
 class Typing(Interpreter[Made]):
-    """What a step makes of the blocks `made` by all steps before it.
+    """What a step makes from the blocks `made` by all steps before it.
 
     Parameters
     ----------
     graph : Graph
         The linearised DAG.
     cost : CostModel
-        What the steps are priced by.
+        The prices of the steps.
     """
 
     def __init__(self, graph: Graph, cost: CostModel) -> None:
@@ -199,7 +199,7 @@ class Typing(Interpreter[Made]):
         return self._graph[name]
 
     def _applied(self, step: Application) -> Elemental:
-        """The matrix-free elemental whose tangent or adjoint a step applies."""
+        """Return the matrix-free elemental whose tangent or adjoint a step applies."""
         e, mode = self._elemental(step.elemental), step.mode
         _require_mode(mode)
         if e.explicit:
@@ -215,7 +215,7 @@ def _require_mode(mode: object) -> None:
 
 
 def _joined(left: Typed, right: Typed) -> Typed:
-    """The product of two blocks that meet; a compressed factor makes a compressed product."""
+    """Return the product of two blocks that meet; a compressed factor makes a compressed product."""
     if left.whole is None and right.whole is None:
         return Typed(left.target, right.source, left.block.times(right.block))
     block = Block(left.block.rows, right.block.cols)
@@ -227,6 +227,6 @@ def _joined(left: Typed, right: Typed) -> Typed:
 
 
 def _summed(left: Typed, right: Typed) -> Typed:
-    """The sum of two blocks between the same vertices, compressed where they are."""
+    """Return the sum of two blocks between the same vertices, which is compressed where they are."""
     whole = None if left.whole is None or right.whole is None else left.whole.plus(right.whole)
     return Typed(left.target, left.source, left.block.plus(right.block), left.seed, whole)
