@@ -1,4 +1,4 @@
-"""What a spec or a plan file can say: the values of JSON, as types."""
+"""The type of the values of JSON, which are what a spec or a plan file can say."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
-"""A value that JSON can write; lists and mappings are not changed by those who are handed one."""
+"""A value that JSON can write; whoever gets one does not change its lists and mappings."""

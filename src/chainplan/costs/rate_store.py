@@ -85,7 +85,7 @@ def _expected_threads() -> int:
 
 
 def cache_folder() -> Path:
-    """`$CHAINPLAN_CACHE`, else `chainplan` in the folder of the user's caches."""
+    """Return `$CHAINPLAN_CACHE`, or else `chainplan` in the folder of the user's caches."""
     given = os.environ.get("CHAINPLAN_CACHE")
     if given:
         return Path(given)

@@ -164,7 +164,7 @@ class Result:
         return gap(self.price, self.bound)
 
     def __str__(self) -> str:
-        """A summary in a few lines: status, cost, makespan, bound, baselines."""
+        """Summarise the result in a few lines: status, cost, makespan, bound, baselines."""
         unit, price, baselines = unit_text(self.problem), self.price, self.price_baselines
         status = self.status.value if self.optimal_within is None else f"optimal within {self.optimal_within}"
         status += ", claimed by the file" if self.claimed else ""

@@ -19,7 +19,7 @@ from chainplan.problem.graph import Graph
 from chainplan.values.jacobians import Given, common_dtype
 
 State = Any
-"""What a `Primal` computes with: its own affair, as nobody else looks inside."""
+"""A state of a chain; nothing but its `Primal` looks inside."""
 
 
 class Primal(Mapping[str, Given]):
