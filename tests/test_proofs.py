@@ -21,7 +21,8 @@ from chainplan.io.plan_file import parse_plan
 from chainplan.io.read import from_spec
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem
-from chainplan.proofs.claims import Standing, prove_again
+from chainplan.proofs.claims import prove_again
+from chainplan.proofs.verdict import Standing
 from chainplan.report.registry import render
 from chainplan.structures import Block
 from chainplan_cli.main import main

@@ -10,7 +10,7 @@ from chainplan_cli.common import FILE, SECONDS, progress_shown
 
 if TYPE_CHECKING:
     from chainplan.io.plan_file import SavedPlan
-    from chainplan.proofs.claims import Verdict
+    from chainplan.proofs.verdict import Verdict
 
 
 @click.command()
@@ -30,7 +30,8 @@ def command(plan: str, budget: float, require_proof: bool) -> int:
     """
     from chainplan.errors import PlanError
     from chainplan.io.read import read_plan
-    from chainplan.proofs.claims import Standing, prove_again, refuted
+    from chainplan.proofs.claims import prove_again
+    from chainplan.proofs.verdict import Standing, refuted
 
     try:
         saved = read_plan(plan)
@@ -50,7 +51,7 @@ def _proven_lines(saved: SavedPlan, verdict: Verdict) -> list[str]:
     """Say what is proven about the plan, and the verdict on each claim except those that the last line refutes."""
     from chainplan.plans.replay import replay
     from chainplan.problem.units import timed
-    from chainplan.proofs.claims import Standing
+    from chainplan.proofs.verdict import Standing
 
     lines = [finding.said for finding in verdict.findings if finding.standing is not Standing.REFUTED]
     if verdict.replay is None or saved.plan is None:
