@@ -1,1 +1,1 @@
-"""Result -> text, markdown, json, dot; one renderer per file, one visible table (`table.RENDERERS`)."""
+"""Renderers write results as text, Markdown, JSON, DOT, SVG, a trace or a page; `registry.RENDERERS` lists them."""

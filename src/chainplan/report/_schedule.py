@@ -1,4 +1,4 @@
-"""What renderers of schedules share: the schedule of a result, or why there is none, and the name of a step."""
+"""What renderers of schedules share: they ask for the schedule of a result, and for the names of its steps."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from chainplan.report.words.table import step_cells
 
 
 def scheduled(result: Result) -> tuple[Plan, Schedule]:
-    """The plan of a result and its schedule.
+    """Return the plan of a result and its schedule.
 
     Raises
     ------
     PlanError
-        Where the result has none.
+        If the result has no schedule.
     """
     if result.plan is None or result.schedule is None:
         raise PlanError(
@@ -26,7 +26,7 @@ def scheduled(result: Result) -> tuple[Plan, Schedule]:
 
 
 def step_name(result: Result, position: int) -> str:
-    """A step in words, with the ends of its block."""
+    """Name a step in words, with the ends of its block."""
     assert result.plan is not None
     assert result.replay is not None
     typed = result.replay.blocks[position]

@@ -16,12 +16,12 @@ from chainplan.report.words.table import describe, step_cells
 
 
 def render(result: Result) -> str:
-    """The events of the schedule of a result, a line each.
+    """Write the events of the schedule of a result, one per line.
 
     Raises
     ------
     PlanError
-        Where the result has no schedule.
+        If the result has no schedule.
     """
     plan, schedule = scheduled(result)
     events: list[dict[str, Any]] = [_named("process_name", 0, describe(result.problem))]

@@ -8,7 +8,7 @@ from chainplan.report.words.table import step_cells
 
 
 def render(result: Result) -> str:
-    """A digraph of the steps; the ones that hold outputs have a double border."""
+    """Write the steps as a digraph; those that hold outputs have a double border."""
     unit = unit_text(result.problem)
     lines = ["digraph plan {", "  rankdir=BT;", "  node [shape=box, fontname=monospace];"]
     if result.plan is not None and result.priced is not None:

@@ -36,7 +36,7 @@ def render(result: Result) -> str:
     Raises
     ------
     PlanError
-        Where the result has no schedule.
+        If the result has no schedule.
     """
     plan, schedule = scheduled(result)
     machines, unit = rows(schedule), unit_text(result.problem)

@@ -10,7 +10,7 @@ from chainplan.plans.result import Result
 
 
 def render(result: Result) -> str:
-    """The plan file of a result, with a final newline."""
+    """Write the plan file of a result, with a final newline."""
     lines = []
     for name, value in document(result).items():
         if name in ("steps", "outputs") and value:
@@ -24,7 +24,7 @@ def render(result: Result) -> str:
 
 
 def _list(entries: list[Any]) -> str:
-    """A list, one line per entry."""
+    """Write a list with one line per entry."""
     lines = ",\n  ".join(map(_line, entries))
     return f"[\n  {lines}\n ]"
 

@@ -9,7 +9,7 @@ from chainplan.report.words.table import describe, headline, step_rows
 
 
 def render(result: Result) -> str:
-    """A section with one table for the headline and one for the steps."""
+    """Write a section with one table for the headline and one for the steps."""
     lines = [f"## {_escape(describe(result.problem))}", ""]
     lines += markdown_table([("", "figure", ""), *headline(result)])
     lines += ["", *(f"> {_escape(note)}" for note in result.notes)] if result.notes else []
@@ -19,14 +19,14 @@ def render(result: Result) -> str:
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table whose first row is the header."""
+    """Return the lines of a table whose first row is the header."""
     head, *body = rows
     rule = ["---"] * len(head)
     return [f"| {' | '.join(map(_escape, row))} |" for row in (head, rule, *body)]
 
 
 def _escape(text: str) -> str:
-    """Show markup in names as it is written."""
+    """Mask markup in names, so that it is shown as it is written."""
     for mark in "\\`*_<>[]|#":
         text = text.replace(mark, "\\" + mark)
     return text

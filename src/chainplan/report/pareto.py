@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 60, 16
 
 
 def text(front: Pareto) -> str:
-    """The problem, a table with a line per point, and a plot."""
+    """Write the problem, a table with a line per point, and a plot."""
     count = len(front.points)
     noun = "point" if count == 1 else "points"
     said = f"exact within {front.within}: {count:,} {noun}"
@@ -44,7 +44,7 @@ def text(front: Pareto) -> str:
 
 
 def ended(front: Pareto) -> list[str]:
-    """Where a front ends that was stopped before all of it was proven."""
+    """Say where a front ends that was stopped before all of it was proven."""
     known = f"  memory and price within {front.within}; the search was {front.ended}"
     if not front.points:
         return [f"{known}: no point was proven by then"]
@@ -54,7 +54,7 @@ def ended(front: Pareto) -> list[str]:
 
 
 def plot(front: Pareto) -> list[str]:
-    """The front as a staircase: memory to the right, price upwards; below a step no plan exists."""
+    """Draw the front as a staircase: memory to the right, price upwards; below a step no plan exists."""
     memory = [point.memory for point in front.points]
     price = [point.fma for point in front.points]
     grid = [[" "] * (WIDTH + 1) for _ in range(HEIGHT + 1)]
@@ -84,7 +84,7 @@ def _scaled(value: int, low: int, high: int, length: int) -> int:
 
 
 def document(front: Pareto) -> str:
-    """JSON: the problem and the points, without their plans; `chainplan plan` finds each under its memory as limit."""
+    """Write the problem and the points as JSON; `chainplan plan` with the memory of a point as limit finds its plan."""
     spec = front.problem.to_spec()
     name = spec.pop("name", None)
     head: dict[str, Any] = {

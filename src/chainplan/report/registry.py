@@ -29,7 +29,7 @@ def render(result: Result, form: str = "text") -> str:
     Parameters
     ----------
     result : Result
-        What `plan` has found.
+        The result of `plan`.
     form : str
         The name of a format; "json" is the plan file, which `read_plan` reads.
 

@@ -7,5 +7,5 @@ from chainplan.report.words.table import table
 
 
 def render(result: Result) -> str:
-    """The table of a result, with a final newline."""
+    """Write the table of a result, with a final newline."""
     return f"{table(result)}\n"

@@ -1,4 +1,4 @@
-"""A plan at hand on a problem that has changed: what it costs there bounds the optimum from above without a search."""
+"""A known plan is carried over to a problem that has changed; its cost there is an upper bound without any search."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chainplan.problem.problem import Problem
 
 
 def carried(plan: Plan, problem: Problem) -> Plan | None:
-    """The plan on a problem whose vertices and elementals have the same names; None where its steps do not fit it.
+    """Carry a plan over to a problem with the same names; return None where its steps do not fit that problem.
 
     An elemental that is matrix-free in the plan and explicit in the problem is loaded and multiplied.
     """
@@ -25,7 +25,7 @@ def carried(plan: Plan, problem: Problem) -> Plan | None:
 
 
 def _taken(plan: Plan, graph: Graph) -> Plan:
-    """The steps with those elementals loaded that are explicit in the graph."""
+    """Load those elementals of a plan that are explicit in the graph."""
     steps: list[Step] = []
     place: dict[int, int] = {}
     for position, step in enumerate(plan.steps):

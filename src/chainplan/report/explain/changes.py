@@ -1,4 +1,4 @@
-"""What the optimum would be if something were different: a size, or what is known of an elemental."""
+"""What the optimum would be if a size, or what is known of an elemental, were different."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chainplan.structures import DENSE, DIAGONAL, Banded, Dense, product_fma
 
 @dataclass(frozen=True)
 class Share:
-    """What the steps cost that take an elemental from the graph or multiply its block itself."""
+    """An elemental, and the price of the steps that take it from the graph or multiply its block itself."""
 
     elemental: str
     price: int
@@ -25,7 +25,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """The optimum with the size of some vertices doubled and halved (None where it is 1); whether each is proven."""
+    """The optima with the size of some vertices doubled and halved; a size of 1 is not halved."""
 
     vertices: tuple[str, ...]
     size: int
@@ -35,7 +35,7 @@ class Sensitivity:
 
 @dataclass(frozen=True)
 class Saving:
-    """The optimum with an elemental that is different, in words."""
+    """The optimum with an elemental changed, and the change in words."""
 
     elemental: str
     change: str
@@ -72,7 +72,7 @@ def shares(plan: Plan, replayed: Replay) -> list[Share]:
 
 
 def sensitivity(problem: Problem, free: Free, replanner: Replanner, now: Found) -> Sensitivity:
-    """The optimum at twice and at half of a size, where `now` is the best known at the size itself."""
+    """Find the optimum at twice and at half of a size; `now` is the best that is known at the size itself."""
     doubled = replanner.cheapest(resized(problem, free.vertices, 2 * free.size), now)
     half = resized(problem, free.vertices, free.size // 2)
     halved = None if free.size < 2 else replanner.easier(half, now, doubled)
@@ -80,7 +80,7 @@ def sensitivity(problem: Problem, free: Free, replanner: Replanner, now: Found) 
 
 
 def savings(problem: Problem, name: str, replanner: Replanner, now: Found) -> Iterator[Saving]:
-    """The optima with an elemental that is sparser, or known where it is matrix-free, or cheaper than `now`."""
+    """Yield the optima with an elemental that is sparser, or explicit instead of matrix-free, or half as dear."""
     e = problem.graph.declared[name]
     known: list[Found] = []
     for words, other in _sparser(e):
@@ -95,7 +95,7 @@ def savings(problem: Problem, name: str, replanner: Replanner, now: Found) -> It
 
 
 def _sparser(e: Elemental) -> Iterator[tuple[str, Elemental]]:
-    """A dense elemental with fewer entries, and then with fewer still."""
+    """Yield a dense elemental with fewer and fewer entries."""
     rows, cols = e.block.rows, e.block.cols
     if not isinstance(e.block.structure, Dense):
         return
@@ -108,17 +108,17 @@ def _sparser(e: Elemental) -> Iterator[tuple[str, Elemental]]:
 
 
 def threshold(problem: Problem, name: str, price: int, replanner: Replanner) -> Threshold | None:
-    """The largest price per vector at which an explicit elemental would do better matrix-free; None where none does.
+    """Find the largest price per vector at which an explicit elemental would do better matrix-free, if there is one.
 
-    The optimum never falls when a price rises, so halving finds it.
+    The optimum never falls when a price rises, so bisection finds that price.
     """
     e = problem.graph.declared[name]
     if not e.explicit or problem.cost is not FMA:
         return None
 
     def saves(each: int) -> bool:
-        found = replanner.cheapest(exchanged(problem, replace(e, tangent=each, adjoint=each)))
-        return found.price < price
+        cheapest = replanner.cheapest(exchanged(problem, replace(e, tangent=each, adjoint=each)))
+        return cheapest.price < price
 
     product = vector_price(e)
     if not saves(0):
@@ -133,5 +133,5 @@ def threshold(problem: Problem, name: str, price: int, replanner: Replanner) -> 
 
 
 def vector_price(e: Elemental) -> int:
-    """Fma of the product of an explicit elemental with one vector."""
+    """Count the fma of the product of an explicit elemental with one vector."""
     return product_fma(e.block, e.block._replace(rows=e.block.cols, cols=1, structure=DENSE))

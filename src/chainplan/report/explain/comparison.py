@@ -1,4 +1,4 @@
-"""All solvers on one problem: what each finds, proves and refuses, as a table."""
+"""A table of all solvers on one problem: what each of them finds, proves and refuses."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ RIGHT = {2, 3, 4, 5, 6, 7, 9}
 
 @dataclass(frozen=True)
 class Comparison:
-    """Results by the solver that was asked, in the order of the table of solvers, and the reasons of the others.
+    """The results of the solvers that were asked, in the order of their table, and why the others refuse.
 
-    `unasked` are those for whom no time was left.
+    `unasked` names the solvers for which no time was left.
     """
 
     problem: Problem
@@ -44,7 +44,7 @@ class Comparison:
 
     @property
     def notes(self) -> list[str]:
-        """What the solvers say besides, and why some refuse."""
+        """What the solvers add to their results, and why some of them refuse."""
         said = [f"{name}: {note}" for name, result in self.results for note in result.notes]
         said += [f"{name} refuses: {reason}" for name, reason in self.refused]
         return said + [f"{name} was not asked: the time was over" for name in self.unasked]
@@ -61,7 +61,7 @@ def compare(
     """Plan a problem with every solver that accepts it, each within a budget in seconds; Ctrl-C ends it early.
 
     Without a budget 'auto' has the time that it takes by itself, as in `chainplan plan`, and each of the others 10 s.
-    All of them take no more than `together` seconds; for whom no time is left is said.
+    All of them take no more than `together` seconds; the comparison names those for which no time is left.
     """
     end = inf if together is None else monotonic() + together
     reasons = {name: SOLVERS[name].refusal(problem) for name in solvers}

@@ -15,7 +15,10 @@ from chainplan.plans.steps import Accumulate, Load, Multiply, Plan, Propagate
 
 @dataclass(frozen=True)
 class Eliminated:
-    """A vertex that products lead over: the step after which it is gone (None: an output, it stays), their price."""
+    """A vertex that products lead over: their number and price, and the step after which it is gone.
+
+    An output stays: its `step` is None.
+    """
 
     vertex: str
     size: int
@@ -25,7 +28,7 @@ class Eliminated:
 
 
 def eliminated(plan: Plan, replayed: Replay) -> list[Eliminated]:
-    """The intermediate vertices in the order in which they vanish, then the outputs that products lead over."""
+    """List the intermediate vertices in the order in which they vanish, then the outputs that products lead over."""
     graph, gone = plan.graph, dict[str, int]()
     count, price = dict[str, int](), dict[str, int]()
     for name, position in direct_uses(plan).items():

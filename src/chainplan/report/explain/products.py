@@ -1,4 +1,4 @@
-"""How many products with vectors make it worth to form the Jacobian.
+"""The number of products with vectors from which it pays to form the Jacobian.
 
 A product J·v without J takes one tangent of every elemental in turn, a product w·J one adjoint. With J at hand it takes
 one multiply-add per nonzero of J. So k products are cheaper with J where cost + k·nnz(J) < k·(price without J).
@@ -17,7 +17,7 @@ from chainplan.report.explain.changes import vector_price
 
 @dataclass(frozen=True)
 class Products:
-    """Products with J from the right (tangents) or left (adjoints): fma of each with and without J, in numbers.
+    """Products of J with vectors on the right (tangents) or left (adjoints): the fma of one with and without J.
 
     `least` is the smallest number of products at which forming J first is cheaper, None where it never is.
     """
@@ -29,17 +29,17 @@ class Products:
 
 
 def products(problem: Problem, plan: Plan, replayed: Replay) -> list[Products]:
-    """Break-even numbers of products, for the modes that every matrix-free elemental has; costs in fma."""
+    """Find the break-even numbers of products for the modes that every matrix-free elemental has."""
     nnz = sum(replayed.blocks[output.step].block.nnz for output in plan.outputs)
-    found = []
+    break_evens = []
     for mode in Mode:
         if any(not e.explicit and e.per_vector(mode) is None for e in problem.graph.useful):
             continue
         without = sum(vector_price(e) if e.explicit else e.per_vector(mode) or 0 for e in problem.graph.useful)
-        found.append(Products(mode, without, nnz, _least(replayed.total, without - nnz)))
-    return found
+        break_evens.append(Products(mode, without, nnz, _least(replayed.total, without - nnz)))
+    return break_evens
 
 
 def _least(cost: int, gain: int) -> int | None:
-    """The least k with cost < k · gain."""
+    """Return the least k with cost < k · gain."""
     return None if gain <= 0 else cost // gain + 1

@@ -21,9 +21,9 @@ from chainplan.report.explain.replan import Replanner
 from chainplan.report.explain.variants import Free, resized
 
 LARGEST = 10**12
-"""The largest size that is looked at."""
+"""The largest size that is tried."""
 PROVABLE = ("bracketings", "vertex elimination")
-"""Moves among which every plan's cost is linear in a size."""
+"""Classes of plans all of whose costs are linear in a size."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,18 @@ class Range:
 
 
 class Unproven(Exception):
-    """An optimum is not proven, or within moves for which linearity does not hold."""
+    """An optimum is not proven, or within a class whose costs are not linear in a size."""
 
 
 def ranges(problem: Problem, plan: Plan, free: Free, replanner: Replanner) -> list[Range]:
-    """The ranges of the plan, of forward and of reverse order in the size of one vertex.
+    """Find the sizes of one vertex for which the plan, forward order and reverse order are optimal.
 
     Raises
     ------
     OutOfTime
-        Where there is no time left.
+        If there is no time left.
     Unproven
-        Where an optimum is not proven.
+        If an optimum is not proven.
     """
     seeded = any(isinstance(step, Seed) for step in plan.steps)
     if not free.linear or problem.cost is not FMA or problem.recompute or seeded:
@@ -67,10 +67,10 @@ def ranges(problem: Problem, plan: Plan, free: Free, replanner: Replanner) -> li
 
     def optimum(size: int) -> int:
         if size not in known:
-            found = replanner.cheapest(resized(problem, free.vertices, size))
-            if found.within not in PROVABLE:
+            cheapest = replanner.cheapest(resized(problem, free.vertices, size))
+            if cheapest.within not in PROVABLE:
                 raise Unproven
-            known[size] = found.price
+            known[size] = cheapest.price
         return known[size]
 
     def same(size: int) -> int:
@@ -79,7 +79,7 @@ def ranges(problem: Problem, plan: Plan, free: Free, replanner: Replanner) -> li
     def order(mode: Mode) -> Callable[[int], int]:
         return lambda size: order_price(resized(problem, free.vertices, size).graph, mode)
 
-    found = []
+    intervals = []
     candidates = (("this plan", same), ("forward", order(Mode.TANGENT)), ("reverse", order(Mode.ADJOINT)))
     for name, price in candidates:
 
@@ -88,12 +88,12 @@ def ranges(problem: Problem, plan: Plan, free: Free, replanner: Replanner) -> li
 
         ends = _interval(meets, free.size)
         if ends is not None:
-            found.append(Range(free.vertices[0], free.size, name, *ends))
-    return found
+            intervals.append(Range(free.vertices[0], free.size, name, *ends))
+    return intervals
 
 
 def _interval(meets: Callable[[int], bool], size: int) -> tuple[int, int | None] | None:
-    """The interval of sizes that meet, from one that does: the size at hand, else the least, else the largest."""
+    """Find the interval of sizes that meet, starting at the present size, else at the least, else at the largest."""
     if meets(size):
         return _edge(meets, size, 1) or 1, _edge(meets, size, LARGEST)
     if meets(1):
@@ -104,7 +104,7 @@ def _interval(meets: Callable[[int], bool], size: int) -> tuple[int, int | None]
 
 
 def _edge(meets: Callable[[int], bool], good: int, far: int) -> int | None:
-    """The last size from `good` towards `far` that meets, None where `far` itself does. Gallops, then halves."""
+    """Find the last size from `good` towards `far` that meets, None if `far` meets too: gallop, then bisect."""
     if good == far or meets(far):
         return None
     sign, stride = (1 if far > good else -1), 1

@@ -1,4 +1,4 @@
-"""All that is found out about why a plan is as it is, each question within its share of the time."""
+"""Why a plan is as it is: all questions about it, each answered within its share of the time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from chainplan.solvers.registry import SOLVERS
 from chainplan.solvers.search.search import Progress
 
 SIZES, DEAREST = 12, 6
-"""Sizes and elementals that are looked at: input, output and the largest ones; the dearest ones."""
+"""The most sizes that are changed, of inputs, outputs and the largest, and the most elementals, the dearest."""
 REPLANNED = 2000
 """Elementals of the largest problem that is planned again with something changed."""
 
@@ -40,7 +40,7 @@ U = TypeVar("U")
 
 @dataclass(frozen=True)
 class Reasons:
-    """What was found out about a result, and in `notes` what was not and why.
+    """Why a result is as it is; `notes` say which questions were not answered, and why.
 
     `price` is what the changes are compared with: the optimum without a memory limit and on one machine. `others` are
     other orders of a graph with their prices.
@@ -61,7 +61,7 @@ class Reasons:
 
 
 def reasons(result: Result, seconds: float, progress: Callable[[Progress], None] | None = None) -> Reasons:
-    """Why the plan of a result is as it is, found within about so many seconds."""
+    """Find out within some seconds why the plan of a result is as it is."""
     plan, replayed, problem = result.plan, result.priced, result.problem
     if plan is None or replayed is None or not plan.steps or not plan.outputs:
         return Reasons(result)
@@ -92,7 +92,7 @@ def reasons(result: Result, seconds: float, progress: Callable[[Progress], None]
         with suppress(OutOfTime):
             now = whole.cheapest(problem, now)
         common["price"] = now.price
-    found = Reasons(
+    answered = Reasons(
         result,
         **common,  # type: ignore[arg-type]
         ranges=asked.each("Break-evens", 0.3, looked, lambda f, again: ranges(problem, plan, f, again)),
@@ -106,36 +106,36 @@ def reasons(result: Result, seconds: float, progress: Callable[[Progress], None]
     if fixed:
         shown = ", ".join(map(label, fixed[:5])) + (", ..." if len(fixed) > 5 else "")
         notes.append(f"The sizes of {shown} are fixed by structures.")
-    return Reasons(**{**vars(found), "notes": tuple(notes)})
+    return Reasons(**{**vars(answered), "notes": tuple(notes)})
 
 
 def _others(result: Result, seconds: float) -> tuple[tuple[str, int], ...]:
-    """Forward, reverse and greedy order of a graph, the cheapest first, without a memory limit."""
+    """Price forward, reverse and greedy order of a graph without a memory limit, the cheapest first."""
     best = result.price_baselines
-    found = [("forward order", best.forward), ("reverse order", best.reverse)]
+    orders = [("forward order", best.forward), ("reverse order", best.reverse)]
     problem = replace(result.problem, memory=None)
     if SOLVERS["greedy"].refusal(problem) is None:
         greedy = plan_again(problem, "greedy", budget=seconds, seed=result.seed).price
-        found += [] if greedy is None else [("greedy order", greedy)]
-    return tuple(sorted(found, key=lambda other: other[1]))
+        orders += [] if greedy is None else [("greedy order", greedy)]
+    return tuple(sorted(orders, key=lambda other: other[1]))
 
 
 def _threshold(result: Result, name: str, again: Replanner, now: Found) -> list[Threshold]:
-    """Against the optimum without a memory limit, where it is proven."""
+    """Compare with the optimum without a memory limit, where that is proven."""
     best = now if now.proven else again.cheapest(result.problem, now)
-    found = threshold(result.problem, name, best.price, again) if best.proven else None
-    return [] if found is None else [found]
+    most = threshold(result.problem, name, best.price, again) if best.proven else None
+    return [] if most is None else [most]
 
 
 def _chosen(free: list[Free], result: Result) -> list[Free]:
-    """Sizes at the ends first, then the largest; ties in topological order."""
+    """Choose the sizes at the ends first, then the largest; ties are in topological order."""
     graph = result.problem.graph
     ends = {*graph.inputs, *graph.outputs}
     return sorted(free, key=lambda f: (not ends & {*f.vertices}, -f.size))[:SIZES]
 
 
 class _Asked:
-    """Asks one question about each of some things until its share of the time is used up, and notes where it is."""
+    """Asks one question about each of some subjects until its share of the time is over, and notes where that is."""
 
     def __init__(self, whole: Replanner, progress: Callable[[Progress], None] | None, notes: list[str]) -> None:
         self._whole, self._progress, self.notes = whole, progress, notes
@@ -144,11 +144,11 @@ class _Asked:
         self, what: str, share: float, things: list[T], ask: Callable[[T, Replanner], Iterable[U]]
     ) -> tuple[U, ...]:
         again = Replanner(max(0.0, min(share * self._whole.seconds, self._whole.left)), self._progress)
-        found: list[U] = []
+        answers: list[U] = []
         unproven = 0
         for done, thing in enumerate(things):
             try:
-                found += ask(thing, again)
+                answers += ask(thing, again)
             except Unproven:
                 unproven += 1
             except OutOfTime:
@@ -159,4 +159,4 @@ class _Asked:
             self.notes.append(
                 f"{what} are not given for {unproven} of {len(things)}: an optimum is not proven in time."
             )
-        return tuple(found)
+        return tuple(answers)

@@ -20,7 +20,7 @@ EACH = 1.0
 
 @dataclass(frozen=True)
 class Found:
-    """The cheapest plan found for a changed problem, and whether it is proven optimal within the moves `within`."""
+    """The cheapest plan known for a changed problem; it is proven optimal within the class `within`, if any."""
 
     price: int
     plan: Plan
@@ -28,12 +28,12 @@ class Found:
 
     @property
     def proven(self) -> bool:
-        """Whether no plan of these moves is cheaper."""
+        """Whether no plan of the class is cheaper."""
         return self.within is not None
 
 
 class OutOfTime(Exception):
-    """The questions have taken their time."""
+    """The time for questions is over."""
 
 
 @dataclass
@@ -50,12 +50,12 @@ class Replanner:
         return self.seconds - (monotonic() - self._start)
 
     def cheapest(self, problem: Problem, *known: Found) -> Found:
-        """The cheapest plan without a memory limit, by a search and of those known for problems much like it.
+        """Search for the cheapest plan without a memory limit; plans `known` for similar problems compete.
 
         Raises
         ------
         OutOfTime
-            Where there is no time left to ask.
+            If there is no time left.
         """
         left = self.left
         if left <= 0:
@@ -64,19 +64,19 @@ class Replanner:
         if result.plan is None or result.price is None:
             raise OutOfTime
         proven = result.status is Status.OPTIMAL
-        found = Found(result.price, result.plan, result.within if proven else None)
+        best = Found(result.price, result.plan, result.within if proven else None)
         for other in known:
             moved = carried(other.plan, problem)
-            price = found.price if moved is None else replay(moved, problem.cost).total
-            if moved is not None and price < found.price:
-                found = Found(price, moved, None)
-        return found
+            price = best.price if moved is None else replay(moved, problem.cost).total
+            if moved is not None and price < best.price:
+                best = Found(price, moved, None)
+        return best
 
     def easier(self, problem: Problem, now: Found, *known: Found) -> Found:
-        """The same for a problem that asks for less than that of `now`: what solves the one solves the other too.
+        """Do the same for a problem that is easier than that of `now`: what solves that problem solves this one.
 
         Under an objective in time the kernels of a sparser block may take longer than those of the dense one, and a
         block of fewer entries may be held as one of more.
         """
-        found = self.cheapest(problem, now, *known)
-        return found if found.price <= now.price else Found(now.price, now.plan, None)
+        best = self.cheapest(problem, now, *known)
+        return best if best.price <= now.price else Found(now.price, now.plan, None)

@@ -1,8 +1,8 @@
-"""The runner-up at each top split of a chain: what the second-best last product costs more.
+"""The runner-up at each top split of a chain: how much more the second-best last product costs.
 
-From the prices of all intervals (`solvers.chain_dp`) the best plan with a given last operation follows at once: the
-optimal rests plus that operation. So each figure is exact as far as the colours of sweeps are proven to be the fewest:
-no plan whose last operation is the runner-up's is cheaper.
+The prices of all intervals (`solvers.chain.interval_dp`) give the best plan with a given last operation at once: the
+optimal plans of its two operands and that operation. So each figure is exact as far as the colours of sweeps are proven
+to be the fewest: no plan whose last operation is the runner-up's is cheaper.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from chainplan.solvers.search.search import Search, Stopped
 from chainplan.structures import Block
 
 MOST = 8
-"""Splits that are explained, from the top."""
+"""Splits that are explained, from the top of the bracket tree."""
 LONGEST = 600
 """Elementals of the longest chain whose intervals are all priced."""
 
@@ -50,7 +50,7 @@ class Split:
 
 
 def top_splits(problem: Problem, plan: Plan, seconds: float) -> tuple[tuple[Split, ...], str]:
-    """The top splits of a chain's plan, without a memory limit, and what is not known of them or why there are none."""
+    """Explain the top splits of a chain's plan without a memory limit; the text says what is not known, and why."""
     problem = replace(problem, memory=None)
     graph = problem.graph
     reason = ChainDp().refusal(problem)
@@ -70,8 +70,8 @@ def top_splits(problem: Problem, plan: Plan, seconds: float) -> tuple[tuple[Spli
 
 def _walk(plan: Plan, replayed: Replay, prices: _Prices) -> Iterator[Split]:
     place = _places(plan.graph)
-    todo, found = deque([plan.outputs[0].step]), 0
-    while todo and found < MOST:
+    todo, count = deque([plan.outputs[0].step]), 0
+    while todo and count < MOST:
         position = todo.popleft()
         step, typed = plan.steps[position], replayed.blocks[position]
         i, j = place.get(typed.source, -1), place.get(typed.target, -1)
@@ -87,7 +87,7 @@ def _walk(plan: Plan, replayed: Replay, prices: _Prices) -> Iterator[Split]:
             continue
         others = [c for c in choices if c is not own]
         ties = tuple(c for c in others if c.price == own.price)
-        found += 1
+        count += 1
         yield Split(
             position,
             typed.source,
@@ -99,7 +99,7 @@ def _walk(plan: Plan, replayed: Replay, prices: _Prices) -> Iterator[Split]:
 
 
 def _own(step: Multiply | Propagate | Decompress, replayed: Replay, choices: list[Choice]) -> Choice | None:
-    """The choice that a step is."""
+    """Return the choice that a step made, if it is among them."""
     if isinstance(step, Decompress):
         return next((c for c in choices if c.how == "coloured sweep"), None)
     if isinstance(step, Multiply):
@@ -127,14 +127,14 @@ class _Prices:
         """Whether no colours make any of them lower."""
 
     def choices(self, i: int, j: int) -> list[Choice]:
-        """Every last operation of the interval (i, j) with the price of the best plan that ends with it."""
+        """Price every last operation of the interval (i, j) by the best plan that ends with it."""
         chain, cost, price = self._chain, self._cost, self._table.price
         if j - i < 2:
             return []
         rights = _folded(chain[i:j])
         lefts = _folded(chain[i:j], backwards=True)
         whole, first, last = rights[-1], chain[i], chain[j - 1]
-        found = [
+        operations = [
             Choice(
                 chain[k].source,
                 "product",
@@ -144,23 +144,23 @@ class _Prices:
         ]
         if last.tangent is not None:
             applied = cost.propagate(last, rights[-2], Mode.TANGENT)
-            found.append(Choice(last.source, "tangent", price(i, j - 1) + applied))
+            operations.append(Choice(last.source, "tangent", price(i, j - 1) + applied))
         if first.adjoint is not None:
             applied = cost.propagate(first, lefts[1], Mode.ADJOINT)
-            found.append(Choice(first.target, "adjoint", price(i + 1, j) + applied))
+            operations.append(Choice(first.target, "adjoint", price(i + 1, j) + applied))
         if isinstance(self._table.derive((i, j)), Swept):
-            found.append(Choice(chain[i].source, "coloured sweep", price(i, j)))
-        return found
+            operations.append(Choice(chain[i].source, "coloured sweep", price(i, j)))
+        return operations
 
 
 def _folded(chain: tuple[Elemental, ...], backwards: bool = False) -> list[Block]:
-    """Blocks of the beginnings of a chain, or of its ends, each by where it ends or begins."""
+    """Multiply the beginnings of a chain, or its ends; the blocks are in the order of where they end or begin."""
     if backwards:
-        found = [chain[-1].block]
+        blocks = [chain[-1].block]
         for e in reversed(chain[:-1]):
-            found.append(found[-1].times(e.block))
-        return found[::-1]
-    found = [chain[0].block]
+            blocks.append(blocks[-1].times(e.block))
+        return blocks[::-1]
+    blocks = [chain[0].block]
     for e in chain[1:]:
-        found.append(e.block.times(found[-1]))
-    return found
+        blocks.append(e.block.times(blocks[-1]))
+    return blocks

@@ -12,8 +12,9 @@ from chainplan.structures import Banded, Dense, OnDiagonal
 
 @dataclass(frozen=True)
 class Free:
-    """Vertices whose sizes can change, together where square structures tie them; `linear` where it is one vertex
-    between dense Jacobians, so that the cost of every plan is a linear function of its size.
+    """Vertices whose size can change; square structures tie the sizes of several vertices together.
+
+    `linear` is whether it is one vertex between dense Jacobians, so that every plan's cost is linear in its size.
     """
 
     vertices: tuple[str, ...]
@@ -22,7 +23,7 @@ class Free:
 
 
 def free_sizes(problem: Problem) -> tuple[list[Free], list[str]]:
-    """What can change, and the vertices that cannot as a structure fixes their size; in topological order."""
+    """List the sizes that can change, and the vertices whose size a structure fixes; both in topological order."""
     graph = problem.graph
     group = {v: v for e in graph.useful for v in (e.source, e.target)}
     fixed: set[str] = set()
@@ -46,16 +47,16 @@ def free_sizes(problem: Problem) -> tuple[list[Free], list[str]]:
     for v in graph.order:
         if v in group:
             members.setdefault(find(v), []).append(v)
-    found = [
+    free = [
         Free(tuple(vs), graph.sizes[vs[0]], plain[vs[0]] and len(vs) == 1)
         for root, vs in members.items()
         if root not in held and graph.sizes[vs[0]] > 0
     ]
-    return found, [v for root, vs in members.items() if root in held for v in vs]
+    return free, [v for root, vs in members.items() if root in held for v in vs]
 
 
 def resized(problem: Problem, vertices: Sequence[str], size: int) -> Problem:
-    """The useful part of a problem with another size of some vertices; prices per vector of elementals stay."""
+    """Give some vertices of a problem another size; matrix-free elementals keep their prices per vector."""
     graph, changed = problem.graph, set(vertices)
     useful = {e.name for e in graph.useful}
     sizes = {v: size if v in changed else s for v, s in graph.sizes.items()}
@@ -70,7 +71,7 @@ def resized(problem: Problem, vertices: Sequence[str], size: int) -> Problem:
 
 
 def exchanged(problem: Problem, elemental: Elemental) -> Problem:
-    """The problem with another elemental of the same name and ends."""
+    """Exchange an elemental for another one of the same name and ends."""
     graph = problem.graph
     kept = tuple(elemental if e.name == elemental.name else e for e in graph.elementals)
     return replace(problem, graph=replace(graph, elementals=kept))

@@ -1,4 +1,4 @@
-"""Reasons in words: groups of sentences, the same in `chainplan explain` and on a page."""
+"""Groups of sentences for the reasons of a plan, the same in `chainplan explain` and on a page."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from chainplan.report.explain.splits import Choice
 from chainplan.report.words.figures import figure, label, percent
 
 _FEW = 8
-"""Elementals or vertices that are named as the dearest."""
+"""The most elementals or vertices that are named as the dearest."""
 
 
 def worded(reasons: Reasons) -> list[tuple[str, list[str]]]:
-    """(heading, sentences) of every group that has any."""
+    """Return (heading, sentences) of every group that has any."""
     groups = (
         ("The top splits and their runners-up", _splits(reasons)),
         ("What the cost is made of", _shares(reasons)),
@@ -29,8 +29,8 @@ def worded(reasons: Reasons) -> list[tuple[str, list[str]]]:
         ("Is the Jacobian needed?", _products(reasons)),
         ("Not looked at", iter(reasons.notes)),
     )
-    found = [(title, list(sentences)) for title, sentences in groups]
-    return [(title, sentences) for title, sentences in found if sentences]
+    texts = [(title, list(sentences)) for title, sentences in groups]
+    return [(title, sentences) for title, sentences in texts if sentences]
 
 
 def _splits(reasons: Reasons) -> Iterator[str]:
@@ -143,14 +143,14 @@ def _sensitivities(reasons: Reasons) -> Iterator[str]:
 
 
 def _turned(s: Sensitivity, price: int) -> Iterator[str]:
-    for word, found in (("doubled", s.doubled), ("halved", s.halved)):
-        if found is not None:
-            yield f"{word}, the optimum is {_found(found, price)}"
+    for word, optimum in (("doubled", s.doubled), ("halved", s.halved)):
+        if optimum is not None:
+            yield f"{word}, the optimum is {_optimum(optimum, price)}"
 
 
-def _found(found: Found, price: int) -> str:
-    ratio = "" if price == 0 else f" ({found.price / price:.2f}x)"
-    return f"{'' if found.proven else 'at most '}{figure(found.price)}{ratio}"
+def _optimum(optimum: Found, price: int) -> str:
+    ratio = "" if price == 0 else f" ({optimum.price / price:.2f}x)"
+    return f"{'' if optimum.proven else 'at most '}{figure(optimum.price)}{ratio}"
 
 
 def _savings(reasons: Reasons) -> Iterator[str]:

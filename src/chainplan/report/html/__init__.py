@@ -1,1 +1,1 @@
-"""The parts of a page: drawings, charts and tables as SVG and HTML, and the columns that its script plays."""
+"""The page of a result: drawings in SVG, templates of its sections, and the columns that its script plays."""

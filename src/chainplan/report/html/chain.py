@@ -18,16 +18,16 @@ from chainplan.report.words.figures import brief
 from chainplan.structures import Block
 
 MOST = 24
-"""Blocks drawn; the elementals of a longer chain are drawn in so many groups."""
+"""The most blocks that are drawn; the elementals of a longer chain are drawn in so many groups."""
 WIDEST = 10_000
-"""Largest over smallest size up to which lengths are proportional."""
+"""The largest ratio of sizes up to which lengths are proportional to them."""
 _THIN, _GAP, _ACROSS = 3.0, 14.0, 1020.0
 _SHORT = 14
-"""Characters below a block."""
+"""The most characters of a line below a block."""
 
 
 def picture(chain: tuple[Elemental, ...]) -> tuple[str, str]:
-    """The drawing as HTML and a caption that says what it shows and what it leaves out."""
+    """Draw a chain as HTML, and say in a caption what the drawing shows and what it leaves out."""
     groups = _groups(chain)
     svg, scale = _drawn(groups, "·", f"{len(chain):,} elemental Jacobians in the order of their product")
     words = f"{_caption(chain, scale)} The product is read from right to left: the input enters on the right."
@@ -37,7 +37,7 @@ def picture(chain: tuple[Elemental, ...]) -> tuple[str, str]:
 
 
 def blocks(elementals: Sequence[Elemental]) -> tuple[str, str]:
-    """The blocks of a graph beside each other, in evaluation order, and a caption."""
+    """Draw the blocks of a graph beside each other, in evaluation order, with a caption."""
     svg, scale = _drawn([(e,) for e in reversed(elementals)], "", f"{len(elementals):,} elemental Jacobians")
     return svg, _caption(elementals, scale)
 
@@ -54,7 +54,7 @@ def _drawn(groups: list[tuple[Elemental, ...]], sign: str, name: str) -> tuple[s
 
 
 def _factor(group: tuple[Elemental, ...], block: Block, scale: Scale, sign: str) -> str:
-    """A block with its legend, and the sign behind it, as a drawing of its own, so that a product breaks into lines."""
+    """Draw a block, its legend and the sign behind it in an SVG of its own, so that a product breaks into lines."""
     w, h, below = scale(block.cols), scale(block.rows), scale.longest + 20
     slot = max(w, 92.0)
     box = (4 + (slot - w) / 2, 8 + (scale.longest - h) / 2, w, h)
@@ -75,7 +75,7 @@ def _factor(group: tuple[Elemental, ...], block: Block, scale: Scale, sign: str)
 
 
 class Scale:
-    """Length in pixels of a size."""
+    """The length in pixels of a size."""
 
     def __init__(self, sizes: list[int], longest: float) -> None:
         self.largest, smallest = max([1, *sizes]), max(1, min([*sizes, 10**400]))
@@ -111,7 +111,7 @@ def _block(group: tuple[Elemental, ...], block: Block, box: tuple[float, float, 
 
 
 def _legend(group: tuple[Elemental, ...], block: Block) -> tuple[tuple[str, str], ...]:
-    """(style, words) of the lines below a block."""
+    """Return (style, words) of the lines below a block."""
     first, last = group[0], group[-1]
     name = first.name if first is last else f"{last.name}–{first.name}"
     what = repr(block.structure) if first is last else f"{len(group):,} factors"

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 POINTS = 600
-"""Points of a timeline; longer ones show the most of each stretch of steps."""
+"""The most points of a timeline; a longer one shows the maximum of each stretch of steps."""
 MOST_TASKS, MOST_MACHINES = 2000, 64
-"""Tasks drawn of a schedule, the longest ones, and machines, the first ones."""
+"""The most tasks of a schedule that are drawn, the longest ones, and the most machines, the first ones."""
 
 
 def timeline(alive: Sequence[int], limit: int | None) -> Markup:

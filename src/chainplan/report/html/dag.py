@@ -10,7 +10,7 @@ from chainplan.report.html.markup import text
 from chainplan.report.words.figures import brief, figure
 
 _RIM = 17
-"""Pixels between the middle of a vertex and the end of an edge."""
+"""Pixels from the middle of a vertex to the end of an edge."""
 
 _ARROW = (
     '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
@@ -21,26 +21,26 @@ Point = tuple[float, float]
 
 
 def vertices(graph: Graph) -> list[str]:
-    """The vertices of the useful part of a graph, in topological order."""
+    """List the vertices of the useful part of a graph in topological order."""
     useful = {v for e in graph.useful for v in (e.source, e.target)}
     return [v for v in graph.order if v in useful]
 
 
 def picture(graph: Graph) -> str:
-    """The useful part of a graph as SVG."""
+    """Draw the useful part of a graph as SVG."""
     order = vertices(graph)
     index = {v: i for i, v in enumerate(order)}
-    found = layout(graph, order)
-    at = dict(zip(order, found.places, strict=True))
+    placed = layout(graph, order)
+    at = dict(zip(order, placed.places, strict=True))
     ends = {*graph.inputs, *graph.outputs}
     parts = [
-        _edge(e, [at[e.source], *found.ways.get((index[e.source], index[e.target]), ()), at[e.target]])
+        _edge(e, [at[e.source], *placed.ways.get((index[e.source], index[e.target]), ()), at[e.target]])
         for e in graph.useful
     ]
     parts += [_vertex(v, graph.sizes[v], "vertex end" if v in ends else "vertex", at[v]) for v in order]
     return (
-        f'<svg role="img" aria-label="The linearised DAG" width="{found.width:.0f}" height="{found.height:.0f}" '
-        f'viewBox="0 0 {found.width:.0f} {found.height:.0f}">{_ARROW}{"".join(parts)}</svg>'
+        f'<svg role="img" aria-label="The linearised DAG" width="{placed.width:.0f}" height="{placed.height:.0f}" '
+        f'viewBox="0 0 {placed.width:.0f} {placed.height:.0f}">{_ARROW}{"".join(parts)}</svg>'
     )
 
 

@@ -1,8 +1,8 @@
 """Layout of a linearised DAG in layers: where each vertex stands, and the way of each edge.
 
-Layers by longest path from the inputs; within a layer the order that sweeps of barycentres find (Sugiyama, Tagawa and
-Toda, "Methods for visual understanding of hierarchical system structures", 1981). An edge over several layers gets a
-place in each of them, so that it leads around the vertices between.
+A vertex stands in the layer of its longest path from the inputs; the order within a layer is the one that sweeps of
+barycentres find (Sugiyama, Tagawa and Toda, "Methods for visual understanding of hierarchical system structures",
+1981). An edge over several layers gets a place in each of them, so that it leads around the vertices between.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from itertools import pairwise
 from chainplan.problem.graph import Graph
 
 WIDE, NARROW, ACROSS = 120.0, 64.0, 900.0
-"""Pixels between layers at most and at least, and what a drawing takes if it can."""
+"""Pixels between two layers at most and at least, and the width that a drawing takes where it can."""
 LANE = 62
-"""Pixels between places of a layer."""
+"""Pixels between two places of a layer."""
 _SWEEPS = 12
 
 Node = tuple[int, int, int]
@@ -25,7 +25,10 @@ Node = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Layout:
-    """Places by vertex, ways by (source, target) as the points between, the size of the drawing, and between layers."""
+    """The places of vertices, the points of long edges by (source, target), and the size of the drawing.
+
+    `spacing` is the distance between two layers.
+    """
 
     places: tuple[tuple[float, float], ...]
     ways: dict[tuple[int, int], tuple[tuple[float, float], ...]]
@@ -71,7 +74,7 @@ def layout(graph: Graph, vertices: Sequence[str]) -> Layout:
 
 
 def _longest_paths(graph: Graph, index: dict[str, int], pairs: list[tuple[int, int]]) -> list[int]:
-    """Layer of each vertex; inputs stand in the first."""
+    """Find the layer of each vertex; inputs stand in the first one."""
     into: dict[int, list[int]] = {}
     for a, b in pairs:
         into.setdefault(b, []).append(a)
@@ -87,7 +90,7 @@ def _through(a: int, b: int, layer: list[int]) -> list[Node]:
 
 
 def _ordered(layers: list[list[Node]], near: dict[Node, list[Node]]) -> dict[Node, float]:
-    """Place of each node in its layer, from 0; ties keep their order."""
+    """Find the place of each node in its layer, from 0; ties keep their order."""
     spots = {node: float(i) for nodes in layers for i, node in enumerate(nodes)}
     depth = {node: d for d, nodes in enumerate(layers) for node in nodes}
     for sweep in range(_SWEEPS):

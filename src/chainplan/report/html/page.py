@@ -23,15 +23,15 @@ from chainplan.report.words.table import describe
 from chainplan.solvers.search.search import Progress
 
 SECONDS = 1.0
-"""What each solver may take for the comparison."""
+"""Seconds that each solver may take for the comparison."""
 REASONS = 5.0
 """Seconds that the reasons may take together."""
 COMPARED = 2000
-"""Elementals of the largest problem that all solvers are compared on; on larger ones, forward and reverse order."""
+"""Elementals of the largest problem on which all solvers are compared; on larger ones, two orders are compared."""
 
 
 def render(result: Result) -> str:
-    """The page of a result, with its comparison and its reasons planned anew within some seconds.
+    """Write the page of a result; its comparison and its reasons are planned within some seconds.
 
     Where a solver of the comparison finds a cheaper plan, that one is shown.
     """
@@ -43,14 +43,14 @@ def render(result: Result) -> str:
 def comparison(
     result: Result, progress: Callable[[Progress], None] | None = None, seconds: float | None = None
 ) -> Comparison:
-    """All solvers on the problem of a result, or forward and reverse order where it is large, in so many seconds."""
+    """Compare all solvers on the problem of a result within some seconds; on a large one, two orders are compared."""
     large = len(result.problem.graph.useful) > COMPARED
     chosen = {"solvers": ("forward", "reverse")} if large else {}
     return compare(result.problem, SECONDS, result.seed, progress, together=seconds, **chosen)
 
 
 def cheapest(result: Result, compared: Comparison) -> Result:
-    """The result, or the one with the cheapest plan of those compared, with a note that says so.
+    """Return the result, or the cheapest of those it is compared with and a note that says so.
 
     A plan for several machines is made for its makespan, which nothing in a comparison competes with.
     """
@@ -75,7 +75,7 @@ def page(
     compared: Comparison | None = None,
     seconds: float | None = None,
 ) -> str:
-    """The page of a result and of the document that it was read from or is written to.
+    """Write the page of a result and of the plan file that it was read from or is written to.
 
     Comparison and reasons take at most some seconds, and no more than `seconds` together; what there is no time for is
     left out, and said.

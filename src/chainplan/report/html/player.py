@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 STATIC = 100
-"""Steps of the table that is there without scripts."""
+"""Rows of the table that is there without scripts."""
 MOST_VERTICES = 120
 """Vertices of the largest graph that is drawn whole."""
 MOST_ELEMENTALS = 5000
@@ -29,7 +29,7 @@ MOST_ELEMENTALS = 5000
 
 
 def data(result: Result) -> dict[str, Any]:
-    """What the script reads; empty where there are no steps."""
+    """Gather what the script reads; the result is empty where there are no steps."""
     plan, replayed, graph = result.plan, result.priced, result.problem.graph
     if plan is None or replayed is None or not plan.steps:
         return {}
@@ -68,7 +68,7 @@ def data(result: Result) -> dict[str, Any]:
 
 
 def _elementals(result: Result, index: dict[str, int]) -> list[tuple[str, int, int, int]]:
-    """(name, source, target, last step that takes it) of each elemental."""
+    """List (name, source, target, last step that takes it) of each elemental."""
     assert result.plan is not None
     graph, uses = result.problem.graph, direct_uses(result.plan)
     if len(uses) > MOST_ELEMENTALS:
@@ -77,17 +77,17 @@ def _elementals(result: Result, index: dict[str, int]) -> list[tuple[str, int, i
 
 
 def _drawing(result: Result, order: list[str]) -> dict[str, Any]:
-    found = layout(result.problem.graph, order)
+    placed = layout(result.problem.graph, order)
     return {
-        "places": dict(enumerate(found.places)),
-        "ways": {f"{a} {b}": way for (a, b), way in found.ways.items()},
-        "drawing": (found.width, found.height),
-        "spacing": found.spacing,
+        "places": dict(enumerate(placed.places)),
+        "ways": {f"{a} {b}": way for (a, b), way in placed.ways.items()},
+        "drawing": (placed.width, placed.height),
+        "spacing": placed.spacing,
     }
 
 
 def cut_words(steps: Steps) -> str:
-    """What is left out of a long plan, or nothing."""
+    """Say what is left out of a long plan."""
     if len(steps.shown) == steps.total:
         return ""
     return (
@@ -133,7 +133,7 @@ def section(steps: dict[str, Any]) -> Markup | None:
 
 
 def _rows(steps: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Header and rows of the table of the first steps, which the script takes over."""
+    """Return the header and the first rows of the table of steps, which the script takes over."""
     head = ("step", "operation", "of", "leads", "rows × cols", "structure", steps["unit"], "share", "so far", "alive")
     c, names = steps["steps"], steps["names"]
     rows: list[tuple[str, ...]] = [head]

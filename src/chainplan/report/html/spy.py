@@ -19,7 +19,7 @@ _LISTED = 2_000_000
 
 
 def spy(block: Block) -> tuple[int, int, str]:
-    """(columns, rows) of the grid and a path that fills its cells; the path of a dense block is empty, a zero's "z"."""
+    """Return (columns, rows, path): the grid, and a path that fills its cells; it is empty for dense, "z" for zero."""
     return kept(("spy", block.mark), lambda: _spy(block))
 
 
@@ -40,9 +40,9 @@ def _small(block: Block) -> bool:
 def _listed(block: Block, across: int, down: int) -> set[tuple[int, int]]:
     import numpy as np
 
-    found = block.structure.pattern(block.rows, block.cols).tocoo()
-    y = found.row.astype(np.int64) * down // block.rows
-    x = found.col.astype(np.int64) * across // block.cols
+    pattern = block.structure.pattern(block.rows, block.cols).tocoo()
+    y = pattern.row.astype(np.int64) * down // block.rows
+    x = pattern.col.astype(np.int64) * across // block.cols
     return {divmod(int(cell), across) for cell in np.unique(y * across + x)}
 
 
@@ -63,7 +63,7 @@ def _points(block: Block, y: int, x: int, down: int, across: int) -> Iterator[bo
 
 
 def _runs(cells: set[tuple[int, int]]) -> Iterator[str]:
-    """Filled cells, those beside each other in one rectangle."""
+    """Yield the filled cells, those beside each other in one rectangle."""
     ordered = sorted(cells)
     start = 0
     for i in range(1, len(ordered) + 1):

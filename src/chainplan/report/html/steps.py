@@ -1,4 +1,4 @@
-"""The steps of a plan as columns for the script of a page, and what a step is called.
+"""The steps of a plan, as columns that the script of a page reads.
 
 Long plans are cut: above `MOST` steps the first, the last and the dearest are on the page with what they read, each
 with the cost and the memory at its place in the whole plan, and the page says how many are not.
@@ -21,11 +21,11 @@ from chainplan.report.words.table import step_cells
 from chainplan.structures import Block, Dense
 
 MOST = 20_000
-"""Steps of the longest plan that is embedded whole."""
+"""Steps of the longest plan that is embedded as a whole."""
 ENDS, DEAREST = 300, 1000
-"""Of a longer plan, so many from each end and so many of the dearest."""
+"""Steps of a longer plan that are embedded: so many from each end, and so many of the dearest."""
 _SPIES = 200
-"""Different patterns that are drawn beside the steps."""
+"""The most patterns that are drawn beside the steps."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Steps:
 
 
 def chosen(plan: Plan, replayed: Replay) -> tuple[int, ...]:
-    """The steps that are on the page."""
+    """Choose the steps that are on the page."""
     count = len(replayed.prices)
     if count <= MOST:
         return tuple(range(count))
@@ -48,7 +48,7 @@ def chosen(plan: Plan, replayed: Replay) -> tuple[int, ...]:
 
 
 def columns(result: Result, vertices: dict[str, int]) -> Steps:
-    """The steps of a result that has a plan; vertices are given by their positions."""
+    """Gather the columns of a result that has a plan; vertices are given by their positions."""
     plan, replayed = result.plan, result.priced
     assert plan is not None
     assert replayed is not None
@@ -76,9 +76,9 @@ def columns(result: Result, vertices: dict[str, int]) -> Steps:
             "sofar": [sums[i] for i in ids],
             "alive": [replayed.alive[i] for i in ids],
             "last": [last[i] for i in ids],
-            "ops": words.found,
-            "structures": structures.found,
-            "spies": spies.found,
+            "ops": words.entries,
+            "structures": structures.entries,
+            "spies": spies.entries,
         },
     )
 
@@ -93,7 +93,7 @@ def step_words(step: Step) -> tuple[str, str]:
 
 
 def _ends(plan: Plan, replayed: Replay, position: int, vertices: dict[str, int]) -> tuple[int, int]:
-    """Positions of the vertices that a block leads from and to; the colours of a seed stand at the seed's vertex."""
+    """Find the positions of the ends of a block; the colours of a seed stand at the vertex of the seed."""
     typed = replayed.blocks[position]
 
     def place(vertex: str) -> int:
@@ -106,16 +106,16 @@ def _ends(plan: Plan, replayed: Replay, position: int, vertices: dict[str, int])
 
 
 class _Table:
-    """Words by the order in which they came up."""
+    """Different words in the order in which they were placed."""
 
     def __init__(self) -> None:
-        self.found: list[str] = []
+        self.entries: list[str] = []
         self._places: dict[str, int] = {}
 
     def place(self, word: str) -> int:
         if word not in self._places:
-            self._places[word] = len(self.found)
-            self.found.append(word)
+            self._places[word] = len(self.entries)
+            self.entries.append(word)
         return self._places[word]
 
 
@@ -123,15 +123,15 @@ class _Spies:
     """Different patterns as [columns, rows, path]; dense blocks have none, nor have those beyond the first `_SPIES`."""
 
     def __init__(self) -> None:
-        self.found: list[tuple[int, int, str]] = []
+        self.entries: list[tuple[int, int, str]] = []
         self._places: dict[Any, int] = {}
 
     def place(self, block: Block) -> int:
         if isinstance(block.structure, Dense):
             return -1
         if block not in self._places:
-            if len(self.found) >= _SPIES:
+            if len(self.entries) >= _SPIES:
                 return -2
-            self._places[block] = len(self.found)
-            self.found.append(spy(block))
+            self._places[block] = len(self.entries)
+            self.entries.append(spy(block))
         return self._places[block]

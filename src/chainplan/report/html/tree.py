@@ -17,13 +17,13 @@ from chainplan.report.html.markup import text
 from chainplan.report.words.figures import brief, figure
 
 WHOLE, MOST = 16, 11
-"""Leaves of the largest tree that is drawn whole, and of the drawing of a larger one."""
+"""Leaves of the largest tree that is drawn as a whole, and of the drawing of a larger one."""
 _WIDE, _DEEP, _TOP = 92, 62, 58
 
 
 @dataclass
 class _Node:
-    """A block of the tree: of one step, or the elemental that step `of` propagates where `side` is given.
+    """A block of the tree: that of step `of`, or the elemental which that step propagates where `side` is given.
 
     `turned` is a left factor, to which an edge leads down from the right.
     """
@@ -37,7 +37,7 @@ class _Node:
 
 
 def picture(plan: Plan, replayed: Replay, unit: str) -> tuple[str, str]:
-    """The drawing as SVG and a caption that says what it leaves out."""
+    """Draw the tree of a plan as SVG, and say in a caption what the drawing leaves out."""
     inside = _inside(plan, replayed)
     root, closed = _opened(plan, inside)
     leaves, depth = _place(root)
@@ -74,19 +74,19 @@ def _factors(plan: Plan, node: _Node) -> list[_Node]:
 
 
 def _inside(plan: Plan, replayed: Replay) -> list[tuple[int, int]]:
-    """(price, elementals) of all that each step is made of; a block of a chain's plan is read once."""
-    found: list[tuple[int, int]] = []
+    """Sum up (price, elementals) of all that each step is made of; a block of a chain's plan is read once."""
+    sums: list[tuple[int, int]] = []
     for position, step in enumerate(plan.steps):
-        below = [found[n.of] for n in _factors(plan, _Node(position)) if n.side is None]
+        below = [sums[n.of] for n in _factors(plan, _Node(position)) if n.side is None]
         own = 1 if isinstance(step, Load | Accumulate | Propagate) else 0
         if isinstance(step, Decompress):
             own = 1
-        found.append((replayed.prices[position] + sum(b[0] for b in below), own + sum(b[1] for b in below)))
-    return found
+        sums.append((replayed.prices[position] + sum(b[0] for b in below), own + sum(b[1] for b in below)))
+    return sums
 
 
 def _opened(plan: Plan, inside: list[tuple[int, int]]) -> tuple[_Node, int]:
-    """The root with the dearest boxes opened, and how many boxes with something in them stay closed."""
+    """Return the root with the dearest boxes opened, and how many boxes with factors in them stay closed."""
     root = _Node(plan.outputs[0].step)
     queue = [(-inside[root.of][0], 0, root)]
     leaves, count = 1, 0
@@ -109,7 +109,7 @@ def _opened(plan: Plan, inside: list[tuple[int, int]]) -> tuple[_Node, int]:
 
 
 def _place(root: _Node) -> tuple[int, int]:
-    """Give every node its place, without recursion; returns leaves and depth."""
+    """Give every node its place without recursion; return the number of leaves and the depth."""
     ordered: list[tuple[_Node, int]] = []
     todo = [(root, 0)]
     while todo:
@@ -156,7 +156,7 @@ def _drawn(node: _Node, plan: Plan, replayed: Replay, inside: list[tuple[int, in
 
 
 def _leaf(node: _Node, plan: Plan, replayed: Replay, inside: list[tuple[int, int]]) -> tuple[str, ...]:
-    """The lines in a box: the elemental and how it is taken, or what is in a closed one."""
+    """Return the lines in a box: the elemental and how it is taken, or what is in a closed box."""
     match plan.steps[node.of], node.side:
         case Load(name), None:
             return name, "loaded"

@@ -1,1 +1,1 @@
-"""Results in words: tables, sentences, text charts."""
+"""Results in words and numbers: tables, sentences and charts in plain text."""

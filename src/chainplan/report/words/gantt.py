@@ -1,4 +1,4 @@
-"""The Gantt chart of a schedule: a row per machine, a bar per task, in text and as rectangles for other renderers."""
+"""The Gantt chart of a schedule in plain text: a row per machine, a bar per task."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ MOST_ROWS = 40
 
 
 def rows(schedule: Schedule) -> dict[int, list[Task]]:
-    """The tasks of every machine that has some, by start."""
-    found: dict[int, list[Task]] = {}
+    """Group tasks by machine, in the order of their starts; idle machines are left out."""
+    machines: dict[int, list[Task]] = {}
     for task in sorted(schedule.tasks, key=lambda task: (task.machine, task.start)):
-        found.setdefault(task.machine, []).append(task)
-    return found
+        machines.setdefault(task.machine, []).append(task)
+    return machines
 
 
 def chart(schedule: Schedule, unit: str) -> list[str]:
-    """The lines of the chart, at most 100 characters wide: `[#4===` is step 4, dots are idle time."""
+    """Return the lines of the chart, at most 100 characters wide: `[#4===` is step 4, dots are idle time."""
     if not schedule.tasks:
         return []
     busy = rows(schedule)
@@ -41,7 +41,7 @@ def _machines(count: int) -> str:
 
 
 def _bar(tasks: list[Task], makespan: int) -> str:
-    """One row; a task too short for a character is not seen."""
+    """Draw one row; a task that is shorter than a character is not seen."""
     cells = ["."] * WIDTH
     for task in tasks:
         a, b = task.start * WIDTH // makespan, task.end * WIDTH // makespan

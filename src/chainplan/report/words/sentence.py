@@ -10,11 +10,11 @@ from chainplan.report.words.figures import figure, ratio
 from chainplan.report.words.table import CLAIMED, schedule_text
 
 _TELLING = 0.9
-"""A gap above which the bound itself says more."""
+"""The gap above which the bound itself says more than the gap does."""
 
 
 def headline(result: Result) -> str:
-    """The result in one sentence."""
+    """Sum up a result in one sentence."""
     price, unit = result.price, unit_text(result.problem)
     if price is None:
         needs = "" if result.needs is None else f"; {result.needs:,} elements would be enough"

@@ -30,7 +30,7 @@ from chainplan.structures import Block
 from chainplan.structures.counts import longest
 
 CLAIMED = "claimed by the file"
-"""What is said of what a plan file says of other plans and has not been proven here."""
+"""Said of what a plan file says about other plans, as long as nothing has proven it again."""
 MOST_STEPS = 60
 _LONGEST_ORDER = 100
 
@@ -48,7 +48,7 @@ def table(result: Result, most_steps: int | None = MOST_STEPS) -> str:
 
 
 def describe(problem: Problem) -> str:
-    """One line on the problem: name, what leads where, how many elementals."""
+    """Describe a problem in one line: its name, its inputs and outputs, the number of its elementals."""
     graph = problem.graph
     ends = " -> ".join(
         ", ".join(f"{v} ({graph.sizes[v]:,})" for v in side[:4]) + (", ..." if len(side) > 4 else "")
@@ -61,7 +61,7 @@ def describe(problem: Problem) -> str:
 
 
 def headline(result: Result) -> list[tuple[str, str, str]]:
-    """Rows (label, figure with unit, comment) that sum a result up."""
+    """Sum up a result in rows (label, figure with unit, comment)."""
     rows = [] if result.schedule is None else _schedule_rows(result, result.schedule)
     shared = result.schedule is not None and result.schedule.machines > 1
     cost, took = result.cost, seconds_text(result.seconds)
@@ -108,7 +108,7 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
 
 
 def _evaluated(result: Result) -> list[tuple[str, str, str]]:
-    """How often elementals are evaluated and states stored by a plan that does."""
+    """Say how often a plan evaluates elementals and stores states; the list is empty for plans that do neither."""
     if result.plan is None or result.priced is None:
         return []
     steps = result.plan.steps
@@ -120,7 +120,7 @@ def _evaluated(result: Result) -> list[tuple[str, str, str]]:
 
 
 def _schedule_rows(result: Result, schedule: Schedule) -> list[tuple[str, str, str]]:
-    """The makespan, what is proven of it, and what is gained by more machines than one."""
+    """Return rows for the makespan, for what is proven of it, and for what several machines gain over one."""
     on, unit = f"on {plural(schedule.machines, 'machine')}", unit_text(result.problem)
     rows = [("makespan", f"{schedule.makespan:,} {unit}", f"{on}, {schedule_proof(schedule, result.claimed)}")]
     if schedule.machines > 1 and schedule.makespan:
@@ -129,7 +129,7 @@ def _schedule_rows(result: Result, schedule: Schedule) -> list[tuple[str, str, s
 
 
 def schedule_proof(schedule: Schedule, claimed: bool = False) -> str:
-    """What is proven of the makespan of a schedule, or claimed of it by a file, in words."""
+    """Say what is proven of the makespan of a schedule, or what a file claims of it."""
     within = "for this plan" if schedule.this_plan else f"within {schedule.within}"
     if schedule.optimal:
         return f"{CLAIMED}: optimal {within}" if claimed else f"proven optimal {within}"
@@ -140,14 +140,14 @@ def schedule_proof(schedule: Schedule, claimed: bool = False) -> str:
 
 
 def schedule_text(schedule: Schedule, unit: str, claimed: bool = False) -> str:
-    """One line on a schedule."""
+    """Describe a schedule in one line."""
     on = f"on {plural(schedule.machines, 'machine')}"
     faster = f"{schedule.speedup:,.2f}x faster than one"
     return f"makespan {schedule.makespan:,} {unit} {on}, {schedule_proof(schedule, claimed)}, {faster}"
 
 
 def proof(result: Result) -> str:
-    """What is proven about the cost, or claimed of it by a file, in words that name the model where it is not fma."""
+    """Say what is proven of the cost, or what a file claims of it; the cost model is named where it is not fma."""
     under = f" under '{result.problem.cost.objective}'" if timed(result.problem) else ""
     if result.optimal_within is not None:
         what = f"{CLAIMED}: optimal" if result.claimed else "proven optimal"
@@ -156,12 +156,12 @@ def proof(result: Result) -> str:
 
 
 def plural(count: int, word: str) -> str:
-    """A number of things."""
+    """Write a number of things."""
     return f"{count:,} {word}" + ("" if count == 1 else "s")
 
 
 def seconds_text(seconds: float) -> str:
-    """A duration in a unit that fits."""
+    """Write a duration in a unit that fits."""
     if seconds < 1e-3:
         return f"{seconds * 1e6:.0f} µs"
     if seconds >= 7200:
@@ -170,7 +170,7 @@ def seconds_text(seconds: float) -> str:
 
 
 def step_cells(step: Step) -> tuple[str, str]:
-    """(operation, operands) of a step in words."""
+    """Return (operation, operands) of a step in words."""
     match step:
         case Load(name):
             return "load", name
@@ -198,7 +198,7 @@ def step_cells(step: Step) -> tuple[str, str]:
 
 
 def _cells(step: Step, block: Block) -> tuple[str, str]:
-    """`step_cells`, with what the number of colours cannot undercut on one side where a block is decompressed."""
+    """Return `step_cells`; a decompression also says how long rows and columns are, which colours cannot undercut."""
     operation, of = step_cells(step)
     if not isinstance(step, Decompress):
         return operation, of
@@ -207,7 +207,7 @@ def _cells(step: Step, block: Block) -> tuple[str, str]:
 
 
 def step_rows(result: Result, first: int = 0) -> list[tuple[str, ...]]:
-    """Header and a row per step from `first`: id, operation, operands, ends, shape, structure, price, share, alive."""
+    """Return the header and a row per step from `first` on, with its block, its price and the elements alive."""
     assert result.plan is not None
     assert result.priced is not None
     plan, replay, total = result.plan, result.priced, result.priced.total
@@ -232,7 +232,7 @@ def step_rows(result: Result, first: int = 0) -> list[tuple[str, ...]]:
 
 
 def step_table(result: Result, most: int | None) -> list[str]:
-    """The lines of the table of steps, the last `most` of them."""
+    """Return the lines of the table of steps, at most the last `most` of them."""
     assert result.plan is not None
     hidden = 0 if most is None else max(0, len(result.plan.steps) - most)
     lines = columns(step_rows(result, hidden), right={0, 6, 7, 8}, indent="  ")
@@ -242,7 +242,7 @@ def step_table(result: Result, most: int | None) -> list[str]:
 
 
 def order_text(plan: Plan) -> str | None:
-    """The bracketing of a chain's plan, F4·((F3·F2)·F1); an arrow marks a tangent F3→(...) or adjoint (...)←F1."""
+    """Write the bracketing of a chain's plan, F4·((F3·F2)·F1); arrows mark tangents F3→(...) and adjoints (...)←F1."""
     if plan.graph.not_a_chain is not None or len(plan.graph.chain) > _LONGEST_ORDER // 2:
         return None
     held: list[str] = []
