@@ -82,6 +82,8 @@ def pareto(
     ------
     SolverError
         Where the graph is no chain or too long, or another objective than fma is asked for.
+    ArgumentError
+        If an argument is something else than what is described above.
 
     Examples
     --------

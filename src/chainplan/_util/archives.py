@@ -75,8 +75,9 @@ def headers(path: str | Path) -> dict[str, Header]:
 
     Raises
     ------
-    ValueError, and others of `BROKEN`
-        Where the file is no archive, is encrypted, holds objects of Python, or unpacks to too much.
+    ValueError
+        Where the file is no archive, is encrypted, holds objects of Python, or unpacks to too much. Broken files raise
+        other errors of `BROKEN` as well.
     """
     with _open(path) as archive:
         declared = dict(_declared(archive))
@@ -94,8 +95,8 @@ def read(path: str | Path) -> dict[str, Array]:
 
     Raises
     ------
-    ValueError, and others of `BROKEN`
-        Where `headers` raises them, and where an array is broken.
+    ValueError
+        Where `headers` raises one, and where an array is broken. Broken files raise other errors of `BROKEN` as well.
     """
     import numpy as np
 

@@ -92,6 +92,15 @@ def portfolio(
         If there is not one restart, or an argument is something else than what is described.
     ExecutionError
         If there is no cluster.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> from distributed import Client
+    >>> with Client(processes=False, dashboard_address=None) as client:
+    ...     result = portfolio(chainplan.chain([7, 2, 9, 3]), restarts=2, nodes=100, scheduler=client)
+    >>> result.cost.fma
+    96
     """
     problem, restarts, seed = problem_of(problem), whole("restarts", restarts, least=1), whole("seed", seed, most=None)
     with client_of(scheduler, workers) as client:

@@ -11,7 +11,17 @@ from collections.abc import Iterable
 
 
 class ChainplanError(Exception):
-    """Root of all errors that chainplan raises on purpose."""
+    """Root of all errors that chainplan raises on purpose.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> try:
+    ...     chainplan.chain([])
+    ... except chainplan.ChainplanError as error:
+    ...     print(error)
+    spec: chain is empty; expected at least two sizes or one jacobian. Add them.
+    """
 
 
 class SpecError(ChainplanError):

@@ -113,6 +113,8 @@ def execute(
     ExecutionError
         If a Jacobian is missing, unknown, or of another shape or structure, a function returns another shape, whole
         numbers leave their dtype, the result is larger than the caller allows, or a step fits no worker.
+    ArgumentError
+        If an argument is something else than what is described above.
 
     Examples
     --------

@@ -46,6 +46,8 @@ def from_networkx(graph: networkx.DiGraph, source: str = "graph") -> Problem:
     ------
     SpecError
         Where the graph has errors; the message lists every error.
+    ArgumentError
+        If an argument is something else than what is described above.
 
     Examples
     --------
@@ -118,6 +120,11 @@ def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
     -------
     networkx.MultiDiGraph
         The graph, with everything that the problem holds.
+
+    Raises
+    ------
+    ArgumentError
+        If an argument is something else than what is described above.
 
     Examples
     --------

@@ -91,6 +91,8 @@ def read(path: str | Path) -> Problem:
     ------
     SpecError
         Where the file cannot be read, or has errors; the message lists every error.
+    ArgumentError
+        If an argument is something else than what is described above.
 
     Examples
     --------
@@ -136,6 +138,8 @@ def read_plan(path: str | Path) -> SavedPlan:
     ------
     SpecError
         Where the file cannot be read or is no plan file.
+    ArgumentError
+        If an argument is something else than what is described above.
 
     Examples
     --------

@@ -39,7 +39,7 @@ def jvp_chunks(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
 
     Returns
     -------
-    tree
+    Any
         As f gives it, every array with the axis of k in front: `jax.vmap(lambda *t: jax.jvp(f, primals, t)[1])`.
 
     Raises
@@ -106,12 +106,13 @@ def by_mode(
     Parameters
     ----------
     function : Callable[..., tuple[list[Any], list[Any]]]
-        Gives its results, and what is passed on beside them.
+        A function that returns its results, and what it passes on beside them.
 
     Returns
     -------
-    blocks, beside
-        A block for each result and argument, in the shapes of both one after the other.
+    tuple
+        The blocks, one for each result and argument, in the shapes of both one after the other; and what the function
+        passes on.
     """
     x, restored = ravel_pytree(list(leaves))
     outs: list[Any] = []

@@ -108,7 +108,7 @@ def jacobian(
 
     Returns
     -------
-    function
+    Callable[..., Any]
         A function of the arguments of f. Like `jax.jacrev(f)` it traces at every call: wrap it in `jax.jit`.
 
     Raises

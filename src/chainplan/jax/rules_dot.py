@@ -2,7 +2,8 @@
 
 With batch axes B, free axes M and N and contracted axes K the result is out[b, m, n] = Σ_k L[b, m, k] · R[b, k, n].
 In that order of axes d out / d L has a block R[b]ᵀ for each b and m, and d out / d R is L[b] ⊗ I_N for each b. Axes
-that come in another order are brought into it by a permutation, which costs nothing, through an inner vertex.
+that come in another order are brought into it by a permutation, which costs nothing, through an inner vertex (matrix
+products: Giles 2008, section 2.2.2).
 """
 
 from __future__ import annotations

@@ -10,7 +10,14 @@ from enum import Enum
 
 
 class Status(Enum):
-    """The outcome of a search."""
+    """The outcome of a search.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> chainplan.plan(chainplan.chain([2, 3, 4])).status
+    <Status.OPTIMAL: 'optimal'>
+    """
 
     OPTIMAL = "optimal"
     """The plan is proven to be the cheapest of the class in `optimal_within` (`chainplan.plans.classes`)."""

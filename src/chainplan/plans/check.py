@@ -64,6 +64,8 @@ def check(plan: Plan | Planned, problem: Problem | None = None, cost: CostModel 
     ------
     PlanError
         Where the plan is wrong: a step, an output, a path counted wrongly, or a limit that is exceeded.
+    ArgumentError
+        If an argument is something else than what is described above.
 
     Examples
     --------

@@ -35,8 +35,8 @@ def sweep(graph: Graph, algebra: Algebra[T], mode: Mode) -> list[tuple[str, str,
 
     Returns
     -------
-    list of (output, input, block)
-        For every pair that a path connects, in the order of outputs, then inputs.
+    list
+        A triple (output, input, block) for every pair that a path connects, in the order of outputs, then inputs.
     """
     forward = mode is Mode.TANGENT
     starts = set(graph.inputs if forward else graph.outputs)

@@ -63,6 +63,8 @@ def replay(plan: Plan | Planned, cost: CostModel = FMA) -> Replay:
     ------
     PlanError
         Where a step breaks SSA order, names no elemental or joins blocks that do not meet; the message names the step.
+    ArgumentError
+        If an argument is something else than what is described above.
 
     Examples
     --------

@@ -96,6 +96,13 @@ class Result:
         The schedule, where it was planned for several machines; the plan is the one that it schedules.
     claimed : bool
         Whether status, bound and schedule are as a file claims and have not been proven here.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> result = chainplan.plan(chainplan.chain([1000, 1, 1000, 1, 1000]))
+    >>> result.cost.fma, result.bound, result.gap, result.baselines.best
+    (1002000, 1002000, 0.0, 3000000)
     """
 
     problem: Problem

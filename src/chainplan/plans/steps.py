@@ -287,6 +287,18 @@ class Plan:
         The steps in order; the operands of a step are positions of earlier ones.
     outputs : tuple[Output, ...]
         The step of each block of the Jacobian. A pair that no path connects is zero and is not listed.
+
+    Raises
+    ------
+    ArgumentError
+        If an argument is something else than what is described above.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> plan = chainplan.plan(chainplan.chain([2, 3, 4])).plan
+    >>> plan.steps[-1], plan.outputs[0].step
+    (Multiply(left=0, right=1, onto=None), 2)
     """
 
     graph: Graph

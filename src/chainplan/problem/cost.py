@@ -27,42 +27,162 @@ class CostModel(Protocol):
         ...
 
     def multiply(self, left: Block, right: Block, result: Block | None = None) -> int:
-        """Price left (m x k) · right (k x n); a caller that knows the product passes it as `result`."""
+        """Return the price of a product.
+
+        Parameters
+        ----------
+        left : Block
+            The left factor, m x k.
+        right : Block
+            The right factor, k x n.
+        result : Block | None
+            The product, m x n, where the caller has it.
+
+        Returns
+        -------
+        int
+            The price.
+        """
         ...
 
     def add(self, left: Block, right: Block) -> int:
-        """Price left + right, either as a step or as the absorption of a product."""
+        """Return the price of a sum, which stands on its own or absorbs a product.
+
+        Parameters
+        ----------
+        left : Block
+            The first summand.
+        right : Block
+            The second summand, of the same shape.
+
+        Returns
+        -------
+        int
+            The price.
+        """
         ...
 
     def accumulate(self, elemental: Elemental, mode: Mode) -> int:
-        """Price the accumulation of a matrix-free elemental."""
+        """Return the price of forming the block of a matrix-free elemental.
+
+        Parameters
+        ----------
+        elemental : Elemental
+            The elemental, which has the mode.
+        mode : Mode
+            A tangent of every column of the identity, or an adjoint of every row.
+
+        Returns
+        -------
+        int
+            The price.
+        """
         ...
 
     def propagate(self, elemental: Elemental, arg: Block, mode: Mode) -> int:
-        """Price a tangent or adjoint that is applied to a block."""
+        """Return the price of a tangent or adjoint applied to a block.
+
+        Parameters
+        ----------
+        elemental : Elemental
+            The elemental, which has the mode.
+        arg : Block
+            The block on the right of a tangent, or on the left of an adjoint.
+        mode : Mode
+            The mode in which the elemental is applied.
+
+        Returns
+        -------
+        int
+            The price.
+        """
         ...
 
     def call(self, elemental: Elemental, vectors: int, mode: Mode) -> int:
-        """Price the call of a tangent or adjoint alone; more vectors never cost less."""
+        """Return the price of a tangent or adjoint of several vectors; more vectors do not cost less.
+
+        Parameters
+        ----------
+        elemental : Elemental
+            The elemental, which has the mode.
+        vectors : int
+            The number of columns (tangent) or rows (adjoint).
+        mode : Mode
+            The mode in which the elemental is applied.
+
+        Returns
+        -------
+        int
+            The price.
+        """
         ...
 
     def advance(self, elemental: Elemental) -> int:
-        """Price one evaluation of an elemental."""
+        """Return the price of evaluating an elemental once.
+
+        Parameters
+        ----------
+        elemental : Elemental
+            The elemental.
+
+        Returns
+        -------
+        int
+            The price.
+        """
         ...
 
     def seed(self, size: int, colours: int) -> int:
-        """Price a seed of size x colours, or its transpose."""
+        """Return the price of a seed matrix, or of its transpose.
+
+        Parameters
+        ----------
+        size : int
+            The rows of the seed.
+        colours : int
+            The columns of the seed.
+
+        Returns
+        -------
+        int
+            The price.
+        """
         ...
 
     def decompress(self, block: Block) -> int:
-        """Price the assembly of a block from its compressed columns and rows."""
+        """Return the price of putting a block together from its compressed columns and rows.
+
+        Parameters
+        ----------
+        block : Block
+            The block that results.
+
+        Returns
+        -------
+        int
+            The price.
+        """
         ...
 
 
-class Fma:
-    """Counts fma: products by their structures, matrix-free elementals by their price per vector, sums not at all.
+class Fma(CostModel):
+    """Multiply-adds: structural counts for products, a price per vector for matrix-free elementals, no price for sums.
 
-    The absorption of a product is part of its fma. A sum without a product is counted separately, in adds.
+    A product of m x k and k x n costs one fma for each pair of a nonzero in column l of the left factor and a nonzero
+    in row l of the right one, summed over l: m·k·n where both are dense. Absorption is part of the product; sums
+    without a product are counted apart, as adds. A tangent of n columns costs n times the `tangent` of its elemental,
+    an adjoint of m rows costs m times its `adjoint`.
+
+    References
+    ----------
+    A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd edition, SIAM 2008, section 9.2: fma of products of
+    elemental Jacobians. U. Naumann, arXiv 2406.11862, section 3: fma of tangents and adjoints.
+
+    Examples
+    --------
+    >>> from chainplan.structures import Block
+    >>> Fma().multiply(Block(2, 3), Block(3, 4))
+    24
     """
 
     objective: ClassVar[str] = "fma"

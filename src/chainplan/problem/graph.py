@@ -25,7 +25,13 @@ Place = tuple[str | int, ...]
 
 
 class Mode(Enum):
-    """The two ways to apply a matrix-free elemental: tangent F'·Ẋ and adjoint Ȳ·F'."""
+    """The two ways to apply a matrix-free elemental: tangent F'·Ẋ and adjoint Ȳ·F'.
+
+    Examples
+    --------
+    >>> Mode("tangent") is Mode.TANGENT
+    True
+    """
 
     TANGENT = "tangent"
     ADJOINT = "adjoint"
@@ -56,6 +62,17 @@ class Elemental:
         The tape size: the elements that an adjoint needs from the evaluation.
     advance : int | None
         The cost of one evaluation in fma; None where it follows from the other prices (see `evaluation`).
+
+    References
+    ----------
+    U. Naumann, arXiv 2406.11862, section 3: the costs of matrix-free elementals.
+
+    Examples
+    --------
+    >>> from chainplan.structures import Block
+    >>> model = Elemental("model", "x", "y", Block(rows=2, cols=3), tangent=50, adjoint=80, tape=40)
+    >>> model.explicit, model.per_vector(Mode.ADJOINT)
+    (False, 80)
     """
 
     name: str
@@ -79,7 +96,18 @@ class Elemental:
         return self.tangent is None and self.adjoint is None
 
     def per_vector(self, mode: Mode) -> int | None:
-        """Return the fma of one column (tangent) or one row (adjoint), or None where there is no such mode."""
+        """Return the cost of a mode per vector.
+
+        Parameters
+        ----------
+        mode : Mode
+            The mode in which the elemental is applied.
+
+        Returns
+        -------
+        int | None
+            Fma per column (tangent) or per row (adjoint); None where the mode is not available.
+        """
         return self.tangent if mode is Mode.TANGENT else self.adjoint
 
 
@@ -110,6 +138,14 @@ class Graph:
     ------
     ShapeError
         Where the parts do not make a linearised DAG; the message lists every fault.
+
+    Examples
+    --------
+    >>> from chainplan.structures import Block
+    >>> f, g = Elemental("f", "x", "h", Block(4, 3)), Elemental("g", "h", "y", Block(2, 4))
+    >>> graph = Graph({"x": 3, "h": 4, "y": 2}, ("x",), ("y",), (f, g))
+    >>> [elemental.name for elemental in graph.chain]
+    ['f', 'g']
     """
 
     sizes: Mapping[str, int]
@@ -232,7 +268,13 @@ class Graph:
         return tuple(result)
 
     def transpose(self) -> Graph:
-        """Return the graph of the transposed Jacobian: all edges are reversed, tangents and adjoints exchanged."""
+        """Return the graph of the transposed Jacobian: all edges are reversed, tangents and adjoints exchanged.
+
+        Returns
+        -------
+        Graph
+            The transposed graph, whose inputs are the outputs of this one.
+        """
         transposed = tuple(
             Elemental(e.name, e.target, e.source, e.block.transpose(), e.adjoint, e.tangent, e.tape)
             for e in reversed(self.elementals)

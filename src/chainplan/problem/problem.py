@@ -35,6 +35,18 @@ class Problem:
     recompute : bool
         True where the plan itself evaluates the states at which elementals are linearised, and counts the states that
         it holds (see `chainplan.plans.states`). Otherwise these states are given.
+
+    Raises
+    ------
+    ArgumentError
+        If an argument is something else than what is described above.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> graph = chainplan.chain([2, 3, 4]).graph
+    >>> Problem(graph, memory=30).to_spec()["limits"]
+    {'memory': 30}
     """
 
     graph: Graph
@@ -62,11 +74,23 @@ class Problem:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def transpose(self) -> Problem:
-        """Return the problem of the transposed Jacobian, which has the same optimum."""
+        """Return the problem of the transposed Jacobian, which has the same optimum.
+
+        Returns
+        -------
+        Problem
+            The problem of the transposed graph, with the same limits.
+        """
         return replace(self, graph=self.graph.transpose())
 
     def to_spec(self) -> dict[str, Any]:
-        """Return the problem in the grammar of a spec, from which it can be read again unchanged."""
+        """Return the problem in the grammar of a spec, from which it can be read again unchanged.
+
+        Returns
+        -------
+        dict
+            What `chainplan.from_spec` takes.
+        """
         spec: dict[str, Any] = {} if self.name is None else {"name": self.name}
         if _is_plain_chain(self.graph):
             spec["chain"] = [

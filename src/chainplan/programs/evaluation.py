@@ -48,6 +48,8 @@ def evaluate(program: Program, point: Mapping[str, Array]) -> Evaluation:
     ------
     PointError
         If a layer has no finite value; the message names the layer.
+    ArgumentError
+        If an argument is something else than what is described above.
 
     Examples
     --------
@@ -90,6 +92,8 @@ def linearise(evaluation: Evaluation) -> dict[str, Given]:
     ------
     PointError
         If a layer has a value but no finite derivative.
+    ArgumentError
+        If an argument is something else than what is described above.
 
     Examples
     --------

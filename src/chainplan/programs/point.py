@@ -45,6 +45,8 @@ def draw_point(program: Program, seed: int = 0, given: Mapping[str, Array] | Non
     ------
     ExecutionError
         If the values of the program would not fit into the memory of this machine.
+    ArgumentError
+        If an argument is something else than what is described above.
 
     Examples
     --------
@@ -101,8 +103,10 @@ def point_of(program: Program, point: object) -> dict[str, Array]:
 
     Raises
     ------
-    ArgumentError, ExecutionError
-        Where the value is no point, or where arrays are missing, unknown or of another shape.
+    ArgumentError
+        Where the value is no point.
+    ExecutionError
+        Where arrays are missing, unknown or of another shape.
     """
     arrays = arrays_of(program, point)
     if missing := [name for name in (*program.inputs, *program.parameters) if name not in arrays]:

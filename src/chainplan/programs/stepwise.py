@@ -33,19 +33,29 @@ class _Inside(NamedTuple):
 
 @final
 class Stepwise(Primal):
-    """A program at a point, whose linearisation is a chain.
+    """A program of layers at a point, evaluated step by step; its linearisation is a chain.
 
     Parameters
     ----------
     program : Program
         The layers, as `chainplan.program` makes them.
     point : Mapping[str, Array]
-        An array for each input and parameter.
+        An array for each input and parameter, in its own shape.
 
     Raises
     ------
     ExecutionError
         If the linearisation is not a chain.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> layers = [{"op": "sigmoid"}, {"op": "linear", "out": 2}]
+    >>> net = chainplan.program({"input": {"x": 3}, "layers": layers, "limits": {"recompute": True}})
+    >>> plan = chainplan.plan(net.problem).plan
+    >>> jacobian = chainplan.execute(plan, Stepwise(net, chainplan.draw_point(net)))
+    >>> jacobian["linear1", "x"].shape
+    (2, 3)
     """
 
     dtype = np.dtype(np.float64)

@@ -42,6 +42,8 @@ def render(result: Result, form: str = "text") -> str:
     ------
     SpecError
         If there is no such format.
+    ArgumentError
+        If an argument is something else than what is described above.
 
     Examples
     --------

@@ -44,6 +44,18 @@ def reference_jacobian(
     dict
         (output, input) -> matrix of size(output) x size(input), zero where no path connects them.
 
+    Raises
+    ------
+    ArgumentError
+        If an argument is something else than what is described above.
+    ExecutionError
+        If a Jacobian is missing or has another shape, or a function returns another shape.
+
+    References
+    ----------
+    A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd edition, SIAM 2008, sections 3.1 (tangents) and 3.2
+    (adjoints).
+
     Examples
     --------
     >>> import chainplan

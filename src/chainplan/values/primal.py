@@ -23,24 +23,65 @@ State = Any
 
 
 class Primal(Mapping[str, Given]):
-    """A chain at a point; as a mapping it has all elemental Jacobians, which are made together on first use."""
+    """A chain at a point: what a plan that evaluates states runs on, in the place of elemental Jacobians.
+
+    As a mapping it holds all elemental Jacobians, made together when one is first asked for.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> issubclass(chainplan.Stepwise, Primal)
+    True
+    """
 
     @property
     @abstractmethod
     def dtype(self) -> DType:
-        """The dtype of seeds, and of unit blocks that must be written out."""
+        """The dtype of seed matrices, and of unit blocks that must be written out."""
 
     @abstractmethod
     def start(self) -> State:
-        """Return the state of the input."""
+        """Return the state of the input.
+
+        Returns
+        -------
+        State
+            The state.
+        """
 
     @abstractmethod
     def advance(self, elemental: str, state: State) -> State:
-        """Return the state of an elemental's target, given the state of its source."""
+        """Evaluate an elemental.
+
+        Parameters
+        ----------
+        elemental : str
+            The name of the elemental.
+        state : State
+            The state of its source.
+
+        Returns
+        -------
+        State
+            The state of its target.
+        """
 
     @abstractmethod
     def linearise(self, elemental: str, state: State) -> Given | None:
-        """Return the elemental Jacobian at the state of its source, or None where its structure determines it."""
+        """Linearise an elemental.
+
+        Parameters
+        ----------
+        elemental : str
+            The name of the elemental.
+        state : State
+            The state of its source.
+
+        Returns
+        -------
+        Given | None
+            The elemental Jacobian, as `chainplan.execute` takes it; None where its structure says all values.
+        """
 
 
 @final

@@ -2,7 +2,8 @@
 
 If the items, or the windows of all items, are the rows of a matrix X (b·t x k), then y[b, o, t] = Σ_k X[bt, k] W[o, k].
 The Jacobian with respect to W is I_out ⊗ X in the order (o, b, t), followed by an exchange of the first two axes. Where
-the exchange is long to list, both are one matrix-free edge, whose tangent and adjoint are one matrix product each.
+the exchange is long to list, both are one matrix-free edge, whose tangent and adjoint are one matrix product each
+(Giles 2008, section 2.2.2).
 """
 
 from __future__ import annotations

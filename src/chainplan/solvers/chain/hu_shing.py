@@ -57,9 +57,10 @@ def optimal_products(sizes: Sequence[int]) -> list[tuple[int, int, int]]:
 
     Returns
     -------
-    products : list of (i, k, j) with 0 <= i < k < j <= n
-        The interval (i, j) is the product of (k, j) and (i, k), which costs sizes[j] * sizes[k] * sizes[i]. Operands
-        come before their use, in the order of a stack machine: by j, then by decreasing i.
+    list
+        Triples (i, k, j) with 0 <= i < k < j <= n: the interval (i, j) is the product of (k, j) and (i, k), which costs
+        sizes[j] * sizes[k] * sizes[i]. Operands come before their use, in the order of a stack machine: by j, then by
+        decreasing i.
 
     Raises
     ------

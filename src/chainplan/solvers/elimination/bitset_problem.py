@@ -5,7 +5,7 @@ vertices still to be eliminated, with every other vertex kept, eliminating v las
 predecessors and successors through C cost. With dense blocks that is `d_v · w(P_C(v)) · w(S_C(v))`, where w is the
 total size, P_C(v) are the vertices outside C that reach v through C, and S_C(v) those that v reaches through C. A
 vertex that is an output and is read (`kept`) stays a target after its elimination, so it counts among the successors
-although it lies in C.
+although it lies in C. One elimination has the price of Griewank & Walther, *Evaluating Derivatives*, section 9.3.
 """
 
 from __future__ import annotations

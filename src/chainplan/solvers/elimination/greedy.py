@@ -62,7 +62,7 @@ def greedy(
 
     Returns
     -------
-    order, or None
+    Found | None
         The order with its price, None where it was given up.
     """
 

@@ -34,7 +34,7 @@ def best_schedule(
 
     Returns
     -------
-    incumbent, note
+    tuple
         The best plan and schedule, and why the search ended if it was stopped.
     """
     assert outcome.plan is not None
