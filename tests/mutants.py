@@ -189,8 +189,8 @@ MUTANTS = {
     ),
     "a limit may be exceeded by one": Mutant(
         "plans/check.py",
-        "if limit is not None and replayed.peak > limit:",
-        "if limit is not None and replayed.peak > limit + 1:",
+        "if limit is not None and candidate.peak > limit:",
+        "if limit is not None and candidate.peak > limit + 1:",
         "tests/test_checker.py",
     ),
     "a bound may lie above the cost": Mutant(

@@ -150,7 +150,7 @@ def test_a_wrong_start_is_refused() -> None:
     with pytest.raises(PlanError):
         plan(problem, warm_start=Plan(problem.graph, good.steps[:-1], ()))
     with pytest.raises(PlanError, match="no plan"):
-        plan(problem, warm_start=replace(plan(problem), plan=None))
+        plan(problem, warm_start=replace(plan(problem), candidate=None))
 
 
 def test_the_command_goes_on_from_a_plan_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,10 +11,12 @@ import pytest
 
 import chainplan
 from chainplan.plans.bound import Status
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.classes import CLASSES, class_of, includes, misfit
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.result import Result
 from chainplan.plans.steps import Add, Decompress, Plan, Seed
+from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.solvers.registry import SOLVERS
 from tests.problems import random_chain, random_dag
@@ -71,9 +73,9 @@ def test_a_plan_is_of_the_class_that_its_solver_names() -> None:
     known = 0
     for problem in problems():
         for result in solved(problem):
-            assert result.plan is not None
+            assert result.candidate is not None
             assert result.within is not None
-            shown = class_of(result.plan, problem)
+            shown = class_of(result.candidate, problem)
             known += shown is not None
             chain = problem.graph.not_a_chain is None
             assert (shown is not None) == chain
@@ -87,9 +89,9 @@ def test_what_is_no_bracketing_shows_no_class() -> None:
     recorder = Recorder(problem.graph)
     product = recorder.multiply(recorder.load("F2"), recorder.load("F1"))
     plan = recorder.plan([("x2", "x0", product)])
-    assert class_of(plan, problem) == "bracketings"
+    assert class_of(Candidate(plan, FMA), problem) == "bracketings"
     doubled = Plan(plan.graph, (*plan.steps, Add(2, 2)), plan.outputs)
-    assert class_of(doubled, problem) is None
+    assert class_of(Candidate(doubled, FMA), problem) is None
 
 
 def banded(**costs: int) -> dict[str, Any]:
@@ -103,14 +105,14 @@ def test_a_sweep_applies_single_elementals() -> None:
     result = chainplan.plan(problem, "chain-dp")
     assert result.plan is not None
     assert any(isinstance(step, Seed) for step in result.plan.steps)
-    assert class_of(result.plan, problem) == "bracketings and coloured sweeps"
+    assert class_of(Candidate(result.plan, FMA), problem) == "bracketings and coloured sweeps"
     recorder, mode = Recorder(problem.graph), chainplan.Mode.TANGENT
     product = recorder.multiply(recorder.load("F3"), recorder.load("F2"))
     swept = recorder.propagate("F1", recorder.seed("x0", mode, tuple(range(9))), mode)
     whole = recorder.decompress(recorder.multiply(product, swept), None)
     plan = recorder.plan([("x3", "x0", whole)])
     chainplan.check(plan, problem)
-    assert class_of(plan, problem) is None
+    assert class_of(Candidate(plan, FMA), problem) is None
 
 
 def test_under_a_limit_of_memory_the_steps_of_a_sweep_stand_together() -> None:
@@ -121,12 +123,12 @@ def test_under_a_limit_of_memory_the_steps_of_a_sweep_stand_together() -> None:
     right, left = (recorder.decompress(arg, None) for arg in swept)
     plan = recorder.plan([("x2", "x0", recorder.multiply(left, right))])
     assert chainplan.check(plan, problem).peak < 1000
-    assert class_of(plan, problem) == "bracketings and coloured sweeps"
-    assert class_of(plan, replace(problem, memory=1000)) is None
+    assert class_of(Candidate(plan, FMA), problem) == "bracketings and coloured sweeps"
+    assert class_of(Candidate(plan, FMA), replace(problem, memory=1000)) is None
     apart = chainplan.plan(replace(problem, memory=1000), "chain-memory").plan
     assert apart is not None
     assert any(isinstance(step, Decompress) for step in apart.steps)
-    assert class_of(apart, replace(problem, memory=1000)) == "bracketings and coloured sweeps"
+    assert class_of(Candidate(apart, FMA), replace(problem, memory=1000)) == "bracketings and coloured sweeps"
 
 
 @pytest.mark.parametrize(

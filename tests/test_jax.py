@@ -269,7 +269,7 @@ def test_a_wrong_plan_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"missing.json: .* expected a file"):
         planned.jacobian(f, plan=tmp_path / "missing.json")
     with pytest.raises(PlanError, match="a result without a plan"):
-        planned.jacobian(f, plan=replace(result, plan=None))
+        planned.jacobian(f, plan=replace(result, candidate=None))
 
 
 def test_any_objective() -> None:

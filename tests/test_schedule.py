@@ -14,6 +14,7 @@ import chainplan
 from chainplan.errors import ArgumentError, PlanError, SolverError
 from chainplan.io.plan_file import document, parse_plan, verify
 from chainplan.plans.bound import Bound, Status
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome
 from chainplan.plans.schedule import Schedule, check_schedule, held, made
@@ -211,7 +212,7 @@ def test_list_schedules_of_dags_keep_grahams_bound() -> None:
         for machines in (2, 3):
             tasks = list_schedule(plan, prices, machines)
             makespan, least = max(task.end for task in tasks), lower_bound(plan, prices, machines)
-            check_schedule(plan, made(machines, tasks, Bound(least, "this plan"), sum(prices)))
+            check_schedule(Candidate(plan, FMA), made(machines, tasks, Bound(least, "this plan"), sum(prices)))
             best = plan_makespan(plan, prices, machines)
             assert least <= best <= makespan
             assert machines * makespan <= (2 * machines - 1) * best
@@ -225,11 +226,11 @@ def test_schedules_of_random_problems_are_right_and_their_plans_too() -> None:
     for seed in range(40):
         problem = random_problem(seed)
         result = chainplan.plan(problem, machines=2, budget=1.0)
-        assert result.plan is not None
+        assert result.candidate is not None
         assert result.schedule is not None
-        check_schedule(result.plan, result.schedule)
+        check_schedule(result.candidate, result.schedule)
         values = draw(problem.graph, seed, "int64")
-        expected, found = chainplan.reference_jacobian(problem.graph, values), chainplan.execute(result.plan, values)
+        expected, found = chainplan.reference_jacobian(problem.graph, values), chainplan.execute(result, values)
         for pair, block in found.items():
             assert np.array_equal(_plain(block), _plain(expected[pair])), seed
 
@@ -327,23 +328,23 @@ def test_a_memory_limit_is_kept() -> None:
     """Side by side only plans that could hold all they make are sure to keep it; on one machine, what is alive."""
     problem = modules(random.Random(0), 4)
     alone = chainplan.plan(problem)
-    assert alone.plan is not None
+    assert alone.candidate is not None
     assert alone.cost is not None
-    tight, enough = alone.cost.peak_elements, held(alone.plan)
+    tight, enough = alone.cost.peak_elements, held(alone.candidate)
     assert tight < enough
     assert scheduled(replace(problem, memory=tight), 1).makespan == alone.cost.fma
     with pytest.raises(SolverError, match=rf"limits.memory = {tight:,}, but .* take {enough:,} elements together"):
         chainplan.plan(replace(problem, memory=tight), machines=2)
     free, limited = chainplan.plan(problem, machines=4), chainplan.plan(replace(problem, memory=enough), machines=4)
-    assert limited.plan is not None
+    assert limited.candidate is not None
     assert limited.schedule is not None
     assert free.schedule is not None
-    assert free.plan is not None
-    assert held(limited.plan) <= enough < held(free.plan)
+    assert free.candidate is not None
+    assert held(limited.candidate) <= enough < held(free.candidate)
     assert free.schedule.makespan < limited.schedule.makespan
     assert limited.schedule.bound <= limited.schedule.makespan
     with pytest.raises(PlanError, match=r"schedule.machines: 4; the blocks and tapes of the plan take"):
-        check_schedule(free.plan, free.schedule, FMA, enough)
+        check_schedule(free.candidate, free.schedule, enough)
 
 
 def test_other_solvers_give_the_plan() -> None:
@@ -362,7 +363,7 @@ def test_where_sweeps_compete_a_bound_counts_them() -> None:
     problem = chainplan.chain([module, module, {"shape": [9, 12], "tangent": 50}])
     alone = chainplan.plan(problem)
     assert alone.within == "bracketings and coloured sweeps"
-    outcome = Outcome(alone.status, alone.plan, alone.lower_bound)
+    outcome = Outcome(alone.status, alone.candidate, alone.lower_bound)
     best, _ = best_schedule(problem, outcome, 2, Search(budget=5.0), replan=True)
     assert best.bound == Bound(-(-alone.bound // 2), alone.within)
     assert best.makespan <= alone.bound

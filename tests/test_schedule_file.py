@@ -101,18 +101,18 @@ def wrong_schedules() -> dict[str, tuple[Schedule, str]]:
 
 @pytest.mark.parametrize("case", wrong_schedules())
 def test_a_wrong_schedule_is_rejected(case: str) -> None:
-    assert RESULT.plan is not None
+    assert RESULT.candidate is not None
     assert RESULT.schedule is not None
-    check_schedule(RESULT.plan, RESULT.schedule)
+    check_schedule(RESULT.candidate, RESULT.schedule)
     schedule, message = wrong_schedules()[case]
     with pytest.raises(PlanError, match=r"^schedule\.") as caught:
-        check_schedule(RESULT.plan, schedule)
+        check_schedule(RESULT.candidate, schedule)
     assert caught.match(message)
 
 
 def test_random_mutations_are_rejected() -> None:
     """Any change of a task's number, machine, start or end that is accepted leaves a schedule by brute comparison."""
-    assert RESULT.plan is not None
+    assert RESULT.candidate is not None
     assert RESULT.schedule is not None
     rng, accepted = random.Random(15), 0
     for _ in range(500):
@@ -121,7 +121,7 @@ def test_random_mutations_are_rejected() -> None:
         value = getattr(RESULT.schedule.tasks[index], field) + rng.choice([-50, -1, 1, 50])
         schedule = with_task(index, **{field: value})
         try:
-            check_schedule(RESULT.plan, schedule)
+            check_schedule(RESULT.candidate, schedule)
         except PlanError:
             continue
         accepted += 1

@@ -49,15 +49,13 @@ def command(plan: str, budget: float, require_proof: bool) -> int:
 
 def _proven_lines(saved: SavedPlan, verdict: Verdict) -> list[str]:
     """Say what is proven about the plan, and the verdict on each claim except those that the last line refutes."""
-    from chainplan.plans.replay import replay
     from chainplan.problem.units import timed
     from chainplan.proofs.verdict import Standing
 
     lines = [finding.said for finding in verdict.findings if finding.standing is not Standing.REFUTED]
-    if verdict.replay is None or saved.plan is None:
+    if verdict.replay is None or saved.candidate is None:
         return lines
     problem, replayed = saved.problem, verdict.replay
-    price = replay(saved.plan, problem.cost).total
-    model = f"{price:,} ns by '{problem.cost.objective}', " if timed(problem) else ""
+    model = f"{saved.candidate.price:,} ns by '{problem.cost.objective}', " if timed(problem) else ""
     figures = f"{model}{replayed.total:,} fma, {replayed.adds:,} adds, peak {replayed.peak:,} elements"
     return [f"right: {figures}", *lines]

@@ -1,8 +1,9 @@
-"""plan(problem): choose the solver, solve, check, return a Result.
+"""plan(problem): solve, order the steps, schedule them, accept what is proven right.
 
-Nothing that a solver says is believed: its plan is checked and replayed here, and the bound of a proven optimum must
-equal the replayed cost. A search that is stopped (budget or Ctrl-C) still answers with the best plan there is, which is
-its own incumbent or the cheaper of forward and reverse order.
+Every stage takes an outcome and returns one; its `Candidate` replays the plan once for all of them. Nothing that a
+solver says is believed: the plan that it returns is proved here, and the bound of a proven optimum must equal the
+replayed cost. A search that is stopped (budget or Ctrl-C) still answers with the best plan there is, which is its own
+incumbent or the cheaper of forward and reverse order.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from chainplan.costs.objectives import objective_model
 from chainplan.errors import PlanError, SolverError
 from chainplan.errors.arguments import expect, whole
 from chainplan.errors.suggest import did_you_mean
-from chainplan.plans.bound import NO_BOUND, Status
-from chainplan.plans.check import check
+from chainplan.plans.bound import Status
+from chainplan.plans.candidate import Candidate
+from chainplan.plans.check import prove
 from chainplan.plans.forward_reverse import order_price
-from chainplan.plans.reorder import reordered
-from chainplan.plans.replay import Replay, replay
 from chainplan.plans.result import Outcome, Result
-from chainplan.plans.schedule import Schedule, check_schedule, held
+from chainplan.plans.schedule import check_schedule, held
 from chainplan.plans.steps import Plan, Planned, plan_of
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem, problem_of
+from chainplan.solvers.auto import in_order
 from chainplan.solvers.registry import SOLVERS
 from chainplan.solvers.schedule.best import SECONDS, best_schedule
 from chainplan.solvers.search.search import Progress, Search, Stopped
@@ -99,50 +100,33 @@ def plan(
     problem = problem_of(problem)
     if objective is not None:
         problem = replace(problem, cost=objective_model(objective))
-    chosen = _solver(solver)
-    reason = chosen.refusal(problem)
-    if reason is not None:
-        raise SolverError(f"solver '{solver}' refuses this problem: {reason}. {_advice(problem)}")
+    chosen = _accepting(_solver(solver), problem)
     if machines is not None:
-        machines = whole("machines", machines, least=1)
-    if machines is not None and problem.recompute:
-        raise SolverError(
-            f"machines: found {machines} with limits.recompute, whose states are evaluated one after the other; "
-            "expected one of the two. Leave one out."
-        )
+        machines = _machines(machines, problem)
     start = None if warm_start is None else _start(problem, warm_start)
-    search = Search(seed=seed, budget=budget, progress=progress, solver=solver, nodes=nodes, start=start)
-    if start is not None:
-        known = replay(start)
-        if problem.memory is None or known.peak <= problem.memory:
-            search.offer(start, known.total)
-    try:
-        outcome = chosen.solve(problem, search.stage(solver, SHARE) if (machines or 1) > 1 else search)
-    except (Stopped, KeyboardInterrupt) as stop:
-        outcome = _rescue(problem, search, "interrupted" if isinstance(stop, KeyboardInterrupt) else "out of budget")
-    if start is not None:
-        outcome = _no_worse(problem, outcome, start)
-    if problem.memory is not None and outcome.plan is not None:
-        outcome = replace(outcome, plan=reordered(outcome.plan, problem.memory, search.in_time))
-    schedule = None
-    if machines is not None and outcome.plan is not None:
-        inner = _rest(search, budget, progress)
-        outcome, schedule = _scheduled(problem, outcome, machines, inner, replan=solver == "auto")
-    outcome, replayed = _accept(problem, outcome)
-    if schedule is not None and outcome.plan is not None:
-        check_schedule(outcome.plan, schedule, problem.cost, problem.memory)
+    search = Search(
+        seed=seed,
+        budget=budget,
+        progress=progress,
+        solver=solver,
+        nodes=nodes,
+        start=None if start is None else start.plan,
+    )
+    outcome = _solved(problem, chosen, search, start, SHARE if (machines or 1) > 1 else None)
+    outcome = in_order(problem, outcome, search)
+    outcome = _scheduled(problem, outcome, machines, search, replan=solver == "auto")
+    outcome = _accepted(problem, outcome)
     return Result(
         problem=problem,
         solver=outcome.solver or solver,
         seed=seed,
         seconds=search.seconds,
         status=outcome.status,
-        plan=outcome.plan,
-        replay=replayed,
+        candidate=outcome.candidate,
         lower_bound=outcome.bound,
         needs=outcome.needs,
         notes=() if outcome.note is None else (outcome.note,),
-        schedule=None if replayed is None else schedule,
+        schedule=outcome.schedule,
     )
 
 
@@ -154,71 +138,100 @@ def _solver(name: str) -> Solver:
     return SOLVERS[name]
 
 
-def _advice(problem: Problem) -> str:
-    """What to do where a solver refuses."""
+def _accepting(solver: Solver, problem: Problem) -> Solver:
+    """The solver, unless it refuses the problem."""
+    reason = solver.refusal(problem)
+    if reason is None:
+        return solver
+    advice = "Leave limits.recompute, or --recompute, out: states are then taken as given."
     if SOLVERS["auto"].refusal(problem) is None:
-        return "Try 'auto'."
-    return "Leave limits.recompute, or --recompute, out: states are then taken as given."
+        advice = "Try 'auto'."
+    raise SolverError(f"solver '{solver.name}' refuses this problem: {reason}. {advice}")
 
 
-def _rest(search: Search, budget: float | None, progress: Callable[[Progress], None] | None) -> Search:
+def _machines(machines: int, problem: Problem) -> int:
+    """A number of machines on which the problem can be planned."""
+    machines = whole("machines", machines, least=1)
+    if problem.recompute:
+        raise SolverError(
+            f"machines: found {machines} with limits.recompute, whose states are evaluated one after the other; "
+            "expected one of the two. Leave one out."
+        )
+    return machines
+
+
+def _solved(problem: Problem, solver: Solver, search: Search, start: Candidate | None, share: float | None) -> Outcome:
+    """What the solver finds, in a share of the limits where one is given, or the best plan so far where it is stopped.
+
+    It is no worse than the plan that the search starts from.
+    """
+    if start is not None and start.fits(problem.memory):
+        search.offer(start.plan, start.replay.total)
+    try:
+        outcome = solver.solve(problem, search if share is None else search.stage(solver.name, share))
+    except (Stopped, KeyboardInterrupt) as stop:
+        outcome = _rescue(problem, search, "interrupted" if isinstance(stop, KeyboardInterrupt) else "out of budget")
+    return outcome if start is None else _no_worse(problem, outcome, start)
+
+
+def _rest(search: Search) -> Search:
     """The search for a schedule, with what is left of the limits."""
     nodes = None if search.nodes is None else max(0, search.nodes - search.ticks)
-    seconds = (None if nodes is not None else SECONDS) if budget is None else max(0.0, budget - search.seconds)
+    seconds = None if nodes is not None else SECONDS
+    if search.budget is not None:
+        seconds = max(0.0, search.budget - search.seconds)
     return Search(
-        seed=search.seed, budget=seconds, progress=progress, solver="schedule", nodes=nodes, start=search.start
+        seed=search.seed, budget=seconds, progress=search.progress, solver="schedule", nodes=nodes, start=search.start
     )
 
 
-def _scheduled(
-    problem: Problem, outcome: Outcome, machines: int, search: Search, *, replan: bool
-) -> tuple[Outcome, Schedule]:
-    """The schedule for so many machines, and the outcome with the plan that it schedules.
+def _scheduled(problem: Problem, outcome: Outcome, machines: int | None, search: Search, *, replan: bool) -> Outcome:
+    """The outcome with a schedule for so many machines, and with the plan that it schedules.
 
     What is proven of the cost of all plans holds for that plan too, which may be dearer than the one for one machine.
     """
-    assert outcome.plan is not None
-    needs = held(outcome.plan)
+    if machines is None or outcome.candidate is None:
+        return outcome
+    needs = held(outcome.candidate)
     if machines > 1 and problem.memory is not None and needs > problem.memory:
         raise SolverError(
             f"machines: found {machines} with limits.memory = {problem.memory:,}, but the blocks and tapes of the plan "
             f"take {needs:,} elements together; only one machine is sure to keep the limit. Raise it, or take one."
         )
-    best, note = best_schedule(problem, outcome, machines, search, replan=replan)
+    best, note = best_schedule(problem, outcome, machines, _rest(search), replan=replan)
     if note is not None:
         outcome = replace(outcome, note=f"{outcome.note} {note}" if outcome.note else note)
-    schedule = best.schedule()
-    if best.plan is outcome.plan:
-        return outcome, schedule
-    return replace(_proven(outcome, best.work), plan=best.plan, solver=_maker(best.plan, search, "auto")), schedule
+    outcome = replace(outcome, schedule=best.schedule())
+    if best.candidate.plan is outcome.plan:
+        return outcome
+    return replace(_proven(outcome, best.candidate), solver=_maker(best.candidate.plan, search, "auto"))
 
 
-def _proven(outcome: Outcome, price: int) -> Outcome:
-    """The outcome with what its bound, where it is one, says of a plan of this price."""
-    bound = outcome.bound.below(price)
-    return replace(outcome, status=bound.status(price), bound=bound)
+def _proven(outcome: Outcome, candidate: Candidate) -> Outcome:
+    """The outcome with another plan, and with what its bound, where it is one, says of that."""
+    bound = outcome.bound.below(candidate.price)
+    return replace(outcome, status=bound.status(candidate.price), candidate=candidate, bound=bound)
 
 
-def _start(problem: Problem, given: Plan | Planned) -> Plan:
+def _start(problem: Problem, given: Plan | Planned) -> Candidate:
     """The plan to start from, proved right."""
     held = getattr(given, "plan", given)
     plan = None if held is None else plan_of(held, "warm_start")
     if plan is None or Problem(plan.graph).fingerprint != Problem(problem.graph).fingerprint:
         found = "no plan" if plan is None else "a plan of another graph"
         raise PlanError(f"warm start: found {found}; expected a plan of this problem's graph. Leave it out.")
-    check(plan, replace(problem, memory=None))
-    return Plan(problem.graph, plan.steps, plan.outputs)
+    return prove(Candidate(plan, problem.cost), replace(problem, memory=None))
 
 
-def _no_worse(problem: Problem, outcome: Outcome, start: Plan) -> Outcome:
+def _no_worse(problem: Problem, outcome: Outcome, start: Candidate) -> Outcome:
     """The outcome, with the plan that the search started from where that is the better one."""
-    replayed, price = replay(start), replay(start, problem.cost).total
-    if problem.memory is not None and replayed.peak > problem.memory:
+    if not start.fits(problem.memory):
         return outcome
-    if outcome.plan is not None and replay(outcome.plan, problem.cost).total <= price:
-        return replace(outcome, solver=WARM_START) if outcome.plan.steps == start.steps else outcome
+    if outcome.candidate is not None and outcome.candidate.price <= start.price:
+        same = outcome.candidate.plan.steps == start.plan.steps
+        return replace(outcome, solver=WARM_START) if same else outcome
     note = "the search found nothing better than the plan that it started from."
-    return replace(_proven(outcome, price), plan=start, needs=None, note=note, solver=WARM_START)
+    return replace(_proven(outcome, start), needs=None, note=note, solver=WARM_START)
 
 
 def _maker(plan: Plan, search: Search, solver: str) -> str:
@@ -226,59 +239,53 @@ def _maker(plan: Plan, search: Search, solver: str) -> str:
     return WARM_START if plan is search.start else solver
 
 
-def _accept(problem: Problem, outcome: Outcome) -> tuple[Outcome, Replay | None]:
-    """Check the plan of an outcome; one that exceeds the memory limit is withdrawn, a wrong one is a defect."""
-    if outcome.plan is None:
-        return outcome, None
-    replayed = check(outcome.plan, replace(problem, memory=None))
-    price, unit = replay(outcome.plan, problem.cost).total, problem.cost.unit
-    if outcome.status is Status.OPTIMAL and price != outcome.bound.value:
+def _accepted(problem: Problem, outcome: Outcome) -> Outcome:
+    """The outcome with its plan proved; one that exceeds the memory limit is withdrawn, a wrong one is a defect."""
+    if outcome.candidate is None:
+        return outcome
+    candidate, unit = prove(outcome.candidate, replace(problem, memory=None)), problem.cost.unit
+    if outcome.status is Status.OPTIMAL and candidate.price != outcome.bound.value:
         raise PlanError(
-            f"solver '{outcome.solver}' proves {outcome.bound.value:,} {unit}, but its plan costs {price:,}; this is a "
-            "defect of chainplan. Report it with the spec."
+            f"solver '{outcome.solver}' proves {outcome.bound.value:,} {unit}, but its plan costs "
+            f"{candidate.price:,}; this is a defect of chainplan. Report it with the spec."
         )
-    if outcome.status is Status.FEASIBLE:
-        outcome = replace(outcome, status=outcome.bound.status(price))
-    if problem.memory is not None and replayed.peak > problem.memory:
+    if not candidate.fits(problem.memory):
         note = (
-            f"the plan found needs {replayed.peak:,} elements in the best order of its steps, limits.memory is "
+            f"the plan found needs {candidate.peak:,} elements in the best order of its steps, limits.memory is "
             f"{problem.memory:,}; 'auto' tries other plans. Raise it."
         )
-        return replace(outcome, status=Status.BUDGET, plan=None, bound=NO_BOUND, note=note), None
-    return outcome, replayed
+        return Outcome(Status.BUDGET, needs=outcome.needs, solver=outcome.solver, note=note)
+    if outcome.schedule is not None:
+        check_schedule(candidate, outcome.schedule, problem.memory)
+    return _proven(outcome, candidate)
 
 
 def _rescue(problem: Problem, search: Search, why: str) -> Outcome:
     """The best plan at hand when a search has been stopped."""
-    fitting = []
-    for name, candidate in _at_hand(problem, search):
-        replayed = replay(candidate, problem.cost)
-        if problem.memory is None or replayed.peak <= problem.memory:
-            fitting.append((replayed.total, name, candidate))
+    fitting = [(name, candidate) for name, candidate in _at_hand(problem, search) if candidate.fits(problem.memory)]
     if not fitting:
         return Outcome(Status.BUDGET, note=f"'{search.solver}' was {why} before it found a plan within the limits.")
-    price, name, best = min(fitting, key=lambda f: f[0])
+    name, best = min(fitting, key=lambda pair: pair[1].price)
     return Outcome(
         Status.FEASIBLE,
         best,
-        bound=search.bound.below(price),
+        bound=search.bound.below(best.price),
         solver=name,
         note=f"'{search.solver}' was {why} after {search.spent}; this is the best plan so far, from '{name}'.",
     )
 
 
-def _at_hand(problem: Problem, search: Search) -> Iterator[tuple[str, Plan]]:
+def _at_hand(problem: Problem, search: Search) -> Iterator[tuple[str, Candidate]]:
     """What the search has offered, then forward and reverse order, written down where they may be the better ones."""
-    known = search.incumbent
-    if known is not None:
-        yield _maker(known, search, search.solver), known
+    enough = None
+    if search.incumbent is not None:
+        known = Candidate(search.incumbent, problem.cost)
+        yield _maker(known.plan, search, search.solver), known
+        enough = known.price if known.fits(problem.memory) else None
     if problem.recompute:
         return
-    enough = None
-    if known is not None and (problem.memory is None or replay(known).peak <= problem.memory):
-        enough = replay(known, problem.cost).total
     for name, mode in (("forward", Mode.TANGENT), ("reverse", Mode.ADJOINT)):
         if enough is None or order_price(problem.graph, mode, problem.cost) < enough:
-            found = SOLVERS[name].solve(problem, Search()).plan
+            found = SOLVERS[name].solve(problem, Search()).candidate
             if found is not None:
                 yield name, found

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 from chainplan.errors import SolverError
 from chainplan.plans.bound import Status
-from chainplan.plans.check import check
+from chainplan.plans.candidate import Candidate
+from chainplan.plans.check import prove
 from chainplan.plans.reorder import peak_floor, reordered
-from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome
 from chainplan.plans.steps import Plan
+from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem, problem_of
 from chainplan.solvers.chain.interval_dp import ChainDp
 from chainplan.solvers.chain.memory_limit import ChainMemory
@@ -123,7 +124,8 @@ def _recomputing(problem: Problem, search: Search, within: set[str], doubts: set
             doubts.add(Status.FEASIBLE)
     for point in whole:
         if limit is None or point[0] <= limit:
-            yield _checked(problem, write(problem.graph, point), min(low[1] for low in front if low[0] <= point[0]))
+            candidate = Candidate(write(problem.graph, point), FMA)
+            yield _checked(problem, candidate, min(low[1] for low in front if low[0] <= point[0]))
 
 
 def _descending(problem: Problem, search: Search, within: set[str], doubts: set[Status]) -> Iterator[Tradeoff]:
@@ -131,13 +133,13 @@ def _descending(problem: Problem, search: Search, within: set[str], doubts: set[
     without = _without_limit(problem, search)
     while True:
         outcome = without
-        if outcome.plan is None or (limit is not None and replay(outcome.plan).peak > limit):
+        if outcome.candidate is None or not outcome.candidate.fits(limit):
             outcome = ChainMemory().solve(replace(problem, memory=limit), search)
         doubts |= {outcome.status} - {Status.OPTIMAL, Status.INFEASIBLE}
-        if outcome.plan is None:
+        if outcome.candidate is None:
             return
         within.add(outcome.bound.within or "bracketings")
-        found = _least(problem, _checked(problem, outcome.plan, outcome.bound.value), search)
+        found = _least(problem, _checked(problem, outcome.candidate, outcome.bound.value), search)
         yield found
         if found.memory == 0:
             return
@@ -150,9 +152,9 @@ def _without_limit(problem: Problem, search: Search) -> Outcome:
     if ChainDp().refusal(free) is not None:
         return Outcome(Status.BUDGET)
     outcome = ChainDp().solve(free, search)
-    if outcome.plan is None or outcome.status is not Status.OPTIMAL:
+    if outcome.candidate is None or outcome.status is not Status.OPTIMAL:
         return Outcome(Status.BUDGET)
-    return replace(outcome, plan=reordered(outcome.plan, going=search.in_time))
+    return replace(outcome, candidate=reordered(outcome.candidate, going=search.in_time))
 
 
 def _least(problem: Problem, found: Tradeoff, search: Search) -> Tradeoff:
@@ -161,7 +163,7 @@ def _least(problem: Problem, found: Tradeoff, search: Search) -> Tradeoff:
     while low < high:
         middle = (low + high) // 2
         outcome = ChainMemory().solve(replace(problem, memory=middle), search)
-        point = None if outcome.plan is None else _checked(problem, outcome.plan, outcome.bound.value)
+        point = None if outcome.candidate is None else _checked(problem, outcome.candidate, outcome.bound.value)
         if point is not None and point.fma == found.fma:
             found, high = point, point.memory
         else:
@@ -169,6 +171,6 @@ def _least(problem: Problem, found: Tradeoff, search: Search) -> Tradeoff:
     return found
 
 
-def _checked(problem: Problem, plan: Plan, bound: int) -> Tradeoff:
-    replayed = check(plan, replace(problem, memory=None))
-    return Tradeoff(replayed.peak, replayed.total, plan, bound)
+def _checked(problem: Problem, candidate: Candidate, bound: int) -> Tradeoff:
+    proven = prove(candidate, replace(problem, memory=None))
+    return Tradeoff(proven.peak, proven.price, proven.plan, bound)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from chainplan._version import __version__
@@ -23,10 +24,11 @@ from chainplan.io.plan_schedule import read_schedule
 from chainplan.io.spec import read_problem
 from chainplan.io.spec_values import TEXT, TODO, Record
 from chainplan.plans.bound import Bound, Status
-from chainplan.plans.check import check
+from chainplan.plans.candidate import Candidate
+from chainplan.plans.check import prove
 from chainplan.plans.classes import misfit
 from chainplan.plans.forward_reverse import order_price
-from chainplan.plans.replay import Replay, replay
+from chainplan.plans.replay import Replay
 from chainplan.plans.result import Result, counts
 from chainplan.plans.schedule import Schedule, check_schedule
 from chainplan.plans.steps import Output, Plan, Step
@@ -46,6 +48,11 @@ class SavedPlan:
     document: dict[str, Any]
     source: str
     schedule: Schedule | None = None
+
+    @cached_property
+    def candidate(self) -> Candidate | None:
+        """The plan with what follows from it, priced by the objective of the file."""
+        return None if self.plan is None else Candidate(self.plan, self.problem.cost)
 
 
 def document(result: Result) -> dict[str, Any]:
@@ -76,7 +83,7 @@ def document(result: Result) -> dict[str, Any]:
             "reverse": {"fma": result.baselines.reverse, **reverse},
         },
         "notes": list(result.notes),
-        "steps": [] if result.plan is None else list(_steps(result.plan, model)),
+        "steps": [] if result.candidate is None else list(_steps(result.candidate)),
         "outputs": [] if result.plan is None else [_output(o) for o in result.plan.outputs],
         **({} if result.schedule is None else {"schedule": result.schedule.to_dict()}),
     }
@@ -92,22 +99,22 @@ def _prices(result: Result) -> tuple[dict[str, int], dict[str, int], dict[str, i
     return plan, {unit: baselines.forward}, {unit: baselines.reverse}
 
 
-def _steps(plan: Plan, cost: CostModel) -> Iterator[dict[str, Any]]:
-    for position, step in enumerate(plan.steps):
+def _steps(candidate: Candidate) -> Iterator[dict[str, Any]]:
+    for position, step in enumerate(candidate.plan.steps):
         fields = {k: v.value if isinstance(v, Mode) else v for k, v in step._asdict().items()}
-        yield {"id": position, "op": _NAMES[type(step)], **fields, **_derived(plan, cost, position)}
+        yield {"id": position, "op": _NAMES[type(step)], **fields, **_derived(candidate, position)}
 
 
-def _derived(plan: Plan, cost: CostModel, position: int) -> dict[str, Any]:
+def _derived(candidate: Candidate, position: int) -> dict[str, Any]:
     """Return what a plan file says of a step beyond the decision that the step is."""
-    replayed = replay(plan)
+    replayed, cost = candidate.replay, candidate.cost
     block = replayed.blocks[position].block
     return {
         "rows": block.rows,
         "cols": block.cols,
         "structure": block.structure.brief(block.rows, block.cols),
         "fma": replayed.prices[position],
-        **({} if cost is FMA else {cost.unit: replay(plan, cost).prices[position]}),
+        **({} if cost is FMA else {cost.unit: candidate.priced.prices[position]}),
     }
 
 
@@ -203,20 +210,21 @@ def derive(saved: SavedPlan) -> Replay | None:
     PlanError
         Where a claim is false; the message names the first one.
     """
-    plan, problem, source = saved.plan, saved.problem, saved.source
+    candidate, problem, source = saved.candidate, saved.problem, saved.source
     try:
-        replayed = None if plan is None else check(plan, problem)
-        for name, claimed, derived in (*_figures(saved, replayed), *_claims(saved)):
+        if candidate is not None:
+            prove(candidate, problem)
+        for name, claimed, derived in (*_figures(saved), *_claims(saved)):
             if not _same(claimed, derived):
                 raise PlanError(f"{name} is claimed to be {json.dumps(claimed)[:80]}, but it is {json.dumps(derived)}.")
         _check_bound(saved)
-        if plan is not None and saved.schedule is not None:
-            check_schedule(plan, saved.schedule, problem.cost, problem.memory)
+        if candidate is not None and saved.schedule is not None:
+            check_schedule(candidate, saved.schedule, problem.memory)
             if not saved.schedule.this_plan:
                 _require_class("schedule.within", saved.schedule.within, problem)
     except PlanError as error:
         raise PlanError(f"{source}: {error}") from None
-    return replayed
+    return None if candidate is None else candidate.replay
 
 
 def _same(claimed: Any, derived: Any) -> bool:
@@ -236,15 +244,15 @@ def saved_result(saved: SavedPlan) -> Result:
     PlanError
         Where a claim is false; the message names the first one.
     """
-    replayed, claimed = verify(saved), saved.document
+    verify(saved)
+    claimed = saved.document
     return Result(
         problem=saved.problem,
         solver=claimed["solver"],
         seed=claimed["seed"],
         seconds=claimed["seconds"],
         status=Status(claimed["status"]),
-        plan=saved.plan,
-        replay=replayed,
+        candidate=saved.candidate,
         lower_bound=Bound(claimed["bound"][saved.problem.cost.unit], claimed["bound"]["within"]),
         notes=tuple(claimed["notes"]),
         schedule=saved.schedule,
@@ -252,31 +260,31 @@ def saved_result(saved: SavedPlan) -> Result:
     )
 
 
-def _figures(saved: SavedPlan, replayed: Replay | None) -> Iterator[tuple[str, Any, Any]]:
+def _figures(saved: SavedPlan) -> Iterator[tuple[str, Any, Any]]:
     """Yield (place, claimed value, true value) for every figure that follows from the problem and the steps."""
     claimed, graph, model = saved.document, saved.problem.graph, saved.problem.cost
     yield "objective", claimed["objective"], model.objective
     yield "counts", claimed["counts"], counts(graph)
-    if saved.plan is None or replayed is None:
+    if saved.candidate is None:
         for name, nothing in (("steps", []), ("outputs", []), ("schedule", None)):
             yield name, claimed.get(name), nothing
     else:
-        yield from _plan_figures(saved, saved.plan, replayed)
+        yield from _plan_figures(saved, saved.candidate)
     for name, mode in (("forward", Mode.TANGENT), ("reverse", Mode.ADJOINT)):
         prices = {other.unit: order_price(graph, mode, other) for other in (FMA, model)}
         yield f"baselines.{name}", claimed["baselines"][name], prices
 
 
-def _plan_figures(saved: SavedPlan, plan: Plan, replayed: Replay) -> Iterator[tuple[str, Any, Any]]:
+def _plan_figures(saved: SavedPlan, candidate: Candidate) -> Iterator[tuple[str, Any, Any]]:
     """Yield the same triples for the steps of a plan and its costs."""
-    claimed, model = saved.document, saved.problem.cost
+    claimed, model, replayed = saved.document, saved.problem.cost, candidate.replay
     for i, raw in enumerate(claimed["steps"]):
         yield f"steps[{i}].id", raw["id"], i
-        for name, value in _derived(plan, model, i).items():
+        for name, value in _derived(candidate, i).items():
             yield f"steps[{i}].{name}", raw[name], value
     totals = {"fma": replayed.total, "adds": replayed.adds, "peak_elements": replayed.peak}
     if model is not FMA:
-        totals[model.unit] = replay(plan, model).total
+        totals[model.unit] = candidate.price
     for name, value in totals.items():
         yield f"cost.{name}", claimed["cost"][name], value
 
@@ -310,9 +318,9 @@ def _check_bound(saved: SavedPlan) -> None:
     bound, within, status = claimed["bound"][model.unit], claimed["bound"]["within"], claimed["status"]
     if within is not None:
         _require_class("bound.within", within, saved.problem)
-    if saved.plan is None:
+    if saved.candidate is None:
         return
-    price, proven = replay(saved.plan, model).total, status == Status.OPTIMAL.value
+    price, proven = saved.candidate.price, status == Status.OPTIMAL.value
     if bound > price or (proven and (bound != price or within is None)):
         raise PlanError(
             f"bound.{model.unit} is {str(bound)[:60]} and status '{status}', but the plan costs {price}; a bound is at "

@@ -17,7 +17,8 @@ import secrets
 from collections.abc import Mapping, Sequence
 
 from chainplan.errors import PlanError
-from chainplan.plans.replay import Replay, colouring_of, replay
+from chainplan.plans.candidate import Candidate
+from chainplan.plans.replay import Replay, colouring_of
 from chainplan.plans.states import spans
 from chainplan.plans.steps import (
     Accumulate,
@@ -74,23 +75,27 @@ def check(plan: Plan | Planned, problem: Problem | None = None, cost: CostModel 
     >>> check(chainplan.plan(problem).plan, problem).total
     24
     """
-    plan = plan_of(plan)
-    graph = plan.graph if problem is None else problem_of(problem).graph
-    if graph is not plan.graph:
-        plan = Plan(graph, plan.steps, plan.outputs)
+    return prove(Candidate(plan_of(plan), cost), None if problem is None else problem_of(problem)).priced
+
+
+def prove(candidate: Candidate, problem: Problem | None) -> Candidate:
+    """As `check`, of a plan that may have been replayed before; the candidate on the graph of the problem."""
+    plan = candidate.plan
+    if problem is not None and problem.graph is not plan.graph:
+        plan = Plan(problem.graph, plan.steps, plan.outputs)
+        candidate = Candidate(plan, candidate.cost)
     if problem is not None:
         _check_states(plan, problem.recompute)
-    replayed = replay(plan, cost)
-    _check_colours(plan, replayed)
+    _check_colours(plan, candidate.replay)
     _check_outputs(plan)
     _check_paths(plan)
     limit = None if problem is None else problem.memory
-    if limit is not None and replayed.peak > limit:
-        step = replayed.alive.index(replayed.peak)
+    if limit is not None and candidate.peak > limit:
+        step = candidate.replay.alive.index(candidate.peak)
         raise PlanError(
-            f"step {step}: {replayed.peak:,} elements are alive; expected at most limits.memory = {limit:,}."
+            f"step {step}: {candidate.peak:,} elements are alive; expected at most limits.memory = {limit:,}."
         )
-    return replayed
+    return candidate
 
 
 def _check_states(plan: Plan, recompute: bool) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainplan.plans.replay import replay
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.steps import Accumulate, Decompress, Load, Multiply, Plan, Propagate, Seed
 from chainplan.plans.typed import Typed
 from chainplan.problem.problem import Problem
@@ -65,12 +65,13 @@ def misfit(name: str, problem: Problem) -> str | None:
     return None
 
 
-def class_of(plan: Plan, problem: Problem) -> str | None:
+def class_of(candidate: Candidate, problem: Problem) -> str | None:
     """Return the narrowest class that a right plan is in, as far as its steps show it, or None where they show none.
 
     A plan with steps that nothing reads is in the class of its other steps, which cost no more. Under a memory limit
     the steps of a coloured sweep stand together.
     """
+    plan = candidate.plan
     if problem.recompute or plan.graph.not_a_chain is not None:
         return None
     kinds = (Load, Accumulate, Propagate, Multiply, Seed, Decompress)
@@ -78,7 +79,7 @@ def class_of(plan: Plan, problem: Problem) -> str | None:
         return None
     if not any(isinstance(step, Seed) for step in plan.steps):
         return BRACKETINGS
-    blocks = replay(plan).blocks
+    blocks = candidate.replay.blocks
     single = all(_single(plan, blocks, position) for position in range(len(plan.steps)))
     return SWEEPS if single and (problem.memory is None or _uninterrupted(plan, blocks)) else None
 

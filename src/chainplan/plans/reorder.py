@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 
 from chainplan._util.digraph import reachable
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.liveness import evaluates, tape_spans
-from chainplan.plans.replay import replay
 from chainplan.plans.steps import Application, Load, Plan, Step
 from chainplan.problem.graph import Graph, Mode
 
@@ -25,25 +25,28 @@ MOVES = 400
 """Moves that a search may try."""
 
 
-def reordered(plan: Plan, limit: int | None = None, going: Callable[[], bool] = lambda: True) -> Plan:
+def reordered(candidate: Candidate, limit: int | None = None, going: Callable[[], bool] = lambda: True) -> Candidate:
     """Return the reordered plan of the lowest peak, or the first one that keeps the limit.
 
     A plan that evaluates states stays as it is.
     """
-    best, least = plan, replay(plan).peak
-    if evaluates(plan.steps) or (limit is not None and least <= limit):
-        return best
-    steps = _Steps(plan)
+    if evaluates(candidate.plan.steps) or (limit is not None and candidate.fits(limit)):
+        return candidate
+    steps = _Steps(candidate)
+    plan = steps.written(_order(steps, candidate.peak, limit, going))
+    return candidate if plan == candidate.plan else Candidate(plan, candidate.cost)
+
+
+def _order(steps: _Steps, least: int, limit: int | None, going: Callable[[], bool]) -> list[int]:
+    """Return the order of the lowest peak, where that of the plan has the peak `least`."""
     order = steps.given
-    for candidate in steps.orders():
-        peak = max(steps.alive(candidate), default=0)
+    for other in steps.orders():
+        peak = max(steps.alive(other), default=0)
         if peak < least:
-            least, order = peak, candidate
+            least, order = peak, other
         if not going() or (limit is not None and least <= limit):
-            return steps.written(order)
-    if len(order) <= LARGEST:
-        order = steps.improved(order, limit, going)
-    return steps.written(order)
+            return order
+    return steps.improved(order, limit, going) if len(order) <= LARGEST else order
 
 
 class _Steps:
@@ -53,9 +56,10 @@ class _Steps:
     numbered after the steps and treated as loads.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, candidate: Candidate) -> None:
+        plan = candidate.plan
         self.plan, steps = plan, plan.steps
-        self.size = [typed.block.nnz for typed in replay(plan).blocks]
+        self.size = [typed.block.nnz for typed in candidate.replay.blocks]
         self.args = [tuple(dict.fromkeys(step.operands())) for step in steps]
         self.loads = {p for p, step in enumerate(steps) if isinstance(step, Load)}
         self.given = [p for p in range(len(steps)) if p not in self.loads]

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from chainplan.plans.bound import NO_BOUND, Bound, Status
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.forward_reverse import order_price
 from chainplan.plans.ratios import gap, gap_text, ratio_text
-from chainplan.plans.replay import Replay, replay
+from chainplan.plans.replay import Replay
 from chainplan.plans.schedule import Schedule
 from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph, Mode
@@ -25,16 +26,22 @@ class Outcome:
     """
 
     status: Status
-    plan: Plan | None = None
+    candidate: Candidate | None = None
     bound: Bound = NO_BOUND
     needs: int | None = None
     solver: str | None = None
     note: str | None = None
+    schedule: Schedule | None = None
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan, None where there is none."""
+        return None if self.candidate is None else self.candidate.plan
 
 
-def bounded(plan: Plan, price: int, bound: Bound) -> Outcome:
+def bounded(candidate: Candidate, price: int, bound: Bound) -> Outcome:
     """Return the outcome of a plan that costs `price`, which is optimal where that equals the bound."""
-    return Outcome(bound.status(price), plan, bound)
+    return Outcome(bound.status(price), candidate, bound)
 
 
 @dataclass(frozen=True)
@@ -82,10 +89,8 @@ class Result:
         The time that planning took.
     status : Status
         The outcome of the search.
-    plan : Plan | None
-        The plan; None where there is none that keeps the limits.
-    replay : Replay | None
-        The blocks, prices and peak of the plan.
+    candidate : Candidate | None
+        The plan with what follows from it; None where there is none that keeps the limits.
     lower_bound : Bound
         What no plan of a class costs less than, and that class.
     needs : int | None
@@ -110,13 +115,22 @@ class Result:
     seed: int
     seconds: float
     status: Status
-    plan: Plan | None
-    replay: Replay | None
+    candidate: Candidate | None
     lower_bound: Bound
     needs: int | None = None
     notes: tuple[str, ...] = ()
     schedule: Schedule | None = None
     claimed: bool = False
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan; None where there is none that keeps the limits."""
+        return None if self.candidate is None else self.candidate.plan
+
+    @property
+    def replay(self) -> Replay | None:
+        """The blocks, prices and peak of the plan, None where there is no plan."""
+        return None if self.candidate is None else self.candidate.replay
 
     @property
     def counts(self) -> str:
@@ -143,15 +157,15 @@ class Result:
         """Cost of the plan, None where there is no plan."""
         return None if self.replay is None else Cost(self.replay.total, self.replay.adds, self.replay.peak)
 
-    @cached_property
+    @property
     def priced(self) -> Replay | None:
         """The replay of the plan under the objective, None where there is no plan."""
-        return self.replay if self.plan is None else replay(self.plan, self.problem.cost)
+        return None if self.candidate is None else self.candidate.priced
 
     @property
     def price(self) -> int | None:
         """Cost of the plan in the unit of the objective."""
-        return None if self.priced is None else self.priced.total
+        return None if self.candidate is None else self.candidate.price
 
     @cached_property
     def price_baselines(self) -> Baselines:

@@ -14,11 +14,10 @@ from typing import Any, NamedTuple
 
 from chainplan.errors import PlanError
 from chainplan.plans.bound import Bound, Status
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.classes import CLASSES
 from chainplan.plans.liveness import evaluates, tape_spans
-from chainplan.plans.replay import replay
 from chainplan.plans.steps import Plan
-from chainplan.problem.cost import FMA, CostModel
 
 THIS_PLAN = "this plan"
 """The class within which a bound holds if it is a bound on the schedules of the plan at hand alone."""
@@ -94,13 +93,14 @@ def made(machines: int, tasks: Sequence[Task], bound: Bound, one_machine: int) -
     return Schedule(machines, makespan, bound, bound.status(makespan), one_machine, ordered)
 
 
-def held(plan: Plan) -> int:
+def held(candidate: Candidate) -> int:
     """Count the elements of all blocks and tapes of a plan together, which no schedule of concurrent steps exceeds."""
+    plan = candidate.plan
     tapes = sum(plan.graph[name].tape for name, _, _ in tape_spans(plan.steps))
-    return tapes + sum(typed.block.nnz for typed in replay(plan).blocks)
+    return tapes + sum(typed.block.nnz for typed in candidate.replay.blocks)
 
 
-def check_schedule(plan: Plan, schedule: Schedule, cost: CostModel = FMA, memory: int | None = None) -> None:
+def check_schedule(candidate: Candidate, schedule: Schedule, memory: int | None = None) -> None:
     """Prove a schedule right by its definition, and its claims by the plan, in O(tasks · log(tasks)).
 
     On one machine steps run in turn, and `replay` says what is alive. On several machines only a plan that could hold
@@ -113,18 +113,16 @@ def check_schedule(plan: Plan, schedule: Schedule, cost: CostModel = FMA, memory
     """
     if schedule.machines < 1:
         _wrong("machines", f"{schedule.machines}; expected at least 1")
+    plan, prices = candidate.plan, candidate.priced.prices
     if evaluates(plan.steps):
         _wrong("machines", f"{schedule.machines}; the plan evaluates its states one after the other; expected none")
-    prices = replay(plan, cost).prices
     tasks = _check_tasks(schedule, prices)
     _check_precedence(plan, tasks)
     _check_machines(schedule)
     _check_claims(schedule, sum(prices))
-    if schedule.machines > 1 and memory is not None and held(plan) > memory:
-        text = (
-            f"{schedule.machines}; the blocks and tapes of the plan take {held(plan):,} elements together, more than "
-        )
-        _wrong("machines", text + f"limits.memory = {memory:,}, so that only one machine is sure to keep it")
+    if schedule.machines > 1 and memory is not None and held(candidate) > memory:
+        text = f"{schedule.machines}; the blocks and tapes of the plan take {held(candidate):,} elements together, "
+        _wrong("machines", text + f"more than limits.memory = {memory:,}, so that only one machine is sure to keep it")
 
 
 def _wrong(where: str, what: str) -> None:

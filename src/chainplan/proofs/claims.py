@@ -16,7 +16,6 @@ from time import monotonic
 from chainplan.errors import PlanError
 from chainplan.io.plan_file import SavedPlan, derive
 from chainplan.plans.bound import Bound, Status
-from chainplan.plans.replay import replay
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.problem.units import unit_text
@@ -67,11 +66,11 @@ def prove_again(
     except PlanError as error:
         return refuted(error)
     again = Replanning(saved.problem, monotonic() + budget, progress)
-    if saved.plan is None:
+    if saved.candidate is None:
         return Verdict((_no_plan(saved, again),))
     findings = [_cost(saved, again)]
     if saved.schedule is not None:
-        findings += judge_schedule(saved, saved.plan, saved.schedule, again)
+        findings += judge_schedule(saved, saved.candidate, saved.schedule, again)
     return Verdict(tuple(findings), replayed)
 
 
@@ -92,7 +91,7 @@ def _cost(saved: SavedPlan, again: Replanning) -> Finding:
         cheaper = cheaper_member(result, bound, problem)
         if cheaper is not None:
             claim = "to be optimal" if optimal else f"that no plan within {within} costs less than {figure}"
-            price = f"{replay(cheaper, problem.cost).total:,} {unit_text(problem)}"
+            price = f"{cheaper.price:,} {unit_text(problem)}"
             return Finding(Standing.REFUTED, f"{saved.source}: claims {claim}, but '{result.solver}' finds {price}.")
         if proves(result.lower_bound, bound, problem):
             return proven

@@ -14,12 +14,11 @@ from time import monotonic
 from chainplan.errors import PlanError, SolverError
 from chainplan.planner import plan as plan_again
 from chainplan.plans.bound import Bound, Status
-from chainplan.plans.check import check
+from chainplan.plans.candidate import Candidate
+from chainplan.plans.check import prove
 from chainplan.plans.classes import AFTER, class_of, includes
 from chainplan.plans.reorder import reordered
-from chainplan.plans.replay import replay
 from chainplan.plans.result import Result
-from chainplan.plans.steps import Plan
 from chainplan.problem.problem import Problem
 from chainplan.solvers.dag.order_plans import order_of
 from chainplan.solvers.elimination.elimination_graph import after_accumulation, order_plan
@@ -84,33 +83,33 @@ def proves(proven: Bound, bound: Bound, problem: Problem) -> bool:
     return includes(proven.within, bound.within, problem) and proven.value >= bound.value
 
 
-def cheaper_member(result: Result, bound: Bound, problem: Problem) -> Plan | None:
+def cheaper_member(result: Result, bound: Bound, problem: Problem) -> Candidate | None:
     """A plan of the class that costs less than the bound, made from the plan of a result; None where there is none."""
-    price = result.price
-    if result.plan is None or bound.within is None or price is None or price >= bound.value:
+    own = result.candidate
+    if own is None or bound.within is None or own.price >= bound.value:
         return None
-    plans = members(result, result.plan, bound.within, problem)
-    return next((plan for plan in plans if price_if_valid(plan, problem) < bound.value), None)
+    candidates = members(result, own, bound.within, problem)
+    return next((other for other in candidates if valid(other, problem) and other.price < bound.value), None)
 
 
-def members(result: Result, plan: Plan, within: str, problem: Problem) -> Iterable[Plan]:
+def members(result: Result, candidate: Candidate, within: str, problem: Problem) -> Iterable[Candidate]:
     """Plans of the class made from the plan of a result: that plan itself, or the elimination of vertices in its order.
 
     The second may cost a little more than the plan it is made from.
     """
-    shown = class_of(plan, problem)
+    shown = class_of(candidate, problem)
     own = result.status is Status.OPTIMAL and result.solver in PROVERS.values() and result.within == within
     if own or (shown is not None and includes(within, shown, problem)):
-        yield plan
+        yield candidate
     elif includes(within, after_accumulation(problem.graph, VERTEX), problem):
-        ordered = order_plan(problem.graph, order_of(plan))
+        ordered = Candidate(order_plan(problem.graph, order_of(candidate.plan)), problem.cost)
         yield ordered if problem.memory is None else reordered(ordered, problem.memory)
 
 
-def price_if_valid(plan: Plan, problem: Problem) -> float:
-    """What a plan costs, infinity where it does not keep the limits."""
+def valid(candidate: Candidate, problem: Problem) -> bool:
+    """Whether a plan is right and keeps the limits."""
     try:
-        check(plan, problem)
+        prove(candidate, problem)
     except PlanError:
-        return float("inf")
-    return replay(plan, problem.cost).total
+        return False
+    return True

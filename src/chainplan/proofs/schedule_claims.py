@@ -11,13 +11,12 @@ from contextlib import suppress
 
 from chainplan.io.plan_file import SavedPlan
 from chainplan.plans.bound import Bound
-from chainplan.plans.replay import replay
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.result import Result
 from chainplan.plans.schedule import Schedule, held
-from chainplan.plans.steps import Plan
 from chainplan.problem.problem import Problem
 from chainplan.problem.units import unit_text
-from chainplan.proofs.evidence import Replanning, members, price_if_valid, proves
+from chainplan.proofs.evidence import Replanning, members, proves, valid
 from chainplan.proofs.verdict import Finding, Standing
 from chainplan.solvers.schedule.incumbent import Incumbent, end_of
 from chainplan.solvers.schedule.list_scheduling import list_schedule
@@ -25,14 +24,14 @@ from chainplan.solvers.schedule.plan_search import improve_schedule
 from chainplan.solvers.search.search import Search, Stopped
 
 
-def judge_schedule(saved: SavedPlan, plan: Plan, schedule: Schedule, again: Replanning) -> Iterator[Finding]:
+def judge_schedule(saved: SavedPlan, candidate: Candidate, schedule: Schedule, again: Replanning) -> Iterator[Finding]:
     """What has become of the claims of a schedule on other schedules, and on one machine."""
     makespan = f"{schedule.makespan:,} {unit_text(saved.problem)}"
     said = f"scheduled on {schedule.machines:,} machine{'s' if schedule.machines > 1 else ''} in {makespan}"
     if not again.known:
         next(again.results("", 0.5), None)
     judge = _this_plan if schedule.this_plan else _all_plans
-    standing, shorter = judge(saved, plan, schedule, again) if schedule.bound else (Standing.PROVEN, None)
+    standing, shorter = judge(saved, candidate, schedule, again) if schedule.bound else (Standing.PROVEN, None)
     if shorter is not None:
         claim = "to be optimal" if schedule.optimal else f"that none takes less than {schedule.bound:,}"
         counterexample = f"one of {shorter:,} {unit_text(saved.problem)} is found"
@@ -43,7 +42,7 @@ def judge_schedule(saved: SavedPlan, plan: Plan, schedule: Schedule, again: Repl
         what = "optimal" if schedule.optimal else f"at least {schedule.bound:,}"
         how = "proven again" if standing is Standing.PROVEN else "claimed by the file, not proven again"
         yield Finding(standing, f"{said}, {what}: {how} {'for' if schedule.this_plan else 'within'} {schedule.within}")
-    own = replay(plan, saved.problem.cost).total
+    own = candidate.price
     cheapest = min(own, own if again.cheapest is None else again.cheapest)
     alone = Standing.PROVEN if schedule.one_machine == cheapest else Standing.CLAIMED
     how = (
@@ -54,9 +53,9 @@ def judge_schedule(saved: SavedPlan, plan: Plan, schedule: Schedule, again: Repl
     yield Finding(alone, f"one machine takes {schedule.one_machine:,}: {how}")
 
 
-def _this_plan(saved: SavedPlan, plan: Plan, schedule: Schedule, again: Replanning) -> tuple[Standing, int | None]:
+def _this_plan(saved: SavedPlan, own: Candidate, schedule: Schedule, again: Replanning) -> tuple[Standing, int | None]:
     """Whether no schedule of the plan itself is shorter than the bound, and the makespan of one that is."""
-    best = Incumbent(plan, schedule.machines, saved.problem)
+    best = Incumbent(own, schedule.machines, saved.problem)
     with suppress(Stopped):
         improve_schedule(best, Search(budget=again.left, progress=again.progress, solver="schedule"))
     if best.makespan < schedule.bound:
@@ -64,7 +63,7 @@ def _this_plan(saved: SavedPlan, plan: Plan, schedule: Schedule, again: Replanni
     return (Standing.PROVEN if best.own_bound >= schedule.bound else Standing.CLAIMED), None
 
 
-def _all_plans(saved: SavedPlan, plan: Plan, schedule: Schedule, again: Replanning) -> tuple[Standing, int | None]:
+def _all_plans(saved: SavedPlan, own: Candidate, schedule: Schedule, again: Replanning) -> tuple[Standing, int | None]:
     """Whether no schedule of a plan of the class is shorter than the bound, and the makespan of one that is."""
     problem, machines, bound = saved.problem, schedule.machines, schedule.lower_bound
     work = Bound(machines * (bound.value - 1) + 1, bound.within)
@@ -82,16 +81,17 @@ def _all_plans(saved: SavedPlan, plan: Plan, schedule: Schedule, again: Replanni
 
 def _shorter(result: Result, schedule: Schedule, problem: Problem) -> int | None:
     """A makespan below the bound of a schedule, of a plan of the class made from a result; None where there is none."""
-    if result.plan is None:
+    if result.candidate is None:
         return None
-    for plan in members(result, result.plan, schedule.within, problem):
-        if price_if_valid(plan, problem) == float("inf"):
+    for candidate in members(result, result.candidate, schedule.within, problem):
+        if not valid(candidate, problem):
             continue
-        if schedule.machines > 1 and problem.memory is not None and held(plan) > problem.memory:
+        if schedule.machines > 1 and problem.memory is not None and held(candidate) > problem.memory:
             continue
-        same = plan is result.plan and result.schedule is not None and result.schedule.machines == schedule.machines
-        listed = end_of(list_schedule(plan, replay(plan, problem.cost).prices, schedule.machines))
-        makespan = min(listed, result.schedule.makespan) if same and result.schedule is not None else listed
+        makespan = end_of(list_schedule(candidate.plan, candidate.priced.prices, schedule.machines))
+        own = result.schedule if candidate is result.candidate else None
+        if own is not None and own.machines == schedule.machines:
+            makespan = min(makespan, own.makespan)
         if makespan < schedule.bound:
             return makespan
     return None

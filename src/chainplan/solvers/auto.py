@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import final
 
 from chainplan.plans.bound import NO_BOUND, Bound, Status
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.reorder import reordered
-from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
@@ -120,12 +120,14 @@ def _in_time(problem: Problem, search: Search) -> Outcome:
     try:
         by_fma = Auto().solve(replace(problem, cost=FMA), inner)
     except (Stopped, KeyboardInterrupt):
-        if inner.incumbent is not None:
-            search.offer(inner.incumbent, replay(inner.incumbent).total)
+        if inner.incumbent is not None and inner.best is not None:
+            search.offer(inner.incumbent, inner.best)
         raise
     if by_fma.plan is None:
         return by_fma
-    unproven = replace(by_fma, status=Status.FEASIBLE, bound=NO_BOUND, note=None)
+    unproven = replace(
+        by_fma, status=Status.FEASIBLE, candidate=Candidate(by_fma.plan, problem.cost), bound=NO_BOUND, note=None
+    )
     best = _best(problem, [unproven, *(_named(order, problem, search) for order in (Forward(), Reverse()))], search)
     if best.status is Status.OPTIMAL and best.bound.within is not None:
         return best
@@ -165,7 +167,7 @@ def _on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
 
 def _best(problem: Problem, outcomes: list[Outcome], search: Search) -> Outcome:
     """The outcome with the cheapest plan that fits and the best bound; ties go to a proven plan, then to the first."""
-    prices = [replay(outcome.plan, problem.cost).total if outcome.plan is not None else 0 for outcome in outcomes]
+    prices = [0 if outcome.candidate is None else outcome.candidate.price for outcome in outcomes]
     proven = [outcome.status is Status.OPTIMAL for outcome in outcomes]
     best = min(range(len(outcomes)), key=lambda i: (not _fits(outcomes[i], problem), prices[i], not proven[i]))
     outcome = outcomes[best]
@@ -184,16 +186,16 @@ def _named(solver: Solver, problem: Problem, search: Search, share: float = 1.0,
     stage = search.stage(solver.name, share)
     stage.start = start or stage.start
     outcome = solver.solve(problem, stage)
-    return replace(
-        outcome, solver=solver.name, plan=None if outcome.plan is None else _in_order(problem, outcome.plan, search)
-    )
+    return in_order(problem, replace(outcome, solver=solver.name), search)
 
 
-def _in_order(problem: Problem, plan: Plan, search: Search) -> Plan:
-    """The plan with its steps in an order that keeps the memory limit if one is met, else in an order of low peak."""
-    return plan if problem.memory is None else reordered(plan, problem.memory, search.in_time)
+def in_order(problem: Problem, outcome: Outcome, search: Search) -> Outcome:
+    """The outcome with its steps in an order that keeps the memory limit if one is met, else of low peak."""
+    if problem.memory is None or outcome.candidate is None:
+        return outcome
+    return replace(outcome, candidate=reordered(outcome.candidate, problem.memory, search.in_time))
 
 
 def _fits(outcome: Outcome, problem: Problem) -> bool:
     """Whether an outcome has a plan that keeps the memory limit, if there is one."""
-    return outcome.plan is not None and (problem.memory is None or replay(outcome.plan).peak <= problem.memory)
+    return outcome.candidate is not None and outcome.candidate.fits(problem.memory)

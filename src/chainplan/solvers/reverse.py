@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import final
 
 from chainplan.plans.bound import Status
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.forward_reverse import sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.result import Outcome
@@ -30,4 +31,5 @@ class Reverse(Solver):
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         recorder = Recorder(problem.graph)
-        return Outcome(Status.FEASIBLE, recorder.plan(sweep(problem.graph, recorder, Mode.ADJOINT)))
+        plan = recorder.plan(sweep(problem.graph, recorder, Mode.ADJOINT))
+        return Outcome(Status.FEASIBLE, Candidate(plan, problem.cost))

@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import final
 
 from chainplan.plans.bound import Bound, Status
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.result import Outcome
+from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.solvers.chain.derivation import not_a_chain, sizes_of
 from chainplan.solvers.chain.hu_shing import optimal_products
@@ -51,4 +53,4 @@ class ChainDense(Solver):
             held[i, j] = recorder.multiply(held.pop((k, j)), held.pop((i, k)))
             price += sizes[i] * sizes[k] * sizes[j]
         plan = recorder.plan([(graph.outputs[0], graph.inputs[0], held[0, len(chain)])])
-        return Outcome(Status.OPTIMAL, plan, Bound(price, "bracketings"))
+        return Outcome(Status.OPTIMAL, Candidate(plan, FMA), Bound(price, "bracketings"))

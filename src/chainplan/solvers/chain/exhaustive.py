@@ -15,9 +15,9 @@ from math import comb
 from typing import final
 
 from chainplan.plans.bound import Bound, Status
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.compressed_sweep import NEVER, compressed
 from chainplan.plans.recorder import Recorder
-from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome, bounded
 from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph, Mode
@@ -64,14 +64,14 @@ class Exhaustive(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         total, best, needs, bound = _count(problem), None, None, NEVER
         for i, (plan, saved) in enumerate(_plans(problem)):
-            replayed = replay(plan, problem.cost)
-            needs = replayed.peak if needs is None else min(needs, replayed.peak)
-            if problem.memory is None or replayed.peak <= problem.memory:
-                bound = min(bound, replayed.total - saved)
-                key = (replayed.total, replayed.peak)
-                if best is None or key < best[0]:
-                    best = (key, plan)
-                    search.offer(plan, replayed.total)
+            candidate = Candidate(plan, problem.cost)
+            price, peak = candidate.price, candidate.priced.peak
+            needs = peak if needs is None else min(needs, peak)
+            if problem.memory is None or peak <= problem.memory:
+                bound = min(bound, price - saved)
+                if best is None or (price, peak) < best[0]:
+                    best = ((price, peak), candidate)
+                    search.offer(plan, price)
             search.tick(i / total)
         sweeps = Sweeps(problem.graph.chain, problem.cost)
         if best is not None:

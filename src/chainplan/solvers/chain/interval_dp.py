@@ -23,8 +23,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, final
 
 from chainplan.plans.bound import Bound
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.compressed_sweep import Sweep
-from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome, bounded
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental, Mode
@@ -77,14 +77,15 @@ class ChainDp(Solver):
         sweeps = Sweeps(chain, problem.cost, search.in_time)
         table, whole = filled(problem, sweeps, search), (0, len(chain))
         while True:
-            plan, price = write(problem.graph, whole, table.derive), table.price(*whole)
+            candidate = Candidate(write(problem.graph, whole, table.derive), problem.cost)
+            price = table.price(*whole)
             if sweeps.proven:
-                return bounded(plan, price, Bound(price, sweeps.moves))
-            search.offer(plan, replay(plan).total)
+                return bounded(candidate, price, Bound(price, sweeps.moves))
+            search.offer(candidate.plan, candidate.replay.total)
             floor = filled(problem, sweeps.at_least(), search)
             bound = floor.price(*whole)
             if bound == price or not sweeps.closer(swept(whole, floor.derive)):
-                return bounded(plan, price, Bound(bound, sweeps.moves))
+                return bounded(candidate, price, Bound(bound, sweeps.moves))
             table = filled(problem, sweeps, search)
 
 

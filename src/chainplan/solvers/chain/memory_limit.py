@@ -28,6 +28,7 @@ from heapq import heappop, heappush
 from typing import NamedTuple, final
 
 from chainplan.plans.bound import Bound, Status
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.compressed_sweep import write_sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.result import Outcome, bounded
@@ -75,7 +76,7 @@ class ChainMemory(Solver):
             if low is None or reached or not sweeps.closer(m.sweep for m in steps_of(low.profile) if m.sweep):
                 break
         if best is not None and low is not None:
-            return bounded(_write(graph, best.profile), best.cost, Bound(low.cost, sweeps.moves))
+            return bounded(Candidate(_write(graph, best.profile), FMA), best.cost, Bound(low.cost, sweeps.moves))
         needs = _smallest(table, min(attempt.refused), search)
         if low is None:
             return Outcome(Status.INFEASIBLE, needs=needs)

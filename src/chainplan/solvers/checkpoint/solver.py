@@ -18,8 +18,10 @@ from copy import copy
 from typing import final
 
 from chainplan.plans.bound import Bound, Status
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.reorder import peak_floor
 from chainplan.plans.result import Outcome, bounded
+from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.solvers.chain.derivation import not_a_chain
 from chainplan.solvers.checkpoint.fronts import Front, Point, best, cheapest, coarse, least, under
@@ -67,7 +69,7 @@ class ChainRecompute(Solver):
         plan = write(problem.graph, point)
         search.offer(plan, point[1])
         bound = point[1] if fronts.proven else fronts.at_least().price(problem.memory)
-        return bounded(plan, point[1], Bound(bound, WITHIN))
+        return bounded(Candidate(plan, FMA), point[1], Bound(bound, WITHIN))
 
 
 class Fronts:

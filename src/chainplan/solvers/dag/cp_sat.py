@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import final
 
 from chainplan.plans.bound import Bound, Status
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.result import Outcome, bounded
+from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.bitset_problem import Core, members
 from chainplan.solvers.elimination.cp_cuts import Cuts
@@ -72,11 +74,11 @@ class CpSat(Solver):
             pass
         except KeyboardInterrupt:
             why = "interrupted"
-        plan = order_plan(problem.graph, best.order)
+        candidate = Candidate(order_plan(problem.graph, best.order), FMA)
         if best.bound < best.price:
             note = f"'{self.name}' was {why} after {search.spent}."
-            return Outcome(Status.FEASIBLE, plan, Bound(best.bound + core.least_fixed, within), note=note)
-        return bounded(plan, best.price + core.fixed, Bound(best.price + core.least_fixed, within))
+            return Outcome(Status.FEASIBLE, candidate, Bound(best.bound + core.least_fixed, within), note=note)
+        return bounded(candidate, best.price + core.fixed, Bound(best.price + core.least_fixed, within))
 
 
 class _Found:

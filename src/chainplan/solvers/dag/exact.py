@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import final
 
 from chainplan.plans.bound import Bound, Status
-from chainplan.plans.replay import replay
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.result import Outcome, bounded
+from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.bitset_problem import Core
 from chainplan.solvers.elimination.branch_and_bound import Exact
@@ -43,9 +44,9 @@ class DagExact(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         core, within = Core(problem.graph), after_accumulation(problem.graph, "vertex elimination")
         cost, order, _ = best_of_keys(problem.graph, search.going, search.greedy)
-        plan, known = order_plan(problem.graph, order), search.incumbent
-        if known is not None and not core.fixed and replay(known).total < cost:
-            plan, cost = known, replay(known).total
+        plan = order_plan(problem.graph, order)
+        if search.best is not None and search.best < cost and not core.fixed:
+            plan, cost = search.incumbent or plan, search.best
         search.offer(plan, core.fixed + cost)
         left = search.unfinished.get(self.name)
         exact = left if isinstance(left, Exact) else None
@@ -65,5 +66,5 @@ class DagExact(Solver):
                 raise
             if bound < cost:
                 note = f"'dag-exact' was out of budget after {search.spent}; the bound is what it had proven."
-                return Outcome(Status.FEASIBLE, plan, proven, note=note)
-        return bounded(plan, core.fixed + cost, Bound(core.least_fixed + cost, within))
+                return Outcome(Status.FEASIBLE, Candidate(plan, FMA), proven, note=note)
+        return bounded(Candidate(plan, FMA), core.fixed + cost, Bound(core.least_fixed + cost, within))

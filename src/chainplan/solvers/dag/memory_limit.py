@@ -14,12 +14,13 @@ from random import Random
 from typing import final
 
 from chainplan.plans.bound import Status
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.forward_reverse import sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.reorder import peak_floor, reordered
-from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome
 from chainplan.plans.steps import Plan
+from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
@@ -65,7 +66,7 @@ class DagMemory(Solver):
         orders = dict[int, list[int]]()
         for candidate in _orders(problem, search):
             key = tuple(candidate.order)
-            if key not in tried and (best.fits is None or candidate.price < best.price):
+            if key not in tried and (best.fits is None or candidate.price < best.fits.price):
                 tried.add(key)
                 orders.setdefault(best.offer(order_plan(problem.graph, candidate.order)), candidate.order)
             if not search.going():
@@ -82,19 +83,18 @@ class _Best:
     """The cheapest plan that keeps the limit, and the lowest peak of any plan."""
 
     def __init__(self, limit: int, search: Search) -> None:
-        self.limit, self.price, self.least = limit, 0, 10**80
-        self.fits: Plan | None = None
+        self.limit, self.least = limit, 10**80
+        self.fits: Candidate | None = None
         self._search = search
 
     def offer(self, plan: Plan) -> int:
         """Put the steps of a plan in an order of low peak, keep the plan if it is the best, and return its peak."""
-        plan_in_order = reordered(plan, self.limit, self._search.going)
-        replayed = replay(plan_in_order)
-        self.least = min(self.least, replayed.peak)
-        if replayed.peak <= self.limit and (self.fits is None or replayed.total < self.price):
-            self.fits, self.price = plan_in_order, replayed.total
-            self._search.offer(plan_in_order, replayed.total)
-        return replayed.peak
+        candidate = reordered(Candidate(plan, FMA), self.limit, self._search.going)
+        self.least = min(self.least, candidate.peak)
+        if candidate.fits(self.limit) and (self.fits is None or candidate.price < self.fits.price):
+            self.fits = candidate
+            self._search.offer(candidate.plan, candidate.price)
+        return candidate.peak
 
 
 def _orders(problem: Problem, search: Search) -> Iterator[Found]:

@@ -12,11 +12,13 @@ from functools import partial
 from typing import cast
 
 from chainplan.plans.bound import NO_BOUND, Status
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.forward_reverse import order_price, sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome
 from chainplan.plans.steps import Multiply, Plan
+from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, accumulation, order_plan
@@ -40,8 +42,9 @@ def cheapest(problem: Problem, search: Search, orders: Callable[[WorkGraph], Ite
         if best.price + fixed.least <= search.bound.value:
             break
     assert best is not None, "there is an order of elimination for every graph"
-    plan = _plan(problem.graph, best)
-    return Outcome(Status.FEASIBLE, plan, search.bound.below(replay(plan).total) if search.bound.value else NO_BOUND)
+    cheapest = Candidate(_plan(problem.graph, best), FMA)
+    bound = search.bound.below(cheapest.price) if search.bound.value else NO_BOUND
+    return Outcome(Status.FEASIBLE, cheapest, bound)
 
 
 def timed_work(graph: Graph, search: Search) -> tuple[WorkGraph, float]:

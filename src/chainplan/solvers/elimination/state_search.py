@@ -15,8 +15,10 @@ from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
 from chainplan.plans.bound import Bound, Status
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.result import Outcome, bounded
 from chainplan.plans.steps import Plan
+from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Graph
 from chainplan.solvers.elimination.elimination_graph import accumulation, after_accumulation
 from chainplan.solvers.elimination.greedy import best_of_keys
@@ -173,7 +175,7 @@ def settle(kind: Moves[S, M], graph: Graph, name: str, effort: tuple[int, int], 
         proven = cheapest(kind, best, effort[1], search)
     except Stopped:
         assert search.incumbent is not None
-        return Outcome(Status.FEASIBLE, search.incumbent, bound)
+        return Outcome(Status.FEASIBLE, Candidate(search.incumbent, FMA), bound)
     if proven is None:
-        return Outcome(Status.FEASIBLE, kind.plan(best[1]), bound)
-    return bounded(kind.plan(proven[1]), fixed.price + proven[0], Bound(fixed.least + proven[0], name))
+        return Outcome(Status.FEASIBLE, Candidate(kind.plan(best[1]), FMA), bound)
+    return bounded(Candidate(kind.plan(proven[1]), FMA), fixed.price + proven[0], Bound(fixed.least + proven[0], name))

@@ -7,7 +7,7 @@ machines may cost more than the cheapest one.
 from __future__ import annotations
 
 from chainplan.plans.bound import Bound
-from chainplan.plans.replay import replay
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.result import Outcome
 from chainplan.problem.problem import Problem
 from chainplan.solvers.schedule.chain_search import ChainSearch, searchable
@@ -37,12 +37,12 @@ def best_schedule(
     tuple
         The best plan and schedule, and why the search ended if it was stopped.
     """
-    assert outcome.plan is not None
-    best = Incumbent(outcome.plan, machines, problem)
+    assert outcome.candidate is not None
+    best = Incumbent(outcome.candidate, machines, problem)
     if outcome.bound.within is not None:
         best.prove(Bound(-(-outcome.bound.value // machines), outcome.bound.within))
     if machines == 1:
-        best.tasks = in_turn(replay(outcome.plan, problem.cost).prices)
+        best.tasks = in_turn(outcome.candidate.priced.prices)
         if outcome.bound.within is None:
             best.prove_own(best.work)
         return best, None
@@ -57,7 +57,8 @@ def best_schedule(
 def _search(problem: Problem, best: Incumbent, search: Search, replan: bool) -> None:
     """Improve the incumbent: by a joint search on chains, else over plans first and over schedules of the best next."""
     if search.start is not None and replan:
-        best.offer(search.start, list_schedule(search.start, replay(search.start, best.cost).prices, best.machines))
+        start = Candidate(search.start, problem.cost)
+        best.offer(start, list_schedule(start.plan, start.priced.prices, best.machines))
     if replan and searchable(problem.graph):
         ChainSearch(problem, best, search).run()
         return

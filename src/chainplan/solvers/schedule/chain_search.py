@@ -13,9 +13,8 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from chainplan.plans.bound import Bound
-from chainplan.plans.replay import replay
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.schedule import Task
-from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph
 from chainplan.problem.problem import Problem
 from chainplan.solvers.chain.compressed_intervals import Sweeps
@@ -173,12 +172,13 @@ class ChainSearch:
     def _offer(self, tree: Tree, starts: dict[Interval, int] | None = None) -> None:
         """Offer the plan of a tree, with its list schedule or with these starts, whichever is shorter."""
         plan = write(self._graph, self._tasks.root, lambda interval: tree[interval].derivation)
-        steps, machines = _steps(self._graph, plan), self._best.machines
-        tasks = list_schedule(plan, replay(plan, self._best.cost).prices, machines)
+        candidate = Candidate(plan, self._best.candidate.cost)
+        steps = _steps(self._graph, candidate)
+        tasks = list_schedule(plan, candidate.priced.prices, self._best.machines)
         if starts is not None:
             spans = [(steps[i], starts[i], starts[i] + o.duration) for i, o in tree.items() if o.duration]
             tasks = min(tasks, placed_on_machines(spans), key=end_of)
-        if self._best.offer(plan, tasks) or self._tree is None or end_of(tasks) < self._tree.makespan:
+        if self._best.offer(candidate, tasks) or self._tree is None or end_of(tasks) < self._tree.makespan:
             self._tree = _Scheduled(tree, _starts(tree, steps, tasks), end_of(tasks))
 
 
@@ -190,10 +190,10 @@ class _Scheduled(NamedTuple):
     makespan: int
 
 
-def _steps(graph: Graph, plan: Plan) -> dict[Interval, int]:
+def _steps(graph: Graph, candidate: Candidate) -> dict[Interval, int]:
     """The step that makes each interval of a plan of a chain."""
     place = {e.source: i for i, e in enumerate(graph.chain)} | {graph.chain[-1].target: len(graph.chain)}
-    return {(place[t.source], place[t.target]): step for step, t in enumerate(replay(plan).blocks)}
+    return {(place[t.source], place[t.target]): step for step, t in enumerate(candidate.priced.blocks)}
 
 
 def _starts(tree: Tree, steps: dict[Interval, int], tasks: Sequence[Task]) -> dict[Interval, int]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chainplan.plans.bound import NO_BOUND, Bound
-from chainplan.plans.replay import replay
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.schedule import THIS_PLAN, Schedule, Task, held, made
-from chainplan.plans.steps import Plan
 from chainplan.problem.problem import Problem
 from chainplan.solvers.schedule.list_scheduling import list_schedule, lower_bound
 
@@ -19,13 +18,17 @@ class Incumbent:
     `own_bound` on that of the schedules of this plan alone.
     """
 
-    def __init__(self, plan: Plan, machines: int, problem: Problem) -> None:
-        self.machines, self.cost, self._memory = machines, problem.cost, problem.memory
-        self.plan, prices = plan, replay(plan, problem.cost).prices
-        self.tasks: Sequence[Task] = list_schedule(plan, prices, machines)
+    def __init__(self, candidate: Candidate, machines: int, problem: Problem) -> None:
+        self.machines, self._memory, self.candidate = machines, problem.memory, candidate
+        self.tasks: Sequence[Task] = list_schedule(candidate.plan, candidate.priced.prices, machines)
         self.makespan = end_of(self.tasks)
-        self.work = self.one_machine = sum(prices)
+        self.one_machine = candidate.price
         self.bound, self.own_bound = NO_BOUND, 0
+
+    @property
+    def work(self) -> int:
+        """What the plan takes on one machine."""
+        return self.candidate.price
 
     @property
     def optimal(self) -> bool:
@@ -40,23 +43,22 @@ class Incumbent:
         """Keep a bound on the schedules of this plan."""
         self.own_bound = max(self.own_bound, bound)
 
-    def offer(self, plan: Plan, tasks: Sequence[Task]) -> bool:
+    def offer(self, candidate: Candidate, tasks: Sequence[Task]) -> bool:
         """Take a plan with its tasks if it is better and keeps the memory limit; return whether it was taken."""
-        if self._memory is not None and held(plan) > self._memory:
+        if self._memory is not None and held(candidate) > self._memory:
             return False
-        work = sum(replay(plan, self.cost).prices)
-        self.one_machine = min(self.one_machine, work)
-        if (end_of(tasks), work) >= (self.makespan, self.work):
+        self.one_machine = min(self.one_machine, candidate.price)
+        if (end_of(tasks), candidate.price) >= (self.makespan, self.work):
             return False
-        if plan is not self.plan:
+        if candidate.plan is not self.candidate.plan:
             self.own_bound = 0
-        self.plan, self.tasks, self.makespan, self.work = plan, tasks, end_of(tasks), work
+        self.candidate, self.tasks, self.makespan = candidate, tasks, end_of(tasks)
         return True
 
     def schedule(self) -> Schedule:
         """The schedule with its best bound: one that it reaches, else one proven for this plan, else one for all."""
         bound = self.bound
-        own = max(self.own_bound, lower_bound(self.plan, replay(self.plan, self.cost).prices, self.machines))
+        own = max(self.own_bound, lower_bound(self.candidate.plan, self.candidate.priced.prices, self.machines))
         if bound.within is None or (not self.optimal and (self.own_bound or own == self.makespan)):
             bound = Bound(own, THIS_PLAN)
         return made(self.machines, self.tasks, bound, self.one_machine)

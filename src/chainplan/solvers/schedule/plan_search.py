@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.forward_reverse import sweep
 from chainplan.plans.recorder import Recorder
-from chainplan.plans.replay import replay
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Mode
@@ -40,7 +40,8 @@ MOST_TASKS = 300
 def search_plans(problem: Problem, incumbent: Incumbent, search: Search) -> None:
     """Offer the list schedules of all plans that compete."""
     for plan in _plans(problem, search):
-        incumbent.offer(plan, list_schedule(plan, replay(plan, incumbent.cost).prices, incumbent.machines))
+        candidate = Candidate(plan, problem.cost)
+        incumbent.offer(candidate, list_schedule(plan, candidate.priced.prices, incumbent.machines))
         search.tick()
 
 
@@ -60,8 +61,8 @@ def _plans(problem: Problem, search: Search) -> Iterator[Plan]:
 
 def improve_schedule(incumbent: Incumbent, search: Search) -> None:
     """Improve the schedule of the incumbent's plan by a constraint program, and prove a bound on its schedules."""
-    plan, machines = incumbent.plan, incumbent.machines
-    prices = replay(plan, incumbent.cost).prices
+    candidate, machines = incumbent.candidate, incumbent.machines
+    plan, prices = candidate.plan, candidate.priced.prices
     incumbent.prove_own(lower_bound(plan, prices, machines))
     most, least = incumbent.makespan, incumbent.own_bound
     if least >= most or sum(map(bool, prices)) > MOST_TASKS or machines * most >= 1 << 50:
@@ -75,7 +76,7 @@ def improve_schedule(incumbent: Incumbent, search: Search) -> None:
     class Improved(cp_model.CpSolverSolutionCallback):
         def on_solution_callback(self) -> None:
             begun = ((step, self.value(start)) for step, start in starts.items())
-            incumbent.offer(plan, placed_on_machines([(step, at, at + prices[step]) for step, at in begun]))
+            incumbent.offer(candidate, placed_on_machines([(step, at, at + prices[step]) for step, at in begun]))
 
     solver = new_solver(search)
     solver.parameters.use_timetable_edge_finding_in_cumulative = True
