@@ -1,9 +1,9 @@
 """Break-evens: the sizes for which an order is optimal.
 
 The cost of every bracketing, and of every vertex elimination, is a linear function of the size of one vertex between
-dense Jacobians: no product has it twice. The optimum is the least of such functions, so it is concave, and where it
-meets one of them is an interval. Both ends are found by bisection, each by planning again at the size itself and at the
-next: exact where the optima are proven, and nothing is said where they are not.
+dense Jacobians: no product involves it twice. The optimum is the least of such functions, so it is concave, and where
+it meets one of them is an interval. Bisection finds both ends by planning again at a size and at the next one. They are
+exact where the optima are proven, and they are not given where they are not.
 """
 
 from __future__ import annotations

@@ -72,17 +72,18 @@ def reasons(result: Result, seconds: float, progress: Callable[[Progress], None]
     notes += filter(None, (refusal,))
     dearest = shares(plan, replayed)
     multiplied = products(problem, plan, result.replay or replayed)
-    common = {
-        "price": replayed.total,
-        "others": () if is_chain else _others(result, min(EACH, 0.2 * seconds)),
-        "splits": splits,
-        "vertices": () if is_chain else tuple(eliminated(plan, replayed)),
-        "shares": tuple(dearest),
-        "products": tuple(multiplied),
-    }
+    known = Reasons(
+        result,
+        price=replayed.total,
+        others=() if is_chain else _others(result, min(EACH, 0.2 * seconds)),
+        splits=splits,
+        vertices=() if is_chain else tuple(eliminated(plan, replayed)),
+        shares=tuple(dearest),
+        products=tuple(multiplied),
+    )
     if len(problem.graph.useful) > REPLANNED:
         notes.append(f"Changes are not looked at: the problem has more than {REPLANNED:,} elementals.")
-        return Reasons(result, **common, notes=tuple(notes))  # type: ignore[arg-type]
+        return replace(known, notes=tuple(notes))
     free, fixed = free_sizes(problem)
     looked = _chosen(free, result)
     names = [share.elemental for share in dearest[:DEAREST]]
@@ -91,22 +92,20 @@ def reasons(result: Result, seconds: float, progress: Callable[[Progress], None]
     if problem.memory is not None or result.schedule is not None:
         with suppress(OutOfTime):
             now = whole.cheapest(problem, now)
-        common["price"] = now.price
-    answered = Reasons(
-        result,
-        **common,  # type: ignore[arg-type]
+    answered = replace(
+        known,
+        price=now.price,
         ranges=asked.each("Break-evens", 0.3, looked, lambda f, again: ranges(problem, plan, f, again)),
         sensitivities=asked.each("Sensitivities", 0.15, looked, lambda f, again: [sensitivity(problem, f, again, now)]),
         savings=asked.each("Savings", 0.15, names, lambda n, again: savings(problem, n, again, now)),
         thresholds=asked.each("Matrix-free prices", 0.1, names, lambda n, again: _threshold(result, n, again, now)),
     )
-    notes = asked.notes
     if len(looked) < len(free):
-        notes.append(f"{len(looked)} of {len(free):,} sizes are looked at: input, output and the largest.")
+        asked.notes.append(f"{len(looked)} of {len(free):,} sizes are looked at: input, output and the largest.")
     if fixed:
         shown = ", ".join(map(label, fixed[:5])) + (", ..." if len(fixed) > 5 else "")
-        notes.append(f"The sizes of {shown} are fixed by structures.")
-    return Reasons(**{**vars(answered), "notes": tuple(notes)})
+        asked.notes.append(f"The sizes of {shown} are fixed by structures.")
+    return replace(answered, notes=tuple(asked.notes))
 
 
 def _others(result: Result, seconds: float) -> tuple[tuple[str, int], ...]:

@@ -77,19 +77,13 @@ def page(
 ) -> str:
     """Write the page of a result and of the plan file that it was read from or is written to.
 
-    Comparison and reasons take at most some seconds, and no more than `seconds` together; what there is no time for is
-    left out, and said.
+    Comparison and reasons take at most some seconds, and no more than `seconds` together; the page says what was left
+    out for want of time.
     """
     end = inf if seconds is None else monotonic() + seconds
     half = None if seconds is None else seconds / 2
     problem, compared = result.problem, compared or comparison(result, progress, half)
-    better = cheapest(result, compared)
-    warned = result.notes
-    if better is not result:
-        warned += (f"This plan is not the cheapest: '{better.solver}' finds one of {better.price:,}.",)
-    own = f"The first line is the plan of this page, by {result.solver}."
-    if len(problem.graph.useful) > COMPARED:
-        own += f" Only two orders are compared: the problem has more than {COMPARED:,} elementals."
+    warned, own = _warnings(result, compared), _own_line(result)
     compared = replace(compared, results=(("this plan", result), *compared.results))
     steps = player.data(result)
     parts = (
@@ -116,3 +110,19 @@ def page(
             "data": embedded(steps),
         }
     )
+
+
+def _warnings(result: Result, compared: Comparison) -> tuple[str, ...]:
+    """Return the notes of a result, and one more where another solver has a cheaper plan."""
+    better = cheapest(result, compared)
+    if better is result:
+        return result.notes
+    return (*result.notes, f"This plan is not the cheapest: '{better.solver}' finds one of {better.price:,}.")
+
+
+def _own_line(result: Result) -> str:
+    """Say which line of the comparison is that of the page, and why only two orders are compared if so."""
+    own = f"The first line is the plan of this page, by {result.solver}."
+    if len(result.problem.graph.useful) > COMPARED:
+        own += f" Only two orders are compared: the problem has more than {COMPARED:,} elementals."
+    return own
