@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -26,6 +26,7 @@ from chainplan_cli.functions import function_options, read_spec_or_function
 from chainplan_cli.interrupt import raise_again
 
 if TYPE_CHECKING:
+    from chainplan.plans.result import Result
     from chainplan.plans.steps import Plan
     from chainplan.problem.problem import Problem
 
@@ -82,7 +83,6 @@ def command(
     """
     from dataclasses import replace
 
-    from chainplan.planner import plan
     from chainplan.problem.problem import Problem
     from chainplan.report.registry import RENDERERS
 
@@ -99,39 +99,15 @@ def command(
             others = "--solver, --machines, --search, --warm-start and --nodes"
             raise click.UsageError(f"--pareto finds every plan that none beats; {others} are for one. Leave them out.")
         return _front(problem, objective, form, budget, output)
-    begin = None if start is None else _saved(start)
+    request = _Request(solver, budget, nodes, seed, objective, None if start is None else _saved(start))
     if search == "dask":
         if machines is not None:
             raise click.UsageError("--machines is for --search here; restarts are compared by cost. Leave one out.")
-        from chainplan.distributed.restarts import RESTARTS, portfolio
-
-        raise_again()
-        result = portfolio(
-            problem,
-            solver,
-            restarts=restarts or RESTARTS,
-            budget=budget,
-            seed=seed,
-            objective=objective,
-            nodes=nodes,
-            warm_start=begin,
-            scheduler=scheduler,
-        )
+        result = _search_on_cluster(problem, request, restarts, scheduler)
     elif restarts is not None or scheduler is not None:
         raise click.UsageError("--restarts and --scheduler are for --search dask. Add it, or leave them out.")
     else:
-        with progress_shown() as report:
-            result = plan(
-                problem,
-                solver,
-                budget=budget,
-                seed=seed,
-                progress=report,
-                objective=objective,
-                nodes=nodes,
-                warm_start=begin,
-                machines=machines,
-            )
+        result = _search_here(problem, request, machines)
     result = with_notes(result, planned)
     text = "" if form in SCHEDULED and result.schedule is None else RENDERERS[form](result)
     _put(text, output)
@@ -141,7 +117,55 @@ def command(
     return 0
 
 
+class _Request(NamedTuple):
+    """The options of a search, wherever it runs."""
+
+    solver: str
+    budget: float | None
+    nodes: int | None
+    seed: int
+    objective: str | None
+    warm_start: Plan | None
+
+
+def _search_here(problem: Problem, request: _Request, machines: int | None) -> Result:
+    """Plan in this process, and show the progress."""
+    from chainplan.planner import plan
+
+    with progress_shown() as report:
+        return plan(
+            problem,
+            request.solver,
+            budget=request.budget,
+            seed=request.seed,
+            progress=report,
+            objective=request.objective,
+            nodes=request.nodes,
+            warm_start=request.warm_start,
+            machines=machines,
+        )
+
+
+def _search_on_cluster(problem: Problem, request: _Request, restarts: int | None, scheduler: str | None) -> Result:
+    """Plan by several searches on a cluster."""
+    from chainplan.distributed.restarts import RESTARTS, portfolio
+
+    raise_again()
+    return portfolio(
+        problem,
+        request.solver,
+        restarts=restarts or RESTARTS,
+        budget=request.budget,
+        seed=request.seed,
+        objective=request.objective,
+        nodes=request.nodes,
+        warm_start=request.warm_start,
+        scheduler=scheduler,
+    )
+
+
 def _put(text: str, output: str | None) -> None:
+    """Write a text to a file, or to the screen where none is named."""
     if output is None:
         click.echo(text, nl=False)
     else:
