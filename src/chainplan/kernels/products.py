@@ -3,7 +3,8 @@
 Diagonals scale the other factor. Stacks and layers go through one batched `matmul`, sparse blocks through scipy (by way
 of the transpose where the dense factor is on the left), matrices through `np.dot`, or through `np.multiply` where the
 inner size is 1, because numpy's matmul does not use BLAS there. Permutations and selections pick rows or columns. A new
-kernel is one function, one line in `PRODUCTS`, its features in `dispatch` and its rates in `default_rates`.
+kernel is one function, one line in `PRODUCTS`, its features in `dispatch`, its rates in `default_rates`, and a call to
+measure in `costs.sample_calls`.
 """
 
 from __future__ import annotations
