@@ -26,7 +26,7 @@ SCHEDULES = "tests/test_schedule.py -k brute_force"
 
 MUTANTS = {
     "parts take five times the colours": Mutant(
-        "plans/compressed_sweep.py",
+        "plans/sweep_colours.py",
         "parts = block.rows if isinstance(block.structure, OnDiagonal)",
         "parts = block.rows // 5 if isinstance(block.structure, OnDiagonal)",
         f"{SWEEPS} -k five_diagonal",

@@ -10,21 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from chainplan.plans.compressed_sweep import (
-    NEVER,
-    Colours,
-    InTime,
-    Needs,
-    Prices,
-    Sweep,
-    closer,
-    compressed,
-    compressible,
-    per_vector,
-    write_sweep,
-)
+from chainplan.plans.compressed_sweep import NEVER, Sweep, closer, compressed, per_vector, write_sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
+from chainplan.plans.sweep_colours import Colours, InTime, Needs, Prices, compressible
 from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.structures import Block, Dense
