@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable, Hashable
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,7 @@ def _spec(graph: networkx.DiGraph, messages: Messages) -> dict[str, Any]:
     return spec
 
 
-def _ends(graph: networkx.DiGraph, key: str, near: Any, far: Any) -> Any:
+def _ends(graph: networkx.DiGraph, key: str, near: Callable[[Hashable], int], far: Callable[[Hashable], int]) -> Any:
     """Return the inputs or outputs that the graph states, or the nodes with edges on their inner side alone."""
     given = _plain(graph.graph.get(key))
     if isinstance(given, list | tuple):

@@ -8,7 +8,6 @@ patterns of a spec together.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from chainplan.structures import Structure, from_spec
 from chainplan.structures.from_indices import hollow, most_lines
@@ -21,7 +20,7 @@ class Patterns:
         self._lines = self._entries = 0
         self._files: dict[tuple[str, tuple[int, int] | None], Structure] = {}
 
-    def read(self, word: str, argument: Any, shape: tuple[int, int] | None, folder: Path | None) -> Structure:
+    def read(self, word: str, argument: object, shape: tuple[int, int] | None, folder: Path | None) -> Structure:
         """Read the structure that a spec names.
 
         Raises

@@ -227,7 +227,7 @@ def derive(saved: SavedPlan) -> Replay | None:
     return None if candidate is None else candidate.replay
 
 
-def _same(claimed: Any, derived: Any) -> bool:
+def _same(claimed: object, derived: object) -> bool:
     """Say whether two values of JSON are equal; 1, 1.0 and true differ."""
     if type(claimed) is not type(derived) or claimed != derived:
         return False
@@ -260,7 +260,7 @@ def saved_result(saved: SavedPlan) -> Result:
     )
 
 
-def _figures(saved: SavedPlan) -> Iterator[tuple[str, Any, Any]]:
+def _figures(saved: SavedPlan) -> Iterator[tuple[str, object, object]]:
     """Yield (place, claimed value, true value) for every figure that follows from the problem and the steps."""
     claimed, graph, model = saved.document, saved.problem.graph, saved.problem.cost
     yield "objective", claimed["objective"], model.objective
@@ -275,7 +275,7 @@ def _figures(saved: SavedPlan) -> Iterator[tuple[str, Any, Any]]:
         yield f"baselines.{name}", claimed["baselines"][name], prices
 
 
-def _plan_figures(saved: SavedPlan, candidate: Candidate) -> Iterator[tuple[str, Any, Any]]:
+def _plan_figures(saved: SavedPlan, candidate: Candidate) -> Iterator[tuple[str, object, object]]:
     """Yield the same triples for the steps of a plan and its costs."""
     claimed, model, replayed = saved.document, saved.problem.cost, candidate.replay
     for i, raw in enumerate(claimed["steps"]):
@@ -289,7 +289,7 @@ def _plan_figures(saved: SavedPlan, candidate: Candidate) -> Iterator[tuple[str,
         yield f"cost.{name}", claimed["cost"][name], value
 
 
-def _claims(saved: SavedPlan) -> Iterator[tuple[str, Any, Any]]:
+def _claims(saved: SavedPlan) -> Iterator[tuple[str, object, object]]:
     """Yield the same triples for claims that must agree with each other: plan and status, bound and its class."""
     claimed, has_plan = saved.document, saved.plan is not None
     status, bound = claimed["status"], claimed["bound"]

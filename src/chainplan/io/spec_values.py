@@ -25,7 +25,7 @@ class Form(ABC):
     words: str
 
     @abstractmethod
-    def fits(self, value: Any) -> bool:
+    def fits(self, value: object) -> bool:
         """Say whether a value has this form, leaving aside its parts."""
 
     def inside(self, value: Any, where: str) -> None:  # noqa: B027 - a form without parts has nothing to check
@@ -37,7 +37,7 @@ class Form(ABC):
             Where a part does not have its form.
         """
 
-    def require(self, value: Any, where: str) -> None:
+    def require(self, value: object, where: str) -> None:
         """Check a value and its parts.
 
         Raises
@@ -58,7 +58,7 @@ class Value(Form):
     words: str
     test: Callable[[Any], bool]
 
-    def fits(self, value: Any) -> bool:
+    def fits(self, value: object) -> bool:
         return self.test(value)
 
 
@@ -82,7 +82,7 @@ class OneOf(Form):
         *others, last = choices
         self.words = f"{', '.join(others)} or {last}" if len(choices) < 5 else f"one of {', '.join(choices)}"
 
-    def fits(self, value: Any) -> bool:
+    def fits(self, value: object) -> bool:
         return isinstance(value, str) and value in self.choices
 
 
@@ -92,7 +92,7 @@ class Maybe(Form):
     def __init__(self, form: Form) -> None:
         self.form, self.words = form, f"{form.words} or null"
 
-    def fits(self, value: Any) -> bool:
+    def fits(self, value: object) -> bool:
         return value is None or self.form.fits(value)
 
     def inside(self, value: Any, where: str) -> None:
@@ -108,7 +108,7 @@ class Rows(Form):
     def __init__(self, form: Form | None = None) -> None:
         self.form = form
 
-    def fits(self, value: Any) -> bool:
+    def fits(self, value: object) -> bool:
         return isinstance(value, list)
 
     def inside(self, value: Any, where: str) -> None:
@@ -127,7 +127,7 @@ class Record(Form):
     def __init__(self, name: str, fields: Mapping[str, Form], optional: Mapping[str, Form] | None = None) -> None:
         self.name, self.fields, self.optional = name, fields, optional or {}
 
-    def fits(self, value: Any) -> bool:
+    def fits(self, value: object) -> bool:
         return isinstance(value, dict)
 
     def inside(self, value: Any, where: str) -> None:
@@ -161,7 +161,7 @@ class Tagged(Form):
     def __init__(self, tag: str, forms: Mapping[str, Record]) -> None:
         self.tag, self.forms, self.kinds = tag, forms, Record("it", {tag: OneOf(*forms)})
 
-    def fits(self, value: Any) -> bool:
+    def fits(self, value: object) -> bool:
         return isinstance(value, dict)
 
     def inside(self, value: Any, where: str) -> None:

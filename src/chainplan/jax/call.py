@@ -7,14 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jax.tree_util import PyTreeDef
 
 from chainplan.jax.edges import shape_of
 from chainplan.jax.errors import DifferentiationError
+from chainplan.jax.types import Shaped, Tree
 
 COMPUTED = object()
 """Stands for an array that the function computes."""
@@ -22,43 +24,44 @@ COMPUTED = object()
 
 @dataclass(eq=False)
 class Call:
-    """A function at its arguments, flattened: `leaves` are those to differentiate by, all else stays as it is.
+    """A function at its arguments, flattened.
 
-    `flat` gives the results, and behind them the arrays that were computed beside them. `outs`, `trees` (of results and
-    of what is passed on) and `beside` (the leaves of what is passed on, `COMPUTED` for those arrays) are known once it
-    has been traced. `others` are the arrays beside the leaves that a compiled program takes as arguments: real ones,
-    and whatever is being traced; `placed` is the call with other values of them.
+    `leaves` are the arrays to differentiate by; everything else stays as it is. `flat` gives the results, followed by
+    the arrays that were computed beside them. `outs`, `trees` (those of the results and of what is passed on) and
+    `beside` (the leaves of what is passed on, `COMPUTED` in the place of those arrays) are known once the function has
+    been traced. `others` are the arrays beside the leaves that a compiled program takes as arguments: real arrays, and
+    whatever is being traced. `placed` makes the call with other values of them.
     """
 
-    leaves: list[Any]
-    tree: Any
-    flat: Callable[..., list[Any]]
-    outs: list[Any]
-    trees: list[Any]
-    beside: list[Any]
-    others: list[Any]
-    placed: Callable[[Sequence[Any]], Call]
+    leaves: list[Array]
+    tree: PyTreeDef
+    flat: Callable[..., list[Array]]
+    outs: list[Shaped]
+    trees: list[PyTreeDef]
+    beside: list[object]
+    others: list[Array]
+    placed: Callable[[Sequence[Array]], Call]
 
-    def nested(self, blocks: Sequence[Sequence[Any]]) -> Any:
-        """Jacobian blocks by result and argument, in the trees of results and arguments."""
+    def nested(self, blocks: Sequence[Sequence[Array]]) -> Tree:
+        """Put Jacobian blocks, by result and argument, into the trees of the results and of the arguments."""
         return jax.tree.unflatten(self.trees[0], [jax.tree.unflatten(self.tree, row) for row in blocks])
 
-    def passed_on(self, computed: Sequence[Any]) -> Any:
-        """What the function gives beside its results, in its tree: arrays that were computed, all else as it came."""
-        found = iter(computed)
-        return jax.tree.unflatten(self.trees[1], [next(found) if leaf is COMPUTED else leaf for leaf in self.beside])
+    def passed_on(self, computed: Sequence[Array]) -> Tree:
+        """Return what the function gives beside its results: computed arrays, and everything else unchanged."""
+        arrays = iter(computed)
+        return jax.tree.unflatten(self.trees[1], [next(arrays) if leaf is COMPUTED else leaf for leaf in self.beside])
 
-    def as_jacrev(self, nested: Any) -> Any:
-        """A Jacobian by `jax.jacfwd` with the dtypes of `jax.jacrev`: those of the arguments, not of the results."""
+    def as_jacrev(self, nested: Tree) -> Tree:
+        """Give a Jacobian by `jax.jacfwd` the dtypes of `jax.jacrev`: those of the arguments, not of the results."""
         blocks, tree = jax.tree.flatten(nested)
         given = cycle(leaf.dtype for leaf in self.leaves)
         return jax.tree.unflatten(tree, [block.astype(dtype) for block, dtype in zip(blocks, given, strict=False)])
 
 
 def flattened(
-    f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool, args: Sequence[Any], kwargs: dict[str, Any]
+    f: Callable[..., Tree], argnums: int | Sequence[int], has_aux: bool, args: Sequence[Tree], kwargs: dict[str, Tree]
 ) -> Call:
-    """Split the arguments of a call.
+    """Split the arguments of a call into the arrays to differentiate by and everything else.
 
     Raises
     ------
@@ -67,7 +70,7 @@ def flattened(
     """
     places = _argnums(argnums, len(args))
     where = _where(f)
-    given: Any = args[places[0]] if isinstance(argnums, int) else tuple(args[place] for place in places)
+    given = args[places[0]] if isinstance(argnums, int) else tuple(args[place] for place in places)
     leaves, tree = jax.tree.flatten(given)
     for path, leaf in jax.tree_util.tree_leaves_with_path({place: args[place] for place in places}):
         remedy = "Convert it to float, or leave it out of argnums."
@@ -76,7 +79,7 @@ def flattened(
     own = {place for i in places for place in _places(args, i)}
     beside = [i for i, leaf in enumerate(everything) if i not in own and _is_argument(leaf)]
 
-    def placed(others: Sequence[Any]) -> Call:
+    def placed(others: Sequence[Array]) -> Call:
         values = dict(zip(beside, others, strict=True))
         given, named = jax.tree.unflatten(whole, [values.get(i, leaf) for i, leaf in enumerate(everything)])
         return flattened(f, argnums, has_aux, given, named)
@@ -84,13 +87,13 @@ def flattened(
     others = [everything[i] for i in beside]
     call = Call([jnp.asarray(leaf) for leaf in leaves], tree, lambda: [], [], [], [], others, placed)
 
-    def flat(*values: Any) -> list[Any]:
+    def flat(*values: Array) -> list[Array]:
         inner = jax.tree.unflatten(tree, values)
         full = list(args)
         for place, value in zip(places, (inner,) if isinstance(argnums, int) else inner, strict=True):
             full[place] = value
-        found = f(*full, **kwargs)
-        result, aux = _pair(found, where) if has_aux else (found, None)
+        value = f(*full, **kwargs)
+        result, aux = _pair(value, where) if has_aux else (value, None)
         results, out_tree = jax.tree.flatten(result)
         passed, aux_tree = jax.tree.flatten(aux)
         for path, leaf in jax.tree_util.tree_leaves_with_path(result):
@@ -106,35 +109,39 @@ def flattened(
     return call
 
 
-def _pair(found: Any, where: str) -> tuple[Any, Any]:
-    if not isinstance(found, tuple) or len(found) != 2:
-        what = f"a tuple of {len(found)}" if isinstance(found, tuple) else f"one {_kind(found)}"
+def _pair(value: Tree, where: str) -> tuple[Tree, Tree]:
+    """Return the value of a function with auxiliary data; it is refused where it is no pair."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        what = f"a tuple of {len(value)}" if isinstance(value, tuple) else f"one {_kind(value)}"
         raise DifferentiationError(
             f"{where}: found {what} as result; expected a pair of the result and what is passed on, as has_aux says. "
             "Return such a pair, or leave out has_aux."
         )
-    return found
+    return value
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     return "array" if isinstance(value, jax.Array) else type(value).__name__
 
 
-def _places(args: Sequence[Any], number: int) -> range:
-    """Where the leaves of an argument stand among those of all."""
+def _places(args: Sequence[Tree], number: int) -> range:
+    """Return the positions of the leaves of one argument among the leaves of all."""
     counts = [len(jax.tree.leaves(arg)) for arg in args[: number + 1]]
     return range(sum(counts[:-1]), sum(counts))
 
 
-def _is_argument(leaf: Any) -> bool:
-    """Whether a compiled program takes a value as an argument; integers that are known may decide a structure."""
+def _is_argument(leaf: object) -> bool:
+    """Say whether a compiled program takes a value as an argument.
+
+    Known integers stay constants of the program, because they may decide a structure.
+    """
     if isinstance(leaf, jax.core.Tracer):
         return True
     return isinstance(leaf, jax.Array | np.ndarray) and bool(jnp.issubdtype(leaf.dtype, np.inexact))
 
 
 def _argnums(argnums: int | Sequence[int], count: int) -> list[int]:
-    """The positions to differentiate by, from 0."""
+    """Return the positions to differentiate by, counted from 0."""
     given = (argnums,) if isinstance(argnums, int) else argnums
     if isinstance(given, str) or not isinstance(given, Sequence) or not all(isinstance(n, int) for n in given):
         raise DifferentiationError(
@@ -152,8 +159,8 @@ def _argnums(argnums: int | Sequence[int], count: int) -> list[int]:
     return places
 
 
-def _where(f: Callable[..., Any]) -> str:
-    """Where a function is written: file:line (name)."""
+def _where(f: Callable[..., Tree]) -> str:
+    """Say where a function is written: file:line (name)."""
     inner = inspect.unwrap(f)
     inner = inspect.unwrap(inner.func) if isinstance(inner, partial) else inner
     name = getattr(inner, "__name__", type(inner).__name__)
@@ -161,18 +168,19 @@ def _where(f: Callable[..., Any]) -> str:
     return f"{code.co_filename}:{code.co_firstlineno} ({name})" if code else name
 
 
-def _named(path: Any) -> str:
-    """An argument, and a leaf within it, in words such as 0['w']."""
+def _named(path: tuple[jax.tree_util.KeyEntry, ...]) -> str:
+    """Name an argument, and a leaf within it, in words such as 0['w']."""
     return f"{path[0].key}{jax.tree_util.keystr(path[1:])}"
 
 
-def _require_real(leaf: Any, what: str, remedy: str) -> None:
+def _require_real(leaf: Tree, what: str, remedy: str) -> None:
+    """Refuse a leaf that does not hold real floating-point numbers."""
     try:
         dtype = leaf.dtype if hasattr(leaf, "dtype") else jax.dtypes.canonicalize_dtype(jnp.result_type(leaf))
     except TypeError:
-        found = f"found {leaf!r:.60}, of type {type(leaf).__name__}"
+        given = f"{leaf!r:.60}, of type {type(leaf).__name__}"
     else:
         if jnp.issubdtype(dtype, np.floating):
             return
-        found = f"found {dtype} of shape {getattr(leaf, 'shape', ())}"
-    raise DifferentiationError(f"{what}: {found}; expected real floating-point numbers. {remedy}")
+        given = f"{dtype} of shape {getattr(leaf, 'shape', ())}"
+    raise DifferentiationError(f"{what}: found {given}; expected real floating-point numbers. {remedy}")

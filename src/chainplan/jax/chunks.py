@@ -1,41 +1,45 @@
-"""Many directions, a chunk at a time: what is alive is that of one chunk, not of all directions together.
+"""Many directions, a chunk at a time: only what one chunk computes is alive, not what all directions compute together.
 
-A chunk is computed side by side and written into its place in the result; the last one overlaps the one before it, so
-that all have the same shape. The seeds of a whole Jacobian are made chunk by chunk and never written out.
-Tangents evaluate the function again with every chunk, as to keep what each equation is linearised at would cost what
-chunks save.
+The directions of a chunk are computed side by side, and the chunk is written into its place in the result. The last
+chunk overlaps the one before it, so that all chunks have the same shape. The seeds of a whole Jacobian are made chunk
+by chunk and are never written out. Tangents evaluate the function again with every chunk: to keep the values at which
+each equation is linearised would cost the memory that chunks save.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
-from jax import lax
+from jax import Array, lax
 from jax.flatten_util import ravel_pytree
 
 from chainplan.errors import PlanError
+from chainplan.jax.types import Shaped, Tree
 
-Piece = Callable[[Any, int], Any]
-"""Given the first direction and how many, what is computed for them."""
+if TYPE_CHECKING:
+    from jax.typing import DTypeLike
+
+Piece = Callable[[Array | int, int], Array]
+"""Computes the result for some directions, given the first of them and their number."""
 
 
-def jvp_chunks(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], chunk: int) -> Any:
+def jvp_chunks(f: Callable[..., Tree], primals: Sequence[Tree], tangents: Sequence[Tree], chunk: int) -> Tree:
     """Compute tangents of f in many directions, `chunk` of them at a time.
 
     Parameters
     ----------
-    f : Callable[..., Any]
+    f : Callable[..., Tree]
         A function of arrays, or trees of them.
-    primals : Sequence[Any]
+    primals : Sequence[Tree]
         Its arguments, one by one.
-    tangents : Sequence[Any]
+    tangents : Sequence[Tree]
         A direction for each argument, all with an axis of k directions in front.
     chunk : int
-        How many directions are sent at a time.
+        The number of directions that are sent at a time.
 
     Returns
     -------
@@ -57,19 +61,19 @@ def jvp_chunks(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     return lax.map(lambda one: jax.jvp(f, tuple(primals), one)[1], tuple(tangents), batch_size=chunk)
 
 
-def vjp_chunks(f: Callable[..., Any], primals: Sequence[Any], cotangents: Any, chunk: int) -> tuple[Any, ...]:
+def vjp_chunks(f: Callable[..., Tree], primals: Sequence[Tree], cotangents: Tree, chunk: int) -> tuple[Tree, ...]:
     """Compute adjoints of f for many rows, `chunk` of them at a time.
 
     Parameters
     ----------
-    f : Callable[..., Any]
+    f : Callable[..., Tree]
         A function of arrays, or trees of them.
-    primals : Sequence[Any]
+    primals : Sequence[Tree]
         Its arguments, one by one.
-    cotangents : Any
+    cotangents : Tree
         A row for each array that f gives, all with an axis of k rows in front.
     chunk : int
-        How many rows are sent at a time.
+        The number of rows that are sent at a time.
 
     Returns
     -------
@@ -89,8 +93,8 @@ def vjp_chunks(f: Callable[..., Any], primals: Sequence[Any], cotangents: Any, c
     """
     _require_chunk(chunk)
     _, pull = jax.vjp(f, *primals)
-    found: tuple[Any, ...] = lax.map(pull, cotangents, batch_size=chunk)
-    return found
+    adjoints: tuple[Tree, ...] = lax.map(pull, cotangents, batch_size=chunk)
+    return adjoints
 
 
 def _require_chunk(chunk: int) -> None:
@@ -99,13 +103,13 @@ def _require_chunk(chunk: int) -> None:
 
 
 def by_mode(
-    function: Callable[..., tuple[list[Any], list[Any]]], leaves: Sequence[Any], mode: str, chunk: int
-) -> tuple[list[list[Any]], list[Any]]:
-    """The Jacobian blocks of a function by "jacfwd" or "jacrev", `chunk` seeds at a time.
+    function: Callable[..., tuple[list[Array], list[Array]]], leaves: Sequence[Array], mode: str, chunk: int
+) -> tuple[list[list[Array]], list[Array]]:
+    """Compute the Jacobian blocks of a function by "jacfwd" or "jacrev", `chunk` seeds at a time.
 
     Parameters
     ----------
-    function : Callable[..., tuple[list[Any], list[Any]]]
+    function : Callable[..., tuple[list[Array], list[Array]]]
         A function that returns its results, and what it passes on beside them.
 
     Returns
@@ -115,9 +119,9 @@ def by_mode(
         passes on.
     """
     x, restored = ravel_pytree(list(leaves))
-    outs: list[Any] = []
+    outs: list[Shaped] = []
 
-    def joined(vector: Any) -> tuple[Any, list[Any]]:
+    def joined(vector: Array) -> tuple[Array, list[Array]]:
         results, beside = function(*restored(vector))
         outs[:] = results
         return ravel_pytree(results)[0], beside
@@ -133,8 +137,8 @@ def by_mode(
     return _split(whole, [o.shape for o in outs], leaves), beside
 
 
-def _split(whole: Any, shapes: Sequence[tuple[int, ...]], leaves: Sequence[Any]) -> list[list[Any]]:
-    """The blocks of a matrix, by result and argument."""
+def _split(whole: Array, shapes: Sequence[tuple[int, ...]], leaves: Sequence[Array]) -> list[list[Array]]:
+    """Cut a matrix into its blocks, by result and argument."""
     rows, blocks = 0, []
     for shape in shapes:
         cols, row = 0, []
@@ -147,21 +151,21 @@ def _split(whole: Any, shapes: Sequence[tuple[int, ...]], leaves: Sequence[Any])
     return blocks
 
 
-def assembled(piece: Piece, width: int, chunk: int, axis: int) -> Any:
-    """A matrix made of pieces along an axis of `width`: all at once where a chunk holds it."""
+def assembled(piece: Piece, width: int, chunk: int, axis: int) -> Array:
+    """Make a matrix of pieces along an axis of `width`; one piece makes it where a chunk holds it."""
     if width <= chunk:
         return piece(0, width)
-    made = jax.eval_shape(lambda: piece(0, chunk))
-    shape = list(made.shape)
+    first = jax.eval_shape(lambda: piece(0, chunk))
+    shape = list(first.shape)
     shape[axis] = width
 
-    def step(i: Any, whole: Any) -> Any:
+    def step(i: Array, whole: Array) -> Array:
         start = jnp.minimum(i * chunk, width - chunk)
         return lax.dynamic_update_slice_in_dim(whole, piece(start, chunk), start, axis)
 
-    return lax.fori_loop(0, -(-width // chunk), step, jnp.zeros(shape, made.dtype))
+    return lax.fori_loop(0, -(-width // chunk), step, jnp.zeros(shape, first.dtype))
 
 
-def seeds(start: Any, count: int, width: int, dtype: Any) -> Any:
-    """Rows `start` to `start + count` of the identity of `width`."""
+def seeds(start: Array | int, count: int, width: int, dtype: DTypeLike) -> Array:
+    """Return rows `start` to `start + count` of the identity of `width`."""
     return (start + jnp.arange(count)[:, None] == jnp.arange(width)).astype(dtype)

@@ -1,28 +1,33 @@
 """Products and sums of blocks whose nonzeros are listed one by one, at places that are known while tracing.
 
-What a planner counts by its nonzeros is computed by its nonzeros: the pairs of entries that meet are found while
-tracing, and what is left is a product of two vectors and a sum over equal places. A list is slower per entry than a
-matrix, as entries are gathered, so that it is taken only where it is that much sparser.
+What a planner counts by its nonzeros is computed by its nonzeros. The pairs of entries that meet are worked out while
+the function is traced, so that the program holds a product of two vectors and a sum over equal places. A list takes
+more time per entry than a matrix, because its entries are gathered; it is used only where the block is that much
+sparser.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from chainplan.jax.forms import Diagonal, Full, Held, Listed, Narrow, Parts, Picked, Zero, matrix, picked, vector
 from chainplan.jax.indexing import UNROLLED, Index, padded, slots, taken
 
+if TYPE_CHECKING:
+    from jax.typing import DTypeLike
+
 GATHER = 8
-"""What one multiply-add of listed entries takes, in multiply-adds of matrices."""
+"""The time of one multiply-add of listed entries, in multiply-adds of matrices."""
 SMALLEST = 64
-"""Entries of the smallest block that is worth listing."""
+"""The number of entries of the smallest block that is worth listing."""
 
 
-def listed(held: Held, dtype: Any) -> Listed | None:
-    """The block as a list of its entries, None where it is a matrix or nothing."""
+def listed(held: Held, dtype: DTypeLike) -> Listed | None:
+    """Return the block as a list of its entries, None where it is a matrix or zero."""
     match held:
         case Listed():
             return held
@@ -41,12 +46,12 @@ def listed(held: Held, dtype: Any) -> Listed | None:
 
 
 def sparse_enough(nonzeros: int, rows: int, cols: int) -> bool:
-    """Whether a list of so many entries is better than a matrix."""
+    """Say whether a list of so many entries is better than a matrix."""
     return rows * cols >= max(SMALLEST, GATHER * nonzeros)
 
 
-def list_total(left: Held, right: Held, dtype: Any) -> Held | None:
-    """left + right as a list, None where a matrix is better."""
+def list_total(left: Held, right: Held, dtype: DTypeLike) -> Held | None:
+    """Return left + right as a list, None where a matrix is better."""
     a, b = listed(left, dtype), listed(right, dtype)
     if a is None or b is None or not sparse_enough(len(a.i) + len(b.i), a.rows, a.cols):
         return None
@@ -56,38 +61,42 @@ def list_total(left: Held, right: Held, dtype: Any) -> Held | None:
     return _gathered_up(a.rows, a.cols, i, j, jnp.concatenate([a.values, b.values]))
 
 
-def list_product(left: Held, right: Held, dtype: Any) -> Held | None:
-    """left · right by their listed entries, None where a matrix is better."""
+def list_product(left: Held, right: Held, dtype: DTypeLike) -> Held | None:
+    """Return left · right by their listed entries, None where a matrix is better."""
     a, b = listed(left, dtype), listed(right, dtype)
     if a is None or b is None:
         return None
     pairs = int(np.bincount(b.i, minlength=b.rows)[a.j].sum())
     if not sparse_enough(pairs, left.rows * left.cols, right.cols) or not sparse_enough(pairs, left.rows, right.cols):
         return None
-    found = _paired(a, b)
-    return found if len(found.i) else Zero(found.rows, found.cols)
+    entries = _paired(a, b)
+    return entries if len(entries.i) else Zero(entries.rows, entries.cols)
 
 
-def pick_product(left: Picked, right: Picked, dtype: Any) -> Held:
-    """Picks of picks: few pairs meet; picks where they come out as such."""
+def pick_product(left: Picked, right: Picked, dtype: DTypeLike) -> Held:
+    """Multiply two blocks of picks; few of their entries meet.
+
+    The product is held as picks where it is one of picks, else as its few columns that are not zero, as a list or as a
+    matrix.
+    """
     a, b = listed(left, dtype), listed(right, dtype)
     assert a is not None
     assert b is not None
-    found = _paired(a, b)
-    if not len(found.i):
-        return Zero(found.rows, found.cols)
-    for index, other, width, turned in ((found.i, found.j, found.cols, False), (found.j, found.i, found.rows, True)):
-        if np.array_equal(index, np.arange(found.cols if turned else found.rows)):
-            return picked(other, width, found.values, turned)
-    columns, place = np.unique(found.j, return_inverse=True)
-    if 2 * len(columns) <= found.cols:
-        inner = Listed(found.rows, len(columns), found.i, place.ravel(), found.values)
-        return Narrow(Full(matrix(inner, dtype)), columns, found.cols)
-    return found if sparse_enough(len(found.i), found.rows, found.cols) else Full(matrix(found, dtype))
+    made = _paired(a, b)
+    if not len(made.i):
+        return Zero(made.rows, made.cols)
+    for index, other, width, turned in ((made.i, made.j, made.cols, False), (made.j, made.i, made.rows, True)):
+        if np.array_equal(index, np.arange(made.cols if turned else made.rows)):
+            return picked(other, width, made.values, turned)
+    columns, place = np.unique(made.j, return_inverse=True)
+    if 2 * len(columns) <= made.cols:
+        inner = Listed(made.rows, len(columns), made.i, place.ravel(), made.values)
+        return Narrow(Full(matrix(inner, dtype)), columns, made.cols)
+    return made if sparse_enough(len(made.i), made.rows, made.cols) else Full(matrix(made, dtype))
 
 
 def _paired(a: Listed, b: Listed) -> Listed:
-    """The product of two lists: every pair of entries that meet, added up where they go to the same place."""
+    """Multiply two lists: every two entries that meet make a product, and products at the same place are added up."""
     counts, order = np.bincount(b.i, minlength=b.rows), np.argsort(b.i, kind="stable")
     starts, each = np.cumsum(counts) - counts, counts[a.j]
     p = np.repeat(np.arange(len(a.j)), each)
@@ -95,8 +104,8 @@ def _paired(a: Listed, b: Listed) -> Listed:
     return _gathered_up(a.rows, b.cols, a.i[p], b.j[q], taken(a.values, p) * taken(b.values, q))
 
 
-def _gathered_up(rows: int, cols: int, i: Index, j: Index, values: Any) -> Listed:
-    """A list with the entries at the same place added up; as it is where all are apart."""
+def _gathered_up(rows: int, cols: int, i: Index, j: Index, values: Array) -> Listed:
+    """Make a list of entries, those at the same place added up."""
     places, group = np.unique(i * cols + j, return_inverse=True)
     if len(places) == len(i):
         return Listed(rows, cols, i, j, values)
@@ -108,8 +117,8 @@ def _gathered_up(rows: int, cols: int, i: Index, j: Index, values: Any) -> Liste
     return Listed(rows, cols, places // cols, places % cols, summed)
 
 
-def list_times_matrix(held: Listed, values: Any, axis: int) -> Any | None:
-    """held · values, or values · held where `axis` is 1, for a matrix; None where a matrix is better than the list."""
+def list_times_matrix(held: Listed, values: Array, axis: int) -> Array | None:
+    """Return held · values, or values · held where `axis` is 1; None where a matrix is better than the list."""
     own, other, size = (held.i, held.j, held.rows) if axis == 0 else (held.j, held.i, held.cols)
     where = slots(own, size)
     if len(where) > UNROLLED or not sparse_enough(where.size, held.rows, held.cols):
@@ -124,7 +133,7 @@ def list_times_matrix(held: Listed, values: Any, axis: int) -> Any | None:
 
 
 def list_work(left: Held, right: Held) -> int | None:
-    """Multiply-adds of a product of which at least one factor is listed, None where a matrix takes its place."""
+    """Count the multiply-adds of a product with a listed factor, None where a matrix takes the place of the list."""
     for one, other in ((left, right), (right, left)):
         if isinstance(one, Listed):
             own, across = (one.i, other.cols) if one is left else (one.j, other.rows)

@@ -1,27 +1,32 @@
-"""What one tangent of an equation is taken to cost, in fma: what its value costs, counted from the shapes.
+"""The predicted cost of one tangent of an equation, in fma: that of its value, counted from the shapes.
 
-Predictions only: they decide which plan is made, never whether it is right. A `while` is taken to run `TRIPS` times, of
-a `cond` the dearest branch.
+A prediction decides which plan is made, never whether the plan is right. A `while` is predicted to run `TRIPS` times, a
+`cond` to take its dearest branch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
-from typing import Any
+
+from jax.extend import core
 
 from chainplan.jax.rules_dot import axes_of
 from chainplan.jax.rules_elementwise import ELEMENTWISE
+from chainplan.jax.trace import Equation
+from chainplan.jax.types import Parameters, Shaped
 
 TRIPS = 10
-"""Trips of a loop whose number is not known."""
+"""The number of trips of a loop where it is not known."""
 
 
-def equation_fma(equation: Any) -> int:
-    """Multiply-adds of an `Equation`."""
+def equation_fma(equation: Equation) -> int:
+    """Count the multiply-adds of an equation, at least one."""
     return max(1, _fma(equation.name, equation.params, equation.ins, equation.outs))
 
 
-def _fma(name: str, params: dict[str, Any], ins: Any, outs: Any) -> int:
+def _fma(name: str, params: Parameters, ins: Sequence[Shaped], outs: Sequence[Shaped]) -> int:
+    """Count the multiply-adds of a primitive."""
     if name == "dot_general":
         return prod(axes_of(ins, params)[2:])
     if name == "conv_general_dilated":
@@ -52,7 +57,8 @@ def _fma(name: str, params: dict[str, Any], ins: Any, outs: Any) -> int:
     return max(_size(ins), _size(outs))
 
 
-def _body(jaxpr: Any) -> int:
+def _body(jaxpr: core.Jaxpr | core.ClosedJaxpr) -> int:
+    """Count the multiply-adds of a program inside an equation."""
     inner = getattr(jaxpr, "jaxpr", jaxpr)
     total = 0
     for eqn in inner.eqns:
@@ -61,5 +67,6 @@ def _body(jaxpr: Any) -> int:
     return total
 
 
-def _size(avals: Any) -> int:
+def _size(avals: Sequence[Shaped]) -> int:
+    """Return the number of entries of the largest of some arrays."""
     return max((prod(a.shape) for a in avals if hasattr(a, "shape")), default=0)

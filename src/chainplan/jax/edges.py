@@ -1,7 +1,7 @@
 """What a rule says of an equation: its elemental Jacobians, as edges between operands, inner vertices and results.
 
-As for `ops.base.Edge`, structures are in the words of a spec and inner vertices make small factors of what is no
-structure itself; values are computed in JAX, at a point, when a plan asks for them.
+Structures are written in the words of a spec, as in `programs.ops.base.Edge`. Inner vertices make small factors of a
+Jacobian that has no structure itself. The values of an edge are computed in JAX, at a point, when a plan asks for them.
 """
 
 from __future__ import annotations
@@ -9,36 +9,41 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from chainplan.jax.forms import Diagonal, Held, picked
 from chainplan.jax.indexing import Index
 from chainplan.jax.trace import Constant, Equation
+from chainplan.jax.types import Shaped
+from chainplan.structures.base import Words
 
-Values = Callable[[Sequence[Any]], Held]
-"""Given the operands of an equation, the block."""
-Function = Callable[[Any], Any]
-Functions = Callable[[Sequence[Any]], tuple[Function, Function]]
-"""Given the operands of an equation, (tangent, adjoint) of a matrix-free edge on blocks."""
+Values = Callable[[Sequence[Array]], Held]
+"""Computes the block of an edge from the operands of its equation."""
+Function = Callable[[Array], Array]
+"""The tangent or the adjoint of a matrix-free edge: it takes a block and gives one."""
+Functions = Callable[[Sequence[Array]], tuple[Function, Function]]
+"""Makes (tangent, adjoint) of a matrix-free edge from the operands of its equation."""
+Slopes = Callable[[Sequence[Array]], Array]
+"""Computes the entries of a diagonal from the operands of an equation."""
 
 
 @dataclass(frozen=True)
 class Edge:
     """One elemental Jacobian of rows x cols within an equation.
 
-    `source` is the position of an operand, `target` that of a result; a string is an inner vertex. An edge has `values`
-    or, where it is matrix-free, `functions` and costs in fma per vector.
+    `source` is the position of an operand and `target` that of a result; a string names an inner vertex. An edge has
+    `values` or, where it is matrix-free, `functions` and costs in fma per vector.
     """
 
     source: int | str
     target: int | str
     rows: int
     cols: int
-    words: Any = "dense"
+    words: Words = "dense"
     values: Values | None = None
     functions: Functions | None = None
     tangent: int | None = None
@@ -53,78 +58,77 @@ class Active:
     ins: tuple[int, ...]
     outs: tuple[int, ...]
 
-    def along(self, position: int, values: Sequence[Any], result: int = 0) -> Function:
-        """The result as a function of one operand, the others as they are."""
+    def along(self, position: int, values: Sequence[Array], result: int = 0) -> Function:
+        """Return the result as a function of one operand, the others fixed."""
 
-        def function(x: Any) -> Any:
+        def function(x: Array) -> Array:
             return self.equation.apply(*values[:position], x, *values[position + 1 :])[result]
 
         return function
 
-    def slopes(self, position: int, result: int = 0) -> Callable[[Sequence[Any]], Any]:
-        """The tangent of ones along one operand, as a vector: of an elementwise function, its derivatives."""
+    def slopes(self, position: int, result: int = 0) -> Slopes:
+        """Return what computes the tangent of ones along one operand: the derivatives of an elementwise function."""
 
-        def slopes(values: Sequence[Any]) -> Any:
+        def slopes(values: Sequence[Array]) -> Array:
             x = jnp.asarray(values[position])
             return jax.jvp(self.along(position, values, result), (x,), (jnp.ones_like(x),))[1].ravel()
 
         return slopes
 
     def size(self, position: int) -> int:
-        """Entries of the vertex of an operand."""
+        """Count the entries of the vertex of an operand."""
         return entries(self.equation.ins[position])
 
     @property
     def real(self) -> bool:
-        """Whether no complex numbers take part."""
+        """Whether all active operands and results are real."""
         sides = [self.equation.ins[i] for i in self.ins] + [self.equation.outs[j] for j in self.outs]
         return not any(map(is_complex, sides))
 
     def known(self, position: int) -> bool:
-        """Whether an operand is a constant whose value is there while the function is traced."""
+        """Say whether an operand is a constant whose value is known while the function is traced."""
         operand = self.equation.operands[position]
         return isinstance(operand, Constant) and operand.concrete
 
 
-def is_float(aval: Any) -> bool:
-    """Whether entries are real floating-point numbers."""
+def is_float(aval: Shaped) -> bool:
+    """Say whether entries are real floating-point numbers."""
     return hasattr(aval, "dtype") and bool(jnp.issubdtype(aval.dtype, np.floating))
 
 
-def is_complex(aval: Any) -> bool:
-    """Whether entries are complex floating-point numbers."""
+def is_complex(aval: Shaped) -> bool:
+    """Say whether entries are complex floating-point numbers."""
     return hasattr(aval, "dtype") and bool(jnp.issubdtype(aval.dtype, np.complexfloating))
 
 
-def entries(aval: Any) -> int:
-    """Entries of the vertex of an array: its own, or the real parts of complex ones and then the imaginary parts."""
+def entries(aval: Shaped) -> int:
+    """Count the entries of the vertex of an array; complex ones count twice, as real and imaginary parts."""
     return int(prod(aval.shape)) * (2 if is_complex(aval) else 1)
 
 
-def shape_of(value: Any) -> Any:
-    """Shape and dtype alone, as JAX takes them for tracing."""
-    make: Any = jax.ShapeDtypeStruct
-    return make(value.shape, value.dtype)
+def shape_of(value: Shaped) -> jax.ShapeDtypeStruct:
+    """Return the shape and the dtype alone, in the type that JAX traces with."""
+    return jax.ShapeDtypeStruct(value.shape, value.dtype)
 
 
 def sign_edge(source: int | str, target: int | str, size: int, sign: int = 1) -> Edge:
-    """An identity or its negation."""
+    """Make the edge of an identity or of its negation."""
     words = "identity" if sign == 1 else "negated_identity"
     return Edge(source, target, size, size, words, lambda values: Diagonal(size, None, sign))
 
 
-def diagonal_edge(source: int | str, target: int | str, size: int, vector: Callable[[Sequence[Any]], Any]) -> Edge:
-    """A diagonal that is computed."""
+def diagonal_edge(source: int | str, target: int | str, size: int, vector: Slopes) -> Edge:
+    """Make the edge of a diagonal that `vector` computes."""
     return Edge(source, target, size, size, "diagonal", lambda values: Diagonal(size, vector(values)))
 
 
 def pick_edge(source: int | str, target: int | str, index: Index, cols: int) -> Edge:
-    """Entry i of the target is entry `index[i]` of the source."""
+    """Make the edge that copies entry `index[i]` of the source to entry i of the target."""
     return _index_edge(source, target, np.asarray(index, np.int64), cols, turned=False)
 
 
 def scatter_edge(source: int | str, target: int | str, index: Index, rows: int) -> Edge:
-    """Entry i of the source is added to entry `index[i]` of the target."""
+    """Make the edge that adds entry i of the source to entry `index[i]` of the target."""
     return _index_edge(source, target, np.asarray(index, np.int64), rows, turned=True)
 
 
@@ -136,8 +140,8 @@ def _index_edge(source: int | str, target: int | str, index: Index, width: int, 
     )
 
 
-def _words(index: Index, width: int, turned: bool) -> Any:
-    """The structure of picks in the words of a spec, regular ones by name."""
+def _words(index: Index, width: int, turned: bool) -> Words:
+    """Write the structure of picks in the words of a spec, regular ones by name."""
     size = len(index)
     if size == width and np.array_equal(index, np.arange(size)):
         return "identity"

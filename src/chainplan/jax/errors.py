@@ -1,4 +1,4 @@
-"""What the JAX front-end raises, and what it tells itself."""
+"""The error that the JAX front-end raises, and the reason for which it leaves a function to JAX."""
 
 from __future__ import annotations
 
@@ -20,4 +20,4 @@ class DifferentiationError(ChainplanError, TypeError):
 
 
 class NotLinearised(Exception):
-    """Why a function is left to JAX's own modes; caught by `jacobian`, which then uses them."""
+    """The reason why a function is left to JAX's own modes; `jacobian` catches it and uses them."""

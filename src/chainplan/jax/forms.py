@@ -1,27 +1,31 @@
 """How a block is held inside JAX code: its form follows from the forms of its factors, not from how it is counted.
 
-A traced program can branch on what it holds while it is traced, so a form needs no agreement with the structure that
-the planner counts with: every product looks at its two factors. What is known at trace time (indices, signs, numbers of
-parts) stays out of the compiled program; arrays hold only what has to be computed. The forms are those of
-`kernels.forms`, with picked rows and columns, and lists of nonzeros, in place of sparse arrays, which JAX has no fast
-products for.
+A function can branch on the forms of its blocks while it is traced, so that a form need not agree with the structure
+that the planner counts with: every product looks at its two factors. What is known at trace time (indices, signs,
+numbers of parts) stays out of the compiled program; arrays hold only what has to be computed. The forms are those of
+`kernels.storage`, with picked rows and columns, and lists of nonzeros, in the place of sparse arrays, for which JAX has
+no fast products.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from chainplan.jax.indexing import Index, padded, taken
+
+if TYPE_CHECKING:
+    from jax.typing import DTypeLike
 
 
 @dataclass(frozen=True)
 class Zero:
-    """Nothing but zeros."""
+    """A block of zeros."""
 
     rows: int
     cols: int
@@ -29,10 +33,10 @@ class Zero:
 
 @dataclass(frozen=True)
 class Diagonal:
-    """`vector` along the diagonal, or `sign` all along it where there is no vector."""
+    """A diagonal that holds `vector`, or `sign` in every entry where there is no vector."""
 
     rows: int
-    vector: Any = None
+    vector: Array | None = None
     sign: int = 1
 
     @property
@@ -42,15 +46,15 @@ class Diagonal:
 
 @dataclass(frozen=True, eq=False)
 class Picked:
-    """One entry in every row, in column `index[row]`: a selection, times `values` where there are any.
+    """A selection: one entry in every row, in column `index[row]`; it is one of `values`, or 1 where there are none.
 
     With `turned` it is the transpose: one entry in every column, in row `index[column]`. `width` is the size of the
-    other side, that `index` points into.
+    other side, into which `index` points.
     """
 
     index: Index
     width: int
-    values: Any = None
+    values: Array | None = None
     turned: bool = False
 
     @property
@@ -63,11 +67,11 @@ class Picked:
 
     @cached_property
     def bijective(self) -> bool:
-        """Whether both every row and every column have one entry."""
+        """Whether every row and every column has one entry."""
         return self.rows == self.cols and len(np.unique(self.index)) == len(self.index)
 
     def from_other_side(self) -> Picked:
-        """The same block by its columns instead of its rows, or the other way round; it must be bijective."""
+        """Index the same block by its columns instead of its rows, or the other way round; it must be bijective."""
         back = np.argsort(self.index)
         values = None if self.values is None else taken(self.values, back)
         return Picked(back, len(self.index), values, not self.turned)
@@ -75,13 +79,13 @@ class Picked:
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """`count` equal parts: blocks along the diagonal, or layers of A ⊗ I where `layered`.
+    """`count` parts of equal shape: blocks along the diagonal, or layers of A ⊗ I where `layered` is set.
 
-    `values` is of count x r x c, or of 1 x r x c where all parts are equal.
+    `values` is an array of count x r x c, or of 1 x r x c where all parts are equal.
     """
 
     count: int
-    values: Any
+    values: Array
     layered: bool = False
 
     @property
@@ -95,20 +99,20 @@ class Parts:
 
 @dataclass(frozen=True, eq=False)
 class Listed:
-    """The nonzeros `values`, one by one, in the rows `i` and columns `j`: no two at one place, in any order."""
+    """A list of the nonzeros `values` in the rows `i` and columns `j`, in any order, no two at the same place."""
 
     rows: int
     cols: int
     i: Index
     j: Index
-    values: Any
+    values: Array
 
 
 @dataclass(frozen=True, eq=False)
 class Full:
     """An array of rows x cols."""
 
-    values: Any
+    values: Array
 
     @property
     def rows(self) -> int:
@@ -121,7 +125,7 @@ class Full:
 
 @dataclass(frozen=True, eq=False)
 class Narrow:
-    """`columns`, which are number `index` of `width`, in order; all others are zero."""
+    """A block of `width` columns, all of them zero but `columns`, which stand at the places `index`, in order."""
 
     columns: Full
     index: Index
@@ -139,16 +143,16 @@ class Narrow:
 Held = Zero | Diagonal | Picked | Parts | Listed | Narrow | Full
 
 
-def picked(index: Index, width: int, values: Any = None, turned: bool = False) -> Held:
-    """Picked rows or columns; a diagonal where each picks its own."""
+def picked(index: Index, width: int, values: Array | None = None, turned: bool = False) -> Held:
+    """Make a block of picks, held as a diagonal where each row picks its own column."""
     index = np.asarray(index, np.int64)
     if len(index) == width and np.array_equal(index, np.arange(width)):
         return Diagonal(width, values)
     return Picked(index, width, values, turned)
 
 
-def parts(count: int, values: Any, layered: bool = False) -> Held:
-    """Parts in their simplest form: one part is the whole, parts of one entry are a diagonal."""
+def parts(count: int, values: Array, layered: bool = False) -> Held:
+    """Make a block of parts in its simplest form: one part is a matrix, parts of one entry are a diagonal."""
     if count == 1:
         return Full(values[0])
     if values.shape[1:] == (1, 1):
@@ -157,7 +161,7 @@ def parts(count: int, values: Any, layered: bool = False) -> Held:
 
 
 def transposed(held: Held) -> Held:
-    """The transposed block."""
+    """Return the transposed block."""
     match held:
         case Zero(rows, cols):
             return Zero(cols, rows)
@@ -177,29 +181,30 @@ def transposed(held: Held) -> Held:
 
 
 def negated(held: Held) -> Held:
-    """The block times -1."""
+    """Return the block times -1."""
     match held:
         case Zero():
             return held
         case Diagonal(_, None, sign):
             return replace(held, sign=-sign)
-        case Diagonal(_, vector):
-            return replace(held, vector=-vector)
-        case Picked(values=None):
-            return replace(held, values=-np.ones(len(held.index), np.int8))
+        case Diagonal(vector=values) if values is not None:
+            return replace(held, vector=-values)
+        case Picked(index=index, values=values):
+            return replace(held, values=-np.ones(len(index), np.int8) if values is None else -values)
         case Narrow(columns=Full(values)):
             return replace(held, columns=Full(-values))
-        case _:
-            return replace(held, values=-held.values)
+        case Parts(values=values) | Listed(values=values) | Full(values=values):
+            return replace(held, values=-values)
+    raise AssertionError(held)
 
 
-def vector(held: Diagonal, dtype: Any) -> Any:
-    """The diagonal, written out."""
+def vector(held: Diagonal, dtype: DTypeLike) -> Array:
+    """Write the diagonal out as a vector."""
     return jnp.full(held.rows, held.sign, dtype) if held.vector is None else held.vector
 
 
-def matrix(held: Held, dtype: Any) -> Any:
-    """The block as an array of rows x cols; `dtype` is that of values which the form says alone."""
+def matrix(held: Held, dtype: DTypeLike | None) -> Array:
+    """Write the block out as an array of rows x cols; `dtype` is that of values which the form alone says."""
     match held:
         case Zero(rows, cols):
             return jnp.zeros((rows, cols), dtype)
@@ -207,8 +212,8 @@ def matrix(held: Held, dtype: Any) -> Any:
             return sign * jnp.eye(rows, dtype=dtype) if values is None else jnp.diag(values)
         case Picked(index, width, values, turned):
             eye = np.arange(width) == index[:, None]
-            found = jnp.asarray(eye, dtype) if values is None else jnp.where(eye, values[:, None], 0).astype(dtype)
-            return found.T if turned else found
+            whole = jnp.asarray(eye, dtype) if values is None else jnp.where(eye, values[:, None], 0).astype(dtype)
+            return whole.T if turned else whole
         case Parts(count, values, layered):
             return _spread(count, values, layered)
         case Listed(rows, cols, i, j, values):
@@ -223,7 +228,8 @@ def matrix(held: Held, dtype: Any) -> Any:
             return values
 
 
-def _spread(count: int, values: Any, layered: bool) -> Any:
+def _spread(count: int, values: Array, layered: bool) -> Array:
+    """Write parts out as a matrix."""
     _, r, c = values.shape
     eye = np.eye(count, dtype=values.dtype)
     rule = "tij,ts->itjs" if layered else "tij,ts->tisj"
@@ -231,16 +237,16 @@ def _spread(count: int, values: Any, layered: bool) -> Any:
     return jnp.einsum(rule, full, eye).reshape(count * r, count * c)
 
 
-def as_parts(held: Held, like: Parts, dtype: Any) -> Any | None:
-    """Values of a block as parts of the same number and kind as those of `like`, None where it does not fall so."""
+def as_parts(held: Held, like: Parts, dtype: DTypeLike) -> Array | None:
+    """Return the values of a block as parts like those of `like`, None where it does not fall into such parts."""
     count, layered = like.count, like.layered
     if held.rows % count or held.cols % count or isinstance(held, Zero | Listed | Narrow | Full):
         return None
     if isinstance(held, Parts):
         return held.values if (held.count, held.layered) == (count, layered) else None
     if isinstance(held, Picked) and held.turned:
-        found = as_parts(transposed(held), like, dtype)
-        return None if found is None else found.transpose(0, 2, 1)
+        back = as_parts(transposed(held), like, dtype)
+        return None if back is None else back.transpose(0, 2, 1)
     rows, r, c = np.arange(held.rows), held.rows // count, held.cols // count
     index = rows if isinstance(held, Diagonal) else held.index
     part, i = (rows % count, rows // count) if layered else (rows // r, rows % r)

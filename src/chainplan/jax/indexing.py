@@ -1,26 +1,26 @@
 """Entries picked and added up by indices that are known while tracing: slices, reshapes and sums where they do.
 
-XLA compiles a gather or a scatter at constant indices as it compiles any other, entry by entry and hardly fused with
-its neighbours; scatters run one update after the other on a CPU. Most indices of a program are regular, from slices,
-concatenations, broadcasts and transpositions, and are recognised here. A scatter never is one: where nothing is added
-up it is a gather from the other side, else entries of one sum are gathered side by side and reduced.
+XLA compiles a gather or a scatter at constant indices like any other: entry by entry, and hardly fused with its
+neighbours. On a CPU a scatter runs one update after the other. Most indices of a program are regular, because they come
+from slices, concatenations, broadcasts and transpositions; this module recognises them. It replaces every scatter: by a
+gather from the other side where nothing is added up, else by gathers of the terms of all sums, which are then added.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax import Array, lax
+from numpy.typing import NDArray
 
 UNROLLED = 16
-"""Most terms of a sum that is written out, so that its terms are read where they are."""
-Index = np.ndarray[Any, np.dtype[np.int64]]
+"""The largest number of terms of a sum that is written out, so that each term is read where it stands."""
+Index = NDArray[np.int64]
+"""Indices that are known while the function is traced."""
 
 
-def taken(array: Any, index: Index, axis: int = 0) -> Any:
-    """`array[index]` along an axis."""
+def taken(array: Array, index: Index, axis: int = 0) -> Array:
+    """Return `array[index]` along an axis."""
     size, count = array.shape[axis], len(index)
     if count == size and np.array_equal(index, np.arange(size)):
         return array
@@ -31,8 +31,8 @@ def taken(array: Any, index: Index, axis: int = 0) -> Any:
     return array.at[(*(slice(None),) * axis, index)].get(mode="promise_in_bounds")
 
 
-def _regular(array: Any, index: Index, axis: int) -> Any | None:
-    """A slice, one with repetitions, or one that is transposed; None where the index is none of them."""
+def _regular(array: Array, index: Index, axis: int) -> Array | None:
+    """Return `array[index]` as a slice, repeated or transposed; None where the index is not as regular as that."""
     steps = np.diff(index)
     step = int(steps[0])
     if step > 0 and (steps == step).all():
@@ -53,15 +53,15 @@ def _regular(array: Any, index: Index, axis: int) -> Any | None:
     return None
 
 
-def _spread(array: Any, at: int, times: int, axis: int) -> Any:
-    """Copies along a new axis at `at`, merged with `axis`."""
+def _spread(array: Array, at: int, times: int, axis: int) -> Array:
+    """Copy an array along a new axis at `at`, which is then merged with `axis`."""
     shape = array.shape
     wide = jnp.broadcast_to(jnp.expand_dims(array, at), (*shape[:at], times, *shape[at:]))
     return wide.reshape(*shape[:axis], shape[axis] * times, *shape[axis + 1 :])
 
 
-def padded(array: Any, index: Index, axis: int = 0) -> Any:
-    """`array[index]` along an axis, zero where the index is -1."""
+def padded(array: Array, index: Index, axis: int = 0) -> Array:
+    """Return `array[index]` along an axis, zero where the index is -1."""
     there = np.flatnonzero(index >= 0)
     if len(there) == len(index):
         return taken(array, index, axis)
@@ -78,20 +78,20 @@ def padded(array: Any, index: Index, axis: int = 0) -> Any:
 
 
 def slots(group: Index, groups: int) -> Index:
-    """Which entries belong to each group: K x groups, -1 where a group has fewer than K entries.
+    """List the entries of each group, in an array of K x groups; it holds -1 where a group has fewer than K entries.
 
-    Groups of equal runs come out regular: the first entry of every group, the second, and so on.
+    Row k holds entry k of every group, so that the indices are regular where the groups are runs of equal length.
     """
     order = np.argsort(group, kind="stable")
     counts = np.bincount(group, minlength=groups)
     starts = np.cumsum(counts) - counts
-    found = np.full((int(counts.max(initial=0)), groups), -1, np.int64)
-    found[np.arange(len(group)) - starts[group[order]], group[order]] = order
-    return found
+    members = np.full((int(counts.max(initial=0)), groups), -1, np.int64)
+    members[np.arange(len(group)) - starts[group[order]], group[order]] = order
+    return members
 
 
-def added(rows: Any, index: Index, height: int, axis: int = 0) -> Any:
-    """Rows, or columns where `axis` is 1, added up: number i goes to number `index[i]` of `height`."""
+def added(rows: Array, index: Index, height: int, axis: int = 0) -> Array:
+    """Add rows, or columns where `axis` is 1, up: row i goes to row `index[i]` of `height`."""
     if height and len(index) % height == 0:
         shape, each = rows.shape, len(index) // height
         if np.array_equal(index, np.repeat(np.arange(height), each)):

@@ -1,9 +1,8 @@
-"""What chainplan sees of a function: its linearised graph, and which equation took which path."""
+"""What chainplan sees of a function: its linearised graph, and how each equation is differentiated."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,28 +11,29 @@ from chainplan.jax.call import Call, flattened
 from chainplan.jax.edges import Edge
 from chainplan.jax.errors import DifferentiationError, NotLinearised
 from chainplan.jax.standalone import linearised_call
+from chainplan.jax.types import Tree
 from chainplan.problem.problem import Problem
 
 ZERO = "no path leads from the arguments in argnums to a result: the Jacobian is zero. Nothing is left to plan."
 
 
-def _call(f: Callable[..., Any], args: Sequence[Any], argnums: int | Sequence[int]) -> Call:
-    """A call for its shapes alone: ones in the place of a `jax.ShapeDtypeStruct`."""
+def _call(f: Callable[..., Tree], args: Sequence[Tree], argnums: int | Sequence[int]) -> Call:
+    """Make a call of which only the shapes are used; ones take the place of a `jax.ShapeDtypeStruct`."""
 
-    def value(leaf: Any) -> Any:
+    def value(leaf: Tree) -> Tree:
         return jnp.ones(leaf.shape, leaf.dtype) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf
 
     return flattened(f, argnums, False, jax.tree.map(value, args), {})
 
 
-def linearised_graph(f: Callable[..., Any], *args: Any, argnums: int | Sequence[int] = 0) -> Problem:
+def linearised_graph(f: Callable[..., Tree], *args: Tree, argnums: int | Sequence[int] = 0) -> Problem:
     """Make the linearised DAG of a function at arguments of these shapes, for planning and printing.
 
     Parameters
     ----------
-    f : Callable[..., Any]
+    f : Callable[..., Tree]
         A function of arrays, or trees of them, that JAX can differentiate.
-    *args : Any
+    *args : Tree
         Its arguments: arrays, or `jax.ShapeDtypeStruct` in their place.
     argnums : int | Sequence[int]
         The positions of the arguments to differentiate by.
@@ -63,14 +63,14 @@ def linearised_graph(f: Callable[..., Any], *args: Any, argnums: int | Sequence[
     return problem
 
 
-def explain(f: Callable[..., Any], *args: Any, argnums: int | Sequence[int] = 0) -> str:
+def explain(f: Callable[..., Tree], *args: Tree, argnums: int | Sequence[int] = 0) -> str:
     """Write a table of the equations that derivatives pass through.
 
     Parameters
     ----------
-    f : Callable[..., Any]
+    f : Callable[..., Tree]
         A function of arrays, or trees of them, that JAX can differentiate.
-    *args : Any
+    *args : Tree
         Its arguments: arrays, or `jax.ShapeDtypeStruct` in their place.
     argnums : int | Sequence[int]
         The positions of the arguments to differentiate by.
@@ -103,6 +103,7 @@ def explain(f: Callable[..., Any], *args: Any, argnums: int | Sequence[int] = 0)
 
 
 def _described(edge: Edge) -> str:
+    """Say in words what an edge is."""
     if edge.functions is not None:
         modes = [name for name, price in (("tangent", edge.tangent), ("adjoint", edge.adjoint)) if price is not None]
         known = "" if edge.words == "dense" else f"{_structure(edge)} "
@@ -111,6 +112,7 @@ def _described(edge: Edge) -> str:
 
 
 def _structure(edge: Edge) -> str:
+    """Name the structure of an edge, with its argument where that is short."""
     if isinstance(edge.words, str):
         return edge.words
     ((word, argument),) = edge.words.items()

@@ -1,9 +1,10 @@
 """jacobian(f): trace, plan, emit; JAX's own modes where a plan promises too little.
 
-A plan depends on the linearised graph alone, so plans are kept by the fingerprint of their problem: another function
-of the same graph, or the same function at other values, is not planned again. What a plan saves is a prediction in
-multiply-adds; below `gain` it is not worth losing what XLA makes of the plain modes. It must hold twice: as the planner
-counts, and as the blocks are held, for a listed pattern is counted by its nonzeros but held as a matrix.
+A plan depends on the linearised graph alone, so that plans are kept by the fingerprint of their problem: another
+function of the same graph, or the same function at other values, is not planned again. What a plan saves is predicted
+in multiply-adds. Below `gain` the plan is not worth losing what XLA makes of the plain modes. The plan must save that
+share by two counts: that of the planner, and that of the blocks as they are held, because a listed pattern is counted
+by its nonzeros but held as a matrix.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from numbers import Real
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import jax
@@ -30,6 +31,7 @@ from chainplan.jax.memory_limit import within
 from chainplan.jax.standalone import closes_over_traced, linearised_call, program
 from chainplan.jax.strategies import Way, dtype_of, evaluated
 from chainplan.jax.tuning import batch_of, fastest
+from chainplan.jax.types import Tree
 from chainplan.planner import plan as find_plan
 from chainplan.plans.check import check
 from chainplan.plans.compressed_sweep import per_vector
@@ -39,19 +41,19 @@ from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
 
 GAIN = 0.2
-"""Share of the multiply-adds of the better mode that a plan must save to be taken: of the benchmark functions that save
-less, as many measure slower by the plan as faster (`bench/reports/jax.md`)."""
+"""The share of the multiply-adds of the better mode that a plan must save to be used. Of the benchmark functions that
+save less, as many are slower by the plan as are faster (`bench/reports/jax.md`)."""
 LARGEST = 50_000_000
-"""Entries of the largest block, written out, that a plan may make where the Jacobian itself is smaller."""
+"""The most entries, written out, of a block that a plan may make where the Jacobian itself is smaller."""
 LONGEST = 1500
-"""Steps of the longest plan that is taken: XLA compiles some hundred a second."""
+"""The number of steps of the longest plan that is used: XLA compiles some hundred of them a second."""
 
 _HELD: WeakKeyDictionary[Plan, int] = WeakKeyDictionary()
 _PROVED: WeakKeyDictionary[Plan, str] = WeakKeyDictionary()
 
 
 class Settings(NamedTuple):
-    """How a Jacobian is planned and chosen."""
+    """The options by which a Jacobian is planned and a way to it chosen."""
 
     solver: str = "auto"
     budget: float | None = 1.0
@@ -63,7 +65,7 @@ class Settings(NamedTuple):
 
 
 def jacobian(
-    f: Callable[..., Any],
+    f: Callable[..., Tree],
     argnums: int | Sequence[int] = 0,
     *,
     solver: str = "auto",
@@ -74,37 +76,37 @@ def jacobian(
     tune: bool = False,
     gain: float | None = GAIN,
     memory: int | None = None,
-) -> Callable[..., Any]:
-    """Make the Jacobian of a function, by the cheapest order; it is called, and shaped, as `jax.jacrev(f, argnums)`.
+) -> Callable[..., Tree]:
+    """Make the Jacobian of a function by the cheapest order; it is called, and shaped, like `jax.jacrev(f, argnums)`.
 
     Parameters
     ----------
-    f : Callable[..., Any]
+    f : Callable[..., Tree]
         A function of arrays, or trees of them, that JAX can differentiate.
     argnums : int | Sequence[int]
         The positions of the arguments to differentiate by.
     solver : str
         The name of a solver, as for `chainplan.plan`.
     budget : float | None
-        The seconds that the search for a plan may take, at the first call of each graph; it ends before where a plan is
-        proven optimal. None is no limit.
+        The seconds that the search for a plan may take, at the first call of each graph. The search ends earlier where
+        a plan is proven optimal. None sets no limit.
     objective : str | None
-        What is minimised, as for `chainplan.plan`.
+        The objective that is minimised, as for `chainplan.plan`.
     has_aux : bool
-        Whether f returns a pair of what is differentiated and of what is passed on.
+        Whether f returns a pair: the result that is differentiated, and auxiliary data that is passed on.
     plan : Plan | Result | SavedPlan | str | Path | None
-        A plan for the graph of f that was found before, or the plan file that holds it; it is proved right at the first
-        call and used whatever it promises.
+        A plan for the graph of f that was found before, or the plan file that holds it. It is proved right at the first
+        call, and it is used whatever it saves.
     tune : bool
-        Whether plan, jacfwd and jacrev are timed at the first call of each graph, and the fastest kept. Under `vmap`
-        they are timed on a batch of that size, which has to be in sight: `jit(vmap(jacobian(f, tune=True)))`, not
-        `vmap(jit(jacobian(f, tune=True)))`, which is timed on a single point.
+        Whether the plan, jacfwd and jacrev are timed at the first call of each graph, and the fastest is kept. Under
+        `vmap` they are timed on a batch of that size. The batch must be visible, as in
+        `jit(vmap(jacobian(f, tune=True)))`; `vmap(jit(jacobian(f, tune=True)))` is timed on a single point.
     gain : float | None
-        The share of the multiply-adds of the better mode that a plan must save, else jacfwd or jacrev is returned; None
-        takes the plan whatever it promises.
+        The share of the multiply-adds of the better mode that a plan must save; where it saves less, jacfwd or jacrev
+        is used. None uses the plan whatever it saves.
     memory : int | None
         The bytes that one call, compiled on its own, may take beside its arguments and result; seeds are sent in chunks
-        as large as that allows. Under `jax.vmap` it holds for each call of the batch.
+        as large as that allows. Under `jax.vmap` the limit holds for each call of the batch.
 
     Returns
     -------
@@ -139,14 +141,14 @@ def jacobian(
     settings = Settings(solver, budget, objective, _plan_of(plan), tune, gain, memory)
 
     @wraps(f)
-    def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
+    def jacobian_of_f(*args: Tree, **kwargs: Tree) -> Tree:
         call = flattened(f, argnums, has_aux, args, kwargs)
         linearised, way = chosen(call, settings)
         if way.name != "plan" and way.chunk is None:
-            found = getattr(jax, way.name)(f, argnums=argnums, has_aux=has_aux)(*args, **kwargs)
+            made = getattr(jax, way.name)(f, argnums=argnums, has_aux=has_aux)(*args, **kwargs)
             if way.name == "jacrev":
-                return found
-            return (call.as_jacrev(found[0]), found[1]) if has_aux else call.as_jacrev(found)
+                return made
+            return (call.as_jacrev(made[0]), made[1]) if has_aux else call.as_jacrev(made)
         blocks, computed = evaluated(linearised, call, way, call.leaves)
         nested = call.nested(blocks)
         return (nested, call.passed_on(computed)) if has_aux else nested
@@ -154,18 +156,19 @@ def jacobian(
     return jacobian_of_f
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _integers(argnums: Any) -> Any:
-    """Integers of numpy as those of Python; all else as it is."""
+def _integers(argnums: Tree) -> Tree:
+    """Make integers of numpy those of Python; return everything else unchanged."""
     if isinstance(argnums, list | tuple):
         return tuple(map(_integers, argnums))
     return int(argnums) if isinstance(argnums, np.integer) else argnums
 
 
 def _plan_of(given: Plan | Result | SavedPlan | str | Path | None) -> Plan | None:
+    """Return the plan that was given, in whatever form it was given."""
     if given is None or isinstance(given, Plan):
         return given
     holder = read_plan(given) if isinstance(given, str | Path) else given
@@ -180,7 +183,7 @@ def _plan_of(given: Plan | Result | SavedPlan | str | Path | None) -> Plan | Non
 
 
 def chosen(call: Call, settings: Settings) -> tuple[Linearised | None, Way]:
-    """The linearised function of a call, None where it has none, and the way to its Jacobian."""
+    """Return the linearised function of a call, None where it has none, and the way to its Jacobian."""
     try:
         linearised = linearised_call(call)
     except NotLinearised:
@@ -193,7 +196,7 @@ def chosen(call: Call, settings: Settings) -> tuple[Linearised | None, Way]:
 
 
 def _ways(linearised: Linearised, call: Call, settings: Settings) -> list[Way]:
-    """How to compute the Jacobian, the best way first."""
+    """Return the ways to compute the Jacobian, the best one first."""
     problem = linearised.problem()
     if problem is None:
         return [Way("plan")]
@@ -220,7 +223,7 @@ def _ways(linearised: Linearised, call: Call, settings: Settings) -> list[Way]:
 
 
 def planned(problem: Problem, settings: Settings) -> Result:
-    """A plan for a problem, kept."""
+    """Plan a problem, or return the kept result of having planned it."""
     key = "plan", problem.fingerprint, settings.solver, settings.budget, settings.objective
 
     def find() -> Result:
@@ -230,7 +233,7 @@ def planned(problem: Problem, settings: Settings) -> Result:
 
 
 def _proved(plan: Plan, problem: Problem) -> Plan:
-    """A plan that was given, once it has been shown to compute the Jacobian of this graph."""
+    """Prove that a plan that was given computes the Jacobian of this graph, and return it."""
     if Problem(plan.graph).fingerprint != problem.fingerprint:
         raise PlanError("plan: it is for another graph than that of the function at these shapes. Plan it anew.")
     if plan not in _PROVED:
@@ -240,7 +243,7 @@ def _proved(plan: Plan, problem: Problem) -> Plan:
 
 
 def too_large(result: Result) -> bool:
-    """Whether a plan is too long to be compiled, or makes a larger block than can be written out.
+    """Say whether a plan is too long to be compiled, or makes a block that is too large to be written out.
 
     The Jacobian itself is always written out.
     """
@@ -254,30 +257,31 @@ def too_large(result: Result) -> bool:
 
 
 def _held_fma(linearised: Linearised, plan: Plan, call: Call) -> int:
-    """Multiply-adds of a plan as its blocks are held, kept for as long as the plan lives."""
+    """Count the multiply-adds of a plan as its blocks are held; the count is kept for as long as the plan lives."""
     if plan not in _HELD:
         _HELD[plan] = held_fma(linearised, plan, call.leaves, dtype_of(call))
     return _HELD[plan]
 
 
 def modes_of(graph: Graph) -> list[tuple[int, str]]:
-    """JAX's modes that differentiate the function, with the multiply-adds that each takes, cheaper ones first.
+    """Return JAX's modes that differentiate the function, with the multiply-adds that each takes, cheaper ones first.
 
-    A mode sends every column, or row, of an identity through all elementals; forward and reverse order of a plan,
-    which multiply blocks as they are, may take far less and are no measure of it.
+    A mode sends every column, or every row, of an identity through all elementals. Forward and reverse order of a plan
+    multiply blocks as they are held; they may take far fewer multiply-adds and do not measure a mode.
     """
-    found = []
+    modes = []
     for mode, name, ends in ((Mode.TANGENT, "jacfwd", graph.inputs), (Mode.ADJOINT, "jacrev", graph.outputs)):
         price = per_vector(graph.useful, mode)
         if price is not None:
-            found.append((price * sum(graph.sizes[v] for v in ends), name))
-    return sorted(found)
+            modes.append((price * sum(graph.sizes[v] for v in ends), name))
+    return sorted(modes)
 
 
 def _tuned(linearised: Linearised, call: Call, ways: Sequence[Way], settings: Settings) -> Way:
-    """The fastest of some ways on the backend, measured once per function, shapes and batch.
+    """Return the fastest of some ways on the backend, measured once per function, shapes and batch.
 
-    A function that closes over values of an outer trace cannot be run apart from it; there the first way is taken.
+    A function that closes over values of an outer trace cannot run apart from it; for such a function the first way is
+    returned.
     """
     if closes_over_traced(linearised, call):
         return ways[0]
@@ -292,12 +296,12 @@ def _tuned(linearised: Linearised, call: Call, ways: Sequence[Way], settings: Se
 
 
 def _fitted(linearised: Linearised, call: Call, ways: Sequence[Way], limit: int) -> Way:
-    """The best way within a limit of memory, kept by function and shapes.
+    """Return the best way within a limit of memory, kept by function and shapes.
 
     Raises
     ------
     PlanError
-        If none fits, or the function closes over values of an outer trace and cannot be compiled apart from it.
+        If no way fits, or the function closes over values of an outer trace and cannot be compiled apart from it.
     """
     if closes_over_traced(linearised, call):
         raise PlanError(

@@ -1,7 +1,7 @@
 """From equations to a linearised DAG: one vertex per real array that derivatives pass through, one edge per elemental.
 
-Only what lies on a path from an argument to a result becomes part of the graph; integers, constants and empty arrays
-are values of the program and no vertices. Complex numbers between real arguments and results are vertices of twice as
+Only what lies on a path from an argument to a result becomes part of the graph. Integers, constants and empty arrays
+are values of the program and no vertices. A complex array between real arguments and results is a vertex of twice as
 many entries.
 """
 
@@ -11,19 +11,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
 
 from chainplan.jax.edges import Active, Edge, is_complex, is_float
 from chainplan.jax.errors import NotLinearised
 from chainplan.jax.rules import structured
 from chainplan.jax.rules_matrix_free import matrix_free
 from chainplan.jax.trace import Constant, Equation, Trace
+from chainplan.jax.types import Shaped
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem
 from chainplan.structures import Block, from_spec
 
 LARGEST_LIST = 2_000_000
-"""Indices that a structure may list."""
+"""The most indices that a structure may list."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +33,16 @@ class Found:
     equation: Equation
     structured: bool
     edges: tuple[tuple[str, str, str, Edge], ...]
-    """(name, source, target, edge)."""
+    """Name, source, target and edge of each elemental."""
 
 
 @dataclass(frozen=True, eq=False)
 class Linearised:
-    """A trace and its graph: `inputs` and `outputs` name the vertex of each argument and result, None where no path
-    leads from or to it. `graph` is None where no path leads anywhere."""
+    """A trace and its graph.
+
+    `inputs` and `outputs` name the vertex of each argument and of each result, None where no path leads from or to it.
+    `graph` is None where no path leads from any argument to any result.
+    """
 
     trace: Trace
     found: tuple[Found, ...]
@@ -48,30 +51,30 @@ class Linearised:
     graph: Graph | None
 
     def problem(self) -> Problem | None:
-        """The graph as a problem, None where there is none."""
+        """Return the problem of the graph, None where there is no graph."""
         return None if self.graph is None else Problem(self.graph)
 
 
-def linearise(trace: Trace, ins: Sequence[Any], outs: Sequence[Any]) -> Linearised:
+def linearise(trace: Trace, ins: Sequence[Shaped], outs: Sequence[Shaped]) -> Linearised:
     """Find the elemental Jacobians of a trace.
 
     Parameters
     ----------
-    ins, outs : Sequence[Any]
-        Shape and dtype of each argument and of each result to be differentiated; results behind them are not.
+    ins, outs : Sequence[Shaped]
+        The shape and the dtype of each argument, and of each result to be differentiated; results behind those are not.
 
     Raises
     ------
     NotLinearised
-        Where a structure would list too much.
+        If a structure would list too many indices.
     """
-    names: dict[int, str] = {i: f"x{i}" for i, a in enumerate(ins) if is_float(a) and prod(a.shape)}
+    names: dict[int, str] = {i: f"x{i}" for i, a in enumerate(ins) if is_float(a) and prod(a.shape) > 0}
     sizes = {name: prod(ins[i].shape) for i, name in names.items()}
-    found = list(_walk(trace, names, sizes))
+    walked = list(_walk(trace, names, sizes))
     ends, extra = _ends(trace, names, outs)
-    steps = [(source, target) for one in found for _, source, target, _ in one.edges] + extra
+    steps = [(source, target) for one in walked for _, source, target, _ in one.edges] + extra
     useful = _reach(names.values(), steps) & _reach([e for e in ends if e], [(b, a) for a, b in steps])
-    kept = tuple(_pruned(one, useful) for one in found)
+    kept = tuple(_pruned(one, useful) for one in walked)
     elementals = [_elemental(*edge) for one in kept for edge in one.edges]
     for source, target in extra:
         sizes[target] = sizes[source]
@@ -90,16 +93,16 @@ def linearise(trace: Trace, ins: Sequence[Any], outs: Sequence[Any]) -> Linearis
 
 
 def _walk(trace: Trace, names: dict[int, str], sizes: dict[str, int]) -> Iterator[Found]:
-    """The edges of every equation that an argument reaches; adds the vertices to `names` and `sizes`.
+    """Yield every equation that an argument reaches with its edges; add their vertices to `names` and `sizes`.
 
-    Names count these equations alone: how many others there are depends on which arguments are known while tracing.
+    Names count these equations alone, because the number of others depends on which arguments are known while tracing.
     """
     place = 0
     for equation in trace.equations:
         ins = tuple(i for i, o in enumerate(equation.operands) if not isinstance(o, Constant) and o in names)
         if not ins:
             continue
-        outs = tuple(j for j, a in enumerate(equation.outs) if (is_float(a) or is_complex(a)) and prod(a.shape))
+        outs = tuple(j for j, a in enumerate(equation.outs) if (is_float(a) or is_complex(a)) and prod(a.shape) > 0)
         if not outs:
             continue
         active = Active(equation, ins, outs)
@@ -118,6 +121,7 @@ def _walk(trace: Trace, names: dict[int, str], sizes: dict[str, int]) -> Iterato
 def _named(
     place: int, equation: Equation, edges: Sequence[Edge], names: dict[int, str], sizes: dict[str, int]
 ) -> Iterator[tuple[str, str, str, Edge]]:
+    """Yield the edges of an equation with their names and those of their ends; add the sizes of the ends to `sizes`."""
     for i, edge in enumerate(edges):
         source = f"e{place}.{edge.source}" if isinstance(edge.source, str) else _operand(equation, edge.source, names)
         target = f"e{place}.{edge.target}" if isinstance(edge.target, str) else names[equation.results[edge.target]]
@@ -127,13 +131,16 @@ def _named(
 
 
 def _operand(equation: Equation, position: int, names: dict[int, str]) -> str:
+    """Return the vertex of an operand."""
     operand = equation.operands[position]
     assert not isinstance(operand, Constant), "constants are not active"
     return names[operand]
 
 
-def _ends(trace: Trace, names: dict[int, str], outs: Sequence[Any]) -> tuple[list[str | None], list[tuple[str, str]]]:
-    """The vertex of each result, and identities to those that are arguments as they came."""
+def _ends(
+    trace: Trace, names: dict[int, str], outs: Sequence[Shaped]
+) -> tuple[list[str | None], list[tuple[str, str]]]:
+    """Return the vertex of each result, and the identities that lead to results which are arguments themselves."""
     ends: list[str | None] = []
     extra: dict[str, str] = {}
     for atom, aval in zip(trace.results[: len(outs)], outs, strict=True):
@@ -145,6 +152,7 @@ def _ends(trace: Trace, names: dict[int, str], outs: Sequence[Any]) -> tuple[lis
 
 
 def _reach(start: Iterable[str], steps: Sequence[tuple[str, str]]) -> set[str]:
+    """Return the vertices that some vertices reach along steps."""
     follow: dict[str, list[str]] = {}
     for a, b in steps:
         follow.setdefault(a, []).append(b)
@@ -158,17 +166,17 @@ def _reach(start: Iterable[str], steps: Sequence[tuple[str, str]]) -> set[str]:
     return seen
 
 
-def _pruned(found: Found, useful: set[str]) -> Found:
-    kept = tuple(edge for edge in found.edges if edge[1] in useful and edge[2] in useful)
-    return Found(found.equation, found.structured, kept)
+def _pruned(one: Found, useful: set[str]) -> Found:
+    """Leave out the edges of an equation that lie on no path from an argument to a result."""
+    kept = tuple(edge for edge in one.edges if edge[1] in useful and edge[2] in useful)
+    return Found(one.equation, one.structured, kept)
 
 
 def _elemental(name: str, source: str, target: str, edge: Edge) -> Elemental:
-    word, argument = edge.words, None
-    if isinstance(word, dict):
-        ((word, argument),) = word.items()
-        if isinstance(argument, list) and len(argument) > LARGEST_LIST:
-            raise NotLinearised(f"'{name}' picks {len(argument):,} entries, more than {LARGEST_LIST:,} are not listed")
+    """Make the elemental of an edge, its structure read."""
+    ((word, argument),) = ((edge.words, None),) if isinstance(edge.words, str) else edge.words.items()
+    if isinstance(argument, list) and len(argument) > LARGEST_LIST:
+        raise NotLinearised(f"'{name}' picks {len(argument):,} entries, more than {LARGEST_LIST:,} are not listed")
     structure = from_spec(word, argument, (edge.rows, edge.cols), Path())
     block = Block(edge.rows, edge.cols, structure)
     return Elemental(name, source, target, block, edge.tangent, edge.adjoint)

@@ -1,7 +1,7 @@
 """Ways within a limit of memory: seeds are sent in chunks as large as the limit allows.
 
-What a program takes beside its arguments and results is known to XLA alone, which decides what is fused and what shares
-a buffer. So ways are compiled and asked (`memory_analysis`), and none is believed to fit that has not been asked.
+Only XLA knows the memory that a program takes beside its arguments and results, because XLA decides what is fused and
+what shares a buffer. Every way is therefore compiled and its `memory_analysis` read; no way is assumed to fit.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from chainplan.jax.strategies import Way, seeds_of
 
 
 def within(call: Call, ways: Sequence[Way], limit: int) -> Way:
-    """The first way that fits, with the largest chunk, a power of two, that does.
+    """Return the first way that fits, with the largest chunk, a power of two, that fits.
 
     Parameters
     ----------
     ways : Sequence[Way]
-        The best ones first.
+        The ways, the best ones first.
     limit : int
-        Bytes of temporary memory.
+        The bytes of temporary memory.
 
     Raises
     ------
     PlanError
-        If none fits, not even with one seed at a time; it says what the most modest one takes.
+        If no way fits, not even with one seed at a time; the message says what the most modest one takes.
     """
     least = None
     for way in ways:
-        found, needed = _chunked(call, way, limit)
-        if found is not None:
-            return found
+        fitting, needed = _chunked(call, way, limit)
+        if fitting is not None:
+            return fitting
         least = needed if least is None else min(least, needed)
     raise PlanError(
         f"memory: the Jacobian takes {least:,} bytes beside its arguments and result even with one seed at a time; "
@@ -44,7 +44,7 @@ def within(call: Call, ways: Sequence[Way], limit: int) -> Way:
 
 
 def _chunked(call: Call, way: Way, limit: int) -> tuple[Way | None, int]:
-    """A way with its largest chunk that fits, None where none does; and the fewest bytes that were asked for."""
+    """Return a way with its largest chunk that fits, None where none does, and the fewest bytes that it takes."""
     needed = temporary_bytes(call, way)
     if needed <= limit:
         return way, needed
@@ -58,7 +58,7 @@ def _chunked(call: Call, way: Way, limit: int) -> tuple[Way | None, int]:
 
 
 def _chunks(most: int) -> Iterator[int]:
-    """1, 2, 4, … below `most`."""
+    """Yield 1, 2, 4, … below `most`."""
     chunk = 1
     while chunk < most or chunk == 1:
         yield chunk
@@ -66,12 +66,12 @@ def _chunks(most: int) -> Iterator[int]:
 
 
 def temporary_bytes(call: Call, way: Way) -> int:
-    """What a way takes beside its arguments and result, compiled for the backend.
+    """Return the bytes that a way takes beside its arguments and result, compiled for the backend.
 
     Raises
     ------
     PlanError
-        If the backend does not say.
+        If the backend does not say what a program takes.
     """
     given = arguments(call)
     with jax.ensure_compile_time_eval():

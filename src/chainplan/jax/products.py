@@ -1,17 +1,18 @@
 """Products and sums of held blocks in JAX, as `kernels.products` has them for numpy.
 
-Kernels that move entries know both sides; those of a diagonal and of parts are written for a factor on the left, and
-one on the right is the same kernel on transposed blocks, which XLA turns into layouts rather than copies. Where two
-forms have no kernel of their own the larger knowledge is given up: one factor is written out as a matrix.
+Kernels that move entries are written for both sides. Those of a diagonal and of parts are written for a factor on the
+left; for one on the right the same kernel runs on transposed blocks, which XLA turns into layouts rather than copies.
+Where two forms have no kernel of their own, one factor is written out as a matrix.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from chainplan.jax.coo import list_product, list_times_matrix, list_total, list_work, pick_product
 from chainplan.jax.forms import (
@@ -33,12 +34,15 @@ from chainplan.jax.forms import (
 )
 from chainplan.jax.indexing import added, taken
 
+if TYPE_CHECKING:
+    from jax.typing import DTypeLike
+
 SHORT, FEW = 8, 512
-"""Inner size and multiply-adds of a matrix product up to which it is written out, entry by entry."""
+"""The largest inner size, and the most multiply-adds, of a matrix product that is written out entry by entry."""
 
 
-def product(left: Held, right: Held, dtype: Any) -> Held:
-    """left · right; `dtype` is that of values which a form says alone."""
+def product(left: Held, right: Held, dtype: DTypeLike) -> Held:
+    """Return left · right; `dtype` is that of values which a form alone says."""
     if isinstance(left, Zero) or isinstance(right, Zero):
         return Zero(left.rows, right.cols)
     if isinstance(left, Diagonal):
@@ -49,9 +53,9 @@ def product(left: Held, right: Held, dtype: Any) -> Held:
         return product(left.columns, product(picked(left.index, left.width), right, dtype), dtype)
     if isinstance(right, Diagonal):
         return transposed(_scaled(right, transposed(left)))
-    found = _in_parts(left, right, dtype)
-    if found is not None:
-        return found
+    by_parts = _in_parts(left, right, dtype)
+    if by_parts is not None:
+        return by_parts
     match left, right:
         case Picked(), Picked():
             return _picked(left, right) or pick_product(left, right, dtype)
@@ -65,7 +69,10 @@ def product(left: Held, right: Held, dtype: Any) -> Held:
 
 
 def work(left: Held, right: Held) -> int:
-    """Multiply-adds of left · right as they are held, which may be more than the structures' where one is a matrix."""
+    """Count the multiply-adds of left · right as they are held.
+
+    There may be more than the structures say, where a factor is held as a matrix.
+    """
     if isinstance(right, Narrow):
         return work(left, right.columns)
     if isinstance(left, Narrow):
@@ -95,7 +102,7 @@ def work(left: Held, right: Held) -> int:
 
 
 def stored(held: Held) -> int:
-    """Entries that are held one by one, equal parts counted each."""
+    """Count the entries of a block as it is held; equal parts are counted each."""
     if isinstance(held, Full):
         return held.rows * held.cols
     if isinstance(held, Listed):
@@ -105,8 +112,8 @@ def stored(held: Held) -> int:
     return held.rows * held.cols // held.count if isinstance(held, Parts) else max(held.rows, held.cols)
 
 
-def total(left: Held, right: Held, dtype: Any) -> Held:
-    """left + right."""
+def total(left: Held, right: Held, dtype: DTypeLike) -> Held:
+    """Return left + right."""
     if isinstance(left, Zero):
         return right
     if isinstance(right, Zero):
@@ -130,23 +137,23 @@ def total(left: Held, right: Held, dtype: Any) -> Held:
 
 
 def _side_by_side(left: Narrow, right: Narrow) -> Held:
-    """The sum of two blocks of few columns, in the columns of both."""
+    """Add two blocks of few columns; the sum has the columns of both."""
     index = np.union1d(left.index, right.index)
     terms = []
     for one in (left, right):
         at = np.searchsorted(index, one.index)
         terms.append(matrix(Narrow(one.columns, at, len(index)), None))
-    found = Full(terms[0] + terms[1])
-    return found if len(index) == left.width else Narrow(found, index, left.width)
+    columns = Full(terms[0] + terms[1])
+    return columns if len(index) == left.width else Narrow(columns, index, left.width)
 
 
 def _alike(left: Picked, right: Picked) -> bool:
-    """Whether two picks have their entries at the same places."""
+    """Say whether two blocks of picks have their entries at the same places."""
     return left.turned == right.turned and np.array_equal(left.index, right.index)
 
 
 def _scaled(left: Diagonal, right: Held) -> Held:
-    """Rows times the entries of a diagonal."""
+    """Multiply the rows of a block by the entries of a diagonal."""
     if left.vector is None:
         return right if left.sign == 1 else negated(right)
     v = left.vector
@@ -170,8 +177,8 @@ def _scaled(left: Diagonal, right: Held) -> Held:
     raise AssertionError(right)
 
 
-def _in_parts(left: Held, right: Held, dtype: Any) -> Held | None:
-    """The product of two blocks that fall into the same parts."""
+def _in_parts(left: Held, right: Held, dtype: DTypeLike) -> Held | None:
+    """Multiply two blocks by their parts, None where their parts do not fit together."""
     like = left if isinstance(left, Parts) else right
     if not isinstance(like, Parts):
         return None
@@ -184,17 +191,19 @@ def _in_parts(left: Held, right: Held, dtype: Any) -> Held | None:
 
 
 def crossing(one: Held, other: Held, inner: int) -> bool:
-    """Whether layers meet blocks along a diagonal and every layer of the one crosses every block of the other."""
+    """Say whether layers meet blocks along a diagonal, and every layer crosses every block."""
     if not isinstance(one, Parts) or not isinstance(other, Parts) or not one.layered or other.layered:
         return False
     return inner % (one.count * other.count) == 0
 
 
-def _crossed(left: Any, right: Any) -> Any:
-    """Layers times blocks along the diagonal: entry k of the inner dimension is in a part of each.
+def _crossed(left: Held, right: Held) -> Array:
+    """Multiply layers by blocks along the diagonal: entry k of the inner dimension lies in one part of each factor.
 
     With a layers of r x (b·s) and b blocks of (s·a) x q: out[r, a, b, q] = Σ_s L[a, r, b, s] · R[b, s, a, q].
     """
+    assert isinstance(left, Parts), "layers"
+    assert isinstance(right, Parts), "blocks along the diagonal"
     a, b = left.count, right.count
     (_, r, c), q = left.values.shape, right.values.shape[2]
     one = jnp.broadcast_to(left.values, (a, r, c)).reshape(a, r, b, c // b)
@@ -204,7 +213,7 @@ def _crossed(left: Any, right: Any) -> Any:
 
 
 def _picked(left: Picked, right: Picked) -> Held | None:
-    """Picks of picks, None where they do not pick on the same side."""
+    """Multiply two blocks of picks that are indexed by the same side, None where they cannot be."""
     if left.turned != right.turned:
         if left.bijective:
             left = left.from_other_side()
@@ -219,14 +228,14 @@ def _picked(left: Picked, right: Picked) -> Held | None:
     return picked(second.index[first.index], second.width, values, left.turned)
 
 
-def _times_matrix(left: Held, right: Any) -> Any:
-    """left · right for a matrix on the right."""
+def _times_matrix(left: Held, right: Array) -> Array:
+    """Return left · right for a matrix on the right."""
     match left:
         case Full(values):
             return _matmul(values, right)
         case Picked(index, _, values, False):
-            found = taken(right, index)
-            return found if values is None else values[:, None] * found
+            rows = taken(right, index)
+            return rows if values is None else values[:, None] * rows
         case Picked(index, width, values, True):
             return added(right if values is None else values[:, None] * right, index, width)
         case Parts(count, values, layered):
@@ -236,13 +245,13 @@ def _times_matrix(left: Held, right: Any) -> Any:
                 return _matmul(values, split).transpose(1, 0, 2).reshape(left.rows, n)
             return _matmul(values, right.reshape(count, -1, n)).reshape(left.rows, n)
         case Listed():
-            found = list_times_matrix(left, right, 0)
-            return matrix(left, right.dtype) @ right if found is None else found
+            by_list = list_times_matrix(left, right, 0)
+            return matrix(left, right.dtype) @ right if by_list is None else by_list
     raise AssertionError(left)
 
 
-def _matmul(left: Any, right: Any) -> Any:
-    """Products of matrices, m x k times k x n, along equal axes in front; few entries without a call to a library."""
+def _matmul(left: Array, right: Array) -> Array:
+    """Multiply matrices, m x k times k x n, with equal axes in front; small ones without a call to a library."""
     (m, k), n = left.shape[-2:], right.shape[-1]
     if not 0 < k <= SHORT or m * k * n > FEW:
         return jnp.matmul(left, right)
@@ -250,16 +259,16 @@ def _matmul(left: Any, right: Any) -> Any:
     return sum(terms[1:], terms[0])
 
 
-def _matrix_times(left: Any, right: Held) -> Any:
-    """left · right for a matrix on the left."""
+def _matrix_times(left: Array, right: Held) -> Array:
+    """Return left · right for a matrix on the left."""
     match right:
         case Picked(index, width, values, False):
             return added(left if values is None else left * values, index, width, 1)
         case Picked(index, _, values, True):
-            found = taken(left, index, 1)
-            return found if values is None else found * values
+            columns = taken(left, index, 1)
+            return columns if values is None else columns * values
         case Listed():
-            found = list_times_matrix(right, left, 1)
-            return left @ matrix(right, left.dtype) if found is None else found
+            by_list = list_times_matrix(right, left, 1)
+            return left @ matrix(right, left.dtype) if by_list is None else by_list
         case _:
             return _times_matrix(transposed(right), left.T).T

@@ -1,11 +1,11 @@
 """The rules: which elemental Jacobians a primitive has, by its name, in one table.
 
-A new rule is one function and one line per primitive in `RULES`. A rule may answer None where it does not fit; that
-equation, like every primitive without a rule, is then matrix-free (`matrix_free`), so that no primitive ever fails.
-The rules ask JAX itself for what they need: a derivative of an elementwise function is its tangent of ones, and where
-the entries go that a function moves about is found by moving their indices about (`moves`). What is known of the
-pattern of a matrix-free elemental is in `patterns`. asdex, which has handlers for many of the same primitives, is no
-dependency: it propagates the pattern of a whole function from index sets, where a plan needs the structure of each
+A new rule is one function, and one line in `RULES` for each primitive. A rule answers None where it does not fit; that
+equation, like every primitive without a rule, is then matrix-free (`rules_matrix_free`), so that no primitive ever
+fails. The rules ask JAX itself for what they need: the derivative of an elementwise function is its tangent of ones,
+and a function that moves entries is given their numbers, which shows where they go (`rules_indexing`). What is known of
+the pattern of a matrix-free elemental is in `rules_sparsity`. asdex has handlers for many of the same primitives but is
+no dependency: it propagates the pattern of a whole function from index sets, whereas a plan needs the structure of each
 elemental together with its values.
 
 Entries are in row-major order throughout; of complex arrays the real parts come first, then the imaginary ones.
@@ -16,16 +16,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import prod
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from chainplan.jax.edges import (
     Active,
     Edge,
-    Function,
+    Slopes,
     Values,
     diagonal_edge,
     entries,
@@ -45,7 +45,7 @@ Rule = Callable[[Active], list[Edge] | None]
 
 
 def elementwise(active: Active) -> list[Edge] | None:
-    """A diagonal per operand, its entries the tangents of ones; smaller operands are spread out first."""
+    """Make a diagonal for each operand; its entries are the tangents of ones. Smaller operands are spread out first."""
     shape = active.equation.outs[0].shape
     if not active.real:
         return _elementwise_complex(active)
@@ -71,7 +71,7 @@ def elementwise(active: Active) -> list[Edge] | None:
 
 
 def _differentiable(active: Active, position: int) -> bool:
-    """Whether JAX has the derivative by an operand; nothing is computed."""
+    """Say whether JAX has the derivative by an operand; nothing is computed."""
     try:
         jax.eval_shape(lambda *values: active.slopes(position)(values), *map(shape_of, active.equation.ins))
     except (TypeError, ValueError, NotImplementedError):
@@ -80,7 +80,7 @@ def _differentiable(active: Active, position: int) -> bool:
 
 
 def _elementwise_complex(active: Active) -> list[Edge] | None:
-    """Signs where they are known; a complex factor mixes real and imaginary parts."""
+    """Make edges of known signs; None elsewhere, because a complex factor mixes real and imaginary parts."""
     sides = [active.equation.outs[0], *(active.equation.ins[i] for i in active.ins)]
     if active.equation.name not in SIGNS or not all(is_complex(a) and a.shape == sides[0].shape for a in sides):
         return None
@@ -88,7 +88,7 @@ def _elementwise_complex(active: Active) -> list[Edge] | None:
 
 
 def _from_one(active: Active, position: int) -> list[Edge]:
-    """An operand of one entry that every entry of the result depends on: a column."""
+    """Make the column of an operand of one entry, on which every entry of the result depends."""
     rows, sign = prod(active.equation.outs[0].shape), _sign(active, position)
     if sign == 1:
         return [pick_edge(position, 0, np.zeros(rows, np.int64), 1)]
@@ -97,23 +97,23 @@ def _from_one(active: Active, position: int) -> list[Edge]:
 
 
 def _sign(active: Active, position: int) -> int:
-    """What the derivative is known to be, 0 where it depends on the values."""
+    """Return the derivative by an operand where it is known to be 1 or -1, 0 where it depends on the values."""
     known = SIGNS.get(active.equation.name)
     return 0 if known is None else known[position]
 
 
 def constant(active: Active) -> list[Edge]:
-    """The derivative is zero."""
+    """Make no edge: the derivative is zero."""
     return []
 
 
 def chosen(active: Active) -> list[Edge] | None:
-    """`select_n`: entries are moved where the predicate is known, else there is a diagonal per operand."""
+    """Make the edges of `select_n`: it moves entries where the predicate is known, else each operand has a diagonal."""
     return moved(active) if active.known(0) else elementwise(active)
 
 
 def reduction(active: Active, weighted: bool) -> list[Edge] | None:
-    """Every entry goes to one entry of the result; its weight is what an adjoint of ones gives it."""
+    """Make the edges of a reduction: each entry goes to one entry of the result, its weight is its adjoint of ones."""
     if not active.real:
         return None
     aval, (position,) = active.equation.ins[0], active.ins
@@ -129,21 +129,24 @@ def reduction(active: Active, weighted: bool) -> list[Edge] | None:
     return [diagonal_edge(position, "weighted", size, pull), scatter_edge("weighted", 0, index, rows)]
 
 
-def _weights(active: Active) -> Function:
-    def weights(values: Sequence[Any]) -> Any:
-        found, pull = jax.vjp(active.along(active.ins[0], values), jnp.asarray(values[0]))
-        return pull(jnp.ones_like(found))[0].ravel()
+def _weights(active: Active) -> Slopes:
+    """Return what computes the adjoint of ones of a reduction, as a vector."""
+
+    def weights(values: Sequence[Array]) -> Array:
+        reduced, pull = jax.vjp(active.along(active.ins[0], values), jnp.asarray(values[0]))
+        return pull(jnp.ones_like(reduced))[0].ravel()
 
     return weights
 
 
 def _row(active: Active) -> Values:
+    """Return what computes the weights of a reduction to one entry, as a row."""
     weights = _weights(active)
     return lambda values: Full(weights(values)[None, :])
 
 
 def converted(active: Active) -> list[Edge] | None:
-    """Another dtype of the same entries; between real and complex ones, the real parts."""
+    """Make the edge to another dtype of the same entries; between real and complex ones it keeps the real parts."""
     if len(active.equation.ins) > 1:
         return None
     before, after = active.size(0), entries(active.equation.outs[0])
@@ -170,10 +173,10 @@ RULES: dict[str, Rule] = {
     "dot_general": dot_general,
     "custom_jvp_call": elementwise_call,
 }
-"""By the name of a primitive: its elemental Jacobians, None where the rule does not fit."""
+"""By the name of a primitive: the rule that makes its elemental Jacobians, or None where it does not fit."""
 
 
 def structured(active: Active) -> list[Edge] | None:
-    """The edges by the rule of the primitive, None where it is to be matrix-free."""
+    """Make the edges by the rule of the primitive, None where the equation is to be matrix-free."""
     rule = RULES.get(active.equation.name)
     return None if rule is None else rule(active)

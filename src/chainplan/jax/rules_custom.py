@@ -1,14 +1,13 @@
 """Functions with a tangent rule of their own that work entry by entry, such as `jax.nn.relu`.
 
-The rule is asked, not the body: where its tangent is made of entry-by-entry operations alone, the Jacobian by that rule
-is diagonal and its entries are the tangents of ones.
+The rule is looked at, not the body. Where the tangent by that rule consists of entry-by-entry operations alone, the
+Jacobian is diagonal and its entries are the tangents of ones.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
+from jax import Array
 
 from chainplan.jax.edges import Active, Edge, diagonal_edge, shape_of
 from chainplan.jax.rules_elementwise import LINEAR
@@ -16,7 +15,7 @@ from chainplan.jax.trace import Trace, flat
 
 
 def elementwise_call(active: Active) -> list[Edge] | None:
-    """A diagonal per operand, None where the function does not work entry by entry."""
+    """Make a diagonal for each operand, None where the function does not work entry by entry."""
     if active.outs != (0,) or len(active.equation.outs) != 1 or not active.real:
         return None
     shape = active.equation.outs[0].shape
@@ -27,20 +26,20 @@ def elementwise_call(active: Active) -> list[Edge] | None:
 
 
 def _entrywise(active: Active, position: int) -> bool:
-    """Whether the tangent along an operand depends entry by entry on its direction, by the function's own rule."""
+    """Say whether the tangent by the function's own rule depends entry by entry on the direction of an operand."""
     ins = [shape_of(a) for a in active.equation.ins]
 
-    def tangent(direction: Any, *values: Any) -> Any:
+    def tangent(direction: Array, *values: Array) -> Array:
         return jax.jvp(active.along(position, values), (values[position],), (direction,))[1]
 
-    found = flat(jax.make_jaxpr(tangent)(ins[position], *ins))
-    return _stays_entrywise(found, active.equation.outs[0].shape)
+    traced = flat(jax.make_jaxpr(tangent)(ins[position], *ins))
+    return _stays_entrywise(traced, active.equation.outs[0].shape)
 
 
-def _stays_entrywise(found: Trace, shape: tuple[int, ...]) -> bool:
-    """Whether every equation that the first argument reaches keeps its entries where they are."""
+def _stays_entrywise(traced: Trace, shape: tuple[int, ...]) -> bool:
+    """Say whether every equation that the first argument reaches keeps its entries where they are."""
     reached = {0}
-    for equation in found.equations:
+    for equation in traced.equations:
         if reached.intersection(o for o in equation.operands if isinstance(o, int)):
             if equation.name not in LINEAR or any(aval.shape != shape for aval in equation.outs):
                 return False

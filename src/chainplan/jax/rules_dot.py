@@ -2,21 +2,24 @@
 
 With batch axes B, free axes M and N and contracted axes K the result is out[b, m, n] = Σ_k L[b, m, k] · R[b, k, n].
 In that order of axes d out / d L has a block R[b]ᵀ for each b and m, and d out / d R is L[b] ⊗ I_N for each b. Axes
-that come in another order are brought into it by a permutation, which costs nothing, through an inner vertex (matrix
-products: Giles 2008, section 2.2.2).
+in another order are first permuted into this one, through an inner vertex, which costs nothing (matrix products: Giles
+2008, section 2.2.2).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
-from chainplan.jax.edges import Active, Edge, pick_edge
-from chainplan.jax.forms import parts
+from chainplan.jax.edges import Active, Edge, Values, pick_edge
+from chainplan.jax.forms import Held, parts
+from chainplan.jax.types import Parameters, Shaped
+from chainplan.structures.base import Words
 
 
 class _Axes(NamedTuple):
@@ -30,8 +33,8 @@ class _Axes(NamedTuple):
     k: int
 
 
-def axes_of(ins: Sequence[Any], params: dict[str, Any]) -> _Axes:
-    """Batch, free and contracted axes of the left factor; batch, contracted and free ones of the right."""
+def axes_of(ins: Sequence[Shaped], params: Parameters) -> _Axes:
+    """Return batch, free and contracted axes of the left factor; batch, contracted and free axes of the right."""
     (contracted, over), (batch, other) = params["dimension_numbers"]
     x, y = ins[0].shape, ins[1].shape
     free = tuple(i for i in range(len(x)) if i not in (*batch, *contracted))
@@ -46,7 +49,7 @@ def axes_of(ins: Sequence[Any], params: dict[str, Any]) -> _Axes:
 
 
 def dot_general(active: Active) -> list[Edge] | None:
-    """Block-diagonal in the left factor; Kronecker or block-diagonal in the right."""
+    """Make edges that are block-diagonal in the left factor, Kronecker or block-diagonal in the right."""
     if not active.real:
         return None
     axes = axes_of(active.equation.ins, active.equation.params)
@@ -57,10 +60,11 @@ def dot_general(active: Active) -> list[Edge] | None:
 
 
 def _by_left(active: Active, axes: _Axes) -> list[Edge]:
+    """Make the edges of the left factor."""
     b, m, n, k = axes[2:]
     before, source = _ordered(active, 0, sum(axes.left, ()))
 
-    def values(given: Sequence[Any]) -> Any:
+    def values(given: Sequence[Array]) -> Held:
         blocks = _arranged(given[1], axes.right, (b, 1, k, n)).transpose(0, 1, 3, 2)
         number = b * m if b > 1 else 1
         return parts(b * m, jnp.broadcast_to(blocks, (b, number // b, n, k)).reshape(number, n, k))
@@ -69,25 +73,26 @@ def _by_left(active: Active, axes: _Axes) -> list[Edge]:
 
 
 def _by_right(active: Active, axes: _Axes) -> list[Edge]:
+    """Make the edges of the right factor."""
     b, m, n, k = axes[2:]
     if b > 1 and n > 1:
         return _by_batched_right(active, axes)
     before, source = _ordered(active, 1, sum(axes.right, ()))
 
-    def values(given: Sequence[Any]) -> Any:
+    def values(given: Sequence[Array]) -> Held:
         return parts(b * n, _arranged(given[0], axes.left, (b, m, k)), n > 1)
 
     return [*before, _blocks(source, 0, b * n, m, k, n > 1, values)]
 
 
 def _by_batched_right(active: Active, axes: _Axes) -> list[Edge]:
-    """A block L[b] for each b and n, between [b, n, k] and [b, n, m]."""
+    """Make the edges of a right factor with batch axes: a block L[b] for each b and n, from [b, n, k] to [b, n, m]."""
     b, m, n, k = axes[2:]
     batch, over, rest = axes.right
     before, source = _ordered(active, 1, (*batch, *rest, *over))
     turned = np.arange(b * n * m).reshape(b, n, m).transpose(0, 2, 1).ravel()
 
-    def values(given: Sequence[Any]) -> Any:
+    def values(given: Sequence[Array]) -> Held:
         blocks = _arranged(given[0], axes.left, (b, 1, m, k))
         return parts(b * n, jnp.broadcast_to(blocks, (b, n, m, k)).reshape(b * n, m, k))
 
@@ -97,20 +102,22 @@ def _by_batched_right(active: Active, axes: _Axes) -> list[Edge]:
     return [*before, _blocks(source, "product1", b * n, m, k, False, values), turn]
 
 
-def _arranged(value: Any, roles: tuple[tuple[int, ...], ...], shape: tuple[int, ...]) -> Any:
+def _arranged(value: Array, roles: tuple[tuple[int, ...], ...], shape: tuple[int, ...]) -> Array:
+    """Put the axes of a factor in the order of their roles, and give it a shape with one axis for each role."""
     return jnp.transpose(value, sum(roles, ())).reshape(shape)
 
 
 def _ordered(active: Active, position: int, order: tuple[int, ...]) -> tuple[list[Edge], int | str]:
-    """A permutation of the operand's axes, and the vertex behind it."""
+    """Make the edge that permutes the axes of an operand, and name the vertex behind it."""
     shape = active.equation.ins[position].shape
     index = np.arange(prod(shape)).reshape(shape).transpose(order).ravel()
     edge = pick_edge(position, f"ordered{position}", index, prod(shape))
     return ([], position) if edge.words == "identity" else ([edge], f"ordered{position}")
 
 
-def _blocks(source: int | str, target: int | str, count: int, r: int, c: int, layered: bool, values: Any) -> Edge:
-    words: Any = {"kronecker": [[r, c], count]} if layered else {"block_diagonal": [count, r, c]}
+def _blocks(source: int | str, target: int | str, count: int, r: int, c: int, layered: bool, values: Values) -> Edge:
+    """Make the edge of `count` blocks of r x c, side by side or as layers."""
+    words: Words = {"kronecker": [[r, c], count]} if layered else {"block_diagonal": [count, r, c]}
     if count == 1:
         words = "dense"
     elif r == c == 1:

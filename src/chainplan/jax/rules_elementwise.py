@@ -53,16 +53,16 @@ ELEMENTWISE = frozenset(
         "tanh",
     ]
 )
-"""Every entry of the result depends on one entry of each operand."""
+"""The primitives of which every entry of the result depends on one entry of each operand."""
 
 PARTIAL = frozenset(("igamma", "igammac", "polygamma", "regularized_incomplete_beta"))
-"""Those of them that JAX differentiates by some operands only."""
+"""Those of them that JAX differentiates by some of their operands only."""
 
 CONSTANT = frozenset(("ceil", "floor", "round", "sign", "stop_gradient"))
-"""The derivative is zero wherever there is one."""
+"""The primitives whose derivative is zero wherever it exists."""
 
 SIGNS = {"neg": (-1,), "add": (1, 1), "add_any": (1, 1), "sub": (1, -1)}
-"""By primitive: the derivative with respect to each operand."""
+"""By the name of a primitive: its derivative with respect to each operand, 1 or -1."""
 
 LINEAR = frozenset(("neg", "add", "add_any", "sub", "mul", "div", "select_n", "convert_element_type", "copy"))
-"""What the tangent of an elementwise function consists of."""
+"""The primitives of which the tangent of an elementwise function consists."""

@@ -1,7 +1,7 @@
 """Primitives that move, copy, leave out or add up entries: selections and their transposes.
 
-Where the entries go is found by asking JAX to move their numbers about. Indices decide the structure where they are
-known while the function is traced; where they are values of the program the rules answer None.
+JAX itself says where the entries go: it is asked to move the numbers of the entries. Indices decide the structure where
+they are known while the function is traced; where they are values of the program, the rules answer None.
 
 Of complex arrays the real parts move as the imaginary parts do.
 """
@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from chainplan.jax.edges import Active, Edge, is_complex, pick_edge, scatter_edge, sign_edge
 from chainplan.jax.indexing import Index
@@ -25,7 +25,7 @@ NOWHERE = -1
 
 
 def moved(active: Active) -> list[Edge] | None:
-    """Entries are moved, copied or left out, their values unchanged."""
+    """Make the edges of a primitive that moves, copies or leaves out entries without changing their values."""
     if not all(active.known(i) for i in _indices(active)):
         return None
     edges = []
@@ -36,7 +36,7 @@ def moved(active: Active) -> list[Edge] | None:
 
 
 def scatter_add(active: Active, sign: int = 1) -> list[Edge] | None:
-    """The operand as it is, and updates added (or, by the sign, subtracted) where constant indices say."""
+    """Make the edges of the operand, and of updates that are added, or subtracted by the sign, at constant indices."""
     if not active.real or not all(active.known(i) for i in _indices(active)):
         return None
     edges: list[Edge] = []
@@ -53,12 +53,13 @@ def scatter_add(active: Active, sign: int = 1) -> list[Edge] | None:
 
 
 def _indices(active: Active) -> list[int]:
-    """The operands that are integers or truth values."""
+    """Return the positions of the operands that are integers or truth values."""
     kinds = [np.dtype(aval.dtype).kind for aval in active.equation.ins]
     return [i for i, kind in enumerate(kinds) if kind in "iub"]
 
 
 def _moved(active: Active, position: int, result: int) -> list[Edge]:
+    """Make the edges from one operand to one result."""
     index = _numbers(active, position, result)
     size = prod(active.equation.ins[position].shape)
     if is_complex(active.equation.ins[position]):
@@ -72,7 +73,7 @@ def _moved(active: Active, position: int, result: int) -> list[Edge]:
 def _picked_and_put(
     source: int | str, target: int | str, inner: str, taken: Index, put: Index, cols: int, rows: int
 ) -> list[Edge]:
-    """Entry `taken[i]` of `cols` is added to entry `put[i]` of `rows`; entries of a place below 0 are dropped."""
+    """Make the edges that add entry `taken[i]` of `cols` to entry `put[i]` of `rows`, nothing where that is below 0."""
     taken, put = taken[put >= 0], put[put >= 0]
     if not len(put):
         return []
@@ -84,7 +85,7 @@ def _picked_and_put(
 
 
 def _numbers(active: Active, position: int, result: int) -> Index:
-    """For every entry of the result, which entry of an operand it is."""
+    """Return the number of the entry of an operand that each entry of the result is, `NOWHERE` if it is none."""
     equation = active.equation
     if "fill_value" in equation.params:
         equation = replace(equation, params={**equation.params, "fill_value": NOWHERE})
@@ -101,35 +102,36 @@ def _numbers(active: Active, position: int, result: int) -> Index:
 
 
 def _destinations(active: Active, position: int) -> Index:
-    """For every update of a scatter, to which entry of the result it is added; below 0 where it is dropped."""
+    """Return the number of the entry of the result to which each update of a scatter is added, -1 if it is dropped."""
     equation = active.equation
     shapes = [aval.shape for aval in equation.ins]
     with jax.ensure_compile_time_eval():
-        index: Any = equation.operands[1]
+        index = equation.operands[1]
+        assert isinstance(index, Constant), "indices are known"
         base = jnp.zeros(shapes[0], np.float64)
         numbered = 1 + jnp.arange(base.size, dtype=base.dtype).reshape(shapes[0])
 
-        def put(updates: Any) -> Any:
+        def put(updates: Array) -> Array:
             return equation.apply(base, index.value, updates)[0]
 
         pull = jax.linear_transpose(put, jnp.zeros(shapes[position], base.dtype))
-        found = np.abs(np.asarray(pull(numbered)[0]))
-    return np.asarray(found.astype(np.int64).ravel() - 1)
+        numbers = np.abs(np.asarray(pull(numbered)[0]))
+    return np.asarray(numbers.astype(np.int64).ravel() - 1)
 
 
 def real_part(active: Active) -> list[Edge] | None:
-    """The first half of the entries of a complex array."""
+    """Make the edge to the first half of the entries of a complex array."""
     size = active.size(0) // 2
     return [pick_edge(0, 0, np.arange(size), 2 * size)]
 
 
 def imaginary_part(active: Active) -> list[Edge] | None:
-    """The second half of the entries of a complex array."""
+    """Make the edge to the second half of the entries of a complex array."""
     size = active.size(0) // 2
     return [pick_edge(0, 0, np.arange(size, 2 * size), 2 * size)]
 
 
 def complex_of(active: Active) -> list[Edge] | None:
-    """Real and imaginary parts put behind each other."""
+    """Make the edges that put the imaginary parts behind the real ones."""
     sizes = active.size(active.ins[0])
     return [scatter_edge(i, 0, np.arange(i * sizes, (i + 1) * sizes), 2 * sizes) for i in active.ins]

@@ -1,19 +1,20 @@
 """Every other primitive: a matrix-free elemental through JAX's own tangent and adjoint of that equation.
 
-Several operands and results are joined to one vertex before and one behind, so that a loop that has many of both runs
-once per vector. Products that are linear in each operand, such as convolutions, have an edge for each instead. Which
-modes there are is tried out on shapes: a `while` has no adjoint, a function with a rule for adjoints alone no tangent.
-What is known of the pattern is said by `patterns`. Complex arrays are vectors of their real and imaginary parts.
+Several operands are joined to one vertex before the elemental, and several results to one vertex behind it, so that a
+loop with many of both runs once per vector. Products that are linear in each operand, such as convolutions, have an
+edge for each operand instead. The modes that exist are tried out on shapes: a `while` has no adjoint, a function with a
+rule for adjoints alone has no tangent. `rules_sparsity` says what is known of the pattern. A complex array is the
+vector of its real and imaginary parts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from chainplan.jax.costs import equation_fma
 from chainplan.jax.edges import (
@@ -31,16 +32,16 @@ from chainplan.jax.errors import DifferentiationError
 from chainplan.jax.rules_sparsity import pattern
 
 APART = frozenset(("conv_general_dilated", "dot_general", "ragged_dot_general", "cumprod", "triangular_solve"))
-"""Primitives that get an edge for each operand."""
+"""The primitives that have an edge for each operand."""
 
 
 def matrix_free(active: Active) -> list[Edge]:
-    """The edges of an equation without a structure.
+    """Make the edges of an equation without a structure.
 
     Raises
     ------
     DifferentiationError
-        Where JAX has neither a tangent nor an adjoint for it.
+        If JAX has neither a tangent nor an adjoint for it.
     """
     if len(active.outs) == 1 and (len(active.ins) == 1 or active.equation.name in APART):
         return [_edge(active, (i,), i, active.outs[0]) for i in active.ins]
@@ -48,6 +49,7 @@ def matrix_free(active: Active) -> list[Edge]:
 
 
 def _joined(active: Active) -> list[Edge]:
+    """Make one edge between all operands and all results, and the edges that join them."""
     edges: list[Edge] = []
     sizes = [active.size(i) for i in active.ins]
     starts = np.cumsum([0, *sizes])
@@ -69,6 +71,13 @@ def _joined(active: Active) -> list[Edge]:
 
 
 def _edge(active: Active, positions: tuple[int, ...], source: int | str, target: int | str) -> Edge:
+    """Make the matrix-free edge of some operands.
+
+    Raises
+    ------
+    DifferentiationError
+        If JAX has neither a tangent nor an adjoint for it.
+    """
     functions = _functions(active, positions)
     equation = active.equation
     rows = sum(entries(equation.outs[j]) for j in active.outs)
@@ -88,10 +97,10 @@ def _edge(active: Active, positions: tuple[int, ...], source: int | str, target:
 
 
 def _refusal(active: Active, functions: Functions, mode: int, shape: tuple[int, int]) -> str | None:
-    """Why a mode of an equation cannot be traced, None where it can; nothing is computed."""
+    """Say why a mode of an equation cannot be traced, None where it can; nothing is computed."""
     vectors = (shape[1], 1) if mode == 0 else (1, shape[0])
 
-    def attempt(block: Any, *values: Any) -> Any:
+    def attempt(block: Array, *values: Array) -> Array:
         return functions(values)[mode](block)
 
     ins = active.equation.ins
@@ -104,45 +113,47 @@ def _refusal(active: Active, functions: Functions, mode: int, shape: tuple[int, 
 
 
 def _functions(active: Active, positions: tuple[int, ...]) -> Functions:
-    def functions(values: Sequence[Any]) -> tuple[Function, Function]:
+    """Return what makes the tangent and the adjoint of an equation by some operands."""
+
+    def functions(values: Sequence[Array]) -> tuple[Function, Function]:
         function, x = _joint(active, positions, values)
 
-        def tangent(block: Any) -> Any:
+        def tangent(block: Array) -> Array:
             block = block.astype(x.dtype)
             return jax.vmap(lambda t: jax.jvp(function, (x,), (t,))[1], 1, 1)(block)
 
-        def adjoint(block: Any) -> Any:
-            found, pull = jax.vjp(function, x)
-            return jax.vmap(lambda row: pull(row)[0])(block.astype(found.dtype))
+        def adjoint(block: Array) -> Array:
+            value, pull = jax.vjp(function, x)
+            return jax.vmap(lambda row: pull(row)[0])(block.astype(value.dtype))
 
         return tangent, adjoint
 
     return functions
 
 
-def _joint(active: Active, positions: tuple[int, ...], values: Sequence[Any]) -> tuple[Callable[[Any], Any], Any]:
-    """The active results as one vector, as a function of the operands at these positions as one vector."""
+def _joint(active: Active, positions: tuple[int, ...], values: Sequence[Array]) -> tuple[Function, Array]:
+    """Return the active results, as one vector, as a function of some operands, as one vector; and that vector."""
     operands = [jnp.asarray(values[i]) for i in positions]
     cuts = np.cumsum([entries(o) for o in operands])[:-1].tolist()
 
-    def function(x: Any) -> Any:
+    def function(x: Array) -> Array:
         given = list(values)
         for i, part, o in zip(positions, jnp.split(x, cuts), operands, strict=True):
             given[i] = _from_vector(part, o)
-        found = active.equation.apply(*given)
-        return jnp.concatenate([_to_vector(found[j]) for j in active.outs])
+        results = active.equation.apply(*given)
+        return jnp.concatenate([_to_vector(results[j]) for j in active.outs])
 
     return function, jnp.concatenate([_to_vector(o) for o in operands])
 
 
-def _to_vector(array: Any) -> Any:
-    """The entries of an array as those of its vertex."""
+def _to_vector(array: Array) -> Array:
+    """Lay out the entries of an array as those of its vertex."""
     flat = array.ravel()
     return jnp.concatenate([flat.real, flat.imag]) if is_complex(array) else flat
 
 
-def _from_vector(vector: Any, like: Any) -> Any:
-    """An array of the shape and dtype of another from the entries of its vertex."""
+def _from_vector(vector: Array, like: Array) -> Array:
+    """Make an array of the shape and dtype of another from the entries of its vertex."""
     if is_complex(like):
         vector = jax.lax.complex(*jnp.split(vector, 2))
     return vector.reshape(like.shape).astype(like.dtype)

@@ -1,56 +1,58 @@
 """What is known of the pattern of a matrix-free elemental: with it, vectors that share no entry are sent together.
 
-A batched factorisation of b matrices takes as many tangents as one of them has entries, a convolution with a short
+A batched factorisation of b matrices takes as many tangents as one of them has entries, and a convolution with a short
 kernel as many as its window has, instead of one per column (`chainplan.plans.compressed_sweep`). A pattern bounds the
-Jacobian from above; where nothing is known it is dense.
+Jacobian from above; where nothing is known, it is dense.
 
-Cumulative operations stay matrix-free, though they are triangular: a vector costs n where a triangular matrix would
-cost n(n+1)/2, and accumulated they are counted as the triangles they are. Sorting, which permutes by values, costs n
+Cumulative operations stay matrix-free although they are triangular: a vector costs n, where a triangular matrix would
+cost n(n+1)/2. Accumulated, they are counted as the triangles that they are. Sorting, which permutes by values, costs n
 too.
 """
 
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax import Array, lax
+from jax.extend import core
+from numpy.typing import NDArray
 
 from chainplan._util.byte_cache import kept
 from chainplan.jax.edges import Active, entries
 from chainplan.jax.rules_elementwise import ELEMENTWISE
+from chainplan.structures.base import Words
 
 LARGEST_PROBED = 1_000_000
-"""Entries of the largest Jacobian whose pattern is tried out."""
+"""The number of entries of the largest Jacobian whose pattern is tried out."""
 LARGEST_PATTERN = 20_000
-"""Entries of the largest pattern that is listed."""
+"""The number of entries of the largest pattern that is listed."""
 
 ALONG = {
     **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp", "top_k"), "axis"),
     "sort": "dimension",
 }
-"""By primitive that works along one axis: the parameter that names it."""
+"""By the name of a primitive that works along one axis: the parameter that names the axis."""
 
 MATRICES = frozenset(("cholesky", "lu", "triangular_solve", "tridiagonal_solve", "eigh", "qr", "householder_product"))
-"""Primitives that work on the matrices, or vectors of matrices, of the last two axes, each by itself."""
+"""The primitives that work on each matrix of the last two axes, or on vectors with it, by itself."""
 
 ENTRYWISE_COMPLEX = ELEMENTWISE | {"conj", "convert_element_type"}
-"""Primitives that work on complex numbers entry by entry."""
+"""The primitives that work on complex numbers entry by entry."""
 
-PROBED: dict[str, Any] = {
+PROBED: dict[str, core.Primitive | None] = {
     "conv_general_dilated": None,
     "reduce_window_sum": None,
     "reduce_window_max": lax.reduce_window_sum_p,
     "reduce_window_min": lax.reduce_window_sum_p,
 }
-"""Primitives of windows, and the linear one that has the same windows where it is another."""
+"""The primitives of windows, each with the linear primitive that has the same windows, None for itself."""
 
 
-def pattern(active: Active, position: int, result: int) -> Any:
-    """The structure, in the words of a spec, of the Jacobian of a result with respect to one operand."""
+def pattern(active: Active, position: int, result: int) -> Words:
+    """Return the structure of the Jacobian of a result with respect to one operand."""
     name = active.equation.name
     if not active.real:
         return _of_complex(active, position, result)
@@ -63,8 +65,8 @@ def pattern(active: Active, position: int, result: int) -> Any:
     return "dense"
 
 
-def _of_complex(active: Active, position: int, result: int) -> Any:
-    """Entry by entry: a block of real and imaginary parts for each."""
+def _of_complex(active: Active, position: int, result: int) -> Words:
+    """Return the structure of a complex primitive: a block of real and imaginary parts for each entry."""
     equation = active.equation
     one, other = equation.ins[position], equation.outs[result]
     count = prod(one.shape)
@@ -73,7 +75,8 @@ def _of_complex(active: Active, position: int, result: int) -> Any:
     return {"kronecker": [[entries(other) // count, entries(one) // count], count]}
 
 
-def _along(active: Active, position: int, result: int) -> Any:
+def _along(active: Active, position: int, result: int) -> Words:
+    """Return the structure of a primitive that works along one axis."""
     equation = active.equation
     axis = equation.params[ALONG[equation.name]]
     before, after = equation.ins[position].shape, equation.outs[result].shape
@@ -93,7 +96,8 @@ def _along(active: Active, position: int, result: int) -> Any:
     return listed(np.kron(np.eye(b), np.kron(np.ones((r, n)), np.eye(k))) != 0)
 
 
-def _batched(active: Active, position: int, result: int) -> Any:
+def _batched(active: Active, position: int, result: int) -> Words:
+    """Return the structure of a primitive that works on each matrix of a batch."""
     equation = active.equation
     one, other = equation.ins[position].shape, equation.outs[result].shape
     b = prod(one[:-2])
@@ -102,7 +106,8 @@ def _batched(active: Active, position: int, result: int) -> Any:
     return {"block_diagonal": [b, prod(other) // b, prod(one) // b]}
 
 
-def _of_windows(active: Active, position: int) -> Any:
+def _of_windows(active: Active, position: int) -> Words:
+    """Return the structure of a primitive of windows."""
     equation = active.equation
     shapes = tuple(tuple(aval.shape) for aval in equation.ins)
     if prod(equation.outs[0].shape) * prod(shapes[position]) > LARGEST_PROBED:
@@ -113,23 +118,28 @@ def _of_windows(active: Active, position: int) -> Any:
     return kept(("tried", *asked), lambda: _tried(*asked))
 
 
-def _tried(primitive: Any, params: tuple[tuple[str, Any], ...], shapes: tuple[Any, ...], position: int) -> Any:
-    """The pattern by trying every column of a small operand, ones in the place of all others."""
+def _tried(
+    primitive: core.Primitive,
+    params: tuple[tuple[str, object], ...],
+    shapes: tuple[tuple[int, ...], ...],
+    position: int,
+) -> Words:
+    """Work out the pattern by trying every column of a small operand; all other operands are ones."""
     one = shapes[position]
 
-    def column(direction: Any) -> Any:
+    def column(direction: Array) -> Array:
         given = [jnp.ones(shape, np.float32) for shape in shapes]
         given[position] = direction.reshape(one)
         return primitive.bind(*given, **dict(params)).ravel()
 
     with jax.ensure_compile_time_eval():
-        found = np.asarray(jax.jit(jax.vmap(column))(np.eye(prod(one), dtype=np.float32))).T != 0
-    return listed(found)
+        nonzero = np.asarray(jax.jit(jax.vmap(column))(np.eye(prod(one), dtype=np.float32))).T != 0
+    return listed(nonzero)
 
 
-def listed(found: Any) -> Any:
-    """A pattern as its entries, dense where it has too many of them or no zeros."""
-    nonzeros = int(found.sum())
-    if nonzeros > LARGEST_PATTERN or nonzeros == found.size or not nonzeros:
+def listed(nonzero: NDArray[np.bool_]) -> Words:
+    """List the entries of a pattern; it is dense where there are too many of them or no zeros."""
+    count = int(nonzero.sum())
+    if count > LARGEST_PATTERN or count == nonzero.size or not count:
         return "dense"
-    return {"coo": np.argwhere(found).tolist()}
+    return {"coo": np.argwhere(nonzero).tolist()}

@@ -1,17 +1,17 @@
 """Programs that are compiled and measured apart from the trace in which a Jacobian is called.
 
-Real arrays beside the differentiated ones become arguments of the program, as they are where a user compiles it:
-constants would be folded, and what is measured would be another program. Values that are being traced have no numbers
-yet; ones stand for them.
+Real arrays beside the differentiated ones become arguments of the program, as they do where a user compiles it. XLA
+would fold constants, and another program would be measured. A value that is being traced has no numbers yet; ones take
+its place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from chainplan.jax.call import Call
 from chainplan.jax.linearise import Linearised, linearise
@@ -20,15 +20,15 @@ from chainplan.jax.trace import Constant, trace
 
 
 def linearised_call(call: Call) -> Linearised:
-    """The linearised function of a call."""
-    found = trace(call.flat, call.leaves)
-    return linearise(found, call.leaves, call.outs)
+    """Trace and linearise the function of a call."""
+    traced = trace(call.flat, call.leaves)
+    return linearise(traced, call.leaves, call.outs)
 
 
-def program(call: Call, way: Way) -> Callable[[Sequence[Any], Sequence[Any]], list[list[Any]]]:
-    """A way as a function of the leaves and of the other arrays of a call."""
+def program(call: Call, way: Way) -> Callable[[Sequence[Array], Sequence[Array]], list[list[Array]]]:
+    """Return a way as a function of the leaves, and of the other arrays, of a call."""
 
-    def blocks(leaves: Sequence[Any], others: Sequence[Any]) -> list[list[Any]]:
+    def blocks(leaves: Sequence[Array], others: Sequence[Array]) -> list[list[Array]]:
         placed = call.placed(others)
         if way.name == "plan":
             return evaluated(linearised_call(placed), placed, way, leaves)[0]
@@ -37,20 +37,21 @@ def program(call: Call, way: Way) -> Callable[[Sequence[Any], Sequence[Any]], li
     return blocks
 
 
-def arguments(call: Call) -> tuple[list[Any], list[Any]]:
-    """Values for `program`, ones where there are none yet."""
+def arguments(call: Call) -> tuple[list[Array], list[Array]]:
+    """Return arguments for `program`, ones in the place of values that are not known yet."""
     with jax.ensure_compile_time_eval():
         return [_concrete(leaf) for leaf in call.leaves], [_concrete(other) for other in call.others]
 
 
-def _concrete(value: Any) -> Any:
+def _concrete(value: Array) -> Array:
+    """Return the value, ones in its place where it is traced."""
     return jnp.ones(value.shape, value.dtype) if isinstance(value, jax.core.Tracer) else jnp.asarray(value)
 
 
 def closes_over_traced(linearised: Linearised, call: Call) -> bool:
-    """Whether the function reads values of an outer trace that are not among its arguments."""
+    """Say whether the function reads values of an outer trace that are not among its arguments."""
     known = {id(other) for other in call.others}
-    found = (o for equation in linearised.trace.equations for o in equation.operands)
+    operands = (o for equation in linearised.trace.equations for o in equation.operands)
     return any(
-        isinstance(o, Constant) and isinstance(o.value, jax.core.Tracer) and id(o.value) not in known for o in found
+        isinstance(o, Constant) and isinstance(o.value, jax.core.Tracer) and id(o.value) not in known for o in operands
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from chainplan.jax.call import Call
 from chainplan.jax.chunks import by_mode
@@ -17,14 +18,17 @@ from chainplan.jax.linearise import Linearised
 from chainplan.jax.trace import read
 from chainplan.plans.steps import Plan
 
-Evaluated = tuple[list[list[Any]], list[Any]]
-"""Blocks by result and argument in the shape that JAX gives them, and what was computed beside the results."""
+if TYPE_CHECKING:
+    from jax.typing import DTypeLike
+
+Evaluated = tuple[list[list[Array]], list[Array]]
+"""The blocks by result and argument, in the shapes that JAX gives them, and the arrays computed beside the results."""
 
 
 class Way(NamedTuple):
-    """`name` is "plan", "jacfwd" or "jacrev"; a plan of None is a Jacobian of zeros.
+    """A way to compute a Jacobian: `name` is "plan", "jacfwd" or "jacrev"; a plan of None is a Jacobian of zeros.
 
-    Where there is a `chunk`, no more than so many seeds go through the program at a time.
+    At most `chunk` seeds go through the program at a time, all of them where it is None.
     """
 
     name: str
@@ -32,8 +36,8 @@ class Way(NamedTuple):
     chunk: int | None = None
 
 
-def evaluated(linearised: Linearised | None, call: Call, way: Way, leaves: Sequence[Any]) -> Evaluated:
-    """Go a way at a point; without a linearised function only modes are ways."""
+def evaluated(linearised: Linearised | None, call: Call, way: Way, leaves: Sequence[Array]) -> Evaluated:
+    """Compute a Jacobian at a point in one of the ways; without a linearised function it is one of JAX's modes."""
     if way.name != "plan":
         return _by_mode(call, way, leaves)
     assert linearised is not None, "a plan is for a linearised function"
@@ -55,10 +59,12 @@ def evaluated(linearised: Linearised | None, call: Call, way: Way, leaves: Seque
     return blocks, results[len(call.outs) :]
 
 
-def _by_mode(call: Call, way: Way, leaves: Sequence[Any]) -> Evaluated:
-    def function(*values: Any) -> tuple[list[Any], list[Any]]:
-        found = call.flat(*values)
-        return found[: len(call.outs)], found[len(call.outs) :]
+def _by_mode(call: Call, way: Way, leaves: Sequence[Array]) -> Evaluated:
+    """Compute a Jacobian by one of JAX's modes."""
+
+    def function(*values: Array) -> tuple[list[Array], list[Array]]:
+        arrays = call.flat(*values)
+        return arrays[: len(call.outs)], arrays[len(call.outs) :]
 
     if way.chunk is not None:
         return by_mode(function, leaves, way.name, way.chunk)
@@ -68,10 +74,10 @@ def _by_mode(call: Call, way: Way, leaves: Sequence[Any]) -> Evaluated:
 
 
 def seeds_of(call: Call, mode: str) -> int:
-    """How many seeds a mode sends: the entries of all arguments, or of all results."""
+    """Count the seeds that a mode sends: the entries of all arguments, or of all results."""
     return sum(prod(end.shape) for end in (call.leaves if mode == "jacfwd" else call.outs))
 
 
-def dtype_of(call: Call) -> Any:
-    """The dtype of entries that no value decides."""
+def dtype_of(call: Call) -> DTypeLike:
+    """Return the dtype of entries that no value decides."""
     return jnp.result_type(*call.leaves, *(out.dtype for out in call.outs)) if call.leaves else jnp.float32

@@ -1,9 +1,10 @@
 """From a function to its flat list of equations: nested calls inlined, dead code left out.
 
-A call that only groups (jit, remat, closed_call) is replaced by what it calls. A function with a rule of its own
-(custom_jvp, custom_vjp) stays one equation, as its rule need not be the derivative of its body. Values are numbered
-here: JAX shares the variables of a jaxpr between its calls, so they do not identify values. Integers that follow from
-integer constants alone, such as indices, are computed at once: rules may then read the structure off them.
+A call that only groups (jit, remat, closed_call) is replaced by the equations that it calls. A function with a rule of
+its own (custom_jvp, custom_vjp) stays one equation, because its rule need not be the derivative of its body. Values are
+numbered here: JAX shares the variables of a jaxpr between its calls, so that variables do not identify values. Integers
+that follow from integer constants alone, such as indices, are computed at once, so that rules can read the structure
+off them.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from functools import cached_property
 from math import prod
 from pathlib import Path
 from traceback import FrameSummary, extract_tb
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from jax.extend import core
 
 from chainplan.jax.errors import NotLinearised
+from chainplan.jax.types import Parameters, Shaped
 
 INLINED = {
     "jit": "jaxpr",
@@ -34,21 +36,21 @@ INLINED = {
     "remat2": "jaxpr",
     "checkpoint": "jaxpr",
 }
-"""By the name of a primitive that only groups: the parameter that holds what it calls."""
+"""By the name of a primitive that only groups: the parameter that holds the program it calls."""
 
 LARGEST_KNOWN = 2_000_000
-"""Entries of the largest array that is computed while the function is traced."""
+"""The number of entries of the largest array that is computed while the function is traced."""
 
 
 @dataclass(frozen=True)
 class Constant:
-    """A value known before the arguments are."""
+    """A value that is known before the arguments are."""
 
-    value: Any
+    value: Array
 
     @property
     def concrete(self) -> bool:
-        """Whether it is there while the function is traced: not so where `jit` or `vmap` trace around it."""
+        """Whether the value is known while the function is traced; it is not where `jit` or `vmap` trace around it."""
         return not isinstance(self.value, jax.core.Tracer)
 
 
@@ -58,35 +60,36 @@ Atom = int | Constant
 
 @dataclass(frozen=True)
 class Equation:
-    """One primitive applied to operands; `ins` and `outs` are shapes with dtypes."""
+    """A primitive that is applied to operands; `ins` and `outs` are the shapes and dtypes of operands and results."""
 
-    primitive: Any
-    params: dict[str, Any]
+    primitive: core.Primitive
+    params: Parameters
     operands: tuple[Atom, ...]
     results: tuple[int, ...]
-    ins: tuple[Any, ...]
-    outs: tuple[Any, ...]
+    ins: tuple[Shaped, ...]
+    outs: tuple[Shaped, ...]
     source: str
 
     @property
     def name(self) -> str:
-        """What JAX calls the primitive."""
+        """The name of the primitive in JAX."""
         return str(self.primitive.name)
 
-    def apply(self, *values: Any) -> list[Any]:
-        """The results at operands of these values.
+    def apply(self, *values: Array) -> list[Array]:
+        """Compute the results at operands of these values.
 
-        Functions with a rule of their own are called in Python, which may index what they are given by traced values.
+        A function with a rule of its own is called in Python; it may index its operands by traced values, which numpy's
+        arrays do not allow.
         """
         if self.name.startswith("custom_"):
             values = tuple(map(jnp.asarray, values))
-        found = self.primitive.bind(*values, **self.primitive.get_bind_params(self.params))
-        return list(found) if self.primitive.multiple_results else [found]
+        results = self.primitive.bind(*values, **self.primitive.get_bind_params(self.params))
+        return list(results) if self.primitive.multiple_results else [results]
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A function as equations: values 0 to `arguments` - 1 are its arguments."""
+    """A function as a list of equations; the values 0 to `arguments` - 1 are its arguments."""
 
     arguments: int
     equations: tuple[Equation, ...]
@@ -94,7 +97,7 @@ class Trace:
 
     @cached_property
     def signature(self) -> str:
-        """What tells this trace from others: primitives, parameters, operands and shapes, not values of arrays."""
+        """A digest of the primitives, parameters, operands and shapes; it does not depend on the values of arrays."""
         lines = [
             f"{e.name} {[o if isinstance(o, int) else None for o in e.operands]} {e.ins} {e.outs} {e.params}"
             for e in self.equations
@@ -102,28 +105,28 @@ class Trace:
         text = re.sub(r"0x[0-9a-f]+", "", "\n".join(lines))
         return hashlib.sha256(f"{self.arguments} {text}".encode()).hexdigest()
 
-    def values(self, arguments: Sequence[Any]) -> dict[int, Any]:
-        """Every value at a point, by its number."""
+    def values(self, arguments: Sequence[Array]) -> dict[int, Array]:
+        """Compute every value at a point, by its number."""
         held = dict(enumerate(arguments))
         for equation in self.equations:
-            found = equation.apply(*(read(held, operand) for operand in equation.operands))
-            held.update(zip(equation.results, found, strict=True))
+            results = equation.apply(*(read(held, operand) for operand in equation.operands))
+            held.update(zip(equation.results, results, strict=True))
         return held
 
 
-def read(held: dict[int, Any], atom: Atom) -> Any:
-    """The value of an operand."""
+def read(held: dict[int, Array], atom: Atom) -> Array:
+    """Return the value of an operand."""
     return atom.value if isinstance(atom, Constant) else held[atom]
 
 
-def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
+def trace(function: Callable[..., list[Array]], arguments: Sequence[Array]) -> Trace:
     """Trace a function of flat arguments.
 
     Raises
     ------
     NotLinearised
-        Where the function has effects, such as printing, that a plan would repeat or lose, or asks in Python for a
-        value, such as to branch on it.
+        If the function has effects, such as printing, that a plan would repeat or lose; or if it asks in Python for a
+        value, for example to branch on it.
     """
     try:
         closed = jax.make_jaxpr(function)(*arguments)
@@ -135,8 +138,8 @@ def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
     return flat(closed)
 
 
-def flat(closed: Any) -> Trace:
-    """A closed jaxpr as equations."""
+def flat(closed: core.ClosedJaxpr) -> Trace:
+    """Write a closed jaxpr as a flat list of equations."""
     if closed.effects:
         where = next(_source(eqn) for eqn in closed.jaxpr.eqns if eqn.effects)
         raise NotLinearised(f"{where}: it has effects: {', '.join(sorted(map(str, closed.effects)))}")
@@ -147,18 +150,20 @@ def flat(closed: Any) -> Trace:
 
 
 class _Writer:
-    """Writes equations down, values numbered as they come."""
+    """Writes equations down and numbers their results."""
 
     def __init__(self, arguments: int) -> None:
         self.equations: list[Equation] = []
         self._next = arguments
 
-    def inline(self, jaxpr: Any, consts: Sequence[Any], arguments: Iterable[Atom], source: str = "") -> list[Atom]:
-        """Write the equations of a jaxpr at these arguments, called from `source`; returns its results."""
-        known: dict[Any, Atom] = dict(zip(jaxpr.constvars, map(Constant, consts), strict=True))
+    def inline(
+        self, jaxpr: core.Jaxpr, consts: Sequence[Array], arguments: Iterable[Atom], source: str = ""
+    ) -> list[Atom]:
+        """Write the equations of a jaxpr at these arguments, called from `source`, and return its results."""
+        known: dict[core.Var, Atom] = dict(zip(jaxpr.constvars, map(Constant, consts), strict=True))
         known.update(zip(jaxpr.invars, arguments, strict=True))
 
-        def atom(v: Any) -> Atom:
+        def atom(v: core.Var | core.Literal) -> Atom:
             return Constant(_typed(v)) if isinstance(v, core.Literal) else known[v]
 
         for eqn in jaxpr.eqns:
@@ -175,7 +180,8 @@ class _Writer:
             known.update(zip(eqn.outvars, results, strict=True))
         return [atom(v) for v in jaxpr.outvars]
 
-    def _write(self, eqn: Any, operands: list[Atom], source: str) -> list[Atom]:
+    def _write(self, eqn: core.JaxprEqn, operands: list[Atom], source: str) -> list[Atom]:
+        """Write one equation and return the numbers of its results."""
         results = tuple(range(self._next, self._next + len(eqn.outvars)))
         self._next += len(results)
         ins, outs = (tuple(v.aval for v in side) for side in (eqn.invars, eqn.outvars))
@@ -183,8 +189,8 @@ class _Writer:
         return list(results)
 
 
-def _foreseeable(eqn: Any, operands: Sequence[Atom]) -> bool:
-    """Whether an equation makes integers or truth values out of constant ones, by a primitive that only computes."""
+def _foreseeable(eqn: core.JaxprEqn, operands: Sequence[Atom]) -> bool:
+    """Say whether an equation only computes integers or truth values from constant ones."""
     if not all(isinstance(operand, Constant) and operand.concrete for operand in operands):
         return False
     if eqn.effects or "callback" in eqn.primitive.name or any(map(_is_program, eqn.params.values())):
@@ -192,31 +198,34 @@ def _foreseeable(eqn: Any, operands: Sequence[Atom]) -> bool:
     return all(_is_index(v.aval) for v in (*eqn.invars, *eqn.outvars))
 
 
-def _is_program(parameter: Any) -> bool:
+def _is_program(parameter: object) -> bool:
+    """Say whether a parameter of a primitive is, or holds, a program."""
     parts = parameter if isinstance(parameter, tuple) else (parameter,)
     return any(hasattr(part, "eqns") or hasattr(part, "jaxpr") for part in parts)
 
 
-def _is_index(aval: Any) -> bool:
+def _is_index(aval: Shaped) -> bool:
+    """Say whether an array holds integers or truth values and is small enough to be computed at once."""
     dtype = getattr(aval, "dtype", None)
     return isinstance(dtype, np.dtype) and dtype.kind in "iub" and prod(aval.shape) <= LARGEST_KNOWN
 
 
-def _foreseen(eqn: Any, operands: Sequence[Atom]) -> list[Atom]:
+def _foreseen(eqn: core.JaxprEqn, operands: Sequence[Atom]) -> list[Atom]:
+    """Compute the results of an equation whose operands are known."""
     with jax.ensure_compile_time_eval():
         given = [operand.value for operand in operands if isinstance(operand, Constant)]
-        found = eqn.primitive.bind(*given, **eqn.primitive.get_bind_params(eqn.params))
-    return [Constant(value) for value in (found if eqn.primitive.multiple_results else [found])]
+        results = eqn.primitive.bind(*given, **eqn.primitive.get_bind_params(eqn.params))
+    return [Constant(value) for value in (results if eqn.primitive.multiple_results else [results])]
 
 
-def _typed(literal: Any) -> Any:
-    """The value of a literal with its dtype, which a Python number would lose."""
+def _typed(literal: core.Literal) -> Array:
+    """Return the value of a literal with its dtype, which a Python number would lose."""
     aval = literal.aval
     return literal.val if hasattr(literal.val, "dtype") else np.asarray(literal.val, aval.dtype)
 
 
 def _alive(equations: Sequence[Equation], results: Sequence[Atom]) -> list[Equation]:
-    """The equations that the results depend on."""
+    """Keep the equations on which the results depend."""
     wanted = {atom for atom in results if isinstance(atom, int)}
     kept = []
     for equation in reversed(equations):
@@ -227,12 +236,12 @@ def _alive(equations: Sequence[Equation], results: Sequence[Atom]) -> list[Equat
 
 
 def _is_user(frame: FrameSummary) -> bool:
-    """Whether a frame is of neither JAX nor this package."""
+    """Say whether a frame belongs to neither JAX nor this package."""
     return not any(Path(frame.filename).is_relative_to(Path(file).parent) for file in (jax.__file__, __file__))
 
 
-def _source(eqn: Any) -> str:
-    """Where in the user's code an equation comes from: file:line:column (function)."""
+def _source(eqn: core.JaxprEqn) -> str:
+    """Say where an equation comes from in the user's code: file:line:column (function)."""
     try:
         from jax._src.source_info_util import summarize
     except ImportError:

@@ -1,9 +1,10 @@
-"""Times ways to compute the same thing on the real backend: a plan is a prediction, a measurement decides.
+"""Times several ways to compute the same on the real backend: a plan is a prediction, a measurement decides.
 
-What is timed is what will run: under `jax.vmap` the batch is read off the arguments, and the ways are timed on a batch
-of that size. Inside of `jit` the values are not known and ones take their place. A short program is called in a loop,
-as a single call of some microseconds says nothing, and the plan has to be clearly ahead to be taken. The calls are made
-on a thread of their own: in the middle of a trace every call takes tens of microseconds longer.
+The program that is timed is the one that will run: under `jax.vmap` the size of the batch is read off the arguments,
+and the ways are timed on such a batch. Inside `jit` the values are not known, and ones take their place. A short
+program is called in a loop, because the time of a single call of some microseconds says nothing. A plan is used only
+where it is clearly faster. The calls run on a thread of their own, because every call in the middle of a trace takes
+tens of microseconds longer.
 """
 
 from __future__ import annotations
@@ -12,40 +13,42 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from time import perf_counter
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import Array
+
+from chainplan.jax.types import Tree
 
 ROUNDS = 15
-"""Timings of each way, taken in turns; the least of each counts, as disturbances only ever add."""
+"""The number of times that each way is timed, in turns. Its least time counts, as disturbances only add to a time."""
 TIMING = 1e-3
-"""Seconds that a timing takes at least, by calling several times."""
+"""The least number of seconds that a timing takes; a short program is called several times in it."""
 ENOUGH = 3.0
-"""Seconds after which no round is begun, but for the first three."""
+"""The number of seconds after which no further round begins; the first three always run."""
 BEHIND = 4.0
-"""Times the least from which on a way is given up after three rounds, so that a slow one leaves time to the others."""
+"""A way that takes this many times the least time is given up after three rounds, which leaves time to the others."""
 MARGIN = 0.05
-"""Share of the time of the best other way that a way has to save to be taken instead of it."""
+"""The share of the time of the fastest mode that a plan must save to be used in its place."""
 
 
-def fastest(ways: Mapping[str, Callable[..., Any]], doubtful: str, arguments: Sequence[Any]) -> str:
-    """The name of the fastest way, compiled; `doubtful` only where it is ahead by a margin.
+def fastest(ways: Mapping[str, Callable[..., Tree]], doubtful: str, arguments: Sequence[Tree]) -> str:
+    """Return the name of the fastest way, compiled; `doubtful` is named only where it is faster by a margin.
 
     Parameters
     ----------
-    ways : Mapping[str, Callable[..., Any]]
+    ways : Mapping[str, Callable[..., Tree]]
         Functions of the same arguments.
-    arguments : Sequence[Any]
-        Trees of arrays, those that are traced among them.
+    arguments : Sequence[Tree]
+        Trees of arrays, some of which may be traced.
     """
     leaves, tree = jax.tree.flatten(tuple(arguments))
     sizes = [prod(batch_of(leaf)) for leaf in leaves]
     batch = max(sizes, default=1)
     axes = tuple(0 if size > 1 else None for size in sizes)
 
-    def program(way: Callable[..., Any]) -> Any:
-        def run(*arrays: Any) -> Any:
+    def program(way: Callable[..., Tree]) -> jax.stages.Wrapped:
+        def run(*arrays: Array) -> Tree:
             return way(*jax.tree.unflatten(tree, arrays))
 
         return jax.jit(jax.vmap(run, axes) if batch > 1 else run)
@@ -60,21 +63,21 @@ def fastest(ways: Mapping[str, Callable[..., Any]], doubtful: str, arguments: Se
     return doubtful if doubtful in best and best[doubtful] < (1 - MARGIN) * best[first] else first
 
 
-def batch_of(leaf: Any) -> tuple[int, ...]:
-    """Sizes of the axes that `jax.vmap` hides from a function, inner ones first."""
+def batch_of(leaf: object) -> tuple[int, ...]:
+    """Return the sizes of the axes that `jax.vmap` hides from a function, inner ones first."""
     axis, value = getattr(leaf, "batch_dim", None), getattr(leaf, "val", None)
     return () if not isinstance(axis, int) or value is None else (int(value.shape[axis]), *batch_of(value))
 
 
-def _example(leaf: Any, batch: int) -> Any:
-    """The array, or ones in place of what is traced, with a batch axis in front where there is one."""
+def _example(leaf: Array, batch: int) -> Array:
+    """Return the array itself, or ones in the place of a traced one, with a batch axis in front where it has one."""
     if not isinstance(leaf, jax.core.Tracer):
         return jnp.asarray(leaf)
     return jnp.ones((batch, *leaf.shape) if batch > 1 else leaf.shape, leaf.dtype)
 
 
-def _least_times(programs: Mapping[str, Callable[..., Any]], arrays: Sequence[Any]) -> dict[str, float]:
-    """Seconds of a call of each."""
+def _least_times(programs: Mapping[str, Callable[..., Tree]], arrays: Sequence[Array]) -> dict[str, float]:
+    """Measure the least number of seconds that a call of each program takes."""
     calls = {}
     for name, run in programs.items():
         jax.block_until_ready(run(*arrays))
@@ -93,7 +96,8 @@ def _least_times(programs: Mapping[str, Callable[..., Any]], arrays: Sequence[An
     return best
 
 
-def _seconds(run: Callable[..., Any], arrays: Sequence[Any], calls: int) -> float:
+def _seconds(run: Callable[..., Tree], arrays: Sequence[Array], calls: int) -> float:
+    """Measure the seconds of a call, the mean of several in a row."""
     start = perf_counter()
     for _ in range(calls):
         result = run(*arrays)

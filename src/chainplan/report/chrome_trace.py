@@ -6,8 +6,8 @@ One complete event ("ph": "X") per task; a thread is a machine, a microsecond st
 from __future__ import annotations
 
 import json
-from typing import Any
 
+from chainplan._util.json_value import JsonValue
 from chainplan.plans.result import Result
 from chainplan.problem.units import unit_text
 from chainplan.report._schedule import scheduled, step_name
@@ -24,7 +24,7 @@ def render(result: Result) -> str:
         If the result has no schedule.
     """
     plan, schedule = scheduled(result)
-    events: list[dict[str, Any]] = [_named("process_name", 0, describe(result.problem))]
+    events: list[dict[str, JsonValue]] = [_named("process_name", 0, describe(result.problem))]
     events += [_named("thread_name", machine, f"machine {machine}") for machine in rows(schedule)]
     for task in schedule.tasks:
         events.append(
@@ -45,5 +45,5 @@ def render(result: Result) -> str:
     return f'{{"traceEvents": [\n  {lines}\n ],\n "otherData": {json.dumps(about)}}}\n'
 
 
-def _named(what: str, thread: int, name: str) -> dict[str, Any]:
+def _named(what: str, thread: int, name: str) -> dict[str, JsonValue]:
     return {"ph": "M", "pid": 0, "tid": thread, "name": what, "args": {"name": name}}

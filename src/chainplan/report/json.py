@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterable
 
 from chainplan.io.plan_file import document
 from chainplan.plans.result import Result
@@ -23,11 +23,11 @@ def render(result: Result) -> str:
     return "{" + ",\n ".join(lines) + "}\n"
 
 
-def _list(entries: list[Any]) -> str:
+def _list(entries: Iterable[object]) -> str:
     """Write a list with one line per entry."""
     lines = ",\n  ".join(map(_line, entries))
     return f"[\n  {lines}\n ]"
 
 
-def _line(value: Any) -> str:
+def _line(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)

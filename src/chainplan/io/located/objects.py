@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import abc
 from numbers import Integral
-from typing import Any
 
 from chainplan.io.located.diagnostics import Messages
 from chainplan.io.located.nodes import (
@@ -31,7 +30,7 @@ LISTED = ("coo", "permutation", "selection", "scatter")
 """The keys whose values may be long lists of numbers."""
 
 
-def from_objects(value: Any, messages: Messages) -> Node:
+def from_objects(value: object, messages: Messages) -> Node:
     """Turn a Python value into a tree; mappings, lists, tuples, text and whole numbers can be read."""
     return _Walk(messages).node(value, None, 0)
 
@@ -43,7 +42,7 @@ class _Walk:
         self._messages = messages
         self._count = 1
 
-    def node(self, value: Any, path: Path, depth: int) -> Node:
+    def node(self, value: object, path: Path, depth: int) -> Node:
         if isinstance(value, str | int):
             return _scalar(value, path)
         if isinstance(value, list | tuple):
@@ -55,7 +54,7 @@ class _Walk:
             return self._mapping(value, path, depth)
         return _scalar(value, path)
 
-    def _mapping(self, value: abc.Mapping[Any, Any], path: Path, depth: int) -> Mapping:
+    def _mapping(self, value: abc.Mapping[object, object], path: Path, depth: int) -> Mapping:
         values: dict[str, Node] = {}
         for key, item in value.items():
             name = _scalar(key, path)
@@ -81,7 +80,7 @@ class _Walk:
             self._messages.fatal(0, 0, f"more than {MOST_VALUES} values; expected fewer. Split the problem.")
 
 
-def _listed(value: Any) -> Sequence | None:
+def _listed(value: object) -> Sequence | None:
     """Make one node of a list of whole numbers, or of lists of them, because patterns have millions of entries."""
     value = value.tolist() if type(value).__module__ == "numpy" and hasattr(value, "tolist") else value
     if type(value) is not list or not all(type(i) is int or _is_numbers(i) for i in value):
@@ -89,21 +88,21 @@ def _listed(value: Any) -> Sequence | None:
     return Sequence(None, 0, 0, (), value)
 
 
-def _matrix(value: Any) -> Sequence | None:
+def _matrix(value: object) -> Sequence | None:
     """Make one node of a sparse array of scipy, whose nonzeros are the pattern."""
     return Sequence(None, 0, 0, (), value) if type(value).__module__.startswith("scipy.sparse") else None
 
 
-def _is_numbers(value: Any) -> bool:
+def _is_numbers(value: object) -> bool:
     return type(value) is list and len(value) <= 2 and all(type(i) is int for i in value)
 
 
-def _scalar(value: Any, path: Path) -> Scalar:
+def _scalar(value: object, path: Path) -> Scalar:
     above, step = path or (None, None)
     return Scalar(above, step, 0, 0, *_spelt(value))
 
 
-def _spelt(value: Any) -> tuple[str, Spelling]:
+def _spelt(value: object) -> tuple[str, Spelling]:
     if isinstance(value, str):
         return str(value), Spelling.QUOTED
     if isinstance(value, int | Integral) and not isinstance(value, bool):
