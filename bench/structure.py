@@ -35,7 +35,7 @@ from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Graph
 from chainplan.problem.problem import Problem
-from chainplan.report.words.table import order_text
+from chainplan.report.words.steps import order_text
 from chainplan.structures import DENSE
 from chainplan.values.draw import draw
 from chainplan.values.jacobians import as_matrices

@@ -19,7 +19,7 @@ from chainplan.costs.objectives import read_rates, stored_model
 from chainplan.errors import PlanError, SpecError
 from chainplan.io.located.diagnostics import Messages
 from chainplan.io.located.objects import from_objects
-from chainplan.io.plan_file_fields import FORMAT, OPS, load, plan_form, require_names
+from chainplan.io.plan_file_fields import FIELDS, FORMAT, OPS, load, plan_form, require_names
 from chainplan.io.plan_schedule import read_schedule
 from chainplan.io.spec import read_problem
 from chainplan.io.spec_values import TEXT, TODO, Record
@@ -168,13 +168,8 @@ _FINGERPRINT = Record("a problem", {"fingerprint": TEXT})
 
 
 def _step(raw: dict[str, Any]) -> Step:
-    kind = OPS[raw["op"]]
-    fields = {name: raw[name] for name in kind._fields}
-    if "mode" in fields:
-        fields["mode"] = Mode(fields["mode"])
-    if "colours" in fields:
-        fields["colours"] = tuple(fields["colours"])
-    return kind(**fields)
+    op = raw["op"]
+    return OPS[op](*(field.value(raw[name]) for name, field in FIELDS[op].items()))
 
 
 def _model(root: dict[str, Any], source: str) -> CostModel:

@@ -6,7 +6,8 @@ It describes exactly what `plan_file.document` writes, so that reading refuses w
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple, get_type_hints
 
 from chainplan.errors import SpecError
 from chainplan.io.plan_schedule import SCHEDULE
@@ -25,47 +26,36 @@ from chainplan.io.spec_values import (
     whole,
 )
 from chainplan.plans.bound import Status
-from chainplan.plans.steps import (
-    Accumulate,
-    Add,
-    Advance,
-    Decompress,
-    Load,
-    Multiply,
-    Propagate,
-    Restore,
-    Seed,
-    Step,
-    Store,
-)
+from chainplan.plans.steps import KINDS, Step
 from chainplan.problem.graph import Graph, Mode
 
 FORMAT = 1
 """The version of the form, which a plan file states."""
 
-OPS: dict[str, type[Step]] = {
-    "load": Load,
-    "accumulate": Accumulate,
-    "propagate": Propagate,
-    "multiply": Multiply,
-    "add": Add,
-    "seed": Seed,
-    "decompress": Decompress,
-    "advance": Advance,
-    "store": Store,
-    "restore": Restore,
-}
+OPS: dict[str, type[Step]] = {kind.__name__.lower(): kind for kind in KINDS}
+"""The kinds of steps by their names in a plan file."""
 
-_PLACE, _MAYBE = whole(0), Maybe(whole(0))
-_FIELDS: dict[str, Form] = {
-    "elemental": TEXT,
-    "vertex": TEXT,
-    "mode": OneOf(*(mode.value for mode in Mode)),
-    "colours": Rows(whole(-1)),
-    **dict.fromkeys(("arg", "left", "right"), _PLACE),
-    **dict.fromkeys(("onto", "tangent", "adjoint"), _MAYBE),
+
+class Field(NamedTuple):
+    """The form that a field of a step has in a plan file, and what makes its value of what stands there."""
+
+    form: Form
+    value: Callable[[Any], Any]
+
+
+_BY_TYPE: dict[Any, Field] = {
+    str: Field(TEXT, str),
+    Mode: Field(OneOf(*(mode.value for mode in Mode)), Mode),
+    int: Field(whole(0), int),
+    int | None: Field(Maybe(whole(0)), lambda number: number),
+    tuple[int, ...]: Field(Rows(whole(-1)), tuple),
 }
-"""The forms of all fields of steps; operands are the numbers of earlier steps."""
+"""By the type of a field; numbers are those of earlier steps, lists are colours or -1 for none."""
+
+FIELDS: dict[str, dict[str, Field]] = {
+    op: {name: _BY_TYPE[hint] for name, hint in get_type_hints(kind).items()} for op, kind in OPS.items()
+}
+"""The fields of each kind of step, by its name and theirs, in the order of its class."""
 
 _HEAD = Record("a plan file", {"format": whole(1), "objective": TEXT})
 """The fields that decide how to read the rest."""
@@ -78,8 +68,8 @@ def plan_form(unit: str) -> Record:
     baselines = dict.fromkeys(("forward", "reverse"), Record("a baseline", prices))
     derived: dict[str, Form] = {"id": whole(0), "rows": whole(0), "cols": whole(0), "structure": STRUCTURE, **prices}
     steps = {
-        op: Record(f"'{op}'", {"op": TEXT, **{name: _FIELDS[name] for name in kind._fields}, **derived})
-        for op, kind in OPS.items()
+        op: Record(f"'{op}'", {"op": TEXT, **{name: field.form for name, field in fields.items()}, **derived})
+        for op, fields in FIELDS.items()
     }
     return Record(
         "a plan file",

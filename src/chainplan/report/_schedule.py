@@ -6,7 +6,7 @@ from chainplan.errors import PlanError
 from chainplan.plans.result import Result
 from chainplan.plans.schedule import Schedule
 from chainplan.plans.steps import Plan
-from chainplan.report.words.table import step_cells
+from chainplan.report.words.steps import step_cells
 
 
 def scheduled(result: Result) -> tuple[Plan, Schedule]:

@@ -12,7 +12,8 @@ from chainplan.plans.result import Result
 from chainplan.problem.units import unit_text
 from chainplan.report._schedule import scheduled, step_name
 from chainplan.report.words.gantt import rows
-from chainplan.report.words.table import describe, step_cells
+from chainplan.report.words.steps import step_cells
+from chainplan.report.words.table import describe
 
 
 def render(result: Result) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainplan.plans.result import Result
 from chainplan.problem.units import unit_text
-from chainplan.report.words.table import step_cells
+from chainplan.report.words.steps import step_cells
 
 
 def render(result: Result) -> str:

@@ -17,7 +17,7 @@ from chainplan.plans.result import Result
 from chainplan.plans.steps import Plan, Seed, Step
 from chainplan.report.html.spy import spy
 from chainplan.report.words.figures import label
-from chainplan.report.words.table import step_cells
+from chainplan.report.words.steps import step_cells
 from chainplan.structures import Block, Dense
 
 MOST = 20_000
@@ -84,12 +84,9 @@ def columns(result: Result, vertices: dict[str, int]) -> Steps:
 
 
 def step_words(step: Step) -> tuple[str, str]:
-    """(operation, operands); of a kind of step that the summary has no words for, its name and its fields."""
-    found: tuple[str, str] | None = step_cells(step)
-    if found is None:
-        fields = (f"{name} {label(str(value), 30)}" for name, value in step._asdict().items())
-        return type(step).__name__.lower(), ", ".join(fields)
-    return found[0], label(found[1], 80)
+    """(operation, operands), cut to what there is room for."""
+    operation, of = step_cells(step)
+    return operation, label(of, 80)
 
 
 def _ends(plan: Plan, replayed: Replay, position: int, vertices: dict[str, int]) -> tuple[int, int]:

@@ -8,31 +8,17 @@ from chainplan._util.bytesize import bytes_text
 from chainplan.plans.ratios import gap_text, ratio_text
 from chainplan.plans.result import Result
 from chainplan.plans.schedule import Schedule
-from chainplan.plans.steps import (
-    Accumulate,
-    Add,
-    Advance,
-    Decompress,
-    Load,
-    Multiply,
-    Plan,
-    Propagate,
-    Restore,
-    Seed,
-    Step,
-    Store,
-)
-from chainplan.problem.graph import Mode
+from chainplan.plans.steps import Advance, Decompress, Step, Store
 from chainplan.problem.problem import Problem
 from chainplan.problem.units import timed, unit_text
 from chainplan.report.words.gantt import chart
+from chainplan.report.words.steps import order_text, step_cells
 from chainplan.structures import Block
 from chainplan.structures.counts import longest
 
 CLAIMED = "claimed by the file"
 """Said of what a plan file says about other plans, as long as nothing has proven it again."""
 MOST_STEPS = 60
-_LONGEST_ORDER = 100
 
 
 def table(result: Result, most_steps: int | None = MOST_STEPS) -> str:
@@ -169,34 +155,6 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
-def step_cells(step: Step) -> tuple[str, str]:
-    """Return (operation, operands) of a step in words."""
-    match step:
-        case Load(name):
-            return "load", name
-        case Accumulate(name, mode):
-            return f"accumulate {mode.value}", name
-        case Propagate(name, arg, mode):
-            return (
-                f"propagate {mode.value}",
-                f"{name} on #{arg}" if mode is Mode.TANGENT else f"#{arg} on {name}",
-            )
-        case Multiply(left, right, onto):
-            return "multiply", f"#{left} · #{right}" + ("" if onto is None else f" onto #{onto}")
-        case Add(left, right):
-            return "add", f"#{left} + #{right}"
-        case Seed(vertex, mode, colours):
-            return f"seed {mode.value}", f"{vertex} in {plural(max(colours, default=-1) + 1, 'colour')}"
-        case Decompress():
-            return "decompress", " and ".join(f"#{arg}" for arg in step.operands())
-        case Advance(name):
-            return "advance", name
-        case Store(vertex):
-            return "store", vertex
-        case Restore(vertex):
-            return "restore", vertex
-
-
 def _cells(step: Step, block: Block) -> tuple[str, str]:
     """Return `step_cells`; a decompression also says how long rows and columns are, which colours cannot undercut."""
     operation, of = step_cells(step)
@@ -239,32 +197,6 @@ def step_table(result: Result, most: int | None) -> list[str]:
     if hidden:
         lines.insert(1, f"  ... {hidden:,} steps before these; --format json shows all")
     return lines
-
-
-def order_text(plan: Plan) -> str | None:
-    """Write the bracketing of a chain's plan, F4·((F3·F2)·F1); arrows mark tangents F3→(...) and adjoints (...)←F1."""
-    if plan.graph.not_a_chain is not None or len(plan.graph.chain) > _LONGEST_ORDER // 2:
-        return None
-    held: list[str] = []
-    for step in plan.steps:
-        match step:
-            case Load(name) | Accumulate(name, _):
-                held.append(name)
-            case Propagate(name, arg, mode):
-                held.append(f"({name}→{held[arg]})" if mode is Mode.TANGENT else f"({held[arg]}←{name})")
-            case Multiply(left, right, _):
-                held.append(f"({held[left]}·{held[right]})")
-            case Add(left, right):
-                held.append(f"({held[left]}+{held[right]})")
-            case Seed() | Advance() | Store() | Restore():
-                held.append("seed")
-            case Decompress():
-                held.append(
-                    "[" + " & ".join(held[arg].removeprefix("(").removesuffix(")") for arg in step.operands()) + "]"
-                )
-    text = held[plan.outputs[0].step]
-    text = text[1:-1] if text.startswith("(") else text
-    return text if len(text) <= _LONGEST_ORDER else None
 
 
 def columns(rows: Sequence[Sequence[str]], right: set[int], indent: str) -> list[str]:

@@ -1,0 +1,118 @@
+"""Steps in words: what each does and of what, and the bracketing that those of a chain's plan make."""
+
+from __future__ import annotations
+
+from chainplan.plans.steps import (
+    Accumulate,
+    Add,
+    Advance,
+    Decompress,
+    Interpreter,
+    Load,
+    Multiply,
+    Plan,
+    Propagate,
+    Restore,
+    Seed,
+    Step,
+    Store,
+)
+from chainplan.problem.graph import Mode
+
+_LONGEST_ORDER = 100
+"""Characters of the longest bracketing that is written out."""
+
+
+def step_cells(step: Step) -> tuple[str, str]:
+    """Return (operation, operands) of a step in words."""
+    return step.accept(_WORDS)
+
+
+class _Words(Interpreter[tuple[str, str]]):
+    """(operation, operands) of a step; an operand is named by its position, #3."""
+
+    def load(self, step: Load) -> tuple[str, str]:
+        return "load", step.elemental
+
+    def accumulate(self, step: Accumulate) -> tuple[str, str]:
+        return f"accumulate {step.mode.value}", step.elemental
+
+    def propagate(self, step: Propagate) -> tuple[str, str]:
+        name, arg, mode = step
+        return f"propagate {mode.value}", f"{name} on #{arg}" if mode is Mode.TANGENT else f"#{arg} on {name}"
+
+    def multiply(self, step: Multiply) -> tuple[str, str]:
+        left, right, onto = step
+        return "multiply", f"#{left} · #{right}" + ("" if onto is None else f" onto #{onto}")
+
+    def add(self, step: Add) -> tuple[str, str]:
+        return "add", f"#{step.left} + #{step.right}"
+
+    def seed(self, step: Seed) -> tuple[str, str]:
+        count = max(step.colours, default=-1) + 1
+        return f"seed {step.mode.value}", f"{step.vertex} in {count:,} colour{'' if count == 1 else 's'}"
+
+    def decompress(self, step: Decompress) -> tuple[str, str]:
+        return "decompress", " and ".join(f"#{arg}" for arg in step.operands())
+
+    def advance(self, step: Advance) -> tuple[str, str]:
+        return "advance", step.elemental
+
+    def store(self, step: Store) -> tuple[str, str]:
+        return "store", step.vertex
+
+    def restore(self, step: Restore) -> tuple[str, str]:
+        return "restore", step.vertex
+
+
+_WORDS = _Words()
+
+
+def order_text(plan: Plan) -> str | None:
+    """Write the bracketing of a chain's plan, F4·((F3·F2)·F1); arrows mark tangents F3→(...) and adjoints (...)←F1."""
+    if plan.graph.not_a_chain is not None or len(plan.graph.chain) > _LONGEST_ORDER // 2:
+        return None
+    order = _Order()
+    for step in plan.steps:
+        order.written.append(step.accept(order))
+    text = order.written[plan.outputs[0].step]
+    text = text[1:-1] if text.startswith("(") else text
+    return text if len(text) <= _LONGEST_ORDER else None
+
+
+class _Order(Interpreter[str]):
+    """The bracketing of a step's block, of those `written` for the steps before it; what moves a state has none."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+
+    def load(self, step: Load) -> str:
+        return step.elemental
+
+    def accumulate(self, step: Accumulate) -> str:
+        return step.elemental
+
+    def propagate(self, step: Propagate) -> str:
+        name, arg = step.elemental, self.written[step.arg]
+        return f"({name}→{arg})" if step.mode is Mode.TANGENT else f"({arg}←{name})"
+
+    def multiply(self, step: Multiply) -> str:
+        return f"({self.written[step.left]}·{self.written[step.right]})"
+
+    def add(self, step: Add) -> str:
+        return f"({self.written[step.left]}+{self.written[step.right]})"
+
+    def seed(self, step: Seed) -> str:
+        return "seed"
+
+    def decompress(self, step: Decompress) -> str:
+        return "[" + " & ".join(self.written[arg].removeprefix("(").removesuffix(")") for arg in step.operands()) + "]"
+
+    def advance(self, step: Advance) -> str:
+        return ""
+
+    def store(self, step: Store) -> str:
+        return ""
+
+    def restore(self, step: Restore) -> str:
+        return ""
