@@ -25,7 +25,20 @@ from chainplan.jax.linearise import Linearised
 from chainplan.jax.products import product, total, work
 from chainplan.jax.trace import Equation, read
 from chainplan.plans.replay import Replay, colouring_of, replay
-from chainplan.plans.steps import Accumulate, Add, Decompress, Load, Multiply, Plan, Propagate, Seed, Step
+from chainplan.plans.steps import (
+    Accumulate,
+    Add,
+    Advance,
+    Decompress,
+    Interpreter,
+    Load,
+    Multiply,
+    Plan,
+    Propagate,
+    Restore,
+    Seed,
+    Store,
+)
 from chainplan.problem.graph import Mode
 from chainplan.structures import Block
 
@@ -49,10 +62,7 @@ def blocks_of(
     dict
         (output, input) -> block, for every pair that a path connects.
     """
-    run = _Run(linearised, plan, values, dtype, chunk)
-    made: list[Held] = []
-    for step in plan.steps:
-        made.append(run.step(step, made))
+    made = _Run(linearised, plan, values, dtype, chunk).blocks()
     return {(output, source): made[position] for output, source, position in plan.outputs}
 
 
@@ -66,9 +76,7 @@ def held_fma(linearised: Linearised, plan: Plan, leaves: Sequence[Any], dtype: A
 
     def traced(*values: Any) -> Any:
         run = _Run(linearised, plan, linearised.trace.values(values), dtype)
-        made: list[Held] = []
-        for step in plan.steps:
-            made.append(run.step(step, made))
+        run.blocks()
         found.append(run.fma)
         return ()
 
@@ -76,8 +84,8 @@ def held_fma(linearised: Linearised, plan: Plan, leaves: Sequence[Any], dtype: A
     return found[-1]
 
 
-class _Run:
-    """One run of a plan: what its steps need beside their operands."""
+class _Run(Interpreter[Held]):
+    """One run of a plan: the blocks made so far, and what steps need beside them."""
 
     def __init__(
         self, linearised: Linearised, plan: Plan, values: dict[int, Any], dtype: Any, chunk: int | None = None
@@ -86,32 +94,57 @@ class _Run:
             name: (found.equation, edge) for found in linearised.found for name, _, _, edge in found.edges
         }
         self._plan, self._values, self._dtype, self._chunk = plan, values, dtype, chunk
+        self._made: list[Held] = []
         self.fma = 0
         self._load = cache(self._loaded)
         self._pair = cache(self._functions)
 
-    def step(self, step: Step, made: Sequence[Held]) -> Held:
-        """The block that a step makes."""
-        match step:
-            case Load(name):
-                return self._load(name)
-            case Multiply(left, right, onto):
-                self.fma += work(made[left], made[right])
-                found = product(made[left], made[right], self._dtype)
-                return found if onto is None else total(made[onto], found, self._dtype)
-            case Add(left, right):
-                return total(made[left], made[right], self._dtype)
-            case Accumulate(name, mode):
-                return self._apply(name, None, mode)
-            case Propagate(name, arg, Mode.TANGENT) if isinstance(narrow := made[arg], Narrow):
-                return replace(narrow, columns=self._apply(name, narrow.columns.values, Mode.TANGENT))
-            case Propagate(name, arg, mode):
-                return self._apply(name, matrix(made[arg], self._dtype), mode)
-            case Seed():
-                return Full(self._seed(step))
-            case Decompress():
-                return self._decompress(step, made)
-        raise AssertionError(step)
+    def blocks(self) -> list[Held]:
+        """The blocks of all steps."""
+        for step in self._plan.steps:
+            self._made.append(step.accept(self))
+        return self._made
+
+    def load(self, step: Load) -> Held:
+        return self._load(step.elemental)
+
+    def accumulate(self, step: Accumulate) -> Held:
+        return self._apply(step.elemental, None, step.mode)
+
+    def propagate(self, step: Propagate) -> Held:
+        arg = self._made[step.arg]
+        if step.mode is Mode.TANGENT and isinstance(arg, Narrow):
+            return replace(arg, columns=self._apply(step.elemental, arg.columns.values, Mode.TANGENT))
+        return self._apply(step.elemental, matrix(arg, self._dtype), step.mode)
+
+    def multiply(self, step: Multiply) -> Held:
+        left, right = self._made[step.left], self._made[step.right]
+        self.fma += work(left, right)
+        block = product(left, right, self._dtype)
+        return block if step.onto is None else total(self._made[step.onto], block, self._dtype)
+
+    def add(self, step: Add) -> Held:
+        return total(self._made[step.left], self._made[step.right], self._dtype)
+
+    def seed(self, step: Seed) -> Held:
+        colours = np.array(step.colours, np.int64)
+        ones = colours[:, None] == np.arange(colours.max(initial=-1) + 1)
+        return Full(jnp.asarray(ones if step.mode is Mode.TANGENT else ones.T, self._dtype))
+
+    def decompress(self, step: Decompress) -> Held:
+        replayed, made = replay(self._plan), self._made
+        block = replayed.blocks[len(made)].block
+        columns, rows = (None if at is None else matrix(made[at], self._dtype) for at in (step.tangent, step.adjoint))
+        return decompressed(block, step, self._plan, replayed, columns, rows)
+
+    def advance(self, step: Advance) -> Held:
+        raise AssertionError(_STATES)
+
+    def store(self, step: Store) -> Held:
+        raise AssertionError(_STATES)
+
+    def restore(self, step: Restore) -> Held:
+        raise AssertionError(_STATES)
 
     def _loaded(self, name: str) -> Held:
         if name not in self._edges:
@@ -144,16 +177,8 @@ class _Run:
 
         return Full(assembled(piece, vectors, self._chunk or vectors, axis))
 
-    def _seed(self, step: Seed) -> Any:
-        colours = np.array(step.colours, np.int64)
-        ones = colours[:, None] == np.arange(colours.max(initial=-1) + 1)
-        return jnp.asarray(ones if step.mode is Mode.TANGENT else ones.T, self._dtype)
 
-    def _decompress(self, step: Decompress, made: Sequence[Held]) -> Held:
-        replayed = replay(self._plan)
-        block = replayed.blocks[len(made)].block
-        columns, rows = (None if at is None else matrix(made[at], self._dtype) for at in (step.tangent, step.adjoint))
-        return decompressed(block, step, self._plan, replayed, columns, rows)
+_STATES = "JAX evaluates the states; plans of its functions move none"
 
 
 def decompressed(block: Block, step: Decompress, plan: Plan, replayed: Replay, columns: Any, rows: Any) -> Held:
