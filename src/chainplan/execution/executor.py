@@ -21,12 +21,12 @@ from chainplan._util.task_threads import ranks, run_tasks
 from chainplan.errors import ExecutionError
 from chainplan.errors.arguments import mapping
 from chainplan.execution.asked import Asked, require_functions
-from chainplan.execution.lowering import Kernel, Run, kernel_of, placed, stepwise
+from chainplan.execution.lowering import Kernel, Lowering, Run, placed
 from chainplan.execution.releasing import released, require_narrow, wide
 from chainplan.execution.whole_numbers import WHOLE, guarded, whole
 from chainplan.plans.liveness import evaluates, last_uses
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Accumulate, Load, Plan, Planned, Propagate, plan_of
+from chainplan.plans.steps import Application, Load, Plan, Planned, plan_of
 from chainplan.problem.graph import Elemental
 from chainplan.structures import Block, Dense
 from chainplan.values.jacobians import Given, common_dtype, matrix_free
@@ -324,7 +324,7 @@ def _lower(plan: Plan) -> Program:
     for position, last in enumerate(last_uses(plan)):
         if last < len(plan.steps) and (own or not isinstance(plan.steps[position], Load)):
             dropped[last].append(position)
-    loads, code = [], []
+    loads, code, lowering = [], [], Lowering(plan, blocks)
     applied: dict[str, Elemental] = {}
     for position, step in enumerate(plan.steps):
         if isinstance(step, Load) and not own:
@@ -332,11 +332,8 @@ def _lower(plan: Plan) -> Program:
             dense = type(e.block.structure) is Dense
             loads.append((position, e, (e.block.rows, e.block.cols) if dense else None, blocks[position]))
             continue
-        if isinstance(step, Accumulate | Propagate) and not own:
+        if isinstance(step, Application) and not own:
             applied[step.elemental] = graph[step.elemental]
-        code.append((position, kernel_of(position, step, plan, blocks), tuple(dropped[position])))
-    if own:
-        kernels = stepwise([kernel for _, kernel, _ in code], plan)
-        code = [(position, kernel, drop) for kernel, (position, _, drop) in zip(kernels, code, strict=True)]
+        code.append((position, lowering.kernel(position), tuple(dropped[position])))
     names = frozenset(e.name for e in graph.elementals)
     return Program(tuple(loads), tuple(applied.values()), tuple(code), blocks, names, own, wide(plan, blocks))

@@ -24,20 +24,22 @@ from chainplan.execution.chunked_apply import SEEDED, Lines, applied, at_once, b
 from chainplan.kernels.convert import as_form, as_matrix, from_matrix, from_sparse, given_away, known
 from chainplan.kernels.products import FRESH, Product, product_kernel, sum_kernel
 from chainplan.kernels.storage import Form, HeldValues, form
+from chainplan.plans.liveness import evaluates
 from chainplan.plans.replay import colouring_from, replay, sides_of
 from chainplan.plans.states import spans
 from chainplan.plans.steps import (
     Accumulate,
     Add,
     Advance,
+    Application,
     Decompress,
+    Interpreter,
     Load,
     Multiply,
     Plan,
     Propagate,
     Restore,
     Seed,
-    Step,
     Store,
 )
 from chainplan.problem.graph import Elemental, Mode
@@ -87,46 +89,68 @@ class Run:
 Kernel = Callable[[Run], None]
 
 
-def kernel_of(position: int, step: Step, plan: Plan, blocks: Sequence[Block]) -> Kernel:
-    """Return the kernel of a step; a load has a kernel only in plans that evaluate states."""
-    graph = plan.graph
-    match step:
-        case Multiply(left, right, None):
-            return _multiply(position, left, right, blocks)
-        case Multiply(left, right, int(onto)):
-            return _multiply_onto(position, left, right, onto, blocks)
-        case Add(left, right):
-            return _add(position, left, right, blocks)
-        case Accumulate(name, mode):
-            return _accumulate(position, graph[name], mode)
-        case Propagate(name, arg, mode):
-            return _propagate(position, graph[name], arg, mode, blocks)
-        case Seed():
-            return _seed(position, step, blocks[position])
-        case Decompress():
-            return _decompress(position, step, plan, blocks[position])
-        case Load(name):
-            return _load(position, graph.declared[name], blocks[position])
-        case Advance(name):
-            return _advance(graph[name])
-        case Restore(vertex):
-            return _restore(vertex)
-        case Store():
-            return _store
-    raise AssertionError(step)
+class Lowering(Interpreter[Kernel]):
+    """The kernel of each step of a plan; loads have one in plans that evaluate states.
 
+    Parameters
+    ----------
+    plan : Plan
+        The plan.
+    blocks : Sequence[Block]
+        What its steps make.
+    """
 
-def stepwise(kernels: Sequence[Kernel], plan: Plan) -> list[Kernel]:
-    """Let the kernels of a plan that evaluates states linearise elementals first, and drop states after their end."""
-    ending: list[list[str]] = [[] for _ in plan.steps]
-    for span in spans(plan):
-        ending[span.last].append(span.vertex)
-    wrapped = []
-    for kernel, step, ends in zip(kernels, plan.steps, ending, strict=True):
-        if isinstance(step, Accumulate | Propagate):
-            kernel = _linearise_first(kernel, plan.graph[step.elemental])
-        wrapped.append(_then_drop(kernel, tuple(ends)) if ends else kernel)
-    return wrapped
+    def __init__(self, plan: Plan, blocks: Sequence[Block]) -> None:
+        self._plan, self._graph, self._blocks = plan, plan.graph, blocks
+        self._evaluates = evaluates(plan.steps)
+        self._ending: dict[int, list[str]] = {}
+        for span in spans(plan) if self._evaluates else ():
+            self._ending.setdefault(span.last, []).append(span.vertex)
+        self._position = 0
+
+    def kernel(self, position: int) -> Kernel:
+        """The kernel of the step at a position; the states that end there are dropped behind it."""
+        self._position = position
+        kernel, ends = self._plan.steps[position].accept(self), self._ending.get(position)
+        return _then_drop(kernel, tuple(ends)) if ends else kernel
+
+    def load(self, step: Load) -> Kernel:
+        return _load(self._position, self._graph.declared[step.elemental], self._blocks[self._position])
+
+    def accumulate(self, step: Accumulate) -> Kernel:
+        return self._applying(step, _accumulate(self._position, self._graph[step.elemental], step.mode))
+
+    def propagate(self, step: Propagate) -> Kernel:
+        e = self._graph[step.elemental]
+        return self._applying(step, _propagate(self._position, e, step.arg, step.mode, self._blocks))
+
+    def multiply(self, step: Multiply) -> Kernel:
+        left, right, onto = step
+        if onto is None:
+            return _multiply(self._position, left, right, self._blocks)
+        return _multiply_onto(self._position, left, right, onto, self._blocks)
+
+    def add(self, step: Add) -> Kernel:
+        return _add(self._position, step.left, step.right, self._blocks)
+
+    def seed(self, step: Seed) -> Kernel:
+        return _seed(self._position, step, self._blocks[self._position])
+
+    def decompress(self, step: Decompress) -> Kernel:
+        return _decompress(self._position, step, self._plan, self._blocks[self._position])
+
+    def advance(self, step: Advance) -> Kernel:
+        return _advance(self._graph[step.elemental])
+
+    def store(self, step: Store) -> Kernel:
+        return _store
+
+    def restore(self, step: Restore) -> Kernel:
+        return _restore(step.vertex)
+
+    def _applying(self, step: Application, kernel: Kernel) -> Kernel:
+        """Let a kernel linearise the matrix-free elemental that it applies first, where states are evaluated."""
+        return _linearise_first(kernel, self._graph[step.elemental]) if self._evaluates else kernel
 
 
 def _linearise_first(kernel: Kernel, e: Elemental) -> Kernel:

@@ -19,7 +19,7 @@ from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import Kernel, Run
 from chainplan.kernels.storage import HeldValues
-from chainplan.plans.steps import Accumulate, Add, Multiply, Propagate, Step
+from chainplan.plans.steps import Application, Decompress, Load, Move, Seed, Step
 from chainplan.values.jacobians import ByMatrix, MatrixFree, is_sparse
 
 WHOLE = "iu"
@@ -37,10 +37,10 @@ def whole(value: HeldValues) -> bool:
 
 def guarded(position: int, kernel: Kernel, step: Step) -> Kernel:
     """Let the kernel of a step refuse a result of whole numbers that does not fit its dtype."""
-    if not isinstance(step, Multiply | Add | Accumulate | Propagate):
+    if isinstance(step, Load | Seed | Decompress | Move):
         return kernel
     reads = tuple(set(step.operands()))
-    applied = step.elemental if isinstance(step, Accumulate | Propagate) else None
+    applied = step.elemental if isinstance(step, Application) else None
 
     def run_guarded(run: Run) -> None:
         held = {arg: run.values[arg] for arg in reads}

@@ -42,6 +42,8 @@ from chainplan.plans.steps import (
 from chainplan.problem.graph import Mode
 from chainplan.structures import Block
 
+_STATES = "JAX evaluates the states; plans of its functions move none"
+
 
 def blocks_of(
     linearised: Linearised, plan: Plan, values: dict[int, Any], dtype: Any, chunk: int | None = None
@@ -176,9 +178,6 @@ class _Run(Interpreter[Held]):
             return function(some.T if axis else some)
 
         return Full(assembled(piece, vectors, self._chunk or vectors, axis))
-
-
-_STATES = "JAX evaluates the states; plans of its functions move none"
 
 
 def decompressed(block: Block, step: Decompress, plan: Plan, replayed: Replay, columns: Any, rows: Any) -> Held:

@@ -23,7 +23,7 @@ from chainplan.execution.executor import execute
 from chainplan.kernels.convert import as_matrix, as_sparse
 from chainplan.kernels.storage import Form, HeldValues, form
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Accumulate, Plan, Propagate
+from chainplan.plans.steps import Accumulate, Application, Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.validation.reference import reference_jacobian, times
 from chainplan.values.jacobians import Given, common_dtype
@@ -150,7 +150,7 @@ def largest_handled(plan: Plan) -> int:
     blocks = [typed.block for typed in replay(plan).blocks]
     sizes = [largest_held(plan)]
     for step, made in zip(plan.steps, blocks, strict=True):
-        if isinstance(step, Accumulate | Propagate):
+        if isinstance(step, Application):
             e = plan.graph[step.elemental].block
             side = e.cols if step.mode is Mode.TANGENT else e.rows
             passed = side * side if isinstance(step, Accumulate) else blocks[step.arg].rows * blocks[step.arg].cols

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from chainplan.plans.replay import Replay
-from chainplan.plans.steps import Accumulate, Load, Multiply, Plan, Propagate
+from chainplan.plans.steps import Accumulate, Application, Load, Multiply, Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental
 from chainplan.problem.problem import Problem
@@ -60,7 +60,7 @@ def shares(plan: Plan, replayed: Replay) -> list[Share]:
     prices: dict[str, int] = {}
     for position, step in enumerate(plan.steps):
         names: tuple[str, ...] = ()
-        if isinstance(step, Propagate | Accumulate):
+        if isinstance(step, Application):
             names = (step.elemental,)
         if isinstance(step, Multiply):
             taken = (plan.steps[factor] for factor in (step.left, step.right))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from chainplan.plans.replay import Replay
-from chainplan.plans.steps import Accumulate, Decompress, Load, Multiply, Plan, Propagate
+from chainplan.plans.steps import Accumulate, Application, Decompress, Load, Multiply, Plan, Propagate
 from chainplan.problem.graph import Mode
 from chainplan.report.html.markup import text
 from chainplan.report.words.figures import brief, figure
@@ -78,9 +78,7 @@ def _inside(plan: Plan, replayed: Replay) -> list[tuple[int, int]]:
     sums: list[tuple[int, int]] = []
     for position, step in enumerate(plan.steps):
         below = [sums[n.of] for n in _factors(plan, _Node(position)) if n.side is None]
-        own = 1 if isinstance(step, Load | Accumulate | Propagate) else 0
-        if isinstance(step, Decompress):
-            own = 1
+        own = 1 if isinstance(step, Load | Application | Decompress) else 0
         sums.append((replayed.prices[position] + sum(b[0] for b in below), own + sum(b[1] for b in below)))
     return sums
 
