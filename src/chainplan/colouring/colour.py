@@ -23,7 +23,7 @@ from chainplan.colouring.bounds import Needs, Sweeps, check_prices, least
 from chainplan.colouring.exhaustive import all_of, cheapest
 from chainplan.colouring.improve import Pair, Prices, search, settle
 from chainplan.colouring.incidence import Side, column_side
-from chainplan.colouring.initial import families, one_sided, two_sided
+from chainplan.colouring.initial import colour_both_sides, colour_one_side, families
 from chainplan.colouring.model import UNSEEDED, Colouring
 from chainplan.colouring.witness import Witness
 
@@ -152,11 +152,11 @@ class _Portfolio:
 
     def run(self) -> _Candidate:
         """The cheapest candidate after all heuristics that may still gain something."""
-        self._one_sided(self.bound)
+        self._colour_one_side(self.bound)
         if self.prices.two_sided and self._least > self.bound:
-            self._splits()
+            self._colour_splits()
             if self._going():
-                self._one_sided(self._least - 1)
+                self._colour_one_side(self._least - 1)
         self.candidates.sort(key=lambda candidate: self.prices.key(candidate.pair))
         self._improve()
         return self.candidates[0]
@@ -177,7 +177,7 @@ class _Portfolio:
         keys = (self.prices.key(candidate.pair)[0] for candidate in self.candidates)
         return min(keys, default=math.inf)
 
-    def _one_sided(self, most: float) -> None:
+    def _colour_one_side(self, most: float) -> None:
         """Colour columns alone and rows alone.
 
         Either is left out where it was tried before or its longest line shows that it costs more than `most`.
@@ -187,7 +187,7 @@ class _Portfolio:
         most = most if self.prices.two_sided else math.inf
         if "columns" in self.sides and tangent is not None and (self.needs.tangents or 0) * tangent <= most:
             self.sides.remove("columns")
-            alone = one_sided(self.pattern, self.side)
+            alone = colour_one_side(self.pattern, self.side)
             self.needs = self.needs._replace(tangents=alone.fewest)
             self.witness = self.witness._replace(columns=alone.witness)
             for order, colours in alone.colourings:
@@ -196,20 +196,20 @@ class _Portfolio:
                 return
         if "rows" in self.sides and adjoint is not None and (self.needs.adjoints or 0) * adjoint <= most:
             self.sides.remove("rows")
-            alone = one_sided(self.pattern.T.tocsr(), self.side.other)
+            alone = colour_one_side(self.pattern.T.tocsr(), self.side.other)
             self.needs = self.needs._replace(adjoints=alone.fewest)
             self.witness = self.witness._replace(rows=alone.witness)
             for order, colours in alone.colourings:
                 self.candidates.append(_Candidate(f"rows, {order}", Pair([UNSEEDED] * n, colours)))
 
-    def _splits(self) -> None:
+    def _colour_splits(self) -> None:
         """Colour both sides of the most promising splits, family after family until a colouring meets the bound."""
         count = min(SPLITS, WORK // (PEEL_WORK * self.nonzeros))
         for family in families(self.side, self.prices, count):
             splits = [(name, split()) for name, split in family if self._going()]
             splits.sort(key=lambda entry: self.prices.total(entry[1].rows_most, entry[1].columns_most))
             for name, split in splits[: max(1, min(COLOURED, count))]:
-                pair = min(two_sided(self.side, split), key=self.prices.key)
+                pair = min(colour_both_sides(self.side, split), key=self.prices.key)
                 self.candidates.append(_Candidate(f"two sides, {name}", settle(self.side, pair, self.rng)))
                 if self._least <= self.bound or not self._going():
                     return

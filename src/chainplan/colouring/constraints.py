@@ -46,7 +46,7 @@ def closer(pattern: Pattern, tangent: int | None, adjoint: int | None, known: Co
     bound = max(known.bound, min(known.price, scale * ceil(solver.best_objective_bound - 1e-6)))
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return replace(known, bound=bound)
-    colouring = Colouring.of(*(_numbered(side, solver) for side in model.sides))
+    colouring = Colouring.of(*(_solution_colours(side, solver) for side in model.sides))
     price = colouring.price(tangent, adjoint)
     return replace(known, colouring=colouring, price=price, bound=bound, method="constraint program")
 
@@ -68,16 +68,16 @@ class _Model:
         i, j = (line.tolist() for line in entries(pattern))
         self.by_column = [self.program.new_bool_var("") for _ in i]
         self.sides = [
-            self._side(size, (min(size, most // price) if price else size) if present else 0)
+            self._make_side(size, (min(size, most // price) if price else size) if present else 0)
             for size, price, present in zip(pattern.shape[::-1], prices, there, strict=True)
         ]
-        self._recovered(j, i, self.by_column, self.sides[0])
-        self._recovered(i, j, [one.negated() for one in self.by_column], self.sides[1])
+        self._demand_recovery(j, i, self.by_column, self.sides[0])
+        self._demand_recovery(i, j, [one.negated() for one in self.by_column], self.sides[1])
         self.price = sum(price * sum(side.used) for price, side in zip(prices, self.sides, strict=True))
         self.program.add(self.price <= most)
         self.program.minimize(self.price)
 
-    def _side(self, vertices: int, colours: int) -> _Side:
+    def _make_side(self, vertices: int, colours: int) -> _Side:
         """Demand that a vertex has at most one colour, one in use, and that the colours in use are the first ones."""
         model = self.program
         side = _Side(
@@ -92,7 +92,9 @@ class _Model:
                 model.add_implication(colour, used)
         return side
 
-    def _recovered(self, vertex: list[int], line: list[int], here: Sequence[cp_model.BoolVarT], side: _Side) -> None:
+    def _demand_recovery(
+        self, vertex: list[int], line: list[int], here: Sequence[cp_model.BoolVarT], side: _Side
+    ) -> None:
         """Demand of a nonzero recovered here that its vertex has a colour that no other vertex of its line has."""
         members: dict[int, list[int]] = {}
         for entry, crossed in enumerate(line):
@@ -107,7 +109,7 @@ class _Model:
                         self.program.add_bool_or([here[entry].negated(), one.negated(), two.negated()])
 
 
-def _numbered(side: _Side, solver: cp_model.CpSolver) -> list[int]:
+def _solution_colours(side: _Side, solver: cp_model.CpSolver) -> list[int]:
     """The colours of one side in a solution, numbered from 0 without gaps."""
     colours = [next((k for k, one in enumerate(has) if solver.value(one)), UNSEEDED) for has in side.has]
     rank = {colour: k for k, colour in enumerate(sorted(set(colours) - {UNSEEDED}))}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from chainplan.colouring.incidence import Lists, Side, chosen
+from chainplan.colouring.incidence import Lists, Side, lines_of_flagged
 from chainplan.colouring.model import UNSEEDED
 from chainplan.colouring.recovery import alone
 
@@ -38,7 +38,7 @@ def of_entries(side: Side, which: Flags) -> Demand:
     """The demand of the flagged entries, in the order of `side.here`."""
     if which.all():
         return whole(side)
-    return Demand(chosen(side.here, which), chosen(side.here, ~which))
+    return Demand(lines_of_flagged(side.here, which), lines_of_flagged(side.here, ~which))
 
 
 def remaining(side: Side, others: Sequence[int]) -> Demand:

@@ -77,8 +77,8 @@ def settle(side: Side, pair: Pair, rng: random.Random) -> Pair:
 
 
 def recolour(side: Side, mine: Sequence[int], others: Sequence[int], rng: random.Random) -> list[int]:
-    """Colours of this side for what `others` leave to it, by first-fit class after class, in an order of `_rank`."""
-    rank = _rank(mine, rng)
+    """Colours of this side for what `others` leave to it, by first-fit class after class in `_class_order`."""
+    rank = _class_order(mine, rng)
     return first_fit(remaining(side, others), len(side.members), by_class(mine, rank))
 
 
@@ -133,7 +133,7 @@ def _relieve(side: Side, pair: Pair, rng: random.Random) -> Pair:
     return Pair(columns, recolour(side.other, rows, columns, rng))
 
 
-def _rank(colours: Sequence[int], rng: random.Random) -> list[int]:
+def _class_order(colours: Sequence[int], rng: random.Random) -> list[int]:
     """A place for each colour class: in reverse, largest first or at random (the mix that Culberson recommends)."""
     count = sweeps(colours)
     kind = rng.randrange(3)

@@ -64,7 +64,7 @@ def cut(flat: Colours, vertex: Colours, vertices: int) -> list[list[int]]:
     return [items[a:b] for a, b in itertools.pairwise(ends)]
 
 
-def chosen(half: Half, which: Flags) -> list[list[int]]:
+def lines_of_flagged(half: Half, which: Flags) -> list[list[int]]:
     """The lines of each vertex in the flagged entries alone."""
     return cut(half.line[which], half.vertex[which], len(half.lists))
 

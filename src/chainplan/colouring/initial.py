@@ -64,7 +64,7 @@ class Alone(NamedTuple):
     witness: tuple[int, ...]
 
 
-def one_sided(pattern: Pattern, side: Side) -> Alone:
+def colour_one_side(pattern: Pattern, side: Side) -> Alone:
     """Colour all columns (the vertices of `side`) in several ways, until a colouring has the fewest colours possible.
 
     The ways are first-fit in natural order, a lattice, the most constrained column first with a given number of
@@ -91,7 +91,7 @@ def one_sided(pattern: Pattern, side: Side) -> Alone:
     graph = conflicts(pattern) if fewest_so_far() > fewest else None
     if graph is not None:
         witness = pairwise(graph, witness)
-        constrained, fewest = _constrained(graph, side, len(witness), fewest_so_far())
+        constrained, fewest = _most_constrained_first(graph, side, len(witness), fewest_so_far())
         colourings += [] if constrained is None else [OneSided("most constrained first", constrained)]
     if fewest_so_far() > fewest:
         degrees = meetings(side, np.ones(pattern.nnz, dtype=np.bool_)) if graph is None else list(map(len, graph))
@@ -101,7 +101,7 @@ def one_sided(pattern: Pattern, side: Side) -> Alone:
     return Alone(colourings, fewest, tuple(witness))
 
 
-def _constrained(graph: Lists, side: Side, fewest: int, below: int) -> tuple[list[int] | None, int]:
+def _most_constrained_first(graph: Lists, side: Side, fewest: int, below: int) -> tuple[list[int] | None, int]:
     """A colouring of fewer than `below` colours or None, and `fewest`, raised where the search shows it impossible."""
     size = sum(map(len, graph))
     best: list[int] | None = None
@@ -137,14 +137,14 @@ def families(side: Side, prices: Prices, count: int) -> Iterator[Sequence[tuple[
         rules.append(("minimum count, unweighted", minimum_count(1, 1, False)))
     yield [(name, partial(peel, side, rule)) for name, rule in rules[: max(1, count)]]
     rules = []
-    rows, columns = _spread(side.members, count // 2), _spread(side.lines, count // 2)
+    rows, columns = _spread_caps(side.members, count // 2), _spread_caps(side.lines, count // 2)
     for k in range(count // 2):
         rules += [(f"row cap {cap}", row_cap(cap)) for cap in rows[k : k + 1]]
         rules += [(f"column cap {cap}", column_cap(cap)) for cap in columns[k : k + 1]]
     yield [(name, partial(peel, side, rule)) for name, rule in rules]
 
 
-def _spread(lists: Lists, count: int) -> list[int]:
+def _spread_caps(lists: Lists, count: int) -> list[int]:
     """At most `count` + 1 caps below the longest length, spread geometrically."""
     lengths = [len(row) for row in lists]
     most = max(lengths, default=0)
@@ -152,7 +152,7 @@ def _spread(lists: Lists, count: int) -> list[int]:
     return sorted(value for value in values if 0 < value < most)
 
 
-def two_sided(side: Side, split: Split) -> Iterator[Pair]:
+def colour_both_sides(side: Side, split: Split) -> Iterator[Pair]:
     """Colourings of both sides for what a split demands of them, in natural and in largest-first order."""
     halves = list(zip((side, side.other), split.entries(side), strict=True))
     demands = [(of_entries(half, which), len(half.members)) for half, which in halves]

@@ -39,12 +39,12 @@ def lattice(pattern: Pattern, fewest: int, below: int) -> list[int] | None:
     Cost: O(nnz) for every lattice that passes the sample, and at most some thousand small samples.
     """
     i, j = entries(pattern)
-    sample = np.isin(i, _sampled(pattern.shape[0]))
+    sample = np.isin(i, _sample_rows(pattern.shape[0]))
     strides = _strides(i, j)
     for m in range(max(1, fewest), min(below, MOST + 1)):
         for steps in _steps(strides, m):
             if _fits(i[sample], _colours(j[sample], steps, m)) and _fits(i, _colours(j, steps, m)):
-                return _dense(_colours(np.arange(pattern.shape[1], dtype=np.intp), steps, m), j)
+                return _renumbered(_colours(np.arange(pattern.shape[1], dtype=np.intp), steps, m), j)
     return None
 
 
@@ -59,7 +59,7 @@ def _fits(line: Colours, colour: Colours) -> bool:
     return bool(alone(line, colour).all())
 
 
-def _sampled(rows: int) -> Colours:
+def _sample_rows(rows: int) -> Colours:
     """Some rows: three from the middle of the pattern, the others spread over it."""
     return np.concatenate([np.linspace(0, rows - 1, SAMPLE), rows // 2 + np.arange(3)]).astype(np.intp)
 
@@ -82,7 +82,7 @@ def _strides(i: Colours, j: Colours) -> list[int]:
     return list(strides)[:STRIDES]
 
 
-def _dense(colours: Colours, used: Colours) -> list[int]:
+def _renumbered(colours: Colours, used: Colours) -> list[int]:
     """The colours numbered from 0 without gaps; a column without nonzeros has none."""
     seeded = np.zeros(colours.size, dtype=np.bool_)
     seeded[used] = True

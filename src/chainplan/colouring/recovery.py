@@ -42,8 +42,8 @@ def misfit(pattern: Pattern, colouring: Colouring) -> str | None:
     k = int(np.argmax(lost))
     return (
         f"nonzero ({i[k]}, {j[k]}) cannot be recovered directly: "
-        f"{_why('column', j[k], colouring.columns, j[i == i[k]], f'row {i[k]}')}, and "
-        f"{_why('row', i[k], colouring.rows, i[j == j[k]], f'column {j[k]}')}."
+        f"{_why_lost('column', j[k], colouring.columns, j[i == i[k]], f'row {i[k]}')}, and "
+        f"{_why_lost('row', i[k], colouring.rows, i[j == j[k]], f'column {j[k]}')}."
     )
 
 
@@ -106,8 +106,8 @@ def decompress(
     if wrong:
         raise ShapeError(f"colouring: {wrong} Colour the pattern anew.")
     m, n = pattern.shape
-    tangents = _compressed("columns", compressed_columns, (m, colouring.tangents))
-    adjoints = _compressed("rows", compressed_rows, (colouring.adjoints, n))
+    tangents = _check_compressed("columns", compressed_columns, (m, colouring.tangents))
+    adjoints = _check_compressed("rows", compressed_rows, (colouring.adjoints, n))
     parts = [part for part in (tangents, adjoints) if part is not None]
     i, j = entries(pattern)
     data = np.zeros(i.size, dtype=np.result_type(*parts) if parts else pattern.dtype)
@@ -129,7 +129,7 @@ def _wrong_size(pattern: Pattern, colouring: Colouring) -> str | None:
     return f"it has colours for {sizes[0]} rows and {sizes[1]} columns, but the pattern is {m} x {n}."
 
 
-def _why(side: str, index: int, colours: Colours, present: Colours, line: str) -> str:
+def _why_lost(side: str, index: int, colours: Colours, present: Colours, line: str) -> str:
     """Say why one side does not recover a nonzero; `present` are the vertices in the line of the nonzero."""
     if colours[index] < 0:
         return f"{side} {index} is not seeded"
@@ -145,7 +145,7 @@ def _seed(colours: Colours, sweeps: int) -> csr_array:
     return csr_array((ones, (seeded, colours[seeded])), shape=(colours.size, sweeps))
 
 
-def _compressed(side: str, given: Array | None, due: tuple[int, int]) -> Array | None:
+def _check_compressed(side: str, given: Array | None, due: tuple[int, int]) -> Array | None:
     if given is None and 0 in due:
         return None
     if given is None or given.shape != due:

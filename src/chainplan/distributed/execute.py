@@ -164,12 +164,12 @@ class _Cluster:
         self._applied = {n: self._submit(f"functions-{n}", loads, pair) for n, pair in sent.items()}
         for position, step in enumerate(self._plan.steps):
             if isinstance(step, Load):
-                self._pieces[position] = self._loaded(position)
+                self._pieces[position] = self._submit_load(position)
         for group, rank in zip(self._groups, self._ranks(), strict=True):
             if group.result in self._parts:
-                self._pieces[group.result] = self._by_rows(group.result, rank)
+                self._pieces[group.result] = self._submit_by_rows(group.result, rank)
             else:
-                self._pieces[group.result] = [(0, self._blocks[group.result].rows, self._whole_group(group, rank))]
+                self._pieces[group.result] = [(0, self._blocks[group.result].rows, self._submit_group(group, rank))]
 
     def _ranks(self) -> list[int]:
         """The critical-path ranks of the groups."""
@@ -180,7 +180,7 @@ class _Cluster:
     def _submit(self, what: str, function: Callable[..., object], *args: object, rank: int = 0) -> Future:
         return self._client.submit(function, *args, key=f"{self._name}-{what}", pure=False, priority=rank)
 
-    def _loaded(self, position: int) -> list[Piece]:
+    def _submit_load(self, position: int) -> list[Piece]:
         """Submit the given Jacobian of a load, by ranges of rows where it is split."""
         value = self._run.values[position]
         return [
@@ -203,7 +203,7 @@ class _Cluster:
         cuts = [self._height(position) * i // parts for i in range(parts + 1)]
         return list(pairwise(cuts))
 
-    def _whole_group(self, group: Group, rank: int) -> Future:
+    def _submit_group(self, group: Group, rank: int) -> Future:
         """Submit a group as one task."""
         applied = {name: self._applied[name] for name in self._names(group.steps)}
         values = [self._rows(read, 0, self._height(read), rank) for read in group.reads]
@@ -215,7 +215,7 @@ class _Cluster:
         elementals = (getattr(self._plan.steps[step], "elemental", None) for step in steps)
         return {name for name in elementals if name in self._applied}
 
-    def _by_rows(self, position: int, rank: int) -> list[Piece]:
+    def _submit_by_rows(self, position: int, rank: int) -> list[Piece]:
         """Submit a step whose result is split, one task for each range of rows."""
         step = self._plan.steps[position]
         along = rowwise(step) or ()

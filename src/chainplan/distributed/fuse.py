@@ -59,13 +59,13 @@ def grouped(plan: Plan, prices: Sequence[int], short: int, alone: frozenset[int]
         outside = [g for g in others if g not in inner]
         if len(outside) == 1 and outside[0] in fit and prices[position] < short:
             inner += outside
-        made[position] = _joined(position, args, inner, prices[position])
+        made[position] = _merge_groups(position, args, inner, prices[position])
         for group in inner:
             del made[group.result]
     return list(made.values())
 
 
-def _joined(position: int, args: Sequence[int], inner: Sequence[Group], price: int) -> Group:
+def _merge_groups(position: int, args: Sequence[int], inner: Sequence[Group], price: int) -> Group:
     """The group of a step and of the groups that it takes in."""
     steps = sorted(step for group in inner for step in group.steps)
     results = {group.result for group in inner}

@@ -68,21 +68,21 @@ class Auto(Solver):
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         if problem.recompute:
-            return _named(ChainRecompute(), problem, search)
+            return _run_stage(ChainRecompute(), problem, search)
         if problem.cost is not FMA:
-            return _in_time(problem, search)
+            return _solve_in_time(problem, search)
         for solver in _CHAINS:
             if solver.refuses(problem) is None:
-                return _on_chains(solver, problem, search)
+                return _solve_chain(solver, problem, search)
         if not search.limited:
             search.budget = SECONDS
         limited = None
         if problem.memory is not None:
-            limited = _named(DagMemory(), problem, search, LIMITED)
+            limited = _run_stage(DagMemory(), problem, search, LIMITED)
             if limited.status is Status.INFEASIBLE:
                 return limited
         kept = [limited] if limited is not None and limited.plan is not None else []
-        outcome = _best(problem, [*kept, *_on_dags(problem, search)], search)
+        outcome = _best_outcome(problem, [*kept, *_run_stages(problem, search)], search)
         if limited is not None and not _fits(outcome, problem):
             return limited
         if problem.graph.not_a_chain is None and outcome.status is not Status.OPTIMAL:
@@ -90,28 +90,28 @@ class Auto(Solver):
         return outcome
 
 
-def _on_chains(solver: Solver, problem: Problem, search: Search) -> Outcome:
+def _solve_chain(solver: Solver, problem: Problem, search: Search) -> Outcome:
     """The exact plan if it keeps the memory limit, else the exact one under the limit, else forward or reverse order.
 
     The last of these stands for chains that are too long for the exact search under a limit.
     """
-    outcome, limited = _named(solver, problem, search), ChainMemory()
+    outcome, limited = _run_stage(solver, problem, search), ChainMemory()
     if _fits(outcome, problem):
         return outcome
     if limited.refuses(problem) is None:
-        return _named(limited, problem, search)
+        return _run_stage(limited, problem, search)
     search.prove(Bound(outcome.bound.value, outcome.bound.within or "bracketings"))
-    return _best(problem, [_named(order, problem, search) for order in (Forward(), Reverse())], search)
+    return _best_outcome(problem, [_run_stage(order, problem, search) for order in (Forward(), Reverse())], search)
 
 
-def _in_time(problem: Problem, search: Search) -> Outcome:
+def _solve_in_time(problem: Problem, search: Search) -> Outcome:
     """The exact plan of a chain by the cost model; else the cheapest, by the model, of the best by fma and both orders.
 
     The search by fma keeps its bounds to itself, because they are in another unit.
     """
     dp = ChainDp()
     if dp.refuses(problem) is None:
-        outcome = _named(dp, problem, search)
+        outcome = _run_stage(dp, problem, search)
         if _fits(outcome, problem):
             return outcome
         search.prove(Bound(outcome.bound.value, outcome.bound.within or "bracketings"))
@@ -128,44 +128,46 @@ def _in_time(problem: Problem, search: Search) -> Outcome:
     unproven = replace(
         by_fma, status=Status.FEASIBLE, candidate=Candidate(by_fma.plan, problem.cost), bound=NO_BOUND, note=None
     )
-    best = _best(problem, [unproven, *(_named(order, problem, search) for order in (Forward(), Reverse()))], search)
+    best = _best_outcome(
+        problem, [unproven, *(_run_stage(order, problem, search) for order in (Forward(), Reverse()))], search
+    )
     if best.status is Status.OPTIMAL and best.bound.within is not None:
         return best
     note = f"orders were searched by fma and compared by '{problem.cost.objective}'."
     return replace(best, status=Status.FEASIBLE, note=note)
 
 
-def _on_dags(problem: Problem, search: Search) -> Iterator[Outcome]:
+def _run_stages(problem: Problem, search: Search) -> Iterator[Outcome]:
     """The outcomes of the stages in turn until one proves its plan; large graphs get a bound and local search.
 
     Every stage begins with forward and reverse order among others. These two compete as plans of their own where
     elementals are matrix-free, because they need not accumulate them, and under a memory limit.
     """
     if problem.memory is not None or not all(e.explicit for e in problem.graph.useful):
-        yield _named(Forward(), problem, search)
-        yield _named(Reverse(), problem, search)
+        yield _run_stage(Forward(), problem, search)
+        yield _run_stage(Reverse(), problem, search)
     if intermediates(problem.graph) > PROVABLE:
-        yield from _on_large(problem, search)
+        yield from _run_on_large(problem, search)
         return
     for turn, (solver, share) in enumerate(STAGES):
         hopeless = turn == 1 and search.best is not None and search.best - search.bound.value > HOPELESS * search.best
-        outcome = _named(solver, problem, search, 1.0 if hopeless else share, search.incumbent)
+        outcome = _run_stage(solver, problem, search, 1.0 if hopeless else share, search.incumbent)
         yield outcome
         if outcome.status is Status.OPTIMAL or hopeless or not search.in_time():
             return
 
 
-def _on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
+def _run_on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
     """Local search after a bound in linear time, then the better bound that takes a moment."""
     graph = problem.graph
     within = after_accumulation(graph, "vertex elimination")
     search.prove(Bound(path_bound(graph), within))
-    yield _named(LocalSearch(), problem, search, 0.9)
+    yield _run_stage(LocalSearch(), problem, search, 0.9)
     if search.in_time():
         search.prove(Bound(quick_bound(graph, search.tick), within))
 
 
-def _best(problem: Problem, outcomes: list[Outcome], search: Search) -> Outcome:
+def _best_outcome(problem: Problem, outcomes: list[Outcome], search: Search) -> Outcome:
     """The outcome with the cheapest plan that fits and the best bound; ties go to a proven plan, then to the first."""
     prices = [0 if outcome.candidate is None else outcome.candidate.price for outcome in outcomes]
     proven = [outcome.status is Status.OPTIMAL for outcome in outcomes]
@@ -181,7 +183,9 @@ def _best(problem: Problem, outcomes: list[Outcome], search: Search) -> Outcome:
     return replace(outcome, status=Status.FEASIBLE, bound=search.bound, note=None)
 
 
-def _named(solver: Solver, problem: Problem, search: Search, share: float = 1.0, start: Plan | None = None) -> Outcome:
+def _run_stage(
+    solver: Solver, problem: Problem, search: Search, share: float = 1.0, start: Plan | None = None
+) -> Outcome:
     """The outcome of a solver, under its name, in a stage of the search that begins at `start` where it is given."""
     stage = search.stage(solver.name, share)
     stage.start = start or stage.start

@@ -56,13 +56,13 @@ class Exhaustive(Solver):
         if reason is None and len(problem.graph.chain) > 20:
             return f"the chain has {len(problem.graph.chain):,} elementals; expected a tiny one"
         if reason is None:
-            count = _count(problem)
+            count = _count_plans(problem)
             if count > MOST:
                 return f"the chain has {count:,} derivations; expected at most {MOST:,}"
         return reason
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        total, best, needs, bound = _count(problem), None, None, NEVER
+        total, best, needs, bound = _count_plans(problem), None, None, NEVER
         for i, (plan, saved) in enumerate(_plans(problem)):
             candidate = Candidate(plan, problem.cost)
             price, peak = candidate.price, candidate.priced.peak
@@ -88,18 +88,18 @@ def _plans(problem: Problem) -> Iterator[tuple[Plan, int]]:
     The number beside a plan is the most that fewer colours in its sweeps could save.
     """
     whole = 0, len(problem.graph.chain)
-    for tree in _trees(problem, *whole):
+    for tree in _derivations(problem, *whole):
         if problem.memory is None:
             saved = sum(sweep.price - sweep.least for sweep in swept(tree, lambda node: node))
             yield write(problem.graph, tree, lambda node: node), saved
         else:
-            yield from ((_in_order(problem.graph, order, tree), 0) for order in _orders(tree))
+            yield from ((_plan_in_order(problem.graph, order, tree), 0) for order in _step_orders(tree))
 
 
-def _trees(problem: Problem, i: int, j: int) -> Iterator[Derivation]:
+def _derivations(problem: Problem, i: int, j: int) -> Iterator[Derivation]:
     """Every derivation of the interval (i, j)."""
     chain = problem.graph.chain
-    sweep = _sweep(problem, i, j)
+    sweep = _compressed_sweep(problem, i, j)
     if sweep is not None:
         yield sweep
     if j - i == 1:
@@ -107,18 +107,18 @@ def _trees(problem: Problem, i: int, j: int) -> Iterator[Derivation]:
             yield leaf
         return
     if chain[j - 1].tangent is not None:
-        for arg in _trees(problem, i, j - 1):
+        for arg in _derivations(problem, i, j - 1):
             yield Apply(j - 1, Mode.TANGENT, arg)
     if chain[i].adjoint is not None:
-        for arg in _trees(problem, i + 1, j):
+        for arg in _derivations(problem, i + 1, j):
             yield Apply(i, Mode.ADJOINT, arg)
     for k in range(i + 1, j):
-        for left in _trees(problem, k, j):
-            for right in _trees(problem, i, k):
+        for left in _derivations(problem, k, j):
+            for right in _derivations(problem, i, k):
                 yield Product(left, right)
 
 
-def _sweep(problem: Problem, i: int, j: int) -> Swept | None:
+def _compressed_sweep(problem: Problem, i: int, j: int) -> Swept | None:
     """The compressed sweep of the interval (i, j), whatever it costs; None under a memory limit."""
     run = problem.graph.chain[i:j]
     block = reduce(lambda right, left: left.times(right), (e.block for e in run))
@@ -126,7 +126,7 @@ def _sweep(problem: Problem, i: int, j: int) -> Swept | None:
     return None if sweep is None else Swept(sweep)
 
 
-def _orders(node: object) -> Iterator[tuple[Derivation, ...]]:
+def _step_orders(node: object) -> Iterator[tuple[Derivation, ...]]:
     """Every order of the steps of a derivation, without its loads, which always stand just before their use."""
     match node:
         case Leaf(_, None):
@@ -134,17 +134,17 @@ def _orders(node: object) -> Iterator[tuple[Derivation, ...]]:
         case Leaf():
             yield (node,)
         case Apply(_, _, arg):
-            yield from ((*before, node) for before in _orders(arg))
+            yield from ((*before, node) for before in _step_orders(arg))
         case Product(left, right):
-            for one in _orders(left):
-                for other in _orders(right):
+            for one in _step_orders(left):
+                for other in _step_orders(right):
                     for places in combinations(range(len(one) + len(other)), len(one)):
                         rest, chosen = iter(other), iter(one)
                         merged = (next(chosen if p in places else rest) for p in range(len(one) + len(other)))
                         yield (*merged, node)
 
 
-def _in_order(graph: Graph, order: tuple[Derivation, ...], root: Derivation) -> Plan:
+def _plan_in_order(graph: Graph, order: tuple[Derivation, ...], root: Derivation) -> Plan:
     """The plan that carries out the steps of a derivation in the order given."""
     chain, recorder = graph.chain, Recorder(graph)
     held: dict[int, int] = {}
@@ -165,14 +165,14 @@ def _in_order(graph: Graph, order: tuple[Derivation, ...], root: Derivation) -> 
     return recorder.plan([(graph.outputs[0], graph.inputs[0], load_or_look_up(root))])
 
 
-def _count(problem: Problem) -> int:
+def _count_plans(problem: Problem) -> int:
     """The number of plans that `_plans` yields."""
     chain = problem.graph.chain
 
     @cache
     def count(i: int, j: int) -> Counter[int]:
         """The number of plans of the interval (i, j), by their number of steps."""
-        total: Counter[int] = Counter({0: 1} if _sweep(problem, i, j) is not None else {})
+        total: Counter[int] = Counter({0: 1} if _compressed_sweep(problem, i, j) is not None else {})
         if j - i == 1:
             return total + Counter(0 if leaf.mode is None else 1 for _, leaf in leaf_options(chain, i))
         for present, arg in ((chain[j - 1].tangent, (i, j - 1)), (chain[i].adjoint, (i + 1, j))):

@@ -105,18 +105,18 @@ def _present_arcs(w: Sequence[int]) -> list[_Arc]:
             u = stack[-1]
             # Arcs at the smallest vertex belong to its fan and are no h-arcs.
             if u:
-                arc = _settled(w, u, c, v, _meld(heaps[c], heaps[v]), left, right)
+                arc = _settle_arc(w, u, c, v, _meld(heaps[c], heaps[v]), left, right)
                 heaps[c], heaps[v] = None, arc
                 arcs.append(arc)
         stack.append(v)
-    _drop(w[0], heaps)
+    _drop_arcs(w[0], heaps)
     for arc in reversed(arcs):
         if arc.host:
             arc.present = arc.host.present
     return [arc for arc in arcs if arc.present]
 
 
-def _settled(w: Sequence[int], u: int, c: int, v: int, top: _Arc | None, left: list[int], right: list[int]) -> _Arc:
+def _settle_arc(w: Sequence[int], u: int, c: int, v: int, top: _Arc | None, left: list[int], right: list[int]) -> _Arc:
     """The arc u - v over the triangle u, c, v and over the heap `top`, by the ceilings and condensation of Part II."""
     arc = _Arc(u, v)
     x, y, z = w[u], w[v], w[c]
@@ -128,7 +128,7 @@ def _settled(w: Sequence[int], u: int, c: int, v: int, top: _Arc | None, left: l
         den += top.den
         left[top.v], right[top.u] = top.left, top.right
         top.present = False
-        top = _rest(top)
+        top = _without_top(top)
     # Fan from the smaller end: its weight times the sides that do not meet it.
     num = low * (den + mul - low * w[right[u] if x <= y else left[v]])
     # An arc that pays only where this one pays already is condensed with it.
@@ -137,14 +137,14 @@ def _settled(w: Sequence[int], u: int, c: int, v: int, top: _Arc | None, left: l
         den += top.den
         left[top.v], right[top.u] = top.left, top.right
         top.host = arc
-        top = _rest(top)
+        top = _without_top(top)
     arc.num, arc.den, arc.child = num, den, top
     arc.left, arc.right = left[v], right[u]
     left[v], right[u] = u, v
     return arc
 
 
-def _drop(low: int, heaps: Sequence[_Arc | None]) -> None:
+def _drop_arcs(low: int, heaps: Sequence[_Arc | None]) -> None:
     """Remove the arcs that do not pay below a fan of weight `low`; the heap order ends the walk at arcs that pay."""
     todo = list(heaps)
     while todo:
@@ -166,7 +166,7 @@ def _meld(a: _Arc | None, b: _Arc | None) -> _Arc | None:
     return a
 
 
-def _rest(top: _Arc) -> _Arc | None:
+def _without_top(top: _Arc) -> _Arc | None:
     """The pairing heap without its top: the children melded in pairs, the pairs from last to first."""
     a = top.child
     if not a or not a.sibling:

@@ -70,7 +70,9 @@ class ChainDp(Solver):
     name = "chain-dp"
 
     def refuses(self, problem: Problem) -> str | None:
-        return not_a_chain(problem) or not_a_chain(problem, LONGEST if _tabulated(problem) else LONGEST_LISTED)
+        return not_a_chain(problem) or not_a_chain(
+            problem, LONGEST if _priced_by_diagonals(problem) else LONGEST_LISTED
+        )
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         chain = problem.graph.chain
@@ -98,14 +100,14 @@ def filled(problem: Problem, sweeps: Choices, search: Search) -> Table | Interva
         When the budget of the search has run out.
     """
     chain = problem.graph.chain
-    table = Table(chain, sweeps) if _tabulated(problem) else IntervalTable(chain, problem.cost, sweeps)
+    table = Table(chain, sweeps) if _priced_by_diagonals(problem) else IntervalTable(chain, problem.cost, sweeps)
     for length in range(2, len(chain) + 1):
         table.fill(length)
         search.tick((length / len(chain)) ** 2)
     return table
 
 
-def _tabulated(problem: Problem) -> bool:
+def _priced_by_diagonals(problem: Problem) -> bool:
     """Whether all prices follow from constant counts and bands, so that numpy computes many at once."""
     even = all(isinstance(e.block.structure, _EVEN) for e in problem.graph.chain)
     return problem.cost is FMA and even

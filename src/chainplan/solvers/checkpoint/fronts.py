@@ -17,12 +17,12 @@ Front = list[Point]
 _ORDER = itemgetter(0, 1)
 
 
-def one(memory: int, price: int, how: object) -> Point:
+def single_step(memory: int, price: int, how: object) -> Point:
     """The point of a task that is one step and has no parts."""
     return (memory, price, how, None, None)
 
 
-def joined(
+def in_sequence(
     first: Front, second: Front, held: tuple[int, int, int], price: int, how: object, limit: int | None
 ) -> Iterable[Point]:
     """The ways to do one task and then another, at every memory where either gets cheaper, in linear time.
@@ -54,7 +54,7 @@ def joined(
     return points
 
 
-def carried(front: Front, held: int, least: int, price: int, how: object, limit: int | None) -> Iterable[Point]:
+def with_last_step(front: Front, held: int, least: int, price: int, how: object, limit: int | None) -> Iterable[Point]:
     """The ways to do a task while `held` elements are alive besides, followed by a step that needs `least`."""
     return [
         (memory, point[1] + price, how, point, None)
@@ -75,7 +75,7 @@ def best(points: Iterable[Point]) -> Front:
     return front
 
 
-def under(front: Front, limit: int | None) -> Point | None:
+def cheapest_under(front: Front, limit: int | None) -> Point | None:
     """The cheapest point within a limit."""
     return next((point for point in reversed(front) if limit is None or point[0] <= limit), None)
 

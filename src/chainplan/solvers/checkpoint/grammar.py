@@ -32,7 +32,7 @@ from typing import NamedTuple
 
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Mode
-from chainplan.solvers.checkpoint.fronts import Front, Point, best, carried, joined, one
+from chainplan.solvers.checkpoint.fronts import Front, Point, best, in_sequence, single_step, with_last_step
 from chainplan.solvers.checkpoint.prices import Chain, Interval, Triple
 from chainplan.solvers.search.search import Search
 
@@ -112,9 +112,9 @@ class Tasks:
         for k in range(i + 1, j):
             held = chain.n[i], 0, self._reach[i, k, True]
             way, price = Way("left first", i, j, k), chain.evaluation(i, k)
-            yield from joined(self.made.get((k, j), []), self.left[i, k, j], held, price, way, limit)
+            yield from in_sequence(self.made.get((k, j), []), self.left[i, k, j], held, price, way, limit)
             way = Way("right first", i, j, k)
-            yield from joined(self.made_on.get((i, k), []), self.right[i, k, j], (0, 0, 0), 0, way, limit)
+            yield from in_sequence(self.made_on.get((i, k), []), self.right[i, k, j], (0, 0, 0), 0, way, limit)
 
     def _ways_make_on(self, i: int, j: int) -> Iterator[Point]:
         """The ways to make (i, j) and leave x_j."""
@@ -125,17 +125,17 @@ class Tasks:
                 yield from self._single(hill, leaf.price + chain.evaluation(i, j), Way("leaf on", i, j, leaf=leaf.how))
         for k in range(i + 1, j):
             way = Way("right first on", i, j, k)
-            yield from joined(self.made_on.get((i, k), []), self.right_on[i, k, j], (0, 0, 0), 0, way, limit)
+            yield from in_sequence(self.made_on.get((i, k), []), self.right_on[i, k, j], (0, 0, 0), 0, way, limit)
         if i == 0 and j > 1:
             least, price = own + self._reach[0, j, False], chain.evaluation(0, j)
-            yield from carried(self.made[0, j], 0, least, price, Way("again", 0, j), limit)
+            yield from with_last_step(self.made[0, j], 0, least, price, Way("again", 0, j), limit)
         if i > 0 and j > i + 1:
             least, price = self._reach[i, j, True], chain.evaluation(i, j)
-            yield from carried(self.made[i, j], chain.n[j], least, price, Way("ahead", i, j), limit)
+            yield from with_last_step(self.made[i, j], chain.n[j], least, price, Way("ahead", i, j), limit)
         for k in range(i + 1, j):
             held, price = (chain.n[i], chain.n[j], self._reach[i, k, True]), chain.evaluation(i, k)
             way, first = Way("on first", i, j, k), self.made_on.get((k, j), [])
-            yield from joined(first, self.left[i, k, j], held, price, way, limit)
+            yield from in_sequence(first, self.left[i, k, j], held, price, way, limit)
 
     def _ways_left(self, i: int, k: int, j: int) -> Iterator[Point]:
         """The ways to extend (k, j) to (i, j)."""
@@ -148,12 +148,12 @@ class Tasks:
         if self._wanted((i, k, j)):
             price = FMA.multiply(chain.blocks[k, j], chain.blocks[i, k])
             least, way = waiting + nnz[i, k] + whole, Way("times right", i, j, k)
-            yield from carried(self.made.get((i, k), []), waiting, least, price, way, limit)
+            yield from with_last_step(self.made.get((i, k), []), waiting, least, price, way, limit)
         for middle in range(i + 1, k):
             held = chain.n[i], 0, waiting + self._reach[i, middle, True]
             price, way = chain.evaluation(i, middle), Way("checkpoint", i, j, middle)
             first = self.left.get((middle, k, j), [])
-            yield from joined(first, self.left[i, middle, j], held, price, way, limit)
+            yield from in_sequence(first, self.left[i, middle, j], held, price, way, limit)
 
     def _ways_right(self, i: int, k: int, j: int) -> Iterator[Point]:
         """The ways to extend (i, k) to (i, j)."""
@@ -166,10 +166,10 @@ class Tasks:
         if self._wanted((i, k, j)):
             price = FMA.multiply(chain.blocks[k, j], chain.blocks[i, k])
             least, way = waiting + nnz[k, j] + whole, Way("times left", i, j, k)
-            yield from carried(self.made.get((k, j), []), waiting, least, price, way, limit)
+            yield from with_last_step(self.made.get((k, j), []), waiting, least, price, way, limit)
         for middle in range(k + 1, j):
             way, first = Way("onward", i, j, middle), self.right_on.get((i, k, middle), [])
-            yield from joined(first, self.right[i, middle, j], (0, 0, 0), 0, way, limit)
+            yield from in_sequence(first, self.right[i, middle, j], (0, 0, 0), 0, way, limit)
 
     def _ways_right_on(self, i: int, k: int, j: int) -> Iterator[Point]:
         """The ways to extend (i, k) to (i, j) and leave x_j."""
@@ -189,12 +189,12 @@ class Tasks:
                 yield from self._single(hill, leaf.price + product + step, way)
         if multiplied:
             least, way = n[j] + waiting + nnz[k, j] + whole, Way("times left on", i, j, k)
-            yield from carried(self.made_on.get((k, j), []), waiting, least, product, way, limit)
+            yield from with_last_step(self.made_on.get((k, j), []), waiting, least, product, way, limit)
         for middle in range(k + 1, j):
             way, first = Way("onward on", i, j, middle), self.right_on.get((i, k, middle), [])
-            yield from joined(first, self.right_on[i, middle, j], (0, 0, 0), 0, way, limit)
+            yield from in_sequence(first, self.right_on[i, middle, j], (0, 0, 0), 0, way, limit)
 
     def _single(self, hill: int, price: int, way: Way) -> Iterator[Point]:
         """The point of a task that is a single step, if it keeps the limit."""
         if self.limit is None or hill <= self.limit:
-            yield one(hill, price, way)
+            yield single_step(hill, price, way)

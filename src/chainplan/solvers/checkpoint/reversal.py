@@ -16,7 +16,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from chainplan.solvers.checkpoint.fronts import Front, Point, best, carried, joined, one, under
+from chainplan.solvers.checkpoint.fronts import (
+    Front,
+    Point,
+    best,
+    cheapest_under,
+    in_sequence,
+    single_step,
+    with_last_step,
+)
 
 
 class Action(NamedTuple):
@@ -57,12 +65,12 @@ class Reversal:
     def _ways(self, i: int, j: int) -> Iterator[Point]:
         """The ways to reverse the steps i ... j - 1 from state i."""
         if j == i + 1:
-            yield one(0, 0, None)
+            yield single_step(0, 0, None)
             return
-        yield from carried(self._fronts[i, j - 1], 0, 0, self._sums[j - 1] - self._sums[i], None, None)
+        yield from with_last_step(self._fronts[i, j - 1], 0, 0, self._sums[j - 1] - self._sums[i], None, None)
         for k in range(i + 1, j):
             held, price = (self._sizes[k], 0, 0), self._sums[k] - self._sums[i]
-            yield from joined(self._fronts[k, j], self._fronts[i, k], held, price, k, None)
+            yield from in_sequence(self._fronts[k, j], self._fronts[i, k], held, price, k, None)
 
     @property
     def front(self) -> list[tuple[int, int]]:
@@ -78,7 +86,7 @@ class Reversal:
         return list(self._actions(self._point(memory), 0, self._count))
 
     def _point(self, memory: int) -> Point:
-        point = under(self._fronts[0, self._count], memory)
+        point = cheapest_under(self._fronts[0, self._count], memory)
         if point is None:
             raise ValueError(f"found a memory of {memory} elements; expected at least 0.")
         return point

@@ -24,7 +24,7 @@ from chainplan.plans.result import Outcome, bounded
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.solvers.chain.derivation import not_a_chain
-from chainplan.solvers.checkpoint.fronts import Front, Point, best, cheapest, coarse, least, under
+from chainplan.solvers.checkpoint.fronts import Front, Point, best, cheapest, cheapest_under, coarse, least
 from chainplan.solvers.checkpoint.grammar import Tasks
 from chainplan.solvers.checkpoint.prices import Chain, Interval, Triple
 from chainplan.solvers.checkpoint.writer import write
@@ -58,7 +58,7 @@ class ChainRecompute(Solver):
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         fronts = Fronts(problem, search)
-        point = under(fronts.under(problem.memory), problem.memory)
+        point = cheapest_under(fronts.under(problem.memory), problem.memory)
         if point is None:
             assert problem.memory is not None, "without a limit there is a plan"
             floor, needs = fronts.floor(), fronts.smallest()
@@ -94,7 +94,7 @@ class Fronts:
 
     def price(self, limit: int | None) -> int:
         """The least price under a limit; some plan must keep it."""
-        point = under(self.under(limit), limit)
+        point = cheapest_under(self.under(limit), limit)
         assert point is not None, "what a plan keeps its bound keeps"
         return point[1]
 
@@ -103,11 +103,11 @@ class Fronts:
         if limit is None:
             first = self._pass(None, self._outer, cheapest)
             return self._again(None, first, first[0][1], cheapest)
-        point = under(self._pass(limit, self._outer, coarse(limit // UNITS + 1)), limit)
+        point = cheapest_under(self._pass(limit, self._outer, coarse(limit // UNITS + 1)), limit)
         if point is not None and not self._bounding:
             self._search.offer(write(self._graph, point), point[1])
         first = self._pass(limit, self._outer, price=None if point is None else point[1])
-        point = under(first, limit)
+        point = cheapest_under(first, limit)
         return self._again(limit, first, None if point is None else point[1])
 
     def whole(self) -> Front:
@@ -115,7 +115,7 @@ class Fronts:
         low, first = self.smallest(), self._pass(None, self._outer)
         if first[0][0] == low:
             return self._again(None, first, first[0][1])
-        point = under(self._again(low, [], None), low)
+        point = cheapest_under(self._again(low, [], None), low)
         assert point is not None
         return self._again(None, first, point[1])
 

@@ -92,83 +92,83 @@ class _Script:
             case "leaf":
                 return self._leaf(i, leaf)
             case "leaf on":
-                return self._onward(self._leaf(i, leaf), i, j)
+                return self._advance(self._leaf(i, leaf), i, j)
             case "left first":
-                self._go(i, k)
+                self._advance_and_keep(i, k)
                 return self.task(second, self.task(first, None))
             case "right first" | "right first on":
                 block = self.task(first, None)
-                self._put("keep", k)
+                self._write("keep", k)
                 return self.task(second, block)
             case "ahead":
-                self._go(i, j)
-                return self._back_at(j, self.task(first, None))
+                self._advance_and_keep(i, j)
+                return self._return_to(j, self.task(first, None))
             case "on first":
-                self._go(i, k)
+                self._advance_and_keep(i, k)
                 block = self.task(first, None)
-                self._put("keep", j)
-                return self._back_at(j, self.task(second, block))
+                self._write("keep", j)
+                return self._return_to(j, self.task(second, block))
             case "again":
                 block = self.task(first, None)
-                return self._onward(block, i, j)
+                return self._advance(block, i, j)
         assert arg is not None
-        return self._extended(point, arg)
+        return self._write_extension(point, arg)
 
-    def _extended(self, point: Point, arg: int) -> int:
+    def _write_extension(self, point: Point, arg: int) -> int:
         """Write the actions of a task that extends the block `arg`."""
         _, _, (kind, i, j, k, leaf), first, second = point
         match kind:
             case "adjoint":
-                self._put("need", i)
-                return self._new("propagate", i, arg, Mode.ADJOINT)
+                self._write("need", i)
+                return self._write_block("propagate", i, arg, Mode.ADJOINT)
             case "tangent":
-                self._put("need", k)
-                return self._new("propagate", k, arg, Mode.TANGENT)
+                self._write("need", k)
+                return self._write_block("propagate", k, arg, Mode.TANGENT)
             case "tangent on":
-                self._put("need", k)
-                return self._onward(self._new("propagate", k, arg, Mode.TANGENT), k, j)
+                self._write("need", k)
+                return self._advance(self._write_block("propagate", k, arg, Mode.TANGENT), k, j)
             case "times right":
-                return self._new("multiply", arg, self.task(first, None))
+                return self._write_block("multiply", arg, self.task(first, None))
             case "times left" | "times left on":
-                return self._new("multiply", self.task(first, None), arg)
+                return self._write_block("multiply", self.task(first, None), arg)
             case "times leaf on":
-                return self._onward(self._new("multiply", self._leaf(k, leaf), arg), k, j)
+                return self._advance(self._write_block("multiply", self._leaf(k, leaf), arg), k, j)
             case "checkpoint":
-                self._go(i, k)
+                self._advance_and_keep(i, k)
                 return self.task(second, self.task(first, arg))
             case "onward" | "onward on":
                 block = self.task(first, arg)
-                self._put("keep", k)
+                self._write("keep", k)
                 return self.task(second, block)
         raise AssertionError(kind)
 
-    def _back_at(self, j: int, block: int) -> int:
+    def _return_to(self, j: int, block: int) -> int:
         """Make x_j the working state again and return the block."""
-        self._put("need", j)
+        self._write("need", j)
         return block
 
     def _leaf(self, i: int, how: object) -> int:
         """Make the block of one elemental at its state."""
-        self._put("need", i)
-        return self._new("leaf", i, how)
+        self._write("need", i)
+        return self._write_block("leaf", i, how)
 
-    def _go(self, i: int, k: int) -> None:
+    def _advance_and_keep(self, i: int, k: int) -> None:
         """Advance from x_i to x_k and keep x_k."""
-        self._onward(0, i, k)
-        self._put("keep", k)
+        self._advance(0, i, k)
+        self._write("keep", k)
 
-    def _onward(self, block: int, i: int, k: int) -> int:
+    def _advance(self, block: int, i: int, k: int) -> int:
         """Advance from x_i to x_k and return the block."""
-        self._put("need", i)
+        self._write("need", i)
         for a in range(i, k):
-            self._put("advance", a)
+            self._write("advance", a)
         return block
 
-    def _put(self, word: str, *arguments: object) -> None:
+    def _write(self, word: str, *arguments: object) -> None:
         self.actions.append((word, arguments))
 
-    def _new(self, word: str, *arguments: object) -> int:
+    def _write_block(self, word: str, *arguments: object) -> int:
         """Write an action that makes a block and return the number of the block."""
         self._blocks += 1
-        self._put(word, self._blocks, *arguments)
+        self._write(word, self._blocks, *arguments)
         return self._blocks

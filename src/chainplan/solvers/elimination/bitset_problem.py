@@ -93,7 +93,7 @@ class Core:
             blocks[u] = block
         return blocks
 
-    def joined(self, step: list[int], v: int) -> int:
+    def possible_neighbours(self, step: list[int], v: int) -> int:
         """The possible neighbours of v: the vertices that paths along `step` through intermediates join to it."""
         return _reach(step, v, self.middle)
 

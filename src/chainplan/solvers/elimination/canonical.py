@@ -40,11 +40,11 @@ def positions(work: WorkGraph) -> list[int]:
 def _labels(work: WorkGraph) -> list[int]:
     """A label per vertex, which depends on its size and on all vertices that lead to it or that it leads to."""
     order = range(len(work.size))
-    label = [_mixed(2 * size + kept) for size, kept in zip(work.size, work.kept, strict=True)]
+    label = [_mix(2 * size + kept) for size, kept in zip(work.size, work.kept, strict=True)]
     for _ in range(_ROUNDS):
         above = _along(label, work.into, order, 1)
         below = _along(label, work.out, reversed(order), 2)
-        label = [_mixed(3 * a + b) for a, b in zip(above, below, strict=True)]
+        label = [_mix(3 * a + b) for a, b in zip(above, below, strict=True)]
     return label
 
 
@@ -52,12 +52,12 @@ def _along(label: Sequence[int], near: Sequence[Mapping[int, object]], order: It
     """New labels, each made of the old one and of the new labels of its neighbours on one side in whatever order."""
     fresh, mixed = [0] * len(label), [0] * len(label)
     for v in order:
-        fresh[v] = _mixed(label[v] + sum(map(mixed.__getitem__, near[v])))
-        mixed[v] = _mixed(fresh[v] + salt)
+        fresh[v] = _mix(label[v] + sum(map(mixed.__getitem__, near[v])))
+        mixed[v] = _mix(fresh[v] + salt)
     return fresh
 
 
-def _mixed(x: int) -> int:
+def _mix(x: int) -> int:
     """A word that looks random but is a function of x (the finaliser of SplitMix64, Steele, Lea & Flood 2014)."""
     x &= _WORD
     x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 & _WORD

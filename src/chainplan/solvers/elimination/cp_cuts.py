@@ -35,8 +35,8 @@ class Cuts:
 
     def __init__(self, core: Core) -> None:
         self.core = core
-        self._ahead = {v: core.joined(core.pred, v) & core.middle for v in members(core.middle)}
-        self._behind = {v: core.joined(core.succ, v) & core.middle for v in members(core.middle)}
+        self._ahead = {v: core.possible_neighbours(core.pred, v) & core.middle for v in members(core.middle)}
+        self._behind = {v: core.possible_neighbours(core.succ, v) & core.middle for v in members(core.middle)}
         self._known: dict[tuple[bool, int, int, int], int] = {}
         self._start: dict[tuple[bool, int], tuple[Room, int]] = {}
 

@@ -88,7 +88,7 @@ class EliminationModel:
         """Make the variables: possible neighbours, positions, and the order of vertices that may become neighbours."""
         model, core = self.model, self.core
         for v in self.middle:
-            sources, targets = (members(core.joined(step, v)) for step in (core.pred, core.succ))
+            sources, targets = (members(core.possible_neighbours(step, v)) for step in (core.pred, core.succ))
             self.into[v] = {p: model.new_bool_var(f"{p} into {v}") for p in sources}
             ends = [t for s in targets for t in (s, self.shadow.get(s)) if t is not None]
             self.out[v] = {s: model.new_bool_var(f"{v} out to {s}") for s in ends}
@@ -98,7 +98,7 @@ class EliminationModel:
                 literal = model.new_bool_var(f"{u} before {v}")
                 self.first[u, v], self.first[v, u] = literal, literal.negated()
 
-    def _joined(self, p: int, s: int) -> list[IntVar]:
+    def _edge_literals(self, p: int, s: int) -> list[IntVar]:
         """The variables one of which is true if ever there is an edge (p, s); none if both ends stay."""
         literals = [self.into[s][p]] if s in self.into else []
         return [*literals, self.out[p][s]] if p in self.out else literals
@@ -107,7 +107,7 @@ class EliminationModel:
         for p, targets in enumerate(self.core.succ):
             for s in members(targets):
                 for t in (s, self.shadow.get(s)):
-                    if t is not None and (literals := self._joined(p, t)):
+                    if t is not None and (literals := self._edge_literals(p, t)):
                         self.model.add_bool_or(literals)
 
     def _fill(self) -> None:
@@ -115,7 +115,7 @@ class EliminationModel:
             self._tick()
             for p, x in self.into[v].items():
                 for s, y in self.out[v].items():
-                    if literals := self._joined(p, s):
+                    if literals := self._edge_literals(p, s):
                         self.model.add_bool_or([x.negated(), y.negated(), *literals])
 
     def _links(self) -> None:

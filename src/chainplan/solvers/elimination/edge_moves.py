@@ -67,7 +67,7 @@ class EdgeMoves(Moves[State, Move]):
         edges = {(a, b): c for a, b, c in state if (a, b) != (i, j)}
         for ends, (left, right) in new.items():
             edges[ends] = self._fill(left, right, edges.get(ends))
-        return frozenset((a, b, c) for (a, b), c in self._needed(edges).items())
+        return frozenset((a, b, c) for (a, b), c in self._without_dead_ends(edges).items())
 
     def through(self, move: Move) -> int | None:
         return move[1] if move[0] == "back" else None
@@ -87,7 +87,7 @@ class EdgeMoves(Moves[State, Move]):
             self.block[label] = block if onto is None else block.plus(self.block[onto])
         return label
 
-    def _needed(self, edges: dict[tuple[int, int], int]) -> dict[tuple[int, int], int]:
+    def _without_dead_ends(self, edges: dict[tuple[int, int], int]) -> dict[tuple[int, int], int]:
         """The edges without those that start at an intermediate without in-edges, or end at one without out-edges."""
         while True:
             entered, left = {j for _, j in edges}, {i for i, _ in edges}
@@ -108,10 +108,10 @@ class EdgeMoves(Moves[State, Move]):
             edge = work.out[i][j]
             if kind == "back":
                 for p, right in work.into[i].items():
-                    _put(work, p, j, edge, right)
+                    _add_product(work, p, j, edge, right)
             else:
                 for s, left in work.out[j].items():
-                    _put(work, i, s, left, edge)
+                    _add_product(work, i, s, left, edge)
             state = self.after(state, (kind, i, j))
             left_over = {(a, b) for a, b, _ in state}
             for a, out in enumerate(work.out):
@@ -121,7 +121,7 @@ class EdgeMoves(Moves[State, Move]):
         return work.plan()
 
 
-def _put(work: WorkGraph, source: int, target: int, left: Edge, right: Edge) -> None:
+def _add_product(work: WorkGraph, source: int, target: int, left: Edge, right: Edge) -> None:
     """Add the product left · right onto the edge from source to target of a work graph."""
     edge = work.out[source].get(target)
     if edge is None:

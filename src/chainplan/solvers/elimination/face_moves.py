@@ -73,9 +73,9 @@ class FaceMoves(Moves[State, Face]):
             faces -= {f for f in faces if onto in f}
         faces |= {(p, made) for p in sides[0]} | {(made, s) for s in sides[1]}
         faces.discard(move)
-        return frozenset(self._settled(faces, writer))
+        return frozenset(self._simplify(faces, writer))
 
-    def _settled(self, faces: set[Face], writer: _Writer | None) -> set[Face]:
+    def _simplify(self, faces: set[Face], writer: _Writer | None) -> set[Face]:
         """Remove dual vertices that no path needs and add up those with the same neighbours, until none is left."""
         while True:
             before, behind = _sides(faces)
@@ -89,13 +89,13 @@ class FaceMoves(Moves[State, Face]):
                     continue
                 key = frozenset(before[d]), frozenset(behind[d])
                 if key in twins:
-                    faces = self._merged(faces, twins[key], d, key, writer)
+                    faces = self._merge_twins(faces, twins[key], d, key, writer)
                     break
                 twins[key] = d
             else:
                 return faces
 
-    def _merged(
+    def _merge_twins(
         self, faces: set[Face], c: Dual, d: Dual, key: tuple[frozenset[Dual], frozenset[Dual]], writer: _Writer | None
     ) -> set[Face]:
         """Replace two dual vertices with the same neighbours `key` by their sum."""

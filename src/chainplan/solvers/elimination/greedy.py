@@ -191,13 +191,13 @@ def randomised(work: WorkGraph, rng: Random, count: int, going: Callable[[], boo
     keys = [key for key in useful_keys(work).values() if not key.fixed]
     for _ in range(count):
         lots = [rng.randrange(1 << 30) for _ in work.names]
-        attempt = greedy(work.copy(), _blurred(rng.choice(keys), rng), lots, None, going)
+        attempt = greedy(work.copy(), _blur(rng.choice(keys), rng), lots, None, going)
         if attempt is None:
             return
         yield attempt._replace(name="randomised")
 
 
-def _blurred(key: Key, rng: Random) -> Key:
+def _blur(key: Key, rng: Random) -> Key:
     """A key times a random factor per vertex, of a spread that is drawn too."""
     spread = rng.choice((0.0, 0.1, 0.3))
 

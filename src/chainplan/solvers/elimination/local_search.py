@@ -69,18 +69,18 @@ class _Run:
             current = after
         return current
 
-    def heated(self, order: list[int], heat: float) -> Found:
+    def heat_fragments(self, order: list[int], heat: float) -> Found:
         """The order after a cycle of cooling in each large fragment, of which the best order met is kept."""
 
         def reorder(work: WorkGraph, fragment: list[int]) -> list[int]:
             part, numbers = work.part(fragment)
             inner = _Run(part, self.rng, self.going, None)
             place = {v: i for i, v in enumerate(numbers)}
-            return [numbers[i] for i in inner.cooled([place[v] for v in fragment], heat)]
+            return [numbers[i] for i in inner.cool([place[v] for v in fragment], heat)]
 
         return self.sweep(order, self.rng.choice(REGIONS), reorder, COOLING + 3).priced
 
-    def cooled(self, order: list[int], heat: float) -> list[int]:
+    def cool(self, order: list[int], heat: float) -> list[int]:
         """The best order met in a cycle of cooling: exact sweeps with prices disturbed less and less."""
         price = self.price(order)
         current = best = Found(price, order)
@@ -97,7 +97,7 @@ class _Run:
         now = self.work.copy()
         return sum(now.eliminate(v) for v in order)
 
-    def annealed(self, order: list[int], moves: int) -> Found:
+    def anneal_fragments(self, order: list[int], moves: int) -> Found:
         """The order after annealing in large fragments, with so many moves per vertex."""
 
         def reorder(work: WorkGraph, fragment: list[int]) -> list[int]:
@@ -164,9 +164,9 @@ def _rounds(run: _Run, best: Found, patience: int) -> Iterator[Found]:
     while idle < patience and run.going():
         order = best.order
         if rounds % turn == 1:
-            candidate = run.descend(run.annealed(order, min(1000, 100 << rounds // turn)))
+            candidate = run.descend(run.anneal_fragments(order, min(1000, 100 << rounds // turn)))
         else:
-            candidate = run.descend(run.heated(order, run.rng.choice(HEATS)))
+            candidate = run.descend(run.heat_fragments(order, run.rng.choice(HEATS)))
         idle = 0 if candidate.price < best.price else idle + 1
         rounds += 1
         best = candidate if candidate.price <= best.price else best

@@ -28,7 +28,7 @@ def list_schedule(plan: Plan, prices: Sequence[int], machines: int) -> list[Task
             if prices[step]:
                 heappush(ready, (-ranks[step], step))
             else:
-                fresh += _freed(readers[step], waiting)
+                fresh += _free_readers(readers[step], waiting)
         while ready and idle:
             _, step = heappop(ready)
             task = Task(step, heappop(idle), now, now + prices[step])
@@ -40,7 +40,7 @@ def list_schedule(plan: Plan, prices: Sequence[int], machines: int) -> list[Task
         while running and running[0][0] == now:
             _, machine, step = heappop(running)
             heappush(idle, machine)
-            fresh += _freed(readers[step], waiting)
+            fresh += _free_readers(readers[step], waiting)
 
 
 def in_turn(prices: Sequence[int]) -> list[Task]:
@@ -89,7 +89,7 @@ def _ranks(readers: list[list[int]], prices: Sequence[int]) -> list[int]:
     return ranks
 
 
-def _freed(readers: list[int], waiting: list[int]) -> list[int]:
+def _free_readers(readers: list[int], waiting: list[int]) -> list[int]:
     """Count a step as done for its readers and return those that wait for no other."""
     freed = []
     for reader in readers:

@@ -69,13 +69,13 @@ def _ways(tasks: ChainTasks, points: dict[Interval, list[Point]], here: Interval
                 yield Point(part.work + option.duration, part.path + option.duration, here, option, (part,))
         else:
             left, right = (points[arg] for arg in option.reads)
-            for a, b in _paired(left, right):
+            for a, b in _undominated_pairs(left, right):
                 yield Point(
                     a.work + b.work + option.duration, max(a.path, b.path) + option.duration, here, option, (a, b)
                 )
 
 
-def _paired(left: list[Point], right: list[Point]) -> Iterator[tuple[Point, Point]]:
+def _undominated_pairs(left: list[Point], right: list[Point]) -> Iterator[tuple[Point, Point]]:
     """The undominated pairs of points of two parts, in O(left + right).
 
     Both lists are by rising work and falling path. Wherever one of the two has the longer path, the other needs no
