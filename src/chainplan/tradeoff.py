@@ -1,8 +1,8 @@
-"""pareto(problem): the exact trade of memory against price on a chain, every point with its plan.
+"""pareto(problem): the exact trade-off of memory against price on a chain, with a plan for every point.
 
-With recomputation the fronts of `solvers.nested` hold all points at once. Without it the chain is solved under one
-limit after another: unlimited, then below the peak of the plan just found, until nothing is left; each solve is exact,
-so that no point is missed. A search that is stopped keeps the points that it has proven.
+With recomputation the fronts of `solvers.checkpoint` hold all points at once. Without it the chain is solved under one
+limit after another, first without a limit and then below the peak of the last plan, until no plan is left. Each solve
+is exact, so that no point is missed. A search that is stopped keeps the points that it has proven.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from chainplan.solvers.search.search import Progress, Search, Stopped
 
 @dataclass(frozen=True, eq=False)
 class Tradeoff:
-    """A plan that none beats in both memory and price: its peak in elements and its price in fma.
+    """A plan that no other plan beats in both memory and price, with its peak in elements and its price in fma.
 
-    No plan of this memory or less costs less than `bound`.
+    No plan within this memory costs less than `bound`.
     """
 
     memory: int
@@ -40,16 +40,17 @@ class Tradeoff:
 
     @property
     def proven(self) -> bool:
-        """Whether no plan of this memory or less is cheaper."""
+        """Whether it is proven that no plan within this memory is cheaper."""
         return self.bound == self.fma
 
 
 @dataclass(frozen=True, eq=False)
 class Pareto:
-    """The points of a front by rising memory; `within` names the moves among which they are all there are.
+    """The points of a front by rising memory; `within` names the class of plans whose points are all here.
 
-    `ended` says why there may be more points of less memory, None where there are none. It is `exact` where every point
-    is proven, and that less memory costs more; colours that were not found may else give other points.
+    `ended` says why there may be more points of less memory, and is None where there are none. The front is `exact`
+    where it is proven that each point is optimal and that less memory costs more; where it is not, better colours might
+    give other points.
     """
 
     problem: Problem
@@ -71,18 +72,18 @@ def pareto(
     budget : float | None
         The seconds that the search may take; None lets it finish.
     progress : Callable[[Progress], None] | None
-        A function that is called a few times a second with how far a search of more than a second is.
+        A function that is called a few times a second with the progress of a search of more than a second.
 
     Returns
     -------
     Pareto
         The points of the front by memory, and the class of plans within which it is exact. Where the budget does not
-        suffice, or the search is interrupted, they are those that have been proven, and `ended` says so.
+        suffice, or the search is interrupted, the front has the points proven so far, and `ended` says so.
 
     Raises
     ------
     SolverError
-        Where the graph is no chain or too long, or another objective than fma is asked for.
+        Where the graph is no chain or too long, or where the objective is not fma.
     ArgumentError
         If an argument is something else than what is described above.
 
@@ -115,6 +116,7 @@ def pareto(
 
 
 def _recomputing(problem: Problem, search: Search, within: set[str], doubts: set[Status]) -> Iterator[Tradeoff]:
+    """Yield the points of the front with recomputation; note the class of plans, and whether it is in doubt."""
     within.add(WITHIN)
     limit, fronts = problem.memory, Fronts(problem, search)
     front = whole = fronts.whole()
@@ -129,6 +131,7 @@ def _recomputing(problem: Problem, search: Search, within: set[str], doubts: set
 
 
 def _descending(problem: Problem, search: Search, within: set[str], doubts: set[Status]) -> Iterator[Tradeoff]:
+    """Yield the points of the front by falling memory; note the class of plans, and what is in doubt."""
     limit = problem.memory
     without = _without_limit(problem, search)
     while True:
@@ -139,15 +142,15 @@ def _descending(problem: Problem, search: Search, within: set[str], doubts: set[
         if outcome.candidate is None:
             return
         within.add(outcome.bound.within or "bracketings")
-        found = _least(problem, _checked(problem, outcome.candidate, outcome.bound.value), search)
-        yield found
-        if found.memory == 0:
+        point = _least_memory(problem, _checked(problem, outcome.candidate, outcome.bound.value), search)
+        yield point
+        if point.memory == 0:
             return
-        limit = found.memory - 1
+        limit = point.memory - 1
 
 
 def _without_limit(problem: Problem, search: Search) -> Outcome:
-    """The cheapest plan of all by the faster solver, with its steps in an order of low peak."""
+    """Solve without a limit by the faster solver, and put the steps in an order of low peak."""
     free = replace(problem, memory=None)
     if ChainDp().refusal(free) is not None:
         return Outcome(Status.BUDGET)
@@ -157,20 +160,21 @@ def _without_limit(problem: Problem, search: Search) -> Outcome:
     return replace(outcome, candidate=reordered(outcome.candidate, going=search.in_time))
 
 
-def _least(problem: Problem, found: Tradeoff, search: Search) -> Tradeoff:
-    """The plan of the least memory among those of this price: limits below are tried by halving."""
-    low, high = min(peak_floor(problem.graph), found.memory), found.memory
+def _least_memory(problem: Problem, best: Tradeoff, search: Search) -> Tradeoff:
+    """Find the plan of least memory among those of this price, by bisection of the limit."""
+    low, high = min(peak_floor(problem.graph), best.memory), best.memory
     while low < high:
         middle = (low + high) // 2
         outcome = ChainMemory().solve(replace(problem, memory=middle), search)
         point = None if outcome.candidate is None else _checked(problem, outcome.candidate, outcome.bound.value)
-        if point is not None and point.fma == found.fma:
-            found, high = point, point.memory
+        if point is not None and point.fma == best.fma:
+            best, high = point, point.memory
         else:
             low = middle + 1
-    return found
+    return best
 
 
 def _checked(problem: Problem, candidate: Candidate, bound: int) -> Tradeoff:
+    """Prove a plan right, and make it a point of the front."""
     proven = prove(candidate, replace(problem, memory=None))
     return Tradeoff(proven.peak, proven.price, proven.plan, bound)
