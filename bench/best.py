@@ -17,7 +17,8 @@ from bench.instances import FOLDER
 from bench.instances.sets import SETS, Stored
 from bench.rows import BestRow, from_csv, to_csv
 from chainplan.errors import ChainplanError
-from chainplan.io.plan_file import SavedPlan, parse_plan, verify
+from chainplan.io.plan_file import SavedPlan, parse_plan
+from chainplan.io.plan_file_claims import verify
 from chainplan.planner import plan
 from chainplan.plans.bound import Status
 from chainplan.plans.classes import CLASSES

@@ -194,7 +194,7 @@ MUTANTS = {
         "tests/test_checker.py",
     ),
     "a bound may lie above the cost": Mutant(
-        "io/plan_file.py",
+        "io/plan_file_claims.py",
         "if bound > price or (proven and (bound != price or within is None)):",
         "if proven and (bound != price or within is None):",
         "tests/test_plan_file.py",

@@ -301,7 +301,8 @@ def test_a_block_that_is_not_compressed_cannot_be_decompressed() -> None:
 
 
 def test_sweeps_are_written_and_read_back() -> None:
-    from chainplan.io.plan_file import parse_plan, verify
+    from chainplan.io.plan_file import parse_plan
+    from chainplan.io.plan_file_claims import verify
 
     result = plan(chain([arrow(30, tangent=300, adjoint=400), {"shape": [30, 30], "structure": "diagonal"}]))
     saved = parse_plan(render(result), "plan.json")

@@ -16,7 +16,8 @@ from chainplan.costs.objectives import OBJECTIVES, objective_model
 from chainplan.costs.timed import WEIGHTED, timed
 from chainplan.errors import PlanError, SolverError, SpecError
 from chainplan.execution.executor import execute, prepared
-from chainplan.io.plan_file import parse_plan, verify
+from chainplan.io.plan_file import parse_plan
+from chainplan.io.plan_file_claims import verify
 from chainplan.kernels.convert import as_matrix, given_away, known
 from chainplan.kernels.default_rates import REGIMES, STATIC
 from chainplan.kernels.dispatch import (

@@ -18,7 +18,8 @@ import pytest
 
 from chainplan.errors import PlanError, SpecError
 from chainplan.execution.executor import execute
-from chainplan.io.plan_file import document, parse_plan, verify
+from chainplan.io.plan_file import document, parse_plan
+from chainplan.io.plan_file_claims import verify
 from chainplan.io.read import from_spec
 from chainplan.planner import plan
 from chainplan.plans.check import check

@@ -12,7 +12,8 @@ import pytest
 
 import chainplan
 from chainplan.errors import ArgumentError, PlanError, SolverError
-from chainplan.io.plan_file import document, parse_plan, verify
+from chainplan.io.plan_file import document, parse_plan
+from chainplan.io.plan_file_claims import verify
 from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.replay import replay

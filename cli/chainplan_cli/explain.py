@@ -31,7 +31,8 @@ def command(
     sizes and elementals would change, and how many products with vectors make it worth to form the Jacobian. All of it
     is found by planning again; of --budget the plan may take half, and the reasons what is left.
     """
-    from chainplan.io.plan_file import SavedPlan, saved_result
+    from chainplan.io.plan_file import SavedPlan
+    from chainplan.io.plan_file_claims import saved_result
     from chainplan.io.read import read_any
     from chainplan.planner import plan
     from chainplan.problem.problem import Problem

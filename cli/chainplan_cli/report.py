@@ -57,7 +57,8 @@ def command(
     what is left. Of a SPEC the cheapest plan that any of the solvers finds is shown; the page of a PLAN says where
     there is a cheaper one.
     """
-    from chainplan.io.plan_file import SavedPlan, document, saved_result
+    from chainplan.io.plan_file import SavedPlan, document
+    from chainplan.io.plan_file_claims import saved_result
     from chainplan.io.read import read_any
     from chainplan.planner import plan
     from chainplan.problem.problem import Problem

@@ -32,7 +32,8 @@ def command(path: str, jacobians: str | None, point: str | None, seed: int, obje
     states are given, else fma. A spec of layers is evaluated and linearised at a point, and validated against central
     differences too; its default objective has the functions of matrix-free elementals measured there.
     """
-    from chainplan.io.plan_file import SavedPlan, saved_result
+    from chainplan.io.plan_file import SavedPlan
+    from chainplan.io.plan_file_claims import saved_result
     from chainplan.io.read import read_any
     from chainplan.problem.problem import Problem
     from chainplan.report.words.table import proof

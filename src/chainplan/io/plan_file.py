@@ -1,14 +1,12 @@
-"""The plan file: a result is written as a document that stands alone, and is read back and verified.
+"""The plan file: a result is written as a document that stands alone, and is read back.
 
 Reading distinguishes two kinds of trouble. A file that does not have the form of a plan file (no JSON, a missing field,
-a number where a name belongs) is bad input and raises SpecError. A file that has the form but makes a false claim (a
-cost, a shape, a path) is a bad plan and raises PlanError, from `verify`, which derives every claim again from the
-problem and the steps alone.
+a number where a name belongs) is bad input and raises SpecError here. A file that has the form but makes a false claim
+(a cost, a shape, a path) is a bad plan and raises PlanError, from `plan_file_claims.verify`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,14 +21,9 @@ from chainplan.io.plan_file_fields import FIELDS, FORMAT, OPS, load, plan_form, 
 from chainplan.io.plan_schedule import read_schedule
 from chainplan.io.spec import read_problem
 from chainplan.io.spec_values import TEXT, TODO, Record
-from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.check import prove
-from chainplan.plans.classes import misfit
-from chainplan.plans.forward_reverse import order_price
-from chainplan.plans.replay import Replay
-from chainplan.plans.result import Result, counts
-from chainplan.plans.schedule import Schedule, check_schedule
+from chainplan.plans.result import Result
+from chainplan.plans.schedule import Schedule
 from chainplan.plans.steps import Output, Plan, Step
 from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Mode
@@ -102,10 +95,10 @@ def _prices(result: Result) -> tuple[dict[str, int], dict[str, int], dict[str, i
 def _steps(candidate: Candidate) -> Iterator[dict[str, Any]]:
     for position, step in enumerate(candidate.plan.steps):
         fields = {k: v.value if isinstance(v, Mode) else v for k, v in step._asdict().items()}
-        yield {"id": position, "op": _NAMES[type(step)], **fields, **_derived(candidate, position)}
+        yield {"id": position, "op": _NAMES[type(step)], **fields, **step_figures(candidate, position)}
 
 
-def _derived(candidate: Candidate, position: int) -> dict[str, Any]:
+def step_figures(candidate: Candidate, position: int) -> dict[str, Any]:
     """Return what a plan file says of a step beyond the decision that the step is."""
     replayed, cost = candidate.replay, candidate.cost
     block = replayed.blocks[position].block
@@ -178,146 +171,3 @@ def _model(root: dict[str, Any], source: str) -> CostModel:
         return read_rates(root["objective"], root.get("rates"))
     except ValueError as error:
         raise SpecError(f"{source}: rates: {error} {TODO}") from None
-
-
-def verify(saved: SavedPlan) -> Replay:
-    """Prove the plan of a file, and every claim of the file that follows from the problem and the steps alone.
-
-    Claims about all other plans, namely that none costs less than the bound, are left to `chainplan.proofs.claims`.
-
-    Raises
-    ------
-    PlanError
-        Where a claim is false; the message names the first one.
-    """
-    replayed = derive(saved)
-    if replayed is None:
-        status = saved.document["status"]
-        raise PlanError(f"{saved.source}: status '{status}': the file holds no plan to check.")
-    return replayed
-
-
-def derive(saved: SavedPlan) -> Replay | None:
-    """Prove a file as `verify` does, but accept a file without a plan, whose other claims are proven.
-
-    Raises
-    ------
-    PlanError
-        Where a claim is false; the message names the first one.
-    """
-    candidate, problem, source = saved.candidate, saved.problem, saved.source
-    try:
-        if candidate is not None:
-            prove(candidate, problem)
-        for name, claimed, derived in (*_figures(saved), *_claims(saved)):
-            if not _same(claimed, derived):
-                raise PlanError(f"{name} is claimed to be {json.dumps(claimed)[:80]}, but it is {json.dumps(derived)}.")
-        _check_bound(saved)
-        if candidate is not None and saved.schedule is not None:
-            check_schedule(candidate, saved.schedule, problem.memory)
-            if not saved.schedule.this_plan:
-                _require_class("schedule.within", saved.schedule.within, problem)
-    except PlanError as error:
-        raise PlanError(f"{source}: {error}") from None
-    return None if candidate is None else candidate.replay
-
-
-def _same(claimed: object, derived: object) -> bool:
-    """Say whether two values of JSON are equal; 1, 1.0 and true differ."""
-    if type(claimed) is not type(derived) or claimed != derived:
-        return False
-    if not isinstance(claimed, dict | list):
-        return True
-    return json.dumps(claimed, sort_keys=True) == json.dumps(derived, sort_keys=True)
-
-
-def saved_result(saved: SavedPlan) -> Result:
-    """Return the result from which a plan file was written, verified; its bound is marked as a claim of the file.
-
-    Raises
-    ------
-    PlanError
-        Where a claim is false; the message names the first one.
-    """
-    verify(saved)
-    claimed = saved.document
-    return Result(
-        problem=saved.problem,
-        solver=claimed["solver"],
-        seed=claimed["seed"],
-        seconds=claimed["seconds"],
-        status=Status(claimed["status"]),
-        candidate=saved.candidate,
-        lower_bound=Bound(claimed["bound"][saved.problem.cost.unit], claimed["bound"]["within"]),
-        notes=tuple(claimed["notes"]),
-        schedule=saved.schedule,
-        claimed=True,
-    )
-
-
-def _figures(saved: SavedPlan) -> Iterator[tuple[str, object, object]]:
-    """Yield (place, claimed value, true value) for every figure that follows from the problem and the steps."""
-    claimed, graph, model = saved.document, saved.problem.graph, saved.problem.cost
-    yield "objective", claimed["objective"], model.objective
-    yield "counts", claimed["counts"], counts(graph)
-    if saved.candidate is None:
-        for name, nothing in (("steps", []), ("outputs", []), ("schedule", None)):
-            yield name, claimed.get(name), nothing
-    else:
-        yield from _plan_figures(saved, saved.candidate)
-    for name, mode in (("forward", Mode.TANGENT), ("reverse", Mode.ADJOINT)):
-        prices = {other.unit: order_price(graph, mode, other) for other in (FMA, model)}
-        yield f"baselines.{name}", claimed["baselines"][name], prices
-
-
-def _plan_figures(saved: SavedPlan, candidate: Candidate) -> Iterator[tuple[str, object, object]]:
-    """Yield the same triples for the steps of a plan and its costs."""
-    claimed, model, replayed = saved.document, saved.problem.cost, candidate.replay
-    for i, raw in enumerate(claimed["steps"]):
-        yield f"steps[{i}].id", raw["id"], i
-        for name, value in _derived(candidate, i).items():
-            yield f"steps[{i}].{name}", raw[name], value
-    totals = {"fma": replayed.total, "adds": replayed.adds, "peak_elements": replayed.peak}
-    if model is not FMA:
-        totals[model.unit] = candidate.price
-    for name, value in totals.items():
-        yield f"cost.{name}", claimed["cost"][name], value
-
-
-def _claims(saved: SavedPlan) -> Iterator[tuple[str, object, object]]:
-    """Yield the same triples for claims that must agree with each other: plan and status, bound and its class."""
-    claimed, has_plan = saved.document, saved.plan is not None
-    status, bound = claimed["status"], claimed["bound"]
-    possible = (Status.OPTIMAL, Status.FEASIBLE) if has_plan else (Status.INFEASIBLE, Status.BUDGET)
-    yield "status", status, status if Status(status) in possible else possible[1].value
-    yield "optimal_within", claimed["optimal_within"], bound["within"] if status == Status.OPTIMAL.value else None
-    if has_plan:
-        yield "needs", claimed["needs"], None
-    unit = saved.problem.cost.unit
-    if status == Status.INFEASIBLE.value:
-        yield "bound.within", bound["within"], None
-    if bound["within"] is None:
-        yield f"bound.{unit}, within null,", bound[unit], 0
-
-
-def _require_class(where: str, within: str, problem: Problem) -> None:
-    """Refuse a class of plans that the problem does not have."""
-    why = misfit(within, problem)
-    if why is not None:
-        raise PlanError(f"{where} is '{within[:60]}', but the problem has no such plans: {why}.")
-
-
-def _check_bound(saved: SavedPlan) -> None:
-    """Refuse a bound of a class that the problem does not have, or one that contradicts the cost of the plan."""
-    claimed, model = saved.document, saved.problem.cost
-    bound, within, status = claimed["bound"][model.unit], claimed["bound"]["within"], claimed["status"]
-    if within is not None:
-        _require_class("bound.within", within, saved.problem)
-    if saved.candidate is None:
-        return
-    price, proven = saved.candidate.price, status == Status.OPTIMAL.value
-    if bound > price or (proven and (bound != price or within is None)):
-        raise PlanError(
-            f"bound.{model.unit} is {str(bound)[:60]} and status '{status}', but the plan costs {price}; a bound is at "
-            "most the cost, and equal to it within a class of plans where the plan is optimal."
-        )

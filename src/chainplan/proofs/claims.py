@@ -14,7 +14,8 @@ from collections.abc import Callable
 from time import monotonic
 
 from chainplan.errors import PlanError
-from chainplan.io.plan_file import SavedPlan, derive
+from chainplan.io.plan_file import SavedPlan
+from chainplan.io.plan_file_claims import derive
 from chainplan.plans.bound import Bound, Status
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
