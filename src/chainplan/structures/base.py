@@ -31,7 +31,7 @@ Shape = tuple[int, int] | None
 """Rows and columns of the block whose structure is read; None where they could not be read themselves."""
 
 Words = str | Mapping[str, JsonValue]
-"""A structure as a spec writes it: a word alone, or with its argument behind it."""
+"""A structure as a spec writes it: a word alone, or a word with its argument."""
 
 
 class Structure(ABC):

@@ -32,7 +32,7 @@ Shape = tuple[int, ...]
 Function = Callable[[Array], Array]
 
 Kept = Any
-"""Whatever an op computed for its value that its derivative needs again: arrays mostly, None where there are none."""
+"""What an op computes for its value and needs again for its derivative: mostly arrays, None where there is nothing."""
 
 RESULT = ""
 """The name of the vertex of an op's result."""
