@@ -15,7 +15,8 @@ import chainplan
 from chainplan._util import byte_cache as caches
 from chainplan._util.byte_cache import MOST, bytes_of, kept
 from chainplan.structures import Block
-from chainplan.structures.explicit import Explicit, csr_of_rows
+from chainplan.structures.csr import csr_of_rows
+from chainplan.structures.explicit import Explicit
 
 
 @pytest.fixture(autouse=True)

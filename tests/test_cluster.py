@@ -21,7 +21,7 @@ import pytest
 distributed = pytest.importorskip("distributed")
 
 import chainplan  # noqa: E402
-from chainplan.distributed import execute as cluster_run  # noqa: E402
+from chainplan.distributed import cluster  # noqa: E402
 from chainplan.distributed.fuse import grouped  # noqa: E402
 from chainplan.distributed.split_rows import Room  # noqa: E402
 from chainplan.errors import ExecutionError, SolverError  # noqa: E402
@@ -115,7 +115,7 @@ def test_long_groups_never_wait_for_each_other() -> None:
 
 @pytest.mark.parametrize("seed", range(25))
 def test_the_integers_of_a_serial_run(client: Any, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_run, "SHORT", (0, 20_000_000)[seed % 2])
+    monkeypatch.setattr(cluster, "SHORT", (0, 20_000_000)[seed % 2])
     problem = random_problem(seed)
     result = plan(problem, budget=0.1)
     assert result.plan is not None
@@ -145,7 +145,7 @@ class _Module:
 
 
 def test_a_killed_worker_changes_nothing(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_run, "SHORT", 0)
+    monkeypatch.setattr(cluster, "SHORT", 0)
     sizes = [30, 25, 40, 35, 20, 45, 30]
     chain = [{"shape": [m, n], "tangent": m * n, "adjoint": 9 * m * n} for n, m in pairwise(sizes)]
     problem = chainplan.chain(chain)
@@ -167,7 +167,7 @@ def test_a_killed_worker_changes_nothing(client: Any, tmp_path: Path, monkeypatc
 @pytest.mark.parametrize("limit", [120_000, 60_000, 45_000])
 def test_large_blocks_are_split_by_rows(client: Any, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of 100 x 40 and 100 x 50 of 8 bytes, 32 and 40 kB."""
-    monkeypatch.setattr(cluster_run, "_limit", lambda client: limit)
+    monkeypatch.setattr(cluster, "_limit", lambda client: limit)
     problem = chain_problem([50, 30, 100, 20, 100])
     for solver in ("forward", "reverse", "auto"):
         result = plan(problem, solver)
@@ -181,7 +181,7 @@ def test_large_blocks_are_split_by_rows(client: Any, limit: int, monkeypatch: py
 
 
 def test_adjoints_are_split_by_rows(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_run, "_limit", lambda client: 35_000)
+    monkeypatch.setattr(cluster, "_limit", lambda client: 35_000)
     problem = chainplan.chain([{"shape": [30, 20], "adjoint": 600}, {"shape": [100, 30]}])
     result = plan(problem, "reverse")
     assert result.plan is not None
@@ -193,7 +193,7 @@ def test_adjoints_are_split_by_rows(client: Any, monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_fits_no_worker_is_refused_before_it_starts(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_run, "_limit", lambda client: 4_000)
+    monkeypatch.setattr(cluster, "_limit", lambda client: 4_000)
     called: list[Any] = []
     problem = chainplan.chain([{"shape": [30, 20], "tangent": 600}, {"shape": [10, 30]}])
     result = plan(problem, "forward")

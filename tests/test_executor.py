@@ -13,7 +13,8 @@ from scipy.sparse import csr_array
 
 from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
-from chainplan.execution.executor import _PROGRAMS, execute
+from chainplan.execution.executor import execute
+from chainplan.execution.program import _PROGRAMS
 from chainplan.kernels.products import product_kernel
 from chainplan.planner import plan
 from chainplan.plans.steps import Accumulate, Output, Plan, Propagate

@@ -356,7 +356,7 @@ def test_who_refuses_to_recompute_says_what_to_do() -> None:
     assert result.plan is not None
     jacobians = {e.name: np.ones((e.block.rows, e.block.cols)) for e in result.plan.graph.elementals}
     with pytest.raises(ExecutionError, match=r"evaluates states.*expected 'numpy'\. Leave it out"):
-        execute(result.plan, jacobians, backend="dask")
+        chainplan.execute(result.plan, jacobians, backend="dask")
 
 
 def test_break_evens_of_states_are_no_question() -> None:

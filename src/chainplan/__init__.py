@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from chainplan._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from chainplan.distributed.backends import execute as execute
     from chainplan.distributed.restarts import portfolio as portfolio
     from chainplan.errors import ChainplanError as ChainplanError
-    from chainplan.execution.executor import execute as execute
     from chainplan.io.networkx_graph import from_networkx as from_networkx
     from chainplan.io.networkx_graph import to_networkx as to_networkx
     from chainplan.io.read import chain as chain
@@ -56,7 +56,7 @@ _HOMES = {
     "check": "plans.check",
     "draw_point": "programs.point",
     "evaluate": "programs.evaluation",
-    "execute": "execution.executor",
+    "execute": "distributed.backends",
     "from_networkx": "io.networkx_graph",
     "from_spec": "io.read",
     "linearise": "programs.evaluation",

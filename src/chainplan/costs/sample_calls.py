@@ -23,7 +23,8 @@ from chainplan.kernels.dispatch import FEATURES, converted, sum_parts
 from chainplan.kernels.products import PRODUCTS, sum_kernel
 from chainplan.kernels.storage import Form, HeldValues, form
 from chainplan.structures import DIAGONAL, Block, BlockDiagonal, Identity, Kronecker
-from chainplan.structures.explicit import Explicit, csr_of_rows
+from chainplan.structures.csr import csr_of_rows
+from chainplan.structures.explicit import Explicit
 from chainplan.structures.unit_entries import Units
 
 MOST_WORK = 1e8

@@ -10,16 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Container, Mapping
 from threading import Lock
-from typing import TYPE_CHECKING
 
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import Run, placed
+from chainplan.execution.program import Program
 from chainplan.kernels.convert import given_away
 from chainplan.plans.steps import Accumulate, Plan, Propagate
 from chainplan.values.jacobians import Given, matrix_free
-
-if TYPE_CHECKING:
-    from chainplan.execution.executor import Program
 
 
 class Asked:

@@ -11,8 +11,7 @@ from chainplan.structures.blocks import BlockDiagonal, Kronecker
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import DIAGONAL, Diagonal, OnDiagonal
 from chainplan.structures.envelope import Outline
-from chainplan.structures.identity import Identity
-from chainplan.structures.negated_identity import NegatedIdentity
+from chainplan.structures.identity import Identity, NegatedIdentity
 from chainplan.structures.registry import NAMES, PLAIN, STRUCTURES, WORDS, from_spec
 from chainplan.structures.scaled_identity import ScaledIdentity
 from chainplan.structures.sign import Sign

@@ -55,7 +55,7 @@ class Banded(Structure):
     def pattern(self, rows: int, cols: int) -> csr_array:
         import numpy as np
 
-        from chainplan.structures.explicit import csr_of_ranges
+        from chainplan.structures.csr import csr_of_ranges
 
         i = np.arange(rows)
         return csr_of_ranges(np.clip(i - self.lower, 0, cols), np.clip(i + self.upper + 1, 0, cols), cols)

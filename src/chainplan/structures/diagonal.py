@@ -30,7 +30,7 @@ class OnDiagonal(Structure):
         return row == col
 
     def pattern(self, rows: int, cols: int) -> csr_array:
-        from chainplan.structures.explicit import csr_of_rows
+        from chainplan.structures.csr import csr_of_rows
 
         return csr_of_rows(range(rows), cols)
 

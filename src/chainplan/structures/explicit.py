@@ -10,7 +10,7 @@ Cost: O(fma) or O(m·k·n) per product, O(nonzeros) per sum; `chainplan._util.by
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterator
 from functools import cached_property
 from hashlib import blake2b
 from itertools import pairwise
@@ -256,19 +256,3 @@ def explicit(structure: Structure, rows: int, cols: int) -> Structure:
     if isinstance(structure, Dense) and rows and cols:
         return structure
     return Explicit(structure.pattern(rows, cols), structure.units)
-
-
-def csr_of_rows(columns: Iterable[int], cols: int) -> csr_array:
-    """Return the pattern that has one entry in each row, in the column given."""
-    indices = np.fromiter(columns, np.int64)
-    return csr_array(
-        (np.ones(len(indices), np.float32), indices, np.arange(len(indices) + 1)), shape=(len(indices), cols)
-    )
-
-
-def csr_of_ranges(start: Array, stop: Array, cols: int) -> csr_array:
-    """Return the pattern whose rows reach from column `start` up to `stop`, exclusive."""
-    lengths = np.maximum(stop - start, 0)
-    indptr = np.concatenate([[0], np.cumsum(lengths)])
-    indices = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - start, lengths)
-    return csr_array((np.ones(len(indices), np.float32), indices, indptr), shape=(len(lengths), cols))

@@ -192,7 +192,8 @@ def hollow(lines: int, entries: int) -> bool:
 
 
 def _picks(columns: list[int], cols: int) -> Structure:
-    from chainplan.structures.explicit import Explicit, csr_of_rows
+    from chainplan.structures.csr import csr_of_rows
+    from chainplan.structures.explicit import Explicit
 
     _require_listable((len(columns), cols), len(columns))
     return Explicit(csr_of_rows(columns, cols), Units(True, len(set(columns)) == len(columns), 1))

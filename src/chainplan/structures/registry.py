@@ -17,8 +17,7 @@ from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import DIAGONAL, Diagonal
 from chainplan.structures.envelope import Outline
 from chainplan.structures.from_indices import coo, permutation, scatter, selection, sparse
-from chainplan.structures.identity import Identity
-from chainplan.structures.negated_identity import NegatedIdentity
+from chainplan.structures.identity import Identity, NegatedIdentity
 from chainplan.structures.scaled_identity import ScaledIdentity
 from chainplan.structures.sign import Sign
 from chainplan.structures.zero import Zero

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from chainplan.problem.cost import FMA
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
+from chainplan.solvers.elimination.subset_neighbours import Sides, through
 from chainplan.structures import Block
 
 if TYPE_CHECKING:
@@ -117,8 +118,6 @@ class Fragment:
 def structured_prices(work: WorkGraph, local: Sequence[int]) -> Array:
     """Row v, column E: what eliminating v costs when the set E of the fragment is gone."""
     import numpy as np
-
-    from chainplan.solvers.elimination.subset_dp import Sides, through
 
     k = len(local)
     fragment = Fragment(work, local)

@@ -27,14 +27,16 @@ from chainplan.distributed.fuse import Group, grouped
 from chainplan.distributed.split_rows import SHARE, Room, rowwise
 from chainplan.errors import ExecutionError, missing_extra
 from chainplan.errors.arguments import whole
-from chainplan.execution.executor import lowered, taken
+from chainplan.execution.executor import require_workers, taken, understood
 from chainplan.execution.lowering import Run
+from chainplan.execution.program import lowered
 from chainplan.execution.releasing import released, require_narrow
 from chainplan.execution.whole_numbers import guarded
 from chainplan.kernels.products import product_kernel
 from chainplan.kernels.storage import HeldValues
+from chainplan.plans.liveness import evaluates
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Load, Multiply, Plan, Propagate
+from chainplan.plans.steps import Load, Multiply, Plan, Planned, Propagate
 from chainplan.problem.graph import Mode
 from chainplan.structures import DENSE, Block
 from chainplan.values.jacobians import Given, MatrixFree, called
@@ -54,23 +56,33 @@ Piece = tuple[int, int, "Future"]
 """The first row of a piece of a block, the row after its last, and the future that holds the piece."""
 
 
-def run_on_cluster(
-    plan: Plan,
+def execute(
+    plan: Plan | Planned,
     jacobians: Mapping[str, Given],
     *,
-    dense: bool | None,
-    dtype: DTypeLike | None,
-    workers: int | None,
-    scheduler: Client | str | None,
-    wrap: bool,
+    dense: bool | None = None,
+    dtype: DTypeLike | None = None,
+    workers: int | None = None,
+    wrap: bool = False,
+    scheduler: Client | str | None = None,
 ) -> dict[tuple[str, str], Array]:
-    """Run a plan on a cluster; parameters, result and errors are those of `chainplan.execute`.
+    """Run a plan on a cluster.
+
+    Parameters and result are those of `chainplan.execute`.
 
     Raises
     ------
     ExecutionError
-        Also where there is no cluster, a step fits no worker, or workers die whenever they run a step.
+        As `chainplan.execute`, and where there is no cluster, a step fits no worker, workers die whenever they run it,
+        or the plan evaluates states.
     """
+    plan, dtype = understood(plan, jacobians, dtype)
+    if evaluates(plan.steps):
+        raise ExecutionError(
+            "backend: found 'dask' for a plan that evaluates states, whose steps run in order; expected 'numpy'. "
+            "Leave it out, or plan without limits.recompute."
+        )
+    require_workers(workers)
     run = taken(plan, jacobians, dtype)
     require_narrow(lowered(plan).wide, dense, run)
     with client_of(scheduler, workers) as client:

@@ -1,0 +1,104 @@
+"""`chainplan.execute`: a plan run in this process or on a cluster, as `backend` says.
+
+The executor knows nothing of clusters, and a cluster runs one executor per worker: this is the one place that knows
+both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from chainplan._util.arrays import Array
+from chainplan.errors import ExecutionError
+from chainplan.execution import executor
+from chainplan.plans.steps import Plan, Planned
+from chainplan.values.jacobians import Given
+
+if TYPE_CHECKING:
+    from distributed import Client
+    from numpy.typing import DTypeLike
+
+
+def execute(
+    plan: Plan | Planned,
+    jacobians: Mapping[str, Given],
+    *,
+    dense: bool | None = None,
+    dtype: DTypeLike | None = None,
+    workers: int | None = None,
+    wrap: bool = False,
+    backend: str = "numpy",
+    scheduler: Client | str | None = None,
+) -> dict[tuple[str, str], Array]:
+    """Run a plan.
+
+    Parameters
+    ----------
+    plan : Plan | Planned
+        A plan that has passed `check`, or what holds one: a `Result`, a plan file that was read.
+    jacobians : Mapping[str, Given]
+        The elemental Jacobians by name. An explicit elemental is an array of rows x cols, of numpy or scipy.sparse, or
+        the compact form of its structure: the diagonal, the one number of a scaled identity, an array of b x r x c for
+        block_diagonal or of r x c for kronecker, the nonzeros of a listed pattern row by row. An elemental whose
+        structure determines all values may be left out. A matrix-free elemental is a pair (tangent, adjoint) of
+        functions: tangent maps a block of cols x c to F'·block of rows x c, adjoint a block of r x rows to block·F' of
+        r x cols; a mode that the plan does not use may be None. An array may take the place of such a pair. Functions
+        get arrays that they may not write to. What the caller holds himself, such as the arrays of a dict, is not part
+        of the plan's peak, nor is the form into which it is brought. Any other mapping is asked for an elemental when
+        the first step needs it, and its answer is dropped after the last such step: `numpy.load` of a file, or a class
+        that reads or makes elementals on demand. The backend "dask" asks for all of them, to send them.
+    dense : bool | None
+        Whether the result is written out as matrices; otherwise it stays as `kernels.storage` holds it: a diagonal as a
+        vector, a block-diagonal one as an array of b x r x c, a sparse one as a sparse array of scipy. None writes out
+        up to 4 GiB and refuses more. In every form it shares no memory with anything that was given.
+    dtype : DTypeLike | None
+        The dtype of the seeds of matrix-free elementals; by default the common one of the given arrays (for a mapping
+        that is no dict, of those it has given so far), else float64.
+    workers : int | None
+        The number of threads that run steps which do not wait for one another, each with one BLAS thread; the bits of
+        the result do not depend on it. Functions of matrix-free elementals are then called from these threads, and more
+        blocks may be alive than the plan's peak says. None runs step after step with BLAS as it is set. With the
+        backend "dask" it is the number of processes of a local cluster.
+    wrap : bool
+        Whether whole numbers that do not fit their dtype wrap, modulo 2^64 for int64; otherwise they are refused.
+    backend : str
+        "numpy", or "dask": the steps are tasks of a cluster, blocks stay on its workers and only the outputs come back.
+        Blocks of a lost worker are computed again; blocks that are too large for a worker are split by rows.
+    scheduler : Client | str | None
+        The cluster of the backend "dask": the address of a scheduler, or a `distributed.Client`; None starts a local
+        one for this run, which needs `if __name__ == "__main__":` in a script.
+
+    Returns
+    -------
+    dict
+        (output, input) -> Jacobian of size(output) x size(input), for every pair that a path connects.
+
+    Raises
+    ------
+    ExecutionError
+        If a Jacobian is missing, unknown, or of another shape or structure, a function returns another shape, whole
+        numbers leave their dtype, the result is larger than the caller allows, or a step fits no worker.
+    ArgumentError
+        If an argument is something else than what is described above.
+
+    Examples
+    --------
+    >>> import chainplan, numpy
+    >>> result = chainplan.plan(chainplan.chain([2, 3, 1]))
+    >>> chainplan.execute(result.plan, {"F1": numpy.ones((3, 2)), "F2": numpy.ones((1, 3))})["x2", "x0"]
+    array([[3., 3.]])
+    """
+    if backend == "dask":
+        from chainplan.distributed.cluster import execute as execute_on_cluster
+
+        return execute_on_cluster(
+            plan, jacobians, dense=dense, dtype=dtype, workers=workers, wrap=wrap, scheduler=scheduler
+        )
+    if backend != "numpy":
+        raise ExecutionError(f"backend: found '{backend}'; expected 'numpy' or 'dask'. Name one of them.")
+    if scheduler is not None:
+        raise ExecutionError(
+            "scheduler: found one with the backend 'numpy'; expected it with 'dask'. Add backend='dask'."
+        )
+    return executor.execute(plan, jacobians, dense=dense, dtype=dtype, workers=workers, wrap=wrap)

@@ -1,0 +1,68 @@
+"""A plan lowered for the executor: the kernel of every step, chosen once from the structures of its operands.
+
+A program is kept for as long as its plan lives, so that running the plan again chooses nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from chainplan.execution.lowering import Kernel, Lowering
+from chainplan.execution.releasing import wide
+from chainplan.plans.liveness import evaluates, last_uses
+from chainplan.plans.replay import replay
+from chainplan.plans.steps import Application, Load, Plan
+from chainplan.problem.graph import Elemental
+from chainplan.structures import Block, Dense
+
+Coded = tuple[int, Kernel, tuple[int, ...]]
+"""A step, its kernel and the blocks that are dropped behind it."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A lowered plan. `loads`: step, elemental, its shape where any array of it will do, and its block. `code`: all
+    other steps with their kernels and the blocks that are dropped behind each."""
+
+    loads: tuple[tuple[int, Elemental, tuple[int, int] | None, Block], ...]
+    applied: tuple[Elemental, ...]
+    code: tuple[Coded, ...]
+    blocks: tuple[Block, ...]
+    names: frozenset[str]
+    evaluates: bool
+    wide: int
+
+
+def lowered(plan: Plan) -> Program:
+    """The kernels of a plan, kept for as long as the plan lives."""
+    program = _PROGRAMS.get(plan)
+    if program is None:
+        program = _PROGRAMS[plan] = _lower(plan)
+    return program
+
+
+_PROGRAMS: WeakKeyDictionary[Plan, Program] = WeakKeyDictionary()
+
+
+def _lower(plan: Plan) -> Program:
+    """Choose the kernel of every step."""
+    graph, own = plan.graph, evaluates(plan.steps)
+    blocks = tuple(typed.block for typed in replay(plan).blocks)
+    dropped: list[list[int]] = [[] for _ in plan.steps]
+    for position, last in enumerate(last_uses(plan)):
+        if last < len(plan.steps) and (own or not isinstance(plan.steps[position], Load)):
+            dropped[last].append(position)
+    loads, code, lowering = [], [], Lowering(plan, blocks)
+    applied: dict[str, Elemental] = {}
+    for position, step in enumerate(plan.steps):
+        if isinstance(step, Load) and not own:
+            e = graph.declared[step.elemental]
+            dense = type(e.block.structure) is Dense
+            loads.append((position, e, (e.block.rows, e.block.cols) if dense else None, blocks[position]))
+            continue
+        if isinstance(step, Application) and not own:
+            applied[step.elemental] = graph[step.elemental]
+        code.append((position, lowering.kernel(position), tuple(dropped[position])))
+    names = frozenset(e.name for e in graph.elementals)
+    return Program(tuple(loads), tuple(applied.values()), tuple(code), blocks, names, own, wide(plan, blocks))
