@@ -43,7 +43,7 @@ def jvp_chunks(f: Callable[..., Tree], primals: Sequence[Tree], tangents: Sequen
 
     Returns
     -------
-    Any
+    Tree
         As f gives it, every array with the axis of k in front: `jax.vmap(lambda *t: jax.jvp(f, primals, t)[1])`.
 
     Raises

@@ -110,7 +110,7 @@ def jacobian(
 
     Returns
     -------
-    Callable[..., Any]
+    Callable[..., Tree]
         A function of the arguments of f. Like `jax.jacrev(f)` it traces at every call: wrap it in `jax.jit`.
 
     Raises
