@@ -1,8 +1,8 @@
-"""A plan together with what follows from it: the value that every stage of planning hands to the next.
+"""A plan together with what follows from it: the value that every stage of planning passes to the next.
 
-Solvers make candidates, later stages compare, reorder, schedule and accept them. Each needs the peak or the price of
-the plan, and none of them believes another's figures: a candidate works them out itself, by a replay when they are
-first asked for, and only once.
+Solvers make candidates, and later stages compare, reorder, schedule and accept them. Each stage needs the peak or the
+price of the plan, and none trusts the figures of another. So a candidate works them out itself, by a replay on first
+use, and only once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from chainplan.problem.cost import FMA, CostModel
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A plan and the cost model of the objective that it competes by."""
+    """A plan, and the cost model of the objective by which it competes."""
 
     plan: Plan
     cost: CostModel
@@ -29,19 +29,19 @@ class Candidate:
 
     @cached_property
     def priced(self) -> Replay:
-        """The same with the prices of the objective."""
+        """The same replay with the prices of the objective."""
         return self.replay if self.cost is FMA else replay(self.plan, self.cost)
 
     @cached_property
     def price(self) -> int:
-        """What the plan costs in the unit of the objective."""
+        """The cost of the plan in the unit of the objective."""
         return self.priced.total
 
     @property
     def peak(self) -> int:
-        """Most elements alive at any step."""
+        """The most elements alive at any step."""
         return self.replay.peak
 
     def fits(self, memory: int | None) -> bool:
-        """Whether the plan keeps a limit of elements alive at once; None is no limit."""
+        """Say whether the plan keeps a limit of elements alive at once; None sets no limit."""
         return memory is None or self.peak <= memory
