@@ -79,7 +79,13 @@ def check(plan: Plan | Planned, problem: Problem | None = None, cost: CostModel 
 
 
 def prove(candidate: Candidate, problem: Problem | None) -> Candidate:
-    """As `check`, of a plan that may have been replayed before; the candidate on the graph of the problem."""
+    """Prove a candidate as `check` proves a plan, and return it on the graph of the problem; its replay is used again.
+
+    Raises
+    ------
+    PlanError
+        Where the plan is wrong, as in `check`.
+    """
     plan = candidate.plan
     if problem is not None and problem.graph is not plan.graph:
         plan = Plan(problem.graph, plan.steps, plan.outputs)

@@ -166,12 +166,12 @@ class CostModel(Protocol):
 
 
 class Fma(CostModel):
-    """Multiply-adds: structural counts for products, a price per vector for matrix-free elementals, no price for sums.
+    """Counts fma: products by their structures, matrix-free elementals by their price per vector, sums not at all.
 
     A product of m x k and k x n costs one fma for each pair of a nonzero in column l of the left factor and a nonzero
     in row l of the right one, summed over l: m·k·n where both are dense. Absorption is part of the product; sums
-    without a product are counted apart, as adds. A tangent of n columns costs n times the `tangent` of its elemental,
-    an adjoint of m rows costs m times its `adjoint`.
+    without a product are counted separately, as adds. A tangent of n columns costs n times the `tangent` of its
+    elemental, an adjoint of m rows costs m times its `adjoint`.
 
     References
     ----------
