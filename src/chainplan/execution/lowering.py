@@ -90,14 +90,14 @@ Kernel = Callable[[Run], None]
 
 
 class Lowering(Interpreter[Kernel]):
-    """The kernel of each step of a plan; loads have one in plans that evaluate states.
+    """The interpreter that turns each step of a plan into its kernel; it loads only in plans that evaluate states.
 
     Parameters
     ----------
     plan : Plan
         The plan.
     blocks : Sequence[Block]
-        What its steps make.
+        The blocks that its steps make.
     """
 
     def __init__(self, plan: Plan, blocks: Sequence[Block]) -> None:
@@ -109,7 +109,7 @@ class Lowering(Interpreter[Kernel]):
         self._position = 0
 
     def kernel(self, position: int) -> Kernel:
-        """The kernel of the step at a position; the states that end there are dropped behind it."""
+        """Return the kernel of the step at a position, which also drops the states that end there."""
         self._position = position
         kernel, ends = self._plan.steps[position].accept(self), self._ending.get(position)
         return _then_drop(kernel, tuple(ends)) if ends else kernel
