@@ -21,7 +21,7 @@ from chainplan.io.plan_file import SavedPlan, parse_plan
 from chainplan.io.plan_file_claims import verify
 from chainplan.planner import plan
 from chainplan.plans.bound import Status
-from chainplan.plans.classes import CLASSES
+from chainplan.plans.classes import PLAN_CLASSES
 from chainplan.plans.result import Result
 from chainplan.plans.steps import Plan
 from chainplan.report.registry import render
@@ -166,7 +166,7 @@ def _mistakes(row: BestRow, stored: Stored, saved: SavedPlan) -> Iterator[str]:
     cost = verify(saved).total
     if cost != row.cost:
         yield f"{stored.name}: claimed cost {row.cost:,}, but the plan file costs {cost:,}."
-    if row.bound > row.cost or (row.bound > 0 and row.within not in CLASSES):
+    if row.bound > row.cost or (row.bound > 0 and row.within not in PLAN_CLASSES):
         yield f"{stored.name}: claimed bound {row.bound:,} within '{row.within}', cost {row.cost:,}; expected no more."
     if (row.optimal == "yes") != (row.bound == row.cost):
         yield f"{stored.name}: optimal is '{row.optimal}' at cost {row.cost:,} and bound {row.bound:,}."

@@ -102,11 +102,11 @@ def print_rows(suite: JaxSuite) -> None:
 def counted(function: Function, suite: JaxSuite) -> JaxRow:
     """A row with the sizes of a function and what each order takes, in fma."""
     from chainplan.jax import linearised_graph
-    from chainplan.jax.jacobians import Settings, modes_of, planned
+    from chainplan.jax.jacobians import JacobianSettings, modes_of, planned
 
     problem = linearised_graph(function.call, *function.arguments, argnums=function.argnums)
     modes = {name: price for price, name in modes_of(problem.graph)}
-    found = planned(problem, Settings(budget=suite.budget))
+    found = planned(problem, JacobianSettings(budget=suite.budget))
     greedy = plan(problem, "greedy")
     return JaxRow(
         function.name,
@@ -217,9 +217,9 @@ def _chosen(function: Function, batch: int, tune: bool, suite: JaxSuite) -> str:
     import jax
 
     from chainplan.jax.call import flattened
-    from chainplan.jax.jacobians import Settings, chosen
+    from chainplan.jax.jacobians import JacobianSettings, chosen
 
-    settings = Settings(budget=suite.budget, tune=tune)
+    settings = JacobianSettings(budget=suite.budget, tune=tune)
     found = []
 
     def ask(*arguments: Any) -> Any:

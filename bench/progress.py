@@ -16,7 +16,7 @@ from chainplan.plans.bound import Bound
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Plan
 from chainplan.solvers.registry import SOLVERS
-from chainplan.solvers.search.search import Search, Stopped
+from chainplan.solvers.search.search import Search, SearchStopped
 
 PACKAGES = ("numpy", "ortools")
 
@@ -89,7 +89,7 @@ def watched(instance: DagInstance, solver: str, budget: float, seed: int = 0) ->
     try:
         outcome = SOLVERS[solver].solve(problem, search)
         cost, bound = None if outcome.plan is None else replay(outcome.plan).total, outcome.bound.value
-    except Stopped:
+    except SearchStopped:
         cost = search.best
     end = ("end", search.seconds, cost, max(bound, search.bound.value))
     for event, seconds, best, proven in (*search.events, end):

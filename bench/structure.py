@@ -26,7 +26,7 @@ from bench.instances.mixed import MixedChain, stored_mixed
 from bench.rows import StructureRow
 from bench.run import load, machine
 from chainplan.costs.calibrate import measure
-from chainplan.costs.timed import WEIGHTED, timed
+from chainplan.costs.timed import WEIGHTED_COST, timed
 from chainplan.execution.executor import prepared
 from chainplan.planner import plan
 from chainplan.plans.recorder import Recorder
@@ -156,7 +156,7 @@ def print_rows(suite: StructureSuite) -> None:
         print(json.dumps([asdict(counted(number)) for number in numbers]), flush=True)
     calibrated = timed("calibrated", {fit.regime: fit.rates for fit in measure()})
     for chain in stored_mixed()[: suite.timed]:
-        rows = timed_orders(chain, (FMA, WEIGHTED, calibrated), suite)
+        rows = timed_orders(chain, (FMA, WEIGHTED_COST, calibrated), suite)
         print(json.dumps([asdict(row) for row in rows]), flush=True)
 
 

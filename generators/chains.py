@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem, chain_vertex
-from chainplan.structures import DENSE, PLAIN, Block, Structure, from_spec
+from chainplan.structures import DENSE, PLAIN_STRUCTURES, Block, Structure, from_spec
 from chainplan.structures.explicit import Explicit
 
 _SQUARE = ("diagonal", "banded", "triangular", "block_diagonal", "permutation", "coo")
@@ -64,9 +64,9 @@ def _structure(draw: Random, rows: int, cols: int) -> Structure:
         case "dense":
             return DENSE
         case "diagonal":
-            return PLAIN[word]
+            return PLAIN_STRUCTURES[word]
         case "triangular":
-            return PLAIN[draw.choice(["lower_triangular", "upper_triangular"])]
+            return PLAIN_STRUCTURES[draw.choice(["lower_triangular", "upper_triangular"])]
         case "banded":
             return from_spec(word, [draw.randint(0, 8), draw.randint(0, 8)], shape, Path())
         case "block_diagonal":

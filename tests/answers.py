@@ -10,7 +10,7 @@ from chainplan.plans.replay import replay
 from chainplan.plans.steps import Load, Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
-from chainplan.solvers.elimination.bitset_problem import Core, members
+from chainplan.solvers.elimination.bitset_problem import EliminationCore, members
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from tests.oracles import chain as oracle
 from tests.oracles import peaks, schedules
@@ -54,7 +54,7 @@ def _found(problem: Problem, interval: tuple[int, int]) -> tuple[int, int]:
     return sweep.price, replay(recorder.plan(())).peak
 
 
-def least_elimination(core: Core, mask: int | None = None) -> int:
+def least_elimination(core: EliminationCore, mask: int | None = None) -> int:
     """Multiply-adds of the cheapest order of some of the vertices, all by default; accumulations apart."""
     names = WorkGraph(core.graph).names
     dag = Dag(Problem(core.graph).to_spec())

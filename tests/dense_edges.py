@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from chainplan.programs.ops import RESULT, Edge
+from chainplan.programs.ops import RESULT_VERTEX, OpEdge
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def dense(edge: Edge, value: Any) -> Array:
+def dense(edge: OpEdge, value: Any) -> Array:
     """The matrix of rows x cols that an edge stands for."""
     rows, cols = edge.rows, edge.cols
     if not edge.explicit:
@@ -60,7 +60,7 @@ def block_diagonal(value: Array, count: int, rows: int, cols: int) -> Array:
     return np.asarray(np.einsum("brc,bd->brdc", blocks, np.eye(count))).reshape(count * rows, count * cols)
 
 
-def composed(edges: tuple[Edge, ...], values: tuple[Any, ...], sizes: list[int], rows: int) -> list[Array]:
+def composed(edges: tuple[OpEdge, ...], values: tuple[Any, ...], sizes: list[int], rows: int) -> list[Array]:
     """The Jacobian with respect to each argument: the sum over paths of products of edges."""
     reached: dict[int | str, dict[int, Array]] = {i: {i: np.eye(n)} for i, n in enumerate(sizes)}
     for edge, value in zip(edges, values, strict=True):
@@ -70,4 +70,4 @@ def composed(edges: tuple[Edge, ...], values: tuple[Any, ...], sizes: list[int],
         for argument, block in reached[edge.source].items():
             product = matrix @ block
             ends[argument] = ends[argument] + product if argument in ends else product
-    return [reached[RESULT].get(i, np.zeros((rows, n))) for i, n in enumerate(sizes)]
+    return [reached[RESULT_VERTEX].get(i, np.zeros((rows, n))) for i, n in enumerate(sizes)]

@@ -17,9 +17,9 @@ from chainplan.io.read import chain, from_spec
 from chainplan.planner import plan
 from chainplan.plans.bound import Status
 from chainplan.plans.check import check
-from chainplan.plans.classes import CLASSES
+from chainplan.plans.classes import PLAN_CLASSES
 from chainplan.plans.replay import replay
-from chainplan.plans.schedule import WITHIN
+from chainplan.plans.schedule import SCHEDULE_CLASSES
 from chainplan.plans.steps import Plan
 from chainplan.problem.problem import Problem
 from chainplan.report.registry import RENDERERS
@@ -192,7 +192,7 @@ def _in_time(problem: Problem) -> Base:
     """Under an objective in nanoseconds: the optimum is the cheapest of all orders of elimination."""
     timed = replace(problem, cost=objective_model("weighted"))
     documents = (written(timed), written(timed, "forward"))
-    names = [name for name in CLASSES if "accumulation" not in name and "checkpoints" not in name]
+    names = [name for name in PLAN_CLASSES if "accumulation" not in name and "checkpoints" not in name]
     return Base("chain in time", timed, documents, dict.fromkeys(names, _vertex_optimum(timed)))
 
 
@@ -208,20 +208,20 @@ def _figure(rng: random.Random, base: Base, document: Document) -> int:
 
 def forge_optimum(rng: random.Random, base: Base, document: Document) -> None:
     unit = base.problem.cost.unit
-    document["status"], document["optimal_within"] = "optimal", rng.choice([*CLASSES, *base.optima])
+    document["status"], document["optimal_within"] = "optimal", rng.choice([*PLAN_CLASSES, *base.optima])
     figure = document["cost"][unit] if document["cost"] else 0
     document["bound"] = {unit: figure, "within": document["optimal_within"]}
 
 
 def forge_bound(rng: random.Random, base: Base, document: Document) -> None:
-    within = rng.choice([*CLASSES, *base.optima, *base.optima, None])
+    within = rng.choice([*PLAN_CLASSES, *base.optima, *base.optima, None])
     document["bound"] = {base.problem.cost.unit: _figure(rng, base, document), "within": within}
     if rng.random() < 0.8:
         document["status"], document["optimal_within"] = "feasible", None
 
 
 def forge_class(rng: random.Random, base: Base, document: Document) -> None:
-    document["bound"]["within"] = within = rng.choice([*CLASSES, *base.optima])
+    document["bound"]["within"] = within = rng.choice([*PLAN_CLASSES, *base.optima])
     if document["optimal_within"] is not None:
         document["optimal_within"] = within
 
@@ -264,7 +264,7 @@ def forge_schedule(rng: random.Random, base: Base, document: Document) -> None:
     makespan = schedule["makespan"]
     schedule["bound"] = rng.choice([makespan, makespan, makespan - 1, schedule["bound"], 0])
     schedule["status"] = "optimal" if schedule["bound"] == makespan else "feasible"
-    schedule["within"] = rng.choice([schedule["within"], *WITHIN[:3], *base.optima])
+    schedule["within"] = rng.choice([schedule["within"], *SCHEDULE_CLASSES[:3], *base.optima])
     schedule["one_machine"] = rng.choice(
         [schedule["one_machine"], makespan, makespan + 1, _figure(rng, base, document)]
     )

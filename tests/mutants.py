@@ -78,8 +78,8 @@ MUTANTS = {
     ),
     "a factor that waits weighs nothing": Mutant(
         "solvers/checkpoint/grammar.py",
-        'least, way = waiting + nnz[i, k] + whole, Way("times right", i, j, k)',
-        'least, way = nnz[i, k] + whole, Way("times right", i, j, k)',
+        'least, way = waiting + nnz[i, k] + whole, TaskRule("times right", i, j, k)',
+        'least, way = nnz[i, k] + whole, TaskRule("times right", i, j, k)',
         "tests/test_recompute.py -k nested_plans",
     ),
     "an adjoint step has no tape": Mutant(

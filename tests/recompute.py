@@ -15,12 +15,12 @@ from chainplan.plans.steps import (
     Accumulate,
     Advance,
     Load,
-    Move,
     Multiply,
     Output,
     Plan,
     Propagate,
     Restore,
+    StateStep,
     Step,
     Store,
 )
@@ -154,4 +154,4 @@ class _Plans:
 
 def moves(plan: Plan) -> int:
     """How many steps of a plan move states."""
-    return sum(isinstance(step, Move) for step in plan.steps)
+    return sum(isinstance(step, StateStep) for step in plan.steps)

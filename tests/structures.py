@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from chainplan.structures import DENSE, Banded, Structure, from_spec
-from chainplan.structures.registry import PLAIN, WORDS
+from chainplan.structures.registry import PLAIN_STRUCTURES, STRUCTURE_READERS
 
 
 def random_spec(rng: random.Random, word: str, rows: int, cols: int) -> Any:
@@ -47,16 +47,22 @@ def fitting(rng: random.Random, word: str, rows: int, cols: int) -> Structure | 
 def any_structure(rng: random.Random, rows: int, cols: int) -> Structure:
     """Any structure of the tables that fits, each word as often as any other."""
     while True:
-        found = fitting(rng, rng.choice([*PLAIN, *WORDS]), rows, cols)
+        found = fitting(rng, rng.choice([*PLAIN_STRUCTURES, *STRUCTURE_READERS]), rows, cols)
         if found is not None:
             return found
 
 
 def band_family(rng: random.Random, rows: int, cols: int) -> Structure:
     """A structure of the family that is closed as given: dense, zero, diagonal ones and bands."""
-    choices: list[Structure] = [DENSE, DENSE, DENSE, Banded(rng.randrange(3), rng.randrange(3)), PLAIN["zero"]]
-    choices += [PLAIN["lower_triangular"], PLAIN["upper_triangular"]]
+    choices: list[Structure] = [
+        DENSE,
+        DENSE,
+        DENSE,
+        Banded(rng.randrange(3), rng.randrange(3)),
+        PLAIN_STRUCTURES["zero"],
+    ]
+    choices += [PLAIN_STRUCTURES["lower_triangular"], PLAIN_STRUCTURES["upper_triangular"]]
     if rows == cols:
         names = ("identity", "negated_identity", "diagonal", "diagonal", "sign", "scaled_identity")
-        choices += [PLAIN[name] for name in names]
+        choices += [PLAIN_STRUCTURES[name] for name in names]
     return rng.choice(choices)

@@ -13,11 +13,11 @@ from chainplan.errors import PlanError
 from chainplan.planner import WARM_START, plan
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Plan
-from chainplan.solvers.dag.local_search import LocalSearch
+from chainplan.solvers.dag.local_search import LocalSearchSolver
 from chainplan.solvers.dag.order_plans import order_of
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
 from chainplan.solvers.registry import SOLVERS
-from chainplan.solvers.search.search import Progress, Search, Stopped
+from chainplan.solvers.search.search import Search, SearchProgress, SearchStopped
 from chainplan_cli.main import main
 from generators.graphs import make
 from tests.problems import chain_problem, dag_problem, random_problem
@@ -60,7 +60,7 @@ def test_stages_share_nodes_and_seconds() -> None:
     assert stage.nodes == 5
     for _ in range(5):
         stage.tick()
-    with pytest.raises(Stopped):
+    with pytest.raises(SearchStopped):
         stage.tick()
     assert search.ticks == 6
     assert search.stage("two").nodes == 4
@@ -72,9 +72,9 @@ def test_progress_knows_best_and_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a search whose clock runs a second with every look."""
     clock = iter(range(10**9))
     monkeypatch.setattr("chainplan.solvers.search.search.monotonic", lambda: float(next(clock)))
-    said: list[Progress] = []
+    said: list[SearchProgress] = []
     search = Search(nodes=500, progress=said.append, solver="local-search", _start=0.0)
-    outcome = LocalSearch().solve(LARGE, search)
+    outcome = LocalSearchSolver().solve(LARGE, search)
     assert outcome.plan is not None
     cost = replay(outcome.plan).total
     best = [progress.best for progress in said if progress.best is not None]
@@ -83,7 +83,7 @@ def test_progress_knows_best_and_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     assert best[-1] >= cost
     assert said[-1].bound == outcome.bound.value > 0
     assert said[-1].gap == (best[-1] - outcome.bound.value) / best[-1] > 0
-    assert Progress("x", None, 1.0).gap is None
+    assert SearchProgress("x", None, 1.0).gap is None
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -29,8 +29,8 @@ def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(html, "SECONDS", 0.05)
-    monkeypatch.setattr(html, "REASONS", 0.3)
+    monkeypatch.setattr(html, "MAX_COMPARED_SOLVER_SECONDS", 0.05)
+    monkeypatch.setattr(html, "MAX_PAGE_REASON_SECONDS", 0.3)
 
 
 PROBLEMS: dict[str, Any] = {
@@ -171,9 +171,9 @@ def test_the_table_of_a_long_plan_follows_the_step(window: Browser, saved: Any) 
 def test_a_plan_that_is_cut_plays_over_the_gaps(
     window: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "MOST", 1000)
-    monkeypatch.setattr(steps, "ENDS", 50)
-    monkeypatch.setattr(steps, "DEAREST", 100)
+    monkeypatch.setattr(steps, "MAX_EMBEDDED_STEPS", 1000)
+    monkeypatch.setattr(steps, "EMBEDDED_END_STEPS", 50)
+    monkeypatch.setattr(steps, "EMBEDDED_DEAREST_STEPS", 100)
     _, plan = pages.write(pages.hostile_chain(1200), tmp_path / "r.html")
     window.open(tmp_path / "r.html")
     window.run("const s = document.getElementById('slider'); s.value = 120; s.dispatchEvent(new Event('input'))")

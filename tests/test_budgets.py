@@ -25,7 +25,7 @@ from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.solvers.elimination.greedy import by_all_keys
 from chainplan.solvers.elimination.path_bound import path_bound, quick_bound
 from chainplan.solvers.registry import SOLVERS
-from chainplan.solvers.search.search import Search, Stopped
+from chainplan.solvers.search.search import Search, SearchStopped
 from chainplan.tradeoff import pareto
 from chainplan_cli.main import main
 from generators.graphs import complete, wide
@@ -98,7 +98,7 @@ def test_bounds_look_often_and_hold_when_they_are_stopped() -> None:
         nonlocal calls, most, total, left
         calls, most, total, left = 0, max(most, calls), total + calls, left - 1
         if left < 0:
-            raise Stopped
+            raise SearchStopped
 
     def called(frame: Any, event: str, arg: Any) -> None:
         nonlocal calls

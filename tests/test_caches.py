@@ -13,7 +13,7 @@ import pytest
 
 import chainplan
 from chainplan._util import byte_cache as caches
-from chainplan._util.byte_cache import MOST, bytes_of, kept
+from chainplan._util.byte_cache import MAX_CACHED_BYTES, bytes_of, kept
 from chainplan.structures import Block
 from chainplan.structures.csr import csr_of_rows
 from chainplan.structures.explicit import Explicit
@@ -39,8 +39,8 @@ def test_plans_that_are_gone_leave_no_more_behind_than_the_budget() -> None:
         result = chainplan.plan(chainplan.chain([_pattern(rng, 1500, 60_000) for _ in range(2)]))
         assert result.status is chainplan.Status.OPTIMAL
         del result
-        assert tracemalloc.get_traced_memory()[0] - before < MOST
-    assert caches.held() <= MOST
+        assert tracemalloc.get_traced_memory()[0] - before < MAX_CACHED_BYTES
+    assert caches.held() <= MAX_CACHED_BYTES
 
 
 def test_small_patterns_stay_within_the_budget_too() -> None:
@@ -52,7 +52,7 @@ def test_small_patterns_stay_within_the_budget_too() -> None:
         wide.times(wide)
         wide.structure.transpose()
         held = max(held, caches.held())
-        assert caches.held() <= MOST
+        assert caches.held() <= MAX_CACHED_BYTES
     assert 0 < tracemalloc.get_traced_memory()[0] - before < held
 
 
@@ -69,7 +69,7 @@ def test_a_pattern_travels_without_what_was_worked_out_of_it() -> None:
 def test_what_was_not_asked_for_longest_goes_first() -> None:
     made = []
 
-    def ask(name: int, size: int = MOST // 6) -> None:
+    def ask(name: int, size: int = MAX_CACHED_BYTES // 6) -> None:
         def make() -> Any:
             made.append(name)
             return np.zeros(size, np.int8)
@@ -81,12 +81,12 @@ def test_what_was_not_asked_for_longest_goes_first() -> None:
     assert made == [1, 2, 3, 4, 5, 6]
     ask(2)
     assert made[-1] == 2
-    ask(7, MOST // 3)
-    ask(7, MOST // 3)
+    ask(7, MAX_CACHED_BYTES // 3)
+    ask(7, MAX_CACHED_BYTES // 3)
     assert made[-2:] == [7, 7], "what takes a large share is not kept"
     for name in range(6):
         ask(10 + name, 1)  # and the large ones make place for others
-    assert caches.held() <= MOST
+    assert caches.held() <= MAX_CACHED_BYTES
 
 
 @pytest.mark.parametrize("value", [np.zeros(10_000), [[1, 2]] * 1000, list(range(300, 9000)), ("a", np.zeros(1000))])

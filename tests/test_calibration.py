@@ -10,10 +10,10 @@ import pytest
 
 from chainplan.costs.calibrate import fit, measure
 from chainplan.costs.rate_store import Machine, rates_file, store, stored_rates, this_machine
-from chainplan.costs.sample_calls import SAMPLES
-from chainplan.costs.timed import Timed
+from chainplan.costs.sample_calls import REGIME_SAMPLES
+from chainplan.costs.timed import TimedCost
 from chainplan.errors import SpecError
-from chainplan.kernels.default_rates import REGIMES, SECOND, STATIC
+from chainplan.kernels.default_rates import FEMTOSECONDS_PER_NANOSECOND, REGIMES, STATIC_RATES
 from chainplan.planner import plan
 from chainplan_cli.main import main
 from tests.problems import chain_problem
@@ -42,11 +42,14 @@ class TestFit:
     @pytest.mark.parametrize("regime", REGIMES)
     def test_recovers_the_rates_of_exact_times(self, regime: str) -> None:
         features = self.features(regime)
-        times = [sum(rate * x for rate, x in zip(STATIC[regime], row, strict=True)) / SECOND for row in features]
+        times = [
+            sum(rate * x for rate, x in zip(STATIC_RATES[regime], row, strict=True)) / FEMTOSECONDS_PER_NANOSECOND
+            for row in features
+        ]
         found = fit(regime, features, times)
         assert found.worst < 1e-6
-        for rate, expected, n in zip(found.rates, STATIC[regime], zip(*features, strict=True), strict=True):
-            assert abs(rate - expected) * max(n) <= 1e-5 * max(times) * SECOND + max(n)
+        for rate, expected, n in zip(found.rates, STATIC_RATES[regime], zip(*features, strict=True), strict=True):
+            assert abs(rate - expected) * max(n) <= 1e-5 * max(times) * FEMTOSECONDS_PER_NANOSECOND + max(n)
 
     def test_is_never_negative(self) -> None:
         features = self.features("gemm")
@@ -63,7 +66,7 @@ class TestMeasure:
     def test_with_a_made_up_clock(self) -> None:
         ticks = count()
         found = measure(points=8, seconds=1e9, clock=lambda: next(ticks) * 1e-6)
-        assert [f.regime for f in found] == [*REGIMES] == [*SAMPLES]
+        assert [f.regime for f in found] == [*REGIMES] == [*REGIME_SAMPLES]
         for f in found:
             assert len(f.rates) == len(REGIMES[f.regime])
             assert all(type(rate) is int and rate >= 0 for rate in f.rates)
@@ -82,9 +85,9 @@ class TestMeasure:
 class TestStore:
     def test_keeps_rates_per_machine_and_dtype(self, cache: Path) -> None:
         machine = this_machine()
-        path = store(machine, dict(STATIC))
+        path = store(machine, dict(STATIC_RATES))
         assert path.parent == cache
-        assert stored_rates() == STATIC
+        assert stored_rates() == STATIC_RATES
         assert [p.name for p in cache.iterdir()] == [path.name]
         with pytest.raises(SpecError, match=r"found no rates for .*float32.*Run 'chainplan calibrate' with --dtype"):
             stored_rates("float32")
@@ -96,17 +99,17 @@ class TestStore:
 
     @pytest.mark.parametrize("text", ["", "{}", "[]", '{"rates": {"gemm": [1]}}', "[" * 10_000])
     def test_a_broken_file_is_named(self, cache: Path, text: str) -> None:
-        path = store(this_machine(), dict(STATIC))
+        path = store(this_machine(), dict(STATIC_RATES))
         path.write_text(text, encoding="utf-8")
         with pytest.raises(SpecError, match=r"rates-1-.*found no rates: .*Run 'chainplan calibrate'"):
             stored_rates()
 
     def test_plans_use_them(self, cache: Path) -> None:
-        doubled = {regime: tuple(2 * rate for rate in rates) for regime, rates in STATIC.items()}
+        doubled = {regime: tuple(2 * rate for rate in rates) for regime, rates in STATIC_RATES.items()}
         store(this_machine(), doubled)
         problem = chain_problem([20, 30, 40])
         by_table, by_machine = (plan(problem, objective=name) for name in ("weighted", "calibrated"))
-        assert isinstance(by_machine.problem.cost, Timed)
+        assert isinstance(by_machine.problem.cost, TimedCost)
         assert abs((by_machine.price or 0) - 2 * (by_table.price or 0)) <= 2
 
 

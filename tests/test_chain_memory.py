@@ -15,7 +15,7 @@ from chainplan.plans.check import check
 from chainplan.plans.result import Result
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
-from chainplan.solvers.chain.compressed_intervals import Sweeps
+from chainplan.solvers.chain.compressed_intervals import ChainSweeps
 from chainplan.solvers.chain.hill_valley import dominates, merge, single, steps_of, then
 from chainplan.solvers.registry import SOLVERS
 from tests.answers import front
@@ -39,7 +39,7 @@ def limits(points: list[tuple[int, int]]) -> Iterator[tuple[int, int | None]]:
 
 def assert_matches(result: Result, cost: int | None, least: int) -> None:
     """Without coloured sweeps the optimum. With them other colourings than the oracle's may cost or hold less."""
-    exact = not Sweeps(result.problem.graph.chain, FMA).any
+    exact = not ChainSweeps(result.problem.graph.chain, FMA).any
     if result.plan is None:
         assert cost is None
         assert result.needs is not None
@@ -73,7 +73,7 @@ def test_every_order_of_the_steps_written_down_agrees(last: int) -> None:
     for seed in range(last):
         problem = random_chain(random.Random(seed), 4 if last == 30 else 5)
         points = front(problem)
-        sweeps = Sweeps(problem.graph.chain, FMA).moves != "bracketings"
+        sweeps = ChainSweeps(problem.graph.chain, FMA).moves != "bracketings"
         if not sweeps and SOLVERS["exhaustive"].refuses(replace(problem, memory=0)) is None and len(points) > 1:
             compared += 1
             for limit, cost in limits(points):

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from chainplan.solvers.checkpoint import Action, Reversal, forward_steps, repetitions
+from chainplan.solvers.checkpoint import ReversalAction, ReversalSchedules, forward_steps, repetitions
 from tests.oracles.checkpoints import cheapest
 from tests.reference import DATA, absent
 
 
-def carried_out(actions: Sequence[Action], prices: Sequence[int], sizes: Sequence[int]) -> tuple[int, int]:
+def carried_out(actions: Sequence[ReversalAction], prices: Sequence[int], sizes: Sequence[int]) -> tuple[int, int]:
     """(Most elements stored, price) of a schedule, after making sure that it reverses every step in turn."""
     working, left, price, most = 0, len(prices), 0, 0
     stored: set[int] = set()
@@ -45,20 +45,20 @@ def test_the_published_counts() -> None:
         steps, checkpoints = map(int, key.split(","))
         assert forward_steps(steps, checkpoints) == count
     example = published["unequal_steps"]
-    assert Reversal(example["w"], [1] * 4).extra(example["c"]) == example["extra"]
+    assert ReversalSchedules(example["w"], [1] * 4).extra(example["c"]) == example["extra"]
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 10, 33, 50])
 def test_the_closed_form_is_the_recurrence_for_equal_steps(steps: int) -> None:
-    reversal = Reversal([1] * steps, [1] * steps)
+    reversal = ReversalSchedules([1] * steps, [1] * steps)
     for checkpoints in (1, 2, 3, 5, 10, 60):
         assert reversal.extra(checkpoints - 1) + steps == forward_steps(steps, checkpoints)
 
 
 def test_no_step_is_advanced_over_more_often_than_the_closed_form_says() -> None:
     for steps, checkpoints in ((10, 3), (33, 4), (50, 2)):
-        actions = Reversal([1] * steps, [1] * steps).schedule(checkpoints - 1)
-        most = max(sum(a == Action("advance", i) for a in actions) for i in range(steps))
+        actions = ReversalSchedules([1] * steps, [1] * steps).schedule(checkpoints - 1)
+        most = max(sum(a == ReversalAction("advance", i) for a in actions) for i in range(steps))
         assert most == repetitions(steps, checkpoints)
 
 
@@ -69,7 +69,7 @@ def test_it_is_the_least_price_of_all_sequences_of_actions(last: int) -> None:
         count, equal = rng.randint(1, 6), rng.random() < 0.4
         prices = [rng.randrange(1, 10) for _ in range(count)]
         sizes = [2] * count if equal else [rng.randrange(1, 5) for _ in range(count)]
-        reversal = Reversal(prices, sizes)
+        reversal = ReversalSchedules(prices, sizes)
         for memory, price in reversal.front:
             assert cheapest(prices, sizes, memory, persistent=not equal) == price
             assert carried_out(reversal.schedule(memory), prices, sizes) == (memory, price)
@@ -81,6 +81,6 @@ def test_misuse_is_refused() -> None:
     with pytest.raises(ValueError, match="found 0 steps and 3 checkpoints"):
         forward_steps(0, 3)
     with pytest.raises(ValueError, match="2 prices and 1 sizes"):
-        Reversal([1, 2], [1])
+        ReversalSchedules([1, 2], [1])
     with pytest.raises(ValueError, match="-1 elements; expected at least 0"):
-        Reversal([1, 2], [1, 1]).extra(-1)
+        ReversalSchedules([1, 2], [1, 1]).extra(-1)

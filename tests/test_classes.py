@@ -12,7 +12,7 @@ import pytest
 import chainplan
 from chainplan.plans.bound import Status
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.classes import CLASSES, class_of, includes, misfit
+from chainplan.plans.classes import PLAN_CLASSES, class_of, includes, misfit
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.result import Result
 from chainplan.plans.steps import Add, Decompress, Plan, Seed
@@ -38,11 +38,11 @@ def problems() -> list[Problem]:
 
 
 def test_the_table_is_closed_and_orders_what_a_problem_has_plans_of() -> None:
-    assert {wider for row in CLASSES.values() for wider in row} <= CLASSES.keys()
+    assert {wider for row in PLAN_CLASSES.values() for wider in row} <= PLAN_CLASSES.keys()
     dense, free = chainplan.chain([2, 3, 4]), chainplan.chain([banded(tangent=1)])
     dag = next(p for p in problems()[60:] if p.graph.not_a_chain and all(e.explicit for e in p.graph.useful))
     for problem in (dense, free, dag):
-        assert all(includes(name, name, problem) == (misfit(name, problem) is None) for name in CLASSES)
+        assert all(includes(name, name, problem) == (misfit(name, problem) is None) for name in PLAN_CLASSES)
     assert includes("face elimination", "vertex elimination", dag)
     assert not includes("vertex elimination", "face elimination", dag)
     assert includes("vertex elimination", "face elimination", dense)

@@ -19,10 +19,10 @@ import pytest
 
 from chainplan.report.registry import RENDERERS
 from chainplan.solvers.registry import SOLVERS
-from chainplan_cli.common import SECONDS, Whole
-from chainplan_cli.group import COMMANDS, group
+from chainplan_cli.common import SECONDS_TYPE, WholeNumberType
+from chainplan_cli.group import COMMAND_SUMMARIES, group
 from chainplan_cli.main import main
-from chainplan_cli.plan import FORMATS, SCHEDULED
+from chainplan_cli.plan import PLAN_FORMATS, SCHEDULE_FORMATS
 from tests.reference import ROOT
 
 SEED = str(ROOT / "examples" / "seed_chain.yaml")
@@ -61,13 +61,13 @@ def test_every_example_plans_checks_and_runs(path: Path, capsys: pytest.CaptureF
 
 
 def test_formats_are_the_renderers() -> None:
-    assert set(FORMATS) == set(RENDERERS)
+    assert set(PLAN_FORMATS) == set(RENDERERS)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", PLAN_FORMATS)
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_every_format(form: str, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    machines = ("--machines", "2") if form in SCHEDULED else ()
+    machines = ("--machines", "2") if form in SCHEDULE_FORMATS else ()
     code, out, err = run(capsys, "plan", str(path), "--format", form, *machines)
     if machines and path not in SCHEDULABLE:
         assert (code, out) == (2, "")
@@ -230,11 +230,11 @@ def test_seconds_are_written_in_plain_digits(name: str, written: str, capsys: py
 
 
 def test_every_option_that_takes_a_number_is_of_the_two_types() -> None:
-    for name in COMMANDS:
+    for name in COMMAND_SUMMARIES:
         for option in group.get_command(click.Context(group), name).params:  # type: ignore[union-attr]
             kind = option.type
             if kind.name.startswith(("integer", "float")):
-                assert isinstance(kind, Whole | type(SECONDS)), (name, option.name)
+                assert isinstance(kind, WholeNumberType | type(SECONDS_TYPE)), (name, option.name)
 
 
 def test_whole_numbers_may_be_written_short(capsys: pytest.CaptureFixture[str]) -> None:
@@ -304,7 +304,7 @@ def test_compare_shows_all_and_says_who_refuses(capsys: pytest.CaptureFixture[st
     assert "vertex elimination\n" in out
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)])
+@pytest.mark.parametrize("argv", [["--help"], ["--version"], *([name, "--help"] for name in COMMAND_SUMMARIES)])
 def test_help(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, *argv)
     assert code == 0

@@ -23,7 +23,7 @@ distributed = pytest.importorskip("distributed")
 import chainplan  # noqa: E402
 from chainplan.distributed import cluster  # noqa: E402
 from chainplan.distributed.fuse import grouped  # noqa: E402
-from chainplan.distributed.split_rows import Room  # noqa: E402
+from chainplan.distributed.split_rows import TaskRoom  # noqa: E402
 from chainplan.errors import ExecutionError, SolverError  # noqa: E402
 from chainplan.planner import plan  # noqa: E402
 from chainplan.plans.result import Result  # noqa: E402
@@ -115,7 +115,7 @@ def test_long_groups_never_wait_for_each_other() -> None:
 
 @pytest.mark.parametrize("seed", range(25))
 def test_the_integers_of_a_serial_run(client: Any, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "SHORT", (0, 20_000_000)[seed % 2])
+    monkeypatch.setattr(cluster, "MAX_FUSED_NANOSECONDS", (0, 20_000_000)[seed % 2])
     problem = random_problem(seed)
     result = plan(problem, budget=0.1)
     assert result.plan is not None
@@ -145,7 +145,7 @@ class _Module:
 
 
 def test_a_killed_worker_changes_nothing(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "SHORT", 0)
+    monkeypatch.setattr(cluster, "MAX_FUSED_NANOSECONDS", 0)
     sizes = [30, 25, 40, 35, 20, 45, 30]
     chain = [{"shape": [m, n], "tangent": m * n, "adjoint": 9 * m * n} for n, m in pairwise(sizes)]
     problem = chainplan.chain(chain)
@@ -176,7 +176,7 @@ def test_large_blocks_are_split_by_rows(client: Any, limit: int, monkeypatch: py
         found = chainplan.execute(result.plan, values, backend="dask", scheduler=client)
         _require_equal(found, chainplan.execute(result.plan, values))
     assert result.plan is not None
-    parts = Room(limit, 8).parts(result.plan)
+    parts = TaskRoom(limit, 8).parts(result.plan)
     assert bool(parts) == (limit < 100_000)
 
 
@@ -185,7 +185,7 @@ def test_adjoints_are_split_by_rows(client: Any, monkeypatch: pytest.MonkeyPatch
     problem = chainplan.chain([{"shape": [30, 20], "adjoint": 600}, {"shape": [100, 30]}])
     result = plan(problem, "reverse")
     assert result.plan is not None
-    assert Room(35_000, 8).parts(result.plan)
+    assert TaskRoom(35_000, 8).parts(result.plan)
     matrices = draw(problem.graph, 0, np.int64)
     values = {"F1": (None, _Module(matrices["F1"], None).adjoint), "F2": matrices["F2"]}
     found = chainplan.execute(result.plan, values, backend="dask", scheduler=client)

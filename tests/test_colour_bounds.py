@@ -16,9 +16,9 @@ from chainplan.colouring import Colouring, closer, colour, misfit, unmet
 from chainplan.colouring.lattices import lattice
 from chainplan.colouring.saturation import saturate
 from chainplan.colouring.vertex_orders import conflicts
-from chainplan.costs.timed import WEIGHTED, Timed, timed
+from chainplan.costs.timed import WEIGHTED_COST, TimedCost, timed
 from chainplan.io.read import from_spec
-from chainplan.kernels.default_rates import STATIC
+from chainplan.kernels.default_rates import STATIC_RATES
 from chainplan.plans.bound import Status
 from chainplan.plans.compressed_sweep import _least_sweep, _sweep_price, per_vector
 from chainplan.plans.result import Result
@@ -289,8 +289,10 @@ def test_a_front_is_exact_only_where_its_colours_are(recompute: bool) -> None:
         assert ('"bound"' in document(front)) is not exact
 
 
-@pytest.mark.parametrize("model", [WEIGHTED, timed("calibrated", {name: (7,) * len(r) for name, r in STATIC.items()})])
-def test_a_bound_in_time_holds_for_so_many_colours_and_more(model: Timed) -> None:
+@pytest.mark.parametrize(
+    "model", [WEIGHTED_COST, timed("calibrated", {name: (7,) * len(r) for name, r in STATIC_RATES.items()})]
+)
+def test_a_bound_in_time_holds_for_so_many_colours_and_more(model: TimedCost) -> None:
     for seed in range(40):
         run = random_chain(random.Random(seed), longest=3, kind="mixed").graph.chain
         for mode in Mode:

@@ -18,17 +18,17 @@ from chainplan.planner import plan
 from chainplan.plans.bound import Status
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem
-from chainplan.solvers.dag.cp_sat import MOST, CpSat
-from chainplan.solvers.elimination.bitset_problem import Core, bits, members
-from chainplan.solvers.elimination.cp_cuts import Cuts
-from chainplan.solvers.elimination.cp_model import EliminationModel, Family
+from chainplan.solvers.dag.cp_sat import MAX_CP_SAT_INTERMEDIATES, CpSatSolver
+from chainplan.solvers.elimination.bitset_problem import EliminationCore, bits, members
+from chainplan.solvers.elimination.cp_cuts import MinimumCuts
+from chainplan.solvers.elimination.cp_model import ConstraintFamily, EliminationModel
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.structures import DENSE, Block
 from tests.answers import least_elimination
 from tests.problems import chain_problem, dag_problem, random_dag
 from tests.reference import instances
 
-TIGHTENING = frozenset({Family.CUTS, Family.PAIRS, Family.TWINS})
+TIGHTENING = frozenset({ConstraintFamily.CUTS, ConstraintFamily.PAIRS, ConstraintFamily.TWINS})
 
 
 def dense_dag(seed: int, most: int = 5) -> Problem:
@@ -37,7 +37,7 @@ def dense_dag(seed: int, most: int = 5) -> Problem:
     return next(problem for problem in drawn if all(problem.graph.sizes.values()))
 
 
-def shuffled(core: Core, seed: int) -> list[int]:
+def shuffled(core: EliminationCore, seed: int) -> list[int]:
     order = list(members(core.middle))
     random.Random(seed).shuffle(order)
     return order
@@ -58,8 +58,8 @@ def minimum(model: EliminationModel) -> tuple[int | None, list[int]]:
 
 
 @cache
-def dense_cores() -> list[Core]:
-    cores = (Core(dense_dag(seed).graph) for seed in range(1200))
+def dense_cores() -> list[EliminationCore]:
+    cores = (EliminationCore(dense_dag(seed).graph) for seed in range(1200))
     return [core for core in cores if core.middle.bit_count() >= 3 and 0 not in core.size][:60]
 
 
@@ -69,10 +69,10 @@ def test_the_cores_hold_what_must_be_tested() -> None:
 
 
 @pytest.mark.parametrize("without", [frozenset(), TIGHTENING], ids=["all", "needed"])
-def test_a_fixed_order_costs_what_the_work_graph_says(without: frozenset[Family]) -> None:
+def test_a_fixed_order_costs_what_the_work_graph_says(without: frozenset[ConstraintFamily]) -> None:
     for seed, core in enumerate(dense_cores()):
         order = shuffled(core, seed)
-        model = EliminationModel(Cuts(core), without=without | {Family.TWINS})
+        model = EliminationModel(MinimumCuts(core), without=without | {ConstraintFamily.TWINS})
         model.fix(order)
         price, found = minimum(model)
         assert price == core.order_price(order)
@@ -81,26 +81,28 @@ def test_a_fixed_order_costs_what_the_work_graph_says(without: frozenset[Family]
 
 def test_no_group_cuts_off_an_order() -> None:
     for seed, core in enumerate(dense_cores()):
-        order, cuts = shuffled(core, seed), Cuts(core)
-        model = EliminationModel(cuts, without=frozenset({Family.TWINS}))
+        order, cuts = shuffled(core, seed), MinimumCuts(core)
+        model = EliminationModel(cuts, without=frozenset({ConstraintFamily.TWINS}))
         model.fix(order)
         for group, price in cuts.groups():
             model.demand(group, price)
         assert minimum(model)[0] == core.order_price(order)
 
 
-@pytest.mark.parametrize("family", [Family.CUTS, Family.PAIRS, Family.TWINS], ids=lambda f: f.name)
-def test_a_tightening_family_keeps_the_optimum(family: Family) -> None:
+@pytest.mark.parametrize(
+    "family", [ConstraintFamily.CUTS, ConstraintFamily.PAIRS, ConstraintFamily.TWINS], ids=lambda f: f.name
+)
+def test_a_tightening_family_keeps_the_optimum(family: ConstraintFamily) -> None:
     for core in dense_cores()[:30]:
-        alone = EliminationModel(Cuts(core), without=TIGHTENING - {family})
+        alone = EliminationModel(MinimumCuts(core), without=TIGHTENING - {family})
         assert minimum(alone)[0] == least_elimination(core)
 
 
-@pytest.mark.parametrize("family", [Family.EDGES, Family.FILL], ids=lambda f: f.name)
-def test_without_a_needed_family_something_is_too_cheap(family: Family) -> None:
+@pytest.mark.parametrize("family", [ConstraintFamily.EDGES, ConstraintFamily.FILL], ids=lambda f: f.name)
+def test_without_a_needed_family_something_is_too_cheap(family: ConstraintFamily) -> None:
     cheaper = 0
     for core in dense_cores()[:30]:
-        price, _ = minimum(EliminationModel(Cuts(core), without=TIGHTENING | {family}))
+        price, _ = minimum(EliminationModel(MinimumCuts(core), without=TIGHTENING | {family}))
         assert price is not None
         assert price <= least_elimination(core)
         cheaper += price < least_elimination(core)
@@ -111,7 +113,7 @@ def test_without_links_an_order_gets_the_neighbours_of_a_better_one() -> None:
     cheaper = 0
     for core in dense_cores():
         order = max(itertools.permutations(members(core.middle)), key=core.order_price)
-        model = EliminationModel(Cuts(core), without=TIGHTENING | {Family.LINKS})
+        model = EliminationModel(MinimumCuts(core), without=TIGHTENING | {ConstraintFamily.LINKS})
         model.fix(order)
         price, _ = minimum(model)
         assert price is not None
@@ -121,20 +123,20 @@ def test_without_links_an_order_gets_the_neighbours_of_a_better_one() -> None:
 
 
 def test_without_cycles_forbidden_a_circular_order_is_admitted() -> None:
-    core = Core(chain_problem([2, 3, 4, 5, 6]).graph)
+    core = EliminationCore(chain_problem([2, 3, 4, 5, 6]).graph)
     a, b, c = members(core.middle)
-    for without, circular in ((frozenset[Family](), False), (frozenset({Family.CYCLES}), True)):
-        model = EliminationModel(Cuts(core), without=without)
+    for without, circular in ((frozenset[ConstraintFamily](), False), (frozenset({ConstraintFamily.CYCLES}), True)):
+        model = EliminationModel(MinimumCuts(core), without=without)
         model.model.add_bool_and([model.first[a, b], model.first[b, c], model.first[c, a]])
         assert (minimum(model)[0] is not None) is circular
 
 
 def test_twins_go_in_the_order_of_their_numbers() -> None:
     edges = [[0, 1], [0, 2], [0, 3], [1, 4], [2, 4], [3, 4], [4, 5], [4, 6]]
-    core = Core(dag_problem({"name": "twins", "edges": edges, "inputs": [0], "outputs": [5, 6]}).graph)
+    core = EliminationCore(dag_problem({"name": "twins", "edges": edges, "inputs": [0], "outputs": [5, 6]}).graph)
     one, two, three, _ = members(core.middle)
     for first, second, allowed in ((one, two, True), (two, one, False), (three, one, False)):
-        model = EliminationModel(Cuts(core))
+        model = EliminationModel(MinimumCuts(core))
         model.model.add(model.position[first] < model.position[second])
         assert (minimum(model)[0] is not None) is allowed
 
@@ -144,7 +146,7 @@ def test_a_hint_is_a_solution_of_its_own_price() -> None:
 
     for seed, core in enumerate(dense_cores()):
         order = shuffled(core, seed)
-        model = EliminationModel(Cuts(core), core.order_price(order))
+        model = EliminationModel(MinimumCuts(core), core.order_price(order))
         model.hint(order)
         solver = cp_model.CpSolver()
         solver.parameters.fix_variables_to_their_hinted_value = True
@@ -157,7 +159,7 @@ def test_a_hint_is_a_solution_of_its_own_price() -> None:
 def test_cuts_never_exceed_the_neighbours_in_any_order() -> None:
     tight = 0
     for seed, core in enumerate(dense_cores()):
-        cuts, work, gone = Cuts(core), WorkGraph(core.graph), 0
+        cuts, work, gone = MinimumCuts(core), WorkGraph(core.graph), 0
         for v in shuffled(core, seed):
             into, out = core.weight(bits(work.into[v])), core.weight(bits(work.out[v]))
             there = core.middle & ~gone & ~(1 << v)
@@ -175,7 +177,7 @@ def test_cuts_never_exceed_the_neighbours_in_any_order() -> None:
 
 def test_a_group_never_costs_more_than_its_part_of_any_order() -> None:
     for seed, core in enumerate(dense_cores()):
-        cuts, work, price = Cuts(core), WorkGraph(core.graph), {}
+        cuts, work, price = MinimumCuts(core), WorkGraph(core.graph), {}
         for v in shuffled(core, seed):
             price[v] = work.eliminate(v)
         for group, least in cuts.groups():
@@ -186,7 +188,7 @@ def test_a_group_never_costs_more_than_its_part_of_any_order() -> None:
 def test_brute_force_agrees(count: int) -> None:
     for seed in range(1000, 1000 + count):
         problem = dense_dag(seed, 6 if count > 100 else 5)
-        core = Core(problem.graph)
+        core = EliminationCore(problem.graph)
         result = plan(problem, "cp-sat")
         assert result.status is Status.OPTIMAL
         assert result.cost is not None
@@ -232,14 +234,14 @@ def test_small_problems_give_the_same_plan_every_time() -> None:
 
 
 def test_what_it_refuses() -> None:
-    sizes = {f"v{i}": 1 for i in range(MOST + 3)}
+    sizes = {f"v{i}": 1 for i in range(MAX_CP_SAT_INTERMEDIATES + 3)}
     names = list(sizes)
     edges = tuple(Elemental(f"e{a}", a, b, Block(1, 1, DENSE)) for a, b in itertools.pairwise(names))
     long = Problem(Graph(sizes, (names[0],), (names[-1],), edges))
     wide = chain_problem([10**6, 1, 10**6])
     unit = dag_problem({"name": "unit", "edges": [[0, 1, 1], [1, 2, 0]], "inputs": [0], "outputs": [2]}, units=True)
     for problem, reason in ((long, "intermediates"), (wide, "add up to 2,000,001"), (unit, "'e0' is identity")):
-        assert reason in str(CpSat().refuses(problem))
+        assert reason in str(CpSatSolver().refuses(problem))
 
 
 def test_the_other_solvers_do_not_load_ortools() -> None:

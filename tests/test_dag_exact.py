@@ -15,15 +15,15 @@ from chainplan.plans.bound import Status
 from chainplan.plans.result import Result
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem
-from chainplan.solvers.elimination.bitset_graph import Net
-from chainplan.solvers.elimination.bitset_problem import Core, members
-from chainplan.solvers.elimination.bounds import Bounds, Group
-from chainplan.solvers.elimination.branch_and_bound import Exact, solve_set
+from chainplan.solvers.elimination.bitset_graph import BitsetGraph
+from chainplan.solvers.elimination.bitset_problem import EliminationCore, members
+from chainplan.solvers.elimination.bounds import GroupTable, SetBounds
+from chainplan.solvers.elimination.branch_and_bound import ExactSearch, solve_set
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.solvers.elimination.mincut import min_cut
 from chainplan.solvers.elimination.path_bound import _cuts, lower_bound, quick_bound
 from chainplan.solvers.elimination.reductions import reduce
-from chainplan.solvers.search.search import Stopped
+from chainplan.solvers.search.search import SearchStopped
 from chainplan.structures import DENSE, Block, Identity, NegatedIdentity
 from tests.answers import least_elimination
 from tests.oracles.cuts import cheapest_cut
@@ -42,12 +42,12 @@ def dense(problem: Problem) -> Problem:
     return Problem(replace(problem.graph, elementals=elementals))
 
 
-def cores(first: int, count: int, most: int) -> list[tuple[int, Core]]:
+def cores(first: int, count: int, most: int) -> list[tuple[int, EliminationCore]]:
     """Random problems that leave something to decide; two in three are dense."""
     found = []
     for seed in itertools.count(first):
         problem = random_dag(random.Random(seed), most)
-        core = Core((dense(problem) if seed % 3 else problem).graph)
+        core = EliminationCore((dense(problem) if seed % 3 else problem).graph)
         if core.middle.bit_count() > 1:
             found.append((seed, core))
         if len(found) == count:
@@ -69,7 +69,7 @@ def busy_dag(rng: random.Random, n: int) -> Problem:
 def twinned(problem: Problem, seed: int) -> Problem:
     """The graph with a second vertex, of another size, beside one of its intermediates."""
     graph, rng = problem.graph, random.Random(seed)
-    core = Core(graph)
+    core = EliminationCore(graph)
     inner = [v for i, v in enumerate(WorkGraph(graph).names) if core.middle >> i & 1]
     if not inner:
         return problem
@@ -96,7 +96,7 @@ def optimum(problem: Problem) -> int:
 @pytest.mark.parametrize("first", [0, pytest.param(100_000, marks=pytest.mark.nightly)])
 def test_exact_is_the_best_of_all_orders(first: int) -> None:
     for seed, core in cores(first, 400 + first // 50, 5):
-        search = Exact(core)
+        search = ExactSearch(core)
         assert search.run()
         assert search.order is not None
         assert search.bound == core.order_price(search.order) == least_elimination(core), seed
@@ -117,7 +117,7 @@ def test_exact_is_the_best_of_all_sequences_of_sets(count: int) -> None:
 @pytest.mark.parametrize("count", [300, pytest.param(3000, marks=pytest.mark.nightly)])
 def test_exact_on_busy_graphs(count: int) -> None:
     for seed in range(count):
-        core = Core(busy_dag(random.Random(seed), 4 + seed % 6).graph)
+        core = EliminationCore(busy_dag(random.Random(seed), 4 + seed % 6).graph)
         price, order = solve_set(core)
         assert order is not None
         assert price == least_elimination(core) == core.order_price(order), seed
@@ -135,9 +135,9 @@ def test_exact_where_dense_blocks_and_units_mix(count: int) -> None:
             replace(e, block=Block(e.block.rows, e.block.cols, rng.choice(kinds))) if fits else e
             for e, fits in zip(graph.elementals, square, strict=True)
         )
-        core = Core(replace(graph, elementals=elementals))
+        core = EliminationCore(replace(graph, elementals=elementals))
         best = least_elimination(core)
-        search = Exact(core)
+        search = ExactSearch(core)
         search.prepare()
         assert search.bound <= best
         bounds += search.bound
@@ -150,7 +150,7 @@ def test_exact_where_dense_blocks_and_units_mix(count: int) -> None:
 def test_a_set_is_eliminated_with_the_others_kept() -> None:
     for seed in range(150):
         rng = random.Random(seed)
-        core = Core(busy_dag(rng, 8).graph)
+        core = EliminationCore(busy_dag(rng, 8).graph)
         mask = sum(1 << v for v in members(core.middle) if rng.random() < 0.6)
         price, order = solve_set(core, mask)
         assert order is not None
@@ -192,19 +192,19 @@ def test_the_transposed_graph_has_the_same_optimum() -> None:
 def test_a_stopped_search_has_a_plan_and_a_bound() -> None:
     stopped = 0
     for seed in range(25):
-        core = Core(busy_dag(random.Random(seed), 16).graph)
+        core = EliminationCore(busy_dag(random.Random(seed), 16).graph)
         best = solve_set(core)[0]
         for ticks in (0, 1, 5, 25, 100):
-            search = Exact(core)
+            search = ExactSearch(core)
             left = itertools.count(ticks, -1)
 
             def tick(left: itertools.count[int] = left) -> None:
                 if next(left) <= 0:
-                    raise Stopped
+                    raise SearchStopped
 
             try:
                 search.run(None, tick)
-            except Stopped:
+            except SearchStopped:
                 stopped += 1
             assert search.bound <= best
             assert search.order is None or core.order_price(search.order) == best
@@ -222,7 +222,7 @@ def test_no_time_at_all() -> None:
 def test_minimum_cuts_against_all_cuts() -> None:
     for seed in range(300):
         rng = random.Random(seed)
-        net = Net.of(Core(busy_dag(rng, 6).graph))
+        net = BitsetGraph.of(EliminationCore(busy_dag(rng, 6).graph))
         for v in members(net.middle):
             for step, ends in ((net.pred, 0), (net.succ, net.kept & ~(1 << v))):
                 region = 1 << v | sum(1 << u for u in members(net.middle) if rng.random() < 0.8)
@@ -234,11 +234,11 @@ def test_minimum_cuts_against_all_cuts() -> None:
 def test_group_bounds_hold_for_every_subset() -> None:
     for seed in range(150):
         rng = random.Random(seed)
-        core = Core(busy_dag(rng, 7).graph)
-        net = Net.of(core)
+        core = EliminationCore(busy_dag(rng, 7).graph)
+        net = BitsetGraph.of(core)
         group = sum(1 << v for v in members(net.middle) if rng.random() < 0.6)
-        bounds = Bounds(net)
-        table = Group(bounds, net.middle, group)
+        bounds = SetBounds(net)
+        table = GroupTable(bounds, net.middle, group)
         for _ in range(8):
             mask = sum(1 << v for v in members(net.middle) if rng.random() < 0.7)
             found, _, least, _ = bounds.scan(mask)
@@ -248,17 +248,17 @@ def test_group_bounds_hold_for_every_subset() -> None:
 
 def test_the_bound_of_large_graphs_is_valid_on_small_ones() -> None:
     for seed in range(150):
-        core = Core(busy_dag(random.Random(seed), 9).graph)
+        core = EliminationCore(busy_dag(random.Random(seed), 9).graph)
         best = least_elimination(core)
         for work in (-1, 30, 10_000):
-            assert _cuts(Net.of(core), work) <= best
+            assert _cuts(BitsetGraph.of(core), work) <= best
 
 
 def test_reductions_keep_the_optimum() -> None:
     first, merged = 0, 0
     for seed in range(400):
-        core = Core(twinned(busy_dag(random.Random(seed), 3 + seed % 3), seed).graph)
-        reduced = reduce(Net.of(core))
+        core = EliminationCore(twinned(busy_dag(random.Random(seed), 3 + seed % 3), seed).graph)
+        reduced = reduce(BitsetGraph.of(core))
         first, merged = first + len(reduced.first), merged + len(reduced.merged)
         rest = itertools.permutations(members(reduced.net.middle))
         best = min(core.order_price(reduced.expand(list(order))) for order in rest)
@@ -271,14 +271,14 @@ def test_too_large_a_graph_is_refused() -> None:
     problem = chain_problem([1] * 500)
     with pytest.raises(SolverError, match="498 intermediate vertices"):
         plan(problem, "dag-exact")
-    assert lower_bound(Core(problem.graph)) == 498
+    assert lower_bound(EliminationCore(problem.graph)) == 498
 
 
 def test_the_bound_without_sets_is_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chainplan.solvers.elimination.path_bound.LARGE", -1)
+    monkeypatch.setattr("chainplan.solvers.elimination.path_bound.MAX_SET_BOUND_INTERMEDIATES", -1)
     for seed in range(300):
         graph = random_dag(random.Random(seed), 5).graph
-        core = Core(graph)
+        core = EliminationCore(graph)
         assert quick_bound(graph) <= core.fixed + least_elimination(core)
 
 
@@ -288,14 +288,14 @@ def test_the_bound_that_was_stopped_is_a_bound() -> None:
 
         def tick() -> None:
             if next(left, None) is None:
-                raise Stopped
+                raise SearchStopped
 
         return tick
 
     weaker = 0
     for seed in range(60):
         graph = busy_dag(random.Random(seed), 9).graph
-        whole, optimum = quick_bound(graph), Core(graph).fixed + least_elimination(Core(graph))
+        whole, optimum = quick_bound(graph), EliminationCore(graph).fixed + least_elimination(EliminationCore(graph))
         for after in (0, 3):
             found = quick_bound(graph, stopping(after))
             assert 0 < found <= whole <= optimum

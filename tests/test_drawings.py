@@ -104,13 +104,13 @@ def test_both_ends_of_a_chain_are_in_sight_on_any_page(count: int) -> None:
     html, words = chain.picture(problem.graph.chain)
     assert html.startswith('<div class="factors"')
     widths = [int(width) for width in re.findall(r'<svg role="img" aria-label="[^"]*" width="(\d+)"', html)]
-    assert len(widths) == min(count, chain.MOST)
+    assert len(widths) == min(count, chain.MAX_DRAWN_CHAIN_BLOCKS)
     assert max(widths) <= 340
     assert html.count('class="op"') == len(widths) - 1
     names = re.findall(r'<text class="name"[^>]*>(?:<title>[^<]*</title>)?([^<]*)</text>', html)
     assert names[0].startswith(f"F{count}")
     assert names[-1] == "F1" or names[-1].endswith("–F1")
-    assert ("in 24 groups" in words) == (count > chain.MOST)
+    assert ("in 24 groups" in words) == (count > chain.MAX_DRAWN_CHAIN_BLOCKS)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -14,7 +14,7 @@ from chainplan.plans.check import check
 from chainplan.plans.forward_reverse import order_price
 from chainplan.plans.recorder import Recorder
 from chainplan.problem.graph import Mode
-from chainplan.solvers.elimination.bitset_problem import Core, members
+from chainplan.solvers.elimination.bitset_problem import EliminationCore, members
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
 from chainplan.validation.reference import reference_jacobian
 from chainplan.values.draw import draw
@@ -29,7 +29,7 @@ def test_every_order_gives_a_right_plan_of_the_predicted_price() -> None:
     for seed in range(200):
         rng = random.Random(seed)
         problem = random_dag(rng, 6)
-        core = Core(problem.graph)
+        core = EliminationCore(problem.graph)
         order = list(members(core.middle))
         rng.shuffle(order)
         plan = order_plan(problem.graph, order)
@@ -67,13 +67,13 @@ def test_topological_orders_are_forward_and_reverse() -> None:
         graph = random_dag(random.Random(seed), 6).graph
         if any(not e.explicit for e in graph.useful):
             continue
-        core = Core(graph)
+        core = EliminationCore(graph)
         order = list(members(core.middle))
         assert core.order_price(order) == order_price(graph, Mode.TANGENT)
         assert core.order_price(order[::-1]) == order_price(graph, Mode.ADJOINT)
 
 
-def recurrence(core: Core) -> int:
+def recurrence(core: EliminationCore) -> int:
     """The optimum by the recurrence over sets: which vertex of a component goes last."""
     known: dict[int, int] = {}
 
@@ -91,7 +91,7 @@ def recurrence(core: Core) -> int:
 @pytest.mark.parametrize("count", [300, pytest.param(3000, marks=pytest.mark.nightly)])
 def test_the_recurrence_over_sets_is_the_best_of_all_orders(count: int) -> None:
     for seed in range(count):
-        core = Core(random_dag(random.Random(seed), 5).graph)
+        core = EliminationCore(random_dag(random.Random(seed), 5).graph)
         orders = itertools.permutations(members(core.middle))
         best = least_elimination(core)
         assert recurrence(core) == min(core.order_price(order) for order in orders) == best, seed
@@ -100,7 +100,7 @@ def test_the_recurrence_over_sets_is_the_best_of_all_orders(count: int) -> None:
 @pytest.mark.parametrize("instance", instances("dag_optimal.json"))
 def test_reference_graphs_forward_and_reverse(instance: dict[str, object]) -> None:
     problem = dag_problem(instance)
-    work, core = WorkGraph(problem.graph), Core(problem.graph)
+    work, core = WorkGraph(problem.graph), EliminationCore(problem.graph)
     order = sorted(work.middle, key=lambda i: int(work.names[i]))
     assert core.order_price(order) == instance["forward"]
     assert core.order_price(order[::-1]) == instance["reverse"]

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from chainplan_cli.example import SUFFIXES, examples
+from chainplan_cli.example import EXAMPLE_SUFFIXES, examples
 from chainplan_cli.main import main
 from tests.reference import ROOT
 
 SEARCHED = ("scalar_graph", "transformer_block")
 """Examples whose search ends by time; here soon."""
-FILES = {path.stem: path for path in (ROOT / "examples").rglob("*") if path.suffix in SUFFIXES}
+FILES = {path.stem: path for path in (ROOT / "examples").rglob("*") if path.suffix in EXAMPLE_SUFFIXES}
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_file_has_a_name_of_its_own_and_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(FILES) == len([path for path in (ROOT / "examples").rglob("*") if path.suffix in SUFFIXES])
+    assert len(FILES) == len([path for path in (ROOT / "examples").rglob("*") if path.suffix in EXAMPLE_SUFFIXES])
     assert examples() == FILES
     assert main(["example"]) == 0
     words = set(re.findall(r"\S+", capsys.readouterr().out))

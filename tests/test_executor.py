@@ -14,13 +14,13 @@ from scipy.sparse import csr_array
 from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
 from chainplan.execution.executor import execute
-from chainplan.execution.program import _PROGRAMS
+from chainplan.execution.program import _LOWERED_PLANS
 from chainplan.kernels.products import product_kernel
 from chainplan.planner import plan
 from chainplan.plans.steps import Accumulate, Output, Plan, Propagate
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
-from chainplan.structures import DENSE, DIAGONAL, NAMES, Banded, Block, Identity, Structure, from_spec
+from chainplan.structures import DENSE, DIAGONAL, STRUCTURE_NAMES, Banded, Block, Identity, Structure, from_spec
 from chainplan.validation.reference import reference_jacobian
 from chainplan.validation.validate import validate
 from chainplan.values.draw import draw
@@ -29,7 +29,7 @@ from chainplan.values.npz import load_npz
 from tests.problems import chain_problem, random_problem
 from tests.structures import fitting
 
-SAMPLES = NAMES[:-1]
+SAMPLES = STRUCTURE_NAMES[:-1]
 PAIR = ("x2", "x0")
 
 
@@ -234,11 +234,11 @@ def test_a_lowered_plan_goes_with_its_plan() -> None:
     found = plan(problem).plan
     assert found is not None
     execute(found, draw(problem.graph))
-    assert found in _PROGRAMS
-    before = len(_PROGRAMS)
+    assert found in _LOWERED_PLANS
+    before = len(_LOWERED_PLANS)
     del found
     gc.collect()
-    assert len(_PROGRAMS) < before
+    assert len(_LOWERED_PLANS) < before
 
 
 REFUSED: dict[str, tuple[Problem, dict[str, Any], str]] = {

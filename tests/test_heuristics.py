@@ -15,11 +15,11 @@ from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.annealing import annealed
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
 from chainplan.solvers.elimination.greedy import by_all_keys, greedy, randomised, ranks
-from chainplan.solvers.elimination.greedy_keys import KEYS
+from chainplan.solvers.elimination.greedy_keys import GREEDY_KEYS
 from chainplan.solvers.elimination.large_neighbourhood import cut, parents, sweep
 from chainplan.solvers.elimination.local_search import improve
 from chainplan.solvers.elimination.subset_dp import best_order
-from chainplan.solvers.search.search import Search, Stopped
+from chainplan.solvers.search.search import Search, SearchStopped
 from generators.graphs import FAMILIES, make
 from tests.problems import chain_problem, dag_problem, random_dag
 from tests.reference import instances
@@ -58,7 +58,7 @@ def best_price(problem: Problem, **limits: Any) -> int:
 @pytest.mark.parametrize("instance", instances("dag_elimination.json"))
 def test_markowitz_figures_of_the_benchmark_functions(instance: dict[str, Any], metric: str, ties: str) -> None:
     work = WorkGraph(dag_problem(instance, units=metric == "unit_free").graph)
-    found = greedy(work, KEYS["markowitz"], declared(work, ties))
+    found = greedy(work, GREEDY_KEYS["markowitz"], declared(work, ties))
     assert found is not None
     assert found.price == instance[metric][f"markowitz_{ties}"]
 
@@ -68,7 +68,7 @@ def test_block_markowitz_figures_and_the_optimum(instance: dict[str, Any]) -> No
     work = WorkGraph(dag_problem(instance).graph)
     for ties in ("low", "high"):
         if f"markowitz_{ties}" in instance:
-            found = greedy(work.copy(), KEYS["price"], declared(work, ties))
+            found = greedy(work.copy(), GREEDY_KEYS["price"], declared(work, ties))
             assert found is not None
             assert found.price == instance[f"markowitz_{ties}"]
     price = best_price(dag_problem(instance), visits=2000)
@@ -88,7 +88,7 @@ def test_ties_matter_on_the_published_graphs() -> None:
     problem = dag_problem({"name": "tie", "edges": [(0, 1), (0, 2), (1, 3), (2, 3)], "inputs": [0], "outputs": [3]})
     for ties, order in (("low", [1, 2]), ("high", [2, 1])):
         work = WorkGraph(problem.graph)
-        found = greedy(work, KEYS["markowitz"], declared(work, ties))
+        found = greedy(work, GREEDY_KEYS["markowitz"], declared(work, ties))
         assert found is not None
         assert [work.names[v] for v in found.order] == [str(v) for v in order]
 
@@ -118,13 +118,13 @@ def test_keys_by_their_definitions() -> None:
             after.eliminate(v)
             before = {u: work.price(u) for u in work.middle}
             change = sum(after.price(u) - before[u] for u in after.middle)
-            assert KEYS["momr"].of(work)(work, v) == change - before[v]
-            assert KEYS["lmmd"].of(work)(work, v) == before[v] + change / 2
+            assert GREEDY_KEYS["momr"].of(work)(work, v) == change - before[v]
+            assert GREEDY_KEYS["lmmd"].of(work)(work, v) == before[v] + change / 2
             entries = [
                 sum(g.size[p] * g.size[s] for p, row in enumerate(g.out) for s in row if v not in (p, s))
                 for g in (work, after)
             ]
-            assert KEYS["fill"].of(work)(work, v) == entries[1] - entries[0]
+            assert GREEDY_KEYS["fill"].of(work)(work, v) == entries[1] - entries[0]
 
 
 def test_greedy_orders_have_the_price_they_claim() -> None:
@@ -253,7 +253,7 @@ def test_an_interrupted_search_makes_the_plan_that_was_offered(monkeypatch: pyte
 def test_going_says_when_the_budget_is_over() -> None:
     search = Search(budget=0)
     assert not search.going()
-    with pytest.raises(Stopped):
+    with pytest.raises(SearchStopped):
         search.tick()
     assert Search().going()
 
@@ -262,9 +262,9 @@ def test_going_says_when_the_budget_is_over() -> None:
 def test_a_hundred_thousand_vertices() -> None:
     problem = dag_problem(make("degree", 100_000, False))
     work = WorkGraph(problem.graph)
-    found = greedy(work, KEYS["markowitz"], ranks(work, "high"))
+    found = greedy(work, GREEDY_KEYS["markowitz"], ranks(work, "high"))
     assert found is not None
-    order = KEYS["forward"]
+    order = GREEDY_KEYS["forward"]
     forward = greedy(WorkGraph(problem.graph), order, ranks(work, "low"))
     assert forward is not None
     best = min(found, forward)

@@ -115,3 +115,32 @@ def test_few_types_are_left_open() -> None:
     lines = [line for path in SOURCE.rglob("*.py") for line in path.read_text(encoding="utf-8").splitlines()]
     assert len(lines) > 20_000
     assert sum(bool(re.search(r"\bAny\b", line)) for line in lines) < MOST_OPEN_TYPES
+
+
+def defined_names(text: str) -> set[str]:
+    """The classes, constants and types that a module defines at its top, private ones too."""
+    names = set()
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ClassDef):
+            names.add(node.name)
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        names |= {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+    return {name for name in names if name.lstrip("_")[:1].isupper()}
+
+
+def test_a_name_has_one_meaning() -> None:
+    """No two files of the package and its command line define a class or a constant of one name."""
+    places: dict[str, list[str]] = {}
+    for folder in (SOURCE / "chainplan", ROOT / "cli" / "chainplan_cli"):
+        for path in sorted(folder.rglob("*.py")):
+            for name in defined_names(path.read_text(encoding="utf-8")):
+                places.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    assert len(places) > 700
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
+def test_names_of_all_kinds_are_seen() -> None:
+    text = "class A: ...\n_B, C = 1, 2\nD: int = 3\ne = 4\n__all__ = []\ndef f():\n    G = 5\n"
+    assert defined_names(text) == {"A", "_B", "C", "D"}

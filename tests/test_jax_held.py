@@ -13,7 +13,19 @@ jax.config.update("jax_enable_x64", True)
 
 import jax.numpy as jnp  # noqa: E402
 
-from chainplan.jax.forms import Diagonal, Full, Held, Listed, Narrow, Parts, Picked, Zero, matrix, negated, transposed  # noqa: E402
+from chainplan.jax.forms import (  # noqa: E402
+    HeldBlock,
+    HeldColumns,
+    HeldDense,
+    HeldDiagonal,
+    HeldEqualParts,
+    HeldExplicit,
+    HeldSelection,
+    HeldZero,
+    matrix,
+    negated,
+    transposed,
+)
 from chainplan.jax.indexing import added, padded, taken  # noqa: E402
 from chainplan.jax.products import product, total, work  # noqa: E402
 
@@ -24,45 +36,45 @@ def _numbers(*shape: int) -> Any:
 
 EACH, WHOLE = np.repeat(np.arange(3), 2), np.tile(np.arange(3), 2)
 TURN, SOME, AGAIN = np.array([2, 0, 1, 5, 4, 3]), np.array([4, 1, 2]), np.array([0, 0, 2, 1, 1, 1])
-BLOCKS: dict[str, Held] = {
-    "zero": Zero(6, 6),
-    "flat zero": Zero(3, 6),
-    "identity": Diagonal(6),
-    "negated": Diagonal(6, None, -1),
-    "diagonal": Diagonal(6, _numbers(6)),
-    "each": Picked(EACH, 3),
-    "whole": Picked(WHOLE, 3),
-    "valued": Picked(AGAIN, 3, _numbers(6)),
-    "permutation": Picked(TURN, 6),
-    "permuted columns": Picked(TURN, 6, _numbers(6), True),
-    "selection": Picked(SOME, 6),
-    "sums of neighbours": Picked(EACH, 3, None, True),
-    "sums": Picked(WHOLE, 3, None, True),
-    "uneven sums": Picked(AGAIN, 3, None, True),
-    "scatter": Picked(SOME, 6, _numbers(3), True),
-    "stack": Parts(3, _numbers(3, 2, 2)),
-    "equal blocks": Parts(3, _numbers(1, 2, 2)),
-    "wide stack": Parts(3, _numbers(3, 1, 2)),
-    "layers": Parts(3, _numbers(3, 2, 2), True),
-    "equal layers": Parts(2, _numbers(1, 3, 3), True),
-    "wide layers": Parts(3, _numbers(3, 1, 2), True),
-    "layers to cross": Parts(2, _numbers(2, 2, 3), True),
-    "blocks to cross": Parts(3, _numbers(3, 2, 4)),
-    "long layers to cross": Parts(2, _numbers(1, 3, 3), True),
-    "two blocks": Parts(2, _numbers(2, 6, 3)),
-    "crossed twice": Parts(2, _numbers(2, 2, 6), True),
-    "long blocks": Parts(3, _numbers(3, 4, 2)),
-    "listed": Listed(6, 6, np.array([0, 5, 2, 2]), np.array([1, 1, 3, 0]), _numbers(4)),
-    "listed, wide": Listed(3, 6, np.array([2, 0, 1]), np.array([0, 1, 5]), _numbers(3)),
-    "narrow": Narrow(Full(_numbers(6, 2)), np.array([1, 4]), 6),
-    "one column": Narrow(Full(_numbers(3, 1)), np.array([2]), 6),
-    "the other columns": Narrow(Full(_numbers(6, 4)), np.array([0, 2, 3, 5]), 6),
-    "matrix": Full(_numbers(6, 6)),
-    "wide": Full(_numbers(3, 6)),
+BLOCKS: dict[str, HeldBlock] = {
+    "zero": HeldZero(6, 6),
+    "flat zero": HeldZero(3, 6),
+    "identity": HeldDiagonal(6),
+    "negated": HeldDiagonal(6, None, -1),
+    "diagonal": HeldDiagonal(6, _numbers(6)),
+    "each": HeldSelection(EACH, 3),
+    "whole": HeldSelection(WHOLE, 3),
+    "valued": HeldSelection(AGAIN, 3, _numbers(6)),
+    "permutation": HeldSelection(TURN, 6),
+    "permuted columns": HeldSelection(TURN, 6, _numbers(6), True),
+    "selection": HeldSelection(SOME, 6),
+    "sums of neighbours": HeldSelection(EACH, 3, None, True),
+    "sums": HeldSelection(WHOLE, 3, None, True),
+    "uneven sums": HeldSelection(AGAIN, 3, None, True),
+    "scatter": HeldSelection(SOME, 6, _numbers(3), True),
+    "stack": HeldEqualParts(3, _numbers(3, 2, 2)),
+    "equal blocks": HeldEqualParts(3, _numbers(1, 2, 2)),
+    "wide stack": HeldEqualParts(3, _numbers(3, 1, 2)),
+    "layers": HeldEqualParts(3, _numbers(3, 2, 2), True),
+    "equal layers": HeldEqualParts(2, _numbers(1, 3, 3), True),
+    "wide layers": HeldEqualParts(3, _numbers(3, 1, 2), True),
+    "layers to cross": HeldEqualParts(2, _numbers(2, 2, 3), True),
+    "blocks to cross": HeldEqualParts(3, _numbers(3, 2, 4)),
+    "long layers to cross": HeldEqualParts(2, _numbers(1, 3, 3), True),
+    "two blocks": HeldEqualParts(2, _numbers(2, 6, 3)),
+    "crossed twice": HeldEqualParts(2, _numbers(2, 2, 6), True),
+    "long blocks": HeldEqualParts(3, _numbers(3, 4, 2)),
+    "listed": HeldExplicit(6, 6, np.array([0, 5, 2, 2]), np.array([1, 1, 3, 0]), _numbers(4)),
+    "listed, wide": HeldExplicit(3, 6, np.array([2, 0, 1]), np.array([0, 1, 5]), _numbers(3)),
+    "narrow": HeldColumns(HeldDense(_numbers(6, 2)), np.array([1, 4]), 6),
+    "one column": HeldColumns(HeldDense(_numbers(3, 1)), np.array([2]), 6),
+    "the other columns": HeldColumns(HeldDense(_numbers(6, 4)), np.array([0, 2, 3, 5]), 6),
+    "matrix": HeldDense(_numbers(6, 6)),
+    "wide": HeldDense(_numbers(3, 6)),
 }
 
 
-def _dense(held: Held) -> Any:
+def _dense(held: HeldBlock) -> Any:
     found = np.asarray(matrix(held, np.float64))
     assert found.shape == (held.rows, held.cols)
     return found
@@ -100,8 +112,8 @@ NIGHTLY = pytest.mark.nightly
 @pytest.mark.parametrize("gather", [pytest.param(0.1, marks=NIGHTLY), 1, pytest.param(1000, marks=NIGHTLY)])
 def test_lists_and_matrices_of_any_sparsity(monkeypatch: pytest.MonkeyPatch, gather: float) -> None:
     """However large the choice between a list and a matrix is set, products and sums are the same."""
-    monkeypatch.setattr("chainplan.jax.coo.SMALLEST", 1)
-    monkeypatch.setattr("chainplan.jax.coo.GATHER", gather)
+    monkeypatch.setattr("chainplan.jax.coo.MIN_LISTED_CELLS", 1)
+    monkeypatch.setattr("chainplan.jax.coo.GATHER_FMA", gather)
     for name, left in BLOCKS.items():
         for right in BLOCKS.values():
             if left.cols == right.rows:

@@ -15,9 +15,9 @@ import jax.numpy as jnp  # noqa: E402
 import chainplan.jax as planned  # noqa: E402
 from chainplan.errors import PlanError  # noqa: E402
 from chainplan.jax.call import flattened  # noqa: E402
-from chainplan.jax.jacobians import Settings, chosen  # noqa: E402
+from chainplan.jax.jacobians import JacobianSettings, chosen  # noqa: E402
 from chainplan.jax.memory_limit import temporary_bytes  # noqa: E402
-from chainplan.jax.strategies import Way, evaluated  # noqa: E402
+from chainplan.jax.strategies import JacobianStrategy, evaluated  # noqa: E402
 from tests.jax_programs import CASES, draw  # noqa: E402
 
 
@@ -61,20 +61,20 @@ def test_no_such_chunk(chunk: Any) -> None:
 def test_every_way_in_chunks(name: str, mode: str, chunk: int) -> None:
     f, arguments, argnums = CASES[name]
     call = flattened(f, argnums, False, arguments, {})
-    linearised, way = chosen(call, Settings(budget=0.1, gain=None))
+    linearised, way = chosen(call, JacobianSettings(budget=0.1, gain=None))
     assert way.name == "plan"
-    way = way._replace(chunk=chunk) if mode == "plan" else Way(mode, None, chunk)
+    way = way._replace(chunk=chunk) if mode == "plan" else JacobianStrategy(mode, None, chunk)
     blocks, _ = evaluated(linearised, call, way, call.leaves)
     _require_close(call.nested(blocks), jax.jacrev(f, argnums)(*arguments))
 
 
 def test_a_limit_holds_and_is_used() -> None:
     call = flattened(_wide, 0, False, WIDE, {})
-    free = temporary_bytes(call, Way("jacfwd"))
+    free = temporary_bytes(call, JacobianStrategy("jacfwd"))
     chunks = []
     for part in (2, 4, 8):
         limit = free // part
-        _, way = chosen(call, Settings(gain=1.0, memory=limit))
+        _, way = chosen(call, JacobianSettings(gain=1.0, memory=limit))
         assert temporary_bytes(call, way) <= limit
         _require_close(planned.jacobian(_wide, gain=1.0, memory=limit)(*WIDE), jax.jacrev(_wide)(*WIDE))
         chunks.append(way.chunk or 0)
@@ -83,11 +83,11 @@ def test_a_limit_holds_and_is_used() -> None:
 
 def test_a_generous_limit_changes_nothing() -> None:
     call = flattened(_wide, 0, False, WIDE, {})
-    assert chosen(call, Settings(memory=10**9))[1] == chosen(call, Settings())[1]
+    assert chosen(call, JacobianSettings(memory=10**9))[1] == chosen(call, JacobianSettings())[1]
 
 
 def test_a_limit_under_jit_and_vmap() -> None:
-    limit = temporary_bytes(flattened(_wide, 0, False, WIDE, {}), Way("jacfwd")) // 4
+    limit = temporary_bytes(flattened(_wide, 0, False, WIDE, {}), JacobianStrategy("jacfwd")) // 4
     limited = planned.jacobian(_wide, gain=1.0, memory=limit)
     x, w = WIDE
     _require_close(jax.jit(limited)(x, w), jax.jacrev(_wide)(x, w))
@@ -101,7 +101,7 @@ def test_auxiliary_data_beside_chunks() -> None:
     def f(x: Any, w: Any) -> Any:
         return _wide(x, w), {"sum": x.sum()}
 
-    limit = temporary_bytes(flattened(f, 0, True, WIDE, {}), Way("jacrev")) // 4
+    limit = temporary_bytes(flattened(f, 0, True, WIDE, {}), JacobianStrategy("jacrev")) // 4
     limited = planned.jacobian(f, has_aux=True, gain=1.0, memory=limit)
     found, beside = limited(*WIDE)
     _require_close(found, jax.jacrev(_wide)(*WIDE))

@@ -19,10 +19,10 @@ from chainplan.jax.call import flattened  # noqa: E402
 from chainplan.jax.costs import equation_fma  # noqa: E402
 from chainplan.jax.edges import is_complex  # noqa: E402
 from chainplan.jax.forms import matrix  # noqa: E402
-from chainplan.jax.linearise import Found, Linearised  # noqa: E402
-from chainplan.jax.rules import RULES  # noqa: E402
+from chainplan.jax.linearise import LinearisedEquation, LinearisedFunction  # noqa: E402
+from chainplan.jax.rules import PRIMITIVE_RULES  # noqa: E402
 from chainplan.jax.standalone import linearised_call  # noqa: E402
-from chainplan.jax.trace import Constant, flat, read  # noqa: E402
+from chainplan.jax.trace import TraceConstant, flat, read  # noqa: E402
 from chainplan.problem.graph import Mode  # noqa: E402
 from tests.jax_programs import CASES, draw  # noqa: E402
 
@@ -35,10 +35,10 @@ def test_every_rule_is_used() -> None:
     """But for two primitives that the oldest JAX writes as several others."""
     used = {equation.name for traced in TRACED.values() for equation in traced.trace.equations}
     written = jax.make_jaxpr(lambda x: (jnp.stack([x, x]), *jnp.unstack(x)))(jnp.ones((2, 3)))
-    assert set(RULES) - used == {"stack", "unstack"} - {equation.primitive.name for equation in written.eqns}
+    assert set(PRIMITIVE_RULES) - used == {"stack", "unstack"} - {equation.primitive.name for equation in written.eqns}
 
 
-def _blocks(found: Found, operands: list[Any]) -> dict[str, list[Any]]:
+def _blocks(found: LinearisedEquation, operands: list[Any]) -> dict[str, list[Any]]:
     """The matrix of every edge, by each way to compute it."""
     made: dict[str, list[Any]] = {}
     for name, _, _, edge in found.edges:
@@ -58,7 +58,7 @@ def _as_reals(array: Any) -> Any:
     return jnp.concatenate([vector.real, vector.imag]) if is_complex(array) else vector
 
 
-def _jacobian(found: Found, operands: list[Any], positions: list[int], result: int) -> Any:
+def _jacobian(found: LinearisedEquation, operands: list[Any], positions: list[int], result: int) -> Any:
     """Of one result by the operands at these positions, which are one value, by JAX on that equation alone."""
     operand = jnp.asarray(operands[positions[0]])
 
@@ -75,7 +75,7 @@ def _jacobian(found: Found, operands: list[Any], positions: list[int], result: i
         return jax.jacrev(function)(x)
 
 
-def _product(found: Found, made: dict[str, list[Any]], source: str, target: str) -> Any:
+def _product(found: LinearisedEquation, made: dict[str, list[Any]], source: str, target: str) -> Any:
     """The sum over the paths between two vertices within an equation, None where there is none."""
     total: Any = None
     for name, start, end, _ in found.edges:
@@ -86,7 +86,7 @@ def _product(found: Found, made: dict[str, list[Any]], source: str, target: str)
     return total
 
 
-def _pairs(found: Found) -> dict[tuple[str, str], tuple[list[int], int]]:
+def _pairs(found: LinearisedEquation) -> dict[tuple[str, str], tuple[list[int], int]]:
     """By every vertex before and every one behind an equation: the positions of the operand and of the result."""
     places: dict[str, list[int]] = {}
     for _, start, _, edge in found.edges:
@@ -98,7 +98,7 @@ def _pairs(found: Found) -> dict[tuple[str, str], tuple[list[int], int]]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_edges_multiply_to_the_jacobian_within_their_patterns(name: str) -> None:
-    traced: Linearised = TRACED[name]
+    traced: LinearisedFunction = TRACED[name]
     f, arguments, argnums = CASES[name]
 
     @jax.jit
@@ -124,7 +124,7 @@ def test_edges_multiply_to_the_jacobian_within_their_patterns(name: str) -> None
         _require_products(found, blocks, jacobians)
 
 
-def _require_products(found: Found, blocks: dict[str, list[Any]], jacobians: list[Any]) -> None:
+def _require_products(found: LinearisedEquation, blocks: dict[str, list[Any]], jacobians: list[Any]) -> None:
     for (start, end), expected in zip(_pairs(found), map(np.asarray, jacobians), strict=True):
         got = _product(found, blocks, start, end)
         got = np.zeros_like(expected) if got is None else got
@@ -204,7 +204,7 @@ def test_prices_are_of_the_size_that_xla_counts() -> None:
 def test_integer_constants_are_computed_while_tracing() -> None:
     made = flat(jax.make_jaxpr(lambda x: x[jnp.arange(4)[::-1] + 0])(jnp.ones(4)))
     (equation,) = made.equations
-    assert isinstance(equation.operands[1], Constant)
+    assert isinstance(equation.operands[1], TraceConstant)
 
 
 def test_what_follows_from_other_real_arguments_is_a_value() -> None:

@@ -83,9 +83,9 @@ def test_elementals_are_applied_in_parts(
     for solver in ("forward", "reverse", "auto"):
         plan = chainplan.plan(problem, solver=solver).plan
         assert plan is not None
-        monkeypatch.setattr(step_parts, "WHOLE", 1 << 24)
+        monkeypatch.setattr(step_parts, "MAX_ENTRIES_AT_ONCE", 1 << 24)
         whole: Any = chainplan.execute(plan, values, dense=dense)["x2", "x0"]
-        monkeypatch.setattr(step_parts, "WHOLE", 256)
+        monkeypatch.setattr(step_parts, "MAX_ENTRIES_AT_ONCE", 256)
         widths.clear()
         parts: Any = chainplan.execute(plan, values, dense=dense)["x2", "x0"]
         assert np.array_equal(_written(whole), _written(parts))
@@ -97,7 +97,7 @@ def _written(found: Any) -> Any:
 
 
 def test_an_accumulated_elemental_is_handed_no_whole_identity(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step_parts, "WHOLE", 256)
+    monkeypatch.setattr(step_parts, "MAX_ENTRIES_AT_ONCE", 256)
     plan = chainplan.plan(chainplan.chain([{"name": "A", "shape": [40, 40], "tangent": 3}])).plan
     assert plan is not None
     widths: list[int] = []

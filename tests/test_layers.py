@@ -20,7 +20,7 @@ from chainplan.programs.evaluation import evaluate, linearise
 from chainplan.programs.ops import OPS
 from chainplan.programs.point import draw_point, load_point
 from chainplan.programs.program import Program
-from chainplan.validation.finite_differences import MOST_COLUMNS, TOLERANCE, compare
+from chainplan.validation.finite_differences import MAX_COMPARED_COLUMNS, RELATIVE_TOLERANCE, compare
 from chainplan.validation.validate import validate
 from tests.reference import ROOT
 from tests.test_cli import run
@@ -358,11 +358,11 @@ def test_differences_are_sampled_and_notice_a_wrong_jacobian() -> None:
     found = plan(program.problem).plan
     assert found is not None
     right = compare(program, point, found, jacobians)
-    assert (right.columns, right.compared, right.evaluations) == (200, MOST_COLUMNS, 400)
+    assert (right.columns, right.compared, right.evaluations) == (200, MAX_COMPARED_COLUMNS, 400)
     assert right.valid
     wrong = compare(program, point, found, {"exp1/x": 1.00001 * jacobians["exp1/x"]})
     assert not wrong.valid
-    assert wrong.difference > TOLERANCE
+    assert wrong.difference > RELATIVE_TOLERANCE
 
 
 KINKED = [
@@ -443,9 +443,9 @@ def test_a_wrong_large_jacobian_is_found_out(monkeypatch: pytest.MonkeyPatch) ->
     jacobians = linearise(evaluate(program, draw_point(program)))
     found = plan(program.problem).plan
     assert found is not None
-    monkeypatch.setattr(judges, "LARGEST", 0)
+    monkeypatch.setattr(judges, "MAX_ORACLE_ENTRIES", 0)
     judged = judges.judge(program.problem.graph, jacobians)
-    assert isinstance(judged, judges.Directions)
+    assert isinstance(judged, judges.DirectionsJudge)
     assert judged.difference(judged.run(found, jacobians)) < 1e-14
     changed = {**jacobians, "linear1/x": 1.001 * jacobians["linear1/x"]}
     assert judged.difference(judged.run(found, changed)) > 1e-6
@@ -466,7 +466,7 @@ def test_examples_plan_check_and_run(path: Path, capsys: pytest.CaptureFixture[s
     assert "\n  valid: " in out
     total = sum(prod(read_program(path).shapes[v]) for v in read_program(path).variables)
     assert f"{2 * total:,} evaluations" in out
-    assert f"columns: valid: max|diff| <= {TOLERANCE:.1e}" in out
+    assert f"columns: valid: max|diff| <= {RELATIVE_TOLERANCE:.1e}" in out
 
 
 def read_program(path: Path) -> Program:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chainplan.io.located.diagnostics import Messages
+from chainplan.io.located.diagnostics import SpecMessages
 from chainplan.io.read import FRONTENDS, from_spec
 from chainplan.problem.problem import Problem
 from chainplan.programs.ops import OPS
@@ -81,7 +81,7 @@ def test_mutated_trees() -> None:
 @pytest.mark.parametrize("frontend", [f for f in FRONTENDS if f.name in ("yaml", "json")], ids=lambda f: f.name)
 def test_mutated_text(frontend: Any) -> None:
     def read(data: bytes) -> Problem:
-        found = frontend.reader(data, Messages("f"))
+        found = frontend.reader(data, SpecMessages("f"))
         problem: Problem = found.problem if isinstance(found, Program) else found
         return problem
 

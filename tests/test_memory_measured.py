@@ -1,8 +1,8 @@
 """What a plan holds when it runs, by tracemalloc, is what the replayer says: 200 random plans, chains and layers.
 
 Every Jacobian, tape and state is allocated by the run itself, 8 bytes to an element. Besides them a run may hold
-part of an identity that a matrix-free elemental is applied to and what comes of it, `SEEDED` entries each, a copy of
-one state while a layer evaluates it, and Python's own objects: `OVERHEAD` bytes, whatever the sizes are.
+part of an identity that a matrix-free elemental is applied to and what comes of it, `MAX_SEEDED_ENTRIES` entries each,
+a copy of one state while a layer evaluates it, and Python's own objects: `OVERHEAD` bytes, whatever the sizes are.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import pytest
 
 import chainplan
 from chainplan._util.arrays import Array
-from chainplan._util.bytesize import BYTES
-from chainplan.execution.chunked_apply import SEEDED
+from chainplan._util.bytesize import BYTES_PER_ELEMENT
+from chainplan.execution.chunked_apply import MAX_SEEDED_ENTRIES
 from chainplan.execution.executor import prepared
 from chainplan.planner import plan
 from chainplan.plans.replay import replay
@@ -30,10 +30,10 @@ from chainplan.programs.stepwise import Stepwise
 from chainplan.structures import DENSE, DIAGONAL, Structure
 from chainplan.tradeoff import pareto
 from chainplan.values.draw import draw
-from chainplan.values.primal import Fixed, Primal
+from chainplan.values.primal import FixedJacobians, Primal
 from tests.problems import chain_problem
 
-OVERHEAD = 2 * SEEDED * BYTES + 16 * 1024
+OVERHEAD = 2 * MAX_SEEDED_ENTRIES * BYTES_PER_ELEMENT + 16 * 1024
 SIZES = (8, 40, 64, 120)
 
 
@@ -94,7 +94,7 @@ def measured(found: Plan, jacobians: Mapping[str, Any]) -> int:
 
 
 def assert_agrees(found: Plan, jacobians: Mapping[str, Any]) -> None:
-    simulated = replay(found).peak * BYTES
+    simulated = replay(found).peak * BYTES_PER_ELEMENT
     assert simulated <= measured(found, jacobians) <= simulated + OVERHEAD
 
 
@@ -133,7 +133,7 @@ def test_chains_that_evaluate_their_states(part: int) -> None:
         limited = plan(replace(problem, memory=point.memory)).plan
         assert limited is not None
         assert replay(limited).peak <= point.memory
-        assert_agrees(limited, Fresh(problem.graph, Fixed(problem.graph, draw(problem.graph, seed))))
+        assert_agrees(limited, Fresh(problem.graph, FixedJacobians(problem.graph, draw(problem.graph, seed))))
 
 
 @pytest.mark.parametrize("part", range(2))
@@ -157,4 +157,4 @@ def test_layers_that_are_evaluated_step_by_step(part: int) -> None:
         problem, point = program.problem, chainplan.draw_point(program, seed)
         chosen = rng.choice(pareto(problem).points)
         assert_agrees(chosen.plan, Fresh(problem.graph, Stepwise(program, point)))
-        assert measured(chosen.plan, Stepwise(program, point)) <= chosen.memory * BYTES + OVERHEAD
+        assert measured(chosen.plan, Stepwise(program, point)) <= chosen.memory * BYTES_PER_ELEMENT + OVERHEAD

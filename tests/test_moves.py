@@ -14,7 +14,7 @@ from chainplan.plans.check import check
 from chainplan.problem.graph import Graph
 from chainplan.solvers.elimination.edge_moves import EdgeMoves
 from chainplan.solvers.elimination.face_moves import FaceMoves
-from chainplan.solvers.elimination.state_search import Moves, cheapest, improve
+from chainplan.solvers.elimination.state_search import EliminationMoves, cheapest, improve
 from chainplan.solvers.search.search import Search
 from chainplan.validation.reference import reference_jacobian
 from chainplan.values.draw import draw
@@ -30,7 +30,7 @@ OUT_OF_REACH = {("face", "bat"), ("edge", "block_expr_n5"), ("face", "block_expr
 """Optima that are not proven within 30,000 states."""
 
 
-def make(kind: str, graph: Graph) -> Moves[Any, Any]:
+def make(kind: str, graph: Graph) -> EliminationMoves[Any, Any]:
     return EdgeMoves(graph) if kind == "edge" else FaceMoves(graph)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chainplan.errors import PointError
-from chainplan.programs.ops import OPS, Edge, Op
+from chainplan.programs.ops import OPS, Op, OpEdge
 from tests.dense_edges import composed, dense
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -32,7 +32,7 @@ def point(op: Op, shapes: tuple[tuple[int, ...], ...], seed: int = 0) -> list[Ar
     return [np.asarray(rng.standard_normal(shape)) for shape in shapes]
 
 
-def linearised(op: Op, arguments: list[Array]) -> tuple[Array, tuple[Edge, ...], tuple[Any, ...]]:
+def linearised(op: Op, arguments: list[Array]) -> tuple[Array, tuple[OpEdge, ...], tuple[Any, ...]]:
     value, kept = op.evaluate(*arguments)
     return value, op.edges(*(a.shape for a in arguments)), op.linearise(arguments, value, kept)
 
@@ -118,8 +118,9 @@ def test_what_is_too_large_to_list_is_matrix_free_and_equal(word: str, monkeypat
         arguments = point(case, shapes)
         expected = jacobians(case, arguments)
         with monkeypatch.context() as patch:
-            for module in (conv, max_pool, shared_weight):
-                patch.setattr(module, "MOST_ENTRIES", 0)
+            patch.setattr(conv, "MAX_LISTED_CONV_ENTRIES", 0)
+            patch.setattr(max_pool, "MAX_LISTED_POOL_ENTRIES", 0)
+            patch.setattr(shared_weight, "MAX_EXCHANGE_ENTRIES", 0)
             for edge in case.edges(*shapes):
                 if not edge.explicit:
                     assert edge.target == ""

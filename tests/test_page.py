@@ -34,8 +34,8 @@ SEED = ROOT / "examples" / "seed_chain.yaml"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages are about what is known, not about how long is searched."""
-    monkeypatch.setattr(html, "SECONDS", 0.05)
-    monkeypatch.setattr(html, "REASONS", 0.3)
+    monkeypatch.setattr(html, "MAX_COMPARED_SOLVER_SECONDS", 0.05)
+    monkeypatch.setattr(html, "MAX_PAGE_REASON_SECONDS", 0.3)
 
 
 class Tags(HTMLParser):
@@ -242,14 +242,14 @@ def test_a_tree_of_any_length_is_drawn_and_says_what_it_leaves_out(count: int) -
     assert result.priced is not None
     svg, words = tree.picture(result.plan, result.priced, "fma")
     boxes = svg.count('class="leaf"')
-    assert boxes == (count if count <= tree.WHOLE else tree.MOST)
+    assert boxes == (count if count <= tree.MAX_WHOLE_TREE_LEAVES else tree.MAX_TREE_EXCERPT_LEAVES)
     inside = sum(int(n) for n in re.findall(r">([\d,]+)</text><text class=\"small\"[^>]*>factors<", svg))
     assert svg.count(">loaded<") + inside == count
-    assert ("stay closed" in words) == (count > tree.WHOLE)
+    assert ("stay closed" in words) == (count > tree.MAX_WHOLE_TREE_LEAVES)
 
 
 def test_a_long_plan_is_cut_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "MOST", 4000)
+    monkeypatch.setattr(steps, "MAX_EMBEDDED_STEPS", 4000)
     result = chainplan.plan(pages.long_chain(2501))
     page = html.render(result)
     checked(page)
@@ -273,7 +273,7 @@ def test_a_timeline_keeps_the_peak() -> None:
     chart = charts.timeline(alive, None)
     assert "Peak 5,000 elements, at step 1,234." in chart
     assert "Each point is the most of 9 steps." in chart
-    assert chart.count("V") <= charts.POINTS + 2
+    assert chart.count("V") <= charts.MAX_TIMELINE_POINTS + 2
     assert "V4.00H1242" in chart
     assert 'class="limit"' in charts.timeline([5, 9], 10)
     assert "no steps" in charts.timeline([], None)

@@ -22,7 +22,7 @@ from chainplan.io.read import from_spec
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem
 from chainplan.proofs.claims import prove_again
-from chainplan.proofs.verdict import Standing
+from chainplan.proofs.verdict import ClaimStanding
 from chainplan.report.registry import render
 from chainplan.structures import Block
 from chainplan_cli.main import main
@@ -148,7 +148,7 @@ def test_a_schedule_that_is_too_large_to_prove_is_claimed() -> None:
     document = json.loads(render(chainplan.plan(hard_graph(), "forward", machines=3, budget=0.5), "json"))
     schedule = document["schedule"]
     assert (schedule["within"], schedule["status"], len(schedule["tasks"]) > 300) == ("this plan", "feasible", True)
-    for standing in (Standing.PROVEN, Standing.CLAIMED):
+    for standing in (ClaimStanding.PROVEN, ClaimStanding.CLAIMED):
         _, makespan, _ = prove_again(parse_plan(json.dumps(document), "plan.json"), budget=1.0).findings
         assert makespan.standing is standing
         schedule["bound"], schedule["status"] = schedule["makespan"], "optimal"
@@ -236,7 +236,7 @@ def test_a_bound_from_cuts_is_proven_at_once() -> None:
     problem = hard_graph()
     document = labelled(written(problem, budget=0.5), "vertex elimination", 1)
     saved = parse_plan(json.dumps(document), "plan.json")
-    assert prove_again(saved, budget=0.0).standing is Standing.PROVEN
+    assert prove_again(saved, budget=0.0).standing is ClaimStanding.PROVEN
 
 
 def test_the_budget_is_kept() -> None:

@@ -15,7 +15,7 @@ from chainplan.report.html.page import page
 from chainplan.report.words.sentence import headline
 from chainplan.report.words.table import schedule_proof
 from chainplan.solvers.registry import SOLVERS
-from chainplan.solvers.search.search import Progress
+from chainplan.solvers.search.search import SearchProgress
 from chainplan_cli.common import _standing
 from generators.graphs import make
 from tests.problems import chain_problem, dag_problem
@@ -45,7 +45,7 @@ def test_all_screens_say_the_same_gap() -> None:
     assert result.price is not None
     assert 0 < result.bound < result.price
     shown = f"{100 * (result.price - result.bound) / result.price:.1f} %"
-    standing = Progress("x", None, 1.0, result.price, result.bound)
+    standing = SearchProgress("x", None, 1.0, result.price, result.bound)
     assert standing.gap == result.gap == gap(result.price, result.bound)
     assert _standing(standing).endswith(f"gap {shown}")
     for form in ("text", "markdown"):

@@ -26,7 +26,7 @@ from chainplan.problem.problem import Problem
 from chainplan.programs.stepwise import Stepwise
 from chainplan.report.explain.reasons import reasons
 from chainplan.report.explain.wording import worded
-from chainplan.solvers.chain.compressed_intervals import Sweeps
+from chainplan.solvers.chain.compressed_intervals import ChainSweeps
 from chainplan.solvers.checkpoint import forward_steps
 from chainplan.tradeoff import pareto
 from chainplan.validation.reference import reference_jacobian
@@ -45,7 +45,7 @@ def drawn(seed: int, longest: int) -> Problem:
 
 def bracketed(problem: Problem) -> bool:
     """Whether no interval has a coloured sweep, which the definitions of `tests.recompute` leave out."""
-    return Sweeps(problem.graph.chain, FMA).moves == "bracketings"
+    return ChainSweeps(problem.graph.chain, FMA).moves == "bracketings"
 
 
 def time_steps(count: int, rows: int = 1) -> Problem:
@@ -100,7 +100,7 @@ def test_a_plan_under_a_limit_is_the_point_of_the_front() -> None:
                 assert result.price == point.fma
                 assert result.bound <= point.fma
                 assert result.status is (Status.OPTIMAL if result.bound == point.fma else Status.FEASIBLE)
-                assert result.status is Status.OPTIMAL or Sweeps(problem.graph.chain, FMA).any
+                assert result.status is Status.OPTIMAL or ChainSweeps(problem.graph.chain, FMA).any
                 assert result.within == "bracketings and nested checkpoints"
 
 
@@ -170,7 +170,7 @@ def test_front_without_recomputation() -> None:
     for seed in range(60):
         problem = replace(drawn(seed, 5), recompute=False)
         found, due = [(point.memory, point.fma) for point in pareto(problem).points], brute(problem)
-        if not Sweeps(problem.graph.chain, FMA).any:
+        if not ChainSweeps(problem.graph.chain, FMA).any:
             assert found == due
         for memory, fma in due:
             assert any(one[0] <= memory and one[1] <= fma for one in found)

@@ -23,7 +23,7 @@ from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.report.registry import RENDERERS
 from chainplan.solvers.schedule.best import best_schedule
-from chainplan.solvers.schedule.bounds import Bounds
+from chainplan.solvers.schedule.bounds import WorkPathBounds
 from chainplan.solvers.schedule.list_scheduling import list_schedule, lower_bound
 from chainplan.solvers.schedule.machine_dp import ScheduledDp
 from chainplan.solvers.schedule.tasks import ChainTasks
@@ -194,7 +194,7 @@ def test_the_frontier_is_that_of_all_plans() -> None:
         tasks = ChainTasks(problem.graph.chain, FMA)
         every = {(work(nest), critical_path(nest)) for nest in nests(problem.to_spec())}
         kept = {p for p in every if not any(o != p and o[0] <= p[0] and o[1] <= p[1] for o in every)}
-        found = frontier(tasks, Bounds(tasks, 2), 2, 10**9, Search())
+        found = frontier(tasks, WorkPathBounds(tasks, 2), 2, 10**9, Search())
         assert found is not None
         assert {(point.work, point.path) for point in found} == kept
         longest = max(longest, len(kept))

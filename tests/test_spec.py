@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chainplan
-from chainplan.io.located.diagnostics import Messages
+from chainplan.io.located.diagnostics import SpecMessages
 from chainplan.io.read import FRONTENDS, chain, from_spec, read
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem
@@ -21,7 +21,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 def parse(text: str, name: str = "yaml") -> Problem:
     frontend = next(f for f in FRONTENDS if f.name == name)
-    problem = frontend.reader(text.encode(), Messages(f"s.{name}"))
+    problem = frontend.reader(text.encode(), SpecMessages(f"s.{name}"))
     assert isinstance(problem, Problem)
     return problem
 

@@ -18,7 +18,7 @@ import yaml
 from chainplan.errors import SpecError
 from chainplan.io import read as table
 from chainplan.io.located import objects
-from chainplan.io.located.diagnostics import MOST_MESSAGES, Messages
+from chainplan.io.located.diagnostics import MAX_MESSAGES, SpecMessages
 from chainplan.io.read import FRONTENDS, from_spec, read
 from chainplan.problem.problem import Problem
 
@@ -29,7 +29,7 @@ def errors(text: str | bytes, name: str = "yaml") -> list[str]:
     data = text.encode() if isinstance(text, str) else text
     frontend = next(f for f in FRONTENDS if f.name == name)
     with pytest.raises(SpecError) as caught:
-        frontend.reader(data, Messages(f"s.{name}"))
+        frontend.reader(data, SpecMessages(f"s.{name}"))
     return list(caught.value.messages)
 
 
@@ -81,7 +81,7 @@ def test_short_numbers_are_whole_ones(written: str, size: int) -> None:
     for suffix in ("yaml", "json"):
         frontend = next(f for f in FRONTENDS if f.name == suffix)
         text = f'{{"chain": [1, {written}], "limits": {{"memory": {written}}}}}'
-        problem = frontend.reader(text.encode(), Messages("s"))
+        problem = frontend.reader(text.encode(), SpecMessages("s"))
         assert isinstance(problem, Problem)
         assert (problem.graph.sizes["x1"], problem.memory) == (size, size)
     problem = from_spec({"chain": [1, float(size)], "limits": {"memory": float(size)}})
@@ -332,7 +332,7 @@ dag:
 
 def test_only_the_first_errors_are_listed() -> None:
     messages = errors("chain: [" + "x, " * 1000 + "1]")
-    assert len(messages) == MOST_MESSAGES + 1
+    assert len(messages) == MAX_MESSAGES + 1
     assert messages[-1] == "s.yaml: more than 50 errors; the first 50 are listed."
 
 
@@ -446,7 +446,7 @@ def test_errors_of_the_text(text: str | bytes, expected: str) -> None:
 def test_no_depth_is_too_much(
     before: str, opening: str, column: int, loader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chainplan.io.located.yaml_events._LOADER", getattr(yaml, loader))
+    monkeypatch.setattr("chainplan.io.located.yaml_events._YAML_LOADER", getattr(yaml, loader))
     for suffix in ("yaml", "json"):
         (message,) = errors(before + opening * 200_000, suffix)
         assert message == f"s.{suffix}:1:{column}: nests deeper than 32 levels; a spec needs fewer. Check the brackets."
@@ -508,7 +508,7 @@ def test_objects_that_are_no_names(value: Any) -> None:
 
 
 def test_objects_that_hold_themselves_or_are_huge(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objects, "MOST_VALUES", 20_000)
+    monkeypatch.setattr(objects, "MAX_SPEC_VALUES", 20_000)
     endless: list[Any] = []
     endless.append(endless)
     assert "nests deeper than 32 levels" in object_errors({"chain": endless})[0]
@@ -581,6 +581,6 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no endless device")
 def test_endless_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table, "LARGEST_FILE", 2_000_000)
+    monkeypatch.setattr(table, "MAX_SPEC_BYTES", 2_000_000)
     with pytest.raises(SpecError, match=r"^/dev/zero: found more than 2 MB; expected a smaller file"):
         read("/dev/zero")

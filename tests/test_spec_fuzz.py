@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from chainplan.errors import SpecError
-from chainplan.io.located.diagnostics import MOST_MESSAGES, Messages
-from chainplan.io.located.nodes import UNPRINTABLE
+from chainplan.io.located.diagnostics import MAX_MESSAGES, SpecMessages
+from chainplan.io.located.nodes import UNPRINTABLE_CHARACTERS
 from chainplan.io.networkx_graph import to_graphml, to_node_link
 from chainplan.io.read import FRONTENDS, from_spec, read
 from chainplan.problem.problem import Problem
@@ -115,10 +115,10 @@ def judge(problem: Problem | SpecError, source: str) -> None:
     if isinstance(problem, Problem):
         assert from_spec(problem.to_spec()).fingerprint == problem.fingerprint
         return
-    assert 1 <= len(problem.messages) <= MOST_MESSAGES + 1
+    assert 1 <= len(problem.messages) <= MAX_MESSAGES + 1
     for message in problem.messages:
         assert message.startswith(f"{source}:")
-        assert not UNPRINTABLE.search(message)
+        assert not UNPRINTABLE_CHARACTERS.search(message)
         assert len(message) < 4000
 
 
@@ -140,7 +140,7 @@ def fuzz(made: Callable[[Random], Any], reader: Callable[[Any], Problem]) -> Non
 @pytest.mark.parametrize("frontend", FRONTENDS, ids=lambda f: f.name)
 def test_mutated_text(frontend: Any) -> None:
     texts = GRAPHS.get(frontend.name, TEXTS)
-    fuzz(lambda random: mutated_bytes(random, texts), lambda data: frontend.reader(data, Messages("f")))
+    fuzz(lambda random: mutated_bytes(random, texts), lambda data: frontend.reader(data, SpecMessages("f")))
 
 
 def test_mutated_trees() -> None:

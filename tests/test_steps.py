@@ -11,7 +11,7 @@ import pytest
 
 from chainplan.io.plan_file_fields import FIELDS
 from chainplan.plans.steps import (
-    KINDS,
+    STEP_KINDS,
     Accumulate,
     Add,
     Advance,
@@ -100,8 +100,8 @@ def test_a_kind_that_no_interpreter_knows_is_refused() -> None:
 
 
 def test_every_kind_has_a_method_of_its_own() -> None:
-    assert {type(step) for step in STEPS} == set(KINDS)
-    assert Interpreter.__abstractmethods__ == {kind.__name__.lower() for kind in KINDS} == FIELDS.keys()
+    assert {type(step) for step in STEPS} == set(STEP_KINDS)
+    assert Interpreter.__abstractmethods__ == {kind.__name__.lower() for kind in STEP_KINDS} == FIELDS.keys()
     for step in STEPS:
         assert step.accept(Names()) == type(step).__name__.lower()
 

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from chainplan.structures import (
     DENSE,
     DIAGONAL,
-    PLAIN,
+    PLAIN_STRUCTURES,
     STRUCTURES,
     Banded,
     Block,
     Outline,
     Structure,
-    Units,
+    UnitEntries,
     Zero,
     from_spec,
     product,
@@ -32,17 +32,19 @@ from chainplan.structures import (
 from chainplan.structures.banded import band_products_fma
 from chainplan.structures.envelope import outline
 from chainplan.structures.explicit import Explicit
-from chainplan.structures.registry import NAMES, WORDS
+from chainplan.structures.registry import STRUCTURE_NAMES, STRUCTURE_READERS
 from tests.structures import any_structure, band_family, fitting, random_spec
 
 seeds = st.integers(0, 10**9)
 widths = st.integers(0, 5)
 factors = st.sampled_from([1, 2, 3, 4, 6, 12])
-tags = st.sampled_from([None, Units(True, False, 1), Units(False, True, -1), Units(True, True, 0)])
-on_diagonal = [PLAIN[n] for n in ("identity", "negated_identity", "sign", "scaled_identity", "diagonal")]
+tags = st.sampled_from([None, UnitEntries(True, False, 1), UnitEntries(False, True, -1), UnitEntries(True, True, 0)])
+on_diagonal = [PLAIN_STRUCTURES[n] for n in ("identity", "negated_identity", "sign", "scaled_identity", "diagonal")]
 closed = {
     "bands": st.one_of(
-        st.sampled_from([DENSE, Zero(), PLAIN["lower_triangular"], PLAIN["upper_triangular"], *on_diagonal]),
+        st.sampled_from(
+            [DENSE, Zero(), PLAIN_STRUCTURES["lower_triangular"], PLAIN_STRUCTURES["upper_triangular"], *on_diagonal]
+        ),
         st.builds(Banded, widths, widths),
     ),
     "outlines": st.one_of(
@@ -162,8 +164,8 @@ def listed(counts: tuple[tuple[int, int, int], ...]) -> list[int]:
     return [first + slope * t for length, first, slope in counts for t in range(length)]
 
 
-@pytest.mark.parametrize("left_word", NAMES[:-1])
-@pytest.mark.parametrize("right_word", NAMES[:-1])
+@pytest.mark.parametrize("left_word", STRUCTURE_NAMES[:-1])
+@pytest.mark.parametrize("right_word", STRUCTURE_NAMES[:-1])
 def test_fma_of_every_pair_is_the_triple_loop_count(left_word: str, right_word: str) -> None:
     rng = random.Random(left_word + right_word)
     found = 0
@@ -226,13 +228,13 @@ def test_a_band_of_a_trillion_is_counted_exactly() -> None:
     assert Block(n, n, Banded(1, 1)).nnz == 3 * n - 2
     assert product_fma(Block(n, n, Banded(1, 1)), Block(n, n, Banded(1, 1))) == 9 * n - 10
     assert product_fma(Block(n, n), Block(n, n)) == n**3
-    lower = Block(n, n, PLAIN["lower_triangular"])
+    lower = Block(n, n, PLAIN_STRUCTURES["lower_triangular"])
     assert lower.nnz == n * (n + 1) // 2
     assert lower.times(lower) == lower
     assert lower.times(lower.transpose()).structure == DENSE
 
 
-@pytest.mark.parametrize("word", NAMES[:-1])
+@pytest.mark.parametrize("word", STRUCTURE_NAMES[:-1])
 def test_spec_form_is_read_back(word: str) -> None:
     rng, (rows, cols) = random.Random(word), {"replicate": (6, 3), "reduce": (3, 6)}.get(word, (6, 6))
     sample = next(s for _ in range(99) if (s := fitting(rng, word, rows, cols)))
@@ -290,7 +292,7 @@ def test_band_products_at_once_are_those_one_by_one(cases: list[tuple[int, ...]]
 
 
 def test_words_and_diagonal_are_what_the_table_says() -> None:
-    assert PLAIN["diagonal"] == DIAGONAL
-    assert not set(PLAIN) & set(WORDS)
+    assert PLAIN_STRUCTURES["diagonal"] == DIAGONAL
+    assert not set(PLAIN_STRUCTURES) & set(STRUCTURE_READERS)
     assert isinstance(random_spec(random.Random(0), "coo", 2, 2), list)
     assert isinstance(any_structure(random.Random(0), 2, 2), Structure)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import chainplan
-from chainplan.costs.timed import WEIGHTED
-from chainplan.execution.function_times import Measured, measured
+from chainplan.costs.timed import WEIGHTED_COST
+from chainplan.execution.function_times import MeasuredCost, measured
 from chainplan.problem.graph import Mode
-from chainplan.validation.turns import FILLED, LEAST, LONG, MOST, in_turns
+from chainplan.validation.turns import MAX_TURNS, MIN_TURNS, SECONDS_FOR_FEWEST_TURNS, SECONDS_FOR_ONE_TURN, in_turns
 from chainplan_cli.main import main
 from tests.reference import ROOT
 
@@ -38,20 +38,27 @@ class Clock:
 
 @pytest.mark.parametrize(
     ("seconds", "turns"),
-    [(1e-6, MOST), (FILLED / 9.5, 10), (FILLED, LEAST), (0.9 * LONG / 2, 3), (LONG, 1), (10 * LONG, 1)],
+    [
+        (1e-6, MAX_TURNS),
+        (SECONDS_FOR_FEWEST_TURNS / 9.5, 10),
+        (SECONDS_FOR_FEWEST_TURNS, MIN_TURNS),
+        (0.9 * SECONDS_FOR_ONE_TURN / 2, 3),
+        (SECONDS_FOR_ONE_TURN, 1),
+        (10 * SECONDS_FOR_ONE_TURN, 1),
+    ],
 )
 def test_at_least_five_turns_unless_one_takes_long(seconds: float, turns: int) -> None:
     clock = Clock()
     found = in_turns({"one": clock.taking(seconds), "other": clock.taking(1e-9)}, clock)
     assert len(found["one"].seconds) == turns
-    assert len(found["other"].seconds) == MOST
+    assert len(found["other"].seconds) == MAX_TURNS
 
 
 def test_the_least_turn_counts() -> None:
     clock = Clock()
     found = in_turns({"disturbed": clock.taking(0.5, 0.25, 0.75, 0.125, 0.5, 1.0)}, clock)
     assert found["disturbed"].least == 0.125
-    assert len(found["disturbed"].seconds) == LEAST
+    assert len(found["disturbed"].seconds) == MIN_TURNS
 
 
 def test_functions_are_priced_by_call_and_vector() -> None:
@@ -68,16 +75,16 @@ def test_functions_are_priced_by_call_and_vector() -> None:
     module = {"shape": [3, 4], "tangent": 12, "adjoint": 12}
     problem = chainplan.chain([{"name": "A", **module}, {"name": "B", "shape": [2, 3], "tangent": 5}])
     pair = function(2.0**-10, 2.0**-12, 3, 1), function(2.0**-9, 2.0**-14, 4, 0)
-    model = measured(WEIGHTED, problem.graph, {"A": pair, "B": (None, None)}, clock)
-    assert isinstance(model, Measured)
+    model = measured(WEIGHTED_COST, problem.graph, {"A": pair, "B": (None, None)}, clock)
+    assert isinstance(model, MeasuredCost)
     second = 10**15
     assert [(name, mode) for name, mode, *_ in model.functions] == [("A", Mode.TANGENT), ("A", Mode.ADJOINT)]
     for (*_, call, vector), expected in zip(model.functions, ((-10, -12), (-9, -14)), strict=True):
         assert call == pytest.approx(second * 2.0 ** expected[0])
         assert vector == pytest.approx(second * 2.0 ** expected[1])
     a, b = (problem.graph[name] for name in "AB")
-    assert model.accumulate(a, Mode.TANGENT) > 10**9 * (2**-10 + 4 * 2**-12) > WEIGHTED.accumulate(a, Mode.TANGENT)
-    assert model.accumulate(b, Mode.TANGENT) == WEIGHTED.accumulate(b, Mode.TANGENT)
+    assert model.accumulate(a, Mode.TANGENT) > 10**9 * (2**-10 + 4 * 2**-12) > WEIGHTED_COST.accumulate(a, Mode.TANGENT)
+    assert model.accumulate(b, Mode.TANGENT) == WEIGHTED_COST.accumulate(b, Mode.TANGENT)
 
 
 def test_the_order_follows_what_was_measured() -> None:
@@ -93,8 +100,8 @@ def test_the_order_follows_what_was_measured() -> None:
         return np.zeros((2, block.shape[1]))
 
     problem = chainplan.chain([{"name": "A", "shape": [2, 9], "tangent": 900, "adjoint": 9}])
-    by_rate = chainplan.plan(chainplan.Problem(problem.graph, cost=WEIGHTED)).plan
-    model = measured(WEIGHTED, problem.graph, {"A": (fast, slow)}, clock)
+    by_rate = chainplan.plan(chainplan.Problem(problem.graph, cost=WEIGHTED_COST)).plan
+    model = measured(WEIGHTED_COST, problem.graph, {"A": (fast, slow)}, clock)
     by_time = chainplan.plan(chainplan.Problem(problem.graph, cost=model)).plan
     assert by_rate is not None
     assert by_time is not None
@@ -108,4 +115,4 @@ def test_run_measures_functions_and_counts_its_runs(capsys: pytest.CaptureFixtur
     runs = lines["order"].index("runs")
     assert lines["order"][:3] == ["order", "fma", "'measured'"]
     assert runs == 4
-    assert int(lines["forward"][runs + 2]) >= LEAST
+    assert int(lines["forward"][runs + 2]) >= MIN_TURNS

@@ -92,7 +92,7 @@ def test_files_cannot_be_named(tmp_path: Path) -> None:
 
 
 def test_large_specs_are_refused(address: str) -> None:
-    status, found = _post(address, b"#" * (application.LARGEST + 1))
+    status, found = _post(address, b"#" * (application.MAX_WEB_SPEC_BYTES + 1))
     assert status == 413
     assert "larger than" in found["error"]
 
@@ -142,15 +142,15 @@ def test_the_place_of_who_leaves_is_free_for_others(monkeypatch: pytest.MonkeyPa
         return {}
 
     async def left() -> list[int]:
-        planner = application._Planner()
-        requests = [_request(b"%d" % i) for i in range(application.AT_ONCE + 3)]
+        planner = application._WebPlanner()
+        requests = [_request(b"%d" % i) for i in range(application.MAX_PARALLEL_PLANS + 3)]
         answers = await asyncio.wait_for(asyncio.gather(*map(planner.plan, requests)), 60)
         assert planner._here == 0
         return [answer.status_code for answer in answers]
 
     monkeypatch.setattr(application, "_plan_in_process", endless)
-    assert asyncio.run(left()) == [200] * (application.AT_ONCE + 3)
-    assert len(ended) <= application.AT_ONCE
+    assert asyncio.run(left()) == [200] * (application.MAX_PARALLEL_PLANS + 3)
+    assert len(ended) <= application.MAX_PARALLEL_PLANS
 
 
 def _request(body: bytes) -> Request:

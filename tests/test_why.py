@@ -18,10 +18,10 @@ from chainplan.problem.problem import Problem
 from chainplan.report.explain.carried import carried
 from chainplan.report.explain.changes import savings, sensitivity, shares, threshold, vector_price
 from chainplan.report.explain.products import products
-from chainplan.report.explain.ranges import LARGEST, Range, ranges
-from chainplan.report.explain.reasons import Reasons, reasons
-from chainplan.report.explain.replan import OutOfTime, Replanner
-from chainplan.report.explain.splits import Choice, top_splits
+from chainplan.report.explain.ranges import MAX_RANGE_SIZE, OptimalRange, ranges
+from chainplan.report.explain.reasons import PlanReasons, reasons
+from chainplan.report.explain.replan import OutOfQuestionTime, Replanner
+from chainplan.report.explain.splits import LastOperation, top_splits
 from chainplan.report.explain.variants import exchanged, free_sizes, resized
 from chainplan.report.explain.wording import worded
 from chainplan.report.words.sentence import headline
@@ -62,7 +62,7 @@ def part(problem: Problem, i: int, j: int) -> Problem:
     return replace(problem, graph=graph)
 
 
-def price_of(problem: Problem, i: int, j: int, choice: Choice) -> int:
+def price_of(problem: Problem, i: int, j: int, choice: LastOperation) -> int:
     """What a last operation costs with the best rests, by exhaustive search of the rests."""
     chain, order = problem.graph.chain, problem.graph.order
     k = order.index(choice.at)
@@ -109,7 +109,7 @@ def best_order(problem: Problem, plan: Plan, order: str) -> int:
     return order_price(problem.graph, Mode.TANGENT if order == "forward" else Mode.ADJOINT)
 
 
-def found_ranges(problem: Problem) -> tuple[Result, list[Range]]:
+def found_ranges(problem: Problem) -> tuple[Result, list[OptimalRange]]:
     result = planned(problem)
     assert result.plan is not None
     found = []
@@ -135,7 +135,7 @@ def test_an_order_is_optimal_exactly_within_its_range(graph: str) -> None:
         assert result.plan is not None
         for r in found:
             high = inf if r.high is None else r.high
-            sizes = {*range(1, 26), r.low - 1, r.low, r.low + 1, LARGEST}
+            sizes = {*range(1, 26), r.low - 1, r.low, r.low + 1, MAX_RANGE_SIZE}
             sizes |= set() if r.high is None else {r.high, r.high + 1}
             for size in sorted(s for s in sizes if s > 0):
                 changed = resized(problem, (r.vertex,), size)
@@ -247,7 +247,7 @@ def test_a_plan_at_hand_is_one_of_the_changed_problem(seed: int) -> None:
         assert Load(e.name) in moved.steps
 
 
-def _said(found: Reasons) -> list[str]:
+def _said(found: PlanReasons) -> list[str]:
     return [sentence for _, sentences in worded(found) for sentence in sentences]
 
 
@@ -341,7 +341,7 @@ def test_without_time_it_says_what_was_not_looked_at() -> None:
     assert not found.ranges
     assert not found.sensitivities
     assert any("0.0 s were over" in note for note in found.notes)
-    with pytest.raises(OutOfTime):
+    with pytest.raises(OutOfQuestionTime):
         Replanner(0.0).cheapest(result.problem)
 
 
@@ -383,7 +383,7 @@ def test_a_plan_for_several_machines_is_compared_with_the_one_for_one() -> None:
 def test_large_problems_are_not_planned_again() -> None:
     result = planned(chainplan.chain([1 + i % 7 for i in range(2102)]))
     found = reasons(result, 5.0)
-    assert isinstance(found, Reasons)
+    assert isinstance(found, PlanReasons)
     assert found.products
     assert not found.sensitivities
     assert any("more than 2,000 elementals" in note for note in found.notes)

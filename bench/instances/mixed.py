@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 
 from bench.instances import FOLDER
 from chainplan.problem.problem import Problem
-from chainplan.structures import PLAIN, Structure
+from chainplan.structures import PLAIN_STRUCTURES, Structure
 from chainplan.structures.explicit import Explicit
 from generators.chains import drawn_pattern, structured_chain
 
@@ -47,7 +47,7 @@ class MixedChain:
         structures: list[Structure] = []
         for i, factor in enumerate(self.factors):
             if isinstance(factor, str):
-                structures.append(PLAIN[factor])
+                structures.append(PLAIN_STRUCTURES[factor])
                 continue
             csr = drawn_pattern(f"{self.name}/F{i + 1}", self.sizes[i + 1], self.sizes[i], factor["csr"])
             if checksum(csr) != factor["crc32"]:

@@ -6,11 +6,11 @@ import click
 
 from chainplan_cli.common import seed_option
 
-DTYPES = ("float64", "float32", "int64")
+RATED_DTYPES = ("float64", "float32", "int64")
 
 
 @click.command()
-@click.option("--dtype", type=click.Choice(DTYPES), default="float64", show_default=True)
+@click.option("--dtype", type=click.Choice(RATED_DTYPES), default="float64", show_default=True)
 @seed_option
 def command(dtype: str, seed: int) -> int:
     """Time the kernels on random blocks, fit their rates, and keep them for --objective calibrated.
@@ -20,14 +20,17 @@ def command(dtype: str, seed: int) -> int:
     """
     from chainplan.costs.calibrate import measure
     from chainplan.costs.rate_store import store, this_machine
-    from chainplan.kernels.default_rates import REGIMES, SECOND
+    from chainplan.kernels.default_rates import FEMTOSECONDS_PER_NANOSECOND, REGIMES
     from chainplan.report.words.table import columns
 
     machine = this_machine(dtype)
     fits = measure(dtype, seed=seed)
     rows = [("kernel", "points", "residual", "worst", "ns per call, per entry, per multiplication")]
     for fit in fits:
-        named = (f"{rate / SECOND:.3g} / {name}" for name, rate in zip(REGIMES[fit.regime], fit.rates, strict=True))
+        named = (
+            f"{rate / FEMTOSECONDS_PER_NANOSECOND:.3g} / {name}"
+            for name, rate in zip(REGIMES[fit.regime], fit.rates, strict=True)
+        )
         shares = (f"{100 * fit.typical:.0f} %", f"{100 * fit.worst:.0f} %")
         rows.append((fit.regime, str(fit.points), *shares, "  ".join(named)))
     path = store(machine, {fit.regime: fit.rates for fit in fits})

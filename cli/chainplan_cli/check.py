@@ -6,17 +6,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chainplan_cli.common import FILE, SECONDS, progress_shown
+from chainplan_cli.common import FILE_NAME, SECONDS_TYPE, progress_shown
 
 if TYPE_CHECKING:
     from chainplan.io.plan_file import SavedPlan
-    from chainplan.proofs.verdict import Verdict
+    from chainplan.proofs.verdict import ProofVerdict
 
 
 @click.command()
-@click.argument("plan", type=FILE)
+@click.argument("plan", type=FILE_NAME)
 @click.option(
-    "--budget", type=SECONDS, default=10.0, show_default=True, metavar="SECONDS", help="Time for proving claims again."
+    "--budget",
+    type=SECONDS_TYPE,
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time for proving claims again.",
 )
 @click.option("--require-proof", is_flag=True, help="Exit with 1 where something is claimed by the file only.")
 def command(plan: str, budget: float, require_proof: bool) -> int:
@@ -31,7 +36,7 @@ def command(plan: str, budget: float, require_proof: bool) -> int:
     from chainplan.errors import PlanError
     from chainplan.io.read import read_plan
     from chainplan.proofs.claims import prove_again
-    from chainplan.proofs.verdict import Standing, refuted
+    from chainplan.proofs.verdict import ClaimStanding, refuted
 
     try:
         saved = read_plan(plan)
@@ -43,16 +48,16 @@ def command(plan: str, budget: float, require_proof: bool) -> int:
     for line in _proven_lines(saved, verdict):
         click.echo(f"{plan}: {line}")
     click.echo(verdict)
-    failed = verdict.standing is Standing.REFUTED or (require_proof and verdict.standing is Standing.CLAIMED)
+    failed = verdict.standing is ClaimStanding.REFUTED or (require_proof and verdict.standing is ClaimStanding.CLAIMED)
     return 1 if failed or saved.plan is None else 0
 
 
-def _proven_lines(saved: SavedPlan, verdict: Verdict) -> list[str]:
+def _proven_lines(saved: SavedPlan, verdict: ProofVerdict) -> list[str]:
     """Say what is proven about the plan, and the verdict on each claim except those that the last line refutes."""
     from chainplan.problem.units import timed
-    from chainplan.proofs.verdict import Standing
+    from chainplan.proofs.verdict import ClaimStanding
 
-    lines = [finding.said for finding in verdict.findings if finding.standing is not Standing.REFUTED]
+    lines = [finding.said for finding in verdict.findings if finding.standing is not ClaimStanding.REFUTED]
     if verdict.replay is None or saved.candidate is None:
         return lines
     problem, replayed = saved.problem, verdict.replay

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from chainplan.errors.arguments import MAX_OPTION_COUNT
 from chainplan.plans.ratios import gap_text
 from chainplan_cli.interrupt import raise_again
 
@@ -24,33 +25,33 @@ if TYPE_CHECKING:
     from chainplan.plans.result import Result
     from chainplan.problem.problem import Problem
     from chainplan.programs.program import Program
-    from chainplan.solvers.search.search import Progress
+    from chainplan.solvers.search.search import SearchProgress
 
 solver_option = click.option("--solver", default="auto", show_default=True, metavar="NAME", help="See 'solvers'.")
 
 
-_PLAIN = re.compile("[-+.0-9A-Za-z]+")
+_PLAIN_NUMBER_PATTERN = re.compile("[-+.0-9A-Za-z]+")
 """The characters of numbers; Python would also read digits of other scripts, spaces around and underscores inside."""
 
 
-class Whole(click.IntRange):
+class WholeNumberType(click.IntRange):
     """A whole number in digits, or with an exponent as in specs: 1000, 1e3."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         from chainplan.io.located.reader import number_or_text
 
         if isinstance(value, str):
-            if not _PLAIN.fullmatch(value):
+            if not _PLAIN_NUMBER_PATTERN.fullmatch(value):
                 self.fail(f"{value!r} is not a valid integer; expected digits alone, such as 1000.", param, ctx)
             value = number_or_text(value)
         return int(super().convert(value, param, ctx))
 
 
-class _Seconds(click.FloatRange):
+class _SecondsType(click.FloatRange):
     """A number of seconds from 0; nan is refused, because it compares as below no limit."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, str) and not _PLAIN.fullmatch(value):
+        if isinstance(value, str) and not _PLAIN_NUMBER_PATTERN.fullmatch(value):
             self.fail(f"{value!r} is no number of seconds; expected digits, such as 10 or 0.5.", param, ctx)
         seconds = float(super().convert(value, param, ctx))
         if isnan(seconds):
@@ -58,33 +59,31 @@ class _Seconds(click.FloatRange):
         return seconds
 
 
-class _Named(click.Path):
+class _FileNameType(click.Path):
     """The name of a file, which shells complete; it is not checked here, as whoever reads it says what is wrong."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return str(value)
 
 
-FILE = _Named()
-SECONDS = _Seconds(min=0)
-MOST = 10**15
-"""The largest number of an option that counts something."""
+FILE_NAME = _FileNameType()
+SECONDS_TYPE = _SecondsType(min=0)
 budget_option = click.option(
     "--budget",
-    type=SECONDS,
+    type=SECONDS_TYPE,
     metavar="SECONDS",
     help="Time for the search.  [default: no limit on chains, 10 on other graphs]",
 )
 nodes_option = click.option(
     "--nodes",
-    type=Whole(0, MOST),
+    type=WholeNumberType(0, MAX_OPTION_COUNT),
     metavar="N",
     help="Steps of the search; unlike seconds, they give the same plan on every machine.",
 )
-seed_option = click.option("--seed", type=Whole(min=0), default=0, show_default=True, metavar="N")
+seed_option = click.option("--seed", type=WholeNumberType(min=0), default=0, show_default=True, metavar="N")
 machines_option = click.option(
     "--machines",
-    type=Whole(1, MOST),
+    type=WholeNumberType(1, MAX_OPTION_COUNT),
     metavar="P",
     help="Plan for P machines at once: the makespan is minimised and the plan has a schedule.",
 )
@@ -95,18 +94,18 @@ objective_option = click.option(
 )
 
 
-class Report(Protocol):
+class ProgressReport(Protocol):
     """A function that a search calls from time to time."""
 
-    def __call__(self, progress: Progress, /) -> None: ...
+    def __call__(self, progress: SearchProgress, /) -> None: ...
 
 
 @contextmanager
-def progress_shown() -> Iterator[Report]:
+def progress_shown() -> Iterator[ProgressReport]:
     """Show the progress of a long search: as a bar on a terminal, else as a line on stderr every five seconds."""
     raise_again()
     if not sys.stderr.isatty():
-        yield _Lines()
+        yield _ProgressLines()
         return
     from rich.console import Console
     from rich.progress import Progress as Bars
@@ -114,7 +113,7 @@ def progress_shown() -> Iterator[Report]:
     with Bars(console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("", total=None, visible=False)
 
-        def report(progress: Progress, /) -> None:
+        def report(progress: SearchProgress, /) -> None:
             text = f"{progress.solver} {progress.seconds:.0f} s{_standing(progress)}"
             bars.update(task, visible=True, description=text, total=None if progress.done is None else 1.0)
             bars.update(task, completed=progress.done or 0.0)
@@ -122,13 +121,13 @@ def progress_shown() -> Iterator[Report]:
         yield report
 
 
-class _Lines:
+class _ProgressLines:
     """Progress as lines on stderr, at first and every five seconds."""
 
     def __init__(self) -> None:
         self._next = 0.0
 
-    def __call__(self, progress: Progress, /) -> None:
+    def __call__(self, progress: SearchProgress, /) -> None:
         if monotonic() >= self._next:
             self._next = monotonic() + 5
             done = "" if progress.done is None else f", {100 * progress.done:.0f} %"
@@ -136,7 +135,7 @@ class _Lines:
             click.echo(f"chainplan: {progress.solver}: {progress.seconds:.1f} s{done}{standing}", err=True)
 
 
-def _standing(progress: Progress) -> str:
+def _standing(progress: SearchProgress) -> str:
     """Describe the best plan so far, the bound and the gap, as far as they are known."""
     best = "" if progress.best is None else f", best {progress.best:,} fma"
     bound = f", bound {progress.bound:,}" if progress.bound else ""
@@ -182,7 +181,7 @@ def require_place(path: str) -> None:
             if target.exists():
                 os.close(os.open(target, os.O_WRONLY))
     except (OSError, ValueError) as error:
-        raise click.ClickException(_unwritable(path, f"{_reason(error)}; {_PLACE}")) from None
+        raise click.ClickException(_unwritable(path, f"{_reason(error)}; {_ADVICE_ON_PLACES}")) from None
 
 
 def _require_permission(target: Path) -> None:
@@ -192,7 +191,7 @@ def _require_permission(target: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-_PLACE = "expected a place where a file may be written. Write elsewhere."
+_ADVICE_ON_PLACES = "expected a place where a file may be written. Write elsewhere."
 
 
 def _unwritable(path: str, why: str) -> str:
@@ -221,7 +220,7 @@ def write_whole(path: str, text: str) -> None:
         else:
             _replace(Path(os.path.realpath(target)), text)
     except (OSError, ValueError) as error:
-        raise click.ClickException(_unwritable(path, f"{_reason(error)}; {_PLACE}")) from None
+        raise click.ClickException(_unwritable(path, f"{_reason(error)}; {_ADVICE_ON_PLACES}")) from None
 
 
 def _replace(target: Path, text: str) -> None:

@@ -6,13 +6,15 @@ from dataclasses import replace
 
 import click
 
-from chainplan_cli.common import FILE, SECONDS, objective_option, progress_shown, seed_option
+from chainplan_cli.common import FILE_NAME, SECONDS_TYPE, objective_option, progress_shown, seed_option
 from chainplan_cli.functions import function_options, read_spec_or_function
 
 
 @click.command()
-@click.argument("spec", type=FILE)
-@click.option("--budget", type=SECONDS, metavar="SECONDS", help="[default: as 'plan' for auto, 10 for each other one]")
+@click.argument("spec", type=FILE_NAME)
+@click.option(
+    "--budget", type=SECONDS_TYPE, metavar="SECONDS", help="[default: as 'plan' for auto, 10 for each other one]"
+)
 @seed_option
 @objective_option
 @function_options
@@ -27,7 +29,7 @@ def command(
     from chainplan.costs.objectives import objective_model
     from chainplan.problem.problem import Problem
     from chainplan.problem.units import timed
-    from chainplan.report.explain.comparison import RIGHT, compare
+    from chainplan.report.explain.comparison import FIGURE_COLUMNS, compare
     from chainplan.report.words.table import columns, describe
 
     planned = read_spec_or_function(spec, arguments, argnums)
@@ -37,7 +39,7 @@ def command(
     with progress_shown() as progress:
         compared = compare(problem, budget, seed, progress)
     click.echo(describe(problem) + (f", objective '{problem.cost.objective}'\n" if timed(problem) else "\n"))
-    click.echo("\n".join(columns(compared.rows, right=RIGHT, indent="  ")))
+    click.echo("\n".join(columns(compared.rows, right=FIGURE_COLUMNS, indent="  ")))
     for note in compared.notes:
         click.echo(f"  {note}")
     return 0 if any(result.plan is not None for _, result in compared.results) else 1

@@ -11,7 +11,7 @@ import click
 
 from chainplan_cli.common import require_place, write_whole
 
-SUFFIXES = (".yaml", ".py")
+EXAMPLE_SUFFIXES = (".yaml", ".py")
 
 
 @click.command()
@@ -51,7 +51,8 @@ def examples() -> dict[str, Path]:
     """Return the examples by name, with those in the top folder first."""
     folder = _folder()
     paths = sorted(
-        (path for path in folder.rglob("*") if path.suffix in SUFFIXES), key=lambda path: (len(path.parts), path)
+        (path for path in folder.rglob("*") if path.suffix in EXAMPLE_SUFFIXES),
+        key=lambda path: (len(path.parts), path),
     )
     return {path.stem: path for path in paths}
 

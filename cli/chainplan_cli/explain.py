@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chainplan_cli.common import FILE, SECONDS, objective_option, progress_shown, seed_option
+from chainplan_cli.common import FILE_NAME, SECONDS_TYPE, objective_option, progress_shown, seed_option
 from chainplan_cli.functions import function_options, names_function, read_spec_or_function, refuse_arguments
 
 if TYPE_CHECKING:
     from chainplan.programs.program import Program
 
-REASONS = 10.0
+DEFAULT_REASON_SECONDS = 10.0
 """Seconds that working out the reasons may take where no budget is given."""
 
 
 @click.command()
-@click.argument("path", metavar="SPEC|PLAN", type=FILE)
-@click.option("--budget", type=SECONDS, metavar="SECONDS", help="[default: as 'plan', and 10 more for the reasons]")
+@click.argument("path", metavar="SPEC|PLAN", type=FILE_NAME)
+@click.option(
+    "--budget", type=SECONDS_TYPE, metavar="SECONDS", help="[default: as 'plan', and 10 more for the reasons]"
+)
 @seed_option
 @objective_option
 @function_options
@@ -56,7 +58,7 @@ def command(
             half = None if budget is None else budget / 2
             result = plan(problem, budget=half, seed=seed, progress=progress, objective=objective)
             used = result.seconds
-        left = REASONS if budget is None else max(0.0, budget - used)
+        left = DEFAULT_REASON_SECONDS if budget is None else max(0.0, budget - used)
         groups = worded(reasons(result, left, progress))
     click.echo(f"{describe(problem)}\n\n  {headline(result)}")
     for title, sentences in groups:

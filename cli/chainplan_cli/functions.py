@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from chainplan.problem.problem import Problem
     from chainplan.programs.program import Program
 
-_FUNCTION = re.compile(r"([^\W\d][\w.]*):([^\W\d][\w.]*)")
-_ARRAY = re.compile(r"(f16|bf16|f32|f64|i8|i16|i32|i64|u8|u16|u32|u64|bool)\[([0-9,\s]*)\]")
-_SIZE = re.compile("[0-9]{1,18}")
-_TOKEN = re.compile(r"[a-z]+\d*\[[^\]]*\]|\S+")
-_NAMES = {"f": "float", "bf": "bfloat", "i": "int", "u": "uint"}
-_LARGEST = 2 * 10**7
+_FUNCTION_PATTERN = re.compile(r"([^\W\d][\w.]*):([^\W\d][\w.]*)")
+_ARRAY_PATTERN = re.compile(r"(f16|bf16|f32|f64|i8|i16|i32|i64|u8|u16|u32|u64|bool)\[([0-9,\s]*)\]")
+_SIZE_PATTERN = re.compile("[0-9]{1,18}")
+_TOKEN_PATTERN = re.compile(r"[a-z]+\d*\[[^\]]*\]|\S+")
+_DTYPE_NAMES = {"f": "float", "bf": "bfloat", "i": "int", "u": "uint"}
+_MAX_ARGUMENT_ENTRIES = 2 * 10**7
 """Entries that all arguments may have together; JAX makes arrays of them, which take 15 bytes or more per entry."""
 
 
@@ -72,7 +72,7 @@ def refuse_arguments(arguments: str | None, argnums: str | None) -> None:
 
 def names_function(spec: str) -> bool:
     """Say whether the argument is `module:function`; if a file has this name, it means the file."""
-    return _FUNCTION.fullmatch(spec) is not None and not os.path.exists(spec)
+    return _FUNCTION_PATTERN.fullmatch(spec) is not None and not os.path.exists(spec)
 
 
 def positions(text: str) -> tuple[int, ...]:
@@ -132,7 +132,7 @@ def function_problem(name: str, arguments: str, argnums: Sequence[int]) -> Probl
 
 def _import_function(name: str) -> Any:
     """Import the function that `module:function` names."""
-    match = _FUNCTION.fullmatch(name)
+    match = _FUNCTION_PATTERN.fullmatch(name)
     assert match is not None, "callers ask names_function first"
     module, path = match.groups()
     _require_jax(name)
@@ -171,7 +171,7 @@ def _cut(text: str, most: int = 60) -> str:
     return shown(text, most)
 
 
-class _Ones(NamedTuple):
+class _OnesToBeMade(NamedTuple):
     """An array of ones that is yet to be made, because a short text can describe one that fills the memory."""
 
     shape: tuple[int, ...]
@@ -185,30 +185,30 @@ class _Ones(NamedTuple):
 
 def _arguments(text: str, name: str) -> list[Any]:
     """Make the arguments that a text describes."""
-    read = [_argument(token, name) for token in _TOKEN.findall(text)]
-    entries = sum(one.entries for one in read if isinstance(one, _Ones))
-    if entries > _LARGEST:
-        what = f"'{_cut(text)}' has more than {_LARGEST:,} entries in all"
+    read = [_argument(token, name) for token in _TOKEN_PATTERN.findall(text)]
+    entries = sum(one.entries for one in read if isinstance(one, _OnesToBeMade))
+    if entries > _MAX_ARGUMENT_ENTRIES:
+        what = f"'{_cut(text)}' has more than {_MAX_ARGUMENT_ENTRIES:,} entries in all"
         raise SpecError(f"{name}: --args: {what}; expected fewer. Use smaller arrays.")
-    if not any(isinstance(one, _Ones) for one in read):
+    if not any(isinstance(one, _OnesToBeMade) for one in read):
         return read
     import jax.numpy as jnp
 
-    return [jnp.ones(one.shape, one.dtype) if isinstance(one, _Ones) else one for one in read]
+    return [jnp.ones(one.shape, one.dtype) if isinstance(one, _OnesToBeMade) else one for one in read]
 
 
 def _argument(text: str, name: str) -> Any:
     """Read one argument, which is an array yet to be made or a Python value."""
-    array = _ARRAY.fullmatch(text)
+    array = _ARRAY_PATTERN.fullmatch(text)
     sizes = [size.strip() for size in array[2].removesuffix(",").split(",")] if array and array[2].strip() else []
     try:
         if array is None:
             with catch_warnings(action="error"):
                 return literal_eval(text)
-        if all(map(_SIZE.fullmatch, sizes)):
+        if all(map(_SIZE_PATTERN.fullmatch, sizes)):
             letters = array[1].rstrip("0123456789")
-            dtype = "bool" if array[1] == "bool" else _NAMES[letters] + array[1][len(letters) :]
-            return _Ones(tuple(map(int, sizes)), dtype)
+            dtype = "bool" if array[1] == "bool" else _DTYPE_NAMES[letters] + array[1][len(letters) :]
+            return _OnesToBeMade(tuple(map(int, sizes)), dtype)
     except (ValueError, TypeError, SyntaxError, SyntaxWarning, MemoryError, RecursionError):
         pass
     raise SpecError(

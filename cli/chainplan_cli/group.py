@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 import chainplan
-from chainplan_cli.interrupt import CODE, WORDS
+from chainplan_cli.interrupt import INTERRUPT_EXIT_CODE, INTERRUPT_WORDS
 
-COMMANDS = {
+COMMAND_SUMMARIES = {
     "plan": "Find the cheapest plan for a spec.",
     "run": "Run a spec or a plan in numpy and validate it against forward and reverse order.",
     "check": "Prove a saved plan right without trusting whoever made it.",
@@ -31,14 +31,14 @@ def say(message: str, code: int, located: bool = False) -> int:
     return code
 
 
-class _Lazy(click.Group):
-    """A group that imports a subcommand when it is called; `--help` reads `COMMANDS` alone."""
+class _LazyGroup(click.Group):
+    """A group that imports a subcommand when it is called; `--help` reads `COMMAND_SUMMARIES` alone."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(COMMAND_SUMMARIES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in COMMAND_SUMMARIES:
             return None
         command: click.Command = import_module(f"chainplan_cli.{cmd_name}").command
         return command
@@ -47,14 +47,14 @@ class _Lazy(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:  # click itself would print an empty line
-            return say(WORDS, CODE)
+            return say(INTERRUPT_WORDS, INTERRUPT_EXIT_CODE)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(COMMAND_SUMMARIES.items()))
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(chainplan.__version__, prog_name="chainplan")
 def group() -> None:
     """Find the cheapest order of multiplying elemental Jacobians, prove how good it is, and run it."""

@@ -10,9 +10,9 @@ import os
 import signal
 from types import FrameType
 
-CODE = 130
+INTERRUPT_EXIT_CODE = 130
 """The exit code of an interrupted command, as in shells."""
-WORDS = "interrupted"
+INTERRUPT_WORDS = "interrupted"
 
 
 def end_at_once() -> None:
@@ -28,5 +28,5 @@ def raise_again() -> None:
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:
-    os.write(2, f"chainplan: {WORDS}\n".encode())
-    os._exit(CODE)
+    os.write(2, f"chainplan: {INTERRUPT_WORDS}\n".encode())
+    os._exit(INTERRUPT_EXIT_CODE)

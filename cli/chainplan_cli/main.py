@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from chainplan_cli.interrupt import CODE, WORDS, end_at_once
+from chainplan_cli.interrupt import INTERRUPT_EXIT_CODE, INTERRUPT_WORDS, end_at_once
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = group.main(None if argv is None else list(argv), prog_name="chainplan", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.exceptions.Abort:
-        return say(WORDS, CODE)
+        return say(INTERRUPT_WORDS, INTERRUPT_EXIT_CODE)
     except click.ClickException as error:
         error.show()
         return 2
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             str(error), 1 if isinstance(error, PlanError | PointError) else 2, located=isinstance(error, SpecError)
         )
     except KeyboardInterrupt:
-        return say(WORDS, CODE)
+        return say(INTERRUPT_WORDS, INTERRUPT_EXIT_CODE)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from chainplan.errors.arguments import MAX_OPTION_COUNT
 from chainplan_cli.common import (
-    FILE,
-    MOST,
-    Whole,
+    FILE_NAME,
+    WholeNumberType,
     budget_option,
     machines_option,
     nodes_option,
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from chainplan.plans.steps import Plan
     from chainplan.problem.problem import Problem
 
-FORMATS = ("text", "json", "markdown", "dot", "html", "svg", "trace")
-SCHEDULED = ("svg", "trace")
+PLAN_FORMATS = ("text", "json", "markdown", "dot", "html", "svg", "trace")
+SCHEDULE_FORMATS = ("svg", "trace")
 """The formats that draw a schedule."""
 
 
 @click.command()
-@click.argument("spec", type=FILE)
+@click.argument("spec", type=FILE_NAME)
 @solver_option
 @budget_option
 @nodes_option
@@ -44,10 +44,10 @@ SCHEDULED = ("svg", "trace")
 @objective_option
 @machines_option
 @click.option("--search", type=click.Choice(["here", "dask"]), default="here", help="Where: restarts on a cluster.")
-@click.option("--restarts", type=Whole(1, MOST), help="Searches on the cluster.  [default: 4]")
+@click.option("--restarts", type=WholeNumberType(1, MAX_OPTION_COUNT), help="Searches on the cluster.  [default: 4]")
 @click.option("--scheduler", metavar="ADDRESS", help="Of the cluster.  [default: a local cluster]")
 @click.option("--warm-start", "start", metavar="PLAN", help="A plan file of the same problem to start from.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice(PLAN_FORMATS), default="text", show_default=True)
 @click.option("--recompute", is_flag=True, help="Evaluate states in the plan, as limits.recompute in a spec.")
 @click.option(
     "--pareto", is_flag=True, help="Print the exact front of memory and price of a chain instead of one plan."
@@ -86,7 +86,7 @@ def command(
     from chainplan.problem.problem import Problem
     from chainplan.report.registry import RENDERERS
 
-    if form in SCHEDULED and machines is None:
+    if form in SCHEDULE_FORMATS and machines is None:
         raise click.UsageError(f"--format {form} draws a schedule; expected --machines P beside it. Add it.")
     planned = read_spec_or_function(spec, arguments, argnums)
     problem = planned if isinstance(planned, Problem) else planned.problem
@@ -109,7 +109,7 @@ def command(
     else:
         result = _search_here(problem, request, machines)
     result = with_notes(result, planned)
-    text = "" if form in SCHEDULED and result.schedule is None else RENDERERS[form](result)
+    text = "" if form in SCHEDULE_FORMATS and result.schedule is None else RENDERERS[form](result)
     _put(text, output)
     if result.plan is None:
         say_no_plan(result)
@@ -148,13 +148,13 @@ def _search_here(problem: Problem, request: _Request, machines: int | None) -> R
 
 def _search_on_cluster(problem: Problem, request: _Request, restarts: int | None, scheduler: str | None) -> Result:
     """Plan by several searches on a cluster."""
-    from chainplan.distributed.restarts import RESTARTS, portfolio
+    from chainplan.distributed.restarts import DEFAULT_RESTARTS, portfolio
 
     raise_again()
     return portfolio(
         problem,
         request.solver,
-        restarts=restarts or RESTARTS,
+        restarts=restarts or DEFAULT_RESTARTS,
         budget=request.budget,
         seed=request.seed,
         objective=request.objective,

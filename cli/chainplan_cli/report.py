@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chainplan_cli.common import (
-    FILE,
+    FILE_NAME,
     budget_option,
     machines_option,
     objective_option,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("path", metavar="SPEC|PLAN", type=FILE)
+@click.argument("path", metavar="SPEC|PLAN", type=FILE_NAME)
 @click.option("-o", "--output", metavar="FILE", default="report.html", show_default=True)
 @solver_option
 @budget_option

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chainplan_cli.common import FILE, objective_option, progress_shown, seed_option
+from chainplan_cli.common import FILE_NAME, objective_option, progress_shown, seed_option
 
 if TYPE_CHECKING:
     from chainplan.plans.steps import Plan
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("path", metavar="SPEC|PLAN", type=FILE)
+@click.argument("path", metavar="SPEC|PLAN", type=FILE_NAME)
 @click.option("--jacobians", metavar="FILE.npz", help="Arrays by elemental name.  [default: drawn from the seed]")
 @click.option("--point", metavar="FILE.npz", help="Inputs and parameters of layers.  [default: drawn from the seed]")
 @seed_option
@@ -86,7 +86,7 @@ def _plan_for(
     from dataclasses import replace
 
     from chainplan.costs.objectives import objective_model
-    from chainplan.costs.timed import Timed
+    from chainplan.costs.timed import TimedCost
     from chainplan.errors import PlanError
     from chainplan.execution.function_times import measured
     from chainplan.planner import plan
@@ -94,7 +94,7 @@ def _plan_for(
 
     simple = problem.recompute or all(type(e.block.structure) is Dense for e in problem.graph.useful)
     model = objective_model(objective or ("fma" if simple else "weighted"), dtype)
-    if objective is None and jacobians is not None and isinstance(model, Timed):
+    if objective is None and jacobians is not None and isinstance(model, TimedCost):
         model = measured(model, problem.graph, jacobians)
     problem = replace(problem, cost=model)
     with progress_shown() as report:
@@ -111,7 +111,7 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int, objec
     from chainplan.programs.point import draw_point, load_point
     from chainplan.programs.stepwise import Stepwise
     from chainplan.report.words.table import seconds_text
-    from chainplan.validation.finite_differences import TOLERANCE, compare
+    from chainplan.validation.finite_differences import RELATIVE_TOLERANCE, compare
     from chainplan.validation.validate import validate
 
     given = {} if point is None else load_point(point, program)
@@ -129,7 +129,7 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int, objec
     _show(problem, validation, f"plan {made_by}; inputs and parameters: {origin}", differences)
     for note in program.notes:
         click.echo(f"  note: {note}")
-    rule = f"max|diff| <= {TOLERANCE:.1e} · max(|J|, |f|)"
+    rule = f"max|diff| <= {RELATIVE_TOLERANCE:.1e} · max(|J|, |f|)"
     said = "valid" if compared.valid else "NOT VALID"
     part = "all" if compared.compared == compared.columns else f"{compared.compared} of the"
     click.echo(f"\n  {validation.verdict}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from chainplan_cli.common import Whole
+from chainplan_cli.common import WholeNumberType
 
 
 @click.command()
-@click.option("--port", type=Whole(0, 65535), default=8017, show_default=True, help="0 takes a free one.")
+@click.option("--port", type=WholeNumberType(0, 65535), default=8017, show_default=True, help="0 takes a free one.")
 def command(port: int) -> int:
     """Serve a page to edit specs and see their plans, to this machine alone, until Ctrl-C."""
     try:

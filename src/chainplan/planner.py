@@ -26,11 +26,11 @@ from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem, problem_of
 from chainplan.solvers.auto import in_order
 from chainplan.solvers.registry import SOLVERS
-from chainplan.solvers.schedule.best import SECONDS, best_schedule
-from chainplan.solvers.search.search import Progress, Search, Stopped
+from chainplan.solvers.schedule.best import DEFAULT_SCHEDULE_SECONDS, best_schedule
+from chainplan.solvers.search.search import Search, SearchProgress, SearchStopped
 from chainplan.solvers.search.solver import Solver
 
-SHARE = 0.5
+ONE_MACHINE_SHARE = 0.5
 """Share of the limits for the plan for one machine, where there are several."""
 WARM_START = "warm start"
 """What stands for a solver where the plan is the one that the search was given to start from."""
@@ -42,7 +42,7 @@ def plan(
     *,
     budget: float | None = None,
     seed: int = 0,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[SearchProgress], None] | None = None,
     objective: str | None = None,
     machines: int | None = None,
     nodes: int | None = None,
@@ -60,7 +60,7 @@ def plan(
         The seconds that the search may take; None lets it finish.
     seed : int
         The seed of solvers that draw random numbers.
-    progress : Callable[[Progress], None] | None
+    progress : Callable[[SearchProgress], None] | None
         A function that is called a few times a second with how far a search of more than half a second is.
     objective : str | None
         What is minimised: fma, weighted (nanoseconds by a static table) or calibrated (by a table of this machine,
@@ -112,7 +112,7 @@ def plan(
         nodes=nodes,
         start=None if start is None else start.plan,
     )
-    outcome = _solved(problem, chosen, search, start, SHARE if (machines or 1) > 1 else None)
+    outcome = _solved(problem, chosen, search, start, ONE_MACHINE_SHARE if (machines or 1) > 1 else None)
     outcome = in_order(problem, outcome, search)
     outcome = _scheduled(problem, outcome, machines, search, replan=solver == "auto")
     outcome = _accepted(problem, outcome)
@@ -169,7 +169,7 @@ def _solved(problem: Problem, solver: Solver, search: Search, start: Candidate |
         search.offer(start.plan, start.replay.total)
     try:
         outcome = solver.solve(problem, search if share is None else search.stage(solver.name, share))
-    except (Stopped, KeyboardInterrupt) as stop:
+    except (SearchStopped, KeyboardInterrupt) as stop:
         outcome = _rescue(problem, search, "interrupted" if isinstance(stop, KeyboardInterrupt) else "out of budget")
     return outcome if start is None else _no_worse(problem, outcome, start)
 
@@ -177,7 +177,7 @@ def _solved(problem: Problem, solver: Solver, search: Search, start: Candidate |
 def _rest(search: Search) -> Search:
     """The search for a schedule, with what is left of the limits."""
     nodes = None if search.nodes is None else max(0, search.nodes - search.ticks)
-    seconds = None if nodes is not None else SECONDS
+    seconds = None if nodes is not None else DEFAULT_SCHEDULE_SECONDS
     if search.budget is not None:
         seconds = max(0.0, search.budget - search.seconds)
     return Search(

@@ -14,16 +14,17 @@ from chainplan.errors import SolverError
 from chainplan.plans.bound import Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import prove
+from chainplan.plans.classes import CHECKPOINTS
 from chainplan.plans.reorder import peak_floor, reordered
 from chainplan.plans.result import Outcome
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem, problem_of
-from chainplan.solvers.chain.interval_dp import ChainDp
-from chainplan.solvers.chain.memory_limit import ChainMemory
-from chainplan.solvers.checkpoint.solver import WITHIN, ChainRecompute, Fronts
+from chainplan.solvers.chain.interval_dp import ChainDpSolver
+from chainplan.solvers.chain.memory_limit import ChainMemorySolver
+from chainplan.solvers.checkpoint.solver import ChainRecomputeSolver, ExactFronts
 from chainplan.solvers.checkpoint.writer import write
-from chainplan.solvers.search.search import Progress, Search, Stopped
+from chainplan.solvers.search.search import Search, SearchProgress, SearchStopped
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ class Pareto:
 
 
 def pareto(
-    problem: Problem, *, budget: float | None = None, progress: Callable[[Progress], None] | None = None
+    problem: Problem, *, budget: float | None = None, progress: Callable[[SearchProgress], None] | None = None
 ) -> Pareto:
     """Find every plan of a chain that no other one beats in both memory and price.
 
@@ -71,7 +72,7 @@ def pareto(
         The problem, whose graph is a chain; its `memory` bounds the front from above.
     budget : float | None
         The seconds that the search may take; None lets it finish.
-    progress : Callable[[Progress], None] | None
+    progress : Callable[[SearchProgress], None] | None
         A function that is called a few times a second with the progress of a search of more than a second.
 
     Returns
@@ -95,7 +96,7 @@ def pareto(
     [(51, 180), (57, 156)]
     """
     problem = problem_of(problem)
-    solver = ChainRecompute() if problem.recompute else ChainMemory()
+    solver = ChainRecomputeSolver() if problem.recompute else ChainMemorySolver()
     reason = solver.refusal(problem)
     if reason is not None:
         raise SolverError(
@@ -107,7 +108,7 @@ def pareto(
     try:
         for point in (_recomputing if problem.recompute else _descending)(problem, search, within, doubts):
             points.append(point)
-    except Stopped:
+    except SearchStopped:
         ended = f"out of budget after {search.spent}"
     except KeyboardInterrupt:
         ended = f"interrupted after {search.spent}"
@@ -117,8 +118,8 @@ def pareto(
 
 def _recomputing(problem: Problem, search: Search, within: set[str], doubts: set[Status]) -> Iterator[Tradeoff]:
     """Yield the points of the front with recomputation; note the class of plans, and whether it is in doubt."""
-    within.add(WITHIN)
-    limit, fronts = problem.memory, Fronts(problem, search)
+    within.add(CHECKPOINTS)
+    limit, fronts = problem.memory, ExactFronts(problem, search)
     front = whole = fronts.whole()
     if not fronts.proven:
         front = fronts.at_least().whole()
@@ -137,7 +138,7 @@ def _descending(problem: Problem, search: Search, within: set[str], doubts: set[
     while True:
         outcome = without
         if outcome.candidate is None or not outcome.candidate.fits(limit):
-            outcome = ChainMemory().solve(replace(problem, memory=limit), search)
+            outcome = ChainMemorySolver().solve(replace(problem, memory=limit), search)
         doubts |= {outcome.status} - {Status.OPTIMAL, Status.INFEASIBLE}
         if outcome.candidate is None:
             return
@@ -152,9 +153,9 @@ def _descending(problem: Problem, search: Search, within: set[str], doubts: set[
 def _without_limit(problem: Problem, search: Search) -> Outcome:
     """Solve without a limit by the faster solver, and put the steps in an order of low peak."""
     free = replace(problem, memory=None)
-    if ChainDp().refusal(free) is not None:
+    if ChainDpSolver().refusal(free) is not None:
         return Outcome(Status.BUDGET)
-    outcome = ChainDp().solve(free, search)
+    outcome = ChainDpSolver().solve(free, search)
     if outcome.candidate is None or outcome.status is not Status.OPTIMAL:
         return Outcome(Status.BUDGET)
     return replace(outcome, candidate=reordered(outcome.candidate, going=search.in_time))
@@ -165,7 +166,7 @@ def _least_memory(problem: Problem, best: Tradeoff, search: Search) -> Tradeoff:
     low, high = min(peak_floor(problem.graph), best.memory), best.memory
     while low < high:
         middle = (low + high) // 2
-        outcome = ChainMemory().solve(replace(problem, memory=middle), search)
+        outcome = ChainMemorySolver().solve(replace(problem, memory=middle), search)
         point = None if outcome.candidate is None else _checked(problem, outcome.candidate, outcome.bound.value)
         if point is not None and point.fma == best.fma:
             best, high = point, point.memory

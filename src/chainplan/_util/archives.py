@@ -19,11 +19,11 @@ from zipfile import BadZipFile, ZipFile
 if TYPE_CHECKING:
     from chainplan._util.arrays import Array, DType
 
-UNPACKED = 64_000_000
+MAX_UNPACKED_BYTES = 64_000_000
 """Bytes that a file of any size may unpack to."""
-RATIO = 10
+MAX_UNPACKED_RATIO = 10
 """How many times its own size a larger file may unpack to."""
-BROKEN = (
+BROKEN_ARCHIVE_ERRORS = (
     OSError,
     ValueError,
     EOFError,
@@ -41,11 +41,20 @@ BROKEN = (
 """The exceptions that reading a broken archive may raise."""
 
 
-_NO_HEADER = (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError, OverflowError, struct.error)
+_BROKEN_HEADER_ERRORS = (
+    ValueError,
+    TypeError,
+    SyntaxError,
+    TokenError,
+    RecursionError,
+    MemoryError,
+    OverflowError,
+    struct.error,
+)
 """The exceptions that numpy may raise where the header of an array is not the Python literal it should be."""
 
 
-class Header(NamedTuple):
+class ArrayHeader(NamedTuple):
     """What an archive declares about one of its arrays."""
 
     shape: tuple[int, ...]
@@ -58,33 +67,34 @@ class Header(NamedTuple):
 
 
 def why(error: Exception) -> str:
-    """Return the message of one of the exceptions in `BROKEN`, on one line."""
+    """Return the message of one of the exceptions in `BROKEN_ARCHIVE_ERRORS`, on one line."""
     if isinstance(error, KeyError):
         return str(error.args[0]) if error.args else "an array is missing"
     return getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def fault(error: Exception, expected: str) -> str:
-    """Return the message of an exception in `BROKEN`, and add what was expected where it does not say so itself."""
+    """Return the message of an exception in `BROKEN_ARCHIVE_ERRORS`, and add what was expected where it says none."""
     message = why(error)
     return message if "; expected " in message else f"{message}; expected {expected}"
 
 
-def headers(path: str | Path) -> dict[str, Header]:
+def headers(path: str | Path) -> dict[str, ArrayHeader]:
     """Return what an archive declares about its arrays.
 
     Raises
     ------
     ValueError
         Where the file is no archive, is encrypted, holds objects of Python, or unpacks to too much. Broken files raise
-        other errors of `BROKEN` as well.
+        other errors of `BROKEN_ARCHIVE_ERRORS` as well.
     """
     with _open(path) as archive:
         declared = dict(_declared(archive))
     total, size = sum(header.bytes for header in declared.values()), Path(path).stat().st_size
-    if total > max(UNPACKED, RATIO * size):
+    most = max(MAX_UNPACKED_BYTES, MAX_UNPACKED_RATIO * size)
+    if total > most:
         raise ValueError(
-            f"its {size:,} bytes unpack to {total:,}; expected at most {max(UNPACKED, RATIO * size):,}. Write it "
+            f"its {size:,} bytes unpack to {total:,}; expected at most {most:,}. Write it "
             "without compression: numpy.savez, or scipy.sparse.save_npz(..., compressed=False)"
         )
     return declared
@@ -96,7 +106,8 @@ def read(path: str | Path) -> dict[str, Array]:
     Raises
     ------
     ValueError
-        Where `headers` raises one, and where an array is broken. Broken files raise other errors of `BROKEN` as well.
+        Where `headers` raises one, and where an array is broken. Broken files raise other errors of
+        `BROKEN_ARCHIVE_ERRORS` as well.
     """
     import numpy as np
 
@@ -122,7 +133,7 @@ def _open(path: str | Path) -> ZipFile:
     return ZipFile(path)
 
 
-def _declared(archive: ZipFile) -> Iterator[tuple[str, Header]]:
+def _declared(archive: ZipFile) -> Iterator[tuple[str, ArrayHeader]]:
     """Yield the name and the header of each array, and refuse members that are not plain arrays."""
     for info in archive.infolist():
         if not info.filename.endswith(".npy"):
@@ -132,7 +143,7 @@ def _declared(archive: ZipFile) -> Iterator[tuple[str, Header]]:
         with archive.open(info) as file:
             try:
                 header = _header(file)
-            except _NO_HEADER:
+            except _BROKEN_HEADER_ERRORS:
                 raise ValueError(
                     f"its member '{info.filename[:60]}' does not begin as an array of numpy does"
                 ) from None
@@ -143,7 +154,7 @@ def _declared(archive: ZipFile) -> Iterator[tuple[str, Header]]:
             yield info.filename.removesuffix(".npy"), header
 
 
-def _header(file: IO[bytes]) -> Header:
+def _header(file: IO[bytes]) -> ArrayHeader:
     """Read the header of one array."""
     from numpy.lib import format as npy
 
@@ -152,4 +163,4 @@ def _header(file: IO[bytes]) -> Header:
     shape, _, dtype = read_header(file)
     if version > (2, 0) or min(shape, default=0) < 0:
         raise ValueError("a version for fields outside Latin-1, or a negative size")
-    return Header(shape, dtype)
+    return ArrayHeader(shape, dtype)

@@ -16,12 +16,12 @@ from contextlib import suppress
 from threading import Lock
 from typing import Any, TypeVar
 
-MOST = 64_000_000
+MAX_CACHED_BYTES = 64_000_000
 """Bytes that all entries may take together."""
-ENTRY = 1000
+BYTES_PER_CACHE_ENTRY = 1000
 """Bytes that an entry takes besides its value, for its key and Python's own overhead."""
 
-T = TypeVar("T")
+CachedValue = TypeVar("CachedValue")
 
 _ENTRIES: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
 _LOCK = Lock()
@@ -30,45 +30,45 @@ _total = 0
 
 def kept(
     key: Hashable,
-    make: Callable[[], T],
-    size: Callable[[T], int] | None = None,
-    lasting: Callable[[T], bool] | None = None,
-) -> T:
+    make: Callable[[], CachedValue],
+    size: Callable[[CachedValue], int] | None = None,
+    lasting: Callable[[CachedValue], bool] | None = None,
+) -> CachedValue:
     """Return the cached value of a key, and make it first where there is none.
 
     Parameters
     ----------
     key : Hashable
         A small key that begins with a word for what is made.
-    make : Callable[[], T]
+    make : Callable[[], CachedValue]
         The function that makes the value.
-    size : Callable[[T], int] | None
+    size : Callable[[CachedValue], int] | None
         The bytes that a value takes, by default `bytes_of`. A value of more than a quarter of the budget is not kept.
-    lasting : Callable[[T], bool] | None
+    lasting : Callable[[CachedValue], bool] | None
         Whether a value is to be kept; by default every value is.
     """
     entry = _ENTRIES.get(key)
     if entry is None:
         value = make()
         if lasting is None or lasting(value):
-            _keep(key, value, ENTRY + (size or bytes_of)(value))
+            _keep(key, value, BYTES_PER_CACHE_ENTRY + (size or bytes_of)(value))
         return value
     with suppress(KeyError):  # another thread may have dropped the entry in the meantime
         _ENTRIES.move_to_end(key)
-    cached: T = entry[0]
+    cached: CachedValue = entry[0]
     return cached
 
 
 def _keep(key: Hashable, value: object, size: int) -> None:
     """Store a value, and drop the least recently used ones until the budget is kept."""
     global _total
-    if 4 * size > MOST:
+    if 4 * size > MAX_CACHED_BYTES:
         return
     with _LOCK:
         _, before = _ENTRIES.pop(key, (None, 0))
         _ENTRIES[key] = value, size
         _total += size - before
-        while _total > MOST:
+        while _total > MAX_CACHED_BYTES:
             _, (_, dropped) = _ENTRIES.popitem(last=False)
             _total -= dropped
 
@@ -86,6 +86,6 @@ def bytes_of(value: Any) -> int:
     if isinstance(value, dict):
         return 64 + sum(100 + bytes_of(item) for item in value.values())
     if hasattr(value, "indptr"):
-        return int(value.data.nbytes + value.indices.nbytes + value.indptr.nbytes) + ENTRY
+        return int(value.data.nbytes + value.indices.nbytes + value.indptr.nbytes) + BYTES_PER_CACHE_ENTRY
     own = getattr(value, "held_bytes", None) or getattr(value, "nbytes", None)
     return int(own) if own is not None else sys.getsizeof(value, 64)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 
-Arrow = tuple[str, str]
+DigraphArrow = tuple[str, str]
 """An edge from the first vertex to the second."""
 
 
-def reachable(start: Sequence[str], edges: Iterable[Arrow]) -> set[str]:
+def reachable(start: Sequence[str], edges: Iterable[DigraphArrow]) -> set[str]:
     """Return the vertices to which a path leads from a start vertex, the start included, in O(V + E)."""
     targets: dict[str, list[str]] = {}
     for source, target in edges:
@@ -26,7 +26,7 @@ def reachable(start: Sequence[str], edges: Iterable[Arrow]) -> set[str]:
     return seen
 
 
-def topological_order(vertices: Sequence[str], edges: Iterable[Arrow]) -> Iterator[str]:
+def topological_order(vertices: Sequence[str], edges: Iterable[DigraphArrow]) -> Iterator[str]:
     """Yield the vertices in topological order; of several that could follow, the one named first does.
 
     This is Kahn's algorithm with a heap, so that the order depends on the declaration alone. It takes O((V + E) log V).
@@ -48,7 +48,7 @@ def topological_order(vertices: Sequence[str], edges: Iterable[Arrow]) -> Iterat
                 heappush(ready, j)
 
 
-def find_cycle(edges: Iterable[Arrow]) -> list[str]:
+def find_cycle(edges: Iterable[DigraphArrow]) -> list[str]:
     """Return the vertices of a cycle, with the first one repeated at the end, or [] where there is none, in O(V + E).
 
     Vertices that no edge enters are removed until none is left or every vertex has a predecessor; walking backwards

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-LOOKED_AT = 2048
+BYTES_OF_FILE_START = 2048
 """Bytes at the beginning of a file by which its kind is recognised."""
-_ARRAYS = "Give arrays to 'chainplan run SPEC --jacobians FILE.npz', and name a pattern in a spec: {sparse: FILE.npz}."
-_BY_NETWORKX = "Convert it by networkx: write_graphml(graph, 'graph.graphml'), or pass the graph to from_networkx."
+_ADVICE_ON_ARRAYS = (
+    "Give arrays to 'chainplan run SPEC --jacobians FILE.npz', and name a pattern in a spec: {sparse: FILE.npz}."
+)
+_ADVICE_ON_GRAPHS = "Convert it by networkx: write_graphml(graph, 'graph.graphml'), or pass the graph to from_networkx."
 
 
-class Kind(NamedTuple):
+class FileKind(NamedTuple):
     """A kind of file: what it is, how it begins, and what to do if a spec, or a pattern, is expected instead."""
 
     what: str
@@ -20,38 +22,38 @@ class Kind(NamedTuple):
     as_pattern: str = "Write the pattern by scipy.sparse.save_npz('pattern.npz', matrix)."
 
 
-NPZ = Kind("an archive of numpy (.npz) or another zip file", "PK\x03\x04", _ARRAYS)
-KINDS = (
+NPZ = FileKind("an archive of numpy (.npz) or another zip file", "PK\x03\x04", _ADVICE_ON_ARRAYS)
+FILE_KINDS = (
     NPZ,
-    Kind(
+    FileKind(
         "a Matrix Market file",
         "%%MatrixMarket",
         "It holds one matrix: save it by scipy.sparse.save_npz('pattern.npz', scipy.io.mmread(path)) and name that in "
         "a spec: {sparse: pattern.npz}.",
         "Write it anew by scipy.sparse.save_npz('pattern.npz', scipy.io.mmread(path)).",
     ),
-    Kind(
+    FileKind(
         "an array of numpy (.npy)",
         "\x93NUMPY",
-        _ARRAYS,
+        _ADVICE_ON_ARRAYS,
         "Write the pattern by scipy.sparse.save_npz('pattern.npz', scipy.sparse.csr_array(numpy.load(path))).",
     ),
-    Kind(
+    FileKind(
         "a MATLAB file",
         "MATLAB 5.0|\x89HDF",
-        _ARRAYS,
+        _ADVICE_ON_ARRAYS,
         "Write it anew by scipy.sparse.save_npz('pattern.npz', scipy.io.loadmat(path)['NAME']).",
     ),
-    Kind("a compressed file", "\x1f\x8b|BZh|\xfd7zXZ|\\(\xb5/\xfd", "Unpack it first.", "Unpack it first."),
-    Kind("a GraphML file under another name", r"\s*<(?:\?xml[^<]*|!--[^<]*|\s)*<?graphml", "Name it *.graphml."),
-    Kind("a GML file", r"(?:\s|#[^\n]*\n|Creator[^\n]*\n|Version[^\n]*\n)*graph\s*\[", _BY_NETWORKX),
-    Kind("a DOT file", r"\s*(?:strict\s+)?(?:di)?graph\b[^\[{:]*\{", _BY_NETWORKX),
-    Kind("an HTML or XML file", r"\s*<[?!a-zA-Z]", "Write the problem as YAML or JSON."),
+    FileKind("a compressed file", "\x1f\x8b|BZh|\xfd7zXZ|\\(\xb5/\xfd", "Unpack it first.", "Unpack it first."),
+    FileKind("a GraphML file under another name", r"\s*<(?:\?xml[^<]*|!--[^<]*|\s)*<?graphml", "Name it *.graphml."),
+    FileKind("a GML file", r"(?:\s|#[^\n]*\n|Creator[^\n]*\n|Version[^\n]*\n)*graph\s*\[", _ADVICE_ON_GRAPHS),
+    FileKind("a DOT file", r"\s*(?:strict\s+)?(?:di)?graph\b[^\[{:]*\{", _ADVICE_ON_GRAPHS),
+    FileKind("an HTML or XML file", r"\s*<[?!a-zA-Z]", "Write the problem as YAML or JSON."),
 )
 """The kinds, of which the first that fits counts; a character of the regular expression `begins` stands for a byte."""
 
 
-def kind_of(data: bytes) -> Kind | None:
+def kind_of(data: bytes) -> FileKind | None:
     """Return the kind of a file that is neither a spec nor a pattern, or None where its beginning fits no kind."""
-    begin = data[:LOOKED_AT].decode("latin-1")
-    return next((kind for kind in KINDS if re.match(kind.begins, begin)), None)
+    begin = data[:BYTES_OF_FILE_START].decode("latin-1")
+    return next((kind for kind in FILE_KINDS if re.match(kind.begins, begin)), None)

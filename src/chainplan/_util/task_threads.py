@@ -50,7 +50,7 @@ def run_tasks(action: Callable[[int], None], needs: Sequence[Sequence[int]], ran
     BaseException
         What the first failing action raised; no task starts after it.
     """
-    crew = _Crew(action, needs, rank)
+    crew = _ThreadCrew(action, needs, rank)
     others = [Thread(target=copy_context().run, args=(crew.work,), daemon=True) for _ in range(workers - 1)]
     with one_blas_thread():
         for thread in others:
@@ -62,7 +62,7 @@ def run_tasks(action: Callable[[int], None], needs: Sequence[Sequence[int]], ran
         raise crew.error
 
 
-class _Crew:
+class _ThreadCrew:
     """The state that the threads share, under one lock: the ready tasks, and how many tasks are left."""
 
     def __init__(self, action: Callable[[int], None], needs: Sequence[Sequence[int]], rank: Sequence[int]) -> None:

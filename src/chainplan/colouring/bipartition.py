@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from chainplan.colouring.incidence import Lists, Side
+from chainplan.colouring.incidence import IndexLists, PatternSide
 
 if TYPE_CHECKING:
     from chainplan.colouring.recovery import Flags
@@ -30,11 +30,11 @@ class Peel(NamedTuple):
     columns_most: int
 
 
-Rule = Callable[[Peel], bool]
+PeelingRule = Callable[[Peel], bool]
 """Whether the next to go is a row."""
 
 
-class Split(NamedTuple):
+class PeelingOrder(NamedTuple):
     """The step at which each row and each column went, and the most nonzeros that went with a row and a column."""
 
     rows: Sequence[int]
@@ -42,7 +42,7 @@ class Split(NamedTuple):
     rows_most: int
     columns_most: int
 
-    def entries(self, side: Side) -> tuple[Flags, Flags]:
+    def entries(self, side: PatternSide) -> tuple[Flags, Flags]:
         """Flags of the entries that columns must recover, in `side.here`, and that rows must, in `side.there`.
 
         Columns must recover the nonzeros whose row went before their column, rows the others.
@@ -52,7 +52,7 @@ class Split(NamedTuple):
         return row[here.line] < column[here.vertex], row[there.vertex] > column[there.line]
 
 
-def minimum_count(tangent: int, adjoint: int, rows_first: bool) -> Rule:
+def minimum_count(tangent: int, adjoint: int, rows_first: bool) -> PeelingRule:
     """The rule that takes the line by which the weighted sum of the two maxima grows less; `rows_first` breaks ties."""
 
     def rows_grow_less(at: Peel) -> bool:
@@ -63,17 +63,17 @@ def minimum_count(tangent: int, adjoint: int, rows_first: bool) -> Rule:
     return rows_grow_less
 
 
-def row_cap(cap: int) -> Rule:
+def row_cap(cap: int) -> PeelingRule:
     """The rule that takes a row while one has at most `cap` nonzeros left, else a column."""
     return lambda at: at.row <= cap
 
 
-def column_cap(cap: int) -> Rule:
+def column_cap(cap: int) -> PeelingRule:
     """The rule that takes a column while one has at most `cap` nonzeros left, else a row."""
     return lambda at: at.column > cap
 
 
-def dense_rows(side: Side, count: int) -> Split:
+def dense_rows(side: PatternSide, count: int) -> PeelingOrder:
     """The split that leaves the `count` longest rows to row colours and all other rows to column colours.
 
     Of rows of equal length none is left to row colours unless all are.
@@ -83,34 +83,34 @@ def dense_rows(side: Side, count: int) -> Split:
     cap = int(longest[count]) if count < longest.size else 0
     steps = np.where(length > cap, 2, 0)
     most = np.bincount(side.there.line[length[side.there.vertex] > cap]).max(initial=0)
-    return Split(steps.tolist(), [1] * len(side.lines), cap, int(most))
+    return PeelingOrder(steps.tolist(), [1] * len(side.lines), cap, int(most))
 
 
-def dense_columns(side: Side, count: int) -> Split:
+def dense_columns(side: PatternSide, count: int) -> PeelingOrder:
     """The split that leaves the `count` longest columns to column colours and all others to row colours."""
     turned = dense_rows(side.other, count)
-    return Split(turned.columns, turned.rows, turned.columns_most, turned.rows_most)
+    return PeelingOrder(turned.columns, turned.rows, turned.columns_most, turned.rows_most)
 
 
-def peel(side: Side, rule: Rule) -> Split:
+def peel(side: PatternSide, rule: PeelingRule) -> PeelingOrder:
     """The split of peeling a pattern (columns as vertices) to nothing, in O(nnz log nnz).
 
     Of the rows, or of the columns, the one of least count goes first; ties go by position.
     """
-    columns, rows = _Line(side.lines), _Line(side.members)
+    columns, rows = _LineHeap(side.lines), _LineHeap(side.members)
     step = 0
     while rows.least() and columns.least():
         at = Peel(rows.least(), columns.least(), rows.most, columns.most)
         here, there = (rows, columns) if rule(at) else (columns, rows)
         here.take(step, there)
         step += 1
-    return Split(rows.steps(step), columns.steps(step), rows.most, columns.most)
+    return PeelingOrder(rows.steps(step), columns.steps(step), rows.most, columns.most)
 
 
-class _Line:
+class _LineHeap:
     """The remaining lines of one direction in a heap by count, whose entries are stale where the count has changed."""
 
-    def __init__(self, lists: Lists) -> None:
+    def __init__(self, lists: IndexLists) -> None:
         self.lists, self.size = lists, len(lists)
         self.count = [len(row) for row in lists]
         self.heap = [c * self.size + v for v, c in enumerate(self.count) if c]
@@ -127,7 +127,7 @@ class _Line:
             heappop(self.heap)
         return 0
 
-    def take(self, step: int, there: _Line) -> None:
+    def take(self, step: int, there: _LineHeap) -> None:
         """Remove the line of least count, and its nonzeros from the lines of the other direction."""
         count, v = divmod(heappop(self.heap), self.size)
         self.gone[v] = step

@@ -25,11 +25,11 @@ from chainplan.colouring.recovery import entries
 if TYPE_CHECKING:
     from chainplan.colouring.recovery import Pattern
 
-ROUNDS = 60
+MAX_CUT_ROUNDS = 60
 """Most sets that are tried for one weight of rows against columns."""
 
 
-class Cut(NamedTuple):
+class ColouringCut(NamedTuple):
     """nnz(I, J), |I| and |J| of one inequality."""
 
     nonzeros: int
@@ -37,7 +37,7 @@ class Cut(NamedTuple):
     columns: int
 
 
-Sweeps = tuple[int, int]
+SweepCounts = tuple[int, int]
 """A number of tangents and a number of adjoints."""
 
 
@@ -51,7 +51,7 @@ def lower_bound(pattern: Pattern, tangent: int | None, adjoint: int | None) -> i
     ValueError
         If no mode is available, or a price is negative.
     """
-    return least(Needs.of(pattern, tangent, adjoint).pairs, tangent, adjoint)
+    return least(ColouringNeeds.of(pattern, tangent, adjoint).pairs, tangent, adjoint)
 
 
 def check_prices(tangent: int | None, adjoint: int | None) -> None:
@@ -63,12 +63,12 @@ def check_prices(tangent: int | None, adjoint: int | None) -> None:
             raise ValueError(f"the price of a {mode} is {price}; prices count from 0.")
 
 
-def least(pairs: Sequence[Sweeps], tangent: int | None, adjoint: int | None) -> int:
+def least(pairs: Sequence[SweepCounts], tangent: int | None, adjoint: int | None) -> int:
     """The price of the cheapest pair."""
     return min(c * (tangent or 0) + a * (adjoint or 0) for c, a in pairs)
 
 
-class Needs(NamedTuple):
+class ColouringNeeds(NamedTuple):
     """What every direct colouring needs: so many tangents alone, or so many adjoints alone, or both to meet all cuts.
 
     None is a mode that is not available.
@@ -76,10 +76,10 @@ class Needs(NamedTuple):
 
     tangents: int | None
     adjoints: int | None
-    cuts: tuple[Cut, ...]
+    cuts: tuple[ColouringCut, ...]
 
     @classmethod
-    def of(cls, pattern: Pattern, tangent: int | None, adjoint: int | None) -> Needs:
+    def of(cls, pattern: Pattern, tangent: int | None, adjoint: int | None) -> ColouringNeeds:
         """The lengths of the longest row and column, and the cuts that bound most at these prices."""
         check_prices(tangent, adjoint)
         i, j = entries(pattern)
@@ -89,7 +89,7 @@ class Needs(NamedTuple):
         return cls(None if tangent is None else rows, None if adjoint is None else columns, cuts)
 
     @property
-    def pairs(self) -> tuple[Sweeps, ...]:
+    def pairs(self) -> tuple[SweepCounts, ...]:
         """Pairs (tangents, adjoints): every direct colouring has at least as many of both as one of these pairs.
 
         A pair of both modes is left out where it needs as many sweeps of one mode as that mode needs alone.
@@ -109,19 +109,19 @@ class Needs(NamedTuple):
         return (*alone, *((int(c[k]), int(a[k])) for k in first if a[k] < self.adjoints))
 
 
-def _cuts(pattern: Pattern, tangent: int, adjoint: int) -> Iterator[Cut]:
+def _cuts(pattern: Pattern, tangent: int, adjoint: int) -> Iterator[ColouringCut]:
     """The inequalities of ever denser parts, for several weights of a row against a column."""
     for weight in dict.fromkeys((1.0, adjoint / tangent if tangent else 1.0, pattern.shape[1] / pattern.shape[0])):
         yield from _denser(*entries(pattern), weight or 1.0)
 
 
-def _denser(i: np.ndarray, j: np.ndarray, weight: float) -> Iterator[Cut]:
+def _denser(i: np.ndarray, j: np.ndarray, weight: float) -> Iterator[ColouringCut]:
     """The inequalities of ever denser parts, where a row counts `weight` columns."""
     densest = 0.0
-    for _ in range(ROUNDS):
+    for _ in range(MAX_CUT_ROUNDS):
         in_row, in_column = np.bincount(i), np.bincount(j)
         rows, columns = np.count_nonzero(in_row), np.count_nonzero(in_column)
-        yield Cut(i.size, int(rows), int(columns))
+        yield ColouringCut(i.size, int(rows), int(columns))
         densest = max(densest, i.size / (weight * rows + columns))
         row, column = in_row[i] / weight, in_column[j]
         least = max(densest, 1.02 * min(float(row.min()), float(column.min())))

@@ -5,9 +5,9 @@ one-sided colourings under several orders and two-sided ones from several splits
 few, and the search stops where the lower bound is met. The prices weigh the two sides in all parts of the search.
 
 Work is counted in visited nonzeros, not in seconds, so that the same input gives the same colouring on every machine.
-`effort` times `WORK` visits go to the improvement; the number of splits that are peeled falls with the number of
-nonzeros. Below 10^4 nonzeros the whole takes about a second, with 5·10^5 some seconds. Heuristics that a bound shows to
-be useless are not run.
+`effort` times `VISITS_PER_EFFORT` visits go to the improvement; the number of splits that are peeled falls with the
+number of nonzeros. Below 10^4 nonzeros the whole takes about a second, with 5·10^5 some seconds. Heuristics that a
+bound shows to be useless are not run.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
 from chainplan._util.gc_pause import uncollected
-from chainplan.colouring.bounds import Needs, Sweeps, check_prices, least
+from chainplan.colouring.bounds import ColouringNeeds, SweepCounts, check_prices, least
 from chainplan.colouring.exhaustive import all_of, cheapest
-from chainplan.colouring.improve import Pair, Prices, search, settle
-from chainplan.colouring.incidence import Side, column_side
+from chainplan.colouring.improve import ColourPair, SweepPrices, search, settle
+from chainplan.colouring.incidence import PatternSide, column_side
 from chainplan.colouring.initial import colour_both_sides, colour_one_side, families
 from chainplan.colouring.model import UNSEEDED, Colouring
 from chainplan.colouring.witness import Witness
@@ -30,15 +30,15 @@ from chainplan.colouring.witness import Witness
 if TYPE_CHECKING:
     from chainplan.colouring.recovery import Pattern
 
-WORK = 30_000_000
+VISITS_PER_EFFORT = 30_000_000
 """Visits of nonzeros that the improvement may take at effort 1."""
-SPLITS = 40
+MAX_PEELED_SPLITS = 40
 """Most splits of a family that are peeled."""
-COLOURED = 8
+MAX_COLOURED_SPLITS = 8
 """Most splits of a family that are coloured."""
-IMPROVED = 4
+MAX_IMPROVED_COLOURINGS = 4
 """Candidates that local search improves."""
-PEEL_WORK = 25
+VISITS_PER_PEELED_NONZERO = 25
 """Visits that peeling counts as, per nonzero."""
 
 
@@ -54,7 +54,7 @@ class Coloured:
     price: int
     bound: int
     method: str
-    needs: tuple[Sweeps, ...]
+    needs: tuple[SweepCounts, ...]
     witness: Witness
     whole: bool = True
     """Whether there was time for all heuristics."""
@@ -73,11 +73,11 @@ class Coloured:
 
 
 @dataclass(frozen=True)
-class _Candidate:
+class _ColouringCandidate:
     """A colouring and the heuristic that gave it."""
 
     method: str
-    pair: Pair
+    pair: ColourPair
 
 
 def colour(
@@ -120,8 +120,10 @@ def colour(
             price = colouring.price(tangent, adjoint)
             needs = tuple((one.tangents, one.adjoints) for one in tiny)
             return Coloured(colouring, price, price, "exhaustive", needs, Witness())
-        work = int(effort * WORK)
-        portfolio = _Portfolio(pattern, side, Prices(tangent, adjoint), work, random.Random(seed), in_time)
+        work = int(effort * VISITS_PER_EFFORT)
+        portfolio = _ColouringPortfolio(
+            pattern, side, SweepPrices(tangent, adjoint), work, random.Random(seed), in_time
+        )
         best = portfolio.run()
     colouring, needs, whole = best.pair.colouring(), portfolio.needs.pairs, portfolio.whole
     price = colouring.price(tangent, adjoint)
@@ -129,14 +131,14 @@ def colour(
 
 
 @final
-class _Portfolio:
+class _ColouringPortfolio:
     """The candidates for one pattern, the needs proven so far, and the limits of the search."""
 
     def __init__(
         self,
         pattern: Pattern,
-        side: Side,
-        prices: Prices,
+        side: PatternSide,
+        prices: SweepPrices,
         work: int,
         rng: random.Random,
         in_time: Callable[[], bool] | None,
@@ -144,13 +146,13 @@ class _Portfolio:
         self.pattern, self.side, self.prices = pattern, side, prices
         self.work, self.rng, self._in_time = work, rng, in_time
         self.whole = True
-        self.needs = Needs.of(pattern, prices.tangent, prices.adjoint)
+        self.needs = ColouringNeeds.of(pattern, prices.tangent, prices.adjoint)
         self.witness = Witness()
         self.nonzeros = 1 + pattern.nnz
         self.sides = {"columns", "rows"}
-        self.candidates: list[_Candidate] = []
+        self.candidates: list[_ColouringCandidate] = []
 
-    def run(self) -> _Candidate:
+    def run(self) -> _ColouringCandidate:
         """The cheapest candidate after all heuristics that may still gain something."""
         self._colour_one_side(self.bound)
         if self.prices.two_sided and self._least > self.bound:
@@ -191,7 +193,7 @@ class _Portfolio:
             self.needs = self.needs._replace(tangents=alone.fewest)
             self.witness = self.witness._replace(columns=alone.witness)
             for order, colours in alone.colourings:
-                self.candidates.append(_Candidate(f"columns, {order}", Pair(colours, [UNSEEDED] * m)))
+                self.candidates.append(_ColouringCandidate(f"columns, {order}", ColourPair(colours, [UNSEEDED] * m)))
             if self._least <= self.bound or not self._going():
                 return
         if "rows" in self.sides and adjoint is not None and (self.needs.adjoints or 0) * adjoint <= most:
@@ -200,26 +202,28 @@ class _Portfolio:
             self.needs = self.needs._replace(adjoints=alone.fewest)
             self.witness = self.witness._replace(rows=alone.witness)
             for order, colours in alone.colourings:
-                self.candidates.append(_Candidate(f"rows, {order}", Pair([UNSEEDED] * n, colours)))
+                self.candidates.append(_ColouringCandidate(f"rows, {order}", ColourPair([UNSEEDED] * n, colours)))
 
     def _colour_splits(self) -> None:
         """Colour both sides of the most promising splits, family after family until a colouring meets the bound."""
-        count = min(SPLITS, WORK // (PEEL_WORK * self.nonzeros))
+        count = min(MAX_PEELED_SPLITS, VISITS_PER_EFFORT // (VISITS_PER_PEELED_NONZERO * self.nonzeros))
         for family in families(self.side, self.prices, count):
             splits = [(name, split()) for name, split in family if self._going()]
             splits.sort(key=lambda entry: self.prices.total(entry[1].rows_most, entry[1].columns_most))
-            for name, split in splits[: max(1, min(COLOURED, count))]:
+            for name, split in splits[: max(1, min(MAX_COLOURED_SPLITS, count))]:
                 pair = min(colour_both_sides(self.side, split), key=self.prices.key)
-                self.candidates.append(_Candidate(f"two sides, {name}", settle(self.side, pair, self.rng)))
+                self.candidates.append(_ColouringCandidate(f"two sides, {name}", settle(self.side, pair, self.rng)))
                 if self._least <= self.bound or not self._going():
                     return
 
     def _improve(self) -> None:
         """Improve the best few candidates by local search, which share the work equally."""
-        for k, candidate in enumerate(self.candidates[:IMPROVED]):
+        for k, candidate in enumerate(self.candidates[:MAX_IMPROVED_COLOURINGS]):
             if not self._going():
                 break
-            pair = search(self.side, candidate.pair, self.prices, self.bound, self.work // IMPROVED, self.rng)
+            pair = search(
+                self.side, candidate.pair, self.prices, self.bound, self.work // MAX_IMPROVED_COLOURINGS, self.rng
+            )
             if self.prices.key(pair) < self.prices.key(candidate.pair):
-                self.candidates[k] = _Candidate(f"{candidate.method}, improved", pair)
+                self.candidates[k] = _ColouringCandidate(f"{candidate.method}, improved", pair)
         self.candidates.sort(key=lambda candidate: self.prices.key(candidate.pair))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from chainplan.colouring.recovery import Pattern
 
-EFFORT = 0.1
+DETERMINISTIC_SECONDS = 0.1
 """Deterministic seconds of the search."""
 
 
@@ -34,11 +34,11 @@ def closer(pattern: Pattern, tangent: int | None, adjoint: int | None, known: Co
     from ortools.sat.python import cp_model
 
     prices = (tangent or 0) // scale, (adjoint or 0) // scale
-    model = _Model(pattern, prices, (tangent is not None, adjoint is not None), known.price // scale - 1)
+    model = _ColouringModel(pattern, prices, (tangent is not None, adjoint is not None), known.price // scale - 1)
     model.program.add(model.price >= -(-known.bound // scale))
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
-    solver.parameters.max_deterministic_time = EFFORT
+    solver.parameters.max_deterministic_time = DETERMINISTIC_SECONDS
     solver.parameters.catch_sigint_signal = False
     status = solver.solve(model.program)
     if status == cp_model.INFEASIBLE:
@@ -51,14 +51,14 @@ def closer(pattern: Pattern, tangent: int | None, adjoint: int | None, known: Co
     return replace(known, colouring=colouring, price=price, bound=bound, method="constraint program")
 
 
-class _Side(NamedTuple):
+class _ColouredSide(NamedTuple):
     """The literals of one side: which colours are in use, and which vertex has which colour."""
 
     used: list[cp_model.IntVar]
     has: list[list[cp_model.IntVar]]
 
 
-class _Model:
+class _ColouringModel:
     """The program of all direct colourings of a pattern that cost at most `most`."""
 
     def __init__(self, pattern: Pattern, prices: tuple[int, int], there: tuple[bool, bool], most: int) -> None:
@@ -77,10 +77,10 @@ class _Model:
         self.program.add(self.price <= most)
         self.program.minimize(self.price)
 
-    def _make_side(self, vertices: int, colours: int) -> _Side:
+    def _make_side(self, vertices: int, colours: int) -> _ColouredSide:
         """Demand that a vertex has at most one colour, one in use, and that the colours in use are the first ones."""
         model = self.program
-        side = _Side(
+        side = _ColouredSide(
             [model.new_bool_var("") for _ in range(colours)],
             [[model.new_bool_var("") for _ in range(colours)] for _ in range(vertices)],
         )
@@ -93,7 +93,7 @@ class _Model:
         return side
 
     def _demand_recovery(
-        self, vertex: list[int], line: list[int], here: Sequence[cp_model.BoolVarT], side: _Side
+        self, vertex: list[int], line: list[int], here: Sequence[cp_model.BoolVarT], side: _ColouredSide
     ) -> None:
         """Demand of a nonzero recovered here that its vertex has a colour that no other vertex of its line has."""
         members: dict[int, list[int]] = {}
@@ -109,7 +109,7 @@ class _Model:
                         self.program.add_bool_or([here[entry].negated(), one.negated(), two.negated()])
 
 
-def _solution_colours(side: _Side, solver: cp_model.CpSolver) -> list[int]:
+def _solution_colours(side: _ColouredSide, solver: cp_model.CpSolver) -> list[int]:
     """The colours of one side in a solution, numbered from 0 without gaps."""
     colours = [next((k for k, one in enumerate(has) if solver.value(one)), UNSEEDED) for has in side.has]
     rank = {colour: k for k, colour in enumerate(sorted(set(colours) - {UNSEEDED}))}

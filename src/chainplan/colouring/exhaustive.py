@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from chainplan.colouring.incidence import Side
+from chainplan.colouring.incidence import PatternSide
 from chainplan.colouring.model import UNSEEDED, Colouring
 
-LIMIT = 6
+MAX_EXHAUSTIVE_LINES = 6
 """Rows and columns of the largest pattern of which all colourings are tried."""
 
 
-def best_of_all(side: Side, tangent: int | None, adjoint: int | None) -> Colouring | None:
-    """A cheapest colouring of a pattern (columns as vertices); None where it has more than `LIMIT` rows or columns.
+def best_of_all(side: PatternSide, tangent: int | None, adjoint: int | None) -> Colouring | None:
+    """A cheapest colouring of a pattern (columns as vertices); None above `MAX_EXHAUSTIVE_LINES` rows or columns.
 
     Ties go to the fewest sweeps in all, then to the fewest adjoints.
     """
@@ -25,13 +25,13 @@ def best_of_all(side: Side, tangent: int | None, adjoint: int | None) -> Colouri
     return None if colourings is None else cheapest(colourings, tangent, adjoint)
 
 
-def all_of(side: Side, tangent: bool, adjoint: bool) -> list[Colouring] | None:
+def all_of(side: PatternSide, tangent: bool, adjoint: bool) -> list[Colouring] | None:
     """A colouring for every undominated pair of numbers of tangents and adjoints, of the modes that are available.
 
-    None where the pattern has more than `LIMIT` rows or columns.
+    None where the pattern has more than `MAX_EXHAUSTIVE_LINES` rows or columns.
     """
     n, m = len(side.lines), len(side.members)
-    if max(m, n) > LIMIT:
+    if max(m, n) > MAX_EXHAUSTIVE_LINES:
         return None
     cells = {(i, j): 1 << k for k, (i, j) in enumerate((i, j) for j in range(n) for i in side.lines[j])}
     whole = (1 << len(cells)) - 1
@@ -52,7 +52,7 @@ def cheapest(colourings: Sequence[Colouring], tangent: int | None, adjoint: int 
     return min(colourings, key=lambda one: (one.price(tangent, adjoint), one.tangents + one.adjoints, one.adjoints))
 
 
-def _kept(side: Side, cells: dict[tuple[int, int], int]) -> list[tuple[int, int, list[int]]]:
+def _kept(side: PatternSide, cells: dict[tuple[int, int], int]) -> list[tuple[int, int, list[int]]]:
     """The colourings of one side that no other makes superfluous: number of colours, recovered set and colours."""
     best: dict[int, tuple[int, list[int]]] = {}
     for colours in _partitions(len(side.lines)):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from chainplan.colouring.incidence import Lists, Side, lines_of_flagged
+from chainplan.colouring.incidence import IndexLists, PatternSide, lines_of_flagged
 from chainplan.colouring.model import UNSEEDED
 from chainplan.colouring.recovery import alone
 
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 class Demand(NamedTuple):
     """For each vertex the lines in which it must recover its entry, and the lines that it merely meets."""
 
-    needed: Lists
-    met: Lists
+    needed: IndexLists
+    met: IndexLists
 
 
-def whole(side: Side) -> Demand:
+def whole(side: PatternSide) -> Demand:
     """The demand of a one-sided colouring: every entry."""
     return Demand(side.lines, [()] * len(side.lines))
 
 
-def of_entries(side: Side, which: Flags) -> Demand:
+def of_entries(side: PatternSide, which: Flags) -> Demand:
     """The demand of the flagged entries, in the order of `side.here`."""
     if which.all():
         return whole(side)
     return Demand(lines_of_flagged(side.here, which), lines_of_flagged(side.here, ~which))
 
 
-def remaining(side: Side, others: Sequence[int]) -> Demand:
+def remaining(side: PatternSide, others: Sequence[int]) -> Demand:
     """The demand on the vertices of a side whose lines have the colours `others`.
 
     The other side recovers entry (v, line) where the line has a colour that no other line meeting v has.

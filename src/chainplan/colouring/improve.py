@@ -16,23 +16,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainplan.colouring.greedy import first_fit, remaining
-from chainplan.colouring.incidence import Side
+from chainplan.colouring.incidence import PatternSide
 from chainplan.colouring.model import UNSEEDED, Colouring
 from chainplan.colouring.recovery import alone
 from chainplan.colouring.vertex_orders import by_class
 
-PATIENCE = 150
+MAX_FRUITLESS_MOVES = 150
 """Steps without gain after which the search ends."""
-VISITS = 3
+VISITS_PER_MOVE = 3
 """Visits that a step counts as, per nonzero of either side, row and column."""
-REPEATS = 3
+SETTLING_REPEATS = 3
 """Times that the columns are recoloured after a row was seeded."""
-WEIGHTS = (5, 3, 2)
+MOVE_WEIGHTS = (5, 3, 2)
 """How often each move is made: a trade, a relief, a recolouring of both sides."""
 
 
 @dataclass(frozen=True)
-class Prices:
+class SweepPrices:
     """The prices of a tangent and an adjoint; None where there is no such mode."""
 
     tangent: int | None
@@ -47,14 +47,14 @@ class Prices:
         """What so many sweeps cost."""
         return tangents * (self.tangent or 0) + adjoints * (self.adjoint or 0)
 
-    def key(self, pair: Pair) -> tuple[int, int, int]:
+    def key(self, pair: ColourPair) -> tuple[int, int, int]:
         """The key that colourings are compared by: price, then sweeps, then adjoints, because these need tapes."""
         c, a = sweeps(pair.columns), sweeps(pair.rows)
         return self.total(c, a), c + a, a
 
 
 @dataclass(frozen=True)
-class Pair:
+class ColourPair:
     """The colours of the columns and of the rows, as lists, which the greedy kernels use."""
 
     columns: list[int]
@@ -70,54 +70,56 @@ def sweeps(colours: Sequence[int]) -> int:
     return max(colours, default=UNSEEDED) + 1
 
 
-def settle(side: Side, pair: Pair, rng: random.Random) -> Pair:
+def settle(side: PatternSide, pair: ColourPair, rng: random.Random) -> ColourPair:
     """Recolour the columns for what the rows leave to them, then the rows for what these columns leave."""
     columns = recolour(side, pair.columns, pair.rows, rng)
-    return Pair(columns, recolour(side.other, pair.rows, columns, rng))
+    return ColourPair(columns, recolour(side.other, pair.rows, columns, rng))
 
 
-def recolour(side: Side, mine: Sequence[int], others: Sequence[int], rng: random.Random) -> list[int]:
+def recolour(side: PatternSide, mine: Sequence[int], others: Sequence[int], rng: random.Random) -> list[int]:
     """Colours of this side for what `others` leave to it, by first-fit class after class in `_class_order`."""
     rank = _class_order(mine, rng)
     return first_fit(remaining(side, others), len(side.members), by_class(mine, rank))
 
 
-def search(side: Side, start: Pair, prices: Prices, bound: int, work: int, rng: random.Random) -> Pair:
-    """Improve a colouring until it costs `bound`, or until `PATIENCE` steps in a row gain nothing or `work` is used up.
+def search(
+    side: PatternSide, start: ColourPair, prices: SweepPrices, bound: int, work: int, rng: random.Random
+) -> ColourPair:
+    """Improve a colouring until it costs `bound`, or `MAX_FRUITLESS_MOVES` in a row gain nothing, or `work` is used up.
 
     Where one mode is not available nothing can be traded, so each step recolours the other side as a whole.
     """
     best, key = start, prices.key(start)
-    cost = VISITS * (2 * len(side.here.line) + len(side.lines) + len(side.members))
-    patience = PATIENCE
+    cost = VISITS_PER_MOVE * (2 * len(side.here.line) + len(side.lines) + len(side.members))
+    patience = MAX_FRUITLESS_MOVES
     while work > 0 and patience and key[0] > bound:
         work, patience = work - cost, patience - 1
         pair = _step(side, best, rng) if prices.two_sided else settle(side, best, rng)
         if prices.key(pair) < key:
-            patience = PATIENCE
+            patience = MAX_FRUITLESS_MOVES
         if prices.key(pair) <= key:
             best, key = pair, prices.key(pair)
     return best
 
 
-def _step(side: Side, pair: Pair, rng: random.Random) -> Pair:
+def _step(side: PatternSide, pair: ColourPair, rng: random.Random) -> ColourPair:
     """The colouring after a random move, half of the time with rows and columns exchanged."""
-    move = rng.choices((_trade, _relieve, settle), WEIGHTS)[0]
+    move = rng.choices((_trade, _relieve, settle), MOVE_WEIGHTS)[0]
     if rng.random() < 0.5:
         return move(side, pair, rng)
-    turned = move(side.other, Pair(pair.rows, pair.columns), rng)
-    return Pair(turned.rows, turned.columns)
+    turned = move(side.other, ColourPair(pair.rows, pair.columns), rng)
+    return ColourPair(turned.rows, turned.columns)
 
 
-def _trade(side: Side, pair: Pair, rng: random.Random) -> Pair:
+def _trade(side: PatternSide, pair: ColourPair, rng: random.Random) -> ColourPair:
     """Give up one column colour and let the rows recover its nonzeros."""
     k = rng.randrange(max(1, sweeps(pair.columns)))
     columns = [UNSEEDED if x == k else x - (x > k) for x in pair.columns]
     rows = recolour(side.other, pair.rows, columns, rng)
-    return Pair(recolour(side, columns, rows, rng), rows)
+    return ColourPair(recolour(side, columns, rows, rng), rows)
 
 
-def _relieve(side: Side, pair: Pair, rng: random.Random) -> Pair:
+def _relieve(side: PatternSide, pair: ColourPair, rng: random.Random) -> ColourPair:
     """Seed one of the rows that leave most to the columns, in a new or a used colour, and recolour the columns."""
     vertex, line = side.here.vertex, side.here.line
     left = ~alone(vertex, np.asarray(pair.rows, dtype=np.intp)[line])
@@ -128,9 +130,9 @@ def _relieve(side: Side, pair: Pair, rng: random.Random) -> Pair:
     row, columns, rows = int(crowded[rng.randrange(crowded.size)]), pair.columns, list(pair.rows)
     count = sweeps(rows)
     rows[row] = count if rng.random() < 0.5 or not count else rng.randrange(count)
-    for _ in range(REPEATS):
+    for _ in range(SETTLING_REPEATS):
         columns = recolour(side, columns, rows, rng)
-    return Pair(columns, recolour(side.other, rows, columns, rng))
+    return ColourPair(columns, recolour(side.other, rows, columns, rng))
 
 
 def _class_order(colours: Sequence[int], rng: random.Random) -> list[int]:

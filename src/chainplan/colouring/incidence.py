@@ -13,62 +13,62 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from chainplan.colouring.model import Colours
+from chainplan.colouring.model import ColourArray
 from chainplan.colouring.recovery import entries
 
 if TYPE_CHECKING:
     from chainplan.colouring.recovery import Flags, Pattern
 
-Lists = Sequence[Sequence[int]]
+IndexLists = Sequence[Sequence[int]]
 
 
-class Half(NamedTuple):
+class NonzerosByVertex(NamedTuple):
     """The nonzeros vertex by vertex: as lists, and as two arrays."""
 
-    lists: Lists
-    vertex: Colours
-    line: Colours
+    lists: IndexLists
+    vertex: ColourArray
+    line: ColourArray
 
 
-class Side(NamedTuple):
+class PatternSide(NamedTuple):
     """A pattern as the vertices of one side (columns, say), each with the lines (rows) in which it has a nonzero."""
 
-    here: Half
-    there: Half
+    here: NonzerosByVertex
+    there: NonzerosByVertex
 
     @property
-    def lines(self) -> Lists:
+    def lines(self) -> IndexLists:
         """The lines of each vertex."""
         return self.here.lists
 
     @property
-    def members(self) -> Lists:
+    def members(self) -> IndexLists:
         """The vertices of each line."""
         return self.there.lists
 
     @property
-    def other(self) -> Side:
+    def other(self) -> PatternSide:
         """The same pattern seen from the other side."""
-        return Side(self.there, self.here)
+        return PatternSide(self.there, self.here)
 
 
-def column_side(pattern: Pattern) -> Side:
+def column_side(pattern: Pattern) -> PatternSide:
     """The pattern with columns as vertices and rows as lines; its `other` exchanges the two."""
-    return Side(_half(pattern.T.tocsr()), _half(pattern))
+    return PatternSide(_half(pattern.T.tocsr()), _half(pattern))
 
 
-def cut(flat: Colours, vertex: Colours, vertices: int) -> list[list[int]]:
+def cut(flat: ColourArray, vertex: ColourArray, vertices: int) -> list[list[int]]:
     """The pieces of `flat`, one per vertex; `vertex`, sorted, holds the vertex of each item."""
     ends = np.concatenate([[0], np.cumsum(np.bincount(vertex, minlength=vertices))]).tolist()
     items: list[int] = flat.tolist()
     return [items[a:b] for a, b in itertools.pairwise(ends)]
 
 
-def lines_of_flagged(half: Half, which: Flags) -> list[list[int]]:
+def lines_of_flagged(half: NonzerosByVertex, which: Flags) -> list[list[int]]:
     """The lines of each vertex in the flagged entries alone."""
     return cut(half.line[which], half.vertex[which], len(half.lists))
 
 
-def _half(pattern: Pattern) -> Half:
+def _half(pattern: Pattern) -> NonzerosByVertex:
     vertex, line = entries(pattern)
-    return Half(cut(line, vertex, pattern.shape[0]), vertex, line)
+    return NonzerosByVertex(cut(line, vertex, pattern.shape[0]), vertex, line)

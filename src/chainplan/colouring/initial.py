@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from chainplan.colouring.bipartition import (
-    Rule,
-    Split,
+    PeelingOrder,
+    PeelingRule,
     column_cap,
     dense_columns,
     dense_rows,
@@ -22,8 +22,8 @@ from chainplan.colouring.bipartition import (
     row_cap,
 )
 from chainplan.colouring.greedy import first_fit, of_entries, whole
-from chainplan.colouring.improve import Pair, Prices, sweeps
-from chainplan.colouring.incidence import Lists, Side
+from chainplan.colouring.improve import ColourPair, SweepPrices, sweeps
+from chainplan.colouring.incidence import IndexLists, PatternSide
 from chainplan.colouring.lattices import lattice
 from chainplan.colouring.model import UNSEEDED
 from chainplan.colouring.saturation import saturate
@@ -34,37 +34,37 @@ if TYPE_CHECKING:
     from chainplan.colouring.recovery import Pattern
 
 
-FORCED = 200_000
+MAX_TARGET_VISITS = 200_000
 """Visits of neighbours in a search for a given number of colours, besides four for each conflict."""
-CONFLICTS = 3_000_000
+MAX_TARGET_CONFLICTS = 3_000_000
 """Most conflicts of a pattern on which such a search is tried, and most counters that it keeps."""
-TARGETS = 3
+COLOUR_TARGETS = 3
 """How many numbers of colours are tried, from the fewest possible upwards."""
-FAR, CROWDED = 2, 64
-"""No given number of colours is tried where the best colouring has more than `FAR` times the fewest possible colours
-and columns have more than `CROWDED` conflicts on average: such numbers are out of reach there."""
+HOPELESS_COLOUR_RATIO, CROWDED_CONFLICTS = 2, 64
+"""No given number of colours is tried where the best colouring has more than `HOPELESS_COLOUR_RATIO` times the fewest
+possible colours and columns have more than `CROWDED_CONFLICTS` conflicts on average: such numbers are out of reach."""
 
 
-class OneSided(NamedTuple):
+class OneSidedColouring(NamedTuple):
     """Colours of the columns alone, and the order that gave them."""
 
     order: str
     colours: list[int]
 
 
-class Alone(NamedTuple):
+class ColumnColourings(NamedTuple):
     """Colourings of the columns alone, the number of colours that none undercuts, and columns that pairwise meet.
 
     That number may be higher than the number of these columns, because an exhaustive search without a colouring is a
     proof without a witness.
     """
 
-    colourings: list[OneSided]
+    colourings: list[OneSidedColouring]
     fewest: int
     witness: tuple[int, ...]
 
 
-def colour_one_side(pattern: Pattern, side: Side) -> Alone:
+def colour_one_side(pattern: Pattern, side: PatternSide) -> ColumnColourings:
     """Colour all columns (the vertices of `side`) in several ways, until a colouring has the fewest colours possible.
 
     The ways are first-fit in natural order, a lattice, the most constrained column first with a given number of
@@ -73,45 +73,49 @@ def colour_one_side(pattern: Pattern, side: Side) -> Alone:
     """
     lines, witness = len(side.members), max(side.members, key=len, default=())
     fewest = len(witness)
-    colourings: list[OneSided] = []
+    colourings: list[OneSidedColouring] = []
     filled = [v for v, rows in enumerate(side.lines) if rows]
     if len(filled) == fewest:
         place = {v: k for k, v in enumerate(filled)}
-        return Alone(
-            [OneSided("one each", [place.get(v, UNSEEDED) for v in range(len(side.lines))])], fewest, tuple(witness)
+        return ColumnColourings(
+            [OneSidedColouring("one each", [place.get(v, UNSEEDED) for v in range(len(side.lines))])],
+            fewest,
+            tuple(witness),
         )
 
     def fewest_so_far() -> int:
         return min(sweeps(one.colours) for one in colourings)
 
-    colourings.append(OneSided("natural", first_fit(whole(side), lines, natural(len(side.lines)))))
+    colourings.append(OneSidedColouring("natural", first_fit(whole(side), lines, natural(len(side.lines)))))
     if fewest_so_far() > fewest:
         grid = lattice(pattern, fewest, fewest_so_far())
-        colourings += [] if grid is None else [OneSided("lattice", grid)]
+        colourings += [] if grid is None else [OneSidedColouring("lattice", grid)]
     graph = conflicts(pattern) if fewest_so_far() > fewest else None
     if graph is not None:
         witness = pairwise(graph, witness)
         constrained, fewest = _most_constrained_first(graph, side, len(witness), fewest_so_far())
-        colourings += [] if constrained is None else [OneSided("most constrained first", constrained)]
+        colourings += [] if constrained is None else [OneSidedColouring("most constrained first", constrained)]
     if fewest_so_far() > fewest:
         degrees = meetings(side, np.ones(pattern.nnz, dtype=np.bool_)) if graph is None else list(map(len, graph))
-        colourings.append(OneSided("largest first", first_fit(whole(side), lines, largest_first(degrees))))
+        colourings.append(OneSidedColouring("largest first", first_fit(whole(side), lines, largest_first(degrees))))
         if graph is not None:
-            colourings.append(OneSided("smallest last", first_fit(whole(side), lines, smallest_last(graph))))
-    return Alone(colourings, fewest, tuple(witness))
+            colourings.append(OneSidedColouring("smallest last", first_fit(whole(side), lines, smallest_last(graph))))
+    return ColumnColourings(colourings, fewest, tuple(witness))
 
 
-def _most_constrained_first(graph: Lists, side: Side, fewest: int, below: int) -> tuple[list[int] | None, int]:
+def _most_constrained_first(
+    graph: IndexLists, side: PatternSide, fewest: int, below: int
+) -> tuple[list[int] | None, int]:
     """A colouring of fewer than `below` colours or None, and `fewest`, raised where the search shows it impossible."""
     size = sum(map(len, graph))
     best: list[int] | None = None
-    if size > max(FORCED, CROWDED * len(graph)) and below > FAR * fewest:
+    if size > max(MAX_TARGET_VISITS, CROWDED_CONFLICTS * len(graph)) and below > HOPELESS_COLOUR_RATIO * fewest:
         return None, fewest
-    targets = [*range(fewest, min(below, fewest + TARGETS)), below - 1]
+    targets = [*range(fewest, min(below, fewest + COLOUR_TARGETS)), below - 1]
     for most in dict.fromkeys(targets):
-        if max(size, most * len(graph)) > CONFLICTS:
+        if max(size, most * len(graph)) > MAX_TARGET_CONFLICTS:
             break
-        attempt = saturate(graph, most, FORCED + 4 * size)
+        attempt = saturate(graph, most, MAX_TARGET_VISITS + 4 * size)
         if attempt.impossible and most == fewest:
             fewest += 1
         if attempt.colours is not None:
@@ -120,7 +124,9 @@ def _most_constrained_first(graph: Lists, side: Side, fewest: int, below: int) -
     return best, fewest
 
 
-def families(side: Side, prices: Prices, count: int) -> Iterator[Sequence[tuple[str, Callable[[], Split]]]]:
+def families(
+    side: PatternSide, prices: SweepPrices, count: int
+) -> Iterator[Sequence[tuple[str, Callable[[], PeelingOrder]]]]:
     """Families of splits to try, cheap ones first: dense lines apart, minimum counts, and at most `count` with caps.
 
     The caps are spread geometrically, for rows and columns in turn.
@@ -129,7 +135,7 @@ def families(side: Side, prices: Prices, count: int) -> Iterator[Sequence[tuple[
     yield [(f"{k} dense rows apart", partial(dense_rows, side, k)) for k in dense if k < len(side.members)] + [
         (f"{k} dense columns apart", partial(dense_columns, side, k)) for k in dense if k < len(side.lines)
     ]
-    rules: list[tuple[str, Rule]] = [
+    rules: list[tuple[str, PeelingRule]] = [
         (f"minimum count, {kind}", minimum_count(prices.tangent or 0, prices.adjoint or 0, kind == "rows first"))
         for kind in ("columns first", "rows first")
     ]
@@ -144,7 +150,7 @@ def families(side: Side, prices: Prices, count: int) -> Iterator[Sequence[tuple[
     yield [(name, partial(peel, side, rule)) for name, rule in rules]
 
 
-def _spread_caps(lists: Lists, count: int) -> list[int]:
+def _spread_caps(lists: IndexLists, count: int) -> list[int]:
     """At most `count` + 1 caps below the longest length, spread geometrically."""
     lengths = [len(row) for row in lists]
     most = max(lengths, default=0)
@@ -152,10 +158,10 @@ def _spread_caps(lists: Lists, count: int) -> list[int]:
     return sorted(value for value in values if 0 < value < most)
 
 
-def colour_both_sides(side: Side, split: Split) -> Iterator[Pair]:
+def colour_both_sides(side: PatternSide, split: PeelingOrder) -> Iterator[ColourPair]:
     """Colourings of both sides for what a split demands of them, in natural and in largest-first order."""
     halves = list(zip((side, side.other), split.entries(side), strict=True))
     demands = [(of_entries(half, which), len(half.members)) for half, which in halves]
-    yield Pair(*(first_fit(demand, lines, natural(len(demand.needed))) for demand, lines in demands))
+    yield ColourPair(*(first_fit(demand, lines, natural(len(demand.needed))) for demand, lines in demands))
     orders = [largest_first(meetings(half, which)) for half, which in halves]
-    yield Pair(*(first_fit(demand, lines, order) for (demand, lines), order in zip(demands, orders, strict=True)))
+    yield ColourPair(*(first_fit(demand, lines, order) for (demand, lines), order in zip(demands, orders, strict=True)))

@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainplan.colouring.model import UNSEEDED, Colours
+from chainplan.colouring.model import UNSEEDED, ColourArray
 from chainplan.colouring.recovery import alone, entries
 
 if TYPE_CHECKING:
     from chainplan.colouring.recovery import Pattern
 
-Steps = tuple[tuple[int, int], ...]
+LatticeSteps = tuple[tuple[int, int], ...]
 """The strides k of a lattice, each with its s."""
 
-STRIDES = 8
+MAX_LATTICE_STRIDES = 8
 """Most strides that are tried, alone and in pairs."""
-SAMPLE = 50
+LATTICE_SAMPLE_ROWS = 50
 """Rows on which a lattice is tried first."""
-MOST = 32
+MAX_LATTICE_COLOURS = 32
 """Colours of the largest lattice that is tried."""
 
 
@@ -41,30 +41,30 @@ def lattice(pattern: Pattern, fewest: int, below: int) -> list[int] | None:
     i, j = entries(pattern)
     sample = np.isin(i, _sample_rows(pattern.shape[0]))
     strides = _strides(i, j)
-    for m in range(max(1, fewest), min(below, MOST + 1)):
+    for m in range(max(1, fewest), min(below, MAX_LATTICE_COLOURS + 1)):
         for steps in _steps(strides, m):
             if _fits(i[sample], _colours(j[sample], steps, m)) and _fits(i, _colours(j, steps, m)):
                 return _renumbered(_colours(np.arange(pattern.shape[1], dtype=np.intp), steps, m), j)
     return None
 
 
-def _colours(j: Colours, steps: Steps, m: int) -> Colours:
+def _colours(j: ColourArray, steps: LatticeSteps, m: int) -> ColourArray:
     """The colours of columns j by a lattice modulo m."""
-    colours: Colours = sum((s * (j // k) for k, s in steps), start=j) % m
+    colours: ColourArray = sum((s * (j // k) for k, s in steps), start=j) % m
     return colours
 
 
-def _fits(line: Colours, colour: Colours) -> bool:
+def _fits(line: ColourArray, colour: ColourArray) -> bool:
     """Whether the entries of every line have different colours."""
     return bool(alone(line, colour).all())
 
 
-def _sample_rows(rows: int) -> Colours:
+def _sample_rows(rows: int) -> ColourArray:
     """Some rows: three from the middle of the pattern, the others spread over it."""
-    return np.concatenate([np.linspace(0, rows - 1, SAMPLE), rows // 2 + np.arange(3)]).astype(np.intp)
+    return np.concatenate([np.linspace(0, rows - 1, LATTICE_SAMPLE_ROWS), rows // 2 + np.arange(3)]).astype(np.intp)
 
 
-def _steps(strides: list[int], m: int) -> Iterator[Steps]:
+def _steps(strides: list[int], m: int) -> Iterator[LatticeSteps]:
     """All lattices modulo m: that of a line, those of one stride, then those of two."""
     yield ()
     for k in strides:
@@ -73,16 +73,16 @@ def _steps(strides: list[int], m: int) -> Iterator[Steps]:
         yield from (((a, s), (b, t)) for s, t in itertools.product(range(m), repeat=2))
 
 
-def _strides(i: Colours, j: Colours) -> list[int]:
+def _strides(i: ColourArray, j: ColourArray) -> list[int]:
     """Likely strides: distances of nonzeros from the diagonal, then of neighbours in a row, frequent ones first."""
     strides: dict[int, None] = {}
     for distances in (np.abs(i - j), np.diff(j)[np.diff(i) == 0]):
         values, counts = np.unique(distances[distances > 1], return_counts=True)
-        strides |= dict.fromkeys(values[np.lexsort((values, -counts))][:STRIDES].tolist())
-    return list(strides)[:STRIDES]
+        strides |= dict.fromkeys(values[np.lexsort((values, -counts))][:MAX_LATTICE_STRIDES].tolist())
+    return list(strides)[:MAX_LATTICE_STRIDES]
 
 
-def _renumbered(colours: Colours, used: Colours) -> list[int]:
+def _renumbered(colours: ColourArray, used: ColourArray) -> list[int]:
     """The colours numbered from 0 without gaps; a column without nonzeros has none."""
     seeded = np.zeros(colours.size, dtype=np.bool_)
     seeded[used] = True

@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-Colours = np.ndarray[tuple[int], np.dtype[np.intp]]
+ColourArray = np.ndarray[tuple[int], np.dtype[np.intp]]
 UNSEEDED = -1
 
 
@@ -29,8 +29,8 @@ class Colouring:
         If the colours are not one-dimensional integers from -1.
     """
 
-    columns: Colours
-    rows: Colours
+    columns: ColourArray
+    rows: ColourArray
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", _colours("columns", self.columns))
@@ -75,7 +75,7 @@ class Colouring:
         return f"Colouring({self.tangents} tangents, {self.adjoints} adjoints)"
 
 
-def _colours(side: str, colours: ArrayLike) -> Colours:
+def _colours(side: str, colours: ArrayLike) -> ColourArray:
     array = np.asarray(colours)
     if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
         raise ValueError(

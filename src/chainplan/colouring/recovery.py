@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainplan.colouring.model import UNSEEDED, Colouring, Colours
+from chainplan.colouring.model import UNSEEDED, ColourArray, Colouring
 from chainplan.errors import ShapeError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Pattern = csr_array
     Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
-DENSE = 16
+MAX_CELLS_PER_NONZERO = 16
 
 
 def misfit(pattern: Pattern, colouring: Colouring) -> str | None:
@@ -47,19 +47,19 @@ def misfit(pattern: Pattern, colouring: Colouring) -> str | None:
     )
 
 
-def entries(pattern: Pattern) -> tuple[Colours, Colours]:
+def entries(pattern: Pattern) -> tuple[ColourArray, ColourArray]:
     """The row and the column of every nonzero, row by row."""
     rows = np.repeat(np.arange(pattern.shape[0], dtype=np.intp), np.diff(pattern.indptr))
     return rows, pattern.indices.astype(np.intp)
 
 
-def alone(line: Colours, colour: Colours) -> Flags:
+def alone(line: ColourArray, colour: ColourArray) -> Flags:
     """Whether each entry has a colour that no other entry of its line has."""
     colours = int(colour.max(initial=UNSEEDED)) + 1
     if not colours:
         return np.zeros(line.size, dtype=np.bool_)
     key = line * colours + colour
-    if (int(line.max()) + 1) * colours <= DENSE * line.size:
+    if (int(line.max()) + 1) * colours <= MAX_CELLS_PER_NONZERO * line.size:
         once = np.bincount(key[colour >= 0], minlength=colours) == 1
         single: Flags = (colour >= 0) & once[np.where(colour >= 0, key, 0)]
         return single
@@ -129,7 +129,7 @@ def _wrong_size(pattern: Pattern, colouring: Colouring) -> str | None:
     return f"it has colours for {sizes[0]} rows and {sizes[1]} columns, but the pattern is {m} x {n}."
 
 
-def _why_lost(side: str, index: int, colours: Colours, present: Colours, line: str) -> str:
+def _why_lost(side: str, index: int, colours: ColourArray, present: ColourArray, line: str) -> str:
     """Say why one side does not recover a nonzero; `present` are the vertices in the line of the nonzero."""
     if colours[index] < 0:
         return f"{side} {index} is not seeded"
@@ -137,7 +137,7 @@ def _why_lost(side: str, index: int, colours: Colours, present: Colours, line: s
     return f"{side} {index} shares colour {colours[index]} with {side} {other} in {line}"
 
 
-def _seed(colours: Colours, sweeps: int) -> csr_array:
+def _seed(colours: ColourArray, sweeps: int) -> csr_array:
     from scipy.sparse import csr_array
 
     seeded = np.flatnonzero(colours >= 0)

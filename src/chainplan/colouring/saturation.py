@@ -11,38 +11,38 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
-from chainplan.colouring.incidence import Lists
+from chainplan.colouring.incidence import IndexLists
 from chainplan.colouring.model import UNSEEDED
 
 
-class Saturated(NamedTuple):
+class SaturationOutcome(NamedTuple):
     """The colours, or None; and whether they are None because no colouring has so few colours."""
 
     colours: list[int] | None
     impossible: bool
 
 
-def saturate(graph: Lists, most: int, work: int) -> Saturated:
+def saturate(graph: IndexLists, most: int, work: int) -> SaturationOutcome:
     """Colour the vertices of a graph of conflicts with `most` colours, within `work` visits of neighbours.
 
     A vertex without conflicts gets colour 0. The search is exhaustive if the work suffices.
     """
-    search = _Search(graph, most)
+    search = _SaturationSearch(graph, most)
     while work > 0:
         v = search.next()
         if v is None:
-            return Saturated(search.colours, False)
+            return SaturationOutcome(search.colours, False)
         if not search.place(v) and not search.back():
-            return Saturated(None, True)
+            return SaturationOutcome(None, True)
         work -= 1 + search.visited
         search.visited = 0
-    return Saturated(None, False)
+    return SaturationOutcome(None, False)
 
 
-class _Search:
+class _SaturationSearch:
     """The colours so far, and for each vertex how many of its neighbours have which colour."""
 
-    def __init__(self, graph: Lists, most: int) -> None:
+    def __init__(self, graph: IndexLists, most: int) -> None:
         self.graph, self.most, self.visited = graph, most, 0
         size = len(graph)
         self.colours = [UNSEEDED] * size

@@ -2,8 +2,8 @@
 
 Natural, largest-first and smallest-last are the orders of ColPack (Gebremedhin, Nguyen, Patwary & Pothen, ACM TOMS
 40(1), 2013, section 4.3): degrees are distance-2 degrees, that is, numbers of other vertices met in some line. They are
-counted in the conflict graph, which is built only up to `PAIRS` pairs. Above, a pair counts once per line in which it
-meets, which needs no graph.
+counted in the conflict graph, which is built only up to `MAX_CONFLICT_PAIRS` pairs. Above, a pair counts once per line
+in which it meets, which needs no graph.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainplan.colouring.incidence import Lists, Side, cut
+from chainplan.colouring.incidence import IndexLists, PatternSide, cut
 from chainplan.colouring.recovery import entries
 
 if TYPE_CHECKING:
     from chainplan.colouring.recovery import Flags, Pattern
 
-PAIRS = 30_000_000
+MAX_CONFLICT_PAIRS = 30_000_000
 """Pairs of nonzeros in a row above which the conflict graph is not built."""
 
 
-def conflicts(pattern: Pattern) -> Lists | None:
-    """For each column the other columns that it meets in some row; None above `PAIRS` pairs, counted per row."""
+def conflicts(pattern: Pattern) -> IndexLists | None:
+    """For each column the other columns that it meets in some row; None above `MAX_CONFLICT_PAIRS`, counted per row."""
     counts = np.diff(pattern.indptr).astype(np.int64)
-    if int((counts * counts).sum()) > PAIRS:
+    if int((counts * counts).sum()) > MAX_CONFLICT_PAIRS:
         return None
     boolean = pattern.astype(np.bool_)
     boolean.data[:] = True
@@ -47,7 +47,7 @@ def largest_first(degrees: Sequence[int]) -> list[int]:
     return order
 
 
-def smallest_last(graph: Lists) -> list[int]:
+def smallest_last(graph: IndexLists) -> list[int]:
     """The order in which the vertex of least degree among those not yet placed goes last, in O(conflicts).
 
     Ties go to the vertex whose degree fell last.
@@ -73,7 +73,7 @@ def smallest_last(graph: Lists) -> list[int]:
     return order[::-1]
 
 
-def meetings(side: Side, which: Flags) -> list[int]:
+def meetings(side: PatternSide, which: Flags) -> list[int]:
     """Upper bounds on the degrees of vertices in the graph of conflicts of a demand: a pair counts once per line.
 
     `which` flags the entries that the vertices of `side` must recover; a vertex without such entries has no conflicts.

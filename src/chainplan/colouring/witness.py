@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from chainplan.colouring.incidence import Lists
+    from chainplan.colouring.incidence import IndexLists
     from chainplan.colouring.recovery import Pattern
 
-STARTS = 200
+WITNESS_STARTS = 200
 """Columns from which sets are grown."""
-VISITS = 200_000
+MAX_WITNESS_VISITS = 200_000
 """Conflicts that are visited in all."""
 
 
@@ -50,10 +50,10 @@ def unmet(pattern: Pattern, columns: Sequence[int]) -> str | None:
     return f"columns {columns[a]} and {columns[b]} meet in no row."
 
 
-def pairwise(graph: Lists, known: Sequence[int]) -> Sequence[int]:
+def pairwise(graph: IndexLists, known: Sequence[int]) -> Sequence[int]:
     """The largest set of pairwise conflicting vertices that greedy growth gives, `known` where that is no larger."""
-    best, visits = known, VISITS
-    for v in sorted(range(len(graph)), key=lambda v: (-len(graph[v]), v))[:STARTS]:
+    best, visits = known, MAX_WITNESS_VISITS
+    for v in sorted(range(len(graph)), key=lambda v: (-len(graph[v]), v))[:WITNESS_STARTS]:
         if len(graph[v]) < len(best) or visits < 0:
             break
         chosen, left = [v], set(graph[v])

@@ -17,22 +17,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainplan.costs.sample_calls import SAMPLES, Call, Draw
-from chainplan.kernels.default_rates import REGIMES, SECOND
+from chainplan.costs.sample_calls import REGIME_SAMPLES, RandomDraw, TimedCall
+from chainplan.kernels.default_rates import FEMTOSECONDS_PER_NANOSECOND, REGIMES
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-POINTS = 64
+POINTS_PER_REGIME = 64
 """Calls per regime that has more than one feature; others get a quarter of them."""
-TURNS = 5
+TURNS_PER_POINT = 5
 """Times that each call is timed, after the turn that warms up."""
-SECONDS = 4.5
+MAX_CALIBRATION_SECONDS = 4.5
 """Seconds that all regimes may take together."""
 
 
 @dataclass(frozen=True)
-class Fit:
+class RegimeFit:
     """The rates of a regime in femtoseconds, and how far the times of its calls are from them."""
 
     regime: str
@@ -54,11 +54,11 @@ class Fit:
 
 def measure(
     dtype: DTypeLike = "float64",
-    seconds: float = SECONDS,
-    points: int = POINTS,
+    seconds: float = MAX_CALIBRATION_SECONDS,
+    points: int = POINTS_PER_REGIME,
     clock: Callable[[], float] = perf_counter,
     seed: int = 0,
-) -> list[Fit]:
+) -> list[RegimeFit]:
     """Measure the rates of every regime on this machine, in the order of `REGIMES`.
 
     Parameters
@@ -74,18 +74,18 @@ def measure(
     seed : int
         The seed of the sizes and values.
     """
-    draw = Draw(Random(seed), np.random.default_rng(seed), np.dtype(dtype))
+    draw = RandomDraw(Random(seed), np.random.default_rng(seed), np.dtype(dtype))
     fits, start = [], clock()
     for position, (regime, features) in enumerate(REGIMES.items()):
         count = points if len(features) > 1 else points // 4
         until = start + seconds * (position + 1) / len(REGIMES)
-        samples = [SAMPLES[regime](draw) for _ in range(count)]
+        samples = [REGIME_SAMPLES[regime](draw) for _ in range(count)]
         times = _times([sample.call for sample in samples], until, clock)
         fits.append(fit(regime, [sample.features for sample in samples], times))
     return fits
 
 
-def fit(regime: str, features: Sequence[tuple[int, ...]], nanoseconds: Sequence[float]) -> Fit:
+def fit(regime: str, features: Sequence[tuple[int, ...]], nanoseconds: Sequence[float]) -> RegimeFit:
     """Find the non-negative rates that minimise the sum of squares of the relative residuals."""
     from scipy.optimize import nnls
 
@@ -93,15 +93,15 @@ def fit(regime: str, features: Sequence[tuple[int, ...]], nanoseconds: Sequence[
     matrix = np.array(features, float) / times[:, None]
     scale = np.maximum(np.abs(matrix).max(axis=0), 1e-300)
     scaled_rates, _ = nnls(matrix / scale, np.ones(len(times)))
-    rates = tuple(round(rate * SECOND) for rate in (scaled_rates / scale).tolist())
-    residuals = matrix @ (np.array(rates) / SECOND) - 1
-    return Fit(regime, len(times), rates, tuple(residuals.tolist()))
+    rates = tuple(round(rate * FEMTOSECONDS_PER_NANOSECOND) for rate in (scaled_rates / scale).tolist())
+    residuals = matrix @ (np.array(rates) / FEMTOSECONDS_PER_NANOSECOND) - 1
+    return RegimeFit(regime, len(times), rates, tuple(residuals.tolist()))
 
 
-def _times(calls: Sequence[Call], until: float, clock: Callable[[], float]) -> list[float]:
+def _times(calls: Sequence[TimedCall], until: float, clock: Callable[[], float]) -> list[float]:
     """Return the least nanoseconds of each call over all turns; the first turn warms up, a second always follows."""
     best = [float("inf")] * len(calls)
-    for turn in range(TURNS + 1):
+    for turn in range(TURNS_PER_POINT + 1):
         for i, call in enumerate(calls):
             if turn > 1 and clock() > until:
                 return best

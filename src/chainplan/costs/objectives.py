@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from chainplan._util.json_value import JsonValue
 from chainplan.costs.rate_store import stored_rates
-from chainplan.costs.timed import WEIGHTED, Timed, proper_rates, timed
+from chainplan.costs.timed import WEIGHTED_COST, TimedCost, proper_rates, timed
 from chainplan.errors import SpecError
 from chainplan.errors.arguments import expect
 from chainplan.errors.suggest import did_you_mean
@@ -18,7 +18,7 @@ from chainplan.problem.cost import FMA, CostModel
 
 OBJECTIVES: dict[str, Callable[[str], CostModel]] = {
     "fma": lambda dtype: FMA,
-    "weighted": lambda dtype: WEIGHTED,
+    "weighted": lambda dtype: WEIGHTED_COST,
     "calibrated": lambda dtype: timed("calibrated", stored_rates(dtype)),
 }
 """For each objective, the function that returns its cost model for values of a dtype."""
@@ -41,7 +41,7 @@ def objective_model(name: str, dtype: str = "float64") -> CostModel:
 
 def stored_model(model: CostModel) -> dict[str, JsonValue]:
     """Return what a plan file stores of a model beyond its name: the rates, where they belong to one machine."""
-    if isinstance(model, Timed) and model is not WEIGHTED:
+    if isinstance(model, TimedCost) and model is not WEIGHTED_COST:
         return {"rates": {regime: list(rates) for regime, rates in model.table}}
     return {}
 
@@ -57,5 +57,5 @@ def read_rates(name: str, rates: object) -> CostModel:
     if name != "calibrated":
         if rates is not None:
             raise ValueError(f"found some, but the objective is '{name[:40]}'; expected them with 'calibrated' alone.")
-        return WEIGHTED if name == "weighted" else FMA
+        return WEIGHTED_COST if name == "weighted" else FMA
     return timed("calibrated", proper_rates(rates))

@@ -17,9 +17,8 @@ from typing import Any, NamedTuple
 from chainplan.costs.timed import proper_rates
 from chainplan.errors import SpecError
 
-FORMAT = 1
+RATES_FORMAT = 1
 """Version of the files; every change of regimes, features or kernels raises it."""
-DTYPES = ("float64", "float32", "int64")
 
 
 class Machine(NamedTuple):
@@ -101,7 +100,7 @@ def cache_folder() -> Path:
 def rates_file(machine: Machine) -> Path:
     """Return the path of the file with the rates of a machine."""
     words = "-".join(re.sub(r"[^A-Za-z0-9.]+", "_", str(word)) for word in machine)
-    return cache_folder() / f"rates-{FORMAT}-{words}.json"
+    return cache_folder() / f"rates-{RATES_FORMAT}-{words}.json"
 
 
 def stored_rates(dtype: str = "float64") -> dict[str, tuple[int, ...]]:
@@ -140,7 +139,7 @@ def store(machine: Machine, rates: dict[str, tuple[int, ...]]) -> Path:
     path = rates_file(machine)
     path.parent.mkdir(parents=True, exist_ok=True)
     document = {
-        "format": FORMAT,
+        "format": RATES_FORMAT,
         **machine._asdict(),
         "unit": "femtoseconds",
         "rates": {regime: list(values) for regime, values in rates.items()},

@@ -19,29 +19,29 @@ from chainplan._util.arrays import Array, DType
 from chainplan.colouring import Colouring
 from chainplan.colouring.recovery import decompress
 from chainplan.kernels.convert import as_matrix, as_sparse, from_matrix, from_sparse
-from chainplan.kernels.dispatch import FEATURES, converted, sum_parts
-from chainplan.kernels.products import PRODUCTS, sum_kernel
-from chainplan.kernels.storage import Form, HeldValues, form
+from chainplan.kernels.dispatch import FEATURES_OF_REGIMES, converted, sum_parts
+from chainplan.kernels.products import PRODUCT_KERNELS, sum_kernel
+from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.structures import DIAGONAL, Block, BlockDiagonal, Identity, Kronecker
 from chainplan.structures.csr import csr_of_rows
 from chainplan.structures.explicit import Explicit
-from chainplan.structures.unit_entries import Units
+from chainplan.structures.unit_entries import UnitEntries
 
-MOST_WORK = 1e8
+MAX_TIMED_MULTIPLICATIONS = 1e8
 """Multiplications of the largest product that is timed."""
 
-Call = Callable[[], object]
+TimedCall = Callable[[], object]
 
 
-class Point(NamedTuple):
+class TimedPoint(NamedTuple):
     """A call and the features of its work."""
 
     features: tuple[int, ...]
-    call: Call
+    call: TimedCall
 
 
 @dataclass(frozen=True)
-class Draw:
+class RandomDraw:
     """A source of random sizes, blocks and values."""
 
     sizes: Random
@@ -52,7 +52,7 @@ class Draw:
         """Draw a size, evenly on a logarithmic scale."""
         return round(least * exp(log(most / least) * self.sizes.random()))
 
-    def shape(self, work: float = MOST_WORK) -> tuple[int, int, int]:
+    def shape(self, work: float = MAX_TIMED_MULTIPLICATIONS) -> tuple[int, int, int]:
         """Draw m, k, n of a product of at most `work` multiplications."""
         while True:
             m, k, n = self.size(), self.size(), self.size()
@@ -65,7 +65,7 @@ class Draw:
             return self.values.integers(-4, 5, shape, self.dtype)
         return (0.5 + self.values.random(shape)).astype(self.dtype)
 
-    def sparse(self, rows: int, cols: int) -> Held:
+    def sparse(self, rows: int, cols: int) -> DrawnBlock:
         """Draw a block of a density at which it is held sparse."""
         density = 0.09 * self.sizes.random() ** 2 + 0.0005
         values: HeldValues = random_array((rows, cols), density=density, format="csr", rng=self.values)
@@ -80,7 +80,7 @@ class Draw:
         """Draw one of the two structures of equal parts."""
         return BlockDiagonal if self.sizes.random() < 0.5 else Kronecker
 
-    def parts(self, kind: type[BlockDiagonal] | type[Kronecker], r: int, c: int, count: int) -> Held:
+    def parts(self, kind: type[BlockDiagonal] | type[Kronecker], r: int, c: int, count: int) -> DrawnBlock:
         """Draw the values of a block of `count` parts of r x c."""
         return Block(r * count, c * count, kind(count)), self.array(count, r, c)
 
@@ -88,55 +88,55 @@ class Draw:
         """Draw the number of parts, and the three sizes of the product of one part with another."""
         while True:
             count, r, c, n = self.size(100, 2), self.size(60, 1), self.size(60, 1), self.size(60, 1)
-            if count * r * c * n <= MOST_WORK / 30:
+            if count * r * c * n <= MAX_TIMED_MULTIPLICATIONS / 30:
                 return count, r, c, n
 
 
-Held = tuple[Block, HeldValues]
+DrawnBlock = tuple[Block, HeldValues]
 
 
-def _dense(draw: Draw, rows: int, cols: int) -> Held:
+def _dense(draw: RandomDraw, rows: int, cols: int) -> DrawnBlock:
     return Block(rows, cols), draw.array(rows, cols)
 
 
-def _product(regime: str, left: Held, right: Held) -> Point:
+def _product(regime: str, left: DrawnBlock, right: DrawnBlock) -> TimedPoint:
     """Call the kernel itself, on factors that are in the forms it takes."""
     (a, x), (b, y) = left, right
-    kernel = PRODUCTS[regime](a, b)
-    return Point(FEATURES[regime](a, b, a.times(b)), lambda: kernel(x, y))
+    kernel = PRODUCT_KERNELS[regime](a, b)
+    return TimedPoint(FEATURES_OF_REGIMES[regime](a, b, a.times(b)), lambda: kernel(x, y))
 
 
-def _gemm(draw: Draw) -> Point:
+def _gemm(draw: RandomDraw) -> TimedPoint:
     m, k, n = draw.shape()
     return _product("gemm", _dense(draw, m, k), _dense(draw, k, n))
 
 
-def _outer(draw: Draw) -> Point:
+def _outer(draw: RandomDraw) -> TimedPoint:
     m, n = draw.size(), draw.size()
     return _product("outer", _dense(draw, m, 1), _dense(draw, 1, n))
 
 
-def _scale_vector(draw: Draw) -> Point:
+def _scale_vector(draw: RandomDraw) -> TimedPoint:
     n = draw.size(5000)
     held = Block(n, n, DIAGONAL)
     return _product("scale vector", (held, draw.array(n)), (held, draw.array(n)))
 
 
-def _scale_matrix(draw: Draw) -> Point:
+def _scale_matrix(draw: RandomDraw) -> TimedPoint:
     m, n = draw.size(), draw.size()
     if draw.sizes.random() < 0.5:
         return _product("scale matrix", (Block(m, m, DIAGONAL), draw.array(m)), _dense(draw, m, n))
     return _product("scale matrix", _dense(draw, m, n), (Block(n, n, DIAGONAL), draw.array(n)))
 
 
-def _scale_sparse(draw: Draw) -> Point:
+def _scale_sparse(draw: RandomDraw) -> TimedPoint:
     m, n = draw.size(), draw.size()
     if draw.sizes.random() < 0.5:
         return _product("scale sparse", (Block(m, m, DIAGONAL), draw.array(m)), draw.sparse(m, n))
     return _product("scale sparse", draw.sparse(m, n), (Block(n, n, DIAGONAL), draw.array(n)))
 
 
-def _scale_parts(draw: Draw) -> Point:
+def _scale_parts(draw: RandomDraw) -> TimedPoint:
     count, r, c, _ = draw.few_parts()
     kind = draw.kind()
     held = draw.parts(kind, r, c, count)
@@ -144,49 +144,49 @@ def _scale_parts(draw: Draw) -> Point:
     return _product("scale parts", (Block(n, n, DIAGONAL), draw.array(n)), held)
 
 
-def _picker(draw: Draw, rows: int, cols: int) -> Held:
+def _picker(draw: RandomDraw, rows: int, cols: int) -> DrawnBlock:
     """Draw a selection, which has one entry in every row."""
     csr = csr_of_rows([draw.sizes.randrange(cols) for _ in range(rows)], cols)
-    return Block(rows, cols, Explicit(csr, Units(True, False, 1))), csr.astype(draw.dtype)
+    return Block(rows, cols, Explicit(csr, UnitEntries(True, False, 1))), csr.astype(draw.dtype)
 
 
-def _take_rows(draw: Draw) -> Point:
+def _take_rows(draw: RandomDraw) -> TimedPoint:
     m, k, n = draw.size(), draw.size(), draw.size()
     return _product("take rows", _picker(draw, m, k), _dense(draw, k, n))
 
 
-def _take_columns(draw: Draw) -> Point:
+def _take_columns(draw: RandomDraw) -> TimedPoint:
     m, k, n = draw.size(), draw.size(), draw.size()
     block, values = _picker(draw, n, k)
     return _product("take columns", _dense(draw, m, k), (block.transpose(), csr_array(values.T)))
 
 
-def _sparse_matrix(draw: Draw) -> Point:
-    m, k, n = draw.shape(5 * MOST_WORK)
+def _sparse_matrix(draw: RandomDraw) -> TimedPoint:
+    m, k, n = draw.shape(5 * MAX_TIMED_MULTIPLICATIONS)
     return _product("sparse matrix", draw.sparse(m, k), _dense(draw, k, n))
 
 
-def _matrix_sparse(draw: Draw) -> Point:
-    m, k, n = draw.shape(5 * MOST_WORK)
+def _matrix_sparse(draw: RandomDraw) -> TimedPoint:
+    m, k, n = draw.shape(5 * MAX_TIMED_MULTIPLICATIONS)
     return _product("matrix sparse", _dense(draw, m, k), draw.sparse(k, n))
 
 
-def _sparse_sparse(draw: Draw) -> Point:
-    m, k, n = draw.shape(5 * MOST_WORK)
+def _sparse_sparse(draw: RandomDraw) -> TimedPoint:
+    m, k, n = draw.shape(5 * MAX_TIMED_MULTIPLICATIONS)
     return _product("sparse sparse", draw.sparse(m, k), draw.sparse(k, n))
 
 
-def _batch(draw: Draw) -> Point:
+def _batch(draw: RandomDraw) -> TimedPoint:
     count, r, c, n = draw.few_parts()
     kind = draw.kind()
     return _product("batch", draw.parts(kind, r, c, count), draw.parts(kind, c, n, count))
 
 
-def _with_matrix(kind: type[BlockDiagonal] | type[Kronecker], left: bool) -> Callable[[Draw], Point]:
+def _with_matrix(kind: type[BlockDiagonal] | type[Kronecker], left: bool) -> Callable[[RandomDraw], TimedPoint]:
     """Return what draws a product of a stack, or of layers, with a matrix; the matrix may be on either side."""
     word = "stack" if kind is BlockDiagonal else "layers"
 
-    def sample(draw: Draw) -> Point:
+    def sample(draw: RandomDraw) -> TimedPoint:
         count, r, c, n = draw.few_parts()
         held = draw.parts(kind, r, c, count)
         if left:
@@ -196,85 +196,91 @@ def _with_matrix(kind: type[BlockDiagonal] | type[Kronecker], left: bool) -> Cal
     return sample
 
 
-def _spread(draw: Draw) -> Point:
+def _spread(draw: RandomDraw) -> TimedPoint:
     block, value = _some_parts(draw)
-    return Point(_converted("spread", block, form(block), Form.MATRIX), lambda: as_matrix(value, block, draw.dtype))
+    return TimedPoint(
+        _converted("spread", block, form(block), StorageForm.DENSE), lambda: as_matrix(value, block, draw.dtype)
+    )
 
 
-def _gather(draw: Draw) -> Point:
+def _gather(draw: RandomDraw) -> TimedPoint:
     block, value = _some_parts(draw)
     csr = as_sparse(value, block, draw.dtype)
-    return Point(_converted("gather", block, Form.SPARSE, form(block)), lambda: from_sparse(csr, block))
+    return TimedPoint(_converted("gather", block, StorageForm.SPARSE, form(block)), lambda: from_sparse(csr, block))
 
 
-def _densify(draw: Draw) -> Point:
+def _densify(draw: RandomDraw) -> TimedPoint:
     block, value = draw.sparse(draw.size(), draw.size())
-    return Point(_converted("densify", block, Form.SPARSE, Form.MATRIX), lambda: as_matrix(value, block, draw.dtype))
+    return TimedPoint(
+        _converted("densify", block, StorageForm.SPARSE, StorageForm.DENSE), lambda: as_matrix(value, block, draw.dtype)
+    )
 
 
-def _sparsify(draw: Draw) -> Point:
+def _sparsify(draw: RandomDraw) -> TimedPoint:
     block, value = draw.sparse(draw.size(), draw.size())
     array = value.toarray()
-    return Point(_converted("sparsify", block, Form.MATRIX, Form.SPARSE), lambda: from_matrix(array, block))
+    return TimedPoint(
+        _converted("sparsify", block, StorageForm.DENSE, StorageForm.SPARSE), lambda: from_matrix(array, block)
+    )
 
 
-def _converted(regime: str, block: Block, held: Form, wanted: Form) -> tuple[int, ...]:
+def _converted(regime: str, block: Block, held: StorageForm, wanted: StorageForm) -> tuple[int, ...]:
     """Count the features of a conversion that belong to one regime."""
     return dict(converted(block, held, wanted))[regime]
 
 
-def _some_parts(draw: Draw) -> Held:
+def _some_parts(draw: RandomDraw) -> DrawnBlock:
     count, r, c, _ = draw.few_parts()
     return draw.parts(draw.kind(), r, c, max(2, count))
 
 
-def _sum(regime: str, left: Held, right: Held, draw: Draw) -> Point:
+def _sum(regime: str, left: DrawnBlock, right: DrawnBlock, draw: RandomDraw) -> TimedPoint:
     (a, x), (b, y) = left, right
     total = sum_kernel(a, b)
-    return Point(dict(sum_parts(a, b, a.plus(b)))[regime], lambda: total(x, y, draw.dtype))
+    return TimedPoint(dict(sum_parts(a, b, a.plus(b)))[regime], lambda: total(x, y, draw.dtype))
 
 
-def _add(draw: Draw) -> Point:
+def _add(draw: RandomDraw) -> TimedPoint:
     m, n = draw.size(), draw.size()
     return _sum("add", _dense(draw, m, n), _dense(draw, m, n), draw)
 
 
-def _add_sparse(draw: Draw) -> Point:
+def _add_sparse(draw: RandomDraw) -> TimedPoint:
     while True:
         m, n = draw.size(), draw.size()
         left, right = draw.sparse(m, n), draw.sparse(m, n)
-        if form(left[0].plus(right[0])) is Form.SPARSE:
+        if form(left[0].plus(right[0])) is StorageForm.SPARSE:
             return _sum("add sparse", left, right, draw)
 
 
-def _nothing(draw: Draw) -> Point:
+def _nothing(draw: RandomDraw) -> TimedPoint:
     held = Block(3, 3), draw.array(3, 3)
-    kernel = PRODUCTS["nothing"](Block(3, 3, Identity()), held[0])
-    return Point((1,), lambda: kernel(None, held[1]))
+    kernel = PRODUCT_KERNELS["nothing"](Block(3, 3, Identity()), held[0])
+    return TimedPoint((1,), lambda: kernel(None, held[1]))
 
 
-def _apply(draw: Draw) -> Point:
+def _apply(draw: RandomDraw) -> TimedPoint:
     """Draw a matrix-free call, which stands for a function that multiplies by a matrix at the rate of gemm."""
     m, k, n = draw.shape()
     left, right = draw.array(m, k), draw.array(k, n)
-    return Point((1, m * k * n), lambda: np.asarray((lambda block: left @ block)(right)))
+    return TimedPoint((1, m * k * n), lambda: np.asarray((lambda block: left @ block)(right)))
 
 
-def _identity(draw: Draw) -> Point:
+def _identity(draw: RandomDraw) -> TimedPoint:
     n = draw.size()
-    return Point((1, n * n), lambda: np.eye(n, dtype=draw.dtype))
+    return TimedPoint((1, n * n), lambda: np.eye(n, dtype=draw.dtype))
 
 
-def _decompress(draw: Draw) -> Point:
+def _decompress(draw: RandomDraw) -> TimedPoint:
     block, _ = draw.sparse(draw.size(), draw.size())
     pattern = block.structure.pattern(block.rows, block.cols)
     colours = np.arange(block.cols)
     colouring = Colouring.of(tuple(colours.tolist()), (-1,) * block.rows)
     compressed = draw.array(block.rows, block.cols)
-    return Point((1, block.nnz), lambda: decompress(pattern, colouring, compressed, None))
+    return TimedPoint((1, block.nnz), lambda: decompress(pattern, colouring, compressed, None))
 
 
-SAMPLES: dict[str, Callable[[Draw], Point]] = {
+REGIME_SAMPLES: dict[str, Callable[[RandomDraw], TimedPoint]] = {
     "nothing": _nothing,
     "scale vector": _scale_vector,
     "scale matrix": _scale_matrix,

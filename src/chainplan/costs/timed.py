@@ -5,8 +5,8 @@ model; `kernels.dispatch` counts the work. Forms and routes depend on the blocks
 how a block came about, and interval dynamic programming stays exact. There is no roofline, because the rates per entry
 include the passes over memory.
 
-`WEIGHTED` has the static rates, which are the same everywhere; the model of `calibrated` (see `rate_store`) has the
-rates of this machine.
+`WEIGHTED_COST` has the static rates, which are the same everywhere; the model of `calibrated` (see `rate_store`) has
+the rates of this machine.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from chainplan.kernels.default_rates import REGIMES, SECOND, STATIC, Rates
-from chainplan.kernels.dispatch import Part, converted, price, product_parts, sum_parts
-from chainplan.kernels.storage import Form, form
+from chainplan.kernels.default_rates import FEMTOSECONDS_PER_NANOSECOND, REGIMES, STATIC_RATES, RegimeRates
+from chainplan.kernels.dispatch import WorkPart, converted, price, product_parts, sum_parts
+from chainplan.kernels.storage import StorageForm, form
 from chainplan.problem.cost import available
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.structures import Block, Dense
 
 
 @dataclass(frozen=True)
-class Timed:
+class TimedCost:
     """Prices in nanoseconds by a table of rates; `table` lists each regime with its rates in femtoseconds.
 
     A matrix-free elemental is priced by its fma at one rate, because what happens inside it is not known. Its price
@@ -36,7 +36,7 @@ class Timed:
     unit = "nanoseconds"
 
     @cached_property
-    def rates(self) -> Rates:
+    def rates(self) -> RegimeRates:
         """The rates by regime."""
         return dict(self.table)
 
@@ -50,7 +50,7 @@ class Timed:
         if type(left.structure) is type(right.structure) is Dense and k != 1:
             once, by_left, by_right, by_result, by_fma = self._gemm
             total = once + by_left * m * k + by_right * k * n + by_result * m * n + by_fma * m * k * n
-            return (total + SECOND // 2) // SECOND
+            return (total + FEMTOSECONDS_PER_NANOSECOND // 2) // FEMTOSECONDS_PER_NANOSECOND
         return price(self.rates, product_parts(left, right, left.times(right) if result is None else result))
 
     def add(self, left: Block, right: Block) -> int:
@@ -59,21 +59,21 @@ class Timed:
     def accumulate(self, elemental: Elemental, mode: Mode) -> int:
         block = elemental.block
         vectors = block.cols if mode is Mode.TANGENT else block.rows
-        seed: Part = ("identity", (1, vectors * vectors))
+        seed: WorkPart = ("identity", (1, vectors * vectors))
         return price(self.rates, (seed, *self._applied(elemental, vectors, mode, block)))
 
     def propagate(self, elemental: Elemental, arg: Block, mode: Mode) -> int:
         tangent = mode is Mode.TANGENT
         result = elemental.block.times(arg) if tangent else arg.times(elemental.block)
-        written = converted(arg, form(arg), Form.MATRIX)
+        written = converted(arg, form(arg), StorageForm.DENSE)
         vectors = arg.cols if tangent else arg.rows
         return price(self.rates, (*written, *self._applied(elemental, vectors, mode, result)))
 
-    def _applied(self, elemental: Elemental, vectors: int, mode: Mode, result: Block) -> tuple[Part, ...]:
+    def _applied(self, elemental: Elemental, vectors: int, mode: Mode, result: Block) -> tuple[WorkPart, ...]:
         """Count the work of one call on some vectors, whose result is converted into the form of `result`."""
-        return self.called(elemental, vectors, mode), *converted(result, Form.MATRIX, form(result))
+        return self.called(elemental, vectors, mode), *converted(result, StorageForm.DENSE, form(result))
 
-    def called(self, elemental: Elemental, vectors: int, mode: Mode) -> Part:
+    def called(self, elemental: Elemental, vectors: int, mode: Mode) -> WorkPart:
         """Count the work of the tangent or adjoint itself, on some vectors."""
         return "apply", (1, vectors * available(elemental, mode))
 
@@ -87,13 +87,13 @@ class Timed:
         return price(self.rates, (("identity", (1, size * colours)),))
 
     def decompress(self, block: Block) -> int:
-        parts: tuple[Part, ...] = (("decompress", (1, block.nnz)),)
-        return price(self.rates, (*parts, *converted(block, Form.SPARSE, form(block))))
+        parts: tuple[WorkPart, ...] = (("decompress", (1, block.nnz)),)
+        return price(self.rates, (*parts, *converted(block, StorageForm.SPARSE, form(block))))
 
 
-def timed(objective: str, rates: Mapping[str, tuple[int, ...]]) -> Timed:
+def timed(objective: str, rates: Mapping[str, tuple[int, ...]]) -> TimedCost:
     """Make the model of a table of rates, with its regimes in the order of `REGIMES`."""
-    return Timed(objective, tuple((regime, tuple(rates[regime])) for regime in REGIMES))
+    return TimedCost(objective, tuple((regime, tuple(rates[regime])) for regime in REGIMES))
 
 
 def proper_rates(rates: object) -> dict[str, tuple[int, ...]]:
@@ -114,5 +114,5 @@ def proper_rates(rates: object) -> dict[str, tuple[int, ...]]:
     return {regime: tuple(rates[regime]) for regime in REGIMES}
 
 
-WEIGHTED = timed("weighted", STATIC)
+WEIGHTED_COST = timed("weighted", STATIC_RATES)
 """The model with the static rates: the objective for execution time where no machine has been measured."""

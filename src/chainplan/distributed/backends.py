@@ -13,7 +13,7 @@ from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
 from chainplan.execution import executor
 from chainplan.plans.steps import Plan, Planned
-from chainplan.values.jacobians import Given
+from chainplan.values.jacobians import GivenJacobian
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def execute(
     plan: Plan | Planned,
-    jacobians: Mapping[str, Given],
+    jacobians: Mapping[str, GivenJacobian],
     *,
     dense: bool | None = None,
     dtype: DTypeLike | None = None,
@@ -37,7 +37,7 @@ def execute(
     ----------
     plan : Plan | Planned
         A plan that has passed `check`, or what holds one: a `Result`, a plan file that was read.
-    jacobians : Mapping[str, Given]
+    jacobians : Mapping[str, GivenJacobian]
         The elemental Jacobians by name. An explicit elemental is an array of rows x cols, of numpy or scipy.sparse, or
         the compact form of its structure: the diagonal, the one number of a scaled identity, an array of b x r x c for
         block_diagonal or of r x c for kronecker, the nonzeros of a listed pattern row by row. An elemental whose

@@ -22,13 +22,13 @@ import numpy as np
 
 from chainplan._util.arrays import Array
 from chainplan._util.task_threads import ranks
-from chainplan.costs.timed import WEIGHTED
-from chainplan.distributed.fuse import Group, grouped
-from chainplan.distributed.split_rows import SHARE, Room, rowwise
+from chainplan.costs.timed import WEIGHTED_COST
+from chainplan.distributed.fuse import TaskGroup, grouped
+from chainplan.distributed.split_rows import WORKER_MEMORY_SHARE, TaskRoom, rowwise
 from chainplan.errors import ExecutionError, missing_extra
 from chainplan.errors.arguments import whole
 from chainplan.execution.executor import require_workers, taken, understood
-from chainplan.execution.lowering import Run
+from chainplan.execution.lowering import PlanRun
 from chainplan.execution.program import lowered
 from chainplan.execution.releasing import released, require_narrow
 from chainplan.execution.whole_numbers import guarded
@@ -39,26 +39,26 @@ from chainplan.plans.replay import replay
 from chainplan.plans.steps import Load, Multiply, Plan, Planned, Propagate
 from chainplan.problem.graph import Mode
 from chainplan.structures import DENSE, Block
-from chainplan.values.jacobians import Given, MatrixFree, called
+from chainplan.values.jacobians import GivenJacobian, MatrixFree, called
 
 if TYPE_CHECKING:
     from distributed import Client, Future
     from numpy.typing import DTypeLike
 
-T = TypeVar("T")
+TaskValue = TypeVar("TaskValue")
 
-SHORT = 20_000_000
+MAX_FUSED_NANOSECONDS = 20_000_000
 """Nanoseconds below which a group is fused with the group that reads it."""
-WORKERS = 2
+DEFAULT_WORKERS = 2
 """Processes of a local cluster."""
 
-Piece = tuple[int, int, "Future"]
+RowPiece = tuple[int, int, "Future"]
 """The first row of a piece of a block, the row after its last, and the future that holds the piece."""
 
 
 def execute(
     plan: Plan | Planned,
-    jacobians: Mapping[str, Given],
+    jacobians: Mapping[str, GivenJacobian],
     *,
     dense: bool | None = None,
     dtype: DTypeLike | None = None,
@@ -86,7 +86,7 @@ def execute(
     run = taken(plan, jacobians, dtype)
     require_narrow(lowered(plan).wide, dense, run)
     with client_of(scheduler, workers) as client:
-        return _Cluster(client, plan, run, wrap).result(dense is not False)
+        return _ClusterRun(client, plan, run, wrap).result(dense is not False)
 
 
 @contextmanager
@@ -112,7 +112,11 @@ def client_of(scheduler: Client | str | None, workers: int | None) -> Iterator[C
         with client:
             yield client
         return
-    options: dict[str, object] = {"n_workers": workers or WORKERS, "threads_per_worker": 1, "dashboard_address": ":0"}
+    options: dict[str, object] = {
+        "n_workers": workers or DEFAULT_WORKERS,
+        "threads_per_worker": 1,
+        "dashboard_address": ":0",
+    }
     with ExitStack() as stack:
         with _interrupt_held_back():
             cluster = stack.enter_context(distributed.LocalCluster(**options))
@@ -136,18 +140,18 @@ def _interrupt_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class _Cluster:
+class _ClusterRun:
     """One run: the futures of every block, which is whole or split by rows."""
 
-    def __init__(self, client: Client, plan: Plan, run: Run, wrap: bool) -> None:
+    def __init__(self, client: Client, plan: Plan, run: PlanRun, wrap: bool) -> None:
         self._client, self._plan, self._run, self._wrap = client, plan, run, wrap
         self._name = f"chainplan-{uuid4().hex[:12]}"
         self._blocks = [typed.block for typed in replay(plan).blocks]
-        self._pieces: dict[int, list[Piece]] = {}
-        room = Room(_limit(client), np.dtype(run.dtype).itemsize)
+        self._pieces: dict[int, list[RowPiece]] = {}
+        room = TaskRoom(_limit(client), np.dtype(run.dtype).itemsize)
         self._parts = room.parts(plan)
         alone = frozenset(self._parts) | room.large(plan)
-        self._groups = grouped(plan, replay(plan, WEIGHTED).prices, SHORT, alone)
+        self._groups = grouped(plan, replay(plan, WEIGHTED_COST).prices, MAX_FUSED_NANOSECONDS, alone)
 
     def result(self, dense: bool) -> dict[tuple[str, str], Array]:
         """Submit everything, wait for the outputs and bring them back."""
@@ -192,7 +196,7 @@ class _Cluster:
     def _submit(self, what: str, function: Callable[..., object], *args: object, rank: int = 0) -> Future:
         return self._client.submit(function, *args, key=f"{self._name}-{what}", pure=False, priority=rank)
 
-    def _submit_load(self, position: int) -> list[Piece]:
+    def _submit_load(self, position: int) -> list[RowPiece]:
         """Submit the given Jacobian of a load, by ranges of rows where it is split."""
         value = self._run.values[position]
         return [
@@ -215,7 +219,7 @@ class _Cluster:
         cuts = [self._height(position) * i // parts for i in range(parts + 1)]
         return list(pairwise(cuts))
 
-    def _submit_group(self, group: Group, rank: int) -> Future:
+    def _submit_group(self, group: TaskGroup, rank: int) -> Future:
         """Submit a group as one task."""
         applied = {name: self._applied[name] for name in self._names(group.steps)}
         values = [self._rows(read, 0, self._height(read), rank) for read in group.reads]
@@ -227,7 +231,7 @@ class _Cluster:
         elementals = (getattr(self._plan.steps[step], "elemental", None) for step in steps)
         return {name for name in elementals if name in self._applied}
 
-    def _submit_by_rows(self, position: int, rank: int) -> list[Piece]:
+    def _submit_by_rows(self, position: int, rank: int) -> list[RowPiece]:
         """Submit a step whose result is split, one task for each range of rows."""
         step = self._plan.steps[position]
         along = rowwise(step) or ()
@@ -291,13 +295,13 @@ def _limit(client: Client) -> int | None:
         ) from None
     limits = [worker["memory_limit"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()]
     known = [limit for limit in limits if limit]
-    return int(SHARE * min(known)) if known else None
+    return int(WORKER_MEMORY_SHARE * min(known)) if known else None
 
 
 # On the workers
 
 
-def _same(value: T) -> T:
+def _same(value: TaskValue) -> TaskValue:
     return value
 
 
@@ -312,7 +316,7 @@ def _run_group(
 ) -> HeldValues:
     """Run the steps of a group on the blocks that it reads."""
     kernels = {position: kernel for position, kernel, _ in lowered(plan).code}
-    run = Run(len(plan.steps), {}, np.dtype(dtype))
+    run = PlanRun(len(plan.steps), {}, np.dtype(dtype))
     run.applied.update(applied)
     for read, value in zip(reads, values, strict=True):
         run.values[read] = value

@@ -14,7 +14,7 @@ from chainplan.plans.steps import Load, Plan
 
 
 @dataclass(frozen=True)
-class Group:
+class TaskGroup:
     """Steps that run in one task in their order, the result last; `reads` are loads and results of other groups."""
 
     steps: tuple[int, ...]
@@ -27,7 +27,7 @@ class Group:
         return self.steps[-1]
 
 
-def grouped(plan: Plan, prices: Sequence[int], short: int, alone: frozenset[int] = frozenset()) -> list[Group]:
+def grouped(plan: Plan, prices: Sequence[int], short: int, alone: frozenset[int] = frozenset()) -> list[TaskGroup]:
     """Fuse the steps of a plan, in O(steps).
 
     Parameters
@@ -46,7 +46,7 @@ def grouped(plan: Plan, prices: Sequence[int], short: int, alone: frozenset[int]
     """
     readers = Counter(arg for step in plan.steps for arg in set(step.operands()))
     kept = {output.step for output in plan.outputs} | alone
-    made: dict[int, Group] = {}
+    made: dict[int, TaskGroup] = {}
     for position, step in enumerate(plan.steps):
         if isinstance(step, Load):
             continue
@@ -65,9 +65,9 @@ def grouped(plan: Plan, prices: Sequence[int], short: int, alone: frozenset[int]
     return list(made.values())
 
 
-def _merge_groups(position: int, args: Sequence[int], inner: Sequence[Group], price: int) -> Group:
+def _merge_groups(position: int, args: Sequence[int], inner: Sequence[TaskGroup], price: int) -> TaskGroup:
     """The group of a step and of the groups that it takes in."""
     steps = sorted(step for group in inner for step in group.steps)
     results = {group.result for group in inner}
     reads = dict.fromkeys([*(read for group in inner for read in group.reads), *(a for a in args if a not in results)])
-    return Group((*steps, position), tuple(reads), price + sum(group.price for group in inner))
+    return TaskGroup((*steps, position), tuple(reads), price + sum(group.price for group in inner))

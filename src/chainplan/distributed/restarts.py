@@ -21,13 +21,13 @@ from chainplan.plans.replay import replay
 from chainplan.plans.result import Result
 from chainplan.plans.steps import Plan
 from chainplan.problem.problem import Problem, problem_of
-from chainplan.solvers.search.search import Progress
+from chainplan.solvers.search.search import SearchProgress
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-RESTARTS = 4
-PATIENCE = 10.0
+DEFAULT_RESTARTS = 4
+SECONDS_TO_ANSWER = 10.0
 """Seconds in which searches that have been told to end must answer."""
 
 
@@ -44,7 +44,7 @@ def portfolio(
     problem: Problem,
     solver: str = "auto",
     *,
-    restarts: int = RESTARTS,
+    restarts: int = DEFAULT_RESTARTS,
     budget: float | None = None,
     seed: int = 0,
     objective: str | None = None,
@@ -131,7 +131,7 @@ def _end_all(client: Client, tasks: Sequence[Future], name: str) -> list[Result]
     if not all(task.done() for task in tasks):
         client.run(_stop, name)
         with suppress(TimeoutError):
-            wait(tasks, timeout=PATIENCE)
+            wait(tasks, timeout=SECONDS_TO_ANSWER)
         client.cancel([task for task in tasks if not task.done()])
     answers = [task.result() for task in tasks if task.status == "finished"]
     return [answer for answer in answers if answer is not None]
@@ -139,22 +139,22 @@ def _end_all(client: Client, tasks: Sequence[Future], name: str) -> list[Result]
 
 # On the workers
 
-_OVER: set[str] = set()
+_ENDED_PORTFOLIOS: set[str] = set()
 """Names of the portfolios that are over."""
 
 
 def _stop(name: str) -> None:
-    _OVER.add(name)
+    _ENDED_PORTFOLIOS.add(name)
 
 
 def _search(problem: Problem, solver: str, seed: int, options: _Options, name: str) -> Result | None:
     """The result of one search, interrupted when its portfolio is over; None where that was before its start."""
 
-    def stop_if_over(_: Progress) -> None:
-        if name in _OVER:
+    def stop_if_over(_: SearchProgress) -> None:
+        if name in _ENDED_PORTFOLIOS:
             raise KeyboardInterrupt
 
-    return None if name in _OVER else plan(problem, solver, seed=seed, progress=stop_if_over, **options)
+    return None if name in _ENDED_PORTFOLIOS else plan(problem, solver, seed=seed, progress=stop_if_over, **options)
 
 
 def best_of(results: Sequence[Result], restarts: int) -> Result:

@@ -10,18 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chainplan.errors import ExecutionError
-from chainplan.kernels.storage import Form, form
+from chainplan.kernels.storage import StorageForm, form
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Load, Multiply, Plan, Propagate, Step
 from chainplan.problem.graph import Mode
 from chainplan.structures import Block
 
-SHARE = 0.5
+WORKER_MEMORY_SHARE = 0.5
 """Share of a worker's memory that the blocks of one task may take; the rest is left to libraries and other tasks."""
 
 
 @dataclass(frozen=True)
-class Room:
+class TaskRoom:
     """The bytes that the blocks of a task may take, None without a limit, and the bytes per element."""
 
     limit: int | None
@@ -62,7 +62,7 @@ class Room:
 
     def bytes(self, block: Block) -> int:
         """The bytes that a block takes in the form in which it is held."""
-        return (block.rows * block.cols if form(block) is Form.MATRIX else block.nnz) * self.itemsize
+        return (block.rows * block.cols if form(block) is StorageForm.DENSE else block.nnz) * self.itemsize
 
     def _split(
         self, plan: Plan, position: int, along: tuple[int, ...] | None, sizes: list[int], blocks: list[Block]
@@ -74,14 +74,15 @@ class Room:
         parted = [] if along is None else [position, *along]
         left = self.limit - sum(whole)
         rows = blocks[position].rows
-        matrices = all(form(blocks[arg]) is Form.MATRIX for arg in parted)
+        matrices = all(form(blocks[arg]) is StorageForm.DENSE for arg in parted)
         need = sum(sizes[arg] for arg in parted)
         if along is not None and matrices and left > 0 and -(-need // left) <= rows:
             return -(-need // left)
         total = sizes[position] + sum(sizes[arg] for arg in set(step.operands()))
         raise ExecutionError(
             f"step {position} ({type(step).__name__.lower()}): its blocks take {_shown(total)}, and it cannot be split "
-            f"to fit; a task may take {_shown(self.limit)}, {SHARE:.0%} of the smallest worker. Use larger workers."
+            f"to fit; a task may take {_shown(self.limit)}, {WORKER_MEMORY_SHARE:.0%} of the smallest worker. "
+            "Use larger workers."
         )
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from chainplan.errors import ArgumentError
 
-LONGEST = 60
+MAX_SHOWN_CHARACTERS = 60
 """Characters of a value that a message shows."""
-MOST = 10**15
+MAX_OPTION_COUNT = 10**15
 """The largest number that an option takes by default."""
 
 
@@ -22,7 +22,7 @@ def describe(value: object) -> str:
     """Describe a value that was found: a plain value by itself, any other by its type."""
     if value is None or isinstance(value, bool | int | float | str):
         text = repr(value) if not isinstance(value, int) or value.bit_length() < 200 else hex(value)
-        return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+        return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
     if isinstance(value, type):
         return f"the type {value.__name__}"
     name = type(value).__name__
@@ -46,7 +46,7 @@ def expect(what: str, value: object, kind: Any, expected: str, todo: str) -> Non
         raise refuse(what, value, expected, todo)
 
 
-def whole(what: str, value: object, least: int = 0, most: int | None = MOST) -> int:
+def whole(what: str, value: object, least: int = 0, most: int | None = MAX_OPTION_COUNT) -> int:
     """Return a whole number, also one of numpy, as an int; refuse any other value as `expect` does."""
     if isinstance(value, Integral) and not isinstance(value, bool):
         number = int(value)

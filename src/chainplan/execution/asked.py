@@ -12,17 +12,17 @@ from collections.abc import Callable, Container, Mapping
 from threading import Lock
 
 from chainplan.errors import ExecutionError
-from chainplan.execution.lowering import Run, placed
+from chainplan.execution.lowering import PlanRun, placed
 from chainplan.execution.program import Program
 from chainplan.kernels.convert import given_away
 from chainplan.plans.steps import Accumulate, Plan, Propagate
-from chainplan.values.jacobians import Given, matrix_free
+from chainplan.values.jacobians import GivenJacobian, matrix_free
 
 
-class Asked:
+class FetchedJacobians:
     """The elementals that one run of a plan fetches from a mapping."""
 
-    def __init__(self, plan: Plan, program: Program, jacobians: Mapping[str, Given], run: Run) -> None:
+    def __init__(self, plan: Plan, program: Program, jacobians: Mapping[str, GivenJacobian], run: PlanRun) -> None:
         self._jacobians, self._run, self._lock = jacobians, run, Lock()
         self._steps = plan.steps
         self._loads = {load[0]: load[1:] for load in program.loads}
@@ -40,7 +40,7 @@ class Asked:
             uses.append(step.elemental)
         return uses
 
-    def step(self, position: int, kernel: Callable[[Run], None]) -> None:
+    def step(self, position: int, kernel: Callable[[PlanRun], None]) -> None:
         """Fetch what a step needs, run the step, and drop what no later step needs."""
         uses = self._uses(position)
         with self._lock:

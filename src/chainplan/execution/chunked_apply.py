@@ -13,32 +13,32 @@ import numpy as np
 
 from chainplan._util.arrays import Array
 from chainplan.kernels.convert import as_sparse, from_sparse
-from chainplan.kernels.storage import Form, HeldValues, form
+from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.problem.graph import Mode
 from chainplan.structures import Block
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-SEEDED = 4096
+MAX_SEEDED_ENTRIES = 4096
 """Entries of the argument, and of the result, of one call where the plan evaluates states; at least one line."""
-WHOLE = 1 << 24
-"""Entries up to which one call takes everything where states are given; larger calls take `WHOLE` / 4 at a time."""
+MAX_ENTRIES_AT_ONCE = 1 << 24
+"""Entries up to which one call takes everything where states are given; larger calls take a quarter of it at a time."""
 
-Lines = Callable[[int, int], Array]
+LinesFunction = Callable[[int, int], Array]
 """A function from a first position and a count to so many columns (tangent) or rows (adjoint), as a matrix."""
 
 
-def identity_lines(size: int, mode: Mode, dtype: DTypeLike) -> Lines:
+def identity_lines(size: int, mode: Mode, dtype: DTypeLike) -> LinesFunction:
     """Return the lines of an identity."""
     if mode is Mode.TANGENT:
         return lambda first, count: np.eye(size, count, -first, dtype=dtype)
     return lambda first, count: np.eye(count, size, first, dtype=dtype)
 
 
-def block_lines(value: HeldValues, block: Block, mode: Mode, dtype: DTypeLike) -> Lines:
+def block_lines(value: HeldValues, block: Block, mode: Mode, dtype: DTypeLike) -> LinesFunction:
     """Return the lines of a held block."""
-    if form(block) is Form.MATRIX:
+    if form(block) is StorageForm.DENSE:
         matrix = np.asarray(value)
         if mode is Mode.TANGENT:
             return lambda first, count: matrix[:, first : first + count]
@@ -53,13 +53,13 @@ def block_lines(value: HeldValues, block: Block, mode: Mode, dtype: DTypeLike) -
 def at_once(given: int, handed_back: int, stepwise: bool) -> int:
     """Return how many entries one call may take, or 0 for all, given the entries of the whole argument and result."""
     if stepwise:
-        return SEEDED if given > SEEDED else 0
-    return WHOLE // 4 if max(given, handed_back) > WHOLE else 0
+        return MAX_SEEDED_ENTRIES if given > MAX_SEEDED_ENTRIES else 0
+    return MAX_ENTRIES_AT_ONCE // 4 if max(given, handed_back) > MAX_ENTRIES_AT_ONCE else 0
 
 
 def applied(
     function: Callable[[Array], Array],
-    lines: Lines,
+    lines: LinesFunction,
     mode: Mode,
     length: int,
     result: Block,
@@ -68,7 +68,7 @@ def applied(
 ) -> HeldValues:
     """Apply a function to all lines, of `length` entries each, `most` entries at a time; hold the result as a block."""
     length = max(length, result.rows if mode is Mode.TANGENT else result.cols, 1)
-    tangent, whole = mode is Mode.TANGENT, form(result) is Form.MATRIX
+    tangent, whole = mode is Mode.TANGENT, form(result) is StorageForm.DENSE
     total, part = result.cols if tangent else result.rows, max(1, most // length)
     dense: Array | None = np.zeros((result.rows, result.cols), dtype) if total == 0 else None
     parts: list[HeldValues] = []

@@ -18,15 +18,15 @@ from chainplan._util.arrays import Array
 from chainplan._util.task_threads import ranks, run_tasks
 from chainplan.errors import ExecutionError
 from chainplan.errors.arguments import mapping
-from chainplan.execution.asked import Asked, require_functions
-from chainplan.execution.lowering import Run, placed
-from chainplan.execution.program import Coded, Program, lowered
+from chainplan.execution.asked import FetchedJacobians, require_functions
+from chainplan.execution.lowering import PlanRun, placed
+from chainplan.execution.program import CodedStep, Program, lowered
 from chainplan.execution.releasing import released, require_narrow
-from chainplan.execution.whole_numbers import WHOLE, guarded, whole
+from chainplan.execution.whole_numbers import WHOLE_NUMBER_KINDS, guarded, whole
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Load, Plan, Planned, plan_of
-from chainplan.values.jacobians import Given, common_dtype, matrix_free
-from chainplan.values.primal import Fixed, Primal
+from chainplan.values.jacobians import GivenJacobian, common_dtype, matrix_free
+from chainplan.values.primal import FixedJacobians, Primal
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def execute(
     plan: Plan | Planned,
-    jacobians: Mapping[str, Given],
+    jacobians: Mapping[str, GivenJacobian],
     *,
     dense: bool | None = None,
     dtype: DTypeLike | None = None,
@@ -47,7 +47,7 @@ def execute(
 
 
 def understood(
-    plan: Plan | Planned, jacobians: Mapping[str, Given], dtype: DTypeLike | None
+    plan: Plan | Planned, jacobians: Mapping[str, GivenJacobian], dtype: DTypeLike | None
 ) -> tuple[Plan, DTypeLike | None]:
     """Return the plan that `plan` is or holds, and the dtype of seeds, or refuse what is none of them."""
     plan = plan_of(plan)
@@ -57,7 +57,7 @@ def understood(
 
 def prepared(
     plan: Plan,
-    jacobians: Mapping[str, Given],
+    jacobians: Mapping[str, GivenJacobian],
     *,
     dense: bool | None = None,
     dtype: DTypeLike | None = None,
@@ -70,7 +70,7 @@ def prepared(
     """
     require_workers(workers)
     program = lowered(plan)
-    options = _Options(dense, dtype, workers, wrap)
+    options = _RunOptions(dense, dtype, workers, wrap)
     if program.evaluates:
         return _evaluating(plan, program, jacobians, options)
     if type(jacobians) is not dict:
@@ -80,7 +80,7 @@ def prepared(
     return lambda: _executed(plan, program, run, options, guard)
 
 
-class _Options(NamedTuple):
+class _RunOptions(NamedTuple):
     """The options of a run, as `execute` takes them."""
 
     dense: bool | None
@@ -90,31 +90,33 @@ class _Options(NamedTuple):
 
 
 def _asking(
-    plan: Plan, program: Program, jacobians: Mapping[str, Given], options: _Options
+    plan: Plan, program: Program, jacobians: Mapping[str, GivenJacobian], options: _RunOptions
 ) -> dict[tuple[str, str], Array]:
     """Run a plan on a mapping that is asked for each elemental when its first step comes."""
     _require_known(program, jacobians)
-    run = Run(len(plan.steps), jacobians, options.dtype)
+    run = PlanRun(len(plan.steps), jacobians, options.dtype)
     run.asked = True
-    return _executed(plan, program, run, options, not options.wrap, Asked(plan, program, jacobians, run))
+    return _executed(plan, program, run, options, not options.wrap, FetchedJacobians(plan, program, jacobians, run))
 
 
 def _evaluating(
-    plan: Plan, program: Program, jacobians: Mapping[str, Given], options: _Options
+    plan: Plan, program: Program, jacobians: Mapping[str, GivenJacobian], options: _RunOptions
 ) -> Callable[[], dict[tuple[str, str], Array]]:
     """Return the run of a plan that evaluates states, on a primal chain or on Jacobians that depend on no state."""
     if isinstance(jacobians, Primal):
         primal = jacobians
     else:
         _require_known(program, jacobians)
-        primal = Fixed(plan.graph, jacobians)
+        primal = FixedJacobians(plan.graph, jacobians)
     serial = options._replace(workers=None)
 
     def run() -> dict[tuple[str, str], Array]:
-        fresh = Run(len(plan.steps), {}, options.dtype, primal)
+        fresh = PlanRun(len(plan.steps), {}, options.dtype, primal)
         fresh.working = plan.graph.inputs[0]
         fresh.states[fresh.working] = primal.start()
-        return _executed(plan, program, fresh, serial, not options.wrap and np.dtype(primal.dtype).kind in WHOLE)
+        return _executed(
+            plan, program, fresh, serial, not options.wrap and np.dtype(primal.dtype).kind in WHOLE_NUMBER_KINDS
+        )
 
     return run
 
@@ -125,7 +127,7 @@ def require_workers(workers: int | None) -> None:
         raise ExecutionError(f"workers: found {workers!r}; expected a whole number from 1. Pass workers=2, say.")
 
 
-def taken(plan: Plan, jacobians: Mapping[str, Given], dtype: DTypeLike | None = None) -> Run:
+def taken(plan: Plan, jacobians: Mapping[str, GivenJacobian], dtype: DTypeLike | None = None) -> PlanRun:
     """Start a run of a plan with all Jacobians in their places, checked and brought into form.
 
     Raises
@@ -133,13 +135,13 @@ def taken(plan: Plan, jacobians: Mapping[str, Given], dtype: DTypeLike | None = 
     ExecutionError
         If a Jacobian is missing, unknown, or of another shape or structure.
     """
-    run = Run(len(plan.steps), jacobians, dtype)
+    run = PlanRun(len(plan.steps), jacobians, dtype)
     _take(lowered(plan), jacobians, run)
     return run
 
 
 def _executed(
-    plan: Plan, program: Program, run: Run, options: _Options, guard: bool, asked: Asked | None = None
+    plan: Plan, program: Program, run: PlanRun, options: _RunOptions, guard: bool, asked: FetchedJacobians | None = None
 ) -> dict[tuple[str, str], Array]:
     values = run.values
     require_narrow(program.wide, options.dense, run)
@@ -168,7 +170,9 @@ def _executed(
     return result
 
 
-def _in_threads(plan: Plan, code: Sequence[Coded], run: Run, workers: int, asked: Asked | None) -> None:
+def _in_threads(
+    plan: Plan, code: Sequence[CodedStep], run: PlanRun, workers: int, asked: FetchedJacobians | None
+) -> None:
     """Run the steps on threads by critical-path rank; a block is dropped when the last of its readers is done."""
     place = {position: task for task, (position, _, _) in enumerate(code)}
     reads = [[arg for arg in set(plan.steps[position].operands()) if arg in place] for position, _, _ in code]
@@ -196,14 +200,14 @@ def _in_threads(plan: Plan, code: Sequence[Coded], run: Run, workers: int, asked
     run_tasks(action, needs, rank, workers)
 
 
-def _require_known(program: Program, jacobians: Mapping[str, Given]) -> None:
+def _require_known(program: Program, jacobians: Mapping[str, GivenJacobian]) -> None:
     unknown = jacobians.keys() - program.names
     if unknown:
         known = ", ".join(sorted(program.names)[:8])
         raise ExecutionError(f"'{min(unknown)}' is no elemental of the plan; expected some of {known}.")
 
 
-def _take(program: Program, jacobians: Mapping[str, Given], run: Run) -> None:
+def _take(program: Program, jacobians: Mapping[str, GivenJacobian], run: PlanRun) -> None:
     """Check the Jacobians, put the arrays of explicit ones in their places, and keep the functions of the others."""
     _require_known(program, jacobians)
     values = run.values

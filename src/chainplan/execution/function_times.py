@@ -14,38 +14,38 @@ from time import perf_counter
 
 import numpy as np
 
-from chainplan._util.arrays import Array
-from chainplan.costs.timed import Timed
-from chainplan.kernels.default_rates import SECOND, Rates
-from chainplan.kernels.dispatch import Part
+from chainplan._util.arrays import Array, ArrayFunction
+from chainplan.costs.timed import TimedCost
+from chainplan.kernels.default_rates import FEMTOSECONDS_PER_NANOSECOND, RegimeRates
+from chainplan.kernels.dispatch import WorkPart
 from chainplan.problem.graph import Elemental, Graph, Mode
-from chainplan.values.jacobians import Function, Given, matrix_free
+from chainplan.values.jacobians import GivenJacobian, matrix_free
 
-SECONDS = 1.0
+MAX_MEASURING_SECONDS = 1.0
 """Seconds that all measurements may take together; functions that get no turn keep the rate of the model."""
-MOST_VECTORS = 64
+MAX_MEASURED_VECTORS = 64
 """Vectors of the larger of the two calls."""
-MOST_ENTRIES = 2_000_000
+MAX_MEASURED_ENTRIES = 2_000_000
 """Entries of the argument of the larger of the two calls."""
-CALLS = 4
+CALLS_PER_MEASUREMENT = 4
 """Calls of a measurement, of which the first warms up and the fastest counts."""
 
 
 @dataclass(frozen=True)
-class Measured(Timed):
+class MeasuredCost(TimedCost):
     """A time model with some measured functions: (elemental, mode, femtoseconds per call, femtoseconds per vector)."""
 
     functions: tuple[tuple[str, Mode, int, int], ...] = ()
 
     @cached_property
-    def rates(self) -> Rates:
+    def rates(self) -> RegimeRates:
         return {**dict(self.table), "measured": (1,)}
 
     @cached_property
     def _times(self) -> dict[tuple[str, Mode], tuple[int, int]]:
         return {(name, mode): (call, vector) for name, mode, call, vector in self.functions}
 
-    def called(self, elemental: Elemental, vectors: int, mode: Mode) -> Part:
+    def called(self, elemental: Elemental, vectors: int, mode: Mode) -> WorkPart:
         known = self._times.get((elemental.name, mode))
         if known is None:
             return super().called(elemental, vectors, mode)
@@ -53,33 +53,33 @@ class Measured(Timed):
 
 
 def measured(
-    model: Timed, graph: Graph, jacobians: Mapping[str, Given], clock: Callable[[], float] = perf_counter
-) -> Measured:
+    model: TimedCost, graph: Graph, jacobians: Mapping[str, GivenJacobian], clock: Callable[[], float] = perf_counter
+) -> MeasuredCost:
     """Return the model with the measured times of the functions of a linearisation, as far as time allows."""
     times: list[tuple[str, Mode, int, int]] = []
-    end = clock() + SECONDS
+    end = clock() + MAX_MEASURING_SECONDS
     for e in graph.useful:
         pair = None if e.explicit or e.name not in jacobians else matrix_free(e, jacobians[e.name])
         for mode, function in zip(Mode, pair or (), strict=False):
             if function is not None and e.per_vector(mode) is not None and clock() < end:
                 times.append((e.name, mode, *_measure(function, e, mode, clock)))
-    return Measured("measured", model.table, tuple(times))
+    return MeasuredCost("measured", model.table, tuple(times))
 
 
-def _measure(function: Function, e: Elemental, mode: Mode, clock: Callable[[], float]) -> tuple[int, int]:
+def _measure(function: ArrayFunction, e: Elemental, mode: Mode, clock: Callable[[], float]) -> tuple[int, int]:
     """Measure the femtoseconds of a call, and of each vector in it."""
     size = e.block.cols if mode is Mode.TANGENT else e.block.rows
-    many = max(2, min(MOST_VECTORS, MOST_ENTRIES // max(1, size)))
+    many = max(2, min(MAX_MEASURED_VECTORS, MAX_MEASURED_ENTRIES // max(1, size)))
     one, several = (_least(function, _vectors(size, count, mode), clock) for count in (1, many))
     vector = max(0.0, (several - one) / (many - 1))
-    scale = 1e9 * SECOND
+    scale = 1e9 * FEMTOSECONDS_PER_NANOSECOND
     return round(scale * max(0.0, one - vector)), round(scale * vector)
 
 
-def _least(function: Function, block: Array, clock: Callable[[], float]) -> float:
+def _least(function: ArrayFunction, block: Array, clock: Callable[[], float]) -> float:
     """Return the seconds of the fastest call, without the first."""
     times = []
-    for _ in range(CALLS):
+    for _ in range(CALLS_PER_MEASUREMENT):
         start = clock()
         function(block)
         times.append(clock() - start)

@@ -20,10 +20,17 @@ from chainplan._util.arrays import Array, DType
 from chainplan._util.byte_cache import kept
 from chainplan.colouring import Colouring, decompress
 from chainplan.errors import ExecutionError
-from chainplan.execution.chunked_apply import SEEDED, Lines, applied, at_once, block_lines, identity_lines
+from chainplan.execution.chunked_apply import (
+    MAX_SEEDED_ENTRIES,
+    LinesFunction,
+    applied,
+    at_once,
+    block_lines,
+    identity_lines,
+)
 from chainplan.kernels.convert import as_form, as_matrix, from_matrix, from_sparse, given_away, known
-from chainplan.kernels.products import FRESH, Product, product_kernel, sum_kernel
-from chainplan.kernels.storage import Form, HeldValues, form
+from chainplan.kernels.products import FRESH_KERNELS, ValuesProduct, product_kernel, sum_kernel
+from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.liveness import evaluates
 from chainplan.plans.replay import colouring_from, replay, sides_of
 from chainplan.plans.states import spans
@@ -44,22 +51,22 @@ from chainplan.plans.steps import (
 )
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.structures import Block
-from chainplan.values.jacobians import Given, MatrixFree, called, common_dtype, matrix_free, stored
-from chainplan.values.primal import Primal, State
+from chainplan.values.jacobians import GivenJacobian, MatrixFree, called, common_dtype, matrix_free, stored
+from chainplan.values.primal import Primal, VertexState
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
     from scipy.sparse import csr_array
 
 
-class Run:
+class PlanRun:
     """One run of a plan: the blocks held so far, by step, and what the matrix-free steps need."""
 
     def __init__(
-        self, steps: int, given: Mapping[str, Given], dtype: DTypeLike | None, primal: Primal | None = None
+        self, steps: int, given: Mapping[str, GivenJacobian], dtype: DTypeLike | None, primal: Primal | None = None
     ) -> None:
         self.values: list[HeldValues] = [None] * steps
-        self.states: dict[str, State] = {}
+        self.states: dict[str, VertexState] = {}
         self.working = ""
         self.primal = primal
         self.applied: dict[str, MatrixFree] = {}
@@ -73,7 +80,7 @@ class Run:
             return self.primal.dtype
         return common_dtype(self._known(), self._wanted)
 
-    def _known(self) -> Iterable[Given]:
+    def _known(self) -> Iterable[GivenJacobian]:
         """Return the values that decide the dtype; for a mapping that is asked step by step, the blocks so far."""
         if self.primal is not None:
             return ()
@@ -86,10 +93,10 @@ class Run:
         return self.primal
 
 
-Kernel = Callable[[Run], None]
+StepKernel = Callable[[PlanRun], None]
 
 
-class Lowering(Interpreter[Kernel]):
+class Lowering(Interpreter[StepKernel]):
     """The interpreter that turns each step of a plan into its kernel; it loads only in plans that evaluate states.
 
     Parameters
@@ -108,55 +115,55 @@ class Lowering(Interpreter[Kernel]):
             self._ending.setdefault(span.last, []).append(span.vertex)
         self._position = 0
 
-    def kernel(self, position: int) -> Kernel:
+    def kernel(self, position: int) -> StepKernel:
         """Return the kernel of the step at a position, which also drops the states that end there."""
         self._position = position
         kernel, ends = self._plan.steps[position].accept(self), self._ending.get(position)
         return _then_drop(kernel, tuple(ends)) if ends else kernel
 
-    def load(self, step: Load) -> Kernel:
+    def load(self, step: Load) -> StepKernel:
         return _load(self._position, self._graph.declared[step.elemental], self._blocks[self._position])
 
-    def accumulate(self, step: Accumulate) -> Kernel:
+    def accumulate(self, step: Accumulate) -> StepKernel:
         return self._applying(step, _accumulate(self._position, self._graph[step.elemental], step.mode))
 
-    def propagate(self, step: Propagate) -> Kernel:
+    def propagate(self, step: Propagate) -> StepKernel:
         e = self._graph[step.elemental]
         return self._applying(step, _propagate(self._position, e, step.arg, step.mode, self._blocks))
 
-    def multiply(self, step: Multiply) -> Kernel:
+    def multiply(self, step: Multiply) -> StepKernel:
         left, right, onto = step
         if onto is None:
             return _multiply(self._position, left, right, self._blocks)
         return _multiply_onto(self._position, left, right, onto, self._blocks)
 
-    def add(self, step: Add) -> Kernel:
+    def add(self, step: Add) -> StepKernel:
         return _add(self._position, step.left, step.right, self._blocks)
 
-    def seed(self, step: Seed) -> Kernel:
+    def seed(self, step: Seed) -> StepKernel:
         return _seed(self._position, step, self._blocks[self._position])
 
-    def decompress(self, step: Decompress) -> Kernel:
+    def decompress(self, step: Decompress) -> StepKernel:
         return _decompress(self._position, step, self._plan, self._blocks[self._position])
 
-    def advance(self, step: Advance) -> Kernel:
+    def advance(self, step: Advance) -> StepKernel:
         return _advance(self._graph[step.elemental])
 
-    def store(self, step: Store) -> Kernel:
+    def store(self, step: Store) -> StepKernel:
         return _store
 
-    def restore(self, step: Restore) -> Kernel:
+    def restore(self, step: Restore) -> StepKernel:
         return _restore(step.vertex)
 
-    def _applying(self, step: Application, kernel: Kernel) -> Kernel:
+    def _applying(self, step: Application, kernel: StepKernel) -> StepKernel:
         """Let a kernel linearise the matrix-free elemental that it applies first, where states are evaluated."""
         return _linearise_first(kernel, self._graph[step.elemental]) if self._evaluates else kernel
 
 
-def _linearise_first(kernel: Kernel, e: Elemental) -> Kernel:
+def _linearise_first(kernel: StepKernel, e: Elemental) -> StepKernel:
     """Let a kernel run on the functions of an elemental at the working state, which are dropped afterwards."""
 
-    def linearise_and_run(run: Run) -> None:
+    def linearise_and_run(run: PlanRun) -> None:
         given = run.lineariser.linearise(e.name, run.states[run.working])
         if given is None:
             raise ExecutionError(f"no functions for matrix-free '{e.name}'; expected a pair (tangent, adjoint).")
@@ -168,10 +175,10 @@ def _linearise_first(kernel: Kernel, e: Elemental) -> Kernel:
     return linearise_and_run
 
 
-def _then_drop(kernel: Kernel, vertices: tuple[str, ...]) -> Kernel:
+def _then_drop(kernel: StepKernel, vertices: tuple[str, ...]) -> StepKernel:
     """Let a kernel drop the states of some vertices after it has run."""
 
-    def run_and_drop(run: Run) -> None:
+    def run_and_drop(run: PlanRun) -> None:
         kernel(run)
         for vertex in vertices:
             del run.states[vertex]
@@ -179,44 +186,44 @@ def _then_drop(kernel: Kernel, vertices: tuple[str, ...]) -> Kernel:
     return run_and_drop
 
 
-def _load(position: int, e: Elemental, block: Block) -> Kernel:
-    def kernel(run: Run) -> None:
+def _load(position: int, e: Elemental, block: Block) -> StepKernel:
+    def kernel(run: PlanRun) -> None:
         value = run.lineariser.linearise(e.name, run.states[run.working])
         run.values[position] = loaded(e, value, block, run)
 
     return kernel
 
 
-def _advance(e: Elemental) -> Kernel:
-    def kernel(run: Run) -> None:
+def _advance(e: Elemental) -> StepKernel:
+    def kernel(run: PlanRun) -> None:
         run.states[e.target] = run.lineariser.advance(e.name, run.states[run.working])
         run.working = e.target
 
     return kernel
 
 
-def _restore(vertex: str) -> Kernel:
-    def kernel(run: Run) -> None:
+def _restore(vertex: str) -> StepKernel:
+    def kernel(run: PlanRun) -> None:
         run.working = vertex
 
     return kernel
 
 
-def _store(run: Run) -> None:
+def _store(run: PlanRun) -> None:
     """Do nothing, because no state is copied: it stays where it is until its last use."""
 
 
-def _multiply(position: int, left: int, right: int, blocks: Sequence[Block]) -> Kernel:
+def _multiply(position: int, left: int, right: int, blocks: Sequence[Block]) -> StepKernel:
     product = _product(blocks[left], blocks[right], blocks[position])
 
-    def kernel(run: Run) -> None:
+    def kernel(run: PlanRun) -> None:
         values = run.values
         values[position] = product(values[left], values[right])
 
     return kernel
 
 
-def _product(left: Block, right: Block, result: Block) -> Product:
+def _product(left: Block, right: Block, result: Block) -> ValuesProduct:
     """Return the kernel of a product; a compressed factor makes a matrix, whatever the pattern could be."""
     kernel, pattern = product_kernel(left, right), left.times(right)
     if form(pattern) is form(result):
@@ -224,12 +231,12 @@ def _product(left: Block, right: Block, result: Block) -> Product:
     return lambda a, b: as_matrix(kernel(a, b), pattern, np.result_type(*(x for x in (a, b) if x is not None)))
 
 
-def _multiply_onto(position: int, left: int, right: int, onto: int, blocks: Sequence[Block]) -> Kernel:
+def _multiply_onto(position: int, left: int, right: int, onto: int, blocks: Sequence[Block]) -> StepKernel:
     product, block = product_kernel(blocks[left], blocks[right]), blocks[left].times(blocks[right])
     total = sum_kernel(block, blocks[onto])
-    in_place = product in FRESH and form(block) is form(blocks[onto]) is Form.MATRIX
+    in_place = product in FRESH_KERNELS and form(block) is form(blocks[onto]) is StorageForm.DENSE
 
-    def kernel(run: Run) -> None:
+    def kernel(run: PlanRun) -> None:
         values = run.values
         value = product(values[left], values[right])
         if in_place and value.dtype == values[onto].dtype:
@@ -241,19 +248,19 @@ def _multiply_onto(position: int, left: int, right: int, onto: int, blocks: Sequ
     return kernel
 
 
-def _add(position: int, left: int, right: int, blocks: Sequence[Block]) -> Kernel:
+def _add(position: int, left: int, right: int, blocks: Sequence[Block]) -> StepKernel:
     total = sum_kernel(blocks[left], blocks[right])
 
-    def kernel(run: Run) -> None:
+    def kernel(run: PlanRun) -> None:
         run.values[position] = total(run.values[left], run.values[right], run.dtype)
 
     return kernel
 
 
-def _accumulate(position: int, e: Elemental, mode: Mode) -> Kernel:
+def _accumulate(position: int, e: Elemental, mode: Mode) -> StepKernel:
     size = e.block.cols if mode is Mode.TANGENT else e.block.rows
 
-    def kernel(run: Run) -> None:
+    def kernel(run: PlanRun) -> None:
         function = _applied(run, e, mode)
         most = at_once(size * size, e.block.rows * e.block.cols, run.primal is not None)
         if not most:
@@ -266,13 +273,13 @@ def _accumulate(position: int, e: Elemental, mode: Mode) -> Kernel:
     return kernel
 
 
-def _propagate(position: int, e: Elemental, arg: int, mode: Mode, blocks: Sequence[Block]) -> Kernel:
+def _propagate(position: int, e: Elemental, arg: int, mode: Mode, blocks: Sequence[Block]) -> StepKernel:
     block, result = blocks[arg], blocks[position]  # a compressed result is held as a matrix, whatever its pattern
-    whole = form(block) is form(result) is Form.MATRIX
+    whole = form(block) is form(result) is StorageForm.DENSE
 
-    def kernel(run: Run) -> None:
+    def kernel(run: PlanRun) -> None:
         function = _applied(run, e, mode)
-        most = 0 if whole else SEEDED
+        most = 0 if whole else MAX_SEEDED_ENTRIES
         if run.primal is None and not whole:
             most = at_once(block.rows * block.cols, result.rows * result.cols, False)
         if not most:
@@ -286,7 +293,13 @@ def _propagate(position: int, e: Elemental, arg: int, mode: Mode, blocks: Sequen
 
 
 def _in_parts(
-    function: Callable[[Array], Array], lines: Lines, e: Elemental, mode: Mode, result: Block, run: Run, most: int
+    function: Callable[[Array], Array],
+    lines: LinesFunction,
+    e: Elemental,
+    mode: Mode,
+    result: Block,
+    run: PlanRun,
+    most: int,
 ) -> HeldValues:
     """Apply a function to a few lines at a time, and refuse results of another shape."""
 
@@ -297,13 +310,13 @@ def _in_parts(
     return applied(checked, lines, mode, size, result, run.dtype, most)
 
 
-def _seed(position: int, step: Seed, block: Block) -> Kernel:
+def _seed(position: int, step: Seed, block: Block) -> StepKernel:
     """Make a matrix of zeros, with a one in the colour of every column (tangent) or row (adjoint) that has a colour."""
     colours = np.array(step.colours, np.intp)
     lines = np.flatnonzero(colours >= 0)
     place = (lines, colours[lines]) if step.mode is Mode.TANGENT else (colours[lines], lines)
 
-    def kernel(run: Run) -> None:
+    def kernel(run: PlanRun) -> None:
         seed: Array = np.zeros((block.rows, block.cols), run.dtype)
         seed[place] = 1
         run.values[position] = seed
@@ -311,13 +324,13 @@ def _seed(position: int, step: Seed, block: Block) -> Kernel:
     return kernel
 
 
-def _decompress(position: int, step: Decompress, plan: Plan, block: Block) -> Kernel:
+def _decompress(position: int, step: Decompress, plan: Plan, block: Block) -> StepKernel:
     sides, token = sides_of(plan, replay(plan), step), object()
 
     def make() -> tuple[csr_array, Colouring]:
         return block.structure.pattern(block.rows, block.cols), colouring_from(sides, block)
 
-    def kernel(run: Run) -> None:
+    def kernel(run: PlanRun) -> None:
         pattern, colouring = kept(("decompress", token), make)
         columns, rows = (None if arg is None else run.values[arg] for arg in (step.tangent, step.adjoint))
         run.values[position] = from_sparse(decompress(pattern, colouring, columns, rows), block)
@@ -325,7 +338,7 @@ def _decompress(position: int, step: Decompress, plan: Plan, block: Block) -> Ke
     return kernel
 
 
-def _applied(run: Run, e: Elemental, mode: Mode) -> Callable[[Array], Array]:
+def _applied(run: PlanRun, e: Elemental, mode: Mode) -> Callable[[Array], Array]:
     pair = run.applied.get(e.name)
     function = None if pair is None else pair[0 if mode is Mode.TANGENT else 1]
     if function is None:
@@ -333,13 +346,13 @@ def _applied(run: Run, e: Elemental, mode: Mode) -> Callable[[Array], Array]:
     return function
 
 
-def loaded(e: Elemental, value: Given, block: Block, run: Run) -> HeldValues:
+def loaded(e: Elemental, value: GivenJacobian, block: Block, run: PlanRun) -> HeldValues:
     """Bring what was given for an elemental into the form of the block that the plan counts with."""
     held = known(e.block, run.dtype) if value is None and given_away(e.block) else stored(e, value)
     return as_form(held, e.block, form(block), block, run.dtype)
 
 
-def placed(e: Elemental, shape: tuple[int, int] | None, block: Block, value: Given, run: Run) -> HeldValues:
+def placed(e: Elemental, shape: tuple[int, int] | None, block: Block, value: GivenJacobian, run: PlanRun) -> HeldValues:
     """Return what was given for an elemental: a plain array of the right shape as it is, anything else by `loaded`."""
     plain = type(value) is np.ndarray and value.shape == shape and value.dtype.kind in "fiuc"
     return value if plain else loaded(e, value, block, run)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from chainplan.execution.lowering import Kernel, Lowering
+from chainplan.execution.lowering import Lowering, StepKernel
 from chainplan.execution.releasing import wide
 from chainplan.plans.liveness import evaluates, last_uses
 from chainplan.plans.replay import replay
@@ -16,7 +16,7 @@ from chainplan.plans.steps import Application, Load, Plan
 from chainplan.problem.graph import Elemental
 from chainplan.structures import Block, Dense
 
-Coded = tuple[int, Kernel, tuple[int, ...]]
+CodedStep = tuple[int, StepKernel, tuple[int, ...]]
 """A step, its kernel and the blocks that are dropped behind it."""
 
 
@@ -27,7 +27,7 @@ class Program:
 
     loads: tuple[tuple[int, Elemental, tuple[int, int] | None, Block], ...]
     applied: tuple[Elemental, ...]
-    code: tuple[Coded, ...]
+    code: tuple[CodedStep, ...]
     blocks: tuple[Block, ...]
     names: frozenset[str]
     evaluates: bool
@@ -36,13 +36,13 @@ class Program:
 
 def lowered(plan: Plan) -> Program:
     """The kernels of a plan, kept for as long as the plan lives."""
-    program = _PROGRAMS.get(plan)
+    program = _LOWERED_PLANS.get(plan)
     if program is None:
-        program = _PROGRAMS[plan] = _lower(plan)
+        program = _LOWERED_PLANS[plan] = _lower(plan)
     return program
 
 
-_PROGRAMS: WeakKeyDictionary[Plan, Program] = WeakKeyDictionary()
+_LOWERED_PLANS: WeakKeyDictionary[Plan, Program] = WeakKeyDictionary()
 
 
 def _lower(plan: Plan) -> Program:

@@ -13,48 +13,52 @@ from sys import getrefcount
 import numpy as np
 
 from chainplan.errors import ExecutionError
-from chainplan.execution.lowering import Run
+from chainplan.execution.lowering import PlanRun
 from chainplan.kernels.convert import as_matrix, diagonal
-from chainplan.kernels.storage import Form, HeldValues, form
+from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.steps import Plan
 from chainplan.structures import Block
 from chainplan.values.jacobians import is_sparse
 
-WIDEST = 4 * 2**30
+MAX_UNASKED_MATRIX_BYTES = 4 * 2**30
 """Bytes that outputs in a smaller form may take as matrices, unless the caller asks for matrices."""
 
 
-def require_narrow(entries: int, dense: bool | None, run: Run) -> None:
-    """Refuse to write out matrices of more than `WIDEST` bytes, unless the caller asked for them.
+def require_narrow(entries: int, dense: bool | None, run: PlanRun) -> None:
+    """Refuse to write out matrices of more than `MAX_UNASKED_MATRIX_BYTES` bytes, unless the caller asked for them.
 
     Raises
     ------
     ExecutionError
         Where they are refused; the message says what to pass.
     """
-    if dense is None and entries * 16 > WIDEST and entries * run.dtype.itemsize > WIDEST:
+    if (
+        dense is None
+        and entries * 16 > MAX_UNASKED_MATRIX_BYTES
+        and entries * run.dtype.itemsize > MAX_UNASKED_MATRIX_BYTES
+    ):
         raise ExecutionError(
             f"dense: the Jacobian takes {entries * run.dtype.itemsize:,} bytes as matrices; expected at most "
-            f"{WIDEST:,} where nothing is said. Pass dense=False to have it as the plan holds it, or dense=True to "
-            "have it written out all the same."
+            f"{MAX_UNASKED_MATRIX_BYTES:,} where nothing is said. Pass dense=False to have it as the plan holds it, or "
+            "dense=True to have it written out all the same."
         )
 
 
 def wide(plan: Plan, blocks: Sequence[Block]) -> int:
     """Count the entries that outputs in a smaller form than a matrix have once they are written out."""
     ends = (blocks[output.step] for output in plan.outputs)
-    return sum(b.rows * b.cols for b in ends if form(b) is not Form.MATRIX)
+    return sum(b.rows * b.cols for b in ends if form(b) is not StorageForm.DENSE)
 
 
 def released(
-    values: Sequence[HeldValues], position: int, block: Block, dense: bool, run: Run, held: bool
+    values: Sequence[HeldValues], position: int, block: Block, dense: bool, run: PlanRun, held: bool
 ) -> HeldValues:
     """Return an output as the caller gets it: an array of his own, which shares memory with nothing in use elsewhere.
 
     An array that only `values` refers to is handed over without a copy, unless `held` says that it is needed again.
     """
     value = values[position]
-    if dense and form(block) is not Form.MATRIX:
+    if dense and form(block) is not StorageForm.DENSE:
         return as_matrix(value, block, run.dtype)
     if value is None:
         zero = block.structure.name == "zero"

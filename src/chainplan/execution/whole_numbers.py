@@ -17,32 +17,32 @@ import numpy as np
 
 from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
-from chainplan.execution.lowering import Kernel, Run
+from chainplan.execution.lowering import PlanRun, StepKernel
 from chainplan.kernels.storage import HeldValues
-from chainplan.plans.steps import Application, Decompress, Load, Move, Seed, Step
-from chainplan.values.jacobians import ByMatrix, MatrixFree, is_sparse
+from chainplan.plans.steps import Application, Decompress, Load, Seed, StateStep, Step
+from chainplan.values.jacobians import MatrixFree, MatrixFunction, is_sparse
 
-WHOLE = "iu"
+WHOLE_NUMBER_KINDS = "iu"
 """Kinds of dtype that are whole numbers."""
-ByArrays = tuple[ByMatrix, ByMatrix]
+ByArrays = tuple[MatrixFunction, MatrixFunction]
 """A pair of functions that multiply by an array that was given."""
-ROUNDING = 1e-9
+RELATIVE_ROUNDING = 1e-9
 """The largest error of a sum of products in double precision, relative to the sum of absolute values."""
 
 
 def whole(value: HeldValues) -> bool:
     """Say whether a held block consists of whole numbers."""
-    return value is not None and value.dtype.kind in WHOLE
+    return value is not None and value.dtype.kind in WHOLE_NUMBER_KINDS
 
 
-def guarded(position: int, kernel: Kernel, step: Step) -> Kernel:
+def guarded(position: int, kernel: StepKernel, step: Step) -> StepKernel:
     """Let the kernel of a step refuse a result of whole numbers that does not fit its dtype."""
-    if isinstance(step, Load | Seed | Decompress | Move):
+    if isinstance(step, Load | Seed | Decompress | StateStep):
         return kernel
     reads = tuple(set(step.operands()))
     applied = step.elemental if isinstance(step, Application) else None
 
-    def run_guarded(run: Run) -> None:
+    def run_guarded(run: PlanRun) -> None:
         held = {arg: run.values[arg] for arg in reads}
         pair = run.applied.get(applied) if applied is not None else None
         kernel(run)
@@ -59,12 +59,12 @@ def guarded(position: int, kernel: Kernel, step: Step) -> Kernel:
 
 def _known(pair: MatrixFree | None) -> TypeGuard[ByArrays]:
     """Say whether a matrix-free elemental was given as an array."""
-    return pair is not None and all(isinstance(function, ByMatrix) for function in pair)
+    return pair is not None and all(isinstance(function, MatrixFunction) for function in pair)
 
 
 def _require_fit(
     position: int,
-    kernel: Kernel,
+    kernel: StepKernel,
     step: Step,
     made: HeldValues,
     held: dict[int, HeldValues],
@@ -74,7 +74,7 @@ def _require_fit(
 
     def in_floats(change: Callable[[Array], Array]) -> HeldValues:
         """Run the step on changed numbers in double precision."""
-        run: Any = Run(0, {}, np.float64)
+        run: Any = PlanRun(0, {}, np.float64)
         run.values = {arg: None if value is None else change(_floats(value)) for arg, value in held.items()}
         for name, pair in applied.items():
             run.applied[name] = tuple(replace(f, array=change(_floats(f.array))) for f in pair)
@@ -83,10 +83,10 @@ def _require_fit(
 
     info = np.iinfo(made.dtype)
     most, half = _largest(in_floats(abs)), 2.0 ** (info.bits - 1)
-    if info.min and most < half * (1 - ROUNDING):
+    if info.min and most < half * (1 - RELATIVE_ROUNDING):
         return
     unwrapped = in_floats(lambda array: array)
-    if most * ROUNDING > half / 2 or _largest(unwrapped - _floats(made)) > half:
+    if most * RELATIVE_ROUNDING > half / 2 or _largest(unwrapped - _floats(made)) > half:
         raise ExecutionError(
             f"step {position} ({type(step).__name__.lower()}): a number of about {_largest(unwrapped):.3g} comes out; "
             f"{made.dtype} holds {info.min:,} to {info.max:,}. Pass the Jacobians as float64, or wrap=True for numbers "

@@ -16,7 +16,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from chainplan.errors.arguments import refuse
-from chainplan.io.located.diagnostics import Messages
+from chainplan.io.located.diagnostics import SpecMessages
 from chainplan.io.located.objects import from_objects
 from chainplan.io.spec import read_problem
 from chainplan.problem.problem import Problem, problem_of
@@ -24,7 +24,7 @@ from chainplan.problem.problem import Problem, problem_of
 if TYPE_CHECKING:
     import networkx
 
-_DETAILS = ("name", "structure", "tangent", "adjoint", "tape", "advance")
+_EDGE_KEYS = ("name", "structure", "tangent", "adjoint", "tape", "advance")
 
 
 def from_networkx(graph: networkx.DiGraph, source: str = "graph") -> Problem:
@@ -61,11 +61,11 @@ def from_networkx(graph: networkx.DiGraph, source: str = "graph") -> Problem:
     """
     if not hasattr(graph, "is_directed") or not hasattr(graph, "edges"):
         raise refuse("graph", graph, "a DiGraph or MultiDiGraph of networkx", "Make one, or pass a spec to from_spec.")
-    messages = Messages(source)
+    messages = SpecMessages(source)
     return read_problem(from_objects(_spec(graph, messages), messages), messages)
 
 
-def _spec(graph: networkx.DiGraph, messages: Messages) -> dict[str, Any]:
+def _spec(graph: networkx.DiGraph, messages: SpecMessages) -> dict[str, Any]:
     """Turn the graph into a spec, in the order of its nodes and edges."""
     if not graph.is_directed():
         text = "found an undirected graph; expected a directed one, whose edges lead from the inputs to the outputs."
@@ -76,7 +76,7 @@ def _spec(graph: networkx.DiGraph, messages: Messages) -> dict[str, Any]:
             "inputs": _ends(graph, "inputs", graph.in_degree, graph.out_degree),
             "outputs": _ends(graph, "outputs", graph.out_degree, graph.in_degree),
             "jacobians": [
-                {"edge": [str(a), str(b)], **{k: _plain(data[k]) for k in _DETAILS if k in data}}
+                {"edge": [str(a), str(b)], **{k: _plain(data[k]) for k in _EDGE_KEYS if k in data}}
                 for a, b, data in graph.edges(data=True)
             ],
         }
@@ -177,7 +177,7 @@ def to_node_link(problem: Problem) -> str:
     return json.dumps(networkx.node_link_data(to_networkx(problem), edges="edges"), indent=1) + "\n"
 
 
-def read_graphml(data: bytes, messages: Messages) -> Problem:
+def read_graphml(data: bytes, messages: SpecMessages) -> Problem:
     """Read GraphML."""
     import networkx
 
@@ -190,7 +190,7 @@ def read_graphml(data: bytes, messages: Messages) -> Problem:
     return read_problem(from_objects(_spec(graph, messages), messages), messages)
 
 
-def read_node_link(data: bytes, messages: Messages) -> Problem:
+def read_node_link(data: bytes, messages: SpecMessages) -> Problem:
     """Read node-link JSON, with the edges under `edges` or `links`."""
     import networkx
 

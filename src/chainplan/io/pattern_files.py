@@ -13,7 +13,7 @@ from chainplan.structures import Structure, from_spec
 from chainplan.structures.from_indices import hollow, most_lines
 
 
-class Patterns:
+class SpecPatterns:
     """The structures of a spec, which are read one after the other."""
 
     def __init__(self) -> None:

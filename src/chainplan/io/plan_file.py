@@ -15,12 +15,12 @@ from typing import Any
 from chainplan._version import __version__
 from chainplan.costs.objectives import read_rates, stored_model
 from chainplan.errors import PlanError, SpecError
-from chainplan.io.located.diagnostics import Messages
+from chainplan.io.located.diagnostics import SpecMessages
 from chainplan.io.located.objects import from_objects
-from chainplan.io.plan_file_fields import FIELDS, FORMAT, OPS, load, plan_form, require_names
+from chainplan.io.plan_file_fields import FIELDS, PLAN_FILE_FORMAT, STEP_TYPES, load, plan_form, require_names
 from chainplan.io.plan_schedule import read_schedule
 from chainplan.io.spec import read_problem
-from chainplan.io.spec_values import TEXT, TODO, Record
+from chainplan.io.spec_values import ADVICE_ON_FORMS, TEXT_FORM, RecordForm
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.result import Result
 from chainplan.plans.schedule import Schedule
@@ -29,7 +29,7 @@ from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 
-_NAMES = {kind: op for op, kind in OPS.items()}
+_STEP_WORDS = {kind: op for op, kind in STEP_TYPES.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ def document(result: Result) -> dict[str, Any]:
     name = spec.pop("name", None)
     return {
         "chainplan": __version__,
-        "format": FORMAT,
+        "format": PLAN_FILE_FORMAT,
         "problem": {"name": name, "fingerprint": fingerprint, **spec},
         "objective": model.objective,
         **stored_model(model),
@@ -95,7 +95,7 @@ def _prices(result: Result) -> tuple[dict[str, int], dict[str, int], dict[str, i
 def _steps(candidate: Candidate) -> Iterator[dict[str, Any]]:
     for position, step in enumerate(candidate.plan.steps):
         fields = {k: v.value if isinstance(v, Mode) else v for k, v in step._asdict().items()}
-        yield {"id": position, "op": _NAMES[type(step)], **fields, **step_figures(candidate, position)}
+        yield {"id": position, "op": _STEP_WORDS[type(step)], **fields, **step_figures(candidate, position)}
 
 
 def step_figures(candidate: Candidate, position: int) -> dict[str, Any]:
@@ -144,11 +144,11 @@ def parse_plan(text: str | bytes, source: str) -> SavedPlan:
 
 def _problem(raw: dict[str, Any], source: str) -> Problem:
     """Read the problem of a file, whose fingerprint must be the one that the file states."""
-    _FINGERPRINT.require_field(raw, "fingerprint", f"{source}: problem.")
+    _FINGERPRINT_FORM.require_field(raw, "fingerprint", f"{source}: problem.")
     described = {name: value for name, value in raw.items() if name != "fingerprint"}
     if described.get("name") is None:
         described.pop("name", None)
-    messages = Messages(f"{source}: problem")
+    messages = SpecMessages(f"{source}: problem")
     problem = read_problem(from_objects(described, messages), messages)
     if problem.fingerprint != raw["fingerprint"]:
         raise PlanError(
@@ -157,12 +157,12 @@ def _problem(raw: dict[str, Any], source: str) -> Problem:
     return problem
 
 
-_FINGERPRINT = Record("a problem", {"fingerprint": TEXT})
+_FINGERPRINT_FORM = RecordForm("a problem", {"fingerprint": TEXT_FORM})
 
 
 def _step(raw: dict[str, Any]) -> Step:
     op = raw["op"]
-    return OPS[op](*(field.value(raw[name]) for name, field in FIELDS[op].items()))
+    return STEP_TYPES[op](*(field.value(raw[name]) for name, field in FIELDS[op].items()))
 
 
 def _model(root: dict[str, Any], source: str) -> CostModel:
@@ -170,4 +170,4 @@ def _model(root: dict[str, Any], source: str) -> CostModel:
     try:
         return read_rates(root["objective"], root.get("rates"))
     except ValueError as error:
-        raise SpecError(f"{source}: rates: {error} {TODO}") from None
+        raise SpecError(f"{source}: rates: {error} {ADVICE_ON_FORMS}") from None

@@ -10,89 +10,96 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, get_type_hints
 
 from chainplan.errors import SpecError
-from chainplan.io.plan_schedule import SCHEDULE
+from chainplan.io.plan_schedule import SCHEDULE_FORM
 from chainplan.io.spec_values import (
-    NUMBER,
-    OBJECT,
-    STRUCTURE,
-    TEXT,
-    TODO,
-    Form,
-    Maybe,
-    OneOf,
-    Record,
-    Rows,
-    Tagged,
+    ADVICE_ON_FORMS,
+    NUMBER_FORM,
+    OBJECT_FORM,
+    STRUCTURE_FORM,
+    TEXT_FORM,
+    ListForm,
+    OptionalForm,
+    RecordForm,
+    TaggedForm,
+    ValueForm,
+    WordForm,
     whole,
 )
 from chainplan.plans.bound import Status
-from chainplan.plans.steps import KINDS, Step
+from chainplan.plans.steps import STEP_KINDS, Step
 from chainplan.problem.graph import Graph, Mode
 
-FORMAT = 1
+PLAN_FILE_FORMAT = 1
 """The version of the form, which a plan file states."""
 
-OPS: dict[str, type[Step]] = {kind.__name__.lower(): kind for kind in KINDS}
+STEP_TYPES: dict[str, type[Step]] = {kind.__name__.lower(): kind for kind in STEP_KINDS}
 """The kinds of steps by their names in a plan file."""
 
 
 class Field(NamedTuple):
     """The form that a field of a step has in a plan file, and what makes its value of what stands there."""
 
-    form: Form
+    form: ValueForm
     value: Callable[[Any], Any]
 
 
-_BY_TYPE: dict[Any, Field] = {
-    str: Field(TEXT, str),
-    Mode: Field(OneOf(*(mode.value for mode in Mode)), Mode),
+_FIELD_FORM_OF_TYPE: dict[Any, Field] = {
+    str: Field(TEXT_FORM, str),
+    Mode: Field(WordForm(*(mode.value for mode in Mode)), Mode),
     int: Field(whole(0), int),
-    int | None: Field(Maybe(whole(0)), lambda number: number),
-    tuple[int, ...]: Field(Rows(whole(-1)), tuple),
+    int | None: Field(OptionalForm(whole(0)), lambda number: number),
+    tuple[int, ...]: Field(ListForm(whole(-1)), tuple),
 }
 """By the type of a field; numbers are those of earlier steps, lists are colours or -1 for none."""
 
 FIELDS: dict[str, dict[str, Field]] = {
-    op: {name: _BY_TYPE[hint] for name, hint in get_type_hints(kind).items()} for op, kind in OPS.items()
+    op: {name: _FIELD_FORM_OF_TYPE[hint] for name, hint in get_type_hints(kind).items()}
+    for op, kind in STEP_TYPES.items()
 }
 """The fields of each kind of step, by its name and theirs, in the order of its class."""
 
-_HEAD = Record("a plan file", {"format": whole(1), "objective": TEXT})
+_HEAD_FORM = RecordForm("a plan file", {"format": whole(1), "objective": TEXT_FORM})
 """The fields that decide how to read the rest."""
 
 
-def plan_form(unit: str) -> Record:
+def plan_form(unit: str) -> RecordForm:
     """Return the form of a plan file whose prices are in `unit`, and in fma."""
-    prices: dict[str, Form] = dict.fromkeys(("fma", unit), whole(0))
-    cost = Record("a cost", {"adds": whole(0), "peak_elements": whole(0), **prices})
-    baselines = dict.fromkeys(("forward", "reverse"), Record("a baseline", prices))
-    derived: dict[str, Form] = {"id": whole(0), "rows": whole(0), "cols": whole(0), "structure": STRUCTURE, **prices}
+    prices: dict[str, ValueForm] = dict.fromkeys(("fma", unit), whole(0))
+    cost = RecordForm("a cost", {"adds": whole(0), "peak_elements": whole(0), **prices})
+    baselines = dict.fromkeys(("forward", "reverse"), RecordForm("a baseline", prices))
+    derived: dict[str, ValueForm] = {
+        "id": whole(0),
+        "rows": whole(0),
+        "cols": whole(0),
+        "structure": STRUCTURE_FORM,
+        **prices,
+    }
     steps = {
-        op: Record(f"'{op}'", {"op": TEXT, **{name: field.form for name, field in fields.items()}, **derived})
+        op: RecordForm(f"'{op}'", {"op": TEXT_FORM, **{name: field.form for name, field in fields.items()}, **derived})
         for op, fields in FIELDS.items()
     }
-    return Record(
+    return RecordForm(
         "a plan file",
         {
-            "chainplan": TEXT,
+            "chainplan": TEXT_FORM,
             "format": whole(1),
-            "problem": OBJECT,
-            "objective": TEXT,
-            "solver": TEXT,
+            "problem": OBJECT_FORM,
+            "objective": TEXT_FORM,
+            "solver": TEXT_FORM,
             "seed": whole(0),
-            "seconds": NUMBER,
-            "counts": OneOf("exact", "upper bound"),
-            "status": OneOf(*(status.value for status in Status)),
-            "optimal_within": Maybe(TEXT),
-            "cost": Maybe(cost),
-            "bound": Record("a bound", {unit: whole(0), "within": Maybe(TEXT)}),
-            "needs": Maybe(Record("needs", {"memory": whole(0)})),
-            "baselines": Record("the baselines", baselines),
-            "notes": Rows(TEXT),
-            "steps": Rows(Tagged("op", steps)),
-            "outputs": Rows(Record("an output", {"output": TEXT, "input": TEXT, "id": whole(0)})),
+            "seconds": NUMBER_FORM,
+            "counts": WordForm("exact", "upper bound"),
+            "status": WordForm(*(status.value for status in Status)),
+            "optimal_within": OptionalForm(TEXT_FORM),
+            "cost": OptionalForm(cost),
+            "bound": RecordForm("a bound", {unit: whole(0), "within": OptionalForm(TEXT_FORM)}),
+            "needs": OptionalForm(RecordForm("needs", {"memory": whole(0)})),
+            "baselines": RecordForm("the baselines", baselines),
+            "notes": ListForm(TEXT_FORM),
+            "steps": ListForm(TaggedForm("op", steps)),
+            "outputs": ListForm(RecordForm("an output", {"output": TEXT_FORM, "input": TEXT_FORM, "id": whole(0)})),
         },
-        {"rates": OBJECT, "schedule": SCHEDULE},
+        {"rates": OBJECT_FORM, "schedule": SCHEDULE_FORM},
     )
 
 
@@ -109,14 +116,16 @@ def load(text: str | bytes, source: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         detail = "nesting is too deep" if isinstance(error, RecursionError) else str(error)
         raise SpecError(
-            f"{source}: not a plan file: {detail}; expected what 'chainplan plan --format json' writes. {TODO}"
+            f"{source}: not a plan file: {detail}; expected what 'chainplan plan --format json' writes. "
+            f"{ADVICE_ON_FORMS}"
         ) from None
-    OBJECT.require(root, f"{source}: the file")
-    for name in _HEAD.fields:
-        _HEAD.require_field(root, name, f"{source}: ")
-    if root["format"] != FORMAT:
+    OBJECT_FORM.require(root, f"{source}: the file")
+    for name in _HEAD_FORM.fields:
+        _HEAD_FORM.require_field(root, name, f"{source}: ")
+    if root["format"] != PLAN_FILE_FORMAT:
         raise SpecError(
-            f"{source}: format is {root['format']}; expected {FORMAT}, the one that this version reads. Plan again."
+            f"{source}: format is {root['format']}; expected {PLAN_FILE_FORMAT}, the one that this version "
+            "reads. Plan again."
         )
     return dict(root)
 
@@ -136,7 +145,9 @@ def require_names(root: dict[str, Any], graph: Graph, source: str) -> None:
             given = raw.get(name)
             if given is not None and given not in (graph if name == "elemental" else graph.sizes):
                 what = "an elemental" if name == "elemental" else "a vertex"
-                raise SpecError(f"{source}: {where}.{name} is '{given[:40]}'; expected {what} of the problem. {TODO}")
+                raise SpecError(
+                    f"{source}: {where}.{name} is '{given[:40]}'; expected {what} of the problem. {ADVICE_ON_FORMS}"
+                )
 
 
 def _whole(digits: str) -> int:

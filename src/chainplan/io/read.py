@@ -18,8 +18,8 @@ from chainplan._util.file_kinds import kind_of
 from chainplan._util.gc_pause import uncollected
 from chainplan.errors import SpecError
 from chainplan.errors.arguments import expect, refuse
-from chainplan.io.located.diagnostics import Messages
-from chainplan.io.located.nodes import Mapping, Node, shown
+from chainplan.io.located.diagnostics import SpecMessages
+from chainplan.io.located.nodes import LocatedNode, MappingNode, shown
 from chainplan.io.located.objects import from_objects
 from chainplan.io.located.yaml_events import from_json, from_yaml
 from chainplan.io.networkx_graph import read_graphml, read_node_link
@@ -30,9 +30,9 @@ from chainplan.problem.problem import Problem
 if TYPE_CHECKING:
     from chainplan.programs.program import Program
 
-LARGEST_FILE = 50_000_000
+MAX_SPEC_BYTES = 50_000_000
 """Bytes of the largest spec that is read."""
-LARGEST_PLAN = 1_000_000_000
+MAX_PLAN_FILE_BYTES = 1_000_000_000
 """Bytes of the largest plan file that is read."""
 
 
@@ -42,23 +42,23 @@ class Frontend:
 
     name: str
     suffixes: tuple[str, ...]
-    reader: Callable[[bytes, Messages], Problem | Program]
+    reader: Callable[[bytes, SpecMessages], Problem | Program]
 
 
-def _spec(parse: Callable[[bytes, Messages], Node]) -> Callable[[bytes, Messages], Problem | Program]:
+def _spec(parse: Callable[[bytes, SpecMessages], LocatedNode]) -> Callable[[bytes, SpecMessages], Problem | Program]:
     """Return the reader of a spec, given the parser of its text format."""
     return lambda data, messages: _read_spec_tree(parse(data, messages), messages)
 
 
-_RENAMED = "Write it by networkx.node_link_data and name it *.nodelink.json."
+_ADVICE_ON_NODE_LINK_NAMES = "Write it by networkx.node_link_data and name it *.nodelink.json."
 
 
-def _read_spec_tree(root: Node, messages: Messages) -> Problem | Program:
+def _read_spec_tree(root: LocatedNode, messages: SpecMessages) -> Problem | Program:
     """Read a parsed spec: layers become a program, a chain or a linearised DAG a problem."""
-    keys = root.keys.keys() if isinstance(root, Mapping) else set()
+    keys = root.keys.keys() if isinstance(root, MappingNode) else set()
     if "nodes" in keys and keys & {"links", "edges", "adjacency"} and not keys & {"chain", "dag"}:
-        messages.fatal(0, 0, f"found a graph of networkx as JSON; expected a spec. {_RENAMED}")
-    if isinstance(root, Mapping) and keys & {"layers", "input"}:
+        messages.fatal(0, 0, f"found a graph of networkx as JSON; expected a spec. {_ADVICE_ON_NODE_LINK_NAMES}")
+    if isinstance(root, MappingNode) and keys & {"layers", "input"}:
         from chainplan.io.spec_layers import read_program
 
         return read_program(root, messages)
@@ -115,7 +115,7 @@ def read_spec(path: str | Path) -> Problem | Program:
     SpecError
         Where the file cannot be read, or has errors; the message lists every error.
     """
-    source, data = _bounded(path, LARGEST_FILE)
+    source, data = _bounded(path, MAX_SPEC_BYTES)
     if is_plan_file(data):
         raise SpecError(f"{source}: found a plan file; expected a spec. 'chainplan check' and 'run' read plans.")
     return _read_by_suffix(source, data)
@@ -152,7 +152,7 @@ def read_plan(path: str | Path) -> SavedPlan:
     ...     read_plan(path).document["cost"]["fma"]
     24
     """
-    source, data = _bounded(path, LARGEST_PLAN)
+    source, data = _bounded(path, MAX_PLAN_FILE_BYTES)
     if data.strip() and not is_plan_file(data):
         raise SpecError(
             f"{source}: this is not a plan file; expected one, as 'chainplan plan --format json' writes it."
@@ -168,10 +168,10 @@ def read_any(path: str | Path) -> Problem | Program | SavedPlan:
     SpecError
         Where the file cannot be read, or has errors; the message lists every error.
     """
-    source, data = _bounded(path, LARGEST_PLAN)
+    source, data = _bounded(path, MAX_PLAN_FILE_BYTES)
     if is_plan_file(data):
         return parse_plan(data, source)
-    _refuse_large(data, source, LARGEST_FILE)
+    _refuse_large(data, source, MAX_SPEC_BYTES)
     return _read_by_suffix(source, data)
 
 
@@ -182,7 +182,7 @@ def _read_by_suffix(source: str, data: bytes) -> Problem | Program:
         raise SpecError(f"{source}: found {kind.what}; expected a spec. {kind.as_spec}")
     frontend = next((f for f in FRONTENDS if source.lower().endswith(f.suffixes)), FRONTENDS[0])
     with uncollected():
-        return frontend.reader(data, Messages(source))
+        return frontend.reader(data, SpecMessages(source))
 
 
 def _bounded(path: str | Path, limit: int) -> tuple[str, bytes]:
@@ -226,7 +226,7 @@ def from_text(text: str, source: str = "spec") -> Problem:
     SpecError
         Where the spec has errors; the message lists every error.
     """
-    messages = Messages(source, files=False)
+    messages = SpecMessages(source, files=False)
     with uncollected():
         spec = _read_spec_tree(from_yaml(text.encode(), messages), messages)
     return spec if isinstance(spec, Problem) else spec.problem
@@ -237,7 +237,7 @@ def from_spec(spec: abc.Mapping[str, Any], source: str = "spec") -> Problem:
 
     Parameters
     ----------
-    spec : Mapping[str, Any]
+    spec : MappingNode[str, Any]
         The spec: mappings, lists, texts and numbers.
     source : str
         The text that stands before every message.
@@ -257,7 +257,7 @@ def from_spec(spec: abc.Mapping[str, Any], source: str = "spec") -> Problem:
     >>> from_spec({"dag": {"edges": [["x", "a"], ["a", "y"], ["x", "y"]]}}).graph.outputs
     ('y',)
     """
-    messages = Messages(source)
+    messages = SpecMessages(source)
     with uncollected():
         problem = _read_spec_tree(from_objects(spec, messages), messages)
         return problem if isinstance(problem, Problem) else problem.problem
@@ -268,7 +268,7 @@ def program(spec: abc.Mapping[str, Any], source: str = "spec") -> Program:
 
     Parameters
     ----------
-    spec : Mapping[str, Any]
+    spec : MappingNode[str, Any]
         The spec: mappings, lists, texts and numbers.
     source : str
         The text that stands before every message.
@@ -291,7 +291,7 @@ def program(spec: abc.Mapping[str, Any], source: str = "spec") -> Program:
     """
     from chainplan.io.spec_layers import read_program
 
-    messages = Messages(source)
+    messages = SpecMessages(source)
     with uncollected():
         return read_program(from_objects(spec, messages), messages)
 
@@ -303,7 +303,7 @@ def chain(
 
     Parameters
     ----------
-    items : Sequence[int | Mapping[str, Any]]
+    items : Sequence[int | MappingNode[str, Any]]
         Sizes, or mappings with `shape` as rows x cols and any other key that an item of `chain` in a spec may have.
     name : str | None
         The name that reports give to the problem.

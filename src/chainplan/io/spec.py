@@ -1,24 +1,24 @@
 """The grammar of a spec: it turns located values into a Problem.
 
-`chain` and `dag` are both read into a `Draft` (`spec_chain`, `spec_dag`). `graph.faults` alone defines what a
+`chain` and `dag` are both read into a `GraphDraft` (`spec_chain`, `spec_dag`). `graph.faults` alone defines what a
 well-formed graph is; here its faults get back their line and column, and words of the spec where those say more.
 """
 
 from __future__ import annotations
 
 from chainplan.errors.suggest import did_you_mean
-from chainplan.io.located.diagnostics import Messages
-from chainplan.io.located.nodes import Mapping, Node, written
-from chainplan.io.located.reader import Reader
+from chainplan.io.located.diagnostics import SpecMessages
+from chainplan.io.located.nodes import LocatedNode, MappingNode, written
+from chainplan.io.located.reader import NodeReader
 from chainplan.io.spec_chain import read_chain
 from chainplan.io.spec_dag import read_dag
-from chainplan.io.spec_draft import Draft
+from chainplan.io.spec_draft import GraphDraft
 from chainplan.io.spec_limits import read_limits
-from chainplan.problem.graph import Fault, Graph
+from chainplan.problem.graph import Graph, GraphFault
 from chainplan.problem.problem import Problem
 
 
-def read_problem(root: Node, messages: Messages) -> Problem:
+def read_problem(root: LocatedNode, messages: SpecMessages) -> Problem:
     """Read the problem that a spec describes.
 
     Raises
@@ -26,7 +26,7 @@ def read_problem(root: Node, messages: Messages) -> Problem:
     SpecError
         Where the spec has errors; the message lists every error.
     """
-    reader = Reader(messages)
+    reader = NodeReader(messages)
     top = reader.fields(root, ("chain", "dag", "limits", "name")) or {}
     name = reader.name(top["name"]) if "name" in top else None
     limits = read_limits(top.get("limits"), reader)
@@ -37,9 +37,9 @@ def read_problem(root: Node, messages: Messages) -> Problem:
     return Problem(Graph(draft.sizes, *ends, tuple(draft.elementals)), limits.memory, name, recompute=limits.recompute)
 
 
-def _draft(root: Node, top: dict[str, Node], reader: Reader) -> Draft | None:
+def _draft(root: LocatedNode, top: dict[str, LocatedNode], reader: NodeReader) -> GraphDraft | None:
     """Read the parts of the graph, and note every fault."""
-    if isinstance(root, Mapping) and ("chain" in top) == ("dag" in top):
+    if isinstance(root, MappingNode) and ("chain" in top) == ("dag" in top):
         what = "both 'chain' and 'dag'" if "chain" in top else "neither 'chain' nor 'dag'"
         todo = "Remove one of them." if "chain" in top else "Add the one that describes the problem."
         reader.messages.add(root, f"the spec has {what}; expected exactly one. {todo}")
@@ -51,7 +51,7 @@ def _draft(root: Node, top: dict[str, Node], reader: Reader) -> Draft | None:
     return chain or dag
 
 
-def _worded(draft: Draft, node: Node, fault: Fault) -> str:
+def _worded(draft: GraphDraft, node: LocatedNode, fault: GraphFault) -> str:
     """Write the message of a fault, in words of the spec where those say more."""
     path, text = written(node.path), fault.message
     match fault.place:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from chainplan.io.located.nodes import Node, Scalar
-from chainplan.io.located.reader import Reader
+from chainplan.io.located.nodes import LocatedNode, ScalarNode
+from chainplan.io.located.reader import NodeReader
 from chainplan.io.spec_draft import (
     DETAILS,
-    EXPLICIT,
-    LARGEST_SIZE,
-    Costs,
-    Draft,
+    EXPLICIT_COSTS,
+    MAX_VERTEX_SIZE,
+    ElementalCosts,
+    GraphDraft,
     own_name,
     read_costs,
     structure_of,
@@ -21,7 +21,7 @@ from chainplan.problem.problem import chain_vertex
 from chainplan.structures import Block
 
 
-def read_chain(node: Node, reader: Reader) -> Draft | None:
+def read_chain(node: LocatedNode, reader: NodeReader) -> GraphDraft | None:
     """Read a chain, given by sizes or by Jacobians."""
     items = reader.items(node, "sizes or of mappings")
     if items is None:
@@ -29,13 +29,13 @@ def read_chain(node: Node, reader: Reader) -> Draft | None:
     if not items:
         reader.messages.add(node, "chain is empty; expected at least two sizes or one jacobian. Add them.")
         return None
-    if all(isinstance(item, Scalar) for item in items):
+    if all(isinstance(item, ScalarNode) for item in items):
         return _chain_of_sizes(node, items, reader)
     return _chain_of_jacobians(node, items, reader)
 
 
-def _chain_of_sizes(node: Node, items: tuple[Node, ...], reader: Reader) -> Draft:
-    sizes = [reader.whole(item, LARGEST_SIZE) or 0 for item in items]
+def _chain_of_sizes(node: LocatedNode, items: tuple[LocatedNode, ...], reader: NodeReader) -> GraphDraft:
+    sizes = [reader.whole(item, MAX_VERTEX_SIZE) or 0 for item in items]
     if len(items) == 1:
         text = "chain has one size; expected at least two, those of x0 and x1. Add the size of the output."
         reader.messages.add(node, text)
@@ -45,7 +45,7 @@ def _chain_of_sizes(node: Node, items: tuple[Node, ...], reader: Reader) -> Draf
     return _chain_draft(node, sizes, elementals, items)
 
 
-def _chain_of_jacobians(node: Node, items: tuple[Node, ...], reader: Reader) -> Draft:
+def _chain_of_jacobians(node: LocatedNode, items: tuple[LocatedNode, ...], reader: NodeReader) -> GraphDraft:
     fields = [reader.fields(item, ("name", "shape", *DETAILS), ("shape",)) or {} for item in items]
     shapes = [_shape(own["shape"], reader) if "shape" in own else None for own in fields]
     sizes = _chain_sizes(shapes)
@@ -65,19 +65,21 @@ def _chain_sizes(shapes: list[tuple[int, int] | None]) -> list[int]:
     return [(n if m is None else m) or 0 for m, n in zip(rows, cols, strict=True)]
 
 
-def _shape(node: Node, reader: Reader) -> tuple[int, int] | None:
+def _shape(node: LocatedNode, reader: NodeReader) -> tuple[int, int] | None:
     pair = reader.pair(node, "[rows, cols]")
     if pair is None:
         return None
-    rows, cols = (reader.whole(item, LARGEST_SIZE) for item in pair)
+    rows, cols = (reader.whole(item, MAX_VERTEX_SIZE) for item in pair)
     return None if rows is None or cols is None else (rows, cols)
 
 
-def _link(i: int, name: str, block: Block, costs: Costs = EXPLICIT) -> Elemental:
+def _link(i: int, name: str, block: Block, costs: ElementalCosts = EXPLICIT_COSTS) -> Elemental:
     return Elemental(name, chain_vertex(i), chain_vertex(i + 1), block, *costs)
 
 
-def _chain_draft(node: Node, sizes: list[int], links: list[Elemental], items: tuple[Node, ...]) -> Draft:
+def _chain_draft(
+    node: LocatedNode, sizes: list[int], links: list[Elemental], items: tuple[LocatedNode, ...]
+) -> GraphDraft:
     named = {chain_vertex(i): size for i, size in enumerate(sizes)}
     ends = {"inputs": [chain_vertex(0)], "outputs": [chain_vertex(len(links))]}
-    return Draft(node, named, ends, links, {"jacobians": list(items)})
+    return GraphDraft(node, named, ends, links, {"jacobians": list(items)})

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from chainplan.io.located.nodes import Mapping, Node, written
-from chainplan.io.located.reader import LONGEST_NAME, Reader, unnamable
-from chainplan.io.spec_draft import DETAILS, LARGEST_SIZE, Draft, own_name, read_costs, structure_of
+from chainplan.io.located.nodes import LocatedNode, MappingNode, written
+from chainplan.io.located.reader import MAX_NAME_LENGTH, NodeReader, unnamable
+from chainplan.io.spec_draft import DETAILS, MAX_VERTEX_SIZE, GraphDraft, own_name, read_costs, structure_of
 from chainplan.problem.graph import Elemental
 from chainplan.structures import Block
 
 
-def read_dag(node: Node, reader: Reader) -> Draft | None:
+def read_dag(node: LocatedNode, reader: NodeReader) -> GraphDraft | None:
     """Read a DAG, given by `jacobians`, or in short by `edges` alone."""
-    short = isinstance(node, Mapping) and "edges" in node.keys
+    short = isinstance(node, MappingNode) and "edges" in node.keys
     keys = ("sizes", "inputs", "outputs", "jacobians", "edges")
     dag = reader.fields(node, keys, ("edges",) if short else keys[1:4])
     if dag is None:
@@ -27,7 +27,7 @@ def read_dag(node: Node, reader: Reader) -> Draft | None:
     fields = [{"edge": item} if short else reader.fields(item, known, ("edge",)) or {} for item in items]
     edges = [_edge(own["edge"], reader) if "edge" in own else None for own in fields]
     sizes = _sizes(dag.get("sizes"), [edge for edge in edges if edge], reader)
-    draft = Draft(node, {v: size or 0 for v, size in sizes.items()}, {}, [], {"jacobians": []})
+    draft = GraphDraft(node, {v: size or 0 for v, size in sizes.items()}, {}, [], {"jacobians": []})
     _read_jacobians(items, fields, edges, sizes, draft, reader)
     for end in ("inputs", "outputs"):
         if short and end not in dag:
@@ -39,12 +39,12 @@ def read_dag(node: Node, reader: Reader) -> Draft | None:
 
 
 def _read_jacobians(
-    items: tuple[Node, ...],
-    fields: list[dict[str, Node]],
+    items: tuple[LocatedNode, ...],
+    fields: list[dict[str, LocatedNode]],
     edges: list[tuple[str, str] | None],
     sizes: dict[str, int | None],
-    draft: Draft,
-    reader: Reader,
+    draft: GraphDraft,
+    reader: NodeReader,
 ) -> None:
     """Add the elementals of a DAG to the draft; those whose edge could not be read are left out."""
     counts: dict[str, int] = {}
@@ -66,7 +66,7 @@ def _open_ends(end: str, edges: list[tuple[str, str]]) -> list[str]:
     return [vertex for vertex in dict.fromkeys(edge[near] for edge in edges) if vertex not in inner]
 
 
-def _edge(node: Node, reader: Reader) -> tuple[str, str] | None:
+def _edge(node: LocatedNode, reader: NodeReader) -> tuple[str, str] | None:
     pair = reader.pair(node, "[from, to]")
     if pair is None:
         return None
@@ -74,15 +74,15 @@ def _edge(node: Node, reader: Reader) -> tuple[str, str] | None:
     return None if source is None or target is None else (source, target)
 
 
-def _sizes(node: Node | None, edges: list[tuple[str, str]], reader: Reader) -> dict[str, int | None]:
+def _sizes(node: LocatedNode | None, edges: list[tuple[str, str]], reader: NodeReader) -> dict[str, int | None]:
     """Return the sizes, first of declared vertices, then of those that only edges name; None stands for unreadable."""
     sizes: dict[str, int | None] = {}
     left_out: int | None = 1
-    if isinstance(node, Mapping):
+    if isinstance(node, MappingNode):
         for vertex, place in node.keys.items():
             if reason := unnamable(vertex):
                 reader.messages.add_at(*place, f"{written(node.path)} has a key that {reason}")
-            sizes[vertex] = reader.whole(node.values[vertex], LARGEST_SIZE)
+            sizes[vertex] = reader.whole(node.values[vertex], MAX_VERTEX_SIZE)
     elif node is not None:
         reader.refuse(node, "a mapping from vertices to sizes", "Write it as {x: 3, y: 2}.")
         left_out = None
@@ -98,18 +98,18 @@ def _edge_shape(edge: tuple[str, str] | None, sizes: dict[str, int | None]) -> t
     return None if rows is None or cols is None else (rows, cols)
 
 
-def _default_name(item: Node, edge: tuple[str, str], counts: dict[str, int], reader: Reader) -> str:
+def _default_name(item: LocatedNode, edge: tuple[str, str], counts: dict[str, int], reader: NodeReader) -> str:
     """Return the name `to/from`; the second of parallel edges without a name becomes `to/from#2`, and so on."""
     name = f"{edge[1]}/{edge[0]}"
     count = counts[name] = counts.get(name, 0) + 1
     name = name if count == 1 else f"{name}#{count}"
-    if len(name) > LONGEST_NAME:
-        text = f"has no name, and its default has {len(name)} characters; expected at most {LONGEST_NAME}."
+    if len(name) > MAX_NAME_LENGTH:
+        text = f"has no name, and its default has {len(name)} characters; expected at most {MAX_NAME_LENGTH}."
         reader.messages.add(item, f"{written(item.path)} {text} Name it.")
     return name
 
 
-def _read_ends(part: str, dag: dict[str, Node], draft: Draft, complete: bool, reader: Reader) -> None:
+def _read_ends(part: str, dag: dict[str, LocatedNode], draft: GraphDraft, complete: bool, reader: NodeReader) -> None:
     """Read the inputs or outputs; where some edges could not be read, any name may be a vertex."""
     items = (reader.items(dag[part], "vertices") if part in dag else None) or ()
     named = [(name, item) for item in items if (name := reader.name(item)) is not None]

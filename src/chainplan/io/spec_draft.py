@@ -12,35 +12,35 @@ from pathlib import Path
 
 from chainplan.errors.suggest import did_you_mean
 from chainplan.io.located.diagnostics import describe
-from chainplan.io.located.nodes import Mapping, Node, Scalar, Sequence, descend, shown, written
-from chainplan.io.located.reader import Reader, plain
-from chainplan.problem.graph import Elemental, Fault, faults
-from chainplan.structures import DENSE, NAMES, Structure
+from chainplan.io.located.nodes import LocatedNode, MappingNode, ScalarNode, SequenceNode, descend, shown, written
+from chainplan.io.located.reader import NodeReader, plain
+from chainplan.problem.graph import Elemental, GraphFault, faults
+from chainplan.structures import DENSE, STRUCTURE_NAMES, Structure
 
-LARGEST_SIZE = 10**12
+MAX_VERTEX_SIZE = 10**12
 """The largest size of a vertex."""
-LARGEST_COST = 10**36
+MAX_COST = 10**36
 """The largest tangent, adjoint, tape or advance of an elemental."""
 
-Costs = tuple[int | None, int | None, int, int | None]
+ElementalCosts = tuple[int | None, int | None, int, int | None]
 """Tangent, adjoint, tape and advance of an elemental."""
-EXPLICIT: Costs = (None, None, 0, None)
+EXPLICIT_COSTS: ElementalCosts = (None, None, 0, None)
 """The costs of an explicit elemental."""
 DETAILS = ("structure", "tangent", "adjoint", "tape", "advance")
 """The keys of a jacobian besides its name and its place."""
 
 
 @dataclass
-class Draft:
+class GraphDraft:
     """The parts of a graph while they are read, and for each part the nodes that it was read from."""
 
-    node: Node
+    node: LocatedNode
     sizes: dict[str, int]
     parts: dict[str, list[str]]
     elementals: list[Elemental]
-    origins: dict[str, list[Node]]
+    origins: dict[str, list[LocatedNode]]
 
-    def faults(self) -> Iterator[tuple[Node, Fault]]:
+    def faults(self) -> Iterator[tuple[LocatedNode, GraphFault]]:
         """Yield the faults of the graph with their nodes; a part that could not be read is not called empty."""
         for fault in faults(self.sizes, self.parts["inputs"], self.parts["outputs"], self.elementals):
             match fault.place:
@@ -50,45 +50,44 @@ class Draft:
                     yield descend(self.node, fault.place), fault
 
 
-def _is_empty_list(node: Node) -> bool:
-    return isinstance(node, Sequence) and not node.items
+def _is_empty_list(node: LocatedNode) -> bool:
+    return isinstance(node, SequenceNode) and not node.items
 
 
-def own_name(own: dict[str, Node], reader: Reader) -> str | None:
+def own_name(own: dict[str, LocatedNode], reader: NodeReader) -> str | None:
     return reader.name(own["name"]) if "name" in own else None
 
 
-def read_costs(own: dict[str, Node], reader: Reader) -> Costs:
+def read_costs(own: dict[str, LocatedNode], reader: NodeReader) -> ElementalCosts:
     """Read `tangent`, `adjoint`, `tape` and `advance` as far as they are given."""
     if "tape" in own and not ("tangent" in own or "adjoint" in own):
         node = own["tape"]
         text = f"{written(node.path)} is {describe(node)}, but there is no 'tangent' and no 'adjoint'"
         reader.messages.add(node, f"{text}; expected one beside it. Add it, or remove 'tape'.")
     tangent, adjoint, tape, advance = (
-        reader.whole(own[key], LARGEST_COST) if key in own else None
-        for key in ("tangent", "adjoint", "tape", "advance")
+        reader.whole(own[key], MAX_COST) if key in own else None for key in ("tangent", "adjoint", "tape", "advance")
     )
     return tangent, adjoint, tape or 0, advance
 
 
-def structure_of(own: dict[str, Node], shape: tuple[int, int] | None, reader: Reader) -> Structure:
+def structure_of(own: dict[str, LocatedNode], shape: tuple[int, int] | None, reader: NodeReader) -> Structure:
     """Read the structure; it is dense where none is given or it cannot be read."""
     return (_structure(own["structure"], shape, reader) if "structure" in own else None) or DENSE
 
 
-def _structure(node: Node, shape: tuple[int, int] | None, reader: Reader) -> Structure | None:
+def _structure(node: LocatedNode, shape: tuple[int, int] | None, reader: NodeReader) -> Structure | None:
     argument, place = None, (node.line, node.column)
-    if isinstance(node, Mapping) and len(node.keys) == 1:
+    if isinstance(node, MappingNode) and len(node.keys) == 1:
         ((word, place),) = node.keys.items()
         argument = plain(node.values[word])
-    elif isinstance(node, Scalar):
+    elif isinstance(node, ScalarNode):
         word = node.text
     else:
         reader.refuse(node, "a structure", "Write its name, or {name: argument}.")
         return None
-    if word not in NAMES:
-        todo = did_you_mean(word, NAMES, "Use 'dense' where nothing is known.")
-        text = f"{written(node.path)} is '{shown(word)}'; expected one of {', '.join(NAMES)}. {todo}"
+    if word not in STRUCTURE_NAMES:
+        todo = did_you_mean(word, STRUCTURE_NAMES, "Use 'dense' where nothing is known.")
+        text = f"{written(node.path)} is '{shown(word)}'; expected one of {', '.join(STRUCTURE_NAMES)}. {todo}"
         reader.messages.add_at(*place, text)
         return None
     try:

@@ -20,26 +20,34 @@ from dataclasses import dataclass, field
 from math import prod
 
 from chainplan.errors.suggest import did_you_mean, nearest
-from chainplan.io.located.diagnostics import Messages
-from chainplan.io.located.nodes import Mapping, Node, Scalar, Sequence, Spelling, shown, written
-from chainplan.io.located.reader import Reader
+from chainplan.io.located.diagnostics import SpecMessages
+from chainplan.io.located.nodes import (
+    LocatedNode,
+    MappingNode,
+    ScalarNode,
+    ScalarSpelling,
+    SequenceNode,
+    shown,
+    written,
+)
+from chainplan.io.located.reader import NodeReader
 from chainplan.io.spec_limits import read_limits
 from chainplan.io.spec_ops import known_options, needed_options, read_options
 from chainplan.programs.ops import OPS, Op
+from chainplan.programs.ops.base import ArrayShape
 from chainplan.programs.program import Layer, Program, applied
 
-Shape = tuple[int, ...]
-LARGEST_SIZE = 10**12
-LONGEST_NAME = 60
-_NAME = re.compile(r"[^\W\d][\w-]*")
+MAX_LAYER_SIZE = 10**12
+MAX_LAYER_NAME_LENGTH = 60
+_LAYER_NAME_PATTERN = re.compile(r"[^\W\d][\w-]*")
 
 
 @dataclass
-class _Draft:
+class _ProgramDraft:
     """The values known so far: a shape for each name, or None where the shape could not be determined."""
 
-    reader: Reader
-    shapes: dict[str, Shape | None] = field(default_factory=dict)
+    reader: NodeReader
+    shapes: dict[str, ArrayShape | None] = field(default_factory=dict)
     parameters: dict[str, tuple[Op, str]] = field(default_factory=dict)
     layers: list[Layer] = field(default_factory=list)
     variables: set[str] = field(default_factory=set)
@@ -49,7 +57,7 @@ class _Draft:
     complete: bool = True
     """Whether every name so far is known; otherwise an unknown one may belong to a layer that could not be read."""
 
-    def note(self, node: Node, text: str) -> None:
+    def note(self, node: LocatedNode, text: str) -> None:
         """Note an error at a node."""
         self.reader.messages.add(node, f"{written(node.path)} {text}")
 
@@ -60,7 +68,7 @@ class _Draft:
         return name not in known and self.complete and not unread
 
 
-def read_program(root: Node, messages: Messages) -> Program:
+def read_program(root: LocatedNode, messages: SpecMessages) -> Program:
     """Read the program that a spec describes.
 
     Raises
@@ -68,17 +76,17 @@ def read_program(root: Node, messages: Messages) -> Program:
     SpecError
         Where the spec has errors; the message lists every error.
     """
-    reader = Reader(messages)
+    reader = NodeReader(messages)
     keys = ("input", "layers", "outputs", "with_respect_to", "limits", "name")
     top = reader.fields(root, keys, ("input", "layers")) or {}
     name = reader.name(top["name"]) if "name" in top else None
     limits = read_limits(top.get("limits"), reader)
-    draft = _Draft(reader)
+    draft = _ProgramDraft(reader)
     inputs = _inputs(top["input"], draft) if "input" in top else ()
     wanted = _names(top.get("with_respect_to"), draft)
     draft.variables |= {n for n, _ in wanted} if "with_respect_to" in top else set(inputs)
     items = (reader.items(top["layers"], "layers") if "layers" in top else None) or ()
-    if "layers" in top and isinstance(top["layers"], Sequence) and not items:
+    if "layers" in top and isinstance(top["layers"], SequenceNode) and not items:
         draft.note(top["layers"], "is empty; expected at least one layer. Add one.")
     for item in items:
         _layer(item, inputs, draft)
@@ -97,13 +105,13 @@ def read_program(root: Node, messages: Messages) -> Program:
 # Inputs
 
 
-def _inputs(node: Node, draft: _Draft) -> tuple[str, ...]:
+def _inputs(node: LocatedNode, draft: _ProgramDraft) -> tuple[str, ...]:
     """Read the inputs: return their names, and put their shapes into the draft."""
     reader = draft.reader
-    if not isinstance(node, Mapping):
+    if not isinstance(node, MappingNode):
         reader.refuse(node, "a mapping from inputs to sizes", "Write it as {x: 784, batch: 32}.")
         return ()
-    batch: Shape | None = ()
+    batch: ArrayShape | None = ()
     if "batch" in node.values:
         size = _size(node.values["batch"], reader)
         batch = None if size is None else (size,)
@@ -117,28 +125,28 @@ def _inputs(node: Node, draft: _Draft) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _input(node: Node, batch: Shape | None, reader: Reader) -> Shape | None:
+def _input(node: LocatedNode, batch: ArrayShape | None, reader: NodeReader) -> ArrayShape | None:
     """Read the shape of an input: a size, a list of sizes, or {shape: ..., batch: false}."""
-    if isinstance(node, Mapping):
+    if isinstance(node, MappingNode):
         own = reader.fields(node, ("shape", "batch"), ("shape",)) or {}
         if "batch" in own and reader.flag(own["batch"]) is False:
             batch = ()
-        if isinstance(own.get("shape"), Mapping):
+        if isinstance(own.get("shape"), MappingNode):
             reader.refuse(own["shape"], "a size or a list of sizes", "Write it as 3 or [3, 4].")
-        return _input(own["shape"], batch, reader) if isinstance(own.get("shape"), Scalar | Sequence) else None
-    sizes = [_size(item, reader) for item in (node.items if isinstance(node, Sequence) else (node,))]
+        return _input(own["shape"], batch, reader) if isinstance(own.get("shape"), ScalarNode | SequenceNode) else None
+    sizes = [_size(item, reader) for item in (node.items if isinstance(node, SequenceNode) else (node,))]
     if batch is None or None in sizes:
         return None
     shape = (*batch, *(size for size in sizes if size is not None))
-    if prod(shape) > LARGEST_SIZE:
+    if prod(shape) > MAX_LAYER_SIZE:
         text = f"{written(node.path)} has {prod(shape):,} entries; expected at most 10^12. Correct the sizes."
         reader.messages.add(node, text)
         return None
     return shape
 
 
-def _size(node: Node, reader: Reader) -> int | None:
-    size = reader.whole(node, LARGEST_SIZE)
+def _size(node: LocatedNode, reader: NodeReader) -> int | None:
+    size = reader.whole(node, MAX_LAYER_SIZE)
     if size == 0:
         reader.refuse(node, "a size of at least 1", "Correct it.")
         return None
@@ -148,7 +156,7 @@ def _size(node: Node, reader: Reader) -> int | None:
 # Layers
 
 
-def _layer(node: Node, inputs: tuple[str, ...], draft: _Draft) -> None:
+def _layer(node: LocatedNode, inputs: tuple[str, ...], draft: _ProgramDraft) -> None:
     """Read one layer into the draft."""
     kind = _kind(node, draft.reader)
     name = _own_name(node, "layer" if kind is None else kind.name, draft)
@@ -165,13 +173,13 @@ def _layer(node: Node, inputs: tuple[str, ...], draft: _Draft) -> None:
     draft.shapes[name] = shape
 
 
-def _keys(node: Node) -> set[str]:
-    return set(node.keys) if isinstance(node, Mapping) else set()
+def _keys(node: LocatedNode) -> set[str]:
+    return set(node.keys) if isinstance(node, MappingNode) else set()
 
 
-def _kind(node: Node, reader: Reader) -> type[Op] | None:
+def _kind(node: LocatedNode, reader: NodeReader) -> type[Op] | None:
     """Return the op that a layer names."""
-    if not isinstance(node, Mapping):
+    if not isinstance(node, MappingNode):
         reader.refuse(node, "a mapping with 'op'", "Write it as {op: relu}.")
         return None
     if "op" not in node.values:
@@ -180,7 +188,7 @@ def _kind(node: Node, reader: Reader) -> type[Op] | None:
         reader.messages.add(node, f"{written(node.path)} has no 'op'; expected one of {', '.join(OPS)}. {todo}")
         return None
     word = node.values["op"]
-    if not isinstance(word, Scalar) or word.spelling is Spelling.NONE:
+    if not isinstance(word, ScalarNode) or word.spelling is ScalarSpelling.NONE:
         reader.refuse(word, "the name of an op", f"Use one of {', '.join(OPS)}.")
         return None
     if word.text not in OPS:
@@ -191,9 +199,9 @@ def _kind(node: Node, reader: Reader) -> type[Op] | None:
     return OPS[word.text]
 
 
-def _own_name(node: Node, op: str, draft: _Draft) -> str:
+def _own_name(node: LocatedNode, op: str, draft: _ProgramDraft) -> str:
     """Return the name of a layer, or its op with a number where it has none."""
-    if isinstance(node, Mapping) and "name" in node.values:
+    if isinstance(node, MappingNode) and "name" in node.values:
         name = draft.reader.name(node.values["name"])
         reason = name and (_unnamable(name) or _taken(name, draft))
         if reason:
@@ -208,24 +216,26 @@ def _own_name(node: Node, op: str, draft: _Draft) -> str:
 
 
 def _unnamable(name: str) -> str | None:
-    if not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
-        what = f"at most {LONGEST_NAME} letters, digits, '_' and '-', a letter first"
+    if not _LAYER_NAME_PATTERN.fullmatch(name) or len(name) > MAX_LAYER_NAME_LENGTH:
+        what = f"at most {MAX_LAYER_NAME_LENGTH} letters, digits, '_' and '-', a letter first"
         return f"is '{shown(name)}'; expected {what}. Rename it."
     return None
 
 
-def _taken(name: str, draft: _Draft) -> str | None:
+def _taken(name: str, draft: _ProgramDraft) -> str | None:
     return f"is '{name}', which is taken; expected unique names. Rename one." if name in draft.shapes else None
 
 
-def _sources(node: Node, given: Node | None, before: tuple[str, ...], draft: _Draft) -> tuple[str, ...] | None:
+def _sources(
+    node: LocatedNode, given: LocatedNode | None, before: tuple[str, ...], draft: _ProgramDraft
+) -> tuple[str, ...] | None:
     """Return the arguments of a layer: the values that `from` names, else the layer before it, else the one input."""
     if given is None:
         if len(before) > 1:
             text = f"is the first and has no 'from', and there are {len(before)} inputs; expected one. Add 'from'."
             draft.note(node, text)
         return before if len(before) == 1 else None
-    items = given.items if isinstance(given, Sequence) else (given,)
+    items = given.items if isinstance(given, SequenceNode) else (given,)
     if not items:
         draft.note(given, "is empty; expected at least one value. Name it.")
     read = [(item, draft.reader.name(item)) for item in items]
@@ -237,7 +247,7 @@ def _sources(node: Node, given: Node | None, before: tuple[str, ...], draft: _Dr
     return names if names and len(names) == len(items) else None
 
 
-def _fitted(node: Node, name: str, op: Op, sources: tuple[str, ...], draft: _Draft) -> Shape | None:
+def _fitted(node: LocatedNode, name: str, op: Op, sources: tuple[str, ...], draft: _ProgramDraft) -> ArrayShape | None:
     """Add a layer, and the parameters that it is not fed, to the draft; return the shape of its result."""
     fed = [shape for source in sources if (shape := draft.shapes[source]) is not None]
     if len(fed) != len(sources):
@@ -265,17 +275,17 @@ def _fitted(node: Node, name: str, op: Op, sources: tuple[str, ...], draft: _Dra
     return shape
 
 
-def _require_sizes(*shapes: Shape) -> None:
+def _require_sizes(*shapes: ArrayShape) -> None:
     """Refuse a value without entries, or with more entries than a size may be."""
     for total in map(prod, shapes):
-        if not 0 < total <= LARGEST_SIZE:
+        if not 0 < total <= MAX_LAYER_SIZE:
             raise ValueError(f"found {total:,} entries; expected 1 to 10^12. Correct the sizes.")
 
 
 # What is differentiated
 
 
-def _names(node: Node | None, draft: _Draft) -> list[tuple[str, Node]]:
+def _names(node: LocatedNode | None, draft: _ProgramDraft) -> list[tuple[str, LocatedNode]]:
     """Read a list of names, each with its node."""
     if node is None:
         return []
@@ -285,7 +295,9 @@ def _names(node: Node | None, draft: _Draft) -> list[tuple[str, Node]]:
     return [(name, item) for item in items or () if (name := draft.reader.name(item)) is not None]
 
 
-def _chosen(wanted: list[tuple[str, Node]], known: tuple[str, ...], what: str, draft: _Draft) -> tuple[str, ...]:
+def _chosen(
+    wanted: list[tuple[str, LocatedNode]], known: tuple[str, ...], what: str, draft: _ProgramDraft
+) -> tuple[str, ...]:
     """Return the names that a list asks for; each must be known and stand once."""
     names: list[str] = []
     for name, node in wanted:

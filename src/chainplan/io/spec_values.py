@@ -15,11 +15,11 @@ from typing import Any
 
 from chainplan.errors import SpecError
 
-TODO = "Correct it, or plan again."
+ADVICE_ON_FORMS = "Correct it, or plan again."
 """The advice at the end of a message about a file that does not have its form."""
 
 
-class Form(ABC):
+class ValueForm(ABC):
     """A description of a value; `words` puts it into words."""
 
     words: str
@@ -46,13 +46,15 @@ class Form(ABC):
             Where the value or a part of it does not have its form.
         """
         if not self.fits(value):
-            shown = f"'{value[:40]}'" if isinstance(self, OneOf) and isinstance(value, str) else json.dumps(value)[:60]
-            raise SpecError(f"{where} is {shown}; expected {self.words}. {TODO}")
+            shown = (
+                f"'{value[:40]}'" if isinstance(self, WordForm) and isinstance(value, str) else json.dumps(value)[:60]
+            )
+            raise SpecError(f"{where} is {shown}; expected {self.words}. {ADVICE_ON_FORMS}")
         self.inside(value, where)
 
 
 @dataclass(frozen=True)
-class Value(Form):
+class SimpleForm(ValueForm):
     """A value without parts, or whose parts are checked elsewhere."""
 
     words: str
@@ -62,19 +64,19 @@ class Value(Form):
         return self.test(value)
 
 
-def whole(least: int, most: float = inf) -> Value:
+def whole(least: int, most: float = inf) -> SimpleForm:
     """Return the form of whole numbers from `least` to `most`, a power of ten; true and false are not among them."""
     upto = "" if most == inf else f" to 10^{len(str(most)) - 1}"
-    return Value(f"a whole number from {least}{upto}", lambda value: type(value) is int and least <= value <= most)
+    return SimpleForm(f"a whole number from {least}{upto}", lambda value: type(value) is int and least <= value <= most)
 
 
-NUMBER = Value("a number from 0", lambda value: type(value) in (int, float) and 0 <= value < inf)
-TEXT = Value("text", lambda value: isinstance(value, str))
-OBJECT = Value("an object", lambda value: isinstance(value, dict))
-STRUCTURE = Value("a structure", lambda value: isinstance(value, str | dict))
+NUMBER_FORM = SimpleForm("a number from 0", lambda value: type(value) in (int, float) and 0 <= value < inf)
+TEXT_FORM = SimpleForm("text", lambda value: isinstance(value, str))
+OBJECT_FORM = SimpleForm("an object", lambda value: isinstance(value, dict))
+STRUCTURE_FORM = SimpleForm("a structure", lambda value: isinstance(value, str | dict))
 
 
-class OneOf(Form):
+class WordForm(ValueForm):
     """One of some words."""
 
     def __init__(self, *choices: str) -> None:
@@ -86,10 +88,10 @@ class OneOf(Form):
         return isinstance(value, str) and value in self.choices
 
 
-class Maybe(Form):
+class OptionalForm(ValueForm):
     """A form, or null."""
 
-    def __init__(self, form: Form) -> None:
+    def __init__(self, form: ValueForm) -> None:
         self.form, self.words = form, f"{form.words} or null"
 
     def fits(self, value: object) -> bool:
@@ -100,12 +102,12 @@ class Maybe(Form):
             self.form.inside(value, where)
 
 
-class Rows(Form):
+class ListForm(ValueForm):
     """A list whose items have one form, or any form where none is given."""
 
     words = "a list"
 
-    def __init__(self, form: Form | None = None) -> None:
+    def __init__(self, form: ValueForm | None = None) -> None:
         self.form = form
 
     def fits(self, value: object) -> bool:
@@ -113,18 +115,20 @@ class Rows(Form):
 
     def inside(self, value: Any, where: str) -> None:
         form = self.form
-        if form is None or (isinstance(form, Value) and all(map(form.test, value))):
+        if form is None or (isinstance(form, SimpleForm) and all(map(form.test, value))):
             return
         for i, each in enumerate(value):
             form.require(each, f"{where}[{i}]")
 
 
-class Record(Form):
+class RecordForm(ValueForm):
     """An object with the given fields; those in `optional` may be left out."""
 
     words = "an object"
 
-    def __init__(self, name: str, fields: Mapping[str, Form], optional: Mapping[str, Form] | None = None) -> None:
+    def __init__(
+        self, name: str, fields: Mapping[str, ValueForm], optional: Mapping[str, ValueForm] | None = None
+    ) -> None:
         self.name, self.fields, self.optional = name, fields, optional or {}
 
     def fits(self, value: object) -> bool:
@@ -137,7 +141,7 @@ class Record(Form):
         for name in sorted(value.keys() - self.fields.keys()):
             if name not in self.optional:
                 known = ", ".join((*self.fields, *self.optional))
-                raise SpecError(f"{prefix}{name[:40]} is no field of {self.name}; expected {known}. {TODO}")
+                raise SpecError(f"{prefix}{name[:40]} is no field of {self.name}; expected {known}. {ADVICE_ON_FORMS}")
             self.optional[name].require(value[name], prefix + name)
 
     def require_field(self, value: Mapping[str, Any], name: str, prefix: str) -> None:
@@ -149,17 +153,17 @@ class Record(Form):
             Where the field is missing or does not have its form.
         """
         if name not in value:
-            raise SpecError(f"{prefix}{name} is missing; expected {self.fields[name].words}. {TODO}")
+            raise SpecError(f"{prefix}{name} is missing; expected {self.fields[name].words}. {ADVICE_ON_FORMS}")
         self.fields[name].require(value[name], prefix + name)
 
 
-class Tagged(Form):
+class TaggedForm(ValueForm):
     """An object that has one of several forms; its field `tag` says which."""
 
     words = "an object"
 
-    def __init__(self, tag: str, forms: Mapping[str, Record]) -> None:
-        self.tag, self.forms, self.kinds = tag, forms, Record("it", {tag: OneOf(*forms)})
+    def __init__(self, tag: str, forms: Mapping[str, RecordForm]) -> None:
+        self.tag, self.forms, self.kinds = tag, forms, RecordForm("it", {tag: WordForm(*forms)})
 
     def fits(self, value: object) -> bool:
         return isinstance(value, dict)

@@ -18,19 +18,19 @@ from chainplan.jax.edges import shape_of
 from chainplan.jax.errors import DifferentiationError
 from chainplan.jax.types import Shaped, Tree
 
-COMPUTED = object()
+COMPUTED_LEAF = object()
 """Stands for an array that the function computes."""
 
 
 @dataclass(eq=False)
-class Call:
+class FlatCall:
     """A function at its arguments, flattened.
 
     `leaves` are the arrays to differentiate by; everything else stays as it is. `flat` gives the results, followed by
     the arrays that were computed beside them. `outs`, `trees` (those of the results and of what is passed on) and
-    `beside` (the leaves of what is passed on, `COMPUTED` in the place of those arrays) are known once the function has
-    been traced. `others` are the arrays beside the leaves that a compiled program takes as arguments: real arrays, and
-    whatever is being traced. `placed` makes the call with other values of them.
+    `beside` (the leaves of what is passed on, `COMPUTED_LEAF` in the place of those arrays) are known once the function
+    has been traced. `others` are the arrays beside the leaves that a compiled program takes as arguments: real arrays,
+    and whatever is being traced. `placed` makes the call with other values of them.
     """
 
     leaves: list[Array]
@@ -40,7 +40,7 @@ class Call:
     trees: list[PyTreeDef]
     beside: list[object]
     others: list[Array]
-    placed: Callable[[Sequence[Array]], Call]
+    placed: Callable[[Sequence[Array]], FlatCall]
 
     def nested(self, blocks: Sequence[Sequence[Array]]) -> Tree:
         """Put Jacobian blocks, by result and argument, into the trees of the results and of the arguments."""
@@ -49,7 +49,9 @@ class Call:
     def passed_on(self, computed: Sequence[Array]) -> Tree:
         """Return what the function gives beside its results: computed arrays, and everything else unchanged."""
         arrays = iter(computed)
-        return jax.tree.unflatten(self.trees[1], [next(arrays) if leaf is COMPUTED else leaf for leaf in self.beside])
+        return jax.tree.unflatten(
+            self.trees[1], [next(arrays) if leaf is COMPUTED_LEAF else leaf for leaf in self.beside]
+        )
 
     def as_jacrev(self, nested: Tree) -> Tree:
         """Give a Jacobian by `jax.jacfwd` the dtypes of `jax.jacrev`: those of the arguments, not of the results."""
@@ -60,7 +62,7 @@ class Call:
 
 def flattened(
     f: Callable[..., Tree], argnums: int | Sequence[int], has_aux: bool, args: Sequence[Tree], kwargs: dict[str, Tree]
-) -> Call:
+) -> FlatCall:
     """Split the arguments of a call into the arrays to differentiate by and everything else.
 
     Raises
@@ -79,13 +81,13 @@ def flattened(
     own = {place for i in places for place in _places(args, i)}
     beside = [i for i, leaf in enumerate(everything) if i not in own and _is_argument(leaf)]
 
-    def placed(others: Sequence[Array]) -> Call:
+    def placed(others: Sequence[Array]) -> FlatCall:
         values = dict(zip(beside, others, strict=True))
         given, named = jax.tree.unflatten(whole, [values.get(i, leaf) for i, leaf in enumerate(everything)])
         return flattened(f, argnums, has_aux, given, named)
 
     others = [everything[i] for i in beside]
-    call = Call([jnp.asarray(leaf) for leaf in leaves], tree, lambda: [], [], [], [], others, placed)
+    call = FlatCall([jnp.asarray(leaf) for leaf in leaves], tree, lambda: [], [], [], [], others, placed)
 
     def flat(*values: Array) -> list[Array]:
         inner = jax.tree.unflatten(tree, values)
@@ -102,7 +104,7 @@ def flattened(
         results = [jnp.asarray(leaf) for leaf in results]
         call.outs[:] = [shape_of(r) for r in results]
         call.trees[:] = [out_tree, aux_tree]
-        call.beside[:] = [COMPUTED if isinstance(leaf, jax.Array) else leaf for leaf in passed]
+        call.beside[:] = [COMPUTED_LEAF if isinstance(leaf, jax.Array) else leaf for leaf in passed]
         return [*results, *(leaf for leaf in passed if isinstance(leaf, jax.Array))]
 
     call.flat = flat

@@ -23,7 +23,7 @@ from chainplan.jax.types import Shaped, Tree
 if TYPE_CHECKING:
     from jax.typing import DTypeLike
 
-Piece = Callable[[Array | int, int], Array]
+ChunkFunction = Callable[[Array | int, int], Array]
 """Computes the result for some directions, given the first of them and their number."""
 
 
@@ -151,7 +151,7 @@ def _split(whole: Array, shapes: Sequence[tuple[int, ...]], leaves: Sequence[Arr
     return blocks
 
 
-def assembled(piece: Piece, width: int, chunk: int, axis: int) -> Array:
+def assembled(piece: ChunkFunction, width: int, chunk: int, axis: int) -> Array:
     """Make a matrix of pieces along an axis of `width`; one piece makes it where a chunk holds it."""
     if width <= chunk:
         return piece(0, width)

@@ -1,7 +1,7 @@
 """The predicted cost of one tangent of an equation, in fma: that of its value, counted from the shapes.
 
-A prediction decides which plan is made, never whether the plan is right. A `while` is predicted to run `TRIPS` times, a
-`cond` to take its dearest branch.
+A prediction decides which plan is made, never whether the plan is right. A `while` is predicted to run
+`ASSUMED_LOOP_TRIPS` times, a `cond` to take its dearest branch.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from math import prod
 from jax.extend import core
 
 from chainplan.jax.rules_dot import axes_of
-from chainplan.jax.rules_elementwise import ELEMENTWISE
-from chainplan.jax.trace import Equation
+from chainplan.jax.rules_elementwise import ELEMENTWISE_PRIMITIVES
+from chainplan.jax.trace import TraceEquation
 from chainplan.jax.types import Parameters, Shaped
 
-TRIPS = 10
+ASSUMED_LOOP_TRIPS = 10
 """The number of trips of a loop where it is not known."""
 
 
-def equation_fma(equation: Equation) -> int:
+def equation_fma(equation: TraceEquation) -> int:
     """Count the multiply-adds of an equation, at least one."""
     return max(1, _fma(equation.name, equation.params, equation.ins, equation.outs))
 
@@ -35,7 +35,7 @@ def _fma(name: str, params: Parameters, ins: Sequence[Shaped], outs: Sequence[Sh
     if name == "scan":
         return int(params["length"]) * _body(params["jaxpr"])
     if name == "while":
-        return TRIPS * (_body(params["body_jaxpr"]) + _body(params["cond_jaxpr"]))
+        return ASSUMED_LOOP_TRIPS * (_body(params["body_jaxpr"]) + _body(params["cond_jaxpr"]))
     if name == "cond":
         return max(_body(branch) for branch in params["branches"])
     if name in ("lu", "cholesky", "qr", "eigh", "svd", "eig", "householder_product"):
@@ -52,7 +52,7 @@ def _fma(name: str, params: Parameters, ins: Sequence[Shaped], outs: Sequence[Sh
     inner = sum(_body(p) for p in params.values() if hasattr(p, "eqns") or hasattr(p, "jaxpr"))
     if inner:
         return inner
-    if name in ELEMENTWISE:
+    if name in ELEMENTWISE_PRIMITIVES:
         return _size(outs)
     return max(_size(ins), _size(outs))
 

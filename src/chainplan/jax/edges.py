@@ -15,24 +15,24 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from chainplan.jax.forms import Diagonal, Held, picked
-from chainplan.jax.indexing import Index
-from chainplan.jax.trace import Constant, Equation
+from chainplan.jax.forms import HeldBlock, HeldDiagonal, picked
+from chainplan.jax.indexing import IndexArray
+from chainplan.jax.trace import TraceConstant, TraceEquation
 from chainplan.jax.types import Shaped
-from chainplan.structures.base import Words
+from chainplan.structures.base import StructureWords
 
-Values = Callable[[Sequence[Array]], Held]
+EdgeValues = Callable[[Sequence[Array]], HeldBlock]
 """Computes the block of an edge from the operands of its equation."""
-Function = Callable[[Array], Array]
+JaxFunction = Callable[[Array], Array]
 """The tangent or the adjoint of a matrix-free edge: it takes a block and gives one."""
-Functions = Callable[[Sequence[Array]], tuple[Function, Function]]
+EdgeFunctions = Callable[[Sequence[Array]], tuple[JaxFunction, JaxFunction]]
 """Makes (tangent, adjoint) of a matrix-free edge from the operands of its equation."""
 Slopes = Callable[[Sequence[Array]], Array]
 """Computes the entries of a diagonal from the operands of an equation."""
 
 
 @dataclass(frozen=True)
-class Edge:
+class JaxEdge:
     """One elemental Jacobian of rows x cols within an equation.
 
     `source` is the position of an operand and `target` that of a result; a string names an inner vertex. An edge has
@@ -43,22 +43,22 @@ class Edge:
     target: int | str
     rows: int
     cols: int
-    words: Words = "dense"
-    values: Values | None = None
-    functions: Functions | None = None
+    words: StructureWords = "dense"
+    values: EdgeValues | None = None
+    functions: EdgeFunctions | None = None
     tangent: int | None = None
     adjoint: int | None = None
 
 
 @dataclass(frozen=True)
-class Active:
+class ActiveEquation:
     """An equation with the operands and results that derivatives pass through."""
 
-    equation: Equation
+    equation: TraceEquation
     ins: tuple[int, ...]
     outs: tuple[int, ...]
 
-    def along(self, position: int, values: Sequence[Array], result: int = 0) -> Function:
+    def along(self, position: int, values: Sequence[Array], result: int = 0) -> JaxFunction:
         """Return the result as a function of one operand, the others fixed."""
 
         def function(x: Array) -> Array:
@@ -88,7 +88,7 @@ class Active:
     def known(self, position: int) -> bool:
         """Say whether an operand is a constant whose value is known while the function is traced."""
         operand = self.equation.operands[position]
-        return isinstance(operand, Constant) and operand.concrete
+        return isinstance(operand, TraceConstant) and operand.concrete
 
 
 def is_float(aval: Shaped) -> bool:
@@ -111,36 +111,36 @@ def shape_of(value: Shaped) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(value.shape, value.dtype)
 
 
-def sign_edge(source: int | str, target: int | str, size: int, sign: int = 1) -> Edge:
+def sign_edge(source: int | str, target: int | str, size: int, sign: int = 1) -> JaxEdge:
     """Make the edge of an identity or of its negation."""
     words = "identity" if sign == 1 else "negated_identity"
-    return Edge(source, target, size, size, words, lambda values: Diagonal(size, None, sign))
+    return JaxEdge(source, target, size, size, words, lambda values: HeldDiagonal(size, None, sign))
 
 
-def diagonal_edge(source: int | str, target: int | str, size: int, vector: Slopes) -> Edge:
+def diagonal_edge(source: int | str, target: int | str, size: int, vector: Slopes) -> JaxEdge:
     """Make the edge of a diagonal that `vector` computes."""
-    return Edge(source, target, size, size, "diagonal", lambda values: Diagonal(size, vector(values)))
+    return JaxEdge(source, target, size, size, "diagonal", lambda values: HeldDiagonal(size, vector(values)))
 
 
-def pick_edge(source: int | str, target: int | str, index: Index, cols: int) -> Edge:
+def pick_edge(source: int | str, target: int | str, index: IndexArray, cols: int) -> JaxEdge:
     """Make the edge that copies entry `index[i]` of the source to entry i of the target."""
     return _index_edge(source, target, np.asarray(index, np.int64), cols, turned=False)
 
 
-def scatter_edge(source: int | str, target: int | str, index: Index, rows: int) -> Edge:
+def scatter_edge(source: int | str, target: int | str, index: IndexArray, rows: int) -> JaxEdge:
     """Make the edge that adds entry i of the source to entry `index[i]` of the target."""
     return _index_edge(source, target, np.asarray(index, np.int64), rows, turned=True)
 
 
-def _index_edge(source: int | str, target: int | str, index: Index, width: int, turned: bool) -> Edge:
+def _index_edge(source: int | str, target: int | str, index: IndexArray, width: int, turned: bool) -> JaxEdge:
     size = len(index)
     rows, cols = (width, size) if turned else (size, width)
-    return Edge(
+    return JaxEdge(
         source, target, rows, cols, _words(index, width, turned), lambda values: picked(index, width, None, turned)
     )
 
 
-def _words(index: Index, width: int, turned: bool) -> Words:
+def _words(index: IndexArray, width: int, turned: bool) -> StructureWords:
     """Write the structure of picks in the words of a spec, regular ones by name."""
     size = len(index)
     if size == width and np.array_equal(index, np.arange(size)):

@@ -19,11 +19,11 @@ from jax import lax
 
 from chainplan.colouring.recovery import alone, entries
 from chainplan.jax.chunks import assembled, seeds
-from chainplan.jax.edges import Edge, Function
-from chainplan.jax.forms import Diagonal, Full, Held, Narrow, matrix
-from chainplan.jax.linearise import Linearised
+from chainplan.jax.edges import JaxEdge, JaxFunction
+from chainplan.jax.forms import HeldBlock, HeldColumns, HeldDense, HeldDiagonal, matrix
+from chainplan.jax.linearise import LinearisedFunction
 from chainplan.jax.products import product, total, work
-from chainplan.jax.trace import Equation, read
+from chainplan.jax.trace import TraceEquation, read
 from chainplan.plans.replay import Replay, colouring_of, replay
 from chainplan.plans.steps import (
     Accumulate,
@@ -46,8 +46,8 @@ _STATES = "JAX evaluates the states; plans of its functions move none"
 
 
 def blocks_of(
-    linearised: Linearised, plan: Plan, values: dict[int, Any], dtype: Any, chunk: int | None = None
-) -> dict[tuple[str, str], Held]:
+    linearised: LinearisedFunction, plan: Plan, values: dict[int, Any], dtype: Any, chunk: int | None = None
+) -> dict[tuple[str, str], HeldBlock]:
     """Run a plan at a point.
 
     Parameters
@@ -64,11 +64,11 @@ def blocks_of(
     dict
         (output, input) -> block, for every pair that a path connects.
     """
-    made = _Run(linearised, plan, values, dtype, chunk).blocks()
+    made = _TracedRun(linearised, plan, values, dtype, chunk).blocks()
     return {(output, source): made[position] for output, source, position in plan.outputs}
 
 
-def held_fma(linearised: Linearised, plan: Plan, leaves: Sequence[Any], dtype: Any) -> int:
+def held_fma(linearised: LinearisedFunction, plan: Plan, leaves: Sequence[Any], dtype: Any) -> int:
     """Multiply-adds of a plan as its blocks are held: traced on shapes, nothing is computed.
 
     A pattern that is listed is counted by its nonzeros but held as a matrix, so that this may be more than
@@ -77,7 +77,7 @@ def held_fma(linearised: Linearised, plan: Plan, leaves: Sequence[Any], dtype: A
     found = []
 
     def traced(*values: Any) -> Any:
-        run = _Run(linearised, plan, linearised.trace.values(values), dtype)
+        run = _TracedRun(linearised, plan, linearised.trace.values(values), dtype)
         run.blocks()
         found.append(run.fma)
         return ()
@@ -86,84 +86,84 @@ def held_fma(linearised: Linearised, plan: Plan, leaves: Sequence[Any], dtype: A
     return found[-1]
 
 
-class _Run(Interpreter[Held]):
+class _TracedRun(Interpreter[HeldBlock]):
     """One run of a plan: the blocks made so far, and what steps need beside them."""
 
     def __init__(
-        self, linearised: Linearised, plan: Plan, values: dict[int, Any], dtype: Any, chunk: int | None = None
+        self, linearised: LinearisedFunction, plan: Plan, values: dict[int, Any], dtype: Any, chunk: int | None = None
     ) -> None:
-        self._edges: dict[str, tuple[Equation, Edge]] = {
+        self._edges: dict[str, tuple[TraceEquation, JaxEdge]] = {
             name: (found.equation, edge) for found in linearised.found for name, _, _, edge in found.edges
         }
         self._plan, self._values, self._dtype, self._chunk = plan, values, dtype, chunk
-        self._made: list[Held] = []
+        self._made: list[HeldBlock] = []
         self.fma = 0
         self._load = cache(self._loaded)
         self._pair = cache(self._functions)
 
-    def blocks(self) -> list[Held]:
+    def blocks(self) -> list[HeldBlock]:
         """The blocks of all steps."""
         for step in self._plan.steps:
             self._made.append(step.accept(self))
         return self._made
 
-    def load(self, step: Load) -> Held:
+    def load(self, step: Load) -> HeldBlock:
         return self._load(step.elemental)
 
-    def accumulate(self, step: Accumulate) -> Held:
+    def accumulate(self, step: Accumulate) -> HeldBlock:
         return self._apply(step.elemental, None, step.mode)
 
-    def propagate(self, step: Propagate) -> Held:
+    def propagate(self, step: Propagate) -> HeldBlock:
         arg = self._made[step.arg]
-        if step.mode is Mode.TANGENT and isinstance(arg, Narrow):
+        if step.mode is Mode.TANGENT and isinstance(arg, HeldColumns):
             return replace(arg, columns=self._apply(step.elemental, arg.columns.values, Mode.TANGENT))
         return self._apply(step.elemental, matrix(arg, self._dtype), step.mode)
 
-    def multiply(self, step: Multiply) -> Held:
+    def multiply(self, step: Multiply) -> HeldBlock:
         left, right = self._made[step.left], self._made[step.right]
         self.fma += work(left, right)
         block = product(left, right, self._dtype)
         return block if step.onto is None else total(self._made[step.onto], block, self._dtype)
 
-    def add(self, step: Add) -> Held:
+    def add(self, step: Add) -> HeldBlock:
         return total(self._made[step.left], self._made[step.right], self._dtype)
 
-    def seed(self, step: Seed) -> Held:
+    def seed(self, step: Seed) -> HeldBlock:
         colours = np.array(step.colours, np.int64)
         ones = colours[:, None] == np.arange(colours.max(initial=-1) + 1)
-        return Full(jnp.asarray(ones if step.mode is Mode.TANGENT else ones.T, self._dtype))
+        return HeldDense(jnp.asarray(ones if step.mode is Mode.TANGENT else ones.T, self._dtype))
 
-    def decompress(self, step: Decompress) -> Held:
+    def decompress(self, step: Decompress) -> HeldBlock:
         replayed, made = replay(self._plan), self._made
         block = replayed.blocks[len(made)].block
         columns, rows = (None if at is None else matrix(made[at], self._dtype) for at in (step.tangent, step.adjoint))
         return decompressed(block, step, self._plan, replayed, columns, rows)
 
-    def advance(self, step: Advance) -> Held:
+    def advance(self, step: Advance) -> HeldBlock:
         raise AssertionError(_STATES)
 
-    def store(self, step: Store) -> Held:
+    def store(self, step: Store) -> HeldBlock:
         raise AssertionError(_STATES)
 
-    def restore(self, step: Restore) -> Held:
+    def restore(self, step: Restore) -> HeldBlock:
         raise AssertionError(_STATES)
 
-    def _loaded(self, name: str) -> Held:
+    def _loaded(self, name: str) -> HeldBlock:
         if name not in self._edges:
-            return Diagonal(self._plan.graph[name].block.rows)
+            return HeldDiagonal(self._plan.graph[name].block.rows)
         equation, edge = self._edges[name]
         assert edge.values is not None, "loaded elementals are explicit"
         return edge.values(self._operands(equation))
 
-    def _functions(self, name: str) -> tuple[Function, Function]:
+    def _functions(self, name: str) -> tuple[JaxFunction, JaxFunction]:
         equation, edge = self._edges[name]
         assert edge.functions is not None, "applied elementals are matrix-free"
         return edge.functions(self._operands(equation))
 
-    def _operands(self, equation: Equation) -> list[Any]:
+    def _operands(self, equation: TraceEquation) -> list[Any]:
         return [read(self._values, operand) for operand in equation.operands]
 
-    def _apply(self, name: str, block: Any, mode: Mode) -> Full:
+    def _apply(self, name: str, block: Any, mode: Mode) -> HeldDense:
         """An elemental applied to a block, to the identity where there is none."""
         e, axis = self._plan.graph[name], 1 if mode is Mode.TANGENT else 0
         size = e.block.cols if mode is Mode.TANGENT else e.block.rows
@@ -177,10 +177,10 @@ class _Run(Interpreter[Held]):
             some = seeds(start, count, size, self._dtype)
             return function(some.T if axis else some)
 
-        return Full(assembled(piece, vectors, self._chunk or vectors, axis))
+        return HeldDense(assembled(piece, vectors, self._chunk or vectors, axis))
 
 
-def decompressed(block: Block, step: Decompress, plan: Plan, replayed: Replay, columns: Any, rows: Any) -> Held:
+def decompressed(block: Block, step: Decompress, plan: Plan, replayed: Replay, columns: Any, rows: Any) -> HeldBlock:
     """The block of a pattern, every nonzero read off its compressed columns or rows (`colouring.recovery`)."""
     colouring = colouring_of(plan, replayed, step)
     i, j = entries(block.structure.pattern(block.rows, block.cols))
@@ -192,4 +192,4 @@ def decompressed(block: Block, step: Decompress, plan: Plan, replayed: Replay, c
     if rows is not None:
         left = ~here
         found = found.at[i[left], j[left]].set(rows[colouring.rows[i[left]], j[left]])
-    return Full(found)
+    return HeldDense(found)

@@ -17,14 +17,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from chainplan.jax.indexing import Index, padded, taken
+from chainplan.jax.indexing import IndexArray, padded, taken
 
 if TYPE_CHECKING:
     from jax.typing import DTypeLike
 
 
 @dataclass(frozen=True)
-class Zero:
+class HeldZero:
     """A block of zeros."""
 
     rows: int
@@ -32,7 +32,7 @@ class Zero:
 
 
 @dataclass(frozen=True)
-class Diagonal:
+class HeldDiagonal:
     """A diagonal that holds `vector`, or `sign` in every entry where there is no vector."""
 
     rows: int
@@ -45,14 +45,14 @@ class Diagonal:
 
 
 @dataclass(frozen=True, eq=False)
-class Picked:
+class HeldSelection:
     """A selection: one entry in every row, in column `index[row]`; it is one of `values`, or 1 where there are none.
 
     With `turned` it is the transpose: one entry in every column, in row `index[column]`. `width` is the size of the
     other side, into which `index` points.
     """
 
-    index: Index
+    index: IndexArray
     width: int
     values: Array | None = None
     turned: bool = False
@@ -70,23 +70,23 @@ class Picked:
         """Whether every row and every column has one entry."""
         return self.rows == self.cols and len(np.unique(self.index)) == len(self.index)
 
-    def from_other_side(self) -> Picked:
+    def from_other_side(self) -> HeldSelection:
         """Index the same block by its columns instead of its rows, or the other way round; it must be bijective."""
         back = np.argsort(self.index)
         values = None if self.values is None else taken(self.values, back)
-        return Picked(back, len(self.index), values, not self.turned)
+        return HeldSelection(back, len(self.index), values, not self.turned)
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
-    """`count` parts of equal shape: blocks along the diagonal, or layers of A ⊗ I where `layered` is set.
+class HeldEqualParts:
+    """`count` parts of equal shape: blocks along the diagonal, or layers of A ⊗ I where `kronecker` is set.
 
     `values` is an array of count x r x c, or of 1 x r x c where all parts are equal.
     """
 
     count: int
     values: Array
-    layered: bool = False
+    kronecker: bool = False
 
     @property
     def rows(self) -> int:
@@ -98,18 +98,18 @@ class Parts:
 
 
 @dataclass(frozen=True, eq=False)
-class Listed:
+class HeldExplicit:
     """A list of the nonzeros `values` in the rows `i` and columns `j`, in any order, no two at the same place."""
 
     rows: int
     cols: int
-    i: Index
-    j: Index
+    i: IndexArray
+    j: IndexArray
     values: Array
 
 
 @dataclass(frozen=True, eq=False)
-class Full:
+class HeldDense:
     """An array of rows x cols."""
 
     values: Array
@@ -124,11 +124,11 @@ class Full:
 
 
 @dataclass(frozen=True, eq=False)
-class Narrow:
+class HeldColumns:
     """A block of `width` columns, all of them zero but `columns`, which stand at the places `index`, in order."""
 
-    columns: Full
-    index: Index
+    columns: HeldDense
+    index: IndexArray
     width: int
 
     @property
@@ -140,120 +140,120 @@ class Narrow:
         return self.width
 
 
-Held = Zero | Diagonal | Picked | Parts | Listed | Narrow | Full
+HeldBlock = HeldZero | HeldDiagonal | HeldSelection | HeldEqualParts | HeldExplicit | HeldColumns | HeldDense
 
 
-def picked(index: Index, width: int, values: Array | None = None, turned: bool = False) -> Held:
+def picked(index: IndexArray, width: int, values: Array | None = None, turned: bool = False) -> HeldBlock:
     """Make a block of picks, held as a diagonal where each row picks its own column."""
     index = np.asarray(index, np.int64)
     if len(index) == width and np.array_equal(index, np.arange(width)):
-        return Diagonal(width, values)
-    return Picked(index, width, values, turned)
+        return HeldDiagonal(width, values)
+    return HeldSelection(index, width, values, turned)
 
 
-def parts(count: int, values: Array, layered: bool = False) -> Held:
+def parts(count: int, values: Array, kronecker: bool = False) -> HeldBlock:
     """Make a block of parts in its simplest form: one part is a matrix, parts of one entry are a diagonal."""
     if count == 1:
-        return Full(values[0])
+        return HeldDense(values[0])
     if values.shape[1:] == (1, 1):
-        return Diagonal(count, jnp.broadcast_to(values[:, 0, 0], (count,)))
-    return Parts(count, values, layered)
+        return HeldDiagonal(count, jnp.broadcast_to(values[:, 0, 0], (count,)))
+    return HeldEqualParts(count, values, kronecker)
 
 
-def transposed(held: Held) -> Held:
+def transposed(held: HeldBlock) -> HeldBlock:
     """Return the transposed block."""
     match held:
-        case Zero(rows, cols):
-            return Zero(cols, rows)
-        case Diagonal():
+        case HeldZero(rows, cols):
+            return HeldZero(cols, rows)
+        case HeldDiagonal():
             return held
-        case Picked():
+        case HeldSelection():
             return replace(held, turned=not held.turned)
-        case Parts(count, values, layered):
-            return Parts(count, values.transpose(0, 2, 1), layered)
-        case Listed(rows, cols, i, j, values):
-            return Listed(cols, rows, j, i, values)
-        case Narrow(Full(values)):
-            return Full(matrix(held, values.dtype).T)
-        case Full(values):
-            return Full(values.T)
+        case HeldEqualParts(count, values, kronecker):
+            return HeldEqualParts(count, values.transpose(0, 2, 1), kronecker)
+        case HeldExplicit(rows, cols, i, j, values):
+            return HeldExplicit(cols, rows, j, i, values)
+        case HeldColumns(HeldDense(values)):
+            return HeldDense(matrix(held, values.dtype).T)
+        case HeldDense(values):
+            return HeldDense(values.T)
     raise AssertionError(held)
 
 
-def negated(held: Held) -> Held:
+def negated(held: HeldBlock) -> HeldBlock:
     """Return the block times -1."""
     match held:
-        case Zero():
+        case HeldZero():
             return held
-        case Diagonal(_, None, sign):
+        case HeldDiagonal(_, None, sign):
             return replace(held, sign=-sign)
-        case Diagonal(vector=values) if values is not None:
+        case HeldDiagonal(vector=values) if values is not None:
             return replace(held, vector=-values)
-        case Picked(index=index, values=values):
+        case HeldSelection(index=index, values=values):
             return replace(held, values=-np.ones(len(index), np.int8) if values is None else -values)
-        case Narrow(columns=Full(values)):
-            return replace(held, columns=Full(-values))
-        case Parts(values=values) | Listed(values=values) | Full(values=values):
+        case HeldColumns(columns=HeldDense(values)):
+            return replace(held, columns=HeldDense(-values))
+        case HeldEqualParts(values=values) | HeldExplicit(values=values) | HeldDense(values=values):
             return replace(held, values=-values)
     raise AssertionError(held)
 
 
-def vector(held: Diagonal, dtype: DTypeLike) -> Array:
+def vector(held: HeldDiagonal, dtype: DTypeLike) -> Array:
     """Write the diagonal out as a vector."""
     return jnp.full(held.rows, held.sign, dtype) if held.vector is None else held.vector
 
 
-def matrix(held: Held, dtype: DTypeLike | None) -> Array:
+def matrix(held: HeldBlock, dtype: DTypeLike | None) -> Array:
     """Write the block out as an array of rows x cols; `dtype` is that of values which the form alone says."""
     match held:
-        case Zero(rows, cols):
+        case HeldZero(rows, cols):
             return jnp.zeros((rows, cols), dtype)
-        case Diagonal(rows, values, sign):
+        case HeldDiagonal(rows, values, sign):
             return sign * jnp.eye(rows, dtype=dtype) if values is None else jnp.diag(values)
-        case Picked(index, width, values, turned):
+        case HeldSelection(index, width, values, turned):
             eye = np.arange(width) == index[:, None]
             whole = jnp.asarray(eye, dtype) if values is None else jnp.where(eye, values[:, None], 0).astype(dtype)
             return whole.T if turned else whole
-        case Parts(count, values, layered):
-            return _spread(count, values, layered)
-        case Listed(rows, cols, i, j, values):
+        case HeldEqualParts(count, values, kronecker):
+            return _spread(count, values, kronecker)
+        case HeldExplicit(rows, cols, i, j, values):
             place = np.full(rows * cols, -1, np.int64)
             place[i * cols + j] = np.arange(len(i))
             return padded(values, place).reshape(rows, cols)
-        case Narrow(columns, index, width):
+        case HeldColumns(columns, index, width):
             place = np.full(width, -1, np.int64)
             place[index] = np.arange(len(index))
             return padded(matrix(columns, dtype), place, 1)
-        case Full(values):
+        case HeldDense(values):
             return values
 
 
-def _spread(count: int, values: Array, layered: bool) -> Array:
+def _spread(count: int, values: Array, kronecker: bool) -> Array:
     """Write parts out as a matrix."""
     _, r, c = values.shape
     eye = np.eye(count, dtype=values.dtype)
-    rule = "tij,ts->itjs" if layered else "tij,ts->tisj"
+    rule = "tij,ts->itjs" if kronecker else "tij,ts->tisj"
     full = jnp.broadcast_to(values, (count, r, c))
     return jnp.einsum(rule, full, eye).reshape(count * r, count * c)
 
 
-def as_parts(held: Held, like: Parts, dtype: DTypeLike) -> Array | None:
+def as_parts(held: HeldBlock, like: HeldEqualParts, dtype: DTypeLike) -> Array | None:
     """Return the values of a block as parts like those of `like`, None where it does not fall into such parts."""
-    count, layered = like.count, like.layered
-    if held.rows % count or held.cols % count or isinstance(held, Zero | Listed | Narrow | Full):
+    count, kronecker = like.count, like.kronecker
+    if held.rows % count or held.cols % count or isinstance(held, HeldZero | HeldExplicit | HeldColumns | HeldDense):
         return None
-    if isinstance(held, Parts):
-        return held.values if (held.count, held.layered) == (count, layered) else None
-    if isinstance(held, Picked) and held.turned:
+    if isinstance(held, HeldEqualParts):
+        return held.values if (held.count, held.kronecker) == (count, kronecker) else None
+    if isinstance(held, HeldSelection) and held.turned:
         back = as_parts(transposed(held), like, dtype)
         return None if back is None else back.transpose(0, 2, 1)
     rows, r, c = np.arange(held.rows), held.rows // count, held.cols // count
-    index = rows if isinstance(held, Diagonal) else held.index
-    part, i = (rows % count, rows // count) if layered else (rows // r, rows % r)
-    other, j = (index % count, index // count) if layered else (index // c, index % c)
+    index = rows if isinstance(held, HeldDiagonal) else held.index
+    part, i = (rows % count, rows // count) if kronecker else (rows // r, rows % r)
+    other, j = (index % count, index // count) if kronecker else (index // c, index % c)
     if not np.array_equal(part, other):
         return None
-    values = vector(held, dtype) if isinstance(held, Diagonal) else held.values
+    values = vector(held, dtype) if isinstance(held, HeldDiagonal) else held.values
     if values is None:
         ones = np.zeros((count, r, c), dtype)
         ones[part, i, j] = 1

@@ -13,13 +13,13 @@ import numpy as np
 from jax import Array, lax
 from numpy.typing import NDArray
 
-UNROLLED = 16
+MAX_UNROLLED_TERMS = 16
 """The largest number of terms of a sum that is written out, so that each term is read where it stands."""
-Index = NDArray[np.int64]
+IndexArray = NDArray[np.int64]
 """Indices that are known while the function is traced."""
 
 
-def taken(array: Array, index: Index, axis: int = 0) -> Array:
+def taken(array: Array, index: IndexArray, axis: int = 0) -> Array:
     """Return `array[index]` along an axis."""
     size, count = array.shape[axis], len(index)
     if count == size and np.array_equal(index, np.arange(size)):
@@ -31,7 +31,7 @@ def taken(array: Array, index: Index, axis: int = 0) -> Array:
     return array.at[(*(slice(None),) * axis, index)].get(mode="promise_in_bounds")
 
 
-def _regular(array: Array, index: Index, axis: int) -> Array | None:
+def _regular(array: Array, index: IndexArray, axis: int) -> Array | None:
     """Return `array[index]` as a slice, repeated or transposed; None where the index is not as regular as that."""
     steps = np.diff(index)
     step = int(steps[0])
@@ -60,7 +60,7 @@ def _spread(array: Array, at: int, times: int, axis: int) -> Array:
     return wide.reshape(*shape[:axis], shape[axis] * times, *shape[axis + 1 :])
 
 
-def padded(array: Array, index: Index, axis: int = 0) -> Array:
+def padded(array: Array, index: IndexArray, axis: int = 0) -> Array:
     """Return `array[index]` along an axis, zero where the index is -1."""
     there = np.flatnonzero(index >= 0)
     if len(there) == len(index):
@@ -77,7 +77,7 @@ def padded(array: Array, index: Index, axis: int = 0) -> Array:
     return taken(jnp.pad(array, ends), np.where(index < 0, array.shape[axis], index), axis)
 
 
-def slots(group: Index, groups: int) -> Index:
+def slots(group: IndexArray, groups: int) -> IndexArray:
     """List the entries of each group, in an array of K x groups; it holds -1 where a group has fewer than K entries.
 
     Row k holds entry k of every group, so that the indices are regular where the groups are runs of equal length.
@@ -90,7 +90,7 @@ def slots(group: Index, groups: int) -> Index:
     return members
 
 
-def added(rows: Array, index: Index, height: int, axis: int = 0) -> Array:
+def added(rows: Array, index: IndexArray, height: int, axis: int = 0) -> Array:
     """Add rows, or columns where `axis` is 1, up: row i goes to row `index[i]` of `height`."""
     if height and len(index) % height == 0:
         shape, each = rows.shape, len(index) // height
@@ -99,7 +99,7 @@ def added(rows: Array, index: Index, height: int, axis: int = 0) -> Array:
         if np.array_equal(index, np.tile(np.arange(height), each)):
             return rows.reshape(*shape[:axis], each, height, *shape[axis + 1 :]).sum(axis)
     where = slots(index, height)
-    if not 0 < len(where) <= UNROLLED:
+    if not 0 < len(where) <= MAX_UNROLLED_TERMS:
         shape = (*rows.shape[:axis], height, *rows.shape[axis + 1 :])
         return jnp.zeros(shape, rows.dtype).at[(*(slice(None),) * axis, index)].add(rows)
     return sum((padded(rows, one, axis) for one in where[1:]), padded(rows, where[0], axis))

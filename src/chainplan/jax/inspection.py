@@ -7,17 +7,19 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from chainplan.jax.call import Call, flattened
-from chainplan.jax.edges import Edge
+from chainplan.jax.call import FlatCall, flattened
+from chainplan.jax.edges import JaxEdge
 from chainplan.jax.errors import DifferentiationError, NotLinearised
 from chainplan.jax.standalone import linearised_call
 from chainplan.jax.types import Tree
 from chainplan.problem.problem import Problem
 
-ZERO = "no path leads from the arguments in argnums to a result: the Jacobian is zero. Nothing is left to plan."
+ZERO_JACOBIAN_NOTE = (
+    "no path leads from the arguments in argnums to a result: the Jacobian is zero. Nothing is left to plan."
+)
 
 
-def _call(f: Callable[..., Tree], args: Sequence[Tree], argnums: int | Sequence[int]) -> Call:
+def _call(f: Callable[..., Tree], args: Sequence[Tree], argnums: int | Sequence[int]) -> FlatCall:
     """Make a call of which only the shapes are used; ones take the place of a `jax.ShapeDtypeStruct`."""
 
     def value(leaf: Tree) -> Tree:
@@ -59,7 +61,7 @@ def linearised_graph(f: Callable[..., Tree], *args: Tree, argnums: int | Sequenc
     except NotLinearised as reason:
         raise DifferentiationError(f"the function has no linearised graph: {reason}. Use jax.jacrev.") from None
     if problem is None:
-        raise DifferentiationError(ZERO)
+        raise DifferentiationError(ZERO_JACOBIAN_NOTE)
     return problem
 
 
@@ -91,7 +93,7 @@ def explain(f: Callable[..., Tree], *args: Tree, argnums: int | Sequence[int] = 
     except NotLinearised as reason:
         return f"left to jax.jacrev: {reason}"
     if linearised.graph is None:
-        return ZERO
+        return ZERO_JACOBIAN_NOTE
     rows = [("primitive", "shape", "elemental Jacobians", "source")]
     for one in linearised.found:
         shapes = ", ".join("x".join(map(str, a.shape)) or "1" for a in one.equation.outs)
@@ -102,7 +104,7 @@ def explain(f: Callable[..., Tree], *args: Tree, argnums: int | Sequence[int] = 
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _described(edge: Edge) -> str:
+def _described(edge: JaxEdge) -> str:
     """Say in words what an edge is."""
     if edge.functions is not None:
         modes = [name for name, price in (("tangent", edge.tangent), ("adjoint", edge.adjoint)) if price is not None]
@@ -111,7 +113,7 @@ def _described(edge: Edge) -> str:
     return _structure(edge)
 
 
-def _structure(edge: Edge) -> str:
+def _structure(edge: JaxEdge) -> str:
     """Name the structure of an edge, with its argument where that is short."""
     if isinstance(edge.words, str):
         return edge.words

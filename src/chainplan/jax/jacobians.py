@@ -23,13 +23,13 @@ from chainplan._util.byte_cache import bytes_of, kept
 from chainplan.errors import PlanError
 from chainplan.io.plan_file import SavedPlan
 from chainplan.io.read import read_plan
-from chainplan.jax.call import Call, flattened
+from chainplan.jax.call import FlatCall, flattened
 from chainplan.jax.emit import held_fma
 from chainplan.jax.errors import DifferentiationError, NotLinearised
-from chainplan.jax.linearise import Linearised
+from chainplan.jax.linearise import LinearisedFunction
 from chainplan.jax.memory_limit import within
 from chainplan.jax.standalone import closes_over_traced, linearised_call, program
-from chainplan.jax.strategies import Way, dtype_of, evaluated
+from chainplan.jax.strategies import JacobianStrategy, dtype_of, evaluated
 from chainplan.jax.tuning import batch_of, fastest
 from chainplan.jax.types import Tree
 from chainplan.planner import plan as find_plan
@@ -40,19 +40,19 @@ from chainplan.plans.steps import Load, Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
 
-GAIN = 0.2
+MIN_PLAN_GAIN = 0.2
 """The share of the multiply-adds of the better mode that a plan must save to be used. Of the benchmark functions that
 save less, as many are slower by the plan as are faster (`bench/reports/jax.md`)."""
-LARGEST = 50_000_000
+MAX_JAX_BLOCK_ENTRIES = 50_000_000
 """The most entries, written out, of a block that a plan may make where the Jacobian itself is smaller."""
-LONGEST = 1500
+MAX_COMPILED_STEPS = 1500
 """The number of steps of the longest plan that is used: XLA compiles some hundred of them a second."""
 
-_HELD: WeakKeyDictionary[Plan, int] = WeakKeyDictionary()
-_PROVED: WeakKeyDictionary[Plan, str] = WeakKeyDictionary()
+_HELD_FMA: WeakKeyDictionary[Plan, int] = WeakKeyDictionary()
+_PROVEN_FINGERPRINTS: WeakKeyDictionary[Plan, str] = WeakKeyDictionary()
 
 
-class Settings(NamedTuple):
+class JacobianSettings(NamedTuple):
     """The options by which a Jacobian is planned and a way to it chosen."""
 
     solver: str = "auto"
@@ -60,7 +60,7 @@ class Settings(NamedTuple):
     objective: str | None = None
     plan: Plan | None = None
     tune: bool = False
-    gain: float | None = GAIN
+    gain: float | None = MIN_PLAN_GAIN
     memory: int | None = None
 
 
@@ -74,7 +74,7 @@ def jacobian(
     has_aux: bool = False,
     plan: Plan | Result | SavedPlan | str | Path | None = None,
     tune: bool = False,
-    gain: float | None = GAIN,
+    gain: float | None = MIN_PLAN_GAIN,
     memory: int | None = None,
 ) -> Callable[..., Tree]:
     """Make the Jacobian of a function by the cheapest order; it is called, and shaped, like `jax.jacrev(f, argnums)`.
@@ -138,7 +138,7 @@ def jacobian(
         raise PlanError(f"budget: found {budget!r}; expected seconds from 0, or None for no limit. Write budget=1.0.")
     if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int) or memory < 0):
         raise PlanError(f"memory: found {memory!r}; expected a whole number of bytes. Write memory=64 * 2**20.")
-    settings = Settings(solver, budget, objective, _plan_of(plan), tune, gain, memory)
+    settings = JacobianSettings(solver, budget, objective, _plan_of(plan), tune, gain, memory)
 
     @wraps(f)
     def jacobian_of_f(*args: Tree, **kwargs: Tree) -> Tree:
@@ -182,12 +182,12 @@ def _plan_of(given: Plan | Result | SavedPlan | str | Path | None) -> Plan | Non
     return holder.plan
 
 
-def chosen(call: Call, settings: Settings) -> tuple[Linearised | None, Way]:
+def chosen(call: FlatCall, settings: JacobianSettings) -> tuple[LinearisedFunction | None, JacobianStrategy]:
     """Return the linearised function of a call, None where it has none, and the way to its Jacobian."""
     try:
         linearised = linearised_call(call)
     except NotLinearised:
-        modes = [Way("jacrev"), Way("jacfwd")]
+        modes = [JacobianStrategy("jacrev"), JacobianStrategy("jacfwd")]
         return None, modes[0] if settings.memory is None else within(call, modes, settings.memory)
     ways = _ways(linearised, call, settings)
     if settings.memory is None or linearised.graph is None:
@@ -195,19 +195,19 @@ def chosen(call: Call, settings: Settings) -> tuple[Linearised | None, Way]:
     return linearised, _fitted(linearised, call, ways, settings.memory)
 
 
-def _ways(linearised: Linearised, call: Call, settings: Settings) -> list[Way]:
+def _ways(linearised: LinearisedFunction, call: FlatCall, settings: JacobianSettings) -> list[JacobianStrategy]:
     """Return the ways to compute the Jacobian, the best one first."""
     problem = linearised.problem()
     if problem is None:
-        return [Way("plan")]
+        return [JacobianStrategy("plan")]
     if settings.plan is not None:
-        return [Way("plan", _proved(settings.plan, problem))]
+        return [JacobianStrategy("plan", _proved(settings.plan, problem))]
     result = planned(problem, settings)
-    modes = [(price, Way(name)) for price, name in modes_of(problem.graph)]
+    modes = [(price, JacobianStrategy(name)) for price, name in modes_of(problem.graph)]
     plain = [way for _, way in modes]
     if result.plan is None or result.cost is None:
-        return plain or [Way("jacrev")]
-    by_plan = Way("plan", result.plan)
+        return plain or [JacobianStrategy("jacrev")]
+    by_plan = JacobianStrategy("plan", result.plan)
     if not modes or settings.gain is None:
         return [by_plan, *plain]
     ways = plain if too_large(result) else [by_plan, *plain]
@@ -222,7 +222,7 @@ def _ways(linearised: Linearised, call: Call, settings: Settings) -> list[Way]:
     return [by_plan, *plain]
 
 
-def planned(problem: Problem, settings: Settings) -> Result:
+def planned(problem: Problem, settings: JacobianSettings) -> Result:
     """Plan a problem, or return the kept result of having planned it."""
     key = "plan", problem.fingerprint, settings.solver, settings.budget, settings.objective
 
@@ -236,9 +236,9 @@ def _proved(plan: Plan, problem: Problem) -> Plan:
     """Prove that a plan that was given computes the Jacobian of this graph, and return it."""
     if Problem(plan.graph).fingerprint != problem.fingerprint:
         raise PlanError("plan: it is for another graph than that of the function at these shapes. Plan it anew.")
-    if plan not in _PROVED:
+    if plan not in _PROVEN_FINGERPRINTS:
         check(plan, problem)
-        _PROVED[plan] = problem.fingerprint
+        _PROVEN_FINGERPRINTS[plan] = problem.fingerprint
     return plan
 
 
@@ -247,20 +247,20 @@ def too_large(result: Result) -> bool:
 
     The Jacobian itself is always written out.
     """
-    if result.replay is None or result.plan is None or len(result.plan.steps) > LONGEST:
+    if result.replay is None or result.plan is None or len(result.plan.steps) > MAX_COMPILED_STEPS:
         return True
     sizes = [typed.block.rows * typed.block.cols for typed in result.replay.blocks]
     ends = {output.step for output in result.plan.outputs}
     steps = zip(result.plan.steps, sizes, strict=True)
     made = [size for place, (step, size) in enumerate(steps) if not isinstance(step, Load) and place not in ends]
-    return max(made, default=0) > max([LARGEST, *(sizes[place] for place in ends)])
+    return max(made, default=0) > max([MAX_JAX_BLOCK_ENTRIES, *(sizes[place] for place in ends)])
 
 
-def _held_fma(linearised: Linearised, plan: Plan, call: Call) -> int:
+def _held_fma(linearised: LinearisedFunction, plan: Plan, call: FlatCall) -> int:
     """Count the multiply-adds of a plan as its blocks are held; the count is kept for as long as the plan lives."""
-    if plan not in _HELD:
-        _HELD[plan] = held_fma(linearised, plan, call.leaves, dtype_of(call))
-    return _HELD[plan]
+    if plan not in _HELD_FMA:
+        _HELD_FMA[plan] = held_fma(linearised, plan, call.leaves, dtype_of(call))
+    return _HELD_FMA[plan]
 
 
 def modes_of(graph: Graph) -> list[tuple[int, str]]:
@@ -277,7 +277,9 @@ def modes_of(graph: Graph) -> list[tuple[int, str]]:
     return sorted(modes)
 
 
-def _tuned(linearised: Linearised, call: Call, ways: Sequence[Way], settings: Settings) -> Way:
+def _tuned(
+    linearised: LinearisedFunction, call: FlatCall, ways: Sequence[JacobianStrategy], settings: JacobianSettings
+) -> JacobianStrategy:
     """Return the fastest of some ways on the backend, measured once per function, shapes and batch.
 
     A function that closes over values of an outer trace cannot run apart from it; for such a function the first way is
@@ -295,7 +297,9 @@ def _tuned(linearised: Linearised, call: Call, ways: Sequence[Way], settings: Se
     return next(way for way in ways if way.name == best)
 
 
-def _fitted(linearised: Linearised, call: Call, ways: Sequence[Way], limit: int) -> Way:
+def _fitted(
+    linearised: LinearisedFunction, call: FlatCall, ways: Sequence[JacobianStrategy], limit: int
+) -> JacobianStrategy:
     """Return the best way within a limit of memory, kept by function and shapes.
 
     Raises

@@ -12,40 +12,40 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from chainplan.jax.edges import Active, Edge, is_complex, is_float
+from chainplan.jax.edges import ActiveEquation, JaxEdge, is_complex, is_float
 from chainplan.jax.errors import NotLinearised
 from chainplan.jax.rules import structured
 from chainplan.jax.rules_matrix_free import matrix_free
-from chainplan.jax.trace import Constant, Equation, Trace
+from chainplan.jax.trace import FunctionTrace, TraceConstant, TraceEquation
 from chainplan.jax.types import Shaped
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem
 from chainplan.structures import Block, from_spec
 
-LARGEST_LIST = 2_000_000
+MAX_STRUCTURE_INDICES = 2_000_000
 """The most indices that a structure may list."""
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class LinearisedEquation:
     """An equation that derivatives pass through, and its edges with the names of their ends."""
 
-    equation: Equation
+    equation: TraceEquation
     structured: bool
-    edges: tuple[tuple[str, str, str, Edge], ...]
+    edges: tuple[tuple[str, str, str, JaxEdge], ...]
     """Name, source, target and edge of each elemental."""
 
 
 @dataclass(frozen=True, eq=False)
-class Linearised:
+class LinearisedFunction:
     """A trace and its graph.
 
     `inputs` and `outputs` name the vertex of each argument and of each result, None where no path leads from or to it.
     `graph` is None where no path leads from any argument to any result.
     """
 
-    trace: Trace
-    found: tuple[Found, ...]
+    trace: FunctionTrace
+    found: tuple[LinearisedEquation, ...]
     inputs: tuple[str | None, ...]
     outputs: tuple[str | None, ...]
     graph: Graph | None
@@ -55,7 +55,7 @@ class Linearised:
         return None if self.graph is None else Problem(self.graph)
 
 
-def linearise(trace: Trace, ins: Sequence[Shaped], outs: Sequence[Shaped]) -> Linearised:
+def linearise(trace: FunctionTrace, ins: Sequence[Shaped], outs: Sequence[Shaped]) -> LinearisedFunction:
     """Find the elemental Jacobians of a trace.
 
     Parameters
@@ -78,7 +78,7 @@ def linearise(trace: Trace, ins: Sequence[Shaped], outs: Sequence[Shaped]) -> Li
     elementals = [_elemental(*edge) for one in kept for edge in one.edges]
     for source, target in extra:
         sizes[target] = sizes[source]
-        elementals.append(_elemental(target, source, target, Edge(0, 0, sizes[source], sizes[source], "identity")))
+        elementals.append(_elemental(target, source, target, JaxEdge(0, 0, sizes[source], sizes[source], "identity")))
     inputs = tuple(n if (n := names.get(i)) in useful else None for i in range(len(ins)))
     outputs = tuple(e if e in useful else None for e in ends)
     graph = None
@@ -89,23 +89,23 @@ def linearise(trace: Trace, ins: Sequence[Shaped], outs: Sequence[Shaped]) -> Li
             tuple(dict.fromkeys(v for v in outputs if v)),
             tuple(elementals),
         )
-    return Linearised(trace, tuple(one for one in kept if one.edges), inputs, outputs, graph)
+    return LinearisedFunction(trace, tuple(one for one in kept if one.edges), inputs, outputs, graph)
 
 
-def _walk(trace: Trace, names: dict[int, str], sizes: dict[str, int]) -> Iterator[Found]:
+def _walk(trace: FunctionTrace, names: dict[int, str], sizes: dict[str, int]) -> Iterator[LinearisedEquation]:
     """Yield every equation that an argument reaches with its edges; add their vertices to `names` and `sizes`.
 
     Names count these equations alone, because the number of others depends on which arguments are known while tracing.
     """
     place = 0
     for equation in trace.equations:
-        ins = tuple(i for i, o in enumerate(equation.operands) if not isinstance(o, Constant) and o in names)
+        ins = tuple(i for i, o in enumerate(equation.operands) if not isinstance(o, TraceConstant) and o in names)
         if not ins:
             continue
         outs = tuple(j for j, a in enumerate(equation.outs) if (is_float(a) or is_complex(a)) and prod(a.shape) > 0)
         if not outs:
             continue
-        active = Active(equation, ins, outs)
+        active = ActiveEquation(equation, ins, outs)
         edges = structured(active)
         by_rule = edges is not None
         edges = matrix_free(active) if edges is None else edges
@@ -114,13 +114,13 @@ def _walk(trace: Trace, names: dict[int, str], sizes: dict[str, int]) -> Iterato
         if not edges:
             for j in outs:
                 del names[equation.results[j]]
-        yield Found(equation, by_rule, tuple(_named(place, equation, edges, names, sizes)))
+        yield LinearisedEquation(equation, by_rule, tuple(_named(place, equation, edges, names, sizes)))
         place += 1
 
 
 def _named(
-    place: int, equation: Equation, edges: Sequence[Edge], names: dict[int, str], sizes: dict[str, int]
-) -> Iterator[tuple[str, str, str, Edge]]:
+    place: int, equation: TraceEquation, edges: Sequence[JaxEdge], names: dict[int, str], sizes: dict[str, int]
+) -> Iterator[tuple[str, str, str, JaxEdge]]:
     """Yield the edges of an equation with their names and those of their ends; add the sizes of the ends to `sizes`."""
     for i, edge in enumerate(edges):
         source = f"e{place}.{edge.source}" if isinstance(edge.source, str) else _operand(equation, edge.source, names)
@@ -130,22 +130,22 @@ def _named(
         yield f"{equation.name}{place}{suffix}", source, target, edge
 
 
-def _operand(equation: Equation, position: int, names: dict[int, str]) -> str:
+def _operand(equation: TraceEquation, position: int, names: dict[int, str]) -> str:
     """Return the vertex of an operand."""
     operand = equation.operands[position]
-    assert not isinstance(operand, Constant), "constants are not active"
+    assert not isinstance(operand, TraceConstant), "constants are not active"
     return names[operand]
 
 
 def _ends(
-    trace: Trace, names: dict[int, str], outs: Sequence[Shaped]
+    trace: FunctionTrace, names: dict[int, str], outs: Sequence[Shaped]
 ) -> tuple[list[str | None], list[tuple[str, str]]]:
     """Return the vertex of each result, and the identities that lead to results which are arguments themselves."""
     ends: list[str | None] = []
     extra: dict[str, str] = {}
     for atom, aval in zip(trace.results[: len(outs)], outs, strict=True):
-        name = None if isinstance(atom, Constant) or not is_float(aval) else names.get(atom)
-        if name is not None and not isinstance(atom, Constant) and atom < trace.arguments:
+        name = None if isinstance(atom, TraceConstant) or not is_float(aval) else names.get(atom)
+        if name is not None and not isinstance(atom, TraceConstant) and atom < trace.arguments:
             extra[name] = name = f"{name}.result"
         ends.append(name)
     return ends, list(extra.items())
@@ -166,17 +166,19 @@ def _reach(start: Iterable[str], steps: Sequence[tuple[str, str]]) -> set[str]:
     return seen
 
 
-def _pruned(one: Found, useful: set[str]) -> Found:
+def _pruned(one: LinearisedEquation, useful: set[str]) -> LinearisedEquation:
     """Leave out the edges of an equation that lie on no path from an argument to a result."""
     kept = tuple(edge for edge in one.edges if edge[1] in useful and edge[2] in useful)
-    return Found(one.equation, one.structured, kept)
+    return LinearisedEquation(one.equation, one.structured, kept)
 
 
-def _elemental(name: str, source: str, target: str, edge: Edge) -> Elemental:
+def _elemental(name: str, source: str, target: str, edge: JaxEdge) -> Elemental:
     """Make the elemental of an edge, its structure read."""
     ((word, argument),) = ((edge.words, None),) if isinstance(edge.words, str) else edge.words.items()
-    if isinstance(argument, list) and len(argument) > LARGEST_LIST:
-        raise NotLinearised(f"'{name}' picks {len(argument):,} entries, more than {LARGEST_LIST:,} are not listed")
+    if isinstance(argument, list) and len(argument) > MAX_STRUCTURE_INDICES:
+        raise NotLinearised(
+            f"'{name}' picks {len(argument):,} entries, more than {MAX_STRUCTURE_INDICES:,} are not listed"
+        )
     structure = from_spec(word, argument, (edge.rows, edge.cols), Path())
     block = Block(edge.rows, edge.cols, structure)
     return Elemental(name, source, target, block, edge.tangent, edge.adjoint)

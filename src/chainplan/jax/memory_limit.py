@@ -11,17 +11,17 @@ from collections.abc import Iterator, Sequence
 import jax
 
 from chainplan.errors import PlanError
-from chainplan.jax.call import Call
+from chainplan.jax.call import FlatCall
 from chainplan.jax.standalone import arguments, program
-from chainplan.jax.strategies import Way, seeds_of
+from chainplan.jax.strategies import JacobianStrategy, seeds_of
 
 
-def within(call: Call, ways: Sequence[Way], limit: int) -> Way:
+def within(call: FlatCall, ways: Sequence[JacobianStrategy], limit: int) -> JacobianStrategy:
     """Return the first way that fits, with the largest chunk, a power of two, that fits.
 
     Parameters
     ----------
-    ways : Sequence[Way]
+    ways : Sequence[JacobianStrategy]
         The ways, the best ones first.
     limit : int
         The bytes of temporary memory.
@@ -43,7 +43,7 @@ def within(call: Call, ways: Sequence[Way], limit: int) -> Way:
     )
 
 
-def _chunked(call: Call, way: Way, limit: int) -> tuple[Way | None, int]:
+def _chunked(call: FlatCall, way: JacobianStrategy, limit: int) -> tuple[JacobianStrategy | None, int]:
     """Return a way with its largest chunk that fits, None where none does, and the fewest bytes that it takes."""
     needed = temporary_bytes(call, way)
     if needed <= limit:
@@ -65,7 +65,7 @@ def _chunks(most: int) -> Iterator[int]:
         chunk *= 2
 
 
-def temporary_bytes(call: Call, way: Way) -> int:
+def temporary_bytes(call: FlatCall, way: JacobianStrategy) -> int:
     """Return the bytes that a way takes beside its arguments and result, compiled for the backend.
 
     Raises

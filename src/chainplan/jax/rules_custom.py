@@ -9,12 +9,12 @@ from __future__ import annotations
 import jax
 from jax import Array
 
-from chainplan.jax.edges import Active, Edge, diagonal_edge, shape_of
-from chainplan.jax.rules_elementwise import LINEAR
-from chainplan.jax.trace import Trace, flat
+from chainplan.jax.edges import ActiveEquation, JaxEdge, diagonal_edge, shape_of
+from chainplan.jax.rules_elementwise import TANGENT_PRIMITIVES
+from chainplan.jax.trace import FunctionTrace, flat
 
 
-def elementwise_call(active: Active) -> list[Edge] | None:
+def elementwise_call(active: ActiveEquation) -> list[JaxEdge] | None:
     """Make a diagonal for each operand, None where the function does not work entry by entry."""
     if active.outs != (0,) or len(active.equation.outs) != 1 or not active.real:
         return None
@@ -25,7 +25,7 @@ def elementwise_call(active: Active) -> list[Edge] | None:
     return [diagonal_edge(i, 0, size, active.slopes(i)) for i in active.ins]
 
 
-def _entrywise(active: Active, position: int) -> bool:
+def _entrywise(active: ActiveEquation, position: int) -> bool:
     """Say whether the tangent by the function's own rule depends entry by entry on the direction of an operand."""
     ins = [shape_of(a) for a in active.equation.ins]
 
@@ -36,12 +36,12 @@ def _entrywise(active: Active, position: int) -> bool:
     return _stays_entrywise(traced, active.equation.outs[0].shape)
 
 
-def _stays_entrywise(traced: Trace, shape: tuple[int, ...]) -> bool:
+def _stays_entrywise(traced: FunctionTrace, shape: tuple[int, ...]) -> bool:
     """Say whether every equation that the first argument reaches keeps its entries where they are."""
     reached = {0}
     for equation in traced.equations:
         if reached.intersection(o for o in equation.operands if isinstance(o, int)):
-            if equation.name not in LINEAR or any(aval.shape != shape for aval in equation.outs):
+            if equation.name not in TANGENT_PRIMITIVES or any(aval.shape != shape for aval in equation.outs):
                 return False
             reached.update(equation.results)
     return True

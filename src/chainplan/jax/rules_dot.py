@@ -16,13 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from chainplan.jax.edges import Active, Edge, Values, pick_edge
-from chainplan.jax.forms import Held, parts
+from chainplan.jax.edges import ActiveEquation, EdgeValues, JaxEdge, pick_edge
+from chainplan.jax.forms import HeldBlock, parts
 from chainplan.jax.types import Parameters, Shaped
-from chainplan.structures.base import Words
+from chainplan.structures.base import StructureWords
 
 
-class _Axes(NamedTuple):
+class _DotAxes(NamedTuple):
     """The axes of both factors by role, and how many entries each role has."""
 
     left: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
@@ -33,7 +33,7 @@ class _Axes(NamedTuple):
     k: int
 
 
-def axes_of(ins: Sequence[Shaped], params: Parameters) -> _Axes:
+def axes_of(ins: Sequence[Shaped], params: Parameters) -> _DotAxes:
     """Return batch, free and contracted axes of the left factor; batch, contracted and free axes of the right."""
     (contracted, over), (batch, other) = params["dimension_numbers"]
     x, y = ins[0].shape, ins[1].shape
@@ -45,10 +45,10 @@ def axes_of(ins: Sequence[Shaped], params: Parameters) -> _Axes:
         prod(y[i] for i in rest),
         prod(x[i] for i in contracted),
     )
-    return _Axes((tuple(batch), free, tuple(contracted)), (tuple(other), tuple(over), rest), *sizes)
+    return _DotAxes((tuple(batch), free, tuple(contracted)), (tuple(other), tuple(over), rest), *sizes)
 
 
-def dot_general(active: Active) -> list[Edge] | None:
+def dot_general(active: ActiveEquation) -> list[JaxEdge] | None:
     """Make edges that are block-diagonal in the left factor, Kronecker or block-diagonal in the right."""
     if not active.real:
         return None
@@ -59,12 +59,12 @@ def dot_general(active: Active) -> list[Edge] | None:
     return edges
 
 
-def _by_left(active: Active, axes: _Axes) -> list[Edge]:
+def _by_left(active: ActiveEquation, axes: _DotAxes) -> list[JaxEdge]:
     """Make the edges of the left factor."""
     b, m, n, k = axes[2:]
     before, source = _ordered(active, 0, sum(axes.left, ()))
 
-    def values(given: Sequence[Array]) -> Held:
+    def values(given: Sequence[Array]) -> HeldBlock:
         blocks = _arranged(given[1], axes.right, (b, 1, k, n)).transpose(0, 1, 3, 2)
         number = b * m if b > 1 else 1
         return parts(b * m, jnp.broadcast_to(blocks, (b, number // b, n, k)).reshape(number, n, k))
@@ -72,27 +72,27 @@ def _by_left(active: Active, axes: _Axes) -> list[Edge]:
     return [*before, _blocks(source, 0, b * m, n, k, False, values)]
 
 
-def _by_right(active: Active, axes: _Axes) -> list[Edge]:
+def _by_right(active: ActiveEquation, axes: _DotAxes) -> list[JaxEdge]:
     """Make the edges of the right factor."""
     b, m, n, k = axes[2:]
     if b > 1 and n > 1:
         return _by_batched_right(active, axes)
     before, source = _ordered(active, 1, sum(axes.right, ()))
 
-    def values(given: Sequence[Array]) -> Held:
+    def values(given: Sequence[Array]) -> HeldBlock:
         return parts(b * n, _arranged(given[0], axes.left, (b, m, k)), n > 1)
 
     return [*before, _blocks(source, 0, b * n, m, k, n > 1, values)]
 
 
-def _by_batched_right(active: Active, axes: _Axes) -> list[Edge]:
+def _by_batched_right(active: ActiveEquation, axes: _DotAxes) -> list[JaxEdge]:
     """Make the edges of a right factor with batch axes: a block L[b] for each b and n, from [b, n, k] to [b, n, m]."""
     b, m, n, k = axes[2:]
     batch, over, rest = axes.right
     before, source = _ordered(active, 1, (*batch, *rest, *over))
     turned = np.arange(b * n * m).reshape(b, n, m).transpose(0, 2, 1).ravel()
 
-    def values(given: Sequence[Array]) -> Held:
+    def values(given: Sequence[Array]) -> HeldBlock:
         blocks = _arranged(given[0], axes.left, (b, 1, m, k))
         return parts(b * n, jnp.broadcast_to(blocks, (b, n, m, k)).reshape(b * n, m, k))
 
@@ -107,7 +107,7 @@ def _arranged(value: Array, roles: tuple[tuple[int, ...], ...], shape: tuple[int
     return jnp.transpose(value, sum(roles, ())).reshape(shape)
 
 
-def _ordered(active: Active, position: int, order: tuple[int, ...]) -> tuple[list[Edge], int | str]:
+def _ordered(active: ActiveEquation, position: int, order: tuple[int, ...]) -> tuple[list[JaxEdge], int | str]:
     """Make the edge that permutes the axes of an operand, and name the vertex behind it."""
     shape = active.equation.ins[position].shape
     index = np.arange(prod(shape)).reshape(shape).transpose(order).ravel()
@@ -115,11 +115,13 @@ def _ordered(active: Active, position: int, order: tuple[int, ...]) -> tuple[lis
     return ([], position) if edge.words == "identity" else ([edge], f"ordered{position}")
 
 
-def _blocks(source: int | str, target: int | str, count: int, r: int, c: int, layered: bool, values: Values) -> Edge:
+def _blocks(
+    source: int | str, target: int | str, count: int, r: int, c: int, kronecker: bool, values: EdgeValues
+) -> JaxEdge:
     """Make the edge of `count` blocks of r x c, side by side or as layers."""
-    words: Words = {"kronecker": [[r, c], count]} if layered else {"block_diagonal": [count, r, c]}
+    words: StructureWords = {"kronecker": [[r, c], count]} if kronecker else {"block_diagonal": [count, r, c]}
     if count == 1:
         words = "dense"
     elif r == c == 1:
         words = "diagonal"
-    return Edge(source, target, count * r, count * c, words, values)
+    return JaxEdge(source, target, count * r, count * c, words, values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-ELEMENTWISE = frozenset(
+ELEMENTWISE_PRIMITIVES = frozenset(
     [
         "abs",
         "acos",
@@ -55,14 +55,16 @@ ELEMENTWISE = frozenset(
 )
 """The primitives of which every entry of the result depends on one entry of each operand."""
 
-PARTIAL = frozenset(("igamma", "igammac", "polygamma", "regularized_incomplete_beta"))
+PARTLY_DIFFERENTIABLE = frozenset(("igamma", "igammac", "polygamma", "regularized_incomplete_beta"))
 """Those of them that JAX differentiates by some of their operands only."""
 
-CONSTANT = frozenset(("ceil", "floor", "round", "sign", "stop_gradient"))
+CONSTANT_PRIMITIVES = frozenset(("ceil", "floor", "round", "sign", "stop_gradient"))
 """The primitives whose derivative is zero wherever it exists."""
 
-SIGNS = {"neg": (-1,), "add": (1, 1), "add_any": (1, 1), "sub": (1, -1)}
+PRIMITIVE_SIGNS = {"neg": (-1,), "add": (1, 1), "add_any": (1, 1), "sub": (1, -1)}
 """By the name of a primitive: its derivative with respect to each operand, 1 or -1."""
 
-LINEAR = frozenset(("neg", "add", "add_any", "sub", "mul", "div", "select_n", "convert_element_type", "copy"))
+TANGENT_PRIMITIVES = frozenset(
+    ("neg", "add", "add_any", "sub", "mul", "div", "select_n", "convert_element_type", "copy")
+)
 """The primitives of which the tangent of an elementwise function consists."""

@@ -16,15 +16,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from chainplan.jax.edges import Active, Edge, is_complex, pick_edge, scatter_edge, sign_edge
-from chainplan.jax.indexing import Index
-from chainplan.jax.trace import Constant
+from chainplan.jax.edges import ActiveEquation, JaxEdge, is_complex, pick_edge, scatter_edge, sign_edge
+from chainplan.jax.indexing import IndexArray
+from chainplan.jax.trace import TraceConstant
 
-NOWHERE = -1
+NO_OPERAND_ENTRY = -1
 """The number of an entry that comes from no entry of the operand."""
 
 
-def moved(active: Active) -> list[Edge] | None:
+def moved(active: ActiveEquation) -> list[JaxEdge] | None:
     """Make the edges of a primitive that moves, copies or leaves out entries without changing their values."""
     if not all(active.known(i) for i in _indices(active)):
         return None
@@ -35,11 +35,11 @@ def moved(active: Active) -> list[Edge] | None:
     return edges
 
 
-def scatter_add(active: Active, sign: int = 1) -> list[Edge] | None:
+def scatter_add(active: ActiveEquation, sign: int = 1) -> list[JaxEdge] | None:
     """Make the edges of the operand, and of updates that are added, or subtracted by the sign, at constant indices."""
     if not active.real or not all(active.known(i) for i in _indices(active)):
         return None
-    edges: list[Edge] = []
+    edges: list[JaxEdge] = []
     for position in active.ins:
         if position == 0:
             edges.append(sign_edge(0, 0, active.size(0)))
@@ -52,18 +52,18 @@ def scatter_add(active: Active, sign: int = 1) -> list[Edge] | None:
     return edges
 
 
-def _indices(active: Active) -> list[int]:
+def _indices(active: ActiveEquation) -> list[int]:
     """Return the positions of the operands that are integers or truth values."""
     kinds = [np.dtype(aval.dtype).kind for aval in active.equation.ins]
     return [i for i, kind in enumerate(kinds) if kind in "iub"]
 
 
-def _moved(active: Active, position: int, result: int) -> list[Edge]:
+def _moved(active: ActiveEquation, position: int, result: int) -> list[JaxEdge]:
     """Make the edges from one operand to one result."""
     index = _numbers(active, position, result)
     size = prod(active.equation.ins[position].shape)
     if is_complex(active.equation.ins[position]):
-        index = np.concatenate([index, np.where(index < 0, NOWHERE, index + size)])
+        index = np.concatenate([index, np.where(index < 0, NO_OPERAND_ENTRY, index + size)])
         size *= 2
     there = np.flatnonzero(index >= 0)
     inner = f"kept{position}_{result}"
@@ -71,8 +71,8 @@ def _moved(active: Active, position: int, result: int) -> list[Edge]:
 
 
 def _picked_and_put(
-    source: int | str, target: int | str, inner: str, taken: Index, put: Index, cols: int, rows: int
-) -> list[Edge]:
+    source: int | str, target: int | str, inner: str, taken: IndexArray, put: IndexArray, cols: int, rows: int
+) -> list[JaxEdge]:
     """Make the edges that add entry `taken[i]` of `cols` to entry `put[i]` of `rows`, nothing where that is below 0."""
     taken, put = taken[put >= 0], put[put >= 0]
     if not len(put):
@@ -84,30 +84,31 @@ def _picked_and_put(
     return [pick_edge(source, inner, taken, cols), scatter_edge(inner, target, put, rows)]
 
 
-def _numbers(active: Active, position: int, result: int) -> Index:
-    """Return the number of the entry of an operand that each entry of the result is, `NOWHERE` if it is none."""
+def _numbers(active: ActiveEquation, position: int, result: int) -> IndexArray:
+    """Return the number of the entry of an operand that each entry of the result is, `NO_OPERAND_ENTRY` if it is
+    none."""
     equation = active.equation
     if "fill_value" in equation.params:
-        equation = replace(equation, params={**equation.params, "fill_value": NOWHERE})
+        equation = replace(equation, params={**equation.params, "fill_value": NO_OPERAND_ENTRY})
     with jax.ensure_compile_time_eval():
         given = []
         for i, (operand, aval) in enumerate(zip(equation.operands, equation.ins, strict=True)):
-            if i in _indices(active) and isinstance(operand, Constant):
+            if i in _indices(active) and isinstance(operand, TraceConstant):
                 given.append(np.asarray(operand.value))
             elif i == position:
                 given.append(np.arange(prod(aval.shape), dtype=np.int32).reshape(aval.shape))
             else:
-                given.append(np.full(aval.shape, NOWHERE, np.int32))
+                given.append(np.full(aval.shape, NO_OPERAND_ENTRY, np.int32))
         return np.asarray(equation.apply(*given)[result]).astype(np.int64).ravel()
 
 
-def _destinations(active: Active, position: int) -> Index:
+def _destinations(active: ActiveEquation, position: int) -> IndexArray:
     """Return the number of the entry of the result to which each update of a scatter is added, -1 if it is dropped."""
     equation = active.equation
     shapes = [aval.shape for aval in equation.ins]
     with jax.ensure_compile_time_eval():
         index = equation.operands[1]
-        assert isinstance(index, Constant), "indices are known"
+        assert isinstance(index, TraceConstant), "indices are known"
         base = jnp.zeros(shapes[0], np.float64)
         numbered = 1 + jnp.arange(base.size, dtype=base.dtype).reshape(shapes[0])
 
@@ -119,19 +120,19 @@ def _destinations(active: Active, position: int) -> Index:
     return np.asarray(numbers.astype(np.int64).ravel() - 1)
 
 
-def real_part(active: Active) -> list[Edge] | None:
+def real_part(active: ActiveEquation) -> list[JaxEdge] | None:
     """Make the edge to the first half of the entries of a complex array."""
     size = active.size(0) // 2
     return [pick_edge(0, 0, np.arange(size), 2 * size)]
 
 
-def imaginary_part(active: Active) -> list[Edge] | None:
+def imaginary_part(active: ActiveEquation) -> list[JaxEdge] | None:
     """Make the edge to the second half of the entries of a complex array."""
     size = active.size(0) // 2
     return [pick_edge(0, 0, np.arange(size, 2 * size), 2 * size)]
 
 
-def complex_of(active: Active) -> list[Edge] | None:
+def complex_of(active: ActiveEquation) -> list[JaxEdge] | None:
     """Make the edges that put the imaginary parts behind the real ones."""
     sizes = active.size(active.ins[0])
     return [scatter_edge(i, 0, np.arange(i * sizes, (i + 1) * sizes), 2 * sizes) for i in active.ins]

@@ -18,10 +18,10 @@ from jax import Array
 
 from chainplan.jax.costs import equation_fma
 from chainplan.jax.edges import (
-    Active,
-    Edge,
-    Function,
-    Functions,
+    ActiveEquation,
+    EdgeFunctions,
+    JaxEdge,
+    JaxFunction,
     entries,
     is_complex,
     pick_edge,
@@ -31,11 +31,13 @@ from chainplan.jax.edges import (
 from chainplan.jax.errors import DifferentiationError
 from chainplan.jax.rules_sparsity import pattern
 
-APART = frozenset(("conv_general_dilated", "dot_general", "ragged_dot_general", "cumprod", "triangular_solve"))
+MATRIX_FREE_PRIMITIVES = frozenset(
+    ("conv_general_dilated", "dot_general", "ragged_dot_general", "cumprod", "triangular_solve")
+)
 """The primitives that have an edge for each operand."""
 
 
-def matrix_free(active: Active) -> list[Edge]:
+def matrix_free(active: ActiveEquation) -> list[JaxEdge]:
     """Make the edges of an equation without a structure.
 
     Raises
@@ -43,14 +45,14 @@ def matrix_free(active: Active) -> list[Edge]:
     DifferentiationError
         If JAX has neither a tangent nor an adjoint for it.
     """
-    if len(active.outs) == 1 and (len(active.ins) == 1 or active.equation.name in APART):
+    if len(active.outs) == 1 and (len(active.ins) == 1 or active.equation.name in MATRIX_FREE_PRIMITIVES):
         return [_edge(active, (i,), i, active.outs[0]) for i in active.ins]
     return _joined(active)
 
 
-def _joined(active: Active) -> list[Edge]:
+def _joined(active: ActiveEquation) -> list[JaxEdge]:
     """Make one edge between all operands and all results, and the edges that join them."""
-    edges: list[Edge] = []
+    edges: list[JaxEdge] = []
     sizes = [active.size(i) for i in active.ins]
     starts = np.cumsum([0, *sizes])
     source: int | str = active.ins[0]
@@ -70,7 +72,7 @@ def _joined(active: Active) -> list[Edge]:
     return edges
 
 
-def _edge(active: Active, positions: tuple[int, ...], source: int | str, target: int | str) -> Edge:
+def _edge(active: ActiveEquation, positions: tuple[int, ...], source: int | str, target: int | str) -> JaxEdge:
     """Make the matrix-free edge of some operands.
 
     Raises
@@ -93,10 +95,10 @@ def _edge(active: Active, positions: tuple[int, ...], source: int | str, target:
         )
     alone = len(positions) == len(active.outs) == 1
     words = pattern(active, positions[0], active.outs[0]) if alone else "dense"
-    return Edge(source, target, rows, cols, words, None, functions, *modes)
+    return JaxEdge(source, target, rows, cols, words, None, functions, *modes)
 
 
-def _refusal(active: Active, functions: Functions, mode: int, shape: tuple[int, int]) -> str | None:
+def _refusal(active: ActiveEquation, functions: EdgeFunctions, mode: int, shape: tuple[int, int]) -> str | None:
     """Say why a mode of an equation cannot be traced, None where it can; nothing is computed."""
     vectors = (shape[1], 1) if mode == 0 else (1, shape[0])
 
@@ -112,10 +114,10 @@ def _refusal(active: Active, functions: Functions, mode: int, shape: tuple[int, 
     return None
 
 
-def _functions(active: Active, positions: tuple[int, ...]) -> Functions:
+def _functions(active: ActiveEquation, positions: tuple[int, ...]) -> EdgeFunctions:
     """Return what makes the tangent and the adjoint of an equation by some operands."""
 
-    def functions(values: Sequence[Array]) -> tuple[Function, Function]:
+    def functions(values: Sequence[Array]) -> tuple[JaxFunction, JaxFunction]:
         function, x = _joint(active, positions, values)
 
         def tangent(block: Array) -> Array:
@@ -131,7 +133,7 @@ def _functions(active: Active, positions: tuple[int, ...]) -> Functions:
     return functions
 
 
-def _joint(active: Active, positions: tuple[int, ...], values: Sequence[Array]) -> tuple[Function, Array]:
+def _joint(active: ActiveEquation, positions: tuple[int, ...], values: Sequence[Array]) -> tuple[JaxFunction, Array]:
     """Return the active results, as one vector, as a function of some operands, as one vector; and that vector."""
     operands = [jnp.asarray(values[i]) for i in positions]
     cuts = np.cumsum([entries(o) for o in operands])[:-1].tolist()

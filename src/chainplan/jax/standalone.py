@@ -13,19 +13,19 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from chainplan.jax.call import Call
-from chainplan.jax.linearise import Linearised, linearise
-from chainplan.jax.strategies import Way, evaluated
-from chainplan.jax.trace import Constant, trace
+from chainplan.jax.call import FlatCall
+from chainplan.jax.linearise import LinearisedFunction, linearise
+from chainplan.jax.strategies import JacobianStrategy, evaluated
+from chainplan.jax.trace import TraceConstant, trace
 
 
-def linearised_call(call: Call) -> Linearised:
+def linearised_call(call: FlatCall) -> LinearisedFunction:
     """Trace and linearise the function of a call."""
     traced = trace(call.flat, call.leaves)
     return linearise(traced, call.leaves, call.outs)
 
 
-def program(call: Call, way: Way) -> Callable[[Sequence[Array], Sequence[Array]], list[list[Array]]]:
+def program(call: FlatCall, way: JacobianStrategy) -> Callable[[Sequence[Array], Sequence[Array]], list[list[Array]]]:
     """Return a way as a function of the leaves, and of the other arrays, of a call."""
 
     def blocks(leaves: Sequence[Array], others: Sequence[Array]) -> list[list[Array]]:
@@ -37,7 +37,7 @@ def program(call: Call, way: Way) -> Callable[[Sequence[Array], Sequence[Array]]
     return blocks
 
 
-def arguments(call: Call) -> tuple[list[Array], list[Array]]:
+def arguments(call: FlatCall) -> tuple[list[Array], list[Array]]:
     """Return arguments for `program`, ones in the place of values that are not known yet."""
     with jax.ensure_compile_time_eval():
         return [_concrete(leaf) for leaf in call.leaves], [_concrete(other) for other in call.others]
@@ -48,10 +48,11 @@ def _concrete(value: Array) -> Array:
     return jnp.ones(value.shape, value.dtype) if isinstance(value, jax.core.Tracer) else jnp.asarray(value)
 
 
-def closes_over_traced(linearised: Linearised, call: Call) -> bool:
+def closes_over_traced(linearised: LinearisedFunction, call: FlatCall) -> bool:
     """Say whether the function reads values of an outer trace that are not among its arguments."""
     known = {id(other) for other in call.others}
     operands = (o for equation in linearised.trace.equations for o in equation.operands)
     return any(
-        isinstance(o, Constant) and isinstance(o.value, jax.core.Tracer) and id(o.value) not in known for o in operands
+        isinstance(o, TraceConstant) and isinstance(o.value, jax.core.Tracer) and id(o.value) not in known
+        for o in operands
     )

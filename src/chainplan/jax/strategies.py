@@ -10,22 +10,22 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from chainplan.jax.call import Call
+from chainplan.jax.call import FlatCall
 from chainplan.jax.chunks import by_mode
 from chainplan.jax.emit import blocks_of
 from chainplan.jax.forms import matrix
-from chainplan.jax.linearise import Linearised
+from chainplan.jax.linearise import LinearisedFunction
 from chainplan.jax.trace import read
 from chainplan.plans.steps import Plan
 
 if TYPE_CHECKING:
     from jax.typing import DTypeLike
 
-Evaluated = tuple[list[list[Array]], list[Array]]
+EvaluatedStrategy = tuple[list[list[Array]], list[Array]]
 """The blocks by result and argument, in the shapes that JAX gives them, and the arrays computed beside the results."""
 
 
-class Way(NamedTuple):
+class JacobianStrategy(NamedTuple):
     """A way to compute a Jacobian: `name` is "plan", "jacfwd" or "jacrev"; a plan of None is a Jacobian of zeros.
 
     At most `chunk` seeds go through the program at a time, all of them where it is None.
@@ -36,7 +36,9 @@ class Way(NamedTuple):
     chunk: int | None = None
 
 
-def evaluated(linearised: Linearised | None, call: Call, way: Way, leaves: Sequence[Array]) -> Evaluated:
+def evaluated(
+    linearised: LinearisedFunction | None, call: FlatCall, way: JacobianStrategy, leaves: Sequence[Array]
+) -> EvaluatedStrategy:
     """Compute a Jacobian at a point in one of the ways; without a linearised function it is one of JAX's modes."""
     if way.name != "plan":
         return _by_mode(call, way, leaves)
@@ -59,7 +61,7 @@ def evaluated(linearised: Linearised | None, call: Call, way: Way, leaves: Seque
     return blocks, results[len(call.outs) :]
 
 
-def _by_mode(call: Call, way: Way, leaves: Sequence[Array]) -> Evaluated:
+def _by_mode(call: FlatCall, way: JacobianStrategy, leaves: Sequence[Array]) -> EvaluatedStrategy:
     """Compute a Jacobian by one of JAX's modes."""
 
     def function(*values: Array) -> tuple[list[Array], list[Array]]:
@@ -73,11 +75,11 @@ def _by_mode(call: Call, way: Way, leaves: Sequence[Array]) -> Evaluated:
     return [list(row) for row in blocks], beside
 
 
-def seeds_of(call: Call, mode: str) -> int:
+def seeds_of(call: FlatCall, mode: str) -> int:
     """Count the seeds that a mode sends: the entries of all arguments, or of all results."""
     return sum(prod(end.shape) for end in (call.leaves if mode == "jacfwd" else call.outs))
 
 
-def dtype_of(call: Call) -> DTypeLike:
+def dtype_of(call: FlatCall) -> DTypeLike:
     """Return the dtype of entries that no value decides."""
     return jnp.result_type(*call.leaves, *(out.dtype for out in call.outs)) if call.leaves else jnp.float32

@@ -27,7 +27,7 @@ from jax.extend import core
 from chainplan.jax.errors import NotLinearised
 from chainplan.jax.types import Parameters, Shaped
 
-INLINED = {
+INLINED_PRIMITIVES = {
     "jit": "jaxpr",
     "pjit": "jaxpr",
     "closed_call": "call_jaxpr",
@@ -38,12 +38,12 @@ INLINED = {
 }
 """By the name of a primitive that only groups: the parameter that holds the program it calls."""
 
-LARGEST_KNOWN = 2_000_000
+MAX_KNOWN_ENTRIES = 2_000_000
 """The number of entries of the largest array that is computed while the function is traced."""
 
 
 @dataclass(frozen=True)
-class Constant:
+class TraceConstant:
     """A value that is known before the arguments are."""
 
     value: Array
@@ -54,17 +54,17 @@ class Constant:
         return not isinstance(self.value, jax.core.Tracer)
 
 
-Atom = int | Constant
+TraceOperand = int | TraceConstant
 """An operand: the number of a value, or a constant."""
 
 
 @dataclass(frozen=True)
-class Equation:
+class TraceEquation:
     """A primitive that is applied to operands; `ins` and `outs` are the shapes and dtypes of operands and results."""
 
     primitive: core.Primitive
     params: Parameters
-    operands: tuple[Atom, ...]
+    operands: tuple[TraceOperand, ...]
     results: tuple[int, ...]
     ins: tuple[Shaped, ...]
     outs: tuple[Shaped, ...]
@@ -88,12 +88,12 @@ class Equation:
 
 
 @dataclass(frozen=True)
-class Trace:
+class FunctionTrace:
     """A function as a list of equations; the values 0 to `arguments` - 1 are its arguments."""
 
     arguments: int
-    equations: tuple[Equation, ...]
-    results: tuple[Atom, ...]
+    equations: tuple[TraceEquation, ...]
+    results: tuple[TraceOperand, ...]
 
     @cached_property
     def signature(self) -> str:
@@ -114,12 +114,12 @@ class Trace:
         return held
 
 
-def read(held: dict[int, Array], atom: Atom) -> Array:
+def read(held: dict[int, Array], atom: TraceOperand) -> Array:
     """Return the value of an operand."""
-    return atom.value if isinstance(atom, Constant) else held[atom]
+    return atom.value if isinstance(atom, TraceConstant) else held[atom]
 
 
-def trace(function: Callable[..., list[Array]], arguments: Sequence[Array]) -> Trace:
+def trace(function: Callable[..., list[Array]], arguments: Sequence[Array]) -> FunctionTrace:
     """Trace a function of flat arguments.
 
     Raises
@@ -138,37 +138,37 @@ def trace(function: Callable[..., list[Array]], arguments: Sequence[Array]) -> T
     return flat(closed)
 
 
-def flat(closed: core.ClosedJaxpr) -> Trace:
+def flat(closed: core.ClosedJaxpr) -> FunctionTrace:
     """Write a closed jaxpr as a flat list of equations."""
     if closed.effects:
         where = next(_source(eqn) for eqn in closed.jaxpr.eqns if eqn.effects)
         raise NotLinearised(f"{where}: it has effects: {', '.join(sorted(map(str, closed.effects)))}")
     count = len(closed.jaxpr.invars)
-    writer = _Writer(count)
+    writer = _EquationWriter(count)
     results = writer.inline(closed.jaxpr, closed.consts, range(count))
-    return Trace(count, tuple(_alive(writer.equations, results)), tuple(results))
+    return FunctionTrace(count, tuple(_alive(writer.equations, results)), tuple(results))
 
 
-class _Writer:
+class _EquationWriter:
     """Writes equations down and numbers their results."""
 
     def __init__(self, arguments: int) -> None:
-        self.equations: list[Equation] = []
+        self.equations: list[TraceEquation] = []
         self._next = arguments
 
     def inline(
-        self, jaxpr: core.Jaxpr, consts: Sequence[Array], arguments: Iterable[Atom], source: str = ""
-    ) -> list[Atom]:
+        self, jaxpr: core.Jaxpr, consts: Sequence[Array], arguments: Iterable[TraceOperand], source: str = ""
+    ) -> list[TraceOperand]:
         """Write the equations of a jaxpr at these arguments, called from `source`, and return its results."""
-        known: dict[core.Var, Atom] = dict(zip(jaxpr.constvars, map(Constant, consts), strict=True))
+        known: dict[core.Var, TraceOperand] = dict(zip(jaxpr.constvars, map(TraceConstant, consts), strict=True))
         known.update(zip(jaxpr.invars, arguments, strict=True))
 
-        def atom(v: core.Var | core.Literal) -> Atom:
-            return Constant(_typed(v)) if isinstance(v, core.Literal) else known[v]
+        def atom(v: core.Var | core.Literal) -> TraceOperand:
+            return TraceConstant(_typed(v)) if isinstance(v, core.Literal) else known[v]
 
         for eqn in jaxpr.eqns:
             operands = [atom(v) for v in eqn.invars]
-            called = INLINED.get(eqn.primitive.name)
+            called = INLINED_PRIMITIVES.get(eqn.primitive.name)
             if called is not None and called in eqn.params:
                 inner = eqn.params[called]
                 body, inner_consts = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
@@ -180,18 +180,20 @@ class _Writer:
             known.update(zip(eqn.outvars, results, strict=True))
         return [atom(v) for v in jaxpr.outvars]
 
-    def _write(self, eqn: core.JaxprEqn, operands: list[Atom], source: str) -> list[Atom]:
+    def _write(self, eqn: core.JaxprEqn, operands: list[TraceOperand], source: str) -> list[TraceOperand]:
         """Write one equation and return the numbers of its results."""
         results = tuple(range(self._next, self._next + len(eqn.outvars)))
         self._next += len(results)
         ins, outs = (tuple(v.aval for v in side) for side in (eqn.invars, eqn.outvars))
-        self.equations.append(Equation(eqn.primitive, dict(eqn.params), tuple(operands), results, ins, outs, source))
+        self.equations.append(
+            TraceEquation(eqn.primitive, dict(eqn.params), tuple(operands), results, ins, outs, source)
+        )
         return list(results)
 
 
-def _foreseeable(eqn: core.JaxprEqn, operands: Sequence[Atom]) -> bool:
+def _foreseeable(eqn: core.JaxprEqn, operands: Sequence[TraceOperand]) -> bool:
     """Say whether an equation only computes integers or truth values from constant ones."""
-    if not all(isinstance(operand, Constant) and operand.concrete for operand in operands):
+    if not all(isinstance(operand, TraceConstant) and operand.concrete for operand in operands):
         return False
     if eqn.effects or "callback" in eqn.primitive.name or any(map(_is_program, eqn.params.values())):
         return False
@@ -207,15 +209,15 @@ def _is_program(parameter: object) -> bool:
 def _is_index(aval: Shaped) -> bool:
     """Say whether an array holds integers or truth values and is small enough to be computed at once."""
     dtype = getattr(aval, "dtype", None)
-    return isinstance(dtype, np.dtype) and dtype.kind in "iub" and prod(aval.shape) <= LARGEST_KNOWN
+    return isinstance(dtype, np.dtype) and dtype.kind in "iub" and prod(aval.shape) <= MAX_KNOWN_ENTRIES
 
 
-def _foreseen(eqn: core.JaxprEqn, operands: Sequence[Atom]) -> list[Atom]:
+def _foreseen(eqn: core.JaxprEqn, operands: Sequence[TraceOperand]) -> list[TraceOperand]:
     """Compute the results of an equation whose operands are known."""
     with jax.ensure_compile_time_eval():
-        given = [operand.value for operand in operands if isinstance(operand, Constant)]
+        given = [operand.value for operand in operands if isinstance(operand, TraceConstant)]
         results = eqn.primitive.bind(*given, **eqn.primitive.get_bind_params(eqn.params))
-    return [Constant(value) for value in (results if eqn.primitive.multiple_results else [results])]
+    return [TraceConstant(value) for value in (results if eqn.primitive.multiple_results else [results])]
 
 
 def _typed(literal: core.Literal) -> Array:
@@ -224,7 +226,7 @@ def _typed(literal: core.Literal) -> Array:
     return literal.val if hasattr(literal.val, "dtype") else np.asarray(literal.val, aval.dtype)
 
 
-def _alive(equations: Sequence[Equation], results: Sequence[Atom]) -> list[Equation]:
+def _alive(equations: Sequence[TraceEquation], results: Sequence[TraceOperand]) -> list[TraceEquation]:
     """Keep the equations on which the results depend."""
     wanted = {atom for atom in results if isinstance(atom, int)}
     kept = []

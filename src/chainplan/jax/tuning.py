@@ -20,15 +20,15 @@ from jax import Array
 
 from chainplan.jax.types import Tree
 
-ROUNDS = 15
+MAX_TIMING_ROUNDS = 15
 """The number of times that each way is timed, in turns. Its least time counts, as disturbances only add to a time."""
-TIMING = 1e-3
+MIN_TIMING_SECONDS = 1e-3
 """The least number of seconds that a timing takes; a short program is called several times in it."""
-ENOUGH = 3.0
+MAX_TUNING_SECONDS = 3.0
 """The number of seconds after which no further round begins; the first three always run."""
-BEHIND = 4.0
+GIVE_UP_RATIO = 4.0
 """A way that takes this many times the least time is given up after three rounds, which leaves time to the others."""
-MARGIN = 0.05
+MIN_TIME_SAVED = 0.05
 """The share of the time of the fastest mode that a plan must save to be used in its place."""
 
 
@@ -60,7 +60,7 @@ def fastest(ways: Mapping[str, Callable[..., Tree]], doubtful: str, arguments: S
         best = aside.submit(_least_times, programs, arrays).result()
     others = [name for name in best if name != doubtful]
     first = min(others, key=lambda name: best[name])
-    return doubtful if doubtful in best and best[doubtful] < (1 - MARGIN) * best[first] else first
+    return doubtful if doubtful in best and best[doubtful] < (1 - MIN_TIME_SAVED) * best[first] else first
 
 
 def batch_of(leaf: object) -> tuple[int, ...]:
@@ -81,14 +81,14 @@ def _least_times(programs: Mapping[str, Callable[..., Tree]], arrays: Sequence[A
     calls = {}
     for name, run in programs.items():
         jax.block_until_ready(run(*arrays))
-        calls[name] = max(1, round(TIMING / min(_seconds(run, arrays, 1) for _ in range(3))))
+        calls[name] = max(1, round(MIN_TIMING_SECONDS / min(_seconds(run, arrays, 1) for _ in range(3))))
     best, order = dict.fromkeys(programs, float("inf")), list(programs)
     start = perf_counter()
-    for done in range(ROUNDS):
+    for done in range(MAX_TIMING_ROUNDS):
         if done == 3:
-            order = [name for name in order if best[name] <= BEHIND * min(best.values())]
+            order = [name for name in order if best[name] <= GIVE_UP_RATIO * min(best.values())]
             start = perf_counter()
-        if len(order) == 1 or (done > 3 and perf_counter() - start > ENOUGH):
+        if len(order) == 1 or (done > 3 and perf_counter() - start > MAX_TUNING_SECONDS):
             break
         for name in order:
             best[name] = min(best[name], _seconds(programs[name], arrays, calls[name]))

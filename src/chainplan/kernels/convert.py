@@ -12,7 +12,7 @@ import numpy as np
 
 from chainplan._util.arrays import Array
 from chainplan._util.byte_cache import kept
-from chainplan.kernels.storage import Form, HeldValues, form
+from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.structures import Block, BlockDiagonal, Kronecker, NegatedIdentity, Zero
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ def given_away(block: Block) -> bool:
 def known(block: Block, dtype: DTypeLike) -> HeldValues:
     """Return the values of a block whose structure determines them, in the form of the block."""
     kind, units = form(block), block.structure.units
-    if kind is Form.NOTHING:
+    if kind is StorageForm.IMPLIED:
         return None
     assert units is not None
-    if kind in (Form.STACK, Form.LAYERS):
+    if kind in (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER):
         return np.full((1, *part_shape(block)), units.sign, dtype)
     pattern: HeldValues = block.structure.pattern(block.rows, block.cols).astype(dtype)
     csr = pattern * np.dtype(dtype).type(units.sign)
-    return csr if kind is Form.SPARSE else csr.toarray()
+    return csr if kind is StorageForm.SPARSE else csr.toarray()
 
 
 def part_shape(block: Block) -> tuple[int, int]:
@@ -45,17 +45,19 @@ def part_shape(block: Block) -> tuple[int, int]:
     return block.rows // block.structure.count, block.cols // block.structure.count
 
 
-def as_form(value: HeldValues, block: Block, wanted: Form, target: Block, dtype: DTypeLike | None) -> HeldValues:
+def as_form(value: HeldValues, block: Block, wanted: StorageForm, target: Block, dtype: DTypeLike | None) -> HeldValues:
     """Convert the values of `block` into the form `wanted` of `target`, of the same shape and no smaller pattern.
 
     `dtype` is the dtype of values that the structure of `block` determines.
     """
     kind = form(block)
-    if kind is wanted and (kind not in (Form.STACK, Form.LAYERS) or part_count(block) == part_count(target)):
+    if kind is wanted and (
+        kind not in (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER) or part_count(block) == part_count(target)
+    ):
         return value
-    if wanted is Form.MATRIX:
+    if wanted is StorageForm.DENSE:
         return as_matrix(value, block, dtype)
-    if wanted is Form.VECTOR:
+    if wanted is StorageForm.DIAGONAL:
         return diagonal(value, block, dtype)
     return from_sparse(as_sparse(value, block, dtype), target)
 
@@ -69,11 +71,11 @@ def part_count(block: Block) -> int:
 def diagonal(value: HeldValues, block: Block, dtype: DTypeLike | None) -> Array:
     """Return the diagonal of a block that has no nonzeros elsewhere."""
     kind = form(block)
-    if kind is Form.VECTOR:
+    if kind is StorageForm.DIAGONAL:
         return np.asarray(value)
-    if kind is Form.SCALAR:
+    if kind is StorageForm.SCALED_IDENTITY:
         return np.full(block.rows, value, np.asarray(value).dtype)
-    if kind is Form.NOTHING:
+    if kind is StorageForm.IMPLIED:
         return np.full(block.rows, _sign(block), dtype)
     array: Array = value.diagonal()
     return array
@@ -87,12 +89,12 @@ def _sign(block: Block) -> int:
 def as_matrix(value: HeldValues, block: Block, dtype: DTypeLike | None) -> Array:
     """Convert a held block into an array of rows x cols."""
     kind = form(block)
-    if kind is Form.MATRIX:
+    if kind is StorageForm.DENSE:
         return np.asarray(value)
-    if kind is Form.SPARSE:
+    if kind is StorageForm.SPARSE:
         array: Array = value.toarray()
         return array
-    if kind in (Form.STACK, Form.LAYERS):
+    if kind in (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER):
         return _spread(value, block)
     if isinstance(block.structure, Zero):
         return np.zeros((block.rows, block.cols), dtype)
@@ -103,7 +105,7 @@ def _spread(value: Array, block: Block) -> Array:
     """Write a stack or layers out as a matrix."""
     count, (r, c) = part_count(block), part_shape(block)
     t = np.arange(count)
-    if form(block) is Form.STACK:
+    if form(block) is StorageForm.BLOCK_DIAGONAL:
         wide = np.zeros((count, r, count, c), value.dtype)
         wide[t, :, t, :] = value
     else:
@@ -117,13 +119,13 @@ def as_sparse(value: HeldValues, block: Block, dtype: DTypeLike | None) -> csr_a
     from scipy.sparse import csr_array
 
     kind = form(block)
-    if kind in (Form.SPARSE, Form.MATRIX):
+    if kind in (StorageForm.SPARSE, StorageForm.DENSE):
         return csr_array(value)
-    if kind in (Form.STACK, Form.LAYERS):
+    if kind in (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER):
         csr = _pattern(block)
         count, (r, c) = part_count(block), part_shape(block)
         full = np.broadcast_to(value, (count, r, c))
-        data = full if kind is Form.STACK else full.transpose(1, 0, 2)
+        data = full if kind is StorageForm.BLOCK_DIAGONAL else full.transpose(1, 0, 2)
         return csr_array((data.ravel(), csr.indices, csr.indptr), shape=csr.shape)
     if isinstance(block.structure, Zero):
         return csr_array((block.rows, block.cols), dtype=dtype)
@@ -134,19 +136,19 @@ def as_sparse(value: HeldValues, block: Block, dtype: DTypeLike | None) -> csr_a
 def from_sparse(csr: csr_array, block: Block) -> HeldValues:
     """Convert a sparse array of rows x cols, zero outside the pattern of a block, into the form of the block."""
     kind = form(block)
-    if kind is Form.SPARSE:
+    if kind is StorageForm.SPARSE:
         return csr
-    if kind in (Form.STACK, Form.LAYERS):
+    if kind in (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER):
         return _in_parts(csr, block)
-    return from_matrix(csr.toarray(), block) if kind is Form.MATRIX else _on_diagonal(csr.diagonal(), kind)
+    return from_matrix(csr.toarray(), block) if kind is StorageForm.DENSE else _on_diagonal(csr.diagonal(), kind)
 
 
 def from_matrix(value: Array, block: Block) -> HeldValues:
     """Convert an array of rows x cols, zero outside the pattern of a block, into the form of the block."""
     kind = form(block)
-    if kind is Form.MATRIX:
+    if kind is StorageForm.DENSE:
         return value
-    if kind in (Form.STACK, Form.LAYERS, Form.SPARSE):
+    if kind in (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER, StorageForm.SPARSE):
         from scipy.sparse import csr_array
 
         return from_sparse(csr_array(value), block)
@@ -158,11 +160,11 @@ def _pattern(block: Block) -> csr_array:
     return kept(("pattern", block.mark), lambda: block.structure.pattern(block.rows, block.cols))
 
 
-def _on_diagonal(values: Array, kind: Form) -> HeldValues:
+def _on_diagonal(values: Array, kind: StorageForm) -> HeldValues:
     """Hold a diagonal as a vector, as the one number on it, or as nothing."""
-    if kind is Form.VECTOR:
+    if kind is StorageForm.DIAGONAL:
         return values
-    if kind is Form.SCALAR:
+    if kind is StorageForm.SCALED_IDENTITY:
         return values[0].copy() if values.size else np.zeros((), values.dtype)
     return None
 
@@ -172,7 +174,7 @@ def _in_parts(csr: csr_array, block: Block) -> Array:
     count, (r, c) = part_count(block), part_shape(block)
     coo = csr.tocoo()
     result: Array = np.zeros((count, r, c), csr.dtype)
-    if form(block) is Form.STACK:
+    if form(block) is StorageForm.BLOCK_DIAGONAL:
         result[coo.row // max(r, 1), coo.row % max(r, 1), coo.col % max(c, 1)] = coo.data
     else:
         result[coo.row % count, coo.row // count, coo.col // count] = coo.data

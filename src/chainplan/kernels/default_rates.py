@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-Rates = Mapping[str, tuple[int, ...]]
+RegimeRates = Mapping[str, tuple[int, ...]]
 """For each regime, the rate of each of its features in whole femtoseconds."""
 
-SECOND = 1_000_000
+FEMTOSECONDS_PER_NANOSECOND = 1_000_000
 """Femtoseconds in a nanosecond."""
 
 REGIMES: dict[str, tuple[str, ...]] = {
@@ -48,10 +48,13 @@ REGIMES: dict[str, tuple[str, ...]] = {
 
 def in_femtoseconds(nanoseconds: Mapping[str, tuple[float, ...]]) -> dict[str, tuple[int, ...]]:
     """Turn a table of nanoseconds into one of whole femtoseconds."""
-    return {regime: tuple(round(rate * SECOND) for rate in rates) for regime, rates in nanoseconds.items()}
+    return {
+        regime: tuple(round(rate * FEMTOSECONDS_PER_NANOSECOND) for rate in rates)
+        for regime, rates in nanoseconds.items()
+    }
 
 
-STATIC: Rates = in_femtoseconds(
+STATIC_RATES: RegimeRates = in_femtoseconds(
     {
         "nothing": (90,),
         "scale vector": (310, 0.35),

@@ -15,100 +15,100 @@ from collections.abc import Callable, Iterator
 from itertools import product as pairs
 from typing import NamedTuple
 
-from chainplan.kernels.default_rates import SECOND, STATIC, Rates
-from chainplan.kernels.storage import Form, form
+from chainplan.kernels.default_rates import FEMTOSECONDS_PER_NANOSECOND, STATIC_RATES, RegimeRates
+from chainplan.kernels.storage import StorageForm, form
 from chainplan.structures import Block, BlockDiagonal, Identity, Kronecker, Zero
 from chainplan.structures.counts import inner
 
-Part = tuple[str, tuple[int, ...]]
+WorkPart = tuple[str, tuple[int, ...]]
 """A regime and its features, in the order of `default_rates.REGIMES`."""
 
 
-class Route(NamedTuple):
+class ProductRoute(NamedTuple):
     """A kernel, the forms in which it takes its factors, and the form in which it makes the product."""
 
     kernel: str
-    left: Form
-    right: Form
-    made: Form
+    left: StorageForm
+    right: StorageForm
+    made: StorageForm
 
 
-_S, _V, _M, _C, _B, _L, _N = (
-    Form.SCALAR,
-    Form.VECTOR,
-    Form.MATRIX,
-    Form.SPARSE,
-    Form.STACK,
-    Form.LAYERS,
-    Form.NOTHING,
+_SCALED, _DIAGONAL, _DENSE, _SPARSE, _BLOCKS, _KRONECKER, _IMPLIED = (
+    StorageForm.SCALED_IDENTITY,
+    StorageForm.DIAGONAL,
+    StorageForm.DENSE,
+    StorageForm.SPARSE,
+    StorageForm.BLOCK_DIAGONAL,
+    StorageForm.KRONECKER,
+    StorageForm.IMPLIED,
 )
 
-DIRECT: dict[tuple[Form, Form], tuple[str, Form]] = {
-    (_S, _S): ("scale vector", _S),
-    (_S, _V): ("scale vector", _V),
-    (_V, _S): ("scale vector", _V),
-    (_V, _V): ("scale vector", _V),
-    (_S, _M): ("scale matrix", _M),
-    (_M, _S): ("scale matrix", _M),
-    (_V, _M): ("scale matrix", _M),
-    (_M, _V): ("scale matrix", _M),
-    (_S, _C): ("scale sparse", _C),
-    (_C, _S): ("scale sparse", _C),
-    (_V, _C): ("scale sparse", _C),
-    (_C, _V): ("scale sparse", _C),
-    (_S, _B): ("scale parts", _B),
-    (_B, _S): ("scale parts", _B),
-    (_V, _B): ("scale parts", _B),
-    (_B, _V): ("scale parts", _B),
-    (_S, _L): ("scale parts", _L),
-    (_L, _S): ("scale parts", _L),
-    (_V, _L): ("scale parts", _L),
-    (_L, _V): ("scale parts", _L),
-    (_M, _M): ("gemm", _M),
-    (_C, _M): ("sparse matrix", _M),
-    (_M, _C): ("matrix sparse", _M),
-    (_C, _C): ("sparse sparse", _C),
-    (_B, _B): ("batch", _B),
-    (_L, _L): ("batch", _L),
-    (_B, _M): ("stack matrix", _M),
-    (_M, _B): ("matrix stack", _M),
-    (_L, _M): ("layers matrix", _M),
-    (_M, _L): ("matrix layers", _M),
+DIRECT_ROUTES: dict[tuple[StorageForm, StorageForm], tuple[str, StorageForm]] = {
+    (_SCALED, _SCALED): ("scale vector", _SCALED),
+    (_SCALED, _DIAGONAL): ("scale vector", _DIAGONAL),
+    (_DIAGONAL, _SCALED): ("scale vector", _DIAGONAL),
+    (_DIAGONAL, _DIAGONAL): ("scale vector", _DIAGONAL),
+    (_SCALED, _DENSE): ("scale matrix", _DENSE),
+    (_DENSE, _SCALED): ("scale matrix", _DENSE),
+    (_DIAGONAL, _DENSE): ("scale matrix", _DENSE),
+    (_DENSE, _DIAGONAL): ("scale matrix", _DENSE),
+    (_SCALED, _SPARSE): ("scale sparse", _SPARSE),
+    (_SPARSE, _SCALED): ("scale sparse", _SPARSE),
+    (_DIAGONAL, _SPARSE): ("scale sparse", _SPARSE),
+    (_SPARSE, _DIAGONAL): ("scale sparse", _SPARSE),
+    (_SCALED, _BLOCKS): ("scale parts", _BLOCKS),
+    (_BLOCKS, _SCALED): ("scale parts", _BLOCKS),
+    (_DIAGONAL, _BLOCKS): ("scale parts", _BLOCKS),
+    (_BLOCKS, _DIAGONAL): ("scale parts", _BLOCKS),
+    (_SCALED, _KRONECKER): ("scale parts", _KRONECKER),
+    (_KRONECKER, _SCALED): ("scale parts", _KRONECKER),
+    (_DIAGONAL, _KRONECKER): ("scale parts", _KRONECKER),
+    (_KRONECKER, _DIAGONAL): ("scale parts", _KRONECKER),
+    (_DENSE, _DENSE): ("gemm", _DENSE),
+    (_SPARSE, _DENSE): ("sparse matrix", _DENSE),
+    (_DENSE, _SPARSE): ("matrix sparse", _DENSE),
+    (_SPARSE, _SPARSE): ("sparse sparse", _SPARSE),
+    (_BLOCKS, _BLOCKS): ("batch", _BLOCKS),
+    (_KRONECKER, _KRONECKER): ("batch", _KRONECKER),
+    (_BLOCKS, _DENSE): ("stack matrix", _DENSE),
+    (_DENSE, _BLOCKS): ("matrix stack", _DENSE),
+    (_KRONECKER, _DENSE): ("layers matrix", _DENSE),
+    (_DENSE, _KRONECKER): ("matrix layers", _DENSE),
 }
 """For each pair of forms, the kernel that takes such factors as they are, and the form of the product it makes."""
 
-_WEIGHED = frozenset({(_M, _C), (_C, _C)})
+_WEIGHED_PAIRS = frozenset({(_DENSE, _SPARSE), (_SPARSE, _SPARSE)})
 """Pairs of forms with a kernel of their own that is not always the fastest."""
 
-NOTHING = Route("nothing", _N, _N, _N)
+TRIVIAL_ROUTE = ProductRoute("nothing", _IMPLIED, _IMPLIED, _IMPLIED)
 """The route of a product that is zero or one of its factors."""
 
 
-def route(left: Block, right: Block, result: Block) -> Route:
+def route(left: Block, right: Block, result: Block) -> ProductRoute:
     """Choose how to compute `result` = left · right."""
     forms = form(left), form(right)
-    if forms == (_M, _M) and form(result) is _M:
-        return Route("outer" if left.cols == 1 else "gemm", _M, _M, _M)
+    if forms == (_DENSE, _DENSE) and form(result) is _DENSE:
+        return ProductRoute("outer" if left.cols == 1 else "gemm", _DENSE, _DENSE, _DENSE)
     if isinstance(result.structure, Zero):
-        return NOTHING
-    if _N in forms:
+        return TRIVIAL_ROUTE
+    if _IMPLIED in forms:
         return _with_nothing(left, right, forms)
-    direct = DIRECT.get(forms) if _alike(left, right) else None
-    if direct is not None and forms not in _WEIGHED and not (forms == (_C, _M) and picks(left)):
-        return Route(direct[0], *forms, direct[1])
+    direct = DIRECT_ROUTES.get(forms) if _alike(left, right) else None
+    if direct is not None and forms not in _WEIGHED_PAIRS and not (forms == (_SPARSE, _DENSE) and picks(left)):
+        return ProductRoute(direct[0], *forms, direct[1])
     routes = list(_candidates(left, right, result))
     if len(routes) == 1:
         return routes[0]
-    return min(routes, key=lambda way: price(STATIC, parts_of(way, left, right, result)))
+    return min(routes, key=lambda way: price(STATIC_RATES, parts_of(way, left, right, result)))
 
 
-def _with_nothing(left: Block, right: Block, forms: tuple[Form, Form]) -> Route:
+def _with_nothing(left: Block, right: Block, forms: tuple[StorageForm, StorageForm]) -> ProductRoute:
     """Choose the route of a product with an identity, which does nothing, or with its negation, which scales."""
-    unit, other = (left, forms[1]) if forms[0] is _N else (right, forms[0])
-    if isinstance(unit.structure, Identity) or other is _N:
-        return NOTHING
-    scaled = {_S: "scale vector", _V: "scale vector", _M: "scale matrix", _C: "scale sparse"}
-    return Route(scaled.get(other, "scale parts"), *forms, other)
+    unit, other = (left, forms[1]) if forms[0] is _IMPLIED else (right, forms[0])
+    if isinstance(unit.structure, Identity) or other is _IMPLIED:
+        return TRIVIAL_ROUTE
+    scaled = {_SCALED: "scale vector", _DIAGONAL: "scale vector", _DENSE: "scale matrix", _SPARSE: "scale sparse"}
+    return ProductRoute(scaled.get(other, "scale parts"), *forms, other)
 
 
 def _alike(left: Block, right: Block) -> bool:
@@ -117,23 +117,23 @@ def _alike(left: Block, right: Block) -> bool:
     return not isinstance(a, BlockDiagonal | Kronecker) or type(a) is not type(b) or a.count == b.count
 
 
-def _candidates(left: Block, right: Block, result: Block) -> Iterator[Route]:
+def _candidates(left: Block, right: Block, result: Block) -> Iterator[ProductRoute]:
     """Yield the routes through sparse arrays and matrices; a unit block that only picks may take rows or columns."""
     wanted = form(result)
-    if form(right) is _M or wanted is _M:
-        if form(left) is _C and picks(left):
-            yield Route("take rows", _C, _M, _M)
-        if form(right) is _C and picks(right.transpose()):
-            yield Route("take columns", _M, _C, _M)
+    if form(right) is _DENSE or wanted is _DENSE:
+        if form(left) is _SPARSE and picks(left):
+            yield ProductRoute("take rows", _SPARSE, _DENSE, _DENSE)
+        if form(right) is _SPARSE and picks(right.transpose()):
+            yield ProductRoute("take columns", _DENSE, _SPARSE, _DENSE)
     held = form(left), form(right)
-    if held == (_C, _C) and wanted is _C:
-        yield Route("sparse sparse", _C, _C, _C)
+    if held == (_SPARSE, _SPARSE) and wanted is _SPARSE:
+        yield ProductRoute("sparse sparse", _SPARSE, _SPARSE, _SPARSE)
         return
-    for a, b in pairs((_C, _M), repeat=2):
-        if (held[0] is _M and a is _C) or (held[1] is _M and b is _C):
+    for a, b in pairs((_SPARSE, _DENSE), repeat=2):
+        if (held[0] is _DENSE and a is _SPARSE) or (held[1] is _DENSE and b is _SPARSE):
             continue
-        kernel, made = DIRECT[a, b]
-        yield Route("outer" if kernel == "gemm" and left.cols == 1 else kernel, a, b, made)
+        kernel, made = DIRECT_ROUTES[a, b]
+        yield ProductRoute("outer" if kernel == "gemm" and left.cols == 1 else kernel, a, b, made)
 
 
 def picks(block: Block) -> bool:
@@ -146,64 +146,64 @@ def _ones(length: int) -> tuple[tuple[int, int, int], ...]:
     return ((length, 1, 0),)
 
 
-def parts_of(way: Route, left: Block, right: Block, result: Block) -> tuple[Part, ...]:
+def parts_of(way: ProductRoute, left: Block, right: Block, result: Block) -> tuple[WorkPart, ...]:
     """Count the work of a product by a route, with the conversions of the factors and of the product."""
-    kernel: Part = (way.kernel, FEATURES[way.kernel](left, right, result))
+    kernel: WorkPart = (way.kernel, FEATURES_OF_REGIMES[way.kernel](left, right, result))
     if way.left is form(left) and way.right is form(right) and way.made is form(result):
         return (kernel,)
-    if way is NOTHING:
+    if way is TRIVIAL_ROUTE:
         return (kernel,)
     before = (*converted(left, form(left), way.left), *converted(right, form(right), way.right))
     return (*before, kernel, *converted(result, way.made, form(result)))
 
 
-def product_parts(left: Block, right: Block, result: Block) -> tuple[Part, ...]:
+def product_parts(left: Block, right: Block, result: Block) -> tuple[WorkPart, ...]:
     """Count the work of `result` = left · right."""
     return parts_of(route(left, right, result), left, right, result)
 
 
-def sum_parts(left: Block, right: Block, result: Block) -> tuple[Part, ...]:
+def sum_parts(left: Block, right: Block, result: Block) -> tuple[WorkPart, ...]:
     """Count the work of `result` = left + right; both terms are first brought into the form of the result."""
     if isinstance(left.structure, Zero) or isinstance(right.structure, Zero):
         return (("nothing", (1,)),)
     wanted = form(result)
     before = (*converted(left, form(left), wanted), *converted(right, form(right), wanted))
-    if wanted is _C:
+    if wanted is _SPARSE:
         return (*before, ("add sparse", (1, left.nnz + right.nnz)))
     return (*before, ("add", (1, elements(result))))
 
 
-def converted(block: Block, held: Form, wanted: Form) -> tuple[Part, ...]:
+def converted(block: Block, held: StorageForm, wanted: StorageForm) -> tuple[WorkPart, ...]:
     """Count the work of converting a block from the form `held` into the form `wanted`."""
     if held is wanted:
         return ()
     cells = block.rows * block.cols
-    if wanted is _M:
-        if held is _C:
+    if wanted is _DENSE:
+        if held is _SPARSE:
             return (("densify", (1, cells, block.nnz)),)
-        return () if held in (_B, _L) and cells == block.nnz else (("spread", (1, cells, block.nnz)),)
-    if wanted is _C:
-        return (("sparsify", (1, cells if held is _M else 0, block.nnz)),)
-    if wanted in (_B, _L):
-        return (*converted(block, held, _C), ("gather", (1, block.nnz)))
+        return () if held in (_BLOCKS, _KRONECKER) and cells == block.nnz else (("spread", (1, cells, block.nnz)),)
+    if wanted is _SPARSE:
+        return (("sparsify", (1, cells if held is _DENSE else 0, block.nnz)),)
+    if wanted in (_BLOCKS, _KRONECKER):
+        return (*converted(block, held, _SPARSE), ("gather", (1, block.nnz)))
     return (("nothing", (1,)),)
 
 
 def elements(block: Block) -> int:
     """Count the numbers that are held for a block."""
     kind = form(block)
-    if kind is _M:
+    if kind is _DENSE:
         return block.rows * block.cols
-    return block.nnz if kind in (_C, _B, _L) else block.rows if kind is _V else 1
+    return block.nnz if kind in (_SPARSE, _BLOCKS, _KRONECKER) else block.rows if kind is _DIAGONAL else 1
 
 
-def price(rates: Rates, parts: tuple[Part, ...]) -> int:
+def price(rates: RegimeRates, parts: tuple[WorkPart, ...]) -> int:
     """Price some work in nanoseconds, rounded to the nearest whole number."""
     total = 0
     for regime, features in parts:
         for rate, feature in zip(rates[regime], features, strict=True):
             total += rate * feature
-    return (total + SECOND // 2) // SECOND
+    return (total + FEMTOSECONDS_PER_NANOSECOND // 2) // FEMTOSECONDS_PER_NANOSECOND
 
 
 def _gemm(left: Block, right: Block, result: Block) -> tuple[int, ...]:
@@ -252,7 +252,7 @@ def _parts(block: Block) -> int:
     return block.structure.count
 
 
-FEATURES: dict[str, Callable[[Block, Block, Block], tuple[int, ...]]] = {
+FEATURES_OF_REGIMES: dict[str, Callable[[Block, Block, Block], tuple[int, ...]]] = {
     "nothing": lambda left, right, result: (1,),
     "scale vector": _of_result,
     "scale matrix": _of_result,

@@ -3,8 +3,8 @@
 Diagonals scale the other factor. Stacks and layers go through one batched `matmul`, sparse blocks through scipy (by way
 of the transpose where the dense factor is on the left), matrices through `np.dot`, or through `np.multiply` where the
 inner size is 1, because numpy's matmul does not use BLAS there. Permutations and selections pick rows or columns. A new
-kernel is one function, one line in `PRODUCTS`, its features in `dispatch`, its rates in `default_rates`, and a call to
-measure in `costs.sample_calls`.
+kernel is one function, one line in `PRODUCT_KERNELS`, its features in `dispatch`, its rates in `default_rates`, and a
+call to measure in `costs.sample_calls`.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ import numpy as np
 
 from chainplan._util.arrays import Array
 from chainplan.kernels.convert import as_form, as_matrix, as_sparse, from_matrix, from_sparse
-from chainplan.kernels.dispatch import Route, route
-from chainplan.kernels.storage import Form, HeldValues, form
+from chainplan.kernels.dispatch import ProductRoute, route
+from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.structures import Block, BlockDiagonal, Identity, Kronecker, Zero
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
     from scipy.sparse import csr_array
 
-Product = Callable[[HeldValues, HeldValues], HeldValues]
+ValuesProduct = Callable[[HeldValues, HeldValues], HeldValues]
 """A function from the values of the left and of the right block to those of the product."""
 
 
-def product_kernel(left: Block, right: Block) -> Product:
+def product_kernel(left: Block, right: Block) -> ValuesProduct:
     """Return the function that multiplies two held blocks and holds the result as their product is held."""
     result = left.times(right)
     return routed_kernel(route(left, right, result), left, right, result)
 
 
-def routed_kernel(way: Route, left: Block, right: Block, result: Block) -> Product:
+def routed_kernel(way: ProductRoute, left: Block, right: Block, result: Block) -> ValuesProduct:
     """Return the function that follows a route: it converts the factors, runs the kernel and converts the product."""
-    kernel = PRODUCTS[way.kernel](left, right)
+    kernel = PRODUCT_KERNELS[way.kernel](left, right)
     if way.kernel == "nothing":
         return kernel
     if way.left is not form(left) or way.right is not form(right):
@@ -44,11 +44,11 @@ def routed_kernel(way: Route, left: Block, right: Block, result: Block) -> Produ
     return kernel if way.made is form(result) else _converted(kernel, way.made, result)
 
 
-def _nothing(left: Block, right: Block) -> Product:
+def _nothing(left: Block, right: Block) -> ValuesProduct:
     """Return the kernel of a product that is zero or one of its factors."""
     if isinstance(left.times(right).structure, Zero):
         return lambda a, b: None
-    if form(left) is Form.NOTHING and form(right) is Form.NOTHING:
+    if form(left) is StorageForm.IMPLIED and form(right) is StorageForm.IMPLIED:
         return lambda a, b: None
     return take_right if isinstance(left.structure, Identity) else take_left
 
@@ -69,18 +69,18 @@ def negate_left(left: HeldValues, right: None) -> HeldValues:
     return -left
 
 
-def _scaling(scaled: Callable[[Block, Block], Product]) -> Callable[[Block, Block], Product]:
+def _scaling(scaled: Callable[[Block, Block], ValuesProduct]) -> Callable[[Block, Block], ValuesProduct]:
     """Return a kernel that scales, or that negates where a factor is a negated identity."""
 
-    def choose(left: Block, right: Block) -> Product:
-        if form(left) is Form.NOTHING:
+    def choose(left: Block, right: Block) -> ValuesProduct:
+        if form(left) is StorageForm.IMPLIED:
             return negate_right
-        return negate_left if form(right) is Form.NOTHING else scaled(left, right)
+        return negate_left if form(right) is StorageForm.IMPLIED else scaled(left, right)
 
     return choose
 
 
-def _of_converted(kernel: Product, way: Route, left: Block, right: Block) -> Product:
+def _of_converted(kernel: ValuesProduct, way: ProductRoute, left: Block, right: Block) -> ValuesProduct:
     """Let a kernel take its factors in the forms of a route, into which they are converted first."""
 
     def convert_and_multiply(a: HeldValues, b: HeldValues) -> HeldValues:
@@ -89,20 +89,20 @@ def _of_converted(kernel: Product, way: Route, left: Block, right: Block) -> Pro
     return convert_and_multiply
 
 
-def _in_form(value: HeldValues, block: Block, wanted: Form) -> HeldValues:
+def _in_form(value: HeldValues, block: Block, wanted: StorageForm) -> HeldValues:
     """Convert the values of a block into a matrix or a sparse array, unless they are held so already."""
     if form(block) is wanted:
         return value
-    return as_matrix(value, block, None) if wanted is Form.MATRIX else as_sparse(value, block, None)
+    return as_matrix(value, block, None) if wanted is StorageForm.DENSE else as_sparse(value, block, None)
 
 
-def _converted(kernel: Product, natural: Form, result: Block) -> Product:
+def _converted(kernel: ValuesProduct, natural: StorageForm, result: Block) -> ValuesProduct:
     """Let a kernel, whose result has the form `natural`, return it in the form of the product."""
-    if natural is Form.SPARSE:
+    if natural is StorageForm.SPARSE:
         return lambda a, b: from_sparse(kernel(a, b), result)
-    if natural is Form.MATRIX:
+    if natural is StorageForm.DENSE:
         return lambda a, b: from_matrix(kernel(a, b), result)
-    assert form(result) is Form.MATRIX, "a single block is held as a matrix"
+    assert form(result) is StorageForm.DENSE, "a single block is held as a matrix"
     return lambda a, b: kernel(a, b).reshape(result.rows, result.cols)
 
 
@@ -137,7 +137,7 @@ def _sparse_sparse(left: csr_array, right: csr_array) -> csr_array:
     return product
 
 
-def _take_rows(left: Block, right: Block) -> Product:
+def _take_rows(left: Block, right: Block) -> ValuesProduct:
     """Return the kernel by which a unit block with one entry in each row picks rows of a matrix."""
     rows = left.structure.pattern(left.rows, left.cols).indices
     if left.structure.units is not None and left.structure.units.sign == 1:
@@ -145,7 +145,7 @@ def _take_rows(left: Block, right: Block) -> Product:
     return lambda a, b: b[a.indices] * a.data[:, None]
 
 
-def _take_columns(left: Block, right: Block) -> Product:
+def _take_columns(left: Block, right: Block) -> ValuesProduct:
     """Return the kernel by which a unit block with one entry in each column picks columns of a matrix."""
     columns = right.structure.pattern(right.rows, right.cols).tocsc().indices
     if right.structure.units is not None and right.structure.units.sign == 1:
@@ -158,12 +158,12 @@ def _take_columns(left: Block, right: Block) -> Product:
     return kernel
 
 
-def _vector_parts(left: Block, right: Block) -> Product:
+def _vector_parts(left: Block, right: Block) -> ValuesProduct:
     split = _splitter(right)
     return lambda a, b: split(a)[:, :, None] * b
 
 
-def _parts_vector(left: Block, right: Block) -> Product:
+def _parts_vector(left: Block, right: Block) -> ValuesProduct:
     split = _splitter(left)
     return lambda a, b: a * split(b)[:, None, :]
 
@@ -177,14 +177,14 @@ def _splitter(block: Block) -> Callable[[Array], Array]:
     return lambda v: v.reshape(-1, count).T
 
 
-def _stack_matrix(left: Block, right: Block) -> Product:
+def _stack_matrix(left: Block, right: Block) -> ValuesProduct:
     assert isinstance(left.structure, BlockDiagonal)
     count, m, n = left.structure.count, left.rows, right.cols
     inner = left.cols // count
     return lambda a, b: np.matmul(a, b.reshape(count, inner, n)).reshape(m, n)
 
 
-def _matrix_stack(left: Block, right: Block) -> Product:
+def _matrix_stack(left: Block, right: Block) -> ValuesProduct:
     assert isinstance(right.structure, BlockDiagonal)
     count, m, n = right.structure.count, left.rows, right.cols
     inner = right.rows // count
@@ -195,7 +195,7 @@ def _matrix_stack(left: Block, right: Block) -> Product:
     return kernel
 
 
-def _layers_matrix(left: Block, right: Block) -> Product:
+def _layers_matrix(left: Block, right: Block) -> ValuesProduct:
     assert isinstance(left.structure, Kronecker)
     count, m, n = left.structure.count, left.rows, right.cols
     inner = left.cols // count
@@ -208,7 +208,7 @@ def _layers_matrix(left: Block, right: Block) -> Product:
     return kernel
 
 
-def _matrix_layers(left: Block, right: Block) -> Product:
+def _matrix_layers(left: Block, right: Block) -> ValuesProduct:
     assert isinstance(right.structure, Kronecker)
     count, m, n = right.structure.count, left.rows, right.cols
     inner = right.rows // count
@@ -219,30 +219,30 @@ def _matrix_layers(left: Block, right: Block) -> Product:
     return kernel
 
 
-def _scale_matrix(left: Block, right: Block) -> Product:
-    return _scale_rows if form(left) is Form.VECTOR else np.multiply
+def _scale_matrix(left: Block, right: Block) -> ValuesProduct:
+    return _scale_rows if form(left) is StorageForm.DIAGONAL else np.multiply
 
 
-def _scale_sparse(left: Block, right: Block) -> Product:
-    if form(left) is Form.SCALAR:
+def _scale_sparse(left: Block, right: Block) -> ValuesProduct:
+    if form(left) is StorageForm.SCALED_IDENTITY:
         return lambda a, b: b * a
-    if form(right) is Form.SCALAR:
+    if form(right) is StorageForm.SCALED_IDENTITY:
         return lambda a, b: a * b
-    return _scale_sparse_rows if form(left) is Form.VECTOR else _scale_sparse_columns
+    return _scale_sparse_rows if form(left) is StorageForm.DIAGONAL else _scale_sparse_columns
 
 
-def _scale_parts(left: Block, right: Block) -> Product:
-    if Form.SCALAR in (form(left), form(right)):
+def _scale_parts(left: Block, right: Block) -> ValuesProduct:
+    if StorageForm.SCALED_IDENTITY in (form(left), form(right)):
         return np.multiply
-    return _vector_parts(left, right) if form(left) is Form.VECTOR else _parts_vector(left, right)
+    return _vector_parts(left, right) if form(left) is StorageForm.DIAGONAL else _parts_vector(left, right)
 
 
-def _plain(kernel: Product) -> Callable[[Block, Block], Product]:
+def _plain(kernel: ValuesProduct) -> Callable[[Block, Block], ValuesProduct]:
     """Return a kernel that does not depend on the blocks."""
     return lambda left, right: kernel
 
 
-PRODUCTS: dict[str, Callable[[Block, Block], Product]] = {
+PRODUCT_KERNELS: dict[str, Callable[[Block, Block], ValuesProduct]] = {
     "nothing": _nothing,
     "scale vector": _scaling(_plain(np.multiply)),
     "scale matrix": _scaling(_scale_matrix),
@@ -263,7 +263,7 @@ PRODUCTS: dict[str, Callable[[Block, Block], Product]] = {
 }
 """For each kernel, the function that takes two blocks and returns the function that multiplies their values."""
 
-FRESH = (np.dot, np.multiply, _scale_rows)
+FRESH_KERNELS = (np.dot, np.multiply, _scale_rows)
 """Kernels that always make a new array, onto which another may be added in place."""
 
 
@@ -275,7 +275,7 @@ def sum_kernel(left: Block, right: Block) -> Callable[[HeldValues, HeldValues, D
         return lambda a, b, dtype: a
     if isinstance(left.structure, Zero):
         return lambda a, b, dtype: b
-    if form(left) is form(right) is kind and kind in (Form.MATRIX, Form.VECTOR):
+    if form(left) is form(right) is kind and kind in (StorageForm.DENSE, StorageForm.DIAGONAL):
         return lambda a, b, dtype: np.add(a, b)
 
     def kernel(a: HeldValues, b: HeldValues, dtype: DTypeLike) -> HeldValues:

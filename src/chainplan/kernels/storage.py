@@ -24,54 +24,54 @@ from chainplan.structures import (
     Zero,
 )
 
-SPARSE_BELOW = 0.1
+MAX_SPARSE_DENSITY = 0.1
 """Density from which on a pattern is held as a matrix."""
-LARGEST_MATRIX = 50_000_000
+MAX_BOUNDED_MATRIX_ENTRIES = 50_000_000
 """Entries of the largest block that is held as a matrix where only an upper bound of its pattern is known."""
 
 
 HeldValues = Any
-"""The values of a block: an array, a `csr_array` or None. Its `Form` says which, so that no type can."""
+"""The values of a block: an array, a `csr_array` or None. Its `StorageForm` says which, so that no type can."""
 
 
-class Form(Enum):
+class StorageForm(Enum):
     """The ways to hold the values of a block: arrays of numpy, or sparse arrays of scipy."""
 
-    NOTHING = "nothing"
+    IMPLIED = "implied"
     """No array, because the structure determines all values: identity, negated identity, zero."""
-    SCALAR = "scalar"
+    SCALED_IDENTITY = "scaled_identity"
     """A 0-d array with the number that stands all along the diagonal."""
-    VECTOR = "vector"
+    DIAGONAL = "diagonal"
     """An array of `rows` numbers, the diagonal."""
-    STACK = "stack"
+    BLOCK_DIAGONAL = "block_diagonal"
     """An array of b x r x c: block t holds rows t·r ... and columns t·c ...; 1 x r x c where all blocks are equal."""
-    LAYERS = "layers"
+    KRONECKER = "kronecker"
     """An array of k x r x c: layer t holds entries (i·k + t, j·k + t); of 1 x r x c where all layers are equal."""
     SPARSE = "sparse"
     """A `scipy.sparse.csr_array` of rows x cols."""
-    MATRIX = "matrix"
+    DENSE = "dense"
     """An array of rows x cols."""
 
 
-_BY_TYPE = {
-    Identity: Form.NOTHING,
-    NegatedIdentity: Form.NOTHING,
-    Zero: Form.NOTHING,
-    ScaledIdentity: Form.SCALAR,
-    Diagonal: Form.VECTOR,
-    Sign: Form.VECTOR,
-    BlockDiagonal: Form.STACK,
-    Kronecker: Form.LAYERS,
-    Dense: Form.MATRIX,
+_FORM_OF_STRUCTURE = {
+    Identity: StorageForm.IMPLIED,
+    NegatedIdentity: StorageForm.IMPLIED,
+    Zero: StorageForm.IMPLIED,
+    ScaledIdentity: StorageForm.SCALED_IDENTITY,
+    Diagonal: StorageForm.DIAGONAL,
+    Sign: StorageForm.DIAGONAL,
+    BlockDiagonal: StorageForm.BLOCK_DIAGONAL,
+    Kronecker: StorageForm.KRONECKER,
+    Dense: StorageForm.DENSE,
 }
 
 
-def form(block: Block) -> Form:
+def form(block: Block) -> StorageForm:
     """Return the form in which a block is held."""
-    known = _BY_TYPE.get(type(block.structure))
+    known = _FORM_OF_STRUCTURE.get(type(block.structure))
     if known is not None:
         return known
-    if block.density < SPARSE_BELOW:
-        return Form.SPARSE
-    bounded = type(block.structure) is Outline and block.rows * block.cols > LARGEST_MATRIX
-    return Form.SPARSE if bounded else Form.MATRIX
+    if block.density < MAX_SPARSE_DENSITY:
+        return StorageForm.SPARSE
+    bounded = type(block.structure) is Outline and block.rows * block.cols > MAX_BOUNDED_MATRIX_ENTRIES
+    return StorageForm.SPARSE if bounded else StorageForm.DENSE

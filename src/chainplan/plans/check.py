@@ -27,13 +27,13 @@ from chainplan.plans.steps import (
     Decompress,
     Interpreter,
     Load,
-    Move,
     Multiply,
     Plan,
     Planned,
     Propagate,
     Restore,
     Seed,
+    StateStep,
     Store,
     plan_of,
 )
@@ -41,7 +41,7 @@ from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Graph
 from chainplan.problem.problem import Problem, problem_of
 
-_BITS = 61
+_FIELD_BITS = 61
 
 
 def check(plan: Plan | Planned, problem: Problem | None = None, cost: CostModel = FMA) -> Replay:
@@ -109,7 +109,7 @@ def _check_states(plan: Plan, recompute: bool) -> None:
     if recompute:
         spans(plan)
         return
-    moved = next((position for position, step in enumerate(plan.steps) if isinstance(step, Move)), None)
+    moved = next((position for position, step in enumerate(plan.steps) if isinstance(step, StateStep)), None)
     if moved is not None:
         raise PlanError(
             f"step {moved}: a state is moved, but limits.recompute is not set, so that states are given; expected a "
@@ -236,9 +236,9 @@ def _substitute(graph: Graph, labels: Mapping[str, int], weights: Mapping[str, i
 
 
 def _random_prime() -> int:
-    """Draw a random prime of `_BITS` bits."""
+    """Draw a random prime of `_FIELD_BITS` bits."""
     while True:
-        candidate = secrets.randbits(_BITS) | 1 << (_BITS - 1) | 1
+        candidate = secrets.randbits(_FIELD_BITS) | 1 << (_FIELD_BITS - 1) | 1
         if _is_prime(candidate):
             return candidate
 

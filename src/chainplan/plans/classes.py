@@ -17,9 +17,9 @@ from chainplan.problem.problem import Problem
 BRACKETINGS = "bracketings"
 SWEEPS = "bracketings and coloured sweeps"
 CHECKPOINTS = "bracketings and nested checkpoints"
-AFTER = " after accumulation"
+AFTER_ACCUMULATION = " after accumulation"
 
-CLASSES: dict[str, tuple[str, ...]] = {
+PLAN_CLASSES: dict[str, tuple[str, ...]] = {
     BRACKETINGS: (SWEEPS, "vertex elimination"),
     SWEEPS: (),
     CHECKPOINTS: (),
@@ -45,23 +45,24 @@ def includes(wider: str, name: str, problem: Problem) -> bool:
         reached = todo.pop()
         if reached not in seen and misfit(reached, problem) is None:
             seen.add(reached)
-            todo += CLASSES[reached]
+            todo += PLAN_CLASSES[reached]
     return wider in seen
 
 
 def misfit(name: str, problem: Problem) -> str | None:
     """Say why a problem has no plans of a class, or return None where it may have some."""
     graph = problem.graph
-    if name not in CLASSES:
-        return f"there is no such class of plans; expected one of {', '.join(CLASSES)}"
+    if name not in PLAN_CLASSES:
+        return f"there is no such class of plans; expected one of {', '.join(PLAN_CLASSES)}"
     if problem.recompute != (name == CHECKPOINTS):
         which = "set" if problem.recompute else "not set"
         return f"limits.recompute is {which}; expected {CHECKPOINTS} where it is, and only there"
     if name.startswith(BRACKETINGS):
         return graph.not_a_chain
     explicit = all(e.explicit for e in graph.useful)
-    if explicit == name.endswith(AFTER):
-        return f"it has {'no ' if explicit else ''}matrix-free elementals; expected '{AFTER[1:]}' where it has some"
+    if explicit == name.endswith(AFTER_ACCUMULATION):
+        none = "no " if explicit else ""
+        return f"it has {none}matrix-free elementals; expected '{AFTER_ACCUMULATION[1:]}' where it has some"
     return None
 
 

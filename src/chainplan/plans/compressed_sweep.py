@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.sweep_colours import (
-    Colours,
-    InTime,
-    Needs,
-    Prices,
+    SweepColours,
+    SweepNeeds,
+    TimeLeft,
+    VectorPrices,
     closer_colours,
     colours_of_parts,
     colours_of_pattern,
@@ -30,11 +30,11 @@ from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.structures import Block
 
-NEVER = 10**80
+UNREACHED_PRICE = 10**80
 """A price that no sweep reaches."""
 
 
-class Sweep(NamedTuple):
+class CompressedSweep(NamedTuple):
     """A compressed sweep over a run of elementals in evaluation order, its price, and a bound on all such sweeps.
 
     No direct colouring of the block makes the sweep cheaper than `least`, and every one has at least as many tangents
@@ -44,8 +44,8 @@ class Sweep(NamedTuple):
     price: int
     least: int
     run: tuple[Elemental, ...]
-    colours: Colours
-    needs: Needs
+    colours: SweepColours
+    needs: SweepNeeds
 
 
 def per_vector(run: Sequence[Elemental], mode: Mode) -> int | None:
@@ -67,9 +67,9 @@ def compressed(
     block: Block,
     cost: CostModel,
     below: int,
-    prices: Prices | None = None,
-    in_time: InTime = None,
-) -> Sweep | None:
+    prices: VectorPrices | None = None,
+    in_time: TimeLeft = None,
+) -> CompressedSweep | None:
     """Return a cheap compressed sweep over a run with this block, or None where none can cost less than `below`.
 
     The sweep itself may cost more than `below`, as long as its `least` does not. `prices` are the prices of one tangent
@@ -92,10 +92,10 @@ def compressed(
     least = price if exact else _least(run, block, block_colours.needs, cost, prices)
     if least >= below:
         return None
-    return Sweep(price, least, tuple(run), block_colours.colours, block_colours.needs)
+    return CompressedSweep(price, least, tuple(run), block_colours.colours, block_colours.needs)
 
 
-def _price(run: Sequence[Elemental], block: Block, colours: Colours, cost: CostModel, prices: Prices) -> int:
+def _price(run: Sequence[Elemental], block: Block, colours: SweepColours, cost: CostModel, prices: VectorPrices) -> int:
     """Price the sweeps of these colours, with the decompression."""
     if cost is FMA:
         return colours.tangents * (prices[0] or 0) + colours.adjoints * (prices[1] or 0)
@@ -103,7 +103,7 @@ def _price(run: Sequence[Elemental], block: Block, colours: Colours, cost: CostM
     return sum(swept) + cost.decompress(block)
 
 
-def _least(run: Sequence[Elemental], block: Block, needs: Needs, cost: CostModel, prices: Prices) -> int:
+def _least(run: Sequence[Elemental], block: Block, needs: SweepNeeds, cost: CostModel, prices: VectorPrices) -> int:
     """Bound the price of sweeps that have at least as many tangents and adjoints as one of the pairs.
 
     Models other than fma price a product by routes that change with the number of columns, so that more columns may
@@ -117,7 +117,7 @@ def _least(run: Sequence[Elemental], block: Block, needs: Needs, cost: CostModel
     )
 
 
-def closer(sweep: Sweep, block: Block, prices: Prices) -> Sweep:
+def closer(sweep: CompressedSweep, block: Block, prices: VectorPrices) -> CompressedSweep:
     """Search the colours of a small block more closely; the sweep, in fma, may get cheaper or have a higher `least`."""
     if sweep.least >= sweep.price:
         return sweep
@@ -146,7 +146,7 @@ def _least_sweep(run: Sequence[Elemental], mode: Mode, colours: int, cost: CostM
     return total + sum(cost.call(e, colours, mode) for e in run if not e.explicit)
 
 
-def write_sweep(recorder: Recorder, sweep: Sweep) -> int:
+def write_sweep(recorder: Recorder, sweep: CompressedSweep) -> int:
     """Write the steps of a compressed sweep, tangents first, and return the position of the block."""
     run, colours = sweep.run, sweep.colours
     tangent = adjoint = None
@@ -176,7 +176,7 @@ class Accumulation(NamedTuple):
 
     price: int
     least: int
-    how: Mode | Sweep
+    how: Mode | CompressedSweep
 
 
 def accumulated(e: Elemental, cost: CostModel) -> Accumulation:

@@ -14,20 +14,20 @@ from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.structures import Block, Dense
 
-T = TypeVar("T")
+AlgebraBlock = TypeVar("AlgebraBlock")
 
 
-class Algebra(Protocol[T]):
+class PlanAlgebra(Protocol[AlgebraBlock]):
     """The five operations of the plan language on some kind of block."""
 
-    def load(self, elemental: str) -> T: ...
-    def accumulate(self, elemental: str, mode: Mode) -> T: ...
-    def propagate(self, elemental: str, arg: T, mode: Mode) -> T: ...
-    def multiply(self, left: T, right: T, onto: T | None = None) -> T: ...
-    def add(self, left: T, right: T) -> T: ...
+    def load(self, elemental: str) -> AlgebraBlock: ...
+    def accumulate(self, elemental: str, mode: Mode) -> AlgebraBlock: ...
+    def propagate(self, elemental: str, arg: AlgebraBlock, mode: Mode) -> AlgebraBlock: ...
+    def multiply(self, left: AlgebraBlock, right: AlgebraBlock, onto: AlgebraBlock | None = None) -> AlgebraBlock: ...
+    def add(self, left: AlgebraBlock, right: AlgebraBlock) -> AlgebraBlock: ...
 
 
-def sweep(graph: Graph, algebra: Algebra[T], mode: Mode) -> list[tuple[str, str, T]]:
+def sweep(graph: Graph, algebra: PlanAlgebra[AlgebraBlock], mode: Mode) -> list[tuple[str, str, AlgebraBlock]]:
     """Accumulate the Jacobian in forward (tangent) or reverse (adjoint) order.
 
     Parallel explicit elementals are added up before they multiply. A matrix-free elemental is applied in the mode of
@@ -40,7 +40,7 @@ def sweep(graph: Graph, algebra: Algebra[T], mode: Mode) -> list[tuple[str, str,
     """
     forward = mode is Mode.TANGENT
     starts = set(graph.inputs if forward else graph.outputs)
-    held: dict[str, dict[str, T]] = {}
+    held: dict[str, dict[str, AlgebraBlock]] = {}
     for vertex in graph.order if forward else reversed(graph.order):
         edges = (graph.into if forward else graph.out_of).get(vertex)
         if edges:
@@ -55,13 +55,17 @@ def sweep(graph: Graph, algebra: Algebra[T], mode: Mode) -> list[tuple[str, str,
 
 
 def _arrive(
-    algebra: Algebra[T], mode: Mode, edges: list[Elemental], starts: set[str], held: dict[str, dict[str, T]]
-) -> dict[str, T]:
+    algebra: PlanAlgebra[AlgebraBlock],
+    mode: Mode,
+    edges: list[Elemental],
+    starts: set[str],
+    held: dict[str, dict[str, AlgebraBlock]],
+) -> dict[str, AlgebraBlock]:
     """Form the blocks between one vertex and every start, given those of its neighbours on the side of the starts.
 
     Edges from a start come first, so that products are absorbed onto them.
     """
-    sums: dict[str, T] = {}
+    sums: dict[str, AlgebraBlock] = {}
     groups: dict[str, list[Elemental]] = {}
     for e in edges:
         groups.setdefault(e.source if mode is Mode.TANGENT else e.target, []).append(e)
@@ -85,10 +89,10 @@ def _arrive(
     return sums
 
 
-def _formed(algebra: Algebra[T], mode: Mode, group: list[Elemental]) -> T | None:
+def _formed(algebra: PlanAlgebra[AlgebraBlock], mode: Mode, group: list[Elemental]) -> AlgebraBlock | None:
     """Sum the blocks of parallel elementals that the walk must form before it can multiply by them."""
     other = Mode.ADJOINT if mode is Mode.TANGENT else Mode.TANGENT
-    result: T | None = None
+    result: AlgebraBlock | None = None
     for e in group:
         block = algebra.load(e.name) if e.explicit else algebra.accumulate(e.name, other)
         result = block if result is None else algebra.add(result, block)

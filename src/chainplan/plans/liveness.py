@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from chainplan.plans.steps import Application, Move, Plan, Step
+from chainplan.plans.steps import Application, Plan, StateStep, Step
 from chainplan.problem.graph import Mode
 
 
@@ -24,7 +24,7 @@ def last_uses(plan: Plan) -> list[int]:
 
 def evaluates(steps: Sequence[Step]) -> bool:
     """Say whether the steps evaluate states, which are given otherwise."""
-    return any(isinstance(step, Move) for step in steps)
+    return any(isinstance(step, StateStep) for step in steps)
 
 
 def tape_spans(steps: Sequence[Step]) -> Iterator[tuple[str, int, int]]:

@@ -9,12 +9,12 @@ from chainplan.plans.steps import (
     Add,
     Decompress,
     Load,
-    Move,
     Multiply,
     Output,
     Plan,
     Propagate,
     Seed,
+    StateStep,
     Step,
 )
 from chainplan.problem.graph import Graph, Mode
@@ -59,7 +59,7 @@ class Recorder:
         """Load at once, because the working state is that of the elemental's source now."""
         return self._record(Load(elemental))
 
-    def move(self, step: Move) -> None:
+    def move(self, step: StateStep) -> None:
         """Write a step that moves states."""
         self._record(step)
 

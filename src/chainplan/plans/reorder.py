@@ -17,11 +17,11 @@ from chainplan.plans.liveness import evaluates, tape_spans
 from chainplan.plans.steps import Application, Load, Plan, Step
 from chainplan.problem.graph import Graph, Mode
 
-LARGEST = 3000
+MAX_REORDERED_STEPS = 3000
 """Steps of the longest plan whose steps are moved one by one."""
-NEAR = 60
+STEPS_AROUND_PEAK = 60
 """Steps around a peak, on both sides together, that are moved."""
-MOVES = 400
+MAX_REORDER_POSITIONS = 400
 """Moves that a search may try."""
 
 
@@ -32,12 +32,12 @@ def reordered(candidate: Candidate, limit: int | None = None, going: Callable[[]
     """
     if evaluates(candidate.plan.steps) or (limit is not None and candidate.fits(limit)):
         return candidate
-    steps = _Steps(candidate)
+    steps = _MovableSteps(candidate)
     plan = steps.written(_order(steps, candidate.peak, limit, going))
     return candidate if plan == candidate.plan else Candidate(plan, candidate.cost)
 
 
-def _order(steps: _Steps, least: int, limit: int | None, going: Callable[[], bool]) -> list[int]:
+def _order(steps: _MovableSteps, least: int, limit: int | None, going: Callable[[], bool]) -> list[int]:
     """Return the order of the lowest peak, where that of the plan has the peak `least`."""
     order = steps.given
     for other in steps.orders():
@@ -46,10 +46,10 @@ def _order(steps: _Steps, least: int, limit: int | None, going: Callable[[], boo
             least, order = peak, other
         if not going() or (limit is not None and least <= limit):
             return order
-    return steps.improved(order, limit, going) if len(order) <= LARGEST else order
+    return steps.improved(order, limit, going) if len(order) <= MAX_REORDERED_STEPS else order
 
 
-class _Steps:
+class _MovableSteps:
     """The steps of a plan without its loads, what each needs, and how many elements it holds.
 
     A tape that adjoint steps share is alive from the first of these steps to the last, as a load is, so tapes are
@@ -172,12 +172,12 @@ class _Steps:
     def improved(self, order: list[int], limit: int | None, going: Callable[[], bool]) -> list[int]:
         """Move single steps to other places they may have, as long as that lowers the peak or the sum at equal peak."""
         best, tries, moved = self._rank(order), 0, True
-        while moved and tries < MOVES:
+        while moved and tries < MAX_REORDER_POSITIONS:
             moved = False
             alive = self.alive(order)
             top = alive.index(max(alive)) if alive else 0
             where = {p: place for place, p in enumerate(order)}
-            for p in sorted(order, key=lambda p: abs(where[p] - top))[:NEAR]:
+            for p in sorted(order, key=lambda p: abs(where[p] - top))[:STEPS_AROUND_PEAK]:
                 place = where[p]
                 low = max((where[a] + 1 for a in self.args[p] if a not in self.loads), default=0)
                 high = min((where[u] - 1 for u in self.users[p]), default=len(order) - 1)
@@ -191,7 +191,7 @@ class _Steps:
                     if value < best:
                         order, best, moved = other, value, True
                         break
-                if moved or tries >= MOVES or not going():
+                if moved or tries >= MAX_REORDER_POSITIONS or not going():
                     break
             if limit is not None and best[0] <= limit:
                 break

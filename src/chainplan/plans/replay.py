@@ -73,14 +73,14 @@ def replay(plan: Plan | Planned, cost: CostModel = FMA) -> Replay:
     (0, 0, 24)
     """
     plan, cost = plan_of(plan), model_of(cost)
-    known = _KNOWN.setdefault(plan, {})
+    known = _KNOWN_REPLAYS.setdefault(plan, {})
     if cost not in known:
         with uncollected():
             known[cost] = _replayed(plan, cost)
     return known[cost]
 
 
-_KNOWN: WeakKeyDictionary[Plan, dict[CostModel, Replay]] = WeakKeyDictionary()
+_KNOWN_REPLAYS: WeakKeyDictionary[Plan, dict[CostModel, Replay]] = WeakKeyDictionary()
 
 
 def _replayed(plan: Plan, cost: CostModel) -> Replay:
@@ -101,7 +101,7 @@ def _replayed(plan: Plan, cost: CostModel) -> Replay:
     return Replay(tuple(blocks), tuple(prices), _alive(plan, blocks), adds)
 
 
-Sides = tuple[tuple[int, ...] | None, tuple[int, ...] | None]
+SeededColours = tuple[tuple[int, ...] | None, tuple[int, ...] | None]
 """Colours of columns and of rows, None where none is seeded."""
 
 
@@ -112,7 +112,7 @@ def colouring_of(plan: Plan, replayed: Replay, step: Decompress) -> Colouring:
     return colouring_from(sides_of(plan, replayed, step), block)
 
 
-def colouring_from(sides: Sides, block: Block) -> Colouring:
+def colouring_from(sides: SeededColours, block: Block) -> Colouring:
     """Make the colouring of a block from the colours of its columns and rows."""
     from chainplan.colouring import Colouring
 
@@ -120,7 +120,7 @@ def colouring_from(sides: Sides, block: Block) -> Colouring:
     return Colouring.of(columns or (-1,) * block.cols, rows or (-1,) * block.rows)
 
 
-def sides_of(plan: Plan, replayed: Replay, step: Decompress) -> Sides:
+def sides_of(plan: Plan, replayed: Replay, step: Decompress) -> SeededColours:
     """Return the colours by which a step decompresses its block."""
     sides = []
     for position in (step.tangent, step.adjoint):

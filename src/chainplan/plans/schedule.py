@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 from chainplan.errors import PlanError
 from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.classes import CLASSES
+from chainplan.plans.classes import PLAN_CLASSES
 from chainplan.plans.liveness import evaluates, tape_spans
 from chainplan.plans.steps import Plan
 
 THIS_PLAN = "this plan"
 """The class within which a bound holds if it is a bound on the schedules of the plan at hand alone."""
-WITHIN = (THIS_PLAN, *CLASSES)
+SCHEDULE_CLASSES = (THIS_PLAN, *PLAN_CLASSES)
 
 
 class Task(NamedTuple):
@@ -184,8 +184,8 @@ def _check_claims(schedule: Schedule, total: int) -> None:
     if schedule.status is not (Status.OPTIMAL if schedule.bound == makespan else Status.FEASIBLE):
         text = f"'{schedule.status.value}', with bound {schedule.bound} and makespan {makespan}; a schedule is optimal "
         _wrong("status", text + "where it reaches its bound, and else feasible")
-    if schedule.within not in WITHIN:
-        _wrong("within", f"'{schedule.within[:40]}'; expected one of {', '.join(WITHIN)}")
+    if schedule.within not in SCHEDULE_CLASSES:
+        _wrong("within", f"'{schedule.within[:40]}'; expected one of {', '.join(SCHEDULE_CLASSES)}")
     if not makespan <= schedule.one_machine <= total:
         text = f"{schedule.one_machine}; expected at least the makespan, {makespan}, and at most the cost, {total}"
         _wrong("one_machine", text)

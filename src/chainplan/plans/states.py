@@ -35,7 +35,7 @@ from chainplan.problem.graph import Elemental, Graph
 
 
 @dataclass(frozen=True)
-class Span:
+class StateSpan:
     """The steps during which the state of a vertex is alive, from `first` to `last`."""
 
     vertex: str
@@ -43,7 +43,7 @@ class Span:
     last: int
 
 
-class Walk(Interpreter[None]):
+class StateWalk(Interpreter[None]):
     """A walk along the steps that follows the working and the stored states, and refuses a step without its state."""
 
     def __init__(self, graph: Graph) -> None:
@@ -51,10 +51,10 @@ class Walk(Interpreter[None]):
         self.working = self.given
         self._graph = graph
         self._position = -1
-        self._open: dict[str, Span] = {}
+        self._open: dict[str, StateSpan] = {}
         """The span of the working state and of each stored one, by vertex."""
         self._stored: set[str] = set()
-        self.done: list[Span] = []
+        self.done: list[StateSpan] = []
 
     def take(self, position: int, step: Step) -> None:
         """Take the step at a position.
@@ -67,7 +67,7 @@ class Walk(Interpreter[None]):
         self._position = position
         step.accept(self)
 
-    def finish(self) -> list[Span]:
+    def finish(self) -> list[StateSpan]:
         """Return all spans, except those of the input."""
         return [span for span in (*self.done, *self._open.values()) if span.vertex != self.given]
 
@@ -103,7 +103,7 @@ class Walk(Interpreter[None]):
             self.done.append(self._open.pop(e.target))
             self._stored.discard(e.target)
         self.working = e.target
-        self._open[e.target] = Span(e.target, self._position, self._position)
+        self._open[e.target] = StateSpan(e.target, self._position, self._position)
 
     def store(self, step: Store) -> None:
         vertex = step.vertex
@@ -138,7 +138,7 @@ class Walk(Interpreter[None]):
 
     def _use(self, vertex: str) -> None:
         span, position = self._open.get(vertex), self._position
-        self._open[vertex] = Span(vertex, position if span is None else span.first, position)
+        self._open[vertex] = StateSpan(vertex, position if span is None else span.first, position)
 
     def _leave(self) -> None:
         """Give up the working state, which is then gone unless it is stored."""
@@ -146,7 +146,7 @@ class Walk(Interpreter[None]):
             self.done.append(self._open.pop(self.working))
 
 
-def spans(plan: Plan) -> list[Span]:
+def spans(plan: Plan) -> list[StateSpan]:
     """Return the steps during which each state of a plan with state steps is alive.
 
     Raises
@@ -157,7 +157,7 @@ def spans(plan: Plan) -> list[Span]:
     reason = plan.graph.not_a_chain
     if reason is not None:
         raise PlanError(f"states are evaluated, but {reason}; expected a chain. Plan without recomputation.")
-    walk = Walk(plan.graph)
+    walk = StateWalk(plan.graph)
     for position, step in enumerate(plan.steps):
         require_step(position, step)
         walk.take(position, step)

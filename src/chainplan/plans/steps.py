@@ -25,19 +25,19 @@ from chainplan.errors import PlanError
 from chainplan.errors.arguments import describe, expect, refuse
 from chainplan.problem.graph import Graph, Mode
 
-Places = Mapping[int, int]
+StepPlaces = Mapping[int, int]
 """The position of each step of a plan in another plan."""
-STEP = 1000
+BYTES_PER_STEP = 1000
 """Bytes of a step and of its part of the replay, without colours and patterns."""
 
 
-LARGEST_COLOURED = 1_000_000
+MAX_DECOMPRESSED_LINES = 1_000_000
 """Rows or columns of the largest block that is decompressed."""
-NONZEROS_COLOURED = 4_000_000
+MAX_DECOMPRESSED_NONZEROS = 4_000_000
 """Nonzeros of the largest block that is decompressed."""
 
 
-T = TypeVar("T")
+VisitResult = TypeVar("VisitResult")
 
 
 class Load(NamedTuple):
@@ -48,10 +48,10 @@ class Load(NamedTuple):
     def operands(self) -> tuple[int, ...]:
         return ()
 
-    def renumbered(self, place: Places) -> Load:
+    def renumbered(self, place: StepPlaces) -> Load:
         return self
 
-    def accept(self, interpreter: Interpreter[T]) -> T:
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
         return interpreter.load(self)
 
 
@@ -64,10 +64,10 @@ class Accumulate(NamedTuple):
     def operands(self) -> tuple[int, ...]:
         return ()
 
-    def renumbered(self, place: Places) -> Accumulate:
+    def renumbered(self, place: StepPlaces) -> Accumulate:
         return self
 
-    def accept(self, interpreter: Interpreter[T]) -> T:
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
         return interpreter.accumulate(self)
 
 
@@ -81,10 +81,10 @@ class Propagate(NamedTuple):
     def operands(self) -> tuple[int, ...]:
         return (self.arg,)
 
-    def renumbered(self, place: Places) -> Propagate:
+    def renumbered(self, place: StepPlaces) -> Propagate:
         return Propagate(self.elemental, place[self.arg], self.mode)
 
-    def accept(self, interpreter: Interpreter[T]) -> T:
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
         return interpreter.propagate(self)
 
 
@@ -99,10 +99,10 @@ class Multiply(NamedTuple):
         left, right, onto = self
         return (left, right) if onto is None else (left, right, onto)
 
-    def renumbered(self, place: Places) -> Multiply:
+    def renumbered(self, place: StepPlaces) -> Multiply:
         return Multiply(place[self.left], place[self.right], None if self.onto is None else place[self.onto])
 
-    def accept(self, interpreter: Interpreter[T]) -> T:
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
         return interpreter.multiply(self)
 
 
@@ -115,10 +115,10 @@ class Add(NamedTuple):
     def operands(self) -> tuple[int, ...]:
         return (self.left, self.right)
 
-    def renumbered(self, place: Places) -> Add:
+    def renumbered(self, place: StepPlaces) -> Add:
         return Add(place[self.left], place[self.right])
 
-    def accept(self, interpreter: Interpreter[T]) -> T:
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
         return interpreter.add(self)
 
 
@@ -135,10 +135,10 @@ class Seed(NamedTuple):
     def operands(self) -> tuple[int, ...]:
         return ()
 
-    def renumbered(self, place: Places) -> Seed:
+    def renumbered(self, place: StepPlaces) -> Seed:
         return self
 
-    def accept(self, interpreter: Interpreter[T]) -> T:
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
         return interpreter.seed(self)
 
 
@@ -155,10 +155,10 @@ class Decompress(NamedTuple):
     def operands(self) -> tuple[int, ...]:
         return tuple(arg for arg in self if arg is not None)
 
-    def renumbered(self, place: Places) -> Decompress:
+    def renumbered(self, place: StepPlaces) -> Decompress:
         return Decompress(*(None if arg is None else place[arg] for arg in self))
 
-    def accept(self, interpreter: Interpreter[T]) -> T:
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
         return interpreter.decompress(self)
 
 
@@ -170,10 +170,10 @@ class Advance(NamedTuple):
     def operands(self) -> tuple[int, ...]:
         return ()
 
-    def renumbered(self, place: Places) -> Advance:
+    def renumbered(self, place: StepPlaces) -> Advance:
         return self
 
-    def accept(self, interpreter: Interpreter[T]) -> T:
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
         return interpreter.advance(self)
 
 
@@ -185,10 +185,10 @@ class Store(NamedTuple):
     def operands(self) -> tuple[int, ...]:
         return ()
 
-    def renumbered(self, place: Places) -> Store:
+    def renumbered(self, place: StepPlaces) -> Store:
         return self
 
-    def accept(self, interpreter: Interpreter[T]) -> T:
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
         return interpreter.store(self)
 
 
@@ -200,57 +200,57 @@ class Restore(NamedTuple):
     def operands(self) -> tuple[int, ...]:
         return ()
 
-    def renumbered(self, place: Places) -> Restore:
+    def renumbered(self, place: StepPlaces) -> Restore:
         return self
 
-    def accept(self, interpreter: Interpreter[T]) -> T:
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
         return interpreter.restore(self)
 
 
 Application = Accumulate | Propagate
 """The steps that call a function of a matrix-free elemental; an adjoint needs its tape."""
-Move = Advance | Store | Restore
+StateStep = Advance | Store | Restore
 """The steps that move states and make no block."""
-Step = Load | Application | Multiply | Add | Seed | Decompress | Move
-KINDS: tuple[type[Step], ...] = get_args(Step)
+Step = Load | Application | Multiply | Add | Seed | Decompress | StateStep
+STEP_KINDS: tuple[type[Step], ...] = get_args(Step)
 """Every kind of step; in a plan file it has the name of its class in small letters, and the fields of its class."""
 
 
-class Interpreter(ABC, Generic[T]):
+class Interpreter(ABC, Generic[VisitResult]):
     """The meaning of every kind of step for one purpose; `step.accept(interpreter)` calls the method of its kind.
 
     An interpreter that lacks a kind cannot be instantiated, and type checkers refuse it.
     """
 
     @abstractmethod
-    def load(self, step: Load) -> T: ...
+    def load(self, step: Load) -> VisitResult: ...
 
     @abstractmethod
-    def accumulate(self, step: Accumulate) -> T: ...
+    def accumulate(self, step: Accumulate) -> VisitResult: ...
 
     @abstractmethod
-    def propagate(self, step: Propagate) -> T: ...
+    def propagate(self, step: Propagate) -> VisitResult: ...
 
     @abstractmethod
-    def multiply(self, step: Multiply) -> T: ...
+    def multiply(self, step: Multiply) -> VisitResult: ...
 
     @abstractmethod
-    def add(self, step: Add) -> T: ...
+    def add(self, step: Add) -> VisitResult: ...
 
     @abstractmethod
-    def seed(self, step: Seed) -> T: ...
+    def seed(self, step: Seed) -> VisitResult: ...
 
     @abstractmethod
-    def decompress(self, step: Decompress) -> T: ...
+    def decompress(self, step: Decompress) -> VisitResult: ...
 
     @abstractmethod
-    def advance(self, step: Advance) -> T: ...
+    def advance(self, step: Advance) -> VisitResult: ...
 
     @abstractmethod
-    def store(self, step: Store) -> T: ...
+    def store(self, step: Store) -> VisitResult: ...
 
     @abstractmethod
-    def restore(self, step: Restore) -> T: ...
+    def restore(self, step: Restore) -> VisitResult: ...
 
 
 def require_step(position: int, step: object) -> None:
@@ -261,7 +261,7 @@ def require_step(position: int, step: object) -> None:
     PlanError
         Where it is none; the message says its position and what it is.
     """
-    if type(step) not in KINDS:
+    if type(step) not in STEP_KINDS:
         raise PlanError(
             f"step {position}: found {describe(step)}; expected a step of `chainplan.plans.steps`. Correct it."
         )
@@ -313,7 +313,7 @@ class Plan:
     @property
     def held_bytes(self) -> int:
         """The bytes that the plan takes with its graph and its replay, roughly."""
-        return self.graph.held_bytes + sum(STEP + bytes_of(step) for step in self.steps)
+        return self.graph.held_bytes + sum(BYTES_PER_STEP + bytes_of(step) for step in self.steps)
 
 
 class Planned(Protocol):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from chainplan._util.byte_cache import kept
-from chainplan.plans.steps import LARGEST_COLOURED
+from chainplan.plans.steps import MAX_DECOMPRESSED_LINES
 from chainplan.structures import Block, BlockDiagonal, Dense, Kronecker, OnDiagonal, Zero
 from chainplan.structures.counts import longest
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
     from chainplan.colouring import Coloured, Colouring
 
-CLOSE = 128
+MAX_CLOSELY_EXAMINED_NONZEROS = 128
 """Nonzeros of the largest pattern whose colours are searched more closely."""
-STEPS = 64
+MAX_DISTINGUISHED_PAIRS = 64
 """The most pairs of tangents and adjoints that are distinguished without a colouring."""
-LISTED = 1_500_000
+MAX_COLOURED_NONZEROS = 1_500_000
 """Nonzeros of the largest pattern that is coloured; colouring takes about 250 bytes for each of them."""
-BOTH_WAYS = 20_000
+MAX_TRANSPOSED_NONZEROS = 20_000
 """Nonzeros of the largest pattern whose transpose is coloured too, so that transposing a problem changes no price."""
 
 
-InTime = Callable[[], bool] | None
+TimeLeft = Callable[[], bool] | None
 """A function that says whether there is time left for a search; None gives a search as much time as it takes."""
 
 
-class Colours(NamedTuple):
+class SweepColours(NamedTuple):
     """The colours of columns and rows, -1 for one that is not seeded, and the numbers of tangents and adjoints."""
 
     columns: Sequence[int]
@@ -45,26 +45,26 @@ class Colours(NamedTuple):
     adjoints: int
 
 
-Needs = tuple[tuple[int, int], ...]
+SweepNeeds = tuple[tuple[int, int], ...]
 """Pairs of tangents and adjoints; every direct colouring has at least as many of both as one of the pairs."""
 
 
-Prices = tuple[int | None, int | None]
+VectorPrices = tuple[int | None, int | None]
 """The fma of one tangent and of one adjoint, None where there is none."""
 
 
 def compressible(block: Block) -> bool:
     """Say whether compression may pay on a block, and its pattern is small enough to be coloured."""
-    if isinstance(block.structure, Dense | Zero) or max(block.rows, block.cols) > LARGEST_COLOURED:
+    if isinstance(block.structure, Dense | Zero) or max(block.rows, block.cols) > MAX_DECOMPRESSED_LINES:
         return False
-    return 0 < block.nnz <= LISTED
+    return 0 < block.nnz <= MAX_COLOURED_NONZEROS
 
 
 class BlockColours(NamedTuple):
     """Colours for a block, and the numbers of tangents and adjoints that all colours need."""
 
-    colours: Colours
-    needs: Needs
+    colours: SweepColours
+    needs: SweepNeeds
     whole: bool = True
     """Whether there was time for the whole search."""
 
@@ -74,25 +74,25 @@ def has_parts(block: Block) -> bool:
     return isinstance(block.structure, OnDiagonal | BlockDiagonal | Kronecker)
 
 
-def colours_of_parts(block: Block, prices: Prices) -> BlockColours:
+def colours_of_parts(block: Block, prices: VectorPrices) -> BlockColours:
     """Return the cheapest colours of a block that has parts."""
     return kept(("parts", block.mark, *prices), lambda: _of_parts(block, *prices))
 
 
-def colours_of_pattern(block: Block, prices: Prices, in_time: InTime) -> BlockColours:
+def colours_of_pattern(block: Block, prices: VectorPrices, in_time: TimeLeft) -> BlockColours:
     """Return cheap colours of a listed pattern; a search that ran out of time is not kept."""
     key = ("colours", block.mark, *prices)
     return kept(key, lambda: _coloured(block, *prices, in_time), lasting=lambda colours: colours.whole)
 
 
 def closer_colours(
-    block: Block, prices: Prices, known: tuple[int, int], colours: Colours
-) -> tuple[int, int, Colours] | None:
+    block: Block, prices: VectorPrices, known: tuple[int, int], colours: SweepColours
+) -> tuple[int, int, SweepColours] | None:
     """Search the colours of a small block more closely, given the price and the bound of those known.
 
     Returns the price, the bound and the colours, or None where the block is too large.
     """
-    if block.nnz > CLOSE:
+    if block.nnz > MAX_CLOSELY_EXAMINED_NONZEROS:
         return None
     return kept(("closer", block.mark, prices, known), lambda: _closer(block, prices, known, colours))
 
@@ -109,8 +109,8 @@ def _of_parts(block: Block, tangent: int | None, adjoint: int | None) -> BlockCo
     needs = _needs((c, r), (tangent, adjoint), (r * c, r, c))
     layered = isinstance(block.structure, Kronecker)
     if forward:
-        return BlockColours(Colours(_line(block.cols, c, layered), _line(block.rows, 0, layered), c, 0), needs)
-    return BlockColours(Colours(_line(block.cols, 0, layered), _line(block.rows, r, layered), 0, r), needs)
+        return BlockColours(SweepColours(_line(block.cols, c, layered), _line(block.rows, 0, layered), c, 0), needs)
+    return BlockColours(SweepColours(_line(block.cols, 0, layered), _line(block.rows, r, layered), 0, r), needs)
 
 
 def _line(length: int, colours: int, layered: bool) -> Sequence[int]:
@@ -129,14 +129,14 @@ def _line(length: int, colours: int, layered: bool) -> Sequence[int]:
     return kept(("line", length, colours, layered and colours > 0), make)
 
 
-def simple_needs(block: Block, prices: Prices) -> Needs:
+def simple_needs(block: Block, prices: VectorPrices) -> SweepNeeds:
     """Return the needs that follow from the longest row, the longest column and the number of nonzeros."""
     counts = block.structure.row_counts(block.rows, block.cols), block.structure.column_counts(block.rows, block.cols)
     longest_row, longest_column = map(longest, counts)
     return _needs((longest_row, longest_column), prices, (block.nnz, block.rows, block.cols))
 
 
-def _needs(alone: tuple[int, int], prices: Prices, cut: tuple[int, int, int]) -> Needs:
+def _needs(alone: tuple[int, int], prices: VectorPrices, cut: tuple[int, int, int]) -> SweepNeeds:
     """Return the needs of either mode alone, and of both by the inequality nnz <= c·rows + a·columns.
 
     The inequality is that of `colouring.bounds`. Where its line has many pairs, some stand for all: the fewest tangents
@@ -145,24 +145,24 @@ def _needs(alone: tuple[int, int], prices: Prices, cut: tuple[int, int, int]) ->
     pairs = [pair for pair, price in (((alone[0], 0), prices[0]), ((0, alone[1]), prices[1])) if price is not None]
     if None not in prices:
         nonzeros, rows, columns = cut
-        step = -(-alone[0] // STEPS)
+        step = -(-alone[0] // MAX_DISTINGUISHED_PAIRS)
         for c in range(1, alone[0], step):
             pairs.append((c, max(1, -(-(nonzeros - (c + step - 1) * rows) // columns))))
     return tuple(pairs)
 
 
-def _coloured(block: Block, tangent: int | None, adjoint: int | None, in_time: InTime) -> BlockColours:
+def _coloured(block: Block, tangent: int | None, adjoint: int | None, in_time: TimeLeft) -> BlockColours:
     """Colour a pattern, and its transpose too where that is small, and return the cheaper colours."""
     best = _best(block, tangent, adjoint, in_time)
     return BlockColours(_plain(best.colouring), best.needs, best.whole)
 
 
-def _best(block: Block, tangent: int | None, adjoint: int | None, in_time: InTime) -> Coloured:
+def _best(block: Block, tangent: int | None, adjoint: int | None, in_time: TimeLeft) -> Coloured:
     from chainplan.colouring import colour
 
     effort = min(1.0, 1000 / block.nnz)
     best = colour(_listed(block), tangent, adjoint, effort=effort, in_time=in_time)
-    if best.optimal or block.nnz > BOTH_WAYS or not best.whole:
+    if best.optimal or block.nnz > MAX_TRANSPOSED_NONZEROS or not best.whole:
         return best
     turned = colour(_listed(block.transpose()), adjoint, tangent, effort=effort, in_time=in_time).turned
     cheaper, firmer = min(best, turned, key=lambda one: one.price), max(best, turned, key=lambda one: one.bound)
@@ -170,7 +170,9 @@ def _best(block: Block, tangent: int | None, adjoint: int | None, in_time: InTim
     return replace(cheaper, bound=bound, needs=needs, witness=witness, whole=turned.whole)
 
 
-def _closer(block: Block, prices: Prices, known: tuple[int, int], colours: Colours) -> tuple[int, int, Colours]:
+def _closer(
+    block: Block, prices: VectorPrices, known: tuple[int, int], colours: SweepColours
+) -> tuple[int, int, SweepColours]:
     from chainplan.colouring import Coloured, Colouring, Witness, closer
 
     best = Coloured(Colouring.of(colours.columns, colours.rows), *known, "", (), Witness())
@@ -184,9 +186,9 @@ def _listed(block: Block) -> csr_array:
     return pattern
 
 
-def _plain(colouring: Colouring) -> Colours:
+def _plain(colouring: Colouring) -> SweepColours:
     """Turn a colouring of numpy arrays into plain arrays of Python."""
     import numpy as np
 
     columns, rows = (array("i", side.astype(np.int32).tobytes()) for side in (colouring.columns, colouring.rows))
-    return Colours(columns, rows, colouring.tangents, colouring.adjoints)
+    return SweepColours(columns, rows, colouring.tangents, colouring.adjoints)

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from chainplan.errors.arguments import describe
 from chainplan.plans.steps import (
-    LARGEST_COLOURED,
-    NONZEROS_COLOURED,
+    MAX_DECOMPRESSED_LINES,
+    MAX_DECOMPRESSED_NONZEROS,
     Accumulate,
     Add,
     Advance,
@@ -55,11 +55,11 @@ class Broken(Exception):
     """A rule of the plan language that a step breaks."""
 
 
-Made = tuple[Typed, int, int]
+MadeBlock = tuple[Typed, int, int]
 """What a step makes, its price, and its adds, which only a sum without a product has."""
 
 
-class Typing(Interpreter[Made]):
+class Typing(Interpreter[MadeBlock]):
     """What a step makes from the blocks `made` by all steps before it.
 
     Parameters
@@ -74,17 +74,17 @@ class Typing(Interpreter[Made]):
         self.made: list[Typed] = []
         self._graph, self._cost = graph, cost
 
-    def load(self, step: Load) -> Made:
+    def load(self, step: Load) -> MadeBlock:
         e = self._elemental(step.elemental)
         if not e.explicit:
             raise Broken(f"'{e.name}' is matrix-free and cannot be loaded; accumulate it.")
         return Typed(e.target, e.source, e.block), 0, 0
 
-    def accumulate(self, step: Accumulate) -> Made:
+    def accumulate(self, step: Accumulate) -> MadeBlock:
         e = self._applied(step)
         return Typed(e.target, e.source, e.block), self._cost.accumulate(e, step.mode), 0
 
-    def propagate(self, step: Propagate) -> Made:
+    def propagate(self, step: Propagate) -> MadeBlock:
         e, arg = self._applied(step), self._operand(step.arg, "arg")
         price = self._cost.propagate(e, arg.block, step.mode)
         if step.mode is Mode.TANGENT:
@@ -95,7 +95,7 @@ class Typing(Interpreter[Made]):
             raise Broken(f"arg starts at '{arg.source}', but an adjoint of '{e.name}' starts at '{e.target}'.")
         return _joined(arg, Typed(e.target, e.source, e.block)), price, 0
 
-    def multiply(self, step: Multiply) -> Made:
+    def multiply(self, step: Multiply) -> MadeBlock:
         left, right = self._operand(step.left, "left"), self._operand(step.right, "right")
         target, source = left.target, right.source
         if left.source != right.target:
@@ -118,7 +118,7 @@ class Typing(Interpreter[Made]):
         total = onto.block.plus(product.block)
         return (onto if total is onto.block else Typed(target, source, total)), price, 0
 
-    def add(self, step: Add) -> Made:
+    def add(self, step: Add) -> MadeBlock:
         left, right = self._operand(step.left, "left"), self._operand(step.right, "right")
         if (left.target, left.source) != (right.target, right.source):
             raise Broken(
@@ -127,7 +127,7 @@ class Typing(Interpreter[Made]):
             )
         return _summed(left, right), self._cost.add(left.block, right.block), sum_adds(left.block, right.block)
 
-    def seed(self, step: Seed) -> Made:
+    def seed(self, step: Seed) -> MadeBlock:
         size = self._size(step.vertex)
         _require_mode(step.mode)
         colours = max(step.colours, default=-1) + 1
@@ -142,7 +142,7 @@ class Typing(Interpreter[Made]):
             return Typed(step.vertex, colours_of(place), Block(size, colours), place, whole), price, 0
         return Typed(colours_of(place), step.vertex, Block(colours, size), place, whole), price, 0
 
-    def decompress(self, step: Decompress) -> Made:
+    def decompress(self, step: Decompress) -> MadeBlock:
         sides = []
         for role, position in (("tangent", step.tangent), ("adjoint", step.adjoint)):
             if position is not None:
@@ -158,21 +158,21 @@ class Typing(Interpreter[Made]):
         if sides[0][:2] != sides[-1][:2]:
             raise Broken("tangent and adjoint are compressions of blocks between different vertices.")
         block = sides[0].block
-        if max(block.rows, block.cols) > LARGEST_COLOURED or block.nnz > NONZEROS_COLOURED:
+        if max(block.rows, block.cols) > MAX_DECOMPRESSED_LINES or block.nnz > MAX_DECOMPRESSED_NONZEROS:
             raise Broken(
                 f"a block of {block.rows:,} x {block.cols:,} with {block.nnz:,} nonzeros is decompressed; expected at "
-                f"most {LARGEST_COLOURED:,} rows and columns and {NONZEROS_COLOURED:,} nonzeros."
+                f"most {MAX_DECOMPRESSED_LINES:,} rows and columns and {MAX_DECOMPRESSED_NONZEROS:,} nonzeros."
             )
         return sides[0], self._cost.decompress(block), 0
 
-    def advance(self, step: Advance) -> Made:
+    def advance(self, step: Advance) -> MadeBlock:
         e = self._elemental(step.elemental)
         return self._state(e.target), self._cost.advance(e), 0
 
-    def store(self, step: Store) -> Made:
+    def store(self, step: Store) -> MadeBlock:
         return self._state(step.vertex), 0, 0
 
-    def restore(self, step: Restore) -> Made:
+    def restore(self, step: Restore) -> MadeBlock:
         return self._state(step.vertex), 0, 0
 
     def _state(self, vertex: str) -> Typed:

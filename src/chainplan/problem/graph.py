@@ -18,9 +18,9 @@ from chainplan._util.digraph import find_cycle, reachable, topological_order
 from chainplan.errors import ShapeError
 from chainplan.errors.arguments import expect
 from chainplan.structures import Block
-from chainplan.structures.resolve import Edge, resolve
+from chainplan.structures.resolve import ElementalBlock, resolve
 
-Place = tuple[str | int, ...]
+FaultPlace = tuple[str | int, ...]
 """The place of a fault in a graph: ("inputs", 0), ("jacobians", 3, "edge"), ..."""
 
 
@@ -112,10 +112,10 @@ class Elemental:
 
 
 @dataclass(frozen=True)
-class Fault:
+class GraphFault:
     """A fault of a graph: its place, and a message that ends with what to do."""
 
-    place: Place
+    place: FaultPlace
     message: str
 
 
@@ -211,7 +211,7 @@ class Graph:
         ahead = reachable(self.inputs, ((e.source, e.target) for e in self.elementals))
         behind = reachable(self.outputs, ((e.target, e.source) for e in self.elementals))
         useful = tuple(e for e in self.elementals if e.source in ahead and e.target in behind)
-        resolved = resolve([Edge(e.source, e.target, e.block) for e in useful], self.order)
+        resolved = resolve([ElementalBlock(e.source, e.target, e.block) for e in useful], self.order)
         counted = tuple(
             e if e.block is block else replace(e, block=block) for e, block in zip(useful, resolved.blocks, strict=True)
         )
@@ -284,71 +284,75 @@ class Graph:
 
 def faults(
     sizes: Mapping[str, int], inputs: Sequence[str], outputs: Sequence[str], elementals: Sequence[Elemental]
-) -> Iterator[Fault]:
+) -> Iterator[GraphFault]:
     """Yield everything that keeps the parts from being a linearised DAG."""
     for what, names in (("inputs", inputs), ("outputs", outputs)):
         if not names:
-            yield Fault((what,), f"found no vertex; expected at least one. Name the {what} of the program.")
+            yield GraphFault((what,), f"found no vertex; expected at least one. Name the {what} of the program.")
         seen: set[str] = set()
         for i, name in enumerate(names):
             if name not in sizes:
                 text = f"'{name}' is no vertex; expected one that a size or an edge names. Correct the name."
-                yield Fault((what, i), text)
+                yield GraphFault((what, i), text)
             if name in seen:
-                yield Fault((what, i), f"'{name}' stands twice among the {what}; name it once.")
+                yield GraphFault((what, i), f"'{name}' stands twice among the {what}; name it once.")
             seen.add(name)
     yield from _role_faults(inputs, outputs, elementals)
     yield from _elemental_faults(sizes, elementals)
     yield from _cycle_faults(elementals)
 
 
-def _role_faults(inputs: Sequence[str], outputs: Sequence[str], elementals: Sequence[Elemental]) -> Iterator[Fault]:
+def _role_faults(
+    inputs: Sequence[str], outputs: Sequence[str], elementals: Sequence[Elemental]
+) -> Iterator[GraphFault]:
     """Yield every input that is an output as well, and every edge that ends at an input."""
     input_set = set(inputs)
     for i, name in enumerate(outputs):
         if name in input_set:
-            yield Fault(
+            yield GraphFault(
                 ("outputs", i),
                 f"'{name}' is also an input; expected inputs and outputs to differ. Add a vertex for the output and "
                 f"an edge with structure 'identity' from '{name}' to it.",
             )
     for i, e in enumerate(elementals):
         if e.target in input_set:
-            yield Fault(
+            yield GraphFault(
                 ("jacobians", i, "edge"),
                 f"'{e.name}' ends at '{e.target}', which is an input; expected no edge into an input. Take "
                 f"'{e.target}' out of the inputs, or remove the edge.",
             )
 
 
-def _elemental_faults(sizes: Mapping[str, int], elementals: Sequence[Elemental]) -> Iterator[Fault]:
+def _elemental_faults(sizes: Mapping[str, int], elementals: Sequence[Elemental]) -> Iterator[GraphFault]:
     """Yield names that are taken, and blocks that fit neither their edge nor their structure."""
     seen: dict[str, int] = {}
     for i, e in enumerate(elementals):
         if e.name in seen:
-            yield Fault(
+            yield GraphFault(
                 ("jacobians", i, "name"),
                 f"the name '{e.name}' is taken by jacobian [{seen[e.name]}]; expected unique names. Rename one.",
             )
         seen.setdefault(e.name, i)
         shape = (sizes.get(e.target), sizes.get(e.source))
         if (e.block.rows, e.block.cols) != shape:
-            yield Fault(
+            yield GraphFault(
                 ("jacobians", i, "shape"),
                 f"'{e.name}' is {e.block.rows} x {e.block.cols}, but its edge '{e.source}' -> '{e.target}' asks for "
                 f"{shape[0]} x {shape[1]}; rows are the size of the target, columns of the source.",
             )
         misfit = e.block.structure.misfit(e.block.rows, e.block.cols)
         if misfit:
-            yield Fault(("jacobians", i, "structure"), f"structure '{e.block.structure!r}' of '{e.name}' {misfit}.")
+            yield GraphFault(
+                ("jacobians", i, "structure"), f"structure '{e.block.structure!r}' of '{e.name}' {misfit}."
+            )
 
 
-def _cycle_faults(elementals: Sequence[Elemental]) -> Iterator[Fault]:
+def _cycle_faults(elementals: Sequence[Elemental]) -> Iterator[GraphFault]:
     """Yield every edge from a vertex to itself, and one longer cycle at that of its edges which was declared last."""
     for i, e in enumerate(elementals):
         if e.source == e.target:
             text = f"'{e.name}' leads from '{e.source}' to itself; a linearised DAG has no cycle. Remove it."
-            yield Fault(("jacobians", i, "edge"), text)
+            yield GraphFault(("jacobians", i, "edge"), text)
     cycle = find_cycle([(e.source, e.target) for e in elementals if e.source != e.target])
     if cycle:
         steps = set(pairwise(cycle))
@@ -356,4 +360,4 @@ def _cycle_faults(elementals: Sequence[Elemental]) -> Iterator[Fault]:
         shown = cycle if len(cycle) <= 8 else [*cycle[:6], "...", cycle[-1]]
         path = " -> ".join(v if v == "..." else f"'{v}'" for v in shown)
         text = f"the edges form a cycle {path}; a linearised DAG has none. Remove one of them."
-        yield Fault(("jacobians", last, "edge"), text)
+        yield GraphFault(("jacobians", last, "edge"), text)

@@ -121,11 +121,11 @@ def problem_of(value: object) -> Problem:
     """
     if isinstance(value, Problem):
         return value
-    todo = _MADE.get(type(value).__name__, "Make one by chain, from_spec or read.")
+    todo = _PROBLEM_SOURCES.get(type(value).__name__, "Make one by chain, from_spec or read.")
     raise refuse("problem", value, "a Problem", todo)
 
 
-_MADE = {
+_PROBLEM_SOURCES = {
     "Graph": "Pass Problem(graph).",
     "Result": "Pass result.problem.",
     "SavedPlan": "Pass saved.problem.",

@@ -14,10 +14,10 @@ import numpy as np
 from chainplan._util.arrays import Array
 from chainplan.errors import PointError
 from chainplan.errors.arguments import expect
-from chainplan.programs.ops.base import Kept
+from chainplan.programs.ops.base import KeptValues
 from chainplan.programs.point import point_of
 from chainplan.programs.program import Layer, Program, program_of
-from chainplan.values.jacobians import Given
+from chainplan.values.jacobians import GivenJacobian
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class Evaluation:
 
     program: Program
     values: Mapping[str, Array]
-    kept: Mapping[str, Kept]
+    kept: Mapping[str, KeptValues]
 
 
 def evaluate(program: Program, point: Mapping[str, Array]) -> Evaluation:
@@ -64,7 +64,7 @@ def evaluate(program: Program, point: Mapping[str, Array]) -> Evaluation:
     return Evaluation(program, values, kept)
 
 
-def evaluated(layer: Layer, arguments: list[Array]) -> tuple[Array, Kept]:
+def evaluated(layer: Layer, arguments: list[Array]) -> tuple[Array, KeptValues]:
     """Return the value of one layer and what it keeps for its linearisation; raise as `evaluate` does."""
     with np.errstate(all="ignore"):
         try:
@@ -75,7 +75,7 @@ def evaluated(layer: Layer, arguments: list[Array]) -> tuple[Array, Kept]:
     return value, kept
 
 
-def linearise(evaluation: Evaluation) -> dict[str, Given]:
+def linearise(evaluation: Evaluation) -> dict[str, GivenJacobian]:
     """Compute the elemental Jacobians of all layers, as `chainplan.execute` takes them.
 
     Parameters
@@ -103,7 +103,7 @@ def linearise(evaluation: Evaluation) -> dict[str, Given]:
     {'exp1/x': array([1., 1.])}
     """
     expect("evaluation", evaluation, Evaluation, "an Evaluation", "Make one by evaluate(program, point).")
-    program, partials = evaluation.program, dict[str, dict[int, Given]]()
+    program, partials = evaluation.program, dict[str, dict[int, GivenJacobian]]()
     result = {}
     for name, layer, position, _ in program.placed:
         if layer.name not in partials:
@@ -116,7 +116,7 @@ def linearise(evaluation: Evaluation) -> dict[str, Given]:
     return result
 
 
-def linearised(layer: Layer, arguments: list[Array], value: Array, kept: Kept) -> dict[int, Given]:
+def linearised(layer: Layer, arguments: list[Array], value: Array, kept: KeptValues) -> dict[int, GivenJacobian]:
     """Return the elemental Jacobians of one layer by the positions of its varying edges; raise as `linearise` does."""
     with np.errstate(all="ignore"):
         partials = layer.op.linearise(arguments, value, kept)

@@ -17,7 +17,7 @@ from chainplan.programs.ops.matrix_free_pair import matrix
 from chainplan.programs.program import Layer, Program
 
 
-class Followed:
+class KinkProgram:
     """A program whose layers follow their own slopes wherever a kink lies between the point and another one."""
 
     def __init__(self, program: Program, point: Mapping[str, Array]) -> None:

@@ -13,15 +13,13 @@ from typing import cast
 import numpy as np
 
 from chainplan._util.arrays import Array
+from chainplan._util.bytesize import BYTES_PER_ELEMENT
 from chainplan.errors import ExecutionError, PointError
 from chainplan.errors.arguments import mapping, whole
 from chainplan.errors.suggest import did_you_mean
 from chainplan.programs.program import Program, program_of
-from chainplan.values.jacobians import NUMBERS
+from chainplan.values.jacobians import NUMBER_KINDS
 from chainplan.values.npz import read_npz
-
-BYTES = 8
-"""Bytes of an entry, because everything is computed in float64."""
 
 
 def draw_point(program: Program, seed: int = 0, given: Mapping[str, Array] | None = None) -> dict[str, Array]:
@@ -71,7 +69,7 @@ def draw_point(program: Program, seed: int = 0, given: Mapping[str, Array] | Non
 
 
 def _require_memory(program: Program) -> None:
-    needed = BYTES * sum(map(prod, program.shapes.values()))
+    needed = BYTES_PER_ELEMENT * sum(map(prod, program.shapes.values()))
     here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 36
     if needed > here:
         raise ExecutionError(
@@ -138,7 +136,7 @@ def _fault(name: str, array: Array, program: Program) -> str | None:
     if name not in known:
         todo = did_you_mean(name, known, "Remove it.")
         return f"'{name}' is no input or parameter; expected some of {', '.join(known[:8])}. {todo}"
-    if array.dtype.kind not in NUMBERS.replace("c", "b"):
+    if array.dtype.kind not in NUMBER_KINDS.replace("c", "b"):
         return f"the array for '{name}' has dtype {array.dtype}; expected real numbers."
     if array.shape != program.shapes[name]:
         return f"the array for '{name}' has shape {array.shape}; expected {program.shapes[name]}."

@@ -17,10 +17,9 @@ from typing import NamedTuple, cast
 from chainplan.errors.arguments import expect
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem
-from chainplan.programs.ops import RESULT, Edge, Op
+from chainplan.programs.ops import RESULT_VERTEX, Op, OpEdge
+from chainplan.programs.ops.base import ArrayShape
 from chainplan.structures import Block
-
-Shape = tuple[int, ...]
 
 
 def program_of(value: object) -> Program:
@@ -42,17 +41,17 @@ class Layer:
     name: str
     op: Op
     sources: tuple[str, ...]
-    edges: tuple[Edge, ...] = ()
+    edges: tuple[OpEdge, ...] = ()
     varying: tuple[tuple[int, Block], ...] = ()
 
     def vertex(self, end: int | str) -> str:
         """Return the vertex of the graph for an end of an edge."""
         if isinstance(end, int):
             return self.sources[end]
-        return self.name if end == RESULT else f"{self.name}.{end}"
+        return self.name if end == RESULT_VERTEX else f"{self.name}.{end}"
 
 
-class Placed(NamedTuple):
+class PlacedEdge(NamedTuple):
     """An edge of the linearised program: its elemental's name, its layer, and its position among the layer's edges."""
 
     name: str
@@ -61,12 +60,12 @@ class Placed(NamedTuple):
     block: Block
 
     @property
-    def edge(self) -> Edge:
+    def edge(self) -> OpEdge:
         """The edge as the op describes it."""
         return self.layer.edges[self.position]
 
 
-def applied(name: str, op: Op, sources: tuple[str, ...], shapes: Sequence[Shape], variables: set[str]) -> Layer:
+def applied(name: str, op: Op, sources: tuple[str, ...], shapes: Sequence[ArrayShape], variables: set[str]) -> Layer:
     """Make the layer of an op that is applied to values, some of which vary.
 
     Raises
@@ -92,7 +91,7 @@ class Program:
     """
 
     layers: tuple[Layer, ...]
-    shapes: Mapping[str, Shape]
+    shapes: Mapping[str, ArrayShape]
     inputs: tuple[str, ...]
     parameters: Mapping[str, tuple[Op, str]]
     variables: tuple[str, ...]
@@ -102,7 +101,7 @@ class Program:
     recompute: bool = False
 
     @cached_property
-    def placed(self) -> tuple[Placed, ...]:
+    def placed(self) -> tuple[PlacedEdge, ...]:
         """The edges on a path from a variable, in evaluation order."""
         edges, counts = [], dict[str, int]()
         for layer in self.layers:
@@ -110,7 +109,7 @@ class Program:
                 edge = layer.edges[position]
                 name = f"{layer.vertex(edge.target)}/{layer.vertex(edge.source)}"
                 count = counts[name] = counts.get(name, 0) + 1
-                edges.append(Placed(name if count == 1 else f"{name}#{count}", layer, position, block))
+                edges.append(PlacedEdge(name if count == 1 else f"{name}#{count}", layer, position, block))
         return tuple(edges)
 
     @cached_property

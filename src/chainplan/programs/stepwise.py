@@ -15,20 +15,20 @@ import numpy as np
 from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
 from chainplan.programs.evaluation import evaluate, evaluated, linearise, linearised
-from chainplan.programs.ops import RESULT
-from chainplan.programs.ops.base import Kept
+from chainplan.programs.ops import RESULT_VERTEX
+from chainplan.programs.ops.base import KeptValues
 from chainplan.programs.point import point_of
-from chainplan.programs.program import Placed, Program, program_of
-from chainplan.values.jacobians import Given
+from chainplan.programs.program import PlacedEdge, Program, program_of
+from chainplan.values.jacobians import GivenJacobian
 from chainplan.values.primal import Primal
 
 
-class _Inside(NamedTuple):
+class _InnerState(NamedTuple):
     """The state at an inner vertex of an op: the op's arguments, its value, and what it kept."""
 
     arguments: list[Array]
     value: Array
-    kept: Kept
+    kept: KeptValues
 
 
 @final
@@ -82,27 +82,27 @@ class Stepwise(Primal):
     def start(self) -> Array:
         return self._point[self._variable]
 
-    def advance(self, elemental: str, state: Array | _Inside) -> Array | _Inside:
+    def advance(self, elemental: str, state: Array | _InnerState) -> Array | _InnerState:
         placed = self._placed[elemental]
-        inside = state if isinstance(state, _Inside) else self._inside(placed, state)
-        return inside.value if placed.edge.target == RESULT else inside
+        inside = state if isinstance(state, _InnerState) else self._inside(placed, state)
+        return inside.value if placed.edge.target == RESULT_VERTEX else inside
 
-    def linearise(self, elemental: str, state: Array | _Inside) -> Given | None:
+    def linearise(self, elemental: str, state: Array | _InnerState) -> GivenJacobian | None:
         placed = self._placed[elemental]
-        inside = state if isinstance(state, _Inside) else self._inside(placed, state)
+        inside = state if isinstance(state, _InnerState) else self._inside(placed, state)
         return linearised(placed.layer, inside.arguments, inside.value, inside.kept)[placed.position]
 
-    def _inside(self, placed: Placed, state: Array) -> _Inside:
+    def _inside(self, placed: PlacedEdge, state: Array) -> _InnerState:
         """Evaluate the op of an edge on its one varying argument and on the constant ones."""
         source = placed.layer.vertex(placed.edge.source)
         arguments = [state if name == source else self._constants[name] for name in placed.layer.sources]
-        return _Inside(arguments, *evaluated(placed.layer, arguments))
+        return _InnerState(arguments, *evaluated(placed.layer, arguments))
 
     @cached_property
-    def _jacobians(self) -> dict[str, Given]:
+    def _jacobians(self) -> dict[str, GivenJacobian]:
         return linearise(evaluate(self._program, self._point))
 
-    def __getitem__(self, name: str) -> Given:
+    def __getitem__(self, name: str) -> GivenJacobian:
         return self._jacobians[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -20,20 +20,20 @@ from chainplan.plans.bound import Bound, Status
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.problem.units import unit_text
-from chainplan.proofs.evidence import VERTEX, Replanning, cheaper_member, proves
+from chainplan.proofs.evidence import VERTEX_ELIMINATION, Replanning, cheaper_member, proves
 from chainplan.proofs.schedule_claims import judge_schedule
-from chainplan.proofs.verdict import Finding, Standing, Verdict, refuted
+from chainplan.proofs.verdict import ClaimFinding, ClaimStanding, ProofVerdict, refuted
 from chainplan.solvers.elimination.elimination_graph import after_accumulation
 from chainplan.solvers.elimination.path_bound import path_bound, quick_bound
-from chainplan.solvers.search.search import Progress, Search
+from chainplan.solvers.search.search import Search, SearchProgress
 
-BUDGET = 10.0
+DEFAULT_PROOF_SECONDS = 10.0
 """Seconds in which a file is proven again where no budget is given."""
 
 
 def prove_again(
-    saved: SavedPlan, budget: float = BUDGET, progress: Callable[[Progress], None] | None = None
-) -> Verdict:
+    saved: SavedPlan, budget: float = DEFAULT_PROOF_SECONDS, progress: Callable[[SearchProgress], None] | None = None
+) -> ProofVerdict:
     """Prove the plan of a file and all figures that follow from it, then judge what it claims of other plans.
 
     Parameters
@@ -42,12 +42,12 @@ def prove_again(
         The file, as `chainplan.read_plan` reads it.
     budget : float
         The seconds that the searches may take together.
-    progress : Callable[[Progress], None] | None
+    progress : Callable[[SearchProgress], None] | None
         A function that is called now and then with how far a search is.
 
     Returns
     -------
-    Verdict
+    ProofVerdict
         What has become of each claim; its text is the last line of `chainplan check`.
 
     Examples
@@ -68,24 +68,24 @@ def prove_again(
         return refuted(error)
     again = Replanning(saved.problem, monotonic() + budget, progress)
     if saved.candidate is None:
-        return Verdict((_no_plan(saved, again),))
+        return ProofVerdict((_no_plan(saved, again),))
     findings = [_cost(saved, again)]
     if saved.schedule is not None:
         findings += judge_schedule(saved, saved.candidate, saved.schedule, again)
-    return Verdict(tuple(findings), replayed)
+    return ProofVerdict(tuple(findings), replayed)
 
 
-def _cost(saved: SavedPlan, again: Replanning) -> Finding:
+def _cost(saved: SavedPlan, again: Replanning) -> ClaimFinding:
     """Whether no plan of the class costs less than the bound."""
     problem, claimed = saved.problem, saved.document
     bound = Bound(claimed["bound"][problem.cost.unit], claimed["bound"]["within"])
     within = bound.within
     if within is None or bound.value == 0:
-        return Finding(Standing.PROVEN, "nothing is claimed of what other plans cost")
+        return ClaimFinding(ClaimStanding.PROVEN, "nothing is claimed of what other plans cost")
     optimal = claimed["status"] == Status.OPTIMAL.value
     figure = f"{bound.value:,} {unit_text(problem)}"
     said = "optimal" if optimal else f"bound of {figure}"
-    proven = Finding(Standing.PROVEN, f"{said}: proven again within {within}")
+    proven = ClaimFinding(ClaimStanding.PROVEN, f"{said}: proven again within {within}")
     if _at_once(problem, bound, again):
         return proven
     for result in again.results(within, 0.5 if saved.schedule is not None else 1.0):
@@ -93,36 +93,40 @@ def _cost(saved: SavedPlan, again: Replanning) -> Finding:
         if cheaper is not None:
             claim = "to be optimal" if optimal else f"that no plan within {within} costs less than {figure}"
             price = f"{cheaper.price:,} {unit_text(problem)}"
-            return Finding(Standing.REFUTED, f"{saved.source}: claims {claim}, but '{result.solver}' finds {price}.")
+            return ClaimFinding(
+                ClaimStanding.REFUTED, f"{saved.source}: claims {claim}, but '{result.solver}' finds {price}."
+            )
         if proves(result.lower_bound, bound, problem):
             return proven
-    return Finding(Standing.CLAIMED, f"{said} within {within}: claimed by the file, not proven again")
+    return ClaimFinding(ClaimStanding.CLAIMED, f"{said} within {within}: claimed by the file, not proven again")
 
 
 def _at_once(problem: Problem, bound: Bound, again: Replanning) -> bool:
     """Whether the bounds that take polynomial time prove a bound on vertex elimination."""
-    name = after_accumulation(problem.graph, VERTEX)
+    name = after_accumulation(problem.graph, VERTEX_ELIMINATION)
     if problem.cost is not FMA or bound.within != name:
         return False
     search = Search(budget=again.left / 4)
     return path_bound(problem.graph) >= bound.value or quick_bound(problem.graph, search.watch) >= bound.value
 
 
-def _no_plan(saved: SavedPlan, again: Replanning) -> Finding:
+def _no_plan(saved: SavedPlan, again: Replanning) -> ClaimFinding:
     """Whether no plan keeps the limits, and which limit would be enough."""
     claimed = saved.document
     result = next(again.results(""), None)
     if result is None or claimed["status"] != Status.INFEASIBLE.value:
-        return Finding(Standing.CLAIMED, f"status '{claimed['status']}': the file holds no plan to check")
+        return ClaimFinding(ClaimStanding.CLAIMED, f"status '{claimed['status']}': the file holds no plan to check")
     if result.plan is not None:
         said = f"claims that no plan keeps the limits, but '{result.solver}' finds one."
-        return Finding(Standing.REFUTED, f"{saved.source}: {said}")
+        return ClaimFinding(ClaimStanding.REFUTED, f"{saved.source}: {said}")
     if result.status is not Status.INFEASIBLE:
-        return Finding(Standing.CLAIMED, "infeasible: claimed by the file, not proven again")
+        return ClaimFinding(ClaimStanding.CLAIMED, "infeasible: claimed by the file, not proven again")
     needs = None if claimed["needs"] is None else claimed["needs"]["memory"]
     if needs not in (None, result.needs):
         if result.needs is None:
-            return Finding(Standing.CLAIMED, f"needs.memory of {needs:,}: claimed by the file, not proven again")
+            return ClaimFinding(
+                ClaimStanding.CLAIMED, f"needs.memory of {needs:,}: claimed by the file, not proven again"
+            )
         said = f"needs.memory is claimed to be {needs:,}, but {result.needs:,} elements are the smallest limit."
-        return Finding(Standing.REFUTED, f"{saved.source}: {said}")
-    return Finding(Standing.PROVEN, "infeasible: proven again")
+        return ClaimFinding(ClaimStanding.REFUTED, f"{saved.source}: {said}")
+    return ClaimFinding(ClaimStanding.PROVEN, "infeasible: proven again")

@@ -16,17 +16,17 @@ from chainplan.planner import plan as plan_again
 from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import prove
-from chainplan.plans.classes import AFTER, class_of, includes
+from chainplan.plans.classes import AFTER_ACCUMULATION, class_of, includes
 from chainplan.plans.reorder import reordered
 from chainplan.plans.result import Result
 from chainplan.problem.problem import Problem
 from chainplan.solvers.dag.order_plans import order_of
 from chainplan.solvers.elimination.elimination_graph import after_accumulation, order_plan
 from chainplan.solvers.registry import SOLVERS
-from chainplan.solvers.search.search import Progress
+from chainplan.solvers.search.search import SearchProgress
 
-VERTEX = "vertex elimination"
-PROVERS = {VERTEX: "dag-exact", "edge elimination": "edge", "face elimination": "face"}
+VERTEX_ELIMINATION = "vertex elimination"
+CLASS_PROVERS = {VERTEX_ELIMINATION: "dag-exact", "edge elimination": "edge", "face elimination": "face"}
 """The solvers that prove bounds of a class which `auto` does not prove; `auto` is tried before them."""
 
 
@@ -36,7 +36,7 @@ class Replanning:
 
     problem: Problem
     deadline: float
-    progress: Callable[[Progress], None] | None
+    progress: Callable[[SearchProgress], None] | None
     known: list[Result] = field(default_factory=list)
 
     @property
@@ -54,7 +54,7 @@ class Replanning:
 
         `auto` has half of the time where a second solver follows.
         """
-        other = PROVERS.get(within.removesuffix(AFTER))
+        other = CLASS_PROVERS.get(within.removesuffix(AFTER_ACCUMULATION))
         second = other is not None and SOLVERS[other].refusal(self.problem) is None
         if SOLVERS["auto"].refusal(self.problem) is not None:
             return
@@ -98,10 +98,10 @@ def members(result: Result, candidate: Candidate, within: str, problem: Problem)
     The second may cost a little more than the plan it is made from.
     """
     shown = class_of(candidate, problem)
-    own = result.status is Status.OPTIMAL and result.solver in PROVERS.values() and result.within == within
+    own = result.status is Status.OPTIMAL and result.solver in CLASS_PROVERS.values() and result.within == within
     if own or (shown is not None and includes(within, shown, problem)):
         yield candidate
-    elif includes(within, after_accumulation(problem.graph, VERTEX), problem):
+    elif includes(within, after_accumulation(problem.graph, VERTEX_ELIMINATION), problem):
         ordered = Candidate(order_plan(problem.graph, order_of(candidate.plan)), problem.cost)
         yield ordered if problem.memory is None else reordered(ordered, problem.memory)
 

@@ -17,66 +17,76 @@ from chainplan.plans.schedule import Schedule, held
 from chainplan.problem.problem import Problem
 from chainplan.problem.units import unit_text
 from chainplan.proofs.evidence import Replanning, members, proves, valid
-from chainplan.proofs.verdict import Finding, Standing
-from chainplan.solvers.schedule.incumbent import Incumbent, end_of
+from chainplan.proofs.verdict import ClaimFinding, ClaimStanding
+from chainplan.solvers.schedule.incumbent import ScheduleIncumbent, end_of
 from chainplan.solvers.schedule.list_scheduling import list_schedule
 from chainplan.solvers.schedule.plan_search import improve_schedule
-from chainplan.solvers.search.search import Search, Stopped
+from chainplan.solvers.search.search import Search, SearchStopped
 
 
-def judge_schedule(saved: SavedPlan, candidate: Candidate, schedule: Schedule, again: Replanning) -> Iterator[Finding]:
+def judge_schedule(
+    saved: SavedPlan, candidate: Candidate, schedule: Schedule, again: Replanning
+) -> Iterator[ClaimFinding]:
     """What has become of the claims of a schedule on other schedules, and on one machine."""
     makespan = f"{schedule.makespan:,} {unit_text(saved.problem)}"
     said = f"scheduled on {schedule.machines:,} machine{'s' if schedule.machines > 1 else ''} in {makespan}"
     if not again.known:
         next(again.results("", 0.5), None)
     judge = _this_plan if schedule.this_plan else _all_plans
-    standing, shorter = judge(saved, candidate, schedule, again) if schedule.bound else (Standing.PROVEN, None)
+    standing, shorter = judge(saved, candidate, schedule, again) if schedule.bound else (ClaimStanding.PROVEN, None)
     if shorter is not None:
         claim = "to be optimal" if schedule.optimal else f"that none takes less than {schedule.bound:,}"
         counterexample = f"one of {shorter:,} {unit_text(saved.problem)} is found"
-        yield Finding(Standing.REFUTED, f"{saved.source}: schedule: claims {claim}, but {counterexample}.")
+        yield ClaimFinding(ClaimStanding.REFUTED, f"{saved.source}: schedule: claims {claim}, but {counterexample}.")
     elif not schedule.bound:
-        yield Finding(standing, said)
+        yield ClaimFinding(standing, said)
     else:
         what = "optimal" if schedule.optimal else f"at least {schedule.bound:,}"
-        how = "proven again" if standing is Standing.PROVEN else "claimed by the file, not proven again"
-        yield Finding(standing, f"{said}, {what}: {how} {'for' if schedule.this_plan else 'within'} {schedule.within}")
+        how = "proven again" if standing is ClaimStanding.PROVEN else "claimed by the file, not proven again"
+        yield ClaimFinding(
+            standing, f"{said}, {what}: {how} {'for' if schedule.this_plan else 'within'} {schedule.within}"
+        )
     own = candidate.price
     cheapest = min(own, own if again.cheapest is None else again.cheapest)
-    alone = Standing.PROVEN if schedule.one_machine == cheapest else Standing.CLAIMED
+    alone = ClaimStanding.PROVEN if schedule.one_machine == cheapest else ClaimStanding.CLAIMED
     how = (
         "proven again"
-        if alone is Standing.PROVEN
+        if alone is ClaimStanding.PROVEN
         else f"claimed by the file; the cheapest plan found takes {cheapest:,}"
     )
-    yield Finding(alone, f"one machine takes {schedule.one_machine:,}: {how}")
+    yield ClaimFinding(alone, f"one machine takes {schedule.one_machine:,}: {how}")
 
 
-def _this_plan(saved: SavedPlan, own: Candidate, schedule: Schedule, again: Replanning) -> tuple[Standing, int | None]:
+def _this_plan(
+    saved: SavedPlan, own: Candidate, schedule: Schedule, again: Replanning
+) -> tuple[ClaimStanding, int | None]:
     """Whether no schedule of the plan itself is shorter than the bound, and the makespan of one that is."""
-    best = Incumbent(own, schedule.machines, saved.problem)
-    with suppress(Stopped):
+    best = ScheduleIncumbent(own, schedule.machines, saved.problem)
+    with suppress(SearchStopped):
         improve_schedule(best, Search(budget=again.left, progress=again.progress, solver="schedule"))
     if best.makespan < schedule.bound:
-        return Standing.REFUTED, best.makespan
-    return (Standing.PROVEN if best.own_bound >= schedule.bound else Standing.CLAIMED), None
+        return ClaimStanding.REFUTED, best.makespan
+    return (ClaimStanding.PROVEN if best.own_bound >= schedule.bound else ClaimStanding.CLAIMED), None
 
 
-def _all_plans(saved: SavedPlan, own: Candidate, schedule: Schedule, again: Replanning) -> tuple[Standing, int | None]:
+def _all_plans(
+    saved: SavedPlan, own: Candidate, schedule: Schedule, again: Replanning
+) -> tuple[ClaimStanding, int | None]:
     """Whether no schedule of a plan of the class is shorter than the bound, and the makespan of one that is."""
     problem, machines, bound = saved.problem, schedule.machines, schedule.lower_bound
     work = Bound(machines * (bound.value - 1) + 1, bound.within)
     if any(proves(result.lower_bound, work, problem) for result in again.known):
-        return Standing.PROVEN, None
+        return ClaimStanding.PROVEN, None
     latest = again.scheduled(machines)
     results = again.known if latest is None else [*again.known, latest]
     shorter = [makespan for result in results if (makespan := _shorter(result, schedule, problem)) is not None]
     if shorter:
-        return Standing.REFUTED, min(shorter)
+        return ClaimStanding.REFUTED, min(shorter)
     if latest is None or latest.schedule is None:
-        return Standing.CLAIMED, None
-    return (Standing.PROVEN if proves(latest.schedule.lower_bound, bound, problem) else Standing.CLAIMED), None
+        return ClaimStanding.CLAIMED, None
+    return (
+        ClaimStanding.PROVEN if proves(latest.schedule.lower_bound, bound, problem) else ClaimStanding.CLAIMED
+    ), None
 
 
 def _shorter(result: Result, schedule: Schedule, problem: Problem) -> int | None:

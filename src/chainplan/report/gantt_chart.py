@@ -13,16 +13,16 @@ from html import escape
 
 from chainplan.report.words.figures import figure
 
-LEFT, WIDTH, ROW, BAR = 90, 860, 34, 26
+GANTT_LEFT, GANTT_WIDTH, GANTT_ROW, GANTT_BAR = 90, 860, 34, 26
 """Pixels before the start of a schedule, from its start to its end, and of the height of a row and of a bar."""
-TOTAL_WIDTH = LEFT + WIDTH + 20
-TICKS = 5
-_CHARACTER = 7.0
+GANTT_SVG_WIDTH = GANTT_LEFT + GANTT_WIDTH + 20
+GANTT_TICKS = 5
+_MAX_CHARACTER_WIDTH = 7.0
 """Pixels that a character takes at most."""
 
 
 @dataclass(frozen=True)
-class Bar:
+class GanttBar:
     """A task: its row, its times, what stands in the title, and the words of which the first that fit stand on it."""
 
     row: int
@@ -38,7 +38,7 @@ class Bar:
 class GanttChart:
     """Bars on rows that have labels; `top` is the height in pixels that is left free above them."""
 
-    bars: Sequence[Bar]
+    bars: Sequence[GanttBar]
     labels: Sequence[str]
     makespan: int
     unit: str = ""
@@ -47,37 +47,37 @@ class GanttChart:
     @property
     def height(self) -> int:
         """Pixels of the whole drawing."""
-        return self.top + ROW * len(self.labels) + 30
+        return self.top + GANTT_ROW * len(self.labels) + 30
 
     def lines(self) -> Iterator[str]:
         """Yield the elements of the drawing, the bars in the order in which they are given."""
         yield from self._scale()
         for row, label in enumerate(self.labels):
-            yield f'<text class="small left" x="10" y="{self.top + ROW * row + 18}">{escaped(label)}</text>'
+            yield f'<text class="small left" x="10" y="{self.top + GANTT_ROW * row + 18}">{escaped(label)}</text>'
         for bar in self.bars:
             yield from self._bar(bar)
 
     def _place(self, time: int) -> float:
-        return LEFT + WIDTH * time / max(1, self.makespan)
+        return GANTT_LEFT + GANTT_WIDTH * time / max(1, self.makespan)
 
-    def _bar(self, bar: Bar) -> Iterator[str]:
-        x, y = self._place(bar.start), self.top + ROW * bar.row
+    def _bar(self, bar: GanttBar) -> Iterator[str]:
+        x, y = self._place(bar.start), self.top + GANTT_ROW * bar.row
         wide = max(1.0, self._place(bar.end) - x)
         yield (
             f'<g class="task {bar.kind}" data-step="{escaped(bar.step)}"><title>{escaped(bar.title)}</title>'
-            f'<rect x="{x:.2f}" y="{y}" width="{wide:.2f}" height="{BAR}" rx="3"/>'
+            f'<rect x="{x:.2f}" y="{y}" width="{wide:.2f}" height="{GANTT_BAR}" rx="3"/>'
         )
-        fitting = next((words for words in bar.words if _CHARACTER * len(words) + 8 <= wide), None)
+        fitting = next((words for words in bar.words if _MAX_CHARACTER_WIDTH * len(words) + 8 <= wide), None)
         if fitting is not None:
             yield f'<text class="in left" x="{x + 4:.2f}" y="{y + 17}">{escaped(fitting)}</text>'
         yield "</g>"
 
     def _scale(self) -> Iterator[str]:
         """Yield lines at even times, labelled below."""
-        for tick in range(TICKS + 1) if self.makespan else ():
-            time = self.makespan * tick // TICKS
-            x, side = self._place(time), " right" if tick == TICKS else ""
-            words = f"{figure(time)} {self.unit}".strip() if tick == TICKS else figure(time)
+        for tick in range(GANTT_TICKS + 1) if self.makespan else ():
+            time = self.makespan * tick // GANTT_TICKS
+            x, side = self._place(time), " right" if tick == GANTT_TICKS else ""
+            words = f"{figure(time)} {self.unit}".strip() if tick == GANTT_TICKS else figure(time)
             yield f'<line class="rule" x1="{x:.2f}" x2="{x:.2f}" y1="{self.top - 8}" y2="{self.height - 26}"/>'
             yield f'<text class="small{side}" x="{x:.2f}" y="{self.height - 10}">{escaped(words)}</text>'
 

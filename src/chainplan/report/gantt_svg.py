@@ -11,22 +11,23 @@ from chainplan.plans.schedule import Task
 from chainplan.plans.steps import Accumulate, Add, Multiply, Propagate, Step
 from chainplan.problem.units import timed, unit_text
 from chainplan.report._schedule import scheduled, step_name
-from chainplan.report.gantt_chart import TOTAL_WIDTH, Bar, GanttChart, escaped
+from chainplan.report.gantt_chart import GANTT_SVG_WIDTH, GanttBar, GanttChart, escaped
 from chainplan.report.words.gantt import rows
 from chainplan.report.words.table import describe, schedule_text
 
-TOP = 56
+GANTT_TOP = 56
 """Pixels above the first row, for two lines of text."""
-KINDS: dict[type[Step], tuple[str, str]] = {
+BAR_CLASSES: dict[type[Step], tuple[str, str]] = {
     Accumulate: ("accumulate", "#b3541e"),
     Propagate: ("propagate", "#1f6f8b"),
     Multiply: ("multiply", "#3d6b35"),
     Add: ("add", "#6b4c8a"),
 }
 """Classes of bars, and fills that white text is read on, on a light page and on a dark one."""
-FILLS = "".join(f".{kind} rect{{fill:{fill}}}" for kind, fill in (("task", "#555555"), *KINDS.values()))
-STYLE = f"""text{{font:12px sans-serif;fill:#222;text-anchor:middle}}.left{{text-anchor:start}}.right{{text-anchor:end}}
-.name{{font-weight:bold}}.in{{fill:#fff}}.rule{{stroke:#bbb}}{FILLS}
+BAR_FILLS = "".join(f".{kind} rect{{fill:{fill}}}" for kind, fill in (("task", "#555555"), *BAR_CLASSES.values()))
+GANTT_STYLE = f"""text{{font:12px sans-serif;fill:#222;text-anchor:middle}}.left{{text-anchor:start}}.right{{\
+text-anchor:end}}
+.name{{font-weight:bold}}.in{{fill:#fff}}.rule{{stroke:#bbb}}{BAR_FILLS}
 @media (prefers-color-scheme:dark){{text{{fill:#ddd}}.in{{fill:#fff}}.rule{{stroke:#555}}}}"""
 
 
@@ -45,15 +46,15 @@ def render(result: Result) -> str:
         for row, tasks in enumerate(machines.values())
         for task in tasks
     ]
-    chart = GanttChart(bars, [f"machine {machine}" for machine in machines], schedule.makespan, unit, TOP)
+    chart = GanttChart(bars, [f"machine {machine}" for machine in machines], schedule.makespan, unit, GANTT_TOP)
     under = f" by '{result.problem.cost.objective}'" if timed(result.problem) else ""
     title, about = escaped(describe(result.problem)), escaped(schedule_text(schedule, unit) + under)
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {TOTAL_WIDTH} {chart.height}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {GANTT_SVG_WIDTH} {chart.height}" role="img" '
         'aria-labelledby="title desc">',
         f'<title id="title">{title}</title>',
         f'<desc id="desc">{about}</desc>',
-        f"<style>{STYLE}</style>",
+        f"<style>{GANTT_STYLE}</style>",
         f'<text class="name left" x="10" y="20">{title}</text>',
         f'<text class="left" x="10" y="38">{about}</text>',
         *chart.lines(),
@@ -62,7 +63,7 @@ def render(result: Result) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _bar(task: Task, row: int, step: Step, name: str) -> Bar:
-    kind, _ = KINDS.get(type(step), ("other", ""))
+def _bar(task: Task, row: int, step: Step, name: str) -> GanttBar:
+    kind, _ = BAR_CLASSES.get(type(step), ("other", ""))
     title = f"{name}: machine {task.machine}, {task.start:,} to {task.end:,}"
-    return Bar(row, task.start, task.end, str(task.id), title, (name, f"#{task.id}"), kind)
+    return GanttBar(row, task.start, task.end, str(task.id), title, (name, f"#{task.id}"), kind)

@@ -10,7 +10,7 @@ from chainplan.plans.steps import Advance, Store
 from chainplan.report.words.table import columns, describe
 from chainplan.tradeoff import Pareto
 
-WIDTH, HEIGHT = 60, 16
+PARETO_WIDTH, PARETO_HEIGHT = 60, 16
 
 
 def text(front: Pareto) -> str:
@@ -57,12 +57,12 @@ def plot(front: Pareto) -> list[str]:
     """Draw the front as a staircase: memory to the right, price upwards; below a step no plan exists."""
     memory = [point.memory for point in front.points]
     price = [point.fma for point in front.points]
-    grid = [[" "] * (WIDTH + 1) for _ in range(HEIGHT + 1)]
+    grid = [[" "] * (PARETO_WIDTH + 1) for _ in range(PARETO_HEIGHT + 1)]
     places = [
-        (_scaled(m, memory[0], memory[-1], WIDTH), _scaled(p, price[-1], price[0], HEIGHT))
+        (_scaled(m, memory[0], memory[-1], PARETO_WIDTH), _scaled(p, price[-1], price[0], PARETO_HEIGHT))
         for m, p in zip(memory, price, strict=True)
     ]
-    for (x, y), (right, _) in zip(places, [*places[1:], (WIDTH, 0)], strict=True):
+    for (x, y), (right, _) in zip(places, [*places[1:], (PARETO_WIDTH, 0)], strict=True):
         for column in range(x + 1, right):
             if grid[y][column] == " ":
                 grid[y][column] = "·"
@@ -71,12 +71,12 @@ def plot(front: Pareto) -> list[str]:
     top, bottom = f"{price[0]:,} fma", f"{price[-1]:,} fma"
     margin = max(len(top), len(bottom))
     lines = []
-    for y in range(HEIGHT, -1, -1):
-        label = top if y == HEIGHT else bottom if y == 0 else ""
+    for y in range(PARETO_HEIGHT, -1, -1):
+        label = top if y == PARETO_HEIGHT else bottom if y == 0 else ""
         lines.append(f"  {label.rjust(margin)} |{''.join(grid[y])}".rstrip())
     ends = f"{memory[0]:,}", f"{memory[-1]:,} elements"
-    gap = max(1, WIDTH + 1 - len(ends[0]) - len(ends[1]))
-    return [*lines, f"  {' ' * margin} +{'-' * (WIDTH + 1)}", f"  {' ' * margin}  {ends[0]}{' ' * gap}{ends[1]}"]
+    gap = max(1, PARETO_WIDTH + 1 - len(ends[0]) - len(ends[1]))
+    return [*lines, f"  {' ' * margin} +{'-' * (PARETO_WIDTH + 1)}", f"  {' ' * margin}  {ends[0]}{' ' * gap}{ends[1]}"]
 
 
 def _scaled(value: int, low: int, high: int, length: int) -> int:

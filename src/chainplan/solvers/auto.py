@@ -13,44 +13,44 @@ from chainplan.plans.result import Outcome
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
-from chainplan.solvers.chain.dense import ChainDense
-from chainplan.solvers.chain.interval_dp import ChainDp
-from chainplan.solvers.chain.memory_limit import ChainMemory
-from chainplan.solvers.checkpoint.solver import ChainRecompute
-from chainplan.solvers.dag.exact import DagExact
-from chainplan.solvers.dag.local_search import LocalSearch
-from chainplan.solvers.dag.memory_limit import DagMemory
+from chainplan.solvers.chain.dense import ChainDenseSolver
+from chainplan.solvers.chain.interval_dp import ChainDpSolver
+from chainplan.solvers.chain.memory_limit import ChainMemorySolver
+from chainplan.solvers.checkpoint.solver import ChainRecomputeSolver
+from chainplan.solvers.dag.exact import DagExactSolver
+from chainplan.solvers.dag.local_search import LocalSearchSolver
+from chainplan.solvers.dag.memory_limit import DagMemorySolver
 from chainplan.solvers.elimination.elimination_graph import after_accumulation, intermediates
 from chainplan.solvers.elimination.path_bound import path_bound, quick_bound
-from chainplan.solvers.forward import Forward
-from chainplan.solvers.reverse import Reverse
-from chainplan.solvers.search.search import Search, Stopped
+from chainplan.solvers.forward import ForwardSolver
+from chainplan.solvers.reverse import ReverseSolver
+from chainplan.solvers.search.search import Search, SearchStopped
 from chainplan.solvers.search.solver import Solver
 
-SECONDS = 10.0
+DEFAULT_AUTO_SECONDS = 10.0
 """Budget of the search on a graph that is not a chain where none is given."""
-STAGES: tuple[tuple[Solver, float], ...] = (
-    (DagExact(), 0.05),
-    (LocalSearch(), 0.45),
-    (DagExact(), 0.3),
-    (LocalSearch(), 1.0),
+GRAPH_STAGES: tuple[tuple[Solver, float], ...] = (
+    (DagExactSolver(), 0.05),
+    (LocalSearchSolver(), 0.45),
+    (DagExactSolver(), 0.3),
+    (LocalSearchSolver(), 1.0),
 )
 """Solvers that take turns on a graph, with the share of the budget that each may use; the first proves most graphs.
 
 The exact search goes on where it stopped; local search begins at the best plan so far.
 """
-LIMITED = 0.3
+MEMORY_LIMIT_SHARE = 0.3
 """Share of the budget for a plan under a memory limit, before the solvers that ignore the limit."""
-HOPELESS = 0.5
+HOPELESS_GAP = 0.5
 """Gap after the first stage above which no more time goes into a proof: local search gets all that is left."""
-PROVABLE = 120
+MAX_PROVABLE_INTERMEDIATES = 120
 """Intermediate vertices above which no proof is tried."""
 
-_CHAINS: tuple[Solver, ...] = (ChainDense(), ChainDp())
+_CHAIN_SOLVERS: tuple[Solver, ...] = (ChainDenseSolver(), ChainDpSolver())
 
 
 @final
-class Auto(Solver):
+class AutoSolver(Solver):
     """Chains by the first exact solver that takes them; other graphs exactly where that is quick, else by local search.
 
     Cost: that of the solvers it picks; on graphs that are not chains at most the budget, 10 seconds by default.
@@ -64,21 +64,21 @@ class Auto(Solver):
     recomputes = True
 
     def refuses(self, problem: Problem) -> str | None:
-        return ChainRecompute().refuses(problem) if problem.recompute else None
+        return ChainRecomputeSolver().refuses(problem) if problem.recompute else None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         if problem.recompute:
-            return _run_stage(ChainRecompute(), problem, search)
+            return _run_stage(ChainRecomputeSolver(), problem, search)
         if problem.cost is not FMA:
             return _solve_in_time(problem, search)
-        for solver in _CHAINS:
+        for solver in _CHAIN_SOLVERS:
             if solver.refuses(problem) is None:
                 return _solve_chain(solver, problem, search)
         if not search.limited:
-            search.budget = SECONDS
+            search.budget = DEFAULT_AUTO_SECONDS
         limited = None
         if problem.memory is not None:
-            limited = _run_stage(DagMemory(), problem, search, LIMITED)
+            limited = _run_stage(DagMemorySolver(), problem, search, MEMORY_LIMIT_SHARE)
             if limited.status is Status.INFEASIBLE:
                 return limited
         kept = [limited] if limited is not None and limited.plan is not None else []
@@ -86,7 +86,7 @@ class Auto(Solver):
         if limited is not None and not _fits(outcome, problem):
             return limited
         if problem.graph.not_a_chain is None and outcome.status is not Status.OPTIMAL:
-            return replace(outcome, note=f"'chain-dp' refuses: {ChainDp().refuses(problem)}.")
+            return replace(outcome, note=f"'chain-dp' refuses: {ChainDpSolver().refuses(problem)}.")
         return outcome
 
 
@@ -95,13 +95,15 @@ def _solve_chain(solver: Solver, problem: Problem, search: Search) -> Outcome:
 
     The last of these stands for chains that are too long for the exact search under a limit.
     """
-    outcome, limited = _run_stage(solver, problem, search), ChainMemory()
+    outcome, limited = _run_stage(solver, problem, search), ChainMemorySolver()
     if _fits(outcome, problem):
         return outcome
     if limited.refuses(problem) is None:
         return _run_stage(limited, problem, search)
     search.prove(Bound(outcome.bound.value, outcome.bound.within or "bracketings"))
-    return _best_outcome(problem, [_run_stage(order, problem, search) for order in (Forward(), Reverse())], search)
+    return _best_outcome(
+        problem, [_run_stage(order, problem, search) for order in (ForwardSolver(), ReverseSolver())], search
+    )
 
 
 def _solve_in_time(problem: Problem, search: Search) -> Outcome:
@@ -109,7 +111,7 @@ def _solve_in_time(problem: Problem, search: Search) -> Outcome:
 
     The search by fma keeps its bounds to itself, because they are in another unit.
     """
-    dp = ChainDp()
+    dp = ChainDpSolver()
     if dp.refuses(problem) is None:
         outcome = _run_stage(dp, problem, search)
         if _fits(outcome, problem):
@@ -118,8 +120,8 @@ def _solve_in_time(problem: Problem, search: Search) -> Outcome:
     left = search.stage("auto")
     inner = Search(seed=left.seed, budget=left.budget, progress=left.progress, solver="auto", nodes=left.nodes)
     try:
-        by_fma = Auto().solve(replace(problem, cost=FMA), inner)
-    except (Stopped, KeyboardInterrupt):
+        by_fma = AutoSolver().solve(replace(problem, cost=FMA), inner)
+    except (SearchStopped, KeyboardInterrupt):
         if inner.incumbent is not None and inner.best is not None:
             search.offer(inner.incumbent, inner.best)
         raise
@@ -129,7 +131,9 @@ def _solve_in_time(problem: Problem, search: Search) -> Outcome:
         by_fma, status=Status.FEASIBLE, candidate=Candidate(by_fma.plan, problem.cost), bound=NO_BOUND, note=None
     )
     best = _best_outcome(
-        problem, [unproven, *(_run_stage(order, problem, search) for order in (Forward(), Reverse()))], search
+        problem,
+        [unproven, *(_run_stage(order, problem, search) for order in (ForwardSolver(), ReverseSolver()))],
+        search,
     )
     if best.status is Status.OPTIMAL and best.bound.within is not None:
         return best
@@ -144,13 +148,15 @@ def _run_stages(problem: Problem, search: Search) -> Iterator[Outcome]:
     elementals are matrix-free, because they need not accumulate them, and under a memory limit.
     """
     if problem.memory is not None or not all(e.explicit for e in problem.graph.useful):
-        yield _run_stage(Forward(), problem, search)
-        yield _run_stage(Reverse(), problem, search)
-    if intermediates(problem.graph) > PROVABLE:
+        yield _run_stage(ForwardSolver(), problem, search)
+        yield _run_stage(ReverseSolver(), problem, search)
+    if intermediates(problem.graph) > MAX_PROVABLE_INTERMEDIATES:
         yield from _run_on_large(problem, search)
         return
-    for turn, (solver, share) in enumerate(STAGES):
-        hopeless = turn == 1 and search.best is not None and search.best - search.bound.value > HOPELESS * search.best
+    for turn, (solver, share) in enumerate(GRAPH_STAGES):
+        hopeless = (
+            turn == 1 and search.best is not None and search.best - search.bound.value > HOPELESS_GAP * search.best
+        )
         outcome = _run_stage(solver, problem, search, 1.0 if hopeless else share, search.incumbent)
         yield outcome
         if outcome.status is Status.OPTIMAL or hopeless or not search.in_time():
@@ -162,7 +168,7 @@ def _run_on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
     graph = problem.graph
     within = after_accumulation(graph, "vertex elimination")
     search.prove(Bound(path_bound(graph), within))
-    yield _run_stage(LocalSearch(), problem, search, 0.9)
+    yield _run_stage(LocalSearchSolver(), problem, search, 0.9)
     if search.in_time():
         search.prove(Bound(quick_bound(graph, search.tick), within))
 

@@ -16,7 +16,7 @@ from chainplan.solvers.search.solver import Solver
 
 
 @final
-class Forward(Solver):
+class ForwardSolver(Solver):
     """Tangents all the way: the baseline that is right when inputs are few.
 
     Cost: one product per edge and input that reaches it.

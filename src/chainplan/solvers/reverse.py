@@ -16,7 +16,7 @@ from chainplan.solvers.search.solver import Solver
 
 
 @final
-class Reverse(Solver):
+class ReverseSolver(Solver):
     """Adjoints all the way: the baseline that is right when outputs are few.
 
     Cost: one product per edge and output that it reaches.

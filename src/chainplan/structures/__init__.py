@@ -12,19 +12,19 @@ from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import DIAGONAL, Diagonal, OnDiagonal
 from chainplan.structures.envelope import Outline
 from chainplan.structures.identity import Identity, NegatedIdentity
-from chainplan.structures.registry import NAMES, PLAIN, STRUCTURES, WORDS, from_spec
+from chainplan.structures.registry import PLAIN_STRUCTURES, STRUCTURE_NAMES, STRUCTURE_READERS, STRUCTURES, from_spec
 from chainplan.structures.scaled_identity import ScaledIdentity
 from chainplan.structures.sign import Sign
-from chainplan.structures.unit_entries import Units
+from chainplan.structures.unit_entries import UnitEntries
 from chainplan.structures.zero import Zero
 
 __all__ = [
     "DENSE",
     "DIAGONAL",
-    "NAMES",
-    "PLAIN",
+    "PLAIN_STRUCTURES",
     "STRUCTURES",
-    "WORDS",
+    "STRUCTURE_NAMES",
+    "STRUCTURE_READERS",
     "Banded",
     "Block",
     "BlockDiagonal",
@@ -39,7 +39,7 @@ __all__ = [
     "ScaledIdentity",
     "Sign",
     "Structure",
-    "Units",
+    "UnitEntries",
     "UpperTriangular",
     "Zero",
     "from_spec",

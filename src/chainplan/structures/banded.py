@@ -10,8 +10,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from chainplan.structures.base import Shape, Structure, Words
-from chainplan.structures.counts import Counts, quadratic
+from chainplan.structures.base import BlockShape, Structure, StructureWords
+from chainplan.structures.counts import LineCounts, quadratic
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import OnDiagonal
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Triple = tuple[Array, Array, Array]
 
 
-ENDLESS = 1 << 60
+ENDLESS_WIDTH = 1 << 60
 """A width that is larger than any block."""
 
 
@@ -37,7 +37,7 @@ class Banded(Structure):
     def __init__(self, lower: int, upper: int) -> None:
         self.lower, self.upper = lower, upper
 
-    def column_counts(self, rows: int, cols: int) -> Counts:
+    def column_counts(self, rows: int, cols: int) -> LineCounts:
         clip, start, end = rows - 1 - self.lower, self.upper, rows + self.upper
         cuts = sorted({0, cols, *(min(max(c, 0), cols) for c in (clip, start, end))})
         pieces = []
@@ -78,9 +78,9 @@ class Banded(Structure):
             return band(max(self.lower, other.lower), max(self.upper, other.upper))
         return self if isinstance(other, OnDiagonal) else other if isinstance(other, Dense) else None
 
-    def to_spec(self, rows: int, cols: int) -> Words:
+    def to_spec(self, rows: int, cols: int) -> StructureWords:
         widths = (self.lower, self.upper)
-        if ENDLESS in widths:
+        if ENDLESS_WIDTH in widths:
             return {self.name: [min(width, max(rows, cols)) for width in widths]}
         return {self.name: list(widths)}
 
@@ -91,7 +91,9 @@ class Banded(Structure):
         return hash((self.lower, self.upper))
 
     def __repr__(self) -> str:
-        return "banded " + ",".join("all" if width == ENDLESS else str(width) for width in (self.lower, self.upper))
+        return "banded " + ",".join(
+            "all" if width == ENDLESS_WIDTH else str(width) for width in (self.lower, self.upper)
+        )
 
 
 class LowerTriangular(Banded):
@@ -101,9 +103,9 @@ class LowerTriangular(Banded):
     name = "lower_triangular"
 
     def __init__(self) -> None:
-        super().__init__(ENDLESS, 0)
+        super().__init__(ENDLESS_WIDTH, 0)
 
-    def to_spec(self, rows: int, cols: int) -> Words:
+    def to_spec(self, rows: int, cols: int) -> StructureWords:
         return self.name
 
     def __repr__(self) -> str:
@@ -117,9 +119,9 @@ class UpperTriangular(Banded):
     name = "upper_triangular"
 
     def __init__(self) -> None:
-        super().__init__(0, ENDLESS)
+        super().__init__(0, ENDLESS_WIDTH)
 
-    def to_spec(self, rows: int, cols: int) -> Words:
+    def to_spec(self, rows: int, cols: int) -> StructureWords:
         return self.name
 
     def __repr__(self) -> str:
@@ -128,19 +130,19 @@ class UpperTriangular(Banded):
 
 def band(lower: int, upper: int) -> Structure:
     """Return the band of these widths; it is triangular or dense where it is endless on one side or on both."""
-    lower, upper = min(lower, ENDLESS), min(upper, ENDLESS)
-    if lower == upper == ENDLESS:
+    lower, upper = min(lower, ENDLESS_WIDTH), min(upper, ENDLESS_WIDTH)
+    if lower == upper == ENDLESS_WIDTH:
         return DENSE
-    if (lower, upper) == (ENDLESS, 0):
+    if (lower, upper) == (ENDLESS_WIDTH, 0):
         return LowerTriangular()
-    return UpperTriangular() if (lower, upper) == (0, ENDLESS) else Banded(lower, upper)
+    return UpperTriangular() if (lower, upper) == (0, ENDLESS_WIDTH) else Banded(lower, upper)
 
 
-def banded(argument: object, shape: Shape) -> Structure:
+def banded(argument: object, shape: BlockShape) -> Structure:
     """Read `{banded: [lower, upper]}`."""
     match argument:
         case [int() as lower, int() as upper] if min(lower, upper) >= 0:
-            return Banded(min(lower, ENDLESS), min(upper, ENDLESS))
+            return Banded(min(lower, ENDLESS_WIDTH), min(upper, ENDLESS_WIDTH))
     raise ValueError("{banded: [lower, upper]}, two widths from 0")
 
 

@@ -19,18 +19,18 @@ from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from chainplan._util.json_value import JsonValue
-from chainplan.structures.counts import Counts, total_count
-from chainplan.structures.unit_entries import Units
+from chainplan.structures.counts import LineCounts, total_count
+from chainplan.structures.unit_entries import UnitEntries
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from chainplan._util.arrays import Array
 
-Shape = tuple[int, int] | None
+BlockShape = tuple[int, int] | None
 """Rows and columns of the block whose structure is read; None where they could not be read themselves."""
 
-Words = str | Mapping[str, JsonValue]
+StructureWords = str | Mapping[str, JsonValue]
 """A structure as a spec writes it: a word alone, or a word with its argument."""
 
 
@@ -42,7 +42,7 @@ class Structure(ABC):
     name: ClassVar[str]
     """The word by which a spec names the structure."""
 
-    units: Units | None = None
+    units: UnitEntries | None = None
     """What is known about the values of a block of plus and minus ones; None for any other block."""
 
     vectors: tuple[Array, Array] | None = None
@@ -66,10 +66,10 @@ class Structure(ABC):
         return None
 
     @abstractmethod
-    def column_counts(self, rows: int, cols: int) -> Counts:
+    def column_counts(self, rows: int, cols: int) -> LineCounts:
         """Count the nonzeros of each of the `cols` columns."""
 
-    def row_counts(self, rows: int, cols: int) -> Counts:
+    def row_counts(self, rows: int, cols: int) -> LineCounts:
         """Count the nonzeros of each of the `rows` rows."""
         return self.transpose().column_counts(cols, rows)
 
@@ -113,11 +113,11 @@ class Structure(ABC):
     def plus(self, other: Structure) -> Structure | None:
         """Return the structure of self + other, for an `other` that does not stand before self in the table."""
 
-    def to_spec(self, rows: int, cols: int) -> Words:
+    def to_spec(self, rows: int, cols: int) -> StructureWords:
         """Return the structure of a block of rows x cols as a spec writes it."""
         return self.name
 
-    def brief(self, rows: int, cols: int) -> Words:
+    def brief(self, rows: int, cols: int) -> StructureWords:
         """Return what a plan's steps say of the structure; they do not list a pattern again."""
         return self.to_spec(rows, cols)
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from chainplan.structures.base import Structure
 from chainplan.structures.counts import inner
 from chainplan.structures.dense import DENSE, Dense
-from chainplan.structures.registry import RANK
+from chainplan.structures.registry import STRUCTURE_RANK
 
-_LISTED = RANK[Dense] - 0.5
+_EXPLICIT_RANK = STRUCTURE_RANK[Dense] - 0.5
 
 
 def product(left: Structure, right: Structure) -> Structure | None:
@@ -22,7 +22,7 @@ def product(left: Structure, right: Structure) -> Structure | None:
 
     The product is associative and distributes over `total`.
     """
-    if RANK.get(type(left), _LISTED) <= RANK.get(type(right), _LISTED):
+    if STRUCTURE_RANK.get(type(left), _EXPLICIT_RANK) <= STRUCTURE_RANK.get(type(right), _EXPLICIT_RANK):
         return left.times(right)
     return right.rtimes(left)
 
@@ -32,7 +32,7 @@ def total(left: Structure, right: Structure) -> Structure | None:
 
     The sum is commutative and associative.
     """
-    if RANK.get(type(left), _LISTED) <= RANK.get(type(right), _LISTED):
+    if STRUCTURE_RANK.get(type(left), _EXPLICIT_RANK) <= STRUCTURE_RANK.get(type(right), _EXPLICIT_RANK):
         return left.plus(right)
     return right.plus(left)
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from chainplan.structures.base import Shape, Structure, Words
-from chainplan.structures.counts import Counts, constant
+from chainplan.structures.base import BlockShape, Structure, StructureWords
+from chainplan.structures.counts import LineCounts, constant
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import OnDiagonal
 from chainplan.structures.identity import Identity
-from chainplan.structures.unit_entries import Units, units_of_product
+from chainplan.structures.unit_entries import UnitEntries, units_of_product
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from chainplan._util.json_value import JsonValue
 
 
-class _Divided(Structure):
+class _EqualParts(Structure):
     """Rows and columns fall into `count` equal parts; the entries within a part may be nonzero."""
 
     __slots__ = ("count", "units")
     also: ClassVar[str]
     """The word by which a spec names a replication or reduction of this kind."""
 
-    def __init__(self, count: int, units: Units | None = None) -> None:
+    def __init__(self, count: int, units: UnitEntries | None = None) -> None:
         self.count, self.units = count, units
 
     def misfit(self, rows: int, cols: int) -> str | None:
@@ -45,7 +45,7 @@ class _Divided(Structure):
             return f"needs {self.count} {'rows' if self.units.cols else 'columns'}, not {rows} x {cols}"
         return None
 
-    def column_counts(self, rows: int, cols: int) -> Counts:
+    def column_counts(self, rows: int, cols: int) -> LineCounts:
         return constant(cols, rows // self.count)
 
     def pattern(self, rows: int, cols: int) -> csr_array:
@@ -88,11 +88,11 @@ class _Divided(Structure):
     def plus(self, other: Structure) -> Structure | None:
         return self.valued() if isinstance(other, OnDiagonal) else self._with(other, None)
 
-    def _with(self, other: Structure, units: Units | None) -> Structure | None:
+    def _with(self, other: Structure, units: UnitEntries | None) -> Structure | None:
         """Return the finest structure, divided like this one or dense, that contains both; None where there is none."""
         if isinstance(other, Dense):
             return DENSE
-        if not isinstance(other, _Divided):
+        if not isinstance(other, _EqualParts):
             return None
         a, b = self.count, other.count
         if 1 in (a, b) or (type(self) is type(other) and (a % b == 0 or b % a == 0)):
@@ -100,13 +100,13 @@ class _Divided(Structure):
         return None
 
     @classmethod
-    def _coarse(cls, count: int, units: Units | None) -> Structure:
+    def _coarse(cls, count: int, units: UnitEntries | None) -> Structure:
         """Return the structure of `count` parts; a single part is dense."""
         if count > 1:
             return cls(count, units)
         return DENSE if units is None else BlockDiagonal(count, units)
 
-    def to_spec(self, rows: int, cols: int) -> Words:
+    def to_spec(self, rows: int, cols: int) -> StructureWords:
         r, c = rows // self.count, cols // self.count
         if self.units is None or self.units.sign != 1:
             return {self.name: self.arguments(r, c)}
@@ -116,14 +116,14 @@ class _Divided(Structure):
         """Return what a spec writes behind the name, for parts of r x c."""
         raise NotImplementedError
 
-    def brief(self, rows: int, cols: int) -> Words:
+    def brief(self, rows: int, cols: int) -> StructureWords:
         spec = self.to_spec(rows, cols)
         return {"units": spec} if self.units is not None and self.units.sign != 1 else spec
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Divided) and self._key() == other._key()
+        return isinstance(other, _EqualParts) and self._key() == other._key()
 
-    def _key(self) -> tuple[type[_Divided], int, Units | None]:
+    def _key(self) -> tuple[type[_EqualParts], int, UnitEntries | None]:
         return type(self), self.count, self.units
 
     def __hash__(self) -> int:
@@ -135,7 +135,7 @@ class _Divided(Structure):
         return f"{'replicate' if self.units.rows else 'reduce'} {self.count:,}"
 
 
-class BlockDiagonal(_Divided):
+class BlockDiagonal(_EqualParts):
     """Entry (i, j) may be nonzero where i and j lie in the same of `count` equal parts."""
 
     __slots__ = ()
@@ -153,7 +153,7 @@ class BlockDiagonal(_Divided):
         return [self.count, r, c]
 
 
-class Kronecker(_Divided):
+class Kronecker(_EqualParts):
     """Entry (i, j) may be nonzero where i and j leave the same remainder modulo `count`."""
 
     __slots__ = ()
@@ -174,7 +174,7 @@ class Kronecker(_Divided):
         return [[r, c], self.count]
 
 
-def block_diagonal(argument: object, shape: Shape) -> Structure:
+def block_diagonal(argument: object, shape: BlockShape) -> Structure:
     """Read `{block_diagonal: [b, r, c]}`, which means b blocks of r x c."""
     match argument:
         case [int() as b, int() as r, int() as c] if b > 0:
@@ -182,7 +182,7 @@ def block_diagonal(argument: object, shape: Shape) -> Structure:
     raise ValueError("{block_diagonal: [b, r, c]}, b blocks of r x c")
 
 
-def kronecker(argument: object, shape: Shape) -> Structure:
+def kronecker(argument: object, shape: BlockShape) -> Structure:
     """Read `{kronecker: [[r, c], k]}`, which means A ⊗ I_k for A of r x c."""
     match argument:
         case [[int() as r, int() as c], int() as k] if k > 0:
@@ -190,20 +190,20 @@ def kronecker(argument: object, shape: Shape) -> Structure:
     raise ValueError("{kronecker: [[r, c], k]}, for A ⊗ I_k with A of r x c")
 
 
-def replicate(argument: object, shape: Shape) -> Structure:
+def replicate(argument: object, shape: BlockShape) -> Structure:
     """Read `{replicate: each}` (I ⊗ 1, which repeats each entry) or `{replicate: whole}` (1 ⊗ I, the whole vector)."""
-    kind = _KINDS.get(argument) if isinstance(argument, str) else None
+    kind = _PARTED_BY_WORD.get(argument) if isinstance(argument, str) else None
     if kind is None:
         raise ValueError("{replicate: each} for a, a, b, b or {replicate: whole} for a, b, a, b")
     rows, cols = shape or (1, 1)
     if cols == 0 or rows % cols:
         raise ValueError(f"a block whose rows are a multiple of its columns, not one of {rows} x {cols}")
-    return Identity() if rows == cols else kind(cols, Units(True, False, 1))
+    return Identity() if rows == cols else kind(cols, UnitEntries(True, False, 1))
 
 
-def reduce(argument: object, shape: Shape) -> Structure:
+def reduce(argument: object, shape: BlockShape) -> Structure:
     """Read `{reduce: each}` (sums of neighbours) or `{reduce: whole}`, the transposes of the two replications."""
-    if not isinstance(argument, str) or argument not in _KINDS:
+    if not isinstance(argument, str) or argument not in _PARTED_BY_WORD:
         raise ValueError("{reduce: each} for a + b, c + d or {reduce: whole} for a + c, b + d")
     rows, cols = shape or (1, 1)
     if rows == 0 or cols % rows:
@@ -211,10 +211,10 @@ def reduce(argument: object, shape: Shape) -> Structure:
     return replicate(argument, (cols, rows)).transpose()
 
 
-_KINDS: dict[str, type[_Divided]] = {kind.also: kind for kind in (BlockDiagonal, Kronecker)}
+_PARTED_BY_WORD: dict[str, type[_EqualParts]] = {kind.also: kind for kind in (BlockDiagonal, Kronecker)}
 
 
-def _fitting(kind: type[_Divided], count: int, part: tuple[int, int], shape: Shape) -> Structure:
+def _fitting(kind: type[_EqualParts], count: int, part: tuple[int, int], shape: BlockShape) -> Structure:
     rows, cols = (count * size for size in part)
     if shape is not None and shape != (rows, cols):
         raise ValueError(f"numbers that make the shape of the block, {shape[0]} x {shape[1]}, not {rows} x {cols}")

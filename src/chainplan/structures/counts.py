@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from chainplan._util.arrays import Array
 
-N = TypeVar("N", int, "Array")
+IntOrArray = TypeVar("IntOrArray", int, "Array")
 """An int, or an array of ints."""
 
-Counts = tuple[tuple[int, int, int], ...]
+LineCounts = tuple[tuple[int, int, int], ...]
 """Pieces (length, first, slope): `length` neighbouring rows or columns have first, first + slope, ... nonzeros."""
 
-_MANY = 24
+_MAX_PIECES = 24
 
 
-def constant(length: int, count: int) -> Counts:
+def constant(length: int, count: int) -> LineCounts:
     """Return the counts of `length` rows or columns that have `count` nonzeros each."""
     return ((length, count, 0),)
 
 
-def runs(counts: Array) -> Counts:
+def runs(counts: Array) -> LineCounts:
     """Turn counts that are given one by one into pieces, one for each run of equal counts."""
     import numpy as np
 
@@ -36,23 +36,23 @@ def runs(counts: Array) -> Counts:
     return tuple((n, count, 0) for n, count in zip(lengths.tolist(), counts[starts].tolist(), strict=True))
 
 
-def total_count(counts: Counts) -> int:
+def total_count(counts: LineCounts) -> int:
     """Sum all counts."""
     return sum(n * first + slope * (n * (n - 1) // 2) for n, first, slope in counts)
 
 
-def longest(counts: Counts) -> int:
+def longest(counts: LineCounts) -> int:
     """Return the largest of all counts."""
     return max((max(first, first + slope * (n - 1)) for n, first, slope in counts if n), default=0)
 
 
-def inner(left: Counts, right: Counts) -> int:
+def inner(left: LineCounts, right: LineCounts) -> int:
     """Sum the products of two counts, of equal total length, over all positions."""
     if len(left) == 1 and not left[0][2]:
         return left[0][1] * total_count(right)
     if len(right) == 1 and not right[0][2]:
         return right[0][1] * total_count(left)
-    if len(left) + len(right) > _MANY:
+    if len(left) + len(right) > _MAX_PIECES:
         return _inner_of_vectors(left, right)
     result, i, j, s, t = 0, 0, 0, 0, 0
     while i < len(left) and j < len(right):
@@ -67,13 +67,13 @@ def inner(left: Counts, right: Counts) -> int:
     return result
 
 
-def quadratic(n: N, a: N, b: N, c: N, d: N) -> N:
+def quadratic(n: IntOrArray, a: IntOrArray, b: IntOrArray, c: IntOrArray, d: IntOrArray) -> IntOrArray:
     """Sum (a + b·t)·(c + d·t) over t = 0 .. n-1."""
-    summed: N = n * a * c + (a * d + b * c) * (n * (n - 1) // 2) + b * d * ((n - 1) * n * (2 * n - 1) // 6)
+    summed: IntOrArray = n * a * c + (a * d + b * c) * (n * (n - 1) // 2) + b * d * ((n - 1) * n * (2 * n - 1) // 6)
     return summed
 
 
-def _inner_of_vectors(left: Counts, right: Counts) -> int:
+def _inner_of_vectors(left: LineCounts, right: LineCounts) -> int:
     """Compute `inner` on all common pieces at once, in 64 bits where every sum fits."""
     import numpy as np
 

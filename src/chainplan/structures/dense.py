@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chainplan.structures.base import Structure
-from chainplan.structures.counts import Counts, constant
+from chainplan.structures.counts import LineCounts, constant
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -17,7 +17,7 @@ class Dense(Structure):
     __slots__ = ()
     name = "dense"
 
-    def column_counts(self, rows: int, cols: int) -> Counts:
+    def column_counts(self, rows: int, cols: int) -> LineCounts:
         return constant(cols, rows)
 
     def nnz(self, rows: int, cols: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chainplan.structures.base import Structure
-from chainplan.structures.counts import Counts, constant
+from chainplan.structures.counts import LineCounts, constant
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -23,7 +23,7 @@ class OnDiagonal(Structure):
     def misfit(self, rows: int, cols: int) -> str | None:
         return None if rows == cols else f"needs as many rows as columns, not {rows} x {cols}"
 
-    def column_counts(self, rows: int, cols: int) -> Counts:
+    def column_counts(self, rows: int, cols: int) -> LineCounts:
         return constant(cols, 1)
 
     def holds(self, row: int, col: int, rows: int, cols: int) -> bool:

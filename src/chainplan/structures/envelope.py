@@ -16,19 +16,19 @@ from __future__ import annotations
 from math import gcd
 from typing import TYPE_CHECKING
 
-from chainplan.structures.banded import ENDLESS, Banded, band
-from chainplan.structures.base import Structure, Words
+from chainplan.structures.banded import ENDLESS_WIDTH, Banded, band
+from chainplan.structures.base import Structure, StructureWords
 from chainplan.structures.blocks import BlockDiagonal, Kronecker
-from chainplan.structures.counts import Counts
+from chainplan.structures.counts import LineCounts
 from chainplan.structures.diagonal import OnDiagonal
-from chainplan.structures.unit_entries import Units, units_of_product
+from chainplan.structures.unit_entries import UnitEntries, units_of_product
 from chainplan.structures.zero import Zero
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
-MOST_PARTS = 100_000
+MAX_PATTERN_PARTS = 100_000
 """The largest number of parts that is tried on a listed pattern."""
 
 
@@ -38,8 +38,10 @@ class Outline(Structure):
     __slots__ = ("lower", "modulus", "parts", "units", "upper")
     name = "outline"
 
-    def __init__(self, lower: int, upper: int, parts: int = 1, modulus: int = 1, units: Units | None = None) -> None:
-        self.lower, self.upper = min(lower, ENDLESS), min(upper, ENDLESS)
+    def __init__(
+        self, lower: int, upper: int, parts: int = 1, modulus: int = 1, units: UnitEntries | None = None
+    ) -> None:
+        self.lower, self.upper = min(lower, ENDLESS_WIDTH), min(upper, ENDLESS_WIDTH)
         self.parts, self.modulus, self.units = parts, modulus, units
 
     @property
@@ -49,7 +51,7 @@ class Outline(Structure):
             return BlockDiagonal(self.parts)
         return Kronecker(self.modulus) if self.modulus > 1 else band(self.lower, self.upper)
 
-    def column_counts(self, rows: int, cols: int) -> Counts:
+    def column_counts(self, rows: int, cols: int) -> LineCounts:
         return self._shown.column_counts(rows, cols)
 
     def holds(self, row: int, col: int, rows: int, cols: int) -> bool:
@@ -71,7 +73,7 @@ class Outline(Structure):
     def valued(self) -> Structure:
         return self._with(None)
 
-    def _with(self, units: Units | None) -> Structure:
+    def _with(self, units: UnitEntries | None) -> Structure:
         return Outline(self.lower, self.upper, self.parts, self.modulus, units)
 
     def times(self, right: Structure) -> Structure | None:
@@ -80,7 +82,7 @@ class Outline(Structure):
     def rtimes(self, left: Structure) -> Structure | None:
         return self._product(left, left.units, self.units)
 
-    def _product(self, other: Structure, left: Units | None, right: Units | None) -> Structure | None:
+    def _product(self, other: Structure, left: UnitEntries | None, right: UnitEntries | None) -> Structure | None:
         if not isinstance(other, Outline):
             return None
         reach = self.lower + other.lower, self.upper + other.upper
@@ -95,13 +97,13 @@ class Outline(Structure):
         reach = max(self.lower, other.lower), max(self.upper, other.upper)
         return Outline(*reach, gcd(self.parts, other.parts), gcd(self.modulus, other.modulus))
 
-    def to_spec(self, rows: int, cols: int) -> Words:
+    def to_spec(self, rows: int, cols: int) -> StructureWords:
         return self._shown.to_spec(rows, cols)
 
-    def brief(self, rows: int, cols: int) -> Words:
+    def brief(self, rows: int, cols: int) -> StructureWords:
         return {"units": self.to_spec(rows, cols)} if self.unit else self.to_spec(rows, cols)
 
-    def _key(self) -> tuple[int, int, int, int, Units | None]:
+    def _key(self) -> tuple[int, int, int, int, UnitEntries | None]:
         return self.lower, self.upper, self.parts, self.modulus, self.units
 
     def __eq__(self, other: object) -> bool:
@@ -120,15 +122,15 @@ def outline(structure: Structure, rows: int, cols: int) -> Structure:
         return structure
     if isinstance(structure, BlockDiagonal | Kronecker):
         parts, modulus = (structure.count, 1) if isinstance(structure, BlockDiagonal) else (1, structure.count)
-        return Outline(ENDLESS, ENDLESS, parts, modulus, structure.units)
+        return Outline(ENDLESS_WIDTH, ENDLESS_WIDTH, parts, modulus, structure.units)
     if isinstance(structure, Banded):
         return Outline(structure.lower, structure.upper)
     if structure.name == "dense":
-        return Outline(ENDLESS, ENDLESS)
+        return Outline(ENDLESS_WIDTH, ENDLESS_WIDTH)
     return _of_pattern(structure.pattern(rows, cols), structure.units)
 
 
-def _of_pattern(csr: csr_array, units: Units | None) -> Outline:
+def _of_pattern(csr: csr_array, units: UnitEntries | None) -> Outline:
     """Return the tightest outline of a listed pattern, in O(nonzeros) per common divisor of rows and columns."""
     import numpy as np
 
@@ -136,7 +138,7 @@ def _of_pattern(csr: csr_array, units: Units | None) -> Outline:
     i, j = entries.row, entries.col
     offsets, common = i - j, gcd(m, n)
     modulus = gcd(common, int(np.gcd.reduce(offsets, initial=0)))
-    divisors = (b for b in range(min(common, MOST_PARTS), 1, -1) if common % b == 0)
+    divisors = (b for b in range(min(common, MAX_PATTERN_PARTS), 1, -1) if common % b == 0)
     parts = next((b for b in divisors if (i // (m // b) == j // (n // b)).all()), 1)
     reach = max(0, int(offsets.max(initial=0))), max(0, -int(offsets.min(initial=0)))
     return Outline(*reach, parts, 1 if parts > 1 else modulus, units)

@@ -21,21 +21,21 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from chainplan._util.byte_cache import kept
-from chainplan.structures.base import Structure, Words
-from chainplan.structures.counts import Counts, runs
+from chainplan.structures.base import Structure, StructureWords
+from chainplan.structures.counts import LineCounts, runs
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import OnDiagonal
-from chainplan.structures.unit_entries import Units, units_of_product
+from chainplan.structures.unit_entries import UnitEntries, units_of_product
 from chainplan.structures.zero import Zero
 
 if TYPE_CHECKING:
     from chainplan._util.arrays import Array
 
-_DENSE_SHARE = 20
+_SPARSE_OVER_DENSE_TIME = 20
 """How many times longer a sparse product takes per multiplication than a dense one, roughly."""
-_DENSE_CELLS = 20_000_000
+_MAX_DENSE_PRODUCT_CELLS = 20_000_000
 """The most entries, of both factors and the product together, for which all three are written out densely."""
-_STRIP = 2_000_000
+_STRIP_MULTIPLICATIONS = 2_000_000
 """Multiplications per strip of rows, where a product is counted strip by strip and never held as a whole."""
 
 
@@ -45,10 +45,10 @@ class Explicit(Structure):
     __slots__ = ("__dict__", "__weakref__", "csr", "units")
     name = "sparse"
 
-    def __init__(self, csr: csr_array, units: Units | None = None) -> None:
+    def __init__(self, csr: csr_array, units: UnitEntries | None = None) -> None:
         self.csr, self.units = csr, units
 
-    def __reduce__(self) -> tuple[type[Explicit], tuple[csr_array, Units | None]]:
+    def __reduce__(self) -> tuple[type[Explicit], tuple[csr_array, UnitEntries | None]]:
         """Pickle the pattern alone; the other process works out again whatever is cached here."""
         return Explicit, (self.csr, self.units)
 
@@ -72,17 +72,17 @@ class Explicit(Structure):
         return np.diff(self.csr.indptr).astype(np.int64)
 
     @cached_property
-    def _columns(self) -> Counts:
+    def _columns(self) -> LineCounts:
         return runs(self.column_vector)
 
     @cached_property
-    def _rows(self) -> Counts:
+    def _rows(self) -> LineCounts:
         return runs(self.row_vector)
 
-    def column_counts(self, rows: int, cols: int) -> Counts:
+    def column_counts(self, rows: int, cols: int) -> LineCounts:
         return self._columns
 
-    def row_counts(self, rows: int, cols: int) -> Counts:
+    def row_counts(self, rows: int, cols: int) -> LineCounts:
         return self._rows
 
     def nnz(self, rows: int, cols: int) -> int:
@@ -131,7 +131,7 @@ class Explicit(Structure):
     def plus(self, other: Structure) -> Structure | None:
         return other if isinstance(other, Dense) else None
 
-    def to_spec(self, rows: int, cols: int) -> Words:
+    def to_spec(self, rows: int, cols: int) -> StructureWords:
         if self.units is not None and self.units.sign == 1:
             if self.units.rows and (self.row_vector == 1).all():
                 return {"permutation" if self._is_square_bijection() else "selection": self.csr.indices.tolist()}
@@ -143,7 +143,7 @@ class Explicit(Structure):
     def _is_square_bijection(self) -> bool:
         return self.csr.shape[0] == self.csr.shape[1] and bool((self.column_vector == 1).all())
 
-    def brief(self, rows: int, cols: int) -> Words:
+    def brief(self, rows: int, cols: int) -> StructureWords:
         return {"units" if self.unit else self.name: {"nnz": self.nnz(rows, cols)}}
 
     @cached_property
@@ -171,17 +171,17 @@ class Explicit(Structure):
         return f"{kind} {self.csr.nnz:,}"
 
 
-Shaped = tuple[Structure, int, int]
+ShapedStructure = tuple[Structure, int, int]
 """A structure with the rows and columns of its block."""
 
 
-def exact_product(left: Shaped, right: Shaped) -> Structure:
+def exact_product(left: ShapedStructure, right: ShapedStructure) -> Structure:
     """Return the exact pattern of left (m x k) · right (k x n)."""
     (a, m, k), (b, _, n) = left, right
     return kept(("product", a.mark, m, k, b.mark, n), lambda: _product(left, right))
 
 
-def _product(left: Shaped, right: Shaped) -> Structure:
+def _product(left: ShapedStructure, right: ShapedStructure) -> Structure:
     (a, m, k), (b, _, n) = left, right
     units = units_of_product(a.units, b.units)
     if isinstance(a, Dense):
@@ -192,13 +192,19 @@ def _product(left: Shaped, right: Shaped) -> Structure:
         return exact_product((b, n, k), (a.transpose(), k, m)).transpose()
     x, y = _csr(a, m, k), _csr(b, k, n)
     multiplications = _multiplications(x, y)
-    if multiplications >= m * n > _STRIP and units is None and all(nnz == cells for nnz, cells in _strips(x, y)):
+    if (
+        multiplications >= m * n > _STRIP_MULTIPLICATIONS
+        and units is None
+        and all(nnz == cells for nnz, cells in _strips(x, y))
+    ):
         return DENSE
-    crowded = multiplications * _DENSE_SHARE > m * k * n and m * k + k * n + m * n <= _DENSE_CELLS
+    crowded = (
+        multiplications * _SPARSE_OVER_DENSE_TIME > m * k * n and m * k + k * n + m * n <= _MAX_DENSE_PRODUCT_CELLS
+    )
     return _of(csr_array(x.toarray() @ y.toarray()) if crowded else (x @ y).tocsr(), units)
 
 
-def overfull(left: Shaped, right: Shaped, most: int, work: int) -> bool:
+def overfull(left: ShapedStructure, right: ShapedStructure, most: int, work: int) -> bool:
     """Say whether left · right has over `most` nonzeros without being dense, or needs over `work` multiplications.
 
     The product is counted one strip of rows at a time, so a product that is too large is never held.
@@ -223,14 +229,14 @@ def _multiplications(x: csr_array, y: csr_array) -> int:
 
 
 def _strips(x: csr_array, y: csr_array) -> Iterator[tuple[int, int]]:
-    """Yield the nonzeros and cells of each strip of rows of x · y; a strip takes about `_STRIP` multiplications."""
+    """Yield the nonzeros and cells of each strip of rows of x · y, of about `_STRIP_MULTIPLICATIONS`."""
     done = np.cumsum(x @ np.diff(y.indptr).astype(np.float64))
-    ends = np.searchsorted(done, np.arange(_STRIP, done[-1], _STRIP)) + 1
+    ends = np.searchsorted(done, np.arange(_STRIP_MULTIPLICATIONS, done[-1], _STRIP_MULTIPLICATIONS)) + 1
     for start, stop in pairwise(np.unique([0, *ends, len(done)]).tolist()):
         yield (x[start:stop] @ y).nnz, (stop - start) * y.shape[1]
 
 
-def exact_total(left: Shaped, right: Shaped) -> Structure:
+def exact_total(left: ShapedStructure, right: ShapedStructure) -> Structure:
     """Return the exact pattern of left + right, both of m x n."""
     (a, m, n), (b, _, _) = left, right
     return kept(("total", a.mark, b.mark, m, n), lambda: _of((_csr(a, m, n) + _csr(b, m, n)).tocsr(), None))
@@ -240,7 +246,7 @@ def _csr(structure: Structure, rows: int, cols: int) -> csr_array:
     return structure.pattern(rows, cols)
 
 
-def _of(csr: csr_array, units: Units | None) -> Structure:
+def _of(csr: csr_array, units: UnitEntries | None) -> Structure:
     """Return the structure of a pattern, with its entries sorted and set to 1; a full pattern is dense."""
     m, n = csr.shape
     if 0 < csr.nnz == m * n and units is None:

@@ -11,28 +11,28 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chainplan._util.archives import BROKEN, Header, headers, why
-from chainplan._util.file_kinds import LOOKED_AT, NPZ, kind_of
-from chainplan.structures.base import Shape, Structure
-from chainplan.structures.unit_entries import Units
+from chainplan._util.archives import BROKEN_ARCHIVE_ERRORS, ArrayHeader, headers, why
+from chainplan._util.file_kinds import BYTES_OF_FILE_START, NPZ, kind_of
+from chainplan.structures.base import BlockShape, Structure
+from chainplan.structures.unit_entries import UnitEntries
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from chainplan._util.arrays import Array
 
-Sparse = Any
+SparseArray = Any
 """An array or matrix of scipy.sparse of any format: scipy has no type for what they have in common."""
 
-LARGEST = 100_000_000
+MAX_LISTED_LINES = 100_000_000
 """Rows or columns of the largest pattern that is listed; its row pointers are an array of as many numbers."""
-LINES = 4_000_000
+MAX_EMPTY_LINES = 4_000_000
 """Rows plus columns that a pattern may have even if it lists next to no entries."""
-UNPACKED_ENTRIES = 2_000_000
+MAX_SMALL_FILE_ENTRIES = 2_000_000
 """Entries that a pattern file of any size may list; a larger number of entries needs four bytes of file for each."""
-LARGEST_FILE = 500_000_000
+MAX_PATTERN_FILE_BYTES = 500_000_000
 """Bytes of the largest pattern file that is read."""
-_PARTS = {
+_PATTERN_FILE_ARRAYS = {
     "format": ("SU", (0,), "one text"),
     "data": ("biufc", (1, 2, 3), "numbers"),
     "shape": ("iu", (1,), "a list of whole numbers"),
@@ -42,7 +42,7 @@ _PARTS = {
 """What the arrays of a pattern file must be: their kinds of dtype, their numbers of dimensions, and both in words."""
 
 
-def permutation(argument: object, shape: Shape) -> Structure:
+def permutation(argument: object, shape: BlockShape) -> Structure:
     """Read `{permutation: [..]}`, the column that each row picks; every column is picked once."""
     columns = _indices(argument)
     if columns is None or sorted(columns) != list(range(len(columns))):
@@ -51,7 +51,7 @@ def permutation(argument: object, shape: Shape) -> Structure:
     return _picks(columns, len(columns))
 
 
-def selection(argument: object, shape: Shape) -> Structure:
+def selection(argument: object, shape: BlockShape) -> Structure:
     """Read `{selection: [..]}`, the column that each row picks."""
     columns = _indices(argument)
     if columns is None:
@@ -60,7 +60,7 @@ def selection(argument: object, shape: Shape) -> Structure:
     return _picks(columns, _in_range(columns, shape and shape[1], "columns"))
 
 
-def scatter(argument: object, shape: Shape) -> Structure:
+def scatter(argument: object, shape: BlockShape) -> Structure:
     """Read `{scatter: [..]}`, the row that each column goes to; a scatter is the transpose of a selection."""
     rows = _indices(argument)
     if rows is None:
@@ -69,7 +69,7 @@ def scatter(argument: object, shape: Shape) -> Structure:
     return _picks(rows, _in_range(rows, shape and shape[0], "rows")).transpose()
 
 
-def coo(argument: object, shape: Shape) -> Structure:
+def coo(argument: object, shape: BlockShape) -> Structure:
     """Read `{coo: [[row, column], ..]}`, the entries that may be nonzero."""
     import numpy as np
 
@@ -86,7 +86,7 @@ def coo(argument: object, shape: Shape) -> Structure:
     return Explicit(csr)
 
 
-def sparse(argument: object, shape: Shape, folder: Path | None) -> Structure:
+def sparse(argument: object, shape: BlockShape, folder: Path | None) -> Structure:
     """Read `{sparse: pattern.npz}`, the nonzeros of a file that `scipy.sparse.save_npz` wrote; nothing is unpickled.
 
     A sparse array of scipy may stand in place of the file. Without a folder no file is read.
@@ -100,12 +100,12 @@ def sparse(argument: object, shape: Shape, folder: Path | None) -> Structure:
     path = folder / argument
     try:
         array = _load_array(path)
-    except BROKEN as error:
+    except BROKEN_ARCHIVE_ERRORS as error:
         raise ValueError(f"a file that scipy.sparse.save_npz wrote, but '{path}': {why(error)}") from None
     return of_matrix(_fitting(array, shape, f"'{path}'"))
 
 
-def _fitting(array: Sparse, shape: Shape, what: str) -> Sparse:
+def _fitting(array: SparseArray, shape: BlockShape, what: str) -> SparseArray:
     """Return a sparse array, or refuse it where it does not have the shape of its block."""
     if shape is not None and array.shape != shape:
         m, n = array.shape
@@ -113,34 +113,34 @@ def _fitting(array: Sparse, shape: Shape, what: str) -> Sparse:
     return array
 
 
-def _load_array(path: Path) -> Sparse:
+def _load_array(path: Path) -> SparseArray:
     """Load the sparse array in a file, after the sizes that the file declares were looked at."""
     from scipy.sparse import load_npz
 
     if not path.is_file():
         raise ValueError("found no file" if not path.exists() else "it is no plain file")
     size = path.stat().st_size
-    if size > LARGEST_FILE:
-        raise ValueError(f"it has more than {LARGEST_FILE // 10**6} MB")
+    if size > MAX_PATTERN_FILE_BYTES:
+        raise ValueError(f"it has more than {MAX_PATTERN_FILE_BYTES // 10**6} MB")
     with path.open("rb") as file:
-        kind = kind_of(file.read(LOOKED_AT))
+        kind = kind_of(file.read(BYTES_OF_FILE_START))
     if kind is not None and kind is not NPZ:
         raise ValueError(f"it is {kind.what}. {kind.as_pattern}")
     declared = headers(path)
     _require_kinds(declared)
     listed = max((prod(declared[name].shape) for name in ("data", "indices", "row") if name in declared), default=0)
-    if listed > max(UNPACKED_ENTRIES, size // 4):
+    if listed > max(MAX_SMALL_FILE_ENTRIES, size // 4):
         raise ValueError(f"its {size:,} bytes unpack to {listed:,} entries; write it with compressed=False")
-    loaded: Sparse = load_npz(path)
+    loaded: SparseArray = load_npz(path)
     if hasattr(loaded, "indptr"):
         loaded.check_format(full_check=True)  # scipy's kernels follow row pointers wherever they lead
     return loaded
 
 
-def _require_kinds(declared: Mapping[str, Header]) -> None:
+def _require_kinds(declared: Mapping[str, ArrayHeader]) -> None:
     """Refuse arrays that scipy would misread, or would refuse in words that do not help the user."""
-    for name, header in ((name, declared[name]) for name in _PARTS if name in declared):
-        kinds, dimensions, what = _PARTS[name]
+    for name, header in ((name, declared[name]) for name in _PATTERN_FILE_ARRAYS if name in declared):
+        kinds, dimensions, what = _PATTERN_FILE_ARRAYS[name]
         if header.dtype.kind not in kinds or len(header.shape) not in dimensions:
             shape = f"{len(header.shape)} dimensions and dtype {header.dtype}"
             raise ValueError(f"its '{name}' is {what} in such a file, but has {shape}")
@@ -148,14 +148,14 @@ def _require_kinds(declared: Mapping[str, Header]) -> None:
         raise ValueError(f"it holds an array of {declared['shape'].shape[0]} dimensions, not of rows and columns")
 
 
-def of_matrix(given: Sparse) -> Structure:
+def of_matrix(given: SparseArray) -> Structure:
     """Return the pattern of the nonzeros of a sparse array."""
     import numpy as np
     from scipy.sparse import coo_array
 
     from chainplan.structures.explicit import Explicit
 
-    entries: Sparse = coo_array(given)
+    entries: SparseArray = coo_array(given)
     nonzero = entries.data != 0
     return Explicit(_csr_of(np.asarray(entries.row)[nonzero], np.asarray(entries.col)[nonzero], entries.shape))
 
@@ -173,8 +173,8 @@ def _csr_of(rows: Array, cols: Array, shape: tuple[int, int]) -> csr_array:
 
 
 def _require_listable(shape: tuple[int, int], entries: int) -> None:
-    if max(shape) > LARGEST:
-        text = f"at most {LARGEST:,} rows and columns where a pattern is listed, not {max(shape):,}"
+    if max(shape) > MAX_LISTED_LINES:
+        text = f"at most {MAX_LISTED_LINES:,} rows and columns where a pattern is listed, not {max(shape):,}"
         raise ValueError(f"{text}; write one of the structures that are not listed")
     if hollow(sum(shape), entries):
         text = f"at most {most_lines(entries):,} rows and columns in all where {entries:,} entries are listed"
@@ -183,7 +183,7 @@ def _require_listable(shape: tuple[int, int], entries: int) -> None:
 
 def most_lines(entries: int) -> int:
     """Return how many rows plus columns patterns of so many listed entries may have."""
-    return LINES + 8 * entries
+    return MAX_EMPTY_LINES + 8 * entries
 
 
 def hollow(lines: int, entries: int) -> bool:
@@ -196,7 +196,7 @@ def _picks(columns: list[int], cols: int) -> Structure:
     from chainplan.structures.explicit import Explicit
 
     _require_listable((len(columns), cols), len(columns))
-    return Explicit(csr_of_rows(columns, cols), Units(True, len(set(columns)) == len(columns), 1))
+    return Explicit(csr_of_rows(columns, cols), UnitEntries(True, len(set(columns)) == len(columns), 1))
 
 
 def _indices(argument: object) -> list[int] | None:

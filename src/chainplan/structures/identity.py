@@ -9,7 +9,7 @@ from __future__ import annotations
 from chainplan.structures.base import Structure
 from chainplan.structures.diagonal import OnDiagonal
 from chainplan.structures.sign import Sign
-from chainplan.structures.unit_entries import Units
+from chainplan.structures.unit_entries import UnitEntries
 
 
 class Identity(OnDiagonal):
@@ -17,7 +17,7 @@ class Identity(OnDiagonal):
 
     __slots__ = ()
     name = "identity"
-    units = Units(True, True, 1)
+    units = UnitEntries(True, True, 1)
 
     def negated(self) -> Structure:
         return NegatedIdentity()
@@ -34,7 +34,7 @@ class NegatedIdentity(OnDiagonal):
 
     __slots__ = ()
     name = "negated_identity"
-    units = Units(True, True, -1)
+    units = UnitEntries(True, True, -1)
 
     def negated(self) -> Structure:
         return Identity()

@@ -1,8 +1,8 @@
 """The table of structures: it gives their names in a spec, and says which of two decides in a product or sum.
 
-A new structure is one file beside this one, a line in `STRUCTURES` for its class, and a line in `PLAIN` or `WORDS` for
-each word by which a spec names it. The order of `STRUCTURES` matters: the structure that stands first decides (see
-`base`).
+A new structure is one file beside this one, a line in `STRUCTURES` for its class, and a line in `PLAIN_STRUCTURES` or
+`STRUCTURE_READERS` for each word by which a spec names it. The order of `STRUCTURES` matters: the structure that stands
+first decides (see `base`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chainplan.structures.banded import Banded, LowerTriangular, UpperTriangular, banded
-from chainplan.structures.base import Shape, Structure
+from chainplan.structures.base import BlockShape, Structure
 from chainplan.structures.blocks import BlockDiagonal, Kronecker, block_diagonal, kronecker, reduce, replicate
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import DIAGONAL, Diagonal
@@ -39,9 +39,9 @@ STRUCTURES: tuple[type[Structure], ...] = (
 )
 """All structures in order of precedence. `explicit.Explicit`, loaded on first use, stands just before `Dense`."""
 
-RANK: dict[type[Structure], int] = {structure: rank for rank, structure in enumerate(STRUCTURES)}
+STRUCTURE_RANK: dict[type[Structure], int] = {structure: rank for rank, structure in enumerate(STRUCTURES)}
 
-PLAIN: dict[str, Structure] = {
+PLAIN_STRUCTURES: dict[str, Structure] = {
     s.name: s
     for s in (
         DENSE,
@@ -57,7 +57,7 @@ PLAIN: dict[str, Structure] = {
 }
 """The structures that are a single word in a spec."""
 
-WORDS: dict[str, Callable[[object, Shape], Structure]] = {
+STRUCTURE_READERS: dict[str, Callable[[object, BlockShape], Structure]] = {
     "banded": banded,
     "block_diagonal": block_diagonal,
     "kronecker": kronecker,
@@ -70,19 +70,19 @@ WORDS: dict[str, Callable[[object, Shape], Structure]] = {
 }
 """The reader of each word's argument; where the argument does not fit, it raises ValueError with what it expected."""
 
-NAMES = (*PLAIN, *WORDS, "sparse")
+STRUCTURE_NAMES = (*PLAIN_STRUCTURES, *STRUCTURE_READERS, "sparse")
 
 
-def from_spec(word: str, argument: object, shape: Shape, folder: Path | None) -> Structure:
+def from_spec(word: str, argument: object, shape: BlockShape, folder: Path | None) -> Structure:
     """Build the structure that a spec names, for a block of the shape given.
 
     Parameters
     ----------
     word : str
-        One of `NAMES`.
+        One of `STRUCTURE_NAMES`.
     argument : object
         What stands behind the word; None where the word stands alone.
-    shape : Shape
+    shape : BlockShape
         Rows and columns of the block; None where they are not known.
     folder : Path | None
         The folder in which the paths of pattern files begin; None where no file may be read.
@@ -92,8 +92,8 @@ def from_spec(word: str, argument: object, shape: Shape, folder: Path | None) ->
     ValueError
         Where the argument does not fit; the message says what was expected.
     """
-    if word in PLAIN:
+    if word in PLAIN_STRUCTURES:
         if argument is not None:
             raise ValueError(f"the name '{word}' alone, it takes no argument")
-        return PLAIN[word]
-    return sparse(argument, shape, folder) if word == "sparse" else WORDS[word](argument, shape)
+        return PLAIN_STRUCTURES[word]
+    return sparse(argument, shape, folder) if word == "sparse" else STRUCTURE_READERS[word](argument, shape)

@@ -29,21 +29,21 @@ from chainplan.structures import (
     product_fma,
 )
 
-CELLS = 4_000_000
+MAX_LISTED_CELLS = 4_000_000
 """Entries of the largest block whose pattern is listed without asking how sparse it is."""
-NONZEROS = 4_000_000
+MAX_LISTED_NONZEROS = 4_000_000
 """Nonzeros of the largest pattern that is listed."""
-WORK = 500_000_000
+MAX_PATTERN_MULTIPLICATIONS = 500_000_000
 """Multiplications that may be spent on finding out how sparse the sums of paths are."""
-ROOM = 200_000_000
+MAX_PATTERN_BYTES = 200_000_000
 """Bytes that the patterns of all sums of paths may take together."""
-ROOM_PER_ENTRY = 500
+PATTERN_BYTES_PER_ENTRY = 500
 """Further bytes that they may take for each entry that the spec lists."""
-LONGEST = 300
+MAX_REMEMBERED_ELEMENTALS = 300
 """Elementals of the largest graph whose solvers keep the patterns of all sums of paths."""
 
 
-class Edge(NamedTuple):
+class ElementalBlock(NamedTuple):
     """What this module knows of an elemental: its vertices and its block."""
 
     source: str
@@ -51,27 +51,27 @@ class Edge(NamedTuple):
     block: Block
 
 
-class Resolved(NamedTuple):
+class ResolvedBlocks(NamedTuple):
     """The blocks that everything is counted with, and whether all counts are exact."""
 
     blocks: tuple[Block, ...]
     exact: bool
 
 
-def resolve(edges: Sequence[Edge], order: Iterable[str]) -> Resolved:
+def resolve(edges: Sequence[ElementalBlock], order: Iterable[str]) -> ResolvedBlocks:
     """Choose the family for the elementals of a graph, given with its vertices in topological order."""
     edges = [edge._replace(block=_zero_if_empty(edge.block)) for edge in edges]
     blocks = tuple(edge.block for edge in edges)
     closed = _as_given(blocks)
     if closed is not None:
-        return Resolved(blocks, closed)
+        return ResolvedBlocks(blocks, closed)
     from chainplan.structures.explicit import explicit
 
     if _patterns_fit(edges, order):
-        return Resolved(_in_family(blocks, explicit), True)
+        return ResolvedBlocks(_in_family(blocks, explicit), True)
     from chainplan.structures.envelope import outline
 
-    return Resolved(_in_family(blocks, outline), False)
+    return ResolvedBlocks(_in_family(blocks, outline), False)
 
 
 def _zero_if_empty(block: Block) -> Block:
@@ -97,21 +97,23 @@ def _as_given(blocks: Sequence[Block]) -> bool | None:
     return True if all(b % a == 0 for a, b in pairwise(sorted({s.count for s in parts}))) else None
 
 
-def _patterns_fit(edges: Sequence[Edge], order: Iterable[str]) -> bool:
+def _patterns_fit(edges: Sequence[ElementalBlock], order: Iterable[str]) -> bool:
     """Say whether the patterns of all sums of paths can be listed.
 
     Sizes alone answer where blocks are small and paths are few. Otherwise the patterns are listed, source by source,
-    until they are done or exceed `NONZEROS`, `WORK` or the room in bytes.
+    until they are done or exceed `MAX_LISTED_NONZEROS`, `MAX_PATTERN_MULTIPLICATIONS` or the room in bytes.
     """
     largest = max(max(b.rows, b.cols) for _, _, b in edges)
-    small, listed = largest**2 <= CELLS, {b.mark: b.nnz for _, _, b in edges if b.structure.name == "sparse"}
-    room = ROOM + ROOM_PER_ENTRY * sum(listed.values())
-    if small and (len(edges) > LONGEST or len(edges) ** 2 // 2 * _bytes(largest, largest, largest**2) <= room):
+    small, listed = largest**2 <= MAX_LISTED_CELLS, {b.mark: b.nnz for _, _, b in edges if b.structure.name == "sparse"}
+    room = MAX_PATTERN_BYTES + PATTERN_BYTES_PER_ENTRY * sum(listed.values())
+    if small and (
+        len(edges) > MAX_REMEMBERED_ELEMENTALS or len(edges) ** 2 // 2 * _bytes(largest, largest, largest**2) <= room
+    ):
         return True
     if not small and any(_too_large(b) for _, _, b in edges):
         return False
     room -= sum(_held(b) for _, _, b in edges)
-    into: dict[str, list[Edge]] = {}
+    into: dict[str, list[ElementalBlock]] = {}
     for edge in edges:
         if room < 0:
             return False
@@ -122,16 +124,18 @@ def _patterns_fit(edges: Sequence[Edge], order: Iterable[str]) -> bool:
     work = 0
     for block, multiplications in chain.from_iterable(paths):
         work, room = work + multiplications, room - _held(block)
-        if room < 0 or (not small and (work > WORK or _too_large(block))):
+        if room < 0 or (not small and (work > MAX_PATTERN_MULTIPLICATIONS or _too_large(block))):
             return False
     return True
 
 
-def _paths(start: str, vertices: Iterable[str], into: Mapping[str, list[Edge]]) -> Iterator[tuple[Block, int]]:
+def _paths(
+    start: str, vertices: Iterable[str], into: Mapping[str, list[ElementalBlock]]
+) -> Iterator[tuple[Block, int]]:
     """Yield the block of each sum of paths from `start`, growing edge by edge, and the multiplications it takes.
 
-    Before a product that is surely too large, its left factor comes with more than `WORK` multiplications, so that the
-    caller can stop before the product is formed.
+    Before a product that is surely too large, its left factor comes with more than `MAX_PATTERN_MULTIPLICATIONS`
+    multiplications, so that the caller can stop before the product is formed.
     """
     held: dict[str, Block] = {}
     for vertex in vertices:
@@ -141,8 +145,8 @@ def _paths(start: str, vertices: Iterable[str], into: Mapping[str, list[Edge]]) 
             fma = 0
             if source != start:
                 fma = product_fma(block, held[source])
-                if fma > WORK or _surely_large(block, held[source]):
-                    yield block, WORK + 1
+                if fma > MAX_PATTERN_MULTIPLICATIONS or _surely_large(block, held[source]):
+                    yield block, MAX_PATTERN_MULTIPLICATIONS + 1
                 block = block.times(held[source])
             held[vertex] = held[vertex].plus(block) if vertex in held else block
             yield held[vertex], fma
@@ -161,7 +165,7 @@ def _bytes(rows: int, cols: int, entries: int) -> int:
 
 def _too_large(block: Block) -> bool:
     """Say whether a block has too many nonzeros to be listed; dense and diagonal blocks need not be listed."""
-    return not isinstance(block.structure, Dense | OnDiagonal) and block.nnz > NONZEROS
+    return not isinstance(block.structure, Dense | OnDiagonal) and block.nnz > MAX_LISTED_NONZEROS
 
 
 def _listed(block: Block) -> Structure:
@@ -173,7 +177,7 @@ def _listed(block: Block) -> Structure:
 
 def _surely_large(left: Block, right: Block) -> bool:
     """Say, without forming a product, whether it surely has too many nonzeros to be listed and is not dense."""
-    if left.rows * right.cols <= NONZEROS:
+    if left.rows * right.cols <= MAX_LISTED_NONZEROS:
         return False
     dense = [b for b in (left, right) if type(b.structure) is Dense]
     if len(dense) == 1:
@@ -185,4 +189,4 @@ def _surely_large(left: Block, right: Block) -> bool:
     if not isinstance(left.structure, Explicit) or not isinstance(right.structure, Explicit):
         return False
     x, y = ((b.structure, b.rows, b.cols) for b in (left, right))
-    return overfull(x, y, NONZEROS, WORK)
+    return overfull(x, y, MAX_LISTED_NONZEROS, MAX_PATTERN_MULTIPLICATIONS)

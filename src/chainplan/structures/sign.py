@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainplan.structures.base import Structure
 from chainplan.structures.diagonal import DIAGONAL, OnDiagonal
-from chainplan.structures.unit_entries import Units
+from chainplan.structures.unit_entries import UnitEntries
 
 
 class Sign(OnDiagonal):
@@ -12,7 +12,7 @@ class Sign(OnDiagonal):
 
     __slots__ = ()
     name = "sign"
-    units = Units(True, True, 0)
+    units = UnitEntries(True, True, 0)
 
     def valued(self) -> Structure:
         return DIAGONAL

@@ -11,21 +11,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Units(NamedTuple):
+class UnitEntries(NamedTuple):
     """Whether each row, and each column, has at most one nonzero; the sign of all of them, 0 where it is not known."""
 
     rows: bool
     cols: bool
     sign: int
 
-    def transpose(self) -> Units:
+    def transpose(self) -> UnitEntries:
         """Return what is known about the transposed block."""
-        return Units(self.cols, self.rows, self.sign)
+        return UnitEntries(self.cols, self.rows, self.sign)
 
 
-def units_of_product(left: Units | None, right: Units | None) -> Units | None:
+def units_of_product(left: UnitEntries | None, right: UnitEntries | None) -> UnitEntries | None:
     """Return what is known about the product of two blocks, or None where it is no unit block."""
     if left is None or right is None:
         return None
     rows, cols = left.rows and right.rows, left.cols and right.cols
-    return Units(rows, cols, left.sign * right.sign) if rows or cols else None
+    return UnitEntries(rows, cols, left.sign * right.sign) if rows or cols else None

@@ -17,19 +17,19 @@ from chainplan._util.arrays import Array
 from chainplan.kernels.storage import HeldValues
 from chainplan.plans.steps import Plan
 from chainplan.programs.evaluation import evaluate
-from chainplan.programs.kinks import Followed
+from chainplan.programs.kinks import KinkProgram
 from chainplan.programs.program import Program
-from chainplan.validation.tolerance import Found, run_held
-from chainplan.values.jacobians import Given
+from chainplan.validation.tolerance import ComputedJacobians, run_held
+from chainplan.values.jacobians import GivenJacobian
 
-EPS = float(np.finfo(np.float64).eps)
-TOLERANCE = 1e5 * EPS ** (2 / 3)
-MOST_COLUMNS = 64
+DOUBLE_EPS = float(np.finfo(np.float64).eps)
+RELATIVE_TOLERANCE = 1e5 * DOUBLE_EPS ** (2 / 3)
+MAX_COMPARED_COLUMNS = 64
 """Columns that are compared; of more columns, this number is drawn at random."""
 
 
 @dataclass(frozen=True)
-class Comparison:
+class DifferencesComparison:
     """The largest difference over max(max|J|, max|f|) among `compared` of `columns` columns, and the seconds for all.
 
     `kinks` names, in words, the layers that have no derivative at the point, so that differences cannot judge them.
@@ -44,7 +44,7 @@ class Comparison:
     @property
     def valid(self) -> bool:
         """Whether the difference is within the tolerance."""
-        return bool(self.difference <= TOLERANCE)
+        return bool(self.difference <= RELATIVE_TOLERANCE)
 
     @property
     def evaluations(self) -> int:
@@ -53,8 +53,8 @@ class Comparison:
 
 
 def compare(
-    program: Program, point: Mapping[str, Array], plan: Plan, jacobians: Mapping[str, Given], seed: int = 0
-) -> Comparison:
+    program: Program, point: Mapping[str, Array], plan: Plan, jacobians: Mapping[str, GivenJacobian], seed: int = 0
+) -> DifferencesComparison:
     """Compare the result of a plan with central differences; `jacobians` are the elemental Jacobians at the point.
 
     Where they disagree and layers are not differentiable at the point, the layers follow the slopes that their ops take
@@ -64,18 +64,18 @@ def compare(
     comparison = _compare_columns(program, point, jacobian, seed, lambda at: evaluate(program, at).values)
     if comparison.valid:
         return comparison
-    followed = Followed(program, point)
+    followed = KinkProgram(program, point)
     repeated = _compare_columns(program, point, jacobian, seed, followed.values)
     return replace(repeated, kinks=followed.said) if followed.said and repeated.valid else comparison
 
 
-Values = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+ValuesAtInputs = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 """A function from a point to the values of all layers."""
 
 
 def _compare_columns(
-    program: Program, point: Mapping[str, Array], jacobian: Found, seed: int, values: Values
-) -> Comparison:
+    program: Program, point: Mapping[str, Array], jacobian: ComputedJacobians, seed: int, values: ValuesAtInputs
+) -> DifferencesComparison:
     """Compare a Jacobian with differences of the values of a program."""
     sizes = {v: point[v].size for v in program.variables}
     total = sum(sizes.values())
@@ -87,15 +87,15 @@ def _compare_columns(
             worst = max(worst, _largest([column - _entries(jacobian.get((output, variable)), i)]))
             scale = max(scale, size)
     seconds = (perf_counter() - start) * total / max(1, len(columns))
-    return Comparison(total, len(columns), worst / scale if scale else worst, seconds)
+    return DifferencesComparison(total, len(columns), worst / scale if scale else worst, seconds)
 
 
 def _columns(sizes: Mapping[str, int], seed: int) -> list[tuple[str, int]]:
-    """Choose the columns to compare, as pairs (variable, entry): all, or `MOST_COLUMNS` at random."""
+    """Choose the columns to compare, as pairs (variable, entry): all, or `MAX_COMPARED_COLUMNS` at random."""
     total = sum(sizes.values())
     flat = np.arange(total)
-    if total > MOST_COLUMNS:
-        flat = np.sort(np.random.default_rng(seed).choice(total, MOST_COLUMNS, replace=False))
+    if total > MAX_COMPARED_COLUMNS:
+        flat = np.sort(np.random.default_rng(seed).choice(total, MAX_COMPARED_COLUMNS, replace=False))
     ends = np.cumsum(list(sizes.values()))
     places = np.searchsorted(ends, flat, side="right")
     starts = ends - np.array(list(sizes.values()))
@@ -104,11 +104,11 @@ def _columns(sizes: Mapping[str, int], seed: int) -> list[tuple[str, int]]:
 
 
 def _column(
-    program: Program, point: Mapping[str, Array], variable: str, i: int, values: Values
+    program: Program, point: Mapping[str, Array], variable: str, i: int, values: ValuesAtInputs
 ) -> list[tuple[str, Array, float]]:
     """Return (output, central difference, max|f|) for one entry of one variable."""
     x = point[variable]
-    h = EPS ** (1 / 3) * max(1.0, abs(float(x.flat[i])))
+    h = DOUBLE_EPS ** (1 / 3) * max(1.0, abs(float(x.flat[i])))
     ends = []
     for sign in (1, -1):
         moved = x.copy()

@@ -17,14 +17,17 @@ from chainplan.errors.arguments import expect, mapping
 from chainplan.kernels.storage import HeldValues
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem, problem_of
-from chainplan.values.jacobians import Given, as_matrices, called, common_dtype, sparse_or_functions
+from chainplan.values.jacobians import GivenJacobian, as_matrices, called, common_dtype, sparse_or_functions
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 
 def reference_jacobian(
-    problem: Problem | Graph, jacobians: Mapping[str, Given], mode: Mode = Mode.TANGENT, dtype: DTypeLike | None = None
+    problem: Problem | Graph,
+    jacobians: Mapping[str, GivenJacobian],
+    mode: Mode = Mode.TANGENT,
+    dtype: DTypeLike | None = None,
 ) -> dict[tuple[str, str], Array]:
     """Accumulate the Jacobian by tangents of all inputs at once, or by adjoints of all outputs at once.
 
@@ -32,7 +35,7 @@ def reference_jacobian(
     ----------
     problem : Problem | Graph
         The linearised DAG.
-    jacobians : Mapping[str, Given]
+    jacobians : Mapping[str, GivenJacobian]
         The elemental Jacobians by name, as `chainplan.execute` takes them.
     mode : Mode
         Whether to use tangents of the inputs or adjoints of the outputs.
@@ -91,7 +94,10 @@ def reference_jacobian(
 
 
 def times(
-    problem: Problem | Graph, jacobians: Mapping[str, Given], directions: Mapping[str, Array], absolute: bool = False
+    problem: Problem | Graph,
+    jacobians: Mapping[str, GivenJacobian],
+    directions: Mapping[str, Array],
+    absolute: bool = False,
 ) -> dict[str, Array]:
     """Multiply the Jacobian by a few columns, using tangents alone.
 
@@ -99,7 +105,7 @@ def times(
     ----------
     problem : Problem | Graph
         The linearised DAG.
-    jacobians : Mapping[str, Given]
+    jacobians : Mapping[str, GivenJacobian]
         The elemental Jacobians by name, as `chainplan.execute` takes them.
     directions : Mapping[str, Array]
         A block of size(input) x c for each input.
@@ -126,7 +132,7 @@ def times(
     return {output: held[output] for output in graph.outputs}
 
 
-def _applied(e: Elemental, value: Given, arg: Array, mode: Mode) -> HeldValues:
+def _applied(e: Elemental, value: GivenJacobian, arg: Array, mode: Mode) -> HeldValues:
     """Return F'·arg (tangent) or arg·F' (adjoint)."""
     if not isinstance(value, tuple):
         return value @ arg if mode is Mode.TANGENT else arg @ value

@@ -21,23 +21,23 @@ import numpy as np
 from chainplan._util.arrays import Array, DType
 from chainplan.execution.executor import execute
 from chainplan.kernels.convert import as_matrix, as_sparse
-from chainplan.kernels.storage import Form, HeldValues, form
+from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Accumulate, Application, Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.validation.reference import reference_jacobian, times
-from chainplan.values.jacobians import Given, common_dtype
+from chainplan.values.jacobians import GivenJacobian, common_dtype
 
-LARGEST = 50_000_000
+MAX_ORACLE_ENTRIES = 50_000_000
 """Entries that the reference may hold at once; for more entries, directions judge."""
-DIRECTIONS = 3
+RANDOM_DIRECTIONS = 3
 """Columns of V."""
 
-Found = Mapping[tuple[str, str], HeldValues]
+ComputedJacobians = Mapping[tuple[str, str], HeldValues]
 """The result of a plan: the block of each pair (output, input)."""
 
 
-class Judge(Protocol):
+class JacobianJudge(Protocol):
     """Compares the results of plans with the reference."""
 
     scale: float
@@ -48,39 +48,39 @@ class Judge(Protocol):
     note: str
     """What a verdict adds about how this judge compares."""
 
-    def run(self, plan: Plan, jacobians: Mapping[str, Given]) -> Found:
+    def run(self, plan: Plan, jacobians: Mapping[str, GivenJacobian]) -> ComputedJacobians:
         """Run a plan so that its result can be compared."""
 
-    def difference(self, result: Found) -> float:
+    def difference(self, result: ComputedJacobians) -> float:
         """Return the largest difference over the scale; a missing pair is zero."""
 
     def terms(self) -> float:
         """Return the scale of the terms that J is the sum of, or 0 where the elementals are too large to tell."""
 
 
-def judge(graph: Graph, jacobians: Mapping[str, Given]) -> Judge:
+def judge(graph: Graph, jacobians: Mapping[str, GivenJacobian]) -> JacobianJudge:
     """Return the judge that fits the sizes of a graph."""
     inputs = sum(graph.sizes[v] for v in graph.inputs)
-    whole = sum(graph.sizes.values()) * inputs <= LARGEST
-    return Whole(graph, jacobians) if whole else Directions(graph, jacobians)
+    whole = sum(graph.sizes.values()) * inputs <= MAX_ORACLE_ENTRIES
+    return EntriesJudge(graph, jacobians) if whole else DirectionsJudge(graph, jacobians)
 
 
-class Whole:
+class EntriesJudge:
     """Compares every entry of the Jacobian."""
 
     measure = "max|J|"
     note = ""
 
-    def __init__(self, graph: Graph, jacobians: Mapping[str, Given]) -> None:
+    def __init__(self, graph: Graph, jacobians: Mapping[str, GivenJacobian]) -> None:
         self._graph, self._jacobians = graph, jacobians
         self._expected = reference_jacobian(graph, jacobians)
         self.dtype = common_dtype([*self._expected.values()])
         self.scale = max((float(np.abs(block).max(initial=0)) for block in self._expected.values()), default=0.0)
 
-    def run(self, plan: Plan, jacobians: Mapping[str, Given]) -> Found:
+    def run(self, plan: Plan, jacobians: Mapping[str, GivenJacobian]) -> ComputedJacobians:
         return execute(plan, jacobians, dense=True, wrap=True)
 
-    def difference(self, result: Found) -> float:
+    def difference(self, result: ComputedJacobians) -> float:
         worst = 0.0
         for pair, block in self._expected.items():
             other = result.get(pair)
@@ -92,24 +92,24 @@ class Whole:
         return _terms(self._graph, self._jacobians, columns)
 
 
-class Directions:
+class DirectionsJudge:
     """Compares the products of the Jacobian with a few positive random columns, and writes nothing out."""
 
     measure = "max(|J|·V)"
-    note = f"; J is compared along {DIRECTIONS} directions V, for it is too large to be written out"
+    note = f"; J is compared along {RANDOM_DIRECTIONS} directions V, for it is too large to be written out"
 
-    def __init__(self, graph: Graph, jacobians: Mapping[str, Given]) -> None:
+    def __init__(self, graph: Graph, jacobians: Mapping[str, GivenJacobian]) -> None:
         self._graph, self._jacobians = graph, jacobians
         rng = np.random.default_rng(0)
-        self._columns = {v: 0.5 + rng.random((graph.sizes[v], DIRECTIONS)) for v in graph.inputs}
+        self._columns = {v: 0.5 + rng.random((graph.sizes[v], RANDOM_DIRECTIONS)) for v in graph.inputs}
         self._expected = times(graph, jacobians, self._columns)
         self.dtype = common_dtype([*self._expected.values()])
         self.scale = max((_largest(block) for block in self._expected.values()), default=0.0)
 
-    def run(self, plan: Plan, jacobians: Mapping[str, Given]) -> Found:
+    def run(self, plan: Plan, jacobians: Mapping[str, GivenJacobian]) -> ComputedJacobians:
         return run_held(plan, jacobians)
 
-    def difference(self, result: Found) -> float:
+    def difference(self, result: ComputedJacobians) -> float:
         totals = {v: np.zeros_like(block) for v, block in self._expected.items()}
         for (output, source), block in result.items():
             totals[output] += block @ self._columns[source]
@@ -121,20 +121,20 @@ class Directions:
         return _terms(self._graph, self._jacobians, self._columns)
 
 
-def _terms(graph: Graph, jacobians: Mapping[str, Given], columns: Mapping[str, Array]) -> float:
+def _terms(graph: Graph, jacobians: Mapping[str, GivenJacobian], columns: Mapping[str, Array]) -> float:
     """Return the largest entry of |F_q|···|F_1| · columns, or 0 where an elemental is too large to be written out."""
-    if any(not e.explicit and e.block.rows * e.block.cols > LARGEST for e in graph.useful):
+    if any(not e.explicit and e.block.rows * e.block.cols > MAX_ORACLE_ENTRIES for e in graph.useful):
         return 0.0
     return max((_largest(block) for block in times(graph, jacobians, columns, absolute=True).values()), default=0.0)
 
 
-def run_held(plan: Plan, jacobians: Mapping[str, Given]) -> dict[tuple[str, str], HeldValues]:
+def run_held(plan: Plan, jacobians: Mapping[str, GivenJacobian]) -> dict[tuple[str, str], HeldValues]:
     """Run a plan, and return each block of the result as a matrix where it is held as one, else as a sparse array."""
     values, result = execute(plan, jacobians, dense=False, wrap=True), {}
     blocks = replay(plan).blocks
     for output, source, position in plan.outputs:
         block, value = blocks[position].block, values[output, source]
-        convert = as_matrix if form(block) is Form.MATRIX else as_sparse
+        convert = as_matrix if form(block) is StorageForm.DENSE else as_sparse
         result[output, source] = convert(value, block, np.float64)
     return result
 
@@ -142,7 +142,7 @@ def run_held(plan: Plan, jacobians: Mapping[str, Given]) -> dict[tuple[str, str]
 def largest_held(plan: Plan) -> int:
     """Count the entries of the largest block that a plan holds."""
     blocks = (typed.block for typed in replay(plan).blocks)
-    return max((b.rows * b.cols if form(b) is Form.MATRIX else b.nnz for b in blocks), default=0)
+    return max((b.rows * b.cols if form(b) is StorageForm.DENSE else b.nnz for b in blocks), default=0)
 
 
 def largest_handled(plan: Plan) -> int:

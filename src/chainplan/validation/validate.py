@@ -23,17 +23,17 @@ from chainplan.plans.replay import replay
 from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
-from chainplan.validation.tolerance import LARGEST, Judge, judge, largest_handled, largest_held
+from chainplan.validation.tolerance import MAX_ORACLE_ENTRIES, JacobianJudge, judge, largest_handled, largest_held
 from chainplan.validation.turns import in_turns
 from chainplan.values.draw import bytes_needed
-from chainplan.values.jacobians import Given, common_dtype
+from chainplan.values.jacobians import GivenJacobian, common_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 
 @dataclass(frozen=True)
-class Row:
+class OrderRow:
     """One order: its fma, its price under the objective, measured seconds and bytes, largest difference over max|J|.
 
     `seconds` is the least of `runs` runs; another run before them measured the memory.
@@ -52,22 +52,22 @@ class Row:
 class Validation:
     """The three orders, and the verdict in words."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[OrderRow, ...]
     valid: bool
     verdict: str
 
 
-TERMS = "max(|F_q|···|F_1|)"
+TERMS_OF_J = "max(|F_q|···|F_1|)"
 """The scale of differences, in words, where the terms of J cancel."""
 
 
-def validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Given]) -> Validation:
+def validate(problem: Problem, plan: Plan, jacobians: Mapping[str, GivenJacobian]) -> Validation:
     """Run a plan, forward order and reverse order on the same Jacobians, and compare each with the reference."""
     with np.errstate(all="ignore"):
         return _validate(problem, plan, jacobians)
 
 
-def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Given]) -> Validation:
+def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, GivenJacobian]) -> Validation:
     graph = problem.graph
     kind = common_dtype(jacobians.values())
     _require_bytes(largest_held(plan) * kind.itemsize, "the largest block of the plan takes", kind)
@@ -75,13 +75,13 @@ def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Given]) -> V
     plans = {"plan": plan, "forward": _order(graph, Mode.TANGENT), "reverse": _order(graph, Mode.ADJOINT)}
     first_runs, remarks = {}, judged.note
     for order, candidate in plans.items():
-        if order != "plan" and (held := largest_handled(candidate)) > LARGEST:
+        if order != "plan" and (held := largest_handled(candidate)) > MAX_ORACLE_ENTRIES:
             remarks += f"; {order} order is left out, for it handles a block of {held:,} entries"
             continue
         first_runs[order] = _first_run(candidate, jacobians, judged)
     turns = in_turns({order: partial(judged.run, plans[order], jacobians) for order in first_runs})
     rows = tuple(
-        Row(
+        OrderRow(
             order,
             replay(plans[order]).total,
             turns[order].least,
@@ -96,7 +96,7 @@ def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, Given]) -> V
     return Validation(rows, valid, verdict)
 
 
-def _verdict(rows: tuple[Row, ...], judged: Judge, sizes: int, remarks: str) -> tuple[bool, str]:
+def _verdict(rows: tuple[OrderRow, ...], judged: JacobianJudge, sizes: int, remarks: str) -> tuple[bool, str]:
     """Say whether all orders are within the tolerance, and by which rule; `sizes` is the sum of all sizes."""
     exact = judged.dtype.kind in "biu"
     factor = 0 if exact else 8 * sizes
@@ -109,7 +109,9 @@ def _verdict(rows: tuple[Row, ...], judged: Judge, sizes: int, remarks: str) -> 
     if wrong and not exact:
         scale, terms = judged.scale or 1.0, judged.terms()
         if all(row.difference * scale <= tolerance * terms for row in rows):
-            verdict = f"valid but for cancellation: {wrong} misses {rule}, but max|diff| <= {factor:,} · eps · {TERMS}"
+            verdict = (
+                f"valid but for cancellation: {wrong} misses {rule}, but max|diff| <= {factor:,} · eps · {TERMS_OF_J}"
+            )
             return True, f"{verdict} = {tolerance * terms / scale:.1e} · {measure}{remarks}"
     if wrong:
         return False, f"NOT VALID: {wrong} misses {rule}{remarks}"
@@ -141,7 +143,7 @@ def _order(graph: Graph, mode: Mode) -> Plan:
     return recorder.plan(sweep(graph, recorder, mode))
 
 
-def _first_run(plan: Plan, jacobians: Mapping[str, Given], judged: Judge) -> tuple[int, float]:
+def _first_run(plan: Plan, jacobians: Mapping[str, GivenJacobian], judged: JacobianJudge) -> tuple[int, float]:
     """Return the peak of the bytes that the first run allocates, and the largest difference of its result."""
     tracemalloc.start()
     try:

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 from chainplan._util.arrays import Array, DType
 from chainplan.kernels.convert import as_matrix, as_sparse, given_away, known, part_count, part_shape
-from chainplan.kernels.storage import Form, HeldValues, form
+from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.problem.graph import Graph
 from chainplan.structures import Block, Dense, Sign
 
@@ -37,7 +37,7 @@ def draw(graph: Graph, seed: int = 0, dtype: DTypeLike = np.float64) -> dict[str
             result[e.name] = _draw_block(rng, e.block, kind)
         else:
             held = known(e.block, kind) if given_away(e.block) else _draw_block(rng, e.block, kind)
-            convert = as_matrix if form(e.block) is Form.MATRIX else as_sparse
+            convert = as_matrix if form(e.block) is StorageForm.DENSE else as_sparse
             result[e.name] = convert(held, e.block, kind)
     return result
 
@@ -48,16 +48,16 @@ def _draw_block(rng: np.random.Generator, block: Block, dtype: DType) -> HeldVal
     if isinstance(block.structure, Sign):
         return rng.choice(np.array([-1, 1], dtype), rows)
     per_row = max(1, -(-block.nnz // max(1, rows)))
-    if kind in (Form.SCALAR, Form.VECTOR):
-        return _numbers(rng, () if kind is Form.SCALAR else (rows,), dtype, 1)
-    if kind in (Form.STACK, Form.LAYERS):
+    if kind in (StorageForm.SCALED_IDENTITY, StorageForm.DIAGONAL):
+        return _numbers(rng, () if kind is StorageForm.SCALED_IDENTITY else (rows,), dtype, 1)
+    if kind in (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER):
         return _numbers(rng, (part_count(block), *part_shape(block)), dtype, per_row)
     if isinstance(block.structure, Dense):
         return _numbers(rng, (rows, cols), dtype, per_row)
     csr = block.structure.pattern(rows, cols)
     numbers = _numbers(rng, (csr.nnz,), dtype, per_row)
     values = csr_array((numbers, csr.indices, csr.indptr), shape=csr.shape, copy=True)
-    return values if kind is Form.SPARSE else values.toarray()
+    return values if kind is StorageForm.SPARSE else values.toarray()
 
 
 def _numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: DType, per_row: int) -> Array:
@@ -72,6 +72,6 @@ def bytes_needed(graph: Graph, dtype: DTypeLike = np.float64) -> int:
     entries, lines = 0, 0
     for e in graph.elementals:
         if not (e.explicit and given_away(e.block)):
-            entries += e.block.rows * e.block.cols if form(e.block) is Form.MATRIX else 2 * e.block.nnz
-            lines += e.block.rows if form(e.block) is Form.SPARSE else 0
+            entries += e.block.rows * e.block.cols if form(e.block) is StorageForm.DENSE else 2 * e.block.nnz
+            lines += e.block.rows if form(e.block) is StorageForm.SPARSE else 0
     return entries * int(np.dtype(dtype).itemsize) + 8 * lines

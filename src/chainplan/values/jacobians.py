@@ -7,7 +7,7 @@ nonzeros alone). The value of a matrix-free elemental is a pair of functions, on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from chainplan._util.archives import native
-from chainplan._util.arrays import Array, DType
+from chainplan._util.arrays import Array, ArrayFunction, DType
 from chainplan.errors import ExecutionError
 from chainplan.errors.arguments import refuse
 from chainplan.kernels.convert import (
@@ -28,7 +28,7 @@ from chainplan.kernels.convert import (
     part_count,
     part_shape,
 )
-from chainplan.kernels.storage import Form, HeldValues, form
+from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.structures import Block, Dense, ScaledIdentity, Sign, Structure
 from chainplan.structures.explicit import Explicit
@@ -36,23 +36,22 @@ from chainplan.structures.explicit import Explicit
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-Function = Callable[[Array], Array]
-MatrixFree = tuple[Function | None, Function | None]
-Given = Any
+MatrixFree = tuple[ArrayFunction | None, ArrayFunction | None]
+GivenJacobian = Any
 """An array, a sparse array of scipy, or a pair of functions."""
 
-NUMBERS = "iufc"
+NUMBER_KINDS = "iufc"
 """Kinds of dtype that are numbers; booleans are not, because their products would be logical."""
 
 
-def common_dtype(given: Iterable[Given], wanted: DTypeLike | None = None) -> DType:
+def common_dtype(given: Iterable[GivenJacobian], wanted: DTypeLike | None = None) -> DType:
     """Return the wanted dtype, or else the dtype to which all arrays among `given` promote; without any, float64."""
     if wanted is not None:
         try:
             dtype: DType = np.dtype(wanted)
         except TypeError:
             raise refuse("dtype", wanted, "a dtype of numpy", "Pass dtype='float64', say.") from None
-        if dtype.kind not in NUMBERS:
+        if dtype.kind not in NUMBER_KINDS:
             raise refuse("dtype", wanted, "a dtype of numbers", "Pass dtype='float64', say.")
         return dtype
     dtypes = {value.dtype for value in given if isinstance(value, np.ndarray) or is_sparse(value)}
@@ -60,7 +59,7 @@ def common_dtype(given: Iterable[Given], wanted: DTypeLike | None = None) -> DTy
     return common
 
 
-def stored(e: Elemental, given: Given) -> HeldValues:
+def stored(e: Elemental, given: GivenJacobian) -> HeldValues:
     """Return the value of an explicit elemental in the form in which its block is held (`kernels.storage`).
 
     Raises
@@ -76,7 +75,7 @@ def stored(e: Elemental, given: Given) -> HeldValues:
     if isinstance(given, tuple) or callable(given):
         raise ExecutionError(f"'{e.name}' is explicit, but functions were given; expected an array of {rows} x {cols}.")
     array = _array(e, given, _shapes(block))
-    if array.dtype.kind not in NUMBERS:
+    if array.dtype.kind not in NUMBER_KINDS:
         raise ExecutionError(f"the array for '{e.name}' has dtype {array.dtype}; expected numbers.")
     if array.shape == (rows, cols):
         return _fitted(e.name, array, block)
@@ -90,7 +89,7 @@ def stored(e: Elemental, given: Given) -> HeldValues:
     return compact
 
 
-def _array(e: Elemental, given: Given, expected: str) -> HeldValues:
+def _array(e: Elemental, given: GivenJacobian, expected: str) -> HeldValues:
     """Turn what was given for an elemental into an array.
 
     Raises
@@ -112,13 +111,13 @@ def is_sparse(value: object) -> bool:
 def _shapes(block: Block) -> str:
     """List, in words, the shapes in which the values of a block may be given."""
     kind, shapes = form(block), [f"({block.rows}, {block.cols})"]
-    if kind is Form.SCALAR:
+    if kind is StorageForm.SCALED_IDENTITY:
         shapes.append("()")
-    elif kind is Form.VECTOR:
+    elif kind is StorageForm.DIAGONAL:
         shapes.append(f"({block.rows},)")
     elif isinstance(block.structure, Explicit):
         shapes.append(f"({block.nnz},)")
-    elif kind in (Form.STACK, Form.LAYERS):
+    elif kind in (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER):
         r, c = part_shape(block)
         shapes += [f"({part_count(block)}, {r}, {c})", f"({r}, {c})"]
     return " or ".join(shapes)
@@ -127,14 +126,14 @@ def _shapes(block: Block) -> str:
 def _compact(array: Array, block: Block) -> HeldValues:
     """Bring a compact array into the form of a block; return None where no compact form of the block has its shape."""
     kind = form(block)
-    if kind is Form.SCALAR and array.shape == ():
+    if kind is StorageForm.SCALED_IDENTITY and array.shape == ():
         return array
-    if kind is Form.VECTOR and array.shape == (block.rows,):
+    if kind is StorageForm.DIAGONAL and array.shape == (block.rows,):
         return array
     if isinstance(block.structure, Explicit) and array.shape == (block.nnz,):
         pattern = block.structure.csr
         return from_sparse(csr_array((array, pattern.indices, pattern.indptr), shape=pattern.shape), block)
-    if kind in (Form.STACK, Form.LAYERS):
+    if kind in (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER):
         part, count = part_shape(block), part_count(block)
         if array.shape == part:
             return array[None]
@@ -149,7 +148,7 @@ def _fitted(name: str, given: HeldValues, block: Block) -> HeldValues:
     if isinstance(structure, Dense):
         return given.toarray() if is_sparse(given) else given
     pattern = structure.pattern(block.rows, block.cols)
-    if form(block) is Form.SPARSE and structure.units is None and _listed_alike(given, pattern):
+    if form(block) is StorageForm.SPARSE and structure.units is None and _listed_alike(given, pattern):
         return given if type(given) is csr_array else csr_array(given, copy=True)
     csr = csr_array(given, copy=True)
     csr.eliminate_zeros()
@@ -182,7 +181,7 @@ def _has_values(csr: csr_array, nonzeros: int, structure: Structure) -> bool:
     return csr.nnz == nonzeros and bool(np.isin(csr.data, allowed).all())
 
 
-def called(e: Elemental, mode: Mode, function: Function, block: Array) -> Array:
+def called(e: Elemental, mode: Mode, function: ArrayFunction, block: Array) -> Array:
     """Call the tangent or adjoint of a matrix-free elemental on a block, which it cannot write to.
 
     An exception inside the function gets a note that says where it was called.
@@ -206,7 +205,7 @@ def called(e: Elemental, mode: Mode, function: Function, block: Array) -> Array:
         fault = f"returned a list with rows of several lengths; expected {expected}"
     elif result.shape != expected:
         fault = f"returned shape {result.shape}; expected {expected}"
-    elif result.dtype.kind not in NUMBERS:
+    elif result.dtype.kind not in NUMBER_KINDS:
         fault = f"returned an array of dtype {result.dtype}; expected numbers"
     else:
         return result
@@ -234,7 +233,7 @@ def _advice(e: Elemental, mode: Mode) -> str:
     )
 
 
-def matrix_free(e: Elemental, given: Given) -> MatrixFree:
+def matrix_free(e: Elemental, given: GivenJacobian) -> MatrixFree:
     """Return the value of a matrix-free elemental as a pair (tangent, adjoint); an array becomes two multiplications.
 
     Raises
@@ -246,10 +245,10 @@ def matrix_free(e: Elemental, given: Given) -> MatrixFree:
         return given
     expected = _pair_or_array(e)
     array = None if isinstance(given, tuple) else _array(e, given, expected)
-    if array is None or array.dtype.kind not in NUMBERS or array.shape != (e.block.rows, e.block.cols):
+    if array is None or array.dtype.kind not in NUMBER_KINDS or array.shape != (e.block.rows, e.block.cols):
         what = "a tuple" if array is None else f"shape {array.shape} of dtype {array.dtype}"
         raise ExecutionError(f"for matrix-free '{e.name}' {what} was given; expected {expected}.")
-    return ByMatrix(array, Mode.TANGENT), ByMatrix(array, Mode.ADJOINT)
+    return MatrixFunction(array, Mode.TANGENT), MatrixFunction(array, Mode.ADJOINT)
 
 
 def _pair_or_array(e: Elemental) -> str:
@@ -258,7 +257,7 @@ def _pair_or_array(e: Elemental) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class ByMatrix:
+class MatrixFunction:
     """A tangent or adjoint that multiplies by an array."""
 
     array: Array | csr_array
@@ -268,9 +267,9 @@ class ByMatrix:
         return self.array @ block if self.mode is Mode.TANGENT else block @ self.array
 
 
-def as_matrices(graph: Graph, jacobians: Mapping[str, Given]) -> dict[str, Given]:
+def as_matrices(graph: Graph, jacobians: Mapping[str, GivenJacobian]) -> dict[str, GivenJacobian]:
     """Return every elemental as a matrix of rows x cols, or as its pair of functions."""
-    result: dict[str, Given] = {}
+    result: dict[str, GivenJacobian] = {}
     for e in graph.elementals:
         given = jacobians.get(e.name)
         if isinstance(given, tuple):
@@ -282,7 +281,7 @@ def as_matrices(graph: Graph, jacobians: Mapping[str, Given]) -> dict[str, Given
     return result
 
 
-def sparse_or_functions(e: Elemental, given: Given) -> Given:
+def sparse_or_functions(e: Elemental, given: GivenJacobian) -> GivenJacobian:
     """Return an elemental as a sparse array of rows x cols, or as its pair of functions."""
     if isinstance(given, tuple):
         return given

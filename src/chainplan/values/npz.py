@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from chainplan._util.archives import BROKEN, fault, read
+from chainplan._util.archives import BROKEN_ARCHIVE_ERRORS, fault, read
 from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
 from chainplan.errors.suggest import did_you_mean
@@ -24,7 +24,7 @@ def read_npz(path: str) -> dict[str, Array]:
     """
     try:
         return read(path)
-    except BROKEN as error:
+    except BROKEN_ARCHIVE_ERRORS as error:
         expected = "an archive of arrays of numbers. Write it by numpy.savez('values.npz', NAME=array)"
         raise ExecutionError(f"{path}: not a .npz file of plain arrays: {fault(error, expected)}.") from None
 

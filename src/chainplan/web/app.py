@@ -23,18 +23,18 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-LARGEST = 200_000
+MAX_WEB_SPEC_BYTES = 200_000
 """Bytes of the largest spec."""
-SECONDS = 15.0
+MAX_WEB_PLANNING_SECONDS = 15.0
 """Seconds that planning a spec may take."""
-BODY_SECONDS = 10.0
+MAX_BODY_SECONDS = 10.0
 """Seconds within which a spec must have arrived."""
-AT_ONCE = 2
+MAX_PARALLEL_PLANS = 2
 """Specs that are planned at the same time."""
-LONGEST_WAIT = 8
+MAX_WAITING_REQUESTS = 8
 """Requests that may wait for their turn."""
-HOSTS = ["127.0.0.1", "localhost", "[::1]"]
-POLICY = (
+LOCAL_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; frame-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -42,22 +42,26 @@ POLICY = (
 
 def app() -> Starlette:
     """Return the page as an ASGI application."""
-    planner = _Planner()
+    planner = _WebPlanner()
     routes = [Route("/", _page), Route("/plan", planner.plan, methods=["POST"])]
-    return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)])
+    return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=LOCAL_HOSTS)])
 
 
 async def _page(request: Request) -> Response:
     text = files("chainplan.web").joinpath("page.html").read_text(encoding="utf-8")
-    headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+    headers = {
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
     return HTMLResponse(text, headers=headers)
 
 
-class _Planner:
+class _WebPlanner:
     """Plans specs, a few at a time."""
 
     def __init__(self) -> None:
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns = asyncio.Semaphore(MAX_PARALLEL_PLANS)
         self._here = 0
 
     async def plan(self, request: Request) -> Response:
@@ -65,15 +69,15 @@ class _Planner:
         if (refused := _foreign(request)) is not None:
             return refused
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(MAX_BODY_SECONDS):
                 text = await _body(request)
         except TimeoutError:
-            return _refusal(408, f"the spec did not arrive within {BODY_SECONDS:.0f} seconds. Send it again.")
+            return _refusal(408, f"the spec did not arrive within {MAX_BODY_SECONDS:.0f} seconds. Send it again.")
         except ClientDisconnect:
             return Response()
         if text is None:
-            return _refusal(413, f"the spec is larger than {LARGEST:,} bytes. Use 'chainplan plan' for it.")
-        if self._here >= AT_ONCE + LONGEST_WAIT:
+            return _refusal(413, f"the spec is larger than {MAX_WEB_SPEC_BYTES:,} bytes. Use 'chainplan plan' for it.")
+        if self._here >= MAX_PARALLEL_PLANS + MAX_WAITING_REQUESTS:
             return _refusal(503, "too many specs are being planned. Wait a moment.")
         self._here += 1
         try:
@@ -128,21 +132,23 @@ async def _body(request: Request) -> bytes | None:
     body = b""
     async for piece in request.stream():
         body += piece
-        if len(body) > LARGEST:
+        if len(body) > MAX_WEB_SPEC_BYTES:
             return None
     return body
 
 
 async def _plan_in_process(spec: bytes) -> dict[str, Any]:
-    """Let a process of its own plan a spec, and return its answer; the process ends after `SECONDS` at the latest."""
+    """Let a process plan a spec, and return its answer; it ends after `MAX_WEB_PLANNING_SECONDS` at the latest."""
     pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     command = (sys.executable, "-m", "chainplan.web.worker", str(os.getpid()))
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=nothing)
     try:
-        out, _ = await asyncio.wait_for(process.communicate(spec), SECONDS)
+        out, _ = await asyncio.wait_for(process.communicate(spec), MAX_WEB_PLANNING_SECONDS)
         answer: dict[str, Any] = json.loads(out)
     except TimeoutError:
-        return {"error": f"planning took longer than {SECONDS:.0f} seconds. Use 'chainplan plan' for it."}
+        return {
+            "error": f"planning took longer than {MAX_WEB_PLANNING_SECONDS:.0f} seconds. Use 'chainplan plan' for it."
+        }
     except ValueError:
         return {"error": "planning ended without an answer; the spec may be too large. Use 'chainplan plan' for it."}
     finally:

@@ -14,13 +14,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from chainplan.web.app import app
 
-HEADER_SECONDS = 10.0
+MAX_HEADER_SECONDS = 10.0
 """Seconds within which the headers of a request must have arrived."""
-CONNECTIONS = 64
+MAX_CONNECTIONS = 64
 """Connections that may be open at the same time."""
 
 
-class _Impatient(H11Protocol):
+class _ImpatientConnection(H11Protocol):
     """A connection that is closed when the headers of a request do not arrive in time."""
 
     _late: asyncio.TimerHandle | None = None
@@ -42,7 +42,7 @@ class _Impatient(H11Protocol):
         if self.conn.their_state is not h11.IDLE:
             self._stop()
         elif self._late is None:
-            self._late = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+            self._late = self.loop.call_later(MAX_HEADER_SECONDS, self.transport.close)
 
     def _stop(self) -> None:
         if self._late is not None:
@@ -53,6 +53,6 @@ class _Impatient(H11Protocol):
 def serve(listening: socket.socket) -> None:
     """Serve the page on a socket, until Ctrl-C."""
     config = uvicorn.Config(
-        app(), http=_Impatient, log_level="warning", timeout_keep_alive=5, limit_concurrency=CONNECTIONS
+        app(), http=_ImpatientConnection, log_level="warning", timeout_keep_alive=5, limit_concurrency=MAX_CONNECTIONS
     )
     uvicorn.Server(config).run(sockets=[listening])

@@ -13,13 +13,13 @@ from threading import Thread
 from time import sleep
 from typing import Any
 
-BUDGET = 3.0
+WORKER_BUDGET_SECONDS = 3.0
 """Seconds that a search may take."""
-MEMORY = 2 * 2**30
+WORKER_MEMORY_BYTES = 2 * 2**30
 """Bytes of address space that a planning process may take."""
 
 
-def answer(text: str, budget: float = BUDGET) -> dict[str, Any]:
+def answer(text: str, budget: float = WORKER_BUDGET_SECONDS) -> dict[str, Any]:
     """Return what the page shows for a spec: `page` (HTML), or `error` (one line per error)."""
     from chainplan.errors import ChainplanError
     from chainplan.io.read import from_text
@@ -32,7 +32,10 @@ def answer(text: str, budget: float = BUDGET) -> dict[str, Any]:
     except ChainplanError as error:
         return {"error": str(error)}
     except (MemoryError, RecursionError):
-        return {"error": f"the spec takes more than {MEMORY // 2**30} GiB to plan here. Use 'chainplan plan' for it."}
+        return {
+            "error": f"the spec takes more than {WORKER_MEMORY_BYTES // 2**30} GiB to plan here. "
+            "Use 'chainplan plan' for it."
+        }
 
 
 def main() -> None:
@@ -55,7 +58,7 @@ def _limit_memory() -> None:
         import resource
     except ImportError:
         return
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (WORKER_MEMORY_BYTES, WORKER_MEMORY_BYTES))
 
 
 if __name__ == "__main__":

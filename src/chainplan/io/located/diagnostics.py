@@ -10,12 +10,12 @@ from typing import NoReturn
 
 from chainplan.errors import SpecError
 from chainplan.errors.arguments import expect
-from chainplan.io.located.nodes import Mapping, Node, Sequence, Spelling, shown
+from chainplan.io.located.nodes import LocatedNode, MappingNode, ScalarSpelling, SequenceNode, shown
 
-MOST_MESSAGES = 50
+MAX_MESSAGES = 50
 
 
-class Messages:
+class SpecMessages:
     """Messages `source:line:column: ...`, which are raised together; `files` says whether the spec may name files.
 
     Raises
@@ -33,14 +33,14 @@ class Messages:
     def __bool__(self) -> bool:
         return bool(self._noted)
 
-    def add(self, node: Node, text: str) -> None:
+    def add(self, node: LocatedNode, text: str) -> None:
         """Note an error at a node; reading goes on."""
         self.add_at(node.line, node.column, text)
 
     def add_at(self, line: int, column: int, text: str) -> None:
         """Note an error at a line and a column, both from 1; a line of 0 stands for no position."""
-        if len(self._noted) == MOST_MESSAGES:
-            self._raise(f"{self.source}: more than {MOST_MESSAGES} errors; the first {MOST_MESSAGES} are listed.")
+        if len(self._noted) == MAX_MESSAGES:
+            self._raise(f"{self.source}: more than {MAX_MESSAGES} errors; the first {MAX_MESSAGES} are listed.")
         where = f"{self.source}:{line}:{column}" if line else self.source
         self._noted.append((line, column, f"{where}: {text}"))
 
@@ -59,13 +59,13 @@ class Messages:
         raise SpecError([*(text for _, _, text in ordered), *more])
 
 
-def describe(node: Node) -> str:
+def describe(node: LocatedNode) -> str:
     """Describe what stands at a node, for the part of a message before the semicolon."""
-    if isinstance(node, Mapping):
+    if isinstance(node, MappingNode):
         return "a mapping"
-    if isinstance(node, Sequence):
+    if isinstance(node, SequenceNode):
         items = node.items if node.listed is None else node.listed
         return f"a list of {len(items)}" if isinstance(items, list | tuple) else "a sparse array"
-    if node.spelling is Spelling.QUOTED:
+    if node.spelling is ScalarSpelling.QUOTED:
         return f"the text '{shown(node.text)}'"
     return shown(node.text) or "empty"

@@ -8,57 +8,57 @@ from __future__ import annotations
 from collections import abc
 from numbers import Integral
 
-from chainplan.io.located.diagnostics import Messages
+from chainplan.io.located.diagnostics import SpecMessages
 from chainplan.io.located.nodes import (
-    DEEPEST,
-    MOST_VALUES,
-    Mapping,
-    Node,
-    Path,
-    Scalar,
-    Sequence,
-    Spelling,
+    MAX_NESTING_DEPTH,
+    MAX_SPEC_VALUES,
+    LocatedNode,
+    MappingNode,
+    NodePath,
+    ScalarNode,
+    ScalarSpelling,
+    SequenceNode,
     shown,
     written,
 )
 
-LONGEST_NUMBER = 10_000
+MAX_DECIMAL_BITS = 10_000
 """Bits of the largest number that is written in decimal; Python refuses to write more than 4300 digits."""
-EXACT = 2**53
+MAX_EXACT_FLOAT = 2**53
 """Up to this number every whole number is a float, so that the float 1e4 stands for 10000."""
-LISTED = ("coo", "permutation", "selection", "scatter")
+LISTING_KEYS = ("coo", "permutation", "selection", "scatter")
 """The keys whose values may be long lists of numbers."""
 
 
-def from_objects(value: object, messages: Messages) -> Node:
+def from_objects(value: object, messages: SpecMessages) -> LocatedNode:
     """Turn a Python value into a tree; mappings, lists, tuples, text and whole numbers can be read."""
-    return _Walk(messages).node(value, None, 0)
+    return _ObjectWalk(messages).node(value, None, 0)
 
 
-class _Walk:
+class _ObjectWalk:
     """One walk over an object, which counts the values, because a small object may be huge when written out."""
 
-    def __init__(self, messages: Messages) -> None:
+    def __init__(self, messages: SpecMessages) -> None:
         self._messages = messages
         self._count = 1
 
-    def node(self, value: object, path: Path, depth: int) -> Node:
+    def node(self, value: object, path: NodePath, depth: int) -> LocatedNode:
         if isinstance(value, str | int):
             return _scalar(value, path)
         if isinstance(value, list | tuple):
             self._enter(value, path, depth)
             items = (self.node(item, (path, i), depth + 1) for i, item in enumerate(value))
-            return Sequence(path, 0, 0, tuple(items))
+            return SequenceNode(path, 0, 0, tuple(items))
         if isinstance(value, abc.Mapping):
             self._enter(value, path, depth)
             return self._mapping(value, path, depth)
         return _scalar(value, path)
 
-    def _mapping(self, value: abc.Mapping[object, object], path: Path, depth: int) -> Mapping:
-        values: dict[str, Node] = {}
+    def _mapping(self, value: abc.Mapping[object, object], path: NodePath, depth: int) -> MappingNode:
+        values: dict[str, LocatedNode] = {}
         for key, item in value.items():
             name = _scalar(key, path)
-            if name.spelling is Spelling.NONE:
+            if name.spelling is ScalarSpelling.NONE:
                 text = f"{written(path)} has the key {shown(name.text)}; expected text. Put it in quotes."
                 self._messages.add_at(0, 0, text)
             elif name.text in values:
@@ -67,49 +67,51 @@ class _Walk:
                 self._messages.add_at(0, 0, text)
             else:
                 place = (path, name.text)
-                listed = _listed(item) if name.text in LISTED else _matrix(item) if name.text == "sparse" else None
+                listed = (
+                    _listed(item) if name.text in LISTING_KEYS else _matrix(item) if name.text == "sparse" else None
+                )
                 values[name.text] = self.node(item, place, depth + 1) if listed is None else listed._replace(path=place)
-        return Mapping(path, 0, 0, dict.fromkeys(values, (0, 0)), values)
+        return MappingNode(path, 0, 0, dict.fromkeys(values, (0, 0)), values)
 
-    def _enter(self, value: abc.Sized, path: Path, depth: int) -> None:
-        if depth == DEEPEST:
-            text = f"{written(path)} nests deeper than {DEEPEST} levels; a spec needs fewer."
+    def _enter(self, value: abc.Sized, path: NodePath, depth: int) -> None:
+        if depth == MAX_NESTING_DEPTH:
+            text = f"{written(path)} nests deeper than {MAX_NESTING_DEPTH} levels; a spec needs fewer."
             self._messages.fatal(0, 0, text)
         self._count += len(value) * (2 if isinstance(value, abc.Mapping) else 1)
-        if self._count > MOST_VALUES:
-            self._messages.fatal(0, 0, f"more than {MOST_VALUES} values; expected fewer. Split the problem.")
+        if self._count > MAX_SPEC_VALUES:
+            self._messages.fatal(0, 0, f"more than {MAX_SPEC_VALUES} values; expected fewer. Split the problem.")
 
 
-def _listed(value: object) -> Sequence | None:
+def _listed(value: object) -> SequenceNode | None:
     """Make one node of a list of whole numbers, or of lists of them, because patterns have millions of entries."""
     value = value.tolist() if type(value).__module__ == "numpy" and hasattr(value, "tolist") else value
     if type(value) is not list or not all(type(i) is int or _is_numbers(i) for i in value):
         return None
-    return Sequence(None, 0, 0, (), value)
+    return SequenceNode(None, 0, 0, (), value)
 
 
-def _matrix(value: object) -> Sequence | None:
+def _matrix(value: object) -> SequenceNode | None:
     """Make one node of a sparse array of scipy, whose nonzeros are the pattern."""
-    return Sequence(None, 0, 0, (), value) if type(value).__module__.startswith("scipy.sparse") else None
+    return SequenceNode(None, 0, 0, (), value) if type(value).__module__.startswith("scipy.sparse") else None
 
 
 def _is_numbers(value: object) -> bool:
     return type(value) is list and len(value) <= 2 and all(type(i) is int for i in value)
 
 
-def _scalar(value: object, path: Path) -> Scalar:
+def _scalar(value: object, path: NodePath) -> ScalarNode:
     above, step = path or (None, None)
-    return Scalar(above, step, 0, 0, *_spelt(value))
+    return ScalarNode(above, step, 0, 0, *_spelt(value))
 
 
-def _spelt(value: object) -> tuple[str, Spelling]:
+def _spelt(value: object) -> tuple[str, ScalarSpelling]:
     if isinstance(value, str):
-        return str(value), Spelling.QUOTED
+        return str(value), ScalarSpelling.QUOTED
     if isinstance(value, int | Integral) and not isinstance(value, bool):
         number = int(value)
-        return str(number) if number.bit_length() < LONGEST_NUMBER else hex(number), Spelling.PLAIN
-    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
-        return str(int(value)), Spelling.PLAIN
+        return str(number) if number.bit_length() < MAX_DECIMAL_BITS else hex(number), ScalarSpelling.PLAIN
+    if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_EXACT_FLOAT:
+        return str(int(value)), ScalarSpelling.PLAIN
     if value is None or isinstance(value, bool | float):
-        return repr(value), Spelling.NONE
-    return f"a Python object of type {type(value).__name__}", Spelling.NONE
+        return repr(value), ScalarSpelling.NONE
+    return f"a Python object of type {type(value).__name__}", ScalarSpelling.NONE

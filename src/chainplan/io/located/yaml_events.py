@@ -14,49 +14,51 @@ from typing import Any
 
 import yaml
 
-from chainplan.io.located.diagnostics import Messages
+from chainplan.io.located.diagnostics import SpecMessages
 from chainplan.io.located.nodes import (
-    DEEPEST,
-    MOST_VALUES,
-    Mapping,
-    Node,
-    Path,
-    Scalar,
-    Sequence,
-    Spelling,
+    MAX_NESTING_DEPTH,
+    MAX_SPEC_VALUES,
+    LocatedNode,
+    MappingNode,
+    NodePath,
+    ScalarNode,
+    ScalarSpelling,
+    SequenceNode,
     depth,
     moved,
     shown,
     written,
 )
 
-MOST_ALIASED = 500_000
+MAX_ALIASED_VALUES = 500_000
 """How many values aliases may stand for in total: a few lines of aliases of aliases could fill the memory."""
 
-_AHEAD = 20_000
+_MAX_LOOKAHEAD = 20_000
 """More characters than yaml reads ahead of the events it yields; it looks for the end of a key within 1024."""
-_BETWEEN = re.compile(r"(?:[\s,:?-]|#[^\n]*)*")
+_BETWEEN_VALUES_PATTERN = re.compile(r"(?:[\s,:?-]|#[^\n]*)*")
 """What may stand between two values."""
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-_TAG_DIRECTIVE = re.compile("^%TAG", re.MULTILINE)
-_JSON_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
-_ESCAPE = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|.)", re.DOTALL)
+_YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_FORBIDDEN_CHARACTERS = re.compile(
+    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+_TAG_DIRECTIVE_PATTERN = re.compile("^%TAG", re.MULTILINE)
+_JSON_STRING_PATTERN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_ESCAPE_PATTERN = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|.)", re.DOTALL)
 
 
-def from_yaml(data: bytes, messages: Messages) -> Node:
+def from_yaml(data: bytes, messages: SpecMessages) -> LocatedNode:
     """Parse a YAML file in UTF-8."""
     return _parse(_decode(data, messages), messages)
 
 
-def from_json(data: bytes, messages: Messages) -> Node:
+def from_json(data: bytes, messages: SpecMessages) -> LocatedNode:
     """Parse a JSON file in UTF-8, whose characters escaped as surrogate pairs are rewritten as YAML has them."""
-    return _parse(_JSON_STRING.sub(_join_pairs, _decode(data, messages)), messages)
+    return _parse(_JSON_STRING_PATTERN.sub(_join_pairs, _decode(data, messages)), messages)
 
 
 def _join_pairs(string: re.Match[str]) -> str:
     """Write each surrogate pair of a string as one escape, and pad behind the quote so that columns stay."""
-    return _ESCAPE.sub(_join_pair, string[0]).ljust(len(string[0])) if "\\u" in string[0] else string[0]
+    return _ESCAPE_PATTERN.sub(_join_pair, string[0]).ljust(len(string[0])) if "\\u" in string[0] else string[0]
 
 
 def _join_pair(escape: re.Match[str]) -> str:
@@ -65,7 +67,7 @@ def _join_pair(escape: re.Match[str]) -> str:
     return f"\\U{0x10000 + (int(escape[1], 16) - 0xD800 << 10) + int(escape[2], 16) - 0xDC00:08x}"
 
 
-def _decode(data: bytes, messages: Messages) -> str:
+def _decode(data: bytes, messages: SpecMessages) -> str:
     """Decode the text, and end at bytes, characters and directives that a spec cannot have."""
     try:
         text = data.decode("utf-8-sig")
@@ -74,10 +76,10 @@ def _decode(data: bytes, messages: Messages) -> str:
         byte = error.object[error.start]
         text = f"found the byte 0x{byte:02x}; expected text in UTF-8. Save it as UTF-8."
         messages.fatal(line, column, text)
-    if bad := _FORBIDDEN.search(text):
+    if bad := _FORBIDDEN_CHARACTERS.search(text):
         at = _position(text[: bad.start()])
         messages.fatal(*at, f"found the character U+{ord(bad[0]):04X}; expected printable text. Remove it.")
-    if tag := _TAG_DIRECTIVE.search(text):
+    if tag := _TAG_DIRECTIVE_PATTERN.search(text):
         at = _position(text[: tag.start()])
         messages.fatal(*at, "found a '%TAG' line; expected values without tags. Remove it.")
     return text
@@ -89,11 +91,11 @@ def _position(before: str) -> tuple[int, int]:
     return len(lines), len(lines[-1]) + 1
 
 
-def _parse(text: str, messages: Messages) -> Node:
+def _parse(text: str, messages: SpecMessages) -> LocatedNode:
     """Build the tree of a text; broken syntax ends it."""
-    builder = _Builder(messages)
+    builder = _NodeBuilder(messages)
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
+        for event in yaml.parse(text, Loader=_YAML_LOADER):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
         builder.take_ahead(text, error.problem_mark.index if error.problem_mark else 0)
@@ -120,36 +122,36 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
     return f"{text}, {shown(error.context)} that starts at {line}:{column}"
 
 
-class _Open:
+class _OpenCollection:
     """A list or mapping that has begun and has not ended."""
 
-    def __init__(self, path: Path, event: Any, start: int) -> None:
+    def __init__(self, path: NodePath, event: Any, start: int) -> None:
         self.path = path
         self.line, self.column = event.start_mark.line + 1, event.start_mark.column + 1
         self.anchor: str | None = event.anchor
         self.start = start
         self.maps = isinstance(event, yaml.MappingStartEvent)
-        self.items: list[Node] = []
+        self.items: list[LocatedNode] = []
         self.keys: dict[str, tuple[int, int]] = {}
-        self.values: dict[str, Node] = {}
+        self.values: dict[str, LocatedNode] = {}
         self.key: str | None = None
         """The key whose value comes next."""
 
-    def closed(self) -> Node:
+    def closed(self) -> LocatedNode:
         """Return the finished node."""
         if self.maps:
-            return Mapping(self.path, self.line, self.column, self.keys, self.values)
-        return Sequence(self.path, self.line, self.column, tuple(self.items))
+            return MappingNode(self.path, self.line, self.column, self.keys, self.values)
+        return SequenceNode(self.path, self.line, self.column, tuple(self.items))
 
 
-class _Builder:
+class _NodeBuilder:
     """A builder of nodes from events; an explicit stack of open lists and mappings takes the place of recursion."""
 
-    def __init__(self, messages: Messages) -> None:
-        self.root: Node | None = None
+    def __init__(self, messages: SpecMessages) -> None:
+        self.root: LocatedNode | None = None
         self._messages = messages
-        self._open: list[_Open] = []
-        self._anchors: dict[str, tuple[Node, int, int]] = {}
+        self._open: list[_OpenCollection] = []
+        self._anchors: dict[str, tuple[LocatedNode, int, int]] = {}
         self._count = 0
         self._aliased = 0
         self._end = 0
@@ -175,9 +177,9 @@ class _Builder:
 
         Some versions of yaml give up at a depth of their own before they yield the first bracket.
         """
-        start = _BETWEEN.match(text, self._end).end()  # type: ignore[union-attr]
+        start = _BETWEEN_VALUES_PATTERN.match(text, self._end).end()  # type: ignore[union-attr]
         ahead = text[start:end]
-        if len(ahead) > _AHEAD or ahead.count("[") + ahead.count("{") <= DEEPEST:
+        if len(ahead) > _MAX_LOOKAHEAD or ahead.count("[") + ahead.count("{") <= MAX_NESTING_DEPTH:
             return
         line, column = _position(text[:start])
         with suppress(yaml.YAMLError):
@@ -190,26 +192,26 @@ class _Builder:
     def _scalar(self, event: Any) -> None:
         self._check(event)
         mark = event.start_mark
-        spelling = Spelling.QUOTED if event.style else Spelling.PLAIN
+        spelling = ScalarSpelling.QUOTED if event.style else ScalarSpelling.PLAIN
         above, step = self._path() or (None, None)
-        node = Scalar(above, step, mark.line + 1, mark.column + 1, event.value, spelling)
+        node = ScalarNode(above, step, mark.line + 1, mark.column + 1, event.value, spelling)
         self._put(node, event.anchor, 1)
 
     def _begin(self, event: Any) -> None:
         if self._at_key():
             text = "found a list or mapping as a key; expected text. Check the brackets and the ':'."
             self._fatal(event, text)
-        if len(self._open) == DEEPEST:
-            self._fatal(event, f"nests deeper than {DEEPEST} levels; a spec needs fewer. Check the brackets.")
+        if len(self._open) == MAX_NESTING_DEPTH:
+            self._fatal(event, f"nests deeper than {MAX_NESTING_DEPTH} levels; a spec needs fewer. Check the brackets.")
         self._check(event)
-        self._open.append(_Open(self._path(), event, self._count - 1))
+        self._open.append(_OpenCollection(self._path(), event, self._count - 1))
 
     def _check(self, event: Any) -> None:
         """Count a value, and refuse its tag if it has one."""
         self._count += 1
-        if self._count > MOST_VALUES:
+        if self._count > MAX_SPEC_VALUES:
             todo = "Split the problem, or put a long pattern into a file: {sparse: pattern.npz}."
-            self._fatal(event, f"found more than {MOST_VALUES} values; expected fewer. {todo}")
+            self._fatal(event, f"found more than {MAX_SPEC_VALUES} values; expected fewer. {todo}")
         if event.tag is not None:
             tag = shown(event.tag.replace("tag:yaml.org,2002:", "!!"))
             text = f"found the tag '{tag}'; expected a plain value. Remove the tag."
@@ -222,11 +224,11 @@ class _Builder:
         node, count, height = self._anchors[event.anchor]
         self._count += count
         self._aliased += count
-        if self._aliased > MOST_ALIASED or self._count > MOST_VALUES:
-            text = f"aliases stand for more than {MOST_ALIASED} values; expected fewer. Write them out."
+        if self._aliased > MAX_ALIASED_VALUES or self._count > MAX_SPEC_VALUES:
+            text = f"aliases stand for more than {MAX_ALIASED_VALUES} values; expected fewer. Write them out."
             self._fatal(event, text)
-        if len(self._open) + height > DEEPEST:
-            text = f"{name} nests deeper than {DEEPEST} levels; a spec needs fewer. Write it out."
+        if len(self._open) + height > MAX_NESTING_DEPTH:
+            text = f"{name} nests deeper than {MAX_NESTING_DEPTH} levels; a spec needs fewer. Write it out."
             self._fatal(event, text)
         if height and self._at_key():
             self._fatal(event, f"{name} is a list or mapping; expected text as a key. Write the key out.")
@@ -236,7 +238,7 @@ class _Builder:
         """Say whether the next value is the key of a mapping."""
         return bool(self._open) and self._open[-1].maps and self._open[-1].key is None
 
-    def _path(self) -> Path:
+    def _path(self) -> NodePath:
         if not self._open:
             return None
         top = self._open[-1]
@@ -244,7 +246,7 @@ class _Builder:
             return (top.path, len(top.items))
         return top.path if top.key is None else (top.path, top.key)
 
-    def _put(self, node: Node, anchor: str | None, count: int) -> None:
+    def _put(self, node: LocatedNode, anchor: str | None, count: int) -> None:
         """Put a finished node, of `count` values, where it belongs."""
         if anchor is not None:
             self._anchors[anchor] = (node, count, depth(node))
@@ -257,17 +259,17 @@ class _Builder:
         elif top.key is not None:
             top.values.setdefault(top.key, node)
             top.key = None
-        elif isinstance(node, Scalar):
+        elif isinstance(node, ScalarNode):
             self._put_key(top, node)
 
-    def _put_key(self, top: _Open, key: Scalar) -> None:
+    def _put_key(self, top: _OpenCollection, key: ScalarNode) -> None:
         """Begin an entry; the first of two equal keys is the one that counts."""
         top.key = key.text
         if key.text in top.keys:
             line, column = top.keys[key.text]
             text = f"the key '{shown(key.text)}' stands twice in {written(top.path)}, first at {line}:{column}"
             self._messages.add(key, f"{text}; expected it once. Remove one.")
-        elif key.text == "<<" and key.spelling is Spelling.PLAIN:
+        elif key.text == "<<" and key.spelling is ScalarSpelling.PLAIN:
             text = "found a merge key '<<'; expected every key written out. Write the keys here."
             self._messages.add(key, text)
         else:

@@ -13,18 +13,28 @@ from typing import ClassVar
 import numpy as np
 
 from chainplan._util.arrays import Array
-from chainplan.programs.ops.base import RESULT, Edge, Kept, Op, Shape, broadcast, misfit, shown, size
-from chainplan.programs.ops.elementwise import CALCULUS
-from chainplan.values.jacobians import Given
+from chainplan.programs.ops.base import (
+    RESULT_VERTEX,
+    ArrayShape,
+    KeptValues,
+    Op,
+    OpEdge,
+    broadcast,
+    misfit,
+    shown,
+    size,
+)
+from chainplan.programs.ops.elementwise import CALCULUS_REFERENCE
+from chainplan.values.jacobians import GivenJacobian
 
 
-class Binary(Op):
+class BinaryOp(Op):
     """z = f(x, y), entry by entry."""
 
-    formula: ClassVar[str] = CALCULUS
+    formula: ClassVar[str] = CALCULUS_REFERENCE
     arguments = ("x", "y")
 
-    def shape(self, *shapes: Shape) -> Shape:
+    def shape(self, *shapes: ArrayShape) -> ArrayShape:
         pairs = list(zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1))
         if any(1 not in pair and pair[0] != pair[1] for pair in pairs):
             found = f"shapes {shown(shapes[0])} and {shown(shapes[1])}"
@@ -32,7 +42,7 @@ class Binary(Op):
         return tuple(n if m == 1 else m for n, m in reversed(pairs))
 
     @classmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         pairs = (
             ((3,), (3,)),
             ((2, 3), (3,)),
@@ -44,109 +54,111 @@ class Binary(Op):
         return tuple((cls(), pair) for pair in pairs)
 
 
-class _Linear(Binary):
+class _SumOrDifference(BinaryOp):
     """x plus or minus y."""
 
     structures: ClassVar[tuple[str, str]]
 
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
         shape = self.shape(*shapes)
-        edges: list[Edge] = []
+        edges: list[OpEdge] = []
         for i, (small, structure) in enumerate(zip(shapes, self.structures, strict=True)):
             edges += (
-                _scaled(i, small, shape, structure) if structure != "identity" else broadcast(i, RESULT, small, shape)
+                _scaled(i, small, shape, structure)
+                if structure != "identity"
+                else broadcast(i, RESULT_VERTEX, small, shape)
             )
         return tuple(edges)
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         return ()
 
 
-class Add(_Linear):
+class AddOp(_SumOrDifference):
     """x + y."""
 
     name = "add"
     structures = ("identity", "identity")
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         return np.asarray(arguments[0] + arguments[1]), None
 
 
-class Subtract(_Linear):
+class SubtractOp(_SumOrDifference):
     """x - y."""
 
     name = "subtract"
     structures = ("identity", "negated_identity")
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         return np.asarray(arguments[0] - arguments[1]), None
 
 
-class _Nonlinear(Binary):
+class _ProductOrQuotient(BinaryOp):
     """x times or over y."""
 
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
         shape = self.shape(*shapes)
         return tuple(edge for i, small in enumerate(shapes) for edge in _scaled(i, small, shape, "diagonal"))
 
 
-class Multiply(_Nonlinear):
+class MultiplyOp(_ProductOrQuotient):
     """x · y, entry by entry."""
 
     name = "multiply"
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         return np.asarray(arguments[0] * arguments[1]), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         x, y = np.broadcast_arrays(*arguments)
         return y.ravel(), x.ravel()
 
 
-class Divide(_Nonlinear):
+class DivideOp(_ProductOrQuotient):
     """x / y, entry by entry."""
 
     name = "divide"
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         return np.asarray(arguments[0] / arguments[1]), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         inverse = np.broadcast_to(1 / arguments[1], value.shape)
         return inverse.ravel(), (-value * inverse).ravel()
 
 
 @dataclass(frozen=True)
-class Scale(Op):
+class ScaleOp(Op):
     """by · x for a number `by`."""
 
     name = "scale"
-    formula = CALCULUS
+    formula = CALCULUS_REFERENCE
 
     by: float
 
-    def shape(self, *shapes: Shape) -> Shape:
+    def shape(self, *shapes: ArrayShape) -> ArrayShape:
         return shapes[0]
 
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
         n = size(shapes[0])
-        return (Edge(0, RESULT, n, n, "scaled_identity"),)
+        return (OpEdge(0, RESULT_VERTEX, n, n, "scaled_identity"),)
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         return np.asarray(self.by * arguments[0]), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         return (np.asarray(float(self.by)),)
 
     @classmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         return (cls(0.25), ((3,),)), (cls(-2.0), ((2, 3),))
 
 
-def _scaled(argument: int, small: Shape, shape: Shape, structure: str) -> tuple[Edge, ...]:
+def _scaled(argument: int, small: ArrayShape, shape: ArrayShape, structure: str) -> tuple[OpEdge, ...]:
     """Return the edges that repeat an argument to a shape and then scale it."""
     n = size(shape)
     if size(small) == n:
-        return (Edge(argument, RESULT, n, n, structure),)
+        return (OpEdge(argument, RESULT_VERTEX, n, n, structure),)
     inner = "xy"[argument]
-    return (*broadcast(argument, inner, small, shape), Edge(inner, RESULT, n, n, structure))
+    return (*broadcast(argument, inner, small, shape), OpEdge(inner, RESULT_VERTEX, n, n, structure))

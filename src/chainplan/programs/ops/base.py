@@ -25,45 +25,45 @@ import numpy as np
 
 from chainplan._util.arrays import Array
 from chainplan.structures import Block, from_spec
-from chainplan.structures.base import Words
-from chainplan.values.jacobians import Given
+from chainplan.structures.base import StructureWords
+from chainplan.values.jacobians import GivenJacobian
 
-Shape = tuple[int, ...]
-Function = Callable[[Array], Array]
+ArrayShape = tuple[int, ...]
 
-Kept = Any
+KeptValues = Any
 """What an op computes for its value and needs again for its derivative: mostly arrays, None where there is nothing."""
 
-RESULT = ""
+RESULT_VERTEX = ""
 """The name of the vertex of an op's result."""
-UNITS = ("identity", "negated_identity", "zero")
+UNIT_WORDS = ("identity", "negated_identity", "zero")
 """Structures without an argument that determine all values."""
-INDEXED = ("permutation", "selection", "scatter", "replicate", "reduce")
+INDEXED_WORDS = ("permutation", "selection", "scatter", "replicate", "reduce")
 """Structures with an argument that determine all values."""
-MOST_INDICES = 2_000_000
+MAX_LISTED_INDICES = 2_000_000
 """How many rows or columns a structure may list one by one."""
 
 
-class Listed(NamedTuple):
+class LazyIndexList(NamedTuple):
     """A structure that lists one index per row or column, but only when the edge is used."""
 
     kind: str
     make: Callable[[], Array]
 
 
-class Edge(NamedTuple):
+class OpEdge(NamedTuple):
     """One elemental Jacobian of an op, of rows x cols.
 
     `source` is the position of an argument or the name of an inner vertex, and `target` is the name of an inner vertex
-    or `RESULT`. The structure is written as in a spec, or is `Listed`. Costs are in fma per vector, the tape size is in
-    elements; an edge without costs is explicit. `note` says what a reader of the plan should know about the edge.
+    or `RESULT_VERTEX`. The structure is written as in a spec, or is `LazyIndexList`. Costs are in fma per vector, the
+    tape size is in elements; an edge without costs is explicit. `note` says what a reader of the plan should know about
+    the edge.
     """
 
     source: int | str
     target: str
     rows: int
     cols: int
-    structure: Words | Listed = "dense"
+    structure: StructureWords | LazyIndexList = "dense"
     tangent: int | None = None
     adjoint: int | None = None
     tape: int = 0
@@ -79,10 +79,10 @@ class Edge(NamedTuple):
         """Whether the structure determines all values."""
         kind = self.structure
         if not isinstance(kind, str):
-            kind = kind.kind if isinstance(kind, Listed) else next(iter(kind))
-        return self.explicit and kind in (*UNITS, *INDEXED)
+            kind = kind.kind if isinstance(kind, LazyIndexList) else next(iter(kind))
+        return self.explicit and kind in (*UNIT_WORDS, *INDEXED_WORDS)
 
-    def words(self) -> Words:
+    def words(self) -> StructureWords:
         """Return the structure as a spec writes it.
 
         Raises
@@ -90,7 +90,7 @@ class Edge(NamedTuple):
         ValueError
             Where it lists more indices than a structure may.
         """
-        if isinstance(self.structure, Listed):
+        if isinstance(self.structure, LazyIndexList):
             return {self.structure.kind: indices(self.structure.make())}
         return self.structure
 
@@ -102,20 +102,20 @@ class Edge(NamedTuple):
         return Block(self.rows, self.cols, structure)
 
 
-class Blocks(NamedTuple):
+class EqualBlocks(NamedTuple):
     """`number` blocks of rows x cols along the diagonal; one block is dense, blocks of one entry are a diagonal."""
 
     number: int
     rows: int
     cols: int
 
-    def edge(self, source: int | str, target: str = RESULT) -> Edge:
+    def edge(self, source: int | str, target: str = RESULT_VERTEX) -> OpEdge:
         """Return the edge that has these blocks."""
         number, rows, cols = self
         if number == 1:
-            return Edge(source, target, rows, cols)
+            return OpEdge(source, target, rows, cols)
         structure = "diagonal" if rows == cols == 1 else {"block_diagonal": list(self)}
-        return Edge(source, target, number * rows, number * cols, structure)
+        return OpEdge(source, target, number * rows, number * cols, structure)
 
     def values(self, blocks: Array) -> Array:
         """Return the compact values of the edge, given number x rows x cols, or 1 x rows x cols where all are equal."""
@@ -146,7 +146,7 @@ class Op(ABC):
         """Return the names of the arguments under the options."""
         return self.arguments
 
-    def parameters(self, *shapes: Shape) -> dict[str, Shape]:
+    def parameters(self, *shapes: ArrayShape) -> dict[str, ArrayShape]:
         """Return the shapes of arguments that may be left out, by name, given the shapes of the ones before them.
 
         Raises
@@ -156,12 +156,12 @@ class Op(ABC):
         """
         return {}
 
-    def drawn(self, name: str, shape: Shape, rng: np.random.Generator) -> Array:
+    def drawn(self, name: str, shape: ArrayShape, rng: np.random.Generator) -> Array:
         """Draw a parameter from a normal distribution, scaled by 1 / sqrt(number of terms it is summed over)."""
         return np.asarray(rng.standard_normal(shape) / np.sqrt(max(1, prod(shape[1:]))))
 
     @abstractmethod
-    def shape(self, *shapes: Shape) -> Shape:
+    def shape(self, *shapes: ArrayShape) -> ArrayShape:
         """Return the shape of the result.
 
         Raises
@@ -171,20 +171,20 @@ class Op(ABC):
         """
 
     @abstractmethod
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
         """Return the elemental Jacobians, for shapes that fit."""
 
     @abstractmethod
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         """Return the result, and whatever of the computation the linearisation uses again."""
 
     @abstractmethod
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         """Return the values of the edges in their order, without those whose structure determines all values."""
 
     @classmethod
     @abstractmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         """Return small instances with shapes of arguments, on which the tests compare with difference quotients."""
 
     def kinks(self, argument: Array, reach: float) -> Array | None:
@@ -198,7 +198,7 @@ class Op(ABC):
         """Return the result."""
         return self.evaluate(*arguments)[0]
 
-    def linearise(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def linearise(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         """Return the values of all edges at a point, None where the structure determines them.
 
         `value` and `kept` are what `evaluate` returned.
@@ -210,22 +210,22 @@ class Op(ABC):
         return values
 
 
-def inner_vertices(edges: Sequence[Edge]) -> dict[str, int]:
+def inner_vertices(edges: Sequence[OpEdge]) -> dict[str, int]:
     """Return the names and sizes of the vertices between the arguments and the result."""
-    return {edge.target: edge.rows for edge in edges if edge.target != RESULT}
+    return {edge.target: edge.rows for edge in edges if edge.target != RESULT_VERTEX}
 
 
-def size(shape: Shape) -> int:
+def size(shape: ArrayShape) -> int:
     """Count the entries of a shape."""
     return prod(shape)
 
 
-def items(shape: Shape) -> int:
+def items(shape: ArrayShape) -> int:
     """Count the items along all axes but the last."""
     return prod(shape[:-1])
 
 
-def shown(shape: Shape) -> str:
+def shown(shape: ArrayShape) -> str:
     """Write a shape as messages show it."""
     return f"[{', '.join(map(str, shape))}]"
 
@@ -235,14 +235,14 @@ def misfit(found: str, expected: str, todo: str) -> ValueError:
     return ValueError(f"found {found}; expected {expected}. {todo}")
 
 
-def require_axes(shape: Shape, least: int, meaning: str) -> None:
+def require_axes(shape: ArrayShape, least: int, meaning: str) -> None:
     """Refuse a shape with too few axes."""
     if len(shape) < least:
         what = f"at least {least} axes, {meaning}" if least > 1 else f"at least one axis, {meaning}"
         raise misfit(f"shape {shown(shape)}", what, "Insert a 'reshape' before it.")
 
 
-def axis_of(axis: int, shape: Shape) -> int:
+def axis_of(axis: int, shape: ArrayShape) -> int:
     """Return an axis counted from 0, or refuse it where the shape has no such axis."""
     if not -len(shape) <= axis < len(shape):
         what = f"an axis from {-len(shape)} to {len(shape) - 1}" if shape else "an argument with axes"
@@ -252,8 +252,8 @@ def axis_of(axis: int, shape: Shape) -> int:
 
 def require_listable(count: int) -> None:
     """Refuse more indices than a structure may list."""
-    if count > MOST_INDICES:
-        what = f"at most {MOST_INDICES:,}, the most that a structure lists"
+    if count > MAX_LISTED_INDICES:
+        what = f"at most {MAX_LISTED_INDICES:,}, the most that a structure lists"
         raise misfit(f"{count:,} entries to be rearranged", what, "Use smaller sizes or another order of axes.")
 
 
@@ -264,39 +264,41 @@ def indices(array: Array) -> list[int]:
     return listed
 
 
-def positions(shape: Shape) -> Array:
+def positions(shape: ArrayShape) -> Array:
     """Return the position of every entry in row-major order, or refuse a shape with too many entries to list."""
     require_listable(size(shape))
     return np.arange(size(shape)).reshape(shape)
 
 
-def exchanged(source: int | str, target: str, shape: Shape, axis: int = -2) -> Edge:
+def exchanged(source: int | str, target: str, shape: ArrayShape, axis: int = -2) -> OpEdge:
     """Return the edge of a permutation that exchanges an axis with the next one."""
-    return Edge(source, target, size(shape), size(shape), Listed("permutation", lambda: _exchanged(shape, axis)))
+    return OpEdge(
+        source, target, size(shape), size(shape), LazyIndexList("permutation", lambda: _exchanged(shape, axis))
+    )
 
 
-def _exchanged(shape: Shape, axis: int) -> Array:
+def _exchanged(shape: ArrayShape, axis: int) -> Array:
     return positions(shape).swapaxes(axis, axis + 1)
 
 
-def broadcast(source: int | str, target: str, small: Shape, shape: Shape) -> tuple[Edge, ...]:
+def broadcast(source: int | str, target: str, small: ArrayShape, shape: ArrayShape) -> tuple[OpEdge, ...]:
     """Return the edges that repeat an argument of shape `small` until it has `shape`, by the rules of numpy."""
     rows, cols = size(shape), size(small)
     if rows == cols:
-        return (Edge(source, target, rows, cols, "identity"),)
+        return (OpEdge(source, target, rows, cols, "identity"),)
     full = (1,) * (len(shape) - len(small)) + small
     kept = [i for i, (n, m) in enumerate(zip(full, shape, strict=True)) if n == m != 1]
     first, last = (kept[0], kept[-1] + 1) if kept else (len(shape), len(shape))
     if full[first:last] != shape[first:last]:
-        picked = Listed("selection", lambda: np.broadcast_to(positions(small).reshape(full), shape))
-        return (Edge(source, target, rows, cols, picked),)
+        picked = LazyIndexList("selection", lambda: np.broadcast_to(positions(small).reshape(full), shape))
+        return (OpEdge(source, target, rows, cols, picked),)
     each, whole = prod(shape[last:]), prod(shape[:first])
     if each == 1:
-        return (Edge(source, target, rows, cols, {"replicate": "whole"}),)
+        return (OpEdge(source, target, rows, cols, {"replicate": "whole"}),)
     if whole == 1:
-        return (Edge(source, target, rows, cols, {"replicate": "each"}),)
-    between = f"{target}_" if target != RESULT else f"repeated{source}"
+        return (OpEdge(source, target, rows, cols, {"replicate": "each"}),)
+    between = f"{target}_" if target != RESULT_VERTEX else f"repeated{source}"
     return (
-        Edge(source, between, each * cols, cols, {"replicate": "each"}),
-        Edge(between, target, rows, each * cols, {"replicate": "whole"}),
+        OpEdge(source, between, each * cols, cols, {"replicate": "each"}),
+        OpEdge(between, target, rows, each * cols, {"replicate": "whole"}),
     )

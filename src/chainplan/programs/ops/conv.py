@@ -13,14 +13,13 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from chainplan._util.arrays import Array
+from chainplan._util.arrays import Array, ArrayFunction
 from chainplan.programs.ops.base import (
-    RESULT,
-    Edge,
-    Function,
-    Kept,
+    RESULT_VERTEX,
+    ArrayShape,
+    KeptValues,
     Op,
-    Shape,
+    OpEdge,
     broadcast,
     misfit,
     positions,
@@ -29,18 +28,18 @@ from chainplan.programs.ops.base import (
     size,
 )
 from chainplan.programs.ops.shared_weight import SharedWeight
-from chainplan.structures.base import Words
-from chainplan.values.jacobians import Given
+from chainplan.structures.base import StructureWords
+from chainplan.values.jacobians import GivenJacobian
 
-MOST_ENTRIES = 20_000
+MAX_LISTED_CONV_ENTRIES = 20_000
 """Entries of the largest matrix that is written out; listing a larger pattern costs more than it gains."""
 
 
-MOST_WINDOWS = 1_000_000
+MAX_EXAMINED_WINDOWS = 1_000_000
 """Windows along an axis whose overlap with the padding is counted; further ones count as if they lay inside."""
 
 
-class _Sizes(NamedTuple):
+class _ConvSizes(NamedTuple):
     """Numbers of items, output channels, windows per item, entries of a window in all channels, entries of an item."""
 
     b: int
@@ -51,7 +50,7 @@ class _Sizes(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Conv(Op):
+class _Convolution(Op):
     formula: ClassVar[str] = "Goodfellow, Bengio & Courville, section 9.5"
     arguments: ClassVar[tuple[str, ...]] = ("x", "weight", "bias")
     axes: ClassVar[int]
@@ -65,13 +64,13 @@ class _Conv(Op):
     def takes(self) -> tuple[str, ...]:
         return self.arguments if self.bias else self.arguments[:2]
 
-    def _require_item(self, x: Shape) -> None:
+    def _require_item(self, x: ArrayShape) -> None:
         meaning = "[..., channels, length]" if self.axes == 1 else "[..., channels, height, width]"
         require_axes(x, 1 + self.axes, meaning)
         if self.stride < 1 or self.padding < 0:
             raise misfit(f"stride {self.stride} and padding {self.padding}", "at least 1 and 0", "Correct them.")
 
-    def parameters(self, *shapes: Shape) -> dict[str, Shape]:
+    def parameters(self, *shapes: ArrayShape) -> dict[str, ArrayShape]:
         x = shapes[0]
         self._require_item(x)
         if len(shapes) > 1:
@@ -83,7 +82,7 @@ class _Conv(Op):
             weight = (self.out, x[-1 - self.axes], *kernel)
         return {"weight": weight, "bias": weight[:1]}
 
-    def shape(self, *shapes: Shape) -> Shape:
+    def shape(self, *shapes: ArrayShape) -> ArrayShape:
         x, weight = shapes[:2]
         self._require_item(x)
         channels, spatial = x[-1 - self.axes], x[-self.axes :]
@@ -103,12 +102,12 @@ class _Conv(Op):
             raise misfit(found, "a kernel that fits", "Make it smaller, or the padding larger.")
         return (*x[: -1 - self.axes], weight[0], *(r // self.stride + 1 for r in room))
 
-    def _sizes(self, x: Shape, weight: Shape) -> _Sizes:
+    def _sizes(self, x: ArrayShape, weight: ArrayShape) -> _ConvSizes:
         spatial = self.shape(x, weight, weight[:1])[-self.axes :]
         n = size(x[-1 - self.axes :])
-        return _Sizes(size(x) // n, weight[0], size(spatial), size(weight[1:]), n)
+        return _ConvSizes(size(x) // n, weight[0], size(spatial), size(weight[1:]), n)
 
-    def patches(self, x: Array, weight: Shape, fill: int = 0) -> Array:
+    def patches(self, x: Array, weight: ArrayShape, fill: int = 0) -> Array:
         """Return the windows of each item, padded with `fill`, as items x windows x channels·kernel."""
         item = x.shape[-1 - self.axes :]
         around = [(0, 0)] * 2 + [(self.padding, self.padding)] * self.axes
@@ -119,36 +118,36 @@ class _Conv(Op):
         listed: Array = np.moveaxis(chosen, 1, 1 + self.axes).reshape(len(padded), -1, size(weight[1:]))
         return listed
 
-    def _inside(self, x: Shape, weight: Shape) -> Array:
+    def _inside(self, x: ArrayShape, weight: ArrayShape) -> Array:
         """Return, for every window and place of the kernel, the entry of the item that it sees, -1 in the padding."""
         return np.asarray(self.patches(positions(x[-1 - self.axes :]), weight, -1)[0])
 
-    def _seen(self, x: Shape, weight: Shape) -> int:
+    def _seen(self, x: ArrayShape, weight: ArrayShape) -> int:
         """Count the entries of all channels that the windows of an item see together, without the padding."""
         spatial = self.shape(x, weight, weight[:1])[-self.axes :]
         total = weight[1]
         for n, k, windows in zip(x[-self.axes :], weight[2:], spatial, strict=True):
-            counted = min(windows, MOST_WINDOWS)
+            counted = min(windows, MAX_EXAMINED_WINDOWS)
             starts = np.arange(counted) * self.stride - self.padding
             seen = np.minimum(starts + k, n) - np.maximum(starts, 0)
             total *= int(np.maximum(seen, 0).sum()) + (windows - counted) * k
         return total
 
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
         x, weight = shapes[:2]
         b, o, t, k, n = self._sizes(x, weight)
         entries = b * o * self._seen(x, weight)
-        if entries <= MOST_ENTRIES:
+        if entries <= MAX_LISTED_CONV_ENTRIES:
             rows, cols, _ = self._listed(self._inside(x, weight), b, o, n)
-            structure: Words = {"coo": np.stack([rows, cols], axis=1).tolist()}
-            edges = [Edge(0, RESULT, b * o * t, b * n, structure)]
+            structure: StructureWords = {"coo": np.stack([rows, cols], axis=1).tolist()}
+            edges = [OpEdge(0, RESULT_VERTEX, b * o * t, b * n, structure)]
         else:
             structure = {"block_diagonal": [b, o * t, n]} if b > 1 else "dense"
-            edges = [Edge(0, RESULT, b * o * t, b * n, structure, entries, entries)]
+            edges = [OpEdge(0, RESULT_VERTEX, b * o * t, b * n, structure, entries, entries)]
         edges += SharedWeight(b, o, t, k).edges(1)
         if self.bias:
             shape = self.shape(*shapes)
-            edges += broadcast(2, RESULT, (o,) + (1,) * self.axes, shape)
+            edges += broadcast(2, RESULT_VERTEX, (o,) + (1,) * self.axes, shape)
         return tuple(edges)
 
     def _listed(self, inside: Array, b: int, o: int, n: int) -> tuple[Array, Array, Array]:
@@ -161,26 +160,26 @@ class _Conv(Op):
         weights = np.broadcast_to(channel * k + place, (b, o, window.size)).ravel()
         return rows, cols, weights
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         x, weight = arguments[:2]
         patches = self.patches(x, weight.shape)
         product = np.matmul(weight.reshape(len(weight), -1), patches.swapaxes(1, 2))
         shaped = product.reshape(self.shape(*(argument.shape for argument in arguments)))
         return shaped + arguments[2].reshape(-1, *(1,) * self.axes) if self.bias else shaped, patches
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         x, weight = arguments[:2]
         b, o, t, k, n = self._sizes(x.shape, weight.shape)
         inside = self._inside(x.shape, weight.shape)
         by_weight = SharedWeight(b, o, t, k).value(kept.reshape(b * t, k))
-        if b * o * self._seen(x.shape, weight.shape) > MOST_ENTRIES:
+        if b * o * self._seen(x.shape, weight.shape) > MAX_LISTED_CONV_ENTRIES:
             return self._applied(weight, inside, x.shape), by_weight
         from scipy.sparse import csr_array
 
         rows, cols, places = self._listed(inside, b, o, n)
         return csr_array((weight.ravel()[places], (rows, cols)), shape=(b * o * t, b * n)), by_weight
 
-    def _applied(self, weight: Array, inside: Array, x: Shape) -> tuple[Function, Function]:
+    def _applied(self, weight: Array, inside: Array, x: ArrayShape) -> tuple[ArrayFunction, ArrayFunction]:
         """Return tangent and adjoint with respect to x: the convolution itself, and the sum of windows put back."""
         from scipy.sparse import csr_array
 
@@ -203,7 +202,7 @@ class _Conv(Op):
         return tangent, adjoint
 
     @classmethod
-    def small(cls, item: Shape, kernel: Shape) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def small(cls, item: ArrayShape, kernel: ArrayShape) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         """Return examples for one shape of an item with two channels."""
         x, weight = (2, *item), (3, 2, *kernel)
         return (
@@ -213,23 +212,23 @@ class _Conv(Op):
         )
 
 
-class Conv1d(_Conv):
+class Conv1d(_Convolution):
     """Convolution along the last axis of [..., channels, length]; the weight is out x channels x kernel."""
 
     name = "conv1d"
     axes = 1
 
     @classmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         return cls.small((5,), (3,))
 
 
-class Conv2d(_Conv):
+class Conv2d(_Convolution):
     """Convolution along the last two axes of [..., channels, height, width]; the weight is out x channels x kernel."""
 
     name = "conv2d"
     axes = 2
 
     @classmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         return cls.small((4, 3), (2, 3))

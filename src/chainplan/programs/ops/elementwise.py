@@ -13,16 +13,16 @@ from typing import ClassVar
 import numpy as np
 
 from chainplan._util.arrays import Array
-from chainplan.programs.ops.base import RESULT, Edge, Kept, Op, Shape, size
-from chainplan.values.jacobians import Given
+from chainplan.programs.ops.base import RESULT_VERTEX, ArrayShape, KeptValues, Op, OpEdge, size
+from chainplan.values.jacobians import GivenJacobian
 
-CALCULUS = "Griewank & Walther, chapter 3"
+CALCULUS_REFERENCE = "Griewank & Walther, chapter 3"
 
 
 class Elementwise(Op):
     """y_i = f(x_i)."""
 
-    formula: ClassVar[str] = CALCULUS
+    formula: ClassVar[str] = CALCULUS_REFERENCE
 
     def function(self, x: Array) -> Array:
         """Return f(x)."""
@@ -32,21 +32,21 @@ class Elementwise(Op):
         """Return f'(x), given y = f(x)."""
         raise NotImplementedError
 
-    def shape(self, *shapes: Shape) -> Shape:
+    def shape(self, *shapes: ArrayShape) -> ArrayShape:
         return shapes[0]
 
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
         n = size(shapes[0])
-        return (Edge(0, RESULT, n, n, "diagonal"),)
+        return (OpEdge(0, RESULT_VERTEX, n, n, "diagonal"),)
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         return np.asarray(self.function(arguments[0])), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         return (np.asarray(self.derivative(arguments[0], value)).ravel(),)
 
     @classmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         return (cls(), ((5,),)), (cls(), ((2, 3),)), (cls(), ((),))
 
 

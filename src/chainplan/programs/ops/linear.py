@@ -12,12 +12,12 @@ import numpy as np
 
 from chainplan._util.arrays import Array
 from chainplan.programs.ops.base import (
-    RESULT,
-    Blocks,
-    Edge,
-    Kept,
+    RESULT_VERTEX,
+    ArrayShape,
+    EqualBlocks,
+    KeptValues,
     Op,
-    Shape,
+    OpEdge,
     broadcast,
     items,
     misfit,
@@ -25,7 +25,7 @@ from chainplan.programs.ops.base import (
     shown,
 )
 from chainplan.programs.ops.shared_weight import SharedWeight
-from chainplan.values.jacobians import Given
+from chainplan.values.jacobians import GivenJacobian
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Linear(Op):
     def takes(self) -> tuple[str, ...]:
         return self.arguments if self.bias else self.arguments[:2]
 
-    def parameters(self, *shapes: Shape) -> dict[str, Shape]:
+    def parameters(self, *shapes: ArrayShape) -> dict[str, ArrayShape]:
         x = shapes[0]
         require_axes(x, 1, "[..., in]")
         if len(shapes) > 1:
@@ -53,7 +53,7 @@ class Linear(Op):
             weight = (self.out, x[-1])
         return {"weight": weight, "bias": weight[:1]}
 
-    def shape(self, *shapes: Shape) -> Shape:
+    def shape(self, *shapes: ArrayShape) -> ArrayShape:
         x, weight = shapes[:2]
         require_axes(x, 1, "[..., in]")
         if len(weight) != 2 or weight[1] != x[-1] or self.out not in (None, weight[0]):
@@ -65,25 +65,25 @@ class Linear(Op):
             raise misfit(f"a bias of shape {shown(shapes[2])}", shown(weight[:1]), "Correct the bias.")
         return (*x[:-1], weight[0])
 
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
         (out, cols), count, shape = shapes[1], items(shapes[0]), self.shape(*shapes)
-        edges = [Blocks(count, out, cols).edge(0), *SharedWeight(count, out, 1, cols).edges(1)]
+        edges = [EqualBlocks(count, out, cols).edge(0), *SharedWeight(count, out, 1, cols).edges(1)]
         if self.bias:
-            edges += broadcast(2, RESULT, shapes[2], shape)
+            edges += broadcast(2, RESULT_VERTEX, shapes[2], shape)
         return tuple(edges)
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         product = arguments[0] @ arguments[1].T
         return np.asarray(product + arguments[2] if self.bias else product), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         x, weight = arguments[:2]
         (out, cols), count = weight.shape, items(x.shape)
         by_weight = SharedWeight(count, out, 1, cols).value(x.reshape(count, cols))
-        return Blocks(count, out, cols).values(weight[None]), by_weight
+        return EqualBlocks(count, out, cols).values(weight[None]), by_weight
 
     @classmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         return (
             (cls(out=2), ((3,), (2, 3), (2,))),
             (cls(), ((4, 3), (2, 3), (2,))),

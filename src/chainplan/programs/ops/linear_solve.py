@@ -15,9 +15,19 @@ import numpy as np
 
 from chainplan._util.arrays import Array
 from chainplan.errors import PointError
-from chainplan.programs.ops.base import RESULT, Blocks, Edge, Kept, Op, Shape, misfit, shown, size
-from chainplan.structures.base import Words
-from chainplan.values.jacobians import Given
+from chainplan.programs.ops.base import (
+    RESULT_VERTEX,
+    ArrayShape,
+    EqualBlocks,
+    KeptValues,
+    Op,
+    OpEdge,
+    misfit,
+    shown,
+    size,
+)
+from chainplan.structures.base import StructureWords
+from chainplan.values.jacobians import GivenJacobian
 
 
 class LinearSolve(Op):
@@ -27,10 +37,10 @@ class LinearSolve(Op):
     formula = "Giles 2008, section 2.3.1; Griewank & Walther, chapter 15"
     arguments = ("matrix", "rhs")
 
-    def parameters(self, *shapes: Shape) -> dict[str, Shape]:
+    def parameters(self, *shapes: ArrayShape) -> dict[str, ArrayShape]:
         return {"rhs": shapes[0][:1]}
 
-    def shape(self, *shapes: Shape) -> Shape:
+    def shape(self, *shapes: ArrayShape) -> ArrayShape:
         a, b = shapes
         if len(a) != 2 or a[0] != a[1]:
             raise misfit(f"a matrix of shape {shown(a)}", "a square one, [n, n]", "Correct what is fed in.")
@@ -39,17 +49,17 @@ class LinearSolve(Op):
             raise misfit(f"a right-hand side of shape {shown(b)}", what, "Correct what is fed in.")
         return b
 
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
         n, rows = shapes[0][0], size(shapes[1])
         k = rows // n
-        structure: Words = {"kronecker": [[n, n], k]} if k > 1 else "dense"
+        structure: StructureWords = {"kronecker": [[n, n], k]} if k > 1 else "dense"
         return (
-            Blocks(n, k, n).edge(0, "residual"),
-            Edge(1, "residual", rows, rows, "identity"),
-            Edge("residual", RESULT, rows, rows, structure, n * n * k, n * n * k, tape=n * n),
+            EqualBlocks(n, k, n).edge(0, "residual"),
+            OpEdge(1, "residual", rows, rows, "identity"),
+            OpEdge("residual", RESULT_VERTEX, rows, rows, structure, n * n * k, n * n * k, tape=n * n),
         )
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         from scipy.linalg import LinAlgWarning, lu_factor, lu_solve
 
         matrix, rhs = arguments
@@ -61,7 +71,7 @@ class LinearSolve(Op):
         _require_regular(matrix, factors[0])
         return np.asarray(lu_solve(factors, rhs)), factors
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         from scipy.linalg import lu_solve
 
         n = value.shape[0]
@@ -77,10 +87,10 @@ class LinearSolve(Op):
             solved = np.asarray(lu_solve(kept, right_hand_sides, trans=1))
             return solved.reshape(n, r, k).transpose(1, 0, 2).reshape(block.shape)
 
-        return Blocks(n, k, n).values(-columns.T[None]), (tangent, adjoint)
+        return EqualBlocks(n, k, n).values(-columns.T[None]), (tangent, adjoint)
 
     @classmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         return (cls(), ((3, 3), (3,))), (cls(), ((3, 3), (3, 2))), (cls(), ((1, 1), (1,)))
 
 

@@ -12,19 +12,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainplan._util.arrays import Array
+from chainplan._util.arrays import Array, ArrayFunction
 from chainplan.kernels.convert import as_sparse, given_away, known
 from chainplan.kernels.storage import HeldValues
-from chainplan.programs.ops.base import RESULT, Edge, Function, Op
-from chainplan.values.jacobians import Given
+from chainplan.programs.ops.base import RESULT_VERTEX, Op, OpEdge
+from chainplan.values.jacobians import GivenJacobian
 
-NOTE = "its tangent is the adjoint of its adjoint"
+SYMMETRIC_NOTE = "its tangent is the adjoint of its adjoint"
 
-Stage = tuple[Op, tuple[Array, ...]]
+LinearStage = tuple[Op, tuple[Array, ...]]
 """An op that is linear in its first argument, and its other arguments."""
 
 
-def both_ways(adjoint: Sequence[Stage], rows: int) -> tuple[Function, Function]:
+def both_ways(adjoint: Sequence[LinearStage], rows: int) -> tuple[ArrayFunction, ArrayFunction]:
     """Return tangent and adjoint on blocks, given the adjoint of one row as a program that starts from `rows` zeros."""
     running = np.zeros(rows)
     sweeps = []
@@ -42,13 +42,13 @@ def both_ways(adjoint: Sequence[Stage], rows: int) -> tuple[Function, Function]:
             for edge, part in sweep:
                 product = part @ held[edge.source]
                 held[edge.target] = held[edge.target] + product if edge.target in held else product
-            columns = held[RESULT]
+            columns = held[RESULT_VERTEX]
         return columns.T
 
     def tangent(block: Array) -> Array:
         columns = block
         for sweep in reversed(sweeps):
-            held: dict[int | str, Array] = {RESULT: columns}
+            held: dict[int | str, Array] = {RESULT_VERTEX: columns}
             for edge, part in reversed(sweep):
                 product = part.T @ held[edge.target]
                 held[edge.source] = held[edge.source] + product if edge.source in held else product
@@ -58,7 +58,7 @@ def both_ways(adjoint: Sequence[Stage], rows: int) -> tuple[Function, Function]:
     return tangent, apply_adjoint
 
 
-def matrix(edge: Edge, value: Given) -> HeldValues:
+def matrix(edge: OpEdge, value: GivenJacobian) -> HeldValues:
     """Return the value of an explicit edge at a point as a sparse array of rows x cols."""
     block = edge.block()
     return as_sparse(known(block, float) if given_away(block) else value, block, float)

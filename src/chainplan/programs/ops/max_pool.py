@@ -16,21 +16,21 @@ import numpy as np
 
 from chainplan._util.arrays import Array
 from chainplan.programs.ops.base import (
-    RESULT,
-    Blocks,
-    Edge,
-    Kept,
+    RESULT_VERTEX,
+    ArrayShape,
+    EqualBlocks,
+    KeptValues,
     Op,
-    Shape,
+    OpEdge,
     misfit,
     positions,
     require_axes,
     shown,
     size,
 )
-from chainplan.values.jacobians import Given
+from chainplan.values.jacobians import GivenJacobian
 
-MOST_ENTRIES = 20_000
+MAX_LISTED_POOL_ENTRIES = 20_000
 """Entries of the largest pattern that is listed."""
 
 
@@ -44,7 +44,7 @@ class MaxPool(Op):
     window: tuple[int, ...]
     stride: tuple[int, ...] = ()
 
-    def shape(self, *shapes: Shape) -> Shape:
+    def shape(self, *shapes: ArrayShape) -> ArrayShape:
         shape, axes = shapes[0], len(self.window)
         require_axes(shape, max(1, axes), f"the last {axes} to be pooled")
         steps = self.stride or self.window
@@ -65,28 +65,28 @@ class MaxPool(Op):
         places: tuple[EllipsisType | slice, ...] = (..., *steps, *(slice(None),) * axes)
         return np.asarray(every[places]).reshape(-1, size(self.window))
 
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
         shape = shapes[0]
         rows, cols = size(self.shape(shape)), size(shape)
         if self._one_behind_the_other(shape):
-            return (Blocks(rows, 1, size(self.window)).edge(0),)
+            return (EqualBlocks(rows, 1, size(self.window)).edge(0),)
         if self._listed(rows):
             seen = self.windows(positions(shape))
             coo = np.stack([np.repeat(np.arange(rows), seen.shape[1]), seen.ravel()], axis=1)
-            return (Edge(0, RESULT, rows, cols, {"coo": coo.tolist()}),)
+            return (OpEdge(0, RESULT_VERTEX, rows, cols, {"coo": coo.tolist()}),)
         lead = prod(shape[: -len(self.window)])
         structure = "dense" if lead == 1 else {"block_diagonal": [lead, rows // lead, cols // lead]}
-        return (Edge(0, RESULT, rows, cols, structure, rows, rows, rows),)
+        return (OpEdge(0, RESULT_VERTEX, rows, cols, structure, rows, rows, rows),)
 
-    def _one_behind_the_other(self, shape: Shape) -> bool:
+    def _one_behind_the_other(self, shape: ArrayShape) -> bool:
         """Say whether listing the windows leaves all entries in their order."""
         tiled = all(n % w == 0 for n, w in zip(shape[-len(self.window) :], self.window, strict=True))
         return tiled and self.stride in ((), self.window) and set(self.window[:-1]) <= {1}
 
     def _listed(self, rows: int) -> bool:
-        return rows * size(self.window) <= MOST_ENTRIES
+        return rows * size(self.window) <= MAX_LISTED_POOL_ENTRIES
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         listed = self.windows(arguments[0])
         winners = listed.real.argmax(axis=1)
         value = np.take_along_axis(listed, winners[:, None], axis=1)
@@ -97,12 +97,12 @@ class MaxPool(Op):
         first, second = listed[:, -1], listed[:, -2] if listed.shape[1] > 1 else -np.inf
         return np.asarray(first - second <= 2 * reach).reshape(self.shape(argument.shape))
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         shape, entries, rows = arguments[0].shape, size(self.window), kept.size
         if self._one_behind_the_other(shape):
             blocks = np.zeros((rows, 1, entries))
             blocks[np.arange(rows), 0, kept] = 1
-            return (Blocks(rows, 1, entries).values(blocks),)
+            return (EqualBlocks(rows, 1, entries).values(blocks),)
         from scipy.sparse import csr_array
 
         winners = self.windows(np.arange(size(shape)).reshape(shape))[np.arange(rows), kept]
@@ -112,7 +112,7 @@ class MaxPool(Op):
         return ((lambda block: block[winners], lambda block: np.asarray(block @ picked)),)
 
     @classmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         return (
             (cls((2,)), ((2, 4),)),
             (cls((2,)), ((5,),)),

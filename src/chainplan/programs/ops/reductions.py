@@ -13,45 +13,45 @@ import numpy as np
 
 from chainplan._util.arrays import Array
 from chainplan.programs.ops.base import (
-    RESULT,
-    Edge,
-    Kept,
+    RESULT_VERTEX,
+    ArrayShape,
+    KeptValues,
     Op,
-    Shape,
+    OpEdge,
     axis_of,
     exchanged,
     require_axes,
     size,
 )
-from chainplan.programs.ops.elementwise import CALCULUS
-from chainplan.structures.base import Words
-from chainplan.values.jacobians import Given
+from chainplan.programs.ops.elementwise import CALCULUS_REFERENCE
+from chainplan.structures.base import StructureWords
+from chainplan.values.jacobians import GivenJacobian
 
 
 @dataclass(frozen=True)
 class _Reduction(Op):
     axis: int | None = None
 
-    def shape(self, *shapes: Shape) -> Shape:
+    def shape(self, *shapes: ArrayShape) -> ArrayShape:
         shape = shapes[0]
         if self.axis is None:
             return ()
         axis = axis_of(self.axis, shape)
         return shape[:axis] + shape[axis + 1 :]
 
-    def reduced(self, shape: Shape, target: str) -> tuple[Edge, ...]:
+    def reduced(self, shape: ArrayShape, target: str) -> tuple[OpEdge, ...]:
         """Return the edges of the sum."""
         before, n, behind = _around(self.axis, shape)
         rows, cols = before * behind, before * n * behind
         if before == 1:
-            return (Edge(0, target, rows, cols, {"reduce": "whole"}),)
+            return (OpEdge(0, target, rows, cols, {"reduce": "whole"}),)
         if behind == 1:
-            return (Edge(0, target, rows, cols, {"reduce": "each"}),)
+            return (OpEdge(0, target, rows, cols, {"reduce": "each"}),)
         last = exchanged(0, "turned", (before, n, behind))
-        return last, Edge("turned", target, rows, cols, {"reduce": "each"})
+        return last, OpEdge("turned", target, rows, cols, {"reduce": "each"})
 
     @classmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         shapes = ((None, (4,)), (None, (2, 3)), (0, (3, 2)), (-1, (3, 2)), (1, (2, 3, 2)), (0, (4,)), (0, (1, 2)))
         return tuple((cls(axis), (shape,)) for axis, shape in shapes)
 
@@ -60,15 +60,15 @@ class Sum(_Reduction):
     """Sum over all entries, or along `axis`."""
 
     name = "sum"
-    formula = CALCULUS
+    formula = CALCULUS_REFERENCE
 
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
-        return self.reduced(shapes[0], RESULT)
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
+        return self.reduced(shapes[0], RESULT_VERTEX)
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         return np.asarray(arguments[0].sum(axis=self.axis)), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         return ()
 
 
@@ -76,16 +76,16 @@ class Mean(_Reduction):
     """Mean over all entries, or along `axis`: a sum, then a scaled identity."""
 
     name = "mean"
-    formula = CALCULUS
+    formula = CALCULUS_REFERENCE
 
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
         rows = size(self.shape(*shapes))
-        return (*self.reduced(shapes[0], "sum"), Edge("sum", RESULT, rows, rows, "scaled_identity"))
+        return (*self.reduced(shapes[0], "sum"), OpEdge("sum", RESULT_VERTEX, rows, rows, "scaled_identity"))
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         return np.asarray(arguments[0].mean(axis=self.axis)), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         return (np.asarray(max(1, value.size) / max(1, arguments[0].size)),)
 
 
@@ -97,29 +97,29 @@ class Cumsum(Op):
     """
 
     name = "cumsum"
-    formula = CALCULUS
+    formula = CALCULUS_REFERENCE
 
     axis: int = -1
 
-    def shape(self, *shapes: Shape) -> Shape:
+    def shape(self, *shapes: ArrayShape) -> ArrayShape:
         require_axes(shapes[0], 1, "a vector or more")
         axis_of(self.axis, shapes[0])
         return shapes[0]
 
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
         before, n, behind = _around(self.axis, shapes[0])
         total = size(shapes[0])
-        structure: Words = "lower_triangular"
+        structure: StructureWords = "lower_triangular"
         if before > 1:
             structure = {"block_diagonal": [before, n * behind, n * behind]}
         elif behind > 1:
             structure = {"kronecker": [[n, n], behind]}
-        return (Edge(0, RESULT, total, total, structure, tangent=total, adjoint=total),)
+        return (OpEdge(0, RESULT_VERTEX, total, total, structure, tangent=total, adjoint=total),)
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         return np.asarray(arguments[0].cumsum(axis=self.axis)), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         around = _around(self.axis, value.shape)
 
         def tangent(block: Array) -> Array:
@@ -132,11 +132,11 @@ class Cumsum(Op):
         return ((tangent, adjoint),)
 
     @classmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         return (cls(), ((5,),)), (cls(), ((2, 3),)), (cls(0), ((3, 2),)), (cls(1), ((2, 3, 2),))
 
 
-def _around(axis: int | None, shape: Shape) -> tuple[int, int, int]:
+def _around(axis: int | None, shape: ArrayShape) -> tuple[int, int, int]:
     """Count the entries before, along and behind an axis; without an axis all entries count as along it."""
     if axis is None:
         return 1, size(shape), 1

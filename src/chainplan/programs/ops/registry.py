@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainplan.programs.ops.arithmetic import Add, Divide, Multiply, Scale, Subtract
+from chainplan.programs.ops.arithmetic import AddOp, DivideOp, MultiplyOp, ScaleOp, SubtractOp
 from chainplan.programs.ops.base import Op
 from chainplan.programs.ops.conv import Conv1d, Conv2d
 from chainplan.programs.ops.elementwise import Exp, Gelu, Log, Relu, Sigmoid, Softplus, Sqrt, Tanh
@@ -15,10 +15,10 @@ from chainplan.programs.ops.max_pool import MaxPool
 from chainplan.programs.ops.reductions import Cumsum, Mean, Sum
 from chainplan.programs.ops.reorder import Reshape, Transpose
 from chainplan.programs.ops.singular_values import SingularValues
-from chainplan.programs.ops.slicing import Concat, Gather, Slice, Split
+from chainplan.programs.ops.slicing import Concat, Gather, Slice, SplitPart
 from chainplan.programs.ops.softmax import LogSoftmax, Softmax
 
-_ALL: tuple[type[Op], ...] = (
+_OP_TYPES: tuple[type[Op], ...] = (
     Linear,
     Conv1d,
     Conv2d,
@@ -30,17 +30,17 @@ _ALL: tuple[type[Op], ...] = (
     Sqrt,
     Softplus,
     Gelu,
-    Add,
-    Subtract,
-    Multiply,
-    Divide,
-    Scale,
+    AddOp,
+    SubtractOp,
+    MultiplyOp,
+    DivideOp,
+    ScaleOp,
     Matmul,
     Sum,
     Mean,
     Cumsum,
     Concat,
-    Split,
+    SplitPart,
     Slice,
     Gather,
     Reshape,
@@ -55,4 +55,4 @@ _ALL: tuple[type[Op], ...] = (
     SingularValues,
 )
 
-OPS: dict[str, type[Op]] = {op.name: op for op in _ALL}
+OPS: dict[str, type[Op]] = {op.name: op for op in _OP_TYPES}

@@ -7,9 +7,20 @@ from dataclasses import dataclass
 from math import prod
 
 from chainplan._util.arrays import Array
-from chainplan.programs.ops.base import RESULT, Edge, Kept, Listed, Op, Shape, misfit, positions, shown, size
-from chainplan.programs.ops.slicing import MOVES
-from chainplan.values.jacobians import Given
+from chainplan.programs.ops.base import (
+    RESULT_VERTEX,
+    ArrayShape,
+    KeptValues,
+    LazyIndexList,
+    Op,
+    OpEdge,
+    misfit,
+    positions,
+    shown,
+    size,
+)
+from chainplan.programs.ops.slicing import ASSIGNMENTS_REFERENCE
+from chainplan.values.jacobians import GivenJacobian
 
 
 @dataclass(frozen=True)
@@ -17,11 +28,11 @@ class Reshape(Op):
     """The same entries in the shape `to`, which includes the batch; one of its sizes may be -1."""
 
     name = "reshape"
-    formula = MOVES
+    formula = ASSIGNMENTS_REFERENCE
 
     to: tuple[int, ...]
 
-    def shape(self, *shapes: Shape) -> Shape:
+    def shape(self, *shapes: ArrayShape) -> ArrayShape:
         total, open_ends = size(shapes[0]), self.to.count(-1)
         known = prod(n for n in self.to if n != -1)
         fits = all(n > 0 or n == -1 for n in self.to) and open_ends <= 1
@@ -30,18 +41,18 @@ class Reshape(Op):
             raise misfit(found, f"{total:,} entries in both, one size at most being -1", "Correct 'to'.")
         return tuple(total // known if n == -1 else n for n in self.to)
 
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
         n = size(shapes[0])
-        return (Edge(0, RESULT, n, n, "identity"),)
+        return (OpEdge(0, RESULT_VERTEX, n, n, "identity"),)
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         return arguments[0].reshape(self.to), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         return ()
 
     @classmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         return (cls((3, 2)), ((6,),)), (cls((-1,)), ((2, 3),)), (cls((2, -1)), ((4, 3),)), (cls(()), ((1,),))
 
 
@@ -50,16 +61,16 @@ class Transpose(Op):
     """The argument with its axes in the order `axes`; by default the last two are exchanged."""
 
     name = "transpose"
-    formula = MOVES
+    formula = ASSIGNMENTS_REFERENCE
 
     axes: tuple[int, ...] = ()
 
-    def order(self, shape: Shape) -> tuple[int, ...]:
+    def order(self, shape: ArrayShape) -> tuple[int, ...]:
         """Return the axes of the argument in the order of the result."""
         n = len(shape)
         return tuple(axis % n if -n <= axis < n else n for axis in self.axes) or (*range(n - 2), n - 1, n - 2)
 
-    def shape(self, *shapes: Shape) -> Shape:
+    def shape(self, *shapes: ArrayShape) -> ArrayShape:
         shape, order = shapes[0], self.order(shapes[0])
         if sorted(order) != list(range(len(shape))):
             found = f"axes {shown(self.axes)} for shape {shown(shape)}" if self.axes else f"shape {shown(shape)}"
@@ -67,18 +78,20 @@ class Transpose(Op):
             raise misfit(found, what, "Correct 'axes', or insert a 'reshape' before it.")
         return tuple(shape[axis] for axis in order)
 
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
         n, order = size(shapes[0]), self.order(shapes[0])
-        return (Edge(0, RESULT, n, n, Listed("permutation", lambda: positions(shapes[0]).transpose(order))),)
+        return (
+            OpEdge(0, RESULT_VERTEX, n, n, LazyIndexList("permutation", lambda: positions(shapes[0]).transpose(order))),
+        )
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         return arguments[0].transpose(self.order(arguments[0].shape)), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         return ()
 
     @classmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         return (
             (cls(), ((2, 3),)),
             (cls((2, 0, 1)), ((2, 3, 2),)),

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from chainplan._util.arrays import Array
-from chainplan.programs.ops.base import RESULT, Blocks, Edge, exchanged
-from chainplan.values.jacobians import Given
+from chainplan.programs.ops.base import RESULT_VERTEX, EqualBlocks, OpEdge, exchanged
+from chainplan.values.jacobians import GivenJacobian
 
-MOST_ENTRIES = 100_000
+MAX_EXCHANGE_ENTRIES = 100_000
 """Entries of the largest Jacobian whose exchange of axes is written out."""
 
 
@@ -36,23 +36,23 @@ class SharedWeight(NamedTuple):
     @property
     def _applied(self) -> bool:
         """Whether the edge is matrix-free."""
-        return not self._straight and self.b * self.o * self.t * self.k > MOST_ENTRIES
+        return not self._straight and self.b * self.o * self.t * self.k > MAX_EXCHANGE_ENTRIES
 
     @property
-    def _blocks(self) -> Blocks:
-        return Blocks(self.o, self.b * self.t, self.k)
+    def _blocks(self) -> EqualBlocks:
+        return EqualBlocks(self.o, self.b * self.t, self.k)
 
-    def edges(self, source: int) -> tuple[Edge, ...]:
+    def edges(self, source: int) -> tuple[OpEdge, ...]:
         """Return the edges from the weight to the result."""
         b, o, t, k = self
         if self._straight:
             return (self._blocks.edge(source),)
         if self._applied:
             cost = b * o * t * k
-            return (Edge(source, RESULT, b * o * t, o * k, "dense", cost, cost, b * t * k),)
-        return self._blocks.edge(source, "rows"), exchanged("rows", RESULT, (o, b, t), 0)
+            return (OpEdge(source, RESULT_VERTEX, b * o * t, o * k, "dense", cost, cost, b * t * k),)
+        return self._blocks.edge(source, "rows"), exchanged("rows", RESULT_VERTEX, (o, b, t), 0)
 
-    def value(self, rows: Array) -> Given:
+    def value(self, rows: Array) -> GivenJacobian:
         """Return the value of the first edge at a point, given X of b·t x k; a second edge is a permutation."""
         b, o, t, k = self
         if not self._applied:

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from chainplan._util.arrays import Array
-from chainplan.programs.ops.arithmetic import Multiply
-from chainplan.programs.ops.base import RESULT, Edge, Kept, Op, Shape, misfit, shown
+from chainplan.programs.ops.arithmetic import MultiplyOp
+from chainplan.programs.ops.base import RESULT_VERTEX, ArrayShape, KeptValues, Op, OpEdge, misfit, shown
 from chainplan.programs.ops.matmul import Matmul
-from chainplan.programs.ops.matrix_free_pair import NOTE, both_ways
-from chainplan.values.jacobians import Given
+from chainplan.programs.ops.matrix_free_pair import SYMMETRIC_NOTE, both_ways
+from chainplan.values.jacobians import GivenJacobian
 
 
 class SingularValues(Op):
@@ -26,19 +26,19 @@ class SingularValues(Op):
     arguments = ("matrix",)
     analytic = False
 
-    def shape(self, *shapes: Shape) -> Shape:
+    def shape(self, *shapes: ArrayShape) -> ArrayShape:
         shape = shapes[0]
         if len(shape) != 2:
             raise misfit(f"shape {shown(shape)}", "a matrix, [m, n]", "Insert a 'reshape' before it.")
         return (min(shape),)
 
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
         m, n = shapes[0]
         k = min(m, n)
         cost = m * k + m * n * k
-        return (Edge(0, RESULT, k, m * n, "dense", cost, cost, k * (m + n), NOTE),)
+        return (OpEdge(0, RESULT_VERTEX, k, m * n, "dense", cost, cost, k * (m + n), SYMMETRIC_NOTE),)
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         if not np.isfinite(arguments[0]).all():
             return np.full(min(arguments[0].shape), np.nan), None
         u, values, v_transposed = np.linalg.svd(arguments[0], full_matrices=False)
@@ -53,10 +53,10 @@ class SingularValues(Op):
         kinks[:-1] |= close
         return kinks
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         u, v_transposed = kept
-        return (both_ways([(Multiply(), (u,)), (Matmul(), (v_transposed,))], value.size),)
+        return (both_ways([(MultiplyOp(), (u,)), (Matmul(), (v_transposed,))], value.size),)
 
     @classmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         return (cls(), ((3, 3),)), (cls(), ((4, 2),)), (cls(), ((2, 3),))

@@ -14,12 +14,12 @@ import numpy as np
 
 from chainplan._util.arrays import Array
 from chainplan.programs.ops.base import (
-    RESULT,
-    Edge,
-    Kept,
-    Listed,
+    RESULT_VERTEX,
+    ArrayShape,
+    KeptValues,
+    LazyIndexList,
     Op,
-    Shape,
+    OpEdge,
     axis_of,
     misfit,
     positions,
@@ -27,9 +27,9 @@ from chainplan.programs.ops.base import (
     shown,
     size,
 )
-from chainplan.values.jacobians import Given
+from chainplan.values.jacobians import GivenJacobian
 
-MOVES = "Griewank & Walther, chapter 3 (assignments)"
+ASSIGNMENTS_REFERENCE = "Griewank & Walther, chapter 3 (assignments)"
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class Concat(Op):
     """Any number of arguments, joined one behind the other along `axis`."""
 
     name = "concat"
-    formula = MOVES
+    formula = ASSIGNMENTS_REFERENCE
     variadic = True
 
     axis: int = -1
 
-    def shape(self, *shapes: Shape) -> Shape:
+    def shape(self, *shapes: ArrayShape) -> ArrayShape:
         first = shapes[0]
         require_axes(first, 1, "a vector or more")
         axis = axis_of(self.axis, first)
@@ -52,23 +52,29 @@ class Concat(Op):
                 raise misfit(found, f"equal ones but for axis {axis}", "Correct one of them, or 'axis'.")
         return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
 
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
         shape = self.shape(*shapes)
         axis = axis_of(self.axis, shape)
         ends = pairwise(accumulate((one[axis] for one in shapes), initial=0))
         return tuple(
-            Edge(i, RESULT, size(shape), size(one), Listed("scatter", partial(_between, shape, axis, *part)))
+            OpEdge(
+                i,
+                RESULT_VERTEX,
+                size(shape),
+                size(one),
+                LazyIndexList("scatter", partial(_between, shape, axis, *part)),
+            )
             for i, (one, part) in enumerate(zip(shapes, ends, strict=True))
         )
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         return np.concatenate(arguments, axis=self.axis), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         return ()
 
     @classmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         return (
             (cls(), ((2,), (3,))),
             (cls(), ((2, 2), (2, 1), (2, 3))),
@@ -77,7 +83,7 @@ class Concat(Op):
         )
 
 
-def _between(shape: Shape, axis: int, start: int, stop: int) -> Array:
+def _between(shape: ArrayShape, axis: int, start: int, stop: int) -> Array:
     """Return the positions of the entries from `start` to `stop` along an axis."""
     return positions(shape).take(range(start, stop), axis)
 
@@ -85,25 +91,25 @@ def _between(shape: Shape, axis: int, start: int, stop: int) -> Array:
 class _Selection(Op):
     """An op that picks some entries of its argument."""
 
-    formula = MOVES
+    formula = ASSIGNMENTS_REFERENCE
 
     def picked(self, x: Array) -> Array:
         """Return the entries that are picked."""
         raise NotImplementedError
 
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
-        picked = Listed("selection", lambda: self.picked(positions(shapes[0])))
-        return (Edge(0, RESULT, size(self.shape(*shapes)), size(shapes[0]), picked),)
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
+        picked = LazyIndexList("selection", lambda: self.picked(positions(shapes[0])))
+        return (OpEdge(0, RESULT_VERTEX, size(self.shape(*shapes)), size(shapes[0]), picked),)
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         return self.picked(arguments[0]), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         return ()
 
 
 @dataclass(frozen=True)
-class Split(_Selection):
+class SplitPart(_Selection):
     """One of `parts` equal parts along `axis`: number `part`, counted from 0."""
 
     name = "split"
@@ -112,7 +118,7 @@ class Split(_Selection):
     part: int = 0
     axis: int = -1
 
-    def shape(self, *shapes: Shape) -> Shape:
+    def shape(self, *shapes: ArrayShape) -> ArrayShape:
         shape = shapes[0]
         axis = axis_of(self.axis, shape)
         if self.parts < 1 or shape[axis] % self.parts:
@@ -126,7 +132,7 @@ class Split(_Selection):
         return np.split(x, self.parts, self.axis)[self.part]
 
     @classmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         return (cls(2, 1), ((4,),)), (cls(3, 1, 0), ((3, 2),)), (cls(2), ((2, 4),))
 
 
@@ -141,7 +147,7 @@ class Slice(_Selection):
     step: int = 1
     axis: int = -1
 
-    def shape(self, *shapes: Shape) -> Shape:
+    def shape(self, *shapes: ArrayShape) -> ArrayShape:
         shape = shapes[0]
         axis = axis_of(self.axis, shape)
         if self.step < 1:
@@ -157,7 +163,7 @@ class Slice(_Selection):
         return x[(slice(None),) * axis + (slice(self.start, self.stop, self.step),)]
 
     @classmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         return (cls(1, 3), ((4,),)), (cls(0, None, 2, 0), ((3, 2),)), (cls(-2), ((2, 4),))
 
 
@@ -170,7 +176,7 @@ class Gather(_Selection):
     indices: tuple[int, ...]
     axis: int = -1
 
-    def shape(self, *shapes: Shape) -> Shape:
+    def shape(self, *shapes: ArrayShape) -> ArrayShape:
         shape = shapes[0]
         axis = axis_of(self.axis, shape)
         wrong = [i for i in self.indices if not 0 <= i < shape[axis]]
@@ -183,5 +189,5 @@ class Gather(_Selection):
         return np.take(x, self.indices, self.axis)
 
     @classmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         return (cls((2, 0, 2)), ((3,),)), (cls((1,), 0), ((2, 3),)), (cls((0, 1)), ((2, 3),))

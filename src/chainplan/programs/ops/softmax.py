@@ -11,17 +11,27 @@ from collections.abc import Sequence
 import numpy as np
 
 from chainplan._util.arrays import Array
-from chainplan.programs.ops.base import RESULT, Blocks, Edge, Kept, Op, Shape, items, require_axes, size
-from chainplan.values.jacobians import Given
+from chainplan.programs.ops.base import (
+    RESULT_VERTEX,
+    ArrayShape,
+    EqualBlocks,
+    KeptValues,
+    Op,
+    OpEdge,
+    items,
+    require_axes,
+    size,
+)
+from chainplan.values.jacobians import GivenJacobian
 
 
 class _OverLast(Op):
-    def shape(self, *shapes: Shape) -> Shape:
+    def shape(self, *shapes: ArrayShape) -> ArrayShape:
         require_axes(shapes[0], 1, "[..., classes]")
         return shapes[0]
 
     @classmethod
-    def examples(cls) -> tuple[tuple[Op, tuple[Shape, ...]], ...]:
+    def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         return (cls(), ((4,),)), (cls(), ((3, 4),)), (cls(), ((2, 2, 3),)), (cls(), ((3, 1),))
 
 
@@ -31,18 +41,18 @@ class Softmax(_OverLast):
     name = "softmax"
     formula = "Goodfellow, Bengio & Courville, section 6.2.2.3"
 
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
         b, n = items(shapes[0]), shapes[0][-1]
-        direct = Edge(0, RESULT, b * n, b * n, "diagonal")
-        return direct, Blocks(b, 1, n).edge(0, "s"), Blocks(b, n, 1).edge("s")
+        direct = OpEdge(0, RESULT_VERTEX, b * n, b * n, "diagonal")
+        return direct, EqualBlocks(b, 1, n).edge(0, "s"), EqualBlocks(b, n, 1).edge("s")
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         return np.exp(log_softmax(arguments[0])), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         b, n = items(value.shape), value.shape[-1]
         rows, columns = value.reshape(b, 1, n), -value.reshape(b, n, 1)
-        return value.ravel(), Blocks(b, 1, n).values(rows), Blocks(b, n, 1).values(columns)
+        return value.ravel(), EqualBlocks(b, 1, n).values(rows), EqualBlocks(b, n, 1).values(columns)
 
 
 class LogSoftmax(_OverLast):
@@ -51,17 +61,17 @@ class LogSoftmax(_OverLast):
     name = "log_softmax"
     formula = "Goodfellow, Bengio & Courville, section 6.2.2.3"
 
-    def edges(self, *shapes: Shape) -> tuple[Edge, ...]:
+    def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
         b, n, total = items(shapes[0]), shapes[0][-1], size(shapes[0])
-        direct = Edge(0, RESULT, total, total, "identity")
-        return direct, Blocks(b, 1, n).edge(0, "s"), Edge("s", RESULT, total, b, {"replicate": "each"})
+        direct = OpEdge(0, RESULT_VERTEX, total, total, "identity")
+        return direct, EqualBlocks(b, 1, n).edge(0, "s"), OpEdge("s", RESULT_VERTEX, total, b, {"replicate": "each"})
 
-    def evaluate(self, *arguments: Array) -> tuple[Array, Kept]:
+    def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         return log_softmax(arguments[0]), None
 
-    def partials(self, arguments: Sequence[Array], value: Array, kept: Kept) -> tuple[Given, ...]:
+    def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
         b, n = items(value.shape), value.shape[-1]
-        return (Blocks(b, 1, n).values(-np.exp(value).reshape(b, 1, n)),)
+        return (EqualBlocks(b, 1, n).values(-np.exp(value).reshape(b, 1, n)),)
 
 
 def log_softmax(x: Array) -> Array:

@@ -10,13 +10,13 @@ from chainplan.plans.steps import Accumulate, Application, Load, Multiply, Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental
 from chainplan.problem.problem import Problem
-from chainplan.report.explain.replan import Found, Replanner
-from chainplan.report.explain.variants import Free, exchanged, resized
+from chainplan.report.explain.replan import ReplannedOptimum, Replanner
+from chainplan.report.explain.variants import FreeVertices, exchanged, resized
 from chainplan.structures import DENSE, DIAGONAL, Banded, Dense, product_fma
 
 
 @dataclass(frozen=True)
-class Share:
+class ElementalShare:
     """An elemental, and the price of the steps that take it from the graph or multiply its block itself."""
 
     elemental: str
@@ -24,17 +24,17 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Sensitivity:
+class SizeSensitivity:
     """The optima with the size of some vertices doubled and halved; a size of 1 is not halved."""
 
     vertices: tuple[str, ...]
     size: int
-    doubled: Found
-    halved: Found | None
+    doubled: ReplannedOptimum
+    halved: ReplannedOptimum | None
 
 
 @dataclass(frozen=True)
-class Saving:
+class ElementalSaving:
     """The optimum with an elemental changed, and the change in words."""
 
     elemental: str
@@ -44,7 +44,7 @@ class Saving:
 
 
 @dataclass(frozen=True)
-class Threshold:
+class MatrixFreeThreshold:
     """An explicit elemental pays off as a matrix-free one where tangents and adjoints cost at most `most` fma each.
 
     `product` is what its product with one vector costs now.
@@ -55,7 +55,7 @@ class Threshold:
     product: int
 
 
-def shares(plan: Plan, replayed: Replay) -> list[Share]:
+def shares(plan: Plan, replayed: Replay) -> list[ElementalShare]:
     """List the elementals by what the steps that use them directly cost, the dearest first; ties in their order."""
     prices: dict[str, int] = {}
     for position, step in enumerate(plan.steps):
@@ -67,31 +67,31 @@ def shares(plan: Plan, replayed: Replay) -> list[Share]:
             names = tuple(t.elemental for t in taken if isinstance(t, Load | Accumulate))
         for name in dict.fromkeys(names):
             prices[name] = prices.get(name, 0) + replayed.prices[position]
-    shares = [Share(e.name, prices[e.name]) for e in plan.graph.elementals if prices.get(e.name)]
+    shares = [ElementalShare(e.name, prices[e.name]) for e in plan.graph.elementals if prices.get(e.name)]
     return sorted(shares, key=lambda share: -share.price)
 
 
-def sensitivity(problem: Problem, free: Free, replanner: Replanner, now: Found) -> Sensitivity:
+def sensitivity(problem: Problem, free: FreeVertices, replanner: Replanner, now: ReplannedOptimum) -> SizeSensitivity:
     """Find the optimum at twice and at half of a size; `now` is the best that is known at the size itself."""
     doubled = replanner.cheapest(resized(problem, free.vertices, 2 * free.size), now)
     half = resized(problem, free.vertices, free.size // 2)
     halved = None if free.size < 2 else replanner.easier(half, now, doubled)
-    return Sensitivity(free.vertices, free.size, doubled, halved)
+    return SizeSensitivity(free.vertices, free.size, doubled, halved)
 
 
-def savings(problem: Problem, name: str, replanner: Replanner, now: Found) -> Iterator[Saving]:
+def savings(problem: Problem, name: str, replanner: Replanner, now: ReplannedOptimum) -> Iterator[ElementalSaving]:
     """Yield the optima with an elemental that is sparser, or explicit instead of matrix-free, or half as dear."""
     e = problem.graph.declared[name]
-    known: list[Found] = []
+    known: list[ReplannedOptimum] = []
     for words, other in _sparser(e):
         known.append(replanner.easier(exchanged(problem, other), now, *known))
-        yield Saving(name, words, known[-1].price, known[-1].proven)
+        yield ElementalSaving(name, words, known[-1].price, known[-1].proven)
     if not e.explicit:
         tangent, adjoint = (None if price is None else price // 2 for price in (e.tangent, e.adjoint))
         half = replanner.easier(exchanged(problem, replace(e, tangent=tangent, adjoint=adjoint)), now)
-        yield Saving(name, "half as dear per vector", half.price, half.proven)
+        yield ElementalSaving(name, "half as dear per vector", half.price, half.proven)
         entries = replanner.cheapest(exchanged(problem, replace(e, tangent=None, adjoint=None, tape=0)), now)
-        yield Saving(name, "explicit, with entries that are known for nothing", entries.price, entries.proven)
+        yield ElementalSaving(name, "explicit, with entries that are known for nothing", entries.price, entries.proven)
 
 
 def _sparser(e: Elemental) -> Iterator[tuple[str, Elemental]]:
@@ -107,7 +107,7 @@ def _sparser(e: Elemental) -> Iterator[tuple[str, Elemental]]:
         yield "diagonal", replace(e, block=e.block._replace(structure=DIAGONAL))
 
 
-def threshold(problem: Problem, name: str, price: int, replanner: Replanner) -> Threshold | None:
+def threshold(problem: Problem, name: str, price: int, replanner: Replanner) -> MatrixFreeThreshold | None:
     """Find the largest price per vector at which an explicit elemental would do better matrix-free, if there is one.
 
     The optimum never falls when a price rises, so bisection finds that price.
@@ -125,11 +125,11 @@ def threshold(problem: Problem, name: str, price: int, replanner: Replanner) -> 
         return None
     low, high = 0, max(1, product)
     if saves(high):
-        return Threshold(name, high, product)
+        return MatrixFreeThreshold(name, high, product)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if saves(middle) else (low, middle)
-    return Threshold(name, low, product)
+    return MatrixFreeThreshold(name, low, product)
 
 
 def vector_price(e: Elemental) -> int:

@@ -12,17 +12,17 @@ from chainplan.plans.ratios import gap_text, ratio_text
 from chainplan.plans.result import Result
 from chainplan.problem.problem import Problem
 from chainplan.problem.units import timed, unit_text
-from chainplan.report.words.table import CLAIMED, seconds_text
-from chainplan.solvers.auto import SECONDS
+from chainplan.report.words.table import CLAIMED_NOTE, seconds_text
+from chainplan.solvers.auto import DEFAULT_AUTO_SECONDS
 from chainplan.solvers.registry import SOLVERS
-from chainplan.solvers.search.search import Progress
+from chainplan.solvers.search.search import SearchProgress
 
-RIGHT = {2, 3, 4, 5, 6, 7, 9}
+FIGURE_COLUMNS = {2, 3, 4, 5, 6, 7, 9}
 """Columns of `rows` that hold figures."""
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SolverComparison:
     """The results of the solvers that were asked, in the order of their table, and why the others refuse.
 
     `unasked` names the solvers for which no time was left.
@@ -54,10 +54,10 @@ def compare(
     problem: Problem,
     budget: float | None = None,
     seed: int = 0,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[SearchProgress], None] | None = None,
     solvers: Sequence[str] = tuple(SOLVERS),
     together: float | None = None,
-) -> Comparison:
+) -> SolverComparison:
     """Plan a problem with every solver that accepts it, each within a budget in seconds; Ctrl-C ends it early.
 
     Without a budget 'auto' has the time that it takes by itself, as in `chainplan plan`, and each of the others 10 s.
@@ -68,7 +68,7 @@ def compare(
     results: list[tuple[str, Result]] = []
     unasked: list[str] = []
     for name in [n for n, reason in reasons.items() if reason is None]:
-        seconds = SECONDS if budget is None and name != "auto" else budget
+        seconds = DEFAULT_AUTO_SECONDS if budget is None and name != "auto" else budget
         if together is not None:
             left = end - monotonic()
             if left <= 0:
@@ -79,7 +79,7 @@ def compare(
         if any("interrupted" in note for note in results[-1][1].notes):
             break
     refused = tuple((name, reason) for name, reason in reasons.items() if reason is not None)
-    return Comparison(problem, tuple(results), refused, tuple(unasked))
+    return SolverComparison(problem, tuple(results), refused, tuple(unasked))
 
 
 def _row(name: str, result: Result, least: int, more: tuple[str, ...]) -> tuple[str, ...]:
@@ -93,7 +93,7 @@ def _row(name: str, result: Result, least: int, more: tuple[str, ...]) -> tuple[
     )
     return (
         label,
-        f"{result.status.value}, {CLAIMED}" if result.claimed and result.bound else result.status.value,
+        f"{result.status.value}, {CLAIMED_NOTE}" if result.claimed and result.bound else result.status.value,
         f"{price:,}",
         ratio_text(price, least),
         *proof,

@@ -14,7 +14,7 @@ from chainplan.plans.steps import Accumulate, Load, Multiply, Plan, Propagate
 
 
 @dataclass(frozen=True)
-class Eliminated:
+class EliminatedVertex:
     """A vertex that products lead over: their number and price, and the step after which it is gone.
 
     An output stays: its `step` is None.
@@ -27,7 +27,7 @@ class Eliminated:
     price: int
 
 
-def eliminated(plan: Plan, replayed: Replay) -> list[Eliminated]:
+def eliminated(plan: Plan, replayed: Replay) -> list[EliminatedVertex]:
     """List the intermediate vertices in the order in which they vanish, then the outputs that products lead over."""
     graph, gone = plan.graph, dict[str, int]()
     count, price = dict[str, int](), dict[str, int]()
@@ -51,7 +51,7 @@ def eliminated(plan: Plan, replayed: Replay) -> list[Eliminated]:
     order = sorted((step, v) for v, step in gone.items() if v in graph.sizes and v not in ends)
     stays = [v for v in graph.order if v in ends and v in count]
     return [
-        Eliminated(v, graph.sizes[v], step, count.get(v, 0), price.get(v, 0))
+        EliminatedVertex(v, graph.sizes[v], step, count.get(v, 0), price.get(v, 0))
         for step, v in [*order, *((None, v) for v in stays)]
     ]
 

@@ -16,7 +16,7 @@ from chainplan.report.explain.changes import vector_price
 
 
 @dataclass(frozen=True)
-class Products:
+class JacobianProducts:
     """Products of J with vectors on the right (tangents) or left (adjoints): the fma of one with and without J.
 
     `least` is the smallest number of products at which forming J first is cheaper, None where it never is.
@@ -28,7 +28,7 @@ class Products:
     least: int | None
 
 
-def products(problem: Problem, plan: Plan, replayed: Replay) -> list[Products]:
+def products(problem: Problem, plan: Plan, replayed: Replay) -> list[JacobianProducts]:
     """Find the break-even numbers of products for the modes that every matrix-free elemental has."""
     nnz = sum(replayed.blocks[output.step].block.nnz for output in plan.outputs)
     break_evens = []
@@ -36,7 +36,7 @@ def products(problem: Problem, plan: Plan, replayed: Replay) -> list[Products]:
         if any(not e.explicit and e.per_vector(mode) is None for e in problem.graph.useful):
             continue
         without = sum(vector_price(e) if e.explicit else e.per_vector(mode) or 0 for e in problem.graph.useful)
-        break_evens.append(Products(mode, without, nnz, _least(replayed.total, without - nnz)))
+        break_evens.append(JacobianProducts(mode, without, nnz, _least(replayed.total, without - nnz)))
     return break_evens
 
 

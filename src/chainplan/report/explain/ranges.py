@@ -18,19 +18,19 @@ from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.report.explain.replan import Replanner
-from chainplan.report.explain.variants import Free, resized
+from chainplan.report.explain.variants import FreeVertices, resized
 
-LARGEST = 10**12
+MAX_RANGE_SIZE = 10**12
 """The largest size that is tried."""
-PROVABLE = ("bracketings", "vertex elimination")
+LINEAR_CLASSES = ("bracketings", "vertex elimination")
 """Classes of plans all of whose costs are linear in a size."""
 
 
 @dataclass(frozen=True)
-class Range:
+class OptimalRange:
     """An order (`this plan`, `forward`, `reverse`) is optimal for sizes low ... high of a vertex whose size is `size`.
 
-    `high` is None where it is still optimal at `LARGEST`.
+    `high` is None where it is still optimal at `MAX_RANGE_SIZE`.
     """
 
     vertex: str
@@ -45,18 +45,18 @@ class Range:
         return self.low <= self.size and (self.high is None or self.size <= self.high)
 
 
-class Unproven(Exception):
+class UnprovenRange(Exception):
     """An optimum is not proven, or within a class whose costs are not linear in a size."""
 
 
-def ranges(problem: Problem, plan: Plan, free: Free, replanner: Replanner) -> list[Range]:
+def ranges(problem: Problem, plan: Plan, free: FreeVertices, replanner: Replanner) -> list[OptimalRange]:
     """Find the sizes of one vertex for which the plan, forward order and reverse order are optimal.
 
     Raises
     ------
     OutOfTime
         If there is no time left.
-    Unproven
+    UnprovenRange
         If an optimum is not proven.
     """
     seeded = any(isinstance(step, Seed) for step in plan.steps)
@@ -68,8 +68,8 @@ def ranges(problem: Problem, plan: Plan, free: Free, replanner: Replanner) -> li
     def optimum(size: int) -> int:
         if size not in known:
             cheapest = replanner.cheapest(resized(problem, free.vertices, size))
-            if cheapest.within not in PROVABLE:
-                raise Unproven
+            if cheapest.within not in LINEAR_CLASSES:
+                raise UnprovenRange
             known[size] = cheapest.price
         return known[size]
 
@@ -88,18 +88,18 @@ def ranges(problem: Problem, plan: Plan, free: Free, replanner: Replanner) -> li
 
         ends = _interval(meets, free.size)
         if ends is not None:
-            intervals.append(Range(free.vertices[0], free.size, name, *ends))
+            intervals.append(OptimalRange(free.vertices[0], free.size, name, *ends))
     return intervals
 
 
 def _interval(meets: Callable[[int], bool], size: int) -> tuple[int, int | None] | None:
     """Find the interval of sizes that meet, starting at the present size, else at the least, else at the largest."""
     if meets(size):
-        return _edge(meets, size, 1) or 1, _edge(meets, size, LARGEST)
+        return _edge(meets, size, 1) or 1, _edge(meets, size, MAX_RANGE_SIZE)
     if meets(1):
         return 1, _edge(meets, 1, size)
-    if meets(LARGEST):
-        return _edge(meets, LARGEST, size) or size, None
+    if meets(MAX_RANGE_SIZE):
+        return _edge(meets, MAX_RANGE_SIZE, size) or size, None
     return None
 
 

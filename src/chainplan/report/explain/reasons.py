@@ -10,36 +10,36 @@ from typing import TypeVar
 from chainplan.planner import plan as plan_again
 from chainplan.plans.result import Result
 from chainplan.report.explain.changes import (
-    Saving,
-    Sensitivity,
-    Share,
-    Threshold,
+    ElementalSaving,
+    ElementalShare,
+    MatrixFreeThreshold,
+    SizeSensitivity,
     savings,
     sensitivity,
     shares,
     threshold,
 )
-from chainplan.report.explain.eliminations import Eliminated, eliminated
-from chainplan.report.explain.products import Products, products
-from chainplan.report.explain.ranges import Range, Unproven, ranges
-from chainplan.report.explain.replan import EACH, Found, OutOfTime, Replanner
-from chainplan.report.explain.splits import Split, top_splits
-from chainplan.report.explain.variants import Free, free_sizes
+from chainplan.report.explain.eliminations import EliminatedVertex, eliminated
+from chainplan.report.explain.products import JacobianProducts, products
+from chainplan.report.explain.ranges import OptimalRange, UnprovenRange, ranges
+from chainplan.report.explain.replan import MAX_QUESTION_SECONDS, OutOfQuestionTime, ReplannedOptimum, Replanner
+from chainplan.report.explain.splits import IntervalSplit, top_splits
+from chainplan.report.explain.variants import FreeVertices, free_sizes
 from chainplan.report.words.figures import label
 from chainplan.solvers.registry import SOLVERS
-from chainplan.solvers.search.search import Progress
+from chainplan.solvers.search.search import SearchProgress
 
-SIZES, DEAREST = 12, 6
+MAX_VARIED_SIZES, MAX_VARIED_ELEMENTALS = 12, 6
 """The most sizes that are changed, of inputs, outputs and the largest, and the most elementals, the dearest."""
-REPLANNED = 2000
+MAX_REPLANNED_ELEMENTALS = 2000
 """Elementals of the largest problem that is planned again with something changed."""
 
-T = TypeVar("T")
-U = TypeVar("U")
+Subject = TypeVar("Subject")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class Reasons:
+class PlanReasons:
     """Why a result is as it is; `notes` say which questions were not answered, and why.
 
     `price` is what the changes are compared with: the optimum without a memory limit and on one machine. `others` are
@@ -49,22 +49,22 @@ class Reasons:
     result: Result
     price: int = 0
     others: tuple[tuple[str, int], ...] = ()
-    splits: tuple[Split, ...] = ()
-    vertices: tuple[Eliminated, ...] = ()
-    shares: tuple[Share, ...] = ()
-    ranges: tuple[Range, ...] = ()
-    sensitivities: tuple[Sensitivity, ...] = ()
-    savings: tuple[Saving, ...] = ()
-    thresholds: tuple[Threshold, ...] = ()
-    products: tuple[Products, ...] = ()
+    splits: tuple[IntervalSplit, ...] = ()
+    vertices: tuple[EliminatedVertex, ...] = ()
+    shares: tuple[ElementalShare, ...] = ()
+    ranges: tuple[OptimalRange, ...] = ()
+    sensitivities: tuple[SizeSensitivity, ...] = ()
+    savings: tuple[ElementalSaving, ...] = ()
+    thresholds: tuple[MatrixFreeThreshold, ...] = ()
+    products: tuple[JacobianProducts, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def reasons(result: Result, seconds: float, progress: Callable[[Progress], None] | None = None) -> Reasons:
+def reasons(result: Result, seconds: float, progress: Callable[[SearchProgress], None] | None = None) -> PlanReasons:
     """Find out within some seconds why the plan of a result is as it is."""
     plan, replayed, problem = result.plan, result.priced, result.problem
     if plan is None or replayed is None or not plan.steps or not plan.outputs:
-        return Reasons(result)
+        return PlanReasons(result)
     notes = [] if problem.memory is None else ["Everything else is planned without the memory limit."]
     whole = Replanner(seconds, progress)
     is_chain = plan.graph.not_a_chain is None
@@ -72,25 +72,25 @@ def reasons(result: Result, seconds: float, progress: Callable[[Progress], None]
     notes += filter(None, (refusal,))
     dearest = shares(plan, replayed)
     multiplied = products(problem, plan, result.replay or replayed)
-    known = Reasons(
+    known = PlanReasons(
         result,
         price=replayed.total,
-        others=() if is_chain else _others(result, min(EACH, 0.2 * seconds)),
+        others=() if is_chain else _others(result, min(MAX_QUESTION_SECONDS, 0.2 * seconds)),
         splits=splits,
         vertices=() if is_chain else tuple(eliminated(plan, replayed)),
         shares=tuple(dearest),
         products=tuple(multiplied),
     )
-    if len(problem.graph.useful) > REPLANNED:
-        notes.append(f"Changes are not looked at: the problem has more than {REPLANNED:,} elementals.")
+    if len(problem.graph.useful) > MAX_REPLANNED_ELEMENTALS:
+        notes.append(f"Changes are not looked at: the problem has more than {MAX_REPLANNED_ELEMENTALS:,} elementals.")
         return replace(known, notes=tuple(notes))
     free, fixed = free_sizes(problem)
     looked = _chosen(free, result)
-    names = [share.elemental for share in dearest[:DEAREST]]
-    asked = _Asked(whole, progress, notes)
-    now = Found(replayed.total, plan, None if result.claimed else result.optimal_within)
+    names = [share.elemental for share in dearest[:MAX_VARIED_ELEMENTALS]]
+    asked = _Questions(whole, progress, notes)
+    now = ReplannedOptimum(replayed.total, plan, None if result.claimed else result.optimal_within)
     if problem.memory is not None or result.schedule is not None:
-        with suppress(OutOfTime):
+        with suppress(OutOfQuestionTime):
             now = whole.cheapest(problem, now)
     answered = replace(
         known,
@@ -119,38 +119,38 @@ def _others(result: Result, seconds: float) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(orders, key=lambda other: other[1]))
 
 
-def _threshold(result: Result, name: str, again: Replanner, now: Found) -> list[Threshold]:
+def _threshold(result: Result, name: str, again: Replanner, now: ReplannedOptimum) -> list[MatrixFreeThreshold]:
     """Compare with the optimum without a memory limit, where that is proven."""
     best = now if now.proven else again.cheapest(result.problem, now)
     most = threshold(result.problem, name, best.price, again) if best.proven else None
     return [] if most is None else [most]
 
 
-def _chosen(free: list[Free], result: Result) -> list[Free]:
+def _chosen(free: list[FreeVertices], result: Result) -> list[FreeVertices]:
     """Choose the sizes at the ends first, then the largest; ties are in topological order."""
     graph = result.problem.graph
     ends = {*graph.inputs, *graph.outputs}
-    return sorted(free, key=lambda f: (not ends & {*f.vertices}, -f.size))[:SIZES]
+    return sorted(free, key=lambda f: (not ends & {*f.vertices}, -f.size))[:MAX_VARIED_SIZES]
 
 
-class _Asked:
+class _Questions:
     """Asks one question about each of some subjects until its share of the time is over, and notes where that is."""
 
-    def __init__(self, whole: Replanner, progress: Callable[[Progress], None] | None, notes: list[str]) -> None:
+    def __init__(self, whole: Replanner, progress: Callable[[SearchProgress], None] | None, notes: list[str]) -> None:
         self._whole, self._progress, self.notes = whole, progress, notes
 
     def each(
-        self, what: str, share: float, things: list[T], ask: Callable[[T, Replanner], Iterable[U]]
-    ) -> tuple[U, ...]:
+        self, what: str, share: float, things: list[Subject], ask: Callable[[Subject, Replanner], Iterable[Answer]]
+    ) -> tuple[Answer, ...]:
         again = Replanner(max(0.0, min(share * self._whole.seconds, self._whole.left)), self._progress)
-        answers: list[U] = []
+        answers: list[Answer] = []
         unproven = 0
         for done, thing in enumerate(things):
             try:
                 answers += ask(thing, again)
-            except Unproven:
+            except UnprovenRange:
                 unproven += 1
-            except OutOfTime:
+            except OutOfQuestionTime:
                 some = f"{what} are looked at for {done} of {len(things)}: {again.seconds:.1f} s were over."
                 self.notes.append(f"{some} 'chainplan explain --budget' looks longer.")
                 break

@@ -12,14 +12,14 @@ from chainplan.plans.replay import replay
 from chainplan.plans.steps import Plan
 from chainplan.problem.problem import Problem
 from chainplan.report.explain.carried import carried
-from chainplan.solvers.search.search import Progress
+from chainplan.solvers.search.search import SearchProgress
 
-EACH = 1.0
+MAX_QUESTION_SECONDS = 1.0
 """Seconds that one question may take at most."""
 
 
 @dataclass(frozen=True)
-class Found:
+class ReplannedOptimum:
     """The cheapest plan known for a changed problem; it is proven optimal within the class `within`, if any."""
 
     price: int
@@ -32,7 +32,7 @@ class Found:
         return self.within is not None
 
 
-class OutOfTime(Exception):
+class OutOfQuestionTime(Exception):
     """The time for questions is over."""
 
 
@@ -41,7 +41,7 @@ class Replanner:
     """Answers what a changed problem costs until `seconds` have passed."""
 
     seconds: float
-    progress: Callable[[Progress], None] | None = None
+    progress: Callable[[SearchProgress], None] | None = None
     _start: float = field(default_factory=lambda: monotonic())
 
     @property
@@ -49,34 +49,34 @@ class Replanner:
         """Seconds left."""
         return self.seconds - (monotonic() - self._start)
 
-    def cheapest(self, problem: Problem, *known: Found) -> Found:
+    def cheapest(self, problem: Problem, *known: ReplannedOptimum) -> ReplannedOptimum:
         """Search for the cheapest plan without a memory limit; plans `known` for similar problems compete.
 
         Raises
         ------
-        OutOfTime
+        OutOfQuestionTime
             If there is no time left.
         """
         left = self.left
         if left <= 0:
-            raise OutOfTime
-        result = plan(replace(problem, memory=None), budget=min(left, EACH), progress=self.progress)
+            raise OutOfQuestionTime
+        result = plan(replace(problem, memory=None), budget=min(left, MAX_QUESTION_SECONDS), progress=self.progress)
         if result.plan is None or result.price is None:
-            raise OutOfTime
+            raise OutOfQuestionTime
         proven = result.status is Status.OPTIMAL
-        best = Found(result.price, result.plan, result.within if proven else None)
+        best = ReplannedOptimum(result.price, result.plan, result.within if proven else None)
         for other in known:
             moved = carried(other.plan, problem)
             price = best.price if moved is None else replay(moved, problem.cost).total
             if moved is not None and price < best.price:
-                best = Found(price, moved, None)
+                best = ReplannedOptimum(price, moved, None)
         return best
 
-    def easier(self, problem: Problem, now: Found, *known: Found) -> Found:
+    def easier(self, problem: Problem, now: ReplannedOptimum, *known: ReplannedOptimum) -> ReplannedOptimum:
         """Do the same for a problem that is easier than that of `now`: what solves that problem solves this one.
 
         Under an objective in time the kernels of a sparser block may take longer than those of the dense one, and a
         block of fewer entries may be held as one of more.
         """
         best = self.cheapest(problem, now, *known)
-        return best if best.price <= now.price else Found(now.price, now.plan, None)
+        return best if best.price <= now.price else ReplannedOptimum(now.price, now.plan, None)

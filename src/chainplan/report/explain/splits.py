@@ -16,20 +16,20 @@ from chainplan.plans.steps import Decompress, Multiply, Plan, Propagate
 from chainplan.problem.cost import CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem
-from chainplan.solvers.chain.compressed_intervals import Sweeps
-from chainplan.solvers.chain.derivation import Swept
-from chainplan.solvers.chain.interval_dp import ChainDp, filled
-from chainplan.solvers.search.search import Search, Stopped
+from chainplan.solvers.chain.compressed_intervals import ChainSweeps
+from chainplan.solvers.chain.derivation import SweepDerivation
+from chainplan.solvers.chain.interval_dp import ChainDpSolver, filled
+from chainplan.solvers.search.search import Search, SearchStopped
 from chainplan.structures import Block
 
-MOST = 8
+MAX_EXPLAINED_SPLITS = 8
 """Splits that are explained, from the top of the bracket tree."""
-LONGEST = 600
+MAX_SPLIT_CHAIN_LENGTH = 600
 """Elementals of the longest chain whose intervals are all priced."""
 
 
 @dataclass(frozen=True)
-class Choice:
+class LastOperation:
     """A last operation of an interval: a product at vertex `at`, or an elemental applied in `mode` at that end."""
 
     at: str
@@ -38,29 +38,29 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Split:
+class IntervalSplit:
     """The operation that makes the block `source` -> `target` in step `step`, and the other ways to make it."""
 
     step: int
     source: str
     target: str
-    chosen: Choice
-    ties: tuple[Choice, ...]
-    runner_up: Choice | None
+    chosen: LastOperation
+    ties: tuple[LastOperation, ...]
+    runner_up: LastOperation | None
 
 
-def top_splits(problem: Problem, plan: Plan, seconds: float) -> tuple[tuple[Split, ...], str]:
+def top_splits(problem: Problem, plan: Plan, seconds: float) -> tuple[tuple[IntervalSplit, ...], str]:
     """Explain the top splits of a chain's plan without a memory limit; the text says what is not known, and why."""
     problem = replace(problem, memory=None)
     graph = problem.graph
-    reason = ChainDp().refusal(problem)
-    if reason is None and len(graph.chain) > LONGEST:
-        reason = f"the chain has more than {LONGEST} elementals"
+    reason = ChainDpSolver().refusal(problem)
+    if reason is None and len(graph.chain) > MAX_SPLIT_CHAIN_LENGTH:
+        reason = f"the chain has more than {MAX_SPLIT_CHAIN_LENGTH} elementals"
     if reason is not None:
         return (), f"Runners-up are not looked at: {reason}."
     try:
-        prices = _Prices(problem, Search(budget=seconds))
-    except Stopped:
+        prices = _IntervalPrices(problem, Search(budget=seconds))
+    except SearchStopped:
         return (), f"Runners-up are not looked at: pricing all intervals takes more than {seconds:.1f} s."
     note = (
         "" if prices.proven else "Whether fewer colours than those found would make a runner-up cheaper is not known."
@@ -68,10 +68,10 @@ def top_splits(problem: Problem, plan: Plan, seconds: float) -> tuple[tuple[Spli
     return tuple(_walk(plan, replay(plan, problem.cost), prices)), note
 
 
-def _walk(plan: Plan, replayed: Replay, prices: _Prices) -> Iterator[Split]:
+def _walk(plan: Plan, replayed: Replay, prices: _IntervalPrices) -> Iterator[IntervalSplit]:
     place = _places(plan.graph)
     todo, count = deque([plan.outputs[0].step]), 0
-    while todo and count < MOST:
+    while todo and count < MAX_EXPLAINED_SPLITS:
         position = todo.popleft()
         step, typed = plan.steps[position], replayed.blocks[position]
         i, j = place.get(typed.source, -1), place.get(typed.target, -1)
@@ -88,7 +88,7 @@ def _walk(plan: Plan, replayed: Replay, prices: _Prices) -> Iterator[Split]:
         others = [c for c in choices if c is not own]
         ties = tuple(c for c in others if c.price == own.price)
         count += 1
-        yield Split(
+        yield IntervalSplit(
             position,
             typed.source,
             typed.target,
@@ -98,7 +98,9 @@ def _walk(plan: Plan, replayed: Replay, prices: _Prices) -> Iterator[Split]:
         )
 
 
-def _own(step: Multiply | Propagate | Decompress, replayed: Replay, choices: list[Choice]) -> Choice | None:
+def _own(
+    step: Multiply | Propagate | Decompress, replayed: Replay, choices: list[LastOperation]
+) -> LastOperation | None:
     """Return the choice that a step made, if it is among them."""
     if isinstance(step, Decompress):
         return next((c for c in choices if c.how == "coloured sweep"), None)
@@ -115,18 +117,18 @@ def _places(graph: Graph) -> dict[str, int]:
     return {chain[0].source: 0} | {e.target: i + 1 for i, e in enumerate(chain)}
 
 
-class _Prices:
+class _IntervalPrices:
     """Prices of all intervals, and of all last operations of one."""
 
     def __init__(self, problem: Problem, search: Search) -> None:
         self._chain: tuple[Elemental, ...] = problem.graph.chain
         self._cost: CostModel = problem.cost
-        sweeps = Sweeps(self._chain, self._cost, search.in_time)
+        sweeps = ChainSweeps(self._chain, self._cost, search.in_time)
         self._table = filled(problem, sweeps, search)
         self.proven = sweeps.proven
         """Whether no colours make any of them lower."""
 
-    def choices(self, i: int, j: int) -> list[Choice]:
+    def choices(self, i: int, j: int) -> list[LastOperation]:
         """Price every last operation of the interval (i, j) by the best plan that ends with it."""
         chain, cost, price = self._chain, self._cost, self._table.price
         if j - i < 2:
@@ -135,7 +137,7 @@ class _Prices:
         lefts = _folded(chain[i:j], backwards=True)
         whole, first, last = rights[-1], chain[i], chain[j - 1]
         operations = [
-            Choice(
+            LastOperation(
                 chain[k].source,
                 "product",
                 price(i, k) + price(k, j) + cost.multiply(lefts[k - i], rights[k - i - 1], whole),
@@ -144,12 +146,12 @@ class _Prices:
         ]
         if last.tangent is not None:
             applied = cost.propagate(last, rights[-2], Mode.TANGENT)
-            operations.append(Choice(last.source, "tangent", price(i, j - 1) + applied))
+            operations.append(LastOperation(last.source, "tangent", price(i, j - 1) + applied))
         if first.adjoint is not None:
             applied = cost.propagate(first, lefts[1], Mode.ADJOINT)
-            operations.append(Choice(first.target, "adjoint", price(i + 1, j) + applied))
-        if isinstance(self._table.derive((i, j)), Swept):
-            operations.append(Choice(chain[i].source, "coloured sweep", price(i, j)))
+            operations.append(LastOperation(first.target, "adjoint", price(i + 1, j) + applied))
+        if isinstance(self._table.derive((i, j)), SweepDerivation):
+            operations.append(LastOperation(chain[i].source, "coloured sweep", price(i, j)))
         return operations
 
 

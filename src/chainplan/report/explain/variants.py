@@ -11,7 +11,7 @@ from chainplan.structures import Banded, Dense, OnDiagonal
 
 
 @dataclass(frozen=True)
-class Free:
+class FreeVertices:
     """Vertices whose size can change; square structures tie the sizes of several vertices together.
 
     `linear` is whether it is one vertex between dense Jacobians, so that every plan's cost is linear in its size.
@@ -22,7 +22,7 @@ class Free:
     linear: bool
 
 
-def free_sizes(problem: Problem) -> tuple[list[Free], list[str]]:
+def free_sizes(problem: Problem) -> tuple[list[FreeVertices], list[str]]:
     """List the sizes that can change, and the vertices whose size a structure fixes; both in topological order."""
     graph = problem.graph
     group = {v: v for e in graph.useful for v in (e.source, e.target)}
@@ -48,7 +48,7 @@ def free_sizes(problem: Problem) -> tuple[list[Free], list[str]]:
         if v in group:
             members.setdefault(find(v), []).append(v)
     free = [
-        Free(tuple(vs), graph.sizes[vs[0]], plain[vs[0]] and len(vs) == 1)
+        FreeVertices(tuple(vs), graph.sizes[vs[0]], plain[vs[0]] and len(vs) == 1)
         for root, vs in members.items()
         if root not in held and graph.sizes[vs[0]] > 0
     ]

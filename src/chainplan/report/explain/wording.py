@@ -6,19 +6,19 @@ from collections.abc import Iterator
 
 from chainplan.problem.graph import Mode
 from chainplan.problem.units import unit_text
-from chainplan.report.explain.changes import Saving, Sensitivity
-from chainplan.report.explain.products import Products
-from chainplan.report.explain.ranges import LARGEST, Range
-from chainplan.report.explain.reasons import Reasons
-from chainplan.report.explain.replan import Found
-from chainplan.report.explain.splits import Choice
+from chainplan.report.explain.changes import ElementalSaving, SizeSensitivity
+from chainplan.report.explain.products import JacobianProducts
+from chainplan.report.explain.ranges import MAX_RANGE_SIZE, OptimalRange
+from chainplan.report.explain.reasons import PlanReasons
+from chainplan.report.explain.replan import ReplannedOptimum
+from chainplan.report.explain.splits import LastOperation
 from chainplan.report.words.figures import figure, label, percent
 
-_FEW = 8
+_MAX_NAMED = 8
 """The most elementals or vertices that are named as the dearest."""
 
 
-def worded(reasons: Reasons) -> list[tuple[str, list[str]]]:
+def worded(reasons: PlanReasons) -> list[tuple[str, list[str]]]:
     """Return (heading, sentences) of every group that has any."""
     groups = (
         ("The top splits and their runners-up", _splits(reasons)),
@@ -33,7 +33,7 @@ def worded(reasons: Reasons) -> list[tuple[str, list[str]]]:
     return [(title, sentences) for title, sentences in texts if sentences]
 
 
-def _splits(reasons: Reasons) -> Iterator[str]:
+def _splits(reasons: PlanReasons) -> Iterator[str]:
     unit = unit_text(reasons.result.problem)
     for split in reasons.splits:
         chosen = f"{_choice(split.chosen)}, {figure(split.chosen.price)} {unit}"
@@ -50,7 +50,7 @@ def _splits(reasons: Reasons) -> Iterator[str]:
         yield words + "."
 
 
-def _choice(choice: Choice) -> str:
+def _choice(choice: LastOperation) -> str:
     if choice.how == "product":
         return f"split at {label(choice.at)}"
     if choice.how == "tangent":
@@ -64,7 +64,7 @@ def _times(price: int, than: int) -> str:
     return f", {price / than:,.2f}x" if 0 < than < price else ""
 
 
-def _shares(reasons: Reasons) -> Iterator[str]:
+def _shares(reasons: PlanReasons) -> Iterator[str]:
     replayed, unit = reasons.result.priced, unit_text(reasons.result.problem)
     total = max(1, replayed.total if replayed is not None else 1)
     price = reasons.result.price
@@ -74,8 +74,8 @@ def _shares(reasons: Reasons) -> Iterator[str]:
     if reasons.result.schedule is not None and reasons.price != price:
         yield f"On one machine there is a plan of {figure(reasons.price)} {unit}; this one is done first on several."
     if reasons.shares:
-        named = (f"{label(s.elemental)} {percent(s.price, total)}" for s in reasons.shares[:_FEW])
-        more = f"; {len(reasons.shares) - _FEW:,} others less" if len(reasons.shares) > _FEW else ""
+        named = (f"{label(s.elemental)} {percent(s.price, total)}" for s in reasons.shares[:_MAX_NAMED])
+        more = f"; {len(reasons.shares) - _MAX_NAMED:,} others less" if len(reasons.shares) > _MAX_NAMED else ""
         yield (
             f"Share of the steps that take or multiply an elemental itself: {', '.join(named)}{more}. A product of two "
             "elementals counts for both."
@@ -84,19 +84,19 @@ def _shares(reasons: Reasons) -> Iterator[str]:
         total = max(1, reasons.price)
         named = (f"{name} {figure(price)}{_times(price, total)}" for name, price in reasons.others)
         yield f"Other orders: {', '.join(named)}."
-    dear = sorted((v for v in reasons.vertices if v.price), key=lambda v: -v.price)[:_FEW]
+    dear = sorted((v for v in reasons.vertices if v.price), key=lambda v: -v.price)[:_MAX_NAMED]
     if dear:
         named = (f"{label(v.vertex)} {percent(v.price, total)} ({figure(v.price)} {unit})" for v in dear)
         yield f"Vertices over which the products are dearest: {', '.join(named)}."
 
 
-def _ranges(reasons: Reasons) -> Iterator[str]:
+def _ranges(reasons: PlanReasons) -> Iterator[str]:
     names = {"this plan": "This plan", "forward": "Forward order", "reverse": "Reverse order"}
     own = {r.vertex: (r.low, r.high) for r in reasons.ranges if r.order == "this plan"}
     always = [r for r in reasons.ranges if r.order == "this plan" and (r.low, r.high) == (1, None)]
     if always:
         named = ", ".join(f"{label(r.vertex)} ({figure(r.size)})" for r in always)
-        yield f"This plan stays optimal whatever one of these sizes is, up to {LARGEST:,} at least: {named}."
+        yield f"This plan stays optimal whatever one of these sizes is, up to {MAX_RANGE_SIZE:,} at least: {named}."
     for r in reasons.ranges:
         now = f"the size of {label(r.vertex)} (now {figure(r.size)})"
         if not r.holds:
@@ -110,7 +110,7 @@ def _ranges(reasons: Reasons) -> Iterator[str]:
             yield f"{names[r.order]} is as good {_while(r, now)}."
 
 
-def _while(r: Range, now: str) -> str:
+def _while(r: OptimalRange, now: str) -> str:
     if r.low == r.high:
         return f"only where {now} is {figure(r.low)}"
     if r.high is None:
@@ -120,13 +120,13 @@ def _while(r: Range, now: str) -> str:
     return f"while {now} is {figure(r.low)} to {figure(r.high)}"
 
 
-def _outside(r: Range) -> str:
+def _outside(r: OptimalRange) -> str:
     if r.high is None:
         return f"{figure(r.low)} or larger"
     return f"smaller than {figure(r.high + 1)}"
 
 
-def _sensitivities(reasons: Reasons) -> Iterator[str]:
+def _sensitivities(reasons: PlanReasons) -> Iterator[str]:
     price = reasons.price
     idle = [s for s in reasons.sensitivities if all(f and f.proven and f.price == price for f in (s.doubled, s.halved))]
     if idle:
@@ -142,18 +142,18 @@ def _sensitivities(reasons: Reasons) -> Iterator[str]:
         yield f"{shown} ({size}): {'; '.join(_turned(s, price))}."
 
 
-def _turned(s: Sensitivity, price: int) -> Iterator[str]:
+def _turned(s: SizeSensitivity, price: int) -> Iterator[str]:
     for word, optimum in (("doubled", s.doubled), ("halved", s.halved)):
         if optimum is not None:
             yield f"{word}, the optimum is {_optimum(optimum, price)}"
 
 
-def _optimum(optimum: Found, price: int) -> str:
+def _optimum(optimum: ReplannedOptimum, price: int) -> str:
     ratio = "" if price == 0 else f" ({optimum.price / price:.2f}x)"
     return f"{'' if optimum.proven else 'at most '}{figure(optimum.price)}{ratio}"
 
 
-def _savings(reasons: Reasons) -> Iterator[str]:
+def _savings(reasons: PlanReasons) -> Iterator[str]:
     price, unit = reasons.price, unit_text(reasons.result.problem)
     for saving in reasons.savings:
         yield _saved(saving, price, unit)
@@ -168,7 +168,7 @@ def _savings(reasons: Reasons) -> Iterator[str]:
         )
 
 
-def _saved(saving: Saving, price: int, unit: str) -> str:
+def _saved(saving: ElementalSaving, price: int, unit: str) -> str:
     about = "" if saving.proven else "at most "
     start = f"{label(saving.elemental)} {saving.change}: {about}{figure(saving.price)} {unit}"
     if saving.price == price:
@@ -178,12 +178,12 @@ def _saved(saving: Saving, price: int, unit: str) -> str:
     return f"{start}, {figure(saving.price - price)} more than now."
 
 
-def _products(reasons: Reasons) -> Iterator[str]:
+def _products(reasons: PlanReasons) -> Iterator[str]:
     for p in reasons.products:
         yield _product(p)
 
 
-def _product(p: Products) -> str:
+def _product(p: JacobianProducts) -> str:
     what = "J·v" if p.mode is Mode.TANGENT else "w·J"
     start = f"A product {what} takes {figure(p.without)} fma without J and {figure(p.with_it)} with it"
     if p.least is None:

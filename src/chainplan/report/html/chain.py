@@ -1,8 +1,8 @@
 """The elementals of a chain as blocks drawn to scale, in the order of the product: F_q on the left, F_1 on the right.
 
-Lengths are proportional to sizes. Where the largest size is more than `WIDEST` times the smallest they grow with its
-logarithm instead, and the caption says so. Long chains are drawn in groups of neighbours, and break into lines where
-the page is too narrow for them, so that both ends are seen.
+Lengths are proportional to sizes. Where the largest size is more than `MAX_PROPORTIONAL_RATIO` times the smallest they
+grow with its logarithm instead, and the caption says so. Long chains are drawn in groups of neighbours, and break into
+lines where the page is too narrow for them, so that both ends are seen.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from chainplan.report.html.spy import spy
 from chainplan.report.words.figures import brief
 from chainplan.structures import Block
 
-MOST = 24
+MAX_DRAWN_CHAIN_BLOCKS = 24
 """The most blocks that are drawn; the elementals of a longer chain are drawn in so many groups."""
-WIDEST = 10_000
+MAX_PROPORTIONAL_RATIO = 10_000
 """The largest ratio of sizes up to which lengths are proportional to them."""
-_THIN, _GAP, _ACROSS = 3.0, 14.0, 1020.0
-_SHORT = 14
+_MIN_BLOCK_LENGTH, _BLOCK_GAP, _CHAIN_WIDTH = 3.0, 14.0, 1020.0
+_MAX_LEGEND_CHARACTERS = 14
 """The most characters of a line below a block."""
 
 
@@ -42,10 +42,10 @@ def blocks(elementals: Sequence[Elemental]) -> tuple[str, str]:
     return svg, _caption(elementals, scale)
 
 
-def _drawn(groups: list[tuple[Elemental, ...]], sign: str, name: str) -> tuple[str, Scale]:
+def _drawn(groups: list[tuple[Elemental, ...]], sign: str, name: str) -> tuple[str, PixelScale]:
     blocks = [Block(g[-1].block.rows, g[0].block.cols, g[0].block.structure) for g in groups]
-    longest = max(72.0, min(150.0, _ACROSS / len(groups) - _GAP))
-    scale = Scale([s for b in blocks for s in (b.rows, b.cols)], longest)
+    longest = max(72.0, min(150.0, _CHAIN_WIDTH / len(groups) - _BLOCK_GAP))
+    scale = PixelScale([s for b in blocks for s in (b.rows, b.cols)], longest)
     parts = [
         _factor(group, block, scale, sign if group is not groups[0] else "")
         for group, block in zip(reversed(groups), reversed(blocks), strict=True)
@@ -53,7 +53,7 @@ def _drawn(groups: list[tuple[Elemental, ...]], sign: str, name: str) -> tuple[s
     return f'<div class="factors" role="group" aria-label="{name}">{"".join(parts)}</div>', scale
 
 
-def _factor(group: tuple[Elemental, ...], block: Block, scale: Scale, sign: str) -> str:
+def _factor(group: tuple[Elemental, ...], block: Block, scale: PixelScale, sign: str) -> str:
     """Draw a block, its legend and the sign behind it in an SVG of its own, so that a product breaks into lines."""
     w, h, below = scale(block.cols), scale(block.rows), scale.longest + 20
     slot = max(w, 92.0)
@@ -61,12 +61,14 @@ def _factor(group: tuple[Elemental, ...], block: Block, scale: Scale, sign: str)
     legend = _legend(group, block)
     parts = [_block(group, block, box)]
     for i, (style, words) in enumerate(legend):
-        title = f"<title>{text(words, 200)}</title>" if len(words) > _SHORT else ""
+        title = f"<title>{text(words, 200)}</title>" if len(words) > _MAX_LEGEND_CHARACTERS else ""
         place = f'x="{4 + slot / 2:.1f}" y="{below + 15 * i:.1f}"'
-        parts.append(f'<text class="{style}" {place}>{title}{text(words, _SHORT)}</text>')
+        parts.append(f'<text class="{style}" {place}>{title}{text(words, _MAX_LEGEND_CHARACTERS)}</text>')
     if sign:
-        parts.append(f'<text class="op" x="{slot + 8 + _GAP / 2:.1f}" y="{14 + scale.longest / 2:.1f}">{sign}</text>')
-    width, height = slot + 8 + _GAP, below + 46
+        parts.append(
+            f'<text class="op" x="{slot + 8 + _BLOCK_GAP / 2:.1f}" y="{14 + scale.longest / 2:.1f}">{sign}</text>'
+        )
+    width, height = slot + 8 + _BLOCK_GAP, below + 46
     said = text(", ".join(words for _, words in legend), 200)
     return (
         f'<svg role="img" aria-label="{said}" width="{width:.0f}" height="{height:.0f}" '
@@ -74,23 +76,23 @@ def _factor(group: tuple[Elemental, ...], block: Block, scale: Scale, sign: str)
     )
 
 
-class Scale:
+class PixelScale:
     """The length in pixels of a size."""
 
     def __init__(self, sizes: list[int], longest: float) -> None:
         self.largest, smallest = max([1, *sizes]), max(1, min([*sizes, 10**400]))
-        self.logarithmic = self.largest > WIDEST * smallest
+        self.logarithmic = self.largest > MAX_PROPORTIONAL_RATIO * smallest
         self.longest = longest
 
     def __call__(self, size: int) -> float:
         share = log2(size + 1) / log2(self.largest + 1) if self.logarithmic else size / self.largest
-        return max(_THIN, self.longest * share)
+        return max(_MIN_BLOCK_LENGTH, self.longest * share)
 
 
 def _groups(chain: tuple[Elemental, ...]) -> list[tuple[Elemental, ...]]:
-    if len(chain) <= MOST:
+    if len(chain) <= MAX_DRAWN_CHAIN_BLOCKS:
         return [(e,) for e in chain]
-    cuts = [i * len(chain) // MOST for i in range(MOST + 1)]
+    cuts = [i * len(chain) // MAX_DRAWN_CHAIN_BLOCKS for i in range(MAX_DRAWN_CHAIN_BLOCKS + 1)]
     return [chain[a:b] for a, b in pairwise(cuts)]
 
 
@@ -120,7 +122,7 @@ def _legend(group: tuple[Elemental, ...], block: Block) -> tuple[tuple[str, str]
     return ("name", name), ("small", f"{brief(block.rows)} × {brief(block.cols)}"), ("small", what)
 
 
-def _caption(elementals: Sequence[Elemental], scale: Scale) -> str:
+def _caption(elementals: Sequence[Elemental], scale: PixelScale) -> str:
     words = "Width is columns, height is rows"
     if scale.logarithmic:
         words += ", on a logarithmic scale as the sizes are too far apart to be drawn in proportion."

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from chainplan.report.gantt_chart import TOTAL_WIDTH, Bar, GanttChart
+from chainplan.report.gantt_chart import GANTT_SVG_WIDTH, GanttBar, GanttChart
 from chainplan.report.html.frame import filled
 from chainplan.report.html.markup import text, trusted
 from chainplan.report.words.figures import counted, figure
-from chainplan.report.words.table import CLAIMED
+from chainplan.report.words.table import CLAIMED_NOTE
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-POINTS = 600
+MAX_TIMELINE_POINTS = 600
 """The most points of a timeline; a longer one shows the maximum of each stretch of steps."""
-MOST_TASKS, MOST_MACHINES = 2000, 64
+MAX_DRAWN_TASKS, MAX_DRAWN_MACHINES = 2000, 64
 """The most tasks of a schedule that are drawn, the longest ones, and the most machines, the first ones."""
 
 
@@ -25,7 +25,7 @@ def timeline(alive: Sequence[int], limit: int | None) -> Markup:
     if not alive:
         return _memory_section(None, 0, 0, "")
     peak = max(alive)
-    stretch = -(-len(alive) // POINTS)
+    stretch = -(-len(alive) // MAX_TIMELINE_POINTS)
     ceiling = max(1, peak if limit is None or limit > 3 * peak else max(peak, limit))
     line, caption = "", f"Peak {figure(peak)} elements, at step {alive.index(peak):,}."
     if limit is not None:
@@ -65,16 +65,16 @@ def gantt(schedule: Any, claimed: bool = False) -> Markup:
         tasks = [(t["id"], int(t["machine"]), int(t["start"]), int(t["end"])) for t in schedule["tasks"]]
     except (KeyError, TypeError, ValueError):
         return _schedule_section(None, "")
-    lanes = min(machines, MOST_MACHINES)
-    longest = sorted((t for t in tasks if 0 <= t[1] < lanes), key=lambda t: (t[2] - t[3], t[2]))[:MOST_TASKS]
+    lanes = min(machines, MAX_DRAWN_MACHINES)
+    longest = sorted((t for t in tasks if 0 <= t[1] < lanes), key=lambda t: (t[2] - t[3], t[2]))[:MAX_DRAWN_TASKS]
     bars = [_bar(*task) for task in sorted(longest, key=lambda t: (t[1], t[2]))]
     chart = GanttChart(bars, [f"machine {machine}" for machine in range(lanes)], makespan)
     caption = f"Makespan {figure(makespan)} on {counted(machines, 'machine')}.{_proof(schedule, claimed)}"
     if len(longest) < len(tasks):
         caption += f" The {len(longest):,} longest of {len(tasks):,} tasks on the first {lanes:,} machines are drawn."
     drawing = (
-        f'<svg role="img" aria-label="Gantt chart. {text(caption)}" width="{TOTAL_WIDTH}" height="{chart.height}" '
-        f'viewBox="0 0 {TOTAL_WIDTH} {chart.height}">{"".join(chart.lines())}</svg>'
+        f'<svg role="img" aria-label="Gantt chart. {text(caption)}" width="{GANTT_SVG_WIDTH}" height="{chart.height}" '
+        f'viewBox="0 0 {GANTT_SVG_WIDTH} {chart.height}">{"".join(chart.lines())}</svg>'
     )
     return _schedule_section(trusted(drawing), caption)
 
@@ -83,9 +83,9 @@ def _schedule_section(drawing: Markup | None, caption: str) -> Markup:
     return filled("schedule.html", id="schedule", title="Schedule", drawing=drawing, caption=caption)
 
 
-def _bar(step: Any, machine: int, start: int, end: int) -> Bar:
+def _bar(step: Any, machine: int, start: int, end: int) -> GanttBar:
     title = f"step {step}: {figure(start)} to {figure(end)} on machine {machine}"
-    return Bar(machine, start, end, str(step), title, (f"#{step}",))
+    return GanttBar(machine, start, end, str(step), title, (f"#{step}",))
 
 
 def _proof(schedule: Any, claimed: bool) -> str:
@@ -96,5 +96,5 @@ def _proof(schedule: Any, claimed: bool) -> str:
         none = "The file claims: no" if claimed else "No"
         words += f" {none} schedule takes less than {figure(bound)}" + (f" within {within}." if within else ".")
     if isinstance(status, str):
-        words += f" Status: {status}{f', {CLAIMED}' if claimed else ''}."
+        words += f" Status: {status}{f', {CLAIMED_NOTE}' if claimed else ''}."
     return words

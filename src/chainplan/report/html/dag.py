@@ -9,15 +9,15 @@ from chainplan.report.html.layers import layout
 from chainplan.report.html.markup import text
 from chainplan.report.words.figures import brief, figure
 
-_RIM = 17
+_VERTEX_RIM = 17
 """Pixels from the middle of a vertex to the end of an edge."""
 
-_ARROW = (
+_ARROW_MARKER = (
     '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
     'markerUnits="userSpaceOnUse" orient="auto"><path class="head" d="M0 0L8 4L0 8z"/></marker></defs>'
 )
 
-Point = tuple[float, float]
+PixelPoint = tuple[float, float]
 
 
 def vertices(graph: Graph) -> list[str]:
@@ -40,14 +40,14 @@ def picture(graph: Graph) -> str:
     parts += [_vertex(v, graph.sizes[v], "vertex end" if v in ends else "vertex", at[v]) for v in order]
     return (
         f'<svg role="img" aria-label="The linearised DAG" width="{placed.width:.0f}" height="{placed.height:.0f}" '
-        f'viewBox="0 0 {placed.width:.0f} {placed.height:.0f}">{_ARROW}{"".join(parts)}</svg>'
+        f'viewBox="0 0 {placed.width:.0f} {placed.height:.0f}">{_ARROW_MARKER}{"".join(parts)}</svg>'
     )
 
 
-def _edge(e: Elemental, points: list[Point]) -> str:
-    path = f"M{points[0][0] + _RIM:.0f} {points[0][1]:.0f}"
+def _edge(e: Elemental, points: list[PixelPoint]) -> str:
+    path = f"M{points[0][0] + _VERTEX_RIM:.0f} {points[0][1]:.0f}"
     for (x, y), (to_x, to_y) in pairwise(points):
-        end = to_x - (_RIM if (to_x, to_y) == points[-1] else 0)
+        end = to_x - (_VERTEX_RIM if (to_x, to_y) == points[-1] else 0)
         half = (x + to_x) / 2
         path += f"C{half:.0f} {y:.0f} {half:.0f} {to_y:.0f} {end:.0f} {to_y:.0f}"
     title = f"{e.name}: {figure(e.block.rows)} x {figure(e.block.cols)} {e.block.structure!r}"
@@ -55,7 +55,7 @@ def _edge(e: Elemental, points: list[Point]) -> str:
     return f'<path class="{kind}" d="{path}" marker-end="url(#head)"><title>{text(title, 200)}</title></path>'
 
 
-def _vertex(name: str, size: int, style: str, place: Point) -> str:
+def _vertex(name: str, size: int, style: str, place: PixelPoint) -> str:
     x, y = place
     inside, below = ("", text(name, 14)) if len(name) > 4 else (text(name), brief(size))
     return (

@@ -13,7 +13,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from chainplan.report.html.markup import MOST_CHARACTERS, trusted
+from chainplan.report.html.markup import MAX_SHOWN_TEXT, trusted
 from chainplan.report.words.figures import figure, label
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _environment() -> Environment:
 
 def _on_one_line(value: Any) -> Any:
     """Cut what is put into a template, unless it is markup, to one line without marks that move the text around it."""
-    return value if hasattr(value, "__html__") else label(str(value), MOST_CHARACTERS)
+    return value if hasattr(value, "__html__") else label(str(value), MAX_SHOWN_TEXT)
 
 
 def _unbroken(words: str) -> str:

@@ -15,13 +15,13 @@ from chainplan.report.words.figures import label
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-MOST_CHARACTERS = 2000
+MAX_SHOWN_TEXT = 2000
 """Characters of the longest text on a page."""
-_SAFE = 2**53
+_MAX_BROWSER_NUMBER = 2**53
 """Whole numbers from here on are no longer exact in a browser and travel as text."""
 
 
-def text(words: str, most: int = MOST_CHARACTERS) -> str:
+def text(words: str, most: int = MAX_SHOWN_TEXT) -> str:
     """Escape words for a drawing."""
     return escape(label(words, most), quote=True)
 
@@ -44,6 +44,6 @@ def _portable(value: Any) -> Any:
         return {name: _portable(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [_portable(each) for each in value]
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _SAFE:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _MAX_BROWSER_NUMBER:
         return str(value)
     return value

@@ -12,7 +12,7 @@ from chainplan._version import __version__
 from chainplan.io.plan_file import document
 from chainplan.plans.result import Result
 from chainplan.problem.units import unit_text
-from chainplan.report.explain.comparison import Comparison, compare
+from chainplan.report.explain.comparison import SolverComparison, compare
 from chainplan.report.explain.reasons import reasons
 from chainplan.report.html import player, sections
 from chainplan.report.html.frame import framed
@@ -20,13 +20,13 @@ from chainplan.report.html.markup import embedded
 from chainplan.report.words.figures import label
 from chainplan.report.words.sentence import headline
 from chainplan.report.words.table import describe
-from chainplan.solvers.search.search import Progress
+from chainplan.solvers.search.search import SearchProgress
 
-SECONDS = 1.0
+MAX_COMPARED_SOLVER_SECONDS = 1.0
 """Seconds that each solver may take for the comparison."""
-REASONS = 5.0
+MAX_PAGE_REASON_SECONDS = 5.0
 """Seconds that the reasons may take together."""
-COMPARED = 2000
+MAX_COMPARED_ELEMENTALS = 2000
 """Elementals of the largest problem on which all solvers are compared; on larger ones, two orders are compared."""
 
 
@@ -41,15 +41,15 @@ def render(result: Result) -> str:
 
 
 def comparison(
-    result: Result, progress: Callable[[Progress], None] | None = None, seconds: float | None = None
-) -> Comparison:
+    result: Result, progress: Callable[[SearchProgress], None] | None = None, seconds: float | None = None
+) -> SolverComparison:
     """Compare all solvers on the problem of a result within some seconds; on a large one, two orders are compared."""
-    large = len(result.problem.graph.useful) > COMPARED
+    large = len(result.problem.graph.useful) > MAX_COMPARED_ELEMENTALS
     chosen = {"solvers": ("forward", "reverse")} if large else {}
-    return compare(result.problem, SECONDS, result.seed, progress, together=seconds, **chosen)
+    return compare(result.problem, MAX_COMPARED_SOLVER_SECONDS, result.seed, progress, together=seconds, **chosen)
 
 
-def cheapest(result: Result, compared: Comparison) -> Result:
+def cheapest(result: Result, compared: SolverComparison) -> Result:
     """Return the result, or the cheapest of those it is compared with and a note that says so.
 
     A plan for several machines is made for its makespan, which nothing in a comparison competes with.
@@ -71,8 +71,8 @@ def _price(named: tuple[str, Result]) -> int:
 def page(
     result: Result,
     saved: dict[str, Any],
-    progress: Callable[[Progress], None] | None = None,
-    compared: Comparison | None = None,
+    progress: Callable[[SearchProgress], None] | None = None,
+    compared: SolverComparison | None = None,
     seconds: float | None = None,
 ) -> str:
     """Write the page of a result and of the plan file that it was read from or is written to.
@@ -89,11 +89,11 @@ def page(
     parts = (
         sections.problem_drawn(result),
         sections.order_drawn(result),
-        sections.explained(reasons(result, min(REASONS, max(0.0, end - monotonic())), progress)),
+        sections.explained(reasons(result, min(MAX_PAGE_REASON_SECONDS, max(0.0, end - monotonic())), progress)),
         player.section(steps),
         sections.memory_drawn(result),
         sections.schedule_drawn(saved, result.claimed),
-        sections.compared(compared, SECONDS, own),
+        sections.compared(compared, MAX_COMPARED_SOLVER_SECONDS, own),
     )
     name = problem.name or "problem"
     return framed(
@@ -112,7 +112,7 @@ def page(
     )
 
 
-def _warnings(result: Result, compared: Comparison) -> tuple[str, ...]:
+def _warnings(result: Result, compared: SolverComparison) -> tuple[str, ...]:
     """Return the notes of a result, and one more where another solver has a cheaper plan."""
     better = cheapest(result, compared)
     if better is result:
@@ -123,6 +123,6 @@ def _warnings(result: Result, compared: Comparison) -> tuple[str, ...]:
 def _own_line(result: Result) -> str:
     """Say which line of the comparison is that of the page, and why only two orders are compared if so."""
     own = f"The first line is the plan of this page, by {result.solver}."
-    if len(result.problem.graph.useful) > COMPARED:
-        own += f" Only two orders are compared: the problem has more than {COMPARED:,} elementals."
+    if len(result.problem.graph.useful) > MAX_COMPARED_ELEMENTALS:
+        own += f" Only two orders are compared: the problem has more than {MAX_COMPARED_ELEMENTALS:,} elementals."
     return own

@@ -1,6 +1,6 @@
 """The part of a page that plays the steps: its frame in HTML, and what the script needs to draw them.
 
-Without scripts the table shows its first `STATIC` steps, and says so.
+Without scripts the table shows its first `MAX_STATIC_STEPS` steps, and says so.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 from chainplan.plans.result import Result
 from chainplan.problem.units import unit_text
 from chainplan.report.explain.eliminations import direct_uses
-from chainplan.report.html.chain import WIDEST
+from chainplan.report.html.chain import MAX_PROPORTIONAL_RATIO
 from chainplan.report.html.dag import vertices
 from chainplan.report.html.frame import filled
 from chainplan.report.html.layers import layout
-from chainplan.report.html.steps import Steps, columns
+from chainplan.report.html.steps import EmbeddedSteps, columns
 from chainplan.report.words.figures import figure, label, percent
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-STATIC = 100
+MAX_STATIC_STEPS = 100
 """Rows of the table that is there without scripts."""
-MOST_VERTICES = 120
+MAX_DRAWN_VERTICES = 120
 """Vertices of the largest graph that is drawn whole."""
-MOST_ELEMENTALS = 5000
+MAX_DRAWN_ELEMENTALS = 5000
 """Elementals of the largest problem whose untouched elementals are drawn at each step."""
 
 
@@ -37,10 +37,10 @@ def data(result: Result) -> dict[str, Any]:
     order = vertices(graph)
     index = {vertex: i for i, vertex in enumerate(order)}
     steps = columns(result, index)
-    drawn = not is_chain and len(order) <= MOST_VERTICES
+    drawn = not is_chain and len(order) <= MAX_DRAWN_VERTICES
     named = (
         range(len(order))
-        if len(order) <= MOST_ELEMENTALS
+        if len(order) <= MAX_DRAWN_ELEMENTALS
         else sorted({*steps.columns["from"], *steps.columns["to"], 0, len(order) - 1})
     )
     sizes = [graph.sizes[v] for v in order]
@@ -61,7 +61,7 @@ def data(result: Result) -> dict[str, Any]:
         "outputs": [index[v] for v in graph.outputs if v in index] if not is_chain else [],
         "elementals": _elementals(result, index),
         "largest": largest,
-        "logarithmic": largest > WIDEST * max(1, min([*extent, largest])),
+        "logarithmic": largest > MAX_PROPORTIONAL_RATIO * max(1, min([*extent, largest])),
         "steps": steps.columns,
         **(_drawing(result, order) if drawn else {}),
     }
@@ -71,7 +71,7 @@ def _elementals(result: Result, index: dict[str, int]) -> list[tuple[str, int, i
     """List (name, source, target, last step that takes it) of each elemental."""
     assert result.plan is not None
     graph, uses = result.problem.graph, direct_uses(result.plan)
-    if len(uses) > MOST_ELEMENTALS:
+    if len(uses) > MAX_DRAWN_ELEMENTALS:
         return []
     return [(label(n, 24), index[graph[n].source], index[graph[n].target], last) for n, last in uses.items()]
 
@@ -86,7 +86,7 @@ def _drawing(result: Result, order: list[str]) -> dict[str, Any]:
     }
 
 
-def cut_words(steps: Steps) -> str:
+def cut_words(steps: EmbeddedSteps) -> str:
     """Say what is left out of a long plan."""
     if len(steps.shown) == steps.total:
         return ""
@@ -96,7 +96,7 @@ def cut_words(steps: Steps) -> str:
     )
 
 
-STROKES = {
+STROKE_LEGEND = {
     "use-left": "left factor",
     "use-right": "right factor (dashed)",
     "use-onto": "added onto (dotted)",
@@ -125,7 +125,7 @@ def section(steps: dict[str, Any]) -> Markup | None:
         count=steps["count"],
         kind=steps["kind"],
         logarithmic=steps["logarithmic"],
-        strokes=tuple(STROKES.items()),
+        strokes=tuple(STROKE_LEGEND.items()),
         rows=rows,
         caption=f"The first {shown} of {steps['count']:,} steps." if steps["count"] > shown else "All steps.",
         right=range(6, 10),
@@ -137,7 +137,7 @@ def _rows(steps: dict[str, Any]) -> list[tuple[str, ...]]:
     head = ("step", "operation", "of", "leads", "rows × cols", "structure", steps["unit"], "share", "so far", "alive")
     c, names = steps["steps"], steps["names"]
     rows: list[tuple[str, ...]] = [head]
-    for i in range(min(STATIC, len(c["id"]))):
+    for i in range(min(MAX_STATIC_STEPS, len(c["id"]))):
         price = c["price"][i]
         rows.append(
             (

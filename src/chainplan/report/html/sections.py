@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 from chainplan.plans.result import Result
 from chainplan.problem.units import timed, unit_text
-from chainplan.report.explain.comparison import RIGHT, Comparison
+from chainplan.report.explain.comparison import FIGURE_COLUMNS, SolverComparison
 from chainplan.report.explain.eliminations import eliminated
-from chainplan.report.explain.reasons import Reasons
+from chainplan.report.explain.reasons import PlanReasons
 from chainplan.report.explain.wording import worded
 from chainplan.report.html import chain, charts, dag, tree
 from chainplan.report.html.frame import filled
 from chainplan.report.html.markup import trusted
-from chainplan.report.html.player import MOST_VERTICES
+from chainplan.report.html.player import MAX_DRAWN_VERTICES
 from chainplan.report.words.figures import counted, figure, label, percent, ratio
-from chainplan.report.words.table import CLAIMED, proof, seconds_text
+from chainplan.report.words.table import CLAIMED_NOTE, proof, seconds_text
 from chainplan.report.words.table import headline as summary_rows
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-MOST_ELIMINATIONS = 200
+MAX_LISTED_ELIMINATIONS = 200
 """Vertices in the table of eliminations."""
-MOST_ROWS_SHOWN = 15
+MAX_SHOWN_ROWS = 15
 """Rows of the longest table that does not scroll in a frame of its own."""
 
 
@@ -61,7 +61,7 @@ def tiles(result: Result) -> list[Tile]:
 
 def _proof(result: Result) -> str:
     """Say what is proven of the cost; a bound that a file claims is said to be its claim."""
-    return CLAIMED if result.claimed and result.bound and result.optimal_within is None else proof(result)
+    return CLAIMED_NOTE if result.claimed and result.bound and result.optimal_within is None else proof(result)
 
 
 def problem_drawn(result: Result) -> Markup:
@@ -76,7 +76,7 @@ def problem_drawn(result: Result) -> Markup:
 def _graph_drawn(result: Result) -> Markup:
     graph = result.problem.graph
     count = len(dag.vertices(graph))
-    several = [graph.declared[e.name] for e in graph.useful[: chain.MOST]]
+    several = [graph.declared[e.name] for e in graph.useful[: chain.MAX_DRAWN_CHAIN_BLOCKS]]
     blocks, caption = chain.blocks(several) if count else ("", "")
     if len(several) < len(graph.useful):
         caption += f" The first {len(several)} of {len(graph.useful):,}."
@@ -87,8 +87,8 @@ def _graph_drawn(result: Result) -> Markup:
         counts=f"{counted(count, 'vertex', 'vertices')}, {counted(len(graph.useful), 'elemental')}, "
         f"{counted(len(graph.inputs), 'input')}, {counted(len(graph.outputs), 'output')}.",
         empty=not count,
-        drawing=trusted(dag.picture(graph)) if 0 < count <= MOST_VERTICES else None,
-        most=MOST_VERTICES,
+        drawing=trusted(dag.picture(graph)) if 0 < count <= MAX_DRAWN_VERTICES else None,
+        most=MAX_DRAWN_VERTICES,
         blocks=trusted(blocks),
         caption=caption,
     )
@@ -107,13 +107,13 @@ def order_drawn(result: Result) -> Markup | None:
         )
     vertices, total = eliminated(plan, replayed), max(1, replayed.total)
     rows: list[tuple[str, ...]] = [("", "vertex", "size", "gone after step", "products over it", unit, "share")]
-    for place, v in enumerate(vertices[:MOST_ELIMINATIONS], 1):
+    for place, v in enumerate(vertices[:MAX_LISTED_ELIMINATIONS], 1):
         gone = "stays" if v.step is None else f"#{v.step}"
         figures = (f"{v.products:,}", figure(v.price), percent(v.price, total))
         rows.append((f"{place:,}", v.vertex, figure(v.size), gone, *figures))
     words = "Intermediate vertices in the order in which they vanish."
-    if len(vertices) > MOST_ELIMINATIONS:
-        words += f" The first {MOST_ELIMINATIONS} of {len(vertices):,}."
+    if len(vertices) > MAX_LISTED_ELIMINATIONS:
+        words += f" The first {MAX_LISTED_ELIMINATIONS} of {len(vertices):,}."
     return filled(
         "table.html",
         id="order",
@@ -122,7 +122,7 @@ def order_drawn(result: Result) -> Markup | None:
         rows=rows,
         caption=words,
         right={0, 2, 3, 4, 5, 6},
-        tall=len(rows) > MOST_ROWS_SHOWN,
+        tall=len(rows) > MAX_SHOWN_ROWS,
         notes=(),
     )
 
@@ -138,13 +138,13 @@ def schedule_drawn(document: dict[str, Any], claimed: bool = False) -> Markup | 
     return charts.gantt(schedule, claimed) if schedule else None
 
 
-def explained(reasons: Reasons) -> Markup | None:
+def explained(reasons: PlanReasons) -> Markup | None:
     """List the reasons, group by group."""
     groups = worded(reasons)
     return filled("why.html", id="why", title="Why this order", groups=groups) if groups else None
 
 
-def compared(comparison: Comparison, seconds: float, own: str) -> Markup:
+def compared(comparison: SolverComparison, seconds: float, own: str) -> Markup:
     """Compare all solvers that were asked, with their bounds, and say why the others were not."""
     rows = [tuple(cell if len(cell) < 40 else cell[:37] + "..." for cell in row) for row in comparison.rows]
     return filled(
@@ -154,7 +154,7 @@ def compared(comparison: Comparison, seconds: float, own: str) -> Markup:
         name="Comparison of the solvers",
         rows=rows,
         caption=f"Each solver searched for at most {seconds:g} s. {own}",
-        right=RIGHT,
+        right=FIGURE_COLUMNS,
         tall=False,
         notes=[label(note, 300) for note in comparison.notes],
     )

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from chainplan._util.byte_cache import kept
 from chainplan.structures import Block, Dense, Zero
 
-GRID = 32
+SPY_CELLS = 32
 """Cells along the longer side."""
-_LISTED = 2_000_000
+_MAX_SPY_NUMBERS = 2_000_000
 """Rows, columns and nonzeros of the largest pattern that is listed."""
 
 
@@ -24,7 +24,7 @@ def spy(block: Block) -> tuple[int, int, str]:
 
 
 def _spy(block: Block) -> tuple[int, int, str]:
-    across, down = max(1, min(block.cols, GRID)), max(1, min(block.rows, GRID))
+    across, down = max(1, min(block.cols, SPY_CELLS)), max(1, min(block.rows, SPY_CELLS))
     if isinstance(block.structure, Dense):
         return across, down, ""
     if isinstance(block.structure, Zero) or not block.rows or not block.cols:
@@ -34,7 +34,7 @@ def _spy(block: Block) -> tuple[int, int, str]:
 
 
 def _small(block: Block) -> bool:
-    return block.rows + block.cols <= _LISTED and block.nnz <= _LISTED
+    return block.rows + block.cols <= _MAX_SPY_NUMBERS and block.nnz <= _MAX_SPY_NUMBERS
 
 
 def _listed(block: Block, across: int, down: int) -> set[tuple[int, int]]:

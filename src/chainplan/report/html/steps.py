@@ -1,7 +1,7 @@
 """The steps of a plan, as columns that the script of a page reads.
 
-Long plans are cut: above `MOST` steps the first, the last and the dearest are on the page with what they read, each
-with the cost and the memory at its place in the whole plan, and the page says how many are not.
+Long plans are cut: above `MAX_EMBEDDED_STEPS` steps the first, the last and the dearest are on the page with what they
+read, each with the cost and the memory at its place in the whole plan, and the page says how many are not.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from chainplan.report.words.figures import label
 from chainplan.report.words.steps import step_cells
 from chainplan.structures import Block, Dense
 
-MOST = 20_000
+MAX_EMBEDDED_STEPS = 20_000
 """Steps of the longest plan that is embedded as a whole."""
-ENDS, DEAREST = 300, 1000
+EMBEDDED_END_STEPS, EMBEDDED_DEAREST_STEPS = 300, 1000
 """Steps of a longer plan that are embedded: so many from each end, and so many of the dearest."""
-_SPIES = 200
+_MAX_STEP_SPIES = 200
 """The most patterns that are drawn beside the steps."""
 
 
 @dataclass(frozen=True)
-class Steps:
+class EmbeddedSteps:
     """The steps shown, how many there are, and what the script reads of those shown."""
 
     shown: tuple[int, ...]
@@ -40,25 +40,25 @@ class Steps:
 def chosen(plan: Plan, replayed: Replay) -> tuple[int, ...]:
     """Choose the steps that are on the page."""
     count = len(replayed.prices)
-    if count <= MOST:
+    if count <= MAX_EMBEDDED_STEPS:
         return tuple(range(count))
-    dearest = nlargest(DEAREST, range(count), key=lambda i: (replayed.prices[i], -i))
-    shown = {*range(ENDS), *range(count - ENDS, count), *dearest}
+    dearest = nlargest(EMBEDDED_DEAREST_STEPS, range(count), key=lambda i: (replayed.prices[i], -i))
+    shown = {*range(EMBEDDED_END_STEPS), *range(count - EMBEDDED_END_STEPS, count), *dearest}
     return tuple(sorted(shown.union(*(plan.steps[i].operands() for i in shown))))
 
 
-def columns(result: Result, vertices: dict[str, int]) -> Steps:
+def columns(result: Result, vertices: dict[str, int]) -> EmbeddedSteps:
     """Gather the columns of a result that has a plan; vertices are given by their positions."""
     plan, replayed = result.plan, result.priced
     assert plan is not None
     assert replayed is not None
     ids = chosen(plan, replayed)
-    words, structures, spies = _Table(), _Table(), _Spies()
+    words, structures, spies = _WordTable(), _WordTable(), _SpyTable()
     sums, last = list(accumulate(replayed.prices)), last_uses(plan)
     cells = [step_words(plan.steps[i]) for i in ids]
     blocks = [replayed.blocks[i].block for i in ids]
     ends = [_ends(plan, replayed, i, vertices) for i in ids]
-    return Steps(
+    return EmbeddedSteps(
         ids,
         len(plan.steps),
         {
@@ -102,7 +102,7 @@ def _ends(plan: Plan, replayed: Replay, position: int, vertices: dict[str, int])
     return place(typed.source), place(typed.target)
 
 
-class _Table:
+class _WordTable:
     """Different words in the order in which they were placed."""
 
     def __init__(self) -> None:
@@ -116,8 +116,8 @@ class _Table:
         return self._places[word]
 
 
-class _Spies:
-    """Different patterns as [columns, rows, path]; dense blocks have none, nor have those beyond the first `_SPIES`."""
+class _SpyTable:
+    """Different patterns as [columns, rows, path]; dense blocks have none, nor have those beyond `_MAX_STEP_SPIES`."""
 
     def __init__(self) -> None:
         self.entries: list[tuple[int, int, str]] = []
@@ -127,7 +127,7 @@ class _Spies:
         if isinstance(block.structure, Dense):
             return -1
         if block not in self._places:
-            if len(self.entries) >= _SPIES:
+            if len(self.entries) >= _MAX_STEP_SPIES:
                 return -2
             self._places[block] = len(self.entries)
             self.entries.append(spy(block))

@@ -1,8 +1,9 @@
 """The bracket tree of a chain's plan: which block is multiplied by which, what each product costs.
 
-Leaves are elementals in the order of the product. Of a tree of more than `WHOLE` leaves the costly part is drawn: boxes
-are opened, the dearest first, until `MOST` of them are on the page; a box that stays closed says what is in it. What a
-product costs stands above it, on the side that the edge to it does not come from, so that no edge crosses it.
+Leaves are elementals in the order of the product. Of a tree of more than `MAX_WHOLE_TREE_LEAVES` leaves the costly part
+is drawn: boxes are opened, the dearest first, until `MAX_TREE_EXCERPT_LEAVES` of them are on the page; a box that stays
+closed says what is in it. What a product costs stands above it, on the side that the edge to it does not come from, so
+that no edge crosses it.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from chainplan.problem.graph import Mode
 from chainplan.report.html.markup import text
 from chainplan.report.words.figures import brief, figure
 
-WHOLE, MOST = 16, 11
+MAX_WHOLE_TREE_LEAVES, MAX_TREE_EXCERPT_LEAVES = 16, 11
 """Leaves of the largest tree that is drawn as a whole, and of the drawing of a larger one."""
-_WIDE, _DEEP, _TOP = 92, 62, 58
+_LEAF_WIDTH, _LEVEL_HEIGHT, _TREE_TOP = 92, 62, 58
 
 
 @dataclass
-class _Node:
+class _TreeNode:
     """A block of the tree: that of step `of`, or the elemental which that step propagates where `side` is given.
 
     `turned` is a left factor, to which an edge leads down from the right.
@@ -31,7 +32,7 @@ class _Node:
     of: int
     side: str | None = None
     turned: bool = False
-    parts: list[_Node] = field(default_factory=list)
+    parts: list[_TreeNode] = field(default_factory=list)
     x: float = 0.0
     y: float = 0.0
 
@@ -41,7 +42,7 @@ def picture(plan: Plan, replayed: Replay, unit: str) -> tuple[str, str]:
     inside = _inside(plan, replayed)
     root, closed = _opened(plan, inside)
     leaves, depth = _place(root)
-    width, height = max(320.0, 30 + _WIDE * leaves), _TOP + 68.0 + _DEEP * depth
+    width, height = max(320.0, 30 + _LEAF_WIDTH * leaves), _TREE_TOP + 68.0 + _LEVEL_HEIGHT * depth
     parts: list[str] = []
     todo = [root]
     while todo:
@@ -60,16 +61,16 @@ def picture(plan: Plan, replayed: Replay, unit: str) -> tuple[str, str]:
     return svg, words
 
 
-def _factors(plan: Plan, node: _Node) -> list[_Node]:
+def _factors(plan: Plan, node: _TreeNode) -> list[_TreeNode]:
     if node.side is not None:
         return []
     match plan.steps[node.of]:
         case Multiply(left, right, None):
-            return [_Node(left), _Node(right)]
+            return [_TreeNode(left), _TreeNode(right)]
         case Propagate(_, arg, Mode.TANGENT):
-            return [_Node(node.of, "tangent"), _Node(arg)]
+            return [_TreeNode(node.of, "tangent"), _TreeNode(arg)]
         case Propagate(_, arg, Mode.ADJOINT):
-            return [_Node(arg), _Node(node.of, "adjoint")]
+            return [_TreeNode(arg), _TreeNode(node.of, "adjoint")]
     return []
 
 
@@ -77,18 +78,21 @@ def _inside(plan: Plan, replayed: Replay) -> list[tuple[int, int]]:
     """Sum up (price, elementals) of all that each step is made of; a block of a chain's plan is read once."""
     sums: list[tuple[int, int]] = []
     for position, step in enumerate(plan.steps):
-        below = [sums[n.of] for n in _factors(plan, _Node(position)) if n.side is None]
+        below = [sums[n.of] for n in _factors(plan, _TreeNode(position)) if n.side is None]
         own = 1 if isinstance(step, Load | Application | Decompress) else 0
         sums.append((replayed.prices[position] + sum(b[0] for b in below), own + sum(b[1] for b in below)))
     return sums
 
 
-def _opened(plan: Plan, inside: list[tuple[int, int]]) -> tuple[_Node, int]:
+def _opened(plan: Plan, inside: list[tuple[int, int]]) -> tuple[_TreeNode, int]:
     """Return the root with the dearest boxes opened, and how many boxes with factors in them stay closed."""
-    root = _Node(plan.outputs[0].step)
+    root = _TreeNode(plan.outputs[0].step)
     queue = [(-inside[root.of][0], 0, root)]
     leaves, count = 1, 0
-    closed, most = 0, WHOLE if len(plan.graph.useful) <= WHOLE else MOST
+    closed, most = (
+        0,
+        MAX_WHOLE_TREE_LEAVES if len(plan.graph.useful) <= MAX_WHOLE_TREE_LEAVES else MAX_TREE_EXCERPT_LEAVES,
+    )
     while queue:
         _, _, node = heappop(queue)
         factors = _factors(plan, node)
@@ -106,9 +110,9 @@ def _opened(plan: Plan, inside: list[tuple[int, int]]) -> tuple[_Node, int]:
     return root, closed
 
 
-def _place(root: _Node) -> tuple[int, int]:
+def _place(root: _TreeNode) -> tuple[int, int]:
     """Give every node its place without recursion; return the number of leaves and the depth."""
-    ordered: list[tuple[_Node, int]] = []
+    ordered: list[tuple[_TreeNode, int]] = []
     todo = [(root, 0)]
     while todo:
         node, depth = todo.pop()
@@ -116,9 +120,9 @@ def _place(root: _Node) -> tuple[int, int]:
         todo += [(part, depth + 1) for part in reversed(node.parts)]
     leaves = 0
     for node, depth in ordered:
-        node.y = float(_TOP + _DEEP * depth)
+        node.y = float(_TREE_TOP + _LEVEL_HEIGHT * depth)
         if not node.parts:
-            node.x = 15 + _WIDE * (leaves + 0.5)
+            node.x = 15 + _LEAF_WIDTH * (leaves + 0.5)
             leaves += 1
     for node, _ in reversed(ordered):
         if node.parts:
@@ -126,7 +130,7 @@ def _place(root: _Node) -> tuple[int, int]:
     return leaves, max(depth for _, depth in ordered)
 
 
-def _drawn(node: _Node, plan: Plan, replayed: Replay, inside: list[tuple[int, int]], unit: str) -> str:
+def _drawn(node: _TreeNode, plan: Plan, replayed: Replay, inside: list[tuple[int, int]], unit: str) -> str:
     total = max(1, replayed.total)
     if node.parts:
         price = replayed.prices[node.of]
@@ -153,7 +157,7 @@ def _drawn(node: _Node, plan: Plan, replayed: Replay, inside: list[tuple[int, in
     )
 
 
-def _leaf(node: _Node, plan: Plan, replayed: Replay, inside: list[tuple[int, int]]) -> tuple[str, ...]:
+def _leaf(node: _TreeNode, plan: Plan, replayed: Replay, inside: list[tuple[int, int]]) -> tuple[str, ...]:
     """Return the lines in a box: the elemental and how it is taken, or what is in a closed box."""
     match plan.steps[node.of], node.side:
         case Load(name), None:

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import re
 
-from chainplan.io.located.nodes import UNPRINTABLE
+from chainplan.io.located.nodes import UNPRINTABLE_CHARACTERS
 from chainplan.plans.ratios import ratio_text
 
-_TURNING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_TURNING_MARKS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Marks that turn the direction of writing, by which a name could rearrange the text around it."""
-_EXACT = 10**15
+_MAX_EXACTLY_SHOWN = 10**15
 """Numbers from here on are shown to four digits."""
 
 
 def label(name: str, most: int = 40) -> str:
     """Cut a name to one line without marks that move the text around it; markup in it stays as it is."""
     cut = name if len(name) <= most else name[: most - 1] + "…"
-    for marks in (UNPRINTABLE, _TURNING):
+    for marks in (UNPRINTABLE_CHARACTERS, _TURNING_MARKS):
         cut = marks.sub(lambda mark: ascii(mark[0])[1:-1], cut)
     return cut
 
 
 def figure(number: int) -> str:
     """Write a whole number with separators, and one too long to read as a power of ten."""
-    return f"{number:,}" if abs(number) < _EXACT else _power(number, 4)
+    return f"{number:,}" if abs(number) < _MAX_EXACTLY_SHOWN else _power(number, 4)
 
 
 def brief(number: int) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from chainplan.plans.schedule import Schedule, Task
 
-WIDTH = 80
+TEXT_GANTT_WIDTH = 80
 """Characters from the start of a schedule to its end."""
-MOST_ROWS = 40
+MAX_TEXT_GANTT_ROWS = 40
 """Machines of the largest chart in text."""
 
 
@@ -25,7 +25,7 @@ def chart(schedule: Schedule, unit: str) -> list[str]:
     busy = rows(schedule)
     labels = {machine: f"machine {machine}" for machine in busy}
     margin = max(map(len, labels.values()))
-    shown = list(busy)[:MOST_ROWS]
+    shown = list(busy)[:MAX_TEXT_GANTT_ROWS]
     lines = [f"  {labels[machine].ljust(margin)}  {_bar(busy[machine], schedule.makespan)}" for machine in shown]
     idle, hidden = schedule.machines - len(busy), len(busy) - len(shown)
     if hidden:
@@ -33,7 +33,7 @@ def chart(schedule: Schedule, unit: str) -> list[str]:
     if idle:
         lines.append(f"  {_machines(idle)} idle")
     end = f"{schedule.makespan:,} {unit}"
-    return [*lines, f"  {'':{margin}}  0{end:>{WIDTH - 1}}"]
+    return [*lines, f"  {'':{margin}}  0{end:>{TEXT_GANTT_WIDTH - 1}}"]
 
 
 def _machines(count: int) -> str:
@@ -42,9 +42,9 @@ def _machines(count: int) -> str:
 
 def _bar(tasks: list[Task], makespan: int) -> str:
     """Draw one row; a task that is shorter than a character is not seen."""
-    cells = ["."] * WIDTH
+    cells = ["."] * TEXT_GANTT_WIDTH
     for task in tasks:
-        a, b = task.start * WIDTH // makespan, task.end * WIDTH // makespan
+        a, b = task.start * TEXT_GANTT_WIDTH // makespan, task.end * TEXT_GANTT_WIDTH // makespan
         label = f"[#{task.id}"
         text = label if len(label) <= b - a else "["
         cells[a:b] = text.ljust(b - a, "=") if b > a else ""

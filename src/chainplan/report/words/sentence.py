@@ -7,9 +7,9 @@ from chainplan.plans.ratios import gap_text
 from chainplan.plans.result import Result
 from chainplan.problem.units import unit_text
 from chainplan.report.words.figures import figure, ratio
-from chainplan.report.words.table import CLAIMED, schedule_text
+from chainplan.report.words.table import CLAIMED_NOTE, schedule_text
 
-_TELLING = 0.9
+_MAX_TELLING_GAP = 0.9
 """The gap above which the bound itself says more than the gap does."""
 
 
@@ -18,7 +18,7 @@ def headline(result: Result) -> str:
     price, unit = result.price, unit_text(result.problem)
     if price is None:
         needs = "" if result.needs is None else f"; {result.needs:,} elements would be enough"
-        return f"No plan: {_STATUS[result.status]}{needs}."
+        return f"No plan: {_STATUS_SENTENCES[result.status]}{needs}."
     if result.schedule is not None and result.schedule.machines > 1:
         said = schedule_text(result.schedule, unit, result.claimed)
         return f"{said}; {figure(price)} {unit} on all machines together.".capitalize()
@@ -34,10 +34,10 @@ def headline(result: Result) -> str:
             f"{figure(price)} {unit} instead of {figure(baselines.best)}: {fewer} than the best of forward and reverse"
         )
     if result.status is Status.OPTIMAL:
-        return f"{said}; {f'{CLAIMED} to be optimal' if result.claimed else 'proven optimal'}."
+        return f"{said}; {f'{CLAIMED_NOTE} to be optimal' if result.claimed else 'proven optimal'}."
     if result.claimed and result.bound:
-        return f"{said}; the lower bound {figure(result.bound)} is {CLAIMED}."
-    if result.bound and result.gap and result.gap < _TELLING:
+        return f"{said}; the lower bound {figure(result.bound)} is {CLAIMED_NOTE}."
+    if result.bound and result.gap and result.gap < _MAX_TELLING_GAP:
         return f"{said}; the least possible is at most {gap_text(price, result.bound)} less."
     return f"{said}; not proven optimal{f', the lower bound is {figure(result.bound)}' if result.bound else ''}."
 
@@ -51,7 +51,7 @@ def _fewer(baseline: int, price: int) -> str:
     return f"{percent:.2f} % fewer" if percent < 1 else f"{ratio(baseline, price)} fewer"
 
 
-_STATUS = {
+_STATUS_SENTENCES = {
     Status.INFEASIBLE: "it is proven that none keeps the limits",
     Status.BUDGET: "none was found that keeps the limits",
 }

@@ -19,7 +19,7 @@ from chainplan.plans.steps import (
 )
 from chainplan.problem.graph import Mode
 
-_LONGEST_ORDER = 100
+_MAX_SHOWN_ORDER = 100
 """Characters of the longest bracketing that is written out."""
 
 
@@ -70,14 +70,14 @@ _WORDS = _Words()
 
 def order_text(plan: Plan) -> str | None:
     """Write the bracketing of a chain's plan, F4·((F3·F2)·F1); arrows mark tangents F3→(...) and adjoints (...)←F1."""
-    if plan.graph.not_a_chain is not None or len(plan.graph.chain) > _LONGEST_ORDER // 2:
+    if plan.graph.not_a_chain is not None or len(plan.graph.chain) > _MAX_SHOWN_ORDER // 2:
         return None
     order = _Order()
     for step in plan.steps:
         order.written.append(step.accept(order))
     text = order.written[plan.outputs[0].step]
     text = text[1:-1] if text.startswith("(") else text
-    return text if len(text) <= _LONGEST_ORDER else None
+    return text if len(text) <= _MAX_SHOWN_ORDER else None
 
 
 class _Order(Interpreter[str]):

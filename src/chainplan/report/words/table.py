@@ -16,12 +16,12 @@ from chainplan.report.words.steps import order_text, step_cells
 from chainplan.structures import Block
 from chainplan.structures.counts import longest
 
-CLAIMED = "claimed by the file"
+CLAIMED_NOTE = "claimed by the file"
 """Said of what a plan file says about other plans, as long as nothing has proven it again."""
-MOST_STEPS = 60
+MAX_TABLE_STEPS = 60
 
 
-def table(result: Result, most_steps: int | None = MOST_STEPS) -> str:
+def table(result: Result, most_steps: int | None = MAX_TABLE_STEPS) -> str:
     """Lay out a result in plain text; at most `most_steps` steps are shown (None: all)."""
     lines = [describe(result.problem), ""]
     lines += columns([(label, *cells) for label, *cells in headline(result)], right={1}, indent="  ")
@@ -66,7 +66,7 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
     if cost is not None and result.gap and not shared:
         within = f" within {result.within}" if result.within else ""
         comment = f"gap at most {gap_text(price, result.bound)}{within}" if result.bound else "none known"
-        comment += f", {CLAIMED}" if result.claimed and result.bound else ""
+        comment += f", {CLAIMED_NOTE}" if result.claimed and result.bound else ""
         rows.append(("bound", f"{result.bound:,} {unit}", comment))
     if cost is not None and result.replay is not None and result.replay.alive:
         if cost.adds:
@@ -118,11 +118,11 @@ def schedule_proof(schedule: Schedule, claimed: bool = False) -> str:
     """Say what is proven of the makespan of a schedule, or what a file claims of it."""
     within = "for this plan" if schedule.this_plan else f"within {schedule.within}"
     if schedule.optimal:
-        return f"{CLAIMED}: optimal {within}" if claimed else f"proven optimal {within}"
+        return f"{CLAIMED_NOTE}: optimal {within}" if claimed else f"proven optimal {within}"
     if not schedule.bound:
         return "no bound known"
     least = f"at least {schedule.bound:,}, a gap of at most {gap_text(schedule.makespan, schedule.bound)} {within}"
-    return f"{CLAIMED}: {least}" if claimed else least
+    return f"{CLAIMED_NOTE}: {least}" if claimed else least
 
 
 def schedule_text(schedule: Schedule, unit: str, claimed: bool = False) -> str:
@@ -136,7 +136,7 @@ def proof(result: Result) -> str:
     """Say what is proven of the cost, or what a file claims of it; the cost model is named where it is not fma."""
     under = f" under '{result.problem.cost.objective}'" if timed(result.problem) else ""
     if result.optimal_within is not None:
-        what = f"{CLAIMED}: optimal" if result.claimed else "proven optimal"
+        what = f"{CLAIMED_NOTE}: optimal" if result.claimed else "proven optimal"
         return f"{what} within {result.optimal_within}{under}"
     return f"no proof of optimality{under}"
 

@@ -10,54 +10,61 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from chainplan.plans.compressed_sweep import NEVER, Sweep, closer, compressed, per_vector, write_sweep
+from chainplan.plans.compressed_sweep import (
+    UNREACHED_PRICE,
+    CompressedSweep,
+    closer,
+    compressed,
+    per_vector,
+    write_sweep,
+)
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
-from chainplan.plans.sweep_colours import Colours, InTime, Needs, Prices, compressible
+from chainplan.plans.sweep_colours import SweepColours, SweepNeeds, TimeLeft, VectorPrices, compressible
 from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.structures import Block, Dense
 
-ANY = NEVER
+ABOVE_EVERY_SWEEP = UNREACHED_PRICE
 """A price that every sweep stays below: who passes it asks for a sweep whatever it costs."""
-CORNERS = 8
+MAX_CORNERS = 8
 """Most pairs (tangents, adjoints) that are kept one by one; their common lower corner stands for more."""
-LONGEST = 300
+MAX_SWEPT_CHAIN_LENGTH = 300
 """Elementals of the longest chain whose intervals are all considered; of longer chains only single elementals are."""
 
 
-class Choices(Protocol):
+class SweepChoices(Protocol):
     """The compressed sweeps that a chain solver chooses from."""
 
     def of_length(self, d: int) -> tuple[int, ...]:
         """The starts of the intervals of length d that might be swept compressed."""
         ...
 
-    def cheaper(self, i: int, j: int, below: int) -> Sweep | None:
+    def cheaper(self, i: int, j: int, below: int) -> CompressedSweep | None:
         """The cheapest known compressed sweep of an interval, None where it is not cheaper than `below`."""
         ...
 
 
-class Sweeps:
+class ChainSweeps:
     """The compressed sweeps of a chain, each priced by the colours that a heuristic gives its pattern.
 
     Fewer colours may be possible. Where they could change the answer to a call of `cheaper`, the chain is not `proven`.
     A solver whose prices never fall when those of sweeps rise then gets its lower bound from the sweeps `at_least`.
     """
 
-    def __init__(self, chain: tuple[Elemental, ...], cost: CostModel, in_time: InTime = None) -> None:
+    def __init__(self, chain: tuple[Elemental, ...], cost: CostModel, in_time: TimeLeft = None) -> None:
         self._chain, self._cost, self._in_time = chain, cost, in_time
         self._blocks: dict[int, dict[int, Block]] = {}
-        self._priced: dict[tuple[int, int], Sweep] = {}
+        self._priced: dict[tuple[int, int], CompressedSweep] = {}
         """The sweep of each interval that `cheaper` was asked for."""
         self._open: set[tuple[int, int]] = set()
         """Intervals whose sweep could be cheaper with fewer colours, and cheap enough to change an answer."""
-        self._closer: dict[tuple[int, int, int | None, int | None], Sweep] = {}
+        self._closer: dict[tuple[int, int, int | None, int | None], CompressedSweep] = {}
         self._sums = tuple(_running_sums(chain, mode) for mode in Mode)
         matrix_free = [0]
         for e in chain:
             matrix_free.append(matrix_free[-1] + (not e.explicit))
-        self._whole = len(chain) <= LONGEST
+        self._whole = len(chain) <= MAX_SWEPT_CHAIN_LENGTH
         longest = len(chain) if self._whole else 1
         listed = any(e.block.structure.name == "sparse" for e in chain)
         if matrix_free[-1]:
@@ -91,7 +98,7 @@ class Sweeps:
         """The starts of the intervals of length d that might be swept compressed."""
         return tuple(self._blocks.get(d, ()))
 
-    def cheaper(self, i: int, j: int, below: int) -> Sweep | None:
+    def cheaper(self, i: int, j: int, below: int) -> CompressedSweep | None:
         """The cheapest known compressed sweep of an interval, None where it is not cheaper than `below`."""
         block = self._blocks.get(j - i, {}).get(i)
         if block is None:
@@ -111,25 +118,25 @@ class Sweeps:
         """Whether fewer colours could not have changed any answer of `cheaper`."""
         return not self._open
 
-    def at_least(self) -> AtLeast:
+    def at_least(self) -> SweepBounds:
         """The sweeps that `cheaper` was asked for, at prices that no colours undercut."""
-        return AtLeast(self._priced)
+        return SweepBounds(self._priced)
 
-    def every(self, i: int, j: int) -> list[Sweep]:
+    def every(self, i: int, j: int) -> list[CompressedSweep]:
         """The known sweeps of an interval: the cheapest, then those of one mode alone, which may hold less."""
         if i not in self._blocks.get(j - i, {}):
             return []
-        sweeps = [self._find_sweep(i, j, prices, ANY) for prices in self._prices_by_modes(i, j)]
+        sweeps = [self._find_sweep(i, j, prices, ABOVE_EVERY_SWEEP) for prices in self._prices_by_modes(i, j)]
         return [sweep for sweep in sweeps if sweep is not None]
 
-    def fewest(self, i: int, j: int) -> list[Sweep]:
+    def fewest(self, i: int, j: int) -> list[CompressedSweep]:
         """Sweeps, possible or not, one of which costs and holds no more than any possible sweep of the interval."""
         every = self.every(i, j)
         alone = every[1:] or every
         both = [sweep for sweep in fewest(every[0]) if all(sweep.colours[2:])] if every[1:] else []
         return [*both, *(one for sweep in alone for one in fewest(sweep))]
 
-    def closer(self, sweeps: Iterable[Sweep]) -> bool:
+    def closer(self, sweeps: Iterable[CompressedSweep]) -> bool:
         """Colour the patterns of some sweeps once more, with more effort; say whether a price or a bound changed."""
         changed = False
         for sweep in sweeps if self._cost is FMA else ():
@@ -137,34 +144,34 @@ class Sweeps:
             j = i + len(sweep.run)
             modes = [any(pair[side] for pair in sweep.needs) for side in (0, 1)]
             tangent, adjoint = (p if there else None for p, there in zip(self._prices(i, j), modes, strict=True))
-            before = self._find_sweep(i, j, (tangent, adjoint), ANY)
+            before = self._find_sweep(i, j, (tangent, adjoint), ABOVE_EVERY_SWEEP)
             if before is not None and (i, j, tangent, adjoint) not in self._closer:
                 after = closer(before, self._blocks[j - i][i], (tangent, adjoint))
                 self._closer[i, j, tangent, adjoint] = after
                 changed |= after != before
         return changed
 
-    def _find_sweep(self, i: int, j: int, prices: Prices, below: int) -> Sweep | None:
+    def _find_sweep(self, i: int, j: int, prices: VectorPrices, below: int) -> CompressedSweep | None:
         """The sweep of an interval at these prices per vector: from the closer look where there was one."""
         known = self._closer.get((i, j, *prices))
         return known or compressed(self._chain[i:j], self._blocks[j - i][i], self._cost, below, prices, self._in_time)
 
-    def _prices_by_modes(self, i: int, j: int) -> list[Prices]:
+    def _prices_by_modes(self, i: int, j: int) -> list[VectorPrices]:
         """Prices per vector with both modes allowed, then with each alone; one pair where only one mode is possible."""
         tangent, adjoint = self._prices(i, j)
-        both: list[Prices] = [(tangent, adjoint)]
+        both: list[VectorPrices] = [(tangent, adjoint)]
         return both if tangent is None or adjoint is None else [*both, (tangent, None), (None, adjoint)]
 
-    def _prices(self, i: int, j: int) -> Prices:
+    def _prices(self, i: int, j: int) -> VectorPrices:
         """What one tangent and one adjoint of an interval cost, None for a mode that one of its elementals lacks."""
         tangent, adjoint = (None if n[j] > n[i] else total[j] - total[i] for total, n in self._sums)
         return tangent, adjoint
 
 
-class AtLeast:
+class SweepBounds:
     """Sweeps at prices that no colours undercut: they serve for bounds alone, as no plan may reach these prices."""
 
-    def __init__(self, sweeps: dict[tuple[int, int], Sweep]) -> None:
+    def __init__(self, sweeps: dict[tuple[int, int], CompressedSweep]) -> None:
         self._sweeps = sweeps
         self._starts: dict[int, list[int]] = {}
         for i, j in sweeps:
@@ -174,7 +181,7 @@ class AtLeast:
         """The starts of the intervals of length d that have a sweep."""
         return tuple(self._starts.get(d, ()))
 
-    def cheaper(self, i: int, j: int, below: int) -> Sweep | None:
+    def cheaper(self, i: int, j: int, below: int) -> CompressedSweep | None:
         """The sweep of an interval at its least price, None where that is not below `below`."""
         sweep = self._sweeps.get((i, j))
         return sweep._replace(price=sweep.least) if sweep is not None and sweep.least < below else None
@@ -190,14 +197,14 @@ def _running_sums(chain: tuple[Elemental, ...], mode: Mode) -> tuple[list[int], 
     return totals, missing
 
 
-def peak(graph: Graph, sweep: Sweep) -> int:
+def peak(graph: Graph, sweep: CompressedSweep) -> int:
     """Most elements that are alive at once while a sweep is carried out by itself."""
     recorder = Recorder(graph)
     write_sweep(recorder, sweep)
     return replay(recorder.plan(())).peak
 
 
-def fewest(sweep: Sweep) -> Iterator[Sweep]:
+def fewest(sweep: CompressedSweep) -> Iterator[CompressedSweep]:
     """Sweeps of as few colours as might be possible: one of them has no more of either mode than any possible sweep.
 
     Only their prices and sizes mean anything, because it is not known whether such colours exist.
@@ -207,18 +214,18 @@ def fewest(sweep: Sweep) -> Iterator[Sweep]:
         yield sweep._replace(price=max(sweep.least, sum(swept)), colours=_placeholder_colours(sweep, pair))
 
 
-def _lower_corners(needs: Needs) -> Needs:
+def _lower_corners(needs: SweepNeeds) -> SweepNeeds:
     """A few pairs below all of these: the pairs of one mode, and the mixed ones or, where many, their common corner."""
     both = [pair for pair in needs if all(pair)]
-    if len(both) > CORNERS:
+    if len(both) > MAX_CORNERS:
         both = [(min(c for c, _ in both), min(a for _, a in both))]
     return (*(pair for pair in needs if not all(pair)), *both)
 
 
-def _placeholder_colours(sweep: Sweep, pair: tuple[int, int]) -> Colours:
+def _placeholder_colours(sweep: CompressedSweep, pair: tuple[int, int]) -> SweepColours:
     """Colours of the right number of tangents and adjoints, which serve for counting and recover nothing."""
     columns, rows = sweep.run[0].block.cols, sweep.run[-1].block.rows
     tangents, adjoints = pair
-    return Colours(
+    return SweepColours(
         tuple(min(k, tangents - 1) for k in range(columns)), tuple(min(k, adjoints - 1) for k in range(rows)), *pair
     )

@@ -21,7 +21,7 @@ from chainplan.structures import Dense
 
 
 @final
-class ChainDense(Solver):
+class ChainDenseSolver(Solver):
     """Exact bracketing of a dense chain (Hu & Shing 1982, 1984).
 
     Cost: O(q log q) time and O(q) memory for q elementals.

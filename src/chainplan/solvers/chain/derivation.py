@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-from chainplan.plans.compressed_sweep import Sweep, write_sweep
+from chainplan.plans.compressed_sweep import CompressedSweep, write_sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA, CostModel
@@ -19,23 +19,25 @@ from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.structures import Block
 
-N = TypeVar("N")
+BlockNumber = TypeVar("BlockNumber")
+ChainInterval = tuple[int, int]
+"""The first and the last position of an interval."""
 
 
-class Leaf(NamedTuple):
+class ElementalDerivation(NamedTuple):
     """The elemental at this position, loaded or accumulated in `mode`."""
 
     position: int
     mode: Mode | None = None
 
 
-class Swept(NamedTuple):
+class SweepDerivation(NamedTuple):
     """An interval that one compressed sweep makes."""
 
-    sweep: Sweep
+    sweep: CompressedSweep
 
 
-class Apply(NamedTuple):
+class PropagationDerivation(NamedTuple):
     """The elemental at `position`, propagated in `mode` onto `arg`."""
 
     position: int
@@ -43,14 +45,14 @@ class Apply(NamedTuple):
     arg: object
 
 
-class Product(NamedTuple):
+class ProductDerivation(NamedTuple):
     """left · right."""
 
     left: object
     right: object
 
 
-Derivation = Leaf | Apply | Product | Swept
+Derivation = ElementalDerivation | PropagationDerivation | ProductDerivation | SweepDerivation
 
 
 def sizes_of(chain: Sequence[Elemental]) -> list[int]:
@@ -76,15 +78,21 @@ def not_a_chain(problem: Problem, longest: int | None = None) -> str | None:
     return reason
 
 
-def leaf_options(chain: Sequence[Elemental], position: int, cost: CostModel = FMA) -> list[tuple[int, Leaf]]:
+def leaf_options(
+    chain: Sequence[Elemental], position: int, cost: CostModel = FMA
+) -> list[tuple[int, ElementalDerivation]]:
     """The ways to make the block of a single elemental, each with its price: by tangents first, then by adjoints."""
     e = chain[position]
     if e.explicit:
-        return [(0, Leaf(position))]
-    return [(cost.accumulate(e, mode), Leaf(position, mode)) for mode in Mode if e.per_vector(mode) is not None]
+        return [(0, ElementalDerivation(position))]
+    return [
+        (cost.accumulate(e, mode), ElementalDerivation(position, mode))
+        for mode in Mode
+        if e.per_vector(mode) is not None
+    ]
 
 
-def write(graph: Graph, root: N, derive: Callable[[N], Derivation]) -> Plan:
+def write(graph: Graph, root: BlockNumber, derive: Callable[[BlockNumber], Derivation]) -> Plan:
     """The plan of a derivation: operands stand before their use, right factors first.
 
     The walk keeps its own stack, because a derivation may be deeper than Python's recursion limit.
@@ -96,18 +104,18 @@ def write(graph: Graph, root: N, derive: Callable[[N], Derivation]) -> Plan:
     while todo:
         node, ready = todo.pop()
         match node:
-            case Leaf(position, None):
+            case ElementalDerivation(position, None):
                 done.append(recorder.load(chain[position].name))
-            case Leaf(position, Mode() as mode):
+            case ElementalDerivation(position, Mode() as mode):
                 done.append(recorder.accumulate(chain[position].name, mode))
-            case Swept(sweep):
+            case SweepDerivation(sweep):
                 done.append(write_sweep(recorder, sweep))
-            case Apply(position, mode, arg):
+            case PropagationDerivation(position, mode, arg):
                 if ready:
                     done.append(recorder.propagate(chain[position].name, done.pop(), mode))
                 else:
                     todo += [(node, True), (derive(arg), False)]  # type: ignore[arg-type]
-            case Product(left, right):
+            case ProductDerivation(left, right):
                 if ready:
                     factor = done.pop()
                     done.append(recorder.multiply(factor, done.pop()))
@@ -116,14 +124,14 @@ def write(graph: Graph, root: N, derive: Callable[[N], Derivation]) -> Plan:
     return recorder.plan([(graph.outputs[0], graph.inputs[0], done.pop())])
 
 
-def swept(root: N, derive: Callable[[N], Derivation]) -> Iterator[Sweep]:
+def swept(root: BlockNumber, derive: Callable[[BlockNumber], Derivation]) -> Iterator[CompressedSweep]:
     """The compressed sweeps in a derivation."""
     todo: list[object] = [root]
     while todo:
         match derive(todo.pop()):  # type: ignore[arg-type]
-            case Swept(sweep):
+            case SweepDerivation(sweep):
                 yield sweep
-            case Apply(_, _, arg):
+            case PropagationDerivation(_, _, arg):
                 todo.append(arg)
-            case Product(left, right):
+            case ProductDerivation(left, right):
                 todo += [left, right]

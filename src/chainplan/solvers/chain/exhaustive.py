@@ -16,19 +16,19 @@ from typing import final
 
 from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.compressed_sweep import NEVER, compressed
+from chainplan.plans.compressed_sweep import UNREACHED_PRICE, compressed
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.result import Outcome, bounded
 from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
-from chainplan.solvers.chain.compressed_intervals import ANY, Sweeps
+from chainplan.solvers.chain.compressed_intervals import ABOVE_EVERY_SWEEP, ChainSweeps
 from chainplan.solvers.chain.derivation import (
-    Apply,
     Derivation,
-    Leaf,
-    Product,
-    Swept,
+    ElementalDerivation,
+    ProductDerivation,
+    PropagationDerivation,
+    SweepDerivation,
     leaf_options,
     not_a_chain,
     swept,
@@ -37,11 +37,11 @@ from chainplan.solvers.chain.derivation import (
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver
 
-MOST = 100_000
+MAX_DERIVATIONS = 100_000
 
 
 @final
-class Exhaustive(Solver):
+class ExhaustiveSolver(Solver):
     """Every bracketing, every mode, and under a memory limit every order of the steps, one by one.
 
     Cost: O(number of derivations · q), which grows like 4^q for explicit and faster for matrix-free chains.
@@ -57,12 +57,12 @@ class Exhaustive(Solver):
             return f"the chain has {len(problem.graph.chain):,} elementals; expected a tiny one"
         if reason is None:
             count = _count_plans(problem)
-            if count > MOST:
-                return f"the chain has {count:,} derivations; expected at most {MOST:,}"
+            if count > MAX_DERIVATIONS:
+                return f"the chain has {count:,} derivations; expected at most {MAX_DERIVATIONS:,}"
         return reason
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        total, best, needs, bound = _count_plans(problem), None, None, NEVER
+        total, best, needs, bound = _count_plans(problem), None, None, UNREACHED_PRICE
         for i, (plan, saved) in enumerate(_plans(problem)):
             candidate = Candidate(plan, problem.cost)
             price, peak = candidate.price, candidate.priced.peak
@@ -73,7 +73,7 @@ class Exhaustive(Solver):
                     best = ((price, peak), candidate)
                     search.offer(plan, price)
             search.tick(i / total)
-        sweeps = Sweeps(problem.graph.chain, problem.cost)
+        sweeps = ChainSweeps(problem.graph.chain, problem.cost)
         if best is not None:
             within = sweeps.moves if problem.memory is None else "bracketings"
             return bounded(best[1], best[0][0], Bound(bound, within))
@@ -108,34 +108,34 @@ def _derivations(problem: Problem, i: int, j: int) -> Iterator[Derivation]:
         return
     if chain[j - 1].tangent is not None:
         for arg in _derivations(problem, i, j - 1):
-            yield Apply(j - 1, Mode.TANGENT, arg)
+            yield PropagationDerivation(j - 1, Mode.TANGENT, arg)
     if chain[i].adjoint is not None:
         for arg in _derivations(problem, i + 1, j):
-            yield Apply(i, Mode.ADJOINT, arg)
+            yield PropagationDerivation(i, Mode.ADJOINT, arg)
     for k in range(i + 1, j):
         for left in _derivations(problem, k, j):
             for right in _derivations(problem, i, k):
-                yield Product(left, right)
+                yield ProductDerivation(left, right)
 
 
-def _compressed_sweep(problem: Problem, i: int, j: int) -> Swept | None:
+def _compressed_sweep(problem: Problem, i: int, j: int) -> SweepDerivation | None:
     """The compressed sweep of the interval (i, j), whatever it costs; None under a memory limit."""
     run = problem.graph.chain[i:j]
     block = reduce(lambda right, left: left.times(right), (e.block for e in run))
-    sweep = None if problem.memory is not None else compressed(run, block, problem.cost, ANY)
-    return None if sweep is None else Swept(sweep)
+    sweep = None if problem.memory is not None else compressed(run, block, problem.cost, ABOVE_EVERY_SWEEP)
+    return None if sweep is None else SweepDerivation(sweep)
 
 
 def _step_orders(node: object) -> Iterator[tuple[Derivation, ...]]:
     """Every order of the steps of a derivation, without its loads, which always stand just before their use."""
     match node:
-        case Leaf(_, None):
+        case ElementalDerivation(_, None):
             yield ()
-        case Leaf():
+        case ElementalDerivation():
             yield (node,)
-        case Apply(_, _, arg):
+        case PropagationDerivation(_, _, arg):
             yield from ((*before, node) for before in _step_orders(arg))
-        case Product(left, right):
+        case ProductDerivation(left, right):
             for one in _step_orders(left):
                 for other in _step_orders(right):
                     for places in combinations(range(len(one) + len(other)), len(one)):
@@ -150,17 +150,17 @@ def _plan_in_order(graph: Graph, order: tuple[Derivation, ...], root: Derivation
     held: dict[int, int] = {}
 
     def load_or_look_up(node: object) -> int:
-        if isinstance(node, Leaf) and node.mode is None:
+        if isinstance(node, ElementalDerivation) and node.mode is None:
             return recorder.load(chain[node.position].name)
         return held[id(node)]
 
     for node in order:
         match node:
-            case Leaf(position, Mode() as mode):
+            case ElementalDerivation(position, Mode() as mode):
                 held[id(node)] = recorder.accumulate(chain[position].name, mode)
-            case Apply(position, mode, arg):
+            case PropagationDerivation(position, mode, arg):
                 held[id(node)] = recorder.propagate(chain[position].name, load_or_look_up(arg), mode)
-            case Product(left, right):
+            case ProductDerivation(left, right):
                 held[id(node)] = recorder.multiply(load_or_look_up(left), load_or_look_up(right))
     return recorder.plan([(graph.outputs[0], graph.inputs[0], load_or_look_up(root))])
 

@@ -15,28 +15,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-Segment = tuple[int, int, object]
+ProfileSegment = tuple[int, int, object]
 """Hill and valley in elements, and the steps: None, a step, or a pair of these."""
 
-Profile = tuple[Segment, ...]
+MemoryProfile = tuple[ProfileSegment, ...]
 """The segments of a traversal in their order, hills falling and valleys rising."""
 
 
-def single(hill: int, valley: int, step: object) -> Profile:
+def single(hill: int, valley: int, step: object) -> MemoryProfile:
     """The profile of a single step without operands."""
     return ((hill, valley, step),)
 
 
-def then(profile: Profile, hill: int, valley: int, step: object) -> Profile:
+def then(profile: MemoryProfile, hill: int, valley: int, step: object) -> MemoryProfile:
     """The profile with one more step at its end, in O(length of the profile)."""
     segments = list(profile)
     _append(segments, hill, valley, step)
     return tuple(segments)
 
 
-def merge(one: Profile, other: Profile) -> Profile:
+def merge(one: MemoryProfile, other: MemoryProfile) -> MemoryProfile:
     """The profile of the best interleaving of two independent subtrees, in linear time; ties go to `one`."""
-    segments: list[Segment] = []
+    segments: list[ProfileSegment] = []
     held_one = held_other = x = y = 0
     while x < len(one) or y < len(other):
         if y == len(other) or (x < len(one) and one[x][0] - one[x][1] >= other[y][0] - other[y][1]):
@@ -50,7 +50,7 @@ def merge(one: Profile, other: Profile) -> Profile:
     return tuple(segments)
 
 
-def dominates(one: Profile, other: Profile) -> bool:
+def dominates(one: MemoryProfile, other: MemoryProfile) -> bool:
     """Whether `one` can stand in for `other` in every plan without raising its peak (Liu 1987, section 3).
 
     It can where each of its segments has a segment of `other` with no lower hill and no lower valley: it is carried out
@@ -59,7 +59,7 @@ def dominates(one: Profile, other: Profile) -> bool:
     return all(any(h <= hill and v <= valley for hill, valley, _ in other) for h, v, _ in one)
 
 
-def steps_of(profile: Profile) -> Iterator[Any]:
+def steps_of(profile: MemoryProfile) -> Iterator[Any]:
     """The steps of a profile in the order in which they are carried out."""
     todo = [steps for *_, steps in reversed(profile)]
     while todo:
@@ -70,7 +70,7 @@ def steps_of(profile: Profile) -> Iterator[Any]:
             yield steps
 
 
-def _append(segments: list[Segment], hill: int, valley: int, steps: object) -> None:
+def _append(segments: list[ProfileSegment], hill: int, valley: int, steps: object) -> None:
     """Add a segment at the end and merge into it the segments whose hill is no higher or whose valley is no lower."""
     while segments and (valley <= segments[-1][1] or hill >= segments[-1][0]):
         h, _, before = segments.pop()

@@ -25,7 +25,7 @@ from operator import index, itemgetter
 __all__ = ["optimal_products"]
 
 
-class _Arc:
+class _HorizontalArc:
     """An h-arc u - v, 0 < u < v, over a region that ends below at the outermost arcs still present.
 
     Without the arc, its region joins the fan above: with w the weight of the fan's vertex, this adds w * den and saves
@@ -34,9 +34,9 @@ class _Arc:
 
     __slots__ = ("child", "den", "host", "left", "num", "present", "right", "sibling", "u", "v")
 
-    child: _Arc | None  # heap: first child
-    sibling: _Arc | None  # heap: next child of the same parent
-    host: _Arc | None  # the arc with which this one stands or falls, if any
+    child: _HorizontalArc | None  # heap: first child
+    sibling: _HorizontalArc | None  # heap: next child of the same parent
+    host: _HorizontalArc | None  # the arc with which this one stands or falls, if any
     left: int  # left neighbour of v and right neighbour of u in the region
     right: int
     num: int
@@ -92,11 +92,11 @@ def optimal_products(sizes: Sequence[int]) -> list[tuple[int, int, int]]:
     return products
 
 
-def _present_arcs(w: Sequence[int]) -> list[_Arc]:
+def _present_arcs(w: Sequence[int]) -> list[_HorizontalArc]:
     """The h-arcs of an optimal partition of the polygon w, w[0] minimal and positive, innermost first."""
     n = len(w)
     left, right = list(range(-1, n - 1)), list(range(1, n + 1))
-    heaps: list[_Arc | None] = [None] * n  # heaps[v]: the arcs within the outermost arc that ends in v
+    heaps: list[_HorizontalArc | None] = [None] * n  # heaps[v]: the arcs within the outermost arc that ends in v
     arcs = []
     stack = [0]
     for v in range(1, n):
@@ -116,9 +116,11 @@ def _present_arcs(w: Sequence[int]) -> list[_Arc]:
     return [arc for arc in arcs if arc.present]
 
 
-def _settle_arc(w: Sequence[int], u: int, c: int, v: int, top: _Arc | None, left: list[int], right: list[int]) -> _Arc:
+def _settle_arc(
+    w: Sequence[int], u: int, c: int, v: int, top: _HorizontalArc | None, left: list[int], right: list[int]
+) -> _HorizontalArc:
     """The arc u - v over the triangle u, c, v and over the heap `top`, by the ceilings and condensation of Part II."""
-    arc = _Arc(u, v)
+    arc = _HorizontalArc(u, v)
     x, y, z = w[u], w[v], w[c]
     mul = x * y
     low = x if x <= y else y
@@ -144,7 +146,7 @@ def _settle_arc(w: Sequence[int], u: int, c: int, v: int, top: _Arc | None, left
     return arc
 
 
-def _drop_arcs(low: int, heaps: Sequence[_Arc | None]) -> None:
+def _drop_arcs(low: int, heaps: Sequence[_HorizontalArc | None]) -> None:
     """Remove the arcs that do not pay below a fan of weight `low`; the heap order ends the walk at arcs that pay."""
     todo = list(heaps)
     while todo:
@@ -156,7 +158,7 @@ def _drop_arcs(low: int, heaps: Sequence[_Arc | None]) -> None:
             top = top.sibling
 
 
-def _meld(a: _Arc | None, b: _Arc | None) -> _Arc | None:
+def _meld(a: _HorizontalArc | None, b: _HorizontalArc | None) -> _HorizontalArc | None:
     """Union of two pairing heaps, the largest supporting weight on top."""
     if not a or not b:
         return a or b
@@ -166,7 +168,7 @@ def _meld(a: _Arc | None, b: _Arc | None) -> _Arc | None:
     return a
 
 
-def _without_top(top: _Arc) -> _Arc | None:
+def _without_top(top: _HorizontalArc) -> _HorizontalArc | None:
     """The pairing heap without its top: the children melded in pairs, the pairs from last to first."""
     a = top.child
     if not a or not a.sibling:
@@ -190,7 +192,7 @@ def _without_top(top: _Arc) -> _Arc | None:
     return heap
 
 
-def _triangles(w: Sequence[int], arcs: Sequence[_Arc]) -> Iterator[tuple[int, int, int]]:
+def _triangles(w: Sequence[int], arcs: Sequence[_HorizontalArc]) -> Iterator[tuple[int, int, int]]:
     """The triangles (a, b, c), a < b < c, of the fans between the arcs (innermost first) and above them."""
     n = len(w)
     right = list(range(1, n + 1))

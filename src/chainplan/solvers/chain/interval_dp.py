@@ -24,18 +24,18 @@ from typing import TYPE_CHECKING, final
 
 from chainplan.plans.bound import Bound
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.compressed_sweep import Sweep
+from chainplan.plans.compressed_sweep import CompressedSweep
 from chainplan.plans.result import Outcome, bounded
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.problem.problem import Problem
-from chainplan.solvers.chain.compressed_intervals import Choices, Sweeps
+from chainplan.solvers.chain.compressed_intervals import ChainSweeps, SweepChoices
 from chainplan.solvers.chain.derivation import (
-    Apply,
     Derivation,
-    Leaf,
-    Product,
-    Swept,
+    ElementalDerivation,
+    ProductDerivation,
+    PropagationDerivation,
+    SweepDerivation,
     leaf_options,
     not_a_chain,
     sizes_of,
@@ -52,14 +52,14 @@ if TYPE_CHECKING:
 
     from chainplan._util.arrays import Array, DType
 
-LONGEST = 5000
+MAX_DP_CHAIN_LENGTH = 5000
 """Elementals of the longest chain that is priced by anti-diagonals."""
-LONGEST_LISTED = 300
+MAX_LISTED_CHAIN_LENGTH = 300
 """Elementals of the longest chain whose products are priced one by one."""
 
 
 @final
-class ChainDp(Solver):
+class ChainDpSolver(Solver):
     """Exact interval dynamic programming over products, tangents and adjoints.
 
     Cost: O(q³) time and O(q²) memory for q elementals.
@@ -71,12 +71,12 @@ class ChainDp(Solver):
 
     def refuses(self, problem: Problem) -> str | None:
         return not_a_chain(problem) or not_a_chain(
-            problem, LONGEST if _priced_by_diagonals(problem) else LONGEST_LISTED
+            problem, MAX_DP_CHAIN_LENGTH if _priced_by_diagonals(problem) else MAX_LISTED_CHAIN_LENGTH
         )
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         chain = problem.graph.chain
-        sweeps = Sweeps(chain, problem.cost, search.in_time)
+        sweeps = ChainSweeps(chain, problem.cost, search.in_time)
         table, whole = filled(problem, sweeps, search), (0, len(chain))
         while True:
             candidate = Candidate(write(problem.graph, whole, table.derive), problem.cost)
@@ -91,7 +91,7 @@ class ChainDp(Solver):
             table = filled(problem, sweeps, search)
 
 
-def filled(problem: Problem, sweeps: Choices, search: Search) -> Table | IntervalTable:
+def filled(problem: Problem, sweeps: SweepChoices, search: Search) -> DensePriceTable | IntervalTable:
     """The table with the prices of all intervals of a chain, in O(q³) time for q elementals.
 
     Raises
@@ -100,7 +100,9 @@ def filled(problem: Problem, sweeps: Choices, search: Search) -> Table | Interva
         When the budget of the search has run out.
     """
     chain = problem.graph.chain
-    table = Table(chain, sweeps) if _priced_by_diagonals(problem) else IntervalTable(chain, problem.cost, sweeps)
+    table = (
+        DensePriceTable(chain, sweeps) if _priced_by_diagonals(problem) else IntervalTable(chain, problem.cost, sweeps)
+    )
     for length in range(2, len(chain) + 1):
         table.fill(length)
         search.tick((length / len(chain)) ** 2)
@@ -109,23 +111,23 @@ def filled(problem: Problem, sweeps: Choices, search: Search) -> Table | Interva
 
 def _priced_by_diagonals(problem: Problem) -> bool:
     """Whether all prices follow from constant counts and bands, so that numpy computes many at once."""
-    even = all(isinstance(e.block.structure, _EVEN) for e in problem.graph.chain)
+    even = all(isinstance(e.block.structure, _EVENLY_FILLED) for e in problem.graph.chain)
     return problem.cost is FMA and even
 
 
-_EVEN = (OnDiagonal, Zero, Dense, Banded, BlockDiagonal, Kronecker)
+_EVENLY_FILLED = (OnDiagonal, Zero, Dense, Banded, BlockDiagonal, Kronecker)
 
 
-class Table:
+class DensePriceTable:
     """Prices of all intervals: `by_start[i, d]` and `by_end[j, q-d]` both hold that of (i, i+d) with j = i+d."""
 
-    def __init__(self, chain: tuple[Elemental, ...], sweeps: Choices) -> None:
+    def __init__(self, chain: tuple[Elemental, ...], sweeps: SweepChoices) -> None:
         import numpy as np
 
         from chainplan.solvers.chain.interval_products import IntervalProducts
 
         self.chain, self.q, self._sweeps = chain, len(chain), sweeps
-        self._swept: dict[tuple[int, int], Sweep] = {}
+        self._swept: dict[tuple[int, int], CompressedSweep] = {}
         self.sizes = sizes_of(chain)
         self.leaves = [min(leaf_options(chain, i), key=lambda option: option[0]) for i in range(self.q)]
         dtype, self.never = _number_type(chain, self.sizes, sum(price for price, _ in self.leaves))
@@ -193,21 +195,21 @@ class Table:
         i, j = interval
         d, q = j - i, self.q
         if interval in self._swept:
-            return Swept(self._swept[interval])
+            return SweepDerivation(self._swept[interval])
         if d == 1:
-            leaf: Leaf = self.leaves[i][1]
+            leaf: ElementalDerivation = self.leaves[i][1]
             return leaf
         price = self.price(i, j)
         first, last = self.chain[i], self.chain[j - 1]
         if last.tangent is not None and self.price(i, j - 1) + self.sizes[i] * last.tangent == price:
-            return Apply(j - 1, Mode.TANGENT, (i, j - 1))
+            return PropagationDerivation(j - 1, Mode.TANGENT, (i, j - 1))
         if first.adjoint is not None and self.price(i + 1, j) + self.sizes[j] * first.adjoint == price:
-            return Apply(i, Mode.ADJOINT, (i + 1, j))
+            return PropagationDerivation(i, Mode.ADJOINT, (i + 1, j))
         candidates = self.products.prices(i, i + 1, d)[0]
         candidates += self.by_start[i, 1:d]
         candidates += self.by_end[j, q - d + 1 : q]
         k = i + 1 + int(candidates.argmin())
-        return Product((k, j), (i, k))
+        return ProductDerivation((k, j), (i, k))
 
 
 def _number_type(chain: tuple[Elemental, ...], sizes: list[int], leaves: int) -> tuple[DType, int]:

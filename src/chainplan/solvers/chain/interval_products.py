@@ -16,7 +16,7 @@ from chainplan.problem.graph import Elemental
 from chainplan.solvers.chain.derivation import sizes_of
 from chainplan.structures import Banded, Block, Dense
 from chainplan.structures.banded import band_products_fma
-from chainplan.structures.counts import Counts
+from chainplan.structures.counts import LineCounts
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -100,7 +100,7 @@ class IntervalProducts:
             self._uneven = True
 
 
-def _constant(counts: Counts) -> int | None:
+def _constant(counts: LineCounts) -> int | None:
     """The count that all rows (or columns) share, None where they differ."""
     values = {first for _, first, slope in counts} if not any(slope for *_, slope in counts) else {0, 1}
     return values.pop() if len(values) == 1 else None if values else 0

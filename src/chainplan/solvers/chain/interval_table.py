@@ -9,20 +9,26 @@ from __future__ import annotations
 
 from chainplan.problem.cost import CostModel
 from chainplan.problem.graph import Elemental, Mode
-from chainplan.solvers.chain.compressed_intervals import Choices
-from chainplan.solvers.chain.derivation import Apply, Derivation, Product, Swept, leaf_options
+from chainplan.solvers.chain.compressed_intervals import SweepChoices
+from chainplan.solvers.chain.derivation import (
+    Derivation,
+    ProductDerivation,
+    PropagationDerivation,
+    SweepDerivation,
+    leaf_options,
+)
 from chainplan.structures import Block
 
-Choice = tuple[int, Derivation]
+PricedDerivation = tuple[int, Derivation]
 
 
 class IntervalTable:
     """Price and derivation of every interval; O(q³) prices, O(q²) memory for q elementals."""
 
-    def __init__(self, chain: tuple[Elemental, ...], cost: CostModel, sweeps: Choices) -> None:
+    def __init__(self, chain: tuple[Elemental, ...], cost: CostModel, sweeps: SweepChoices) -> None:
         self.chain, self.q, self._cost, self._sweeps = chain, len(chain), cost, sweeps
         self.blocks: dict[tuple[int, int], Block] = {}
-        self._best: dict[tuple[int, int], Choice] = {}
+        self._best: dict[tuple[int, int], PricedDerivation] = {}
         for i, e in enumerate(chain):
             self.blocks[i, i + 1] = e.block
             self._keep(i, i + 1, min(leaf_options(chain, i, cost), key=lambda option: option[0]))
@@ -42,26 +48,26 @@ class IntervalTable:
             self.blocks[i, j] = self.chain[j - 1].block.times(self.blocks[i, j - 1])
             self._keep(i, j, min(self._choices(i, j), key=lambda choice: choice[0]))
 
-    def _keep(self, i: int, j: int, choice: Choice) -> None:
+    def _keep(self, i: int, j: int, choice: PricedDerivation) -> None:
         """Enter the best choice for an interval, or the compressed sweep that undercuts it."""
         sweep = self._sweeps.cheaper(i, j, choice[0])
-        self._best[i, j] = choice if sweep is None else (sweep.price, Swept(sweep))
+        self._best[i, j] = choice if sweep is None else (sweep.price, SweepDerivation(sweep))
 
-    def _choices(self, i: int, j: int) -> list[Choice]:
+    def _choices(self, i: int, j: int) -> list[PricedDerivation]:
         """The last tangent, the first adjoint and the best split of an interval, in the order that breaks ties."""
         best, blocks, cost = self._best, self.blocks, self._cost
         whole = blocks[i, j]
-        choices: list[Choice] = []
+        choices: list[PricedDerivation] = []
         first, last = self.chain[i], self.chain[j - 1]
         if last.tangent is not None:
             price = best[i, j - 1][0] + cost.propagate(last, blocks[i, j - 1], Mode.TANGENT)
-            choices.append((price, Apply(j - 1, Mode.TANGENT, (i, j - 1))))
+            choices.append((price, PropagationDerivation(j - 1, Mode.TANGENT, (i, j - 1))))
         if first.adjoint is not None:
             price = best[i + 1, j][0] + cost.propagate(first, blocks[i + 1, j], Mode.ADJOINT)
-            choices.append((price, Apply(i, Mode.ADJOINT, (i + 1, j))))
+            choices.append((price, PropagationDerivation(i, Mode.ADJOINT, (i + 1, j))))
         price, k = min(
             (best[i, k][0] + best[k, j][0] + cost.multiply(blocks[k, j], blocks[i, k], whole), k)
             for k in range(i + 1, j)
         )
-        choices.append((price, Product((k, j), (i, k))))
+        choices.append((price, ProductDerivation((k, j), (i, k))))
         return choices

@@ -36,19 +36,19 @@ from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
-from chainplan.solvers.chain.compressed_intervals import Sweeps
-from chainplan.solvers.chain.derivation import not_a_chain
-from chainplan.solvers.chain.hill_valley import Profile, dominates, merge, single, steps_of, then
-from chainplan.solvers.chain.memory_moves import Interval, IntervalMove, MoveTable, prices_ahead
+from chainplan.solvers.chain.compressed_intervals import ChainSweeps
+from chainplan.solvers.chain.derivation import ChainInterval, not_a_chain
+from chainplan.solvers.chain.hill_valley import MemoryProfile, dominates, merge, single, steps_of, then
+from chainplan.solvers.chain.memory_moves import IntervalMove, MoveTable, prices_ahead
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver, not_fma
 
-LONGEST = 150
+MAX_LIMITED_CHAIN_LENGTH = 150
 """Elementals of the longest chain that is searched under a limit."""
 
 
 @final
-class ChainMemory(Solver):
+class ChainMemorySolver(Solver):
     """Exact best-first search over Pareto fronts of cost and memory profile.
 
     Cost: O(q³) time and memory for q elementals plus the search, which is exponential at worst and mostly negligible.
@@ -60,18 +60,18 @@ class ChainMemory(Solver):
     name = "chain-memory"
 
     def refuses(self, problem: Problem) -> str | None:
-        return not_fma(problem) or not_a_chain(problem, LONGEST)
+        return not_fma(problem) or not_a_chain(problem, MAX_LIMITED_CHAIN_LENGTH)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        graph, sweeps = problem.graph, Sweeps(problem.graph.chain, FMA, search.in_time)
+        graph, sweeps = problem.graph, ChainSweeps(problem.graph.chain, FMA, search.in_time)
         while True:
             table = MoveTable(graph, search, sweeps.every)
-            attempt = _Attempt(table, problem.memory)
+            attempt = _SearchUnderLimit(table, problem.memory)
             best = attempt.run(search)
             if best is not None:
                 search.offer(_write(graph, best.profile), best.cost)
             floor = MoveTable(graph, search, sweeps.fewest) if sweeps.any else table
-            low = best if floor.no_better(table) else _Attempt(floor, problem.memory).run(search)
+            low = best if floor.no_better(table) else _SearchUnderLimit(floor, problem.memory).run(search)
             reached = best is not None and low is not None and low.cost == best.cost
             if low is None or reached or not sweeps.closer(m.sweep for m in steps_of(low.profile) if m.sweep):
                 break
@@ -93,7 +93,7 @@ def _smallest(table: MoveTable, low: int, search: Search) -> int:
     """
     high, probe = None, low
     while high is None or low < high:
-        attempt = _Attempt(table, probe)
+        attempt = _SearchUnderLimit(table, probe)
         entry = attempt.run(search)
         if entry is None:
             low = min(attempt.refused)
@@ -103,30 +103,30 @@ def _smallest(table: MoveTable, low: int, search: Search) -> int:
     return high
 
 
-class _Entry(NamedTuple):
+class _FrontEntry(NamedTuple):
     """A way to make an interval; the same move on other entries of its operands makes another entry."""
 
     cost: int
-    profile: Profile
+    profile: MemoryProfile
 
 
-class _Attempt:
+class _SearchUnderLimit:
     """The search under one limit; `refused` holds the numbers of elements above it that moves and entries needed."""
 
     def __init__(self, table: MoveTable, limit: int | None) -> None:
         self.limit, self.whole, self._nnz = limit, table.whole, table.nnz
         self.refused = table.above(limit)
         self._moves = table.within(limit)
-        self._fronts: dict[Interval, list[_Entry]] = {interval: [] for interval in self._moves}
-        self._uses: dict[Interval, list[IntervalMove]] = {interval: [] for interval in self._moves}
+        self._fronts: dict[ChainInterval, list[_FrontEntry]] = {interval: [] for interval in self._moves}
+        self._uses: dict[ChainInterval, list[IntervalMove]] = {interval: [] for interval in self._moves}
         for moves in self._moves.values():
             for move in moves:
                 for arg in move.args:
                     self._uses[arg].append(move)
-        self._heap: list[tuple[int, int, int, int, IntervalMove, tuple[Profile, ...]]] = []
+        self._heap: list[tuple[int, int, int, int, IntervalMove, tuple[MemoryProfile, ...]]] = []
         self._pushed = 0
 
-    def run(self, search: Search) -> _Entry | None:
+    def run(self, search: Search) -> _FrontEntry | None:
         """The cheapest way to make the whole chain under the limit, None where there is none."""
         if self.whole not in self._moves:
             return None
@@ -139,7 +139,7 @@ class _Attempt:
         while self._heap:
             search.tick()
             *_, cost, move, args = heappop(self._heap)
-            entry = _Entry(cost, _profile(move, self._nnz[move.made], args))
+            entry = _FrontEntry(cost, _profile(move, self._nnz[move.made], args))
             if not self._keeps(move.made, entry.profile):
                 continue
             if move.made == self.whole:
@@ -148,7 +148,7 @@ class _Attempt:
             self._spread(move.made, entry)
         return None
 
-    def _keeps(self, interval: Interval, profile: Profile) -> bool:
+    def _keeps(self, interval: ChainInterval, profile: MemoryProfile) -> bool:
         """Whether a profile keeps the limit and no earlier entry of its interval can stand in for it."""
         front = self._fronts[interval]
         if self.limit is None:
@@ -159,7 +159,7 @@ class _Attempt:
             return False
         return not any(dominates(entry.profile, profile) for entry in front)
 
-    def _spread(self, interval: Interval, entry: _Entry) -> None:
+    def _spread(self, interval: ChainInterval, entry: _FrontEntry) -> None:
         """Push every move that uses the entry, on the other operands known so far."""
         for move in self._uses[interval]:
             if len(move.args) == 1:
@@ -170,24 +170,24 @@ class _Attempt:
                 pair = (entry, other) if left == interval else (other, entry)
                 self._push(move, entry.cost + other.cost + move.price, (pair[0].profile, pair[1].profile))
 
-    def _push(self, move: IntervalMove, cost: int, args: tuple[Profile, ...]) -> None:
+    def _push(self, move: IntervalMove, cost: int, args: tuple[MemoryProfile, ...]) -> None:
         """Push a move by its cost and the least cost after it; ties go to longer intervals, then to earlier pushes."""
         start, end = move.made
         self._pushed += 1
         heappush(self._heap, (cost + self._ahead[move.made], start - end, self._pushed, cost, move, args))
 
 
-def _profile(move: IntervalMove, size: int, args: tuple[Profile, ...]) -> Profile:
+def _profile(move: IntervalMove, size: int, args: tuple[MemoryProfile, ...]) -> MemoryProfile:
     """The profile of a move on the profiles of its operands."""
     if not args:
         return single(move.hill, size, move)
     return then(args[0] if len(args) == 1 else merge(*args), move.hill, size, move)
 
 
-def _write(graph: Graph, profile: Profile) -> Plan:
+def _write(graph: Graph, profile: MemoryProfile) -> Plan:
     """The plan that carries out the steps of a profile in their order."""
     chain, recorder = graph.chain, Recorder(graph)
-    held: dict[Interval, int] = {}
+    held: dict[ChainInterval, int] = {}
     for move in steps_of(profile):
         (i, j), args = move.made, [held[arg] for arg in move.args]
         if move.sweep is not None:

@@ -10,29 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from chainplan.plans.compressed_sweep import Sweep
+from chainplan.plans.compressed_sweep import CompressedSweep
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.solvers.chain.compressed_intervals import peak
-from chainplan.solvers.chain.derivation import blocks_of, leaf_options
+from chainplan.solvers.chain.derivation import ChainInterval, blocks_of, leaf_options
 from chainplan.solvers.search.search import Search
 from chainplan.structures import Block
-
-Interval = tuple[int, int]
 
 
 class IntervalMove(NamedTuple):
     """A step, or a compressed sweep, that makes an interval from others while `hill` elements are alive."""
 
-    made: Interval
-    args: tuple[Interval, ...]
+    made: ChainInterval
+    args: tuple[ChainInterval, ...]
     mode: Mode | None
     hill: int
     price: int
-    sweep: Sweep | None = None
+    sweep: CompressedSweep | None = None
 
 
-IntervalMoves = dict[Interval, list[IntervalMove]]
+IntervalMoves = dict[ChainInterval, list[IntervalMove]]
 
 
 class MoveTable:
@@ -41,7 +39,7 @@ class MoveTable:
     `sweeps` gives the compressed sweeps of an interval.
     """
 
-    def __init__(self, graph: Graph, search: Search, sweeps: Callable[[int, int], list[Sweep]]) -> None:
+    def __init__(self, graph: Graph, search: Search, sweeps: Callable[[int, int], list[CompressedSweep]]) -> None:
         chain = graph.chain
         self.whole = (0, len(chain))
         blocks = blocks_of(chain)
@@ -86,7 +84,7 @@ class MoveTable:
         return {f for floors in self.floors.values() for f in floors if limit is not None and f > limit}
 
 
-def prices_ahead(moves: IntervalMoves, whole: Interval, watch: Callable[[], None]) -> dict[Interval, int]:
+def prices_ahead(moves: IntervalMoves, whole: ChainInterval, watch: Callable[[], None]) -> dict[ChainInterval, int]:
     """For each interval the least price of the moves that lead from it to the whole chain."""
     watch()
     inside = _inside(moves, sum, _price)
@@ -95,7 +93,10 @@ def prices_ahead(moves: IntervalMoves, whole: Interval, watch: Callable[[], None
 
 
 def _moves(
-    chain: tuple[Elemental, ...], blocks: dict[Interval, Block], nnz: dict[Interval, int], interval: Interval
+    chain: tuple[Elemental, ...],
+    blocks: dict[ChainInterval, Block],
+    nnz: dict[ChainInterval, int],
+    interval: ChainInterval,
 ) -> list[IntervalMove]:
     """All steps that make an interval: leaves of a single elemental; else a tangent, an adjoint, products by split."""
     i, j = interval
@@ -131,9 +132,9 @@ def _price(move: IntervalMove) -> int:
 
 def _inside(
     moves: IntervalMoves, join: Callable[[Iterable[int]], int], weight: Callable[[IntervalMove], int]
-) -> dict[Interval, int]:
+) -> dict[ChainInterval, int]:
     """The least sum (or maximum) of weights of the moves that make each interval."""
-    inside: dict[Interval, int] = {}
+    inside: dict[ChainInterval, int] = {}
     for interval, options in moves.items():
         inside[interval] = min(join((weight(m), *[inside[a] for a in m.args])) for m in options)
     return inside
@@ -143,9 +144,9 @@ def _outside(
     moves: IntervalMoves,
     join: Callable[[Iterable[int]], int],
     weight: Callable[[IntervalMove], int],
-    inside: dict[Interval, int],
-    whole: Interval,
-) -> dict[Interval, int]:
+    inside: dict[ChainInterval, int],
+    whole: ChainInterval,
+) -> dict[ChainInterval, int]:
     """The least sum (or maximum) of weights of the moves that lead from each interval to the whole chain."""
     outside = {whole: 0}
     for interval in reversed(moves):

@@ -2,5 +2,5 @@
 
 from chainplan.solvers.checkpoint.binomial import forward_steps as forward_steps
 from chainplan.solvers.checkpoint.binomial import repetitions as repetitions
-from chainplan.solvers.checkpoint.reversal import Action as Action
-from chainplan.solvers.checkpoint.reversal import Reversal as Reversal
+from chainplan.solvers.checkpoint.reversal import ReversalAction as ReversalAction
+from chainplan.solvers.checkpoint.reversal import ReversalSchedules as ReversalSchedules

@@ -11,20 +11,25 @@ from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import Any
 
-Point = tuple[int, int, Any, Any, Any]
-Front = list[Point]
+FrontPoint = tuple[int, int, Any, Any, Any]
+CheckpointFront = list[FrontPoint]
 
-_ORDER = itemgetter(0, 1)
+_MEMORY_THEN_PRICE = itemgetter(0, 1)
 
 
-def single_step(memory: int, price: int, how: object) -> Point:
+def single_step(memory: int, price: int, how: object) -> FrontPoint:
     """The point of a task that is one step and has no parts."""
     return (memory, price, how, None, None)
 
 
 def in_sequence(
-    first: Front, second: Front, held: tuple[int, int, int], price: int, how: object, limit: int | None
-) -> Iterable[Point]:
+    first: CheckpointFront,
+    second: CheckpointFront,
+    held: tuple[int, int, int],
+    price: int,
+    how: object,
+    limit: int | None,
+) -> Iterable[FrontPoint]:
     """The ways to do one task and then another, at every memory where either gets cheaper, in linear time.
 
     `held` are three numbers of elements: what is alive besides during the first task, what is during the second, and
@@ -35,7 +40,7 @@ def in_sequence(
     a, b, least = held
     x, y = 0, 0
     memory = max(first[0][0] + a, second[0][0] + b, least)
-    points: Front = []
+    points: CheckpointFront = []
     ends = len(first), len(second)
     while limit is None or memory <= limit:
         while x + 1 < ends[0] and first[x + 1][0] + a <= memory:
@@ -54,7 +59,9 @@ def in_sequence(
     return points
 
 
-def with_last_step(front: Front, held: int, least: int, price: int, how: object, limit: int | None) -> Iterable[Point]:
+def with_last_step(
+    front: CheckpointFront, held: int, least: int, price: int, how: object, limit: int | None
+) -> Iterable[FrontPoint]:
     """The ways to do a task while `held` elements are alive besides, followed by a step that needs `least`."""
     return [
         (memory, point[1] + price, how, point, None)
@@ -64,36 +71,36 @@ def with_last_step(front: Front, held: int, least: int, price: int, how: object,
     ]
 
 
-def best(points: Iterable[Point]) -> Front:
+def best(points: Iterable[FrontPoint]) -> CheckpointFront:
     """The points that no other beats in memory and price, in O(n log n) for n points; ties go to the first."""
-    front: Front = []
+    front: CheckpointFront = []
     lowest: int | None = None
-    for point in sorted(points, key=_ORDER):
+    for point in sorted(points, key=_MEMORY_THEN_PRICE):
         if lowest is None or point[1] < lowest:
             front.append(point)
             lowest = point[1]
     return front
 
 
-def cheapest_under(front: Front, limit: int | None) -> Point | None:
+def cheapest_under(front: CheckpointFront, limit: int | None) -> FrontPoint | None:
     """The cheapest point within a limit."""
     return next((point for point in reversed(front) if limit is None or point[0] <= limit), None)
 
 
-def least(points: Iterable[Point]) -> Front:
+def least(points: Iterable[FrontPoint]) -> CheckpointFront:
     """The cheapest point of least memory alone, for passes in which only memory matters."""
-    return sorted(points, key=_ORDER)[:1]
+    return sorted(points, key=_MEMORY_THEN_PRICE)[:1]
 
 
-def cheapest(points: Iterable[Point]) -> Front:
+def cheapest(points: Iterable[FrontPoint]) -> CheckpointFront:
     """The point of least price and, among these, of least memory, for passes in which only the price matters."""
     return sorted(points, key=itemgetter(1, 0))[:1]
 
 
-def coarse(unit: int) -> Callable[[Iterable[Point]], Front]:
+def coarse(unit: int) -> Callable[[Iterable[FrontPoint]], CheckpointFront]:
     """`best` with memory rounded up to units: fronts are short, and a point never needs more than it says."""
 
-    def round_up(points: Iterable[Point]) -> Front:
+    def round_up(points: Iterable[FrontPoint]) -> CheckpointFront:
         return best((-(-point[0] // unit) * unit, *point[1:]) for point in points)
 
     return round_up

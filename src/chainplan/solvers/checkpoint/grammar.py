@@ -32,12 +32,20 @@ from typing import NamedTuple
 
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Mode
-from chainplan.solvers.checkpoint.fronts import Front, Point, best, in_sequence, single_step, with_last_step
-from chainplan.solvers.checkpoint.prices import Chain, Interval, Triple
+from chainplan.solvers.chain.derivation import ChainInterval
+from chainplan.solvers.checkpoint.fronts import (
+    CheckpointFront,
+    FrontPoint,
+    best,
+    in_sequence,
+    single_step,
+    with_last_step,
+)
+from chainplan.solvers.checkpoint.prices import ChainTriple, PricedChain
 from chainplan.solvers.search.search import Search
 
 
-class Way(NamedTuple):
+class TaskRule(NamedTuple):
     """How a task (i, j) is done: the word for it, the vertex k or l in between if any, and how a leaf is made."""
 
     kind: str
@@ -47,34 +55,34 @@ class Way(NamedTuple):
     leaf: object = None
 
 
-class Tasks:
+class TaskFronts:
     """The fronts of all tasks on the blocks and products that `wanted` admits, shorter blocks first.
 
     Parameters
     ----------
     limit : int | None
         Elements that no point exceeds.
-    keep : Callable[[Iterable[Point]], Front]
+    keep : Callable[[Iterable[FrontPoint]], CheckpointFront]
         Makes a front of points: `best`, or one that keeps fewer of them.
-    most : Callable[[Interval], int] | None
+    most : Callable[[ChainInterval], int] | None
         The price above which a point of a block is of no use.
     """
 
     def __init__(
         self,
-        chain: Chain,
+        chain: PricedChain,
         limit: int | None,
-        wanted: Callable[[Interval | Triple], bool],
+        wanted: Callable[[ChainInterval | ChainTriple], bool],
         search: Search,
-        keep: Callable[[Iterable[Point]], Front] = best,
-        most: Callable[[Interval], int] | None = None,
+        keep: Callable[[Iterable[FrontPoint]], CheckpointFront] = best,
+        most: Callable[[ChainInterval], int] | None = None,
     ) -> None:
         self.chain, self.limit = chain, limit
-        self.made: dict[Interval, Front] = {}
-        self.made_on: dict[Interval, Front] = {}
-        self.left: dict[Triple, Front] = {}
-        self.right: dict[Triple, Front] = {}
-        self.right_on: dict[Triple, Front] = {}
+        self.made: dict[ChainInterval, CheckpointFront] = {}
+        self.made_on: dict[ChainInterval, CheckpointFront] = {}
+        self.left: dict[ChainTriple, CheckpointFront] = {}
+        self.right: dict[ChainTriple, CheckpointFront] = {}
+        self.right_on: dict[ChainTriple, CheckpointFront] = {}
         self._reach, self._best, self._wanted, self._most = chain.reaches(), keep, wanted, most
         for d in range(1, chain.q + 1):
             for i in range(chain.q - d + 1):
@@ -83,7 +91,7 @@ class Tasks:
                     self._enter(i, i + d)
 
     @property
-    def front(self) -> Front:
+    def front(self) -> CheckpointFront:
         """The front of the whole chain."""
         return self.made.get((0, self.chain.q), [])
 
@@ -99,79 +107,81 @@ class Tasks:
         if j < self.chain.q:
             self.made_on[i, j] = self._kept(self._ways_make_on(i, j), most)
 
-    def _kept(self, points: Iterable[Point], most: int | None) -> Front:
+    def _kept(self, points: Iterable[FrontPoint], most: int | None) -> CheckpointFront:
         """The front of some points, without those that cost more than `most`."""
         return self._best(points if most is None else (point for point in points if point[1] <= most))
 
-    def _ways_make(self, i: int, j: int) -> Iterator[Point]:
+    def _ways_make(self, i: int, j: int) -> Iterator[FrontPoint]:
         """The ways to make (i, j)."""
         chain, limit = self.chain, self.limit
         if j == i + 1:
             for leaf in chain.leaves[i]:
-                yield from self._single(leaf.alone, leaf.price, Way("leaf", i, j, leaf=leaf.how))
+                yield from self._single(leaf.alone, leaf.price, TaskRule("leaf", i, j, leaf=leaf.how))
         for k in range(i + 1, j):
             held = chain.n[i], 0, self._reach[i, k, True]
-            way, price = Way("left first", i, j, k), chain.evaluation(i, k)
+            way, price = TaskRule("left first", i, j, k), chain.evaluation(i, k)
             yield from in_sequence(self.made.get((k, j), []), self.left[i, k, j], held, price, way, limit)
-            way = Way("right first", i, j, k)
+            way = TaskRule("right first", i, j, k)
             yield from in_sequence(self.made_on.get((i, k), []), self.right[i, k, j], (0, 0, 0), 0, way, limit)
 
-    def _ways_make_on(self, i: int, j: int) -> Iterator[Point]:
+    def _ways_make_on(self, i: int, j: int) -> Iterator[FrontPoint]:
         """The ways to make (i, j) and leave x_j."""
         chain, limit, own = self.chain, self.limit, self.chain.nnz[i, j]
         if j == i + 1:
             for leaf in chain.leaves[i]:
                 hill = max(leaf.kept, own + chain.n[i] + chain.n[j])
-                yield from self._single(hill, leaf.price + chain.evaluation(i, j), Way("leaf on", i, j, leaf=leaf.how))
+                yield from self._single(
+                    hill, leaf.price + chain.evaluation(i, j), TaskRule("leaf on", i, j, leaf=leaf.how)
+                )
         for k in range(i + 1, j):
-            way = Way("right first on", i, j, k)
+            way = TaskRule("right first on", i, j, k)
             yield from in_sequence(self.made_on.get((i, k), []), self.right_on[i, k, j], (0, 0, 0), 0, way, limit)
         if i == 0 and j > 1:
             least, price = own + self._reach[0, j, False], chain.evaluation(0, j)
-            yield from with_last_step(self.made[0, j], 0, least, price, Way("again", 0, j), limit)
+            yield from with_last_step(self.made[0, j], 0, least, price, TaskRule("again", 0, j), limit)
         if i > 0 and j > i + 1:
             least, price = self._reach[i, j, True], chain.evaluation(i, j)
-            yield from with_last_step(self.made[i, j], chain.n[j], least, price, Way("ahead", i, j), limit)
+            yield from with_last_step(self.made[i, j], chain.n[j], least, price, TaskRule("ahead", i, j), limit)
         for k in range(i + 1, j):
             held, price = (chain.n[i], chain.n[j], self._reach[i, k, True]), chain.evaluation(i, k)
-            way, first = Way("on first", i, j, k), self.made_on.get((k, j), [])
+            way, first = TaskRule("on first", i, j, k), self.made_on.get((k, j), [])
             yield from in_sequence(first, self.left[i, k, j], held, price, way, limit)
 
-    def _ways_left(self, i: int, k: int, j: int) -> Iterator[Point]:
+    def _ways_left(self, i: int, k: int, j: int) -> Iterator[FrontPoint]:
         """The ways to extend (k, j) to (i, j)."""
         chain, limit, nnz = self.chain, self.limit, self.chain.nnz
         waiting, whole = nnz[k, j], nnz[i, j]
         e = chain.links[i]
         if k == i + 1 and e.adjoint is not None:
             price = FMA.propagate(e, chain.blocks[k, j], Mode.ADJOINT)
-            yield from self._single(chain.n[i] + waiting + whole + e.tape, price, Way("adjoint", i, j, k))
+            yield from self._single(chain.n[i] + waiting + whole + e.tape, price, TaskRule("adjoint", i, j, k))
         if self._wanted((i, k, j)):
             price = FMA.multiply(chain.blocks[k, j], chain.blocks[i, k])
-            least, way = waiting + nnz[i, k] + whole, Way("times right", i, j, k)
+            least, way = waiting + nnz[i, k] + whole, TaskRule("times right", i, j, k)
             yield from with_last_step(self.made.get((i, k), []), waiting, least, price, way, limit)
         for middle in range(i + 1, k):
             held = chain.n[i], 0, waiting + self._reach[i, middle, True]
-            price, way = chain.evaluation(i, middle), Way("checkpoint", i, j, middle)
+            price, way = chain.evaluation(i, middle), TaskRule("checkpoint", i, j, middle)
             first = self.left.get((middle, k, j), [])
             yield from in_sequence(first, self.left[i, middle, j], held, price, way, limit)
 
-    def _ways_right(self, i: int, k: int, j: int) -> Iterator[Point]:
+    def _ways_right(self, i: int, k: int, j: int) -> Iterator[FrontPoint]:
         """The ways to extend (i, k) to (i, j)."""
         chain, limit, nnz = self.chain, self.limit, self.chain.nnz
         waiting, whole = nnz[i, k], nnz[i, j]
         e = chain.links[j - 1]
         if k == j - 1 and e.tangent is not None:
             price = FMA.propagate(e, chain.blocks[i, k], Mode.TANGENT)
-            yield from self._single(chain.n[k] + waiting + whole, price, Way("tangent", i, j, k))
+            yield from self._single(chain.n[k] + waiting + whole, price, TaskRule("tangent", i, j, k))
         if self._wanted((i, k, j)):
             price = FMA.multiply(chain.blocks[k, j], chain.blocks[i, k])
-            least, way = waiting + nnz[k, j] + whole, Way("times left", i, j, k)
+            least, way = waiting + nnz[k, j] + whole, TaskRule("times left", i, j, k)
             yield from with_last_step(self.made.get((k, j), []), waiting, least, price, way, limit)
         for middle in range(k + 1, j):
-            way, first = Way("onward", i, j, middle), self.right_on.get((i, k, middle), [])
+            way, first = TaskRule("onward", i, j, middle), self.right_on.get((i, k, middle), [])
             yield from in_sequence(first, self.right[i, middle, j], (0, 0, 0), 0, way, limit)
 
-    def _ways_right_on(self, i: int, k: int, j: int) -> Iterator[Point]:
+    def _ways_right_on(self, i: int, k: int, j: int) -> Iterator[FrontPoint]:
         """The ways to extend (i, k) to (i, j) and leave x_j."""
         chain, limit, nnz, n = self.chain, self.limit, self.chain.nnz, self.chain.n
         waiting, whole, step = nnz[i, k], nnz[i, j], self.chain.evaluation(k, j)
@@ -182,19 +192,19 @@ class Tasks:
             behind = whole + n[k] + n[j]
             if e.tangent is not None:
                 price = FMA.propagate(e, chain.blocks[i, k], Mode.TANGENT) + step
-                yield from self._single(max(n[k] + waiting + whole, behind), price, Way("tangent on", i, j, k))
+                yield from self._single(max(n[k] + waiting + whole, behind), price, TaskRule("tangent on", i, j, k))
             for leaf in chain.leaves[k] if multiplied else ():
                 hill = max(waiting + leaf.kept, n[k] + waiting + nnz[k, j] + whole, behind)
-                way = Way("times leaf on", i, j, k, leaf.how)
+                way = TaskRule("times leaf on", i, j, k, leaf.how)
                 yield from self._single(hill, leaf.price + product + step, way)
         if multiplied:
-            least, way = n[j] + waiting + nnz[k, j] + whole, Way("times left on", i, j, k)
+            least, way = n[j] + waiting + nnz[k, j] + whole, TaskRule("times left on", i, j, k)
             yield from with_last_step(self.made_on.get((k, j), []), waiting, least, product, way, limit)
         for middle in range(k + 1, j):
-            way, first = Way("onward on", i, j, middle), self.right_on.get((i, k, middle), [])
+            way, first = TaskRule("onward on", i, j, middle), self.right_on.get((i, k, middle), [])
             yield from in_sequence(first, self.right_on[i, middle, j], (0, 0, 0), 0, way, limit)
 
-    def _single(self, hill: int, price: int, way: Way) -> Iterator[Point]:
+    def _single(self, hill: int, price: int, way: TaskRule) -> Iterator[FrontPoint]:
         """The point of a task that is a single step, if it keeps the limit."""
         if self.limit is None or hill <= self.limit:
             yield single_step(hill, price, way)

@@ -8,24 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from chainplan.plans.compressed_sweep import Sweep, write_sweep
+from chainplan.plans.compressed_sweep import CompressedSweep, write_sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Propagate
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Graph, Mode
-from chainplan.solvers.chain.compressed_intervals import Sweeps
-from chainplan.solvers.chain.derivation import blocks_of, leaf_options
+from chainplan.solvers.chain.compressed_intervals import ChainSweeps
+from chainplan.solvers.chain.derivation import ChainInterval, blocks_of, leaf_options
 from chainplan.solvers.search.search import unwatched
 
-Interval = tuple[int, int]
-Triple = tuple[int, int, int]
+ChainTriple = tuple[int, int, int]
 """(i, k, j): the product of (k, j) and (i, k)."""
-Floors = dict[Interval | Triple, int]
+MemoryFloors = dict[ChainInterval | ChainTriple, int]
 """A lower bound for all plans that hold a block, or make a product."""
 
 
-class Leaf(NamedTuple):
+class PricedElemental(NamedTuple):
     """A way to make the block of one elemental: loaded (None), accumulated in a mode, or by a compressed sweep.
 
     `alone` is the most elements alive where the state is freed after its last use, `kept` where it is kept to the end.
@@ -34,18 +33,18 @@ class Leaf(NamedTuple):
     price: int
     alone: int
     kept: int
-    how: Mode | Sweep | None
+    how: Mode | CompressedSweep | None
 
 
-class _Last(NamedTuple):
+class _LastStep(NamedTuple):
     """A step that makes a block: its price, the elements alive during it, and its operands."""
 
     price: int
     hill: int
-    args: tuple[Interval, ...]
+    args: tuple[ChainInterval, ...]
 
 
-class Chain:
+class PricedChain:
     """Sizes, blocks and prices of a chain, and bounds on its plans in O(q³); `watch` is called often."""
 
     def __init__(self, graph: Graph, watch: Callable[[], None] = unwatched) -> None:
@@ -55,31 +54,31 @@ class Chain:
         self.n = [0, *(graph.sizes[e.target] for e in chain)]
         self.blocks = blocks_of(chain)
         self.nnz = {interval: block.nnz for interval, block in self.blocks.items()}
-        self.beyond: dict[Interval, int] = {}
+        self.beyond: dict[ChainInterval, int] = {}
         """For each block, the least price of the steps that lead from it to the Jacobian; see `prices`."""
         self.evaluations = [0]
         for e in chain:
             self.evaluations.append(self.evaluations[-1] + FMA.advance(e))
-        sweeps = Sweeps(chain, FMA)
+        sweeps = ChainSweeps(chain, FMA)
         known, least = ([choose(i, i + 1) for i in range(self.q)] for choose in (sweeps.every, sweeps.fewest))
         self.leaves = [self._leaves_of(graph, i, swept) for i, swept in enumerate(known)]
         """The known ways to make the block of each elemental."""
         self.least_leaves = [self._leaves_of(graph, i, swept) for i, swept in enumerate(least)]
         """The same with sweeps of as few colours as might be possible, at prices that no colours undercut."""
 
-    def _leaves_of(self, graph: Graph, i: int, sweeps: Iterable[Sweep]) -> list[Leaf]:
+    def _leaves_of(self, graph: Graph, i: int, sweeps: Iterable[CompressedSweep]) -> list[PricedElemental]:
         """The block of an elemental loaded or accumulated, then by each of some compressed sweeps."""
         return [*self._plain(i), *(self._swept(graph, i, sweep) for sweep in sweeps)]
 
-    def _plain(self, i: int) -> list[Leaf]:
+    def _plain(self, i: int) -> list[PricedElemental]:
         """The block of an elemental loaded, or accumulated in each of its modes."""
         e, leaves = self.links[i], []
         for price, leaf in leaf_options(self.links, i):
             hill = self.nnz[i, i + 1] + self.n[i] + (e.tape if leaf.mode is Mode.ADJOINT else 0)
-            leaves.append(Leaf(price, hill, hill, leaf.mode))
+            leaves.append(PricedElemental(price, hill, hill, leaf.mode))
         return leaves
 
-    def _swept(self, graph: Graph, i: int, sweep: Sweep) -> Leaf:
+    def _swept(self, graph: Graph, i: int, sweep: CompressedSweep) -> PricedElemental:
         """The block of an elemental by a compressed sweep."""
         own, recorder = self.n[i], Recorder(graph)
         write_sweep(recorder, sweep)
@@ -87,7 +86,7 @@ class Chain:
         alive = replay(plan).alive
         last = max(p for p, step in enumerate(plan.steps) if isinstance(step, Propagate))
         alone = max(held + (own if p <= last else 0) for p, held in enumerate(alive))
-        return Leaf(sweep.price, alone, own + max(alive), sweep)
+        return PricedElemental(sweep.price, alone, own + max(alive), sweep)
 
     @property
     def proven(self) -> bool:
@@ -113,7 +112,7 @@ class Chain:
                     result[i, a + 1, kept] = most
         return result
 
-    def prices(self) -> Floors:
+    def prices(self) -> MemoryFloors:
         """Lower bounds on the price: memory is not limited, and each state is evaluated once."""
         inside = {(i, i + 1): min(leaf.price for leaf in self.leaves[i]) for i in range(self.q)}
         base = self.evaluation(0, self.q - 1)
@@ -121,7 +120,7 @@ class Chain:
         self.beyond = {interval: floors[interval] - inside[interval] - base for interval in self.blocks}
         return floors
 
-    def hills(self) -> Floors:
+    def hills(self) -> MemoryFloors:
         """Lower bounds on memory: the elements that each step holds by itself."""
         leaves = {(i, i + 1): min(leaf.alone for leaf in self.leaves[i]) for i in range(self.q)}
         evaluation = max((self.n[a] + self.n[a + 1] for a in range(self.q - 1)), default=0)
@@ -130,19 +129,19 @@ class Chain:
     def _floors(
         self,
         join: Callable[[Iterable[int]], int],
-        weight: Callable[[_Last], int],
-        inside: dict[Interval, int],
+        weight: Callable[[_LastStep], int],
+        inside: dict[ChainInterval, int],
         base: int,
-    ) -> Floors:
+    ) -> MemoryFloors:
         """The least sum (or maximum) of weights of a plan that holds a block, or makes a product, in O(q³)."""
         q = self.q
-        ways: dict[Interval, list[_Last]] = {}
+        ways: dict[ChainInterval, list[_LastStep]] = {}
         for d in range(2, q + 1):
             for i in range(q - d + 1):
                 self._watch()
                 options = ways[i, i + d] = list(self._ways(i, i + d))
                 inside[i, i + d] = min(join((weight(way), *(inside[a] for a in way.args))) for way in options)
-        outside, floors = {(0, q): base}, Floors()
+        outside, floors = {(0, q): base}, MemoryFloors()
         for interval in sorted(self.blocks, key=lambda interval: interval[0] - interval[1]):
             self._watch()
             floors[interval] = join((inside[interval], outside[interval]))
@@ -155,17 +154,17 @@ class Chain:
                     outside[arg] = min(outside.get(arg, reached), reached)
         return floors
 
-    def _ways(self, i: int, j: int) -> Iterator[_Last]:
+    def _ways(self, i: int, j: int) -> Iterator[_LastStep]:
         """The steps that make a block of several elementals: a tangent, an adjoint, a product by split."""
         first, last, nnz, blocks = self.links[i], self.links[j - 1], self.nnz, self.blocks
         if last.tangent is not None:
             arg = (i, j - 1)
             hill = self.n[j - 1] + nnz[arg] + nnz[i, j]
-            yield _Last(FMA.propagate(last, blocks[arg], Mode.TANGENT), hill, (arg,))
+            yield _LastStep(FMA.propagate(last, blocks[arg], Mode.TANGENT), hill, (arg,))
         if first.adjoint is not None:
             arg = (i + 1, j)
             hill = self.n[i] + nnz[arg] + nnz[i, j] + first.tape
-            yield _Last(FMA.propagate(first, blocks[arg], Mode.ADJOINT), hill, (arg,))
+            yield _LastStep(FMA.propagate(first, blocks[arg], Mode.ADJOINT), hill, (arg,))
         for k in range(i + 1, j):
             hill = nnz[k, j] + nnz[i, k] + nnz[i, j]
-            yield _Last(FMA.multiply(blocks[k, j], blocks[i, k]), hill, ((k, j), (i, k)))
+            yield _LastStep(FMA.multiply(blocks[k, j], blocks[i, k]), hill, ((k, j), (i, k)))

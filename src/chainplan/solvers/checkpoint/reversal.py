@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from chainplan.solvers.checkpoint.fronts import (
-    Front,
-    Point,
+    CheckpointFront,
+    FrontPoint,
     best,
     cheapest_under,
     in_sequence,
@@ -27,14 +27,14 @@ from chainplan.solvers.checkpoint.fronts import (
 )
 
 
-class Action(NamedTuple):
+class ReversalAction(NamedTuple):
     """`advance` over a step, `store` or `restore` a state, `reverse` a step; both are numbered from 0."""
 
     kind: str
     at: int
 
 
-class Reversal:
+class ReversalSchedules:
     """All schedules of a chain, by memory, from O(n³) joins of fronts for n steps.
 
     Parameters
@@ -57,12 +57,12 @@ class Reversal:
         for price in prices:
             self._sums.append(self._sums[-1] + price)
         self._sizes, self._count = sizes, len(prices)
-        self._fronts: dict[tuple[int, int], Front] = {}
+        self._fronts: dict[tuple[int, int], CheckpointFront] = {}
         for length in range(1, self._count + 1):
             for i in range(self._count - length + 1):
                 self._fronts[i, i + length] = best(self._ways(i, i + length))
 
-    def _ways(self, i: int, j: int) -> Iterator[Point]:
+    def _ways(self, i: int, j: int) -> Iterator[FrontPoint]:
         """The ways to reverse the steps i ... j - 1 from state i."""
         if j == i + 1:
             yield single_step(0, 0, None)
@@ -81,29 +81,29 @@ class Reversal:
         """Price of all advances when at most so many elements are stored."""
         return self._point(memory)[1]
 
-    def schedule(self, memory: int) -> list[Action]:
+    def schedule(self, memory: int) -> list[ReversalAction]:
         """The actions of the cheapest schedule that stores at most so many elements."""
         return list(self._actions(self._point(memory), 0, self._count))
 
-    def _point(self, memory: int) -> Point:
+    def _point(self, memory: int) -> FrontPoint:
         point = cheapest_under(self._fronts[0, self._count], memory)
         if point is None:
             raise ValueError(f"found a memory of {memory} elements; expected at least 0.")
         return point
 
-    def _actions(self, point: Point, i: int, j: int) -> Iterator[Action]:
+    def _actions(self, point: FrontPoint, i: int, j: int) -> Iterator[ReversalAction]:
         """The actions that reverse the steps i ... j - 1 from the working state i, which the caller keeps."""
         _, _, k, first, second = point
         if first is None:
-            yield Action("reverse", i)
+            yield ReversalAction("reverse", i)
             return
-        yield from (Action("advance", a) for a in range(i, j - 1 if k is None else k))
+        yield from (ReversalAction("advance", a) for a in range(i, j - 1 if k is None else k))
         if k is None:
-            yield Action("reverse", j - 1)
-            yield Action("restore", i)
+            yield ReversalAction("reverse", j - 1)
+            yield ReversalAction("restore", i)
             yield from self._actions(first, i, j - 1)
             return
-        yield Action("store", k)
+        yield ReversalAction("store", k)
         yield from self._actions(first, k, j)
-        yield Action("restore", i)
+        yield ReversalAction("restore", i)
         yield from self._actions(second, i, k)

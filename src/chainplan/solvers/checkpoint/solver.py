@@ -19,26 +19,34 @@ from typing import final
 
 from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
+from chainplan.plans.classes import CHECKPOINTS
 from chainplan.plans.reorder import peak_floor
 from chainplan.plans.result import Outcome, bounded
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
-from chainplan.solvers.chain.derivation import not_a_chain
-from chainplan.solvers.checkpoint.fronts import Front, Point, best, cheapest, cheapest_under, coarse, least
-from chainplan.solvers.checkpoint.grammar import Tasks
-from chainplan.solvers.checkpoint.prices import Chain, Interval, Triple
+from chainplan.solvers.chain.derivation import ChainInterval, not_a_chain
+from chainplan.solvers.checkpoint.fronts import (
+    CheckpointFront,
+    FrontPoint,
+    best,
+    cheapest,
+    cheapest_under,
+    coarse,
+    least,
+)
+from chainplan.solvers.checkpoint.grammar import TaskFronts
+from chainplan.solvers.checkpoint.prices import ChainTriple, PricedChain
 from chainplan.solvers.checkpoint.writer import write
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver, not_fma
 
-LONGEST = 150
-UNITS = 500
+MAX_CHECKPOINT_CHAIN_LENGTH = 150
+MEMORY_STEPS_OF_LIMIT = 500
 """Parts into which the limit is divided where memory is rounded up, as the first pass does."""
-WITHIN = "bracketings and nested checkpoints"
 
 
 @final
-class ChainRecompute(Solver):
+class ChainRecomputeSolver(Solver):
     """Pareto fronts of memory and price over intervals of a chain, with checkpoints.
 
     Cost: O(q³) to O(q⁴) joins of fronts for q elementals, depending on how many blocks the bounds rule out.
@@ -54,30 +62,30 @@ class ChainRecompute(Solver):
     def refuses(self, problem: Problem) -> str | None:
         if not problem.recompute:
             return "its states are given; set limits.recompute to have them evaluated"
-        return not_fma(problem) or not_a_chain(problem, LONGEST)
+        return not_fma(problem) or not_a_chain(problem, MAX_CHECKPOINT_CHAIN_LENGTH)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        fronts = Fronts(problem, search)
+        fronts = ExactFronts(problem, search)
         point = cheapest_under(fronts.under(problem.memory), problem.memory)
         if point is None:
             assert problem.memory is not None, "without a limit there is a plan"
             floor, needs = fronts.floor(), fronts.smallest()
             if problem.memory < floor:
                 return Outcome(Status.INFEASIBLE, needs=needs)
-            note = f"no plan within {WITHIN} keeps the limit; others hold {floor:,} elements or more. Raise it."
+            note = f"no plan within {CHECKPOINTS} keeps the limit; others hold {floor:,} elements or more. Raise it."
             return Outcome(Status.BUDGET, needs=needs, note=note)
         plan = write(problem.graph, point)
         search.offer(plan, point[1])
         bound = point[1] if fronts.proven else fronts.at_least().price(problem.memory)
-        return bounded(Candidate(plan, FMA), point[1], Bound(bound, WITHIN))
+        return bounded(Candidate(plan, FMA), point[1], Bound(bound, CHECKPOINTS))
 
 
-class Fronts:
+class ExactFronts:
     """The exact fronts of one problem, given the colours of the known compressed sweeps."""
 
-    def __init__(self, problem: Problem, search: Search, chain: Chain | None = None) -> None:
+    def __init__(self, problem: Problem, search: Search, chain: PricedChain | None = None) -> None:
         self._problem, self._graph, self._search = problem, problem.graph, search
-        self._bounding, self._chain = chain is not None, chain or Chain(problem.graph, search.watch)
+        self._bounding, self._chain = chain is not None, chain or PricedChain(problem.graph, search.watch)
         self._prices, self._hills = self._chain.prices(), self._chain.hills()
         self._smallest: int | None = None
 
@@ -86,11 +94,11 @@ class Fronts:
         """Whether no colours make any of the plans cheaper or let it hold less."""
         return self._chain.proven
 
-    def at_least(self) -> Fronts:
+    def at_least(self) -> ExactFronts:
         """The fronts with sweeps that cost and hold what no colours undercut: bounds alone, as plans may not exist."""
         chain = copy(self._chain)
         chain.leaves = chain.least_leaves
-        return Fronts(self._problem, self._search, chain)
+        return ExactFronts(self._problem, self._search, chain)
 
     def price(self, limit: int | None) -> int:
         """The least price under a limit; some plan must keep it."""
@@ -98,19 +106,19 @@ class Fronts:
         assert point is not None, "what a plan keeps its bound keeps"
         return point[1]
 
-    def under(self, limit: int | None) -> Front:
+    def under(self, limit: int | None) -> CheckpointFront:
         """The front up to a limit, exact at the limit itself."""
         if limit is None:
             first = self._pass(None, self._outer, cheapest)
             return self._again(None, first, first[0][1], cheapest)
-        point = cheapest_under(self._pass(limit, self._outer, coarse(limit // UNITS + 1)), limit)
+        point = cheapest_under(self._pass(limit, self._outer, coarse(limit // MEMORY_STEPS_OF_LIMIT + 1)), limit)
         if point is not None and not self._bounding:
             self._search.offer(write(self._graph, point), point[1])
         first = self._pass(limit, self._outer, price=None if point is None else point[1])
         point = cheapest_under(first, limit)
         return self._again(limit, first, None if point is None else point[1])
 
-    def whole(self) -> Front:
+    def whole(self) -> CheckpointFront:
         """The front of all limits."""
         low, first = self.smallest(), self._pass(None, self._outer)
         if first[0][0] == low:
@@ -122,7 +130,7 @@ class Fronts:
     def floor(self) -> int:
         """A lower bound on the memory of plans of any kind.
 
-        The bounds of `Chain.hills` count only for dense chains: a compressed sweep may hold less than its block.
+        The bounds of `PricedChain.hills` count only for dense chains: a compressed sweep may hold less than its block.
         """
         dense = all(e.block.structure.name == "dense" for e in self._graph.useful)
         return max(peak_floor(self._graph), self._hills[0, self._chain.q] if dense else 0)
@@ -140,10 +148,10 @@ class Fronts:
     def _again(
         self,
         limit: int | None,
-        first: Front,
+        first: CheckpointFront,
         price: int | None,
-        keep: Callable[[Iterable[Point]], Front] = best,
-    ) -> Front:
+        keep: Callable[[Iterable[FrontPoint]], CheckpointFront] = best,
+    ) -> CheckpointFront:
         """The front of a pass over all blocks that a plan of this price and limit may hold.
 
         It is `first`, the front of the outer blocks, where there are no others.
@@ -157,7 +165,7 @@ class Fronts:
             return first
         return self._pass(limit, lambda key: key in keys or self._outer(key), keep, price)
 
-    def _outer(self, key: Interval | Triple) -> bool:
+    def _outer(self, key: ChainInterval | ChainTriple) -> bool:
         """Whether forward or reverse order could hold this block, or make this product."""
         i, *_, j = key
         return (i == 0 or j == self._chain.q or j == i + 1) if len(key) == 2 else key[1] in (i + 1, j - 1)
@@ -165,10 +173,10 @@ class Fronts:
     def _pass(
         self,
         limit: int | None,
-        wanted: Callable[[Interval | Triple], bool],
-        keep: Callable[[Iterable[Point]], Front] = best,
+        wanted: Callable[[ChainInterval | ChainTriple], bool],
+        keep: Callable[[Iterable[FrontPoint]], CheckpointFront] = best,
         price: int | None = None,
-    ) -> Front:
+    ) -> CheckpointFront:
         """The front of the plans of wanted blocks and products, which cost at most `price` where it is given."""
         most = None if price is None else lambda interval: price - self._chain.beyond[interval]
-        return Tasks(self._chain, limit, wanted, self._search, keep, most).front
+        return TaskFronts(self._chain, limit, wanted, self._search, keep, most).front

@@ -7,20 +7,20 @@ reached, only if it is restored later.
 
 from __future__ import annotations
 
-from chainplan.plans.compressed_sweep import Sweep, write_sweep
+from chainplan.plans.compressed_sweep import CompressedSweep, write_sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.steps import Advance, Plan, Restore, Store
 from chainplan.problem.graph import Graph, Mode
-from chainplan.solvers.checkpoint.fronts import Point
-from chainplan.solvers.checkpoint.grammar import Way
+from chainplan.solvers.checkpoint.fronts import FrontPoint
+from chainplan.solvers.checkpoint.grammar import TaskRule
 
-Action = tuple[str, tuple[object, ...]]
+TaskAction = tuple[str, tuple[object, ...]]
 """A word and its arguments: `need`, `keep` and `advance` of states; `leaf`, `propagate` and `multiply` of blocks."""
 
 
-def write(graph: Graph, point: Point) -> Plan:
+def write(graph: Graph, point: FrontPoint) -> Plan:
     """The plan of a point on the front of the whole chain."""
-    script = _Script()
+    script = _TaskScript()
     result = script.task(point, None)
     recorder = Recorder(graph)
     handles: dict[int, int] = {}
@@ -35,7 +35,7 @@ def write(graph: Graph, point: Point) -> Plan:
             case "need", (int(a),):
                 recorder.move(Restore(vertices[a]))
             case "leaf", (int(made), int(a), how):
-                if isinstance(how, Sweep):
+                if isinstance(how, CompressedSweep):
                     handles[made] = write_sweep(recorder, how)
                 elif isinstance(how, Mode):
                     handles[made] = recorder.accumulate(chain[a].name, how)
@@ -48,7 +48,7 @@ def write(graph: Graph, point: Point) -> Plan:
     return recorder.plan([(graph.outputs[0], graph.inputs[0], handles[result])])
 
 
-def _moves(actions: list[Action]) -> list[Action]:
+def _moves(actions: list[TaskAction]) -> list[TaskAction]:
     """The actions without needs of the working state and without keeps of states that are never restored.
 
     The keeps that stay become `store`.
@@ -76,17 +76,17 @@ def _moves(actions: list[Action]) -> list[Action]:
     return written[::-1]
 
 
-class _Script:
+class _TaskScript:
     """The actions of a task in their order; blocks are numbered as they are made."""
 
     def __init__(self) -> None:
-        self.actions: list[Action] = []
+        self.actions: list[TaskAction] = []
         self._blocks = 0
 
-    def task(self, point: Point, arg: int | None) -> int:
+    def task(self, point: FrontPoint, arg: int | None) -> int:
         """Write the actions of a task on the block `arg`, None where it needs none, and return the block it makes."""
         _, _, way, first, second = point
-        assert isinstance(way, Way)
+        assert isinstance(way, TaskRule)
         kind, i, j, k, leaf = way
         match kind:
             case "leaf":
@@ -114,7 +114,7 @@ class _Script:
         assert arg is not None
         return self._write_extension(point, arg)
 
-    def _write_extension(self, point: Point, arg: int) -> int:
+    def _write_extension(self, point: FrontPoint, arg: int) -> int:
         """Write the actions of a task that extends the block `arg`."""
         _, _, (kind, i, j, k, leaf), first, second = point
         match kind:

@@ -13,27 +13,27 @@ from chainplan.plans.candidate import Candidate
 from chainplan.plans.result import Outcome, bounded
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
-from chainplan.solvers.elimination.bitset_problem import Core, members
-from chainplan.solvers.elimination.cp_cuts import Cuts
+from chainplan.solvers.elimination.bitset_problem import EliminationCore, members
+from chainplan.solvers.elimination.cp_cuts import MinimumCuts
 from chainplan.solvers.elimination.cp_model import EliminationModel
 from chainplan.solvers.elimination.elimination_graph import after_accumulation, order_plan
 from chainplan.solvers.elimination.greedy import best_of_keys
 from chainplan.solvers.search.cp_sat import attend, new_solver
-from chainplan.solvers.search.search import Search, Stopped
+from chainplan.solvers.search.search import Search, SearchStopped
 from chainplan.solvers.search.solver import Solver, not_fma
 from chainplan.structures import Dense
 
-MOST = 100
-WIDEST = 1_000_000
-SECONDS = 60.0
-GROUPS = 0.2
+MAX_CP_SAT_INTERMEDIATES = 100
+MAX_CP_SAT_TOTAL_SIZE = 1_000_000
+DEFAULT_CP_SAT_SECONDS = 60.0
+GROUP_SEARCH_SHARE = 0.2
 """Share of the budget after which no more group bounds are added to the model."""
-ALONE = 20
+MAX_ONE_WORKER_INTERMEDIATES = 20
 """Intermediates up to which a single worker is used: it proves as fast as two and always gives the same plan."""
 
 
 @final
-class CpSat(Solver):
+class CpSatSolver(Solver):
     """A constraint program of the whole elimination, with a proven bound when the budget ends it.
 
     Cost: a model of O(n³) clauses for n intermediates; 60 seconds at most unless a budget is given.
@@ -49,28 +49,28 @@ class CpSat(Solver):
         if not_fma(problem):
             return not_fma(problem)
         count = len({e.source for e in graph.useful} - set(graph.inputs))
-        if count > MOST:
-            return f"the graph has {count:,} intermediates; expected at most {MOST:,}"
+        if count > MAX_CP_SAT_INTERMEDIATES:
+            return f"the graph has {count:,} intermediates; expected at most {MAX_CP_SAT_INTERMEDIATES:,}"
         for e in graph.useful:
             if type(e.block.structure) is not Dense:
                 return f"jacobian '{e.name}' is {e.block.structure}; expected dense blocks only"
         total = sum(graph.sizes.values())
-        if total > WIDEST:
-            return f"the sizes of the vertices add up to {total:,}; expected at most {WIDEST:,}"
+        if total > MAX_CP_SAT_TOTAL_SIZE:
+            return f"the sizes of the vertices add up to {total:,}; expected at most {MAX_CP_SAT_TOTAL_SIZE:,}"
         return None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         within = after_accumulation(problem.graph, "vertex elimination")
-        core = Core(problem.graph)
-        best = _Found(core, best_of_keys(problem.graph, search.going, search.greedy).order)
+        core = EliminationCore(problem.graph)
+        best = _BestOrder(core, best_of_keys(problem.graph, search.going, search.greedy).order)
         search.offer(order_plan(problem.graph, best.order), core.fixed + best.price)
-        cuts = Cuts(core)
+        cuts = MinimumCuts(core)
         best.bound = sum(map(cuts.price, members(core.middle)))
         why = "out of budget"
         try:
             if best.bound < best.price:
                 _minimise(best, cuts, search)
-        except Stopped:
+        except SearchStopped:
             pass
         except KeyboardInterrupt:
             why = "interrupted"
@@ -81,10 +81,10 @@ class CpSat(Solver):
         return bounded(candidate, best.price + core.fixed, Bound(best.price + core.least_fixed, within))
 
 
-class _Found:
+class _BestOrder:
     """The best order so far, its price, and the bound proven so far, both without the accumulation."""
 
-    def __init__(self, core: Core, order: list[int]) -> None:
+    def __init__(self, core: EliminationCore, order: list[int]) -> None:
         self.core, self.order, self.price, self.bound = core, order, core.order_price(order), 0
 
     def prove(self, bound: int) -> None:
@@ -99,7 +99,7 @@ class _Found:
             search.offer(order_plan(self.core.graph, order), self.core.fixed + price)
 
 
-def _minimise(best: _Found, cuts: Cuts, search: Search) -> None:
+def _minimise(best: _BestOrder, cuts: MinimumCuts, search: Search) -> None:
     """Run the constraint program from the best order, which takes better orders and bounds as they come."""
     from ortools.sat.python import cp_model
 
@@ -107,21 +107,27 @@ def _minimise(best: _Found, cuts: Cuts, search: Search) -> None:
         def on_solution_callback(self) -> None:
             best.improve(model.order(self.value), search)
 
-    budget = SECONDS if search.budget is None else search.budget
+    budget = DEFAULT_CP_SAT_SECONDS if search.budget is None else search.budget
     model = _model(best, cuts, search, budget)
     solver = new_solver(search, budget)
-    solver.parameters.num_workers = 1 if len(best.order) <= ALONE or search.nodes is not None else 2
+    solver.parameters.num_workers = (
+        1 if len(best.order) <= MAX_ONE_WORKER_INTERMEDIATES or search.nodes is not None else 2
+    )
     attend(solver, lambda: solver.solve(model.model, Improved()), search, best.prove)
 
 
-def _model(best: _Found, cuts: Cuts, search: Search, budget: float) -> EliminationModel:
+def _model(best: _BestOrder, cuts: MinimumCuts, search: Search, budget: float) -> EliminationModel:
     """The model with its starting order and as many group bounds as their share of the time allows."""
     model = EliminationModel(cuts, best.price, search.tick)
     model.hint(best.order)
     for group, price in cuts.groups():
         model.demand(group, price)
         search.tick()
-        late = search.seconds > GROUPS * budget if search.nodes is None else search.ticks > GROUPS * search.nodes
+        late = (
+            search.seconds > GROUP_SEARCH_SHARE * budget
+            if search.nodes is None
+            else search.ticks > GROUP_SEARCH_SHARE * search.nodes
+        )
         if late:
             break
     return model

@@ -15,11 +15,11 @@ from chainplan.solvers.elimination.state_search import settle
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver, not_fma
 
-MOST = 60
+MAX_EDGES_OF_EDGE_ELIMINATION = 60
 
 
 @final
-class Edge(Solver):
+class EdgeEliminationSolver(Solver):
     """Randomised descents over edge eliminations, then A* over states on tiny graphs.
 
     Cost: O(E²) per descent for E edges; the proof is exponential and is given up after 20,000 states.
@@ -31,7 +31,11 @@ class Edge(Solver):
 
     def refuses(self, problem: Problem) -> str | None:
         edges = len(problem.graph.useful)
-        return f"the graph has {edges:,} edges; expected at most {MOST}" if edges > MOST else not_fma(problem)
+        return (
+            f"the graph has {edges:,} edges; expected at most {MAX_EDGES_OF_EDGE_ELIMINATION}"
+            if edges > MAX_EDGES_OF_EDGE_ELIMINATION
+            else not_fma(problem)
+        )
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         moves = EdgeMoves(problem.graph)

@@ -13,19 +13,19 @@ from chainplan.plans.candidate import Candidate
 from chainplan.plans.result import Outcome, bounded
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
-from chainplan.solvers.elimination.bitset_problem import Core
-from chainplan.solvers.elimination.branch_and_bound import Exact
+from chainplan.solvers.elimination.bitset_problem import EliminationCore
+from chainplan.solvers.elimination.branch_and_bound import ExactSearch
 from chainplan.solvers.elimination.elimination_graph import after_accumulation, intermediates, order_plan
 from chainplan.solvers.elimination.greedy import best_of_keys
 from chainplan.solvers.elimination.path_bound import path_bound
-from chainplan.solvers.search.search import Search, Stopped
+from chainplan.solvers.search.search import Search, SearchStopped
 from chainplan.solvers.search.solver import Solver, not_fma
 
-MOST = 400
+MAX_EXACT_INTERMEDIATES = 400
 
 
 @final
-class DagExact(Solver):
+class DagExactSolver(Solver):
     """Branch and bound over sets of intermediate vertices, after reductions that keep the optimum.
 
     Cost: exponential; seconds at 40 intermediates on most graphs.
@@ -37,27 +37,27 @@ class DagExact(Solver):
 
     def refuses(self, problem: Problem) -> str | None:
         count = intermediates(problem.graph)
-        if count > MOST:
-            return f"the graph has {count:,} intermediate vertices; expected at most {MOST:,}"
+        if count > MAX_EXACT_INTERMEDIATES:
+            return f"the graph has {count:,} intermediate vertices; expected at most {MAX_EXACT_INTERMEDIATES:,}"
         return not_fma(problem)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        core, within = Core(problem.graph), after_accumulation(problem.graph, "vertex elimination")
+        core, within = EliminationCore(problem.graph), after_accumulation(problem.graph, "vertex elimination")
         cost, order, _ = best_of_keys(problem.graph, search.going, search.greedy)
         plan = order_plan(problem.graph, order)
         if search.best is not None and search.best < cost and not core.fixed:
             plan, cost = search.incumbent or plan, search.best
         search.offer(plan, core.fixed + cost)
         left = search.unfinished.get(self.name)
-        exact = left if isinstance(left, Exact) else None
+        exact = left if isinstance(left, ExactSearch) else None
         try:
             if exact is None:
-                exact = search.unfinished[self.name] = Exact(core, tick=search.tick)
+                exact = search.unfinished[self.name] = ExactSearch(core, tick=search.tick)
             if exact.run(cost, search.tick):
                 assert exact.order is not None
                 plan = order_plan(problem.graph, exact.order)
                 cost = exact.bound
-        except (Stopped, KeyboardInterrupt) as stop:
+        except (SearchStopped, KeyboardInterrupt) as stop:
             bound = path_bound(problem.graph) - core.least_fixed if exact is None else exact.bound
             bound = min(cost, bound)
             proven = Bound(core.least_fixed + bound, within)

@@ -15,11 +15,11 @@ from chainplan.solvers.elimination.state_search import settle
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver, not_fma
 
-MOST = 40
+MAX_EDGES_OF_FACE_ELIMINATION = 40
 
 
 @final
-class Face(Solver):
+class FaceEliminationSolver(Solver):
     """Randomised descents over face eliminations, then A* over states on tiny graphs.
 
     Cost: O(E²) per descent for E edges; the proof is exponential and is given up after 5,000 states.
@@ -31,7 +31,11 @@ class Face(Solver):
 
     def refuses(self, problem: Problem) -> str | None:
         edges = len(problem.graph.useful)
-        return f"the graph has {edges:,} edges; expected at most {MOST}" if edges > MOST else not_fma(problem)
+        return (
+            f"the graph has {edges:,} edges; expected at most {MAX_EDGES_OF_FACE_ELIMINATION}"
+            if edges > MAX_EDGES_OF_FACE_ELIMINATION
+            else not_fma(problem)
+        )
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         moves = FaceMoves(problem.graph)

@@ -13,7 +13,7 @@ from chainplan.solvers.search.solver import Solver, not_fma
 
 
 @final
-class Greedy(Solver):
+class GreedySolver(Solver):
     """The cheapest of forward order, reverse order, and greedy elimination by every key with both ties.
 
     Cost: O(log n) per changed key besides the eliminations; above 20,000 vertices only keys that look at neighbours.

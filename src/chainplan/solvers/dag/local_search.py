@@ -11,20 +11,20 @@ from chainplan.plans.result import Outcome
 from chainplan.problem.problem import Problem
 from chainplan.solvers.dag.order_plans import cheapest, order_of
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, after_accumulation
-from chainplan.solvers.elimination.greedy import Found, by_all_keys
+from chainplan.solvers.elimination.greedy import PricedOrder, by_all_keys
 from chainplan.solvers.elimination.local_search import improve
 from chainplan.solvers.elimination.path_bound import quick_bound
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver, not_fma
 
-VISITS = 100_000
+DEFAULT_REORDERED_VERTICES = 100_000
 """Vertices that are re-ordered where no budget is given, which takes some ten seconds."""
-BOUNDING = 0.1
+BOUND_SHARE = 0.1
 """Share of the budget that the bound may take."""
 
 
 @final
-class LocalSearch(Solver):
+class LocalSearchSolver(Solver):
     """Greedy orders, improved by exact re-ordering of fragments and by annealing until the budget ends.
 
     Cost: near-linear time per sweep; without a budget until nothing is gained or 100,000 vertices have been re-ordered.
@@ -41,12 +41,12 @@ class LocalSearch(Solver):
         return cheapest(problem, search, lambda work: _orders(problem, search, work))
 
 
-def _orders(problem: Problem, search: Search, work: WorkGraph) -> Iterator[Found]:
+def _orders(problem: Problem, search: Search, work: WorkGraph) -> Iterator[PricedOrder]:
     """The greedy orders, then better and better ones; in between a bound is proven if the search has none."""
     yield from by_all_keys(work, search.going, search.greedy)
     if search.bound.within is None:
-        bound = quick_bound(problem.graph, search.stage(LocalSearch.name, BOUNDING).tick)
+        bound = quick_bound(problem.graph, search.stage(LocalSearchSolver.name, BOUND_SHARE).tick)
         search.prove(Bound(bound, after_accumulation(problem.graph, "vertex elimination")))
-    patience, visits = (40, None) if search.limited else (6, VISITS)
+    patience, visits = (40, None) if search.limited else (6, DEFAULT_REORDERED_VERTICES)
     start = None if search.start is None else order_of(search.start)
     yield from improve(work, Random(search.seed), search.going, patience, visits, start, search.greedy)

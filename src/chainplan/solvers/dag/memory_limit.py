@@ -24,21 +24,21 @@ from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
-from chainplan.solvers.elimination.greedy import Found, by_all_keys, greedy, randomised, ranks
-from chainplan.solvers.elimination.greedy_keys import Key, fill
+from chainplan.solvers.elimination.greedy import PricedOrder, by_all_keys, greedy, randomised, ranks
+from chainplan.solvers.elimination.greedy_keys import GreedyKey, fill
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver, not_fma
 
-DRAWN = 20
+BLURRED_ORDERS = 20
 """Orders by blurred keys that are tried."""
-MOVES = 200
+MAX_VERTEX_MOVES = 200
 """Moves of single vertices that are tried where nothing fits."""
-LARGEST = 300
+MAX_BLURRED_INTERMEDIATES = 300
 """Intermediate vertices beyond which neither blurred keys nor moves are tried."""
 
 
 @final
-class DagMemory(Solver):
+class DagMemorySolver(Solver):
     """The cheapest of many elimination orders whose steps can be put in an order that keeps the limit.
 
     Cost: a replay of some dozen plans, each with a search over the order of its steps.
@@ -59,7 +59,7 @@ class DagMemory(Solver):
                 f"no plan holds fewer than {floor:,} elements at once; limits.memory is {problem.memory:,}. Raise it."
             )
             return Outcome(Status.INFEASIBLE, note=said)
-        best, tried = _Best(problem.memory, search), set[tuple[int, ...]]()
+        best, tried = _BestWithinLimit(problem.memory, search), set[tuple[int, ...]]()
         for mode in Mode:
             recorder = Recorder(problem.graph)
             best.offer(recorder.plan(sweep(problem.graph, recorder, mode)))
@@ -71,7 +71,7 @@ class DagMemory(Solver):
                 orders.setdefault(best.offer(order_plan(problem.graph, candidate.order)), candidate.order)
             if not search.going():
                 break
-        if best.fits is None and orders and len(orders[min(orders)]) <= LARGEST:
+        if best.fits is None and orders and len(orders[min(orders)]) <= MAX_BLURRED_INTERMEDIATES:
             _move_vertices(problem, best, orders[min(orders)], search)
         if best.fits is not None:
             return Outcome(Status.FEASIBLE, best.fits)
@@ -79,7 +79,7 @@ class DagMemory(Solver):
         return Outcome(Status.BUDGET, note=f"{said}; limits.memory is {problem.memory:,}. Raise it.")
 
 
-class _Best:
+class _BestWithinLimit:
     """The cheapest plan that keeps the limit, and the lowest peak of any plan."""
 
     def __init__(self, limit: int, search: Search) -> None:
@@ -97,16 +97,16 @@ class _Best:
         return candidate.peak
 
 
-def _orders(problem: Problem, search: Search) -> Iterator[Found]:
+def _orders(problem: Problem, search: Search) -> Iterator[PricedOrder]:
     """Greedy orders by all keys, then those that let least grow, then those by blurred keys."""
     work = WorkGraph(problem.graph)
     yield from sorted(by_all_keys(work, search.going, search.greedy), key=lambda candidate: candidate.price)
     for ties in ("low", "high"):
-        candidate = greedy(work.copy(), _GROWTH, ranks(work, ties), None, search.going)
+        candidate = greedy(work.copy(), _GROWTH_KEY, ranks(work, ties), None, search.going)
         if candidate is not None:
             yield candidate
-    if len(work.middle) <= LARGEST:
-        yield from randomised(work, Random(search.seed), DRAWN, search.going)
+    if len(work.middle) <= MAX_BLURRED_INTERMEDIATES:
+        yield from randomised(work, Random(search.seed), BLURRED_ORDERS, search.going)
 
 
 def _growth(g: WorkGraph, v: int) -> int:
@@ -115,13 +115,13 @@ def _growth(g: WorkGraph, v: int) -> int:
     return int(fill(g, v)) - gone
 
 
-_GROWTH = Key(lambda _: _growth, local=False)
+_GROWTH_KEY = GreedyKey(lambda _: _growth, local=False)
 
 
-def _move_vertices(problem: Problem, best: _Best, order: list[int], search: Search) -> None:
+def _move_vertices(problem: Problem, best: _BestWithinLimit, order: list[int], search: Search) -> None:
     """Move single vertices of an order until a plan fits or no tries are left; a move that raises no peak stays."""
     rng, now = Random(search.seed), best.least
-    for _ in range(MOVES if len(order) > 1 else 0):
+    for _ in range(MAX_VERTEX_MOVES if len(order) > 1 else 0):
         other = list(order)
         vertex = other.pop(rng.randrange(len(other)))
         other.insert(rng.randrange(len(other) + 1), vertex)

@@ -22,18 +22,18 @@ from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, accumulation, order_plan
-from chainplan.solvers.elimination.greedy import Found
+from chainplan.solvers.elimination.greedy import PricedOrder
 from chainplan.solvers.search.search import Search
 
 
-def cheapest(problem: Problem, search: Search, orders: Callable[[WorkGraph], Iterable[Found]]) -> Outcome:
+def cheapest(problem: Problem, search: Search, orders: Callable[[WorkGraph], Iterable[PricedOrder]]) -> Outcome:
     """The plan of the cheapest of some orders of a work graph; the best so far is offered to the search as they come.
 
     The search ends early enough to write that plan down. A step takes about half the time to write that an edge takes
     when the work graph is made.
     """
     work, each = timed_work(problem.graph, search)
-    best, fixed = cast("Found | None", None), accumulation(problem.graph)
+    best, fixed = cast("PricedOrder | None", None), accumulation(problem.graph)
     for candidate in orders(work):
         if best is None or candidate.price < best.price:
             best = candidate
@@ -54,7 +54,7 @@ def timed_work(graph: Graph, search: Search) -> tuple[WorkGraph, float]:
     return work, (search.seconds - start) / max(1, edges)
 
 
-def steps_of(work: WorkGraph, candidate: Found) -> int:
+def steps_of(work: WorkGraph, candidate: PricedOrder) -> int:
     """About how many steps the plan of an order has: one per product and one per edge.
 
     On dense scalar graphs every product is a multiply-add, so the price counts them; on other dense graphs the order is
@@ -82,7 +82,7 @@ def order_of(plan: Plan) -> list[int]:
     return [v for v in met if v in work.middle] + sorted(work.middle - met.keys())
 
 
-def _plan(graph: Graph, best: Found) -> Plan:
+def _plan(graph: Graph, best: PricedOrder) -> Plan:
     """The plan of an order, or that of forward or reverse order where propagation makes it cheaper."""
     if any(not e.explicit for e in graph.useful):
         price, mode = min(((order_price(graph, mode), mode) for mode in Mode), key=lambda priced: priced[0])

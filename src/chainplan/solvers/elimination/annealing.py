@@ -15,16 +15,16 @@ from typing import Protocol
 
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.solvers.elimination.greedy import always
-from chainplan.solvers.elimination.subset_prices import Fragment
+from chainplan.solvers.elimination.subset_prices import StructuredFragment
 
-HOT, COLD = 1.0, 0.05
+FIRST_TEMPERATURE, LAST_TEMPERATURE = 1.0, 0.05
 """First and last temperature, in mean prices of a vertex."""
 
-SPAN = 12
+MAX_VERTEX_SHIFT = 12
 """Most places that a vertex moves."""
 
 
-class Prices(Protocol):
+class FragmentPrices(Protocol):
     """The prices of the vertices of a fragment, which are numbered from 0."""
 
     def price(self, i: int, gone: int) -> int:
@@ -38,18 +38,18 @@ def annealed(
     """The best order met while the given order of eliminating `vertices` next is annealed for so many moves."""
     local = sorted(vertices)
     place = {v: i for i, v in enumerate(local)}
-    prices: Prices = DensePrices(work, local) if work.dense else StructuredPrices(work, local)
+    prices: FragmentPrices = DenseFragmentPrices(work, local) if work.dense else StructuredFragmentPrices(work, local)
     order = _anneal(prices, [place[v] for v in vertices], rng, moves, going)
     return [local[i] for i in order]
 
 
-def _anneal(prices: Prices, order: list[int], rng: Random, moves: int, going: Callable[[], bool]) -> list[int]:
-    """Anneal an order of the numbers 0 ... n - 1 in place; each move prices at most `SPAN` + 1 vertices."""
+def _anneal(prices: FragmentPrices, order: list[int], rng: Random, moves: int, going: Callable[[], bool]) -> list[int]:
+    """Anneal an order of the numbers 0 ... n - 1 in place; each move prices at most `MAX_VERTEX_SHIFT` + 1 vertices."""
     n = len(order)
     gone, now = _follow(prices, order, 0)
     total = least = sum(now)
     best = list(order)
-    heat, cooling = HOT * max(total, n) / n, (COLD / HOT) ** (1 / max(1, moves))
+    heat, cooling = FIRST_TEMPERATURE * max(total, n) / n, (LAST_TEMPERATURE / FIRST_TEMPERATURE) ** (1 / max(1, moves))
     for move in range(moves):
         if move % 256 == 0 and not going():
             break
@@ -69,13 +69,13 @@ def _move_one(order: list[int], rng: Random) -> tuple[int, int, list[int]]:
     """A random slice low ... high of the order, with its first vertex moved to its end or its last one to its start."""
     n = len(order)
     a = rng.randrange(n)
-    b = min(n - 1, max(0, a + rng.choice((-1, 1)) * rng.randint(1, SPAN)))
+    b = min(n - 1, max(0, a + rng.choice((-1, 1)) * rng.randint(1, MAX_VERTEX_SHIFT)))
     low, high = (a, b + 1) if a < b else (b, a + 1)
     part = order[low:high]
     return low, high, part[1:] + part[:1] if a < b else part[-1:] + part[:-1]
 
 
-def _follow(prices: Prices, order: Sequence[int], mask: int) -> tuple[list[int], list[int]]:
+def _follow(prices: FragmentPrices, order: Sequence[int], mask: int) -> tuple[list[int], list[int]]:
     """For each vertex of an order the set eliminated before it, which is `mask` for the first, and its price."""
     gone, paid = [], []
     for i in order:
@@ -85,7 +85,7 @@ def _follow(prices: Prices, order: Sequence[int], mask: int) -> tuple[list[int],
     return gone, paid
 
 
-class DensePrices:
+class DenseFragmentPrices:
     """Prices of dense blocks, from the weights of the neighbourhoods."""
 
     def __init__(self, work: WorkGraph, local: Sequence[int]) -> None:
@@ -112,11 +112,11 @@ class DensePrices:
         return sum(size * (mask & members).bit_count() for size, members in self.classes)
 
 
-class StructuredPrices:
+class StructuredFragmentPrices:
     """Prices of structured blocks, from the blocks of the paths through eliminated vertices."""
 
     def __init__(self, work: WorkGraph, local: Sequence[int]) -> None:
-        self.fragment = Fragment(work, local)
+        self.fragment = StructuredFragment(work, local)
         place = self.fragment.place
         self.into = [sum(1 << place[u] for u in work.into[v] if u in place) for v in local]
         self.out = [sum(1 << place[u] for u in work.out[v] if u in place) for v in local]

@@ -6,10 +6,10 @@ topological number i; eliminations keep that order. Every vertex outside `middle
 
 from __future__ import annotations
 
-from chainplan.solvers.elimination.bitset_problem import Core, members
+from chainplan.solvers.elimination.bitset_problem import EliminationCore, members
 
 
-class Net:
+class BitsetGraph:
     """Sizes, neighbours as bit sets, the remaining intermediates (`middle`), and the outputs among these (`kept`)."""
 
     def __init__(self, size: list[int], pred: list[int], succ: list[int], middle: int, kept: int) -> None:
@@ -17,14 +17,14 @@ class Net:
         self.middle, self.kept = middle, kept & middle
 
     @classmethod
-    def of(cls, core: Core, mask: int | None = None) -> Net:
+    def of(cls, core: EliminationCore, mask: int | None = None) -> BitsetGraph:
         """The elimination of the intermediates in `mask` (all of them by default) with every other vertex kept."""
         middle = core.middle if mask is None else core.middle & mask
         return cls(list(core.size), list(core.pred), list(core.succ), middle, core.kept)
 
-    def copy(self) -> Net:
+    def copy(self) -> BitsetGraph:
         """A net that can be changed on its own."""
-        return Net(list(self.size), list(self.pred), list(self.succ), self.middle, self.kept)
+        return BitsetGraph(list(self.size), list(self.pred), list(self.succ), self.middle, self.kept)
 
     def weight(self, mask: int) -> int:
         """Total size of the vertices in a set."""

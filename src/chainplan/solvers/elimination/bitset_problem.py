@@ -15,11 +15,11 @@ from functools import cached_property
 
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Graph
-from chainplan.solvers.elimination.elimination_graph import Fixed, WorkGraph, accumulation
+from chainplan.solvers.elimination.elimination_graph import AccumulationFma, WorkGraph, accumulation
 from chainplan.structures import Block
 
 
-class Core:
+class EliminationCore:
     """A linearised DAG as bit sets: bit i is the vertex of topological number i of a fresh `WorkGraph`."""
 
     def __init__(self, graph: Graph) -> None:
@@ -45,7 +45,7 @@ class Core:
         return self._accumulation.least
 
     @cached_property
-    def _accumulation(self) -> Fixed:
+    def _accumulation(self) -> AccumulationFma:
         return accumulation(self.graph)
 
     def weight(self, mask: int) -> int:

@@ -18,13 +18,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from chainplan.solvers.elimination.bitset_graph import Net
+from chainplan.solvers.elimination.bitset_graph import BitsetGraph
 from chainplan.solvers.elimination.bitset_problem import members
 from chainplan.solvers.elimination.mincut import min_cut
-from chainplan.solvers.search.search import Look, unwatched
+from chainplan.solvers.search.search import WorkWatcher, unwatched
 
 
-class Side:
+class NetDirection:
     """One direction of a net: neighbourhoods through a set and minimum cuts, cached by the part of the set that counts.
 
     Both depend only on v and on its reach, the vertices of the set on paths from v; so they are computed once for a
@@ -33,7 +33,12 @@ class Side:
     """
 
     def __init__(
-        self, net: Net, step: list[int], ends: int, sizes: list[list[int]] | None = None, look: Look = unwatched
+        self,
+        net: BitsetGraph,
+        step: list[int],
+        ends: int,
+        sizes: list[list[int]] | None = None,
+        look: WorkWatcher = unwatched,
     ) -> None:
         self.net, self.step, self.ends, self._told = net, step, ends, look
         self.sizes = [net.size] * len(step) if sizes is None else sizes
@@ -89,7 +94,7 @@ class Side:
         return cut
 
 
-class Scan(NamedTuple):
+class SetScan(NamedTuple):
     """The vertices of a set and what each costs: its price if it goes last, and the least it ever costs."""
 
     vertices: list[int]
@@ -99,15 +104,18 @@ class Scan(NamedTuple):
     """The vertices that need not be tried as the last."""
 
 
-class Bounds:
+class SetBounds:
     """The prices of going last and the lower bounds of all vertices of a set at once."""
 
     def __init__(
-        self, net: Net, sizes: tuple[list[list[int]], list[list[int]]] | None = None, look: Look = unwatched
+        self,
+        net: BitsetGraph,
+        sizes: tuple[list[list[int]], list[list[int]]] | None = None,
+        look: WorkWatcher = unwatched,
     ) -> None:
         self.net = net
         into, out = sizes or (None, None)
-        self.sides = Side(net, net.pred, 0, into, look), Side(net, net.succ, net.kept, out, look)
+        self.sides = NetDirection(net, net.pred, 0, into, look), NetDirection(net, net.succ, net.kept, out, look)
 
     def root(self, inside: int) -> None:
         """Remember the minimum cuts of a set as lower bounds on those of its subsets."""
@@ -115,7 +123,7 @@ class Bounds:
             for side in self.sides:
                 side.floor[v] = side.known[v][side.reach(v, inside)][1]
 
-    def scan(self, inside: int) -> Scan:
+    def scan(self, inside: int) -> SetScan:
         """The prices and bounds of a set; `tight` are the vertices whose neighbourhoods are as light as they can be."""
         net, (into, out) = self.net, self.sides
         vertices = list(members(inside))
@@ -128,7 +136,7 @@ class Bounds:
             least.append(size * b * d)
             if b == into.plain[v] and d == out.plain[v]:
                 tight |= 1 << v
-        return Scan(vertices, last, least, tight)
+        return SetScan(vertices, last, least, tight)
 
     def least(self, v: int, inside: int, gone: int) -> int:
         """The least that v costs when `gone` goes before it and what is not in `inside` stays until after it."""
@@ -139,7 +147,7 @@ class Bounds:
         return product
 
 
-def _looks(side: Side, order: list[int], inside: int) -> dict[int, tuple[int, int]]:
+def _looks(side: NetDirection, order: list[int], inside: int) -> dict[int, tuple[int, int]]:
     """The weight and the cut of every vertex on one side; a reach is the union of those of the neighbours."""
     reach: dict[int, int] = {}
     result, step = {}, side.step
@@ -157,10 +165,10 @@ def _looks(side: Side, order: list[int], inside: int) -> dict[int, tuple[int, in
     return result
 
 
-class Group:
+class GroupTable:
     """The table h of a group: the least that its members cost, by the subset of them that is to be eliminated."""
 
-    def __init__(self, bounds: Bounds, inside: int, group: int) -> None:
+    def __init__(self, bounds: SetBounds, inside: int, group: int) -> None:
         self.bounds, self.inside, self.mask = bounds, inside, group
         self.table: dict[int, int] = {0: 0}
 
@@ -175,11 +183,11 @@ class Group:
         return price
 
 
-def groups(bounds: Bounds, inside: int, most: int, tick: Callable[[], None]) -> list[Group]:
+def groups(bounds: SetBounds, inside: int, most: int, tick: Callable[[], None]) -> list[GroupTable]:
     """Disjoint groups of at most `most` members: while some merger raises the bound, the pair that adds most merges."""
-    best: dict[int, Group] = {1 << v: Group(bounds, inside, 1 << v) for v in members(inside)}
+    best: dict[int, GroupTable] = {1 << v: GroupTable(bounds, inside, 1 << v) for v in members(inside)}
     near = {mask: _near(bounds.net, mask) & inside for mask in best}
-    gains: dict[tuple[int, int], tuple[int, Group]] = {}
+    gains: dict[tuple[int, int], tuple[int, GroupTable]] = {}
     fresh = list(best)
     while True:
         for mask in fresh:
@@ -187,7 +195,7 @@ def groups(bounds: Bounds, inside: int, most: int, tick: Callable[[], None]) -> 
                 if other != mask and near[mask] & other and (mask | other).bit_count() <= most:
                     tick()
                     pair = (min(mask, other), max(mask, other))
-                    joint = Group(bounds, inside, mask | other)
+                    joint = GroupTable(bounds, inside, mask | other)
                     gain = joint.least(joint.mask) - best[mask].least(mask) - best[other].least(other)
                     gains[pair] = gain, joint
         if not gains:
@@ -205,7 +213,7 @@ def groups(bounds: Bounds, inside: int, most: int, tick: Callable[[], None]) -> 
     return [group for mask, group in best.items() if mask.bit_count() > 1]
 
 
-def _near(net: Net, mask: int) -> int:
+def _near(net: BitsetGraph, mask: int) -> int:
     """The neighbours of a set."""
     near = 0
     for v in members(mask):

@@ -16,25 +16,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from chainplan.solvers.elimination.bitset_graph import Net
-from chainplan.solvers.elimination.bitset_problem import Core, bits, members
-from chainplan.solvers.elimination.bounds import Bounds, Group, Scan, groups
-from chainplan.solvers.elimination.reductions import Reduced, goes_first, reduce
+from chainplan.solvers.elimination.bitset_graph import BitsetGraph
+from chainplan.solvers.elimination.bitset_problem import EliminationCore, bits, members
+from chainplan.solvers.elimination.bounds import GroupTable, SetBounds, SetScan, groups
+from chainplan.solvers.elimination.reductions import ReducedGraph, goes_first, reduce
 from chainplan.solvers.elimination.unit_sizes import unit_sizes
-from chainplan.solvers.search.search import Look, paced, unwatched
+from chainplan.solvers.search.search import WorkWatcher, paced, unwatched
 
-GROUPS = (8, 10)
+GROUP_SIZES = (8, 10)
 """Most members of the groups of the bounds: at first, and when the search has proven hard."""
-PRICE = 20
+WORK_PER_PRICED_VERTEX = 20
 """Work that pricing one vertex by its blocks counts as, per vertex of the graph."""
-PATIENCE = 3000
+VISITS_BEFORE_LARGER_GROUPS = 3000
 """Visited sets after which a search counts as hard."""
 
 
-class Model(Protocol):
+class SetModel(Protocol):
     """The prices and bounds of sets that the search needs."""
 
-    def scan(self, inside: int) -> Scan:
+    def scan(self, inside: int) -> SetScan:
         """The prices and bounds of the members of a set; `tight` never holds all of them."""
         ...
 
@@ -42,56 +42,56 @@ class Model(Protocol):
         """The connected components of a set."""
         ...
 
-    def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[Group]:
+    def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[GroupTable]:
         """Tables of group bounds that hold for every subset, of groups of at most `most` members."""
         ...
 
 
-class DenseModel:
+class DenseSetModel:
     """The model of dense blocks: minimum cuts, group bounds and safe vertices."""
 
-    def __init__(self, net: Net, look: Look = unwatched) -> None:
-        self.net, self.bounds = net, Bounds(net, look=look)
+    def __init__(self, net: BitsetGraph, look: WorkWatcher = unwatched) -> None:
+        self.net, self.bounds = net, SetBounds(net, look=look)
         self.parts = net.parts
 
-    def scan(self, inside: int) -> Scan:
+    def scan(self, inside: int) -> SetScan:
         scan = self.bounds.scan(inside)
         safe = bits(v for v in members(scan.tight) if goes_first(self.net, v, inside))
         return scan._replace(tight=safe if safe != inside else safe & (safe - 1))
 
-    def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[Group]:
+    def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[GroupTable]:
         self.bounds.root(inside)
         return groups(self.bounds, inside, most, tick)
 
 
-class StructuredModel:
+class StructuredSetModel:
     """The model of structured blocks: prices by structure; bounds only where every block is dense or ± the identity."""
 
-    def __init__(self, core: Core, net: Net, look: Look = unwatched) -> None:
+    def __init__(self, core: EliminationCore, net: BitsetGraph, look: WorkWatcher = unwatched) -> None:
         self.core, self._look = core, look
         sizes = unit_sizes(core)
-        self.bounds = None if sizes is None else Bounds(net, sizes, look)
+        self.bounds = None if sizes is None else SetBounds(net, sizes, look)
 
-    def scan(self, inside: int) -> Scan:
+    def scan(self, inside: int) -> SetScan:
         vertices = list(members(inside))
         least = [0] * len(vertices) if self.bounds is None else self.bounds.scan(inside).least
-        return Scan(vertices, [self._price(v, inside) for v in vertices], least, 0)
+        return SetScan(vertices, [self._price(v, inside) for v in vertices], least, 0)
 
     def _price(self, v: int, inside: int) -> int:
-        self._look(PRICE * len(self.core.size))
+        self._look(WORK_PER_PRICED_VERTEX * len(self.core.size))
         return self.core.price_last(v, inside)
 
     def parts(self, mask: int) -> list[int]:
         return list(self.core.components(mask))
 
-    def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[Group]:
+    def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[GroupTable]:
         if self.bounds is None:
             return []
         self.bounds.root(inside)
         return groups(self.bounds, inside, most, tick)
 
 
-class _Hard(Exception):
+class _LargerGroupsPay(Exception):
     """The search has taken so long that larger groups pay."""
 
 
@@ -102,10 +102,10 @@ class SetSearch:
     sorted candidates for going last of every other set that was visited.
     """
 
-    def __init__(self, model: Model, whole: int) -> None:
+    def __init__(self, model: SetModel, whole: int) -> None:
         self.model, self.whole = model, whole
         self.tick: Callable[[], None] = unwatched
-        self.tables: list[Group] = []
+        self.tables: list[GroupTable] = []
         self.exact: dict[int, int] = {0: 0}
         self.last: dict[int, int] = {}
         self.low: dict[int, int] = {}
@@ -115,10 +115,10 @@ class SetSearch:
     def prepare(self, tick: Callable[[], None]) -> None:
         """Compute group bounds, which takes a moment; with larger groups each time the search has proven hard."""
         self.tick = tick
-        if self.level < len(GROUPS) and self.visits >= self.patience and self.whole not in self.exact:
-            self.tables = self.model.tables(self.whole, GROUPS[self.level], tick)
+        if self.level < len(GROUP_SIZES) and self.visits >= self.patience and self.whole not in self.exact:
+            self.tables = self.model.tables(self.whole, GROUP_SIZES[self.level], tick)
             self.level += 1
-            self.patience = PATIENCE * self.level if self.level < len(GROUPS) else -1
+            self.patience = VISITS_BEFORE_LARGER_GROUPS * self.level if self.level < len(GROUP_SIZES) else -1
             self.nodes.clear()
             self._open(self.whole)
 
@@ -168,7 +168,7 @@ class SetSearch:
         self.visits += 1
         self.tick()
         if self.visits == self.patience:
-            raise _Hard
+            raise _LargerGroupsPay
         best, choice, rows = limit + 1, -1, self.nodes[inside]
         missed = 1 << 200
         for i, (bound, price, v) in enumerate(rows):
@@ -208,24 +208,24 @@ class SetSearch:
         return [*(w for part in self.model.parts(inside & ~(1 << v)) for w in self.order(part)), v]
 
 
-class Exact:
+class ExactSearch:
     """The exact search of a whole problem, which is reduced and split into components that are searched in turn.
 
     `bound` is proven at any time, also after `tick` has stopped `run`; `order` exists once all is proven. `tick` is
     also called while the problem is reduced and its components are first bounded, and what it raises ends that.
     """
 
-    def __init__(self, core: Core, mask: int | None = None, tick: Callable[[], None] = unwatched) -> None:
+    def __init__(self, core: EliminationCore, mask: int | None = None, tick: Callable[[], None] = unwatched) -> None:
         middle = core.middle if mask is None else core.middle & mask
         self._tick = tick
         look = paced(lambda: self._tick())
-        self.model: Model
+        self.model: SetModel
         if core.dense:
-            self.reduced = reduce(Net.of(core, middle), look)
-            self.model = DenseModel(self.reduced.net, look)
+            self.reduced = reduce(BitsetGraph.of(core, middle), look)
+            self.model = DenseSetModel(self.reduced.net, look)
         else:
-            self.reduced = Reduced(Net.of(core, middle))
-            self.model = StructuredModel(core, self.reduced.net, look)
+            self.reduced = ReducedGraph(BitsetGraph.of(core, middle))
+            self.model = StructuredSetModel(core, self.reduced.net, look)
         self.searches = [SetSearch(self.model, part) for part in self.model.parts(self.reduced.net.middle)]
         for search in self.searches:
             search.bound(search.whole)
@@ -263,19 +263,19 @@ class Exact:
                 search.prepare(tick)
                 step = max(2 * step, low // 64)
                 limit = low + step if upper is None else low + min(step, upper - 1 - self.bound)
-                with suppress(_Hard):
+                with suppress(_LargerGroupsPay):
                     search.solve(search.whole, limit)
         return upper is None or self.bound < upper
 
 
 def solve_set(
-    core: Core, mask: int | None = None, upper: int | None = None, tick: Callable[[], None] = unwatched
+    core: EliminationCore, mask: int | None = None, upper: int | None = None, tick: Callable[[], None] = unwatched
 ) -> tuple[int, list[int] | None]:
     """The cheapest order of eliminating the intermediates in `mask` (default all), every other vertex kept.
 
     Returns its price and the order. With `upper` only orders that cost less are sought; where none exists, the number
     returned is a lower bound of at least `upper`, beside None or an order that is no cheaper.
     """
-    search = Exact(core, mask, tick)
+    search = ExactSearch(core, mask, tick)
     search.run(upper, tick)
     return search.bound, search.order

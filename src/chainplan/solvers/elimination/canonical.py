@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 
-_WORD = (1 << 64) - 1
-_ROUNDS = 2
+_WORD_MASK = (1 << 64) - 1
+_REFINEMENT_ROUNDS = 2
 
 
 def positions(work: WorkGraph) -> list[int]:
@@ -41,7 +41,7 @@ def _labels(work: WorkGraph) -> list[int]:
     """A label per vertex, which depends on its size and on all vertices that lead to it or that it leads to."""
     order = range(len(work.size))
     label = [_mix(2 * size + kept) for size, kept in zip(work.size, work.kept, strict=True)]
-    for _ in range(_ROUNDS):
+    for _ in range(_REFINEMENT_ROUNDS):
         above = _along(label, work.into, order, 1)
         below = _along(label, work.out, reversed(order), 2)
         label = [_mix(3 * a + b) for a, b in zip(above, below, strict=True)]
@@ -59,7 +59,7 @@ def _along(label: Sequence[int], near: Sequence[Mapping[int, object]], order: It
 
 def _mix(x: int) -> int:
     """A word that looks random but is a function of x (the finaliser of SplitMix64, Steele, Lea & Flood 2014)."""
-    x &= _WORD
-    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 & _WORD
-    x = (x ^ x >> 27) * 0x94D049BB133111EB & _WORD
+    x &= _WORD_MASK
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 & _WORD_MASK
+    x = (x ^ x >> 27) * 0x94D049BB133111EB & _WORD_MASK
     return x ^ x >> 31

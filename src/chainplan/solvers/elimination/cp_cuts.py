@@ -16,29 +16,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chainplan.solvers.elimination.bitset_problem import Core, members
+from chainplan.solvers.elimination.bitset_problem import EliminationCore, members
 
-Node = tuple[int, int]
+CutNode = tuple[int, int]
 """A vertex on its near side (0) or far side (1), as seen from the vertex that the cut is for; (-1, 0) is the sink."""
 
-Room = dict[Node, dict[Node, int]]
+ResidualCapacities = dict[CutNode, dict[CutNode, int]]
 """Residual capacities of a network."""
 
-SINK: Node = (-1, 0)
-GROUP = 6
+CUT_SINK: CutNode = (-1, 0)
+CUT_GROUP_SIZE = 6
 """Most vertices in a group, which takes 2^k · k cuts: with 4 the bounds are weaker, with 8 no better but four times as
 dear."""
 
 
-class Cuts:
+class MinimumCuts:
     """The minimum cuts of a core, each computed once; sets are bit sets of intermediates."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: EliminationCore) -> None:
         self.core = core
         self._ahead = {v: core.possible_neighbours(core.pred, v) & core.middle for v in members(core.middle)}
         self._behind = {v: core.possible_neighbours(core.succ, v) & core.middle for v in members(core.middle)}
         self._known: dict[tuple[bool, int, int, int], int] = {}
-        self._start: dict[tuple[bool, int], tuple[Room, int]] = {}
+        self._start: dict[tuple[bool, int], tuple[ResidualCapacities, int]] = {}
 
     def least_in(self, v: int, gone: int = 0, there: int = 0) -> int:
         """Least weight of the predecessors of v at its elimination, given vertices that are gone and that are there."""
@@ -59,12 +59,12 @@ class Cuts:
             for u in members(gone):
                 room[u, 0][u, 1] += sum(self.core.size)
             for u in members(there):
-                room[u, 1].setdefault(SINK, self.core.size[u])
-                room[SINK].setdefault((u, 1), 0)
+                room[u, 1].setdefault(CUT_SINK, self.core.size[u])
+                room[CUT_SINK].setdefault((u, 1), 0)
             self._known[key] = flow + _more_flow(room, (v, 1))
         return self._known[key]
 
-    def _network(self, above: bool, v: int) -> tuple[Room, int]:
+    def _network(self, above: bool, v: int) -> tuple[ResidualCapacities, int]:
         """A copy of the network of v in one direction after the maximum flow without knowledge, and that flow."""
         if (above, v) not in self._start:
             core = self.core
@@ -94,7 +94,7 @@ class Cuts:
         seen = set()
         for v in members(self.core.middle):
             group, price = 1 << v, self.price(v)
-            while group.bit_count() < GROUP and (border := self._border(group)):
+            while group.bit_count() < CUT_GROUP_SIZE and (border := self._border(group)):
                 grown = [(self.group_price(group | 1 << w) - price - self.price(w), -w) for w in members(border)]
                 gain, w = max(grown)
                 group, price = group | 1 << -w, price + gain + self.price(-w)
@@ -119,11 +119,11 @@ def _subsets(group: int) -> Iterator[int]:
     yield 0
 
 
-def _network(size: list[int], step: list[int], v: int, ends: int) -> Room:
+def _network(size: list[int], step: list[int], v: int, ends: int) -> ResidualCapacities:
     """The network of v: each vertex is an arc of its size, each edge an unlimited one; ends have an arc to the sink."""
-    room: Room = {(v, 1): {}, SINK: {}}
+    room: ResidualCapacities = {(v, 1): {}, CUT_SINK: {}}
 
-    def add_arc(a: Node, b: Node, capacity: int) -> None:
+    def add_arc(a: CutNode, b: CutNode, capacity: int) -> None:
         room.setdefault(a, {})[b] = capacity
         room.setdefault(b, {}).setdefault(a, 0)
 
@@ -133,7 +133,7 @@ def _network(size: list[int], step: list[int], v: int, ends: int) -> Room:
         if u != v:
             add_arc((u, 0), (u, 1), size[u])
             if ends >> u & 1:
-                add_arc((u, 1), SINK, size[u])
+                add_arc((u, 1), CUT_SINK, size[u])
         for w in members(step[u]):
             add_arc((u, 1), (w, 0), sum(size))
         fresh = step[u] & ~seen
@@ -142,7 +142,7 @@ def _network(size: list[int], step: list[int], v: int, ends: int) -> Room:
     return room
 
 
-def _more_flow(room: Room, start: Node) -> int:
+def _more_flow(room: ResidualCapacities, start: CutNode) -> int:
     """Augment the flow from the start to the sink to its maximum, by shortest paths, and return how much was added."""
     added = 0
     while path := _augmenting(room, start):
@@ -154,18 +154,18 @@ def _more_flow(room: Room, start: Node) -> int:
     return added
 
 
-def _augmenting(room: Room, start: Node) -> list[tuple[Node, Node]]:
+def _augmenting(room: ResidualCapacities, start: CutNode) -> list[tuple[CutNode, CutNode]]:
     """A shortest path to the sink along arcs with capacity left, empty where there is none."""
-    before: dict[Node, Node] = {start: start}
+    before: dict[CutNode, CutNode] = {start: start}
     queue = [start]
     for a in queue:
         for b, capacity in room[a].items():
             if capacity > 0 and b not in before:
                 before[b] = a
                 queue.append(b)
-        if SINK in before:
+        if CUT_SINK in before:
             break
-    path, b = [], SINK
+    path, b = [], CUT_SINK
     while b in before and b != start:
         path.append((before[b], b))
         b = before[b]

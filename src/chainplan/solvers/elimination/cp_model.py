@@ -23,14 +23,14 @@ from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 from chainplan.solvers.elimination.bitset_problem import bits, members
-from chainplan.solvers.elimination.cp_cuts import Cuts
+from chainplan.solvers.elimination.cp_cuts import MinimumCuts
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 
 if TYPE_CHECKING:
     from ortools.sat.python.cp_model import BoolVarT, CpModel, IntVar
 
 
-class Family(Enum):
+class ConstraintFamily(Enum):
     """The families of constraints; the tests make models without some of them."""
 
     EDGES = "an edge of the graph joins its ends when the first of them is eliminated"
@@ -50,10 +50,10 @@ class EliminationModel:
 
     def __init__(
         self,
-        cuts: Cuts,
+        cuts: MinimumCuts,
         upper: int | None = None,
         tick: Callable[[], None] = lambda: None,
-        without: frozenset[Family] = frozenset(),
+        without: frozenset[ConstraintFamily] = frozenset(),
     ) -> None:
         from ortools.sat.python import cp_model
 
@@ -71,15 +71,15 @@ class EliminationModel:
         self.weights: dict[int, tuple[IntVar, IntVar]] = {}
         self.products: dict[int, IntVar] = {}
         self._variables()
-        families: dict[Family, Callable[[], None]] = {
-            Family.EDGES: self._edges,
-            Family.FILL: self._fill,
-            Family.LINKS: self._links,
-            Family.CYCLES: self._cycles,
-            Family.PAIRS: self._pairs,
-            Family.TWINS: self._twins,
+        families: dict[ConstraintFamily, Callable[[], None]] = {
+            ConstraintFamily.EDGES: self._edges,
+            ConstraintFamily.FILL: self._fill,
+            ConstraintFamily.LINKS: self._links,
+            ConstraintFamily.CYCLES: self._cycles,
+            ConstraintFamily.PAIRS: self._pairs,
+            ConstraintFamily.TWINS: self._twins,
         }
-        self._prices(Family.CUTS not in without)
+        self._prices(ConstraintFamily.CUTS not in without)
         for family, add in families.items():
             if family not in without:
                 add()

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from chainplan.plans.steps import Load, Multiply, Output, Plan, Step
 from chainplan.problem.graph import Graph
-from chainplan.solvers.search.search import Look, unwatched
+from chainplan.solvers.search.search import WorkWatcher, unwatched
 
 
 class DenseWriter:
@@ -66,7 +66,7 @@ class DenseWriter:
         self.steps.append(Load(self._names[-1 - number]))
         return len(self.steps) - 1
 
-    def plan(self, graph: Graph, index: dict[str, int], order: Iterable[int], look: Look = unwatched) -> Plan:
+    def plan(self, graph: Graph, index: dict[str, int], order: Iterable[int], look: WorkWatcher = unwatched) -> Plan:
         """The plan that eliminates all intermediates in this order; `look` is told of the products."""
         for v in order:
             look(len(self._into[v]) * len(self._out[v]))

@@ -15,17 +15,17 @@ from chainplan.plans.recorder import Recorder
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Graph
-from chainplan.solvers.elimination.elimination_graph import Edge, WorkGraph
-from chainplan.solvers.elimination.state_search import FIELD, Moves
+from chainplan.solvers.elimination.elimination_graph import WorkEdge, WorkGraph
+from chainplan.solvers.elimination.state_search import HASH_FIELD, EliminationMoves
 from chainplan.structures import Block
 
-State = frozenset[tuple[int, int, int]]
+EdgeState = frozenset[tuple[int, int, int]]
 """Edges (source, target, label)."""
-Move = tuple[str, int, int]
+EdgeMove = tuple[str, int, int]
 """("front" | "back", source, target)."""
 
 
-class EdgeMoves(Moves[State, Move]):
+class EdgeMoves(EliminationMoves[EdgeState, EdgeMove]):
     """Front and back elimination on the graph that a `WorkGraph` starts with."""
 
     def __init__(self, graph: Graph) -> None:
@@ -38,16 +38,16 @@ class EdgeMoves(Moves[State, Move]):
         edges = []
         for source, out in enumerate(self.work.out):
             for target, edge in out.items():
-                label = rng.randrange(1, FIELD)
+                label = rng.randrange(1, HASH_FIELD)
                 self.block[label] = edge.block
                 edges.append((source, target, label))
         self._start = frozenset(edges)
         self._final = results(self.work, self._start)
 
-    def start(self) -> State:
+    def start(self) -> EdgeState:
         return self._start
 
-    def moves(self, state: State) -> Iterator[tuple[int, Move]]:
+    def moves(self, state: EdgeState) -> Iterator[tuple[int, EdgeMove]]:
         into, out = _neighbours(state)
         for i, j, label in sorted(state):
             block = self.block[label]
@@ -56,7 +56,7 @@ class EdgeMoves(Moves[State, Move]):
             if j in self.middle and not self.kept[j]:
                 yield sum(FMA.multiply(self.block[left], block) for left in out[j].values()), ("front", i, j)
 
-    def after(self, state: State, move: Move) -> State:
+    def after(self, state: EdgeState, move: EdgeMove) -> EdgeState:
         kind, i, j = move
         into, out = _neighbours(state)
         label = out[i][j]
@@ -69,10 +69,10 @@ class EdgeMoves(Moves[State, Move]):
             edges[ends] = self._fill(left, right, edges.get(ends))
         return frozenset((a, b, c) for (a, b), c in self._without_dead_ends(edges).items())
 
-    def through(self, move: Move) -> int | None:
+    def through(self, move: EdgeMove) -> int | None:
         return move[1] if move[0] == "back" else None
 
-    def at_least(self, state: State) -> int:
+    def at_least(self, state: EdgeState) -> int:
         """The sum of the cheapest products onto the blocks from inputs to outputs that are not complete yet."""
         if not self.work.dense:
             return 0
@@ -81,7 +81,7 @@ class EdgeMoves(Moves[State, Move]):
 
     def _fill(self, left: int, right: int, onto: int | None) -> int:
         """The label of left · right, added onto the block `onto` where it is given."""
-        label = (left * right + (onto or 0)) % FIELD
+        label = (left * right + (onto or 0)) % HASH_FIELD
         if label not in self.block:
             block = self.block[left].times(self.block[right])
             self.block[label] = block if onto is None else block.plus(self.block[onto])
@@ -101,7 +101,7 @@ class EdgeMoves(Moves[State, Move]):
             for ends in dead:
                 del edges[ends]
 
-    def plan(self, moves: list[Move]) -> Plan:
+    def plan(self, moves: list[EdgeMove]) -> Plan:
         work = WorkGraph(self.graph, Recorder(self.graph))
         state = self._start
         for kind, i, j in moves:
@@ -121,7 +121,7 @@ class EdgeMoves(Moves[State, Move]):
         return work.plan()
 
 
-def _add_product(work: WorkGraph, source: int, target: int, left: Edge, right: Edge) -> None:
+def _add_product(work: WorkGraph, source: int, target: int, left: WorkEdge, right: WorkEdge) -> None:
     """Add the product left · right onto the edge from source to target of a work graph."""
     edge = work.out[source].get(target)
     if edge is None:
@@ -130,7 +130,7 @@ def _add_product(work: WorkGraph, source: int, target: int, left: Edge, right: E
         work.absorb(edge, left, right)
 
 
-def results(work: WorkGraph, state: State) -> dict[tuple[int, int], tuple[int, int]]:
+def results(work: WorkGraph, state: EdgeState) -> dict[tuple[int, int], tuple[int, int]]:
     """For each input and output the label of the complete block and the least price of a product onto it.
 
     Pairs that no path joins are not listed.
@@ -146,7 +146,7 @@ def results(work: WorkGraph, state: State) -> dict[tuple[int, int], tuple[int, i
         for v in range(source + 1, len(work.names)):
             rows = [(p, label) for p, label in into.get(v, {}).items() if p in labels]
             if rows:
-                labels[v] = sum(labels[p] * label for p, label in rows) % FIELD
+                labels[v] = sum(labels[p] * label for p, label in rows) % HASH_FIELD
                 inner[v] = min(min(inner[p], work.size[p] if p != source else inner[p]) for p, _ in rows)
                 if work.names[v] in work.graph.outputs:
                     through = work.size[source] * work.size[v] * inner[v]
@@ -154,7 +154,7 @@ def results(work: WorkGraph, state: State) -> dict[tuple[int, int], tuple[int, i
     return result
 
 
-def _neighbours(state: State) -> tuple[dict[int, dict[int, int]], dict[int, dict[int, int]]]:
+def _neighbours(state: EdgeState) -> tuple[dict[int, dict[int, int]], dict[int, dict[int, int]]]:
     """The labels of in-edges and of out-edges, by vertex and neighbour."""
     into: dict[int, dict[int, int]] = {}
     out: dict[int, dict[int, int]] = {}

@@ -20,14 +20,14 @@ from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.solvers.elimination.dense_writer import DenseWriter
-from chainplan.solvers.search.search import Look, unwatched
+from chainplan.solvers.search.search import WorkWatcher, unwatched
 from chainplan.structures import Block, Dense
 
-PRODUCT = 10
+WORK_PER_STRUCTURED_PRODUCT = 10
 """Work that pricing or making one structured product counts as; a dense one counts as 1."""
 
 
-class Edge:
+class WorkEdge:
     """An edge of the work graph: its block and, when steps are recorded, the step that holds the block.
 
     `parts` are the elementals that the block is the sum of, as long as no step holds it.
@@ -51,12 +51,12 @@ class WorkGraph:
         useful = graph.useful
         touched = {v for e in useful for v in (e.source, e.target)}
         self.graph, self.recorder = graph, recorder
-        self.look: Look = unwatched
+        self.look: WorkWatcher = unwatched
         self.names = [v for v in graph.order if v in touched]
         self.index = {v: i for i, v in enumerate(self.names)}
         self.size = [graph.sizes[v] for v in self.names]
-        self.into: list[dict[int, Edge]] = [{} for _ in self.names]
-        self.out: list[dict[int, Edge]] = [{} for _ in self.names]
+        self.into: list[dict[int, WorkEdge]] = [{} for _ in self.names]
+        self.out: list[dict[int, WorkEdge]] = [{} for _ in self.names]
         for e in useful:
             self._merge(self.index[e.source], self.index[e.target], e)
         inputs, outputs = set(graph.inputs), set(graph.outputs)
@@ -76,7 +76,7 @@ class WorkGraph:
         if not self.bare:
             for v, row in enumerate(twin.into):
                 for p, edge in row.items():
-                    row[p] = twin.out[p][v] = Edge(edge.block)
+                    row[p] = twin.out[p][v] = WorkEdge(edge.block)
         return twin
 
     def part(self, vertices: Iterable[int]) -> tuple[WorkGraph, list[int]]:
@@ -94,16 +94,16 @@ class WorkGraph:
         twin.into, twin.out = [{} for _ in numbers], [{} for _ in numbers]
         for v in chosen:
             for p, edge in self.into[v].items():
-                twin.into[place[v]][place[p]] = twin.out[place[p]][place[v]] = Edge(edge.block)
+                twin.into[place[v]][place[p]] = twin.out[place[p]][place[v]] = WorkEdge(edge.block)
             for s, edge in self.out[v].items():
                 if s not in chosen:
-                    twin.into[place[s]][place[v]] = twin.out[place[v]][place[s]] = Edge(edge.block)
+                    twin.into[place[s]][place[v]] = twin.out[place[v]][place[s]] = WorkEdge(edge.block)
         return twin, numbers
 
     @property
     def effort(self) -> int:
         """The work that one product counts as."""
-        return 1 if self.dense else PRODUCT
+        return 1 if self.dense else WORK_PER_STRUCTURED_PRODUCT
 
     def weight(self, vertices: Collection[int]) -> int:
         """Total size of some vertices."""
@@ -113,7 +113,7 @@ class WorkGraph:
         """Add an elemental onto the edge between its ends."""
         edge = self.out[source].get(target)
         if edge is None:
-            self.out[source][target] = self.into[target][source] = Edge(e.block, (e,))
+            self.out[source][target] = self.into[target][source] = WorkEdge(e.block, (e,))
         else:
             edge.block, edge.parts = edge.block.plus(e.block), (*edge.parts, e)
 
@@ -158,21 +158,21 @@ class WorkGraph:
         for p in into:
             self.out[p].update(out)
 
-    def product(self, left: Edge, right: Edge) -> Edge:
+    def product(self, left: WorkEdge, right: WorkEdge) -> WorkEdge:
         """A new edge that holds left · right."""
-        edge = Edge(left.block if self.dense else left.block.times(right.block))
+        edge = WorkEdge(left.block if self.dense else left.block.times(right.block))
         if self.recorder is not None:
             edge.handle = self.recorder.multiply(self.held(left), self.held(right))
         return edge
 
-    def absorb(self, edge: Edge, left: Edge, right: Edge) -> None:
+    def absorb(self, edge: WorkEdge, left: WorkEdge, right: WorkEdge) -> None:
         """Add left · right onto an edge."""
         if not self.dense:
             edge.block = left.block.times(right.block).plus(edge.block)
         if self.recorder is not None:
             edge.handle = self.recorder.multiply(self.held(left), self.held(right), self.held(edge))
 
-    def held(self, edge: Edge) -> int:
+    def held(self, edge: WorkEdge) -> int:
         """The step that holds the block of an edge; it is loaded or accumulated now if it is still an elemental."""
         assert self.recorder is not None
         if edge.handle is None:
@@ -202,20 +202,20 @@ def _accumulate(recorder: Recorder, e: Elemental) -> int:
     return recorder.accumulate(e.name, how) if isinstance(how, Mode) else write_sweep(recorder, how)
 
 
-class Fixed(NamedTuple):
+class AccumulationFma(NamedTuple):
     """Multiply-adds of accumulating every useful matrix-free elemental: in the cheapest known way, and at least."""
 
     price: int
     least: int
 
 
-def accumulation(graph: Graph) -> Fixed:
+def accumulation(graph: Graph) -> AccumulationFma:
     """What every order of elimination pays besides its products."""
     accumulations = [accumulated(e, FMA) for e in graph.useful if not e.explicit]
-    return Fixed(sum(one.price for one in accumulations), sum(one.least for one in accumulations))
+    return AccumulationFma(sum(one.price for one in accumulations), sum(one.least for one in accumulations))
 
 
-def order_plan(graph: Graph, order: Iterable[int], look: Look = unwatched) -> Plan:
+def order_plan(graph: Graph, order: Iterable[int], look: WorkWatcher = unwatched) -> Plan:
     """The plan that eliminates the intermediate vertices in the order given (numbers of a `WorkGraph`).
 
     `look` is told of the products as they are written down; what it raises ends the writing.

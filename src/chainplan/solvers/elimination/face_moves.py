@@ -17,17 +17,17 @@ from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Graph
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
-from chainplan.solvers.elimination.state_search import FIELD, Moves
+from chainplan.solvers.elimination.state_search import HASH_FIELD, EliminationMoves
 from chainplan.structures import Block
 
-Dual = tuple[int, int, int]
+DualVertex = tuple[int, int, int]
 """(source, target, label) of a dual vertex; the label of an input or output is 0."""
-Face = tuple[Dual, Dual]
-State = frozenset[Face]
-Sides = tuple[dict[Dual, set[Dual]], dict[Dual, set[Dual]]]
+DualEdge = tuple[DualVertex, DualVertex]
+FaceState = frozenset[DualEdge]
+DualNeighbours = tuple[dict[DualVertex, set[DualVertex]], dict[DualVertex, set[DualVertex]]]
 
 
-class FaceMoves(Moves[State, Face]):
+class FaceMoves(EliminationMoves[FaceState, DualEdge]):
     """Face elimination of the graph that a `WorkGraph` starts with."""
 
     def __init__(self, graph: Graph) -> None:
@@ -35,10 +35,10 @@ class FaceMoves(Moves[State, Face]):
         self.work = WorkGraph(graph)
         self.block: dict[int, Block] = {}
         rng = random.Random(0)
-        duals: list[Dual] = []
+        duals: list[DualVertex] = []
         for source, out in enumerate(self.work.out):
             for target, edge in out.items():
-                label = rng.randrange(1, FIELD)
+                label = rng.randrange(1, HASH_FIELD)
                 self.block[label] = edge.block
                 duals.append((source, target, label))
         index = self.work.index
@@ -49,18 +49,18 @@ class FaceMoves(Moves[State, Face]):
         self._start = faces
         self._final = self._results()
 
-    def start(self) -> State:
+    def start(self) -> FaceState:
         return self._start
 
-    def moves(self, state: State) -> Iterator[tuple[int, Face]]:
+    def moves(self, state: FaceState) -> Iterator[tuple[int, DualEdge]]:
         for a, b in sorted(state):
             if a[2] and b[2]:
                 yield FMA.multiply(self.block[b[2]], self.block[a[2]]), (a, b)
 
-    def after(self, state: State, move: Face) -> State:
+    def after(self, state: FaceState, move: DualEdge) -> FaceState:
         return self._step(state, move, None)
 
-    def _step(self, state: State, move: Face, writer: _Writer | None) -> State:
+    def _step(self, state: FaceState, move: DualEdge, writer: _FaceStepWriter | None) -> FaceState:
         """The state after the elimination of a face; the writer is told of the products and sums."""
         (a, b), faces = move, set(state)
         before, behind = _sides(faces)
@@ -75,7 +75,7 @@ class FaceMoves(Moves[State, Face]):
         faces.discard(move)
         return frozenset(self._simplify(faces, writer))
 
-    def _simplify(self, faces: set[Face], writer: _Writer | None) -> set[Face]:
+    def _simplify(self, faces: set[DualEdge], writer: _FaceStepWriter | None) -> set[DualEdge]:
         """Remove dual vertices that no path needs and add up those with the same neighbours, until none is left."""
         while True:
             before, behind = _sides(faces)
@@ -83,7 +83,7 @@ class FaceMoves(Moves[State, Face]):
             if dead:
                 faces = {(a, b) for a, b in faces if a not in dead and b not in dead}
                 continue
-            twins: dict[tuple[frozenset[Dual], frozenset[Dual]], Dual] = {}
+            twins: dict[tuple[frozenset[DualVertex], frozenset[DualVertex]], DualVertex] = {}
             for d in sorted(before):
                 if not d[2]:
                     continue
@@ -96,10 +96,15 @@ class FaceMoves(Moves[State, Face]):
                 return faces
 
     def _merge_twins(
-        self, faces: set[Face], c: Dual, d: Dual, key: tuple[frozenset[Dual], frozenset[Dual]], writer: _Writer | None
-    ) -> set[Face]:
+        self,
+        faces: set[DualEdge],
+        c: DualVertex,
+        d: DualVertex,
+        key: tuple[frozenset[DualVertex], frozenset[DualVertex]],
+        writer: _FaceStepWriter | None,
+    ) -> set[DualEdge]:
         """Replace two dual vertices with the same neighbours `key` by their sum."""
-        label = (c[2] + d[2]) % FIELD
+        label = (c[2] + d[2]) % HASH_FIELD
         self.block.setdefault(label, self.block[c[2]].plus(self.block[d[2]]))
         made = (c[0], c[1], label)
         if writer is not None:
@@ -109,70 +114,70 @@ class FaceMoves(Moves[State, Face]):
 
     def _label(self, left: int, right: int, onto: int) -> int:
         """The label of left · right, added onto the block `onto` unless that is 0."""
-        label = (left * right + onto) % FIELD
+        label = (left * right + onto) % HASH_FIELD
         if label not in self.block:
             block = self.block[left].times(self.block[right])
             self.block[label] = block.plus(self.block[onto]) if onto else block
         return label
 
-    def through(self, move: Face) -> int | None:
+    def through(self, move: DualEdge) -> int | None:
         return move[1][0]
 
-    def at_least(self, state: State) -> int:
+    def at_least(self, state: FaceState) -> int:
         """The sum of the cheapest products onto the blocks from inputs to outputs that are not complete yet."""
         if not self.work.dense:
             return 0
         done = {a for a, _ in state}
         return sum(least for dual, least in self._final.items() if dual not in done)
 
-    def _results(self) -> dict[Dual, int]:
+    def _results(self) -> dict[DualVertex, int]:
         """For each input and output the dual vertex of the complete block and the least price of a product onto it."""
         from chainplan.solvers.elimination.edge_moves import results
 
         edges = frozenset(d for d in self.initial if d[2])
         return {(a, b, label): least for (a, b), (label, least) in results(self.work, edges).items()}
 
-    def plan(self, moves: list[Face]) -> Plan:
-        writer = _Writer(self.graph)
+    def plan(self, moves: list[DualEdge]) -> Plan:
+        writer = _FaceStepWriter(self.graph)
         state = self._start
         for move in moves:
             state = self._step(state, move, writer)
         return writer.plan({dual for face in state for dual in face if dual[2]})
 
 
-class _Writer:
+class _FaceStepWriter:
     """Writes down the products and sums of a sequence of face eliminations as steps."""
 
     def __init__(self, graph: Graph) -> None:
         self.recorder = Recorder(graph)
         self.work = WorkGraph(graph, self.recorder)
-        self.made: dict[Dual, int] = {}
+        self.made: dict[DualVertex, int] = {}
 
-    def held(self, dual: Dual) -> int:
+    def held(self, dual: DualVertex) -> int:
         """The step that holds the block of a dual vertex."""
         if dual not in self.made:
             self.made[dual] = self.work.held(self.work.out[dual[0]][dual[1]])
         return self.made[dual]
 
-    def multiply(self, made: Dual, left: Dual, right: Dual, onto: Dual | None) -> None:
+    def multiply(self, made: DualVertex, left: DualVertex, right: DualVertex, onto: DualVertex | None) -> None:
         """Write left · right, added onto `onto` where it is given, as the block of `made`."""
         handle = None if onto is None else self.held(onto)
         self.made[made] = self.recorder.multiply(self.held(left), self.held(right), handle)
 
-    def add(self, made: Dual, left: Dual, right: Dual) -> None:
+    def add(self, made: DualVertex, left: DualVertex, right: DualVertex) -> None:
         """Write left + right as the block of `made`."""
         self.made[made] = self.recorder.add(self.held(left), self.held(right))
 
-    def plan(self, duals: set[Dual]) -> Plan:
+    def plan(self, duals: set[DualVertex]) -> Plan:
         """The plan whose outputs are the blocks of these dual vertices."""
         names = self.work.names
         return self.recorder.plan([(names[d[1]], names[d[0]], self.held(d)) for d in sorted(duals)])
 
 
-def _sides(faces: set[Face]) -> Sides:
+def _sides(faces: set[DualEdge]) -> DualNeighbours:
     """The predecessors and the successors of every dual vertex."""
-    before: dict[Dual, set[Dual]] = {}
-    behind: dict[Dual, set[Dual]] = {}
+    before: dict[DualVertex, set[DualVertex]] = {}
+    behind: dict[DualVertex, set[DualVertex]] = {}
     for a, b in faces:
         before.setdefault(a, set())
         behind.setdefault(b, set())

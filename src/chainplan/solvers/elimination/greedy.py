@@ -15,17 +15,17 @@ from typing import NamedTuple
 from chainplan.problem.graph import Graph
 from chainplan.solvers.elimination.canonical import positions
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
-from chainplan.solvers.elimination.greedy_keys import KEYS, Key, KeyFunction
-from chainplan.solvers.search.search import Look, Stopped, paced
+from chainplan.solvers.elimination.greedy_keys import GREEDY_KEYS, GreedyKey, KeyFunction
+from chainplan.solvers.search.search import SearchStopped, WorkWatcher, paced
 
-HUGE = 20_000
+MAX_INTERMEDIATES_FOR_ALL_KEYS = 20_000
 """Intermediate vertices beyond which only local keys are tried."""
 
-LONGEST_PATHS = 1000
+MAX_INTERMEDIATES_FOR_PATHS = 1000
 """Intermediate vertices beyond which paths are not counted: their number grows exponentially."""
 
 
-class Found(NamedTuple):
+class PricedOrder(NamedTuple):
     """An order of elimination and its price, without the accumulation of matrix-free elementals."""
 
     price: int
@@ -40,18 +40,18 @@ def always() -> bool:
 
 def greedy(
     work: WorkGraph,
-    key: Key,
+    key: GreedyKey,
     ranks: Sequence[int],
     most: int | None = None,
     going: Callable[[], bool] = always,
-) -> Found | None:
+) -> PricedOrder | None:
     """Eliminate all intermediates in the order of a key; ties go to the lowest rank.
 
     Parameters
     ----------
     work : WorkGraph
         The graph, which is used up.
-    key : Key
+    key : GreedyKey
         The vertex of the lowest key goes first.
     ranks : Sequence[int]
         One number per vertex.
@@ -68,15 +68,17 @@ def greedy(
 
     def stop_unless_going() -> None:
         if not going():
-            raise Stopped
+            raise SearchStopped
 
     try:
         return _follow_key(work, key, ranks, most, paced(stop_unless_going))
-    except Stopped:
+    except SearchStopped:
         return None
 
 
-def _follow_key(work: WorkGraph, key: Key, ranks: Sequence[int], most: int | None, look: Look) -> Found | None:
+def _follow_key(
+    work: WorkGraph, key: GreedyKey, ranks: Sequence[int], most: int | None, look: WorkWatcher
+) -> PricedOrder | None:
     """As `greedy`; `look` is told of the work."""
     work.look = look
     function, told = key.of(work), key.local and work.dense
@@ -111,7 +113,7 @@ def _follow_key(work: WorkGraph, key: Key, ranks: Sequence[int], most: int | Non
             if (fresh := function(work, u)) != now[u][0]:
                 now[u] = fresh, ranks[u]
                 heappush(heap, (fresh, ranks[u], u))
-    return Found(price, order)
+    return PricedOrder(price, order)
 
 
 def _pairs(work: WorkGraph, v: int) -> int:
@@ -125,18 +127,22 @@ def ranks(work: WorkGraph, ties: str) -> list[int]:
     return places if ties == "low" else [-place for place in places]
 
 
-def useful_keys(work: WorkGraph) -> dict[str, Key]:
+def useful_keys(work: WorkGraph) -> dict[str, GreedyKey]:
     """The keys worth their time on this graph: cheap ones alone where it is large, and none that repeats another."""
     n = len(work.middle)
     idle = {"price", "price-per-size"} if work.dense and work.scalar else set()
-    if n > LONGEST_PATHS:
+    if n > MAX_INTERMEDIATES_FOR_PATHS:
         idle.add("moplr")
-    return {name: key for name, key in KEYS.items() if (key.local or n <= HUGE) and name not in idle}
+    return {
+        name: key
+        for name, key in GREEDY_KEYS.items()
+        if (key.local or n <= MAX_INTERMEDIATES_FOR_ALL_KEYS) and name not in idle
+    }
 
 
 def by_all_keys(
     work: WorkGraph, going: Callable[[], bool] = always, known: dict[str, tuple[int, list[int]] | None] | None = None
-) -> Iterator[Found]:
+) -> Iterator[PricedOrder]:
     """Greedy orders by every useful key with both ties, forward order first.
 
     An order is given up once it is dearer than twice the best or, on huge graphs, no cheaper than the best. Forward and
@@ -149,7 +155,7 @@ def by_all_keys(
     """
     known = {} if known is None else known
     best: int | None = None
-    spare = 2 if len(work.middle) <= HUGE else 1
+    spare = 2 if len(work.middle) <= MAX_INTERMEDIATES_FOR_ALL_KEYS else 1
     rank = dict[str, list[int]]()
     for name, key, ties in _turns(work):
         if name not in known:
@@ -165,10 +171,10 @@ def by_all_keys(
         order = known[name]
         if order is not None:
             best = order[0] if best is None else min(best, order[0])
-            yield Found(*order, name)
+            yield PricedOrder(*order, name)
 
 
-def _turns(work: WorkGraph) -> Iterator[tuple[str, Key, str]]:
+def _turns(work: WorkGraph) -> Iterator[tuple[str, GreedyKey, str]]:
     """Every useful key with its ties, by name; those that are most likely to give a good order come first."""
     keys = useful_keys(work)
     for ties in ("low", "high"):
@@ -181,12 +187,12 @@ def _turns(work: WorkGraph) -> Iterator[tuple[str, Key, str]]:
 
 def best_of_keys(
     graph: Graph, going: Callable[[], bool] = always, known: dict[str, tuple[int, list[int]] | None] | None = None
-) -> Found:
+) -> PricedOrder:
     """The cheapest of the greedy orders, forward and reverse among them, from which exact searches start."""
     return min(by_all_keys(WorkGraph(graph), going, known))
 
 
-def randomised(work: WorkGraph, rng: Random, count: int, going: Callable[[], bool] = always) -> Iterator[Found]:
+def randomised(work: WorkGraph, rng: Random, count: int, going: Callable[[], bool] = always) -> Iterator[PricedOrder]:
     """Greedy orders by keys drawn at random, each multiplied by a random factor per vertex, with random ties."""
     keys = [key for key in useful_keys(work).values() if not key.fixed]
     for _ in range(count):
@@ -197,7 +203,7 @@ def randomised(work: WorkGraph, rng: Random, count: int, going: Callable[[], boo
         yield attempt._replace(name="randomised")
 
 
-def _blur(key: Key, rng: Random) -> Key:
+def _blur(key: GreedyKey, rng: Random) -> GreedyKey:
     """A key times a random factor per vertex, of a spread that is drawn too."""
     spread = rng.choice((0.0, 0.1, 0.3))
 

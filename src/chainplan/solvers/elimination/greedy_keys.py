@@ -1,10 +1,10 @@
 """The keys that rank the vertices of a work graph: the next vertex to eliminate is one of the lowest key.
 
-A key is one line, a function of (work graph, vertex); all of them stand in `KEYS`, and a solver tries them all, because
-none is best: the order of the Markowitz degree alone can cost three times the forward order on layered graphs. Sizes
-weigh every count, so that on scalar graphs each key is the published one: Markowitz degree (Griewank & Reese 1991),
-relative Markowitz degree (Griewank & Naumann, *Accumulating Jacobians as chained sparse matrix products*, 2003), LMMD,
-MOMR and MOPLR (Albrecht, Gottschling & Naumann, *Markowitz-type heuristics for computing Jacobian matrices
+A key is one line, a function of (work graph, vertex); all of them stand in `GREEDY_KEYS`, and a solver tries them all,
+because none is best: the order of the Markowitz degree alone can cost three times the forward order on layered graphs.
+Sizes weigh every count, so that on scalar graphs each key is the published one: Markowitz degree (Griewank & Reese
+1991), relative Markowitz degree (Griewank & Naumann, *Accumulating Jacobians as chained sparse matrix products*, 2003),
+LMMD, MOMR and MOPLR (Albrecht, Gottschling & Naumann, *Markowitz-type heuristics for computing Jacobian matrices
 efficiently*, ICCS 2003), and minimum fill as in sparse elimination. Ties go to the lowest or to the highest of the
 positions of `canonical`.
 
@@ -19,11 +19,11 @@ from typing import NamedTuple
 
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 
-Number = int | float
-KeyFunction = Callable[[WorkGraph, int], Number]
+KeyValue = int | float
+KeyFunction = Callable[[WorkGraph, int], KeyValue]
 
 
-class Key(NamedTuple):
+class GreedyKey(NamedTuple):
     """A key: `of` maps a work graph to the function of its vertices.
 
     A `local` key changes only where a neighbourhood changes and costs O(neighbours); the others look at neighbours of
@@ -35,22 +35,22 @@ class Key(NamedTuple):
     fixed: bool = False
 
 
-def price(g: WorkGraph, v: int) -> Number:
+def price(g: WorkGraph, v: int) -> KeyValue:
     """Multiply-adds of eliminating v now: the block version of the Markowitz degree."""
     return g.price(v)
 
 
-def markowitz(g: WorkGraph, v: int) -> Number:
+def markowitz(g: WorkGraph, v: int) -> KeyValue:
     """Markowitz degree: predecessors times successors."""
     return len(g.into[v]) * len(g.out[v])
 
 
-def fill(g: WorkGraph, v: int) -> Number:
+def fill(g: WorkGraph, v: int) -> KeyValue:
     """The entries of the edges that the elimination of v creates."""
     return sum(g.size[p] * g.weight(g.out[v].keys() - g.out[p].keys()) for p in g.into[v])
 
 
-def damage(g: WorkGraph, v: int) -> Number:
+def damage(g: WorkGraph, v: int) -> KeyValue:
     """How much the dense Markowitz degrees of the neighbours of v grow (LMMD's damage)."""
     return _damage_before(g, v) + _damage_behind(g, v)
 
@@ -119,18 +119,18 @@ def _plain(function: KeyFunction) -> Callable[[WorkGraph], KeyFunction]:
     return lambda _: function
 
 
-KEYS: dict[str, Key] = {
-    "forward": Key(_plain(lambda g, v: v), fixed=True),
-    "reverse": Key(_plain(lambda g, v: -v), fixed=True),
-    "markowitz": Key(_plain(markowitz)),
-    "lmmd": Key(_plain(lambda g, v: g.price(v) + 0.5 * damage(g, v)), local=False),
-    "momr": Key(_plain(lambda g, v: damage(g, v) - g.price(v)), local=False),
-    "fill": Key(_plain(fill), local=False),
-    "price": Key(_plain(price)),
-    "price-per-size": Key(_plain(lambda g, v: g.price(v) / max(1, g.size[v]))),
-    "relative": Key(relative),
-    "fill-and-price": Key(_plain(lambda g, v: fill(g, v) * g.size[v] + g.price(v)), local=False),
-    "moplr": Key(path_length, local=False),
+GREEDY_KEYS: dict[str, GreedyKey] = {
+    "forward": GreedyKey(_plain(lambda g, v: v), fixed=True),
+    "reverse": GreedyKey(_plain(lambda g, v: -v), fixed=True),
+    "markowitz": GreedyKey(_plain(markowitz)),
+    "lmmd": GreedyKey(_plain(lambda g, v: g.price(v) + 0.5 * damage(g, v)), local=False),
+    "momr": GreedyKey(_plain(lambda g, v: damage(g, v) - g.price(v)), local=False),
+    "fill": GreedyKey(_plain(fill), local=False),
+    "price": GreedyKey(_plain(price)),
+    "price-per-size": GreedyKey(_plain(lambda g, v: g.price(v) / max(1, g.size[v]))),
+    "relative": GreedyKey(relative),
+    "fill-and-price": GreedyKey(_plain(lambda g, v: fill(g, v) * g.size[v] + g.price(v)), local=False),
+    "moplr": GreedyKey(path_length, local=False),
 }
 """Every key by name in the order in which they are tried: first the cheap ones, then those that are best most often.
 

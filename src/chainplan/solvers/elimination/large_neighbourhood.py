@@ -15,15 +15,15 @@ from random import Random
 from typing import NamedTuple
 
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
-from chainplan.solvers.elimination.greedy import Found, always
+from chainplan.solvers.elimination.greedy import PricedOrder, always
 
-Reorder = Callable[[WorkGraph, list[int]], list[int]]
+FragmentReordering = Callable[[WorkGraph, list[int]], list[int]]
 
 
-class Sweep(NamedTuple):
+class FragmentPass(NamedTuple):
     """The order that one pass over all fragments gave."""
 
-    priced: Found
+    priced: PricedOrder
     whole: bool
     """Whether every tree was one fragment: after exact re-ordering the order is optimal then."""
 
@@ -80,8 +80,13 @@ def cut(order: Sequence[int], parent: dict[int, int], most: int, rng: Random) ->
 
 
 def sweep(
-    work: WorkGraph, order: Sequence[int], most: int, rng: Random, reorder: Reorder, going: Callable[[], bool] = always
-) -> Sweep:
+    work: WorkGraph,
+    order: Sequence[int],
+    most: int,
+    rng: Random,
+    reorder: FragmentReordering,
+    going: Callable[[], bool] = always,
+) -> FragmentPass:
     """Re-order every fragment of one cut of the tree; the price never rises unless `reorder` lets it.
 
     Parameters
@@ -94,7 +99,7 @@ def sweep(
         The most vertices in a fragment.
     rng : Random
         The source of the random cut.
-    reorder : Reorder
+    reorder : FragmentReordering
         A function that gives a new order of eliminating some vertices of a work graph next.
     going : Callable[[], bool]
         It is asked before each fragment; once it says no, the other fragments stay as they are.
@@ -110,4 +115,4 @@ def sweep(
         price += sum(now.eliminate(v) for v in fragment)
         result += fragment
     trees = len(order) - len(parent)
-    return Sweep(Found(price, result), active and len(fragments) == trees)
+    return FragmentPass(PricedOrder(price, result), active and len(fragments) == trees)

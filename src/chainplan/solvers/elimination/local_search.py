@@ -14,27 +14,27 @@ from random import Random
 
 from chainplan.solvers.elimination.annealing import annealed
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
-from chainplan.solvers.elimination.greedy import Found, always, by_all_keys, randomised
-from chainplan.solvers.elimination.large_neighbourhood import Reorder, Sweep, sweep
+from chainplan.solvers.elimination.greedy import PricedOrder, always, by_all_keys, randomised
+from chainplan.solvers.elimination.large_neighbourhood import FragmentPass, FragmentReordering, sweep
 from chainplan.solvers.elimination.subset_dp import best_order
 
-STARTS = 3
+GREEDY_STARTS = 3
 """Greedy orders that are improved before the best of them goes on alone."""
 
-COOLING = 16
+COOLING_SWEEPS = 16
 """Sweeps from the first disturbance of prices to none."""
 
-HEATS = (0.1, 0.3, 1.0)
+MAX_DISTURBANCES = (0.1, 0.3, 1.0)
 """Largest relative disturbances of a price."""
 
-SMALL = 200
+MAX_OFTEN_ANNEALED_INTERMEDIATES = 200
 """Intermediate vertices up to which every second round anneals; beyond, every fourth does."""
 
-REGIONS = (40, 70, 100)
+FRAGMENT_SIZES = (40, 70, 100)
 """Vertices in a fragment that is heated or annealed."""
 
 
-class _Run:
+class _LocalSearchRun:
     """One local search: its graph, its random numbers, and what is left of its limits."""
 
     def __init__(self, work: WorkGraph, rng: Random, going: Callable[[], bool], visits: int | None) -> None:
@@ -45,7 +45,7 @@ class _Run:
         """Whether time and visits are left."""
         return (self.left is None or self.left > 0) and self._going()
 
-    def sweep(self, order: list[int], most: int, reorder: Reorder, visits: int = 1) -> Sweep:
+    def sweep(self, order: list[int], most: int, reorder: FragmentReordering, visits: int = 1) -> FragmentPass:
         """A sweep that counts `visits` for every vertex that it re-orders."""
 
         def reorder_and_count(work: WorkGraph, fragment: list[int]) -> list[int]:
@@ -55,12 +55,12 @@ class _Run:
 
         return sweep(self.work, order, most, self.rng, reorder_and_count, self.going)
 
-    def exact(self, order: list[int], heat: float = 0.0, most: int | None = None) -> Sweep:
+    def exact(self, order: list[int], heat: float = 0.0, most: int | None = None) -> FragmentPass:
         """A sweep that re-orders fragments exactly, of at most `most` vertices or of a size drawn at random."""
         most = most or self.rng.choice(self.sizes)
         return self.sweep(order, most, lambda work, fragment: best_order(work, fragment, self.rng, heat))
 
-    def descend(self, start: Found, patience: int = 3) -> Found:
+    def descend(self, start: PricedOrder, patience: int = 3) -> PricedOrder:
         """The order after exact sweeps until `patience` of them in a row save nothing."""
         idle, current = 0, start
         while idle < patience and self.going():
@@ -69,25 +69,25 @@ class _Run:
             current = after
         return current
 
-    def heat_fragments(self, order: list[int], heat: float) -> Found:
+    def heat_fragments(self, order: list[int], heat: float) -> PricedOrder:
         """The order after a cycle of cooling in each large fragment, of which the best order met is kept."""
 
         def reorder(work: WorkGraph, fragment: list[int]) -> list[int]:
             part, numbers = work.part(fragment)
-            inner = _Run(part, self.rng, self.going, None)
+            inner = _LocalSearchRun(part, self.rng, self.going, None)
             place = {v: i for i, v in enumerate(numbers)}
             return [numbers[i] for i in inner.cool([place[v] for v in fragment], heat)]
 
-        return self.sweep(order, self.rng.choice(REGIONS), reorder, COOLING + 3).priced
+        return self.sweep(order, self.rng.choice(FRAGMENT_SIZES), reorder, COOLING_SWEEPS + 3).priced
 
     def cool(self, order: list[int], heat: float) -> list[int]:
         """The best order met in a cycle of cooling: exact sweeps with prices disturbed less and less."""
         price = self.price(order)
-        current = best = Found(price, order)
-        for i in range(COOLING + 3):
+        current = best = PricedOrder(price, order)
+        for i in range(COOLING_SWEEPS + 3):
             if not self.going():
                 break
-            current = self.exact(current.order, heat * max(0.0, 1 - i / COOLING)).priced
+            current = self.exact(current.order, heat * max(0.0, 1 - i / COOLING_SWEEPS)).priced
             if current.price <= best.price:
                 best = current
         return best.order
@@ -97,13 +97,13 @@ class _Run:
         now = self.work.copy()
         return sum(now.eliminate(v) for v in order)
 
-    def anneal_fragments(self, order: list[int], moves: int) -> Found:
+    def anneal_fragments(self, order: list[int], moves: int) -> PricedOrder:
         """The order after annealing in large fragments, with so many moves per vertex."""
 
         def reorder(work: WorkGraph, fragment: list[int]) -> list[int]:
             return annealed(work, fragment, self.rng, moves * len(fragment), self.going)
 
-        return self.sweep(order, REGIONS[-1], reorder, 1 + moves // 8).priced
+        return self.sweep(order, FRAGMENT_SIZES[-1], reorder, 1 + moves // 8).priced
 
 
 def improve(
@@ -114,7 +114,7 @@ def improve(
     visits: int | None = None,
     start: list[int] | None = None,
     known: dict[str, tuple[int, list[int]] | None] | None = None,
-) -> Iterator[Found]:
+) -> Iterator[PricedOrder]:
     """Better and better orders of eliminating all intermediate vertices of a work graph, which is not changed.
 
     Parameters
@@ -132,10 +132,10 @@ def improve(
     known : dict[str, tuple[int, list[int]] | None] | None
         Greedy orders of earlier calls, as for `by_all_keys`.
     """
-    run = _Run(work, rng, going, visits)
+    run = _LocalSearchRun(work, rng, going, visits)
     starts = []
     if start is not None:
-        starts.append(Found(run.price(start), start))
+        starts.append(PricedOrder(run.price(start), start))
         yield starts[0]
     for candidate in by_all_keys(work, going, known):
         starts.append(candidate)
@@ -150,23 +150,23 @@ def improve(
     if first.whole:
         return
     starts += randomised(work, rng, 200 // (1 + len(work.middle) // 10), run.going)
-    best = min([best, *(run.descend(one) for one in sorted(starts)[:STARTS])])
+    best = min([best, *(run.descend(one) for one in sorted(starts)[:GREEDY_STARTS])])
     yield best
     yield from _rounds(run, best, patience)
 
 
-def _rounds(run: _Run, best: Found, patience: int) -> Iterator[Found]:
+def _rounds(run: _LocalSearchRun, best: PricedOrder, patience: int) -> Iterator[PricedOrder]:
     """The best order after each round of heat or annealing and descent, until `patience` rounds in a row save nothing.
 
     The number of moves of the annealing grows from round to round.
     """
-    idle, rounds, turn = 0, 0, 2 if len(run.work.middle) <= SMALL else 4
+    idle, rounds, turn = 0, 0, 2 if len(run.work.middle) <= MAX_OFTEN_ANNEALED_INTERMEDIATES else 4
     while idle < patience and run.going():
         order = best.order
         if rounds % turn == 1:
             candidate = run.descend(run.anneal_fragments(order, min(1000, 100 << rounds // turn)))
         else:
-            candidate = run.descend(run.heat_fragments(order, run.rng.choice(HEATS)))
+            candidate = run.descend(run.heat_fragments(order, run.rng.choice(MAX_DISTURBANCES)))
         idle = 0 if candidate.price < best.price else idle + 1
         rounds += 1
         best = candidate if candidate.price <= best.price else best

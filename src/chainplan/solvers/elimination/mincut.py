@@ -11,14 +11,14 @@ from __future__ import annotations
 from itertools import pairwise
 
 from chainplan.solvers.elimination.bitset_problem import members
-from chainplan.solvers.search.search import Look, unwatched
+from chainplan.solvers.search.search import WorkWatcher, unwatched
 
-VISIT = 4
+WORK_PER_FLOW_VISIT = 4
 """The work that one visit of a vertex counts as."""
 
 
 def min_cut(
-    step: list[int], size: list[int], v: int, region: int, locked: int = 0, ends: int = 0, look: Look = unwatched
+    step: list[int], size: list[int], v: int, region: int, locked: int = 0, ends: int = 0, look: WorkWatcher = unwatched
 ) -> int:
     """The weight of the lightest set that meets every path along `step` from v out of `region`.
 
@@ -36,17 +36,17 @@ def min_cut(
         Vertices that cannot be cut.
     ends : int
         Vertices of the region at which a path may end as well; up to their size of flow ends there.
-    look : Look
+    look : WorkWatcher
         It is told of the work after each path; what it raises ends the search.
     """
-    return Flow(step, size, v, region, locked, ends & ~(1 << v), look).run()
+    return VertexFlow(step, size, v, region, locked, ends & ~(1 << v), look).run()
 
 
-class Flow:
+class VertexFlow:
     """A flow along edges, through vertices and out of ends; states are 2u for the entry of u, 2u + 1 for its exit."""
 
     def __init__(
-        self, step: list[int], size: list[int], v: int, region: int, locked: int, ends: int, look: Look
+        self, step: list[int], size: list[int], v: int, region: int, locked: int, ends: int, look: WorkWatcher
     ) -> None:
         self.step, self.size, self.v, self.region = step, size, v, region
         self.locked, self.ends = locked, ends
@@ -67,7 +67,7 @@ class Flow:
         """Push along one shortest path and return how much; 0 where there is none left."""
         came, last = self._search()
         self.visits += len(came)
-        self._look(VISIT * len(came))
+        self._look(WORK_PER_FLOW_VISIT * len(came))
         if last < 0:
             return 0
         path, state = [last], last

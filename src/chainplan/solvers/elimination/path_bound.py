@@ -12,30 +12,31 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from chainplan.problem.graph import Graph
-from chainplan.solvers.elimination.bitset_graph import Net
-from chainplan.solvers.elimination.bitset_problem import Core, members
-from chainplan.solvers.elimination.branch_and_bound import Exact
+from chainplan.solvers.elimination.bitset_graph import BitsetGraph
+from chainplan.solvers.elimination.bitset_problem import EliminationCore, members
+from chainplan.solvers.elimination.branch_and_bound import ExactSearch
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, accumulation, intermediates
-from chainplan.solvers.elimination.mincut import Flow
-from chainplan.solvers.search.search import Look, Stopped, paced, unwatched
+from chainplan.solvers.elimination.mincut import VertexFlow
+from chainplan.solvers.search.search import SearchStopped, WorkWatcher, paced, unwatched
 
-SMALL = 100
+MAX_GROUP_BOUND_INTERMEDIATES = 100
 """Intermediate vertices up to which the exact search gives the bound."""
-LARGE = 20_000
+MAX_SET_BOUND_INTERMEDIATES = 20_000
 """Intermediate vertices above which widest paths alone give the bound."""
-WORK = 3_000_000
+MAX_CUT_WORK = 3_000_000
 """Visits of vertices that the minimum cuts may take."""
 
 
 def quick_bound(graph: Graph, tick: Callable[[], None] = unwatched) -> int:
     """A lower bound in fma on all vertex eliminations of a graph, with the accumulation.
 
-    Above `LARGE` intermediates the bound is `path_bound`, because bit sets of so many vertices are too large. Where
-    `tick` raises `Stopped`, it is what has been proven by then, at least the sum of widest paths, in O(edges).
+    Above `MAX_SET_BOUND_INTERMEDIATES` intermediates the bound is `path_bound`, because bit sets of so many vertices
+    are too large. Where `tick` raises `SearchStopped`, it is what has been proven by then, at least the sum of widest
+    paths, in O(edges).
     """
-    if intermediates(graph) > LARGE:
+    if intermediates(graph) > MAX_SET_BOUND_INTERMEDIATES:
         return path_bound(graph)
-    core = Core(graph)
+    core = EliminationCore(graph)
     return core.least_fixed + lower_bound(core, tick=tick)
 
 
@@ -61,26 +62,26 @@ def _widest_paths(
     return width
 
 
-def lower_bound(core: Core, mask: int | None = None, tick: Callable[[], None] = unwatched) -> int:
+def lower_bound(core: EliminationCore, mask: int | None = None, tick: Callable[[], None] = unwatched) -> int:
     """What eliminating the intermediates in `mask` (default all) costs at least, every other vertex kept.
 
     The accumulation is not included. The bound is 0 for large problems with structured blocks.
     """
-    net = Net.of(core, mask)
-    bound = _cuts(net, WORK, paced(tick)) if core.dense else 0
-    if net.middle.bit_count() <= SMALL:
-        with suppress(Stopped):
-            search = Exact(core, mask, tick)
+    net = BitsetGraph.of(core, mask)
+    bound = _cuts(net, MAX_CUT_WORK, paced(tick)) if core.dense else 0
+    if net.middle.bit_count() <= MAX_GROUP_BOUND_INTERMEDIATES:
+        with suppress(SearchStopped):
+            search = ExactSearch(core, mask, tick)
             bound = max(bound, search.bound)
             search.prepare(tick)
             bound = max(bound, search.bound)
     return bound
 
 
-def _cuts(net: Net, work: int, look: Look = unwatched) -> int:
+def _cuts(net: BitsetGraph, work: int, look: WorkWatcher = unwatched) -> int:
     """The sum of bounds over vertices: minimum cuts where they may add most, until `work` vertices have been visited.
 
-    Widest paths bound the other vertices, also where `look` raises `Stopped`.
+    Widest paths bound the other vertices, also where `look` raises `SearchStopped`.
     """
     size, low = net.size, []
     vertices = list(members(net.middle))
@@ -91,18 +92,18 @@ def _cuts(net: Net, work: int, look: Look = unwatched) -> int:
     def promise(v: int) -> tuple[int, int]:
         return size[v] * (low[0][v] * low[1][v] - plain[v]), v
 
-    with suppress(Stopped):
+    with suppress(SearchStopped):
         for v in sorted(vertices, key=promise):
             if work < 0 or promise(v)[0] == 0:
                 break
             for side, step, ends in ((0, net.pred, 0), (1, net.succ, net.kept)):
-                flow = Flow(step, size, v, net.middle, 0, ends & ~(1 << v), look)
+                flow = VertexFlow(step, size, v, net.middle, 0, ends & ~(1 << v), look)
                 low[side][v] = flow.run()
                 work -= flow.visits + 1
     return sum(size[v] * low[0][v] * low[1][v] for v in vertices)
 
 
-def _widest(net: Net, step: list[int], order: list[int], ends: int) -> dict[int, int]:
+def _widest(net: BitsetGraph, step: list[int], order: list[int], ends: int) -> dict[int, int]:
     """For each vertex the width of the widest path out of the middle: the least size on it but for its start."""
     size, width = net.size, dict[int, int]()
     for v in order:

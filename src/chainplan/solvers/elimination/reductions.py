@@ -27,17 +27,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import islice
 
-from chainplan.solvers.elimination.bitset_graph import Net
+from chainplan.solvers.elimination.bitset_graph import BitsetGraph
 from chainplan.solvers.elimination.bitset_problem import members
-from chainplan.solvers.elimination.bounds import Bounds, Side
-from chainplan.solvers.search.search import Look, unwatched
+from chainplan.solvers.elimination.bounds import NetDirection, SetBounds
+from chainplan.solvers.search.search import WorkWatcher, unwatched
 
 
 @dataclass
-class Reduced:
+class ReducedGraph:
     """A net after its reductions: the vertices that go first, what they cost, and which vertices are merged."""
 
-    net: Net
+    net: BitsetGraph
     first: list[int] = field(default_factory=list)
     price: int = 0
     merged: dict[int, list[int]] = field(default_factory=dict)
@@ -47,22 +47,22 @@ class Reduced:
         return [w for v in [*self.first, *order] for w in self.merged.get(v, [v])]
 
 
-def reduce(net: Net, look: Look = unwatched) -> Reduced:
+def reduce(net: BitsetGraph, look: WorkWatcher = unwatched) -> ReducedGraph:
     """Apply every reduction until none fits any more; `look` is told of the work."""
-    result = Reduced(net.copy())
+    result = ReducedGraph(net.copy())
     while merge_twins(result) or _eliminate_one(result, look):
         pass
     return result
 
 
-def _eliminate_one(reduced: Reduced, look: Look) -> bool:
+def _eliminate_one(reduced: ReducedGraph, look: WorkWatcher) -> bool:
     """Eliminate the vertices that are safe now, or else one vertex of a chain pair; return whether any went.
 
     Cuts, which take longest, are computed only for vertices that meet all other conditions.
     """
     net = reduced.net
     look(len(net.size))
-    bounds = Bounds(net, look=look)
+    bounds = SetBounds(net, look=look)
     fits = [v for v in members(net.middle) if goes_first(net, v, net.middle)]
     safe = [v for v in fits if all(_tight(side, v) for side in bounds.sides)]
     if not safe:
@@ -74,12 +74,12 @@ def _eliminate_one(reduced: Reduced, look: Look) -> bool:
     return bool(safe)
 
 
-def _tight(side: Side, v: int) -> bool:
+def _tight(side: NetDirection, v: int) -> bool:
     """Whether the neighbourhood of v weighs as much as its minimum cut."""
     return side.plain[v] == side.cut(v, side.reach(v, side.net.middle))
 
 
-def goes_first(net: Net, v: int, inside: int) -> bool:
+def goes_first(net: BitsetGraph, v: int, inside: int) -> bool:
     """Whether a vertex with neighbourhoods as light as its minimum cuts can go first without making others dearer."""
     into, out, size = net.pred[v], net.succ[v], net.size[v]
     room = 0 if net.kept >> v & 1 else size
@@ -88,7 +88,7 @@ def goes_first(net: Net, v: int, inside: int) -> bool:
     )
 
 
-def _bearable(net: Net, given: int, step: list[int], neighbours: int, inside: int, room: int) -> bool:
+def _bearable(net: BitsetGraph, given: int, step: list[int], neighbours: int, inside: int, room: int) -> bool:
     """Whether the vertices that each neighbour gains from `given` stay for good and weigh at most `room`."""
     for s in members(neighbours):
         fresh = given & ~step[s]
@@ -97,7 +97,7 @@ def _bearable(net: Net, given: int, step: list[int], neighbours: int, inside: in
     return True
 
 
-def chain_pair(bounds: Bounds, v: int) -> bool:
+def chain_pair(bounds: SetBounds, v: int) -> bool:
     """Whether v, which is no output, and its only predecessor or successor are a chain pair of which v may go first."""
     net = bounds.net
     for near, far in (bounds.sides, bounds.sides[::-1]):
@@ -110,7 +110,7 @@ def chain_pair(bounds: Bounds, v: int) -> bool:
     return False
 
 
-def merge_twins(reduced: Reduced) -> bool:
+def merge_twins(reduced: ReducedGraph) -> bool:
     """Merge intermediates with the same neighbourhoods, outputs apart, into the first of them; say whether any were."""
     net, seen, changed = reduced.net, {}, False
     for v in list(members(net.middle & ~net.kept)):

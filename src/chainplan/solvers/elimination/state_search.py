@@ -22,46 +22,46 @@ from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Graph
 from chainplan.solvers.elimination.elimination_graph import accumulation, after_accumulation
 from chainplan.solvers.elimination.greedy import best_of_keys
-from chainplan.solvers.search.search import Search, Stopped
+from chainplan.solvers.search.search import Search, SearchStopped
 
-S = TypeVar("S", bound=Hashable)
-M = TypeVar("M")
+StateT = TypeVar("StateT", bound=Hashable)
+MoveT = TypeVar("MoveT")
 
-FIELD = (1 << 61) - 1
+HASH_FIELD = (1 << 61) - 1
 """The prime whose residues are the labels."""
 
 
-class Moves(ABC, Generic[S, M]):
+class EliminationMoves(ABC, Generic[StateT, MoveT]):
     """A kind of elimination as a graph of states."""
 
     @abstractmethod
-    def start(self) -> S:
+    def start(self) -> StateT:
         """The state before any move."""
 
     @abstractmethod
-    def moves(self, state: S) -> Iterator[tuple[int, M]]:
+    def moves(self, state: StateT) -> Iterator[tuple[int, MoveT]]:
         """The legal moves of a state with their prices in fma; none where the Jacobian is complete."""
 
     @abstractmethod
-    def after(self, state: S, move: M) -> S:
+    def after(self, state: StateT, move: MoveT) -> StateT:
         """The state after a move."""
 
     @abstractmethod
-    def through(self, move: M) -> int | None:
+    def through(self, move: MoveT) -> int | None:
         """The vertex whose elimination the move is a part of, None where there is no such vertex."""
 
     @abstractmethod
-    def at_least(self, state: S) -> int:
+    def at_least(self, state: StateT) -> int:
         """A lower bound in fma on the price of the remaining moves, which no move lowers by more than its price."""
 
     @abstractmethod
-    def plan(self, moves: list[M]) -> Plan:
+    def plan(self, moves: list[MoveT]) -> Plan:
         """The steps of a complete sequence of moves."""
 
 
 def cheapest(
-    kind: Moves[S, M], known: tuple[int, list[M]], most_states: int, search: Search
-) -> tuple[int, list[M]] | None:
+    kind: EliminationMoves[StateT, MoveT], known: tuple[int, list[MoveT]], most_states: int, search: Search
+) -> tuple[int, list[MoveT]] | None:
     """A cheapest sequence of moves, given a `known` one, by A* over states; None after more than `most_states` of them.
 
     Only states that may lead to less than the known price are entered, so that ties need no proof.
@@ -69,10 +69,10 @@ def cheapest(
     Cost: O(states · moves) time and O(states) memory, both exponential in the number of edges.
     """
     start, upper = kind.start(), known[0]
-    best: dict[S, int] = {start: 0}
-    back: dict[S, tuple[S, M]] = {}
-    queue: list[tuple[int, int, S]] = [(kind.at_least(start), 0, start)]
-    left: set[S] = set()
+    best: dict[StateT, int] = {start: 0}
+    back: dict[StateT, tuple[StateT, MoveT]] = {}
+    queue: list[tuple[int, int, StateT]] = [(kind.at_least(start), 0, start)]
+    left: set[StateT] = set()
     while queue and queue[0][0] < upper:
         _, _, state = heappop(queue)
         if state in left:
@@ -98,7 +98,7 @@ def cheapest(
     return known
 
 
-def _walk(back: dict[S, tuple[S, M]], state: S) -> list[M]:
+def _walk(back: dict[StateT, tuple[StateT, MoveT]], state: StateT) -> list[MoveT]:
     """The moves that led to a state."""
     moves = []
     while state in back:
@@ -108,8 +108,12 @@ def _walk(back: dict[S, tuple[S, M]], state: S) -> list[M]:
 
 
 def descend(
-    kind: Moves[S, M], rng: random.Random, greed: float, kept: list[M], watch: Callable[[], None]
-) -> tuple[int, list[M]]:
+    kind: EliminationMoves[StateT, MoveT],
+    rng: random.Random,
+    greed: float,
+    kept: list[MoveT],
+    watch: Callable[[], None],
+) -> tuple[int, list[MoveT]]:
     """Repeat the moves `kept`, then go on to the end: with probability `greed` by a cheapest move, else by any.
 
     Returns the price of all moves and the moves. Ties go to a random move. `watch` is called before each.
@@ -131,7 +135,7 @@ def descend(
     return total, done
 
 
-def along(kind: Moves[S, M], order: Sequence[int]) -> tuple[int, list[M]]:
+def along(kind: EliminationMoves[StateT, MoveT], order: Sequence[int]) -> tuple[int, list[MoveT]]:
     """The moves that eliminate vertices one after the other, and their price."""
     state, total, done = kind.start(), 0, []
     for v in order:
@@ -144,8 +148,8 @@ def along(kind: Moves[S, M], order: Sequence[int]) -> tuple[int, list[M]]:
 
 
 def improve(
-    kind: Moves[S, M], known: tuple[int, list[M]], rounds: int, search: Search, fixed: int = 0
-) -> tuple[int, list[M]]:
+    kind: EliminationMoves[StateT, MoveT], known: tuple[int, list[MoveT]], rounds: int, search: Search, fixed: int = 0
+) -> tuple[int, list[MoveT]]:
     """The best of a known sequence and of randomised descents, each of which keeps a random part of the best so far.
 
     `fixed` is what every sequence pays besides its moves, in fma.
@@ -164,7 +168,9 @@ def improve(
     return best
 
 
-def settle(kind: Moves[S, M], graph: Graph, name: str, effort: tuple[int, int], search: Search) -> Outcome:
+def settle(
+    kind: EliminationMoves[StateT, MoveT], graph: Graph, name: str, effort: tuple[int, int], search: Search
+) -> Outcome:
     """Improve the best greedy order of vertices by effort[0] descents, then search effort[1] states for a proof."""
     fixed, name = accumulation(graph), after_accumulation(graph, name)
     best = along(kind, best_of_keys(graph, search.going, search.greedy).order)
@@ -173,7 +179,7 @@ def settle(kind: Moves[S, M], graph: Graph, name: str, effort: tuple[int, int], 
     try:
         best = improve(kind, best, effort[0], search, fixed.price)
         proven = cheapest(kind, best, effort[1], search)
-    except Stopped:
+    except SearchStopped:
         assert search.incumbent is not None
         return Outcome(Status.FEASIBLE, Candidate(search.incumbent, FMA), bound)
     if proven is None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from chainplan._util.byte_cache import kept
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
-from chainplan.solvers.elimination.subset_neighbours import Sides, through
+from chainplan.solvers.elimination.subset_neighbours import FragmentSides, through
 from chainplan.solvers.elimination.subset_prices import structured_prices
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def dense_prices(work: WorkGraph, local: Sequence[int]) -> Array:
     import numpy as np
 
     k = len(local)
-    into, out = Sides(work, local, work.into), Sides(work, local, work.out)
+    into, out = FragmentSides(work, local, work.into), FragmentSides(work, local, work.out)
     sizes = [work.size[v] for v in local]
     widest = (into.most + sum(sizes)) * (out.most + sum(sizes)) * max(sizes) * k
     dtype = np.dtype(np.int64 if widest < 1 << 44 else object)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from chainplan._util.arrays import Array
 
 
-class Sides:
+class FragmentSides:
     """The neighbours of a fragment of k vertices on one side (predecessors or successors).
 
     `near[i]` is the set of neighbours of i within the fragment, `weights[mask]` the weight of the outside vertices

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from chainplan.problem.cost import FMA
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
-from chainplan.solvers.elimination.subset_neighbours import Sides, through
+from chainplan.solvers.elimination.subset_neighbours import FragmentSides, through
 from chainplan.structures import Block
 
 if TYPE_CHECKING:
     from chainplan._util.arrays import Array
 
 
-class Blocks:
+class PricedBlocks:
     """Blocks by number, with the products, sums and prices computed so far."""
 
     def __init__(self) -> None:
@@ -59,13 +59,13 @@ class Blocks:
         return price
 
 
-class Fragment:
+class StructuredFragment:
     """A fragment of a structured work graph: its edges by block number, and what its vertices cost."""
 
     def __init__(self, work: WorkGraph, local: Sequence[int]) -> None:
         self.work, self.local = work, local
         self.place = {v: i for i, v in enumerate(local)}
-        self.blocks = Blocks()
+        self.blocks = PricedBlocks()
         number = self.blocks.number
         self.into = [{p: number(edge.block) for p, edge in work.into[v].items()} for v in local]
         self.out = [{s: number(edge.block) for s, edge in work.out[v].items()} for v in local]
@@ -120,9 +120,9 @@ def structured_prices(work: WorkGraph, local: Sequence[int]) -> Array:
     import numpy as np
 
     k = len(local)
-    fragment = Fragment(work, local)
-    sources = through(Sides(work, local, work.into).near, range(k))
-    targets = through(Sides(work, local, work.out).near, range(k - 1, -1, -1))
+    fragment = StructuredFragment(work, local)
+    sources = through(FragmentSides(work, local, work.into).near, range(k))
+    targets = through(FragmentSides(work, local, work.out).near, range(k - 1, -1, -1))
     rows = [
         [0 if mask >> i & 1 else fragment.price(i, a, b) for mask, (a, b) in enumerate(zip(*pair, strict=True))]
         for i, pair in enumerate(zip(sources.tolist(), targets.tolist(), strict=True))

@@ -8,11 +8,11 @@ whose blocks are dense when v goes, and the products between these are paid in f
 
 from __future__ import annotations
 
-from chainplan.solvers.elimination.bitset_problem import Core
+from chainplan.solvers.elimination.bitset_problem import EliminationCore
 from chainplan.structures import Dense, Identity, NegatedIdentity
 
 
-def unit_sizes(core: Core) -> tuple[list[list[int]], list[list[int]]] | None:
+def unit_sizes(core: EliminationCore) -> tuple[list[list[int]], list[list[int]]] | None:
     """What each vertex counts for every vertex v upstream and downstream; None where other structures occur."""
     if not all(isinstance(b.structure, Dense | Identity | NegatedIdentity) for b in core.block.values()):
         return None
@@ -26,6 +26,6 @@ def unit_sizes(core: Core) -> tuple[list[list[int]], list[list[int]]] | None:
     return _counts(core, above), _counts(core, below)
 
 
-def _counts(core: Core, free: list[int]) -> list[list[int]]:
+def _counts(core: EliminationCore, free: list[int]) -> list[list[int]]:
     """The sizes of all vertices for each vertex, with 0 for those in its set `free`."""
     return [[0 if mask >> u & 1 else size for u, size in enumerate(core.size)] for mask in free]

@@ -10,19 +10,19 @@ from chainplan.plans.bound import Bound
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.result import Outcome
 from chainplan.problem.problem import Problem
-from chainplan.solvers.schedule.chain_search import ChainSearch, searchable
-from chainplan.solvers.schedule.incumbent import Incumbent
+from chainplan.solvers.schedule.chain_search import ChainScheduleSearch, searchable
+from chainplan.solvers.schedule.incumbent import ScheduleIncumbent
 from chainplan.solvers.schedule.list_scheduling import in_turn, list_schedule
 from chainplan.solvers.schedule.plan_search import improve_schedule, search_plans
-from chainplan.solvers.search.search import Search, Stopped
+from chainplan.solvers.search.search import Search, SearchStopped
 
-SECONDS = 10.0
+DEFAULT_SCHEDULE_SECONDS = 10.0
 """Budget of the search for a schedule where none is given."""
 
 
 def best_schedule(
     problem: Problem, outcome: Outcome, machines: int, search: Search, *, replan: bool
-) -> tuple[Incumbent, str | None]:
+) -> tuple[ScheduleIncumbent, str | None]:
     """Schedule the plan of an outcome, or a better one for these machines.
 
     Parameters
@@ -38,7 +38,7 @@ def best_schedule(
         The best plan and schedule, and why the search ended if it was stopped.
     """
     assert outcome.candidate is not None
-    best = Incumbent(outcome.candidate, machines, problem)
+    best = ScheduleIncumbent(outcome.candidate, machines, problem)
     if outcome.bound.within is not None:
         best.prove(Bound(-(-outcome.bound.value // machines), outcome.bound.within))
     if machines == 1:
@@ -48,19 +48,19 @@ def best_schedule(
         return best, None
     try:
         _search(problem, best, search, replan)
-    except (Stopped, KeyboardInterrupt) as stop:
+    except (SearchStopped, KeyboardInterrupt) as stop:
         why = "interrupted" if isinstance(stop, KeyboardInterrupt) else "out of budget"
         return best, f"the search for a schedule was {why} after {search.spent}."
     return best, None
 
 
-def _search(problem: Problem, best: Incumbent, search: Search, replan: bool) -> None:
+def _search(problem: Problem, best: ScheduleIncumbent, search: Search, replan: bool) -> None:
     """Improve the incumbent: by a joint search on chains, else over plans first and over schedules of the best next."""
     if search.start is not None and replan:
         start = Candidate(search.start, problem.cost)
         best.offer(start, list_schedule(start.plan, start.priced.prices, best.machines))
     if replan and searchable(problem.graph):
-        ChainSearch(problem, best, search).run()
+        ChainScheduleSearch(problem, best, search).run()
         return
     if replan:
         search_plans(problem, best, search)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from chainplan.solvers.schedule.tasks import ChainTasks, Interval, Option
+from chainplan.solvers.chain.derivation import ChainInterval
+from chainplan.solvers.schedule.tasks import ChainTasks, IntervalOption
 
-Table = dict[Interval, int]
+IntervalValues = dict[ChainInterval, int]
 
 
-class Bounds:
+class WorkPathBounds:
     """Least work and shortest path of intervals, and of the plans that contain a given option; O(q³) time."""
 
     def __init__(self, tasks: ChainTasks, machines: int) -> None:
@@ -29,7 +30,7 @@ class Bounds:
         root = self._tasks.root
         return max(self.path[root], self._share(self.work[root]))
 
-    def with_option(self, interval: Interval, option: Option) -> int:
+    def with_option(self, interval: ChainInterval, option: IntervalOption) -> int:
         """A lower bound on the makespan of every plan that makes the interval in this way."""
         work = self.work_after[interval] + option.duration + sum(self.work[arg] for arg in option.reads)
         path = self.path_after[interval] + option.duration + _longest(self.path[arg] for arg in option.reads)
@@ -39,11 +40,11 @@ class Bounds:
         """What each machine takes for its even share of some work."""
         return -(-work // self._machines)
 
-    def _outside(self) -> tuple[Table, Table]:
+    def _outside(self) -> tuple[IntervalValues, IntervalValues]:
         """For each interval the least work of all steps outside it, and the shortest path from it to the root."""
         q, options = self._tasks.q, self._tasks.options
-        work: Table = {self._tasks.root: 0}
-        path: Table = {self._tasks.root: 0}
+        work: IntervalValues = {self._tasks.root: 0}
+        path: IntervalValues = {self._tasks.root: 0}
         for d in range(q, 0, -1):
             for i in range(q - d + 1):
                 here = (i, i + d)
@@ -55,9 +56,9 @@ class Bounds:
         return work, path
 
 
-def _inside(tasks: ChainTasks, join: Callable[[Iterable[int]], int]) -> Table:
+def _inside(tasks: ChainTasks, join: Callable[[Iterable[int]], int]) -> IntervalValues:
     """The least time that each interval takes, `join` being the sum of its operands (work) or their maximum (path)."""
-    table: Table = {}
+    table: IntervalValues = {}
     for d in range(1, tasks.q + 1):
         for i in range(tasks.q - d + 1):
             options = tasks.options[i, i + d]
@@ -69,7 +70,7 @@ def _longest(paths: Iterable[int]) -> int:
     return max(paths, default=0)
 
 
-def _lower(table: Table, interval: Interval, value: int) -> None:
+def _lower(table: IntervalValues, interval: ChainInterval, value: int) -> None:
     """Enter a value unless the table holds a lower one."""
     if table.get(interval, value) >= value:
         table[interval] = value

@@ -14,53 +14,60 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chainplan.plans.bound import Bound
 from chainplan.plans.candidate import Candidate
+from chainplan.plans.classes import BRACKETINGS
 from chainplan.plans.schedule import Task
 from chainplan.problem.graph import Graph
 from chainplan.problem.problem import Problem
-from chainplan.solvers.chain.compressed_intervals import Sweeps
-from chainplan.solvers.chain.derivation import write
-from chainplan.solvers.schedule.bounds import Bounds
-from chainplan.solvers.schedule.incumbent import Incumbent, end_of
+from chainplan.solvers.chain.compressed_intervals import ChainSweeps
+from chainplan.solvers.chain.derivation import ChainInterval, write
+from chainplan.solvers.schedule.bounds import WorkPathBounds
+from chainplan.solvers.schedule.incumbent import ScheduleIncumbent, end_of
 from chainplan.solvers.schedule.list_scheduling import list_schedule, placed_on_machines
 from chainplan.solvers.schedule.machine_dp import ScheduledDp
-from chainplan.solvers.schedule.tasks import ChainTasks, Interval, Tree
+from chainplan.solvers.schedule.tasks import ChainTasks, ChainTree
 from chainplan.solvers.schedule.work_span_front import frontier
-from chainplan.solvers.search.cp_sat import NODES, attend, new_solver
+from chainplan.solvers.search.cp_sat import NODES_PER_CP_SAT_SECOND, attend, new_solver
 from chainplan.solvers.search.search import Search
 
 if TYPE_CHECKING:
-    from chainplan.solvers.schedule.cp_model import ChainModel
+    from chainplan.solvers.schedule.cp_model import ChainScheduleModel
 
-LONGEST = 100
+MAX_SCHEDULED_CHAIN_LENGTH = 100
 """Elementals of the longest chain whose bracketings are searched for a schedule."""
-MOST_CHOICES = 20_000
+MAX_SCHEDULE_OPTIONS = 20_000
 """Options of the largest constraint program."""
-SLICE = 0.5
+FIRST_SLICE_SECONDS = 0.5
 """Deterministic seconds of the first slice."""
-_EDGES: dict[str, int] = {"use_overload_checker_in_cumulative": True, "use_timetable_edge_finding_in_cumulative": True}
-SETTINGS: tuple[Mapping[str, int], ...] = (_EDGES | {"linearization_level": 2}, {"linearization_level": 2}, _EDGES)
+_EDGE_FINDING: dict[str, int] = {
+    "use_overload_checker_in_cumulative": True,
+    "use_timetable_edge_finding_in_cumulative": True,
+}
+SLICE_SETTINGS: tuple[Mapping[str, int], ...] = (
+    _EDGE_FINDING | {"linearization_level": 2},
+    {"linearization_level": 2},
+    _EDGE_FINDING,
+)
 """Parameters of the slices, in turn; no setting is good on all chains."""
-MOVES = "bracketings"
 
 
 def searchable(graph: Graph) -> bool:
     """Whether the bracketings of a graph can be searched for a schedule."""
-    return graph.not_a_chain is None and len(graph.chain) <= LONGEST
+    return graph.not_a_chain is None and len(graph.chain) <= MAX_SCHEDULED_CHAIN_LENGTH
 
 
-class ChainSearch:
+class ChainScheduleSearch:
     """The search on a chain; `run` improves the incumbent until it is proven or the search is stopped.
 
     Where a coloured sweep may be cheaper than any bracketing, the bounds proven here do not cover it and are not kept.
     """
 
-    def __init__(self, problem: Problem, incumbent: Incumbent, search: Search) -> None:
+    def __init__(self, problem: Problem, incumbent: ScheduleIncumbent, search: Search) -> None:
         self._graph, self._best, self._search = problem.graph, incumbent, search
         self._tasks = ChainTasks(problem.graph.chain, problem.cost)
-        self._bounds = Bounds(self._tasks, incumbent.machines)
-        self._all_moves = not Sweeps(problem.graph.chain, problem.cost).any
+        self._bounds = WorkPathBounds(self._tasks, incumbent.machines)
+        self._all_moves = not ChainSweeps(problem.graph.chain, problem.cost).any
         self._bound = 0
-        self._tree: _Scheduled | None = None
+        self._tree: _ScheduledTree | None = None
 
     def run(self) -> None:
         """Search until the makespan is proven and one more slice gives no plan of less work.
@@ -85,7 +92,7 @@ class ChainSearch:
         """Keep a lower bound on the makespan of all bracketings, at most that of the best schedule."""
         self._bound = max(self._bound, min(bound, self._best.makespan))
         if self._all_moves:
-            self._best.prove(Bound(self._bound, MOVES))
+            self._best.prove(Bound(self._bound, BRACKETINGS))
 
     def _by_dynamic_programs(self) -> None:
         """Offer the schedules of the scheduled dynamic program on every number of machines.
@@ -119,25 +126,25 @@ class ChainSearch:
             model = self._model(settled)
             if model is None:
                 return
-            settings = SETTINGS[turn % len(SETTINGS)]
-            seconds = SLICE * 2.0 ** (0 if settled else turn // len(SETTINGS))
+            settings = SLICE_SETTINGS[turn % len(SLICE_SETTINGS)]
+            seconds = FIRST_SLICE_SECONDS * 2.0 ** (0 if settled else turn // len(SLICE_SETTINGS))
             done = self._slice(model, settings, seconds, turn, settled)
             if settled or (done and not self._proven):
                 return
 
-    def _model(self, settled: bool) -> ChainModel | None:
+    def _model(self, settled: bool) -> ChainScheduleModel | None:
         """The constraint program of shorter plans or, where none exist, of plans of less work; None where too large.
 
         The search for a shorter plan gets no hint: without one it refutes much faster than from the best schedule.
         """
-        from chainplan.solvers.schedule.cp_model import ChainModel
+        from chainplan.solvers.schedule.cp_model import ChainScheduleModel
 
         best = self._best
         if best.machines * best.makespan >= 1 << 50:
             return None
         most = best.makespan if settled else best.makespan - 1
-        model = ChainModel(self._tasks, self._bounds, best.machines, (self._bound, most))
-        if len(model.choices) > MOST_CHOICES:
+        model = ChainScheduleModel(self._tasks, self._bounds, best.machines, (self._bound, most))
+        if len(model.choices) > MAX_SCHEDULE_OPTIONS:
             return None
         if settled:
             model.least_work()
@@ -145,7 +152,9 @@ class ChainSearch:
                 model.hint(*self._tree)
         return model
 
-    def _slice(self, model: ChainModel, settings: Mapping[str, int], seconds: float, turn: int, settled: bool) -> bool:
+    def _slice(
+        self, model: ChainScheduleModel, settings: Mapping[str, int], seconds: float, turn: int, settled: bool
+    ) -> bool:
         """Run the constraint program once and return whether it ended with an answer, not by its time."""
         from ortools.sat.python import cp_model
 
@@ -166,10 +175,10 @@ class ChainSearch:
 
         least = self._best.makespan
         attend(solver, lambda: solver.solve(model.model, Improved()), self._search, prove)
-        self._search.ticks += int(NODES * solver.response_proto.deterministic_time)
+        self._search.ticks += int(NODES_PER_CP_SAT_SECOND * solver.response_proto.deterministic_time)
         return solver.response_proto.status in (cp_model.OPTIMAL, cp_model.INFEASIBLE)
 
-    def _offer(self, tree: Tree, starts: dict[Interval, int] | None = None) -> None:
+    def _offer(self, tree: ChainTree, starts: dict[ChainInterval, int] | None = None) -> None:
         """Offer the plan of a tree, with its list schedule or with these starts, whichever is shorter."""
         plan = write(self._graph, self._tasks.root, lambda interval: tree[interval].derivation)
         candidate = Candidate(plan, self._best.candidate.cost)
@@ -179,27 +188,27 @@ class ChainSearch:
             spans = [(steps[i], starts[i], starts[i] + o.duration) for i, o in tree.items() if o.duration]
             tasks = min(tasks, placed_on_machines(spans), key=end_of)
         if self._best.offer(candidate, tasks) or self._tree is None or end_of(tasks) < self._tree.makespan:
-            self._tree = _Scheduled(tree, _starts(tree, steps, tasks), end_of(tasks))
+            self._tree = _ScheduledTree(tree, _starts(tree, steps, tasks), end_of(tasks))
 
 
-class _Scheduled(NamedTuple):
+class _ScheduledTree(NamedTuple):
     """A tree, the start of each of its intervals, and the end of the last one."""
 
-    tree: Tree
-    starts: dict[Interval, int]
+    tree: ChainTree
+    starts: dict[ChainInterval, int]
     makespan: int
 
 
-def _steps(graph: Graph, candidate: Candidate) -> dict[Interval, int]:
+def _steps(graph: Graph, candidate: Candidate) -> dict[ChainInterval, int]:
     """The step that makes each interval of a plan of a chain."""
     place = {e.source: i for i, e in enumerate(graph.chain)} | {graph.chain[-1].target: len(graph.chain)}
     return {(place[t.source], place[t.target]): step for step, t in enumerate(candidate.priced.blocks)}
 
 
-def _starts(tree: Tree, steps: dict[Interval, int], tasks: Sequence[Task]) -> dict[Interval, int]:
+def _starts(tree: ChainTree, steps: dict[ChainInterval, int], tasks: Sequence[Task]) -> dict[ChainInterval, int]:
     """The start of every interval: that of its task, or where it takes no time the end of what it reads."""
     known = {task.id: task.start for task in tasks}
-    starts: dict[Interval, int] = {}
+    starts: dict[ChainInterval, int] = {}
     for interval in sorted(tree, key=lambda interval: interval[1] - interval[0]):
         ready = (starts[arg] + tree[arg].duration for arg in tree[interval].reads)
         starts[interval] = known.get(steps[interval], max(ready, default=0))

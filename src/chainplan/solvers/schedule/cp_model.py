@@ -13,30 +13,31 @@ from typing import NamedTuple
 
 from ortools.sat.python import cp_model
 
-from chainplan.solvers.schedule.bounds import Bounds
-from chainplan.solvers.schedule.tasks import ChainTasks, Interval, Option, Tree
+from chainplan.solvers.chain.derivation import ChainInterval
+from chainplan.solvers.schedule.bounds import WorkPathBounds
+from chainplan.solvers.schedule.tasks import ChainTasks, ChainTree, IntervalOption
 
 
-class Choice(NamedTuple):
+class OptionLiteral(NamedTuple):
     """An option of an interval, and the literal that says whether it is taken."""
 
-    interval: Interval
-    option: Option
+    interval: ChainInterval
+    option: IntervalOption
     taken: cp_model.IntVar
 
 
-class ChainModel:
+class ChainScheduleModel:
     """The model of all plans of a chain on `machines` machines whose makespan lies `between` two numbers, inclusive."""
 
-    def __init__(self, tasks: ChainTasks, bounds: Bounds, machines: int, between: tuple[int, int]) -> None:
+    def __init__(self, tasks: ChainTasks, bounds: WorkPathBounds, machines: int, between: tuple[int, int]) -> None:
         self.model = cp_model.CpModel()
         least, most = between
         self._tasks, self._bounds, self._machines, self._most = tasks, bounds, machines, most
         self.makespan = self.model.new_int_var(least, most, "makespan")
-        self._starts: dict[Interval, cp_model.IntVar] = {}
-        self._ends: dict[Interval, cp_model.IntVar] = {}
+        self._starts: dict[ChainInterval, cp_model.IntVar] = {}
+        self._ends: dict[ChainInterval, cp_model.IntVar] = {}
         self.choices = [
-            Choice(interval, option, self.model.new_bool_var(f"{interval} {option.reads}"))
+            OptionLiteral(interval, option, self.model.new_bool_var(f"{interval} {option.reads}"))
             for interval, options in tasks.options.items()
             for option in options
             if bounds.with_option(interval, option) <= most
@@ -50,7 +51,7 @@ class ChainModel:
         """The sum of all durations."""
         return sum(c.option.duration * c.taken for c in self.choices)
 
-    def hint(self, tree: Tree, starts: Mapping[Interval, int], makespan: int) -> None:
+    def hint(self, tree: ChainTree, starts: Mapping[ChainInterval, int], makespan: int) -> None:
         """Start the search from a known schedule."""
         self.model.add_hint(self.makespan, makespan)
         for interval, option, taken in self.choices:
@@ -64,15 +65,15 @@ class ChainModel:
         """Minimise the work instead of the makespan, which the model still limits."""
         self.model.minimize(self.work)
 
-    def read(self, value: Callable[[cp_model.IntVar], int]) -> tuple[Tree, dict[Interval, int]]:
+    def read(self, value: Callable[[cp_model.IntVar], int]) -> tuple[ChainTree, dict[ChainInterval, int]]:
         """The tree of a solution and the start of each of its intervals."""
         tree = {c.interval: c.option for c in self.choices if value(c.taken)}
         return tree, {interval: value(self._starts[interval]) for interval in tree}
 
     def _made_once(self) -> None:
         """Demand that each interval that is read is made in one way and read once, and that the root is made."""
-        ways: dict[Interval, list[cp_model.IntVar]] = {}
-        readers: dict[Interval, list[cp_model.IntVar]] = {}
+        ways: dict[ChainInterval, list[cp_model.IntVar]] = {}
+        readers: dict[ChainInterval, list[cp_model.IntVar]] = {}
         for interval, option, taken in self.choices:
             ways.setdefault(interval, []).append(taken)
             for arg in option.reads:

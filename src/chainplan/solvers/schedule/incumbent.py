@@ -11,7 +11,7 @@ from chainplan.problem.problem import Problem
 from chainplan.solvers.schedule.list_scheduling import list_schedule, lower_bound
 
 
-class Incumbent:
+class ScheduleIncumbent:
     """The best plan and its tasks, at first the list schedule of the best plan for one machine.
 
     Ties in makespan go to the plan of less work. `bound` is a lower bound on the makespan of all plans of a class,

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chainplan.solvers.chain.derivation import Product
-from chainplan.solvers.schedule.tasks import ChainTasks, Interval, Option, Placed, Tree
+from chainplan.solvers.chain.derivation import ChainInterval, ProductDerivation
+from chainplan.solvers.schedule.tasks import ChainTasks, ChainTree, IntervalOption, TreePlaces
 from chainplan.solvers.search.search import Search
 
 if TYPE_CHECKING:
@@ -35,22 +35,22 @@ class ScheduledDp:
             self._fill(d)
             search.tick((d / q) ** 2)
 
-    def makespan(self, machines: int, interval: Interval | None = None) -> int:
+    def makespan(self, machines: int, interval: ChainInterval | None = None) -> int:
         """The makespan of an interval, by default the whole chain, on so many machines."""
         i, j = interval or self._tasks.root
         return int(self._by_start[min(machines, self.machines), i, j - i])
 
-    def schedule(self, machines: int) -> tuple[Tree, Placed]:
+    def schedule(self, machines: int) -> tuple[ChainTree, TreePlaces]:
         """How the whole chain is made on so many machines: its tree, and the machine and start of each step."""
-        tree: Tree = {}
-        placed: Placed = {}
-        todo: list[tuple[Interval, int, int, int]] = [(self._tasks.root, 0, min(machines, self.machines), 0)]
+        tree: ChainTree = {}
+        placed: TreePlaces = {}
+        todo: list[tuple[ChainInterval, int, int, int]] = [(self._tasks.root, 0, min(machines, self.machines), 0)]
         while todo:
             interval, first, t, start = todo.pop()
             option, left_machines = self._derive(interval, t)
             tree[interval] = option
             placed[interval] = (first, start + self.makespan(t, interval) - option.duration)
-            if not isinstance(option.derivation, Product):
+            if not isinstance(option.derivation, ProductDerivation):
                 todo += [(arg, first, t, start) for arg in option.reads]
                 continue
             left, right = option.reads
@@ -87,12 +87,12 @@ class ScheduledDp:
             best = np.minimum(best, np.maximum(lefts[t1], rights[t - t1]))
         return best
 
-    def _single(self, options: list[Option], t: int) -> int:
+    def _single(self, options: list[IntervalOption], t: int) -> int:
         """The best makespan by the options that read one interval or none."""
-        alone = (o for o in options if not isinstance(o.derivation, Product))
+        alone = (o for o in options if not isinstance(o.derivation, ProductDerivation))
         return min((o.duration + sum(self.makespan(t, arg) for arg in o.reads) for o in alone), default=self._never)
 
-    def _derive(self, interval: Interval, t: int) -> tuple[Option, int]:
+    def _derive(self, interval: ChainInterval, t: int) -> tuple[IntervalOption, int]:
         """The first option that gives the interval its makespan, and the machines of its left half.
 
         The halves are made in turn where that number is 0.

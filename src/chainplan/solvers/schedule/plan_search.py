@@ -21,7 +21,7 @@ from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
 from chainplan.solvers.elimination.greedy import by_all_keys, randomised
-from chainplan.solvers.schedule.incumbent import Incumbent
+from chainplan.solvers.schedule.incumbent import ScheduleIncumbent
 from chainplan.solvers.schedule.list_scheduling import list_schedule, lower_bound, placed_on_machines
 from chainplan.solvers.search.cp_sat import attend, new_solver
 from chainplan.solvers.search.search import Search
@@ -29,15 +29,15 @@ from chainplan.solvers.search.search import Search
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
 
-DRAWN = 30
+RANDOM_KEY_ORDERS = 30
 """Greedy orders by keys drawn at random that are tried."""
-LARGE = 300
+MAX_ELEMENTALS_FOR_GREEDY = 300
 """Elementals above which only forward and reverse order compete."""
-MOST_TASKS = 300
+MAX_CP_SAT_TASKS = 300
 """Tasks of the largest plan whose schedule is improved by a constraint program."""
 
 
-def search_plans(problem: Problem, incumbent: Incumbent, search: Search) -> None:
+def search_plans(problem: Problem, incumbent: ScheduleIncumbent, search: Search) -> None:
     """Offer the list schedules of all plans that compete."""
     for plan in _plans(problem, search):
         candidate = Candidate(plan, problem.cost)
@@ -51,21 +51,21 @@ def _plans(problem: Problem, search: Search) -> Iterator[Plan]:
     for mode in Mode:
         recorder = Recorder(graph)
         yield recorder.plan(sweep(graph, recorder, mode))
-    if len(graph.useful) <= LARGE and problem.cost is FMA:
+    if len(graph.useful) <= MAX_ELEMENTALS_FOR_GREEDY and problem.cost is FMA:
         work = WorkGraph(graph)
         for candidate in by_all_keys(work, search.going):
             yield order_plan(graph, candidate.order)
-        for candidate in randomised(work, Random(search.seed), DRAWN, search.going):
+        for candidate in randomised(work, Random(search.seed), RANDOM_KEY_ORDERS, search.going):
             yield order_plan(graph, candidate.order)
 
 
-def improve_schedule(incumbent: Incumbent, search: Search) -> None:
+def improve_schedule(incumbent: ScheduleIncumbent, search: Search) -> None:
     """Improve the schedule of the incumbent's plan by a constraint program, and prove a bound on its schedules."""
     candidate, machines = incumbent.candidate, incumbent.machines
     plan, prices = candidate.plan, candidate.priced.prices
     incumbent.prove_own(lower_bound(plan, prices, machines))
     most, least = incumbent.makespan, incumbent.own_bound
-    if least >= most or sum(map(bool, prices)) > MOST_TASKS or machines * most >= 1 << 50:
+    if least >= most or sum(map(bool, prices)) > MAX_CP_SAT_TASKS or machines * most >= 1 << 50:
         return
     from ortools.sat.python import cp_model
 

@@ -13,17 +13,21 @@ from typing import NamedTuple
 
 from chainplan.problem.cost import CostModel
 from chainplan.problem.graph import Elemental, Mode
-from chainplan.solvers.chain.derivation import Apply, Derivation, Product, leaf_options
+from chainplan.solvers.chain.derivation import (
+    ChainInterval,
+    Derivation,
+    ProductDerivation,
+    PropagationDerivation,
+    leaf_options,
+)
 from chainplan.structures import Block
 
-Interval = tuple[int, int]
 
-
-class Option(NamedTuple):
+class IntervalOption(NamedTuple):
     """One way to make an interval, which takes `duration` once the intervals in `reads` are made."""
 
     duration: int
-    reads: tuple[Interval, ...]
+    reads: tuple[ChainInterval, ...]
     derivation: Derivation
 
 
@@ -32,31 +36,33 @@ class ChainTasks:
 
     def __init__(self, chain: tuple[Elemental, ...], cost: CostModel) -> None:
         self.chain, self.q = chain, len(chain)
-        self.root: Interval = (0, self.q)
+        self.root: ChainInterval = (0, self.q)
         self._cost = cost
-        self._blocks: dict[Interval, Block] = {}
-        self.options: dict[Interval, list[Option]] = {}
+        self._blocks: dict[ChainInterval, Block] = {}
+        self.options: dict[ChainInterval, list[IntervalOption]] = {}
         for i, e in enumerate(chain):
             self._blocks[i, i + 1] = e.block
             price, leaf = min(leaf_options(chain, i, cost), key=lambda option: option[0])
-            self.options[i, i + 1] = [Option(price, (), leaf)]
+            self.options[i, i + 1] = [IntervalOption(price, (), leaf)]
         for d in range(2, self.q + 1):
             for i in range(self.q - d + 1):
                 j = i + d
                 self._blocks[i, j] = chain[j - 1].block.times(self._blocks[i, j - 1])
                 self.options[i, j] = list(self._ways(i, j))
 
-    def _ways(self, i: int, j: int) -> Iterator[Option]:
+    def _ways(self, i: int, j: int) -> Iterator[IntervalOption]:
         """The ways to make an interval in the order that breaks ties: tangent, adjoint, products by split."""
         blocks, cost, first, last = self._blocks, self._cost, self.chain[i], self.chain[j - 1]
         for e, mode, arg in ((last, Mode.TANGENT, (i, j - 1)), (first, Mode.ADJOINT, (i + 1, j))):
             if e.per_vector(mode) is not None:
                 position = j - 1 if mode is Mode.TANGENT else i
-                yield Option(cost.propagate(e, blocks[arg], mode), (arg,), Apply(position, mode, arg))
+                yield IntervalOption(
+                    cost.propagate(e, blocks[arg], mode), (arg,), PropagationDerivation(position, mode, arg)
+                )
         for k in range(i + 1, j):
             left, right = (k, j), (i, k)
             price = cost.multiply(blocks[left], blocks[right], blocks[i, j])
-            yield Option(price, (left, right), Product(left, right))
+            yield IntervalOption(price, (left, right), ProductDerivation(left, right))
 
     @property
     def horizon(self) -> int:
@@ -73,8 +79,8 @@ class ChainTasks:
         return max(width, 1)
 
 
-Tree = dict[Interval, Option]
+ChainTree = dict[ChainInterval, IntervalOption]
 """A plan of a chain: how each of its intervals is made."""
 
-Placed = dict[Interval, tuple[int, int]]
+TreePlaces = dict[ChainInterval, tuple[int, int]]
 """Machine and start of the step that makes each interval of a tree."""

@@ -11,26 +11,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from chainplan.solvers.schedule.bounds import Bounds
-from chainplan.solvers.schedule.tasks import ChainTasks, Interval, Option, Tree
+from chainplan.solvers.chain.derivation import ChainInterval
+from chainplan.solvers.schedule.bounds import WorkPathBounds
+from chainplan.solvers.schedule.tasks import ChainTasks, ChainTree, IntervalOption
 from chainplan.solvers.search.search import Search
 
-LONGEST = 1000
+MAX_FRONT_POINTS = 1000
 """Points of a frontier above which the search for it is given up."""
 
 
-class Point(NamedTuple):
+class WorkPathPoint(NamedTuple):
     """Work and path of a way to make an interval: one of its options, and a point of each interval that this reads."""
 
     work: int
     path: int
-    interval: Interval
-    option: Option
-    parts: tuple[Point, ...]
+    interval: ChainInterval
+    option: IntervalOption
+    parts: tuple[WorkPathPoint, ...]
 
-    def tree(self) -> Tree:
+    def tree(self) -> ChainTree:
         """The tree of the plan that makes the interval in this way."""
-        tree: Tree = {}
+        tree: ChainTree = {}
         todo = [self]
         while todo:
             point = todo.pop()
@@ -39,7 +40,9 @@ class Point(NamedTuple):
         return tree
 
 
-def frontier(tasks: ChainTasks, bounds: Bounds, machines: int, most: int, search: Search) -> list[Point] | None:
+def frontier(
+    tasks: ChainTasks, bounds: WorkPathBounds, machines: int, most: int, search: Search
+) -> list[WorkPathPoint] | None:
     """The points of the chain whose makespan may be at most `most`, by rising work; None where there are too many.
 
     Parameters
@@ -47,35 +50,39 @@ def frontier(tasks: ChainTasks, bounds: Bounds, machines: int, most: int, search
     most : int
         A known makespan; a longer path, or more work than `machines` do in it, is of no use.
     """
-    points: dict[Interval, list[Point]] = {}
+    points: dict[ChainInterval, list[WorkPathPoint]] = {}
     for d in range(1, tasks.q + 1):
         for i in range(tasks.q - d + 1):
             here = (i, i + d)
             work, path = machines * most - bounds.work_after[here], most - bounds.path_after[here]
             points[here] = _undominated(p for p in _ways(tasks, points, here) if p.work <= work and p.path <= path)
-            if len(points[here]) > LONGEST:
+            if len(points[here]) > MAX_FRONT_POINTS:
                 return None
             search.tick()
     return points[tasks.root]
 
 
-def _ways(tasks: ChainTasks, points: dict[Interval, list[Point]], here: Interval) -> Iterator[Point]:
+def _ways(
+    tasks: ChainTasks, points: dict[ChainInterval, list[WorkPathPoint]], here: ChainInterval
+) -> Iterator[WorkPathPoint]:
     """The ways to make an interval from the points of its parts, dominated ones among them."""
     for option in tasks.options[here]:
         if not option.reads:
-            yield Point(option.duration, option.duration, here, option, ())
+            yield WorkPathPoint(option.duration, option.duration, here, option, ())
         elif len(option.reads) == 1:
             for part in points[option.reads[0]]:
-                yield Point(part.work + option.duration, part.path + option.duration, here, option, (part,))
+                yield WorkPathPoint(part.work + option.duration, part.path + option.duration, here, option, (part,))
         else:
             left, right = (points[arg] for arg in option.reads)
             for a, b in _undominated_pairs(left, right):
-                yield Point(
+                yield WorkPathPoint(
                     a.work + b.work + option.duration, max(a.path, b.path) + option.duration, here, option, (a, b)
                 )
 
 
-def _undominated_pairs(left: list[Point], right: list[Point]) -> Iterator[tuple[Point, Point]]:
+def _undominated_pairs(
+    left: list[WorkPathPoint], right: list[WorkPathPoint]
+) -> Iterator[tuple[WorkPathPoint, WorkPathPoint]]:
     """The undominated pairs of points of two parts, in O(left + right).
 
     Both lists are by rising work and falling path. Wherever one of the two has the longer path, the other needs no
@@ -96,9 +103,9 @@ def _undominated_pairs(left: list[Point], right: list[Point]) -> Iterator[tuple[
                 return
 
 
-def _undominated(points: Iterator[Point]) -> list[Point]:
+def _undominated(points: Iterator[WorkPathPoint]) -> list[WorkPathPoint]:
     """The points that no other beats in work and path, by rising work; the first of equal ones."""
-    kept: list[Point] = []
+    kept: list[WorkPathPoint] = []
     for point in sorted(points, key=lambda p: (p.work, p.path)):
         if not kept or point.path < kept[-1].path:
             kept.append(point)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ortools.sat.python.cp_model import CpSolver
 
 
-NODES = 1000
+NODES_PER_CP_SAT_SECOND = 1000
 """Nodes of a search that count as one unit of CP-SAT's deterministic time, about a second."""
 
 
@@ -32,7 +32,7 @@ def new_solver(search: Search, seconds: float | None = None) -> CpSolver:
     solver.parameters.random_seed = search.seed % 2**31
     budget = seconds if search.budget is None else search.budget
     if search.nodes is not None:
-        solver.parameters.max_deterministic_time = max(0, search.nodes - search.ticks) / NODES
+        solver.parameters.max_deterministic_time = max(0, search.nodes - search.ticks) / NODES_PER_CP_SAT_SECOND
     elif budget is not None:
         solver.parameters.max_time_in_seconds = max(0.0, budget - search.seconds)
     solver.parameters.catch_sigint_signal = False  # its handler would replace the one of Python

@@ -1,9 +1,9 @@
 """What a solver is given besides the problem: seed, limits, a place to put its best plan, a way to say how far it is.
 
-A search is stopped by raising `Stopped` out of `tick`, or by Ctrl-C; both leave the incumbent here, where the planner
-picks it up. A solver that is not anytime never offers one. Time ends a search anywhere. Nodes, which are calls of
-`tick`, end it at the same place on every machine, so that a seed and a number of nodes determine the plan. For the same
-reason the work done (`Pace`), never the clock, decides where a search looks at its limits.
+A search is stopped by raising `SearchStopped` out of `tick`, or by Ctrl-C; both leave the incumbent here, where the
+planner picks it up. A solver that is not anytime never offers one. Time ends a search anywhere. Nodes, which are calls
+of `tick`, end it at the same place on every machine, so that a seed and a number of nodes determine the plan. For the
+same reason the work done (`WorkPace`), never the clock, decides where a search looks at its limits.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from chainplan.plans.bound import NO_BOUND, Bound
 from chainplan.plans.ratios import gap
 from chainplan.plans.steps import Plan
 
-SILENT = 0.5
+SECONDS_BEFORE_REPORTS = 0.5
 """Seconds before a search says anything."""
-EVERY = 0.2
+SECONDS_BETWEEN_REPORTS = 0.2
 """Seconds between two reports."""
-GRACE = 0.4
+SECONDS_OF_GRACE = 0.4
 """Seconds beyond its budget that a search may take to write its plan down."""
 
 
-class Stopped(Exception):
+class SearchStopped(Exception):
     """The budget of a search has run out."""
 
 
-class Pace:
+class WorkPace:
     """Decides when a search that works in small pieces looks at its limits: after the same work on every machine.
 
     `most` is the work between two looks, in elementary operations of some tenths of a microsecond.
@@ -47,13 +47,13 @@ class Pace:
         return True
 
 
-Look = Callable[[int], None]
-"""A function that is told how much work has been done since the last call, and raises `Stopped` at the limits."""
+WorkWatcher = Callable[[int], None]
+"""A function that is told how much work has been done since the last call, and raises `SearchStopped` at the limits."""
 
 
-def paced(tick: Callable[[], None], most: int = 20_000) -> Look:
+def paced(tick: Callable[[], None], most: int = 20_000) -> WorkWatcher:
     """A look that calls `tick` once per `most` work."""
-    pace = Pace(most)
+    pace = WorkPace(most)
 
     def look(work: int) -> None:
         if pace.due(work):
@@ -67,7 +67,7 @@ def unwatched(work: int = 0) -> None:
 
 
 @dataclass(frozen=True)
-class Progress:
+class SearchProgress:
     """How far a search is: share done from 0 to 1 (None where unknown), seconds so far, best cost and bound in fma."""
 
     solver: str
@@ -94,7 +94,7 @@ class Search:
 
     seed: int = 0
     budget: float | None = None
-    progress: Callable[[Progress], None] | None = None
+    progress: Callable[[SearchProgress], None] | None = None
     solver: str = ""
     nodes: int | None = None
     start: Plan | None = None
@@ -175,7 +175,7 @@ class Search:
         """Report progress and count a node, as `tick` does, and return whether there is budget left."""
         try:
             self.tick(done)
-        except Stopped:
+        except SearchStopped:
             return False
         return True
 
@@ -183,7 +183,7 @@ class Search:
         """Whether there is time left, without counting a node: for work after the search is over."""
         try:
             self.watch()
-        except Stopped:
+        except SearchStopped:
             return False
         return True
 
@@ -192,7 +192,7 @@ class Search:
 
         Raises
         ------
-        Stopped
+        SearchStopped
             When the seconds or the nodes have run out.
         """
         stage: Search | None = self
@@ -200,7 +200,7 @@ class Search:
             stage.ticks += 1
             stage = stage._parent
         if self.nodes is not None and self.ticks > self.nodes:
-            raise Stopped
+            raise SearchStopped
         self.watch(done)
 
     def watch(self, done: float | None = None) -> None:
@@ -208,12 +208,16 @@ class Search:
 
         Raises
         ------
-        Stopped
+        SearchStopped
             When the seconds have run out.
         """
         seconds = self.seconds
-        if self.budget is not None and seconds > self.budget - max(0.0, self.writing - GRACE):
-            raise Stopped
-        if self.progress is not None and seconds - self._said > EVERY and seconds > SILENT:
+        if self.budget is not None and seconds > self.budget - max(0.0, self.writing - SECONDS_OF_GRACE):
+            raise SearchStopped
+        if (
+            self.progress is not None
+            and seconds - self._said > SECONDS_BETWEEN_REPORTS
+            and seconds > SECONDS_BEFORE_REPORTS
+        ):
             self._said = seconds
-            self.progress(Progress(self.solver, done, seconds, self.best, self.bound.value))
+            self.progress(SearchProgress(self.solver, done, seconds, self.best, self.bound.value))
