@@ -13,7 +13,7 @@ from threading import Lock
 
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import PlanRun, placed
-from chainplan.execution.program import Program
+from chainplan.execution.program import LoweredPlan
 from chainplan.kernels.convert import given_away
 from chainplan.plans.steps import Accumulate, Plan, Propagate
 from chainplan.values.jacobians import GivenJacobian, matrix_free
@@ -22,7 +22,7 @@ from chainplan.values.jacobians import GivenJacobian, matrix_free
 class FetchedJacobians:
     """The elementals that one run of a plan fetches from a mapping."""
 
-    def __init__(self, plan: Plan, program: Program, jacobians: Mapping[str, GivenJacobian], run: PlanRun) -> None:
+    def __init__(self, plan: Plan, program: LoweredPlan, jacobians: Mapping[str, GivenJacobian], run: PlanRun) -> None:
         self._jacobians, self._run, self._lock = jacobians, run, Lock()
         self._steps = plan.steps
         self._loads = {load[0]: load[1:] for load in program.loads}
@@ -75,7 +75,7 @@ class FetchedJacobians:
             del self._run.applied[use]
 
 
-def _require_all(program: Program, names: Container[str]) -> None:
+def _require_all(program: LoweredPlan, names: Container[str]) -> None:
     """Refuse a mapping that lacks an elemental, before the first step."""
     for _, e, _, _ in program.loads:
         if e.name not in names and not given_away(e.block):

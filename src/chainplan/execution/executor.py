@@ -20,7 +20,7 @@ from chainplan.errors import ExecutionError
 from chainplan.errors.arguments import mapping
 from chainplan.execution.asked import FetchedJacobians, require_functions
 from chainplan.execution.lowering import PlanRun, placed
-from chainplan.execution.program import CodedStep, Program, lowered
+from chainplan.execution.program import CodedStep, LoweredPlan, lowered
 from chainplan.execution.releasing import released, require_narrow
 from chainplan.execution.whole_numbers import WHOLE_NUMBER_KINDS, guarded, whole
 from chainplan.plans.replay import replay
@@ -90,7 +90,7 @@ class _RunOptions(NamedTuple):
 
 
 def _asking(
-    plan: Plan, program: Program, jacobians: Mapping[str, GivenJacobian], options: _RunOptions
+    plan: Plan, program: LoweredPlan, jacobians: Mapping[str, GivenJacobian], options: _RunOptions
 ) -> dict[tuple[str, str], Array]:
     """Run a plan on a mapping that is asked for each elemental when its first step comes."""
     _require_known(program, jacobians)
@@ -100,7 +100,7 @@ def _asking(
 
 
 def _evaluating(
-    plan: Plan, program: Program, jacobians: Mapping[str, GivenJacobian], options: _RunOptions
+    plan: Plan, program: LoweredPlan, jacobians: Mapping[str, GivenJacobian], options: _RunOptions
 ) -> Callable[[], dict[tuple[str, str], Array]]:
     """Return the run of a plan that evaluates states, on a primal chain or on Jacobians that depend on no state."""
     if isinstance(jacobians, Primal):
@@ -141,7 +141,12 @@ def taken(plan: Plan, jacobians: Mapping[str, GivenJacobian], dtype: DTypeLike |
 
 
 def _executed(
-    plan: Plan, program: Program, run: PlanRun, options: _RunOptions, guard: bool, asked: FetchedJacobians | None = None
+    plan: Plan,
+    program: LoweredPlan,
+    run: PlanRun,
+    options: _RunOptions,
+    guard: bool,
+    asked: FetchedJacobians | None = None,
 ) -> dict[tuple[str, str], Array]:
     values = run.values
     require_narrow(program.wide, options.dense, run)
@@ -200,14 +205,14 @@ def _in_threads(
     run_tasks(action, needs, rank, workers)
 
 
-def _require_known(program: Program, jacobians: Mapping[str, GivenJacobian]) -> None:
+def _require_known(program: LoweredPlan, jacobians: Mapping[str, GivenJacobian]) -> None:
     unknown = jacobians.keys() - program.names
     if unknown:
         known = ", ".join(sorted(program.names)[:8])
         raise ExecutionError(f"'{min(unknown)}' is no elemental of the plan; expected some of {known}.")
 
 
-def _take(program: Program, jacobians: Mapping[str, GivenJacobian], run: PlanRun) -> None:
+def _take(program: LoweredPlan, jacobians: Mapping[str, GivenJacobian], run: PlanRun) -> None:
     """Check the Jacobians, put the arrays of explicit ones in their places, and keep the functions of the others."""
     _require_known(program, jacobians)
     values = run.values

@@ -21,7 +21,7 @@ CodedStep = tuple[int, StepKernel, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
-class Program:
+class LoweredPlan:
     """A lowered plan. `loads`: step, elemental, its shape where any array of it will do, and its block. `code`: all
     other steps with their kernels and the blocks that are dropped behind each."""
 
@@ -34,7 +34,7 @@ class Program:
     wide: int
 
 
-def lowered(plan: Plan) -> Program:
+def lowered(plan: Plan) -> LoweredPlan:
     """The kernels of a plan, kept for as long as the plan lives."""
     program = _LOWERED_PLANS.get(plan)
     if program is None:
@@ -42,10 +42,10 @@ def lowered(plan: Plan) -> Program:
     return program
 
 
-_LOWERED_PLANS: WeakKeyDictionary[Plan, Program] = WeakKeyDictionary()
+_LOWERED_PLANS: WeakKeyDictionary[Plan, LoweredPlan] = WeakKeyDictionary()
 
 
-def _lower(plan: Plan) -> Program:
+def _lower(plan: Plan) -> LoweredPlan:
     """Choose the kernel of every step."""
     graph, own = plan.graph, evaluates(plan.steps)
     blocks = tuple(typed.block for typed in replay(plan).blocks)
@@ -65,4 +65,4 @@ def _lower(plan: Plan) -> Program:
             applied[step.elemental] = graph[step.elemental]
         code.append((position, lowering.kernel(position), tuple(dropped[position])))
     names = frozenset(e.name for e in graph.elementals)
-    return Program(tuple(loads), tuple(applied.values()), tuple(code), blocks, names, own, wide(plan, blocks))
+    return LoweredPlan(tuple(loads), tuple(applied.values()), tuple(code), blocks, names, own, wide(plan, blocks))
