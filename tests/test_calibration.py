@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import sys
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from chainplan.costs.calibrate import fit, measure
-from chainplan.costs.rate_store import Machine, rates_file, store, stored_rates, this_machine
+from chainplan.costs.rate_store import Machine, cache_folder, rates_file, store, stored_rates, this_machine
 from chainplan.costs.sample_calls import REGIME_SAMPLES
 from chainplan.costs.timed import TimedCost
 from chainplan.errors import SpecError
@@ -91,6 +92,16 @@ class TestStore:
         assert [p.name for p in cache.iterdir()] == [path.name]
         with pytest.raises(SpecError, match=r"found no rates for .*float32.*Run 'chainplan calibrate' with --dtype"):
             stored_rates("float32")
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="other systems have other folders")
+    @pytest.mark.parametrize(("variable", "below"), [("XDG_CACHE_HOME", ""), ("HOME", ".cache")])
+    def test_is_in_the_folder_of_the_users_caches(
+        self, variable: str, below: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("CHAINPLAN_CACHE", "XDG_CACHE_HOME"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(variable, str(tmp_path))
+        assert cache_folder() == tmp_path / below / "chainplan"
 
     def test_names_differ_with_everything_that_matters(self) -> None:
         one = Machine("openblas 1", "Zen", 1, "float64")

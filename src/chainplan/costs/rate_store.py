@@ -84,17 +84,13 @@ def _expected_threads() -> int:
 
 
 def cache_folder() -> Path:
-    """Return `$CHAINPLAN_CACHE`, or else `chainplan` in the folder of the user's caches."""
+    """Return `$CHAINPLAN_CACHE`, or else `chainplan` in the folder where the system keeps the caches of a user."""
     given = os.environ.get("CHAINPLAN_CACHE")
     if given:
         return Path(given)
-    if platform.system() == "Windows":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif platform.system() == "Darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "chainplan"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("chainplan", appauthor=False, opinion=False)
 
 
 def rates_file(machine: Machine) -> Path:
