@@ -53,7 +53,7 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         now[0] += step[0]
         return now[0]
 
-    for module in ("search", "report.why.replan", "report.html", "report.comparison"):
+    for module in ("solvers.search.search", "report.explain.replan", "report.html.page", "report.explain.comparison"):
         monkeypatch.setattr(f"chainplan.{module}.monotonic", monotonic)
     return step
 
