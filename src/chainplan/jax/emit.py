@@ -1,8 +1,8 @@
-"""A plan as JAX code: its steps run once on traced values, and what is left is one program for XLA to compile.
+"""A plan as JAX code: its steps run once on traced values, which leaves one program for XLA to compile.
 
-Nothing here is specific to tracing; run on plain arrays it computes the Jacobian step by step. Blocks take the form
-that their factors make (`held`), whatever the plan counts with. A block that is loaded, and the pair of functions of a
-matrix-free elemental, are made once and shared.
+Nothing here is specific to tracing; on plain arrays the same code computes the Jacobian step by step. The form of a
+block (`forms`) follows from the forms of its factors, whatever structure the plan counts with. The block of an explicit
+elemental, and the pair of functions of a matrix-free one, are made once and shared.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax import Array, lax
 
 from chainplan.colouring.recovery import alone, entries
 from chainplan.jax.chunks import assembled, seeds
@@ -42,22 +42,26 @@ from chainplan.plans.steps import (
 from chainplan.problem.graph import Mode
 from chainplan.structures import Block
 
+if TYPE_CHECKING:
+    from jax.typing import DTypeLike
+
 _STATES = "JAX evaluates the states; plans of its functions move none"
 
 
 def blocks_of(
-    linearised: LinearisedFunction, plan: Plan, values: dict[int, Any], dtype: Any, chunk: int | None = None
+    linearised: LinearisedFunction, plan: Plan, values: dict[int, Array], dtype: DTypeLike, chunk: int | None = None
 ) -> dict[tuple[str, str], HeldBlock]:
     """Run a plan at a point.
 
     Parameters
     ----------
-    values : dict[int, Any]
-        Of every value of the trace, by number.
-    dtype : Any
-        Of entries that no value decides.
+    values : dict[int, Array]
+        The values of the trace, by number.
+    dtype : DTypeLike
+        The dtype of entries that no value decides.
     chunk : int | None
-        Columns or rows that matrix-free elementals are applied to at a time; None applies them to all at once.
+        The number of columns or rows to which a matrix-free elemental is applied at a time; None applies it to all at
+        once.
 
     Returns
     -------
@@ -68,32 +72,37 @@ def blocks_of(
     return {(output, source): made[position] for output, source, position in plan.outputs}
 
 
-def held_fma(linearised: LinearisedFunction, plan: Plan, leaves: Sequence[Any], dtype: Any) -> int:
-    """Multiply-adds of a plan as its blocks are held: traced on shapes, nothing is computed.
+def held_fma(linearised: LinearisedFunction, plan: Plan, leaves: Sequence[Array], dtype: DTypeLike) -> int:
+    """Count the multiply-adds of a plan as its blocks are held; the plan is traced on shapes and computes nothing.
 
-    A pattern that is listed is counted by its nonzeros but held as a matrix, so that this may be more than
-    `replay` says.
+    The count may be higher than that of `replay`, which counts a listed pattern by its nonzeros although the block is
+    held as a matrix.
     """
-    found = []
+    counts = []
 
-    def traced(*values: Any) -> Any:
+    def traced(*values: Array) -> tuple[()]:
         run = _TracedRun(linearised, plan, linearised.trace.values(values), dtype)
         run.blocks()
-        found.append(run.fma)
+        counts.append(run.fma)
         return ()
 
     jax.eval_shape(traced, *leaves)
-    return found[-1]
+    return counts[-1]
 
 
 class _TracedRun(Interpreter[HeldBlock]):
     """One run of a plan: the blocks made so far, and what steps need beside them."""
 
     def __init__(
-        self, linearised: LinearisedFunction, plan: Plan, values: dict[int, Any], dtype: Any, chunk: int | None = None
+        self,
+        linearised: LinearisedFunction,
+        plan: Plan,
+        values: dict[int, Array],
+        dtype: DTypeLike,
+        chunk: int | None = None,
     ) -> None:
         self._edges: dict[str, tuple[TraceEquation, JaxEdge]] = {
-            name: (found.equation, edge) for found in linearised.found for name, _, _, edge in found.edges
+            name: (one.equation, edge) for one in linearised.found for name, _, _, edge in one.edges
         }
         self._plan, self._values, self._dtype, self._chunk = plan, values, dtype, chunk
         self._made: list[HeldBlock] = []
@@ -102,7 +111,7 @@ class _TracedRun(Interpreter[HeldBlock]):
         self._pair = cache(self._functions)
 
     def blocks(self) -> list[HeldBlock]:
-        """The blocks of all steps."""
+        """Run all steps and return their blocks."""
         for step in self._plan.steps:
             self._made.append(step.accept(self))
         return self._made
@@ -149,6 +158,7 @@ class _TracedRun(Interpreter[HeldBlock]):
         raise AssertionError(_STATES)
 
     def _loaded(self, name: str) -> HeldBlock:
+        """Compute the block of an explicit elemental."""
         if name not in self._edges:
             return HeldDiagonal(self._plan.graph[name].block.rows)
         equation, edge = self._edges[name]
@@ -156,22 +166,24 @@ class _TracedRun(Interpreter[HeldBlock]):
         return edge.values(self._operands(equation))
 
     def _functions(self, name: str) -> tuple[JaxFunction, JaxFunction]:
+        """Make the tangent and the adjoint of a matrix-free elemental."""
         equation, edge = self._edges[name]
         assert edge.functions is not None, "applied elementals are matrix-free"
         return edge.functions(self._operands(equation))
 
-    def _operands(self, equation: TraceEquation) -> list[Any]:
+    def _operands(self, equation: TraceEquation) -> list[Array]:
+        """Return the values of the operands of an equation."""
         return [read(self._values, operand) for operand in equation.operands]
 
-    def _apply(self, name: str, block: Any, mode: Mode) -> HeldDense:
-        """An elemental applied to a block, to the identity where there is none."""
+    def _apply(self, name: str, block: Array | None, mode: Mode) -> HeldDense:
+        """Apply an elemental to a block, to the identity where there is none."""
         e, axis = self._plan.graph[name], 1 if mode is Mode.TANGENT else 0
         size = e.block.cols if mode is Mode.TANGENT else e.block.rows
         vectors = size if block is None else block.shape[axis]
         self.fma += vectors * (e.per_vector(mode) or 0)
         function = self._pair(name)[0 if mode is Mode.TANGENT else 1]
 
-        def piece(start: Any, count: int) -> Any:
+        def piece(start: Array | int, count: int) -> Array:
             if block is not None:
                 return function(block if count == vectors else lax.dynamic_slice_in_dim(block, start, count, axis))
             some = seeds(start, count, size, self._dtype)
@@ -180,16 +192,19 @@ class _TracedRun(Interpreter[HeldBlock]):
         return HeldDense(assembled(piece, vectors, self._chunk or vectors, axis))
 
 
-def decompressed(block: Block, step: Decompress, plan: Plan, replayed: Replay, columns: Any, rows: Any) -> HeldBlock:
-    """The block of a pattern, every nonzero read off its compressed columns or rows (`colouring.recovery`)."""
+def decompressed(
+    block: Block, step: Decompress, plan: Plan, replayed: Replay, columns: Array | None, rows: Array | None
+) -> HeldBlock:
+    """Read every nonzero of a block off its compressed columns or rows, by its pattern (`colouring.recovery`)."""
     colouring = colouring_of(plan, replayed, step)
     i, j = entries(block.structure.pattern(block.rows, block.cols))
     source = columns if columns is not None else rows
-    found = jnp.zeros((block.rows, block.cols), source.dtype)
+    assert source is not None, "a block is compressed by columns or by rows"
+    values = jnp.zeros((block.rows, block.cols), source.dtype)
     here = alone(i, colouring.columns[j]) if columns is not None else np.zeros(len(i), np.bool_)
     if columns is not None:
-        found = found.at[i[here], j[here]].set(columns[i[here], colouring.columns[j[here]]])
+        values = values.at[i[here], j[here]].set(columns[i[here], colouring.columns[j[here]]])
     if rows is not None:
         left = ~here
-        found = found.at[i[left], j[left]].set(rows[colouring.rows[i[left]], j[left]])
-    return HeldDense(found)
+        values = values.at[i[left], j[left]].set(rows[colouring.rows[i[left]], j[left]])
+    return HeldDense(values)
