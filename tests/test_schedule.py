@@ -259,7 +259,7 @@ def test_an_interrupted_search_leaves_the_best_so_far(monkeypatch: pytest.Monkey
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chainplan.solvers.schedule.chain_search.ChainSearch._by_constraints", interrupted)
+    monkeypatch.setattr("chainplan.solvers.schedule.chain_search.ChainScheduleSearch._by_constraints", interrupted)
     problem = stored({"sizes": [9, 11, 3, 8, 12, 5, 7], "tape": [80, 31, 75, 90, 44, 61]})
     result = chainplan.plan(problem, machines=2)
     assert result.schedule is not None

@@ -237,7 +237,7 @@ def from_spec(spec: abc.Mapping[str, Any], source: str = "spec") -> Problem:
 
     Parameters
     ----------
-    spec : MappingNode[str, Any]
+    spec : Mapping[str, Any]
         The spec: mappings, lists, texts and numbers.
     source : str
         The text that stands before every message.
@@ -268,7 +268,7 @@ def program(spec: abc.Mapping[str, Any], source: str = "spec") -> Program:
 
     Parameters
     ----------
-    spec : MappingNode[str, Any]
+    spec : Mapping[str, Any]
         The spec: mappings, lists, texts and numbers.
     source : str
         The text that stands before every message.
@@ -303,7 +303,7 @@ def chain(
 
     Parameters
     ----------
-    items : Sequence[int | MappingNode[str, Any]]
+    items : Sequence[int | Mapping[str, Any]]
         Sizes, or mappings with `shape` as rows x cols and any other key that an item of `chain` in a spec may have.
     name : str | None
         The name that reports give to the problem.

@@ -1,6 +1,6 @@
 """What a rule says of an equation: its elemental Jacobians, as edges between operands, inner vertices and results.
 
-Structures are written in the words of a spec, as in `programs.ops.base.Edge`. Inner vertices make small factors of a
+Structures are written in the words of a spec, as in `programs.ops.base.OpEdge`. Inner vertices make small factors of a
 Jacobian that has no structure itself. The values of an edge are computed in JAX, at a point, when a plan asks for them.
 """
 

@@ -1,6 +1,6 @@
 """The cost model gives every step of a plan its price; the standard model `FMA` counts multiply-adds.
 
-A model is an object with one method per kind of step, so that another model is another class (`costs.timed.Timed`
+A model is an object with one method per kind of step, so that another model is another class (`costs.timed.TimedCost`
 prices steps in nanoseconds). All prices are exact Python ints.
 """
 

@@ -79,7 +79,7 @@ class Primal(Mapping[str, GivenJacobian]):
 
         Returns
         -------
-        Given | None
+        GivenJacobian | None
             The elemental Jacobian, as `chainplan.execute` takes it; None where its structure says all values.
         """
 

@@ -96,7 +96,7 @@ def filled(problem: Problem, sweeps: SweepChoices, search: Search) -> DensePrice
 
     Raises
     ------
-    Stopped
+    SearchStopped
         When the budget of the search has run out.
     """
     chain = problem.graph.chain

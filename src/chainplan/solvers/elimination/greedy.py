@@ -62,7 +62,7 @@ def greedy(
 
     Returns
     -------
-    Found | None
+    PricedOrder | None
         The order with its price, None where it was given up.
     """
 

@@ -74,7 +74,7 @@ class ChainScheduleSearch:
 
         Raises
         ------
-        Stopped
+        SearchStopped
             When the budget of the search has run out.
         """
         self._prove(self._bounds.makespan)
