@@ -1,21 +1,33 @@
-"""Charts as SVG: lines, steps and dots on linear or logarithmic axes.
+"""Charts as SVG, drawn by matplotlib: lines, steps and dots on linear or logarithmic axes.
 
 Reports are read on GitHub, where a picture is an image without scripts, on a page that may be light or dark. So a chart
-brings its own background and both sets of colours, names no font, says in words what it shows, and tells its series
-apart by markers and dashes as well as by colour. Text and figures are a function of the chart alone: no dates, no
-random identifiers, coordinates to a tenth of a pixel.
+brings its own background and both sets of colours, says in words what it shows, and tells its series apart by markers
+and dashes as well as by colour. matplotlib draws for light pages and knows no words for those who cannot see a picture;
+`_for_readers` adds both to its text.
+
+The same version of matplotlib writes the same text for the same chart: the text has no date, the names of its parts are
+hashes with a fixed salt, coordinates are rounded to hundredths of a pixel, and the settings of the user are set aside.
+Words stay text, so that a reader can search and copy them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
 from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
-from math import ceil, floor, log10
+from io import StringIO
+from math import floor, inf, log10, nan
+from typing import TYPE_CHECKING, Any
 
-WIDTH, HEIGHT = 760, 420
-LEFT, RIGHT, TOP, BOTTOM = 76, 214, 44, 56
+from chainplan.errors import missing_extra
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import XAxis, YAxis
+    from matplotlib.figure import Figure
+
+WIDTH, HEIGHT = 800, 420
+LEFT, RIGHT, TOP, BOTTOM = 76, 254, 44, 56
 """Margins; the right one holds the legend."""
 COLOURS = (
     ("#0072b2", "#56b4e9"),
@@ -27,10 +39,46 @@ COLOURS = (
     ("#555555", "#bbbbbb"),
 )
 """Of a series on a light and on a dark page; after the last one they begin again, dashed."""
-DASHES = ("", "6 4", "2 3")
-MARKERS = ("circle", "square", "diamond")
+PAGE, INK, GRID, AXES = ("#ffffff", "#0d1117"), ("#24292f", "#e6edf3"), ("#d8dee4", "#30363d"), ("#57606a", "#8b949e")
+"""Of the background, of words, of the grid and of the axes on a light and on a dark page."""
+DASHES = ("-", "--", ":")
+MARKERS = ("o", "s", "D")
 MANY = 300
 """Points of a series beyond which they are drawn small, as one path, to keep the file small too."""
+ROUND = {5.0: (1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0), 500.0: (1.0, 2.0, 5.0), inf: (1.0,)}
+"""Factors of powers of ten that a logarithmic axis marks, by the ratio of its ends below which it does."""
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "chainplan",
+    "path.simplify": False,
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 11,
+    "text.color": INK[0],
+    "figure.facecolor": PAGE[0],
+    "axes.facecolor": PAGE[0],
+    "axes.edgecolor": AXES[0],
+    "axes.labelcolor": INK[0],
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 14,
+    "axes.titleweight": "bold",
+    "axes.titlepad": 14,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.xmargin": 0.02,
+    "axes.ymargin": 0.03,
+    "grid.color": GRID[0],
+    "xtick.color": AXES[0],
+    "ytick.color": AXES[0],
+    "xtick.labelcolor": INK[0],
+    "ytick.labelcolor": INK[0],
+    "legend.fontsize": 10.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5,
+}
+"""Settings of matplotlib; sizes are in pixels, as a chart has 72 of them per inch."""
 
 
 @dataclass(frozen=True)
@@ -68,174 +116,114 @@ class Chart:
     diagonal: bool = False
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """From values to pixels."""
-
-    axis: Axis
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def at(self, value: float) -> float:
-        """Pixel of a value."""
-        a, b, v = (log10(t) if self.axis.log else t for t in (self.low, self.high, value))
-        return self.start + (v - a) / (b - a) * (self.end - self.start)
-
-    def ticks(self) -> list[float]:
-        """Powers of ten, with 2 and 5 between them where they are few; else multiples of 1, 2 or 5 times one."""
-        if not self.axis.log:
-            return _even(self.low, self.high)
-        first, last = floor(log10(self.low)), ceil(log10(self.high))
-        every = max(1, ceil((last - first) / 8))
-        steps = (1,) if last - first > 2 else (1, 2, 5)
-        found = [s * 10.0**p for p in range(first, last + 1, every) for s in steps]
-        return [t for t in found if self.low * 0.999 <= t <= self.high * 1.001]
-
-
 def svg(chart: Chart) -> str:
-    """The text of an SVG file."""
-    drawn = tuple(Series(s.name, _drawable(chart, s)) for s in chart.series)
-    shown = [s for s in drawn if s.points]
-    x = _scale(chart.x, [p[0] for s in shown for p in s.points], LEFT, WIDTH - RIGHT)
-    y = _scale(chart.y, [p[1] for s in shown for p in s.points], HEIGHT - BOTTOM, TOP)
-    body = [*_frame(chart, x, y)]
-    for i in reversed(range(len(drawn))):  # the first series lies on top
-        body += _series(chart.mark, drawn[i], i, x, y)
-    for i, series in enumerate(drawn):
-        body += _legend(chart.mark, series.name, i)
-    return "\n".join([*_head(chart), *body, "</svg>", ""])
+    """The text of an SVG file.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Where matplotlib is not installed; the message says how to install it.
+    """
+    try:
+        from matplotlib import style
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(missing_extra("a chart", "matplotlib", "bench")) from None
+    text = StringIO()
+    with style.context(["default", STYLE]):
+        _figure(chart).savefig(text, format="svg", metadata={"Date": None})
+    return _for_readers(text.getvalue(), chart)
 
 
-def _drawable(chart: Chart, series: Series) -> tuple[tuple[float, float], ...]:
-    return tuple((x, y) for x, y in series.points if (x > 0 or not chart.x.log) and (y > 0 or not chart.y.log))
+def _figure(chart: Chart) -> Figure:
+    from matplotlib.figure import Figure
 
-
-def _scale(axis: Axis, values: Sequence[float], start: float, end: float) -> _Scale:
-    ends = [*values, *(v for v in (axis.low, axis.high) if v is not None)] or [1.0]
-    low, high = min(ends), max(ends)
-    if axis.log:
-        low, high = _nice(low, False), _nice(high, True)
-        return _Scale(axis, low, high if high > low else low * 10, start, end)
-    if high == low:
-        high = low + 1
-    return _Scale(axis, low, high, start, end)
-
-
-def _nice(value: float, up: bool) -> float:
-    """The nearest 1, 2 or 5 times a power of ten on one side."""
-    power = floor(log10(value))
-    near = [s * 10.0**p for p in (power - 1, power, power + 1) for s in (1, 2, 5)]
-    return min(v for v in near if v >= value * 0.999999) if up else max(v for v in near if v <= value * 1.000001)
-
-
-def _even(low: float, high: float) -> list[float]:
-    rough = (high - low) / 5
-    power = 10.0 ** floor(log10(rough))
-    step = next(s * power for s in (1, 2, 5, 10) if s * power >= rough * 0.999)
-    return [round(k * step, 12) for k in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
-
-
-def _head(chart: Chart) -> Iterator[str]:
-    light = "".join(f".s{i}{{--c:{c}}}" for i, (c, _) in enumerate(COLOURS))
-    dark = "".join(f".s{i}{{--c:{c}}}" for i, (_, c) in enumerate(COLOURS))
-    yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        'role="img" aria-labelledby="title description" font-family="sans-serif" font-size="12">'
-    )
-    yield f'<title id="title">{escape(chart.title)}</title>'
-    yield f'<desc id="description">{escape(chart.description)}</desc>'
-    yield (
-        "<style>.page{fill:#ffffff}text{fill:#24292f}.grid{stroke:#d8dee4}.axis{stroke:#57606a}"
-        ".line{stroke:var(--c);fill:none;stroke-width:1.8}.mark{fill:var(--c)}.dots{stroke:var(--c);stroke-width:3;stroke-linecap:round}"
-        f"{light}@media (prefers-color-scheme:dark){{.page{{fill:#0d1117}}text{{fill:#e6edf3}}.grid{{stroke:#30363d}}"
-        f".axis{{stroke:#8b949e}}{dark}}}</style>"
-    )
-    yield f'<rect class="page" width="{WIDTH}" height="{HEIGHT}"/>'
-    yield f'<text x="{LEFT}" y="24" font-size="15" font-weight="bold">{escape(chart.title)}</text>'
-
-
-def _frame(chart: Chart, x: _Scale, y: _Scale) -> Iterator[str]:
-    for tick in x.ticks():
-        at = x.at(tick)
-        yield _line("grid", at, y.start, at, y.end)
-        yield f'<text x="{at:.1f}" y="{y.start + 17:.1f}" text-anchor="middle">{_label(tick, chart.x)}</text>'
-    for tick in y.ticks():
-        at = y.at(tick)
-        yield _line("grid", x.start, at, x.end, at)
-        yield f'<text x="{x.start - 7:.1f}" y="{at + 4:.1f}" text-anchor="end">{_label(tick, chart.y)}</text>'
-    yield _line("axis", x.start, y.start, x.end, y.start)
-    yield _line("axis", x.start, y.start, x.start, y.end)
-    middle = (x.start + x.end) / 2, (y.start + y.end) / 2
-    yield f'<text x="{middle[0]:.1f}" y="{HEIGHT - 14}" text-anchor="middle">{escape(chart.x.title)}</text>'
-    yield (
-        f'<text x="18" y="{middle[1]:.1f}" text-anchor="middle" transform="rotate(-90 18 {middle[1]:.1f})">'
-        f"{escape(chart.y.title)}</text>"
-    )
+    figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72)
+    box = LEFT / WIDTH, BOTTOM / HEIGHT, (WIDTH - LEFT - RIGHT) / WIDTH, (HEIGHT - TOP - BOTTOM) / HEIGHT
+    axes = figure.add_axes(box, title=_verbatim(chart.title))
+    axes.set(xscale="log" if chart.x.log else "linear", yscale="log" if chart.y.log else "linear")
+    for index, series in enumerate(chart.series):
+        _draw(axes, chart, series, index)
+    axes.set(xlim=_ends(chart.x, *axes.get_xlim()), ylim=_ends(chart.y, *axes.get_ylim()))
+    _mark(axes.xaxis, chart.x)
+    _mark(axes.yaxis, chart.y)
     if chart.diagonal:
-        low, high = max(x.low, y.low), min(x.high, y.high)
-        if low < high:
-            yield _line("axis", x.at(low), y.at(low), x.at(high), y.at(high))
+        axes.axline((1, 1), (2, 2), color=AXES[0], linewidth=0.8, zorder=2)
+    if chart.series:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.03, 1.02), borderaxespad=0.0)
+    return figure
 
 
-def _line(kind: str, *ends: float) -> str:
-    a, b, c, d = ends
-    return f'<line class="{kind}" x1="{a:.1f}" y1="{b:.1f}" x2="{c:.1f}" y2="{d:.1f}"/>'
+def _draw(axes: Axes, chart: Chart, series: Series, index: int) -> None:
+    """Draw a series; the first one lies on top."""
+    points = [(x, y) for x, y in series.points if (x > 0 or not chart.x.log) and (y > 0 or not chart.y.log)]
+    colour, zorder = COLOURS[index % len(COLOURS)][0], 3 - index / 1000
+    if len(points) > MANY:
+        apart = [at for point in points for at in (point, point, (nan, nan))]
+        axes.plot(*zip(*apart, strict=True), color=colour, zorder=zorder, linewidth=3, solid_capstyle="round")
+        points = []
+    axes.plot(
+        [x for x, _ in points],
+        [y for _, y in points],
+        color=colour,
+        zorder=zorder,
+        label=_verbatim(series.name),
+        gid=f"series-{index}",
+        linestyle="none" if chart.mark == "dots" else DASHES[index // len(COLOURS) % len(DASHES)],
+        drawstyle="steps-post" if chart.mark == "step" else "default",
+        marker="none" if chart.mark == "step" else MARKERS[index % len(MARKERS)],
+    )
 
 
-def _label(value: float, axis: Axis) -> str:
+def _verbatim(words: str) -> str:
+    """Words in which matplotlib sees no formula."""
+    return words.replace("$", r"\$")
+
+
+def _ends(axis: Axis, low: float, high: float) -> tuple[float, float]:
+    """The ends of an axis that shows values from `low` to `high`."""
+    return min(low, low if axis.low is None else axis.low), max(high, high if axis.high is None else axis.high)
+
+
+def _mark(drawn: XAxis | YAxis, axis: Axis) -> None:
+    """Name an axis, and mark round values on it."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
+
+    drawn.set_label_text(_verbatim(axis.title))
     if axis.percent:
-        return f"{100 * value:g}%"
-    if value and not 1e-3 <= abs(value) < 1e5:
-        return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
-    return f"{value:,g}"
+        drawn.set_major_formatter(PercentFormatter(1.0))
+    if axis.log:
+        low, high = drawn.get_view_interval()
+        factors = next(some for span, some in ROUND.items() if high / low < span)
+        drawn.set_major_locator(LogLocator(subs=factors))
+        drawn.set_minor_locator(NullLocator())
+        drawn.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
 
 
-def _look(index: int) -> tuple[str, str]:
-    """Class and dashes of a series."""
-    return f"s{index % len(COLOURS)}", DASHES[index // len(COLOURS) % len(DASHES)]
+def _power(value: float) -> str:
+    """A value on a logarithmic axis in figures, or as a power of ten where these are long."""
+    if 1e-3 <= value < 1e5:
+        return f"{value:,g}"
+    exponent = floor(log10(value) + 1e-9)
+    factor = f"{value / 10.0**exponent:.3g}"
+    return f"$10^{{{exponent}}}$" if factor == "1" else rf"${factor} \cdot 10^{{{exponent}}}$"
 
 
-def _series(mark: str, series: Series, index: int, x: _Scale, y: _Scale) -> Iterator[str]:
-    colour, dash = _look(index)
-    yield f'<g class="{colour}"><title>{escape(series.name)}</title>'
-    at = [(x.at(a), y.at(b)) for a, b in series.points]
-    if mark != "dots" and len(at) > 1:
-        yield _path(_corners(at) if mark == "step" else at, dash)
-    if len(at) > MANY:
-        yield f'<path class="dots" d="{"".join(f"M{a:.1f} {b:.1f}h0" for a, b in at)}"/>'
-    elif mark != "step":
-        yield from (_marker(index, *point) for point in at)
-    yield "</g>"
+def _for_readers(text: str, chart: Chart) -> str:
+    """Add words and the colours of dark pages to what matplotlib has drawn, and round its coordinates."""
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="{WIDTH}" '
+        f'height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="title description">\n'
+        f'<title id="title">{escape(chart.title)}</title>\n<desc id="description">{escape(chart.description)}</desc>'
+    )
+    dark = "".join(
+        f'[style*="{what}: {light}"]{{{what}:{dark}!important}}'
+        for light, dark in (*COLOURS, PAGE, INK, GRID, AXES)
+        for what in ("fill", "stroke")
+    )
+    drawn = re.sub("<[^>]*>", lambda tag: re.sub(r"-?\d+\.\d{2,}", _rounded, tag[0]), text.partition("<svg")[2])
+    drawn = drawn.partition(">")[2].replace("</style>", f"@media (prefers-color-scheme:dark){{{dark}}}</style>", 1)
+    return re.sub(r" *\n *", "\n", head + drawn)
 
 
-def _corners(at: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    return [at[0], *(corner for (_, b), (c, d) in pairwise(at) for corner in ((c, b), (c, d)))]
-
-
-def _path(at: Sequence[tuple[float, float]], dash: str) -> str:
-    joined = " ".join(f"{'L' if i else 'M'}{a:.1f} {b:.1f}" for i, (a, b) in enumerate(at))
-    dashes = f' stroke-dasharray="{dash}"' if dash else ""
-    return f'<path class="line" d="{joined}"{dashes}/>'
-
-
-def _marker(index: int, a: float, b: float) -> str:
-    match MARKERS[index % len(MARKERS)]:
-        case "circle":
-            return f'<circle class="mark" cx="{a:.1f}" cy="{b:.1f}" r="3.2"/>'
-        case "square":
-            return f'<rect class="mark" x="{a - 2.8:.1f}" y="{b - 2.8:.1f}" width="5.6" height="5.6"/>'
-        case _:
-            return f'<path class="mark" d="M{a:.1f} {b - 4:.1f}l4 4l-4 4l-4 -4z"/>'
-
-
-def _legend(mark: str, name: str, index: int) -> Iterator[str]:
-    colour, dash = _look(index)
-    left, at = WIDTH - RIGHT + 16, TOP + 10 + 20 * index
-    yield f'<g class="{colour}">'
-    if mark != "dots":
-        yield _path([(left, at), (left + 24, at)], dash)
-    if mark != "step":
-        yield _marker(index, left + 12, at)
-    yield f'<text x="{left + 31}" y="{at + 4}">{escape(name)}</text></g>'
+def _rounded(number: re.Match[str]) -> str:
+    return f"{round(float(number[0]), 2) + 0.0:g}"

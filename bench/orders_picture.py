@@ -1,7 +1,9 @@
 """The picture at the front door: a chain of dense Jacobians in two orders, its blocks to scale, with their costs.
 
 Everything in it is worked out: the orders are plans of chainplan, each product is a step of its plan, and the figures
-are the prices of the steps.
+are the prices of the steps. matplotlib, which draws the charts, would be the worse tool here: the picture has no axes
+and no data, it consists of rectangles and words at places of their own, and a rectangle of SVG carries the shape of its
+block as a tooltip.
 """
 
 from __future__ import annotations

@@ -130,6 +130,7 @@ class TestPeers:
 
 
 class TestSuite:
+    @pytest.mark.usefixtures("charts")
     def test_from_measurement_to_report(self, small: Suite, tmp_path: Path) -> None:
         done = CliRunner().invoke(command, ["run", "chains", "-o", str(tmp_path)], catch_exceptions=False)
         assert done.exit_code == 0
@@ -185,6 +186,7 @@ def _dag_row(solver: str, status: str, cost: int, bound: int | None = None) -> D
 
 
 class TestDagSuites:
+    @pytest.mark.usefixtures("charts")
     @pytest.mark.parametrize("name", list(DAG_SUITES))
     def test_from_measurement_to_report(self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         missing = DAG_SUITES[name].missing()

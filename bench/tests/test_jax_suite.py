@@ -16,6 +16,7 @@ from bench.jax_suite import JAX_SUITES, JaxSuite
 from bench.rows import JaxRow, from_csv, to_csv
 
 
+@pytest.mark.usefixtures("charts")
 def test_from_measurement_to_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = JaxSuite(functions=("lighthouse", "mlp"), batches=(1, 3), rounds=1, seconds=0.1, budget=0.1, largest=5000)
     monkeypatch.setitem(JAX_SUITES, "jax", few)

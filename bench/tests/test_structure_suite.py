@@ -48,6 +48,7 @@ class TestStored:
             MixedChain(chain.name, chain.sizes, factors).problem()
 
 
+@pytest.mark.usefixtures("charts")
 def test_from_measurement_to_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = replace(StructureSuite(), counted=20, timed=1, seconds=0.1, turns=1)
     monkeypatch.setitem(STRUCTURE_SUITES, "structure", few)
