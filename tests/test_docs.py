@@ -18,6 +18,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import fields
 from pathlib import Path
@@ -26,6 +28,7 @@ from typing import Any
 import pytest
 
 from chainplan import from_spec, read
+from chainplan.plans.bound import Status
 from chainplan_cli.group import COMMAND_SUMMARIES
 from chainplan_cli.main import main
 from tests.reference import ROOT
@@ -175,6 +178,41 @@ def test_the_page_of_layers_lists_the_ops() -> None:
     assert {op.strip(" `"): set(re.findall(r"`(\w+)`", options)) for op, options in rows} == {
         name: {field.name for field in fields(op)} for name, op in OPS.items()
     }
+
+
+def _names_of(paths: Iterable[Path]) -> set[str]:
+    """Every name that some files define: of files and folders, classes, functions, fields and other variables."""
+    names: set[str] = set()
+    for path in paths:
+        names |= {path.stem, path.parent.name}
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                names.add(node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                names.add(node.id)
+    return names
+
+
+def test_the_architecture_page_names_what_is_defined() -> None:
+    """Of every word of code on the page, such as `Step`, `SOLVERS`, `reasons()` and `chainplan.execute`."""
+    folders = (ROOT / "src", ROOT / "cli", ROOT / "bench", ROOT / "generators", ROOT / "tests")
+    known = _names_of(path for folder in folders for path in folder.rglob("*.py"))
+    known |= {status.value for status in Status}
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    words = re.findall(r"`([A-Za-z_][\w.]*)(?:\(\)|=\w+)?`", text)
+    words = [word for word in words if not word.endswith((".py", ".toml", ".md"))]
+    assert len(words) > 60
+    assert {word for word in words if not set(word.split(".")) <= known} == set()
+
+
+def test_the_architecture_page_lists_every_room_on_its_floor() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        layers = tomllib.load(file)["tool"]["importlinter"]["contracts"][0]["layers"]
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \d \| (.*?) \|", text, re.MULTILINE)
+    shown = [{room.removesuffix(".py") for room in re.findall(r"`([\w.]+)`", row)} for row in rows]
+    rooms = [set(re.findall(r"chainplan\.(\w+)", layer)) for layer in layers]
+    assert shown == [floor for floor in rooms if floor]
 
 
 def test_the_page_of_the_command_line_shows_every_help() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import networkx as nx
 import pytest
 
+from chainplan.solvers.registry import SOLVERS
 from tests.reference import DATA, OWN, absent, entries
 
 ROOT = Path(__file__).parent.parent
@@ -79,6 +80,13 @@ def test_no_exception_is_made_for_an_import() -> None:
         contract = tomllib.load(file)["tool"]["importlinter"]
     assert "exclude_type_checking_imports" not in contract
     assert "ignore_imports" not in contract["contracts"][0]
+
+
+def test_the_wall_between_solvers_leaves_none_out() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    (wall,) = [contract for contract in contracts if contract["type"] == "independence"]
+    assert set(wall["modules"]) == {type(solver).__module__ for solver in SOLVERS.values()} - {"chainplan.solvers.auto"}
 
 
 def test_the_top_of_the_package_is_nearly_empty() -> None:
