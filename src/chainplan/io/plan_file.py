@@ -3,6 +3,11 @@
 Reading distinguishes two kinds of trouble. A file that does not have the form of a plan file (no JSON, a missing field,
 a number where a name belongs) is bad input and raises SpecError here. A file that has the form but makes a false claim
 (a cost, a shape, a path) is a bad plan and raises PlanError, from `plan_file_claims.verify`.
+
+The form is our own (`plan_file_fields`), because no message would survive a typed library. msgspec and pydantic refuse
+the same malformed files, but msgspec does not say which value stands in a field, pydantic names the kind of a step as a
+part of its place, and neither says what to do; both read a field that stands twice without a word. pydantic reports
+places and values as data from which our messages could be made, but that takes as many lines as the forms do.
 """
 
 from __future__ import annotations
