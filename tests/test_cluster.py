@@ -175,8 +175,8 @@ def test_large_blocks_are_split_by_rows(client: Any, limit: int, monkeypatch: py
         values = draw(problem.graph, 3, np.int64)
         found = chainplan.execute(result.plan, values, backend="dask", scheduler=client)
         _require_equal(found, chainplan.execute(result.plan, values))
-    assert result.plan is not None
-    parts = TaskRoom(limit, 8).parts(result.plan)
+    assert result.candidate is not None
+    parts = TaskRoom(limit, 8).parts(result.candidate)
     assert bool(parts) == (limit < 100_000)
 
 
@@ -184,12 +184,12 @@ def test_adjoints_are_split_by_rows(client: Any, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(cluster, "_limit", lambda client: 35_000)
     problem = chainplan.chain([{"shape": [30, 20], "adjoint": 600}, {"shape": [100, 30]}])
     result = plan(problem, "reverse")
-    assert result.plan is not None
-    assert TaskRoom(35_000, 8).parts(result.plan)
+    assert result.candidate is not None
+    assert TaskRoom(35_000, 8).parts(result.candidate)
     matrices = draw(problem.graph, 0, np.int64)
     values = {"F1": (None, _Module(matrices["F1"], None).adjoint), "F2": matrices["F2"]}
-    found = chainplan.execute(result.plan, values, backend="dask", scheduler=client)
-    _require_equal(found, chainplan.execute(result.plan, values))
+    found = chainplan.execute(result, values, backend="dask", scheduler=client)
+    _require_equal(found, chainplan.execute(result, values))
 
 
 def test_what_fits_no_worker_is_refused_before_it_starts(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:

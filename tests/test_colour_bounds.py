@@ -269,8 +269,8 @@ def test_runners_up_are_said_to_depend_on_colours_where_they_do(side: int, prove
     block = {"shape": [size, size], "structure": {"coo": cells}, "tangent": 1000}
     problem = chain([block, {"shape": [size, size], "structure": "diagonal", "tangent": 5}])
     result = plan(problem)
-    assert result.plan is not None
-    splits, note = top_splits(problem, result.plan, 30)
+    assert result.candidate is not None
+    splits, note = top_splits(problem, result.candidate, 30)
     assert splits
     assert (note == "") is proven
 

@@ -87,9 +87,9 @@ def test_the_choices_at_every_split_are_priced_as_exhaustive_search_prices_them(
     for seed in range(24):
         problem = random_chain(random.Random(seed), 5, kind)
         result = chainplan.plan(problem)
-        if result.plan is None or result.within != "bracketings" or not problem.graph.exact:
+        if result.candidate is None or result.within != "bracketings" or not problem.graph.exact:
             continue
-        splits, refusal = top_splits(problem, result.plan, 10.0)
+        splits, refusal = top_splits(problem, result.candidate, 10.0)
         assert not refusal
         order = problem.graph.order
         for split in splits:
@@ -244,7 +244,7 @@ def test_a_plan_at_hand_is_one_of_the_changed_problem(seed: int) -> None:
         moved = carried(result.plan, known)
         assert moved is not None
         check(moved, known)
-        assert Load(e.name) in moved.steps
+        assert Load(e.name) in moved.plan.steps
 
 
 def _said(found: PlanReasons) -> list[str]:

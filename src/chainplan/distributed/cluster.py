@@ -34,8 +34,8 @@ from chainplan.execution.releasing import released, require_narrow
 from chainplan.execution.whole_numbers import guarded
 from chainplan.kernels.products import product_kernel
 from chainplan.kernels.storage import HeldValues
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.liveness import evaluates
-from chainplan.plans.replay import replay
 from chainplan.plans.steps import Load, Multiply, Plan, Planned, Propagate
 from chainplan.problem.graph import Mode
 from chainplan.structures import DENSE, Block
@@ -146,12 +146,13 @@ class _ClusterRun:
     def __init__(self, client: Client, plan: Plan, run: PlanRun, wrap: bool) -> None:
         self._client, self._plan, self._run, self._wrap = client, plan, run, wrap
         self._name = f"chainplan-{uuid4().hex[:12]}"
-        self._blocks = [typed.block for typed in replay(plan).blocks]
+        candidate = Candidate(plan, WEIGHTED_COST)
+        self._blocks = [typed.block for typed in candidate.replay.blocks]
         self._pieces: dict[int, list[RowPiece]] = {}
         room = TaskRoom(_limit(client), np.dtype(run.dtype).itemsize)
-        self._parts = room.parts(plan)
-        alone = frozenset(self._parts) | room.large(plan)
-        self._groups = grouped(plan, replay(plan, WEIGHTED_COST).prices, MAX_FUSED_NANOSECONDS, alone)
+        self._parts = room.parts(candidate)
+        alone = frozenset(self._parts) | room.large(candidate)
+        self._groups = grouped(plan, candidate.priced.prices, MAX_FUSED_NANOSECONDS, alone)
 
     def result(self, dense: bool) -> dict[tuple[str, str], Array]:
         """Submit everything, wait for the outputs and bring them back."""
@@ -334,7 +335,7 @@ def _run_rows(
     step = plan.steps[position]
     if isinstance(step, Multiply):
         left, right = held[step.left], held[step.right]
-        block = replay(plan).blocks[step.right].block
+        block = lowered(plan).blocks[step.right]
         product = product_kernel(Block(left.shape[0], left.shape[1], DENSE), block)(left, right)
         return product if step.onto is None else product + held[step.onto]
     assert isinstance(step, Propagate), "other steps are not split"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from chainplan.errors import ExecutionError
 from chainplan.kernels.storage import StorageForm, form
-from chainplan.plans.replay import replay
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.steps import Load, Multiply, Plan, Propagate, Step
 from chainplan.problem.graph import Mode
 from chainplan.structures import Block
@@ -27,7 +27,7 @@ class TaskRoom:
     limit: int | None
     itemsize: int
 
-    def parts(self, plan: Plan) -> dict[int, int]:
+    def parts(self, candidate: Candidate) -> dict[int, int]:
         """The number of parts, by rows, into which the result of each step that does not fit is split.
 
         Raises
@@ -37,7 +37,7 @@ class TaskRoom:
         """
         if self.limit is None:
             return {}
-        blocks = [typed.block for typed in replay(plan).blocks]
+        plan, blocks = candidate.plan, [typed.block for typed in candidate.replay.blocks]
         sizes = [self.bytes(block) for block in blocks]
         split: dict[int, int] = {}
         for position, step in enumerate(plan.steps):
@@ -50,11 +50,11 @@ class TaskRoom:
                 split[position] = self._split(plan, position, rowwise(step), sizes, blocks)
         return split
 
-    def large(self, plan: Plan) -> frozenset[int]:
+    def large(self, candidate: Candidate) -> frozenset[int]:
         """The steps whose blocks take so much memory that no other step should share their task."""
         if self.limit is None:
             return frozenset()
-        sizes = [self.bytes(typed.block) for typed in replay(plan).blocks]
+        plan, sizes = candidate.plan, [self.bytes(typed.block) for typed in candidate.replay.blocks]
         takes = [
             size + sum(sizes[arg] for arg in step.operands()) for size, step in zip(sizes, plan.steps, strict=True)
         ]

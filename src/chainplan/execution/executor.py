@@ -23,7 +23,6 @@ from chainplan.execution.lowering import PlanRun, placed
 from chainplan.execution.program import CodedStep, LoweredPlan, lowered
 from chainplan.execution.releasing import released, require_narrow
 from chainplan.execution.whole_numbers import WHOLE_NUMBER_KINDS, guarded, whole
-from chainplan.plans.replay import replay
 from chainplan.plans.steps import Load, Plan, Planned, plan_of
 from chainplan.values.jacobians import GivenJacobian, common_dtype, matrix_free
 from chainplan.values.primal import FixedJacobians, Primal
@@ -154,7 +153,7 @@ def _executed(
     if guard:
         code = tuple((place, guarded(place, kernel, plan.steps[place]), ends) for place, kernel, ends in code)
     if options.workers is not None:
-        _in_threads(plan, code, run, options.workers, asked)
+        _in_threads(plan, code, program.prices, run, options.workers, asked)
     else:
         for position, kernel, dropped in code:
             if asked is None:
@@ -176,14 +175,18 @@ def _executed(
 
 
 def _in_threads(
-    plan: Plan, code: Sequence[CodedStep], run: PlanRun, workers: int, asked: FetchedJacobians | None
+    plan: Plan,
+    code: Sequence[CodedStep],
+    prices: Sequence[int],
+    run: PlanRun,
+    workers: int,
+    asked: FetchedJacobians | None,
 ) -> None:
     """Run the steps on threads by critical-path rank; a block is dropped when the last of its readers is done."""
     place = {position: task for task, (position, _, _) in enumerate(code)}
     reads = [[arg for arg in set(plan.steps[position].operands()) if arg in place] for position, _, _ in code]
     readers = Counter(arg for some in reads for arg in some)
     ends = {output.step for output in plan.outputs}
-    costs = replay(plan).prices
     needs = [[place[arg] for arg in some] for some in reads]
     lock = Lock()
     if asked is None:
@@ -201,7 +204,7 @@ def _in_threads(
                 if not readers[arg] and arg not in ends:
                     run.values[arg] = None
 
-    rank = ranks([costs[position] + 1 for position, _, _ in code], needs)
+    rank = ranks([prices[position] + 1 for position, _, _ in code], needs)
     run_tasks(action, needs, rank, workers)
 
 

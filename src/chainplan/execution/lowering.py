@@ -32,7 +32,7 @@ from chainplan.kernels.convert import as_form, as_matrix, from_matrix, from_spar
 from chainplan.kernels.products import FRESH_KERNELS, ValuesProduct, product_kernel, sum_kernel
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.liveness import evaluates
-from chainplan.plans.replay import colouring_from, replay, sides_of
+from chainplan.plans.replay import Replay, SeededColours, colouring_from, sides_of
 from chainplan.plans.states import spans
 from chainplan.plans.steps import (
     Accumulate,
@@ -103,12 +103,13 @@ class Lowering(Interpreter[StepKernel]):
     ----------
     plan : Plan
         The plan.
-    blocks : Sequence[Block]
-        The blocks that its steps make.
+    replayed : Replay
+        What follows from it.
     """
 
-    def __init__(self, plan: Plan, blocks: Sequence[Block]) -> None:
-        self._plan, self._graph, self._blocks = plan, plan.graph, blocks
+    def __init__(self, plan: Plan, replayed: Replay) -> None:
+        self._plan, self._graph, self._replay = plan, plan.graph, replayed
+        self._blocks = tuple(typed.block for typed in replayed.blocks)
         self._evaluates = evaluates(plan.steps)
         self._ending: dict[int, list[str]] = {}
         for span in spans(plan) if self._evaluates else ():
@@ -144,7 +145,8 @@ class Lowering(Interpreter[StepKernel]):
         return _seed(self._position, step, self._blocks[self._position])
 
     def decompress(self, step: Decompress) -> StepKernel:
-        return _decompress(self._position, step, self._plan, self._blocks[self._position])
+        sides = sides_of(self._plan, self._replay, step)
+        return _decompress(self._position, step, sides, self._blocks[self._position])
 
     def advance(self, step: Advance) -> StepKernel:
         return _advance(self._graph[step.elemental])
@@ -324,8 +326,8 @@ def _seed(position: int, step: Seed, block: Block) -> StepKernel:
     return kernel
 
 
-def _decompress(position: int, step: Decompress, plan: Plan, block: Block) -> StepKernel:
-    sides, token = sides_of(plan, replay(plan), step), object()
+def _decompress(position: int, step: Decompress, sides: SeededColours, block: Block) -> StepKernel:
+    token = object()
 
     def make() -> tuple[csr_array, Colouring]:
         return block.structure.pattern(block.rows, block.cols), colouring_from(sides, block)

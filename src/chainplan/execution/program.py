@@ -1,6 +1,6 @@
 """A plan lowered for the executor: the kernel of every step, chosen once from the structures of its operands.
 
-A program is kept for as long as its plan lives, so that running the plan again chooses nothing.
+A lowered plan is kept for as long as its plan lives, so that running the plan again chooses nothing.
 """
 
 from __future__ import annotations
@@ -22,13 +22,17 @@ CodedStep = tuple[int, StepKernel, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class LoweredPlan:
-    """A lowered plan. `loads`: step, elemental, its shape where any array of it will do, and its block. `code`: all
-    other steps with their kernels and the blocks that are dropped behind each."""
+    """A lowered plan.
+
+    `loads` holds the step, the elemental, its shape where any array of that shape will do, and its block. `code` holds
+    all other steps with their kernels and the blocks that are dropped behind each. `prices` are in fma.
+    """
 
     loads: tuple[tuple[int, Elemental, tuple[int, int] | None, Block], ...]
     applied: tuple[Elemental, ...]
     code: tuple[CodedStep, ...]
     blocks: tuple[Block, ...]
+    prices: tuple[int, ...]
     names: frozenset[str]
     evaluates: bool
     wide: int
@@ -48,12 +52,13 @@ _LOWERED_PLANS: WeakKeyDictionary[Plan, LoweredPlan] = WeakKeyDictionary()
 def _lower(plan: Plan) -> LoweredPlan:
     """Choose the kernel of every step."""
     graph, own = plan.graph, evaluates(plan.steps)
-    blocks = tuple(typed.block for typed in replay(plan).blocks)
+    replayed = replay(plan)
+    blocks = tuple(typed.block for typed in replayed.blocks)
     dropped: list[list[int]] = [[] for _ in plan.steps]
     for position, last in enumerate(last_uses(plan)):
         if last < len(plan.steps) and (own or not isinstance(plan.steps[position], Load)):
             dropped[last].append(position)
-    loads, code, lowering = [], [], Lowering(plan, blocks)
+    loads, code, lowering = [], [], Lowering(plan, replayed)
     applied: dict[str, Elemental] = {}
     for position, step in enumerate(plan.steps):
         if isinstance(step, Load) and not own:
@@ -65,4 +70,6 @@ def _lower(plan: Plan) -> LoweredPlan:
             applied[step.elemental] = graph[step.elemental]
         code.append((position, lowering.kernel(position), tuple(dropped[position])))
     names = frozenset(e.name for e in graph.elementals)
-    return LoweredPlan(tuple(loads), tuple(applied.values()), tuple(code), blocks, names, own, wide(plan, blocks))
+    return LoweredPlan(
+        tuple(loads), tuple(applied.values()), tuple(code), blocks, replayed.prices, names, own, wide(plan, blocks)
+    )

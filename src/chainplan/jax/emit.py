@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import jax
@@ -110,6 +110,10 @@ class _TracedRun(Interpreter[HeldBlock]):
         self._load = cache(self._loaded)
         self._pair = cache(self._functions)
 
+    @cached_property
+    def _replay(self) -> Replay:
+        return replay(self._plan)
+
     def blocks(self) -> list[HeldBlock]:
         """Run all steps and return their blocks."""
         for step in self._plan.steps:
@@ -143,7 +147,7 @@ class _TracedRun(Interpreter[HeldBlock]):
         return HeldDense(jnp.asarray(ones if step.mode is Mode.TANGENT else ones.T, self._dtype))
 
     def decompress(self, step: Decompress) -> HeldBlock:
-        replayed, made = replay(self._plan), self._made
+        replayed, made = self._replay, self._made
         block = replayed.blocks[len(made)].block
         columns, rows = (None if at is None else matrix(made[at], self._dtype) for at in (step.tangent, step.adjoint))
         return decompressed(block, step, self._plan, replayed, columns, rows)

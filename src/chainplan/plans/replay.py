@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from chainplan._util.gc_pause import uncollected
 from chainplan.errors import PlanError
@@ -45,7 +44,7 @@ class Replay:
 
 
 def replay(plan: Plan | Planned, cost: CostModel = FMA) -> Replay:
-    """Replay a plan on its graph, in O(steps) besides the structural counts; the replay is kept while the plan lives.
+    """Replay a plan on its graph, in O(steps) besides the structural counts.
 
     Parameters
     ----------
@@ -73,14 +72,8 @@ def replay(plan: Plan | Planned, cost: CostModel = FMA) -> Replay:
     (0, 0, 24)
     """
     plan, cost = plan_of(plan), model_of(cost)
-    known = _KNOWN_REPLAYS.setdefault(plan, {})
-    if cost not in known:
-        with uncollected():
-            known[cost] = _replayed(plan, cost)
-    return known[cost]
-
-
-_KNOWN_REPLAYS: WeakKeyDictionary[Plan, dict[CostModel, Replay]] = WeakKeyDictionary()
+    with uncollected():
+        return _replayed(plan, cost)
 
 
 def _replayed(plan: Plan, cost: CostModel) -> Replay:

@@ -20,9 +20,10 @@ import numpy as np
 
 from chainplan._util.arrays import Array, DType
 from chainplan.execution.executor import execute
+from chainplan.execution.program import lowered
 from chainplan.kernels.convert import as_matrix, as_sparse
 from chainplan.kernels.storage import HeldValues, StorageForm, form
-from chainplan.plans.replay import replay
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.steps import Accumulate, Application, Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.validation.reference import reference_jacobian, times
@@ -131,24 +132,24 @@ def _terms(graph: Graph, jacobians: Mapping[str, GivenJacobian], columns: Mappin
 def run_held(plan: Plan, jacobians: Mapping[str, GivenJacobian]) -> dict[tuple[str, str], HeldValues]:
     """Run a plan, and return each block of the result as a matrix where it is held as one, else as a sparse array."""
     values, result = execute(plan, jacobians, dense=False, wrap=True), {}
-    blocks = replay(plan).blocks
+    blocks = lowered(plan).blocks
     for output, source, position in plan.outputs:
-        block, value = blocks[position].block, values[output, source]
+        block, value = blocks[position], values[output, source]
         convert = as_matrix if form(block) is StorageForm.DENSE else as_sparse
         result[output, source] = convert(value, block, np.float64)
     return result
 
 
-def largest_held(plan: Plan) -> int:
+def largest_held(candidate: Candidate) -> int:
     """Count the entries of the largest block that a plan holds."""
-    blocks = (typed.block for typed in replay(plan).blocks)
+    blocks = (typed.block for typed in candidate.replay.blocks)
     return max((b.rows * b.cols if form(b) is StorageForm.DENSE else b.nnz for b in blocks), default=0)
 
 
-def largest_handled(plan: Plan) -> int:
+def largest_handled(candidate: Candidate) -> int:
     """Count the entries of the largest block that a plan holds, passes to a function as a matrix or gets back."""
-    blocks = [typed.block for typed in replay(plan).blocks]
-    sizes = [largest_held(plan)]
+    plan, blocks = candidate.plan, [typed.block for typed in candidate.replay.blocks]
+    sizes = [largest_held(candidate)]
     for step, made in zip(plan.steps, blocks, strict=True):
         if isinstance(step, Application):
             e = plan.graph[step.elemental].block

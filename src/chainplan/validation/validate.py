@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chainplan.errors import ExecutionError
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.forward_reverse import sweep
 from chainplan.plans.recorder import Recorder
-from chainplan.plans.replay import replay
 from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
@@ -70,24 +70,25 @@ def validate(problem: Problem, plan: Plan, jacobians: Mapping[str, GivenJacobian
 def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, GivenJacobian]) -> Validation:
     graph = problem.graph
     kind = common_dtype(jacobians.values())
-    _require_bytes(largest_held(plan) * kind.itemsize, "the largest block of the plan takes", kind)
+    orders = {"plan": plan, "forward": _order(graph, Mode.TANGENT), "reverse": _order(graph, Mode.ADJOINT)}
+    plans = {order: Candidate(found, problem.cost) for order, found in orders.items()}
+    _require_bytes(largest_held(plans["plan"]) * kind.itemsize, "the largest block of the plan takes", kind)
     judged = judge(graph, jacobians)
-    plans = {"plan": plan, "forward": _order(graph, Mode.TANGENT), "reverse": _order(graph, Mode.ADJOINT)}
     first_runs, remarks = {}, judged.note
     for order, candidate in plans.items():
         if order != "plan" and (held := largest_handled(candidate)) > MAX_ORACLE_ENTRIES:
             remarks += f"; {order} order is left out, for it handles a block of {held:,} entries"
             continue
-        first_runs[order] = _first_run(candidate, jacobians, judged)
-    turns = in_turns({order: partial(judged.run, plans[order], jacobians) for order in first_runs})
+        first_runs[order] = _first_run(candidate.plan, jacobians, judged)
+    turns = in_turns({order: partial(judged.run, plans[order].plan, jacobians) for order in first_runs})
     rows = tuple(
         OrderRow(
             order,
-            replay(plans[order]).total,
+            plans[order].replay.total,
             turns[order].least,
             peak,
             difference,
-            replay(plans[order], problem.cost).total,
+            plans[order].price,
             len(turns[order].seconds),
         )
         for order, (peak, difference) in first_runs.items()

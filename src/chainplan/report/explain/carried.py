@@ -5,23 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chainplan.errors import PlanError
-from chainplan.plans.check import check
+from chainplan.plans.candidate import Candidate
+from chainplan.plans.check import prove
 from chainplan.plans.steps import Accumulate, Application, Load, Multiply, Output, Plan, Propagate, Step
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
 
 
-def carried(plan: Plan, problem: Problem) -> Plan | None:
+def carried(plan: Plan, problem: Problem) -> Candidate | None:
     """Carry a plan over to a problem with the same names; return None where its steps do not fit that problem.
 
     An elemental that is matrix-free in the plan and explicit in the problem is loaded and multiplied.
     """
-    moved = _taken(plan, problem.graph)
     try:
-        check(moved, replace(problem, memory=None))
+        return prove(Candidate(_taken(plan, problem.graph), problem.cost), replace(problem, memory=None))
     except PlanError:
         return None
-    return moved
 
 
 def _taken(plan: Plan, graph: Graph) -> Plan:

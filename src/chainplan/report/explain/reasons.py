@@ -62,16 +62,17 @@ class PlanReasons:
 
 def reasons(result: Result, seconds: float, progress: Callable[[SearchProgress], None] | None = None) -> PlanReasons:
     """Find out within some seconds why the plan of a result is as it is."""
-    plan, replayed, problem = result.plan, result.priced, result.problem
-    if plan is None or replayed is None or not plan.steps or not plan.outputs:
+    candidate, problem = result.candidate, result.problem
+    if candidate is None or not candidate.plan.steps or not candidate.plan.outputs:
         return PlanReasons(result)
+    plan, replayed = candidate.plan, candidate.priced
     notes = [] if problem.memory is None else ["Everything else is planned without the memory limit."]
     whole = Replanner(seconds, progress)
     is_chain = plan.graph.not_a_chain is None
-    splits, refusal = top_splits(problem, plan, 0.3 * seconds) if is_chain else ((), "")
+    splits, refusal = top_splits(problem, candidate, 0.3 * seconds) if is_chain else ((), "")
     notes += filter(None, (refusal,))
     dearest = shares(plan, replayed)
-    multiplied = products(problem, plan, result.replay or replayed)
+    multiplied = products(problem, plan, candidate.replay)
     known = PlanReasons(
         result,
         price=replayed.total,

@@ -8,7 +8,6 @@ from time import monotonic
 
 from chainplan.planner import plan
 from chainplan.plans.bound import Status
-from chainplan.plans.replay import replay
 from chainplan.plans.steps import Plan
 from chainplan.problem.problem import Problem
 from chainplan.report.explain.carried import carried
@@ -67,9 +66,8 @@ class Replanner:
         best = ReplannedOptimum(result.price, result.plan, result.within if proven else None)
         for other in known:
             moved = carried(other.plan, problem)
-            price = best.price if moved is None else replay(moved, problem.cost).total
-            if moved is not None and price < best.price:
-                best = ReplannedOptimum(price, moved, None)
+            if moved is not None and moved.price < best.price:
+                best = ReplannedOptimum(moved.price, moved.plan, None)
         return best
 
     def easier(self, problem: Problem, now: ReplannedOptimum, *known: ReplannedOptimum) -> ReplannedOptimum:

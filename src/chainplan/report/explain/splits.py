@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from chainplan.plans.replay import Replay, replay
+from chainplan.plans.candidate import Candidate
+from chainplan.plans.replay import Replay
 from chainplan.plans.steps import Decompress, Multiply, Plan, Propagate
 from chainplan.problem.cost import CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
@@ -49,7 +50,7 @@ class IntervalSplit:
     runner_up: LastOperation | None
 
 
-def top_splits(problem: Problem, plan: Plan, seconds: float) -> tuple[tuple[IntervalSplit, ...], str]:
+def top_splits(problem: Problem, candidate: Candidate, seconds: float) -> tuple[tuple[IntervalSplit, ...], str]:
     """Explain the top splits of a chain's plan without a memory limit; the text says what is not known, and why."""
     problem = replace(problem, memory=None)
     graph = problem.graph
@@ -65,7 +66,7 @@ def top_splits(problem: Problem, plan: Plan, seconds: float) -> tuple[tuple[Inte
     note = (
         "" if prices.proven else "Whether fewer colours than those found would make a runner-up cheaper is not known."
     )
-    return tuple(_walk(plan, replay(plan, problem.cost), prices)), note
+    return tuple(_walk(candidate.plan, candidate.priced, prices)), note
 
 
 def _walk(plan: Plan, replayed: Replay, prices: _IntervalPrices) -> Iterator[IntervalSplit]:
