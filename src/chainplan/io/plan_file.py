@@ -7,7 +7,8 @@ a number where a name belongs) is bad input and raises SpecError here. A file th
 The form is our own (`plan_file_fields`), because no message would survive a typed library. msgspec and pydantic refuse
 the same malformed files, but msgspec does not say which value stands in a field, pydantic names the kind of a step as a
 part of its place, and neither says what to do; both read a field that stands twice without a word. pydantic reports
-places and values as data from which our messages could be made, but that takes as many lines as the forms do.
+places and values as data from which messages could be made, but where a type is wrong it does not report the range of
+the field, so that the words for what was expected would have to stand beside every type.
 """
 
 from __future__ import annotations
