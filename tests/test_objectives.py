@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainplan.costs.objectives import OBJECTIVES, objective_model
+from chainplan.costs.objectives import OBJECTIVES, Objective, model_of_file, objective_model
 from chainplan.costs.timed import WEIGHTED_COST, timed
 from chainplan.errors import PlanError, SolverError, SpecError
 from chainplan.execution.executor import execute, prepared
 from chainplan.io.plan_file import parse_plan
 from chainplan.io.plan_file_claims import verify
+from chainplan.io.read import chain
 from chainplan.kernels.convert import as_matrix, given_away, known
 from chainplan.kernels.default_rates import REGIMES, STATIC_RATES
 from chainplan.kernels.dispatch import (
@@ -36,12 +37,15 @@ from chainplan.kernels.storage import StorageForm, form
 from chainplan.planner import plan
 from chainplan.plans.forward_reverse import order_price
 from chainplan.plans.replay import replay
-from chainplan.problem.cost import FMA
+from chainplan.plans.result import Outcome
+from chainplan.problem.cost import FMA, Fma
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.report.json import render
 from chainplan.report.registry import RENDERERS
 from chainplan.solvers.registry import SOLVERS
+from chainplan.solvers.search.search import Search, SearchProgress, SearchStopped
+from chainplan.solvers.search.solver import Solver
 from chainplan.structures import (
     DENSE,
     DIAGONAL,
@@ -53,9 +57,13 @@ from chainplan.structures import (
     from_spec,
 )
 from chainplan.values.draw import draw
+from chainplan_cli.common import _standing
+from chainplan_cli.main import main
 from generators.chains import counted_chain, structured_chain
 from tests.problems import chain_problem, random_chain, random_dag
 from tests.structures import any_structure
+from tests.test_anytime import LARGE
+from tests.test_colour_bounds import stencil
 
 MADE_UP = timed("calibrated", {regime: tuple(3 * rate + 7 for rate in rates) for regime, rates in STATIC_RATES.items()})
 
@@ -313,6 +321,103 @@ class TestPlanning:
         assert [*OBJECTIVES] == ["fma", "weighted", "calibrated"]
         assert objective_model("fma") is FMA
         assert objective_model("weighted") is WEIGHTED_COST
+
+    def test_an_objective_of_its_own_unit_is_one_line_of_the_table(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setitem(OBJECTIVES, "energy", Objective("energy by a guess", lambda dtype: Energy()))
+        result = plan(chain_problem([2, 3, 4]), "chain-dp", objective="energy")
+        assert result.price == 48
+        for form_ in ("text", "markdown", "dot", "html"):
+            assert "48 mJ" in RENDERERS[form_](result), form_
+        assert json.loads(RENDERERS["json"](result))["cost"]["millijoules"] == 48
+        assert model_of_file("energy", None).objective == "energy"
+        with pytest.raises(ValueError, match="the objective is 'energy'; expected them with 'calibrated' alone"):
+            model_of_file("energy", {})
+        with pytest.raises(SolverError, match="it minimises fma; the objective is 'energy'"):
+            plan(chain_problem([2, 3, 4]), "chain-dense", objective="energy")
+        assert main(["compare", "--help"]) == 0
+        shown = " ".join(capsys.readouterr().out.split())
+        assert "--objective fma|weighted|calibrated|energy" in shown
+        assert "or energy by a guess." in shown
+
+
+class Energy(Fma):
+    """Two millijoules for each fma."""
+
+    objective = "energy"
+    unit = "millijoules"
+    short_unit = "mJ"
+
+    def multiply(self, left: Block, right: Block, result: Block | None = None) -> int:
+        return 2 * super().multiply(left, right)
+
+
+class Finder(Solver):
+    """Offers one plan at its price, and is then out of budget; it keeps the search as it was before."""
+
+    name = "finder"
+
+    def __init__(self, problem: Problem) -> None:
+        self.best = plan(problem, "chain-dp").candidate
+
+    def refuses(self, problem: Problem) -> str | None:
+        return None
+
+    def solve(self, problem: Problem, search: Search) -> Outcome:
+        assert self.best is not None
+        self.given, self.stage = search.best, search.stage("inner")
+        search.offer(self.best.plan, self.best.price)
+        raise SearchStopped
+
+
+class TestSearches:
+    def test_a_better_plan_than_the_start_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The price of the start in fma is below every price in nanoseconds."""
+        problem = under(chain_problem([3, 1, 40, 1, 40, 1, 40]))
+        start = plan(problem, "forward")
+        finder = Finder(problem)
+        assert finder.best is not None
+        assert start.price is not None
+        assert start.cost is not None
+        assert start.cost.fma < finder.best.price < start.price
+        monkeypatch.setitem(SOLVERS, "finder", finder)
+        result = plan(problem, "finder", warm_start=start)
+        assert finder.given == start.price
+        assert result.price == finder.best.price
+        assert finder.stage.unit == "ns"
+
+    def test_a_plan_of_unproven_colours_is_offered_at_its_price(self) -> None:
+        """A torus of 21 x 21 has 7 colours, and at least 6 are needed."""
+        cells = np.stack(stencil(21, 21, torus=True).nonzero(), axis=1).tolist()
+        block = {"shape": [441, 441], "structure": {"coo": cells}, "tangent": 1000}
+        problem, search = under(chain([block])), Search()
+        outcome = SOLVERS["chain-dp"].solve(problem, search)
+        assert outcome.candidate is not None
+        assert search.best == outcome.candidate.price != outcome.candidate.replay.total
+
+    def test_an_interrupted_search_by_fma_leaves_its_plan_at_its_price(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = iter(range(10**9))
+        monkeypatch.setattr("chainplan.solvers.search.search.monotonic", lambda: float(next(clock)))
+        said: list[SearchProgress] = []
+
+        def interrupt(progress: SearchProgress) -> None:
+            said.append(progress)
+            if progress.best is not None:
+                raise KeyboardInterrupt
+
+        problem = under(LARGE)
+        search = Search(nodes=500, progress=interrupt, unit="ns")
+        with pytest.raises(KeyboardInterrupt):
+            SOLVERS["auto"].solve(problem, search)
+        assert search.incumbent is not None
+        assert search.best == replay(search.incumbent, WEIGHTED_COST).total
+        assert said[-1].unit == "fma"
+        assert said[-1].best == replay(search.incumbent).total
+
+    @pytest.mark.parametrize(("unit", "shown"), [("fma", ", best 1,234 fma"), ("ns", ", best 1,234 ns")])
+    def test_progress_names_the_unit(self, unit: str, shown: str) -> None:
+        assert _standing(SearchProgress("x", None, 1.0, 1234, 0, unit)) == shown
 
 
 class TestReports:

@@ -54,13 +54,14 @@ def command(plan: str, budget: float, require_proof: bool) -> int:
 
 def _proven_lines(saved: SavedPlan, verdict: ProofVerdict) -> list[str]:
     """Say what is proven about the plan, and the verdict on each claim except those that the last line refutes."""
-    from chainplan.problem.units import timed
+    from chainplan.problem.units import in_fma, unit_text
     from chainplan.proofs.verdict import ClaimStanding
 
     lines = [finding.said for finding in verdict.findings if finding.standing is not ClaimStanding.REFUTED]
     if verdict.replay is None or saved.candidate is None:
         return lines
     problem, replayed = saved.problem, verdict.replay
-    model = f"{saved.candidate.price:,} ns by '{problem.cost.objective}', " if timed(problem) else ""
+    price = f"{saved.candidate.price:,} {unit_text(problem)} by '{problem.cost.objective}', "
+    model = "" if in_fma(problem) else price
     figures = f"{model}{replayed.total:,} fma, {replayed.adds:,} adds, peak {replayed.peak:,} elements"
     return [f"right: {figures}", *lines]

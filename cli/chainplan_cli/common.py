@@ -87,11 +87,21 @@ machines_option = click.option(
     metavar="P",
     help="Plan for P machines at once: the makespan is minimised and the plan has a schedule.",
 )
-objective_option = click.option(
-    "--objective",
-    metavar="fma|weighted|calibrated",
-    help="What is minimised: multiply-adds, nanoseconds by a static table, or by this machine's ('calibrate').",
-)
+
+
+class _ObjectiveOption(click.Option):
+    """The option of an objective; the table of objectives is imported for its help alone, because it takes long."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        from chainplan.costs.objectives import OBJECTIVES
+
+        *others, last = (objective.words for objective in OBJECTIVES.values())
+        self.metavar = "|".join(OBJECTIVES)
+        self.help = f"What is minimised: {', '.join(others)}, or {last}."
+        return super().get_help_record(ctx)
+
+
+objective_option = click.option("--objective", cls=_ObjectiveOption, metavar="NAME")
 
 
 class ProgressReport(Protocol):
@@ -137,7 +147,7 @@ class _ProgressLines:
 
 def _standing(progress: SearchProgress) -> str:
     """Describe the best plan so far, the bound and the gap, as far as they are known."""
-    best = "" if progress.best is None else f", best {progress.best:,} fma"
+    best = "" if progress.best is None else f", best {progress.best:,} {progress.unit}"
     bound = f", bound {progress.bound:,}" if progress.bound else ""
     return best + bound + ("" if progress.gap is None else f", gap {gap_text(progress.best, progress.bound)}")
 

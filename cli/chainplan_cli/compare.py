@@ -28,7 +28,7 @@ def command(
     """
     from chainplan.costs.objectives import objective_model
     from chainplan.problem.problem import Problem
-    from chainplan.problem.units import timed
+    from chainplan.problem.units import in_fma
     from chainplan.report.explain.comparison import FIGURE_COLUMNS, compare
     from chainplan.report.words.table import columns, describe
 
@@ -38,7 +38,7 @@ def command(
         problem = replace(problem, cost=objective_model(objective))
     with progress_shown() as progress:
         compared = compare(problem, budget, seed, progress)
-    click.echo(describe(problem) + (f", objective '{problem.cost.objective}'\n" if timed(problem) else "\n"))
+    click.echo(describe(problem) + ("\n" if in_fma(problem) else f", objective '{problem.cost.objective}'\n"))
     click.echo("\n".join(columns(compared.rows, right=FIGURE_COLUMNS, indent="  ")))
     for note in compared.notes:
         click.echo(f"  {note}")

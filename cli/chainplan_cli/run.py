@@ -141,11 +141,11 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int, objec
 
 def _show(problem: Problem, validation: Validation, made: str, differences: tuple[str, str, str] | None = None) -> None:
     """Print the orders in one table, with a row for central differences: their evaluations, time and difference."""
-    from chainplan.problem.units import timed
+    from chainplan.problem.units import in_fma
     from chainplan.report.words.table import columns, describe, seconds_text
 
     click.echo(f"{describe(problem)}\n\n  {made}\n")
-    model = (f"'{problem.cost.objective}'",) if timed(problem) else ()
+    model = () if in_fma(problem) else (f"'{problem.cost.objective}'",)
     rows = [("order", "fma", *model, "time", "runs", "peak bytes", "max|diff| / max|J|")]
     for row in validation.rows:
         foreseen = (seconds_text(row.price * 1e-9) for _ in model)

@@ -111,6 +111,7 @@ def plan(
         solver=solver,
         nodes=nodes,
         start=None if start is None else start.plan,
+        unit=problem.cost.short_unit,
     )
     outcome = _solved(problem, chosen, search, start, ONE_MACHINE_SHARE if (machines or 1) > 1 else None)
     outcome = in_order(problem, outcome, search)
@@ -166,7 +167,7 @@ def _solved(problem: Problem, solver: Solver, search: Search, start: Candidate |
     It is no worse than the plan that the search starts from.
     """
     if start is not None and start.fits(problem.memory):
-        search.offer(start.plan, start.replay.total)
+        search.offer(start.plan, start.price)
     try:
         outcome = solver.solve(problem, search if share is None else search.stage(solver.name, share))
     except (SearchStopped, KeyboardInterrupt) as stop:
@@ -181,7 +182,13 @@ def _rest(search: Search) -> Search:
     if search.budget is not None:
         seconds = max(0.0, search.budget - search.seconds)
     return Search(
-        seed=search.seed, budget=seconds, progress=search.progress, solver="schedule", nodes=nodes, start=search.start
+        seed=search.seed,
+        budget=seconds,
+        progress=search.progress,
+        solver="schedule",
+        nodes=nodes,
+        start=search.start,
+        unit=search.unit,
     )
 
 

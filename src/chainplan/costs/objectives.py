@@ -7,6 +7,7 @@ can be derived again elsewhere; the rates of the other objectives are part of ch
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from chainplan._util.json_value import JsonValue
 from chainplan.costs.rate_store import stored_rates
@@ -16,12 +17,29 @@ from chainplan.errors.arguments import expect
 from chainplan.errors.suggest import did_you_mean
 from chainplan.problem.cost import FMA, CostModel
 
-OBJECTIVES: dict[str, Callable[[str], CostModel]] = {
-    "fma": lambda dtype: FMA,
-    "weighted": lambda dtype: WEIGHTED_COST,
-    "calibrated": lambda dtype: timed("calibrated", stored_rates(dtype)),
+
+class Objective(NamedTuple):
+    """What a plan can minimise, in words, and where its cost model comes from.
+
+    `model` makes the cost model for values of a dtype on this machine. Where that depends on the machine, plan files
+    store its rates, and `from_rates` makes the model of rates that were read.
+    """
+
+    words: str
+    model: Callable[[str], CostModel]
+    from_rates: Callable[[object], CostModel] | None = None
+
+
+OBJECTIVES: dict[str, Objective] = {
+    "fma": Objective("multiply-adds", lambda dtype: FMA),
+    "weighted": Objective("nanoseconds by a static table", lambda dtype: WEIGHTED_COST),
+    "calibrated": Objective(
+        "nanoseconds by the table of this machine ('calibrate')",
+        lambda dtype: timed("calibrated", stored_rates(dtype)),
+        lambda rates: timed("calibrated", proper_rates(rates)),
+    ),
 }
-"""For each objective, the function that returns its cost model for values of a dtype."""
+"""All objectives by name; the command line, plan files and reports take them from here."""
 
 
 def objective_model(name: str, dtype: str = "float64") -> CostModel:
@@ -36,26 +54,36 @@ def objective_model(name: str, dtype: str = "float64") -> CostModel:
     if name not in OBJECTIVES:
         text = f"objective '{name}' does not exist; expected one of {', '.join(OBJECTIVES)}."
         raise SpecError(f"{text} {did_you_mean(name, OBJECTIVES)}".rstrip())
-    return OBJECTIVES[name](dtype)
+    return OBJECTIVES[name].model(dtype)
 
 
 def stored_model(model: CostModel) -> dict[str, JsonValue]:
     """Return what a plan file stores of a model beyond its name: the rates, where they belong to one machine."""
-    if isinstance(model, TimedCost) and model is not WEIGHTED_COST:
+    objective = OBJECTIVES.get(model.objective)
+    if objective is not None and objective.from_rates is not None and isinstance(model, TimedCost):
         return {"rates": {regime: list(rates) for regime, rates in model.table}}
     return {}
 
 
-def read_rates(name: str, rates: object) -> CostModel:
-    """Return the model that a plan file names; an unknown name means fma.
+def model_of_file(name: str, rates: object) -> CostModel:
+    """Return the model of the objective that a plan file names.
+
+    Parameters
+    ----------
+    name : str
+        One of `OBJECTIVES`.
+    rates : object
+        The rates of the file; None where it has none.
 
     Raises
     ------
     ValueError
         Where rates are needed but missing or malformed, or where rates are there but not needed.
     """
-    if name != "calibrated":
-        if rates is not None:
-            raise ValueError(f"found some, but the objective is '{name[:40]}'; expected them with 'calibrated' alone.")
-        return WEIGHTED_COST if name == "weighted" else FMA
-    return timed("calibrated", proper_rates(rates))
+    objective = OBJECTIVES[name]
+    if objective.from_rates is not None:
+        return objective.from_rates(rates)
+    if rates is not None:
+        measured = " or ".join(f"'{other}'" for other, entry in OBJECTIVES.items() if entry.from_rates is not None)
+        raise ValueError(f"found some, but the objective is '{name}'; expected them with {measured} alone.")
+    return objective.model("float64")

@@ -34,6 +34,7 @@ class TimedCost:
     objective: str
     table: tuple[tuple[str, tuple[int, ...]], ...]
     unit = "nanoseconds"
+    short_unit = "ns"
 
     @cached_property
     def rates(self) -> RegimeRates:

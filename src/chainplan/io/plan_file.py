@@ -19,7 +19,7 @@ from functools import cached_property
 from typing import Any
 
 from chainplan._version import __version__
-from chainplan.costs.objectives import read_rates, stored_model
+from chainplan.costs.objectives import model_of_file, stored_model
 from chainplan.errors import PlanError, SpecError
 from chainplan.io.located.diagnostics import SpecMessages
 from chainplan.io.located.objects import from_objects
@@ -172,8 +172,8 @@ def _step(raw: dict[str, Any]) -> Step:
 
 
 def _model(root: dict[str, Any], source: str) -> CostModel:
-    """Return the cost model that a file names; `verify` refuses an unknown one, as a false claim."""
+    """Return the cost model that a file names."""
     try:
-        return read_rates(root["objective"], root.get("rates"))
+        return model_of_file(root["objective"], root.get("rates"))
     except ValueError as error:
         raise SpecError(f"{source}: rates: {error} {ADVICE_ON_FORMS}") from None

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_type_hints
 
+from chainplan.costs.objectives import OBJECTIVES
 from chainplan.errors import SpecError
 from chainplan.io.plan_schedule import SCHEDULE_FORM
 from chainplan.io.spec_values import (
@@ -58,7 +59,8 @@ FIELDS: dict[str, dict[str, Field]] = {
 }
 """The fields of each kind of step, by its name and theirs, in the order of its class."""
 
-_HEAD_FORM = RecordForm("a plan file", {"format": whole(1), "objective": TEXT_FORM})
+_OBJECTIVE_FORM = WordForm(*OBJECTIVES)
+_HEAD_FORM = RecordForm("a plan file", {"format": whole(1), "objective": _OBJECTIVE_FORM})
 """The fields that decide how to read the rest."""
 
 
@@ -84,7 +86,7 @@ def plan_form(unit: str) -> RecordForm:
             "chainplan": TEXT_FORM,
             "format": whole(1),
             "problem": OBJECT_FORM,
-            "objective": TEXT_FORM,
+            "objective": _OBJECTIVE_FORM,
             "solver": TEXT_FORM,
             "seed": whole(0),
             "seconds": NUMBER_FORM,
@@ -109,7 +111,7 @@ def load(text: str | bytes, source: str) -> dict[str, Any]:
     Raises
     ------
     SpecError
-        Where the text is no JSON, is no object, or has another format.
+        Where the text is no JSON, is no object, has another format, or an objective that does not exist.
     """
     try:
         root = json.loads(text, parse_int=_whole, parse_constant=_no_number, object_pairs_hook=_unique)
@@ -120,13 +122,13 @@ def load(text: str | bytes, source: str) -> dict[str, Any]:
             f"{ADVICE_ON_FORMS}"
         ) from None
     OBJECT_FORM.require(root, f"{source}: the file")
-    for name in _HEAD_FORM.fields:
-        _HEAD_FORM.require_field(root, name, f"{source}: ")
+    _HEAD_FORM.require_field(root, "format", f"{source}: ")
     if root["format"] != PLAN_FILE_FORMAT:
         raise SpecError(
             f"{source}: format is {root['format']}; expected {PLAN_FILE_FORMAT}, the one that this version "
             "reads. Plan again."
         )
+    _HEAD_FORM.require_field(root, "objective", f"{source}: ")
     return dict(root)
 
 

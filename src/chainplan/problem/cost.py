@@ -26,6 +26,11 @@ class CostModel(Protocol):
         """The unit of all prices; the plan file has a field of this name."""
         ...
 
+    @property
+    def short_unit(self) -> str:
+        """The unit as reports write it behind a number."""
+        ...
+
     def multiply(self, left: Block, right: Block, result: Block | None = None) -> int:
         """Return the price of a product.
 
@@ -187,6 +192,7 @@ class Fma(CostModel):
 
     objective: ClassVar[str] = "fma"
     unit: ClassVar[str] = "fma"
+    short_unit: ClassVar[str] = "fma"
 
     def __reduce__(self) -> str:
         """Pickle the one instance by name: it is compared by identity, in problems from other processes as well."""

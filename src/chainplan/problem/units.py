@@ -5,11 +5,11 @@ from __future__ import annotations
 from chainplan.problem.problem import Problem
 
 
-def timed(problem: Problem) -> bool:
-    """Say whether the objective is a time rather than fma."""
-    return problem.cost.unit != "fma"
+def in_fma(problem: Problem) -> bool:
+    """Say whether the objective counts fma, so that its prices need no figure in fma beside them."""
+    return problem.cost.unit == "fma"
 
 
 def unit_text(problem: Problem) -> str:
     """Return the unit of the objective in short."""
-    return "ns" if timed(problem) else "fma"
+    return problem.cost.short_unit

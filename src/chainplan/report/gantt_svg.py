@@ -9,7 +9,7 @@ from __future__ import annotations
 from chainplan.plans.result import Result
 from chainplan.plans.schedule import Task
 from chainplan.plans.steps import Accumulate, Add, Multiply, Propagate, Step
-from chainplan.problem.units import timed, unit_text
+from chainplan.problem.units import in_fma, unit_text
 from chainplan.report._schedule import scheduled, step_name
 from chainplan.report.gantt_chart import GANTT_SVG_WIDTH, GanttBar, GanttChart, escaped
 from chainplan.report.words.gantt import rows
@@ -47,7 +47,7 @@ def render(result: Result) -> str:
         for task in tasks
     ]
     chart = GanttChart(bars, [f"machine {machine}" for machine in machines], schedule.makespan, unit, GANTT_TOP)
-    under = f" by '{result.problem.cost.objective}'" if timed(result.problem) else ""
+    under = "" if in_fma(result.problem) else f" by '{result.problem.cost.objective}'"
     title, about = escaped(describe(result.problem)), escaped(schedule_text(schedule, unit) + under)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {GANTT_SVG_WIDTH} {chart.height}" role="img" '

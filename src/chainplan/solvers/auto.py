@@ -122,8 +122,8 @@ def _solve_in_time(problem: Problem, search: Search) -> Outcome:
     try:
         by_fma = AutoSolver().solve(replace(problem, cost=FMA), inner)
     except (SearchStopped, KeyboardInterrupt):
-        if inner.incumbent is not None and inner.best is not None:
-            search.offer(inner.incumbent, inner.best)
+        if inner.incumbent is not None:
+            search.offer(inner.incumbent, Candidate(inner.incumbent, problem.cost).price)
         raise
     if by_fma.plan is None:
         return by_fma

@@ -11,7 +11,7 @@ from chainplan.planner import plan
 from chainplan.plans.ratios import gap_text, ratio_text
 from chainplan.plans.result import Result
 from chainplan.problem.problem import Problem
-from chainplan.problem.units import timed, unit_text
+from chainplan.problem.units import in_fma, unit_text
 from chainplan.report.words.table import CLAIMED_NOTE, seconds_text
 from chainplan.solvers.auto import DEFAULT_AUTO_SECONDS
 from chainplan.solvers.registry import SOLVERS
@@ -37,7 +37,7 @@ class SolverComparison:
     def rows(self) -> list[tuple[str, ...]]:
         """Header and a row per result; the ratio is how many times as much as the cheapest plan of all it costs."""
         least = min((result.price for _, result in self.results if result.price is not None), default=0)
-        more = ("fma",) if timed(self.problem) else ()
+        more = () if in_fma(self.problem) else ("fma",)
         unit = unit_text(self.problem)
         head = ("solver", "status", unit, "ratio", "bound", "gap", "peak", "time", "bound is within", *more)
         return [head, *(_row(name, result, least, more) for name, result in self.results)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chainplan.plans.result import Result
-from chainplan.problem.units import timed, unit_text
+from chainplan.problem.units import in_fma, unit_text
 from chainplan.report.explain.comparison import FIGURE_COLUMNS, SolverComparison
 from chainplan.report.explain.eliminations import eliminated
 from chainplan.report.explain.reasons import PlanReasons
@@ -50,7 +50,7 @@ def tiles(result: Result) -> list[Tile]:
         limit = result.problem.memory
         limited = "elements alive" if limit is None else f"elements, limit {figure(limit)}"
         listed.append(Tile("peak memory", cost.peak_elements, limited))
-        if timed(result.problem):
+        if not in_fma(result.problem):
             listed.append(Tile("multiply-adds", cost.fma, "fma of this plan"))
     elementals = f"{len(result.problem.graph.useful):,} elementals"
     listed.append(Tile("planned in", seconds_text(result.seconds), elementals))

@@ -10,7 +10,7 @@ from chainplan.plans.result import Result
 from chainplan.plans.schedule import Schedule
 from chainplan.plans.steps import Advance, Decompress, Step, Store
 from chainplan.problem.problem import Problem
-from chainplan.problem.units import timed, unit_text
+from chainplan.problem.units import in_fma, unit_text
 from chainplan.report.words.gantt import chart
 from chainplan.report.words.steps import order_text, step_cells
 from chainplan.structures import Block
@@ -57,10 +57,10 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
     else:
         said = "on all machines together" if shared else proof(result)
         rows.append(("cost", f"{price:,} {unit}", f"{said}, by {result.solver} in {took}"))
-    baselines = result.price_baselines if timed(result.problem) else result.baselines
+    baselines = result.baselines if in_fma(result.problem) else result.price_baselines
     for label, other in (("forward", baselines.forward), ("reverse", baselines.reverse)):
         rows.append((label, f"{other:,} {unit}", "" if price is None else ratio_text(other, price)))
-    if cost is not None and timed(result.problem):
+    if cost is not None and not in_fma(result.problem):
         fma = result.baselines
         rows.append(("fma", f"{cost.fma:,}", f"forward {fma.forward:,}, reverse {fma.reverse:,}"))
     if cost is not None and result.gap and not shared:
@@ -134,7 +134,7 @@ def schedule_text(schedule: Schedule, unit: str, claimed: bool = False) -> str:
 
 def proof(result: Result) -> str:
     """Say what is proven of the cost, or what a file claims of it; the cost model is named where it is not fma."""
-    under = f" under '{result.problem.cost.objective}'" if timed(result.problem) else ""
+    under = "" if in_fma(result.problem) else f" under '{result.problem.cost.objective}'"
     if result.optimal_within is not None:
         what = f"{CLAIMED_NOTE}: optimal" if result.claimed else "proven optimal"
         return f"{what} within {result.optimal_within}{under}"

@@ -83,7 +83,7 @@ class ChainDpSolver(Solver):
             price = table.price(*whole)
             if sweeps.proven:
                 return bounded(candidate, price, Bound(price, sweeps.moves))
-            search.offer(candidate.plan, candidate.replay.total)
+            search.offer(candidate.plan, candidate.price)
             floor = filled(problem, sweeps.at_least(), search)
             bound = floor.price(*whole)
             if bound == price or not sweeps.closer(swept(whole, floor.derive)):

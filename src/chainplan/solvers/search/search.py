@@ -68,13 +68,17 @@ def unwatched(work: int = 0) -> None:
 
 @dataclass(frozen=True)
 class SearchProgress:
-    """How far a search is: share done from 0 to 1 (None where unknown), seconds so far, best cost and bound in fma."""
+    """How far a search is: share done from 0 to 1 (None where unknown), seconds so far, best cost and bound.
+
+    Cost and bound are prices in `unit`.
+    """
 
     solver: str
     done: float | None
     seconds: float
     best: int | None = None
     bound: int = 0
+    unit: str = "fma"
 
     @property
     def gap(self) -> float | None:
@@ -87,6 +91,7 @@ class Search:
     """The state of one search.
 
     `budget` in seconds and `nodes` in ticks are limits, None where there is none; `start` is a plan to improve.
+    All costs and bounds are prices by the objective, whose unit in short is `unit`.
     `writing` is the time in seconds that it takes to write the best plan down; the search ends that much earlier.
     `greedy` holds the greedy orders by key, so that later stages need not compute them again; None stands for an order
     that was given up. `unfinished` holds, by the name of a solver, the search that a later stage of it goes on with.
@@ -98,6 +103,7 @@ class Search:
     solver: str = ""
     nodes: int | None = None
     start: Plan | None = None
+    unit: str = "fma"
     bound: Bound = NO_BOUND
     best: int | None = None
     ticks: int = 0
@@ -142,6 +148,7 @@ class Search:
             solver=solver,
             nodes=nodes,
             start=self.start,
+            unit=self.unit,
             bound=self.bound,
             best=self.best,
             greedy=self.greedy,
@@ -151,7 +158,7 @@ class Search:
         )
 
     def offer(self, plan: Plan | Callable[[], Plan], cost: int) -> None:
-        """Keep a plan of this cost in fma, or a function that writes it, unless a cheaper one is kept already."""
+        """Keep a plan of this price, or a function that writes it, unless a cheaper one is kept already."""
         if self.best is not None and cost > self.best:
             return
         self._incumbent, self.best = plan, cost
@@ -159,7 +166,7 @@ class Search:
             self._parent.offer(plan, cost)
 
     def prove(self, bound: Bound) -> None:
-        """Keep a lower bound in fma, in case the search is stopped."""
+        """Keep a lower bound, in case the search is stopped."""
         self.bound = self.bound.stronger(bound)
         if self._parent is not None:
             self._parent.prove(bound)
@@ -220,4 +227,4 @@ class Search:
             and seconds > SECONDS_BEFORE_REPORTS
         ):
             self._said = seconds
-            self.progress(SearchProgress(self.solver, done, seconds, self.best, self.bound.value))
+            self.progress(SearchProgress(self.solver, done, seconds, self.best, self.bound.value, self.unit))
