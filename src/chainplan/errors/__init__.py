@@ -1,6 +1,6 @@
 """The errors of chainplan: one root class, and one class for each kind of misuse.
 
-Exceptions are for misuse alone; the outcome of a search (optimal, infeasible, ...) is data (`plans.result.Status`).
+Exceptions are for misuse alone; the outcome of a search (optimal, infeasible, ...) is data (`plans.bound.Status`).
 Every message reads *where: what was found; what was expected. What to do.* Every package may raise these errors, and
 public functions check their arguments by `errors.arguments`.
 """

@@ -54,7 +54,7 @@ def ranges(problem: Problem, plan: Plan, free: FreeVertices, replanner: Replanne
 
     Raises
     ------
-    OutOfTime
+    OutOfQuestionTime
         If there is no time left.
     UnprovenRange
         If an optimum is not proven.
