@@ -17,7 +17,7 @@ from chainplan.io.read import chain, from_spec
 from chainplan.planner import plan
 from chainplan.plans.bound import Status
 from chainplan.plans.check import check
-from chainplan.plans.classes import PLAN_CLASSES
+from chainplan.plans.classes import PLAN_CLASSES, PROPAGATION
 from chainplan.plans.replay import replay
 from chainplan.plans.schedule import SCHEDULE_CLASSES
 from chainplan.plans.steps import Plan
@@ -26,6 +26,7 @@ from chainplan.report.registry import RENDERERS
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
 from tests.answers import best_makespan, cheapest, front, plan_makespan
 from tests.oracles import recompute
+from tests.oracles.propagation import FreeDag, least_propagation_cost
 from tests.problems import chain_problem, random_dag
 from tests.test_plan_file import VALUES, mutate, places
 
@@ -98,6 +99,13 @@ def _vertex_optimum(problem: Problem) -> int:
     return min(replay(plan, problem.cost).total for plan in _eliminations(problem))
 
 
+def _propagation_optimum(problem: Problem) -> int:
+    """The cheapest of all eliminations with propagation, by trying everything."""
+    best = least_propagation_cost(FreeDag(problem.to_spec()))
+    assert best is not None
+    return best
+
+
 def _vertex_makespan(problem: Problem, machines: int) -> int:
     """The shortest schedule of all orders of elimination, which edge and face eliminations may undercut."""
     return min(plan_makespan(plan, replay(plan).prices, machines) for plan in _eliminations(problem))
@@ -118,6 +126,8 @@ def _chain(name: str, problem: Problem, machines: tuple[int, ...] = ()) -> Base:
     after = "" if explicit else " after accumulation"
     for kind, solver in (("vertex", "dag-exact"), ("edge", "edge"), ("face", "face")):
         optima[f"{kind} elimination{after}"] = _solved(replace(problem, memory=None), solver)
+    if not explicit:
+        optima[PROPAGATION] = _propagation_optimum(problem)
     documents = [written(problem, solver) for solver in ("auto", "forward", "reverse")]
     documents += [written(problem, machines=m) for m in machines]
     makespans = {m: best_makespan(problem, m) for m in range(1, 5)} if machines else {}
@@ -129,6 +139,8 @@ def _dag(name: str, problem: Problem, machines: tuple[int, ...] = ()) -> Base:
     optima = {f"vertex elimination{after}": _vertex_optimum(problem)}
     for kind in ("edge", "face"):
         optima[f"{kind} elimination{after}"] = _solved(problem, kind)
+    if after:
+        optima[PROPAGATION] = _propagation_optimum(problem)
     documents = [written(problem, solver) for solver in ("auto", "forward", "reverse", "edge")]
     documents += [written(problem, machines=m) for m in machines]
     makespans = {m: _vertex_makespan(problem, m) for m in range(1, 5)} if machines else {}

@@ -12,7 +12,7 @@ import pytest
 import chainplan
 from chainplan.plans.bound import Status
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.classes import PLAN_CLASSES, class_of, includes, misfit
+from chainplan.plans.classes import PLAN_CLASSES, PROPAGATION, SWEEPS, class_of, includes, misfit
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.result import Result
 from chainplan.plans.steps import Add, Decompress, Plan, Seed
@@ -21,7 +21,7 @@ from chainplan.problem.problem import Problem
 from chainplan.solvers.registry import SOLVERS
 from tests.problems import random_chain, random_dag
 
-EXACT = ("chain-dense", "chain-dp", "chain-memory", "exhaustive", "dag-exact", "edge", "face", "auto")
+EXACT = ("chain-dense", "chain-dp", "chain-memory", "exhaustive", "dag-exact", "propagation", "edge", "face", "auto")
 
 
 def solved(problem: Problem) -> list[Result]:
@@ -46,6 +46,10 @@ def test_the_table_is_closed_and_orders_what_a_problem_has_plans_of() -> None:
     assert includes("face elimination", "vertex elimination", dag)
     assert not includes("vertex elimination", "face elimination", dag)
     assert includes("vertex elimination", "face elimination", dense)
+    assert includes(PROPAGATION, "vertex elimination after accumulation", free)
+    assert not includes("vertex elimination after accumulation", PROPAGATION, free)
+    assert includes(PROPAGATION, "bracketings", free)
+    assert not includes(PROPAGATION, SWEEPS, free)
     assert includes("bracketings and coloured sweeps", "bracketings", free)
     assert not includes("bracketings", "bracketings and coloured sweeps", free)
     assert not includes("vertex elimination after accumulation", "face elimination after accumulation", free)
@@ -67,9 +71,12 @@ def test_an_optimum_of_a_wider_class_is_no_dearer() -> None:
     assert ("vertex elimination", "bracketings") in pairs
     assert ("bracketings and coloured sweeps", "face elimination after accumulation") in pairs
     assert ("face elimination after accumulation", "vertex elimination after accumulation") in pairs
+    assert (PROPAGATION, "vertex elimination after accumulation") in pairs
+    assert (PROPAGATION, "bracketings") in pairs
 
 
 def test_a_plan_is_of_the_class_that_its_solver_names() -> None:
+    """An elimination that accumulates an elemental by colours shows a coloured sweep, of that elemental alone."""
     known = 0
     for problem in problems():
         for result in solved(problem):
@@ -79,7 +86,8 @@ def test_a_plan_is_of_the_class_that_its_solver_names() -> None:
             known += shown is not None
             chain = problem.graph.not_a_chain is None
             assert (shown is not None) == chain
-            if shown is not None and "accumulation" not in result.within:
+            coloured = result.within == PROPAGATION and shown == SWEEPS
+            if shown is not None and "accumulation" not in result.within and not coloured:
                 assert includes(result.within, shown, problem)
     assert known > 100
 

@@ -18,7 +18,7 @@ from chainplan.validation.reference import reference_jacobian
 from chainplan.values.draw import draw
 from chainplan_cli.main import main
 
-SOLVERS = ("auto", "forward", "reverse", "greedy", "exhaustive", "dag-exact", "local-search", "chain-dp")
+SOLVERS = ("auto", "forward", "reverse", "greedy", "exhaustive", "dag-exact", "propagation", "local-search", "chain-dp")
 
 
 def _structures(rows: int, cols: int) -> list[Any]:

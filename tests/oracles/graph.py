@@ -22,11 +22,11 @@ class Dag:
     """The part of a spec that lies on paths from inputs to outputs, parallel edges added up."""
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
-        dag = _as_dag(spec)
+        dag = as_dag(spec)
         self.inputs, self.outputs = list(dag["inputs"]), list(dag["outputs"])
         sizes, links = dag["sizes"], dag["jacobians"]
-        ahead = _reach(self.inputs, [tuple(e["edge"]) for e in links])
-        behind = _reach(self.outputs, [tuple(e["edge"][::-1]) for e in links])
+        ahead = reach(self.inputs, [tuple(e["edge"]) for e in links])
+        behind = reach(self.outputs, [tuple(e["edge"][::-1]) for e in links])
         useful = [e for e in links if e["edge"][0] in ahead and e["edge"][1] in behind]
         shapes = ((sizes[e["edge"][1]], sizes[e["edge"][0]], e.get("structure", "dense")) for e in useful)
         self._blocks: dict[Any, Block] = {}
@@ -43,7 +43,7 @@ class Dag:
     @cached_property
     def fixed(self) -> int | None:
         """Multiply-adds of accumulating the matrix-free elementals, None where there are too many colourings."""
-        prices = [_accumulation(*elemental) for elemental in self._accumulated]
+        prices = [accumulation_price(*elemental) for elemental in self._accumulated]
         known = [price for price in prices if price is not None]
         return sum(known) if len(known) == len(prices) else None
 
@@ -177,7 +177,7 @@ def _shortest(start: Any, moves: Any, done: Any) -> int:
                 heappush(heap, (cost + price, next(order) + 1, after))
 
 
-def _accumulation(block: Block, tangent: int | None, adjoint: int | None) -> int | None:
+def accumulation_price(block: Block, tangent: int | None, adjoint: int | None) -> int | None:
     """The cheapest of all tangents, all adjoints and the best colouring of a matrix-free elemental."""
     ways = [n * price for n, price in ((block.cols, tangent), (block.rows, adjoint)) if price is not None]
     if not ways or not 0 < block.nnz < block.rows * block.cols:
@@ -186,7 +186,7 @@ def _accumulation(block: Block, tangent: int | None, adjoint: int | None) -> int
     return None if swept is None else min(*ways, swept)
 
 
-def _as_dag(spec: Mapping[str, Any]) -> Any:
+def as_dag(spec: Mapping[str, Any]) -> Any:
     """A spec's DAG, a chain as the path that it is."""
     if "dag" in spec:
         return spec["dag"]
@@ -196,7 +196,7 @@ def _as_dag(spec: Mapping[str, Any]) -> Any:
     return {"sizes": sizes, "inputs": ["x0"], "outputs": [f"x{q}"], "jacobians": links}
 
 
-def _reach(start: Iterable[str], edges: Sequence[tuple[Any, ...]]) -> set[str]:
+def reach(start: Iterable[str], edges: Sequence[tuple[Any, ...]]) -> set[str]:
     seen = set(start)
     while more := {w for u, w in edges if u in seen} - seen:
         seen |= more

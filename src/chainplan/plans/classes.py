@@ -17,24 +17,28 @@ from chainplan.problem.problem import Problem
 BRACKETINGS = "bracketings"
 SWEEPS = "bracketings and coloured sweeps"
 CHECKPOINTS = "bracketings and nested checkpoints"
+PROPAGATION = "vertex elimination with propagation"
 AFTER_ACCUMULATION = " after accumulation"
 
 PLAN_CLASSES: dict[str, tuple[str, ...]] = {
-    BRACKETINGS: (SWEEPS, "vertex elimination"),
+    BRACKETINGS: (SWEEPS, "vertex elimination", PROPAGATION),
     SWEEPS: (),
     CHECKPOINTS: (),
     "vertex elimination": ("edge elimination",),
     "edge elimination": ("face elimination",),
     "face elimination": (BRACKETINGS,),
-    "vertex elimination after accumulation": ("edge elimination after accumulation",),
+    PROPAGATION: (SWEEPS,),
+    "vertex elimination after accumulation": ("edge elimination after accumulation", PROPAGATION),
     "edge elimination after accumulation": ("face elimination after accumulation",),
     "face elimination after accumulation": (SWEEPS,),
 }
 """Each class with the next wider ones; the inclusions hold on every problem that has plans of both (`misfit`).
 
 Bracketings and eliminations are comparable on chains alone. There a bracketing of explicit elementals eliminates the
-vertices one after the other, and an elimination is a bracketing, so those four classes include each other. With
-matrix-free elementals an elimination accumulates each of them first, by a coloured sweep where that is cheaper.
+vertices one after the other, and an elimination is a bracketing, so those four classes include each other. After
+accumulation means that each matrix-free elemental is accumulated first, by a coloured sweep where that is cheaper. With
+propagation, each product of two edges at a vertex multiplies their blocks, or applies matrix-free elementals of one
+edge to the block of the other and multiplies the rest of it; an elemental is accumulated where its block is needed.
 """
 
 
@@ -60,9 +64,10 @@ def misfit(name: str, problem: Problem) -> str | None:
     if name.startswith(BRACKETINGS):
         return graph.not_a_chain
     explicit = all(e.explicit for e in graph.useful)
-    if explicit == name.endswith(AFTER_ACCUMULATION):
+    if explicit == (name == PROPAGATION or name.endswith(AFTER_ACCUMULATION)):
         none = "no " if explicit else ""
-        return f"it has {none}matrix-free elementals; expected '{AFTER_ACCUMULATION[1:]}' where it has some"
+        expected = f"'{AFTER_ACCUMULATION[1:]}' or 'with propagation'"
+        return f"it has {none}matrix-free elementals; expected {expected} where it has some"
     return None
 
 

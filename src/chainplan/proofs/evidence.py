@@ -16,7 +16,7 @@ from chainplan.planner import plan as plan_again
 from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import prove
-from chainplan.plans.classes import AFTER_ACCUMULATION, class_of, includes
+from chainplan.plans.classes import AFTER_ACCUMULATION, PROPAGATION, class_of, includes
 from chainplan.plans.reorder import reordered
 from chainplan.plans.result import Result
 from chainplan.problem.problem import Problem
@@ -26,7 +26,12 @@ from chainplan.solvers.registry import SOLVERS
 from chainplan.solvers.search.search import SearchProgress
 
 VERTEX_ELIMINATION = "vertex elimination"
-CLASS_PROVERS = {VERTEX_ELIMINATION: "dag-exact", "edge elimination": "edge", "face elimination": "face"}
+CLASS_PROVERS = {
+    VERTEX_ELIMINATION: "dag-exact",
+    "edge elimination": "edge",
+    "face elimination": "face",
+    PROPAGATION: "propagation",
+}
 """The solvers that prove bounds of a class which `auto` does not prove; `auto` is tried before them."""
 
 

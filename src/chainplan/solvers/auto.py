@@ -8,6 +8,7 @@ from typing import final
 
 from chainplan.plans.bound import NO_BOUND, Bound, Status
 from chainplan.plans.candidate import Candidate
+from chainplan.plans.classes import PROPAGATION
 from chainplan.plans.reorder import reordered
 from chainplan.plans.result import Outcome
 from chainplan.plans.steps import Plan
@@ -20,6 +21,7 @@ from chainplan.solvers.checkpoint.solver import ChainRecomputeSolver
 from chainplan.solvers.dag.exact import DagExactSolver
 from chainplan.solvers.dag.local_search import LocalSearchSolver
 from chainplan.solvers.dag.memory_limit import DagMemorySolver
+from chainplan.solvers.dag.propagation import PropagationSolver
 from chainplan.solvers.elimination.elimination_graph import after_accumulation, intermediates
 from chainplan.solvers.elimination.path_bound import path_bound, quick_bound
 from chainplan.solvers.forward import ForwardSolver
@@ -39,6 +41,13 @@ GRAPH_STAGES: tuple[tuple[Solver, float], ...] = (
 
 The exact search goes on where it stopped; local search begins at the best plan so far.
 """
+MATRIX_FREE_STAGES: tuple[tuple[Solver, float], ...] = (
+    (PropagationSolver(), 0.35),
+    (DagExactSolver(), 0.05),
+    (LocalSearchSolver(), 0.3),
+    (PropagationSolver(), 1.0),
+)
+"""The same where elementals are matrix-free: good orders after accumulation are good ones to begin with."""
 MEMORY_LIMIT_SHARE = 0.3
 """Share of the budget for a plan under a memory limit, before the solvers that ignore the limit."""
 HOPELESS_GAP = 0.5
@@ -82,7 +91,11 @@ class AutoSolver(Solver):
             if limited.status is Status.INFEASIBLE:
                 return limited
         kept = [limited] if limited is not None and limited.plan is not None else []
-        outcome = _best_outcome(problem, [*kept, *_run_stages(problem, search)], search)
+        outcomes = [*kept, *_run_stages(problem, search)]
+        if _matrix_free(problem):
+            search.bound = NO_BOUND
+            outcomes = [_in_own_class(outcome) for outcome in outcomes]
+        outcome = _best_outcome(problem, outcomes, search)
         if limited is not None and not _fits(outcome, problem):
             return limited
         if problem.graph.not_a_chain is None and outcome.status is not Status.OPTIMAL:
@@ -147,9 +160,12 @@ def _run_stages(problem: Problem, search: Search) -> Iterator[Outcome]:
     Every stage begins with forward and reverse order among others. These two compete as plans of their own where
     elementals are matrix-free, because they need not accumulate them, and under a memory limit.
     """
-    if problem.memory is not None or not all(e.explicit for e in problem.graph.useful):
+    if problem.memory is not None or _matrix_free(problem):
         yield _run_stage(ForwardSolver(), problem, search)
         yield _run_stage(ReverseSolver(), problem, search)
+    if _matrix_free(problem):
+        yield from _run_matrix_free(problem, search)
+        return
     if intermediates(problem.graph) > MAX_PROVABLE_INTERMEDIATES:
         yield from _run_on_large(problem, search)
         return
@@ -161,6 +177,35 @@ def _run_stages(problem: Problem, search: Search) -> Iterator[Outcome]:
         yield outcome
         if outcome.status is Status.OPTIMAL or hopeless or not search.in_time():
             return
+
+
+def _run_matrix_free(problem: Problem, search: Search) -> Iterator[Outcome]:
+    """The outcomes of elimination with propagation and after accumulation in turn, until a plan is proven."""
+    provable = intermediates(problem.graph) <= MAX_PROVABLE_INTERMEDIATES
+    for solver, share in MATRIX_FREE_STAGES:
+        if not provable and isinstance(solver, DagExactSolver):
+            continue
+        outcome = _run_stage(solver, problem, search, share, search.incumbent)
+        yield outcome
+        proven = outcome.status is Status.OPTIMAL and outcome.bound.within == PROPAGATION
+        if (proven and _fits(outcome, problem)) or not search.in_time():
+            return
+
+
+def _matrix_free(problem: Problem) -> bool:
+    """Whether some elementals are matrix-free."""
+    return not all(e.explicit for e in problem.graph.useful)
+
+
+def _in_own_class(outcome: Outcome) -> Outcome:
+    """The outcome without what it proves within a narrower class than elimination with propagation.
+
+    Where elementals are accumulated first, an optimum or a bound says nothing about the plans that auto compares.
+    """
+    if outcome.bound.within == PROPAGATION:
+        return outcome
+    status = Status.FEASIBLE if outcome.status is Status.OPTIMAL else outcome.status
+    return replace(outcome, status=status, bound=NO_BOUND)
 
 
 def _run_on_large(problem: Problem, search: Search) -> Iterator[Outcome]:

@@ -15,6 +15,7 @@ from chainplan.solvers.dag.face import FaceEliminationSolver
 from chainplan.solvers.dag.greedy_solver import GreedySolver
 from chainplan.solvers.dag.local_search import LocalSearchSolver
 from chainplan.solvers.dag.memory_limit import DagMemorySolver
+from chainplan.solvers.dag.propagation import PropagationSolver
 from chainplan.solvers.forward import ForwardSolver
 from chainplan.solvers.reverse import ReverseSolver
 from chainplan.solvers.search.solver import Solver
@@ -27,6 +28,7 @@ SOLVERS: dict[str, Solver] = {
         ReverseSolver(),
         GreedySolver(),
         LocalSearchSolver(),
+        PropagationSolver(),
         ExhaustiveSolver(),
         ChainDenseSolver(),
         ChainDpSolver(),

@@ -1,8 +1,8 @@
 """From an order of elimination to an outcome: what the solvers that search for such orders have in common.
 
 The plan is written once, at the end or when the search is interrupted, because with 10^5 vertices writing takes
-seconds. Where elementals are matrix-free, forward and reverse order propagate them instead of accumulating them, which
-no order of elimination does, so the plans of these two sweeps compete too.
+seconds. Where elementals are matrix-free, three more plans compete with that of an order in which they are accumulated
+first: the same order with propagation, and forward and reverse order, which propagate too.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from chainplan.plans.forward_reverse import order_price, sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome
-from chainplan.plans.steps import Multiply, Plan
+from chainplan.plans.steps import Multiply, Plan, Propagate
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, accumulation, order_plan
 from chainplan.solvers.elimination.greedy import PricedOrder
+from chainplan.solvers.elimination.propagation_graph import propagation_plan
 from chainplan.solvers.search.search import Search
 
 
@@ -72,21 +73,30 @@ def steps_of(work: WorkGraph, candidate: PricedOrder) -> int:
 
 
 def order_of(plan: Plan) -> list[int]:
-    """The order in which a plan multiplies through the intermediate vertices, as numbers of a `WorkGraph`.
+    """The order in which a plan multiplies or propagates through the intermediates, as numbers of a `WorkGraph`.
 
-    A plan that was made from an order gives that order back; vertices that it never multiplies through come last.
+    A plan that was made from an order gives that order back; vertices that it never goes through come last.
     """
     work, blocks = WorkGraph(plan.graph), replay(plan).blocks
-    through = [blocks[step.right].target for step in plan.steps if isinstance(step, Multiply)]
+    through = []
+    for step in plan.steps:
+        if isinstance(step, Multiply):
+            through.append(blocks[step.right].target)
+        elif isinstance(step, Propagate) and blocks[step.arg].whole is None:
+            e = plan.graph[step.elemental]
+            through.append(e.source if step.mode is Mode.TANGENT else e.target)
     met = dict.fromkeys(work.index[v] for v in through if v in work.index)
     return [v for v in met if v in work.middle] + sorted(work.middle - met.keys())
 
 
 def _plan(graph: Graph, best: PricedOrder) -> Plan:
-    """The plan of an order, or that of forward or reverse order where propagation makes it cheaper."""
-    if any(not e.explicit for e in graph.useful):
-        price, mode = min(((order_price(graph, mode), mode) for mode in Mode), key=lambda priced: priced[0])
-        if price < best.price + accumulation(graph).price:
-            recorder = Recorder(graph)
-            return recorder.plan(sweep(graph, recorder, mode))
-    return order_plan(graph, best.order)
+    """The plan of an order; with matrix-free elementals the cheapest of it, that with propagation and both sweeps."""
+    if all(e.explicit for e in graph.useful):
+        return order_plan(graph, best.order)
+    accumulating, propagated = best.price + accumulation(graph).price, propagation_plan(graph, best.order)
+    propagating = replay(propagated).total
+    price, mode = min(((order_price(graph, mode), mode) for mode in Mode), key=lambda priced: priced[0])
+    if price < min(accumulating, propagating):
+        recorder = Recorder(graph)
+        return recorder.plan(sweep(graph, recorder, mode))
+    return propagated if propagating <= accumulating else order_plan(graph, best.order)

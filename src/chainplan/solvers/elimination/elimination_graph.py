@@ -40,6 +40,10 @@ class WorkEdge:
         self.parts = parts
         self.handle: int | None = None
 
+    def twin(self) -> WorkEdge:
+        """Return an edge of the same block that can change on its own and that no step holds."""
+        return WorkEdge(self.block)
+
 
 class WorkGraph:
     """A linearised DAG under elimination; `into[v]` and `out[v]` map neighbours to shared edges.
@@ -76,7 +80,7 @@ class WorkGraph:
         if not self.bare:
             for v, row in enumerate(twin.into):
                 for p, edge in row.items():
-                    row[p] = twin.out[p][v] = WorkEdge(edge.block)
+                    row[p] = twin.out[p][v] = edge.twin()
         return twin
 
     def part(self, vertices: Iterable[int]) -> tuple[WorkGraph, list[int]]:
@@ -94,10 +98,10 @@ class WorkGraph:
         twin.into, twin.out = [{} for _ in numbers], [{} for _ in numbers]
         for v in chosen:
             for p, edge in self.into[v].items():
-                twin.into[place[v]][place[p]] = twin.out[place[p]][place[v]] = WorkEdge(edge.block)
+                twin.into[place[v]][place[p]] = twin.out[place[p]][place[v]] = edge.twin()
             for s, edge in self.out[v].items():
                 if s not in chosen:
-                    twin.into[place[s]][place[v]] = twin.out[place[v]][place[s]] = WorkEdge(edge.block)
+                    twin.into[place[s]][place[v]] = twin.out[place[v]][place[s]] = edge.twin()
         return twin, numbers
 
     @property
@@ -177,7 +181,7 @@ class WorkGraph:
         assert self.recorder is not None
         if edge.handle is None:
             for e in edge.parts:
-                part = self.recorder.load(e.name) if e.explicit else _accumulate(self.recorder, e)
+                part = self.recorder.load(e.name) if e.explicit else write_accumulation(self.recorder, e)
                 edge.handle = part if edge.handle is None else self.recorder.add(edge.handle, part)
             assert edge.handle is not None
         return edge.handle
@@ -196,7 +200,7 @@ class WorkGraph:
         return self.recorder.plan(outputs)
 
 
-def _accumulate(recorder: Recorder, e: Elemental) -> int:
+def write_accumulation(recorder: Recorder, e: Elemental) -> int:
     """Write down the cheapest known accumulation of a matrix-free elemental and return the step."""
     how = accumulated(e, FMA).how
     return recorder.accumulate(e.name, how) if isinstance(how, Mode) else write_sweep(recorder, how)

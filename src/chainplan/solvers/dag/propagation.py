@@ -1,0 +1,207 @@
+"""Vertex elimination with propagation: the plans of graphs with matrix-free elementals.
+
+The other solvers of graphs accumulate every matrix-free elemental first. Here it is decided at each vertex which are
+accumulated and which are applied to the blocks beside them (`elimination.propagation_graph`). What this makes cheap is
+an order of its own, so that greedy keys, re-ordered fragments and the exact search ask for its prices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import cycle
+from random import Random
+from typing import final
+
+from chainplan.plans.bound import Bound
+from chainplan.plans.candidate import Candidate
+from chainplan.plans.classes import PROPAGATION
+from chainplan.plans.result import Outcome, bounded
+from chainplan.plans.steps import Plan
+from chainplan.problem.cost import FMA
+from chainplan.problem.problem import Problem
+from chainplan.solvers.dag.order_plans import order_of
+from chainplan.solvers.elimination.elimination_graph import WorkGraph
+from chainplan.solvers.elimination.greedy import PricedOrder, best_of_keys, by_all_keys, randomised
+from chainplan.solvers.elimination.large_neighbourhood import sweep
+from chainplan.solvers.elimination.propagation_bound import propagation_bound
+from chainplan.solvers.elimination.propagation_graph import PropagationGraph, propagation_plan
+from chainplan.solvers.elimination.set_order import cheapest_order
+from chainplan.solvers.search.search import Search, SearchStopped, paced
+from chainplan.solvers.search.solver import Solver, not_fma
+
+MAX_INTERMEDIATES_FOR_OWN_KEYS = 300
+"""Intermediate vertices up to which every greedy key asks for the prices with propagation.
+
+Beyond, the best order after accumulation is the first one: some orders make so many products that pricing them takes
+longer than a search.
+"""
+MAX_INTERMEDIATES_FOR_ALL_SETS = 12
+"""Intermediate vertices up to which the search over all sets of them is tried."""
+ALL_SETS_SHARE = 0.5
+"""Share of the limits that this search may take."""
+CUT_BOUND_SHARE = 0.4
+"""Share of the limits that the bound from cuts may take."""
+REORDERED_FRAGMENT_SIZES = (3, 4, 5, 6)
+"""Vertices in a fragment that is re-ordered."""
+RANDOM_STARTS = 4
+"""Random greedy orders from which the search sets out."""
+IDLE_SWEEPS = 4
+"""Sweeps without gain after which the search goes on from another order."""
+
+
+@final
+class PropagationSolver(Solver):
+    """Greedy orders in which matrix-free elementals are propagated or accumulated, improved by exact fragments.
+
+    Cost: every price looks at the pairs of a vertex's edges; on up to 12 intermediates also all sets of them.
+    Exact: where that search over sets ends, within vertex elimination with propagation.
+    Refuses: graphs without matrix-free elementals; other objectives than fma.
+    """
+
+    name = "propagation"
+
+    def refuses(self, problem: Problem) -> str | None:
+        if all(e.explicit for e in problem.graph.useful):
+            return "it has no matrix-free elementals"
+        return not_fma(problem)
+
+    def solve(self, problem: Problem, search: Search) -> Outcome:
+        work = PropagationGraph(problem.graph)
+        orders = _greedy_orders(work, search)
+        best = _Best(search, work, next(orders))
+        best.offer_all(work, orders)
+        bound = None
+        if len(work.middle) <= MAX_INTERMEDIATES_FOR_ALL_SETS:
+            bound = _over_all_sets(work, best, search)
+        if bound is None:
+            look = paced(search.stage(self.name, CUT_BOUND_SHARE).watch)
+            bound = Bound(propagation_bound(problem.graph, look), PROPAGATION)
+            if best.total > bound.value:
+                best.offer_all(best.work, _improved(best.work, best.priced, search))
+                _form_more(best, search)
+        search.prove(bound)
+        candidate = Candidate(best.plan(), FMA)
+        return bounded(candidate, candidate.price, bound)
+
+
+def _greedy_orders(work: PropagationGraph, search: Search) -> Iterator[PricedOrder]:
+    """Yield greedy orders, at least one."""
+    if len(work.middle) <= MAX_INTERMEDIATES_FOR_OWN_KEYS:
+        yield from by_all_keys(work, search.going)
+    else:
+        order = best_of_keys(work.graph, search.going, search.greedy).order
+        yield PricedOrder(_price(work, order), order)
+
+
+class _Best:
+    """The cheapest plan so far: an order of a work graph."""
+
+    def __init__(self, search: Search, work: PropagationGraph, priced: PricedOrder) -> None:
+        self._search, self.work, self.priced = search, work, priced
+        search.offer(self.plan, self.total)
+
+    @property
+    def total(self) -> int:
+        """The price of the plan, in fma."""
+        return self.work.fixed + self.priced.price
+
+    @property
+    def plan(self) -> Callable[[], Plan]:
+        """What writes the plan down."""
+        return partial(propagation_plan, self.work.graph, self.priced.order, self.work.formed)
+
+    def offer(self, work: PropagationGraph, priced: PricedOrder) -> bool:
+        """Keep an order if it is cheaper, and return whether it is."""
+        if work.fixed + priced.price >= self.total:
+            return False
+        self.work, self.priced = work, priced
+        self._search.offer(self.plan, self.total)
+        return True
+
+    def offer_all(self, work: PropagationGraph, orders: Iterable[PricedOrder]) -> None:
+        """Offer one order after the other."""
+        for priced in orders:
+            self.offer(work, priced)
+
+
+def _over_all_sets(work: PropagationGraph, best: _Best, search: Search) -> Bound | None:
+    """Offer the cheapest order; return the bound that this proves, None where nothing is proven.
+
+    Where elementals are shared, other decisions about them are tried and nothing is proven. Where better colours of an
+    accumulation may be possible, a second search with their least prices gives the bound.
+    """
+    tick = search.stage(PropagationSolver.name, ALL_SETS_SHARE).tick
+    middle, graph = sorted(work.middle), work.graph
+
+    def cheapest(other: PropagationGraph) -> bool:
+        found = cheapest_order(other, middle, best.total - other.fixed, tick)
+        return found is not None and best.offer(other, found)
+
+    try:
+        cheapest(work)
+        if work.shared:
+            _toggle(best, cheapest, search)
+            return None
+        if work.tight:
+            return Bound(best.total, PROPAGATION)
+        least = PropagationGraph(graph, least=True)
+        found = cheapest_order(least, middle, None, tick)
+    except SearchStopped:
+        return None
+    assert found is not None, "without a limit there is an order"
+    return Bound(least.fixed + found.price, PROPAGATION)
+
+
+def _form_more(best: _Best, search: Search) -> None:
+    """Try other decisions about shared elementals with the best order."""
+
+    def same_order(other: PropagationGraph) -> bool:
+        return best.offer(other, PricedOrder(_price(other, best.priced.order), best.priced.order))
+
+    _toggle(best, same_order, search)
+
+
+def _toggle(best: _Best, better: Callable[[PropagationGraph], bool], search: Search) -> None:
+    """Form one shared elemental more or less as long as that is better; each gain gives every one another turn."""
+    idle, names = 0, best.work.shared
+    for name in cycle(names):
+        if idle == len(names) or not search.going():
+            return
+        formed = best.work.formed ^ {name}
+        idle = 0 if better(PropagationGraph(best.work.graph, formed=formed)) else idle + 1
+
+
+def _improved(work: PropagationGraph, best: PricedOrder, search: Search) -> Iterator[PricedOrder]:
+    """Yield better orders: descents by re-ordered fragments, from the best order, the given plan and random ones."""
+    rng, starts = Random(search.seed), [best]
+    if search.start is not None:
+        order = order_of(search.start)
+        starts = sorted([best, PricedOrder(_price(work, order), order)])
+    starts += sorted(randomised(work, rng, 10 * RANDOM_STARTS, search.going))[:RANDOM_STARTS]
+    for start in starts:
+        yield start
+        idle, current = 0, start
+        while idle < IDLE_SWEEPS and search.going():
+            after = sweep(
+                work, current.order, rng.choice(REORDERED_FRAGMENT_SIZES), rng, _reordered, search.going
+            ).priced
+            idle = 0 if after.price < current.price else idle + 1
+            if after.price <= current.price:
+                current = after
+            if not idle:
+                yield current
+
+
+def _reordered(work: WorkGraph, fragment: list[int]) -> list[int]:
+    """Return the cheapest order of a fragment."""
+    part, numbers = work.part(fragment)
+    place = {v: i for i, v in enumerate(numbers)}
+    ordered = cheapest_order(part, [place[v] for v in fragment])
+    return fragment if ordered is None else [numbers[i] for i in ordered.order]
+
+
+def _price(work: WorkGraph, order: list[int]) -> int:
+    """Return what an order costs."""
+    now = work.copy()
+    return sum(now.eliminate(v) for v in order)

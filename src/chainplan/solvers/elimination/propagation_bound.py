@@ -1,0 +1,70 @@
+"""A lower bound on all vertex eliminations with propagation, from minimum cuts.
+
+A matrix-free elemental that is not accumulated meets, when a vertex at its end goes, every other edge on the far side
+of that vertex: its tangents are applied to all blocks that end at its source, or its adjoints to all that start at its
+target. The predecessors of a vertex separate it from the inputs, so there are at least as many tangents as a minimum
+cut weighs, and likewise adjoints on the side of the outputs. No price of an elemental is counted twice. A vertex
+without a matrix-free elemental beside it costs products alone, at least d_v · cut_in(v) · cut_out(v) where all blocks
+are dense, whatever becomes of the elementals.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from chainplan.plans.compressed_sweep import accumulated
+from chainplan.problem.cost import FMA
+from chainplan.problem.graph import Elemental, Graph
+from chainplan.solvers.elimination.bitset_problem import EliminationCore
+from chainplan.solvers.elimination.elimination_graph import intermediates
+from chainplan.solvers.elimination.mincut import min_cut
+from chainplan.solvers.search.search import SearchStopped, WorkWatcher, unwatched
+
+MAX_CUT_INTERMEDIATES = 1000
+"""Intermediate vertices above which accumulations and products count as nothing."""
+
+
+def propagation_bound(graph: Graph, look: WorkWatcher = unwatched) -> int:
+    """Return a lower bound in fma; where `look` raises `SearchStopped`, it is what has been counted by then."""
+    if intermediates(graph) > MAX_CUT_INTERMEDIATES:
+        return 0
+    cuts, total = _Cuts(graph, look), 0
+    free = [e for e in graph.useful if not e.explicit]
+    beside = {v for e in free for v in (e.source, e.target)}
+    with suppress(SearchStopped):
+        for e in free:
+            total += _least(e, cuts, set(graph.outputs))
+        for v in cuts.middle if cuts.core.dense else ():
+            if v not in beside:
+                total += graph.sizes[v] * cuts.before(v) * cuts.behind(v)
+    return total
+
+
+def _least(e: Elemental, cuts: _Cuts, outputs: set[str]) -> int:
+    """Bound what becomes of an elemental; one that ends at an output is used up when its source goes, if at all."""
+    ways = [accumulated(e, FMA).least]
+    if e.tangent is not None and e.source in cuts.middle:
+        ways.append(e.tangent * cuts.before(e.source))
+    if e.adjoint is not None and e.target in cuts.middle and e.target not in outputs:
+        ways.append(e.adjoint * cuts.behind(e.target))
+    return min(ways)
+
+
+class _Cuts:
+    """Minimum cuts on both sides of the intermediate vertices of a graph."""
+
+    def __init__(self, graph: Graph, look: WorkWatcher) -> None:
+        self.core, self._look = EliminationCore(graph), look
+        names = [v for v in graph.order if v in graph.into or v in graph.out_of]
+        self.number = {v: i for i, v in enumerate(names)}
+        self.middle = [v for v, i in self.number.items() if self.core.middle >> i & 1]
+
+    def before(self, v: str) -> int:
+        """Return the least weight of vertices that separate v from the inputs."""
+        core = self.core
+        return min_cut(core.pred, core.size, self.number[v], core.middle, look=self._look)
+
+    def behind(self, v: str) -> int:
+        """Return the least weight of vertices that separate v from the outputs."""
+        core = self.core
+        return min_cut(core.succ, core.size, self.number[v], core.middle, ends=core.kept, look=self._look)

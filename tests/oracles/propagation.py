@@ -1,0 +1,146 @@
+"""The cheapest plan of a small graph that eliminates vertices and may propagate, by trying everything.
+
+A state is the set of vertices that are gone and the set of elementals that have been accumulated. From every state any
+elemental may be accumulated and any vertex eliminated. The product of an out-edge and an in-edge is then made in the
+cheapest of all ways that the state allows: a product of the two blocks, or tangents of any elementals of the out-edge
+(adjoints of any of the in-edge) and a product with the rest of that edge. The block to which elementals are applied has
+to be there, so all elementals of its edge have been accumulated. Products and sums are those of `patterns`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache, reduce
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from tests.oracles.graph import accumulation_price, as_dag, reach
+from tests.oracles.patterns import Block, blocks_of, fma, product, total
+
+Names = frozenset[int]
+
+
+class Free(NamedTuple):
+    """A matrix-free elemental between two vertices."""
+
+    ends: tuple[str, str]
+    block: Block
+    tangent: int | None
+    adjoint: int | None
+
+
+class FreeDag:
+    """The part of a spec that lies on paths from inputs to outputs; matrix-free elementals by number."""
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        dag = as_dag(spec)
+        self.inputs, self.outputs = set(dag["inputs"]), set(dag["outputs"])
+        links, sizes = dag["jacobians"], dag["sizes"]
+        ahead = reach(self.inputs, [tuple(e["edge"]) for e in links])
+        behind = reach(self.outputs, [tuple(e["edge"][::-1]) for e in links])
+        useful = [e for e in links if e["edge"][0] in ahead and e["edge"][1] in behind]
+        blocks = blocks_of((sizes[e["edge"][1]], sizes[e["edge"][0]], e.get("structure", "dense")) for e in useful)
+        self.free: dict[int, Free] = {}
+        self.explicit: dict[tuple[str, str], Block] = {}
+        for number, (e, block) in enumerate(zip(useful, blocks, strict=True)):
+            ends, prices = (e["edge"][0], e["edge"][1]), (e.get("tangent"), e.get("adjoint"))
+            if prices != (None, None):
+                self.free[number] = Free(ends, block, *prices)
+            else:
+                self.explicit[ends] = total(self.explicit[ends], block) if ends in self.explicit else block
+        self.middle = {e["edge"][0] for e in useful} - self.inputs
+
+    def accumulation(self, number: int) -> int | None:
+        """Multiply-adds of accumulating an elemental, None where there are too many colourings."""
+        free = self.free[number]
+        return accumulation_price(free.block, free.tangent, free.adjoint)
+
+
+def least_propagation_cost(dag: FreeDag) -> int | None:
+    """Multiply-adds of the cheapest plan, None where an accumulation has too many colourings."""
+    known = {number: dag.accumulation(number) for number in dag.free}
+    prices = {number: price for number, price in known.items() if price is not None}
+    if len(prices) < len(known):
+        return None
+    contents = cache(lambda gone: _contents(dag, gone))
+
+    @cache
+    def least(gone: frozenset[str], done: Names) -> int:
+        """The least cost from a state on."""
+        formed = contents(gone)
+        alive = [n for n, e in dag.free.items() if _alive(dag, e, gone) and n not in done]
+        if gone == dag.middle:
+            return sum(prices[n] for n in alive)
+        ways = [prices[n] + least(gone, done | {n}) for n in alive]
+        for v in dag.middle - gone:
+            price = _price(dag, formed, gone, done, v)
+            if price is not None:
+                ways.append(price + least(gone | {v}, done))
+        return min(ways)
+
+    return least(frozenset(), frozenset())
+
+
+def _alive(dag: FreeDag, e: Free, gone: frozenset[str]) -> bool:
+    """Whether an elemental is still on an edge of the graph."""
+    source, target = e.ends
+    return source not in gone and (target not in gone or target in dag.outputs)
+
+
+def _contents(dag: FreeDag, gone: frozenset[str]) -> dict[tuple[str, str], Block]:
+    """What explicit elementals and products have made of each edge, by following one order of the set."""
+    edges, free, past = dict(dag.explicit), dict(dag.free), frozenset[str]()
+    for v in sorted(gone):
+        whole = dict(edges)
+        for e in free.values():
+            if _alive(dag, e, past):
+                whole[e.ends] = total(whole[e.ends], e.block) if e.ends in whole else e.block
+        past |= {v}
+        edges = {ends: b for ends, b in edges.items() if ends[0] != v and (ends[1] != v or v in dag.outputs)}
+        for (p, a), right in whole.items():
+            for (b, s), left in whole.items():
+                if a == v == b:
+                    made = product(left, right)
+                    edges[p, s] = total(edges[p, s], made) if (p, s) in edges else made
+    return edges
+
+
+def _price(dag: FreeDag, formed: dict[tuple[str, str], Block], gone: frozenset[str], done: Names, v: str) -> int | None:
+    """Multiply-adds of eliminating v in a state, None where a product cannot be made."""
+    there = set(formed) | {e.ends for e in dag.free.values() if _alive(dag, e, gone)}
+    cost = 0
+    for into in (ends for ends in there if ends[1] == v):
+        for out in (ends for ends in there if ends[0] == v):
+            ways = list(_ways(dag, formed, done, into, out))
+            if not ways:
+                return None
+            cost += min(ways)
+    return cost
+
+
+def _ways(
+    dag: FreeDag, formed: dict[tuple[str, str], Block], done: Names, into: tuple[str, str], out: tuple[str, str]
+) -> Iterator[int]:
+    """Multiply-adds of every way to make the product of two edges."""
+    ins, outs = ([n for n, e in dag.free.items() if e.ends == ends] for ends in (into, out))
+    right, left = (
+        _sum([*([formed[ends]] if ends in formed else []), *(dag.free[n].block for n in numbers)])
+        for ends, numbers in ((into, ins), (out, outs))
+    )
+    if done.issuperset(ins + outs):
+        yield fma(left, right)
+    for numbers, other, ends, tangents in ((outs, ins, out, True), (ins, outs, into, False)):
+        for count in range(1, len(numbers) + 1 if done.issuperset(other) else 1):
+            for applied in combinations(numbers, count):
+                rest = [n for n in numbers if n not in applied]
+                vectors = right.cols if tangents else left.rows
+                each = [dag.free[n].tangent if tangents else dag.free[n].adjoint for n in applied]
+                if not done.issuperset(rest) or None in each:
+                    continue
+                beside = [*([formed[ends]] if ends in formed else []), *(dag.free[n].block for n in rest)]
+                pair = (_sum(beside), right) if tangents else (left, _sum(beside))
+                yield vectors * sum(p for p in each if p is not None) + (fma(*pair) if beside else 0)
+
+
+def _sum(blocks: list[Block]) -> Block:
+    return reduce(total, blocks) if blocks else Block(0, 0)
