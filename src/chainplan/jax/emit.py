@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cache
 from typing import TYPE_CHECKING
 
 import jax
@@ -24,7 +24,8 @@ from chainplan.jax.forms import HeldBlock, HeldColumns, HeldDense, HeldDiagonal,
 from chainplan.jax.linearise import LinearisedFunction
 from chainplan.jax.products import product, total, work
 from chainplan.jax.trace import TraceEquation, read
-from chainplan.plans.replay import Replay, colouring_of, replay
+from chainplan.plans.candidate import Candidate
+from chainplan.plans.replay import Replay, colouring_of
 from chainplan.plans.steps import (
     Accumulate,
     Add,
@@ -49,7 +50,11 @@ _STATES = "JAX evaluates the states; plans of its functions move none"
 
 
 def blocks_of(
-    linearised: LinearisedFunction, plan: Plan, values: dict[int, Array], dtype: DTypeLike, chunk: int | None = None
+    linearised: LinearisedFunction,
+    candidate: Candidate,
+    values: dict[int, Array],
+    dtype: DTypeLike,
+    chunk: int | None = None,
 ) -> dict[tuple[str, str], HeldBlock]:
     """Run a plan at a point.
 
@@ -68,11 +73,11 @@ def blocks_of(
     dict
         (output, input) -> block, for every pair that a path connects.
     """
-    made = _TracedRun(linearised, plan, values, dtype, chunk).blocks()
-    return {(output, source): made[position] for output, source, position in plan.outputs}
+    made = _TracedRun(linearised, candidate, values, dtype, chunk).blocks()
+    return {(output, source): made[position] for output, source, position in candidate.plan.outputs}
 
 
-def held_fma(linearised: LinearisedFunction, plan: Plan, leaves: Sequence[Array], dtype: DTypeLike) -> int:
+def held_fma(linearised: LinearisedFunction, candidate: Candidate, leaves: Sequence[Array], dtype: DTypeLike) -> int:
     """Count the multiply-adds of a plan as its blocks are held; the plan is traced on shapes and computes nothing.
 
     The count may be higher than that of `replay`, which counts a listed pattern by its nonzeros although the block is
@@ -81,7 +86,7 @@ def held_fma(linearised: LinearisedFunction, plan: Plan, leaves: Sequence[Array]
     counts = []
 
     def traced(*values: Array) -> tuple[()]:
-        run = _TracedRun(linearised, plan, linearised.trace.values(values), dtype)
+        run = _TracedRun(linearised, candidate, linearised.trace.values(values), dtype)
         run.blocks()
         counts.append(run.fma)
         return ()
@@ -96,7 +101,7 @@ class _TracedRun(Interpreter[HeldBlock]):
     def __init__(
         self,
         linearised: LinearisedFunction,
-        plan: Plan,
+        candidate: Candidate,
         values: dict[int, Array],
         dtype: DTypeLike,
         chunk: int | None = None,
@@ -104,15 +109,12 @@ class _TracedRun(Interpreter[HeldBlock]):
         self._edges: dict[str, tuple[TraceEquation, JaxEdge]] = {
             name: (one.equation, edge) for one in linearised.found for name, _, _, edge in one.edges
         }
-        self._plan, self._values, self._dtype, self._chunk = plan, values, dtype, chunk
+        self._candidate, self._plan = candidate, candidate.plan
+        self._values, self._dtype, self._chunk = values, dtype, chunk
         self._made: list[HeldBlock] = []
         self.fma = 0
         self._load = cache(self._loaded)
         self._pair = cache(self._functions)
-
-    @cached_property
-    def _replay(self) -> Replay:
-        return replay(self._plan)
 
     def blocks(self) -> list[HeldBlock]:
         """Run all steps and return their blocks."""
@@ -147,7 +149,7 @@ class _TracedRun(Interpreter[HeldBlock]):
         return HeldDense(jnp.asarray(ones if step.mode is Mode.TANGENT else ones.T, self._dtype))
 
     def decompress(self, step: Decompress) -> HeldBlock:
-        replayed, made = self._replay, self._made
+        replayed, made = self._candidate.replay, self._made
         block = replayed.blocks[len(made)].block
         columns, rows = (None if at is None else matrix(made[at], self._dtype) for at in (step.tangent, step.adjoint))
         return decompressed(block, step, self._plan, replayed, columns, rows)

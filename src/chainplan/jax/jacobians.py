@@ -33,10 +33,12 @@ from chainplan.jax.strategies import JacobianStrategy, dtype_of, evaluated
 from chainplan.jax.tuning import batch_of, fastest
 from chainplan.jax.types import Tree
 from chainplan.planner import plan as find_plan
-from chainplan.plans.check import check
+from chainplan.plans.candidate import Candidate
+from chainplan.plans.check import prove
 from chainplan.plans.compressed_sweep import per_vector
 from chainplan.plans.result import Result
 from chainplan.plans.steps import Load, Plan
+from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
 
@@ -58,7 +60,7 @@ class JacobianSettings(NamedTuple):
     solver: str = "auto"
     budget: float | None = 1.0
     objective: str | None = None
-    plan: Plan | None = None
+    plan: Candidate | None = None
     tune: bool = False
     gain: float | None = MIN_PLAN_GAIN
     memory: int | None = None
@@ -138,7 +140,7 @@ def jacobian(
         raise PlanError(f"budget: found {budget!r}; expected seconds from 0, or None for no limit. Write budget=1.0.")
     if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int) or memory < 0):
         raise PlanError(f"memory: found {memory!r}; expected a whole number of bytes. Write memory=64 * 2**20.")
-    settings = JacobianSettings(solver, budget, objective, _plan_of(plan), tune, gain, memory)
+    settings = JacobianSettings(solver, budget, objective, _candidate_of(plan), tune, gain, memory)
 
     @wraps(f)
     def jacobian_of_f(*args: Tree, **kwargs: Tree) -> Tree:
@@ -167,19 +169,21 @@ def _integers(argnums: Tree) -> Tree:
     return int(argnums) if isinstance(argnums, np.integer) else argnums
 
 
-def _plan_of(given: Plan | Result | SavedPlan | str | Path | None) -> Plan | None:
+def _candidate_of(given: Plan | Result | SavedPlan | str | Path | None) -> Candidate | None:
     """Return the plan that was given, in whatever form it was given."""
-    if given is None or isinstance(given, Plan):
-        return given
+    if given is None:
+        return None
+    if isinstance(given, Plan):
+        return Candidate(given, FMA)
     holder = read_plan(given) if isinstance(given, str | Path) else given
     if not isinstance(holder, Result | SavedPlan):
         raise PlanError(
             f"plan: found {given!r:.60}; expected a plan, the result of chainplan.plan, or the path of a plan file. "
             "Pass one of those, or leave it out."
         )
-    if holder.plan is None:
+    if holder.candidate is None:
         raise PlanError("plan: found a result without a plan; expected one that holds a plan. Plan it anew.")
-    return holder.plan
+    return holder.candidate
 
 
 def chosen(call: FlatCall, settings: JacobianSettings) -> tuple[LinearisedFunction | None, JacobianStrategy]:
@@ -205,9 +209,9 @@ def _ways(linearised: LinearisedFunction, call: FlatCall, settings: JacobianSett
     result = planned(problem, settings)
     modes = [(price, JacobianStrategy(name)) for price, name in modes_of(problem.graph)]
     plain = [way for _, way in modes]
-    if result.plan is None or result.cost is None:
+    if result.candidate is None or result.cost is None:
         return plain or [JacobianStrategy("jacrev")]
-    by_plan = JacobianStrategy("plan", result.plan)
+    by_plan = JacobianStrategy("plan", result.candidate)
     if not modes or settings.gain is None:
         return [by_plan, *plain]
     ways = plain if too_large(result) else [by_plan, *plain]
@@ -217,7 +221,7 @@ def _ways(linearised: LinearisedFunction, call: FlatCall, settings: JacobianSett
     if ways is plain:
         return plain
     most = (1 - settings.gain) * modes[0][0]
-    if result.cost.fma > most or _held_fma(linearised, result.plan, call) > most:
+    if result.cost.fma > most or _held_fma(linearised, result.candidate, call) > most:
         return [*plain, by_plan]
     return [by_plan, *plain]
 
@@ -232,14 +236,15 @@ def planned(problem: Problem, settings: JacobianSettings) -> Result:
     return kept(key, find, lambda result: bytes_of(result.plan) + bytes_of(problem.graph))
 
 
-def _proved(plan: Plan, problem: Problem) -> Plan:
+def _proved(candidate: Candidate, problem: Problem) -> Candidate:
     """Prove that a plan that was given computes the Jacobian of this graph, and return it."""
+    plan = candidate.plan
     if Problem(plan.graph).fingerprint != problem.fingerprint:
         raise PlanError("plan: it is for another graph than that of the function at these shapes. Plan it anew.")
     if plan not in _PROVEN_FINGERPRINTS:
-        check(plan, problem)
+        prove(candidate, problem)
         _PROVEN_FINGERPRINTS[plan] = problem.fingerprint
-    return plan
+    return candidate
 
 
 def too_large(result: Result) -> bool:
@@ -256,10 +261,11 @@ def too_large(result: Result) -> bool:
     return max(made, default=0) > max([MAX_JAX_BLOCK_ENTRIES, *(sizes[place] for place in ends)])
 
 
-def _held_fma(linearised: LinearisedFunction, plan: Plan, call: FlatCall) -> int:
+def _held_fma(linearised: LinearisedFunction, candidate: Candidate, call: FlatCall) -> int:
     """Count the multiply-adds of a plan as its blocks are held; the count is kept for as long as the plan lives."""
+    plan = candidate.plan
     if plan not in _HELD_FMA:
-        _HELD_FMA[plan] = held_fma(linearised, plan, call.leaves, dtype_of(call))
+        _HELD_FMA[plan] = held_fma(linearised, candidate, call.leaves, dtype_of(call))
     return _HELD_FMA[plan]
 
 

@@ -16,6 +16,7 @@ from chainplan.jax.emit import blocks_of
 from chainplan.jax.forms import matrix
 from chainplan.jax.linearise import LinearisedFunction
 from chainplan.jax.trace import read
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.steps import Plan
 
 if TYPE_CHECKING:
@@ -26,14 +27,20 @@ EvaluatedStrategy = tuple[list[list[Array]], list[Array]]
 
 
 class JacobianStrategy(NamedTuple):
-    """A way to compute a Jacobian: `name` is "plan", "jacfwd" or "jacrev"; a plan of None is a Jacobian of zeros.
+    """A way to compute a Jacobian: `name` is "plan", "jacfwd" or "jacrev".
 
-    At most `chunk` seeds go through the program at a time, all of them where it is None.
+    "plan" without a candidate is a Jacobian of zeros. At most `chunk` seeds go through the program at a time, all of
+    them where it is None.
     """
 
     name: str
-    plan: Plan | None = None
+    candidate: Candidate | None = None
     chunk: int | None = None
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan; None where there is none."""
+        return None if self.candidate is None else self.candidate.plan
 
 
 def evaluated(
@@ -45,7 +52,7 @@ def evaluated(
     assert linearised is not None, "a plan is for a linearised function"
     values = linearised.trace.values(leaves)
     dtype = dtype_of(call)
-    held = {} if way.plan is None else blocks_of(linearised, way.plan, values, dtype, way.chunk)
+    held = {} if way.candidate is None else blocks_of(linearised, way.candidate, values, dtype, way.chunk)
     blocks = []
     for output, out in zip(linearised.outputs, call.outs, strict=True):
         row = []
