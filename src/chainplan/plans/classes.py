@@ -63,9 +63,8 @@ def misfit(name: str, problem: Problem) -> str | None:
         return f"limits.recompute is {which}; expected {CHECKPOINTS} where it is, and only there"
     if name.startswith(BRACKETINGS):
         return graph.not_a_chain
-    explicit = all(e.explicit for e in graph.useful)
-    if explicit == (name == PROPAGATION or name.endswith(AFTER_ACCUMULATION)):
-        none = "no " if explicit else ""
+    if graph.explicit == (name == PROPAGATION or name.endswith(AFTER_ACCUMULATION)):
+        none = "no " if graph.explicit else ""
         expected = f"'{AFTER_ACCUMULATION[1:]}' or 'with propagation'"
         return f"it has {none}matrix-free elementals; expected {expected} where it has some"
     return None

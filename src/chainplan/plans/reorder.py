@@ -265,6 +265,5 @@ def _operands(graph: Graph, output: str, source: str) -> int:
     through = (after & before) - {output, source}
     if direct and not through:
         return 0
-    explicit = all(e.explicit for e in graph.useful)
-    factors = (sizes[v] * (rows + cols if explicit else min(rows, cols)) for v in through)
+    factors = (sizes[v] * (rows + cols if graph.explicit else min(rows, cols)) for v in through)
     return min([*factors, 2 * rows * cols])

@@ -207,6 +207,11 @@ class Graph:
         return self._resolved[0]
 
     @cached_property
+    def explicit(self) -> bool:
+        """Whether the blocks of all useful elementals are given, so that none is matrix-free."""
+        return all(e.explicit for e in self.useful)
+
+    @cached_property
     def _resolved(self) -> tuple[tuple[Elemental, ...], bool]:
         ahead = reachable(self.inputs, ((e.source, e.target) for e in self.elementals))
         behind = reachable(self.outputs, ((e.target, e.source) for e in self.elementals))

@@ -92,7 +92,7 @@ class AutoSolver(Solver):
                 return limited
         kept = [limited] if limited is not None and limited.plan is not None else []
         outcomes = [*kept, *_run_stages(problem, search)]
-        if _matrix_free(problem):
+        if not problem.graph.explicit:
             search.bound = NO_BOUND
             outcomes = [_in_own_class(outcome) for outcome in outcomes]
         outcome = _best_outcome(problem, outcomes, search)
@@ -160,10 +160,10 @@ def _run_stages(problem: Problem, search: Search) -> Iterator[Outcome]:
     Every stage begins with forward and reverse order among others. These two compete as plans of their own where
     elementals are matrix-free, because they need not accumulate them, and under a memory limit.
     """
-    if problem.memory is not None or _matrix_free(problem):
+    if problem.memory is not None or not problem.graph.explicit:
         yield _run_stage(ForwardSolver(), problem, search)
         yield _run_stage(ReverseSolver(), problem, search)
-    if _matrix_free(problem):
+    if not problem.graph.explicit:
         yield from _run_matrix_free(problem, search)
         return
     if intermediates(problem.graph) > MAX_PROVABLE_INTERMEDIATES:
@@ -190,11 +190,6 @@ def _run_matrix_free(problem: Problem, search: Search) -> Iterator[Outcome]:
         proven = outcome.status is Status.OPTIMAL and outcome.bound.within == PROPAGATION
         if (proven and _fits(outcome, problem)) or not search.in_time():
             return
-
-
-def _matrix_free(problem: Problem) -> bool:
-    """Whether some elementals are matrix-free."""
-    return not all(e.explicit for e in problem.graph.useful)
 
 
 def _in_own_class(outcome: Outcome) -> Outcome:

@@ -43,7 +43,7 @@ def cheapest(problem: Problem, search: Search, orders: Callable[[WorkGraph], Ite
         if best.price + fixed.least <= search.bound.value:
             break
     assert best is not None, "there is an order of elimination for every graph"
-    cheapest = Candidate(_plan(problem.graph, best), FMA)
+    cheapest = _candidate(problem.graph, best)
     bound = search.bound.below(cheapest.price) if search.bound.value else NO_BOUND
     return Outcome(Status.FEASIBLE, cheapest, bound)
 
@@ -89,14 +89,14 @@ def order_of(plan: Plan) -> list[int]:
     return [v for v in met if v in work.middle] + sorted(work.middle - met.keys())
 
 
-def _plan(graph: Graph, best: PricedOrder) -> Plan:
+def _candidate(graph: Graph, best: PricedOrder) -> Candidate:
     """The plan of an order; with matrix-free elementals the cheapest of it, that with propagation and both sweeps."""
-    if all(e.explicit for e in graph.useful):
-        return order_plan(graph, best.order)
-    accumulating, propagated = best.price + accumulation(graph).price, propagation_plan(graph, best.order)
-    propagating = replay(propagated).total
+    if graph.explicit:
+        return Candidate(order_plan(graph, best.order), FMA)
+    accumulating = best.price + accumulation(graph).price
+    propagated = Candidate(propagation_plan(graph, best.order), FMA)
     price, mode = min(((order_price(graph, mode), mode) for mode in Mode), key=lambda priced: priced[0])
-    if price < min(accumulating, propagating):
+    if price < min(accumulating, propagated.price):
         recorder = Recorder(graph)
-        return recorder.plan(sweep(graph, recorder, mode))
-    return propagated if propagating <= accumulating else order_plan(graph, best.order)
+        return Candidate(recorder.plan(sweep(graph, recorder, mode)), FMA)
+    return propagated if propagated.price <= accumulating else Candidate(order_plan(graph, best.order), FMA)

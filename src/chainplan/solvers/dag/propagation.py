@@ -62,7 +62,7 @@ class PropagationSolver(Solver):
     name = "propagation"
 
     def refuses(self, problem: Problem) -> str | None:
-        if all(e.explicit for e in problem.graph.useful):
+        if problem.graph.explicit:
             return "it has no matrix-free elementals"
         return not_fma(problem)
 
@@ -91,7 +91,7 @@ def _greedy_orders(work: PropagationGraph, search: Search) -> Iterator[PricedOrd
         yield from by_all_keys(work, search.going)
     else:
         order = best_of_keys(work.graph, search.going, search.greedy).order
-        yield PricedOrder(_price(work, order), order)
+        yield PricedOrder(work.order_price(order), order)
 
 
 class _Best:
@@ -157,7 +157,7 @@ def _form_more(best: _Best, search: Search) -> None:
     """Try other decisions about shared elementals with the best order."""
 
     def same_order(other: PropagationGraph) -> bool:
-        return best.offer(other, PricedOrder(_price(other, best.priced.order), best.priced.order))
+        return best.offer(other, PricedOrder(other.order_price(best.priced.order), best.priced.order))
 
     _toggle(best, same_order, search)
 
@@ -177,7 +177,7 @@ def _improved(work: PropagationGraph, best: PricedOrder, search: Search) -> Iter
     rng, starts = Random(search.seed), [best]
     if search.start is not None:
         order = order_of(search.start)
-        starts = sorted([best, PricedOrder(_price(work, order), order)])
+        starts = sorted([best, PricedOrder(work.order_price(order), order)])
     starts += sorted(randomised(work, rng, 10 * RANDOM_STARTS, search.going))[:RANDOM_STARTS]
     for start in starts:
         yield start
@@ -199,9 +199,3 @@ def _reordered(work: WorkGraph, fragment: list[int]) -> list[int]:
     place = {v: i for i, v in enumerate(numbers)}
     ordered = cheapest_order(part, [place[v] for v in fragment])
     return fragment if ordered is None else [numbers[i] for i in ordered.order]
-
-
-def _price(work: WorkGraph, order: list[int]) -> int:
-    """Return what an order costs."""
-    now = work.copy()
-    return sum(now.eliminate(v) for v in order)

@@ -25,6 +25,7 @@ class EliminationCore:
     def __init__(self, graph: Graph) -> None:
         work = WorkGraph(graph)
         self.graph, self.dense = graph, work.dense
+        self.index: dict[str, int] = work.index
         self.size: list[int] = work.size
         self.succ: list[int] = [bits(out) for out in work.out]
         self.pred: list[int] = [bits(into) for into in work.into]
@@ -112,8 +113,7 @@ class EliminationCore:
 
     def order_price(self, order: Sequence[int]) -> int:
         """Multiply-adds of an order of elimination, without the accumulation."""
-        work = WorkGraph(self.graph)
-        return sum(work.eliminate(v) for v in order)
+        return WorkGraph(self.graph).order_price(order)
 
 
 def _reach(step: list[int], v: int, inside: int) -> int:

@@ -127,6 +127,11 @@ class WorkGraph:
             return self.size[v] * self.weight(self.into[v]) * self.weight(self.out[v])
         return sum(FMA.multiply(a.block, b.block) for a in self.out[v].values() for b in self.into[v].values())
 
+    def order_price(self, order: Iterable[int]) -> int:
+        """Multiply-adds of eliminating some vertices one after the other, on a copy."""
+        now = self.copy()
+        return sum(now.eliminate(v) for v in order)
+
     def eliminate(self, v: int) -> int:
         """Eliminate an intermediate vertex and return what it cost."""
         price = self.price(v)
@@ -238,7 +243,7 @@ def order_plan(graph: Graph, order: Iterable[int], look: WorkWatcher = unwatched
 
 def after_accumulation(graph: Graph, moves: str) -> str:
     """The name of the moves, with the addition that matrix-free elementals, if any, are accumulated before them."""
-    return moves if all(e.explicit for e in graph.useful) else f"{moves} after accumulation"
+    return moves if graph.explicit else f"{moves} after accumulation"
 
 
 def intermediates(graph: Graph) -> int:

@@ -94,8 +94,7 @@ class _LocalSearchRun:
 
     def price(self, order: list[int]) -> int:
         """What an order costs."""
-        now = self.work.copy()
-        return sum(now.eliminate(v) for v in order)
+        return self.work.order_price(order)
 
     def anneal_fragments(self, order: list[int], moves: int) -> PricedOrder:
         """The order after annealing in large fragments, with so many moves per vertex."""

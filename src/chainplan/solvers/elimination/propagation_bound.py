@@ -11,6 +11,7 @@ are dense, whatever becomes of the elementals.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cache
 
 from chainplan.plans.compressed_sweep import accumulated
 from chainplan.problem.cost import FMA
@@ -51,20 +52,19 @@ def _least(e: Elemental, cuts: _Cuts, outputs: set[str]) -> int:
 
 
 class _Cuts:
-    """Minimum cuts on both sides of the intermediate vertices of a graph."""
+    """Minimum cuts on both sides of the intermediate vertices of a graph, each computed once."""
 
     def __init__(self, graph: Graph, look: WorkWatcher) -> None:
         self.core, self._look = EliminationCore(graph), look
-        names = [v for v in graph.order if v in graph.into or v in graph.out_of]
-        self.number = {v: i for i, v in enumerate(names)}
-        self.middle = [v for v, i in self.number.items() if self.core.middle >> i & 1]
+        self.middle = [v for v, i in self.core.index.items() if self.core.middle >> i & 1]
+        self.before, self.behind = cache(self._before), cache(self._behind)
 
-    def before(self, v: str) -> int:
+    def _before(self, v: str) -> int:
         """Return the least weight of vertices that separate v from the inputs."""
         core = self.core
-        return min_cut(core.pred, core.size, self.number[v], core.middle, look=self._look)
+        return min_cut(core.pred, core.size, core.index[v], core.middle, look=self._look)
 
-    def behind(self, v: str) -> int:
+    def _behind(self, v: str) -> int:
         """Return the least weight of vertices that separate v from the outputs."""
         core = self.core
-        return min_cut(core.succ, core.size, self.number[v], core.middle, ends=core.kept, look=self._look)
+        return min_cut(core.succ, core.size, core.index[v], core.middle, ends=core.kept, look=self._look)
