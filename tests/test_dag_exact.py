@@ -20,7 +20,7 @@ from chainplan.solvers.elimination.bitset_problem import EliminationCore, member
 from chainplan.solvers.elimination.bounds import GroupTable, SetBounds
 from chainplan.solvers.elimination.branch_and_bound import ExactSearch, solve_set
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
-from chainplan.solvers.elimination.mincut import min_cut
+from chainplan.solvers.elimination.mincut import CutNetwork
 from chainplan.solvers.elimination.path_bound import _cuts, lower_bound, quick_bound
 from chainplan.solvers.elimination.reductions import reduce
 from chainplan.solvers.search.search import SearchStopped
@@ -227,7 +227,7 @@ def test_minimum_cuts_against_all_cuts() -> None:
             for step, ends in ((net.pred, 0), (net.succ, net.kept & ~(1 << v))):
                 region = 1 << v | sum(1 << u for u in members(net.middle) if rng.random() < 0.8)
                 locked = sum(1 << u for u in members(region & ~(1 << v)) if rng.random() < 0.3)
-                found = min_cut(step, net.size, v, region, locked, ends)
+                found = CutNetwork(step, net.size).cut(v, region, locked, ends)
                 assert found == cheapest_cut(step, net.size, v, region, locked, ends)
 
 

@@ -1,4 +1,7 @@
-"""The suite notices small faults in solvers and judges: each mutant of `tests.mutants` fails the tests it names."""
+"""The suite notices small faults in solvers and judges: each mutant of `tests.mutants` fails the tests it names.
+
+The compiled routines are turned off, for the faults are in the Python code that they stand in for.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,12 @@ def copied(mutant: Mutant, folder: Path) -> Path:
 def run_on(mutant: Mutant, folder: Path, place: Path) -> int:
     """Exit code of pytest on the tests named, with the package of a folder; `place` is for what they leave behind."""
     paths = os.pathsep.join([str(folder), str(ROOT / "cli")])
-    variables = {**os.environ, "PYTHONPATH": paths, "HYPOTHESIS_STORAGE_DIRECTORY": str(place)}
+    variables = {
+        **os.environ,
+        "PYTHONPATH": paths,
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(place),
+        "CHAINPLAN_COMPILED": "0",
+    }
     where = [sys.executable, "-c", "import chainplan; print(chainplan.__file__)"]
     found = subprocess.run(where, cwd=ROOT, env=variables, capture_output=True, text=True, check=True).stdout
     assert Path(found.strip()).is_relative_to(folder)

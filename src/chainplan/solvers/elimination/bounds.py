@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from chainplan.solvers.elimination.bitset_graph import BitsetGraph
 from chainplan.solvers.elimination.bitset_problem import members
-from chainplan.solvers.elimination.mincut import min_cut
+from chainplan.solvers.elimination.mincut import CutNetwork
 from chainplan.solvers.search.search import WorkWatcher, unwatched
 
 
@@ -42,6 +42,10 @@ class NetDirection:
     ) -> None:
         self.net, self.step, self.ends, self._told = net, step, ends, look
         self.sizes = [net.size] * len(step) if sizes is None else sizes
+        if sizes is None:
+            self._networks = [CutNetwork(step, net.size)] * len(step)
+        else:
+            self._networks = [CutNetwork(step, size) for size in sizes]
         self.known: list[dict[int, tuple[int, int]]] = [{} for _ in step]
         self.cuts: dict[tuple[int, int, int], int] = {}
         self.plain = [self.weight(v, step[v]) for v in range(len(step))]
@@ -90,7 +94,7 @@ class NetDirection:
         key = v, reach, locked
         cut = self.cuts.get(key)
         if cut is None:
-            cut = self.cuts[key] = min_cut(self.step, self.sizes[v], v, reach, locked, self.ends, self._told)
+            cut = self.cuts[key] = self._networks[v].cut(v, reach, locked, self.ends, self._told)
         return cut
 
 

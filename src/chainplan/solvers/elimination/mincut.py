@@ -10,45 +10,76 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from chainplan.compiled.loader import SMALLEST_UNCOMPILED_NUMBER, compiled_core
 from chainplan.solvers.elimination.bitset_problem import members
 from chainplan.solvers.search.search import WorkWatcher, unwatched
 
 WORK_PER_FLOW_VISIT = 4
 """The work that one visit of a vertex counts as."""
+MAX_COMPILED_VERTICES = 2000
+"""Vertices above which bit sets take longer to hand over than they save."""
 
 
-def min_cut(
-    step: list[int], size: list[int], v: int, region: int, locked: int = 0, ends: int = 0, look: WorkWatcher = unwatched
-) -> int:
-    """The weight of the lightest set that meets every path along `step` from v out of `region`.
+class CutNetwork:
+    """A graph whose minimum cuts are asked for: `step` holds the neighbours of each vertex, `size` the capacities.
 
-    Parameters
-    ----------
-    step : list[int]
-        The neighbours of each vertex in the direction of the paths, as bit sets.
-    size : list[int]
-        The capacities of the vertices.
-    v : int
-        The start of the paths; it lies in `region` and cannot be cut.
-    region : int
-        The set to leave; the first vertex outside belongs to the path and can be cut.
-    locked : int
-        Vertices that cannot be cut.
-    ends : int
-        Vertices of the region at which a path may end as well; up to their size of flow ends there.
-    look : WorkWatcher
-        It is told of the work after each path; what it raises ends the search.
+    It must not change. The compiled routine is used where there is one and the numbers fit.
     """
-    return VertexFlow(step, size, v, region, locked, ends & ~(1 << v), look).run()
+
+    def __init__(self, step: list[int], size: list[int]) -> None:
+        self.step, self.size = step, size
+        core = compiled_core()
+        fits = core is not None and len(size) <= MAX_COMPILED_VERTICES and sum(size) < SMALLEST_UNCOMPILED_NUMBER
+        self._compiled = core.FlowNetwork(step, size) if core is not None and fits else None
+
+    def cut(
+        self,
+        v: int,
+        region: int,
+        locked: int = 0,
+        ends: int = 0,
+        look: WorkWatcher = unwatched,
+        starts: int | None = None,
+    ) -> int:
+        """The weight of the lightest set that meets every path along `step` from v out of `region`.
+
+        Parameters
+        ----------
+        v : int
+            The start of the paths; it lies in `region` and cannot be cut.
+        region : int
+            The set to leave; the first vertex outside belongs to the path and can be cut.
+        locked : int
+            Vertices that cannot be cut.
+        ends : int
+            Vertices of the region at which a path may end as well; up to their size of flow ends there.
+        look : WorkWatcher
+            It is told of the work after each path; what it raises ends the search.
+        starts : int | None
+            The vertices to which the first edges of the paths lead, by default the neighbours of v.
+        """
+        starts = self.step[v] if starts is None else starts
+        if self._compiled is not None:
+            return self._compiled.cut(v, starts, region, locked, ends, look)
+        return VertexFlow(self.step, self.size, v, region, locked, ends & ~(1 << v), look, starts).run()
 
 
 class VertexFlow:
     """A flow along edges, through vertices and out of ends; states are 2u for the entry of u, 2u + 1 for its exit."""
 
     def __init__(
-        self, step: list[int], size: list[int], v: int, region: int, locked: int, ends: int, look: WorkWatcher
+        self,
+        step: list[int],
+        size: list[int],
+        v: int,
+        region: int,
+        locked: int,
+        ends: int,
+        look: WorkWatcher,
+        starts: int | None = None,
     ) -> None:
         self.step, self.size, self.v, self.region = step, size, v, region
+        self.starts = step[v] if starts is None else starts
         self.locked, self.ends = locked, ends
         self.edge: dict[tuple[int, int], int] = {}
         self.into: dict[int, int] = {}
@@ -98,7 +129,7 @@ class VertexFlow:
             if state & 1:
                 if not region >> u & 1 or (ends >> u & 1 and self.ended.get(u, 0) < size[u]):
                     return came, state
-                fresh = step[u] & ~entered
+                fresh = (self.starts if state == start else step[u]) & ~entered
                 entered |= fresh
                 while fresh:
                     low = fresh & -fresh

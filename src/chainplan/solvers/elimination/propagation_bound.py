@@ -18,7 +18,7 @@ from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.solvers.elimination.bitset_problem import EliminationCore
 from chainplan.solvers.elimination.elimination_graph import intermediates
-from chainplan.solvers.elimination.mincut import min_cut
+from chainplan.solvers.elimination.mincut import CutNetwork
 from chainplan.solvers.search.search import SearchStopped, WorkWatcher, unwatched
 
 MAX_CUT_INTERMEDIATES = 1000
@@ -56,15 +56,16 @@ class _Cuts:
 
     def __init__(self, graph: Graph, look: WorkWatcher) -> None:
         self.core, self._look = EliminationCore(graph), look
+        self._into, self._out = (CutNetwork(step, self.core.size) for step in (self.core.pred, self.core.succ))
         self.middle = [v for v, i in self.core.index.items() if self.core.middle >> i & 1]
         self.before, self.behind = cache(self._before), cache(self._behind)
 
     def _before(self, v: str) -> int:
         """Return the least weight of vertices that separate v from the inputs."""
         core = self.core
-        return min_cut(core.pred, core.size, core.index[v], core.middle, look=self._look)
+        return self._into.cut(core.index[v], core.middle, look=self._look)
 
     def _behind(self, v: str) -> int:
         """Return the least weight of vertices that separate v from the outputs."""
         core = self.core
-        return min_cut(core.succ, core.size, core.index[v], core.middle, ends=core.kept, look=self._look)
+        return self._out.cut(core.index[v], core.middle, ends=core.kept, look=self._look)

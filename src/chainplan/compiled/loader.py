@@ -1,0 +1,34 @@
+"""Finds the compiled routines, if they have been built and are wanted: `CHAINPLAN_COMPILED=0` turns them off."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from chainplan.compiled._core import FlowNetwork
+
+SMALLEST_UNCOMPILED_NUMBER = 1 << 60
+"""What all numbers in compiled routines must stay below, sums and products included."""
+
+
+class CompiledCore(Protocol):
+    """The compiled module."""
+
+    FlowNetwork: type[FlowNetwork]
+
+
+def compiled_core() -> CompiledCore | None:
+    """The compiled module, or None where there is none or the environment turns it off."""
+    return None if os.environ.get("CHAINPLAN_COMPILED") == "0" else _loaded()
+
+
+@cache
+def _loaded() -> CompiledCore | None:
+    """The compiled module, or None where it has not been built."""
+    try:
+        from chainplan.compiled import _core
+    except ImportError:
+        return None
+    return _core

@@ -1,0 +1,55 @@
+/* The module `chainplan.compiled._core`: it gathers the types of the routines and reads what Python passes. */
+#include "core.h"
+
+#include <string.h>
+
+int read_set(PyObject *number, uint64_t *set, int words) {
+    PyObject *bytes = PyObject_CallMethod(number, "to_bytes", "ns", (Py_ssize_t)words * 8, "little");
+    if (!bytes)
+        return -1;
+    const unsigned char *byte = (const unsigned char *)PyBytes_AsString(bytes);
+    for (int i = 0; i < words; i++) {
+        uint64_t word = 0;
+        for (int k = 7; k >= 0; k--)
+            word = word << 8 | byte[8 * i + k];
+        set[i] = word;
+    }
+    Py_DECREF(bytes);
+    return 0;
+}
+
+int read_numbers(PyObject *list, int64_t *numbers, int count) {
+    if (PyList_Size(list) != count) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_ValueError, "a list has another length than expected");
+        return -1;
+    }
+    for (int i = 0; i < count; i++) {
+        numbers[i] = PyLong_AsLongLong(PyList_GetItem(list, i));
+        if (numbers[i] == -1 && PyErr_Occurred())
+            return -1;
+    }
+    return 0;
+}
+
+/* Add a type to the module under the last part of its name. */
+static int add_type(PyObject *module, PyType_Spec *spec) {
+    PyObject *type = PyType_FromSpec(spec);
+    if (!type)
+        return -1;
+    int failed = PyModule_AddObjectRef(module, strrchr(spec->name, '.') + 1, type);
+    Py_DECREF(type);
+    return failed;
+}
+
+static int fill(PyObject *module) { return add_type(module, &flow_network_spec); }
+
+static PyModuleDef_Slot SLOTS[] = {{Py_mod_exec, (void *)fill}, {0, NULL}};
+
+static struct PyModuleDef MODULE = {
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "chainplan.compiled._core",
+    .m_slots = SLOTS,
+};
+
+PyMODINIT_FUNC PyInit__core(void) { return PyModuleDef_Init(&MODULE); }

@@ -1,0 +1,74 @@
+"""The compiled routines give the same numbers as the Python code that they stand in for, and tell the same work."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from chainplan import render
+from chainplan.compiled.loader import compiled_core
+from chainplan.planner import plan
+from chainplan.solvers.elimination.mincut import CutNetwork
+from tests.problems import dag_problem
+from tests.reference import instances
+
+needs_compiled = pytest.mark.skipif(compiled_core() is None, reason="not compiled; run python hatch_build.py")
+
+
+def random_steps(rng: random.Random, n: int) -> list[int]:
+    """The neighbours of each vertex of a random DAG, as bit sets."""
+    density = rng.choice((0.05, 0.2, 0.5))
+    return [sum(1 << u for u in range(v) if rng.random() < density) for v in range(n)]
+
+
+@needs_compiled
+def test_minimum_cuts_take_the_same_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(300):
+        rng = random.Random(seed)
+        n = rng.choice((5, 20, 64, 65, 90))
+        step, size = random_steps(rng, n), [rng.choice((1, 3, 50, 1 << 40)) for _ in range(n)]
+
+        def drawn(share: float, rng: random.Random = rng, n: int = n) -> int:
+            return sum(1 << u for u in range(n) if rng.random() < share)
+
+        v = rng.randrange(n)
+        region, starts = drawn(0.8) | 1 << v, rng.choice((None, drawn(0.3) & ((1 << v) - 1)))
+        locked, ends = drawn(0.2) & region & ~(1 << v), drawn(0.1)
+        found: list[tuple[int, list[int]]] = []
+        for compiled in ("1", "0"):
+            monkeypatch.setenv("CHAINPLAN_COMPILED", compiled)
+            work: list[int] = []
+            found.append((CutNetwork(step, size).cut(v, region, locked, ends, work.append, starts), work))
+        assert found[0] == found[1], seed
+
+
+@needs_compiled
+def test_what_a_watcher_raises_ends_a_cut() -> None:
+    def look(work: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        CutNetwork([0, 1, 2], [1, 1, 1]).cut(2, 6, look=look)
+
+
+STORED = [entry for entry in instances("dag_optimal.json") if entry.id != "scalar_layer_n32"]
+
+
+def told(instance: dict[str, object], solver: str, nodes: int) -> dict[str, object]:
+    """The plan file of a search that ends after so many nodes, without its seconds."""
+    result = plan(dag_problem(instance), solver, nodes=nodes)
+    file: dict[str, object] = json.loads(render(result, "json"))
+    del file["seconds"]
+    return file
+
+
+@needs_compiled
+@pytest.mark.parametrize("instance", STORED[::4])
+def test_stored_instances_have_the_same_plans(instance: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for compiled in ("1", "0"):
+        monkeypatch.setenv("CHAINPLAN_COMPILED", compiled)
+        found.append([told(instance, "dag-exact", nodes) for nodes in (30, 300)])
+    assert found[0] == found[1]
