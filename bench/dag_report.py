@@ -22,7 +22,7 @@ def dag_report_text(
     found = Results(rows)
     parts = [
         [f"# {suite.title}", "", *(f"- {key}: {value}" for key, value in about.items())],
-        _headline(found),
+        _headline(found, suite.moves),
         charts,
         _checks(found),
         _solvers(found),
@@ -37,10 +37,10 @@ def dag_report_text(
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def _headline(found: Results) -> list[str]:
+def _headline(found: Results, moves: str) -> list[str]:
     rows = found.of(REFERENCE)
     proven = [row for row in rows if row.status == "optimal"]
-    lines = [f"- `{REFERENCE}` proves {len(proven)} of its {len(rows)} plans optimal within vertex elimination."]
+    lines = [f"- `{REFERENCE}` proves {len(proven)} of its {len(rows)} plans optimal within {moves}."]
     known = [(row, other) for row in rows if (other := found.known(row)) is not None]
     if known:
         beaten = [row.instance for row, other in known if (row.cost or 0) < other]
@@ -51,6 +51,10 @@ def _headline(found: Results) -> list[str]:
         )
     dearer = [row.instance for row in rows if (row.cost or 0) > (found.keys(row) or row.cost or 0)]
     lines.append(f"- It is dearer than the best of all greedy keys on {len(dearer)} of {len(rows)}{_named(dearer)}.")
+    above = [row.instance for row in rows if (row.cost or 0) > (found.baseline(row) or row.cost or 0)]
+    lines.append(
+        f"- It is dearer than the better of forward and reverse on {len(above)} of {len(rows)}{_named(above)}."
+    )
     optima = [row for row in rows if found.cost(row.instance, PROVEN) is not None]
     if optima:
         reached = sum(row.cost == found.cost(row.instance, PROVEN) for row in optima)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bench.instances import DATA
-from bench.instances.graphs import DagInstance, published_dags, random_dags
+from bench.instances.graphs import DagInstance, matrix_free_dags, published_dags, random_dags
+from chainplan.plans.classes import PROPAGATION
 
 QUICK_LARGEST = 30
 BUDGET = 10.0
@@ -27,8 +28,9 @@ class DagSolver:
 class DagSuite:
     """What is measured together: every solver on every instance within a budget, in seconds.
 
-    `curves` names the instances on which `curve_solver` is run with each of `growing` budgets. `needs` are files of
-    reference instances without which there is nothing to measure.
+    `moves` is the class of plans within which plans are proven. `curves` names the instances on which `curve_solver` is
+    run with each of `growing` budgets. `needs` are files of reference instances without which there is nothing to
+    measure.
     """
 
     name: str
@@ -36,6 +38,7 @@ class DagSuite:
     instances: Callable[[], list[DagInstance]]
     solvers: tuple[DagSolver, ...]
     budget: float = BUDGET
+    moves: str = "vertex elimination"
     curves: tuple[str, ...] = ()
     curve_solver: str = "local-search"
     growing: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0)
@@ -95,6 +98,18 @@ DAG_SUITES: dict[str, DagSuite] = {
             notes=(
                 "Instances up to 1,000 vertices are stored in `bench/instances/dags/`, one per family, kind and size; "
                 "larger ones come from the seeded generator beside them.",
+            ),
+        ),
+        DagSuite(
+            "dags-matrix-free",
+            "Simulations with matrix-free modules",
+            matrix_free_dags,
+            tuple(DagSolver(name) for name in ("forward", "reverse", "greedy", "propagation", "auto")),
+            moves=PROPAGATION,
+            notes=(
+                "Instances are stored in `bench/instances/matrix_free/`: 4 to 40 modules in a row, each with "
+                "parameters of its own and a matrix-free part, joined by a few values. `greedy` accumulates every "
+                "matrix-free part to choose its order.",
             ),
         ),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, Generic, TypeVar
 
@@ -91,7 +92,7 @@ def _dags(name: str) -> Entry[DagRow]:
         DagRow,
         dag_report_text,
         dag_pictures,
-        dag_claims,
+        partial(dag_claims, moves=DAG_SUITES[name].moves),
         missing=lambda suite: suite.missing(),
         budgeted=True,
     )
@@ -108,6 +109,7 @@ TABLE: dict[str, Entry[Any]] = {
         Entry("chains", SUITES, run_suite, Row, report_text, chain_pictures, chain_claims),
         _dags("dags-published"),
         _dags("dags-random"),
+        _dags("dags-matrix-free"),
         _progress("dags-progress"),
         Entry(
             "structure",

@@ -15,6 +15,8 @@ from typing import Any
 
 from bench.instances import DATA
 from bench.instances.make_dags import FOLDER
+from bench.instances.make_matrix_free import FOLDER as MATRIX_FREE_FOLDER
+from chainplan.io.read import read
 from chainplan.problem.problem import Problem
 from generators.graphs import dag_problem, make
 
@@ -58,6 +60,16 @@ def random_dags(folder: Path = FOLDER, larger: tuple[tuple[str, int, bool], ...]
     entries = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.json"))]
     found = [_instance(e["name"], _family(e["family"], max(e["sizes"]) > 1), e) for e in entries]
     found += [_generated(*recipe) for recipe in larger]
+    return sorted(found, key=lambda instance: instance.n)
+
+
+def matrix_free_dags(folder: Path = MATRIX_FREE_FOLDER) -> list[DagInstance]:
+    """The stored simulations with matrix-free modules by number of intermediate vertices."""
+    found = []
+    for file in sorted(folder.glob("*.json")):
+        dag = json.loads(file.read_text(encoding="utf-8"))["dag"]
+        n = len({e["edge"][0] for e in dag["jacobians"]} - set(dag["inputs"]))
+        found.append(DagInstance(file.stem, file.stem.rpartition("_")[0], n, partial(read, file)))
     return sorted(found, key=lambda instance: instance.n)
 
 

@@ -241,7 +241,7 @@ class TestDagSuites:
     def test_budgets_are_for_dags(self) -> None:
         done = CliRunner().invoke(command, ["run", "chains", "--budget", "1"])
         assert done.exit_code == 2
-        assert "dags-published, dags-random, dags-progress" in done.output
+        assert "dags-published, dags-random, dags-matrix-free, dags-progress" in done.output
 
     @pytest.mark.parametrize(
         ("row", "message"),

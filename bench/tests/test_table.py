@@ -80,7 +80,7 @@ class TestQuickRuns:
 class TestGroups:
     def test_stand_for_suites(self) -> None:
         assert GROUPS["all"] == tuple(TABLE)
-        assert set(GROUPS["dags"]) == {"dags-published", "dags-random", "dags-progress"}
+        assert set(GROUPS["dags"]) == {"dags-published", "dags-random", "dags-matrix-free", "dags-progress"}
 
     def test_skip_what_cannot_be_run(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for entry in TABLE.values():
@@ -93,7 +93,7 @@ class TestGroups:
     def test_budgets_are_refused_where_no_suite_takes_one(self) -> None:
         done = CliRunner().invoke(command, ["run", "limits", "--budget", "1"])
         assert done.exit_code == 2
-        assert "expected one of dags-published, dags-random, dags-progress" in done.output
+        assert "expected one of dags-published, dags-random, dags-matrix-free, dags-progress" in done.output
 
 
 def _drawn_by(text: str) -> list[str]:
