@@ -17,6 +17,7 @@ from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.bitset_graph import BitsetGraph
 from chainplan.solvers.elimination.bitset_problem import EliminationCore, members
+from chainplan.solvers.elimination.block_classes import edge_classes
 from chainplan.solvers.elimination.bounds import GroupTable, SetBounds
 from chainplan.solvers.elimination.branch_and_bound import ExactSearch, solve_set
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
@@ -25,6 +26,9 @@ from chainplan.solvers.elimination.path_bound import _cuts, lower_bound, quick_b
 from chainplan.solvers.elimination.reductions import reduce
 from chainplan.solvers.search.search import SearchStopped
 from chainplan.structures import DENSE, Block, Identity, NegatedIdentity
+from chainplan.structures.diagonal import DIAGONAL
+from chainplan.structures.scaled_identity import ScaledIdentity
+from chainplan.structures.sign import Sign
 from tests.answers import least_elimination
 from tests.oracles.cuts import cheapest_cut
 from tests.problems import chain_problem, dag_problem, random_dag
@@ -123,28 +127,57 @@ def test_exact_on_busy_graphs(count: int) -> None:
         assert price == least_elimination(core) == core.order_price(order), seed
 
 
-@pytest.mark.parametrize("count", [200, pytest.param(3000, marks=pytest.mark.nightly)])
-def test_exact_where_dense_blocks_and_units_mix(count: int) -> None:
-    bounds = 0
+KINDS = (DENSE, DENSE, Identity(), NegatedIdentity(), Sign(), DIAGONAL, ScaledIdentity())
+
+
+def classed_dag(seed: int, most: int) -> Problem:
+    """A busy DAG whose square blocks are dense, units or other diagonals, with few sizes so that many are square."""
+    rng = random.Random(seed)
+    problem = busy_dag(rng, 4 + seed % (most - 3))
+    names, few = problem.graph.sizes, rng.choice([(1,), (3,), (1, 4), (4, 4, 2), (2, 5, 9)])
+    sizes = {v: rng.choice(few) for v in names}
+    kinds = rng.sample(KINDS, rng.randint(2, 4))
+
+    def block(e: Elemental) -> Block:
+        rows, cols = sizes[e.target], sizes[e.source]
+        return Block(rows, cols, rng.choice(kinds) if rows == cols else DENSE)
+
+    elementals = tuple(replace(e, block=block(e)) for e in problem.graph.elementals)
+    return Problem(replace(problem.graph, sizes=sizes, elementals=elementals))
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(4000, marks=pytest.mark.nightly)])
+def test_exact_where_dense_and_diagonal_blocks_mix(count: int) -> None:
+    bounds = first = 0
     for seed in range(count):
-        rng = random.Random(seed)
-        graph = busy_dag(rng, 4 + seed % 5).graph
-        kinds = (DENSE, Identity(), NegatedIdentity())
-        square = [e.block.rows == e.block.cols for e in graph.elementals]
-        elementals = tuple(
-            replace(e, block=Block(e.block.rows, e.block.cols, rng.choice(kinds))) if fits else e
-            for e, fits in zip(graph.elementals, square, strict=True)
-        )
-        core = EliminationCore(replace(graph, elementals=elementals))
+        core = EliminationCore(classed_dag(seed, 8).graph)
         best = least_elimination(core)
         search = ExactSearch(core)
+        first += len(search.reduced.first)
+        assert search.bound <= best, seed
         search.prepare()
-        assert search.bound <= best
-        bounds += search.bound
+        assert search.bound <= best, seed
+        bounds += search.bound > 0
         search.run()
         assert search.order is not None
         assert search.bound == best == core.order_price(search.order), seed
-    assert bounds > 0
+    assert bounds > count // 2
+    assert first > count // 2
+
+
+def test_classes_price_every_set_as_blocks_do() -> None:
+    for seed in range(200):
+        core = EliminationCore(classed_dag(seed, 7).graph)
+        classes = edge_classes(core)
+        assert classes is not None
+        net = BitsetGraph.of(core, None, classes)
+        bounds = SetBounds(net)
+        for mask in range(1, 1 << core.middle.bit_count()):
+            inside = sum(1 << v for i, v in enumerate(members(core.middle)) if mask >> i & 1)
+            scan = bounds.scan(inside)
+            assert scan.last == [core.price_last(v, inside) for v in scan.vertices], seed
+        order = random.Random(seed).sample(list(members(core.middle)), core.middle.bit_count())
+        assert sum(map(net.eliminate, order)) == core.order_price(order), seed
 
 
 def test_a_set_is_eliminated_with_the_others_kept() -> None:

@@ -1,30 +1,39 @@
-"""A dense linearised DAG as bit sets under elimination: what the exact search, its reductions and its bounds work on.
+"""A linearised DAG as bit sets under elimination: what the exact search, its reductions and its bounds work on.
 
-With dense blocks a price depends on the sizes of neighbourhoods alone, so an edge is one bit. Bit i is the vertex of
-topological number i; eliminations keep that order. Every vertex outside `middle` stays for good.
+Prices depend on the sizes of neighbourhoods and on the classes of edges alone (see `block_classes`). Bit i is the
+vertex of topological number i; eliminations keep that order. Every vertex outside `middle` stays for good.
 """
 
 from __future__ import annotations
 
-from chainplan.solvers.elimination.bitset_problem import EliminationCore, members
+from chainplan.solvers.elimination.bitset_problem import EliminationCore, bits, members
+from chainplan.solvers.elimination.block_classes import EdgeClasses
 
 
 class BitsetGraph:
-    """Sizes, neighbours as bit sets, the remaining intermediates (`middle`), and the outputs among these (`kept`)."""
+    """Sizes, neighbours as bit sets, the remaining intermediates (`middle`), and the outputs among these (`kept`).
 
-    def __init__(self, size: list[int], pred: list[int], succ: list[int], middle: int, kept: int) -> None:
+    `classes` holds the full and the unit edges; where it is not given all edges are full and the graph is not `mixed`.
+    """
+
+    def __init__(
+        self, size: list[int], pred: list[int], succ: list[int], middle: int, kept: int, classes: EdgeClasses | None
+    ) -> None:
         self.size, self.pred, self.succ = size, pred, succ
         self.middle, self.kept = middle, kept & middle
+        self.mixed = classes is not None
+        self.classes = EdgeClasses(pred, succ, [0] * len(size), [0] * len(size)) if classes is None else classes
 
     @classmethod
-    def of(cls, core: EliminationCore, mask: int | None = None) -> BitsetGraph:
+    def of(cls, core: EliminationCore, mask: int | None = None, classes: EdgeClasses | None = None) -> BitsetGraph:
         """The elimination of the intermediates in `mask` (all of them by default) with every other vertex kept."""
         middle = core.middle if mask is None else core.middle & mask
-        return cls(list(core.size), list(core.pred), list(core.succ), middle, core.kept)
+        return cls(list(core.size), list(core.pred), list(core.succ), middle, core.kept, classes).copy()
 
     def copy(self) -> BitsetGraph:
         """A net that can be changed on its own."""
-        return BitsetGraph(list(self.size), list(self.pred), list(self.succ), self.middle, self.kept)
+        classes = EdgeClasses(*map(list, self.classes)) if self.mixed else None
+        return BitsetGraph(list(self.size), list(self.pred), list(self.succ), self.middle, self.kept, classes)
 
     def weight(self, mask: int) -> int:
         """Total size of the vertices in a set."""
@@ -35,27 +44,61 @@ class BitsetGraph:
             mask ^= low
         return total
 
+    def counts(self, near: int, full: int, unit: int) -> int:
+        """What neighbours count: their size along full edges, nothing along units, 1 along the others."""
+        return self.weight(full) + (near & ~full & ~unit).bit_count()
+
     def price(self, v: int) -> int:
         """Multiply-adds of eliminating v now."""
-        return self.size[v] * self.weight(self.pred[v]) * self.weight(self.succ[v])
+        full_pred, full_succ, unit_pred, unit_succ = self.classes
+        into = self.counts(self.pred[v], full_pred[v], unit_pred[v])
+        return self.size[v] * into * self.counts(self.succ[v], full_succ[v], unit_succ[v])
+
+    def all_full(self, v: int) -> bool:
+        """Whether all edges of v are full."""
+        return self.pred[v] == self.classes.full_pred[v] and self.succ[v] == self.classes.full_succ[v]
 
     def eliminate(self, v: int) -> int:
         """Eliminate v and return what it cost."""
-        price, bit = self.price(v), 1 << v
-        into, out = self.pred[v], self.succ[v]
-        stays = self.kept & bit
+        price, into, out = self.price(v), self.pred[v], self.succ[v]
+        if self.mixed:
+            self._join_classes(v)
         for p in members(into):
             self.succ[p] |= out
-            if not stays:
-                self.succ[p] &= ~bit
         for s in members(out):
-            self.pred[s] = (self.pred[s] | into) & ~bit
-        self.succ[v] = 0
+            self.pred[s] |= into
+        self.cut_off(v, bool(self.kept >> v & 1))
+        return price
+
+    def _join_classes(self, v: int) -> None:
+        """The classes of the edges between the neighbours of v once v has been eliminated."""
+        full_pred, full_succ, unit_pred, unit_succ = self.classes
+        into, out = self.pred[v], self.succ[v]
+        for p in members(into):
+            full = out if full_succ[p] >> v & 1 else full_succ[v]
+            sums = self.succ[p] & out & ~full & ~full_succ[p]
+            unit = out & ~full & ~self.succ[p] & unit_succ[v] if unit_succ[p] >> v & 1 else 0
+            if self.size[v] == 1:
+                full |= out & ~unit
+            full_succ[p] |= full
+            unit_succ[p] = (unit_succ[p] | unit) & ~sums & ~full
+        for s in members(out):
+            for row, other in ((full_pred, full_succ), (unit_pred, unit_succ)):
+                row[s] = (row[s] & ~into) | bits(p for p in members(into) if other[p] >> s & 1)
+
+    def cut_off(self, v: int, stays: bool = False) -> None:
+        """Remove v from the intermediates with its edges; the edges into it stay where it `stays` as an output."""
+        full_pred, full_succ, unit_pred, unit_succ = self.classes
+        sides = [(self.succ, self.pred), (full_succ, full_pred), (unit_succ, unit_pred)]
         if not stays:
-            self.pred[v] = 0
+            sides += [(into, out) for out, into in sides]
+        bit = 1 << v
+        for row, other in sides:
+            for w in members(row[v]):
+                other[w] &= ~bit
+            row[v] = 0
         self.middle &= ~bit
         self.kept &= ~bit
-        return price
 
     def parts(self, mask: int) -> list[int]:
         """The connected components of a set of intermediates, where edges join vertices whatever their direction."""

@@ -28,33 +28,21 @@ class NetDirection:
     """One direction of a net: neighbourhoods through a set and minimum cuts, cached by the part of the set that counts.
 
     Both depend only on v and on its reach, the vertices of the set on paths from v; so they are computed once for a
-    component that several branches of the search share. `sizes[v]` holds what each vertex counts for v, by default its
-    size.
+    component that several branches of the search share.
     """
 
-    def __init__(
-        self,
-        net: BitsetGraph,
-        step: list[int],
-        ends: int,
-        sizes: list[list[int]] | None = None,
-        look: WorkWatcher = unwatched,
-    ) -> None:
-        self.net, self.step, self.ends, self._told = net, step, ends, look
-        self.sizes = [net.size] * len(step) if sizes is None else sizes
-        if sizes is None:
-            self._networks = [CutNetwork(step, net.size)] * len(step)
-        else:
-            self._networks = [CutNetwork(step, size) for size in sizes]
-        self.known: list[dict[int, tuple[int, int]]] = [{} for _ in step]
+    def __init__(self, net: BitsetGraph, upstream: bool, look: WorkWatcher = unwatched) -> None:
+        classes = net.classes
+        self.net, self.upstream, self._told = net, upstream, look
+        self.step, self.ends = (net.pred, 0) if upstream else (net.succ, net.kept)
+        self.full, self.unit = (
+            (classes.full_pred, classes.unit_pred) if upstream else (classes.full_succ, classes.unit_succ)
+        )
+        self._network = CutNetwork(self.step, net.size)
+        self.known: list[dict[int, tuple[int, int]]] = [{} for _ in self.step]
         self.cuts: dict[tuple[int, int, int], int] = {}
-        self.plain = [self.weight(v, step[v]) for v in range(len(step))]
-        self.floor = [-1] * len(step)
-
-    def weight(self, v: int, mask: int) -> int:
-        """The sum of what the vertices of a set count for v."""
-        size = self.sizes[v]
-        return sum(size[u] for u in members(mask))
+        self.plain = [net.counts(*sets) for sets in zip(self.step, self.full, self.unit, strict=True)]
+        self.floor = [-1] * len(self.step)
 
     def reach(self, v: int, inside: int) -> int:
         """v and the vertices of `inside` on paths from it whose vertices lie in `inside`."""
@@ -69,16 +57,36 @@ class NetDirection:
             border = grown & inside & ~reached
         return reached
 
-    def around(self, v: int, reach: int) -> int:
-        """The neighbourhood of v after the rest of its reach has been eliminated."""
-        near = 0
-        for u in members(reach):
-            near |= self.step[u]
-        return (near & ~reach) | (reach & self.ends & ~(1 << v))
+    def weight(self, v: int, reach: int) -> int:
+        """What the neighbours of v count after the rest of its reach has been eliminated."""
+        near = thin = 0
+        if self.net.mixed:
+            near, thin = self._classes(v, reach)
+        else:
+            for u in members(reach):
+                near |= self.step[u]
+        stays = ~reach | self.ends & ~(1 << v)
+        return self.net.weight(near & stays) + (thin & stays).bit_count()
+
+    def _classes(self, v: int, reach: int) -> tuple[int, int]:
+        """The vertices to which v is joined by a full block, and by a thin one, once all of its reach is gone."""
+        step, full_step, unit = self.step, self.full, self.unit
+        full, once = full_step[v], step[v] & ~full_step[v]
+        thin = once & ~unit[v]
+        others = list(members(reach & ~(1 << v)))
+        for u in reversed(others) if self.upstream else others:
+            if full >> u & 1:
+                full |= step[u]
+            if once >> u & 1:
+                full |= full_step[u]
+                more = step[u] & ~full_step[u]
+                thin |= more if thin >> u & 1 else more & (once | ~unit[u])
+                once |= more
+        return full, thin & ~full
 
     def look(self, v: int, reach: int) -> tuple[int, int]:
         """The weight of that neighbourhood and of the lightest one that v can ever have."""
-        weight = self.weight(v, self.around(v, reach))
+        weight = self.weight(v, reach)
         pair = self.known[v][reach] = weight, self.cut(v, reach, 0, min(weight, self.plain[v]))
         return pair
 
@@ -94,8 +102,29 @@ class NetDirection:
         key = v, reach, locked
         cut = self.cuts.get(key)
         if cut is None:
-            cut = self.cuts[key] = self._networks[v].cut(v, reach, locked, self.ends, self._told)
+            cut = self.cuts[key] = self._cut(v, reach, locked)
         return cut
+
+    def _cut(self, v: int, reach: int, locked: int) -> int:
+        """The minimum cut, where the first edges of all paths are full.
+
+        Units count nothing, so paths that leave v by units, and through locked vertices by more of them, end for free,
+        and so they do after a thin edge but for the 1 that it counts. What is reached along a full edge counts in full
+        wherever the path goes on.
+        """
+        if not self.net.mixed:
+            return self._network.cut(v, reach, locked, self.ends, self._told)
+        starts = thin = joined = 0
+        border = 1 << v
+        while border:
+            joined |= border
+            near = 0
+            for u in members(border):
+                starts |= self.full[u]
+                near |= self.step[u] & ~self.full[u]
+                thin |= self.step[u] & ~self.full[u] & ~self.unit[u]
+            border = near & locked & ~joined
+        return max(self._network.cut(v, reach, locked, self.ends, self._told, starts), int(thin != 0))
 
 
 class SetScan(NamedTuple):
@@ -111,15 +140,9 @@ class SetScan(NamedTuple):
 class SetBounds:
     """The prices of going last and the lower bounds of all vertices of a set at once."""
 
-    def __init__(
-        self,
-        net: BitsetGraph,
-        sizes: tuple[list[list[int]], list[list[int]]] | None = None,
-        look: WorkWatcher = unwatched,
-    ) -> None:
+    def __init__(self, net: BitsetGraph, look: WorkWatcher = unwatched) -> None:
         self.net = net
-        into, out = sizes or (None, None)
-        self.sides = NetDirection(net, net.pred, 0, into, look), NetDirection(net, net.succ, net.kept, out, look)
+        self.sides = NetDirection(net, True, look), NetDirection(net, False, look)
 
     def root(self, inside: int) -> None:
         """Remember the minimum cuts of a set as lower bounds on those of its subsets."""

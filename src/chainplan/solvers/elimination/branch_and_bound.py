@@ -18,9 +18,9 @@ from typing import Protocol
 
 from chainplan.solvers.elimination.bitset_graph import BitsetGraph
 from chainplan.solvers.elimination.bitset_problem import EliminationCore, bits, members
+from chainplan.solvers.elimination.block_classes import edge_classes
 from chainplan.solvers.elimination.bounds import GroupTable, SetBounds, SetScan, groups
 from chainplan.solvers.elimination.reductions import ReducedGraph, goes_first, reduce
-from chainplan.solvers.elimination.unit_sizes import unit_sizes
 from chainplan.solvers.search.search import WorkWatcher, paced, unwatched
 
 GROUP_SIZES = (8, 10)
@@ -47,11 +47,11 @@ class SetModel(Protocol):
         ...
 
 
-class DenseSetModel:
-    """The model of dense blocks: minimum cuts, group bounds and safe vertices."""
+class ClassedSetModel:
+    """The model of blocks that have classes, dense ones among them: minimum cuts, group bounds and safe vertices."""
 
     def __init__(self, net: BitsetGraph, look: WorkWatcher = unwatched) -> None:
-        self.net, self.bounds = net, SetBounds(net, look=look)
+        self.net, self.bounds = net, SetBounds(net, look)
         self.parts = net.parts
 
     def scan(self, inside: int) -> SetScan:
@@ -65,17 +65,14 @@ class DenseSetModel:
 
 
 class StructuredSetModel:
-    """The model of structured blocks: prices by structure; bounds only where every block is dense or ± the identity."""
+    """The model of other structured blocks: prices by structure, and no bounds."""
 
-    def __init__(self, core: EliminationCore, net: BitsetGraph, look: WorkWatcher = unwatched) -> None:
+    def __init__(self, core: EliminationCore, look: WorkWatcher = unwatched) -> None:
         self.core, self._look = core, look
-        sizes = unit_sizes(core)
-        self.bounds = None if sizes is None else SetBounds(net, sizes, look)
 
     def scan(self, inside: int) -> SetScan:
         vertices = list(members(inside))
-        least = [0] * len(vertices) if self.bounds is None else self.bounds.scan(inside).least
-        return SetScan(vertices, [self._price(v, inside) for v in vertices], least, 0)
+        return SetScan(vertices, [self._price(v, inside) for v in vertices], [0] * len(vertices), 0)
 
     def _price(self, v: int, inside: int) -> int:
         self._look(WORK_PER_PRICED_VERTEX * len(self.core.size))
@@ -85,10 +82,7 @@ class StructuredSetModel:
         return list(self.core.components(mask))
 
     def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[GroupTable]:
-        if self.bounds is None:
-            return []
-        self.bounds.root(inside)
-        return groups(self.bounds, inside, most, tick)
+        return []
 
 
 class _LargerGroupsPay(Exception):
@@ -219,13 +213,15 @@ class ExactSearch:
         middle = core.middle if mask is None else core.middle & mask
         self._tick = tick
         look = paced(lambda: self._tick())
+        classes = None if core.dense else edge_classes(core)
+        net = BitsetGraph.of(core, middle, classes)
         self.model: SetModel
-        if core.dense:
-            self.reduced = reduce(BitsetGraph.of(core, middle), look)
-            self.model = DenseSetModel(self.reduced.net, look)
+        if core.dense or classes is not None:
+            self.reduced = reduce(net, look)
+            self.model = ClassedSetModel(self.reduced.net, look)
         else:
-            self.reduced = ReducedGraph(BitsetGraph.of(core, middle))
-            self.model = StructuredSetModel(core, self.reduced.net, look)
+            self.reduced = ReducedGraph(net)
+            self.model = StructuredSetModel(core, look)
         self.searches = [SetSearch(self.model, part) for part in self.model.parts(self.reduced.net.middle)]
         for search in self.searches:
             search.bound(search.whole)

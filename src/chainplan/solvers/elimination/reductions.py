@@ -15,6 +15,11 @@ an order with p before v, let v go first and p in the old place of v: others see
 `d_p · w(P(p)) · d_v + d_v · w(P(v)) · w(S')`, P(v) and S' as v saw them at that time, and now pay
 `d_v · d_p · w(S) + d_p · w(P(v)) · w(S')`, which is no more. So v may go first; transposed likewise.
 
+Where edges have classes (`block_classes`), what v leaves behind is full as before if its neighbours have it along full
+edges already; so the neighbours that the shared vertices are full for count alone, and a neighbour to which v itself is
+not full, which may pay little or nothing for v, must gain nothing at all. Chain pairs and twins must have full edges
+only.
+
 Twins (`merge_twins`). Two vertices with the same neighbourhoods, neither an output, may go one right after the other.
 Let v go at t1 and its twin v' at t2. Per unit of its size, moving v' to t1 saves x = the factors of the vertices that
 see it in between + (price at t2 − price at t1), and moving v to t2 costs y = the same less what those vertices see in
@@ -81,18 +86,24 @@ def _tight(side: NetDirection, v: int) -> bool:
 
 def goes_first(net: BitsetGraph, v: int, inside: int) -> bool:
     """Whether a vertex with neighbourhoods as light as its minimum cuts can go first without making others dearer."""
+    full_pred, full_succ, _, _ = net.classes
     into, out, size = net.pred[v], net.succ[v], net.size[v]
     room = 0 if net.kept >> v & 1 else size
-    return _bearable(net, into, net.pred, out & inside, inside, size) and _bearable(
-        net, out, net.succ, into & inside, inside, room
+    return _bearable(net, into, full_pred, out & inside, full_succ[v], inside, size) and _bearable(
+        net, out, full_succ, into & inside, full_pred[v], inside, room
     )
 
 
-def _bearable(net: BitsetGraph, given: int, step: list[int], neighbours: int, inside: int, room: int) -> bool:
-    """Whether the vertices that each neighbour gains from `given` stay for good and weigh at most `room`."""
+def _bearable(
+    net: BitsetGraph, given: int, step: list[int], neighbours: int, full: int, inside: int, room: int
+) -> bool:
+    """Whether the vertices that each neighbour gains from `given` stay for good and weigh at most `room`.
+
+    Neighbours that are not in `full` have no room, and what they have along other edges than those in `step` is gained.
+    """
     for s in members(neighbours):
         fresh = given & ~step[s]
-        if fresh & inside or net.weight(fresh) > room:
+        if fresh & inside or net.weight(fresh) > (room if full >> s & 1 else 0):
             return False
     return True
 
@@ -103,7 +114,7 @@ def chain_pair(bounds: SetBounds, v: int) -> bool:
     for near, far in (bounds.sides, bounds.sides[::-1]):
         p = near.step[v].bit_length() - 1
         alone = near.step[v] == 1 << p and far.step[p] == 1 << v and (net.middle & ~net.kept) >> p & 1
-        if not alone or net.size[p] > net.size[v] or not _tight(near, v) or not _tight(far, v):
+        if not alone or not net.all_full(v) or net.size[p] > net.size[v] or not _tight(near, v) or not _tight(far, v):
             continue
         if far.plain[v] <= near.cut(p, near.reach(p, net.middle)):
             return True
@@ -114,18 +125,15 @@ def merge_twins(reduced: ReducedGraph) -> bool:
     """Merge intermediates with the same neighbourhoods, outputs apart, into the first of them; say whether any were."""
     net, seen, changed = reduced.net, {}, False
     for v in list(members(net.middle & ~net.kept)):
+        if not net.all_full(v):
+            continue
         key = net.pred[v], net.succ[v]
         if key not in seen:
             seen[key] = v
             continue
-        u, bit = seen[key], 1 << v
+        u = seen[key]
         net.size[u] += net.size[v]
         reduced.merged[u] = [*reduced.merged.get(u, [u]), *reduced.merged.get(v, [v])]
-        for step in (net.pred, net.succ):
-            for w in members(step[v]):
-                other = net.succ if step is net.pred else net.pred
-                other[w] &= ~bit
-            step[v] = 0
-        net.middle &= ~bit
+        net.cut_off(v)
         changed = True
     return changed
