@@ -7,9 +7,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
+from typing import Protocol
 
 DigraphArrow = tuple[str, str]
 """An edge from the first vertex to the second."""
+
+
+class DigraphEdge(Protocol):
+    """An object that says between which vertices it leads."""
+
+    @property
+    def source(self) -> str:
+        """The vertex where the edge starts."""
+        ...
+
+    @property
+    def target(self) -> str:
+        """The vertex where the edge ends."""
+        ...
+
+
+def runs_forward(vertices: Iterable[str], edges: Iterable[DigraphEdge]) -> bool:
+    """Say whether every edge leads from a vertex to one named later, so that the vertices are in topological order.
+
+    There is no cycle then, and `topological_order` is the order of the names. It takes O(V + E).
+    """
+    place = {vertex: i for i, vertex in enumerate(vertices)}
+    return all(place.get(e.source, -1) < place.get(e.target, -1) for e in edges)
 
 
 def reachable(start: Sequence[str], edges: Iterable[DigraphArrow]) -> set[str]:

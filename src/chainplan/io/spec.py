@@ -1,6 +1,6 @@
 """The grammar of a spec: it turns located values into a Problem.
 
-`chain` and `dag` are both read into a `GraphDraft` (`spec_chain`, `spec_dag`). `graph.faults` alone defines what a
+`chain` and `dag` are both read into a `GraphDraft` (`spec_chain`, `spec_dag`). A `Graph` alone knows what a
 well-formed graph is; here its faults get back their line and column, and words of the spec where those say more.
 """
 
@@ -14,7 +14,7 @@ from chainplan.io.spec_chain import read_chain
 from chainplan.io.spec_dag import read_dag
 from chainplan.io.spec_draft import GraphDraft
 from chainplan.io.spec_limits import read_limits
-from chainplan.problem.graph import Graph, GraphFault
+from chainplan.problem.graph import FaultyGraphError, Graph, GraphFault
 from chainplan.problem.problem import Problem
 
 
@@ -30,25 +30,28 @@ def read_problem(root: LocatedNode, messages: SpecMessages) -> Problem:
     top = reader.fields(root, ("chain", "dag", "limits", "name")) or {}
     name = reader.name(top["name"]) if "name" in top else None
     limits = read_limits(top.get("limits"), reader)
-    draft = _draft(root, top, reader)
+    graph = _graph(root, top, reader)
     messages.finish()
-    assert draft is not None
-    ends = tuple(draft.parts["inputs"]), tuple(draft.parts["outputs"])
-    return Problem(Graph(draft.sizes, *ends, tuple(draft.elementals)), limits.memory, name, recompute=limits.recompute)
+    assert graph is not None
+    return Problem(graph, limits.memory, name, recompute=limits.recompute)
 
 
-def _draft(root: LocatedNode, top: dict[str, LocatedNode], reader: NodeReader) -> GraphDraft | None:
-    """Read the parts of the graph, and note every fault."""
+def _graph(root: LocatedNode, top: dict[str, LocatedNode], reader: NodeReader) -> Graph | None:
+    """Read the graph, and note every fault; None where there is one."""
     if isinstance(root, MappingNode) and ("chain" in top) == ("dag" in top):
         what = "both 'chain' and 'dag'" if "chain" in top else "neither 'chain' nor 'dag'"
         todo = "Remove one of them." if "chain" in top else "Add the one that describes the problem."
         reader.messages.add(root, f"the spec has {what}; expected exactly one. {todo}")
     chain = read_chain(top["chain"], reader) if "chain" in top else None
     dag = read_dag(top["dag"], reader) if "dag" in top else None
+    graph = None
     for draft in filter(None, (chain, dag)):
-        for node, fault in draft.faults():
-            reader.messages.add(node, _worded(draft, node, fault))
-    return chain or dag
+        try:
+            graph = draft.graph()
+        except FaultyGraphError as error:
+            for node, fault in draft.located(error.faults):
+                reader.messages.add(node, _worded(draft, node, fault))
+    return graph
 
 
 def _worded(draft: GraphDraft, node: LocatedNode, fault: GraphFault) -> str:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from chainplan.io.located.nodes import LocatedNode, ScalarNode
+from chainplan.io.located.nodes import LocatedNode, ScalarNode, SequenceNode
 from chainplan.io.located.reader import NodeReader
 from chainplan.io.spec_draft import (
     DETAILS,
-    EXPLICIT_COSTS,
     MAX_VERTEX_SIZE,
-    ElementalCosts,
     GraphDraft,
     own_name,
     read_costs,
@@ -23,6 +21,8 @@ from chainplan.structures import Block
 
 def read_chain(node: LocatedNode, reader: NodeReader) -> GraphDraft | None:
     """Read a chain, given by sizes or by Jacobians."""
+    if isinstance(node, SequenceNode) and node.listed is not None:
+        return _chain_of_sizes(node, list(node.listed), reader)
     items = reader.items(node, "sizes or of mappings")
     if items is None:
         return None
@@ -30,32 +30,37 @@ def read_chain(node: LocatedNode, reader: NodeReader) -> GraphDraft | None:
         reader.messages.add(node, "chain is empty; expected at least two sizes or one jacobian. Add them.")
         return None
     if all(isinstance(item, ScalarNode) for item in items):
-        return _chain_of_sizes(node, items, reader)
+        return _chain_of_sizes(node, [reader.whole(item, MAX_VERTEX_SIZE) or 0 for item in items], reader)
     return _chain_of_jacobians(node, items, reader)
 
 
-def _chain_of_sizes(node: LocatedNode, items: tuple[LocatedNode, ...], reader: NodeReader) -> GraphDraft:
-    sizes = [reader.whole(item, MAX_VERTEX_SIZE) or 0 for item in items]
-    if len(items) == 1:
+def _chain_of_sizes(node: LocatedNode, sizes: list[int], reader: NodeReader) -> GraphDraft:
+    if len(sizes) == 1:
         text = "chain has one size; expected at least two, those of x0 and x1. Add the size of the output."
         reader.messages.add(node, text)
         sizes *= 2
-    blocks = [Block(rows, cols) for cols, rows in pairwise(sizes)]
-    elementals = [_link(i, f"F{i + 1}", block) for i, block in enumerate(blocks)]
-    return _chain_draft(node, sizes, elementals, items)
+    vertices = [chain_vertex(i) for i in range(len(sizes))]
+    elementals = [
+        Elemental(f"F{i}", source, target, Block(rows, cols))
+        for i, ((source, target), (cols, rows)) in enumerate(
+            zip(pairwise(vertices), pairwise(sizes), strict=True), start=1
+        )
+    ]
+    return _chain_draft(node, dict(zip(vertices, sizes, strict=True)), elementals, [])
 
 
 def _chain_of_jacobians(node: LocatedNode, items: tuple[LocatedNode, ...], reader: NodeReader) -> GraphDraft:
     fields = [reader.fields(item, ("name", "shape", *DETAILS), ("shape",)) or {} for item in items]
     shapes = [_shape(own["shape"], reader) if "shape" in own else None for own in fields]
     sizes = _chain_sizes(shapes)
+    vertices = [chain_vertex(i) for i in range(len(sizes))]
     elementals = []
     for i, (own, shape) in enumerate(zip(fields, shapes, strict=True)):
         name = own_name(own, reader) or f"F{i + 1}"
         structure = structure_of(own, shape, reader)
         block = Block(*shape, structure) if shape else Block(sizes[i + 1], sizes[i])
-        elementals.append(_link(i, name, block, read_costs(own, reader)))
-    return _chain_draft(node, sizes, elementals, items)
+        elementals.append(Elemental(name, vertices[i], vertices[i + 1], block, *read_costs(own, reader)))
+    return _chain_draft(node, dict(zip(vertices, sizes, strict=True)), elementals, list(items))
 
 
 def _chain_sizes(shapes: list[tuple[int, int] | None]) -> list[int]:
@@ -73,13 +78,8 @@ def _shape(node: LocatedNode, reader: NodeReader) -> tuple[int, int] | None:
     return None if rows is None or cols is None else (rows, cols)
 
 
-def _link(i: int, name: str, block: Block, costs: ElementalCosts = EXPLICIT_COSTS) -> Elemental:
-    return Elemental(name, chain_vertex(i), chain_vertex(i + 1), block, *costs)
-
-
 def _chain_draft(
-    node: LocatedNode, sizes: list[int], links: list[Elemental], items: tuple[LocatedNode, ...]
+    node: LocatedNode, sizes: dict[str, int], links: list[Elemental], items: list[LocatedNode]
 ) -> GraphDraft:
-    named = {chain_vertex(i): size for i, size in enumerate(sizes)}
-    ends = {"inputs": [chain_vertex(0)], "outputs": [chain_vertex(len(links))]}
-    return GraphDraft(node, named, ends, links, {"jacobians": list(items)})
+    ends = {"inputs": [links[0].source], "outputs": [links[-1].target]}
+    return GraphDraft(node, sizes, ends, links, {"jacobians": items})

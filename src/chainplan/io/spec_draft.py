@@ -6,7 +6,7 @@ replaced by one that fits, so that one mistake gives one message.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from chainplan.errors.suggest import did_you_mean
 from chainplan.io.located.diagnostics import describe
 from chainplan.io.located.nodes import LocatedNode, MappingNode, ScalarNode, SequenceNode, descend, shown, written
 from chainplan.io.located.reader import NodeReader, plain
-from chainplan.problem.graph import Elemental, GraphFault, faults
+from chainplan.problem.graph import Elemental, Graph, GraphFault
 from chainplan.structures import DENSE, STRUCTURE_NAMES, Structure
 
 MAX_VERTEX_SIZE = 10**12
@@ -24,8 +24,6 @@ MAX_COST = 10**36
 
 ElementalCosts = tuple[int | None, int | None, int, int | None]
 """Tangent, adjoint, tape and advance of an elemental."""
-EXPLICIT_COSTS: ElementalCosts = (None, None, 0, None)
-"""The costs of an explicit elemental."""
 DETAILS = ("structure", "tangent", "adjoint", "tape", "advance")
 """The keys of a jacobian besides its name and its place."""
 
@@ -40,9 +38,20 @@ class GraphDraft:
     elementals: list[Elemental]
     origins: dict[str, list[LocatedNode]]
 
-    def faults(self) -> Iterator[tuple[LocatedNode, GraphFault]]:
+    def graph(self) -> Graph:
+        """Return the graph of the parts.
+
+        Raises
+        ------
+        FaultyGraphError
+            Where they make none.
+        """
+        ends = tuple(self.parts["inputs"]), tuple(self.parts["outputs"])
+        return Graph(self.sizes, *ends, tuple(self.elementals))
+
+    def located(self, faults: Iterable[GraphFault]) -> Iterator[tuple[LocatedNode, GraphFault]]:
         """Yield the faults of the graph with their nodes; a part that could not be read is not called empty."""
-        for fault in faults(self.sizes, self.parts["inputs"], self.parts["outputs"], self.elementals):
+        for fault in faults:
             match fault.place:
                 case (str() as part, int() as index, *rest):
                     yield descend(self.origins[part][index], tuple(rest)), fault

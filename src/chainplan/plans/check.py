@@ -4,8 +4,10 @@ A plan is right when every output block counts every path from its input to its 
 block by its vertices, so each is a sum of products along paths; what is left to prove is that each path is counted
 once. Every elemental gets a random label from a finite field, the labels run along the plan, and the outputs are
 compared with forward substitution on the graph. Two different sums of paths are different polynomials in the labels,
-so a wrong plan passes with a probability of at most (longest path) / p (Schwartz 1980, Zippel 1979), p about 2^61. A
-seed counts as the identity that it compresses; a check of its own proves that its colours bring back every nonzero.
+so a wrong plan passes with a probability of at most 9/8 · (longest path) / p (Schwartz 1980, Zippel 1979), p about
+2^61. The 9/8 is for labels that are words of 64 random bits modulo p - 1, of which none has a probability of more than
+ceil(2^64 / (p - 1)) / 2^64. A seed counts as the identity that it compresses; a check of its own proves that its
+colours bring back every nonzero.
 
 The field is GF(p) for a prime p drawn anew for each check rather than the fixed GF(2^61 - 1): a plan that adds a block
 to itself 61 times multiplies it by 2^61, which *is* 1 in that field.
@@ -14,13 +16,17 @@ to itself 61 times multiplies it by 2^61, which *is* 1 in that field.
 from __future__ import annotations
 
 import secrets
+from array import array
 from collections.abc import Mapping, Sequence
 
+from chainplan._util.gc_pause import uncollected
 from chainplan.errors import PlanError
 from chainplan.plans.candidate import Candidate
+from chainplan.plans.liveness import evaluates
 from chainplan.plans.replay import Replay, colouring_of
 from chainplan.plans.states import spans
 from chainplan.plans.steps import (
+    STATE_STEP_KINDS,
     Accumulate,
     Add,
     Advance,
@@ -33,7 +39,6 @@ from chainplan.plans.steps import (
     Propagate,
     Restore,
     Seed,
-    StateStep,
     Store,
     plan_of,
 )
@@ -94,7 +99,8 @@ def prove(candidate: Candidate, problem: Problem | None) -> Candidate:
         _check_states(plan, problem.recompute)
     _check_colours(plan, candidate.replay)
     _check_outputs(plan)
-    _check_paths(plan)
+    with uncollected():
+        _check_paths(plan)
     limit = None if problem is None else problem.memory
     if limit is not None and candidate.peak > limit:
         step = candidate.replay.alive.index(candidate.peak)
@@ -109,8 +115,8 @@ def _check_states(plan: Plan, recompute: bool) -> None:
     if recompute:
         spans(plan)
         return
-    moved = next((position for position, step in enumerate(plan.steps) if isinstance(step, StateStep)), None)
-    if moved is not None:
+    if evaluates(plan.steps):
+        moved = next(position for position, step in enumerate(plan.steps) if type(step) in STATE_STEP_KINDS)
         raise PlanError(
             f"step {moved}: a state is moved, but limits.recompute is not set, so that states are given; expected a "
             "plan without state steps. Set it, or plan again."
@@ -120,7 +126,7 @@ def _check_states(plan: Plan, recompute: bool) -> None:
 def _check_colours(plan: Plan, replayed: Replay) -> None:
     """Refuse colours unless every nonzero of a decompressed block stands alone in a compressed column or row."""
     for position, step in enumerate(plan.steps):
-        if isinstance(step, Decompress):
+        if type(step) is Decompress:
             from chainplan.colouring import misfit
 
             block = replayed.blocks[position].block
@@ -140,11 +146,11 @@ def _check_outputs(plan: Plan) -> None:
 def _check_paths(plan: Plan) -> None:
     """Compare the plan with forward substitution, for all inputs in one pass, and input by input where that fails."""
     prime = _random_prime()
+    elementals = plan.graph.elementals
+    words = array("Q", secrets.token_bytes(8 * len(elementals)))
     labels = {
-        e.name: 0
-        if e.block.structure.name == "zero" or not e.block.rows * e.block.cols
-        else 1 + secrets.randbelow(prime - 1)
-        for e in plan.graph.elementals
+        e.name: 0 if e.block.structure.name == "zero" or not e.block.rows * e.block.cols else 1 + word % (prime - 1)
+        for e, word in zip(elementals, words, strict=True)
     }
     weights = {source: 1 + secrets.randbelow(prime - 1) for source in plan.graph.inputs}
     along = _carry(plan, labels, prime)
@@ -223,15 +229,11 @@ class _Labels(Interpreter[int]):
 
 def _substitute(graph: Graph, labels: Mapping[str, int], weights: Mapping[str, int], prime: int) -> dict[str, int]:
     """Sum the products of labels over all paths from the weighted inputs to each vertex, in one pass over the edges."""
-    out_of: dict[str, list[tuple[str, int]]] = {}
-    for e in graph.elementals:
-        out_of.setdefault(e.source, []).append((e.target, labels[e.name]))
     held = dict(weights)
-    for vertex in graph.order:
-        value = held.get(vertex)
+    for e in graph.by_source:
+        value = held.get(e.source)
         if value is not None:
-            for target, label in out_of.get(vertex, ()):
-                held[target] = (held.get(target, 0) + value * label) % prime
+            held[e.target] = (held.get(e.target, 0) + value * labels[e.name]) % prime
     return held
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from chainplan.plans.steps import Application, Plan, StateStep, Step
+from chainplan.plans.steps import APPLICATION_KINDS, STATE_STEP_KINDS, Accumulate, Plan, Propagate, Step
 from chainplan.problem.graph import Mode
 
 
@@ -24,7 +24,7 @@ def last_uses(plan: Plan) -> list[int]:
 
 def evaluates(steps: Sequence[Step]) -> bool:
     """Say whether the steps evaluate states, which are given otherwise."""
-    return any(isinstance(step, StateStep) for step in steps)
+    return not STATE_STEP_KINDS.isdisjoint(map(type, steps))
 
 
 def tape_spans(steps: Sequence[Step]) -> Iterator[tuple[str, int, int]]:
@@ -33,10 +33,12 @@ def tape_spans(steps: Sequence[Step]) -> Iterator[tuple[str, int, int]]:
     Where the plan evaluates states, every adjoint step records a tape of its own. Where states are given, one tape
     serves from the first adjoint step of an elemental to the last.
     """
+    if APPLICATION_KINDS.isdisjoint(map(type, steps)):
+        return iter(())
     adjoint = [
         (step.elemental, position)
         for position, step in enumerate(steps)
-        if isinstance(step, Application) and step.mode is Mode.ADJOINT
+        if isinstance(step, Accumulate | Propagate) and step.mode is Mode.ADJOINT
     ]
     if evaluates(steps):
         return ((name, position, position) for name, position in adjoint)

@@ -23,17 +23,18 @@ from chainplan.problem.graph import Graph, Mode
 class Recorder:
     """A writer of steps, each of whose methods returns a handle of the block it makes.
 
-    Loads are held back until a step reads them, so that they stand just before their first use.
+    Loads are held back until a step reads them, so that they stand just before their first use. The handle of a step is
+    its position; that of the k-th load held back, counted from 1, is -k.
     """
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._steps: list[Step] = []
-        self._pending: list[Load | int] = []
+        self._loads: list[Load | int] = []
 
     def load(self, elemental: str) -> int:
-        self._pending.append(Load(elemental))
-        return len(self._pending) - 1
+        self._loads.append(Load(elemental))
+        return -len(self._loads)
 
     def accumulate(self, elemental: str, mode: Mode) -> int:
         return self._record(Accumulate(elemental, mode))
@@ -42,8 +43,9 @@ class Recorder:
         return self._record(Propagate(elemental, self._position(arg), mode))
 
     def multiply(self, left: int, right: int, onto: int | None = None) -> int:
-        step = Multiply(self._position(left), self._position(right), None if onto is None else self._position(onto))
-        return self._record(step)
+        left = left if left >= 0 else self._position(left)
+        right = right if right >= 0 else self._position(right)
+        return self._record(Multiply(left, right, None if onto is None else self._position(onto)))
 
     def add(self, left: int, right: int) -> int:
         return self._record(Add(self._position(left), self._position(right)))
@@ -70,12 +72,12 @@ class Recorder:
 
     def _record(self, step: Step) -> int:
         self._steps.append(step)
-        self._pending.append(len(self._steps) - 1)
-        return len(self._pending) - 1
+        return len(self._steps) - 1
 
     def _position(self, handle: int) -> int:
-        held = self._pending[handle]
+        if handle >= 0:
+            return handle
+        held = self._loads[-1 - handle]
         if isinstance(held, Load):
-            self._steps.append(held)
-            held = self._pending[handle] = len(self._steps) - 1
+            held = self._loads[-1 - handle] = self._record(held)
         return held

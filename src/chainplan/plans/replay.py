@@ -8,6 +8,7 @@ from its `source` vertex to its `target` vertex.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from chainplan._util.gc_pause import uncollected
@@ -143,15 +144,14 @@ def _alive(plan: Plan, blocks: list[Typed]) -> tuple[int, ...]:
         change[first] += size
         change[last + 1] -= size
 
-    for position, last in enumerate(last_uses(plan)):
-        if not blocks[position].state:
-            hold(blocks[position].block.nnz, position, last)
+    for position, (typed, last) in enumerate(zip(blocks, last_uses(plan), strict=True)):
+        if not typed.state:
+            rows, cols, structure = typed.block
+            size = structure.nnz(rows, cols)
+            change[position] += size
+            change[last + 1] -= size
     for name, first, last in tape_spans(plan.steps):
         hold(plan.graph[name].tape, first, last)
     for span in spans(plan) if evaluates(plan.steps) else ():
         hold(plan.graph.sizes[span.vertex], span.first, span.last)
-    alive, now = [], 0
-    for delta in change[: len(plan.steps)]:
-        now += delta
-        alive.append(now)
-    return tuple(alive)
+    return tuple(accumulate(change[: len(plan.steps)]))

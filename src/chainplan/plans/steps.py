@@ -211,9 +211,14 @@ Application = Accumulate | Propagate
 """The steps that call a function of a matrix-free elemental; an adjoint needs its tape."""
 StateStep = Advance | Store | Restore
 """The steps that move states and make no block."""
+STATE_STEP_KINDS: frozenset[type] = frozenset(get_args(StateStep))
+"""The kinds of these steps; `kind in ...` is many times faster than isinstance, and plans have millions of steps."""
+APPLICATION_KINDS: frozenset[type] = frozenset(get_args(Application))
+"""The kinds of steps that are applications."""
 Step = Load | Application | Multiply | Add | Seed | Decompress | StateStep
 STEP_KINDS: tuple[type[Step], ...] = get_args(Step)
 """Every kind of step; in a plan file it has the name of its class in small letters, and the fields of its class."""
+_STEP_KINDS = frozenset(STEP_KINDS)
 
 
 class Interpreter(ABC, Generic[VisitResult]):
@@ -261,7 +266,7 @@ def require_step(position: int, step: object) -> None:
     PlanError
         Where it is none; the message says its position and what it is.
     """
-    if type(step) not in STEP_KINDS:
+    if type(step) not in _STEP_KINDS:
         raise PlanError(
             f"step {position}: found {describe(step)}; expected a step of `chainplan.plans.steps`. Correct it."
         )

@@ -96,17 +96,17 @@ class Typing(Interpreter[MadeBlock]):
         return _joined(arg, Typed(e.target, e.source, e.block)), price, 0
 
     def multiply(self, step: Multiply) -> MadeBlock:
-        left, right = self._operand(step.left, "left"), self._operand(step.right, "right")
-        target, source = left.target, right.source
+        left_place, right_place, onto_place = step
+        left, right = self._operand(left_place, "left"), self._operand(right_place, "right")
         if left.source != right.target:
             raise Broken(
                 f"left block starts at '{left.source}', but right block ends at '{right.target}'; they must meet."
             )
         product = _joined(left, right)
         price = self._cost.multiply(left.block, right.block, product.block if product.whole is None else None)
-        if step.onto is None:
+        if onto_place is None:
             return product, price, 0
-        onto = self._operand(step.onto, "onto")
+        onto, target, source = self._operand(onto_place, "onto"), product.target, product.source
         if onto.target != target or onto.source != source:
             raise Broken(
                 f"the product leads '{source}' -> '{target}', but onto leads '{onto.source}' -> '{onto.target}'; they "
@@ -187,16 +187,18 @@ class Typing(Interpreter[MadeBlock]):
         made = self.made
         if not 0 <= position < len(made):
             raise Broken(f"{role} is {position}; expected an earlier step (0 to {len(made) - 1}).")
-        if made[position].state:
+        typed = made[position]
+        if typed.state:
             raise Broken(
                 f"{role} is {position}, which moves a state and makes no block; expected a step that makes one."
             )
-        return made[position]
+        return typed
 
     def _elemental(self, name: str) -> Elemental:
-        if name not in self._graph:
+        e = self._graph.named.get(name)
+        if e is None:
             raise Broken(f"'{name}' is no elemental of the problem.")
-        return self._graph[name]
+        return e
 
     def _applied(self, step: Application) -> Elemental:
         """Return the matrix-free elemental whose tangent or adjoint a step applies."""

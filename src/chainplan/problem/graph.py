@@ -1,9 +1,9 @@
 """The linearised DAG: vertices with sizes, elemental Jacobians on the edges, inputs and outputs.
 
 A graph is immutable, and its fields hold only what was declared. What follows from them (the topological order, the
-part between inputs and outputs, whether it is a chain) is computed once, on first use. `faults` is the one definition
-of a well-formed graph: the constructor raises the faults, and the spec front-end turns them into messages with file,
-line and column.
+part between inputs and outputs, whether it is a chain) is computed once, on first use. `_faults` is the one definition
+of a well-formed graph: the constructor raises them as a `FaultyGraphError`, which the spec front-end turns into
+messages with file, line and column.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from itertools import pairwise
+from operator import is_, le
 
-from chainplan._util.digraph import find_cycle, reachable, topological_order
+from chainplan._util.digraph import find_cycle, runs_forward, topological_order
 from chainplan.errors import ShapeError
 from chainplan.errors.arguments import expect
 from chainplan.structures import Block
-from chainplan.structures.resolve import ElementalBlock, resolve
+from chainplan.structures.resolve import resolve
 
 FaultPlace = tuple[str | int, ...]
 """The place of a fault in a graph: ("inputs", 0), ("jacobians", 3, "edge"), ..."""
@@ -119,6 +120,14 @@ class GraphFault:
     message: str
 
 
+class FaultyGraphError(ShapeError):
+    """The parts of a graph do not make a linearised DAG; `faults` holds everything that keeps them from it."""
+
+    def __init__(self, faults: Sequence[GraphFault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(f"{'.'.join(map(str, fault.place))}: {fault.message}" for fault in faults))
+
+
 @dataclass(frozen=True)
 class Graph:
     """A linearised DAG; parallel elementals between the same two vertices add up.
@@ -136,7 +145,7 @@ class Graph:
 
     Raises
     ------
-    ShapeError
+    FaultyGraphError
         Where the parts do not make a linearised DAG; the message lists every fault.
 
     Examples
@@ -158,23 +167,24 @@ class Graph:
         for what in ("inputs", "outputs", "elementals"):
             expect(what, getattr(self, what), Sequence, "a tuple", f"Pass {what}=(...,).")
         for e in self.elementals:
-            expect("elementals", e, Elemental, "Elementals", "Make them by Elemental(name, source, target, block).")
-            expect("block", e.block, Block, "a Block", "Make one by chainplan.structures.Block(rows, cols).")
-        messages = [
-            f"{'.'.join(map(str, fault.place))}: {fault.message}"
-            for fault in faults(self.sizes, self.inputs, self.outputs, self.elementals)
-        ]
-        if messages:
-            raise ShapeError("\n".join(messages))
+            if type(e) is not Elemental or type(e.block) is not Block:
+                expect("elementals", e, Elemental, "Elementals", "Make them by Elemental(name, source, target, block).")
+                expect("block", e.block, Block, "a Block", "Make one by chainplan.structures.Block(rows, cols).")
+        found = tuple(_faults(self.sizes, self.inputs, self.outputs, self.elementals))
+        if found:
+            raise FaultyGraphError(found)
 
     def __getitem__(self, name: str) -> Elemental:
-        return self._by_name[name]
+        return self.named[name]
 
     def __contains__(self, name: str) -> bool:
-        return name in self._by_name
+        return name in self.named
 
     @cached_property
-    def _by_name(self) -> dict[str, Elemental]:
+    def named(self) -> dict[str, Elemental]:
+        """The elementals by name, the useful ones with the structures by which they are counted."""
+        if self.useful is self.elementals:
+            return self.declared
         return self.declared | {e.name: e for e in self.useful}
 
     @cached_property
@@ -195,7 +205,21 @@ class Graph:
     @cached_property
     def order(self) -> tuple[str, ...]:
         """The vertices in topological order; of several that could follow, the one declared first does."""
+        if runs_forward(self.sizes, self.elementals):
+            return tuple(self.sizes)
         return tuple(topological_order(list(self.sizes), [(e.source, e.target) for e in self.elementals]))
+
+    @cached_property
+    def by_source(self) -> tuple[Elemental, ...]:
+        """The elementals by the place of their source in `order`; those from one vertex as they were declared.
+
+        Whatever goes along paths needs one pass over them: an elemental stands behind all that end at its source.
+        """
+        place = {vertex: i for i, vertex in enumerate(self.order)}
+        places = [place[e.source] for e in self.elementals]
+        if all(map(le, places, places[1:])):
+            return tuple(self.elementals)
+        return tuple(sorted(self.elementals, key=lambda e: place[e.source]))
 
     @property
     def useful(self) -> tuple[Elemental, ...]:
@@ -213,14 +237,20 @@ class Graph:
 
     @cached_property
     def _resolved(self) -> tuple[tuple[Elemental, ...], bool]:
-        ahead = reachable(self.inputs, ((e.source, e.target) for e in self.elementals))
-        behind = reachable(self.outputs, ((e.target, e.source) for e in self.elementals))
+        ahead, behind = set(self.inputs), set(self.outputs)
+        for e in self.by_source:
+            if e.source in ahead:
+                ahead.add(e.target)
+        for e in reversed(self.by_source):
+            if e.target in behind:
+                behind.add(e.source)
         useful = tuple(e for e in self.elementals if e.source in ahead and e.target in behind)
-        resolved = resolve([ElementalBlock(e.source, e.target, e.block) for e in useful], self.order)
-        counted = tuple(
+        resolved = resolve([e.block for e in useful], ((e.source, e.target) for e in useful), self.order)
+        counted = [
             e if e.block is block else replace(e, block=block) for e, block in zip(useful, resolved.blocks, strict=True)
-        )
-        return counted, resolved.exact
+        ]
+        same = len(counted) == len(self.elementals) and all(map(is_, counted, self.elementals))
+        return self.elementals if same else tuple(counted), resolved.exact
 
     @cached_property
     def into(self) -> dict[str, list[Elemental]]:
@@ -246,6 +276,8 @@ class Graph:
                 return f"the graph has {len(vertices)} {what}s, a chain has one"
         if not self.useful:
             return f"no path leads from '{self.inputs[0]}' to '{self.outputs[0]}'"
+        if self._head_to_tail:
+            return None
         for word, lists in (("predecessors", self.into), ("successors", self.out_of)):
             for vertex, edges in lists.items():
                 if len(edges) > 1:
@@ -265,12 +297,20 @@ class Graph:
         """
         if self.not_a_chain is not None:
             raise ShapeError(self.not_a_chain)
-        result = []
-        vertex = self.inputs[0]
-        while vertex in self.out_of:
-            result.append(self.out_of[vertex][0])
-            vertex = result[-1].target
-        return tuple(result)
+        return self._useful_by_source
+
+    @cached_property
+    def _useful_by_source(self) -> tuple[Elemental, ...]:
+        if self.by_source == self.elementals:
+            return self.useful
+        useful = {e.name: e for e in self.useful}
+        return tuple(useful[e.name] for e in self.by_source if e.name in useful)
+
+    @property
+    def _head_to_tail(self) -> bool:
+        """Whether every useful elemental starts where the one before it ends: then they are one path."""
+        path = self._useful_by_source
+        return path[-1].target == self.outputs[0] and all(a.target == b.source for a, b in pairwise(path))
 
     def transpose(self) -> Graph:
         """Return the graph of the transposed Jacobian: all edges are reversed, tangents and adjoints exchanged.
@@ -287,7 +327,7 @@ class Graph:
         return Graph(dict(reversed(list(self.sizes.items()))), self.outputs, self.inputs, transposed)
 
 
-def faults(
+def _faults(
     sizes: Mapping[str, int], inputs: Sequence[str], outputs: Sequence[str], elementals: Sequence[Elemental]
 ) -> Iterator[GraphFault]:
     """Yield everything that keeps the parts from being a linearised DAG."""
@@ -304,7 +344,8 @@ def faults(
             seen.add(name)
     yield from _role_faults(inputs, outputs, elementals)
     yield from _elemental_faults(sizes, elementals)
-    yield from _cycle_faults(elementals)
+    if not runs_forward(sizes, elementals):
+        yield from _cycle_faults(elementals)
 
 
 def _role_faults(
@@ -337,19 +378,18 @@ def _elemental_faults(sizes: Mapping[str, int], elementals: Sequence[Elemental])
                 ("jacobians", i, "name"),
                 f"the name '{e.name}' is taken by jacobian [{seen[e.name]}]; expected unique names. Rename one.",
             )
-        seen.setdefault(e.name, i)
-        shape = (sizes.get(e.target), sizes.get(e.source))
-        if (e.block.rows, e.block.cols) != shape:
+        else:
+            seen[e.name] = i
+        (rows, cols, structure), m, n = e.block, sizes.get(e.target), sizes.get(e.source)
+        if rows != m or cols != n:
             yield GraphFault(
                 ("jacobians", i, "shape"),
-                f"'{e.name}' is {e.block.rows} x {e.block.cols}, but its edge '{e.source}' -> '{e.target}' asks for "
-                f"{shape[0]} x {shape[1]}; rows are the size of the target, columns of the source.",
+                f"'{e.name}' is {rows} x {cols}, but its edge '{e.source}' -> '{e.target}' asks for {m} x {n}; rows "
+                "are the size of the target, columns of the source.",
             )
-        misfit = e.block.structure.misfit(e.block.rows, e.block.cols)
+        misfit = structure.misfit(rows, cols)
         if misfit:
-            yield GraphFault(
-                ("jacobians", i, "structure"), f"structure '{e.block.structure!r}' of '{e.name}' {misfit}."
-            )
+            yield GraphFault(("jacobians", i, "structure"), f"structure '{structure!r}' of '{e.name}' {misfit}.")
 
 
 def _cycle_faults(elementals: Sequence[Elemental]) -> Iterator[GraphFault]:

@@ -66,15 +66,15 @@ class Block(NamedTuple):
 
     def times(self, right: Block) -> Block:
         """Return the block self (m x k) · right (k x n), of m x n."""
-        if type(self.structure) is Dense and type(right.structure) is Dense:
-            return Block(self.rows, right.cols, DENSE)
-        structure = product(self.structure, right.structure)
+        (m, k, a), (rows, n, b) = self, right
+        if type(a) is Dense and type(b) is Dense:
+            return Block(m, n)
+        structure = product(a, b)
         if structure is None:
             from chainplan.structures.explicit import exact_product
 
-            left = self.structure, self.rows, self.cols
-            structure = exact_product(left, (right.structure, right.rows, right.cols))
-        return Block(self.rows, right.cols, structure)
+            structure = exact_product((a, m, k), (b, rows, n))
+        return Block(m, n, structure)
 
     def plus(self, other: Block) -> Block:
         """Return the block self + other, both of m x n."""
@@ -93,8 +93,9 @@ class Block(NamedTuple):
 
 def product_fma(left: Block, right: Block) -> int:
     """Count the fma of left (m x k) · right (k x n): `Σ_l nnz(left[:, l]) · nnz(right[l, :])`, 0 for unit blocks."""
-    if type(left.structure) is Dense and type(right.structure) is Dense:
-        return left.rows * left.cols * right.cols
+    (m, k, a), (_, n, b) = left, right
+    if type(a) is Dense and type(b) is Dense:
+        return m * k * n
     if left.structure.unit or right.structure.unit:
         return 0
     columns, rows = left.structure.vectors, right.structure.vectors

@@ -58,13 +58,16 @@ class ResolvedBlocks(NamedTuple):
     exact: bool
 
 
-def resolve(edges: Sequence[ElementalBlock], order: Iterable[str]) -> ResolvedBlocks:
-    """Choose the family for the elementals of a graph, given with its vertices in topological order."""
-    edges = [edge._replace(block=_zero_if_empty(edge.block)) for edge in edges]
-    blocks = tuple(edge.block for edge in edges)
+def resolve(blocks: Sequence[Block], ends: Iterable[tuple[str, str]], order: Iterable[str]) -> ResolvedBlocks:
+    """Choose the family for the elementals of a graph, given by their blocks and by their sources and targets.
+
+    `order` names the vertices of the graph in topological order.
+    """
+    blocks = tuple(_zero_if_empty(block) for block in blocks)
     closed = _as_given(blocks)
     if closed is not None:
         return ResolvedBlocks(blocks, closed)
+    edges = [ElementalBlock(*pair, block) for pair, block in zip(ends, blocks, strict=True)]
     from chainplan.structures.explicit import explicit
 
     if _patterns_fit(edges, order):
@@ -88,7 +91,7 @@ def _in_family(blocks: Sequence[Block], family: Callable[[Structure, int, int], 
 
 def _as_given(blocks: Sequence[Block]) -> bool | None:
     """Say whether the structures as given count exactly, or return None where they are not closed."""
-    special = [b for b in blocks if not isinstance(b.structure, OnDiagonal | Dense | Zero)]
+    special = [b for b in blocks if not isinstance(b.structure, (Dense, OnDiagonal, Zero))]
     if all(isinstance(b.structure, Banded) for b in special):
         return all(b.rows == b.cols for b in special)
     parts = [b.structure for b in special if isinstance(b.structure, BlockDiagonal | Kronecker)]

@@ -53,7 +53,7 @@ class ScalarNode(NamedTuple):
 
 
 class SequenceNode(NamedTuple):
-    """A list; a pattern that is given as a Python object stays as it is in `listed`, without nodes in `items`."""
+    """A list; a pattern or sizes given as a Python object stay as they are in `listed`, without nodes in `items`."""
 
     path: NodePath
     line: int

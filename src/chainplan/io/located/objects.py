@@ -26,6 +26,8 @@ MAX_DECIMAL_BITS = 10_000
 """Bits of the largest number that is written in decimal; Python refuses to write more than 4300 digits."""
 MAX_EXACT_FLOAT = 2**53
 """Up to this number every whole number is a float, so that the float 1e4 stands for 10000."""
+MAX_LISTED_SIZE = 2**39
+"""Below this number a size in a list of sizes needs no node, for no grammar refuses it."""
 LISTING_KEYS = ("coo", "permutation", "selection", "scatter")
 """The keys whose values may be long lists of numbers."""
 
@@ -67,9 +69,7 @@ class _ObjectWalk:
                 self._messages.add_at(0, 0, text)
             else:
                 place = (path, name.text)
-                listed = (
-                    _listed(item) if name.text in LISTING_KEYS else _matrix(item) if name.text == "sparse" else None
-                )
+                listed = _listing(place, item)
                 values[name.text] = self.node(item, place, depth + 1) if listed is None else listed._replace(path=place)
         return MappingNode(path, 0, 0, dict.fromkeys(values, (0, 0)), values)
 
@@ -80,6 +80,23 @@ class _ObjectWalk:
         self._count += len(value) * (2 if isinstance(value, abc.Mapping) else 1)
         if self._count > MAX_SPEC_VALUES:
             self._messages.fatal(0, 0, f"more than {MAX_SPEC_VALUES} values; expected fewer. Split the problem.")
+
+
+def _listing(place: tuple[NodePath, str], value: object) -> SequenceNode | None:
+    """Make one node of a value that may have millions of entries; None where each entry needs a node."""
+    above, key = place
+    if key in LISTING_KEYS:
+        return _listed(value)
+    if key == "sparse":
+        return _matrix(value)
+    return _sizes(value) if key == "chain" and above is None else None
+
+
+def _sizes(value: object) -> SequenceNode | None:
+    """Make one node of the sizes of a chain, where each of them is surely one."""
+    if not isinstance(value, list | tuple) or set(map(type, value)) != {int} or len(value) >= MAX_SPEC_VALUES:
+        return None
+    return SequenceNode(None, 0, 0, (), value) if min(value) >= 0 and max(value) < MAX_LISTED_SIZE else None
 
 
 def _listed(value: object) -> SequenceNode | None:

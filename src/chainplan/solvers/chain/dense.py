@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import final
 
+from chainplan._util.gc_pause import uncollected
 from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.recorder import Recorder
@@ -47,10 +48,14 @@ class ChainDenseSolver(Solver):
         graph = problem.graph
         chain, sizes = graph.chain, sizes_of(graph.chain)
         recorder = Recorder(graph)
-        held = {(i, i + 1): recorder.load(e.name) for i, e in enumerate(chain)}
-        price = 0
-        for i, k, j in optimal_products(sizes):
-            held[i, j] = recorder.multiply(held.pop((k, j)), held.pop((i, k)))
-            price += sizes[i] * sizes[k] * sizes[j]
-        plan = recorder.plan([(graph.outputs[0], graph.inputs[0], held[0, len(chain)])])
+        held, read, price = list[int](), 0, 0
+        with uncollected():
+            for i, k, j in optimal_products(sizes):
+                held += [recorder.load(e.name) for e in chain[read:j]]
+                read = max(read, j)
+                left = held.pop()
+                held[-1] = recorder.multiply(left, held[-1])
+                price += sizes[i] * sizes[k] * sizes[j]
+            whole = held.pop() if held else recorder.load(chain[0].name)
+            plan = recorder.plan([(graph.outputs[0], graph.inputs[0], whole)])
         return Outcome(Status.OPTIMAL, Candidate(plan, FMA), Bound(price, "bracketings"))
