@@ -40,18 +40,27 @@ def command() -> None:
 @_folder
 @_quick
 @click.option("--budget", type=click.FloatRange(min=0), help="Seconds per search on a graph, in place of the suite's.")
-def run(name: str, folder: Path, quick: bool, budget: float | None) -> None:
+@click.option("--only", multiple=True, metavar="TARGET", help="Targets whose names begin so; may be given repeatedly.")
+@click.option("--samples", type=click.IntRange(min=1), help="Graphs for each proof rate, in place of the suite's.")
+def run(name: str, folder: Path, quick: bool, budget: float | None, only: tuple[str, ...], samples: int | None) -> None:
     """Measure a suite, or all of them; write its CSV, its report and its charts."""
     entries = chosen(name)
-    if budget is not None and not any(entry.budgeted for entry in entries):
-        takers = ", ".join(entry.name for entry in TABLE.values() if entry.budgeted)
-        raise click.UsageError(f"--budget has no meaning for {name}; expected one of {takers}.")
+    _expect_takers("--budget", budget is not None, name, "budgeted")
+    _expect_takers("--only, --samples", bool(only or samples), name, "parted")
     for entry in entries:
-        text = entry.run(quick, budget, _say)
-        if text is not None:
-            stem = f"{entry.name}-quick" if quick else entry.name
+        stem, written = f"{entry.name}-quick" if quick else entry.name, False
+        for text in entry.run(quick, _say, budget, only, samples):
             _write({folder / f"{stem}.csv": text})
+            written = True
+        if written:
             _report(entry.name, stem, folder)
+
+
+def _expect_takers(option: str, given: bool, name: str, taken: str) -> None:
+    """Refuse an option that means nothing to any of the suites that a name stands for."""
+    if given and not any(getattr(entry, taken) for entry in chosen(name)):
+        takers = ", ".join(entry.name for entry in TABLE.values() if getattr(entry, taken))
+        raise click.UsageError(f"{option} has no meaning for {name}; expected one of {takers}.")
 
 
 def _say(line: str) -> None:

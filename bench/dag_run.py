@@ -6,17 +6,16 @@ planned in a process of their own, so that the memory that one of them needs can
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import get_context
-from pathlib import Path
 from time import perf_counter
 
 from bench.dag_suites import APART, DagSolver, DagSuite
 from bench.instances.graphs import DagInstance
+from bench.memory import peak_memory
 from bench.rows import DagRow
 from bench.run import load, machine
 from chainplan.errors import ChainplanError
@@ -101,16 +100,4 @@ def _planned(row: DagRow, problem: Problem) -> DagRow:
 
 def _measured_apart(row: DagRow, instance: DagInstance) -> DagRow:
     row = _measured(row, instance)
-    return replace(row, memory=_peak_memory() // 1024)
-
-
-def _peak_memory() -> int:
-    """The most KiB that this process has held.
-
-    Linux carries `ru_maxrss` over from the process that started this one, but not `VmHWM`.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = status.read_text(encoding="utf-8").splitlines()
-        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return replace(row, memory=peak_memory() // 1024)

@@ -197,6 +197,36 @@ class BudgetRow:
 
 
 @dataclass(frozen=True)
+class TargetRow:
+    """One figure of a target beside its goal.
+
+    `part` is the part of the report, `measured` says what the figure is, in `unit`, of `samples` instances, and `sense`
+    whether the goal is the least or the most it is to be; `reached` is "yes", "no", or empty where one of the two is
+    missing. `status` is "ok" or says why there is no figure. `core` is "as installed", or "off" where the compiled core
+    was switched off. It took `seconds`, of these `cpu` of processors, in a process that has held `memory` MiB at most,
+    while so many processes as `load` wanted the `cores` of the machine in the minute before.
+    """
+
+    target: str
+    part: str
+    core: str
+    measured: str
+    figure: float | None = None
+    unit: str = ""
+    sense: str = ""
+    goal: float | None = None
+    reached: str = ""
+    status: str = "ok"
+    samples: int = 1
+    note: str = ""
+    seconds: float | None = None
+    cpu: float | None = None
+    memory: int | None = None
+    load: float | None = None
+    cores: int | None = None
+
+
+@dataclass(frozen=True)
 class BestRow:
     """The best known of a stored instance: what the plan file of its name costs, and a bound within `within`, in fma.
 
@@ -215,7 +245,7 @@ class BestRow:
     fingerprint: str
 
 
-AnyRow = TypeVar("AnyRow", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow, BudgetRow, BestRow)
+AnyRow = TypeVar("AnyRow", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow, BudgetRow, TargetRow, BestRow)
 
 _READ: dict[Any, Callable[[str], Any]] = {
     "str": str,

@@ -7,7 +7,7 @@ rows, so that all of them can be written again from the CSV.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
@@ -27,14 +27,16 @@ from bench.limits_report import limit_pictures, limit_report_text
 from bench.pictures import Picture, chain_pictures, dag_pictures, files, jax_pictures, section, structure_pictures
 from bench.progress import PROGRESS_SUITES, run_progress
 from bench.progress_report import progress_pictures, progress_report_text
-from bench.rows import BudgetRow, DagRow, JaxRow, LimitRow, ProgressRow, Row, StructureRow, from_csv, to_csv
+from bench.rows import BudgetRow, DagRow, JaxRow, LimitRow, ProgressRow, Row, StructureRow, TargetRow, from_csv, to_csv
 from bench.run import run_suite
 from bench.structure import STRUCTURE_SUITES, run_structures
 from bench.structure_report import structure_report_text
 from bench.suites import SUITES
+from bench.targets.report import target_claims, target_report_text
+from bench.targets.run import TARGET_SUITES, run_targets
 from chainplan.errors import missing_extra
 
-R = TypeVar("R", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow, BudgetRow)
+R = TypeVar("R", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow, BudgetRow, TargetRow)
 Say = Callable[[str], None]
 
 
@@ -42,31 +44,40 @@ Say = Callable[[str], None]
 class Entry(Generic[R]):
     """A suite: its name, the table it stands in, how it is measured, the kind of its rows and what they become.
 
-    `text` takes the suite, what it was measured on, the rows, and the lines of the section of charts. `budgeted` says
-    whether `--budget` means anything to it.
+    `measure` gives what it was measured on and the rows, or these again and again as they become more. `text` takes
+    the suite, what it was measured on, the rows, and the lines of the section of charts. `budgeted` says whether
+    `--budget` means anything to it, `parted` whether `--only` and `--samples` do.
     """
 
     name: str
     suites: Mapping[str, Any]
-    measure: Callable[[Any, Say], tuple[dict[str, str], list[R]]]
+    measure: Callable[[Any, Say], tuple[dict[str, str], list[R]] | Iterator[tuple[dict[str, str], list[R]]]]
     kind: type[R]
     text: Callable[[Any, Mapping[str, str], Sequence[R], Sequence[str]], str]
     pictures: Callable[[Sequence[R]], list[Picture]]
     claims: Callable[[Sequence[R]], list[Claim]] = lambda rows: []
     missing: Callable[[Any], str | None] = lambda suite: None
     budgeted: bool = False
+    parted: bool = False
 
-    def run(self, quick: bool, budget: float | None, say: Say) -> str | None:
-        """The CSV of a run; None, and why, where the suite cannot be run here."""
+    def run(
+        self, quick: bool, say: Say, budget: float | None = None, only: tuple[str, ...] = (), samples: int | None = None
+    ) -> Iterator[str]:
+        """The CSV of a run, first of what there is before its end; none, and why, where the suite cannot be run."""
         suite = self.suites[self.name]
         suite = suite.quick() if quick else suite
         reason = self.missing(suite)
         if reason is not None:
             say(f"{self.name} skipped: {reason}")
-            return None
+            return
         if budget is not None and self.budgeted:
             suite = replace(suite, budget=budget)
-        return to_csv(*self.measure(suite, say), self.kind)
+        if self.parted:
+            suite = suite.only(only) if only else suite
+            suite = suite.sampled(samples) if samples else suite
+        found = self.measure(suite, say)
+        for about, rows in [found] if isinstance(found, tuple) else found:
+            yield to_csv(about, rows, self.kind)
 
     def report(self, stem: str, csv: str) -> dict[str, str]:
         """The files of a report by name, from the text of a CSV; their names begin with `stem`."""
@@ -123,6 +134,16 @@ TABLE: dict[str, Entry[Any]] = {
         Entry("jax", JAX_SUITES, run_jax, JaxRow, jax_report_text, jax_pictures, jax_claims, _no_jax),
         Entry("limits", LIMIT_SUITES, run_limits, LimitRow, limit_report_text, limit_pictures, limit_claims),
         Entry("budgets", BUDGET_SUITES, run_budgets, BudgetRow, budget_report_text, budget_pictures),
+        Entry(
+            "targets",
+            TARGET_SUITES,
+            run_targets,
+            TargetRow,
+            target_report_text,
+            lambda rows: [],
+            target_claims,
+            parted=True,
+        ),
     )
 }
 """Every suite by name."""

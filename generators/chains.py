@@ -81,3 +81,39 @@ def _structure(draw: Random, rows: int, cols: int) -> Structure:
             return from_spec(word, [draw.randrange(cols) for _ in range(rows)], shape, Path())
     density = draw.choice([0.01, 0.03, 0.1, 0.3])
     return Explicit(drawn_pattern(f"coo-{draw.random()}", rows, cols, density))
+
+
+def mixed_chain(q: int) -> Problem:
+    """q factors, dense, diagonal, banded or triangular, each as often as another; sizes 20 to 100."""
+    draw = Random(f"mixed chain {q}")
+    sizes, structures = [draw.choice((20, 40, 60, 100))], list[Structure]()
+    for _ in range(q):
+        word = draw.choice(("dense", "diagonal", "banded", "lower_triangular"))
+        size = draw.choice((20, 40, 60, 100)) if word == "dense" else sizes[-1]
+        sizes.append(size)
+        argument = [draw.randint(0, 2), draw.randint(0, 2)] if word == "banded" else None
+        structures.append(from_spec(word, argument, (size, sizes[-2]), None))
+    return structured_chain(sizes, structures, f"mixed-{q}")
+
+
+def pattern_chain(count: int, n: int, ends: tuple[int, int]) -> Problem:
+    """Patterns of n x n with 5 to 9 entries in each row, diagonals between them, dense factors to the ends.
+
+    `ends` are the columns of the whole Jacobian and its rows.
+    """
+    sizes, structures = [ends[0], n], list[Structure]([DENSE])
+    for i in range(count):
+        structures.append(Explicit(_few_per_row(f"pattern {n} {i}", n)))
+        if i < count - 1:
+            structures.append(PLAIN_STRUCTURES["diagonal"])
+    sizes += [n] * (len(structures) - 1)
+    return structured_chain([*sizes, ends[1]], [*structures, DENSE], f"{count} patterns of {n}")
+
+
+def _few_per_row(name: str, n: int) -> csr_array:
+    """A random pattern of n x n with 5 to 9 entries in each row, fewer where n is."""
+    draw = Random(name)
+    rows = [sorted(draw.sample(range(n), min(n, draw.randint(5, 9)))) for _ in range(n)]
+    ends = np.cumsum([0, *map(len, rows)])
+    columns = np.fromiter((column for row in rows for column in row), np.int64, ends[-1])
+    return csr_array((np.ones(ends[-1], np.int8), columns, ends), shape=(n, n))

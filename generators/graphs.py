@@ -14,7 +14,8 @@ from typing import Any
 
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem
-from chainplan.structures import DENSE, Block, Identity, NegatedIdentity, Structure
+from chainplan.structures import DENSE, PLAIN_STRUCTURES, Block, Identity, NegatedIdentity, Structure
+from chainplan.structures.banded import Banded
 
 BLOCK_SIZES = (1, 2, 3, 4, 6, 8, 12, 20)
 
@@ -142,3 +143,78 @@ def _graph(name: str, draw: Random, count: int, ends: int, edges: list[tuple[int
     sizes = [draw.choice(BLOCK_SIZES) if block else 1 for _ in range(count)]
     ins, outs = list(range(ends)), list(range(count - ends, count))
     return dag_problem({"name": name, "sizes": sizes, "inputs": ins, "outputs": outs, "edges": edges})
+
+
+def with_unit_edges(instance: Mapping[str, Any], share: float) -> dict[str, Any]:
+    """The instance with this share of its edges marked ±1; the two ends of such an edge get the same size.
+
+    Which edges these are, and with which sign, is drawn by the name and the edges. All vertices that such edges join
+    take the size of the first of them.
+    """
+    edges, sizes = [tuple(edge[:2]) for edge in instance["edges"]], list(instance["sizes"])
+    draw = Random(f"units {instance['name']} {edges}")
+    marks = dict.fromkeys(edges, 0) | {e: draw.choice((1, -1)) for e in draw.sample(edges, round(share * len(edges)))}
+    first = list(range(len(sizes)))
+    for (u, v), mark in marks.items():
+        if mark:
+            low, high = sorted((first[u], first[v]))
+            first = [low if f == high else f for f in first]
+    joined = [sizes[f] for f in first]
+    return {**instance, "sizes": joined, "edges": [(u, v, mark) for (u, v), mark in marks.items()]}
+
+
+_ECONOMY: dict[str, str] = {
+    "labour": "output 0 0, technology 0 0",
+    "marginal_cost": "wage 0 0, technology 0 0",
+    "inflation": "marginal_cost dense",
+    "nominal_rate": "inflation 0 0, rate_shock 0 0",
+    "real_rate": "nominal_rate 1 0, inflation 0 0",
+    "capital": "output 0 1, wage 0 1, real_rate 0 1",
+    "investment": "capital 1 0",
+    "price_of_capital": "capital 1 1, investment 0 1",
+    "dividend": "output 0 0, wage 0 0, labour 0 0, investment 0 0",
+    "return": "price_of_capital 1 0, dividend 0 0",
+    "tax": "return 1 0, labour 0 0, spending 0 0",
+    "income": "wage 0 0, labour 0 0, tax 0 0",
+    "assets": "return dense, income dense",
+    "consumption": "return dense, income dense",
+    "asset_market": "assets 0 0, price_of_capital 0 0",
+    "goods_market": "consumption 0 0, investment 0 0, spending 0 0, output 0 0",
+    "labour_market": "labour 0 0, consumption 0 0, wage 0 0",
+}
+"""What each path of an economy reads, as a band of so many periods back and ahead, or dense."""
+
+
+def economics(size: int = 300) -> Problem:
+    """A model of an economy over `size` periods: 14 intermediate paths between unknowns and shocks, and three markets.
+
+    It has the form of sequence-space Jacobians (Auclert, Bardóczy, Rognlie & Straub 2021, section 4): what households
+    decide and prices that are set ahead depend on all periods, densely; the others on the one before or the next.
+    """
+    ins, outs = ("output", "wage", "technology", "rate_shock", "spending"), tuple(_ECONOMY)[-3:]
+    elementals = []
+    for name, reads in _ECONOMY.items():
+        for source, *band in map(str.split, reads.split(", ")):
+            structure = DENSE if band == ["dense"] else Banded(int(band[0]), int(band[1]))
+            elementals.append(Elemental(f"{name}/{source}", source, name, Block(size, size, structure)))
+    sizes = dict.fromkeys((*ins, *_ECONOMY), size)
+    return Problem(Graph(sizes, ins, outs, tuple(elementals)), name=f"economics-{size}")
+
+
+def bottleneck_with_skip(target: str) -> Problem:
+    """x (100) → h (100) → b (2) → g (100) → y (100), matrix-free at both ends, and a diagonal elemental from x.
+
+    Parameters
+    ----------
+    target : str
+        Where the diagonal elemental ends: y, or g.
+    """
+    sizes = {"x": 100, "h": 100, "b": 2, "g": 100, "y": 100}
+    elementals = (
+        Elemental("first", "x", "h", Block(100, 100), tangent=10_000, adjoint=10_000),
+        Elemental("in", "h", "b", Block(2, 100)),
+        Elemental("out", "b", "g", Block(100, 2)),
+        Elemental("last", "g", "y", Block(100, 100), tangent=10_000, adjoint=10_000),
+        Elemental("skip", "x", target, Block(100, 100, PLAIN_STRUCTURES["diagonal"])),
+    )
+    return Problem(Graph(sizes, ("x",), ("y",), elementals), name=f"bottleneck, skip to {target}")
