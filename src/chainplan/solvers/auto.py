@@ -17,6 +17,7 @@ from chainplan.problem.problem import Problem
 from chainplan.solvers.chain.dense import ChainDenseSolver
 from chainplan.solvers.chain.interval_dp import ChainDpSolver
 from chainplan.solvers.chain.memory_limit import ChainMemorySolver
+from chainplan.solvers.checkpoint.reversal_solver import ChainReversalSolver
 from chainplan.solvers.checkpoint.solver import ChainRecomputeSolver
 from chainplan.solvers.dag.exact import DagExactSolver
 from chainplan.solvers.dag.local_search import LocalSearchSolver
@@ -63,7 +64,8 @@ class AutoSolver(Solver):
     """Chains by the first exact solver that takes them; other graphs exactly where that is quick, else by local search.
 
     Cost: that of the solvers it picks; on graphs that are not chains at most the budget, 10 seconds by default.
-    Exact: yes on chains (up to 150 elementals under a memory limit that matters); on other graphs where the exact
+    Exact: yes on chains (up to 150 elementals under a memory limit that matters, above that where a single sweep over a
+        chain that evaluates its states is proven); on other graphs where the exact
         search ends within its share of the budget. Under an objective in time only on chains without such a limit;
         elsewhere the best plan by fma competes with forward and reverse order, and nothing is proven.
     Refuses: nothing but recomputation on what is not a chain, or for another objective than fma.
@@ -73,11 +75,12 @@ class AutoSolver(Solver):
     recomputes = True
 
     def refuses(self, problem: Problem) -> str | None:
-        return ChainRecomputeSolver().refuses(problem) if problem.recompute else None
+        return ChainReversalSolver().refuses(problem) if problem.recompute else None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         if problem.recompute:
-            return _run_stage(ChainRecomputeSolver(), problem, search)
+            exact = ChainRecomputeSolver()
+            return _run_stage(exact if exact.refuses(problem) is None else ChainReversalSolver(), problem, search)
         if problem.cost is not FMA:
             return _solve_in_time(problem, search)
         for solver in _CHAIN_SOLVERS:

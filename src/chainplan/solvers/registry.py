@@ -7,6 +7,7 @@ from chainplan.solvers.chain.dense import ChainDenseSolver
 from chainplan.solvers.chain.exhaustive import ExhaustiveSolver
 from chainplan.solvers.chain.interval_dp import ChainDpSolver
 from chainplan.solvers.chain.memory_limit import ChainMemorySolver
+from chainplan.solvers.checkpoint.reversal_solver import ChainReversalSolver
 from chainplan.solvers.checkpoint.solver import ChainRecomputeSolver
 from chainplan.solvers.dag.cp_sat import CpSatSolver
 from chainplan.solvers.dag.edge import EdgeEliminationSolver
@@ -34,6 +35,7 @@ SOLVERS: dict[str, Solver] = {
         ChainDpSolver(),
         ChainMemorySolver(),
         ChainRecomputeSolver(),
+        ChainReversalSolver(),
         EdgeEliminationSolver(),
         FaceEliminationSolver(),
         DagExactSolver(),

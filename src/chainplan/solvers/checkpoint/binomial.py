@@ -33,3 +33,16 @@ def forward_steps(steps: int, checkpoints: int) -> int:
     """
     t = repetitions(steps, checkpoints)
     return t * steps - (comb(checkpoints + t, t - 1) if t else 0) + steps
+
+
+def first_checkpoint(steps: int, checkpoints: int) -> int:
+    """How many of `steps` steps to advance before the next checkpoint is stored, by an optimal rule.
+
+    `checkpoints` counts the state at which the steps begin; at least two of each are expected. With c checkpoints and t
+    `repetitions`, k <= C(c + t - 1, c) and steps - k <= C(c + t - 1, c - 1) keep every step within t evaluations, the
+    first k of which are advanced over once more than the rest is; k >= C(c + t - 2, c) and
+    steps - k >= C(c + t - 2, c - 1) keep both parts from needing fewer. Every k within these four limits is optimal
+    (Griewank & Walther 2000, section 3); this is the least one.
+    """
+    c, t = checkpoints, repetitions(steps, checkpoints)
+    return max(1, comb(c + t - 2, c), steps - comb(c + t - 1, c - 1))
