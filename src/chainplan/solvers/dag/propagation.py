@@ -7,11 +7,11 @@ an order of its own, so that greedy keys, re-ordered fragments and the exact sea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import cycle
+from itertools import combinations, cycle
 from random import Random
-from typing import final
+from typing import cast, final
 
 from chainplan.plans.bound import Bound
 from chainplan.plans.candidate import Candidate
@@ -19,14 +19,15 @@ from chainplan.plans.classes import PROPAGATION
 from chainplan.plans.result import Outcome, bounded
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
+from chainplan.problem.graph import Graph
 from chainplan.problem.problem import Problem
 from chainplan.solvers.dag.order_plans import order_of
+from chainplan.solvers.elimination.component_search import cheapest_order
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.solvers.elimination.greedy import PricedOrder, best_of_keys, by_all_keys, randomised
 from chainplan.solvers.elimination.large_neighbourhood import sweep
-from chainplan.solvers.elimination.propagation_bound import propagation_bound
-from chainplan.solvers.elimination.propagation_graph import PropagationGraph, propagation_plan
-from chainplan.solvers.elimination.set_order import cheapest_order
+from chainplan.solvers.elimination.propagation_bound import BoundParts, propagation_bound
+from chainplan.solvers.elimination.propagation_graph import PropagationGraph, all_or_none_formed, propagation_plan
 from chainplan.solvers.search.search import Search, SearchStopped, paced
 from chainplan.solvers.search.solver import Solver, not_fma
 
@@ -36,11 +37,15 @@ MAX_INTERMEDIATES_FOR_OWN_KEYS = 300
 Beyond, the best order after accumulation is the first one: some orders make so many products that pricing them takes
 longer than a search.
 """
-MAX_INTERMEDIATES_FOR_ALL_SETS = 12
-"""Intermediate vertices up to which the search over all sets of them is tried."""
-ALL_SETS_SHARE = 0.5
-"""Share of the limits that this search may take."""
-CUT_BOUND_SHARE = 0.4
+MAX_INTERMEDIATES_FOR_PROOF_FIRST = 12
+"""Intermediate vertices up to which the exact search comes before local search."""
+MAX_INTERMEDIATES_FOR_PROOF = 250
+"""Intermediate vertices above which no exact search is tried."""
+MAX_DECIDED_ELEMENTALS = 6
+"""Shared elementals up to which every decision on them is tried."""
+EXACT_SHARE = 0.5
+"""Share of the limits that the exact search may take."""
+CUT_BOUND_SHARE = 0.3
 """Share of the limits that the bound from cuts may take."""
 REORDERED_FRAGMENT_SIZES = (3, 4, 5, 6)
 """Vertices in a fragment that is re-ordered."""
@@ -54,8 +59,8 @@ IDLE_SWEEPS = 4
 class PropagationSolver(Solver):
     """Greedy orders in which matrix-free elementals are propagated or accumulated, improved by exact fragments.
 
-    Cost: every price looks at the pairs of a vertex's edges; on up to 12 intermediates also all sets of them.
-    Exact: where that search over sets ends, within vertex elimination with propagation.
+    Cost: every price looks at the pairs of a vertex's edges; the exact search also at connected sets of vertices.
+    Exact: where that search ends, within vertex elimination with propagation.
     Refuses: graphs without matrix-free elementals; other objectives than fma.
     """
 
@@ -67,22 +72,38 @@ class PropagationSolver(Solver):
         return not_fma(problem)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        work = PropagationGraph(problem.graph)
-        orders = _greedy_orders(work, search)
-        best = _Best(search, work, next(orders))
-        best.offer_all(work, orders)
-        bound = None
-        if len(work.middle) <= MAX_INTERMEDIATES_FOR_ALL_SETS:
-            bound = _over_all_sets(work, best, search)
-        if bound is None:
-            look = paced(search.stage(self.name, CUT_BOUND_SHARE).watch)
-            bound = Bound(propagation_bound(problem.graph, look), PROPAGATION)
-            if best.total > bound.value:
-                best.offer_all(best.work, _improved(best.work, best.priced, search))
-                _form_more(best, search)
+        works = all_or_none_formed(problem.graph)
+        orders = ((work, priced) for work in works for priced in _greedy_orders(work, search))
+        best = _Best(search, *next(orders))
+        for work, priced in orders:
+            best.offer(work, priced)
+        parts = _cuts(problem.graph, search)
+        count = len(works[0].middle)
+        proof = None
+        if count <= MAX_INTERMEDIATES_FOR_PROOF_FIRST:
+            proof = _over_all_components(best, parts, search)
+        if proof is None and best.total > parts.total:
+            best.offer_all(best.work, _improved(best.work, best.priced, search))
+            _form_more(best, search)
+            if MAX_INTERMEDIATES_FOR_PROOF_FIRST < count <= MAX_INTERMEDIATES_FOR_PROOF:
+                proof = _over_all_components(best, parts, search)
+        bound = proof or Bound(parts.total, PROPAGATION)
         search.prove(bound)
         candidate = Candidate(best.plan(), FMA)
         return bounded(candidate, candidate.price, bound)
+
+
+def _cuts(graph: Graph, search: Search) -> BoundParts:
+    """Return the bound from cuts; once it is complete, later stages do not work it out again."""
+    known = search.unfinished.get(PropagationSolver.name)
+    if isinstance(known, BoundParts):
+        return known
+    stage = search.stage(PropagationSolver.name, CUT_BOUND_SHARE)
+    parts = propagation_bound(graph, paced(stage.watch))
+    if stage.in_time():
+        search.unfinished[PropagationSolver.name] = parts
+    search.prove(Bound(parts.total, PROPAGATION))
+    return parts
 
 
 def _greedy_orders(work: PropagationGraph, search: Search) -> Iterator[PricedOrder]:
@@ -125,32 +146,46 @@ class _Best:
             self.offer(work, priced)
 
 
-def _over_all_sets(work: PropagationGraph, best: _Best, search: Search) -> Bound | None:
+def _over_all_components(best: _Best, parts: BoundParts, search: Search) -> Bound | None:
     """Offer the cheapest order; return the bound that this proves, None where nothing is proven.
 
-    Where elementals are shared, other decisions about them are tried and nothing is proven. Where better colours of an
-    accumulation may be possible, a second search with their least prices gives the bound.
+    Where many elementals are shared, other decisions about them are tried and nothing is proven. Where better colours
+    of an accumulation may be possible, a second search with their least prices gives the bound.
     """
-    tick = search.stage(PropagationSolver.name, ALL_SETS_SHARE).tick
-    middle, graph = sorted(work.middle), work.graph
+    tick, graph = search.stage(PropagationSolver.name, EXACT_SHARE).tick, best.work.graph
+    middle = sorted(best.work.middle)
 
-    def cheapest(other: PropagationGraph) -> bool:
-        found = cheapest_order(other, middle, best.total - other.fixed, tick)
-        return found is not None and best.offer(other, found)
+    def cheapest(work: PropagationGraph, total: int) -> PricedOrder | None:
+        charges = parts.charges(graph, work.index, work.paid)
+        return cheapest_order(work, middle, total - work.fixed, tick, charges)
+
+    def better(work: PropagationGraph) -> bool:
+        found = cheapest(work, best.total)
+        return found is not None and best.offer(work, found)
 
     try:
-        cheapest(work)
-        if work.shared:
-            _toggle(best, cheapest, search)
+        if len(best.work.shared) > MAX_DECIDED_ELEMENTALS:
+            better(best.work)
+            _toggle(best, better, search)
             return None
-        if work.tight:
-            return Bound(best.total, PROPAGATION)
-        least = PropagationGraph(graph, least=True)
-        found = cheapest_order(least, middle, None, tick)
+        for formed in _decisions(best.work.shared):
+            better(PropagationGraph(graph, formed=formed))
+        if not best.work.exact:
+            return None
+        least = best.total
+        for formed in () if best.work.tight else _decisions(best.work.shared):
+            work = PropagationGraph(graph, formed=formed, least=True)
+            found = cheapest(work, least)
+            least = least if found is None else work.fixed + found.price
+        return Bound(least, PROPAGATION)
     except SearchStopped:
         return None
-    assert found is not None, "without a limit there is an order"
-    return Bound(least.fixed + found.price, PROPAGATION)
+
+
+def _decisions(shared: Sequence[str]) -> Iterator[frozenset[str]]:
+    """Yield every set of shared elementals that may be formed."""
+    for count in range(len(shared) + 1):
+        yield from map(frozenset, combinations(shared, count))
 
 
 def _form_more(best: _Best, search: Search) -> None:
@@ -168,8 +203,7 @@ def _toggle(best: _Best, better: Callable[[PropagationGraph], bool], search: Sea
     for name in cycle(names):
         if idle == len(names) or not search.going():
             return
-        formed = best.work.formed ^ {name}
-        idle = 0 if better(PropagationGraph(best.work.graph, formed=formed)) else idle + 1
+        idle = 0 if better(PropagationGraph(best.work.graph, formed=best.work.formed ^ {name})) else idle + 1
 
 
 def _improved(work: PropagationGraph, best: PricedOrder, search: Search) -> Iterator[PricedOrder]:
@@ -195,7 +229,5 @@ def _improved(work: PropagationGraph, best: PricedOrder, search: Search) -> Iter
 
 def _reordered(work: WorkGraph, fragment: list[int]) -> list[int]:
     """Return the cheapest order of a fragment."""
-    part, numbers = work.part(fragment)
-    place = {v: i for i, v in enumerate(numbers)}
-    ordered = cheapest_order(part, [place[v] for v in fragment])
-    return fragment if ordered is None else [numbers[i] for i in ordered.order]
+    ordered = cheapest_order(cast("PropagationGraph", work), fragment)
+    return fragment if ordered is None else ordered.order

@@ -10,8 +10,10 @@ are dense, whatever becomes of the elementals.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
+from typing import NamedTuple
 
 from chainplan.plans.compressed_sweep import accumulated
 from chainplan.problem.cost import FMA
@@ -25,20 +27,67 @@ MAX_CUT_INTERMEDIATES = 1000
 """Intermediate vertices above which accumulations and products count as nothing."""
 
 
-def propagation_bound(graph: Graph, look: WorkWatcher = unwatched) -> int:
+class Charges(NamedTuple):
+    """The bound as a sum over what is paid when vertices go: by vertex, and by matrix-free elemental.
+
+    `edges[v]` are pairs of the other end of an elemental and what it costs at least when the first of its ends goes. An
+    elemental that ends at an output costs it when its source goes; the other end is then -1.
+    """
+
+    vertices: dict[int, int]
+    edges: dict[int, list[tuple[int, int]]]
+
+    def total(self, vertices: Iterable[int]) -> int:
+        """Return what some vertices cost at least, whatever the order."""
+        seen, total = set[int](), 0
+        for v in vertices:
+            seen.add(v)
+            total += self.vertices.get(v, 0) + sum(fma for u, fma in self.edges.get(v, ()) if u not in seen)
+        return total
+
+
+NO_CHARGES = Charges({}, {})
+"""The bound that says nothing."""
+
+
+class BoundParts(NamedTuple):
+    """The parts of the bound by the name of a vertex or of an elemental."""
+
+    vertices: dict[str, int]
+    elementals: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """The bound on all plans."""
+        return sum(self.vertices.values()) + sum(self.elementals.values())
+
+    def charges(self, graph: Graph, index: Mapping[str, int], paid: Collection[str]) -> Charges:
+        """Return what vertices cost, by their numbers, where the elementals in `paid` are paid for beforehand."""
+        edges = dict[int, list[tuple[int, int]]]()
+        for e in graph.useful:
+            if e.name in self.elementals and e.name not in paid:
+                source, target, fma = index[e.source], index[e.target], self.elementals[e.name]
+                ends = [(source, -1)] if e.target in graph.outputs else [(source, target), (target, source)]
+                for one, other in ends:
+                    edges.setdefault(one, []).append((other, fma))
+        return Charges({index[v]: fma for v, fma in self.vertices.items()}, edges)
+
+
+def propagation_bound(graph: Graph, look: WorkWatcher = unwatched) -> BoundParts:
     """Return a lower bound in fma; where `look` raises `SearchStopped`, it is what has been counted by then."""
+    parts = BoundParts({}, {})
     if intermediates(graph) > MAX_CUT_INTERMEDIATES:
-        return 0
-    cuts, total = _Cuts(graph, look), 0
+        return parts
+    cuts, outputs = _Cuts(graph, look), set(graph.outputs)
     free = [e for e in graph.useful if not e.explicit]
     beside = {v for e in free for v in (e.source, e.target)}
     with suppress(SearchStopped):
         for e in free:
-            total += _least(e, cuts, set(graph.outputs))
+            parts.elementals[e.name] = _least(e, cuts, outputs)
         for v in cuts.middle if cuts.core.dense else ():
             if v not in beside:
-                total += graph.sizes[v] * cuts.before(v) * cuts.behind(v)
-    return total
+                parts.vertices[v] = graph.sizes[v] * cuts.before(v) * cuts.behind(v)
+    return parts
 
 
 def _least(e: Elemental, cuts: _Cuts, outputs: set[str]) -> int:

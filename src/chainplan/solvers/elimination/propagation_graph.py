@@ -1,25 +1,24 @@
 """Vertex elimination with propagation: matrix-free elementals stay as they are until a vertex at their end goes.
 
 Eliminating v then makes each product of an out-edge and an in-edge in one of three ways (`route_choice`): by
-multiplying their blocks, by applying the matrix-free elementals of the out-edge to the block of the in-edge (tangents),
-or those of the in-edge to the block of the out-edge (adjoints); what is explicit on an edge is multiplied beside it. On
-a path this is the choice that dynamic programming over its intervals makes. Without it every matrix-free elemental is
+multiplying their blocks, by applying matrix-free elementals of the out-edge to the block of the in-edge (tangents), or
+those of the in-edge to the block of the out-edge (adjoints); what is left of an edge is multiplied beside it. On a path
+this is the choice that dynamic programming over its intervals makes. Without it every matrix-free elemental is
 accumulated first, which costs as many vectors as its smaller end has entries, where a narrow place next to it would ask
 for a few.
 
 An edge of an input and an output that is read is part of the Jacobian, and its elementals are accumulated whatever
-happens. What they cost is in `fixed`, and nothing is charged for them when a vertex goes. The same holds of elementals
-that are `formed` by decision. Such decisions matter for the `shared` ones, for which what is cheapest at one vertex
-need not be cheapest in the end: those that end at an output that is read and start at an intermediate vertex, because
-they are used twice, and those that run in parallel, because some of them may be accumulated.
+happens. What they cost is in `fixed`, and nothing is charged for them when a vertex goes. An elemental that ends at an
+output that is read and starts at an intermediate vertex is used twice, so that what is cheapest at one vertex need not
+be cheapest in the end. Whether such a `shared` elemental is accumulated is therefore decided beforehand: those that are
+`formed` are paid for in `fixed`, the others are never accumulated. So what a vertex costs depends on the set of
+vertices that are gone, not on their order.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from copy import copy
-from typing import NamedTuple, cast
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 from chainplan._util.gc_pause import uncollected
 from chainplan.plans.compressed_sweep import UNREACHED_PRICE, accumulated
@@ -29,56 +28,68 @@ from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.solvers.elimination.elimination_graph import WorkEdge, WorkGraph, write_accumulation
 from chainplan.solvers.elimination.route_choice import (
-    EdgePrices,
+    EdgeDecisions,
     Route,
     RouteChoice,
-    RoutePrices,
+    RoutedProduct,
     cheapest_route,
     choose_routes,
 )
-from chainplan.structures import Block
+from chainplan.structures import Block, Dense
 
-MODE_OF_ROUTE = {Route.TANGENTS: Mode.TANGENT, Route.ADJOINTS: Mode.ADJOINT}
-"""The mode of the routes that apply matrix-free elementals."""
+MAX_PARALLEL_ELEMENTALS = 3
+"""Matrix-free elementals of one edge up to which every subset of them may be accumulated or applied by itself."""
 
 
 class PropagationEdge(WorkEdge):
     """An edge whose block is the sum of what is `formed` and of the matrix-free elementals in `free`.
 
-    `parts` and the step `handle` are those of what is formed, which is None where nothing is.
+    `parts` and the step `handle` are those of what is formed, which is None where nothing is. `sums` are the steps that
+    hold the sum of it and of some elementals. Sets of elementals are bits in the order of `free`.
     """
 
-    __slots__ = ("formed", "free")
+    __slots__ = ("formed", "free", "sums")
 
     def __init__(
-        self, block: Block, formed: Block | None, free: tuple[Elemental, ...], parts: tuple[Elemental, ...] = ()
+        self, block: Block, formed: Block | None, free: tuple[Elemental, ...] = (), parts: tuple[Elemental, ...] = ()
     ) -> None:
         super().__init__(block, parts)
         self.formed, self.free = formed, free
+        self.sums: dict[int, int] = {}
 
     def twin(self) -> PropagationEdge:
         return PropagationEdge(self.block, self.formed, self.free)
 
-    def rest(self, mode: Mode) -> Block | None:
-        """Return the block of what a mode is not applied to: what is formed, and elementals without that mode."""
+    def plus(self, product: Block) -> PropagationEdge:
+        """Return an edge that holds a product besides, as long as no step holds it."""
+        return PropagationEdge(self.block.plus(product), _plus(self.formed, product), self.free)
+
+    @property
+    def every(self) -> int:
+        """The set of all matrix-free elementals."""
+        return (1 << len(self.free)) - 1
+
+    def chosen(self, some: int) -> list[Elemental]:
+        """Return the elementals of a set."""
+        return [e for i, e in enumerate(self.free) if some >> i & 1]
+
+    def able(self, mode: Mode) -> int:
+        """Return the set of the elementals that have a mode."""
+        return sum(1 << i for i, e in enumerate(self.free) if e.per_vector(mode) is not None)
+
+    def rest(self, applied: int) -> Block | None:
+        """Return the block of what is formed and of the elementals outside a set."""
         block = self.formed
-        for e in self.free:
-            if e.per_vector(mode) is None:
-                block = e.block if block is None else block.plus(e.block)
+        for e in self.chosen(self.every & ~applied):
+            block = _plus(block, e.block)
         return block
 
-    def per_vector(self, mode: Mode) -> int | None:
-        """Return the fma of one vector through the elementals that have the mode, or None where none has it."""
-        prices = [price for e in self.free if (price := e.per_vector(mode)) is not None]
-        return sum(prices) if prices else None
-
-
-class _Side(NamedTuple):
-    """An edge in the products of an elimination: the edge, what is beside its applied elementals, and these."""
-
-    edge: PropagationEdge
-    rest: PropagationEdge
-    applied: tuple[Elemental, ...]
+    def sets(self) -> Sequence[int]:
+        """Return the sets of elementals that are accumulated or applied together, in rising order."""
+        if len(self.free) <= MAX_PARALLEL_ELEMENTALS:
+            return range(self.every + 1)
+        able = {self.able(mode) for mode in Mode}
+        return sorted({0, self.every, *able, *(self.every & ~some for some in able)})
 
 
 class PropagationGraph(WorkGraph):
@@ -91,7 +102,7 @@ class PropagationGraph(WorkGraph):
     recorder : Recorder | None
         What writes the steps down, where a plan is made.
     formed : frozenset[str]
-        The names of matrix-free elementals that are accumulated whatever happens.
+        The names of the shared elementals that are accumulated.
     least : bool
         Whether an accumulation has the price that no colouring undercuts instead of that of the best colours known, so
         that the price of an order is a bound.
@@ -104,60 +115,52 @@ class PropagationGraph(WorkGraph):
         formed: frozenset[str] = frozenset(),
         least: bool = False,
     ) -> None:
-        self.formed = formed
         super().__init__(graph, recorder)
         self.dense = self.bare = False
-        found = {e.name: accumulated(e, FMA) for e in graph.useful if not e.explicit}
+        self.formed, self._steps = formed, dict[str, int]()
+        free = [e for e in graph.useful if not e.explicit]
+        found = {e.name: accumulated(e, FMA) for e in free}
         self.tight = all(one.least == one.price for one in found.values())
         prices = {name: one.least if least else one.price for name, one in found.items()}
-        ends, outputs = set(graph.inputs), set(graph.outputs)
-        owed = [e.name for e in graph.useful if not e.explicit and e.source in ends and e.target in outputs]
-        self.fixed = sum(prices[name] for name in formed.union(owed))
-        self._accumulation = prices | dict.fromkeys(owed, 0)
+        starts, ends, read = set(graph.inputs), set(graph.outputs), graph.out_of.keys()
+        owed = {e.name for e in free if e.source in starts and e.target in ends}
+        twice = {e.name: e for e in free if e.target in ends and e.target in read and e.source not in starts}
+        owed |= {name for name, e in twice.items() if e.tangent is None}
+        self.shared = [name for name in twice if name not in owed]
+        self.paid = formed | owed
+        self.fixed = sum(prices[name] for name in self.paid)
+        self._accumulation = prices | dict.fromkeys(self.shared, UNREACHED_PRICE) | dict.fromkeys(self.paid, 0)
 
     @property
-    def shared(self) -> list[str]:
-        """The matrix-free elementals that are used twice or run in parallel, in the order declared.
-
-        Without any, the cheapest decisions at each vertex are the cheapest of all for every order.
-        """
-        outputs, starts = set(self.graph.outputs), set(self.graph.inputs)
-        free = [e for e in self.graph.useful if not e.explicit]
-        lines = Counter((e.source, e.target) for e in free)
-        return [
-            e.name
-            for e in free
-            if lines[e.source, e.target] > 1
-            or (e.target in outputs and e.target in self.graph.out_of and e.source not in starts)
-        ]
+    def exact(self) -> bool:
+        """Whether the choice at a vertex is the cheapest of all: no edge has many parallel matrix-free elementals."""
+        return all(len(edge.free) <= MAX_PARALLEL_ELEMENTALS for row in self.out for _, edge in self.edges(row))
 
     def price(self, v: int) -> int:
-        return self._choice(v).price
+        return self.route_price([e for _, e in self.edges(self.out[v])], [e for _, e in self.edges(self.into[v])])
 
     def eliminate(self, v: int) -> int:
-        choice, into = self._choice(v), self.into[v]
-        ins = {
-            p: self._side(edge, whole, Mode.ADJOINT)
-            for (p, edge), whole in zip(self._edges(into), choice.into, strict=True)
-        }
-        outs = {
-            s: self._side(edge, whole, Mode.TANGENT)
-            for (s, edge), whole in zip(self._edges(self.out[v]), choice.out, strict=True)
-        }
-        for s, left in outs.items():
+        into, out = self.edges(self.into[v]), self.edges(self.out[v])
+        choice = self._choice([edge for _, edge in out], [edge for _, edge in into])
+        for (s, left), whole_left in zip(out, choice.out, strict=True):
             self.look(self.effort * len(into))
             row = self.into[s]
             del row[v]
-            for p, right in ins.items():
-                edge = row.get(p)
+            for (p, right), whole_right in zip(into, choice.into, strict=True):
+                product = left.block.times(right.block)
+                edge = cast("PropagationEdge | None", row.get(p))
                 if edge is None:
-                    edge = row[p] = self.out[p][s] = PropagationEdge(left.edge.block.times(right.edge.block), None, ())
+                    edge = row[p] = self.out[p][s] = PropagationEdge(product, None)
                 else:
-                    edge.block = left.edge.block.times(right.edge.block).plus(edge.block)
-                self._join_product(cast(PropagationEdge, edge), left, right)
+                    edge.block = edge.block.plus(product)
+                if self.recorder is not None:
+                    onto = None if edge.formed is None else self.held(edge)
+                    way = cheapest_route([*ways(left, right)], whole_left, whole_right)
+                    edge.handle = self._written(left, right, way, onto)
+                edge.formed, edge.sums = _plus(edge.formed, product), {}
         self.out[v] = {}
         if not self.kept[v]:
-            for p in into:
+            for p, _ in into:
                 del self.out[p][v]
             self.into[v] = {}
         self.middle.discard(v)
@@ -166,121 +169,151 @@ class PropagationGraph(WorkGraph):
     def plan(self) -> Plan:
         inputs = {self.index[v] for v in self.graph.inputs if v in self.index}
         for v, row in enumerate(self.into):
-            for p, edge in self._edges(row):
-                if self.kept[v] and p in inputs:
-                    self._accumulate(edge, edge.free)
+            for p, edge in self.edges(row):
+                if self.kept[v] and p in inputs and edge.free:
+                    edge.handle = self._sum(edge, edge.every)
         return super().plan()
+
+    @staticmethod
+    def edges(row: dict[int, WorkEdge]) -> list[tuple[int, PropagationEdge]]:
+        """Return the neighbours in a row with their edges."""
+        return cast("list[tuple[int, PropagationEdge]]", list(row.items()))
+
+    def route_price(self, outs: Sequence[PropagationEdge], ins: Sequence[PropagationEdge]) -> int:
+        """Return the price of eliminating a vertex of these out-edges and in-edges."""
+        return self._choice(_joined(outs, Mode.TANGENT), _joined(ins, Mode.ADJOINT)).price
 
     def _merge(self, source: int, target: int, e: Elemental) -> None:
         edge = cast("PropagationEdge | None", self.out[source].get(target))
         if edge is None:
-            edge = PropagationEdge(e.block, None, ())
+            edge = PropagationEdge(e.block, None)
             self.out[source][target] = self.into[target][source] = edge
         else:
             edge.block = edge.block.plus(e.block)
-        if e.explicit or e.name in self.formed:
+        if e.explicit:
             edge.formed, edge.parts = _plus(edge.formed, e.block), (*edge.parts, e)
         else:
             edge.free = (*edge.free, e)
 
-    @staticmethod
-    def _edges(row: dict[int, WorkEdge]) -> list[tuple[int, PropagationEdge]]:
-        return cast("list[tuple[int, PropagationEdge]]", list(row.items()))
-
-    def _choice(self, v: int) -> RouteChoice:
-        """Return the cheapest decisions for the edges of v, with the price of eliminating it."""
-        outs = [edge for _, edge in self._edges(self.out[v])]
-        ins = [edge for _, edge in self._edges(self.into[v])]
+    def _choice(self, outs: Sequence[PropagationEdge], ins: Sequence[PropagationEdge]) -> RouteChoice:
+        """Return the cheapest decisions for the edges of a vertex, with the price of eliminating it."""
         if not any(edge.free for edge in (*outs, *ins)):
             price = sum(FMA.multiply(left.block, right.block) for left in outs for right in ins)
-            return RouteChoice(price, (True,) * len(outs), (True,) * len(ins))
+            return RouteChoice(price, (0,) * len(outs), (0,) * len(ins))
         return choose_routes(
-            [self._edge_prices(edge, Mode.TANGENT) for edge in outs],
-            [self._edge_prices(edge, Mode.ADJOINT) for edge in ins],
-            [[route_prices(left, right) for right in ins] for left in outs],
+            [self._decisions(edge) for edge in outs],
+            [self._decisions(edge) for edge in ins],
+            [[list(ways(left, right)) for right in ins] for left in outs],
         )
 
-    def _edge_prices(self, edge: PropagationEdge, mode: Mode) -> EdgePrices:
-        """Return the price of accumulating only what lacks a mode, and that of accumulating all."""
+    def _decisions(self, edge: PropagationEdge) -> EdgeDecisions:
+        """Return what may be accumulated of an edge, and its price."""
         if not edge.free:
-            return UNREACHED_PRICE, 0
-        lacking = sum(self._accumulation[e.name] for e in edge.free if e.per_vector(mode) is None)
-        return lacking, sum(self._accumulation[e.name] for e in edge.free)
+            return _NOTHING_TO_DECIDE
+        sets = tuple(edge.sets())
+        return EdgeDecisions(sets, tuple(sum(self._accumulation[e.name] for e in edge.chosen(some)) for some in sets))
 
-    def _side(self, edge: PropagationEdge, whole: bool, mode: Mode) -> _Side:
-        """Accumulate what a decision asks for."""
-        self._accumulate(edge, tuple(e for e in edge.free if e.per_vector(mode) is None))
-        applied, rest = edge.free, edge
-        if applied and whole:
-            rest = copy(edge)
-            if edge.formed is not None and self.recorder is not None:
-                rest.handle = self.held(edge)
-            self._accumulate(edge, applied)
-        return _Side(edge, rest, applied)
-
-    def _accumulate(self, edge: PropagationEdge, elementals: tuple[Elemental, ...]) -> None:
-        """Accumulate matrix-free elementals of an edge and add them to what is formed."""
-        for e in elementals:
-            if self.recorder is not None:
-                step = write_accumulation(self.recorder, e)
-                edge.handle = step if edge.formed is None else self.recorder.add(self.held(edge), step)
-            edge.formed = _plus(edge.formed, e.block)
-        edge.free = tuple(e for e in edge.free if e not in elementals)
-
-    def _join_product(self, edge: PropagationEdge, left: _Side, right: _Side) -> None:
-        """Add the product of two sides onto what is formed of an edge, by its cheapest route."""
-        product = left.edge.block.times(right.edge.block)
-        if self.recorder is not None:
-            onto = None if edge.formed is None else self.held(edge)
-            edge.handle = self._written(left, right, onto)
-        edge.formed = _plus(edge.formed, product)
-
-    def _written(self, left: _Side, right: _Side, onto: int | None) -> int:
+    def _written(self, left: PropagationEdge, right: PropagationEdge, way: RoutedProduct, onto: int | None) -> int:
         """Write the steps of a product, added onto the block `onto` where one is given, and return the last."""
         assert self.recorder is not None
-        routes = _side_prices(left, right)
-        route = cheapest_route(routes, not left.edge.free, not right.edge.free)
-        if route is Route.PRODUCT:
-            return self.recorder.multiply(self.held(left.edge), self.held(right.edge), onto)
-        mode = MODE_OF_ROUTE[route]
-        side, arg = (left, self.held(right.edge)) if mode is Mode.TANGENT else (right, self.held(left.edge))
-        if side.rest.formed is not None:
-            rest = self.held(side.rest)
+        if way.route is Route.PRODUCT:
+            return self.recorder.multiply(self._sum(left, left.every), self._sum(right, right.every), onto)
+        mode = Mode.TANGENT if way.route is Route.TANGENTS else Mode.ADJOINT
+        side, other = (left, right) if mode is Mode.TANGENT else (right, left)
+        arg, others = self._sum(other, other.every), side.every & ~way.applied
+        if others or side.formed is not None:
+            rest = self._sum(side, others)
             onto = self.recorder.multiply(*((rest, arg) if mode is Mode.TANGENT else (arg, rest)), onto)
-        for e in side.applied:
+        for e in side.chosen(way.applied):
             step = self.recorder.propagate(e.name, arg, mode)
             onto = step if onto is None else self.recorder.add(onto, step)
         assert onto is not None
         return onto
 
+    def _sum(self, edge: PropagationEdge, some: int) -> int:
+        """Return the step that holds what is formed of an edge and some of its elementals, which are accumulated."""
+        assert self.recorder is not None
+        if not some:
+            return self.held(edge)
+        if some not in edge.sums:
+            step = None if edge.formed is None else self.held(edge)
+            for e in edge.chosen(some):
+                if e.name not in self._steps:
+                    self._steps[e.name] = write_accumulation(self.recorder, e)
+                part = self._steps[e.name]
+                step = part if step is None else self.recorder.add(step, part)
+            assert step is not None
+            edge.sums[some] = step
+        return edge.sums[some]
 
-def route_prices(left: PropagationEdge, right: PropagationEdge) -> RoutePrices:
-    """Return the price of every way to make the product of two edges."""
-    tangents = adjoints = UNREACHED_PRICE
-    if left.free and (each := left.per_vector(Mode.TANGENT)) is not None:
-        rest = left.rest(Mode.TANGENT)
-        tangents = each * right.block.cols + (0 if rest is None else FMA.multiply(rest, right.block))
-    if right.free and (each := right.per_vector(Mode.ADJOINT)) is not None:
-        rest = right.rest(Mode.ADJOINT)
-        adjoints = each * left.block.rows + (0 if rest is None else FMA.multiply(left.block, rest))
-    return RoutePrices(FMA.multiply(left.block, right.block), tangents, adjoints)
+
+_NOTHING_TO_DECIDE = EdgeDecisions()
 
 
-def _side_prices(left: _Side, right: _Side) -> RoutePrices:
-    """Return the prices of the routes as they were before the edges of the two sides were accumulated."""
-    edges = (PropagationEdge(side.edge.block, side.rest.formed, side.applied) for side in (left, right))
-    return route_prices(*edges)
+def ways(left: PropagationEdge, right: PropagationEdge) -> Iterator[RoutedProduct]:
+    """Yield every way to make the product of two edges."""
+    out, into = left.every, right.every
+    yield RoutedProduct(Route.PRODUCT, FMA.multiply(left.block, right.block), 0, out, into)
+    for some, price in _applications(left, Mode.TANGENT, right.block.cols):
+        rest = left.rest(some)
+        price += 0 if rest is None else FMA.multiply(rest, right.block)
+        yield RoutedProduct(Route.TANGENTS, price, some, out & ~some, into)
+    for some, price in _applications(right, Mode.ADJOINT, left.block.rows):
+        rest = right.rest(some)
+        price += 0 if rest is None else FMA.multiply(left.block, rest)
+        yield RoutedProduct(Route.ADJOINTS, price, some, out, into & ~some)
+
+
+def _applications(edge: PropagationEdge, mode: Mode, vectors: int) -> Iterator[tuple[int, int]]:
+    """Yield the sets of elementals that a mode is applied to, and the price for so many vectors."""
+    if not edge.free:
+        return
+    able = edge.able(mode)
+    for some in edge.sets():
+        if some and not some & ~able:
+            yield some, vectors * sum(e.per_vector(mode) or 0 for e in edge.chosen(some))
+
+
+def _joined(edges: Sequence[PropagationEdge], mode: Mode) -> Sequence[PropagationEdge]:
+    """Return the edges with all that are dense and whole put together as one, for tangents below each other.
+
+    Every price of a product is the same as that of its parts: it grows in proportion to the columns of a dense right
+    factor, and to the rows of a dense left one.
+    """
+    whole = [edge for edge in edges if not edge.free and type(edge.block.structure) is Dense]
+    if len(whole) < 2:
+        return edges
+    rows, cols = whole[0].block.rows, whole[0].block.cols
+    if mode is Mode.TANGENT:
+        rows = sum(edge.block.rows for edge in whole)
+    else:
+        cols = sum(edge.block.cols for edge in whole)
+    block = Block(rows, cols)
+    return [
+        *(edge for edge in edges if edge.free or type(edge.block.structure) is not Dense),
+        PropagationEdge(block, block),
+    ]
 
 
 def _plus(block: Block | None, other: Block) -> Block:
     return other if block is None else block.plus(other)
 
 
-def propagation_plan(graph: Graph, order: Iterable[int], formed: frozenset[str] = frozenset()) -> Plan:
+def all_or_none_formed(graph: Graph) -> list[PropagationGraph]:
+    """Return the work graph with all shared elementals formed, for which every order is possible, then with none."""
+    none = PropagationGraph(graph)
+    return [PropagationGraph(graph, formed=frozenset(none.shared)), none] if none.shared else [none]
+
+
+def propagation_plan(graph: Graph, order: Sequence[int], formed: frozenset[str] | None = None) -> Plan:
     """The plan that eliminates the intermediate vertices in the order given, with the cheapest route at each.
 
-    The elementals named by `formed` are accumulated whatever happens.
+    The shared elementals named by `formed` are accumulated, no others; without it all are or none is, whichever is
+    cheaper.
     """
+    if formed is None:
+        works = all_or_none_formed(graph)
+        formed = min(works, key=lambda work: work.fixed + work.order_price(order)).formed if works[1:] else frozenset()
     with uncollected():
         work = PropagationGraph(graph, Recorder(graph), formed)
         for v in order:

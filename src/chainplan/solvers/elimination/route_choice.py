@@ -1,23 +1,25 @@
-"""Which edges of a vertex are accumulated when it is eliminated, and by which route each of its products is made.
+"""Which elementals of a vertex are accumulated when it is eliminated, and by which route each of its products is made.
 
-A product of an out-edge and an in-edge of a vertex multiplies two blocks, or applies the matrix-free elementals of one
-edge to the block of the other, which must be whole then: tangents need the whole block of the in-edge, adjoints that of
-the out-edge. So the price of a product depends on two decisions alone, one for each of its edges, and where those of
-one side are given, every edge of the other side decides for itself. All decisions of the side with fewer matrix-free
-edges are tried, unless these are many; then the two sides take turns.
+A product of an out-edge and an in-edge of a vertex multiplies two blocks, or applies matrix-free elementals of one edge
+to the block of the other, which must be whole then: tangents need the whole block of the in-edge, adjoints that of the
+out-edge, and what they are not applied to must have been accumulated too. So the price of a product depends on two
+decisions alone, which elementals of each of its edges are accumulated. Where those of one side are given, every edge of
+the other side decides for itself. All decisions of the side that has fewer are tried, unless these are many; then the
+two sides take turns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from itertools import product
+from math import prod
 from typing import NamedTuple
 
 from chainplan.plans.compressed_sweep import UNREACHED_PRICE
 
-MAX_TRIED_DECISIONS = 5
-"""Matrix-free edges of one side up to which all their decisions are tried."""
+MAX_TRIED_DECISIONS = 32
+"""Decisions of one side together up to which all of them are tried."""
 DECISION_TURNS = 4
 """Turns that the two sides take where there are more."""
 
@@ -30,83 +32,105 @@ class Route(Enum):
     ADJOINTS = "adjoints"
 
 
-class RoutePrices(NamedTuple):
-    """The price of each route, `UNREACHED_PRICE` where a product does not have it."""
+class RoutedProduct(NamedTuple):
+    """A way to make a product, its price, and what it takes.
 
-    product: int
-    tangents: int = UNREACHED_PRICE
-    adjoints: int = UNREACHED_PRICE
+    Elementals of an edge are bits of a set in their order. `applied` are those that tangents or adjoints go through,
+    `out` and `into` those of the two edges that must have been accumulated.
+    """
+
+    route: Route
+    price: int
+    applied: int = 0
+    out: int = 0
+    into: int = 0
 
 
-EdgePrices = tuple[int, int]
-"""The price of keeping an edge as it is, and that of making its block whole."""
+class EdgeDecisions(NamedTuple):
+    """The sets of elementals of an edge that may be accumulated, and what accumulating each of them costs now."""
+
+    sets: tuple[int, ...] = (0,)
+    prices: tuple[int, ...] = (0,)
 
 
 class RouteChoice(NamedTuple):
-    """The decisions for a vertex: which out-edges and which in-edges are whole, and the price of it all."""
+    """The decisions for a vertex: which elementals of its out-edges and in-edges are accumulated; the price of all."""
 
     price: int
-    out: tuple[bool, ...]
-    into: tuple[bool, ...]
+    out: tuple[int, ...]
+    into: tuple[int, ...]
 
 
-def cheapest_route(prices: RoutePrices, out: bool, into: bool) -> Route:
-    """Return the cheapest route of a product, by whether its out-edge and its in-edge are whole; one of them is."""
-    if not out:
-        return Route.TANGENTS
-    if not into:
-        return Route.ADJOINTS
-    return tuple(Route)[prices.index(min(prices))]
+def cheapest_route(ways: Sequence[RoutedProduct], out: int, into: int) -> RoutedProduct:
+    """Return the cheapest way to make a product where these elementals of its edges have been accumulated."""
+    return min(open_ways(ways, out, into), key=lambda way: way.price)
+
+
+def open_ways(ways: Sequence[RoutedProduct], out: int, into: int) -> Iterator[RoutedProduct]:
+    """Yield the ways that need nothing but what has been accumulated."""
+    return (way for way in ways if not way.out & ~out and not way.into & ~into)
 
 
 def choose_routes(
-    out: Sequence[EdgePrices], into: Sequence[EdgePrices], products: Sequence[Sequence[RoutePrices]]
+    out: Sequence[EdgeDecisions],
+    into: Sequence[EdgeDecisions],
+    products: Sequence[Sequence[Sequence[RoutedProduct]]],
 ) -> RouteChoice:
-    """Return the cheapest decisions for the edges of a vertex; of equal ones those that make more blocks whole.
+    """Return the cheapest decisions for the edges of a vertex; of equal ones those that accumulate more.
 
     Parameters
     ----------
-    out : Sequence[EdgePrices]
-        The prices of the out-edges; `UNREACHED_PRICE` where an edge is whole already and cannot be kept otherwise.
-    into : Sequence[EdgePrices]
-        The prices of the in-edges.
-    products : Sequence[Sequence[RoutePrices]]
-        Row by row for the out-edges, the routes of the product with every in-edge.
+    out : Sequence[EdgeDecisions]
+        The decisions that each out-edge has.
+    into : Sequence[EdgeDecisions]
+        The decisions that each in-edge has.
+    products : Sequence[Sequence[Sequence[RoutedProduct]]]
+        Row by row for the out-edges, the ways to make the product with every in-edge.
     """
-    pairs = [[_pair_table(routes) for routes in row] for row in products]
-    flipped = [[((t[0][0], t[1][0]), (t[0][1], t[1][1])) for t in column] for column in zip(*pairs, strict=True)]
-    if _undecided(out) <= _undecided(into):
-        return RouteChoice(*_best(out, into, pairs, flipped))
-    price, ins, outs = _best(into, out, flipped, pairs)
-    return RouteChoice(price, outs, ins)
+    pairs = [
+        [_pair_table(ways, left.sets, right.sets) for ways, right in zip(row, into, strict=True)]
+        for row, left in zip(products, out, strict=True)
+    ]
+    flipped = [[[*zip(*table, strict=True)] for table in column] for column in zip(*pairs, strict=True)]
+    out_prices, into_prices = [edge.prices for edge in out], [edge.prices for edge in into]
+    if _count(out_prices) <= _count(into_prices):
+        price, lefts, rights = _best(out_prices, into_prices, pairs, flipped)
+    else:
+        price, rights, lefts = _best(into_prices, out_prices, flipped, pairs)
+    return RouteChoice(
+        price,
+        tuple(edge.sets[i] for edge, i in zip(out, lefts, strict=True)),
+        tuple(edge.sets[i] for edge, i in zip(into, rights, strict=True)),
+    )
 
 
-_PairTable = tuple[tuple[int, int], tuple[int, int]]
+_PairTable = Sequence[Sequence[int]]
 """The price of a product by the decision for the first and for the second of its edges."""
 
 
-def _pair_table(prices: RoutePrices) -> _PairTable:
-    return (UNREACHED_PRICE, prices.tangents), (prices.adjoints, min(prices))
+def _pair_table(ways: Sequence[RoutedProduct], out: tuple[int, ...], into: tuple[int, ...]) -> _PairTable:
+    return [
+        [min((way.price for way in open_ways(ways, left, right)), default=UNREACHED_PRICE) for right in into]
+        for left in out
+    ]
 
 
-def _undecided(edges: Sequence[EdgePrices]) -> int:
-    """Count the edges that need not be whole."""
-    return sum(kept < UNREACHED_PRICE for kept, _ in edges)
+def _count(edges: Sequence[tuple[int, ...]]) -> int:
+    """Count the decisions of a side together."""
+    return prod(map(len, edges))
 
 
 def _best(
-    few: Sequence[EdgePrices],
-    many: Sequence[EdgePrices],
+    few: Sequence[tuple[int, ...]],
+    many: Sequence[tuple[int, ...]],
     pairs: Sequence[Sequence[_PairTable]],
     flipped: Sequence[Sequence[_PairTable]],
-) -> tuple[int, tuple[bool, ...], tuple[bool, ...]]:
-    """Return the cheapest decisions and their price; rows of `pairs` are the edges of the first side."""
-    free = [i for i, (kept, _) in enumerate(few) if kept < UNREACHED_PRICE]
-    exact = len(free) <= MAX_TRIED_DECISIONS
-    best: tuple[int, tuple[bool, ...], tuple[bool, ...]] | None = None
-    for tried in product((True, False), repeat=len(free)) if exact else ((True,) * len(free), (False,) * len(free)):
-        given = dict(zip(free, tried, strict=True))
-        first = tuple(given.get(i, True) for i in range(len(few)))
+) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """Return the cheapest decisions, as positions, and their price; rows of `pairs` are the edges of the first side."""
+    exact = _count(few) <= MAX_TRIED_DECISIONS
+    ends = (tuple(len(prices) - 1 for prices in few), (0,) * len(few))
+    best: tuple[int, tuple[int, ...], tuple[int, ...]] | None = None
+    for first in product(*(reversed(range(len(prices))) for prices in few)) if exact else ends:
         price, second = _answer(few, many, flipped, first)
         for _ in range(0 if exact else DECISION_TURNS):
             _, first = _answer(many, few, pairs, second)
@@ -118,17 +142,21 @@ def _best(
 
 
 def _answer(
-    given: Sequence[EdgePrices],
-    own: Sequence[EdgePrices],
+    given: Sequence[tuple[int, ...]],
+    own: Sequence[tuple[int, ...]],
     table: Sequence[Sequence[_PairTable]],
-    decisions: tuple[bool, ...],
-) -> tuple[int, tuple[bool, ...]]:
+    decisions: tuple[int, ...],
+) -> tuple[int, tuple[int, ...]]:
     """Return the price of all and the best decisions of one side, whose edges are the rows of the table."""
-    total, answers = sum(prices[whole] for prices, whole in zip(given, decisions, strict=True)), []
+    total, answers = sum(prices[made] for prices, made in zip(given, decisions, strict=True)), []
     for prices, row in zip(own, table, strict=True):
-        kept, whole = (
-            prices[mine] + sum(pair[mine][other] for pair, other in zip(row, decisions, strict=True)) for mine in (0, 1)
-        )
-        answers.append(whole <= kept)
-        total += min(whole, kept)
+        best = mine = None
+        for i in reversed(range(len(prices))):
+            price = prices[i] + sum(pair[i][other] for pair, other in zip(row, decisions, strict=True))
+            if best is None or price < best:
+                best, mine = price, i
+        assert best is not None
+        assert mine is not None
+        answers.append(mine)
+        total += best
     return total, tuple(answers)
