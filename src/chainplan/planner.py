@@ -112,6 +112,7 @@ def plan(
         nodes=nodes,
         start=None if start is None else start.plan,
         unit=problem.cost.short_unit,
+        exact=problem.graph.exact,
     )
     outcome = _solved(problem, chosen, search, start, ONE_MACHINE_SHARE if (machines or 1) > 1 else None)
     outcome = in_order(problem, outcome, search)
@@ -172,7 +173,17 @@ def _solved(problem: Problem, solver: Solver, search: Search, start: Candidate |
         outcome = solver.solve(problem, search if share is None else search.stage(solver.name, share))
     except (SearchStopped, KeyboardInterrupt) as stop:
         outcome = _rescue(problem, search, "interrupted" if isinstance(stop, KeyboardInterrupt) else "out of budget")
+    outcome = _counted(problem, outcome)
     return outcome if start is None else _no_worse(problem, outcome, start)
+
+
+def _counted(problem: Problem, outcome: Outcome) -> Outcome:
+    """The outcome without what it proves by counts from above."""
+    bound = outcome.bound.counted(problem.graph.exact)
+    if bound is outcome.bound and outcome.status is not Status.INFEASIBLE:
+        return outcome
+    status = {Status.OPTIMAL: Status.FEASIBLE, Status.INFEASIBLE: Status.BUDGET}.get(outcome.status, outcome.status)
+    return outcome if problem.graph.exact else replace(outcome, status=status, bound=bound)
 
 
 def _rest(search: Search) -> Search:

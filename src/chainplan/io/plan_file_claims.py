@@ -102,7 +102,7 @@ def saved_result(saved: SavedPlan) -> Result:
 def _figures(saved: SavedPlan) -> Iterator[tuple[str, object, object]]:
     """Yield (place, claimed value, true value) for every figure that follows from the problem and the steps."""
     claimed, graph, model = saved.document, saved.problem.graph, saved.problem.cost
-    yield "counts", claimed["counts"], counts(graph)
+    yield "counts", claimed["counts"], counts(graph, None if saved.candidate is None else saved.candidate.replay)
     if saved.candidate is None:
         for name, nothing in (("steps", []), ("outputs", []), ("schedule", None)):
             yield name, claimed.get(name), nothing

@@ -33,11 +33,13 @@ class Status(Enum):
 class Bound:
     """A lower bound on all plans of the class `within` (`chainplan.plans.classes`), in the unit of what is bounded.
 
-    A bound without a class says nothing, and its value is 0.
+    A bound without a class says nothing, and its value is 0. One that is `sure` holds although some nonzeros are only
+    counted from above; any other holds where all counts are exact.
     """
 
     value: int = 0
     within: str | None = None
+    sure: bool = False
 
     def stronger(self, other: Bound) -> Bound:
         """Return the other bound where it says more, else this one."""
@@ -46,6 +48,10 @@ class Bound:
     def below(self, price: int) -> Bound:
         """Return the bound as it holds for a plan of this price; a cheaper plan is in another class, so none holds."""
         return self if self.within is not None and self.value <= price else NO_BOUND
+
+    def counted(self, exact: bool) -> Bound:
+        """Return the bound as it holds on a graph whose counts are exact or not."""
+        return self if exact or self.sure else NO_BOUND
 
     def status(self, price: int) -> Status:
         """Return the status of a plan of this price, which is optimal where the price equals the bound."""

@@ -66,9 +66,16 @@ class Baselines:
         return min(self.forward, self.reverse)
 
 
-def counts(graph: Graph) -> str:
-    """Say whether the nonzeros of all blocks are counted exactly or from above."""
-    return "exact" if graph.exact else "upper bound"
+def counts(graph: Graph, replayed: Replay | None) -> str:
+    """Say whether the nonzeros of all blocks of a plan are counted exactly, or some of them from above."""
+    return "exact" if graph.exact or _all_exact(graph, replayed) else "upper bound"
+
+
+def _all_exact(graph: Graph, replayed: Replay | None) -> bool:
+    """Say whether the blocks of a plan are counted exactly where those of other plans are not."""
+    if replayed is None or not graph.bounded_below:
+        return False
+    return all((typed.whole or typed.block).structure.exact for typed in replayed.blocks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +141,8 @@ class Result:
 
     @property
     def counts(self) -> str:
-        """ "exact", or "upper bound" where nonzeros are counted from above; an optimum is relative to these counts."""
-        return counts(self.problem.graph)
+        """ "exact", or "upper bound" where some nonzeros of the plan's blocks are counted from above."""
+        return counts(self.problem.graph, self.replay)
 
     @property
     def bound(self) -> int:

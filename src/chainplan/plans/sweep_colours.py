@@ -55,7 +55,11 @@ VectorPrices = tuple[int | None, int | None]
 
 def compressible(block: Block) -> bool:
     """Say whether compression may pay on a block, and its pattern is small enough to be coloured."""
-    if isinstance(block.structure, Dense | Zero) or max(block.rows, block.cols) > MAX_DECOMPRESSED_LINES:
+    if (
+        isinstance(block.structure, Dense | Zero)
+        or not block.structure.exact
+        or max(block.rows, block.cols) > MAX_DECOMPRESSED_LINES
+    ):
         return False
     return 0 < block.nnz <= MAX_COLOURED_NONZEROS
 

@@ -158,6 +158,8 @@ class Typing(Interpreter[MadeBlock]):
         if sides[0][:2] != sides[-1][:2]:
             raise Broken("tangent and adjoint are compressions of blocks between different vertices.")
         block = sides[0].block
+        if not block.structure.exact:
+            raise Broken(f"a block with at most {block.nnz:,} nonzeros is decompressed; expected a known pattern.")
         if max(block.rows, block.cols) > MAX_DECOMPRESSED_LINES or block.nnz > MAX_DECOMPRESSED_NONZEROS:
             raise Broken(
                 f"a block of {block.rows:,} x {block.cols:,} with {block.nnz:,} nonzeros is decompressed; expected at "

@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol, cast
 
 from chainplan.errors.arguments import refuse
 from chainplan.problem.graph import Elemental, Mode
-from chainplan.structures import Block, product_fma
+from chainplan.structures import Block, least_product_fma, product_fma
 
 
 class CostModel(Protocol):
@@ -221,6 +221,13 @@ class Fma(CostModel):
 
     def decompress(self, block: Block) -> int:
         return 0
+
+
+class LeastFma(Fma):
+    """Counts fma like `Fma`, from below where nonzeros are not counted exactly; its totals are bounds, and no costs."""
+
+    def multiply(self, left: Block, right: Block, result: Block | None = None) -> int:
+        return least_product_fma(left, right)
 
 
 def available(elemental: Elemental, mode: Mode) -> int:

@@ -202,6 +202,11 @@ class Graph:
         """Whether all counts of nonzeros are exact rather than upper bounds."""
         return self._resolved[1]
 
+    @property
+    def bounded_below(self) -> bool:
+        """Whether nonzeros that are not counted exactly are counted from below as well as from above."""
+        return self._resolved[2]
+
     @cached_property
     def order(self) -> tuple[str, ...]:
         """The vertices in topological order; of several that could follow, the one declared first does."""
@@ -236,7 +241,7 @@ class Graph:
         return all(e.explicit for e in self.useful)
 
     @cached_property
-    def _resolved(self) -> tuple[tuple[Elemental, ...], bool]:
+    def _resolved(self) -> tuple[tuple[Elemental, ...], bool, bool]:
         ahead, behind = set(self.inputs), set(self.outputs)
         for e in self.by_source:
             if e.source in ahead:
@@ -250,7 +255,7 @@ class Graph:
             e if e.block is block else replace(e, block=block) for e, block in zip(useful, resolved.blocks, strict=True)
         ]
         same = len(counted) == len(self.elementals) and all(map(is_, counted, self.elementals))
-        return self.elementals if same else tuple(counted), resolved.exact
+        return self.elementals if same else tuple(counted), resolved.exact, resolved.bounded_below
 
     @cached_property
     def into(self) -> dict[str, list[Elemental]]:

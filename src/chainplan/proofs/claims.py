@@ -104,7 +104,7 @@ def _cost(saved: SavedPlan, again: Replanning) -> ClaimFinding:
 def _at_once(problem: Problem, bound: Bound, again: Replanning) -> bool:
     """Whether the bounds that take polynomial time prove a bound on vertex elimination."""
     name = after_accumulation(problem.graph, VERTEX_ELIMINATION)
-    if problem.cost is not FMA or bound.within != name:
+    if problem.cost is not FMA or bound.within != name or not problem.graph.exact:
         return False
     search = Search(budget=again.left / 4)
     return path_bound(problem.graph) >= bound.value or quick_bound(problem.graph, search.watch) >= bound.value

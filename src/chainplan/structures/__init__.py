@@ -6,7 +6,7 @@ here; `explicit` and `resolve` are imported by their own names, because they nee
 
 from chainplan.structures.banded import Banded, LowerTriangular, UpperTriangular
 from chainplan.structures.base import Structure
-from chainplan.structures.block import Block, product, product_fma, sum_adds, total
+from chainplan.structures.block import Block, least_product_fma, product, product_fma, sum_adds, total
 from chainplan.structures.blocks import BlockDiagonal, Kronecker
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import DIAGONAL, Diagonal, OnDiagonal
@@ -43,6 +43,7 @@ __all__ = [
     "UpperTriangular",
     "Zero",
     "from_spec",
+    "least_product_fma",
     "product",
     "product_fma",
     "sum_adds",

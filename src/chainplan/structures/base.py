@@ -45,8 +45,8 @@ class Structure(ABC):
     units: UnitEntries | None = None
     """What is known about the values of a block of plus and minus ones; None for any other block."""
 
-    vectors: tuple[Array, Array] | None = None
-    """The numbers of nonzeros of each column and of each row as two arrays, where the pattern is listed; else None."""
+    exact: bool = True
+    """Whether the counts of a pattern that was listed are exact, and not bounds."""
 
     held_bytes = 64
     """An upper bound on the bytes that the structure takes, everything it caches about itself included."""
@@ -76,6 +76,18 @@ class Structure(ABC):
     def nnz(self, rows: int, cols: int) -> int:
         """Count the entries that may be nonzero."""
         return total_count(self.column_counts(rows, cols))
+
+    def least_nnz(self, rows: int, cols: int) -> int:
+        """Count the nonzeros from below, where the counts are not exact."""
+        return self.nnz(rows, cols)
+
+    def vectors(self, rows: int, cols: int) -> tuple[Array, Array] | None:
+        """Return the numbers of nonzeros of each column and of each row as two arrays, where they are at hand."""
+        return None
+
+    def least_vectors(self, rows: int, cols: int) -> tuple[Array, Array] | None:
+        """Return the same numbers counted from below, where the counts are not exact."""
+        return self.vectors(rows, cols)
 
     @abstractmethod
     def holds(self, row: int, col: int, rows: int, cols: int) -> bool:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from chainplan.structures.base import Structure
 from chainplan.structures.counts import inner
 from chainplan.structures.dense import DENSE, Dense
+from chainplan.structures.diagonal import OnDiagonal
 from chainplan.structures.registry import STRUCTURE_RANK
 
 _EXPLICIT_RANK = STRUCTURE_RANK[Dense] - 0.5
@@ -98,12 +99,32 @@ def product_fma(left: Block, right: Block) -> int:
         return m * k * n
     if left.structure.unit or right.structure.unit:
         return 0
-    columns, rows = left.structure.vectors, right.structure.vectors
+    for one, other, lines in ((left, right, left.rows), (right, left, right.cols)):
+        if isinstance(one.structure, Dense | OnDiagonal):
+            return other.nnz * (lines if type(one.structure) is Dense else 1)
+    columns, rows = left.structure.vectors(*left[:2]), right.structure.vectors(*right[:2])
     if columns is not None and rows is not None and left.rows * left.cols * right.cols < 1 << 62:
         return int(columns[0] @ rows[1])
     return inner(left.structure.column_counts(left.rows, left.cols), right.structure.row_counts(right.rows, right.cols))
 
 
+def least_product_fma(left: Block, right: Block) -> int:
+    """Count the fma of left · right from below, where nonzeros are counted from above and from below."""
+    if left.structure.exact and right.structure.exact:
+        return product_fma(left, right)
+    if left.structure.unit or right.structure.unit:
+        return 0
+    for one, other, lines in ((left, right, left.rows), (right, left, right.cols)):
+        if isinstance(one.structure, Dense | OnDiagonal):
+            least = other.structure.least_nnz(other.rows, other.cols)
+            return least * (lines if type(one.structure) is Dense else 1)
+    columns, rows = left.structure.least_vectors(*left[:2]), right.structure.least_vectors(*right[:2])
+    return 0 if columns is None or rows is None else int(columns[0] @ rows[1])
+
+
 def sum_adds(left: Block, right: Block) -> int:
     """Count the additions of left + right, the entries that both may hold, by inclusion and exclusion."""
-    return left.nnz + right.nnz - left.plus(right).nnz
+    total = left.plus(right)
+    if not total.structure.exact:
+        return min(left.nnz, right.nnz)
+    return left.nnz + right.nnz - total.nnz

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from functools import cached_property
 from hashlib import blake2b
-from itertools import pairwise
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -23,6 +22,7 @@ from scipy.sparse import csr_array
 from chainplan._util.byte_cache import kept
 from chainplan.structures.base import Structure, StructureWords
 from chainplan.structures.counts import LineCounts, runs
+from chainplan.structures.csr import product_strips
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import OnDiagonal
 from chainplan.structures.unit_entries import UnitEntries, units_of_product
@@ -35,8 +35,8 @@ _SPARSE_OVER_DENSE_TIME = 20
 """How many times longer a sparse product takes per multiplication than a dense one, roughly."""
 _MAX_DENSE_PRODUCT_CELLS = 20_000_000
 """The most entries, of both factors and the product together, for which all three are written out densely."""
-_STRIP_MULTIPLICATIONS = 2_000_000
-"""Multiplications per strip of rows, where a product is counted strip by strip and never held as a whole."""
+_LARGE_PRODUCT_CELLS = 2_000_000
+"""Cells from which on a product that may be dense is counted before it is held."""
 
 
 class Explicit(Structure):
@@ -56,9 +56,7 @@ class Explicit(Structure):
         m, n = self.csr.shape
         return None if (m, n) == (rows, cols) else f"is a pattern of {m} x {n}, not {rows} x {cols}"
 
-    @cached_property
-    def vectors(self) -> tuple[Array, Array]:  # type: ignore[override]
-        """The numbers of nonzeros of each column and of each row."""
+    def vectors(self, rows: int, cols: int) -> tuple[Array, Array] | None:
         return self.column_vector, self.row_vector
 
     @cached_property
@@ -186,6 +184,8 @@ def _product(left: ShapedStructure, right: ShapedStructure) -> Structure:
     units = units_of_product(a.units, b.units)
     if isinstance(a, Dense):
         reached = np.flatnonzero(np.diff(_csr(b.transpose(), n, k).indptr)) if k else np.zeros(0, np.int64)
+        if m and len(reached) == n:
+            return DENSE
         whole = np.tile(reached, m), np.arange(m + 1) * len(reached)
         return _of(csr_array((np.ones(len(whole[0]), np.float32), *whole), shape=(m, n)), None)
     if isinstance(b, Dense):
@@ -193,7 +193,7 @@ def _product(left: ShapedStructure, right: ShapedStructure) -> Structure:
     x, y = _csr(a, m, k), _csr(b, k, n)
     multiplications = _multiplications(x, y)
     if (
-        multiplications >= m * n > _STRIP_MULTIPLICATIONS
+        multiplications >= m * n > _LARGE_PRODUCT_CELLS
         and units is None
         and all(nnz == cells for nnz, cells in _strips(x, y))
     ):
@@ -229,11 +229,9 @@ def _multiplications(x: csr_array, y: csr_array) -> int:
 
 
 def _strips(x: csr_array, y: csr_array) -> Iterator[tuple[int, int]]:
-    """Yield the nonzeros and cells of each strip of rows of x · y, of about `_STRIP_MULTIPLICATIONS`."""
-    done = np.cumsum(x @ np.diff(y.indptr).astype(np.float64))
-    ends = np.searchsorted(done, np.arange(_STRIP_MULTIPLICATIONS, done[-1], _STRIP_MULTIPLICATIONS)) + 1
-    for start, stop in pairwise(np.unique([0, *ends, len(done)]).tolist()):
-        yield (x[start:stop] @ y).nnz, (stop - start) * y.shape[1]
+    """Yield the nonzeros and cells of each strip of rows of x · y."""
+    for _, strip in product_strips(x, (y,)):
+        yield int(strip.nnz), strip.shape[0] * strip.shape[1]
 
 
 def exact_total(left: ShapedStructure, right: ShapedStructure) -> Structure:

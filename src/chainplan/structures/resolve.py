@@ -6,9 +6,11 @@ The cost of a product must not depend on how its factors came about, so one fami
    bands, or with block-diagonal ones whose numbers of blocks divide each other, or with Kronecker ones likewise. They
    serve any size, and are exact except for bands of rectangular blocks.
 2. *Listed patterns* for everything else (`structures.explicit`), which are exact, where none gets too large.
-3. *Outlines* beyond that (`structures.envelope`), which are upper bounds.
+3. *Products of listed patterns* (`structures.large_patterns`), where the blocks are listed and their products need not
+   be. These are counted exactly where that is quick, and are otherwise bounded from above and from below.
+4. *Outlines* beyond that (`structures.envelope`), which are upper bounds.
 
-"Optimal" is relative to these counts; a result says whether they are exact.
+Nothing is called optimal by upper bounds; a result says whether the counts are exact.
 """
 
 from __future__ import annotations
@@ -52,10 +54,14 @@ class ElementalBlock(NamedTuple):
 
 
 class ResolvedBlocks(NamedTuple):
-    """The blocks that everything is counted with, and whether all counts are exact."""
+    """The blocks that everything is counted with, whether all counts are exact, and whether each block knows its own.
+
+    Where each block knows whether its counts are exact (`Structure.exact`), they are also counted from below.
+    """
 
     blocks: tuple[Block, ...]
     exact: bool
+    bounded_below: bool = False
 
 
 def resolve(blocks: Sequence[Block], ends: Iterable[tuple[str, str]], order: Iterable[str]) -> ResolvedBlocks:
@@ -67,11 +73,16 @@ def resolve(blocks: Sequence[Block], ends: Iterable[tuple[str, str]], order: Ite
     closed = _as_given(blocks)
     if closed is not None:
         return ResolvedBlocks(blocks, closed)
+    order = tuple(order)
     edges = [ElementalBlock(*pair, block) for pair, block in zip(ends, blocks, strict=True)]
     from chainplan.structures.explicit import explicit
 
     if _patterns_fit(edges, order):
         return ResolvedBlocks(_in_family(blocks, explicit), True)
+    from chainplan.structures.large_patterns import large_patterns, worth_keeping
+
+    if worth_keeping(blocks):
+        return ResolvedBlocks(large_patterns(blocks, _chained(edges, order)), False, True)
     from chainplan.structures.envelope import outline
 
     return ResolvedBlocks(_in_family(blocks, outline), False)
@@ -87,6 +98,16 @@ def _in_family(blocks: Sequence[Block], family: Callable[[Structure, int, int], 
     distinct = {b.mark: b for b in blocks}
     structures = {mark: family(b.structure, b.rows, b.cols) for mark, b in distinct.items()}
     return tuple(b._replace(structure=structures[b.mark]) for b in blocks)
+
+
+def _chained(edges: Sequence[ElementalBlock], order: Iterable[str]) -> list[int] | None:
+    """Return the positions of the edges in evaluation order, where they form a chain."""
+    by_source = {edge.source: position for position, edge in enumerate(edges)}
+    if len(by_source) < len(edges) or len({edge.target for edge in edges}) < len(edges):
+        return None
+    positions = [by_source[vertex] for vertex in order if vertex in by_source]
+    joined = all(edges[a].target == edges[b].source for a, b in pairwise(positions))
+    return positions if joined else None
 
 
 def _as_given(blocks: Sequence[Block]) -> bool | None:

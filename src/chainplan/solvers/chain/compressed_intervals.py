@@ -81,8 +81,10 @@ class ChainSweeps:
             block = block if j == i + 1 else self._chain[j - 1].block.times(block)
             if isinstance(block.structure, Dense) and not listed:
                 return
-            if matrix_free[j] > matrix_free[i] and compressible(block):
-                self._blocks.setdefault(j - i, {})[i] = block
+            if matrix_free[j] > matrix_free[i]:
+                self._whole &= block.structure.exact
+                if compressible(block):
+                    self._blocks.setdefault(j - i, {})[i] = block
 
     @property
     def moves(self) -> str:

@@ -20,13 +20,14 @@ fits and Python ints elsewhere.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
-from chainplan.plans.bound import Bound
+from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.compressed_sweep import CompressedSweep
 from chainplan.plans.result import Outcome, bounded
-from chainplan.problem.cost import FMA
+from chainplan.problem.cost import FMA, LeastFma
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.chain.compressed_intervals import ChainSweeps, SweepChoices
@@ -77,6 +78,8 @@ class ChainDpSolver(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         chain = problem.graph.chain
         sweeps = ChainSweeps(chain, problem.cost, search.in_time)
+        if not problem.graph.exact:
+            return _counted_from_above(problem, sweeps, search)
         table, whole = filled(problem, sweeps, search), (0, len(chain))
         while True:
             candidate = Candidate(write(problem.graph, whole, table.derive), problem.cost)
@@ -89,6 +92,22 @@ class ChainDpSolver(Solver):
             if bound == price or not sweeps.closer(swept(whole, floor.derive)):
                 return bounded(candidate, price, Bound(bound, sweeps.moves))
             table = filled(problem, sweeps, search)
+
+
+def _counted_from_above(problem: Problem, sweeps: ChainSweeps, search: Search) -> Outcome:
+    """The cheapest plan by upper bounds on nonzeros, with a bound from lower ones where there are some.
+
+    A plan costs at least what lower bounds on the nonzeros of its factors say. The blocks of an interval have the same
+    ones however they are made, so the interval program finds the least of these figures over all plans.
+    """
+    whole = (0, len(problem.graph.chain))
+    table = filled(problem, sweeps, search)
+    candidate = Candidate(write(problem.graph, whole, table.derive), problem.cost)
+    if problem.cost is not FMA or not problem.graph.bounded_below:
+        return Outcome(Status.FEASIBLE, candidate)
+    search.offer(candidate.plan, candidate.price)
+    floor = filled(replace(problem, cost=LeastFma()), sweeps.at_least(), search)
+    return bounded(candidate, candidate.price, Bound(floor.price(*whole), sweeps.moves, sure=True))
 
 
 def filled(problem: Problem, sweeps: SweepChoices, search: Search) -> DensePriceTable | IntervalTable:

@@ -92,6 +92,7 @@ class Search:
 
     `budget` in seconds and `nodes` in ticks are limits, None where there is none; `start` is a plan to improve.
     All costs and bounds are prices by the objective, whose unit in short is `unit`.
+    `exact` says whether the counts of nonzeros are exact; where they are not, only bounds that are sure are kept.
     `writing` is the time in seconds that it takes to write the best plan down; the search ends that much earlier.
     `greedy` holds the greedy orders by key, so that later stages need not compute them again; None stands for an order
     that was given up. `unfinished` holds, by the name of a solver, the search that a later stage of it goes on with.
@@ -107,6 +108,7 @@ class Search:
     bound: Bound = NO_BOUND
     best: int | None = None
     ticks: int = 0
+    exact: bool = True
     writing: float = 0.0
     greedy: dict[str, tuple[int, list[int]] | None] = field(default_factory=dict)
     unfinished: dict[str, object] = field(default_factory=dict)
@@ -151,6 +153,7 @@ class Search:
             unit=self.unit,
             bound=self.bound,
             best=self.best,
+            exact=self.exact,
             greedy=self.greedy,
             unfinished=self.unfinished,
             _incumbent=self._incumbent,
@@ -167,7 +170,7 @@ class Search:
 
     def prove(self, bound: Bound) -> None:
         """Keep a lower bound, in case the search is stopped."""
-        self.bound = self.bound.stronger(bound)
+        self.bound = self.bound.stronger(bound.counted(self.exact))
         if self._parent is not None:
             self._parent.prove(bound)
 
