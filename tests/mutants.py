@@ -108,15 +108,21 @@ MUTANTS = {
     ),
     "widest paths add up": Mutant(
         "solvers/elimination/path_bound.py",
-        "width[v] = max(width[v], beyond)",
-        "width[v] += beyond",
+        "beyond[v] = max(past.values(), default=0)",
+        "beyond[v] = sum(past.values())",
         f"{EXACT} -k large_graphs",
     ),
     "the quick bound is one too high": Mutant(
         "solvers/elimination/path_bound.py",
-        "return core.least_fixed + lower_bound(core, tick=tick)",
-        "return core.least_fixed + lower_bound(core, tick=tick) + 1",
+        "bound = core.least_fixed + lower_bound(core, tick=tick)",
+        "bound = core.least_fixed + lower_bound(core, tick=tick) + 1",
         f"{EXACT} -k stopped",
+    ),
+    "products with units are paid for": Mutant(
+        "solvers/elimination/entry_graph.py",
+        "if block.structure.unit else",
+        "if not block.structure.unit else",
+        "tests/test_structured_bounds.py",
     ),
     "locked vertices are cut": Mutant(
         "solvers/elimination/mincut.py",

@@ -16,7 +16,7 @@ members takes O(2^k · k) minimum cuts.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from chainplan.solvers.elimination.bitset_graph import BitsetGraph
 from chainplan.solvers.elimination.bitset_problem import members
@@ -192,10 +192,20 @@ def _looks(side: NetDirection, order: list[int], inside: int) -> dict[int, tuple
     return result
 
 
+class GroupPrices(Protocol):
+    """What a table of a group is made from."""
+
+    net: BitsetGraph
+
+    def least(self, v: int, inside: int, gone: int) -> int:
+        """The least that v costs when `gone` goes before it and what is not in `inside` stays until after it."""
+        ...
+
+
 class GroupTable:
     """The table h of a group: the least that its members cost, by the subset of them that is to be eliminated."""
 
-    def __init__(self, bounds: SetBounds, inside: int, group: int) -> None:
+    def __init__(self, bounds: GroupPrices, inside: int, group: int) -> None:
         self.bounds, self.inside, self.mask = bounds, inside, group
         self.table: dict[int, int] = {0: 0}
 
@@ -210,7 +220,7 @@ class GroupTable:
         return price
 
 
-def groups(bounds: SetBounds, inside: int, most: int, tick: Callable[[], None]) -> list[GroupTable]:
+def groups(bounds: GroupPrices, inside: int, most: int, tick: Callable[[], None]) -> list[GroupTable]:
     """Disjoint groups of at most `most` members: while some merger raises the bound, the pair that adds most merges."""
     best: dict[int, GroupTable] = {1 << v: GroupTable(bounds, inside, 1 << v) for v in members(inside)}
     near = {mask: _near(bounds.net, mask) & inside for mask in best}

@@ -20,11 +20,15 @@ from chainplan.solvers.elimination.bitset_graph import BitsetGraph
 from chainplan.solvers.elimination.bitset_problem import EliminationCore, bits, members
 from chainplan.solvers.elimination.block_classes import edge_classes
 from chainplan.solvers.elimination.bounds import GroupTable, SetBounds, SetScan, groups
+from chainplan.solvers.elimination.entry_bounds import EntryBounds
+from chainplan.solvers.elimination.entry_graph import EntryGraph
 from chainplan.solvers.elimination.reductions import ReducedGraph, goes_first, reduce
 from chainplan.solvers.search.search import WorkWatcher, paced, unwatched
 
 GROUP_SIZES = (8, 10)
 """Most members of the groups of the bounds: at first, and when the search has proven hard."""
+MAX_CLASSES_PER_VERTEX = 8
+"""Classes of entries per intermediate vertex above which bounds of sets take longer than they save."""
 WORK_PER_PRICED_VERTEX = 20
 """Work that pricing one vertex by its blocks counts as, per vertex of the graph."""
 VISITS_BEFORE_LARGER_GROUPS = 3000
@@ -65,14 +69,17 @@ class ClassedSetModel:
 
 
 class StructuredSetModel:
-    """The model of other structured blocks: prices by structure, and no bounds."""
+    """The model of other structured blocks: prices by structure, bounds by their entries where these are few enough."""
 
-    def __init__(self, core: EliminationCore, look: WorkWatcher = unwatched) -> None:
+    def __init__(self, core: EliminationCore, net: BitsetGraph, look: WorkWatcher = unwatched) -> None:
         self.core, self._look = core, look
+        entries = EntryGraph.of(core, MAX_CLASSES_PER_VERTEX * net.middle.bit_count(), net.middle)
+        self.bounds = None if entries is None else EntryBounds(net, entries, look)
 
     def scan(self, inside: int) -> SetScan:
         vertices = list(members(inside))
-        return SetScan(vertices, [self._price(v, inside) for v in vertices], [0] * len(vertices), 0)
+        least = [0] * len(vertices) if self.bounds is None else self.bounds.lows(inside)
+        return SetScan(vertices, [self._price(v, inside) for v in vertices], least, 0)
 
     def _price(self, v: int, inside: int) -> int:
         self._look(WORK_PER_PRICED_VERTEX * len(self.core.size))
@@ -82,7 +89,10 @@ class StructuredSetModel:
         return list(self.core.components(mask))
 
     def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[GroupTable]:
-        return []
+        if self.bounds is None:
+            return []
+        self.bounds.root(inside)
+        return groups(self.bounds, inside, most, tick)
 
 
 class _LargerGroupsPay(Exception):
@@ -221,7 +231,7 @@ class ExactSearch:
             self.model = ClassedSetModel(self.reduced.net, look)
         else:
             self.reduced = ReducedGraph(net)
-            self.model = StructuredSetModel(core, look)
+            self.model = StructuredSetModel(core, net, look)
         self.searches = [SetSearch(self.model, part) for part in self.model.parts(self.reduced.net.middle)]
         for search in self.searches:
             search.bound(search.whole)
