@@ -18,6 +18,8 @@ from __future__ import annotations
 import secrets
 from array import array
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 
 from chainplan._util.gc_pause import uncollected
 from chainplan.errors import PlanError
@@ -175,7 +177,7 @@ def _differs(
     return next((o for o in plan.graph.outputs if (claimed[o] - expected.get(o, 0)) % prime), None)
 
 
-def _carry(plan: Plan, labels: Mapping[str, int], prime: int) -> list[int]:
+def _carry(plan: Plan, labels: Mapping[str, int], prime: int) -> Sequence[int]:
     """Carry the labels through the steps of the plan, and return the sum that each step holds."""
     carried = _Labels(labels, prime)
     for step in plan.steps:
@@ -187,7 +189,7 @@ class _Labels(Interpreter[int]):
     """What a step's block holds: the sum over paths of the products of labels, modulo a prime."""
 
     def __init__(self, labels: Mapping[str, int], prime: int) -> None:
-        self.held: list[int] = []
+        self.held = array("Q")
         self._labels, self._prime = labels, prime
 
     def load(self, step: Load) -> int:
@@ -228,12 +230,16 @@ class _Labels(Interpreter[int]):
 
 
 def _substitute(graph: Graph, labels: Mapping[str, int], weights: Mapping[str, int], prime: int) -> dict[str, int]:
-    """Sum the products of labels over all paths from the weighted inputs to each vertex, in one pass over the edges."""
-    held = dict(weights)
-    for e in graph.by_source:
-        value = held.get(e.source)
+    """Sum the products of labels over all paths from the weighted inputs to each output, in one pass over the edges.
+
+    What leads to a vertex is dropped when the edges from it have taken it on.
+    """
+    held, outputs = dict(weights), frozenset(graph.outputs)
+    for source, edges in groupby(graph.by_source, attrgetter("source")):
+        value = held.get(source) if source in outputs else held.pop(source, None)
         if value is not None:
-            held[e.target] = (held.get(e.target, 0) + value * labels[e.name]) % prime
+            for e in edges:
+                held[e.target] = (held.get(e.target, 0) + value * labels[e.name]) % prime
     return held
 
 

@@ -7,7 +7,9 @@ from its `source` vertex to its `target` vertex.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -26,22 +28,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Replay:
-    """What follows from a plan: the block and the price of each step, the elements alive at it, and the adds."""
+    """What follows from a plan: the block and the price of each step, the elements alive at it, and the adds.
+
+    What is alive is worked out on first use, because millions of numbers take room and most callers want none of them.
+    """
 
     blocks: tuple[Typed, ...]
     prices: tuple[int, ...]
-    alive: tuple[int, ...]
     adds: int
+    _plan: Plan = field(repr=False, compare=False)
 
     @property
     def total(self) -> int:
         """The price of the whole plan, in the unit of the cost model (fma by default)."""
         return sum(self.prices)
 
-    @property
+    @cached_property
+    def alive(self) -> tuple[int, ...]:
+        """The elements (of blocks, tapes, and states that the plan evaluates) alive at each step."""
+        return tuple(_alive(self._plan, self.blocks))
+
+    @cached_property
     def peak(self) -> int:
-        """The most elements (of blocks, tapes, and states that the plan evaluates) alive at any step."""
-        return max(self.alive, default=0)
+        """The most elements alive at any step."""
+        return max(_alive(self._plan, self.blocks), default=0)
 
 
 def replay(plan: Plan | Planned, cost: CostModel = FMA) -> Replay:
@@ -92,7 +102,9 @@ def _replayed(plan: Plan, cost: CostModel) -> Replay:
     ends = frozenset(plan.graph.outputs), frozenset(plan.graph.inputs)
     for output in plan.outputs:
         _check_output(output, ends, blocks)
-    return Replay(tuple(blocks), tuple(prices), _alive(plan, blocks), adds)
+    if evaluates(plan.steps):
+        spans(plan)  # refuses states that are moved wrongly
+    return Replay(tuple(blocks), tuple(prices), adds, plan)
 
 
 SeededColours = tuple[tuple[int, ...] | None, tuple[int, ...] | None]
@@ -136,7 +148,7 @@ def _check_output(entry: Output, ends: tuple[frozenset[str], frozenset[str]], ma
         raise PlanError(f"{where}: step {position} leads '{held.source}' -> '{held.target}'.")
 
 
-def _alive(plan: Plan, blocks: list[Typed]) -> tuple[int, ...]:
+def _alive(plan: Plan, blocks: Sequence[Typed]) -> Iterator[int]:
     """Count the elements alive during each step: operands, result, tapes, states and all that a later step reads."""
     change = [0] * (len(plan.steps) + 2)
 
@@ -154,4 +166,4 @@ def _alive(plan: Plan, blocks: list[Typed]) -> tuple[int, ...]:
         hold(plan.graph[name].tape, first, last)
     for span in spans(plan) if evaluates(plan.steps) else ():
         hold(plan.graph.sizes[span.vertex], span.first, span.last)
-    return tuple(accumulate(change[: len(plan.steps)]))
+    return accumulate(change[: len(plan.steps)])
