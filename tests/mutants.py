@@ -132,8 +132,8 @@ MUTANTS = {
     ),
     "a group costs the dearest order": Mutant(
         "solvers/elimination/bounds.py",
-        "price = self.table[part] = min(",
-        "price = self.table[part] = max(",
+        "least[part] = min(",
+        "least[part] = max(",
         f"{EXACT} -k group_bounds",
     ),
     "an output's in-edges are eliminated": Mutant(

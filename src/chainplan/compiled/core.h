@@ -36,6 +36,6 @@ int read_set(PyObject *number, uint64_t *set, int words);
 int read_numbers(PyObject *list, int64_t *numbers, int count);
 
 /* The types and functions of the routines, each of which has a file of its own. */
-extern PyType_Spec flow_network_spec;
+extern PyType_Spec flow_network_spec, set_model_spec, set_search_spec;
 
 #endif

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from chainplan.compiled._core import FlowNetwork
+    from chainplan.compiled._core import FlowNetwork, SetModel, SetSearch
 
 SMALLEST_UNCOMPILED_NUMBER = 1 << 60
 """What all numbers in compiled routines must stay below, sums and products included."""
@@ -17,6 +17,8 @@ class CompiledCore(Protocol):
     """The compiled module."""
 
     FlowNetwork: type[FlowNetwork]
+    SetModel: type[SetModel]
+    SetSearch: type[SetSearch]
 
 
 def compiled_core() -> CompiledCore | None:

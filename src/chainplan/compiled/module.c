@@ -42,7 +42,13 @@ static int add_type(PyObject *module, PyType_Spec *spec) {
     return failed;
 }
 
-static int fill(PyObject *module) { return add_type(module, &flow_network_spec); }
+static int fill(PyObject *module) {
+    PyType_Spec *specs[] = {&flow_network_spec, &set_model_spec, &set_search_spec};
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
+        if (add_type(module, specs[i]) < 0)
+            return -1;
+    return 0;
+}
 
 static PyModuleDef_Slot SLOTS[] = {{Py_mod_exec, (void *)fill}, {0, NULL}};
 

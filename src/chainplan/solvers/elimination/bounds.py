@@ -203,21 +203,22 @@ class GroupPrices(Protocol):
 
 
 class GroupTable:
-    """The table h of a group: the least that its members cost, by the subset of them that is to be eliminated."""
+    """The table h of a group: `least[part]` is what a subset of its members costs when the others stay."""
 
     def __init__(self, bounds: GroupPrices, inside: int, group: int) -> None:
-        self.bounds, self.inside, self.mask = bounds, inside, group
-        self.table: dict[int, int] = {0: 0}
+        self.mask = group
+        self.least = least = {0: 0}
+        part = 0
+        while part != group:
+            part = (part - group) & group
+            within = inside & ~(group & ~part)
+            rest = ((v, part & ~(1 << v)) for v in members(part))
+            least[part] = min(least[gone] + bounds.least(v, within, gone) for v, gone in rest)
 
-    def least(self, part: int) -> int:
-        """h(part): the members in `part` are eliminated, the others stay."""
-        price = self.table.get(part)
-        if price is None:
-            within = self.inside & ~(self.mask & ~part)
-            price = self.table[part] = min(
-                self.least(part & ~(1 << v)) + self.bounds.least(v, within, part & ~(1 << v)) for v in members(part)
-            )
-        return price
+    @property
+    def whole(self) -> int:
+        """What all its members cost at least."""
+        return self.least[self.mask]
 
 
 def groups(bounds: GroupPrices, inside: int, most: int, tick: Callable[[], None]) -> list[GroupTable]:
@@ -229,12 +230,11 @@ def groups(bounds: GroupPrices, inside: int, most: int, tick: Callable[[], None]
     while True:
         for mask in fresh:
             for other in best:
-                if other != mask and near[mask] & other and (mask | other).bit_count() <= most:
+                pair = (min(mask, other), max(mask, other))
+                if pair not in gains and near[mask] & other & ~mask and (mask | other).bit_count() <= most:
                     tick()
-                    pair = (min(mask, other), max(mask, other))
                     joint = GroupTable(bounds, inside, mask | other)
-                    gain = joint.least(joint.mask) - best[mask].least(mask) - best[other].least(other)
-                    gains[pair] = gain, joint
+                    gains[pair] = joint.whole - best[mask].whole - best[other].whole, joint
         if not gains:
             break
         pair = max(gains, key=lambda p: (gains[p][0], p))

@@ -13,86 +13,40 @@ what the ones before it have proven. Vertices that may go first (see `reductions
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from chainplan.solvers.elimination.bitset_graph import BitsetGraph
-from chainplan.solvers.elimination.bitset_problem import EliminationCore, bits, members
+from chainplan.solvers.elimination.bitset_problem import EliminationCore, members
 from chainplan.solvers.elimination.block_classes import edge_classes
-from chainplan.solvers.elimination.bounds import GroupTable, SetBounds, SetScan, groups
-from chainplan.solvers.elimination.entry_bounds import EntryBounds
-from chainplan.solvers.elimination.entry_graph import EntryGraph
-from chainplan.solvers.elimination.reductions import ReducedGraph, goes_first, reduce
-from chainplan.solvers.search.search import WorkWatcher, paced, unwatched
+from chainplan.solvers.elimination.bounds import GroupTable
+from chainplan.solvers.elimination.compiled_search import compiled_model
+from chainplan.solvers.elimination.reductions import ReducedGraph, reduce
+from chainplan.solvers.elimination.set_models import ClassedSetModel, SetModel, StructuredSetModel
+from chainplan.solvers.search.search import paced, unwatched
 
 GROUP_SIZES = (8, 10)
 """Most members of the groups of the bounds: at first, and when the search has proven hard."""
-MAX_CLASSES_PER_VERTEX = 8
-"""Classes of entries per intermediate vertex above which bounds of sets take longer than they save."""
-WORK_PER_PRICED_VERTEX = 20
-"""Work that pricing one vertex by its blocks counts as, per vertex of the graph."""
 VISITS_BEFORE_LARGER_GROUPS = 3000
 """Visited sets after which a search counts as hard."""
 
 
-class SetModel(Protocol):
-    """The prices and bounds of sets that the search needs."""
+class ConnectedSearch(Protocol):
+    """The search of one connected set: `SetSearch`, or its compiled twin."""
 
-    def scan(self, inside: int) -> SetScan:
-        """The prices and bounds of the members of a set; `tight` never holds all of them."""
-        ...
+    @property
+    def solved(self) -> bool: ...
 
-    def parts(self, mask: int) -> list[int]:
-        """The connected components of a set."""
-        ...
+    @property
+    def visits(self) -> int: ...
 
-    def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[GroupTable]:
-        """Tables of group bounds that hold for every subset, of groups of at most `most` members."""
-        ...
+    def bound(self) -> int: ...
 
+    def regroup(self, most: int) -> None: ...
 
-class ClassedSetModel:
-    """The model of blocks that have classes, dense ones among them: minimum cuts, group bounds and safe vertices."""
+    def solve(self, limit: int, patience: int) -> bool: ...
 
-    def __init__(self, net: BitsetGraph, look: WorkWatcher = unwatched) -> None:
-        self.net, self.bounds = net, SetBounds(net, look)
-        self.parts = net.parts
-
-    def scan(self, inside: int) -> SetScan:
-        scan = self.bounds.scan(inside)
-        safe = bits(v for v in members(scan.tight) if goes_first(self.net, v, inside))
-        return scan._replace(tight=safe if safe != inside else safe & (safe - 1))
-
-    def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[GroupTable]:
-        self.bounds.root(inside)
-        return groups(self.bounds, inside, most, tick)
-
-
-class StructuredSetModel:
-    """The model of other structured blocks: prices by structure, bounds by their entries where these are few enough."""
-
-    def __init__(self, core: EliminationCore, net: BitsetGraph, look: WorkWatcher = unwatched) -> None:
-        self.core, self._look = core, look
-        entries = EntryGraph.of(core, MAX_CLASSES_PER_VERTEX * net.middle.bit_count(), net.middle)
-        self.bounds = None if entries is None else EntryBounds(net, entries, look)
-
-    def scan(self, inside: int) -> SetScan:
-        vertices = list(members(inside))
-        least = [0] * len(vertices) if self.bounds is None else self.bounds.lows(inside)
-        return SetScan(vertices, [self._price(v, inside) for v in vertices], least, 0)
-
-    def _price(self, v: int, inside: int) -> int:
-        self._look(WORK_PER_PRICED_VERTEX * len(self.core.size))
-        return self.core.price_last(v, inside)
-
-    def parts(self, mask: int) -> list[int]:
-        return list(self.core.components(mask))
-
-    def tables(self, inside: int, most: int, tick: Callable[[], None]) -> list[GroupTable]:
-        if self.bounds is None:
-            return []
-        self.bounds.root(inside)
-        return groups(self.bounds, inside, most, tick)
+    def order(self) -> list[int]: ...
 
 
 class _LargerGroupsPay(Exception):
@@ -106,27 +60,47 @@ class SetSearch:
     sorted candidates for going last of every other set that was visited.
     """
 
-    def __init__(self, model: SetModel, whole: int) -> None:
-        self.model, self.whole = model, whole
-        self.tick: Callable[[], None] = unwatched
+    def __init__(self, model: SetModel, whole: int, tick: Callable[[], None]) -> None:
+        self.model, self.whole, self.tick = model, whole, tick
         self.tables: list[GroupTable] = []
         self.exact: dict[int, int] = {0: 0}
         self.last: dict[int, int] = {}
         self.low: dict[int, int] = {}
         self.nodes: dict[int, list[tuple[int, int, int]]] = {}
-        self.visits = self.level = self.patience = 0
+        self.visits, self._patience = 0, -1
 
-    def prepare(self, tick: Callable[[], None]) -> None:
-        """Compute group bounds, which takes a moment; with larger groups each time the search has proven hard."""
-        self.tick = tick
-        if self.level < len(GROUP_SIZES) and self.visits >= self.patience and self.whole not in self.exact:
-            self.tables = self.model.tables(self.whole, GROUP_SIZES[self.level], tick)
-            self.level += 1
-            self.patience = VISITS_BEFORE_LARGER_GROUPS * self.level if self.level < len(GROUP_SIZES) else -1
-            self.nodes.clear()
-            self._open(self.whole)
+    @property
+    def solved(self) -> bool:
+        """Whether the optimum of the whole is known."""
+        return self.whole in self.exact
 
-    def bound(self, inside: int) -> int:
+    def bound(self) -> int:
+        """The best known lower bound of the whole."""
+        return self._bound(self.whole)
+
+    def regroup(self, most: int) -> None:
+        """Compute bounds by groups of at most `most` members, which takes a moment."""
+        self.tables = self.model.tables(self.whole, most, self.tick)
+        self.nodes.clear()
+        self._open(self.whole)
+
+    def solve(self, limit: int, patience: int) -> bool:
+        """Search the whole, and prove its optimum or that it is above `limit`.
+
+        Returns False where the search ends undecided because so many sets have been visited in all; -1 never ends it.
+        """
+        self._patience = patience
+        try:
+            self._solve(self.whole, limit)
+        except _LargerGroupsPay:
+            return False
+        return True
+
+    def order(self) -> list[int]:
+        """An optimal order, once the whole is solved."""
+        return self._order(self.whole)
+
+    def _bound(self, inside: int) -> int:
         """The best known lower bound of a set."""
         known = self.exact.get(inside)
         if known is None:
@@ -135,8 +109,7 @@ class SetSearch:
 
     def _open(self, inside: int) -> int:
         """Enter a set: sort its candidates (bound, price, v) for going last, and return its lower bound."""
-        model = self.model
-        vertices, last, least, skip = model.scan(inside)
+        vertices, last, least, skip = self.model.scan(inside)
         if len(vertices) == 1:
             self.exact[inside], self.last[inside] = last[0], vertices[0]
             return last[0]
@@ -147,11 +120,10 @@ class SetSearch:
             part = table.mask & inside
             if part & (part - 1):
                 alone = sum(single[v] for v in members(part))
-                more = table.least(part) - alone
-                if more > 0:
-                    total += more
+                more = max(0, table.least[part] - alone)
+                total += more
                 for v in members(part):
-                    gain[v] = max(0, table.least(part & ~(1 << v)) - alone + single[v]) - max(0, more)
+                    gain[v] = max(0, table.least[part & ~(1 << v)] - alone + single[v]) - more
         for v, price, bound in zip(vertices, last, least, strict=True):
             if not skip >> v & 1:
                 rows.append((total + price - bound + gain.get(v, 0), price, v))
@@ -160,9 +132,9 @@ class SetSearch:
         self.low[inside] = max(total, rows[0][0], self.low.get(inside, 0))
         return self.low[inside]
 
-    def solve(self, inside: int, limit: int) -> int:
+    def _solve(self, inside: int, limit: int) -> int:
         """f(inside) if it is at most `limit`, else a lower bound above `limit`."""
-        low = self.bound(inside)
+        low = self._bound(inside)
         if low > limit or inside in self.exact:
             return low
         if inside not in self.nodes:
@@ -171,7 +143,7 @@ class SetSearch:
                 return low
         self.visits += 1
         self.tick()
-        if self.visits == self.patience:
+        if self.visits == self._patience:
             raise _LargerGroupsPay
         best, choice, rows = limit + 1, -1, self.nodes[inside]
         missed = 1 << 200
@@ -196,20 +168,39 @@ class SetSearch:
     def _last(self, rest: int, total: int, best: int) -> int:
         """`total` plus the optimum of `rest` if that is below `best`, else a lower bound that is not."""
         parts = self.model.parts(rest)
-        lows = [self.bound(part) for part in parts]
+        lows = [self._bound(part) for part in parts]
         total += sum(lows)
         if total >= best:
             return total
         for low, part in sorted(zip(lows, parts, strict=True)):
-            total += self.solve(part, best - 1 - total + low) - low
+            total += self._solve(part, best - 1 - total + low) - low
             if total >= best:
                 break
         return total
 
-    def order(self, inside: int) -> list[int]:
+    def _order(self, inside: int) -> list[int]:
         """An optimal order of a solved set."""
         v = self.last[inside]
-        return [*(w for part in self.model.parts(inside & ~(1 << v)) for w in self.order(part)), v]
+        return [*(w for part in self.model.parts(inside & ~(1 << v)) for w in self._order(part)), v]
+
+
+class GroupedSearch:
+    """The search of one connected set, with larger groups each time that it has proven hard."""
+
+    def __init__(self, search: ConnectedSearch) -> None:
+        self.search, self.level, self.patience = search, 0, 0
+        search.bound()
+
+    def prepare(self) -> None:
+        """Compute group bounds if they are due."""
+        if self.level < len(GROUP_SIZES) and self.search.visits >= self.patience and not self.search.solved:
+            self.search.regroup(GROUP_SIZES[self.level])
+            self.level += 1
+            self.patience = VISITS_BEFORE_LARGER_GROUPS * self.level if self.level < len(GROUP_SIZES) else -1
+
+    def solve(self, limit: int) -> None:
+        """Search until the optimum is known or proven to be above `limit`, or larger groups are due."""
+        self.search.solve(limit, self.patience)
 
 
 class ExactSearch:
@@ -222,37 +213,45 @@ class ExactSearch:
     def __init__(self, core: EliminationCore, mask: int | None = None, tick: Callable[[], None] = unwatched) -> None:
         middle = core.middle if mask is None else core.middle & mask
         self._tick = tick
-        look = paced(lambda: self._tick())
         classes = None if core.dense else edge_classes(core)
         net = BitsetGraph.of(core, middle, classes)
-        self.model: SetModel
         if core.dense or classes is not None:
-            self.reduced = reduce(net, look)
-            self.model = ClassedSetModel(self.reduced.net, look)
+            self.reduced = reduce(net, paced(self._call))
+            find = self._searching(self.reduced.net)
         else:
             self.reduced = ReducedGraph(net)
-            self.model = StructuredSetModel(core, net, look)
-        self.searches = [SetSearch(self.model, part) for part in self.model.parts(self.reduced.net.middle)]
-        for search in self.searches:
-            search.bound(search.whole)
+            model = StructuredSetModel(core, net, paced(self._call))
+            find = partial(SetSearch, model, tick=self._call)
+        self.searches = [GroupedSearch(find(part)) for part in self.reduced.net.parts(self.reduced.net.middle)]
+
+    def _call(self) -> None:
+        """Call the function that the latest caller gave."""
+        self._tick()
+
+    def _searching(self, net: BitsetGraph) -> Callable[[int], ConnectedSearch]:
+        """What makes the search of a connected set of a graph with classes."""
+        compiled = compiled_model(net, self._call)
+        if compiled is not None:
+            return compiled.search
+        return partial(SetSearch, ClassedSetModel(net, paced(self._call)), tick=self._call)
 
     @property
     def bound(self) -> int:
         """A proven lower bound, without the accumulation."""
-        return self.reduced.price + sum(search.bound(search.whole) for search in self.searches)
+        return self.reduced.price + sum(one.search.bound() for one in self.searches)
 
     @property
     def order(self) -> list[int] | None:
         """The cheapest order, None where it has not been proven."""
-        if any(search.whole not in search.exact for search in self.searches):
+        if not all(one.search.solved for one in self.searches):
             return None
-        return self.reduced.expand([v for search in self.searches for v in search.order(search.whole)])
+        return self.reduced.expand([v for one in self.searches for v in one.search.order()])
 
     def prepare(self, tick: Callable[[], None] = unwatched) -> None:
         """Strengthen the bound by groups, which takes a moment."""
         self._tick = tick
-        for search in self.searches:
-            search.prepare(tick)
+        for one in self.searches:
+            one.prepare()
 
     def run(self, upper: int | None = None, tick: Callable[[], None] = unwatched) -> bool:
         """Search until the optimum is known or proven not to be below `upper`; return whether it is below.
@@ -260,17 +259,15 @@ class ExactSearch:
         Whatever `tick` raises ends the search; what has been proven until then stays.
         """
         self.prepare(tick)
-        for search in self.searches:
+        for one in self.searches:
             step = 0
-            while search.whole not in search.exact:
-                low = search.bound(search.whole)
+            while not one.search.solved:
+                low = one.search.bound()
                 if upper is not None and self.bound >= upper:
                     return False
-                search.prepare(tick)
+                one.prepare()
                 step = max(2 * step, low // 64)
-                limit = low + step if upper is None else low + min(step, upper - 1 - self.bound)
-                with suppress(_LargerGroupsPay):
-                    search.solve(search.whole, limit)
+                one.solve(low + step if upper is None else low + min(step, upper - 1 - self.bound))
         return upper is None or self.bound < upper
 
 
