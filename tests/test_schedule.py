@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -22,11 +24,12 @@ from chainplan.plans.schedule import Schedule, check_schedule, held, made
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.report.registry import RENDERERS
+from chainplan.solvers.chain.derivation import ChainInterval, Derivation, write
 from chainplan.solvers.schedule.best import best_schedule
 from chainplan.solvers.schedule.bounds import WorkPathBounds
 from chainplan.solvers.schedule.list_scheduling import list_schedule, lower_bound
 from chainplan.solvers.schedule.machine_dp import ScheduledDp
-from chainplan.solvers.schedule.tasks import ChainTasks
+from chainplan.solvers.schedule.tasks import ChainTasks, ChainTree
 from chainplan.solvers.schedule.work_span_front import frontier
 from chainplan.solvers.search.search import Search
 from chainplan.values.draw import draw
@@ -221,6 +224,51 @@ def test_list_schedules_of_dags_keep_grahams_bound() -> None:
             assert (schedule.makespan, schedule.bound, schedule.optimal) == (best, best, True)
             tight += makespan == best
     assert tight > 20
+
+
+def test_list_schedules_from_both_ends_are_no_longer_than_from_the_beginning() -> None:
+    rng, shorter = random.Random(11), 0
+    for _ in range(20):
+        problem = modules(rng, 16)
+        tasks = ChainTasks(problem.graph.chain, FMA)
+        tree = ScheduledDp(tasks, 4, Search()).schedule(4)[0]
+        plan = write(problem.graph, tasks.root, partial(_derived, tree))
+        prices = replay(plan).prices
+        for machines in (2, 3):
+            once = _from_the_beginning(prices, [step.operands() for step in plan.steps], machines)
+            found = list_schedule(plan, prices, machines)
+            makespan, least = max(task.end for task in found), lower_bound(plan, prices, machines)
+            check_schedule(Candidate(plan, FMA), made(machines, found, Bound(least, "this plan"), sum(prices)))
+            assert makespan <= once
+            shorter += makespan < once
+    assert shorter > 5
+
+
+def _derived(tree: ChainTree, interval: ChainInterval) -> Derivation:
+    return tree[interval].derivation
+
+
+def _from_the_beginning(prices: Sequence[int], reads: Sequence[Sequence[int]], machines: int) -> int:
+    """The makespan of the list schedule by longest paths, minute by minute."""
+    rank = list(prices)
+    for step in reversed(range(len(prices))):
+        for operand in reads[step]:
+            rank[operand] = max(rank[operand], prices[operand] + rank[step])
+    left, done, running, now = list(prices), set[int](), set[int](), 0
+    while len(done) < len(prices):
+        free = [s for s in range(len(prices)) if s not in done | running and all(r in done for r in reads[s])]
+        nothing = [s for s in free if not prices[s]]
+        if nothing:
+            done |= set(nothing)
+            continue
+        running |= set(sorted(free, key=lambda s: (-rank[s], s))[: machines - len(running)])
+        gone = min(left[s] for s in running)
+        now += gone
+        for s in running:
+            left[s] -= gone
+        done |= {s for s in running if not left[s]}
+        running -= done
+    return now
 
 
 def test_schedules_of_random_problems_are_right_and_their_plans_too() -> None:
