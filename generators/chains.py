@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -42,44 +41,6 @@ def structured_chain(sizes: Sequence[int], structures: Sequence[Structure], name
     )
     graph = Graph(vertices, (chain_vertex(0),), (chain_vertex(len(structures)),), elementals)
     return Problem(graph, name=name)
-
-
-def hashed_pattern(size: int, number: int, fewest: int = 5, most: int = 9) -> csr_array:
-    """The square pattern of this size and number: `fewest` to `most` entries in each row, some of which may coincide.
-
-    Entry t of row i lies in a column that a mixing function (splitmix64) makes of number, i and t.
-    """
-    i = np.repeat(np.arange(size, dtype=np.uint64), most)
-    t = np.tile(np.arange(most, dtype=np.uint64), size)
-    kept = t < np.uint64(fewest) + _mixed(i, np.uint64(number)) % np.uint64(most - fewest + 1)
-    columns = _mixed(i * np.uint64(most) + t + np.uint64(1), np.uint64(number)) % np.uint64(size)
-    rows, columns = i[kept].astype(np.int64), columns[kept].astype(np.int64)
-    found = csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=(size, size))
-    found.sum_duplicates()
-    return csr_array((np.ones(found.nnz, np.float32), found.indices, found.indptr), shape=found.shape)
-
-
-def _mixed(i: np.ndarray[Any, np.dtype[np.uint64]], number: np.uint64) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    """Numbers that look random (Steele, Lea and Flood, OOPSLA 2014, splitmix64); arithmetic is modulo 2^64."""
-    z = (i + number * np.uint64(1 << 40)) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-def large_pattern_chain(size: int, patterns: int, ends: tuple[int, int] | None = (50, 200)) -> Problem:
-    """A chain of hashed patterns with diagonals between, and dense blocks at both ends: rows, columns of the Jacobian.
-
-    Without `ends` the Jacobian is as large as the patterns are.
-    """
-    structures: list[Structure] = []
-    for number in range(patterns):
-        structures += [Explicit(hashed_pattern(size, number)), PLAIN_STRUCTURES["diagonal"]]
-    sizes = [size] * (2 * patterns)
-    structures.pop()
-    if ends is not None:
-        sizes, structures = [ends[1], *sizes, ends[0]], [DENSE, *structures, DENSE]
-    return structured_chain(sizes, structures, f"large-patterns-{size}-{patterns}")
 
 
 def counted_chain(number: int) -> Problem:

@@ -31,7 +31,7 @@ from chainplan.structures.explicit import Explicit
 from chainplan.structures.pattern_product import LargePattern
 from chainplan.validation.reference import reference_jacobian
 from chainplan.values.draw import draw
-from generators.chains import drawn_pattern, hashed_pattern, large_pattern_chain, structured_chain
+from generators.chains import drawn_pattern, pattern_chain, structured_chain
 from tests.problems import random_dag
 from tests.structures import any_structure
 
@@ -160,20 +160,21 @@ def test_plans_of_graphs_are_right_and_cost_no_more_than_they_say(seed: int, bud
 
 
 def test_large_patterns_keep_their_lists() -> None:
-    problem = large_pattern_chain(20_000, 5)
+    problem = pattern_chain(5, 20_000, (200, 50))
     found = chainplan.plan(problem)
     assert found.cost is not None
     assert found.cost.fma <= 250_000_000
     assert found.status is Status.OPTIMAL
     assert found.counts == "exact"
-    assert found.baselines.reverse <= 250_000_000
-    structures = [e.block.structure for e in problem.graph.chain if e.block.structure.name == "sparse"]
-    assert [s.nnz(20_000, 20_000) for s in structures] == [hashed_pattern(20_000, number).nnz for number in range(5)]
+    counted, given = problem.graph.chain, problem.graph.elementals
+    assert [e.block.nnz for e in counted] == [e.block.nnz for e in given]
 
 
 def test_nothing_is_called_optimal_by_upper_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large_patterns, "MAX_COUNTED_MULTIPLICATIONS", 100_000)
-    listed = large_pattern_chain(500, 5, None)
+    rng = random.Random(0)
+    patterns = [Explicit(drawn_pattern(f"square-{rng.random()}", 400, 400, 0.02)) for _ in range(5)]
+    listed = structured_chain([400] * 6, patterns)
     found, best = chainplan.plan(enlarged(listed)), chainplan.plan(listed)
     assert found.cost is not None
     assert best.cost is not None

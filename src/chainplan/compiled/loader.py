@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +20,8 @@ class CompiledCore(Protocol):
     FlowNetwork: type[FlowNetwork]
     SetModel: type[SetModel]
     SetSearch: type[SetSearch]
+
+    least_splits: Callable[..., None]
 
 
 def compiled_core() -> CompiledCore | None:

@@ -42,12 +42,18 @@ static int add_type(PyObject *module, PyType_Spec *spec) {
     return failed;
 }
 
+static PyMethodDef FUNCTIONS[] = {
+    {"least_splits", least_splits, METH_VARARGS,
+     "least_splits(q, d, longest_not_dense, longest_band, ..., best): the least prices of all intervals of length d."},
+    {NULL, NULL, 0, NULL},
+};
+
 static int fill(PyObject *module) {
     PyType_Spec *specs[] = {&flow_network_spec, &set_model_spec, &set_search_spec};
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
         if (add_type(module, specs[i]) < 0)
             return -1;
-    return 0;
+    return PyModule_AddFunctions(module, FUNCTIONS);
 }
 
 static PyModuleDef_Slot SLOTS[] = {{Py_mod_exec, (void *)fill}, {0, NULL}};

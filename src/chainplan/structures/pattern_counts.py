@@ -86,7 +86,9 @@ class PatternCounts:
 
 
 def listed(csr: csr_array, frame: Outline) -> PatternCounts:
-    """Return the counts of a listed pattern."""
+    """Return the counts of a listed pattern, which is held in single precision: numbers of paths then never wrap."""
+    if csr.dtype != np.float32:
+        csr = csr_array((np.ones(csr.nnz, np.float32), csr.indices, csr.indptr), shape=csr.shape)
     rows = np.diff(csr.indptr).astype(np.int64)
     cols = np.bincount(csr.indices, minlength=csr.shape[1]).astype(np.int64)
     return PatternCounts(rows, cols, rows, cols, frame, csr)

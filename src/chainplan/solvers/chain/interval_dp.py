@@ -23,6 +23,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
+from chainplan.compiled.loader import SMALLEST_UNCOMPILED_NUMBER, compiled_core
 from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.compressed_sweep import CompressedSweep
@@ -151,6 +152,8 @@ class DensePriceTable:
         self.leaves = [min(leaf_options(chain, i), key=lambda option: option[0]) for i in range(self.q)]
         dtype, self.never = _number_type(chain, self.sizes, sum(price for price, _ in self.leaves))
         self.products = IntervalProducts(chain, dtype)
+        self._tables = self.products.tables()
+        self._compiled = compiled_core() if self.never < SMALLEST_UNCOMPILED_NUMBER else None
         q = self.q
         self.by_start = np.zeros((q + 1, q + 1), dtype)
         self.by_end = np.zeros((q + 1, q + 1), dtype)
@@ -173,19 +176,12 @@ class DensePriceTable:
         return int(self.by_start[i, j - i])
 
     def fill(self, d: int) -> None:
-        """Price all intervals of length d from the shorter ones, some rows at a time to stay in the cache."""
+        """Price all intervals of length d from the shorter ones."""
         import numpy as np
 
         q = self.q
         count = q - d + 1
-        best = np.empty(count, self.s.dtype)
-        rows = max(1, 32_768 // d)
-        for a in range(0, count, rows):
-            b = min(a + rows, count)
-            candidates = self.products.prices(a, b, d)
-            candidates += self.by_start[a:b, 1:d]
-            candidates += self.by_end[a + d : b + d, q - d + 1 : q]
-            best[a:b] = candidates.min(axis=1)
+        best = self._least_splits(d)
         for price, available, shorter, vectors in (
             (
                 self.tangents[0][d - 1 :],
@@ -200,6 +196,26 @@ class DensePriceTable:
         self.by_start[:count, d] = best
         self.by_end[d:, q - d] = best
         self._enter_sweeps(d, best)
+
+    def _least_splits(self, d: int) -> Array:
+        """The price of the cheapest split of each interval of length d, some rows at a time to stay in the cache."""
+        import numpy as np
+
+        q = self.q
+        count = q - d + 1
+        best = np.empty(count, self.s.dtype)
+        if self._compiled is not None and self._tables is not None:
+            longest = self.products.longest_not_dense, self.products.longest_band
+            self._compiled.least_splits(q, d, *longest, self.by_start, self.by_end, *self._tables, best)
+            return best
+        rows = max(1, 32_768 // d)
+        for a in range(0, count, rows):
+            b = min(a + rows, count)
+            candidates = self.products.prices(a, b, d)
+            candidates += self.by_start[a:b, 1:d]
+            candidates += self.by_end[a + d : b + d, q - d + 1 : q]
+            best[a:b] = candidates.min(axis=1)
+        return best
 
     def _enter_sweeps(self, d: int, best: Array) -> None:
         """Replace the prices of intervals of length d that are cheaper in one compressed sweep."""
@@ -224,10 +240,8 @@ class DensePriceTable:
             return PropagationDerivation(j - 1, Mode.TANGENT, (i, j - 1))
         if first.adjoint is not None and self.price(i + 1, j) + self.sizes[j] * first.adjoint == price:
             return PropagationDerivation(i, Mode.ADJOINT, (i + 1, j))
-        candidates = self.products.prices(i, i + 1, d)[0]
-        candidates += self.by_start[i, 1:d]
-        candidates += self.by_end[j, q - d + 1 : q]
-        k = i + 1 + int(candidates.argmin())
+        shorter = self.by_start[i, 1:d] + self.by_end[j, q - d + 1 : q]
+        k = self.products.first_split(i, d, shorter, price)
         return ProductDerivation((k, j), (i, k))
 
 
@@ -242,4 +256,4 @@ def _number_type(chain: tuple[Elemental, ...], sizes: list[int], leaves: int) ->
     a, b, c = ([*sorted(sizes, reverse=True), 1])[:3]
     applied = max(sizes) * max((price or 0) for e in chain for price in (e.tangent, e.adjoint))
     ceiling = 3 * (leaves + (len(chain) + 1) * a * b * c) + applied
-    return (np.dtype(np.int64), 1 << 62) if ceiling < 1 << 62 else (np.dtype(object), ceiling + 1)
+    return np.dtype(np.int64 if ceiling < 1 << 62 else object), ceiling + 1

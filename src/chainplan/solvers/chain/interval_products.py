@@ -3,7 +3,10 @@
 The price of left · right is `Σ_l c(l) · r(l)`, where c are the column counts of the left factor and r the row counts of
 the right one. Where one of the two is constant (dense, diagonal, zero: nearly always) the sum collapses to a number
 times the nonzeros of the other factor, and a whole anti-diagonal is a product of two tables. Where neither is constant
-(two bands), the sums are evaluated for all such pairs at once, piece by piece.
+(two bands), the sums are evaluated for all such pairs at once, piece by piece; only short intervals are bands in most
+chains, so that few splits are looked at for it.
+
+The compiled routine `least_splits` goes through the same tables, and finds the cheapest split of each interval.
 """
 
 from __future__ import annotations
@@ -14,14 +17,17 @@ import numpy as np
 
 from chainplan.problem.graph import Elemental
 from chainplan.solvers.chain.derivation import sizes_of
-from chainplan.structures import Banded, Block, Dense
+from chainplan.solvers.chain.interval_structures import IntervalStructures, interval_structures
+from chainplan.structures import Banded, Block, Dense, product_fma
 from chainplan.structures.banded import band_products_fma
-from chainplan.structures.counts import LineCounts
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from chainplan._util.arrays import Array
+
+_NO_BAND = -1
+"""The width of a block that is no band, or one with as many nonzeros in each row, and in each column."""
 
 
 class IntervalProducts:
@@ -30,77 +36,106 @@ class IntervalProducts:
     def __init__(self, chain: tuple[Elemental, ...], dtype: DTypeLike) -> None:
         self.s = np.array(sizes_of(chain), dtype)
         self.q = len(chain)
+        self.longest_band = self.longest_not_dense = 0
         self._dense = all(type(e.block.structure) is Dense for e in chain)
         if not self._dense:
             self._tabulate(chain, dtype)
 
     def prices(self, a: int, b: int, d: int) -> Array:
         """Prices for the intervals (i, i+d), i = a ... b-1: array of (b - a) x (d - 1), split k = i + 1 + column."""
-        q = self.q
         if self._dense:
             inner = np.lib.stride_tricks.sliding_window_view(self.s[a + 1 : b + d - 1], d - 1)
             ends: Array = self.s[a:b] * self.s[a + d : b + d]
             dense: Array = inner * ends[:, None]
             return dense
-        ends_at, starts_at = np.s_[a + d : b + d, q - d + 1 : q], np.s_[a:b, 1:d]
-        result: Array = self._column[ends_at] * self._nnz[starts_at]
-        if self._uneven:
-            result += self._uneven_nnz[ends_at] * self._row[starts_at]
-            both = self._uneven_left[ends_at] & self._uneven_right[starts_at]
-            rows, splits = np.nonzero(both)
-            result[rows, splits] = self._band_prices(a + rows, a + rows + 1 + splits, a + rows + d)
+        result = self._even_prices(a, b, d)
+        first = max(1, d - self.longest_band)  # a longer left factor is no band
+        if first <= min(d - 1, self.longest_band):
+            self._enter_bands(result, np.arange(a, b), np.arange(first, min(d, self.longest_band + 1)), d)
         return result
 
-    def _band_prices(self, i: Array, k: Array, j: Array) -> Array:
-        """Prices of the products of two bands, (k, j) · (i, k)."""
-        left = self._lower[k, j], self._upper[k, j]
-        right = self._lower[i, k], self._upper[i, k]
-        return band_products_fma((self.s[j], self.s[k], self.s[i]), left, right)
+    def first_split(self, i: int, d: int, shorter: Array, price: int) -> int:
+        """Return the first split at which (i, i+d) has this price, given what its two parts cost at each split.
+
+        No product of bands is priced whose parts cost more already.
+        """
+        if self._dense or not self.longest_band:
+            return i + 1 + int((shorter + self.prices(i, i + 1, d)[0] == price).argmax())
+        candidates = shorter + self._even_prices(i, i + 1, d)[0]
+        first, end = max(1, d - self.longest_band), min(d, self.longest_band + 1)
+        cheap = first + np.flatnonzero(shorter[first - 1 : max(first, end) - 1] <= price)
+        for t in cheap.tolist():
+            if self._lower[i, t] != _NO_BAND and self._lower[i + t, d - t] != _NO_BAND:
+                candidates[t - 1] = shorter[t - 1] + product_fma(self._band(i + t, d - t), self._band(i, t))
+        return i + 1 + int((candidates == price).argmax())
+
+    def _band(self, i: int, d: int) -> Block:
+        """Return the block of the interval (i, i+d), which is a band."""
+        widths = Banded(int(self._lower[i, d]), int(self._upper[i, d]))
+        return Block(int(self.s[i + d]), int(self.s[i]), widths)
+
+    def _even_prices(self, a: int, b: int, d: int) -> Array:
+        """Prices as `prices` returns them, too low where both factors are bands."""
+        q = self.q
+        result: Array = self._column[a + d : b + d, q - d + 1 : q] * self._nnz[a:b, 1:d]
+        if self.longest_band:
+            first = max(1, d - self.longest_band)
+            result[:, first - 1 :] += self._uneven_nnz[a + d : b + d, q - d + first : q] * self._row[a:b, first:d]
+        return result
+
+    def _enter_bands(self, result: Array, i: Array, lengths: Array, d: int) -> None:
+        """Enter the prices of the products of two bands, (k, j) · (i, k), whose right factors have these lengths."""
+        left = self._lower[i[:, None] + lengths, d - lengths] != _NO_BAND
+        rows, places = np.nonzero(left & (self._lower[i[0] : i[-1] + 1, lengths] != _NO_BAND))
+        starts, t = i[rows], lengths[places]
+        k = starts + t
+        left = self._lower[k, d - t], self._upper[k, d - t]
+        right = self._lower[starts, t], self._upper[starts, t]
+        result[rows, t - 1] = band_products_fma((self.s[starts + d], self.s[k], self.s[starts]), left, right)
+
+    def tables(self) -> tuple[Array, ...] | None:
+        """Return what `least_splits` needs beside the prices of intervals, or None where there are no such tables."""
+        if self._dense:
+            return None
+        return self._column, self._nnz, self._uneven_nnz, self._row, self._lower, self._upper, self.s
 
     def _tabulate(self, chain: tuple[Elemental, ...], dtype: DTypeLike) -> None:
         """Fill the tables of constant counts and nonzeros: by start for right factors, by end for left factors."""
-        q, s = self.q, self.s
-        shape = (q + 1, q + 1)
-        self._nnz, self._row = np.zeros(shape, dtype), np.zeros(shape, dtype)
-        self._column, self._uneven_nnz = np.zeros(shape, dtype), np.zeros(shape, dtype)
-        self._uneven_left, self._uneven_right = np.zeros(shape, bool), np.zeros(shape, bool)
-        self._lower, self._upper = np.zeros(shape, dtype), np.zeros(shape, dtype)
-        self._uneven = False
-        for i in range(q):
-            lengths = np.arange(1, q - i + 1)
-            self._nnz[i, 1 : q - i + 1] = s[i] * s[i + 1 :]
-            self._row[i, 1 : q - i + 1] = s[i]
-            self._column[lengths + i, q - lengths] = s[i + 1 :]
-        for i in range(q):
-            block = chain[i].block
-            for j in range(i + 1, q + 1):
-                block = chain[j - 1].block.times(block) if j > i + 1 else block
-                if type(block.structure) is not Dense:
-                    self._enter(i, j, block)
+        shape = (self.q + 1, self.q + 1)
+        self._nnz, self._row, self._column = (np.zeros(shape, dtype) for _ in range(3))
+        banded = any(isinstance(e.block.structure, Banded) for e in chain)
+        self._uneven_nnz = np.zeros(shape, dtype) if banded else self._column
+        self._lower = np.full(shape, _NO_BAND, dtype) if banded else self._column
+        self._upper = np.full(shape, _NO_BAND, dtype) if banded else self._column
+        for found in interval_structures([e.block for e in chain]):
+            self._enter(found)
 
-    def _enter(self, i: int, j: int, block: Block) -> None:
-        """Enter the counts of one block that is not dense."""
-        d, back = j - i, self.q - (j - i)
-        if block.structure.unit:
-            self._nnz[i, d] = self._row[i, d] = self._column[j, back] = 0
-            return
-        column = _constant(block.structure.column_counts(block.rows, block.cols))
-        row = _constant(block.structure.row_counts(block.rows, block.cols))
-        nnz = block.nnz
-        self._nnz[i, d] = nnz
-        self._row[i, d] = row or 0
-        self._column[j, back] = column or 0
-        if column is None:
-            self._uneven_nnz[j, back] = nnz
-            self._uneven_left[j, back] = True
-        if row is None:
-            self._uneven_right[i, d] = True
-        if isinstance(block.structure, Banded):
-            self._lower[i, j], self._upper[i, j] = block.structure.lower, block.structure.upper
-            self._uneven = True
+    def _enter(self, found: IntervalStructures) -> None:
+        """Enter the counts of some intervals."""
+        i, d, q = found.start, found.length, self.q
+        rows, cols = self.s[i + d], self.s[i]
+        parts, single = np.maximum(found.parts, 1), found.scales.astype(np.int64)
+        full = found.bands & (found.lower >= rows - 1) & (found.upper >= cols - 1)
+        dense = (found.parts > 0) | full
+        self._nnz[i, d] = np.where(dense, rows * cols // parts, single * rows)
+        self._row[i, d] = np.where(dense, cols // parts, single)
+        self._column[i + d, q - d] = np.where(dense, rows // parts, single)
+        if not (dense & (parts == 1)).all():
+            self.longest_not_dense = int(d[~(dense & (parts == 1))][-1])
+        uneven = found.bands & ~full
+        if uneven.any():
+            i, d, rows, cols = (array[uneven] for array in (i, d, rows, cols))
+            lower, upper = found.lower[uneven], found.upper[uneven]
+            self._nnz[i, d] = self._uneven_nnz[i + d, q - d] = _band_nonzeros(rows, cols, lower, upper)
+            self._lower[i, d], self._upper[i, d] = lower, upper
+            self.longest_band = int(d[-1])
 
 
-def _constant(counts: LineCounts) -> int | None:
-    """The count that all rows (or columns) share, None where they differ."""
-    values = {first for _, first, slope in counts} if not any(slope for *_, slope in counts) else {0, 1}
-    return values.pop() if len(values) == 1 else None if values else 0
+def _band_nonzeros(rows: Array, cols: Array, lower: Array, upper: Array) -> Array:
+    """Count the entries of bands: all of the block but the triangles below and above the band."""
+    result: Array = rows * cols
+    for height, width, reach in ((rows, cols, lower), (cols, rows, upper)):
+        longest = np.maximum(height - 1 - reach, 0)
+        lines = np.minimum(longest, width)
+        result = result - (lines * longest - lines * (lines - 1) // 2)
+    return result
