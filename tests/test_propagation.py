@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -17,13 +18,17 @@ from chainplan.plans.bound import Status
 from chainplan.plans.check import check
 from chainplan.plans.classes import AFTER_ACCUMULATION, PROPAGATION
 from chainplan.plans.compressed_sweep import UNREACHED_PRICE
+from chainplan.plans.forward_reverse import Pricer, order_price, sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.steps import Plan, Propagate
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem
+from chainplan.proofs.claims import prove_again
 from chainplan.solvers.elimination.propagation_bound import propagation_bound
 from chainplan.solvers.elimination.propagation_graph import PropagationGraph, propagation_plan
 from chainplan.solvers.elimination.route_choice import EdgeDecisions, Route, RoutedProduct, choose_routes
+from chainplan.solvers.registry import SOLVERS
+from chainplan.solvers.search.search import Search
 from chainplan.structures import Block, Diagonal
 from chainplan.structures import from_spec as structure_of
 from chainplan.validation.reference import reference_jacobian
@@ -178,6 +183,33 @@ def test_a_second_output_does_not_make_a_solve_dearer(second: str) -> None:
     result = chainplan.plan(with_solve(second))
     more = {"x": 0, "a": 160, "r": 100}[second]  # products of sparse blocks for the second output
     assert (result.price, result.bound, result.within) == (776 + more, 776 + more, PROPAGATION)
+
+
+def test_bounds_after_accumulation_are_not_those_of_auto() -> None:
+    problem, search = simulation("feedback", 3), Search(nodes=300)
+    outcome = SOLVERS["auto"].solve(problem, search)
+    assert search.bound.within == outcome.bound.within == PROPAGATION
+    assert search.bound.value >= propagation_bound(problem.graph).total
+
+
+def test_a_bound_from_cuts_is_proven_again_without_planning(tmp_path: Path) -> None:
+    problem = simulation("feedback", 10)
+    result = chainplan.plan(problem, "propagation", nodes=5)
+    assert result.bound == propagation_bound(problem.graph).total
+    path = tmp_path / "plan.json"
+    path.write_text(chainplan.render(result, "json"))
+    assert str(prove_again(chainplan.read_plan(path), budget=0.2)) == "proven again"
+
+
+def test_the_baselines_of_dense_graphs_are_those_of_the_walk() -> None:
+    for seed in range(100):
+        graph = random_dag(random.Random(seed), 6).graph
+        dense = (replace(e, block=Block(e.block.rows, e.block.cols)) for e in graph.elementals)
+        graph = Graph(graph.sizes, graph.inputs, graph.outputs, tuple(dense))
+        for mode in Mode:
+            pricer = Pricer(graph)
+            sweep(graph, pricer, mode)
+            assert order_price(graph, mode) == pricer.price
 
 
 def test_modules_with_parameters_cost_less_than_half_of_the_better_baseline() -> None:

@@ -134,10 +134,10 @@ class Pricer:
 def order_price(graph: Graph, mode: Mode, cost: CostModel = FMA) -> int:
     """Price forward (tangent) or reverse (adjoint) order, the baselines of every report.
 
-    Where all blocks are explicit and dense, only the sizes of the starts that reach each vertex matter, and O(edges)
-    operations on sets of starts suffice. Otherwise the walk is made, product by product.
+    Where all blocks are dense, only the sizes of the starts that reach each vertex matter, and O(edges) operations on
+    sets of starts suffice. Otherwise the walk is made, product by product.
     """
-    if cost is FMA and all(e.explicit and type(e.block.structure) is Dense for e in graph.useful):
+    if cost is FMA and all(type(e.block.structure) is Dense for e in graph.useful):
         return _dense_price(graph, mode)
     pricer = Pricer(graph, cost)
     sweep(graph, pricer, mode)
@@ -145,7 +145,7 @@ def order_price(graph: Graph, mode: Mode, cost: CostModel = FMA) -> int:
 
 
 def _dense_price(graph: Graph, mode: Mode) -> int:
-    """Sum rows · cols · (total size of the starts that reach the near end) over the edges, parallel edges once."""
+    """Add up what each edge costs for the total size of the starts that reach its near end."""
     forward = mode is Mode.TANGENT
     starts = graph.inputs if forward else graph.outputs
     own = {v: 1 << i for i, v in enumerate(starts)}
@@ -155,11 +155,25 @@ def _dense_price(graph: Graph, mode: Mode) -> int:
     total, reached = 0, dict.fromkeys(starts, 0)
     for vertex in graph.order if forward else reversed(graph.order):
         edges = (graph.into if forward else graph.out_of).get(vertex, ())
+        groups: dict[str, list[Elemental]] = {}
+        for e in edges:
+            groups.setdefault(e.source if forward else e.target, []).append(e)
         arriving = 0
-        for near in {e.source if forward else e.target for e in edges}:
+        for near, group in groups.items():
             through = reached.get(near, 0)
             weight = sum(size * (through & mask).bit_count() for size, mask in by_size.items()) if through else 0
-            total += graph.sizes[vertex] * graph.sizes[near] * weight
+            total += _group_price(group, mode, weight, graph.sizes[near] if near in own else 0)
             arriving |= through | own.get(near, 0)
         reached[vertex] = arriving
     return total
+
+
+def _group_price(group: list[Elemental], mode: Mode, vectors: int, start: int) -> int:
+    """Price parallel dense elementals applied to so many vectors, and to the identity of a start of this size."""
+    each = [price for e in group if (price := e.per_vector(mode)) is not None]
+    total = (vectors + start) * sum(each)
+    if len(each) < len(group):
+        total += group[0].block.rows * group[0].block.cols * vectors
+    other = Mode.ADJOINT if mode is Mode.TANGENT else Mode.TANGENT
+    lacking = (e for e in group if not e.explicit and e.per_vector(mode) is None)
+    return total + sum(FMA.accumulate(e, other) for e in lacking)

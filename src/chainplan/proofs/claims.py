@@ -17,6 +17,7 @@ from chainplan.errors import PlanError
 from chainplan.io.plan_file import SavedPlan
 from chainplan.io.plan_file_claims import derive
 from chainplan.plans.bound import Bound, Status
+from chainplan.plans.classes import PROPAGATION
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.problem.units import unit_text
@@ -25,7 +26,8 @@ from chainplan.proofs.schedule_claims import judge_schedule
 from chainplan.proofs.verdict import ClaimFinding, ClaimStanding, ProofVerdict, refuted
 from chainplan.solvers.elimination.elimination_graph import after_accumulation
 from chainplan.solvers.elimination.path_bound import path_bound, quick_bound
-from chainplan.solvers.search.search import Search, SearchProgress
+from chainplan.solvers.elimination.propagation_bound import propagation_bound
+from chainplan.solvers.search.search import Search, SearchProgress, paced
 
 DEFAULT_PROOF_SECONDS = 10.0
 """Seconds in which a file is proven again where no budget is given."""
@@ -102,12 +104,15 @@ def _cost(saved: SavedPlan, again: Replanning) -> ClaimFinding:
 
 
 def _at_once(problem: Problem, bound: Bound, again: Replanning) -> bool:
-    """Whether the bounds that take polynomial time prove a bound on vertex elimination."""
-    name = after_accumulation(problem.graph, VERTEX_ELIMINATION)
-    if problem.cost is not FMA or bound.within != name or not problem.graph.exact:
+    """Whether the bounds that take polynomial time prove a bound on vertex elimination, with propagation or without."""
+    graph, search = problem.graph, Search(budget=again.left / 4)
+    if problem.cost is not FMA or not graph.exact:
         return False
-    search = Search(budget=again.left / 4)
-    return path_bound(problem.graph) >= bound.value or quick_bound(problem.graph, search.watch) >= bound.value
+    if bound.within == PROPAGATION and not graph.explicit:
+        return propagation_bound(graph, paced(search.watch)).total >= bound.value
+    if bound.within != after_accumulation(graph, VERTEX_ELIMINATION):
+        return False
+    return path_bound(graph) >= bound.value or quick_bound(graph, search.watch) >= bound.value
 
 
 def _no_plan(saved: SavedPlan, again: Replanning) -> ClaimFinding:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import final
 
 from chainplan.plans.bound import NO_BOUND, Bound, Status
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.classes import PROPAGATION
+from chainplan.plans.classes import PROPAGATION, includes
 from chainplan.plans.reorder import reordered
 from chainplan.plans.result import Outcome
 from chainplan.plans.steps import Plan
@@ -88,6 +89,8 @@ class AutoSolver(Solver):
                 return _solve_chain(solver, problem, search)
         if not search.limited:
             search.budget = DEFAULT_AUTO_SECONDS
+        if not problem.graph.explicit:
+            search.keeps = partial(_says_enough, problem)
         limited = None
         if problem.memory is not None:
             limited = _run_stage(DagMemorySolver(), problem, search, MEMORY_LIMIT_SHARE)
@@ -96,8 +99,7 @@ class AutoSolver(Solver):
         kept = [limited] if limited is not None and limited.plan is not None else []
         outcomes = [*kept, *_run_stages(problem, search)]
         if not problem.graph.explicit:
-            search.bound = NO_BOUND
-            outcomes = [_in_own_class(outcome) for outcome in outcomes]
+            outcomes = [_in_own_class(outcome, problem) for outcome in outcomes]
         outcome = _best_outcome(problem, outcomes, search)
         if limited is not None and not _fits(outcome, problem):
             return limited
@@ -160,10 +162,10 @@ def _solve_in_time(problem: Problem, search: Search) -> Outcome:
 def _run_stages(problem: Problem, search: Search) -> Iterator[Outcome]:
     """The outcomes of the stages in turn until one proves its plan; large graphs get a bound and local search.
 
-    Every stage begins with forward and reverse order among others. These two compete as plans of their own where
-    elementals are matrix-free, because they need not accumulate them, and under a memory limit.
+    Every stage begins with forward and reverse order among others. Under a memory limit these two compete as plans of
+    their own.
     """
-    if problem.memory is not None or not problem.graph.explicit:
+    if problem.memory is not None:
         yield _run_stage(ForwardSolver(), problem, search)
         yield _run_stage(ReverseSolver(), problem, search)
     if not problem.graph.explicit:
@@ -195,12 +197,17 @@ def _run_matrix_free(problem: Problem, search: Search) -> Iterator[Outcome]:
             return
 
 
-def _in_own_class(outcome: Outcome) -> Outcome:
-    """The outcome without what it proves within a narrower class than elimination with propagation.
+def _says_enough(problem: Problem, bound: Bound) -> bool:
+    """Whether a bound holds for all plans that auto compares where elementals are matrix-free.
 
-    Where elementals are accumulated first, an optimum or a bound says nothing about the plans that auto compares.
+    Where elementals are accumulated first, an optimum or a bound says nothing about the other plans.
     """
-    if outcome.bound.within == PROPAGATION:
+    return bound.within is not None and includes(bound.within, PROPAGATION, problem)
+
+
+def _in_own_class(outcome: Outcome, problem: Problem) -> Outcome:
+    """The outcome without what it proves within a narrower class than elimination with propagation."""
+    if _says_enough(problem, outcome.bound):
         return outcome
     status = Status.FEASIBLE if outcome.status is Status.OPTIMAL else outcome.status
     return replace(outcome, status=status, bound=NO_BOUND)

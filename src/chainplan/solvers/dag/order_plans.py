@@ -95,8 +95,16 @@ def _candidate(graph: Graph, best: PricedOrder) -> Candidate:
         return Candidate(order_plan(graph, best.order), FMA)
     accumulating = best.price + accumulation(graph).price
     propagated = Candidate(propagation_plan(graph, best.order), FMA)
-    price, mode = min(((order_price(graph, mode), mode) for mode in Mode), key=lambda priced: priced[0])
-    if price < min(accumulating, propagated.price):
-        recorder = Recorder(graph)
-        return Candidate(recorder.plan(sweep(graph, recorder, mode)), FMA)
+    swept = cheaper_sweep(graph, min(accumulating, propagated.price))
+    if swept is not None:
+        return swept
     return propagated if propagated.price <= accumulating else Candidate(order_plan(graph, best.order), FMA)
+
+
+def cheaper_sweep(graph: Graph, below: int) -> Candidate | None:
+    """The plan of forward or reverse order, whichever is cheaper, None where it does not cost less than `below`."""
+    price, mode = min(((order_price(graph, mode), mode) for mode in Mode), key=lambda priced: priced[0])
+    if price >= below:
+        return None
+    recorder = Recorder(graph)
+    return Candidate(recorder.plan(sweep(graph, recorder, mode)), FMA)

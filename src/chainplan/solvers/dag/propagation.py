@@ -21,7 +21,7 @@ from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Graph
 from chainplan.problem.problem import Problem
-from chainplan.solvers.dag.order_plans import order_of
+from chainplan.solvers.dag.order_plans import cheaper_sweep, order_of
 from chainplan.solvers.elimination.component_search import cheapest_order
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.solvers.elimination.greedy import PricedOrder, best_of_keys, by_all_keys, randomised
@@ -49,6 +49,8 @@ CUT_BOUND_SHARE = 0.3
 """Share of the limits that the bound from cuts may take."""
 REORDERED_FRAGMENT_SIZES = (3, 4, 5, 6)
 """Vertices in a fragment that is re-ordered."""
+WRITING_PER_PRICING = 3.0
+"""How much longer it takes to write the plan of an order down and to replay it than to price the order."""
 RANDOM_STARTS = 4
 """Random greedy orders from which the search sets out."""
 IDLE_SWEEPS = 4
@@ -90,6 +92,8 @@ class PropagationSolver(Solver):
         bound = proof or Bound(parts.total, PROPAGATION)
         search.prove(bound)
         candidate = Candidate(best.plan(), FMA)
+        if count > MAX_INTERMEDIATES_FOR_OWN_KEYS:
+            candidate = cheaper_sweep(problem.graph, candidate.price) or candidate
         return bounded(candidate, candidate.price, bound)
 
 
@@ -112,7 +116,10 @@ def _greedy_orders(work: PropagationGraph, search: Search) -> Iterator[PricedOrd
         yield from by_all_keys(work, search.going)
     else:
         order = best_of_keys(work.graph, search.going, search.greedy).order
-        yield PricedOrder(work.order_price(order), order)
+        start = search.seconds
+        priced = PricedOrder(work.order_price(order), order)
+        search.writing = WRITING_PER_PRICING * (search.seconds - start)
+        yield priced
 
 
 class _Best:

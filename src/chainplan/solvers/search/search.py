@@ -94,6 +94,7 @@ class Search:
     All costs and bounds are prices by the objective, whose unit in short is `unit`.
     `exact` says whether the counts of nonzeros are exact; where they are not, only bounds that are sure are kept.
     `writing` is the time in seconds that it takes to write the best plan down; the search ends that much earlier.
+    `keeps` says which bounds are kept: those of classes narrower than that of the plans that are compared say nothing.
     `greedy` holds the greedy orders by key, so that later stages need not compute them again; None stands for an order
     that was given up. `unfinished` holds, by the name of a solver, the search that a later stage of it goes on with.
     """
@@ -106,6 +107,7 @@ class Search:
     start: Plan | None = None
     unit: str = "fma"
     bound: Bound = NO_BOUND
+    keeps: Callable[[Bound], bool] = lambda bound: True
     best: int | None = None
     ticks: int = 0
     exact: bool = True
@@ -170,6 +172,8 @@ class Search:
 
     def prove(self, bound: Bound) -> None:
         """Keep a lower bound, in case the search is stopped."""
+        if not self.keeps(bound):
+            return
         self.bound = self.bound.stronger(bound.counted(self.exact))
         if self._parent is not None:
             self._parent.prove(bound)
