@@ -138,9 +138,9 @@ def test_plans_are_those_of_trying_everything(first: int, last: int) -> None:
         assert propagation_bound(problem.graph).total <= best, seed
         assert_computes(result.plan, problem)
         assert result.cost.fma == best, seed
-        exact += 1
+        exact += problem.graph.exact
         proven += result.status is Status.OPTIMAL
-        if PropagationGraph(problem.graph).tight:
+        if PropagationGraph(problem.graph).tight and problem.graph.exact:
             assert result.status is Status.OPTIMAL, seed
         propagated += any(isinstance(step, Propagate) for step in result.plan.steps)
     assert exact > (last - first) // 5
