@@ -50,7 +50,7 @@ from chainplan.plans.steps import (
     Store,
 )
 from chainplan.problem.graph import Elemental, Mode
-from chainplan.structures import Block
+from chainplan.structures import Block, Dense
 from chainplan.values.jacobians import GivenJacobian, MatrixFree, called, common_dtype, matrix_free, stored
 from chainplan.values.primal import Primal, VertexState
 
@@ -119,7 +119,8 @@ class Lowering(Interpreter[StepKernel]):
     def kernel(self, position: int) -> StepKernel:
         """Return the kernel of the step at a position, which also drops the states that end there."""
         self._position = position
-        kernel, ends = self._plan.steps[position].accept(self), self._ending.get(position)
+        kernel = self._plan.steps[position].accept(self)
+        ends = self._ending.get(position) if self._evaluates else None
         return _then_drop(kernel, tuple(ends)) if ends else kernel
 
     def load(self, step: Load) -> StepKernel:
@@ -227,14 +228,18 @@ def _multiply(position: int, left: int, right: int, blocks: Sequence[Block]) -> 
 
 def _product(left: Block, right: Block, result: Block) -> ValuesProduct:
     """Return the kernel of a product; a compressed factor makes a matrix, whatever the pattern could be."""
-    kernel, pattern = product_kernel(left, right), left.times(right)
+    if type(left.structure) is type(right.structure) is Dense:
+        return product_kernel(left, right, result)
+    pattern = left.times(right)
+    kernel = product_kernel(left, right, pattern)
     if form(pattern) is form(result):
         return kernel
     return lambda a, b: as_matrix(kernel(a, b), pattern, np.result_type(*(x for x in (a, b) if x is not None)))
 
 
 def _multiply_onto(position: int, left: int, right: int, onto: int, blocks: Sequence[Block]) -> StepKernel:
-    product, block = product_kernel(blocks[left], blocks[right]), blocks[left].times(blocks[right])
+    block = blocks[left].times(blocks[right])
+    product = product_kernel(blocks[left], blocks[right], block)
     total = sum_kernel(block, blocks[onto])
     in_place = product in FRESH_KERNELS and form(block) is form(blocks[onto]) is StorageForm.DENSE
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+from chainplan._util.gc_pause import uncollected
 from chainplan.execution.lowering import Lowering, StepKernel
 from chainplan.execution.releasing import wide
 from chainplan.plans.liveness import evaluates, last_uses
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Application, Load, Plan
+from chainplan.plans.steps import Accumulate, Load, Plan, Propagate
 from chainplan.problem.graph import Elemental
 from chainplan.structures import Block, Dense
 
@@ -42,7 +43,8 @@ def lowered(plan: Plan) -> LoweredPlan:
     """The kernels of a plan, kept for as long as the plan lives."""
     program = _LOWERED_PLANS.get(plan)
     if program is None:
-        program = _LOWERED_PLANS[plan] = _lower(plan)
+        with uncollected():
+            program = _LOWERED_PLANS[plan] = _lower(plan)
     return program
 
 
@@ -54,21 +56,21 @@ def _lower(plan: Plan) -> LoweredPlan:
     graph, own = plan.graph, evaluates(plan.steps)
     replayed = replay(plan)
     blocks = tuple(typed.block for typed in replayed.blocks)
-    dropped: list[list[int]] = [[] for _ in plan.steps]
-    for position, last in enumerate(last_uses(plan)):
-        if last < len(plan.steps) and (own or not isinstance(plan.steps[position], Load)):
-            dropped[last].append(position)
+    dropped: dict[int, tuple[int, ...]] = {}
+    for position, (step, last) in enumerate(zip(plan.steps, last_uses(plan), strict=True)):
+        if (own or type(step) is not Load) and last < len(plan.steps):
+            dropped[last] = (*dropped.get(last, ()), position)
     loads, code, lowering = [], [], Lowering(plan, replayed)
     applied: dict[str, Elemental] = {}
     for position, step in enumerate(plan.steps):
-        if isinstance(step, Load) and not own:
+        if type(step) is Load and not own:
             e = graph.declared[step.elemental]
             dense = type(e.block.structure) is Dense
             loads.append((position, e, (e.block.rows, e.block.cols) if dense else None, blocks[position]))
             continue
-        if isinstance(step, Application) and not own:
+        if isinstance(step, Accumulate | Propagate) and not own:
             applied[step.elemental] = graph[step.elemental]
-        code.append((position, lowering.kernel(position), tuple(dropped[position])))
+        code.append((position, lowering.kernel(position), dropped.get(position, ())))
     names = frozenset(e.name for e in graph.elementals)
     return LoweredPlan(
         tuple(loads), tuple(applied.values()), tuple(code), blocks, replayed.prices, names, own, wide(plan, blocks)

@@ -80,6 +80,9 @@ DIRECT_ROUTES: dict[tuple[StorageForm, StorageForm], tuple[str, StorageForm]] = 
 _WEIGHED_PAIRS = frozenset({(_DENSE, _SPARSE), (_SPARSE, _SPARSE)})
 """Pairs of forms with a kernel of their own that is not always the fastest."""
 
+GEMM_ROUTE = ProductRoute("gemm", _DENSE, _DENSE, _DENSE)
+OUTER_ROUTE = ProductRoute("outer", _DENSE, _DENSE, _DENSE)
+"""The routes of a product of matrices; the inner size of an outer product is 1."""
 TRIVIAL_ROUTE = ProductRoute("nothing", _IMPLIED, _IMPLIED, _IMPLIED)
 """The route of a product that is zero or one of its factors."""
 
@@ -87,8 +90,8 @@ TRIVIAL_ROUTE = ProductRoute("nothing", _IMPLIED, _IMPLIED, _IMPLIED)
 def route(left: Block, right: Block, result: Block) -> ProductRoute:
     """Choose how to compute `result` = left · right."""
     forms = form(left), form(right)
-    if forms == (_DENSE, _DENSE) and form(result) is _DENSE:
-        return ProductRoute("outer" if left.cols == 1 else "gemm", _DENSE, _DENSE, _DENSE)
+    if forms[0] is forms[1] is form(result) is _DENSE:
+        return OUTER_ROUTE if left.cols == 1 else GEMM_ROUTE
     if isinstance(result.structure, Zero):
         return TRIVIAL_ROUTE
     if _IMPLIED in forms:

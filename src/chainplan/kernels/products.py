@@ -18,7 +18,7 @@ from chainplan._util.arrays import Array
 from chainplan.kernels.convert import as_form, as_matrix, as_sparse, from_matrix, from_sparse
 from chainplan.kernels.dispatch import ProductRoute, route
 from chainplan.kernels.storage import HeldValues, StorageForm, form
-from chainplan.structures import Block, BlockDiagonal, Identity, Kronecker, Zero
+from chainplan.structures import Block, BlockDiagonal, Dense, Identity, Kronecker, Zero
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -28,9 +28,14 @@ ValuesProduct = Callable[[HeldValues, HeldValues], HeldValues]
 """A function from the values of the left and of the right block to those of the product."""
 
 
-def product_kernel(left: Block, right: Block) -> ValuesProduct:
-    """Return the function that multiplies two held blocks and holds the result as their product is held."""
-    result = left.times(right)
+def product_kernel(left: Block, right: Block, result: Block | None = None) -> ValuesProduct:
+    """Return the function that multiplies two held blocks and holds the result as their product is held.
+
+    `result` is their product, where the caller has it.
+    """
+    if type(left.structure) is type(right.structure) is Dense:
+        return np.multiply if left.cols == 1 else np.dot
+    result = left.times(right) if result is None else result
     return routed_kernel(route(left, right, result), left, right, result)
 
 

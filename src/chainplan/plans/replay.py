@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary, ref
 
 from chainplan._util.gc_pause import uncollected
 from chainplan.errors import PlanError
@@ -83,8 +84,19 @@ def replay(plan: Plan | Planned, cost: CostModel = FMA) -> Replay:
     (0, 0, 24)
     """
     plan, cost = plan_of(plan), model_of(cost)
+    link = _HELD_REPLAYS.get(plan) if cost is FMA else None
+    held = None if link is None else link()
+    if held is not None:
+        return held
     with uncollected():
-        return _replayed(plan, cost)
+        made = _replayed(plan, cost)
+    if cost is FMA:
+        _HELD_REPLAYS[plan] = ref(made)
+    return made
+
+
+_HELD_REPLAYS: WeakKeyDictionary[Plan, ref[Replay]] = WeakKeyDictionary()
+"""The replay in fma of a plan, as long as somebody holds both: a plan is run without replaying it again."""
 
 
 def _replayed(plan: Plan, cost: CostModel) -> Replay:
