@@ -108,15 +108,21 @@ MUTANTS = {
     ),
     "widest paths add up": Mutant(
         "solvers/elimination/path_bound.py",
-        "beyond[v] = max(past.values(), default=0)",
-        "beyond[v] = sum(past.values())",
-        f"{EXACT} -k large_graphs",
+        "width[v] = max(width[v], beyond)",
+        "width[v] += beyond",
+        "tests/test_structured_bounds.py",
     ),
     "the quick bound is one too high": Mutant(
         "solvers/elimination/path_bound.py",
         "bound = core.least_fixed + lower_bound(core, tick=tick)",
         "bound = core.least_fixed + lower_bound(core, tick=tick) + 1",
         f"{EXACT} -k stopped",
+    ),
+    "vertices send more than their size": Mutant(
+        "solvers/elimination/linked_spans.py",
+        "if size >= len(span):",
+        "if size + 1 >= len(span):",
+        "tests/test_large_bounds.py",
     ),
     "products with units are paid for": Mutant(
         "solvers/elimination/entry_graph.py",

@@ -1,0 +1,80 @@
+"""The sum of `d_v · cut_in(v) · cut_out(v)` over all vertices of a graph, the lower bound that takes no search.
+
+The minimum cuts come from one pass over the graph in each direction (`linked_spans`). Widest paths bound the vertices
+that it did not come to within its limits: a cut meets every path, so it weighs at least the least size on any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from chainplan.solvers.elimination.bitset_graph import BitsetGraph
+from chainplan.solvers.elimination.bitset_problem import members
+from chainplan.solvers.elimination.elimination_graph import WorkGraph
+from chainplan.solvers.elimination.linked_spans import MAX_DIMENSIONS, LinkedSpans
+from chainplan.solvers.search.search import SearchStopped, WorkWatcher, unwatched
+
+
+@dataclass(frozen=True)
+class CutSide:
+    """One direction of a graph: the neighbours of each vertex, those that are paid for, and the ends of paths.
+
+    `order` holds the intermediates, neighbours first, and `ends` those at which a path may end as well.
+    """
+
+    size: Sequence[int]
+    step: Sequence[Collection[int]]
+    paid: Sequence[Collection[int]]
+    order: Sequence[int]
+    ends: Collection[int]
+
+    def cuts(self, look: WorkWatcher = unwatched) -> dict[int, int]:
+        """A lower bound on the minimum cut of each intermediate; paths bound those that `look` leaves out.
+
+        Sizes above the most dimensions are rounded down to multiples of a number, for which one dimension stands.
+        """
+        unit = -(-max(self.size, default=1) // MAX_DIMENSIONS) or 1
+        spans = LinkedSpans([size // unit for size in self.size], self.step, self.order, self.ends)
+        with suppress(SearchStopped):
+            spans.run(self.paid, look)
+        reach = spans.reach
+        if len(reach) == len(self.order) and unit == 1 and not spans.capped:
+            return reach
+        return {v: max(width, unit * reach.get(v, 0)) for v, width in self._widest_paths().items()}
+
+    def _widest_paths(self) -> dict[int, int]:
+        """The width of the widest path of each intermediate that is paid for: the least size on it, its start apart."""
+        size, beyond, width = self.size, dict[int, int](), dict[int, int]()
+        for v in self.order:
+            past = {u: min(size[u], size[u] if u in self.ends else beyond.get(u, size[u])) for u in self.step[v]}
+            beyond[v] = max(past.values(), default=0)
+            width[v] = max((past[u] for u in self.paid[v]), default=0)
+        return width
+
+
+def work_sides(work: WorkGraph) -> tuple[CutSide, CutSide]:
+    """Both directions of a work graph of dense blocks."""
+    order, kept = sorted(work.middle), {v for v in work.middle if work.kept[v]}
+    return (
+        CutSide(work.size, work.into, work.into, order, ()),
+        CutSide(work.size, work.out, work.out, order[::-1], kept),
+    )
+
+
+def net_sides(net: BitsetGraph) -> tuple[CutSide, CutSide]:
+    """Both directions of a net, where full edges are paid for."""
+    order, kept = list(members(net.middle)), set(members(net.kept))
+    into, out, full_into, full_out = (
+        [list(members(mask)) for mask in step]
+        for step in (net.pred, net.succ, net.classes.full_pred, net.classes.full_succ)
+    )
+    return CutSide(net.size, into, full_into, order, ()), CutSide(net.size, out, full_out, order[::-1], kept)
+
+
+def cut_sum(sides: Iterable[CutSide], look: WorkWatcher = unwatched) -> int:
+    """The sum over the intermediates of what each costs at least."""
+    first, second = sides
+    into, out = first.cuts(look), second.cuts(look)
+    return sum(first.size[v] * into[v] * out[v] for v in first.order)
