@@ -98,14 +98,12 @@ class PropagationSolver(Solver):
 
 
 def _cuts(graph: Graph, search: Search) -> BoundParts:
-    """Return the bound from cuts; once it is complete, later stages do not work it out again."""
+    """Return the bound from cuts, as far as the limits go; later stages do not work it out again."""
     known = search.unfinished.get(PropagationSolver.name)
     if isinstance(known, BoundParts):
         return known
     stage = search.stage(PropagationSolver.name, CUT_BOUND_SHARE)
-    parts = propagation_bound(graph, paced(stage.watch))
-    if stage.in_time():
-        search.unfinished[PropagationSolver.name] = parts
+    parts = search.unfinished[PropagationSolver.name] = propagation_bound(graph, paced(stage.watch))
     search.prove(Bound(parts.total, PROPAGATION))
     return parts
 

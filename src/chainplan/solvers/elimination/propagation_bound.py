@@ -3,9 +3,13 @@
 A matrix-free elemental that is not accumulated meets, when a vertex at its end goes, every other edge on the far side
 of that vertex: its tangents are applied to all blocks that end at its source, or its adjoints to all that start at its
 target. The predecessors of a vertex separate it from the inputs, so there are at least as many tangents as a minimum
-cut weighs, and likewise adjoints on the side of the outputs. No price of an elemental is counted twice. A vertex
-without a matrix-free elemental beside it costs products alone, at least d_v · cut_in(v) · cut_out(v) where all blocks
-are dense, whatever becomes of the elementals.
+cut weighs, and likewise adjoints on the side of the outputs. No price of an elemental is counted twice.
+
+Products are paid for beside that. What has been formed of an edge multiplies what has been formed of another by every
+route: in a product of whole blocks, or as the rest beside the elementals that are applied. Something has been formed
+between a vertex and those to which it is joined by a path through eliminated vertices that does not begin with a
+matrix-free elemental. So each of its entries pays for at least the minimum cuts of the paths that begin with an
+explicit block that is no unit (`entry_graph`), on one side times on the other.
 """
 
 from __future__ import annotations
@@ -18,13 +22,16 @@ from typing import NamedTuple
 from chainplan.plans.compressed_sweep import accumulated
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental, Graph
-from chainplan.solvers.elimination.bitset_problem import EliminationCore
+from chainplan.solvers.elimination.bitset_problem import EliminationCore, members
 from chainplan.solvers.elimination.elimination_graph import intermediates
+from chainplan.solvers.elimination.entry_graph import EntryGraph
 from chainplan.solvers.elimination.mincut import CutNetwork
 from chainplan.solvers.search.search import SearchStopped, WorkWatcher, unwatched
 
-MAX_CUT_INTERMEDIATES = 1000
+MAX_CUT_INTERMEDIATES = 5000
 """Intermediate vertices above which accumulations and products count as nothing."""
+MAX_ENTRY_CLASSES = 20_000
+"""Classes of entries above which products count as nothing."""
 
 
 class Charges(NamedTuple):
@@ -79,14 +86,13 @@ def propagation_bound(graph: Graph, look: WorkWatcher = unwatched) -> BoundParts
     if intermediates(graph) > MAX_CUT_INTERMEDIATES:
         return parts
     cuts, outputs = _Cuts(graph, look), set(graph.outputs)
-    free = [e for e in graph.useful if not e.explicit]
-    beside = {v for e in free for v in (e.source, e.target)}
+    products = _ProductCuts(graph, cuts.core, look)
     with suppress(SearchStopped):
-        for e in free:
-            parts.elementals[e.name] = _least(e, cuts, outputs)
-        for v in cuts.middle if cuts.core.dense else ():
-            if v not in beside:
-                parts.vertices[v] = graph.sizes[v] * cuts.before(v) * cuts.behind(v)
+        for e in graph.useful:
+            if not e.explicit:
+                parts.elementals[e.name] = _least(e, cuts, outputs)
+        for v in cuts.middle:
+            parts.vertices[v] = products.least(v)
     return parts
 
 
@@ -118,3 +124,37 @@ class _Cuts:
         """Return the least weight of vertices that separate v from the outputs."""
         core = self.core
         return self._out.cut(core.index[v], core.middle, ends=core.kept, look=self._look)
+
+
+class _ProductCuts:
+    """Minimum cuts on both sides of the entries of vertices, of the paths that begin with an explicit block."""
+
+    def __init__(self, graph: Graph, core: EliminationCore, look: WorkWatcher) -> None:
+        self._core, self._look = core, look
+        self._entries = entries = EntryGraph.of(core, MAX_ENTRY_CLASSES)
+        self._free_pred, self._free_succ = [0] * len(core.size), [0] * len(core.size)
+        if entries is None:
+            return
+        for e in graph.useful:
+            if not e.explicit:
+                p, v = core.index[e.source], core.index[e.target]
+                self._free_pred[v] |= entries.classes[p]
+                self._free_succ[p] |= entries.classes[v]
+        self._networks = CutNetwork(entries.net.pred, entries.net.size), CutNetwork(entries.net.succ, entries.net.size)
+
+    def least(self, name: str) -> int:
+        """Return the least that the products of a vertex cost; 0 where its entries are too many to be told apart."""
+        entries, v = self._entries, self._core.index[name]
+        if entries is None:
+            return 0
+        net, total = entries.net, 0
+        into, out = self._networks
+        for c in members(entries.classes[v]):
+            before, behind = (
+                net.classes.full_pred[c] & ~self._free_pred[v],
+                net.classes.full_succ[c] & ~self._free_succ[v],
+            )
+            if before and behind:
+                cut = into.cut(c, net.middle, look=self._look, starts=before)
+                total += net.size[c] * cut * out.cut(c, net.middle, 0, net.kept & ~(1 << c), self._look, behind)
+        return total
