@@ -130,7 +130,7 @@ XY = "inputs: [x], outputs: [y]"
         ),
         (
             "chain: [1, 2]\nlimits: 3",
-            "2:9: limits is 3; expected a mapping with keys out of 'memory', 'recompute'. Write it as {key: value, ...}.",
+            "2:9: limits is 3; expected a mapping with keys out of 'memory', 'recompute', 'disk', 'transfer'. Write it as {key: value, ...}.",
         ),
         (
             "chain: [1, 2]\nlimits: {memory: -3}",

@@ -20,10 +20,12 @@ from chainplan.plans.steps import (
     Load,
     Multiply,
     Propagate,
+    Read,
     Restore,
     Seed,
     Step,
     Store,
+    Write,
 )
 from chainplan.problem.graph import Mode
 
@@ -40,6 +42,8 @@ STEPS: list[Step] = [
     Advance("F1"),
     Store("x0"),
     Restore("x0"),
+    Write("x0"),
+    Read("x0"),
 ]
 
 
@@ -72,6 +76,12 @@ class NoRestore(Interpreter[str]):
 
     def store(self, step: Store) -> str:
         return "store"
+
+    def write(self, step: Write) -> str:
+        return "write"
+
+    def read(self, step: Read) -> str:
+        return "read"
 
 
 class Names(NoRestore):

@@ -84,6 +84,9 @@ class TimedCost:
     def advance(self, elemental: Elemental) -> int:
         return price(self.rates, (("apply", (1, elemental.evaluation)),))
 
+    def transfer(self, fma: int) -> int:
+        return price(self.rates, (("apply", (1, fma)),))
+
     def seed(self, size: int, colours: int) -> int:
         return price(self.rates, (("identity", (1, size * colours)),))
 

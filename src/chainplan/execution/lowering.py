@@ -4,8 +4,8 @@ Blocks are held as `kernels.storage` says and multiplied by the kernels of `kern
 
 Where a plan evaluates states, a step that linearises an elemental makes its Jacobian at the working state. The
 functions of a matrix-free elemental, with their tape, are dropped after the step, and states are dropped where
-`states.spans` says that they end, so that a run holds what `replay` counts. Whatever a kernel needs besides is bounded
-(see `chunked_apply`).
+`states.spans` says that they end, so that a run holds what `replay` counts; those on disk are files until then.
+Whatever a kernel needs besides is bounded (see `chunked_apply`).
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from chainplan.execution.chunked_apply import (
     block_lines,
     identity_lines,
 )
+from chainplan.execution.state_files import StateFiles
 from chainplan.kernels.convert import as_form, as_matrix, from_matrix, from_sparse, given_away, known
 from chainplan.kernels.products import FRESH_KERNELS, ValuesProduct, product_kernel, sum_kernel
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.liveness import evaluates
 from chainplan.plans.replay import Replay, SeededColours, colouring_from, sides_of
-from chainplan.plans.states import spans
+from chainplan.plans.states import StateSpan, spans
 from chainplan.plans.steps import (
     Accumulate,
     Add,
@@ -45,9 +46,11 @@ from chainplan.plans.steps import (
     Multiply,
     Plan,
     Propagate,
+    Read,
     Restore,
     Seed,
     Store,
+    Write,
 )
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.structures import Block, Dense
@@ -67,6 +70,7 @@ class PlanRun:
     ) -> None:
         self.values: list[HeldValues] = [None] * steps
         self.states: dict[str, VertexState] = {}
+        self.files = StateFiles()
         self.working = ""
         self.primal = primal
         self.applied: dict[str, MatrixFree] = {}
@@ -111,9 +115,9 @@ class Lowering(Interpreter[StepKernel]):
         self._plan, self._graph, self._replay = plan, plan.graph, replayed
         self._blocks = tuple(typed.block for typed in replayed.blocks)
         self._evaluates = evaluates(plan.steps)
-        self._ending: dict[int, list[str]] = {}
+        self._ending: dict[int, list[StateSpan]] = {}
         for span in spans(plan) if self._evaluates else ():
-            self._ending.setdefault(span.last, []).append(span.vertex)
+            self._ending.setdefault(span.last, []).append(span)
         self._position = 0
 
     def kernel(self, position: int) -> StepKernel:
@@ -121,7 +125,7 @@ class Lowering(Interpreter[StepKernel]):
         self._position = position
         kernel = self._plan.steps[position].accept(self)
         ends = self._ending.get(position) if self._evaluates else None
-        return _then_drop(kernel, tuple(ends)) if ends else kernel
+        return _then_drop(kernel, ends) if ends else kernel
 
     def load(self, step: Load) -> StepKernel:
         return _load(self._position, self._graph.declared[step.elemental], self._blocks[self._position])
@@ -158,6 +162,12 @@ class Lowering(Interpreter[StepKernel]):
     def restore(self, step: Restore) -> StepKernel:
         return _restore(step.vertex)
 
+    def write(self, step: Write) -> StepKernel:
+        return _write(step.vertex)
+
+    def read(self, step: Read) -> StepKernel:
+        return _read(step.vertex)
+
     def _applying(self, step: Application, kernel: StepKernel) -> StepKernel:
         """Let a kernel linearise the matrix-free elemental that it applies first, where states are evaluated."""
         return _linearise_first(kernel, self._graph[step.elemental]) if self._evaluates else kernel
@@ -178,13 +188,17 @@ def _linearise_first(kernel: StepKernel, e: Elemental) -> StepKernel:
     return linearise_and_run
 
 
-def _then_drop(kernel: StepKernel, vertices: tuple[str, ...]) -> StepKernel:
-    """Let a kernel drop the states of some vertices after it has run."""
+def _then_drop(kernel: StepKernel, ended: Sequence[StateSpan]) -> StepKernel:
+    """Let a kernel drop the states that end after it has run."""
+    vertices = [span.vertex for span in ended if not span.on_disk]
+    written = [span.vertex for span in ended if span.on_disk]
 
     def run_and_drop(run: PlanRun) -> None:
         kernel(run)
         for vertex in vertices:
             del run.states[vertex]
+        for vertex in written:
+            run.files.drop(vertex)
 
     return run_and_drop
 
@@ -207,6 +221,21 @@ def _advance(e: Elemental) -> StepKernel:
 
 def _restore(vertex: str) -> StepKernel:
     def kernel(run: PlanRun) -> None:
+        run.working = vertex
+
+    return kernel
+
+
+def _write(vertex: str) -> StepKernel:
+    def kernel(run: PlanRun) -> None:
+        run.files.write(vertex, run.states[vertex])
+
+    return kernel
+
+
+def _read(vertex: str) -> StepKernel:
+    def kernel(run: PlanRun) -> None:
+        run.states[vertex] = run.files.read(vertex)
         run.working = vertex
 
     return kernel

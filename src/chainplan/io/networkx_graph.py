@@ -81,7 +81,7 @@ def _spec(graph: networkx.DiGraph, messages: SpecMessages) -> dict[str, Any]:
             ],
         }
     }
-    given = {key: graph.graph.get(key) for key in ("memory", "recompute")}
+    given = {key: graph.graph.get(key) for key in ("memory", "recompute", "disk", "transfer")}
     if given["recompute"] in ("true", "false"):
         given["recompute"] = given["recompute"] == "true"
     if limits := {key: _plain(value) for key, value in given.items() if value is not None}:
@@ -144,6 +144,8 @@ def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
         graph.graph["memory"] = problem.memory
     if problem.recompute:
         graph.graph["recompute"] = True
+    if problem.disk is not None:
+        graph.graph |= {"disk": problem.disk, "transfer": problem.graph.transfer}
     for vertex, size in problem.graph.sizes.items():
         graph.add_node(vertex, size=size)
     for e in problem.graph.elementals:

@@ -74,7 +74,13 @@ def document(result: Result) -> dict[str, Any]:
         "optimal_within": result.optimal_within,
         "cost": None
         if cost is None
-        else {"fma": cost.fma, "adds": cost.adds, "peak_elements": cost.peak_elements, **price},
+        else {
+            "fma": cost.fma,
+            "adds": cost.adds,
+            "peak_elements": cost.peak_elements,
+            **({} if result.problem.disk is None else {"peak_disk": cost.peak_disk}),
+            **price,
+        },
         "bound": {model.unit: result.bound, "within": result.within},
         "needs": None if result.needs is None else {"memory": result.needs},
         "baselines": {

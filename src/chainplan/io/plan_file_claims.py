@@ -125,6 +125,8 @@ def _plan_figures(saved: SavedPlan, candidate: Candidate) -> Iterator[tuple[str,
         totals[model.unit] = candidate.price
     for name, value in totals.items():
         yield f"cost.{name}", claimed["cost"][name], value
+    disk = None if saved.problem.disk is None else replayed.disk
+    yield "cost.peak_disk", claimed["cost"].get("peak_disk"), disk
 
 
 def _claims(saved: SavedPlan) -> Iterator[tuple[str, object, object]]:

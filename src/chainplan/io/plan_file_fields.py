@@ -67,7 +67,7 @@ _HEAD_FORM = RecordForm("a plan file", {"format": whole(1), "objective": _OBJECT
 def plan_form(unit: str) -> RecordForm:
     """Return the form of a plan file whose prices are in `unit`, and in fma."""
     prices: dict[str, ValueForm] = dict.fromkeys(("fma", unit), whole(0))
-    cost = RecordForm("a cost", {"adds": whole(0), "peak_elements": whole(0), **prices})
+    cost = RecordForm("a cost", {"adds": whole(0), "peak_elements": whole(0), **prices}, {"peak_disk": whole(0)})
     baselines = dict.fromkeys(("forward", "reverse"), RecordForm("a baseline", prices))
     derived: dict[str, ValueForm] = {
         "id": whole(0),

@@ -6,6 +6,8 @@ well-formed graph is; here its faults get back their line and column, and words 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chainplan.errors.suggest import did_you_mean
 from chainplan.io.located.diagnostics import SpecMessages
 from chainplan.io.located.nodes import LocatedNode, MappingNode, written
@@ -33,7 +35,8 @@ def read_problem(root: LocatedNode, messages: SpecMessages) -> Problem:
     graph = _graph(root, top, reader)
     messages.finish()
     assert graph is not None
-    return Problem(graph, limits.memory, name, recompute=limits.recompute)
+    graph = replace(graph, transfer=limits.transfer) if limits.transfer else graph
+    return Problem(graph, limits.memory, name, recompute=limits.recompute, disk=limits.disk)
 
 
 def _graph(root: LocatedNode, top: dict[str, LocatedNode], reader: NodeReader) -> Graph | None:

@@ -98,7 +98,17 @@ def read_program(root: LocatedNode, messages: SpecMessages) -> Program:
     shapes = {name: shape for name, shape in draft.shapes.items() if shape is not None}
     outputs = ends or (draft.layers[-1].name,)
     return Program(
-        tuple(draft.layers), shapes, inputs, draft.parameters, variables, outputs, limits.memory, name, limits.recompute
+        tuple(draft.layers),
+        shapes,
+        inputs,
+        draft.parameters,
+        variables,
+        outputs,
+        limits.memory,
+        name,
+        limits.recompute,
+        limits.disk,
+        limits.transfer,
     )
 
 

@@ -36,9 +36,11 @@ from chainplan.plans.steps import (
     Multiply,
     Plan,
     Propagate,
+    Read,
     Restore,
     Seed,
     Store,
+    Write,
 )
 from chainplan.problem.graph import Mode
 from chainplan.structures import Block
@@ -161,6 +163,12 @@ class _TracedRun(Interpreter[HeldBlock]):
         raise AssertionError(_STATES)
 
     def restore(self, step: Restore) -> HeldBlock:
+        raise AssertionError(_STATES)
+
+    def write(self, step: Write) -> HeldBlock:
+        raise AssertionError(_STATES)
+
+    def read(self, step: Read) -> HeldBlock:
         raise AssertionError(_STATES)
 
     def _loaded(self, name: str) -> HeldBlock:

@@ -39,9 +39,11 @@ from chainplan.plans.steps import (
     Plan,
     Planned,
     Propagate,
+    Read,
     Restore,
     Seed,
     Store,
+    Write,
     plan_of,
 )
 from chainplan.problem.cost import FMA, CostModel
@@ -98,7 +100,7 @@ def prove(candidate: Candidate, problem: Problem | None) -> Candidate:
         plan = Plan(problem.graph, plan.steps, plan.outputs)
         candidate = Candidate(plan, candidate.cost)
     if problem is not None:
-        _check_states(plan, problem.recompute)
+        _check_states(plan, problem)
     _check_colours(plan, candidate.replay)
     _check_outputs(plan)
     with uncollected():
@@ -109,13 +111,21 @@ def prove(candidate: Candidate, problem: Problem | None) -> Candidate:
         raise PlanError(
             f"step {step}: {candidate.peak:,} elements are alive; expected at most limits.memory = {limit:,}."
         )
+    disk = None if problem is None else problem.disk
+    if disk is not None and candidate.replay.disk > disk:
+        raise PlanError(f"the states on disk take {candidate.replay.disk:,} elements; expected at most {disk:,}.")
     return candidate
 
 
-def _check_states(plan: Plan, recompute: bool) -> None:
-    """Refuse a plan that evaluates states although the problem gives them, or the other way round."""
-    if recompute:
-        spans(plan)
+def _check_states(plan: Plan, problem: Problem) -> None:
+    """Refuse a plan that evaluates states although the problem gives them, or the other way round, or needs a disk."""
+    if problem.recompute:
+        on_disk = next((span.first for span in spans(plan) if span.on_disk), None)
+        if on_disk is not None and problem.disk is None:
+            raise PlanError(
+                f"step {on_disk}: a state is written to disk, but limits.disk is not set; expected a plan "
+                "that holds its states in memory. Set it, or plan again."
+            )
         return
     if evaluates(plan.steps):
         moved = next(position for position, step in enumerate(plan.steps) if type(step) in STATE_STEP_KINDS)
@@ -226,6 +236,12 @@ class _Labels(Interpreter[int]):
         return 0
 
     def restore(self, step: Restore) -> int:
+        return 0
+
+    def write(self, step: Write) -> int:
+        return 0
+
+    def read(self, step: Read) -> int:
         return 0
 
 

@@ -17,6 +17,7 @@ from chainplan.problem.problem import Problem
 BRACKETINGS = "bracketings"
 SWEEPS = "bracketings and coloured sweeps"
 CHECKPOINTS = "bracketings and nested checkpoints"
+ONE_SWEEP = "one sweep with nested checkpoints"
 PROPAGATION = "vertex elimination with propagation"
 AFTER_ACCUMULATION = " after accumulation"
 
@@ -24,6 +25,7 @@ PLAN_CLASSES: dict[str, tuple[str, ...]] = {
     BRACKETINGS: (SWEEPS, "vertex elimination", PROPAGATION),
     SWEEPS: (),
     CHECKPOINTS: (),
+    ONE_SWEEP: (CHECKPOINTS,),
     "vertex elimination": ("edge elimination",),
     "edge elimination": ("face elimination",),
     "face elimination": (BRACKETINGS,),
@@ -39,6 +41,9 @@ vertices one after the other, and an elimination is a bracketing, so those four 
 accumulation means that each matrix-free elemental is accumulated first, by a coloured sweep where that is cheaper. With
 propagation, each product of two edges at a vertex multiplies their blocks, or applies matrix-free elementals of one
 edge to the block of the other and multiplies the rest of it; an elemental is accumulated where its block is needed.
+
+One sweep with nested checkpoints extends the block of the last elemental to the input by one elemental at a time, each
+in the cheapest way that fits by itself. Checkpoints are held in memory, or on disk where the problem has one.
 """
 
 
@@ -58,10 +63,10 @@ def misfit(name: str, problem: Problem) -> str | None:
     graph = problem.graph
     if name not in PLAN_CLASSES:
         return f"there is no such class of plans; expected one of {', '.join(PLAN_CLASSES)}"
-    if problem.recompute != (name == CHECKPOINTS):
+    if problem.recompute != (name in (CHECKPOINTS, ONE_SWEEP)):
         which = "set" if problem.recompute else "not set"
-        return f"limits.recompute is {which}; expected {CHECKPOINTS} where it is, and only there"
-    if name.startswith(BRACKETINGS):
+        return f"limits.recompute is {which}; expected {CHECKPOINTS} or {ONE_SWEEP} where it is, and only there"
+    if name == ONE_SWEEP or name.startswith(BRACKETINGS):
         return graph.not_a_chain
     if graph.explicit == (name == PROPAGATION or name.endswith(AFTER_ACCUMULATION)):
         none = "no " if graph.explicit else ""

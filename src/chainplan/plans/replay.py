@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary, ref
 from chainplan._util.gc_pause import uncollected
 from chainplan.errors import PlanError
 from chainplan.plans.liveness import evaluates, last_uses, tape_spans
-from chainplan.plans.states import spans
+from chainplan.plans.states import StateSpan, spans
 from chainplan.plans.steps import Decompress, Output, Plan, Planned, Seed, plan_of, require_step
 from chainplan.plans.typed import Broken, Typed, Typing
 from chainplan.problem.cost import FMA, CostModel, model_of
@@ -38,6 +38,8 @@ class Replay:
     prices: tuple[int, ...]
     adds: int
     _plan: Plan = field(repr=False, compare=False)
+    disk: int = 0
+    """The most elements of states on disk at any step."""
 
     @property
     def total(self) -> int:
@@ -114,9 +116,8 @@ def _replayed(plan: Plan, cost: CostModel) -> Replay:
     ends = frozenset(plan.graph.outputs), frozenset(plan.graph.inputs)
     for output in plan.outputs:
         _check_output(output, ends, blocks)
-    if evaluates(plan.steps):
-        spans(plan)  # refuses states that are moved wrongly
-    return Replay(tuple(blocks), tuple(prices), adds, plan)
+    states = spans(plan) if evaluates(plan.steps) else []  # refuses states that are moved wrongly
+    return Replay(tuple(blocks), tuple(prices), adds, plan, _on_disk(plan, states))
 
 
 SeededColours = tuple[tuple[int, ...] | None, tuple[int, ...] | None]
@@ -177,5 +178,13 @@ def _alive(plan: Plan, blocks: Sequence[Typed]) -> Iterator[int]:
     for name, first, last in tape_spans(plan.steps):
         hold(plan.graph[name].tape, first, last)
     for span in spans(plan) if evaluates(plan.steps) else ():
-        hold(plan.graph.sizes[span.vertex], span.first, span.last)
+        if not span.on_disk:
+            hold(plan.graph.sizes[span.vertex], span.first, span.last)
     return accumulate(change[: len(plan.steps)])
+
+
+def _on_disk(plan: Plan, states: Sequence[StateSpan]) -> int:
+    """Count the most elements of states on disk at any step."""
+    changes = [(span.first, plan.graph.sizes[span.vertex]) for span in states if span.on_disk]
+    changes += [(span.last + 1, -plan.graph.sizes[span.vertex]) for span in states if span.on_disk]
+    return max(accumulate(size for _, size in sorted(changes)), default=0)

@@ -46,11 +46,12 @@ def bounded(candidate: Candidate, price: int, bound: Bound) -> Outcome:
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of a plan: its fma, its additions without a product, and the most elements alive at once."""
+    """The cost of a plan: fma, additions without a product, the most elements alive at once, and the most on disk."""
 
     fma: int
     adds: int
     peak_elements: int
+    peak_disk: int = 0
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,11 @@ class Result:
     @property
     def cost(self) -> Cost | None:
         """Cost of the plan, None where there is no plan."""
-        return None if self.replay is None else Cost(self.replay.total, self.replay.adds, self.replay.peak)
+        return (
+            None
+            if self.replay is None
+            else Cost(self.replay.total, self.replay.adds, self.replay.peak, self.replay.disk)
+        )
 
     @property
     def priced(self) -> Replay | None:

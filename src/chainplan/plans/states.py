@@ -8,11 +8,14 @@ and `restore` fetches a stored state, or the input, which is always available an
 A state is alive from the step that makes it to its last use as the working state, and a stored one to its last
 `restore`. Nothing is copied: a state that is stored and is the working state counts once, and an advance holds both of
 its states. Only chains can be evaluated in this way.
+
+`write` copies the working state to disk, and `read` fetches it from there. On disk it takes its size from the step that
+writes it to the last that reads it, and its copy in memory is alive as if it were not on disk.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chainplan.errors import PlanError
 from chainplan.plans.steps import (
@@ -25,10 +28,12 @@ from chainplan.plans.steps import (
     Multiply,
     Plan,
     Propagate,
+    Read,
     Restore,
     Seed,
     Step,
     Store,
+    Write,
     require_step,
 )
 from chainplan.problem.graph import Elemental, Graph
@@ -36,11 +41,12 @@ from chainplan.problem.graph import Elemental, Graph
 
 @dataclass(frozen=True)
 class StateSpan:
-    """The steps during which the state of a vertex is alive, from `first` to `last`."""
+    """The steps during which the state of a vertex is alive in memory, or on disk, from `first` to `last`."""
 
     vertex: str
     first: int
     last: int
+    on_disk: bool = False
 
 
 class StateWalk(Interpreter[None]):
@@ -54,6 +60,8 @@ class StateWalk(Interpreter[None]):
         self._open: dict[str, StateSpan] = {}
         """The span of the working state and of each stored one, by vertex."""
         self._stored: set[str] = set()
+        self._written: dict[str, StateSpan] = {}
+        """The span of each state on disk, by vertex."""
         self.done: list[StateSpan] = []
 
     def take(self, position: int, step: Step) -> None:
@@ -68,8 +76,9 @@ class StateWalk(Interpreter[None]):
         step.accept(self)
 
     def finish(self) -> list[StateSpan]:
-        """Return all spans, except those of the input."""
-        return [span for span in (*self.done, *self._open.values()) if span.vertex != self.given]
+        """Return all spans, except those of the input in memory."""
+        every = (*self.done, *self._open.values(), *self._written.values())
+        return [span for span in every if span.on_disk or span.vertex != self.given]
 
     def load(self, step: Load) -> None:
         self._linearise(step.elemental)
@@ -116,6 +125,27 @@ class StateWalk(Interpreter[None]):
         vertex = step.vertex
         if vertex != self.given and vertex not in self._stored:
             raise self._wrong(f"'{vertex}' cannot be restored, for it is not stored; expected a 'store' of it before.")
+        if vertex != self.working:
+            self._leave()
+        self.working = vertex
+        self._use(vertex)
+
+    def write(self, step: Write) -> None:
+        vertex, position = step.vertex, self._position
+        if vertex != self.working:
+            raise self._wrong(
+                f"'{vertex}' cannot be written, for the working state is '{self.working}'; expected that."
+            )
+        self._use(vertex)
+        if vertex in self._written:
+            self.done.append(self._written[vertex])
+        self._written[vertex] = StateSpan(vertex, position, position, on_disk=True)
+
+    def read(self, step: Read) -> None:
+        vertex = step.vertex
+        if vertex not in self._written:
+            raise self._wrong(f"'{vertex}' cannot be read, for it is not on disk; expected a 'write' of it before.")
+        self._written[vertex] = replace(self._written[vertex], last=self._position)
         if vertex != self.working:
             self._leave()
         self.working = vertex

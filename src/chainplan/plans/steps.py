@@ -1,4 +1,4 @@
-"""The plan language: seven kinds of steps that make blocks in static single assignment, three that move states.
+"""The plan language: seven kinds of steps that make blocks in static single assignment, five that move states.
 
 A step is named by its position; its operands are positions of earlier steps. Steps hold decisions only. What follows
 from them (shape, structure, fma, peak) is derived by `replay.replay` and never stored in a plan.
@@ -10,7 +10,8 @@ runs it. Each has a method for every kind, so that none can be forgotten.
 
 Where a plan evaluates the chain itself, instead of taking the states at which it is linearised as given, there is one
 *working state*, which is that of the input at first: `Advance` moves it on, `Store` keeps it, `Restore` fetches it (see
-`states`). These steps are numbered like all others and make no block.
+`states`); `Write` and `Read` do the same on disk, at a price. These steps are numbered like all others and make no
+block.
 """
 
 from __future__ import annotations
@@ -207,9 +208,39 @@ class Restore(NamedTuple):
         return interpreter.restore(self)
 
 
+class Write(NamedTuple):
+    """Copy the working state, which is that of `vertex`, to disk, where it is until it is read for the last time."""
+
+    vertex: str
+
+    def operands(self) -> tuple[int, ...]:
+        return ()
+
+    def renumbered(self, place: StepPlaces) -> Write:
+        return self
+
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
+        return interpreter.write(self)
+
+
+class Read(NamedTuple):
+    """Make the state of `vertex`, which is on disk, the working state."""
+
+    vertex: str
+
+    def operands(self) -> tuple[int, ...]:
+        return ()
+
+    def renumbered(self, place: StepPlaces) -> Read:
+        return self
+
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
+        return interpreter.read(self)
+
+
 Application = Accumulate | Propagate
 """The steps that call a function of a matrix-free elemental; an adjoint needs its tape."""
-StateStep = Advance | Store | Restore
+StateStep = Advance | Store | Restore | Write | Read
 """The steps that move states and make no block."""
 STATE_STEP_KINDS: frozenset[type] = frozenset(get_args(StateStep))
 """The kinds of these steps; `kind in ...` is many times faster than isinstance, and plans have millions of steps."""
@@ -256,6 +287,12 @@ class Interpreter(ABC, Generic[VisitResult]):
 
     @abstractmethod
     def restore(self, step: Restore) -> VisitResult: ...
+
+    @abstractmethod
+    def write(self, step: Write) -> VisitResult: ...
+
+    @abstractmethod
+    def read(self, step: Read) -> VisitResult: ...
 
 
 def require_step(position: int, step: object) -> None:

@@ -21,9 +21,11 @@ from chainplan.plans.steps import (
     Load,
     Multiply,
     Propagate,
+    Read,
     Restore,
     Seed,
     Store,
+    Write,
 )
 from chainplan.problem.cost import CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
@@ -176,6 +178,16 @@ class Typing(Interpreter[MadeBlock]):
 
     def restore(self, step: Restore) -> MadeBlock:
         return self._state(step.vertex), 0, 0
+
+    def write(self, step: Write) -> MadeBlock:
+        return self._state(step.vertex), self._moved(step.vertex), 0
+
+    def read(self, step: Read) -> MadeBlock:
+        return self._state(step.vertex), self._moved(step.vertex), 0
+
+    def _moved(self, vertex: str) -> int:
+        """Return the price of moving a state to or from the disk."""
+        return self._cost.transfer(self._size(vertex) * self._graph.transfer)
 
     def _state(self, vertex: str) -> Typed:
         return Typed(vertex, vertex, Block(self._size(vertex), 1), state=True)

@@ -137,6 +137,21 @@ class CostModel(Protocol):
         """
         ...
 
+    def transfer(self, fma: int) -> int:
+        """Return the price of writing a state to disk, or of reading it back.
+
+        Parameters
+        ----------
+        fma : int
+            What the problem says that it costs: its elements, each at the `transfer` of the graph.
+
+        Returns
+        -------
+        int
+            The price.
+        """
+        ...
+
     def seed(self, size: int, colours: int) -> int:
         """Return the price of a seed matrix, or of its transpose.
 
@@ -215,6 +230,9 @@ class Fma(CostModel):
 
     def advance(self, elemental: Elemental) -> int:
         return elemental.evaluation
+
+    def transfer(self, fma: int) -> int:
+        return fma
 
     def seed(self, size: int, colours: int) -> int:
         return 0

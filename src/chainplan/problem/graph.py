@@ -142,6 +142,8 @@ class Graph:
         The vertices to be differentiated.
     elementals : tuple[Elemental, ...]
         The edges.
+    transfer : int
+        The cost in fma of writing an element of a state to disk, or of reading it back.
 
     Raises
     ------
@@ -161,6 +163,7 @@ class Graph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     elementals: tuple[Elemental, ...]
+    transfer: int = 0
 
     def __post_init__(self) -> None:
         expect("sizes", self.sizes, Mapping, "a mapping from vertices to sizes", "Pass {'x': 3, 'y': 2}.")
@@ -329,7 +332,7 @@ class Graph:
             Elemental(e.name, e.target, e.source, e.block.transpose(), e.adjoint, e.tangent, e.tape)
             for e in reversed(self.elementals)
         )
-        return Graph(dict(reversed(list(self.sizes.items()))), self.outputs, self.inputs, transposed)
+        return Graph(dict(reversed(list(self.sizes.items()))), self.outputs, self.inputs, transposed, self.transfer)
 
 
 def _faults(

@@ -35,6 +35,9 @@ class Problem:
     recompute : bool
         True where the plan itself evaluates the states at which elementals are linearised, and counts the states that
         it holds (see `chainplan.plans.states`). Otherwise these states are given.
+    disk : int | None
+        The most elements of states on disk at once, where states are evaluated; None if there is no disk. What writing
+        and reading costs says the `transfer` of the graph.
 
     Raises
     ------
@@ -54,6 +57,7 @@ class Problem:
     name: str | None = None
     cost: CostModel = FMA
     recompute: bool = False
+    disk: int | None = None
 
     def __post_init__(self) -> None:
         expect("graph", self.graph, Graph, "a Graph", "Make a problem by chain, from_spec or read.")
@@ -61,6 +65,8 @@ class Problem:
             object.__setattr__(self, "memory", whole("memory", self.memory, most=None))
         if self.memory is not None and self.memory < 0:
             raise refuse("memory", self.memory, "elements from 0, or None for no limit", "Correct it.")
+        if self.disk is not None and (type(self.disk) is not int or self.disk < 0):
+            raise refuse("disk", self.disk, "elements from 0, or None for no disk", "Correct it.")
         if self.name is not None:
             expect("name", self.name, str, "text, or None", "Pass name='model', say.")
         model_of(self.cost)
@@ -105,7 +111,13 @@ class Problem:
                     {"name": e.name, "edge": [e.source, e.target], **_details(e)} for e in self.graph.elementals
                 ],
             }
-        limits = {"memory": self.memory, "recompute": self.recompute or None}
+        transfer = self.graph.transfer if self.disk is not None else None
+        limits = {
+            "memory": self.memory,
+            "recompute": self.recompute or None,
+            "disk": self.disk,
+            "transfer": transfer,
+        }
         if kept := {key: value for key, value in limits.items() if value is not None}:
             spec["limits"] = kept
         return spec

@@ -99,6 +99,8 @@ class Program:
     memory: int | None = None
     name: str | None = None
     recompute: bool = False
+    disk: int | None = None
+    transfer: int = 0
 
     @cached_property
     def placed(self) -> tuple[PlacedEdge, ...]:
@@ -124,8 +126,8 @@ class Program:
             elementals.append(Elemental(name, source, target, block, edge.tangent, edge.adjoint, edge.tape))
         for output in self.outputs:
             sizes.setdefault(output, prod(self.shapes[output]))
-        graph = Graph(sizes, self.variables, self.outputs, tuple(elementals))
-        return Problem(graph, self.memory, self.name, recompute=self.recompute)
+        graph = Graph(sizes, self.variables, self.outputs, tuple(elementals), self.transfer)
+        return Problem(graph, self.memory, self.name, recompute=self.recompute, disk=self.disk)
 
     @property
     def notes(self) -> Iterator[str]:

@@ -56,6 +56,8 @@ HOPELESS_GAP = 0.5
 """Gap after the first stage above which no more time goes into a proof: local search gets all that is left."""
 MAX_PROVABLE_INTERMEDIATES = 120
 """Intermediate vertices above which no proof is tried."""
+MAX_COMPARED_STEPS = 40
+"""Elementals of the longest chain for which one sweep with a disk is compared with the exact plan without it."""
 
 _CHAIN_SOLVERS: tuple[Solver, ...] = (ChainDenseSolver(), ChainDpSolver())
 
@@ -80,8 +82,7 @@ class AutoSolver(Solver):
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         if problem.recompute:
-            exact = ChainRecomputeSolver()
-            return _run_stage(exact if exact.refuses(problem) is None else ChainReversalSolver(), problem, search)
+            return _solve_evaluating(problem, search)
         if problem.cost is not FMA:
             return _solve_in_time(problem, search)
         for solver in _CHAIN_SOLVERS:
@@ -106,6 +107,24 @@ class AutoSolver(Solver):
         if problem.graph.not_a_chain is None and outcome.status is not Status.OPTIMAL:
             return replace(outcome, note=f"'chain-dp' refuses: {ChainDpSolver().refuses(problem)}.")
         return outcome
+
+
+def _solve_evaluating(problem: Problem, search: Search) -> Outcome:
+    """The exact plan of a chain that evaluates its states; one sweep over a longer one, or one that may use a disk.
+
+    With a disk the exact plan without it competes, and what is proven of that one says nothing.
+    """
+    exact, inside = ChainRecomputeSolver(), replace(problem, disk=None)
+    if exact.refuses(problem) is None:
+        return _run_stage(exact, problem, search)
+    sweep = _run_stage(ChainReversalSolver(), problem, search)
+    if len(problem.graph.chain) > MAX_COMPARED_STEPS or exact.refuses(inside) is not None:
+        return sweep
+    other = _run_stage(exact, inside, search).candidate
+    if other is None or (sweep.candidate is not None and sweep.candidate.price <= other.price):
+        return sweep
+    bound = search.bound.below(other.price)
+    return Outcome(bound.status(other.price), other, bound, solver=exact.name)
 
 
 def _solve_chain(solver: Solver, problem: Problem, search: Search) -> Outcome:

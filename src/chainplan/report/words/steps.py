@@ -12,10 +12,12 @@ from chainplan.plans.steps import (
     Multiply,
     Plan,
     Propagate,
+    Read,
     Restore,
     Seed,
     Step,
     Store,
+    Write,
 )
 from chainplan.problem.graph import Mode
 
@@ -63,6 +65,12 @@ class _Words(Interpreter[tuple[str, str]]):
 
     def restore(self, step: Restore) -> tuple[str, str]:
         return "restore", step.vertex
+
+    def write(self, step: Write) -> tuple[str, str]:
+        return "write", step.vertex
+
+    def read(self, step: Read) -> tuple[str, str]:
+        return "read", step.vertex
 
 
 _WORDS = _Words()
@@ -115,4 +123,10 @@ class _Order(Interpreter[str]):
         return ""
 
     def restore(self, step: Restore) -> str:
+        return ""
+
+    def write(self, step: Write) -> str:
+        return ""
+
+    def read(self, step: Read) -> str:
         return ""

@@ -8,7 +8,7 @@ from chainplan._util.bytesize import bytes_text
 from chainplan.plans.ratios import gap_text, ratio_text
 from chainplan.plans.result import Result
 from chainplan.plans.schedule import Schedule
-from chainplan.plans.steps import Advance, Decompress, Step, Store
+from chainplan.plans.steps import Advance, Decompress, Step, Store, Write
 from chainplan.problem.problem import Problem
 from chainplan.problem.units import in_fma, unit_text
 from chainplan.report.words.gantt import chart
@@ -78,6 +78,8 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
                 f"at step {result.replay.alive.index(cost.peak_elements)}",
             )
         )
+    if cost is not None and result.problem.disk is not None:
+        rows.append(("disk", f"{cost.peak_disk:,} elements", f"of {result.problem.disk:,}"))
     rows += _evaluated(result)
     if any(e.block.structure.name != "dense" for e in result.problem.graph.useful):
         rows.append(("counts", result.counts, "of the nonzeros of structured blocks"))
@@ -102,7 +104,9 @@ def _evaluated(result: Result) -> list[tuple[str, str, str]]:
     stores = sum(isinstance(step, Store) for step in steps)
     if not prices:
         return []
-    return [("states", plural(len(prices), "advance"), f"{sum(prices):,} fma of the cost; {stores:,} stored")]
+    written = sum(isinstance(step, Write) for step in steps)
+    on_disk = f", {written:,} written to disk" if written else ""
+    return [("states", plural(len(prices), "advance"), f"{sum(prices):,} fma of the cost; {stores:,} stored{on_disk}")]
 
 
 def _schedule_rows(result: Result, schedule: Schedule) -> list[tuple[str, str, str]]:

@@ -80,13 +80,16 @@ class _Room(NamedTuple):
     loaded: int
 
 
-def reversal_bound(graph: Graph, sweep: ReversalChain, memory: int | None, look: Callable[[], None] = unwatched) -> int:
+def reversal_bound(
+    graph: Graph, sweep: ReversalChain, memory: int | None, disk: int = 0, look: Callable[[], None] = unwatched
+) -> int:
     """The least price of all bracketings with nested checkpoints of a chain under a limit, bounded from below.
 
-    It is 0 where nothing is known, as where no such plan keeps the limit. `look` is called in every pass.
+    The disk holds so many elements of states besides, and moving them is counted as free. The bound is 0 where nothing
+    is known, as where no such plan keeps the limit. `look` is called in every pass.
     """
     uses = list(_uses(graph, sweep, memory))
-    room = _room(graph, sweep, memory)
+    room = _room(graph, sweep, memory, disk)
     prices = sweep.evaluations[:-1]
     largest = [0, *accumulate(sorted(prices, reverse=True))]
 
@@ -232,7 +235,7 @@ def _leaves(e: Elemental, state: int) -> Iterator[tuple[int, int]]:
         yield least if e.block.nnz else 0, state
 
 
-def _room(graph: Graph, sweep: ReversalChain, memory: int | None) -> _Room:
+def _room(graph: Graph, sweep: ReversalChain, memory: int | None, disk: int) -> _Room:
     """What fits under the limit at the same time; nothing is left beside the first step, which is swept last."""
     chain, q = graph.chain, len(graph.chain)
     sizes = list(accumulate(sorted(sweep.sizes[1:-1])))
@@ -241,7 +244,7 @@ def _room(graph: Graph, sweep: ReversalChain, memory: int | None) -> _Room:
     least = min((price for price, _ in leaves), default=0)
 
     def beside(hill: int | None) -> int:
-        return q if memory is None else 1 if hill is None else 1 + bisect_right(sizes, memory - hill)
+        return q if memory is None else 1 if hill is None else 1 + bisect_right(sizes, memory - hill + disk)
 
     starts = [(price - least, beside(min([hill, *hills]))) for price, hill in leaves] or [(0, q)]
     loaded = list(accumulate(sorted(e.block.nnz for e in chain[:-1] if e.explicit)))

@@ -2,44 +2,50 @@
 
 A chain of time steps may have tens of thousands of elementals, far more than the exact fronts of `solver` take. What
 its cheapest plan looks like is seldom in doubt: it extends one block from the output to the input, or from the input to
-the output. The second evaluates every state once and holds one of them. The first is the reversal of `reversal_splits`.
-The bound of `reversal_bound` knows all plans of the class, so that a gap is stated where the sweep is not proven.
+the output. The second evaluates every state once and holds one of them. The first is a reversal: the cheapest one, by
+`two_levels`, where the chain is short enough for that, else that of `reversal_splits`. Only reversals use the disk.
+
+The bound of `reversal_bound` knows all plans of the class, so that a gap is stated where the sweep is not proven. It
+counts transfers to the disk as free. So with a disk what is claimed is the optimum of one sweep, where that is proven.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import final
 
 from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.classes import CHECKPOINTS
-from chainplan.plans.recorder import Recorder
+from chainplan.plans.classes import CHECKPOINTS, ONE_SWEEP
 from chainplan.plans.result import Outcome, bounded
-from chainplan.plans.steps import Advance, Plan, Restore, Store
 from chainplan.problem.cost import FMA
-from chainplan.problem.graph import Graph, Mode
+from chainplan.problem.graph import Graph
 from chainplan.problem.problem import Problem
-from chainplan.solvers.chain.derivation import leaf_options, not_a_chain
+from chainplan.solvers.chain.derivation import not_a_chain
 from chainplan.solvers.checkpoint.binomial import forward_steps
 from chainplan.solvers.checkpoint.reversal import ReversalAction
 from chainplan.solvers.checkpoint.reversal_bound import reversal_bound
-from chainplan.solvers.checkpoint.reversal_chain import ExtensionWay, ReversalChain, reversal_chain
+from chainplan.solvers.checkpoint.reversal_chain import ReversalChain, reversal_chain
 from chainplan.solvers.checkpoint.reversal_splits import ReversalSplits
+from chainplan.solvers.checkpoint.reversal_writer import adjoint_sweep, tangent_sweep
+from chainplan.solvers.checkpoint.two_levels import TwoLevels
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver, not_fma
 
 MAX_REVERSAL_STEPS = 3_000_000
 """Evaluations of the longest plan that is written down."""
+MAX_EXACT_STEPS = 200
+"""Steps of the longest chain that is reversed by dynamic programming."""
 
 
 @final
 class ChainReversalSolver(Solver):
-    """One sweep over a chain of any length, by adjoints with checkpoints or by tangents.
+    """One sweep over a chain of any length, by adjoints with checkpoints in memory and on disk, or by tangents.
 
-    Cost: O(q log q) for q elementals besides the steps of the plan.
-    Exact: for equal steps, where no other use of the memory can pay; elsewhere the lower bound says how far the plan is
-        from the best one within bracketings and nested checkpoints.
+    Cost: O(q log q) for q elementals besides the steps of the plan; O(q³) operations on arrays up to 200 elementals.
+    Exact: for equal steps, where no other use of the memory can pay, and within one sweep up to 200 elementals;
+        elsewhere a lower bound says how far the plan is from the best one within bracketings and nested checkpoints.
     Refuses: graphs that are not chains; other objectives than fma; states that are given.
     """
 
@@ -54,18 +60,21 @@ class ChainReversalSolver(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         graph, memory = problem.graph, problem.memory
         sweep = reversal_chain(graph, memory, search.watch)
-        bound = Bound(reversal_bound(graph, sweep, memory, search.watch), CHECKPOINTS)
-        search.prove(bound)
-        reverse, least = _adjoints(graph, sweep, memory, search)
-        if reverse is not None:
-            search.offer(reverse.plan, reverse.price)
-        forward = _tangents(graph, search) if reverse is None or self._may_pay(graph, reverse.price) else None
-        fitting = [plan for plan in (reverse, forward) if plan is not None and plan.fits(memory)]
+        search.prove(Bound(reversal_bound(graph, sweep, memory, problem.disk or 0, search.watch), CHECKPOINTS))
+        reversal = _Reversal(problem, sweep, search)
+        plans = list(reversal.plans())
+        if not plans or self._may_pay(graph, min(plan.price for plan in plans)):
+            plans.append(tangent_sweep(graph, search))
+        fitting = [plan for plan in plans if plan.fits(memory)]
         if not fitting:
             note = "no single sweep with nested checkpoints that is short enough keeps the limit. Raise it."
-            return Outcome(Status.BUDGET, needs=least if forward is None else min(forward.peak, least), note=note)
+            needs = [reversal.least, *(plan.peak for plan in plans)]
+            return Outcome(Status.BUDGET, needs=min(needs), note=note)
         best = min(fitting, key=lambda plan: plan.price)
-        return bounded(best, best.price, bound)
+        if problem.disk is not None and best.price == reversal.proven and best.price > search.bound.value:
+            note = f"within {CHECKPOINTS} no plan costs less than {search.bound.value:,}."
+            return replace(bounded(best, best.price, Bound(best.price, ONE_SWEEP)), note=note)
+        return bounded(best, best.price, search.bound)
 
     @staticmethod
     def _may_pay(graph: Graph, price: int) -> bool:
@@ -77,35 +86,63 @@ class ChainReversalSolver(Solver):
         return columns * least + sum(FMA.advance(e) for e in graph.chain[:-1]) < price
 
 
-def _tangents(graph: Graph, search: Search) -> Candidate:
-    """The sweep of tangents: each state is evaluated once, and left behind."""
-    recorder, chain = Recorder(graph), graph.chain
-    block = _leaf(recorder, graph, 0)
-    for i in range(1, len(chain)):
-        search.tick()
-        recorder.move(Advance(chain[i - 1].name))
-        if chain[i].tangent is not None:
-            block = recorder.propagate(chain[i].name, block, Mode.TANGENT)
-        else:
-            block = recorder.multiply(_leaf(recorder, graph, i), block)
-    return Candidate(recorder.plan([(graph.outputs[0], graph.inputs[0], block)]), FMA)
+class _Reversal:
+    """The sweeps of adjoints of a problem."""
 
+    def __init__(self, problem: Problem, sweep: ReversalChain, search: Search) -> None:
+        self._problem, self._sweep, self._search = problem, sweep, search
+        self._splits = ReversalSplits(sweep)
+        self.least = self._splits.memory_of(_fewest_slots(len(sweep.ways)))
+        """The least limit under which a sweep is written down."""
+        self.proven: int | None = None
+        """The price of the cheapest sweep within one sweep with nested checkpoints, once that is known."""
 
-def _leaf(recorder: Recorder, graph: Graph, i: int) -> int:
-    """Make the block of an elemental in the cheapest way."""
-    _, leaf = min(leaf_options(graph.chain, i), key=lambda option: option[0])
-    name = graph.chain[i].name
-    return recorder.linearise(name) if leaf.mode is None else recorder.accumulate(name, leaf.mode)
+    def plans(self) -> Iterator[Candidate]:
+        """The sweeps that keep the limits, the quick ones first; each is offered to the search."""
+        memory, disk, steps = self._problem.memory, self._problem.disk, len(self._sweep.ways)
+        if memory is None or memory >= self.least:
+            yield self._offered(self._splits.actions(memory))
+        if memory is None:
+            return
+        if disk is not None and (period := self._period(memory, disk)) is not None:
+            yield self._offered(self._splits.actions_on_disk(memory, period))
+        if steps <= MAX_EXACT_STEPS:
+            exact = TwoLevels(self._sweep, memory, disk, self._problem.graph.transfer, self._search.watch)
+            if exact.price is not None:
+                yield self._offered(exact.actions())
+                if exact.exact:
+                    self.proven = self._sweep.sweep_price + exact.price
 
+    def _offered(self, actions: Iterator[ReversalAction]) -> Candidate:
+        plan = adjoint_sweep(self._problem.graph, self._sweep, actions, self._search)
+        self._search.offer(plan.plan, plan.price)
+        return plan
 
-def _adjoints(graph: Graph, sweep: ReversalChain, memory: int | None, search: Search) -> tuple[Candidate | None, int]:
-    """The sweep of adjoints, None where the limit is too low for it, and the least limit under which it is written."""
-    splits = ReversalSplits(sweep)
-    slots = _fewest_slots(len(sweep.ways))
-    least = splits.memory_of(slots)
-    if memory is not None and memory < least:
-        return None, least
-    return Candidate(_written(graph, sweep, splits.actions(memory), search), FMA), least
+    def _period(self, memory: int, disk: int) -> int | None:
+        """The cheapest distance of states on disk for equal steps, None where there is no room.
+
+        Each segment costs an evaluation of its steps, a transfer to the disk and back, and the evaluations of revolve.
+        Aupy & Herrmann 2017, "Periodicity in optimal hierarchical checkpointing schemes for adjoint computations"
+        (Optim. Methods Softw. 32), show that equal distances are optimal but for a number of steps that does not grow.
+        """
+        sizes, steps = self._sweep.sizes[1:-1], len(self._sweep.ways)
+        size = max(sizes, default=0)
+        slots = 1 + (memory - size - self._splits.least_memory) // size if size else 0
+        if slots < 1 or steps < 3:
+            return None
+        most = disk // size
+        mean = sum(self._sweep.evaluations) / steps
+        move = 2 * self._problem.graph.transfer * size
+        best: tuple[float, int] | None = None
+        for period in sorted(
+            {*range(2, min(steps, 200)), *(int(1.02**k) for k in range(268, 2000) if 1.02**k < steps)}
+        ):
+            on_disk = -(-steps // period) - 2
+            if on_disk <= most:
+                again = forward_steps(period, min(slots, period)) - period
+                price = on_disk * move + mean * (steps / period) * again
+                best = min(best or (price, period), (price, period))
+        return None if best is None else best[1]
 
 
 def _fewest_slots(steps: int) -> int:
@@ -114,33 +151,3 @@ def _fewest_slots(steps: int) -> int:
     while forward_steps(steps, slots) > MAX_REVERSAL_STEPS + steps:
         slots += 1
     return slots
-
-
-def _written(graph: Graph, sweep: ReversalChain, actions: Iterator[ReversalAction], search: Search) -> Plan:
-    """The plan of a sweep of adjoints whose states move as the actions say."""
-    recorder, chain = Recorder(graph), graph.chain
-    vertices = [graph.inputs[0], *(e.target for e in chain)]
-    block: int | None = None
-    for kind, at in actions:
-        match kind:
-            case "advance":
-                recorder.move(Advance(chain[at].name))
-            case "store":
-                recorder.move(Store(vertices[at]))
-            case "restore":
-                recorder.move(Restore(vertices[at]))
-            case "reverse":
-                search.tick()
-                block = _extended(recorder, chain[at].name, sweep.ways[at], block)
-    assert block is not None, "a chain has elementals"
-    return recorder.plan([(graph.outputs[0], graph.inputs[0], block)])
-
-
-def _extended(recorder: Recorder, name: str, way: ExtensionWay, block: int | None) -> int:
-    """Extend a block by an elemental, or begin with that one, and return the block that is made."""
-    if way.leaf is None:
-        assert block is not None, "an adjoint is applied to a block"
-        return recorder.propagate(name, block, Mode.ADJOINT)
-    (mode,) = way.leaf
-    leaf = recorder.linearise(name) if mode is None else recorder.accumulate(name, mode)
-    return leaf if block is None else recorder.multiply(block, leaf)

@@ -55,7 +55,30 @@ class ReversalSplits:
 
     def actions(self, memory: int | None) -> Iterator[ReversalAction]:
         """The actions under a limit of at least `least_memory`."""
-        todo, working = [(0, self._last + 1, memory)], 0
+        yield from self._actions(0, self._last + 1, memory)
+
+    def actions_on_disk(self, memory: int, period: int) -> Iterator[ReversalAction]:
+        """The actions where every state whose number is a multiple of the period is written to disk as it is passed.
+
+        The last of them, from which the first steps are reversed, is kept in memory. The limit is at least
+        `least_memory` and a state.
+        """
+        starts = range(0, self._last + 1, period)
+        for start in starts[1:]:
+            yield from (ReversalAction("advance", a) for a in range(start - period, start))
+            yield ReversalAction("store" if start == starts[-1] else "write", start)
+        for start in reversed(starts):
+            if 0 < start < starts[-1]:
+                yield ReversalAction("read", start)
+                yield ReversalAction("store", start)
+            elif not start and len(starts) > 1:
+                yield ReversalAction("restore", 0)
+            end = min(start + period, self._last + 1)
+            yield from self._actions(start, end, memory - self._sizes[start])
+
+    def _actions(self, start: int, stop: int, memory: int | None) -> Iterator[ReversalAction]:
+        """The actions that reverse some steps from the working state, which is kept."""
+        todo, working = [(start, stop, memory)], start
         while todo:
             i, j, left = todo.pop()
             slots = self._slots(i, j, left)

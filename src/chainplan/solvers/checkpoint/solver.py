@@ -53,7 +53,8 @@ class ChainRecomputeSolver(Solver):
     Exact: yes, within bracketings and nested checkpoints, under any memory limit, where the colours found are proven to
         be the fewest; a limit that is too low comes with the smallest that would work, and is infeasible where it is
         below what plans of any kind hold.
-    Refuses: graphs that are not chains; more than 150 elementals; other objectives than fma; states that are given.
+    Refuses: graphs that are not chains; more than 150 elementals; other objectives than fma; states that are
+        given, or may be written to disk.
     """
 
     name = "chain-recompute"
@@ -62,6 +63,8 @@ class ChainRecomputeSolver(Solver):
     def refuses(self, problem: Problem) -> str | None:
         if not problem.recompute:
             return "its states are given; set limits.recompute to have them evaluated"
+        if problem.disk is not None:
+            return "limits.disk is set, and it holds all states in memory"
         return not_fma(problem) or not_a_chain(problem, MAX_CHECKPOINT_CHAIN_LENGTH)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
