@@ -180,8 +180,8 @@ MUTANTS = {
     ),
     "blocks die a step early": Mutant(
         "plans/replay.py",
-        "change[last + 1] -= size",
-        "change[last] -= size",
+        "            change[last + 1] -= size\n    for",
+        "            change[last] -= size\n    for",
         "tests/test_chain_memory.py -k every_order",
     ),
     "a product costs one less": Mutant(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import cast
 
 import numpy as np
@@ -134,14 +135,20 @@ def _change_field(rng: random.Random, steps: list[Step]) -> None:
 MUTATIONS: tuple[Callable[[random.Random, list[Step]], None], ...] = (_drop, _swap, _repeat, _change_field)
 
 
+@cache
+def _solved(seed: int, solver: str) -> tuple[Problem, Plan]:
+    """A random problem, and the plan that a solver finds for it; ten mutants share them."""
+    problem = random_problem(seed)
+    plan = SOLVERS[solver].solve(problem, Search()).plan
+    assert plan is not None
+    return problem, plan
+
+
 def test_an_accepted_mutant_is_numerically_right() -> None:
     accepted = rejected = 0
     for seed in range(3000):
         rng = random.Random(seed)
-        problem = random_problem(seed % 300)
-        name = rng.choice(["auto", "forward", "reverse"])
-        good = SOLVERS[name].solve(problem, Search()).plan
-        assert good is not None
+        problem, good = _solved(seed % 300, rng.choice(["auto", "forward", "reverse"]))
         if not good.steps:
             continue
         steps = list(good.steps)

@@ -7,9 +7,10 @@ names no entry twice.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from chainplan._util.archives import BROKEN_ARCHIVE_ERRORS, ArrayHeader, headers, why
 from chainplan._util.file_kinds import BYTES_OF_FILE_START, NPZ, kind_of
@@ -75,7 +76,7 @@ def coo(argument: object, shape: BlockShape) -> Structure:
 
     from chainplan.structures.explicit import Explicit
 
-    if not isinstance(argument, list) or not all(_is_pair(entry) for entry in argument):
+    if not _are_pairs(argument):
         raise ValueError("{coo: [[row, column], ..]}, pairs of numbers from 0")
     rows = _in_range([entry[0] for entry in argument], shape and shape[0], "rows")
     cols = _in_range([entry[1] for entry in argument], shape and shape[1], "columns")
@@ -203,8 +204,11 @@ def _indices(argument: object) -> list[int] | None:
     return argument if isinstance(argument, list) and all(type(i) is int and i >= 0 for i in argument) else None
 
 
-def _is_pair(entry: object) -> bool:
-    return isinstance(entry, list) and len(entry) == 2 and all(type(i) is int and i >= 0 for i in entry)
+def _are_pairs(argument: object) -> TypeGuard[list[list[int]]]:
+    """Say whether these are pairs of numbers from 0; there may be millions of them."""
+    if not isinstance(argument, list) or not set(map(type, argument)) <= {list} or not set(map(len, argument)) <= {2}:
+        return False
+    return set(map(type, chain.from_iterable(argument))) <= {int} and min(chain.from_iterable(argument), default=0) >= 0
 
 
 def _require_length(entries: list[int], length: int | None, what: str) -> None:

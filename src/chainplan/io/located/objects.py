@@ -6,6 +6,7 @@ The limit on depth bounds the recursion, which also stops objects that contain t
 from __future__ import annotations
 
 from collections import abc
+from itertools import chain
 from numbers import Integral
 
 from chainplan.io.located.diagnostics import SpecMessages
@@ -102,7 +103,10 @@ def _sizes(value: object) -> SequenceNode | None:
 def _listed(value: object) -> SequenceNode | None:
     """Make one node of a list of whole numbers, or of lists of them, because patterns have millions of entries."""
     value = value.tolist() if type(value).__module__ == "numpy" and hasattr(value, "tolist") else value
-    if type(value) is not list or not all(type(i) is int or _is_numbers(i) for i in value):
+    if type(value) is not list or not set(map(type, value)) <= {int, list}:
+        return None
+    pairs = [entry for entry in value if type(entry) is list]
+    if not set(map(len, pairs)) <= {0, 1, 2} or not set(map(type, chain.from_iterable(pairs))) <= {int}:
         return None
     return SequenceNode(None, 0, 0, (), value)
 
@@ -110,10 +114,6 @@ def _listed(value: object) -> SequenceNode | None:
 def _matrix(value: object) -> SequenceNode | None:
     """Make one node of a sparse array of scipy, whose nonzeros are the pattern."""
     return SequenceNode(None, 0, 0, (), value) if type(value).__module__.startswith("scipy.sparse") else None
-
-
-def _is_numbers(value: object) -> bool:
-    return type(value) is list and len(value) <= 2 and all(type(i) is int for i in value)
 
 
 def _scalar(value: object, path: NodePath) -> ScalarNode:
