@@ -106,7 +106,7 @@ def test_exact_is_the_best_of_all_orders(first: int) -> None:
         assert search.bound == core.order_price(search.order) == least_elimination(core), seed
 
 
-@pytest.mark.parametrize("count", [1600, pytest.param(8000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("count", [600, pytest.param(8000, marks=pytest.mark.nightly)])
 def test_exact_is_the_best_of_all_sequences_of_sets(count: int) -> None:
     for seed, core in cores(1000 * count, count, 7):
         best = least_elimination(core)

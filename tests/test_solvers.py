@@ -55,6 +55,10 @@ def assert_computes(problem: Problem, found: Plan, seed: int) -> None:
             assert np.array_equal(actual, expected), (pair, mode)
 
 
+NODES = {"edge": 2_000, "face": 300}
+"""Nodes of the searches over states, whose proofs take seconds each and are tested with their moves."""
+
+
 @pytest.mark.parametrize("name", SOLVERS)
 def test_every_solver_on_every_kind_of_problem(name: str) -> None:
     accepted = 0
@@ -69,7 +73,7 @@ def test_every_solver_on_every_kind_of_problem(name: str) -> None:
                 plan(problem, name)
             continue
         accepted += 1
-        result = plan(problem, name, seed=seed)
+        result = plan(problem, name, seed=seed, nodes=NODES.get(name))
         assert result.plan is not None
         assert result.replay is not None
         assert result.bound <= fma(result) == replay(result.plan).total

@@ -61,8 +61,9 @@ class WorkGraph:
         self.size = [graph.sizes[v] for v in self.names]
         self.into: list[dict[int, WorkEdge]] = [{} for _ in self.names]
         self.out: list[dict[int, WorkEdge]] = [{} for _ in self.names]
-        for e in useful:
-            self._merge(self.index[e.source], self.index[e.target], e)
+        with uncollected():
+            for e in useful:
+                self._merge(self.index[e.source], self.index[e.target], e)
         inputs, outputs = set(graph.inputs), set(graph.outputs)
         self.kept = [v in outputs for v in self.names]
         self.middle = {i for i, v in enumerate(self.names) if v not in inputs and self.out[i]}
