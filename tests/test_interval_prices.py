@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,13 +14,19 @@ from chainplan.compiled.loader import compiled_core
 from chainplan.plans.replay import replay
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
+from chainplan.solvers.chain import listed_products
 from chainplan.solvers.chain.compressed_intervals import ChainSweeps
 from chainplan.solvers.chain.derivation import write
-from chainplan.solvers.chain.interval_dp import DensePriceTable
+from chainplan.solvers.chain.interval_dp import FmaTable
+from chainplan.solvers.chain.interval_products import IntervalProducts, LastProducts
 from chainplan.solvers.chain.interval_table import IntervalTable
-from chainplan.structures import Banded, Structure
+from chainplan.solvers.chain.listed_products import ListedProducts
+from chainplan.structures import Banded, Structure, from_spec
 from tests.problems import chain_problem
-from tests.structures import band_family, fitting
+from tests.structures import any_structure, band_family, fitting
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 def closed_chain(seed: int) -> Problem:
@@ -55,16 +65,37 @@ def test_anti_diagonals_have_the_prices_of_single_products(compiled: str, monkey
         chain = problem.graph.chain
         if any(e.block.structure.name == "sparse" for e in chain):
             continue
-        sweeps = ChainSweeps(chain, FMA)
-        table, single = DensePriceTable(chain, sweeps), IntervalTable(chain, FMA, sweeps)
-        for d in range(2, len(chain) + 1):
-            table.fill(d)
-            single.fill(d)
-            for i in range(len(chain) - d + 1):
-                assert table.price(i, i + d) == single.price(i, i + d), (seed, i, d)
-        whole = (0, len(chain))
-        for made in (table, single):
-            assert replay(write(problem.graph, whole, made.derive)).total == table.price(*whole)
-        assert write(problem.graph, whole, table.derive).steps == write(problem.graph, whole, single.derive).steps
+        _compare(problem, partial(IntervalProducts, chain), seed)
         seen += 1
     assert seen > 30
+
+
+def test_listed_patterns_have_the_prices_of_single_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(60):
+        monkeypatch.setattr(listed_products, "_LONGEST_PADDED", 256 if seed % 2 else 0)
+        rng = random.Random(seed)
+        sizes = [rng.choice((1, 2, 5, 8))]
+        for _ in range(rng.randint(2, 9)):
+            sizes.append(sizes[-1] if rng.random() < 0.5 else rng.choice((1, 2, 5, 8)))
+        structures = [any_structure(rng, rows, cols) for cols, rows in pairwise(sizes)]
+        problem = chain_problem(sizes, [*structures[:-1], from_spec("coo", [[0, 0]], (sizes[-1], sizes[-2]), None)])
+        chain = problem.graph.chain
+        assert problem.graph.exact
+        products = partial(ListedProducts, chain, exact=True, least=False, tick=lambda: None)
+        _compare(problem, products, seed)
+
+
+def _compare(problem: Problem, products: Callable[[DTypeLike], LastProducts], seed: int) -> None:
+    """All prices and the plan by anti-diagonals are those of one product at a time."""
+    chain = problem.graph.chain
+    sweeps = ChainSweeps(chain, FMA)
+    table, single = FmaTable(chain, sweeps, products), IntervalTable(chain, FMA, sweeps)
+    for d in range(2, len(chain) + 1):
+        table.fill(d)
+        single.fill(d)
+        for i in range(len(chain) - d + 1):
+            assert table.price(i, i + d) == single.price(i, i + d), (seed, i, d)
+    whole = (0, len(chain))
+    plans = [write(problem.graph, whole, made.derive) for made in (table, single)]
+    assert plans[0].steps == plans[1].steps
+    assert replay(plans[0]).total == table.price(*whole)

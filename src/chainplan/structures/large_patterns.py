@@ -54,8 +54,8 @@ def _is_pattern(block: Block) -> bool:
     return not isinstance(block.structure, Dense | OnDiagonal | Zero)
 
 
-def large_patterns(blocks: Sequence[Block], chained: Sequence[int] | None) -> tuple[Block, ...]:
-    """Return the blocks of a problem as large patterns.
+def large_patterns(blocks: Sequence[Block], chained: Sequence[int] | None) -> tuple[tuple[Block, ...], bool]:
+    """Return the blocks of a problem as large patterns, and whether all their products are counted exactly.
 
     Parameters
     ----------
@@ -71,12 +71,15 @@ def large_patterns(blocks: Sequence[Block], chained: Sequence[int] | None) -> tu
     table: dict[Factors, PatternCounts] = {(factor,): factor.counts for factor in factors.values()}
     if chained is not None:
         _fill(table, _runs([blocks[position] for position in chained], factors))
-    return tuple(
+    counted_exactly = chained is not None and all(counts.exact for counts in table.values())
+    exact = counted_exactly and lists(tuple(factors.values())) is not None
+    kept = tuple(
         block._replace(structure=PatternProduct((factor,), factor.counts, table, block.structure.units))
         if (factor := factors.get(block.mark))
         else block
         for block in blocks
     )
+    return kept, exact
 
 
 def _counts(block: Block) -> PatternCounts:

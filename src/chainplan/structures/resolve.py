@@ -82,7 +82,7 @@ def resolve(blocks: Sequence[Block], ends: Iterable[tuple[str, str]], order: Ite
     from chainplan.structures.large_patterns import large_patterns, worth_keeping
 
     if worth_keeping(blocks):
-        return ResolvedBlocks(large_patterns(blocks, _chained(edges, order)), False, True)
+        return ResolvedBlocks(*large_patterns(blocks, _chained(edges, order)), True)
     from chainplan.structures.envelope import outline
 
     return ResolvedBlocks(_in_family(blocks, outline), False)

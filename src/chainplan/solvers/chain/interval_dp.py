@@ -28,7 +28,7 @@ from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.compressed_sweep import CompressedSweep
 from chainplan.plans.result import Outcome, bounded
-from chainplan.problem.cost import FMA, LeastFma
+from chainplan.problem.cost import FMA, Fma, LeastFma
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.chain.compressed_intervals import ChainSweeps, SweepChoices
@@ -50,13 +50,18 @@ from chainplan.solvers.search.solver import Solver
 from chainplan.structures import Banded, BlockDiagonal, Dense, Kronecker, OnDiagonal, Zero
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import DTypeLike
 
     from chainplan._util.arrays import Array, DType
+    from chainplan.solvers.chain.interval_products import LastProducts
 
 MAX_DP_CHAIN_LENGTH = 5000
 """Elementals of the longest chain that is priced by anti-diagonals."""
-MAX_LISTED_CHAIN_LENGTH = 300
+MAX_LISTED_CHAIN_LENGTH = 500
+"""Elementals of the longest chain with listed patterns, if the counts of all intervals can be kept."""
+MAX_SINGLY_PRICED_CHAIN_LENGTH = 300
 """Elementals of the longest chain whose products are priced one by one."""
 
 
@@ -66,15 +71,14 @@ class ChainDpSolver(Solver):
 
     Cost: O(q³) time and O(q²) memory for q elementals.
     Exact: yes, within bracketings and coloured sweeps, where the colours found are proven to be the fewest.
-    Refuses: graphs that are not chains; more than 5,000 elementals, 300 with listed patterns or an objective in time.
+    Refuses: graphs that are not chains; more than 5,000 elementals, 500 with listed patterns (300 where their counts
+        are many) and 300 under an objective in time.
     """
 
     name = "chain-dp"
 
     def refuses(self, problem: Problem) -> str | None:
-        return not_a_chain(problem) or not_a_chain(
-            problem, MAX_DP_CHAIN_LENGTH if _priced_by_diagonals(problem) else MAX_LISTED_CHAIN_LENGTH
-        )
+        return not_a_chain(problem) or not_a_chain(problem, _longest(problem))
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         chain = problem.graph.chain
@@ -111,7 +115,7 @@ def _counted_from_above(problem: Problem, sweeps: ChainSweeps, search: Search) -
     return bounded(candidate, candidate.price, Bound(floor.price(*whole), sweeps.moves, sure=True))
 
 
-def filled(problem: Problem, sweeps: SweepChoices, search: Search) -> DensePriceTable | IntervalTable:
+def filled(problem: Problem, sweeps: SweepChoices, search: Search) -> FmaTable | IntervalTable:
     """The table with the prices of all intervals of a chain, in O(q³) time for q elementals.
 
     Raises
@@ -121,7 +125,9 @@ def filled(problem: Problem, sweeps: SweepChoices, search: Search) -> DensePrice
     """
     chain = problem.graph.chain
     table = (
-        DensePriceTable(chain, sweeps) if _priced_by_diagonals(problem) else IntervalTable(chain, problem.cost, sweeps)
+        FmaTable(chain, sweeps, _last_products(problem, search))
+        if _priced_by_diagonals(problem)
+        else IntervalTable(chain, problem.cost, sweeps)
     )
     for length in range(2, len(chain) + 1):
         table.fill(length)
@@ -130,28 +136,54 @@ def filled(problem: Problem, sweeps: SweepChoices, search: Search) -> DensePrice
 
 
 def _priced_by_diagonals(problem: Problem) -> bool:
-    """Whether all prices follow from constant counts and bands, so that numpy computes many at once."""
-    even = all(isinstance(e.block.structure, _EVENLY_FILLED) for e in problem.graph.chain)
-    return problem.cost is FMA and even
+    """Whether all prices follow from counts that are kept in tables, so that numpy computes many at once."""
+    from chainplan.solvers.chain.listed_products import counts_fit
+
+    return isinstance(problem.cost, Fma) and (_evenly_filled(problem) or counts_fit(problem.graph.chain))
+
+
+def _longest(problem: Problem) -> int:
+    """The elementals of the longest chain like this one that is not refused."""
+    if not _priced_by_diagonals(problem):
+        return MAX_SINGLY_PRICED_CHAIN_LENGTH
+    return MAX_DP_CHAIN_LENGTH if _evenly_filled(problem) else MAX_LISTED_CHAIN_LENGTH
+
+
+def _evenly_filled(problem: Problem) -> bool:
+    """Whether all counts are constant or those of bands."""
+    return all(isinstance(e.block.structure, _EVENLY_FILLED) for e in problem.graph.chain)
+
+
+def _last_products(problem: Problem, search: Search) -> Callable[[DTypeLike], LastProducts]:
+    """What makes the prices of the last products of all intervals, of a type of numbers."""
+    chain, graph = problem.graph.chain, problem.graph
+    if _evenly_filled(problem):
+        from chainplan.solvers.chain.interval_products import IntervalProducts
+
+        return lambda dtype: IntervalProducts(chain, dtype)
+    from chainplan.solvers.chain.listed_products import ListedProducts
+
+    least = isinstance(problem.cost, LeastFma)
+    return lambda dtype: ListedProducts(chain, dtype, graph.exact, least, search.watch)
 
 
 _EVENLY_FILLED = (OnDiagonal, Zero, Dense, Banded, BlockDiagonal, Kronecker)
 
 
-class DensePriceTable:
+class FmaTable:
     """Prices of all intervals: `by_start[i, d]` and `by_end[j, q-d]` both hold that of (i, i+d) with j = i+d."""
 
-    def __init__(self, chain: tuple[Elemental, ...], sweeps: SweepChoices) -> None:
+    def __init__(
+        self, chain: tuple[Elemental, ...], sweeps: SweepChoices, products: Callable[[DTypeLike], LastProducts]
+    ) -> None:
         import numpy as np
-
-        from chainplan.solvers.chain.interval_products import IntervalProducts
 
         self.chain, self.q, self._sweeps = chain, len(chain), sweeps
         self._swept: dict[tuple[int, int], CompressedSweep] = {}
         self.sizes = sizes_of(chain)
         self.leaves = [min(leaf_options(chain, i), key=lambda option: option[0]) for i in range(self.q)]
         dtype, self.never = _number_type(chain, self.sizes, sum(price for price, _ in self.leaves))
-        self.products = IntervalProducts(chain, dtype)
+        self.products = products(dtype)
         self._tables = self.products.tables()
         self._compiled = compiled_core() if self.never < SMALLEST_UNCOMPILED_NUMBER else None
         q = self.q
@@ -211,11 +243,30 @@ class DensePriceTable:
         rows = max(1, 32_768 // d)
         for a in range(0, count, rows):
             b = min(a + rows, count)
-            candidates = self.products.prices(a, b, d)
+            candidates = self.products.even_prices(a, b, d)
             candidates += self.by_start[a:b, 1:d]
             candidates += self.by_end[a + d : b + d, q - d + 1 : q]
+            i, t = self.products.uneven(a, b, d)
+            parts = candidates[i - a, t - 1]
+            candidates[i - a, t - 1] = self.never
             best[a:b] = candidates.min(axis=1)
+            cheap = np.flatnonzero(parts < best[i])
+            if len(cheap):
+                prices = parts[cheap] + self.products.uneven_prices(i[cheap], t[cheap], d)
+                np.minimum.at(best, i[cheap], prices)
         return best
+
+    def _first_split(self, i: int, d: int, price: int) -> int:
+        """The first split at which the interval (i, i+d) has its price."""
+        q = self.q
+        parts = self.by_start[i, 1:d] + self.by_end[i + d, q - d + 1 : q]
+        candidates = parts + self.products.even_prices(i, i + 1, d)[0]
+        starts, t = self.products.uneven(i, i + 1, d)
+        candidates[t - 1] = self.never
+        cheap = parts[t - 1] <= price
+        starts, t = starts[cheap], t[cheap]
+        candidates[t - 1] = parts[t - 1] + self.products.uneven_prices(starts, t, d)
+        return i + 1 + int((candidates == price).argmax())
 
     def _enter_sweeps(self, d: int, best: Array) -> None:
         """Replace the prices of intervals of length d that are cheaper in one compressed sweep."""
@@ -228,7 +279,7 @@ class DensePriceTable:
     def derive(self, interval: tuple[int, int]) -> Derivation:
         """How the interval gets its price; ties go to tangent, adjoint, first split, sweep, in this order."""
         i, j = interval
-        d, q = j - i, self.q
+        d = j - i
         if interval in self._swept:
             return SweepDerivation(self._swept[interval])
         if d == 1:
@@ -240,8 +291,7 @@ class DensePriceTable:
             return PropagationDerivation(j - 1, Mode.TANGENT, (i, j - 1))
         if first.adjoint is not None and self.price(i + 1, j) + self.sizes[j] * first.adjoint == price:
             return PropagationDerivation(i, Mode.ADJOINT, (i + 1, j))
-        shorter = self.by_start[i, 1:d] + self.by_end[j, q - d + 1 : q]
-        k = self.products.first_split(i, d, shorter, price)
+        k = self._first_split(i, d, price)
         return ProductDerivation((k, j), (i, k))
 
 

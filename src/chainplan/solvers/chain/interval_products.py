@@ -3,15 +3,15 @@
 The price of left · right is `Σ_l c(l) · r(l)`, where c are the column counts of the left factor and r the row counts of
 the right one. Where one of the two is constant (dense, diagonal, zero: nearly always) the sum collapses to a number
 times the nonzeros of the other factor, and a whole anti-diagonal is a product of two tables. Where neither is constant
-(two bands), the sums are evaluated for all such pairs at once, piece by piece; only short intervals are bands in most
-chains, so that few splits are looked at for it.
+(two bands), the caller asks for the sums only where the two parts cost little enough, and they are evaluated for all
+such pairs at once, piece by piece. Only short intervals are bands in most chains, so that few splits are looked at.
 
 The compiled routine `least_splits` goes through the same tables, and finds the cheapest split of each interval.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -28,6 +28,21 @@ if TYPE_CHECKING:
 
 _NO_BAND = -1
 """The width of a block that is no band, or one with as many nonzeros in each row, and in each column."""
+_FEW_PRODUCTS = 8
+"""Products of bands that are counted one by one, because arrays would not pay."""
+
+
+class LastProducts(Protocol):
+    """What the last products of all intervals cost, with the methods of `IntervalProducts`."""
+
+    s: Array
+    longest_not_dense: int
+    longest_band: int
+
+    def even_prices(self, a: int, b: int, d: int) -> Array: ...
+    def uneven(self, a: int, b: int, d: int) -> tuple[Array, Array]: ...
+    def uneven_prices(self, i: Array, t: Array, d: int) -> Array: ...
+    def tables(self) -> tuple[Array, ...] | None: ...
 
 
 class IntervalProducts:
@@ -41,41 +56,16 @@ class IntervalProducts:
         if not self._dense:
             self._tabulate(chain, dtype)
 
-    def prices(self, a: int, b: int, d: int) -> Array:
-        """Prices for the intervals (i, i+d), i = a ... b-1: array of (b - a) x (d - 1), split k = i + 1 + column."""
+    def even_prices(self, a: int, b: int, d: int) -> Array:
+        """Prices for the intervals (i, i+d), i = a ... b-1: array of (b - a) x (d - 1), split k = i + 1 + column.
+
+        They are too low where both factors are bands; what is missing there is in `uneven_prices`.
+        """
         if self._dense:
             inner = np.lib.stride_tricks.sliding_window_view(self.s[a + 1 : b + d - 1], d - 1)
             ends: Array = self.s[a:b] * self.s[a + d : b + d]
             dense: Array = inner * ends[:, None]
             return dense
-        result = self._even_prices(a, b, d)
-        first = max(1, d - self.longest_band)  # a longer left factor is no band
-        if first <= min(d - 1, self.longest_band):
-            self._enter_bands(result, np.arange(a, b), np.arange(first, min(d, self.longest_band + 1)), d)
-        return result
-
-    def first_split(self, i: int, d: int, shorter: Array, price: int) -> int:
-        """Return the first split at which (i, i+d) has this price, given what its two parts cost at each split.
-
-        No product of bands is priced whose parts cost more already.
-        """
-        if self._dense or not self.longest_band:
-            return i + 1 + int((shorter + self.prices(i, i + 1, d)[0] == price).argmax())
-        candidates = shorter + self._even_prices(i, i + 1, d)[0]
-        first, end = max(1, d - self.longest_band), min(d, self.longest_band + 1)
-        cheap = first + np.flatnonzero(shorter[first - 1 : max(first, end) - 1] <= price)
-        for t in cheap.tolist():
-            if self._lower[i, t] != _NO_BAND and self._lower[i + t, d - t] != _NO_BAND:
-                candidates[t - 1] = shorter[t - 1] + product_fma(self._band(i + t, d - t), self._band(i, t))
-        return i + 1 + int((candidates == price).argmax())
-
-    def _band(self, i: int, d: int) -> Block:
-        """Return the block of the interval (i, i+d), which is a band."""
-        widths = Banded(int(self._lower[i, d]), int(self._upper[i, d]))
-        return Block(int(self.s[i + d]), int(self.s[i]), widths)
-
-    def _even_prices(self, a: int, b: int, d: int) -> Array:
-        """Prices as `prices` returns them, too low where both factors are bands."""
         q = self.q
         result: Array = self._column[a + d : b + d, q - d + 1 : q] * self._nnz[a:b, 1:d]
         if self.longest_band:
@@ -83,15 +73,29 @@ class IntervalProducts:
             result[:, first - 1 :] += self._uneven_nnz[a + d : b + d, q - d + first : q] * self._row[a:b, first:d]
         return result
 
-    def _enter_bands(self, result: Array, i: Array, lengths: Array, d: int) -> None:
-        """Enter the prices of the products of two bands, (k, j) · (i, k), whose right factors have these lengths."""
-        left = self._lower[i[:, None] + lengths, d - lengths] != _NO_BAND
-        rows, places = np.nonzero(left & (self._lower[i[0] : i[-1] + 1, lengths] != _NO_BAND))
-        starts, t = i[rows], lengths[places]
-        k = starts + t
+    def uneven(self, a: int, b: int, d: int) -> tuple[Array, Array]:
+        """Return the starts of these intervals, and the lengths of right factors, where both factors are bands."""
+        i, lengths = np.arange(a, b), np.arange(max(1, d - self.longest_band), min(d, self.longest_band + 1))
+        left = (
+            self._lower[i[:, None] + lengths, d - lengths] != _NO_BAND if len(lengths) else np.zeros((b - a, 0), bool)
+        )
+        rows, places = np.nonzero(left & (self._lower[a:b, lengths] != _NO_BAND) if len(lengths) else left)
+        return i[rows], lengths[places]
+
+    def uneven_prices(self, i: Array, t: Array, d: int) -> Array:
+        """Prices of the products of two bands, (i + t, i + d) · (i, i + t)."""
+        if len(i) <= _FEW_PRODUCTS:
+            pairs = zip(i.tolist(), t.tolist(), strict=True)
+            few = [product_fma(self._band(a + b, d - b), self._band(a, b)) for a, b in pairs]
+            return np.array(few, self.s.dtype)
+        k = i + t
         left = self._lower[k, d - t], self._upper[k, d - t]
-        right = self._lower[starts, t], self._upper[starts, t]
-        result[rows, t - 1] = band_products_fma((self.s[starts + d], self.s[k], self.s[starts]), left, right)
+        return band_products_fma((self.s[i + d], self.s[k], self.s[i]), left, (self._lower[i, t], self._upper[i, t]))
+
+    def _band(self, i: int, d: int) -> Block:
+        """Return the block of the interval (i, i+d), which is a band."""
+        widths = Banded(int(self._lower[i, d]), int(self._upper[i, d]))
+        return Block(int(self.s[i + d]), int(self.s[i]), widths)
 
     def tables(self) -> tuple[Array, ...] | None:
         """Return what `least_splits` needs beside the prices of intervals, or None where there are no such tables."""
