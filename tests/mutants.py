@@ -124,6 +124,12 @@ MUTANTS = {
         "if size + 1 >= len(span):",
         "tests/test_large_bounds.py",
     ),
+    "windows count what reaches both ends twice": Mutant(
+        "solvers/elimination/linked_spans.py",
+        "weights.append(self.unit * len(span))",
+        "weights.append(self.unit * len(span) + (chosen & chosen - 1 != 0))",
+        "tests/test_large_bounds.py",
+    ),
     "products with units are paid for": Mutant(
         "solvers/elimination/entry_graph.py",
         "if block.structure.unit else",

@@ -6,14 +6,14 @@ that it did not come to within its limits: a cut meets every path, so it weighs 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from chainplan.solvers.elimination.bitset_graph import BitsetGraph
 from chainplan.solvers.elimination.bitset_problem import members
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
-from chainplan.solvers.elimination.linked_spans import MAX_DIMENSIONS, LinkedSpans
+from chainplan.solvers.elimination.linked_spans import LinkedSpans
 from chainplan.solvers.search.search import SearchStopped, WorkWatcher, unwatched
 
 
@@ -30,19 +30,19 @@ class CutSide:
     order: Sequence[int]
     ends: Collection[int]
 
-    def cuts(self, look: WorkWatcher = unwatched) -> dict[int, int]:
-        """A lower bound on the minimum cut of each intermediate; paths bound those that `look` leaves out.
-
-        Sizes above the most dimensions are rounded down to multiples of a number, for which one dimension stands.
-        """
-        unit = -(-max(self.size, default=1) // MAX_DIMENSIONS) or 1
-        spans = LinkedSpans([size // unit for size in self.size], self.step, self.order, self.ends)
+    def linked(self, look: WorkWatcher = unwatched) -> LinkedSpans:
+        """What reaches each intermediate, as far as `look` lets the pass come."""
+        spans = LinkedSpans(self.size, self.step, self.order, self.ends)
         with suppress(SearchStopped):
             spans.run(self.paid, look)
+        return spans
+
+    def cuts(self, spans: LinkedSpans) -> dict[int, int]:
+        """A lower bound on the minimum cut of each intermediate; paths bound those that the pass did not come to."""
         reach = spans.reach
-        if len(reach) == len(self.order) and unit == 1 and not spans.capped:
+        if len(reach) == len(self.order) and spans.exact:
             return reach
-        return {v: max(width, unit * reach.get(v, 0)) for v, width in self._widest_paths().items()}
+        return {v: max(width, reach.get(v, 0)) for v, width in self._widest_paths().items()}
 
     def _widest_paths(self) -> dict[int, int]:
         """The width of the widest path of each intermediate that is paid for: the least size on it, its start apart."""
@@ -73,8 +73,8 @@ def net_sides(net: BitsetGraph) -> tuple[CutSide, CutSide]:
     return CutSide(net.size, into, full_into, order, ()), CutSide(net.size, out, full_out, order[::-1], kept)
 
 
-def cut_sum(sides: Iterable[CutSide], look: WorkWatcher = unwatched) -> int:
+def cut_sum(sides: tuple[CutSide, CutSide], look: WorkWatcher = unwatched) -> int:
     """The sum over the intermediates of what each costs at least."""
     first, second = sides
-    into, out = first.cuts(look), second.cuts(look)
+    into, out = first.cuts(first.linked(look)), second.cuts(second.linked(look))
     return sum(first.size[v] * into[v] * out[v] for v in first.order)

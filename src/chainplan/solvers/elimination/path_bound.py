@@ -1,7 +1,8 @@
 """Lower bounds of an elimination problem that take seconds, also for thousands of vertices.
 
 Small problems get the bound that the exact search starts from: reductions and group bounds. All get the sum of the
-bounds of their vertices, or of the entries of structured ones (`entry_graph`), from minimum cuts (`cut_sum`).
+bounds of their vertices, or of the entries of structured ones (`entry_graph`), from minimum cuts (`cut_sum`), and large
+dense ones that of windows of a few vertices (`window_bound`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from chainplan.problem.graph import Graph
 from chainplan.solvers.elimination.bitset_graph import BitsetGraph
 from chainplan.solvers.elimination.bitset_problem import EliminationCore
 from chainplan.solvers.elimination.branch_and_bound import ExactSearch
-from chainplan.solvers.elimination.cut_sum import cut_sum, net_sides, work_sides
+from chainplan.solvers.elimination.cut_sum import cut_sum, net_sides
 from chainplan.solvers.elimination.elimination_graph import WorkEdge, WorkGraph, accumulation, intermediates
 from chainplan.solvers.elimination.entry_graph import EntryGraph
+from chainplan.solvers.elimination.window_bound import window_bound
 from chainplan.solvers.search.search import SearchStopped, paced, unwatched
 from chainplan.structures import Dense
 from chainplan.structures.diagonal import OnDiagonal
@@ -36,7 +38,7 @@ def quick_bound(graph: Graph, tick: Callable[[], None] = unwatched) -> int:
     if count > MAX_GROUP_BOUND_INTERMEDIATES:
         work = WorkGraph(graph)
         if work.dense:
-            return accumulation(graph).least + cut_sum(work_sides(work), paced(tick))
+            return accumulation(graph).least + window_bound(work, paced(tick))
         if count > MAX_SET_BOUND_INTERMEDIATES:
             return path_bound(graph)
     core = EliminationCore(graph)

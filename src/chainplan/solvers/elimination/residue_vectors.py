@@ -52,6 +52,12 @@ class ResidueSpan:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def copy(self) -> ResidueSpan:
+        """The same span, which can grow on its own."""
+        twin = ResidueSpan(self.space)
+        twin.rows = dict(self.rows)
+        return twin
+
     def add(self, vector: int) -> bool:
         """Add a vector; return whether it was not in the span before, in O(dimensions) operations on vectors."""
         rows, space = self.rows, self.space

@@ -36,8 +36,12 @@ def best_order(work: WorkGraph, vertices: Sequence[int], rng: Random, heat: floa
     return [local[i] for i in _cheapest(_disturbed(prices, rng, heat))]
 
 
-def dense_prices(work: WorkGraph, local: Sequence[int]) -> Array:
-    """Row v, column E: what eliminating v costs, `d_v · w(P) · w(S)`, when the set E of the fragment is gone."""
+def dense_prices(work: WorkGraph, local: Sequence[int], outside: tuple[Array, Array] | None = None) -> Array:
+    """Row v, column E: what eliminating v costs, `d_v · w(P) · w(S)`, when the set E of the fragment is gone.
+
+    `outside` may hold, for every set of the fragment, what the vertices outside that touch it count upstream and
+    downstream; by default that is their weight.
+    """
     import numpy as np
 
     k = len(local)
@@ -52,9 +56,19 @@ def dense_prices(work: WorkGraph, local: Sequence[int]) -> Array:
     gone = np.arange(1 << k, dtype=np.int32)
     sources = through(into.near, range(k))
     targets = through(out.near, range(k - 1, -1, -1))
-    ins = into.outside(dtype)[sources] + inside[into.neighbours()[sources] & ~gone]
-    outs = out.outside(dtype)[targets] + inside[out.neighbours()[targets] & (~gone | kept)]
+    above, below = (into.outside(dtype), out.outside(dtype)) if outside is None else outside
+    ins = above[sources] + inside[into.neighbours()[sources] & ~gone]
+    outs = below[targets] + inside[out.neighbours()[targets] & (~gone | kept)]
     return np.asarray(np.array(sizes, dtype)[:, None] * ins * outs)
+
+
+def least_total(prices: Array) -> int:
+    """The least total price of all orders, where row v and column E hold the price of v after the set E."""
+    total = gone = 0
+    for i in _cheapest(prices):
+        total += int(prices[i, gone])
+        gone |= 1 << i
+    return total
 
 
 def _disturbed(prices: Array, rng: Random, heat: float) -> Array:
