@@ -29,6 +29,7 @@ from chainplan.solvers.schedule.best import best_schedule
 from chainplan.solvers.schedule.bounds import WorkPathBounds
 from chainplan.solvers.schedule.list_scheduling import list_schedule, lower_bound
 from chainplan.solvers.schedule.machine_dp import ScheduledDp
+from chainplan.solvers.schedule.priced_tails import PricedTails
 from chainplan.solvers.schedule.tasks import ChainTasks, ChainTree
 from chainplan.solvers.schedule.work_span_front import frontier
 from chainplan.solvers.search.search import Search
@@ -202,6 +203,26 @@ def test_the_frontier_is_that_of_all_plans() -> None:
         assert {(point.work, point.path) for point in found} == kept
         longest = max(longest, len(kept))
     assert longest > 2
+
+
+@pytest.mark.parametrize("last", [40, pytest.param(600, marks=pytest.mark.nightly)])
+def test_prices_of_tails_refute_no_makespan_that_a_plan_has(last: int) -> None:
+    rng, one_less, beyond = random.Random(12), 0, 0
+    for _ in range(last):
+        problem = modules(rng, rng.randint(2, 4), explicit=0.2)
+        tasks = ChainTasks(problem.graph.chain, FMA)
+        for machines in (2, 3):
+            bounds, best = WorkPathBounds(tasks, machines), best_makespan(problem, machines)
+            for steps in (3, 20, 768):
+                for most in (best, best + 1, 2 * best):
+                    program = PricedTails(tasks, bounds, machines, most, steps, Search())
+                    assert not program.refuted()
+                    assert program.trees
+            found = PricedTails(tasks, bounds, machines, best - 1, 768, Search()).refuted()
+            one_less += found
+            beyond += found and bounds.makespan < best
+    assert one_less > last // 2
+    assert beyond > last // 20
 
 
 def test_list_schedules_of_dags_keep_grahams_bound() -> None:

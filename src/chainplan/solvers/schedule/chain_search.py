@@ -1,9 +1,10 @@
-"""Bracketing and schedule of a chain together: dynamic programs, the frontier of work and path, a constraint program.
+"""Bracketing and schedule of a chain together: dynamic programs, frontier and prices of tails, a constraint program.
 
-The dynamic programs and the frontier take milliseconds, give a good schedule and a good bound, and so rule out most of
-what the constraint program would have to examine. Its running time has a heavy tail that depends on how it searches, so
-it runs in slices of growing length under settings that take turns. Slices are measured in its own deterministic time:
-but for the budget, the same seed gives the same schedule.
+The dynamic programs, the frontier of work and path and the prices of tails give a good schedule and a good bound in
+milliseconds on short chains and in seconds on chains of a hundred elementals, and so rule out most of what the
+constraint program would have to examine. Its running time has a heavy tail that depends on how it searches, so it runs
+in slices of growing length under settings that take turns. Slices are measured in its own deterministic time: but for
+the budget, the same seed gives the same schedule.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from chainplan.solvers.schedule.bounds import WorkPathBounds
 from chainplan.solvers.schedule.incumbent import ScheduleIncumbent, end_of
 from chainplan.solvers.schedule.list_scheduling import list_schedule, placed_on_machines
 from chainplan.solvers.schedule.machine_dp import ScheduledDp
+from chainplan.solvers.schedule.priced_tails import MAX_PRICED_TIME, PricedTails
 from chainplan.solvers.schedule.tasks import ChainTasks, ChainTree
 from chainplan.solvers.schedule.work_span_front import frontier
 from chainplan.solvers.search.cp_sat import NODES_PER_CP_SAT_SECOND, attend, new_solver
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
 
 MAX_SCHEDULED_CHAIN_LENGTH = 100
 """Elementals of the longest chain whose bracketings are searched for a schedule."""
+SHORT_CHAIN = 30
+"""Elementals of a chain up to which the frontier of work and path takes less time than prices of tails."""
+TAIL_STEPS: tuple[tuple[int, float], ...] = ((192, 0.01), (768, 0.001))
+"""Parts of a makespan to which tails are rounded, and the share of it between makespans that are refuted and not."""
 MAX_SCHEDULE_OPTIONS = 20_000
 """Options of the largest constraint program."""
 FIRST_SLICE_SECONDS = 0.5
@@ -79,8 +85,10 @@ class ChainScheduleSearch:
         """
         self._prove(self._bounds.makespan)
         self._by_dynamic_programs()
-        if not self._proven:
-            self._along_the_frontier()
+        steps = [self._along_the_frontier, self._by_priced_tails]
+        for step in steps if self._tasks.q <= SHORT_CHAIN else reversed(steps):
+            if not self._proven:
+                step()
         if not self._proven or self._best.work > self._bounds.work[self._tasks.root]:
             self._by_constraints()
 
@@ -117,6 +125,30 @@ class ChainScheduleSearch:
         for point in points:
             self._offer(point.tree())
             self._search.tick()
+
+    def _by_priced_tails(self) -> None:
+        """Halve the gap by makespans that are refuted or not, and offer the plans that are met on the way."""
+        for steps, enough in TAIL_STEPS:
+            least, most = self._bound, self._best.makespan
+            while most - least > enough * most:
+                tried = (least + most) // 2
+                if self._refuted(tried, steps):
+                    least = self._bound
+                else:
+                    most = tried
+                most = min(most, self._best.makespan)
+
+    def _refuted(self, makespan: int, steps: int) -> bool:
+        """Whether prices of tails refute a makespan; plans that they do not refute are offered."""
+        if self._best.machines * makespan >= MAX_PRICED_TIME:
+            return False
+        program = PricedTails(self._tasks, self._bounds, self._best.machines, makespan, steps, self._search)
+        refuted = program.refuted()
+        if refuted:
+            self._prove(makespan + 1)
+        for tree in program.trees:
+            self._offer(tree)
+        return refuted
 
     def _by_constraints(self) -> None:
         """Run slices of the constraint program: first for the makespan, then for the work of plans that reach it."""
