@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 import chainplan
-from chainplan.plans.bound import Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.classes import PLAN_CLASSES, PROPAGATION, SWEEPS, class_of, includes, misfit
 from chainplan.plans.recorder import Recorder
@@ -28,7 +27,7 @@ def solved(problem: Problem) -> list[Result]:
     """What every exact solver that takes a problem proves."""
     names = [name for name in EXACT if SOLVERS[name].refusal(problem) is None]
     found = [chainplan.plan(problem, name, budget=2.0) for name in names]
-    return [result for result in found if result.status is Status.OPTIMAL]
+    return [result for result in found if result.within is not None and result.price == result.bound]
 
 
 def problems() -> list[Problem]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chainplan.plans.bound import AFTER_ACCUMULATION
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.steps import Accumulate, Decompress, Load, Multiply, Plan, Propagate, Seed
 from chainplan.plans.typed import Typed
@@ -19,7 +20,6 @@ SWEEPS = "bracketings and coloured sweeps"
 CHECKPOINTS = "bracketings and nested checkpoints"
 ONE_SWEEP = "one sweep with nested checkpoints"
 PROPAGATION = "vertex elimination with propagation"
-AFTER_ACCUMULATION = " after accumulation"
 
 PLAN_CLASSES: dict[str, tuple[str, ...]] = {
     BRACKETINGS: (SWEEPS, "vertex elimination", PROPAGATION),

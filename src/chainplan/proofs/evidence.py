@@ -13,10 +13,10 @@ from time import monotonic
 
 from chainplan.errors import PlanError, SolverError
 from chainplan.planner import plan as plan_again
-from chainplan.plans.bound import Bound, Status
+from chainplan.plans.bound import AFTER_ACCUMULATION, Bound
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import prove
-from chainplan.plans.classes import AFTER_ACCUMULATION, PROPAGATION, class_of, includes
+from chainplan.plans.classes import PROPAGATION, class_of, includes
 from chainplan.plans.reorder import reordered
 from chainplan.plans.result import Result
 from chainplan.problem.problem import Problem
@@ -103,7 +103,7 @@ def members(result: Result, candidate: Candidate, within: str, problem: Problem)
     The second may cost a little more than the plan it is made from.
     """
     shown = class_of(candidate, problem)
-    own = result.status is Status.OPTIMAL and result.solver in CLASS_PROVERS.values() and result.within == within
+    own = result.price == result.bound and result.solver in CLASS_PROVERS.values() and result.within == within
     if own or (shown is not None and includes(within, shown, problem)):
         yield candidate
     elif includes(within, after_accumulation(problem.graph, VERTEX_ELIMINATION), problem):

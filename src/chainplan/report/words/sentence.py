@@ -35,6 +35,9 @@ def headline(result: Result) -> str:
         )
     if result.status is Status.OPTIMAL:
         return f"{said}; {f'{CLAIMED_NOTE} to be optimal' if result.claimed else 'proven optimal'}."
+    if result.within is not None and result.bound == price:
+        note = f"{CLAIMED_NOTE}: " if result.claimed else ""
+        return f"{said}; {note}no plan costs less within {result.within}."
     if result.claimed and result.bound:
         return f"{said}; the lower bound {figure(result.bound)} is {CLAIMED_NOTE}."
     if result.bound and result.gap and result.gap < _MAX_TELLING_GAP:

@@ -142,6 +142,9 @@ def proof(result: Result) -> str:
     if result.optimal_within is not None:
         what = f"{CLAIMED_NOTE}: optimal" if result.claimed else "proven optimal"
         return f"{what} within {result.optimal_within}{under}"
+    if result.within is not None and result.price == result.bound:
+        said = f"no plan costs less within {result.within}{under}"
+        return f"{CLAIMED_NOTE}: {said}" if result.claimed else said
     return f"no proof of optimality{under}"
 
 

@@ -14,6 +14,7 @@ from copy import copy
 from typing import NamedTuple
 
 from chainplan._util.gc_pause import uncollected
+from chainplan.plans.bound import AFTER_ACCUMULATION
 from chainplan.plans.compressed_sweep import accumulated, write_sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.steps import Plan
@@ -244,7 +245,7 @@ def order_plan(graph: Graph, order: Iterable[int], look: WorkWatcher = unwatched
 
 def after_accumulation(graph: Graph, moves: str) -> str:
     """The name of the moves, with the addition that matrix-free elementals, if any, are accumulated before them."""
-    return moves if graph.explicit else f"{moves} after accumulation"
+    return moves if graph.explicit else moves + AFTER_ACCUMULATION
 
 
 def intermediates(graph: Graph) -> int:
