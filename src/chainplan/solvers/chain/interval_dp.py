@@ -59,10 +59,8 @@ if TYPE_CHECKING:
 
 MAX_DP_CHAIN_LENGTH = 5000
 """Elementals of the longest chain that is priced by anti-diagonals."""
-MAX_LISTED_CHAIN_LENGTH = 500
-"""Elementals of the longest chain with listed patterns, if the counts of all intervals can be kept."""
-MAX_SINGLY_PRICED_CHAIN_LENGTH = 300
-"""Elementals of the longest chain whose products are priced one by one."""
+MAX_SINGLY_TREATED_CHAIN_LENGTH = 300
+"""Elementals of the longest chain whose patterns are multiplied, or whose products are priced, one by one."""
 
 
 @final
@@ -71,8 +69,8 @@ class ChainDpSolver(Solver):
 
     Cost: O(q³) time and O(q²) memory for q elementals.
     Exact: yes, within bracketings and coloured sweeps, where the colours found are proven to be the fewest.
-    Refuses: graphs that are not chains; more than 5,000 elementals, 500 with listed patterns (300 where their counts
-        are many) and 300 under an objective in time.
+    Refuses: graphs that are not chains; more than 5,000 elementals, or 300 under an objective in time and with listed
+        patterns of more than some thousands of lines in all.
     """
 
     name = "chain-dp"
@@ -144,9 +142,12 @@ def _priced_by_diagonals(problem: Problem) -> bool:
 
 def _longest(problem: Problem) -> int:
     """The elementals of the longest chain like this one that is not refused."""
+    from chainplan.solvers.chain.interval_bits import bits_fit
+
     if not _priced_by_diagonals(problem):
-        return MAX_SINGLY_PRICED_CHAIN_LENGTH
-    return MAX_DP_CHAIN_LENGTH if _evenly_filled(problem) else MAX_LISTED_CHAIN_LENGTH
+        return MAX_SINGLY_TREATED_CHAIN_LENGTH
+    quick = _evenly_filled(problem) or (problem.graph.exact and bits_fit(problem.graph.chain))
+    return MAX_DP_CHAIN_LENGTH if quick else MAX_SINGLY_TREATED_CHAIN_LENGTH
 
 
 def _evenly_filled(problem: Problem) -> bool:

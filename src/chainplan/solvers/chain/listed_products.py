@@ -12,6 +12,7 @@ import numpy as np
 
 from chainplan.problem.graph import Elemental
 from chainplan.solvers.chain.derivation import sizes_of
+from chainplan.solvers.chain.interval_bits import EndCounts, bits_fit, end_counts
 from chainplan.structures import Block, Dense, OnDiagonal
 
 if TYPE_CHECKING:
@@ -63,18 +64,24 @@ class ListedProducts:
         self._left, self._right = np.full(shape, -1, np.int32), np.full(shape, -1, np.int32)
         self._vectors: list[Array] = []
         self._number: dict[int, int] = {}
-        keeps_dense = [isinstance(e.block.times(Block(e.block.cols, 1)).structure, Dense) for e in chain]
-        for i in range(self.q):
-            self._row_of_table(chain, i, keeps_dense)
-            tick()
+        if exact and bits_fit(chain):
+            for j, counts in enumerate(end_counts(chain), 1):
+                self._enter_end(j, counts)
+                tick()
+        else:
+            keeps_dense = [isinstance(e.block.times(Block(e.block.cols, 1)).structure, Dense) for e in chain]
+            for i in range(self.q):
+                self._enter_start(chain, i, keeps_dense)
+                tick()
         widest = max(sizes_of(chain))
         self._padded = None
         if widest <= _LONGEST_PADDED:
             self._padded = np.zeros((len(self._vectors), widest), np.int64)
             for number, vector in enumerate(self._vectors):
                 self._padded[number, : len(vector)] = vector
+            self._vectors.clear()
 
-    def _row_of_table(self, chain: tuple[Elemental, ...], i: int, keeps_dense: list[bool]) -> None:
+    def _enter_start(self, chain: tuple[Elemental, ...], i: int, keeps_dense: list[bool]) -> None:
         """Enter all intervals that begin at i; a dense block stays dense as long as no row is empty."""
         block = chain[i].block
         for j in range(i + 1, self.q + 1):
@@ -83,6 +90,27 @@ class ListedProducts:
             elif j > i + 1:
                 block = Block(chain[j - 1].block.rows, block.cols)
             self._enter(i, j, block)
+
+    def _enter_end(self, j: int, counts: EndCounts) -> None:
+        """Enter all intervals that end at j."""
+        rows, cols, offsets, units = counts
+        i = np.arange(j)
+        d = j - i
+        nnz = np.where(units, 0, rows.sum(axis=0))
+        even_rows = np.where(rows.min(axis=0) == rows.max(axis=0), rows[0], -1)
+        least, most = np.minimum.reduceat(cols, offsets), np.maximum.reduceat(cols, offsets)
+        self._nnz[i, d] = nnz
+        self._row[i, d] = np.where(nnz > 0, np.maximum(even_rows, 0), 0)
+        self._column[j, self.q - d] = np.where((nnz > 0) & (least == most), least, 0)
+        ends = np.append(offsets, len(cols))
+        for start in np.flatnonzero((nnz > 0) & (least < most)).tolist():
+            back = self.q - (j - start)
+            self._left[j, back] = self._keep(cols[ends[start] : ends[start + 1]].copy())
+            self._uneven_nnz[j, back] = nnz[start]
+            self.longest_band = max(self.longest_band, j - start)
+        for start in np.flatnonzero((nnz > 0) & (even_rows < 0)).tolist():
+            self._right[start, j - start] = self._keep(rows[:, start].copy())
+            self.longest_band = max(self.longest_band, j - start)
 
     def _enter(self, i: int, j: int, block: Block) -> None:
         """Enter the counts of one block."""
