@@ -54,6 +54,8 @@ MEMORY_LIMIT_SHARE = 0.3
 """Share of the budget for a plan under a memory limit, before the solvers that ignore the limit."""
 HOPELESS_GAP = 0.5
 """Gap after the first stage above which no more time goes into a proof: local search gets all that is left."""
+LARGE_SEARCH_SHARE = 0.75
+"""Share of the budget that local search gets on a graph that is too large for a proof; the rest goes into the bound."""
 MAX_PROVABLE_INTERMEDIATES = 120
 """Intermediate vertices above which no proof is tried."""
 MAX_COMPARED_STEPS = 40
@@ -237,7 +239,7 @@ def _run_on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
     graph = problem.graph
     within = after_accumulation(graph, "vertex elimination")
     search.prove(Bound(path_bound(graph), within))
-    yield _run_stage(LocalSearchSolver(), problem, search, 0.9)
+    yield _run_stage(LocalSearchSolver(), problem, search, LARGE_SEARCH_SHARE)
     if search.in_time():
         search.prove(Bound(quick_bound(graph, search.tick), within))
 
