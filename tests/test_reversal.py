@@ -147,6 +147,42 @@ def test_unequal_steps_above_the_exact_length_are_planned_with_a_gap() -> None:
     assert result.within == "bracketings and nested checkpoints"
 
 
+def unequal(count: int, memory: int) -> Problem:
+    """Time steps whose states, tapes and prices differ widely."""
+    rng, problem = random.Random(1), flow(count)
+    sizes = {v: rng.randint(5, 15) if size > 1 else 1 for v, size in problem.graph.sizes.items()}
+    links = [
+        replace(e, block=Block(sizes[e.target], sizes[e.source]), tape=rng.randint(0, 30), advance=rng.randint(1, 90))
+        for e in problem.graph.elementals
+    ]
+    graph = replace(problem.graph, sizes=sizes, elementals=tuple(links))
+    return replace(problem, graph=graph, memory=memory)
+
+
+def test_windows_of_unequal_steps_are_reversed_in_the_cheapest_way() -> None:
+    problem = unequal(250, 200)
+    sweep = reversal_chain(problem.graph, 200)
+    prices = []
+    for window in (1, 16, 40):
+        actions = ReversalSplits(sweep, window).actions(200)
+        prices.append(sum(sweep.evaluations[action.at] for action in actions if action.kind == "advance"))
+    assert prices[0] > prices[1] > prices[2]
+    result = plan(problem)
+    assert result.price is not None
+    assert result.price - sweep.sweep_price <= prices[2]
+    assert result.bound < result.price
+
+
+def test_a_search_for_windows_that_is_stopped_keeps_its_plan() -> None:
+    problem = unequal(250, 200)
+    few, more = (plan(problem, nodes=nodes) for nodes in (500, 12_000))
+    assert few.price is not None
+    assert more.price is not None
+    assert few.notes
+    assert problem.memory is not None
+    assert plan(problem, nodes=500).price == few.price > more.price >= few.bound == more.bound > 0
+
+
 def test_a_long_sweep_computes_the_jacobian() -> None:
     problem = flow(500, size=3, memory=60, last_tape=0)
     found = plan(problem).plan

@@ -36,13 +36,20 @@ class ReversalChain:
     """Prices and sizes of the sweep: of each elemental its evaluation, of each state and block its elements.
 
     `sizes` are those of the states x_0 ... x_q, of which the input takes none; `blocks` are (0, q) ... (q - 1, q);
-    `ways` say how each elemental is taken.
+    `ways` say how each elemental is taken. In a part of a chain, the block behind it is the last of `blocks`.
     """
 
     evaluations: tuple[int, ...]
     sizes: tuple[int, ...]
     blocks: tuple[Block, ...]
     ways: tuple[ExtensionWay, ...]
+
+    def part(self, start: int, stop: int) -> ReversalChain:
+        """The steps from `start` to before `stop`, beginning at a state that is kept and no longer counted."""
+        first = self.ways[start]
+        ways = (first._replace(hill=first.hill - self.sizes[start]), *self.ways[start + 1 : stop])
+        sizes = (0, *self.sizes[start + 1 : stop + 1])
+        return ReversalChain(self.evaluations[start:stop], sizes, self.blocks[start : stop + 1], ways)
 
     @property
     def sweep_price(self) -> int:

@@ -37,13 +37,18 @@ MAX_REVERSAL_STEPS = 3_000_000
 """Evaluations of the longest plan that is written down."""
 MAX_EXACT_STEPS = 200
 """Steps of the longest chain that is reversed by dynamic programming."""
+WINDOWS = (16, 32, 64, 128)
+"""Steps of the parts of longer chains that are."""
+MAX_WINDOW_WORK = 8_000_000
+"""Steps times the square of a window, up to which it is tried where neither time nor nodes are limited."""
 
 
 @final
 class ChainReversalSolver(Solver):
     """One sweep over a chain of any length, by adjoints with checkpoints in memory and on disk, or by tangents.
 
-    Cost: O(q log q) for q elementals besides the steps of the plan; O(q³) operations on arrays up to 200 elementals.
+    Cost: O(q log q) for q elementals besides the steps of the plan; O(q³) operations on arrays up to 200 elementals,
+        and above that for each window of up to 128 unequal ones.
     Exact: for equal steps, where no other use of the memory can pay, and within one sweep up to 200 elementals;
         elsewhere a lower bound says how far the plan is from the best one within bracketings and nested checkpoints.
     Refuses: graphs that are not chains; other objectives than fma; states that are given.
@@ -102,16 +107,34 @@ class _Reversal:
         memory, disk, steps = self._problem.memory, self._problem.disk, len(self._sweep.ways)
         if memory is None or memory >= self.least:
             yield self._offered(self._splits.actions(memory))
-        if memory is None:
+        if memory is None or self._proven_best():
             return
         if disk is not None and (period := self._period(memory, disk)) is not None:
             yield self._offered(self._splits.actions_on_disk(memory, period))
+        if disk is None and steps > MAX_EXACT_STEPS and memory >= self.least:
+            for window in self._windows():
+                splits = ReversalSplits(self._sweep, window, self._search.tick)
+                yield self._offered(splits.actions(memory))
         if steps <= MAX_EXACT_STEPS:
-            exact = TwoLevels(self._sweep, memory, disk, self._problem.graph.transfer, self._search.watch)
+            exact = TwoLevels(self._sweep, memory, disk, self._problem.graph.transfer, self._search.tick)
             if exact.price is not None:
                 yield self._offered(exact.actions())
                 if exact.exact:
                     self.proven = self._sweep.sweep_price + exact.price
+
+    def _proven_best(self) -> bool:
+        """Whether a plan at hand costs what no plan undercuts."""
+        return self._search.best is not None and self._search.best <= self._search.bound.value
+
+    def _windows(self) -> list[int]:
+        """The windows that are tried one after the other: all within limits, else the widest that takes a moment."""
+        steps = len(self._sweep.ways)
+        unlike = sum(len(set(column)) > 1 for column in (self._sweep.evaluations, self._sweep.sizes[1:-1]))
+        if not unlike and len({way.hill for way in self._sweep.ways[1:-1]}) <= 1:
+            return []
+        if self._search.limited:
+            return list(WINDOWS)
+        return [window for window in WINDOWS if steps * window**2 <= MAX_WINDOW_WORK][-1:]
 
     def _offered(self, actions: Iterator[ReversalAction]) -> Candidate:
         plan = adjoint_sweep(self._problem.graph, self._sweep, actions, self._search)

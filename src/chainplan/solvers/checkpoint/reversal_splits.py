@@ -4,7 +4,8 @@ To reverse the steps i ... j - 1 from state i under a limit, count the slots for
 beside the largest step, advance as far as is optimal for so many equal steps (`binomial.first_checkpoint`), store, and
 go on with both parts, each with what is left to it. Every part counts its own slots, so that a large step or state
 takes slots away only where it is. Where all steps are equal the result is that of revolve, and optimal; elsewhere
-`reversal_bound` says how far from it the price may be.
+`reversal_bound` says how far from it the price may be. There, parts that are short enough are reversed in the cheapest
+way (`two_levels`), with what memory is left to them; a run of equal steps is one part by the closed form.
 
 The last two steps are taken as one where that needs no more than the others: the last is then reversed while the state
 before both is kept, which spares an evaluation whenever the end of the chain is smaller than the rest.
@@ -12,17 +13,34 @@ before both is kept, which spares an evaluation whenever the end of the chain is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 
 from chainplan.solvers.checkpoint.binomial import first_checkpoint
 from chainplan.solvers.checkpoint.reversal import ReversalAction
 from chainplan.solvers.checkpoint.reversal_chain import ReversalChain
+from chainplan.solvers.checkpoint.two_levels import TwoLevels
+from chainplan.solvers.search.search import unwatched
 
 
 class ReversalSplits:
-    """Where the checkpoints of a chain stand under any limit; O(n log n) once, O(log n) per checkpoint."""
+    """Where the checkpoints of a chain stand under any limit; O(n log n) once, O(log n) per checkpoint.
 
-    def __init__(self, chain: ReversalChain) -> None:
+    Parameters
+    ----------
+    chain : ReversalChain
+        The sweep.
+    window : int
+        Parts of at most so many steps that are not all equal are reversed in the cheapest way, by `TwoLevels`.
+    look : Callable[[], None]
+        Is called often while windows are searched.
+    """
+
+    def __init__(self, chain: ReversalChain, window: int = 1, look: Callable[[], None] = unwatched) -> None:
+        self._chain, self._window, self._look = chain, window, look
+        unlike = (_unlike(chain, a) for a in range(1, len(chain.ways)))
+        self._unlike = [0, 0, *accumulate(unlike)]
+        """How many of the steps before each differ from the one before them."""
         hills = [way.hill for way in chain.ways]
         self._sizes, self._steps = chain.sizes, len(hills)
         pairs = [chain.sizes[a] + chain.sizes[a + 1] for a in range(self._steps - 1)]
@@ -81,6 +99,14 @@ class ReversalSplits:
         todo, working = [(start, stop, memory)], start
         while todo:
             i, j, left = todo.pop()
+            cheapest = None if left is None else self._cheapest(i, j, left)
+            if cheapest is not None:
+                if working != i:
+                    yield ReversalAction("restore", i)
+                for kind, at in cheapest:
+                    yield ReversalAction(kind, i + at)
+                    working = i + at
+                continue
             slots = self._slots(i, j, left)
             single = j - i == 1
             k = i if single else j - 1 if slots == 1 else i + first_checkpoint(j - i, slots)
@@ -97,6 +123,14 @@ class ReversalSplits:
                 if j - k > 1 or self._joined(k):
                     yield ReversalAction("store", k)
                 todo.append((k, j, None if left is None else left - self._sizes[k]))
+
+    def _cheapest(self, i: int, j: int, memory: int) -> Iterator[ReversalAction] | None:
+        """The cheapest actions of a window from state i, numbered from there; None where the steps are no window."""
+        if not 2 < j - i <= self._window or self._unlike[j] == self._unlike[i + 1]:
+            return None
+        end = j if j <= self._last else self._steps
+        levels = TwoLevels(self._chain.part(i, end), memory, None, 0, self._look)
+        return None if levels.price is None else levels.actions()
 
     def _joined(self, k: int) -> bool:
         """Whether the step k stands for the last two."""
@@ -126,6 +160,12 @@ class ReversalSplits:
         if memory is None or not size:
             return j - i
         return min(j - i, 1 + (memory - self._needs(i, j)) // size)
+
+
+def _unlike(chain: ReversalChain, a: int) -> bool:
+    """Whether a step differs from the one before it in its price, its state, or what it holds."""
+    here, before = ((chain.evaluations[i], chain.sizes[i + 1], chain.ways[i].hill) for i in (a, a - 1))
+    return here != before
 
 
 class _RangeMaximum:

@@ -94,7 +94,7 @@ class TwoLevels:
 
         self._chain, self._memory, self._count = chain, memory, len(chain.ways)
         self._hills = [way.hill for way in chain.ways]
-        self._waiting = [*(block.nnz for block in chain.blocks), 0]
+        self._waiting = [*(block.nnz for block in chain.blocks), 0][: self._count + 1]
         sizes = chain.sizes[:-1]
         most = MAX_TABLE_CELLS // (self._count + 1) ** 2
         self._written = disk is not None
