@@ -152,7 +152,7 @@ def _dense_price(graph: Graph, mode: Mode) -> int:
     by_size: dict[int, int] = {}
     for v in starts:
         by_size[graph.sizes[v]] = by_size.get(graph.sizes[v], 0) | own[v]
-    total, reached = 0, dict.fromkeys(starts, 0)
+    total, reached, weights = 0, dict.fromkeys(starts, 0), {0: 0}
     for vertex in graph.order if forward else reversed(graph.order):
         edges = (graph.into if forward else graph.out_of).get(vertex, ())
         groups: dict[str, list[Elemental]] = {}
@@ -161,8 +161,9 @@ def _dense_price(graph: Graph, mode: Mode) -> int:
         arriving = 0
         for near, group in groups.items():
             through = reached.get(near, 0)
-            weight = sum(size * (through & mask).bit_count() for size, mask in by_size.items()) if through else 0
-            total += _group_price(group, mode, weight, graph.sizes[near] if near in own else 0)
+            if through not in weights:
+                weights = {0: 0, through: sum(size * (through & mask).bit_count() for size, mask in by_size.items())}
+            total += _group_price(group, mode, weights[through], graph.sizes[near] if near in own else 0)
             arriving |= through | own.get(near, 0)
         reached[vertex] = arriving
     return total
@@ -170,6 +171,8 @@ def _dense_price(graph: Graph, mode: Mode) -> int:
 
 def _group_price(group: list[Elemental], mode: Mode, vectors: int, start: int) -> int:
     """Price parallel dense elementals applied to so many vectors, and to the identity of a start of this size."""
+    if len(group) == 1 and group[0].explicit:
+        return group[0].block.rows * group[0].block.cols * vectors
     each = [price for e in group if (price := e.per_vector(mode)) is not None]
     total = (vectors + start) * sum(each)
     if len(each) < len(group):
