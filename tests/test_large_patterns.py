@@ -159,6 +159,28 @@ def test_plans_of_graphs_are_right_and_cost_no_more_than_they_say(seed: int, bud
         assert all(np.array_equal(made.get(ends, 0 * block), block) for ends, block in expected.items())
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_sums_of_products_with_dense_factors_enclose_the_true_counts(seed: int, budget: tuple[int, int]) -> None:
+    rng = random.Random(seed)
+    given = [Block(8, 8, Explicit(drawn_pattern(f"sum-{seed}-{i}", 8, 8, rng.choice([0.05, 0.15])))) for i in range(4)]
+    (p, q, r, s), _ = large_patterns.large_patterns(given, None)
+    a, b, c, d = (block.structure.pattern(8, 8).toarray() > 0 for block in given)
+    dense, below, diagonal = np.ones((8, 8), bool), Block(8, 8, DENSE), Block(8, 8, DIAGONAL)
+    both, one_row = p.plus(q).times(r), below.times(s)
+    true = _multiplied([c, a | b])
+    wide, made = _multiplied([true, dense]), below.times(both)
+    _assert_between(made, wide)
+    _assert_between(made.plus(one_row), wide | _multiplied([d, dense]))
+    _assert_between(one_row.plus(made), wide | _multiplied([d, dense]))
+    _assert_between(made.plus(both), wide | true)
+    _assert_between(made.plus(both.times(below)), wide | _multiplied([dense, true]))
+    _assert_between(made.plus(diagonal), wide | np.eye(8, dtype=bool))
+    _assert_between(
+        made.times(both.times(below)).plus(one_row),
+        _multiplied([_multiplied([dense, true]), wide]) | _multiplied([d, dense]),
+    )
+
+
 def test_large_patterns_keep_their_lists() -> None:
     problem = pattern_chain(5, 20_000, (200, 50))
     found = chainplan.plan(problem)

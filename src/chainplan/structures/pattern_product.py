@@ -359,11 +359,13 @@ def _total(one: LargePattern, other: Structure) -> Structure:
         return other
     if one.valued() == other.valued():
         return one.valued()
-    if isinstance(one, Grid) and isinstance(other, Grid) and one.exact and other.exact:
+    if isinstance(one, Grid) and (one.rows is one.cols is None):
+        return one
+    if isinstance(one, Grid) and isinstance(other, Grid):
         if one._marks[0] == other._marks[0]:
-            return _united(one.rows, one.cols, one.rows, other.cols)
+            return _beside(one, other)
         if one._marks[1] == other._marks[1]:
-            return _united(one.rows, one.cols, other.rows, one.cols)
+            return _beside(one.transpose(), other.transpose()).transpose()
     pairs = zip(_lines(one), _lines(other), strict=True)
     m, n = (next((size for size in pair if size is not None), 0) for pair in pairs)
     if isinstance(other, OnDiagonal):
@@ -374,10 +376,18 @@ def _total(one: LargePattern, other: Structure) -> Structure:
     return PatternProduct((PatternFactor(counts, ("sum", pair)),), counts, table)
 
 
-def _united(rows: Array | None, cols: Array | None, more_rows: Array | None, more_cols: Array | None) -> Structure:
-    down = None if rows is None or more_rows is None else rows | more_rows
-    across = None if cols is None or more_cols is None else cols | more_cols
-    return _grid(down, across, (down, across))
+def _beside(one: Structure, other: Structure) -> Structure:
+    """Return the union of two grids of the same rows; what is sure of either is sure of both."""
+    assert isinstance(one, Grid)
+    assert isinstance(other, Grid)
+    least = one.least if one._marks[2] == one._marks[0] else other.least
+    if one._marks[2] == other._marks[2] and not any(grid.least[1] is _NO_LINES for grid in (one, other)):
+        least = one.least[0], _either(one.least[1], other.least[1])
+    return _grid(one.rows, _either(one.cols, other.cols), least)
+
+
+def _either(one: Array | None, other: Array | None) -> Array | None:
+    return None if one is None or other is None else one | other
 
 
 def _lines(structure: Structure) -> tuple[int | None, int | None]:
