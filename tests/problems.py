@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem, chain_vertex
-from chainplan.structures import DENSE, Block, Structure
+from chainplan.structures import DENSE, Block, Identity, NegatedIdentity, Structure
+from chainplan.structures.diagonal import DIAGONAL
+from chainplan.structures.scaled_identity import ScaledIdentity
+from chainplan.structures.sign import Sign
 from generators.graphs import dag_problem as dag_problem
 from tests.structures import any_structure, band_family
 
@@ -102,3 +106,33 @@ def random_problem(seed: int) -> Problem:
     """A chain or a DAG, a function of the seed alone."""
     rng = random.Random(seed)
     return random_chain(rng) if rng.random() < 0.5 else random_dag(rng)
+
+
+def busy_dag(rng: random.Random, n: int) -> Problem:
+    """A dense DAG of n intermediates without unused vertices, scalar or block; some outputs are read."""
+    sizes = [rng.choice(rng.choice([(1,), (1, 2, 3), (2, 5, 9)])) for _ in range(n + 5)]
+    edges = []
+    for v in range(2, n + 5):
+        sources = rng.sample(range(v if v < n + 2 else n + 2), rng.choice([1, 1, 2, 2, 3]) if v > 3 else 1)
+        edges += [(u, v) for u in sources]
+    outputs = [v for v in range(2, n + 5) if v >= n + 2 or all(u != v for u, _ in edges) or rng.random() < 0.1]
+    return dag_problem({"name": "busy", "sizes": sizes, "edges": edges, "inputs": [0, 1], "outputs": outputs})
+
+
+CLASSED_STRUCTURES = (DENSE, DENSE, Identity(), NegatedIdentity(), Sign(), DIAGONAL, ScaledIdentity())
+
+
+def classed_dag(seed: int, most: int) -> Problem:
+    """A busy DAG whose square blocks are dense, units or other diagonals, with few sizes so that many are square."""
+    rng = random.Random(seed)
+    problem = busy_dag(rng, 4 + seed % (most - 3))
+    names, few = problem.graph.sizes, rng.choice([(1,), (3,), (1, 4), (4, 4, 2), (2, 5, 9)])
+    sizes = {v: rng.choice(few) for v in names}
+    kinds = rng.sample(CLASSED_STRUCTURES, rng.randint(2, 4))
+
+    def block(e: Elemental) -> Block:
+        rows, cols = sizes[e.target], sizes[e.source]
+        return Block(rows, cols, rng.choice(kinds) if rows == cols else DENSE)
+
+    elementals = tuple(replace(e, block=block(e)) for e in problem.graph.elementals)
+    return Problem(replace(problem.graph, sizes=sizes, elementals=elementals))

@@ -10,8 +10,10 @@ import pytest
 from chainplan import render
 from chainplan.compiled.loader import compiled_core
 from chainplan.planner import plan
+from chainplan.solvers.elimination.bitset_problem import EliminationCore
+from chainplan.solvers.elimination.branch_and_bound import ExactSearch
 from chainplan.solvers.elimination.mincut import CutNetwork
-from tests.problems import dag_problem
+from tests.problems import busy_dag, classed_dag, dag_problem
 from tests.reference import instances
 
 needs_compiled = pytest.mark.skipif(compiled_core() is None, reason="not compiled; run python hatch_build.py")
@@ -72,3 +74,43 @@ def test_stored_instances_have_the_same_plans(instance: dict[str, object], monke
         monkeypatch.setenv("CHAINPLAN_COMPILED", compiled)
         found.append([told(instance, "dag-exact", nodes) for nodes in (30, 300)])
     assert found[0] == found[1]
+
+
+def went(core: EliminationCore) -> list[object]:
+    """How an exact search goes: its bounds at first, by groups and in the end, its order, and its ticks."""
+    ticks = 0
+
+    def tick() -> None:
+        nonlocal ticks
+        ticks += 1
+
+    search = ExactSearch(core, tick=tick)
+    bounds = [search.bound]
+    search.prepare(tick)
+    bounds.append(search.bound)
+    search.run(None, tick)
+    return [*bounds, search.bound, search.order, ticks]
+
+
+@needs_compiled
+def test_a_search_that_forgets_candidates_goes_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chainplan.solvers.elimination.branch_and_bound.MAX_SETS_WITH_CANDIDATES", 20)
+    for seed in range(6):
+        core = EliminationCore(busy_dag(random.Random(seed), 17).graph)
+        found = []
+        for compiled in ("1", "0"):
+            monkeypatch.setenv("CHAINPLAN_COMPILED", compiled)
+            found.append(went(core))
+        assert found[0] == found[1], seed
+
+
+@needs_compiled
+@pytest.mark.parametrize("n", [5, 7, pytest.param(9, marks=pytest.mark.nightly)])
+def test_searches_of_mixed_blocks_go_the_same_way(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(30):
+        core = EliminationCore(classed_dag(seed, n).graph)
+        found = []
+        for compiled in ("1", "0"):
+            monkeypatch.setenv("CHAINPLAN_COMPILED", compiled)
+            found.append(went(core))
+        assert found[0] == found[1], seed

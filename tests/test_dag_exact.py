@@ -25,13 +25,10 @@ from chainplan.solvers.elimination.mincut import CutNetwork
 from chainplan.solvers.elimination.path_bound import lower_bound, quick_bound
 from chainplan.solvers.elimination.reductions import reduce
 from chainplan.solvers.search.search import SearchStopped
-from chainplan.structures import DENSE, Block, Identity, NegatedIdentity
-from chainplan.structures.diagonal import DIAGONAL
-from chainplan.structures.scaled_identity import ScaledIdentity
-from chainplan.structures.sign import Sign
+from chainplan.structures import DENSE, Block
 from tests.answers import least_elimination
 from tests.oracles.cuts import cheapest_cut
-from tests.problems import chain_problem, dag_problem, random_dag
+from tests.problems import busy_dag, chain_problem, classed_dag, dag_problem, random_dag
 from tests.reference import instances
 
 SLOW = {"block_dag_n25", "real_roe1d", "scalar_layer_n32"}
@@ -57,17 +54,6 @@ def cores(first: int, count: int, most: int) -> list[tuple[int, EliminationCore]
         if len(found) == count:
             return found
     raise AssertionError
-
-
-def busy_dag(rng: random.Random, n: int) -> Problem:
-    """A dense DAG of n intermediates without unused vertices, scalar or block; some outputs are read."""
-    sizes = [rng.choice(rng.choice([(1,), (1, 2, 3), (2, 5, 9)])) for _ in range(n + 5)]
-    edges = []
-    for v in range(2, n + 5):
-        sources = rng.sample(range(v if v < n + 2 else n + 2), rng.choice([1, 1, 2, 2, 3]) if v > 3 else 1)
-        edges += [(u, v) for u in sources]
-    outputs = [v for v in range(2, n + 5) if v >= n + 2 or all(u != v for u, _ in edges) or rng.random() < 0.1]
-    return dag_problem({"name": "busy", "sizes": sizes, "edges": edges, "inputs": [0, 1], "outputs": outputs})
 
 
 def twinned(problem: Problem, seed: int) -> Problem:
@@ -125,25 +111,6 @@ def test_exact_on_busy_graphs(count: int) -> None:
         price, order = solve_set(core)
         assert order is not None
         assert price == least_elimination(core) == core.order_price(order), seed
-
-
-KINDS = (DENSE, DENSE, Identity(), NegatedIdentity(), Sign(), DIAGONAL, ScaledIdentity())
-
-
-def classed_dag(seed: int, most: int) -> Problem:
-    """A busy DAG whose square blocks are dense, units or other diagonals, with few sizes so that many are square."""
-    rng = random.Random(seed)
-    problem = busy_dag(rng, 4 + seed % (most - 3))
-    names, few = problem.graph.sizes, rng.choice([(1,), (3,), (1, 4), (4, 4, 2), (2, 5, 9)])
-    sizes = {v: rng.choice(few) for v in names}
-    kinds = rng.sample(KINDS, rng.randint(2, 4))
-
-    def block(e: Elemental) -> Block:
-        rows, cols = sizes[e.target], sizes[e.source]
-        return Block(rows, cols, rng.choice(kinds) if rows == cols else DENSE)
-
-    elementals = tuple(replace(e, block=block(e)) for e in problem.graph.elementals)
-    return Problem(replace(problem.graph, sizes=sizes, elementals=elementals))
 
 
 @pytest.mark.parametrize("count", [300, pytest.param(4000, marks=pytest.mark.nightly)])

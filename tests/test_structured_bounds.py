@@ -18,9 +18,8 @@ from chainplan.solvers.elimination.path_bound import lower_bound, path_bound, qu
 from chainplan.structures import DENSE, Block, Identity, NegatedIdentity, Structure
 from generators.graphs import dag_problem
 from tests.answers import least_elimination
-from tests.problems import random_dag
+from tests.problems import busy_dag, random_dag
 from tests.reference import instances
-from tests.test_dag_exact import busy_dag
 
 
 def structured_graph(seed: int) -> Graph:

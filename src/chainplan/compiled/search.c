@@ -3,6 +3,12 @@
 
 #include <stdlib.h>
 
+/* Whether the candidates of a set are being tried, and whether they are to be forgotten then. */
+enum { IDLE, TRYING, FORGOTTEN };
+
+/* A slack that leaves no candidate out, so that none loses what has been proven of it. */
+#define EVERYTHING (INT64_MAX / 2)
+
 /* The components of a set, with their bounds. */
 typedef struct {
     int64_t low;
@@ -10,19 +16,29 @@ typedef struct {
     Set mask;
 } Part;
 
-void search_init(SetSearch *s, Model *model, const uint64_t *whole) {
+void search_init(SetSearch *s, Model *model, const uint64_t *whole, int64_t room) {
     memset(s, 0, sizeof *s);
+    s->room = room;
     s->model = model;
     copy_set(s->whole, whole, model->words);
     table_init(&s->known, model->words, sizeof(Known));
 }
 
+static void free_rows(Known *known) {
+    free(known->rows);
+    known->rows = NULL;
+}
+
+/* Forget the candidates of all sets but those that are being tried; these are forgotten after that. */
 static void forget_rows(SetSearch *s) {
     for (uint32_t i = 0; i < s->known.count; i++) {
         Known *known = table_value(&s->known, i);
-        free(known->rows);
-        known->rows = NULL;
+        if (known->active)
+            known->active = FORGOTTEN;
+        else
+            free_rows(known);
     }
+    s->held = 0;
 }
 
 void search_free(SetSearch *s) {
@@ -58,40 +74,65 @@ static int64_t group_gain(const Group *g, const uint64_t *inside, const int64_t 
     return more;
 }
 
-/* Make the sorted candidates of a set, given what its members cost last and least; returns its lower bound. */
+/* The best bound of v that is known from the candidates that a set had before. */
+static int64_t bound_before(const Known *known, int v, int64_t bound) {
+    for (int i = 0; known->rows && i < known->count; i++)
+        if (known->rows[i].v == v && known->rows[i].bound > bound)
+            return known->rows[i].bound;
+    return bound;
+}
+
+/* Keep the sorted candidates whose bounds are at most `most`, or the first one; all are sorted here in place. */
+static int keep_rows(Known *known, Row *rows, int count, int64_t most) {
+    int kept = 1;
+    qsort(rows, count, sizeof *rows, compare_rows);
+    while (kept < count && rows[kept].bound <= most)
+        kept++;
+    Row *copy = malloc(kept * sizeof *copy);
+    if (!copy) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(copy, rows, kept * sizeof *copy);
+    free(known->rows);
+    known->rows = copy;
+    known->count = (int16_t)kept;
+    known->left_out = kept < count ? rows[kept].bound : INT64_MAX;
+    return 0;
+}
+
+/* Make the candidates of a set, given what its members cost last and least; returns its lower bound. */
 static int64_t fill_rows(SetSearch *s, const uint64_t *inside, const int64_t *last, const int64_t *least,
-                         int64_t *gain, const uint64_t *skip, Known *known) {
-    int64_t total = 0;
-    int count = count_set(inside, s->model->words) - count_set(skip, s->model->words), i = 0;
+                         int64_t *gain, const uint64_t *skip, int64_t slack, Known *known) {
+    int64_t total = 0, low = known->has_low ? known->low : 0, first = INT64_MAX;
+    int count = 0;
+    Row rows[64 * MAX_WORDS];
     EACH(v, inside, s->model->words) {
         gain[v] = 0;
         total += least[v];
     }
     for (int g = 0; g < s->groups.count; g++)
         total += group_gain(&s->groups.group[g], inside, least, gain);
-    Row *rows = malloc(count * sizeof *rows);
-    if (!rows) {
-        PyErr_NoMemory();
-        return FAILED;
-    }
     EACH(v, inside, s->model->words) if (!has(skip, v)) {
-        rows[i].bound = total + last[v] - least[v] + gain[v];
-        rows[i].price = last[v];
-        rows[i++].v = v;
+        int64_t bound = total + last[v] - least[v] + gain[v];
+        first = bound < first ? bound : first;
+        rows[count].bound = bound_before(known, v, bound);
+        rows[count].price = last[v];
+        rows[count++].v = v;
     }
-    qsort(rows, count, sizeof *rows, compare_rows);
-    free(known->rows);
-    known->rows = rows;
-    known->count = count;
-    int64_t low = known->has_low ? known->low : 0;
-    low = rows[0].bound > low ? rows[0].bound : low;
-    known->low = total > low ? total : low;
+    low = first > low ? first : low;
+    low = total > low ? total : low;
+    if (!known->rows)
+        s->held++;
+    if (keep_rows(known, rows, count, low + slack) < 0)
+        return FAILED;
+    known->low = low;
     known->has_low = 1;
-    return known->low;
+    return low;
 }
 
-/* Enter a set: sort its candidates for going last, and return its lower bound. */
-static int64_t open_set(SetSearch *s, const uint64_t *inside) {
+/* Enter a set: sort its candidates for going last, up to `slack` above its lower bound, which is returned. */
+static int64_t open_set(SetSearch *s, const uint64_t *inside, int64_t slack) {
     Model *m = s->model;
     int64_t *last = malloc((3 * (size_t)m->n + 1) * sizeof *last), result = FAILED;
     if (!last) {
@@ -107,9 +148,11 @@ static int64_t open_set(SetSearch *s, const uint64_t *inside) {
         PyErr_NoMemory();
         goto done;
     }
-    if (count_set(inside, m->words) > 1)
-        result = fill_rows(s, inside, last, least, gain, skip, known);
-    else
+    if (!is_single(inside, m->words)) {
+        if (!known->rows && s->held >= s->room)
+            forget_rows(s);
+        result = fill_rows(s, inside, last, least, gain, skip, slack, known);
+    } else
         EACH(v, inside, m->words) {
             known->is_exact = 1;
             known->last = v;
@@ -126,7 +169,7 @@ int64_t search_bound(SetSearch *s, const uint64_t *inside) {
     const Known *known = table_find(&s->known, inside);
     if (known && known->is_exact)
         return known->exact;
-    return known && known->has_low ? known->low : open_set(s, inside);
+    return known && known->has_low ? known->low : open_set(s, inside, s->slack);
 }
 
 int search_regroup(SetSearch *s, int most) {
@@ -136,7 +179,7 @@ int search_regroup(SetSearch *s, int most) {
     groups_free(&s->groups);
     s->groups = groups;
     forget_rows(s);
-    return open_set(s, s->whole) < 0 ? FAILED : 0;
+    return open_set(s, s->whole, s->slack) < 0 ? FAILED : 0;
 }
 
 static int compare_parts(const void *a, const void *b) {
@@ -205,7 +248,7 @@ done:
 
 /* Try the candidates of a set; FAILED or LARGER_GROUPS_PAY where one of them ended so. */
 static int64_t try_rows(SetSearch *s, const uint64_t *inside, Known *known, int64_t limit, int64_t low) {
-    int64_t best = limit + 1, missed = INT64_MAX;
+    int64_t best = limit + 1, missed = known->left_out;
     int choice = -1;
     for (int i = 0; i < known->count; i++) {
         Row *row = &known->rows[i];
@@ -227,10 +270,8 @@ static int64_t try_rows(SetSearch *s, const uint64_t *inside, Known *known, int6
         row->bound = row->bound > total ? row->bound : total;
     }
     if (choice >= 0) {
-        free(known->rows);
-        known->rows = NULL;
         known->is_exact = 1;
-        known->last = choice;
+        known->last = (int16_t)choice;
         return known->exact = best;
     }
     qsort(known->rows, known->count, sizeof *known->rows, compare_rows);
@@ -245,7 +286,7 @@ int64_t search_solve(SetSearch *s, const uint64_t *inside, int64_t limit) {
     if (known->is_exact)
         return low;
     if (!known->rows) {
-        low = open_set(s, inside);
+        low = open_set(s, inside, s->slack);
         if (low < 0 || low > limit)
             return low;
     }
@@ -254,7 +295,26 @@ int64_t search_solve(SetSearch *s, const uint64_t *inside, int64_t limit) {
         return FAILED;
     if (s->visits == s->patience)
         return LARGER_GROUPS_PAY;
-    return try_rows(s, inside, known, limit, low);
+    if (known->left_out <= limit && open_set(s, inside, EVERYTHING) < 0)
+        return FAILED;
+    known->active = TRYING;
+    int64_t found = try_rows(s, inside, known, limit, low);
+    if (known->active == FORGOTTEN)
+        free_rows(known);
+    else if (known->is_exact) {
+        free_rows(known);
+        s->held--;
+    }
+    known->active = IDLE;
+    return found;
+}
+
+int64_t search_whole(SetSearch *s, int64_t limit) {
+    int64_t low = search_bound(s, s->whole);
+    if (low < 0)
+        return low;
+    s->slack = limit - low;
+    return search_solve(s, s->whole, limit);
 }
 
 int search_order(SetSearch *s, const uint64_t *inside, int *order, int place) {

@@ -85,8 +85,9 @@ static int model_new(PyObject *self, PyObject *args, PyObject *kwargs) {
 static int search_new(PyObject *self, PyObject *args, PyObject *kwargs) {
     SetSearchObject *object = (SetSearchObject *)self;
     PyObject *owner, *whole;
-    static char *names[] = {"model", "whole", NULL};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO", names, &owner, &whole))
+    long long room;
+    static char *names[] = {"model", "whole", "room", NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOL", names, &owner, &whole, &room))
         return -1;
     destructor dealloc = (destructor)PyType_GetSlot(Py_TYPE(owner), Py_tp_dealloc);
     if (dealloc != model_dealloc || object->owner) {
@@ -97,7 +98,7 @@ static int search_new(PyObject *self, PyObject *args, PyObject *kwargs) {
     Set set;
     if (read_set(whole, set, model->words) < 0)
         return -1;
-    search_init(&object->search, model, set);
+    search_init(&object->search, model, set, room);
     Py_INCREF(owner);
     object->owner = owner;
     return 0;
@@ -140,7 +141,7 @@ static PyObject *solve(PyObject *self, PyObject *args) {
     if (!search)
         return NULL;
     search->patience = patience;
-    int64_t found = search_solve(search, search->whole, limit);
+    int64_t found = search_whole(search, limit);
     return found == FAILED ? NULL : PyBool_FromLong(found != LARGER_GROUPS_PAY);
 }
 

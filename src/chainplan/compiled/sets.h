@@ -39,6 +39,17 @@ static inline int meets(const uint64_t *a, const uint64_t *b, int words) {
     return 0;
 }
 
+/* Whether a set that is not empty has one member. */
+static inline int is_single(const uint64_t *set, int words) {
+    uint64_t seen = 0;
+    WORDS(i, words) {
+        if (set[i] & (set[i] - 1) || (seen && set[i]))
+            return 0;
+        seen |= set[i];
+    }
+    return 1;
+}
+
 static inline int bit_count(uint64_t word) {
     int count = 0;
     for (; word; word &= word - 1)

@@ -38,16 +38,26 @@ static uint64_t hash(const uint64_t *key, int words) {
     return h ^ h >> 32;
 }
 
-/* The slot that holds a key, or the empty one where it would go. */
-static uint32_t slot_of(const Table *t, const uint64_t *key) {
-    uint32_t mask = t->slots - 1, place = (uint32_t)hash(key, t->key_words) & mask;
-    while (t->slot[place] && memcmp(table_key(t, t->slot[place] - 1), key, t->key_words * sizeof *key))
-        place = (place + 1) & mask;
-    return place;
+static int equal(const uint64_t *a, const uint64_t *b, int words) {
+    for (int i = 0; i < words; i++)
+        if (a[i] != b[i])
+            return 0;
+    return 1;
 }
 
+/* The slot that holds a key of this hash, or the empty one where it would go. */
+static Slot *slot_of(const Table *t, const uint64_t *key, uint64_t hashed) {
+    uint32_t mask = t->slots - 1, place = (uint32_t)hashed & mask, tag = (uint32_t)(hashed >> 32);
+    while (t->slot[place].entry &&
+           (t->slot[place].tag != tag || !equal(table_key(t, t->slot[place].entry - 1), key, t->key_words)))
+        place = (place + 1) & mask;
+    return &t->slot[place];
+}
+
+/* Double the slots; the low half of a hash has to be worked out anew from its key. */
 static int grow_slots(Table *t) {
-    uint32_t wanted = t->slots ? 2 * t->slots : 64, *old = t->slot;
+    uint32_t wanted = t->slots ? 2 * t->slots : 64;
+    Slot *old = t->slot;
     t->slot = calloc(wanted, sizeof *t->slot);
     if (!t->slot) {
         t->slot = old;
@@ -55,8 +65,10 @@ static int grow_slots(Table *t) {
     }
     free(old);
     t->slots = wanted;
-    for (uint32_t i = 0; i < t->count; i++)
-        t->slot[slot_of(t, table_key(t, i))] = i + 1;
+    for (uint32_t i = 0; i < t->count; i++) {
+        uint64_t hashed = hash(table_key(t, i), t->key_words);
+        *slot_of(t, table_key(t, i), hashed) = (Slot){i + 1, (uint32_t)(hashed >> 32)};
+    }
     return 0;
 }
 
@@ -75,20 +87,21 @@ static int grow_chunks(Table *t) {
 void *table_find(const Table *t, const uint64_t *key) {
     if (!t->count)
         return NULL;
-    uint32_t place = slot_of(t, key);
-    return t->slot[place] ? table_value(t, t->slot[place] - 1) : NULL;
+    const Slot *slot = slot_of(t, key, hash(key, t->key_words));
+    return slot->entry ? table_value(t, slot->entry - 1) : NULL;
 }
 
 void *table_get(Table *t, const uint64_t *key) {
     void *found = table_find(t, key);
     if (found)
         return found;
-    if (t->count == UINT32_MAX || (2 * (uint64_t)(t->count + 1) > t->slots && grow_slots(t) < 0) ||
+    if (t->count > UINT32_MAX / 4 || (2 * (uint64_t)(t->count + 1) > t->slots && grow_slots(t) < 0) ||
         (t->count == t->chunks * CHUNK && grow_chunks(t) < 0))
         return NULL;
     uint32_t i = t->count++;
+    uint64_t hashed = hash(key, t->key_words);
     memcpy((void *)table_key(t, i), key, t->key_words * sizeof *key);
     memset(table_value(t, i), 0, t->value_bytes);
-    t->slot[slot_of(t, key)] = i + 1;
+    *slot_of(t, key, hashed) = (Slot){i + 1, (uint32_t)(hashed >> 32)};
     return table_value(t, i);
 }

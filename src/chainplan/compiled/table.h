@@ -5,11 +5,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The number of an entry, counted from 1, and a part of the hash of its key; 0 where the slot is empty. */
+typedef struct {
+    uint32_t entry, tag;
+} Slot;
+
 typedef struct {
     int key_words;
     size_t value_bytes, record_bytes;
     uint32_t count, slots;
-    uint32_t *slot;
+    Slot *slot;
     char **chunk;
     uint32_t chunks;
 } Table;

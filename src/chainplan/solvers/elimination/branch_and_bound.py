@@ -27,6 +27,8 @@ from chainplan.solvers.search.search import paced, unwatched
 
 GROUP_SIZES = (8, 10)
 """Most members of the groups of the bounds: at first, and when the search has proven hard."""
+MAX_SETS_WITH_CANDIDATES = 3_000_000
+"""Sets whose candidates a search remembers, which take some hundred megabytes."""
 VISITS_BEFORE_LARGER_GROUPS = 3000
 """Visited sets after which a search counts as hard."""
 
@@ -57,11 +59,11 @@ class SetSearch:
     """The search of one connected set and of the connected subsets below it.
 
     `exact` holds f(C) and `last` the vertex that goes last for every solved set, `low` a lower bound and `nodes` the
-    sorted candidates for going last of every other set that was visited.
+    sorted candidates for going last of other sets that were entered, of at most `room` sets: then all are forgotten.
     """
 
-    def __init__(self, model: SetModel, whole: int, tick: Callable[[], None]) -> None:
-        self.model, self.whole, self.tick = model, whole, tick
+    def __init__(self, model: SetModel, whole: int, room: int, tick: Callable[[], None]) -> None:
+        self.model, self.whole, self.room, self.tick = model, whole, room, tick
         self.tables: list[GroupTable] = []
         self.exact: dict[int, int] = {0: 0}
         self.last: dict[int, int] = {}
@@ -128,6 +130,8 @@ class SetSearch:
             if not skip >> v & 1:
                 rows.append((total + price - bound + gain.get(v, 0), price, v))
         rows.sort()
+        if len(self.nodes) >= self.room:
+            self.nodes.clear()
         self.nodes[inside] = rows
         self.low[inside] = max(total, rows[0][0], self.low.get(inside, 0))
         return self.low[inside]
@@ -159,7 +163,7 @@ class SetSearch:
             rows[i] = (max(bound, total), price, v)
         if choice >= 0:
             self.exact[inside], self.last[inside] = best, choice
-            del self.nodes[inside]
+            self.nodes.pop(inside, None)
             return best
         rows.sort()
         self.low[inside] = max(low, missed)
@@ -222,13 +226,14 @@ class ExactSearch:
             self.reduced = ReducedGraph(net)
             model = StructuredSetModel(core, net, paced(self._call))
             find = partial(SetSearch, model, tick=self._call)
-        self.searches = [GroupedSearch(find(part)) for part in self.reduced.net.parts(self.reduced.net.middle)]
+        room = MAX_SETS_WITH_CANDIDATES
+        self.searches = [GroupedSearch(find(part, room)) for part in self.reduced.net.parts(self.reduced.net.middle)]
 
     def _call(self) -> None:
         """Call the function that the latest caller gave."""
         self._tick()
 
-    def _searching(self, net: BitsetGraph) -> Callable[[int], ConnectedSearch]:
+    def _searching(self, net: BitsetGraph) -> Callable[[int, int], ConnectedSearch]:
         """What makes the search of a connected set of a graph with classes."""
         compiled = compiled_model(net, self._call)
         if compiled is not None:

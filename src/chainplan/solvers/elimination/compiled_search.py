@@ -22,9 +22,9 @@ class CompiledSetModel:
         self._core, self._tick = core, tick
         self._model = core.SetModel(net.size, net.pred, net.succ, *net.classes, net.kept, net.mixed)
 
-    def search(self, whole: int) -> CompiledSetSearch:
-        """The search of one connected set."""
-        return CompiledSetSearch(self._core.SetSearch(self._model, whole), self._tick)
+    def search(self, whole: int, room: int) -> CompiledSetSearch:
+        """The search of one connected set, which keeps the candidates of at most `room` sets."""
+        return CompiledSetSearch(self._core.SetSearch(self._model, whole, room), self._tick)
 
 
 class CompiledSetSearch:
