@@ -19,7 +19,7 @@ from chainplan.solvers.search.search import SearchStopped
 from generators.graphs import FAMILIES, dag_problem, make
 from tests.answers import least_elimination
 from tests.oracles.cuts import cheapest_cut
-from tests.test_dag_exact import busy_dag
+from tests.problems import busy_dag
 
 
 def test_spans_are_minimum_cuts() -> None:

@@ -20,7 +20,6 @@ class CompiledCore(Protocol):
     FlowNetwork: type[FlowNetwork]
     SetModel: type[SetModel]
     SetSearch: type[SetSearch]
-
     least_splits: Callable[..., None]
 
 
@@ -31,9 +30,9 @@ def compiled_core() -> CompiledCore | None:
 
 @cache
 def _loaded() -> CompiledCore | None:
-    """The compiled module, or None where it has not been built."""
+    """The compiled module, or None where it has not been built or lacks routines, as it was built before they came."""
     try:
         from chainplan.compiled import _core
     except ImportError:
         return None
-    return _core
+    return _core if all(hasattr(_core, name) for name in CompiledCore.__annotations__) else None

@@ -35,8 +35,8 @@ DEFAULT_AUTO_SECONDS = 10.0
 """Budget of the search on a graph that is not a chain where none is given."""
 GRAPH_STAGES: tuple[tuple[Solver, float], ...] = (
     (DagExactSolver(), 0.05),
-    (LocalSearchSolver(), 0.45),
-    (DagExactSolver(), 0.3),
+    (LocalSearchSolver(), 0.3),
+    (DagExactSolver(), 0.5),
     (LocalSearchSolver(), 1.0),
 )
 """Solvers that take turns on a graph, with the share of the budget that each may use; the first proves most graphs.

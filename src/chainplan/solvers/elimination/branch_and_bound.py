@@ -25,12 +25,12 @@ from chainplan.solvers.elimination.reductions import ReducedGraph, reduce
 from chainplan.solvers.elimination.set_models import ClassedSetModel, SetModel, StructuredSetModel
 from chainplan.solvers.search.search import paced, unwatched
 
-GROUP_SIZES = (8, 10)
-"""Most members of the groups of the bounds: at first, and when the search has proven hard."""
+GROUP_SIZES = (8, 10, 12, 14)
+"""Most members of the groups of the bounds: at first, and each time that the search has proven harder."""
 MAX_SETS_WITH_CANDIDATES = 3_000_000
 """Sets whose candidates a search remembers, which take some hundred megabytes."""
-VISITS_BEFORE_LARGER_GROUPS = 3000
-"""Visited sets after which a search counts as hard."""
+VISITS_BEFORE_LARGER_GROUPS = (3000, 10_000, 100_000)
+"""Visited sets after which a search is harder: tables of k members take O(2^k · k) cuts."""
 
 
 class ConnectedSearch(Protocol):
@@ -199,8 +199,8 @@ class GroupedSearch:
         """Compute group bounds if they are due."""
         if self.level < len(GROUP_SIZES) and self.search.visits >= self.patience and not self.search.solved:
             self.search.regroup(GROUP_SIZES[self.level])
+            self.patience = (*VISITS_BEFORE_LARGER_GROUPS, -1)[self.level]
             self.level += 1
-            self.patience = VISITS_BEFORE_LARGER_GROUPS * self.level if self.level < len(GROUP_SIZES) else -1
 
     def solve(self, limit: int) -> None:
         """Search until the optimum is known or proven to be above `limit`, or larger groups are due."""
