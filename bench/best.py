@@ -121,7 +121,7 @@ def _kept(suite: str, stored: Stored, result: Result, before: BestRow | None, fo
     if before is None or row.cost < before.cost or (row.optimal == "yes" and before.optimal == "no"):
         plan_path(stored.name, folder).write_bytes(gzip.compress(render(result, "json").encode(), 9, mtime=0))
     else:
-        row = replace(row, solver=before.solver)
+        row = replace(row, cost=before.cost, solver=before.solver)
     if before is not None and before.bound > row.bound:
         row = replace(row, bound=before.bound, within=before.within)
     return replace(row, optimal="yes" if row.bound == row.cost else "no")

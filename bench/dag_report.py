@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bench.dag_nodes import by_nodes
 from bench.dag_results import PROVEN, REFERENCE, Reference, Results, gap, ratios
 from bench.dag_scaling import curves, families, growth, large
 from bench.dag_suites import DagSuite
@@ -29,6 +30,7 @@ def dag_report_text(
         _against_published(found),
         families(found),
         curves(found),
+        by_nodes(rows),
         growth(found),
         large(found),
         _instances(found),

@@ -13,7 +13,8 @@ from dataclasses import replace
 from multiprocessing import get_context
 from time import perf_counter
 
-from bench.dag_suites import APART, DagSolver, DagSuite
+from bench.dag_nodes import node_rows
+from bench.dag_suites import APART, NODES_LARGEST, DagSolver, DagSuite
 from bench.instances.graphs import DagInstance
 from bench.memory import peak_memory
 from bench.rows import DagRow
@@ -39,6 +40,10 @@ def run_dags(suite: DagSuite, say: Callable[[str], None] = print) -> tuple[dict[
         if instance.name in suite.curves:
             say(f"{instance.name} (curve)")
             rows += _curve(instance, suite)
+    for instance in instances:
+        if instance.n <= NODES_LARGEST:
+            say(f"{instance.name} (nodes)")
+            rows += node_rows(instance, suite.nodes)
     budget = f"{suite.budget:g} s per plan"
     about = {"suite": suite.name, **machine(PACKAGES), "load": f"{before} before, {load()} after", "budget": budget}
     return about, rows

@@ -11,6 +11,8 @@ from chainplan.plans.classes import PROPAGATION
 
 QUICK_LARGEST = 30
 BUDGET = 10.0
+NODES_LARGEST = 100
+"""Intermediate vertices up to which an instance is searched by nodes."""
 APART = 5_000
 """Intermediate vertices from which a plan is made in a process of its own, whose memory is measured."""
 
@@ -42,6 +44,7 @@ class DagSuite:
     curves: tuple[str, ...] = ()
     curve_solver: str = "local-search"
     growing: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0)
+    nodes: tuple[int, ...] = (100, 1000)
     needs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -53,7 +56,7 @@ class DagSuite:
                 first.setdefault(instance.family, instance)
         chosen = list(first.values())
         curves = (chosen[-1].name,) if self.curves and chosen else ()
-        return replace(self, instances=lambda: chosen, budget=1.0, curves=curves, growing=(0.1, 0.3))
+        return replace(self, instances=lambda: chosen, budget=1.0, curves=curves, growing=(0.1, 0.3), nodes=(30,))
 
     def missing(self) -> str | None:
         """Why there is nothing to measure, or None where there is."""

@@ -40,10 +40,10 @@ class Row:
 class DagRow:
     """One plan of a linearised DAG, or a published figure.
 
-    `task` is "plan", or "curve" for one of several runs with growing budgets. `n` and `edges` count intermediate
-    vertices and elementals, `cost` and `bound` are in fma, `budget` and `seconds` in seconds; `memory` is the most MiB
-    held, where the planning had a process of its own. `status` is that of the result, "published", or says why there
-    is no figure.
+    `task` is "plan", "curve" for one of several runs with growing budgets, or "nodes" for one that `nodes` ended, with
+    the compiled core or without it, as `core` says. `n` and `edges` count intermediate vertices and elementals, `cost`
+    and `bound` are in fma, `budget` and `seconds` in seconds; `memory` is the most MiB held, where the planning had a
+    process of its own. `status` is that of the result, "published", or says why there is no figure.
     """
 
     task: str
@@ -59,6 +59,8 @@ class DagRow:
     bound: int | None = None
     seconds: float | None = None
     memory: int | None = None
+    nodes: int | None = None
+    core: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,10 @@ from multiprocessing.connection import Connection
 from resource import RUSAGE_SELF, getrusage
 from time import monotonic, perf_counter
 
+from bench.dag_nodes import COMPILED_SWITCH
 from bench.memory import peak_memory
 from bench.targets.target import Effort, Figure, Target
 
-COMPILED_SWITCH = "CHAINPLAN_COMPILED"
-"""The variable of the environment that switches the compiled core off where it is 0."""
 LEAST_LIMIT = 30.0
 """Seconds that any target may take: a process has to start, and a search to write its plan down."""
 

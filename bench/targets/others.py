@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from bench.instances.graphs import matrix_free_dags
 from bench.limits import matrix_free_chain
+from bench.markdown import geometric_mean
+from bench.rows import ratio
 from bench.targets.target import Effort, Figure
 from chainplan.planner import plan
 from chainplan.problem.graph import Elemental, Graph
@@ -56,6 +59,16 @@ def skip(effort: Effort, target: str, goal: int) -> Iterator[Figure]:
     note = f"bound {result.bound:,} within {result.within or 'nothing'}"
     what = f"cost of the bottleneck of 2 with a diagonal elemental from x to {target}"
     yield Figure(what, float(result.price or 0), goal, "fma", note=note)
+
+
+def simulations(effort: Effort, seconds: float = 5.0) -> Iterator[Figure]:
+    """Costs of the stored simulations with bottlenecks over the better of forward and reverse order."""
+    chosen = matrix_free_dags()[: None if effort.full else effort.samples]
+    results = [plan(instance.make(), budget=effort.within(seconds)) for instance in chosen]
+    values = [ratio(result.price or 0, result.baselines.best) for result in results]
+    name = f"cost of {len(chosen)} simulations within {effort.within(seconds):g} s each, over the better baseline"
+    yield Figure(f"{name}: the greatest", max(values), 1.0, "times", samples=len(values))
+    yield Figure(f"{name}: geometric mean", geometric_mean(values), 0.5, "times", samples=len(values))
 
 
 def second_output(effort: Effort) -> Iterator[Figure]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from time import perf_counter
 
+from bench.dag_nodes import has_compiled_core
 from bench.rows import TargetRow
 from bench.run import load, machine
 from bench.targets.apart import Measurement, measured_apart
@@ -61,14 +61,6 @@ def run_targets(suite: TargetSuite, say: Callable[[str], None]) -> Iterator[Stat
             duration = f"{perf_counter() - start:.0f} s, {len(rows)} rows"
             about = {"suite": suite.name, **known, "load": f"{before} before, {load()} after", "duration": duration}
             yield {**about, "effort": _effort(suite.effort)}, list(rows)
-
-
-def has_compiled_core() -> bool:
-    """Whether there is a compiled core, which is used where it is not switched off."""
-    try:
-        return import_module("chainplan.compiled.loader").compiled_core() is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def _row(target: Target, measurement: Measurement, full: bool, at_begin: float | None) -> TargetRow:

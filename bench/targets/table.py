@@ -45,6 +45,7 @@ TARGETS: tuple[Target, ...] = (
     Target("vertices-100000", LARGE, graphs.huge),
     Target("skip-to-output", MATRIX_FREE, partial(others.skip, target="y", goal=60_000)),
     Target("skip-to-inner", MATRIX_FREE, partial(others.skip, target="g", goal=1_040_000)),
+    Target("simulations", MATRIX_FREE, others.simulations, limit=300.0),
     Target("second-output", MATRIX_FREE, others.second_output),
     Target("patterns-5", CHAINS, partial(chains.patterns, count=5, n=20_000, goal=5.0)),
     Target("patterns-10", CHAINS, partial(chains.patterns, count=10, n=100_000, goal=10.0)),

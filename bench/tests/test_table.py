@@ -56,7 +56,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _two(suite: object) -> object:
     instances = sorted(DAG_SUITES[suite.name].instances(), key=lambda i: i.n)[:2]  # type: ignore[attr-defined]
-    return replace(suite, instances=lambda: instances, budget=0.1, curves=())  # type: ignore[type-var]
+    return replace(suite, instances=lambda: instances, budget=0.1, curves=(), nodes=(10,))  # type: ignore[type-var]
 
 
 @pytest.mark.usefixtures("few", "charts")
