@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from chainplan.planner import plan
 from chainplan.problem.graph import Graph
+from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.bitset_graph import BitsetGraph
 from chainplan.solvers.elimination.bitset_problem import EliminationCore, members
 from chainplan.solvers.elimination.bounds import GroupTable
@@ -16,7 +18,8 @@ from chainplan.solvers.elimination.entry_bounds import EntryBounds
 from chainplan.solvers.elimination.entry_graph import EntryGraph
 from chainplan.solvers.elimination.path_bound import lower_bound, path_bound, quick_bound
 from chainplan.structures import DENSE, Block, Identity, NegatedIdentity, Structure
-from generators.graphs import dag_problem
+from chainplan.structures.banded import band
+from generators.graphs import dag_problem, make
 from tests.answers import least_elimination
 from tests.problems import busy_dag, random_dag
 from tests.reference import instances
@@ -124,3 +127,12 @@ def test_bounds_of_published_graphs(entry: dict[str, object]) -> None:
     assert 0 < path_bound(problem.graph) <= figures["best_known"]
     core = EliminationCore(problem.graph)
     assert 0 < ExactSearch(core).bound <= figures["best_known"]
+
+
+def test_graphs_of_too_many_entries_for_the_search_are_bounded() -> None:
+    spec = make("local", 30, False, seed=1)
+    graph = dag_problem({**spec, "sizes": [12] * len(spec["sizes"])}).graph
+    banded = tuple(replace(e, block=Block(12, 12, band(1, 1))) for e in graph.elementals)
+    result = plan(Problem(replace(graph, elementals=banded)), nodes=60)
+    assert result.cost is not None
+    assert 0 < result.bound <= result.cost.fma

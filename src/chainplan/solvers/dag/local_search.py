@@ -42,9 +42,9 @@ class LocalSearchSolver(Solver):
 
 
 def _orders(problem: Problem, search: Search, work: WorkGraph) -> Iterator[PricedOrder]:
-    """The greedy orders, then better and better ones; in between a bound is proven if the search has none."""
+    """The greedy orders, then better and better ones; in between a bound is proven if the search has none above 0."""
     yield from by_all_keys(work, search.going, search.greedy)
-    if search.bound.within is None:
+    if not search.bound.value:
         bound = quick_bound(problem.graph, search.stage(LocalSearchSolver.name, BOUND_SHARE).tick)
         search.prove(Bound(bound, after_accumulation(problem.graph, "vertex elimination")))
     patience, visits = (40, None) if search.limited else (6, DEFAULT_REORDERED_VERTICES)
