@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from functools import reduce
 from itertools import combinations
@@ -28,7 +29,7 @@ from chainplan.structures import (
     resolve,
 )
 from chainplan.structures.explicit import Explicit
-from chainplan.structures.pattern_product import LargePattern
+from chainplan.structures.pattern_product import Grid, LargePattern
 from chainplan.validation.reference import reference_jacobian
 from chainplan.values.draw import draw
 from generators.chains import drawn_pattern, pattern_chain, structured_chain
@@ -179,6 +180,15 @@ def test_sums_of_products_with_dense_factors_enclose_the_true_counts(seed: int, 
         made.times(both.times(below)).plus(one_row),
         _multiplied([_multiplied([dense, true]), wide]) | _multiplied([d, dense]),
     )
+
+
+def test_a_grid_of_no_sure_lines_is_pickled() -> None:
+    grid = pickle.loads(pickle.dumps(Grid(None, np.ones(3, bool), (np.zeros(0, bool), np.zeros(0, bool)))))
+    block = Block(2, 3, grid)
+    assert (block.nnz, grid.least_nnz(2, 3), grid.exact) == (6, 0, False)
+    least = grid.least_vectors(2, 3)
+    assert [len(counts) for counts in least] == [3, 2]
+    assert not any(counts.any() for counts in least)
 
 
 def test_large_patterns_keep_their_lists() -> None:

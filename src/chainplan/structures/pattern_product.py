@@ -291,7 +291,7 @@ def _size(mask: Array | None, lines: int) -> int:
 def _grid_vectors(masks: tuple[Array | None, Array | None], rows: int, cols: int) -> tuple[Array, Array]:
     """Return the numbers of nonzeros of each column and of each row of a grid."""
     across, down = masks
-    if across is _NO_LINES or down is _NO_LINES:
+    if any(mask is not None and not len(mask) for mask in masks):
         return np.zeros(cols, np.int64), np.zeros(rows, np.int64)
     height, width = _size(across, rows), _size(down, cols)
     by_column = np.full(cols, height) if down is None else down * height
@@ -381,7 +381,7 @@ def _beside(one: Structure, other: Structure) -> Structure:
     assert isinstance(one, Grid)
     assert isinstance(other, Grid)
     least = one.least if one._marks[2] == one._marks[0] else other.least
-    if one._marks[2] == other._marks[2] and not any(grid.least[1] is _NO_LINES for grid in (one, other)):
+    if one._marks[2] == other._marks[2] and all(grid.least[1] is None or len(grid.least[1]) for grid in (one, other)):
         least = one.least[0], _either(one.least[1], other.least[1])
     return _grid(one.rows, _either(one.cols, other.cols), least)
 
