@@ -37,8 +37,8 @@ MAX_INTERMEDIATES_FOR_OWN_KEYS = 300
 Beyond, the best order after accumulation is the first one: some orders make so many products that pricing them takes
 longer than a search.
 """
-MAX_INTERMEDIATES_FOR_PROOF_FIRST = 12
-"""Intermediate vertices up to which the exact search comes before local search."""
+MAX_INTERMEDIATES_FOR_PROOF_FIRST = 40
+"""Intermediate vertices up to which the exact search comes before local search, and once more after it."""
 MAX_INTERMEDIATES_FOR_PROOF = 250
 """Intermediate vertices above which no exact search is tried."""
 MAX_DECIDED_ELEMENTALS = 6
@@ -87,7 +87,7 @@ class PropagationSolver(Solver):
         if proof is None and best.total > parts.total:
             best.offer_all(best.work, _improved(best.work, best.priced, search))
             _form_more(best, search)
-            if MAX_INTERMEDIATES_FOR_PROOF_FIRST < count <= MAX_INTERMEDIATES_FOR_PROOF:
+            if count <= MAX_INTERMEDIATES_FOR_PROOF:
                 proof = _over_all_components(best, parts, search)
         bound = proof or Bound(parts.total, PROPAGATION)
         search.prove(bound)
