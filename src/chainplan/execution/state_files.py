@@ -12,7 +12,7 @@ from typing import Any
 
 
 class StateFiles:
-    """The files of one run, which go with it; the folder lies where `tempfile` puts it (`TMPDIR` chooses)."""
+    """The files of one run, which go with it; the folder lies where `tempfile` puts it."""
 
     def __init__(self) -> None:
         self._folder: TemporaryDirectory[str] | None = None
