@@ -23,6 +23,7 @@ from generators.graphs import dag_problem, make
 from tests.answers import least_elimination
 from tests.problems import busy_dag, random_dag
 from tests.reference import instances
+from tests.structures import any_structure
 
 
 def structured_graph(seed: int) -> Graph:
@@ -35,10 +36,10 @@ def structured_graph(seed: int) -> Graph:
     for e in graph.elementals:
         m, n = e.block.rows, e.block.cols
         structure: Structure = DENSE
-        if units:
-            structure = rng.choice((DENSE, Identity(), NegatedIdentity())) if m == n else DENSE
-        else:
-            structure = rng.choice((DENSE, Identity(), NegatedIdentity())) if m == n else DENSE
+        if not units:
+            structure = any_structure(rng, m, n)
+        elif m == n:
+            structure = rng.choice((DENSE, Identity(), NegatedIdentity()))
         elementals.append(replace(e, block=Block(m, n, structure)))
     return replace(graph, elementals=tuple(elementals))
 

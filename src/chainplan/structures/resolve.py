@@ -4,7 +4,7 @@ The cost of a product must not depend on how its factors came about, so one fami
 
 1. *The structures as given*, where they are closed under products and sums: dense and diagonal ones together with
    bands, or with block-diagonal ones whose numbers of blocks divide each other, or with Kronecker ones likewise. They
-   serve any size, and are exact except for bands of rectangular blocks.
+   serve any size, and are exact except for bands of rectangular blocks, which come only where none can be listed.
 2. *Listed patterns* for everything else (`structures.explicit`), which are exact, where none gets too large.
 3. *Products of listed patterns* (`structures.large_patterns`), where the blocks are listed and their products need not
    be. These are counted exactly where that is quick, and are otherwise bounded from above and from below.
@@ -71,14 +71,16 @@ def resolve(blocks: Sequence[Block], ends: Iterable[tuple[str, str]], order: Ite
     """
     blocks = tuple(_zero_if_empty(block) for block in blocks)
     closed = _as_given(blocks)
-    if closed is not None:
-        return ResolvedBlocks(blocks, closed)
+    if closed:
+        return ResolvedBlocks(blocks, True)
     order = tuple(order)
     edges = [ElementalBlock(*pair, block) for pair, block in zip(ends, blocks, strict=True)]
     from chainplan.structures.explicit import explicit
 
     if _patterns_fit(edges, order):
         return ResolvedBlocks(_in_family(blocks, explicit), True)
+    if closed is not None:
+        return ResolvedBlocks(blocks, False)
     from chainplan.structures.large_patterns import large_patterns, worth_keeping
 
     if worth_keeping(blocks):

@@ -137,7 +137,7 @@ def _priced_by_diagonals(problem: Problem) -> bool:
     """Whether all prices follow from counts that are kept in tables, so that numpy computes many at once."""
     from chainplan.solvers.chain.listed_products import counts_fit
 
-    return isinstance(problem.cost, Fma) and (_evenly_filled(problem) or counts_fit(problem.graph.chain))
+    return type(problem.cost) in (Fma, LeastFma) and (_evenly_filled(problem) or counts_fit(problem.graph.chain))
 
 
 def _longest(problem: Problem) -> int:
