@@ -38,8 +38,8 @@ def limits(points: list[tuple[int, int]]) -> Iterator[tuple[int, int | None]]:
 
 
 def assert_matches(result: Result, cost: int | None, least: int) -> None:
-    """Without coloured sweeps the optimum. With them other colourings than the oracle's may cost or hold less."""
-    exact = not ChainSweeps(result.problem.graph.chain, FMA).any
+    """The optimum by exact counts without coloured sweeps: other colourings than the oracle's may cost or hold less."""
+    exact = result.problem.graph.exact and not ChainSweeps(result.problem.graph.chain, FMA).any
     if result.plan is None:
         assert cost is None
         assert result.needs is not None
@@ -51,7 +51,7 @@ def assert_matches(result: Result, cost: int | None, least: int) -> None:
     assert cost is None or result.price <= cost
     assert result.bound <= result.price
     assert result.status is (Status.OPTIMAL if result.bound == result.price else Status.FEASIBLE)
-    assert (result.within or "").startswith("bracketings")
+    assert (result.within or "").startswith("bracketings") or not exact
     assert check(result.plan, result.problem).total == result.price
 
 

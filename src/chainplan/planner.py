@@ -15,13 +15,14 @@ from chainplan.costs.objectives import objective_model
 from chainplan.errors import PlanError, SolverError
 from chainplan.errors.arguments import expect, whole
 from chainplan.errors.suggest import did_you_mean
-from chainplan.plans.bound import Status
+from chainplan.plans.bound import NO_BOUND, Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import prove
 from chainplan.plans.forward_reverse import order_price
 from chainplan.plans.result import Outcome, Result
 from chainplan.plans.schedule import check_schedule, held
 from chainplan.plans.steps import Plan, Planned, plan_of
+from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem, problem_of
 from chainplan.solvers.auto import in_order
@@ -173,30 +174,46 @@ def _solved(problem: Problem, solver: Solver, search: Search, start: Candidate |
         outcome = solver.solve(problem, search if share is None else search.stage(solver.name, share))
     except (SearchStopped, KeyboardInterrupt) as stop:
         outcome = _rescue(problem, search, "interrupted" if isinstance(stop, KeyboardInterrupt) else "out of budget")
-    outcome = _counted(problem, outcome)
+    outcome = _counted(problem, outcome, solver, search)
     return outcome if start is None else _no_worse(problem, outcome, start)
 
 
-def _counted(problem: Problem, outcome: Outcome) -> Outcome:
-    """The outcome without what it proves by counts from above."""
+def _counted(problem: Problem, outcome: Outcome, solver: Solver, search: Search) -> Outcome:
+    """The outcome without what it proves by counts from above, and with what the solver proves by exact ones."""
     bound = outcome.bound.counted(problem.graph.exact)
-    if bound is outcome.bound and outcome.status is not Status.INFEASIBLE:
+    if problem.graph.exact or (bound.within is not None and outcome.status is not Status.INFEASIBLE):
         return outcome
-    status = {Status.OPTIMAL: Status.FEASIBLE, Status.INFEASIBLE: Status.BUDGET}.get(outcome.status, outcome.status)
-    return outcome if problem.graph.exact else replace(outcome, status=status, bound=bound)
+    status, exact = _proven_by_lists(problem, solver, search)
+    if outcome.candidate is None:
+        return outcome if status is Status.INFEASIBLE else replace(outcome, status=Status.BUDGET, bound=bound)
+    bound = exact.below(outcome.candidate.price)
+    return replace(outcome, status=bound.status(outcome.candidate.price), bound=bound)
 
 
-def _rest(search: Search) -> Search:
-    """The search for a schedule, with what is left of the limits."""
+def _proven_by_lists(problem: Problem, solver: Solver, search: Search) -> tuple[Status, Bound]:
+    """The status and the bound of the same problem with listed patterns, within what is left of the limits."""
+    listed = problem.graph.listed if problem.cost is FMA else None
+    if listed is None or solver.refusal(same := replace(problem, graph=listed)) is not None:
+        return Status.BUDGET, NO_BOUND
+    left = replace(_rest(search, solver.name, None), start=None)
+    try:
+        outcome = solver.solve(same, left)
+    except (SearchStopped, KeyboardInterrupt):
+        return Status.BUDGET, replace(left.bound, sure=True)
+    return outcome.status, replace(outcome.bound, sure=True)
+
+
+def _rest(search: Search, solver: str, unlimited: float | None) -> Search:
+    """A search with what is left of the limits, and with the seconds `unlimited` where there are none."""
     nodes = None if search.nodes is None else max(0, search.nodes - search.ticks)
-    seconds = None if nodes is not None else DEFAULT_SCHEDULE_SECONDS
+    seconds = None if nodes is not None else unlimited
     if search.budget is not None:
         seconds = max(0.0, search.budget - search.seconds)
     return Search(
         seed=search.seed,
         budget=seconds,
         progress=search.progress,
-        solver="schedule",
+        solver=solver,
         nodes=nodes,
         start=search.start,
         unit=search.unit,
@@ -216,7 +233,9 @@ def _scheduled(problem: Problem, outcome: Outcome, machines: int | None, search:
             f"machines: found {machines} with limits.memory = {problem.memory:,}, but the blocks and tapes of the plan "
             f"take {needs:,} elements together; only one machine is sure to keep the limit. Raise it, or take one."
         )
-    best, note = best_schedule(problem, outcome, machines, _rest(search), replan=replan)
+    best, note = best_schedule(
+        problem, outcome, machines, _rest(search, "schedule", DEFAULT_SCHEDULE_SECONDS), replan=replan
+    )
     if note is not None:
         outcome = replace(outcome, note=f"{outcome.note} {note}" if outcome.note else note)
     outcome = replace(outcome, schedule=best.schedule())

@@ -19,7 +19,7 @@ from chainplan._util.digraph import find_cycle, runs_forward, topological_order
 from chainplan.errors import ShapeError
 from chainplan.errors.arguments import expect
 from chainplan.structures import Block
-from chainplan.structures.resolve import resolve
+from chainplan.structures.resolve import listed_blocks, resolve
 
 FaultPlace = tuple[str | int, ...]
 """The place of a fault in a graph: ("inputs", 0), ("jacobians", 3, "edge"), ..."""
@@ -209,6 +209,15 @@ class Graph:
     def bounded_below(self) -> bool:
         """Whether nonzeros that are not counted exactly are counted from below as well as from above."""
         return self._resolved[2]
+
+    @property
+    def listed(self) -> Graph | None:
+        """The useful part with listed patterns, whose counts are exact, where bands count from above, else None."""
+        ends = [(e.source, e.target) for e in self.useful]
+        blocks = listed_blocks([e.block for e in self.useful], ends, self.order)
+        if blocks is None:
+            return None
+        return replace(self, elementals=tuple(replace(e, block=b) for e, b in zip(self.useful, blocks, strict=True)))
 
     @cached_property
     def order(self) -> tuple[str, ...]:

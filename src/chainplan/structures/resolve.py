@@ -4,7 +4,7 @@ The cost of a product must not depend on how its factors came about, so one fami
 
 1. *The structures as given*, where they are closed under products and sums: dense and diagonal ones together with
    bands, or with block-diagonal ones whose numbers of blocks divide each other, or with Kronecker ones likewise. They
-   serve any size, and are exact except for bands of rectangular blocks, which come only where none can be listed.
+   serve any size, and are exact except for bands of rectangular blocks.
 2. *Listed patterns* for everything else (`structures.explicit`), which are exact, where none gets too large.
 3. *Products of listed patterns* (`structures.large_patterns`), where the blocks are listed and their products need not
    be. These are counted exactly where that is quick, and are otherwise bounded from above and from below.
@@ -71,16 +71,14 @@ def resolve(blocks: Sequence[Block], ends: Iterable[tuple[str, str]], order: Ite
     """
     blocks = tuple(_zero_if_empty(block) for block in blocks)
     closed = _as_given(blocks)
-    if closed:
-        return ResolvedBlocks(blocks, True)
+    if closed is not None:
+        return ResolvedBlocks(blocks, closed)
     order = tuple(order)
     edges = [ElementalBlock(*pair, block) for pair, block in zip(ends, blocks, strict=True)]
     from chainplan.structures.explicit import explicit
 
     if _patterns_fit(edges, order):
         return ResolvedBlocks(_in_family(blocks, explicit), True)
-    if closed is not None:
-        return ResolvedBlocks(blocks, False)
     from chainplan.structures.large_patterns import large_patterns, worth_keeping
 
     if worth_keeping(blocks):
@@ -88,6 +86,22 @@ def resolve(blocks: Sequence[Block], ends: Iterable[tuple[str, str]], order: Ite
     from chainplan.structures.envelope import outline
 
     return ResolvedBlocks(_in_family(blocks, outline), False)
+
+
+def listed_blocks(
+    blocks: Sequence[Block], ends: Iterable[tuple[str, str]], order: Iterable[str]
+) -> tuple[Block, ...] | None:
+    """List the patterns of a graph that is counted by the bands of rectangular blocks, None where they do not fit.
+
+    What plans cost by these exact counts is a lower bound on what they cost by bands.
+    """
+    blocks = tuple(_zero_if_empty(block) for block in blocks)
+    if _as_given(blocks) is not False:
+        return None
+    from chainplan.structures.explicit import explicit
+
+    edges = [ElementalBlock(*pair, block) for pair, block in zip(ends, blocks, strict=True)]
+    return _in_family(blocks, explicit) if _patterns_fit(edges, tuple(order)) else None
 
 
 def _zero_if_empty(block: Block) -> Block:
