@@ -190,7 +190,7 @@ def test_brute_force_agrees(count: int) -> None:
         problem = dense_dag(seed, 6 if count > 100 else 5)
         core = EliminationCore(problem.graph)
         result = plan(problem, "cp-sat")
-        assert result.status is Status.OPTIMAL
+        assert result.status is (Status.OPTIMAL if problem.graph.explicit else Status.FEASIBLE)
         assert result.cost is not None
         assert result.cost.fma == result.bound == least_elimination(core) + core.fixed, seed
 

@@ -45,8 +45,8 @@ _ENDLESS = 1 << 62
 
 def worth_keeping(blocks: Sequence[Block]) -> bool:
     """Say whether blocks are to be kept as they are listed: the rows and columns of all products must fit."""
-    patterns = {b.mark: b for b in blocks if _is_pattern(b)}
-    lines = sum(b.rows + b.cols for b in patterns.values())
+    patterns = [b for b in blocks if _is_pattern(b)]
+    lines = sum(b.rows + b.cols for b in patterns)
     return lines * (len(patterns) + 1) // 2 <= MAX_COUNTED_LINES
 
 
