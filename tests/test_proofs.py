@@ -145,7 +145,7 @@ def test_states_that_are_evaluated_have_no_schedule(checked: Any) -> None:
 
 
 def test_a_schedule_that_is_too_large_to_prove_is_claimed() -> None:
-    document = json.loads(render(chainplan.plan(hard_graph(), "forward", machines=3, budget=0.5), "json"))
+    document = json.loads(render(chainplan.plan(hard_graph(), "forward", machines=9, budget=0.5), "json"))
     schedule = document["schedule"]
     assert (schedule["within"], schedule["status"], len(schedule["tasks"]) > 300) == ("this plan", "feasible", True)
     for standing in (ClaimStanding.PROVEN, ClaimStanding.CLAIMED):
@@ -222,7 +222,7 @@ def test_that_there_is_no_plan_is_proven_or_refuted(checked: Any) -> None:
 
 
 def test_what_takes_too_long_is_claimed_by_the_file_only(checked: Any) -> None:
-    problem = hard_graph()
+    problem = hard_graph(8, 8)
     document = written(problem, budget=0.5)
     assert document["status"] == "feasible"
     below = document["cost"]["fma"] * 9 // 10

@@ -66,13 +66,15 @@ class ListedProducts:
         self._number: dict[int, int] = {}
         if exact and bits_fit(chain):
             for j, counts in enumerate(end_counts(chain), 1):
+                if j > 1:
+                    tick()
                 self._enter_end(j, counts)
-                tick()
         else:
             keeps_dense = [isinstance(e.block.times(Block(e.block.cols, 1)).structure, Dense) for e in chain]
             for i in range(self.q):
+                if i:
+                    tick()
                 self._enter_start(chain, i, keeps_dense)
-                tick()
         widest = max(sizes_of(chain))
         self._padded = None
         if widest <= _LONGEST_PADDED:
