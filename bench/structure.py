@@ -169,7 +169,7 @@ def timed_orders(chain: MixedChain, models: tuple[CostModel, ...], suite: Struct
     chosen = _chosen(problem, models)
     values = draw(graph, 1)
     runs = [prepared(p, values) for p in plans]
-    matrices = [*as_matrices(graph, values).values()][::-1]
+    matrices = [*as_matrices(graph.elementals, values).values()][::-1]
     runs.append(lambda: {("", ""): np.linalg.multi_dot(matrices)})
     _agree(runs)
     best, turns = _best_times(runs, suite, Random(chain.name))

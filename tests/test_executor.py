@@ -58,7 +58,7 @@ def test_every_pair_of_structures_multiplies(left_word: str, right_word: str, sh
     problem = chain_problem([n, k, m], [right, left])
     values = draw(problem.graph, 0, np.int64)
     assert np.array_equal(run(problem, dict(values)), reference_jacobian(problem, values)[PAIR])
-    whole = as_matrices(problem.graph, values)
+    whole = as_matrices(problem.graph.elementals, values)
     assert np.array_equal(run(problem, whole), reference_jacobian(problem, values)[PAIR])
     floats = draw(problem.graph, 0, np.float32)
     result = run(problem, dict(floats))
@@ -359,3 +359,15 @@ def test_what_a_user_does_to_a_result_leaves_the_plan_as_it_is() -> None:
     assert values["F1"].nnz == len(values["F1"].indices) == entries
     assert np.array_equal(np.sort(values["F1"].indices), np.arange(n))
     assert problem.graph.elementals[0].block.nnz == n
+
+
+def test_the_reference_holds_large_elementals_sparse(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(40):
+        problem = random_problem(seed)
+        values = draw(problem.graph, seed, np.int64)
+        for mode in Mode:
+            written_out = reference_jacobian(problem, values, mode)
+            with monkeypatch.context() as sparse:
+                sparse.setattr("chainplan.validation.reference.MAX_DENSE_CELLS", 0)
+                held_sparse = reference_jacobian(problem, values, mode)
+            assert all(np.array_equal(held_sparse[pair], matrix) for pair, matrix in written_out.items()), seed

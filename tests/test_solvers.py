@@ -99,7 +99,9 @@ def test_exact_solvers_agree_on_random_small_chains(first: int) -> None:
         for name in EXACT_ON_CHAINS:
             if SOLVERS[name].refuses(problem) is None:
                 result = plan(problem, name)
-                assert (fma(result), result.bound, result.status) == (best, best, Status.OPTIMAL), (seed, name)
+                assert fma(result) == best >= result.bound, (seed, name)
+                assert (result.status is Status.OPTIMAL) is (result.bound == best), (seed, name)
+                assert result.bound == best or not problem.graph.exact, (seed, name)
                 compared[name] += 1
     assert min(compared.values()) > 150
 

@@ -1,7 +1,8 @@
 """The Jacobian without a plan, by naive forward or naive reverse accumulation.
 
 It is one recurrence on dense matrices, straight from the chain rule, and judges the numbers of every plan. It knows
-neither plans nor structures nor costs, and makes no attempt to be fast. Where the Jacobian is too large to be written
+neither plans nor structures nor costs, and makes no attempt to be fast; only elementals too large to be written out are
+sparse arrays. Where the Jacobian is too large to be written
 out, the same recurrence on a few directions (`times`) judges instead.
 """
 
@@ -21,6 +22,10 @@ from chainplan.values.jacobians import GivenJacobian, as_matrices, called, commo
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
+
+
+MAX_DENSE_CELLS = 4_000_000
+"""Rows x columns of the largest elemental that is written out as a matrix."""
 
 
 def reference_jacobian(
@@ -69,7 +74,9 @@ def reference_jacobian(
     graph = problem if isinstance(problem, Graph) else problem_of(problem).graph
     mapping("jacobians", jacobians, "elementals to arrays or functions", "{'F1': array, 'F2': (tangent, adjoint)}")
     expect("mode", mode, Mode, "a Mode", "Pass Mode.TANGENT or Mode.ADJOINT.")
-    values = as_matrices(graph, jacobians)
+    large = {e.name for e in graph.elementals if e.explicit and e.block.rows * e.block.cols > MAX_DENSE_CELLS}
+    values = as_matrices([e for e in graph.elementals if e.name not in large], jacobians)
+    values |= {name: sparse_or_functions(graph.declared[name], jacobians.get(name)) for name in large}
     kind = common_dtype(jacobians.values(), dtype)
     forward = mode is Mode.TANGENT
     starts, ends = (graph.inputs, graph.outputs) if forward else (graph.outputs, graph.inputs)

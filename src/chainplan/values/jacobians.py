@@ -29,7 +29,7 @@ from chainplan.kernels.convert import (
     part_shape,
 )
 from chainplan.kernels.storage import HeldValues, StorageForm, form
-from chainplan.problem.graph import Elemental, Graph, Mode
+from chainplan.problem.graph import Elemental, Mode
 from chainplan.structures import Block, Dense, ScaledIdentity, Sign, Structure
 from chainplan.structures.explicit import Explicit
 
@@ -267,10 +267,10 @@ class MatrixFunction:
         return self.array @ block if self.mode is Mode.TANGENT else block @ self.array
 
 
-def as_matrices(graph: Graph, jacobians: Mapping[str, GivenJacobian]) -> dict[str, GivenJacobian]:
-    """Return every elemental as a matrix of rows x cols, or as its pair of functions."""
+def as_matrices(elementals: Iterable[Elemental], jacobians: Mapping[str, GivenJacobian]) -> dict[str, GivenJacobian]:
+    """Return each elemental as a matrix of rows x cols, or as its pair of functions."""
     result: dict[str, GivenJacobian] = {}
-    for e in graph.elementals:
+    for e in elementals:
         given = jacobians.get(e.name)
         if isinstance(given, tuple):
             result[e.name] = given
