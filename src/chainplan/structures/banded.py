@@ -8,10 +8,11 @@ pattern; on rectangular blocks it is an upper bound, because a row whose band li
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from chainplan.structures.base import BlockShape, Structure, StructureWords
-from chainplan.structures.counts import LineCounts, quadratic
+from chainplan.structures.counts import LineCounts, quadratic, total_count
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import OnDiagonal
 
@@ -28,6 +29,31 @@ ENDLESS_WIDTH = 1 << 60
 """A width that is larger than any block."""
 
 
+_REMEMBERED_SHAPES = 4096
+"""Bands of a shape whose counts are kept: searches ask for those of a few again and again."""
+
+
+@lru_cache(_REMEMBERED_SHAPES)
+def _column_counts(lower: int, upper: int, rows: int, cols: int) -> LineCounts:
+    """Count the nonzeros of each column of a band."""
+
+    def count(j: int) -> int:
+        return max(0, min(rows - 1, j + lower) - max(0, j - upper) + 1)
+
+    cuts = sorted({0, cols, *(min(max(c, 0), cols) for c in (rows - 1 - lower, upper, rows + upper))})
+    pieces = []
+    for a, b in itertools.pairwise(cuts):
+        first = count(a)
+        pieces.append((b - a, first, count(a + 1) - first if b - a > 1 else 0))
+    return tuple(pieces)
+
+
+@lru_cache(_REMEMBERED_SHAPES)
+def _nonzeros(lower: int, upper: int, rows: int, cols: int) -> int:
+    """Count the nonzeros of a band."""
+    return total_count(_column_counts(lower, upper, rows, cols))
+
+
 class Banded(Structure):
     """Entry (i, j) may be nonzero where -upper <= i - j <= lower."""
 
@@ -38,16 +64,10 @@ class Banded(Structure):
         self.lower, self.upper = lower, upper
 
     def column_counts(self, rows: int, cols: int) -> LineCounts:
-        clip, start, end = rows - 1 - self.lower, self.upper, rows + self.upper
-        cuts = sorted({0, cols, *(min(max(c, 0), cols) for c in (clip, start, end))})
-        pieces = []
-        for a, b in itertools.pairwise(cuts):
-            first = self._count(rows, a)
-            pieces.append((b - a, first, self._count(rows, a + 1) - first if b - a > 1 else 0))
-        return tuple(pieces)
+        return _column_counts(self.lower, self.upper, rows, cols)
 
-    def _count(self, rows: int, j: int) -> int:
-        return max(0, min(rows - 1, j + self.lower) - max(0, j - self.upper) + 1)
+    def nnz(self, rows: int, cols: int) -> int:
+        return _nonzeros(self.lower, self.upper, rows, cols)
 
     def holds(self, row: int, col: int, rows: int, cols: int) -> bool:
         return -self.upper <= row - col <= self.lower
