@@ -44,7 +44,7 @@ def published() -> list[object]:
 @pytest.mark.parametrize(("instance", "metric"), published())
 def test_published_graphs_reach_the_best_known(instance: dict[str, object], metric: str) -> None:
     problem = dag_problem(instance, units=metric == "unit_free")
-    result = plan(problem, budget=60)
+    result = plan(problem, budget=20)
     figures = instance[metric]
     assert isinstance(figures, dict)
     assert result.plan is not None

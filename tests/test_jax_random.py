@@ -19,7 +19,7 @@ from tests.jax_random import ARGUMENTS, OPS, Program, function_of, programs  # n
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
-EXAMPLES = int(os.environ.get("CHAINPLAN_FUZZ", "200"))
+EXAMPLES = int(os.environ.get("CHAINPLAN_FUZZ", "120"))
 SOLVERS = ("greedy", "forward", "greedy", "reverse", "auto")
 
 
