@@ -219,3 +219,18 @@ def test_the_slots_of_a_part_are_its_own() -> None:
     moves = list(ReversalSplits(sweep).actions(130))
     advances = sum(action.kind == "advance" for action in moves)
     assert forward_steps(300, 10) - 300 <= advances < forward_steps(300, 6) - 300
+
+
+def evaluating(count: int, advance: int) -> Problem:
+    """A chain of steps that evaluates its states, whose prices are as large as `advance` says."""
+    step = {"shape": [10, 10], "tangent": 100, "adjoint": 100, "tape": 10}
+    steps = [{**step, "advance": advance + i % 7} for i in range(count)]
+    last = {**step, "shape": [1, 10], "tape": 20, "advance": 1}
+    return chainplan.from_spec({"chain": [*steps, last], "limits": {"recompute": True, "memory": 70}})
+
+
+@pytest.mark.parametrize("count", [11, 44])
+def test_prices_beyond_the_numbers_of_the_machine(count: int) -> None:
+    result = chainplan.plan(evaluating(count, 10**18), "chain-reversal")
+    assert result.price is not None
+    assert 0 < result.bound <= result.price

@@ -17,7 +17,7 @@ from operator import is_, le
 
 from chainplan._util.digraph import find_cycle, runs_forward, topological_order
 from chainplan.errors import ShapeError
-from chainplan.errors.arguments import expect
+from chainplan.errors.arguments import expect, refuse
 from chainplan.structures import Block
 from chainplan.structures.resolve import listed_blocks, resolve
 
@@ -173,6 +173,8 @@ class Graph:
             if type(e) is not Elemental or type(e.block) is not Block:
                 expect("elementals", e, Elemental, "Elementals", "Make them by Elemental(name, source, target, block).")
                 expect("block", e.block, Block, "a Block", "Make one by chainplan.structures.Block(rows, cols).")
+        if type(self.transfer) is not int or self.transfer < 0:
+            raise refuse("transfer", self.transfer, "a whole number of fma from 0 for each element", "Correct it.")
         found = tuple(_faults(self.sizes, self.inputs, self.outputs, self.elementals))
         if found:
             raise FaultyGraphError(found)

@@ -61,12 +61,13 @@ class Problem:
 
     def __post_init__(self) -> None:
         expect("graph", self.graph, Graph, "a Graph", "Make a problem by chain, from_spec or read.")
-        if self.memory is not None and type(self.memory) is not int:
-            object.__setattr__(self, "memory", whole("memory", self.memory, most=None))
-        if self.memory is not None and self.memory < 0:
-            raise refuse("memory", self.memory, "elements from 0, or None for no limit", "Correct it.")
-        if self.disk is not None and (type(self.disk) is not int or self.disk < 0):
-            raise refuse("disk", self.disk, "elements from 0, or None for no disk", "Correct it.")
+        for what in ("memory", "disk"):
+            limit = getattr(self, what)
+            if limit is not None and type(limit) is not int:
+                object.__setattr__(self, what, limit := whole(what, limit, most=None))
+            if limit is not None and limit < 0:
+                nothing = "limit" if what == "memory" else "disk"
+                raise refuse(what, limit, f"elements from 0, or None for no {nothing}", "Correct it.")
         if self.name is not None:
             expect("name", self.name, str, "text, or None", "Pass name='model', say.")
         model_of(self.cost)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import final
@@ -61,6 +62,9 @@ MAX_PROVABLE_INTERMEDIATES = 120
 MAX_COMPARED_STEPS = 40
 """Elementals of the longest chain for which one sweep with a disk is compared with the exact plan without it."""
 
+QUICK_SWEEP_SHARE = 0.3
+"""Share of a limited budget for one sweep over a chain that evaluates its states, in case the exact search stops."""
+
 _CHAIN_SOLVERS: tuple[Solver, ...] = (ChainDenseSolver(), ChainDpSolver())
 
 
@@ -118,6 +122,9 @@ def _solve_evaluating(problem: Problem, search: Search) -> Outcome:
     """
     exact, inside = ChainRecomputeSolver(), replace(problem, disk=None)
     if exact.refuses(problem) is None:
+        if search.limited and len(problem.graph.chain) > MAX_COMPARED_STEPS:
+            with suppress(SearchStopped):
+                _run_stage(ChainReversalSolver(), problem, search, QUICK_SWEEP_SHARE)
         return _run_stage(exact, problem, search)
     sweep = _run_stage(ChainReversalSolver(), problem, search)
     if len(problem.graph.chain) > MAX_COMPARED_STEPS or exact.refuses(inside) is not None:

@@ -29,7 +29,7 @@ from chainplan.solvers.checkpoint.reversal_bound import reversal_bound
 from chainplan.solvers.checkpoint.reversal_chain import ReversalChain, reversal_chain
 from chainplan.solvers.checkpoint.reversal_splits import ReversalSplits
 from chainplan.solvers.checkpoint.reversal_writer import adjoint_sweep, tangent_sweep
-from chainplan.solvers.checkpoint.two_levels import TwoLevels
+from chainplan.solvers.checkpoint.two_levels import TwoLevels, prices_fit
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver, not_fma
 
@@ -115,8 +115,9 @@ class _Reversal:
             for window in self._windows():
                 splits = ReversalSplits(self._sweep, window, self._search.tick)
                 yield self._offered(splits.actions(memory))
-        if steps <= MAX_EXACT_STEPS:
-            exact = TwoLevels(self._sweep, memory, disk, self._problem.graph.transfer, self._search.tick)
+        transfer = self._problem.graph.transfer
+        if steps <= MAX_EXACT_STEPS and prices_fit(self._sweep, transfer):
+            exact = TwoLevels(self._sweep, memory, disk, transfer, self._search.tick)
             if exact.price is not None:
                 yield self._offered(exact.actions())
                 if exact.exact:

@@ -19,7 +19,7 @@ from itertools import accumulate
 from chainplan.solvers.checkpoint.binomial import first_checkpoint
 from chainplan.solvers.checkpoint.reversal import ReversalAction
 from chainplan.solvers.checkpoint.reversal_chain import ReversalChain
-from chainplan.solvers.checkpoint.two_levels import TwoLevels
+from chainplan.solvers.checkpoint.two_levels import TwoLevels, prices_fit
 from chainplan.solvers.search.search import unwatched
 
 
@@ -129,7 +129,10 @@ class ReversalSplits:
         if not 2 < j - i <= self._window or self._unlike[j] == self._unlike[i + 1]:
             return None
         end = j if j <= self._last else self._steps
-        levels = TwoLevels(self._chain.part(i, end), memory, None, 0, self._look)
+        part = self._chain.part(i, end)
+        if not prices_fit(part, 0):
+            return None
+        levels = TwoLevels(part, memory, None, 0, self._look)
         return None if levels.price is None else levels.actions()
 
     def _joined(self, k: int) -> bool:

@@ -35,6 +35,12 @@ NEVER = 1 << 60
 """The price of what does not fit."""
 
 
+def prices_fit(chain: ReversalChain, transfer: int) -> bool:
+    """Whether the table can hold the price of any schedule: every step evaluates, writes and reads all at most."""
+    steps = len(chain.ways)
+    return steps * (sum(chain.evaluations) + 2 * transfer * sum(chain.sizes)) < NEVER
+
+
 class HeldUnits(NamedTuple):
     """What states take of a limit, in units: of each state, of the limit, and whether that is exact."""
 
@@ -80,6 +86,10 @@ class TwoLevels:
         The price of writing or reading an element.
     look : Callable[[], None]
         Is called for every interval.
+
+    Notes
+    -----
+    The prices must fit (`prices_fit`).
     """
 
     def __init__(
