@@ -167,3 +167,19 @@ def test_the_command_goes_on_from_a_plan_file(tmp_path: Path, capsys: pytest.Cap
     assert main(["plan", str(spec), "--warm-start", str(spec)]) == 2
     assert "not a plan file" in capsys.readouterr().err
     assert main(["plan", str(spec), "--nodes", "-1"]) == 2
+
+
+def test_an_interrupted_search_does_not_begin_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bands of rectangular blocks count from above, which a second search with listed patterns makes up for."""
+    bands = [{"shape": [2, 3], "structure": {"banded": [0, 1]}}, {"shape": [4, 2], "structure": {"banded": [1, 1]}}]
+    problem, begun = chainplan.chain(bands), []
+    assert not problem.graph.exact
+    assert plan(problem, "chain-dp").bound > 0
+
+    def interrupted(self: object, problem: object, search: object) -> None:
+        begun.append(problem)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chainplan.solvers.chain.interval_dp.ChainDpSolver.solve", interrupted)
+    assert plan(problem, "chain-dp").plan is not None
+    assert begun == [problem]

@@ -174,19 +174,20 @@ def _solved(problem: Problem, solver: Solver, search: Search, start: Candidate |
         outcome = solver.solve(problem, search if share is None else search.stage(solver.name, share))
     except (SearchStopped, KeyboardInterrupt) as stop:
         outcome = _rescue(problem, search, "interrupted" if isinstance(stop, KeyboardInterrupt) else "out of budget")
-    outcome = _counted(problem, outcome, solver, search)
+    else:
+        if not problem.graph.exact:
+            outcome = _counted(problem, outcome, solver, search)
     return outcome if start is None else _no_worse(problem, outcome, start)
 
 
 def _counted(problem: Problem, outcome: Outcome, solver: Solver, search: Search) -> Outcome:
     """The outcome without what it proves by counts from above, and with what the solver proves by exact ones."""
-    bound = outcome.bound.counted(problem.graph.exact)
-    if problem.graph.exact or (bound.within is not None and outcome.status is not Status.INFEASIBLE):
+    if outcome.bound.sure and outcome.status is not Status.INFEASIBLE:
         return outcome
-    status, exact = _proven_by_lists(problem, solver, search)
+    status, bound = _proven_by_lists(problem, solver, search)
     if outcome.candidate is None:
-        return outcome if status is Status.INFEASIBLE else replace(outcome, status=Status.BUDGET, bound=bound)
-    bound = exact.below(outcome.candidate.price)
+        return outcome if status is Status.INFEASIBLE else replace(outcome, status=Status.BUDGET, bound=NO_BOUND)
+    bound = bound.below(outcome.candidate.price)
     return replace(outcome, status=bound.status(outcome.candidate.price), bound=bound)
 
 
