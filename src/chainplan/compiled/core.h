@@ -38,5 +38,6 @@ int read_numbers(PyObject *list, int64_t *numbers, int count);
 /* The types and functions of the routines, each of which has a file of its own. */
 extern PyType_Spec flow_network_spec, set_model_spec, set_search_spec;
 PyObject *least_splits(PyObject *module, PyObject *args);
+PyObject *first_split(PyObject *module, PyObject *args);
 
 #endif

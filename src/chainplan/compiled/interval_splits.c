@@ -42,62 +42,124 @@ static int64_t bands(int64_t m, int64_t k, int64_t n, const int64_t left[2], con
     return sum;
 }
 
-/* The least price of a split of the interval (i, i + d). Longer intervals than `longest[0]` are dense, and longer ones
- * than `longest[1]` are no bands. */
-static int64_t split(int64_t *const table[], int64_t q, int64_t i, int64_t d, const int64_t longest[2]) {
-    int64_t wide = q + 1, j = i + d, back = j * wide + q - d, best = INT64_MAX, t = 1;
-    const int64_t *start = table[BY_START] + i * wide, *nnz = table[NNZ] + i * wide, *row = table[ROW] + i * wide;
-    const int64_t *end = table[BY_END] + back, *column = table[COLUMN] + back, *uneven = table[UNEVEN_NNZ] + back;
-    const int64_t *size = table[SIZES] + i, ends = size[0] * size[d];
-    int64_t even = d - longest[1], dense = d - longest[0];
-    for (; t < even && t <= longest[0]; t++)
+/* An interval (i, i + d), and the rows of the tables in which its splits are neighbours. Longer intervals than
+ * `not_dense` are dense, and longer ones than `band` are no bands. */
+typedef struct {
+    int64_t *const *table;
+    Py_ssize_t wide, i, d, not_dense, band;
+    const int64_t *start, *nnz, *row, *end, *column, *uneven, *size;
+} Interval;
+
+static void go_to(Interval *at, Py_ssize_t i, Py_ssize_t d) {
+    Py_ssize_t ahead = i * at->wide, back = (i + d) * at->wide + at->wide - 1 - d;
+    at->i = i, at->d = d, at->size = at->table[SIZES] + i;
+    at->start = at->table[BY_START] + ahead, at->nnz = at->table[NNZ] + ahead, at->row = at->table[ROW] + ahead;
+    at->end = at->table[BY_END] + back, at->column = at->table[COLUMN] + back, at->uneven = at->table[UNEVEN_NNZ] + back;
+}
+
+/* The price of the last product at split t, whose factors may both be bands. */
+static int64_t uneven_product(const Interval *at, Py_ssize_t t) {
+    int64_t *const *table = at->table;
+    Py_ssize_t right = at->i * at->wide + t, left = (at->i + t) * at->wide + at->d - t;
+    if (table[LOWER][left] < 0 || table[LOWER][right] < 0)
+        return at->column[t] * at->nnz[t] + at->uneven[t] * at->row[t];
+    int64_t one[2] = {table[LOWER][left], table[UPPER][left]};
+    int64_t other[2] = {table[LOWER][right], table[UPPER][right]};
+    return bands(at->size[at->d], at->size[t], at->size[0], one, other);
+}
+
+/* The least price of a split. */
+static int64_t least_price(const Interval *at) {
+    const int64_t *start = at->start, *end = at->end, *nnz = at->nnz, *column = at->column, *size = at->size;
+    int64_t best = INT64_MAX, ends = size[0] * size[at->d];
+    Py_ssize_t t = 1, even = at->d - at->band, dense = at->d - at->not_dense;
+    for (; t < even && t <= at->not_dense; t++)
         best = least(best, start[t] + end[t] + column[t] * nnz[t]);
     for (; t < dense; t++)
         best = least(best, start[t] + end[t] + size[t] * ends);
     for (; t < even; t++)
         best = least(best, start[t] + end[t] + column[t] * nnz[t]);
-    for (; t < d; t++) {
-        int64_t price = start[t] + end[t], right = i * wide + t, left = (i + t) * wide + d - t;
-        if (price >= best)
-            continue;
-        if (table[LOWER][left] >= 0 && table[LOWER][right] >= 0) {
-            int64_t one[2] = {table[LOWER][left], table[UPPER][left]};
-            int64_t other[2] = {table[LOWER][right], table[UPPER][right]};
-            price += bands(size[d], size[t], size[0], one, other);
-        } else
-            price += column[t] * nnz[t] + uneven[t] * row[t];
-        best = least(best, price);
+    for (; t < at->d; t++) {
+        int64_t price = start[t] + end[t];
+        if (price < best)
+            best = least(best, price + uneven_product(at, t));
     }
     return best;
 }
 
-PyObject *least_splits(PyObject *module, PyObject *args) {
-    (void)module;
-    PyObject *given[TABLES], *result = NULL;
+/* The tables that Python passes, of which the last is written to. */
+typedef struct {
     Py_buffer held[TABLES];
     int64_t *table[TABLES];
-    Py_ssize_t q, d, not_dense, band;
-    int count = 0;
-    if (!PyArg_ParseTuple(args, "nnnnOOOOOOOOOO", &q, &d, &not_dense, &band, given, given + 1, given + 2, given + 3, given + 4,
-                          given + 5, given + 6, given + 7, given + 8, given + 9))
-        return NULL;
-    for (; count < TABLES; count++) {
-        Py_ssize_t wanted = count == SIZES ? q + 1 : count == BEST ? q - d + 1 : (q + 1) * (q + 1);
-        if (PyObject_GetBuffer(given[count], &held[count], count == BEST ? PyBUF_CONTIG : PyBUF_CONTIG_RO) < 0)
-            goto done;
-        table[count] = held[count].buf;
-        if (d < 2 || d > q || held[count].itemsize != 8 || held[count].len != 8 * wanted) {
-            count++;
+    int count;
+} Tables;
+
+static void release(Tables *tables) {
+    while (tables->count)
+        PyBuffer_Release(&tables->held[--tables->count]);
+}
+
+/* Hold the `count` tables of a tuple. Returns -1 and sets an exception on failure. */
+static int hold(Tables *tables, PyObject *given, int count, Py_ssize_t q, Py_ssize_t i, Py_ssize_t d) {
+    tables->count = 0;
+    if (PyTuple_Size(given) != count || i < 0 || d < 2 || i + d > q) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_ValueError, "found other tables, or another interval, than expected");
+        return -1;
+    }
+    for (int k = 0; k < count; k++) {
+        Py_ssize_t wanted = k == SIZES ? q + 1 : k == BEST ? q - d + 1 : (q + 1) * (q + 1);
+        Py_buffer *held = &tables->held[k];
+        if (PyObject_GetBuffer(PyTuple_GetItem(given, k), held, k == BEST ? PyBUF_CONTIG : PyBUF_CONTIG_RO) < 0)
+            break;
+        tables->count++;
+        tables->table[k] = held->buf;
+        if (held->itemsize != 8 || held->len != 8 * wanted) {
             PyErr_SetString(PyExc_ValueError, "a table has another size than expected");
-            goto done;
+            break;
         }
     }
-    const int64_t longest[2] = {not_dense, band};
-    for (Py_ssize_t i = 0; i + d <= q; i++)
-        table[BEST][i] = split(table, q, i, d, longest);
-    result = Py_NewRef(Py_None);
-done:
-    while (count--)
-        PyBuffer_Release(&held[count]);
-    return result;
+    if (!PyErr_Occurred())
+        return 0;
+    release(tables);
+    return -1;
+}
+
+PyObject *least_splits(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *given;
+    Tables tables;
+    Py_ssize_t q, d;
+    Interval at;
+    if (!PyArg_ParseTuple(args, "nnnnO!", &q, &d, &at.not_dense, &at.band, &PyTuple_Type, &given) ||
+        hold(&tables, given, TABLES, q, 0, d) < 0)
+        return NULL;
+    at.table = tables.table, at.wide = q + 1;
+    for (Py_ssize_t i = 0; i + d <= q; i++) {
+        go_to(&at, i, d);
+        tables.table[BEST][i] = least_price(&at);
+    }
+    release(&tables);
+    return Py_NewRef(Py_None);
+}
+
+PyObject *first_split(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *given;
+    Tables tables;
+    Py_ssize_t q, i, d, t = 1;
+    long long price;
+    Interval at;
+    if (!PyArg_ParseTuple(args, "nnnnnLO!", &q, &i, &d, &at.not_dense, &at.band, &price, &PyTuple_Type, &given) ||
+        hold(&tables, given, BEST, q, i, d) < 0)
+        return NULL;
+    at.table = tables.table, at.wide = q + 1;
+    go_to(&at, i, d);
+    for (; t < d; t++) {
+        int64_t product = t < d - at.band ? at.column[t] * at.nnz[t] : uneven_product(&at, t);
+        if (at.start[t] + at.end[t] + product == price)
+            break;
+    }
+    release(&tables);
+    return PyLong_FromSsize_t(t);
 }

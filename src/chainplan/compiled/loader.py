@@ -21,6 +21,7 @@ class CompiledCore(Protocol):
     SetModel: type[SetModel]
     SetSearch: type[SetSearch]
     least_splits: Callable[..., None]
+    first_split: Callable[..., int]
 
 
 def compiled_core() -> CompiledCore | None:

@@ -44,7 +44,9 @@ static int add_type(PyObject *module, PyType_Spec *spec) {
 
 static PyMethodDef FUNCTIONS[] = {
     {"least_splits", least_splits, METH_VARARGS,
-     "least_splits(q, d, longest_not_dense, longest_band, ..., best): the least prices of all intervals of length d."},
+     "least_splits(q, d, longest_not_dense, longest_band, tables): the least prices of all intervals of length d."},
+    {"first_split", first_split, METH_VARARGS,
+     "first_split(q, i, d, longest_not_dense, longest_band, price, tables): the first split of that price, beyond i."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -186,6 +186,7 @@ class FmaTable:
         dtype, self.never = _number_type(chain, self.sizes, sum(price for price, _ in self.leaves))
         self.products = products(dtype)
         self._tables = self.products.tables()
+        self._longest = self.products.longest_not_dense, self.products.longest_band
         self._compiled = compiled_core() if self.never < SMALLEST_UNCOMPILED_NUMBER else None
         q = self.q
         self.by_start = np.zeros((q + 1, q + 1), dtype)
@@ -238,8 +239,7 @@ class FmaTable:
         count = q - d + 1
         best = np.empty(count, self.s.dtype)
         if self._compiled is not None and self._tables is not None:
-            longest = self.products.longest_not_dense, self.products.longest_band
-            self._compiled.least_splits(q, d, *longest, self.by_start, self.by_end, *self._tables, best)
+            self._compiled.least_splits(q, d, *self._longest, (self.by_start, self.by_end, *self._tables, best))
             return best
         rows = max(1, 32_768 // d)
         for a in range(0, count, rows):
@@ -260,6 +260,9 @@ class FmaTable:
     def _first_split(self, i: int, d: int, price: int) -> int:
         """The first split at which the interval (i, i+d) has its price."""
         q = self.q
+        if self._compiled is not None and self._tables is not None:
+            tables = self.by_start, self.by_end, *self._tables
+            return i + self._compiled.first_split(q, i, d, *self._longest, price, tables)
         parts = self.by_start[i, 1:d] + self.by_end[i + d, q - d + 1 : q]
         candidates = parts + self.products.even_prices(i, i + 1, d)[0]
         starts, t = self.products.uneven(i, i + 1, d)
