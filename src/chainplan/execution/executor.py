@@ -1,6 +1,6 @@
 """Runs plans in numpy: each step is one kernel, chosen before the run by the structures of its operands.
 
-A plan is lowered once into a list of closures, which is kept for as long as the plan lives, so that running it again
+A plan is lowered once into a list of functions, which is kept for as long as the plan lives, so that running it again
 costs one Python call per step besides the BLAS call. Blocks are held as `kernels.storage` says and multiplied by the
 kernels of `kernels.products`. A block is dropped after its last use.
 """

@@ -1,4 +1,4 @@
-"""Lowers each step of a plan to a closure that runs it, chosen by the structures of its operands.
+"""Lowers each step of a plan to a function that runs it, chosen by the structures of its operands.
 
 Blocks are held as `kernels.storage` says and multiplied by the kernels of `kernels.products`.
 
@@ -11,7 +11,7 @@ Whatever a kernel needs besides is bounded (see `chunked_apply`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -113,7 +113,7 @@ class Lowering(Interpreter[StepKernel]):
 
     def __init__(self, plan: Plan, replayed: Replay) -> None:
         self._plan, self._graph, self._replay = plan, plan.graph, replayed
-        self._blocks = tuple(typed.block for typed in replayed.blocks)
+        self.blocks = tuple(typed.block for typed in replayed.blocks)
         self._evaluates = evaluates(plan.steps)
         self._ending: dict[int, list[StateSpan]] = {}
         for span in spans(plan) if self._evaluates else ():
@@ -128,30 +128,31 @@ class Lowering(Interpreter[StepKernel]):
         return _then_drop(kernel, ends) if ends else kernel
 
     def load(self, step: Load) -> StepKernel:
-        return _load(self._position, self._graph.declared[step.elemental], self._blocks[self._position])
+        return _load(self._position, self._graph.declared[step.elemental], self.blocks[self._position])
 
     def accumulate(self, step: Accumulate) -> StepKernel:
         return self._applying(step, _accumulate(self._position, self._graph[step.elemental], step.mode))
 
     def propagate(self, step: Propagate) -> StepKernel:
         e = self._graph[step.elemental]
-        return self._applying(step, _propagate(self._position, e, step.arg, step.mode, self._blocks))
+        return self._applying(step, _propagate(self._position, e, step.arg, step.mode, self.blocks))
 
     def multiply(self, step: Multiply) -> StepKernel:
         left, right, onto = step
+        position, blocks = self._position, self.blocks
         if onto is None:
-            return _multiply(self._position, left, right, self._blocks)
-        return _multiply_onto(self._position, left, right, onto, self._blocks)
+            return partial(_multiply, _product(blocks[left], blocks[right], blocks[position]), position, left, right)
+        return _multiply_onto(position, left, right, onto, blocks)
 
     def add(self, step: Add) -> StepKernel:
-        return _add(self._position, step.left, step.right, self._blocks)
+        return _add(self._position, step.left, step.right, self.blocks)
 
     def seed(self, step: Seed) -> StepKernel:
-        return _seed(self._position, step, self._blocks[self._position])
+        return _seed(self._position, step, self.blocks[self._position])
 
     def decompress(self, step: Decompress) -> StepKernel:
         sides = sides_of(self._plan, self._replay, step)
-        return _decompress(self._position, step, sides, self._blocks[self._position])
+        return _decompress(self._position, step, sides, self.blocks[self._position])
 
     def advance(self, step: Advance) -> StepKernel:
         return _advance(self._graph[step.elemental])
@@ -245,14 +246,10 @@ def _store(run: PlanRun) -> None:
     """Do nothing, because no state is copied: it stays where it is until its last use."""
 
 
-def _multiply(position: int, left: int, right: int, blocks: Sequence[Block]) -> StepKernel:
-    product = _product(blocks[left], blocks[right], blocks[position])
-
-    def kernel(run: PlanRun) -> None:
-        values = run.values
-        values[position] = product(values[left], values[right])
-
-    return kernel
+def _multiply(product: ValuesProduct, position: int, left: int, right: int, run: PlanRun) -> None:
+    """Multiply two blocks; a partial call of one function is made several times as fast as a closure is."""
+    values = run.values
+    values[position] = product(values[left], values[right])
 
 
 def _product(left: Block, right: Block, result: Block) -> ValuesProduct:

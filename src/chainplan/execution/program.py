@@ -17,19 +17,17 @@ from chainplan.plans.steps import Accumulate, Load, Plan, Propagate
 from chainplan.problem.graph import Elemental
 from chainplan.structures import Block, Dense
 
+LoadedStep = tuple[int, Elemental, tuple[int, int] | None, Block]
+"""A load, its elemental, the shape of the elemental where any array of that shape will do, and its block."""
 CodedStep = tuple[int, StepKernel, tuple[int, ...]]
 """A step, its kernel and the blocks that are dropped behind it."""
 
 
 @dataclass(frozen=True)
 class LoweredPlan:
-    """A lowered plan.
+    """A lowered plan: its loads, and all other steps in `code`. `prices` are in fma."""
 
-    `loads` holds the step, the elemental, its shape where any array of that shape will do, and its block. `code` holds
-    all other steps with their kernels and the blocks that are dropped behind each. `prices` are in fma.
-    """
-
-    loads: tuple[tuple[int, Elemental, tuple[int, int] | None, Block], ...]
+    loads: tuple[LoadedStep, ...]
     applied: tuple[Elemental, ...]
     code: tuple[CodedStep, ...]
     blocks: tuple[Block, ...]
@@ -55,23 +53,35 @@ def _lower(plan: Plan) -> LoweredPlan:
     """Choose the kernel of every step."""
     graph, own = plan.graph, evaluates(plan.steps)
     replayed = replay(plan)
-    blocks = tuple(typed.block for typed in replayed.blocks)
-    dropped: dict[int, tuple[int, ...]] = {}
-    for position, (step, last) in enumerate(zip(plan.steps, last_uses(plan), strict=True)):
-        if (own or type(step) is not Load) and last < len(plan.steps):
-            dropped[last] = (*dropped.get(last, ()), position)
-    loads, code, lowering = [], [], Lowering(plan, replayed)
+    lowering = Lowering(plan, replayed)
+    blocks, declared, kernel = lowering.blocks, graph.declared, lowering.kernel
+    loads, code = list[LoadedStep](), list[CodedStep]()
     applied: dict[str, Elemental] = {}
-    for position, step in enumerate(plan.steps):
+    for position, (step, dropped) in enumerate(zip(plan.steps, _dropped(plan, own), strict=True)):
         if type(step) is Load and not own:
-            e = graph.declared[step.elemental]
-            dense = type(e.block.structure) is Dense
-            loads.append((position, e, (e.block.rows, e.block.cols) if dense else None, blocks[position]))
+            e = declared[step.elemental]
+            rows, cols, structure = e.block
+            loads.append((position, e, (rows, cols) if type(structure) is Dense else None, blocks[position]))
             continue
-        if isinstance(step, Accumulate | Propagate) and not own:
+        if (type(step) is Accumulate or type(step) is Propagate) and not own:
             applied[step.elemental] = graph[step.elemental]
-        code.append((position, lowering.kernel(position), dropped.get(position, ())))
-    names = frozenset(e.name for e in graph.elementals)
+        code.append((position, kernel(position), dropped))
     return LoweredPlan(
-        tuple(loads), tuple(applied.values()), tuple(code), blocks, replayed.prices, names, own, wide(plan, blocks)
+        tuple(loads),
+        tuple(applied.values()),
+        tuple(code),
+        blocks,
+        replayed.prices,
+        frozenset(declared),
+        own,
+        wide(plan, blocks),
     )
+
+
+def _dropped(plan: Plan, own: bool) -> list[tuple[int, ...]]:
+    """For each step, the blocks that no later step reads; loads are kept unless the plan evaluates states."""
+    dropped: list[tuple[int, ...]] = [()] * len(plan.steps)
+    for position, last in enumerate(last_uses(plan)):
+        if last < len(dropped) and (own or type(plan.steps[position]) is not Load):
+            dropped[last] += (position,)
+    return dropped
