@@ -7,16 +7,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jax.tree_util import PyTreeDef
 
 from chainplan.jax.edges import shape_of
 from chainplan.jax.errors import DifferentiationError
 from chainplan.jax.types import Shaped, Tree
+
+if TYPE_CHECKING:
+    from jax.typing import DTypeLike
 
 COMPUTED_LEAF = object()
 """Stands for an array that the function computes."""
@@ -54,10 +58,36 @@ class FlatCall:
         )
 
     def as_jacrev(self, nested: Tree) -> Tree:
-        """Give a Jacobian by `jax.jacfwd` the dtypes of `jax.jacrev`: those of the arguments, not of the results."""
+        """Give a Jacobian the dtypes of `jax.jacrev`, those of the arguments, not of the results; and its weak types.
+
+        A block is weak by `jax.jacrev` only where the argument is, and not always there; JAX is asked.
+        """
         blocks, tree = jax.tree.flatten(nested)
+        weak = self._weak_blocks() if any(leaf.weak_type for leaf in self.leaves) else [False] * len(blocks)
         given = cycle(leaf.dtype for leaf in self.leaves)
-        return jax.tree.unflatten(tree, [block.astype(dtype) for block, dtype in zip(blocks, given, strict=False)])
+        typed = [_typed(*each) for each in zip(blocks, given, weak, strict=False)]
+        return jax.tree.unflatten(tree, typed)
+
+    def _weak_blocks(self) -> list[bool]:
+        """Say of every block, by result and argument, whether `jax.jacrev` gives it a weak type, on shapes alone."""
+        count = len(self.leaves)
+
+        def results(*values: Array) -> list[Array]:
+            arrays = self.flat(*values)
+            return arrays[: len(self.outs)]
+
+        try:
+            blocks = jax.eval_shape(jax.jacrev(results, tuple(range(count))), *self.leaves)
+        except Exception:  # a function without adjoint; its own rule may raise anything
+            return [False] * count * len(self.outs)
+        return [block.weak_type for block in jax.tree.leaves(blocks)]
+
+
+def _typed(block: Array, dtype: DTypeLike, weak: bool) -> Array:
+    """Give an array a dtype, weak or not."""
+    if block.dtype == dtype and block.weak_type == weak:
+        return block
+    return lax.convert_element_type_p.bind(block, new_dtype=dtype, weak_type=weak, sharding=None)
 
 
 def flattened(
@@ -109,6 +139,27 @@ def flattened(
 
     call.flat = flat
     return call
+
+
+def by_jax(f: Callable[..., Tree], mode: str, args: Sequence[Tree], kwargs: dict[str, Tree], **options: Tree) -> Tree:
+    """Compute a Jacobian by a mode of JAX, by the other one where that raises an error.
+
+    The rule of a function may refuse a mode by any error, and only when it is asked.
+    """
+    other = "jacfwd" if mode == "jacrev" else "jacrev"
+    try:
+        return getattr(jax, mode)(f, **options)(*args, **kwargs)
+    except Exception as refusal:
+        try:
+            return getattr(jax, other)(f, **options)(*args, **kwargs)
+        except Exception:
+            raise refusal from None
+
+
+def has_integers(args: Sequence[Tree], argnums: int | Sequence[int]) -> bool:
+    """Say whether an argument to differentiate by holds integers or truth values."""
+    given = [args[place] for place in _argnums(argnums, len(args))]
+    return any(not jnp.issubdtype(jnp.result_type(leaf), np.inexact) for leaf in jax.tree.leaves(given))
 
 
 def _pair(value: Tree, where: str) -> tuple[Tree, Tree]:

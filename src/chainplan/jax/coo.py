@@ -48,7 +48,9 @@ def listed(held: HeldBlock, dtype: DTypeLike) -> HeldExplicit | None:
         case HeldSelection(index, _, values, turned):
             own = np.arange(len(index))
             i, j = (index, own) if turned else (own, index)
-            return HeldExplicit(held.rows, held.cols, i, j, jnp.ones(len(index), dtype) if values is None else values)
+            known = values is None or isinstance(values, np.ndarray)
+            entries = jnp.asarray(np.ones(len(index)) if values is None else values, dtype) if known else values
+            return HeldExplicit(held.rows, held.cols, i, j, entries)
         case HeldEqualParts(count, values, kronecker):
             _, r, c = values.shape
             part, row, col = (a.ravel() for a in np.indices((count, r, c)))

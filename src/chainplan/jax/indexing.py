@@ -20,7 +20,9 @@ IndexArray = NDArray[np.int64]
 
 
 def taken(array: Array, index: IndexArray, axis: int = 0) -> Array:
-    """Return `array[index]` along an axis."""
+    """Return `array[index]` along an axis; of an array of numpy, such as known signs, it is one of numpy."""
+    if isinstance(array, np.ndarray):
+        return array.take(index, axis)
     size, count = array.shape[axis], len(index)
     if count == size and np.array_equal(index, np.arange(size)):
         return array

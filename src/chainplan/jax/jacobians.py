@@ -23,7 +23,7 @@ from chainplan._util.byte_cache import bytes_of, kept
 from chainplan.errors import PlanError
 from chainplan.io.plan_file import SavedPlan
 from chainplan.io.read import read_plan
-from chainplan.jax.call import FlatCall, flattened
+from chainplan.jax.call import FlatCall, by_jax, flattened, has_integers
 from chainplan.jax.emit import held_fma
 from chainplan.jax.errors import DifferentiationError, NotLinearised
 from chainplan.jax.linearise import LinearisedFunction
@@ -78,6 +78,8 @@ def jacobian(
     tune: bool = False,
     gain: float | None = MIN_PLAN_GAIN,
     memory: int | None = None,
+    holomorphic: bool = False,
+    allow_int: bool = False,
 ) -> Callable[..., Tree]:
     """Make the Jacobian of a function by the cheapest order; it is called, and shaped, like `jax.jacrev(f, argnums)`.
 
@@ -109,6 +111,10 @@ def jacobian(
     memory : int | None
         The bytes that one call, compiled on its own, may take beside its arguments and result; seeds are sent in chunks
         as large as that allows. Under `jax.vmap` the limit holds for each call of the batch.
+    holomorphic : bool
+        Whether f is a holomorphic function of complex arrays, which is left to JAX's modes.
+    allow_int : bool
+        Whether arguments may be integers, by which all derivatives are zero; such a call is left to JAX's modes.
 
     Returns
     -------
@@ -141,18 +147,26 @@ def jacobian(
     if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int) or memory < 0):
         raise PlanError(f"memory: found {memory!r}; expected a whole number of bytes. Write memory=64 * 2**20.")
     settings = JacobianSettings(solver, budget, objective, _candidate_of(plan), tune, gain, memory)
+    if holomorphic and (plan is not None or memory is not None):
+        raise PlanError(
+            "holomorphic: found a plan or a limit of memory beside it; expected neither, because Jacobians of complex "
+            "functions are left to JAX's modes. Leave it out, or pass real and imaginary parts as two real arrays."
+        )
 
     @wraps(f)
     def jacobian_of_f(*args: Tree, **kwargs: Tree) -> Tree:
+        options = {"argnums": argnums, "has_aux": has_aux, "holomorphic": holomorphic}
+        if holomorphic:
+            return by_jax(f, "jacrev", args, kwargs, **options)
+        if allow_int and has_integers(args, argnums):
+            return jax.jacrev(f, allow_int=True, **options)(*args, **kwargs)
         call = flattened(f, argnums, has_aux, args, kwargs)
         linearised, way = chosen(call, settings)
         if way.name != "plan" and way.chunk is None:
-            made = getattr(jax, way.name)(f, argnums=argnums, has_aux=has_aux)(*args, **kwargs)
-            if way.name == "jacrev":
-                return made
+            made = by_jax(f, way.name, args, kwargs, argnums=argnums, has_aux=has_aux)
             return (call.as_jacrev(made[0]), made[1]) if has_aux else call.as_jacrev(made)
         blocks, computed = evaluated(linearised, call, way, call.leaves)
-        nested = call.nested(blocks)
+        nested = call.as_jacrev(call.nested(blocks))
         return (nested, call.passed_on(computed)) if has_aux else nested
 
     return jacobian_of_f

@@ -109,7 +109,7 @@ def _destinations(active: ActiveEquation, position: int) -> IndexArray:
     with jax.ensure_compile_time_eval():
         index = equation.operands[1]
         assert isinstance(index, TraceConstant), "indices are known"
-        base = jnp.zeros(shapes[0], np.float64)
+        base = jnp.zeros(shapes[0])
         numbered = 1 + jnp.arange(base.size, dtype=base.dtype).reshape(shapes[0])
 
         def put(updates: Array) -> Array:

@@ -125,12 +125,12 @@ def trace(function: Callable[..., list[Array]], arguments: Sequence[Array]) -> F
     Raises
     ------
     NotLinearised
-        If the function has effects, such as printing, that a plan would repeat or lose; or if it asks in Python for a
-        value, for example to branch on it.
+        If the function has effects, such as printing, that a plan would repeat or lose; if it asks in Python for a
+        value, for example to branch on it; or if the size of an array is a symbol, as where `jax.export` traces.
     """
     try:
         closed = jax.make_jaxpr(function)(*arguments)
-    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as reason:
+    except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as reason:
         where = next(
             (f"{f.filename}:{f.lineno}: " for f in reversed(extract_tb(reason.__traceback__)) if _is_user(f)), ""
         )
@@ -143,6 +143,8 @@ def flat(closed: core.ClosedJaxpr) -> FunctionTrace:
     if closed.effects:
         where = next(_source(eqn) for eqn in closed.jaxpr.eqns if eqn.effects)
         raise NotLinearised(f"{where}: it has effects: {', '.join(sorted(map(str, closed.effects)))}")
+    if any(map(_is_symbolic, (*closed.in_avals, *(v.aval for eqn in closed.jaxpr.eqns for v in eqn.outvars)))):
+        raise NotLinearised("the size of an array is a symbol, not a number")
     count = len(closed.jaxpr.invars)
     writer = _EquationWriter(count)
     results = writer.inline(closed.jaxpr, closed.consts, range(count))
@@ -204,6 +206,11 @@ def _is_program(parameter: object) -> bool:
     """Say whether a parameter of a primitive is, or holds, a program."""
     parts = parameter if isinstance(parameter, tuple) else (parameter,)
     return any(hasattr(part, "eqns") or hasattr(part, "jaxpr") for part in parts)
+
+
+def _is_symbolic(aval: Shaped) -> bool:
+    """Say whether a size of an array is not known while the function is traced."""
+    return not all(isinstance(size, int) for size in getattr(aval, "shape", ()))
 
 
 def _is_index(aval: Shaped) -> bool:
