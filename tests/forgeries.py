@@ -16,7 +16,7 @@ from chainplan.io.plan_file import parse_plan
 from chainplan.io.read import chain, from_spec
 from chainplan.planner import plan
 from chainplan.plans.check import check
-from chainplan.plans.classes import PLAN_CLASSES, PROPAGATION
+from chainplan.plans.classes import PLAN_CLASSES, PROPAGATION, SWEPT_PROPAGATION
 from chainplan.plans.replay import replay
 from chainplan.plans.schedule import SCHEDULE_CLASSES
 from chainplan.plans.steps import Plan
@@ -98,11 +98,13 @@ def _vertex_optimum(problem: Problem) -> int:
     return min(replay(plan, problem.cost).total for plan in _eliminations(problem))
 
 
-def _propagation_optimum(problem: Problem) -> int:
-    """The cheapest of all eliminations with propagation, by trying everything."""
-    best = least_propagation_cost(FreeDag(problem.to_spec()))
+def _propagation_optima(problem: Problem) -> tuple[int, int]:
+    """The cheapest of all eliminations with propagation, and with coloured sweeps besides, by trying everything."""
+    dag = FreeDag(problem.to_spec())
+    best, swept = least_propagation_cost(dag), least_propagation_cost(dag, sweeps=True)
     assert best is not None
-    return best
+    assert swept is not None
+    return best, swept
 
 
 def _vertex_makespan(problem: Problem, machines: int) -> int:
@@ -126,7 +128,7 @@ def _chain(name: str, problem: Problem, machines: tuple[int, ...] = ()) -> Base:
     for kind, solver in (("vertex", "dag-exact"), ("edge", "edge"), ("face", "face")):
         optima[f"{kind} elimination{after}"] = _solved(replace(problem, memory=None), solver)
     if not explicit:
-        optima[PROPAGATION] = _propagation_optimum(problem)
+        optima[PROPAGATION], optima[SWEPT_PROPAGATION] = _propagation_optima(problem)
     documents = [written(problem, solver) for solver in ("auto", "forward", "reverse")]
     documents += [written(problem, machines=m) for m in machines]
     makespans = {m: best_makespan(problem, m) for m in range(1, 5)} if machines else {}
@@ -139,7 +141,7 @@ def _dag(name: str, problem: Problem, machines: tuple[int, ...] = ()) -> Base:
     for kind in ("edge", "face"):
         optima[f"{kind} elimination{after}"] = _solved(problem, kind)
     if after:
-        optima[PROPAGATION] = _propagation_optimum(problem)
+        optima[PROPAGATION], optima[SWEPT_PROPAGATION] = _propagation_optima(problem)
     documents = [written(problem, solver) for solver in ("auto", "forward", "reverse", "edge")]
     documents += [written(problem, machines=m) for m in machines]
     makespans = {m: _vertex_makespan(problem, m) for m in range(1, 5)} if machines else {}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem, chain_vertex
 from chainplan.structures import DENSE, Block, Identity, NegatedIdentity, Structure
+from chainplan.structures import from_spec as structure_of
 from chainplan.structures.diagonal import DIAGONAL
 from chainplan.structures.scaled_identity import ScaledIdentity
 from chainplan.structures.sign import Sign
@@ -136,3 +138,30 @@ def classed_dag(seed: int, most: int) -> Problem:
 
     elementals = tuple(replace(e, block=block(e)) for e in problem.graph.elementals)
     return Problem(replace(problem.graph, sizes=sizes, elementals=elementals))
+
+
+def sparse_dag(rng: random.Random, most: int, path: bool = False) -> Problem:
+    """A DAG of sparse blocks in a row, half of them matrix-free, with edges that skip some unless it is a path.
+
+    Some of the blocks have a full row and some matrix-free elementals have no adjoints.
+    """
+    inputs, outputs = (1, 1) if path else (rng.choice([1, 1, 2]), rng.choice([1, 1, 2]))
+    last = inputs + rng.randint(1, most)
+    names, size = [f"v{i}" for i in range(last + outputs)], rng.randint(3, 5)
+    sizes = {v: size if rng.random() < 0.8 else rng.randint(2, 5) for v in names}
+    elementals: list[Elemental] = []
+    for j in range(inputs, len(names)):
+        skips = [i for i in range(min(j, last) - 1) if not path and rng.random() < 0.25]
+        for i in (*skips, min(j, last) - 1):
+            rows, cols = sizes[names[j]], sizes[names[i]]
+            full = rng.choice([-1, -1, 0, rows - 1])
+            places = [[a, b] for a in range(rows) for b in range(cols) if a in (full, b) or rng.random() < 0.2]
+            listed = structure_of("coo", places, (rows, cols), Path())
+            square = [DIAGONAL, Identity()] if rows == cols else [listed]
+            structure = rng.choice([DENSE, listed, listed, listed, *square, *square])
+            tangent = rng.randrange(1, 40) if rng.random() < 0.5 else None
+            adjoint = rng.randrange(1, 40) if tangent and rng.random() < 0.6 else None
+            name, block = f"e{len(elementals)}", Block(rows, cols, structure)
+            elementals.append(Elemental(name, names[i], names[j], block, tangent, adjoint))
+    read = rng.sample(names[inputs:last], not path and rng.random() < 0.2)
+    return Problem(Graph(sizes, tuple(names[:inputs]), (*names[last:], *read), tuple(elementals)))

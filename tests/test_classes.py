@@ -11,7 +11,7 @@ import pytest
 
 import chainplan
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.classes import PLAN_CLASSES, PROPAGATION, SWEEPS, class_of, includes, misfit
+from chainplan.plans.classes import PLAN_CLASSES, PROPAGATION, SWEEPS, SWEPT_PROPAGATION, class_of, includes, misfit
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.result import Result
 from chainplan.plans.steps import Add, Decompress, Plan, Seed
@@ -49,10 +49,20 @@ def test_the_table_is_closed_and_orders_what_a_problem_has_plans_of() -> None:
     assert not includes("vertex elimination after accumulation", PROPAGATION, free)
     assert includes(PROPAGATION, "bracketings", free)
     assert not includes(PROPAGATION, SWEEPS, free)
+    assert includes(SWEPT_PROPAGATION, PROPAGATION, dag_of_free())
+    assert not includes(PROPAGATION, SWEPT_PROPAGATION, dag_of_free())
+    assert includes(SWEPT_PROPAGATION, SWEEPS, free)
+    assert includes(SWEEPS, SWEPT_PROPAGATION, free)
     assert includes("bracketings and coloured sweeps", "bracketings", free)
     assert not includes("bracketings", "bracketings and coloured sweeps", free)
     assert not includes("vertex elimination after accumulation", "face elimination after accumulation", free)
     assert not includes("bracketings", "anything else", free)
+
+
+def dag_of_free() -> Problem:
+    """A DAG that is no chain, with a matrix-free elemental."""
+    problems_with_free = (random_dag(random.Random(seed), 3) for seed in range(100))
+    return next(p for p in problems_with_free if p.graph.not_a_chain and not p.graph.explicit)
 
 
 def test_an_optimum_of_a_wider_class_is_no_dearer() -> None:
@@ -85,7 +95,7 @@ def test_a_plan_is_of_the_class_that_its_solver_names() -> None:
             known += shown is not None
             chain = problem.graph.not_a_chain is None
             assert (shown is not None) == chain
-            coloured = result.within == PROPAGATION and shown == SWEEPS
+            coloured = result.within in (PROPAGATION, SWEPT_PROPAGATION) and shown == SWEEPS
             if shown is not None and "accumulation" not in result.within and not coloured:
                 assert includes(result.within, shown, problem)
     assert known > 100

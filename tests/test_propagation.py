@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
+from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,11 @@ from chainplan.errors import SolverError
 from chainplan.execution.executor import execute
 from chainplan.plans.bound import AFTER_ACCUMULATION, Status
 from chainplan.plans.check import check
-from chainplan.plans.classes import PROPAGATION
+from chainplan.plans.classes import PROPAGATION, SWEPT_PROPAGATION
 from chainplan.plans.compressed_sweep import UNREACHED_PRICE
 from chainplan.plans.forward_reverse import Pricer, order_price, sweep
 from chainplan.plans.recorder import Recorder
-from chainplan.plans.steps import Plan, Propagate
+from chainplan.plans.steps import Accumulate, Plan, Propagate, Seed
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.proofs.claims import prove_again
@@ -35,7 +35,7 @@ from chainplan.validation.reference import reference_jacobian
 from chainplan.values.draw import draw
 from generators.matrix_free import MODULES, simulation
 from tests.oracles.propagation import FreeDag, least_propagation_cost
-from tests.problems import random_chain, random_dag
+from tests.problems import random_chain, random_dag, sparse_dag
 
 MAX_FREE_ELEMENTALS = 7
 """Matrix-free elementals up to which every plan is tried."""
@@ -192,7 +192,7 @@ def test_a_second_output_does_not_make_a_solve_dearer(second: str) -> None:
     assert chainplan.plan(with_solve(), "chain-dp").price == 776
     result = chainplan.plan(with_solve(second))
     more = {"x": 0, "a": 160, "r": 100}[second]  # products of sparse blocks for the second output
-    assert (result.price, result.bound, result.within) == (776 + more, 776 + more, PROPAGATION)
+    assert (result.price, result.bound, result.within) == (776 + more, 776 + more, SWEPT_PROPAGATION)
 
 
 def test_bounds_after_accumulation_are_not_those_of_auto() -> None:
@@ -271,3 +271,99 @@ def _drawn_ways(rng: random.Random, left: EdgeDecisions, right: EdgeDecisions) -
 def test_a_graph_without_matrix_free_elementals_is_refused() -> None:
     with pytest.raises(SolverError, match="it has no matrix-free elementals"):
         chainplan.plan(chainplan.chain([2, 3, 4]), "propagation")
+
+
+def sparse_problems(first: int, last: int, most: int) -> Iterator[tuple[int, Problem, FreeDag]]:
+    """Sparse graphs with a few matrix-free elementals."""
+    for seed in range(first, last):
+        problem = sparse_dag(random.Random(seed), most)
+        if 0 < sum(not e.explicit for e in problem.graph.useful) <= MAX_FREE_ELEMENTALS:
+            yield seed, problem, FreeDag(problem.to_spec())
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "most"), [(20, 60, 3), pytest.param(60, 2_000, 4, marks=pytest.mark.nightly)]
+)
+def test_sweeps_over_parts_are_those_of_trying_everything(first: int, last: int, most: int) -> None:
+    cheaper = proven = count = 0
+    for seed, problem, dag in sparse_problems(first, last, most):
+        best, narrow = least_propagation_cost(dag, sweeps=True), least_propagation_cost(dag)
+        assert best is not None
+        assert narrow is not None
+        result, swept = chainplan.plan(problem, "propagation"), PropagationGraph(problem.graph).parts.within
+        assert result.plan is not None
+        assert_computes(result.plan, problem)
+        assert propagation_bound(problem.graph, swept=swept).total <= best, seed
+        assert (result.price, result.bound) == (best, best), seed
+        assert swept or best == narrow, seed
+        count, proven, cheaper = count + 1, proven + (result.status is Status.OPTIMAL), cheaper + (best < narrow)
+    assert proven == count
+    assert cheaper >= (last - first) // 40
+
+
+def test_on_a_path_sweeps_are_those_of_the_intervals() -> None:
+    swept = 0
+    for seed in range(40):
+        problem = sparse_dag(random.Random(seed), 4, path=True)
+        if not problem.graph.explicit:
+            chain, graph = chainplan.plan(problem, "chain-dp"), chainplan.plan(problem, "propagation")
+            assert (graph.price, graph.bound) == (chain.price, chain.bound), seed
+            assert graph.plan is not None
+            assert_computes(graph.plan, problem)
+            swept += bool(PropagationGraph(problem.graph).parts.any)
+    assert swept > 25
+
+
+def substeps(count: int) -> Problem:
+    """Steps on a grid of 40, each beside what stays, with a total in every step that nothing reads."""
+    band = [[i, j] for i in range(40) for j in range(max(0, i - 1), min(40, i + 2))]
+    step = Block(41, 40, structure_of("coo", [*band, *([40, j] for j in range(40))], (41, 40), Path()))
+    read = Block(40, 41, structure_of("coo", [[i, i] for i in range(40)], (40, 41), Path()))
+    sizes = {"p": 2, "x0": 40}
+    elementals = list[Elemental]()
+    for i in range(count):
+        state, inner, after = f"x{i}", f"h{i}", f"x{i + 1}"
+        sizes |= {inner: 41, after: 40}
+        elementals.append(Elemental(f"step{i}", state, inner, step, 200))
+        elementals.append(Elemental(f"read{i}", inner, after, read))
+        elementals.append(Elemental(f"stay{i}", state, after, Block(40, 40, Diagonal())))
+        elementals.append(Elemental(f"enter{i}", "p", after, Block(40, 2)))
+    return Problem(Graph(sizes, ("x0", "p"), (f"x{count}",), tuple(elementals)))
+
+
+def test_what_nothing_reads_takes_no_colours() -> None:
+    problem = substeps(3)
+    result, work = chainplan.plan(problem), PropagationGraph(problem.graph).unswept()
+    assert result.plan is not None
+    assert result.price is not None
+    assert_computes(result.plan, problem)
+    assert {max(step.colours) + 1 for step in result.plan.steps if isinstance(step, Seed)} == {3}
+    assert min(work.order_price(order) for order in permutations(work.middle)) > 5 * result.price
+    assert (result.bound, result.optimal_within) == (result.price, SWEPT_PROPAGATION)
+
+
+def measured_twice(seed: int) -> Problem:
+    """Two vertices, four outputs that a last one reads, and seven matrix-free elementals from the first to these."""
+    rng = random.Random(seed)
+    sizes = {v: rng.randint(1, 6) for v in ("x", "a", "b", "c", "d", "e", "f", "y")}
+    edges = [("x", "a"), ("x", "b"), *[*product("ab", "cdef")][:7], *product("cdef", "y")]
+    elementals = []
+    for source, target in edges:
+        free = source in "ab"
+        prices = (rng.randint(1, 60), rng.randint(1, 60)) if free else (None, None)
+        elementals.append(Elemental(source + target, source, target, Block(sizes[target], sizes[source]), *prices))
+    return Problem(Graph(sizes, ("x",), ("c", "d", "e", "f", "y"), tuple(elementals)))
+
+
+def test_any_number_of_elementals_that_are_used_twice_is_decided() -> None:
+    mixed = 0
+    for seed in range(2):
+        problem = measured_twice(seed)
+        assert len(PropagationGraph(problem.graph).shared) == 7
+        best, result = least_propagation_cost(FreeDag(problem.to_spec())), chainplan.plan(problem, "propagation")
+        assert (result.price, result.bound, result.optimal_within) == (best, best, PROPAGATION)
+        assert result.plan is not None
+        assert_computes(result.plan, problem)
+        kinds = {type(step) for step in result.plan.steps if getattr(step, "elemental", "")[:1] in "ab"}
+        mixed += {Accumulate, Propagate} <= kinds
+    assert mixed

@@ -5,6 +5,9 @@ elemental may be accumulated and any vertex eliminated. The product of an out-ed
 cheapest of all ways that the state allows: a product of the two blocks, or tangents of any elementals of the out-edge
 (adjoints of any of the in-edge) and a product with the rest of that edge. The block to which elementals are applied has
 to be there, so all elementals of its edge have been accumulated. Products and sums are those of `patterns`.
+
+A connected set of vertices may also go at once by a coloured sweep, as long as nothing beside it is gone: lines of
+vectors start at each vertex before it, or at each behind it, with as few colours as any colouring of what arrives has.
 """
 
 from __future__ import annotations
@@ -14,10 +17,15 @@ from functools import cache, reduce
 from itertools import combinations
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from tests.oracles.colouring import least_price
 from tests.oracles.graph import accumulation_price, as_dag, reach
-from tests.oracles.patterns import Block, blocks_of, fma, product, total
+from tests.oracles.patterns import Block, Pattern, blocks_of, fma, product, total
 
 Names = frozenset[int]
+UNREACHED = 10**60
+"""A price that no plan reaches."""
 
 
 class Free(NamedTuple):
@@ -42,8 +50,10 @@ class FreeDag:
         blocks = blocks_of((sizes[e["edge"][1]], sizes[e["edge"][0]], e.get("structure", "dense")) for e in useful)
         self.free: dict[int, Free] = {}
         self.explicit: dict[tuple[str, str], Block] = {}
+        self.links: list[tuple[tuple[str, str], int | None, Block]] = []
         for number, (e, block) in enumerate(zip(useful, blocks, strict=True)):
             ends, prices = (e["edge"][0], e["edge"][1]), (e.get("tangent"), e.get("adjoint"))
+            self.links.append((ends, None if prices == (None, None) else number, block))
             if prices != (None, None):
                 self.free[number] = Free(ends, block, *prices)
             else:
@@ -56,8 +66,11 @@ class FreeDag:
         return accumulation_price(free.block, free.tangent, free.adjoint)
 
 
-def least_propagation_cost(dag: FreeDag) -> int | None:
-    """Multiply-adds of the cheapest plan, None where an accumulation has too many colourings."""
+def least_propagation_cost(dag: FreeDag, sweeps: bool = False) -> int | None:
+    """Multiply-adds of the cheapest plan, with coloured sweeps or without; None where there are too many colourings."""
+    parts = dict(_swept_parts(dag)) if sweeps else {}
+    if None in parts.values():
+        return None
     known = {number: dag.accumulation(number) for number in dag.free}
     prices = {number: price for number, price in known.items() if price is not None}
     if len(prices) < len(known):
@@ -76,6 +89,10 @@ def least_propagation_cost(dag: FreeDag) -> int | None:
             price = _price(dag, formed, gone, done, v)
             if price is not None:
                 ways.append(price + least(gone | {v}, done))
+        for part, swept in parts.items():
+            assert swept is not None
+            if not gone & (part | _beside(dag, part)):
+                ways.append(swept + least(gone | part, done))
         return min(ways)
 
     return least(frozenset(), frozenset())
@@ -144,3 +161,93 @@ def _ways(
 
 def _sum(blocks: list[Block]) -> Block:
     return reduce(total, blocks) if blocks else Block(0, 0)
+
+
+def _beside(dag: FreeDag, part: frozenset[str]) -> frozenset[str]:
+    """The vertices at the other ends of the elementals of a set."""
+    return frozenset(v for ends, *_ in dag.links if part & {*ends} for v in ends) - part
+
+
+def _swept_parts(dag: FreeDag) -> Iterator[tuple[frozenset[str], int | None]]:
+    """Every connected set that may be swept, with its price; None where there are too many colourings."""
+    for count in range(1, len(dag.middle) + 1):
+        for chosen in combinations(sorted(dag.middle - dag.outputs), count):
+            part = frozenset(chosen)
+            near = {e for e in (ends for ends, *_ in dag.links) if part.issuperset(e)}
+            if reach({chosen[0]}, [*near, *(e[::-1] for e in near)]) >= part:
+                yield part, _sweep_price(dag, part)
+
+
+def _sweep_price(dag: FreeDag, part: frozenset[str]) -> int | None:
+    """Multiply-adds of the cheapest sweep over a set, in either direction, or in both between two vertices."""
+    order = _topological(dag)
+    entries = [v for v in order if any(a == v and b in part for (a, b), *_ in dag.links) and v not in part]
+    exits = [v for v in order if any(b == v and a in part for (a, b), *_ in dag.links) and v not in part]
+    ways = list[int]()
+    for ends, tangents in ((entries, True), (exits, False)):
+        lines = [_line(dag, part, end, order if tangents else order[::-1], tangents) for end in ends]
+        if None in lines:
+            return None
+        ways.append(sum(line[0] for line in lines if line is not None))
+    if len(entries) == len(exits) == 1:
+        (_, tangent, cells), (_, adjoint, _) = (
+            _carried(dag, part, end, order if tangents else order[::-1], tangents)
+            for end, tangents in ((entries[0], True), (exits[0], False))
+        )
+        if tangent is not None and adjoint is not None and 0 < cells.sum() < cells.size and _applies(dag, part):
+            both = least_price(cells, tangent, adjoint)
+            if both is None:
+                return None
+            ways.append(both)
+    return min(ways)
+
+
+def _applies(dag: FreeDag, part: frozenset[str]) -> bool:
+    """Whether a set is beside a matrix-free elemental."""
+    return any(number is not None and part & {*ends} for ends, number, _ in dag.links)
+
+
+def _topological(dag: FreeDag) -> list[str]:
+    """The vertices, each after those that lead to it."""
+    edges = [ends for ends, *_ in dag.links]
+    return sorted({v for e in edges for v in e}, key=lambda v: (len(reach({v}, [e[::-1] for e in edges])), v))
+
+
+def _line(dag: FreeDag, part: frozenset[str], end: str, order: list[str], tangents: bool) -> tuple[int] | None:
+    """Multiply-adds of what is carried from one vertex through a set, with colours or without."""
+    plain, vector, cells = _carried(dag, part, end, order, tangents)
+    free = vector is not None and cells.any()
+    coloured = least_price(cells, vector if tangents else None, None if tangents else vector) if free else plain
+    return None if coloured is None else (min(plain, coloured),)
+
+
+def _carried(
+    dag: FreeDag, part: frozenset[str], end: str, order: list[str], tangents: bool
+) -> tuple[int, int | None, Pattern]:
+    """Multiply-adds without seeds, those of one vector, None where none passes, and the joint pattern at the end."""
+    near, far = (0, 1) if tangents else (1, 0)
+    arrived, plain, vector, applied = dict[str, Block](), 0, 0, False
+    missing = False
+    for v in order:
+        for ends, number, block in dag.links:
+            u = ends[near]
+            if ends[far] != v or (v not in part if u == end else u not in part or u not in arrived):
+                continue
+            free = None if number is None else dag.free[number]
+            own = None if free is None else free.tangent if tangents else free.adjoint
+            applied |= free is not None
+            missing |= free is not None and own is None
+            one = Block(block.cols, 1) if tangents else Block(1, block.rows)
+            vector += (own or 0) if free is not None else fma(*((block, one) if tangents else (one, block)))
+            if u == end:
+                made = block
+                plain += 0 if number is None else dag.accumulation(number) or 0
+            else:
+                pair = (block, arrived[u]) if tangents else (arrived[u], block)
+                made = product(*pair)
+                count = arrived[u].cols if tangents else arrived[u].rows
+                plain += fma(*pair) if free is None else UNREACHED if own is None else own * count
+            arrived[v] = total(arrived[v], made) if v in arrived else made
+    cells = [block.cells for v, block in arrived.items() if v not in part]
+    joint = np.concatenate(cells, axis=0 if tangents else 1)
+    return plain, vector if applied and not missing else None, joint

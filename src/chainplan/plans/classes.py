@@ -20,16 +20,18 @@ SWEEPS = "bracketings and coloured sweeps"
 CHECKPOINTS = "bracketings and nested checkpoints"
 ONE_SWEEP = "one sweep with nested checkpoints"
 PROPAGATION = "vertex elimination with propagation"
+SWEPT_PROPAGATION = "vertex elimination with propagation and coloured sweeps"
 
 PLAN_CLASSES: dict[str, tuple[str, ...]] = {
     BRACKETINGS: (SWEEPS, "vertex elimination", PROPAGATION),
-    SWEEPS: (),
+    SWEEPS: (SWEPT_PROPAGATION,),
     CHECKPOINTS: (),
     ONE_SWEEP: (CHECKPOINTS,),
     "vertex elimination": ("edge elimination",),
     "edge elimination": ("face elimination",),
     "face elimination": (BRACKETINGS,),
-    PROPAGATION: (SWEEPS,),
+    PROPAGATION: (SWEPT_PROPAGATION,),
+    SWEPT_PROPAGATION: (SWEEPS,),
     "vertex elimination after accumulation": ("edge elimination after accumulation", PROPAGATION),
     "edge elimination after accumulation": ("face elimination after accumulation",),
     "face elimination after accumulation": (SWEEPS,),
@@ -41,6 +43,8 @@ vertices one after the other, and an elimination is a bracketing, so those four 
 accumulation means that each matrix-free elemental is accumulated first, by a coloured sweep where that is cheaper. With
 propagation, each product of two edges at a vertex multiplies their blocks, or applies matrix-free elementals of one
 edge to the block of the other and multiplies the rest of it; an elemental is accumulated where its block is needed.
+With coloured sweeps, connected vertices may also go at once, by seeds that are carried through all their elementals
+from each vertex on one side (`solvers.elimination.swept_parts`).
 
 One sweep with nested checkpoints extends the block of the last elemental to the input by one elemental at a time, each
 in the cheapest way that fits by itself. Checkpoints are held in memory, or on disk where the problem has one.
@@ -68,7 +72,7 @@ def misfit(name: str, problem: Problem) -> str | None:
         return f"limits.recompute is {which}; expected {CHECKPOINTS} or {ONE_SWEEP} where it is, and only there"
     if name == ONE_SWEEP or name.startswith(BRACKETINGS):
         return graph.not_a_chain
-    if graph.explicit == (name == PROPAGATION or name.endswith(AFTER_ACCUMULATION)):
+    if graph.explicit == (name in (PROPAGATION, SWEPT_PROPAGATION) or name.endswith(AFTER_ACCUMULATION)):
         none = "no " if graph.explicit else ""
         expected = f"'{AFTER_ACCUMULATION[1:]}' or 'with propagation'"
         return f"it has {none}matrix-free elementals; expected {expected} where it has some"

@@ -17,7 +17,7 @@ from chainplan.errors import PlanError
 from chainplan.io.plan_file import SavedPlan
 from chainplan.io.plan_file_claims import derive
 from chainplan.plans.bound import Bound, Status
-from chainplan.plans.classes import PROPAGATION
+from chainplan.plans.classes import PROPAGATION, SWEPT_PROPAGATION
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.problem.units import unit_text
@@ -27,6 +27,7 @@ from chainplan.proofs.verdict import ClaimFinding, ClaimStanding, ProofVerdict, 
 from chainplan.solvers.elimination.elimination_graph import after_accumulation
 from chainplan.solvers.elimination.path_bound import path_bound, quick_bound
 from chainplan.solvers.elimination.propagation_bound import propagation_bound
+from chainplan.solvers.elimination.propagation_graph import PropagationGraph
 from chainplan.solvers.search.search import Search, SearchProgress, paced
 
 DEFAULT_PROOF_SECONDS = 10.0
@@ -108,8 +109,9 @@ def _at_once(problem: Problem, bound: Bound, again: Replanning) -> bool:
     graph, search = problem.graph, Search(budget=again.left / 4)
     if problem.cost is not FMA or not graph.exact:
         return False
-    if bound.within == PROPAGATION and not graph.explicit:
-        return propagation_bound(graph, paced(search.watch)).total >= bound.value
+    if bound.within in (PROPAGATION, SWEPT_PROPAGATION) and not graph.explicit:
+        swept = PropagationGraph(graph).parts.within if bound.within == SWEPT_PROPAGATION else 0
+        return propagation_bound(graph, paced(search.watch), swept).total >= bound.value
     if bound.within != after_accumulation(graph, VERTEX_ELIMINATION):
         return False
     return path_bound(graph) >= bound.value or quick_bound(graph, search.watch) >= bound.value

@@ -16,7 +16,7 @@ from chainplan.planner import plan as plan_again
 from chainplan.plans.bound import AFTER_ACCUMULATION, Bound
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import prove
-from chainplan.plans.classes import PROPAGATION, class_of, includes
+from chainplan.plans.classes import PROPAGATION, SWEPT_PROPAGATION, class_of, includes
 from chainplan.plans.reorder import reordered
 from chainplan.plans.result import Result
 from chainplan.problem.problem import Problem
@@ -31,6 +31,7 @@ CLASS_PROVERS = {
     "edge elimination": "edge",
     "face elimination": "face",
     PROPAGATION: "propagation",
+    SWEPT_PROPAGATION: "propagation",
 }
 """The solvers that prove bounds of a class which `auto` does not prove; `auto` is tried before them."""
 

@@ -220,7 +220,7 @@ def _run_matrix_free(problem: Problem, search: Search) -> Iterator[Outcome]:
             continue
         outcome = _run_stage(solver, problem, search, share, search.incumbent)
         yield outcome
-        proven = outcome.status is Status.OPTIMAL and outcome.bound.within == PROPAGATION
+        proven = outcome.status is Status.OPTIMAL and _says_enough(problem, outcome.bound)
         if (proven and _fits(outcome, problem)) or not search.in_time():
             return
 

@@ -3,32 +3,36 @@
 The other solvers of graphs accumulate every matrix-free elemental first. Here it is decided at each vertex which are
 accumulated and which are applied to the blocks beside them (`elimination.propagation_graph`). What this makes cheap is
 an order of its own, so that greedy keys, re-ordered fragments and the exact search ask for its prices.
+
+Parts of the graph that coloured sweeps make cheap (`elimination.swept_parts`) are found piece by piece: the vertices of
+a piece are put in the cheapest order as if nothing else were there, and eliminated before all others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import combinations, cycle
+from itertools import cycle
 from random import Random
-from typing import cast, final
+from typing import NamedTuple, cast, final
 
 from chainplan.plans.bound import Bound
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.classes import PROPAGATION
+from chainplan.plans.classes import PROPAGATION, SWEPT_PROPAGATION
 from chainplan.plans.result import Outcome, bounded
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
-from chainplan.problem.graph import Graph
 from chainplan.problem.problem import Problem
 from chainplan.solvers.dag.order_plans import cheaper_sweep, order_of
+from chainplan.solvers.elimination.bitset_problem import members
 from chainplan.solvers.elimination.component_search import cheapest_order
+from chainplan.solvers.elimination.decided_search import least_price
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.solvers.elimination.greedy import PricedOrder, best_of_keys, by_all_keys, randomised
 from chainplan.solvers.elimination.large_neighbourhood import sweep
 from chainplan.solvers.elimination.propagation_bound import BoundParts, propagation_bound
 from chainplan.solvers.elimination.propagation_graph import PropagationGraph, all_or_none_formed, propagation_plan
-from chainplan.solvers.search.search import Search, SearchStopped, paced
+from chainplan.solvers.search.search import Search, paced
 from chainplan.solvers.search.solver import Solver, not_fma
 
 MAX_INTERMEDIATES_FOR_OWN_KEYS = 300
@@ -41,8 +45,6 @@ MAX_INTERMEDIATES_FOR_PROOF_FIRST = 40
 """Intermediate vertices up to which the exact search comes before local search, and once more after it."""
 MAX_INTERMEDIATES_FOR_PROOF = 250
 """Intermediate vertices above which no exact search is tried."""
-MAX_DECIDED_ELEMENTALS = 6
-"""Shared elementals up to which every decision on them is tried."""
 EXACT_SHARE = 0.5
 """Share of the limits that the exact search may take."""
 CUT_BOUND_SHARE = 0.3
@@ -53,6 +55,8 @@ WRITING_PER_PRICING = 3.0
 """How much longer it takes to write the plan of an order down and to replay it than to price the order."""
 RANDOM_STARTS = 4
 """Random greedy orders from which the search sets out."""
+MAX_PIECE_VERTICES = 12
+"""Vertices of a piece of parts that are put in the cheapest order together."""
 IDLE_SWEEPS = 4
 """Sweeps without gain after which the search goes on from another order."""
 
@@ -62,7 +66,8 @@ class PropagationSolver(Solver):
     """Greedy orders in which matrix-free elementals are propagated or accumulated, improved by exact fragments.
 
     Cost: every price looks at the pairs of a vertex's edges; the exact search also at connected sets of vertices.
-    Exact: where that search ends, within vertex elimination with propagation.
+    Exact: where that search ends, within vertex elimination with propagation and, where patterns are sparse, coloured
+        sweeps.
     Refuses: graphs without matrix-free elementals; other objectives than fma.
     """
 
@@ -79,17 +84,19 @@ class PropagationSolver(Solver):
         best = _Best(search, *next(orders))
         for work, priced in orders:
             best.offer(work, priced)
-        parts = _cuts(problem.graph, search)
+        for work in works if works[0].parts.any else ():
+            best.offer_all(work, _with_parts_first(work, best.priced, search))
+        parts = _cuts(works[0], search)
         count = len(works[0].middle)
-        proof = None
+        proven = _Proven(Bound(parts.total, _moves(best.work)), False)
         if count <= MAX_INTERMEDIATES_FOR_PROOF_FIRST:
-            proof = _over_all_components(best, parts, search)
-        if proof is None and best.total > parts.total:
+            proven = _proof(best, parts, search)
+        if not proven.whole and best.total > parts.total:
             best.offer_all(best.work, _improved(best.work, best.priced, search))
             _form_more(best, search)
             if count <= MAX_INTERMEDIATES_FOR_PROOF:
-                proof = _over_all_components(best, parts, search)
-        bound = proof or Bound(parts.total, PROPAGATION)
+                proven = _proof(best, parts, search)
+        bound = max(proven.bound, Bound(parts.total, _moves(best.work)), key=lambda bound: bound.value)
         search.prove(bound)
         candidate = Candidate(best.plan(), FMA)
         if count > MAX_INTERMEDIATES_FOR_OWN_KEYS:
@@ -97,27 +104,85 @@ class PropagationSolver(Solver):
         return bounded(candidate, candidate.price, bound)
 
 
-def _cuts(graph: Graph, search: Search) -> BoundParts:
+def _moves(work: PropagationGraph) -> str:
+    """Return the class of plans that is searched."""
+    return SWEPT_PROPAGATION if work.parts.any else PROPAGATION
+
+
+def _cuts(work: PropagationGraph, search: Search) -> BoundParts:
     """Return the bound from cuts, as far as the limits go; later stages do not work it out again."""
     known = search.unfinished.get(PropagationSolver.name)
     if isinstance(known, BoundParts):
         return known
     stage = search.stage(PropagationSolver.name, CUT_BOUND_SHARE)
-    parts = search.unfinished[PropagationSolver.name] = propagation_bound(graph, paced(stage.watch))
-    search.prove(Bound(parts.total, PROPAGATION))
+    parts = search.unfinished[PropagationSolver.name] = propagation_bound(
+        work.graph, paced(stage.watch), work.parts.within
+    )
+    search.prove(Bound(parts.total, _moves(work)))
     return parts
 
 
 def _greedy_orders(work: PropagationGraph, search: Search) -> Iterator[PricedOrder]:
     """Yield greedy orders, at least one."""
     if len(work.middle) <= MAX_INTERMEDIATES_FOR_OWN_KEYS:
-        yield from by_all_keys(work, search.going)
+        for priced in by_all_keys(work, search.going):
+            yield _with_sweeps(work, priced)
     else:
         order = best_of_keys(work.graph, search.going, search.greedy).order
         start = search.seconds
         priced = PricedOrder(work.order_price(order), order)
         search.writing = WRITING_PER_PRICING * (search.seconds - start)
         yield priced
+
+
+def _with_sweeps(work: PropagationGraph, priced: PricedOrder) -> PricedOrder:
+    """Return an order with its price where parts may be swept."""
+    return PricedOrder(work.order_price(priced.order), priced.order) if work.parts.any else priced
+
+
+def _with_parts_first(work: PropagationGraph, best: PricedOrder, search: Search) -> Iterator[PricedOrder]:
+    """Yield orders that begin with the parts that are worth a sweep where nothing else is gone."""
+    ordered = list[int]()
+    for piece in work.parts.pieces:
+        for start in range(0, len(piece), MAX_PIECE_VERTICES):
+            some = piece[start : start + MAX_PIECE_VERTICES]
+            found = cheapest_order(work, some) if search.going() else None
+            ordered += some if found is None else found.order
+    swept = _Swept.of(work, ordered)
+    if not swept.first:
+        return
+    yield swept.priced(swept.after(best.order).order)
+    if len(work.middle) <= MAX_INTERMEDIATES_FOR_OWN_KEYS:
+        for priced in by_all_keys(swept.rest, search.going):
+            yield swept.priced(priced.order)
+
+
+class _Swept(NamedTuple):
+    """The parts that go by sweeps before all others, as the beginning of an order, and what is left then."""
+
+    work: PropagationGraph
+    first: list[int]
+    rest: PropagationGraph
+
+    @classmethod
+    def of(cls, work: PropagationGraph, order: Sequence[int]) -> _Swept:
+        """Return the parts that are swept where some vertices go in this order."""
+        rest, first = work.copy(), list[int]()
+        for move in work.cheapest_moves(order)[1] if work.sweeping else ():
+            if not isinstance(move, int):
+                rest.sweep_away(move)
+                first += members(move.inside)
+        return cls(work, first, rest)
+
+    def after(self, order: Sequence[int]) -> PricedOrder:
+        """Return what an order says of the vertices that are left, at the price of these."""
+        left = [v for v in order if v in self.rest.middle]
+        return PricedOrder(self.rest.order_price(left), left)
+
+    def priced(self, order: Sequence[int]) -> PricedOrder:
+        """Return the order of all vertices that ends with this one of those that are left."""
+        whole = [*self.first, *order]
+        return PricedOrder(self.work.order_price(whole), whole)
 
 
 class _Best:
@@ -135,7 +200,12 @@ class _Best:
     @property
     def plan(self) -> Callable[[], Plan]:
         """What writes the plan down."""
-        return partial(propagation_plan, self.work.graph, self.priced.order, self.work.formed)
+        return partial(propagation_plan, self.work.graph, self.priced.order, self.work.formed, self.work.parts)
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether the plan has coloured sweeps over parts."""
+        return bool(_Swept.of(self.work, self.priced.order).first)
 
     def offer(self, work: PropagationGraph, priced: PricedOrder) -> bool:
         """Keep an order if it is cheaper, and return whether it is."""
@@ -151,46 +221,48 @@ class _Best:
             self.offer(work, priced)
 
 
-def _over_all_components(best: _Best, parts: BoundParts, search: Search) -> Bound | None:
-    """Offer the cheapest order; return the bound that this proves, None where nothing is proven.
+class _Proven(NamedTuple):
+    """What an exact search has proven, and whether it came to its end, so that no cheaper order is known of."""
 
-    Where many elementals are shared, other decisions about them are tried and nothing is proven. Where better colours
-    of an accumulation may be possible, a second search with their least prices gives the bound.
+    bound: Bound
+    whole: bool
+
+
+def _proof(best: _Best, charges: BoundParts, search: Search) -> _Proven:
+    """Offer the cheapest order, and return the bound that this proves.
+
+    Where parts may be swept, plans without sweeps are searched first unless the best one has some: there are many fewer
+    of them, and where the second search does not come to its end, what is proven is said of them.
     """
-    tick, graph = search.stage(PropagationSolver.name, EXACT_SHARE).tick, best.work.graph
-    middle = sorted(best.work.middle)
-
-    def cheapest(work: PropagationGraph, total: int) -> PricedOrder | None:
-        charges = parts.charges(graph, work.index, work.paid)
-        return cheapest_order(work, middle, total - work.fixed, tick, charges)
-
-    def better(work: PropagationGraph) -> bool:
-        found = cheapest(work, best.total)
-        return found is not None and best.offer(work, found)
-
-    try:
-        if len(best.work.shared) > MAX_DECIDED_ELEMENTALS:
-            better(best.work)
-            _toggle(best, better, search)
-            return None
-        for formed in _decisions(best.work.shared):
-            better(PropagationGraph(graph, formed=formed))
-        if not best.work.exact:
-            return None
-        least = best.total
-        for formed in () if best.work.tight else _decisions(best.work.shared):
-            work = PropagationGraph(graph, formed=formed, least=True)
-            found = cheapest(work, least)
-            least = least if found is None else work.fixed + found.price
-        return Bound(least, PROPAGATION)
-    except SearchStopped:
-        return None
+    work, narrow = best.work, None
+    if work.parts.any and not best.sweeps:
+        narrow = _over_all_components(best, work.unswept(), charges, search)
+    wide = _over_all_components(best, work, charges, search)
+    if narrow is None or best.sweeps or wide.bound.value >= narrow.bound.value:
+        return wide
+    return narrow
 
 
-def _decisions(shared: Sequence[str]) -> Iterator[frozenset[str]]:
-    """Yield every set of shared elementals that may be formed."""
-    for count in range(len(shared) + 1):
-        yield from map(frozenset, combinations(shared, count))
+def _over_all_components(best: _Best, work: PropagationGraph, charges: BoundParts, search: Search) -> _Proven:
+    """Offer the cheapest order with the sweeps that a work graph allows, and return the bound that this proves.
+
+    Where better colours may be possible, a second search with the least prices gives the bound.
+    """
+    tick, middle = search.stage(PropagationSolver.name, EXACT_SHARE).tick, sorted(work.middle)
+
+    def cheapest(decided: PropagationGraph, limit: int) -> PricedOrder | None:
+        left = charges.charges(work.graph, work.index, decided.paid)
+        return cheapest_order(decided, middle, limit - decided.fixed, tick, left)
+
+    def offer(decided: PropagationGraph, priced: PricedOrder) -> None:
+        other = best.work.decided(decided.formed)
+        best.offer(other, PricedOrder(other.order_price(priced.order), priced.order))
+
+    least, whole = least_price(work, best.total, cheapest, offer)
+    tight = work.exact and work.tight and work.parts.tight
+    if whole and work.exact and not tight:
+        least, tight = least_price(work.bounding(), least, cheapest, lambda *_: None)[0], True
+    return _Proven(Bound(least if tight else charges.total, _moves(work)), whole and work.exact)
 
 
 def _form_more(best: _Best, search: Search) -> None:
@@ -208,28 +280,29 @@ def _toggle(best: _Best, better: Callable[[PropagationGraph], bool], search: Sea
     for name in cycle(names):
         if idle == len(names) or not search.going():
             return
-        idle = 0 if better(PropagationGraph(best.work.graph, formed=best.work.formed ^ {name})) else idle + 1
+        idle = 0 if better(best.work.decided(best.work.formed ^ {name})) else idle + 1
 
 
 def _improved(work: PropagationGraph, best: PricedOrder, search: Search) -> Iterator[PricedOrder]:
     """Yield better orders: descents by re-ordered fragments, from the best order, the given plan and random ones."""
-    rng, starts = Random(search.seed), [best]
+    swept = _Swept.of(work, best.order)
+    rng, rest = Random(search.seed), swept.rest
+    starts = [swept.after(best.order) if swept.first else best]
     if search.start is not None:
-        order = order_of(search.start)
-        starts = sorted([best, PricedOrder(work.order_price(order), order)])
-    starts += sorted(randomised(work, rng, 10 * RANDOM_STARTS, search.going))[:RANDOM_STARTS]
+        starts = sorted([*starts, swept.after(order_of(search.start))])
+    starts += sorted(randomised(rest, rng, 10 * RANDOM_STARTS, search.going))[:RANDOM_STARTS]
     for start in starts:
-        yield start
+        yield swept.priced(start.order) if swept.first else start
         idle, current = 0, start
         while idle < IDLE_SWEEPS and search.going():
             after = sweep(
-                work, current.order, rng.choice(REORDERED_FRAGMENT_SIZES), rng, _reordered, search.going
+                rest, current.order, rng.choice(REORDERED_FRAGMENT_SIZES), rng, _reordered, search.going
             ).priced
             idle = 0 if after.price < current.price else idle + 1
             if after.price <= current.price:
                 current = after
             if not idle:
-                yield current
+                yield swept.priced(current.order) if work.parts.any else current
 
 
 def _reordered(work: WorkGraph, fragment: list[int]) -> list[int]:

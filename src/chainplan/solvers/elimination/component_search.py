@@ -10,6 +10,8 @@ Anal. 1990). Along a path it is the dynamic program over intervals; on graphs th
 sets. Components are found by size, each from a vertex and smaller ones around it. A set is dropped as soon as it and a
 bound on all other vertices cost as much as a limit. The price of a product grows in proportion to the size of a dense
 block, so that dense edges of a vertex are held as the set of their other ends, and priced as one.
+
+A set that may be swept at once costs what its sweep does where that is less. Its parts are kept however dear they are.
 """
 
 from __future__ import annotations
@@ -167,6 +169,10 @@ class _ComponentSearch:
         """Whether sets of this cost, with what the bound charges to all other vertices, reach the limit."""
         return self.limit is not None and cost + self.charged - charged >= self.limit
 
+    def _in_part(self, mask: int) -> bool:
+        """Whether a set may be swept with more vertices, so that what its vertices cost one by one ends nothing."""
+        return self.work.sweeping and not mask & ~self.work.parts.within
+
     def _charge(self, v: int, mask: int) -> int:
         """Return what the bound charges to a vertex and not to a set beside it."""
         own = self.charges.edges.get(v, ())
@@ -183,8 +189,12 @@ class _ComponentSearch:
             if best is None or cluster.cost + price < cost:
                 best, cost = (v, cluster), cluster.cost + price
         assert best is not None
+        mask = best[1].mask | 1 << best[0]
+        sweep = self.work.swept(mask, cost)
+        cost = cost if sweep is None else sweep.price
         charged = best[1].charged + self._charge(best[0], best[1].mask)
-        return None if self._dear(cost, charged) else self._component(*best, cost, charged)
+        dear = self._dear(cost, charged) and not self._in_part(mask)
+        return None if dear else self._component(*best, cost, charged)
 
     def _into(self, v: int, cluster: _Cluster) -> _Side:
         """Return the in-edges of a vertex after a cluster is gone."""
@@ -265,7 +275,9 @@ class _ComponentSearch:
                     continue
                 for cluster in clusters:
                     cost, charged = cluster.cost + component.cost, cluster.charged + component.charged
-                    if self._dear(cost, charged):
+                    if self._dear(cost, charged) and not self._in_part(cluster.mask | component.mask | 1 << v):
+                        if self.work.sweeping:
+                            continue
                         break
                     if not cluster.mask & taken:
                         mask = cluster.mask | component.mask

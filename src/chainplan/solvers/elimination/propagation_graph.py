@@ -13,11 +13,15 @@ output that is read and starts at an intermediate vertex is used twice, so that 
 be cheapest in the end. Whether such a `shared` elemental is accumulated is therefore decided beforehand: those that are
 `formed` are paid for in `fixed`, the others are never accumulated. So what a vertex costs depends on the set of
 vertices that are gone, not on their order.
+
+Where patterns are sparse, connected vertices may also go all at once, by a coloured sweep (`swept_parts`). What is gone
+between the vertices that are left is connected, and each connected set goes for itself; so an order of vertices stands
+for the cheapest plan in which each set that is connected at some time goes by a sweep or by its last vertex.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
 from chainplan._util.gc_pause import uncollected
@@ -26,7 +30,9 @@ from chainplan.plans.recorder import Recorder
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental, Graph, Mode
+from chainplan.solvers.elimination.bitset_problem import members
 from chainplan.solvers.elimination.elimination_graph import WorkEdge, WorkGraph, write_accumulation
+from chainplan.solvers.elimination.large_neighbourhood import parents
 from chainplan.solvers.elimination.route_choice import (
     EdgeDecisions,
     Route,
@@ -35,6 +41,7 @@ from chainplan.solvers.elimination.route_choice import (
     cheapest_route,
     choose_routes,
 )
+from chainplan.solvers.elimination.swept_parts import PartSweep, SweptParts
 from chainplan.structures import Block, Dense
 
 MAX_PARALLEL_ELEMENTALS = 3
@@ -103,9 +110,13 @@ class PropagationGraph(WorkGraph):
         What writes the steps down, where a plan is made.
     formed : frozenset[str]
         The names of the shared elementals that are accumulated.
+    undecided : frozenset[str]
+        The names of those that may be accumulated for nothing, so that the price of an order is a bound.
     least : bool
         Whether an accumulation has the price that no colouring undercuts instead of that of the best colours known, so
-        that the price of an order is a bound.
+        that the price of an order is a bound; so have coloured sweeps.
+    parts : SweptParts | None
+        The parts that may be swept, where they are known from another work graph of the same graph.
     """
 
     def __init__(
@@ -113,11 +124,15 @@ class PropagationGraph(WorkGraph):
         graph: Graph,
         recorder: Recorder | None = None,
         formed: frozenset[str] = frozenset(),
+        undecided: frozenset[str] = frozenset(),
         least: bool = False,
+        parts: SweptParts | None = None,
     ) -> None:
         super().__init__(graph, recorder)
         self.dense = self.bare = False
-        self.formed, self._steps = formed, dict[str, int]()
+        self.formed, self.least, self._steps = formed, least, dict[str, int]()
+        self.parts = parts or SweptParts(graph, self.index, {v for v in self.middle if not self.kept[v]})
+        self.fresh = True
         free = [e for e in graph.useful if not e.explicit]
         found = {e.name: accumulated(e, FMA) for e in free}
         self.tight = all(one.least == one.price for one in found.values())
@@ -127,8 +142,9 @@ class PropagationGraph(WorkGraph):
         twice = {e.name: e for e in free if e.target in ends and e.target in read and e.source not in starts}
         owed |= {name for name, e in twice.items() if e.tangent is None}
         self.shared = [name for name in twice if name not in owed]
-        self.paid = formed | owed
-        self.fixed = sum(prices[name] for name in self.paid)
+        self.paid = formed | owed | undecided
+        self.fixed = sum(prices[name] for name in formed | owed)
+        self._prices, self._accumulated = prices, set[str]()
         self._accumulation = prices | dict.fromkeys(self.shared, UNREACHED_PRICE) | dict.fromkeys(self.paid, 0)
 
     @property
@@ -136,12 +152,98 @@ class PropagationGraph(WorkGraph):
         """Whether the choice at a vertex is the cheapest of all: no edge has many parallel matrix-free elementals."""
         return all(len(edge.free) <= MAX_PARALLEL_ELEMENTALS for row in self.out for _, edge in self.edges(row))
 
+    def decided(self, formed: frozenset[str], undecided: frozenset[str] = frozenset()) -> PropagationGraph:
+        """Return the work graph with other shared elementals formed, before anything is eliminated."""
+        return PropagationGraph(self.graph, None, formed, undecided, self.least, self.parts)
+
+    def unswept(self) -> PropagationGraph:
+        """Return the work graph before any elimination, without sweeps."""
+        none = SweptParts(self.graph, self.index, ())
+        return PropagationGraph(self.graph, None, self.formed, frozenset(), self.least, none)
+
+    def bounding(self) -> PropagationGraph:
+        """Return the work graph before any elimination, with the prices that no colouring undercuts."""
+        return PropagationGraph(self.graph, None, self.formed, frozenset(), True, self.parts)
+
+    def accumulation_price(self, name: str) -> int:
+        """Return the price of accumulating an elemental."""
+        return self._prices[name]
+
+    def accumulated_by(self, order: Iterable[int]) -> set[str]:
+        """Return the names of the elementals that are accumulated where the vertices go in an order."""
+        now = self.copy()
+        now._accumulated = set()
+        for move in self.cheapest_moves([*order])[1] if self.sweeping else order:
+            now.sweep_away(move) if isinstance(move, PartSweep) else now.eliminate(move)
+        return now._accumulated
+
     def price(self, v: int) -> int:
         return self.route_price([e for _, e in self.edges(self.out[v])], [e for _, e in self.edges(self.into[v])])
 
+    def copy(self) -> PropagationGraph:
+        return cast("PropagationGraph", super().copy())
+
+    def order_price(self, order: Iterable[int]) -> int:
+        return self.cheapest_moves([*order])[0] if self.sweeping else super().order_price(order)
+
+    @property
+    def sweeping(self) -> bool:
+        """Whether parts may be swept: nothing has been eliminated beside them."""
+        return self.fresh and self.parts.any
+
+    def swept(self, inside: int, below: int) -> PartSweep | None:
+        """Return the sweep of a connected set of vertices, None where there is none that is cheaper than `below`."""
+        return self.parts.cheaper(inside, below, self.least) if self.sweeping else None
+
+    def cheapest_moves(self, order: Sequence[int]) -> tuple[int, list[int | PartSweep]]:
+        """Return the price of an order, and its vertices with the sweeps that replace some of them."""
+        now, parent = self.copy(), parents(self, order)
+        below: dict[int, tuple[int, int]] = {}
+        moves = dict[int, int | PartSweep]()
+        total = 0
+        for v in order:
+            spent, inside = below.pop(v, (0, 0))
+            cost, inside = spent + now.eliminate(v), inside | 1 << v
+            sweep = self.swept(inside, cost)
+            if sweep is not None:
+                cost, moves = sweep.price, {u: move for u, move in moves.items() if not inside >> u & 1}
+            moves[v] = v if sweep is None else sweep
+            if v in parent:
+                more, mask = below.get(parent[v], (0, 0))
+                below[parent[v]] = more + cost, mask | inside
+            else:
+                total += cost
+        return total, [*moves.values()]
+
+    def sweep_away(self, sweep: PartSweep) -> None:
+        """Remove the vertices of a part, whose blocks a sweep has added to the edges around it."""
+        self.fresh = False
+        steps = {} if self.recorder is None else self.parts.write(self.recorder, sweep)
+        for v in members(sweep.inside):
+            for p in self.into[v]:
+                del self.out[p][v]
+            for s in self.out[v]:
+                del self.into[s][v]
+            self.into[v], self.out[v] = {}, {}
+            self.middle.discard(v)
+        for (p, s), block in sweep.blocks.items():
+            known = cast("PropagationEdge | None", self.out[p].get(s))
+            edge = known or PropagationEdge(block, None)
+            if known is None:
+                self.out[p][s] = self.into[s][p] = edge
+            else:
+                edge.block = edge.block.plus(block)
+            if self.recorder is not None:
+                step = steps[p, s]
+                edge.handle = step if edge.formed is None else self.recorder.add(self.held(edge), step)
+            edge.formed, edge.sums = _plus(edge.formed, block), {}
+
     def eliminate(self, v: int) -> int:
+        self.fresh = False
         into, out = self.edges(self.into[v]), self.edges(self.out[v])
         choice = self._choice([edge for _, edge in out], [edge for _, edge in into])
+        for (_, beside), some in zip((*out, *into), (*choice.out, *choice.into), strict=True):
+            self._accumulated.update(e.name for e in beside.chosen(some))
         for (s, left), whole_left in zip(out, choice.out, strict=True):
             self.look(self.effort * len(into))
             row = self.into[s]
@@ -302,20 +404,26 @@ def _plus(block: Block | None, other: Block) -> Block:
 def all_or_none_formed(graph: Graph) -> list[PropagationGraph]:
     """Return the work graph with all shared elementals formed, for which every order is possible, then with none."""
     none = PropagationGraph(graph)
-    return [PropagationGraph(graph, formed=frozenset(none.shared)), none] if none.shared else [none]
+    return [none.decided(frozenset(none.shared)), none] if none.shared else [none]
 
 
-def propagation_plan(graph: Graph, order: Sequence[int], formed: frozenset[str] | None = None) -> Plan:
+def propagation_plan(
+    graph: Graph, order: Sequence[int], formed: frozenset[str] | None = None, parts: SweptParts | None = None
+) -> Plan:
     """The plan that eliminates the intermediate vertices in the order given, with the cheapest route at each.
 
     The shared elementals named by `formed` are accumulated, no others; without it all are or none is, whichever is
-    cheaper.
+    cheaper. `parts` are those that may be swept, where they are known.
     """
     if formed is None:
         works = all_or_none_formed(graph)
         formed = min(works, key=lambda work: work.fixed + work.order_price(order)).formed if works[1:] else frozenset()
+        parts = works[0].parts
     with uncollected():
-        work = PropagationGraph(graph, Recorder(graph), formed)
-        for v in order:
-            work.eliminate(v)
+        work = PropagationGraph(graph, Recorder(graph), formed, parts=parts)
+        for move in work.cheapest_moves(order)[1] if work.sweeping else order:
+            if isinstance(move, int):
+                work.eliminate(move)
+            else:
+                work.sweep_away(move)
         return work.plan()
