@@ -46,13 +46,13 @@ def product(left: HeldBlock, right: HeldBlock, dtype: DTypeLike) -> HeldBlock:
     if isinstance(left, HeldZero) or isinstance(right, HeldZero):
         return HeldZero(left.rows, right.cols)
     if isinstance(left, HeldDiagonal):
-        return _scaled(left, right)
+        return _scaled(left, right, 0)
+    if isinstance(right, HeldDiagonal):
+        return _scaled(right, left, 1)
     if isinstance(right, HeldColumns):
         return replace(right, columns=HeldDense(matrix(product(left, right.columns, dtype), dtype)))
     if isinstance(left, HeldColumns):
         return product(left.columns, product(picked(left.index, left.width), right, dtype), dtype)
-    if isinstance(right, HeldDiagonal):
-        return transposed(_scaled(right, transposed(left)))
     by_parts = _in_parts(left, right, dtype)
     if by_parts is not None:
         return by_parts
@@ -152,29 +152,30 @@ def _alike(left: HeldSelection, right: HeldSelection) -> bool:
     return left.turned == right.turned and np.array_equal(left.index, right.index)
 
 
-def _scaled(left: HeldDiagonal, right: HeldBlock) -> HeldBlock:
-    """Multiply the rows of a block by the entries of a diagonal."""
-    if left.vector is None:
-        return right if left.sign == 1 else negated(right)
-    v = left.vector
-    match right:
+def _scaled(diagonal: HeldDiagonal, held: HeldBlock, axis: int) -> HeldBlock:
+    """Multiply the rows of a block, or its columns where `axis` is 1, by the entries of a diagonal."""
+    if diagonal.vector is None:
+        return held if diagonal.sign == 1 else negated(held)
+    v = diagonal.vector
+    match held:
         case HeldDiagonal(rows, None, sign):
             return HeldDiagonal(rows, sign * v)
         case HeldDiagonal(rows, w):
             return HeldDiagonal(rows, v * w)
         case HeldSelection(index, width, values, turned):
-            along = taken(v, index) if turned else v
+            along = taken(v, index) if turned == (axis == 0) else v
             return HeldSelection(index, width, along if values is None else along * values, turned)
         case HeldEqualParts(count, values, kronecker):
             split = v.reshape(-1, count).T if kronecker else v.reshape(count, -1)
-            return HeldEqualParts(count, split[:, :, None] * values, kronecker)
-        case HeldExplicit(_, _, i, _, values):
-            return replace(right, values=taken(v, i) * values)
-        case HeldColumns(columns=HeldDense(values)):
-            return replace(right, columns=HeldDense(v[:, None] * values))
+            return HeldEqualParts(count, jnp.expand_dims(split, 2 - axis) * values, kronecker)
+        case HeldExplicit(_, _, i, j, values):
+            return replace(held, values=taken(v, j if axis else i) * values)
+        case HeldColumns(HeldDense(values), index):
+            factors = taken(v, index)[None, :] if axis else v[:, None]
+            return replace(held, columns=HeldDense(factors * values))
         case HeldDense(values):
-            return HeldDense(v[:, None] * values)
-    raise AssertionError(right)
+            return HeldDense(jnp.expand_dims(v, 1 - axis) * values)
+    raise AssertionError(held)
 
 
 def _in_parts(left: HeldBlock, right: HeldBlock, dtype: DTypeLike) -> HeldBlock | None:
@@ -247,12 +248,8 @@ def _times_matrix(left: HeldBlock, right: Array) -> Array:
             return rows if values is None else values[:, None] * rows
         case HeldSelection(index, width, values, True):
             return added(right if values is None else values[:, None] * right, index, width)
-        case HeldEqualParts(count, values, kronecker):
-            n = right.shape[1]
-            if kronecker:
-                split = right.reshape(-1, count, n).transpose(1, 0, 2)
-                return _matmul(values, split).transpose(1, 0, 2).reshape(left.rows, n)
-            return _matmul(values, right.reshape(count, -1, n)).reshape(left.rows, n)
+        case HeldEqualParts():
+            return _parts_times_matrix(left, right)
         case HeldExplicit():
             by_list = list_times_matrix(left, right, 0)
             return matrix(left, right.dtype) @ right if by_list is None else by_list
@@ -279,5 +276,31 @@ def _matrix_times(left: Array, right: HeldBlock) -> Array:
         case HeldExplicit():
             by_list = list_times_matrix(right, left, 1)
             return left @ matrix(right, left.dtype) if by_list is None else by_list
-        case _:
-            return _times_matrix(transposed(right), left.T).T
+        case HeldEqualParts():
+            return _matrix_times_parts(left, right)
+    raise AssertionError(right)
+
+
+def _parts_times_matrix(left: HeldEqualParts, right: Array) -> Array:
+    """Return left · right for a matrix on the right, its rows multiplied where they lie."""
+    (_, r, c), n = left.values.shape, right.shape[1]
+    if not left.kronecker:
+        return _matmul(left.values, right.reshape(left.count, c, n)).reshape(left.rows, n)
+    if len(left.values) == 1:
+        return _matmul(left.values[0], right.reshape(c, left.count * n)).reshape(left.rows, n)
+    return jnp.einsum("trc,ctn->rtn", left.values, right.reshape(c, left.count, n)).reshape(left.rows, n)
+
+
+def _matrix_times_parts(left: Array, right: HeldEqualParts) -> Array:
+    """Return left · right for a matrix on the left, its columns multiplied where they lie."""
+    m, (_, r, c) = left.shape[0], right.values.shape
+    equal = len(right.values) == 1
+    if right.kronecker:
+        split = left.reshape(m, r, right.count)
+        rule = "mrt,rc->mct" if equal else "mrt,trc->mct"
+    elif equal:
+        return _matmul(left.reshape(m * right.count, r), right.values[0]).reshape(m, right.cols)
+    else:
+        split = left.reshape(m, right.count, r)
+        rule = "mtr,trc->mtc"
+    return jnp.einsum(rule, split, right.values[0] if equal else right.values).reshape(m, right.cols)
