@@ -1,7 +1,6 @@
 """Products and sums of held blocks in JAX, as `kernels.products` has them for numpy.
 
-Kernels that move entries are written for both sides. Those of a diagonal and of parts are written for a factor on the
-left; for one on the right the same kernel runs on transposed blocks, which XLA turns into layouts rather than copies.
+Every kernel is written for both sides: a transposed factor would cost XLA its fast products of matrices, and a copy.
 Where two forms have no kernel of their own, one factor is written out as a matrix.
 """
 
