@@ -292,14 +292,12 @@ def _parts_times_matrix(left: HeldEqualParts, right: Array) -> Array:
 
 def _matrix_times_parts(left: Array, right: HeldEqualParts) -> Array:
     """Return left · right for a matrix on the left, its columns multiplied where they lie."""
-    m, (_, r, c) = left.shape[0], right.values.shape
+    m, r = left.shape[0], right.values.shape[1]
     equal = len(right.values) == 1
     if right.kronecker:
-        split = left.reshape(m, r, right.count)
-        rule = "mrt,rc->mct" if equal else "mrt,trc->mct"
+        split, rule = left.reshape(m, r, right.count), "mrt,rc->mct" if equal else "mrt,trc->mct"
     elif equal:
         return _matmul(left.reshape(m * right.count, r), right.values[0]).reshape(m, right.cols)
     else:
-        split = left.reshape(m, right.count, r)
-        rule = "mtr,trc->mtc"
+        split, rule = left.reshape(m, right.count, r), "mtr,trc->mtc"
     return jnp.einsum(rule, split, right.values[0] if equal else right.values).reshape(m, right.cols)
