@@ -282,7 +282,7 @@ def _matrix_times(left: Array, right: HeldBlock) -> Array:
 
 def _parts_times_matrix(left: HeldEqualParts, right: Array) -> Array:
     """Return left · right for a matrix on the right, its rows multiplied where they lie."""
-    (_, r, c), n = left.values.shape, right.shape[1]
+    c, n = left.values.shape[2], right.shape[1]
     if not left.kronecker:
         return _matmul(left.values, right.reshape(left.count, c, n)).reshape(left.rows, n)
     if len(left.values) == 1:
