@@ -4,8 +4,8 @@ A plan is right when every output block counts every path from its input to its 
 block by its vertices, so each is a sum of products along paths; what is left to prove is that each path is counted
 once. Every elemental gets a random label from a finite field, the labels run along the plan, and the outputs are
 compared with forward substitution on the graph. Two different sums of paths are different polynomials in the labels,
-so a wrong plan passes with a probability of at most 9/8 · (longest path) / p (Schwartz 1980, Zippel 1979), p about
-2^61. The 9/8 is for labels that are words of 64 random bits modulo p - 1, of which none has a probability of more than
+so a wrong plan passes with a probability of at most 17/16 · (longest path) / p (Schwartz 1980, Zippel 1979), p about
+2^60. The 17/16 is for labels that are words of 64 random bits modulo p - 1, of which none has a probability of more than
 ceil(2^64 / (p - 1)) / 2^64. A seed counts as the identity that it compresses; a check of its own proves that its
 colours bring back every nonzero.
 
@@ -50,7 +50,8 @@ from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Graph
 from chainplan.problem.problem import Problem, problem_of
 
-_FIELD_BITS = 61
+_FIELD_BITS = 60
+"""Python holds numbers of up to so many bits in two words, and multiplies them faster than longer ones."""
 
 
 def check(plan: Plan | Planned, problem: Problem | None = None, cost: CostModel = FMA) -> Replay:

@@ -6,7 +6,7 @@ A step that breaks a rule of the plan language is refused, so that every block i
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from chainplan.errors.arguments import describe
 from chainplan.plans.steps import (
@@ -32,20 +32,42 @@ from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.structures import Block, Identity, sum_adds
 
 
+class Compression(NamedTuple):
+    """The step of a seed, by whose colours a block is compressed, and the whole block."""
+
+    seed: int
+    whole: Block
+
+
 class Typed(NamedTuple):
     """A block between two vertices, of size(target) x size(source), that holds paths from source to target.
 
     On the compressed side of a compressed block the colours of the step `seed` stand for the vertex (see `colours_of`),
     and `whole` is the block that it compresses; the compressed block itself counts as dense.
+
+    A step that moves states makes no block; `block` is then the working state after it, of size x 1.
     """
 
     target: str
     source: str
     block: Block
-    seed: int | None = None
-    whole: Block | None = None
-    state: bool = False
-    """Whether the step moves states and makes no block; `block` is then the working state after it, of size x 1."""
+    special: Compression | Literal["state"] | None = None
+    """What sets it apart from the plain blocks that plans make by the million: it is compressed, or is a state."""
+
+    @property
+    def seed(self) -> int | None:
+        """The step of the seed of a compressed block."""
+        return self.special.seed if isinstance(self.special, Compression) else None
+
+    @property
+    def whole(self) -> Block | None:
+        """The block that a compressed block compresses."""
+        return self.special.whole if isinstance(self.special, Compression) else None
+
+    @property
+    def state(self) -> bool:
+        """Whether the step moves states."""
+        return self.special == "state"
 
 
 def colours_of(seed: int) -> str:
@@ -78,7 +100,7 @@ class Typing(Interpreter[MadeBlock]):
 
     def load(self, step: Load) -> MadeBlock:
         e = self._elemental(step.elemental)
-        if not e.explicit:
+        if e.tangent is not None or e.adjoint is not None:
             raise Broken(f"'{e.name}' is matrix-free and cannot be loaded; accumulate it.")
         return Typed(e.target, e.source, e.block), 0, 0
 
@@ -105,7 +127,8 @@ class Typing(Interpreter[MadeBlock]):
                 f"left block starts at '{left.source}', but right block ends at '{right.target}'; they must meet."
             )
         product = _joined(left, right)
-        price = self._cost.multiply(left.block, right.block, product.block if product.whole is None else None)
+        plain = product.special is None
+        price = self._cost.multiply(left.block, right.block, product.block if plain else None)
         if onto_place is None:
             return product, price, 0
         onto, target, source = self._operand(onto_place, "onto"), product.target, product.source
@@ -115,7 +138,7 @@ class Typing(Interpreter[MadeBlock]):
                 "must agree."
             )
         price += self._cost.add(product.block, onto.block)
-        if product.whole is not None:
+        if not plain:
             return _summed(onto, product), price, 0
         total = onto.block.plus(product.block)
         return (onto if total is onto.block else Typed(target, source, total)), price, 0
@@ -139,10 +162,11 @@ class Typing(Interpreter[MadeBlock]):
             )
         if not colours:
             raise Broken(f"no entry of '{step.vertex}' has a colour, so that nothing is swept; expected at least one.")
-        place, whole, price = len(self.made), Block(size, size, Identity()), self._cost.seed(size, colours)
+        place, price = len(self.made), self._cost.seed(size, colours)
+        compression = Compression(place, Block(size, size, Identity()))
         if step.mode is Mode.TANGENT:
-            return Typed(step.vertex, colours_of(place), Block(size, colours), place, whole), price, 0
-        return Typed(colours_of(place), step.vertex, Block(colours, size), place, whole), price, 0
+            return Typed(step.vertex, colours_of(place), Block(size, colours), compression), price, 0
+        return Typed(colours_of(place), step.vertex, Block(colours, size), compression), price, 0
 
     def decompress(self, step: Decompress) -> MadeBlock:
         sides = []
@@ -190,7 +214,7 @@ class Typing(Interpreter[MadeBlock]):
         return self._cost.transfer(self._size(vertex) * self._graph.transfer)
 
     def _state(self, vertex: str) -> Typed:
-        return Typed(vertex, vertex, Block(self._size(vertex), 1), state=True)
+        return Typed(vertex, vertex, Block(self._size(vertex), 1), "state")
 
     def _size(self, vertex: str) -> int:
         if vertex not in self._graph.sizes:
@@ -202,7 +226,7 @@ class Typing(Interpreter[MadeBlock]):
         if not 0 <= position < len(made):
             raise Broken(f"{role} is {position}; expected an earlier step (0 to {len(made) - 1}).")
         typed = made[position]
-        if typed.state:
+        if typed.special == "state":
             raise Broken(
                 f"{role} is {position}, which moves a state and makes no block; expected a step that makes one."
             )
@@ -232,17 +256,22 @@ def _require_mode(mode: object) -> None:
 
 def _joined(left: Typed, right: Typed) -> Typed:
     """Return the product of two blocks that meet; a compressed factor makes a compressed product."""
-    if left.whole is None and right.whole is None:
+    if left.special is right.special is None:
         return Typed(left.target, right.source, left.block.times(right.block))
     block = Block(left.block.rows, right.block.cols)
-    if left.whole is None and right.whole is not None:
-        return Typed(left.target, right.source, block, right.seed, left.block.times(right.whole))
-    if right.whole is None and left.whole is not None:
-        return Typed(left.target, right.source, block, left.seed, left.whole.times(right.block))
-    raise Broken("left and right are both compressed; decompress one before they multiply.")
+    if left.whole is not None and right.whole is not None:
+        raise Broken("left and right are both compressed; decompress one before they multiply.")
+    whole = (left.whole or left.block).times(right.whole or right.block)
+    return Typed(left.target, right.source, block, _compression(left, whole) or _compression(right, whole))
 
 
 def _summed(left: Typed, right: Typed) -> Typed:
     """Return the sum of two blocks between the same vertices, which is compressed where they are."""
     whole = None if left.whole is None or right.whole is None else left.whole.plus(right.whole)
-    return Typed(left.target, left.source, left.block.plus(right.block), left.seed, whole)
+    special = None if whole is None else _compression(left, whole)
+    return Typed(left.target, left.source, left.block.plus(right.block), special)
+
+
+def _compression(typed: Typed, whole: Block) -> Compression | None:
+    """Return the compression by the same colours of another whole block, None where a block is not compressed."""
+    return typed.special._replace(whole=whole) if isinstance(typed.special, Compression) else None

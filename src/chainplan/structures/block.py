@@ -7,6 +7,7 @@ block takes the exact pattern.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import lru_cache
 from typing import NamedTuple
 
 from chainplan.structures.base import Structure
@@ -69,7 +70,7 @@ class Block(NamedTuple):
         """Return the block self (m x k) · right (k x n), of m x n."""
         (m, k, a), (rows, n, b) = self, right
         if type(a) is Dense and type(b) is Dense:
-            return Block(m, n)
+            return _dense(m, n)
         structure = product(a, b)
         if structure is None:
             from chainplan.structures.explicit import exact_product
@@ -90,6 +91,12 @@ class Block(NamedTuple):
             shape = self.rows, self.cols
             structure = exact_total((self.structure, *shape), (other.structure, *shape))
         return Block(self.rows, self.cols, structure)
+
+
+@lru_cache(maxsize=4096)
+def _dense(rows: int, cols: int) -> Block:
+    """Return a dense block, the same one where it is asked for again: long plans make the same few shapes many times."""
+    return Block(rows, cols)
 
 
 def product_fma(left: Block, right: Block) -> int:
