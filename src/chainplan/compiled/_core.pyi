@@ -33,3 +33,15 @@ def least_splits(q: int, d: int, longest_not_dense: int, longest_band: int, tabl
 def first_split(
     q: int, i: int, d: int, longest_not_dense: int, longest_band: int, price: int, tables: tuple[object, ...]
 ) -> int: ...
+def fragment_prices(
+    sizes: list[int],
+    into: list[int],
+    into_masks: list[int],
+    into_weights: list[int],
+    out: list[int],
+    out_masks: list[int],
+    out_weights: list[int],
+    kept: int,
+    prices: object,
+) -> None: ...
+def cheapest_order(k: int, prices: object) -> list[int]: ...

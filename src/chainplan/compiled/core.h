@@ -39,5 +39,7 @@ int read_numbers(PyObject *list, int64_t *numbers, int count);
 extern PyType_Spec flow_network_spec, set_model_spec, set_search_spec;
 PyObject *least_splits(PyObject *module, PyObject *args);
 PyObject *first_split(PyObject *module, PyObject *args);
+PyObject *fragment_prices(PyObject *module, PyObject *args);
+PyObject *cheapest_order(PyObject *module, PyObject *args);
 
 #endif

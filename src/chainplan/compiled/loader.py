@@ -22,6 +22,8 @@ class CompiledCore(Protocol):
     SetSearch: type[SetSearch]
     least_splits: Callable[..., None]
     first_split: Callable[..., int]
+    fragment_prices: Callable[..., None]
+    cheapest_order: Callable[..., list[int]]
 
 
 def compiled_core() -> CompiledCore | None:

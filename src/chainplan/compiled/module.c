@@ -47,6 +47,10 @@ static PyMethodDef FUNCTIONS[] = {
      "least_splits(q, d, longest_not_dense, longest_band, tables): the least prices of all intervals of length d."},
     {"first_split", first_split, METH_VARARGS,
      "first_split(q, i, d, longest_not_dense, longest_band, price, tables): the first split of that price, beyond i."},
+    {"fragment_prices", fragment_prices, METH_VARARGS,
+     "fragment_prices(sizes, into, masks, weights, out, masks, weights, kept, prices): the prices after every subset."},
+    {"cheapest_order", cheapest_order, METH_VARARGS,
+     "cheapest_order(k, prices): the order of k vertices of the least total price."},
     {NULL, NULL, 0, NULL},
 };
 

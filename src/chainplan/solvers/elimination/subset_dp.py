@@ -16,6 +16,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from chainplan._util.byte_cache import kept
+from chainplan.compiled.loader import compiled_core
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.solvers.elimination.subset_neighbours import FragmentSides, through
 from chainplan.solvers.elimination.subset_prices import structured_prices
@@ -49,10 +50,15 @@ def dense_prices(work: WorkGraph, local: Sequence[int], outside: tuple[Array, Ar
     sizes = [work.size[v] for v in local]
     widest = (into.most + sum(sizes)) * (out.most + sum(sizes)) * max(sizes) * k
     dtype = np.dtype(np.int64 if widest < 1 << 44 else object)
+    kept = sum(1 << i for i, v in enumerate(local) if work.kept[v])
+    core = compiled_core()
+    if core is not None and outside is None and dtype != object:
+        prices = np.empty((k, 1 << k), np.int64)
+        core.fragment_prices(sizes, *_listed(into), *_listed(out), kept, prices)
+        return prices
     inside = np.zeros(1, dtype)
     for size in sizes:
         inside = np.concatenate((inside, inside + size))
-    kept = sum(1 << i for i, v in enumerate(local) if work.kept[v])
     gone = np.arange(1 << k, dtype=np.int32)
     sources = through(into.near, range(k))
     targets = through(out.near, range(k - 1, -1, -1))
@@ -60,6 +66,11 @@ def dense_prices(work: WorkGraph, local: Sequence[int], outside: tuple[Array, Ar
     ins = above[sources] + inside[into.neighbours()[sources] & ~gone]
     outs = below[targets] + inside[out.neighbours()[targets] & (~gone | kept)]
     return np.asarray(np.array(sizes, dtype)[:, None] * ins * outs)
+
+
+def _listed(side: FragmentSides) -> tuple[list[int], list[int], list[int]]:
+    """One side of a fragment as the compiled routine takes it."""
+    return side.near, list(side.weights), list(side.weights.values())
 
 
 def least_total(prices: Array) -> int:
@@ -88,7 +99,9 @@ def _cheapest(prices: Array) -> list[int]:
     """The order of least total price, where row v and column E hold the price of v after the set E."""
     import numpy as np
 
-    k = len(prices)
+    k, core = len(prices), compiled_core()
+    if core is not None and prices.dtype != object:
+        return core.cheapest_order(k, np.ascontiguousarray(prices))
     best = np.zeros(1 << k, prices.dtype)
     flat = prices.ravel()
     last = np.zeros(1 << k, np.int8)
