@@ -12,7 +12,9 @@ from chainplan.compiled.loader import compiled_core
 from chainplan.planner import plan
 from chainplan.solvers.elimination.bitset_problem import EliminationCore
 from chainplan.solvers.elimination.branch_and_bound import ExactSearch
+from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.solvers.elimination.mincut import CutNetwork
+from chainplan.solvers.elimination.subset_dp import best_order
 from tests.problems import busy_dag, classed_dag, dag_problem
 from tests.reference import instances
 
@@ -113,4 +115,21 @@ def test_searches_of_mixed_blocks_go_the_same_way(n: int, monkeypatch: pytest.Mo
         for compiled in ("1", "0"):
             monkeypatch.setenv("CHAINPLAN_COMPILED", compiled)
             found.append(went(core))
+        assert found[0] == found[1], seed
+
+
+@needs_compiled
+def test_fragments_are_priced_and_ordered_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(60):
+        rng = random.Random(seed)
+        work = WorkGraph(busy_dag(rng, 40).graph)
+        assert work.dense
+        order = rng.sample(sorted(work.middle), len(work.middle))
+        fragment = [order.pop() for _ in range(rng.randint(1, 9))]
+        for v in order[: rng.randrange(20)]:
+            work.eliminate(v)
+        found = []
+        for compiled in ("1", "0"):
+            monkeypatch.setenv("CHAINPLAN_COMPILED", compiled)
+            found.append([best_order(work, fragment, random.Random(seed), heat) for heat in (0.0, 0.3)])
         assert found[0] == found[1], seed

@@ -5,8 +5,8 @@ block by its vertices, so each is a sum of products along paths; what is left to
 once. Every elemental gets a random label from a finite field, the labels run along the plan, and the outputs are
 compared with forward substitution on the graph. Two different sums of paths are different polynomials in the labels,
 so a wrong plan passes with a probability of at most 17/16 · (longest path) / p (Schwartz 1980, Zippel 1979), p about
-2^60. The 17/16 is for labels that are words of 64 random bits modulo p - 1, of which none has a probability of more than
-ceil(2^64 / (p - 1)) / 2^64. A seed counts as the identity that it compresses; a check of its own proves that its
+2^60. The 17/16 is for labels that are words of 64 random bits modulo p - 1, of which none has a probability of more
+than ceil(2^64 / (p - 1)) / 2^64. A seed counts as the identity that it compresses; a check of its own proves that its
 colours bring back every nonzero.
 
 The field is GF(p) for a prime p drawn anew for each check rather than the fixed GF(2^61 - 1): a plan that adds a block

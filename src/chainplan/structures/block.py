@@ -95,7 +95,7 @@ class Block(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def _dense(rows: int, cols: int) -> Block:
-    """Return a dense block, the same one where it is asked for again: long plans make the same few shapes many times."""
+    """Return a dense block, the same one when it is asked for again, as long plans make few shapes many times."""
     return Block(rows, cols)
 
 

@@ -49,13 +49,14 @@ def dense_prices(work: WorkGraph, local: Sequence[int], outside: tuple[Array, Ar
     into, out = FragmentSides(work, local, work.into), FragmentSides(work, local, work.out)
     sizes = [work.size[v] for v in local]
     widest = (into.most + sum(sizes)) * (out.most + sum(sizes)) * max(sizes) * k
-    dtype = np.dtype(np.int64 if widest < 1 << 44 else object)
+    narrow = widest < 1 << 44
     kept = sum(1 << i for i, v in enumerate(local) if work.kept[v])
     core = compiled_core()
-    if core is not None and outside is None and dtype != object:
+    if core is not None and outside is None and narrow:
         prices = np.empty((k, 1 << k), np.int64)
         core.fragment_prices(sizes, *_listed(into), *_listed(out), kept, prices)
         return prices
+    dtype = np.dtype(np.int64 if narrow else object)
     inside = np.zeros(1, dtype)
     for size in sizes:
         inside = np.concatenate((inside, inside + size))
@@ -100,7 +101,7 @@ def _cheapest(prices: Array) -> list[int]:
     import numpy as np
 
     k, core = len(prices), compiled_core()
-    if core is not None and prices.dtype != object:
+    if core is not None and prices.dtype.kind != "O":
         return core.cheapest_order(k, np.ascontiguousarray(prices))
     best = np.zeros(1 << k, prices.dtype)
     flat = prices.ravel()
