@@ -108,7 +108,8 @@ def test_edges_multiply_to_the_jacobian_within_their_patterns(name: str) -> None
         for found in traced.found:
             operands = [read(values, operand) for operand in found.equation.operands]
             jacobians = [_jacobian(found, operands, *ends) for ends in _pairs(found).values()]
-            made.append((_blocks(found, operands), jacobians))
+            kept = [values[number] for number in found.equation.kept]
+            made.append((_blocks(found, [*operands, *kept]), jacobians))
         return made
 
     made = everything(*flattened(f, argnums, False, arguments, {}).leaves)

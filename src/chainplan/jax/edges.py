@@ -22,7 +22,7 @@ from chainplan.jax.types import Shaped
 from chainplan.structures.base import StructureWords
 
 EdgeValues = Callable[[Sequence[Array]], HeldBlock]
-"""Computes the block of an edge from the operands of its equation."""
+"""Computes the block of an edge from the operands of its equation, and what the equation kept behind them."""
 JaxFunction = Callable[[Array], Array]
 """The tangent or the adjoint of a matrix-free edge: it takes a block and gives one."""
 EdgeFunctions = Callable[[Sequence[Array]], tuple[JaxFunction, JaxFunction]]
@@ -36,7 +36,8 @@ class JaxEdge:
     """One elemental Jacobian of rows x cols within an equation.
 
     `source` is the position of an operand and `target` that of a result; a string names an inner vertex. An edge has
-    `values` or, where it is matrix-free, `functions` and costs in fma per vector.
+    `values` or, where it is matrix-free, `functions` and costs in fma per vector. A matrix-free edge may have functions
+    `on_blocks`, which take `block_count` equal blocks along a diagonal as one array and give a matrix.
     """
 
     source: int | str
@@ -48,6 +49,8 @@ class JaxEdge:
     functions: EdgeFunctions | None = None
     tangent: int | None = None
     adjoint: int | None = None
+    on_blocks: EdgeFunctions | None = None
+    block_count: int = 1
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,18 @@ def sign_edge(source: int | str, target: int | str, size: int, sign: int = 1) ->
 def diagonal_edge(source: int | str, target: int | str, size: int, vector: Slopes) -> JaxEdge:
     """Make the edge of a diagonal that `vector` computes."""
     return JaxEdge(source, target, size, size, "diagonal", lambda values: HeldDiagonal(size, vector(values)))
+
+
+def blocks_edge(
+    source: int | str, target: int | str, count: int, r: int, c: int, kronecker: bool, values: EdgeValues
+) -> JaxEdge:
+    """Make the edge of `count` blocks of r x c, side by side or as layers."""
+    words: StructureWords = {"kronecker": [[r, c], count]} if kronecker else {"block_diagonal": [count, r, c]}
+    if count == 1:
+        words = "dense"
+    elif r == c == 1:
+        words = "diagonal"
+    return JaxEdge(source, target, count * r, count * c, words, values)
 
 
 def pick_edge(source: int | str, target: int | str, index: IndexArray, cols: int) -> JaxEdge:

@@ -20,7 +20,7 @@ from jax import Array, lax
 from chainplan.colouring.recovery import alone, entries
 from chainplan.jax.chunks import assembled, seeds
 from chainplan.jax.edges import JaxEdge, JaxFunction
-from chainplan.jax.forms import HeldBlock, HeldColumns, HeldDense, HeldDiagonal, matrix
+from chainplan.jax.forms import HeldBlock, HeldColumns, HeldDense, HeldDiagonal, HeldEqualParts, as_parts, matrix
 from chainplan.jax.linearise import LinearisedFunction
 from chainplan.jax.products import product, total, work
 from chainplan.jax.trace import TraceEquation, read
@@ -132,6 +132,9 @@ class _TracedRun(Interpreter[HeldBlock]):
 
     def propagate(self, step: Propagate) -> HeldBlock:
         arg = self._made[step.arg]
+        by_blocks = None if self._chunk else self._apply_to_blocks(step.elemental, arg, step.mode)
+        if by_blocks is not None:
+            return by_blocks
         if step.mode is Mode.TANGENT and isinstance(arg, HeldColumns):
             return replace(arg, columns=self._apply(step.elemental, arg.columns.values, Mode.TANGENT))
         return self._apply(step.elemental, matrix(arg, self._dtype), step.mode)
@@ -186,8 +189,19 @@ class _TracedRun(Interpreter[HeldBlock]):
         return edge.functions(self._operands(equation))
 
     def _operands(self, equation: TraceEquation) -> list[Array]:
-        """Return the values of the operands of an equation."""
-        return [read(self._values, operand) for operand in equation.operands]
+        """Return the values of the operands of an equation, and those that it kept."""
+        return [read(self._values, value) for value in (*equation.operands, *equation.kept)]
+
+    def _apply_to_blocks(self, name: str, arg: HeldBlock, mode: Mode) -> HeldDense | None:
+        """Apply an elemental to blocks along a diagonal, None where it is not made for them."""
+        equation, edge = self._edges[name]
+        blocks = as_parts(arg, HeldEqualParts(edge.block_count, jnp.zeros((1, 1, 1))), self._dtype)
+        if edge.on_blocks is None or blocks is None:
+            return None
+        vectors = arg.cols if mode is Mode.TANGENT else arg.rows
+        self.fma += vectors * (self._plan.graph[name].per_vector(mode) or 0)
+        whole = jnp.broadcast_to(blocks, (edge.block_count, *blocks.shape[1:]))
+        return HeldDense(edge.on_blocks(self._operands(equation))[0 if mode is Mode.TANGENT else 1](whole))
 
     def _apply(self, name: str, block: Array | None, mode: Mode) -> HeldDense:
         """Apply an elemental to a block, to the identity where there is none."""

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
+import jax
+
 from chainplan.jax.edges import ActiveEquation, JaxEdge, is_complex, is_float
 from chainplan.jax.errors import NotLinearised
+from chainplan.jax.loops import Differentiate, opened
 from chainplan.jax.rules import structured
 from chainplan.jax.rules_matrix_free import matrix_free
 from chainplan.jax.trace import FunctionTrace, TraceConstant, TraceEquation
@@ -55,19 +58,27 @@ class LinearisedFunction:
         return None if self.graph is None else Problem(self.graph)
 
 
-def linearise(trace: FunctionTrace, ins: Sequence[Shaped], outs: Sequence[Shaped]) -> LinearisedFunction:
+def linearise(
+    trace: FunctionTrace,
+    ins: Sequence[Shaped],
+    outs: Sequence[Shaped],
+    differentiate: Differentiate = jax.jacfwd,
+) -> LinearisedFunction:
     """Find the elemental Jacobians of a trace.
 
     Parameters
     ----------
     ins, outs : Sequence[Shaped]
         The shape and the dtype of each argument, and of each result to be differentiated; results behind those are not.
+    differentiate : Differentiate
+        What makes the Jacobian of one step of a loop.
 
     Raises
     ------
     NotLinearised
         If a structure would list too many indices.
     """
+    trace = opened(trace, ins, outs, differentiate)
     names: dict[int, str] = {i: f"x{i}" for i, a in enumerate(ins) if is_float(a) and prod(a.shape) > 0}
     sizes = {name: prod(ins[i].shape) for i, name in names.items()}
     walked = list(_walk(trace, names, sizes))

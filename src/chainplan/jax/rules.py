@@ -45,6 +45,7 @@ from chainplan.jax.rules_elementwise import (
     PRIMITIVE_SIGNS,
 )
 from chainplan.jax.rules_indexing import complex_of, imaginary_part, moved, real_part, scatter_add
+from chainplan.jax.rules_loops import opened_loop
 
 PrimitiveRule = Callable[[ActiveEquation], list[JaxEdge] | None]
 
@@ -179,6 +180,7 @@ PRIMITIVE_RULES: dict[str, PrimitiveRule] = {
     **dict.fromkeys(("reduce_max", "reduce_min", "reduce_prod"), partial(reduction, weighted=True)),
     "dot_general": dot_general,
     "custom_jvp_call": elementwise_call,
+    "scan": opened_loop,
 }
 """By the name of a primitive: the rule that makes its elemental Jacobians, or None where it does not fit."""
 

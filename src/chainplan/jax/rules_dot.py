@@ -16,10 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from chainplan.jax.edges import ActiveEquation, EdgeValues, JaxEdge, pick_edge
+from chainplan.jax.edges import ActiveEquation, JaxEdge, blocks_edge, pick_edge
 from chainplan.jax.forms import HeldBlock, parts
 from chainplan.jax.types import Parameters, Shaped
-from chainplan.structures.base import StructureWords
 
 
 class _DotAxes(NamedTuple):
@@ -69,7 +68,7 @@ def _by_left(active: ActiveEquation, axes: _DotAxes) -> list[JaxEdge]:
         number = b * m if b > 1 else 1
         return parts(b * m, jnp.broadcast_to(blocks, (b, number // b, n, k)).reshape(number, n, k))
 
-    return [*before, _blocks(source, 0, b * m, n, k, False, values)]
+    return [*before, blocks_edge(source, 0, b * m, n, k, False, values)]
 
 
 def _by_right(active: ActiveEquation, axes: _DotAxes) -> list[JaxEdge]:
@@ -82,7 +81,7 @@ def _by_right(active: ActiveEquation, axes: _DotAxes) -> list[JaxEdge]:
     def values(given: Sequence[Array]) -> HeldBlock:
         return parts(b * n, _arranged(given[0], axes.left, (b, m, k)), n > 1)
 
-    return [*before, _blocks(source, 0, b * n, m, k, n > 1, values)]
+    return [*before, blocks_edge(source, 0, b * n, m, k, n > 1, values)]
 
 
 def _by_batched_right(active: ActiveEquation, axes: _DotAxes) -> list[JaxEdge]:
@@ -98,8 +97,8 @@ def _by_batched_right(active: ActiveEquation, axes: _DotAxes) -> list[JaxEdge]:
 
     turn = pick_edge("product1", 0, turned, b * n * m)
     if turn.words == "identity":
-        return [*before, _blocks(source, 0, b * n, m, k, False, values)]
-    return [*before, _blocks(source, "product1", b * n, m, k, False, values), turn]
+        return [*before, blocks_edge(source, 0, b * n, m, k, False, values)]
+    return [*before, blocks_edge(source, "product1", b * n, m, k, False, values), turn]
 
 
 def _arranged(value: Array, roles: tuple[tuple[int, ...], ...], shape: tuple[int, ...]) -> Array:
@@ -113,15 +112,3 @@ def _ordered(active: ActiveEquation, position: int, order: tuple[int, ...]) -> t
     index = np.arange(prod(shape)).reshape(shape).transpose(order).ravel()
     edge = pick_edge(position, f"ordered{position}", index, prod(shape))
     return ([], position) if edge.words == "identity" else ([edge], f"ordered{position}")
-
-
-def _blocks(
-    source: int | str, target: int | str, count: int, r: int, c: int, kronecker: bool, values: EdgeValues
-) -> JaxEdge:
-    """Make the edge of `count` blocks of r x c, side by side or as layers."""
-    words: StructureWords = {"kronecker": [[r, c], count]} if kronecker else {"block_diagonal": [count, r, c]}
-    if count == 1:
-        words = "dense"
-    elif r == c == 1:
-        words = "diagonal"
-    return JaxEdge(source, target, count * r, count * c, words, values)

@@ -95,7 +95,7 @@ def _edge(active: ActiveEquation, positions: tuple[int, ...], source: int | str,
         )
     alone = len(positions) == len(active.outs) == 1
     words = pattern(active, positions[0], active.outs[0]) if alone else "dense"
-    return JaxEdge(source, target, rows, cols, words, None, functions, *modes)
+    return JaxEdge(source, target, rows, cols, words, None, functions, modes[0], modes[1])
 
 
 def _refusal(active: ActiveEquation, functions: EdgeFunctions, mode: int, shape: tuple[int, int]) -> str | None:

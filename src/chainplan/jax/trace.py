@@ -60,7 +60,10 @@ TraceOperand = int | TraceConstant
 
 @dataclass(frozen=True)
 class TraceEquation:
-    """A primitive that is applied to operands; `ins` and `outs` are the shapes and dtypes of operands and results."""
+    """A primitive that is applied to operands; `ins` and `outs` are the shapes and dtypes of operands and results.
+
+    Values of the numbers `kept` are computed behind the results, for the derivatives of this equation alone.
+    """
 
     primitive: core.Primitive
     params: Parameters
@@ -69,6 +72,7 @@ class TraceEquation:
     ins: tuple[Shaped, ...]
     outs: tuple[Shaped, ...]
     source: str
+    kept: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -110,7 +114,7 @@ class FunctionTrace:
         held = dict(enumerate(arguments))
         for equation in self.equations:
             results = equation.apply(*(read(held, operand) for operand in equation.operands))
-            held.update(zip(equation.results, results, strict=True))
+            held.update(zip((*equation.results, *equation.kept), results, strict=True))
         return held
 
 
