@@ -367,3 +367,20 @@ def test_any_number_of_elementals_that_are_used_twice_is_decided() -> None:
         kinds = {type(step) for step in result.plan.steps if getattr(step, "elemental", "")[:1] in "ab"}
         mixed += {Accumulate, Propagate} <= kinds
     assert mixed
+
+
+def test_widest_paths_never_claim_more_than_the_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On graphs with known optima, where no graph is small enough for cuts."""
+    cuts = [propagation_bound(simulation(family, 4).graph).total for family in MODULES]
+    monkeypatch.setattr("chainplan.solvers.elimination.propagation_bound.MAX_CUT_INTERMEDIATES", 0)
+    positive = 0
+    for seed, problem, best in free_problems(0, FIRST_NIGHTLY):
+        bound = propagation_bound(problem.graph).total
+        assert bound <= best, seed
+        positive += bound > 0
+    for seed, problem, dag in sparse_problems(0, 60, 3):
+        assert propagation_bound(problem.graph).total <= (least_propagation_cost(dag) or 0), seed
+    assert positive > 30
+    assert propagation_bound(bottleneck(None).graph).total == 60_000
+    for family, bound in zip(MODULES, cuts, strict=True):
+        assert bound // 4 < propagation_bound(simulation(family, 4).graph).total <= bound

@@ -29,7 +29,7 @@ from chainplan.solvers.schedule.best import best_schedule
 from chainplan.solvers.schedule.bounds import WorkPathBounds
 from chainplan.solvers.schedule.list_scheduling import list_schedule, lower_bound
 from chainplan.solvers.schedule.machine_dp import ScheduledDp
-from chainplan.solvers.schedule.priced_tails import PricedTails
+from chainplan.solvers.schedule.priced_tails import PricedTails, option_table
 from chainplan.solvers.schedule.tasks import ChainTasks, ChainTree
 from chainplan.solvers.schedule.work_span_front import frontier
 from chainplan.solvers.search.search import Search
@@ -213,12 +213,18 @@ def test_prices_of_tails_refute_no_makespan_that_a_plan_has(last: int) -> None:
         tasks = ChainTasks(problem.graph.chain, FMA)
         for machines in (2, 3):
             bounds, best = WorkPathBounds(tasks, machines), best_makespan(problem, machines)
+            table = option_table(tasks, bounds, machines)
+            assert all(
+                bounds.with_option(interval, option) == least
+                for interval, columns in table.items()
+                for option, least in zip(columns.options, columns.least.tolist(), strict=True)
+            )
             for steps in (3, 20, 768):
                 for most in (best, best + 1, 2 * best):
-                    program = PricedTails(tasks, bounds, machines, most, steps, Search())
+                    program = PricedTails(table, bounds, machines, most, steps, Search())
                     assert not program.refuted()
                     assert program.trees
-            found = PricedTails(tasks, bounds, machines, best - 1, 768, Search()).refuted()
+            found = PricedTails(table, bounds, machines, best - 1, 768, Search()).refuted()
             one_less += found
             beyond += found and bounds.makespan < best
     assert one_less > last // 2

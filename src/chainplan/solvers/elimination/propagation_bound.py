@@ -35,10 +35,11 @@ from chainplan.solvers.elimination.bitset_problem import EliminationCore, member
 from chainplan.solvers.elimination.elimination_graph import intermediates
 from chainplan.solvers.elimination.entry_graph import EntryGraph
 from chainplan.solvers.elimination.mincut import CutNetwork
+from chainplan.solvers.elimination.width_bound import width_bounds
 from chainplan.solvers.search.search import SearchStopped, WorkWatcher, unwatched
 
 MAX_CUT_INTERMEDIATES = 5000
-"""Intermediate vertices above which accumulations and products count as nothing."""
+"""Intermediate vertices above which widest paths stand for cuts."""
 MAX_ENTRY_CLASSES = 20_000
 """Classes of entries above which products count as nothing."""
 
@@ -92,9 +93,10 @@ class BoundParts(NamedTuple):
 def propagation_bound(graph: Graph, look: WorkWatcher = unwatched, swept: int = 0) -> BoundParts:
     """Return a lower bound in fma; where `look` raises `SearchStopped`, it is what has been counted by then.
 
-    The vertices in `swept`, as bits, may be in parts that are swept.
+    Where no part may be swept, widest paths stand for the cuts that are missing. The vertices in `swept`, as bits, may
+    be in parts that are swept.
     """
-    parts = BoundParts({}, {})
+    parts = BoundParts({}, {}) if swept else BoundParts(*width_bounds(graph))
     if intermediates(graph) > MAX_CUT_INTERMEDIATES:
         return parts
     cuts, outputs = _Cuts(graph, look), set(graph.outputs)
@@ -107,10 +109,11 @@ def propagation_bound(graph: Graph, look: WorkWatcher = unwatched, swept: int = 
                 ends = 1 << cuts.core.index[e.source] | 1 << cuts.core.index[e.target]
                 if swept & ends:
                     least = min(least, products.least_swept(e, both=bool(narrow & ends)))
-                parts.elementals[e.name] = least
+                parts.elementals[e.name] = max(least, parts.elementals.get(e.name, 0))
         for v in cuts.middle:
             least = products.least(v)
-            parts.vertices[v] = min(least, _both_sides(graph, v)) if narrow >> cuts.core.index[v] & 1 else least
+            least = min(least, _both_sides(graph, v)) if narrow >> cuts.core.index[v] & 1 else least
+            parts.vertices[v] = max(least, parts.vertices.get(v, 0))
     return parts
 
 

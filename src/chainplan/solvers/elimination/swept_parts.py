@@ -36,6 +36,9 @@ from chainplan.solvers.elimination.bitset_problem import members
 from chainplan.solvers.elimination.elimination_graph import write_accumulation
 from chainplan.structures import Block, Dense
 
+MAX_SWEPT_INTERMEDIATES = 2000
+"""Intermediate vertices above which no parts are swept."""
+
 BlockEnds = tuple[int, int]
 """The vertices that a block starts and ends at, (source, target)."""
 
@@ -94,7 +97,8 @@ class SweptParts:
         for e in graph.useful:
             self._into.setdefault(index[e.target], []).append((index[e.source], e))
             self._out.setdefault(index[e.source], []).append((index[e.target], e))
-        self.within = self._sweepable(middle) if graph.exact and not graph.explicit else 0
+        small = len(middle) <= MAX_SWEPT_INTERMEDIATES
+        self.within = self._sweepable(middle) if small and graph.exact and not graph.explicit else 0
 
     def _sweepable(self, middle: Collection[int]) -> int:
         """Return the vertices that are in some part."""

@@ -9,7 +9,9 @@ the budget, the same seed gives the same schedule.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,7 +27,7 @@ from chainplan.solvers.schedule.bounds import WorkPathBounds
 from chainplan.solvers.schedule.incumbent import ScheduleIncumbent, end_of
 from chainplan.solvers.schedule.list_scheduling import list_schedule, placed_on_machines
 from chainplan.solvers.schedule.machine_dp import ScheduledDp
-from chainplan.solvers.schedule.priced_tails import MAX_PRICED_TIME, PricedTails
+from chainplan.solvers.schedule.priced_tails import MAX_PRICED_TIME, OptionTable, PricedTails, option_table
 from chainplan.solvers.schedule.tasks import ChainTasks, ChainTree
 from chainplan.solvers.schedule.work_span_front import frontier
 from chainplan.solvers.search.cp_sat import NODES_PER_CP_SAT_SECOND, attend, new_solver
@@ -36,10 +38,15 @@ if TYPE_CHECKING:
 
 MAX_SCHEDULED_CHAIN_LENGTH = 100
 """Elementals of the longest chain whose bracketings are searched for a schedule."""
-SHORT_CHAIN = 30
-"""Elementals of a chain up to which the frontier of work and path takes less time than prices of tails."""
-TAIL_STEPS: tuple[tuple[int, float], ...] = ((192, 0.01), (768, 0.001))
+FRONTIER_TURNS = (30, 80, 80)
+"""Elementals up to which the frontier of work and path comes before the first, the second and the last of `TAIL_STEPS`.
+
+On short chains it takes less time than prices of tails, on longer ones once these have given a good schedule.
+"""
+TAIL_STEPS: tuple[tuple[int, float], ...] = ((192, 0.01), (384, 0.004), (768, 0.001))
 """Parts of a makespan to which tails are rounded, and the share of it between makespans that are refuted and not."""
+CLOSE_MAKESPANS = 0.04
+"""Share of a makespan above the bound up to which tails are also rounded to the nearest step, for better plans."""
 MAX_SCHEDULE_OPTIONS = 20_000
 """Options of the largest constraint program."""
 FIRST_SLICE_SECONDS = 0.5
@@ -73,6 +80,7 @@ class ChainScheduleSearch:
         self._bounds = WorkPathBounds(self._tasks, incumbent.machines)
         self._all_moves = not ChainSweeps(problem.graph.chain, problem.cost).any
         self._bound = 0
+        self._options: OptionTable | None = None
         self._tree: _ScheduledTree | None = None
 
     def run(self) -> None:
@@ -85,8 +93,9 @@ class ChainScheduleSearch:
         """
         self._prove(self._bounds.makespan)
         self._by_dynamic_programs()
-        steps = [self._along_the_frontier, self._by_priced_tails]
-        for step in steps if self._tasks.q <= SHORT_CHAIN else reversed(steps):
+        steps: list[Callable[[], None]] = [partial(self._by_priced_tails, *rounding) for rounding in TAIL_STEPS]
+        steps.insert(bisect_left(FRONTIER_TURNS, self._tasks.q), self._along_the_frontier)
+        for step in steps:
             if not self._proven:
                 step()
         if not self._proven or self._best.work > self._bounds.work[self._tasks.root]:
@@ -126,28 +135,35 @@ class ChainScheduleSearch:
             self._offer(point.tree())
             self._search.tick()
 
-    def _by_priced_tails(self) -> None:
+    def _by_priced_tails(self, steps: int, enough: float) -> None:
         """Halve the gap by makespans that are refuted or not, and offer the plans that are met on the way."""
-        for steps, enough in TAIL_STEPS:
-            least, most = self._bound, self._best.makespan
-            while most - least > enough * most:
-                tried = (least + most) // 2
-                if self._refuted(tried, steps):
-                    least = self._bound
-                else:
-                    most = tried
-                most = min(most, self._best.makespan)
+        least, most = self._bound, self._best.makespan
+        while most - least > enough * most:
+            tried = (least + most) // 2
+            if self._refuted(tried, steps):
+                least = self._bound
+            else:
+                most = tried
+            most = min(most, self._best.makespan)
 
     def _refuted(self, makespan: int, steps: int) -> bool:
         """Whether prices of tails refute a makespan; plans that they do not refute are offered."""
         if self._best.machines * makespan >= MAX_PRICED_TIME:
             return False
-        program = PricedTails(self._tasks, self._bounds, self._best.machines, makespan, steps, self._search)
+        if self._options is None:
+            self._options = option_table(self._tasks, self._bounds, self._best.machines)
+        arguments = self._options, self._bounds, self._best.machines, makespan, steps, self._search
+        program = PricedTails(*arguments)
         refuted = program.refuted()
         if refuted:
             self._prove(makespan + 1)
         for tree in program.trees:
             self._offer(tree)
+        if not refuted and makespan - self._bound <= CLOSE_MAKESPANS * makespan:
+            program = PricedTails(*arguments, nearest=True)
+            program.refuted()
+            for tree in program.trees:
+                self._offer(tree)
         return refuted
 
     def _by_constraints(self) -> None:

@@ -19,16 +19,19 @@ step. That never raises what is paid, because a smaller tail pays no more; so a 
 
 The prices are those that refute most: a linear program over the plans that paid least so far weighs the h (the game of
 prices against plans, solved by cutting planes). Every such plan is also one that keeps machines busy, worth scheduling.
+Plans of many steps in a row look shorter than they are where tails are rounded down. With tails rounded to the nearest
+step nothing is proven, but the plans that pay least then are nearer to the time that is asked for.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chainplan.solvers.chain.derivation import ChainInterval
 from chainplan.solvers.schedule.bounds import WorkPathBounds
 from chainplan.solvers.schedule.tasks import ChainTasks, ChainTree, IntervalOption
 from chainplan.solvers.search.search import Search
+from chainplan.structures.counts import IntOrArray
 
 if TYPE_CHECKING:
     from chainplan._util.arrays import Array
@@ -46,27 +49,101 @@ MAX_PRICED_TIME = 1 << 40
 _UNAFFORDABLE = 1 << 60
 
 
+class OptionColumns(NamedTuple):
+    """The options of an interval by columns: a bound on the plans with each, its duration, the rows of what it reads.
+
+    Row 0 stands for nothing that is read.
+    """
+
+    options: list[IntervalOption]
+    least: Array
+    duration: Array
+    left: Array
+    right: Array
+
+
+OptionTable = dict[ChainInterval, OptionColumns]
+"""The options of all intervals on so many machines, whose rows are counted from 1 in the order of the table."""
+
+
+def option_table(tasks: ChainTasks, bounds: WorkPathBounds, machines: int) -> OptionTable:
+    """Return the options of all intervals of a chain, shorter ones first, in O(q³) time.
+
+    The bounds are those of `WorkPathBounds.with_option`.
+    """
+    import numpy as np
+
+    intervals = sorted(tasks.options, key=lambda interval: interval[1] - interval[0])
+    rows = {interval: row for row, interval in enumerate(intervals, 1)}
+    table: OptionTable = {}
+    work, path = (np.array([0, *(_clipped(of[i]) for i in intervals)]) for of in (bounds.work, bounds.path))
+    for interval in intervals:
+        options = tasks.options[interval]
+        reads = [([*map(rows.__getitem__, option.reads), 0, 0])[:2] for option in options]
+        left, right = np.array(reads).T
+        duration = np.array([_clipped(option.duration) for option in options])
+        all_work = _clipped(bounds.work_after[interval]) + duration + work[left] + work[right]
+        all_path = _clipped(bounds.path_after[interval]) + duration + np.maximum(path[left], path[right])
+        least = np.maximum(all_path, -(-all_work // machines))
+        table[interval] = OptionColumns(options, least, duration, left, right)
+    return table
+
+
+def _clipped(time: int) -> int:
+    """A time, or one that is too long for any plan that is asked for."""
+    return min(time, MAX_PRICED_TIME << 2)
+
+
+class _UsefulOptions(NamedTuple):
+    """The options of an interval that some plan in time has, for the tails from `low` to before `high`.
+
+    Durations are so many whole steps, `shift`, and a `rest`; `left` and `right` are the rows of what is read.
+    """
+
+    options: list[IntervalOption]
+    low: int
+    high: int
+    row: int
+    shift: Array
+    rest: Array
+    left: Array
+    right: Array
+
+
 class PricedTails:
     """Whether any plan of a chain is done by time `most`; `trees` are the plans that paid least on the way.
 
-    Tails are rounded to one of `steps` parts of that time. O(q³ · steps) time for each of at most `MAX_PRICES` prices,
-    O(q² · steps) memory.
+    Tails are rounded to one of `steps` parts of that time: down, or with `nearest`, which proves nothing, to the
+    nearest one. O(q³ · steps) time for each of at most `MAX_PRICES` prices, O(q² · steps) memory.
     """
 
     def __init__(
-        self, tasks: ChainTasks, bounds: WorkPathBounds, machines: int, most: int, steps: int, search: Search
+        self,
+        table: OptionTable,
+        bounds: WorkPathBounds,
+        machines: int,
+        most: int,
+        steps: int,
+        search: Search,
+        nearest: bool = False,
     ) -> None:
-        self._root, self._machines, self._most, self._search = tasks.root, machines, most, search
+        self._nearest_step = nearest
+        self._machines, self._most, self._search = machines, most, search
+        self._root, self._size = next(reversed(table)), len(table) + 1
         self._step = -(-(most + 1) // steps)
         self._cells = most // self._step + 1
-        self._options: dict[ChainInterval, list[IntervalOption]] = {}
-        for interval, options in tasks.options.items():
-            useful = [option for option in options if bounds.with_option(interval, option) <= most]
-            if useful:
-                self._options[interval] = useful
-        self._nearest = {i: bounds.path_after[i] // self._step for i in self._options}
-        self._farthest = {i: (most - bounds.path[i]) // self._step + 1 for i in self._options}
-        self._rows = {i: row for row, i in enumerate(self._options, 1)}
+        self._options: dict[ChainInterval, _UsefulOptions] = {}
+        self._nearest = {i: bounds.path_after[i] // self._step for i in table}
+        for row, (interval, options) in enumerate(table.items(), 1):
+            useful = (options.least <= most).nonzero()[0]
+            low, high = self._nearest[interval], (most - bounds.path[interval]) // self._step + 1
+            if len(useful) and low < high:
+                kept, duration = [options.options[k] for k in useful.tolist()], options.duration[useful][:, None]
+                shift, left, right = self._whole(duration), options.left[useful], options.right[useful]
+                rest = duration - shift * self._step
+                self._options[interval] = _UsefulOptions(
+                    kept, low, high, row, shift, rest, left[:, None], right[:, None]
+                )
         self._chosen: dict[ChainInterval, Array] = {}
         self.trees: list[ChainTree] = []
 
@@ -110,37 +187,25 @@ class PricedTails:
         import numpy as np
 
         count = self._cells
-        table = np.full((len(self._rows) + 1, 2 * count), _UNAFFORDABLE)
+        table = np.full((self._size, 2 * count), _UNAFFORDABLE)
         table[0] = 0
         price, paid = np.zeros(2 * count, np.int64), np.full(2 * count, _UNAFFORDABLE)
         price[:count], paid[:count] = prices, np.append(0, prices[:-1].cumsum() * self._step)
-        for interval in sorted(self._options, key=lambda interval: interval[1] - interval[0]):
+        flat = table.reshape(-1)
+        for interval, (_, low, high, place, shift, rest, left, right) in self._options.items():
             self._search.tick()
-            low, high = self._nearest[interval], self._farthest[interval]
-            shifts, rests, left, right = self._columns(interval)
-            if not len(shifts) or high <= low:
-                continue
-            there = np.minimum(shifts, count)[:, None] + np.arange(low, high)
-            pays = paid[there] + price[there] * rests[:, None]
-            pays += table[left[:, None], there]
-            pays += table[right[:, None], there]
+            there = np.minimum(shift, count) + np.arange(low, high)
+            pays = price.take(there)
+            pays *= rest
+            pays += paid.take(there)
+            pays += flat.take(left * (2 * count) + there)
+            pays += flat.take(right * (2 * count) + there)
             chosen = pays.argmin(axis=0)
-            row = table[self._rows[interval]]
+            row = table[place]
             row[low:high] = np.minimum(pays[chosen, np.arange(high - low)] - paid[low:high], _UNAFFORDABLE)
             row[:low] = row[low]
             self._chosen[interval] = chosen
-        return int(table[self._rows[self._root], 0])
-
-    def _columns(self, interval: ChainInterval) -> tuple[Array, Array, Array, Array]:
-        """Of each option of an interval the duration in whole steps and the rest, and the rows of what it reads."""
-        import numpy as np
-
-        found = []
-        for option in self._options[interval]:
-            rows = [self._rows.get(arg, -1) for arg in option.reads]
-            found.append((*divmod(option.duration, self._step), *rows, 0, 0))
-        shifts, rests, left, right = (np.array([row[k] for row in found]) for k in range(4))
-        return shifts, rests, left, right
+        return int(table[self._size - 1, 0])
 
     def _tree(self) -> ChainTree:
         """The plan that paid least."""
@@ -149,14 +214,18 @@ class PricedTails:
         while todo:
             interval, cell = todo.pop()
             place = int(self._chosen[interval][max(0, cell - self._nearest[interval])])
-            option = self._options[interval][place]
+            option = self._options[interval].options[place]
             tree[interval] = option
             todo += [(arg, self._after(cell, interval, option)) for arg in option.reads]
         return tree
 
     def _after(self, cell: int, interval: ChainInterval, option: IntervalOption) -> int:
         """The rounded tail of what an option reads."""
-        return max(cell, self._nearest[interval]) + option.duration // self._step
+        return max(cell, self._nearest[interval]) + self._whole(option.duration)
+
+    def _whole(self, duration: IntOrArray) -> IntOrArray:
+        """The whole steps that a duration is rounded to."""
+        return (duration + (self._step // 2 if self._nearest_step else 0)) // self._step
 
     def _lack(self, tree: ChainTree, distances: Array) -> Array:
         """For each distance from the end, how much more work must be done before it than machines can do by then."""
