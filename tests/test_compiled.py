@@ -13,6 +13,8 @@ from chainplan.planner import plan
 from chainplan.solvers.elimination.bitset_problem import EliminationCore
 from chainplan.solvers.elimination.branch_and_bound import ExactSearch
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
+from chainplan.solvers.elimination.greedy import PricedOrder, by_all_keys, greedy, randomised
+from chainplan.solvers.elimination.greedy_keys import GREEDY_KEYS
 from chainplan.solvers.elimination.mincut import CutNetwork
 from chainplan.solvers.elimination.subset_dp import best_order
 from tests.problems import busy_dag, classed_dag, dag_problem
@@ -133,3 +135,38 @@ def test_fragments_are_priced_and_ordered_alike(monkeypatch: pytest.MonkeyPatch)
             monkeypatch.setenv("CHAINPLAN_COMPILED", compiled)
             found.append([best_order(work, fragment, random.Random(seed), heat) for heat in (0.0, 0.3)])
         assert found[0] == found[1], seed
+
+
+def greedily(work: WorkGraph, seed: int) -> tuple[list[PricedOrder], int]:
+    """All greedy orders of a graph, also by keys drawn at random, and how often they asked whether to go on."""
+    asked = 0
+
+    def going() -> bool:
+        nonlocal asked
+        asked += 1
+        return True
+
+    found = [*by_all_keys(work, going), *randomised(work, random.Random(seed), 10, going)]
+    return found, asked
+
+
+@needs_compiled
+def test_greedy_orders_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(20):
+        work = WorkGraph(busy_dag(random.Random(seed), random.Random(seed).choice((3, 30, 60, 100))).graph)
+        found = []
+        for compiled in ("1", "0"):
+            monkeypatch.setenv("CHAINPLAN_COMPILED", compiled)
+            found.append(greedily(work, seed))
+        assert found[0] == found[1], seed
+
+
+@needs_compiled
+def test_a_greedy_order_ends_where_it_is_told_to() -> None:
+    work = WorkGraph(busy_dag(random.Random(0), 600).graph)
+    key, ranks = GREEDY_KEYS["lmmd"], range(len(work.size))
+    assert greedy(work.copy(), key, ranks, going=lambda: False) is None
+    order = greedy(work.copy(), key, ranks)
+    assert order is not None
+    assert greedy(work.copy(), key, ranks, order.price) is None
+    assert greedy(work.copy(), key, ranks, order.price + 1) == order

@@ -45,3 +45,17 @@ def fragment_prices(
     prices: object,
 ) -> None: ...
 def cheapest_order(k: int, prices: object) -> list[int]: ...
+def follow_key(
+    size: list[int],
+    into: list[dict[int, object]],
+    kept: list[bool],
+    middle: list[int],
+    key: str,
+    ranks: list[int],
+    base: list[int] | None,
+    factor: list[float] | None,
+    most: int,
+    local: bool,
+    work: int,
+    tick: Callable[[], None],
+) -> tuple[int, list[int]] | None: ...

@@ -41,5 +41,6 @@ PyObject *least_splits(PyObject *module, PyObject *args);
 PyObject *first_split(PyObject *module, PyObject *args);
 PyObject *fragment_prices(PyObject *module, PyObject *args);
 PyObject *cheapest_order(PyObject *module, PyObject *args);
+PyObject *follow_key(PyObject *module, PyObject *args);
 
 #endif

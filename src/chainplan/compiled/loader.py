@@ -24,6 +24,7 @@ class CompiledCore(Protocol):
     first_split: Callable[..., int]
     fragment_prices: Callable[..., None]
     cheapest_order: Callable[..., list[int]]
+    follow_key: Callable[..., tuple[int, list[int]] | None]
 
 
 def compiled_core() -> CompiledCore | None:

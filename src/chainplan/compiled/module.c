@@ -51,6 +51,8 @@ static PyMethodDef FUNCTIONS[] = {
      "fragment_prices(sizes, into, masks, weights, out, masks, weights, kept, prices): the prices after every subset."},
     {"cheapest_order", cheapest_order, METH_VARARGS,
      "cheapest_order(k, prices): the order of k vertices of the least total price."},
+    {"follow_key", follow_key, METH_VARARGS,
+     "follow_key(size, into, kept, middle, key, ranks, base, factor, most, local, work, tick): a price and an order."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -12,6 +12,7 @@ from heapq import heapify, heappop, heappush
 from random import Random
 from typing import NamedTuple
 
+from chainplan.compiled.loader import CompiledCore, compiled_core
 from chainplan.problem.graph import Graph
 from chainplan.solvers.elimination.canonical import positions
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
@@ -23,6 +24,13 @@ MAX_INTERMEDIATES_FOR_ALL_KEYS = 20_000
 
 MAX_INTERMEDIATES_FOR_PATHS = 1000
 """Intermediate vertices beyond which paths are not counted: their number grows exponentially."""
+
+
+MAX_COMPILED_VERTICES = 4096
+"""Vertices beyond which dense graphs are not held as sets of bits, which take room for all pairs of vertices."""
+
+_WORK_BETWEEN_LOOKS = 20_000
+"""The work after which a greedy order looks at its limits."""
 
 
 class PricedOrder(NamedTuple):
@@ -71,9 +79,35 @@ def greedy(
             raise SearchStopped
 
     try:
-        return _follow_key(work, key, ranks, most, paced(stop_unless_going))
+        core = _compiled(work, key)
+        if core is not None:
+            return _follow_compiled(core, work, key, ranks, most, stop_unless_going)
+        return _follow_key(work, key, ranks, most, paced(stop_unless_going, _WORK_BETWEEN_LOOKS))
     except SearchStopped:
         return None
+
+
+def _compiled(work: WorkGraph, key: GreedyKey) -> CompiledCore | None:
+    """The compiled routines, where they know the key and its numbers on this graph are whole numbers of doubles."""
+    if key.compiled is None or not work.bare or len(work.size) > MAX_COMPILED_VERTICES:
+        return None
+    return compiled_core() if 4 * max(1, sum(work.size)) ** 3 < 1 << 53 else None
+
+
+def _follow_compiled(
+    core: CompiledCore,
+    work: WorkGraph,
+    key: GreedyKey,
+    ranks: Sequence[int],
+    most: int | None,
+    tick: Callable[[], None],
+) -> PricedOrder | None:
+    """As `_follow_key`, by the compiled routine; the graph stays as it is."""
+    graph = work.size, work.into, work.kept, list(work.middle)
+    numbers = list(ranks), key.base(work), key.factors
+    limits = -1 if most is None else most, key.local, _WORK_BETWEEN_LOOKS, tick
+    found = core.follow_key(*graph, key.compiled, *numbers, *limits)
+    return None if found is None else PricedOrder(*found)
 
 
 def _follow_key(
@@ -83,7 +117,7 @@ def _follow_key(
     work.look = look
     function, told = key.of(work), key.local and work.dense
     now = {}
-    for v in work.middle:
+    for v in sorted(work.middle):
         look(5 if told else _pairs(work, v))
         now[v] = function(work, v), ranks[v]
     heap = [(*now[v], v) for v in work.middle]
@@ -99,7 +133,7 @@ def _follow_key(
             heappush(heap, (fresh, rank, v))
             continue
         del now[v]
-        near = () if key.fixed else {*work.into[v], *work.out[v]}
+        near = [] if key.fixed else sorted({*work.into[v], *work.out[v]})
         look(20 + 5 * len(near))
         price += work.eliminate(v)
         order.append(v)
@@ -197,19 +231,19 @@ def randomised(work: WorkGraph, rng: Random, count: int, going: Callable[[], boo
     keys = [key for key in useful_keys(work).values() if not key.fixed]
     for _ in range(count):
         lots = [rng.randrange(1 << 30) for _ in work.names]
-        attempt = greedy(work.copy(), _blur(rng.choice(keys), rng), lots, None, going)
+        attempt = greedy(work.copy(), _blur(rng.choice(keys), rng, len(work.names)), lots, None, going)
         if attempt is None:
             return
         yield attempt._replace(name="randomised")
 
 
-def _blur(key: GreedyKey, rng: Random) -> GreedyKey:
+def _blur(key: GreedyKey, rng: Random, count: int) -> GreedyKey:
     """A key times a random factor per vertex, of a spread that is drawn too."""
     spread = rng.choice((0.0, 0.1, 0.3))
+    factors = [1 + spread * rng.random() for _ in range(count)]
 
     def of(work: WorkGraph) -> KeyFunction:
         function = key.of(work)
-        factor = [1 + spread * rng.random() for _ in work.names]
-        return lambda g, v: function(g, v) * factor[v]
+        return lambda g, v: function(g, v) * factors[v]
 
-    return key._replace(of=of)
+    return key._replace(of=of, factors=factors)

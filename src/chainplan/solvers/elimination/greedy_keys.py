@@ -27,12 +27,16 @@ class GreedyKey(NamedTuple):
     """A key: `of` maps a work graph to the function of its vertices.
 
     A `local` key changes only where a neighbourhood changes and costs O(neighbours); the others look at neighbours of
-    neighbours. A `fixed` key never changes.
+    neighbours. A `fixed` key never changes. `compiled` is the word by which the routine in C knows the key of dense
+    graphs, if it does; `base` is added to that key, and `factors` are what the key is multiplied by.
     """
 
     of: Callable[[WorkGraph], KeyFunction]
     local: bool = True
     fixed: bool = False
+    compiled: str | None = None
+    base: Callable[[WorkGraph], list[int]] = lambda graph: [0] * len(graph.size)
+    factors: list[float] | None = None
 
 
 def price(g: WorkGraph, v: int) -> KeyValue:
@@ -73,8 +77,14 @@ def _damage_behind(g: WorkGraph, v: int) -> int:
 
 def relative(graph: WorkGraph) -> KeyFunction:
     """The price minus what the elimination of v costs in every graph that connects v to its inputs and outputs."""
+    base = _minus_least_prices(graph)
+    return lambda g, v: g.price(v) + base[v]
+
+
+def _minus_least_prices(graph: WorkGraph) -> list[int]:
+    """For each vertex, minus what its elimination costs where it is connected to its inputs and outputs alone."""
     before, behind = _reached(graph, graph.into, False), _reached(graph, graph.out, True)
-    return lambda g, v: g.price(v) - g.size[v] * before[v] * behind[v]
+    return [-size * a * b for size, a, b in zip(graph.size, before, behind, strict=True)]
 
 
 def _reached(graph: WorkGraph, near: Sequence[Mapping[int, object]], backwards: bool) -> list[int]:
@@ -114,22 +124,34 @@ def _paths(graph: WorkGraph, near: Sequence[Mapping[int, object]], backwards: bo
     return paths
 
 
+def _numbers(graph: WorkGraph) -> list[int]:
+    """The number of each vertex."""
+    return list(range(len(graph.size)))
+
+
+def _minus_numbers(graph: WorkGraph) -> list[int]:
+    """Minus the number of each vertex."""
+    return [-v for v in range(len(graph.size))]
+
+
 def _plain(function: KeyFunction) -> Callable[[WorkGraph], KeyFunction]:
     """The key of a function that needs no preparation."""
     return lambda _: function
 
 
 GREEDY_KEYS: dict[str, GreedyKey] = {
-    "forward": GreedyKey(_plain(lambda g, v: v), fixed=True),
-    "reverse": GreedyKey(_plain(lambda g, v: -v), fixed=True),
-    "markowitz": GreedyKey(_plain(markowitz)),
-    "lmmd": GreedyKey(_plain(lambda g, v: g.price(v) + 0.5 * damage(g, v)), local=False),
-    "momr": GreedyKey(_plain(lambda g, v: damage(g, v) - g.price(v)), local=False),
-    "fill": GreedyKey(_plain(fill), local=False),
-    "price": GreedyKey(_plain(price)),
-    "price-per-size": GreedyKey(_plain(lambda g, v: g.price(v) / max(1, g.size[v]))),
-    "relative": GreedyKey(relative),
-    "fill-and-price": GreedyKey(_plain(lambda g, v: fill(g, v) * g.size[v] + g.price(v)), local=False),
+    "forward": GreedyKey(_plain(lambda g, v: v), fixed=True, compiled="fixed", base=_numbers),
+    "reverse": GreedyKey(_plain(lambda g, v: -v), fixed=True, compiled="fixed", base=_minus_numbers),
+    "markowitz": GreedyKey(_plain(markowitz), compiled="markowitz"),
+    "lmmd": GreedyKey(_plain(lambda g, v: g.price(v) + 0.5 * damage(g, v)), local=False, compiled="lmmd"),
+    "momr": GreedyKey(_plain(lambda g, v: damage(g, v) - g.price(v)), local=False, compiled="momr"),
+    "fill": GreedyKey(_plain(fill), local=False, compiled="fill"),
+    "price": GreedyKey(_plain(price), compiled="price"),
+    "price-per-size": GreedyKey(_plain(lambda g, v: g.price(v) / max(1, g.size[v])), compiled="price-per-size"),
+    "relative": GreedyKey(relative, compiled="price", base=_minus_least_prices),
+    "fill-and-price": GreedyKey(
+        _plain(lambda g, v: fill(g, v) * g.size[v] + g.price(v)), local=False, compiled="fill-and-price"
+    ),
     "moplr": GreedyKey(path_length, local=False),
 }
 """Every key by name in the order in which they are tried: first the cheap ones, then those that are best most often.
