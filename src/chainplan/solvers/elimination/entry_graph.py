@@ -19,6 +19,7 @@ as size. A vertex with dense blocks alone is one class however large it is.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -41,11 +42,12 @@ class EntryGraph:
     """
 
     def __init__(self, core: EliminationCore, mask: int | None = None) -> None:
-        labels = _labels(core)
+        rows = {ends: _rows(block) for ends, block in core.block.items() if not isinstance(block.structure, Dense)}
+        labels = _labels(core, rows)
         size: list[int] = []
         self.classes: list[int] = []
         for v, label in enumerate(labels):
-            counts = [core.size[v]] if label is None else [label.count(i) for i in range(len(set(label)))]
+            counts = [core.size[v]] if label is None else list(Counter(label).values())
             self.classes.append(((1 << len(counts)) - 1) << len(size))
             size += counts
         self.single = len(size) == len(self.classes) and all(self.classes)
@@ -53,11 +55,9 @@ class EntryGraph:
         kinds = EdgeClasses(*([0] * len(size) for _ in range(4)))
         for (p, v), block in core.block.items():
             more = (kinds.unit_pred, kinds.unit_succ) if block.structure.unit else (kinds.full_pred, kinds.full_succ)
-            for sources, targets in self._edges(labels, p, v, block):
-                for step in (pred, more[0]):
-                    _add(step, targets, sources)
-                for step in (succ, more[1]):
-                    _add(step, sources, targets)
+            for sources, targets in self._edges(labels, p, v, rows.get((p, v))):
+                _add(pred, more[0], targets, sources)
+                _add(succ, more[1], sources, targets)
         middle = core.middle if mask is None else core.middle & mask
         self.net = BitsetGraph(size, pred, succ, self.spread(middle), self.spread(core.kept), kinds)
 
@@ -89,26 +89,29 @@ class EntryGraph:
             result |= self.classes[v]
         return result
 
-    def _edges(self, labels: list[list[int] | None], p: int, v: int, block: Block) -> Iterable[tuple[int, int]]:
-        """The pairs of sets of classes of p and v whose members are all joined by a block."""
-        if isinstance(block.structure, Dense):
+    def _edges(
+        self, labels: list[list[int] | None], p: int, v: int, rows: list[list[int]] | None
+    ) -> Iterable[tuple[int, int]]:
+        """The pairs of sets of classes of p and v whose members are all joined by a block, dense or of these rows."""
+        if rows is None:
             yield self.classes[p], self.classes[v]
             return
         above, below = labels[p], labels[v]
         assert above is not None
         assert below is not None
         sources, targets = _lowest(self.classes[p]), _lowest(self.classes[v])
-        rows, known = _rows(block), set[int]()
+        known = set[int]()
         for row, label in zip(rows, below, strict=True):
             if label not in known:
                 known.add(label)
                 yield bits(sources + above[j] for j in row), 1 << targets + label
 
 
-def _add(step: list[int], ends: int, near: int) -> None:
-    """Add the same neighbours to several classes."""
+def _add(step: list[int], more: list[int], ends: int, near: int) -> None:
+    """Add the same neighbours to several classes, in two tables."""
     for c in members(ends):
         step[c] |= near
+        more[c] |= near
 
 
 def _lowest(mask: int) -> int:
@@ -129,22 +132,23 @@ def _rows(block: Block) -> list[list[int]]:
     return [sorted(columns[a:b]) for a, b in pairwise(ends)]
 
 
-def _labels(core: EliminationCore) -> list[list[int] | None]:
-    """The class of each entry of each vertex, numbered within the vertex; None where all blocks beside it are dense."""
+def _labels(core: EliminationCore, rows: dict[tuple[int, int], list[list[int]]]) -> list[list[int] | None]:
+    """The class of each entry of each vertex, numbered within the vertex; None where all blocks beside it are dense.
+
+    `rows` are those of the blocks that are not dense.
+    """
     keys: list[list[list[tuple[int, ...]]] | None] = [None] * len(core.size)
-    for (p, v), block in core.block.items():
-        if not isinstance(block.structure, Dense):
-            rows = _rows(block)
-            columns: list[list[int]] = [[] for _ in range(block.cols)]
-            for i, row in enumerate(rows):
-                for j in row:
-                    columns[j].append(i)
-            for u, lines in ((p, columns), (v, rows)):
-                known = keys[u]
-                if known is None:
-                    known = keys[u] = [[] for _ in range(core.size[u])]
-                for key, line in zip(known, lines, strict=True):
-                    key.append(tuple(line))
+    for (p, v), listed in rows.items():
+        columns: list[list[int]] = [[] for _ in range(core.size[p])]
+        for i, row in enumerate(listed):
+            for j in row:
+                columns[j].append(i)
+        for u, lines in ((p, columns), (v, listed)):
+            known = keys[u]
+            if known is None:
+                known = keys[u] = [[] for _ in range(core.size[u])]
+            for key, line in zip(known, lines, strict=True):
+                key.append(tuple(line))
     return [None if known is None else _numbers([tuple(key) for key in known]) for known in keys]
 
 
