@@ -39,7 +39,7 @@ done:
     return failed;
 }
 
-/* The weight of the neighbours of v on one side when a set is gone; `reached` and `beyond` are those of the vertices
+/* The weight of the neighbours of v on one side when a set is gone, 0 if v is in it; `reached` and `beyond` are those of the vertices
  * before v on this side, and get those of v: the members that it reaches, and what their neighbours are. */
 static int64_t weight(const Side *side, int v, int64_t gone, int64_t stays, const int64_t *inside, int64_t *reached,
                       int64_t *beyond) {
@@ -49,6 +49,8 @@ static int64_t weight(const Side *side, int v, int64_t gone, int64_t stays, cons
         members |= reached[u], neighbours |= beyond[u];
     }
     reached[v] = members, beyond[v] = neighbours;
+    if (gone >> v & 1)
+        return 0;
     return side->touching[members] + inside[neighbours & stays];
 }
 

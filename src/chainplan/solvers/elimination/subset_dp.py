@@ -40,6 +40,8 @@ def best_order(work: WorkGraph, vertices: Sequence[int], rng: Random, heat: floa
 def dense_prices(work: WorkGraph, local: Sequence[int], outside: tuple[Array, Array] | None = None) -> Array:
     """Row v, column E: what eliminating v costs, `d_v · w(P) · w(S)`, when the set E of the fragment is gone.
 
+    Columns of sets that hold v itself mean nothing.
+
     `outside` may hold, for every set of the fragment, what the vertices outside that touch it count upstream and
     downstream; by default that is their weight.
     """
@@ -92,8 +94,13 @@ def _disturbed(prices: Array, rng: Random, heat: float) -> Array:
     if prices.dtype == object:
         return np.asarray(prices * 1024 + draw.integers(0, 1024 // k, prices.shape).astype(object))
     if heat:
-        return np.asarray(prices * (1 + heat * draw.random(prices.shape, np.float32)), np.float64)
-    return np.asarray(prices * 1024 + draw.integers(0, 1024 // k, prices.shape, np.int64))
+        factors = draw.random(prices.shape, np.float32)
+        factors *= heat
+        factors += 1
+        return np.asarray(prices * factors, np.float64)
+    lots = draw.integers(0, 1024 // k, prices.shape, np.int64)
+    lots += prices * 1024
+    return lots
 
 
 def _cheapest(prices: Array) -> list[int]:
