@@ -34,16 +34,13 @@ def first_split(
     q: int, i: int, d: int, longest_not_dense: int, longest_band: int, price: int, tables: tuple[object, ...]
 ) -> int: ...
 def fragment_prices(
-    sizes: list[int],
-    into: list[int],
-    into_masks: list[int],
-    into_weights: list[int],
-    out: list[int],
-    out_masks: list[int],
-    out_weights: list[int],
+    local: list[int],
+    size: list[int],
+    into: list[dict[int, object]],
+    out: list[dict[int, object]],
     kept: int,
     prices: object,
-) -> None: ...
+) -> bool: ...
 def cheapest_order(k: int, prices: object) -> list[int]: ...
 def follow_key(
     size: list[int],

@@ -9,34 +9,87 @@ enum { MOST = 20 };
 /* The neighbours of a fragment on one side: those within it, and the weight of the outside ones by what they touch. */
 typedef struct {
     int64_t near[MOST], *touching;
+    double outside;
 } Side;
 
-/* Read the sets of neighbours, and make a table of the weight of the outside vertices that touch each set. */
-static int read_side(Side *side, int k, PyObject *near, PyObject *masks, PyObject *weights) {
-    int64_t sets = (int64_t)1 << k, total = 0;
-    int count = (int)PyList_Size(masks), failed = -1;
-    int64_t *given = malloc((2 * (size_t)count + 1) * sizeof *given), *table = calloc(2 * sets, sizeof *table);
-    side->touching = table;
-    if (!given || !table) {
+/* A vertex in a table by number: its place in the fragment, -1 outside, and the members of the fragment it touches. */
+typedef struct {
+    long vertex;
+    int place;
+    int64_t mask;
+} Seen;
+
+static Seen *find(Seen *table, size_t room, long vertex) {
+    size_t at = ((size_t)vertex * 0x9E3779B9u) & (room - 1);
+    while (table[at].vertex >= 0 && table[at].vertex != vertex)
+        at = (at + 1) & (room - 1);
+    return &table[at];
+}
+
+/* The size of a vertex; borrowed, NULL with an exception where there is none. */
+static PyObject *size_of(PyObject *size, long vertex) { return PyList_GetItem(size, (Py_ssize_t)vertex); }
+
+/* Read the neighbours of the `k` vertices of a fragment from their rows, and the weight of the outside ones. */
+static int read_side(Side *side, int k, const int64_t *local, PyObject *size, PyObject *rows) {
+    size_t room = 64, sets = (size_t)1 << k, count = k;
+    PyObject *row[MOST], *key, *edge;
+    for (int i = 0; i < k; i++) {
+        if (!(row[i] = PyList_GetItem(rows, (Py_ssize_t)local[i])))
+            return -1;
+        count += (size_t)PyDict_Size(row[i]);
+    }
+    while (room < 2 * count)
+        room *= 2;
+    Seen *table = malloc(room * sizeof *table);
+    side->touching = calloc(2 * sets, sizeof *side->touching);
+    int failed = -1;
+    if (!table || !side->touching) {
         PyErr_NoMemory();
         goto done;
     }
-    if (read_numbers(near, side->near, k) < 0 || read_numbers(masks, given, count) < 0 ||
-        read_numbers(weights, given + count, count) < 0)
-        goto done;
-    int64_t *within = table + sets;
-    for (int i = 0; i < count; i++)
-        within[given[i] & (sets - 1)] += given[count + i], total += given[count + i];
+    for (size_t i = 0; i < room; i++)
+        table[i].vertex = -1;
+    for (int i = 0; i < k; i++)
+        *find(table, room, (long)local[i]) = (Seen){(long)local[i], i, 0};
+    for (int i = 0; i < k; i++) {
+        side->near[i] = 0;
+        for (Py_ssize_t at = 0; PyDict_Next(row[i], &at, &key, &edge);) {
+            long vertex = PyLong_AsLong(key);
+            Seen *seen = find(table, room, vertex);
+            if (vertex < 0)
+                goto done;
+            if (seen->vertex < 0)
+                *seen = (Seen){vertex, -1, 0};
+            if (seen->place >= 0)
+                side->near[i] |= (int64_t)1 << seen->place;
+            seen->mask |= (int64_t)1 << i;
+        }
+    }
+    side->outside = 0;
+    for (size_t i = 0; i < room; i++) {
+        PyObject *weight;
+        if (table[i].vertex < 0 || table[i].place >= 0)
+            continue;
+        if (!(weight = size_of(size, table[i].vertex)))
+            goto done;
+        side->outside += PyLong_AsDouble(weight);
+        side->touching[sets + table[i].mask] += (int64_t)PyLong_AsUnsignedLongLongMask(weight);
+    }
+    failed = PyErr_Occurred() ? -1 : 0;
+done:
+    free(table);
+    return failed;
+}
+
+/* From the weight of the outside vertices that touch exactly a set to that of those that touch any of it. */
+static void add_up(Side *side, int k) {
+    int64_t sets = (int64_t)1 << k, *table = side->touching, *within = table + sets;
     for (int i = 0; i < k; i++)
         for (int64_t set = 0; set < sets; set++)
             if (set >> i & 1)
                 within[set] += within[set ^ (int64_t)1 << i];
     for (int64_t set = 0; set < sets; set++)
-        table[set] = total - within[sets - 1 - set];
-    failed = 0;
-done:
-    free(given);
-    return failed;
+        table[set] = within[sets - 1] - within[sets - 1 - set];
 }
 
 /* The weight of the neighbours of v on one side when a set is gone, 0 if v is in it; `reached` and `beyond` are those of the vertices
@@ -64,38 +117,54 @@ static int hold(PyObject *given, Py_buffer *held, int k, int flags) {
     return -1;
 }
 
+/* Whether all prices, and what they are multiplied by, stay far within 64 bits. */
+static int is_narrow(int k, const int64_t *local, PyObject *size, const Side *into, const Side *out) {
+    double sum = 0, most = 0;
+    for (int i = 0; i < k; i++) {
+        double one = PyLong_AsDouble(size_of(size, (long)local[i]));
+        sum += one, most = one > most ? one : most;
+    }
+    return (into->outside + sum) * (out->outside + sum) * most * k < (double)((int64_t)1 << 44);
+}
+
 PyObject *fragment_prices(PyObject *module, PyObject *args) {
     (void)module;
-    PyObject *sizes, *given[6], *table, *result = NULL;
+    PyObject *fragment, *size, *rows[2], *table, *result = NULL;
     Side into = {.touching = NULL}, out = {.touching = NULL};
     Py_buffer held;
-    int64_t size[MOST], members[MOST], beyond[MOST], *inside = NULL;
+    int64_t local[MOST], own[MOST], members[MOST], beyond[MOST], *inside = NULL;
     long long kept;
-    if (!PyArg_ParseTuple(args, "O!O!O!O!O!O!O!LO", &PyList_Type, &sizes, &PyList_Type, &given[0], &PyList_Type, &given[1],
-                          &PyList_Type, &given[2], &PyList_Type, &given[3], &PyList_Type, &given[4], &PyList_Type, &given[5],
-                          &kept, &table))
+    if (!PyArg_ParseTuple(args, "O!O!O!O!LO", &PyList_Type, &fragment, &PyList_Type, &size, &PyList_Type, &rows[0],
+                          &PyList_Type, &rows[1], &kept, &table))
         return NULL;
-    int k = (int)PyList_Size(sizes);
+    int k = (int)PyList_Size(fragment);
     if (hold(table, &held, k, PyBUF_CONTIG) < 0)
         return NULL;
     int64_t sets = (int64_t)1 << k, *price = held.buf;
-    if (read_numbers(sizes, size, k) < 0 || read_side(&into, k, given[0], given[1], given[2]) < 0 ||
-        read_side(&out, k, given[3], given[4], given[5]) < 0)
+    if (read_numbers(fragment, local, k) < 0 || read_side(&into, k, local, size, rows[0]) < 0 ||
+        read_side(&out, k, local, size, rows[1]) < 0)
         goto done;
+    if (!is_narrow(k, local, size, &into, &out)) {
+        result = Py_NewRef(Py_False);
+        goto done;
+    }
     inside = calloc(sets, sizeof *inside);
     if (!inside) {
         PyErr_NoMemory();
         goto done;
     }
+    add_up(&into, k), add_up(&out, k);
+    for (int i = 0; i < k; i++)
+        own[i] = PyLong_AsLongLong(size_of(size, (long)local[i]));
     for (int64_t set = 1; set < sets; set++)
-        inside[set] = inside[set & (set - 1)] + size[lowest((uint64_t)set)];
+        inside[set] = inside[set & (set - 1)] + own[lowest((uint64_t)set)];
     for (int64_t gone = 0; gone < sets; gone++) {
         for (int v = 0; v < k; v++)
-            price[v * sets + gone] = size[v] * weight(&into, v, gone, ~gone, inside, members, beyond);
+            price[v * sets + gone] = own[v] * weight(&into, v, gone, ~gone, inside, members, beyond);
         for (int v = k - 1; v >= 0; v--)
             price[v * sets + gone] *= weight(&out, v, gone, ~gone | kept, inside, members, beyond);
     }
-    result = Py_NewRef(Py_None);
+    result = Py_NewRef(Py_True);
 done:
     free(into.touching), free(out.touching), free(inside);
     PyBuffer_Release(&held);

@@ -22,7 +22,7 @@ class CompiledCore(Protocol):
     SetSearch: type[SetSearch]
     least_splits: Callable[..., None]
     first_split: Callable[..., int]
-    fragment_prices: Callable[..., None]
+    fragment_prices: Callable[..., bool]
     cheapest_order: Callable[..., list[int]]
     follow_key: Callable[..., tuple[int, list[int]] | None]
 

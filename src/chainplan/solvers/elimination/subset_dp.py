@@ -47,18 +47,16 @@ def dense_prices(work: WorkGraph, local: Sequence[int], outside: tuple[Array, Ar
     """
     import numpy as np
 
-    k = len(local)
+    k, core = len(local), compiled_core()
+    kept = sum(1 << i for i, v in enumerate(local) if work.kept[v])
+    if core is not None and outside is None:
+        prices = np.empty((k, 1 << k), np.int64)
+        if core.fragment_prices(list(local), work.size, work.into, work.out, kept, prices):
+            return prices
     into, out = FragmentSides(work, local, work.into), FragmentSides(work, local, work.out)
     sizes = [work.size[v] for v in local]
     widest = (into.most + sum(sizes)) * (out.most + sum(sizes)) * max(sizes) * k
-    narrow = widest < 1 << 44
-    kept = sum(1 << i for i, v in enumerate(local) if work.kept[v])
-    core = compiled_core()
-    if core is not None and outside is None and narrow:
-        prices = np.empty((k, 1 << k), np.int64)
-        core.fragment_prices(sizes, *_listed(into), *_listed(out), kept, prices)
-        return prices
-    dtype = np.dtype(np.int64 if narrow else object)
+    dtype = np.dtype(np.int64 if widest < 1 << 44 else object)
     inside = np.zeros(1, dtype)
     for size in sizes:
         inside = np.concatenate((inside, inside + size))
@@ -69,11 +67,6 @@ def dense_prices(work: WorkGraph, local: Sequence[int], outside: tuple[Array, Ar
     ins = above[sources] + inside[into.neighbours()[sources] & ~gone]
     outs = below[targets] + inside[out.neighbours()[targets] & (~gone | kept)]
     return np.asarray(np.array(sizes, dtype)[:, None] * ins * outs)
-
-
-def _listed(side: FragmentSides) -> tuple[list[int], list[int], list[int]]:
-    """One side of a fragment as the compiled routine takes it."""
-    return side.near, list(side.weights), list(side.weights.values())
 
 
 def least_total(prices: Array) -> int:
@@ -98,7 +91,7 @@ def _disturbed(prices: Array, rng: Random, heat: float) -> Array:
         factors *= heat
         factors += 1
         return np.asarray(prices * factors, np.float64)
-    lots = draw.integers(0, 1024 // k, prices.shape, np.int64)
+    lots: Array = np.asarray(draw.integers(0, 1024 // k, prices.shape, np.int64))
     lots += prices * 1024
     return lots
 
