@@ -26,7 +26,7 @@ MAX_INTERMEDIATES_FOR_PATHS = 1000
 """Intermediate vertices beyond which paths are not counted: their number grows exponentially."""
 
 
-MAX_COMPILED_VERTICES = 4096
+MAX_BITSET_GREEDY_VERTICES = 4096
 """Vertices beyond which dense graphs are not held as sets of bits, which take room for all pairs of vertices."""
 
 _WORK_BETWEEN_LOOKS = 20_000
@@ -89,7 +89,7 @@ def greedy(
 
 def _compiled(work: WorkGraph, key: GreedyKey) -> CompiledCore | None:
     """The compiled routines, where they know the key and its numbers on this graph are whole numbers of doubles."""
-    if key.compiled is None or not work.bare or len(work.size) > MAX_COMPILED_VERTICES:
+    if key.compiled is None or not work.bare or len(work.size) > MAX_BITSET_GREEDY_VERTICES:
         return None
     return compiled_core() if 4 * max(1, sum(work.size)) ** 3 < 1 << 53 else None
 
