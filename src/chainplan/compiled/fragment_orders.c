@@ -84,27 +84,36 @@ done:
 /* From the weight of the outside vertices that touch exactly a set to that of those that touch any of it. */
 static void add_up(Side *side, int k) {
     int64_t sets = (int64_t)1 << k, *table = side->touching, *within = table + sets;
-    for (int i = 0; i < k; i++)
-        for (int64_t set = 0; set < sets; set++)
-            if (set >> i & 1)
-                within[set] += within[set ^ (int64_t)1 << i];
+    for (int64_t bit = 1; bit < sets; bit *= 2)
+        for (int64_t rest = 0; rest < sets; rest += 2 * bit)
+            for (int64_t set = rest; set < rest + bit; set++)
+                within[set + bit] += within[set];
     for (int64_t set = 0; set < sets; set++)
         table[set] = within[sets - 1] - within[sets - 1 - set];
 }
 
-/* The weight of the neighbours of v on one side when a set is gone, 0 if v is in it; `reached` and `beyond` are those of the vertices
- * before v on this side, and get those of v: the members that it reaches, and what their neighbours are. */
-static int64_t weight(const Side *side, int v, int64_t gone, int64_t stays, const int64_t *inside, int64_t *reached,
-                      int64_t *beyond) {
-    int64_t members = (int64_t)1 << v, neighbours = side->near[v];
-    for (int64_t left = side->near[v] & gone; left; left &= left - 1) {
-        int u = lowest((uint64_t)left);
-        members |= reached[u], neighbours |= beyond[u];
+/* The place in a table of vertex v after a set, of which only the members before v count (`up`), or those behind it. */
+static int64_t place_of(int v, int64_t set, int k, int up) {
+    return up ? (int64_t)1 << v | (set & (((int64_t)1 << v) - 1)) : (int64_t)1 << (k - 1 - v) | set >> (v + 1);
+}
+
+/* The weight of the neighbours of each vertex on one side after every set: a vertex reaches only those before it, or
+ * only those behind it. `members` and `beyond` get the members that it reaches, and what their neighbours are. */
+static void weigh(const Side *side, int k, int up, int64_t kept, const int64_t *inside, int64_t *members, int64_t *beyond,
+                  int64_t *result) {
+    for (int i = 0; i < k; i++) {
+        int v = up ? i : k - 1 - i;
+        for (int64_t part = 0; part < (int64_t)1 << i; part++) {
+            int64_t gone = up ? part : part << (v + 1), at = place_of(v, gone, k, up);
+            int64_t reached = (int64_t)1 << v, neighbours = side->near[v];
+            for (int64_t left = neighbours & gone; left; left &= left - 1) {
+                int64_t from = place_of(lowest((uint64_t)left), gone, k, up);
+                reached |= members[from], neighbours |= beyond[from];
+            }
+            members[at] = reached, beyond[at] = neighbours;
+            result[at] = side->touching[reached] + inside[neighbours & (~gone | kept)];
+        }
     }
-    reached[v] = members, beyond[v] = neighbours;
-    if (gone >> v & 1)
-        return 0;
-    return side->touching[members] + inside[neighbours & stays];
 }
 
 static int hold(PyObject *given, Py_buffer *held, int k, int flags) {
@@ -132,7 +141,7 @@ PyObject *fragment_prices(PyObject *module, PyObject *args) {
     PyObject *fragment, *size, *rows[2], *table, *result = NULL;
     Side into = {.touching = NULL}, out = {.touching = NULL};
     Py_buffer held;
-    int64_t local[MOST], own[MOST], members[MOST], beyond[MOST], *inside = NULL;
+    int64_t local[MOST], own[MOST], *inside = NULL;
     long long kept;
     if (!PyArg_ParseTuple(args, "O!O!O!O!LO", &PyList_Type, &fragment, &PyList_Type, &size, &PyList_Type, &rows[0],
                           &PyList_Type, &rows[1], &kept, &table))
@@ -148,22 +157,26 @@ PyObject *fragment_prices(PyObject *module, PyObject *args) {
         result = Py_NewRef(Py_False);
         goto done;
     }
-    inside = calloc(sets, sizeof *inside);
+    inside = calloc(5 * sets, sizeof *inside);
     if (!inside) {
         PyErr_NoMemory();
         goto done;
     }
+    int64_t *ins = inside + sets, *outs = ins + sets, *members = outs + sets, *beyond = members + sets;
     add_up(&into, k), add_up(&out, k);
     for (int i = 0; i < k; i++)
         own[i] = PyLong_AsLongLong(size_of(size, (long)local[i]));
     for (int64_t set = 1; set < sets; set++)
         inside[set] = inside[set & (set - 1)] + own[lowest((uint64_t)set)];
-    for (int64_t gone = 0; gone < sets; gone++) {
-        for (int v = 0; v < k; v++)
-            price[v * sets + gone] = own[v] * weight(&into, v, gone, ~gone, inside, members, beyond);
-        for (int v = k - 1; v >= 0; v--)
-            price[v * sets + gone] *= weight(&out, v, gone, ~gone | kept, inside, members, beyond);
-    }
+    weigh(&into, k, 1, 0, inside, members, beyond, ins);
+    weigh(&out, k, 0, kept, inside, members, beyond, outs);
+    memset(price, 0, (size_t)k * sets * sizeof *price);
+    for (int v = 0; v < k; v++)
+        for (int64_t behind = 0; behind < sets; behind += (int64_t)2 << v) {
+            int64_t one = own[v] * outs[place_of(v, behind, k, 0)], *to = price + v * sets + behind;
+            for (int64_t before = 0; before < (int64_t)1 << v; before++)
+                to[before] = one * ins[((int64_t)1 << v) + before];
+        }
     result = Py_NewRef(Py_True);
 done:
     free(into.touching), free(out.touching), free(inside);
