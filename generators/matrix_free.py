@@ -34,21 +34,20 @@ class _Sketch:
             kind.append(name)
         return name
 
-    def edge(self, source: str, target: str, structure: Structure = DENSE) -> None:
-        """Add an explicit elemental."""
+    def edge(self, source: str, target: str, structure: Structure = DENSE, price: int | None = None) -> None:
+        """Add an explicit elemental, or one whose tangents and adjoints have this price."""
         block = Block(self.sizes[target], self.sizes[source], structure)
-        self._elementals.append(Elemental(f"{target}/{source}", source, target, block))
+        self._elementals.append(Elemental(f"{target}/{source}", source, target, block, price, price))
 
     def free(self, source: str, target: str, least: int, most: int) -> None:
         """Add a matrix-free elemental, whose tangents and adjoints have the same price."""
-        block, price = Block(self.sizes[target], self.sizes[source]), self.rng.randint(least, most)
-        self._elementals.append(Elemental(f"{target}/{source}", source, target, block, price, price))
+        self.edge(source, target, price=self.rng.randint(least, most))
 
-    def sparse(self, source: str, target: str, per_row: int) -> None:
-        """Add a sparse elemental with so many nonzeros per row."""
+    def sparse(self, source: str, target: str, per_row: int, price: int | None = None) -> None:
+        """Add a sparse elemental with so many nonzeros per row, matrix-free where it has a price."""
         rows, cols = self.sizes[target], self.sizes[source]
         places = [[i, j] for i in range(rows) for j in sorted(self.rng.sample(range(cols), min(cols, per_row)))]
-        self.edge(source, target, from_spec("coo", places, (rows, cols), Path()))
+        self.edge(source, target, from_spec("coo", places, (rows, cols), Path()), price)
 
     def problem(self, name: str) -> Problem:
         """Return the problem of all that has been drawn."""
@@ -129,3 +128,22 @@ def simulation(family: str, modules: int) -> Problem:
         state = MODULES[family](sketch, i, state)
     sketch.outputs.append(state)
     return sketch.problem(f"{family}_{modules}")
+
+
+def patterned(count: int, size: int = 12) -> Problem:
+    """Return a graph of `count` matrix-free elementals with listed patterns, no two alike, in layers of three.
+
+    Every vertex has `size` entries and reads two of the layer before, so that each elemental may be accumulated or
+    propagated.
+    """
+    sketch = _Sketch(Random(f"patterned {count} {size}"))
+    layer = [sketch.vertex(f"x{i}", size, size, sketch.inputs) for i in range(3)]
+    made = 0
+    while made < count:
+        after = [sketch.vertex(f"v{made + i}", size, size) for i in range(3)]
+        for target in after:
+            for source in sketch.rng.sample(layer, 2):
+                sketch.sparse(source, target, 3, price=sketch.rng.randint(20, 60))
+        layer, made = after, made + 6
+    sketch.outputs += layer
+    return sketch.problem(f"patterned_{count}")

@@ -17,7 +17,11 @@ from typing import Any
 import pytest
 
 from chainplan.planner import plan
+from chainplan.plans.accumulations import Accumulation, accumulated, decided_once
+from chainplan.plans.check import check
 from chainplan.plans.replay import replay
+from chainplan.plans.sweep_colours import BlockColours, colours_of_pattern
+from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.report.explain.reasons import reasons
 from chainplan.report.html.page import page
@@ -26,9 +30,11 @@ from chainplan.solvers.elimination.greedy import by_all_keys
 from chainplan.solvers.elimination.path_bound import path_bound, quick_bound
 from chainplan.solvers.registry import SOLVERS
 from chainplan.solvers.search.search import Search, SearchStopped
+from chainplan.structures import Block
 from chainplan.tradeoff import pareto
 from chainplan_cli.main import main
 from generators.graphs import complete, wide
+from generators.matrix_free import patterned
 from tests.problems import chain_problem, random_problem
 
 GRAPHS: dict[str, Callable[[], Problem]] = {
@@ -37,6 +43,8 @@ GRAPHS: dict[str, Callable[[], Problem]] = {
     "wide": lambda: wide(150, True),
 }
 SEARCHES = ("auto", "greedy", "local-search", "dag-exact")
+COLOURED = 60
+"""Matrix-free elementals whose patterns may be coloured."""
 MOST = 500_000
 """Calls between two looks at the limits, of Python functions and built-in ones: less than a tenth of a second."""
 
@@ -149,6 +157,38 @@ def test_no_search_is_worse_than_the_keys_it_has_tried(name: str, step: float, s
         keys = [found[0] for found in search.greedy.values() if found is not None]
         assert replay(outcome.plan).total <= min(keys)
         assert keys
+
+
+def test_patterns_are_coloured_while_there_is_time(seconds: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, coloured = patterned(COLOURED, 8), set[object]()
+
+    def counted(block: Block, *args: Any) -> BlockColours:
+        coloured.add(block.mark)
+        return colours_of_pattern(block, *args)
+
+    monkeypatch.setattr("chainplan.plans.compressed_sweep.colours_of_pattern", counted)
+    seconds[0] = 0.02
+    hurried = plan(problem, budget=1.0)
+    assert 0 < len(coloured) < COLOURED
+    assert hurried.seconds < 2.5
+    assert hurried.plan is not None
+    check(hurried.plan, problem)
+
+
+def test_an_accumulation_is_decided_once_by_the_time_there_is() -> None:
+    free = patterned(12, 8).graph.elementals
+    found = dict[float, list[Accumulation]]()
+    for gone in (1.0, 0.5, 0.0):
+        clock = [gone]
+        with decided_once(lambda clock=clock: clock[0]):  # type: ignore[misc]
+            found[gone] = list(map(accumulated, free))
+            clock[0] = 0.5
+            assert list(map(accumulated, free)) == found[gone]
+    for hurried, half, whole in zip(*found.values(), strict=True):
+        assert isinstance(hurried.how, Mode)
+        assert hurried.least <= half.least <= half.price <= hurried.price
+        assert max(hurried.least, half.least) <= whole.price <= half.price
+    assert sum(one.price for one in found[0.0]) < sum(one.price for one in found[1.0])
 
 
 def test_keys_are_not_tried_twice() -> None:

@@ -167,6 +167,36 @@ def test_a_lattice_colours_a_grid_of_any_size(sizes: tuple[int, ...], due: int) 
     assert lattice(pattern, 1, due) is None
 
 
+def test_a_lattice_is_the_first_that_fits() -> None:
+    met = 0
+    for seed in range(40):
+        rng = random.Random(seed)
+        n, offsets = rng.randint(8, 30), {rng.randint(-6, 6) for _ in range(rng.randint(1, 4))}
+        places = [(i, i + k) for i in range(n) for k in offsets if 0 <= i + k < n and rng.random() < 0.9]
+        rows = [[j for r, j in places if r == i] for i in range(n)]
+        marks = np.zeros((n, n), np.int8)
+        marks[tuple(zip(*places, strict=True))] = 1
+        pattern = csr_array(marks)
+        fewest = max(map(len, rows))
+        found = lattice(pattern, fewest, fewest + 3)
+        apart = {abs(i - j) for i, j in places} | {b - a for row in rows for a, b in itertools.pairwise(sorted(row))}
+        least = min(
+            (m for m in range(fewest, fewest + 3) for k in apart - {0, 1} for s in range(m) if _fits(rows, k, s, m)),
+            default=None,
+        )
+        met += least is not None
+        if least is not None:
+            assert found is not None
+            assert max(found) + 1 <= least
+        if found is not None:
+            assert all(len({found[j] for j in row}) == len(row) for row in rows)
+    assert met > 20
+
+
+def _fits(rows: list[list[int]], stride: int, factor: int, colours: int) -> bool:
+    return all(len({(j + factor * (j // stride)) % colours for j in row}) == len(row) for row in rows)
+
+
 def test_the_pairs_that_any_colouring_needs_are_below_all_there_are() -> None:
     for seed in range(15):
         rng = random.Random(seed)

@@ -15,6 +15,7 @@ from chainplan.costs.objectives import objective_model
 from chainplan.errors import PlanError, SolverError
 from chainplan.errors.arguments import expect, whole
 from chainplan.errors.suggest import did_you_mean
+from chainplan.plans.accumulations import decided_once
 from chainplan.plans.bound import NO_BOUND, Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import prove
@@ -115,9 +116,10 @@ def plan(
         unit=problem.cost.short_unit,
         exact=problem.graph.exact,
     )
-    outcome = _solved(problem, chosen, search, start, ONE_MACHINE_SHARE if (machines or 1) > 1 else None)
-    outcome = in_order(problem, outcome, search)
-    outcome = _scheduled(problem, outcome, machines, search, replan=solver == "auto")
+    with decided_once(lambda: search.gone):
+        outcome = _solved(problem, chosen, search, start, ONE_MACHINE_SHARE if (machines or 1) > 1 else None)
+        outcome = in_order(problem, outcome, search)
+        outcome = _scheduled(problem, outcome, machines, search, replan=solver == "auto")
     outcome = _accepted(problem, outcome)
     return Result(
         problem=problem,

@@ -165,7 +165,11 @@ class _ColouringPortfolio:
 
     def _going(self) -> bool:
         """Whether there is time for another heuristic; there always is until a candidate exists."""
-        self.whole = self.whole and (not self.candidates or self._in_time is None or self._in_time())
+        return not self.candidates or self._has_time()
+
+    def _has_time(self) -> bool:
+        """Whether there is time left; what is left out without it makes the search less than whole."""
+        self.whole = self.whole and (self._in_time is None or self._in_time())
         return self.whole
 
     @property
@@ -189,7 +193,7 @@ class _ColouringPortfolio:
         most = most if self.prices.two_sided else math.inf
         if "columns" in self.sides and tangent is not None and (self.needs.tangents or 0) * tangent <= most:
             self.sides.remove("columns")
-            alone = colour_one_side(self.pattern, self.side)
+            alone = colour_one_side(self.pattern, self.side, self._has_time)
             self.needs = self.needs._replace(tangents=alone.fewest)
             self.witness = self.witness._replace(columns=alone.witness)
             for order, colours in alone.colourings:
@@ -198,7 +202,7 @@ class _ColouringPortfolio:
                 return
         if "rows" in self.sides and adjoint is not None and (self.needs.adjoints or 0) * adjoint <= most:
             self.sides.remove("rows")
-            alone = colour_one_side(self.pattern.T.tocsr(), self.side.other)
+            alone = colour_one_side(self.pattern.T.tocsr(), self.side.other, self._has_time)
             self.needs = self.needs._replace(adjoints=alone.fewest)
             self.witness = self.witness._replace(rows=alone.witness)
             for order, colours in alone.colourings:
@@ -221,9 +225,8 @@ class _ColouringPortfolio:
         for k, candidate in enumerate(self.candidates[:MAX_IMPROVED_COLOURINGS]):
             if not self._going():
                 break
-            pair = search(
-                self.side, candidate.pair, self.prices, self.bound, self.work // MAX_IMPROVED_COLOURINGS, self.rng
-            )
+            work = self.work // MAX_IMPROVED_COLOURINGS
+            pair = search(self.side, candidate.pair, self.prices, self.bound, work, self.rng, self._has_time)
             if self.prices.key(pair) < self.prices.key(candidate.pair):
                 self.candidates[k] = _ColouringCandidate(f"{candidate.method}, improved", pair)
         self.candidates.sort(key=lambda candidate: self.prices.key(candidate.pair))

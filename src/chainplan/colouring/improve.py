@@ -10,7 +10,7 @@ dearer colourings for a while (annealing) gives nothing better on the published 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,16 +83,23 @@ def recolour(side: PatternSide, mine: Sequence[int], others: Sequence[int], rng:
 
 
 def search(
-    side: PatternSide, start: ColourPair, prices: SweepPrices, bound: int, work: int, rng: random.Random
+    side: PatternSide,
+    start: ColourPair,
+    prices: SweepPrices,
+    bound: int,
+    work: int,
+    rng: random.Random,
+    going: Callable[[], bool],
 ) -> ColourPair:
-    """Improve a colouring until it costs `bound`, or `MAX_FRUITLESS_MOVES` in a row gain nothing, or `work` is used up.
+    """Improve a colouring until it costs `bound`, `MAX_FRUITLESS_MOVES` in a row gain nothing, or it is time to stop.
 
-    Where one mode is not available nothing can be traded, so each step recolours the other side as a whole.
+    That is when `work` is used up or `going` says no. Where one mode is not available nothing can be traded, so each
+    step recolours the other side as a whole.
     """
     best, key = start, prices.key(start)
     cost = VISITS_PER_MOVE * (2 * len(side.here.line) + len(side.lines) + len(side.members))
     patience = MAX_FRUITLESS_MOVES
-    while work > 0 and patience and key[0] > bound:
+    while work > 0 and patience and key[0] > bound and going():
         work, patience = work - cost, patience - 1
         pair = _step(side, best, rng) if prices.two_sided else settle(side, best, rng)
         if prices.key(pair) < key:

@@ -64,8 +64,10 @@ class ColumnColourings(NamedTuple):
     witness: tuple[int, ...]
 
 
-def colour_one_side(pattern: Pattern, side: PatternSide) -> ColumnColourings:
+def colour_one_side(pattern: Pattern, side: PatternSide, going: Callable[[], bool]) -> ColumnColourings:
     """Colour all columns (the vertices of `side`) in several ways, until a colouring has the fewest colours possible.
+
+    After the first way, `going` is asked before each other one.
 
     The ways are first-fit in natural order, a lattice, the most constrained column first with a given number of
     colours, and first-fit in largest-first and smallest-last order. The third and the last need the graph of conflicts
@@ -87,15 +89,15 @@ def colour_one_side(pattern: Pattern, side: PatternSide) -> ColumnColourings:
         return min(sweeps(one.colours) for one in colourings)
 
     colourings.append(OneSidedColouring("natural", first_fit(whole(side), lines, natural(len(side.lines)))))
-    if fewest_so_far() > fewest:
+    if fewest_so_far() > fewest and going():
         grid = lattice(pattern, fewest, fewest_so_far())
         colourings += [] if grid is None else [OneSidedColouring("lattice", grid)]
-    graph = conflicts(pattern) if fewest_so_far() > fewest else None
+    graph = conflicts(pattern) if fewest_so_far() > fewest and going() else None
     if graph is not None:
         witness = pairwise(graph, witness)
-        constrained, fewest = _most_constrained_first(graph, side, len(witness), fewest_so_far())
+        constrained, fewest = _most_constrained_first(graph, side, len(witness), fewest_so_far(), going)
         colourings += [] if constrained is None else [OneSidedColouring("most constrained first", constrained)]
-    if fewest_so_far() > fewest:
+    if fewest_so_far() > fewest and going():
         degrees = meetings(side, np.ones(pattern.nnz, dtype=np.bool_)) if graph is None else list(map(len, graph))
         colourings.append(OneSidedColouring("largest first", first_fit(whole(side), lines, largest_first(degrees))))
         if graph is not None:
@@ -104,7 +106,7 @@ def colour_one_side(pattern: Pattern, side: PatternSide) -> ColumnColourings:
 
 
 def _most_constrained_first(
-    graph: IndexLists, side: PatternSide, fewest: int, below: int
+    graph: IndexLists, side: PatternSide, fewest: int, below: int, going: Callable[[], bool]
 ) -> tuple[list[int] | None, int]:
     """A colouring of fewer than `below` colours or None, and `fewest`, raised where the search shows it impossible."""
     size = sum(map(len, graph))
@@ -113,7 +115,7 @@ def _most_constrained_first(
         return None, fewest
     targets = [*range(fewest, min(below, fewest + COLOUR_TARGETS)), below - 1]
     for most in dict.fromkeys(targets):
-        if max(size, most * len(graph)) > MAX_TARGET_CONFLICTS:
+        if max(size, most * len(graph)) > MAX_TARGET_CONFLICTS or not going():
             break
         attempt = saturate(graph, most, MAX_TARGET_VISITS + 4 * size)
         if attempt.impossible and most == fewest:

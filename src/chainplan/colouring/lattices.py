@@ -4,8 +4,8 @@ On a grid of k x l points numbered row by row, that is x + t·y modulo m with t 
 stride adds s'·(j // k'). The 2·d + 1 points of a stencil along d axes get different colours for some s once m is
 2·d + 1 (perfect Lee codes: Golomb & Welch, SIAM J. Appl. Math. 18, 1970), whatever the size of the grid, where
 first-fit takes up to 2·d more. The strides are read off the pattern: they are the distances between columns that meet
-in a row, and the distances of nonzeros from the diagonal. A colouring is tested on the columns of a few rows, then on
-all.
+in a row, and the distances of nonzeros from the diagonal. All lattices of a stride, or of two, are tested together on a
+few rows, row after row; those that are left are tested on all rows.
 """
 
 from __future__ import annotations
@@ -36,14 +36,16 @@ MAX_LATTICE_COLOURS = 32
 def lattice(pattern: Pattern, fewest: int, below: int) -> list[int] | None:
     """Colours of all columns by the first lattice that fits, of `fewest` colours or more but fewer than `below`.
 
-    Cost: O(nnz) for every lattice that passes the sample, and at most some thousand small samples.
+    Cost: O(nnz) for every lattice that fits the sample; those that do not are mostly ruled out by its first few rows.
     """
     i, j = entries(pattern)
-    sample = np.isin(i, _sample_rows(pattern.shape[0]))
+    ends = pattern.indptr
+    sample = [pattern.indices[ends[r] : ends[r + 1]].astype(np.intp) for r in _sample_rows(pattern.shape[0])]
+    sample.sort(key=len, reverse=True)
     strides = _strides(i, j)
     for m in range(max(1, fewest), min(below, MAX_LATTICE_COLOURS + 1)):
-        for steps in _steps(strides, m):
-            if _fits(i[sample], _colours(j[sample], steps, m)) and _fits(i, _colours(j, steps, m)):
+        for steps in _steps(sample, strides, m):
+            if bool(alone(i, _colours(j, steps, m)).all()):
                 return _renumbered(_colours(np.arange(pattern.shape[1], dtype=np.intp), steps, m), j)
     return None
 
@@ -54,23 +56,21 @@ def _colours(j: ColourArray, steps: LatticeSteps, m: int) -> ColourArray:
     return colours
 
 
-def _fits(line: ColourArray, colour: ColourArray) -> bool:
-    """Whether the entries of every line have different colours."""
-    return bool(alone(line, colour).all())
-
-
 def _sample_rows(rows: int) -> ColourArray:
     """Some rows: three from the middle of the pattern, the others spread over it."""
-    return np.concatenate([np.linspace(0, rows - 1, LATTICE_SAMPLE_ROWS), rows // 2 + np.arange(3)]).astype(np.intp)
+    middle = np.arange(rows // 2, min(rows, rows // 2 + 3))
+    return np.unique(np.concatenate([np.linspace(0, rows - 1, LATTICE_SAMPLE_ROWS), middle]).astype(np.intp))
 
 
-def _steps(strides: list[int], m: int) -> Iterator[LatticeSteps]:
-    """All lattices modulo m: that of a line, those of one stride, then those of two."""
-    yield ()
-    for k in strides:
-        yield from (((k, s),) for s in range(m))
-    for a, b in itertools.combinations(strides, 2):
-        yield from (((a, s), (b, t)) for s, t in itertools.product(range(m), repeat=2))
+def _steps(sample: list[ColourArray], strides: list[int], m: int) -> Iterator[LatticeSteps]:
+    """The lattices modulo m that fit the rows of the sample: that of a line, those of one stride, those of two."""
+    for count in range(3):
+        for chosen in itertools.combinations(strides, count):
+            factors = np.array(list(itertools.product(range(m), repeat=count)), dtype=np.intp)
+            for row in sample:
+                colours = np.sort((row + factors @ (row // np.array(chosen, np.intp)[:, None])) % m)
+                factors = factors[(colours[:, 1:] != colours[:, :-1]).all(axis=1)]
+            yield from (tuple(zip(chosen, each, strict=True)) for each in factors.tolist())
 
 
 def _strides(i: ColourArray, j: ColourArray) -> list[int]:

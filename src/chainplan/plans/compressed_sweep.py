@@ -117,6 +117,14 @@ def _least(run: Sequence[Elemental], block: Block, needs: SweepNeeds, cost: Cost
     )
 
 
+def least_compressed(e: Elemental) -> int:
+    """Bound the fma of every compressed sweep over an elemental, as far as that takes no colouring."""
+    if not compressible(e.block):
+        return UNREACHED_PRICE
+    prices = e.tangent, e.adjoint
+    return _least((e,), e.block, simple_needs(e.block, prices), FMA, prices)
+
+
 def closer(sweep: CompressedSweep, block: Block, prices: VectorPrices) -> CompressedSweep:
     """Search the colours of a small block more closely; the sweep, in fma, may get cheaper or have a higher `least`."""
     if sweep.least >= sweep.price:
@@ -169,25 +177,3 @@ def _swept(recorder: Recorder, run: Sequence[Elemental], arg: int, mode: Mode) -
             load = recorder.load(e.name)
             arg = recorder.multiply(load, arg) if mode is Mode.TANGENT else recorder.multiply(arg, load)
     return arg
-
-
-class Accumulation(NamedTuple):
-    """The way to accumulate a matrix-free elemental, its price, and a lower bound on the price of every way."""
-
-    price: int
-    least: int
-    how: Mode | CompressedSweep
-
-
-def accumulated(e: Elemental, cost: CostModel) -> Accumulation:
-    """Choose how to accumulate a matrix-free elemental: by tangents, by adjoints or by a compressed sweep."""
-    prices = [(cost.accumulate(e, mode), i, mode) for i, mode in enumerate(Mode) if e.per_vector(mode) is not None]
-    price, _, mode = min(prices)
-    sweep = compressed((e,), e.block, cost, price)
-    if sweep is None:
-        return Accumulation(price, price, mode)
-    if cost is FMA:
-        sweep = closer(sweep, e.block, (e.tangent, e.adjoint))
-    if sweep.price < price:
-        return Accumulation(sweep.price, sweep.least, sweep)
-    return Accumulation(price, sweep.least, mode)

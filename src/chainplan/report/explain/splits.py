@@ -124,7 +124,7 @@ class _IntervalPrices:
     def __init__(self, problem: Problem, search: Search) -> None:
         self._chain: tuple[Elemental, ...] = problem.graph.chain
         self._cost: CostModel = problem.cost
-        sweeps = ChainSweeps(self._chain, self._cost, search.in_time)
+        sweeps = ChainSweeps(self._chain, self._cost, search)
         self._table = filled(problem, sweeps, search)
         self.proven = sweeps.proven
         """Whether no colours make any of them lower."""

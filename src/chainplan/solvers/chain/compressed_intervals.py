@@ -20,9 +20,10 @@ from chainplan.plans.compressed_sweep import (
 )
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
-from chainplan.plans.sweep_colours import SweepColours, SweepNeeds, TimeLeft, VectorPrices, compressible
+from chainplan.plans.sweep_colours import SweepColours, SweepNeeds, VectorPrices, compressible
 from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
+from chainplan.solvers.search.search import Search
 from chainplan.structures import Block, Dense
 
 ABOVE_EVERY_SWEEP = UNREACHED_PRICE
@@ -49,11 +50,12 @@ class ChainSweeps:
     """The compressed sweeps of a chain, each priced by the colours that a heuristic gives its pattern.
 
     Fewer colours may be possible. Where they could change the answer to a call of `cheaper`, the chain is not `proven`.
-    A solver whose prices never fall when those of sweeps rise then gets its lower bound from the sweeps `at_least`.
+    A solver whose prices never fall when those of sweeps rise then gets its lower bound from the sweeps `at_least`. All
+    of this takes long on some chains, so that it ends with the search.
     """
 
-    def __init__(self, chain: tuple[Elemental, ...], cost: CostModel, in_time: TimeLeft = None) -> None:
-        self._chain, self._cost, self._in_time = chain, cost, in_time
+    def __init__(self, chain: tuple[Elemental, ...], cost: CostModel, search: Search | None = None) -> None:
+        self._chain, self._cost, self._search = chain, cost, search or Search()
         self._blocks: dict[int, dict[int, Block]] = {}
         self._priced: dict[tuple[int, int], CompressedSweep] = {}
         """The sweep of each interval that `cheaper` was asked for."""
@@ -69,6 +71,7 @@ class ChainSweeps:
         listed = any(e.block.structure.name == "sparse" for e in chain)
         if matrix_free[-1]:
             for i in range(len(chain)):
+                self._watch()
                 self._extend(i, longest, matrix_free, listed)
 
     def _extend(self, i: int, longest: int, matrix_free: list[int], listed: bool) -> None:
@@ -85,6 +88,11 @@ class ChainSweeps:
                 self._whole &= block.structure.exact
                 if compressible(block):
                     self._blocks.setdefault(j - i, {})[i] = block
+
+    def _watch(self) -> None:
+        """Look at the limits of the search; a chain of one elemental always gets some colours."""
+        if len(self._chain) > 1:
+            self._search.watch()
 
     @property
     def moves(self) -> str:
@@ -155,8 +163,11 @@ class ChainSweeps:
 
     def _find_sweep(self, i: int, j: int, prices: VectorPrices, below: int) -> CompressedSweep | None:
         """The sweep of an interval at these prices per vector: from the closer look where there was one."""
-        known = self._closer.get((i, j, *prices))
-        return known or compressed(self._chain[i:j], self._blocks[j - i][i], self._cost, below, prices, self._in_time)
+        self._watch()
+        block, in_time = self._blocks[j - i][i], self._search.in_time
+        return self._closer.get((i, j, *prices)) or compressed(
+            self._chain[i:j], block, self._cost, below, prices, in_time
+        )
 
     def _prices_by_modes(self, i: int, j: int) -> list[VectorPrices]:
         """Prices per vector with both modes allowed, then with each alone; one pair where only one mode is possible."""

@@ -73,7 +73,7 @@ class ExhaustiveSolver(Solver):
                     best = ((price, peak), candidate)
                     search.offer(plan, price)
             search.tick(i / total)
-        sweeps = ChainSweeps(problem.graph.chain, problem.cost)
+        sweeps = ChainSweeps(problem.graph.chain, problem.cost, search)
         if best is not None:
             within = sweeps.moves if problem.memory is None else "bracketings"
             return bounded(best[1], best[0][0], Bound(bound, within))

@@ -80,7 +80,7 @@ class ChainDpSolver(Solver):
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         chain = problem.graph.chain
-        sweeps = ChainSweeps(chain, problem.cost, search.in_time)
+        sweeps = ChainSweeps(chain, problem.cost, search)
         if not problem.graph.exact:
             return _counted_from_above(problem, sweeps, search)
         table, whole = filled(problem, sweeps, search), (0, len(chain))

@@ -63,7 +63,7 @@ class ChainMemorySolver(Solver):
         return not_fma(problem) or not_a_chain(problem, MAX_LIMITED_CHAIN_LENGTH)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        graph, sweeps = problem.graph, ChainSweeps(problem.graph.chain, FMA, search.in_time)
+        graph, sweeps = problem.graph, ChainSweeps(problem.graph.chain, FMA, search)
         while True:
             table = MoveTable(graph, search, sweeps.every)
             attempt = _SearchUnderLimit(table, problem.memory)

@@ -84,6 +84,7 @@ class TaskFronts:
         self.right: dict[ChainTriple, CheckpointFront] = {}
         self.right_on: dict[ChainTriple, CheckpointFront] = {}
         self._reach, self._best, self._wanted, self._most = chain.reaches(), keep, wanted, most
+        self._watch = search.watch
         for d in range(1, chain.q + 1):
             for i in range(chain.q - d + 1):
                 if wanted((i, i + d)):
@@ -99,8 +100,10 @@ class TaskFronts:
         """Make the fronts of all tasks that leave the block (i, j)."""
         most = None if self._most is None else self._most((i, j))
         for k in range(i + 1, j):
+            self._watch()
             self.left[i, k, j] = self._kept(self._ways_left(i, k, j), most)
         for k in range(j - 1, i, -1):
+            self._watch()
             self.right[i, k, j] = self._kept(self._ways_right(i, k, j), most)
             self.right_on[i, k, j] = self._kept(self._ways_right_on(i, k, j), most)
         self.made[i, j] = self._kept(self._ways_make(i, j), most)

@@ -16,7 +16,7 @@ from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Graph, Mode
 from chainplan.solvers.chain.compressed_intervals import ChainSweeps
 from chainplan.solvers.chain.derivation import ChainInterval, blocks_of, leaf_options
-from chainplan.solvers.search.search import unwatched
+from chainplan.solvers.search.search import Search
 
 ChainTriple = tuple[int, int, int]
 """(i, k, j): the product of (k, j) and (i, k)."""
@@ -45,10 +45,10 @@ class _LastStep(NamedTuple):
 
 
 class PricedChain:
-    """Sizes, blocks and prices of a chain, and bounds on its plans in O(q³); `watch` is called often."""
+    """Sizes, blocks and prices of a chain, and bounds on its plans in O(q³), all of which ends with the search."""
 
-    def __init__(self, graph: Graph, watch: Callable[[], None] = unwatched) -> None:
-        self._watch = watch
+    def __init__(self, graph: Graph, search: Search) -> None:
+        self._watch = search.watch
         self.links = chain = graph.chain
         self.q = len(chain)
         self.n = [0, *(graph.sizes[e.target] for e in chain)]
@@ -59,7 +59,7 @@ class PricedChain:
         self.evaluations = [0]
         for e in chain:
             self.evaluations.append(self.evaluations[-1] + FMA.advance(e))
-        sweeps = ChainSweeps(chain, FMA)
+        sweeps = ChainSweeps(chain, FMA, search)
         known, least = ([choose(i, i + 1) for i in range(self.q)] for choose in (sweeps.every, sweeps.fewest))
         self.leaves = [self._leaves_of(graph, i, swept) for i, swept in enumerate(known)]
         """The known ways to make the block of each elemental."""

@@ -88,7 +88,7 @@ class ExactFronts:
 
     def __init__(self, problem: Problem, search: Search, chain: PricedChain | None = None) -> None:
         self._problem, self._graph, self._search = problem, problem.graph, search
-        self._bounding, self._chain = chain is not None, chain or PricedChain(problem.graph, search.watch)
+        self._bounding, self._chain = chain is not None, chain or PricedChain(problem.graph, search)
         self._prices, self._hills = self._chain.prices(), self._chain.hills()
         self._smallest: int | None = None
 

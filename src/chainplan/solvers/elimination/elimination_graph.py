@@ -14,8 +14,9 @@ from copy import copy
 from typing import NamedTuple
 
 from chainplan._util.gc_pause import uncollected
+from chainplan.plans.accumulations import accumulated
 from chainplan.plans.bound import AFTER_ACCUMULATION
-from chainplan.plans.compressed_sweep import accumulated, write_sweep
+from chainplan.plans.compressed_sweep import write_sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
@@ -209,7 +210,7 @@ class WorkGraph:
 
 def write_accumulation(recorder: Recorder, e: Elemental) -> int:
     """Write down the cheapest known accumulation of a matrix-free elemental and return the step."""
-    how = accumulated(e, FMA).how
+    how = accumulated(e).how
     return recorder.accumulate(e.name, how) if isinstance(how, Mode) else write_sweep(recorder, how)
 
 
@@ -222,7 +223,7 @@ class AccumulationFma(NamedTuple):
 
 def accumulation(graph: Graph) -> AccumulationFma:
     """What every order of elimination pays besides its products."""
-    accumulations = [accumulated(e, FMA) for e in graph.useful if not e.explicit]
+    accumulations = [accumulated(e) for e in graph.useful if not e.explicit]
     return AccumulationFma(sum(one.price for one in accumulations), sum(one.least for one in accumulations))
 
 

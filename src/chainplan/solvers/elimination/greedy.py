@@ -179,8 +179,8 @@ def by_all_keys(
 ) -> Iterator[PricedOrder]:
     """Greedy orders by every useful key with both ties, forward order first.
 
-    An order is given up once it is dearer than twice the best or, on huge graphs, no cheaper than the best. Forward and
-    reverse order are priced in any case.
+    An order is given up once it is dearer than twice the best or, on huge graphs, no cheaper than the best. Forward
+    order is priced in any case.
 
     Parameters
     ----------
@@ -193,11 +193,11 @@ def by_all_keys(
     rank = dict[str, list[int]]()
     for name, key, ties in _turns(work):
         if name not in known:
-            if not key.fixed and not going():
+            if best is not None and not going():
                 return
             if not key.fixed and ties not in rank:
                 rank[ties] = ranks(work, ties)
-            limits = (None if best is None else spare * best, always if key.fixed else going)
+            limits = (None if best is None else spare * best, always if best is None else going)
             attempt = greedy(work.copy(), key, range(len(work.size)) if key.fixed else rank[ties], *limits)
             if attempt is None and not going():
                 return

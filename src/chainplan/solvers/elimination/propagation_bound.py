@@ -28,8 +28,7 @@ from contextlib import suppress
 from functools import cache
 from typing import NamedTuple
 
-from chainplan.plans.compressed_sweep import accumulated
-from chainplan.problem.cost import FMA
+from chainplan.plans.accumulations import accumulated
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.solvers.elimination.bitset_problem import EliminationCore, members
 from chainplan.solvers.elimination.elimination_graph import intermediates
@@ -119,7 +118,7 @@ def propagation_bound(graph: Graph, look: WorkWatcher = unwatched, swept: int = 
 
 def _least(e: Elemental, cuts: _Cuts, outputs: set[str]) -> int:
     """Bound what becomes of an elemental; one that ends at an output is used up when its source goes, if at all."""
-    ways = [accumulated(e, FMA).least]
+    ways = [accumulated(e).least]
     if e.tangent is not None and e.source in cuts.middle:
         ways.append(e.tangent * cuts.before(e.source))
     if e.adjoint is not None and e.target in cuts.middle and e.target not in outputs:

@@ -25,7 +25,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
 from chainplan._util.gc_pause import uncollected
-from chainplan.plans.compressed_sweep import UNREACHED_PRICE, accumulated
+from chainplan.plans.accumulations import accumulated
+from chainplan.plans.compressed_sweep import UNREACHED_PRICE
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
@@ -134,7 +135,7 @@ class PropagationGraph(WorkGraph):
         self.parts = parts or SweptParts(graph, self.index, {v for v in self.middle if not self.kept[v]})
         self.fresh = True
         free = [e for e in graph.useful if not e.explicit]
-        found = {e.name: accumulated(e, FMA) for e in free}
+        found = {e.name: accumulated(e) for e in free}
         self.tight = all(one.least == one.price for one in found.values())
         prices = {name: one.least if least else one.price for name, one in found.items()}
         starts, ends, read = set(graph.inputs), set(graph.outputs), graph.out_of.keys()

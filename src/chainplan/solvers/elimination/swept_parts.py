@@ -20,14 +20,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from chainplan.plans.compressed_sweep import (
-    UNREACHED_PRICE,
-    CompressedSweep,
-    accumulated,
-    closer,
-    compressed,
-    per_vector,
-)
+from chainplan.plans.accumulations import accumulated, swept
+from chainplan.plans.compressed_sweep import UNREACHED_PRICE, per_vector
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.sweep_colours import SweepColours, VectorPrices, compressible, simple_needs
 from chainplan.problem.cost import FMA
@@ -210,7 +204,7 @@ class SweptParts:
             if u == end:
                 block = e.block
                 if not e.explicit:
-                    first = accumulated(e, FMA)
+                    first = accumulated(e)
                     plain, plain_least = plain + first.price, plain_least + first.least
             else:
                 arg = arrived[u]
@@ -311,7 +305,7 @@ def _cheapest(inside: int, forward: Sequence[_Line], backward: Sequence[_Line]) 
     if prices is not None:
         line = forward[0]
         assert line.joint is not None
-        found = _coloured(line.run, line.joint, UNREACHED_PRICE, prices)
+        found = swept(line.run, line.joint, UNREACHED_PRICE, prices)
         if found is not None:
             colours, ends = found.colours, (line.end, backward[0].end)
             counts = zip(Mode, ends, colours[2:], strict=True)
@@ -331,7 +325,7 @@ def _one_way(inside: int, lines: Sequence[_Line]) -> PartSweep | None:
         found = None
         if line.joint is not None and line.vector is not None:
             any_colours = True
-            found = _coloured(line.run, line.joint, line.plain, line.prices)
+            found = swept(line.run, line.joint, line.plain, line.prices)
         cheap = found is not None and found.price < line.plain
         price += found.price if found is not None and cheap else line.plain
         least += line.plain_least if found is None else min(found.least, line.plain_least)
@@ -340,9 +334,3 @@ def _one_way(inside: int, lines: Sequence[_Line]) -> PartSweep | None:
     if not any_colours or price >= UNREACHED_PRICE:
         return None
     return PartSweep(price, least, inside, tuple(chosen), blocks)
-
-
-def _coloured(run: Sequence[Elemental], block: Block, below: int, prices: VectorPrices) -> CompressedSweep | None:
-    """Return a compressed sweep that may cost less than `below`, None where there is none."""
-    found = compressed(run, block, FMA, below, prices)
-    return None if found is None else closer(found, block, prices)

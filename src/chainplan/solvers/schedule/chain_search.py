@@ -78,7 +78,7 @@ class ChainScheduleSearch:
         self._graph, self._best, self._search = problem.graph, incumbent, search
         self._tasks = ChainTasks(problem.graph.chain, problem.cost)
         self._bounds = WorkPathBounds(self._tasks, incumbent.machines)
-        self._all_moves = not ChainSweeps(problem.graph.chain, problem.cost).any
+        self._all_moves = not ChainSweeps(problem.graph.chain, problem.cost, search).any
         self._bound = 0
         self._options: OptionTable | None = None
         self._tree: _ScheduledTree | None = None

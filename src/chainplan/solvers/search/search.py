@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from time import monotonic
 
 from chainplan.errors.arguments import called, seconds, whole
@@ -131,6 +132,11 @@ class Search:
         return monotonic() - self._start
 
     @property
+    def gone(self) -> float:
+        """The share of the seconds that has gone by, 0 where they are not limited."""
+        return self.seconds / self.budget if self.budget else float(self.budget is not None)
+
+    @property
     def limited(self) -> bool:
         """Whether time or nodes are limited."""
         return self.budget is not None or self.nodes is not None
@@ -217,6 +223,13 @@ class Search:
             raise SearchStopped
         self.watch(done)
 
+    def _end(self, writing: float) -> float:
+        """When the clock says that the seconds have run out; a stage may write after its own, before those of all."""
+        end = inf if self.budget is None else self._start + self.budget
+        if self._parent is None:
+            return end - max(0.0, writing - SECONDS_OF_GRACE)
+        return min(end, self._parent._end(writing))
+
     def watch(self, done: float | None = None) -> None:
         """Report progress without counting a node: for calls that the clock triggers.
 
@@ -225,9 +238,10 @@ class Search:
         SearchStopped
             When the seconds have run out.
         """
-        seconds = self.seconds
-        if self.budget is not None and seconds > self.budget - max(0.0, self.writing - SECONDS_OF_GRACE):
+        now = monotonic()
+        if now > self._end(self.writing):
             raise SearchStopped
+        seconds = now - self._start
         if (
             self.progress is not None
             and seconds - self._said > SECONDS_BETWEEN_REPORTS
