@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,6 +13,11 @@ from chainplan.execution.executor import execute
 from chainplan.planner import plan
 from chainplan.plans.bound import Status
 from chainplan.plans.check import check
+from chainplan.problem.graph import Elemental, Graph
+from chainplan.problem.problem import Problem
+from chainplan.solvers.registry import SOLVERS
+from chainplan.solvers.search.search import Search
+from chainplan.structures import Block
 from chainplan.validation.reference import reference_jacobian
 from chainplan.values.draw import draw
 from tests.oracles.graph import Dag, least_vertex_cost
@@ -55,6 +61,20 @@ def test_published_graphs_reach_the_best_known(instance: dict[str, object], metr
     found = execute(result.plan, values)
     for pair, expected in reference_jacobian(problem, values).items():
         assert np.array_equal(found.get(pair, np.zeros_like(expected)), expected)
+
+
+@pytest.mark.parametrize("count", [60, 150])
+def test_a_search_ends_where_its_bound_proves_the_plan(count: int) -> None:
+    vertices = [f"v{i}" for i in range(count + 2)]
+    blocks = [Elemental(f"e{i}", a, b, Block(2, 2)) for i, (a, b) in enumerate(pairwise(vertices))]
+    blocks.append(Elemental("aside", vertices[-2], "w", Block(2, 2)))
+    ends = (vertices[0],), (vertices[-1], "w")
+    search = Search(nodes=100_000)
+    outcome = SOLVERS["auto"].solve(Problem(Graph(dict.fromkeys([*vertices, "w"], 2), *ends, tuple(blocks))), search)
+    assert outcome.status is Status.OPTIMAL
+    assert outcome.candidate is not None
+    assert outcome.candidate.price == outcome.bound.value == 8 * (count + 1)
+    assert search.ticks < 1000
 
 
 def test_small_graphs_are_proven_and_no_solver_is_cheaper() -> None:

@@ -115,13 +115,13 @@ def test_bounds_look_often_and_hold_when_they_are_stopped() -> None:
     before = sys.getprofile()
     sys.setprofile(called)
     try:
-        bound = quick_bound(graph, tick)
+        bound = quick_bound(WorkGraph(graph), tick)
     finally:
         sys.setprofile(before)
     assert 0 < most < MOST / 5 < total
     for stop in (0, 3):
         left = stop
-        assert path_bound(graph) <= quick_bound(graph, tick) <= bound
+        assert path_bound(WorkGraph(graph)) <= quick_bound(WorkGraph(graph), tick) <= bound
 
 
 @pytest.mark.parametrize("solver", [*SEARCHES, "edge", "face", "cp-sat"])

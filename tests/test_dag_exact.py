@@ -279,9 +279,12 @@ def test_the_bound_that_was_stopped_is_a_bound() -> None:
     weaker = 0
     for seed in range(60):
         graph = busy_dag(random.Random(seed), 9).graph
-        whole, optimum = quick_bound(graph), EliminationCore(graph).fixed + least_elimination(EliminationCore(graph))
+        whole, optimum = (
+            quick_bound(WorkGraph(graph)),
+            EliminationCore(graph).fixed + least_elimination(EliminationCore(graph)),
+        )
         for after in (0, 3):
-            found = quick_bound(graph, stopping(after))
+            found = quick_bound(WorkGraph(graph), stopping(after))
             assert 0 < found <= whole <= optimum
             weaker += found < whole
     assert weaker

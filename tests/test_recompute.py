@@ -19,6 +19,7 @@ from chainplan.planner import plan
 from chainplan.plans.bound import Status
 from chainplan.plans.check import check
 from chainplan.plans.replay import replay
+from chainplan.plans.result import Outcome
 from chainplan.plans.steps import Advance, Load, Multiply, Output, Plan, Propagate, Restore, Step, Store
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Mode
@@ -26,8 +27,11 @@ from chainplan.problem.problem import Problem
 from chainplan.programs.stepwise import Stepwise
 from chainplan.report.explain.reasons import reasons
 from chainplan.report.explain.wording import worded
+from chainplan.solvers.auto import MAX_COMPARED_STEPS
 from chainplan.solvers.chain.compressed_intervals import ChainSweeps
 from chainplan.solvers.checkpoint import forward_steps
+from chainplan.solvers.checkpoint.solver import ChainRecomputeSolver
+from chainplan.solvers.search.search import Search, SearchStopped
 from chainplan.tradeoff import pareto
 from chainplan.validation.reference import reference_jacobian
 from chainplan.values.draw import draw
@@ -202,6 +206,18 @@ def test_equal_steps_take_what_revolve_says_under_every_limit(count: int) -> Non
     assert front == {memory: extra for memory, extra in counts.items() if extra < counts.get(memory - 10, 10**9)}
 
 
+def test_an_exact_search_that_is_stopped_leaves_the_plan_of_one_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(solver: ChainRecomputeSolver, problem: Problem, search: Search) -> Outcome:
+        raise SearchStopped
+
+    monkeypatch.setattr(ChainRecomputeSolver, "solve", stopped)
+    for count in (40, 60):
+        problem = replace(time_steps(count), memory=200)
+        sweep, found = plan(problem, "chain-reversal"), plan(problem, budget=10)
+        assert sweep.price is not None
+        assert found.price == (sweep.price if count > MAX_COMPARED_STEPS else None)
+
+
 def test_the_rows_of_a_sweep_share_one_evaluation() -> None:
     one, many = (plan(replace(time_steps(20, rows), memory=60 + 20 * rows)).plan for rows in (1, 7))
     assert one is not None
@@ -374,6 +390,13 @@ def test_the_evaluation_of_an_elemental_is_priced() -> None:
     assert [e.evaluation for e in chain] == [7, 5, 4]
     only = chainplan.chain([{"shape": [2, 3], "adjoint": 6}]).graph.chain
     assert only[0].evaluation == 6
+
+
+def test_a_transposed_elemental_is_evaluated_at_the_same_price() -> None:
+    graph = time_steps(3).graph
+    turned = graph.transpose()
+    assert [e.advance for e in turned.elementals] == [1, 1, 1]
+    assert turned.transpose().elementals == graph.elementals
 
 
 NET: dict[str, Any] = {

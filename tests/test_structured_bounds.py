@@ -14,6 +14,7 @@ from chainplan.solvers.elimination.bitset_graph import BitsetGraph
 from chainplan.solvers.elimination.bitset_problem import EliminationCore, members
 from chainplan.solvers.elimination.bounds import GroupTable
 from chainplan.solvers.elimination.branch_and_bound import ExactSearch
+from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.solvers.elimination.entry_bounds import EntryBounds
 from chainplan.solvers.elimination.entry_graph import EntryGraph
 from chainplan.solvers.elimination.path_bound import lower_bound, path_bound, quick_bound
@@ -57,7 +58,7 @@ def test_bounds_are_never_above_the_optimum(count: int) -> None:
         table = GroupTable(bounds, net.middle, net.middle)
         alone, together = sum(bounds.lows(net.middle)), table.least[net.middle]
         assert alone <= together <= optimum, seed
-        assert max(path_bound(graph), quick_bound(graph)) - core.least_fixed <= optimum, seed
+        assert max(path_bound(WorkGraph(graph)), quick_bound(WorkGraph(graph))) - core.least_fixed <= optimum, seed
         mask = random.Random(seed).getrandbits(len(core.size)) & net.middle
         assert table.least[mask] <= least_elimination(core, mask), seed
         shares.append(together / optimum if optimum else 1.0)
@@ -99,15 +100,15 @@ def test_steps_that_pass_a_state_on_are_bounded() -> None:
         graph = euler_steps(steps)
         core = EliminationCore(graph)
         optimum = least_elimination(core)
-        assert path_bound(graph) >= 2 * steps - 1
-        assert quick_bound(graph) == optimum
+        assert path_bound(WorkGraph(graph)) >= 2 * steps - 1
+        assert quick_bound(WorkGraph(graph)) == optimum
 
 
 def test_units_are_free() -> None:
     one = scalar_graph(5, [(0, 1, 1), (1, 2, -1), (2, 3, 0), (3, 4, 0)], 1)
     two = scalar_graph(6, [(0, 1, 1), (0, 2, 1), (1, 3, 1), (2, 3, -1), (3, 4, 0), (4, 5, 0)], 1)
-    assert quick_bound(one) == least_elimination(EliminationCore(one)) == 1
-    assert quick_bound(two) == least_elimination(EliminationCore(two)) == 1
+    assert quick_bound(WorkGraph(one)) == least_elimination(EliminationCore(one)) == 1
+    assert quick_bound(WorkGraph(two)) == least_elimination(EliminationCore(two)) == 1
 
 
 def test_entries_are_told_apart_where_structures_need_it() -> None:
@@ -125,7 +126,7 @@ def test_bounds_of_published_graphs(entry: dict[str, object]) -> None:
     problem = dag_problem(entry, units=True)
     figures = entry["unit_free"]
     assert isinstance(figures, dict)
-    assert 0 < path_bound(problem.graph) <= figures["best_known"]
+    assert 0 < path_bound(WorkGraph(problem.graph)) <= figures["best_known"]
     core = EliminationCore(problem.graph)
     assert 0 < ExactSearch(core).bound <= figures["best_known"]
 

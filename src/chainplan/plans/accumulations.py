@@ -36,7 +36,7 @@ class Accumulation(NamedTuple):
 SearchClock = Callable[[], float]
 """A function that returns the share of the time of a search that has gone by."""
 
-Answer = TypeVar("Answer")
+DecidedAnswer = TypeVar("DecidedAnswer")
 
 
 class _Decisions(NamedTuple):
@@ -70,14 +70,14 @@ def swept(run: Sequence[Elemental], block: Block, below: int, prices: VectorPric
     return _decided(key, lambda gone: _swept(run, block, below, prices, gone))
 
 
-def _decided(key: Hashable, decide: Callable[[SearchClock], Answer]) -> Answer:
+def _decided(key: Hashable, decide: Callable[[SearchClock], DecidedAnswer]) -> DecidedAnswer:
     """Return the answer of the search to a question, which is worked out by its clock where it is new."""
     decisions = _DECISIONS.get()
     if decisions is None:
         return decide(lambda: 0.0)
     if key not in decisions.made:
         decisions.made[key] = decide(decisions.gone)
-    return cast("Answer", decisions.made[key])
+    return cast("DecidedAnswer", decisions.made[key])
 
 
 def _cheapest(e: Elemental, gone: SearchClock) -> Accumulation:

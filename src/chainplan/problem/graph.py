@@ -340,7 +340,9 @@ class Graph:
             The transposed graph, whose inputs are the outputs of this one.
         """
         transposed = tuple(
-            Elemental(e.name, e.target, e.source, e.block.transpose(), e.adjoint, e.tangent, e.tape)
+            replace(
+                e, source=e.target, target=e.source, block=e.block.transpose(), tangent=e.adjoint, adjoint=e.tangent
+            )
             for e in reversed(self.elementals)
         )
         return Graph(dict(reversed(list(self.sizes.items()))), self.outputs, self.inputs, transposed, self.transfer)

@@ -24,7 +24,7 @@ from chainplan.problem.units import unit_text
 from chainplan.proofs.evidence import VERTEX_ELIMINATION, Replanning, cheaper_member, proves
 from chainplan.proofs.schedule_claims import judge_schedule
 from chainplan.proofs.verdict import ClaimFinding, ClaimStanding, ProofVerdict, refuted
-from chainplan.solvers.elimination.elimination_graph import after_accumulation
+from chainplan.solvers.elimination.elimination_graph import WorkGraph, after_accumulation
 from chainplan.solvers.elimination.path_bound import path_bound, quick_bound
 from chainplan.solvers.elimination.propagation_bound import propagation_bound
 from chainplan.solvers.elimination.propagation_graph import PropagationGraph
@@ -114,7 +114,8 @@ def _at_once(problem: Problem, bound: Bound, again: Replanning) -> bool:
         return propagation_bound(graph, paced(search.watch), swept).total >= bound.value
     if bound.within != after_accumulation(graph, VERTEX_ELIMINATION):
         return False
-    return path_bound(graph) >= bound.value or quick_bound(graph, search.watch) >= bound.value
+    work = WorkGraph(graph)
+    return path_bound(work) >= bound.value or quick_bound(work, search.watch) >= bound.value
 
 
 def _no_plan(saved: SavedPlan, again: Replanning) -> ClaimFinding:

@@ -24,6 +24,7 @@ from chainplan.solvers.checkpoint.solver import ChainRecomputeSolver
 from chainplan.solvers.dag.exact import DagExactSolver
 from chainplan.solvers.dag.local_search import LocalSearchSolver
 from chainplan.solvers.dag.memory_limit import DagMemorySolver
+from chainplan.solvers.dag.order_plans import timed_work
 from chainplan.solvers.dag.propagation import PropagationSolver
 from chainplan.solvers.elimination.elimination_graph import after_accumulation, intermediates
 from chainplan.solvers.elimination.path_bound import path_bound, quick_bound
@@ -57,6 +58,8 @@ HOPELESS_GAP = 0.5
 """Gap after the first stage above which no more time goes into a proof: local search gets all that is left."""
 LARGE_SEARCH_SHARE = 0.75
 """Share of the budget that local search gets on a graph that is too large for a proof; the rest goes into the bound."""
+QUICK_BOUND_SHARE = 0.1
+"""Share of the budget that the bound of such a graph may take before the search, which ends where a plan reaches it."""
 MAX_PROVABLE_INTERMEDIATES = 120
 """Intermediate vertices above which no proof is tried."""
 MAX_COMPARED_STEPS = 40
@@ -208,7 +211,7 @@ def _run_stages(problem: Problem, search: Search) -> Iterator[Outcome]:
         )
         outcome = _run_stage(solver, problem, search, 1.0 if hopeless else share, search.incumbent)
         yield outcome
-        if outcome.status is Status.OPTIMAL or hopeless or not search.in_time():
+        if outcome.status is Status.OPTIMAL or _settled(outcome, problem, search) or hopeless or not search.in_time():
             return
 
 
@@ -220,9 +223,18 @@ def _run_matrix_free(problem: Problem, search: Search) -> Iterator[Outcome]:
             continue
         outcome = _run_stage(solver, problem, search, share, search.incumbent)
         yield outcome
-        proven = outcome.status is Status.OPTIMAL and _says_enough(problem, outcome.bound)
-        if (proven and _fits(outcome, problem)) or not search.in_time():
+        if _settled(outcome, problem, search) or not search.in_time():
             return
+
+
+def _settled(outcome: Outcome, problem: Problem, search: Search) -> bool:
+    """Whether an outcome has a plan that reaches the bound of the search, so that no other is cheaper."""
+    candidate = outcome.candidate
+    return (
+        candidate is not None
+        and search.bound.stronger(outcome.bound).status(candidate.price) is Status.OPTIMAL
+        and _fits(outcome, problem)
+    )
 
 
 def _says_enough(problem: Problem, bound: Bound) -> bool:
@@ -242,13 +254,16 @@ def _in_own_class(outcome: Outcome, problem: Problem) -> Outcome:
 
 
 def _run_on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
-    """Local search after a bound in linear time, then the better bound that takes a moment."""
-    graph = problem.graph
-    within = after_accumulation(graph, "vertex elimination")
-    search.prove(Bound(path_bound(graph), within))
-    yield _run_stage(LocalSearchSolver(), problem, search, LARGE_SEARCH_SHARE)
-    if search.in_time():
-        search.prove(Bound(quick_bound(graph, search.tick), within))
+    """Local search after a bound; where the better bound took more than its share, it comes once more at the end."""
+    (work, _), within = timed_work(problem.graph, search), after_accumulation(problem.graph, "vertex elimination")
+    search.prove(Bound(path_bound(work), within))
+    first = search.stage("auto", QUICK_BOUND_SHARE)
+    search.prove(Bound(quick_bound(work, first.tick), within))
+    whole = first.going()
+    outcome = _run_stage(LocalSearchSolver(), problem, search, LARGE_SEARCH_SHARE)
+    yield outcome
+    if not whole and not _settled(outcome, problem, search) and search.in_time():
+        search.prove(Bound(quick_bound(work, search.tick), within))
 
 
 def _best_outcome(problem: Problem, outcomes: list[Outcome], search: Search) -> Outcome:

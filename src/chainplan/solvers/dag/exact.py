@@ -15,7 +15,12 @@ from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.bitset_problem import EliminationCore
 from chainplan.solvers.elimination.branch_and_bound import ExactSearch
-from chainplan.solvers.elimination.elimination_graph import after_accumulation, intermediates, order_plan
+from chainplan.solvers.elimination.elimination_graph import (
+    WorkGraph,
+    after_accumulation,
+    intermediates,
+    order_plan,
+)
 from chainplan.solvers.elimination.greedy import best_of_keys
 from chainplan.solvers.elimination.path_bound import path_bound
 from chainplan.solvers.search.search import Search, SearchStopped
@@ -58,7 +63,7 @@ class DagExactSolver(Solver):
                 plan = order_plan(problem.graph, exact.order)
                 cost = exact.bound
         except (SearchStopped, KeyboardInterrupt) as stop:
-            bound = path_bound(problem.graph) - core.least_fixed if exact is None else exact.bound
+            bound = path_bound(WorkGraph(problem.graph)) - core.least_fixed if exact is None else exact.bound
             bound = min(cost, bound)
             proven = Bound(core.least_fixed + bound, within)
             search.prove(proven)

@@ -45,7 +45,7 @@ def _orders(problem: Problem, search: Search, work: WorkGraph) -> Iterator[Price
     """The greedy orders, then better and better ones; in between a bound is proven if the search has none above 0."""
     yield from by_all_keys(work, search.going, search.greedy)
     if not search.bound.value:
-        bound = quick_bound(problem.graph, search.stage(LocalSearchSolver.name, BOUND_SHARE).tick)
+        bound = quick_bound(work, search.stage(LocalSearchSolver.name, BOUND_SHARE).tick)
         search.prove(Bound(bound, after_accumulation(problem.graph, "vertex elimination")))
     patience, visits = (40, None) if search.limited else (6, DEFAULT_REORDERED_VERTICES)
     start = None if search.start is None else order_of(search.start)

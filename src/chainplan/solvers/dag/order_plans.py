@@ -51,10 +51,13 @@ def cheapest(problem: Problem, search: Search, orders: Callable[[WorkGraph], Ite
 
 
 def timed_work(graph: Graph, search: Search) -> tuple[WorkGraph, float]:
-    """A work graph, and the seconds per edge that making it took."""
-    edges, start = len(graph.useful), search.seconds
-    work = WorkGraph(graph)
-    return work, (search.seconds - start) / max(1, edges)
+    """The work graph of a search, and the seconds per edge that making it took; all stages share it and change none."""
+    known = search.unfinished.get(WorkGraph.__name__)
+    if known is None:
+        edges, start = len(graph.useful), search.seconds
+        work = WorkGraph(graph)
+        known = search.unfinished[WorkGraph.__name__] = work, (search.seconds - start) / max(1, edges)
+    return cast("tuple[WorkGraph, float]", known)
 
 
 def steps_of(work: WorkGraph, candidate: PricedOrder) -> int:

@@ -6,7 +6,7 @@ that it did not come to within its limits: a cut meets every path, so it weighs 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -42,16 +42,31 @@ class CutSide:
         reach = spans.reach
         if len(reach) == len(self.order) and spans.exact:
             return reach
-        return {v: max(width, reach.get(v, 0)) for v, width in self._widest_paths().items()}
+        paths = widest_paths(
+            self.size, self.step, self.order, self.ends, lambda v, u, width: width if u in self.paid[v] else 0
+        )
+        return {v: max(width, reach.get(v, 0)) for v, width in paths.items()}
 
-    def _widest_paths(self) -> dict[int, int]:
-        """The width of the widest path of each intermediate that is paid for: the least size on it, its start apart."""
-        size, beyond, width = self.size, dict[int, int](), dict[int, int]()
-        for v in self.order:
-            past = {u: min(size[u], size[u] if u in self.ends else beyond.get(u, size[u])) for u in self.step[v]}
-            beyond[v] = max(past.values(), default=0)
-            width[v] = max((past[u] for u in self.paid[v]), default=0)
-        return width
+
+def widest_paths(
+    size: Sequence[int],
+    step: Sequence[Collection[int]],
+    order: Iterable[int],
+    ends: Collection[int],
+    paid: Callable[[int, int, int], int],
+) -> dict[int, int]:
+    """The width of the widest path of each vertex in `order` that is paid for: the least size on it, its start apart.
+
+    Of a path that goes on from v to u and is `width` wide, `paid(v, u, width)` is paid for.
+    """
+    beyond, widest = dict[int, int](), dict[int, int]()
+    for v in order:
+        beyond[v] = widest[v] = 0
+        for u in step[v]:
+            width = size[u] if u in ends or u not in beyond else min(size[u], beyond[u])
+            beyond[v] = max(beyond[v], width)
+            widest[v] = max(widest[v], paid(v, u, width))
+    return widest
 
 
 def work_sides(work: WorkGraph) -> tuple[CutSide, CutSide]:

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from chainplan.plans.compressed_sweep import accumulated
-from chainplan.problem.cost import FMA
+from chainplan.plans.accumulations import accumulated
 from chainplan.problem.graph import Graph
 from chainplan.solvers.elimination.elimination_graph import WorkEdge, WorkGraph
 from chainplan.structures import Dense, OnDiagonal
@@ -36,7 +35,7 @@ def width_bounds(graph: Graph) -> tuple[dict[str, int], dict[str, int]]:
     for e in graph.useful:
         if not e.explicit:
             source, target = work.index[e.source], work.index[e.target]
-            ways = [accumulated(e, FMA).least]
+            ways = [accumulated(e).least]
             if e.tangent is not None and source in into.whole:
                 ways.append(e.tangent * into.whole[source])
             if e.adjoint is not None and target in out.whole and e.target not in outputs:
