@@ -340,6 +340,9 @@ def test_what_nothing_reads_takes_no_colours() -> None:
     assert {max(step.colours) + 1 for step in result.plan.steps if isinstance(step, Seed)} == {3}
     assert min(work.order_price(order) for order in permutations(work.middle)) > 5 * result.price
     assert (result.bound, result.optimal_within) == (result.price, SWEPT_PROPAGATION)
+    swept = PropagationGraph(problem.graph).parts.within
+    assert 0 < propagation_bound(problem.graph, swept=swept).total <= result.price
+    assert propagation_bound(problem.graph).total > result.price
 
 
 def measured_twice(seed: int) -> Problem:
