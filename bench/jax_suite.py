@@ -102,7 +102,7 @@ def print_rows(suite: JaxSuite) -> None:
 def counted(function: Function, suite: JaxSuite) -> JaxRow:
     """A row with the sizes of a function and what each order takes, in fma."""
     from chainplan.jax import linearised_graph
-    from chainplan.jax.jacobians import JacobianSettings, modes_of, planned
+    from chainplan.jax.choice import JacobianSettings, modes_of, planned
 
     problem = linearised_graph(function.call, *function.arguments, argnums=function.argnums)
     modes = {name: price for price, name in modes_of(problem.graph)}
@@ -217,14 +217,14 @@ def _chosen(function: Function, batch: int, tune: bool, suite: JaxSuite) -> str:
     import jax
 
     from chainplan.jax.call import flattened
-    from chainplan.jax.jacobians import JacobianSettings, chosen
+    from chainplan.jax.choice import JacobianSettings, chosen
 
     settings = JacobianSettings(budget=suite.budget, tune=tune)
     found = []
 
     def ask(*arguments: Any) -> Any:
         call = flattened(function.call, function.argnums, False, arguments, {})
-        found.append(chosen(call, settings)[1].name)
+        found.append(chosen(call, settings).way.name)
         return arguments[function.argnums[0]]
 
     jax.make_jaxpr(_batched(ask, function, batch))(*points(function, batch))

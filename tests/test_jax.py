@@ -24,7 +24,7 @@ import chainplan.jax as planned  # noqa: E402
 from chainplan.errors import PlanError, SolverError, SpecError  # noqa: E402
 from chainplan.jax import tuning  # noqa: E402
 from chainplan.jax.call import flattened  # noqa: E402
-from chainplan.jax.jacobians import JacobianSettings, chosen, modes_of  # noqa: E402
+from chainplan.jax.choice import JacobianSettings, chosen, modes_of  # noqa: E402
 from tests.jax_programs import CASES, draw, tripled_backward  # noqa: E402
 
 BUDGET = 0.1
@@ -115,7 +115,7 @@ def test_no_derivative_says_where() -> None:
 
 def test_blocks_too_large_to_be_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
     (p,) = draw((20, 50))
-    monkeypatch.setattr("chainplan.jax.jacobians.MAX_JAX_BLOCK_ENTRIES", 10)
+    monkeypatch.setattr("chainplan.jax.choice.MAX_JAX_BLOCK_ENTRIES", 10)
 
     def f(x: Any) -> Any:
         return jnp.sum(jnp.sin(p @ jnp.sin(p.T @ x)))
@@ -202,7 +202,7 @@ def _sin(x: Any) -> Any:
 
 def _chosen(f: Any, *arguments: Any, argnums: Any = 0, gain: float = 0.05) -> str:
     call = flattened(f, argnums, False, arguments, {})
-    return chosen(call, JacobianSettings(budget=BUDGET, gain=gain))[1].name
+    return chosen(call, JacobianSettings(budget=BUDGET, gain=gain)).way.name
 
 
 def test_a_small_gain_leaves_the_modes_alone() -> None:

@@ -15,8 +15,9 @@ import jax.numpy as jnp  # noqa: E402
 import chainplan.jax as planned  # noqa: E402
 from chainplan.errors import PlanError  # noqa: E402
 from chainplan.jax.call import flattened  # noqa: E402
-from chainplan.jax.jacobians import JacobianSettings, chosen  # noqa: E402
+from chainplan.jax.choice import JacobianSettings, chosen  # noqa: E402
 from chainplan.jax.memory_limit import temporary_bytes  # noqa: E402
+from chainplan.jax.standalone import linearised_call  # noqa: E402
 from chainplan.jax.strategies import JacobianStrategy, evaluated  # noqa: E402
 from tests.jax_programs import CASES, draw  # noqa: E402
 
@@ -61,21 +62,22 @@ def test_no_such_chunk(chunk: Any) -> None:
 def test_every_way_in_chunks(name: str, mode: str, chunk: int) -> None:
     f, arguments, argnums = CASES[name]
     call = flattened(f, argnums, False, arguments, {})
-    linearised, way = chosen(call, JacobianSettings(budget=0.1, gain=None))
+    way = chosen(call, JacobianSettings(budget=0.1, gain=None)).way
     assert way.name == "plan"
     way = way._replace(chunk=chunk) if mode == "plan" else JacobianStrategy(mode, None, chunk)
-    blocks, _ = evaluated(linearised, call, way, call.leaves)
+    linearised = linearised_call(call)
+    blocks, _ = evaluated(linearised, call, way, call.leaves, linearised.trace.constants)
     _require_close(call.nested(blocks), jax.jacrev(f, argnums)(*arguments))
 
 
 def test_a_limit_holds_and_is_used() -> None:
     call = flattened(_wide, 0, False, WIDE, {})
-    free = temporary_bytes(call, JacobianStrategy("jacfwd"))
+    free = temporary_bytes(call, linearised_call(call), JacobianStrategy("jacfwd"))
     chunks = []
     for part in (2, 4, 8):
         limit = free // part
-        _, way = chosen(call, JacobianSettings(gain=1.0, memory=limit))
-        assert temporary_bytes(call, way) <= limit
+        way = chosen(call, JacobianSettings(gain=1.0, memory=limit)).way
+        assert temporary_bytes(call, linearised_call(call), way) <= limit
         _require_close(planned.jacobian(_wide, gain=1.0, memory=limit)(*WIDE), jax.jacrev(_wide)(*WIDE))
         chunks.append(way.chunk or 0)
     assert chunks[0] >= chunks[1] >= chunks[2] > 0
@@ -83,11 +85,12 @@ def test_a_limit_holds_and_is_used() -> None:
 
 def test_a_generous_limit_changes_nothing() -> None:
     call = flattened(_wide, 0, False, WIDE, {})
-    assert chosen(call, JacobianSettings(memory=10**9))[1] == chosen(call, JacobianSettings())[1]
+    assert chosen(call, JacobianSettings(memory=10**9)).way == chosen(call, JacobianSettings()).way
 
 
 def test_a_limit_under_jit_and_vmap() -> None:
-    limit = temporary_bytes(flattened(_wide, 0, False, WIDE, {}), JacobianStrategy("jacfwd")) // 4
+    call = flattened(_wide, 0, False, WIDE, {})
+    limit = temporary_bytes(call, linearised_call(call), JacobianStrategy("jacfwd")) // 4
     limited = planned.jacobian(_wide, gain=1.0, memory=limit)
     x, w = WIDE
     _require_close(jax.jit(limited)(x, w), jax.jacrev(_wide)(x, w))
@@ -101,7 +104,8 @@ def test_auxiliary_data_beside_chunks() -> None:
     def f(x: Any, w: Any) -> Any:
         return _wide(x, w), {"sum": x.sum()}
 
-    limit = temporary_bytes(flattened(f, 0, True, WIDE, {}), JacobianStrategy("jacrev")) // 4
+    call = flattened(f, 0, True, WIDE, {})
+    limit = temporary_bytes(call, linearised_call(call), JacobianStrategy("jacrev")) // 4
     limited = planned.jacobian(f, has_aux=True, gain=1.0, memory=limit)
     found, beside = limited(*WIDE)
     _require_close(found, jax.jacrev(_wide)(*WIDE))
@@ -123,9 +127,8 @@ def test_values_of_an_outer_trace() -> None:
     def outer(x: Any, w: Any, **options: Any) -> Any:
         return planned.jacobian(lambda x: _wide(x, w), **options)(x)
 
-    with pytest.raises(PlanError, match="outer trace"):
-        jax.jit(lambda x, w: outer(x, w, memory=10**9))(*WIDE)
-    _require_close(jax.jit(lambda x, w: outer(x, w, tune=True))(*WIDE), jax.jacrev(_wide)(*WIDE))
+    for options in ({"memory": 10**9}, {"tune": True}, {"gain": None}):
+        _require_close(jax.jit(lambda x, w, o=options: outer(x, w, **o))(*WIDE), jax.jacrev(_wide)(*WIDE))
 
 
 def test_tuning_where_other_arguments_are_traced() -> None:

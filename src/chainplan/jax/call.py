@@ -43,8 +43,6 @@ class FlatCall:
     outs: list[Shaped]
     trees: list[PyTreeDef]
     beside: list[object]
-    others: list[Array]
-    placed: Callable[[Sequence[Array]], FlatCall]
 
     def nested(self, blocks: Sequence[Sequence[Array]]) -> Tree:
         """Put Jacobian blocks, by result and argument, into the trees of the results and of the arguments."""
@@ -107,17 +105,7 @@ def flattened(
     for path, leaf in jax.tree_util.tree_leaves_with_path({place: args[place] for place in places}):
         remedy = "Convert it to float, or leave it out of argnums."
         _require_real(leaf, f"{where}: argument {_named(path)}", remedy)
-    everything, whole = jax.tree.flatten((list(args), kwargs))
-    own = {place for i in places for place in _places(args, i)}
-    beside = [i for i, leaf in enumerate(everything) if i not in own and _is_argument(leaf)]
-
-    def placed(others: Sequence[Array]) -> FlatCall:
-        values = dict(zip(beside, others, strict=True))
-        given, named = jax.tree.unflatten(whole, [values.get(i, leaf) for i, leaf in enumerate(everything)])
-        return flattened(f, argnums, has_aux, given, named)
-
-    others = [everything[i] for i in beside]
-    call = FlatCall([jnp.asarray(leaf) for leaf in leaves], tree, lambda: [], [], [], [], others, placed)
+    call = FlatCall([jnp.asarray(leaf) for leaf in leaves], tree, lambda: [], [], [], [])
 
     def flat(*values: Array) -> list[Array]:
         inner = jax.tree.unflatten(tree, values)
@@ -175,22 +163,6 @@ def _pair(value: Tree, where: str) -> tuple[Tree, Tree]:
 
 def _kind(value: object) -> str:
     return "array" if isinstance(value, jax.Array) else type(value).__name__
-
-
-def _places(args: Sequence[Tree], number: int) -> range:
-    """Return the positions of the leaves of one argument among the leaves of all."""
-    counts = [len(jax.tree.leaves(arg)) for arg in args[: number + 1]]
-    return range(sum(counts[:-1]), sum(counts))
-
-
-def _is_argument(leaf: object) -> bool:
-    """Say whether a compiled program takes a value as an argument.
-
-    Known integers stay constants of the program, because they may decide a structure.
-    """
-    if isinstance(leaf, jax.core.Tracer):
-        return True
-    return isinstance(leaf, jax.Array | np.ndarray) and bool(jnp.issubdtype(leaf.dtype, np.inexact))
 
 
 def _argnums(argnums: int | Sequence[int], count: int) -> list[int]:

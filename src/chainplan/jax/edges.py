@@ -89,9 +89,8 @@ class ActiveEquation:
         return not any(map(is_complex, sides))
 
     def known(self, position: int) -> bool:
-        """Say whether an operand is a constant whose value is known while the function is traced."""
-        operand = self.equation.operands[position]
-        return isinstance(operand, TraceConstant) and operand.concrete
+        """Say whether the value of an operand is known while the function is traced."""
+        return isinstance(self.equation.operands[position], TraceConstant)
 
 
 def is_float(aval: Shaped) -> bool:

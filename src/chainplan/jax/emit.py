@@ -7,12 +7,10 @@ elemental, and the pair of functions of a matrix-free one, are made once and sha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -22,7 +20,7 @@ from chainplan.jax.chunks import assembled, seeds
 from chainplan.jax.edges import JaxEdge, JaxFunction
 from chainplan.jax.forms import HeldBlock, HeldColumns, HeldDense, HeldDiagonal, HeldEqualParts, as_parts, matrix
 from chainplan.jax.linearise import LinearisedFunction
-from chainplan.jax.products import product, total, work
+from chainplan.jax.products import product, total
 from chainplan.jax.trace import TraceEquation, read
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.replay import Replay, colouring_of
@@ -79,24 +77,6 @@ def blocks_of(
     return {(output, source): made[position] for output, source, position in candidate.plan.outputs}
 
 
-def held_fma(linearised: LinearisedFunction, candidate: Candidate, leaves: Sequence[Array], dtype: DTypeLike) -> int:
-    """Count the multiply-adds of a plan as its blocks are held; the plan is traced on shapes and computes nothing.
-
-    The count may be higher than that of `replay`, which counts a listed pattern by its nonzeros although the block is
-    held as a matrix.
-    """
-    counts = []
-
-    def traced(*values: Array) -> tuple[()]:
-        run = _TracedRun(linearised, candidate, linearised.trace.values(values), dtype)
-        run.blocks()
-        counts.append(run.fma)
-        return ()
-
-    jax.eval_shape(traced, *leaves)
-    return counts[-1]
-
-
 class _TracedRun(Interpreter[HeldBlock]):
     """One run of a plan: the blocks made so far, and what steps need beside them."""
 
@@ -114,7 +94,6 @@ class _TracedRun(Interpreter[HeldBlock]):
         self._candidate, self._plan = candidate, candidate.plan
         self._values, self._dtype, self._chunk = values, dtype, chunk
         self._made: list[HeldBlock] = []
-        self.fma = 0
         self._load = cache(self._loaded)
         self._pair = cache(self._functions)
 
@@ -141,7 +120,6 @@ class _TracedRun(Interpreter[HeldBlock]):
 
     def multiply(self, step: Multiply) -> HeldBlock:
         left, right = self._made[step.left], self._made[step.right]
-        self.fma += work(left, right)
         block = product(left, right, self._dtype)
         return block if step.onto is None else total(self._made[step.onto], block, self._dtype)
 
@@ -198,8 +176,6 @@ class _TracedRun(Interpreter[HeldBlock]):
         blocks = as_parts(arg, HeldEqualParts(edge.block_count, jnp.zeros((1, 1, 1))), self._dtype)
         if edge.on_blocks is None or blocks is None:
             return None
-        vectors = arg.cols if mode is Mode.TANGENT else arg.rows
-        self.fma += vectors * (self._plan.graph[name].per_vector(mode) or 0)
         whole = jnp.broadcast_to(blocks, (edge.block_count, *blocks.shape[1:]))
         return HeldDense(edge.on_blocks(self._operands(equation))[0 if mode is Mode.TANGENT else 1](whole))
 
@@ -208,7 +184,6 @@ class _TracedRun(Interpreter[HeldBlock]):
         e, axis = self._plan.graph[name], 1 if mode is Mode.TANGENT else 0
         size = e.block.cols if mode is Mode.TANGENT else e.block.rows
         vectors = size if block is None else block.shape[axis]
-        self.fma += vectors * (e.per_vector(mode) or 0)
         function = self._pair(name)[0 if mode is Mode.TANGENT else 1]
 
         def piece(start: Array | int, count: int) -> Array:

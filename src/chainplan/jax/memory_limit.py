@@ -12,15 +12,20 @@ import jax
 
 from chainplan.errors import PlanError
 from chainplan.jax.call import FlatCall
-from chainplan.jax.standalone import arguments, program
+from chainplan.jax.linearise import LinearisedFunction
+from chainplan.jax.standalone import examples, program
 from chainplan.jax.strategies import JacobianStrategy, seeds_of
 
 
-def within(call: FlatCall, ways: Sequence[JacobianStrategy], limit: int) -> JacobianStrategy:
+def within(
+    call: FlatCall, linearised: LinearisedFunction | None, ways: Sequence[JacobianStrategy], limit: int
+) -> JacobianStrategy:
     """Return the first way that fits, with the largest chunk, a power of two, that fits.
 
     Parameters
     ----------
+    linearised : LinearisedFunction | None
+        The linearised function of the call, None where it has none.
     ways : Sequence[JacobianStrategy]
         The ways, the best ones first.
     limit : int
@@ -33,7 +38,7 @@ def within(call: FlatCall, ways: Sequence[JacobianStrategy], limit: int) -> Jaco
     """
     least = None
     for way in ways:
-        fitting, needed = _chunked(call, way, limit)
+        fitting, needed = _chunked(call, linearised, way, limit)
         if fitting is not None:
             return fitting
         least = needed if least is None else min(least, needed)
@@ -43,14 +48,16 @@ def within(call: FlatCall, ways: Sequence[JacobianStrategy], limit: int) -> Jaco
     )
 
 
-def _chunked(call: FlatCall, way: JacobianStrategy, limit: int) -> tuple[JacobianStrategy | None, int]:
+def _chunked(
+    call: FlatCall, linearised: LinearisedFunction | None, way: JacobianStrategy, limit: int
+) -> tuple[JacobianStrategy | None, int]:
     """Return a way with its largest chunk that fits, None where none does, and the fewest bytes that it takes."""
-    needed = temporary_bytes(call, way)
+    needed = temporary_bytes(call, linearised, way)
     if needed <= limit:
         return way, needed
     best, tried = None, [needed]
     for chunk in _chunks(max(seeds_of(call, mode) for mode in ("jacfwd", "jacrev"))):
-        tried.append(temporary_bytes(call, way._replace(chunk=chunk)))
+        tried.append(temporary_bytes(call, linearised, way._replace(chunk=chunk)))
         if tried[-1] > limit:
             break
         best = way._replace(chunk=chunk)
@@ -65,7 +72,7 @@ def _chunks(most: int) -> Iterator[int]:
         chunk *= 2
 
 
-def temporary_bytes(call: FlatCall, way: JacobianStrategy) -> int:
+def temporary_bytes(call: FlatCall, linearised: LinearisedFunction | None, way: JacobianStrategy) -> int:
     """Return the bytes that a way takes beside its arguments and result, compiled for the backend.
 
     Raises
@@ -73,9 +80,9 @@ def temporary_bytes(call: FlatCall, way: JacobianStrategy) -> int:
     PlanError
         If the backend does not say what a program takes.
     """
-    given = arguments(call)
+    run, given = program(call, linearised, way), examples(call, linearised)
     with jax.ensure_compile_time_eval():
-        analysis = jax.jit(program(call, way)).lower(*given).compile().memory_analysis()
+        analysis = jax.jit(run).lower(*given).compile().memory_analysis()
     if analysis is None:
         raise PlanError(
             f"memory: the backend '{jax.default_backend()}' does not say what a program takes. Leave memory= out."

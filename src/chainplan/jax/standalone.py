@@ -1,58 +1,67 @@
-"""Programs that are compiled and measured apart from the trace in which a Jacobian is called.
+"""The ways to a Jacobian as programs of their own, apart from the trace in which it is called.
 
-Real arrays beside the differentiated ones become arguments of the program, as they do where a user compiles it. XLA
-would fold constants, and another program would be measured. A value that is being traced has no numbers yet; ones take
-its place.
+What the function reads beside its arguments becomes an argument of the program, as where a user compiles it: XLA would
+fold constants, and another program would be measured. A program is therefore right for other values of them too. A
+value that is being traced has no numbers yet; where a program is run to be measured, ones take its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.extend import core
 
 from chainplan.jax.call import FlatCall
 from chainplan.jax.linearise import LinearisedFunction, linearise
-from chainplan.jax.strategies import JacobianStrategy, evaluated
-from chainplan.jax.trace import TraceConstant, trace
+from chainplan.jax.strategies import EvaluatedStrategy, JacobianStrategy, evaluated
+from chainplan.jax.trace import trace
+from chainplan.jax.tuning import batch_axes
 
 
 def linearised_call(call: FlatCall) -> LinearisedFunction:
     """Trace and linearise the function of a call."""
-    traced = trace(call.flat, call.leaves)
-    return linearise(traced, call.leaves, call.outs)
+    return linearise(trace(call.flat, call.leaves), call.leaves, call.outs)
 
 
-def program(call: FlatCall, way: JacobianStrategy) -> Callable[[Sequence[Array], Sequence[Array]], list[list[Array]]]:
-    """Return a way as a function of the leaves, and of the other arrays, of a call."""
-
-    def blocks(leaves: Sequence[Array], others: Sequence[Array]) -> list[list[Array]]:
-        placed = call.placed(others)
-        if way.name == "plan":
-            return evaluated(linearised_call(placed), placed, way, leaves)[0]
-        return evaluated(None, placed, way, leaves)[0]
-
-    return blocks
+def program(
+    call: FlatCall, linearised: LinearisedFunction | None, way: JacobianStrategy
+) -> Callable[..., EvaluatedStrategy]:
+    """Return a way as a function of the leaves of a call, followed by the constants of its trace."""
+    count = len(call.leaves)
+    return lambda *arrays: evaluated(linearised, call, way, arrays[:count], arrays[count:])
 
 
-def arguments(call: FlatCall) -> tuple[list[Array], list[Array]]:
-    """Return arguments for `program`, ones in the place of values that are not known yet."""
+def given(call: FlatCall, linearised: LinearisedFunction | None) -> list[Array]:
+    """Return the arguments of such a program."""
+    return [*call.leaves, *(linearised.trace.constants if linearised is not None else ())]
+
+
+def examples(call: FlatCall, linearised: LinearisedFunction | None) -> list[Array]:
+    """Return arguments for a program, ones in the place of values that are not known yet."""
     with jax.ensure_compile_time_eval():
-        return [_concrete(leaf) for leaf in call.leaves], [_concrete(other) for other in call.others]
+        return [
+            jnp.ones(a.shape, a.dtype) if isinstance(a, jax.core.Tracer) else jnp.asarray(a)
+            for a in given(call, linearised)
+        ]
 
 
-def _concrete(value: Array) -> Array:
-    """Return the value, ones in its place where it is traced."""
-    return jnp.ones(value.shape, value.dtype) if isinstance(value, jax.core.Tracer) else jnp.asarray(value)
+def traced_program(call: FlatCall, linearised: LinearisedFunction, way: JacobianStrategy) -> core.ClosedJaxpr:
+    """Trace a way; nothing is computed."""
+    closed: core.ClosedJaxpr = jax.make_jaxpr(program(call, linearised, way))(*given(call, linearised))
+    return closed
 
 
-def closes_over_traced(linearised: LinearisedFunction, call: FlatCall) -> bool:
-    """Say whether the function reads values of an outer trace that are not among its arguments."""
-    known = {id(other) for other in call.others}
-    operands = (o for equation in linearised.trace.equations for o in equation.operands)
-    return any(
-        isinstance(o, TraceConstant) and isinstance(o.value, jax.core.Tracer) and id(o.value) not in known
-        for o in operands
-    )
+def in_batch(closed: core.ClosedJaxpr, arrays: list[Array]) -> core.ClosedJaxpr:
+    """Return a program as it runs on the batch that is in sight of its arguments."""
+    batch, axes = batch_axes(arrays)
+    if axes is None:
+        return closed
+    shapes = [
+        jax.ShapeDtypeStruct(a.shape if axis is None else (batch, *a.shape), a.dtype)
+        for a, axis in zip(arrays, axes, strict=True)
+    ]
+    made: core.ClosedJaxpr = jax.make_jaxpr(jax.vmap(core.jaxpr_as_fun(closed), axes))(*shapes)
+    return made

@@ -15,7 +15,7 @@ from chainplan.jax.chunks import by_mode
 from chainplan.jax.emit import blocks_of
 from chainplan.jax.forms import matrix
 from chainplan.jax.linearise import LinearisedFunction
-from chainplan.jax.trace import read
+from chainplan.jax.trace import FunctionTrace, read
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.steps import Plan
 
@@ -44,13 +44,20 @@ class JacobianStrategy(NamedTuple):
 
 
 def evaluated(
-    linearised: LinearisedFunction | None, call: FlatCall, way: JacobianStrategy, leaves: Sequence[Array]
+    linearised: LinearisedFunction | None,
+    call: FlatCall,
+    way: JacobianStrategy,
+    leaves: Sequence[Array],
+    constants: Sequence[Array],
 ) -> EvaluatedStrategy:
-    """Compute a Jacobian at a point in one of the ways; without a linearised function it is one of JAX's modes."""
+    """Compute a Jacobian at a point in one of the ways; without a linearised function it is one of JAX's modes.
+
+    `constants` are the values of what the trace reads beside its arguments.
+    """
     if way.name != "plan":
-        return _by_mode(call, way, leaves)
+        return evaluated_by_mode(call, None if linearised is None else linearised.trace, way, leaves, constants)
     assert linearised is not None, "a plan is for a linearised function"
-    values = linearised.trace.values(leaves)
+    values = linearised.trace.values(leaves, constants)
     dtype = dtype_of(call)
     held = {} if way.candidate is None else blocks_of(linearised, way.candidate, values, dtype, way.chunk)
     blocks = []
@@ -68,18 +75,25 @@ def evaluated(
     return blocks, results[len(call.outs) :]
 
 
-def _by_mode(call: FlatCall, way: JacobianStrategy, leaves: Sequence[Array]) -> EvaluatedStrategy:
-    """Compute a Jacobian by one of JAX's modes."""
+def evaluated_by_mode(
+    call: FlatCall,
+    trace: FunctionTrace | None,
+    way: JacobianStrategy,
+    leaves: Sequence[Array],
+    constants: Sequence[Array],
+) -> EvaluatedStrategy:
+    """Compute a Jacobian at a point by one of JAX's modes, of the function as it was traced where it was."""
+    flat = call.flat if trace is None else trace.function(constants)
 
     def function(*values: Array) -> tuple[list[Array], list[Array]]:
-        arrays = call.flat(*values)
+        arrays = flat(*values)
         return arrays[: len(call.outs)], arrays[len(call.outs) :]
 
     if way.chunk is not None:
         return by_mode(function, leaves, way.name, way.chunk)
     mode = getattr(jax, way.name)(function, argnums=tuple(range(len(leaves))), has_aux=True)
     blocks, beside = mode(*leaves)
-    return [list(row) for row in blocks], beside
+    return [[block.astype(leaf.dtype) for block, leaf in zip(row, leaves, strict=True)] for row in blocks], beside
 
 
 def seeds_of(call: FlatCall, mode: str) -> int:

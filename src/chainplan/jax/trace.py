@@ -4,13 +4,13 @@ A call that only groups (jit, remat, closed_call) is replaced by the equations t
 its own (custom_jvp, custom_vjp) stays one equation, because its rule need not be the derivative of its body. Values are
 numbered here: JAX shares the variables of a jaxpr between its calls, so that variables do not identify values. Integers
 that follow from integer constants alone, such as indices, are computed at once, so that rules can read the structure
-off them.
+off them. All other arrays and numbers that the function reads beside its arguments are numbered like arguments: what
+follows from a trace holds for any values of them.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +25,7 @@ from jax import Array
 from jax.extend import core
 
 from chainplan.jax.errors import NotLinearised
+from chainplan.jax.program_text import equation_text, value_text
 from chainplan.jax.types import Parameters, Shaped
 
 INLINED_PRIMITIVES = {
@@ -44,18 +45,13 @@ MAX_KNOWN_ENTRIES = 2_000_000
 
 @dataclass(frozen=True)
 class TraceConstant:
-    """A value that is known before the arguments are."""
+    """An integer, a truth value or an array of them that is known while the function is traced."""
 
     value: Array
 
-    @property
-    def concrete(self) -> bool:
-        """Whether the value is known while the function is traced; it is not where `jit` or `vmap` trace around it."""
-        return not isinstance(self.value, jax.core.Tracer)
-
 
 TraceOperand = int | TraceConstant
-"""An operand: the number of a value, or a constant."""
+"""An operand: the number of a value, or a known one."""
 
 
 @dataclass(frozen=True)
@@ -91,31 +87,53 @@ class TraceEquation:
         return list(results) if self.primitive.multiple_results else [results]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FunctionTrace:
-    """A function as a list of equations; the values 0 to `arguments` - 1 are its arguments."""
+    """A function as a list of equations.
+
+    The values 0 to `arguments` - 1 are its arguments; -1, -2, … are `constants`, what it reads beside them. `closed` is
+    the program that the equations are from, and `places` says for each of its constants which of `constants` it is,
+    None where it is known and none of them.
+    """
 
     arguments: int
+    constants: tuple[Array, ...]
     equations: tuple[TraceEquation, ...]
     results: tuple[TraceOperand, ...]
+    closed: core.ClosedJaxpr
+    places: tuple[int | None, ...]
 
     @cached_property
-    def signature(self) -> str:
-        """A digest of the primitives, parameters, operands and shapes; it does not depend on the values of arrays."""
-        lines = [
-            f"{e.name} {[o if isinstance(o, int) else None for o in e.operands]} {e.ins} {e.outs} {e.params}"
-            for e in self.equations
-        ]
-        text = re.sub(r"0x[0-9a-f]+", "", "\n".join(lines))
-        return hashlib.sha256(f"{self.arguments} {text}".encode()).hexdigest()
+    def key(self) -> str | None:
+        """A digest of all that the function does but for the values of `constants`, None where it cannot be told."""
+        texts = [f"{self.arguments} {_operands_text(self.results)}"]
+        for e in self.equations:
+            text = equation_text(e.primitive, e.params, e.ins)
+            if text is None:
+                return None
+            texts.append(f"{_operands_text(e.operands)} {e.ins} {e.outs} {text}")
+        return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
-    def values(self, arguments: Sequence[Array]) -> dict[int, Array]:
-        """Compute every value at a point, by its number."""
+    def function(self, constants: Sequence[Array]) -> Callable[..., list[Array]]:
+        """Return the function of the arguments alone, at these values of the constants."""
+        held = zip(self.closed.consts, self.places, strict=True)
+        given = [const if place is None else constants[place] for const, place in held]
+        made: Callable[..., list[Array]] = core.jaxpr_as_fun(core.ClosedJaxpr(self.closed.jaxpr, given))
+        return made
+
+    def values(self, arguments: Sequence[Array], constants: Sequence[Array] | None = None) -> dict[int, Array]:
+        """Compute every value at a point, by its number; at other values of the constants where they are given."""
         held = dict(enumerate(arguments))
+        held.update((-1 - i, c) for i, c in enumerate(self.constants if constants is None else constants))
         for equation in self.equations:
             results = equation.apply(*(read(held, operand) for operand in equation.operands))
             held.update(zip((*equation.results, *equation.kept), results, strict=True))
         return held
+
+
+def _operands_text(operands: Sequence[TraceOperand]) -> str:
+    """Write operands, known ones by their values."""
+    return " ".join(str(o) if isinstance(o, int) else value_text(o.value) for o in operands)
 
 
 def read(held: dict[int, Array], atom: TraceOperand) -> Array:
@@ -152,7 +170,9 @@ def flat(closed: core.ClosedJaxpr) -> FunctionTrace:
     count = len(closed.jaxpr.invars)
     writer = _EquationWriter(count)
     results = writer.inline(closed.jaxpr, closed.consts, range(count))
-    return FunctionTrace(count, tuple(_alive(writer.equations, results)), tuple(results))
+    places = tuple(writer.constant_place(const) for const in closed.consts)
+    equations = tuple(_alive(writer.equations, results))
+    return FunctionTrace(count, tuple(writer.constants), equations, tuple(results), closed, places)
 
 
 class _EquationWriter:
@@ -160,17 +180,32 @@ class _EquationWriter:
 
     def __init__(self, arguments: int) -> None:
         self.equations: list[TraceEquation] = []
+        self.constants: list[Array] = []
+        self._place: dict[int, int] = {}
         self._next = arguments
+
+    def constant_place(self, value: Array) -> int | None:
+        """Return the place of a value among the constants, None where it is known and rules may read it."""
+        if not isinstance(value, jax.core.Tracer) and _is_index(value):
+            return None
+        place = self._place.setdefault(id(value), len(self.constants))
+        if place == len(self.constants):
+            self.constants.append(value)
+        return place
+
+    def _constant(self, value: Array) -> TraceOperand:
+        place = self.constant_place(value)
+        return TraceConstant(value) if place is None else -1 - place
 
     def inline(
         self, jaxpr: core.Jaxpr, consts: Sequence[Array], arguments: Iterable[TraceOperand], source: str = ""
     ) -> list[TraceOperand]:
         """Write the equations of a jaxpr at these arguments, called from `source`, and return its results."""
-        known: dict[core.Var, TraceOperand] = dict(zip(jaxpr.constvars, map(TraceConstant, consts), strict=True))
+        known: dict[core.Var, TraceOperand] = dict(zip(jaxpr.constvars, map(self._constant, consts), strict=True))
         known.update(zip(jaxpr.invars, arguments, strict=True))
 
         def atom(v: core.Var | core.Literal) -> TraceOperand:
-            return TraceConstant(_typed(v)) if isinstance(v, core.Literal) else known[v]
+            return self._constant(_typed(v)) if isinstance(v, core.Literal) else known[v]
 
         for eqn in jaxpr.eqns:
             operands = [atom(v) for v in eqn.invars]
@@ -199,7 +234,7 @@ class _EquationWriter:
 
 def _foreseeable(eqn: core.JaxprEqn, operands: Sequence[TraceOperand]) -> bool:
     """Say whether an equation only computes integers or truth values from constant ones."""
-    if not all(isinstance(operand, TraceConstant) and operand.concrete for operand in operands):
+    if not all(isinstance(operand, TraceConstant) for operand in operands):
         return False
     if eqn.effects or "callback" in eqn.primitive.name or any(map(_is_program, eqn.params.values())):
         return False
@@ -234,7 +269,7 @@ def _foreseen(eqn: core.JaxprEqn, operands: Sequence[TraceOperand]) -> list[Trac
 def _typed(literal: core.Literal) -> Array:
     """Return the value of a literal with its dtype, which a Python number would lose."""
     aval = literal.aval
-    return literal.val if hasattr(literal.val, "dtype") else np.asarray(literal.val, aval.dtype)
+    return literal.val if isinstance(literal.val, Array | np.ndarray) else np.asarray(literal.val, aval.dtype)
 
 
 def _alive(equations: Sequence[TraceEquation], results: Sequence[TraceOperand]) -> list[TraceEquation]:

@@ -32,35 +32,36 @@ MIN_TIME_SAVED = 0.05
 """The share of the time of the fastest mode that a plan must save to be used in its place."""
 
 
-def fastest(ways: Mapping[str, Callable[..., Tree]], doubtful: str, arguments: Sequence[Tree]) -> str:
+def fastest(ways: Mapping[str, Callable[..., Tree]], doubtful: str, arguments: Sequence[Array]) -> str:
     """Return the name of the fastest way, compiled; `doubtful` is named only where it is faster by a margin.
 
     Parameters
     ----------
     ways : Mapping[str, Callable[..., Tree]]
         Functions of the same arguments.
-    arguments : Sequence[Tree]
-        Trees of arrays, some of which may be traced.
+    arguments : Sequence[Array]
+        Their arguments, some of which may be traced.
     """
-    leaves, tree = jax.tree.flatten(tuple(arguments))
-    sizes = [prod(batch_of(leaf)) for leaf in leaves]
-    batch = max(sizes, default=1)
-    axes = tuple(0 if size > 1 else None for size in sizes)
+    batch, axes = batch_axes(arguments)
 
     def program(way: Callable[..., Tree]) -> jax.stages.Wrapped:
-        def run(*arrays: Array) -> Tree:
-            return way(*jax.tree.unflatten(tree, arrays))
-
-        return jax.jit(jax.vmap(run, axes) if batch > 1 else run)
+        return jax.jit(way if axes is None else jax.vmap(way, axes))
 
     with jax.ensure_compile_time_eval():
-        arrays = [_example(leaf, batch if size > 1 else 1) for leaf, size in zip(leaves, sizes, strict=True)]
+        arrays = [_example(leaf, 1 if axes is None or axes[i] is None else batch) for i, leaf in enumerate(arguments)]
         programs = {name: program(way).lower(*arrays).compile() for name, way in ways.items()}
     with ThreadPoolExecutor(1) as aside:
         best = aside.submit(_least_times, programs, arrays).result()
     others = [name for name in best if name != doubtful]
     first = min(others, key=lambda name: best[name])
     return doubtful if doubtful in best and best[doubtful] < (1 - MIN_TIME_SAVED) * best[first] else first
+
+
+def batch_axes(arrays: Sequence[Array]) -> tuple[int, tuple[int | None, ...] | None]:
+    """Return the size of the batch that is in sight, and the axis of each array in it; None where there is no batch."""
+    sizes = [prod(batch_of(array)) for array in arrays]
+    batch = max(sizes, default=1)
+    return batch, tuple(0 if size > 1 else None for size in sizes) if batch > 1 else None
 
 
 def batch_of(leaf: object) -> tuple[int, ...]:

@@ -1,0 +1,275 @@
+"""Which program computes a Jacobian: that of a plan, or that of one of JAX's own modes.
+
+A plan depends on the linearised graph alone, so that plans are kept by the fingerprint of their problem: another
+function of the same graph, or the same function at other values, is not planned again. Plan and modes are traced to the
+programs that would run, on the batch that is in sight, and the predicted times of these programs decide
+(`program_time`). The program that is chosen is kept by the text of the traced function: a later call of an equal
+function neither linearises nor plans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from math import inf
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+import jax
+from jax import Array
+from jax.extend import core
+
+from chainplan._util.byte_cache import bytes_of, kept
+from chainplan.errors import PlanError
+from chainplan.jax.call import FlatCall
+from chainplan.jax.errors import NotLinearised
+from chainplan.jax.linearise import LinearisedFunction, linearise
+from chainplan.jax.memory_limit import within
+from chainplan.jax.program_time import predicted_seconds
+from chainplan.jax.standalone import in_batch, program, traced_program
+from chainplan.jax.strategies import EvaluatedStrategy, JacobianStrategy, evaluated_by_mode
+from chainplan.jax.trace import FunctionTrace, trace
+from chainplan.jax.tuning import batch_of, fastest
+from chainplan.planner import plan as find_plan
+from chainplan.plans.candidate import Candidate
+from chainplan.plans.check import prove
+from chainplan.plans.compressed_sweep import per_vector
+from chainplan.plans.result import Result
+from chainplan.plans.steps import Load, Plan
+from chainplan.problem.graph import Graph, Mode
+from chainplan.problem.problem import Problem
+
+MIN_PLAN_GAIN = 0.1
+"""The share of the predicted time of the better mode that a plan must save to be used (`bench/reports/jax.md`)."""
+DEFAULT_NODES = 300
+"""The steps of the search for a plan after which it ends."""
+MAX_JAX_BLOCK_ENTRIES = 50_000_000
+"""The most entries, written out, of a block that a plan may make where the Jacobian itself is smaller."""
+MAX_COMPILED_STEPS = 1500
+"""The number of steps of the longest plan that is used: XLA compiles some hundred of them a second."""
+FAR_BEHIND = 8
+"""Times the fma of the better mode from which on the other mode is not looked at."""
+BYTES_PER_EQUATION = 2000
+"""Bytes that an equation of a kept program takes, with what is compiled of it."""
+
+_PROVEN_FINGERPRINTS: WeakKeyDictionary[Plan, str] = WeakKeyDictionary()
+
+
+class JacobianSettings(NamedTuple):
+    """The options by which a Jacobian is planned and a way to it chosen."""
+
+    solver: str = "auto"
+    budget: float | None = None
+    nodes: int | None = DEFAULT_NODES
+    objective: str | None = None
+    plan: Candidate | None = None
+    tune: bool = False
+    gain: float | None = MIN_PLAN_GAIN
+    memory: int | None = None
+
+
+class ChosenProgram(NamedTuple):
+    """A way to a Jacobian, and its program: a function of the leaves of a call and of the constants of its trace.
+
+    `run` runs it where nothing is traced around the call: compiled where it is kept, else operation by operation. The
+    program of a mode holds for one call alone, because numbers in the source of a function are no constants of it.
+    """
+
+    way: JacobianStrategy
+    program: core.ClosedJaxpr | None
+    run: Callable[..., list[Array]] | None = None
+
+
+class Choice(NamedTuple):
+    """The way to the Jacobian of a call; `trace` and `chosen` are None where the function could not be traced."""
+
+    way: JacobianStrategy
+    trace: FunctionTrace | None = None
+    chosen: ChosenProgram | None = None
+
+    def computed(self, call: FlatCall) -> EvaluatedStrategy:
+        """Compute the Jacobian, as a part of the program that is being traced where there is one."""
+        constants = () if self.trace is None else self.trace.constants
+        if self.chosen is None or self.chosen.program is None:
+            return evaluated_by_mode(call, self.trace, self.way, call.leaves, constants)
+        arrays = (*call.leaves, *constants)
+        traced = any(isinstance(array, jax.core.Tracer) for array in arrays)
+        run = None if traced else self.chosen.run
+        flat = (run or core.jaxpr_as_fun(self.chosen.program))(*arrays)
+        width, rows = len(call.leaves), len(call.outs)
+        return [flat[i * width : (i + 1) * width] for i in range(rows)], flat[rows * width :]
+
+
+def chosen(call: FlatCall, settings: JacobianSettings) -> Choice:
+    """Return the way to the Jacobian of a call, with its program."""
+    try:
+        traced = trace(call.flat, call.leaves)
+        return _kept_choice(call, traced, settings)
+    except NotLinearised:
+        modes = [JacobianStrategy("jacrev"), JacobianStrategy("jacfwd")]
+        return Choice(modes[0] if settings.memory is None else within(call, None, modes, settings.memory))
+
+
+def _kept_choice(call: FlatCall, traced: FunctionTrace, settings: JacobianSettings) -> Choice:
+    """Return the choice for a traced function, made before for a function of the same text where there is one."""
+    now: list[ChosenProgram] = []
+
+    def make() -> ChosenProgram:
+        way, closed = _decided(linearise(traced, call.leaves, call.outs), call, settings)
+        now.append(ChosenProgram(way, closed))
+        if way.name != "plan":
+            return ChosenProgram(way, None)
+        return ChosenProgram(way, closed, jax.jit(core.jaxpr_as_fun(closed)))
+
+    if traced.key is None:
+        make()
+        return Choice(now[0].way, traced, now[0])
+    types = tuple((str(jax.typeof(array)), batch_of(array)) for array in (*call.leaves, *traced.constants))
+    key = ("jacobian", traced.key, len(call.outs), types, settings, jax.default_backend())
+    made = kept(key, make, _size, _lasts)
+    return Choice(made.way, traced, now[0] if now and made.way.name != "plan" else made)
+
+
+def _size(made: ChosenProgram) -> int:
+    """Estimate the bytes of a kept program."""
+    if made.program is None:
+        return 0
+    return BYTES_PER_EQUATION * len(made.program.jaxpr.eqns) + sum(bytes_of(const) for const in made.program.consts)
+
+
+def _lasts(made: ChosenProgram) -> bool:
+    """Say whether a program holds for later calls: it does not where it reads a value that is being traced."""
+    consts = () if made.program is None else made.program.consts
+    return not any(isinstance(const, jax.core.Tracer) for const in consts)
+
+
+def _decided(
+    linearised: LinearisedFunction, call: FlatCall, settings: JacobianSettings
+) -> tuple[JacobianStrategy, core.ClosedJaxpr]:
+    """Decide on a way and trace its program."""
+    programs: dict[JacobianStrategy, core.ClosedJaxpr] = {}
+
+    def traced(way: JacobianStrategy) -> core.ClosedJaxpr:
+        if way not in programs:
+            programs[way] = traced_program(call, linearised, way)
+        return programs[way]
+
+    arrays = [*call.leaves, *linearised.trace.constants]
+
+    @cache
+    def seconds(way: JacobianStrategy) -> float:
+        try:
+            return predicted_seconds(in_batch(traced(way), arrays))
+        except Exception:  # whatever a rule of the user's own raises where it has no derivative in this mode
+            return inf
+
+    ways = _ways(linearised, call, settings, seconds)
+    if settings.memory is not None and linearised.graph is not None:
+        ways = [within(call, linearised, ways, settings.memory)]
+    return _first_possible(ways, traced)
+
+
+def _first_possible(
+    ways: Sequence[JacobianStrategy], traced: Callable[[JacobianStrategy], core.ClosedJaxpr]
+) -> tuple[JacobianStrategy, core.ClosedJaxpr]:
+    """Return the first way that can be traced, with its program; a rule of the user's own may refuse a mode."""
+    refusal: Exception | None = None
+    for way in ways:
+        try:
+            return way, traced(way)
+        except Exception as error:
+            refusal = refusal or error
+    assert refusal is not None, "there is a way"
+    raise refusal
+
+
+def _ways(
+    linearised: LinearisedFunction,
+    call: FlatCall,
+    settings: JacobianSettings,
+    seconds: Callable[[JacobianStrategy], float],
+) -> list[JacobianStrategy]:
+    """Return the ways to compute the Jacobian, the best one by predicted seconds first."""
+    problem = linearised.problem()
+    if problem is None:
+        return [JacobianStrategy("plan")]
+    if settings.plan is not None:
+        return [JacobianStrategy("plan", _proved(settings.plan, problem))]
+    modes = modes_of(problem.graph)
+    near = [JacobianStrategy(name) for price, name in modes if price <= FAR_BEHIND * modes[0][0]]
+    plain = sorted(near, key=seconds) if len(near) > 1 and settings.gain is not None else near
+    plain += [way for _, name in modes if (way := JacobianStrategy(name)) not in plain]
+    result = planned(problem, settings)
+    if result.candidate is None or result.cost is None:
+        return plain or [JacobianStrategy("jacrev")]
+    by_plan = JacobianStrategy("plan", result.candidate)
+    if not plain or settings.gain is None:
+        return [by_plan, *plain]
+    if too_large(result):
+        return plain
+    ways = [by_plan, *plain]
+    if settings.tune:
+        best = _tuned(linearised, call, ways)
+        return [best, *(way for way in ways if way is not best)]
+    if seconds(by_plan) > (1 - settings.gain) * seconds(plain[0]):
+        return [*plain, by_plan]
+    return ways
+
+
+def planned(problem: Problem, settings: JacobianSettings) -> Result:
+    """Plan a problem, or return the kept result of having planned it."""
+    key = "plan", problem.fingerprint, settings.solver, settings.budget, settings.nodes, settings.objective
+
+    def find() -> Result:
+        return find_plan(
+            problem, settings.solver, budget=settings.budget, nodes=settings.nodes, objective=settings.objective
+        )
+
+    return kept(key, find, lambda result: bytes_of(result.plan) + bytes_of(problem.graph))
+
+
+def _proved(candidate: Candidate, problem: Problem) -> Candidate:
+    """Prove that a plan that was given computes the Jacobian of this graph, and return it."""
+    plan = candidate.plan
+    if Problem(plan.graph).fingerprint != problem.fingerprint:
+        raise PlanError("plan: it is for another graph than that of the function at these shapes. Plan it anew.")
+    if plan not in _PROVEN_FINGERPRINTS:
+        prove(candidate, problem)
+        _PROVEN_FINGERPRINTS[plan] = problem.fingerprint
+    return candidate
+
+
+def too_large(result: Result) -> bool:
+    """Say whether a plan is too long to be compiled, or makes a block that is too large to be written out.
+
+    The Jacobian itself is always written out.
+    """
+    if result.replay is None or result.plan is None or len(result.plan.steps) > MAX_COMPILED_STEPS:
+        return True
+    sizes = [typed.block.rows * typed.block.cols for typed in result.replay.blocks]
+    ends = {output.step for output in result.plan.outputs}
+    steps = zip(result.plan.steps, sizes, strict=True)
+    made = [size for place, (step, size) in enumerate(steps) if not isinstance(step, Load) and place not in ends]
+    return max(made, default=0) > max([MAX_JAX_BLOCK_ENTRIES, *(sizes[place] for place in ends)])
+
+
+def modes_of(graph: Graph) -> list[tuple[int, str]]:
+    """Return JAX's modes that differentiate the function, with the multiply-adds that each takes, cheaper ones first.
+
+    A mode sends every column, or every row, of an identity through all elementals. Forward and reverse order of a plan
+    multiply blocks as they are held; they may take far fewer multiply-adds and do not measure a mode.
+    """
+    modes = []
+    for mode, name, ends in ((Mode.TANGENT, "jacfwd", graph.inputs), (Mode.ADJOINT, "jacrev", graph.outputs)):
+        price = per_vector(graph.useful, mode)
+        if price is not None:
+            modes.append((price * sum(graph.sizes[v] for v in ends), name))
+    return sorted(modes)
+
+
+def _tuned(linearised: LinearisedFunction, call: FlatCall, ways: Sequence[JacobianStrategy]) -> JacobianStrategy:
+    """Return the fastest of some ways on the backend, where the values that are being traced are ones."""
+    best = fastest(
+        {way.name: program(call, linearised, way) for way in ways}, "plan", (*call.leaves, *linearised.trace.constants)
+    )
+    return next(way for way in ways if way.name == best)
