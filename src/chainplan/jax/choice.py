@@ -21,15 +21,17 @@ from jax.extend import core
 
 from chainplan._util.byte_cache import bytes_of, kept
 from chainplan.errors import PlanError
-from chainplan.jax.call import FlatCall
+from chainplan.jax.call import FlatCall, flattened
 from chainplan.jax.errors import NotLinearised
 from chainplan.jax.linearise import LinearisedFunction, linearise
+from chainplan.jax.loops import Differentiate
 from chainplan.jax.memory_limit import within
 from chainplan.jax.program_time import predicted_seconds
 from chainplan.jax.standalone import in_batch, program, traced_program
 from chainplan.jax.strategies import EvaluatedStrategy, JacobianStrategy, evaluated_by_mode
 from chainplan.jax.trace import FunctionTrace, trace
 from chainplan.jax.tuning import batch_of, fastest
+from chainplan.jax.types import Tree
 from chainplan.planner import plan as find_plan
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import prove
@@ -115,7 +117,7 @@ def _kept_choice(call: FlatCall, traced: FunctionTrace, settings: JacobianSettin
     now: list[ChosenProgram] = []
 
     def make() -> ChosenProgram:
-        way, closed = _decided(linearise(traced, call.leaves, call.outs), call, settings)
+        way, closed = _decided(linearise(traced, call.leaves, call.outs, _of_steps(settings)), call, settings)
         now.append(ChosenProgram(way, closed))
         if way.name != "plan":
             return ChosenProgram(way, None)
@@ -128,6 +130,20 @@ def _kept_choice(call: FlatCall, traced: FunctionTrace, settings: JacobianSettin
     key = ("jacobian", traced.key, len(call.outs), types, settings, jax.default_backend())
     made = kept(key, make, _size, _lasts)
     return Choice(made.way, traced, now[0] if now and made.way.name != "plan" else made)
+
+
+def _of_steps(settings: JacobianSettings) -> Differentiate:
+    """Return what makes the Jacobian of one step of a loop: the same choice, for the body."""
+    own = settings._replace(plan=None, tune=False, memory=None)
+
+    def differentiate(f: Callable[..., list[Array]], argnums: tuple[int, ...]) -> Callable[..., Tree]:
+        def jacobian(*args: Array) -> Tree:
+            call = flattened(f, argnums, False, args, {})
+            return call.nested(chosen(call, own).computed(call)[0])
+
+        return jacobian
+
+    return differentiate
 
 
 def _size(made: ChosenProgram) -> int:

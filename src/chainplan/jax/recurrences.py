@@ -10,7 +10,11 @@ is the step t + 1 of the arrays.
 from __future__ import annotations
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
+
+MAX_FUSED_INNER_SIZE, MAX_FUSED_FMA = 12, 2000
+"""The largest inner size, and the most multiply-adds, of a product that is written out within a step."""
 
 
 def recurred(links: Array, terms: Array, reverse: bool) -> Array:
@@ -18,7 +22,7 @@ def recurred(links: Array, terms: Array, reverse: bool) -> Array:
 
     def step(before: Array, given: tuple[Array, Array]) -> tuple[Array, Array]:
         link, term = given
-        state = link @ before + term
+        state = _times(link, before) + term
         return state, state
 
     return lax.scan(step, jnp.zeros_like(terms[0]), (links, terms), reverse=reverse)[1]
@@ -30,7 +34,7 @@ def recurred_adjoint(links: Array, rows: Array, reverse: bool) -> Array:
     def step(behind: Array, given: tuple[Array, Array]) -> tuple[Array, Array]:
         link, row = given
         total = behind + row
-        return total @ link, total
+        return _times(total, link), total
 
     return lax.scan(step, jnp.zeros_like(rows[0]), (links, rows), reverse=not reverse)[1]
 
@@ -41,7 +45,11 @@ def recurred_blocks(links: Array, blocks: Array, reverse: bool) -> Array:
 
     def step(before: Array, given: tuple[Array, Array, Array]) -> tuple[Array, Array]:
         link, block, t = given
-        state = lax.dynamic_update_slice(link @ before, block, (0, t * m))
+        state = _times(link, before)
+        if _is_fused(state.shape[0], n, state.shape[1]):
+            state = jnp.where(np.arange(steps * m) // m == t, jnp.tile(block, (1, steps)), state)
+        else:
+            state = lax.dynamic_update_slice(state, block, (0, t * m))
         return state, state
 
     start = jnp.zeros((n, steps * m), blocks.dtype)
@@ -56,8 +64,21 @@ def recurred_adjoint_blocks(links: Array, blocks: Array, reverse: bool) -> Array
     def step(behind: Array, given: tuple[Array, Array, Array]) -> tuple[Array, Array]:
         link, block, t = given
         total = lax.dynamic_update_slice(behind, block, (t * q, 0))
-        return total @ link, total
+        return _times(total, link), total
 
     start = jnp.zeros((steps * q, n), blocks.dtype)
     totals = lax.scan(step, start, (links, blocks, jnp.arange(steps)), reverse=not reverse)[1]
     return totals.transpose(1, 0, 2).reshape(steps * q, steps * n)
+
+
+def _is_fused(rows: int, inner: int, cols: int) -> bool:
+    """Say whether a product is small enough to be written out, which XLA fuses with what follows."""
+    return inner <= MAX_FUSED_INNER_SIZE and rows * inner * cols <= MAX_FUSED_FMA
+
+
+def _times(left: Array, right: Array) -> Array:
+    """Multiply two matrices."""
+    if not _is_fused(left.shape[0], left.shape[1], right.shape[1]):
+        return left @ right
+    terms = [left[:, k, None] * right[k, None, :] for k in range(left.shape[1])]
+    return sum(terms[1:], terms[0])
