@@ -40,13 +40,19 @@ def command() -> None:
 @_folder
 @_quick
 @click.option("--budget", type=click.FloatRange(min=0), help="Seconds per search on a graph, in place of the suite's.")
-@click.option("--only", multiple=True, metavar="TARGET", help="Targets whose names begin so; may be given repeatedly.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="NAME",
+    help="Functions, or targets, whose names begin so; may be given repeatedly.",
+)
 @click.option("--samples", type=click.IntRange(min=1), help="Graphs for each proof rate, in place of the suite's.")
 def run(name: str, folder: Path, quick: bool, budget: float | None, only: tuple[str, ...], samples: int | None) -> None:
     """Measure a suite, or all of them; write its CSV, its report and its charts."""
     entries = chosen(name)
     _expect_takers("--budget", budget is not None, name, "budgeted")
-    _expect_takers("--only, --samples", bool(only or samples), name, "parted")
+    _expect_takers("--only", bool(only), name, "parted")
+    _expect_takers("--samples", bool(samples), name, "sampled")
     for entry in entries:
         stem, written = f"{entry.name}-quick" if quick else entry.name, False
         for text in entry.run(quick, _say, budget, only, samples):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.dag_results import PROVEN, REFERENCE, Results, gap, ratios
-from bench.jax_report import PROMISE, promise, speed
+from bench.jax_goals import PROMISE, promise, speed
 from bench.limits_report import HALVES, gains, schedules
 from bench.markdown import distinct, duration, factor, geometric_mean, mean_times, number, share, times
 from bench.rows import DagRow, JaxRow, LimitRow, Row, StructureRow
@@ -92,9 +92,9 @@ def jax_claims(rows: Sequence[JaxRow]) -> list[Claim]:
     names = distinct(row.instance for row in rows)
     first = [next(row for row in rows if row.instance == name) for name in names]
     found = [Claim("operations of the better mode over those of the plan, geometric mean", _mean(map(promise, first)))]
-    promised = [row for row in rows if promise(row) >= PROMISE]
-    for batch in sorted({row.batch for row in rows}):
-        speeds = [s for row in promised if row.batch == batch and (s := speed(row, "tuned")) is not None]
+    promised = [row for row in rows if row.task == "jacobian" and promise(row) >= PROMISE]
+    for batch in sorted({row.batch for row in promised}):
+        speeds = [s for row in promised if row.batch == batch and (s := speed(row)) is not None]
         what = f"speed over the better mode at batch {batch} where {PROMISE} times fewer operations are promised"
         found.append(Claim(what, mean_times(speeds)))
     return found

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from bench.jax_goals import PROMISE, goals, promise, ratio, speed
 from bench.jax_suite import BEHIND, LEAST_TIMING, JaxSuite
-from bench.markdown import DASH, distinct, duration, factor, mean_times, number, reproduce, table, times
+from bench.markdown import DASH, distinct, duration, factor, mean_times, number, reproduce, table
 from bench.rows import JaxRow
-
-PROMISE = 1.3
-"""Operations of the better mode over those of the plan from which a plan is expected to be faster."""
-GOAL, NEVER_BELOW = 1.5, 0.95
-"""Speed over the better mode: geometric mean where the plan promises `PROMISE`; anywhere with `tune=True`."""
 
 
 def jax_report_text(
@@ -23,55 +19,31 @@ def jax_report_text(
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def promise(row: JaxRow) -> float:
-    """Operations of the better of JAX's modes over those of the plan."""
-    modes = [price for price in (row.jacfwd_fma, row.jacrev_fma) if price is not None]
-    return min(modes) / max(1, row.plan_fma) if modes and row.plan_fma is not None else 1.0
-
-
-def speed(row: JaxRow, way: str) -> float | None:
-    """Time of the faster of JAX's modes over that of a way; None where it was not measured."""
-    seconds = getattr(row, f"{way}_seconds")
-    modes = [t for t in (row.jacfwd_seconds, row.jacrev_seconds) if t is not None]
-    return min(modes) / seconds if modes and seconds else None
-
-
-def _speeds(rows: Sequence[JaxRow], way: str) -> list[float]:
-    return [found for row in rows if (found := speed(row, way)) is not None]
-
-
 def _headline(rows: Sequence[JaxRow]) -> list[str]:
-    promised = [row for row in rows if promise(row) >= PROMISE]
     body = []
-    for batch in [*sorted({row.batch for row in rows}), None]:
+    for goal in goals(rows):
+        verdict = "not measured" if goal.figure is None else "reached" if goal.reached else "missed"
+        body.append([goal.wanted, verdict, goal.figure or DASH])
+    promised = [row for row in rows if row.task == "jacobian" and promise(row) >= PROMISE]
+    means = []
+    for batch in [*sorted({row.batch for row in promised}), None]:
         own = [row for row in promised if batch is None or row.batch == batch]
-        speeds = [mean_times(_speeds(own, way)) for way in ("plan", "default", "tuned")]
-        body.append(["all" if batch is None else str(batch), number(len(_speeds(own, "plan"))), *speeds])
-    mean = mean_times(_speeds(promised, "tuned"))
-    reached = "reached" if mean != DASH and float(mean) >= GOAL else "missed"
-    measured = [(found, row) for row in rows if (found := speed(row, "tuned")) is not None]
-    least = min(measured, key=lambda pair: pair[0], default=None)
-    lines = [
-        "## Speed over the better mode",
+        speeds = [[s for row in own if (s := speed(row, way)) is not None] for way in ("plan", "default")]
+        means.append(["all" if batch is None else str(batch), number(len(speeds[0])), *map(mean_times, speeds)])
+    return [
+        "## Goals",
         "",
-        f"The time of the faster of `jax.jacfwd` and `jax.jacrev` over that of `chainplan.jax.jacobian`, geometric "
-        f"mean over the {len({row.instance for row in promised})} functions where the plan promises at least "
-        f"{PROMISE} times fewer operations than the better mode. `plan` takes the plan whatever it promises "
-        "(`gain=None`), `default` where it promises at least 1.25 times fewer, `tuned` where it measures faster "
-        "(`tune=True`).",
+        "Speeds are the time of the faster of JAX's ways over that of `chainplan.jax` with its default settings.",
         "",
-        *table(["batch", "measured", "plan", "default", "tuned"], body),
+        *table(["wanted", "", "measured"], body),
         "",
-        f"At least {GOAL} in the geometric mean where {PROMISE} is promised: {reached} ({mean} with `tune=True`).",
+        f"## Where {PROMISE} times fewer operations are promised",
+        "",
+        "Speed over the faster of `jax.jacfwd` and `jax.jacrev`, geometric mean. `plan` takes the plan whatever it "
+        "promises (`gain=None`), `default` decides.",
+        "",
+        *table(["batch", "measured", "plan", "default"], means),
     ]
-    if least is not None:
-        ratio, row = least
-        verdict = "kept" if ratio >= NEVER_BELOW else "missed"
-        lines += [
-            f"Never below {NEVER_BELOW} with `tune=True`: {verdict}; the least of all {len(_speeds(rows, 'tuned'))} "
-            f"measurements is {times(ratio)}, of `{row.instance}` at batch {row.batch}."
-        ]
-    return lines
 
 
 def _firsts(rows: Sequence[JaxRow]) -> Iterator[JaxRow]:
@@ -82,7 +54,7 @@ def _firsts(rows: Sequence[JaxRow]) -> Iterator[JaxRow]:
 
 def _counts(rows: Sequence[JaxRow]) -> list[str]:
     body = []
-    for row in _firsts(rows):
+    for row in _firsts([row for row in rows if row.vertices]):
         orders = (row.jacfwd_fma, row.jacrev_fma, row.forward_fma, row.reverse_fma, row.greedy_fma, row.plan_fma)
         graph = f"{number(row.vertices)} / {number(row.edges)}"
         figures = [number(one) for one in orders]
@@ -101,45 +73,66 @@ def _counts(rows: Sequence[JaxRow]) -> list[str]:
 
 
 def _times(rows: Sequence[JaxRow]) -> list[str]:
-    body = []
-    for row in rows:
-        if row.status != "ok":
-            body.append([f"`{row.instance}`", str(row.batch), row.status, *[DASH] * 8])
-            continue
-        seconds = (row.plan_seconds, row.default_seconds, row.tuned_seconds, row.jacfwd_seconds, row.jacrev_seconds)
-        figures = [DASH if t is None else duration(t) for t in (*seconds, row.floor_seconds)]
-        speeds = [DASH if (s := speed(row, way)) is None else f"{s:.2f}" for way in ("plan", "default", "tuned")]
-        taken = f"{row.default_takes}, {row.tuned_takes}"
-        body.append([f"`{row.instance}`", str(row.batch), factor(promise(row)), *figures, *speeds, taken])
-    ways = ["plan", "default", "tuned", "jacfwd", "jacrev", "floor", "plan", "default", "tuned"]
-    return [
-        "## Times",
-        "",
-        "Of a compiled call, and the speed of `plan`, `default` and `tuned` over the better mode. `floor` only fills "
-        "arrays of the Jacobian's shapes: of a function with many small arguments and results, hardly anything else "
-        "is left to save. Last, what the default setting and tuning take.",
-        "",
-        *table(["function", "batch", "promise", *ways, "taken"], body),
-    ]
+    lines: list[str] = []
+    for title, what, tasks, ways in _TIMED:
+        own = [row for row in rows if row.task in tasks]
+        body = []
+        for row in own:
+            figures = [_duration(getattr(row, f"{way}_seconds")) for way in ways]
+            peers = [ratio(getattr(row, f"{peer}_seconds"), row.default_seconds) for peer in ("asdex", "hand")]
+            speeds = [DASH if s is None else f"{s:.2f}" for s in (speed(row), *peers)]
+            about = [row.takes or DASH, factor(promise(row)) if row.plan_fma else DASH]
+            body.append([f"`{row.instance}`", str(row.batch), *about, *figures, *speeds])
+        if own:
+            head = ["function", "batch", "takes", "promise", *ways, "over JAX", "over asdex", "over hand"]
+            lines += [f"## {title}", "", what, "", *table(head, body), ""]
+    return lines[:-1]
+
+
+_TIMED = (
+    (
+        "Times of Jacobians",
+        "Of a compiled call. `floor` only fills arrays of the Jacobian's shapes: of a function with many small "
+        "arguments and results, hardly anything else is left to save. Last, the speed of `default` over the better "
+        "mode, and over what is written by hand.",
+        ("jacobian",),
+        ("default", "plan", "hand", "jacfwd", "jacrev", "floor"),
+    ),
+    (
+        "Times of sparse Jacobians",
+        "The dense modes fill matrices; asdex and sparsejac send the seeds of a colouring, asdex in its default mode.",
+        ("sparse",),
+        ("default", "hand", "asdex", "sparsejac", "jacfwd", "jacrev"),
+    ),
+    (
+        "Times of Hessians",
+        "`hessian` is `jax.hessian`, which fills a matrix.",
+        ("hessian", "sparse hessian"),
+        ("default", "hand", "asdex", "hessian"),
+    ),
+)
+"""By table: its title, what it says, the tasks it holds, the ways."""
+
+
+def _duration(seconds: float | None) -> str:
+    return DASH if seconds is None else duration(seconds)
 
 
 def _costs(rows: Sequence[JaxRow]) -> list[str]:
     body = []
+    ways = ("default", "jacfwd", "jacrev", "hessian", "asdex")
     for row in rows:
-        if row.status != "ok":
-            continue
-        compiled = (row.plan_compile, row.tuned_compile, row.jacfwd_compile, row.jacrev_compile)
-        held = (row.plan_memory, row.tuned_memory, row.jacfwd_memory, row.jacrev_memory)
-        figures = [DASH if t is None else duration(t) for t in compiled] + [_kibibytes(size) for size in held]
-        body.append([f"`{row.instance}`", str(row.batch), *figures])
-    ways = ["plan", "tuned", "jacfwd", "jacrev"]
+        first = [_duration(getattr(row, f"{way}_first")) for way in ways]
+        held = [_kibibytes(getattr(row, f"{way}_memory")) for way in ways]
+        body.append([f"`{row.instance}`", str(row.batch), *first, *held, _kibibytes(row.peak)])
     return [
-        "## Compiling and memory",
+        "## First call and memory",
         "",
-        "Seconds to trace and compile, once the plan is found and the ways are tuned; memory beside arguments and "
-        "results, in KiB, as XLA says.",
+        "Seconds before a first call runs: tracing, planning or colouring, compiling; at a second batch of a function "
+        "the plan is known. Memory beside arguments and results, in KiB, as XLA says. Last, of large functions, by how "
+        "much a process grows in a first call, whose seconds are those of the whole call in that process.",
         "",
-        *table(["function", "batch", *(f"{way}, s" for way in ways), *(f"{way}, KiB" for way in ways)], body),
+        *table(["function", "batch", *(f"{way}, s" for way in ways), *(f"{way}, KiB" for way in ways), "grown"], body),
     ]
 
 
@@ -155,6 +148,6 @@ def _how(suite: JaxSuite) -> list[str]:
         "compiled, those that come out as the same program once, then take turns, every other turn backwards; a "
         f"timing lasts at least {1e3 * LEAST_TIMING:.0f} ms, and the least of up to {suite.rounds} counts, within "
         f"{suite.seconds:.0f} s, of three for what is {BEHIND:.0f} times slower than others. "
-        "The Jacobians of all ways are compared before. Plans were searched for "
-        f"{suite.budget:.0f} s. A batch whose Jacobians would fill more than {suite.largest >> 20} MiB is left out.",
+        "The results of all ways are compared before. A batch whose Jacobians would fill more than "
+        f"{suite.largest >> 20} MiB is left out.",
     ]

@@ -1,11 +1,13 @@
-"""The suite `jax`: Jacobians of the table of JAX functions by plan, by default, tuned, and by JAX's two modes.
+"""The suite `jax`: Jacobians and Hessians of the table of JAX functions by chainplan, by JAX and by sparse peers.
 
 Operations are counted once for a function, as forward and reverse mode, elimination in both orders, the greedy order
 and the plan take them. Times are measured for a single point and for a batch of points under `jax.vmap`, which maps
 over the arguments to differentiate by and shares all others: every way compiled, all ways in turns in one run, the
-least time of each; ways that come out as the same program are one. `floor` is a program that only fills arrays of the
-Jacobian's shapes: what it takes no order of multiplying can save. All of it is done in a process of its own with one
-thread, as other load on the machine stalls what runs in parallel.
+least time of each; ways that come out as the same program are one. `default` is chainplan with its default settings,
+`plan` takes the plan whatever it promises, `hand` is written by hand. `floor` is a program that only fills arrays of
+the Jacobian's shapes: what it takes no order of multiplying can save. All of it is done in a process of its own with
+one thread, as other load on the machine stalls what runs in parallel. What a first call takes of a large function is
+measured in a process where nothing was planned or compiled before.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.instances import ROOT
+from bench.jax_ways import difference, entries, ways
+from bench.memory import peak_memory
 from bench.rows import JaxRow
 from bench.run import load, machine
 from bench.structure import ONE_THREAD
@@ -30,8 +34,12 @@ from chainplan.planner import plan
 if TYPE_CHECKING:
     from bench.instances.functions import Function
 
-WAYS = ("plan", "default", "tuned", "jacfwd", "jacrev", "floor")
-"""What is timed; each is a column of seconds, and, but for the floor, of seconds to compile and of memory."""
+WAYS = ("jacfwd", "jacrev", "hessian", "default", "plan", "hand", "asdex", "sparsejac", "floor")
+"""What is timed, each a column of seconds, in the order in which they are compiled."""
+COMPILED = ("jacfwd", "jacrev", "hessian", "default", "plan", "asdex")
+"""Those of which the seconds before a first call, and the memory, are columns, too."""
+LARGE = 50_000
+"""Columns from which on a first call is measured in a process of its own."""
 ONE_JAX_THREAD = {**ONE_THREAD, "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "NPROC": "1"}
 LEAST_TIMING = 2e-3
 """Seconds that one timing takes at least, by calling several times."""
@@ -43,20 +51,36 @@ AGREEMENT = 1e-9
 
 @dataclass(frozen=True)
 class JaxSuite:
-    """Which functions are measured (all where none is named), at which batches, and how often."""
+    """Which functions are measured (all where none is named), at which of their batches, and how often."""
 
     name: str = "jax"
     title: str = "Jacobians of JAX functions"
     functions: tuple[str, ...] = ()
-    batches: tuple[int, ...] = (1, 512)
+    batches: tuple[int, ...] = (1, 64, 512)
     rounds: int = 25
-    seconds: float = 4.0
-    budget: float = 1.0
-    largest: int = 1 << 30
+    seconds: float = 1.0
+    largest: int = 1 << 25
 
     def quick(self) -> JaxSuite:
         """The same on two functions."""
-        return replace(self, functions=("lighthouse", "bottleneck"), batches=(1, 8), rounds=3, budget=0.1)
+        return replace(self, functions=("lighthouse", "bottleneck"), batches=(1,), rounds=3)
+
+    def only(self, names: Sequence[str]) -> JaxSuite:
+        """The same on the functions whose names begin so.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        from bench.instances.functions import FUNCTIONS
+
+        functions = tuple(name for name in FUNCTIONS if name.startswith(tuple(names)))
+        if not functions:
+            raise ValueError(
+                f"--only: found {', '.join(names)}; expected the beginning of one of {', '.join(FUNCTIONS)}."
+            )
+        return replace(self, functions=functions)
 
 
 JAX_SUITES = {"jax": JaxSuite()}
@@ -79,10 +103,16 @@ def _apart(suite: JaxSuite, say: Callable[[str], None]) -> Iterator[JaxRow]:
         assert process.stdout is not None
         for line in process.stdout:
             rows = [JaxRow(**entry) for entry in json.loads(line)]
-            say(rows[-1].instance)
+            say(", ".join([rows[0].instance, *filter(None, map(_told, rows))]))
             yield from rows
     if process.returncode:
         raise RuntimeError(f"the process that measures ended with code {process.returncode}")
+
+
+def _told(row: JaxRow) -> str:
+    """The batch and the speed over the better of JAX's ways, in a few words."""
+    others = [t for t in (row.jacfwd_seconds, row.jacrev_seconds, row.hessian_seconds, row.asdex_seconds) if t]
+    return f"{min(others) / row.default_seconds:.2f} at {row.batch}" if others and row.default_seconds else ""
 
 
 def print_rows(suite: JaxSuite) -> None:
@@ -94,39 +124,47 @@ def print_rows(suite: JaxSuite) -> None:
     jax.config.update("jax_enable_x64", True)
     for name in suite.functions or FUNCTIONS:
         function = FUNCTIONS[name]
-        counts = counted(function, suite)
-        rows = [measured(counts, function, batch, suite) for batch in suite.batches]
-        print(json.dumps([asdict(row) for row in rows]), flush=True)
+        made = [measured(function, batch, suite) for batch in _batches(function, suite)]
+        counts = counted(function)
+        print(json.dumps([{**asdict(row), **counts} for row in made]), flush=True)
 
 
-def counted(function: Function, suite: JaxSuite) -> JaxRow:
-    """A row with the sizes of a function and what each order takes, in fma."""
-    from chainplan.jax import linearised_graph
+def _batches(function: Function, suite: JaxSuite) -> list[int]:
+    """At which batches a function is measured: a single point, and those whose Jacobians are not too large."""
+    size = 8 * function.m * function.n
+    return [n for n in suite.batches if n in function.batches and (n == 1 or n * size <= suite.largest)]
+
+
+def counted(function: Function) -> dict[str, Any]:
+    """What each order takes, in fma; nothing where the function has no graph."""
+    import jax
+
+    from chainplan.jax import DifferentiationError, linearised_graph
     from chainplan.jax.choice import JacobianSettings, modes_of, planned
 
-    problem = linearised_graph(function.call, *function.arguments, argnums=function.argnums)
+    call = jax.grad(function.call, function.argnums) if "hessian" in function.task else function.call
+    try:
+        problem = linearised_graph(call, *function.arguments, argnums=function.argnums)
+    except DifferentiationError:
+        return {}
     modes = {name: price for price, name in modes_of(problem.graph)}
-    found = planned(problem, JacobianSettings(budget=suite.budget))
-    greedy = plan(problem, "greedy")
-    return JaxRow(
-        function.name,
-        m=function.m,
-        n=function.n,
-        vertices=len(problem.graph.sizes),
-        edges=len(problem.graph.elementals),
-        jacfwd_fma=modes.get("jacfwd"),
-        jacrev_fma=modes.get("jacrev"),
-        forward_fma=found.baselines.forward,
-        reverse_fma=found.baselines.reverse,
-        greedy_fma=None if greedy.cost is None else greedy.cost.fma,
-        plan_fma=None if found.cost is None else found.cost.fma,
-        bound=found.bound,
-        proof=found.status.value,
-    )
+    found, greedy = planned(problem, JacobianSettings()), plan(problem, "greedy")
+    return {
+        "vertices": len(problem.graph.sizes),
+        "edges": len(problem.graph.elementals),
+        "jacfwd_fma": modes.get("jacfwd"),
+        "jacrev_fma": modes.get("jacrev"),
+        "forward_fma": found.baselines.forward,
+        "reverse_fma": found.baselines.reverse,
+        "greedy_fma": None if greedy.cost is None else greedy.cost.fma,
+        "plan_fma": None if found.cost is None else found.cost.fma,
+        "bound": found.bound,
+        "proof": found.status.value,
+    }
 
 
-def measured(counts: JaxRow, function: Function, batch: int, suite: JaxSuite) -> JaxRow:
-    """The row of a function at a batch.
+def measured(function: Function, batch: int, suite: JaxSuite) -> JaxRow:
+    """The row of a function at a batch, without what is counted.
 
     Raises
     ------
@@ -135,33 +173,57 @@ def measured(counts: JaxRow, function: Function, batch: int, suite: JaxSuite) ->
     """
     import jax
 
-    size = 8 * function.m * function.n * batch
-    if size > suite.largest:
-        reason = f"skipped: {size >> 20} MiB of Jacobians, more than {suite.largest >> 20} MiB"
-        return replace(counts, batch=batch, status=reason)
-    default, tuned = (_chosen(function, batch, tune, suite) for tune in (False, True))
-    figures: dict[str, Any] = {"default_takes": default, "tuned_takes": tuned}
-    arguments, ways = points(function, batch), _ways(function, batch, suite)
+    figures: dict[str, Any] = {}
+    arguments, made = points(function, batch), ways(function)
+    if function.n >= LARGE and "default" in made:
+        figures["default_first"], figures["peak"] = _cold(function.name)
     programs: dict[str, Any] = {}
     same: dict[str, str] = {}
-    for name, way in ways.items():
+    for name in (way for way in WAYS if way in made):
         start = perf_counter()
-        lowered = jax.jit(way).lower(*arguments)
+        lowered = jax.jit(_batched(made[name](), function, batch)).lower(*arguments)
         traced, text = perf_counter() - start, _text(lowered)
         same[name] = text
         if text not in programs:
             start = perf_counter()
             programs[text] = lowered.compile(), perf_counter() - start
         program, seconds = programs[text]
-        if name != "floor":
-            figures[f"{name}_compile"] = traced + seconds
+        if name in COMPILED:
+            figures.setdefault(f"{name}_first", traced + seconds)
             figures[f"{name}_memory"] = int(program.memory_analysis().temp_size_in_bytes)
     runs = {text: program for text, (program, _) in programs.items()}
-    _agree({name: runs[text](*arguments) for name, text in same.items() if name != "floor"})
+    results = {name: runs[text](*arguments) for name, text in same.items() if name != "floor"}
+    _agree({name: entries(result, function) for name, result in results.items()})
     best, turns = _best_times(list(runs.values()), arguments, suite)
     times = dict(zip(runs, best, strict=True))
     figures.update({f"{name}_seconds": times[text] for name, text in same.items()})
-    return replace(counts, batch=batch, repeats=turns, **figures)
+    if function.task == "jacobian":
+        figures["takes"] = _chosen(function, batch)
+    about: dict[str, Any] = {"task": function.task, "group": function.group, "m": function.m, "n": function.n}
+    return JaxRow(function.name, batch, repeats=turns, **about, **figures)
+
+
+def _cold(name: str) -> tuple[float, int]:
+    """The seconds of a first call in a process of its own, and the bytes by which the process grew."""
+    code = [sys.executable, "-m", "bench.jax_suite", name]
+    done = subprocess.run(code, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
+    seconds, grown = json.loads(done.stdout)
+    return float(seconds), int(grown)
+
+
+def print_first_call(name: str) -> None:
+    """Call a function's default way once; print the seconds and the bytes by which the process grew, as JSON."""
+    import jax
+
+    from bench.instances.functions import FUNCTIONS
+
+    jax.config.update("jax_enable_x64", True)
+    function = FUNCTIONS[name]
+    arguments = points(function, 1)
+    jax.block_until_ready(jax.jit(function.call)(*arguments))
+    before, start = peak_memory(), perf_counter()
+    jax.block_until_ready(jax.jit(ways(function)["default"]())(*arguments))
+    print(json.dumps([perf_counter() - start, 1024 * (peak_memory() - before)]))
 
 
 def _text(lowered: Any) -> str:
@@ -189,37 +251,14 @@ def _batched(way: Callable[..., Any], function: Function, batch: int) -> Callabl
     return way if batch == 1 else jax.vmap(way, axes)
 
 
-def _ways(function: Function, batch: int, suite: JaxSuite) -> dict[str, Callable[..., Any]]:
-    import jax
-
-    import chainplan.jax as planned
-
-    f, argnums = function.call, function.argnums
-    shapes = jax.eval_shape(jax.jacfwd(f, argnums), *function.arguments)
-
-    def floor(*arguments: Any) -> Any:
-        anything = sum(arguments[i].ravel()[0] for i in argnums)
-        return jax.tree.map(lambda shape: jax.numpy.zeros(shape.shape) + anything, shapes)
-
-    ways = {
-        "plan": planned.jacobian(f, argnums, budget=suite.budget, gain=None),
-        "default": planned.jacobian(f, argnums, budget=suite.budget),
-        "tuned": planned.jacobian(f, argnums, budget=suite.budget, tune=True),
-        "jacfwd": jax.jacfwd(f, argnums),
-        "jacrev": jax.jacrev(f, argnums),
-        "floor": floor,
-    }
-    return {name: _batched(way, function, batch) for name, way in ways.items()}
-
-
-def _chosen(function: Function, batch: int, tune: bool, suite: JaxSuite) -> str:
-    """Which of plan and modes a setting takes; one that is tuned is tuned here, so that compiling does not count it."""
+def _chosen(function: Function, batch: int) -> str:
+    """Which of plan and modes the default settings take."""
     import jax
 
     from chainplan.jax.call import flattened
     from chainplan.jax.choice import JacobianSettings, chosen
 
-    settings = JacobianSettings(budget=suite.budget, tune=tune)
+    settings = JacobianSettings()
     found = []
 
     def ask(*arguments: Any) -> Any:
@@ -232,15 +271,12 @@ def _chosen(function: Function, batch: int, tune: bool, suite: JaxSuite) -> str:
 
 
 def _agree(results: dict[str, Any]) -> None:
-    import jax
-
-    expected = [np.asarray(leaf) for leaf in jax.tree.leaves(results["jacrev"])]
-    scale = max(float(np.abs(leaf).max(initial=0)) for leaf in expected)
+    """Refuse results that differ from those of the first way, which is one of JAX or of a peer."""
+    like = next(name for name in WAYS if name in results and name != "default")
     for name, result in results.items():
-        for leaf, like in zip(jax.tree.leaves(result), expected, strict=True):
-            far = float(np.abs(np.asarray(leaf) - like).max(initial=0))
-            if not far <= AGREEMENT * scale:
-                raise ValueError(f"'{name}' differs from 'jacrev' by {far}, the largest element is {scale}")
+        far, scale = difference(result, results[like])
+        if not far <= AGREEMENT * scale:
+            raise ValueError(f"'{name}' differs from '{like}' by {far}, the largest element is {scale}")
 
 
 def _best_times(runs: Sequence[Any], arguments: Sequence[Any], suite: JaxSuite) -> tuple[list[float], int]:
@@ -270,6 +306,13 @@ def _timed(run: Any, arguments: Sequence[Any], calls: int) -> float:
     return (perf_counter() - start) / calls
 
 
+def main(given: str) -> None:
+    """Measure a suite, given as JSON, or the first call of a function, given by its name."""
+    if not given.startswith("{"):
+        return print_first_call(given)
+    suite = json.loads(given)
+    print_rows(JaxSuite(**{**suite, "functions": tuple(suite["functions"]), "batches": tuple(suite["batches"])}))
+
+
 if __name__ == "__main__":
-    given = json.loads(sys.argv[1])
-    print_rows(JaxSuite(**{**given, "functions": tuple(given["functions"]), "batches": tuple(given["batches"])}))
+    main(sys.argv[1])

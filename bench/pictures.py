@@ -210,7 +210,7 @@ def jax_pictures(rows: Sequence[JaxRow]) -> list[Picture]:
         ),
         "dots",
     )
-    names = ("plan", "default", "tuned", "jacfwd", "jacrev")
+    names = ("plan", "default", "jacfwd", "jacrev")
     entries = ((way, f"{row.instance} {row.batch}", getattr(row, f"{way}_seconds")) for row in done for way in names)
     what = "Ways to the Jacobian by the time of a compiled call."
     return [Picture("predicted", measured), profile("profile", "Time of a compiled call", what, _means(entries))]

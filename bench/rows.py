@@ -89,16 +89,19 @@ class StructureRow:
 class JaxRow:
     """The Jacobian of a function at a batch of points, by several ways.
 
-    `status` is "ok" or says why nothing is timed. `m`, `n` are rows and columns; `vertices` and `edges` those of the
-    linearised graph. By `*_fma` what JAX's modes, elimination in both orders, the greedy order and the plan take for
-    one point; `bound` and `proof` are those of the plan. `*_takes` says which of plan and modes a setting chooses,
-    `*_seconds` is the least of `repeats` timings, `*_compile` in seconds, `*_memory` in bytes beside arguments and
-    results.
+    `status` is "ok" or says why nothing is timed. `task` and `group` are those of the function; `m`, `n` are rows and
+    columns; `vertices` and `edges` those of the linearised graph. By `*_fma` what JAX's modes, elimination in both
+    orders, the greedy order and the plan take for one point; `bound` and `proof` are those of the plan. `takes` says
+    which of plan and modes the default setting chooses, `*_seconds` is the least of `repeats` timings, `*_first` the
+    seconds before a first call runs, `*_memory` in bytes beside arguments and results; `peak` the bytes by which a
+    process grew in a first call.
     """
 
     instance: str
     batch: int = 1
     status: str = "ok"
+    task: str = "jacobian"
+    group: str = ""
     m: int | None = None
     n: int | None = None
     vertices: int | None = None
@@ -111,25 +114,30 @@ class JaxRow:
     plan_fma: int | None = None
     bound: int | None = None
     proof: str = ""
-    default_takes: str = ""
-    tuned_takes: str = ""
+    takes: str = ""
     plan_seconds: float | None = None
     default_seconds: float | None = None
-    tuned_seconds: float | None = None
+    hand_seconds: float | None = None
     jacfwd_seconds: float | None = None
     jacrev_seconds: float | None = None
+    hessian_seconds: float | None = None
+    asdex_seconds: float | None = None
+    sparsejac_seconds: float | None = None
     floor_seconds: float | None = None
     repeats: int = 0
-    plan_compile: float | None = None
-    default_compile: float | None = None
-    tuned_compile: float | None = None
-    jacfwd_compile: float | None = None
-    jacrev_compile: float | None = None
+    plan_first: float | None = None
+    default_first: float | None = None
+    jacfwd_first: float | None = None
+    jacrev_first: float | None = None
+    hessian_first: float | None = None
+    asdex_first: float | None = None
     plan_memory: int | None = None
     default_memory: int | None = None
-    tuned_memory: int | None = None
     jacfwd_memory: int | None = None
     jacrev_memory: int | None = None
+    hessian_memory: int | None = None
+    asdex_memory: int | None = None
+    peak: int | None = None
 
 
 @dataclass(frozen=True)

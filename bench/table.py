@@ -46,7 +46,7 @@ class Entry(Generic[R]):
 
     `measure` gives what it was measured on and the rows, or these again and again as they become more. `text` takes
     the suite, what it was measured on, the rows, and the lines of the section of charts. `budgeted` says whether
-    `--budget` means anything to it, `parted` whether `--only` and `--samples` do.
+    `--budget` means anything to it, `parted` whether `--only` does, `sampled` whether `--samples` does.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Entry(Generic[R]):
     missing: Callable[[Any], str | None] = lambda suite: None
     budgeted: bool = False
     parted: bool = False
+    sampled: bool = False
 
     def run(
         self, quick: bool, say: Say, budget: float | None = None, only: tuple[str, ...] = (), samples: int | None = None
@@ -72,9 +73,10 @@ class Entry(Generic[R]):
             return
         if budget is not None and self.budgeted:
             suite = replace(suite, budget=budget)
-        if self.parted:
-            suite = suite.only(only) if only else suite
-            suite = suite.sampled(samples) if samples else suite
+        if self.parted and only:
+            suite = suite.only(only)
+        if self.sampled and samples:
+            suite = suite.sampled(samples)
         found = self.measure(suite, say)
         for about, rows in [found] if isinstance(found, tuple) else found:
             yield to_csv(about, rows, self.kind)
@@ -131,7 +133,7 @@ TABLE: dict[str, Entry[Any]] = {
             structure_pictures,
             structure_claims,
         ),
-        Entry("jax", JAX_SUITES, run_jax, JaxRow, jax_report_text, jax_pictures, jax_claims, _no_jax),
+        Entry("jax", JAX_SUITES, run_jax, JaxRow, jax_report_text, jax_pictures, jax_claims, _no_jax, parted=True),
         Entry("limits", LIMIT_SUITES, run_limits, LimitRow, limit_report_text, limit_pictures, limit_claims),
         Entry("budgets", BUDGET_SUITES, run_budgets, BudgetRow, budget_report_text, budget_pictures),
         Entry(
@@ -143,6 +145,7 @@ TABLE: dict[str, Entry[Any]] = {
             lambda rows: [],
             target_claims,
             parted=True,
+            sampled=True,
         ),
     )
 }

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
@@ -23,6 +26,8 @@ class Function:
     """A function of arrays, to be differentiated with respect to the arguments `argnums` at `arguments`.
 
     `sizes` opens with `m x n` of the whole Jacobian: elements of all outputs and of all arguments in `argnums`.
+    `task` is what is asked for: a "jacobian", a "sparse" one, the "hessian" of a function of one output, or a "sparse
+    hessian". It is measured at `batches`, and belongs to a `group` of which something is claimed.
     """
 
     name: str
@@ -31,6 +36,9 @@ class Function:
     argnums: tuple[int, ...]
     source: str
     sizes: str
+    task: str = "jacobian"
+    batches: tuple[int, ...] = (1, 512)
+    group: str = ""
 
     @property
     def m(self) -> int:
@@ -52,6 +60,22 @@ def drawn(name: str, *shape: int, scale: float = 1.0) -> Float:
     """Uniform numbers from -scale to scale, the same for the same name."""
     random = Random(name).random
     return np.array([scale * (2.0 * random() - 1.0) for _ in range(math.prod(shape))]).reshape(shape)
+
+
+def of_vector(function: Function) -> Function:
+    """The same function of one vector in the place of its scalars, with one vector as its result."""
+
+    def call(v: Array) -> Array:
+        """The function of scalars at the elements of a vector."""
+        return jnp.stack(jax.tree.leaves(function.call(*(v[i] for i in range(function.n)))))
+
+    return replace(
+        function,
+        name=f"{function.name}-vector",
+        call=call,
+        arguments=(np.array(function.arguments),),
+        argnums=(0,),
+    )
 
 
 def weights(name: str, rows: int, cols: int) -> Float:

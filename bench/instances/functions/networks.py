@@ -57,6 +57,31 @@ def encoder(x: Array, wq: Array, wk: Array, wv: Array, wo: Array, w1: Array, b1:
     return layer_norm(x + jax.nn.relu(x @ w1.T + b1) @ w2.T + b2)
 
 
+def tanh_layers(x: Array, w1: Array, w2: Array, w3: Array) -> Array:
+    """Three layers with tanh and no bias, the simplest network. Goodfellow et al., chapter 6."""
+    return jnp.tanh(w3 @ jnp.tanh(w2 @ jnp.tanh(w1 @ x)))
+
+
+def gelu_batch(x: Array, w1: Array, b1: Array, w2: Array, b2: Array) -> Array:
+    """One hidden layer with the Gaussian error unit, on every row of a batch. Hendrycks and Gimpel 2016."""
+    return jax.vmap(lambda one: w2 @ jax.nn.gelu(w1 @ one + b1) + b2)(x)
+
+
+def convolutional(x: Array, k1: Array, k2: Array, w: Array) -> Array:
+    """An image of one channel through two convolutions with tanh, means of 2 x 2 and a linear output. LeCun 1998."""
+
+    def layer(image: Array, kernel: Array) -> Array:
+        made = jax.lax.conv_general_dilated(image, kernel, (1, 1), "SAME")
+        return jax.lax.reduce_window(jnp.tanh(made), 0.0, jax.lax.add, (1, 1, 2, 2), (1, 1, 2, 2), "VALID") / 4
+
+    return w @ layer(layer(x[None, None], k1), k2).ravel()
+
+
+def bottleneck_loss(x: Array, *layers: Array) -> Array:
+    """Half the squared difference of an input and what a bottleneck network makes of it."""
+    return 0.5 * jnp.sum((bottleneck(x, *layers) - x) ** 2)
+
+
 def _mlp_arguments(name: str, sizes: tuple[int, int, int, int]) -> tuple[Float, ...]:
     found = [drawn(f"{name}/x", sizes[0])]
     for i in (1, 2, 3):
@@ -108,3 +133,40 @@ ENCODER = Function(
     "A. Vaswani et al., Attention Is All You Need, NeurIPS 2017, sections 3.1 to 3.3",
     "64 x 64: four tokens of width 16 by themselves, two heads, 32 hidden",
 )
+_DEEP = "I. Goodfellow, Y. Bengio and A. Courville, Deep Learning (2016), chapter 6"
+TANH_LAYERS = Function(
+    "tanh-layers",
+    tanh_layers,
+    (drawn("tanh/x", 100), *(weights(f"tanh/{i}", 100, 100) for i in range(3))),
+    (0,),
+    _DEEP,
+    "100 x 100: three layers of 100",
+    group="real",
+)
+GELU_BATCH = Function(
+    "gelu-batch",
+    gelu_batch,
+    (
+        drawn("gelu/x", 64, 10),
+        weights("gelu/1", 64, 10),
+        drawn("gelu/b1", 64),
+        weights("gelu/2", 3, 64),
+        drawn("b2", 3),
+    ),
+    (0,),
+    "D. Hendrycks and K. Gimpel, Gaussian Error Linear Units, arXiv 1606.08415",
+    "192 x 640: three outputs of each of 64 rows of ten",
+    batches=(1,),
+    group="real",
+)
+CNN = Function(
+    "cnn",
+    convolutional,
+    (drawn("cnn/x", 12, 12), drawn("cnn/1", 4, 1, 3, 3), drawn("cnn/2", 8, 4, 3, 3), weights("cnn/w", 10, 72)),
+    (0,),
+    "Y. LeCun et al., Gradient-Based Learning Applied to Document Recognition, Proc. IEEE 86 (1998) 2278-2324",
+    "10 x 144: ten outputs of an image of 12 x 12, through two convolutions",
+    batches=(1, 64),
+)
+_LOSS = (bottleneck_loss, _bottleneck_arguments(64, 4), (0,), BOTTLENECK.source)
+BOTTLENECK_LOSS = Function("bottleneck-loss", *_LOSS, "1 x 64: loss by the input", "hessian", (1, 64))

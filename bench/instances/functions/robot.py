@@ -58,6 +58,22 @@ def robot_arm_chain(angles: Array) -> Array:
     return reduce(jnp.matmul, [link(angles[i], *LINKS[i]) for i in range(6)])[:3]
 
 
+SEVEN_JOINTS = ((-1, 0.34), (1, 0.0), (1, 0.4), (-1, 0.0), (-1, 0.4), (1, 0.0), (0, 0.126))
+"""By joint of a light arm: twist in right angles, offset along the joint in metres."""
+
+
+def arm_frames(angles: Array) -> Array:
+    """Where each joint of a seven-joint arm is, 3 numbers each, frame after frame. Denavit and Hartenberg 1955."""
+    frame, places = jnp.eye(4), []
+    for i, (twist, offset) in enumerate(SEVEN_JOINTS):
+        c, s = jnp.cos(angles[i]), jnp.sin(angles[i])
+        ca, sa = float(twist == 0), float(twist)
+        rows = [[c, -s * ca, s * sa, 0.0], [s, c * ca, -c * sa, 0.0], [0.0, sa, ca, offset], [0.0, 0.0, 0.0, 1.0]]
+        frame = frame @ jnp.array(rows)
+        places.append(frame[:3, 3])
+    return jnp.concatenate(places)
+
+
 SOURCE = "R. P. Paul and H. Zhang, Int. J. Robotics Research 5(2) (1986) 32-44; Denavit and Hartenberg 1955"
 ANGLES = (0.3, -0.6, 0.4, 0.7, 0.9, -0.5)
 
@@ -76,4 +92,13 @@ ROBOT_ARM_CHAIN = Function(
     (0,),
     SOURCE,
     "12 x 6: the hand's 3 x 4 frame of six joint angles",
+)
+ARM_FRAMES = Function(
+    "arm-frames",
+    arm_frames,
+    (np.array([0.3, -0.6, 0.4, 0.7, 0.9, -0.5, 0.2]),),
+    (0,),
+    "C. Gaz, F. Flacco and A. De Luca, ICRA 2014 (the arm); J. Denavit and R. S. Hartenberg 1955",
+    "21 x 7: places of seven joints by their angles",
+    group="real",
 )

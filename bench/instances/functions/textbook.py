@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from bench.instances.functions.function import Function, scalars
@@ -45,6 +46,13 @@ BABY = Function(
     "A. Griewank and A. Walther, Evaluating Derivatives, 2nd edition, table 1.1",
     "1 x 2: one output of two scalars",
 )
+
+
+def masked_log(x: Array) -> Array:
+    """The logarithm where it exists, elsewhere 0."""
+    return jnp.where(x > 0, jnp.log(x), 0.0)
+
+
 LIGHTHOUSE = Function(
     "lighthouse",
     lighthouse,
@@ -52,4 +60,13 @@ LIGHTHOUSE = Function(
     (0, 1, 2, 3),
     "A. Griewank and A. Walther, Evaluating Derivatives, 2nd edition, section 2.1",
     "2 x 4: a point on the quay by distance, slope, angular velocity and time",
+)
+MASKED_LOG = Function(
+    "masked-log",
+    masked_log,
+    (np.array([-1.0, 0.5, 2.0]),),
+    (0,),
+    "The JAX authors, JAX's frequently asked questions (gradients that contain NaN where using where)",
+    "3 x 3: a logarithm that is masked where it does not exist",
+    group="real",
 )
