@@ -21,6 +21,7 @@ from chainplan.jax.edges import JaxEdge, JaxFunction
 from chainplan.jax.forms import HeldBlock, HeldColumns, HeldDense, HeldDiagonal, HeldEqualParts, as_parts, matrix
 from chainplan.jax.linearise import LinearisedFunction
 from chainplan.jax.products import product, total
+from chainplan.jax.selected import selected, without_the_rest
 from chainplan.jax.trace import TraceEquation, read
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.replay import Replay, colouring_of
@@ -94,7 +95,9 @@ class _TracedRun(Interpreter[HeldBlock]):
         self._candidate, self._plan = candidate, candidate.plan
         self._values, self._dtype, self._chunk = values, dtype, chunk
         self._made: list[HeldBlock] = []
+        self._block = cache(self._computed)
         self._load = cache(self._loaded)
+        self._selected = cache(lambda: selected(linearised.found, linearised.outputs, self._block))
         self._pair = cache(self._functions)
 
     def blocks(self) -> list[HeldBlock]:
@@ -153,7 +156,14 @@ class _TracedRun(Interpreter[HeldBlock]):
         raise AssertionError(_STATES)
 
     def _loaded(self, name: str) -> HeldBlock:
-        """Compute the block of an explicit elemental."""
+        """Compute the block of an explicit elemental; entries that no choice behind it takes are zero."""
+        held = self._block(name)
+        if name not in self._edges:
+            return held
+        return without_the_rest(held, self._edges[name][0].name, self._selected().get(self._plan.graph[name].target))
+
+    def _computed(self, name: str) -> HeldBlock:
+        """Compute the block of an explicit elemental by its rule."""
         if name not in self._edges:
             return HeldDiagonal(self._plan.graph[name].block.rows)
         equation, edge = self._edges[name]
