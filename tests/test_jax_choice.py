@@ -13,14 +13,15 @@ jax.config.update("jax_enable_x64", True)
 import jax.numpy as jnp  # noqa: E402
 from jax import lax  # noqa: E402
 
+import chainplan  # noqa: E402
 import chainplan.jax as planned  # noqa: E402
 from chainplan.jax import choice  # noqa: E402
 from chainplan.jax.call import flattened  # noqa: E402
-from chainplan.jax.choice import JacobianSettings, chosen  # noqa: E402
+from chainplan.jax.choice import JacobianSettings, chosen, least_steps  # noqa: E402
 from chainplan.jax.linearise import linearise  # noqa: E402
 from chainplan.jax.program_time import predicted_seconds, work_of  # noqa: E402
 from chainplan.jax.standalone import linearised_call  # noqa: E402
-from tests.jax_programs import draw  # noqa: E402
+from tests.jax_programs import CASES, draw  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -207,3 +208,33 @@ def test_rules_of_equal_bodies_are_told_apart() -> None:
     for rule in (ruled, reversed_rule):
         for factor in (2.0, 3.0):
             _equal(planned.jacobian(rule(factor), gain=None)(x), factor * jnp.eye(3))
+
+
+def test_numbers_in_the_source_of_a_function_are_never_kept() -> None:
+    x = draw((6,))[0]
+    for number in (1.5, 2.5, 1.5):
+        for _ in range(3):
+            _equal(planned.jacobian(lambda x, n=number: jnp.sin(x) * n, gain=1.0)(x), jnp.diag(jnp.cos(x) * number))
+
+
+@pytest.mark.parametrize("solver", ["forward", "reverse", "greedy", "auto"])
+def test_no_plan_is_shorter_than_its_bound(solver: str) -> None:
+    for name in ("residual", "softmax", "odd product", "scan"):
+        f, arguments, argnums = CASES[name]
+        problem = linearised_call(flattened(f, argnums, False, arguments, {})).problem()
+        assert problem is not None
+        plan = chainplan.plan(problem, solver, nodes=5).plan
+        assert plan is not None
+        assert len(plan.steps) >= least_steps(problem.graph)
+
+
+def test_hopeless_plans_are_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    def f(x: Any) -> Any:
+        for _ in range(40):
+            x = jnp.sin(x) * x
+        return x
+
+    x = draw((3,))[0]
+    monkeypatch.setattr(choice, "planned", lambda *given: pytest.fail("it was searched"))
+    monkeypatch.setattr(choice, "MAX_COMPILED_STEPS", 150)
+    assert _settled(f, x).way.name != "plan"

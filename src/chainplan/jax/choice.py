@@ -43,7 +43,7 @@ from chainplan.problem.problem import Problem
 
 MIN_PLAN_GAIN = 0.1
 """The share of the predicted time of the better mode that a plan must save to be used (`bench/reports/jax.md`)."""
-DEFAULT_NODES = 300
+DEFAULT_NODES = 150
 """The steps of the search for a plan after which it ends."""
 MAX_JAX_BLOCK_ENTRIES = 50_000_000
 """The most entries, written out, of a block that a plan may make where the Jacobian itself is smaller."""
@@ -73,12 +73,11 @@ class JacobianSettings(NamedTuple):
 class ChosenProgram(NamedTuple):
     """A way to a Jacobian, and its program: a function of the leaves of a call and of the constants of its trace.
 
-    `run` runs it where nothing is traced around the call: compiled where it is kept, else operation by operation. The
-    program of a mode holds for one call alone, because numbers in the source of a function are no constants of it.
+    `run` runs it where nothing is traced around the call, compiled; None runs it operation by operation.
     """
 
     way: JacobianStrategy
-    program: core.ClosedJaxpr | None
+    program: core.ClosedJaxpr
     run: Callable[..., list[Array]] | None = None
 
 
@@ -91,10 +90,9 @@ class Choice(NamedTuple):
 
     def computed(self, call: FlatCall) -> EvaluatedStrategy:
         """Compute the Jacobian, as a part of the program that is being traced where there is one."""
-        constants = () if self.trace is None else self.trace.constants
-        if self.chosen is None or self.chosen.program is None:
-            return evaluated_by_mode(call, self.trace, self.way, call.leaves, constants)
-        arrays = (*call.leaves, *constants)
+        if self.chosen is None or self.trace is None:
+            return evaluated_by_mode(call, None, self.way, call.leaves, ())
+        arrays = (*call.leaves, *self.trace.constants)
         traced = any(isinstance(array, jax.core.Tracer) for array in arrays)
         run = None if traced else self.chosen.run
         flat = (run or core.jaxpr_as_fun(self.chosen.program))(*arrays)
@@ -113,23 +111,34 @@ def chosen(call: FlatCall, settings: JacobianSettings) -> Choice:
 
 
 def _kept_choice(call: FlatCall, traced: FunctionTrace, settings: JacobianSettings) -> Choice:
-    """Return the choice for a traced function, made before for a function of the same text where there is one."""
-    now: list[ChosenProgram] = []
+    """Return the choice for a traced function, made before for a function of the same text where there is one.
 
-    def make() -> ChosenProgram:
+    The program of a plan is kept for all constants. That of a mode is kept together with the numbers in the source of
+    the function, which are not arguments of it; it is compiled when it is called again with the same numbers.
+    """
+    made: list[ChosenProgram] = []
+
+    def decide() -> ChosenProgram | JacobianStrategy:
         way, closed = _decided(linearise(traced, call.leaves, call.outs, _of_steps(settings)), call, settings)
-        now.append(ChosenProgram(way, closed))
-        if way.name != "plan":
-            return ChosenProgram(way, None)
-        return ChosenProgram(way, closed, jax.jit(core.jaxpr_as_fun(closed)))
+        made.append(ChosenProgram(way, closed))
+        return way if way.name != "plan" else _compiled(way, closed)
+
+    def by_mode() -> ChosenProgram:
+        if not made:
+            made.append(ChosenProgram(way, traced_program(call, traced, way)))
+        return _compiled(*made[0][:2])
 
     if traced.key is None:
-        make()
-        return Choice(now[0].way, traced, now[0])
+        decide()
+        return Choice(made[0].way, traced, made[0])
     types = tuple((str(jax.typeof(array)), batch_of(array)) for array in (*call.leaves, *traced.constants))
     key = ("jacobian", traced.key, len(call.outs), types, settings, jax.default_backend())
-    made = kept(key, make, _size, _lasts)
-    return Choice(made.way, traced, now[0] if now and made.way.name != "plan" else made)
+    known = kept(key, decide, _size, _lasts)
+    if isinstance(known, ChosenProgram):
+        return Choice(known.way, traced, known)
+    way = known
+    known = kept((*key, traced.numbers), by_mode, _size, _lasts)
+    return Choice(way, traced, made[0] if made else known)
 
 
 def _of_steps(settings: JacobianSettings) -> Differentiate:
@@ -146,16 +155,21 @@ def _of_steps(settings: JacobianSettings) -> Differentiate:
     return differentiate
 
 
-def _size(made: ChosenProgram) -> int:
-    """Estimate the bytes of a kept program."""
-    if made.program is None:
+def _compiled(way: JacobianStrategy, closed: core.ClosedJaxpr) -> ChosenProgram:
+    """Return a program that is compiled when it is first run on its own."""
+    return ChosenProgram(way, closed, jax.jit(core.jaxpr_as_fun(closed)))
+
+
+def _size(made: ChosenProgram | JacobianStrategy) -> int:
+    """Estimate the bytes of a kept choice."""
+    if isinstance(made, JacobianStrategy):
         return 0
     return BYTES_PER_EQUATION * len(made.program.jaxpr.eqns) + sum(bytes_of(const) for const in made.program.consts)
 
 
-def _lasts(made: ChosenProgram) -> bool:
-    """Say whether a program holds for later calls: it does not where it reads a value that is being traced."""
-    consts = () if made.program is None else made.program.consts
+def _lasts(made: ChosenProgram | JacobianStrategy) -> bool:
+    """Say whether a choice holds for later calls: a program that reads a value which is being traced does not."""
+    consts = [] if isinstance(made, JacobianStrategy) else made.program.consts
     return not any(isinstance(const, jax.core.Tracer) for const in consts)
 
 
@@ -215,6 +229,8 @@ def _ways(
     near = [JacobianStrategy(name) for price, name in modes if price <= FAR_BEHIND * modes[0][0]]
     plain = sorted(near, key=seconds) if len(near) > 1 and settings.gain is not None else near
     plain += [way for _, name in modes if (way := JacobianStrategy(name)) not in plain]
+    if plain and settings.gain is not None and least_steps(problem.graph) > MAX_COMPILED_STEPS:
+        return plain
     result = planned(problem, settings)
     if result.candidate is None or result.cost is None:
         return plain or [JacobianStrategy("jacrev")]
@@ -267,6 +283,15 @@ def too_large(result: Result) -> bool:
     steps = zip(result.plan.steps, sizes, strict=True)
     made = [size for place, (step, size) in enumerate(steps) if not isinstance(step, Load) and place not in ends]
     return max(made, default=0) > max([MAX_JAX_BLOCK_ENTRIES, *(sizes[place] for place in ends)])
+
+
+def least_steps(graph: Graph) -> int:
+    """Bound the number of steps of all plans from below, before one is searched.
+
+    Every explicit elemental is loaded, and a product or a propagation passes every intermediate vertex.
+    """
+    inside = {e.target for e in graph.useful} & {e.source for e in graph.useful}
+    return sum(e.explicit for e in graph.useful) + len(inside)
 
 
 def modes_of(graph: Graph) -> list[tuple[int, str]]:

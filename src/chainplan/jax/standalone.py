@@ -16,8 +16,8 @@ from jax.extend import core
 
 from chainplan.jax.call import FlatCall
 from chainplan.jax.linearise import LinearisedFunction, linearise
-from chainplan.jax.strategies import EvaluatedStrategy, JacobianStrategy, evaluated
-from chainplan.jax.trace import trace
+from chainplan.jax.strategies import EvaluatedStrategy, JacobianStrategy, evaluated, evaluated_by_mode
+from chainplan.jax.trace import FunctionTrace, trace
 from chainplan.jax.tuning import batch_axes
 
 
@@ -27,16 +27,26 @@ def linearised_call(call: FlatCall) -> LinearisedFunction:
 
 
 def program(
-    call: FlatCall, linearised: LinearisedFunction | None, way: JacobianStrategy
+    call: FlatCall, known: LinearisedFunction | FunctionTrace | None, way: JacobianStrategy
 ) -> Callable[..., EvaluatedStrategy]:
-    """Return a way as a function of the leaves of a call, followed by the constants of its trace."""
+    """Return a way as a function of the leaves of a call, followed by the constants of its trace.
+
+    What is known of the function may be its trace alone where the way is a mode.
+    """
     count = len(call.leaves)
-    return lambda *arrays: evaluated(linearised, call, way, arrays[:count], arrays[count:])
+
+    def run(*arrays: Array) -> EvaluatedStrategy:
+        if isinstance(known, LinearisedFunction):
+            return evaluated(known, call, way, arrays[:count], arrays[count:])
+        return evaluated_by_mode(call, known, way, arrays[:count], arrays[count:])
+
+    return run
 
 
-def given(call: FlatCall, linearised: LinearisedFunction | None) -> list[Array]:
+def given(call: FlatCall, known: LinearisedFunction | FunctionTrace | None) -> list[Array]:
     """Return the arguments of such a program."""
-    return [*call.leaves, *(linearised.trace.constants if linearised is not None else ())]
+    trace = known.trace if isinstance(known, LinearisedFunction) else known
+    return [*call.leaves, *(() if trace is None else trace.constants)]
 
 
 def examples(call: FlatCall, linearised: LinearisedFunction | None) -> list[Array]:
@@ -48,9 +58,11 @@ def examples(call: FlatCall, linearised: LinearisedFunction | None) -> list[Arra
         ]
 
 
-def traced_program(call: FlatCall, linearised: LinearisedFunction, way: JacobianStrategy) -> core.ClosedJaxpr:
+def traced_program(
+    call: FlatCall, known: LinearisedFunction | FunctionTrace, way: JacobianStrategy
+) -> core.ClosedJaxpr:
     """Trace a way; nothing is computed."""
-    closed: core.ClosedJaxpr = jax.make_jaxpr(program(call, linearised, way))(*given(call, linearised))
+    closed: core.ClosedJaxpr = jax.make_jaxpr(program(call, known, way))(*given(call, known))
     return closed
 
 

@@ -114,6 +114,12 @@ class FunctionTrace:
             texts.append(f"{_operands_text(e.operands)} {e.ins} {e.outs} {text}")
         return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
+    @cached_property
+    def numbers(self) -> str:
+        """The constants that stand in `closed` itself, written with their values."""
+        inside = set(range(len(self.constants))).difference(place for place in self.places if place is not None)
+        return " ".join(value_text(self.constants[place]) for place in sorted(inside))
+
     def function(self, constants: Sequence[Array]) -> Callable[..., list[Array]]:
         """Return the function of the arguments alone, at these values of the constants."""
         held = zip(self.closed.consts, self.places, strict=True)
