@@ -88,11 +88,6 @@ def test_a_while_loop_has_tangents_alone() -> None:
     assert "matrix-free (tangent)" in planned.explain(f, x)
 
 
-def test_an_own_adjoint_has_no_tangent() -> None:
-    (x,) = draw((3,))
-    assert "matrix-free (adjoint)" in planned.explain(lambda x: jnp.sin(tripled_backward(x)), x)
-
-
 def test_a_plan_goes_where_no_single_mode_does() -> None:
     def looped(x: Any) -> Any:
         return lax.while_loop(lambda c: c.sum() < 50, lambda c: 2 * c + x, x)

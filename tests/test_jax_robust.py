@@ -18,6 +18,7 @@ from jax import export, lax  # noqa: E402
 from jax.extend import core  # noqa: E402
 from jax.interpreters import ad, batching, mlir  # noqa: E402
 
+import chainplan  # noqa: E402
 import chainplan.jax as planned  # noqa: E402
 from chainplan.errors import PlanError  # noqa: E402
 from chainplan.jax.forms import HeldSelection, matrix, negated  # noqa: E402
@@ -190,3 +191,33 @@ def test_float32_gives_no_warning() -> None:
     code = WITHOUT_WARNINGS.format(names=names)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+_clipped = jax.custom_vjp(lambda x: jnp.sin(x))
+_clipped.defvjp(lambda x: (jnp.sin(x), x), lambda x, y: (jnp.clip(jnp.cos(x) * y, -0.5, 0.5),))
+
+
+_weighted = jax.custom_vjp(lambda x: jnp.cumsum(x * x))
+_weighted.defvjp(lambda x: (jnp.cumsum(x * x), x), lambda x, y: (3 * x * jnp.cumsum(y[::-1])[::-1],))
+
+
+def test_the_tangent_of_a_rule_for_adjoints_is_its_transpose() -> None:
+    """One tangent goes from one argument to a hundred results, where a hundred adjoints went back."""
+    w, v, x = draw((20, 1), (10, 20), (1,))
+
+    def function(x: Any) -> Any:
+        return v @ _weighted(w @ x)
+
+    graph = planned.linearised_graph(function, x)
+    cost = chainplan.plan(graph, budget=1).cost
+    assert cost is not None
+    assert cost.fma < 400
+    settings: tuple[dict[str, Any], ...] = ({}, {"gain": None}, {"tune": True}, {"memory": 10**6})
+    for options in settings:
+        assert _agrees(planned.jacobian(function, **options)(x), jax.jacrev(function)(x))
+
+
+def test_a_rule_that_cannot_be_transposed_has_no_tangent() -> None:
+    (x,) = draw((3,))
+    assert "matrix-free (adjoint)" in planned.explain(_clipped, x)
+    assert _agrees(planned.jacobian(_clipped, gain=None)(x), jax.jacrev(_clipped)(x))

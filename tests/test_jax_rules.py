@@ -145,7 +145,7 @@ STRUCTURED = {
     "pooling": ("reduce_window_max", "coo matrix-free (tangent, adjoint)"),
     "filter": ("conv_general_dilated", "coo matrix-free (tangent, adjoint)"),
     "complex inside": ("abs", "kronecker [[1, 2], 4] matrix-free (tangent, adjoint)"),
-    "custom vjp": ("custom_vjp_call", "matrix-free (adjoint)"),
+    "custom vjp": ("custom_vjp_call", "matrix-free (tangent, adjoint)"),
     "scan": ("scan", "matrix-free (tangent, adjoint)"),
     "cond": ("cond", "matrix-free (tangent, adjoint)"),
     "solve": ("custom_linear_solve", "matrix-free (tangent, adjoint)"),

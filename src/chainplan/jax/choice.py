@@ -195,7 +195,7 @@ def _decided(
 
     ways = _ways(linearised, call, settings, seconds)
     if settings.memory is not None and linearised.graph is not None:
-        ways = [within(call, linearised, ways, settings.memory)]
+        ways = [within(call, linearised, [way for way in ways if seconds(way) < inf], settings.memory)]
     return _first_possible(ways, traced)
 
 
@@ -241,7 +241,7 @@ def _ways(
         return plain
     ways = [by_plan, *plain]
     if settings.tune:
-        best = _tuned(linearised, call, ways)
+        best = _tuned(linearised, call, [way for way in ways if seconds(way) < inf])
         return [best, *(way for way in ways if way is not best)]
     if seconds(by_plan) > (1 - settings.gain) * seconds(plain[0]):
         return [*plain, by_plan]

@@ -3,7 +3,8 @@
 Several operands are joined to one vertex before the elemental, and several results to one vertex behind it, so that a
 loop with many of both runs once per vector. Products that are linear in each operand, such as convolutions, have an
 edge for each operand instead. The modes that exist are tried out on shapes: a `while` has no adjoint, a function with a
-rule for adjoints alone has no tangent. `rules_sparsity` says what is known of the pattern. A complex array is the
+rule for adjoints alone has the tangent that is the transpose of its adjoint, if that is written so that it can be
+transposed. `rules_sparsity` says what is known of the pattern. A complex array is the
 vector of its real and imaginary parts.
 """
 
@@ -86,6 +87,10 @@ def _edge(active: ActiveEquation, positions: tuple[int, ...], source: int | str,
     cols = sum(active.size(i) for i in positions)
     price = equation_fma(equation)
     refusals = [_refusal(active, functions, mode, (rows, cols)) for mode in (0, 1)]
+    if refusals[0] and not refusals[1]:
+        by_adjoint = _functions(active, positions, tangent_by_adjoint=True)
+        if _refusal(active, by_adjoint, 0, (rows, cols)) is None:
+            functions, refusals[0] = by_adjoint, None
     modes = [None if refusal else price for refusal in refusals]
     if modes == [None, None]:
         raise DifferentiationError(
@@ -114,14 +119,22 @@ def _refusal(active: ActiveEquation, functions: EdgeFunctions, mode: int, shape:
     return None
 
 
-def _functions(active: ActiveEquation, positions: tuple[int, ...]) -> EdgeFunctions:
-    """Return what makes the tangent and the adjoint of an equation by some operands."""
+def _functions(active: ActiveEquation, positions: tuple[int, ...], tangent_by_adjoint: bool = False) -> EdgeFunctions:
+    """Return what makes the tangent and the adjoint of an equation by some operands.
+
+    A function with a rule for adjoints alone has a tangent all the same where that rule can be transposed: an adjoint
+    is linear in its direction, and the transpose of Ȳ·F' is F'·Ẋ.
+    """
 
     def functions(values: Sequence[Array]) -> tuple[JaxFunction, JaxFunction]:
         function, x = _joint(active, positions, values)
 
         def tangent(block: Array) -> Array:
             block = block.astype(x.dtype)
+            if tangent_by_adjoint:
+                value, pull = jax.vjp(function, x)
+                push = jax.linear_transpose(lambda row: pull(row)[0], value)
+                return jax.vmap(lambda t: push(t)[0], 1, 1)(block)
             return jax.vmap(lambda t: jax.jvp(function, (x,), (t,))[1], 1, 1)(block)
 
         def adjoint(block: Array) -> Array:
