@@ -23,6 +23,8 @@ Program = tuple[Step, ...]
 Op = Callable[[Sequence[Any], Any, int, int, int], Any]
 """Of all floating-point arrays so far, the integer input and three numbers."""
 
+KINDS = 18
+"""Numbers that choose the kind of an operation: at least as many as any operation has."""
 LARGEST = 12
 """Entries of the largest array that a program goes on with."""
 
@@ -54,6 +56,10 @@ UNARY: tuple[Callable[[Any], Any], ...] = (
     lambda x: jax.nn.gelu(x) * jnp.floor(x),
     lambda x: lax.stop_gradient(x) * x,
     lambda x: x.astype(jnp.float32).astype(jnp.float64) * 0 + x,
+    jax.nn.gelu,
+    jax.nn.silu,
+    lambda x: jnp.where(x > 0, jnp.sqrt(jnp.abs(x) + 0.1), x * x),
+    lambda x: jnp.minimum(jnp.abs(x), 0.4) * x,
 )
 BINARY: tuple[Callable[[Any, Any], Any], ...] = (
     jnp.add,
@@ -64,6 +70,7 @@ BINARY: tuple[Callable[[Any, Any], Any], ...] = (
     lambda x, y: jnp.where(x > 0.2, x, y),
     lambda x, y: lax.select(jnp.sum(x) > 0, x, y),
     jnp.arctan2,
+    lambda x, y: jnp.where(x < y, x * y, jnp.sin(x)),
 )
 REDUCED: tuple[Callable[..., Any], ...] = (jnp.sum, jnp.max, jnp.min, jnp.prod, jnp.mean, jax.nn.logsumexp)
 MOVED: tuple[Callable[[Any], Any], ...] = (
@@ -80,6 +87,11 @@ MOVED: tuple[Callable[[Any], Any], ...] = (
     lambda x: jnp.tile(x, 2),
     lambda x: jnp.repeat(x, 2, axis=0),
     lambda x: jnp.tril(jnp.atleast_2d(x)),
+    lambda x: jnp.roll(x, 1, axis=0),
+    lambda x: jnp.roll(x, -1, axis=-1) - x,
+    lambda x: lax.pad(x, 0.3, [(1, 0, 1), *[(0, 0, 0)] * (x.ndim - 1)]),
+    lambda x: jnp.pad(x, [(0, 1), *[(0, 0)] * (x.ndim - 1)], mode="edge"),
+    lambda x: x[1:] - x[:-1],
 )
 ALONG: tuple[Callable[..., Any], ...] = (
     jnp.cumsum,
@@ -107,7 +119,43 @@ def _product(values: Sequence[Any], k: Any, a: int, b: int, c: int) -> Any:
     if x.ndim == 1:
         return _nth((lambda: jnp.ones((3, x.shape[0])) @ x, lambda: jnp.outer(x, x), lambda: jnp.dot(x, x)), c)() * 0.3
     y = jnp.sin(_like(values, x, b))
-    return jnp.einsum(_nth(("...ij,...kj->...ik", "...ji,...jk->...ki", "...ij,...ij->j..."), c), x, y) * 0.3
+    rules = ("...ij,...kj->...ik", "...ji,...jk->...ki", "...ij,...ij->j...", "...ij,...ij->...", "...ij,...lk->...il")
+    return jnp.einsum(_nth(rules, c), x, y) * 0.3
+
+
+def _joined(values: Sequence[Any], k: Any, a: int, b: int, c: int) -> Any:
+    """Arrays made before, side by side."""
+    x = _array(values, a, 1)
+    y = _like(values, x, b)
+    return _nth(
+        (
+            lambda: jnp.concatenate([x, y])[: max(2, x.shape[0])],
+            lambda: jnp.concatenate([y[-1:], x[:-1]]),
+            lambda: jnp.concatenate([x[:1] * y[:1], x[1:] - y[:-1]]),
+            lambda: jnp.stack([jnp.sin(x), y * x]).sum(0),
+            lambda: jnp.hstack([x.ravel()[:3], y.ravel()[1:3]]),
+        ),
+        c,
+    )()
+
+
+def _picked(values: Sequence[Any], k: Any, a: int, b: int, c: int) -> Any:
+    """Segments, one-hot rows and lists of indices, known and of the program."""
+    x = _array(values, a, 1)
+    size = x.shape[0]
+    groups = np.arange(size) % 2
+    return _nth(
+        (
+            lambda: jax.ops.segment_sum(x, groups, num_segments=2),
+            lambda: jax.ops.segment_sum(jnp.sin(x), jnp.sort(groups), num_segments=3, indices_are_sorted=True),
+            lambda: jax.ops.segment_max(x, groups, num_segments=2),
+            lambda: jnp.tensordot(jax.nn.one_hot(np.array([0, size - 1]), size, dtype=x.dtype), x, 1),
+            lambda: jnp.tensordot(jax.nn.one_hot(k % size, size, dtype=x.dtype), x, 1),
+            lambda: x[np.array([size - 1, 0])] * x[np.array([0, 0])],
+            lambda: jnp.take(x, k % size, axis=0),
+        ),
+        c,
+    )()
 
 
 def _indexed(values: Sequence[Any], k: Any, a: int, b: int, c: int) -> Any:
@@ -136,6 +184,8 @@ def _looped(values: Sequence[Any], k: Any, a: int, b: int, c: int) -> Any:
     return _nth(
         (
             lambda: lax.scan(lambda s, row: (jnp.sin(s) * row, s + row), x[0], x)[1],
+            lambda: lax.scan(lambda s, _: (jnp.tanh(s + y) * 0.7, s * y), x, None, length=3)[0],
+            lambda: lax.map(lambda row: jnp.sin(row) * row, x),
             lambda: lax.fori_loop(0, 2, lambda i, s: jnp.sin(s) + y, x),
             lambda: lax.cond(jnp.sum(x) > 0, lambda u, v: u * v, lambda u, v: u - v, x, y),
             lambda: lax.switch(k[0], (jnp.sin, jnp.cos, lambda u: u * 2), x),
@@ -157,6 +207,8 @@ def _algebra(values: Sequence[Any], k: Any, a: int, b: int, c: int) -> Any:
             lambda: jnp.linalg.solve(square, x),
             lambda: jnp.linalg.cholesky(square),
             lambda: jnp.linalg.inv(square),
+            lambda: jnp.linalg.solve(square, x[..., :1]),
+            lambda: jnp.linalg.slogdet(square)[1],
             lambda: x / (1 + jnp.linalg.norm(x)),
             lambda: jnp.abs(jnp.fft.fft(x) + 3) * 0.2,
         ),
@@ -184,6 +236,8 @@ OPS: dict[str, Op] = {
     "moved": lambda values, k, a, b, c: _nth(MOVED, c)(_array(values, a, 1)),
     "along": lambda values, k, a, b, c: _nth(ALONG, c)(x := _array(values, a, 1), axis=b % x.ndim),
     "product": _product,
+    "joined": _joined,
+    "picked": _picked,
     "indexed": _indexed,
     "called": lambda values, k, a, b, c: _applied(_array(values, a, 0), _nth(CALLED, c)),
     "adjoint": lambda values, k, a, b, c: tripled_backward(_array(values, a, 0)),
@@ -216,6 +270,6 @@ ARGUMENTS = (*(a - 0.7 for a in draw((), (3,), (2, 3), (2, 2, 3))), jnp.array([2
 def programs() -> st.SearchStrategy[Program]:
     """Four to seven operations; a loop without adjoint excludes a function without tangent."""
     numbers = st.integers(0, 4)
-    steps = st.tuples(st.sampled_from(sorted(OPS)), numbers, numbers, st.sampled_from(range(13)))
+    steps = st.tuples(st.sampled_from(sorted(OPS)), numbers, numbers, st.sampled_from(range(KINDS)))
     drawn = st.lists(steps, min_size=4, max_size=7).map(tuple)
     return drawn.filter(lambda program: not {"while", "adjoint"} <= {step[0] for step in program})

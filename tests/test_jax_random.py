@@ -11,15 +11,16 @@ import pytest
 jax = pytest.importorskip("jax")
 jax.config.update("jax_enable_x64", True)
 
+import jax.numpy as jnp  # noqa: E402
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 import chainplan.jax as planned  # noqa: E402
-from tests.jax_random import ARGUMENTS, OPS, Program, function_of, programs  # noqa: E402
+from tests.jax_random import ARGUMENTS, KINDS, OPS, Program, function_of, programs  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
-EXAMPLES = int(os.environ.get("CHAINPLAN_FUZZ", "120"))
+EXAMPLES = int(os.environ.get("CHAINPLAN_FUZZ", "50"))
 SOLVERS = ("greedy", "forward", "greedy", "reverse", "auto")
 
 
@@ -30,12 +31,16 @@ def _solver(number: int, program: Program) -> str:
 
 
 @settings(max_examples=EXAMPLES, derandomize=True, deadline=None)
-@given(programs(), st.sampled_from([(0, 1, 2, 3), 3, (2, 1)]), st.integers(0, len(SOLVERS) - 1))
-def test_random_programs(program: Program, argnums: Any, number: int) -> None:
+@given(programs(), st.sampled_from([(0, 1, 2, 3), 3, (2, 1)]), st.integers(0, len(SOLVERS) - 1), st.booleans())
+def test_random_programs(program: Program, argnums: Any, number: int, batched: bool) -> None:
     function = function_of(program)
     by_jax = jax.jacfwd if any(step[0] == "while" for step in program) else jax.jacrev
     by_plan = planned.jacobian(function, argnums, gain=None, budget=0.02, solver=_solver(number, program))
-    found, expected = jax.jit(lambda *a: (by_plan(*a), by_jax(function, argnums)(*a)))(*ARGUMENTS)
+    ways, arguments = (by_plan, by_jax(function, argnums)), ARGUMENTS
+    if batched:
+        ways = tuple(jax.vmap(way, (None, 0, None, None, None)) for way in ways)
+        arguments = (ARGUMENTS[0], jnp.stack([ARGUMENTS[1], jnp.cos(ARGUMENTS[1])]), *ARGUMENTS[2:])
+    found, expected = jax.jit(lambda *a: [way(*a) for way in ways])(*arguments)
     assert jax.tree.structure(found) == jax.tree.structure(expected)
     scale = max(np.abs(b).max(initial=0) for b in jax.tree.leaves(expected))
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
@@ -45,6 +50,6 @@ def test_random_programs(program: Program, argnums: Any, number: int) -> None:
 
 def test_every_operation_works() -> None:
     for name in OPS:
-        for kind in range(13):
+        for kind in range(KINDS):
             shapes = jax.eval_shape(function_of(((name, kind, kind, kind),)), *ARGUMENTS)
             assert jax.tree.leaves(shapes)
