@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def _states(x: Any, us: Any, **options: Any) -> Any:
     return lax.scan(step, x, us, **options)[1]
 
 
-def _leaves(start: Any, xs: Any, w: Any) -> Any:
+def _leaves(start: Any, xs: Any, w: Any, reverse: bool = False) -> Any:
     """Carries of several shapes, a counter, a time that nothing moves, an observation of the state before a step."""
 
     def step(carry: Any, x: Any) -> Any:
@@ -60,7 +61,7 @@ def _leaves(start: Any, xs: Any, w: Any) -> Any:
         return ((count + 1, time + 0.1), after, memory), seen
 
     carry = ((0, jnp.asarray(0.3)), start, jnp.zeros((3, 2)))
-    (_, state, memory), seen = lax.scan(step, carry, xs)
+    (_, state, memory), seen = lax.scan(step, carry, xs, reverse=reverse)
     return state, memory, seen
 
 
@@ -103,10 +104,11 @@ def _cost(x: Any, us: Any) -> Any:
 
 def _both_ways(x: Any, us: Any) -> Any:
     forth = _states(x, us)
-    return lax.scan(lambda y, z: (jnp.cos(y) * z + y, y + z), x, forth, reverse=True)[1]
+    return lax.scan(lambda y, z: (jnp.cos(y) * z + y, jnp.sin(y) * z), x, forth, reverse=True)[1]
 
 
-X, U, STATE, XS, W, V = draw((4,), (6, 2), (3,), (6, 3), (3, 3), (3, 2))
+X, U, STATE, XS = draw((4,), (6, 2), (3,), (6, 3))
+W, V = (array - 0.7 for array in draw((3, 3), (3, 2)))
 
 PROGRAMS: dict[str, tuple[Any, tuple[Any, ...], Any]] = {
     "states": (_states, (X, U), (0, 1)),
@@ -115,14 +117,9 @@ PROGRAMS: dict[str, tuple[Any, tuple[Any, ...], Any]] = {
     "one step": (_states, (X, U[:1]), (0, 1)),
     "two steps": (_states, (X, U[:2]), (0, 1)),
     "no step": (_states, (X, U[:0]), 0),
-    "unrolled": (lambda us: _states(X, us, unroll=2), (U,), 0),
-    "last state": (lambda x, us: _states(x, us)[-1], (X, U), (0, 1)),
+    "last state": (lambda x, us: lax.scan(lambda x, u: (_stepped(x, u), None), x, us, unroll=2)[0], (X, U), (0, 1)),
     "leaves": (_leaves, (STATE, {"push": XS, "gain": XS[:, 0]}, W), (0, 1, 2)),
-    "leaves backwards": (
-        lambda s, xs, w: jax.tree.map(lambda y: y[::-1], _leaves(s, jax.tree.map(lambda x: x[::-1], xs), w)),
-        (STATE, {"push": XS, "gain": XS[:, 0]}, W),
-        (0, 1, 2),
-    ),
+    "leaves backwards": (partial(_leaves, reverse=True), (STATE, {"push": XS, "gain": XS[:, 0]}, W), (0, 1, 2)),
     "weights": (_by_weights, (STATE, U, W, V), (0, 1, 2, 3)),
     "by weights alone": (lambda w, v: _by_weights(STATE, U, w, v), (W, V), (0, 1)),
     "nested": (_nested, (STATE, draw((4, 2, 3))[0]), (0, 1)),
@@ -161,7 +158,7 @@ def test_equals_jacrev(name: str) -> None:
 
 @pytest.mark.usefixtures("opened_all")
 @pytest.mark.parametrize("solver", ["forward", "reverse"])
-@pytest.mark.parametrize("name", ["leaves", "weights"])
+@pytest.mark.parametrize("name", ["weights", "backwards"])
 def test_any_order(name: str, solver: str) -> None:
     f, arguments, argnums = PROGRAMS[name]
     made = jax.jit(lambda: planned.jacobian(f, argnums, gain=None, solver=solver)(*arguments))
@@ -170,25 +167,27 @@ def test_any_order(name: str, solver: str) -> None:
 
 @pytest.mark.usefixtures("opened_all")
 def test_in_a_batch() -> None:
-    (xs,) = draw((3, 4))
-    found = jax.jit(jax.vmap(planned.jacobian(_states, (0, 1), gain=None), (0, None)))(xs, U)
-    _require_equal(found, jax.vmap(jax.jacrev(_states, (0, 1)), (0, None))(xs, U))
+    (xs,) = draw((4, 3))
+
+    def both(mode: Any, **options: Any) -> Any:
+        return jax.vmap(mode(_by_weights, (0, 1), **options), (0, None, None, None))(xs, U, W, V)
+
+    _require_equal(jax.jit(lambda: both(planned.jacobian, gain=None))(), both(jax.jacrev))
 
 
 @pytest.mark.usefixtures("opened_all")
 def test_in_single_precision() -> None:
-    x, us = X.astype(np.float32), U.astype(np.float32)
-    found = jax.jit(planned.jacobian(_states, (0, 1), gain=None))(x, us)
-    _require_equal(found, jax.jacrev(_states, (0, 1))(x, us), 1e-5)
+    given = [a.astype(np.float32) for a in (STATE, U, W, V)]
+    found = jax.jit(planned.jacobian(_by_weights, (0, 1, 2), gain=None))(*given)
+    _require_equal(found, jax.jacrev(_by_weights, (0, 1, 2))(*given), 1e-5)
 
 
 @pytest.mark.usefixtures("opened_all")
-def test_twice() -> None:
-    def hessian(outer: Any, inner: Any) -> Any:
-        return outer(inner(lambda us: jnp.sum(_by_weights(STATE, us, W, V)[1] ** 2)))(U[:3])
+def test_of_a_gradient() -> None:
+    def gradient(x: Any) -> Any:
+        return jax.grad(lambda x: jnp.sum(lax.scan(lambda c, u: (jnp.sin(c) * u, c), x[0], x)[1] ** 2))(x)
 
-    found = jax.jit(lambda: hessian(*2 * (lambda f: planned.jacobian(f, gain=None),)))()
-    _require_equal(found, hessian(jax.jacfwd, jax.jacrev), 1e-10)
+    _require_equal(jax.jit(planned.jacobian(gradient, gain=None))(X), jax.jacfwd(gradient)(X))
 
 
 def _recurrence_of(f: Any, *arguments: Any) -> list[Any]:
