@@ -238,3 +238,24 @@ def test_hopeless_plans_are_not_searched(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(choice, "planned", lambda *given: pytest.fail("it was searched"))
     monkeypatch.setattr(choice, "MAX_COMPILED_STEPS", 150)
     assert _settled(f, x).way.name != "plan"
+
+
+def test_short_plans_are_ranked_by_predicted_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan of a simple order takes the place of the searched one where its program is predicted to be faster."""
+    ws = draw(*[(8, 8)] * 3)
+
+    def f(x: Any) -> Any:
+        for w in ws:
+            x = jnp.tanh(w @ x)
+        return x
+
+    x = draw((8,))[0]
+    found = []
+    for first, later in ((1.0, 2.0), (2.0, 1.0)):
+        times = iter([first] + [later] * 20)
+        monkeypatch.setattr(choice, "predicted_seconds", lambda closed, t=times: next(t))
+        monkeypatch.setattr(choice, "kept", lambda key, make, *rest: make())
+        plan = _settled(f, x, gain=None).way.plan
+        assert plan is not None
+        found.append(plan.steps)
+    assert found[0] != found[1]

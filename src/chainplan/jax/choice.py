@@ -40,6 +40,7 @@ from chainplan.plans.result import Result
 from chainplan.plans.steps import Load, Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
+from chainplan.solvers.registry import SOLVERS
 
 MIN_PLAN_GAIN = 0.1
 """The share of the predicted time of the better mode that a plan must save to be used (`bench/reports/jax.md`)."""
@@ -49,6 +50,10 @@ MAX_JAX_BLOCK_ENTRIES = 50_000_000
 """The most entries, written out, of a block that a plan may make where the Jacobian itself is smaller."""
 MAX_COMPILED_STEPS = 1500
 """The number of steps of the longest plan that is used: XLA compiles some hundred of them a second."""
+MAX_COMPARED_STEPS = 60
+"""The steps of the longest plan that is compared with those of simple orders by the times of their programs."""
+NEAR_IN_FMA = 1.5
+"""Times the price of the searched plan above which the plan of a simple order is not compared with it."""
 FAR_BEHIND = 8
 """Times the fma of the better mode from which on the other mode is not looked at."""
 BYTES_PER_EQUATION = 2000
@@ -234,7 +239,8 @@ def _ways(
     result = planned(problem, settings)
     if result.candidate is None or result.cost is None:
         return plain or [JacobianStrategy("jacrev")]
-    by_plan = JacobianStrategy("plan", result.candidate)
+    plans = [JacobianStrategy("plan", candidate) for candidate in _plans(problem, settings, result)]
+    by_plan = plans[0] if len(plans) == 1 else min(plans, key=seconds)
     if not plain or settings.gain is None:
         return [by_plan, *plain]
     if too_large(result):
@@ -246,6 +252,26 @@ def _ways(
     if seconds(by_plan) > (1 - settings.gain) * seconds(plain[0]):
         return [*plain, by_plan]
     return ways
+
+
+def _plans(problem: Problem, settings: JacobianSettings, result: Result) -> list[Candidate]:
+    """Return the plan that was searched, and those of simple orders that come near it where all are short.
+
+    Orders of equal fma differ in the sums and the bytes of their programs.
+    """
+    assert result.candidate is not None, "a plan was found"
+    found = [result.candidate]
+    if settings.solver != "auto" or len(result.candidate.plan.steps) > MAX_COMPARED_STEPS:
+        return found
+    for name in ("forward", "reverse", "greedy"):
+        if SOLVERS[name].refusal(problem) is not None:
+            continue
+        other = planned(problem, settings._replace(solver=name)).candidate
+        if other is None or other.price > NEAR_IN_FMA * result.candidate.price:
+            continue
+        if all(other.plan.steps != candidate.plan.steps for candidate in found):
+            found.append(other)
+    return found
 
 
 def planned(problem: Problem, settings: JacobianSettings) -> Result:
