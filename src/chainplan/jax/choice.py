@@ -50,7 +50,7 @@ MAX_JAX_BLOCK_ENTRIES = 50_000_000
 """The most entries, written out, of a block that a plan may make where the Jacobian itself is smaller."""
 MAX_COMPILED_STEPS = 1500
 """The number of steps of the longest plan that is used: XLA compiles some hundred of them a second."""
-MAX_COMPARED_STEPS = 60
+MAX_RANKED_STEPS = 60
 """The steps of the longest plan that is compared with those of simple orders by the times of their programs."""
 NEAR_IN_FMA = 1.5
 """Times the price of the searched plan above which the plan of a simple order is not compared with it."""
@@ -261,7 +261,7 @@ def _plans(problem: Problem, settings: JacobianSettings, result: Result) -> list
     """
     assert result.candidate is not None, "a plan was found"
     found = [result.candidate]
-    if settings.solver != "auto" or len(result.candidate.plan.steps) > MAX_COMPARED_STEPS:
+    if settings.solver != "auto" or len(result.candidate.plan.steps) > MAX_RANKED_STEPS:
         return found
     for name in ("forward", "reverse", "greedy"):
         if SOLVERS[name].refusal(problem) is not None:

@@ -6,8 +6,8 @@ where a kernel that is not fused makes or takes it, or where it is expensive and
 depend on a batch is not batched in the program, so that it counts once.
 
 The rates were fitted to compiled calls of the benchmark functions by plan and by both modes, one point and a batch of
-512, on one thread of a busy CPU. The logarithm of the ratio of the times of plan and mode correlates by 0.83 with that of
-the predictions, by 0.82 with that of the bytes that XLA counts once it has compiled, by 0.46 to 0.60 with bytes and
+512, on one thread of a busy CPU. The logarithm of the ratio of the times of plan and mode correlates by 0.83 with that
+of the predictions, by 0.82 with that of the bytes that XLA counts once it has compiled, by 0.46 to 0.60 with bytes and
 flops that XLA counts before that, and by 0.32 with that of the planner's multiply-adds. Only ratios are used.
 """
 
