@@ -21,6 +21,7 @@ from jax.extend import core
 
 from chainplan._util.byte_cache import bytes_of, kept
 from chainplan.errors import PlanError
+from chainplan.jax.by_entries import known_pattern, taken_apart
 from chainplan.jax.call import FlatCall, flattened
 from chainplan.jax.errors import NotLinearised
 from chainplan.jax.linearise import LinearisedFunction, linearise
@@ -122,9 +123,11 @@ def _kept_choice(call: FlatCall, traced: FunctionTrace, settings: JacobianSettin
     the function, which are not arguments of it; it is compiled when it is called again with the same numbers.
     """
     made: list[ChosenProgram] = []
+    pattern = None if settings.plan is not None else known_pattern(traced, call.leaves, call.outs)
 
     def decide() -> ChosenProgram | JacobianStrategy:
-        way, closed = _decided(linearise(traced, call.leaves, call.outs, _of_steps(settings)), call, settings)
+        found = (linearise if pattern is None else taken_apart)(traced, call.leaves, call.outs, _of_steps(settings))
+        way, closed = _decided(found, call, settings)
         made.append(ChosenProgram(way, closed))
         return way if way.name != "plan" else _compiled(way, closed)
 
@@ -137,7 +140,7 @@ def _kept_choice(call: FlatCall, traced: FunctionTrace, settings: JacobianSettin
         decide()
         return Choice(made[0].way, traced, made[0])
     types = tuple((str(jax.typeof(array)), batch_of(array)) for array in (*call.leaves, *traced.constants))
-    key = ("jacobian", traced.key, len(call.outs), types, settings, jax.default_backend())
+    key = ("jacobian", traced.key, pattern, len(call.outs), types, settings, jax.default_backend())
     known = kept(key, decide, _size, _lasts)
     if isinstance(known, ChosenProgram):
         return Choice(known.way, traced, known)

@@ -44,7 +44,8 @@ class LinearisedFunction:
     """A trace and its graph.
 
     `inputs` and `outputs` name the vertex of each argument and of each result, None where no path leads from or to it.
-    `graph` is None where no path leads from any argument to any result.
+    `graph` is None where no path leads from any argument to any result. Where the function is taken apart, `apart` is a
+    trace of it by entries (`by_entries`), and vertices and edges are those of that trace.
     """
 
     trace: FunctionTrace
@@ -52,6 +53,7 @@ class LinearisedFunction:
     inputs: tuple[str | None, ...]
     outputs: tuple[str | None, ...]
     graph: Graph | None
+    apart: FunctionTrace | None = None
 
     def problem(self) -> Problem | None:
         """Return the problem of the graph, None where there is no graph."""

@@ -10,12 +10,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from chainplan.jax.by_entries import entries_of, gathered, scalars_of
 from chainplan.jax.call import FlatCall
 from chainplan.jax.chunks import by_mode
 from chainplan.jax.emit import blocks_of
 from chainplan.jax.forms import matrix
 from chainplan.jax.linearise import LinearisedFunction
 from chainplan.jax.trace import FunctionTrace, read
+from chainplan.jax.types import Shaped
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.steps import Plan
 
@@ -57,13 +59,31 @@ def evaluated(
     if way.name != "plan":
         return evaluated_by_mode(call, None if linearised is None else linearised.trace, way, leaves, constants)
     assert linearised is not None, "a plan is for a linearised function"
-    values = linearised.trace.values(leaves, constants)
     dtype = dtype_of(call)
+    if linearised.apart is None:
+        values = linearised.trace.values(leaves, constants)
+        blocks = _by_plan(linearised, way, values, dtype, call.outs, leaves)
+        return blocks, [read(values, atom) for atom in linearised.trace.results[len(call.outs) :]]
+    ins, outs = entries_of(leaves), scalars_of(call.outs)
+    values = linearised.apart.values([*ins, *constants])
+    blocks = gathered(_by_plan(linearised, way, values, dtype, outs, ins), call.outs, leaves)
+    return blocks, [read(values, atom) for atom in linearised.apart.results[len(outs) :]]
+
+
+def _by_plan(
+    linearised: LinearisedFunction,
+    way: JacobianStrategy,
+    values: dict[int, Array],
+    dtype: DTypeLike,
+    outs: Sequence[Shaped],
+    ins: Sequence[Shaped],
+) -> list[list[Array]]:
+    """Compute the blocks by a plan at the values of a trace, in the shapes of results and arguments."""
     held = {} if way.candidate is None else blocks_of(linearised, way.candidate, values, dtype, way.chunk)
     blocks = []
-    for output, out in zip(linearised.outputs, call.outs, strict=True):
+    for output, out in zip(linearised.outputs, outs, strict=True):
         row = []
-        for source, leaf in zip(linearised.inputs, leaves, strict=True):
+        for source, leaf in zip(linearised.inputs, ins, strict=True):
             block = held.get((output or "", source or ""))
             shape = (*out.shape, *leaf.shape)
             if block is None:
@@ -71,8 +91,7 @@ def evaluated(
             else:
                 row.append(matrix(block, dtype).reshape(shape).astype(leaf.dtype))
         blocks.append(row)
-    results = [read(values, atom) for atom in linearised.trace.results]
-    return blocks, results[len(call.outs) :]
+    return blocks
 
 
 def evaluated_by_mode(
