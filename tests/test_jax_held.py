@@ -125,8 +125,29 @@ def test_lists_and_matrices_of_any_sparsity(monkeypatch: pytest.MonkeyPatch, gat
 
 
 def _indices() -> list[list[int]]:
-    regular = [[0, 1, 2, 3, 4, 5], [2, 3, 4], [0, 2, 4], [1, 1, 1], [1, 1, 3, 3], [0, 1, 0, 1], [0, 3, 1, 4, 2, 5], [4]]
-    odd = [[5, 4, 3], [0, 2, 1], [1, 1, 2], [0, 3, 1, 4], [0, 0, 1, 1, 0, 0], [1, 3, 2, 4], [2, 4, 3, 5], [0, 2, 0, 2]]
+    regular = [
+        [0, 1, 2, 3, 4, 5],
+        [2, 3, 4],
+        [0, 2, 4],
+        [1, 1, 1],
+        [1, 1, 3, 3],
+        [0, 1, 0, 1],
+        [0, 3, 1, 4, 2, 5],
+        [4],
+        [0, 1, 3, 4],
+        [1, 2, 4, 5],
+    ]
+    odd = [
+        [5, 4, 3],
+        [0, 2, 1],
+        [1, 1, 2],
+        [0, 3, 1, 4],
+        [0, 0, 1, 1, 0, 0],
+        [1, 3, 2, 4],
+        [2, 4, 3, 5],
+        [0, 2, 0, 2],
+        [2, 3, 4, 5, 0, 1],
+    ]
     random = np.random.default_rng(0)
     return regular + odd + [random.integers(0, 6, random.integers(1, 9)).tolist() for _ in range(40)]
 
@@ -144,6 +165,12 @@ def test_taking_is_indexing(index: list[int]) -> None:
 
 
 def test_regular_indices_are_not_gathered() -> None:
-    for index in ([2, 3, 4], [0, 2, 4], [1, 1, 3, 3], [0, 1, 0, 1], [0, 3, 1, 4, 2, 5]):
+    for index in ([2, 3, 4], [0, 2, 4], [1, 1, 3, 3], [0, 1, 0, 1], [0, 3, 1, 4, 2, 5], [0, 1, 3, 4], [1, 2, 4, 5]):
         traced = jax.make_jaxpr(partial(taken, index=np.array(index)))(jnp.ones((6, 2)))
         assert "gather" not in str(traced)
+    for index in ([0, -1, -1, 1, -1, -1], [-1, 0, 1, -1, 2, 3], [2, 3, -1, -1, 0, 1, -1, -1]):
+        array = np.arange(1.0, 9).reshape(4, 2)
+        traced = jax.make_jaxpr(partial(padded, index=np.array(index)))(array)
+        assert "gather" not in str(traced) or index[0] == 2
+        expected = np.where(np.array(index)[:, None] < 0, 0, array[np.array(index)])
+        assert np.array_equal(padded(jnp.asarray(array), np.array(index)), expected)

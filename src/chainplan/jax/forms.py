@@ -231,10 +231,13 @@ def matrix(held: HeldBlock, dtype: DTypeLike | None) -> Array:
 def _spread(count: int, values: Array, kronecker: bool) -> Array:
     """Write parts out as a matrix."""
     _, r, c = values.shape
-    eye = np.eye(count, dtype=values.dtype)
-    rule = "tij,ts->itjs" if kronecker else "tij,ts->tisj"
+    eye = np.eye(count, dtype=np.bool_)
     full = jnp.broadcast_to(values, (count, r, c))
-    return jnp.einsum(rule, full, eye).reshape(count * r, count * c)
+    if kronecker:
+        whole = jnp.where(eye[None, :, None, :], full.transpose(1, 0, 2)[:, :, :, None], 0)
+    else:
+        whole = jnp.where(eye[:, None, :, None], full[:, :, None, :], 0)
+    return whole.reshape(count * r, count * c)
 
 
 def as_parts(held: HeldBlock, like: HeldEqualParts, dtype: DTypeLike) -> Array | None:

@@ -8,6 +8,8 @@ gather from the other side where nothing is added up, else by gathers of the ter
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -48,11 +50,41 @@ def _regular(array: Array, index: IndexArray, axis: int) -> Array | None:
         return _spread(taken(array, rows[:, 0], axis), axis + 1, turn, axis)
     if len(rows) > 1 and (rows == rows[0]).all():
         return _spread(taken(array, rows[0], axis), axis, len(rows), axis)
+    runs = _runs(index)
+    if runs is not None and runs.first - runs.first % runs.stride + runs.count * runs.stride <= array.shape[axis]:
+        offset = runs.first % runs.stride
+        whole = lax.slice_in_dim(array, runs.first - offset, runs.first - offset + runs.count * runs.stride, axis=axis)
+        split = whole.reshape(*before, runs.count, runs.stride, *behind)
+        kept = lax.slice_in_dim(split, offset, offset + runs.length, axis=axis + 1)
+        return kept.reshape(*before, len(index), *behind)
     if step and step == len(rows) and np.array_equal(rows.T.ravel(), np.arange(rows[0, 0], rows[0, 0] + rows.size)):
         whole = lax.slice_in_dim(array, int(rows[0, 0]), int(rows[0, 0]) + rows.size, axis=axis)
         turned = jnp.swapaxes(whole.reshape(*before, turn, len(rows), *behind), axis, axis + 1)
         return turned.reshape(*before, rows.size, *behind)
     return None
+
+
+class _Runs(NamedTuple):
+    """Indices in `count` runs of `length`, of which each begins `stride` behind the one before."""
+
+    first: int
+    stride: int
+    count: int
+    length: int
+
+
+def _runs(index: IndexArray) -> _Runs | None:
+    """Find the runs of which indices consist, None where they differ, or cross a multiple of their stride."""
+    breaks = np.flatnonzero(np.diff(index) != 1) + 1
+    length = int(breaks[0]) if len(breaks) else len(index)
+    if len(index) % length or len(index) == length:
+        return None
+    rows = index.reshape(-1, length)
+    first, stride = int(rows[0, 0]), int(rows[1, 0] - rows[0, 0])
+    regular = first + np.arange(len(rows))[:, None] * stride + np.arange(length)
+    if stride < length or not np.array_equal(rows, regular) or first % stride + length > stride:
+        return None
+    return _Runs(first, stride, len(rows), length)
 
 
 def _spread(array: Array, at: int, times: int, axis: int) -> Array:
@@ -74,6 +106,13 @@ def padded(array: Array, index: IndexArray, axis: int = 0) -> Array:
         ends = [(0, 0)] * array.ndim
         ends[axis] = (first, len(index) - last)
         return jnp.pad(taken(array, index[there], axis), ends)
+    runs = _runs(there)
+    if runs is not None and runs.count * runs.stride == len(index):
+        before, behind = array.shape[:axis], array.shape[axis + 1 :]
+        split = taken(array, index[there], axis).reshape(*before, runs.count, runs.length, *behind)
+        ends = [(0, 0)] * split.ndim
+        ends[axis + 1] = (runs.first, runs.stride - runs.first - runs.length)
+        return jnp.pad(split, ends).reshape(*before, len(index), *behind)
     ends = [(0, 0)] * array.ndim
     ends[axis] = (0, 1)
     return taken(jnp.pad(array, ends), np.where(index < 0, array.shape[axis], index), axis)
