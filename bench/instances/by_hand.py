@@ -131,7 +131,8 @@ def membrane_readout(v: Array, n: Array, m: Array, h: Array, projection: Array) 
 
     def slopes(k: int) -> Blocks:
         ones = tuple(jnp.ones_like(a) if i == k else jnp.zeros_like(a) for i, a in enumerate(state))
-        return jax.jvp(membrane, state, ones)[1]
+        found: Blocks = jax.jvp(membrane, state, ones)[1]
+        return found
 
     columns = jnp.split(projection, 4, axis=1)
     by_potential = slopes(0)

@@ -51,10 +51,10 @@ def _regular(array: Array, index: IndexArray, axis: int) -> Array | None:
     if len(rows) > 1 and (rows == rows[0]).all():
         return _spread(taken(array, rows[0], axis), axis, len(rows), axis)
     runs = _runs(index)
-    if runs is not None and runs.first - runs.first % runs.stride + runs.count * runs.stride <= array.shape[axis]:
+    if runs is not None and runs.first - runs.first % runs.stride + runs.number * runs.stride <= array.shape[axis]:
         offset = runs.first % runs.stride
-        whole = lax.slice_in_dim(array, runs.first - offset, runs.first - offset + runs.count * runs.stride, axis=axis)
-        split = whole.reshape(*before, runs.count, runs.stride, *behind)
+        whole = lax.slice_in_dim(array, runs.first - offset, runs.first - offset + runs.number * runs.stride, axis=axis)
+        split = whole.reshape(*before, runs.number, runs.stride, *behind)
         kept = lax.slice_in_dim(split, offset, offset + runs.length, axis=axis + 1)
         return kept.reshape(*before, len(index), *behind)
     if step and step == len(rows) and np.array_equal(rows.T.ravel(), np.arange(rows[0, 0], rows[0, 0] + rows.size)):
@@ -65,11 +65,11 @@ def _regular(array: Array, index: IndexArray, axis: int) -> Array | None:
 
 
 class _Runs(NamedTuple):
-    """Indices in `count` runs of `length`, of which each begins `stride` behind the one before."""
+    """Indices in `number` runs of `length`, of which each begins `stride` behind the one before."""
 
     first: int
     stride: int
-    count: int
+    number: int
     length: int
 
 
@@ -107,9 +107,9 @@ def padded(array: Array, index: IndexArray, axis: int = 0) -> Array:
         ends[axis] = (first, len(index) - last)
         return jnp.pad(taken(array, index[there], axis), ends)
     runs = _runs(there)
-    if runs is not None and runs.count * runs.stride == len(index):
+    if runs is not None and runs.number * runs.stride == len(index):
         before, behind = array.shape[:axis], array.shape[axis + 1 :]
-        split = taken(array, index[there], axis).reshape(*before, runs.count, runs.length, *behind)
+        split = taken(array, index[there], axis).reshape(*before, runs.number, runs.length, *behind)
         ends = [(0, 0)] * split.ndim
         ends[axis + 1] = (runs.first, runs.stride - runs.first - runs.length)
         return jnp.pad(split, ends).reshape(*before, len(index), *behind)
