@@ -280,10 +280,11 @@ def _entries(value: Any) -> Entries:
 
 
 def _marks(constant: Array) -> str:
-    """Write down of a small constant which entries are 0 and 1."""
+    """Write down of a small constant which entries are 0 and 1; "-" where none is."""
     if isinstance(constant, jax.core.Tracer) or _kind(constant) != "f" or not 1 <= constant.size <= MAX_SPLIT_ENTRIES:
         return "-"
-    return "".join("0" if e == 0 else "1" if e == 1 else "x" for e in np.asarray(constant).flat)
+    marks = "".join("0" if e == 0 else "1" if e == 1 else "x" for e in np.asarray(constant).flat)
+    return marks if marks.strip("x") else "-"
 
 
 def _marked(constant: Array, marks: str) -> Any:
