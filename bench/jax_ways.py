@@ -28,6 +28,8 @@ def ways(function: Function) -> dict[str, Callable[[], Way]]:
     """By the name of each way: what makes it."""
     import jax
 
+    from bench.instances.by_hand import BY_HAND
+
     planned: Any = import_module("chainplan.jax")
     f, argnums = function.call, function.argnums
     made: dict[str, Callable[[], Way]] = {}
@@ -50,6 +52,8 @@ def ways(function: Function) -> dict[str, Callable[[], Way]]:
             made["default"] = lambda: planned.jacobian(jax.grad(f, argnums), argnums)
         if sparse and find_spec("asdex"):
             made["asdex"] = lambda: _by_asdex(function, "hessian")
+    if function.task == "jacobian" and function.name in BY_HAND:
+        made["hand"] = lambda: BY_HAND[function.name]
     return made
 
 
