@@ -264,7 +264,11 @@ def _plans(problem: Problem, settings: JacobianSettings, result: Result) -> list
     """
     assert result.candidate is not None, "a plan was found"
     found = [result.candidate]
-    if settings.solver != "auto" or len(result.candidate.plan.steps) > MAX_RANKED_STEPS:
+    if (
+        settings.solver != "auto"
+        or settings.objective is not None
+        or len(result.candidate.plan.steps) > MAX_RANKED_STEPS
+    ):
         return found
     for name in ("forward", "reverse", "greedy"):
         if SOLVERS[name].refusal(problem) is not None:
