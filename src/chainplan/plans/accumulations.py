@@ -23,6 +23,8 @@ IMPROVING_SHARE = 0.3
 """Share of the time after which every further pattern gets the first colours that are found."""
 COLOURING_SHARE = 0.6
 """Share of the time after which no further pattern is coloured."""
+PARTS_SHARE = 0.3
+"""Share of the time after which no further part of a graph is tried for a coloured sweep."""
 
 
 class Accumulation(NamedTuple):
@@ -57,6 +59,12 @@ def decided_once(gone: SearchClock) -> Iterator[None]:
         yield
     finally:
         _DECISIONS.reset(token)
+
+
+def time_for_parts() -> bool:
+    """Say whether the search has time to try further parts of a graph for a coloured sweep."""
+    decisions = _DECISIONS.get()
+    return decisions is None or decisions.gone() <= PARTS_SHARE
 
 
 def accumulated(e: Elemental) -> Accumulation:

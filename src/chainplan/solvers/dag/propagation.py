@@ -80,12 +80,18 @@ class PropagationSolver(Solver):
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         works = all_or_none_formed(problem.graph)
-        orders = ((work, priced) for work in works for priced in _greedy_orders(work, search))
+        orders = (
+            (work, priced)
+            for work in works
+            if work is works[0] or search.going()
+            for priced in _greedy_orders(work, search)
+        )
         best = _Best(search, *next(orders))
         for work, priced in orders:
             best.offer(work, priced)
         for work in works if works[0].parts.any else ():
-            best.offer_all(work, _with_parts_first(work, best.priced, search))
+            if search.going():
+                best.offer_all(work, _with_parts_first(work, best.priced, search))
         parts = _cuts(works[0], search)
         count = len(works[0].middle)
         proven = _Proven(Bound(parts.total, _moves(best.work)), False)
@@ -246,7 +252,8 @@ def _proof(best: _Best, charges: BoundParts, search: Search) -> _Proven:
 def _over_all_components(best: _Best, work: PropagationGraph, charges: BoundParts, search: Search) -> _Proven:
     """Offer the cheapest order with the sweeps that a work graph allows, and return the bound that this proves.
 
-    Where better colours may be possible, a second search with the least prices gives the bound.
+    Where better colours may be possible, a second search with the least prices gives the bound. Where parts were not
+    tried, nothing is proven beyond the bound from cuts.
     """
     tick, middle = search.stage(PropagationSolver.name, EXACT_SHARE).tick, sorted(work.middle)
 
@@ -262,7 +269,8 @@ def _over_all_components(best: _Best, work: PropagationGraph, charges: BoundPart
     tight = work.exact and work.tight and work.parts.tight
     if whole and work.exact and not tight:
         least, tight = least_price(work.bounding(), least, cheapest, lambda *_: None)[0], True
-    return _Proven(Bound(least if tight else charges.total, _moves(work)), whole and work.exact)
+    whole = whole and work.exact and work.parts.complete
+    return _Proven(Bound(least if tight and work.parts.complete else charges.total, _moves(work)), whole)
 
 
 def _form_more(best: _Best, search: Search) -> None:

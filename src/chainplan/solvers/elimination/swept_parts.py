@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from chainplan.plans.accumulations import accumulated, swept
+from chainplan.plans.accumulations import accumulated, swept, time_for_parts
 from chainplan.plans.compressed_sweep import UNREACHED_PRICE, per_vector
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.sweep_colours import SweepColours, VectorPrices, compressible, simple_needs
@@ -32,6 +32,8 @@ from chainplan.structures import Block, Dense
 
 MAX_SWEPT_INTERMEDIATES = 2000
 """Intermediate vertices above which no parts are swept."""
+MAX_PART_VERTICES = 64
+"""The vertices of the largest part that is tried: what a part costs is asked for each set that an order makes."""
 
 BlockEnds = tuple[int, int]
 """The vertices that a block starts and ends at, (source, target)."""
@@ -83,6 +85,8 @@ class SweptParts:
     """The parts of a graph that can be swept, and what the sweep of each costs; vertices have the numbers given."""
 
     def __init__(self, graph: Graph, index: Mapping[str, int], middle: Collection[int]) -> None:
+        self.complete = True
+        """Whether every part that was asked for has been tried."""
         self._known: dict[int, PartSweep | None] = {}
         self._open: dict[int, int] = {}
         """What the sweep of a part costs at least, where it was not coloured because that is too much."""
@@ -143,7 +147,10 @@ class SweptParts:
             return None
         if inside not in self._known:
             forward = self._lines(inside, Mode.TANGENT)
-            backward = self._lines(inside, Mode.ADJOINT)
+            backward = None if forward is None else self._lines(inside, Mode.ADJOINT)
+            if forward is None or backward is None:
+                self._known[inside], self.complete = None, False
+                return None
             bound = self._floor(forward, backward)
             if bound >= below:
                 self._open[inside] = bound
@@ -174,11 +181,20 @@ class SweptParts:
             ways.append(min(c * (prices[0] or 0) + a * (prices[1] or 0) for c, a in needs))
         return min(ways, default=UNREACHED_PRICE)
 
-    def _lines(self, inside: int, mode: Mode) -> list[_Line]:
-        """Return the lines of one direction, from each vertex beside a part from which it can be entered."""
+    def _lines(self, inside: int, mode: Mode) -> list[_Line] | None:
+        """Return the lines of one direction, from each vertex beside a part from which it can be entered.
+
+        None where the part is too large or the search has no time for it.
+        """
+        if inside.bit_count() > MAX_PART_VERTICES:
+            return None
         back = self._into if mode is Mode.TANGENT else self._out
-        ends = {u for v in members(inside) for u, _ in back[v] if not inside >> u & 1}
-        return [self._line(inside, mode, end) for end in sorted(ends)]
+        found = []
+        for end in sorted({u for v in members(inside) for u, _ in back[v] if not inside >> u & 1}):
+            if not time_for_parts():
+                return None
+            found.append(self._line(inside, mode, end))
+        return found
 
     def edges(self, inside: int, mode: Mode, end: int) -> Iterator[tuple[int, int, Elemental]]:
         """Yield the elementals that a line goes through in order, each with the vertices that it leads from and to."""
