@@ -27,7 +27,7 @@ NumpyDocString = import_module("numpydoc.docscrape").NumpyDocString
 
 OPTIONAL = {"ES01": "an extended summary", "SA01": "a section See Also"}
 NAMES = [f"chainplan.{name}" for name in chainplan.__all__ if name != "__version__"]
-JAX = ("DifferentiationError", "explain", "jacobian", "jvp_chunks", "linearised_graph", "vjp_chunks")
+JAX = ("DifferentiationError", "explain", "hessian", "jacobian", "jvp_chunks", "linearised_graph", "vjp_chunks")
 MEMBERS = (property, cached_property, classmethod, staticmethod)
 Documented = ast.FunctionDef | ast.ClassDef
 

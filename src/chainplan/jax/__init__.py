@@ -12,7 +12,8 @@ except ImportError as _error:
 
 from chainplan.jax.chunks import jvp_chunks, vjp_chunks
 from chainplan.jax.errors import DifferentiationError
+from chainplan.jax.hessians import hessian
 from chainplan.jax.inspection import explain, linearised_graph
 from chainplan.jax.jacobians import jacobian
 
-__all__ = ["DifferentiationError", "explain", "jacobian", "jvp_chunks", "linearised_graph", "vjp_chunks"]
+__all__ = ["DifferentiationError", "explain", "hessian", "jacobian", "jvp_chunks", "linearised_graph", "vjp_chunks"]

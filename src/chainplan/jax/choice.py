@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 import jax
 from jax import Array
 from jax.extend import core
+from jax.tree_util import PyTreeDef
 
 from chainplan._util.byte_cache import bytes_of, kept
 from chainplan.errors import PlanError
@@ -28,7 +29,7 @@ from chainplan.jax.linearise import LinearisedFunction, linearise
 from chainplan.jax.loops import Differentiate
 from chainplan.jax.memory_limit import within
 from chainplan.jax.program_time import predicted_seconds
-from chainplan.jax.standalone import in_batch, program, traced_program
+from chainplan.jax.standalone import TracedProgram, in_batch, program, traced_program
 from chainplan.jax.strategies import EvaluatedStrategy, JacobianStrategy, evaluated_by_mode
 from chainplan.jax.trace import FunctionTrace, trace
 from chainplan.jax.tuning import batch_of, fastest
@@ -47,6 +48,8 @@ MIN_PLAN_GAIN = 0.1
 """The share of the predicted time of the better mode that a plan must save to be used (`bench/reports/jax.md`)."""
 DEFAULT_NODES = 150
 """The steps of the search for a plan after which it ends."""
+MIN_SPARSE_NODES, MAX_SPARSE_VISITS = 3, 300_000
+"""Of a sparse Jacobian: the least steps of the search, and the most steps times entries of the longest vertex."""
 MAX_JAX_BLOCK_ENTRIES = 50_000_000
 """The most entries, written out, of a block that a plan may make where the Jacobian itself is smaller."""
 MAX_COMPILED_STEPS = 1500
@@ -74,16 +77,20 @@ class JacobianSettings(NamedTuple):
     tune: bool = False
     gain: float | None = MIN_PLAN_GAIN
     memory: int | None = None
+    sparse: bool = False
+    symmetric: bool = False
 
 
 class ChosenProgram(NamedTuple):
     """A way to a Jacobian, and its program: a function of the leaves of a call and of the constants of its trace.
 
-    `run` runs it where nothing is traced around the call, compiled; None runs it operation by operation.
+    `tree` is that of its results. `run` runs it where nothing is traced around the call, compiled; None runs it
+    operation by operation.
     """
 
     way: JacobianStrategy
     program: core.ClosedJaxpr
+    tree: PyTreeDef
     run: Callable[..., list[Array]] | None = None
 
 
@@ -102,8 +109,8 @@ class Choice(NamedTuple):
         traced = any(isinstance(array, jax.core.Tracer) for array in arrays)
         run = None if traced else self.chosen.run
         flat = (run or core.jaxpr_as_fun(self.chosen.program))(*arrays)
-        width, rows = len(call.leaves), len(call.outs)
-        return [flat[i * width : (i + 1) * width] for i in range(rows)], flat[rows * width :]
+        made: EvaluatedStrategy = jax.tree.unflatten(self.chosen.tree, flat)
+        return made
 
 
 def chosen(call: FlatCall, settings: JacobianSettings) -> Choice:
@@ -113,7 +120,8 @@ def chosen(call: FlatCall, settings: JacobianSettings) -> Choice:
         return _kept_choice(call, traced, settings)
     except NotLinearised:
         modes = [JacobianStrategy("jacrev"), JacobianStrategy("jacfwd")]
-        return Choice(modes[0] if settings.memory is None else within(call, None, modes, settings.memory))
+        way = modes[0] if settings.memory is None else within(call, None, modes, settings.memory)
+        return Choice(way._replace(sparse=settings.sparse))
 
 
 def _kept_choice(call: FlatCall, traced: FunctionTrace, settings: JacobianSettings) -> Choice:
@@ -123,18 +131,18 @@ def _kept_choice(call: FlatCall, traced: FunctionTrace, settings: JacobianSettin
     the function, which are not arguments of it; it is compiled when it is called again with the same numbers.
     """
     made: list[ChosenProgram] = []
-    pattern = None if settings.plan is not None else known_pattern(traced, call.leaves, call.outs)
+    pattern = None if settings.plan is not None or settings.sparse else known_pattern(traced, call.leaves, call.outs)
 
     def decide() -> ChosenProgram | JacobianStrategy:
         found = (linearise if pattern is None else taken_apart)(traced, call.leaves, call.outs, _of_steps(settings))
-        way, closed = _decided(found, call, settings)
-        made.append(ChosenProgram(way, closed))
-        return way if way.name != "plan" else _compiled(way, closed)
+        way, (closed, tree) = _decided(found, call, settings)
+        made.append(ChosenProgram(way, closed, tree))
+        return way if way.name != "plan" else _compiled(made[-1])
 
     def by_mode() -> ChosenProgram:
         if not made:
-            made.append(ChosenProgram(way, traced_program(call, traced, way)))
-        return _compiled(*made[0][:2])
+            made.append(ChosenProgram(way, *traced_program(call, traced, way)))
+        return _compiled(made[0])
 
     if traced.key is None:
         decide()
@@ -151,7 +159,7 @@ def _kept_choice(call: FlatCall, traced: FunctionTrace, settings: JacobianSettin
 
 def _of_steps(settings: JacobianSettings) -> Differentiate:
     """Return what makes the Jacobian of one step of a loop: the same choice, for the body."""
-    own = settings._replace(plan=None, tune=False, memory=None)
+    own = settings._replace(plan=None, tune=False, memory=None, sparse=False, symmetric=False)
 
     def differentiate(f: Callable[..., list[Array]], argnums: tuple[int, ...]) -> Callable[..., Tree]:
         def jacobian(*args: Array) -> Tree:
@@ -163,9 +171,9 @@ def _of_steps(settings: JacobianSettings) -> Differentiate:
     return differentiate
 
 
-def _compiled(way: JacobianStrategy, closed: core.ClosedJaxpr) -> ChosenProgram:
+def _compiled(made: ChosenProgram) -> ChosenProgram:
     """Return a program that is compiled when it is first run on its own."""
-    return ChosenProgram(way, closed, jax.jit(core.jaxpr_as_fun(closed)))
+    return made._replace(run=jax.jit(core.jaxpr_as_fun(made.program)))
 
 
 def _size(made: ChosenProgram | JacobianStrategy) -> int:
@@ -183,11 +191,11 @@ def _lasts(made: ChosenProgram | JacobianStrategy) -> bool:
 
 def _decided(
     linearised: LinearisedFunction, call: FlatCall, settings: JacobianSettings
-) -> tuple[JacobianStrategy, core.ClosedJaxpr]:
+) -> tuple[JacobianStrategy, TracedProgram]:
     """Decide on a way and trace its program."""
-    programs: dict[JacobianStrategy, core.ClosedJaxpr] = {}
+    programs: dict[JacobianStrategy, TracedProgram] = {}
 
-    def traced(way: JacobianStrategy) -> core.ClosedJaxpr:
+    def traced(way: JacobianStrategy) -> TracedProgram:
         if way not in programs:
             programs[way] = traced_program(call, linearised, way)
         return programs[way]
@@ -197,19 +205,22 @@ def _decided(
     @cache
     def seconds(way: JacobianStrategy) -> float:
         try:
-            return predicted_seconds(in_batch(traced(way), arrays))
+            return predicted_seconds(in_batch(traced(way)[0], arrays))
         except Exception:  # whatever a rule of the user's own raises where it has no derivative in this mode
             return inf
 
-    ways = _ways(linearised, call, settings, seconds)
+    ways = [
+        way._replace(sparse=settings.sparse, symmetric=settings.symmetric)
+        for way in _ways(linearised, call, settings, seconds)
+    ]
     if settings.memory is not None and linearised.graph is not None:
         ways = [within(call, linearised, [way for way in ways if seconds(way) < inf], settings.memory)]
     return _first_possible(ways, traced)
 
 
 def _first_possible(
-    ways: Sequence[JacobianStrategy], traced: Callable[[JacobianStrategy], core.ClosedJaxpr]
-) -> tuple[JacobianStrategy, core.ClosedJaxpr]:
+    ways: Sequence[JacobianStrategy], traced: Callable[[JacobianStrategy], TracedProgram]
+) -> tuple[JacobianStrategy, TracedProgram]:
     """Return the first way that can be traced, with its program; a rule of the user's own may refuse a mode."""
     refusal: Exception | None = None
     for way in ways:
@@ -235,13 +246,16 @@ def _ways(
         return [JacobianStrategy("plan", _proved(settings.plan, problem))]
     modes = modes_of(problem.graph)
     near = [JacobianStrategy(name) for price, name in modes if price <= FAR_BEHIND * modes[0][0]]
-    plain = sorted(near, key=seconds) if len(near) > 1 and settings.gain is not None else near
+    always = settings.gain is None or settings.sparse
+    plain = near if always or len(near) == 1 else sorted(near, key=seconds)
     plain += [way for _, name in modes if (way := JacobianStrategy(name)) not in plain]
-    if plain and settings.gain is not None and least_steps(problem.graph) > MAX_COMPILED_STEPS:
+    if plain and not always and least_steps(problem.graph) > MAX_COMPILED_STEPS:
         return plain
-    result = planned(problem, settings)
+    result = planned(problem, _searched(problem.graph, settings))
     if result.candidate is None or result.cost is None:
         return plain or [JacobianStrategy("jacrev")]
+    if settings.sparse:
+        return [JacobianStrategy("plan", result.candidate), *plain]
     plans = [JacobianStrategy("plan", candidate) for candidate in _plans(problem, settings, result)]
     by_plan = plans[0] if len(plans) == 1 else min(plans, key=seconds)
     if not plain or settings.gain is None:
@@ -279,6 +293,14 @@ def _plans(problem: Problem, settings: JacobianSettings, result: Result) -> list
         if all(other.plan.steps != candidate.plan.steps for candidate in found):
             found.append(other)
     return found
+
+
+def _searched(graph: Graph, settings: JacobianSettings) -> JacobianSettings:
+    """Let the search for a sparse Jacobian end after fewer steps where patterns are long; a step goes through one."""
+    if not settings.sparse or settings.nodes is None:
+        return settings
+    steps = max(MIN_SPARSE_NODES, MAX_SPARSE_VISITS // max(graph.sizes.values()))
+    return settings._replace(nodes=min(settings.nodes, steps))
 
 
 def planned(problem: Problem, settings: JacobianSettings) -> Result:

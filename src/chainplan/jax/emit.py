@@ -7,7 +7,6 @@ elemental, and the pair of functions of a matrix-free one, are made once and sha
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,18 @@ from jax import Array, lax
 
 from chainplan.colouring.recovery import alone, entries
 from chainplan.jax.chunks import assembled, seeds
+from chainplan.jax.coo import narrowed, widened
 from chainplan.jax.edges import JaxEdge, JaxFunction
-from chainplan.jax.forms import HeldBlock, HeldColumns, HeldDense, HeldDiagonal, HeldEqualParts, as_parts, matrix
+from chainplan.jax.forms import (
+    HeldBlock,
+    HeldDense,
+    HeldDiagonal,
+    HeldEqualParts,
+    HeldExplicit,
+    as_parts,
+    matrix,
+)
+from chainplan.jax.indexing import taken
 from chainplan.jax.linearise import LinearisedFunction
 from chainplan.jax.products import product, total
 from chainplan.jax.selected import selected, without_the_rest
@@ -78,6 +87,12 @@ def blocks_of(
     return {(output, source): made[position] for output, source, position in candidate.plan.outputs}
 
 
+def structures_of(candidate: Candidate) -> dict[tuple[str, str], Block]:
+    """Return the blocks with which a plan counts, by (output, input), before they have values."""
+    blocks = candidate.replay.blocks
+    return {(output, source): blocks[position].block for output, source, position in candidate.plan.outputs}
+
+
 class _TracedRun(Interpreter[HeldBlock]):
     """One run of a plan: the blocks made so far, and what steps need beside them."""
 
@@ -117,8 +132,10 @@ class _TracedRun(Interpreter[HeldBlock]):
         by_blocks = None if self._chunk else self._apply_to_blocks(step.elemental, arg, step.mode)
         if by_blocks is not None:
             return by_blocks
-        if step.mode is Mode.TANGENT and isinstance(arg, HeldColumns):
-            return replace(arg, columns=self._apply(step.elemental, arg.columns.values, Mode.TANGENT))
+        few = narrowed(arg) if step.mode is Mode.TANGENT else None
+        if few is not None:
+            columns = self._apply(step.elemental, matrix(few[0], self._dtype), Mode.TANGENT)
+            return widened(columns, few[1], arg.cols, self._dtype)
         return self._apply(step.elemental, matrix(arg, self._dtype), step.mode)
 
     def multiply(self, step: Multiply) -> HeldBlock:
@@ -211,13 +228,12 @@ def decompressed(
     """Read every nonzero of a block off its compressed columns or rows, by its pattern (`colouring.recovery`)."""
     colouring = colouring_of(plan, replayed, step)
     i, j = entries(block.structure.pattern(block.rows, block.cols))
-    source = columns if columns is not None else rows
-    assert source is not None, "a block is compressed by columns or by rows"
-    values = jnp.zeros((block.rows, block.cols), source.dtype)
+    assert columns is not None or rows is not None, "a block is compressed by columns or by rows"
     here = alone(i, colouring.columns[j]) if columns is not None else np.zeros(len(i), np.bool_)
+    pieces = []
     if columns is not None:
-        values = values.at[i[here], j[here]].set(columns[i[here], colouring.columns[j[here]]])
+        pieces.append(taken(columns.ravel(), i[here] * columns.shape[1] + colouring.columns[j[here]]))
     if rows is not None:
-        left = ~here
-        values = values.at[i[left], j[left]].set(rows[colouring.rows[i[left]], j[left]])
-    return HeldDense(values)
+        pieces.append(taken(rows.ravel(), colouring.rows[i[~here]] * rows.shape[1] + j[~here]))
+    order = np.argsort(~here, kind="stable") if columns is not None else np.arange(len(i))
+    return HeldExplicit(block.rows, block.cols, i[order], j[order], jnp.concatenate(pieces))

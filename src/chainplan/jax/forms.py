@@ -18,9 +18,13 @@ import numpy as np
 from jax import Array
 
 from chainplan.jax.indexing import IndexArray, padded, taken
+from chainplan.jax.types import EntryValues
 
 if TYPE_CHECKING:
     from jax.typing import DTypeLike
+
+MAX_CELLS_PER_GATHERED_ENTRY = 4
+"""The most places of a matrix for each entry of a list that is read into all of them."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class HeldDiagonal:
 
 @dataclass(frozen=True, eq=False)
 class HeldSelection:
-    """A selection: one entry in every row, in column `index[row]`; it is one of `values`, or 1 where there are none.
+    """A selection: one entry in every row, in column `index[row]`; it is one of `values`, or `sign` without them.
 
     With `turned` it is the transpose: one entry in every column, in row `index[column]`. `width` is the size of the
     other side, into which `index` points.
@@ -56,6 +60,7 @@ class HeldSelection:
     width: int
     values: Array | None = None
     turned: bool = False
+    sign: int = 1
 
     @property
     def rows(self) -> int:
@@ -74,7 +79,7 @@ class HeldSelection:
         """Index the same block by its columns instead of its rows, or the other way round; it must be bijective."""
         back = np.argsort(self.index)
         values = None if self.values is None else taken(self.values, back)
-        return HeldSelection(back, len(self.index), values, not self.turned)
+        return HeldSelection(back, len(self.index), values, not self.turned, self.sign)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +104,16 @@ class HeldEqualParts:
 
 @dataclass(frozen=True, eq=False)
 class HeldExplicit:
-    """A list of the nonzeros `values` in the rows `i` and columns `j`, in any order, no two at the same place."""
+    """A list of the nonzeros `values` in the rows `i` and columns `j`, in any order, no two at the same place.
+
+    Values that are known while tracing, such as signs, are an array of numpy.
+    """
 
     rows: int
     cols: int
     i: IndexArray
     j: IndexArray
-    values: Array
+    values: EntryValues
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,32 +131,17 @@ class HeldDense:
         return int(self.values.shape[1])
 
 
-@dataclass(frozen=True, eq=False)
-class HeldColumns:
-    """A block of `width` columns, all of them zero but `columns`, which stand at the places `index`, in order."""
-
-    columns: HeldDense
-    index: IndexArray
-    width: int
-
-    @property
-    def rows(self) -> int:
-        return self.columns.rows
-
-    @property
-    def cols(self) -> int:
-        return self.width
+HeldBlock = HeldZero | HeldDiagonal | HeldSelection | HeldEqualParts | HeldExplicit | HeldDense
 
 
-HeldBlock = HeldZero | HeldDiagonal | HeldSelection | HeldEqualParts | HeldExplicit | HeldColumns | HeldDense
-
-
-def picked(index: IndexArray, width: int, values: Array | None = None, turned: bool = False) -> HeldBlock:
+def picked(
+    index: IndexArray, width: int, values: Array | None = None, turned: bool = False, sign: int = 1
+) -> HeldBlock:
     """Make a block of picks, held as a diagonal where each row picks its own column."""
     index = np.asarray(index, np.int64)
     if len(index) == width and np.array_equal(index, np.arange(width)):
-        return HeldDiagonal(width, values)
-    return HeldSelection(index, width, values, turned)
+        return HeldDiagonal(width, values, sign)
+    return HeldSelection(index, width, values, turned, sign)
 
 
 def parts(count: int, values: Array, kronecker: bool = False) -> HeldBlock:
@@ -173,8 +166,6 @@ def transposed(held: HeldBlock) -> HeldBlock:
             return HeldEqualParts(count, values.transpose(0, 2, 1), kronecker)
         case HeldExplicit(rows, cols, i, j, values):
             return HeldExplicit(cols, rows, j, i, values)
-        case HeldColumns(HeldDense(values)):
-            return HeldDense(matrix(held, values.dtype).T)
         case HeldDense(values):
             return HeldDense(values.T)
     raise AssertionError(held)
@@ -185,14 +176,12 @@ def negated(held: HeldBlock) -> HeldBlock:
     match held:
         case HeldZero():
             return held
-        case HeldDiagonal(_, None, sign):
+        case HeldDiagonal(vector=None, sign=sign) | HeldSelection(values=None, sign=sign):
             return replace(held, sign=-sign)
         case HeldDiagonal(vector=values) if values is not None:
             return replace(held, vector=-values)
-        case HeldSelection(index=index, values=values):
-            return replace(held, values=-np.ones(len(index), np.int8) if values is None else -values)
-        case HeldColumns(columns=HeldDense(values)):
-            return replace(held, columns=HeldDense(-values))
+        case HeldSelection(values=values) if values is not None:
+            return replace(held, values=-values)
         case HeldEqualParts(values=values) | HeldExplicit(values=values) | HeldDense(values=values):
             return replace(held, values=-values)
     raise AssertionError(held)
@@ -203,47 +192,85 @@ def vector(held: HeldDiagonal, dtype: DTypeLike) -> Array:
     return jnp.full(held.rows, held.sign, dtype) if held.vector is None else held.vector
 
 
-def matrix(held: HeldBlock, dtype: DTypeLike | None) -> Array:
-    """Write the block out as an array of rows x cols; `dtype` is that of values which the form alone says."""
+def listed(held: HeldBlock, dtype: DTypeLike) -> HeldExplicit:
+    """Return the block as a list of its entries; those of a matrix are all listed, zeros among them."""
+    rows, cols = held.rows, held.cols
     match held:
-        case HeldZero(rows, cols):
-            return jnp.zeros((rows, cols), dtype)
-        case HeldDiagonal(rows, values, sign):
-            return sign * jnp.eye(rows, dtype=dtype) if values is None else jnp.diag(values)
-        case HeldSelection(index, width, values, turned):
-            eye = np.arange(width) == index[:, None]
-            whole = jnp.asarray(eye, dtype) if values is None else jnp.where(eye, values[:, None], 0).astype(dtype)
-            return whole.T if turned else whole
+        case HeldExplicit():
+            return held
+        case HeldZero():
+            return HeldExplicit(rows, cols, np.arange(0), np.arange(0), np.zeros(0, dtype))
+        case HeldDiagonal(_, values, sign):
+            known = np.full(rows, sign, dtype) if values is None else values
+            return HeldExplicit(rows, rows, np.arange(rows), np.arange(rows), known)
+        case HeldSelection(index, _, values, turned, sign):
+            own = np.arange(len(index))
+            i, j = (index, own) if turned else (own, index)
+            return HeldExplicit(rows, cols, i, j, np.full(len(index), sign, dtype) if values is None else values)
         case HeldEqualParts(count, values, kronecker):
-            return _spread(count, values, kronecker)
-        case HeldExplicit(rows, cols, i, j, values):
-            place = np.full(rows * cols, -1, np.int64)
-            place[i * cols + j] = np.arange(len(i))
-            return padded(values, place).reshape(rows, cols)
-        case HeldColumns(columns, index, width):
-            place = np.full(width, -1, np.int64)
-            place[index] = np.arange(len(index))
-            return padded(matrix(columns, dtype), place, 1)
+            _, r, c = values.shape
+            part, row, col = (a.ravel() for a in np.indices((count, r, c)))
+            i, j = (row * count + part, col * count + part) if kronecker else (part * r + row, part * c + col)
+            return HeldExplicit(rows, cols, i, j, jnp.broadcast_to(values, (count, r, c)).ravel())
         case HeldDense(values):
-            return values
+            i, j = (a.ravel() for a in np.indices((rows, cols)))
+            return HeldExplicit(rows, cols, i, j, values.ravel())
+    raise AssertionError(held)
 
 
-def _spread(count: int, values: Array, kronecker: bool) -> Array:
-    """Write parts out as a matrix."""
-    _, r, c = values.shape
-    eye = np.eye(count, dtype=np.bool_)
-    full = jnp.broadcast_to(values, (count, r, c))
-    if kronecker:
-        whole = jnp.where(eye[None, :, None, :], full.transpose(1, 0, 2)[:, :, :, None], 0)
-    else:
-        whole = jnp.where(eye[:, None, :, None], full[:, :, None, :], 0)
-    return whole.reshape(count * r, count * c)
+def in_order(held: HeldExplicit) -> HeldExplicit:
+    """Return the list row by row, each row from left to right."""
+    place = held.i * held.cols + held.j
+    if (np.diff(place) > 0).all():
+        return held
+    order = np.argsort(place)
+    return HeldExplicit(held.rows, held.cols, held.i[order], held.j[order], taken(held.values, order))
+
+
+def mirrored(held: HeldExplicit) -> HeldExplicit:
+    """Return a list that is known to be symmetric with the values below the diagonal read from above it.
+
+    An entry whose mirror image is not listed is zero.
+    """
+    place, mirror = held.i * held.cols + held.j, held.j * held.cols + held.i
+    order = np.argsort(place)
+    at = np.minimum(np.searchsorted(place, mirror, sorter=order), len(place) - 1) if len(place) else order
+    image = order[at]
+    both = np.flatnonzero(place[image] == mirror)
+    source = np.where(held.i <= held.j, np.arange(len(place)), image)[both]
+    return HeldExplicit(held.rows, held.cols, held.i[both], held.j[both], taken(held.values, source))
+
+
+def matrix(held: HeldBlock, dtype: DTypeLike) -> Array:
+    """Write the block out as an array of rows x cols; `dtype` is that of values which the form alone says.
+
+    A list goes to its places by one scatter, because the numbers of the entries at all places would be a constant of
+    rows x cols in the program; only where the list fills a good part of the matrix is it read from there.
+    """
+    if isinstance(held, HeldDense):
+        return held.values
+    if isinstance(held, HeldDiagonal) and held.vector is None:
+        return held.sign * jnp.eye(held.rows, dtype=dtype)
+    rows, cols = held.rows, held.cols
+    entries = in_order(listed(held, dtype))
+    if isinstance(entries.values, np.ndarray) and entries.values.size == 0:
+        return jnp.zeros((rows, cols), dtype)
+    values = jnp.asarray(entries.values)
+    if rows * cols <= MAX_CELLS_PER_GATHERED_ENTRY * len(entries.i):
+        place = np.full(rows * cols, -1, np.int64)
+        place[entries.i * cols + entries.j] = np.arange(len(entries.i))
+        return padded(values, place).reshape(rows, cols)
+    flat = rows * cols <= np.iinfo(np.int32).max
+    where = ((entries.i * cols + entries.j).astype(np.int32),) if flat else (entries.i, entries.j)
+    zeros = jnp.zeros(rows * cols if flat else (rows, cols), values.dtype)
+    options = {"indices_are_sorted": True, "unique_indices": True, "mode": "promise_in_bounds"}
+    return zeros.at[where].set(values, **options).reshape(rows, cols)
 
 
 def as_parts(held: HeldBlock, like: HeldEqualParts, dtype: DTypeLike) -> Array | None:
     """Return the values of a block as parts like those of `like`, None where it does not fall into such parts."""
     count, kronecker = like.count, like.kronecker
-    if held.rows % count or held.cols % count or isinstance(held, HeldZero | HeldExplicit | HeldColumns | HeldDense):
+    if held.rows % count or held.cols % count or isinstance(held, HeldZero | HeldExplicit | HeldDense):
         return None
     if isinstance(held, HeldEqualParts):
         return held.values if (held.count, held.kronecker) == (count, kronecker) else None
@@ -259,7 +286,7 @@ def as_parts(held: HeldBlock, like: HeldEqualParts, dtype: DTypeLike) -> Array |
     values = vector(held, dtype) if isinstance(held, HeldDiagonal) else held.values
     if values is None:
         ones = np.zeros((count, r, c), dtype)
-        ones[part, i, j] = 1
+        ones[part, i, j] = held.sign
         return jnp.asarray(ones)
     place = np.full((count, r, c), -1, np.int64)
     place[part, i, j] = rows

@@ -1,4 +1,4 @@
-"""Entries picked and added up by indices that are known while tracing: slices, reshapes and sums where they do.
+"""EntryValues picked and added up by indices that are known while tracing: slices, reshapes and sums where they do.
 
 XLA compiles a gather or a scatter at constant indices like any other: entry by entry, and hardly fused with its
 neighbours. On a CPU a scatter runs one update after the other. Most indices of a program are regular, because they come
@@ -15,16 +15,20 @@ import numpy as np
 from jax import Array, lax
 from numpy.typing import NDArray
 
+from chainplan.jax.types import EntryValues
+
 MAX_UNROLLED_TERMS = 16
 """The largest number of terms of a sum that is written out, so that each term is read where it stands."""
+MAX_UNEVEN_SLOTS = 2
+"""The number of places, per term, of the largest table of terms by groups that is used."""
 IndexArray = NDArray[np.int64]
 """Indices that are known while the function is traced."""
 
 
-def taken(array: Array, index: IndexArray, axis: int = 0) -> Array:
-    """Return `array[index]` along an axis; of an array of numpy, such as known signs, it is one of numpy."""
+def taken(array: EntryValues, index: IndexArray, axis: int = 0) -> EntryValues:
+    """Return `array[index]` along an axis."""
     if isinstance(array, np.ndarray):
-        return array.take(index, axis)
+        return np.take(array, index, axis)
     size, count = array.shape[axis], len(index)
     if count == size and np.array_equal(index, np.arange(size)):
         return array
@@ -32,7 +36,8 @@ def taken(array: Array, index: IndexArray, axis: int = 0) -> Array:
         return regular
     if count == 1:
         return lax.slice_in_dim(array, int(index[0]), int(index[0]) + 1, axis=axis)
-    return array.at[(*(slice(None),) * axis, index)].get(mode="promise_in_bounds")
+    narrow = index.astype(np.int32) if size <= np.iinfo(np.int32).max else index
+    return array.at[(*(slice(None),) * axis, narrow)].get(mode="promise_in_bounds")
 
 
 def _regular(array: Array, index: IndexArray, axis: int) -> Array | None:
@@ -94,8 +99,10 @@ def _spread(array: Array, at: int, times: int, axis: int) -> Array:
     return wide.reshape(*shape[:axis], shape[axis] * times, *shape[axis + 1 :])
 
 
-def padded(array: Array, index: IndexArray, axis: int = 0) -> Array:
+def padded(array: EntryValues, index: IndexArray, axis: int = 0) -> EntryValues:
     """Return `array[index]` along an axis, zero where the index is -1."""
+    if isinstance(array, np.ndarray):
+        return np.take(np.append(array, np.zeros_like(array, shape=1)), index)
     there = np.flatnonzero(index >= 0)
     if len(there) == len(index):
         return taken(array, index, axis)
@@ -118,29 +125,39 @@ def padded(array: Array, index: IndexArray, axis: int = 0) -> Array:
     return taken(jnp.pad(array, ends), np.where(index < 0, array.shape[axis], index), axis)
 
 
-def slots(group: IndexArray, groups: int) -> IndexArray:
+def slots(group: IndexArray, groups: int) -> IndexArray | None:
     """List the entries of each group, in an array of K x groups; it holds -1 where a group has fewer than K entries.
 
-    Row k holds entry k of every group, so that the indices are regular where the groups are runs of equal length.
+    Row k holds entry k of every group, so that the indices are regular where the groups are runs of equal length. None
+    where there are too many rows, or where groups are so uneven that most of the array would be empty.
     """
-    order = np.argsort(group, kind="stable")
     counts = np.bincount(group, minlength=groups)
+    most = int(counts.max(initial=0))
+    if most > MAX_UNROLLED_TERMS or most * groups > MAX_UNEVEN_SLOTS * len(group):
+        return None
+    order = np.argsort(group, kind="stable")
     starts = np.cumsum(counts) - counts
-    members = np.full((int(counts.max(initial=0)), groups), -1, np.int64)
+    members = np.full((most, groups), -1, np.int64)
     members[np.arange(len(group)) - starts[group[order]], group[order]] = order
     return members
 
 
 def added(rows: Array, index: IndexArray, height: int, axis: int = 0) -> Array:
     """Add rows, or columns where `axis` is 1, up: row i goes to row `index[i]` of `height`."""
-    if height and len(index) % height == 0:
+    if height and len(index) and len(index) % height == 0:
         shape, each = rows.shape, len(index) // height
         if np.array_equal(index, np.repeat(np.arange(height), each)):
             return rows.reshape(*shape[:axis], height, each, *shape[axis + 1 :]).sum(axis + 1)
         if np.array_equal(index, np.tile(np.arange(height), each)):
             return rows.reshape(*shape[:axis], each, height, *shape[axis + 1 :]).sum(axis)
+    if len(np.unique(index)) == len(index):
+        place = np.full(height, -1, np.int64)
+        place[index] = np.arange(len(index))
+        return padded(rows, place, axis)
     where = slots(index, height)
-    if not 0 < len(where) <= MAX_UNROLLED_TERMS:
+    if where is None:
         shape = (*rows.shape[:axis], height, *rows.shape[axis + 1 :])
-        return jnp.zeros(shape, rows.dtype).at[(*(slice(None),) * axis, index)].add(rows)
+        order = np.argsort(index, kind="stable")
+        into = jnp.zeros(shape, rows.dtype).at[(*(slice(None),) * axis, index[order].astype(np.int32))]
+        return into.add(taken(rows, order, axis), indices_are_sorted=True, mode="promise_in_bounds")
     return sum((padded(rows, one, axis) for one in where[1:]), padded(rows, where[0], axis))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import update_wrapper, wraps
 from numbers import Real
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 from chainplan.errors import PlanError
 from chainplan.io.plan_file import SavedPlan
 from chainplan.io.read import read_plan
+from chainplan.jax.bcoo import full_block
 from chainplan.jax.call import by_jax, flattened, has_integers
 from chainplan.jax.choice import DEFAULT_NODES, MIN_PLAN_GAIN, JacobianSettings, chosen
 from chainplan.jax.errors import DifferentiationError
@@ -21,6 +22,17 @@ from chainplan.plans.candidate import Candidate
 from chainplan.plans.result import Result
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
+
+
+class ScalarGradient:
+    """The gradient of a function that gives one number; its Jacobian is symmetric."""
+
+    def __init__(self, f: Callable[..., Tree], argnums: int | Sequence[int], has_aux: bool) -> None:
+        self._gradient = jax.grad(f, argnums, has_aux)
+        update_wrapper(self, f)
+
+    def __call__(self, *args: Tree, **kwargs: Tree) -> Tree:
+        return self._gradient(*args, **kwargs)
 
 
 def jacobian(
@@ -38,6 +50,7 @@ def jacobian(
     memory: int | None = None,
     holomorphic: bool = False,
     allow_int: bool = False,
+    sparse: bool = False,
 ) -> Callable[..., Tree]:
     """Make the Jacobian of a function by the cheapest order; it is called, and shaped, like `jax.jacrev(f, argnums)`.
 
@@ -76,6 +89,11 @@ def jacobian(
         Whether f is a holomorphic function of complex arrays, which is left to JAX's modes.
     allow_int : bool
         Whether arguments may be integers, by which all derivatives are zero; such a call is left to JAX's modes.
+    sparse : bool
+        Whether the blocks are sparse arrays, `jax.experimental.sparse.BCOO` of the shape that they have otherwise, and
+        never written out. Their indices are sorted, unique and known from the shapes alone; the entries at other
+        places are zero for every argument. A block in which no zeros are known has all its entries. The plan is then
+        used whatever it saves.
 
     Returns
     -------
@@ -98,6 +116,9 @@ def jacobian(
     >>> import jax.numpy as jnp
     >>> jacobian(lambda x: x**2)(jnp.array([1.0, 3.0])).tolist()
     [[2.0, 0.0], [0.0, 6.0]]
+    >>> block = jacobian(lambda x: x**2, sparse=True)(jnp.array([1.0, 3.0]))
+    >>> block.data.tolist(), block.indices.tolist()
+    ([2.0, 6.0], [[0, 0], [1, 1]])
     """
     argnums = _integers(argnums)
     if not callable(f):
@@ -111,10 +132,16 @@ def jacobian(
     if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int) or memory < 0):
         raise PlanError(f"memory: found {memory!r}; expected a whole number of bytes. Write memory=64 * 2**20.")
     settings = JacobianSettings(solver, budget, nodes, objective, _candidate_of(plan), tune, gain, memory)
+    settings = settings._replace(sparse=bool(sparse), symmetric=isinstance(f, ScalarGradient))
     if holomorphic and (plan is not None or memory is not None):
         raise PlanError(
             "holomorphic: found a plan or a limit of memory beside it; expected neither, because Jacobians of complex "
             "functions are left to JAX's modes. Leave it out, or pass real and imaginary parts as two real arrays."
+        )
+    if sparse and (holomorphic or allow_int):
+        raise PlanError(
+            "sparse: found holomorphic or allow_int beside it; expected a function of real arrays, whose entries are "
+            "planned. Leave sparse out, or differentiate by real arrays alone."
         )
 
     @wraps(f)
@@ -128,9 +155,12 @@ def jacobian(
         choice = chosen(call, settings)
         if choice.chosen is None and choice.way.chunk is None:
             made = by_jax(f, choice.way.name, args, kwargs, argnums=argnums, has_aux=has_aux)
-            return (call.as_jacrev(made[0]), made[1]) if has_aux else call.as_jacrev(made)
+            nested, aux = made if has_aux else (made, None)
+            nested = call.as_jacrev(nested)
+            nested = jax.tree.map(full_block, nested) if sparse else nested
+            return (nested, aux) if has_aux else nested
         blocks, computed = choice.computed(call)
-        nested = call.as_jacrev(call.nested(blocks))
+        nested = call.nested(blocks) if sparse else call.as_jacrev(call.nested(blocks))
         return (nested, call.passed_on(computed)) if has_aux else nested
 
     return jacobian_of_f

@@ -13,10 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from chainplan.jax.coo import list_product, list_times_matrix, list_total, list_work, pick_product
+from chainplan.jax.coo import entry_count, list_product, list_times_matrix, list_total, list_work, narrowed, widened
 from chainplan.jax.forms import (
     HeldBlock,
-    HeldColumns,
     HeldDense,
     HeldDiagonal,
     HeldEqualParts,
@@ -42,29 +41,34 @@ MAX_UNROLLED_INNER_SIZE, MAX_UNROLLED_FMA = 8, 512
 
 def product(left: HeldBlock, right: HeldBlock, dtype: DTypeLike) -> HeldBlock:
     """Return left · right; `dtype` is that of values which a form alone says."""
-    if isinstance(left, HeldZero) or isinstance(right, HeldZero):
+    if not entry_count(left) or not entry_count(right):
         return HeldZero(left.rows, right.cols)
     if isinstance(left, HeldDiagonal):
         return _scaled(left, right, 0)
     if isinstance(right, HeldDiagonal):
         return _scaled(right, left, 1)
-    if isinstance(right, HeldColumns):
-        return replace(right, columns=HeldDense(matrix(product(left, right.columns, dtype), dtype)))
-    if isinstance(left, HeldColumns):
-        return product(left.columns, product(picked(left.index, left.width), right, dtype), dtype)
     by_parts = _in_parts(left, right, dtype)
     if by_parts is not None:
         return by_parts
-    match left, right:
-        case HeldSelection(), HeldSelection():
-            return _picked(left, right) or pick_product(left, right, dtype)
-        case (_, HeldDense()):
-            return HeldDense(_times_matrix(left, right.values))
-        case (HeldDense(), _):
-            return HeldDense(_matrix_times(left.values, right))
-        case _:
-            by_list = list_product(left, right, dtype)
-            return HeldDense(_times_matrix(left, matrix(right, dtype))) if by_list is None else by_list
+    if isinstance(left, HeldSelection) and isinstance(right, HeldSelection):
+        found = _picked(left, right)
+        if found is not None:
+            return found
+    by_list = list_product(left, right, dtype)
+    if by_list is not None:
+        return by_list
+    if isinstance(left, HeldDense):
+        few = narrowed(right)
+        if few is not None:
+            return widened(product(left, few[0], dtype), few[1], right.cols, dtype)
+        return HeldDense(_matrix_times(left.values, right))
+    if isinstance(right, HeldDense):
+        few = narrowed(transposed(left))
+        if few is not None:
+            rows = product(transposed(few[0]), right, dtype)
+            return transposed(widened(transposed(rows), few[1], left.rows, dtype))
+        return HeldDense(_times_matrix(left, right.values))
+    return HeldDense(_times_matrix(left, matrix(right, dtype)))
 
 
 def work(left: HeldBlock, right: HeldBlock) -> int:
@@ -72,10 +76,6 @@ def work(left: HeldBlock, right: HeldBlock) -> int:
 
     There may be more than the structures say, where a factor is held as a matrix.
     """
-    if isinstance(right, HeldColumns):
-        return work(left, right.columns)
-    if isinstance(left, HeldColumns):
-        return work(left.columns, right) * len(left.index) // left.width
     sizes = left.rows, left.cols, right.cols
     listed_pairs = list_work(left, right)
     if listed_pairs is not None:
@@ -106,8 +106,6 @@ def stored(held: HeldBlock) -> int:
         return held.rows * held.cols
     if isinstance(held, HeldExplicit):
         return len(held.i)
-    if isinstance(held, HeldColumns):
-        return stored(held.columns)
     return held.rows * held.cols // held.count if isinstance(held, HeldEqualParts) else max(held.rows, held.cols)
 
 
@@ -119,10 +117,8 @@ def total(left: HeldBlock, right: HeldBlock, dtype: DTypeLike) -> HeldBlock:
         return left
     if isinstance(left, HeldDiagonal) and isinstance(right, HeldDiagonal):
         return HeldDiagonal(left.rows, vector(left, dtype) + vector(right, dtype))
-    if isinstance(left, HeldColumns) and isinstance(right, HeldColumns):
-        return _side_by_side(left, right)
     if isinstance(left, HeldSelection) and isinstance(right, HeldSelection) and _alike(left, right):
-        both = [jnp.ones(len(p.index), dtype) if p.values is None else p.values for p in (left, right)]
+        both = [jnp.full(len(p.index), p.sign, dtype) if p.values is None else p.values for p in (left, right)]
         return replace(left, values=both[0] + both[1])
     for a, b in ((left, right), (right, left)):
         if isinstance(a, HeldEqualParts):
@@ -133,17 +129,6 @@ def total(left: HeldBlock, right: HeldBlock, dtype: DTypeLike) -> HeldBlock:
     if by_list is not None:
         return by_list
     return HeldDense(matrix(left, dtype) + matrix(right, dtype))
-
-
-def _side_by_side(left: HeldColumns, right: HeldColumns) -> HeldBlock:
-    """Add two blocks of few columns; the sum has the columns of both."""
-    index = np.union1d(left.index, right.index)
-    terms = []
-    for one in (left, right):
-        at = np.searchsorted(index, one.index)
-        terms.append(matrix(HeldColumns(one.columns, at, len(index)), None))
-    columns = HeldDense(terms[0] + terms[1])
-    return columns if len(index) == left.width else HeldColumns(columns, index, left.width)
 
 
 def _alike(left: HeldSelection, right: HeldSelection) -> bool:
@@ -161,17 +146,14 @@ def _scaled(diagonal: HeldDiagonal, held: HeldBlock, axis: int) -> HeldBlock:
             return HeldDiagonal(rows, sign * v)
         case HeldDiagonal(rows, w):
             return HeldDiagonal(rows, v * w)
-        case HeldSelection(index, width, values, turned):
+        case HeldSelection(index, width, values, turned, sign):
             along = taken(v, index) if turned == (axis == 0) else v
-            return HeldSelection(index, width, along if values is None else along * values, turned)
+            return HeldSelection(index, width, along * (sign if values is None else values), turned)
         case HeldEqualParts(count, values, kronecker):
             split = v.reshape(-1, count).T if kronecker else v.reshape(count, -1)
             return HeldEqualParts(count, jnp.expand_dims(split, 2 - axis) * values, kronecker)
         case HeldExplicit(_, _, i, j, values):
             return replace(held, values=taken(v, j if axis else i) * values)
-        case HeldColumns(HeldDense(values), index):
-            factors = taken(v, index)[None, :] if axis else v[:, None]
-            return replace(held, columns=HeldDense(factors * values))
         case HeldDense(values):
             return HeldDense(jnp.expand_dims(v, 1 - axis) * values)
     raise AssertionError(held)
@@ -234,24 +216,25 @@ def _picked(left: HeldSelection, right: HeldSelection) -> HeldBlock | None:
     values = None if second.values is None else taken(second.values, first.index)
     if first.values is not None:
         values = first.values if values is None else first.values * values
-    return picked(second.index[first.index], second.width, values, left.turned)
+    sign = (first.sign if first.values is None else 1) * (second.sign if second.values is None else 1)
+    if values is not None and sign == -1:
+        values, sign = -values, 1
+    return picked(second.index[first.index], second.width, values, left.turned, sign)
 
 
 def _times_matrix(left: HeldBlock, right: Array) -> Array:
     """Return left · right for a matrix on the right."""
     match left:
-        case HeldDense(values):
-            return _matmul(values, right)
-        case HeldSelection(index, _, values, False):
-            rows = taken(right, index)
-            return rows if values is None else values[:, None] * rows
-        case HeldSelection(index, width, values, True):
-            return added(right if values is None else values[:, None] * right, index, width)
+        case HeldSelection(index, width, values, turned, sign):
+            weighted = sign * right if values is None else right
+            if not turned:
+                rows = taken(weighted, index)
+                return rows if values is None else values[:, None] * rows
+            return added(weighted if values is None else values[:, None] * right, index, width)
         case HeldEqualParts():
             return _parts_times_matrix(left, right)
         case HeldExplicit():
-            by_list = list_times_matrix(left, right, 0)
-            return matrix(left, right.dtype) @ right if by_list is None else by_list
+            return list_times_matrix(left, right, 0)
     raise AssertionError(left)
 
 
@@ -267,16 +250,18 @@ def _matmul(left: Array, right: Array) -> Array:
 def _matrix_times(left: Array, right: HeldBlock) -> Array:
     """Return left · right for a matrix on the left."""
     match right:
-        case HeldSelection(index, width, values, False):
-            return added(left if values is None else left * values, index, width, 1)
-        case HeldSelection(index, _, values, True):
-            columns = taken(left, index, 1)
-            return columns if values is None else columns * values
+        case HeldSelection(index, width, values, turned, sign):
+            weighted = sign * left if values is None else left
+            if turned:
+                columns = taken(weighted, index, 1)
+                return columns if values is None else columns * values
+            return added(weighted if values is None else left * values, index, width, 1)
         case HeldExplicit():
-            by_list = list_times_matrix(right, left, 1)
-            return left @ matrix(right, left.dtype) if by_list is None else by_list
+            return list_times_matrix(right, left, 1)
         case HeldEqualParts():
             return _matrix_times_parts(left, right)
+        case HeldDense(values):
+            return _matmul(left, values)
     raise AssertionError(right)
 
 

@@ -13,12 +13,16 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.extend import core
+from jax.tree_util import PyTreeDef
 
 from chainplan.jax.call import FlatCall
 from chainplan.jax.linearise import LinearisedFunction, linearise
 from chainplan.jax.strategies import EvaluatedStrategy, JacobianStrategy, evaluated, evaluated_by_mode
 from chainplan.jax.trace import FunctionTrace, trace
 from chainplan.jax.tuning import batch_axes
+
+TracedProgram = tuple[core.ClosedJaxpr, PyTreeDef]
+"""A program, and the tree of its results."""
 
 
 def linearised_call(call: FlatCall) -> LinearisedFunction:
@@ -58,12 +62,10 @@ def examples(call: FlatCall, linearised: LinearisedFunction | None) -> list[Arra
         ]
 
 
-def traced_program(
-    call: FlatCall, known: LinearisedFunction | FunctionTrace, way: JacobianStrategy
-) -> core.ClosedJaxpr:
+def traced_program(call: FlatCall, known: LinearisedFunction | FunctionTrace, way: JacobianStrategy) -> TracedProgram:
     """Trace a way; nothing is computed."""
-    closed: core.ClosedJaxpr = jax.make_jaxpr(program(call, known, way))(*given(call, known))
-    return closed
+    closed, shapes = jax.make_jaxpr(program(call, known, way), return_shape=True)(*given(call, known))
+    return closed, jax.tree.structure(shapes)
 
 
 def in_batch(closed: core.ClosedJaxpr, arrays: list[Array]) -> core.ClosedJaxpr:

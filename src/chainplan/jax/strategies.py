@@ -10,21 +10,22 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from chainplan.jax.bcoo import empty_block, full_block, sparse_block, without_zeros
 from chainplan.jax.by_entries import entries_of, gathered, scalars_of
 from chainplan.jax.call import FlatCall
 from chainplan.jax.chunks import by_mode
-from chainplan.jax.emit import blocks_of
-from chainplan.jax.forms import matrix
+from chainplan.jax.emit import blocks_of, structures_of
+from chainplan.jax.forms import HeldExplicit, listed, matrix, mirrored, transposed
 from chainplan.jax.linearise import LinearisedFunction
 from chainplan.jax.trace import FunctionTrace, read
-from chainplan.jax.types import Shaped
+from chainplan.jax.types import Shaped, Tree
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.steps import Plan
 
 if TYPE_CHECKING:
     from jax.typing import DTypeLike
 
-EvaluatedStrategy = tuple[list[list[Array]], list[Array]]
+EvaluatedStrategy = tuple[list[list[Tree]], list[Array]]
 """The blocks by result and argument, in the shapes that JAX gives them, and the arrays computed beside the results."""
 
 
@@ -32,12 +33,15 @@ class JacobianStrategy(NamedTuple):
     """A way to compute a Jacobian: `name` is "plan", "jacfwd" or "jacrev".
 
     "plan" without a candidate is a Jacobian of zeros. At most `chunk` seeds go through the program at a time, all of
-    them where it is None.
+    them where it is None. With `sparse` the blocks are sparse arrays. A Jacobian that is known to be `symmetric` is
+    read off one triangle where its entries are listed.
     """
 
     name: str
     candidate: Candidate | None = None
     chunk: int | None = None
+    sparse: bool = False
+    symmetric: bool = False
 
     @property
     def plan(self) -> Plan | None:
@@ -77,21 +81,31 @@ def _by_plan(
     dtype: DTypeLike,
     outs: Sequence[Shaped],
     ins: Sequence[Shaped],
-) -> list[list[Array]]:
+) -> list[list[Tree]]:
     """Compute the blocks by a plan at the values of a trace, in the shapes of results and arguments."""
     held = {} if way.candidate is None else blocks_of(linearised, way.candidate, values, dtype, way.chunk)
-    blocks = []
-    for output, out in zip(linearised.outputs, outs, strict=True):
-        row = []
-        for source, leaf in zip(linearised.inputs, ins, strict=True):
-            block = held.get((output or "", source or ""))
-            shape = (*out.shape, *leaf.shape)
-            if block is None:
-                row.append(jnp.zeros(shape, leaf.dtype))
-            else:
-                row.append(matrix(block, dtype).reshape(shape).astype(leaf.dtype))
-        blocks.append(row)
-    return blocks
+    counts = structures_of(way.candidate) if way.sparse and way.candidate is not None else {}
+
+    def written(row: int, column: int) -> Tree:
+        out, leaf = outs[row], ins[column]
+        shape = (*out.shape, *leaf.shape)
+        turned = way.symmetric and row > column
+        first, second = (column, row) if turned else (row, column)
+        key = linearised.outputs[first] or "", linearised.inputs[second] or ""
+        block, counted = held.get(key), counts.get(key)
+        if block is None:
+            return empty_block(shape, leaf.dtype) if way.sparse else jnp.zeros(shape, leaf.dtype)
+        if way.sparse:
+            block = listed(without_zeros(block, counted), dtype)
+        if turned:
+            block = transposed(block)
+        if way.symmetric and row == column and isinstance(block, HeldExplicit):
+            block = mirrored(block)
+        if way.sparse and isinstance(block, HeldExplicit):
+            return sparse_block(block, out.shape, leaf.shape, leaf.dtype)
+        return matrix(block, dtype).reshape(shape).astype(leaf.dtype)
+
+    return [[written(row, column) for column in range(len(ins))] for row in range(len(outs))]
 
 
 def evaluated_by_mode(
@@ -109,10 +123,12 @@ def evaluated_by_mode(
         return arrays[: len(call.outs)], arrays[len(call.outs) :]
 
     if way.chunk is not None:
-        return by_mode(function, leaves, way.name, way.chunk)
-    mode = getattr(jax, way.name)(function, argnums=tuple(range(len(leaves))), has_aux=True)
-    blocks, beside = mode(*leaves)
-    return [[block.astype(leaf.dtype) for block, leaf in zip(row, leaves, strict=True)] for row in blocks], beside
+        blocks, beside = by_mode(function, leaves, way.name, way.chunk)
+    else:
+        mode = getattr(jax, way.name)(function, argnums=tuple(range(len(leaves))), has_aux=True)
+        blocks, beside = mode(*leaves)
+    typed = [[block.astype(leaf.dtype) for block, leaf in zip(row, leaves, strict=True)] for row in blocks]
+    return [[full_block(block) for block in row] for row in typed] if way.sparse else typed, beside
 
 
 def seeds_of(call: FlatCall, mode: str) -> int:

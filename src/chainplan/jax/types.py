@@ -8,6 +8,8 @@ from chainplan._util.arrays import DType
 
 Tree = Any
 """A tree of JAX: arrays, or tuples, lists and dicts of trees."""
+EntryValues = Any
+"""The values of some entries: an array of JAX, or of numpy where they are known while the function is traced."""
 Parameters = dict[str, Any]
 """The parameters of a primitive by name; their types are those that the primitive asks for."""
 
