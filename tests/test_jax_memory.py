@@ -13,6 +13,7 @@ jax.config.update("jax_enable_x64", True)
 import jax.numpy as jnp  # noqa: E402
 
 import chainplan.jax as planned  # noqa: E402
+from chainplan import plan  # noqa: E402
 from chainplan.errors import PlanError  # noqa: E402
 from chainplan.jax.call import flattened  # noqa: E402
 from chainplan.jax.choice import JacobianSettings, chosen  # noqa: E402
@@ -62,10 +63,11 @@ def test_no_such_chunk(chunk: Any) -> None:
 def test_every_way_in_chunks(name: str, mode: str, chunk: int) -> None:
     f, arguments, argnums = CASES[name]
     call = flattened(f, argnums, False, arguments, {})
-    way = chosen(call, JacobianSettings(budget=0.1, gain=None)).way
-    assert way.name == "plan"
-    way = way._replace(chunk=chunk) if mode == "plan" else JacobianStrategy(mode, None, chunk)
     linearised = linearised_call(call)
+    problem = linearised.problem()
+    assert problem is not None
+    candidate = plan(problem, budget=0.1).candidate if mode == "plan" else None
+    way = JacobianStrategy(mode, candidate, chunk)
     blocks, _ = evaluated(linearised, call, way, call.leaves, linearised.trace.constants)
     _require_close(call.nested(blocks), jax.jacrev(f, argnums)(*arguments))
 
