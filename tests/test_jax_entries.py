@@ -128,6 +128,23 @@ def test_long_programs_are_not_taken_apart() -> None:
     assert found == [True, False]
 
 
+def test_deep_programs_are_not_taken_apart() -> None:
+    """What is shared by many steps in a row would be computed again along each of their paths."""
+
+    def steps(x: Any, count: int) -> Any:
+        for _ in range(count):
+            a, b = x
+            x = x + 0.01 * jnp.stack([a - a * b, a * b - b])
+        return x
+
+    (x,) = draw((2,))
+    found = []
+    for count in (4, 40):
+        call, traced = _call(partial(steps, count=count), x)
+        found.append(known_pattern(traced, call.leaves, call.outs) is not None)
+    assert found == [True, False]
+
+
 def test_a_known_zero_ends_its_paths() -> None:
     """Constants decide by where they are 0 and 1, and are not mixed up with others where they are not."""
     (x,) = draw((3,))

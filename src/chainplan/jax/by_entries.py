@@ -36,6 +36,9 @@ MAX_JACOBIAN_ENTRIES = 256
 """The number of entries of the largest Jacobian that is computed so, and of arrays in which entries only move."""
 MAX_ENTRY_OPERATIONS = 600
 """The most operations on entries of a function that is taken apart."""
+MAX_ENTRY_DEPTH = 32
+"""The most operations one behind the other: XLA computes shared scalars again along the paths of one fused loop, whose
+number may double with every few operations."""
 MAX_FUSED_STACK = 4
 """The number of arrays that are stacked at once."""
 
@@ -127,10 +130,13 @@ def _stacked(arrays: list[Array]) -> Array:
 def _few(traced: FunctionTrace, leaves: int, ends: int) -> bool:
     """Say whether each equation that the leaves reach can be taken apart, into few operations in all."""
     reached, count = set(range(leaves)), 0
+    depth = dict.fromkeys(reached, 0)
     for equation in traced.equations:
         if not reached.intersection(o for o in equation.operands if isinstance(o, int)):
             continue
         reached.update(equation.results)
+        behind = max(depth.get(o, 0) for o in equation.operands if isinstance(o, int))
+        depth.update(dict.fromkeys(equation.results, behind + (equation.name not in _MOVES)))
         if not _separable(equation):
             return False
         if equation.name == "dot_general":
@@ -138,7 +144,7 @@ def _few(traced: FunctionTrace, leaves: int, ends: int) -> bool:
         elif equation.name not in _MOVES:
             count += max(prod(a.shape) for a in (*equation.ins, *equation.outs))
     known = [isinstance(end, TraceConstant) or end not in reached for end in traced.results[:ends]]
-    return count <= MAX_ENTRY_OPERATIONS and not all(known)
+    return count <= MAX_ENTRY_OPERATIONS and max(depth.values()) <= MAX_ENTRY_DEPTH and not all(known)
 
 
 def _separable(equation: TraceEquation) -> bool:

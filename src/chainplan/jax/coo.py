@@ -36,6 +36,9 @@ GATHER_FMA = 8
 """The time of one multiply-add of listed entries, in multiply-adds of matrices."""
 MIN_LISTED_CELLS = 64
 """The number of entries of the smallest block that is worth listing."""
+FULL_PRODUCT_FMA = 128
+"""The time of one multiply-add of listed entries of parts where the product has few zeros: a long list slows what
+follows."""
 
 
 def sparse_enough(nonzeros: int, cells: int) -> bool:
@@ -79,7 +82,11 @@ def pairs_of(left: HeldBlock, right: HeldBlock) -> int | None:
     if isinstance(left, HeldDense) or isinstance(right, HeldDense):
         return None
     pairs = int(line_counts(left, 1) @ line_counts(right, 0))
-    return pairs if sparse_enough(pairs, left.rows * left.cols * right.cols) else None
+    by_matrices = left.rows * left.cols * right.cols
+    of_parts = isinstance(left, HeldEqualParts) or isinstance(right, HeldEqualParts)
+    if of_parts and by_matrices <= FULL_PRODUCT_FMA * pairs and not sparse_enough(pairs, left.rows * right.cols):
+        return None
+    return pairs if sparse_enough(pairs, by_matrices) else None
 
 
 def list_total(left: HeldBlock, right: HeldBlock, dtype: DTypeLike) -> HeldBlock | None:
