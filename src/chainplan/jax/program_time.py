@@ -5,10 +5,8 @@ elementwise operations are fused and cost their arithmetic alone; an array is wr
 where a kernel that is not fused makes or takes it, or where it is expensive and read more than once. Work that does not
 depend on a batch is not batched in the program, so that it counts once.
 
-The rates were fitted to compiled calls of the benchmark functions by plan and by both modes, one point and a batch of
-512, on one thread of a busy CPU. The logarithm of the ratio of the times of plan and mode correlates by 0.83 with that
-of the predictions, by 0.82 with that of the bytes that XLA counts once it has compiled, by 0.46 to 0.60 with bytes and
-flops that XLA counts before that, and by 0.32 with that of the planner's multiply-adds. Only ratios are used.
+The rates were fitted to the times of compiled calls of the suite `jax` (`bench/reports/jax.md`), by plan and by both
+modes, one point and batches, on one thread. Only ratios of predictions are used.
 """
 
 from __future__ import annotations
@@ -24,31 +22,33 @@ from chainplan.jax.types import Parameters, Shaped
 
 NEAR_BYTES = 1 << 18
 """The largest array that is written to a cache rather than to memory."""
+MAX_FUSED_PARTS = 4
+"""The number of arrays that are joined in the kernel that makes them."""
 THIN = 8
 """A matrix product with a side below this one is not worth the library's kernel."""
 
 SECONDS = {
-    "call": 1.4e-5,
-    "results": 1.9e-6,
-    "kernels": 3.6e-8,
-    "fma": 1.4e-10,
-    "thin_fma": 2.2e-10,
-    "vector_fma": 1.2e-10,
-    "dots": 9.8e-9,
-    "simple": 5.3e-11,
-    "slow": 1.4e-10,
-    "expensive": 1.7e-9,
-    "moved": 2.1e-10,
-    "gathered": 3.2e-9,
-    "scattered": 5.0e-8,
-    "reduced": 4.6e-9,
-    "read": 6.5e-11,
-    "written": 2.2e-11,
-    "written_far": 5.0e-11,
-    "linalg_fma": 3.8e-10,
-    "linalg_calls": 9.7e-7,
-    "trips": 1.4e-7,
-    "turned": 7.8e-11,
+    "call": 9.9e-6,
+    "results": 2.1e-6,
+    "kernels": 7.7e-8,
+    "fma": 6e-11,
+    "thin_fma": 1.3e-10,
+    "vector_fma": 8.9e-11,
+    "dots": 8.7e-9,
+    "simple": 2.7e-10,
+    "slow": 1.3e-10,
+    "expensive": 4.2e-9,
+    "moved": 1.4e-10,
+    "gathered": 6.3e-10,
+    "scattered": 5.5e-9,
+    "reduced": 6.7e-10,
+    "read": 1.1e-11,
+    "written": 9.4e-12,
+    "written_far": 5.1e-12,
+    "linalg_fma": 2.2e-10,
+    "linalg_calls": 8.6e-7,
+    "trips": 1.7e-7,
+    "turned": 5.9e-10,
     "joined": 1.6e-9,
 }
 """Seconds per unit of each kind of work: calls, kernels, multiply-adds, entries or bytes."""
@@ -109,7 +109,7 @@ class _ProgramWork:
                     if elements(self._avals[v]) > 1:
                         self._hold(v)
             several = op.name in _EXPENSIVE and uses[op.outs[0]] > 1 and elements(self._avals[op.outs[0]]) > 1
-            if several or not _is_fused(op) or _reduces(op) or op.name in ("concatenate", "stack"):
+            if several or not _is_fused(op) or _reduces(op) or _joins(op):
                 for v in op.outs:
                     self._hold(v)
         for op in self._program.operations:
@@ -159,7 +159,7 @@ class _ProgramWork:
             self._work["reduced"] += elements(ins[0])
         elif op.name not in _FREE:
             self._work[_kind(op)] += out
-            if op.name in ("concatenate", "stack"):
+            if _joins(op):
                 self._work["joined"] += len(ins)
 
 
@@ -176,6 +176,11 @@ def _kind(op: Operation) -> str:
 
 def _reduces(op: Operation) -> bool:
     return op.name.startswith(("reduce_", "arg")) and op.name != "reduce_precision"
+
+
+def _joins(op: Operation) -> bool:
+    """Say whether an operation joins more arrays than are read in one kernel with what makes them."""
+    return op.name in ("concatenate", "stack") and len(op.ins) > MAX_FUSED_PARTS
 
 
 def _is_fused(op: Operation) -> bool:
