@@ -170,7 +170,7 @@ def test_patterns_are_coloured_while_there_is_time(seconds: list[float], monkeyp
     seconds[0] = 0.02
     hurried = plan(problem, budget=1.0)
     assert 0 < len(coloured) < COLOURED
-    assert hurried.seconds < 2.5
+    assert hurried.seconds < 3
     assert hurried.plan is not None
     check(hurried.plan, problem)
 
