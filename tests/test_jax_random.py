@@ -14,6 +14,7 @@ jax.config.update("jax_enable_x64", True)
 import jax.numpy as jnp  # noqa: E402
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
+from jax.experimental.sparse import BCOO  # noqa: E402
 
 import chainplan.jax as planned  # noqa: E402
 from tests.jax_random import ARGUMENTS, KINDS, OPS, Program, function_of, programs  # noqa: E402
@@ -30,13 +31,29 @@ def _solver(number: int, program: Program) -> str:
     return "auto" if one_sided else SOLVERS[number]
 
 
+def _is_sparse(leaf: Any) -> bool:
+    return isinstance(leaf, BCOO)
+
+
 @settings(max_examples=EXAMPLES, derandomize=True, deadline=None)
-@given(programs(), st.sampled_from([(0, 1, 2, 3), 3, (2, 1)]), st.integers(0, len(SOLVERS) - 1), st.booleans())
-def test_random_programs(program: Program, argnums: Any, number: int, batched: bool) -> None:
+@given(
+    programs(),
+    st.sampled_from([(0, 1, 2, 3), 3, (2, 1)]),
+    st.integers(0, len(SOLVERS) - 1),
+    st.booleans(),
+    st.booleans(),
+)
+def test_random_programs(program: Program, argnums: Any, number: int, batched: bool, sparse: bool) -> None:
     function = function_of(program)
     by_jax = jax.jacfwd if any(step[0] == "while" for step in program) else jax.jacrev
-    by_plan = planned.jacobian(function, argnums, gain=None, budget=0.02, solver=_solver(number, program))
-    ways, arguments = (by_plan, by_jax(function, argnums)), ARGUMENTS
+    options = {"gain": None, "budget": 0.02, "solver": _solver(number, program), "sparse": sparse}
+    by_plan = planned.jacobian(function, argnums, **options)
+
+    def written_out(*arguments: Any) -> Any:
+        made = by_plan(*arguments)
+        return jax.tree.map(lambda block: block.todense(), made, is_leaf=_is_sparse) if sparse else made
+
+    ways, arguments = (written_out, by_jax(function, argnums)), ARGUMENTS
     if batched:
         ways = tuple(jax.vmap(way, (None, 0, None, None, None)) for way in ways)
         arguments = (ARGUMENTS[0], jnp.stack([ARGUMENTS[1], jnp.cos(ARGUMENTS[1])]), *ARGUMENTS[2:])
