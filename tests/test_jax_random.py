@@ -46,7 +46,7 @@ def _is_sparse(leaf: Any) -> bool:
 def test_random_programs(program: Program, argnums: Any, number: int, batched: bool, sparse: bool) -> None:
     function = function_of(program)
     by_jax = jax.jacfwd if any(step[0] == "while" for step in program) else jax.jacrev
-    options = {"gain": None, "budget": 0.02, "solver": _solver(number, program), "sparse": sparse}
+    options: dict[str, Any] = {"gain": None, "budget": 0.02, "solver": _solver(number, program), "sparse": sparse}
     by_plan = planned.jacobian(function, argnums, **options)
 
     def written_out(*arguments: Any) -> Any:

@@ -26,7 +26,7 @@ from chainplan.jax.by_entries import known_pattern, taken_apart
 from chainplan.jax.call import FlatCall, flattened
 from chainplan.jax.errors import NotLinearised
 from chainplan.jax.linearise import LinearisedFunction, linearise
-from chainplan.jax.loops import Differentiate
+from chainplan.jax.loops import Differentiate, LoopEquation
 from chainplan.jax.memory_limit import within
 from chainplan.jax.program_time import predicted_seconds
 from chainplan.jax.standalone import TracedProgram, in_batch, program, traced_program
@@ -46,6 +46,8 @@ from chainplan.solvers.registry import SOLVERS
 
 MIN_PLAN_GAIN = 0.1
 """The share of the predicted time of the better mode that a plan must save to be used (`bench/reports/jax.md`)."""
+MIN_LOOP_GAIN = 0.5
+"""The same where a loop is opened: what its steps take is predicted less well."""
 DEFAULT_NODES = 150
 """The steps of the search for a plan after which it ends."""
 MIN_SPARSE_NODES, MAX_SPARSE_VISITS = 3, 300_000
@@ -266,7 +268,9 @@ def _ways(
     if settings.tune:
         best = _tuned(linearised, call, [way for way in ways if seconds(way) < inf])
         return [best, *(way for way in ways if way is not best)]
-    if seconds(by_plan) > (1 - settings.gain) * seconds(plain[0]):
+    loops = any(isinstance(equation, LoopEquation) for equation in linearised.trace.equations)
+    gain = max(settings.gain, MIN_LOOP_GAIN) if loops else settings.gain
+    if seconds(by_plan) > (1 - gain) * seconds(plain[0]):
         return [*plain, by_plan]
     return ways
 
