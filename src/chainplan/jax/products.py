@@ -166,7 +166,7 @@ def _in_parts(left: HeldBlock, right: HeldBlock, dtype: DTypeLike) -> HeldBlock 
         return None
     a, b = as_parts(left, like, dtype), as_parts(right, like, dtype)
     if a is not None and b is not None:
-        return parts(like.count, _matmul(a, b), like.kronecker)
+        return parts(like.count, matmul(a, b), like.kronecker)
     if crossing(left, right, left.cols):
         return HeldDense(_crossed(left, right))
     return (
@@ -238,10 +238,12 @@ def _times_matrix(left: HeldBlock, right: Array) -> Array:
     raise AssertionError(left)
 
 
-def _matmul(left: Array, right: Array) -> Array:
+def matmul(
+    left: Array, right: Array, most_inner: int = MAX_UNROLLED_INNER_SIZE, most_fma: int = MAX_UNROLLED_FMA
+) -> Array:
     """Multiply matrices, m x k times k x n, with equal axes in front; small ones without a call to a library."""
     (m, k), n = left.shape[-2:], right.shape[-1]
-    if not 0 < k <= MAX_UNROLLED_INNER_SIZE or m * k * n > MAX_UNROLLED_FMA:
+    if not 0 < k <= most_inner or m * k * n > most_fma:
         return jnp.matmul(left, right)
     terms = [left[..., :, i, None] * right[..., None, i, :] for i in range(k)]
     return sum(terms[1:], terms[0])
@@ -261,7 +263,7 @@ def _matrix_times(left: Array, right: HeldBlock) -> Array:
         case HeldEqualParts():
             return _matrix_times_parts(left, right)
         case HeldDense(values):
-            return _matmul(left, values)
+            return matmul(left, values)
     raise AssertionError(right)
 
 
@@ -269,9 +271,9 @@ def _parts_times_matrix(left: HeldEqualParts, right: Array) -> Array:
     """Return left · right for a matrix on the right, its rows multiplied where they lie."""
     c, n = left.values.shape[2], right.shape[1]
     if not left.kronecker:
-        return _matmul(left.values, right.reshape(left.count, c, n)).reshape(left.rows, n)
+        return matmul(left.values, right.reshape(left.count, c, n)).reshape(left.rows, n)
     if len(left.values) == 1:
-        return _matmul(left.values[0], right.reshape(c, left.count * n)).reshape(left.rows, n)
+        return matmul(left.values[0], right.reshape(c, left.count * n)).reshape(left.rows, n)
     return jnp.einsum("trc,ctn->rtn", left.values, right.reshape(c, left.count, n)).reshape(left.rows, n)
 
 
@@ -282,7 +284,7 @@ def _matrix_times_parts(left: Array, right: HeldEqualParts) -> Array:
     if right.kronecker:
         split, rule = left.reshape(m, r, right.count), "mrt,rc->mct" if equal else "mrt,trc->mct"
     elif equal:
-        return _matmul(left.reshape(m * right.count, r), right.values[0]).reshape(m, right.cols)
+        return matmul(left.reshape(m * right.count, r), right.values[0]).reshape(m, right.cols)
     else:
         split, rule = left.reshape(m, right.count, r), "mtr,trc->mtc"
     return jnp.einsum(rule, split, right.values[0] if equal else right.values).reshape(m, right.cols)

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from chainplan.jax.products import matmul
+
 MAX_FUSED_INNER_SIZE, MAX_FUSED_FMA = 12, 2000
 """The largest inner size, and the most multiply-adds, of a product that is written out within a step."""
 
@@ -77,8 +79,5 @@ def _is_fused(rows: int, inner: int, cols: int) -> bool:
 
 
 def _times(left: Array, right: Array) -> Array:
-    """Multiply two matrices."""
-    if not _is_fused(left.shape[0], left.shape[1], right.shape[1]):
-        return left @ right
-    terms = [left[:, k, None] * right[k, None, :] for k in range(left.shape[1])]
-    return sum(terms[1:], terms[0])
+    """Multiply two matrices; larger ones are written out than outside a loop."""
+    return matmul(left, right, MAX_FUSED_INNER_SIZE, MAX_FUSED_FMA)
