@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from chainplan.io.read import from_spec
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem, chain_vertex
 from chainplan.structures import DENSE, Block, Identity, NegatedIdentity, Structure
@@ -73,6 +75,48 @@ def random_chain(rng: random.Random, longest: int = 6, kind: str | None = None) 
         structures if kind in ("structured", "mixed") else None,
         prices if kind in ("matrix-free", "mixed") else None,
     )
+
+
+def chain_of_letters(letters: str, factors: Mapping[str, Mapping[str, Any]]) -> Problem:
+    """A chain of the factors that the letters stand for; the same letter is the same factor."""
+    first: dict[str, str] = {}
+    items = [
+        {"name": f"{letter}{i}", "same_as": first[letter]}
+        if letter in first
+        else {"name": first.setdefault(letter, letter), **factors[letter]}
+        for i, letter in enumerate(letters)
+    ]
+    return from_spec({"chain": items})
+
+
+def random_letters(rng: random.Random, longest: int = 6) -> tuple[str, dict[str, dict[str, Any]]]:
+    """A chain of at most `longest` factors, of which there are up to four; some structured, some matrix-free."""
+    n, m, k = rng.randint(1, 5), rng.randint(1, 6), rng.choice((1, 2, 5))
+    shapes = [("A", n, n), ("B", n, n), ("C", n, n)][: rng.randint(1, 3)]
+    shapes = rng.choice((shapes, [("A", n, m), ("B", m, n), ("C", n, n)]))
+    factors = {letter: random_factor(rng, rows, cols) for letter, rows, cols in shapes}
+    letters, size, length = "", n, rng.randint(2, longest - 1)
+    while len(letters) < length and (fit := [x for x, f in factors.items() if f["shape"][1] == size]):
+        letters += rng.choice(fit)
+        size = factors[letters[-1]]["shape"][0]
+    if rng.random() < 0.3:
+        factors["V"] = random_factor(rng, k, size)
+        letters += "V"
+    return letters, factors
+
+
+def random_factor(rng: random.Random, rows: int, cols: int) -> dict[str, Any]:
+    """A factor as a spec writes it."""
+    factor: dict[str, Any] = {"shape": [rows, cols]}
+    words: list[Any] = ["dense", "dense", "diagonal", {"banded": [1, 1]}, {"banded": [1, 0]}, "identity"]
+    if rows > 2:
+        words += ["lower_triangular", {"coo": [[0, 0], [1, 2], [2, 1]]}]
+    if rows == cols:
+        factor["structure"] = rng.choice(words)
+    if rng.random() < 0.35:
+        modes = rng.choice((["tangent"], ["adjoint"], ["tangent", "adjoint"]))
+        factor |= {mode: rng.randint(1, 2 * rows * cols) for mode in modes}
+    return factor
 
 
 def modules(rng: random.Random, q: int, explicit: float = 0.0) -> Problem:

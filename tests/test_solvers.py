@@ -27,7 +27,15 @@ from chainplan.validation.reference import reference_jacobian
 from chainplan.values.draw import draw
 from tests.oracles.brackets import least_products
 from tests.oracles.chain import least_cost
-from tests.problems import chain_problem, dag_problem, random_chain, random_dag, random_problem
+from tests.problems import (
+    chain_of_letters,
+    chain_problem,
+    dag_problem,
+    random_chain,
+    random_dag,
+    random_letters,
+    random_problem,
+)
 from tests.reference import instances
 
 EXACT_ON_CHAINS = ("exhaustive", "chain-dense", "chain-dp", "chain-memory", "auto")
@@ -66,6 +74,8 @@ def test_every_solver_on_every_kind_of_problem(name: str) -> None:
         problem = random_problem(seed)
         if name in ("chain-recompute", "chain-reversal"):
             problem = replace(problem, recompute=True)
+        if name == "chain-shared":
+            problem = chain_of_letters(*random_letters(random.Random(seed)))
         if name == "dag-memory":
             problem = replace(problem, memory=10**9)
         if SOLVERS[name].refuses(problem) is not None:

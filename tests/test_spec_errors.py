@@ -100,7 +100,7 @@ def test_a_size_in_quotes() -> None:
 
 
 TOP = "'chain', 'dag', 'limits', 'name'"
-ITEM = "'name', 'shape', 'structure', 'tangent', 'adjoint', 'tape', 'advance'"
+ITEM = "'name', 'shape', 'structure', 'tangent', 'adjoint', 'tape', 'advance', 'same_as', 'times'"
 DAG = "'sizes', 'inputs', 'outputs', 'jacobians', 'edges'"
 XY = "inputs: [x], outputs: [y]"
 
@@ -226,7 +226,7 @@ XY = "inputs: [x], outputs: [y]"
         ),
         (
             f"dag: {{{XY}, jacobians: [3]}}",
-            "1:46: dag.jacobians[0] is 3; expected a mapping with keys out of 'edge', 'name', 'structure', 'tangent', 'adjoint', 'tape', 'advance'. Write it as {key: value, ...}.",
+            "1:46: dag.jacobians[0] is 3; expected a mapping with keys out of 'edge', 'name', 'structure', 'tangent', 'adjoint', 'tape', 'advance', 'same_as'. Write it as {key: value, ...}.",
         ),
         (
             f"dag: {{{XY}, jacobians: [{{edge: [x]}}]}}",

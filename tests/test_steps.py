@@ -15,6 +15,7 @@ from chainplan.plans.steps import (
     Accumulate,
     Add,
     Advance,
+    Again,
     Decompress,
     Interpreter,
     Load,
@@ -39,6 +40,7 @@ STEPS: list[Step] = [
     Seed("x0", Mode.TANGENT, (0, 1)),
     Decompress(4, None),
     Decompress(4, 5),
+    Again(3, "x1", "x2"),
     Advance("F1"),
     Store("x0"),
     Restore("x0"),
@@ -70,6 +72,9 @@ class NoRestore(Interpreter[str]):
 
     def decompress(self, step: Decompress) -> str:
         return "decompress"
+
+    def again(self, step: Again) -> str:
+        return "again"
 
     def advance(self, step: Advance) -> str:
         return "advance"

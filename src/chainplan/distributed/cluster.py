@@ -36,7 +36,7 @@ from chainplan.kernels.products import product_kernel
 from chainplan.kernels.storage import HeldValues
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.liveness import evaluates
-from chainplan.plans.steps import Load, Multiply, Plan, Planned, Propagate
+from chainplan.plans.steps import Again, Load, Multiply, Plan, Planned, Propagate
 from chainplan.problem.graph import Mode
 from chainplan.structures import DENSE, Block
 from chainplan.values.jacobians import GivenJacobian, MatrixFree, called
@@ -338,6 +338,8 @@ def _run_rows(
         block = lowered(plan).blocks[step.right]
         product = product_kernel(Block(left.shape[0], left.shape[1], DENSE), block)(left, right)
         return product if step.onto is None else product + held[step.onto]
+    if isinstance(step, Again):
+        return held[step.arg]
     assert isinstance(step, Propagate), "other steps are not split"
     rows = held[step.arg]
     adjoint = applied[step.elemental][1]

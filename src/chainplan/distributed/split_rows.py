@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from chainplan.errors import ExecutionError
 from chainplan.kernels.storage import StorageForm, form
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.steps import Load, Multiply, Plan, Propagate, Step
+from chainplan.plans.steps import Again, Load, Multiply, Plan, Propagate, Step
 from chainplan.problem.graph import Mode
 from chainplan.structures import Block
 
@@ -91,7 +91,7 @@ def rowwise(step: Step) -> tuple[int, ...] | None:
     match step:
         case Multiply(left, _, onto):
             return (left,) if onto is None else (left, onto)
-        case Propagate(_, arg, Mode.ADJOINT):
+        case Propagate(_, arg, Mode.ADJOINT) | Again(arg):
             return (arg,)
     return None
 

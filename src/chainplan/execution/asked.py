@@ -79,7 +79,7 @@ def _require_all(program: LoweredPlan, names: Container[str]) -> None:
     """Refuse a mapping that lacks an elemental, before the first step."""
     for _, e, _, _ in program.loads:
         if e.name not in names and not given_away(e.block):
-            raise ExecutionError(f"no Jacobian for '{e.name}'; expected an array of {e.block.rows} x {e.block.cols}.")
+            raise ExecutionError(f"no Jacobian for '{e.first}'; expected an array of {e.block.rows} x {e.block.cols}.")
     for e in program.applied:
         require_functions(e.name, names)
 

@@ -24,6 +24,7 @@ from chainplan.execution.program import CodedStep, LoweredPlan, lowered
 from chainplan.execution.releasing import released, require_narrow
 from chainplan.execution.whole_numbers import WHOLE_NUMBER_KINDS, guarded, whole
 from chainplan.plans.steps import Load, Plan, Planned, plan_of
+from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import GivenJacobian, common_dtype, matrix_free
 from chainplan.values.primal import FixedJacobians, Primal
 
@@ -69,6 +70,7 @@ def prepared(
     """
     require_workers(workers)
     program = lowered(plan)
+    jacobians = jacobians if isinstance(jacobians, Primal) else with_equal(plan.graph, jacobians)
     options = _RunOptions(dense, dtype, workers, wrap)
     if program.evaluates:
         return _evaluating(plan, program, jacobians, options)
@@ -134,6 +136,7 @@ def taken(plan: Plan, jacobians: Mapping[str, GivenJacobian], dtype: DTypeLike |
     ExecutionError
         If a Jacobian is missing, unknown, or of another shape or structure.
     """
+    jacobians = with_equal(plan.graph, jacobians)
     run = PlanRun(len(plan.steps), jacobians, dtype)
     _take(lowered(plan), jacobians, run)
     return run

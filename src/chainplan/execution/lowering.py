@@ -39,6 +39,7 @@ from chainplan.plans.steps import (
     Accumulate,
     Add,
     Advance,
+    Again,
     Application,
     Decompress,
     Interpreter,
@@ -154,6 +155,9 @@ class Lowering(Interpreter[StepKernel]):
         sides = sides_of(self._plan, self._replay, step)
         return _decompress(self._position, step, sides, self.blocks[self._position])
 
+    def again(self, step: Again) -> StepKernel:
+        return partial(_again, self._position, step.arg)
+
     def advance(self, step: Advance) -> StepKernel:
         return _advance(self._graph[step.elemental])
 
@@ -250,6 +254,11 @@ def _multiply(product: ValuesProduct, position: int, left: int, right: int, run:
     """Multiply two blocks; a partial call of one function is made several times as fast as a closure is."""
     values = run.values
     values[position] = product(values[left], values[right])
+
+
+def _again(position: int, arg: int, run: PlanRun) -> None:
+    """Hold the same values at another step."""
+    run.values[position] = run.values[arg]
 
 
 def _product(left: Block, right: Block, result: Block) -> ValuesProduct:

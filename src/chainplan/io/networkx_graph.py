@@ -1,10 +1,10 @@
 """Exchanges graphs with networkx, and through it reads and writes GraphML and node-link JSON.
 
 A vertex is a node with the attribute `size` (1 where it is missing), an elemental Jacobian an edge with the attributes
-of a spec's jacobian: `name`, `structure`, `tangent`, `adjoint`, `tape`, `advance`. The graph's attributes `inputs` and
-`outputs` list its ends; where they are missing, the inputs are the nodes that no edge enters, and the outputs those
-that no edge leaves. Lists and mappings become JSON text where a format holds only text (GraphML). Reading goes through
-the grammar of the spec, so that its rules exist once.
+of a spec's jacobian: `name`, `structure`, `tangent`, `adjoint`, `tape`, `advance`, `same_as`. The graph's attributes
+`inputs` and `outputs` list its ends; where they are missing, the inputs are the nodes that no edge enters, and the
+outputs those that no edge leaves. Lists and mappings become JSON text where a format holds only text (GraphML).
+Reading goes through the grammar of the spec, so that its rules exist once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from chainplan.problem.problem import Problem, problem_of
 if TYPE_CHECKING:
     import networkx
 
-_EDGE_KEYS = ("name", "structure", "tangent", "adjoint", "tape", "advance")
+_EDGE_KEYS = ("name", "structure", "tangent", "adjoint", "tape", "advance", "same_as")
 
 
 def from_networkx(graph: networkx.DiGraph, source: str = "graph") -> Problem:
@@ -150,6 +150,9 @@ def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
         graph.add_node(vertex, size=size)
     for e in problem.graph.elementals:
         details: dict[str, Any] = {"name": e.name}
+        if e.values is not None:
+            graph.add_edge(e.source, e.target, **details, same_as=e.values)
+            continue
         if e.block.structure.name != "dense":
             details["structure"] = e.block.structure.to_spec(e.block.rows, e.block.cols)
         if not e.explicit:

@@ -140,9 +140,11 @@ def require_names(root: dict[str, Any], graph: Graph, source: str) -> None:
     SpecError
         Where the problem has no elemental or vertex of a name.
     """
-    places = [(f"steps[{i}]", step, "elemental", "vertex") for i, step in enumerate(root["steps"])]
-    places += [(f"outputs[{i}]", output, "output", "input") for i, output in enumerate(root["outputs"])]
-    for where, raw, *names in places:
+    in_steps, in_outputs = ("elemental", "vertex", "source", "target"), ("output", "input")
+    places: list[tuple[str, dict[str, Any], tuple[str, ...]]]
+    places = [(f"steps[{i}]", step, in_steps) for i, step in enumerate(root["steps"])]
+    places += [(f"outputs[{i}]", output, in_outputs) for i, output in enumerate(root["outputs"])]
+    for where, raw, names in places:
         for name in names:
             given = raw.get(name)
             if given is not None and given not in (graph if name == "elemental" else graph.sizes):

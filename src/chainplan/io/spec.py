@@ -63,9 +63,10 @@ def _worded(draft: GraphDraft, node: LocatedNode, fault: GraphFault) -> str:
     match fault.place:
         case ("jacobians", int() as index, "shape"):
             right, left = draft.elementals[index - 1 : index + 1]
+            before, here = (written(item.path) for item in draft.origins["jacobians"][index - 1 : index + 1])
             return (
-                f"chain[{index}] '{left.name}' has {left.block.cols} columns, "
-                f"but chain[{index - 1}] '{right.name}' has {right.block.rows} rows; "
+                f"{here} '{left.name}' has {left.block.cols} columns, "
+                f"but {before} '{right.name}' has {right.block.rows} rows; "
                 "adjacent Jacobians must agree."
             )
         case ("jacobians", int() as index, "name"):

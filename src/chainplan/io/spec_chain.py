@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from chainplan.io.located.nodes import LocatedNode, ScalarNode, SequenceNode
+from chainplan.io.located.nodes import LocatedNode, MappingNode, ScalarNode, SequenceNode, written
 from chainplan.io.located.reader import NodeReader
 from chainplan.io.spec_draft import (
     DETAILS,
     MAX_VERTEX_SIZE,
+    ElementalCosts,
     GraphDraft,
     own_name,
     read_costs,
     structure_of,
 )
+from chainplan.io.spec_same import MAX_TIMES, first_of_each, names_of, times_of
 from chainplan.problem.graph import Elemental
 from chainplan.problem.problem import chain_vertex
-from chainplan.structures import Block
+from chainplan.structures import Block, Structure
 
 
 def read_chain(node: LocatedNode, reader: NodeReader) -> GraphDraft | None:
@@ -50,17 +52,65 @@ def _chain_of_sizes(node: LocatedNode, sizes: list[int], reader: NodeReader) -> 
 
 
 def _chain_of_jacobians(node: LocatedNode, items: tuple[LocatedNode, ...], reader: NodeReader) -> GraphDraft:
-    fields = [reader.fields(item, ("name", "shape", *DETAILS), ("shape",)) or {} for item in items]
-    shapes = [_shape(own["shape"], reader) if "shape" in own else None for own in fields]
-    sizes = _chain_sizes(shapes)
+    known = ("name", "shape", *DETAILS, "same_as", "times")
+    fields = [reader.fields(item, known, () if _shares(item) else ("shape",)) or {} for item in items]
+    names = _names(fields, items, reader)
+    firsts = first_of_each(fields, names, reader)
+    shapes = _shapes(fields, names, firsts, reader)
+    copied = [shape for shape, some in zip(shapes, names, strict=True) for _ in some]
+    sizes = _chain_sizes(copied)
     vertices = [chain_vertex(i) for i in range(len(sizes))]
-    elementals = []
-    for i, (own, shape) in enumerate(zip(fields, shapes, strict=True)):
-        name = own_name(own, reader) or f"F{i + 1}"
-        structure = structure_of(own, shape, reader)
-        block = Block(*shape, structure) if shape else Block(sizes[i + 1], sizes[i])
-        elementals.append(Elemental(name, vertices[i], vertices[i + 1], block, *read_costs(own, reader)))
-    return _chain_draft(node, dict(zip(vertices, sizes, strict=True)), elementals, list(items))
+    elementals: list[Elemental] = []
+    made: dict[int, tuple[Structure, ElementalCosts]] = {}
+    for i, (own, first) in enumerate(zip(fields, firsts, strict=True)):
+        if first == i:
+            made[i] = structure_of(own, shapes[i], reader), read_costs(own, reader)
+    for i, first in enumerate(firsts):
+        (structure, costs), shape = made[first], shapes[i]
+        for name in names[i]:
+            place, values = len(elementals), names[first][0]
+            block = Block(*shape, structure) if shape else Block(sizes[place + 1], sizes[place])
+            shared = None if name == values else values
+            elementals.append(Elemental(name, vertices[place], vertices[place + 1], block, *costs, values=shared))
+    origins = [item for item, some in zip(items, names, strict=True) for _ in some]
+    return _chain_draft(node, dict(zip(vertices, sizes, strict=True)), elementals, origins)
+
+
+def _shares(item: LocatedNode) -> bool:
+    """Whether an entry says whose values it has, so that its shape follows."""
+    return isinstance(item, MappingNode) and "same_as" in item.keys
+
+
+def _names(fields: list[dict[str, LocatedNode]], items: tuple[LocatedNode, ...], reader: NodeReader) -> list[list[str]]:
+    """Return the names of the elementals that each entry stands for."""
+    names: list[list[str]] = []
+    place = 0
+    for own, item in zip(fields, items, strict=True):
+        count = times_of(own, MAX_TIMES - place, reader)
+        names.append(names_of(own_name(own, reader) or f"F{place + 1}", count, item, reader))
+        place += count
+    return names
+
+
+def _shapes(
+    fields: list[dict[str, LocatedNode]], names: list[list[str]], firsts: list[int], reader: NodeReader
+) -> list[tuple[int, int] | None]:
+    """Return the shape of each entry, that of its first where it shares values; one that cannot repeat is noted."""
+    given = [_shape(own["shape"], reader) if "shape" in own else None for own in fields]
+    shapes = [given[first] for first in firsts]
+    for own, some, first, mine, shape in zip(fields, names, firsts, given, shapes, strict=True):
+        if shape is None:
+            continue
+        if mine is not None and mine != shape:
+            text = f"{written(own['shape'].path)} is {list(mine)}, but 'same_as' names '{names[first][0]}' of"
+            reader.messages.add(own["shape"], f"{text} {list(shape)}; expected the same shape. Remove 'shape'.")
+        if len(some) > 1 and shape[0] != shape[1]:
+            text = f"{written(own['times'].path)} repeats '{some[0]}' of {shape[0]} x {shape[1]}"
+            reader.messages.add(own["times"], f"{text}; expected a square one, which can follow itself. Remove it.")
+    return [
+        None if shape is not None and len(some) > 1 and shape[0] != shape[1] else shape
+        for shape, some in zip(shapes, names, strict=True)
+    ]
 
 
 def _chain_sizes(shapes: list[tuple[int, int] | None]) -> list[int]:

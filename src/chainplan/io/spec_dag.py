@@ -5,8 +5,9 @@ from __future__ import annotations
 from chainplan.io.located.nodes import LocatedNode, MappingNode, written
 from chainplan.io.located.reader import MAX_NAME_LENGTH, NodeReader, unnamable
 from chainplan.io.spec_draft import DETAILS, MAX_VERTEX_SIZE, GraphDraft, own_name, read_costs, structure_of
+from chainplan.io.spec_same import first_of_each
 from chainplan.problem.graph import Elemental
-from chainplan.structures import Block
+from chainplan.structures import DENSE, Block
 
 
 def read_dag(node: LocatedNode, reader: NodeReader) -> GraphDraft | None:
@@ -23,7 +24,7 @@ def read_dag(node: LocatedNode, reader: NodeReader) -> GraphDraft | None:
     items = (reader.items(dag[part], part) if part in dag else None) or ()
     if short and not items:
         reader.messages.add(dag["edges"], "dag.edges has no edge; expected [[from, to], ...]. Add one.")
-    known = ("edge", "name", *DETAILS)
+    known = ("edge", "name", *DETAILS, "same_as")
     fields = [{"edge": item} if short else reader.fields(item, known, ("edge",)) or {} for item in items]
     edges = [_edge(own["edge"], reader) if "edge" in own else None for own in fields]
     sizes = _sizes(dag.get("sizes"), [edge for edge in edges if edge], reader)
@@ -48,14 +49,24 @@ def _read_jacobians(
 ) -> None:
     """Add the elementals of a DAG to the draft; those whose edge could not be read are left out."""
     counts: dict[str, int] = {}
-    for item, own, edge in zip(items, fields, edges, strict=True):
-        shape = _edge_shape(edge, sizes)
-        name, structure, costs = own_name(own, reader), structure_of(own, shape, reader), read_costs(own, reader)
-        if edge:
+    names = [
+        own_name(own, reader) or (_default_name(item, edge, counts, reader) if edge else None)
+        for item, own, edge in zip(items, fields, edges, strict=True)
+    ]
+    firsts = first_of_each(fields, [[name] if name else [] for name in names], reader)
+    shapes = [_edge_shape(edge, sizes) for edge in edges]
+    details = [
+        (structure_of(own, shape, reader), read_costs(own, reader)) if first == i else None
+        for i, (own, shape, first) in enumerate(zip(fields, shapes, firsts, strict=True))
+    ]
+    for item, name, edge, shape, first in zip(items, names, edges, shapes, firsts, strict=True):
+        made = details[first]
+        if edge and name and made:
             source, target = edge
+            structure = made[0] if shape == shapes[first] else DENSE
             block = Block(*shape, structure) if shape else Block(sizes[target] or 0, sizes[source] or 0)
-            name = name or _default_name(item, edge, counts, reader)
-            draft.elementals.append(Elemental(name, source, target, block, *costs))
+            values = None if name == names[first] else names[first]
+            draft.elementals.append(Elemental(name, source, target, block, *made[1], values=values))
             draft.origins["jacobians"].append(item)
 
 

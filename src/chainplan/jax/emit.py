@@ -38,6 +38,7 @@ from chainplan.plans.steps import (
     Accumulate,
     Add,
     Advance,
+    Again,
     Decompress,
     Interpreter,
     Load,
@@ -156,6 +157,9 @@ class _TracedRun(Interpreter[HeldBlock]):
         block = replayed.blocks[len(made)].block
         columns, rows = (None if at is None else matrix(made[at], self._dtype) for at in (step.tangent, step.adjoint))
         return decompressed(block, step, self._plan, replayed, columns, rows)
+
+    def again(self, step: Again) -> HeldBlock:
+        return self._made[step.arg]
 
     def advance(self, step: Advance) -> HeldBlock:
         raise AssertionError(_STATES)

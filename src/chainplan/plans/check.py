@@ -25,6 +25,7 @@ from chainplan._util.gc_pause import uncollected
 from chainplan.errors import PlanError
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.liveness import evaluates
+from chainplan.plans.places import BlockPlaces
 from chainplan.plans.replay import Replay, colouring_of
 from chainplan.plans.states import spans
 from chainplan.plans.steps import (
@@ -32,6 +33,7 @@ from chainplan.plans.steps import (
     Accumulate,
     Add,
     Advance,
+    Again,
     Decompress,
     Interpreter,
     Load,
@@ -190,18 +192,23 @@ def _differs(
 
 def _carry(plan: Plan, labels: Mapping[str, int], prime: int) -> Sequence[int]:
     """Carry the labels through the steps of the plan, and return the sum that each step holds."""
-    carried = _Labels(labels, prime)
+    carried = _Labels(labels, prime, BlockPlaces(plan.graph, plan.steps))
     for step in plan.steps:
         carried.held.append(step.accept(carried))
     return carried.held
 
 
 class _Labels(Interpreter[int]):
-    """What a step's block holds: the sum over paths of the products of labels, modulo a prime."""
+    """What a step's block holds: the sum over paths of the products of labels, modulo a prime.
 
-    def __init__(self, labels: Mapping[str, int], prime: int) -> None:
+    A block that stands again elsewhere holds what its steps would make of the labels there. So labels stay independent,
+    and two products of the same elementals in another order, or on other paths, are never taken for one another.
+    """
+
+    def __init__(self, labels: Mapping[str, int], prime: int, places: BlockPlaces) -> None:
         self.held = array("Q")
-        self._labels, self._prime = labels, prime
+        self._labels, self._prime, self._places = labels, prime, places
+        self._known: dict[tuple[int, tuple[int, ...]], int] = {}
 
     def load(self, step: Load) -> int:
         return self._labels[step.elemental]
@@ -230,6 +237,22 @@ class _Labels(Interpreter[int]):
             raise PlanError(f"step {len(self.held)}: {text}; expected the same.")
         return sums.pop()
 
+    def again(self, step: Again) -> int:
+        moved = self._places.moved(len(self.held))
+        assert moved is not None, "replay refuses a block without a place"
+        return self._elsewhere(step.arg, {name: self._labels[there] for name, there in moved.items()})
+
+    def _elsewhere(self, position: int, labels: Mapping[str, int]) -> int:
+        """Return what a step holds where the elementals in it have these labels."""
+        key = position, tuple(labels[name] for name in self._places.made_of(position))
+        if key not in self._known:
+            moved = _MovedLabels(self, labels)
+            for place in self._places.steps_of(position):
+                moved.at = place
+                moved.held[place] = self._places.steps[place].accept(moved)
+            self._known[key] = moved.held[position]
+        return self._known[key]
+
     def advance(self, step: Advance) -> int:
         return 0
 
@@ -244,6 +267,20 @@ class _Labels(Interpreter[int]):
 
     def read(self, step: Read) -> int:
         return 0
+
+
+class _MovedLabels(_Labels):
+    """What the steps of one block hold where its elementals have other labels."""
+
+    held: dict[int, int]  # type: ignore[assignment]
+
+    def __init__(self, whole: _Labels, labels: Mapping[str, int]) -> None:
+        self.held, self.at = {}, 0
+        self._labels, self._prime, self._places, self._known = labels, whole._prime, whole._places, whole._known
+
+    def again(self, step: Again) -> int:
+        moved = self._places.moved(self.at) or {}
+        return self._elsewhere(step.arg, {name: self._labels[there] for name, there in moved.items()})
 
 
 def _substitute(graph: Graph, labels: Mapping[str, int], weights: Mapping[str, int], prime: int) -> dict[str, int]:

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 from chainplan.plans.bound import AFTER_ACCUMULATION
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.steps import Accumulate, Decompress, Load, Multiply, Plan, Propagate, Seed
+from chainplan.plans.steps import Accumulate, Again, Decompress, Load, Multiply, Plan, Propagate, Seed
 from chainplan.plans.typed import Typed
 from chainplan.problem.problem import Problem
 
 BRACKETINGS = "bracketings"
+SHARED = "bracketings with equal products shared"
 SWEEPS = "bracketings and coloured sweeps"
 CHECKPOINTS = "bracketings and nested checkpoints"
 ONE_SWEEP = "one sweep with nested checkpoints"
@@ -23,7 +24,8 @@ PROPAGATION = "vertex elimination with propagation"
 SWEPT_PROPAGATION = "vertex elimination with propagation and coloured sweeps"
 
 PLAN_CLASSES: dict[str, tuple[str, ...]] = {
-    BRACKETINGS: (SWEEPS, "vertex elimination", PROPAGATION),
+    BRACKETINGS: (SWEEPS, SHARED, "vertex elimination", PROPAGATION),
+    SHARED: (),
     SWEEPS: (SWEPT_PROPAGATION,),
     CHECKPOINTS: (),
     ONE_SWEEP: (CHECKPOINTS,),
@@ -45,6 +47,8 @@ propagation, each product of two edges at a vertex multiplies their blocks, or a
 edge to the block of the other and multiplies the rest of it; an elemental is accumulated where its block is needed.
 With coloured sweeps, connected vertices may also go at once, by seeds that are carried through all their elementals
 from each vertex on one side (`solvers.elimination.swept_parts`).
+
+With equal products shared, a product of equal elementals is made once, however often it stands in the chain.
 
 One sweep with nested checkpoints extends the block of the last elemental to the input by one elemental at a time, each
 in the cheapest way that fits by itself. Checkpoints are held in memory, or on disk where the problem has one.
@@ -70,6 +74,8 @@ def misfit(name: str, problem: Problem) -> str | None:
     if problem.recompute != (name in (CHECKPOINTS, ONE_SWEEP)):
         which = "set" if problem.recompute else "not set"
         return f"limits.recompute is {which}; expected {CHECKPOINTS} or {ONE_SWEEP} where it is, and only there"
+    if name == SHARED and not graph.shares:
+        return "no elemental is the same as another one; expected some that are"
     if name == ONE_SWEEP or name.startswith(BRACKETINGS):
         return graph.not_a_chain
     if graph.explicit == (name in (PROPAGATION, SWEPT_PROPAGATION) or name.endswith(AFTER_ACCUMULATION)):
@@ -88,11 +94,14 @@ def class_of(candidate: Candidate, problem: Problem) -> str | None:
     plan = candidate.plan
     if problem.recompute or plan.graph.not_a_chain is not None:
         return None
-    kinds = (Load, Accumulate, Propagate, Multiply, Seed, Decompress)
+    kinds = (Load, Accumulate, Propagate, Multiply, Seed, Decompress, Again)
     if not all(isinstance(step, kinds) and getattr(step, "onto", None) is None for step in plan.steps):
         return None
+    shares = any(isinstance(step, Again) for step in plan.steps)
     if not any(isinstance(step, Seed) for step in plan.steps):
-        return BRACKETINGS
+        return SHARED if shares else BRACKETINGS
+    if shares:
+        return None
     blocks = candidate.replay.blocks
     single = all(_single(plan, blocks, position) for position in range(len(plan.steps)))
     return SWEEPS if single and (problem.memory is None or _uninterrupted(plan, blocks)) else None

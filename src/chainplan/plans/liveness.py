@@ -7,18 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from chainplan.plans.steps import APPLICATION_KINDS, STATE_STEP_KINDS, Accumulate, Plan, Propagate, Step
+from chainplan.plans.steps import APPLICATION_KINDS, STATE_STEP_KINDS, Accumulate, Again, Plan, Propagate, Step
 from chainplan.problem.graph import Mode
 
 
 def last_uses(plan: Plan) -> list[int]:
-    """Return, for each step, the last step that reads its block: itself where none does, len(steps) for an output."""
+    """Return, for each step, the last step that reads its block: itself where none does, len(steps) for an output.
+
+    A block that stands again elsewhere is read wherever it does.
+    """
     last = list(range(len(plan.steps)))
     for position, step in enumerate(plan.steps):
         for operand in step.operands():
             last[operand] = position
     for output in plan.outputs:
         last[output.step] = len(plan.steps)
+    if Again in set(map(type, plan.steps)):
+        for position in range(len(plan.steps) - 1, -1, -1):
+            if isinstance(step := plan.steps[position], Again):
+                last[step.arg] = max(last[step.arg], last[position])
     return last
 
 

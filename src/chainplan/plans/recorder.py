@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from chainplan.plans.steps import (
     Accumulate,
     Add,
+    Again,
     Decompress,
     Load,
     Multiply,
@@ -56,6 +57,9 @@ class Recorder:
     def decompress(self, tangent: int | None, adjoint: int | None) -> int:
         places = (None if handle is None else self._position(handle) for handle in (tangent, adjoint))
         return self._record(Decompress(*places))
+
+    def again(self, arg: int, source: str, target: str) -> int:
+        return self._record(Again(self._position(arg), source, target))
 
     def linearise(self, elemental: str) -> int:
         """Load at once, because the working state is that of the elemental's source now."""

@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from chainplan._util.digraph import reachable
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.liveness import evaluates, tape_spans
-from chainplan.plans.steps import Application, Load, Plan, Step
+from chainplan.plans.steps import Again, Application, Load, Plan, Step
 from chainplan.problem.graph import Graph, Mode
 
 MAX_REORDERED_STEPS = 3000
@@ -59,8 +59,13 @@ class _MovableSteps:
     def __init__(self, candidate: Candidate) -> None:
         plan = candidate.plan
         self.plan, steps = plan, plan.steps
-        self.size = [typed.block.nnz for typed in candidate.replay.blocks]
-        self.args = [tuple(dict.fromkeys(step.operands())) for step in steps]
+        self.size = [
+            0 if isinstance(step, Again) else typed.block.nnz
+            for step, typed in zip(steps, candidate.replay.blocks, strict=True)
+        ]
+        self.args: list[tuple[int, ...]] = []
+        for step in steps:
+            self.args.append(tuple(dict.fromkeys(place for arg in step.operands() for place in self._held_by(arg))))
         self.loads = {p for p, step in enumerate(steps) if isinstance(step, Load)}
         self.given = [p for p in range(len(steps)) if p not in self.loads]
         for name, first, last in tape_spans(steps):
@@ -69,8 +74,14 @@ class _MovableSteps:
         for p in self.given:
             for arg in self.args[p]:
                 self.users[arg].append(p)
-        self.kept = {output.step for output in plan.outputs}
+        self.kept = {place for output in plan.outputs for place in self._held_by(output.step)}
         self.last = sorted(p for p in self.loads & self.kept if not self.users[p])
+
+    def _held_by(self, position: int) -> Iterator[int]:
+        """Yield a step whose block is read, and before it the step that holds the block where it stands again."""
+        if isinstance(self.plan.steps[position], Again):
+            yield from self.args[position]
+        yield position
 
     def _add_tape(self, name: str, positions: range) -> None:
         self.loads.add(len(self.size))

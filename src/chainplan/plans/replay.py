@@ -18,7 +18,18 @@ from chainplan._util.gc_pause import uncollected
 from chainplan.errors import PlanError
 from chainplan.plans.liveness import evaluates, last_uses, tape_spans
 from chainplan.plans.states import StateSpan, spans
-from chainplan.plans.steps import STEP_KINDS, Decompress, Output, Plan, Planned, Seed, plan_of, require_step
+from chainplan.plans.steps import (
+    STEP_KINDS,
+    Again,
+    Decompress,
+    Load,
+    Output,
+    Plan,
+    Planned,
+    Seed,
+    plan_of,
+    require_step,
+)
 from chainplan.plans.typed import Broken, Typed, Typing
 from chainplan.problem.cost import FMA, CostModel, model_of
 from chainplan.structures import Block
@@ -102,7 +113,7 @@ _HELD_REPLAYS: WeakKeyDictionary[Plan, ref[Replay]] = WeakKeyDictionary()
 
 
 def _replayed(plan: Plan, cost: CostModel) -> Replay:
-    typing = Typing(plan.graph, cost)
+    typing = Typing(plan.graph, plan.steps, cost)
     blocks, prices, adds = typing.made, list[int](), 0
     known = set(STEP_KINDS).issuperset(map(type, plan.steps))
     for position, step in enumerate(plan.steps):
@@ -164,25 +175,46 @@ def _check_output(entry: Output, ends: tuple[frozenset[str], frozenset[str]], ma
 
 
 def _alive(plan: Plan, blocks: Sequence[Typed]) -> Iterator[int]:
-    """Count the elements alive during each step: operands, result, tapes, states and all that a later step reads."""
+    """Count the elements alive during each step: operands, result, tapes, states and all that a later step reads.
+
+    Equal elementals that are loaded are one array, which counts once at a time.
+    """
     change = [0] * (len(plan.steps) + 2)
+    shares, loads = plan.graph.shares, dict[str, list[tuple[int, int, int]]]()
 
     def hold(size: int, first: int, last: int) -> None:
         change[first] += size
         change[last + 1] -= size
 
     for position, (typed, last) in enumerate(zip(blocks, last_uses(plan), strict=True)):
-        if not typed.state:
+        step = plan.steps[position]
+        if shares and isinstance(step, Load):
+            loads.setdefault(plan.graph[step.elemental].first, []).append((position, last, typed.block.nnz))
+        elif not typed.state and type(step) is not Again:
             rows, cols, structure = typed.block
             size = structure.nnz(rows, cols)
             change[position] += size
             change[last + 1] -= size
+    for spans_of_one in loads.values():
+        for first, last, size in _apart(spans_of_one):
+            hold(size, first, last)
     for name, first, last in tape_spans(plan.steps):
         hold(plan.graph[name].tape, first, last)
     for span in spans(plan) if evaluates(plan.steps) else ():
         if not span.on_disk:
             hold(plan.graph.sizes[span.vertex], span.first, span.last)
     return accumulate(change[: len(plan.steps)])
+
+
+def _apart(loads: list[tuple[int, int, int]]) -> Iterator[tuple[int, int, int]]:
+    """Join the overlapping ones of some spans (first, last, size) in order."""
+    start, end, size = loads[0]
+    for first, last, _ in loads[1:]:
+        if first > end:
+            yield start, end, size
+            start = first
+        end = max(end, last)
+    yield start, end, size
 
 
 def _on_disk(plan: Plan, states: Sequence[StateSpan]) -> int:

@@ -17,7 +17,7 @@ from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.classes import PLAN_CLASSES
 from chainplan.plans.liveness import evaluates, tape_spans
-from chainplan.plans.steps import Plan
+from chainplan.plans.steps import Again, Plan
 
 THIS_PLAN = "this plan"
 """The class within which a bound holds if it is a bound on the schedules of the plan at hand alone."""
@@ -97,7 +97,11 @@ def held(candidate: Candidate) -> int:
     """Count the elements of all blocks and tapes of a plan together, which no schedule of concurrent steps exceeds."""
     plan = candidate.plan
     tapes = sum(plan.graph[name].tape for name, _, _ in tape_spans(plan.steps))
-    return tapes + sum(typed.block.nnz for typed in candidate.replay.blocks)
+    return tapes + sum(
+        typed.block.nnz
+        for step, typed in zip(plan.steps, candidate.replay.blocks, strict=True)
+        if not isinstance(step, Again)
+    )
 
 
 def check_schedule(candidate: Candidate, schedule: Schedule, memory: int | None = None) -> None:

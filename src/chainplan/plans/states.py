@@ -22,6 +22,7 @@ from chainplan.plans.steps import (
     Accumulate,
     Add,
     Advance,
+    Again,
     Decompress,
     Interpreter,
     Load,
@@ -100,6 +101,9 @@ class StateWalk(Interpreter[None]):
 
     def decompress(self, step: Decompress) -> None:
         """A decompression needs no state."""
+
+    def again(self, step: Again) -> None:
+        """A block that stands again needs no state."""
 
     def advance(self, step: Advance) -> None:
         e = self._elemental(step.elemental)

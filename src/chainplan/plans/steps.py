@@ -163,6 +163,26 @@ class Decompress(NamedTuple):
         return interpreter.decompress(self)
 
 
+class Again(NamedTuple):
+    """The block of step `arg` once more, from `source` to `target`, where elementals of equal values stand.
+
+    Nothing is computed: the same block counts as one on other paths (see `places`).
+    """
+
+    arg: int
+    source: str
+    target: str
+
+    def operands(self) -> tuple[int, ...]:
+        return (self.arg,)
+
+    def renumbered(self, place: StepPlaces) -> Again:
+        return self._replace(arg=place[self.arg])
+
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
+        return interpreter.again(self)
+
+
 class Advance(NamedTuple):
     """Evaluate an elemental: the working state goes from its source to its target."""
 
@@ -246,7 +266,7 @@ STATE_STEP_KINDS: frozenset[type] = frozenset(get_args(StateStep))
 """The kinds of these steps; `kind in ...` is many times faster than isinstance, and plans have millions of steps."""
 APPLICATION_KINDS: frozenset[type] = frozenset(get_args(Application))
 """The kinds of steps that are applications."""
-Step = Load | Application | Multiply | Add | Seed | Decompress | StateStep
+Step = Load | Application | Multiply | Add | Seed | Decompress | Again | StateStep
 STEP_KINDS: tuple[type[Step], ...] = get_args(Step)
 """Every kind of step; in a plan file it has the name of its class in small letters, and the fields of its class."""
 _STEP_KINDS = frozenset(STEP_KINDS)
@@ -278,6 +298,9 @@ class Interpreter(ABC, Generic[VisitResult]):
 
     @abstractmethod
     def decompress(self, step: Decompress) -> VisitResult: ...
+
+    @abstractmethod
+    def again(self, step: Again) -> VisitResult: ...
 
     @abstractmethod
     def advance(self, step: Advance) -> VisitResult: ...

@@ -6,15 +6,18 @@ A step that breaks a rule of the plan language is refused, so that every block i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from chainplan.errors.arguments import describe
+from chainplan.plans.places import MAX_AGAIN_DEPTH, BlockPlaces
 from chainplan.plans.steps import (
     MAX_DECOMPRESSED_LINES,
     MAX_DECOMPRESSED_NONZEROS,
     Accumulate,
     Add,
     Advance,
+    Again,
     Application,
     Decompress,
     Interpreter,
@@ -24,6 +27,7 @@ from chainplan.plans.steps import (
     Read,
     Restore,
     Seed,
+    Step,
     Store,
     Write,
 )
@@ -90,13 +94,16 @@ class Typing(Interpreter[MadeBlock]):
     ----------
     graph : Graph
         The linearised DAG.
+    steps : Sequence[Step]
+        All steps.
     cost : CostModel
         The prices of the steps.
     """
 
-    def __init__(self, graph: Graph, cost: CostModel) -> None:
+    def __init__(self, graph: Graph, steps: Sequence[Step], cost: CostModel) -> None:
         self.made: list[Typed] = []
         self._graph, self._cost = graph, cost
+        self._places = BlockPlaces(graph, steps)
 
     def load(self, step: Load) -> MadeBlock:
         e = self._elemental(step.elemental)
@@ -192,6 +199,19 @@ class Typing(Interpreter[MadeBlock]):
                 f"most {MAX_DECOMPRESSED_LINES:,} rows and columns and {MAX_DECOMPRESSED_NONZEROS:,} nonzeros."
             )
         return sides[0], self._cost.decompress(block), 0
+
+    def again(self, step: Again) -> MadeBlock:
+        arg, ends = self._operand(step.arg, "arg"), f"'{step.source}' -> '{step.target}'"
+        if arg.special is not None:
+            raise Broken(f"arg is {step.arg}, which is compressed, and stands at one place; decompress it.")
+        if self._places.depth(step.arg) >= MAX_AGAIN_DEPTH:
+            raise Broken(f"blocks that stand again are more than {MAX_AGAIN_DEPTH} deep; expected fewer.")
+        if self._places.moved(len(self.made)) is None:
+            raise Broken(
+                f"arg leads '{arg.source}' -> '{arg.target}', and no elementals equal to those in it lead {ends}; "
+                "expected some that meet likewise."
+            )
+        return arg._replace(source=step.source, target=step.target), 0, 0
 
     def advance(self, step: Advance) -> MadeBlock:
         e = self._elemental(step.elemental)

@@ -8,7 +8,7 @@ messages with file, line and column.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
@@ -63,6 +63,9 @@ class Elemental:
         The tape size: the elements that an adjoint needs from the evaluation.
     advance : int | None
         The cost of one evaluation in fma; None where it follows from the other prices (see `evaluation`).
+    values : str | None
+        The name of the elemental whose values it shares, which shares those of no other; its block, its prices and its
+        tape are those of that elemental. None where the values are its own.
 
     References
     ----------
@@ -84,6 +87,19 @@ class Elemental:
     adjoint: int | None = None
     tape: int = 0
     advance: int | None = None
+    values: str | None = None
+
+    @property
+    def first(self) -> str:
+        """The name under which the values are given: that of the elemental whose values it shares, else its own."""
+        return self.values or self.name
+
+    @property
+    def kind(self) -> Hashable:
+        """A key that elementals of equal values have in common: those that share them, and equal unit or zero ones."""
+        structure = self.block.structure
+        determined = structure.name == "zero" or (structure.units is not None and structure.units.sign != 0)
+        return self.block.mark if determined and self.explicit else self.first
 
     @property
     def evaluation(self) -> int:
@@ -193,6 +209,11 @@ class Graph:
         return self.declared | {e.name: e for e in self.useful}
 
     @cached_property
+    def shares(self) -> bool:
+        """Whether some elementals share the values of others."""
+        return any(e.values is not None for e in self.elementals)
+
+    @cached_property
     def declared(self) -> dict[str, Elemental]:
         """The elementals by name, as they were declared."""
         return {e.name: e for e in self.elementals}
@@ -219,7 +240,8 @@ class Graph:
         blocks = listed_blocks([e.block for e in self.useful], ends, self.order)
         if blocks is None:
             return None
-        return replace(self, elementals=tuple(replace(e, block=b) for e, b in zip(self.useful, blocks, strict=True)))
+        listed = tuple(replace(e, block=b) for e, b in zip(self.useful, blocks, strict=True))
+        return replace(self, elementals=sharing_among(listed))
 
     @cached_property
     def order(self) -> tuple[str, ...]:
@@ -348,6 +370,27 @@ class Graph:
         return Graph(dict(reversed(list(self.sizes.items()))), self.outputs, self.inputs, transposed, self.transfer)
 
 
+def sharing_among(elementals: Sequence[Elemental]) -> tuple[Elemental, ...]:
+    """Let elementals share values among each other, where those they shared them with are missing or have changed.
+
+    Parameters
+    ----------
+    elementals : Sequence[Elemental]
+        Some of the elementals of a graph.
+
+    Returns
+    -------
+    tuple[Elemental, ...]
+        The same, the first of equal ones with values of its own.
+    """
+    firsts: dict[Hashable, str] = {}
+    keys = [(e.first, e.block.mark, e.tangent, e.adjoint, e.tape, e.advance) for e in elementals]
+    for key, e in sorted(zip(keys, elementals, strict=True), key=lambda pair: pair[1].values is not None):
+        firsts.setdefault(key, e.name)
+    shared = ((e, None if firsts[key] == e.name else firsts[key]) for key, e in zip(keys, elementals, strict=True))
+    return tuple(e if e.values == first else replace(e, values=first) for e, first in shared)
+
+
 def _faults(
     sizes: Mapping[str, int], inputs: Sequence[str], outputs: Sequence[str], elementals: Sequence[Elemental]
 ) -> Iterator[GraphFault]:
@@ -411,6 +454,29 @@ def _elemental_faults(sizes: Mapping[str, int], elementals: Sequence[Elemental])
         misfit = structure.misfit(rows, cols)
         if misfit:
             yield GraphFault(("jacobians", i, "structure"), f"structure '{structure!r}' of '{e.name}' {misfit}.")
+    yield from _sharing_faults(elementals)
+
+
+def _sharing_faults(elementals: Sequence[Elemental]) -> Iterator[GraphFault]:
+    """Yield elementals that share the values of one that is missing, is not the first, or differs from them."""
+    named: dict[str, Elemental] = {}
+    for i, e in enumerate(elementals):
+        if e.values is None:
+            continue
+        named = named or {other.name: other for other in elementals}
+        first, place = named.get(e.values), ("jacobians", i, "same_as")
+        if first is None:
+            text = f"'{e.name}' has the values of '{e.values}', which is no elemental; expected the name of one."
+            yield GraphFault(place, text)
+        elif first.values is not None:
+            whose = "itself" if first is e else f"'{e.values}', which has those of '{first.values}'"
+            text = f"'{e.name}' has the values of {whose}; expected an elemental with values of its own. Name that."
+            yield GraphFault(place, text)
+        elif replace(e, name=first.name, source=first.source, target=first.target, values=None) != first:
+            (m, n, _), (rows, cols, _) = e.block, first.block
+            what = f"is {m} x {n}" if (m, n) != (rows, cols) else "has another structure or other prices"
+            text = f"'{e.name}' {what}, but has the values of '{first.name}' of {rows} x {cols}; expected both alike."
+            yield GraphFault(place, text)
 
 
 def _cycle_faults(elementals: Sequence[Elemental]) -> Iterator[GraphFault]:

@@ -101,7 +101,8 @@ class Problem:
         spec: dict[str, Any] = {} if self.name is None else {"name": self.name}
         if _is_plain_chain(self.graph):
             spec["chain"] = [
-                {"name": e.name, "shape": [e.block.rows, e.block.cols], **_details(e)} for e in self.graph.elementals
+                {"name": e.name, **({} if e.values else {"shape": [e.block.rows, e.block.cols]}), **_details(e)}
+                for e in self.graph.elementals
             ]
         else:
             spec["dag"] = {
@@ -174,6 +175,8 @@ def _is_plain_chain(graph: Graph) -> bool:
 
 def _details(e: Elemental) -> dict[str, Any]:
     """Return the keys of an elemental in a spec beyond its name, its shape and its edge."""
+    if e.values is not None:
+        return {"same_as": e.values}
     result: dict[str, Any] = {}
     if e.block.structure.name != "dense":
         result["structure"] = e.block.structure.to_spec(e.block.rows, e.block.cols)

@@ -10,13 +10,15 @@ from typing import final
 
 from chainplan.plans.bound import NO_BOUND, Bound, Status
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.classes import PROPAGATION, includes
+from chainplan.plans.classes import PROPAGATION, SHARED, includes
 from chainplan.plans.reorder import reordered
 from chainplan.plans.result import Outcome
+from chainplan.plans.sharing import shared
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.solvers.chain.dense import ChainDenseSolver
+from chainplan.solvers.chain.equal_factors import EqualFactorsSolver
 from chainplan.solvers.chain.interval_dp import ChainDpSolver
 from chainplan.solvers.chain.memory_limit import ChainMemorySolver
 from chainplan.solvers.checkpoint.reversal_solver import ChainReversalSolver
@@ -96,7 +98,7 @@ class AutoSolver(Solver):
             return _solve_in_time(problem, search)
         for solver in _CHAIN_SOLVERS:
             if solver.refuses(problem) is None:
-                return _solve_chain(solver, problem, search)
+                return _with_equal_shared(_solve_chain(solver, problem, search), problem, search)
         if not search.limited:
             search.budget = DEFAULT_AUTO_SECONDS
         if not problem.graph.explicit:
@@ -114,8 +116,8 @@ class AutoSolver(Solver):
         if limited is not None and not _fits(outcome, problem):
             return limited
         if problem.graph.not_a_chain is None and outcome.status is not Status.OPTIMAL:
-            return replace(outcome, note=f"'chain-dp' refuses: {ChainDpSolver().refuses(problem)}.")
-        return outcome
+            outcome = replace(outcome, note=f"'chain-dp' refuses: {ChainDpSolver().refuses(problem)}.")
+        return _with_equal_shared(outcome, problem, search)
 
 
 def _solve_evaluating(problem: Problem, search: Search) -> Outcome:
@@ -155,6 +157,34 @@ def _solve_chain(solver: Solver, problem: Problem, search: Search) -> Outcome:
     )
 
 
+def _with_equal_shared(outcome: Outcome, problem: Problem, search: Search) -> Outcome:
+    """The outcome, or a cheaper one that makes products of equal elementals once, where some are equal."""
+    if not problem.graph.shares or outcome.candidate is None:
+        return outcome
+    if _fits(outcome, problem):
+        search.offer(outcome.candidate.plan, outcome.candidate.price)
+    once = in_order(problem, replace(outcome, candidate=shared(outcome.candidate)), search)
+    outcomes, solver = [outcome, _repriced(once)], EqualFactorsSolver()
+    if solver.refuses(problem) is None:
+        outcomes.append(_run_stage(solver, problem, search))
+    fitting = [one for one in outcomes if one.candidate is not None and _fits(one, problem)] or outcomes[:1]
+    best = min(fitting, key=lambda one: one.candidate.price if one.candidate else 0)
+    bounds = [one.bound for one in outcomes if one.bound.within == SHARED and problem.memory is None]
+    if not bounds or best.candidate is None:
+        return best
+    bound = bounds[0].below(best.candidate.price)
+    if bound.status(best.candidate.price) is Status.OPTIMAL or best is not outcome:
+        return _repriced(replace(best, bound=bound))
+    return best
+
+
+def _repriced(outcome: Outcome) -> Outcome:
+    """The outcome with what its bound says of its plan, which may cost less than all plans that the bound is about."""
+    assert outcome.candidate is not None, "only outcomes with a plan are compared"
+    bound = outcome.bound.below(outcome.candidate.price)
+    return replace(outcome, status=bound.status(outcome.candidate.price), bound=bound)
+
+
 def _solve_in_time(problem: Problem, search: Search) -> Outcome:
     """The exact plan of a chain by the cost model; else the cheapest, by the model, of the best by fma and both orders.
 
@@ -164,7 +194,7 @@ def _solve_in_time(problem: Problem, search: Search) -> Outcome:
     if dp.refuses(problem) is None:
         outcome = _run_stage(dp, problem, search)
         if _fits(outcome, problem):
-            return outcome
+            return _with_equal_shared(outcome, problem, search)
         search.prove(Bound(outcome.bound.value, outcome.bound.within or "bracketings"))
     left = search.stage("auto")
     inner = Search(seed=left.seed, budget=left.budget, progress=left.progress, solver="auto", nodes=left.nodes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainplan.solvers.auto import AutoSolver
 from chainplan.solvers.chain.dense import ChainDenseSolver
+from chainplan.solvers.chain.equal_factors import EqualFactorsSolver
 from chainplan.solvers.chain.exhaustive import ExhaustiveSolver
 from chainplan.solvers.chain.interval_dp import ChainDpSolver
 from chainplan.solvers.chain.memory_limit import ChainMemorySolver
@@ -33,6 +34,7 @@ SOLVERS: dict[str, Solver] = {
         ExhaustiveSolver(),
         ChainDenseSolver(),
         ChainDpSolver(),
+        EqualFactorsSolver(),
         ChainMemorySolver(),
         ChainRecomputeSolver(),
         ChainReversalSolver(),

@@ -18,6 +18,7 @@ from chainplan.errors.arguments import expect, mapping
 from chainplan.kernels.storage import HeldValues
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem, problem_of
+from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import GivenJacobian, as_matrices, called, common_dtype, sparse_or_functions
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def reference_jacobian(
     """
     graph = problem if isinstance(problem, Graph) else problem_of(problem).graph
     mapping("jacobians", jacobians, "elementals to arrays or functions", "{'F1': array, 'F2': (tangent, adjoint)}")
+    jacobians = with_equal(graph, jacobians)
     expect("mode", mode, Mode, "a Mode", "Pass Mode.TANGENT or Mode.ADJOINT.")
     large = {e.name for e in graph.elementals if e.explicit and e.block.rows * e.block.cols > MAX_DENSE_CELLS}
     values = as_matrices([e for e in graph.elementals if e.name not in large], jacobians)
@@ -125,6 +127,7 @@ def times(
         output -> block of size(output) x c.
     """
     graph = problem.graph if isinstance(problem, Problem) else problem
+    jacobians = with_equal(graph, jacobians)
     width = next(iter(directions.values())).shape[1]
     held: dict[str, Array] = {}
     for vertex in graph.order:

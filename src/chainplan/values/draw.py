@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 def draw(graph: Graph, seed: int = 0, dtype: DTypeLike = np.float64) -> dict[str, HeldValues]:
     """Draw a Jacobian for every elemental of a graph: explicit ones as they are held, matrix-free ones as matrices.
 
+    Elementals of equal values get the same one.
+
     Floats are positive with mean 1 / (nonzeros per row); integers lie between -4 and 4. A matrix-free elemental gets a
     sparse matrix where its structure is sparse. Explicit blocks whose structure determines their values are left out.
     """
@@ -31,7 +33,7 @@ def draw(graph: Graph, seed: int = 0, dtype: DTypeLike = np.float64) -> dict[str
     kind = np.dtype(dtype)
     result = {}
     for e in graph.elementals:
-        if e.explicit and given_away(e.block):
+        if (e.explicit and given_away(e.block)) or e.values is not None:
             continue
         if e.explicit:
             result[e.name] = _draw_block(rng, e.block, kind)
@@ -39,7 +41,7 @@ def draw(graph: Graph, seed: int = 0, dtype: DTypeLike = np.float64) -> dict[str
             held = known(e.block, kind) if given_away(e.block) else _draw_block(rng, e.block, kind)
             convert = as_matrix if form(e.block) is StorageForm.DENSE else as_sparse
             result[e.name] = convert(held, e.block, kind)
-    return result
+    return result | {e.name: result[e.first] for e in graph.elementals if e.first in result}
 
 
 def _draw_block(rng: np.random.Generator, block: Block, dtype: DType) -> HeldValues:
@@ -71,7 +73,7 @@ def bytes_needed(graph: Graph, dtype: DTypeLike = np.float64) -> int:
     """Count the bytes of the arrays that `draw` makes, with the row pointers of sparse ones."""
     entries, lines = 0, 0
     for e in graph.elementals:
-        if not (e.explicit and given_away(e.block)):
+        if e.values is None and not (e.explicit and given_away(e.block)):
             entries += e.block.rows * e.block.cols if form(e.block) is StorageForm.DENSE else 2 * e.block.nnz
             lines += e.block.rows if form(e.block) is StorageForm.SPARSE else 0
     return entries * int(np.dtype(dtype).itemsize) + 8 * lines

@@ -71,7 +71,7 @@ def stored(e: Elemental, given: GivenJacobian) -> HeldValues:
     if given is None:
         if given_away(block):
             return known(block, np.int8)
-        raise ExecutionError(f"no Jacobian for '{e.name}'; expected an array of {rows} x {cols}.")
+        raise ExecutionError(f"no Jacobian for '{e.first}'; expected an array of {rows} x {cols}.")
     if isinstance(given, tuple) or callable(given):
         raise ExecutionError(f"'{e.name}' is explicit, but functions were given; expected an array of {rows} x {cols}.")
     array = _array(e, given, _shapes(block))

@@ -11,6 +11,7 @@ from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
 from chainplan.errors.suggest import did_you_mean
 from chainplan.problem.graph import Graph
+from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import common_dtype, matrix_free, stored
 
 
@@ -40,7 +41,7 @@ def load_npz(path: str, graph: Graph) -> dict[str, Array]:
     ExecutionError
         Where the file cannot be read or does not fit the graph; the message lists every fault.
     """
-    arrays = read_npz(path)
+    arrays = dict(with_equal(graph, read_npz(path)))
     faults = [f"{path}: {text}" for text in _faults(arrays, graph)]
     if faults:
         raise ExecutionError("\n".join(faults))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.replay import Replay
-from chainplan.plans.steps import Decompress, Multiply, Plan, Propagate
+from chainplan.plans.steps import Again, Decompress, Multiply, Plan, Propagate
 from chainplan.problem.cost import CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem
@@ -52,6 +52,8 @@ class IntervalSplit:
 
 def top_splits(problem: Problem, candidate: Candidate, seconds: float) -> tuple[tuple[IntervalSplit, ...], str]:
     """Explain the top splits of a chain's plan without a memory limit; the text says what is not known, and why."""
+    if any(isinstance(step, Again) for step in candidate.plan.steps):
+        return (), "Runners-up are not looked at: equal products are computed once."
     problem = replace(problem, memory=None)
     graph = problem.graph
     reason = ChainDpSolver().refusal(problem)

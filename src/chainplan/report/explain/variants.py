@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from chainplan.problem.graph import Elemental
+from chainplan.problem.graph import Elemental, sharing_among
 from chainplan.problem.problem import Problem
 from chainplan.structures import Banded, Dense, OnDiagonal
 
@@ -67,11 +67,16 @@ def resized(problem: Problem, vertices: Sequence[str], size: int) -> Problem:
         for e in graph.elementals
         if e.name in useful
     )
-    return replace(problem, graph=replace(graph, sizes=sizes, elementals=elementals))
+    return replace(problem, graph=replace(graph, sizes=sizes, elementals=sharing_among(elementals)))
 
 
 def exchanged(problem: Problem, elemental: Elemental) -> Problem:
-    """Exchange an elemental for another one of the same name and ends."""
+    """Exchange an elemental, and those of equal values, for another one; names and ends stay."""
     graph = problem.graph
-    kept = tuple(elemental if e.name == elemental.name else e for e in graph.elementals)
+    kept = tuple(
+        replace(elemental, name=e.name, source=e.source, target=e.target, values=e.values)
+        if e.first == elemental.first
+        else e
+        for e in graph.elementals
+    )
     return replace(problem, graph=replace(graph, elementals=kept))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from chainplan.plans.replay import Replay
-from chainplan.plans.steps import Accumulate, Application, Decompress, Load, Multiply, Plan, Propagate
+from chainplan.plans.steps import Accumulate, Again, Application, Decompress, Load, Multiply, Plan, Propagate
 from chainplan.problem.graph import Mode
 from chainplan.report.html.markup import text
 from chainplan.report.words.figures import brief, figure
@@ -75,10 +75,13 @@ def _factors(plan: Plan, node: _TreeNode) -> list[_TreeNode]:
 
 
 def _inside(plan: Plan, replayed: Replay) -> list[tuple[int, int]]:
-    """Sum up (price, elementals) of all that each step is made of; a block of a chain's plan is read once."""
+    """Sum up (price, elementals) of all that each step is made of; a block that stands again has its price once."""
     sums: list[tuple[int, int]] = []
     for position, step in enumerate(plan.steps):
         below = [sums[n.of] for n in _factors(plan, _TreeNode(position)) if n.side is None]
+        if isinstance(step, Again):
+            sums.append((0, sums[step.arg][1]))
+            continue
         own = 1 if isinstance(step, Load | Application | Decompress) else 0
         sums.append((replayed.prices[position] + sum(b[0] for b in below), own + sum(b[1] for b in below)))
     return sums
@@ -166,6 +169,8 @@ def _leaf(node: _TreeNode, plan: Plan, replayed: Replay, inside: list[tuple[int,
             return name, f"by {mode.value}s"
         case Propagate(name, _, mode), str():
             return name, mode.value
+        case Again(arg), None:
+            return f"#{arg}", "again"
     price, elementals = inside[node.of]
     if isinstance(plan.steps[node.of], Decompress):
         return "coloured", f"sweep #{node.of}", brief(price)

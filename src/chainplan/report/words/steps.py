@@ -6,6 +6,7 @@ from chainplan.plans.steps import (
     Accumulate,
     Add,
     Advance,
+    Again,
     Decompress,
     Interpreter,
     Load,
@@ -56,6 +57,9 @@ class _Words(Interpreter[tuple[str, str]]):
 
     def decompress(self, step: Decompress) -> tuple[str, str]:
         return "decompress", " and ".join(f"#{arg}" for arg in step.operands())
+
+    def again(self, step: Again) -> tuple[str, str]:
+        return "again", f"#{step.arg}"
 
     def advance(self, step: Advance) -> tuple[str, str]:
         return "advance", step.elemental
@@ -115,6 +119,9 @@ class _Order(Interpreter[str]):
 
     def decompress(self, step: Decompress) -> str:
         return "[" + " & ".join(self.written[arg].removeprefix("(").removesuffix(")") for arg in step.operands()) + "]"
+
+    def again(self, step: Again) -> str:
+        return self.written[step.arg]
 
     def advance(self, step: Advance) -> str:
         return ""

@@ -1,0 +1,147 @@
+"""Lets a plan compute equal blocks once: whatever it makes again of equal elementals stands again instead.
+
+Every block is a sum of products, and two blocks are equal that are the same products of equal elementals, however they
+are bracketed. The steps are numbered by the values of their blocks (Cocke & Schwartz 1970, *Programming Languages and
+Their Compilers*, chapter 5). A step whose number is known becomes `Again`, at no price, and what was read by it alone
+is dropped. So the plan that results computes the same Jacobian and costs no more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+
+from chainplan.plans.candidate import Candidate
+from chainplan.plans.liveness import evaluates
+from chainplan.plans.places import MAX_AGAIN_DEPTH, BlockPlaces, moved_to
+from chainplan.plans.steps import (
+    Accumulate,
+    Add,
+    Again,
+    Decompress,
+    Load,
+    Multiply,
+    Plan,
+    Propagate,
+    Seed,
+    Step,
+)
+from chainplan.problem.graph import Graph, Mode
+
+BlockValue = tuple[int, ...]
+"""The numbers of the factors of a block, right ones first: kinds of elementals, and sums in brackets."""
+
+
+def shared(candidate: Candidate) -> Candidate:
+    """Return the plan with equal blocks computed once.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        A plan that replays.
+
+    Returns
+    -------
+    Candidate
+        The same plan where no elementals are equal, where it evaluates states, or where nothing is made twice.
+    """
+    plan = candidate.plan
+    if not plan.graph.shares or evaluates(plan.steps):
+        return candidate
+    steps = _Sharing(candidate)
+    steps.rewrite()
+    return candidate if tuple(steps.steps) == plan.steps else Candidate(steps.plan(), candidate.cost)
+
+
+class _Sharing:
+    """The steps of a plan, written anew."""
+
+    def __init__(self, candidate: Candidate) -> None:
+        self._plan, self._typed = candidate.plan, candidate.replay.blocks
+        self._graph: Graph = candidate.plan.graph
+        self._order = {vertex: i for i, vertex in enumerate(self._graph.order)}
+        self._before = BlockPlaces(self._graph, candidate.plan.steps)
+        self.steps: list[Step] = []
+        self._after = BlockPlaces(self._graph, self.steps)
+        self._place: dict[int, int] = {}
+        self._known: dict[BlockValue, int] = {}
+        self._numbers: dict[Hashable, int] = {}
+        self._terms: dict[BlockValue, Counter[BlockValue]] = {}
+
+    def rewrite(self) -> None:
+        """Write all steps that are still read."""
+        values: list[BlockValue] = []
+        for position, step in enumerate(self._plan.steps):
+            value = self._value(step, values)
+            values.append(value)
+            own = isinstance(step, Load) or self._typed[position].special is not None
+            if not own and value in self._known and self._stands_again(position, self._known[value]):
+                continue
+            self._place[position] = len(self.steps)
+            self.steps.append(step.renumbered(self._place))
+            if not own:
+                self._known.setdefault(value, position)
+        self._drop_unread()
+
+    def _stands_again(self, position: int, first: int) -> bool:
+        """Let the block of a step be that of the first step with its value, where that is possible."""
+        typed, place = self._typed[position], self._place[first]
+        here, there = (set(self._before.made_of(p)) for p in (position, first))
+        if here == there:
+            self._place[position] = place
+            return True
+        if self._after.depth(place) >= MAX_AGAIN_DEPTH:
+            return False
+        parts = [self._graph[name] for name in self._after.made_of(place)]
+        moved = moved_to(self._graph, parts, typed.source, typed.target, self._order)
+        if moved is None or set(moved.values()) != here:
+            return False
+        self._place[position] = len(self.steps)
+        self.steps.append(Again(place, typed.source, typed.target))
+        return True
+
+    def _value(self, step: Step, values: Sequence[BlockValue]) -> BlockValue:
+        match step:
+            case Load(name) | Accumulate(name, _):
+                return self._elemental(name)
+            case Propagate(name, arg, mode):
+                own = self._elemental(name)
+                return values[arg] + own if mode is Mode.TANGENT else own + values[arg]
+            case Multiply(left, right, onto):
+                product = values[right] + values[left]
+                return product if onto is None else self._sum(values[onto], product)
+            case Add(left, right):
+                return self._sum(values[left], values[right])
+            case Decompress():
+                return values[step.operands()[0]]
+            case Again(arg):
+                return values[arg]
+            case Seed():
+                return ()
+        raise AssertionError("states are not evaluated")
+
+    def _elemental(self, name: str) -> BlockValue:
+        return (self._numbers.setdefault(self._graph[name].kind, len(self._numbers)),)
+
+    def _sum(self, one: BlockValue, other: BlockValue) -> BlockValue:
+        """Return the value of a sum: its terms, in whatever order and brackets, as one factor."""
+        terms = self._terms.get(one, Counter((one,))) + self._terms.get(other, Counter((other,)))
+        value = (self._numbers.setdefault(frozenset(terms.items()), len(self._numbers)),)
+        self._terms[value] = terms
+        return value
+
+    def _drop_unread(self) -> None:
+        """Leave out the steps that nothing reads any more."""
+        read = {self._place[output.step] for output in self._plan.outputs}
+        for position in range(len(self.steps) - 1, -1, -1):
+            if position in read:
+                read.update(self.steps[position].operands())
+        kept = sorted(read)
+        where = {old: new for new, old in enumerate(kept)}
+        self.steps[:] = [self.steps[old].renumbered(where) for old in kept]
+        self._place = {p: where[new] for p, new in self._place.items() if new in where}
+
+    def plan(self) -> Plan:
+        """Return the plan of the steps."""
+        outputs = tuple(output._replace(step=self._place[output.step]) for output in self._plan.outputs)
+        return Plan(self._graph, tuple(self.steps), outputs)

@@ -1,0 +1,80 @@
+"""One array for elementals of equal values: a caller gives it under any of their names, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from chainplan.errors import ExecutionError
+from chainplan.problem.graph import Graph
+from chainplan.values.jacobians import GivenJacobian, is_sparse
+
+
+def with_equal(graph: Graph, jacobians: Mapping[str, GivenJacobian]) -> Mapping[str, GivenJacobian]:
+    """Return Jacobians under the names of all elementals that share their values.
+
+    Parameters
+    ----------
+    graph : Graph
+        The linearised DAG.
+    jacobians : Mapping[str, GivenJacobian]
+        The Jacobians as the caller gives them; where several elementals are equal, the name of one of them is enough.
+
+    Returns
+    -------
+    Mapping[str, GivenJacobian]
+        The same mapping where no elementals are equal. A dict stays one; any other mapping is still asked on demand.
+
+    Raises
+    ------
+    ExecutionError
+        Where equal elementals are given different values.
+    """
+    if not graph.shares:
+        return jacobians
+    firsts = {e.name: e.first for e in graph.elementals}
+    given = {firsts[name]: name for name in reversed(list(jacobians)) if name in firsts}
+    given |= {first: first for first in given if first in jacobians}
+    if type(jacobians) is not dict:
+        return _OnDemand(jacobians, {name: given[first] for name, first in firsts.items() if first in given})
+    filled = dict(jacobians)
+    for name, first in firsts.items():
+        if first in given:
+            value = jacobians[given[first]]
+            if name in jacobians and not _alike(jacobians[name], value):
+                raise ExecutionError(
+                    f"'{name}' has the values of '{first}', but the Jacobian for '{name}' is another one than that for "
+                    f"'{given[first]}'; expected the same. Pass it under one name alone."
+                )
+            filled[name] = value
+    return filled
+
+
+def _alike(one: GivenJacobian, other: GivenJacobian) -> bool:
+    """Say whether two Jacobians are the same: one object, the same functions, or arrays with the same entries."""
+    if one is other:
+        return True
+    if isinstance(one, tuple) or isinstance(other, tuple):
+        return type(one) is type(other) and bool(one == other)
+    if is_sparse(one) or is_sparse(other):
+        return is_sparse(one) and is_sparse(other) and one.shape == other.shape and (one != other).nnz == 0
+    return np.array_equal(np.asarray(one), np.asarray(other), equal_nan=np.asarray(one).dtype.kind in "fc")
+
+
+class _OnDemand(Mapping[str, GivenJacobian]):
+    """A mapping that is asked for an elemental by the name under which its values are given."""
+
+    def __init__(self, jacobians: Mapping[str, GivenJacobian], names: Mapping[str, str]) -> None:
+        self._jacobians, self._names = jacobians, names
+        others = (name for name in jacobians if name not in names)
+        self._all = dict.fromkeys((*names, *others))
+
+    def __getitem__(self, name: str) -> GivenJacobian:
+        return self._jacobians[self._names.get(name, name)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
