@@ -15,7 +15,7 @@ from importlib import import_module
 from math import prod
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from warnings import catch_warnings
 
 import click
@@ -25,6 +25,8 @@ from chainplan.errors import ChainplanError, SpecError, missing_extra
 if TYPE_CHECKING:
     from chainplan.problem.problem import Problem
     from chainplan.programs.program import Program
+
+Made = TypeVar("Made")
 
 _FUNCTION_PATTERN = re.compile(r"([^\W\d][\w.]*):([^\W\d][\w.]*)")
 _ARRAY_PATTERN = re.compile(r"(f16|bf16|f32|f64|i8|i16|i32|i64|u8|u16|u32|u64|bool)\[([0-9,\s]*)\]")
@@ -106,6 +108,18 @@ def function_problem(name: str, arguments: str, argnums: Sequence[int]) -> Probl
     SpecError
         If JAX or the function cannot be imported, an argument cannot be read, or the call fails.
     """
+    from dataclasses import replace
+
+    def made(function: Any, values: list[Any]) -> Problem:
+        from chainplan.jax import linearised_graph
+
+        return linearised_graph(function, *values, argnums=argnums[0] if len(argnums) == 1 else tuple(argnums))
+
+    return replace(called_function(name, arguments, made), name=name)
+
+
+def called_function(name: str, arguments: str, make: Callable[[Any, list[Any]], Made]) -> Made:
+    """Make something of a function and the arguments of its call; raise as `function_problem` does."""
     function = _import_function(name)
     values = _arguments(arguments, name)
     if not values:
@@ -113,12 +127,8 @@ def function_problem(name: str, arguments: str, argnums: Sequence[int]) -> Probl
             f"{name}: found no arguments; expected those that it is called with. Write them in --args, such as "
             "--args 'f64[3,4] f64[4]'."
         )
-    from dataclasses import replace
-
-    from chainplan.jax import linearised_graph
-
     try:
-        problem = linearised_graph(function, *values, argnums=argnums[0] if len(argnums) == 1 else tuple(argnums))
+        return make(function, values)
     except ChainplanError:
         raise
     except (Exception, SystemExit) as error:
@@ -127,7 +137,6 @@ def function_problem(name: str, arguments: str, argnums: Sequence[int]) -> Probl
             f"{name}: called with {_cut(arguments)}, it fails: {type(error).__name__}: {_cut(first, 300)}. "
             "Expected arguments that it takes. Write them in --args, such as --args 'f64[3,4] f64[4]'."
         ) from None
-    return replace(problem, name=name)
 
 
 def _import_function(name: str) -> Any:

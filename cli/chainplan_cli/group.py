@@ -14,6 +14,7 @@ COMMAND_SUMMARIES = {
     "plan": "Find the cheapest plan for a spec.",
     "run": "Run a spec or a plan in numpy and validate it against forward and reverse order.",
     "check": "Prove a saved plan right without trusting whoever made it.",
+    "emit": "Write a function and its Jacobian as code in C, Python, CasADi or SymPy.",
     "report": "Write a page about a spec or a plan: one HTML file that opens from disk.",
     "explain": "Say why the best plan of a spec is as it is.",
     "example": "List the examples, or write one to plan, run and change.",

@@ -1,0 +1,179 @@
+"""Scalar programs that run in this process: compiled by a C compiler, or as Python where there is none."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainplan._util.arrays import Array
+from chainplan.codegen.compiler import compiled
+from chainplan.codegen.straight_line import StraightLine, checked
+from chainplan.codegen.targets.registry import TARGETS
+from chainplan.errors import ArgumentError
+
+WITHOUT_COMPILER = (
+    "no C compiler was found on this machine, so the code runs as Python, which is slower. Install one, or run in the "
+    "checkout of chainplan: pip install '.[native]'"
+)
+COMPILED_TARGETS = ("c", "python")
+CALLED = """
+void program_called(double *const *a);
+void program_called(double *const *a) { program(...); }
+"""
+"""A function that takes all arrays by one pointer, so that calling it costs as little as can be."""
+
+
+class CompiledProgram:
+    """A scalar program as a function of arrays; made by `ScalarProgram.compile`.
+
+    It may be called from several threads at once, which run side by side where it was compiled.
+
+    Parameters
+    ----------
+    program : StraightLine
+        The program that it computes.
+    target : str
+        What it runs as: `c`, or `python`.
+    one : Callable[..., tuple[Array, ...]]
+        The function of one point.
+    many : Callable[[Sequence[Array], int], list[Array]]
+        The function of arrays of points x entries and their number.
+
+    Examples
+    --------
+    >>> from chainplan.codegen import from_layers
+    >>> run = from_layers({"input": {"x": 2}, "layers": [{"op": "scale", "by": 3.0}]}).compile("python")
+    >>> run.batch([[1.0, 2.0], [3.0, 4.0]])
+    array([[ 3.,  6.],
+           [ 9., 12.]])
+    """
+
+    def __init__(
+        self,
+        program: StraightLine,
+        target: str,
+        one: Callable[..., tuple[Array, ...]],
+        many: Callable[[Sequence[Array], int], list[Array]],
+    ) -> None:
+        self.program = program
+        self.target = target
+        self._one = one
+        self._many = many
+
+    def __call__(self, *arrays: Array) -> Any:
+        """Compute the outputs at one point: an array for each, or the array itself where there is one output."""
+        results = self._one(arrays)
+        return results if len(results) != 1 else results[0]
+
+    def batch(self, *arrays: Array) -> Any:
+        """Compute the outputs at many points.
+
+        Parameters
+        ----------
+        *arrays : Array
+            An array for each input, with an axis of points in front of its shape.
+
+        Returns
+        -------
+        Any
+            An array for each output, with the axis of points in front, or the array itself where there is one output.
+
+        Raises
+        ------
+        ArgumentError
+            Where an array is missing or has another shape.
+        """
+        given, front = checked(self.program.inputs, [np.asarray(a, float) for a in arrays])
+        if len(front) != 1:
+            raise ArgumentError(f"batch: found points of shape {front}; expected one axis of them. Reshape the arrays.")
+        made = self._many(given, front[0])
+        results = tuple(m.reshape(front + o.shape) for m, o in zip(made, self.program.outputs, strict=True))
+        return results if len(results) != 1 else results[0]
+
+
+def compiled_program(program: StraightLine, target: str) -> CompiledProgram:
+    """Compile a program, as `ScalarProgram.compile` describes it."""
+    if target not in COMPILED_TARGETS:
+        raise ArgumentError(f"target: found {target!r}; expected one of {', '.join(COMPILED_TARGETS)}. Correct it.")
+    if target == "c":
+        passed = ", ".join(f"a[{k}]" for k in range(len(program.inputs) + len(program.outputs)))
+        path = compiled(TARGETS["c"].source(program, "program") + CALLED.replace("...", passed))
+        if path is not None:
+            return _in_c(program, ctypes.CDLL(str(path)))
+        warnings.warn(WITHOUT_COMPILER, stacklevel=3)
+    return _in_python(program)
+
+
+class _Buffers(threading.local):
+    """The arrays on which a thread calls compiled code."""
+
+    def __init__(self, program: StraightLine) -> None:
+        self.inputs = [np.zeros(one.shape) for one in program.inputs]
+        self.outputs = [np.zeros(one.shape) for one in program.outputs]
+        arrays = [*self.inputs, *self.outputs]
+        self._pointers = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
+        self.pointer = ctypes.c_void_p(ctypes.addressof(self._pointers))
+
+
+def _in_c(program: StraightLine, library: ctypes.CDLL) -> CompiledProgram:
+    """Call a shared object."""
+    called, many = library["program_called"], library["program_batch"]
+    called.restype = many.restype = None
+    buffers = _Buffers(program)
+    shapes = [one.shape for one in program.inputs]
+
+    def one(arrays: Sequence[Array]) -> tuple[Array, ...]:
+        inputs = buffers.inputs
+        if [getattr(a, "shape", None) for a in arrays] != shapes:
+            arrays = at_one_point(program, arrays)
+        for x, array in zip(inputs, arrays, strict=True):
+            x[...] = array
+        called(buffers.pointer)
+        return tuple([output.copy() for output in buffers.outputs])
+
+    def of_many(given: Sequence[Array], points: int) -> list[Array]:
+        arrays = [np.ascontiguousarray(x.T) for x in given]
+        made = [np.empty((o.size, points)) for o in program.outputs]
+        many(ctypes.c_size_t(points), *(ctypes.c_void_p(a.ctypes.data) for a in (*arrays, *made)))
+        return [m.T for m in made]
+
+    return CompiledProgram(program, "c", one, of_many)
+
+
+def _in_python(program: StraightLine) -> CompiledProgram:
+    """Run the Python source."""
+    module: dict[str, Any] = {}
+    exec(compile(TARGETS["python"].source(program, "program"), "<chainplan>", "exec"), module)
+    called, many = module["program"], module["program_batch"]
+
+    def one(arrays: Sequence[Array]) -> tuple[Array, ...]:
+        given = at_one_point(program, arrays)
+        results = called(*(x.ravel().tolist() for x in given))
+        results = results if len(program.outputs) > 1 else (results,)
+        return tuple(np.array(r, float).reshape(o.shape) for r, o in zip(results, program.outputs, strict=True))
+
+    def of_many(given: Sequence[Array], points: int) -> list[Array]:
+        with np.errstate(all="ignore"):
+            results = many(*given)
+        return list(results) if len(program.outputs) > 1 else [results]
+
+    return CompiledProgram(program, "python", one, of_many)
+
+
+def at_one_point(program: StraightLine, arrays: Sequence[Array]) -> list[Array]:
+    """Return the arrays as floats in the shapes of the inputs.
+
+    Raises
+    ------
+    ArgumentError
+        Where an array is missing or has another shape.
+    """
+    given, front = checked(program.inputs, [np.asarray(a, float) for a in arrays])
+    if front:
+        raise ArgumentError(f"found points of shape {front}; expected one point. Call batch for several.")
+    return [x.reshape(i.shape) for x, i in zip(given, program.inputs, strict=True)]

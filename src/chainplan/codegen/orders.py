@@ -1,0 +1,122 @@
+"""Orders of eliminating the vertices of a scalar graph, one function each in one table; each eliminates as it goes.
+
+Greedy orders take the vertex whose key is least and update the keys of its neighbours. Ties go to the vertex that comes
+first, or last, in evaluation order.
+
+References
+----------
+A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd edition, SIAM 2008, section 10.3: Markowitz degrees, absolute
+and relative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+
+from chainplan.codegen.scalar_graph import ScalarGraph
+
+Key = Callable[[ScalarGraph, int], int]
+
+
+def forward(graph: ScalarGraph) -> list[int]:
+    """Eliminate in evaluation order."""
+    return _followed(graph, graph.inner)
+
+
+def reverse(graph: ScalarGraph) -> list[int]:
+    """Eliminate against evaluation order."""
+    return _followed(graph, graph.inner[::-1])
+
+
+def _followed(graph: ScalarGraph, order: list[int]) -> list[int]:
+    for v in order:
+        graph.eliminate(v)
+    return order
+
+
+def operations(graph: ScalarGraph, v: int) -> int:
+    """The operations that the step writes."""
+    return graph.price(v)
+
+
+def markowitz(graph: ScalarGraph, v: int) -> int:
+    """The Markowitz degree: edges in times edges out."""
+    return len(graph.pred[v]) * len(graph.succ[v])
+
+
+def fill(graph: ScalarGraph, v: int) -> int:
+    """The operations that the step writes, less the edges that it takes away."""
+    return graph.price(v) - len(graph.pred[v]) - len(graph.succ[v])
+
+
+def greedy(key: Key, last: bool = False) -> Callable[[ScalarGraph], list[int]]:
+    """Return the greedy order of a key; `last` breaks ties by the last vertex in evaluation order."""
+
+    def run(graph: ScalarGraph) -> list[int]:
+        turn = -1 if last else 1
+        keys = {v: key(graph, v) for v in graph.inner}
+        heap = [(k, turn * v) for v, k in keys.items()]
+        heapify(heap)
+        order = []
+        while heap:
+            k, v = heappop(heap)
+            v *= turn
+            if keys.get(v) != k:
+                continue
+            touched = {*graph.pred[v], *graph.succ[v]}
+            graph.eliminate(v)
+            del keys[v]
+            order.append(v)
+            for u in touched:
+                if u in keys:
+                    new = key(graph, u)
+                    if new != keys[u]:
+                        keys[u] = new
+                        heappush(heap, (new, turn * u))
+        return order
+
+    return run
+
+
+def relative(key: Key, last: bool = False) -> Callable[[ScalarGraph], list[int]]:
+    """Return the greedy order of a key less what the vertex would cost at the end, when all others are gone."""
+
+    def run(graph: ScalarGraph) -> list[int]:
+        final = _final_degrees(graph)
+        return greedy(lambda g, v: key(g, v) - final[v], last)(graph)
+
+    return run
+
+
+def _final_degrees(graph: ScalarGraph) -> dict[int, int]:
+    """Return for each inner vertex the number of inputs that reach it times the number of results that it reaches."""
+    from_inputs = {u: 1 << k for k, u in enumerate(u for u in graph.succ if u not in set(graph.inner))}
+    before = dict(from_inputs)
+    for v in graph.inner:
+        mask = 0
+        for u in graph.pred[v]:
+            mask |= before.get(u, 0)
+        before[v] = mask
+    behind: dict[int, int] = {}
+    for v in reversed(graph.inner):
+        mask = 0
+        for w in graph.succ[v]:
+            mask |= 1 << (-1 - w) if w < 0 else behind[w]
+        behind[v] = mask
+    return {v: before[v].bit_count() * behind[v].bit_count() for v in graph.inner}
+
+
+ORDERS: dict[str, Callable[[ScalarGraph], list[int]]] = {
+    "forward": forward,
+    "reverse": reverse,
+    "greedy operations": greedy(operations),
+    "greedy operations, last": greedy(operations, last=True),
+    "greedy fill": greedy(fill),
+    "greedy fill, last": greedy(fill, last=True),
+    "greedy markowitz": greedy(markowitz),
+    "greedy markowitz, last": greedy(markowitz, last=True),
+    "greedy relative": relative(operations),
+    "greedy relative, last": relative(operations, last=True),
+}
+"""All orders by name: each eliminates every inner vertex, and returns the order in which it did."""

@@ -1,0 +1,377 @@
+"""Scalar programs and their Jacobians: against complex steps, JAX, SymPy and CasADi, and through every target."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainplan
+from chainplan.codegen import from_casadi, from_layers, from_sympy
+from chainplan.codegen.compiler import compilers
+from chainplan.codegen.operations import OPERATIONS
+from chainplan.codegen.orders import ORDERS
+from chainplan.codegen.program import ScalarProgram
+from chainplan.codegen.straight_line import InputArray, Line, OutputArray
+from chainplan.codegen.targets.registry import TARGETS
+from chainplan.errors import ArgumentError, SpecError
+from chainplan.programs.ops.registry import OPS
+from tests.oracles import complex_step
+
+TOLERANCE = 1e-12
+REFUSED_OPS = {"linear_solve", "singular_values"}
+needs_compiler = pytest.mark.skipif(not list(compilers()), reason="no C compiler on this machine")
+
+
+def scalar_program(drawn: complex_step.RandomProgram) -> ScalarProgram:
+    size = len(drawn.outputs)
+    lines = tuple(Line(*line) for line in drawn.lines)
+    output = OutputArray("value", (size,), tuple(range(size)), drawn.outputs)
+    return ScalarProgram("drawn", (InputArray("x", (drawn.inputs,)),), drawn.constants, lines, (output,))
+
+
+def apart(found: Any, expected: Any) -> float:
+    """The largest difference, relative to the largest entry."""
+    assert np.shape(found) == np.shape(expected)
+    return float(np.abs(np.asarray(found) - expected).max(initial=0) / max(np.abs(expected).max(initial=0), 1e-3))
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAINPLAN_CACHE", str(tmp_path / "cache"))
+
+
+def differs(seed: int) -> float:
+    drawn, point = complex_step.draw(seed)
+    value, jacobian = scalar_program(drawn).jacobian().evaluate(np.array(point))
+    expected = np.array([y.real for y in complex_step.values(drawn, list(map(complex, point)))])
+    return max(apart(value, expected), apart(jacobian, np.array(complex_step.jacobian(drawn, point))))
+
+
+@pytest.mark.parametrize("seeds", [range(30), range(30, 60)], ids=str)
+def test_random_programs_equal_complex_steps(seeds: range) -> None:
+    assert max(map(differs, seeds)) < TOLERANCE
+
+
+@pytest.mark.nightly
+def test_a_thousand_random_programs_equal_complex_steps() -> None:
+    assert max(map(differs, range(1000))) < TOLERANCE
+
+
+def test_random_programs_use_every_operation() -> None:
+    used = {name for seed in range(60) for name, _ in complex_step.draw(seed)[0].lines}
+    assert used == set(OPERATIONS) - {"recip"}
+
+
+def test_every_order_gives_the_same_jacobian(monkeypatch: pytest.MonkeyPatch) -> None:
+    from chainplan.codegen import jacobian
+
+    drawn, point = complex_step.draw(5)
+    program, expected = scalar_program(drawn), np.array(complex_step.jacobian(drawn, point))
+    for name, order in ORDERS.items():
+        monkeypatch.setattr(jacobian, "ORDERS", {name: order})
+        assert apart(program.jacobian().evaluate(np.array(point))[1], expected) < TOLERANCE, name
+
+
+def test_the_shortest_candidate_is_kept_and_operations_are_lines() -> None:
+    for seed in range(20):
+        made = scalar_program(complex_step.draw(seed)[0]).jacobian()
+        assert made.counts is not None
+        assert made.operations == len(made.lines) == min(made.counts.values())
+
+
+# --- folding
+
+
+def test_signs_constants_and_equal_values_cost_nothing() -> None:
+    sp = pytest.importorskip("sympy")
+    x, y, z = sp.symbols("x y z")
+    with sp.evaluate(False):
+        one, other = (x - y) * z, z * (y - x)
+    assert [line.operation for line in from_sympy([one, other], [x, y, z]).lines] == ["sub", "mul", "neg"]
+    assert from_sympy([sp.Integer(2) * 3 + 0 * x, x * 1], [x]).operations == 0
+
+
+def test_a_reciprocal_is_shared_and_a_single_one_is_a_quotient() -> None:
+    sp = pytest.importorskip("sympy")
+    x, y, z = sp.symbols("x y z")
+    shared = from_sympy([x / z, y / z, x * y / z], [x, y, z])
+    assert [line.operation for line in shared.lines].count("div") == 1
+    assert [line.operation for line in from_sympy([x / z], [x, z]).lines] == ["div"]
+
+
+def test_second_derivatives_that_are_equal_are_one_value() -> None:
+    sp = pytest.importorskip("sympy")
+    x = sp.symbols("x:3")
+    program = from_sympy(sp.exp(x[0] * x[1]) * sp.sin(x[1] * x[2]) / x[2], x).jacobian().jacobian()
+    hessian = program.outputs[-1]
+    assert (hessian.name, hessian.shape, hessian.by) == ("hessian", (1, 3, 3), (("x",), ("x",)))
+    entries = dict(zip(hessian.entries, hessian.values, strict=True))
+    assert all(entries[3 * j + k] == entries[3 * k + j] for j in range(3) for k in range(3))
+    third = program.jacobian().outputs[-1]
+    assert (third.name, third.shape, len(set(third.values))) == ("derivative3", (1, 3, 3, 3), 10)
+
+
+def test_patterns_list_rows_and_columns_of_nonzeros() -> None:
+    sp = pytest.importorskip("sympy")
+    x, y, z = sp.symbols("x y z")
+    jacobian = from_sympy([x * y, z + 1, sp.Integer(3)], [x, y, z]).jacobian().outputs[-1]
+    assert list(zip(jacobian.rows, jacobian.cols, strict=True)) == [(0, 0), (0, 1), (1, 2)]
+
+
+# --- sources
+
+
+@pytest.mark.parametrize("name", sorted(set(OPS) - REFUSED_OPS))
+def test_layers_equal_their_evaluation_and_reference(name: str) -> None:
+    from chainplan.programs.program import Program, applied
+
+    op, shapes = OPS[name].examples()[0]
+    if sum(map(prod, shapes)) > 60:
+        pytest.skip("large example")
+    names = tuple(f"x{k}" for k in range(len(shapes)))
+    layer = applied("y", op, names, shapes, set(names))
+    held = {**dict(zip(names, shapes, strict=True)), "y": op.shape(*shapes)}
+    layers = Program((layer,), held, names, {}, names, ("y",))
+    rng = np.random.default_rng(0)
+    point = {n: rng.uniform(0.5, 1.5, s) for n, s in zip(names, shapes, strict=True)}
+    evaluation = chainplan.evaluate(layers, point)
+    value, jacobian = from_layers(layers).jacobian().evaluate(*point.values())
+    reference = chainplan.reference_jacobian(layers.problem, chainplan.linearise(evaluation))
+    blocks = [reference["y", n] for n in names] if isinstance(reference, dict) else [reference]
+    assert apart(value, evaluation.values["y"]) < TOLERANCE
+    assert apart(jacobian, np.concatenate([np.asarray(b).reshape(value.size, -1) for b in blocks], 1)) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED_OPS))
+def test_layers_that_branch_are_refused_by_name(name: str) -> None:
+    with pytest.raises(SpecError, match=f"layer '{name}1' .{name}.: found an op that branches"):
+        from_layers(
+            {"input": {"x": [3, 3], "y": 3}, "layers": [{"op": name, "from": ["x", "y"][: 1 + (name[0] == "l")]}]}
+        )
+
+
+def test_layers_are_differentiated_by_their_variables() -> None:
+    spec = {"input": {"x": 2}, "layers": [{"op": "linear", "out": 3}, {"op": "tanh"}]}
+    program = from_layers(spec)
+    assert [i.name for i in program.inputs] == ["x", "linear1_weight", "linear1_bias"]
+    assert program.jacobian().outputs[-1].by == (("x",),)
+    assert program.jacobian(wrt="linear1_bias", with_value=False).outputs[0].shape == (3, 3)
+
+
+def test_sympy_functions_and_branches_equal_sympy() -> None:
+    sp = pytest.importorskip("sympy")
+    x, y, z = symbols = sp.symbols("x y z", real=True)
+    written = [
+        x * y / z + sp.sin(x) ** 2,
+        sp.exp(-x) * sp.sqrt(y) - sp.log(z) ** 3,
+        sp.Piecewise((x**2, x < y), (z, True)),
+        sp.Max(x, y) * sp.Min(y, z),
+        sp.Abs(x - y) ** sp.Rational(3, 2) + sp.pi * sp.tan(x) + x ** sp.Float(0.3),
+        sp.atan2(x, y) + sp.acos(x / 3) + sp.asin(y / 3) + sp.erf(x) + sp.cosh(x) * sp.sinh(y) + sp.cot(z),
+    ]
+    program, derivatives = from_sympy(written, symbols).jacobian(), sp.Matrix(written).jacobian(symbols)
+    for point in np.random.default_rng(0).uniform(0.2, 1.5, (5, 3)):
+        at = dict(zip(symbols, point, strict=True))
+        expected = np.array(derivatives.subs(at).evalf(18).tolist(), float)
+        assert apart(program.evaluate(point)[1], expected) < TOLERANCE
+
+
+def test_casadi_functions_equal_casadi() -> None:
+    ca = pytest.importorskip("casadi")
+    x, u = ca.SX.sym("x", 3), ca.SX.sym("u", 2, 2)
+    y = ca.vertcat(ca.sin(x[0]) * u[0, 1] / x[1], ca.if_else(x[0] < x[1], x[2] ** 2, u[1, 0]), ca.fmax(x[0], u[1, 1]))
+    function = ca.Function("f", [x, u], [y, ca.mtimes(u, u)], ["x", "u"], ["y", "uu"])
+    made = from_casadi(function).jacobian(of="y")
+    points = np.random.default_rng(0).uniform(0.2, 1.5, (5, 7))
+    for point in points:
+        x0, u0 = point[:3], point[3:].reshape(2, 2)
+        by_x = np.array(ca.Function("j", [x, u], [ca.jacobian(y, x)])(x0, u0))
+        value, uu, jacobian = made.evaluate(x0, u0)
+        assert apart(value, np.array(function(x0, u0)[0])[:, 0]) < TOLERANCE
+        assert apart(uu, u0 @ u0) < TOLERANCE
+        assert apart(jacobian[:, :3], by_x) < TOLERANCE
+
+
+# --- targets
+
+
+@pytest.fixture(scope="module")
+def drawn_jacobians() -> list[tuple[ScalarProgram, np.ndarray]]:
+    made = []
+    for seed in range(12):
+        drawn, point = complex_step.draw(seed)
+        points = np.array(point) + np.linspace(0, 0.1, 11)[:, None]
+        made.append((scalar_program(drawn).jacobian(), points))
+    return made
+
+
+@needs_compiler
+def test_compiled_code_equals_evaluation(drawn_jacobians: list[tuple[ScalarProgram, np.ndarray]]) -> None:
+    for program, points in drawn_jacobians[:4]:
+        run, expected = program.compile(), program.evaluate(points)
+        assert run.target == "c"
+        for found, wanted in zip(run.batch(points), expected, strict=True):
+            assert apart(found, wanted) < TOLERANCE
+        for k in (0, 7):
+            for found, wanted in zip(run(points[k]), program.evaluate(points[k]), strict=True):
+                assert apart(found, wanted) < TOLERANCE
+
+
+def test_python_code_equals_evaluation(drawn_jacobians: list[tuple[ScalarProgram, np.ndarray]]) -> None:
+    for program, points in drawn_jacobians:
+        run, expected = program.compile("python"), program.evaluate(points)
+        for found, wanted in zip(run.batch(points), expected, strict=True):
+            assert apart(found, wanted) < TOLERANCE
+        for found, wanted in zip(run(points[3]), program.evaluate(points[3]), strict=True):
+            assert apart(found, wanted) < TOLERANCE
+
+
+def test_casadi_functions_equal_evaluation(drawn_jacobians: list[tuple[ScalarProgram, np.ndarray]]) -> None:
+    pytest.importorskip("casadi")
+    for program, points in drawn_jacobians:
+        made = program.casadi()
+        again = from_casadi(made)
+        for found, wanted in zip(again.evaluate(points[2]), program.evaluate(points[2]), strict=True):
+            assert apart(np.reshape(found, wanted.shape), wanted) < TOLERANCE
+
+
+def test_sympy_expressions_equal_evaluation(drawn_jacobians: list[tuple[ScalarProgram, np.ndarray]]) -> None:
+    sp = pytest.importorskip("sympy")
+    for program, points in drawn_jacobians:
+        replacements, outputs = program.sympy()
+        symbols = [sp.Symbol(f"x_{k}", real=True) for k in range(program.input_size)]
+        flat = [e for output in outputs for e in sp.flatten(output)]
+        names = [*symbols, *(symbol for symbol, _ in replacements)]
+        held = list(points[2])
+        for place, (_, expression) in enumerate(replacements):
+            held.append(float(sp.lambdify(names[: len(symbols) + place], expression, "scipy")(*held)))
+        found = [float(sp.lambdify(names, e, "scipy")(*held)) for e in flat]
+        wanted = np.concatenate([w.ravel() for w in program.evaluate(points[2])])
+        assert apart(np.array(found), wanted) < TOLERANCE
+
+
+MAIN = """
+#include <stdio.h>
+#include <stdlib.h>
+int main(void) {{
+    double *x = malloc({inputs} * sizeof *x), *v = malloc({values} * sizeof *v), *j = malloc({entries} * sizeof *j);
+    for (int k = 0; k < {inputs}; ++k) x[k] = 0.3;
+    code_batch({points}, x, v, j);
+    code(x, v, j);
+    for (int k = 0; k < {entries} / {points}; ++k) printf("%.17g\\n", j[k]);
+    free(x), free(v), free(j);
+    return 0;
+}}
+"""
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on this machine")
+def test_c_is_clean_under_warnings_and_sanitizers(tmp_path: Path) -> None:
+    for seed in (3, 11):
+        program = scalar_program(complex_step.draw(seed)[0]).jacobian()
+        sizes = {"inputs": program.input_size * 11, "values": program.outputs[0].size * 11, "points": 11}
+        text = program.c_source("code") + MAIN.format(**sizes, entries=program.outputs[1].size * 11)
+        (tmp_path / "code.c").write_text(text)
+        flags = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O1", "-fsanitize=undefined,address"]
+        command = ["gcc", *flags, "-fno-sanitize-recover=all", "-o", "code", "code.c", "-lm"]
+        subprocess.run(command, cwd=tmp_path, check=True)
+        told = subprocess.run(["./code"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+        wanted = program.evaluate(np.full(program.input_size, 0.3))[1].ravel()
+        assert apart(np.array(told.split(), float), wanted) < TOLERANCE
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no cc on this machine")
+def test_every_name_of_an_input_is_one_that_c_and_python_take(tmp_path: Path) -> None:
+    names = ("sin", "t0", "points", "double", "lambda", "math")
+    inputs = tuple(InputArray(name, ()) for name in names)
+    lines = tuple(Line("mul", (k, k + 1)) for k in range(5))
+    program = ScalarProgram("f", inputs, (), lines, (OutputArray("y", (5,), (0, 1, 2, 3, 4), (6, 7, 8, 9, 10)),))
+    (tmp_path / "f.c").write_text(program.c_source())
+    subprocess.run(["cc", "-c", "-Wall", "-Werror", "f.c"], cwd=tmp_path, check=True)
+    numbers = np.arange(1.0, 7.0)
+    assert program.compile("python")(*numbers).tolist() == (numbers[:-1] * numbers[1:]).tolist()
+
+
+@needs_compiler
+def test_threads_may_call_one_compiled_program() -> None:
+    drawn, point = complex_step.draw(7)
+    program = scalar_program(drawn).jacobian()
+    run, wrong = program.compile(), list[int]()
+
+    def calls(shift: float) -> None:
+        x = np.array(point) + shift
+        expected = program.evaluate(x)[1]
+        wrong.extend(k for k in range(300) if apart(run(x)[1], expected) > TOLERANCE)
+
+    threads = [threading.Thread(target=calls, args=(0.01 * k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+@needs_compiler
+def test_objects_are_kept_and_not_trusted_where_others_could_write_them(tmp_path: Path) -> None:
+    program = scalar_program(complex_step.draw(1)[0])
+    program.compile()
+    folder = tmp_path / "cache" / "code"
+    (made,) = folder.iterdir()
+    before = made.stat().st_mtime_ns
+    program.compile()
+    assert [path.stat().st_mtime_ns for path in folder.iterdir()] == [before]
+    assert folder.stat().st_mode & 0o077 == made.stat().st_mode & 0o077 == 0
+    made.chmod(0o777)
+    program.compile()
+    assert made.stat().st_mtime_ns != before
+    assert made.stat().st_mode & 0o077 == 0
+
+
+def test_without_a_compiler_the_code_runs_as_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    from chainplan.codegen import compiler
+
+    monkeypatch.setattr(compiler, "compilers", lambda: iter([("no-such-compiler",)]))
+    drawn, point = complex_step.draw(2)
+    program = scalar_program(drawn)
+    with pytest.warns(UserWarning, match="no C compiler was found"):
+        run = program.compile()
+    assert run.target == "python"
+    assert apart(run(np.array(point)), program.evaluate(np.array(point))[0]) < TOLERANCE
+
+
+# --- misuse
+
+
+def test_wrong_arguments_are_named() -> None:
+    program = scalar_program(complex_step.draw(2)[0])
+    size = program.input_size
+    with pytest.raises(ArgumentError, match="wrt: found 'y'; expected some of x"):
+        program.jacobian(wrt="y")
+    with pytest.raises(ArgumentError, match=r"of: found 'values'; expected some of value\. Did you mean 'value'"):
+        program.jacobian(of="values")
+    with pytest.raises(ArgumentError, match="name: found '3d'; expected letters"):
+        program.c_source("3d")
+    with pytest.raises(ArgumentError, match="found 2 arrays; expected one for each of x"):
+        program.evaluate(np.zeros(size), np.zeros(size))
+    for run in (program.compile("python"),):
+        with pytest.raises(ArgumentError, match=rf"x: found an array of shape .{size + 1},.; expected .{size},"):
+            run(np.zeros(size + 1))
+        with pytest.raises(ArgumentError, match="expected one axis of them"):
+            run.batch(np.zeros(size))
+    with pytest.raises(ArgumentError, match="target: found 'fortran'; expected one of c, python"):
+        program.compile("fortran")
+    with pytest.raises(SpecError, match="expected at most 100,000 in scalar code"):
+        from_layers({"input": {"x": 1000}, "layers": [{"op": "linear", "out": 1000}]})
+
+
+def test_every_target_has_a_source() -> None:
+    program = scalar_program(complex_step.draw(2)[0]).jacobian()
+    for target in TARGETS.values():
+        assert f"{program.operations:,} operations" in target.source(program, "code")
