@@ -44,7 +44,7 @@ MUTANTS = {
         f"{SWEEPS} -k tiny_pattern",
     ),
     "the table of chains takes adjoints for tangents": Mutant(
-        "solvers/chain/interval_dp.py",
+        "solvers/chain/interval_prices.py",
         "self.by_end[d:, q - d + 1], self.s[d:])",
         "self.by_end[d:, q - d + 1], self.s[:count])",
         CHAINS,

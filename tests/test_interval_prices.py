@@ -17,7 +17,7 @@ from chainplan.problem.problem import Problem
 from chainplan.solvers.chain import interval_bits, listed_products
 from chainplan.solvers.chain.compressed_intervals import ChainSweeps
 from chainplan.solvers.chain.derivation import write
-from chainplan.solvers.chain.interval_dp import FmaTable
+from chainplan.solvers.chain.interval_prices import FmaTable
 from chainplan.solvers.chain.interval_products import IntervalProducts, LastProducts
 from chainplan.solvers.chain.interval_table import IntervalTable
 from chainplan.solvers.chain.listed_products import ListedProducts

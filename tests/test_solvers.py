@@ -11,6 +11,7 @@ import pytest
 
 from chainplan.errors import SolverError
 from chainplan.execution.executor import execute
+from chainplan.execution.products import PreparedProducts
 from chainplan.planner import plan
 from chainplan.plans.bound import Status
 from chainplan.plans.check import check
@@ -21,6 +22,7 @@ from chainplan.plans.result import Result
 from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
+from chainplan.problem.products import Products
 from chainplan.solvers.registry import SOLVERS
 from chainplan.structures import Block
 from chainplan.validation.reference import reference_jacobian
@@ -63,6 +65,24 @@ def assert_computes(problem: Problem, found: Plan, seed: int) -> None:
             assert np.array_equal(actual, expected), (pair, mode)
 
 
+def assert_multiplies(problem: Problem, found: Plan, seed: int) -> None:
+    """The plan passes the checker, and each program gives the integers of the oracle's Jacobian, exactly."""
+    check(found, problem)
+    values, rng, sizes = draw(problem.graph, seed, np.int64), np.random.default_rng(seed), problem.graph.sizes
+    products = PreparedProducts(found, values)
+    jacobian = reference_jacobian(problem, values)
+    for program in found.programs:
+        tangent = program.mode is Mode.TANGENT
+        starts = problem.graph.inputs if tangent else problem.graph.outputs
+        for count in (1, 3):
+            vectors = {v: rng.integers(-3, 4, (sizes[v], count) if tangent else (count, sizes[v])) for v in starts}
+            made = products.multiply(program.mode, vectors)
+            for end in problem.graph.outputs if tangent else problem.graph.inputs:
+                pairs = [(pair, block) for pair, block in jacobian.items() if pair[0 if tangent else 1] == end]
+                parts = [block @ vectors[x] if tangent else vectors[y] @ block for (y, x), block in pairs]
+                assert np.array_equal(made.get(end, 0 * sum(parts)), sum(parts)), (end, program.mode)
+
+
 NODES = {"edge": 2_000, "face": 300}
 """Nodes of the searches over states, whose proofs take seconds each and are tested with their moves."""
 
@@ -78,6 +98,8 @@ def test_every_solver_on_every_kind_of_problem(name: str) -> None:
             problem = chain_of_letters(*random_letters(random.Random(seed)))
         if name == "dag-memory":
             problem = replace(problem, memory=10**9)
+        if name in ("chain-groups", "free"):
+            problem = replace(problem, products=Products(1 + seed % 7, seed % 3))
         if SOLVERS[name].refuses(problem) is not None:
             with pytest.raises(SolverError, match=f"'{name}' refuses"):
                 plan(problem, name)
@@ -87,6 +109,9 @@ def test_every_solver_on_every_kind_of_problem(name: str) -> None:
         assert result.plan is not None
         assert result.replay is not None
         assert result.bound <= fma(result) == replay(result.plan).total
+        if problem.products is not None:
+            assert_multiplies(problem, result.plan, seed)
+            continue
         assert result.baselines.forward == order_price(problem.graph, Mode.TANGENT)
         assert_computes(problem, result.plan, seed)
     assert accepted >= 15, f"{name} refuses nearly everything"

@@ -17,6 +17,7 @@ from chainplan.plans.steps import (
     Advance,
     Again,
     Decompress,
+    Direction,
     Interpreter,
     Load,
     Multiply,
@@ -41,6 +42,7 @@ STEPS: list[Step] = [
     Decompress(4, None),
     Decompress(4, 5),
     Again(3, "x1", "x2"),
+    Direction("x0", Mode.TANGENT),
     Advance("F1"),
     Store("x0"),
     Restore("x0"),
@@ -78,6 +80,9 @@ class NoRestore(Interpreter[str]):
 
     def advance(self, step: Advance) -> str:
         return "advance"
+
+    def direction(self, step: Direction) -> str:
+        return "direction"
 
     def store(self, step: Store) -> str:
         return "store"

@@ -28,9 +28,11 @@ def command(path: str, jacobians: str | None, point: str | None, seed: int, obje
 
     Each order runs once to measure its memory, then in turns with the others for its time, of which the least is shown:
     5 times and more, fewer where a run takes seconds. Integer Jacobians must agree exactly (modulo 2^64), floating ones
-    up to c · eps · max|J|. A spec is planned for --objective: by default weighted where a factor is not dense and
-    states are given, else fma. A spec of layers is evaluated and linearised at a point, and validated against central
-    differences too; its default objective has the functions of matrix-free elementals measured there.
+    up to c · eps · max|J|. Of a plan for products set-up and single products are timed, and a few are compared.
+
+    A spec is planned for --objective: by default weighted where a factor is not dense and states are given, else fma. A
+    spec of layers is evaluated and linearised at a point, and validated against central differences too; its default
+    objective has the functions of matrix-free elementals measured there.
     """
     from chainplan.io.plan_file import SavedPlan
     from chainplan.io.plan_file_claims import saved_result
@@ -59,8 +61,31 @@ def command(path: str, jacobians: str | None, point: str | None, seed: int, obje
     require_memory(problem.graph, dtype)
     values = draw(problem.graph, seed, dtype) if jacobians is None else load_npz(jacobians, problem.graph)
     origin = f"random {dtype} Jacobians, seed {seed}" if jacobians is None else f"Jacobians of {jacobians}"
+    if plan.programs:
+        return _run_products(problem, plan, values, f"plan {made_by}, {origin}")
     validation = validate(problem, plan, values)
     _show(problem, validation, f"plan {made_by}, {origin}")
+    click.echo(f"\n  {validation.verdict}")
+    return 0 if validation.valid else 1
+
+
+def _run_products(problem: Problem, plan: Plan, values: Mapping[str, Any], made: str) -> int:
+    """Run set-up and programs of a plan for products beside those of its baselines, and compare a few products."""
+    from chainplan.problem.units import in_fma
+    from chainplan.report.words.table import columns, describe, seconds_text
+    from chainplan.validation.products import validate_products
+
+    validation = validate_products(problem, plan, values)
+    click.echo(f"{describe(problem)}\n\n  {made}\n")
+    model = () if in_fma(problem) else (f"'{problem.cost.objective}'",)
+    rows = [("way", "part", "fma", *model, "time", "runs", "max|diff| / max(|J|·V)")]
+    for row in validation.rows:
+        foreseen = (seconds_text(row.price * 1e-9) for _ in model)
+        difference = "" if row.difference is None else f"{row.difference:.1e}"
+        rows.append(
+            (row.way, row.part, f"{row.fma:,}", *foreseen, seconds_text(row.seconds), f"{row.runs:,}", difference)
+        )
+    click.echo("\n".join(columns(rows, right={2, 3, 4, 5, 6}, indent="  ")))
     click.echo(f"\n  {validation.verdict}")
     return 0 if validation.valid else 1
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from chainplan.problem.graph import Graph as Graph
     from chainplan.problem.graph import Mode as Mode
     from chainplan.problem.problem import Problem as Problem
+    from chainplan.problem.products import Products as Products
     from chainplan.programs.evaluation import evaluate as evaluate
     from chainplan.programs.evaluation import linearise as linearise
     from chainplan.programs.point import draw_point as draw_point
@@ -49,6 +50,7 @@ _HOMES = {
     "Plan": "plans.steps",
     "Primal": "values.primal",
     "Problem": "problem.problem",
+    "Products": "problem.products",
     "Result": "plans.result",
     "Status": "plans.bound",
     "Stepwise": "programs.stepwise",

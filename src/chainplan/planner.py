@@ -19,12 +19,11 @@ from chainplan.plans.accumulations import decided_once
 from chainplan.plans.bound import NO_BOUND, Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import prove
-from chainplan.plans.forward_reverse import order_price
+from chainplan.plans.product_orders import BASELINES, baseline_price
 from chainplan.plans.result import Outcome, Result
 from chainplan.plans.schedule import check_schedule, held
 from chainplan.plans.steps import Plan, Planned, plan_of
 from chainplan.problem.cost import FMA
-from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem, problem_of
 from chainplan.solvers.auto import in_order
 from chainplan.solvers.registry import SOLVERS
@@ -149,6 +148,8 @@ def _accepting(solver: Solver, problem: Problem) -> Solver:
     if reason is None:
         return solver
     advice = "Leave limits.recompute, or --recompute, out: states are then taken as given."
+    if problem.products is not None:
+        advice = "Leave 'products' out, and plan for the Jacobian."
     if SOLVERS["auto"].refusal(problem) is None:
         advice = "Try 'auto'."
     raise SolverError(f"solver '{solver.name}' refuses this problem: {reason}. {advice}")
@@ -157,6 +158,11 @@ def _accepting(solver: Solver, problem: Problem) -> Solver:
 def _machines(machines: int, problem: Problem) -> int:
     """A number of machines on which the problem can be planned."""
     machines = whole("machines", machines, least=1)
+    if problem.products is not None:
+        raise SolverError(
+            f"machines: found {machines} with products, whose programs are run one after the other; expected one of "
+            "the two. Leave one out."
+        )
     if problem.recompute:
         raise SolverError(
             f"machines: found {machines} with limits.recompute, whose states are evaluated one after the other; "
@@ -324,8 +330,8 @@ def _at_hand(problem: Problem, search: Search) -> Iterator[tuple[str, Candidate]
         enough = known.price if known.fits(problem.memory) else None
     if problem.recompute:
         return
-    for name, mode in (("forward", Mode.TANGENT), ("reverse", Mode.ADJOINT)):
-        if enough is None or order_price(problem.graph, mode, problem.cost) < enough:
+    for name in BASELINES[:2] if problem.products is None else BASELINES:
+        if enough is None or baseline_price(problem, name, problem.cost) < enough:
             found = SOLVERS[name].solve(problem, Search()).candidate
             if found is not None:
                 yield name, found

@@ -23,7 +23,7 @@ from chainplan.execution.lowering import PlanRun, placed
 from chainplan.execution.program import CodedStep, LoweredPlan, lowered
 from chainplan.execution.releasing import released, require_narrow
 from chainplan.execution.whole_numbers import WHOLE_NUMBER_KINDS, guarded, whole
-from chainplan.plans.steps import Load, Plan, Planned, plan_of
+from chainplan.plans.steps import Load, Plan, Planned, Step, plan_of
 from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import GivenJacobian, common_dtype, matrix_free
 from chainplan.values.primal import FixedJacobians, Primal
@@ -51,6 +51,11 @@ def understood(
 ) -> tuple[Plan, DTypeLike | None]:
     """Return the plan that `plan` is or holds, and the dtype of seeds, or refuse what is none of them."""
     plan = plan_of(plan)
+    if plan.programs:
+        raise ExecutionError(
+            "plan: found one for products with vectors, which forms no Jacobian; expected one with outputs. Call "
+            "chainplan.operator(plan, jacobians), which multiplies, or plan without products."
+        )
     mapping("jacobians", jacobians, "elementals to arrays or functions", "{'F1': array, 'F2': (tangent, adjoint)}")
     return plan, None if dtype is None else common_dtype((), dtype)
 
@@ -142,6 +147,20 @@ def taken(plan: Plan, jacobians: Mapping[str, GivenJacobian], dtype: DTypeLike |
     return run
 
 
+def run_setup(plan: Plan, run: PlanRun, guard: bool) -> None:
+    """Run the steps of a plan that was taken; what its programs read is left in the values of the run."""
+    code = lowered(plan).code
+    for _, kernel, dropped in guarded_code(code, plan.steps) if guard else code:
+        kernel(run)
+        for ended in dropped:
+            run.values[ended] = None
+
+
+def guarded_code(code: Sequence[CodedStep], steps: Sequence[Step]) -> tuple[CodedStep, ...]:
+    """Let each step refuse a result of whole numbers that does not fit its dtype."""
+    return tuple((place, guarded(place, kernel, steps[place]), ends) for place, kernel, ends in code)
+
+
 def _executed(
     plan: Plan,
     program: LoweredPlan,
@@ -152,9 +171,7 @@ def _executed(
 ) -> dict[tuple[str, str], Array]:
     values = run.values
     require_narrow(program.wide, options.dense, run)
-    code = program.code
-    if guard:
-        code = tuple((place, guarded(place, kernel, plan.steps[place]), ends) for place, kernel, ends in code)
+    code = guarded_code(program.code, plan.steps) if guard else program.code
     if options.workers is not None:
         _in_threads(plan, code, program.prices, run, options.workers, asked)
     else:

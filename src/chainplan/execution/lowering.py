@@ -42,6 +42,7 @@ from chainplan.plans.steps import (
     Again,
     Application,
     Decompress,
+    Direction,
     Interpreter,
     Load,
     Multiply,
@@ -75,6 +76,7 @@ class PlanRun:
         self.working = ""
         self.primal = primal
         self.applied: dict[str, MatrixFree] = {}
+        self.vectors: Mapping[str, Array] = {}
         self.asked = False
         self._given, self._wanted = given, dtype
 
@@ -157,6 +159,9 @@ class Lowering(Interpreter[StepKernel]):
 
     def again(self, step: Again) -> StepKernel:
         return partial(_again, self._position, step.arg)
+
+    def direction(self, step: Direction) -> StepKernel:
+        return _direction(self._position, step.vertex)
 
     def advance(self, step: Advance) -> StepKernel:
         return _advance(self._graph[step.elemental])
@@ -362,6 +367,13 @@ def _seed(position: int, step: Seed, block: Block) -> StepKernel:
         seed: Array = np.zeros((block.rows, block.cols), run.dtype)
         seed[place] = 1
         run.values[position] = seed
+
+    return kernel
+
+
+def _direction(position: int, vertex: str) -> StepKernel:
+    def kernel(run: PlanRun) -> None:
+        run.values[position] = run.vectors[vertex]
 
     return kernel
 

@@ -84,6 +84,8 @@ def _spec(graph: networkx.DiGraph, messages: SpecMessages) -> dict[str, Any]:
     given = {key: graph.graph.get(key) for key in ("memory", "recompute", "disk", "transfer")}
     if given["recompute"] in ("true", "false"):
         given["recompute"] = given["recompute"] == "true"
+    if graph.graph.get("products") is not None:
+        spec["products"] = _plain(graph.graph["products"])
     if limits := {key: _plain(value) for key, value in given.items() if value is not None}:
         spec["limits"] = limits
     if graph.graph.get("name"):
@@ -144,6 +146,8 @@ def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
         graph.graph["memory"] = problem.memory
     if problem.recompute:
         graph.graph["recompute"] = True
+    if problem.products is not None:
+        graph.graph["products"] = problem.to_spec()["products"]
     if problem.disk is not None:
         graph.graph |= {"disk": problem.disk, "transfer": problem.graph.transfer}
     for vertex, size in problem.graph.sizes.items():

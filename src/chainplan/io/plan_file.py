@@ -13,7 +13,6 @@ the field, so that the words for what was expected would have to stand beside ev
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -23,19 +22,18 @@ from chainplan.costs.objectives import model_of_file, stored_model
 from chainplan.errors import PlanError, SpecError
 from chainplan.io.located.diagnostics import SpecMessages
 from chainplan.io.located.objects import from_objects
-from chainplan.io.plan_file_fields import FIELDS, PLAN_FILE_FORMAT, STEP_TYPES, load, plan_form, require_names
+from chainplan.io.plan_file_fields import PLAN_FILE_FORMAT, load, plan_form, require_names
+from chainplan.io.plan_file_products import products_document, programs_document, read_programs
+from chainplan.io.plan_file_steps import listed, read_step
 from chainplan.io.plan_schedule import read_schedule
 from chainplan.io.spec import read_problem
 from chainplan.io.spec_values import ADVICE_ON_FORMS, TEXT_FORM, RecordForm
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.result import Result
 from chainplan.plans.schedule import Schedule
-from chainplan.plans.steps import Output, Plan, Step
+from chainplan.plans.steps import Output, Plan
 from chainplan.problem.cost import FMA, CostModel
-from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
-
-_STEP_WORDS = {kind: op for op, kind in STEP_TYPES.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +56,6 @@ def document(result: Result) -> dict[str, Any]:
     """Write a result as the document of a plan file: plain values, deterministic except for `seconds`."""
     fingerprint = result.problem.fingerprint  # taken first, because it writes out a spec of its own and drops it
     cost, spec, model = result.cost, result.problem.to_spec(), result.problem.cost
-    price, forward, reverse = _prices(result)
     name = spec.pop("name", None)
     return {
         "chainplan": __version__,
@@ -79,48 +76,35 @@ def document(result: Result) -> dict[str, Any]:
             "adds": cost.adds,
             "peak_elements": cost.peak_elements,
             **({} if result.problem.disk is None else {"peak_disk": cost.peak_disk}),
-            **price,
+            **({} if model is FMA else {model.unit: result.price}),
         },
         "bound": {model.unit: result.bound, "within": result.within},
         "needs": None if result.needs is None else {"memory": result.needs},
-        "baselines": {
-            "forward": {"fma": result.baselines.forward, **forward},
-            "reverse": {"fma": result.baselines.reverse, **reverse},
-        },
+        "baselines": _baselines(result),
         "notes": list(result.notes),
-        "steps": [] if result.candidate is None else list(_steps(result.candidate)),
+        "steps": [] if result.candidate is None else list(listed(result.candidate).documents()),
         "outputs": [] if result.plan is None else [_output(o) for o in result.plan.outputs],
+        **_products(result),
         **({} if result.schedule is None else {"schedule": result.schedule.to_dict()}),
     }
 
 
-def _prices(result: Result) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
-    """Return the prices of the plan, of forward and of reverse order, in the unit of an objective other than fma."""
-    unit = result.problem.cost.unit
-    if unit == "fma":
-        return {}, {}, {}
-    baselines = result.price_baselines
-    plan = {} if result.price is None else {unit: result.price}
-    return plan, {unit: baselines.forward}, {unit: baselines.reverse}
+def _baselines(result: Result) -> dict[str, dict[str, int]]:
+    """Return the prices of the baselines, in fma and in the unit of the objective."""
+    model = result.problem.cost
+    named = {name: {"fma": price} for name, price in result.baselines.named().items()}
+    for name, price in {} if model is FMA else result.price_baselines.named().items():
+        named[name][model.unit] = price
+    return named
 
 
-def _steps(candidate: Candidate) -> Iterator[dict[str, Any]]:
-    for position, step in enumerate(candidate.plan.steps):
-        fields = {k: v.value if isinstance(v, Mode) else v for k, v in step._asdict().items()}
-        yield {"id": position, "op": _STEP_WORDS[type(step)], **fields, **step_figures(candidate, position)}
-
-
-def step_figures(candidate: Candidate, position: int) -> dict[str, Any]:
-    """Return what a plan file says of a step beyond the decision that the step is."""
-    replayed, cost = candidate.replay, candidate.cost
-    block = replayed.blocks[position].block
-    return {
-        "rows": block.rows,
-        "cols": block.cols,
-        "structure": block.structure.brief(block.rows, block.cols),
-        "fma": replayed.prices[position],
-        **({} if cost is FMA else {cost.unit: candidate.priced.prices[position]}),
-    }
+def _products(result: Result) -> dict[str, Any]:
+    """Return the fields that a plan for products has besides."""
+    products = products_document(result.problem, result.candidate)
+    if products is None:
+        return {}
+    programs = {} if result.candidate is None else {"programs": programs_document(result.candidate)}
+    return {"products": products, **programs}
 
 
 def _output(output: Output) -> dict[str, Any]:
@@ -149,7 +133,8 @@ def parse_plan(text: str | bytes, source: str) -> SavedPlan:
     plan = None
     if root["cost"] is not None:
         outputs = tuple(Output(raw["output"], raw["input"], raw["id"]) for raw in root["outputs"])
-        plan = Plan(problem.graph, tuple(map(_step, root["steps"])), outputs)
+        programs = tuple(read_programs(root.get("programs", {}), problem.products))
+        plan = Plan(problem.graph, tuple(map(read_step, root["steps"])), outputs, programs)
     schedule = read_schedule(root["schedule"]) if "schedule" in root else None
     return SavedPlan(problem, plan, root, source, schedule)
 
@@ -170,11 +155,6 @@ def _problem(raw: dict[str, Any], source: str) -> Problem:
 
 
 _FINGERPRINT_FORM = RecordForm("a problem", {"fingerprint": TEXT_FORM})
-
-
-def _step(raw: dict[str, Any]) -> Step:
-    op = raw["op"]
-    return STEP_TYPES[op](*(field.value(raw[name]) for name, field in FIELDS[op].items()))
 
 
 def _model(root: dict[str, Any], source: str) -> CostModel:

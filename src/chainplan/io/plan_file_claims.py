@@ -10,17 +10,18 @@ import json
 from collections.abc import Iterator
 
 from chainplan.errors import PlanError
-from chainplan.io.plan_file import SavedPlan, step_figures
+from chainplan.io.plan_file import SavedPlan
+from chainplan.io.plan_file_products import products_document, program_figures
+from chainplan.io.plan_file_steps import listed
 from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import prove
 from chainplan.plans.classes import misfit
-from chainplan.plans.forward_reverse import order_price
+from chainplan.plans.product_orders import BASELINES
 from chainplan.plans.replay import Replay
-from chainplan.plans.result import Result, counts
+from chainplan.plans.result import Result, baselines_of, counts
 from chainplan.plans.schedule import check_schedule
 from chainplan.problem.cost import FMA
-from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 
 
@@ -104,22 +105,27 @@ def _figures(saved: SavedPlan) -> Iterator[tuple[str, object, object]]:
     claimed, graph, model = saved.document, saved.problem.graph, saved.problem.cost
     yield "counts", claimed["counts"], counts(graph, None if saved.candidate is None else saved.candidate.replay)
     if saved.candidate is None:
-        for name, nothing in (("steps", []), ("outputs", []), ("schedule", None)):
+        for name, nothing in (("steps", []), ("outputs", []), ("schedule", None), ("programs", None)):
             yield name, claimed.get(name), nothing
     else:
         yield from _plan_figures(saved, saved.candidate)
-    for name, mode in (("forward", Mode.TANGENT), ("reverse", Mode.ADJOINT)):
-        prices = {other.unit: order_price(graph, mode, other) for other in (FMA, model)}
-        yield f"baselines.{name}", claimed["baselines"][name], prices
+    derived = {other.unit: baselines_of(saved.problem, other).named() for other in (FMA, model)}
+    for name in BASELINES:
+        prices = {unit: named[name] for unit, named in derived.items() if name in named}
+        yield f"baselines.{name}", claimed["baselines"].get(name), prices or None
+    yield "products", claimed.get("products"), products_document(saved.problem, saved.candidate)
 
 
 def _plan_figures(saved: SavedPlan, candidate: Candidate) -> Iterator[tuple[str, object, object]]:
     """Yield the same triples for the steps of a plan and its costs."""
     claimed, model, replayed = saved.document, saved.problem.cost, candidate.replay
+    steps = listed(candidate)
     for i, raw in enumerate(claimed["steps"]):
         yield f"steps[{i}].id", raw["id"], i
-        for name, value in step_figures(candidate, i).items():
+        for name, value in steps.figures(i).items():
             yield f"steps[{i}].{name}", raw[name], value
+    if candidate.plan.programs:
+        yield from program_figures(candidate, claimed["programs"])
     totals = {"fma": replayed.total, "adds": replayed.adds, "peak_elements": replayed.peak}
     if model is not FMA:
         totals[model.unit] = candidate.price

@@ -6,11 +6,12 @@ It describes exactly what `plan_file.document` writes, so that reading refuses w
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, get_type_hints
 
 from chainplan.costs.objectives import OBJECTIVES
 from chainplan.errors import SpecError
+from chainplan.io.plan_file_programs_form import NAMED_FIELDS, named_places, products_form, programs_form
 from chainplan.io.plan_schedule import SCHEDULE_FORM
 from chainplan.io.spec_values import (
     ADVICE_ON_FORMS,
@@ -68,7 +69,8 @@ def plan_form(unit: str) -> RecordForm:
     """Return the form of a plan file whose prices are in `unit`, and in fma."""
     prices: dict[str, ValueForm] = dict.fromkeys(("fma", unit), whole(0))
     cost = RecordForm("a cost", {"adds": whole(0), "peak_elements": whole(0), **prices}, {"peak_disk": whole(0)})
-    baselines = dict.fromkeys(("forward", "reverse"), RecordForm("a baseline", prices))
+    baseline = RecordForm("a baseline", prices)
+    baselines = RecordForm("the baselines", {"forward": baseline, "reverse": baseline}, {"free": baseline})
     derived: dict[str, ValueForm] = {
         "id": whole(0),
         "rows": whole(0),
@@ -76,10 +78,11 @@ def plan_form(unit: str) -> RecordForm:
         "structure": STRUCTURE_FORM,
         **prices,
     }
-    steps = {
+    kinds = {
         op: RecordForm(f"'{op}'", {"op": TEXT_FORM, **{name: field.form for name, field in fields.items()}, **derived})
         for op, fields in FIELDS.items()
     }
+    step = TaggedForm("op", kinds)
     return RecordForm(
         "a plan file",
         {
@@ -96,12 +99,17 @@ def plan_form(unit: str) -> RecordForm:
             "cost": OptionalForm(cost),
             "bound": RecordForm("a bound", {unit: whole(0), "within": OptionalForm(TEXT_FORM)}),
             "needs": OptionalForm(RecordForm("needs", {"memory": whole(0)})),
-            "baselines": RecordForm("the baselines", baselines),
+            "baselines": baselines,
             "notes": ListForm(TEXT_FORM),
-            "steps": ListForm(TaggedForm("op", steps)),
+            "steps": ListForm(step),
             "outputs": ListForm(RecordForm("an output", {"output": TEXT_FORM, "input": TEXT_FORM, "id": whole(0)})),
         },
-        {"rates": OBJECT_FORM, "schedule": SCHEDULE_FORM},
+        {
+            "rates": OBJECT_FORM,
+            "schedule": SCHEDULE_FORM,
+            "products": products_form(unit),
+            "programs": programs_form(step),
+        },
     )
 
 
@@ -140,11 +148,11 @@ def require_names(root: dict[str, Any], graph: Graph, source: str) -> None:
     SpecError
         Where the problem has no elemental or vertex of a name.
     """
-    in_steps, in_outputs = ("elemental", "vertex", "source", "target"), ("output", "input")
-    places: list[tuple[str, dict[str, Any], tuple[str, ...]]]
-    places = [(f"steps[{i}]", step, in_steps) for i, step in enumerate(root["steps"])]
+    in_outputs = ("output", "input")
+    places: list[tuple[str, Mapping[str, Any], tuple[str, ...]]]
+    places = [(f"steps[{i}]", step, NAMED_FIELDS) for i, step in enumerate(root["steps"])]
     places += [(f"outputs[{i}]", output, in_outputs) for i, output in enumerate(root["outputs"])]
-    for where, raw, names in places:
+    for where, raw, names in (*places, *named_places(root.get("programs", {}))):
         for name in names:
             given = raw.get(name)
             if given is not None and given not in (graph if name == "elemental" else graph.sizes):

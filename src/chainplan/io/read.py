@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections import abc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from chainplan.io.networkx_graph import read_graphml, read_node_link
 from chainplan.io.plan_file import SavedPlan, is_plan_file, parse_plan
 from chainplan.io.spec import read_problem
 from chainplan.problem.problem import Problem
+from chainplan.problem.products import Products
 
 if TYPE_CHECKING:
     from chainplan.programs.program import Program
@@ -297,7 +298,11 @@ def program(spec: abc.Mapping[str, Any], source: str = "spec") -> Program:
 
 
 def chain(
-    items: Sequence[int | abc.Mapping[str, Any]], *, name: str | None = None, memory: int | None = None
+    items: Sequence[int | abc.Mapping[str, Any]],
+    *,
+    name: str | None = None,
+    memory: int | None = None,
+    products: Products | None = None,
 ) -> Problem:
     """Make the problem of a chain, given by the sizes of x_0 ... x_q or by its Jacobians in evaluation order.
 
@@ -309,6 +314,8 @@ def chain(
         The name that reports give to the problem.
     memory : int | None
         The most elements that may be alive at once.
+    products : Products | None
+        The numbers of products with vectors, where the Jacobian is used for nothing else.
 
     Returns
     -------
@@ -330,7 +337,8 @@ def chain(
         spec["name"] = name
     if memory is not None:
         spec["limits"] = {"memory": memory}
-    return from_spec(spec)
+    problem = from_spec(spec)
+    return problem if products is None else replace(problem, products=products)
 
 
 def _items(items: Any) -> Any:

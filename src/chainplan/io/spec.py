@@ -16,6 +16,7 @@ from chainplan.io.spec_chain import read_chain
 from chainplan.io.spec_dag import read_dag
 from chainplan.io.spec_draft import GraphDraft
 from chainplan.io.spec_limits import read_limits
+from chainplan.io.spec_products import read_products
 from chainplan.problem.graph import FaultyGraphError, Graph, GraphFault
 from chainplan.problem.problem import Problem
 
@@ -29,14 +30,15 @@ def read_problem(root: LocatedNode, messages: SpecMessages) -> Problem:
         Where the spec has errors; the message lists every error.
     """
     reader = NodeReader(messages)
-    top = reader.fields(root, ("chain", "dag", "limits", "name")) or {}
+    top = reader.fields(root, ("chain", "dag", "limits", "products", "name")) or {}
     name = reader.name(top["name"]) if "name" in top else None
     limits = read_limits(top.get("limits"), reader)
+    products = read_products(top.get("products"), limits, reader)
     graph = _graph(root, top, reader)
     messages.finish()
     assert graph is not None
     graph = replace(graph, transfer=limits.transfer) if limits.transfer else graph
-    return Problem(graph, limits.memory, name, recompute=limits.recompute, disk=limits.disk)
+    return Problem(graph, limits.memory, name, recompute=limits.recompute, disk=limits.disk, products=products)
 
 
 def _graph(root: LocatedNode, top: dict[str, LocatedNode], reader: NodeReader) -> Graph | None:

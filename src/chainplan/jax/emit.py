@@ -40,6 +40,7 @@ from chainplan.plans.steps import (
     Advance,
     Again,
     Decompress,
+    Direction,
     Interpreter,
     Load,
     Multiply,
@@ -57,6 +58,7 @@ from chainplan.structures import Block
 if TYPE_CHECKING:
     from jax.typing import DTypeLike
 
+_PROGRAMS = "functions of JAX are planned for their Jacobian; such plans have no programs"
 _STATES = "JAX evaluates the states; plans of its functions move none"
 
 
@@ -160,6 +162,9 @@ class _TracedRun(Interpreter[HeldBlock]):
 
     def again(self, step: Again) -> HeldBlock:
         return self._made[step.arg]
+
+    def direction(self, step: Direction) -> HeldBlock:
+        raise AssertionError(_PROGRAMS)
 
     def advance(self, step: Advance) -> HeldBlock:
         raise AssertionError(_STATES)

@@ -3,11 +3,12 @@
 A plan is right when every output block counts every path from its input to its output exactly once. Replay types each
 block by its vertices, so each is a sum of products along paths; what is left to prove is that each path is counted
 once. Every elemental gets a random label from a finite field, the labels run along the plan, and the outputs are
-compared with forward substitution on the graph. Two different sums of paths are different polynomials in the labels,
-so a wrong plan passes with a probability of at most 17/16 · (longest path) / p (Schwartz 1980, Zippel 1979), p about
-2^60. The 17/16 is for labels that are words of 64 random bits modulo p - 1, of which none has a probability of more
-than ceil(2^64 / (p - 1)) / 2^64. A seed counts as the identity that it compresses; a check of its own proves that its
-colours bring back every nonzero.
+compared with forward substitution on the graph. Products with vectors are compared alike: each vector has a random
+label too, and set-up and program together must give what substitution on the graph gives from these. Two different sums
+of paths are different polynomials in the labels, so a wrong plan passes with a probability of at most 17/16 · (longest
+path, with its vector) / p (Schwartz 1980, Zippel 1979), p about 2^60. The 17/16 is for labels that are words of 64
+random bits modulo p - 1, of which none has a probability of more than ceil(2^64 / (p - 1)) / 2^64. A seed counts as the
+identity that it compresses; a check of its own proves that its colours bring back every nonzero.
 
 The field is GF(p) for a prime p drawn anew for each check rather than the fixed GF(2^61 - 1): a plan that adds a block
 to itself 61 times multiplies it by 2^61, which *is* 1 in that field.
@@ -35,11 +36,13 @@ from chainplan.plans.steps import (
     Advance,
     Again,
     Decompress,
+    Direction,
     Interpreter,
     Load,
     Multiply,
     Plan,
     Planned,
+    ProductProgram,
     Propagate,
     Read,
     Restore,
@@ -49,8 +52,9 @@ from chainplan.plans.steps import (
     plan_of,
 )
 from chainplan.problem.cost import FMA, CostModel
-from chainplan.problem.graph import Graph
+from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem, problem_of
+from chainplan.problem.products import SIDES
 
 _FIELD_BITS = 60
 """Python holds numbers of up to so many bits in two words, and multiplies them faster than longer ones."""
@@ -100,20 +104,22 @@ def prove(candidate: Candidate, problem: Problem | None) -> Candidate:
     """
     plan = candidate.plan
     if problem is not None and problem.graph is not plan.graph:
-        plan = Plan(problem.graph, plan.steps, plan.outputs)
+        plan = Plan(problem.graph, plan.steps, plan.outputs, plan.programs)
         candidate = Candidate(plan, candidate.cost)
     if problem is not None:
         _check_states(plan, problem)
     _check_colours(plan, candidate.replay)
     _check_outputs(plan)
+    _check_programs(plan, problem)
     with uncollected():
-        _check_paths(plan)
+        for program in plan.programs:
+            _check_products(plan, program)
+        if not plan.programs:
+            _check_paths(plan)
     limit = None if problem is None else problem.memory
     if limit is not None and candidate.peak > limit:
-        step = candidate.replay.alive.index(candidate.peak)
-        raise PlanError(
-            f"step {step}: {candidate.peak:,} elements are alive; expected at most limits.memory = {limit:,}."
-        )
+        found = f"{candidate.replay.peak_place}: {candidate.peak:,} elements are alive"
+        raise PlanError(f"{found}; expected at most limits.memory = {limit:,}.")
     disk = None if problem is None else problem.disk
     if disk is not None and candidate.replay.disk > disk:
         raise PlanError(f"the states on disk take {candidate.replay.disk:,} elements; expected at most {disk:,}.")
@@ -161,12 +167,7 @@ def _check_outputs(plan: Plan) -> None:
 def _check_paths(plan: Plan) -> None:
     """Compare the plan with forward substitution, for all inputs in one pass, and input by input where that fails."""
     prime = _random_prime()
-    elementals = plan.graph.elementals
-    words = array("Q", secrets.token_bytes(8 * len(elementals)))
-    labels = {
-        e.name: 0 if e.block.structure.name == "zero" or not e.block.rows * e.block.cols else 1 + word % (prime - 1)
-        for e, word in zip(elementals, words, strict=True)
-    }
+    labels = _labels(plan.graph, prime)
     weights = {source: 1 + secrets.randbelow(prime - 1) for source in plan.graph.inputs}
     along = _carry(plan, labels, prime)
     if _differs(plan, labels, weights, along, prime):
@@ -177,6 +178,44 @@ def _check_paths(plan: Plan) -> None:
                     f"output ('{output}', '{source}'): the plan does not count every path exactly once; expected "
                     f"the sum over all paths from '{source}' to '{output}'. It is not the Jacobian."
                 )
+
+
+def _check_programs(plan: Plan, problem: Problem | None) -> None:
+    """Refuse programs that are not those of the products that a problem asks for, or that stand beside outputs."""
+    if plan.programs and plan.outputs:
+        raise PlanError(
+            f"outputs: found {len(plan.outputs)} beside programs; expected none, because a plan gives either the "
+            "Jacobian or its products. Plan again."
+        )
+    products = None if problem is None else problem.products
+    if problem is not None and (products is None) != (not plan.programs):
+        found, expected = ("programs of products", "outputs") if plan.programs else ("no programs", "those of products")
+        raise PlanError(f"programs: found {found}; expected {expected}, for which the problem asks. Plan again.")
+    for mode, times in () if products is None else products.sides():
+        program = plan.program(mode)
+        if times and program is None:
+            raise PlanError(f"programs: found none of the side '{SIDES[mode]}'; expected one for {times:,} products.")
+        if program is not None and program.times != times:
+            found_times = f"found {program.times:,} products {program.name}"
+            raise PlanError(f"programs: {found_times}; expected {times:,}, for which the problem asks. Plan again.")
+
+
+def _check_products(plan: Plan, program: ProductProgram) -> None:
+    """Compare a program with substitution on the graph, where every vector has random entries."""
+    prime = _random_prime()
+    labels = _labels(plan.graph, prime)
+    tangent = program.mode is Mode.TANGENT
+    starts = plan.graph.inputs if tangent else plan.graph.outputs
+    weights = {vertex: 1 + secrets.randbelow(prime - 1) for vertex in starts}
+    along = _carry(plan, labels, prime, program, weights)
+    expected = (_substitute if tangent else _substitute_back)(plan.graph, labels, weights, prime)
+    claimed = {vertex: along[step] for vertex, step in program.results}
+    for vertex in plan.graph.outputs if tangent else plan.graph.inputs:
+        if (claimed.get(vertex, 0) - expected.get(vertex, 0)) % prime:
+            raise PlanError(
+                f"program {program.name}, at '{vertex}': set-up and program together do not count every path exactly "
+                f"once; expected the sum over all paths to or from '{vertex}'. It is not the product."
+            )
 
 
 def _differs(
@@ -190,10 +229,26 @@ def _differs(
     return next((o for o in plan.graph.outputs if (claimed[o] - expected.get(o, 0)) % prime), None)
 
 
-def _carry(plan: Plan, labels: Mapping[str, int], prime: int) -> Sequence[int]:
-    """Carry the labels through the steps of the plan, and return the sum that each step holds."""
-    carried = _Labels(labels, prime, BlockPlaces(plan.graph, plan.steps))
-    for step in plan.steps:
+def _labels(graph: Graph, prime: int) -> dict[str, int]:
+    """Draw the label of each elemental, 0 for one without entries."""
+    words = array("Q", secrets.token_bytes(8 * len(graph.elementals)))
+    return {
+        e.name: 0 if e.block.structure.name == "zero" or not e.block.rows * e.block.cols else 1 + word % (prime - 1)
+        for e, word in zip(graph.elementals, words, strict=True)
+    }
+
+
+def _carry(
+    plan: Plan,
+    labels: Mapping[str, int],
+    prime: int,
+    program: ProductProgram | None = None,
+    weights: Mapping[str, int] | None = None,
+) -> Sequence[int]:
+    """Carry the labels through the steps of a plan and of a program, with the weights of its vectors."""
+    steps = plan.steps if program is None else (*plan.steps, *program.steps)
+    carried = _Labels(labels, prime, BlockPlaces(plan.graph, steps), weights or {})
+    for step in steps:
         carried.held.append(step.accept(carried))
     return carried.held
 
@@ -205,9 +260,9 @@ class _Labels(Interpreter[int]):
     and two products of the same elementals in another order, or on other paths, are never taken for one another.
     """
 
-    def __init__(self, labels: Mapping[str, int], prime: int, places: BlockPlaces) -> None:
+    def __init__(self, labels: Mapping[str, int], prime: int, places: BlockPlaces, weights: Mapping[str, int]) -> None:
         self.held = array("Q")
-        self._labels, self._prime, self._places = labels, prime, places
+        self._labels, self._prime, self._places, self._weights = labels, prime, places, weights
         self._known: dict[tuple[int, tuple[int, ...]], int] = {}
 
     def load(self, step: Load) -> int:
@@ -236,6 +291,9 @@ class _Labels(Interpreter[int]):
             text = "its tangent and its adjoint are compressions of two different sums of paths"
             raise PlanError(f"step {len(self.held)}: {text}; expected the same.")
         return sums.pop()
+
+    def direction(self, step: Direction) -> int:
+        return self._weights[step.vertex]
 
     def again(self, step: Again) -> int:
         moved = self._places.moved(len(self.held))
@@ -277,6 +335,7 @@ class _MovedLabels(_Labels):
     def __init__(self, whole: _Labels, labels: Mapping[str, int]) -> None:
         self.held, self.at = {}, 0
         self._labels, self._prime, self._places, self._known = labels, whole._prime, whole._places, whole._known
+        self._weights = whole._weights
 
     def again(self, step: Again) -> int:
         moved = self._places.moved(self.at) or {}
@@ -294,6 +353,14 @@ def _substitute(graph: Graph, labels: Mapping[str, int], weights: Mapping[str, i
         if value is not None:
             for e in edges:
                 held[e.target] = (held.get(e.target, 0) + value * labels[e.name]) % prime
+    return held
+
+
+def _substitute_back(graph: Graph, labels: Mapping[str, int], weights: Mapping[str, int], prime: int) -> dict[str, int]:
+    """Sum the products of labels over all paths from each input to the weighted outputs, in one pass over the edges."""
+    held = dict(weights)
+    for e in reversed(graph.by_source):
+        held[e.source] = (held.get(e.source, 0) + held.get(e.target, 0) * labels[e.name]) % prime
     return held
 
 

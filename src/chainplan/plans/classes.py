@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from chainplan.plans.bound import AFTER_ACCUMULATION
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.steps import Accumulate, Again, Decompress, Load, Multiply, Plan, Propagate, Seed
+from chainplan.plans.steps import Accumulate, Again, Decompress, Direction, Load, Multiply, Plan, Propagate, Seed
 from chainplan.plans.typed import Typed
 from chainplan.problem.problem import Problem
 
@@ -22,6 +22,9 @@ CHECKPOINTS = "bracketings and nested checkpoints"
 ONE_SWEEP = "one sweep with nested checkpoints"
 PROPAGATION = "vertex elimination with propagation"
 SWEPT_PROPAGATION = "vertex elimination with propagation and coloured sweeps"
+
+GROUPS = "groups of bracketings"
+SWEPT_GROUPS = "groups of bracketings and coloured sweeps"
 
 PLAN_CLASSES: dict[str, tuple[str, ...]] = {
     BRACKETINGS: (SWEEPS, SHARED, "vertex elimination", PROPAGATION),
@@ -34,6 +37,8 @@ PLAN_CLASSES: dict[str, tuple[str, ...]] = {
     "face elimination": (BRACKETINGS,),
     PROPAGATION: (SWEPT_PROPAGATION,),
     SWEPT_PROPAGATION: (SWEEPS,),
+    GROUPS: (SWEPT_GROUPS,),
+    SWEPT_GROUPS: (),
     "vertex elimination after accumulation": ("edge elimination after accumulation", PROPAGATION),
     "edge elimination after accumulation": ("face elimination after accumulation",),
     "face elimination after accumulation": (SWEEPS,),
@@ -49,10 +54,17 @@ With coloured sweeps, connected vertices may also go at once, by seeds that are 
 from each vertex on one side (`solvers.elimination.swept_parts`).
 
 With equal products shared, a product of equal elementals is made once, however often it stands in the chain.
+Groups are plans for products with a chain: the chain is cut into groups of adjacent elementals, the set-up forms the
+block of each group by a plan of the class that is named, or a group is one elemental that is applied as it is, and each
+product goes through the groups one after the other.
 
 One sweep with nested checkpoints extends the block of the last elemental to the input by one elemental at a time, each
 in the cheapest way that fits by itself. Checkpoints are held in memory, or on disk where the problem has one.
 """
+
+
+PRODUCT_CLASSES = (GROUPS, SWEPT_GROUPS)
+"""The classes of plans for products; all others are of plans for the Jacobian."""
 
 
 def includes(wider: str, name: str, problem: Problem) -> bool:
@@ -71,6 +83,11 @@ def misfit(name: str, problem: Problem) -> str | None:
     graph = problem.graph
     if name not in PLAN_CLASSES:
         return f"there is no such class of plans; expected one of {', '.join(PLAN_CLASSES)}"
+    if (problem.products is None) == (name in PRODUCT_CLASSES):
+        which = "no products" if problem.products is None else "products"
+        return f"{which} are asked for; expected one of {', '.join(PRODUCT_CLASSES)} for products, and only there"
+    if name in PRODUCT_CLASSES:
+        return graph.not_a_chain
     if problem.recompute != (name in (CHECKPOINTS, ONE_SWEEP)):
         which = "set" if problem.recompute else "not set"
         return f"limits.recompute is {which}; expected {CHECKPOINTS} or {ONE_SWEEP} where it is, and only there"
@@ -92,6 +109,8 @@ def class_of(candidate: Candidate, problem: Problem) -> str | None:
     the steps of a coloured sweep stand together.
     """
     plan = candidate.plan
+    if plan.programs:
+        return GROUPS if plan.graph.not_a_chain is None and _in_groups(candidate) else None
     if problem.recompute or plan.graph.not_a_chain is not None:
         return None
     kinds = (Load, Accumulate, Propagate, Multiply, Seed, Decompress, Again)
@@ -105,6 +124,29 @@ def class_of(candidate: Candidate, problem: Problem) -> str | None:
     blocks = candidate.replay.blocks
     single = all(_single(plan, blocks, position) for position in range(len(plan.steps)))
     return SWEEPS if single and (problem.memory is None or _uninterrupted(plan, blocks)) else None
+
+
+def _in_groups(candidate: Candidate) -> bool:
+    """Say whether all products for which a plan is priced take a vector through the same blocks and elementals.
+
+    The blocks are made without seeds, and so by bracketings.
+    """
+    plan, replayed = candidate.plan, candidate.replay
+    if not all(isinstance(step, Load | Accumulate | Propagate | Multiply) for step in plan.steps):
+        return False
+    ways = set()
+    for program in replayed.programs:
+        blocks, way = (*replayed.blocks, *program.blocks), set[tuple[str, str] | str]()
+        for step in program.program.steps:
+            if isinstance(step, Propagate):
+                way.add(step.elemental)
+            elif isinstance(step, Multiply) and step.onto is None:
+                way |= {blocks[at][:2] for at in step.operands() if blocks[at].special is None}
+            elif not isinstance(step, Load | Direction):
+                return False
+        if program.program.times:
+            ways.add(frozenset(way))
+    return len(ways) == 1
 
 
 def _single(plan: Plan, blocks: Sequence[Typed], position: int) -> bool:

@@ -12,9 +12,9 @@ from chainplan.problem.graph import Mode
 
 
 def last_uses(plan: Plan) -> list[int]:
-    """Return, for each step, the last step that reads its block: itself where none does, len(steps) for an output.
+    """Return, for each step, the last step that reads its block: itself where none does, len(steps) where it is kept.
 
-    A block that stands again elsewhere is read wherever it does.
+    Kept are outputs, and what a program reads. A block that stands again elsewhere is read wherever it does.
     """
     last = list(range(len(plan.steps)))
     for position, step in enumerate(plan.steps):
@@ -22,11 +22,20 @@ def last_uses(plan: Plan) -> list[int]:
             last[operand] = position
     for output in plan.outputs:
         last[output.step] = len(plan.steps)
+    for position in kept(plan):
+        last[position] = len(plan.steps)
     if Again in set(map(type, plan.steps)):
         for position in range(len(plan.steps) - 1, -1, -1):
             if isinstance(step := plan.steps[position], Again):
                 last[step.arg] = max(last[step.arg], last[position])
     return last
+
+
+def kept(plan: Plan) -> set[int]:
+    """Return the steps of the set-up that some program reads."""
+    read = (operand for program in plan.programs for step in program.steps for operand in step.operands())
+    results = (result.step for program in plan.programs for result in program.results)
+    return {position for position in (*read, *results) if position < len(plan.steps)}
 
 
 def evaluates(steps: Sequence[Step]) -> bool:

@@ -9,10 +9,13 @@ from chainplan.plans.steps import (
     Add,
     Again,
     Decompress,
+    Direction,
     Load,
     Multiply,
     Output,
     Plan,
+    ProductProgram,
+    ProgramResult,
     Propagate,
     Seed,
     StateStep,
@@ -30,6 +33,7 @@ class Recorder:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
+        self._first = 0
         self._steps: list[Step] = []
         self._loads: list[Load | int] = []
 
@@ -61,6 +65,9 @@ class Recorder:
     def again(self, arg: int, source: str, target: str) -> int:
         return self._record(Again(self._position(arg), source, target))
 
+    def direction(self, vertex: str, mode: Mode) -> int:
+        return self._record(Direction(vertex, mode))
+
     def linearise(self, elemental: str) -> int:
         """Load at once, because the working state is that of the elemental's source now."""
         return self._record(Load(elemental))
@@ -69,14 +76,29 @@ class Recorder:
         """Write a step that moves states."""
         self._record(step)
 
-    def plan(self, outputs: Sequence[tuple[str, str, int]]) -> Plan:
-        """Return the plan, given (output, input, handle) of the Jacobian's blocks."""
+    def plan(self, outputs: Sequence[tuple[str, str, int]], programs: Sequence[ProductProgram] = ()) -> Plan:
+        """Return the plan, given (output, input, handle) of the Jacobian's blocks, or the programs of its products."""
         ends = tuple(Output(output, source, self._position(handle)) for output, source, handle in outputs)
-        return Plan(self._graph, tuple(self._steps), ends)
+        return Plan(self._graph, tuple(self._steps), ends, tuple(programs))
+
+    def begun(self) -> Recorder:
+        """Return the writer of a program, which goes on where this set-up ends: it must have all its steps by now.
+
+        Handles of the set-up are handles of the program too. A load held back that no step of the set-up reads is made
+        by each program that reads it.
+        """
+        program = Recorder(self._graph)
+        program._first, program._loads = self._first + len(self._steps), [*self._loads]
+        return program
+
+    def program(self, mode: Mode, times: int, results: Sequence[tuple[str, int]]) -> ProductProgram:
+        """Return the program, given (vertex, handle) of the product's parts."""
+        ends = tuple(ProgramResult(vertex, self._position(handle)) for vertex, handle in results)
+        return ProductProgram(mode, times, tuple(self._steps), ends)
 
     def _record(self, step: Step) -> int:
         self._steps.append(step)
-        return len(self._steps) - 1
+        return self._first + len(self._steps) - 1
 
     def _position(self, handle: int) -> int:
         if handle >= 0:

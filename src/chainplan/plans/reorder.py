@@ -28,9 +28,9 @@ MAX_REORDER_POSITIONS = 400
 def reordered(candidate: Candidate, limit: int | None = None, going: Callable[[], bool] = lambda: True) -> Candidate:
     """Return the reordered plan of the lowest peak, or the first one that keeps the limit.
 
-    A plan that evaluates states stays as it is.
+    A plan that evaluates states stays as it is, and of a plan for products so do the programs.
     """
-    if evaluates(candidate.plan.steps) or (limit is not None and candidate.fits(limit)):
+    if evaluates(candidate.plan.steps) or candidate.plan.programs or (limit is not None and candidate.fits(limit)):
         return candidate
     steps = _MovableSteps(candidate)
     plan = steps.written(_order(steps, candidate.peak, limit, going))

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary, ref
 from chainplan._util.gc_pause import uncollected
 from chainplan.errors import PlanError
 from chainplan.plans.liveness import evaluates, last_uses, tape_spans
+from chainplan.plans.program_replay import ProductPrices, ProgramReplay, kept_tapes, replay_programs
 from chainplan.plans.states import StateSpan, spans
 from chainplan.plans.steps import (
     STEP_KINDS,
@@ -32,6 +33,7 @@ from chainplan.plans.steps import (
 )
 from chainplan.plans.typed import Broken, Typed, Typing
 from chainplan.problem.cost import FMA, CostModel, model_of
+from chainplan.problem.graph import Mode
 from chainplan.structures import Block
 
 if TYPE_CHECKING:
@@ -51,11 +53,19 @@ class Replay:
     _plan: Plan = field(repr=False, compare=False)
     disk: int = 0
     """The most elements of states on disk at any step."""
+    programs: tuple[ProgramReplay, ...] = ()
+    """What follows from the programs of products; blocks, prices and what is alive are then those of the set-up."""
 
     @property
     def total(self) -> int:
-        """The price of the whole plan, in the unit of the cost model (fma by default)."""
-        return sum(self.prices)
+        """The price of the whole plan with all products, in the unit of the cost model (fma by default)."""
+        return sum(self.prices) + sum(program.total for program in self.programs)
+
+    @property
+    def products(self) -> ProductPrices:
+        """The prices of the set-up and of one product on each side."""
+        per = {program.program.mode: program.price for program in self.programs}
+        return ProductPrices(sum(self.prices), per.get(Mode.TANGENT), per.get(Mode.ADJOINT))
 
     @cached_property
     def alive(self) -> tuple[int, ...]:
@@ -64,8 +74,18 @@ class Replay:
 
     @cached_property
     def peak(self) -> int:
-        """The most elements alive at any step."""
-        return max(_alive(self._plan, self.blocks), default=0)
+        """The most elements alive at any step, of the set-up or of a program."""
+        in_programs = (max(program.alive, default=0) for program in self.programs)
+        return max(max(_alive(self._plan, self.blocks), default=0), *in_programs, 0)
+
+    @property
+    def peak_place(self) -> str | None:
+        """The first step at which the most elements are alive, None where there are no steps."""
+        for alive, where in ((self.alive, ""), *((p.alive, f" of {p.program.name}") for p in self.programs)):
+            if self.peak in alive:
+                first = len(self._plan.steps) if where else 0
+                return f"step {first + alive.index(self.peak)}{where}"
+        return None
 
 
 def replay(plan: Plan | Planned, cost: CostModel = FMA) -> Replay:
@@ -129,8 +149,10 @@ def _replayed(plan: Plan, cost: CostModel) -> Replay:
     ends = frozenset(plan.graph.outputs), frozenset(plan.graph.inputs)
     for output in plan.outputs:
         _check_output(output, ends, blocks)
+    programs = replay_programs(plan, blocks, cost)
     states = spans(plan) if evaluates(plan.steps) else []  # refuses states that are moved wrongly
-    return Replay(tuple(blocks), tuple(prices), adds, plan, _on_disk(plan, states))
+    adds += sum(program.program.times * program.adds for program in programs)
+    return Replay(tuple(blocks), tuple(prices), adds, plan, _on_disk(plan, states), programs)
 
 
 SeededColours = tuple[tuple[int, ...] | None, tuple[int, ...] | None]
@@ -198,8 +220,9 @@ def _alive(plan: Plan, blocks: Sequence[Typed]) -> Iterator[int]:
     for spans_of_one in loads.values():
         for first, last, size in _apart(spans_of_one):
             hold(size, first, last)
+    tapes = kept_tapes(plan)
     for name, first, last in tape_spans(plan.steps):
-        hold(plan.graph[name].tape, first, last)
+        hold(plan.graph[name].tape, first, len(plan.steps) if name in tapes else last)
     for span in spans(plan) if evaluates(plan.steps) else ():
         if not span.on_disk:
             hold(plan.graph.sizes[span.vertex], span.first, span.last)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from chainplan.plans.bound import NO_BOUND, Bound, Status
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.forward_reverse import order_price
+from chainplan.plans.product_orders import BASELINES, baseline_price
 from chainplan.plans.ratios import gap, gap_text, ratio_text
 from chainplan.plans.replay import Replay
 from chainplan.plans.schedule import Schedule
 from chainplan.plans.steps import Plan
-from chainplan.problem.graph import Graph, Mode
+from chainplan.problem.cost import FMA, CostModel
+from chainplan.problem.graph import Graph
 from chainplan.problem.problem import Problem
 from chainplan.problem.units import unit_text
 
@@ -54,17 +56,43 @@ class Cost:
     peak_disk: int = 0
 
 
+BASELINE_WORDS = {"forward": "forward order", "reverse": "reverse order", "free": "nothing formed"}
+"""The names of the baselines in reports."""
+
+
 @dataclass(frozen=True)
 class Baselines:
-    """The costs of forward and of reverse order, in fma or in the unit of an objective."""
+    """The costs of forward and of reverse order, in fma or in the unit of an objective.
+
+    Of products, these are the costs of a Jacobian formed in that order and of all products with it, and `free` is that
+    of products for which nothing is formed, None where the Jacobian itself is asked for.
+    """
 
     forward: int
     reverse: int
+    free: int | None = None
 
     @property
     def best(self) -> int:
-        """The cheaper of the two."""
-        return min(self.forward, self.reverse)
+        """The cheapest of them."""
+        return min(self.named().values())
+
+    def named(self) -> dict[str, int]:
+        """Return the costs by the names of the baselines.
+
+        Returns
+        -------
+        dict[str, int]
+            Those of forward and reverse, and of free where there is one.
+        """
+        named = {"forward": self.forward, "reverse": self.reverse}
+        return named if self.free is None else {**named, "free": self.free}
+
+
+def baselines_of(problem: Problem, cost: CostModel = FMA) -> Baselines:
+    """Price the baselines of a problem by a cost model."""
+    names = BASELINES[:2] if problem.products is None else BASELINES
+    return Baselines(*(baseline_price(problem, name, cost) for name in names))
 
 
 def counts(graph: Graph, replayed: Replay | None) -> str:
@@ -76,7 +104,8 @@ def _all_exact(graph: Graph, replayed: Replay | None) -> bool:
     """Say whether the blocks of a plan are counted exactly where those of other plans are not."""
     if replayed is None or not graph.bounded_below:
         return False
-    return all((typed.whole or typed.block).structure.exact for typed in replayed.blocks)
+    blocks = chain(replayed.blocks, *(program.blocks for program in replayed.programs))
+    return all((typed.whole or typed.block).structure.exact for typed in blocks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,15 +210,13 @@ class Result:
 
     @cached_property
     def price_baselines(self) -> Baselines:
-        """The costs of forward and reverse order in the unit of the objective."""
-        graph, cost = self.problem.graph, self.problem.cost
-        return Baselines(order_price(graph, Mode.TANGENT, cost), order_price(graph, Mode.ADJOINT, cost))
+        """The costs of the baselines in the unit of the objective."""
+        return baselines_of(self.problem, self.problem.cost)
 
     @cached_property
     def baselines(self) -> Baselines:
-        """The costs of forward and reverse order in fma."""
-        graph = self.problem.graph
-        return Baselines(order_price(graph, Mode.TANGENT), order_price(graph, Mode.ADJOINT))
+        """The costs of the baselines in fma."""
+        return baselines_of(self.problem)
 
     @property
     def gap(self) -> float | None:
@@ -208,7 +235,7 @@ class Result:
             lines.append(f"makespan: {self.schedule.makespan:,} {unit} on {on}")
         if self.bound and price is not None and self.optimal_within is None:
             lines.append(f"bound: {self.bound:,} {unit}, a gap of at most {gap_text(price, self.bound)}")
-        for name, other in (("forward", baselines.forward), ("reverse", baselines.reverse)):
+        for name, other in baselines.named().items():
             ratio = "" if price is None else f", {ratio_text(other, price)}"
-            lines.append(f"{name} order: {other:,} {unit}{ratio}")
+            lines.append(f"{BASELINE_WORDS[name]}: {other:,} {unit}{ratio}")
         return "\n".join(lines)

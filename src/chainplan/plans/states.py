@@ -24,6 +24,7 @@ from chainplan.plans.steps import (
     Advance,
     Again,
     Decompress,
+    Direction,
     Interpreter,
     Load,
     Multiply,
@@ -104,6 +105,9 @@ class StateWalk(Interpreter[None]):
 
     def again(self, step: Again) -> None:
         """A block that stands again needs no state."""
+
+    def direction(self, step: Direction) -> None:
+        """A direction needs no state."""
 
     def advance(self, step: Advance) -> None:
         e = self._elemental(step.elemental)

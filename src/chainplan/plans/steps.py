@@ -19,6 +19,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Generic, NamedTuple, Protocol, TypeVar, get_args
 
 from chainplan._util.byte_cache import bytes_of
@@ -258,6 +259,25 @@ class Read(NamedTuple):
         return interpreter.read(self)
 
 
+class Direction(NamedTuple):
+    """The vector of a product: a column of directions at an input (tangent), or a row of weights at an output.
+
+    It stands in programs alone, and is size(vertex) x 1 for tangents and 1 x size(vertex) for adjoints.
+    """
+
+    vertex: str
+    mode: Mode
+
+    def operands(self) -> tuple[int, ...]:
+        return ()
+
+    def renumbered(self, place: StepPlaces) -> Direction:
+        return self
+
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
+        return interpreter.direction(self)
+
+
 Application = Accumulate | Propagate
 """The steps that call a function of a matrix-free elemental; an adjoint needs its tape."""
 StateStep = Advance | Store | Restore | Write | Read
@@ -266,7 +286,9 @@ STATE_STEP_KINDS: frozenset[type] = frozenset(get_args(StateStep))
 """The kinds of these steps; `kind in ...` is many times faster than isinstance, and plans have millions of steps."""
 APPLICATION_KINDS: frozenset[type] = frozenset(get_args(Application))
 """The kinds of steps that are applications."""
-Step = Load | Application | Multiply | Add | Seed | Decompress | Again | StateStep
+Step = Load | Application | Multiply | Add | Seed | Decompress | Again | Direction | StateStep
+PROGRAM_STEP_KINDS: frozenset[type] = frozenset(get_args(Load | Application | Multiply | Add | Again | Direction))
+"""The kinds of steps that may stand in programs."""
 STEP_KINDS: tuple[type[Step], ...] = get_args(Step)
 """Every kind of step; in a plan file it has the name of its class in small letters, and the fields of its class."""
 _STEP_KINDS = frozenset(STEP_KINDS)
@@ -301,6 +323,9 @@ class Interpreter(ABC, Generic[VisitResult]):
 
     @abstractmethod
     def again(self, step: Again) -> VisitResult: ...
+
+    @abstractmethod
+    def direction(self, step: Direction) -> VisitResult: ...
 
     @abstractmethod
     def advance(self, step: Advance) -> VisitResult: ...
@@ -340,9 +365,54 @@ class Output(NamedTuple):
     step: int
 
 
+class ProgramResult(NamedTuple):
+    """Step `step` of a program holds its product at `vertex`: J·v at an output, or w·J at an input."""
+
+    vertex: str
+    step: int
+
+
+@dataclass(frozen=True)
+class ProductProgram:
+    """The steps that make one product of the Jacobian with a vector, from blocks that the set-up of a plan keeps.
+
+    The steps are numbered on after those of the set-up, in each program of a plan alike, and may read those.
+
+    Parameters
+    ----------
+    mode : Mode
+        Tangent for J·v, where each input has a column of directions; adjoint for w·J, where each output has a row of
+        weights.
+    times : int
+        The number of products for which the plan is priced.
+    steps : tuple[Step, ...]
+        The steps in order.
+    results : tuple[ProgramResult, ...]
+        The steps that hold the product at each output (tangent) or input (adjoint). A vertex that no path connects to
+        the other side is left out; the product is zero there.
+
+    Examples
+    --------
+    >>> import chainplan
+    >>> problem = chainplan.from_spec({"chain": [30, 2, 30], "products": {"right": 5}})
+    >>> chainplan.plan(problem).plan.programs[0].steps[0]
+    Direction(vertex='x0', mode=<Mode.TANGENT: 'tangent'>)
+    """
+
+    mode: Mode
+    times: int
+    steps: tuple[Step, ...]
+    results: tuple[ProgramResult, ...]
+
+    @property
+    def name(self) -> str:
+        """The product in words: J·v or w·J."""
+        return "J·v" if self.mode is Mode.TANGENT else "w·J"
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Steps on a graph, and the steps that hold the Jacobian's blocks.
+    """Steps on a graph, and the steps that hold the Jacobian's blocks, or the programs of products with it.
 
     Parameters
     ----------
@@ -352,6 +422,9 @@ class Plan:
         The steps in order; the operands of a step are positions of earlier ones.
     outputs : tuple[Output, ...]
         The step of each block of the Jacobian. A pair that no path connects is zero and is not listed.
+    programs : tuple[ProductProgram, ...]
+        The programs of the products, at most one for each side, where the plan is for products with vectors; the steps
+        of the plan are then the set-up, which is carried out once, and there are no outputs.
 
     Raises
     ------
@@ -369,16 +442,36 @@ class Plan:
     graph: Graph
     steps: tuple[Step, ...]
     outputs: tuple[Output, ...]
+    programs: tuple[ProductProgram, ...] = ()
 
     def __post_init__(self) -> None:
         expect("graph", self.graph, Graph, "a Graph", "Pass that of the problem: problem.graph.")
         expect("steps", self.steps, Sequence, "a tuple of steps", "Pass those of a plan: plan.steps.")
         expect("outputs", self.outputs, Sequence, "a tuple of outputs", "Pass those of a plan: plan.outputs.")
+        expect("programs", self.programs, Sequence, "a tuple of programs", "Pass those of a plan: plan.programs.")
+        for program in self.programs:
+            expect("programs", program, ProductProgram, "Programs", "Pass those of a plan: plan.programs.")
+
+    def program(self, mode: Mode) -> ProductProgram | None:
+        """Return the program of the products on one side.
+
+        Parameters
+        ----------
+        mode : Mode
+            Tangent for J·v, adjoint for w·J.
+
+        Returns
+        -------
+        ProductProgram | None
+            The program; None where the plan has none for this side.
+        """
+        return next((program for program in self.programs if program.mode is mode), None)
 
     @property
     def held_bytes(self) -> int:
         """The bytes that the plan takes with its graph and its replay, roughly."""
-        return self.graph.held_bytes + sum(BYTES_PER_STEP + bytes_of(step) for step in self.steps)
+        steps = chain(self.steps, *(program.steps for program in self.programs))
+        return self.graph.held_bytes + sum(BYTES_PER_STEP + bytes_of(step) for step in steps)
 
 
 class Planned(Protocol):

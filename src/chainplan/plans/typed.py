@@ -20,6 +20,7 @@ from chainplan.plans.steps import (
     Again,
     Application,
     Decompress,
+    Direction,
     Interpreter,
     Load,
     Multiply,
@@ -49,14 +50,16 @@ class Typed(NamedTuple):
     On the compressed side of a compressed block the colours of the step `seed` stand for the vertex (see `colours_of`),
     and `whole` is the block that it compresses; the compressed block itself counts as dense.
 
+    What holds the vector of a product counts as dense, because nothing is known of the entries of vectors.
+
     A step that moves states makes no block; `block` is then the working state after it, of size x 1.
     """
 
     target: str
     source: str
     block: Block
-    special: Compression | Literal["state"] | None = None
-    """What sets it apart from the plain blocks that plans make by the million: it is compressed, or is a state."""
+    special: Compression | Literal["state", "vector"] | None = None
+    """What sets it apart from the plain blocks that plans make by the million."""
 
     @property
     def seed(self) -> int | None:
@@ -79,6 +82,10 @@ def colours_of(seed: int) -> str:
     return f"\0colours of #{seed}"
 
 
+VECTOR_SIDE = "\0vectors"
+"""What stands for a vertex on the side of a block where the vector of a product came in; no vertex has this name."""
+
+
 class Broken(Exception):
     """A rule of the plan language that a step breaks."""
 
@@ -98,11 +105,18 @@ class Typing(Interpreter[MadeBlock]):
         All steps.
     cost : CostModel
         The prices of the steps.
+    program : Mode | None
+        The mode of the program to which the steps belong, None for those of a set-up or of a plan without programs.
+    vectors : int
+        The number of vectors that a program multiplies at once.
     """
 
-    def __init__(self, graph: Graph, steps: Sequence[Step], cost: CostModel) -> None:
+    def __init__(
+        self, graph: Graph, steps: Sequence[Step], cost: CostModel, program: Mode | None = None, vectors: int = 1
+    ) -> None:
         self.made: list[Typed] = []
         self._graph, self._cost = graph, cost
+        self._program, self._vectors = program, vectors
         self._places = BlockPlaces(graph, steps)
 
     def load(self, step: Load) -> MadeBlock:
@@ -213,6 +227,19 @@ class Typing(Interpreter[MadeBlock]):
             )
         return arg._replace(source=step.source, target=step.target), 0, 0
 
+    def direction(self, step: Direction) -> MadeBlock:
+        size, (vertex, mode) = self._size(step.vertex), step
+        _require_mode(mode)
+        if mode is not self._program:
+            where = "the set-up" if self._program is None else f"a program of {self._program.value}s"
+            raise Broken(f"a {mode.value} brings in a vector, but stands in {where}; expected it in one of its mode.")
+        if vertex not in (self._graph.inputs if mode is Mode.TANGENT else self._graph.outputs):
+            side = "input" if mode is Mode.TANGENT else "output"
+            raise Broken(f"'{vertex}' is no {side}; a {mode.value} brings in a vector at an {side}.")
+        if mode is Mode.TANGENT:
+            return Typed(vertex, VECTOR_SIDE, Block(size, self._vectors), "vector"), 0, 0
+        return Typed(VECTOR_SIDE, vertex, Block(self._vectors, size), "vector"), 0, 0
+
     def advance(self, step: Advance) -> MadeBlock:
         e = self._elemental(step.elemental)
         return self._state(e.target), self._cost.advance(e), 0
@@ -279,6 +306,8 @@ def _joined(left: Typed, right: Typed) -> Typed:
     if left.special is right.special is None:
         return Typed(left.target, right.source, left.block.times(right.block))
     block = Block(left.block.rows, right.block.cols)
+    if "vector" in (left.special, right.special):
+        return Typed(left.target, right.source, block, "vector")
     if left.whole is not None and right.whole is not None:
         raise Broken("left and right are both compressed; decompress one before they multiply.")
     whole = (left.whole or left.block).times(right.whole or right.block)
@@ -287,6 +316,8 @@ def _joined(left: Typed, right: Typed) -> Typed:
 
 def _summed(left: Typed, right: Typed) -> Typed:
     """Return the sum of two blocks between the same vertices, which is compressed where they are."""
+    if left.special == "vector":
+        return Typed(left.target, left.source, left.block, "vector")
     whole = None if left.whole is None or right.whole is None else left.whole.plus(right.whole)
     special = None if whole is None else _compression(left, whole)
     return Typed(left.target, left.source, left.block.plus(right.block), special)

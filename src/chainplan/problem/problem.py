@@ -15,6 +15,7 @@ from typing import Any
 from chainplan.errors.arguments import expect, refuse, whole
 from chainplan.problem.cost import FMA, CostModel, model_of
 from chainplan.problem.graph import Elemental, Graph
+from chainplan.problem.products import SIDES, Products
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Problem:
     disk : int | None
         The most elements of states on disk at once, where states are evaluated; None if there is no disk. What writing
         and reading costs says the `transfer` of the graph.
+    products : Products | None
+        The numbers of products with vectors, where the Jacobian is used for nothing else; None asks for the Jacobian.
 
     Raises
     ------
@@ -58,6 +61,7 @@ class Problem:
     cost: CostModel = FMA
     recompute: bool = False
     disk: int | None = None
+    products: Products | None = None
 
     def __post_init__(self) -> None:
         expect("graph", self.graph, Graph, "a Graph", "Make a problem by chain, from_spec or read.")
@@ -71,6 +75,12 @@ class Problem:
         if self.name is not None:
             expect("name", self.name, str, "text, or None", "Pass name='model', say.")
         model_of(self.cost)
+        if self.products is not None:
+            example = "Pass products=Products(right=50), say."
+            expect("products", self.products, Products, "Products, or None for the Jacobian itself", example)
+            if self.recompute or self.disk is not None:
+                expected = "states that are given, because every product is linearised at them"
+                raise refuse("recompute", self.recompute, expected, "Leave it and disk out where there are products.")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -86,9 +96,10 @@ class Problem:
         Returns
         -------
         Problem
-            The problem of the transposed graph, with the same limits.
+            The problem of the transposed graph, with the same limits; products change sides.
         """
-        return replace(self, graph=self.graph.transpose())
+        products = None if self.products is None else self.products.transpose()
+        return replace(self, graph=self.graph.transpose(), products=products)
 
     def to_spec(self) -> dict[str, Any]:
         """Return the problem in the grammar of a spec, from which it can be read again unchanged.
@@ -122,6 +133,8 @@ class Problem:
         }
         if kept := {key: value for key, value in limits.items() if value is not None}:
             spec["limits"] = kept
+        if self.products is not None:
+            spec["products"] = {SIDES[mode]: times for mode, times in self.products.sides() if times}
         return spec
 
 

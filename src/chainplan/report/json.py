@@ -15,12 +15,22 @@ def render(result: Result) -> str:
     for name, value in document(result).items():
         if name in ("steps", "outputs") and value:
             lines.append(f"{_line(name)}: {_list(value)}")
+        elif name == "programs":
+            lines.append(f"{_line(name)}: {{{_programs(value)}}}")
         elif name == "schedule":
             head = _line({k: v for k, v in value.items() if k != "tasks"})
             lines.append(f'{_line(name)}: {head[:-1]}, "tasks": {_list(value["tasks"])}}}')
         else:
             lines.append(f"{_line(name)}: {_line(value)}")
     return "{" + ",\n ".join(lines) + "}\n"
+
+
+def _programs(programs: dict[str, dict[str, list[object]]]) -> str:
+    """Write the programs with one line per step and result."""
+    return ", ".join(
+        f"{_line(side)}: {{" + ", ".join(f"{_line(name)}: {_list(parts)}" for name, parts in program.items()) + "}"
+        for side, program in programs.items()
+    )
 
 
 def _list(entries: Iterable[object]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chainplan.plans.result import Result
-from chainplan.report.words.table import describe, headline, step_rows
+from chainplan.problem.units import unit_text
+from chainplan.report.words.table import describe, headline, listed_steps
 
 
 def render(result: Result) -> str:
@@ -13,8 +14,9 @@ def render(result: Result) -> str:
     lines = [f"## {_escape(describe(result.problem))}", ""]
     lines += markdown_table([("", "figure", ""), *headline(result)])
     lines += ["", *(f"> {_escape(note)}" for note in result.notes)] if result.notes else []
-    if result.plan is not None and result.plan.steps:
-        lines += ["", *markdown_table(step_rows(result))]
+    for listed in listed_steps(result):
+        title = ["", f"### {_escape(listed.title)}"] if listed.title else []
+        lines += [*title, "", *markdown_table(listed.rows(unit_text(result.problem)))]
     return "\n".join(lines) + "\n"
 
 

@@ -34,6 +34,8 @@ from chainplan.solvers.forward import ForwardSolver
 from chainplan.solvers.reverse import ReverseSolver
 from chainplan.solvers.search.search import Search, SearchStopped
 from chainplan.solvers.search.solver import Solver
+from chainplan.solvers.uses.chain_groups import ChainGroupsSolver
+from chainplan.solvers.uses.free import FreeSolver
 
 DEFAULT_AUTO_SECONDS = 10.0
 """Budget of the search on a graph that is not a chain where none is given."""
@@ -70,6 +72,8 @@ MAX_COMPARED_STEPS = 40
 QUICK_SWEEP_SHARE = 0.3
 """Share of a limited budget for one sweep over a chain that evaluates its states, in case the exact search stops."""
 
+_PRODUCT_SOLVERS: tuple[Solver, ...] = (ChainGroupsSolver(), FreeSolver(), ForwardSolver(), ReverseSolver())
+"""Solvers for products with vectors, all of which compete."""
 _CHAIN_SOLVERS: tuple[Solver, ...] = (ChainDenseSolver(), ChainDpSolver())
 
 
@@ -87,6 +91,7 @@ class AutoSolver(Solver):
 
     name = "auto"
     recomputes = True
+    multiplies = True
 
     def refuses(self, problem: Problem) -> str | None:
         return ChainReversalSolver().refuses(problem) if problem.recompute else None
@@ -94,6 +99,8 @@ class AutoSolver(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         if problem.recompute:
             return _solve_evaluating(problem, search)
+        if problem.products is not None:
+            return _solve_products(problem, search)
         if problem.cost is not FMA:
             return _solve_in_time(problem, search)
         for solver in _CHAIN_SOLVERS:
@@ -118,6 +125,12 @@ class AutoSolver(Solver):
         if problem.graph.not_a_chain is None and outcome.status is not Status.OPTIMAL:
             outcome = replace(outcome, note=f"'chain-dp' refuses: {ChainDpSolver().refuses(problem)}.")
         return _with_equal_shared(outcome, problem, search)
+
+
+def _solve_products(problem: Problem, search: Search) -> Outcome:
+    """The cheapest plan for products of all solvers that take the problem."""
+    outcomes = [_run_stage(solver, problem, search) for solver in _PRODUCT_SOLVERS if solver.refuses(problem) is None]
+    return _best_outcome(problem, outcomes, search)
 
 
 def _solve_evaluating(problem: Problem, search: Search) -> Outcome:

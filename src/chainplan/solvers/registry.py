@@ -21,6 +21,8 @@ from chainplan.solvers.dag.propagation import PropagationSolver
 from chainplan.solvers.forward import ForwardSolver
 from chainplan.solvers.reverse import ReverseSolver
 from chainplan.solvers.search.solver import Solver
+from chainplan.solvers.uses.chain_groups import ChainGroupsSolver
+from chainplan.solvers.uses.free import FreeSolver
 
 SOLVERS: dict[str, Solver] = {
     solver.name: solver
@@ -43,5 +45,7 @@ SOLVERS: dict[str, Solver] = {
         DagExactSolver(),
         DagMemorySolver(),
         CpSatSolver(),
+        FreeSolver(),
+        ChainGroupsSolver(),
     )
 }

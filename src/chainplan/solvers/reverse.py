@@ -6,10 +6,8 @@ from typing import final
 
 from chainplan.plans.bound import Status
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.forward_reverse import sweep
-from chainplan.plans.recorder import Recorder
+from chainplan.plans.product_orders import baseline_plan
 from chainplan.plans.result import Outcome
-from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver
@@ -25,11 +23,10 @@ class ReverseSolver(Solver):
     """
 
     name = "reverse"
+    multiplies = True
 
     def refuses(self, problem: Problem) -> str | None:
         return None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        recorder = Recorder(problem.graph)
-        plan = recorder.plan(sweep(problem.graph, recorder, Mode.ADJOINT))
-        return Outcome(Status.FEASIBLE, Candidate(plan, problem.cost))
+        return Outcome(Status.FEASIBLE, Candidate(baseline_plan(problem, self.name), problem.cost))

@@ -107,8 +107,9 @@ def times(
     jacobians: Mapping[str, GivenJacobian],
     directions: Mapping[str, Array],
     absolute: bool = False,
+    mode: Mode = Mode.TANGENT,
 ) -> dict[str, Array]:
-    """Multiply the Jacobian by a few columns, using tangents alone.
+    """Multiply the Jacobian by a few columns, using tangents alone, or a few rows by the Jacobian, using adjoints.
 
     Parameters
     ----------
@@ -117,29 +118,34 @@ def times(
     jacobians : Mapping[str, GivenJacobian]
         The elemental Jacobians by name, as `chainplan.execute` takes them.
     directions : Mapping[str, Array]
-        A block of size(input) x c for each input.
+        A block of size(input) x c for each input, or of c x size(output) for each output.
     absolute : bool
         Whether every elemental is replaced by its absolute values, for which a matrix-free one is written out.
+    mode : Mode
+        Tangent for columns, adjoint for rows.
 
     Returns
     -------
     dict
-        output -> block of size(output) x c.
+        output -> block of size(output) x c, or input -> block of c x size(input).
     """
     graph = problem.graph if isinstance(problem, Problem) else problem
     jacobians = with_equal(graph, jacobians)
-    width = next(iter(directions.values())).shape[1]
+    forward = mode is Mode.TANGENT
+    example = next(iter(directions.values()))
     held: dict[str, Array] = {}
-    for vertex in graph.order:
-        held[vertex] = directions[vertex] if vertex in directions else np.zeros((graph.sizes[vertex], width))
-        for e in graph.into.get(vertex, ()):
+    for vertex in graph.order if forward else reversed(graph.order):
+        size, width = graph.sizes[vertex], example.shape[1 if forward else 0]
+        nothing: Array = np.zeros((size, width) if forward else (width, size), example.dtype)
+        held[vertex] = directions.get(vertex, nothing)
+        for e in (graph.into if forward else graph.out_of).get(vertex, ()):
             value = sparse_or_functions(graph.declared[e.name], jacobians.get(e.name))
             if absolute:
                 value = abs(
                     _applied(e, value, np.eye(e.block.cols), Mode.TANGENT) if isinstance(value, tuple) else value
                 )
-            held[vertex] = held[vertex] + _applied(e, value, held[e.source], Mode.TANGENT)
-    return {output: held[output] for output in graph.outputs}
+            held[vertex] = held[vertex] + _applied(e, value, held[e.source if forward else e.target], mode)
+    return {end: held[end] for end in (graph.outputs if forward else graph.inputs)}
 
 
 def _applied(e: Elemental, value: GivenJacobian, arg: Array, mode: Mode) -> HeldValues:

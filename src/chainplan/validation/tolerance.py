@@ -38,14 +38,22 @@ ComputedJacobians = Mapping[tuple[str, str], HeldValues]
 """The result of a plan: the block of each pair (output, input)."""
 
 
-class JacobianJudge(Protocol):
-    """Compares the results of plans with the reference."""
+class ComparisonScale(Protocol):
+    """What differences from the reference are compared with."""
 
     scale: float
     """The number that differences are divided by."""
     dtype: DType
     measure: str
     """The scale in words."""
+
+    def terms(self) -> float:
+        """Return the scale of the terms that J is the sum of, or 0 where the elementals are too large to tell."""
+
+
+class JacobianJudge(ComparisonScale, Protocol):
+    """Compares the results of plans with the reference."""
+
     note: str
     """What a verdict adds about how this judge compares."""
 
@@ -54,9 +62,6 @@ class JacobianJudge(Protocol):
 
     def difference(self, result: ComputedJacobians) -> float:
         """Return the largest difference over the scale; a missing pair is zero."""
-
-    def terms(self) -> float:
-        """Return the scale of the terms that J is the sum of, or 0 where the elementals are too large to tell."""
 
 
 def judge(graph: Graph, jacobians: Mapping[str, GivenJacobian]) -> JacobianJudge:
@@ -85,12 +90,12 @@ class EntriesJudge:
         worst = 0.0
         for pair, block in self._expected.items():
             other = result.get(pair)
-            worst = max(worst, _largest(block if other is None else block - other))
+            worst = max(worst, largest(block if other is None else block - other))
         return worst / self.scale if self.scale else worst
 
     def terms(self) -> float:
         columns = {v: np.ones((self._graph.sizes[v], 1)) for v in self._graph.inputs}
-        return _terms(self._graph, self._jacobians, columns)
+        return terms_of(self._graph, self._jacobians, columns)
 
 
 class DirectionsJudge:
@@ -105,7 +110,7 @@ class DirectionsJudge:
         self._columns = {v: 0.5 + rng.random((graph.sizes[v], RANDOM_DIRECTIONS)) for v in graph.inputs}
         self._expected = times(graph, jacobians, self._columns)
         self.dtype = common_dtype([*self._expected.values()])
-        self.scale = max((_largest(block) for block in self._expected.values()), default=0.0)
+        self.scale = max((largest(block) for block in self._expected.values()), default=0.0)
 
     def run(self, plan: Plan, jacobians: Mapping[str, GivenJacobian]) -> ComputedJacobians:
         return run_held(plan, jacobians)
@@ -114,19 +119,22 @@ class DirectionsJudge:
         totals = {v: np.zeros_like(block) for v, block in self._expected.items()}
         for (output, source), block in result.items():
             totals[output] += block @ self._columns[source]
-            self.scale = max(self.scale, _largest(abs(block) @ self._columns[source]))
-        worst = max(_largest(totals[v] - block) for v, block in self._expected.items())
+            self.scale = max(self.scale, largest(abs(block) @ self._columns[source]))
+        worst = max(largest(totals[v] - block) for v, block in self._expected.items())
         return worst / self.scale if self.scale else worst
 
     def terms(self) -> float:
-        return _terms(self._graph, self._jacobians, self._columns)
+        return terms_of(self._graph, self._jacobians, self._columns)
 
 
-def _terms(graph: Graph, jacobians: Mapping[str, GivenJacobian], columns: Mapping[str, Array]) -> float:
-    """Return the largest entry of |F_q|···|F_1| · columns, or 0 where an elemental is too large to be written out."""
+def terms_of(
+    graph: Graph, jacobians: Mapping[str, GivenJacobian], vectors: Mapping[str, Array], mode: Mode = Mode.TANGENT
+) -> float:
+    """Return the largest entry of |F_q|···|F_1| · columns, or of rows · that, or 0 where an elemental is too large."""
     if any(not e.explicit and e.block.rows * e.block.cols > MAX_ORACLE_ENTRIES for e in graph.useful):
         return 0.0
-    return max((_largest(block) for block in times(graph, jacobians, columns, absolute=True).values()), default=0.0)
+    blocks = times(graph, jacobians, vectors, absolute=True, mode=mode).values()
+    return max((largest(block) for block in blocks), default=0.0)
 
 
 def run_held(plan: Plan, jacobians: Mapping[str, GivenJacobian]) -> dict[tuple[str, str], HeldValues]:
@@ -159,7 +167,7 @@ def largest_handled(candidate: Candidate) -> int:
     return max(sizes)
 
 
-def _largest(array: Array) -> float:
+def largest(array: Array) -> float:
     """Return the largest absolute value, which is infinite where a value is undefined."""
     largest = float(np.abs(array).max(initial=0))
     return largest if np.isfinite(array).all() else float("inf")

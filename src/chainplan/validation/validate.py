@@ -23,7 +23,14 @@ from chainplan.plans.recorder import Recorder
 from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
-from chainplan.validation.tolerance import MAX_ORACLE_ENTRIES, JacobianJudge, judge, largest_handled, largest_held
+from chainplan.validation.tolerance import (
+    MAX_ORACLE_ENTRIES,
+    ComparisonScale,
+    JacobianJudge,
+    judge,
+    largest_handled,
+    largest_held,
+)
 from chainplan.validation.turns import in_turns
 from chainplan.values.draw import bytes_needed
 from chainplan.values.jacobians import GivenJacobian, common_dtype
@@ -72,7 +79,7 @@ def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, GivenJacobia
     kind = common_dtype(jacobians.values())
     orders = {"plan": plan, "forward": _order(graph, Mode.TANGENT), "reverse": _order(graph, Mode.ADJOINT)}
     plans = {order: Candidate(found, problem.cost) for order, found in orders.items()}
-    _require_bytes(largest_held(plans["plan"]) * kind.itemsize, "the largest block of the plan takes", kind)
+    require_bytes(largest_held(plans["plan"]) * kind.itemsize, "the largest block of the plan takes", kind)
     judged = judge(graph, jacobians)
     first_runs, remarks = {}, judged.note
     for order, candidate in plans.items():
@@ -93,23 +100,24 @@ def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, GivenJacobia
         )
         for order, (peak, difference) in first_runs.items()
     )
-    valid, verdict = _verdict(rows, judged, sum(graph.sizes.values()), remarks)
+    differences = {row.order: row.difference for row in rows}
+    valid, verdict = verdict_on(differences, judged, sum(graph.sizes.values()), remarks)
     return Validation(rows, valid, verdict)
 
 
-def _verdict(rows: tuple[OrderRow, ...], judged: JacobianJudge, sizes: int, remarks: str) -> tuple[bool, str]:
-    """Say whether all orders are within the tolerance, and by which rule; `sizes` is the sum of all sizes."""
+def verdict_on(differences: Mapping[str, float], judged: ComparisonScale, sizes: int, remarks: str) -> tuple[bool, str]:
+    """Say whether all differences are within the tolerance, and by which rule; `sizes` is the sum of all sizes."""
     exact = judged.dtype.kind in "biu"
     factor = 0 if exact else 8 * sizes
     tolerance = 0.0 if exact else factor * float(np.finfo(judged.dtype).eps)
     measure = judged.measure
     rule = "equal integers" if exact else f"max|diff| <= {factor:,} · eps · {measure} = {tolerance:.1e} · {measure}"
-    wrong = ", ".join(row.order for row in rows if not row.difference <= tolerance)
+    wrong = ", ".join(order for order, difference in differences.items() if not difference <= tolerance)
     if not np.isfinite(judged.scale):
         return False, "NOT VALID: the Jacobian overflows, so that nothing can be compared"
     if wrong and not exact:
         scale, terms = judged.scale or 1.0, judged.terms()
-        if all(row.difference * scale <= tolerance * terms for row in rows):
+        if all(difference * scale <= tolerance * terms for difference in differences.values()):
             verdict = (
                 f"valid but for cancellation: {wrong} misses {rule}, but max|diff| <= {factor:,} · eps · {TERMS_OF_J}"
             )
@@ -127,10 +135,11 @@ def require_memory(graph: Graph, dtype: DTypeLike) -> None:
     ExecutionError
         Where they would not fit; the message gives both figures.
     """
-    _require_bytes(bytes_needed(graph, dtype), "the elemental Jacobians take", dtype)
+    require_bytes(bytes_needed(graph, dtype), "the elemental Jacobians take", dtype)
 
 
-def _require_bytes(needed: int, what: str, dtype: DTypeLike) -> None:
+def require_bytes(needed: int, what: str, dtype: DTypeLike) -> None:
+    """Refuse what needs more bytes than this machine has memory, as `require_memory` does."""
     here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 36
     if needed > here:
         raise ExecutionError(

@@ -1,8 +1,8 @@
 """The runner-up at each top split of a chain: how much more the second-best last product costs.
 
-The prices of all intervals (`solvers.chain.interval_dp`) give the best plan with a given last operation at once: the
-optimal plans of its two operands and that operation. So each figure is exact as far as the colours of sweeps are proven
-to be the fewest: no plan whose last operation is the runner-up's is cheaper.
+The prices of all intervals (`solvers.chain.interval_prices`) give the best plan with a given last operation at once:
+the optimal plans of its two operands and that operation. So each figure is exact as far as the colours of sweeps are
+proven to be the fewest: no plan whose last operation is the runner-up's is cheaper.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.chain.compressed_intervals import ChainSweeps
 from chainplan.solvers.chain.derivation import SweepDerivation
-from chainplan.solvers.chain.interval_dp import ChainDpSolver, filled
+from chainplan.solvers.chain.interval_dp import ChainDpSolver
+from chainplan.solvers.chain.interval_prices import filled
 from chainplan.solvers.search.search import Search, SearchStopped
 from chainplan.structures import Block
 

@@ -91,6 +91,7 @@ def page(
         sections.order_drawn(result),
         sections.explained(reasons(result, min(MAX_PAGE_REASON_SECONDS, max(0.0, end - monotonic())), progress)),
         player.section(steps),
+        *sections.programs_listed(result),
         sections.memory_drawn(result),
         sections.schedule_drawn(saved, result.claimed),
         sections.compared(compared, MAX_COMPARED_SOLVER_SECONDS, own),

@@ -50,7 +50,7 @@ def data(result: Result) -> dict[str, Any]:
         "kind": "chain" if is_chain else "graph",
         "unit": unit_text(result.problem),
         "count": steps.total,
-        "total": replayed.total,
+        "total": sum(replayed.prices),
         "peak": replayed.peak,
         "cut": cut_words(steps),
         "length": len(order) - 1,

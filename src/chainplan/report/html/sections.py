@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chainplan.plans.result import Result
+from chainplan.plans.result import BASELINE_WORDS, Result
 from chainplan.problem.units import in_fma, unit_text
 from chainplan.report.explain.comparison import FIGURE_COLUMNS, SolverComparison
 from chainplan.report.explain.eliminations import eliminated
@@ -16,7 +16,7 @@ from chainplan.report.html.frame import filled
 from chainplan.report.html.markup import trusted
 from chainplan.report.html.player import MAX_DRAWN_VERTICES
 from chainplan.report.words.figures import counted, figure, label, percent, ratio
-from chainplan.report.words.table import CLAIMED_NOTE, proof, seconds_text
+from chainplan.report.words.table import CLAIMED_NOTE, listed_steps, proof, seconds_text
 from chainplan.report.words.table import headline as summary_rows
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def tiles(result: Result) -> list[Tile]:
     if price is not None and cost is not None:
         listed.append(Tile("cost", price, f"{unit}, by {result.solver}"))
         listed.append(Tile("lower bound", result.bound, _proof(result)))
-    for name, other in (("forward order", baselines.forward), ("reverse order", baselines.reverse)):
-        listed.append(Tile(name, other, "" if price is None else ratio(other, price)))
+    for name, other in baselines.named().items():
+        listed.append(Tile(BASELINE_WORDS[name], other, "" if price is None else ratio(other, price)))
     if cost is not None:
         limit = result.problem.memory
         limited = "elements alive" if limit is None else f"elements, limit {figure(limit)}"
@@ -125,6 +125,26 @@ def order_drawn(result: Result) -> Markup | None:
         tall=len(rows) > MAX_SHOWN_ROWS,
         notes=(),
     )
+
+
+def programs_listed(result: Result) -> list[Markup]:
+    """List the steps of each program, which makes one product from what the set-up keeps."""
+    plan = result.plan
+    tables = [] if plan is None or not plan.programs else [t for t in listed_steps(result) if t.title != "set-up"]
+    return [
+        filled(
+            "table.html",
+            id=f"program{number}",
+            title=f"Each product {table.title}",
+            name=f"Steps of a product {table.title}",
+            rows=[tuple(label(cell, 60) for cell in row) for row in table.rows(unit_text(result.problem))],
+            caption="Steps of the set-up have the numbers before these.",
+            right={0, 6, 7, 8},
+            tall=len(table.steps) > MAX_SHOWN_ROWS,
+            notes=(),
+        )
+        for number, table in enumerate(tables)
+    ]
 
 
 def memory_drawn(result: Result) -> Markup | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainplan.plans.bound import Status
 from chainplan.plans.ratios import gap_text
-from chainplan.plans.result import Result
+from chainplan.plans.result import BASELINE_WORDS, Result
 from chainplan.problem.units import unit_text
 from chainplan.report.words.figures import figure, ratio
 from chainplan.report.words.table import CLAIMED_NOTE, schedule_text
@@ -23,16 +23,15 @@ def headline(result: Result) -> str:
         said = schedule_text(result.schedule, unit, result.claimed)
         return f"{said}; {figure(price)} {unit} on all machines together.".capitalize()
     baselines = result.price_baselines
-    order = "forward" if baselines.forward <= baselines.reverse else "reverse"
+    order = next(BASELINE_WORDS[name] for name, other in baselines.named().items() if other == baselines.best)
+    several = "forward and reverse" if baselines.free is None else "J formed and nothing formed"
     if price == baselines.best:
-        said = f"{figure(price)} {unit}: {order} order, the better of forward and reverse"
+        said = f"{figure(price)} {unit}: {order}, the better of {several}"
     elif price > baselines.best:
-        said = f"{figure(price)} {unit}: {order} order would cost {figure(baselines.best)}"
+        said = f"{figure(price)} {unit}: {order} would cost {figure(baselines.best)}"
     else:
         fewer = _fewer(baselines.best, price)
-        said = (
-            f"{figure(price)} {unit} instead of {figure(baselines.best)}: {fewer} than the best of forward and reverse"
-        )
+        said = f"{figure(price)} {unit} instead of {figure(baselines.best)}: {fewer} than the best of {several}"
     if result.status is Status.OPTIMAL:
         return f"{said}; {f'{CLAIMED_NOTE} to be optimal' if result.claimed else 'proven optimal'}."
     if result.within is not None and result.bound == price:

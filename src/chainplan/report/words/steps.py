@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chainplan.plans.steps import (
     Accumulate,
     Add,
     Advance,
     Again,
     Decompress,
+    Direction,
     Interpreter,
     Load,
     Multiply,
     Plan,
+    ProductProgram,
     Propagate,
     Read,
     Restore,
@@ -61,6 +65,9 @@ class _Words(Interpreter[tuple[str, str]]):
     def again(self, step: Again) -> tuple[str, str]:
         return "again", f"#{step.arg}"
 
+    def direction(self, step: Direction) -> tuple[str, str]:
+        return f"direction {step.mode.value}", step.vertex
+
     def advance(self, step: Advance) -> tuple[str, str]:
         return "advance", step.elemental
 
@@ -82,12 +89,22 @@ _WORDS = _Words()
 
 def order_text(plan: Plan) -> str | None:
     """Write the bracketing of a chain's plan, F4·((F3·F2)·F1); arrows mark tangents F3→(...) and adjoints (...)←F1."""
+    return None if plan.programs else _order_of(plan, plan.steps, plan.outputs[0].step)
+
+
+def program_text(plan: Plan, program: ProductProgram) -> str | None:
+    """Write the bracketing of one product with a chain, F4·((F3·F2)·(F1·v)), in which the kept blocks are products."""
+    return _order_of(plan, (*plan.steps, *program.steps), program.results[0].step)
+
+
+def _order_of(plan: Plan, steps: Sequence[Step], position: int) -> str | None:
+    """Write the bracketing of the block of a step, None where the graph is no chain or the text would be long."""
     if plan.graph.not_a_chain is not None or len(plan.graph.chain) > _MAX_SHOWN_ORDER // 2:
         return None
     order = _Order()
-    for step in plan.steps:
+    for step in steps:
         order.written.append(step.accept(order))
-    text = order.written[plan.outputs[0].step]
+    text = order.written[position]
     text = text[1:-1] if text.startswith("(") else text
     return text if len(text) <= _MAX_SHOWN_ORDER else None
 
@@ -122,6 +139,9 @@ class _Order(Interpreter[str]):
 
     def again(self, step: Again) -> str:
         return self.written[step.arg]
+
+    def direction(self, step: Direction) -> str:
+        return "v" if step.mode is Mode.TANGENT else "w"
 
     def advance(self, step: Advance) -> str:
         return ""

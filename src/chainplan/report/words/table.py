@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from chainplan._util.bytesize import bytes_text
+from chainplan.plans.program_replay import kept_elements
 from chainplan.plans.ratios import gap_text, ratio_text
 from chainplan.plans.result import Result
 from chainplan.plans.schedule import Schedule
 from chainplan.plans.steps import Advance, Decompress, Step, Store, Write
+from chainplan.plans.typed import Typed
 from chainplan.problem.problem import Problem
 from chainplan.problem.units import in_fma, unit_text
 from chainplan.report.words.gantt import chart
-from chainplan.report.words.steps import order_text, step_cells
+from chainplan.report.words.steps import order_text, program_text, step_cells
 from chainplan.structures import Block
 from chainplan.structures.counts import longest
 
@@ -26,8 +29,8 @@ def table(result: Result, most_steps: int | None = MAX_TABLE_STEPS) -> str:
     lines = [describe(result.problem), ""]
     lines += columns([(label, *cells) for label, *cells in headline(result)], right={1}, indent="  ")
     lines += [f"  note: {note}" for note in result.notes]
-    if result.plan is not None and result.plan.steps:
-        lines += ["", *step_table(result, most_steps)]
+    for listed in listed_steps(result):
+        lines += ["", *listed.lines(unit_text(result.problem), most_steps)]
     if result.schedule is not None and result.schedule.tasks:
         lines += ["", *chart(result.schedule, unit_text(result.problem))]
     return "\n".join(lines)
@@ -57,25 +60,26 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
     else:
         said = "on all machines together" if shared else proof(result)
         rows.append(("cost", f"{price:,} {unit}", f"{said}, by {result.solver} in {took}"))
+    rows += _product_rows(result)
     baselines = result.baselines if in_fma(result.problem) else result.price_baselines
-    for label, other in (("forward", baselines.forward), ("reverse", baselines.reverse)):
-        rows.append((label, f"{other:,} {unit}", "" if price is None else ratio_text(other, price)))
+    for label, other in baselines.named().items():
+        rows.append((label, f"{other:,} {unit}", _compared(result, label, other)))
     if cost is not None and not in_fma(result.problem):
-        fma = result.baselines
-        rows.append(("fma", f"{cost.fma:,}", f"forward {fma.forward:,}, reverse {fma.reverse:,}"))
+        fma = ", ".join(f"{label} {other:,}" for label, other in result.baselines.named().items())
+        rows.append(("fma", f"{cost.fma:,}", fma))
     if cost is not None and result.gap and not shared:
         within = f" within {result.within}" if result.within else ""
         comment = f"gap at most {gap_text(price, result.bound)}{within}" if result.bound else "none known"
         comment += f", {CLAIMED_NOTE}" if result.claimed and result.bound else ""
         rows.append(("bound", f"{result.bound:,} {unit}", comment))
-    if cost is not None and result.replay is not None and result.replay.alive:
+    if cost is not None and result.replay is not None and result.replay.peak_place is not None:
         if cost.adds:
             rows.append(("adds", f"{cost.adds:,}", ""))
         rows.append(
             (
                 "peak",
                 f"{cost.peak_elements:,} elements",
-                f"at step {result.replay.alive.index(cost.peak_elements)}",
+                f"at {result.replay.peak_place}",
             )
         )
     if cost is not None and result.problem.disk is not None:
@@ -89,10 +93,33 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
     if result.needs is not None and cost is None:
         which = "has a plan of nested checkpoints" if result.problem.recompute else "has a plan"
         rows.append(("needs", f"{result.needs:,} elements", f"the smallest limits.memory that {which}"))
-    order = order_text(result.plan) if result.plan is not None else None
-    if order is not None:
-        rows.append(("order", order, ""))
+    if result.plan is not None:
+        orders = [("order", order_text(result.plan))]
+        orders += [(program.name, program_text(result.plan, program)) for program in result.plan.programs]
+        rows += [(name, order, "") for name, order in orders if order is not None]
     return rows
+
+
+def _product_rows(result: Result) -> list[tuple[str, str, str]]:
+    """Say what set-up and one product on each side cost; the list is empty for plans of the Jacobian itself."""
+    plan, priced, unit = result.plan, result.priced, unit_text(result.problem)
+    if plan is None or priced is None or not plan.programs:
+        return []
+    elements = kept_elements(plan, priced.blocks)
+    rows = [("set-up", f"{priced.products.setup:,} {unit}", f"once, keeps {elements:,} elements")]
+    for program in priced.programs:
+        times = program.program.times
+        asked = f"each of {plural(times, 'product')}" if times else "each, of which none is asked for"
+        rows.append((program.program.name, f"{program.price:,} {unit}", asked))
+    return rows
+
+
+def _compared(result: Result, baseline: str, other: int) -> str:
+    """Compare a baseline with the plan, and say what is formed in one for products."""
+    said = [] if result.price is None else [ratio_text(other, result.price)]
+    if result.problem.products is not None:
+        said.append("with nothing formed" if baseline == "free" else "with J formed in this order")
+    return ", ".join(said)
 
 
 def _evaluated(result: Result) -> list[tuple[str, str, str]]:
@@ -171,39 +198,61 @@ def _cells(step: Step, block: Block) -> tuple[str, str]:
     return operation, f"{of}; rows of up to {longest(rows):,}, columns of up to {longest(cols):,}"
 
 
-def step_rows(result: Result, first: int = 0) -> list[tuple[str, ...]]:
-    """Return the header and a row per step from `first` on, with its block, its price and the elements alive."""
-    assert result.plan is not None
-    assert result.priced is not None
-    plan, replay, total = result.plan, result.priced, result.priced.total
-    rows: list[tuple[str, ...]] = [
-        ("step", "operation", "of", "leads", "rows x cols", "structure", unit_text(result.problem), "share", "alive")
-    ]
-    for position in range(first, len(plan.steps)):
-        typed, price, alive = replay.blocks[position], replay.prices[position], replay.alive[position]
-        rows.append(
-            (
-                f"#{position}",
-                *_cells(plan.steps[position], typed.block),
-                typed.target if typed.state else f"{typed.source} -> {typed.target}".replace("\0", ""),
-                f"{typed.block.rows:,} x {typed.block.cols:,}",
-                repr(typed.block.structure),
-                f"{price:,}",
-                f"{100 * price / total:.1f} %" if price else "",
-                f"{alive:,}",
+class ListedSteps(NamedTuple):
+    """The steps of a table, of which the first has the number `first`, with what follows from them."""
+
+    title: str
+    first: int
+    steps: Sequence[Step]
+    blocks: Sequence[Typed]
+    prices: Sequence[int]
+    alive: Sequence[int]
+    total: int
+
+    def rows(self, unit: str, most: int | None = None) -> list[tuple[str, ...]]:
+        """Return the header and a row for each of the last `most` steps (None: all)."""
+        rows: list[tuple[str, ...]] = [
+            ("step", "operation", "of", "leads", "rows x cols", "structure", unit, "share", "alive")
+        ]
+        for place in range(self.hidden(most), len(self.steps)):
+            typed, price = self.blocks[place], self.prices[place]
+            rows.append(
+                (
+                    f"#{self.first + place}",
+                    *_cells(self.steps[place], typed.block),
+                    typed.target if typed.state else f"{typed.source} -> {typed.target}".replace("\0", ""),
+                    f"{typed.block.rows:,} x {typed.block.cols:,}",
+                    repr(typed.block.structure),
+                    f"{price:,}",
+                    f"{100 * price / self.total:.1f} %" if price else "",
+                    f"{self.alive[place]:,}",
+                )
             )
-        )
-    return rows
+        return rows
+
+    def hidden(self, most: int | None) -> int:
+        """Return the number of steps that are not shown."""
+        return 0 if most is None else max(0, len(self.steps) - most)
+
+    def lines(self, unit: str, most: int | None) -> list[str]:
+        """Lay the table out below its title."""
+        lines = columns(self.rows(unit, most), right={0, 6, 7, 8}, indent="  ")
+        if hidden := self.hidden(most):
+            lines.insert(1, f"  ... {hidden:,} steps before these; --format json shows all")
+        return [f"  {self.title}:", *lines] if self.title else lines
 
 
-def step_table(result: Result, most: int | None) -> list[str]:
-    """Return the lines of the table of steps, at most the last `most` of them."""
-    assert result.plan is not None
-    hidden = 0 if most is None else max(0, len(result.plan.steps) - most)
-    lines = columns(step_rows(result, hidden), right={0, 6, 7, 8}, indent="  ")
-    if hidden:
-        lines.insert(1, f"  ... {hidden:,} steps before these; --format json shows all")
-    return lines
+def listed_steps(result: Result) -> Iterator[ListedSteps]:
+    """Yield the steps of a plan, or of its set-up and of each of its programs, where there are some."""
+    plan, replayed = result.plan, result.priced
+    if plan is None or replayed is None:
+        return
+    if plan.steps:
+        title = "set-up" if plan.programs else ""
+        yield ListedSteps(title, 0, plan.steps, replayed.blocks, replayed.prices, replayed.alive, sum(replayed.prices))
+    for one in replayed.programs:
+        program, first = one.program, len(plan.steps)
+        yield ListedSteps(program.name, first, program.steps, one.blocks, one.prices, one.alive, one.price)
 
 
 def columns(rows: Sequence[Sequence[str]], right: set[int], indent: str) -> list[str]:

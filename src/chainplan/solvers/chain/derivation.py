@@ -93,12 +93,18 @@ def leaf_options(
 
 
 def write(graph: Graph, root: BlockNumber, derive: Callable[[BlockNumber], Derivation]) -> Plan:
-    """The plan of a derivation: operands stand before their use, right factors first.
+    """The plan of a derivation: operands stand before their use, right factors first."""
+    recorder = Recorder(graph)
+    return recorder.plan([(graph.outputs[0], graph.inputs[0], recorded(recorder, graph.chain, root, derive))])
+
+
+def recorded(
+    recorder: Recorder, chain: Sequence[Elemental], root: BlockNumber, derive: Callable[[BlockNumber], Derivation]
+) -> int:
+    """Write the steps of a derivation, and return the handle of its block.
 
     The walk keeps its own stack, because a derivation may be deeper than Python's recursion limit.
     """
-    chain = graph.chain
-    recorder = Recorder(graph)
     done: list[int] = []
     todo: list[tuple[Derivation, bool]] = [(derive(root), False)]
     while todo:
@@ -121,7 +127,7 @@ def write(graph: Graph, root: BlockNumber, derive: Callable[[BlockNumber], Deriv
                     done.append(recorder.multiply(factor, done.pop()))
                 else:
                     todo += [(node, True), (derive(left), False), (derive(right), False)]  # type: ignore[arg-type]
-    return recorder.plan([(graph.outputs[0], graph.inputs[0], done.pop())])
+    return done.pop()
 
 
 def swept(root: BlockNumber, derive: Callable[[BlockNumber], Derivation]) -> Iterator[CompressedSweep]:

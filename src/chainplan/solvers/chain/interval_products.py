@@ -43,6 +43,7 @@ class LastProducts(Protocol):
     def uneven(self, a: int, b: int, d: int) -> tuple[Array, Array]: ...
     def uneven_prices(self, i: Array, t: Array, d: int) -> Array: ...
     def tables(self) -> tuple[Array, ...] | None: ...
+    def product_fma(self, i: int, d: int) -> int: ...
 
 
 class IntervalProducts:
@@ -96,6 +97,10 @@ class IntervalProducts:
         """Return the block of the interval (i, i+d), which is a band."""
         widths = Banded(int(self._lower[i, d]), int(self._upper[i, d]))
         return Block(int(self.s[i + d]), int(self.s[i]), widths)
+
+    def product_fma(self, i: int, d: int) -> int:
+        """Count the fma of a product of the block of (i, i+d) with a dense vector."""
+        return int(self.s[i] * self.s[i + d] if self._dense else self._nnz[i, d])
 
     def tables(self) -> tuple[Array, ...] | None:
         """Return what `least_splits` needs beside the prices of intervals, or None where there are no such tables."""

@@ -1,8 +1,8 @@
 """Interval dynamic programming on blocks, for any structures and any cost model.
 
-The recurrence is that of `interval_dp`, but one split after the other instead of an anti-diagonal at once: each price
-is asked of the cost model, which sees the two blocks. The block of an interval does not depend on how it is made (the
-laws of structures), nor does its storage form (a function of the block), so one price per interval is enough.
+The recurrence is that of `interval_prices`, but one split after the other instead of an anti-diagonal at once: each
+price is asked of the cost model, which sees the two blocks. The block of an interval does not depend on how it is made
+(the laws of structures), nor does its storage form (a function of the block), so one price per interval is enough.
 """
 
 from __future__ import annotations
@@ -36,6 +36,13 @@ class IntervalTable:
     def price(self, i: int, j: int) -> int:
         """What the interval (i, j) costs."""
         return self._best[i, j][0]
+
+    def product_price(self, i: int, j: int, mode: Mode) -> int:
+        """What one product of the block of (i, j) with a column (tangent), or of a row with it (adjoint), costs."""
+        block = self.blocks[i, j]
+        if mode is Mode.TANGENT:
+            return self._cost.multiply(block, Block(block.cols, 1))
+        return self._cost.multiply(Block(1, block.rows), block)
 
     def derive(self, interval: tuple[int, int]) -> Derivation:
         """How the interval gets its price; ties go to tangent, adjoint, first split, sweep, in this order."""

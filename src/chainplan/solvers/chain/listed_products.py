@@ -177,6 +177,10 @@ class ListedProducts:
         ]
         return np.concatenate(pieces).astype(self.s.dtype) if pieces else np.zeros(0, self.s.dtype)
 
+    def product_fma(self, i: int, d: int) -> int:
+        """Count the fma of a product of the block of (i, i+d) with a dense vector."""
+        return int(self._nnz[i, d])
+
     def tables(self) -> tuple[Array, ...] | None:
         """Return None: `least_splits` knows no vectors of counts."""
         return None

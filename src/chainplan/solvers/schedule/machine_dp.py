@@ -4,8 +4,8 @@ The heuristic is that of arXiv 2505.06056: an interval on t machines is made fro
 each on all t machines, or at once, on t1 and on t - t1 of them; the best makespan is tabulated for all intervals and
 all t up to p. It is exact for one machine, where it is the matrix chain recurrence, and for as many machines as can
 ever be busy (`ChainTasks.width`). In between it is not exact, because the halves never take turns on a machine. The
-table is filled by anti-diagonals in numpy, in two layouts as in `solvers.chain.interval_dp`: all intervals and splits
-of one length are one sum of arrays.
+table is filled by anti-diagonals in numpy, in two layouts as in `solvers.chain.interval_prices`: all intervals and
+splits of one length are one sum of arrays.
 """
 
 from __future__ import annotations

@@ -21,6 +21,11 @@ def not_fma(problem: Problem) -> str | None:
     return None if objective == "fma" else f"it minimises fma; the objective is '{objective}'"
 
 
+def not_of_products(problem: Problem) -> str | None:
+    """The refusal of solvers for products with vectors: the Jacobian itself is asked for."""
+    return "it plans for products with vectors; 'products' is not set" if problem.products is None else None
+
+
 class Solver(ABC):
     """One way of finding a plan."""
 
@@ -28,14 +33,19 @@ class Solver(ABC):
     recomputes: ClassVar[bool] = False
     """Whether its plans evaluate the states themselves where the problem asks for that."""
 
+    multiplies: ClassVar[bool] = False
+    """Whether its plans make products with vectors where the problem asks for these."""
+
     @abstractmethod
     def refuses(self, problem: Problem) -> str | None:
         """Say why this solver cannot take the problem, or None where it can."""
 
     def refusal(self, problem: Problem) -> str | None:
-        """The reason of `refuses`, or that the problem asks for recomputation and the solver takes states as given."""
+        """The reason of `refuses`, or that the problem asks for recomputation or for products, unlike the solver."""
         if problem.recompute and not self.recomputes:
             return "limits.recompute is set, and it takes the states of the chain as given"
+        if problem.products is not None and not self.multiplies:
+            return "products with vectors are asked for, and it plans for the Jacobian"
         return self.refuses(problem)
 
     @abstractmethod
