@@ -139,6 +139,14 @@ class TestPrices:
         expected = (call + mk * m * k + kn * k * n + mn * m * n + mkn * m * k * n + 500_000) // 1_000_000
         assert WEIGHTED_COST.multiply(Block(m, k), Block(k, n)) == expected
 
+    def test_a_dense_product_with_a_vector_reads_every_entry_once(self) -> None:
+        call, entry = STATIC_RATES["gemv"]
+        expected = (call + entry * 100 * 200 + 500_000) // 1_000_000
+        assert WEIGHTED_COST.multiply(Block(100, 200), Block(200, 1)) == expected
+        assert WEIGHTED_COST.multiply(Block(1, 100), Block(100, 200)) == expected
+        parts = product_parts(Block(100, 200), Block(200, 1), Block(100, 1))
+        assert parts == (("gemv", (1, 20_000)),)
+
     def test_an_identity_is_next_to_free(self) -> None:
         assert (
             WEIGHTED_COST.multiply(Block(9, 9, PLAIN_STRUCTURES["identity"]), Block(9, 9))
@@ -207,7 +215,7 @@ class TestRoutes:
         assert route(dense, picker, dense.times(picker)).kernel == "take columns"
 
 
-_GENERAL = ("sparse sparse", "sparse matrix", "matrix sparse", "gemm", "outer", "take rows", "take columns")
+_GENERAL = ("sparse sparse", "sparse matrix", "matrix sparse", "gemv", "gemm", "outer", "take rows", "take columns")
 
 
 class TestHeldAsGiven:

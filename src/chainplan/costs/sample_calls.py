@@ -111,6 +111,13 @@ def _gemm(draw: RandomDraw) -> TimedPoint:
     return _product("gemm", _dense(draw, m, k), _dense(draw, k, n))
 
 
+def _gemv(draw: RandomDraw) -> TimedPoint:
+    m, k = draw.size(), draw.size()
+    if draw.sizes.random() < 0.5:
+        return _product("gemv", _dense(draw, m, k), _dense(draw, k, 1))
+    return _product("gemv", _dense(draw, 1, m), _dense(draw, m, k))
+
+
 def _outer(draw: RandomDraw) -> TimedPoint:
     m, n = draw.size(), draw.size()
     return _product("outer", _dense(draw, m, 1), _dense(draw, 1, n))
@@ -287,6 +294,7 @@ REGIME_SAMPLES: dict[str, Callable[[RandomDraw], TimedPoint]] = {
     "scale parts": _scale_parts,
     "scale sparse": _scale_sparse,
     "outer": _outer,
+    "gemv": _gemv,
     "gemm": _gemm,
     "take rows": _take_rows,
     "take columns": _take_columns,

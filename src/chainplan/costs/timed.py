@@ -42,15 +42,19 @@ class TimedCost:
         return dict(self.table)
 
     @cached_property
-    def _gemm(self) -> tuple[int, ...]:
-        """The rates of a dense product, which is priced without choosing a route."""
-        return self.rates["gemm"]
+    def _dense(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The rates of dense products, of two matrices and with a vector, which are priced without choosing a route."""
+        return self.rates["gemm"], self.rates["gemv"]
 
     def multiply(self, left: Block, right: Block, result: Block | None = None) -> int:
         m, k, n = left.rows, left.cols, right.cols
         if type(left.structure) is type(right.structure) is Dense and k != 1:
-            once, by_left, by_right, by_result, by_fma = self._gemm
-            total = once + by_left * m * k + by_right * k * n + by_result * m * n + by_fma * m * k * n
+            matrices, vectors = self._dense
+            if m == 1 or n == 1:
+                total = vectors[0] + vectors[1] * k * max(m, n)
+            else:
+                once, by_left, by_right, by_result, by_fma = matrices
+                total = once + by_left * m * k + by_right * k * n + by_result * m * n + by_fma * m * k * n
             return (total + FEMTOSECONDS_PER_NANOSECOND // 2) // FEMTOSECONDS_PER_NANOSECOND
         return price(self.rates, product_parts(left, right, left.times(right) if result is None else result))
 

@@ -22,6 +22,7 @@ REGIMES: dict[str, tuple[str, ...]] = {
     "scale parts": ("call", "entry"),
     "scale sparse": ("call", "nonzero"),
     "outer": ("call", "m·n"),
+    "gemv": ("call", "entry"),
     "gemm": ("call", "m·k", "k·n", "m·n", "m·k·n"),
     "take rows": ("call", "m·n"),
     "take columns": ("call", "m·n"),
@@ -43,7 +44,9 @@ REGIMES: dict[str, tuple[str, ...]] = {
     "identity": ("call", "m·n"),
     "decompress": ("call", "nonzero"),
 }
-"""Every regime with its features, for a product of m x k and k x n; a part is a block of a stack, or a layer."""
+"""Every regime with its features, for a product of m x k and k x n; a part is a block of a stack, or a layer.
+
+A matrix times a vector ("gemv") is bound by memory, and reads each entry once; one times a matrix ("gemm") is not."""
 
 
 def in_femtoseconds(nanoseconds: Mapping[str, tuple[float, ...]]) -> dict[str, tuple[int, ...]]:
@@ -62,6 +65,7 @@ STATIC_RATES: RegimeRates = in_femtoseconds(
         "scale parts": (1300, 0.75),
         "scale sparse": (12000, 2.4),
         "outer": (1100, 0.75),
+        "gemv": (720, 0.15),
         "gemm": (1200, 0.35, 0.35, 0.3, 0.027),
         "take rows": (1800, 0.35),
         "take columns": (1900, 0.67),

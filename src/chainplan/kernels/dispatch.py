@@ -81,8 +81,9 @@ _WEIGHED_PAIRS = frozenset({(_DENSE, _SPARSE), (_SPARSE, _SPARSE)})
 """Pairs of forms with a kernel of their own that is not always the fastest."""
 
 GEMM_ROUTE = ProductRoute("gemm", _DENSE, _DENSE, _DENSE)
+GEMV_ROUTE = ProductRoute("gemv", _DENSE, _DENSE, _DENSE)
 OUTER_ROUTE = ProductRoute("outer", _DENSE, _DENSE, _DENSE)
-"""The routes of a product of matrices; the inner size of an outer product is 1."""
+"""The routes of a product of matrices: of two matrices, with a vector, and of inner size 1."""
 TRIVIAL_ROUTE = ProductRoute("nothing", _IMPLIED, _IMPLIED, _IMPLIED)
 """The route of a product that is zero or one of its factors."""
 
@@ -91,7 +92,7 @@ def route(left: Block, right: Block, result: Block) -> ProductRoute:
     """Choose how to compute `result` = left · right."""
     forms = form(left), form(right)
     if forms[0] is forms[1] is form(result) is _DENSE:
-        return OUTER_ROUTE if left.cols == 1 else GEMM_ROUTE
+        return _of_matrices(left, right)
     if isinstance(result.structure, Zero):
         return TRIVIAL_ROUTE
     if _IMPLIED in forms:
@@ -103,6 +104,13 @@ def route(left: Block, right: Block, result: Block) -> ProductRoute:
     if len(routes) == 1:
         return routes[0]
     return min(routes, key=lambda way: price(STATIC_RATES, parts_of(way, left, right, result)))
+
+
+def _of_matrices(left: Block, right: Block) -> ProductRoute:
+    """Return the route of a product of two blocks that are taken as matrices."""
+    if left.cols == 1:
+        return OUTER_ROUTE
+    return GEMV_ROUTE if left.rows == 1 or right.cols == 1 else GEMM_ROUTE
 
 
 def _with_nothing(left: Block, right: Block, forms: tuple[StorageForm, StorageForm]) -> ProductRoute:
@@ -136,7 +144,7 @@ def _candidates(left: Block, right: Block, result: Block) -> Iterator[ProductRou
         if (held[0] is _DENSE and a is _SPARSE) or (held[1] is _DENSE and b is _SPARSE):
             continue
         kernel, made = DIRECT_ROUTES[a, b]
-        yield ProductRoute("outer" if kernel == "gemm" and left.cols == 1 else kernel, a, b, made)
+        yield _of_matrices(left, right) if kernel == "gemm" else ProductRoute(kernel, a, b, made)
 
 
 def picks(block: Block) -> bool:
@@ -214,6 +222,10 @@ def _gemm(left: Block, right: Block, result: Block) -> tuple[int, ...]:
     return 1, m * k, k * n, m * n, m * k * n
 
 
+def _gemv(left: Block, right: Block, result: Block) -> tuple[int, ...]:
+    return 1, max(left.rows * left.cols, right.rows * right.cols)
+
+
 def _of_result(left: Block, right: Block, result: Block) -> tuple[int, ...]:
     return 1, elements(result)
 
@@ -262,6 +274,7 @@ FEATURES_OF_REGIMES: dict[str, Callable[[Block, Block, Block], tuple[int, ...]]]
     "scale parts": _of_result,
     "scale sparse": _of_result,
     "outer": _of_result,
+    "gemv": _gemv,
     "gemm": _gemm,
     "take rows": _of_result,
     "take columns": _of_result,

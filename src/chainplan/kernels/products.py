@@ -254,6 +254,7 @@ PRODUCT_KERNELS: dict[str, Callable[[Block, Block], ValuesProduct]] = {
     "scale sparse": _scaling(_scale_sparse),
     "scale parts": _scaling(_scale_parts),
     "outer": _plain(np.multiply),
+    "gemv": _plain(np.dot),
     "gemm": _plain(np.dot),
     "take rows": _take_rows,
     "take columns": _take_columns,
