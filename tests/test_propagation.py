@@ -25,7 +25,7 @@ from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.proofs.claims import prove_again
 from chainplan.solvers.elimination.propagation_bound import propagation_bound
-from chainplan.solvers.elimination.propagation_graph import PropagationGraph, propagation_plan
+from chainplan.solvers.elimination.propagation_graph import PropagationGraph
 from chainplan.solvers.elimination.route_choice import EdgeDecisions, Route, RoutedProduct, choose_routes
 from chainplan.solvers.registry import SOLVERS
 from chainplan.solvers.search.search import Search
@@ -166,7 +166,7 @@ def test_the_price_of_an_order_is_that_of_its_plan() -> None:
         order = rng.sample(sorted(work.middle), len(work.middle))
         price = work.order_price(order)
         if price < UNREACHED_PRICE:
-            plan = propagation_plan(problem.graph, order, work.formed)
+            plan = work.order_plan(order)
             assert check(plan, problem).total == work.fixed + price, seed
 
 

@@ -24,6 +24,7 @@ from tests.oracles.graph import accumulation_price, as_dag, reach
 from tests.oracles.patterns import Block, Pattern, blocks_of, fma, product, total
 
 Names = frozenset[int]
+Ends = tuple[str, str]
 UNREACHED = 10**60
 """A price that no plan reaches."""
 
@@ -59,6 +60,17 @@ class FreeDag:
             else:
                 self.explicit[ends] = total(self.explicit[ends], block) if ends in self.explicit else block
         self.middle = {e["edge"][0] for e in useful} - self.inputs
+        self.unswept = set[str]()
+        """Vertices that are in no part."""
+
+    def product(self, into: Ends, out: Ends, left: Block, right: Block) -> int:
+        """Multiply-adds of the product of two blocks at a vertex."""
+        return fma(left, right)
+
+    def applied(self, into: Ends, out: Ends, each: list[Free], tangents: bool, vectors: int) -> int | None:
+        """Multiply-adds of applying elementals of an edge to the vectors of another, None where one lacks the mode."""
+        prices = [e.tangent if tangents else e.adjoint for e in each]
+        return None if None in prices else vectors * sum(p for p in prices if p is not None)
 
     def accumulation(self, number: int) -> int | None:
         """Multiply-adds of accumulating an elemental, None where there are too many colourings."""
@@ -145,18 +157,18 @@ def _ways(
         for ends, numbers in ((into, ins), (out, outs))
     )
     if done.issuperset(ins + outs):
-        yield fma(left, right)
+        yield dag.product(into, out, left, right)
     for numbers, other, ends, tangents in ((outs, ins, out, True), (ins, outs, into, False)):
         for count in range(1, len(numbers) + 1 if done.issuperset(other) else 1):
             for applied in combinations(numbers, count):
                 rest = [n for n in numbers if n not in applied]
                 vectors = right.cols if tangents else left.rows
-                each = [dag.free[n].tangent if tangents else dag.free[n].adjoint for n in applied]
-                if not done.issuperset(rest) or None in each:
+                price = dag.applied(into, out, [dag.free[n] for n in applied], tangents, vectors)
+                if not done.issuperset(rest) or price is None:
                     continue
                 beside = [*([formed[ends]] if ends in formed else []), *(dag.free[n].block for n in rest)]
                 pair = (_sum(beside), right) if tangents else (left, _sum(beside))
-                yield vectors * sum(p for p in each if p is not None) + (fma(*pair) if beside else 0)
+                yield price + (dag.product(into, out, *pair) if beside else 0)
 
 
 def _sum(blocks: list[Block]) -> Block:
@@ -171,7 +183,7 @@ def _beside(dag: FreeDag, part: frozenset[str]) -> frozenset[str]:
 def _swept_parts(dag: FreeDag) -> Iterator[tuple[frozenset[str], int | None]]:
     """Every connected set that may be swept, with its price; None where there are too many colourings."""
     for count in range(1, len(dag.middle) + 1):
-        for chosen in combinations(sorted(dag.middle - dag.outputs), count):
+        for chosen in combinations(sorted(dag.middle - dag.outputs - dag.unswept), count):
             part = frozenset(chosen)
             near = {e for e in (ends for ends, *_ in dag.links) if part.issuperset(e)}
             if reach({chosen[0]}, [*near, *(e[::-1] for e in near)]) >= part:

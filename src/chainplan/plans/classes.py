@@ -25,6 +25,9 @@ SWEPT_PROPAGATION = "vertex elimination with propagation and coloured sweeps"
 
 GROUPS = "groups of bracketings"
 SWEPT_GROUPS = "groups of bracketings and coloured sweeps"
+ELIMINATION_PRODUCTS = "vertex elimination and products"
+PROPAGATION_PRODUCTS = "vertex elimination with propagation and products"
+SWEPT_PROPAGATION_PRODUCTS = "vertex elimination with propagation, coloured sweeps and products"
 
 PLAN_CLASSES: dict[str, tuple[str, ...]] = {
     BRACKETINGS: (SWEEPS, SHARED, "vertex elimination", PROPAGATION),
@@ -37,8 +40,11 @@ PLAN_CLASSES: dict[str, tuple[str, ...]] = {
     "face elimination": (BRACKETINGS,),
     PROPAGATION: (SWEPT_PROPAGATION,),
     SWEPT_PROPAGATION: (SWEEPS,),
-    GROUPS: (SWEPT_GROUPS,),
-    SWEPT_GROUPS: (),
+    GROUPS: (SWEPT_GROUPS, ELIMINATION_PRODUCTS, PROPAGATION_PRODUCTS),
+    SWEPT_GROUPS: (SWEPT_PROPAGATION_PRODUCTS,),
+    ELIMINATION_PRODUCTS: (GROUPS,),
+    PROPAGATION_PRODUCTS: (SWEPT_PROPAGATION_PRODUCTS,),
+    SWEPT_PROPAGATION_PRODUCTS: (SWEPT_GROUPS,),
     "vertex elimination after accumulation": ("edge elimination after accumulation", PROPAGATION),
     "edge elimination after accumulation": ("face elimination after accumulation",),
     "face elimination after accumulation": (SWEEPS,),
@@ -56,15 +62,26 @@ from each vertex on one side (`solvers.elimination.swept_parts`).
 With equal products shared, a product of equal elementals is made once, however often it stands in the chain.
 Groups are plans for products with a chain: the chain is cut into groups of adjacent elementals, the set-up forms the
 block of each group by a plan of the class that is named, or a group is one elemental that is applied as it is, and each
-product goes through the groups one after the other.
+product goes through the groups one after the other. On graphs the vectors of all products are a vertex before the
+inputs, or behind the outputs where there are more products on the left, and plans are those of the graph with this
+vertex (`solvers.uses.directions`). On a chain they are groups.
 
 One sweep with nested checkpoints extends the block of the last elemental to the input by one elemental at a time, each
 in the cheapest way that fits by itself. Checkpoints are held in memory, or on disk where the problem has one.
 """
 
 
-PRODUCT_CLASSES = (GROUPS, SWEPT_GROUPS)
+GRAPH_PRODUCT_CLASSES = (ELIMINATION_PRODUCTS, PROPAGATION_PRODUCTS, SWEPT_PROPAGATION_PRODUCTS)
+"""The classes of plans for products with graphs."""
+PRODUCT_CLASSES = (GROUPS, SWEPT_GROUPS, *GRAPH_PRODUCT_CLASSES)
 """The classes of plans for products; all others are of plans for the Jacobian."""
+
+
+def products_class(name: str, problem: Problem) -> str:
+    """Return the class of plans for products that are those of a class on the graph with a vertex for the vectors."""
+    if problem.graph.explicit:
+        return ELIMINATION_PRODUCTS
+    return SWEPT_PROPAGATION_PRODUCTS if name == SWEPT_PROPAGATION else PROPAGATION_PRODUCTS
 
 
 def includes(wider: str, name: str, problem: Problem) -> bool:
@@ -86,6 +103,10 @@ def misfit(name: str, problem: Problem) -> str | None:
     if (problem.products is None) == (name in PRODUCT_CLASSES):
         which = "no products" if problem.products is None else "products"
         return f"{which} are asked for; expected one of {', '.join(PRODUCT_CLASSES)} for products, and only there"
+    if name in GRAPH_PRODUCT_CLASSES:
+        if graph.explicit != (name == ELIMINATION_PRODUCTS):
+            return f"expected '{ELIMINATION_PRODUCTS}' where no elemental is matrix-free, and only there"
+        return None
     if name in PRODUCT_CLASSES:
         return graph.not_a_chain
     if problem.recompute != (name in (CHECKPOINTS, ONE_SWEEP)):

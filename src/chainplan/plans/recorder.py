@@ -37,6 +37,13 @@ class Recorder:
         self._steps: list[Step] = []
         self._loads: list[Load | int] = []
 
+    @classmethod
+    def after(cls, plan: Plan) -> Recorder:
+        """Return a writer that goes on after the steps of a plan; their positions are its handles."""
+        recorder = cls(plan.graph)
+        recorder._steps += plan.steps
+        return recorder
+
     def load(self, elemental: str) -> int:
         self._loads.append(Load(elemental))
         return -len(self._loads)

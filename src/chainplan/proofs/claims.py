@@ -17,7 +17,7 @@ from chainplan.errors import PlanError
 from chainplan.io.plan_file import SavedPlan
 from chainplan.io.plan_file_claims import derive
 from chainplan.plans.bound import Bound, Status
-from chainplan.plans.classes import PROPAGATION, SWEPT_PROPAGATION
+from chainplan.plans.classes import GRAPH_PRODUCT_CLASSES, PROPAGATION, SWEPT_PROPAGATION
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.problem.units import unit_text
@@ -29,6 +29,7 @@ from chainplan.solvers.elimination.path_bound import path_bound, quick_bound
 from chainplan.solvers.elimination.propagation_bound import propagation_bound
 from chainplan.solvers.elimination.propagation_graph import PropagationGraph
 from chainplan.solvers.search.search import Search, SearchProgress, paced
+from chainplan.solvers.uses.graph_products import VectorGraph
 
 DEFAULT_PROOF_SECONDS = 10.0
 """Seconds in which a file is proven again where no budget is given."""
@@ -105,10 +106,12 @@ def _cost(saved: SavedPlan, again: Replanning) -> ClaimFinding:
 
 
 def _at_once(problem: Problem, bound: Bound, again: Replanning) -> bool:
-    """Whether the bounds that take polynomial time prove a bound on vertex elimination, with propagation or without."""
+    """Whether the bounds that take polynomial time prove a bound on vertex elimination, also with propagation."""
     graph, search = problem.graph, Search(budget=again.left / 4)
     if problem.cost is not FMA or not graph.exact:
         return False
+    if bound.within in GRAPH_PRODUCT_CLASSES:
+        return VectorGraph(problem).least(bound.within, search.watch) >= bound.value
     if bound.within in (PROPAGATION, SWEPT_PROPAGATION) and not graph.explicit:
         swept = PropagationGraph(graph).parts.within if bound.within == SWEPT_PROPAGATION else 0
         return propagation_bound(graph, paced(search.watch), swept).total >= bound.value

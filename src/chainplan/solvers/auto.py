@@ -36,6 +36,7 @@ from chainplan.solvers.search.search import Search, SearchStopped
 from chainplan.solvers.search.solver import Solver
 from chainplan.solvers.uses.chain_groups import ChainGroupsSolver
 from chainplan.solvers.uses.free import FreeSolver
+from chainplan.solvers.uses.graph_products import GraphProductsSolver
 
 DEFAULT_AUTO_SECONDS = 10.0
 """Budget of the search on a graph that is not a chain where none is given."""
@@ -72,8 +73,8 @@ MAX_COMPARED_STEPS = 40
 QUICK_SWEEP_SHARE = 0.3
 """Share of a limited budget for one sweep over a chain that evaluates its states, in case the exact search stops."""
 
-_PRODUCT_SOLVERS: tuple[Solver, ...] = (ChainGroupsSolver(), FreeSolver(), ForwardSolver(), ReverseSolver())
-"""Solvers for products with vectors, all of which compete."""
+_PRODUCT_BASELINES: tuple[Solver, ...] = (FreeSolver(), ForwardSolver(), ReverseSolver())
+"""Solvers for products with vectors, which compete with the search."""
 _CHAIN_SOLVERS: tuple[Solver, ...] = (ChainDenseSolver(), ChainDpSolver())
 
 
@@ -128,8 +129,10 @@ class AutoSolver(Solver):
 
 
 def _solve_products(problem: Problem, search: Search) -> Outcome:
-    """The cheapest plan for products of all solvers that take the problem."""
-    outcomes = [_run_stage(solver, problem, search) for solver in _PRODUCT_SOLVERS if solver.refuses(problem) is None]
+    """The cheapest plan for products: of the groups of a chain or of elimination on other graphs, and the baselines."""
+    searches: tuple[Solver, ...] = (ChainGroupsSolver(), GraphProductsSolver(AutoSolver()))
+    solvers = [solver for solver in searches if solver.refuses(problem) is None][:1]
+    outcomes = [_run_stage(solver, problem, search) for solver in (*solvers, *_PRODUCT_BASELINES)]
     return _best_outcome(problem, outcomes, search)
 
 

@@ -23,6 +23,7 @@ from chainplan.solvers.reverse import ReverseSolver
 from chainplan.solvers.search.solver import Solver
 from chainplan.solvers.uses.chain_groups import ChainGroupsSolver
 from chainplan.solvers.uses.free import FreeSolver
+from chainplan.solvers.uses.graph_products import GraphProductsSolver
 
 SOLVERS: dict[str, Solver] = {
     solver.name: solver
@@ -47,5 +48,6 @@ SOLVERS: dict[str, Solver] = {
         CpSatSolver(),
         FreeSolver(),
         ChainGroupsSolver(),
+        GraphProductsSolver(AutoSolver()),
     )
 }

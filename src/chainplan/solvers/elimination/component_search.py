@@ -23,7 +23,8 @@ from typing import NamedTuple, cast
 from chainplan.solvers.elimination.bitset_problem import members
 from chainplan.solvers.elimination.greedy import PricedOrder
 from chainplan.solvers.elimination.propagation_bound import NO_CHARGES, Charges
-from chainplan.solvers.elimination.propagation_graph import PropagationEdge, PropagationGraph
+from chainplan.solvers.elimination.propagation_edge import PropagationEdge
+from chainplan.solvers.elimination.propagation_graph import PropagationGraph
 from chainplan.solvers.search.search import SearchStopped
 from chainplan.structures import Block, Dense
 
@@ -198,12 +199,46 @@ class _ComponentSearch:
 
     def _into(self, v: int, cluster: _Cluster) -> _Side:
         """Return the in-edges of a vertex after a cluster is gone."""
-        return _added(self.into[v], cluster.mask, [part.into.get(v) for part in cluster.parts])
+        rows = [part.into.get(v) for part in cluster.parts]
+        return self._added(self.into[v], cluster.mask, rows, lambda u: (u, v))
 
     def _out(self, v: int, cluster: _Cluster) -> _Side:
         """Return its out-edges; those to outputs that are read stay."""
         gone = cluster.mask & ~self.kept
-        return _added(self.out[v], gone, [part.out.get(v) for part in cluster.parts])
+        rows = [part.out.get(v) for part in cluster.parts]
+        return self._added(self.out[v], gone, rows, lambda u: (v, u))
+
+    def _added(self, base: _Side, gone: int, rows: list[_Row | None], ends: Callable[[int], tuple[int, int]]) -> _Side:
+        """Return the edges of one side whose other end is there, with the blocks that components add to them."""
+        total, work = _Row(base.dense & ~gone), self.work
+        for row in rows:
+            if row is not None:
+                total.join(row)
+        dense, edges, key, same = total.dense, dict[int, PropagationEdge](), list[int](), not total.blocks
+        for u, edge in base.edges.items():
+            if gone >> u & 1:
+                continue
+            key.append(u)
+            if dense >> u & 1:
+                edge, key[-1] = edge.plus(Block(edge.block.rows, edge.block.cols)), ~u
+            elif u in total.blocks:
+                edge = edge.plus(total.blocks.pop(u))
+            if edge.plain:
+                dense |= 1 << u
+            else:
+                edges[u] = edge
+                dense &= ~(1 << u)
+        for u, block in total.blocks.items():
+            edges[u] = work.edge(*ends(u), block, block)
+        for u in members(dense) if work.directions is not None else ():
+            p, s = ends(u)
+            block = Block(work.size[s], work.size[p])
+            edge = work.edge(p, s, block, block)
+            if not edge.plain:
+                edges[u] = edge
+                dense &= ~(1 << u)
+                key.append(u)
+        return _Side(dense, edges, tuple(key) if same else None)
 
     def _price(self, v: int, into: _Side, out: _Side) -> int:
         """Return the price of eliminating a vertex of these edges."""
@@ -300,35 +335,11 @@ def _side(edges: list[tuple[int, PropagationEdge]]) -> _Side:
     """Return the edges of one side before anything is gone."""
     side, dense = dict[int, PropagationEdge](), 0
     for u, edge in edges:
-        if not edge.free and type(edge.block.structure) is Dense:
+        if edge.plain:
             dense |= 1 << u
         else:
             side[u] = edge
     return _Side(dense, side)
-
-
-def _added(base: _Side, gone: int, rows: list[_Row | None]) -> _Side:
-    """Return the edges of one side whose other end is there, with the blocks that components add to them."""
-    total = _Row(base.dense & ~gone)
-    for row in rows:
-        if row is not None:
-            total.join(row)
-    dense, edges, key, plain = total.dense, dict[int, PropagationEdge](), list[int](), not total.blocks
-    for u, edge in base.edges.items():
-        if gone >> u & 1:
-            continue
-        key.append(u)
-        if dense >> u & 1:
-            edge, key[-1] = edge.plus(Block(edge.block.rows, edge.block.cols)), ~u
-        elif u in total.blocks:
-            edge = edge.plus(total.blocks.pop(u))
-        if not edge.free and type(edge.block.structure) is Dense:
-            dense |= 1 << u
-        else:
-            edges[u] = edge
-            dense &= ~(1 << u)
-    edges.update((u, _whole(block)) for u, block in total.blocks.items())
-    return _Side(dense, edges, tuple(key) if plain else None)
 
 
 def _whole(block: Block) -> PropagationEdge:

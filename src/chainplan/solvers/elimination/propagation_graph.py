@@ -21,19 +21,27 @@ for the cheapest plan in which each set that is connected at some time goes by a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import cast
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, cast
 
 from chainplan._util.gc_pause import uncollected
 from chainplan.plans.accumulations import accumulated
 from chainplan.plans.compressed_sweep import UNREACHED_PRICE
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.steps import Plan
-from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental, Graph, Mode
+from chainplan.problem.products import Products
 from chainplan.solvers.elimination.bitset_problem import members
 from chainplan.solvers.elimination.elimination_graph import WorkEdge, WorkGraph, write_accumulation
 from chainplan.solvers.elimination.large_neighbourhood import parents
+from chainplan.solvers.elimination.propagation_edge import (
+    MAX_PARALLEL_ELEMENTALS,
+    PropagationEdge,
+    added,
+    joined,
+    product_price,
+    ways,
+)
 from chainplan.solvers.elimination.route_choice import (
     EdgeDecisions,
     Route,
@@ -43,61 +51,20 @@ from chainplan.solvers.elimination.route_choice import (
     choose_routes,
 )
 from chainplan.solvers.elimination.swept_parts import PartSweep, SweptParts
-from chainplan.structures import Block, Dense
-
-MAX_PARALLEL_ELEMENTALS = 3
-"""Matrix-free elementals of one edge up to which every subset of them may be accumulated or applied by itself."""
+from chainplan.structures import Block
 
 
-class PropagationEdge(WorkEdge):
-    """An edge whose block is the sum of what is `formed` and of the matrix-free elementals in `free`.
+class Directions(NamedTuple):
+    """The vertex that stands for the directions of J·v, or for the weights of w·J, in a graph with products.
 
-    `parts` and the step `handle` are those of what is formed, which is None where nothing is. `sums` are the steps that
-    hold the sum of it and of some elementals. Sets of elementals are bits in the order of `free`.
+    Its edges hold one vector each, which counts as dense, and for `times` products. `counted` is the same graph for
+    bounds: with as many vectors as products, and with tangents and adjoints that cost no more than any that a plan
+    applies.
     """
 
-    __slots__ = ("formed", "free", "sums")
-
-    def __init__(
-        self, block: Block, formed: Block | None, free: tuple[Elemental, ...] = (), parts: tuple[Elemental, ...] = ()
-    ) -> None:
-        super().__init__(block, parts)
-        self.formed, self.free = formed, free
-        self.sums: dict[int, int] = {}
-
-    def twin(self) -> PropagationEdge:
-        return PropagationEdge(self.block, self.formed, self.free)
-
-    def plus(self, product: Block) -> PropagationEdge:
-        """Return an edge that holds a product besides, as long as no step holds it."""
-        return PropagationEdge(self.block.plus(product), _plus(self.formed, product), self.free)
-
-    @property
-    def every(self) -> int:
-        """The set of all matrix-free elementals."""
-        return (1 << len(self.free)) - 1
-
-    def chosen(self, some: int) -> list[Elemental]:
-        """Return the elementals of a set."""
-        return [e for i, e in enumerate(self.free) if some >> i & 1]
-
-    def able(self, mode: Mode) -> int:
-        """Return the set of the elementals that have a mode."""
-        return sum(1 << i for i, e in enumerate(self.free) if e.per_vector(mode) is not None)
-
-    def rest(self, applied: int) -> Block | None:
-        """Return the block of what is formed and of the elementals outside a set."""
-        block = self.formed
-        for e in self.chosen(self.every & ~applied):
-            block = _plus(block, e.block)
-        return block
-
-    def sets(self) -> Sequence[int]:
-        """Return the sets of elementals that are accumulated or applied together, in rising order."""
-        if len(self.free) <= MAX_PARALLEL_ELEMENTALS:
-            return range(self.every + 1)
-        able = {self.able(mode) for mode in Mode}
-        return sorted({0, self.every, *able, *(self.every & ~some for some in able)})
+    vertex: str
+    times: Products
+    counted: Graph
 
 
 class PropagationGraph(WorkGraph):
@@ -118,6 +85,8 @@ class PropagationGraph(WorkGraph):
         that the price of an order is a bound; so have coloured sweeps.
     parts : SweptParts | None
         The parts that may be swept, where they are known from another work graph of the same graph.
+    directions : Directions | None
+        The vertex of directions or of weights, where the graph has one; no part beside it is swept.
     """
 
     def __init__(
@@ -128,11 +97,13 @@ class PropagationGraph(WorkGraph):
         undecided: frozenset[str] = frozenset(),
         least: bool = False,
         parts: SweptParts | None = None,
+        directions: Directions | None = None,
     ) -> None:
+        self.directions = directions
         super().__init__(graph, recorder)
         self.dense = self.bare = False
         self.formed, self.least, self._steps = formed, least, dict[str, int]()
-        self.parts = parts or SweptParts(graph, self.index, {v for v in self.middle if not self.kept[v]})
+        self.parts = parts or SweptParts(graph, self.index, self._sweepable())
         self.fresh = True
         free = [e for e in graph.useful if not e.explicit]
         found = {e.name: accumulated(e) for e in free}
@@ -155,16 +126,43 @@ class PropagationGraph(WorkGraph):
 
     def decided(self, formed: frozenset[str], undecided: frozenset[str] = frozenset()) -> PropagationGraph:
         """Return the work graph with other shared elementals formed, before anything is eliminated."""
-        return PropagationGraph(self.graph, None, formed, undecided, self.least, self.parts)
+        return self._anew(formed, undecided, self.least, self.parts)
 
     def unswept(self) -> PropagationGraph:
         """Return the work graph before any elimination, without sweeps."""
         none = SweptParts(self.graph, self.index, ())
-        return PropagationGraph(self.graph, None, self.formed, frozenset(), self.least, none)
+        return self._anew(self.formed, frozenset(), self.least, none)
 
     def bounding(self) -> PropagationGraph:
         """Return the work graph before any elimination, with the prices that no colouring undercuts."""
-        return PropagationGraph(self.graph, None, self.formed, frozenset(), True, self.parts)
+        return self._anew(self.formed, frozenset(), True, self.parts)
+
+    def _anew(
+        self, formed: frozenset[str], undecided: frozenset[str], least: bool, parts: SweptParts
+    ) -> PropagationGraph:
+        """Return the work graph before any elimination, with other decisions."""
+        return PropagationGraph(self.graph, None, formed, undecided, least, parts, self.directions)
+
+    @property
+    def counted(self) -> Graph:
+        """The graph whose bounds hold for this one."""
+        return self.graph if self.directions is None else self.directions.counted
+
+    def edge(self, p: int, s: int, block: Block, formed: Block | None = None) -> PropagationEdge:
+        """Return a new edge between two vertices."""
+        given = self.directions
+        if given is None or given.vertex not in (self.names[p], self.names[s]):
+            return PropagationEdge(block, formed)
+        vector = Block(block.rows, block.cols)
+        return PropagationEdge(vector, None if formed is None else vector, times=given.times)
+
+    def _sweepable(self) -> set[int]:
+        """Return the vertices that parts may be made of: no outputs that are read, none beside the directions."""
+        beside = set[int]()
+        if self.directions is not None and self.directions.vertex in self.index:
+            v = self.index[self.directions.vertex]
+            beside = {*self.into[v], *self.out[v]}
+        return {v for v in self.middle if not self.kept[v] and v not in beside}
 
     def accumulation_price(self, name: str) -> int:
         """Return the price of accumulating an elemental."""
@@ -229,7 +227,7 @@ class PropagationGraph(WorkGraph):
             self.middle.discard(v)
         for (p, s), block in sweep.blocks.items():
             known = cast("PropagationEdge | None", self.out[p].get(s))
-            edge = known or PropagationEdge(block, None)
+            edge = known or self.edge(p, s, block)
             if known is None:
                 self.out[p][s] = self.into[s][p] = edge
             else:
@@ -237,7 +235,7 @@ class PropagationGraph(WorkGraph):
             if self.recorder is not None:
                 step = steps[p, s]
                 edge.handle = step if edge.formed is None else self.recorder.add(self.held(edge), step)
-            edge.formed, edge.sums = _plus(edge.formed, block), {}
+            edge.formed, edge.sums = added(edge.formed, block), {}
 
     def eliminate(self, v: int) -> int:
         self.fresh = False
@@ -253,14 +251,14 @@ class PropagationGraph(WorkGraph):
                 product = left.block.times(right.block)
                 edge = cast("PropagationEdge | None", row.get(p))
                 if edge is None:
-                    edge = row[p] = self.out[p][s] = PropagationEdge(product, None)
+                    edge = row[p] = self.out[p][s] = self.edge(p, s, product)
                 else:
                     edge.block = edge.block.plus(product)
                 if self.recorder is not None:
                     onto = None if edge.formed is None else self.held(edge)
                     way = cheapest_route([*ways(left, right)], whole_left, whole_right)
                     edge.handle = self._written(left, right, way, onto)
-                edge.formed, edge.sums = _plus(edge.formed, product), {}
+                edge.formed, edge.sums = added(edge.formed, product), {}
         self.out[v] = {}
         if not self.kept[v]:
             for p, _ in into:
@@ -268,6 +266,18 @@ class PropagationGraph(WorkGraph):
             self.into[v] = {}
         self.middle.discard(v)
         return choice.price
+
+    def order_plan(self, order: Sequence[int]) -> Plan:
+        """Return the plan that eliminates the intermediate vertices in the order given; this graph is not changed."""
+        with uncollected():
+            recorder = Recorder(self.graph)
+            work = PropagationGraph(self.graph, recorder, self.formed, parts=self.parts, directions=self.directions)
+            for move in work.cheapest_moves(order)[1] if work.sweeping else order:
+                if isinstance(move, int):
+                    work.eliminate(move)
+                else:
+                    work.sweep_away(move)
+            return work.plan()
 
     def plan(self) -> Plan:
         inputs = {self.index[v] for v in self.graph.inputs if v in self.index}
@@ -284,24 +294,24 @@ class PropagationGraph(WorkGraph):
 
     def route_price(self, outs: Sequence[PropagationEdge], ins: Sequence[PropagationEdge]) -> int:
         """Return the price of eliminating a vertex of these out-edges and in-edges."""
-        return self._choice(_joined(outs, Mode.TANGENT), _joined(ins, Mode.ADJOINT)).price
+        return self._choice(joined(outs, Mode.TANGENT), joined(ins, Mode.ADJOINT)).price
 
     def _merge(self, source: int, target: int, e: Elemental) -> None:
         edge = cast("PropagationEdge | None", self.out[source].get(target))
         if edge is None:
-            edge = PropagationEdge(e.block, None)
+            edge = self.edge(source, target, e.block)
             self.out[source][target] = self.into[target][source] = edge
         else:
             edge.block = edge.block.plus(e.block)
         if e.explicit:
-            edge.formed, edge.parts = _plus(edge.formed, e.block), (*edge.parts, e)
+            edge.formed, edge.parts = added(edge.formed, e.block), (*edge.parts, e)
         else:
             edge.free = (*edge.free, e)
 
     def _choice(self, outs: Sequence[PropagationEdge], ins: Sequence[PropagationEdge]) -> RouteChoice:
         """Return the cheapest decisions for the edges of a vertex, with the price of eliminating it."""
         if not any(edge.free for edge in (*outs, *ins)):
-            price = sum(FMA.multiply(left.block, right.block) for left in outs for right in ins)
+            price = sum(product_price(left, right, left.block, right.block) for left in outs for right in ins)
             return RouteChoice(price, (0,) * len(outs), (0,) * len(ins))
         return choose_routes(
             [self._decisions(edge) for edge in outs],
@@ -353,78 +363,15 @@ class PropagationGraph(WorkGraph):
 _NOTHING_TO_DECIDE = EdgeDecisions()
 
 
-def ways(left: PropagationEdge, right: PropagationEdge) -> Iterator[RoutedProduct]:
-    """Yield every way to make the product of two edges."""
-    out, into = left.every, right.every
-    yield RoutedProduct(Route.PRODUCT, FMA.multiply(left.block, right.block), 0, out, into)
-    for some, price in _applications(left, Mode.TANGENT, right.block.cols):
-        rest = left.rest(some)
-        price += 0 if rest is None else FMA.multiply(rest, right.block)
-        yield RoutedProduct(Route.TANGENTS, price, some, out & ~some, into)
-    for some, price in _applications(right, Mode.ADJOINT, left.block.rows):
-        rest = right.rest(some)
-        price += 0 if rest is None else FMA.multiply(left.block, rest)
-        yield RoutedProduct(Route.ADJOINTS, price, some, out, into & ~some)
-
-
-def _applications(edge: PropagationEdge, mode: Mode, vectors: int) -> Iterator[tuple[int, int]]:
-    """Yield the sets of elementals that a mode is applied to, and the price for so many vectors."""
-    if not edge.free:
-        return
-    able = edge.able(mode)
-    for some in edge.sets():
-        if some and not some & ~able:
-            yield some, vectors * sum(e.per_vector(mode) or 0 for e in edge.chosen(some))
-
-
-def _joined(edges: Sequence[PropagationEdge], mode: Mode) -> Sequence[PropagationEdge]:
-    """Return the edges with all that are dense and whole put together as one, for tangents below each other.
-
-    Every price of a product is the same as that of its parts: it grows in proportion to the columns of a dense right
-    factor, and to the rows of a dense left one.
-    """
-    whole = [edge for edge in edges if not edge.free and type(edge.block.structure) is Dense]
-    if len(whole) < 2:
-        return edges
-    rows, cols = whole[0].block.rows, whole[0].block.cols
-    if mode is Mode.TANGENT:
-        rows = sum(edge.block.rows for edge in whole)
-    else:
-        cols = sum(edge.block.cols for edge in whole)
-    block = Block(rows, cols)
-    return [
-        *(edge for edge in edges if edge.free or type(edge.block.structure) is not Dense),
-        PropagationEdge(block, block),
-    ]
-
-
-def _plus(block: Block | None, other: Block) -> Block:
-    return other if block is None else block.plus(other)
-
-
-def all_or_none_formed(graph: Graph) -> list[PropagationGraph]:
+def all_or_none_formed(none: PropagationGraph) -> list[PropagationGraph]:
     """Return the work graph with all shared elementals formed, for which every order is possible, then with none."""
-    none = PropagationGraph(graph)
     return [none.decided(frozenset(none.shared)), none] if none.shared else [none]
 
 
-def propagation_plan(
-    graph: Graph, order: Sequence[int], formed: frozenset[str] | None = None, parts: SweptParts | None = None
-) -> Plan:
+def propagation_plan(graph: Graph, order: Sequence[int]) -> Plan:
     """The plan that eliminates the intermediate vertices in the order given, with the cheapest route at each.
 
-    The shared elementals named by `formed` are accumulated, no others; without it all are or none is, whichever is
-    cheaper. `parts` are those that may be swept, where they are known.
+    All shared elementals are accumulated or none is, whichever is cheaper.
     """
-    if formed is None:
-        works = all_or_none_formed(graph)
-        formed = min(works, key=lambda work: work.fixed + work.order_price(order)).formed if works[1:] else frozenset()
-        parts = works[0].parts
-    with uncollected():
-        work = PropagationGraph(graph, Recorder(graph), formed, parts=parts)
-        for move in work.cheapest_moves(order)[1] if work.sweeping else order:
-            if isinstance(move, int):
-                work.eliminate(move)
-            else:
-                work.sweep_away(move)
-        return work.plan()
+    works = all_or_none_formed(PropagationGraph(graph))
+    return min(works, key=lambda work: work.fixed + work.order_price(order)).order_plan(order)

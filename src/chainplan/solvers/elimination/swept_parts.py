@@ -106,7 +106,7 @@ class SweptParts:
         for (back, _), order in ((sides, sorted(middle)), (sides[::-1], sorted(middle, reverse=True))):
             holed = set[int]()
             for v in order:
-                if any(u in holed or _has_hole(e.block, back is self._into) for u, e in back[v]):
+                if any(u in holed or has_hole(e.block, back is self._into) for u, e in back[v]):
                     holed.add(v)
             left |= holed
         while left:
@@ -279,7 +279,7 @@ class SweptParts:
         return arrived
 
 
-def _has_hole(block: Block, column: bool) -> bool:
+def has_hole(block: Block, column: bool) -> bool:
     """Whether a block has an empty column, or an empty row."""
     structure, (rows, cols, _) = block.structure, block
     counts = (structure.column_counts if column else structure.row_counts)(rows, cols)
