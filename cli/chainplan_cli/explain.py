@@ -30,8 +30,8 @@ def command(
     """Say why the best plan of SPEC, or of a function as in 'plan', or PLAN (checked first) is as it is.
 
     Runners-up at the top splits, what the cost is made of, the sizes at which another order becomes optimal, what other
-    sizes and elementals would change, and how many products with vectors make it worth to form the Jacobian. All of it
-    is found by planning again; of --budget the plan may take half, and the reasons what is left.
+    sizes and elementals would change, and what is best formed for how many products with vectors. All of it is found by
+    planning again; of --budget the plan may take half, and the reasons what is left.
     """
     from chainplan.io.plan_file import SavedPlan
     from chainplan.io.plan_file_claims import saved_result

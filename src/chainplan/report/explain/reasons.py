@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from chainplan.planner import plan as plan_again
 from chainplan.plans.result import Result
+from chainplan.problem.problem import Problem
 from chainplan.report.explain.changes import (
     ElementalSaving,
     ElementalShare,
@@ -20,7 +21,7 @@ from chainplan.report.explain.changes import (
     threshold,
 )
 from chainplan.report.explain.eliminations import EliminatedVertex, eliminated
-from chainplan.report.explain.products import JacobianProducts, products
+from chainplan.report.explain.products import ProductRange, ProductSide, product_ranges, sides
 from chainplan.report.explain.ranges import OptimalRange, UnprovenRange, ranges
 from chainplan.report.explain.replan import MAX_QUESTION_SECONDS, OutOfQuestionTime, ReplannedOptimum, Replanner
 from chainplan.report.explain.splits import IntervalSplit, top_splits
@@ -56,13 +57,15 @@ class PlanReasons:
     sensitivities: tuple[SizeSensitivity, ...] = ()
     savings: tuple[ElementalSaving, ...] = ()
     thresholds: tuple[MatrixFreeThreshold, ...] = ()
-    products: tuple[JacobianProducts, ...] = ()
+    products: tuple[ProductRange, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def reasons(result: Result, seconds: float, progress: Callable[[SearchProgress], None] | None = None) -> PlanReasons:
     """Find out within some seconds why the plan of a result is as it is."""
     candidate, problem = result.candidate, result.problem
+    if candidate is not None and candidate.plan.programs:
+        return _of_products(result, seconds, progress)
     if candidate is None or not candidate.plan.steps or not candidate.plan.outputs:
         return PlanReasons(result)
     plan, replayed = candidate.plan, candidate.priced
@@ -72,7 +75,6 @@ def reasons(result: Result, seconds: float, progress: Callable[[SearchProgress],
     splits, refusal = top_splits(problem, candidate, 0.3 * seconds) if is_chain else ((), "")
     notes += filter(None, (refusal,))
     dearest = shares(plan, replayed)
-    multiplied = products(problem, plan, candidate.replay)
     known = PlanReasons(
         result,
         price=replayed.total,
@@ -80,10 +82,9 @@ def reasons(result: Result, seconds: float, progress: Callable[[SearchProgress],
         splits=splits,
         vertices=() if is_chain else tuple(eliminated(plan, replayed)),
         shares=tuple(dearest),
-        products=tuple(multiplied),
     )
     if len(problem.graph.useful) > MAX_REPLANNED_ELEMENTALS:
-        notes.append(f"Changes are not looked at: the problem has more than {MAX_REPLANNED_ELEMENTALS:,} elementals.")
+        notes.append(_TOO_LARGE)
         return replace(known, notes=tuple(notes))
     free, fixed = free_sizes(problem)
     looked = _chosen(free, result)
@@ -96,9 +97,12 @@ def reasons(result: Result, seconds: float, progress: Callable[[SearchProgress],
     answered = replace(
         known,
         price=now.price,
-        ranges=asked.each("Break-evens", 0.3, looked, lambda f, again: ranges(problem, plan, f, again)),
+        ranges=asked.each("Break-evens", 0.25, looked, lambda f, again: ranges(problem, plan, f, again)),
         sensitivities=asked.each("Sensitivities", 0.15, looked, lambda f, again: [sensitivity(problem, f, again, now)]),
         savings=asked.each("Savings", 0.15, names, lambda n, again: savings(problem, n, again, now)),
+        products=asked.each(
+            "Products", 0.15, _sides(problem), lambda side, again: product_ranges(problem, side, again)
+        ),
         thresholds=asked.each("Matrix-free prices", 0.1, names, lambda n, again: _threshold(result, n, again, now)),
     )
     if len(looked) < len(free):
@@ -107,6 +111,25 @@ def reasons(result: Result, seconds: float, progress: Callable[[SearchProgress],
         shown = ", ".join(map(label, fixed[:5])) + (", ..." if len(fixed) > 5 else "")
         asked.notes.append(f"The sizes of {shown} are fixed by structures.")
     return replace(answered, notes=tuple(asked.notes))
+
+
+def _sides(problem: Problem) -> list[ProductSide]:
+    """List the numbers of products that are looked at: none where the plan evaluates states."""
+    return [] if problem.recompute else sides(problem)
+
+
+def _of_products(result: Result, seconds: float, progress: Callable[[SearchProgress], None] | None) -> PlanReasons:
+    """Find out for which numbers of products which mix is the best."""
+    problem, price = result.problem, result.price or 0
+    if len(problem.graph.useful) > MAX_REPLANNED_ELEMENTALS:
+        return PlanReasons(result, price, notes=(_TOO_LARGE,))
+    notes = [] if problem.memory is None else ["Everything else is planned without the memory limit."]
+    asked = _Questions(Replanner(seconds, progress), progress, notes)
+    found = asked.each("Products", 1.0, sides(problem), lambda side, again: product_ranges(problem, side, again))
+    return PlanReasons(result, price, products=found, notes=tuple(asked.notes))
+
+
+_TOO_LARGE = f"Changes are not looked at: the problem has more than {MAX_REPLANNED_ELEMENTALS:,} elementals."
 
 
 def _others(result: Result, seconds: float) -> tuple[tuple[str, int], ...]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chainplan.problem.graph import Mode
 from chainplan.problem.units import unit_text
 from chainplan.report.explain.changes import ElementalSaving, SizeSensitivity
-from chainplan.report.explain.products import JacobianProducts
+from chainplan.report.explain.products import ProductRange
 from chainplan.report.explain.ranges import MAX_RANGE_SIZE, OptimalRange
 from chainplan.report.explain.reasons import PlanReasons
 from chainplan.report.explain.replan import ReplannedOptimum
@@ -179,16 +178,18 @@ def _saved(saving: ElementalSaving, price: int, unit: str) -> str:
 
 
 def _products(reasons: PlanReasons) -> Iterator[str]:
-    for p in reasons.products:
-        yield _product(p)
+    unit = unit_text(reasons.result.problem)
+    for r in reasons.products:
+        about = "" if r.proven else "at most "
+        price = f"{figure(r.setup)} {unit} once, {figure(r.each)}" if r.setup else f"{figure(r.each)} {unit}"
+        yield f"{r.what}, {_number(r)}: {r.formed}: {about}{price} for each."
+    for what in dict.fromkeys(r.what for r in reasons.products):
+        last = [r for r in reasons.products if r.what == what][-1]
+        if last.formed != "J is formed" and last.proven:
+            yield f"{what}: for products alone J should never be formed."
 
 
-def _product(p: JacobianProducts) -> str:
-    what = "J·v" if p.mode is Mode.TANGENT else "w·J"
-    start = f"A product {what} takes {figure(p.without)} fma without J and {figure(p.with_it)} with it"
-    if p.least is None:
-        return f"{start}: for products alone J should never be formed."
-    if p.least <= 2:
-        few = "even for one product" if p.least == 1 else "not for a single product, but for two or more"
-        return f"{start}: J pays off, {few}."
-    return f"{start}: below {figure(p.least)} products J should not be formed."
+def _number(r: ProductRange) -> str:
+    if r.last is None:
+        return "any number" if r.first == 1 else f"{figure(r.first)} and more"
+    return figure(r.first) if r.first == r.last else f"{figure(r.first)} to {figure(r.last)}"

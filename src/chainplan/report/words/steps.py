@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chainplan.plans.liveness import kept
 from chainplan.plans.steps import (
     Accumulate,
     Add,
@@ -95,6 +96,22 @@ def order_text(plan: Plan) -> str | None:
 def program_text(plan: Plan, program: ProductProgram) -> str | None:
     """Write the bracketing of one product with a chain, F4·((F3·F2)·(F1·v)), in which the kept blocks are products."""
     return _order_of(plan, (*plan.steps, *program.steps), program.results[0].step)
+
+
+def formed_texts(plan: Plan) -> list[str] | None:
+    """Write the bracketing of each block that the set-up of a chain's plan keeps, J for the whole; None where too long.
+
+    They are in the order of the chain.
+    """
+    if plan.graph.not_a_chain is not None or len(plan.graph.chain) > _MAX_SHOWN_ORDER // 2:
+        return None
+    if any(isinstance(step, Multiply) for step in plan.steps) and all(len(p.steps) == 2 for p in plan.programs):
+        return ["J"]
+    order = _Order()
+    for step in plan.steps:
+        order.written.append(step.accept(order))
+    texts = [order.written[at] for at in sorted(kept(plan)) if not isinstance(plan.steps[at], Load)]
+    return [text[1:-1] if text.startswith("(") else text for text in texts]
 
 
 def _order_of(plan: Plan, steps: Sequence[Step], position: int) -> str | None:
