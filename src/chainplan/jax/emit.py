@@ -110,6 +110,7 @@ class _TracedRun(Interpreter[HeldBlock]):
         self._edges: dict[str, tuple[TraceEquation, JaxEdge]] = {
             name: (one.equation, edge) for one in linearised.found for name, _, _, edge in one.edges
         }
+        self._shared = {e.values for e in candidate.plan.graph.elementals}
         self._candidate, self._plan = candidate, candidate.plan
         self._values, self._dtype, self._chunk = values, dtype, chunk
         self._made: list[HeldBlock] = []
@@ -182,9 +183,12 @@ class _TracedRun(Interpreter[HeldBlock]):
         raise AssertionError(_STATES)
 
     def _loaded(self, name: str) -> HeldBlock:
-        """Compute the block of an explicit elemental; entries that no choice behind it takes are zero."""
+        """Compute the block of an explicit elemental; entries that no choice behind it takes are zero.
+
+        A block that may stand at several places keeps all entries, because the choices behind these may differ.
+        """
         held = self._block(name)
-        if name not in self._edges:
+        if name not in self._edges or self._plan.graph[name].first in self._shared:
             return held
         return without_the_rest(held, self._edges[name][0].name, self._selected().get(self._plan.graph[name].target))
 

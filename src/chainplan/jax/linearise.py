@@ -7,14 +7,15 @@ many entries.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
 import jax
 
 from chainplan.jax.edges import ActiveEquation, JaxEdge, is_complex, is_float
+from chainplan.jax.equal import EqualValues
 from chainplan.jax.errors import NotLinearised
 from chainplan.jax.loops import Differentiate, opened
 from chainplan.jax.rules import structured
@@ -25,6 +26,8 @@ from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem
 from chainplan.structures import Block, from_spec
 
+MIN_SHARED_ENTRIES = 4
+"""The fewest nonzeros of an elemental that may share its values with others."""
 MAX_STRUCTURE_INDICES = 2_000_000
 """The most indices that a structure may list."""
 
@@ -88,7 +91,7 @@ def linearise(
     steps = [(source, target) for one in walked for _, source, target, _ in one.edges] + extra
     useful = _reach(names.values(), steps) & _reach([e for e in ends if e], [(b, a) for a, b in steps])
     kept = tuple(_pruned(one, useful) for one in walked)
-    elementals = [_elemental(*edge) for one in kept for edge in one.edges]
+    elementals = _elementals(trace, kept)
     for source, target in extra:
         sizes[target] = sizes[source]
         elementals.append(_elemental(target, source, target, JaxEdge(0, 0, sizes[source], sizes[source], "identity")))
@@ -183,6 +186,21 @@ def _pruned(one: LinearisedEquation, useful: set[str]) -> LinearisedEquation:
     """Leave out the edges of an equation that lie on no path from an argument to a result."""
     kept = tuple(edge for edge in one.edges if edge[1] in useful and edge[2] in useful)
     return LinearisedEquation(one.equation, one.structured, kept)
+
+
+def _elementals(trace: FunctionTrace, found: Sequence[LinearisedEquation]) -> list[Elemental]:
+    """Make the elementals of all edges; of those with equal values the later ones share them with the first."""
+    values = EqualValues(trace.equations)
+    firsts: dict[Hashable, str] = {}
+    made = []
+    for one in found:
+        for place, edge in enumerate(one.edges):
+            e = _elemental(*edge)
+            if e.kind == e.name and e.block.nnz >= MIN_SHARED_ENTRIES:
+                first = firsts.setdefault(values.edge(one.equation, one.edges, place), e.name)
+                e = e if first == e.name else replace(e, values=first)
+            made.append(e)
+    return made
 
 
 def _elemental(name: str, source: str, target: str, edge: JaxEdge) -> Elemental:

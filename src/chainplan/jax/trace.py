@@ -188,6 +188,7 @@ class _EquationWriter:
         self.equations: list[TraceEquation] = []
         self.constants: list[Array] = []
         self._place: dict[int, int] = {}
+        self._literals: dict[str, Array] = {}
         self._next = arguments
 
     def constant_place(self, value: Array) -> int | None:
@@ -203,6 +204,12 @@ class _EquationWriter:
         place = self.constant_place(value)
         return TraceConstant(value) if place is None else -1 - place
 
+    def _literal(self, value: Array) -> TraceOperand:
+        """Return the operand of a number in the source; equal numbers are one constant."""
+        if isinstance(value, jax.core.Tracer):
+            return self._constant(value)
+        return self._constant(self._literals.setdefault(value_text(value), value))
+
     def inline(
         self, jaxpr: core.Jaxpr, consts: Sequence[Array], arguments: Iterable[TraceOperand], source: str = ""
     ) -> list[TraceOperand]:
@@ -211,7 +218,7 @@ class _EquationWriter:
         known.update(zip(jaxpr.invars, arguments, strict=True))
 
         def atom(v: core.Var | core.Literal) -> TraceOperand:
-            return self._constant(_typed(v)) if isinstance(v, core.Literal) else known[v]
+            return self._literal(_typed(v)) if isinstance(v, core.Literal) else known[v]
 
         for eqn in jaxpr.eqns:
             operands = [atom(v) for v in eqn.invars]

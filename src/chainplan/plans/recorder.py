@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chainplan.plans.steps import (
     Accumulate,
@@ -74,6 +74,12 @@ class Recorder:
 
     def direction(self, vertex: str, mode: Mode) -> int:
         return self._record(Direction(vertex, mode))
+
+    def copy(self, step: Step, place: Mapping[int, int]) -> int:
+        """Write a step whose operands are given by the handles of other steps; a load stands before its first use."""
+        if isinstance(step, Load):
+            return self.load(step.elemental)
+        return self._record(step.renumbered({arg: self._position(place[arg]) for arg in step.operands()}))
 
     def linearise(self, elemental: str) -> int:
         """Load at once, because the working state is that of the elemental's source now."""

@@ -19,6 +19,7 @@ from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.solvers.chain.dense import ChainDenseSolver
 from chainplan.solvers.chain.equal_factors import EqualFactorsSolver
+from chainplan.solvers.chain.equal_segments import segmented
 from chainplan.solvers.chain.interval_dp import ChainDpSolver
 from chainplan.solvers.chain.memory_limit import ChainMemorySolver
 from chainplan.solvers.checkpoint.reversal_solver import ChainReversalSolver
@@ -70,6 +71,11 @@ MAX_PROVABLE_INTERMEDIATES = 120
 MAX_COMPARED_STEPS = 40
 """Elementals of the longest chain for which one sweep with a disk is compared with the exact plan without it."""
 
+SEGMENTS_SHARE = 0.1
+"""Share of the budget for the plan of each of the equal segments of a graph."""
+MAX_SEGMENT_NODES = 1000
+"""Nodes of the search for the plan of one of the equal segments of a graph."""
+
 QUICK_SWEEP_SHARE = 0.3
 """Share of a limited budget for one sweep over a chain that evaluates its states, in case the exact search stops."""
 
@@ -116,6 +122,7 @@ class AutoSolver(Solver):
             limited = _run_stage(DagMemorySolver(), problem, search, MEMORY_LIMIT_SHARE)
             if limited.status is Status.INFEASIBLE:
                 return limited
+        by_segments = _by_segments(problem, search)
         kept = [limited] if limited is not None and limited.plan is not None else []
         outcomes = [*kept, *_run_stages(problem, search)]
         if not problem.graph.explicit:
@@ -125,7 +132,7 @@ class AutoSolver(Solver):
             return limited
         if problem.graph.not_a_chain is None and outcome.status is not Status.OPTIMAL:
             outcome = replace(outcome, note=f"'chain-dp' refuses: {ChainDpSolver().refuses(problem)}.")
-        return _with_equal_shared(outcome, problem, search)
+        return _with_equal_shared(outcome, problem, search, by_segments)
 
 
 def _solve_products(problem: Problem, search: Search) -> Outcome:
@@ -173,7 +180,9 @@ def _solve_chain(solver: Solver, problem: Problem, search: Search) -> Outcome:
     )
 
 
-def _with_equal_shared(outcome: Outcome, problem: Problem, search: Search) -> Outcome:
+def _with_equal_shared(
+    outcome: Outcome, problem: Problem, search: Search, by_segments: Candidate | None = None
+) -> Outcome:
     """The outcome, or a cheaper one that makes products of equal elementals once, where some are equal."""
     if not problem.graph.shares or outcome.candidate is None:
         return outcome
@@ -183,6 +192,9 @@ def _with_equal_shared(outcome: Outcome, problem: Problem, search: Search) -> Ou
     outcomes, solver = [outcome, _repriced(once)], EqualFactorsSolver()
     if solver.refuses(problem) is None:
         outcomes.append(_run_stage(solver, problem, search))
+    if by_segments is not None:
+        made = replace(outcome, candidate=by_segments, solver="auto", note=None)
+        outcomes.append(_repriced(in_order(problem, made, search)))
     fitting = [one for one in outcomes if one.candidate is not None and _fits(one, problem)] or outcomes[:1]
     best = min(fitting, key=lambda one: one.candidate.price if one.candidate else 0)
     bounds = [one.bound for one in outcomes if one.bound.within == SHARED and problem.memory is None]
@@ -192,6 +204,21 @@ def _with_equal_shared(outcome: Outcome, problem: Problem, search: Search) -> Ou
     if bound.status(best.candidate.price) is Status.OPTIMAL or best is not outcome:
         return _repriced(replace(best, bound=bound))
     return best
+
+
+def _by_segments(problem: Problem, search: Search) -> Candidate | None:
+    """A plan that makes equal segments of a graph once, where it has some."""
+    if not problem.graph.shares or problem.graph.not_a_chain is None:
+        return None
+
+    def plan_part(part: Problem) -> Candidate | None:
+        left = search.stage("auto", SEGMENTS_SHARE)
+        inner = Search(left.seed, left.budget, left.progress, "auto", nodes=MAX_SEGMENT_NODES)
+        with suppress(SearchStopped):
+            return AutoSolver().solve(part, inner).candidate
+        return None
+
+    return segmented(problem, plan_part, search)
 
 
 def _repriced(outcome: Outcome) -> Outcome:

@@ -58,7 +58,7 @@ class EqualFactorsSolver(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         words = ChainWords(problem.graph.chain, problem.cost)
         bound = Bound(words.floors[words.root], SHARED)
-        sets = WordSets(words, search.going, bound.value, search.limited)
+        sets = WordSets(words, search.in_time, bound.value, search.budget is not None)
         made = sets.made
         if sets.cost > bound.value:
             sets.improve()
@@ -76,11 +76,11 @@ class EqualFactorsSolver(Solver):
     @staticmethod
     def _searched(words: ChainWords, cost: int, search: Search) -> tuple[MadeWords | None, bool]:
         """A cheaper way to make the chain, and whether it is known that there is none cheaper than what is known."""
-        left = None if search.limited or words.q <= MAX_SEARCHED_LENGTH else MAX_STATE_OPTIONS
+        left = None if search.budget is not None or words.q <= MAX_SEARCHED_LENGTH else MAX_STATE_OPTIONS
 
         def tick(options: int) -> None:
             nonlocal left
-            search.tick()
+            search.watch()
             if left is not None:
                 left -= options
                 if left < 0:

@@ -6,6 +6,7 @@ so whatever is asked of intervals is asked of words: a power of one factor has q
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -55,10 +56,12 @@ class ChainWords:
         The elementals in evaluation order.
     cost : CostModel
         The prices of steps.
+    leaves : Sequence[int] | None
+        What the block of each elemental costs where that is not what it costs to load or accumulate it.
     """
 
-    def __init__(self, chain: tuple[Elemental, ...], cost: CostModel) -> None:
-        self.chain, self.q, self._cost = chain, len(chain), cost
+    def __init__(self, chain: tuple[Elemental, ...], cost: CostModel, leaves: Sequence[int] | None = None) -> None:
+        self.chain, self.q, self._cost, self._leaves = chain, len(chain), cost, leaves
         self.number: dict[ChainInterval, int] = {}
         self.first: list[ChainInterval] = [(0, 0)]
         self.places: list[list[int]] = [[]]
@@ -106,7 +109,8 @@ class ChainWords:
         for word in range(1, self.count):
             i, j = self.first[word]
             if j - i == 1:
-                price = min(price for price, _ in leaf_options(self.chain, i, self._cost))
+                known = self._leaves is not None and self._leaves[i]
+                price = known or min(price for price, _ in leaf_options(self.chain, i, self._cost))
                 options.append([WordOption(price, (), 0)])
                 continue
             ways = [] if blocks is None else self._propagations(i, j, blocks)
