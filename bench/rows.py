@@ -86,6 +86,29 @@ class StructureRow:
 
 
 @dataclass(frozen=True)
+class RepeatRow:
+    """A chain of `q` factors of `n` rows, some of them equal, without and with products of equal factors made once.
+
+    Costs and the bound on plans that share are in fma, `proof` names the class within which the plan is optimal.
+    `*_seconds` are the least of `repeats` runs of both plans and of `numpy.linalg.matrix_power`, and the time of
+    planning.
+    """
+
+    instance: str
+    q: int
+    n: int
+    apart_fma: int
+    shared_fma: int
+    bound: int
+    proof: str
+    plan_seconds: float
+    apart_seconds: float
+    shared_seconds: float
+    power_seconds: float | None = None
+    repeats: int = 0
+
+
+@dataclass(frozen=True)
 class JaxRow:
     """The Jacobian of a function at a batch of points, by several ways.
 
@@ -255,7 +278,9 @@ class BestRow:
     fingerprint: str
 
 
-AnyRow = TypeVar("AnyRow", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow, BudgetRow, TargetRow, BestRow)
+AnyRow = TypeVar(
+    "AnyRow", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow, BudgetRow, RepeatRow, TargetRow, BestRow
+)
 
 _READ: dict[Any, Callable[[str], Any]] = {
     "str": str,

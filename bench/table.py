@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from bench.analyse import report_text
 from bench.budgets import BUDGET_SUITES, run_budgets
 from bench.budgets_report import budget_pictures, budget_report_text
-from bench.claims import Claim, chain_claims, dag_claims, jax_claims, limit_claims, structure_claims
+from bench.claims import Claim, chain_claims, dag_claims, jax_claims, limit_claims, repeat_claims, structure_claims
 from bench.dag_report import dag_report_text
 from bench.dag_run import run_dags
 from bench.dag_suites import DAG_SUITES
@@ -27,7 +27,21 @@ from bench.limits_report import limit_pictures, limit_report_text
 from bench.pictures import Picture, chain_pictures, dag_pictures, files, jax_pictures, section, structure_pictures
 from bench.progress import PROGRESS_SUITES, run_progress
 from bench.progress_report import progress_pictures, progress_report_text
-from bench.rows import BudgetRow, DagRow, JaxRow, LimitRow, ProgressRow, Row, StructureRow, TargetRow, from_csv, to_csv
+from bench.repeats import REPEAT_SUITES, run_repeats
+from bench.repeats_report import repeat_report_text
+from bench.rows import (
+    BudgetRow,
+    DagRow,
+    JaxRow,
+    LimitRow,
+    ProgressRow,
+    RepeatRow,
+    Row,
+    StructureRow,
+    TargetRow,
+    from_csv,
+    to_csv,
+)
 from bench.run import run_suite
 from bench.structure import STRUCTURE_SUITES, run_structures
 from bench.structure_report import structure_report_text
@@ -36,7 +50,7 @@ from bench.targets.report import target_claims, target_report_text
 from bench.targets.run import TARGET_SUITES, run_targets
 from chainplan.errors import missing_extra
 
-R = TypeVar("R", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow, BudgetRow, TargetRow)
+R = TypeVar("R", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow, BudgetRow, RepeatRow, TargetRow)
 Say = Callable[[str], None]
 
 
@@ -135,6 +149,9 @@ TABLE: dict[str, Entry[Any]] = {
         ),
         Entry("jax", JAX_SUITES, run_jax, JaxRow, jax_report_text, jax_pictures, jax_claims, _no_jax, parted=True),
         Entry("limits", LIMIT_SUITES, run_limits, LimitRow, limit_report_text, limit_pictures, limit_claims),
+        Entry(
+            "repeats", REPEAT_SUITES, run_repeats, RepeatRow, repeat_report_text, lambda rows: [], claims=repeat_claims
+        ),
         Entry("budgets", BUDGET_SUITES, run_budgets, BudgetRow, budget_report_text, budget_pictures),
         Entry(
             "targets",

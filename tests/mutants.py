@@ -25,6 +25,30 @@ EXACT = "tests/test_dag_exact.py"
 SCHEDULES = "tests/test_schedule.py -k brute_force"
 
 MUTANTS = {
+    "blocks of one shape are equal": Mutant(
+        "plans/places.py",
+        "other.kind == e.kind",
+        "other.block == e.block",
+        "tests/test_equal.py -k another_order",
+    ),
+    "a block that stands again has the labels of its first place": Mutant(
+        "plans/check.py",
+        'assert moved is not None, "replay refuses a block without a place"',
+        "return self.held[step.arg]",
+        "tests/test_equal.py -k 'stands_again or path_that_is_equal'",
+    ),
+    "words in one state share nothing": Mutant(
+        "solvers/chain/shared_search.py",
+        "                if mask & inside:",
+        "                if mask & 0:",
+        "tests/test_equal.py -k brute_force",
+    ),
+    "words of one length repeat": Mutant(
+        "solvers/chain/words.py",
+        "return places[-1] - places[0] >= self.lengths[word]",
+        "return places[-1] - places[0] > 2 * self.lengths[word]",
+        "tests/test_equal.py -k brute_force",
+    ),
     "parts take five times the colours": Mutant(
         "plans/sweep_colours.py",
         "parts = block.rows if isinstance(block.structure, OnDiagonal)",

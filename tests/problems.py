@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from chainplan.io.read import from_spec
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem, chain_vertex
 from chainplan.structures import DENSE, Block, Identity, NegatedIdentity, Structure
@@ -17,6 +16,7 @@ from chainplan.structures.diagonal import DIAGONAL
 from chainplan.structures.scaled_identity import ScaledIdentity
 from chainplan.structures.sign import Sign
 from generators.graphs import dag_problem as dag_problem
+from generators.words import chain_of_letters as chain_of_letters
 from tests.structures import any_structure, band_family
 
 SIZES = ((1, 2, 3), (1, 1, 5), (0, 1, 2, 3), (2, 3, 4, 5, 6), (1, 9), (3,))
@@ -75,18 +75,6 @@ def random_chain(rng: random.Random, longest: int = 6, kind: str | None = None) 
         structures if kind in ("structured", "mixed") else None,
         prices if kind in ("matrix-free", "mixed") else None,
     )
-
-
-def chain_of_letters(letters: str, factors: Mapping[str, Mapping[str, Any]]) -> Problem:
-    """A chain of the factors that the letters stand for; the same letter is the same factor."""
-    first: dict[str, str] = {}
-    items = [
-        {"name": f"{letter}{i}", "same_as": first[letter]}
-        if letter in first
-        else {"name": first.setdefault(letter, letter), **factors[letter]}
-        for i, letter in enumerate(letters)
-    ]
-    return from_spec({"chain": items})
 
 
 def random_letters(rng: random.Random, longest: int = 6) -> tuple[str, dict[str, dict[str, Any]]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -235,6 +237,26 @@ def test_every_solver_takes_chains_of_equal_factors() -> None:
                 assert_right(problem, once.plan, seed)
 
 
+def test_steppers_square_their_steps() -> None:
+    def stepper(k: int) -> Problem:
+        edges: list[dict[str, Any]] = []
+        for i in range(k):
+            same = {} if i == 0 else {"same_as": "A0"}
+            edges += [
+                {"edge": [f"x{i}", f"x{i + 1}"], "structure": "identity", "name": f"I{i}"},
+                {"edge": [f"x{i}", f"x{i + 1}"], "name": f"A{i}", **same},
+            ]
+        sizes = {v: 4 for e in edges for v in e["edge"]}
+        ends = {"inputs": ["x0"], "outputs": [f"x{k}"]}
+        return chainplan.from_spec({"dag": {"sizes": sizes, **ends, "jacobians": edges}})
+
+    for k in (2, 8, 15):
+        problem = stepper(k)
+        found = chainplan.plan(problem, nodes=200)
+        assert found.price == SHORTEST[k - 1] * 64
+        assert_right(problem, found.plan)  # type: ignore[arg-type]
+
+
 def test_equal_accumulations_and_sums_of_a_graph_are_made_once() -> None:
     stepper: list[dict[str, Any]] = []
     for i in range(4):
@@ -269,6 +291,23 @@ def test_arrays_are_given_once_under_any_of_the_names() -> None:
         chainplan.execute(plan, {"A": array, "A#2": array + 1})  # type: ignore[arg-type]
     with pytest.raises(ExecutionError, match="no Jacobian for 'A'"):
         chainplan.execute(plan, {})  # type: ignore[arg-type]
+
+
+def test_check_proves_bounds_on_shared_products_again(tmp_path: Path) -> None:
+    def verdict(result: chainplan.Result, **forged: Any) -> str:
+        document = json.loads(chainplan.render(result, "json")) | forged
+        path = tmp_path / "plan.json"
+        path.write_text(json.dumps(document))
+        return str(chainplan.prove_again(chainplan.read_plan(path)))
+
+    problem = power(15, n=3)
+    apart, once = chainplan.plan(problem, "chain-dp"), chainplan.plan(problem)
+    assert (apart.price, once.price) == (14 * 27, 5 * 27)
+    assert verdict(apart) == verdict(once) == "proven again"
+    claim = {"optimal_within": SHARED, "bound": {"fma": apart.price, "within": SHARED}}
+    assert verdict(apart, **claim).startswith(f"refuted: {tmp_path / 'plan.json'}: claims to be optimal, but")
+    unlike = chainplan.plan(chain(square("A"), square("B")))
+    assert "no elemental is the same" in verdict(unlike, **{**claim, "bound": {"fma": 27, "within": SHARED}})
 
 
 def test_reports_and_files_say_where_a_block_stands_again() -> None:

@@ -43,10 +43,11 @@ def shared(candidate: Candidate) -> Candidate:
     Returns
     -------
     Candidate
-        The same plan where no elementals are equal, where it evaluates states, or where nothing is made twice.
+        The same plan where no elementals are equal, where it evaluates states or has programs of products, or where
+        nothing is made twice.
     """
     plan = candidate.plan
-    if not plan.graph.shares or evaluates(plan.steps):
+    if not plan.graph.shares or plan.programs or evaluates(plan.steps):
         return candidate
     steps = _Sharing(candidate)
     steps.rewrite()
@@ -118,7 +119,7 @@ class _Sharing:
                 return values[arg]
             case Seed():
                 return ()
-        raise AssertionError("states are not evaluated")
+        raise AssertionError("states are not evaluated, and no vectors are multiplied")
 
     def _elemental(self, name: str) -> BlockValue:
         return (self._numbers.setdefault(self._graph[name].kind, len(self._numbers)),)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from chainplan.errors import PlanError, SolverError
@@ -16,7 +16,7 @@ from chainplan.planner import plan as plan_again
 from chainplan.plans.bound import AFTER_ACCUMULATION, Bound
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import prove
-from chainplan.plans.classes import GRAPH_PRODUCT_CLASSES, PROPAGATION, SWEPT_PROPAGATION, class_of, includes
+from chainplan.plans.classes import GRAPH_PRODUCT_CLASSES, PROPAGATION, SHARED, SWEPT_PROPAGATION, class_of, includes
 from chainplan.plans.reorder import reordered
 from chainplan.plans.result import Result
 from chainplan.problem.problem import Problem
@@ -59,6 +59,8 @@ class Replanning:
     def results(self, within: str, share: float = 1.0) -> Iterator[Result]:
         """The result of `auto`, then that of the solver that proves bounds of the class, if there is one.
 
+        Where elementals are equal, `auto` also plans without sharing, for classes that do not share.
+
         `auto` has half of the time where a second solver follows.
         """
         other = CLASS_PROVERS.get(within.removesuffix(AFTER_ACCUMULATION))
@@ -68,6 +70,9 @@ class Replanning:
         if not self.known:
             self.known.append(self.plan("auto", share * (0.5 if second else 1.0)))
         yield self.known[0]
+        if self.problem.graph.shares and within != SHARED:
+            self.known.append(self.plan("auto", share * 0.5, problem=self._apart))
+            yield self.known[-1]
         if second and other is not None:
             self.known.append(self.plan(other, share))
             yield self.known[-1]
@@ -78,9 +83,18 @@ class Replanning:
             return self.plan("auto", 1.0, machines)
         return None
 
-    def plan(self, solver: str, share: float, machines: int | None = None) -> Result:
+    @property
+    def _apart(self) -> Problem:
+        """The problem without equal elementals: other classes than that of shared products know of none."""
+        graph = self.problem.graph
+        own = tuple(e if e.values is None else replace(e, values=None) for e in graph.elementals)
+        return replace(self.problem, graph=replace(graph, elementals=own))
+
+    def plan(self, solver: str, share: float, machines: int | None = None, problem: Problem | None = None) -> Result:
         """The result of a solver in a share of the remaining time."""
-        return plan_again(self.problem, solver, budget=share * self.left, progress=self.progress, machines=machines)
+        return plan_again(
+            problem or self.problem, solver, budget=share * self.left, progress=self.progress, machines=machines
+        )
 
 
 def proves(proven: Bound, bound: Bound, problem: Problem) -> bool:
