@@ -56,7 +56,7 @@ def enlarged(problem: Problem) -> Problem:
     graph = problem.graph
     copy = Graph(graph.sizes, graph.inputs, graph.outputs, graph.elementals)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resolve, "_as_given", lambda blocks: None)
+        patch.setattr(resolve, "closed_as_given", lambda blocks: None)
         patch.setattr(resolve, "_patterns_fit", lambda edges, order: False)
         assert copy.bounded_below
     return Problem(copy, problem.memory)

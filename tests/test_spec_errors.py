@@ -99,7 +99,7 @@ def test_a_size_in_quotes() -> None:
     ]
 
 
-TOP = "'chain', 'dag', 'limits', 'name'"
+TOP = "'chain', 'dag', 'limits', 'products', 'ranges', 'name'"
 ITEM = "'name', 'shape', 'structure', 'tangent', 'adjoint', 'tape', 'advance', 'same_as', 'times'"
 DAG = "'sizes', 'inputs', 'outputs', 'jacobians', 'edges'"
 XY = "inputs: [x], outputs: [y]"
@@ -522,7 +522,7 @@ def test_object_keys_are_text_or_whole_numbers() -> None:
     assert object_errors({"chain": [1, 1], None: 1, 2: 3, "2": 3}) == [
         "spec: the spec has the key None; expected text. Put it in quotes.",
         "spec: the spec has the key '2' twice; expected it once. Remove one.",
-        "spec: the spec has the unknown key '2'; expected one of 'chain', 'dag', 'limits', 'name'. Remove it.",
+        "spec: the spec has the unknown key '2'; expected one of 'chain', 'dag', 'limits', 'products', 'ranges', 'name'. Remove it.",
     ]
 
 

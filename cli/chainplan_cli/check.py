@@ -31,10 +31,13 @@ def command(plan: str, budget: float, require_proof: bool) -> int:
     what the file claims of other plans is judged: bounds, optima, schedules, that no plan keeps the limits. What can be
     derived in polynomial time is derived again, searches are repeated within the budget.
 
+    Of a file of variants each plan is proven right at all sizes, and the factor over all sizes is derived again.
+
     The last line is one of 'proven again', 'NOT proven again: claimed by the file only', 'refuted: ...' (exit code 1).
     """
     from chainplan.errors import PlanError
     from chainplan.io.read import read_plan
+    from chainplan.io.variants_file import SavedVariants
     from chainplan.proofs.claims import prove_again
     from chainplan.proofs.verdict import ClaimStanding, refuted
 
@@ -49,15 +52,19 @@ def command(plan: str, budget: float, require_proof: bool) -> int:
         click.echo(f"{plan}: {line}")
     click.echo(verdict)
     failed = verdict.standing is ClaimStanding.REFUTED or (require_proof and verdict.standing is ClaimStanding.CLAIMED)
-    return 1 if failed or saved.plan is None else 0
+    return 1 if failed or (saved.plan is None and not isinstance(saved, SavedVariants)) else 0
 
 
 def _proven_lines(saved: SavedPlan, verdict: ProofVerdict) -> list[str]:
     """Say what is proven about the plan, and the verdict on each claim except those that the last line refutes."""
+    from chainplan.io.variants_file import SavedVariants
     from chainplan.problem.units import in_fma, unit_text
     from chainplan.proofs.verdict import ClaimStanding
 
     lines = [finding.said for finding in verdict.findings if finding.standing is not ClaimStanding.REFUTED]
+    if isinstance(saved, SavedVariants) and saved.variants is not None and len(lines) == len(verdict.findings):
+        count = len(saved.variants.plans)
+        return [f"right: {count} plan{'s' if count > 1 else ''}, each at all sizes of the ranges", *lines]
     if verdict.replay is None or saved.candidate is None:
         return lines
     problem, replayed = saved.problem, verdict.replay

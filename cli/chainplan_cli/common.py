@@ -214,6 +214,14 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
+def write_or_print(text: str, path: str | None) -> None:
+    """Write a text to a file, or to the screen where none is named."""
+    if path is None:
+        click.echo(text, nl=False)
+    else:
+        write_whole(path, text)
+
+
 def write_whole(path: str, text: str) -> None:
     """Write a file whole or not at all; a link is followed, and a pipe or device is written into.
 

@@ -8,6 +8,7 @@ import click
 
 from chainplan_cli.common import FILE_NAME, SECONDS_TYPE, objective_option, progress_shown, seed_option
 from chainplan_cli.functions import function_options, read_spec_or_function
+from chainplan_cli.sizes import at_one_size, sizes_option
 
 
 @click.command()
@@ -17,9 +18,16 @@ from chainplan_cli.functions import function_options, read_spec_or_function
 )
 @seed_option
 @objective_option
+@sizes_option
 @function_options
 def command(
-    spec: str, budget: float | None, seed: int, objective: str | None, arguments: str | None, argnums: str | None
+    spec: str,
+    budget: float | None,
+    seed: int,
+    objective: str | None,
+    sizes: str | None,
+    arguments: str | None,
+    argnums: str | None,
 ) -> int:
     """Plan SPEC, or a function as in 'plan', with every solver that accepts it and compare cost, bound and time.
 
@@ -32,7 +40,7 @@ def command(
     from chainplan.report.explain.comparison import FIGURE_COLUMNS, compare
     from chainplan.report.words.table import columns, describe
 
-    planned = read_spec_or_function(spec, arguments, argnums)
+    planned = at_one_size(read_spec_or_function(spec, arguments, argnums), sizes, spec)
     problem = planned if isinstance(planned, Problem) else planned.problem
     if objective is not None:
         problem = replace(problem, cost=objective_model(objective))

@@ -8,6 +8,7 @@ import click
 
 from chainplan_cli.common import FILE_NAME, SECONDS_TYPE, objective_option, progress_shown, seed_option
 from chainplan_cli.functions import function_options, names_function, read_spec_or_function, refuse_arguments
+from chainplan_cli.sizes import at_one_size, sizes_option
 
 if TYPE_CHECKING:
     from chainplan.programs.program import Program
@@ -23,9 +24,16 @@ DEFAULT_REASON_SECONDS = 10.0
 )
 @seed_option
 @objective_option
+@sizes_option
 @function_options
 def command(
-    path: str, budget: float | None, seed: int, objective: str | None, arguments: str | None, argnums: str | None
+    path: str,
+    budget: float | None,
+    seed: int,
+    objective: str | None,
+    sizes: str | None,
+    arguments: str | None,
+    argnums: str | None,
 ) -> int:
     """Say why the best plan of SPEC, or of a function as in 'plan', or PLAN (checked first) is as it is.
 
@@ -47,7 +55,7 @@ def command(
         content: Problem | Program | SavedPlan = read_spec_or_function(path, arguments, argnums)
     else:
         refuse_arguments(arguments, argnums)
-        content = read_any(path)
+        content = at_one_size(read_any(path), sizes, path)
     if isinstance(content, SavedPlan) and (seed, objective) != (0, None):
         raise click.ClickException(f"{path}: found a plan, which is not planned again; leave the options out.")
     problem = content if isinstance(content, Problem) else content.problem

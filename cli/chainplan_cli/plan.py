@@ -20,10 +20,11 @@ from chainplan_cli.common import (
     seed_option,
     solver_option,
     with_notes,
-    write_whole,
+    write_or_print,
 )
 from chainplan_cli.functions import function_options, read_spec_or_function
 from chainplan_cli.interrupt import raise_again
+from chainplan_cli.sizes import at_sizes, plan_family, sizes_option
 
 if TYPE_CHECKING:
     from chainplan.plans.result import Result
@@ -53,6 +54,8 @@ SCHEDULE_FORMATS = ("svg", "trace")
     "--pareto", is_flag=True, help="Print the exact front of memory and price of a chain instead of one plan."
 )
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of the screen.")
+@sizes_option
+@click.option("--at-most", type=WholeNumberType(1, MAX_OPTION_COUNT), metavar="K", help="Orders for ranges of sizes.")
 @function_options
 def command(
     spec: str,
@@ -70,6 +73,8 @@ def command(
     recompute: bool,
     pareto: bool,
     output: str | None,
+    sizes: str | None,
+    at_most: int | None,
     arguments: str | None,
     argnums: str | None,
 ) -> int:
@@ -80,20 +85,32 @@ def command(
     --format json is the plan file, which 'chainplan check' and 'chainplan run' read. Ctrl-C during a search prints the
     best plan found so far; --warm-start goes on from a plan file. --objective is fma unless given. --format svg and
     trace draw the schedule on --machines P: a Gantt chart, and events for chrome://tracing or ui.perfetto.dev.
+
+    A spec with ranges of sizes gets a few plans, and a factor within which the best of them is proven to be at all
+    sizes; --sizes plans it for one of these sizes.
     """
     from dataclasses import replace
 
+    from chainplan.problem.family import Family
     from chainplan.problem.problem import Problem
     from chainplan.report.registry import RENDERERS
 
     if form in SCHEDULE_FORMATS and machines is None:
         raise click.UsageError(f"--format {form} draws a schedule; expected --machines P beside it. Add it.")
-    planned = read_spec_or_function(spec, arguments, argnums)
+    planned = at_sizes(read_spec_or_function(spec, arguments, argnums), sizes)
+    if output is not None:
+        require_place(output)
+    if isinstance(planned, Family):
+        lone: dict[str, object] = {"--solver": solver != "auto", "--nodes": nodes is not None}
+        lone |= {"--objective": objective}
+        lone |= {"--machines": machines, "--search": search != "here", "--warm-start": start, "--pareto": pareto}
+        lone |= {"--recompute": recompute}
+        return plan_family(planned, at_most, budget, seed, form, output, lone)
+    if at_most is not None:
+        raise click.UsageError("--at-most is for specs with ranges of sizes. Leave it out.")
     problem = planned if isinstance(planned, Problem) else planned.problem
     if recompute:
         problem = replace(problem, recompute=True)
-    if output is not None:
-        require_place(output)
     if pareto:
         if (solver, machines, search, start, nodes) != ("auto", None, "here", None, None):
             others = "--solver, --machines, --search, --warm-start and --nodes"
@@ -110,7 +127,7 @@ def command(
         result = _search_here(problem, request, machines)
     result = with_notes(result, planned)
     text = "" if form in SCHEDULE_FORMATS and result.schedule is None else RENDERERS[form](result)
-    _put(text, output)
+    write_or_print(text, output)
     if result.plan is None:
         say_no_plan(result)
         return 1
@@ -164,14 +181,6 @@ def _search_on_cluster(problem: Problem, request: _Request, restarts: int | None
     )
 
 
-def _put(text: str, output: str | None) -> None:
-    """Write a text to a file, or to the screen where none is named."""
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        write_whole(output, text)
-
-
 def _front(problem: Problem, objective: str | None, form: str, budget: float | None, output: str | None) -> int:
     """Print the front of a chain: a table and a plot, or JSON."""
     from dataclasses import replace
@@ -186,7 +195,7 @@ def _front(problem: Problem, objective: str | None, form: str, budget: float | N
         problem = replace(problem, cost=objective_model(objective))
     with progress_shown() as report:
         front = pareto(problem, budget=budget, progress=report)
-    _put(text(front) if form == "text" else document(front), output)
+    write_or_print(text(front) if form == "text" else document(front), output)
     if front.ended is not None:
         click.echo(f"chainplan: the front was {front.ended}; what is not proven is left out. Give it more.", err=True)
     elif not front.points:

@@ -21,6 +21,7 @@ from chainplan_cli.common import (
     write_whole,
 )
 from chainplan_cli.functions import function_options, function_problem, names_function, positions, refuse_arguments
+from chainplan_cli.sizes import at_one_size, sizes_option
 
 if TYPE_CHECKING:
     from chainplan.io.plan_file import SavedPlan
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 @seed_option
 @objective_option
 @machines_option
+@sizes_option
 @function_options
 def command(
     path: str,
@@ -45,6 +47,7 @@ def command(
     seed: int,
     objective: str | None,
     machines: int | None,
+    sizes: str | None,
     arguments: str | None,
     argnums: str | None,
 ) -> int:
@@ -70,7 +73,7 @@ def command(
         content: Problem | Program | SavedPlan = function_problem(path, arguments or "", positions(argnums or "0"))
     else:
         refuse_arguments(arguments, argnums)
-        content = read_any(path)
+        content = at_one_size(read_any(path), sizes, path)
     start = monotonic()
     with progress_shown() as progress:
         if isinstance(content, SavedPlan):

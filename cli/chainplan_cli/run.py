@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainplan_cli.common import FILE_NAME, objective_option, progress_shown, seed_option
+from chainplan_cli.sizes import sizes_of, sizes_option, smallish
 
 if TYPE_CHECKING:
+    from chainplan.io.variants_file import SavedVariants
     from chainplan.plans.steps import Plan
+    from chainplan.problem.family import Family
     from chainplan.problem.problem import Problem
     from chainplan.programs.program import Program
     from chainplan.validation.validate import Validation
@@ -22,8 +25,11 @@ if TYPE_CHECKING:
 @click.option("--point", metavar="FILE.npz", help="Inputs and parameters of layers.  [default: drawn from the seed]")
 @seed_option
 @objective_option
+@sizes_option
 @click.option("--dtype", type=click.Choice(["float64", "float32", "int64"]), default="float64", show_default=True)
-def command(path: str, jacobians: str | None, point: str | None, seed: int, objective: str | None, dtype: str) -> int:
+def command(
+    path: str, jacobians: str | None, point: str | None, seed: int, objective: str | None, sizes: str | None, dtype: str
+) -> int:
     """Run SPEC (planned first) or PLAN (checked first) and validate it against forward and reverse order.
 
     Each order runs once to measure its memory, then in turns with the others for its time, of which the least is shown:
@@ -33,10 +39,15 @@ def command(path: str, jacobians: str | None, point: str | None, seed: int, obje
     A spec is planned for --objective: by default weighted where a factor is not dense and states are given, else fma. A
     spec of layers is evaluated and linearised at a point, and validated against central differences too; its default
     objective has the functions of matrix-free elementals measured there.
+
+    With ranges of sizes, a spec or a file of variants is run at --sizes, by default at those that the arrays of
+    --jacobians have, and at small ones without.
     """
     from chainplan.io.plan_file import SavedPlan
     from chainplan.io.plan_file_claims import saved_result
     from chainplan.io.read import read_any
+    from chainplan.io.variants_file import SavedVariants
+    from chainplan.problem.family import Family
     from chainplan.problem.problem import Problem
     from chainplan.report.words.table import proof
     from chainplan.validation.validate import require_memory, validate
@@ -44,6 +55,9 @@ def command(path: str, jacobians: str | None, point: str | None, seed: int, obje
     from chainplan.values.npz import load_npz
 
     content = read_any(path)
+    if isinstance(content, SavedVariants | Family):
+        return _run_family(content, path, jacobians, seed, sizes, dtype)
+    _refuse(sizes is not None, "--sizes", f"{path} has no ranges of sizes")
     if not isinstance(content, Problem | SavedPlan):
         _refuse(jacobians is not None, "--jacobians", f"{path} has layers; give their inputs with --point")
         _refuse(dtype != "float64", "--dtype", f"{path} has layers, which are computed in float64")
@@ -86,6 +100,34 @@ def _run_products(problem: Problem, plan: Plan, values: Mapping[str, Any], made:
             (row.way, row.part, f"{row.fma:,}", *foreseen, seconds_text(row.seconds), f"{row.runs:,}", difference)
         )
     click.echo("\n".join(columns(rows, right={2, 3, 4, 5, 6}, indent="  ")))
+    click.echo(f"\n  {validation.verdict}")
+    return 0 if validation.valid else 1
+
+
+def _run_family(
+    content: SavedVariants | Family, path: str, jacobians: str | None, seed: int, sizes: str | None, dtype: str
+) -> int:
+    """Choose a plan for the sizes of a family, run it and validate it."""
+    from chainplan.io.variants_file import SavedVariants, verify_variants
+    from chainplan.sizing import variants
+    from chainplan.validation.validate import require_memory, validate
+    from chainplan.values.draw import draw
+    from chainplan.values.npz import load_npz, read_npz
+
+    found = verify_variants(content) if isinstance(content, SavedVariants) else variants(content, seed=seed)
+    if sizes is None and jacobians is not None:
+        chosen = found.choose_for(read_npz(jacobians))
+    else:
+        chosen = found.choose(**(smallish(found.family) if sizes is None else sizes_of(sizes)))
+    problem, plan = chosen.problem, chosen.plan
+    assert plan is not None
+    require_memory(problem.graph, dtype)
+    values = draw(problem.graph, seed, dtype) if jacobians is None else load_npz(jacobians, problem.graph)
+    origin = f"random {dtype} Jacobians, seed {seed}" if jacobians is None else f"Jacobians of {jacobians}"
+    validation = validate(problem, plan, values)
+    count = len(found.plans)
+    made = f"plan from {path}, the cheapest of {count} for these sizes" if count > 1 else f"plan from {path}"
+    _show(problem, validation, f"{made}, {origin}")
     click.echo(f"\n  {validation.verdict}")
     return 0 if validation.valid else 1
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chainplan.plans.replay import replay as replay
     from chainplan.plans.result import Result as Result
     from chainplan.plans.steps import Plan as Plan
+    from chainplan.plans.variants import Variants as Variants
     from chainplan.problem.cost import Fma as Fma
     from chainplan.problem.graph import Elemental as Elemental
     from chainplan.problem.graph import Graph as Graph
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from chainplan.programs.stepwise import Stepwise as Stepwise
     from chainplan.proofs.claims import prove_again as prove_again
     from chainplan.report.registry import render as render
+    from chainplan.sizing import variants as variants
     from chainplan.tradeoff import pareto as pareto
     from chainplan.validation.reference import reference_jacobian as reference_jacobian
     from chainplan.values.primal import Primal as Primal
@@ -54,6 +56,7 @@ _HOMES = {
     "Result": "plans.result",
     "Status": "plans.bound",
     "Stepwise": "programs.stepwise",
+    "Variants": "plans.variants",
     "chain": "io.read",
     "check": "plans.check",
     "draw_point": "programs.point",
@@ -73,6 +76,7 @@ _HOMES = {
     "render": "report.registry",
     "replay": "plans.replay",
     "to_networkx": "io.networkx_graph",
+    "variants": "sizing",
 }
 
 __all__ = [*sorted(_HOMES), "__version__"]

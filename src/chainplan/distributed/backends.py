@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
+from chainplan.errors.arguments import mapping
 from chainplan.execution import executor
 from chainplan.plans.steps import Plan, Planned
+from chainplan.plans.variants import Variants
 from chainplan.values.jacobians import GivenJacobian
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def execute(
-    plan: Plan | Planned,
+    plan: Plan | Planned | Variants,
     jacobians: Mapping[str, GivenJacobian],
     *,
     dense: bool | None = None,
@@ -35,8 +37,9 @@ def execute(
 
     Parameters
     ----------
-    plan : Plan | Planned
-        A plan that has passed `check`, or what holds one: a `Result`, a plan file that was read.
+    plan : Plan | Planned | Variants
+        A plan that has passed `check`, or what holds one: a `Result`, a plan file that was read. Of `Variants` the
+        cheapest for the shapes of the arrays is run.
     jacobians : Mapping[str, GivenJacobian]
         The elemental Jacobians by name. An explicit elemental is an array of rows x cols, of numpy or scipy.sparse, or
         the compact form of its structure: the diagonal, the one number of a scaled identity, an array of b x r x c for
@@ -89,6 +92,9 @@ def execute(
     >>> chainplan.execute(result.plan, {"F1": numpy.ones((3, 2)), "F2": numpy.ones((1, 3))})["x2", "x0"]
     array([[3., 3.]])
     """
+    if isinstance(plan, Variants):
+        mapping("jacobians", jacobians, "elementals to arrays or functions", "{'F1': array}")
+        plan = plan.choose_for(jacobians)
     if backend == "dask":
         from chainplan.distributed.cluster import execute as execute_on_cluster
 

@@ -125,10 +125,14 @@ def parse_plan(text: str | bytes, source: str) -> SavedPlan:
     SpecError
         Where the text does not have the form of a plan file.
     """
-    root = load(text, source)
+    return saved_plan(load(text, source), source)
+
+
+def saved_plan(root: dict[str, Any], source: str) -> SavedPlan:
+    """Read the document of a plan, as `parse_plan` reads its text."""
     model = _model(root, source)
     plan_form(model.unit).inside(root, f"{source}: ")
-    problem = replace(_problem(root["problem"], source), cost=model)
+    problem = replace(read_file_problem(root["problem"], source), cost=model)
     require_names(root, problem.graph, source)
     plan = None
     if root["cost"] is not None:
@@ -139,7 +143,7 @@ def parse_plan(text: str | bytes, source: str) -> SavedPlan:
     return SavedPlan(problem, plan, root, source, schedule)
 
 
-def _problem(raw: dict[str, Any], source: str) -> Problem:
+def read_file_problem(raw: dict[str, Any], source: str) -> Problem:
     """Read the problem of a file, whose fingerprint must be the one that the file states."""
     _FINGERPRINT_FORM.require_field(raw, "fingerprint", f"{source}: problem.")
     described = {name: value for name, value in raw.items() if name != "fingerprint"}

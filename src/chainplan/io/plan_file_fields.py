@@ -60,8 +60,8 @@ FIELDS: dict[str, dict[str, Field]] = {
 }
 """The fields of each kind of step, by its name and theirs, in the order of its class."""
 
-_OBJECTIVE_FORM = WordForm(*OBJECTIVES)
-_HEAD_FORM = RecordForm("a plan file", {"format": whole(1), "objective": _OBJECTIVE_FORM})
+OBJECTIVE_FORM = WordForm(*OBJECTIVES)
+_HEAD_FORM = RecordForm("a plan file", {"format": whole(1), "objective": OBJECTIVE_FORM})
 """The fields that decide how to read the rest."""
 
 
@@ -89,7 +89,7 @@ def plan_form(unit: str) -> RecordForm:
             "chainplan": TEXT_FORM,
             "format": whole(1),
             "problem": OBJECT_FORM,
-            "objective": _OBJECTIVE_FORM,
+            "objective": OBJECTIVE_FORM,
             "solver": TEXT_FORM,
             "seed": whole(0),
             "seconds": NUMBER_FORM,

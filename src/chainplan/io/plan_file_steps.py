@@ -28,8 +28,7 @@ class StepList(NamedTuple):
     def documents(self) -> Iterator[dict[str, Any]]:
         """Write the steps."""
         for place, step in enumerate(self.steps):
-            fields = {k: v.value if isinstance(v, Mode) else v for k, v in step._asdict().items()}
-            yield {"id": self.first + place, "op": _STEP_WORDS[type(step)], **fields, **self.figures(place)}
+            yield {"id": self.first + place, **step_words(step), **self.figures(place)}
 
     def figures(self, place: int) -> dict[str, Any]:
         """Return what a plan file says of a step beyond the decision that the step is."""
@@ -41,6 +40,12 @@ class StepList(NamedTuple):
             "fma": self.fma[place],
             **({} if self.cost is FMA else {self.cost.unit: self.prices[place]}),
         }
+
+
+def step_words(step: Step) -> dict[str, Any]:
+    """Return the decision that a step is."""
+    fields = {k: v.value if isinstance(v, Mode) else v for k, v in step._asdict().items()}
+    return {"op": _STEP_WORDS[type(step)], **fields}
 
 
 def listed(candidate: Candidate) -> StepList:

@@ -23,8 +23,10 @@ from chainplan.io.located.nodes import LocatedNode, MappingNode, shown
 from chainplan.io.located.objects import from_objects
 from chainplan.io.located.yaml_events import from_json, from_yaml
 from chainplan.io.networkx_graph import read_graphml, read_node_link
-from chainplan.io.plan_file import SavedPlan, is_plan_file, parse_plan
+from chainplan.io.plan_file import SavedPlan, is_plan_file, saved_plan
+from chainplan.io.plan_file_fields import load
 from chainplan.io.spec import read_problem
+from chainplan.io.variants_file import saved_variants
 from chainplan.problem.problem import Problem
 from chainplan.problem.products import Products
 
@@ -86,7 +88,7 @@ def read(path: str | Path) -> Problem:
     Returns
     -------
     Problem
-        The problem; that of a spec of layers is the problem of their Jacobian.
+        The problem; that of a spec of layers is the problem of their Jacobian, that of one with `ranges` a `Family`.
 
     Raises
     ------
@@ -133,7 +135,7 @@ def read_plan(path: str | Path) -> SavedPlan:
     Returns
     -------
     SavedPlan
-        The problem, the plan and the claims of the file.
+        The problem, the plan and the claims of the file; of a file of variants, a `SavedVariants` that holds them.
 
     Raises
     ------
@@ -158,7 +160,13 @@ def read_plan(path: str | Path) -> SavedPlan:
         raise SpecError(
             f"{source}: this is not a plan file; expected one, as 'chainplan plan --format json' writes it."
         )
-    return parse_plan(data, source)
+    return _saved(data, source)
+
+
+def _saved(data: bytes, source: str) -> SavedPlan:
+    """Read a plan file, of one plan or of variants."""
+    root = load(data, source)
+    return saved_variants(root, source) if "variants" in root else saved_plan(root, source)
 
 
 def read_any(path: str | Path) -> Problem | Program | SavedPlan:
@@ -171,7 +179,7 @@ def read_any(path: str | Path) -> Problem | Program | SavedPlan:
     """
     source, data = _bounded(path, MAX_PLAN_FILE_BYTES)
     if is_plan_file(data):
-        return parse_plan(data, source)
+        return _saved(data, source)
     _refuse_large(data, source, MAX_SPEC_BYTES)
     return _read_by_suffix(source, data)
 
@@ -246,7 +254,7 @@ def from_spec(spec: abc.Mapping[str, Any], source: str = "spec") -> Problem:
     Returns
     -------
     Problem
-        The problem.
+        The problem; that of a spec with `ranges` is a `Family`.
 
     Raises
     ------
@@ -298,17 +306,18 @@ def program(spec: abc.Mapping[str, Any], source: str = "spec") -> Program:
 
 
 def chain(
-    items: Sequence[int | abc.Mapping[str, Any]],
+    items: Sequence[int | str | abc.Mapping[str, Any]],
     *,
     name: str | None = None,
     memory: int | None = None,
     products: Products | None = None,
+    ranges: abc.Mapping[str, Sequence[int]] | None = None,
 ) -> Problem:
     """Make the problem of a chain, given by the sizes of x_0 ... x_q or by its Jacobians in evaluation order.
 
     Parameters
     ----------
-    items : Sequence[int | Mapping[str, Any]]
+    items : Sequence[int | str | Mapping[str, Any]]
         Sizes, or mappings with `shape` as rows x cols and any other key that an item of `chain` in a spec may have.
     name : str | None
         The name that reports give to the problem.
@@ -316,11 +325,13 @@ def chain(
         The most elements that may be alive at once.
     products : Products | None
         The numbers of products with vectors, where the Jacobian is used for nothing else.
+    ranges : Mapping[str, Sequence[int]] | None
+        The least and the largest size of each name that stands for a size, as `n` or `640*n`.
 
     Returns
     -------
     Problem
-        The problem.
+        The problem; with ranges it is a `Family`, whose problems `at` gives and `chainplan.variants` plans.
 
     Raises
     ------
@@ -337,6 +348,8 @@ def chain(
         spec["name"] = name
     if memory is not None:
         spec["limits"] = {"memory": memory}
+    if ranges is not None:
+        spec["ranges"] = ranges
     problem = from_spec(spec)
     return problem if products is None else replace(problem, products=products)
 

@@ -15,6 +15,7 @@ from chainplan.io.located.reader import NodeReader
 from chainplan.io.spec_chain import read_chain
 from chainplan.io.spec_dag import read_dag
 from chainplan.io.spec_draft import GraphDraft
+from chainplan.io.spec_family import has_names, read_family
 from chainplan.io.spec_limits import read_limits
 from chainplan.io.spec_products import read_products
 from chainplan.problem.graph import FaultyGraphError, Graph, GraphFault
@@ -22,15 +23,22 @@ from chainplan.problem.problem import Problem
 
 
 def read_problem(root: LocatedNode, messages: SpecMessages) -> Problem:
-    """Read the problem that a spec describes.
+    """Read the problem, or the family of problems, that a spec describes.
 
     Raises
     ------
     SpecError
         Where the spec has errors; the message lists every error.
     """
+    if has_names(root):
+        return read_family(root, messages, _read_problem)
+    return _read_problem(root, messages)
+
+
+def _read_problem(root: LocatedNode, messages: SpecMessages) -> Problem:
+    """Read a problem whose sizes are numbers."""
     reader = NodeReader(messages)
-    top = reader.fields(root, ("chain", "dag", "limits", "products", "name")) or {}
+    top = reader.fields(root, ("chain", "dag", "limits", "products", "ranges", "name")) or {}
     name = reader.name(top["name"]) if "name" in top else None
     limits = read_limits(top.get("limits"), reader)
     products = read_products(top.get("products"), limits, reader)

@@ -146,7 +146,7 @@ def problem_of(value: object) -> Problem:
     ArgumentError
         Where the value is something else; the message says how to make a problem of it.
     """
-    if isinstance(value, Problem):
+    if isinstance(value, Problem) and not hasattr(value, "ranges"):
         return value
     todo = _PROBLEM_SOURCES.get(type(value).__name__, "Make one by chain, from_spec or read.")
     raise refuse("problem", value, "a Problem", todo)
@@ -157,6 +157,7 @@ _PROBLEM_SOURCES = {
     "Result": "Pass result.problem.",
     "SavedPlan": "Pass saved.problem.",
     "Program": "Pass program.problem.",
+    "Family": "Pass family.at(name=size, ...) for one problem, or the family to chainplan.variants.",
     "Plan": "Pass Problem(plan.graph).",
     "DiGraph": "Pass from_networkx(graph).",
     "MultiDiGraph": "Pass from_networkx(graph).",

@@ -16,6 +16,7 @@ from time import monotonic
 from chainplan.errors import PlanError
 from chainplan.io.plan_file import SavedPlan
 from chainplan.io.plan_file_claims import derive
+from chainplan.io.variants_file import SavedVariants
 from chainplan.plans.bound import Bound, Status
 from chainplan.plans.classes import GRAPH_PRODUCT_CLASSES, PROPAGATION, SWEPT_PROPAGATION
 from chainplan.problem.cost import FMA
@@ -23,6 +24,7 @@ from chainplan.problem.problem import Problem
 from chainplan.problem.units import unit_text
 from chainplan.proofs.evidence import VERTEX_ELIMINATION, Replanning, cheaper_member, proves
 from chainplan.proofs.schedule_claims import judge_schedule
+from chainplan.proofs.variant_claims import prove_variants_again
 from chainplan.proofs.verdict import ClaimFinding, ClaimStanding, ProofVerdict, refuted
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, after_accumulation
 from chainplan.solvers.elimination.path_bound import path_bound, quick_bound
@@ -66,6 +68,8 @@ def prove_again(
     ...     print(prove_again(chainplan.read_plan(path)))
     proven again
     """
+    if isinstance(saved, SavedVariants):
+        return prove_variants_again(saved, budget)
     try:
         replayed = derive(saved)
     except PlanError as error:

@@ -11,11 +11,11 @@ from chainplan.report.words.table import describe, headline, listed_steps
 
 def render(result: Result) -> str:
     """Write a section with one table for the headline and one for the steps."""
-    lines = [f"## {_escape(describe(result.problem))}", ""]
+    lines = [f"## {escape(describe(result.problem))}", ""]
     lines += markdown_table([("", "figure", ""), *headline(result)])
-    lines += ["", *(f"> {_escape(note)}" for note in result.notes)] if result.notes else []
+    lines += ["", *(f"> {escape(note)}" for note in result.notes)] if result.notes else []
     for listed in listed_steps(result):
-        title = ["", f"### {_escape(listed.title)}"] if listed.title else []
+        title = ["", f"### {escape(listed.title)}"] if listed.title else []
         lines += [*title, "", *markdown_table(listed.rows(unit_text(result.problem)))]
     return "\n".join(lines) + "\n"
 
@@ -24,10 +24,10 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the lines of a table whose first row is the header."""
     head, *body = rows
     rule = ["---"] * len(head)
-    return [f"| {' | '.join(map(_escape, row))} |" for row in (head, rule, *body)]
+    return [f"| {' | '.join(map(escape, row))} |" for row in (head, rule, *body)]
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Mask markup in names, so that it is shown as it is written."""
     for mark in "\\`*_<>[]|#":
         text = text.replace(mark, "\\" + mark)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from chainplan.errors import SpecError
 from chainplan.errors.arguments import expect
 from chainplan.plans.result import Result
+from chainplan.plans.variants import Variants
 from chainplan.report import chrome_trace as trace
 from chainplan.report import dot, json, markdown, text
 from chainplan.report import gantt_svg as svg
@@ -23,13 +24,13 @@ RENDERERS: dict[str, Callable[[Result], str]] = {
 }
 
 
-def render(result: Result, form: str = "text") -> str:
-    """Write a result as text in one of the formats of `RENDERERS`.
+def render(result: Result | Variants, form: str = "text") -> str:
+    """Write a result, or variants for ranges of sizes, as text in one of the formats of `RENDERERS`.
 
     Parameters
     ----------
-    result : Result
-        The result of `plan`.
+    result : Result | Variants
+        The result of `plan`, or of `variants`, which "text", "json" and "markdown" show.
     form : str
         The name of a format; "json" is the plan file, which `read_plan` reads.
 
@@ -41,7 +42,7 @@ def render(result: Result, form: str = "text") -> str:
     Raises
     ------
     SpecError
-        If there is no such format.
+        If there is no such format, or it does not show variants.
     ArgumentError
         If an argument is something else than what is described above.
 
@@ -52,7 +53,11 @@ def render(result: Result, form: str = "text") -> str:
     >>> "24 fma" in text
     True
     """
-    expect("result", result, Result, "a Result", "Make one by chainplan.plan(problem).")
+    expect("result", result, (Result, Variants), "a Result", "Make one by chainplan.plan(problem).")
     if not isinstance(form, str) or form not in RENDERERS:
         raise SpecError(f"format '{form}' does not exist; expected one of {', '.join(RENDERERS)}. Choose one.")
+    if isinstance(result, Variants):
+        from chainplan.report.variants import render_variants
+
+        return render_variants(result, form)
     return RENDERERS[form](result)

@@ -191,6 +191,18 @@ def band_products_fma(shape: Triple, left: Pair, right: Pair) -> Array:
     return result
 
 
+def band_nonzeros(rows: Array, cols: Array, lower: Array, upper: Array) -> Array:
+    """Count the entries of bands: all of the block but the triangles below and above the band."""
+    import numpy as np
+
+    result: Array = rows * cols
+    for height, width, reach in ((rows, cols, lower), (cols, rows, upper)):
+        longest = np.maximum(height - 1 - reach, 0)
+        lines = np.minimum(longest, width)
+        result = result - (lines * longest - lines * (lines - 1) // 2)
+    return result
+
+
 def _counts_at(t: Array, size: Array, below: Array, above: Array) -> Array:
     """Count the entries of line t of a band, whose lines have `size` cells; `below` and `above` are its widths."""
     import numpy as np

@@ -70,7 +70,7 @@ def resolve(blocks: Sequence[Block], ends: Iterable[tuple[str, str]], order: Ite
     `order` names the vertices of the graph in topological order.
     """
     blocks = tuple(_zero_if_empty(block) for block in blocks)
-    closed = _as_given(blocks)
+    closed = closed_as_given(blocks)
     if closed is not None:
         return ResolvedBlocks(blocks, closed)
     order = tuple(order)
@@ -96,7 +96,7 @@ def listed_blocks(
     What plans cost by these exact counts is a lower bound on what they cost by bands.
     """
     blocks = tuple(_zero_if_empty(block) for block in blocks)
-    if _as_given(blocks) is not False:
+    if closed_as_given(blocks) is not False:
         return None
     from chainplan.structures.explicit import explicit
 
@@ -126,7 +126,7 @@ def _chained(edges: Sequence[ElementalBlock], order: Iterable[str]) -> list[int]
     return positions if joined else None
 
 
-def _as_given(blocks: Sequence[Block]) -> bool | None:
+def closed_as_given(blocks: Sequence[Block]) -> bool | None:
     """Say whether the structures as given count exactly, or return None where they are not closed."""
     special = [b for b in blocks if not isinstance(b.structure, (Dense, OnDiagonal, Zero))]
     if all(isinstance(b.structure, Banded) for b in special):

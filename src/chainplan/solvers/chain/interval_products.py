@@ -19,7 +19,7 @@ from chainplan.problem.graph import Elemental
 from chainplan.solvers.chain.derivation import sizes_of
 from chainplan.solvers.chain.interval_structures import IntervalStructures, interval_structures
 from chainplan.structures import Banded, Block, Dense, product_fma
-from chainplan.structures.banded import band_products_fma
+from chainplan.structures.banded import band_nonzeros, band_products_fma
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -135,16 +135,6 @@ class IntervalProducts:
         if uneven.any():
             i, d, rows, cols = (array[uneven] for array in (i, d, rows, cols))
             lower, upper = found.lower[uneven], found.upper[uneven]
-            self._nnz[i, d] = self._uneven_nnz[i + d, q - d] = _band_nonzeros(rows, cols, lower, upper)
+            self._nnz[i, d] = self._uneven_nnz[i + d, q - d] = band_nonzeros(rows, cols, lower, upper)
             self._lower[i, d], self._upper[i, d] = lower, upper
             self.longest_band = int(d[-1])
-
-
-def _band_nonzeros(rows: Array, cols: Array, lower: Array, upper: Array) -> Array:
-    """Count the entries of bands: all of the block but the triangles below and above the band."""
-    result: Array = rows * cols
-    for height, width, reach in ((rows, cols, lower), (cols, rows, upper)):
-        longest = np.maximum(height - 1 - reach, 0)
-        lines = np.minimum(longest, width)
-        result = result - (lines * longest - lines * (lines - 1) // 2)
-    return result
