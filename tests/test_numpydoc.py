@@ -28,7 +28,17 @@ NumpyDocString = import_module("numpydoc.docscrape").NumpyDocString
 
 OPTIONAL = {"ES01": "an extended summary", "SA01": "a section See Also"}
 NAMES = [f"chainplan.{name}" for name in chainplan.__all__ if name != "__version__"]
-JAX = ("DifferentiationError", "explain", "hessian", "jacobian", "jvp_chunks", "linearised_graph", "vjp_chunks")
+JAX = (
+    "DifferentiationError",
+    "LinearizedOperator",
+    "explain",
+    "hessian",
+    "jacobian",
+    "jvp_chunks",
+    "linearised_graph",
+    "linearize",
+    "vjp_chunks",
+)
 CODEGEN = [f"chainplan.codegen.{name}" for name in codegen.__all__]
 CODEGEN_CLASSES = (codegen.ScalarProgram, codegen.CompiledProgram)
 MEMBERS = (property, cached_property, classmethod, staticmethod)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from chainplan.distributed.backends import execute as execute
     from chainplan.distributed.restarts import portfolio as portfolio
     from chainplan.errors import ChainplanError as ChainplanError
+    from chainplan.execution.operator import operator as operator
     from chainplan.io.networkx_graph import from_networkx as from_networkx
     from chainplan.io.networkx_graph import to_networkx as to_networkx
     from chainplan.io.read import chain as chain
@@ -65,6 +66,7 @@ _HOMES = {
     "from_networkx": "io.networkx_graph",
     "from_spec": "io.read",
     "linearise": "programs.evaluation",
+    "operator": "execution.operator",
     "pareto": "tradeoff",
     "plan": "planner",
     "portfolio": "distributed.restarts",

@@ -15,6 +15,7 @@ from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import PlanRun, placed
 from chainplan.execution.program import LoweredPlan
 from chainplan.kernels.convert import given_away
+from chainplan.plans.liveness import kept
 from chainplan.plans.steps import Accumulate, Plan, Propagate
 from chainplan.values.jacobians import GivenJacobian, matrix_free
 
@@ -29,6 +30,9 @@ class FetchedJacobians:
         self._applied = {e.name: e for e in program.applied}
         self._left: Counter[int | str] = Counter(use for position, _, _ in program.code for use in self._uses(position))
         self._left.update(output.step for output in plan.outputs if output.step in self._loads)
+        self._kept: set[int | str] = {position for position in kept(plan) if position in self._loads}
+        self._kept.update(step.elemental for p in plan.programs for step in p.steps if isinstance(step, Propagate))
+        self._left.update(self._kept)
         self._there: set[int | str] = set()
         _require_all(program, set(jacobians))
 
@@ -57,6 +61,11 @@ class FetchedJacobians:
         """Fetch a load that is itself an output."""
         if position in self._loads:
             self._fetch(position)
+
+    def keep(self) -> None:
+        """Fetch what the programs of a plan read and apply; it is never dropped."""
+        for use in self._kept:
+            self._fetch(use)
 
     def _fetch(self, use: int | str) -> None:
         if use in self._there:

@@ -23,7 +23,7 @@ from chainplan.execution.lowering import PlanRun, placed
 from chainplan.execution.program import CodedStep, LoweredPlan, lowered
 from chainplan.execution.releasing import released, require_narrow
 from chainplan.execution.whole_numbers import WHOLE_NUMBER_KINDS, guarded, whole
-from chainplan.plans.steps import Load, Plan, Planned, Step, plan_of
+from chainplan.plans.steps import Load, Plan, Planned, plan_of
 from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import GivenJacobian, common_dtype, matrix_free
 from chainplan.values.primal import FixedJacobians, Primal
@@ -47,11 +47,14 @@ def execute(
 
 
 def understood(
-    plan: Plan | Planned, jacobians: Mapping[str, GivenJacobian], dtype: DTypeLike | None
+    plan: Plan | Planned, jacobians: Mapping[str, GivenJacobian], dtype: DTypeLike | None, products: bool = False
 ) -> tuple[Plan, DTypeLike | None]:
-    """Return the plan that `plan` is or holds, and the dtype of seeds, or refuse what is none of them."""
+    """Return the plan that `plan` is or holds, and the dtype of seeds, or refuse what is none of them.
+
+    A plan for products with vectors is taken only where `products` says so.
+    """
     plan = plan_of(plan)
-    if plan.programs:
+    if plan.programs and not products:
         raise ExecutionError(
             "plan: found one for products with vectors, which forms no Jacobian; expected one with outputs. Call "
             "chainplan.operator(plan, jacobians), which multiplies, or plan without products."
@@ -74,16 +77,30 @@ def prepared(
     Parameters, results and errors are those of `execute`.
     """
     require_workers(workers)
-    program = lowered(plan)
-    jacobians = jacobians if isinstance(jacobians, Primal) else with_equal(plan.graph, jacobians)
     options = _RunOptions(dense, dtype, workers, wrap)
-    if program.evaluates:
-        return _evaluating(plan, program, jacobians, options)
-    if type(jacobians) is not dict:
-        return lambda: _asking(plan, program, jacobians, options)
-    run = taken(plan, jacobians, dtype)
-    guard = not wrap and any(whole(run.values[load[0]]) for load in program.loads)
-    return lambda: _executed(plan, program, run, options, guard)
+    start = _starting(plan, jacobians, options)
+
+    def run() -> dict[tuple[str, str], Array]:
+        started = start()
+        require_narrow(lowered(plan).wide, dense, started.run)
+        _run_steps(plan, started, workers)
+        return _outputs(plan, started, dense is not False)
+
+    return run
+
+
+def set_up(
+    plan: Plan, jacobians: Mapping[str, GivenJacobian], dtype: DTypeLike | None = None, wrap: bool = False
+) -> PlanRun:
+    """Run the set-up of a plan for products, and return the run with the blocks and functions that its programs need.
+
+    Errors are those of `execute`.
+    """
+    started = _starting(plan, jacobians, _RunOptions(None, dtype, None, wrap))()
+    _run_steps(plan, started, None)
+    if started.asked is not None:
+        started.asked.keep()
+    return started.run
 
 
 class _RunOptions(NamedTuple):
@@ -95,36 +112,55 @@ class _RunOptions(NamedTuple):
     wrap: bool
 
 
+class _StartedRun(NamedTuple):
+    """A run before its first step: whether steps on whole numbers are guarded, and what asks for elementals."""
+
+    run: PlanRun
+    guard: bool
+    asked: FetchedJacobians | None = None
+
+
+def _starting(plan: Plan, jacobians: Mapping[str, GivenJacobian], options: _RunOptions) -> Callable[[], _StartedRun]:
+    """Check the Jacobians and bring them into form, and return what starts a run."""
+    program = lowered(plan)
+    jacobians = jacobians if isinstance(jacobians, Primal) else with_equal(plan.graph, jacobians)
+    if program.evaluates:
+        return _evaluating(plan, program, jacobians, options)
+    if type(jacobians) is not dict:
+        return lambda: _asking(plan, program, jacobians, options)
+    run = taken(plan, jacobians, options.dtype)
+    guard = not options.wrap and any(whole(run.values[load[0]]) for load in program.loads)
+    return lambda: _StartedRun(run, guard)
+
+
 def _asking(
     plan: Plan, program: LoweredPlan, jacobians: Mapping[str, GivenJacobian], options: _RunOptions
-) -> dict[tuple[str, str], Array]:
-    """Run a plan on a mapping that is asked for each elemental when its first step comes."""
+) -> _StartedRun:
+    """Start a run on a mapping that is asked for each elemental when its first step comes."""
     _require_known(program, jacobians)
     run = PlanRun(len(plan.steps), jacobians, options.dtype)
     run.asked = True
-    return _executed(plan, program, run, options, not options.wrap, FetchedJacobians(plan, program, jacobians, run))
+    return _StartedRun(run, not options.wrap, FetchedJacobians(plan, program, jacobians, run))
 
 
 def _evaluating(
     plan: Plan, program: LoweredPlan, jacobians: Mapping[str, GivenJacobian], options: _RunOptions
-) -> Callable[[], dict[tuple[str, str], Array]]:
-    """Return the run of a plan that evaluates states, on a primal chain or on Jacobians that depend on no state."""
+) -> Callable[[], _StartedRun]:
+    """Return what starts a plan that evaluates states, on a primal chain or on Jacobians that depend on no state."""
     if isinstance(jacobians, Primal):
         primal = jacobians
     else:
         _require_known(program, jacobians)
         primal = FixedJacobians(plan.graph, jacobians)
-    serial = options._replace(workers=None)
+    guard = not options.wrap and np.dtype(primal.dtype).kind in WHOLE_NUMBER_KINDS
 
-    def run() -> dict[tuple[str, str], Array]:
+    def start() -> _StartedRun:
         fresh = PlanRun(len(plan.steps), {}, options.dtype, primal)
         fresh.working = plan.graph.inputs[0]
         fresh.states[fresh.working] = primal.start()
-        return _executed(
-            plan, program, fresh, serial, not options.wrap and np.dtype(primal.dtype).kind in WHOLE_NUMBER_KINDS
-        )
+        return _StartedRun(fresh, guard)
 
-    return run
+    return start
 
 
 def require_workers(workers: int | None) -> None:
@@ -147,33 +183,14 @@ def taken(plan: Plan, jacobians: Mapping[str, GivenJacobian], dtype: DTypeLike |
     return run
 
 
-def run_setup(plan: Plan, run: PlanRun, guard: bool) -> None:
-    """Run the steps of a plan that was taken; what its programs read is left in the values of the run."""
-    code = lowered(plan).code
-    for _, kernel, dropped in guarded_code(code, plan.steps) if guard else code:
-        kernel(run)
-        for ended in dropped:
-            run.values[ended] = None
-
-
-def guarded_code(code: Sequence[CodedStep], steps: Sequence[Step]) -> tuple[CodedStep, ...]:
-    """Let each step refuse a result of whole numbers that does not fit its dtype."""
-    return tuple((place, guarded(place, kernel, steps[place]), ends) for place, kernel, ends in code)
-
-
-def _executed(
-    plan: Plan,
-    program: LoweredPlan,
-    run: PlanRun,
-    options: _RunOptions,
-    guard: bool,
-    asked: FetchedJacobians | None = None,
-) -> dict[tuple[str, str], Array]:
-    values = run.values
-    require_narrow(program.wide, options.dense, run)
-    code = guarded_code(program.code, plan.steps) if guard else program.code
-    if options.workers is not None:
-        _in_threads(plan, code, program.prices, run, options.workers, asked)
+def _run_steps(plan: Plan, started: _StartedRun, workers: int | None) -> None:
+    """Run all steps; afterwards the blocks of outputs, and those that programs read, are there."""
+    program, (run, guard, asked) = lowered(plan), started
+    values, code = run.values, program.code
+    if guard:
+        code = tuple((place, guarded(place, kernel, plan.steps[place]), ends) for place, kernel, ends in code)
+    if workers is not None and not program.evaluates:
+        _in_threads(plan, code, program.prices, run, workers, asked)
     else:
         for position, kernel, dropped in code:
             if asked is None:
@@ -182,12 +199,17 @@ def _executed(
                 asked.step(position, kernel)
             for ended in dropped:
                 values[ended] = None
-    result = {}
+
+
+def _outputs(plan: Plan, started: _StartedRun, dense: bool) -> dict[tuple[str, str], Array]:
+    """Hand the outputs of a run over."""
+    (run, _, asked), blocks = started, lowered(plan).blocks
+    values, result = run.values, {}
     for output, source, position in plan.outputs:
         if asked is not None:
             asked.output(position)
         held = isinstance(plan.steps[position], Load) and asked is None
-        value = released(values, position, program.blocks[position], options.dense is not False, run, held)
+        value = released(values, position, blocks[position], dense, run, held)
         result[output, source] = value
         if not held:
             values[position] = None

@@ -76,7 +76,6 @@ class PlanRun:
         self.working = ""
         self.primal = primal
         self.applied: dict[str, MatrixFree] = {}
-        self.vectors: Mapping[str, Array] = {}
         self.asked = False
         self._given, self._wanted = given, dtype
 
@@ -161,7 +160,7 @@ class Lowering(Interpreter[StepKernel]):
         return partial(_again, self._position, step.arg)
 
     def direction(self, step: Direction) -> StepKernel:
-        return _direction(self._position, step.vertex)
+        raise AssertionError("programs of products are lowered by vector_program")
 
     def advance(self, step: Advance) -> StepKernel:
         return _advance(self._graph[step.elemental])
@@ -367,13 +366,6 @@ def _seed(position: int, step: Seed, block: Block) -> StepKernel:
         seed: Array = np.zeros((block.rows, block.cols), run.dtype)
         seed[place] = 1
         run.values[position] = seed
-
-    return kernel
-
-
-def _direction(position: int, vertex: str) -> StepKernel:
-    def kernel(run: PlanRun) -> None:
-        run.values[position] = run.vectors[vertex]
 
     return kernel
 

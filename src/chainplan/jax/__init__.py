@@ -15,5 +15,17 @@ from chainplan.jax.errors import DifferentiationError
 from chainplan.jax.hessians import hessian
 from chainplan.jax.inspection import explain, linearised_graph
 from chainplan.jax.jacobians import jacobian
+from chainplan.jax.linear_operator import LinearizedOperator
+from chainplan.jax.linearized import linearize
 
-__all__ = ["DifferentiationError", "explain", "hessian", "jacobian", "jvp_chunks", "linearised_graph", "vjp_chunks"]
+__all__ = [
+    "DifferentiationError",
+    "LinearizedOperator",
+    "explain",
+    "hessian",
+    "jacobian",
+    "jvp_chunks",
+    "linearised_graph",
+    "linearize",
+    "vjp_chunks",
+]

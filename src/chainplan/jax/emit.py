@@ -7,7 +7,8 @@ elemental, and the pair of functions of a matrix-free one, are made once and sha
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
@@ -33,6 +34,7 @@ from chainplan.jax.products import product, total
 from chainplan.jax.selected import selected, without_the_rest
 from chainplan.jax.trace import TraceEquation, read
 from chainplan.plans.candidate import Candidate
+from chainplan.plans.kept_blocks import multiplying
 from chainplan.plans.replay import Replay, colouring_of
 from chainplan.plans.steps import (
     Accumulate,
@@ -58,7 +60,6 @@ from chainplan.structures import Block
 if TYPE_CHECKING:
     from jax.typing import DTypeLike
 
-_PROGRAMS = "functions of JAX are planned for their Jacobian; such plans have no programs"
 _STATES = "JAX evaluates the states; plans of its functions move none"
 
 
@@ -90,6 +91,22 @@ def blocks_of(
     return {(output, source): made[position] for output, source, position in candidate.plan.outputs}
 
 
+VectorProduct = Callable[[Mapping[str, Array]], dict[str, Array]]
+"""From a vector at every vertex of one side to the product at every vertex of the other that a path leads to."""
+
+
+def products_of(
+    linearised: LinearisedFunction, candidate: Candidate, values: dict[int, Array], dtype: DTypeLike
+) -> Callable[[Mode], VectorProduct]:
+    """Run the set-up of a plan for products at a point, and return for each side what makes one of its products.
+
+    Parameters are those of `blocks_of`.
+    """
+    run = _TracedRun(linearised, Candidate(multiplying(candidate.plan), candidate.cost), values, dtype)
+    run.blocks()
+    return lambda mode: partial(run.product, mode)
+
+
 def structures_of(candidate: Candidate) -> dict[tuple[str, str], Block]:
     """Return the blocks with which a plan counts, by (output, input), before they have values."""
     blocks = candidate.replay.blocks
@@ -114,6 +131,7 @@ class _TracedRun(Interpreter[HeldBlock]):
         self._candidate, self._plan = candidate, candidate.plan
         self._values, self._dtype, self._chunk = values, dtype, chunk
         self._made: list[HeldBlock] = []
+        self._vectors: Mapping[str, Array] = {}
         self._block = cache(self._computed)
         self._load = cache(self._loaded)
         self._selected = cache(lambda: selected(linearised.found, linearised.outputs, self._block))
@@ -124,6 +142,16 @@ class _TracedRun(Interpreter[HeldBlock]):
         for step in self._plan.steps:
             self._made.append(step.accept(self))
         return self._made
+
+    def product(self, mode: Mode, vectors: Mapping[str, Array]) -> dict[str, Array]:
+        """Run the program of a side behind the set-up, on a vector for each vertex where one comes in."""
+        program = self._plan.program(mode)
+        assert program is not None, "a plan has a program for the side of its products"
+        self._vectors = vectors
+        del self._made[len(self._plan.steps) :]
+        for step in program.steps:
+            self._made.append(step.accept(self))
+        return {vertex: matrix(self._made[at], self._dtype).ravel() for vertex, at in program.results}
 
     def load(self, step: Load) -> HeldBlock:
         return self._load(step.elemental)
@@ -165,7 +193,8 @@ class _TracedRun(Interpreter[HeldBlock]):
         return self._made[step.arg]
 
     def direction(self, step: Direction) -> HeldBlock:
-        raise AssertionError(_PROGRAMS)
+        vector = self._vectors[step.vertex]
+        return HeldDense(vector[:, None] if step.mode is Mode.TANGENT else vector[None, :])
 
     def advance(self, step: Advance) -> HeldBlock:
         raise AssertionError(_STATES)

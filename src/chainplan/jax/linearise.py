@@ -68,6 +68,7 @@ def linearise(
     ins: Sequence[Shaped],
     outs: Sequence[Shaped],
     differentiate: Differentiate = jax.jacfwd,
+    vectors: int | None = None,
 ) -> LinearisedFunction:
     """Find the elemental Jacobians of a trace.
 
@@ -77,13 +78,15 @@ def linearise(
         The shape and the dtype of each argument, and of each result to be differentiated; results behind those are not.
     differentiate : Differentiate
         What makes the Jacobian of one step of a loop.
+    vectors : int | None
+        The number of vectors that the Jacobian is multiplied by; None asks for all of its entries.
 
     Raises
     ------
     NotLinearised
         If a structure would list too many indices.
     """
-    trace = opened(trace, ins, outs, differentiate)
+    trace = opened(trace, ins, outs, differentiate, vectors)
     names: dict[int, str] = {i: f"x{i}" for i, a in enumerate(ins) if is_float(a) and prod(a.shape) > 0}
     sizes = {name: prod(ins[i].shape) for i, name in names.items()}
     walked = list(_walk(trace, names, sizes))

@@ -164,7 +164,11 @@ class LoopEquation(TraceEquation):
 
 
 def opened(
-    trace: FunctionTrace, ins: Sequence[Shaped], outs: Sequence[Shaped], differentiate: Differentiate
+    trace: FunctionTrace,
+    ins: Sequence[Shaped],
+    outs: Sequence[Shaped],
+    differentiate: Differentiate,
+    vectors: int | None = None,
 ) -> FunctionTrace:
     """Open the loops of a trace where that pays.
 
@@ -174,10 +178,13 @@ def opened(
         The shape and the dtype of each argument, and of each result to be differentiated.
     differentiate : Differentiate
         What makes the Jacobian of one step.
+    vectors : int | None
+        The number of vectors that pass the loops; by default that of all columns, or of all rows.
     """
     if not any(e.name == "scan" for e in trace.equations):
         return trace
-    vectors = min(sum(prod(a.shape) for a in side if is_float(a)) for side in (ins, outs))
+    if vectors is None:
+        vectors = min(sum(prod(a.shape) for a in side if is_float(a)) for side in (ins, outs))
     active = {i for i, a in enumerate(ins) if is_float(a)}
     number = 1 + max([trace.arguments, *(r for e in trace.equations for r in e.results)])
     equations = []

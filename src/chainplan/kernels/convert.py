@@ -114,6 +114,16 @@ def _spread(value: Array, block: Block) -> Array:
     return wide.reshape(block.rows, block.cols)
 
 
+def transposed(value: HeldValues, block: Block) -> HeldValues:
+    """Return the values of the transposed block as it is held, from those of a block."""
+    kind = form(block)
+    if kind is StorageForm.DENSE:
+        return value.T
+    if kind in (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER):
+        return np.ascontiguousarray(value.transpose(0, 2, 1))
+    return value.T.tocsr() if kind is StorageForm.SPARSE else value
+
+
 def as_sparse(value: HeldValues, block: Block, dtype: DTypeLike | None) -> csr_array:
     """Convert a held block into a sparse array of rows x cols."""
     from scipy.sparse import csr_array

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from chainplan.errors import PlanError
 from chainplan.errors.arguments import describe
 from chainplan.plans.liveness import evaluates, last_uses, tape_spans
-from chainplan.plans.steps import PROGRAM_STEP_KINDS, STEP_KINDS, Again, Plan, ProductProgram
+from chainplan.plans.steps import PROGRAM_STEP_KINDS, STEP_KINDS, Again, Application, Load, Plan, ProductProgram
 from chainplan.plans.typed import VECTOR_SIDE, Broken, Typed, Typing
 from chainplan.problem.cost import CostModel
 from chainplan.problem.graph import Mode
@@ -50,8 +50,8 @@ class ProductPrices(NamedTuple):
     per_left: int | None
 
 
-def replay_programs(plan: Plan, made: Sequence[Typed], cost: CostModel, vectors: int = 1) -> tuple[ProgramReplay, ...]:
-    """Replay the programs of a plan whose set-up has made these blocks, for so many vectors at once.
+def replay_programs(plan: Plan, made: Sequence[Typed], cost: CostModel) -> tuple[ProgramReplay, ...]:
+    """Replay the programs of a plan whose set-up has made these blocks.
 
     Raises
     ------
@@ -60,11 +60,15 @@ def replay_programs(plan: Plan, made: Sequence[Typed], cost: CostModel, vectors:
     """
     if not plan.programs:
         return ()
-    if evaluates(plan.steps):
-        raise PlanError("programs: found a set-up that moves states; expected states that are given. Plan again.")
+    linearising = any(isinstance(step, Load | Application) for program in plan.programs for step in program.steps)
+    if linearising and evaluates(plan.steps):
+        raise PlanError(
+            "programs: found elementals in them behind a set-up that moves states; expected states that are given. "
+            "Plan again."
+        )
     if len({program.mode for program in plan.programs}) < len(plan.programs):
         raise PlanError("programs: found two of one side; expected at most one for each. Plan again.")
-    every = tuple(_typed(plan, program, made, cost, vectors) for program in plan.programs)
+    every = tuple(_typed(plan, program, made, cost) for program in plan.programs)
     return tuple(_alive(plan, replayed, made) for replayed in every)
 
 
@@ -83,9 +87,9 @@ def kept_tapes(plan: Plan) -> set[str]:
     return {name for program in plan.programs for name, _, _ in tape_spans(program.steps)}
 
 
-def _typed(plan: Plan, program: ProductProgram, made: Sequence[Typed], cost: CostModel, vectors: int) -> ProgramReplay:
+def _typed(plan: Plan, program: ProductProgram, made: Sequence[Typed], cost: CostModel) -> ProgramReplay:
     """Type the steps of a program, and check its results."""
-    typing = Typing(plan.graph, (*plan.steps, *program.steps), cost, program.mode, vectors)
+    typing = Typing(plan.graph, (*plan.steps, *program.steps), cost, program.mode)
     typing.made.extend(made)
     prices, adds = list[int](), 0
     for position, step in enumerate(program.steps, len(plan.steps)):

@@ -31,9 +31,9 @@ class Recorder:
     its position; that of the k-th load held back, counted from 1, is -k.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, first: int = 0) -> None:
         self._graph = graph
-        self._first = 0
+        self._first = first
         self._steps: list[Step] = []
         self._loads: list[Load | int] = []
 
@@ -100,8 +100,8 @@ class Recorder:
         Handles of the set-up are handles of the program too. A load held back that no step of the set-up reads is made
         by each program that reads it.
         """
-        program = Recorder(self._graph)
-        program._first, program._loads = self._first + len(self._steps), [*self._loads]
+        program = Recorder(self._graph, self._first + len(self._steps))
+        program._loads = [*self._loads]
         return program
 
     def program(self, mode: Mode, times: int, results: Sequence[tuple[str, int]]) -> ProductProgram:

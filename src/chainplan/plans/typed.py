@@ -107,16 +107,12 @@ class Typing(Interpreter[MadeBlock]):
         The prices of the steps.
     program : Mode | None
         The mode of the program to which the steps belong, None for those of a set-up or of a plan without programs.
-    vectors : int
-        The number of vectors that a program multiplies at once.
     """
 
-    def __init__(
-        self, graph: Graph, steps: Sequence[Step], cost: CostModel, program: Mode | None = None, vectors: int = 1
-    ) -> None:
+    def __init__(self, graph: Graph, steps: Sequence[Step], cost: CostModel, program: Mode | None = None) -> None:
         self.made: list[Typed] = []
         self._graph, self._cost = graph, cost
-        self._program, self._vectors = program, vectors
+        self._program = program
         self._places = BlockPlaces(graph, steps)
 
     def load(self, step: Load) -> MadeBlock:
@@ -237,8 +233,8 @@ class Typing(Interpreter[MadeBlock]):
             side = "input" if mode is Mode.TANGENT else "output"
             raise Broken(f"'{vertex}' is no {side}; a {mode.value} brings in a vector at an {side}.")
         if mode is Mode.TANGENT:
-            return Typed(vertex, VECTOR_SIDE, Block(size, self._vectors), "vector"), 0, 0
-        return Typed(VECTOR_SIDE, vertex, Block(self._vectors, size), "vector"), 0, 0
+            return Typed(vertex, VECTOR_SIDE, Block(size, 1), "vector"), 0, 0
+        return Typed(VECTOR_SIDE, vertex, Block(1, size), "vector"), 0, 0
 
     def advance(self, step: Advance) -> MadeBlock:
         e = self._elemental(step.elemental)

@@ -7,14 +7,14 @@ knows no plans.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from chainplan._util.arrays import Array, DType
-from chainplan.execution.products import PreparedProducts
+from chainplan.execution.operator import JacobianOperator, operator
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.product_orders import BASELINES, baseline_plan
 from chainplan.plans.steps import Plan
@@ -72,12 +72,12 @@ def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, GivenJacobia
             remarks += f"; '{way}' is left out, for it handles a block of {held:,} entries"
             del candidates[way]
     judged = _ProductJudge(problem.graph, jacobians, kind, [program.mode for program in plan.programs])
-    prepared = {way: PreparedProducts(one.plan, jacobians, wrap=True) for way, one in candidates.items()}
+    prepared = {way: operator(one.plan, jacobians, wrap=True) for way, one in candidates.items()}
     differences = {
-        (way, mode): judged.difference(products, mode)
-        for way, products in prepared.items()
+        (way, mode): judged.difference(prepared[way], mode)
+        for way, one in candidates.items()
         for mode in judged.vectors
-        if products.plan.program(mode) is not None
+        if one.plan.program(mode) is not None
     }
     rows = _rows(candidates, jacobians, judged, prepared, differences)
     named = {f"{way} {row.part}": row.difference for row in rows if row.difference is not None for way in (row.way,)}
@@ -89,16 +89,12 @@ def _rows(
     candidates: Mapping[str, Candidate],
     jacobians: Mapping[str, GivenJacobian],
     judged: _ProductJudge,
-    prepared: Mapping[str, PreparedProducts],
+    prepared: Mapping[str, JacobianOperator],
     differences: Mapping[tuple[str, Mode], float],
 ) -> tuple[ProductRow, ...]:
     """Time the parts of all ways in turns."""
-    setups = in_turns(
-        {way: partial(PreparedProducts, one.plan, jacobians, wrap=True) for way, one in candidates.items()}
-    )
-    products = in_turns(
-        {f"{way} {mode}": partial(prepared[way].multiply, mode, judged.single(mode)) for way, mode in differences}
-    )
+    setups = in_turns({way: partial(operator, one.plan, jacobians, wrap=True) for way, one in candidates.items()})
+    products = in_turns({f"{way} {mode}": judged.single(prepared[way], mode) for way, mode in differences})
     rows = []
     for way, one in candidates.items():
         fma, price, took = one.replay.products.setup, one.priced.products.setup, setups[way]
@@ -123,15 +119,27 @@ class _ProductJudge:
         self._expected = {mode: times(graph, jacobians, some, mode=mode) for mode, some in self.vectors.items()}
         self.scale = max(largest(part) for parts in self._expected.values() for part in parts.values())
 
-    def difference(self, products: PreparedProducts, mode: Mode) -> float:
+    def difference(self, products: JacobianOperator, mode: Mode) -> float:
         """Return the largest difference of all products of a mode over the scale; a missing vertex is zero."""
-        made = products.multiply(mode, self.vectors[mode])
-        worst = max(largest(made.get(v, 0) - part) for v, part in self._expected[mode].items())
+        sizes, ends = self._graph.sizes, self._graph.outputs if mode is Mode.TANGENT else self._graph.inputs
+        made = self._columns(mode)
+        made = products.matmat(made) if mode is Mode.TANGENT else products.T.matmat(made)
+        cuts = np.cumsum([sizes[v] for v in ends])[:-1]
+        parts = dict(
+            zip(ends, np.split(made if mode is Mode.TANGENT else made.T, cuts, mode is Mode.ADJOINT), strict=True)
+        )
+        worst = max(largest(parts[v] - part) for v, part in self._expected[mode].items())
         return worst / self.scale if self.scale else worst
 
-    def single(self, mode: Mode) -> dict[str, Array]:
-        """Return the first vector of a mode."""
-        return {v: some[:, :1] if mode is Mode.TANGENT else some[:1] for v, some in self.vectors[mode].items()}
+    def single(self, products: JacobianOperator, mode: Mode) -> Callable[[], Array]:
+        """Return the product with the first vector of a mode, to be timed."""
+        first = np.ascontiguousarray(self._columns(mode)[:, 0])
+        return partial(products.matvec if mode is Mode.TANGENT else products.rmatvec, first)
+
+    def _columns(self, mode: Mode) -> Array:
+        """Return the vectors of a mode as columns, those of all vertices below each other."""
+        parts = [self.vectors[mode][v] for v in self._starts(mode)]
+        return np.concatenate(parts if mode is Mode.TANGENT else [part.T for part in parts])
 
     def terms(self) -> float:
         return max(terms_of(self._graph, self._jacobians, some, mode) for mode, some in self.vectors.items())
