@@ -12,9 +12,10 @@ from bench.dag_results import PROVEN, REFERENCE, Results, gap, ratios
 from bench.jax_goals import PROMISE, promise, speed
 from bench.limits_report import HALVES, gains, schedules
 from bench.markdown import distinct, duration, factor, geometric_mean, mean_times, number, share, times
+from bench.products_report import gains as product_gains
 from bench.repeats_report import gains as gains_of_sharing
 from bench.repeats_report import over_power
-from bench.rows import DagRow, JaxRow, LimitRow, RepeatRow, Row, StructureRow
+from bench.rows import DagRow, JaxRow, LimitRow, ProductRow, RepeatRow, Row, StructureRow
 from bench.structure_report import over_best
 
 PEERS = ("cotengra-auto-hq", "cotengra-auto", "opt_einsum-auto")
@@ -131,6 +132,16 @@ def repeat_claims(rows: Sequence[RepeatRow]) -> list[Claim]:
         Claim("time over `numpy.linalg.matrix_power` on powers of a dense factor, geometric mean", mean_times(powers)),
         Claim("plans proven optimal within bracketings with equal products shared", _of(proven, len(rows))),
     ]
+
+
+def product_claims(rows: Sequence[ProductRow]) -> list[Claim]:
+    """Of products with vectors: what the better of formed and free costs over the mix."""
+    found = []
+    for k, values in product_gains(rows).items():
+        figure = f"{times(geometric_mean(values))}, up to {times(max(values))}"
+        what = f"fma of the better of J formed and nothing formed over the best mix at {number(k)} products, geom. mean"
+        found.append(Claim(what, figure))
+    return found
 
 
 def _of(part: int, whole: int) -> str:

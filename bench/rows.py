@@ -207,6 +207,27 @@ class LimitRow:
 
 
 @dataclass(frozen=True)
+class ProductRow:
+    """A chain of `factors` elementals that is multiplied by `products` vectors; costs are in fma.
+
+    `cost` and `bound` are those of the plan, `setup` what it takes once, `each` what a product takes. `formed` is what
+    J formed at its least cost and all products with it take, `free` what they take where nothing is formed. `planning`
+    is in seconds of the processor.
+    """
+
+    instance: str
+    factors: int
+    products: int
+    cost: int
+    bound: int
+    setup: int
+    each: int
+    formed: int
+    free: int
+    planning: float
+
+
+@dataclass(frozen=True)
 class BudgetRow:
     """What a command that was given `budget` seconds took.
 
@@ -279,7 +300,18 @@ class BestRow:
 
 
 AnyRow = TypeVar(
-    "AnyRow", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow, BudgetRow, RepeatRow, TargetRow, BestRow
+    "AnyRow",
+    Row,
+    DagRow,
+    StructureRow,
+    JaxRow,
+    ProgressRow,
+    LimitRow,
+    ProductRow,
+    BudgetRow,
+    RepeatRow,
+    TargetRow,
+    BestRow,
 )
 
 _READ: dict[Any, Callable[[str], Any]] = {

@@ -16,7 +16,16 @@ from typing import Any, Generic, TypeVar
 from bench.analyse import report_text
 from bench.budgets import BUDGET_SUITES, run_budgets
 from bench.budgets_report import budget_pictures, budget_report_text
-from bench.claims import Claim, chain_claims, dag_claims, jax_claims, limit_claims, repeat_claims, structure_claims
+from bench.claims import (
+    Claim,
+    chain_claims,
+    dag_claims,
+    jax_claims,
+    limit_claims,
+    product_claims,
+    repeat_claims,
+    structure_claims,
+)
 from bench.dag_report import dag_report_text
 from bench.dag_run import run_dags
 from bench.dag_suites import DAG_SUITES
@@ -25,6 +34,8 @@ from bench.jax_suite import JAX_SUITES, run_jax
 from bench.limits import LIMIT_SUITES, run_limits
 from bench.limits_report import limit_pictures, limit_report_text
 from bench.pictures import Picture, chain_pictures, dag_pictures, files, jax_pictures, section, structure_pictures
+from bench.products import PRODUCT_SUITES, run_products
+from bench.products_report import product_pictures, product_report_text
 from bench.progress import PROGRESS_SUITES, run_progress
 from bench.progress_report import progress_pictures, progress_report_text
 from bench.repeats import REPEAT_SUITES, run_repeats
@@ -34,6 +45,7 @@ from bench.rows import (
     DagRow,
     JaxRow,
     LimitRow,
+    ProductRow,
     ProgressRow,
     RepeatRow,
     Row,
@@ -50,7 +62,7 @@ from bench.targets.report import target_claims, target_report_text
 from bench.targets.run import TARGET_SUITES, run_targets
 from chainplan.errors import missing_extra
 
-R = TypeVar("R", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow, BudgetRow, RepeatRow, TargetRow)
+R = TypeVar("R", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow, ProductRow, BudgetRow, RepeatRow, TargetRow)
 Say = Callable[[str], None]
 
 
@@ -151,6 +163,15 @@ TABLE: dict[str, Entry[Any]] = {
         Entry("limits", LIMIT_SUITES, run_limits, LimitRow, limit_report_text, limit_pictures, limit_claims),
         Entry(
             "repeats", REPEAT_SUITES, run_repeats, RepeatRow, repeat_report_text, lambda rows: [], claims=repeat_claims
+        ),
+        Entry(
+            "products",
+            PRODUCT_SUITES,
+            run_products,
+            ProductRow,
+            product_report_text,
+            product_pictures,
+            product_claims,
         ),
         Entry("budgets", BUDGET_SUITES, run_budgets, BudgetRow, budget_report_text, budget_pictures),
         Entry(
