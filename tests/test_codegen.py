@@ -79,11 +79,31 @@ def test_every_order_gives_the_same_jacobian(monkeypatch: pytest.MonkeyPatch) ->
         assert apart(program.jacobian().evaluate(np.array(point))[1], expected) < TOLERANCE, name
 
 
-def test_the_shortest_candidate_is_kept_and_operations_are_lines() -> None:
-    for seed in range(20):
-        made = scalar_program(complex_step.draw(seed)[0]).jacobian()
-        assert made.counts is not None
-        assert made.operations == len(made.lines) == min(made.counts.values())
+def test_the_shortest_candidate_is_kept_and_operations_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    from chainplan.codegen import jacobian
+
+    programs = [scalar_program(complex_step.draw(seed)[0]) for seed in range(8)]
+    made = [program.jacobian() for program in programs]
+    monkeypatch.setattr(jacobian, "ORDERS", {"forward": ORDERS["forward"]})
+    monkeypatch.setattr(jacobian, "improved", lambda order, price, priced: order)
+    alone = [program.jacobian().operations for program in programs]
+    for one, by_forward in zip(made, alone, strict=True):
+        assert one.counts is not None
+        assert one.operations == len(one.lines) == one.counts["rewritten"] <= by_forward
+        assert {*ORDERS, "plan", "rewritten"} == set(one.counts)
+    assert sum(one.operations for one in made) < sum(alone)
+
+
+def test_common_factors_and_shared_terms_are_found() -> None:
+    sp = pytest.importorskip("sympy")
+    a, b, c, d = sp.symbols("a b c d")
+    with sp.evaluate(False):
+        program = from_sympy([a * b + a * c + a * d, sp.sin(b + c), (d + b) + c], [a, b, c, d])
+    assert program.operations == 9
+    values = program.jacobian()
+    point = np.array([0.3, 0.7, 1.1, -0.4])
+    assert apart(values.evaluate(point)[0], program.evaluate(point)[0]) < TOLERANCE
+    assert [line.operation for line in values.lines].count("add") == 2
 
 
 # --- folding
@@ -242,19 +262,34 @@ def test_casadi_functions_equal_evaluation(drawn_jacobians: list[tuple[ScalarPro
             assert apart(np.reshape(found, wanted.shape), wanted) < TOLERANCE
 
 
-def test_sympy_expressions_equal_evaluation(drawn_jacobians: list[tuple[ScalarProgram, np.ndarray]]) -> None:
+def by_sympy(program: ScalarProgram, point: np.ndarray) -> np.ndarray:
+    """Compute all outputs, one behind the other, by the replacements and the expressions that are left."""
     sp = pytest.importorskip("sympy")
-    for program, points in drawn_jacobians:
-        replacements, outputs = program.sympy()
-        symbols = [sp.Symbol(f"x_{k}", real=True) for k in range(program.input_size)]
-        flat = [e for output in outputs for e in sp.flatten(output)]
-        names = [*symbols, *(symbol for symbol, _ in replacements)]
-        held = list(points[2])
-        for place, (_, expression) in enumerate(replacements):
-            held.append(float(sp.lambdify(names[: len(symbols) + place], expression, "scipy")(*held)))
-        found = [float(sp.lambdify(names, e, "scipy")(*held)) for e in flat]
-        wanted = np.concatenate([w.ravel() for w in program.evaluate(points[2])])
-        assert apart(np.array(found), wanted) < TOLERANCE
+    replacements, outputs = program.sympy()
+    names, held = [sp.Symbol(f"x_{k}", real=True) for k in range(program.input_size)], list(point)
+    for symbol, expression in replacements:
+        held.append(float(sp.lambdify(names, expression, "scipy")(*held)))
+        names.append(symbol)
+    return np.array([sp.lambdify(names, e, "scipy")(*held) for o in outputs for e in sp.flatten(o)], float)
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name != "recip"])
+def test_every_operation_is_one_of_sympy(name: str) -> None:
+    operands = tuple(range(OPERATIONS[name].arity))
+    program = ScalarProgram(
+        "f", (InputArray("x", (3,)),), (), (Line(name, operands),), (OutputArray("y", (), (0,), (3,)),)
+    )
+    for point in ([0.3, 0.7, 0.2], [0.6, 0.5, -0.1]):
+        assert apart(by_sympy(program, np.array(point)), np.ravel(program.evaluate(np.array(point))[0])) < TOLERANCE
+
+
+def test_sympy_expressions_equal_evaluation() -> None:
+    sp = pytest.importorskip("sympy")
+    x = sp.symbols("x:4")
+    written = [sp.exp(x[0] * x[1]) / x[2], sp.sin(x[0] * x[1]) * x[3] ** 3, sp.Max(x[0] * x[1], x[2]), x[3] / x[2]]
+    program, point = from_sympy(written, x).jacobian(), np.array([0.3, 0.7, 1.2, -0.4])
+    assert program.sympy()[0]
+    assert apart(by_sympy(program, point), np.concatenate([w.ravel() for w in program.evaluate(point)])) < TOLERANCE
 
 
 MAIN = """

@@ -95,12 +95,8 @@ def _table(steps: list[ScalarProgram]) -> list[str]:
     """Say how many operations each derivative has, and each candidate for it."""
     from chainplan.report.words.table import columns
 
-    rows = [["program", "operations", ""], ["values", f"{steps[0].operations:,}", ""]]
+    rows = [["program", "operations"], ["values", f"{steps[0].operations:,}"]]
     for program in steps[1:]:
         counts = program.counts or {}
-        best = min(counts, key=counts.__getitem__)
-        rows += [
-            [f"{program.outputs[-1].name}, {name}", f"{count:,}", "written" if name == best else ""]
-            for name, count in counts.items()
-        ]
+        rows += [[f"{program.outputs[-1].name}, {name}", f"{count:,}"] for name, count in counts.items()]
     return columns(rows, right={1}, indent="")

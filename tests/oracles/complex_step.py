@@ -1,6 +1,7 @@
 """Straight-line programs drawn at random, and their derivatives by complex steps; of chainplan nothing is used.
 
-A program is a list of lines (operation, operands); values are numbered through: inputs, constants, lines. Operations
+A program is a list of lines (operation, operands); values are numbered through: inputs, constants, lines. Every line is
+needed by an output. Operations
 that are not defined everywhere are drawn together with the lines that keep their operand inside.
 """
 
@@ -127,8 +128,11 @@ def draw(seed: int) -> tuple[RandomProgram, list[float]]:
             line(name, line(rnd.choice(("lt", "le", "eq")), a, b), any_value(), any_value())
         else:
             line(name, *(any_value() for _ in range(1 if name in _UNARY else 2)))
-    outputs = tuple(first + len(lines) - 1 - k for k in range(min(len(lines), rnd.randint(1, 4))))
-    return RandomProgram(inputs, constants, tuple(lines), outputs), [rnd.uniform(-2, 2) for _ in range(inputs)]
+    used = {o for _, operands in lines for o in operands}
+    loose = [first + k for k in range(len(lines)) if first + k not in used]
+    while len(loose) > 3:
+        loose.append(line("add", loose.pop(0), line("mul", loose.pop(0), half)))
+    return RandomProgram(inputs, constants, tuple(lines), tuple(loose)), [rnd.uniform(-2, 2) for _ in range(inputs)]
 
 
 _UNARY = frozenset(("neg", "sin", "cos", "atan", "tanh", "erf", "abs", "sign", "floor"))

@@ -44,6 +44,25 @@ def needed(writer: Writer, results: Iterable[Ref]) -> list[int]:
     return order
 
 
+def operations(writer: Writer, results: Iterable[Ref]) -> int:
+    """Count the values that the results need, inputs left out; what signs and quotients change is not looked at."""
+    nodes = writer.nodes
+    live = bytearray(len(nodes))
+    for result in results:
+        if result >= 0:
+            live[result >> 1] = 1
+    count = 0
+    for number in range(len(nodes) - 1, -1, -1):
+        if live[number]:
+            name, operands = nodes[number]
+            if name != "input":
+                count += 1
+                for operand in operands:
+                    if operand >= 0:
+                        live[operand >> 1] = 1
+    return count
+
+
 def laid_out(
     writer: Writer, inputs: int, results: Sequence[Ref]
 ) -> tuple[tuple[float, ...], tuple[Line, ...], tuple[int, ...]]:

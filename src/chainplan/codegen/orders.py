@@ -11,7 +11,7 @@ and relative.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 
 from chainplan.codegen.scalar_graph import ScalarGraph
@@ -21,18 +21,19 @@ Key = Callable[[ScalarGraph, int], int]
 
 def forward(graph: ScalarGraph) -> list[int]:
     """Eliminate in evaluation order."""
-    return _followed(graph, graph.inner)
+    return followed(graph, graph.inner)
 
 
 def reverse(graph: ScalarGraph) -> list[int]:
     """Eliminate against evaluation order."""
-    return _followed(graph, graph.inner[::-1])
+    return followed(graph, graph.inner[::-1])
 
 
-def _followed(graph: ScalarGraph, order: list[int]) -> list[int]:
+def followed(graph: ScalarGraph, order: Sequence[int]) -> list[int]:
+    """Eliminate in a given order."""
     for v in order:
         graph.eliminate(v)
-    return order
+    return list(order)
 
 
 def operations(graph: ScalarGraph, v: int) -> int:
@@ -111,12 +112,9 @@ ORDERS: dict[str, Callable[[ScalarGraph], list[int]]] = {
     "forward": forward,
     "reverse": reverse,
     "greedy operations": greedy(operations),
-    "greedy operations, last": greedy(operations, last=True),
-    "greedy fill": greedy(fill),
     "greedy fill, last": greedy(fill, last=True),
     "greedy markowitz": greedy(markowitz),
     "greedy markowitz, last": greedy(markowitz, last=True),
     "greedy relative": relative(operations),
-    "greedy relative, last": relative(operations, last=True),
 }
 """All orders by name: each eliminates every inner vertex, and returns the order in which it did."""

@@ -38,7 +38,8 @@ class ScalarProgram(StraightLine):
     variables : tuple[str, ...]
         The inputs by which derivatives are taken where none are named; where there are none, by all.
     counts : Mapping[str, int] | None
-        Where the program holds derivatives: the operations of each candidate that was looked at, by its name.
+        Where the program holds derivatives: how many values each order of elimination writes, by its name, and under
+        `rewritten` the operations of the program that was kept.
 
     Examples
     --------
@@ -74,7 +75,7 @@ class ScalarProgram(StraightLine):
         Returns
         -------
         ScalarProgram
-            The program with as few operations as was found, `counts` of them for each candidate.
+            The program with as few operations as was found; `counts` says how many each order takes.
 
         Raises
         ------
