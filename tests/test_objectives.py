@@ -322,12 +322,31 @@ class TestPlanning:
         with pytest.raises(SolverError, match="it minimises fma; the objective is 'weighted'"):
             plan(chain_problem([2, 3, 4]), name, objective="weighted")
 
+    def test_operations_count_multiplications_and_additions(self) -> None:
+        """Of a product m x k times k x n: m·k·n products, (k - 1)·m·n sums; of a band what a triple loop counts."""
+        model = objective_model("operations")
+        band = Block(4, 4, from_spec("banded", [1, 1], (4, 4), Path()))
+        for left, right in ((Block(2, 3), Block(3, 5)), (band, Block(4, 2)), (band, band), (Block(3, 4), band)):
+            pattern = [_filled(b) for b in (left, right)]
+            terms = pattern[0] @ pattern[1]
+            assert model.multiply(left, right) == int((2 * terms - (terms > 0)).sum())
+        assert model.add(band, Block(4, 4)) == 10
+        unit = Block(4, 4, PLAIN_STRUCTURES["identity"])
+        assert (model.multiply(unit, band), model.multiply(Block(1, 1), Block(1, 1))) == (0, 1)
+
+    def test_an_order_of_fewer_operations_is_found(self) -> None:
+        """(F3 F2) F1 takes 2 + 1 and 2 operations."""
+        result = plan(chain_problem([2, 1, 2, 1]), "chain-dp", objective="operations")
+        assert result.price == 5
+        assert result.plan is not None
+        assert replay(result.plan).total == 4
+
     def test_an_unknown_objective_is_named(self) -> None:
         with pytest.raises(SpecError, match=r"'wieghted' does not exist.*Did you mean 'weighted'\?"):
             plan(chain_problem([2, 3]), objective="wieghted")
 
     def test_the_table_of_objectives(self) -> None:
-        assert [*OBJECTIVES] == ["fma", "weighted", "calibrated"]
+        assert [*OBJECTIVES] == ["fma", "operations", "weighted", "calibrated"]
         assert objective_model("fma") is FMA
         assert objective_model("weighted") is WEIGHTED_COST
 
@@ -347,8 +366,14 @@ class TestPlanning:
             plan(chain_problem([2, 3, 4]), "chain-dense", objective="energy")
         assert main(["compare", "--help"]) == 0
         shown = " ".join(capsys.readouterr().out.split())
-        assert "--objective fma|weighted|calibrated|energy" in shown
+        assert "--objective fma|operations|weighted|calibrated|energy" in shown
         assert "or energy by a guess." in shown
+
+
+def _filled(block: Block) -> np.ndarray:
+    """Ones where a dense or tridiagonal block may be nonzero."""
+    rows, cols = np.indices((block.rows, block.cols))
+    return np.where(block.structure is DENSE, 1, np.abs(rows - cols) <= 1).astype(int)
 
 
 class Energy(Fma):

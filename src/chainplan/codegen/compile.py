@@ -13,7 +13,8 @@ import numpy as np
 from chainplan._util.arrays import Array
 from chainplan.codegen.compiler import compiled
 from chainplan.codegen.straight_line import StraightLine, checked
-from chainplan.codegen.targets.registry import TARGETS
+from chainplan.codegen.targets.c import c_source
+from chainplan.codegen.targets.python import python_source
 from chainplan.errors import ArgumentError
 
 WITHOUT_COMPILER = (
@@ -102,7 +103,7 @@ def compiled_program(program: StraightLine, target: str) -> CompiledProgram:
         raise ArgumentError(f"target: found {target!r}; expected one of {', '.join(COMPILED_TARGETS)}. Correct it.")
     if target == "c":
         passed = ", ".join(f"a[{k}]" for k in range(len(program.inputs) + len(program.outputs)))
-        path = compiled(TARGETS["c"].source(program, "program") + CALLED.replace("...", passed))
+        path = compiled(c_source(program, "program", zeros=False) + CALLED.replace("...", passed))
         if path is not None:
             return _in_c(program, ctypes.CDLL(str(path)))
         warnings.warn(WITHOUT_COMPILER, stacklevel=3)
@@ -138,7 +139,7 @@ def _in_c(program: StraightLine, library: ctypes.CDLL) -> CompiledProgram:
 
     def of_many(given: Sequence[Array], points: int) -> list[Array]:
         arrays = [np.ascontiguousarray(x.T) for x in given]
-        made = [np.empty((o.size, points)) for o in program.outputs]
+        made = [np.zeros((o.size, points)) for o in program.outputs]
         many(ctypes.c_size_t(points), *(ctypes.c_void_p(a.ctypes.data) for a in (*arrays, *made)))
         return [m.T for m in made]
 
@@ -148,7 +149,7 @@ def _in_c(program: StraightLine, library: ctypes.CDLL) -> CompiledProgram:
 def _in_python(program: StraightLine) -> CompiledProgram:
     """Run the Python source."""
     module: dict[str, Any] = {}
-    exec(compile(TARGETS["python"].source(program, "program"), "<chainplan>", "exec"), module)
+    exec(compile(python_source(program, "program"), "<chainplan>", "exec"), module)
     called, many = module["program"], module["program_batch"]
 
     def one(arrays: Sequence[Array]) -> tuple[Array, ...]:

@@ -31,7 +31,7 @@ def rewritten(writer: Writer, inputs: int, results: Sequence[Ref]) -> tuple[Writ
     parts = _Parts(writer, results)
     parts.factor()
     for kind in ("add", "mul"):
-        _Sharing(parts, kind).run()
+        _SharedPairs(parts, kind).run()
     return parts.written(inputs)
 
 
@@ -167,7 +167,7 @@ class _Parts:
         return writer.neg(made[o >> 1]) if o & 1 else made[o >> 1]
 
 
-class _Sharing:
+class _SharedPairs:
     """Makes pairs of parts that several sums, or products, have values of their own."""
 
     def __init__(self, parts: _Parts, kind: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from chainplan._util.json_value import JsonValue
+from chainplan.costs.operations import SCALAR_OPERATIONS
 from chainplan.costs.rate_store import stored_rates
 from chainplan.costs.timed import WEIGHTED_COST, TimedCost, proper_rates, timed
 from chainplan.errors import SpecError
@@ -32,6 +33,7 @@ class Objective(NamedTuple):
 
 OBJECTIVES: dict[str, Objective] = {
     "fma": Objective("multiply-adds", lambda dtype: FMA),
+    "operations": Objective("multiplications and additions of scalar code", lambda dtype: SCALAR_OPERATIONS),
     "weighted": Objective("nanoseconds by a static table", lambda dtype: WEIGHTED_COST),
     "calibrated": Objective(
         "nanoseconds by the table of this machine ('calibrate')",

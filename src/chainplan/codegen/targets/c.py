@@ -58,9 +58,10 @@ _VECTORISED = frozenset(
 """The operations for which processors have instructions that work on vectors."""
 
 
-def c_source(program: StraightLine, name: str) -> str:
-    """Write a program as a file of C99."""
-    return "\n".join([*_header(program, name), "", *_one_point(program, name), "", *_many_points(program, name), ""])
+def c_source(program: StraightLine, name: str, zeros: bool = True) -> str:
+    """Write a program as a file of C99; without `zeros`, it leaves entries that are always zero as they are."""
+    one, many = _one_point(program, name, zeros), _many_points(program, name, zeros)
+    return "\n".join([*_header(program, name), "", *one, "", *many, ""])
 
 
 def places(output: OutputArray) -> dict[int, int]:
@@ -120,14 +121,14 @@ def _parameters(program: StraightLine, extra: Iterable[str] = ()) -> str:
     return ", ".join([*extra, *arguments])
 
 
-def _one_point(program: StraightLine, name: str) -> list[str]:
+def _one_point(program: StraightLine, name: str, zeros: bool) -> list[str]:
     """Write the function of one point."""
     names = _variables(program)
     wanted: dict[int, list[str]] = {}
     late = []
     for output in program.outputs:
         held = places(output)
-        for entry in range(output.size):
+        for entry in range(output.size) if zeros else output.entries:
             target = f"{_argument(output.name)}[{entry}]"
             if held.get(entry, 0) >= len(names) and entry in held:
                 wanted.setdefault(held[entry], []).append(target)
@@ -153,13 +154,13 @@ def _unused(program: StraightLine) -> list[str]:
     return lines
 
 
-def _many_points(program: StraightLine, name: str) -> list[str]:
+def _many_points(program: StraightLine, name: str, zeros: bool) -> list[str]:
     """Write the function of many points, and the one of eight that it calls."""
     arguments = [_argument(one.name) for one in program.arrays]
     sizes = [one.size for one in program.arrays]
     count = len(program.inputs)
     lines = [f"static void {name}_block({_parameters(program, ['const size_t points'])})", "{"]
-    lines += [*_unused(program), *_segments(program), "}", ""]
+    lines += [*_unused(program), *_segments(program, zeros), "}", ""]
     lines += [f"void {name}_batch({_parameters(program, ['const size_t points'])})", "{", "    size_t k = 0;"]
     whole = ", ".join(["points", *(f"{a} + k" for a in arguments)])
     lines += [f"    for (; k + {LANES} <= points; k += {LANES})", f"        {name}_block({whole});"]
@@ -174,17 +175,24 @@ def _many_points(program: StraightLine, name: str) -> list[str]:
                 f"                {rest}[i * {LANES} + l] = {arguments[place]}[i * points + k + (l < rest ? l : 0)];",
             ]
     lines.append(f"        {name}_block({', '.join([str(LANES), *padded])});")
-    for place in range(count, len(arguments)):
-        if sizes[place]:
+    for place, output in enumerate(program.outputs, count):
+        if zeros and output.size:
             lines += [
-                f"        for (size_t i = 0; i < {sizes[place]}; ++i)",
+                f"        for (size_t i = 0; i < {output.size}; ++i)",
                 "            for (size_t l = 0; l < rest; ++l)",
                 f"                {arguments[place]}[i * points + k + l] = {padded[place]}[i * {LANES} + l];",
             ]
+        elif output.entries:
+            lines += ["        for (size_t l = 0; l < rest; ++l) {"]
+            lines += [
+                f"            {arguments[place]}[{e} * points + k + l] = {padded[place]}[{e * LANES} + l];"
+                for e in output.entries
+            ]
+            lines.append("        }")
     return [*lines, "    }", "}"]
 
 
-def _segments(program: StraightLine) -> list[str]:
+def _segments(program: StraightLine, zeros: bool) -> list[str]:
     """Write the loops over eight points: those of arithmetic and those of functions take turns."""
     first = program.input_size + len(program.constants)
     segment = [0] * first
@@ -205,7 +213,7 @@ def _segments(program: StraightLine) -> list[str]:
     late = []
     for output in program.outputs:
         held = places(output)
-        for entry in range(output.size):
+        for entry in range(output.size) if zeros else output.entries:
             target = f"{_argument(output.name)}[{entry} * points + l]"
             if entry in held and held[entry] >= first:
                 stores.setdefault(held[entry], []).append(f"        {target} = ")
