@@ -26,7 +26,8 @@ from chainplan.solvers.elimination.greedy import PricedOrder, best_of_keys, by_a
 from chainplan.solvers.elimination.large_neighbourhood import sweep
 from chainplan.solvers.elimination.propagation_bound import BoundParts, propagation_bound
 from chainplan.solvers.elimination.propagation_graph import PropagationGraph, all_or_none_formed
-from chainplan.solvers.search.search import Search, paced
+from chainplan.solvers.elimination.vector_bound import with_vectors_counted
+from chainplan.solvers.search.search import Search, WorkWatcher, paced
 
 MAX_INTERMEDIATES_FOR_OWN_KEYS = 300
 """Intermediate vertices up to which every greedy key asks for the prices with propagation.
@@ -106,9 +107,17 @@ def _cuts(work: PropagationGraph, search: Search) -> BoundParts:
     if isinstance(known, BoundParts):
         return known
     stage = search.stage(_SEARCH, CUT_BOUND_SHARE)
-    parts = search.unfinished[_SEARCH] = propagation_bound(work.counted, paced(stage.watch), work.parts.within)
+    parts = search.unfinished[_SEARCH] = least_parts(work, paced(stage.watch), work.parts.within)
     search.prove(Bound(parts.total, _moves(work)))
     return parts
+
+
+def least_parts(work: PropagationGraph, look: WorkWatcher, swept: int) -> BoundParts:
+    """Return the bound from cuts on a work graph; where `look` ends it, what has been counted by then."""
+    parts, given = propagation_bound(work.counted, look, swept), work.directions
+    if given is None:
+        return parts
+    return with_vectors_counted(parts, work.counted, work.graph, given.times, given.vertex, look)
 
 
 def _greedy_orders(work: PropagationGraph, search: Search) -> Iterator[PricedOrder]:

@@ -27,9 +27,8 @@ from chainplan.problem.problem import Problem
 from chainplan.solvers.dag.order_plans import order_of
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
 from chainplan.solvers.elimination.path_bound import quick_bound
-from chainplan.solvers.elimination.propagation_bound import propagation_bound
 from chainplan.solvers.elimination.propagation_graph import PropagationGraph
-from chainplan.solvers.elimination.propagation_search import FoundPlan, search_propagation
+from chainplan.solvers.elimination.propagation_search import FoundPlan, least_parts, search_propagation
 from chainplan.solvers.search.search import Search, SearchStopped, paced
 from chainplan.solvers.search.solver import Solver, not_of_products
 from chainplan.solvers.uses.directions import VECTORS, directions_of, plain, side_of, with_units_apart, with_vectors
@@ -135,7 +134,7 @@ class VectorGraph:
             return quick_bound(WorkGraph(self.whole), watch)
         work = self.work()
         swept = work.parts.within if within == SWEPT_PROPAGATION_PRODUCTS else 0
-        bound = propagation_bound(work.counted, paced(watch), swept).total
+        bound = least_parts(work, paced(watch), swept).total
         return max(bound, quick_bound(WorkGraph(work.counted), watch)) if work.counted.explicit else bound
 
     def products_plan(self, plan: Plan) -> Plan:
