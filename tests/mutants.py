@@ -29,7 +29,7 @@ MUTANTS = {
         "plans/places.py",
         "other.kind == e.kind",
         "other.block == e.block",
-        "tests/test_equal.py -k another_order",
+        "tests/test_equal.py -k stands_again",
     ),
     "a block that stands again has the labels of its first place": Mutant(
         "plans/check.py",
@@ -37,10 +37,10 @@ MUTANTS = {
         "return self.held[step.arg]",
         "tests/test_equal.py -k 'stands_again or path_that_is_equal'",
     ),
-    "words in one state share nothing": Mutant(
+    "a state forgets its other words": Mutant(
         "solvers/chain/shared_search.py",
-        "                if mask & inside:",
-        "                if mask & 0:",
+        "self._together((*pending[1:], *option.reads), best - option.price)",
+        "self._together(option.reads, best - option.price)",
         "tests/test_equal.py -k brute_force",
     ),
     "words of one length repeat": Mutant(

@@ -20,6 +20,7 @@ from chainplan.plans.sharing import shared
 from chainplan.plans.steps import Add, Again, Load, Multiply, Output, Plan, Step
 from chainplan.problem.graph import Elemental, FaultyGraphError, Graph, Mode
 from chainplan.problem.problem import Problem
+from chainplan.problem.products import Products
 from chainplan.solvers.chain.addition_chains import addition_chain, least_products
 from chainplan.solvers.registry import SOLVERS
 from chainplan.structures import Block
@@ -235,6 +236,38 @@ def test_every_solver_takes_chains_of_equal_factors() -> None:
                 once = shared(Candidate(found, problem.cost))
                 assert once.price <= Candidate(found, problem.cost).price
                 assert_right(problem, once.plan, seed)
+
+
+def _explicit_without_zero_rows(factor: dict[str, Any]) -> dict[str, Any]:
+    """The same factor without prices, and dense where its pattern has zero rows, behind which vectors stay dense."""
+    listed = isinstance(factor.get("structure"), dict) and "coo" in factor["structure"]
+    return {key: factor[key] for key in ("shape", "structure") if key in factor and not (listed and key != "shape")}
+
+
+def test_products_form_equal_groups_once() -> None:
+    fewer = 0
+    for seed in range(40):
+        rng = random.Random(seed)
+        letters, factors = random_letters(rng)
+        explicit = {x: _explicit_without_zero_rows(factor) for x, factor in factors.items()}
+        problem, k = chain_of_letters(letters, explicit), rng.randint(1, 60)
+        if not problem.graph.shares:
+            continue
+        vectors = {"V": {"shape": [problem.graph.sizes["x0"], k]}}
+        renamed = {"W" if x == "V" else x: factor for x, factor in explicit.items()}
+        best = SharedChain("V" + letters.replace("V", "W"), renamed | vectors).least()
+        for right in (0, k // 2, k):
+            asked = replace(problem, products=Products(right, k - right))
+            result = chainplan.plan(asked, "shared-groups")
+            assert result.price == best, (seed, right)
+            assert result.plan is not None
+            chainplan.check(result.plan, asked)
+            assert (chainplan.plan(asked).price or 0) <= best
+        fewer += best < (chainplan.plan(asked, "chain-groups").price or 0)
+    nine = replace(power(9, n=4), products=Products(50))
+    apart, once = chainplan.plan(nine, "chain-groups"), chainplan.plan(nine)
+    assert (apart.price, once.price) == (8 * 64 + 50 * 16, 4 * 64 + 50 * 16)
+    assert fewer
 
 
 def test_steppers_square_their_steps() -> None:

@@ -94,11 +94,11 @@ def test_every_solver_on_every_kind_of_problem(name: str) -> None:
         problem = random_problem(seed)
         if name in ("chain-recompute", "chain-reversal"):
             problem = replace(problem, recompute=True)
-        if name == "chain-shared":
+        if name in ("chain-shared", "shared-groups"):
             problem = chain_of_letters(*random_letters(random.Random(seed)))
         if name == "dag-memory":
             problem = replace(problem, memory=10**9)
-        if name in ("chain-groups", "graph-products", "free"):
+        if name in ("chain-groups", "shared-groups", "graph-products", "free"):
             problem = replace(problem, products=Products(1 + seed % 7, seed % 3))
         if SOLVERS[name].refuses(problem) is not None:
             with pytest.raises(SolverError, match=f"'{name}' refuses"):

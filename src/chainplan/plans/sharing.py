@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.liveness import evaluates
@@ -22,6 +23,7 @@ from chainplan.plans.steps import (
     Load,
     Multiply,
     Plan,
+    ProductProgram,
     Propagate,
     Seed,
     Step,
@@ -43,11 +45,11 @@ def shared(candidate: Candidate) -> Candidate:
     Returns
     -------
     Candidate
-        The same plan where no elementals are equal, where it evaluates states or has programs of products, or where
-        nothing is made twice.
+        The same plan where no elementals are equal, where it evaluates states, or where nothing is made twice. Of
+        products with vectors the set-up alone changes.
     """
     plan = candidate.plan
-    if not plan.graph.shares or plan.programs or evaluates(plan.steps):
+    if not plan.graph.shares or evaluates(plan.steps):
         return candidate
     steps = _Sharing(candidate)
     steps.rewrite()
@@ -133,7 +135,12 @@ class _Sharing:
 
     def _drop_unread(self) -> None:
         """Leave out the steps that nothing reads any more."""
-        read = {self._place[output.step] for output in self._plan.outputs}
+        count = len(self._plan.steps)
+        programs = self._plan.programs
+        ends = [output.step for output in self._plan.outputs]
+        ends += [arg for program in programs for step in program.steps for arg in step.operands() if arg < count]
+        ends += [result.step for program in programs for result in program.results if result.step < count]
+        read = {self._place[end] for end in ends}
         for position in range(len(self.steps) - 1, -1, -1):
             if position in read:
                 read.update(self.steps[position].operands())
@@ -145,4 +152,11 @@ class _Sharing:
     def plan(self) -> Plan:
         """Return the plan of the steps."""
         outputs = tuple(output._replace(step=self._place[output.step]) for output in self._plan.outputs)
-        return Plan(self._graph, tuple(self.steps), outputs)
+        return Plan(self._graph, tuple(self.steps), outputs, tuple(map(self._renumbered, self._plan.programs)))
+
+    def _renumbered(self, program: ProductProgram) -> ProductProgram:
+        """Number a program on after the steps of the set-up that are left."""
+        before, after = len(self._plan.steps), len(self.steps)
+        place = self._place | {before + i: after + i for i in range(len(program.steps))}
+        results = tuple(result._replace(step=place[result.step]) for result in program.results)
+        return replace(program, steps=tuple(step.renumbered(place) for step in program.steps), results=results)

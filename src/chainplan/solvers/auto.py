@@ -38,6 +38,7 @@ from chainplan.solvers.search.solver import Solver
 from chainplan.solvers.uses.chain_groups import ChainGroupsSolver
 from chainplan.solvers.uses.free import FreeSolver
 from chainplan.solvers.uses.graph_products import GraphProductsSolver
+from chainplan.solvers.uses.shared_groups import SharedGroupsSolver
 
 DEFAULT_AUTO_SECONDS = 10.0
 """Budget of the search on a graph that is not a chain where none is given."""
@@ -139,8 +140,10 @@ def _solve_products(problem: Problem, search: Search) -> Outcome:
     """The cheapest plan for products: of the groups of a chain or of elimination on other graphs, and the baselines."""
     searches: tuple[Solver, ...] = (ChainGroupsSolver(), GraphProductsSolver(AutoSolver()))
     solvers = [solver for solver in searches if solver.refuses(problem) is None][:1]
+    if SharedGroupsSolver().refuses(problem) is None:
+        solvers.append(SharedGroupsSolver())
     outcomes = [_run_stage(solver, problem, search) for solver in (*solvers, *_PRODUCT_BASELINES)]
-    return _best_outcome(problem, outcomes, search)
+    return _with_equal_shared(_best_outcome(problem, outcomes, search), problem, search)
 
 
 def _solve_evaluating(problem: Problem, search: Search) -> Outcome:
@@ -190,7 +193,7 @@ def _with_equal_shared(
         search.offer(outcome.candidate.plan, outcome.candidate.price)
     once = in_order(problem, replace(outcome, candidate=shared(outcome.candidate)), search)
     outcomes, solver = [outcome, _repriced(once)], EqualFactorsSolver()
-    if solver.refuses(problem) is None:
+    if solver.refusal(problem) is None:
         outcomes.append(_run_stage(solver, problem, search))
     if by_segments is not None:
         made = replace(outcome, candidate=by_segments, solver="auto", note=None)

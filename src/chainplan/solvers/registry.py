@@ -24,6 +24,7 @@ from chainplan.solvers.search.solver import Solver
 from chainplan.solvers.uses.chain_groups import ChainGroupsSolver
 from chainplan.solvers.uses.free import FreeSolver
 from chainplan.solvers.uses.graph_products import GraphProductsSolver
+from chainplan.solvers.uses.shared_groups import SharedGroupsSolver
 
 SOLVERS: dict[str, Solver] = {
     solver.name: solver
@@ -48,6 +49,7 @@ SOLVERS: dict[str, Solver] = {
         CpSatSolver(),
         FreeSolver(),
         ChainGroupsSolver(),
+        SharedGroupsSolver(),
         GraphProductsSolver(AutoSolver()),
     )
 }

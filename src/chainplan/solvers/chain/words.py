@@ -89,6 +89,12 @@ class ChainWords:
         return sum(self.lengths)
 
     @property
+    def refusal(self) -> str | None:
+        """Why not all ways to make all words can be priced, None where they can."""
+        fits = self.option_count <= (MAX_WORD_OPTIONS if self.plain else MAX_PRICED_OPTIONS)
+        return None if fits else "the chain has too many different words"
+
+    @property
     def plain(self) -> bool:
         """Whether all factors are given dense, so that a product costs the product of three sizes."""
         return isinstance(self._cost, Fma) and all(

@@ -19,34 +19,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple, final
+from typing import final
 
 from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.classes import BRACKETINGS, GROUPS, SWEPT_GROUPS
 from chainplan.plans.compressed_sweep import CompressedSweep
-from chainplan.plans.recorder import Recorder
 from chainplan.plans.result import Outcome, bounded
-from chainplan.plans.steps import Plan, ProductProgram
 from chainplan.problem.cost import FMA, CostModel, LeastFma
-from chainplan.problem.graph import Elemental, Graph, Mode
+from chainplan.problem.graph import Elemental, Mode
 from chainplan.problem.problem import Problem
 from chainplan.problem.products import Products
 from chainplan.solvers.chain.compressed_intervals import ChainSweeps
-from chainplan.solvers.chain.derivation import not_a_chain, recorded, swept
+from chainplan.solvers.chain.derivation import not_a_chain, swept
 from chainplan.solvers.chain.interval_prices import FmaTable, filled, longest_chain
 from chainplan.solvers.chain.interval_table import IntervalTable
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver, not_of_products
+from chainplan.solvers.uses.group_plans import ChainGroup, groups_plan
 from chainplan.structures import Block
-
-
-class ChainGroup(NamedTuple):
-    """The elementals from vertex x_start to x_end: one block that is formed, or a single elemental that is applied."""
-
-    start: int
-    end: int
-    formed: bool
 
 
 @final
@@ -72,7 +63,7 @@ class ChainGroupsSolver(Solver):
         table = filled(problem, sweeps, search)
         while True:
             price, groups = cheapest_groups(chain, products, problem.cost, table)
-            candidate = Candidate(groups_plan(problem.graph, products, groups, table), problem.cost)
+            candidate = Candidate(groups_plan(problem.graph, products, groups, table.derive), problem.cost)
             if not problem.graph.exact:
                 return _counted_from_above(problem, candidate, sweeps, within, search)
             if sweeps.proven:
@@ -135,43 +126,6 @@ def _last_groups(
     for i in reversed(range(j)):
         uses = sum(products.times(mode) * table.product_price(i, j, mode) for mode in needed)
         yield table.price(i, j) + uses, ChainGroup(i, j, formed=True)
-
-
-def groups_plan(
-    graph: Graph, products: Products, groups: Sequence[ChainGroup], table: FmaTable | IntervalTable
-) -> Plan:
-    """The plan of a cut: a set-up that forms the groups, and a program for each side on which all can be used."""
-    chain, recorder = graph.chain, Recorder(graph)
-    formed = {
-        group: recorded(recorder, chain, (group.start, group.end), table.derive) for group in groups if group.formed
-    }
-    programs = []
-    for mode, times in products.sides():
-        if all(group.formed or chain[group.start].per_vector(mode) is not None for group in groups):
-            programs.append(_program(graph, recorder.begun(), groups, formed, mode, times))
-    return recorder.plan((), programs)
-
-
-def _program(
-    graph: Graph,
-    recorder: Recorder,
-    groups: Sequence[ChainGroup],
-    formed: dict[ChainGroup, int],
-    mode: Mode,
-    times: int,
-) -> ProductProgram:
-    """The program that carries the vector of a side through all groups."""
-    tangent = mode is Mode.TANGENT
-    start, end = (*graph.inputs, *graph.outputs)[:: 1 if tangent else -1]
-    vector = recorder.direction(start, mode)
-    for group in groups if tangent else reversed(groups):
-        if not group.formed:
-            vector = recorder.propagate(graph.chain[group.start].name, vector, mode)
-        elif tangent:
-            vector = recorder.multiply(formed[group], vector)
-        else:
-            vector = recorder.multiply(vector, formed[group])
-    return recorder.program(mode, times, [(end, vector)])
 
 
 def _swept(groups: Sequence[ChainGroup], table: FmaTable | IntervalTable) -> Iterator[CompressedSweep]:
