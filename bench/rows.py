@@ -281,6 +281,29 @@ class TargetRow:
 
 
 @dataclass(frozen=True)
+class ProductTimeRow:
+    """A Jacobian that is multiplied by vectors from the `right` and from the `left`, by three ways.
+
+    `*_price` are the predicted nanoseconds and `*_seconds` the measured seconds of set-up and all products: of the
+    operator, of the Jacobian formed by its best plan, and of all elementals applied by hand. `setup_seconds` and
+    `forming_seconds` are those of the first two set-ups alone. Each part is the least of `repeats` timings.
+    """
+
+    instance: str
+    right: int
+    left: int
+    operator_price: int
+    formed_price: int
+    free_price: int
+    operator_seconds: float
+    formed_seconds: float
+    free_seconds: float
+    setup_seconds: float
+    forming_seconds: float
+    repeats: int
+
+
+@dataclass(frozen=True)
 class BestRow:
     """The best known of a stored instance: what the plan file of its name costs, and a bound within `within`, in fma.
 
@@ -311,6 +334,7 @@ AnyRow = TypeVar(
     BudgetRow,
     RepeatRow,
     TargetRow,
+    ProductTimeRow,
     BestRow,
 )
 

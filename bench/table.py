@@ -34,6 +34,8 @@ from bench.jax_suite import JAX_SUITES, run_jax
 from bench.limits import LIMIT_SUITES, run_limits
 from bench.limits_report import limit_pictures, limit_report_text
 from bench.pictures import Picture, chain_pictures, dag_pictures, files, jax_pictures, section, structure_pictures
+from bench.product_times import PRODUCT_TIME_SUITES, run_product_times
+from bench.product_times_report import product_time_claims, product_time_report_text
 from bench.products import PRODUCT_SUITES, run_products
 from bench.products_report import product_pictures, product_report_text
 from bench.progress import PROGRESS_SUITES, run_progress
@@ -46,6 +48,7 @@ from bench.rows import (
     JaxRow,
     LimitRow,
     ProductRow,
+    ProductTimeRow,
     ProgressRow,
     RepeatRow,
     Row,
@@ -62,7 +65,20 @@ from bench.targets.report import target_claims, target_report_text
 from bench.targets.run import TARGET_SUITES, run_targets
 from chainplan.errors import missing_extra
 
-R = TypeVar("R", Row, DagRow, StructureRow, JaxRow, ProgressRow, LimitRow, ProductRow, BudgetRow, RepeatRow, TargetRow)
+R = TypeVar(
+    "R",
+    Row,
+    DagRow,
+    StructureRow,
+    JaxRow,
+    ProgressRow,
+    LimitRow,
+    ProductRow,
+    BudgetRow,
+    RepeatRow,
+    TargetRow,
+    ProductTimeRow,
+)
 Say = Callable[[str], None]
 
 
@@ -161,6 +177,15 @@ TABLE: dict[str, Entry[Any]] = {
         ),
         Entry("jax", JAX_SUITES, run_jax, JaxRow, jax_report_text, jax_pictures, jax_claims, _no_jax, parted=True),
         Entry("limits", LIMIT_SUITES, run_limits, LimitRow, limit_report_text, limit_pictures, limit_claims),
+        Entry(
+            "products-time",
+            PRODUCT_TIME_SUITES,
+            run_product_times,
+            ProductTimeRow,
+            product_time_report_text,
+            lambda rows: [],
+            product_time_claims,
+        ),
         Entry(
             "repeats", REPEAT_SUITES, run_repeats, RepeatRow, repeat_report_text, lambda rows: [], claims=repeat_claims
         ),
