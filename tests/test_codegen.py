@@ -324,7 +324,7 @@ def test_c_is_clean_under_warnings_and_sanitizers(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no cc on this machine")
 def test_every_name_of_an_input_is_one_that_c_and_python_take(tmp_path: Path) -> None:
-    names = ("sin", "t0", "points", "double", "lambda", "math")
+    names = ("sin", "t0", "points", "double", "a1", "math")
     inputs = tuple(InputArray(name, ()) for name in names)
     lines = tuple(Line("mul", (k, k + 1)) for k in range(5))
     program = ScalarProgram("f", inputs, (), lines, (OutputArray("y", (5,), (0, 1, 2, 3, 4), (6, 7, 8, 9, 10)),))

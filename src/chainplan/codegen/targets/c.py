@@ -88,6 +88,7 @@ def _header(program: StraightLine, name: str) -> list[str]:
         " */",
         "#include <math.h>",
         "#include <stddef.h>",
+        "#include <string.h>",
     ]
     return lines
 
@@ -112,7 +113,7 @@ def _variables(program: StraightLine) -> list[str]:
 
 def _argument(name: str) -> str:
     """Return the name of an argument, which no variable and no function of C has."""
-    return f"{name}_" if name in _RESERVED or name.rstrip("0123456789") in ("t", "s") else name
+    return f"{name}_" if name in _RESERVED or name.rstrip("0123456789") in ("t", "s", "a", "rest") else name
 
 
 def _parameters(program: StraightLine, extra: Iterable[str] = ()) -> str:
@@ -164,8 +165,8 @@ def _many_points(program: StraightLine, name: str, zeros: bool) -> list[str]:
     lines += [f"void {name}_batch({_parameters(program, ['const size_t points'])})", "{", "    size_t k = 0;"]
     whole = ", ".join(["points", *(f"{a} + k" for a in arguments)])
     lines += [f"    for (; k + {LANES} <= points; k += {LANES})", f"        {name}_block({whole});"]
-    lines += ["    if (k < points) {", "        const size_t rest = points - k;"]
-    padded = [f"{a}_rest" for a in arguments]
+    lines += ["    if (k < points) {", "        const size_t rest = points - k, size = rest * sizeof(double);"]
+    padded = [f"rest{k}" for k in range(len(arguments))]
     for place, (rest, size) in enumerate(zip(padded, sizes, strict=True)):
         lines.append(f"        double {rest}[{LANES * max(size, 1)}];")
         if place < count and size:
@@ -176,65 +177,80 @@ def _many_points(program: StraightLine, name: str, zeros: bool) -> list[str]:
             ]
     lines.append(f"        {name}_block({', '.join([str(LANES), *padded])});")
     for place, output in enumerate(program.outputs, count):
-        if zeros and output.size:
-            lines += [
-                f"        for (size_t i = 0; i < {output.size}; ++i)",
-                "            for (size_t l = 0; l < rest; ++l)",
-                f"                {arguments[place]}[i * points + k + l] = {padded[place]}[i * {LANES} + l];",
-            ]
-        elif output.entries:
-            lines += ["        for (size_t l = 0; l < rest; ++l) {"]
-            lines += [
-                f"            {arguments[place]}[{e} * points + k + l] = {padded[place]}[{e * LANES} + l];"
-                for e in output.entries
-            ]
-            lines.append("        }")
+        lines += [
+            f"        memcpy({arguments[place]} + {e} * points + k, {padded[place]} + {e * LANES}, size);"
+            for e in (range(output.size) if zeros else output.entries)
+        ]
     return [*lines, "    }", "}"]
 
 
 def _segments(program: StraightLine, zeros: bool) -> list[str]:
-    """Write the loops over eight points: those of arithmetic and those of functions take turns."""
+    """Write the loops over eight points: those of arithmetic and those of functions take turns.
+
+    What they read and write are small arrays of the function itself, because compilers do not vectorise loops of which
+    they cannot tell that rows of an array at a variable distance do not overlap.
+    """
     first = program.input_size + len(program.constants)
+    segment = _segment_numbers(program, first)
+    given = {v for output in program.outputs for v in output.values}
+    kept = {
+        o
+        for k, (_, operands) in enumerate(program.lines, first)
+        for o in operands
+        if o >= first and segment[o] != segment[k]
+    } | {v for v in given if v >= first}
+    names = [f"a{k}[l]" for k in range(program.input_size)]
+    loads, start = [], 0
+    used = {o for line in program.lines for o in line.operands} | given
+    for one in program.inputs:
+        for k in range(one.size):
+            if start + k in used:
+                array = names[start + k].removesuffix("[l]")
+                loads.append(f"    double {array}[{LANES}];")
+                loads.append(f"    memcpy({array}, {_argument(one.name)} + {k} * points, sizeof {array});")
+        start += one.size
+    names += [_number(c) for c in program.constants]
+    bodies: dict[int, list[str]] = {}
+    for number, (operation, operands) in enumerate(program.lines, first):
+        body = bodies.setdefault(segment[number], [])
+        here = [f"s{o - first}[l]" if o in kept and segment[o] != segment[number] else names[o] for o in operands]
+        names.append(f"t{number - first}")
+        body.append(f"        const double {names[number]} = {_C_EXPRESSIONS[operation].format(*here)};")
+        if number in kept:
+            body.append(f"        s{number - first}[l] = {names[number]};")
+    lines = [*loads, *(f"    double s{v - first}[{LANES}];" for v in sorted(kept))]
+    for place in sorted(bodies):
+        lines += [f"    for (size_t l = 0; l < {LANES}; ++l) {{", *bodies[place], "    }"]
+    return [*lines, *_stores(program, names, first, zeros)]
+
+
+def _segment_numbers(program: StraightLine, first: int) -> list[int]:
+    """Number the loops: arithmetic stands in even ones, functions in odd ones, each behind its operands."""
     segment = [0] * first
     for operation, operands in program.lines:
         before = max((segment[o] for o in operands), default=0)
         vectorised = operation in _VECTORISED
         segment.append(before + (before % 2 if vectorised else 1 - before % 2))
-    crossing = {
-        o
-        for k, (_, operands) in enumerate(program.lines, first)
-        for o in operands
-        if o >= first and segment[o] != segment[k]
-    }
-    names = [f"{_argument(one.name)}[{k} * points + l]" for one in program.inputs for k in range(one.size)]
-    names += [_number(c) for c in program.constants]
-    bodies: dict[int, list[str]] = {}
-    stores: dict[int, list[str]] = {}
-    late = []
+    return segment
+
+
+def _stores(program: StraightLine, names: list[str], first: int, zeros: bool) -> list[str]:
+    """Write the copies of eight points of each entry to its row of an output."""
+    lines = []
     for output in program.outputs:
         held = places(output)
         for entry in range(output.size) if zeros else output.entries:
-            target = f"{_argument(output.name)}[{entry} * points + l]"
-            if entry in held and held[entry] >= first:
-                stores.setdefault(held[entry], []).append(f"        {target} = ")
+            target = f"{_argument(output.name)} + {entry} * points"
+            value = held.get(entry)
+            if value is None:
+                lines.append(f"    memset({target}, 0, {LANES} * sizeof(double));")
+            elif value < program.input_size:
+                lines.append(f"    memcpy({target}, {names[value].removesuffix('[l]')}, {LANES} * sizeof(double));")
+            elif value >= first:
+                lines.append(f"    memcpy({target}, s{value - first}, sizeof s{value - first});")
             else:
-                late.append(f"        {target} = {names[held[entry]] if entry in held else '0.0'};")
-    declared = []
-    for number, (operation, operands) in enumerate(program.lines, first):
-        body = bodies.setdefault(segment[number], [])
-        here = [f"s{o - first}[l]" if o in crossing and segment[o] != segment[number] else names[o] for o in operands]
-        expression = _C_EXPRESSIONS[operation].format(*here)
-        names.append(f"t{number - first}")
-        body.append(f"        const double {names[number]} = {expression};")
-        if number in crossing:
-            declared.append(f"s{number - first}[{LANES}]")
-            body.append(f"        s{number - first}[l] = {names[number]};")
-        body += [f"{store}{names[number]};" for store in stores.get(number, ())]
-    lines = [f"    double {one};" for one in declared]
-    if late:
-        bodies.setdefault(max(bodies, default=0), []).extend(late)
-    for place in sorted(bodies):
-        lines += [f"    for (size_t l = 0; l < {LANES}; ++l) {{", *bodies[place], "    }"]
+                eight = ", ".join([names[value]] * LANES)
+                lines.append(f"    memcpy({target}, (const double[]){{{eight}}}, {LANES} * sizeof(double));")
     return lines
 
 
@@ -243,8 +259,8 @@ _KEYWORDS = (
     "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while"
 )
 _DECLARED = (
-    "sqrt cbrt sin cos tan asin acos atan sinh cosh tanh exp expm1 log log1p erf fabs floor pow atan2 y0 y1 yn j0 j1 "
-    "jn gamma signgam main size_t points k l i rest"
+    "memcpy memset sqrt cbrt sin cos tan asin acos atan sinh cosh tanh exp expm1 log log1p erf fabs floor pow atan2 y0 "
+    "y1 yn j0 j1 jn gamma signgam main size_t points size k l i rest"
 )
 _RESERVED = frozenset([*_KEYWORDS.split(" "), *_DECLARED.split(" ")])
 """Names that arguments cannot have."""
