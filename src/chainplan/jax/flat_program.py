@@ -31,18 +31,27 @@ class Operation(NamedTuple):
 class FlatProgram:
     """The operations of a program in order; `avals` are the shapes and dtypes of all values by number.
 
-    `inputs` are the values that no operation makes, `results` those that the program gives.
+    `inputs` are the values that no operation makes, `literals` those of them that are numbers in its source, `results`
+    those that the program gives.
     """
 
     def __init__(self, closed: core.ClosedJaxpr) -> None:
         self.avals: list[Shaped] = []
         self.inputs: set[int] = set()
+        self.literals: set[int] = set()
         self._made: list[Operation] = []
         self._known: dict[object, tuple[int, ...]] = {}
         jaxpr = closed.jaxpr
         given = (*jaxpr.constvars, *jaxpr.invars)
         self.results = self._inline(jaxpr, dict(zip(given, map(self._input, given), strict=True)))
-        self.operations = _alive(self._made, self.results)
+        self.operations = alive(self._made, self.results)
+
+    def stored(self, v: int) -> int:
+        """Write a value down once more, as a loop does that keeps it for every trip, and return the copy."""
+        self.avals.append(self.avals[v])
+        copy = len(self.avals) - 1
+        self.operations.append(Operation("copy", (v,), (copy,), {}))
+        return copy
 
     def _value(self, of: core.Var) -> int:
         self.avals.append(of.aval)
@@ -57,6 +66,7 @@ class FlatProgram:
         key = "literal", str(literal.val), str(literal.aval)
         if key not in self._known:
             self._known[key] = (self._input(literal),)
+            self.literals.update(self._known[key])
         return self._known[key][0]
 
     def _inline(self, jaxpr: core.Jaxpr, held: dict[core.Var, int]) -> list[int]:
@@ -100,7 +110,7 @@ def _called(params: Parameters) -> core.Jaxpr | None:
     return None
 
 
-def _alive(operations: Sequence[Operation], results: Iterable[int]) -> list[Operation]:
+def alive(operations: Sequence[Operation], results: Iterable[int]) -> list[Operation]:
     """Keep the operations on which the results depend."""
     wanted, kept = set(results), []
     for operation in reversed(operations):
