@@ -46,7 +46,7 @@ from chainplan.solvers.registry import SOLVERS
 
 MIN_PLAN_GAIN = 0.1
 """The share of the predicted time of the better mode that a plan must save to be used (`bench/reports/jax.md`)."""
-MIN_LOOP_GAIN = 0.5
+MIN_LOOP_GAIN = 0.3
 """The same where a loop is opened: what its steps take is predicted less well."""
 DEFAULT_NODES = 150
 """The steps of the search for a plan after which it ends."""

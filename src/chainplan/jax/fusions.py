@@ -16,7 +16,7 @@ from heapq import heappop, heappush
 
 import numpy as np
 
-from chainplan.jax.flat_program import FlatProgram, Operation, alive, elements
+from chainplan.jax.flat_program import LOOPS, FlatProgram, Operation, alive, elements
 from chainplan.jax.types import Shaped
 
 MAX_JOINED = 8
@@ -50,12 +50,12 @@ _UNFUSED = (
     *("scatter", "dot_general", "conv", "sort", "cum", "custom", "fft", "rng", "random", "top_k", "arg"),
     "reduce_window",
 )
-_LINALG = names("lu cholesky qr geqrf eigh svd eig householder_product triangular_solve scan while cond")
+LINALG = names("lu cholesky qr geqrf eigh svd eig householder_product triangular_solve")
 
 
 def is_fusible(op: Operation) -> bool:
     """Say whether an operation can become a part of a kernel."""
-    if op.name in _LINALG or op.name.startswith(_UNFUSED):
+    if op.name in LINALG | LOOPS or op.name.startswith(_UNFUSED):
         return False
     return len(op.outs) == 1 or op.name in SLICES
 

@@ -19,7 +19,7 @@ from jax.extend import core
 
 from chainplan.jax.costs import ASSUMED_LOOP_TRIPS
 from chainplan.jax.flat_program import LOOPS, FlatProgram, Operation, elements, size_in_bytes
-from chainplan.jax.fusions import BRANCHES, DEAR, MOVES, Fusions, is_fusible, names, reduces
+from chainplan.jax.fusions import BRANCHES, DEAR, LINALG, MOVES, Fusions, is_fusible, names, reduces
 from chainplan.jax.types import Parameters, Shaped
 
 NEAR_BYTES = 1 << 18
@@ -73,7 +73,6 @@ evaluated in one branch of several."""
 _CALLED = names("sin cos tan pow atan atan2 asin acos sinh cosh asinh acosh erf_inv lgamma digamma cbrt igamma")
 """Functions that are called for one number at a time."""
 _SLOW = names("sqrt rsqrt div rem")
-_LINALG = names("lu cholesky qr geqrf eigh svd eig householder_product triangular_solve")
 
 
 def predicted_seconds(closed: core.ClosedJaxpr) -> float:
@@ -137,7 +136,7 @@ def _count(work: Counter[str], op: Operation, ins: list[Shaped], outs: list[Shap
     elif op.name == "conv_general_dilated":
         kernel, numbers = ins[1].shape, op.params["dimension_numbers"]
         work["fma"] += out * prod(kernel) // max(1, kernel[numbers.rhs_spec[0]])
-    elif op.name in _LINALG:
+    elif op.name in LINALG:
         work["linalg_calls"] += 1
         work["linalg_fma"] += max(out, elements(ins[0])) * ins[0].shape[-1]
     elif op.name.startswith("scatter"):
