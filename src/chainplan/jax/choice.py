@@ -29,6 +29,7 @@ from chainplan.jax.linearise import LinearisedFunction, linearise
 from chainplan.jax.loops import Differentiate, LoopEquation
 from chainplan.jax.memory_limit import within
 from chainplan.jax.program_time import predicted_seconds
+from chainplan.jax.selected import leaves_out_steep_entries
 from chainplan.jax.standalone import TracedProgram, in_batch, program, traced_program
 from chainplan.jax.strategies import EvaluatedStrategy, JacobianStrategy, evaluated_by_mode
 from chainplan.jax.trace import FunctionTrace, trace
@@ -48,6 +49,8 @@ MIN_PLAN_GAIN = 0.1
 """The share of the predicted time of the better mode that a plan must save to be used (`bench/reports/jax.md`)."""
 MIN_LOOP_GAIN = 0.3
 """The same where a loop is opened: what its steps take is predicted less well."""
+MISSING_NUMBER = 1.25
+"""Times the predicted time of jacrev that another way may take which gives a number where jacrev gives NaN."""
 DEFAULT_NODES = 150
 """The steps of the search for a plan after which it ends."""
 MIN_SPARSE_NODES, MAX_SPARSE_VISITS = 3, 300_000
@@ -249,7 +252,12 @@ def _ways(
     modes = modes_of(problem.graph)
     near = [JacobianStrategy(name) for price, name in modes if price <= FAR_BEHIND * modes[0][0]]
     always = settings.gain is None or settings.sparse
-    plain = near if always or len(near) == 1 else sorted(near, key=seconds)
+    doubtful = "jacrev" if leaves_out_steep_entries(linearised.trace) else None
+
+    def rank(way: JacobianStrategy) -> float:
+        return seconds(way) * (MISSING_NUMBER if way.name == doubtful else 1)
+
+    plain = near if always or len(near) == 1 else sorted(near, key=rank)
     plain += [way for _, name in modes if (way := JacobianStrategy(name)) not in plain]
     if plain and not always and least_steps(problem.graph) > MAX_COMPILED_STEPS:
         return plain
@@ -270,7 +278,7 @@ def _ways(
         return [best, *(way for way in ways if way is not best)]
     loops = any(isinstance(equation, LoopEquation) for equation in linearised.trace.equations)
     gain = max(settings.gain, MIN_LOOP_GAIN) if loops else settings.gain
-    if seconds(by_plan) > (1 - gain) * seconds(plain[0]):
+    if seconds(by_plan) > (1 - gain) * rank(plain[0]):
         return [*plain, by_plan]
     return ways
 

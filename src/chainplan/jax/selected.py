@@ -23,12 +23,16 @@ from chainplan.jax.edges import JaxEdge
 from chainplan.jax.forms import HeldBlock, HeldDense, HeldDiagonal, HeldSelection
 from chainplan.jax.indexing import taken
 from chainplan.jax.linearise import LinearisedEquation
-from chainplan.jax.trace import TraceEquation
+from chainplan.jax.trace import FunctionTrace, TraceEquation
 
 CHOOSING_PRIMITIVES = frozenset(("select_n", "clamp", "custom_jvp_call"))
 """The elementwise primitives whose derivative is zero where they do not take an operand."""
 FINITE_SLOPES = CHOOSING_PRIMITIVES | {"sin", "cos", "tanh", "logistic", "erf", "erfc", "atan", "abs", "max", "min"}
 """The elementwise primitives whose derivatives are never infinite."""
+STEEP_PRIMITIVES = frozenset(
+    ("log", "log1p", "sqrt", "rsqrt", "cbrt", "div", "pow", "integer_pow", "exp", "exp2", "expm1", "tan", "lgamma")
+) | {"asin", "acos", "acosh", "atanh", "erf_inv", "digamma"}
+"""The elementwise primitives whose derivatives may be infinite at numbers that a choice then leaves out."""
 MOVING_STRUCTURES = frozenset(
     ("identity", "negated_identity", "permutation", "selection", "scatter", "replicate", "reduce")
 )
@@ -58,6 +62,24 @@ def selected(
             mask = _before(one.equation, edge, masks.get(target), partial(block, name))
             masks[source] = _either(masks[source], mask) if source in masks else mask
     return {vertex: mask for vertex, mask in masks.items() if mask is not None}
+
+
+def leaves_out_steep_entries(trace: FunctionTrace) -> bool:
+    """Say whether a choice may leave out entries whose derivatives are infinite.
+
+    `jax.jacfwd` and a plan give numbers there, `jax.jacrev` multiplies the infinite derivative by zero.
+    """
+    reached, steep = set(range(trace.arguments)), set[int]()
+    for equation in trace.equations:
+        operands = {o for o in equation.operands if isinstance(o, int)}
+        if not operands & reached:
+            continue
+        if equation.name in CHOOSING_PRIMITIVES | {"max", "min"} and operands & steep:
+            return True
+        reached.update(equation.results)
+        if equation.name in STEEP_PRIMITIVES or operands & steep:
+            steep.update(equation.results)
+    return False
 
 
 def _before(equation: TraceEquation, edge: JaxEdge, mask: Mask | None, block: Callable[[], HeldBlock]) -> Mask | None:

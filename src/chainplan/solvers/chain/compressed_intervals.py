@@ -56,6 +56,7 @@ class ChainSweeps:
 
     def __init__(self, chain: tuple[Elemental, ...], cost: CostModel, search: Search | None = None) -> None:
         self._chain, self._cost, self._search = chain, cost, search or Search()
+        self._heuristics = 0
         self._blocks: dict[int, dict[int, Block]] = {}
         self._priced: dict[tuple[int, int], CompressedSweep] = {}
         """The sweep of each interval that `cheaper` was asked for."""
@@ -164,10 +165,16 @@ class ChainSweeps:
     def _find_sweep(self, i: int, j: int, prices: VectorPrices, below: int) -> CompressedSweep | None:
         """The sweep of an interval at these prices per vector: from the closer look where there was one."""
         self._watch()
-        block, in_time = self._blocks[j - i][i], self._search.in_time
+        block, in_time = self._blocks[j - i][i], self._going
         return self._closer.get((i, j, *prices)) or compressed(
             self._chain[i:j], block, self._cost, below, prices, in_time
         )
+
+    def _going(self) -> bool:
+        """Say whether a search for colours goes on: while there is time, for as many heuristics as nodes."""
+        self._heuristics += 1
+        most = self._search.nodes
+        return self._search.in_time() and (most is None or self._heuristics <= most)
 
     def _prices_by_modes(self, i: int, j: int) -> list[VectorPrices]:
         """Prices per vector with both modes allowed, then with each alone; one pair where only one mode is possible."""
