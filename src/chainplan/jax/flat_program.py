@@ -6,9 +6,9 @@ XLA does the same before anything else. What a program costs is read off this li
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import prod
 from typing import NamedTuple
 
-import numpy as np
 from jax.extend import core
 
 from chainplan.jax.types import Parameters, Shaped
@@ -122,7 +122,7 @@ def alive(operations: Sequence[Operation], results: Iterable[int]) -> list[Opera
 
 def elements(aval: Shaped) -> int:
     """Count the entries of an array."""
-    return int(np.prod(getattr(aval, "shape", ()), dtype=np.int64))
+    return int(prod(getattr(aval, "shape", ())))
 
 
 def size_in_bytes(aval: Shaped) -> int:

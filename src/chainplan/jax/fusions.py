@@ -13,8 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heappop, heappush
-
-import numpy as np
+from math import prod
 
 from chainplan.jax.flat_program import LOOPS, FlatProgram, Operation, alive, elements
 from chainplan.jax.types import Shaped
@@ -84,6 +83,7 @@ class Fusions:
 
     def __init__(self, program: FlatProgram, results: Iterable[int]) -> None:
         self._avals, self._results = program.avals, set(results)
+        self._sizes = [elements(aval) for aval in program.avals]
         operations = alive(_simplified(program), self._results)
         self.maker = {v: op for op in operations for v in op.outs}
         self._place = {v: i for i, op in enumerate(operations) for v in op.outs}
@@ -98,7 +98,7 @@ class Fusions:
 
     def size(self, v: int) -> int:
         """Count the entries of a value."""
-        return elements(self._avals[v])
+        return self._sizes[v]
 
     def _fits(self, consumer: int, producer: int, whole: bool = True) -> bool:
         """Say whether a value may be computed where another one is, whatever else is computed there."""
@@ -311,8 +311,8 @@ def _axis_of_operand(op: Operation, given: Sequence[int], made: Sequence[int], a
     if name == "unstack":
         return axis + (axis >= _axis(op))
     if name in RESHAPES:
-        behind = int(np.prod(made[axis + 1 :]))
-        return next((i for i in range(len(given)) if given[i] > 1 and int(np.prod(given[i + 1 :])) == behind), None)
+        behind = prod(made[axis + 1 :])
+        return next((i for i in range(len(given)) if given[i] > 1 and prod(given[i + 1 :]) == behind), None)
     if reduces(op):
         kept = [i for i in range(len(given)) if i not in op.params["axes"]]
         return kept[axis] if axis < len(kept) else _last_axis(given)
