@@ -47,7 +47,7 @@ from chainplan.solvers.registry import SOLVERS
 
 MIN_PLAN_GAIN = 0.1
 """The share of the predicted time of the better mode that a plan must save to be used (`bench/reports/jax.md`)."""
-MIN_LOOP_GAIN = 0.3
+MIN_LOOP_GAIN = 0.5
 """The same where a loop is opened: what its steps take is predicted less well."""
 MISSING_NUMBER = 1.25
 """Times the predicted time of jacrev that another way may take which gives a number where jacrev gives NaN."""

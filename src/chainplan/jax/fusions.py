@@ -2,7 +2,7 @@
 
 A kernel computes one array. It evaluates the expression of each entry anew, so that what several entries or several
 branches share is computed again for each: a sine of one number that is broadcast into a padded array is computed for
-every entry of it. Which operations are fused follows the rules of XLA's `CpuInstructionFusion`: what is expensive is
+every entry of it. Which operations are fused follows the rules of XLA (cpu_instruction_fusion.cc): what is expensive is
 never computed twice, what is cheap always may be, and an operation of several large operands only where all that reads
 it is one kernel.
 """

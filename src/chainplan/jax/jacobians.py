@@ -81,7 +81,7 @@ def jacobian(
     gain : float | None
         The share of the predicted time of the better mode that a plan must save; where it saves less, jacfwd or jacrev
         is used. Times are predicted of the programs that would run, on the batch that is in sight. Where a loop is
-        opened, 0.3 must be saved at least. None uses the plan whatever it saves.
+        opened, half must be saved at least. None uses the plan whatever it saves.
     memory : int | None
         The bytes that one call, compiled on its own, may take beside its arguments and result; seeds are sent in chunks
         as large as that allows. Under `jax.vmap` the limit holds for each call of the batch.
