@@ -351,7 +351,8 @@ def _simplified(program: FlatProgram) -> list[Operation]:
 
 
 def _axis(op: Operation) -> int:
-    return int(op.params.get("dimension", op.params.get("axis", 0)))
+    """Return the axis along which an operation joins arrays or takes one apart."""
+    return int(op.params["dimension" if "dimension" in op.params else "axis"])
 
 
 def _true_rank(aval: Shaped) -> int:
