@@ -188,7 +188,7 @@ class _EquationWriter:
         self.equations: list[TraceEquation] = []
         self.constants: list[Array] = []
         self._place: dict[int, int] = {}
-        self._literals: dict[str, Array] = {}
+        self._literals: dict[tuple[str, int, str, str], Array] = {}
         self._next = arguments
 
     def constant_place(self, value: Array) -> int | None:
@@ -204,11 +204,14 @@ class _EquationWriter:
         place = self.constant_place(value)
         return TraceConstant(value) if place is None else -1 - place
 
-    def _literal(self, value: Array) -> TraceOperand:
-        """Return the operand of a number in the source; equal numbers are one constant."""
+    def _literal(self, value: Array, where: tuple[str, int, str]) -> TraceOperand:
+        """Return the operand of a number in the source; equal ones of one place, as in a loop, are one constant.
+
+        Of two places that happen to have equal numbers an equal function may have different ones.
+        """
         if isinstance(value, jax.core.Tracer):
             return self._constant(value)
-        return self._constant(self._literals.setdefault(value_text(value), value))
+        return self._constant(self._literals.setdefault((*where, value_text(value)), value))
 
     def inline(
         self, jaxpr: core.Jaxpr, consts: Sequence[Array], arguments: Iterable[TraceOperand], source: str = ""
@@ -218,10 +221,15 @@ class _EquationWriter:
         known.update(zip(jaxpr.invars, arguments, strict=True))
 
         def atom(v: core.Var | core.Literal) -> TraceOperand:
-            return self._literal(_typed(v)) if isinstance(v, core.Literal) else known[v]
+            return self._constant(_typed(v)) if isinstance(v, core.Literal) else known[v]
 
         for eqn in jaxpr.eqns:
-            operands = [atom(v) for v in eqn.invars]
+            operands = [
+                self._literal(_typed(v), (eqn.primitive.name, place, _source(eqn) or source))
+                if isinstance(v, core.Literal)
+                else known[v]
+                for place, v in enumerate(eqn.invars)
+            ]
             called = INLINED_PRIMITIVES.get(eqn.primitive.name)
             if called is not None and called in eqn.params:
                 inner = eqn.params[called]
