@@ -27,11 +27,11 @@ def product_report_text(
 ) -> str:
     """The whole report; `charts` are the lines of the section that shows them."""
     head = [f"# {suite.title}", "", *(f"- {key}: {value}" for key, value in about.items())]
-    parts = [head, _headline(rows), _examples(rows), charts, _how(suite)]
+    parts = [head, _headline(suite, rows), _examples(suite, rows), charts, _how(suite)]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def _headline(rows: Sequence[ProductRow]) -> list[str]:
+def _headline(suite: ProductSuite, rows: Sequence[ProductRow]) -> list[str]:
     found, body = gains(rows), []
     for k, values in found.items():
         own = [row for row in rows if row.products == k]
@@ -43,21 +43,24 @@ def _headline(rows: Sequence[ProductRow]) -> list[str]:
     lines = [
         "## Headline",
         "",
-        f"{len(distinct(row.instance for row in rows))} random dense chains, multiplied by k vectors: what the better "
-        "of two ways costs over the best mix, which forms some groups of factors once. Of the two, one forms J at its "
-        "least cost and multiplies it by every vector, the other forms nothing.",
+        f"{len(distinct(row.instance for row in rows))} random dense {suite.what}s, multiplied by k vectors: what the "
+        f"better of two ways costs over the best mix, which {_MIX[suite.what]} once. Of the two, one forms J at its "
+        "least known cost and multiplies it by every vector, the other forms nothing.",
         "",
         *table(["k", "geometric mean", "most", "mix is better", "proven optimal", "planning"], body),
     ]
-    if GOAL_PRODUCTS in found:
+    if GOAL_PRODUCTS in found and not suite.graphs:
         mean = geometric_mean(found[GOAL_PRODUCTS])
         verdict = "reached" if mean >= GOAL else "missed"
         lines += ["", f"At least {GOAL:g} at {GOAL_PRODUCTS} products: {verdict} ({mean:.2f})."]
     return lines
 
 
-def _examples(rows: Sequence[ProductRow]) -> list[str]:
-    """The chains that gain most at the middle number of products."""
+_MIX = {"chain": "forms some groups of factors", "graph": "eliminates some vertices"}
+
+
+def _examples(suite: ProductSuite, rows: Sequence[ProductRow]) -> list[str]:
+    """The problems that gain most at the middle number of products."""
     numbers = sorted(gains(rows))
     own = [row for row in rows if row.products == numbers[len(numbers) // 2]]
     best = sorted(own, key=lambda row: -ratio(min(row.formed, row.free), row.cost))[:5]
@@ -74,12 +77,12 @@ def _examples(rows: Sequence[ProductRow]) -> list[str]:
         "",
         f"At {number(best[0].products)} products, in fma." if best else "",
         "",
-        *table(["chain", "factors", "set-up", "a product", "mix", "J formed", "nothing formed", "gain"], body),
+        *table([suite.what, "factors", "set-up", "a product", "mix", "J formed", "nothing formed", "gain"], body),
     ]
 
 
 def product_pictures(rows: Sequence[ProductRow]) -> list[Picture]:
-    """The share of chains with at least a gain."""
+    """The share of problems with at least a gain."""
     series = []
     for k, values in gains(rows).items():
         ordered = sorted(values, reverse=True)
@@ -87,9 +90,9 @@ def product_pictures(rows: Sequence[ProductRow]) -> list[Picture]:
         series.append(Series(f"k = {k:,}", points))
     chart = Chart(
         "Gain of the mix",
-        "Share of the chains on which the better of J formed and nothing formed costs at least so much over the mix.",
+        "Share of the problems on which the better of J formed and nothing formed costs at least so much over the mix.",
         Axis("cost over the mix", log=True, low=1.0),
-        Axis("share of the chains", low=0.0, high=1.0, percent=True),
+        Axis("share of the problems", low=0.0, high=1.0, percent=True),
         tuple(series),
         "step",
     )
@@ -97,6 +100,13 @@ def product_pictures(rows: Sequence[ProductRow]) -> list[Picture]:
 
 
 def _how(suite: ProductSuite) -> list[str]:
+    if suite.graphs:
+        return [
+            *reproduce(suite.name),
+            f"The graphs are of the families of `generators.graphs`, one after the other, with {suite.fewest} to "
+            f"{suite.most} intermediate vertices of sizes 1 to {suite.widest}, 3 inputs and 3 outputs. Each search "
+            f"ends after {suite.nodes:,} nodes.",
+        ]
     return [
         *reproduce(suite.name),
         f"Chain n is drawn by Python's generator of the seed `products-n`: {suite.fewest} to {suite.most} dense "

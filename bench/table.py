@@ -198,6 +198,15 @@ TABLE: dict[str, Entry[Any]] = {
             product_pictures,
             product_claims,
         ),
+        Entry(
+            "products-graphs",
+            PRODUCT_SUITES,
+            run_products,
+            ProductRow,
+            product_report_text,
+            product_pictures,
+            product_claims,
+        ),
         Entry("budgets", BUDGET_SUITES, run_budgets, BudgetRow, budget_report_text, budget_pictures),
         Entry(
             "targets",
