@@ -64,7 +64,9 @@ MAX_RANKED_STEPS = 60
 NEAR_IN_FMA = 1.5
 """Times the price of the searched plan above which the plan of a simple order is not compared with it."""
 FAR_BEHIND = 8
-"""Times the fma of the better mode from which on the other mode is not looked at."""
+"""Times the fma of the better mode from which on the other mode is not looked at where it takes many."""
+FEW_FMA = 10_000_000
+"""The multiply-adds of a mode up to which it is always looked at: starting kernels may take longer than they do."""
 BYTES_PER_EQUATION = 2000
 """Bytes that an equation of a kept program takes, with what is compiled of it."""
 
@@ -250,7 +252,7 @@ def _ways(
     if settings.plan is not None:
         return [JacobianStrategy("plan", _proved(settings.plan, problem))]
     modes = modes_of(problem.graph)
-    near = [JacobianStrategy(name) for price, name in modes if price <= FAR_BEHIND * modes[0][0]]
+    near = [JacobianStrategy(name) for price, name in modes if price <= max(FAR_BEHIND * modes[0][0], FEW_FMA)]
     always = settings.gain is None or settings.sparse
     doubtful = "jacrev" if leaves_out_steep_entries(linearised.trace) else None
 
