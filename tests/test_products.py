@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,9 @@ from chainplan.problem.products import Products
 from chainplan.proofs.claims import prove_again
 from chainplan.report.registry import RENDERERS
 from chainplan.tradeoff import pareto
+from chainplan.validation.products import validate_products
+from chainplan.values.draw import draw
+from chainplan_cli.main import main
 from tests.oracles.products import least_products_cost
 from tests.problems import chain_problem, random_chain, random_dag
 
@@ -190,6 +194,25 @@ def test_what_a_program_reads_is_kept_and_counted() -> None:
     held = plan(asked(tapes, 0, 2)).replay
     assert held is not None
     assert held.peak == 6_000 + 6 + 5
+
+
+def test_a_memory_limit_is_kept_by_forming_less() -> None:
+    free = solved(50)
+    assert free.replay is not None
+    assert free.price is not None
+    prices = []
+    for limit in (10**6, 68_000, 66_000, 65_000, 64_000, 62_000, 60_500):
+        result = plan(chain(HOURGLASS, products=Products(50), memory=limit))
+        assert result.price is not None
+        assert result.replay is not None
+        assert result.replay.peak <= limit
+        assert result.bound == free.price <= result.price
+        assert (result.status is Status.OPTIMAL) is (result.price == free.price)
+        prices.append(result.price)
+    assert prices == sorted(prices)
+    assert prices[0] == free.price < prices[-1]
+    assert prices[2] < plan(chain(HOURGLASS, products=Products(50)), "free").cost.fma  # type: ignore[union-attr]
+    assert plan(chain(HOURGLASS, products=Products(50), memory=1000)).plan is None
 
 
 def test_a_side_without_products_has_a_program_where_the_modes_allow_it() -> None:
@@ -408,3 +431,32 @@ def test_reports_show_set_up_and_programs() -> None:
         assert f"\n  {title}\n" in text
     for form in ("markdown", "dot", "html"):
         assert "J·v" in RENDERERS[form](result)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int64"])
+def test_run_compares_products_of_a_spec_and_of_a_plan_file(
+    dtype: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec, saved = tmp_path / "spec.yaml", tmp_path / "plan.json"
+    spec.write_text("chain: [30, 20, 1, 20, 30]\nproducts: {right: 40, left: 2}\n")
+    assert main(["plan", str(spec), "--format", "json", "-o", str(saved)]) == 0
+    for path in (spec, saved):
+        assert main(["run", str(path), "--dtype", dtype]) == 0
+        out = capsys.readouterr().out
+        assert "3 products on each side are compared" in out
+        ways = [line.split()[:2] for line in out.splitlines() if line.startswith(("  plan  ", "  free  ", "  forward"))]
+        assert ["plan", "J·v"] in ways
+        assert ["forward", "set-up"] in ways
+        assert ["free", "w·J"] in ways
+
+
+def test_wrong_products_do_not_validate() -> None:
+    problem = from_spec({"dag": {"edges": [["x", "a"], ["a", "y"], ["x", "y"]]}, "products": {"right": 1}})
+    good = baseline_plan(problem, "free")
+    values = draw(problem.graph, 1)
+    assert validate_products(problem, good, values).valid
+    steps = tuple(s._replace(onto=None) if isinstance(s, Multiply) else s for s in good.programs[0].steps)
+    wrong = replace(good, programs=(replace(good.programs[0], steps=steps), *good.programs[1:]))
+    found = validate_products(problem, wrong, values)
+    assert not found.valid
+    assert "NOT VALID: plan J·v misses" in found.verdict

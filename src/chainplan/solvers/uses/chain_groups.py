@@ -17,21 +17,23 @@ whose bracketings multiply the groups onto that block one after the other, where
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import final
+from typing import NamedTuple, final
 
 from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.classes import BRACKETINGS, GROUPS, SWEPT_GROUPS
 from chainplan.plans.compressed_sweep import CompressedSweep
+from chainplan.plans.recorder import Recorder
+from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome, bounded
 from chainplan.problem.cost import FMA, CostModel, LeastFma
-from chainplan.problem.graph import Elemental, Mode
+from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.problem.products import Products
 from chainplan.solvers.chain.compressed_intervals import ChainSweeps
-from chainplan.solvers.chain.derivation import not_a_chain, swept
+from chainplan.solvers.chain.derivation import not_a_chain, recorded, swept
 from chainplan.solvers.chain.interval_prices import FmaTable, filled, longest_chain
 from chainplan.solvers.chain.interval_table import IntervalTable
 from chainplan.solvers.search.search import Search
@@ -39,13 +41,17 @@ from chainplan.solvers.search.solver import Solver, not_of_products
 from chainplan.solvers.uses.group_plans import ChainGroup, groups_plan
 from chainplan.structures import Block
 
+MAX_RESTRICTED_CUTS = 100
+"""Cuts that are tried under a memory limit."""
+
 
 @final
 class ChainGroupsSolver(Solver):
     """Exact choice of the groups of a chain to form, where the Jacobian is used for products alone.
 
     Cost: O(q³) time and O(q²) memory for q elementals.
-    Exact: yes, within groups of bracketings and coloured sweeps, as chain-dp; not under a memory limit that matters.
+    Exact: yes, within groups of bracketings and coloured sweeps, as chain-dp; where the cheapest plan exceeds a memory
+        limit, the best cut without the groups that need most.
     Refuses: problems that ask for the Jacobian itself; what chain-dp refuses.
     """
 
@@ -65,15 +71,55 @@ class ChainGroupsSolver(Solver):
             price, groups = cheapest_groups(chain, products, problem.cost, table)
             candidate = Candidate(groups_plan(problem.graph, products, groups, table.derive), problem.cost)
             if not problem.graph.exact:
-                return _counted_from_above(problem, candidate, sweeps, within, search)
+                return _fitting(problem, _counted_from_above(problem, candidate, sweeps, within, search), groups, table)
             if sweeps.proven:
-                return bounded(candidate, price, Bound(price, within))
+                return _fitting(problem, bounded(candidate, price, Bound(price, within)), groups, table)
             search.offer(candidate.plan, candidate.price)
             floor = filled(problem, sweeps.at_least(), search)
             bound, least = cheapest_groups(chain, products, problem.cost, floor)
             if bound == price or not sweeps.closer(_swept(least, floor)):
-                return bounded(candidate, price, Bound(bound, within))
+                return _fitting(problem, bounded(candidate, price, Bound(bound, within)), groups, table)
             table = filled(problem, sweeps, search)
+
+
+def _fitting(
+    problem: Problem, outcome: Outcome, groups: Sequence[ChainGroup], table: FmaTable | IntervalTable
+) -> Outcome:
+    """The outcome, or where its plan exceeds the memory limit the cheapest plan found that does not.
+
+    Groups are formed by those first that need most beside what is kept of them. Where that is not enough, the group
+    that is being formed at the peak, or the largest one kept, is formed no more, and the rest is cut anew.
+    """
+    candidate, products, forbidden = outcome.candidate, problem.products, set[tuple[int, int]]()
+    if candidate is None or products is None or candidate.fits(problem.memory):
+        return outcome
+    for _ in range(MAX_RESTRICTED_CUTS):
+        hills = {group: _hill(problem.graph, group, table) for group in groups if group.formed}
+        order = sorted(hills, key=lambda group: hills[group].kept - hills[group].peak)
+        candidate = Candidate(groups_plan(problem.graph, products, groups, table.derive, order), problem.cost)
+        if candidate.fits(problem.memory):
+            return bounded(candidate, candidate.price, outcome.bound.below(candidate.price))
+        made = [group for group in order if group.end > group.start + 1]
+        if not made:
+            return outcome
+        dearest = max(made, key=lambda group: (hills[group].peak, hills[group].kept))
+        forbidden.add((dearest.start, dearest.end))
+        _, groups = cheapest_groups(problem.graph.chain, products, problem.cost, table, forbidden)
+    return outcome
+
+
+class _GroupHill(NamedTuple):
+    """The most elements alive while a group is formed, and those that are kept of it."""
+
+    peak: int
+    kept: int
+
+
+def _hill(graph: Graph, group: ChainGroup, table: FmaTable | IntervalTable) -> _GroupHill:
+    recorder = Recorder(graph)
+    recorded(recorder, graph.chain, (group.start, group.end), table.derive)
+    replayed = replay(recorder.plan(()))
+    return _GroupHill(replayed.peak, replayed.blocks[-1].block.nnz if replayed.blocks else 0)
 
 
 def _counted_from_above(
@@ -90,17 +136,26 @@ def _counted_from_above(
 
 
 def cheapest_groups(
-    chain: Sequence[Elemental], products: Products, cost: CostModel, table: FmaTable | IntervalTable
+    chain: Sequence[Elemental],
+    products: Products,
+    cost: CostModel,
+    table: FmaTable | IntervalTable,
+    forbidden: Collection[tuple[int, int]] = (),
 ) -> tuple[int, list[ChainGroup]]:
     """The cheapest cut of a chain into groups, given the prices of all intervals; ties go to the shortest last group.
 
-    Of two ways with a single elemental, applying it comes before forming it.
+    Of two ways with a single elemental, applying it comes before forming it. Groups of several elementals that are
+    `forbidden` are not formed.
     """
     best = [0]
     last: list[ChainGroup] = []
     for j in range(1, len(chain) + 1):
         price, group = min(
-            ((best[group.start] + price, group) for price, group in _last_groups(chain, products, cost, table, j)),
+            (
+                (best[group.start] + price, group)
+                for price, group in _last_groups(chain, products, cost, table, j)
+                if group[:2] not in forbidden or group.end == group.start + 1
+            ),
             key=lambda priced: priced[0],
         )
         best.append(price)

@@ -21,14 +21,20 @@ class ChainGroup(NamedTuple):
 
 
 def groups_plan(
-    graph: Graph, products: Products, groups: Sequence[ChainGroup], derive: Callable[[ChainInterval], Derivation]
+    graph: Graph,
+    products: Products,
+    groups: Sequence[ChainGroup],
+    derive: Callable[[ChainInterval], Derivation],
+    order: Sequence[ChainGroup] | None = None,
 ) -> Plan:
     """The plan of a cut: a set-up that forms the groups, and a program for each side on which all can be used.
 
-    `derive` says how the interval of a group is made.
+    `derive` says how the interval of a group is made, `order` in which order groups are formed, if not in the chain's.
     """
     chain, recorder = graph.chain, Recorder(graph)
-    formed = {group: recorded(recorder, chain, (group.start, group.end), derive) for group in groups if group.formed}
+    if order is None:
+        order = [group for group in groups if group.formed]
+    formed = {group: recorded(recorder, chain, (group.start, group.end), derive) for group in order}
     programs = []
     for mode, times in products.sides():
         if all(group.formed or chain[group.start].per_vector(mode) is not None for group in groups):
