@@ -85,7 +85,7 @@ def test_products_equal_those_of_the_jacobian(first: int, last: int) -> None:
         problem = asked(seed)
         graph, values = problem.graph, draw(problem.graph, seed, np.int64)
         blocks = reference_jacobian(problem, values)
-        result = chainplan.plan(problem, budget=1.0)
+        result = chainplan.plan(problem, nodes=30)
         if result.plan is None:
             continue
         modes = {program.mode for program in result.plan.programs} or set(Mode)
