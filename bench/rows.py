@@ -251,6 +251,27 @@ class BudgetRow:
 
 
 @dataclass(frozen=True)
+class SizesRow:
+    """The orders of a chain for ranges of sizes, compared with the optimum at sampled ones.
+
+    `task` is "dense" or "structured" (two names), or "one name"; `q` counts factors, `guarantee` is the proven factor.
+    Of `sizes` quotients to the optimum `equal` are 1, 95 % are at most `at_95` and all at most `worst`; finding and
+    proving took `seconds` of a processor.
+    """
+
+    task: str
+    instance: str
+    q: int
+    variants: int
+    guarantee: float
+    sizes: int
+    equal: int
+    at_95: float
+    worst: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class TargetRow:
     """One figure of a target beside its goal.
 
@@ -333,6 +354,7 @@ AnyRow = TypeVar(
     ProductRow,
     BudgetRow,
     RepeatRow,
+    SizesRow,
     TargetRow,
     ProductTimeRow,
     BestRow,

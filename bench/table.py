@@ -24,6 +24,7 @@ from bench.claims import (
     limit_claims,
     product_claims,
     repeat_claims,
+    size_claims,
     structure_claims,
 )
 from bench.dag_report import dag_report_text
@@ -52,12 +53,15 @@ from bench.rows import (
     ProgressRow,
     RepeatRow,
     Row,
+    SizesRow,
     StructureRow,
     TargetRow,
     from_csv,
     to_csv,
 )
 from bench.run import run_suite
+from bench.sizes import SIZES_SUITES, run_sizes
+from bench.sizes_report import sizes_report_text
 from bench.structure import STRUCTURE_SUITES, run_structures
 from bench.structure_report import structure_report_text
 from bench.suites import SUITES
@@ -76,6 +80,7 @@ R = TypeVar(
     ProductRow,
     BudgetRow,
     RepeatRow,
+    SizesRow,
     TargetRow,
     ProductTimeRow,
 )
@@ -208,6 +213,7 @@ TABLE: dict[str, Entry[Any]] = {
             product_claims,
         ),
         Entry("budgets", BUDGET_SUITES, run_budgets, BudgetRow, budget_report_text, budget_pictures),
+        Entry("sizes", SIZES_SUITES, run_sizes, SizesRow, sizes_report_text, lambda rows: [], claims=size_claims),
         Entry(
             "targets",
             TARGET_SUITES,

@@ -26,7 +26,7 @@ from chainplan.solvers.sizes.boxes import prove_factor
 from chainplan.solvers.sizes.few import few_orders, sampled
 from chainplan.solvers.sizes.graphs import PlannedSizes, few_plans, prove_graph_factor
 from chainplan.solvers.sizes.moves import ChainMoves, Order, refusal
-from chainplan.solvers.sizes.one_name import MAX_ENVELOPE_LENGTH, best_orders
+from chainplan.solvers.sizes.one_name import best_orders, enveloped
 
 DEFAULT_VARIANTS = 4
 """The most variants where several sizes have names."""
@@ -95,7 +95,7 @@ def _on_chain(family: Family, most: int | None, seed: int, budget: float | None)
     """Find variants of a chain whose prices are functions of its sizes."""
     moves, ranges = ChainMoves(family), list(family.ranges.values())
     deadline = None if budget is None else monotonic() + budget
-    if len(ranges) == 1 and moves.q <= MAX_ENVELOPE_LENGTH:
+    if len(ranges) == 1 and enveloped(moves):
         known = best_orders(moves, ranges[0])
         orders = list(dict.fromkeys(each.order for each in known))
         if most is None or len(orders) <= most:

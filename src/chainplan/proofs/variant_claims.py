@@ -17,7 +17,7 @@ from chainplan.proofs.verdict import ClaimFinding, ClaimStanding, ProofVerdict, 
 from chainplan.solvers.sizes.boxes import prove_factor
 from chainplan.solvers.sizes.graphs import PlannedSizes, prove_graph_factor
 from chainplan.solvers.sizes.moves import ChainMoves, refusal
-from chainplan.solvers.sizes.one_name import MAX_ENVELOPE_LENGTH, cheapest_throughout, optimum
+from chainplan.solvers.sizes.one_name import cheapest_throughout, enveloped, optimum
 from chainplan.solvers.sizes.plan_orders import order_of
 from chainplan.solvers.sizes.points import ROUNDING
 
@@ -44,7 +44,7 @@ def _of_chain(saved: SavedVariants, variants: Variants, factor: float, deadline:
         orders = [order_of(moves, each) for each in variants.plans]
     except PlanError as error:
         return ClaimFinding(ClaimStanding.CLAIMED, f"{_said(variants)}: claimed by the file, not proven again: {error}")
-    if variants.best and moves.q <= MAX_ENVELOPE_LENGTH:
+    if variants.best and enveloped(moves):
         known = optimum(moves, ranges[0])
         for each in variants.best:
             if not cheapest_throughout(moves, orders[each.variant], known, each.first, each.last):

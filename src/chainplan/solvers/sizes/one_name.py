@@ -31,7 +31,9 @@ from chainplan.solvers.sizes.pieces import (
 from chainplan.structures import Banded
 
 MAX_ENVELOPE_LENGTH = 40
-"""Elementals of the longest chain whose best order is found at every size."""
+"""Elementals of the longest chain whose best order is found at every size, where all prices are terms."""
+MAX_BANDED_ENVELOPE_LENGTH = 20
+"""The same of chains with bands, whose prices have many pieces."""
 
 
 _Made = tuple[tuple[ChainInterval, int], tuple["_Made", ...]]
@@ -44,6 +46,11 @@ class BestRange(NamedTuple):
     first: int
     last: int
     order: Order
+
+
+def enveloped(moves: ChainMoves) -> bool:
+    """Say whether the best order of a chain is found at every size."""
+    return moves.q <= (MAX_ENVELOPE_LENGTH if moves.terms_only else MAX_BANDED_ENVELOPE_LENGTH)
 
 
 def best_orders(moves: ChainMoves, ranged: SizeRange) -> list[BestRange]:
