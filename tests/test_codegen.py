@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import threading
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from chainplan.programs.ops.registry import OPS
 from tests.oracles import complex_step
 
 TOLERANCE = 1e-12
+SEEDS = (0, 1, 2, 3, 5, 14)
+"""Random programs that together use every operation."""
 REFUSED_OPS = {"linear_solve", "singular_values"}
 needs_compiler = pytest.mark.skipif(not list(compilers()), reason="no C compiler on this machine")
 
@@ -42,21 +45,30 @@ def apart(found: Any, expected: Any) -> float:
     return float(np.abs(np.asarray(found) - expected).max(initial=0) / max(np.abs(expected).max(initial=0), 1e-3))
 
 
+def furthest_apart(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference at any point, relative to the largest entry there."""
+    assert found.shape == expected.shape
+    axes = tuple(range(1, found.ndim))
+    return float((np.abs(found - expected).max(axes) / np.maximum(np.abs(expected).max(axes), 1e-3)).max())
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINPLAN_CACHE", str(tmp_path / "cache"))
 
 
 def differs(seed: int) -> float:
+    """The largest difference from complex steps at a hundred points."""
     drawn, point = complex_step.draw(seed)
-    value, jacobian = scalar_program(drawn).jacobian().evaluate(np.array(point))
-    expected = np.array([y.real for y in complex_step.values(drawn, list(map(complex, point)))])
-    return max(apart(value, expected), apart(jacobian, np.array(complex_step.jacobian(drawn, point))))
+    points = np.array(point) + np.random.default_rng(seed).uniform(-1, 1, (100, drawn.inputs))
+    found = scalar_program(drawn).jacobian().evaluate(points)
+    expected = [complex_step.values(drawn, list(map(complex, x))) for x in points.tolist()]
+    derivatives = [complex_step.jacobian(drawn, x) for x in points.tolist()]
+    return max(map(furthest_apart, found, (np.real(expected), np.array(derivatives))))
 
 
-@pytest.mark.parametrize("seeds", [range(30), range(30, 60)], ids=str)
-def test_random_programs_equal_complex_steps(seeds: range) -> None:
-    assert max(map(differs, seeds)) < TOLERANCE
+def test_random_programs_equal_complex_steps() -> None:
+    assert max(map(differs, SEEDS)) < TOLERANCE
 
 
 @pytest.mark.nightly
@@ -65,14 +77,14 @@ def test_a_thousand_random_programs_equal_complex_steps() -> None:
 
 
 def test_random_programs_use_every_operation() -> None:
-    used = {name for seed in range(60) for name, _ in complex_step.draw(seed)[0].lines}
+    used = {name for seed in SEEDS for name, _ in complex_step.draw(seed)[0].lines}
     assert used == set(OPERATIONS) - {"recip"}
 
 
 def test_every_order_gives_the_same_jacobian(monkeypatch: pytest.MonkeyPatch) -> None:
     from chainplan.codegen import jacobian
 
-    drawn, point = complex_step.draw(5)
+    drawn, point = complex_step.draw(1)
     program, expected = scalar_program(drawn), np.array(complex_step.jacobian(drawn, point))
     for name, order in ORDERS.items():
         monkeypatch.setattr(jacobian, "ORDERS", {name: order})
@@ -82,7 +94,7 @@ def test_every_order_gives_the_same_jacobian(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_shortest_candidate_is_kept_and_operations_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     from chainplan.codegen import jacobian
 
-    programs = [scalar_program(complex_step.draw(seed)[0]) for seed in range(8)]
+    programs = [scalar_program(complex_step.draw(seed)[0]) for seed in (0, 3, 5)]
     made = [program.jacobian() for program in programs]
     monkeypatch.setattr(jacobian, "ORDERS", {"forward": ORDERS["forward"]})
     monkeypatch.setattr(jacobian, "improved", lambda order, price, priced: order)
@@ -197,10 +209,10 @@ def test_sympy_functions_and_branches_equal_sympy() -> None:
         sp.atan2(x, y) + sp.acos(x / 3) + sp.asin(y / 3) + sp.erf(x) + sp.cosh(x) * sp.sinh(y) + sp.cot(z),
     ]
     program, derivatives = from_sympy(written, symbols).jacobian(), sp.Matrix(written).jacobian(symbols)
-    for point in np.random.default_rng(0).uniform(0.2, 1.5, (5, 3)):
-        at = dict(zip(symbols, point, strict=True))
-        expected = np.array(derivatives.subs(at).evalf(18).tolist(), float)
-        assert apart(program.evaluate(point)[1], expected) < TOLERANCE
+    points = np.random.default_rng(0).uniform(0.2, 1.5, (100, 3))
+    expected = sp.lambdify(symbols, derivatives, "scipy")
+    for point, jacobian in zip(points, program.evaluate(points)[1], strict=True):
+        assert apart(jacobian, expected(*point)) < TOLERANCE
 
 
 def test_casadi_functions_equal_casadi() -> None:
@@ -209,14 +221,13 @@ def test_casadi_functions_equal_casadi() -> None:
     y = ca.vertcat(ca.sin(x[0]) * u[0, 1] / x[1], ca.if_else(x[0] < x[1], x[2] ** 2, u[1, 0]), ca.fmax(x[0], u[1, 1]))
     function = ca.Function("f", [x, u], [y, ca.mtimes(u, u)], ["x", "u"], ["y", "uu"])
     made = from_casadi(function).jacobian(of="y")
-    points = np.random.default_rng(0).uniform(0.2, 1.5, (5, 7))
-    for point in points:
-        x0, u0 = point[:3], point[3:].reshape(2, 2)
-        by_x = np.array(ca.Function("j", [x, u], [ca.jacobian(y, x)])(x0, u0))
-        value, uu, jacobian = made.evaluate(x0, u0)
+    by_x = ca.Function("j", [x, u], [ca.jacobian(y, x)])
+    rng = np.random.default_rng(0)
+    xs, us = rng.uniform(0.2, 1.5, (100, 3)), rng.uniform(0.2, 1.5, (100, 2, 2))
+    for x0, u0, value, uu, jacobian in zip(xs, us, *made.evaluate(xs, us), strict=True):
         assert apart(value, np.array(function(x0, u0)[0])[:, 0]) < TOLERANCE
         assert apart(uu, u0 @ u0) < TOLERANCE
-        assert apart(jacobian[:, :3], by_x) < TOLERANCE
+        assert apart(jacobian[:, :3], np.array(by_x(x0, u0))) < TOLERANCE
 
 
 # --- targets
@@ -225,21 +236,21 @@ def test_casadi_functions_equal_casadi() -> None:
 @pytest.fixture(scope="module")
 def drawn_jacobians() -> list[tuple[ScalarProgram, np.ndarray]]:
     made = []
-    for seed in range(12):
+    for seed in range(5):
         drawn, point = complex_step.draw(seed)
-        points = np.array(point) + np.linspace(0, 0.1, 11)[:, None]
+        points = np.array(point) + np.linspace(0, 0.1, 101)[:, None]
         made.append((scalar_program(drawn).jacobian(), points))
     return made
 
 
 @needs_compiler
 def test_compiled_code_equals_evaluation(drawn_jacobians: list[tuple[ScalarProgram, np.ndarray]]) -> None:
-    for program, points in drawn_jacobians[:4]:
+    for program, points in drawn_jacobians[2:4]:
         run, expected = program.compile(), program.evaluate(points)
         assert run.target == "c"
         for found, wanted in zip(run.batch(points), expected, strict=True):
             assert apart(found, wanted) < TOLERANCE
-        for k in (0, 7):
+        for k in (0, 77):
             for found, wanted in zip(run(points[k]), program.evaluate(points[k]), strict=True):
                 assert apart(found, wanted) < TOLERANCE
 
@@ -308,8 +319,9 @@ int main(void) {{
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on this machine")
-def test_c_is_clean_under_warnings_and_sanitizers(tmp_path: Path) -> None:
-    for seed in (3, 11):
+@pytest.mark.parametrize("seeds", [(11,), pytest.param(range(30), marks=pytest.mark.nightly)], ids=str)
+def test_c_is_clean_under_warnings_and_sanitizers(seeds: Sequence[int], tmp_path: Path) -> None:
+    for seed in seeds:
         program = scalar_program(complex_step.draw(seed)[0]).jacobian()
         sizes = {"inputs": program.input_size * 11, "values": program.outputs[0].size * 11, "points": 11}
         text = program.c_source("code") + MAIN.format(**sizes, entries=program.outputs[1].size * 11)

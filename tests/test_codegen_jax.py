@@ -23,7 +23,7 @@ from chainplan_cli.main import main  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
-POINTS = np.random.default_rng(0).uniform(0.3, 1.2, (3, 4))
+POINTS = np.random.default_rng(0).uniform(0.3, 1.2, (100, 4))
 
 
 def moves(x: Array) -> Array:
@@ -67,16 +67,18 @@ def logic(x: Array) -> Array:
     return jnp.where(inside, x * x, -x) + lax.select_n((x > 0.7).astype(int), x, 2 * x)
 
 
-FUNCTIONS: tuple[Callable[[Array], Array], ...] = (moves, reductions, functions, networks, loops, logic)
-
-
 def apart(found: Any, expected: Any) -> float:
     assert np.shape(found) == np.shape(expected)
     return float(np.abs(np.asarray(found) - expected).max() / np.abs(expected).max())
 
 
-@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
-def test_programs_equal_jax(function: Callable[[Array], Array]) -> None:
+@pytest.mark.parametrize("function", [moves, reductions, functions, loops], ids=lambda f: f.__name__)
+def test_values_equal_jax(function: Callable[[Array], Array]) -> None:
+    (values,) = from_jax(function, jnp.ones(4)).evaluate(POINTS)
+    assert apart(values, jax.jit(jax.vmap(function))(POINTS)) < 1e-12
+
+
+def derivatives_equal_jax(function: Callable[[Array], Array]) -> None:
     program = from_jax(function, jnp.ones(4)).jacobian()
     assert program.name == function.__name__
     values, jacobians = program.evaluate(POINTS)
@@ -85,16 +87,28 @@ def test_programs_equal_jax(function: Callable[[Array], Array]) -> None:
     assert apart(jacobians, expected[1]) < 1e-12
 
 
+@pytest.mark.parametrize("function", [networks, logic], ids=lambda f: f.__name__)
+def test_derivatives_equal_jax(function: Callable[[Array], Array]) -> None:
+    derivatives_equal_jax(function)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("function", [moves, reductions, functions, loops], ids=lambda f: f.__name__)
+def test_derivatives_of_many_operations_equal_jax(function: Callable[[Array], Array]) -> None:
+    derivatives_equal_jax(function)
+
+
 def test_hessians_equal_jax() -> None:
     def energy(x: Array) -> Array:
-        return jnp.sum(jnp.exp(-jnp.outer(x, x))) * jnp.linalg.norm(x)
+        return jnp.exp(-x[0] * x[1]) * jnp.sin(x[2]) + x[0] / x[2]
 
-    program = from_jax(energy, jnp.ones(4)).jacobian().jacobian()
-    _, gradient, hessian = program.evaluate(POINTS[0])
-    expected = jax.jit(lambda x: (jax.grad(energy)(x), jax.hessian(energy)(x)))(POINTS[0])
-    assert apart(gradient[0], expected[0]) < 1e-12
-    assert apart(hessian[0], expected[1]) < 1e-12
-    assert (hessian[0] == hessian[0].T).all()
+    points = POINTS[:, :3]
+    program = from_jax(energy, jnp.ones(3)).jacobian().jacobian()
+    _, gradients, hessians = program.evaluate(points)
+    expected = jax.jit(jax.vmap(jax.jacfwd(lambda x: (jax.grad(energy)(x),) * 2, has_aux=True)))(points)
+    assert apart(gradients[:, 0], expected[1]) < 1e-12
+    assert apart(hessians[:, 0], expected[0]) < 1e-12
+    assert (hessians[:, 0] == hessians[:, 0].swapaxes(1, 2)).all()
 
 
 def test_trees_of_arguments_are_inputs_by_name() -> None:
