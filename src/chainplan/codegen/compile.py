@@ -6,6 +6,7 @@ import ctypes
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from chainplan.codegen.compiler import compiled
 from chainplan.codegen.straight_line import StraightLine, checked
 from chainplan.codegen.targets.c import c_source
 from chainplan.codegen.targets.python import python_source
+from chainplan.compiled.loader import compiled_core
 from chainplan.errors import ArgumentError
 
 WITHOUT_COMPILER = (
@@ -40,8 +42,8 @@ class CompiledProgram:
         The program that it computes.
     target : str
         What it runs as: `c`, or `python`.
-    one : Callable[..., tuple[Array, ...]]
-        The function of one point.
+    one : Callable[..., Any]
+        The function of one point: a tuple of outputs, or None where arrays are not float64 in row-major order.
     many : Callable[[Sequence[Array], int], list[Array]]
         The function of arrays of points x entries and their number.
 
@@ -58,7 +60,7 @@ class CompiledProgram:
         self,
         program: StraightLine,
         target: str,
-        one: Callable[..., tuple[Array, ...]],
+        one: Callable[..., Any],
         many: Callable[[Sequence[Array], int], list[Array]],
     ) -> None:
         self.program = program
@@ -68,7 +70,9 @@ class CompiledProgram:
 
     def __call__(self, *arrays: Array) -> Any:
         """Compute the outputs at one point: an array for each, or the array itself where there is one output."""
-        results = self._one(arrays)
+        results = self._one(*arrays)
+        if results is None:
+            results = self._one(*(np.array(x, order="C") for x in at_one_point(self.program, arrays)))
         return results if len(results) != 1 else results[0]
 
     def batch(self, *arrays: Array) -> Any:
@@ -110,32 +114,10 @@ def compiled_program(program: StraightLine, target: str) -> CompiledProgram:
     return _in_python(program)
 
 
-class _Buffers(threading.local):
-    """The arrays on which a thread calls compiled code."""
-
-    def __init__(self, program: StraightLine) -> None:
-        self.inputs = [np.zeros(one.shape) for one in program.inputs]
-        self.outputs = [np.zeros(one.shape) for one in program.outputs]
-        arrays = [*self.inputs, *self.outputs]
-        self._pointers = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
-        self.pointer = ctypes.c_void_p(ctypes.addressof(self._pointers))
-
-
 def _in_c(program: StraightLine, library: ctypes.CDLL) -> CompiledProgram:
     """Call a shared object."""
-    called, many = library["program_called"], library["program_batch"]
-    called.restype = many.restype = None
-    buffers = _Buffers(program)
-    shapes = [one.shape for one in program.inputs]
-
-    def one(arrays: Sequence[Array]) -> tuple[Array, ...]:
-        inputs = buffers.inputs
-        if [getattr(a, "shape", None) for a in arrays] != shapes:
-            arrays = at_one_point(program, arrays)
-        for x, array in zip(inputs, arrays, strict=True):
-            x[...] = array
-        called(buffers.pointer)
-        return tuple([output.copy() for output in buffers.outputs])
+    many = library["program_batch"]
+    many.restype = None
 
     def of_many(given: Sequence[Array], points: int) -> list[Array]:
         arrays = [np.ascontiguousarray(x.T) for x in given]
@@ -143,7 +125,39 @@ def _in_c(program: StraightLine, library: ctypes.CDLL) -> CompiledProgram:
         many(ctypes.c_size_t(points), *(ctypes.c_void_p(a.ctypes.data) for a in (*arrays, *made)))
         return [m.T for m in made]
 
-    return CompiledProgram(program, "c", one, of_many)
+    return CompiledProgram(program, "c", _caller(program, library["program_called"]), of_many)
+
+
+def _caller(program: StraightLine, function: Any) -> Callable[..., tuple[Array, ...] | None]:
+    """Return what calls a function on arrays, and gives None where they are not as it expects them."""
+    function.restype = None
+    core = compiled_core()
+    if core is None:
+        return _Buffers(program, function).on
+    shapes = tuple(one.shape for one in program.inputs)
+    outputs = tuple(partial(np.zeros, one.shape) for one in program.outputs)
+    return core.ArrayCall(ctypes.cast(function, ctypes.c_void_p).value or 0, np.dtype(float), shapes, outputs).on
+
+
+class _Buffers(threading.local):
+    """The arrays on which a thread calls compiled code by ctypes, where `ArrayCall` has not been compiled."""
+
+    def __init__(self, program: StraightLine, function: Any) -> None:
+        self._inputs = [np.zeros(one.shape) for one in program.inputs]
+        self._outputs = [np.zeros(one.shape) for one in program.outputs]
+        self._shapes = [one.shape for one in program.inputs]
+        self._function = function
+        arrays = [*self._inputs, *self._outputs]
+        self._pointers = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
+
+    def on(self, *arrays: Array) -> tuple[Array, ...] | None:
+        """Compute the outputs, None where an array has another shape."""
+        if [getattr(a, "shape", None) for a in arrays] != self._shapes:
+            return None
+        for x, array in zip(self._inputs, arrays, strict=True):
+            x[...] = array
+        self._function(self._pointers)
+        return tuple([output.copy() for output in self._outputs])
 
 
 def _in_python(program: StraightLine) -> CompiledProgram:
@@ -152,7 +166,7 @@ def _in_python(program: StraightLine) -> CompiledProgram:
     exec(compile(python_source(program, "program"), "<chainplan>", "exec"), module)
     called, many = module["program"], module["program_batch"]
 
-    def one(arrays: Sequence[Array]) -> tuple[Array, ...]:
+    def one(*arrays: Array) -> tuple[Array, ...]:
         given = at_one_point(program, arrays)
         results = called(*(x.ravel().tolist() for x in given))
         results = results if len(program.outputs) > 1 else (results,)

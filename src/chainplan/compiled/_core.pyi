@@ -1,4 +1,15 @@
 from collections.abc import Callable
+from typing import Any
+
+class ArrayCall:
+    def __init__(
+        self,
+        address: int,
+        dtype: object,
+        shapes: tuple[tuple[int, ...], ...],
+        makers: tuple[Callable[[], object], ...],
+    ) -> None: ...
+    def on(self, *inputs: object) -> tuple[Any, ...] | None: ...
 
 class FlowNetwork:
     def __init__(self, step: list[int], size: list[int]) -> None: ...

@@ -36,7 +36,7 @@ int read_set(PyObject *number, uint64_t *set, int words);
 int read_numbers(PyObject *list, int64_t *numbers, int count);
 
 /* The types and functions of the routines, each of which has a file of its own. */
-extern PyType_Spec flow_network_spec, set_model_spec, set_search_spec;
+extern PyType_Spec array_call_spec, flow_network_spec, set_model_spec, set_search_spec;
 PyObject *least_splits(PyObject *module, PyObject *args);
 PyObject *first_split(PyObject *module, PyObject *args);
 PyObject *fragment_prices(PyObject *module, PyObject *args);

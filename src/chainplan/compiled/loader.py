@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from chainplan.compiled._core import FlowNetwork, SetModel, SetSearch
+    from chainplan.compiled._core import ArrayCall, FlowNetwork, SetModel, SetSearch
 
 SMALLEST_UNCOMPILED_NUMBER = 1 << 60
 """What all numbers in compiled routines must stay below, sums and products included."""
@@ -17,6 +17,7 @@ SMALLEST_UNCOMPILED_NUMBER = 1 << 60
 class CompiledCore(Protocol):
     """The compiled module."""
 
+    ArrayCall: type[ArrayCall]
     FlowNetwork: type[FlowNetwork]
     SetModel: type[SetModel]
     SetSearch: type[SetSearch]

@@ -57,7 +57,7 @@ static PyMethodDef FUNCTIONS[] = {
 };
 
 static int fill(PyObject *module) {
-    PyType_Spec *specs[] = {&flow_network_spec, &set_model_spec, &set_search_spec};
+    PyType_Spec *specs[] = {&array_call_spec, &flow_network_spec, &set_model_spec, &set_search_spec};
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
         if (add_type(module, specs[i]) < 0)
             return -1;
