@@ -19,6 +19,7 @@ from chainplan.io.variants_file import SavedVariants
 from chainplan.plans.variants import Variants
 from chainplan.problem.family import Family
 from chainplan.report.html.page import render as page_of
+from chainplan.solvers.sizes.moves import ChainMoves, at_points
 from chainplan.solvers.sizes.pieces import Polynomial, sign_runs, through, trimmed, value
 from chainplan_cli.main import main
 
@@ -141,6 +142,20 @@ def test_fewer_variants_than_there_are_best_orders_have_a_proven_factor() -> Non
     assert one.guarantee is not None
     quotients = [one.choose(n=n).price / best.choose(n=n).price for n in range(1, 5001, 50)]  # type: ignore[operator]
     assert 1 < max(quotients) <= one.guarantee < 1.02 * max(quotients)
+
+
+@pytest.mark.parametrize("first", [*STRUCTURES, "dense", "zero"])
+@pytest.mark.parametrize("second", [*STRUCTURES, "dense", "zero"])
+def test_a_product_has_the_same_price_at_one_size_and_at_many(first: Any, second: Any) -> None:
+    family = chainplan.chain(
+        [{"shape": ["n", "n"], "structure": first}, {"shape": ["n", "n"], "structure": second}], ranges={"n": [1, 60]}
+    )
+    assert isinstance(family, Family)
+    (multiply,) = ChainMoves(family).moves[0, 2]
+    sizes = [1, 2, 3, 5, 31, 60]
+    planned = [chainplan.plan(family.at(n=n)).price for n in sizes]
+    assert [multiply.price.at({"n": n}) for n in sizes] == planned
+    assert (at_points(multiply.price, {"n": np.array(sizes)}) + np.zeros(len(sizes), int)).tolist() == planned
 
 
 def test_signs_of_polynomials_are_those_of_their_values() -> None:

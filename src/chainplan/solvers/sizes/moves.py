@@ -188,9 +188,9 @@ class ChainMoves:
         """Return the price of the product of (k, j) and (i, k), as `structures.block.product_fma` counts it."""
         left, right = self._structures[k, j], self._structures[i, k]
         m, inner, n = self.sizes[j], self.sizes[k], self.sizes[i]
-        if left.unit or right.unit:
-            return NOTHING
         column, row = _in_each_line(left, m), _in_each_line(right, n)
+        if left.unit or right.unit or NOTHING in (column, row):
+            return NOTHING
         if column is not None and row is not None:
             return column.times(inner).times(row)
         return BandPrice(left, right, m, inner, n)
