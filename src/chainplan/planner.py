@@ -119,7 +119,7 @@ def plan(
         outcome = _solved(problem, chosen, search, start, ONE_MACHINE_SHARE if (machines or 1) > 1 else None)
         outcome = in_order(problem, outcome, search)
         outcome = _scheduled(problem, outcome, machines, search, replan=solver == "auto")
-    outcome = _accepted(problem, outcome)
+    outcome = _accepted(problem, outcome, solver)
     return Result(
         problem=problem,
         solver=outcome.solver or solver,
@@ -285,7 +285,7 @@ def _maker(plan: Plan, search: Search, solver: str) -> str:
     return WARM_START if plan is search.start else solver
 
 
-def _accepted(problem: Problem, outcome: Outcome) -> Outcome:
+def _accepted(problem: Problem, outcome: Outcome, asked: str) -> Outcome:
     """The outcome with its plan proved; one that exceeds the memory limit is withdrawn, a wrong one is a defect."""
     if outcome.candidate is None:
         return outcome
@@ -296,9 +296,10 @@ def _accepted(problem: Problem, outcome: Outcome) -> Outcome:
             f"{candidate.price:,}; this is a defect of chainplan. Report it with the spec."
         )
     if not candidate.fits(problem.memory):
+        others = "" if asked == "auto" else "; 'auto' tries other plans"
         note = (
             f"the plan found needs {candidate.peak:,} elements in the best order of its steps, limits.memory is "
-            f"{problem.memory:,}; 'auto' tries other plans. Raise it."
+            f"{problem.memory:,}{others}. Raise it."
         )
         return Outcome(Status.BUDGET, needs=outcome.needs, solver=outcome.solver, note=note)
     if outcome.schedule is not None:

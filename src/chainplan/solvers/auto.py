@@ -343,10 +343,16 @@ def _run_on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
 
 
 def _best_outcome(problem: Problem, outcomes: list[Outcome], search: Search) -> Outcome:
-    """The outcome with the cheapest plan that fits and the best bound; ties go to a proven plan, then to the first."""
+    """The outcome with the cheapest plan that fits and the best bound; ties go to a proven plan, then to the first.
+
+    Where none fits, it is the one whose plan needs the least memory.
+    """
     prices = [0 if outcome.candidate is None else outcome.candidate.price for outcome in outcomes]
+    needs = [0 if outcome.candidate is None or _fits(outcome, problem) else outcome.candidate.peak for outcome in outcomes]
     proven = [outcome.status is Status.OPTIMAL for outcome in outcomes]
-    best = min(range(len(outcomes)), key=lambda i: (not _fits(outcomes[i], problem), prices[i], not proven[i]))
+    best = min(
+        range(len(outcomes)), key=lambda i: (not _fits(outcomes[i], problem), needs[i], prices[i], not proven[i])
+    )
     outcome = outcomes[best]
     for other in outcomes:
         if other.bound.within is not None:
