@@ -14,6 +14,7 @@ import pytest
 
 import chainplan
 from chainplan.errors import ExecutionError, PlanError, SpecError
+from chainplan.plans.bound import Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.classes import SHARED
 from chainplan.plans.sharing import shared
@@ -236,6 +237,29 @@ def test_every_solver_takes_chains_of_equal_factors() -> None:
                 once = shared(Candidate(found, problem.cost))
                 assert once.price <= Candidate(found, problem.cost).price
                 assert_right(problem, once.plan, seed)
+
+
+def test_no_solver_denies_plans_that_share_equal_products_under_a_limit() -> None:
+    for seed in range(12):
+        problem = chain_of_letters(*random_letters(random.Random(seed)))
+        peak = chainplan.replay(chainplan.plan(problem, "chain-shared" if problem.graph.shares else "auto")).peak
+        limited = replace(problem, memory=peak)
+        assert chainplan.plan(limited).plan is not None
+        for name in ("chain-memory", "dag-memory"):
+            assert chainplan.plan(limited, name).status is not Status.INFEASIBLE
+    squared = replace(power(8), memory=8)  # two blocks of four entries, where each of two factors has one of its own
+    assert (chainplan.plan(squared).price, chainplan.plan(squared, "exhaustive").status) == (24, Status.BUDGET)
+    assert chainplan.plan(replace(squared, memory=3)).status is Status.INFEASIBLE
+
+
+def test_a_block_that_stands_for_two_outputs_is_held_once() -> None:
+    jacobians = [{"edge": ["x", "y"], "name": "A"}, {"edge": ["z", "w"], "same_as": "A"}]
+    sizes = dict.fromkeys("xyzw", 3)
+    spec = {"dag": {"sizes": sizes, "inputs": ["x", "z"], "outputs": ["y", "w"], "jacobians": jacobians}}
+    problem = replace(chainplan.from_spec(spec), memory=9)
+    once = Plan(problem.graph, (Load("A"), Again(0, "z", "w")), (Output("y", "x", 0), Output("w", "z", 1)))
+    assert chainplan.check(once, problem).peak == 9
+    assert chainplan.plan(problem).status is not Status.INFEASIBLE
 
 
 def _explicit_without_zero_rows(factor: dict[str, Any]) -> dict[str, Any]:

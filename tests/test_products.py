@@ -158,6 +158,16 @@ def test_bad_products_are_refused(case: str) -> None:
         from_spec({"chain": SMALL, "products": given})
 
 
+def test_a_limit_that_no_plan_found_keeps_comes_with_the_least_need() -> None:
+    problem = asked(chain([30, 20, 10, 20, 30, 2, 30]), 50)
+    least = min(replay(baseline_plan(problem, name)).peak for name in BASELINES)
+    (note,) = plan(replace(problem, memory=3)).notes
+    assert note.endswith("limits.memory is 3. Raise it.")
+    needed = int(note.split(" needs ")[1].split()[0])
+    assert needed <= least
+    assert plan(replace(problem, memory=needed)).plan is not None
+
+
 def test_products_and_states_that_are_evaluated_do_not_go_together() -> None:
     with pytest.raises(SpecError, match=r"the spec has 'products' and 'limits.recompute'; expected one of them"):
         from_spec({"chain": SMALL, "products": {"right": 1}, "limits": {"recompute": True}})

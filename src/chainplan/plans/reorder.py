@@ -234,12 +234,13 @@ def peak_floor(graph: Graph) -> int:
 
     At its end a plan holds the whole Jacobian, and before that it holds single elementals. While the last block is
     made, all others are alive, and with dense blocks so are the operands of its last step: two factors through some
-    vertex, two summands, or the argument of a tangent or adjoint.
+    vertex, two summands, or the argument of a tangent or adjoint. Where elementals are equal one block may stand for
+    several of these, and only the largest is sure to be held.
     """
     blocks = _jacobian(graph)
-    total = sum(blocks.values())
+    total = max(blocks.values(), default=0) if graph.shares else sum(blocks.values())
     used = set(graph.outputs) & {e.source for e in graph.useful}
-    dense = all(e.block.structure.name == "dense" for e in graph.useful) and not used
+    dense = all(e.block.structure.name == "dense" for e in graph.useful) and not used and not graph.shares
     extra = min((_operands(graph, *pair) for pair in blocks), default=0) if dense and blocks else 0
     single = 0
     for e in graph.useful:

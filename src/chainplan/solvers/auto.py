@@ -187,8 +187,10 @@ def _with_equal_shared(
     outcome: Outcome, problem: Problem, search: Search, by_segments: Candidate | None = None
 ) -> Outcome:
     """The outcome, or a cheaper one that makes products of equal elementals once, where some are equal."""
-    if not problem.graph.shares or outcome.candidate is None:
+    if not problem.graph.shares:
         return outcome
+    if outcome.candidate is None:
+        return _shared_under_limit(outcome, problem, search)
     if _fits(outcome, problem):
         search.offer(outcome.candidate.plan, outcome.candidate.price)
     once = in_order(problem, replace(outcome, candidate=shared(outcome.candidate)), search)
@@ -207,6 +209,15 @@ def _with_equal_shared(
     if bound.status(best.candidate.price) is Status.OPTIMAL or best is not outcome:
         return _repriced(replace(best, bound=bound))
     return best
+
+
+def _shared_under_limit(outcome: Outcome, problem: Problem, search: Search) -> Outcome:
+    """The outcome without a plan, or one with a plan that keeps the limit because it shares equal products."""
+    solver = EqualFactorsSolver()
+    if outcome.status is Status.INFEASIBLE or solver.refusal(problem) is not None:
+        return outcome
+    made = _run_stage(solver, problem, search)
+    return made if _fits(made, problem) else outcome
 
 
 def _by_segments(problem: Problem, search: Search) -> Candidate | None:
@@ -348,7 +359,9 @@ def _best_outcome(problem: Problem, outcomes: list[Outcome], search: Search) -> 
     Where none fits, it is the one whose plan needs the least memory.
     """
     prices = [0 if outcome.candidate is None else outcome.candidate.price for outcome in outcomes]
-    needs = [0 if outcome.candidate is None or _fits(outcome, problem) else outcome.candidate.peak for outcome in outcomes]
+    needs = [
+        0 if outcome.candidate is None or _fits(outcome, problem) else outcome.candidate.peak for outcome in outcomes
+    ]
     proven = [outcome.status is Status.OPTIMAL for outcome in outcomes]
     best = min(
         range(len(outcomes)), key=lambda i: (not _fits(outcomes[i], problem), needs[i], prices[i], not proven[i])

@@ -34,6 +34,7 @@ from chainplan.solvers.chain.derivation import (
     swept,
     write,
 )
+from chainplan.solvers.chain.memory_limit import nothing_fits
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver
 
@@ -78,7 +79,7 @@ class ExhaustiveSolver(Solver):
             within = sweeps.moves if problem.memory is None else "bracketings"
             return bounded(best[1], best[0][0], Bound(bound, within))
         if not sweeps.any:
-            return Outcome(Status.INFEASIBLE, needs=needs)
+            return nothing_fits(problem, needs)
         return Outcome(Status.BUDGET, needs=needs, note="coloured sweeps are not tried under a limit. Raise it.")
 
 
