@@ -220,6 +220,12 @@ def test_the_shapes_of_arrays_choose_the_plan() -> None:
         chainplan.execute(variants, {"F1": values["F1"], "F2": np.ones(64), "F4": np.ones((5, 9)), "F3": values["F3"]})
 
 
+def test_a_size_follows_from_a_product_once_the_others_are_known() -> None:
+    variants = chainplan.variants(chainplan.chain(["a*b", 2, "3*a", "a*b*c"], ranges={n: [1, 9] for n in "cab"}))
+    values = {"F1": np.ones((2, 10)), "F2": np.ones((6, 2)), "F3": np.ones((30, 6))}
+    assert variants.choose_for(values).problem == variants.family.at(a=2, b=5, c=3)
+
+
 def read(text: str, folder: Path) -> SavedVariants:
     path = folder / "variants.json"
     path.write_text(text)

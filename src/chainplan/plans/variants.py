@@ -132,11 +132,14 @@ class Variants:
         ArgumentError
             If a size follows from no array, or is not in its range.
         """
-        found = dict[str, int]()
-        for term, size in self._shown(jacobians):
-            name = term.names[0]
-            if name not in found and set(term.names) == {name} and size % term.coefficient == 0:
-                found[name] = _root(size // term.coefficient, len(term.names))
+        found, shown = dict[str, int](), list(self._shown(jacobians))
+        for _ in self.family.names:  # each round knows one name more, or all that follow
+            for term, size in shown:
+                new = set(term.names) - found.keys()
+                known = term.at(found | dict.fromkeys(new, 1))
+                if len(new) == 1 and known and size % known == 0:
+                    (name,) = new
+                    found[name] = _root(size // known, term.names.count(name))
         missing = next((name for name in self.family.names if name not in found), None)
         if missing is not None:
             text = f"{missing}: found no array whose shape shows this size; expected one."
