@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import random
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -184,6 +186,17 @@ def test_powers_cost_a_shortest_addition_chain() -> None:
         result = chainplan.plan(power(k), "chain-shared")
         assert (result.price, result.optimal_within) == (8 * SHORTEST[k - 1], SHARED)
     assert [len(addition_chain(k)) - 1 for k in range(1, 65)] == list(SHORTEST)
+
+
+def test_a_chain_that_is_too_long_for_the_stack_keeps_its_good_words() -> None:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 90)
+    try:
+        result = chainplan.plan(power(311), "chain-shared", budget=20.0)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert result.cost is not None
+    assert 11 * 8 <= result.cost.fma <= 13 * 8
 
 
 def test_addition_chains_are_chains_and_no_shorter_than_their_bound() -> None:

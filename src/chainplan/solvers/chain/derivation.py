@@ -11,8 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
+from chainplan.plans.bound import Status
 from chainplan.plans.compressed_sweep import CompressedSweep, write_sweep
 from chainplan.plans.recorder import Recorder
+from chainplan.plans.reorder import peak_floor
+from chainplan.plans.result import Outcome
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
@@ -141,3 +144,21 @@ def swept(root: BlockNumber, derive: Callable[[BlockNumber], Derivation]) -> Ite
                 todo.append(arg)
             case ProductDerivation(left, right):
                 todo += [left, right]
+
+
+def nothing_fits(problem: Problem, needs: int | None) -> Outcome:
+    """The outcome where no bracketing keeps the limit and `needs` is enough for one.
+
+    Where elementals are equal, plans that read one block for several of them may hold less.
+    """
+    if not problem.graph.shares:
+        return Outcome(Status.INFEASIBLE, needs=needs)
+    assert problem.memory is not None, "without a limit there is a plan"
+    floor = peak_floor(problem.graph)
+    if floor > problem.memory:
+        note = f"no plan holds fewer than {floor:,} elements at once; limits.memory is {problem.memory:,}. Raise it."
+        return Outcome(Status.INFEASIBLE, note=note)
+    note = (
+        f"no plan keeps the limit without sharing products of equal Jacobians; {needs:,} elements are enough. Raise it."
+    )
+    return Outcome(Status.BUDGET, note=note)

@@ -31,10 +31,10 @@ from chainplan.solvers.chain.derivation import (
     SweepDerivation,
     leaf_options,
     not_a_chain,
+    nothing_fits,
     swept,
     write,
 )
-from chainplan.solvers.chain.memory_limit import nothing_fits
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver
 

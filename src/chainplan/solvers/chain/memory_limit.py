@@ -31,14 +31,13 @@ from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.compressed_sweep import write_sweep
 from chainplan.plans.recorder import Recorder
-from chainplan.plans.reorder import peak_floor
 from chainplan.plans.result import Outcome, bounded
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.chain.compressed_intervals import ChainSweeps
-from chainplan.solvers.chain.derivation import ChainInterval, not_a_chain
+from chainplan.solvers.chain.derivation import ChainInterval, not_a_chain, nothing_fits
 from chainplan.solvers.chain.hill_valley import MemoryProfile, dominates, merge, single, steps_of, then
 from chainplan.solvers.chain.memory_moves import IntervalMove, MoveTable, prices_ahead
 from chainplan.solvers.search.search import Search
@@ -85,24 +84,6 @@ class ChainMemorySolver(Solver):
             "no plan of the colours found keeps the limit; whether fewer colours are possible is not known. Raise it."
         )
         return Outcome(Status.BUDGET, needs=needs, note=note)
-
-
-def nothing_fits(problem: Problem, needs: int | None) -> Outcome:
-    """The outcome where no bracketing keeps the limit and `needs` is enough for one.
-
-    Where elementals are equal, plans that read one block for several of them may hold less.
-    """
-    if not problem.graph.shares:
-        return Outcome(Status.INFEASIBLE, needs=needs)
-    assert problem.memory is not None, "without a limit there is a plan"
-    floor = peak_floor(problem.graph)
-    if floor > problem.memory:
-        note = f"no plan holds fewer than {floor:,} elements at once; limits.memory is {problem.memory:,}. Raise it."
-        return Outcome(Status.INFEASIBLE, note=note)
-    note = (
-        f"no plan keeps the limit without sharing products of equal Jacobians; {needs:,} elements are enough. Raise it."
-    )
-    return Outcome(Status.BUDGET, note=note)
 
 
 def _smallest(table: MoveTable, low: int, search: Search) -> int:

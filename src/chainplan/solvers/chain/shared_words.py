@@ -38,6 +38,6 @@ def cheapest_words(
 
     try:
         made = SharedSearch(words, tick).solve(sets.cost) or sets.made
-    except SearchStopped:
+    except (SearchStopped, RecursionError):  # the search goes as deep as chains are long
         return sets.made, floor
     return made, total(made)
