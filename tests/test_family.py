@@ -89,6 +89,9 @@ ERRORS = {
     "chain: [n, n*n*n]\nranges: {n: [1, 1000000]}": [
         "s:1:12: chain[1] grows to 1000000000000000000; expected at most 10^12. Narrow a range."
     ],
+    f"chain: [{'*'.join(['n'] * 2000)}, 3]\nranges: {{n: [1, 1000000000000]}}": [
+        "s:1:9: chain[0] grows to more than 10^60; expected at most 10^12. Narrow a range."
+    ],
     "chain: [n, 3]\nranges: {n: [1, 2]}\nlimits: {memory: 4}": [
         "s:3:1: the spec has 'ranges' and 'limits'; expected one of them. Remove one, or write numbers for the names."
     ],

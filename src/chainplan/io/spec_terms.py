@@ -131,7 +131,8 @@ class SpecTerms:
         self.used.update(term.names)
         largest = term.at({name: self.ranges.get(name, (1, 1))[1] for name in term.names})
         if largest > most:
-            text = f"{written(node.path)} grows to {largest}; expected at most 10^{len(str(most)) - 1}. Narrow a range."
+            found = str(largest) if largest < 10**60 else "more than 10^60"
+            text = f"{written(node.path)} grows to {found}; expected at most 10^{len(str(most)) - 1}. Narrow a range."
             self.reader.messages.add(node, text)
         return node._replace(text=str(self._code(term)), spelling=ScalarSpelling.PLAIN)
 
