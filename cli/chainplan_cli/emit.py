@@ -42,6 +42,8 @@ def command(
 
     The function is written module:function, its arguments as JAX prints their types: --args 'f64[7]'. The derivatives
     are by the arguments of --argnums, in layers by the variables of SPEC. The code is the shortest of several orders.
+    The table says how many values each order has written, and how many operations are left of the shortest after all
+    passes: common factors and shared terms, signs and quotients.
     """
     from chainplan.codegen.targets.names import function_name
     from chainplan.codegen.targets.registry import TARGETS
@@ -92,11 +94,13 @@ def _program(spec: str, arguments: str | None, argnums: str | None) -> ScalarPro
 
 
 def _table(steps: list[ScalarProgram]) -> list[str]:
-    """Say how many operations each derivative has, and each candidate for it."""
+    """Say how many operations each derivative has, and each candidate for it before and after all passes."""
     from chainplan.report.words.table import columns
 
-    rows = [["program", "operations"], ["values", f"{steps[0].operations:,}"]]
+    rows = [["program", "written", "operations"], ["values", "", f"{steps[0].operations:,}"]]
     for program in steps[1:]:
-        counts = program.counts or {}
-        rows += [[f"{program.outputs[-1].name}, {name}", f"{count:,}"] for name, count in counts.items()]
-    return columns(rows, right={1}, indent="")
+        word = program.outputs[-1].name
+        for name, (values, operations) in (program.counts or {}).items():
+            rows.append([f"{word}, {name}", f"{values:,}", "" if operations is None else f"{operations:,}"])
+        rows.append([word, "", f"{program.operations:,}"])
+    return columns(rows, right={1, 2}, indent="")

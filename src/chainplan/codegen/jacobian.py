@@ -2,7 +2,8 @@
 
 What counts is the number of operations once equal values are one value and dead ones are gone, because sharing between
 the derivatives and the values decides more than the order alone. So every order of the table is written and counted; a
-local search goes on from the best of them, with that count as its price; and the few shortest programs are rewritten.
+local search goes on from the best of them, with that count as its price. The few shortest are rewritten and laid out,
+which settles what signs and quotients cost, and the shortest of these is kept.
 """
 
 from __future__ import annotations
@@ -17,15 +18,13 @@ from chainplan.codegen.order_search import improved
 from chainplan.codegen.orders import ORDERS, followed
 from chainplan.codegen.rewriting import rewritten
 from chainplan.codegen.scalar_graph import ScalarGraph, linearised
-from chainplan.codegen.straight_line import StraightLine
+from chainplan.codegen.straight_line import OrderCount, StraightLine
 from chainplan.codegen.writer import Ref, Writer
 
 AnyProgram = TypeVar("AnyProgram", bound=StraightLine)
 
-REWRITTEN_CANDIDATES = 4
-"""How many of the shortest programs are rewritten."""
-LAID_OUT_CANDIDATES = 2
-"""How many of these are laid out, which settles what signs cost."""
+FINISHED_CANDIDATES = 4
+"""How many of the shortest programs are rewritten and laid out."""
 
 
 class _Candidate(NamedTuple):
@@ -57,8 +56,13 @@ def jacobian_program(
     best = min(made.values(), key=lambda one: one.operations)
     order = improved(best.order, best.operations, lambda o: written(lambda g: followed(g, o)).operations)
     made["plan"] = written(lambda g: followed(g, order))
-    laid = _shortest(asked, list(made.values()))
-    counts = {name: one.operations for name, one in made.items()} | {"rewritten": len(laid.lines)}
+    few = sorted(made, key=lambda name: made[name].operations)[:FINISHED_CANDIDATES]
+    finished = {name: _finished(asked, made[name]) for name in few}
+    laid = min(finished.values(), key=lambda one: len(one.lines))
+    counts = {
+        name: OrderCount(one.operations, len(finished[name].lines) if name in finished else None)
+        for name, one in made.items()
+    }
     return replace(program, constants=laid.constants, lines=laid.lines, outputs=laid.outputs, counts=counts)
 
 
@@ -70,12 +74,7 @@ def _rewritten_values(program: StraightLine, asked: AskedJacobian) -> tuple[Writ
     return writer, dict(zip(asked.values, refs, strict=True))
 
 
-def _shortest(asked: AskedJacobian, made: list[_Candidate]) -> LaidOut:
-    """Rewrite the shortest candidates, and lay out the shortest of all."""
-    few = sorted(made, key=lambda one: one.operations)[:REWRITTEN_CANDIDATES]
-    for one in few.copy():
-        writer, results = rewritten(one.writer, asked.inputs, one.results)
-        few.append(one._replace(writer=writer, results=results, operations=operations(writer, results)))
-    few = sorted(few, key=lambda one: one.operations)[:LAID_OUT_CANDIDATES]
-    laid = [asked.laid_out(one.writer, one.results, one.entries) for one in few]
-    return min(laid, key=lambda one: len(one.lines))
+def _finished(asked: AskedJacobian, made: _Candidate) -> LaidOut:
+    """Lay out what an order has written, as it is or rewritten, whichever is shorter."""
+    both = ((made.writer, made.results), rewritten(made.writer, asked.inputs, made.results))
+    return min((asked.laid_out(*one, made.entries) for one in both), key=lambda laid: len(laid.lines))

@@ -37,9 +37,9 @@ class ScalarProgram(StraightLine):
         The arrays that it gives.
     variables : tuple[str, ...]
         The inputs by which derivatives are taken where none are named; where there are none, by all.
-    counts : Mapping[str, int] | None
-        Where the program holds derivatives: how many values each order of elimination writes, by its name, and under
-        `rewritten` the operations of the program that was kept.
+    counts : Mapping[str, OrderCount] | None
+        Where the program holds derivatives: for each order of elimination, by its name, how many `values` it writes
+        and, of the few shortest, how many `operations` remain after all passes.
 
     Examples
     --------
@@ -173,8 +173,9 @@ class ScalarProgram(StraightLine):
         Returns
         -------
         tuple
-            A pair of a symbol and what it stands for, for each operation that is used more than once, and an array of
-            expressions for each output. The symbols of inputs are called x_0, x_1, … for an input x.
+            A pair of a symbol and what it stands for, for each operation that is used more than once, is a branch or
+            would stand deep inside others; and an array of expressions for each output. The symbols of inputs are
+            called x_0, x_1, … for an input x.
 
         Raises
         ------

@@ -68,6 +68,16 @@ class OutputArray(NamedTuple):
         return tuple(entry % self.shape[-1] for entry in self.entries)
 
 
+class OrderCount(NamedTuple):
+    """How many values an order of elimination writes, and how many operations its program has after all passes.
+
+    The passes are rewriting and what settles the cost of signs and quotients; only the few shortest programs take them.
+    """
+
+    values: int
+    operations: int | None
+
+
 @dataclass(frozen=True)
 class StraightLine:
     """The data of a scalar program, and what it computes; `ScalarProgram` adds what is made of it."""
@@ -78,7 +88,7 @@ class StraightLine:
     lines: tuple[Line, ...]
     outputs: tuple[OutputArray, ...]
     variables: tuple[str, ...] = ()
-    counts: Mapping[str, int] | None = None
+    counts: Mapping[str, OrderCount] | None = None
 
     @property
     def operations(self) -> int:

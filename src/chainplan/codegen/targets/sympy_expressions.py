@@ -50,6 +50,10 @@ _SYMPY_EXPRESSIONS = {
     "select": "sp.Piecewise(({1}, sp.Ne({0}, 0)), ({2}, True))",
 }
 """The operations as expressions of SymPy."""
+_PIECEWISE = frozenset(name for name, words in _SYMPY_EXPRESSIONS.items() if "Piecewise" in words)
+"""What is a replacement always, because SymPy rewrites a Piecewise inside the condition of another one, without end."""
+MAX_NESTED_OPERATIONS = 30
+"""How deep operations are nested in an expression, because SymPy works on expressions by recursion."""
 
 
 def sympy_source(program: StraightLine, name: str) -> str:
@@ -81,13 +85,15 @@ def sympy_source(program: StraightLine, name: str) -> str:
         names += entries
     names += map(_number, program.constants)
     first = len(names)
+    depth = [0] * first
     lines += ["    with sp.evaluate(False):"] if program.lines else []
     for number, (operation, operands) in enumerate(program.lines, first):
         names.append(f"t{number - first}")
         expression = _SYMPY_EXPRESSIONS[operation].format(*(names[o] for o in operands))
-        lines.append(
-            f"        {names[-1]} = " + (f"kept({names[-1]!r}, {expression})" if uses[number] > 1 else expression)
-        )
+        depth.append(1 + max(depth[o] for o in operands))
+        if uses[number] > 1 or operation in _PIECEWISE or depth[number] == MAX_NESTED_OPERATIONS:
+            expression, depth[number] = f"kept({names[-1]!r}, {expression})", 0
+        lines.append(f"        {names[-1]} = {expression}")
     results = [f"        sp.Array([{_listed(output, names)}], {output.shape})," for output in program.outputs]
     return "\n".join([*lines, "    outputs = [", *results, "    ]", "    return replacements, outputs", ""])
 
