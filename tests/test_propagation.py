@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import permutations, product
@@ -20,6 +21,7 @@ from chainplan.plans.classes import PROPAGATION, SWEPT_PROPAGATION
 from chainplan.plans.compressed_sweep import UNREACHED_PRICE
 from chainplan.plans.forward_reverse import Pricer, order_price, sweep
 from chainplan.plans.recorder import Recorder
+from chainplan.plans.replay import replay
 from chainplan.plans.steps import Accumulate, Plan, Propagate, Seed
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem
@@ -144,10 +146,10 @@ def test_plans_are_those_of_trying_everything(first: int, last: int) -> None:
         result = chainplan.plan(problem, "propagation")
         assert result.cost is not None
         assert result.plan is not None
-        assert result.bound <= best <= result.cost.fma, seed
+        assert result.bound <= result.cost.fma <= best, seed
         assert propagation_bound(problem.graph).total <= best, seed
         assert_computes(result.plan, problem)
-        assert result.cost.fma == best, seed
+        assert result.cost.fma == best or _sweeps(result.plan) or _parallel_units(problem.graph), seed
         exact += problem.graph.exact
         proven += result.status is Status.OPTIMAL
         if PropagationGraph(problem.graph).tight and problem.graph.exact:
@@ -156,6 +158,19 @@ def test_plans_are_those_of_trying_everything(first: int, last: int) -> None:
     assert exact > (last - first) // 5
     assert proven > exact * 9 // 10
     assert propagated > (last - first) // 20
+
+
+def _sweeps(plan: Plan) -> bool:
+    """Whether a seed is carried through several elementals, which the oracle of single products does not do."""
+    carried = {position for position, typed in enumerate(replay(plan).blocks) if typed.whole is not None}
+    carried -= {position for position, step in enumerate(plan.steps) if isinstance(step, Seed)}
+    return any(not carried.isdisjoint(plan.steps[position].operands()) for position in carried)
+
+
+def _parallel_units(graph: Graph) -> bool:
+    """Whether a unit elemental has another beside it, which the oracle adds up before it multiplies."""
+    ends = Counter((e.source, e.target) for e in graph.useful)
+    return any(ends[e.source, e.target] > 1 and e.block.structure.units is not None for e in graph.useful)
 
 
 def test_the_price_of_an_order_is_that_of_its_plan() -> None:
