@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-import numpy as np
-
 from chainplan.solvers.chain.addition_chains import addition_chain
 from chainplan.solvers.chain.words import ChainWords, WordOption, WordPrices, total
 
@@ -71,6 +69,8 @@ class WordSets:
 
     def _try(self, at_hand: Iterable[int]) -> bool:
         """Make the chain with some words at hand, then with all that this way makes, as long as it gets cheaper."""
+        import numpy as np
+
         improved, wanted = False, frozenset(at_hand)
         while wanted not in self._tried and self._going():
             self._tried.add(wanted)
@@ -84,6 +84,8 @@ class WordSets:
 
     def _spread(self) -> Iterator[Iterable[int]]:
         """The repeated words of the way to make the chain where the price of each is spread over its places."""
+        import numpy as np
+
         apart = np.ones(self._words.count)
         for word in self._repeated:
             apart[word] = _disjoint(self._words.places[word], self._words.lengths[word])

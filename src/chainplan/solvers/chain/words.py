@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from chainplan._util.arrays import Array
 from chainplan.problem.cost import CostModel, Fma
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.solvers.chain.addition_chains import least_products
@@ -25,6 +22,9 @@ from chainplan.solvers.chain.derivation import (
     sizes_of,
 )
 from chainplan.structures import Block, Dense
+
+if TYPE_CHECKING:
+    from chainplan._util.arrays import Array
 
 MAX_WORD_CHAIN_LENGTH = 1000
 """Factors of the longest chain whose words are looked at."""
@@ -180,6 +180,8 @@ class WordPrices:
     """Prices of all words where some are at hand, by one pass over arrays."""
 
     def __init__(self, words: ChainWords) -> None:
+        import numpy as np
+
         self.words, options = words, words.options
         flat = [option for ways in options for option in ways]
         most = sum(max((option.price for option in ways), default=0) for ways in options)
@@ -200,6 +202,8 @@ class WordPrices:
 
     def filled(self, at_hand: Array | None = None, price: Array | None = None) -> tuple[Array, Array]:
         """The price of each word, and what it costs to read it: nothing for those `at_hand` (a mask)."""
+        import numpy as np
+
         price = self._price if price is None else price
         own = np.zeros(self.words.count, price.dtype)
         read = np.zeros(self.words.count, price.dtype)
@@ -211,6 +215,8 @@ class WordPrices:
 
     def scaled(self, factor: Array) -> Array:
         """The prices of all options, those of each word divided by its factor."""
+        import numpy as np
+
         counts = np.diff(self._starts, append=len(self._price))[: self.words.count]
         return np.asarray(self._price / np.repeat(factor, counts))
 
@@ -224,7 +230,7 @@ class WordPrices:
             first = int(self._starts[word])
             last = first + len(self.words.options[word])
             total = price[first:last] + read[self._reads[0][first:last]] + read[self._reads[1][first:last]]
-            made[word] = option = self.words.options[word][int(np.argmin(total))]
+            made[word] = option = self.words.options[word][int(total.argmin())]
             todo += option.reads
         return made
 
