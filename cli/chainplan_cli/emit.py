@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 EMIT_TARGETS = ("c", "python", "casadi", "sympy")
 DERIVATIVE_ORDERS = {"value": 0, "jacobian": 1, "hessian": 2}
+_FIRST_ROWS = ("values", "jacobian")
 
 
 @click.command()
@@ -38,51 +39,45 @@ def command(
     arguments: str | None,
     argnums: str | None,
 ) -> int:
-    """Write a JAX function and its Jacobian, or the layers of SPEC, as scalar code that stands alone.
+    """Write a JAX function and its Jacobian, or those of SPEC, as scalar code that stands alone.
 
     The function is written module:function, its arguments as JAX prints their types: --args 'f64[7]'. The derivatives
     are by the arguments of --argnums, in layers by the variables of SPEC. The code is the shortest of several orders.
+    A SPEC of Jacobians is planned for the fewest operations, and a plan file is proven; their inputs are the Jacobians.
     The table says how many values each order has written, and how many operations are left of the shortest after all
     passes: common factors and shared terms, signs and quotients.
     """
     from chainplan.codegen.targets.names import function_name
     from chainplan.codegen.targets.registry import TARGETS
+    from chainplan.errors import SpecError
 
     if output is not None:
         require_place(output)
-    program = _program(spec, arguments, argnums)
+    program, order = _program(spec, arguments, argnums)
+    wanted_order = DERIVATIVE_ORDERS[derivative]
+    if order and wanted_order != order:
+        raise SpecError(f"{spec}: found Jacobians, and --derivative {derivative}; expected jacobian. Leave it out.")
     wanted = program.name if name is None else name
     function_name(wanted)
     steps = [program]
-    for _ in range(DERIVATIVE_ORDERS[derivative]):
+    for _ in range(wanted_order - order):
         steps.append(steps[-1].jacobian())
     text = TARGETS[target].source(steps[-1], wanted)
     if output is None:
         click.echo(text, nl=False)
         return 0
     write_whole(output, text)
-    click.echo("\n".join(_table(steps)))
+    click.echo("\n".join(_table(steps, order)))
     return 0
 
 
-def _program(spec: str, arguments: str | None, argnums: str | None) -> ScalarProgram:
-    """Read what is to be written: a function, or layers in a file."""
+def _program(spec: str, arguments: str | None, argnums: str | None) -> tuple[ScalarProgram, int]:
+    """Read what is to be written: a function or a file, and the order of the derivative that it is."""
     from dataclasses import replace
-
-    from chainplan.errors import SpecError
 
     if not names_function(spec):
         refuse_arguments(arguments, argnums)
-        from chainplan.codegen.sources.layers import from_layers
-        from chainplan.io.read import read_spec
-        from chainplan.problem.problem import Problem
-
-        layers = read_spec(spec)
-        if isinstance(layers, Problem):
-            raise SpecError(
-                f"{spec}: found Jacobians; expected layers, which have values. Write layers, or a function."
-            )
-        return from_layers(layers)
+        return _program_of_file(spec)
     from chainplan.codegen.sources.jax_function import argument_inputs, from_jax
 
     def made(function: Any, values: list[Any]) -> ScalarProgram:
@@ -90,14 +85,46 @@ def _program(spec: str, arguments: str | None, argnums: str | None) -> ScalarPro
         by = argument_inputs(function, values, positions(argnums or "0"))
         return replace(program, variables=by)
 
-    return called_function(spec, arguments or "", made)
+    return called_function(spec, arguments or "", made), 0
 
 
-def _table(steps: list[ScalarProgram]) -> list[str]:
+def _program_of_file(path: str) -> tuple[ScalarProgram, int]:
+    """Read layers, or Jacobians with a plan that is proven, or else made for the fewest operations."""
+    from pathlib import Path
+
+    from chainplan.codegen.sources.layers import from_layers
+    from chainplan.codegen.sources.plan_steps import from_plan, variable_name
+    from chainplan.errors import SpecError
+    from chainplan.io.plan_file import SavedPlan
+    from chainplan.io.read import read_any
+    from chainplan.planner import plan
+    from chainplan.plans.check import check
+    from chainplan.problem.problem import Problem
+    from chainplan.programs.program import Program
+
+    content = read_any(path)
+    if isinstance(content, Program):
+        return from_layers(content), 0
+    if isinstance(content, SavedPlan):
+        problem, found = content.problem, content.plan
+    elif isinstance(content, Problem):
+        problem, found = content, None if content.products else plan(content, objective="operations").plan
+    else:
+        raise SpecError(f"{path}: found sizes with ranges; expected sizes. Choose them.")
+    if problem.products:
+        raise SpecError(f"{path}: found products with vectors; expected a Jacobian. Leave products out.")
+    if found is None:
+        raise SpecError(f"{path}: found no plan; expected one that can be carried out. Relax the limits.")
+    check(found, problem)
+    return from_plan(found, variable_name(problem.name or Path(path).name.partition(".")[0])), 1
+
+
+def _table(steps: list[ScalarProgram], order: int) -> list[str]:
     """Say how many operations each derivative has, and each candidate for it before and after all passes."""
     from chainplan.report.words.table import columns
 
-    rows = [["program", "written", "operations"], ["values", "", f"{steps[0].operations:,}"]]
+    first = _FIRST_ROWS[order]
+    rows = [["program", "written", "operations"], [first, "", f"{steps[0].operations:,}"]]
     for program in steps[1:]:
         word = program.outputs[-1].name
         for name, (values, operations) in (program.counts or {}).items():

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from chainplan.codegen.sources.casadi_function import from_casadi as from_casadi
     from chainplan.codegen.sources.jax_function import from_jax as from_jax
     from chainplan.codegen.sources.layers import from_layers as from_layers
+    from chainplan.codegen.sources.plan_steps import from_plan as from_plan
     from chainplan.codegen.sources.sympy_expressions import from_sympy as from_sympy
 
 _HOMES_OF_CODE = {
@@ -28,6 +29,7 @@ _HOMES_OF_CODE = {
     "from_casadi": "sources.casadi_function",
     "from_jax": "sources.jax_function",
     "from_layers": "sources.layers",
+    "from_plan": "sources.plan_steps",
     "from_sympy": "sources.sympy_expressions",
 }
 
