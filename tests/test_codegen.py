@@ -23,6 +23,7 @@ from chainplan.codegen.straight_line import InputArray, Line, OutputArray
 from chainplan.codegen.targets.registry import TARGETS
 from chainplan.errors import ArgumentError, SpecError
 from chainplan.programs.ops.registry import OPS
+from chainplan_cli.emit import EMIT_TARGETS
 from tests.oracles import complex_step
 
 TOLERANCE = 1e-12
@@ -431,7 +432,26 @@ def test_wrong_arguments_are_named() -> None:
         from_layers({"input": {"x": 1000}, "layers": [{"op": "linear", "out": 1000}]})
 
 
+def test_latex_is_equations_of_small_programs() -> None:
+    sp = pytest.importorskip("sympy")
+    x, y = sp.symbols("x y")
+    program = from_sympy([x * y, sp.sin(x * y) / y], [x, y], "wave")
+    comment, *lines = program.latex().splitlines()
+    assert comment.startswith("% wave: 3 operations, written by chainplan ")
+    assert lines == [
+        r"\begin{align*}",
+        r"t_{0} &= x_{0} x_{1} \\",
+        r"\mathrm{value} &= \left[\begin{matrix}t_{0}\\\frac{\sin{\left(t_{0} \right)}}{x_{1}}\end{matrix}\right]",
+        r"\end{align*}",
+    ]
+    assert r"\mathrm{jacobian} &= \left[\begin{matrix}x_{1} & x_{0}\\" in program.jacobian().latex()
+    many = ScalarProgram("f", program.inputs, (), (Line("sin", (0,)),) * 201, program.outputs)
+    with pytest.raises(ArgumentError, match="latex: found 201 operations; expected at most 200"):
+        many.latex()
+
+
 def test_every_target_has_a_source() -> None:
+    assert set(EMIT_TARGETS) == set(TARGETS)
     program = scalar_program(complex_step.draw(2)[0]).jacobian()
     for target in TARGETS.values():
         assert f"{program.operations:,} operations" in target.source(program, "code")

@@ -12,7 +12,7 @@ from chainplan_cli.functions import called_function, function_options, names_fun
 if TYPE_CHECKING:
     from chainplan.codegen.program import ScalarProgram
 
-EMIT_TARGETS = ("c", "python", "casadi", "sympy")
+EMIT_TARGETS = ("c", "python", "casadi", "sympy", "latex")
 DERIVATIVE_ORDERS = {"value": 0, "jacobian": 1, "hessian": 2}
 _FIRST_ROWS = ("values", "jacobian")
 

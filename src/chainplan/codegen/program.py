@@ -184,5 +184,38 @@ class ScalarProgram(StraightLine):
         """
         return sympy_expressions(self, function_name(self.name))
 
+    def latex(self, name: str | None = None) -> str:
+        r"""Return the program as equations in LaTeX, if it is small enough to be read.
+
+        Parameters
+        ----------
+        name : str | None
+            The name in the comment of the first line; the name of the program where it is left out.
+
+        Returns
+        -------
+        str
+            An `align*` environment: the replacements of `sympy`, and then each output as a number or a matrix.
+
+        Raises
+        ------
+        SpecError
+            Where SymPy is not installed.
+        ArgumentError
+            Where the program has too many operations.
+
+        Examples
+        --------
+        >>> import sympy
+        >>> from chainplan.codegen import from_sympy
+        >>> x, y = sympy.symbols("x y")
+        >>> print(from_sympy(x / y, [x, y]).latex().partition("\n")[2])
+        \begin{align*}
+        \mathrm{value} &= \frac{x_{0}}{x_{1}}
+        \end{align*}
+        <BLANKLINE>
+        """
+        return self._written("latex", name)
+
     def _written(self, target: str, name: str | None) -> str:
         return TARGETS[target].source(self, function_name(self.name if name is None else name))

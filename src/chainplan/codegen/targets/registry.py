@@ -8,6 +8,7 @@ from typing import NamedTuple
 from chainplan.codegen.straight_line import StraightLine
 from chainplan.codegen.targets.c import c_source
 from chainplan.codegen.targets.casadi_function import casadi_source
+from chainplan.codegen.targets.latex import latex_source
 from chainplan.codegen.targets.python import python_source
 from chainplan.codegen.targets.sympy_expressions import sympy_source
 
@@ -25,5 +26,6 @@ TARGETS: dict[str, CodeTarget] = {
     "python": CodeTarget("Python", ".py", python_source),
     "casadi": CodeTarget("Python with CasADi", ".py", casadi_source),
     "sympy": CodeTarget("Python with SymPy", ".py", sympy_source),
+    "latex": CodeTarget("LaTeX", ".tex", latex_source),
 }
 """All targets by their names on the command line."""
