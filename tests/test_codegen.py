@@ -163,7 +163,11 @@ def test_patterns_list_rows_and_columns_of_nonzeros() -> None:
 # --- sources
 
 
-@pytest.mark.parametrize("name", sorted(set(OPS) - REFUSED_OPS))
+LARGE_OPS = {"conv1d"}
+LAYERS = [pytest.param(n, marks=[pytest.mark.nightly] * (n in LARGE_OPS)) for n in sorted(set(OPS) - REFUSED_OPS)]
+
+
+@pytest.mark.parametrize("name", LAYERS)
 def test_layers_equal_their_evaluation_and_reference(name: str) -> None:
     from chainplan.programs.program import Program, applied
 
@@ -333,7 +337,7 @@ int main(void) {{
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on this machine")
-@pytest.mark.parametrize("seeds", [(11,), pytest.param(range(30), marks=pytest.mark.nightly)], ids=str)
+@pytest.mark.parametrize("seeds", [(3,), pytest.param(range(30), marks=pytest.mark.nightly)], ids=str)
 def test_c_is_clean_under_warnings_and_sanitizers(seeds: Sequence[int], tmp_path: Path) -> None:
     for seed in seeds:
         program = scalar_program(complex_step.draw(seed)[0]).jacobian()
@@ -369,7 +373,7 @@ def test_threads_may_call_one_compiled_program() -> None:
     def calls(shift: float) -> None:
         x = np.array(point) + shift
         expected = program.evaluate(x)[1]
-        wrong.extend(k for k in range(300) if apart(run(x)[1], expected) > TOLERANCE)
+        wrong.extend(k for k in range(100) if apart(run(x)[1], expected) > TOLERANCE)
 
     threads = [threading.Thread(target=calls, args=(0.01 * k,)) for k in range(4)]
     for thread in threads:
