@@ -6,6 +6,7 @@ import inspect
 import json
 import random
 import sys
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -388,3 +389,26 @@ def test_reports_and_files_say_where_a_block_stands_again() -> None:
     assert SHARED in text
     for form in ("json", "markdown", "dot", "html"):
         assert chainplan.render(result, form)
+
+
+def test_equal_blocks_of_long_chains_are_found_in_memory_that_grows_with_the_steps() -> None:
+    again = [{"same_as": "A"} for _ in range(1999)]
+    problem = chain(square("C", 3), square("A", 3, times=2000), {"same_as": "C"}, {"same_as": "A"}, *again)
+    steps: list[Step] = []
+    blocks = list[int]()
+    for part in (problem.graph.chain[:2001], problem.graph.chain[2001:]):
+        steps.append(Load(part[0].name))
+        for e in part[1:]:
+            steps += [Load(e.name), Multiply(len(steps), len(steps) - 1)]
+        blocks.append(len(steps) - 1)
+    steps.append(Multiply(blocks[1], blocks[0]))
+    (output,), (source,) = problem.graph.outputs, problem.graph.inputs
+    plan = Plan(problem.graph, tuple(steps), (Output(output, source, len(steps) - 1),))
+    candidate = Candidate(plan, problem.cost)
+    assert candidate.price == 4001 * 27
+    tracemalloc.start()
+    made = shared(candidate)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert made.price == 2001 * 27
+    assert peak < 2000 * len(steps), "2,000 bytes a step"

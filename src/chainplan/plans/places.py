@@ -41,28 +41,33 @@ class BlockPlaces:
 
     def made_of(self, position: int) -> tuple[str, ...]:
         """Return the names of the elementals in the block of a step, at the place where it stands."""
-        todo = [position]
-        while todo:
-            place = todo[-1]
-            step = self.steps[place]
-            missing = [arg for arg in step.operands() if arg not in self._parts]
-            if missing:
-                todo += missing
-                continue
-            todo.pop()
-            deepest = max((self._depths[arg] for arg in step.operands()), default=0)
-            self._depths[place] = deepest + isinstance(step, Again)
-            if isinstance(step, Again):
-                self._parts[place] = tuple((self.moved(place) or {}).values())
-                continue
-            own = (step.elemental,) if isinstance(step, Load | Accumulate | Propagate) else ()
-            below = (name for arg in step.operands() for name in self._parts[arg])
-            self._parts[place] = tuple(dict.fromkeys((*own, *below)))
+        if position not in self._parts:
+            parts, seen, todo = dict[str, None](), {position}, [position]
+            while todo:
+                place = todo.pop()
+                step = self.steps[place]
+                if isinstance(step, Again):
+                    parts |= dict.fromkeys((self.moved(place) or {}).values())
+                    continue
+                if isinstance(step, Load | Accumulate | Propagate):
+                    parts[step.elemental] = None
+                fresh = [arg for arg in step.operands() if arg not in seen]
+                seen.update(fresh)
+                todo += reversed(fresh)
+            self._parts[position] = tuple(parts)
         return self._parts[position]
 
     def depth(self, position: int) -> int:
         """Count how many blocks that stand again are inside each other in the block of a step."""
-        self.made_of(position)
+        todo = [position]
+        while todo:
+            step = self.steps[todo[-1]]
+            missing = [arg for arg in step.operands() if arg not in self._depths]
+            if missing:
+                todo += missing
+                continue
+            deepest = max((self._depths[arg] for arg in step.operands()), default=0)
+            self._depths[todo.pop()] = deepest + isinstance(step, Again)
         return self._depths[position]
 
     def steps_of(self, position: int) -> list[int]:

@@ -2,7 +2,8 @@
 
 Every block is a sum of products, and two blocks are equal that are the same products of equal elementals, however they
 are bracketed. The steps are numbered by the values of their blocks (Cocke & Schwartz 1970, *Programming Languages and
-Their Compilers*, chapter 5). A step whose number is known becomes `Again`, at no price, and what was read by it alone
+Their Compilers*, chapter 5). The value of a product is a fingerprint of its factors (Karp & Rabin 1987), which costs
+the same however long it is. A step whose number is known becomes `Again`, at no price, and what was read by it alone
 is dropped. So the plan that results computes the same Jacobian and costs no more.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.liveness import evaluates
@@ -30,8 +32,24 @@ from chainplan.plans.steps import (
 )
 from chainplan.problem.graph import Graph, Mode
 
-BlockValue = tuple[int, ...]
-"""The numbers of the factors of a block, right ones first: kinds of elementals, and sums in brackets."""
+FINGERPRINT_PRIME = (1 << 127) - 1
+FINGERPRINT_BASE = 0x5DEECE66D1234567F1CA6B39E4D2A71B
+"""The point at which the numbers of the factors of a product are evaluated as the coefficients of a polynomial."""
+
+
+class BlockValue(NamedTuple):
+    """A fingerprint of the factors of a block, right ones first: kinds of elementals, and sums in brackets.
+
+    `scale` is the power of the base by which a fingerprint before it is moved.
+    """
+
+    sum: int = 0
+    scale: int = 1
+
+    def then(self, left: BlockValue) -> BlockValue:
+        """Return the value of the product with what stands to the left of this block."""
+        moved = self.sum * left.scale + left.sum
+        return BlockValue(moved % FINGERPRINT_PRIME, self.scale * left.scale % FINGERPRINT_PRIME)
 
 
 def shared(candidate: Candidate) -> Candidate:
@@ -62,6 +80,7 @@ class _Sharing:
     def __init__(self, candidate: Candidate) -> None:
         self._plan, self._typed = candidate.plan, candidate.replay.blocks
         self._graph: Graph = candidate.plan.graph
+        self._chain = self._graph.not_a_chain is None
         self._order = {vertex: i for i, vertex in enumerate(self._graph.order)}
         self._before = BlockPlaces(self._graph, candidate.plan.steps)
         self.steps: list[Step] = []
@@ -89,19 +108,30 @@ class _Sharing:
     def _stands_again(self, position: int, first: int) -> bool:
         """Let the block of a step be that of the first step with its value, where that is possible."""
         typed, place = self._typed[position], self._place[first]
-        here, there = (set(self._before.made_of(p)) for p in (position, first))
-        if here == there:
+        if self._stands_at(position, first):
             self._place[position] = place
             return True
-        if self._after.depth(place) >= MAX_AGAIN_DEPTH:
-            return False
-        parts = [self._graph[name] for name in self._after.made_of(place)]
-        moved = moved_to(self._graph, parts, typed.source, typed.target, self._order)
-        if moved is None or set(moved.values()) != here:
+        if self._after.depth(place) >= MAX_AGAIN_DEPTH or not self._movable(position, place):
             return False
         self._place[position] = len(self.steps)
         self.steps.append(Again(place, typed.source, typed.target))
         return True
+
+    def _stands_at(self, position: int, first: int) -> bool:
+        """Say whether the blocks of two steps of equal value are made of the same elementals."""
+        one, other = self._typed[position], self._typed[first]
+        if (one.source, one.target) != (other.source, other.target):
+            return False
+        return self._chain or set(self._before.made_of(position)) == set(self._before.made_of(first))
+
+    def _movable(self, position: int, place: int) -> bool:
+        """Say whether a block made at `place` stands again for the elementals of a step; in a chain it does."""
+        if self._chain:
+            return True
+        typed = self._typed[position]
+        parts = [self._graph[name] for name in self._after.made_of(place)]
+        moved = moved_to(self._graph, parts, typed.source, typed.target, self._order)
+        return moved is not None and set(moved.values()) == set(self._before.made_of(position))
 
     def _value(self, step: Step, values: Sequence[BlockValue]) -> BlockValue:
         match step:
@@ -109,9 +139,9 @@ class _Sharing:
                 return self._elemental(name)
             case Propagate(name, arg, mode):
                 own = self._elemental(name)
-                return values[arg] + own if mode is Mode.TANGENT else own + values[arg]
+                return values[arg].then(own) if mode is Mode.TANGENT else own.then(values[arg])
             case Multiply(left, right, onto):
-                product = values[right] + values[left]
+                product = values[right].then(values[left])
                 return product if onto is None else self._sum(values[onto], product)
             case Add(left, right):
                 return self._sum(values[left], values[right])
@@ -120,16 +150,20 @@ class _Sharing:
             case Again(arg):
                 return values[arg]
             case Seed():
-                return ()
+                return BlockValue()
         raise AssertionError("states are not evaluated, and no vectors are multiplied")
 
     def _elemental(self, name: str) -> BlockValue:
-        return (self._numbers.setdefault(self._graph[name].kind, len(self._numbers)),)
+        return self._factor(self._graph[name].kind)
+
+    def _factor(self, key: Hashable) -> BlockValue:
+        """Return the value of a single factor; no number is zero, which would not count in a fingerprint."""
+        return BlockValue(self._numbers.setdefault(key, len(self._numbers) + 1), FINGERPRINT_BASE)
 
     def _sum(self, one: BlockValue, other: BlockValue) -> BlockValue:
         """Return the value of a sum: its terms, in whatever order and brackets, as one factor."""
         terms = self._terms.get(one, Counter((one,))) + self._terms.get(other, Counter((other,)))
-        value = (self._numbers.setdefault(frozenset(terms.items()), len(self._numbers)),)
+        value = self._factor(frozenset(terms.items()))
         self._terms[value] = terms
         return value
 
