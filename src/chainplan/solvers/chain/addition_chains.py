@@ -31,6 +31,14 @@ def addition_chain(exponent: int) -> tuple[int, ...]:
     return min(chains, key=len)
 
 
+@cache
+def binary_chain(exponent: int) -> tuple[int, ...]:
+    """Return the chain by the binary digits: each sum reads the number before it twice, or once and 1."""
+    if exponent == 1:
+        return (1,)
+    return (*binary_chain(exponent - 1 if exponent % 2 else exponent // 2), exponent)
+
+
 def least_products(length: int) -> int:
     """Bound from below the products that a word of so many factors takes, exactly for powers of small exponents.
 

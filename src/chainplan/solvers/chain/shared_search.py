@@ -25,7 +25,8 @@ class SharedSearch:
     words : ChainWords
         The words.
     tick : Callable[[int], None]
-        Called for every state with the number of ways that are tried there; it may raise to end the search.
+        Called for every word, with 0, and for every state with the number of ways that are tried there; it may raise
+        to end the search.
     """
 
     def __init__(self, words: ChainWords, tick: Callable[[int], None]) -> None:
@@ -36,6 +37,7 @@ class SharedSearch:
         bits = 0
         for word in range(1, words.count):
             ways = words.options[word]
+            tick(0)
             self._alone[word] = min(self._apart(option) for option in ways)
             self._options[word] = sorted(self._undominated(ways), key=self._apart)
             i, j = words.first[word]

@@ -47,6 +47,11 @@ class WordOption(NamedTuple):
     split: int
 
 
+def plain(chain: Sequence[Elemental], cost: CostModel) -> bool:
+    """Whether all factors are given dense, so that a product costs the product of three sizes."""
+    return isinstance(cost, Fma) and all(e.explicit and isinstance(e.block.structure, Dense) for e in chain)
+
+
 class ChainWords:
     """The words of a chain: numbers from 1, by length, and for each one the interval where it stands first.
 
@@ -97,9 +102,7 @@ class ChainWords:
     @property
     def plain(self) -> bool:
         """Whether all factors are given dense, so that a product costs the product of three sizes."""
-        return isinstance(self._cost, Fma) and all(
-            e.explicit and isinstance(e.block.structure, Dense) for e in self.chain
-        )
+        return plain(self.chain, self._cost)
 
     def repeats(self, word: int) -> bool:
         """Whether a word stands at two places that do not overlap, so that it may be read twice."""
