@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +14,16 @@ import chainplan
 from chainplan.plans.bound import Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.classes import SHARED
+from chainplan.plans.result import Outcome
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
+from chainplan.problem.products import Products
+from chainplan.solvers import auto
 from chainplan.solvers.chain import shared_sets, shared_words
 from chainplan.solvers.chain.addition_chains import binary_chain
 from chainplan.solvers.chain.equal_powers import EqualPowers, letters_of, repetitions
+from chainplan.solvers.search.search import Search
+from chainplan.solvers.search.solver import Solver
 from chainplan.values.draw import draw
 from tests.oracles.sharing import SharedChain
 from tests.problems import chain_of_letters, random_letters
@@ -124,3 +131,24 @@ def test_repetitions_do_not_overlap_and_repeat() -> None:
             part = word[power.start : power.end]
             assert part == word[power.start : power.start + power.period] * power.times
             assert power.times > 1
+
+
+def test_products_form_no_baseline_that_there_is_no_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, names = auto._run_stage, list[str]()
+
+    def recorded(solver: Solver, *rest: Any) -> Outcome:
+        names.append(solver.name)
+        return run(solver, *rest)
+
+    monkeypatch.setattr(auto, "_run_stage", recorded)
+    problem = replace(dense("A" * 8, n=2), products=Products(3))
+    in_time = auto.AutoSolver().solve(problem, Search())
+    assert {"free", "forward", "reverse"} < {*names}
+    names.clear()
+    monkeypatch.setattr(Search, "in_time", lambda self: False)
+    late = auto.AutoSolver().solve(problem, Search())
+    assert "free" in names
+    assert not {"forward", "reverse"} & {*names}
+    assert in_time.candidate is not None
+    assert late.candidate is not None
+    assert late.candidate.price <= 8 * 3 * 4

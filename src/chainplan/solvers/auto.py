@@ -80,8 +80,8 @@ MAX_SEGMENT_NODES = 1000
 QUICK_SWEEP_SHARE = 0.3
 """Share of a limited budget for one sweep over a chain that evaluates its states, in case the exact search stops."""
 
-_PRODUCT_BASELINES: tuple[Solver, ...] = (FreeSolver(), ForwardSolver(), ReverseSolver())
-"""Solvers for products with vectors, which compete with the search."""
+_FORMED_BASELINES: tuple[Solver, ...] = (ForwardSolver(), ReverseSolver())
+"""Solvers that form the Jacobian for products with vectors, which compete with the search as long as there is time."""
 _CHAIN_SOLVERS: tuple[Solver, ...] = (ChainDenseSolver(), ChainDpSolver())
 
 
@@ -142,7 +142,11 @@ def _solve_products(problem: Problem, search: Search) -> Outcome:
     solvers = [solver for solver in searches if solver.refuses(problem) is None][:1]
     if SharedGroupsSolver().refuses(problem) is None:
         solvers.append(SharedGroupsSolver())
-    outcomes = [_run_stage(solver, problem, search) for solver in (*solvers, *_PRODUCT_BASELINES)]
+    outcomes = list[Outcome]()
+    for solver in (*solvers, FreeSolver(), *_FORMED_BASELINES):
+        if solver in _FORMED_BASELINES and not search.in_time() and any(_fits(one, problem) for one in outcomes):
+            break
+        outcomes.append(_run_stage(solver, problem, search))
     return _with_equal_shared(_best_outcome(problem, outcomes, search), problem, search)
 
 

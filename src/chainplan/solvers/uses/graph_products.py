@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import final
 
-from chainplan.plans.bound import NO_BOUND, Bound
+from chainplan.plans.bound import NO_BOUND, Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.classes import SWEPT_PROPAGATION_PRODUCTS, products_class
 from chainplan.plans.product_orders import through_blocks
@@ -62,10 +62,12 @@ class GraphProductsSolver(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         if not search.limited:
             search.budget = DEFAULT_PRODUCTS_SECONDS
-        graph, best = VectorGraph(problem), _CheapestProducts(problem, search)
-        jacobian = self._jacobian(problem, search)
+        best, jacobian = _CheapestProducts(problem, search), self._jacobian(problem, search)
         if jacobian is not None:
             best.offer(_formed(problem, jacobian))
+            if best.candidate is not None and not search.in_time():
+                return Outcome(Status.FEASIBLE, best.candidate)
+        graph = VectorGraph(problem)
         inner = _inner(search, 1.0)
         try:
             found = self._found(graph, inner, graph.order([] if jacobian is None else _vertices(jacobian)))
