@@ -109,7 +109,12 @@ def _row_conflicts(pattern: Pattern, left: Pattern, needed: Any) -> list[set[int
 
 
 def chromatic(graph: list[set[int]]) -> int:
-    """The fewest colours with which no two neighbours are equal."""
+    """The fewest colours with which no two neighbours are equal: no fewer than some clique, which is coloured first."""
+    order, clique = sorted(range(len(graph)), key=lambda v: (-len(graph[v]), v)), list[int]()
+    for v in order:
+        clique += [v] if graph[v].issuperset(clique) else []
+    order = [*clique, *(v for v in order if v not in clique)]
+    graph = [{order.index(u) for u in graph[v]} for v in order]
 
     def fits(colours: list[int], most: int) -> bool:
         v = len(colours)
@@ -119,4 +124,4 @@ def chromatic(graph: list[set[int]]) -> int:
         fresh = max(colours, default=-1) + 1
         return any(c not in taken and fits([*colours, c], most) for c in range(min(fresh + 1, most)))
 
-    return next(k for k in range(len(graph) + 1) if fits([], k))
+    return next(k for k in range(len(clique), len(graph) + 1) if fits([], k))
