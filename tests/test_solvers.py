@@ -78,7 +78,7 @@ def assert_multiplies(problem: Problem, found: Plan, seed: int) -> None:
             expected = {end: np.zeros((sizes[end], count), np.int64) for end in ends}
             for (output, source), block in jacobian.items():
                 start, end = (source, output) if tangent else (output, source)
-                expected[end] += (block if tangent else block.T) @ vectors[start]
+                expected[end] += (block if tangent else block.T).astype(np.int64) @ vectors[start]
             product = (made.matmat if tangent else made.rmatmat)(np.concatenate([vectors[v] for v in starts]))
             assert np.array_equal(product, np.concatenate([expected[end] for end in ends])), program.mode
 

@@ -89,6 +89,8 @@ def reasons(result: Result, seconds: float, progress: Callable[[SearchProgress],
     free, fixed = free_sizes(problem)
     looked = _chosen(free, result)
     names = [share.elemental for share in dearest[:MAX_VARIED_ELEMENTALS]]
+    if problem.recompute:
+        notes.append("Products with vectors are not looked at: limits.recompute is set, and they take states as given.")
     asked = _Questions(whole, progress, notes)
     now = ReplannedOptimum(replayed.total, plan, None if result.claimed else result.optimal_within)
     if problem.memory is not None or result.schedule is not None:

@@ -90,12 +90,12 @@ _WORDS = _Words()
 
 def order_text(plan: Plan) -> str | None:
     """Write the bracketing of a chain's plan, F4·((F3·F2)·F1); arrows mark tangents F3→(...) and adjoints (...)←F1."""
-    return None if plan.programs else _order_of(plan, plan.steps, plan.outputs[0].step)
+    return _order_of(plan, plan.steps, plan.outputs[0].step) if plan.outputs else None
 
 
 def program_text(plan: Plan, program: ProductProgram) -> str | None:
     """Write the bracketing of one product with a chain, F4·((F3·F2)·(F1·v)), in which the kept blocks are products."""
-    return _order_of(plan, (*plan.steps, *program.steps), program.results[0].step)
+    return _order_of(plan, (*plan.steps, *program.steps), program.results[0].step) if program.results else None
 
 
 def formed_texts(plan: Plan) -> list[str] | None:
