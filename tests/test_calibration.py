@@ -170,7 +170,10 @@ class TestCommands:
         self, command: str, spec: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main([command, spec, "--objective", "time"]) == 2
-        assert "objective 'time' does not exist; expected one of fma, operations, weighted, calibrated." in capsys.readouterr().err
+        assert (
+            "objective 'time' does not exist; expected one of fma, operations, weighted, calibrated."
+            in capsys.readouterr().err
+        )
 
     def test_a_plan_has_its_objective(self, spec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         saved = str(tmp_path / "plan.json")

@@ -106,7 +106,11 @@ FORM: dict[str, tuple[tuple[Any, ...], Any, str]] = {
     "seed below zero": (("seed",), -1, r"seed is -1; expected a whole number from 0"),
     "seconds": (("seconds",), True, r"seconds is true; expected a number from 0"),
     "seconds below zero": (("seconds",), -0.5, r"seconds is -0.5; expected a number from 0"),
-    "objective": (("objective",), "flops", r"objective is 'flops'; expected fma, operations, weighted or calibrated\. Correct it"),
+    "objective": (
+        ("objective",),
+        "flops",
+        r"objective is 'flops'; expected fma, operations, weighted or calibrated\. Correct it",
+    ),
     "status": (("status",), "done", r"status is 'done'; expected optimal, feasible, infeasible or budget"),
     "counts": (("counts",), "guessed", r"counts is 'guessed'; expected exact or upper bound"),
     "notes": (("notes",), [1], r"notes\[0\] is 1; expected text"),
