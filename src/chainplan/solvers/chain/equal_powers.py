@@ -97,7 +97,8 @@ class EqualPowers:
         if not powers:
             return None
         best = self._bracketed(0, len(self._chain), powers)
-        for power in sorted(powers, key=lambda power: -power.saving)[:MAX_TAKEN_APART]:
+        narrow = len(set(sizes_of(self._chain))) > 1 or not self._problem.graph.explicit
+        for power in sorted(powers, key=lambda power: -power.saving)[: MAX_TAKEN_APART if narrow else 0]:
             if len(powers) > 1 and self._going():
                 fewer = [other for other in powers if other is not power]
                 without = self._bracketed(0, len(self._chain), fewer)
