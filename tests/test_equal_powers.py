@@ -96,6 +96,12 @@ def test_a_memory_limit_is_kept_by_a_plan_that_makes_powers_once() -> None:
     assert (result.cost.fma, result.cost.peak_elements <= 300) == (len(binary_chain(160)) * 1000 - 1000, True)
 
 
+def test_powers_under_a_memory_limit_hold_no_more_than_one_power_and_the_factor() -> None:
+    candidate = powers_of(replace(dense("A" * 499), memory=300))
+    assert candidate is not None
+    assert candidate.fits(300)
+
+
 @pytest.mark.parametrize("first", [0, pytest.param(40, marks=pytest.mark.nightly)])
 def test_powers_of_mixed_chains_are_right(first: int) -> None:
     found = 0
