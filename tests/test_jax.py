@@ -354,6 +354,8 @@ def test_positions_from_numpy() -> None:
         ({"budget": "1s"}, "budget: found '1s'; expected seconds"),
         ({"budget": -1}, "budget: found -1; expected seconds"),
         ({"plan": 3}, "plan: found 3; expected a plan, the result of"),
+        ({"sparse": 3}, "sparse: found 3; expected True or False"),
+        ({"tune": None}, "tune: found None; expected True or False"),
     ],
 )
 def test_wrong_options(options: Any, message: str) -> None:

@@ -234,15 +234,3 @@ def list_times_matrix(held: HeldExplicit, values: Array, axis: int) -> Array:
 def _weighted(lines: Array, weights: EntryValues, axis: int) -> Array:
     """Multiply rows, or columns where `axis` is 1, by a weight each."""
     return lines * (weights[:, None] if axis == 0 else weights)
-
-
-def list_work(left: HeldBlock, right: HeldBlock) -> int | None:
-    """Count the multiply-adds of a product by entries, None where matrices take their place."""
-    pairs = pairs_of(left, right)
-    if pairs is not None:
-        return pairs
-    for one, other in ((left, right), (right, left)):
-        if isinstance(one, HeldExplicit) and isinstance(other, HeldDense):
-            across = other.cols if one is left else other.rows
-            return len(one.i) * across if sparse_enough(len(one.i), one.rows * one.cols) else None
-    return None

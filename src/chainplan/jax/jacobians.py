@@ -131,6 +131,7 @@ def jacobian(
         raise PlanError(f"nodes: found {nodes!r}; expected a number of steps from 0, or None for no limit. Write one.")
     if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int) or memory < 0):
         raise PlanError(f"memory: found {memory!r}; expected a whole number of bytes. Write memory=64 * 2**20.")
+    _require_flags(has_aux=has_aux, tune=tune, holomorphic=holomorphic, allow_int=allow_int, sparse=sparse)
     settings = JacobianSettings(solver, budget, nodes, objective, _candidate_of(plan), tune, gain, memory)
     settings = settings._replace(sparse=bool(sparse), symmetric=isinstance(f, ScalarGradient))
     if holomorphic and (plan is not None or memory is not None):
@@ -168,6 +169,12 @@ def jacobian(
 
 def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _require_flags(**flags: object) -> None:
+    for name, value in flags.items():
+        if not isinstance(value, bool | np.bool_):
+            raise PlanError(f"{name}: found {value!r:.60}; expected True or False. Write one of them.")
 
 
 def _integers(argnums: Tree) -> Tree:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from chainplan.jax.coo import entry_count, list_product, list_times_matrix, list_total, list_work, narrowed, widened
+from chainplan.jax.coo import entry_count, list_product, list_times_matrix, list_total, narrowed, widened
 from chainplan.jax.forms import (
     HeldBlock,
     HeldDense,
@@ -69,44 +69,6 @@ def product(left: HeldBlock, right: HeldBlock, dtype: DTypeLike) -> HeldBlock:
             return transposed(widened(transposed(rows), few[1], left.rows, dtype))
         return HeldDense(_times_matrix(left, right.values))
     return HeldDense(_times_matrix(left, matrix(right, dtype)))
-
-
-def work(left: HeldBlock, right: HeldBlock) -> int:
-    """Count the multiply-adds of left · right as they are held.
-
-    There may be more than the structures say, where a factor is held as a matrix.
-    """
-    sizes = left.rows, left.cols, right.cols
-    listed_pairs = list_work(left, right)
-    if listed_pairs is not None:
-        return listed_pairs
-    for one, other, across in ((left, right, sizes[2]), (right, left, sizes[0])):
-        match one:
-            case HeldZero() | HeldDiagonal(vector=None) | HeldSelection(values=None):
-                return 0
-            case HeldDiagonal() | HeldSelection():
-                return stored(other)
-            case HeldEqualParts() if not isinstance(other, HeldEqualParts):
-                return stored(one) * across if isinstance(other, HeldDense) else sizes[0] * sizes[2]
-    if (
-        isinstance(left, HeldEqualParts)
-        and isinstance(right, HeldEqualParts)
-        and (left.count, left.kronecker) == (right.count, right.kronecker)
-    ):
-        return sizes[0] * sizes[1] * sizes[2] // left.count**2
-    for one, other in ((left, right), (right, left)):
-        if isinstance(one, HeldEqualParts) and isinstance(other, HeldEqualParts) and crossing(one, other, sizes[1]):
-            return sizes[0] * sizes[1] * sizes[2] // (one.count * other.count)
-    return sizes[0] * sizes[1] * sizes[2]
-
-
-def stored(held: HeldBlock) -> int:
-    """Count the entries of a block as it is held; equal parts are counted each."""
-    if isinstance(held, HeldDense):
-        return held.rows * held.cols
-    if isinstance(held, HeldExplicit):
-        return len(held.i)
-    return held.rows * held.cols // held.count if isinstance(held, HeldEqualParts) else max(held.rows, held.cols)
 
 
 def total(left: HeldBlock, right: HeldBlock, dtype: DTypeLike) -> HeldBlock:

@@ -46,15 +46,19 @@ def quick_bound(work: WorkGraph, tick: Callable[[], None] = unwatched) -> int:
 def path_bound(work: WorkGraph) -> int:
     """The lower bound of widest paths alone, in O(edges); structured blocks off the diagonal count as nothing."""
     middle = sorted(work.middle)
-    into = _widest_paths(work, work.into, middle, ())
-    out = _widest_paths(work, work.out, middle[::-1], {v for v in middle if work.kept[v]})
+    into = paid_paths(work, work.into, middle, ())
+    out = paid_paths(work, work.out, middle[::-1], {v for v in middle if work.kept[v]})
     return accumulation(work.graph).least + sum(work.size[v] * into[v] * out[v] for v in middle)
 
 
-def _widest_paths(
-    work: WorkGraph, rows: Sequence[Mapping[int, WorkEdge]], order: Iterable[int], ends: Collection[int]
+def paid_paths(
+    work: WorkGraph,
+    rows: Sequence[Mapping[int, WorkEdge]],
+    order: Iterable[int],
+    ends: Collection[int],
+    counts: Callable[[WorkEdge], bool] = lambda edge: True,
 ) -> dict[int, int]:
-    """For each vertex the width of the widest path that is paid for out of the middle.
+    """For each vertex the width of the widest path that is paid for out of the middle, its first block one that counts.
 
     Dense and diagonal blocks pass on all of it from every entry at once, which makes that many paths; one entry begins
     only one where the first block is diagonal, and none that is paid for where it is a unit.
@@ -65,6 +69,8 @@ def _widest_paths(
 
     def paid(v: int, u: int, width: int) -> int:
         structure = step[v][u].block.structure
+        if not counts(step[v][u]):
+            return 0
         return width if isinstance(structure, Dense) else 0 if structure.unit else min(width, 1)
 
     return widest_paths(work.size, step, order, ends, paid)
