@@ -124,10 +124,10 @@ def test_the_docstring_says_what_it_costs(name: str) -> None:
         assert any(line.startswith(word) and len(line) > len(word) for line in lines)
 
 
-@pytest.mark.parametrize("first", [0, pytest.param(800, marks=pytest.mark.nightly)])
-def test_exact_solvers_agree_on_random_small_chains(first: int) -> None:
+@pytest.mark.parametrize(("first", "last"), [(0, 400), pytest.param(400, 16_800, marks=pytest.mark.nightly)])
+def test_exact_solvers_agree_on_random_small_chains(first: int, last: int) -> None:
     compared = dict.fromkeys(EXACT_ON_CHAINS, 0)
-    for seed in range(first, 800 + 20 * first):
+    for seed in range(first, last):
         problem = random_chain(random.Random(seed), longest=5)
         best = least_cost(problem.to_spec())
         assert best <= min(fma(plan(problem, "forward")), fma(plan(problem, "reverse")))
@@ -138,7 +138,7 @@ def test_exact_solvers_agree_on_random_small_chains(first: int) -> None:
                 assert (result.status is Status.OPTIMAL) is (result.bound == best), (seed, name)
                 assert result.bound == best or not problem.graph.exact, (seed, name)
                 compared[name] += 1
-    assert min(compared.values()) > 150
+    assert min(compared.values()) > 75
 
 
 def test_dense_solvers_agree_on_thousands_of_random_chains() -> None:
