@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from bench.analyse import report_text
 from bench.budgets import BUDGET_SUITES, run_budgets
@@ -44,6 +44,7 @@ from bench.progress_report import progress_pictures, progress_report_text
 from bench.repeats import REPEAT_SUITES, run_repeats
 from bench.repeats_report import repeat_report_text
 from bench.rows import (
+    AnyRow,
     BudgetRow,
     DagRow,
     JaxRow,
@@ -69,26 +70,11 @@ from bench.targets.report import target_claims, target_report_text
 from bench.targets.run import TARGET_SUITES, run_targets
 from chainplan.errors import missing_extra
 
-R = TypeVar(
-    "R",
-    Row,
-    DagRow,
-    StructureRow,
-    JaxRow,
-    ProgressRow,
-    LimitRow,
-    ProductRow,
-    BudgetRow,
-    RepeatRow,
-    SizesRow,
-    TargetRow,
-    ProductTimeRow,
-)
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Entry(Generic[R]):
+class Entry(Generic[AnyRow]):
     """A suite: its name, the table it stands in, how it is measured, the kind of its rows and what they become.
 
     `measure` gives what it was measured on and the rows, or these again and again as they become more. `text` takes
@@ -98,11 +84,11 @@ class Entry(Generic[R]):
 
     name: str
     suites: Mapping[str, Any]
-    measure: Callable[[Any, Say], tuple[dict[str, str], list[R]] | Iterator[tuple[dict[str, str], list[R]]]]
-    kind: type[R]
-    text: Callable[[Any, Mapping[str, str], Sequence[R], Sequence[str]], str]
-    pictures: Callable[[Sequence[R]], list[Picture]]
-    claims: Callable[[Sequence[R]], list[Claim]] = lambda rows: []
+    measure: Callable[[Any, Say], tuple[dict[str, str], list[AnyRow]] | Iterator[tuple[dict[str, str], list[AnyRow]]]]
+    kind: type[AnyRow]
+    text: Callable[[Any, Mapping[str, str], Sequence[AnyRow], Sequence[str]], str]
+    pictures: Callable[[Sequence[AnyRow]], list[Picture]]
+    claims: Callable[[Sequence[AnyRow]], list[Claim]] = lambda rows: []
     missing: Callable[[Any], str | None] = lambda suite: None
     budgeted: bool = False
     parted: bool = False

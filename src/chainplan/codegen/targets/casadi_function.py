@@ -8,30 +8,14 @@ import numpy as np
 
 from chainplan._version import __version__
 from chainplan.codegen.straight_line import InputArray, OutputArray, StraightLine
-from chainplan.codegen.targets.names import argument, number_text, shape_text
+from chainplan.codegen.targets.names import SAME_NAMES, argument, number_text, shape_text
 from chainplan.errors import ArgumentError, SpecError, missing_extra
 
 if TYPE_CHECKING:
     import casadi
 
-_CASADI_NAMES = (
-    "sqrt",
-    "sin",
-    "cos",
-    "tan",
-    "asin",
-    "acos",
-    "atan",
-    "sinh",
-    "cosh",
-    "tanh",
-    "exp",
-    "expm1",
-    "log",
-    "log1p",
-)
 _CASADI_EXPRESSIONS = {
-    **{name: f"ca.{name}({{}})" for name in (*_CASADI_NAMES, "erf", "floor", "sign")},
+    **{name: f"ca.{name}({{}})" for name in (*SAME_NAMES, "expm1", "log1p")},
     "add": "{} + {}",
     "sub": "{} - {}",
     "mul": "{} * {}",

@@ -8,6 +8,11 @@ from chainplan.codegen.straight_line import StraightLine
 from chainplan.errors import ArgumentError
 from chainplan.errors.arguments import expect
 
+SAME_NAMES = (
+    *("sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh"),
+    *("exp", "log", "erf", "floor", "sign"),
+)
+"""The operations of one operand that CasADi and SymPy call by the same names."""
 _TAKEN = frozenset(
     ("math", "np", "special", "points", "float", "ca", "sp", "kept", "replacements", "outputs", "results")
 )

@@ -7,30 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from chainplan._version import __version__
 from chainplan.codegen.straight_line import OutputArray, StraightLine
-from chainplan.codegen.targets.names import argument, shape_text
+from chainplan.codegen.targets.names import SAME_NAMES, argument, shape_text
 from chainplan.errors import SpecError, missing_extra
 
 if TYPE_CHECKING:
     import sympy
 
-_SYMPY_NAMES = (
-    "sqrt",
-    "sin",
-    "cos",
-    "tan",
-    "asin",
-    "acos",
-    "atan",
-    "sinh",
-    "cosh",
-    "tanh",
-    "exp",
-    "log",
-    "erf",
-    "floor",
-)
 _SYMPY_EXPRESSIONS = {
-    **{name: f"sp.{name}({{}})" for name in (*_SYMPY_NAMES, "sign")},
+    **{name: f"sp.{name}({{}})" for name in SAME_NAMES},
     "add": "{} + {}",
     "sub": "{} - {}",
     "mul": "{} * {}",
