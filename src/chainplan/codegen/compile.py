@@ -15,6 +15,7 @@ from chainplan._util.arrays import Array
 from chainplan.codegen.compiler import compiled
 from chainplan.codegen.straight_line import StraightLine, checked
 from chainplan.codegen.targets.c import c_source
+from chainplan.codegen.targets.names import defined
 from chainplan.codegen.targets.python import python_source
 from chainplan.compiled.loader import compiled_core
 from chainplan.errors import ArgumentError
@@ -162,8 +163,7 @@ class _Buffers(threading.local):
 
 def _in_python(program: StraightLine) -> CompiledProgram:
     """Run the Python source."""
-    module: dict[str, Any] = {}
-    exec(compile(python_source(program, "program"), "<chainplan>", "exec"), module)
+    module = defined(python_source(program, "program"), "program")
     called, many = module["program"], module["program_batch"]
 
     def one(*arrays: Array) -> tuple[Array, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chainplan._version import __version__
 from chainplan.codegen.straight_line import InputArray, OutputArray, StraightLine
-from chainplan.codegen.targets.names import SAME_NAMES, argument, number_text, shape_text
+from chainplan.codegen.targets.names import SAME_NAMES, argument, defined, number_text, shape_text
 from chainplan.errors import ArgumentError, SpecError, missing_extra
 
 if TYPE_CHECKING:
@@ -103,7 +103,5 @@ def casadi_function(program: StraightLine, name: str) -> casadi.Function:
         import casadi  # noqa: F401
     except ImportError:
         raise SpecError(missing_extra("casadi()", "CasADi", "codegen")) from None
-    module: dict[str, Any] = {}
-    exec(compile(casadi_source(program, name), f"<{name}>", "exec"), module)
-    made: casadi.Function = module[name]()
+    made: casadi.Function = defined(casadi_source(program, name), name)[name]()
     return made

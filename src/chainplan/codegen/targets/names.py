@@ -1,8 +1,9 @@
-"""Names of functions, and names and numbers as the targets that are written in Python spell them."""
+"""What the targets that are written in Python share: how they spell names and numbers, and how their source is run."""
 
 from __future__ import annotations
 
 import keyword
+from typing import Any
 
 from chainplan.codegen.straight_line import StraightLine
 from chainplan.errors import ArgumentError
@@ -55,3 +56,10 @@ def function_name(name: str) -> str:
             f"name: found {name!r}; expected letters, digits and underscores, no digit first. Pass name='arm', say."
         )
     return name
+
+
+def defined(source: str, name: str) -> dict[str, Any]:
+    """Run the source of a program, and return what its module defines."""
+    module: dict[str, Any] = {}
+    exec(compile(source, f"<{name}>", "exec"), module)
+    return module

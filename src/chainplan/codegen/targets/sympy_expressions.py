@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chainplan._version import __version__
 from chainplan.codegen.straight_line import OutputArray, StraightLine
-from chainplan.codegen.targets.names import SAME_NAMES, argument, shape_text
+from chainplan.codegen.targets.names import SAME_NAMES, argument, defined, shape_text
 from chainplan.errors import SpecError, missing_extra
 
 if TYPE_CHECKING:
@@ -107,7 +107,5 @@ def sympy_expressions(
         import sympy  # noqa: F401
     except ImportError:
         raise SpecError(missing_extra("sympy()", "SymPy", "codegen")) from None
-    module: dict[str, Any] = {}
-    exec(compile(sympy_source(program, name), f"<{name}>", "exec"), module)
-    replacements, outputs = module[name]()
+    replacements, outputs = defined(sympy_source(program, name), name)[name]()
     return replacements, outputs
