@@ -10,11 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from chainplan._util.arrays import Array
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.sharing import shared
@@ -35,6 +32,9 @@ from chainplan.solvers.chain.hu_shing import optimal_products
 from chainplan.solvers.chain.shared_sets import WordSets
 from chainplan.solvers.chain.words import ChainWords, plain
 from chainplan.structures import Block
+
+if TYPE_CHECKING:
+    from chainplan._util.arrays import Array
 
 MAX_PERIOD_WORK = 20_000_000
 """Places of the chain that are compared with those a period later, for all periods together."""
@@ -282,12 +282,16 @@ class _PowerWriter:
 
 def letters_of(chain: Sequence[Elemental]) -> Array:
     """A number for each factor of a chain, the same for equal ones."""
+    import numpy as np
+
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(e.kind, len(numbers)) for e in chain])
 
 
 def repetitions(letters: Array) -> list[Repetition]:
     """Powers in a word that do not overlap, those that save most products first taken, in order."""
+    import numpy as np
+
     heap = [(-power.saving, power.start, power) for power in _all_repetitions(letters) if power.saving > 0]
     heapify(heap)
     free, taken = np.ones(len(letters), bool), list[Repetition]()
@@ -317,6 +321,8 @@ def _all_repetitions(letters: Array) -> Iterator[Repetition]:
 
 def _stretches(mask: Array) -> Iterator[tuple[int, int]]:
     """Where a mask is true: the start and the length of each stretch."""
+    import numpy as np
+
     edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False]))))
     for start, end in edges.reshape(-1, 2).tolist():
         yield start, end - start
