@@ -320,6 +320,15 @@ def test_help_loads_nothing_heavy() -> None:
     assert out.splitlines()[-1] == "set()"
 
 
+def test_a_long_order_leaves_the_figures_beside_their_labels(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "powers.yaml").write_text("chain: [{name: A, shape: [100, 100], times: 16}]")
+    _, out, _ = run(capsys, "plan", str(tmp_path / "powers.yaml"))
+    assert "  cost       4,000,000 fma  proven" in out
+    assert re.search(r"\n  order    \(\(+A", out)
+
+
 def test_planning_a_dense_chain_does_not_load_numpy() -> None:
     code = f"import sys; from chainplan_cli.main import main; main(['plan', {SEED!r}]); print('numpy' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

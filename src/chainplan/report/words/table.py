@@ -256,8 +256,10 @@ def listed_steps(result: Result) -> Iterator[ListedSteps]:
 
 
 def columns(rows: Sequence[Sequence[str]], right: set[int], indent: str) -> list[str]:
-    """Align cells; columns in `right` to the right. A first-row cell of the last column may be as long as it likes."""
-    widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
+    """Align cells; columns in `right` to the right. A cell with nothing behind it takes the room it needs."""
+    count = len(rows[0])
+    beside = [[row[c] for row in rows if c + 1 == count or any(row[c + 1 :])] for c in range(count)]
+    widths = [max(map(len, cells), default=0) for cells in beside]
     lines = []
     for row in rows:
         cells = (
