@@ -273,10 +273,10 @@ def test_npz_round_trip_and_faults(tmp_path: Any) -> None:
     path = str(tmp_path / "values.npz")
     values = draw(problem.graph)
     np.savez(path, **values)
-    assert load_npz(path, problem.graph).keys() == values.keys()
+    assert load_npz(path, problem).keys() == values.keys()
     np.savez(path, F1=values["F1"].T, F22=values["F2"])
     with pytest.raises(ExecutionError) as caught:
-        load_npz(path, problem.graph)
+        load_npz(path, problem)
     text = str(caught.value)
     assert "Did you mean 'F2'?" in text
     assert "shape (2, 3); expected (3, 2)" in text
@@ -289,21 +289,21 @@ def test_a_broken_npz_is_refused(tmp_path: Any, content: bytes | None) -> None:
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ExecutionError, match=r"not a \.npz file of plain arrays"):
-        load_npz(str(path), chain_problem([2, 3]).graph)
+        load_npz(str(path), chain_problem([2, 3]))
 
 
 def test_a_pickle_is_not_opened(tmp_path: Any) -> None:
     path = tmp_path / "values.npz"
     np.savez(path, F1=np.array([object()], dtype=object))
     with pytest.raises(ExecutionError, match=r"not a \.npz file of plain arrays"):
-        load_npz(str(path), chain_problem([2, 3]).graph)
+        load_npz(str(path), chain_problem([2, 3]))
 
 
 def test_a_bare_array_is_no_npz(tmp_path: Any) -> None:
     path = tmp_path / "values.npy"
     np.save(path, np.ones((3, 2)))
     with pytest.raises(ExecutionError, match="one bare array"):
-        load_npz(str(path), chain_problem([2, 3]).graph)
+        load_npz(str(path), chain_problem([2, 3]))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, True, "1"])
@@ -311,7 +311,7 @@ def test_npz_of_what_is_no_finite_number_is_refused(tmp_path: Any, value: Any) -
     path = tmp_path / "values.npz"
     np.savez(path, F1=np.full((3, 2), value))
     with pytest.raises(ExecutionError, match=r"expected (finite )?numbers"):
-        load_npz(str(path), chain_problem([2, 3]).graph)
+        load_npz(str(path), chain_problem([2, 3]))
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_npz_of_what_is_no_finite_number_is_refused(tmp_path: Any, value: Any) -
 def test_npz_is_brought_to_one_dtype(tmp_path: Any, dtypes: tuple[str, str], common: str) -> None:
     path, problem = tmp_path / "values.npz", chain_problem([2, 3, 2])
     np.savez(path, F1=np.full((3, 2), 100, dtypes[0]), F2=np.full((2, 3), 100, dtypes[1]))
-    loaded = load_npz(str(path), problem.graph)
+    loaded = load_npz(str(path), problem)
     assert {array.dtype for array in loaded.values()} == {np.dtype(common)}
     assert (run(problem, loaded) == 30_000).all()
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from chainplan.errors import SolverError
-from chainplan.execution.executor import execute
+from chainplan.execution.executor import execute, second_derivatives
 from chainplan.execution.operator import operator
 from chainplan.planner import plan
 from chainplan.plans.bound import Status
@@ -23,10 +23,13 @@ from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.problem.products import Products
+from chainplan.problem.second import SecondOrder
 from chainplan.solvers.registry import SOLVERS
 from chainplan.structures import Block
 from chainplan.validation.reference import reference_jacobian
+from chainplan.validation.second_reference import reference_second_derivatives
 from chainplan.values.draw import draw
+from chainplan.values.second import draw_all
 from tests.oracles.brackets import least_products
 from tests.oracles.chain import least_cost
 from tests.problems import (
@@ -83,6 +86,22 @@ def assert_multiplies(problem: Problem, found: Plan, seed: int) -> None:
             assert np.array_equal(product, np.concatenate([expected[end] for end in ends])), program.mode
 
 
+def second_order_chain(seed: int) -> Problem:
+    """A chain of up to four elementals, dense or structured, whose second derivative is asked for."""
+    rng = random.Random(seed)
+    problem = random_chain(rng, 4, rng.choice(["dense", "structured"]))
+    return replace(problem, second=SecondOrder(), memory=None)
+
+
+def assert_computes_twice(problem: Problem, found: Plan, seed: int) -> None:
+    """The plan passes the checker, and run on integers it gives the second derivative of the chain rule, exactly."""
+    check(found, problem)
+    values = draw_all(problem, seed, np.int64)
+    result = second_derivatives(found, values)
+    for ends, expected in reference_second_derivatives(problem, values).items():
+        assert np.array_equal(result.get(ends, np.zeros_like(expected)), expected), ends
+
+
 NODES = {"edge": 2_000, "face": 300}
 """Nodes of the searches over states, whose proofs take seconds each and are tested with their moves."""
 
@@ -100,6 +119,8 @@ def test_every_solver_on_every_kind_of_problem(name: str) -> None:
             problem = replace(problem, memory=10**9)
         if name in ("chain-groups", "shared-groups", "graph-products", "free"):
             problem = replace(problem, products=Products(1 + seed % 7, seed % 3))
+        if name.startswith("second-"):
+            problem = second_order_chain(seed)
         if SOLVERS[name].refuses(problem) is not None:
             with pytest.raises(SolverError, match=f"'{name}' refuses"):
                 plan(problem, name)
@@ -111,6 +132,9 @@ def test_every_solver_on_every_kind_of_problem(name: str) -> None:
         assert result.bound <= fma(result) == replay(result.plan).total
         if problem.products is not None:
             assert_multiplies(problem, result.plan, seed)
+            continue
+        if problem.second is not None:
+            assert_computes_twice(problem, result.plan, seed)
             continue
         assert result.baselines.forward == order_price(problem.graph, Mode.TANGENT)
         assert_computes(problem, result.plan, seed)

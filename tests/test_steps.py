@@ -16,10 +16,12 @@ from chainplan.plans.steps import (
     Add,
     Advance,
     Again,
+    Contract,
     Decompress,
     Direction,
     Interpreter,
     Load,
+    LoadSecond,
     Multiply,
     Propagate,
     Read,
@@ -28,8 +30,10 @@ from chainplan.plans.steps import (
     Step,
     Store,
     Write,
+    word_of,
 )
 from chainplan.problem.graph import Mode
+from chainplan.structures.second import Side
 
 STEPS: list[Step] = [
     Load("F1"),
@@ -43,6 +47,9 @@ STEPS: list[Step] = [
     Decompress(4, 5),
     Again(3, "x1", "x2"),
     Direction("x0", Mode.TANGENT),
+    LoadSecond("F1"),
+    Contract(1, 2, Side.ROWS, True),
+    Contract(1, 2, Side.RIGHT, False, 3),
     Advance("F1"),
     Store("x0"),
     Restore("x0"),
@@ -84,6 +91,12 @@ class NoRestore(Interpreter[str]):
     def direction(self, step: Direction) -> str:
         return "direction"
 
+    def load_second(self, step: LoadSecond) -> str:
+        return "load_second"
+
+    def contract(self, step: Contract) -> str:
+        return "contract"
+
     def store(self, step: Store) -> str:
         return "store"
 
@@ -121,9 +134,9 @@ def test_a_kind_that_no_interpreter_knows_is_refused() -> None:
 
 def test_every_kind_has_a_method_of_its_own() -> None:
     assert {type(step) for step in STEPS} == set(STEP_KINDS)
-    assert Interpreter.__abstractmethods__ == {kind.__name__.lower() for kind in STEP_KINDS} == FIELDS.keys()
+    assert Interpreter.__abstractmethods__ == set(map(word_of, STEP_KINDS)) == FIELDS.keys()
     for step in STEPS:
-        assert step.accept(Names()) == type(step).__name__.lower()
+        assert step.accept(Names()) == word_of(type(step))
 
 
 @pytest.mark.parametrize("step", STEPS, ids=repr)

@@ -51,8 +51,8 @@ def command(
     from chainplan.problem.problem import Problem
     from chainplan.report.words.table import proof
     from chainplan.validation.validate import require_memory, validate
-    from chainplan.values.draw import draw
     from chainplan.values.npz import load_npz
+    from chainplan.values.second import draw_all
 
     content = read_any(path)
     if isinstance(content, SavedVariants | Family):
@@ -72,8 +72,8 @@ def command(
         problem, plan, made_by = content.problem, result.plan, f"from {path}, checked{claimed}"
     else:
         problem, plan, made_by = _plan_for(content, path, seed, objective, dtype)
-    require_memory(problem.graph, dtype)
-    values = draw(problem.graph, seed, dtype) if jacobians is None else load_npz(jacobians, problem.graph)
+    require_memory(problem, dtype)
+    values = draw_all(problem, seed, dtype) if jacobians is None else load_npz(jacobians, problem)
     origin = f"random {dtype} Jacobians, seed {seed}" if jacobians is None else f"Jacobians of {jacobians}"
     if plan.programs:
         return _run_products(problem, plan, values, f"plan {made_by}, {origin}")
@@ -121,8 +121,8 @@ def _run_family(
         chosen = found.choose(**(smallish(found.family) if sizes is None else sizes_of(sizes)))
     problem, plan = chosen.problem, chosen.plan
     assert plan is not None
-    require_memory(problem.graph, dtype)
-    values = draw(problem.graph, seed, dtype) if jacobians is None else load_npz(jacobians, problem.graph)
+    require_memory(problem, dtype)
+    values = draw(problem.graph, seed, dtype) if jacobians is None else load_npz(jacobians, problem)
     origin = f"random {dtype} Jacobians, seed {seed}" if jacobians is None else f"Jacobians of {jacobians}"
     validation = validate(problem, plan, values)
     count = len(found.plans)
@@ -159,7 +159,8 @@ def _plan_for(
     from chainplan.planner import plan
     from chainplan.structures import Dense
 
-    simple = problem.recompute or all(type(e.block.structure) is Dense for e in problem.graph.useful)
+    dense = all(type(e.block.structure) is Dense for e in problem.graph.useful)
+    simple = dense or problem.recompute or problem.second is not None
     model = objective_model(objective or ("fma" if simple else "weighted"), dtype)
     if objective is None and jacobians is not None and isinstance(model, TimedCost):
         model = measured(model, problem.graph, jacobians)
@@ -213,7 +214,7 @@ def _show(problem: Problem, validation: Validation, made: str, differences: tupl
 
     click.echo(f"{describe(problem)}\n\n  {made}\n")
     model = () if in_fma(problem) else (f"'{problem.cost.objective}'",)
-    rows = [("order", "fma", *model, "time", "runs", "peak bytes", "max|diff| / max|J|")]
+    rows = [("order", "fma", *model, "time", "runs", "peak bytes", f"max|diff| / {validation.measure}")]
     for row in validation.rows:
         foreseen = (seconds_text(row.price * 1e-9) for _ in model)
         took = (seconds_text(row.seconds), f"{row.runs:,}", f"{row.peak_bytes:,}")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from chainplan.distributed.backends import execute as execute
     from chainplan.distributed.restarts import portfolio as portfolio
     from chainplan.errors import ChainplanError as ChainplanError
+    from chainplan.execution.executor import second_derivatives as second_derivatives
     from chainplan.execution.operator import operator as operator
     from chainplan.io.networkx_graph import from_networkx as from_networkx
     from chainplan.io.networkx_graph import to_networkx as to_networkx
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from chainplan.problem.graph import Mode as Mode
     from chainplan.problem.problem import Problem as Problem
     from chainplan.problem.products import Products as Products
+    from chainplan.problem.second import SecondOrder as SecondOrder
     from chainplan.programs.evaluation import evaluate as evaluate
     from chainplan.programs.evaluation import linearise as linearise
     from chainplan.programs.point import draw_point as draw_point
@@ -55,6 +57,7 @@ _HOMES = {
     "Problem": "problem.problem",
     "Products": "problem.products",
     "Result": "plans.result",
+    "SecondOrder": "problem.second",
     "Status": "plans.bound",
     "Stepwise": "programs.stepwise",
     "Variants": "plans.variants",
@@ -77,6 +80,7 @@ _HOMES = {
     "reference_jacobian": "validation.reference",
     "render": "report.registry",
     "replay": "plans.replay",
+    "second_derivatives": "execution.executor",
     "to_networkx": "io.networkx_graph",
     "variants": "sizing",
 }

@@ -150,6 +150,8 @@ def _accepting(solver: Solver, problem: Problem) -> Solver:
     advice = "Leave limits.recompute, or --recompute, out: states are then taken as given."
     if problem.products is not None:
         advice = "Leave 'products' out, and plan for the Jacobian."
+    if problem.second is not None:
+        advice = "Leave 'derivative' out, and plan for the Jacobian."
     if SOLVERS["auto"].refusal(problem) is None:
         advice = "Try 'auto'."
     raise SolverError(f"solver '{solver.name}' refuses this problem: {reason}. {advice}")

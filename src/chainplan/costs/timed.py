@@ -21,6 +21,7 @@ from chainplan.kernels.storage import StorageForm, form
 from chainplan.problem.cost import available
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.structures import Block, Dense
+from chainplan.structures.second import SecondBlock, Side
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,15 @@ class TimedCost:
 
     def call(self, elemental: Elemental, vectors: int, mode: Mode) -> int:
         return price(self.rates, (self.called(elemental, vectors, mode),))
+
+    def contract(self, second: SecondBlock, block: Block, side: Side, halved: bool) -> int:
+        """Price the products of matrices as which a contraction is carried out, without what symmetry saves."""
+        rows, left, right = second[:3]
+        if side is Side.ROWS:
+            return self.multiply(block, second.flat)
+        inner, kept = (left, right) if side is Side.LEFT else (right, left)
+        price = self.multiply(Block(rows * kept, inner), block)
+        return price if side is not Side.BOTH else price + self.multiply(Block(rows * block.cols, inner), block)
 
     def advance(self, elemental: Elemental) -> int:
         return price(self.rates, (("apply", (1, elemental.evaluation)),))

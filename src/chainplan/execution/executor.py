@@ -21,9 +21,11 @@ from chainplan.errors.arguments import mapping
 from chainplan.execution.asked import FetchedJacobians, require_functions
 from chainplan.execution.lowering import PlanRun, placed
 from chainplan.execution.program import CodedStep, LoweredPlan, lowered
-from chainplan.execution.releasing import released, require_narrow
+from chainplan.execution.releasing import released, released_second, require_narrow
 from chainplan.execution.whole_numbers import WHOLE_NUMBER_KINDS, guarded, whole
-from chainplan.plans.steps import Load, Plan, Planned, plan_of
+from chainplan.plans.replay import replay
+from chainplan.plans.steps import Load, Plan, Planned, SecondOutput, plan_of
+from chainplan.plans.typed import Typed
 from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import GivenJacobian, common_dtype, matrix_free
 from chainplan.values.primal import FixedJacobians, Primal
@@ -46,14 +48,94 @@ def execute(
     return prepared(plan, jacobians, dense=dense, dtype=dtype, workers=workers, wrap=wrap)()
 
 
+def second_derivatives(
+    plan: Plan | Planned,
+    jacobians: Mapping[str, GivenJacobian],
+    *,
+    dense: bool | None = None,
+    dtype: DTypeLike | None = None,
+    workers: int | None = None,
+    wrap: bool = False,
+) -> dict[tuple[str, str, str], Array]:
+    """Run a plan for second derivatives.
+
+    Parameters
+    ----------
+    plan : Plan | Planned
+        A plan that has passed `check`, or what holds one: a `Result`, a plan file that was read.
+    jacobians : Mapping[str, GivenJacobian]
+        The elemental Jacobians by name, as for `execute`, and beside them the second derivatives: that of `F1` is
+        called `F1''`, and is an array of rows x cols x cols, symmetric in its columns, or the vector of the entries of
+        its pattern in order, such as the second derivatives of elementwise functions. One that is zero is left out.
+    dense : bool | None
+        Whether results are written out as arrays of three dimensions; otherwise those with few nonzeros stay sparse
+        arrays of rows x (cols · cols). None writes out up to 4 GiB and refuses more.
+    dtype : DTypeLike | None
+        The dtype of seeds, as for `execute`.
+    workers : int | None
+        The number of threads, as for `execute`.
+    wrap : bool
+        Whether whole numbers that do not fit their dtype wrap; otherwise they are refused.
+
+    Returns
+    -------
+    dict
+        (output, input, input) -> second derivative of size(output) x size(input) x size(input); one that is zero is
+        left out. It is symmetric to the bit where both inputs are the same.
+
+    Raises
+    ------
+    ExecutionError
+        If an array is missing, unknown, or of another shape or structure, or a second derivative is not symmetric.
+    ArgumentError
+        If an argument is something else than what is described above.
+
+    Examples
+    --------
+    >>> import chainplan, numpy
+    >>> problem = chainplan.from_spec({"chain": [2, 2, 1], "derivative": 2})
+    >>> given = {"F1": numpy.eye(2), "F2": numpy.ones((1, 2)), "F1''": numpy.ones((2, 2, 2))}
+    >>> second_derivatives(chainplan.plan(problem), given | {"F2''": numpy.ones((1, 2, 2))})["x2", "x0", "x0"]
+    array([[[3., 3.],
+            [3., 3.]]])
+    """
+    plan, dtype = understood(plan, jacobians, dtype, second=True)
+    require_workers(workers)
+    started = _starting(plan, jacobians, _RunOptions(dense, dtype, workers, wrap))()
+    _run_steps(plan, started, workers)
+    blocks = {output.step: replayed.second for output, replayed in _ends(plan)}
+    result = {}
+    for *vertices, position in plan.second_outputs:
+        end = blocks[position]
+        assert end is not None, "replay refuses other outputs"
+        output, left, right = vertices
+        result[output, left, right] = released_second(started.run.values[position], end.block, dense)
+    return result
+
+
+def _ends(plan: Plan) -> list[tuple[SecondOutput, Typed]]:
+    """Return the outputs of second order, each with what replay says of its step."""
+    replayed = replay(plan)
+    return [(output, replayed.blocks[output.step]) for output in plan.second_outputs]
+
+
 def understood(
-    plan: Plan | Planned, jacobians: Mapping[str, GivenJacobian], dtype: DTypeLike | None, products: bool = False
+    plan: Plan | Planned,
+    jacobians: Mapping[str, GivenJacobian],
+    dtype: DTypeLike | None,
+    products: bool = False,
+    second: bool = False,
 ) -> tuple[Plan, DTypeLike | None]:
     """Return the plan that `plan` is or holds, and the dtype of seeds, or refuse what is none of them.
 
-    A plan for products with vectors is taken only where `products` says so.
+    A plan for products with vectors is taken only where `products` says so, and one for second derivatives where
+    `second` does.
     """
     plan = plan_of(plan)
+    if bool(plan.outputs) if second else bool(plan.second_outputs):
+        found, call = ("the Jacobian", "execute") if second else ("second derivatives", "second_derivatives")
+        expected = "second derivatives" if second else "the Jacobian"
+        raise ExecutionError(f"plan: found one for {found}; expected one for {expected}. Call chainplan.{call}.")
     if plan.programs and not products:
         raise ExecutionError(
             "plan: found one for products with vectors, which forms no Jacobian; expected one with outputs. Call "
@@ -228,7 +310,7 @@ def _in_threads(
     place = {position: task for task, (position, _, _) in enumerate(code)}
     reads = [[arg for arg in set(plan.steps[position].operands()) if arg in place] for position, _, _ in code]
     readers = Counter(arg for some in reads for arg in some)
-    ends = {output.step for output in plan.outputs}
+    ends = set(plan.ends)
     needs = [[place[arg] for arg in some] for some in reads]
     lock = Lock()
     if asked is None:

@@ -28,8 +28,10 @@ from chainplan.execution.chunked_apply import (
     block_lines,
     identity_lines,
 )
+from chainplan.execution.second_kernels import contracted
+from chainplan.execution.second_kernels import total as total_second
 from chainplan.execution.state_files import StateFiles
-from chainplan.kernels.convert import as_form, as_matrix, from_matrix, from_sparse, given_away, known
+from chainplan.kernels.convert import as_form, as_matrix, as_sparse, from_matrix, from_sparse, given_away, known
 from chainplan.kernels.products import FRESH_KERNELS, ValuesProduct, product_kernel, sum_kernel
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.liveness import evaluates
@@ -41,10 +43,12 @@ from chainplan.plans.steps import (
     Advance,
     Again,
     Application,
+    Contract,
     Decompress,
     Direction,
     Interpreter,
     Load,
+    LoadSecond,
     Multiply,
     Plan,
     Propagate,
@@ -56,8 +60,10 @@ from chainplan.plans.steps import (
 )
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.structures import Block, Dense
+from chainplan.structures.second import SecondBlock
 from chainplan.values.jacobians import GivenJacobian, MatrixFree, called, common_dtype, matrix_free, stored
 from chainplan.values.primal import Primal, VertexState
+from chainplan.values.second import second_name, stored_second
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -77,7 +83,7 @@ class PlanRun:
         self.primal = primal
         self.applied: dict[str, MatrixFree] = {}
         self.asked = False
-        self._given, self._wanted = given, dtype
+        self.given, self._wanted = given, dtype
 
     @cached_property
     def dtype(self) -> DType:
@@ -90,7 +96,7 @@ class PlanRun:
         """Return the values that decide the dtype; for a mapping that is asked step by step, the blocks so far."""
         if self.primal is not None:
             return ()
-        return self.values if self.asked else self._given.values()
+        return self.values if self.asked else self.given.values()
 
     @property
     def lineariser(self) -> Primal:
@@ -147,6 +153,8 @@ class Lowering(Interpreter[StepKernel]):
         return _multiply_onto(position, left, right, onto, blocks)
 
     def add(self, step: Add) -> StepKernel:
+        if self._replay.blocks[step.left].second is not None:
+            return _add_seconds(self._position, step.left, step.right, self._second(self._position))
         return _add(self._position, step.left, step.right, self.blocks)
 
     def seed(self, step: Seed) -> StepKernel:
@@ -161,6 +169,18 @@ class Lowering(Interpreter[StepKernel]):
 
     def direction(self, step: Direction) -> StepKernel:
         raise AssertionError("programs of products are lowered by vector_program")
+
+    def load_second(self, step: LoadSecond) -> StepKernel:
+        return _load_second(self._position, self._graph.declared[step.elemental])
+
+    def contract(self, step: Contract) -> StepKernel:
+        kinds = self._second(step.second), self._second(self._position)
+        return _contract(self._position, step, kinds, self.blocks[step.block])
+
+    def _second(self, position: int) -> SecondBlock:
+        end = self._replay.blocks[position].second
+        assert end is not None, "replay refuses other operands"
+        return end.block
 
     def advance(self, step: Advance) -> StepKernel:
         return _advance(self._graph[step.elemental])
@@ -380,6 +400,33 @@ def _decompress(position: int, step: Decompress, sides: SeededColours, block: Bl
         pattern, colouring = kept(("decompress", token), make)
         columns, rows = (None if arg is None else run.values[arg] for arg in (step.tangent, step.adjoint))
         run.values[position] = from_sparse(decompress(pattern, colouring, columns, rows), block)
+
+    return kernel
+
+
+def _load_second(position: int, e: Elemental) -> StepKernel:
+    def kernel(run: PlanRun) -> None:
+        run.values[position] = stored_second(e, run.given.get(second_name(e.first)))
+
+    return kernel
+
+
+def _contract(position: int, step: Contract, kinds: tuple[SecondBlock, SecondBlock], block: Block) -> StepKernel:
+    (second, result), onto = kinds, step.onto
+    dense = form(block) is StorageForm.DENSE
+
+    def kernel(run: PlanRun) -> None:
+        value, held = run.values[step.second], run.values[step.block]
+        matrix = as_matrix(held, block, run.dtype) if dense else as_sparse(held, block, run.dtype)
+        made = contracted(value, second, matrix, step.side, result, step.symmetric)
+        run.values[position] = made if onto is None else total_second(run.values[onto], made, result)
+
+    return kernel
+
+
+def _add_seconds(position: int, left: int, right: int, result: SecondBlock) -> StepKernel:
+    def kernel(run: PlanRun) -> None:
+        run.values[position] = total_second(run.values[left], run.values[right], result)
 
     return kernel
 

@@ -16,6 +16,7 @@ from chainplan.plans.replay import replay
 from chainplan.plans.steps import Accumulate, Load, Plan, Propagate
 from chainplan.problem.graph import Elemental
 from chainplan.structures import Block, Dense
+from chainplan.values.second import second_name
 
 LoadedStep = tuple[int, Elemental, tuple[int, int] | None, Block]
 """A load, its elemental, the shape of the elemental where any array of that shape will do, and its block."""
@@ -75,7 +76,7 @@ def _lower(plan: Plan) -> LoweredPlan:
         tuple(code),
         blocks,
         replayed.prices,
-        frozenset(declared),
+        frozenset((*declared, *map(second_name, declared))) if plan.second_outputs else frozenset(declared),
         own,
         wide(plan, blocks),
     )

@@ -18,6 +18,7 @@ from chainplan.kernels.convert import as_matrix, diagonal
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.steps import Plan
 from chainplan.structures import Block
+from chainplan.structures.second import SecondBlock
 from chainplan.values.jacobians import is_sparse
 
 MAX_UNASKED_MATRIX_BYTES = 4 * 2**30
@@ -67,6 +68,26 @@ def released(
         return value.copy()  # its index arrays belong to a plan
     del value
     return np.array(values[position]) if held or not _alone(values, position) else values[position]
+
+
+def released_second(value: HeldValues, block: SecondBlock, dense: bool | None) -> HeldValues:
+    """Return an output of second order as the caller gets it, an array of its own.
+
+    Raises
+    ------
+    ExecutionError
+        Where it would be written out as an array of more than `MAX_UNASKED_MATRIX_BYTES` bytes that nobody asked for.
+    """
+    if not is_sparse(value) or dense is False:
+        return value.copy()
+    needed = block.rows * block.left * block.right * value.dtype.itemsize
+    if dense is None and needed > MAX_UNASKED_MATRIX_BYTES:
+        raise ExecutionError(
+            f"dense: the second derivative takes {needed:,} bytes as an array; expected at most "
+            f"{MAX_UNASKED_MATRIX_BYTES:,} where nothing is said. Pass dense=False to have it as a sparse array of "
+            "rows x (cols · cols), or dense=True to have it written out all the same."
+        )
+    return value.toarray().reshape(block[:3])
 
 
 def _alone(values: Sequence[HeldValues], position: int) -> bool:

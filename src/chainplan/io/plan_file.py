@@ -24,6 +24,7 @@ from chainplan.io.located.diagnostics import SpecMessages
 from chainplan.io.located.objects import from_objects
 from chainplan.io.plan_file_fields import PLAN_FILE_FORMAT, load, plan_form, require_names
 from chainplan.io.plan_file_products import products_document, programs_document, read_programs
+from chainplan.io.plan_file_seconds import read_seconds, seconds_document
 from chainplan.io.plan_file_steps import listed, read_step
 from chainplan.io.plan_schedule import read_schedule
 from chainplan.io.spec import read_problem
@@ -85,6 +86,7 @@ def document(result: Result) -> dict[str, Any]:
         "steps": [] if result.candidate is None else list(listed(result.candidate).documents()),
         "outputs": [] if result.plan is None else [_output(o) for o in result.plan.outputs],
         **_products(result),
+        **seconds_document(result.problem, result.plan),
         **({} if result.schedule is None else {"schedule": result.schedule.to_dict()}),
     }
 
@@ -138,7 +140,8 @@ def saved_plan(root: dict[str, Any], source: str) -> SavedPlan:
     if root["cost"] is not None:
         outputs = tuple(Output(raw["output"], raw["input"], raw["id"]) for raw in root["outputs"])
         programs = tuple(read_programs(root.get("programs", {}), problem.products))
-        plan = Plan(problem.graph, tuple(map(read_step, root["steps"])), outputs, programs)
+        seconds = read_seconds(root)
+        plan = Plan(problem.graph, tuple(map(read_step, root["steps"])), outputs, programs, seconds)
     schedule = read_schedule(root["schedule"]) if "schedule" in root else None
     return SavedPlan(problem, plan, root, source, schedule)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from chainplan.errors import PlanError
 from chainplan.io.plan_file import SavedPlan
 from chainplan.io.plan_file_products import products_document, program_figures
+from chainplan.io.plan_file_seconds import seconds_document
 from chainplan.io.plan_file_steps import listed
 from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
@@ -114,6 +115,8 @@ def _figures(saved: SavedPlan) -> Iterator[tuple[str, object, object]]:
         prices = {unit: named[name] for unit, named in derived.items() if name in named}
         yield f"baselines.{name}", claimed["baselines"].get(name), prices or None
     yield "products", claimed.get("products"), products_document(saved.problem, saved.candidate)
+    seconds = seconds_document(saved.problem, saved.plan).get("second_outputs")
+    yield "second_outputs", claimed.get("second_outputs"), seconds
 
 
 def _plan_figures(saved: SavedPlan, candidate: Candidate) -> Iterator[tuple[str, object, object]]:
@@ -123,7 +126,7 @@ def _plan_figures(saved: SavedPlan, candidate: Candidate) -> Iterator[tuple[str,
     for i, raw in enumerate(claimed["steps"]):
         yield f"steps[{i}].id", raw["id"], i
         for name, value in steps.figures(i).items():
-            yield f"steps[{i}].{name}", raw[name], value
+            yield f"steps[{i}].{name}", raw.get(name), value
     if candidate.plan.programs:
         yield from program_figures(candidate, claimed["programs"])
     totals = {"fma": replayed.total, "adds": replayed.adds, "peak_elements": replayed.peak}

@@ -22,19 +22,21 @@ from chainplan.io.spec_values import (
     ListForm,
     OptionalForm,
     RecordForm,
+    SimpleForm,
     TaggedForm,
     ValueForm,
     WordForm,
     whole,
 )
 from chainplan.plans.bound import Status
-from chainplan.plans.steps import STEP_KINDS, Step
+from chainplan.plans.steps import STEP_KINDS, Add, Contract, LoadSecond, Step, word_of
 from chainplan.problem.graph import Graph, Mode
+from chainplan.structures.second import Side
 
 PLAN_FILE_FORMAT = 1
 """The version of the form, which a plan file states."""
 
-STEP_TYPES: dict[str, type[Step]] = {kind.__name__.lower(): kind for kind in STEP_KINDS}
+STEP_TYPES: dict[str, type[Step]] = {word_of(kind): kind for kind in STEP_KINDS}
 """The kinds of steps by their names in a plan file."""
 
 
@@ -48,7 +50,9 @@ class Field(NamedTuple):
 _FIELD_FORM_OF_TYPE: dict[Any, Field] = {
     str: Field(TEXT_FORM, str),
     Mode: Field(WordForm(*(mode.value for mode in Mode)), Mode),
+    Side: Field(WordForm(*(side.value for side in Side)), Side),
     int: Field(whole(0), int),
+    bool: Field(SimpleForm("true or false", lambda value: isinstance(value, bool)), bool),
     int | None: Field(OptionalForm(whole(0)), lambda number: number),
     tuple[int, ...]: Field(ListForm(whole(-1)), tuple),
 }
@@ -59,6 +63,10 @@ FIELDS: dict[str, dict[str, Field]] = {
     for op, kind in STEP_TYPES.items()
 }
 """The fields of each kind of step, by its name and theirs, in the order of its class."""
+
+SECOND_OPS = frozenset(map(word_of, (LoadSecond, Contract, Add)))
+"""The kinds of steps that may make second-order blocks, of rows x cols x right_cols."""
+_SECOND_FORM = RecordForm("an output", {**dict.fromkeys(("output", "left", "right"), TEXT_FORM), "id": whole(0)})
 
 OBJECTIVE_FORM = WordForm(*OBJECTIVES)
 _HEAD_FORM = RecordForm("a plan file", {"format": whole(1), "objective": OBJECTIVE_FORM})
@@ -79,7 +87,11 @@ def plan_form(unit: str) -> RecordForm:
         **prices,
     }
     kinds = {
-        op: RecordForm(f"'{op}'", {"op": TEXT_FORM, **{name: field.form for name, field in fields.items()}, **derived})
+        op: RecordForm(
+            f"'{op}'",
+            {"op": TEXT_FORM, **{name: field.form for name, field in fields.items()}, **derived},
+            {"right_cols": whole(0)} if op in SECOND_OPS else {},
+        )
         for op, fields in FIELDS.items()
     }
     step = TaggedForm("op", kinds)
@@ -109,6 +121,7 @@ def plan_form(unit: str) -> RecordForm:
             "schedule": SCHEDULE_FORM,
             "products": products_form(unit),
             "programs": programs_form(step),
+            "second_outputs": ListForm(_SECOND_FORM),
         },
     )
 
@@ -152,6 +165,8 @@ def require_names(root: dict[str, Any], graph: Graph, source: str) -> None:
     places: list[tuple[str, Mapping[str, Any], tuple[str, ...]]]
     places = [(f"steps[{i}]", step, NAMED_FIELDS) for i, step in enumerate(root["steps"])]
     places += [(f"outputs[{i}]", output, in_outputs) for i, output in enumerate(root["outputs"])]
+    ends = ("output", "left", "right")
+    places += [(f"second_outputs[{i}]", output, ends) for i, output in enumerate(root.get("second_outputs", ()))]
     for where, raw, names in (*places, *named_places(root.get("programs", {}))):
         for name in names:
             given = raw.get(name)

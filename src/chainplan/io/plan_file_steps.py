@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any, NamedTuple
 
 from chainplan.io.plan_file_fields import FIELDS, STEP_TYPES
@@ -10,7 +11,6 @@ from chainplan.plans.candidate import Candidate
 from chainplan.plans.steps import ProductProgram, Step
 from chainplan.plans.typed import Typed
 from chainplan.problem.cost import FMA, CostModel
-from chainplan.problem.graph import Mode
 
 _STEP_WORDS = {kind: op for op, kind in STEP_TYPES.items()}
 
@@ -32,10 +32,11 @@ class StepList(NamedTuple):
 
     def figures(self, place: int) -> dict[str, Any]:
         """Return what a plan file says of a step beyond the decision that the step is."""
-        block = self.blocks[place].block
+        typed, block = self.blocks[place], self.blocks[place].block
+        second = None if typed.second is None else typed.second.block
         return {
             "rows": block.rows,
-            "cols": block.cols,
+            **({"cols": block.cols} if second is None else {"cols": second.left, "right_cols": second.right}),
             "structure": block.structure.brief(block.rows, block.cols),
             "fma": self.fma[place],
             **({} if self.cost is FMA else {self.cost.unit: self.prices[place]}),
@@ -44,7 +45,7 @@ class StepList(NamedTuple):
 
 def step_words(step: Step) -> dict[str, Any]:
     """Return the decision that a step is."""
-    fields = {k: v.value if isinstance(v, Mode) else v for k, v in step._asdict().items()}
+    fields = {k: v.value if isinstance(v, Enum) else v for k, v in step._asdict().items()}
     return {"op": _STEP_WORDS[type(step)], **fields}
 
 

@@ -18,8 +18,11 @@ from chainplan.io.spec_draft import GraphDraft
 from chainplan.io.spec_family import has_names, read_family
 from chainplan.io.spec_limits import read_limits
 from chainplan.io.spec_products import read_products
+from chainplan.io.spec_second import SECOND_KEYS, read_second
 from chainplan.problem.graph import FaultyGraphError, Graph, GraphFault
 from chainplan.problem.problem import Problem
+
+_GRAPH_KEYS = ("chain", "dag")
 
 
 def read_problem(root: LocatedNode, messages: SpecMessages) -> Problem:
@@ -38,15 +41,24 @@ def read_problem(root: LocatedNode, messages: SpecMessages) -> Problem:
 def _read_problem(root: LocatedNode, messages: SpecMessages) -> Problem:
     """Read a problem whose sizes are numbers."""
     reader = NodeReader(messages)
-    top = reader.fields(root, ("chain", "dag", "limits", "products", "ranges", "name")) or {}
+    top = reader.fields(root, (*_GRAPH_KEYS, "limits", "products", *SECOND_KEYS, "ranges", "name")) or {}
     name = reader.name(top["name"]) if "name" in top else None
     limits = read_limits(top.get("limits"), reader)
     products = read_products(top.get("products"), limits, reader)
+    second = read_second(top, reader)
     graph = _graph(root, top, reader)
     messages.finish()
     assert graph is not None
     graph = replace(graph, transfer=limits.transfer) if limits.transfer else graph
-    return Problem(graph, limits.memory, name, recompute=limits.recompute, disk=limits.disk, products=products)
+    return Problem(
+        graph,
+        limits.memory,
+        name,
+        recompute=limits.recompute,
+        disk=limits.disk,
+        products=products,
+        second=second,
+    )
 
 
 def _graph(root: LocatedNode, top: dict[str, LocatedNode], reader: NodeReader) -> Graph | None:

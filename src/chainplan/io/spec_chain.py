@@ -16,8 +16,10 @@ from chainplan.io.spec_draft import (
     structure_of,
 )
 from chainplan.io.spec_same import MAX_TIMES, first_of_each, names_of, times_of
+from chainplan.io.spec_second import read_elemental_second
 from chainplan.problem.graph import Elemental
 from chainplan.problem.problem import chain_vertex
+from chainplan.problem.second import ElementalSecond
 from chainplan.structures import Block, Structure
 
 
@@ -61,17 +63,18 @@ def _chain_of_jacobians(node: LocatedNode, items: tuple[LocatedNode, ...], reade
     sizes = _chain_sizes(copied)
     vertices = [chain_vertex(i) for i in range(len(sizes))]
     elementals: list[Elemental] = []
-    made: dict[int, tuple[Structure, ElementalCosts]] = {}
+    made: dict[int, tuple[Structure, ElementalCosts, ElementalSecond | None]] = {}
     for i, (own, first) in enumerate(zip(fields, firsts, strict=True)):
         if first == i:
-            made[i] = structure_of(own, shapes[i], reader), read_costs(own, reader)
+            made[i] = structure_of(own, shapes[i], reader), read_costs(own, reader), read_elemental_second(own, reader)
     for i, first in enumerate(firsts):
-        (structure, costs), shape = made[first], shapes[i]
+        (structure, costs, second), shape = made[first], shapes[i]
         for name in names[i]:
             place, values = len(elementals), names[first][0]
             block = Block(*shape, structure) if shape else Block(sizes[place + 1], sizes[place])
             shared = None if name == values else values
-            elementals.append(Elemental(name, vertices[place], vertices[place + 1], block, *costs, values=shared))
+            source, target = vertices[place], vertices[place + 1]
+            elementals.append(Elemental(name, source, target, block, *costs, values=shared, second=second))
     origins = [item for item, some in zip(items, names, strict=True) for _ in some]
     return _chain_draft(node, dict(zip(vertices, sizes, strict=True)), elementals, origins)
 

@@ -6,6 +6,7 @@ from chainplan.io.located.nodes import LocatedNode, MappingNode, written
 from chainplan.io.located.reader import MAX_NAME_LENGTH, NodeReader, unnamable
 from chainplan.io.spec_draft import DETAILS, MAX_VERTEX_SIZE, GraphDraft, own_name, read_costs, structure_of
 from chainplan.io.spec_same import first_of_each
+from chainplan.io.spec_second import read_elemental_second
 from chainplan.problem.graph import Elemental
 from chainplan.structures import DENSE, Block
 
@@ -56,7 +57,9 @@ def _read_jacobians(
     firsts = first_of_each(fields, [[name] if name else [] for name in names], reader)
     shapes = [_edge_shape(edge, sizes) for edge in edges]
     details = [
-        (structure_of(own, shape, reader), read_costs(own, reader)) if first == i else None
+        (structure_of(own, shape, reader), read_costs(own, reader), read_elemental_second(own, reader))
+        if first == i
+        else None
         for i, (own, shape, first) in enumerate(zip(fields, shapes, firsts, strict=True))
     ]
     for item, name, edge, shape, first in zip(items, names, edges, shapes, firsts, strict=True):
@@ -66,7 +69,7 @@ def _read_jacobians(
             structure = made[0] if shape == shapes[first] else DENSE
             block = Block(*shape, structure) if shape else Block(sizes[target] or 0, sizes[source] or 0)
             values = None if name == names[first] else names[first]
-            draft.elementals.append(Elemental(name, source, target, block, *made[1], values=values))
+            draft.elementals.append(Elemental(name, source, target, block, *made[1], values=values, second=made[2]))
             draft.origins["jacobians"].append(item)
 
 

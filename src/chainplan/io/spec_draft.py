@@ -24,7 +24,7 @@ MAX_COST = 10**36
 
 ElementalCosts = tuple[int | None, int | None, int, int | None]
 """Tangent, adjoint, tape and advance of an elemental."""
-DETAILS = ("structure", "tangent", "adjoint", "tape", "advance")
+DETAILS = ("structure", "tangent", "adjoint", "tape", "advance", "second")
 """The keys of a jacobian besides its name and its place."""
 
 

@@ -19,7 +19,7 @@ from chainplan.io.spec_terms import PRICES, SpecTerms, is_name, is_named, large_
 from chainplan.problem.family import MAX_SIZE_NAMES, Family, SizeRange
 from chainplan.problem.problem import Problem
 
-_LONE_KEYS = ("limits", "products")
+_LONE_KEYS = ("limits", "products", "derivative")
 """The keys of a spec that go with a single problem only."""
 ProblemReader = Callable[[LocatedNode, SpecMessages], Problem]
 

@@ -41,10 +41,12 @@ from chainplan.plans.steps import (
     Add,
     Advance,
     Again,
+    Contract,
     Decompress,
     Direction,
     Interpreter,
     Load,
+    LoadSecond,
     Multiply,
     Plan,
     Propagate,
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from jax.typing import DTypeLike
 
 _STATES = "JAX evaluates the states; plans of its functions move none"
+_SECONDS = "functions of JAX are planned for their Jacobians; second derivatives are Jacobians of gradients"
 
 
 def blocks_of(
@@ -195,6 +198,12 @@ class _TracedRun(Interpreter[HeldBlock]):
     def direction(self, step: Direction) -> HeldBlock:
         vector = self._vectors[step.vertex]
         return HeldDense(vector[:, None] if step.mode is Mode.TANGENT else vector[None, :])
+
+    def load_second(self, step: LoadSecond) -> HeldBlock:
+        raise AssertionError(_SECONDS)
+
+    def contract(self, step: Contract) -> HeldBlock:
+        raise AssertionError(_SECONDS)
 
     def advance(self, step: Advance) -> HeldBlock:
         raise AssertionError(_STATES)

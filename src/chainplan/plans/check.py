@@ -8,7 +8,8 @@ label too, and set-up and program together must give what substitution on the gr
 of paths are different polynomials in the labels, so a wrong plan passes with a probability of at most 17/16 · (longest
 path, with its vector) / p (Schwartz 1980, Zippel 1979), p about 2^60. The 17/16 is for labels that are words of 64
 random bits modulo p - 1, of which none has a probability of more than ceil(2^64 / (p - 1)) / 2^64. A seed counts as the
-identity that it compresses; a check of its own proves that its colours bring back every nonzero.
+identity that it compresses; a check of its own proves that its colours bring back every nonzero. The terms of second
+derivatives are compared alike (see `second_terms`), with a degree of at most twice the longest path and three more.
 
 The field is GF(p) for a prime p drawn anew for each check rather than the fixed GF(2^61 - 1): a plan that adds a block
 to itself 61 times multiplies it by 2^61, which *is* 1 in that field.
@@ -19,6 +20,7 @@ from __future__ import annotations
 import secrets
 from array import array
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
 
@@ -28,6 +30,7 @@ from chainplan.plans.candidate import Candidate
 from chainplan.plans.liveness import evaluates
 from chainplan.plans.places import BlockPlaces
 from chainplan.plans.replay import Replay, colouring_of
+from chainplan.plans.second_terms import HeldPaths, TermLabels, held_terms, input_weights, substituted_terms
 from chainplan.plans.states import spans
 from chainplan.plans.steps import (
     STATE_STEP_KINDS,
@@ -35,10 +38,12 @@ from chainplan.plans.steps import (
     Add,
     Advance,
     Again,
+    Contract,
     Decompress,
     Direction,
     Interpreter,
     Load,
+    LoadSecond,
     Multiply,
     Plan,
     Planned,
@@ -104,7 +109,7 @@ def prove(candidate: Candidate, problem: Problem | None) -> Candidate:
     """
     plan = candidate.plan
     if problem is not None and problem.graph is not plan.graph:
-        plan = Plan(problem.graph, plan.steps, plan.outputs, plan.programs)
+        plan = replace(plan, graph=problem.graph)
         candidate = Candidate(plan, candidate.cost)
     if problem is not None:
         _check_states(plan, problem)
@@ -114,8 +119,10 @@ def prove(candidate: Candidate, problem: Problem | None) -> Candidate:
     with uncollected():
         for program in plan.programs:
             _check_products(plan, program)
-        if not plan.programs:
+        if not plan.programs and (plan.outputs or not _of_second_order(plan, problem)):
             _check_paths(plan)
+        if _of_second_order(plan, problem):
+            _check_terms(plan)
     limit = None if problem is None else problem.memory
     if limit is not None and candidate.peak > limit:
         found = f"{candidate.replay.peak_place}: {candidate.peak:,} elements are alive"
@@ -157,11 +164,21 @@ def _check_colours(plan: Plan, replayed: Replay) -> None:
 
 
 def _check_outputs(plan: Plan) -> None:
-    seen = set()
-    for output, source, _ in plan.outputs:
-        if (output, source) in seen:
-            raise PlanError(f"output ('{output}', '{source}'): listed twice; expected once.")
-        seen.add((output, source))
+    seen = set[tuple[str, ...]]()
+    pairs = ((output.output, output.input) for output in plan.outputs)
+    for key in (*pairs, *((output.output, output.left, output.right) for output in plan.second_outputs)):
+        if key in seen:
+            raise PlanError(f"output ({', '.join(map(repr, key))}): listed twice; expected once.")
+        seen.add(key)
+
+
+def _of_second_order(plan: Plan, problem: Problem | None) -> bool:
+    """Say whether a plan is one for second derivatives, which it is where a problem asks for them."""
+    asked = bool(plan.second_outputs) if problem is None else problem.second is not None
+    if plan.second_outputs and not asked:
+        found = f"outputs: found {len(plan.second_outputs)} of second order"
+        raise PlanError(f"{found}; expected those of the Jacobian, for which the problem asks. Plan again.")
+    return asked
 
 
 def _check_paths(plan: Plan) -> None:
@@ -178,6 +195,34 @@ def _check_paths(plan: Plan) -> None:
                     f"output ('{output}', '{source}'): the plan does not count every path exactly once; expected "
                     f"the sum over all paths from '{source}' to '{output}'. It is not the Jacobian."
                 )
+
+
+def _check_terms(plan: Plan) -> None:
+    """Compare the blocks of the second derivative with substitution, for all pairs of inputs at once, then for each."""
+    prime, graph = _random_prime(), plan.graph
+    paths = _labels(graph, prime), _labels(graph, prime), _labels(graph, prime)
+    nothing = {e.name for e in graph.elementals if not e.second_block.nnz}
+    own = {name: 0 if name in nothing else 1 + secrets.randbelow(prime - 1) for name in paths[0]}
+    labels = TermLabels(*paths, own)
+    held = held_terms(plan, HeldPaths(*(_carry(plan, one, prime) for one in paths)), own, prime)
+    drawn = {v: (1 + secrets.randbelow(prime - 1), 1 + secrets.randbelow(prime - 1)) for v in graph.inputs}
+    wrong = None
+    for left, right, pair in input_weights(graph, drawn):
+        expected = substituted_terms(graph, labels, left, right, prime)
+        claimed = dict.fromkeys(graph.outputs, 0)
+        for output, one, other, step in plan.second_outputs:
+            claimed[output] += left.get(one, 0) * right.get(other, 0) * held[step]
+        found = next((o for o in graph.outputs if (claimed[o] - expected.get(o, 0)) % prime), None)
+        if found is None and pair is None:
+            return
+        wrong = found or wrong
+        if found is not None and pair is not None:
+            raise PlanError(
+                f"output ('{found}', '{pair[0]}', '{pair[1]}'): the plan does not count every term exactly once; "
+                "expected for each elemental its second derivative, with every path behind it and every pair of paths "
+                "before it. It is not the second derivative."
+            )
+    raise PlanError(f"output '{wrong}': the plan does not count every term of the second derivative exactly once.")
 
 
 def _check_programs(plan: Plan, problem: Problem | None) -> None:
@@ -310,6 +355,12 @@ class _Labels(Interpreter[int]):
                 moved.held[place] = self._places.steps[place].accept(moved)
             self._known[key] = moved.held[position]
         return self._known[key]
+
+    def load_second(self, step: LoadSecond) -> int:
+        return 0
+
+    def contract(self, step: Contract) -> int:
+        return 0
 
     def advance(self, step: Advance) -> int:
         return 0

@@ -11,9 +11,22 @@ from collections.abc import Sequence
 
 from chainplan.plans.bound import AFTER_ACCUMULATION
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.steps import Accumulate, Again, Decompress, Direction, Load, Multiply, Plan, Propagate, Seed
+from chainplan.plans.steps import (
+    Accumulate,
+    Again,
+    Contract,
+    Decompress,
+    Direction,
+    Load,
+    LoadSecond,
+    Multiply,
+    Plan,
+    Propagate,
+    Seed,
+)
 from chainplan.plans.typed import Typed
 from chainplan.problem.problem import Problem
+from chainplan.structures.second import Side
 
 BRACKETINGS = "bracketings"
 SHARED = "bracketings with equal products shared"
@@ -28,6 +41,9 @@ SWEPT_GROUPS = "groups of bracketings and coloured sweeps"
 ELIMINATION_PRODUCTS = "vertex elimination and products"
 PROPAGATION_PRODUCTS = "vertex elimination with propagation and products"
 SWEPT_PROPAGATION_PRODUCTS = "vertex elimination with propagation, coloured sweeps and products"
+
+SECOND_BRACKETINGS = "second-order bracketings"
+SECOND_SHARED = "second-order bracketings with Jacobians in any order"
 
 PLAN_CLASSES: dict[str, tuple[str, ...]] = {
     BRACKETINGS: (SWEEPS, SHARED, "vertex elimination", PROPAGATION),
@@ -45,6 +61,8 @@ PLAN_CLASSES: dict[str, tuple[str, ...]] = {
     ELIMINATION_PRODUCTS: (GROUPS,),
     PROPAGATION_PRODUCTS: (SWEPT_PROPAGATION_PRODUCTS,),
     SWEPT_PROPAGATION_PRODUCTS: (SWEPT_GROUPS,),
+    SECOND_BRACKETINGS: (SECOND_SHARED,),
+    SECOND_SHARED: (),
     "vertex elimination after accumulation": ("edge elimination after accumulation", PROPAGATION),
     "edge elimination after accumulation": ("face elimination after accumulation",),
     "face elimination after accumulation": (SWEEPS,),
@@ -66,6 +84,10 @@ product goes through the groups one after the other. On graphs the vectors of al
 inputs, or behind the outputs where there are more products on the left, and plans are those of the graph with this
 vertex (`solvers.uses.directions`). On a chain they are groups.
 
+A second-order bracketing of a chain splits each interval once, for its second derivative and for its Jacobian, so that
+each Jacobian is made once (`plans.second_bracketings`). With Jacobians in any order, those that the splits need are
+made from each other by any products, and each is made once too.
+
 One sweep with nested checkpoints extends the block of the last elemental to the input by one elemental at a time, each
 in the cheapest way that fits by itself. Checkpoints are held in memory, or on disk where the problem has one.
 """
@@ -75,6 +97,10 @@ GRAPH_PRODUCT_CLASSES = (ELIMINATION_PRODUCTS, PROPAGATION_PRODUCTS, SWEPT_PROPA
 """The classes of plans for products with graphs."""
 PRODUCT_CLASSES = (GROUPS, SWEPT_GROUPS, *GRAPH_PRODUCT_CLASSES)
 """The classes of plans for products; all others are of plans for the Jacobian."""
+
+
+SECOND_CLASSES = (SECOND_BRACKETINGS, SECOND_SHARED)
+"""The classes of plans for second derivatives."""
 
 
 def products_class(name: str, problem: Problem) -> str:
@@ -100,6 +126,11 @@ def misfit(name: str, problem: Problem) -> str | None:
     graph = problem.graph
     if name not in PLAN_CLASSES:
         return f"there is no such class of plans; expected one of {', '.join(PLAN_CLASSES)}"
+    if (problem.second is None) == (name in SECOND_CLASSES):
+        which = "no second derivatives" if problem.second is None else "second derivatives"
+        return f"{which} are asked for; expected one of {', '.join(SECOND_CLASSES)} for them, and only there"
+    if name in SECOND_CLASSES:
+        return graph.not_a_chain
     if (problem.products is None) == (name in PRODUCT_CLASSES):
         which = "no products" if problem.products is None else "products"
         return f"{which} are asked for; expected one of {', '.join(PRODUCT_CLASSES)} for products, and only there"
@@ -130,6 +161,8 @@ def class_of(candidate: Candidate, problem: Problem) -> str | None:
     the steps of a coloured sweep stand together.
     """
     plan = candidate.plan
+    if problem.second is not None:
+        return SECOND_BRACKETINGS if plan.graph.not_a_chain is None and _by_splits(candidate) else None
     if plan.programs:
         return GROUPS if plan.graph.not_a_chain is None and _in_groups(candidate) else None
     if problem.recompute or plan.graph.not_a_chain is not None:
@@ -145,6 +178,23 @@ def class_of(candidate: Candidate, problem: Problem) -> str | None:
     blocks = candidate.replay.blocks
     single = all(_single(plan, blocks, position) for position in range(len(plan.steps)))
     return SWEEPS if single and (problem.memory is None or _uninterrupted(plan, blocks)) else None
+
+
+def _by_splits(candidate: Candidate) -> bool:
+    """Say whether a plan is a second-order bracketing: all blocks of an interval are made by one split of it."""
+    blocks, splits = candidate.replay.blocks, dict[tuple[str, str], str]()
+    for step, typed in zip(candidate.plan.steps, blocks, strict=True):
+        if isinstance(step, Load | LoadSecond | Accumulate):
+            continue
+        if isinstance(step, Multiply) and step.onto is None:
+            middle = blocks[step.left].source
+        elif isinstance(step, Contract) and step.side in (Side.ROWS, Side.BOTH):
+            middle = blocks[step.block].source if step.side is Side.ROWS else blocks[step.block].target
+        else:
+            return False
+        if splits.setdefault((typed.source, typed.target), middle) != middle:
+            return False
+    return True
 
 
 def _in_groups(candidate: Candidate) -> bool:

@@ -20,8 +20,8 @@ def last_uses(plan: Plan) -> list[int]:
     for position, step in enumerate(plan.steps):
         for operand in step.operands():
             last[operand] = position
-    for output in plan.outputs:
-        last[output.step] = len(plan.steps)
+    for end in plan.ends:
+        last[end] = len(plan.steps)
     for position in kept(plan):
         last[position] = len(plan.steps)
     if Again in set(map(type, plan.steps)):

@@ -13,6 +13,8 @@ from typing import Protocol
 
 from chainplan.plans.forward_reverse import AlgebraBlock, PlanAlgebra, Pricer, order_price, sweep
 from chainplan.plans.recorder import Recorder
+from chainplan.plans.replay import replay
+from chainplan.plans.second_bracketings import ORDERS, bracketing_plan
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
@@ -49,6 +51,8 @@ def baseline_price(problem: Problem, name: str, cost: CostModel = FMA) -> int:
         The price.
     """
     graph, products = problem.graph, problem.products
+    if problem.second is not None:
+        return replay(baseline_plan(problem, name), cost).total
     if products is None:
         return order_price(graph, _MODES[name], cost)
     setup = Pricer(graph, cost)
@@ -78,6 +82,8 @@ def baseline_plan(problem: Problem, name: str) -> Plan:
         The plan. Of a side without products it has a program too, unless an elemental lacks the mode.
     """
     graph, products = problem.graph, problem.products
+    if problem.second is not None:
+        return bracketing_plan(graph, ORDERS[name], symmetric=False)
     recorder = Recorder(graph)
     if products is None:
         return recorder.plan(sweep(graph, recorder, _MODES[name]))

@@ -8,20 +8,24 @@ from chainplan.plans.steps import (
     Accumulate,
     Add,
     Again,
+    Contract,
     Decompress,
     Direction,
     Load,
+    LoadSecond,
     Multiply,
     Output,
     Plan,
     ProductProgram,
     ProgramResult,
     Propagate,
+    SecondOutput,
     Seed,
     StateStep,
     Step,
 )
 from chainplan.problem.graph import Graph, Mode
+from chainplan.structures.second import Side
 
 
 class Recorder:
@@ -35,7 +39,7 @@ class Recorder:
         self._graph = graph
         self._first = first
         self._steps: list[Step] = []
-        self._loads: list[Load | int] = []
+        self._loads: list[Load | LoadSecond | int] = []
 
     @classmethod
     def after(cls, plan: Plan) -> Recorder:
@@ -75,10 +79,20 @@ class Recorder:
     def direction(self, vertex: str, mode: Mode) -> int:
         return self._record(Direction(vertex, mode))
 
+    def load_second(self, elemental: str) -> int:
+        self._loads.append(LoadSecond(elemental))
+        return -len(self._loads)
+
+    def contract(self, second: int, block: int, side: Side, symmetric: bool, onto: int | None = None) -> int:
+        places = self._position(second), self._position(block)
+        return self._record(Contract(*places, side, symmetric, None if onto is None else self._position(onto)))
+
     def copy(self, step: Step, place: Mapping[int, int]) -> int:
         """Write a step whose operands are given by the handles of other steps; a load stands before its first use."""
         if isinstance(step, Load):
             return self.load(step.elemental)
+        if isinstance(step, LoadSecond):
+            return self.load_second(step.elemental)
         return self._record(step.renumbered({arg: self._position(place[arg]) for arg in step.operands()}))
 
     def linearise(self, elemental: str) -> int:
@@ -89,10 +103,19 @@ class Recorder:
         """Write a step that moves states."""
         self._record(step)
 
-    def plan(self, outputs: Sequence[tuple[str, str, int]], programs: Sequence[ProductProgram] = ()) -> Plan:
-        """Return the plan, given (output, input, handle) of the Jacobian's blocks, or the programs of its products."""
+    def plan(
+        self,
+        outputs: Sequence[tuple[str, str, int]],
+        programs: Sequence[ProductProgram] = (),
+        second_outputs: Sequence[SecondOutput] = (),
+    ) -> Plan:
+        """Return the plan, given (output, input, handle) of the Jacobian's blocks, or the programs of its products.
+
+        The steps of second outputs are handles too.
+        """
         ends = tuple(Output(output, source, self._position(handle)) for output, source, handle in outputs)
-        return Plan(self._graph, tuple(self._steps), ends, tuple(programs))
+        twice = tuple(end._replace(step=self._position(end.step)) for end in second_outputs)
+        return Plan(self._graph, tuple(self._steps), ends, tuple(programs), twice)
 
     def begun(self) -> Recorder:
         """Return the writer of a program, which goes on where this set-up ends: it must have all its steps by now.
@@ -117,6 +140,6 @@ class Recorder:
         if handle >= 0:
             return handle
         held = self._loads[-1 - handle]
-        if isinstance(held, Load):
+        if isinstance(held, Load | LoadSecond):
             held = self._loads[-1 - handle] = self._record(held)
         return held

@@ -27,6 +27,7 @@ from chainplan.plans.steps import (
     Output,
     Plan,
     Planned,
+    SecondOutput,
     Seed,
     plan_of,
     require_step,
@@ -149,6 +150,8 @@ def _replayed(plan: Plan, cost: CostModel) -> Replay:
     ends = frozenset(plan.graph.outputs), frozenset(plan.graph.inputs)
     for output in plan.outputs:
         _check_output(output, ends, blocks)
+    for second in plan.second_outputs:
+        _check_second_output(second, ends, blocks)
     programs = replay_programs(plan, blocks, cost)
     states = spans(plan) if evaluates(plan.steps) else []  # refuses states that are moved wrongly
     adds += sum(program.program.times * program.adds for program in programs)
@@ -194,6 +197,21 @@ def _check_output(entry: Output, ends: tuple[frozenset[str], frozenset[str]], ma
     held = made[position]
     if (held.target, held.source) != (output, source):
         raise PlanError(f"{where}: step {position} leads '{held.source}' -> '{held.target}'.")
+
+
+def _check_second_output(entry: SecondOutput, ends: tuple[frozenset[str], frozenset[str]], made: list[Typed]) -> None:
+    output, left, right, position = entry
+    where = f"output ('{output}', '{left}', '{right}')"
+    if output not in ends[0] or left not in ends[1] or right not in ends[1]:
+        raise PlanError(f"{where}: no such output with two inputs in the problem.")
+    if not 0 <= position < len(made):
+        raise PlanError(f"{where}: step {position} does not exist; expected 0 to {len(made) - 1}.")
+    held = made[position]
+    if held.second is None:
+        raise PlanError(f"{where}: step {position} makes a block of rows x cols; expected a second-order block.")
+    if (held.target, held.source, held.second.right) != (output, left, right):
+        found = f"step {position} leads '{held.source}', '{held.second.right}' -> '{held.target}'"
+        raise PlanError(f"{where}: {found}.")
 
 
 def _alive(plan: Plan, blocks: Sequence[Typed]) -> Iterator[int]:

@@ -23,10 +23,12 @@ from chainplan.plans.steps import (
     Add,
     Advance,
     Again,
+    Contract,
     Decompress,
     Direction,
     Interpreter,
     Load,
+    LoadSecond,
     Multiply,
     Plan,
     Propagate,
@@ -108,6 +110,12 @@ class StateWalk(Interpreter[None]):
 
     def direction(self, step: Direction) -> None:
         """A direction needs no state."""
+
+    def load_second(self, step: LoadSecond) -> None:
+        self._linearise(step.elemental)
+
+    def contract(self, step: Contract) -> None:
+        """A contraction needs no state."""
 
     def advance(self, step: Advance) -> None:
         e = self._elemental(step.elemental)

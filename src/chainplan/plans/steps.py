@@ -1,4 +1,4 @@
-"""The plan language: seven kinds of steps that make blocks in static single assignment, five that move states.
+"""The plan language: kinds of steps that make blocks in static single assignment, and five that move states.
 
 A step is named by its position; its operands are positions of earlier steps. Steps hold decisions only. What follows
 from them (shape, structure, fma, peak) is derived by `replay.replay` and never stored in a plan.
@@ -7,6 +7,10 @@ Every kind is one class, which says three things about a step: which blocks it r
 plan whose steps have other numbers (`renumbered`), and which method of an `Interpreter` handles it (`accept`).
 Interpreters say what a step means, one for each purpose: what it makes and costs, which paths it counts, which kernel
 runs it. Each has a method for every kind, so that none can be forgotten.
+
+Steps for second derivatives stand among the others: `LoadSecond` and `Contract` make blocks of rows x cols x cols,
+`Add` adds these as well, and all first-order blocks that contractions read are made by the same steps as those of a
+Jacobian, so that a block which several contractions read is made and paid once.
 
 Where a plan evaluates the chain itself, instead of taking the states at which it is linearised as given, there is one
 *working state*, which is that of the input at first: `Advance` moves it on, `Store` keeps it, `Restore` fetches it (see
@@ -26,6 +30,7 @@ from chainplan._util.byte_cache import bytes_of
 from chainplan.errors import PlanError
 from chainplan.errors.arguments import describe, expect, refuse
 from chainplan.problem.graph import Graph, Mode
+from chainplan.structures.second import Side
 
 StepPlaces = Mapping[int, int]
 """The position of each step of a plan in another plan."""
@@ -278,6 +283,46 @@ class Direction(NamedTuple):
         return interpreter.direction(self)
 
 
+class LoadSecond(NamedTuple):
+    """Take the second derivative of an elemental, of rows x cols x cols."""
+
+    elemental: str
+
+    def operands(self) -> tuple[int, ...]:
+        return ()
+
+    def renumbered(self, place: StepPlaces) -> LoadSecond:
+        return self
+
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
+        return interpreter.load_second(self)
+
+
+class Contract(NamedTuple):
+    """A second-order block with one of its sides, or both column sides, multiplied by `block`; added onto `onto`.
+
+    The rows are multiplied by a block on the left of them, the column sides by one on the right. Where the result is
+    `symmetric` and the step says so, only the entries above the diagonal are computed, and copied below it.
+    """
+
+    second: int
+    block: int
+    side: Side
+    symmetric: bool
+    onto: int | None = None
+
+    def operands(self) -> tuple[int, ...]:
+        second, block, _, _, onto = self
+        return (second, block) if onto is None else (second, block, onto)
+
+    def renumbered(self, place: StepPlaces) -> Contract:
+        onto = None if self.onto is None else place[self.onto]
+        return Contract(place[self.second], place[self.block], self.side, self.symmetric, onto)
+
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
+        return interpreter.contract(self)
+
+
 Application = Accumulate | Propagate
 """The steps that call a function of a matrix-free elemental; an adjoint needs its tape."""
 StateStep = Advance | Store | Restore | Write | Read
@@ -286,12 +331,19 @@ STATE_STEP_KINDS: frozenset[type] = frozenset(get_args(StateStep))
 """The kinds of these steps; `kind in ...` is many times faster than isinstance, and plans have millions of steps."""
 APPLICATION_KINDS: frozenset[type] = frozenset(get_args(Application))
 """The kinds of steps that are applications."""
-Step = Load | Application | Multiply | Add | Seed | Decompress | Again | Direction | StateStep
+SecondStep = LoadSecond | Contract
+"""The steps that make second-order blocks alone; sums may make them too."""
+Step = Load | Application | Multiply | Add | Seed | Decompress | Again | Direction | SecondStep | StateStep
 PROGRAM_STEP_KINDS: frozenset[type] = frozenset(get_args(Load | Application | Multiply | Add | Again | Direction))
 """The kinds of steps that may stand in programs."""
 STEP_KINDS: tuple[type[Step], ...] = get_args(Step)
-"""Every kind of step; in a plan file it has the name of its class in small letters, and the fields of its class."""
+"""Every kind of step; in a plan file it has a name by `word_of`, and the fields of its class."""
 _STEP_KINDS = frozenset(STEP_KINDS)
+
+
+def word_of(kind: type[Step]) -> str:
+    """Return the name of a kind of step in plan files: that of its class in small letters, words apart by `_`."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind.__name__).removeprefix("_")
 
 
 class Interpreter(ABC, Generic[VisitResult]):
@@ -328,6 +380,12 @@ class Interpreter(ABC, Generic[VisitResult]):
     def direction(self, step: Direction) -> VisitResult: ...
 
     @abstractmethod
+    def load_second(self, step: LoadSecond) -> VisitResult: ...
+
+    @abstractmethod
+    def contract(self, step: Contract) -> VisitResult: ...
+
+    @abstractmethod
     def advance(self, step: Advance) -> VisitResult: ...
 
     @abstractmethod
@@ -362,6 +420,15 @@ class Output(NamedTuple):
 
     output: str
     input: str
+    step: int
+
+
+class SecondOutput(NamedTuple):
+    """Step `step` holds the second derivative of vertex `output` with respect to the vertices `left` and `right`."""
+
+    output: str
+    left: str
+    right: str
     step: int
 
 
@@ -425,6 +492,8 @@ class Plan:
     programs : tuple[ProductProgram, ...]
         The programs of the products, at most one for each side, where the plan is for products with vectors; the steps
         of the plan are then the set-up, which is carried out once, and there are no outputs.
+    second_outputs : tuple[SecondOutput, ...]
+        The step of each block of the second derivative, where that is asked for.
 
     Raises
     ------
@@ -443,12 +512,20 @@ class Plan:
     steps: tuple[Step, ...]
     outputs: tuple[Output, ...]
     programs: tuple[ProductProgram, ...] = ()
+    second_outputs: tuple[SecondOutput, ...] = ()
 
     def __post_init__(self) -> None:
         expect("graph", self.graph, Graph, "a Graph", "Pass that of the problem: problem.graph.")
         expect("steps", self.steps, Sequence, "a tuple of steps", "Pass those of a plan: plan.steps.")
         expect("outputs", self.outputs, Sequence, "a tuple of outputs", "Pass those of a plan: plan.outputs.")
         expect("programs", self.programs, Sequence, "a tuple of programs", "Pass those of a plan: plan.programs.")
+        expect(
+            "second_outputs",
+            self.second_outputs,
+            Sequence,
+            "a tuple of outputs",
+            "Pass those of a plan: plan.second_outputs.",
+        )
         for program in self.programs:
             expect("programs", program, ProductProgram, "Programs", "Pass those of a plan: plan.programs.")
 
@@ -466,6 +543,11 @@ class Plan:
             The program; None where the plan has none for this side.
         """
         return next((program for program in self.programs if program.mode is mode), None)
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The steps that hold outputs, of either order."""
+        return tuple(o.step for o in self.outputs) + tuple(o.step for o in self.second_outputs)
 
     @property
     def held_bytes(self) -> int:

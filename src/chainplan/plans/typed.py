@@ -19,10 +19,12 @@ from chainplan.plans.steps import (
     Advance,
     Again,
     Application,
+    Contract,
     Decompress,
     Direction,
     Interpreter,
     Load,
+    LoadSecond,
     Multiply,
     Propagate,
     Read,
@@ -35,6 +37,7 @@ from chainplan.plans.steps import (
 from chainplan.problem.cost import CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.structures import Block, Identity, sum_adds
+from chainplan.structures.second import SecondBlock, Side, contraction
 
 
 class Compression(NamedTuple):
@@ -44,11 +47,21 @@ class Compression(NamedTuple):
     whole: Block
 
 
+class SecondOrderEnd(NamedTuple):
+    """The vertex on the right column side of a second-order block, and the block before it is laid out flat."""
+
+    right: str
+    block: SecondBlock
+
+
 class Typed(NamedTuple):
     """A block between two vertices, of size(target) x size(source), that holds paths from source to target.
 
     On the compressed side of a compressed block the colours of the step `seed` stand for the vertex (see `colours_of`),
     and `whole` is the block that it compresses; the compressed block itself counts as dense.
+
+    Of a second-order block `source` is the vertex of the left column side, `block` is the flat one, of rows x
+    (cols · cols), and `second` has the rest.
 
     What holds the vector of a product counts as dense, because nothing is known of the entries of vectors.
 
@@ -58,7 +71,7 @@ class Typed(NamedTuple):
     target: str
     source: str
     block: Block
-    special: Compression | Literal["state", "vector"] | None = None
+    special: Compression | SecondOrderEnd | Literal["state", "vector"] | None = None
     """What sets it apart from the plain blocks that plans make by the million."""
 
     @property
@@ -70,6 +83,11 @@ class Typed(NamedTuple):
     def whole(self) -> Block | None:
         """The block that a compressed block compresses."""
         return self.special.whole if isinstance(self.special, Compression) else None
+
+    @property
+    def second(self) -> SecondOrderEnd | None:
+        """What a second-order block has besides, None of any other block."""
+        return self.special if isinstance(self.special, SecondOrderEnd) else None
 
     @property
     def state(self) -> bool:
@@ -161,7 +179,9 @@ class Typing(Interpreter[MadeBlock]):
         return (onto if total is onto.block else Typed(target, source, total)), price, 0
 
     def add(self, step: Add) -> MadeBlock:
-        left, right = self._operand(step.left, "left"), self._operand(step.right, "right")
+        left, right = self._any_operand(step.left, "left"), self._any_operand(step.right, "right")
+        if left.second is not None or right.second is not None:
+            return self._add_seconds(left, right)
         if (left.target, left.source) != (right.target, right.source):
             raise Broken(
                 f"left leads '{left.source}' -> '{left.target}', right '{right.source}' -> '{right.target}'; a sum "
@@ -236,6 +256,56 @@ class Typing(Interpreter[MadeBlock]):
             return Typed(vertex, VECTOR_SIDE, Block(size, 1), "vector"), 0, 0
         return Typed(VECTOR_SIDE, vertex, Block(1, size), "vector"), 0, 0
 
+    def load_second(self, step: LoadSecond) -> MadeBlock:
+        e = self._graph.declared.get(step.elemental)
+        if e is None:
+            raise Broken(f"'{step.elemental}' is no elemental of the problem.")
+        return _second(e.target, e.source, e.source, e.second_block), 0, 0
+
+    def contract(self, step: Contract) -> MadeBlock:
+        if not isinstance(step.side, Side):
+            raise Broken(f"side is {describe(step.side)}; expected a Side. Write Side.BOTH, say.")
+        typed, block = self._second_operand(step.second, "second"), self._operand(step.block, "block")
+        target, left, second = typed.target, typed.source, typed.special
+        assert isinstance(second, SecondOrderEnd)
+        if block.special is not None:
+            raise Broken(f"block is {step.block}, which is compressed or holds a vector; expected a plain block.")
+        alike = left == second.right and second.block.symmetric
+        if step.symmetric and not (alike and step.side in (Side.ROWS, Side.BOTH)):
+            raise Broken(f"second is {step.second}, and the result is not known to be symmetric; say so nowhere else.")
+        if step.side is Side.BOTH and left != second.right:
+            raise Broken(f"second is {step.second}, whose sides are at two vertices; contract one after the other.")
+        ends = {Side.ROWS: target, Side.LEFT: left, Side.RIGHT: second.right, Side.BOTH: left}
+        near = block.source if step.side is Side.ROWS else block.target
+        if near != ends[step.side]:
+            raise Broken(
+                f"block meets '{near}', but the side '{step.side.value}' of the second-order block is at "
+                f"'{ends[step.side]}'; they must meet."
+            )
+        right = second.right if step.side in (Side.ROWS, Side.LEFT) else block.source
+        left = left if step.side in (Side.ROWS, Side.RIGHT) else block.source
+        made = contraction(second.block, block.block, step.side, step.symmetric).block
+        result = _second(block.target if step.side is Side.ROWS else target, left, right, made)
+        price = self._cost.contract(second.block, block.block, step.side, step.symmetric)
+        if step.onto is None:
+            return result, price, 0
+        onto = self._second_operand(step.onto, "onto")
+        total, _, _ = self._add_seconds(result, onto)
+        return total, price + self._cost.add(result.block, onto.block), 0
+
+    def _add_seconds(self, left: Typed, right: Typed) -> MadeBlock:
+        """Add two second-order blocks, which must lie between the same vertices."""
+        one, other = left.special, right.special
+        if not isinstance(one, SecondOrderEnd) or not isinstance(other, SecondOrderEnd):
+            raise Broken("a second-order block is added to one of first order; expected two of one kind.")
+        if (*left[:2], one.right) != (*right[:2], other.right):
+            raise Broken(
+                f"one block leads '{left.source}', '{one.right}' -> '{left.target}', the other '{right.source}', "
+                f"'{other.right}' -> '{right.target}'; a sum needs blocks between the same vertices."
+            )
+        total = _second(left.target, left.source, one.right, one.block.plus(other.block))
+        return total, self._cost.add(left.block, right.block), sum_adds(left.block, right.block)
+
     def advance(self, step: Advance) -> MadeBlock:
         e = self._elemental(step.elemental)
         return self._state(e.target), self._cost.advance(e), 0
@@ -265,6 +335,19 @@ class Typing(Interpreter[MadeBlock]):
         return self._graph.sizes[vertex]
 
     def _operand(self, position: int, role: str) -> Typed:
+        """Return a first-order block that a step reads."""
+        typed = self._any_operand(position, role)
+        if type(typed.special) is SecondOrderEnd:
+            raise Broken(f"{role} is {position}, a second-order block; expected a block of rows x cols. Contract it.")
+        return typed
+
+    def _second_operand(self, position: int, role: str) -> Typed:
+        typed = self._any_operand(position, role)
+        if typed.second is None:
+            raise Broken(f"{role} is {position}, a block of rows x cols; expected a second-order block.")
+        return typed
+
+    def _any_operand(self, position: int, role: str) -> Typed:
         made = self.made
         if not 0 <= position < len(made):
             raise Broken(f"{role} is {position}; expected an earlier step (0 to {len(made) - 1}).")
@@ -308,6 +391,11 @@ def _joined(left: Typed, right: Typed) -> Typed:
         raise Broken("left and right are both compressed; decompress one before they multiply.")
     whole = (left.whole or left.block).times(right.whole or right.block)
     return Typed(left.target, right.source, block, _compression(left, whole) or _compression(right, whole))
+
+
+def _second(target: str, left: str, right: str, block: SecondBlock) -> Typed:
+    """Return a second-order block between its three vertices."""
+    return Typed(target, left, block.flat, SecondOrderEnd(right, block))
 
 
 def _summed(left: Typed, right: Typed) -> Typed:

@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol, cast
 from chainplan.errors.arguments import refuse
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.structures import Block, least_product_fma, product_fma
+from chainplan.structures.second import SecondBlock, Side, contraction
 
 
 class CostModel(Protocol):
@@ -114,6 +115,27 @@ class CostModel(Protocol):
             The number of columns (tangent) or rows (adjoint).
         mode : Mode
             The mode in which the elemental is applied.
+
+        Returns
+        -------
+        int
+            The price.
+        """
+        ...
+
+    def contract(self, second: SecondBlock, block: Block, side: Side, halved: bool) -> int:
+        """Return the price of a contraction of a second-order block.
+
+        Parameters
+        ----------
+        second : SecondBlock
+            The second-order block, of rows x cols x cols.
+        block : Block
+            The block that multiplies one of its sides, or both column sides.
+        side : Side
+            Which sides.
+        halved : bool
+            Whether only one half of a symmetric result is computed.
 
         Returns
         -------
@@ -227,6 +249,9 @@ class Fma(CostModel):
 
     def call(self, elemental: Elemental, vectors: int, mode: Mode) -> int:
         return vectors * available(elemental, mode)
+
+    def contract(self, second: SecondBlock, block: Block, side: Side, halved: bool) -> int:
+        return contraction(second, block, side, halved).fma
 
     def advance(self, elemental: Elemental) -> int:
         return elemental.evaluation

@@ -18,8 +18,10 @@ from operator import is_, le
 from chainplan._util.digraph import find_cycle, runs_forward, topological_order
 from chainplan.errors import ShapeError
 from chainplan.errors.arguments import expect, refuse
+from chainplan.problem.second import ElementalSecond
 from chainplan.structures import Block
 from chainplan.structures.resolve import listed_blocks, resolve
+from chainplan.structures.second import SecondBlock, allowed_second
 
 FaultPlace = tuple[str | int, ...]
 """The place of a fault in a graph: ("inputs", 0), ("jacobians", 3, "edge"), ..."""
@@ -66,6 +68,8 @@ class Elemental:
     values : str | None
         The name of the elemental whose values it shares, which shares those of no other; its block, its prices and its
         tape are those of that elemental. None where the values are its own.
+    second : ElementalSecond | None
+        Its second derivative, where one is asked for; None stands for all that its structure allows.
 
     References
     ----------
@@ -88,11 +92,19 @@ class Elemental:
     tape: int = 0
     advance: int | None = None
     values: str | None = None
+    second: ElementalSecond | None = None
 
     @property
     def first(self) -> str:
         """The name under which the values are given: that of the elemental whose values it shares, else its own."""
         return self.values or self.name
+
+    @property
+    def second_block(self) -> SecondBlock:
+        """The second derivative of rows x cols x cols before it has values."""
+        if self.second is None:
+            return allowed_second(self.block)
+        return self.second.block(self.block.rows, self.block.cols)
 
     @property
     def kind(self) -> Hashable:
@@ -384,7 +396,7 @@ def sharing_among(elementals: Sequence[Elemental]) -> tuple[Elemental, ...]:
         The same, the first of equal ones with values of its own.
     """
     firsts: dict[Hashable, str] = {}
-    keys = [(e.first, e.block.mark, e.tangent, e.adjoint, e.tape, e.advance) for e in elementals]
+    keys = [(e.first, e.block.mark, e.tangent, e.adjoint, e.tape, e.advance, e.second) for e in elementals]
     for key, e in sorted(zip(keys, elementals, strict=True), key=lambda pair: pair[1].values is not None):
         firsts.setdefault(key, e.name)
     shared = ((e, None if firsts[key] == e.name else firsts[key]) for key, e in zip(keys, elementals, strict=True))
@@ -451,6 +463,9 @@ def _elemental_faults(sizes: Mapping[str, int], elementals: Sequence[Elemental])
                 f"'{e.name}' is {rows} x {cols}, but its edge '{e.source}' -> '{e.target}' asks for {m} x {n}; rows "
                 "are the size of the target, columns of the source.",
             )
+        twice = None if e.second is None else e.second.misfit(rows, cols)
+        if twice:
+            yield GraphFault(("jacobians", i, "second"), f"the second derivative of '{e.name}' {twice}. Correct it.")
         misfit = structure.misfit(rows, cols)
         if misfit:
             yield GraphFault(("jacobians", i, "structure"), f"structure '{structure!r}' of '{e.name}' {misfit}.")

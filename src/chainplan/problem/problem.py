@@ -16,6 +16,7 @@ from chainplan.errors.arguments import expect, refuse, whole
 from chainplan.problem.cost import FMA, CostModel, model_of
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.products import SIDES, Products
+from chainplan.problem.second import SecondOrder
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Problem:
         and reading costs says the `transfer` of the graph.
     products : Products | None
         The numbers of products with vectors, where the Jacobian is used for nothing else; None asks for the Jacobian.
+    second : SecondOrder | None
+        The second derivative, where that is asked for; None asks for the first.
 
     Raises
     ------
@@ -62,6 +65,7 @@ class Problem:
     recompute: bool = False
     disk: int | None = None
     products: Products | None = None
+    second: SecondOrder | None = None
 
     def __post_init__(self) -> None:
         expect("graph", self.graph, Graph, "a Graph", "Make a problem by chain, from_spec or read.")
@@ -81,6 +85,11 @@ class Problem:
             if self.recompute or self.disk is not None:
                 expected = "states that are given, because every product is linearised at them"
                 raise refuse("recompute", self.recompute, expected, "Leave it and disk out where there are products.")
+        if self.second is not None:
+            expect("second", self.second, SecondOrder, "SecondOrder, or None", "Pass second=SecondOrder(), say.")
+            if self.recompute or self.disk is not None or self.products is not None:
+                expected = "neither recompute nor products beside second derivatives"
+                raise refuse("second", self.second, expected, "Leave them out.")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -97,7 +106,14 @@ class Problem:
         -------
         Problem
             The problem of the transposed graph, with the same limits; products change sides.
+
+        Raises
+        ------
+        ArgumentError
+            If second derivatives are asked for, of which there is no transpose.
         """
+        if self.second is not None:
+            raise refuse("second", self.second, "None, because only Jacobians have a transpose", "Leave it out.")
         products = None if self.products is None else self.products.transpose()
         return replace(self, graph=self.graph.transpose(), products=products)
 
@@ -135,6 +151,8 @@ class Problem:
             spec["limits"] = kept
         if self.products is not None:
             spec["products"] = {SIDES[mode]: times for mode, times in self.products.sides() if times}
+        if self.second is not None:
+            spec |= second_words(self.second)
         return spec
 
 
@@ -171,6 +189,13 @@ _PROBLEM_SOURCES = {
 """What a user should pass instead of a value of each type."""
 
 
+def second_words(second: SecondOrder) -> dict[str, Any]:
+    """Return what is asked of second derivatives, as a spec writes it."""
+    directions = {side: count for side, count in (("left", second.left), ("right", second.right)) if count is not None}
+    weights = {"weights": True} if second.weights else {}
+    return {"derivative": 2, **weights, **({"directions": directions} if directions else {})}
+
+
 def chain_vertex(position: int) -> str:
     """Return the name of the vertex x_i of a chain."""
     return f"x{position}"
@@ -202,4 +227,6 @@ def _details(e: Elemental) -> dict[str, Any]:
         result["tape"] = e.tape
     if e.advance is not None:
         result["advance"] = e.advance
+    if e.second is not None:
+        result["second"] = e.second.to_spec()
     return result

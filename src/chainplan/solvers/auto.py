@@ -35,6 +35,7 @@ from chainplan.solvers.forward import ForwardSolver
 from chainplan.solvers.reverse import ReverseSolver
 from chainplan.solvers.search.search import Search, SearchStopped
 from chainplan.solvers.search.solver import Solver
+from chainplan.solvers.second.chain import SecondChainSolver
 from chainplan.solvers.uses.chain_groups import ChainGroupsSolver
 from chainplan.solvers.uses.free import FreeSolver
 from chainplan.solvers.uses.graph_products import GraphProductsSolver
@@ -100,8 +101,11 @@ class AutoSolver(Solver):
     name = "auto"
     recomputes = True
     multiplies = True
+    twice = True
 
     def refuses(self, problem: Problem) -> str | None:
+        if problem.second is not None:
+            return problem.graph.not_a_chain
         return ChainReversalSolver().refuses(problem) if problem.recompute else None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
@@ -109,6 +113,8 @@ class AutoSolver(Solver):
             return _solve_evaluating(problem, search)
         if problem.products is not None:
             return _solve_products(problem, search)
+        if problem.second is not None:
+            return _solve_second_order(problem, search)
         if problem.cost is not FMA:
             return _solve_in_time(problem, search)
         for solver in _CHAIN_SOLVERS:
@@ -148,6 +154,16 @@ def _solve_products(problem: Problem, search: Search) -> Outcome:
             break
         outcomes.append(_run_stage(solver, problem, search))
     return _with_equal_shared(_best_outcome(problem, outcomes, search), problem, search)
+
+
+def _solve_second_order(problem: Problem, search: Search) -> Outcome:
+    """The exact plan for the second derivative of a chain, or the cheaper baseline of one that is too long for it."""
+    exact = SecondChainSolver()
+    if exact.refuses(problem) is None:
+        outcome = _run_stage(exact, problem, search)
+        if _fits(outcome, problem):
+            return outcome
+    return _best_outcome(problem, [_run_stage(order, problem, search) for order in _FORMED_BASELINES], search)
 
 
 def _solve_evaluating(problem: Problem, search: Search) -> Outcome:

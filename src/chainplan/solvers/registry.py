@@ -21,6 +21,8 @@ from chainplan.solvers.dag.propagation import PropagationSolver
 from chainplan.solvers.forward import ForwardSolver
 from chainplan.solvers.reverse import ReverseSolver
 from chainplan.solvers.search.solver import Solver
+from chainplan.solvers.second.chain import SecondChainSolver
+from chainplan.solvers.second.published import SecondPublishedSolver
 from chainplan.solvers.uses.chain_groups import ChainGroupsSolver
 from chainplan.solvers.uses.free import FreeSolver
 from chainplan.solvers.uses.graph_products import GraphProductsSolver
@@ -51,5 +53,7 @@ SOLVERS: dict[str, Solver] = {
         ChainGroupsSolver(),
         SharedGroupsSolver(),
         GraphProductsSolver(AutoSolver()),
+        SecondChainSolver(),
+        SecondPublishedSolver(),
     )
 }

@@ -19,14 +19,15 @@ class ReverseSolver(Solver):
 
     Cost: one product per edge and output that it reaches.
     Exact: no, a baseline.
-    Refuses: nothing.
+    Refuses: second derivatives of graphs that are not chains.
     """
 
     name = "reverse"
     multiplies = True
+    twice = True
 
     def refuses(self, problem: Problem) -> str | None:
-        return None
+        return None if problem.second is None else problem.graph.not_a_chain
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         return Outcome(Status.FEASIBLE, Candidate(baseline_plan(problem, self.name), problem.cost))

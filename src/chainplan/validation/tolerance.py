@@ -14,7 +14,7 @@ products of absolute values); this second scale is computed only where a plan mi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -34,8 +34,8 @@ MAX_ORACLE_ENTRIES = 50_000_000
 RANDOM_DIRECTIONS = 3
 """Columns of V."""
 
-ComputedJacobians = Mapping[tuple[str, str], HeldValues]
-"""The result of a plan: the block of each pair (output, input)."""
+ComputedJacobians = Mapping[Any, HeldValues]
+"""The result of a plan: the block of each pair (output, input), or of each (output, input, input)."""
 
 
 class ComparisonScale(Protocol):

@@ -18,11 +18,10 @@ import numpy as np
 
 from chainplan.errors import ExecutionError
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.forward_reverse import sweep
-from chainplan.plans.recorder import Recorder
+from chainplan.plans.product_orders import BASELINES, baseline_plan
 from chainplan.plans.steps import Plan
-from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
+from chainplan.validation.second_reference import MAX_REFERENCE_ENTRIES, SecondJudge, reference_entries
 from chainplan.validation.tolerance import (
     MAX_ORACLE_ENTRIES,
     ComparisonScale,
@@ -34,6 +33,7 @@ from chainplan.validation.tolerance import (
 from chainplan.validation.turns import in_turns
 from chainplan.values.draw import bytes_needed
 from chainplan.values.jacobians import GivenJacobian, common_dtype
+from chainplan.values.second import second_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -62,6 +62,12 @@ class Validation:
     rows: tuple[OrderRow, ...]
     valid: bool
     verdict: str
+    measure: str = "max|J|"
+    """What differences are divided by, in words."""
+
+
+PATHS_OF_A_TERM = 3
+"""Paths along which a term of a second derivative is rounded: behind the elemental, and two before it."""
 
 
 TERMS_OF_J = "max(|F_q|···|F_1|)"
@@ -77,10 +83,10 @@ def validate(problem: Problem, plan: Plan, jacobians: Mapping[str, GivenJacobian
 def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, GivenJacobian]) -> Validation:
     graph = problem.graph
     kind = common_dtype(jacobians.values())
-    orders = {"plan": plan, "forward": _order(graph, Mode.TANGENT), "reverse": _order(graph, Mode.ADJOINT)}
+    orders = {"plan": plan, **{name: baseline_plan(problem, name) for name in BASELINES[:2]}}
     plans = {order: Candidate(found, problem.cost) for order, found in orders.items()}
     require_bytes(largest_held(plans["plan"]) * kind.itemsize, "the largest block of the plan takes", kind)
-    judged = judge(graph, jacobians)
+    judged = _judge(problem, jacobians)
     first_runs, remarks = {}, judged.note
     for order, candidate in plans.items():
         if order != "plan" and (held := largest_handled(candidate)) > MAX_ORACLE_ENTRIES:
@@ -101,8 +107,23 @@ def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, GivenJacobia
         for order, (peak, difference) in first_runs.items()
     )
     differences = {row.order: row.difference for row in rows}
-    valid, verdict = verdict_on(differences, judged, sum(graph.sizes.values()), remarks)
-    return Validation(rows, valid, verdict)
+    sizes = sum(graph.sizes.values()) * (1 if problem.second is None else PATHS_OF_A_TERM)
+    valid, verdict = verdict_on(differences, judged, sizes, remarks)
+    return Validation(rows, valid, verdict, judged.measure)
+
+
+def _judge(problem: Problem, jacobians: Mapping[str, GivenJacobian]) -> JacobianJudge:
+    """Return the judge of what the problem asks for."""
+    if problem.second is None:
+        return judge(problem.graph, jacobians)
+    entries = reference_entries(problem.graph)
+    if entries > MAX_REFERENCE_ENTRIES:
+        raise ExecutionError(
+            f"the second derivative and its parts have {entries:,} entries; expected at most "
+            f"{MAX_REFERENCE_ENTRIES:,}, which the reference holds at once. Run a problem with smaller sizes; planning "
+            "has no such limit."
+        )
+    return SecondJudge(problem, jacobians)
 
 
 def verdict_on(differences: Mapping[str, float], judged: ComparisonScale, sizes: int, remarks: str) -> tuple[bool, str]:
@@ -127,15 +148,20 @@ def verdict_on(differences: Mapping[str, float], judged: ComparisonScale, sizes:
     return True, f"valid: {rule}{remarks}"
 
 
-def require_memory(graph: Graph, dtype: DTypeLike) -> None:
-    """Refuse a run whose Jacobians alone would not fit into this machine's memory.
+def require_memory(problem: Problem, dtype: DTypeLike) -> None:
+    """Refuse a run whose Jacobians and second derivatives alone would not fit into this machine's memory.
 
     Raises
     ------
     ExecutionError
         Where they would not fit; the message gives both figures.
     """
-    require_bytes(bytes_needed(graph, dtype), "the elemental Jacobians take", dtype)
+    needed = bytes_needed(problem.graph, dtype)
+    if problem.second is None:
+        require_bytes(needed, "the elemental Jacobians take", dtype)
+    else:
+        needed += second_bytes(problem.graph, dtype)
+        require_bytes(needed, "the elemental Jacobians and second derivatives take", dtype)
 
 
 def require_bytes(needed: int, what: str, dtype: DTypeLike) -> None:
@@ -146,11 +172,6 @@ def require_bytes(needed: int, what: str, dtype: DTypeLike) -> None:
             f"{what} {needed:,} bytes as {np.dtype(dtype)}; this machine has {here:,}. Run a problem with smaller "
             "sizes; planning has no such limit."
         )
-
-
-def _order(graph: Graph, mode: Mode) -> Plan:
-    recorder = Recorder(graph)
-    return recorder.plan(sweep(graph, recorder, mode))
 
 
 def _first_run(plan: Plan, jacobians: Mapping[str, GivenJacobian], judged: JacobianJudge) -> tuple[int, float]:

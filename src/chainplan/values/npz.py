@@ -11,8 +11,11 @@ from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
 from chainplan.errors.suggest import did_you_mean
 from chainplan.problem.graph import Graph
+from chainplan.problem.problem import Problem
+from chainplan.problem.second import SecondOrder
 from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import common_dtype, matrix_free, stored
+from chainplan.values.second import second_name, stored_second
 
 
 def read_npz(path: str) -> dict[str, Array]:
@@ -30,8 +33,10 @@ def read_npz(path: str) -> dict[str, Array]:
         raise ExecutionError(f"{path}: not a .npz file of plain arrays: {fault(error, expected)}.") from None
 
 
-def load_npz(path: str, graph: Graph) -> dict[str, Array]:
-    """Read the Jacobians of a graph from a .npz file, one array per elemental name; nothing in it is unpickled.
+def load_npz(path: str, problem: Problem) -> dict[str, Array]:
+    """Read the Jacobians of a problem from a .npz file, one array per elemental name; nothing in it is unpickled.
+
+    Second derivatives stand beside them where the problem asks for these, that of F1 under the name F1''.
 
     Elementals on no path from an input to an output are left out. All arrays are returned in one dtype, to which they
     all promote and which is at least int64: otherwise the rounding or wrapping of a product would depend on the order.
@@ -41,15 +46,36 @@ def load_npz(path: str, graph: Graph) -> dict[str, Array]:
     ExecutionError
         Where the file cannot be read or does not fit the graph; the message lists every fault.
     """
-    arrays = dict(with_equal(graph, read_npz(path)))
-    faults = [f"{path}: {text}" for text in _faults(arrays, graph)]
+    graph, given = problem.graph, read_npz(path)
+    seconds = {} if problem.second is None else _seconds(given, graph)
+    arrays = dict(with_equal(graph, {name: array for name, array in given.items() if name not in seconds}))
+    faults = [f"{path}: {text}" for text in (*_faults(arrays, graph), *_second_faults(seconds, graph, problem.second))]
     if faults:
         raise ExecutionError("\n".join(faults))
-    used = {e.name: arrays[e.name] for e in graph.useful if e.name in arrays}
+    used = {e.name: arrays[e.name] for e in graph.useful if e.name in arrays} | seconds
     common = common_dtype(used.values())
     if common.kind in "iu" and common.itemsize < 8:
         common = np.dtype(np.int64)
     return {name: array.astype(common, copy=False) for name, array in used.items()}
+
+
+def _seconds(given: Mapping[str, Array], graph: Graph) -> dict[str, Array]:
+    """Take the second derivatives of useful elementals out of what a file has."""
+    names = (second_name(e.first) for e in graph.useful)
+    return {name: given[name] for name in names if name in given}
+
+
+def _second_faults(seconds: Mapping[str, Array], graph: Graph, asked: SecondOrder | None) -> Iterator[str]:
+    """Yield everything that keeps arrays from being the second derivatives of a graph."""
+    for e in () if asked is None else graph.useful:
+        name = second_name(e.first)
+        try:
+            if graph.declared[e.name].second_block.nnz:
+                stored_second(graph.declared[e.name], seconds.get(name))
+            if name in seconds and not np.isfinite(seconds[name]).all():
+                yield f"the array for '{name}' has infinite or undefined entries; expected finite numbers."
+        except ExecutionError as error:
+            yield str(error)
 
 
 def _faults(arrays: Mapping[str, Array], graph: Graph) -> Iterator[str]:

@@ -10,10 +10,12 @@ from chainplan.plans.steps import (
     Add,
     Advance,
     Again,
+    Contract,
     Decompress,
     Direction,
     Interpreter,
     Load,
+    LoadSecond,
     Multiply,
     Plan,
     ProductProgram,
@@ -26,6 +28,7 @@ from chainplan.plans.steps import (
     Write,
 )
 from chainplan.problem.graph import Mode
+from chainplan.structures.second import Side
 
 _MAX_SHOWN_ORDER = 100
 """Characters of the longest bracketing that is written out."""
@@ -69,6 +72,21 @@ class _Words(Interpreter[tuple[str, str]]):
     def direction(self, step: Direction) -> tuple[str, str]:
         return f"direction {step.mode.value}", step.vertex
 
+    def load_second(self, step: LoadSecond) -> tuple[str, str]:
+        return "load second", f"{step.elemental}''"
+
+    def contract(self, step: Contract) -> tuple[str, str]:
+        second, block = f"#{step.second}", f"#{step.block}"
+        onto = "" if step.onto is None else f" onto #{step.onto}"
+        half = " symmetric" if step.symmetric else ""
+        words = {
+            Side.ROWS: f"{block} · {second}",
+            Side.LEFT: f"{second}[{block}, :]",
+            Side.RIGHT: f"{second}[:, {block}]",
+            Side.BOTH: f"{second}[{block}, {block}]",
+        }
+        return f"contract {step.side.value}{half}", words[step.side] + onto
+
     def advance(self, step: Advance) -> tuple[str, str]:
         return "advance", step.elemental
 
@@ -90,7 +108,7 @@ _WORDS = _Words()
 
 def order_text(plan: Plan) -> str | None:
     """Write the bracketing of a chain's plan, F4·((F3·F2)·F1); arrows mark tangents F3→(...) and adjoints (...)←F1."""
-    return _order_of(plan, plan.steps, plan.outputs[0].step) if plan.outputs else None
+    return _order_of(plan, plan.steps, plan.ends[0]) if plan.ends else None
 
 
 def program_text(plan: Plan, program: ProductProgram) -> str | None:
@@ -159,6 +177,20 @@ class _Order(Interpreter[str]):
 
     def direction(self, step: Direction) -> str:
         return "v" if step.mode is Mode.TANGENT else "w"
+
+    def load_second(self, step: LoadSecond) -> str:
+        return f"{step.elemental}''"
+
+    def contract(self, step: Contract) -> str:
+        second, block = self.written[step.second], self.written[step.block]
+        words = {
+            Side.ROWS: f"({block}·{second})",
+            Side.LEFT: f"{second}[{block}, :]",
+            Side.RIGHT: f"{second}[:, {block}]",
+            Side.BOTH: f"{second}[{block}]",
+        }
+        made = words[step.side]
+        return made if step.onto is None else f"({self.written[step.onto]} + {made})"
 
     def advance(self, step: Advance) -> str:
         return ""

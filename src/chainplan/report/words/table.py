@@ -220,8 +220,8 @@ class ListedSteps(NamedTuple):
                 (
                     f"#{self.first + place}",
                     *_cells(self.steps[place], typed.block),
-                    typed.target if typed.state else f"{typed.source} -> {typed.target}".replace("\0", ""),
-                    f"{typed.block.rows:,} x {typed.block.cols:,}",
+                    leads_text(typed),
+                    shape_text(typed),
                     repr(typed.block.structure),
                     f"{price:,}",
                     f"{100 * price / self.total:.1f} %" if price else "",
@@ -240,6 +240,21 @@ class ListedSteps(NamedTuple):
         if hidden := self.hidden(most):
             lines.insert(1, f"  ... {hidden:,} steps before these; --format json shows all")
         return [f"  {self.title}:", *lines] if self.title else lines
+
+
+def shape_text(typed: Typed) -> str:
+    """Write the shape of a block, of rows x cols, or x cols again where it is of second order."""
+    second = typed.second
+    sides = typed.block[:2] if second is None else second.block[:3]
+    return " x ".join(f"{size:,}" for size in sides)
+
+
+def leads_text(typed: Typed) -> str:
+    """Write from where to where a block leads; one of second order starts at two vertices."""
+    if typed.state:
+        return typed.target
+    start = typed.source if typed.second is None else f"{typed.source}, {typed.second.right}"
+    return f"{start} -> {typed.target}".replace("\0", "")
 
 
 def listed_steps(result: Result) -> Iterator[ListedSteps]:

@@ -26,6 +26,11 @@ def not_of_products(problem: Problem) -> str | None:
     return "it plans for products with vectors; 'products' is not set" if problem.products is None else None
 
 
+def not_of_second_order(problem: Problem) -> str | None:
+    """The refusal of solvers for second derivatives: the Jacobian itself is asked for."""
+    return "it plans for second derivatives; 'derivative: 2' is not set" if problem.second is None else None
+
+
 class Solver(ABC):
     """One way of finding a plan."""
 
@@ -36,16 +41,21 @@ class Solver(ABC):
     multiplies: ClassVar[bool] = False
     """Whether its plans make products with vectors where the problem asks for these."""
 
+    twice: ClassVar[bool] = False
+    """Whether its plans are for second derivatives where the problem asks for these."""
+
     @abstractmethod
     def refuses(self, problem: Problem) -> str | None:
         """Say why this solver cannot take the problem, or None where it can."""
 
     def refusal(self, problem: Problem) -> str | None:
-        """The reason of `refuses`, or that the problem asks for recomputation or for products, unlike the solver."""
+        """The reason of `refuses`, or that the problem asks for something that the solver does not plan for."""
         if problem.recompute and not self.recomputes:
             return "limits.recompute is set, and it takes the states of the chain as given"
         if problem.products is not None and not self.multiplies:
             return "products with vectors are asked for, and it plans for the Jacobian"
+        if problem.second is not None and not self.twice:
+            return "second derivatives are asked for, and it plans for the Jacobian"
         return self.refuses(problem)
 
     @abstractmethod

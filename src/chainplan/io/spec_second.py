@@ -1,0 +1,83 @@
+"""The grammar of second derivatives: `derivative: 2` at the top, and `second` of each elemental.
+
+derivative: 2                    # the second derivative is asked for; 1, the Jacobian, where it is left out
+
+chain:
+  - {shape: [64, 784]}                           # what its structure allows: here all entries
+  - {shape: [64, 64], structure: diagonal}       # here one for each entry, as elementwise functions have
+  - {shape: [10, 64], second: zero}              # zero, dense, diagonal, or the entries [i, j, k], j <= k
+  - {shape: [1, 10], second: {coo: [[0, 2, 2], [0, 1, 3]]}}
+"""
+
+from __future__ import annotations
+
+from chainplan.errors.suggest import did_you_mean
+from chainplan.io.located.nodes import LocatedNode, MappingNode, ScalarNode, shown, written
+from chainplan.io.located.reader import NodeReader, plain
+from chainplan.problem.second import ElementalSecond, SecondOrder
+from chainplan.structures.second import MAX_LISTED_ENTRIES, listed_second
+
+SECOND_KEYS = ("derivative",)
+"""The keys at the top of a spec that ask for second derivatives."""
+SECOND_WORDS = ("dense", "diagonal", "zero", "coo")
+"""What `second` may be."""
+
+
+def read_second(top: dict[str, LocatedNode], reader: NodeReader) -> SecondOrder | None:
+    """Read which derivative a spec asks for; None stands for the first one."""
+    if "derivative" not in top:
+        return None
+    node = top["derivative"]
+    order = reader.whole(node, 10)
+    if order is not None and order not in (1, 2):
+        reader.refuse(node, "1 or 2", "Write 'derivative: 2', or leave it out for the Jacobian.")
+    beside = [key for key in ("limits.recompute", "products") if _has(top, key)]
+    if order == 2 and beside:
+        text = f"the spec has 'derivative: 2' and '{beside[0]}'; expected one of them. Leave one out."
+        reader.messages.add(node, text)
+    return SecondOrder() if order == 2 else None
+
+
+def _has(top: dict[str, LocatedNode], key: str) -> bool:
+    """Whether a spec has a key, at the top or below another one."""
+    head, _, rest = key.partition(".")
+    node = top.get(head)
+    return node is not None and (not rest or (isinstance(node, MappingNode) and rest in node.keys))
+
+
+def read_elemental_second(own: dict[str, LocatedNode], reader: NodeReader) -> ElementalSecond | None:
+    """Read the second derivative of an elemental; None stands for what its structure allows."""
+    node = own.get("second")
+    if node is None:
+        return None
+    if isinstance(node, MappingNode) and list(node.keys) == ["coo"]:
+        return _listed(node.values["coo"], reader)
+    if not isinstance(node, ScalarNode):
+        reader.refuse(node, "a second derivative", "Write dense, diagonal, zero, or {coo: [[i, j, k], ...]}.")
+        return None
+    if node.text in SECOND_WORDS[:3]:
+        return ElementalSecond(node.text)
+    todo = did_you_mean(node.text, SECOND_WORDS, "Leave it out where nothing is known.")
+    text = f"{written(node.path)} is '{shown(node.text)}'; expected one of {', '.join(SECOND_WORDS)}."
+    reader.messages.add(node, f"{text} {todo}")
+    return None
+
+
+def _listed(node: LocatedNode, reader: NodeReader) -> ElementalSecond | None:
+    """Read a list of entries [i, j, k]."""
+    entries = plain(node)
+    if not isinstance(entries, list) or not all(map(_is_entry, entries)):
+        reader.refuse(
+            node, "a list of entries [row, column, column]", "Write three whole numbers in brackets for each."
+        )
+        return None
+    if 2 * len(entries) > MAX_LISTED_ENTRIES:
+        text = f"{written(node.path)} has {len(entries):,} entries; expected at most {MAX_LISTED_ENTRIES // 2:,}."
+        reader.messages.add(node, f"{text} Write 'dense' instead.")
+        return None
+    return ElementalSecond(listed_second([(i, j, k) for i, j, k in entries]))
+
+
+def _is_entry(value: object) -> bool:
+    """Whether a value is a list of three whole numbers that an index may be."""
+    return isinstance(value, list) and len(value) == 3 and all(type(x) is int and 0 <= x < 10**12 for x in value)

@@ -1,0 +1,123 @@
+"""Plans for the second derivative of a chain by splits: one rule for both orders, as a bracketing has for the Jacobian.
+
+Let F = F_q ∘ ... ∘ F_1, J(i, j) the Jacobian of the part from x_i to x_j and H(i, j) its second derivative. For a split
+at k the chain rule says
+
+    J(i, j) = J(k, j) · J(i, k),    H(i, j) = H(k, j)[J(i, k), J(i, k)] + J(k, j) · H(i, k).
+
+So the second-order block of an interval needs the Jacobians of both parts, and these are the ones that a bracketing by
+the same splits makes anyway. A *second-order bracketing* splits each interval once, for both: every Jacobian is made
+once, however many contractions read it, and the Jacobian of the whole chain is not made. Terms whose second derivative
+is zero are left out, and so are Jacobians that nothing reads then.
+
+The baselines are the homogeneous orders of the reference, with each Jacobian made once, and without symmetry: forward
+order splits off the last elemental, so that J(0, j) and H(0, j) grow together (forward over forward); reverse order
+splits off the first one, and pushes H(i, q) back by both sides (reverse over reverse).
+
+References
+----------
+U. Naumann et al., arXiv 2103.09480, section 2: the recurrence, in which the Jacobians are paid wherever they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from chainplan.plans.recorder import Recorder
+from chainplan.plans.steps import Plan, SecondOutput
+from chainplan.problem.cost import FMA
+from chainplan.problem.graph import Elemental, Graph, Mode
+from chainplan.structures.second import Side
+
+Split = Callable[[int, int], int]
+"""The vertex between i and j at which the interval from x_i to x_j is split."""
+
+ORDERS: dict[str, Split] = {"forward": lambda i, j: j - 1, "reverse": lambda i, j: i + 1}
+"""The splits of the two baselines."""
+
+
+def bracketing_plan(graph: Graph, split: Split, symmetric: bool = True) -> Plan:
+    """Write the plan of a second-order bracketing of a chain; unless `symmetric`, all entries are computed."""
+    writer = _IntervalWriter(graph, split, symmetric)
+    last = len(graph.chain)
+    held = writer.second(last)
+    ends = graph.outputs[0], graph.inputs[0], graph.inputs[0]
+    return writer.recorder.plan((), second_outputs=() if held is None else (SecondOutput(*ends, held),))
+
+
+class _IntervalWriter:
+    """Writes the blocks of intervals, those of the parts before those of the whole."""
+
+    def __init__(self, graph: Graph, split: Split, symmetric: bool) -> None:
+        self.recorder = Recorder(graph)
+        self._chain, self._split, self._symmetric = graph.chain, split, symmetric
+        self._zero = [not graph.declared[e.name].second_block.nnz for e in graph.chain]
+        self._jacobians: dict[tuple[int, int], int] = {}
+
+    def second(self, last: int) -> int | None:
+        """Write the second derivative of the whole chain; None where it is zero."""
+        made: dict[tuple[int, int], int | None] = {}
+        needed = set[tuple[int, int]]()
+        order = list(self._nodes(last))
+        for i, j in order:
+            self._need(i, j, needed)
+        for i, j in reversed(order):
+            if j - i == 1:
+                made[i, j] = None if self._zero[i] else self.recorder.load_second(self._chain[i].name)
+            else:
+                made[i, j] = self._joined(i, j, made)
+            if (i, j) in needed:
+                self._jacobian(i, j)
+        return made[0, last]
+
+    def _nodes(self, last: int) -> Iterator[tuple[int, int]]:
+        """Yield the intervals of the bracketing, each before its parts; the later part comes first."""
+        todo = [(0, last)]
+        while todo:
+            i, j = todo.pop()
+            yield i, j
+            if j - i > 1:
+                k = self._split(i, j)
+                todo += [(i, k), (k, j)]
+
+    def _need(self, i: int, j: int, needed: set[tuple[int, int]]) -> None:
+        """Note which parts of an interval need their Jacobians: for that of the whole, or for a second derivative."""
+        if j - i == 1:
+            return
+        k, whole = self._split(i, j), (i, j) in needed
+        if whole or not all(self._zero[k:j]):
+            needed.add((i, k))
+        if whole or not all(self._zero[i:k]):
+            needed.add((k, j))
+
+    def _joined(self, i: int, j: int, made: dict[tuple[int, int], int | None]) -> int | None:
+        k = self._split(i, j)
+        after, before = made[k, j], made[i, k]
+        total = None
+        if after is not None:
+            total = self.recorder.contract(after, self._jacobian(i, k), Side.BOTH, self._symmetric)
+        if before is not None:
+            total = self.recorder.contract(before, self._jacobian(k, j), Side.ROWS, self._symmetric, total)
+        return total
+
+    def _jacobian(self, i: int, j: int) -> int:
+        """Write the Jacobian of an interval whose parts have theirs."""
+        if (i, j) not in self._jacobians:
+            self._jacobians[i, j] = self._elemental(i) if j - i == 1 else self._product(i, j)
+        return self._jacobians[i, j]
+
+    def _product(self, i: int, j: int) -> int:
+        k = self._split(i, j)
+        return self.recorder.multiply(self._jacobian(k, j), self._jacobian(i, k))
+
+    def _elemental(self, i: int) -> int:
+        e = self._chain[i]
+        if e.explicit:
+            return self.recorder.load(e.name)
+        return self.recorder.accumulate(e.name, cheapest_mode(e))
+
+
+def cheapest_mode(e: Elemental) -> Mode:
+    """Return the mode by which a matrix-free elemental is accumulated."""
+    modes = [mode for mode in Mode if e.per_vector(mode) is not None]
+    return min(modes, key=lambda mode: FMA.accumulate(e, mode))

@@ -1,0 +1,110 @@
+"""What is asked for where second derivatives are: the Hessian of the whole function, weighted or along directions.
+
+The second derivative H of a function has the entries d²y_i / dx_j dx_k. With weights w it is that of the sum of the
+outputs weighted by w, one row; along directions U and V its column sides are multiplied by them. What each elemental
+brings in is its own second derivative, an `ElementalSecond`, which is a part of the elemental like its Jacobian.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chainplan.errors.arguments import refuse, whole
+from chainplan.structures.second import ListedSecond, SecondBlock
+
+MAX_DIRECTIONS = 10**12
+"""The most directions on a side."""
+
+
+@dataclass(frozen=True)
+class SecondOrder:
+    """The second derivative that is asked for.
+
+    Parameters
+    ----------
+    weights : bool
+        Whether the outputs are weighted, so that the result has one row.
+    left : int | None
+        The number of directions on the left column side; None for all columns of the input.
+    right : int | None
+        The same on the right column side.
+
+    Raises
+    ------
+    ArgumentError
+        If an argument is something else than what is described above.
+
+    Examples
+    --------
+    >>> SecondOrder(weights=True, right=1).symmetric
+    False
+    """
+
+    weights: bool = False
+    left: int | None = None
+    right: int | None = None
+
+    def __post_init__(self) -> None:
+        if type(self.weights) is not bool:
+            raise refuse("weights", self.weights, "True or False", "Pass one of them.")
+        for side in ("left", "right"):
+            count = getattr(self, side)
+            if count is not None:
+                object.__setattr__(self, side, whole(side, count, least=1, most=MAX_DIRECTIONS))
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether the result is symmetric, because all columns are asked for on both sides."""
+        return self.left is None and self.right is None
+
+
+@dataclass(frozen=True)
+class ElementalSecond:
+    """The second derivative of an elemental, of rows x cols x cols.
+
+    Parameters
+    ----------
+    pattern : str | ListedSecond
+        `dense`, `zero` or `diagonal` (elementwise functions), or the entries (i, j, k) that may be nonzero.
+
+    Examples
+    --------
+    >>> ElementalSecond("diagonal").block(3, 3).nnz
+    3
+    """
+
+    pattern: str | ListedSecond
+
+    def block(self, rows: int, cols: int) -> SecondBlock:
+        """Return the second-order block of an elemental of rows x cols."""
+        from chainplan.structures.second import diagonal_second, listed_second
+
+        whole_block = SecondBlock(rows, cols, cols, symmetric=True)
+        if self.pattern == "dense":
+            return whole_block
+        if self.pattern == "zero":
+            return whole_block._replace(pattern=listed_second([]))
+        if self.pattern == "diagonal":
+            listed = diagonal_second(rows)
+            return whole_block._replace(pattern=listed, exact=listed is not None)
+        assert isinstance(self.pattern, ListedSecond)
+        return whole_block._replace(pattern=self.pattern)
+
+    def misfit(self, rows: int, cols: int) -> str | None:
+        """Say why an elemental of rows x cols cannot have this second derivative, None where it can."""
+        if self.pattern == "diagonal" and rows != cols:
+            return f"is diagonal, but the elemental is {rows} x {cols}; expected a square one"
+        if isinstance(self.pattern, ListedSecond) and len(self.pattern):
+            i, j, k = (int(side.max()) for side in (self.pattern.i, self.pattern.j, self.pattern.k))
+            if i >= rows or max(j, k) >= cols:
+                return f"has the entry of row {i} or column {max(j, k)}, but the elemental is {rows} x {cols}"
+        return None
+
+    def to_spec(self) -> object:
+        """Return it as a spec writes it."""
+        if isinstance(self.pattern, str):
+            return self.pattern
+        listed = self.pattern
+        return {
+            "coo": [[int(i), int(j), int(k)] for i, j, k in zip(listed.i, listed.j, listed.k, strict=True) if j <= k]
+        }

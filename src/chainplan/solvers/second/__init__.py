@@ -1,0 +1,1 @@
+"""Solvers for second derivatives: a sibling of each kind of solver for Jacobians."""

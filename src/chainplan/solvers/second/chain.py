@@ -1,0 +1,54 @@
+"""Second derivatives of chains: the exact interval program over splits that Jacobians and second derivatives share.
+
+The published program (arXiv 2103.09480) pays the Jacobians of both parts wherever a split reads them, at the price of
+their own best bracketing. Here every split is one for both orders, and each Jacobian is made once. The Jacobians may
+then be dearer than their best bracketing, and are never paid twice; `interval_table` finds the cheapest of these plans
+exactly, and bounds those from below in which Jacobians are made in other orders beside.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+from chainplan.plans.bound import Bound, Status
+from chainplan.plans.candidate import Candidate
+from chainplan.plans.classes import SECOND_BRACKETINGS, SECOND_SHARED
+from chainplan.plans.result import Outcome, bounded
+from chainplan.plans.second_bracketings import bracketing_plan
+from chainplan.problem.problem import Problem
+from chainplan.solvers.search.search import Search
+from chainplan.solvers.search.solver import Solver, not_fma, not_of_second_order
+from chainplan.solvers.second.interval_table import SecondIntervalTable
+
+MAX_SECOND_CHAIN = 400
+"""Elementals of the longest chain that is taken."""
+
+
+@final
+class SecondChainSolver(Solver):
+    """Exact interval dynamic programming for second derivatives, with Jacobians shared by the splits.
+
+    Cost: O(q³) time and O(q²) memory for q elementals.
+    Exact: yes, within second-order bracketings; within those with Jacobians in any order where the bound is reached.
+    Refuses: problems that ask for the Jacobian; graphs that are not chains; other objectives than fma; more than 400
+        elementals.
+    """
+
+    name = "second-chain"
+    twice = True
+
+    def refuses(self, problem: Problem) -> str | None:
+        reason = not_of_second_order(problem) or problem.graph.not_a_chain or not_fma(problem)
+        if reason is None and len(problem.graph.chain) > MAX_SECOND_CHAIN:
+            return f"the chain has {len(problem.graph.chain):,} elementals; expected at most {MAX_SECOND_CHAIN}"
+        return reason
+
+    def solve(self, problem: Problem, search: Search) -> Outcome:
+        table = SecondIntervalTable(problem.graph, problem.cost, search.tick)
+        candidate = Candidate(bracketing_plan(problem.graph, table.splitter()), problem.cost)
+        if not table.exact:
+            return Outcome(Status.FEASIBLE, candidate)
+        search.offer(candidate.plan, candidate.price)
+        floor = SecondIntervalTable(problem.graph, problem.cost, search.tick, floor=True)
+        within = SECOND_SHARED if floor.price == table.price else SECOND_BRACKETINGS
+        return bounded(candidate, table.price, Bound(table.price, within))

@@ -1,0 +1,145 @@
+"""The interval program of second-order bracketings: the least price of each interval, with and without its Jacobian.
+
+For an interval (i, j) let T(i, j) be the least price of H(i, j) together with J(i, j), and S(i, j) that of H(i, j)
+alone (`chainplan.plans.second_bracketings` has the notation). A split at k costs two contractions
+
+    c(k) = price of H(k, j)[J(i, k), J(i, k)] + price of J(k, j) · H(i, k),    for dense blocks of n = size(x_i),
+    p = size(x_k), m = size(x_j):  m·p²·n + m·p·n(n+1)/2 + m·p·n(n+1)/2
+
+and, where J(i, j) is made as well, the product J(k, j) · J(i, k). As the parts of a split have all that the next one
+reads,
+
+    T(i, j) = min over k of T(i, k) + T(k, j) + c(k) + product(k),    S(i, j) = the same without the product.
+
+A part needs no Jacobian where nothing reads it, because the second derivative of the other part is zero. The blocks of
+an interval do not depend on how they are made, as long as they are counted exactly, and so the program is exact.
+
+`floor` is a bound on a wider class, in which the Jacobians are made in any order, from each other, and are shared
+wherever they are equal: the last product of each Jacobian that a split needs is a step of its own, which costs at least
+the cheapest product of any split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chainplan.plans.second_bracketings import cheapest_mode
+from chainplan.problem.cost import CostModel
+from chainplan.problem.graph import Graph
+from chainplan.structures import Block, Dense
+from chainplan.structures.second import SecondBlock, Side
+
+_PriceRow = list[int]
+Tick = Callable[[], None]
+
+
+class SecondIntervalTable:
+    """The prices of all intervals of a chain, and the splits that have them.
+
+    Parameters
+    ----------
+    graph : Graph
+        The chain.
+    cost : CostModel
+        The prices of the steps.
+    tick : Callable[[], None]
+        What is called for every interval; it may stop the search.
+    floor : bool
+        Whether to bound the wider class from below instead.
+    """
+
+    def __init__(self, graph: Graph, cost: CostModel, tick: Tick, floor: bool = False) -> None:
+        chain = graph.chain
+        self.size = len(chain)
+        self._cost, self._floor = cost, floor
+        self._jacobian: dict[tuple[int, int], Block] = {}
+        self._second: dict[tuple[int, int], SecondBlock] = {}
+        self._prices = {(i, i + 1): (0, 0) for i in range(self.size)}
+        self._splits: dict[tuple[int, int, bool], int] = {}
+        for i, e in enumerate(chain):
+            self._jacobian[i, i + 1] = e.block
+            self._second[i, i + 1] = graph.declared[e.name].second_block
+            accumulated = 0 if e.explicit else cost.accumulate(e, cheapest_mode(e))
+            self._prices[i, i + 1] = 0, accumulated
+        for length in range(2, self.size + 1):
+            for i in range(self.size - length + 1):
+                tick()
+                self._fill(i, i + length)
+
+    @property
+    def price(self) -> int:
+        """The least price of the second derivative of the whole chain."""
+        return self._prices[0, self.size][0]
+
+    @property
+    def exact(self) -> bool:
+        """Whether the entries of all blocks are counted exactly."""
+        jacobians = all(block.structure.exact for block in self._jacobian.values())
+        return jacobians and all(second.exact for second in self._second.values())
+
+    def splitter(self) -> Callable[[int, int], int]:
+        """Return the split of each interval of the cheapest bracketing."""
+        needed: dict[tuple[int, int], bool] = {(0, self.size): False}
+        todo = [(0, self.size)]
+        splits: dict[tuple[int, int], int] = {}
+        while todo:
+            i, j = todo.pop()
+            if j - i == 1:
+                continue
+            whole = needed[i, j]
+            k = splits[i, j] = self._splits[i, j, whole]
+            needed[i, k], needed[k, j] = self._reads(i, k, j, whole)
+            todo += [(i, k), (k, j)]
+        return lambda i, j: splits[i, j]
+
+    def _reads(self, i: int, k: int, j: int, whole: bool) -> tuple[bool, bool]:
+        """Say whether the Jacobians of both parts are read."""
+        return whole or bool(self._second[k, j].nnz), whole or bool(self._second[i, k].nnz)
+
+    def _fill(self, i: int, j: int) -> None:
+        """Find the cheapest splits of an interval; ties go to the first one."""
+        best: list[tuple[int, int] | None] = [None, None]
+        least = None
+        for k in range(i + 1, j):
+            contracted, product = self._split_prices(i, k, j)
+            least = product if least is None else min(least, product)
+            for whole in (False, True):
+                near, far = self._reads(i, k, j, whole and not self._floor)
+                price = self._prices[i, k][near] + self._prices[k, j][far] + contracted
+                if whole and not self._floor:
+                    price += product
+                if best[whole] is None or price < best[whole][0]:  # type: ignore[index]
+                    best[whole] = price, k
+        alone, together = best
+        assert alone is not None, "an interval has a split"
+        assert together is not None
+        assert least is not None
+        self._splits[i, j, False], self._splits[i, j, True] = alone[1], together[1]
+        self._prices[i, j] = alone[0], together[0] + (least if self._floor else 0)
+        self._form(i, j)
+
+    def _form(self, i: int, j: int) -> None:
+        """Work out the blocks of an interval, by the split at its end."""
+        k = j - 1
+        self._jacobian[i, j] = self._jacobian[k, j].times(self._jacobian[i, k])
+        after, before = self._second[k, j], self._second[i, k]
+        pushed = contracted(after, self._jacobian[i, k], Side.BOTH)
+        self._second[i, j] = pushed.plus(contracted(before, self._jacobian[k, j], Side.ROWS))
+
+    def _split_prices(self, i: int, k: int, j: int) -> tuple[int, int]:
+        """Return the prices of both contractions and of the product of a split."""
+        left, right = self._jacobian[k, j], self._jacobian[i, k]
+        after, before = self._second[k, j], self._second[i, k]
+        product = self._cost.multiply(left, right)
+        if after.pattern is before.pattern is None and type(left.structure) is type(right.structure) is Dense:
+            m, p, n = left.rows, left.cols, right.cols
+            return m * p * (p * n + n * (n + 1)), product
+        price = self._cost.contract(after, right, Side.BOTH, True) if after.nnz else 0
+        return price + (self._cost.contract(before, left, Side.ROWS, True) if before.nnz else 0), product
+
+
+def contracted(second: SecondBlock, block: Block, side: Side) -> SecondBlock:
+    """Return the block that a contraction makes."""
+    from chainplan.structures.second import contraction
+
+    return contraction(second, block, side, True).block

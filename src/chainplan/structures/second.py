@@ -1,0 +1,368 @@
+"""Second derivatives before they have values: blocks of rows x cols x cols, and what it costs to contract them.
+
+A second derivative F'' of an elemental has the entries d²y_i / dx_j dx_k; it is symmetric in j and k. Contracting it
+multiplies one of its three sides by a block: its rows by a block on the left, or one or both of its column sides by a
+block on the right. Laid out flat, as rows x (cols · cols), it is a block like any other, so that lists of steps, memory
+and reports need no second way of counting entries; that is `SecondBlock.flat`.
+
+A pattern is dense, or it is the list of all entries (i, j, k) that may be nonzero. Contractions of lists are counted
+exactly as long as their results have at most `MAX_LISTED_ENTRIES` entries; longer ones count as dense, which is an
+upper bound. Of a block whose two column sides are alike, entries (j, k) and (k, j) are equal, and only those with
+j <= k are counted: n·(n + 1) / 2 of n².
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from chainplan.structures.base import Structure
+from chainplan.structures.block import Block
+from chainplan.structures.counts import inner
+from chainplan.structures.dense import DENSE, Dense
+from chainplan.structures.diagonal import OnDiagonal
+from chainplan.structures.zero import Zero
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from chainplan._util.arrays import Array
+
+MAX_LISTED_ENTRIES = 1_000_000
+"""Entries of the longest list; a block with more of them counts as dense."""
+_MAX_FLAT_COLUMNS = 1 << 62
+"""Columns of the widest flat block whose entries are listed."""
+
+
+class Side(Enum):
+    """The sides of a second-order block that a block is multiplied onto.
+
+    Examples
+    --------
+    >>> Side("both") is Side.BOTH
+    True
+    """
+
+    ROWS = "rows"
+    LEFT = "left"
+    RIGHT = "right"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, eq=False)
+class ListedSecond:
+    """The entries (i, j, k) of a second-order block that may be nonzero, in order and each once."""
+
+    i: Array
+    j: Array
+    k: Array
+
+    def __len__(self) -> int:
+        return len(self.i)
+
+    @cached_property
+    def key(self) -> tuple[bytes, bytes, bytes]:
+        """What equal lists have in common."""
+        return self.i.tobytes(), self.j.tobytes(), self.k.tobytes()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ListedSecond) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return f"{len(self)} entries"
+
+
+class SecondBlock(NamedTuple):
+    """A second-order block of rows x left x right before it has values.
+
+    `pattern` is None where it is dense. A `symmetric` block is equal to itself with its column sides exchanged. One
+    that is not `exact` is counted from above.
+    """
+
+    rows: int
+    left: int
+    right: int
+    pattern: ListedSecond | None = None
+    symmetric: bool = False
+    exact: bool = True
+
+    @property
+    def nnz(self) -> int:
+        """Number of entries that may be nonzero."""
+        return self.rows * self.left * self.right if self.pattern is None else len(self.pattern)
+
+    @property
+    def flat(self) -> Block:
+        """The block as one of rows x (left · right)."""
+        rows, left, right, pattern, _, exact = self
+        if pattern is None:
+            return Block(rows, left * right, DENSE if exact else _DENSE_FROM_ABOVE)
+        if not len(pattern):
+            return Block(rows, left * right, Zero())
+        return Block(rows, left * right, _explicit(self))
+
+    def exchanged(self) -> SecondBlock:
+        """Return the block with its column sides exchanged."""
+        listed = self.pattern
+        pattern = None if listed is None else _listed(listed.i, listed.k, listed.j)
+        return self._replace(left=self.right, right=self.left, pattern=pattern)
+
+    def plus(self, other: SecondBlock) -> SecondBlock:
+        """Return the block self + other, both of the same shape."""
+        symmetric, exact = self.symmetric and other.symmetric, self.exact and other.exact
+        pattern = None
+        if self.pattern is not None and other.pattern is not None:
+            pattern = _union(self.pattern, other.pattern)
+        return self._replace(pattern=pattern, symmetric=symmetric, exact=exact or pattern is None)
+
+
+class _DenseFromAbove(Dense):
+    """Dense because nothing better is known, so that its count is an upper bound."""
+
+    exact = False
+
+
+_DENSE_FROM_ABOVE = _DenseFromAbove()
+
+
+def diagonal_second(size: int) -> ListedSecond | None:
+    """Return the entries (i, i, i) of elementwise functions; None, which is dense, where there are too many to list."""
+    import numpy as np
+
+    if size > MAX_LISTED_ENTRIES:
+        return None
+    places = np.arange(size)
+    return ListedSecond(places, places, places)
+
+
+def listed_second(entries: list[tuple[int, int, int]]) -> ListedSecond:
+    """Return the list of entries (i, j, k), and of (i, k, j) beside each of them."""
+    import numpy as np
+
+    given = np.array(entries, np.int64).reshape(-1, 3)
+    both = np.concatenate([given, given[:, [0, 2, 1]]])
+    return _listed(*both.T)
+
+
+def allowed_second(block: Block) -> SecondBlock:
+    """Return the second derivative that a Jacobian of a block's structure can have.
+
+    An entry (i, j, k) is the derivative of entry (i, j) of the Jacobian along k and of entry (i, k) along j, so that it
+    is zero unless both may be nonzero. Where the structure fixes all values there is none.
+    """
+    rows, cols, structure = block
+    whole = SecondBlock(rows, cols, cols, symmetric=True)
+    if type(structure) is Dense:
+        return whole
+    if structure.name == "zero" or (structure.units is not None and structure.units.sign):
+        return whole._replace(pattern=listed_second([]))
+    if isinstance(structure, OnDiagonal):
+        pattern = diagonal_second(rows)
+        return whole._replace(pattern=pattern, exact=pattern is not None)
+    return _pairs(whole, block)
+
+
+def _pairs(whole: SecondBlock, block: Block) -> SecondBlock:
+    """Return all pairs of nonzeros of each row."""
+    import numpy as np
+
+    counts = block.structure.row_counts(block.rows, block.cols)
+    if inner(counts, counts) > MAX_LISTED_ENTRIES:
+        return whole._replace(exact=False)
+    csr = block.structure.pattern(block.rows, block.cols)
+    triples = [
+        np.stack(np.broadcast_arrays(i, cols[:, None], cols[None, :]), axis=-1).reshape(-1, 3)
+        for i, cols in enumerate(np.split(csr.indices, csr.indptr[1:-1]))
+    ]
+    return whole._replace(pattern=_listed(*np.concatenate(triples).astype(np.int64).T))
+
+
+class Contraction(NamedTuple):
+    """The block that a contraction makes, and its fma."""
+
+    block: SecondBlock
+    fma: int
+
+
+def contraction(second: SecondBlock, block: Block, side: Side, halved: bool) -> Contraction:
+    """Contract a second-order block, on its rows by a block on the left or on its column sides by one on the right.
+
+    `halved` counts only the entries j <= k of the last product, for results that are symmetric: those on the rows of a
+    symmetric block, and those on both sides of one.
+    """
+    rows, left, right, pattern, _, exact = second
+    if side is Side.LEFT:
+        made, fma = contraction(second.exchanged(), block, Side.RIGHT, halved)
+        return Contraction(made.exchanged(), fma)
+    free, plain = block.structure.unit, pattern is None and _all_lines(block, side)
+    if side is Side.ROWS:
+        if not plain:
+            return _rows_of_list(second, block, halved)
+        pairs = left * (left + 1) // 2 if halved else left * right
+        return Contraction(second._replace(rows=block.rows), 0 if free else block.nnz * pairs)
+    if not plain:
+        return _columns_of_list(second, block, side, halved)
+    once = rows * left * block.nnz
+    if side is Side.RIGHT:
+        return Contraction(SecondBlock(rows, left, block.cols, None, False, exact), 0 if free else once)
+    twice = rows * block.nnz * block.cols
+    if halved:
+        counts = block.structure.column_counts(block.rows, block.cols)
+        twice = rows * inner(counts, ((block.cols, block.cols, -1),))
+    symmetric = second.symmetric
+    return Contraction(SecondBlock(rows, block.cols, block.cols, None, symmetric, exact), 0 if free else once + twice)
+
+
+def _all_lines(block: Block, side: Side) -> bool:
+    """Say whether a contraction of a dense block is dense: no row (or column) of the factor is empty."""
+    if isinstance(block.structure, Dense):
+        return True
+    lines = block.structure.row_counts if side is Side.ROWS else block.structure.column_counts
+    counts = lines(block.rows, block.cols)
+    return all(min(first, first + slope * (n - 1)) > 0 for n, first, slope in counts if n)
+
+
+def _from_above(made: SecondBlock, fma: int) -> Contraction:
+    """Return a result that is too long to list."""
+    return Contraction(made._replace(pattern=None, exact=False), fma)
+
+
+def _entries_of(second: SecondBlock) -> ListedSecond | None:
+    """List the entries of a block, None where there are too many."""
+    import numpy as np
+
+    if second.pattern is not None:
+        return second.pattern
+    if second.nnz > MAX_LISTED_ENTRIES:
+        return None
+    flat = np.indices(second[:3]).reshape(3, -1)
+    return ListedSecond(*flat)
+
+
+def _rows_of_list(second: SecondBlock, block: Block, halved: bool) -> Contraction:
+    """Contract the rows of a listed block."""
+    import numpy as np
+
+    made = second._replace(rows=block.rows)
+    listed = _entries_of(second)
+    if listed is None:
+        pairs = second.left * (second.left + 1) // 2 if halved else second.left * second.right
+        return _from_above(made, 0 if block.structure.unit else block.nnz * pairs)
+    factor = block.structure.pattern(block.rows, block.cols)
+    counted = listed.j <= listed.k if halved else np.ones(len(listed), bool)
+    per_row = np.bincount(factor.indices, minlength=block.cols)
+    fma = 0 if block.structure.unit else int(per_row[listed.i[counted]].sum())
+    places, column = np.unique(listed.j * second.right + listed.k, return_inverse=True)
+    product = _product(factor, _csr(listed.i, column, (second.rows, len(places))))
+    if product.nnz > MAX_LISTED_ENTRIES:
+        return _from_above(made, fma)
+    at = product.tocoo()
+    j, k = np.divmod(places[at.col], second.right)
+    return Contraction(_compact(made._replace(pattern=_listed(at.row, j, k))), fma)
+
+
+def _columns_of_list(second: SecondBlock, block: Block, side: Side, halved: bool) -> Contraction:
+    """Contract the right side, or both sides, of a listed block."""
+    import numpy as np
+
+    both = side is Side.BOTH
+    made = SecondBlock(
+        second.rows, block.cols if both else second.left, block.cols, None, both and second.symmetric, second.exact
+    )
+    listed = _entries_of(second)
+    if listed is None:
+        dense = Block(block.rows, block.cols)
+        return _from_above(made, 0 if block.structure.unit else contraction(second, dense, side, halved).fma)
+    once, fma = _right_of(listed, block)
+    if once is None:
+        half = second._replace(pattern=None, right=block.cols).exchanged()
+        return _from_above(made, fma + (contraction(half, block, Side.RIGHT, False).fma if both else 0))
+    if both:
+        factor = block.structure.pattern(block.rows, block.cols)
+        last = once.k if halved else np.full(len(once), block.cols - 1)
+        ends = np.searchsorted(_flat(factor), once.j * block.cols + last, side="right")
+        fma += int((ends - factor.indptr[once.j]).sum())
+        twice, _ = _right_of(_listed(once.i, once.k, once.j), block)
+        once = None if twice is None else _listed(twice.i, twice.k, twice.j)
+    fma = 0 if block.structure.unit else fma
+    return _from_above(made, fma) if once is None else Contraction(_compact(made._replace(pattern=once)), fma)
+
+
+def _flat(factor: csr_array) -> Array:
+    """Return the places of a pattern's entries, row after row."""
+    import numpy as np
+
+    rows = np.repeat(np.arange(factor.shape[0], dtype=np.int64), np.diff(factor.indptr))
+    places: Array = rows * factor.shape[1] + factor.indices
+    return places
+
+
+def _right_of(listed: ListedSecond, block: Block) -> tuple[ListedSecond | None, int]:
+    """Multiply the right side of a list: the entries that result, None for too many, and all fma."""
+    import numpy as np
+
+    factor = block.structure.pattern(block.rows, block.cols)
+    fma = int(np.diff(factor.indptr).astype(np.int64)[listed.k].sum())
+    most = int(listed.j.max(initial=0)) + 1
+    pairs, row = np.unique(listed.i * most + listed.j, return_inverse=True)
+    product = _product(_csr(row, listed.k, (len(pairs), block.rows)), factor)
+    if product.nnz > MAX_LISTED_ENTRIES:
+        return None, fma
+    at = product.tocoo()
+    i, j = np.divmod(pairs[at.row], most)
+    return _listed(i, j, at.col), fma
+
+
+def _product(left: csr_array, right: csr_array) -> csr_array:
+    product: csr_array = left @ right
+    product.sort_indices()
+    return product
+
+
+def _csr(rows: Array, cols: Array, shape: tuple[int, int]) -> csr_array:
+    import numpy as np
+    from scipy.sparse import csr_array
+
+    return csr_array((np.ones(len(rows), np.float32), (rows, cols)), shape=shape)
+
+
+def _listed(i: Array, j: Array, k: Array) -> ListedSecond:
+    """Return a list in order, each entry once."""
+    import numpy as np
+
+    order = np.lexsort((k, j, i))
+    sides = [np.asarray(side, np.int64)[order] for side in (i, j, k)]
+    fresh = np.ones(len(order), bool)
+    fresh[1:] = np.logical_or.reduce([np.diff(side) != 0 for side in sides])
+    return ListedSecond(*(side[fresh] for side in sides))
+
+
+def _union(one: ListedSecond, other: ListedSecond) -> ListedSecond:
+    import numpy as np
+
+    if one is other or len(other) == 0:
+        return one
+    if len(one) == 0:
+        return other
+    return _listed(*(np.concatenate(pair) for pair in ((one.i, other.i), (one.j, other.j), (one.k, other.k))))
+
+
+def _compact(second: SecondBlock) -> SecondBlock:
+    """Return a listed block whose every entry is listed as a dense one."""
+    return second._replace(pattern=None) if second.nnz == second.rows * second.left * second.right else second
+
+
+def _explicit(second: SecondBlock) -> Structure:
+    """Return the structure of the flat block of a list."""
+    from chainplan.structures.explicit import Explicit
+
+    rows, left, right, listed, _, _ = second
+    assert listed is not None
+    if left * right >= _MAX_FLAT_COLUMNS:
+        return _DENSE_FROM_ABOVE
+    return Explicit(_csr(listed.i, listed.j * right + listed.k, (rows, left * right)))

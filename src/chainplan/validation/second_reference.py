@@ -1,0 +1,115 @@
+"""The second derivative without a plan, by the chain rule at each vertex, and the judge of what plans compute.
+
+One recurrence on arrays of three dimensions, from the inputs on: at the target of an elemental F with source u,
+
+    J(v) += F' · J(u),    H(v)[a, b] += F' · H(u)[a, b] + F''[J(u) a, J(u) b].
+
+It knows neither plans nor patterns nor symmetry, and makes no attempt to be fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+
+import numpy as np
+
+from chainplan._util.arrays import Array
+from chainplan.execution.executor import second_derivatives
+from chainplan.plans.steps import Plan
+from chainplan.problem.graph import Graph
+from chainplan.problem.problem import Problem
+from chainplan.validation.tolerance import largest
+from chainplan.values.equal import with_equal
+from chainplan.values.jacobians import GivenJacobian, as_matrices, common_dtype
+from chainplan.values.second import as_array
+
+MAX_REFERENCE_ENTRIES = 50_000_000
+"""Entries that the reference may hold at once."""
+
+
+def reference_second_derivatives(
+    problem: Problem, jacobians: Mapping[str, GivenJacobian]
+) -> dict[tuple[str, str, str], Array]:
+    """Compute all second derivatives of outputs by inputs.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem, whose elementals are given as arrays.
+    jacobians : Mapping[str, GivenJacobian]
+        The Jacobians and second derivatives, as `chainplan.second_derivatives` takes them.
+
+    Returns
+    -------
+    dict
+        (output, input, input) -> second derivative of size(output) x size(input) x size(input).
+
+    Examples
+    --------
+    >>> import chainplan, numpy
+    >>> problem = chainplan.from_spec({"chain": [1, 1], "derivative": 2})
+    >>> given = {"F1": numpy.array([[3]]), "F1''": numpy.array([[[5]]])}
+    >>> reference_second_derivatives(problem, given)["x1", "x0", "x0"].tolist()
+    [[[5]]]
+    """
+    return _computed(problem.graph, jacobians, absolute=False)
+
+
+def reference_entries(graph: Graph) -> int:
+    """Count the entries that the reference holds."""
+    inputs = sum(graph.sizes[v] for v in graph.inputs)
+    own = sum(e.block.rows * e.block.cols**2 for e in graph.useful)
+    return sum(graph.sizes.values()) * inputs**2 + own
+
+
+def _computed(
+    graph: Graph, jacobians: Mapping[str, GivenJacobian], absolute: bool
+) -> dict[tuple[str, str, str], Array]:
+    given = with_equal(graph, jacobians)
+    matrices = as_matrices(graph.useful, given)
+    change = np.abs if absolute else np.asarray
+    first: dict[tuple[str, str], Array] = {(v, v): np.eye(graph.sizes[v], dtype=np.int8) for v in graph.inputs}
+    second: dict[tuple[str, str, str], Array] = {}
+    useful = {e.name for e in graph.useful}
+    for e in (e for e in graph.by_source if e.name in useful):
+        slope, bend = change(matrices[e.name]), change(as_array(graph.declared[e.name], given))
+        near = {a: first[e.source, a] for a in graph.inputs if (e.source, a) in first}
+        for a, b in product(near, near):
+            fresh = np.einsum("ijk,ja,kb->iab", bend, near[a], near[b], optimize=True)
+            if (e.source, a, b) in second:
+                fresh = fresh + np.tensordot(slope, second[e.source, a, b], 1)
+            second[e.target, a, b] = second.get((e.target, a, b), 0) + fresh
+        for a, block in near.items():
+            first[e.target, a] = first.get((e.target, a), 0) + slope @ block
+    outputs = set(graph.outputs)
+    return {key: block for key, block in second.items() if key[0] in outputs}
+
+
+class SecondJudge:
+    """Compares every entry of second derivatives with the reference."""
+
+    measure = "max|H|"
+    note = ""
+
+    def __init__(self, problem: Problem, jacobians: Mapping[str, GivenJacobian]) -> None:
+        self._graph, self._jacobians = problem.graph, jacobians
+        self._expected = reference_second_derivatives(problem, jacobians)
+        self.dtype = common_dtype([*jacobians.values()])
+        self.scale = max((largest(block) for block in self._expected.values()), default=0.0)
+
+    def run(self, plan: Plan, jacobians: Mapping[str, GivenJacobian]) -> dict[tuple[str, str, str], Array]:
+        return second_derivatives(plan, jacobians, dense=True, wrap=True)
+
+    def difference(self, result: Mapping[tuple[str, str, str], Array]) -> float:
+        """Return the largest difference over the scale."""
+        worst = 0.0
+        for key, block in self._expected.items():
+            other = result.get(key)
+            worst = max(worst, largest(block if other is None else block - other))
+        return worst / self.scale if self.scale else worst
+
+    def terms(self) -> float:
+        """Return the largest entry of the sum of the absolute values of all terms."""
+        blocks = _computed(self._graph, self._jacobians, absolute=True).values()
+        return max((largest(block) for block in blocks), default=0.0)

@@ -1,0 +1,128 @@
+"""The values of second derivatives as a user may give them, checked against the graph, and random ones.
+
+That of the elemental `F1` is called `F1''`. It is an array of rows x cols x cols, or the vector of the entries of its
+pattern in order. Everything is checked once, where it is taken, so that kernels can rely on the pattern that a plan was
+made with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from chainplan._util.arrays import Array
+from chainplan.errors import ExecutionError
+from chainplan.kernels.storage import HeldValues
+from chainplan.problem.graph import Elemental, Graph
+from chainplan.problem.problem import Problem
+from chainplan.structures.second import ListedSecond, SecondBlock
+from chainplan.values.draw import draw
+from chainplan.values.jacobians import NUMBER_KINDS
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+
+def second_name(elemental: str) -> str:
+    """Return the name under which the second derivative of an elemental is given."""
+    return f"{elemental}''"
+
+
+def stored_second(e: Elemental, given: Any) -> HeldValues:
+    """Return the second derivative that was given for an elemental, as its block is held.
+
+    Raises
+    ------
+    ExecutionError
+        Where nothing was given, or where the array has another shape, is not symmetric or has other nonzeros.
+    """
+    block, name = e.second_block, second_name(e.first)
+    shape = (block.rows, block.left, block.right)
+    shapes = " or ".join(str(one) for one in (shape, *(() if block.pattern is None else ((len(block.pattern),),))))
+    if given is None:
+        raise ExecutionError(f"no second derivative '{name}'; expected an array of {shapes}.")
+    array = np.asarray(given)
+    if array.dtype.kind not in NUMBER_KINDS:
+        raise ExecutionError(f"the array for '{name}' has dtype {array.dtype}; expected numbers.")
+    if array.shape == shape:
+        _require_symmetric(name, array, array.transpose(0, 2, 1))
+        return _fitted(name, array, block)
+    if block.pattern is None or array.shape != (len(block.pattern),):
+        raise ExecutionError(f"the array for '{name}' has shape {array.shape}; expected {shapes}.")
+    _require_symmetric(name, array, array[mirror(block.pattern)])
+    return flat(block.pattern, array, block)
+
+
+def mirror(pattern: ListedSecond) -> Array:
+    """Return, for each entry (i, j, k) of a symmetric pattern, the place of (i, k, j)."""
+    places: Array = np.empty(len(pattern), np.intp)
+    places[np.lexsort((pattern.j, pattern.k, pattern.i))] = np.arange(len(pattern))
+    return places
+
+
+def _require_symmetric(name: str, array: Array, turned: Array) -> None:
+    if not np.array_equal(array, turned, equal_nan=array.dtype.kind in "fc"):
+        raise ExecutionError(
+            f"the array for '{name}' differs from its transpose in the columns; expected a second derivative, which is "
+            "symmetric. Pass (H + H.transpose(0, 2, 1)) / 2."
+        )
+
+
+def _fitted(name: str, array: Array, block: SecondBlock) -> HeldValues:
+    """Take the entries of the pattern, and refuse others that are not zero."""
+    if block.pattern is None:
+        return array
+    values = array[block.pattern.i, block.pattern.j, block.pattern.k]
+    if np.count_nonzero(array) != np.count_nonzero(values):
+        raise ExecutionError(f"the array for '{name}' has nonzeros outside its pattern, which the plan relies on.")
+    return flat(block.pattern, values, block)
+
+
+def flat(pattern: ListedSecond, values: Array, block: SecondBlock) -> csr_array:
+    """Lay the entries of a pattern out as a sparse array of rows x (left · right)."""
+    places = pattern.i, pattern.j * block.right + pattern.k
+    return csr_array((values, places), shape=(block.rows, block.left * block.right))
+
+
+def as_array(e: Elemental, given: Mapping[str, Any]) -> Array:
+    """Return the second derivative of an elemental as an array of rows x cols x cols; zeros where it has no entries."""
+    block = e.second_block
+    if not block.nnz:
+        return np.zeros(block[:3], np.int8)
+    held = stored_second(e, given.get(second_name(e.first)))
+    return held if isinstance(held, np.ndarray) else held.toarray().reshape(block[:3])
+
+
+def draw_seconds(graph: Graph, seed: int = 0, dtype: DTypeLike = np.float64) -> dict[str, Array]:
+    """Draw the second derivative of every elemental, beside the Jacobians of `chainplan.values.draw`.
+
+    Floats are positive with mean 1 / (nonzeros per row); integers lie between -4 and 4. Those without entries are left
+    out.
+    """
+    rng, kind = np.random.default_rng((seed, 2)), np.dtype(dtype)
+    result = {}
+    for e in graph.elementals:
+        block = e.second_block
+        if e.values is not None or not block.nnz:
+            continue
+        shape = block[:3] if block.pattern is None else (len(block.pattern),)
+        per_row = max(1, -(-block.nnz // block.rows))
+        drawn: Array = rng.integers(-4, 5, shape) if kind.kind == "i" else (0.5 + rng.random(shape)) / per_row
+        turned = drawn.transpose(0, 2, 1) if block.pattern is None else drawn[mirror(block.pattern)]
+        result[second_name(e.name)] = np.minimum(drawn, turned).astype(kind)
+    return result
+
+
+def draw_all(problem: Problem, seed: int = 0, dtype: DTypeLike = np.float64) -> dict[str, Any]:
+    """Draw the Jacobians of a problem, and the second derivatives where it asks for them."""
+    seconds = {} if problem.second is None else draw_seconds(problem.graph, seed, dtype)
+    return draw(problem.graph, seed, dtype) | seconds
+
+
+def second_bytes(graph: Graph, dtype: DTypeLike = np.float64) -> int:
+    """Count the bytes of the arrays that `draw_seconds` makes."""
+    entries = sum(e.second_block.nnz for e in graph.elementals if e.values is None)
+    return entries * int(np.dtype(dtype).itemsize)

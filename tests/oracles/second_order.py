@@ -1,0 +1,138 @@
+"""Second derivatives straight from the definitions: exact integers by hyper-dual numbers, and the prices of all plans.
+
+A hyper-dual number x + a·e + b·f + c·e·f with e² = f² = 0 carries a value, two directions and the mixed second
+derivative along them (Fike & Alonso 2011). Around a point an elemental is y = F'·x + F''[x, x] / 2, whose mixed part is
+F'·c + F''[a, b].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+Vector = list[int]
+
+
+def along(chain: Sequence[tuple[Any, Any]], left: Vector, right: Vector) -> Vector:
+    """The second derivative of a chain of pairs (F', F'') along two directions, in whole numbers of any size."""
+    a, b, mixed = list(left), list(right), [0] * len(left)
+    for slope, bend in chain:
+        mixed = [
+            sum(row[j] * mixed[j] for j in range(len(a)))
+            + sum(bend[i][j][k] * a[j] * b[k] for j in range(len(a)) for k in range(len(b)) if bend[i][j][k])
+            for i, row in enumerate(slope)
+        ]
+        a, b = _times(slope, a), _times(slope, b)
+    return mixed
+
+
+def _times(matrix: Any, vector: Vector) -> Vector:
+    return [sum(int(entry) * x for entry, x in zip(row, vector, strict=True)) for row in matrix]
+
+
+def second_derivative(chain: Sequence[tuple[Any, Any]], inputs: int) -> list[list[list[int]]]:
+    """The second derivative of a chain as outputs x inputs x inputs, entry by entry."""
+    units = [[int(i == j) for j in range(inputs)] for i in range(inputs)]
+    columns = [[along(chain, left, right) for right in units] for left in units]
+    outputs = len(chain[-1][0])
+    return [[[columns[j][k][i] for k in range(inputs)] for j in range(inputs)] for i in range(outputs)]
+
+
+Interval = tuple[int, int]
+Tree = dict[Interval, int]
+
+
+def trees(i: int, j: int) -> Iterator[Tree]:
+    """Every bracketing of an interval, as the split of each interval in it."""
+    if j - i == 1:
+        yield {}
+        return
+    for k in range(i + 1, j):
+        for before in trees(i, k):
+            for after in trees(k, j):
+                yield {(i, j): k, **before, **after}
+
+
+def contractions(sizes: Sequence[int], tree: Tree) -> int:
+    """The price of all contractions of dense blocks by the splits of a tree, with half of what is symmetric."""
+    total = 0
+    for (i, j), k in tree.items():
+        n, p, m = sizes[i], sizes[k], sizes[j]
+        total += m * p * p * n + 2 * m * p * (n * (n + 1) // 2)
+    return total
+
+
+def least_by_splits(sizes: Sequence[int]) -> int:
+    """The price of the cheapest plan whose Jacobians are made by the splits of the second derivatives."""
+    q = len(sizes) - 1
+    return min(
+        contractions(sizes, tree)
+        + sum(sizes[j] * sizes[k] * sizes[i] for (i, j), k in tree.items() if (i, j) != (0, q))
+        for tree in trees(0, q)
+    )
+
+
+def least_with_any_jacobians(sizes: Sequence[int]) -> int:
+    """The price of the cheapest plan that makes any set of Jacobians, each once, with those that the splits need."""
+    q = len(sizes) - 1
+    longer = [(i, j) for i in range(q) for j in range(i + 2, q + 1) if (i, j) != (0, q)]
+    sets = {
+        frozenset(some): price
+        for count in range(len(longer) + 1)
+        for some in combinations(longer, count)
+        if (price := _jacobians(sizes, set(some))) is not None
+    }
+    best = None
+    for tree in trees(0, q):
+        needed = set(tree) - {(0, q)}
+        price = contractions(sizes, tree) + min(price for some, price in sets.items() if needed <= some)
+        best = price if best is None else min(best, price)
+    assert best is not None
+    return best
+
+
+def _jacobians(sizes: Sequence[int], some: set[Interval]) -> int | None:
+    """The price of some Jacobians, each made of two others or of elementals; None where one cannot be made."""
+    total = 0
+    for i, j in some:
+        ways = [
+            sizes[j] * sizes[k] * sizes[i]
+            for k in range(i + 1, j)
+            if (k - i == 1 or (i, k) in some) and (j - k == 1 or (k, j) in some)
+        ]
+        if not ways:
+            return None
+        total += min(ways)
+    return total
+
+
+def fma_of_lists(spec: Mapping[str, Any]) -> int:
+    """The multiply-adds of the steps of a plan file, counted entry by entry on its own sets of entries."""
+    blocks: list[Any] = []
+    total = 0
+    for step in spec["steps"]:
+        made, price = _made(step, blocks, spec["patterns"])
+        blocks.append(made)
+        total += price
+    return total
+
+
+def _made(step: Mapping[str, Any], blocks: list[Any], patterns: Mapping[str, Any]) -> tuple[set[Any], int]:
+    """The entries of a step's block, and its multiply-adds."""
+    op = step["op"]
+    if op in ("load", "load_second"):
+        return patterns[step["elemental"] + ("" if op == "load" else "''")], 0
+    if op == "multiply":
+        pairs = [(i, k, j) for i, at in blocks[step["left"]] for k, j in blocks[step["right"]] if k == at]
+        return {(i, j) for i, _, j in pairs}, len(pairs)
+    second, block, half = blocks[step["second"]], blocks[step["block"]], step["symmetric"]
+    if step["side"] == "rows":
+        terms = [(r, j, k) for i, j, k in second for r, at in block if at == i]
+        made, price = set(terms), sum(j <= k for _, j, k in terms) if half else len(terms)
+    else:
+        assert step["side"] == "both"
+        first = [(i, j, c) for i, j, k in second for at, c in block if at == k]
+        terms = [(i, b, c) for i, j, c in set(first) for at, b in block if at == j]
+        made, price = set(terms), len(first) + (sum(b <= c for _, b, c in terms) if half else len(terms))
+    return made | (set() if step["onto"] is None else blocks[step["onto"]]), price

@@ -1,0 +1,300 @@
+"""Second derivatives of chains: plans, their prices against all others, their numbers against exact integers."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainplan.errors import ArgumentError, ExecutionError, PlanError, SolverError, SpecError
+from chainplan.execution.executor import execute, second_derivatives
+from chainplan.io.plan_file import document, parse_plan
+from chainplan.io.plan_file_claims import verify
+from chainplan.io.read import chain, from_spec
+from chainplan.planner import plan
+from chainplan.plans.bound import Status
+from chainplan.plans.check import check
+from chainplan.plans.classes import SECOND_BRACKETINGS, SECOND_SHARED
+from chainplan.plans.result import Result
+from chainplan.plans.steps import Add, Contract, Load, LoadSecond, Multiply, Plan, SecondOutput, Step
+from chainplan.problem.problem import Problem
+from chainplan.problem.second import SecondOrder
+from chainplan.report.registry import RENDERERS
+from chainplan.structures.second import Side
+from chainplan.validation.second_reference import reference_second_derivatives
+from chainplan.validation.validate import validate
+from chainplan.values.jacobians import as_matrices
+from chainplan.values.second import as_array, draw_all
+from chainplan_cli.main import main
+from tests.oracles.second_order import (
+    fma_of_lists,
+    least_by_splits,
+    least_with_any_jacobians,
+    second_derivative,
+)
+from tests.problems import random_chain
+from tests.reference import instances
+
+SIZES = [2, 5, 1, 3, 2]
+
+
+def asked(sizes: list[int]) -> Problem:
+    return from_spec({"chain": sizes, "derivative": 2})
+
+
+def pairs(problem: Problem, values: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """Jacobian and second derivative of each elemental as arrays."""
+    matrices = as_matrices(problem.graph.elementals, values)
+    return [(matrices[e.name].tolist(), as_array(e, values).tolist()) for e in problem.graph.chain]
+
+
+def random_second(rng: random.Random) -> Problem:
+    """A random chain with random second derivatives."""
+    problem = replace(random_chain(rng, 4, "structured"), second=SecondOrder(), memory=None)
+    spec = problem.to_spec()
+    for item, e in zip(spec["chain"], problem.graph.elementals, strict=True):
+        rows, cols = e.block[:2]
+        entries = [[i, j, k] for i in range(rows) for j in range(cols) for k in range(j, cols) if rng.random() < 0.2]
+        words = [None, "zero", "dense", {"coo": entries}, *(["diagonal"] if rows == cols else [])]
+        word = rng.choice(words)
+        if word is not None:
+            item["second"] = word
+    return from_spec(spec)
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 60), pytest.param(60, 2000, marks=pytest.mark.nightly)])
+def test_plans_of_random_chains_compute_exact_integers_at_the_prices_counted_entry_by_entry(
+    first: int, last: int
+) -> None:
+    some = 0
+    for seed in range(first, last):
+        rng = random.Random(seed)
+        problem = random_second(rng)
+        result = plan(problem)
+        assert result.plan is not None, seed
+        assert check(result.plan, problem).total == result.price
+        assert result.price is not None
+        assert result.price <= result.baselines.best
+        values = draw_all(problem, seed, np.int64)
+        expected = second_derivative(pairs(problem, values), problem.graph.sizes[problem.graph.inputs[0]])
+        for found in second_derivatives(result, values).values():
+            assert found.tolist() == expected, seed
+            assert np.array_equal(found, found.transpose(0, 2, 1))
+            some += 1
+        if not result.plan.second_outputs:
+            assert not np.any(expected), seed
+        entries: dict[str, Any] = {e.name: entries_of(e.block) for e in problem.graph.chain}
+        entries |= {f"{e.name}''": second_entries(e.second_block) for e in problem.graph.chain}
+        if all(not e.block.structure.unit for e in problem.graph.chain):
+            assert fma_of_lists({**document(result), "patterns": entries}) == result.price, seed
+    assert some > 0.5 * (last - first)
+
+
+def entries_of(block: Any) -> set[tuple[int, int]]:
+    rows, cols = block.structure.pattern(*block[:2]).nonzero()
+    return set(zip(rows.tolist(), cols.tolist(), strict=True))
+
+
+def second_entries(block: Any) -> set[tuple[int, int, int]]:
+    if block.pattern is None:
+        return set(np.ndindex(*block[:3]))
+    return set(zip(block.pattern.i.tolist(), block.pattern.j.tolist(), block.pattern.k.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("seed", [*range(8), *(pytest.param(n, marks=pytest.mark.nightly) for n in range(8, 200))])
+def test_no_second_order_bracketing_costs_less_nor_one_with_jacobians_in_any_order(seed: int) -> None:
+    rng = random.Random(seed)
+    for count in (2, 3, 4, 4, 5):
+        sizes = [rng.choice([1, 2, 3, 5, 8, 13]) for _ in range(count + 1)]
+        result = plan(asked(sizes))
+        assert result.status is Status.OPTIMAL
+        assert result.within in (SECOND_SHARED, SECOND_BRACKETINGS)
+        assert result.price == least_by_splits(sizes)
+        assert result.price == least_with_any_jacobians(sizes), "no dense chain is known where these are cheaper"
+
+
+@pytest.mark.parametrize("entry", instances("chain_hessian.json"))
+def test_the_published_recurrence_costs_what_is_published_and_sharing_and_symmetry_cost_less(
+    entry: dict[str, Any],
+) -> None:
+    sizes = entry["sizes"]
+    problem = asked(sizes)
+    published = plan(problem, "second-published")
+    assert published.price == entry["optimum"]
+    assert published.baselines.named() == {"forward": entry["right_incremental"], "reverse": entry["left_incremental"]}
+    if len(sizes) > 25:
+        return
+    ours = plan(problem)
+    assert ours.price is not None
+    assert ours.price < entry["optimum"]
+    values = draw_all(problem, 1, np.int64)
+    found = [second_derivatives(one, values, wrap=True) for one in (published, ours)]
+    expected = reference_second_derivatives(problem, values)
+    for result in found:
+        assert result.keys() == expected.keys()
+        assert all(np.array_equal(result[key], block) for key, block in expected.items())
+
+
+def test_the_plan_file_is_read_checked_and_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec, file, arrays = tmp_path / "spec.yaml", tmp_path / "plan.json", tmp_path / "values.npz"
+    spec.write_text(
+        "derivative: 2\nchain:\n  - {shape: [3, 4], second: zero}\n"
+        "  - {shape: [3, 3], structure: diagonal}\n"
+        "  - {name: last, shape: [1, 3], second: {coo: [[0, 0, 2]]}}\n"
+    )
+    assert main(["plan", str(spec), "--format", "json", "-o", str(file)]) == 0
+    assert main(["check", str(file), "--require-proof"]) == 0
+    saved = json.loads(file.read_text())
+    assert [step["right_cols"] for step in saved["steps"] if step["op"] == "contract"]
+    assert saved["second_outputs"][0]["left"] == "x0"
+    values = draw_all(from_spec({k: v for k, v in saved["problem"].items() if k != "fingerprint" and v}), 3)
+    given: dict[str, Any] = {name: np.asarray(value) for name, value in values.items()}
+    np.savez(arrays, **given)
+    for source in (spec, file):
+        for options in (["--dtype", "int64"], ["--jacobians", str(arrays)]):
+            assert main(["run", str(source), *options]) == 0
+            assert "max|H|" in capsys.readouterr().out
+
+
+def plan_of(*steps: Step, output: int) -> Plan:
+    return Plan(asked([2, 2, 1]).graph, steps, (), second_outputs=(SecondOutput("x2", "x0", "x0", output),))
+
+
+def good_steps() -> list[Step]:
+    made = plan(asked([2, 2, 1])).plan
+    assert made is not None
+    return list(made.steps)
+
+
+def test_a_plan_that_leaves_a_term_out_or_counts_it_twice_is_refused() -> None:
+    steps = good_steps()
+    assert check(plan_of(*steps, output=len(steps) - 1)).total > 0
+    first = next(p for p, step in enumerate(steps) if isinstance(step, Contract))
+    with pytest.raises(PlanError, match="every term exactly once"):
+        check(plan_of(*steps, output=first))
+    with pytest.raises(PlanError, match="every term exactly once"):
+        check(plan_of(*steps, Add(len(steps) - 1, len(steps) - 1), output=len(steps)))
+
+
+def test_steps_of_second_order_are_typed() -> None:
+    bad: list[tuple[list[Step], str]] = [
+        ([Load("F1"), Contract(0, 0, Side.ROWS, False)], "expected a second-order block"),
+        ([LoadSecond("F1"), Contract(0, 0, Side.ROWS, False)], "second-order block; expected a block of rows x cols"),
+        ([LoadSecond("F2"), Load("F2"), Contract(0, 1, Side.BOTH, True)], "they must meet"),
+        ([LoadSecond("F2"), Load("F1"), Contract(0, 1, Side.RIGHT, True)], "not known to be symmetric"),
+        ([LoadSecond("F1"), Load("F1"), Add(0, 1)], "expected two of one kind"),
+        ([LoadSecond("F1"), LoadSecond("F2"), Add(0, 1)], "same vertices"),
+        ([LoadSecond("F1"), Load("F1"), Multiply(1, 0)], "second-order block"),
+        ([LoadSecond("F9")], "no elemental"),
+        ([LoadSecond("F2")], "leads"),
+        ([Load("F1")], "expected a second-order block"),
+    ]
+    for steps, words in bad:
+        with pytest.raises(PlanError, match=words):
+            check(plan_of(*steps, output=len(steps) - 1))
+
+
+def test_a_result_contracted_side_after_side_is_right_and_not_called_symmetric() -> None:
+    f1, f2 = 0, 1
+    steps: list[Step] = [Load("F1"), Load("F2")]
+    steps += [LoadSecond("F2"), Contract(2, f1, Side.RIGHT, False), Contract(3, f1, Side.LEFT, False)]
+    steps += [LoadSecond("F1"), Contract(5, f2, Side.ROWS, False, 4)]
+    made = plan_of(*steps, output=6)
+    check(made)
+    values = draw_all(asked([2, 2, 1]), 0, np.int64)
+    ((_, found),) = second_derivatives(made, values).items()
+    ((_, expected),) = reference_second_derivatives(asked([2, 2, 1]), values).items()
+    assert np.array_equal(found, expected)
+
+
+def test_false_claims_of_a_file_are_refuted() -> None:
+    saved = document(plan(asked(SIZES)))
+    parsed = parse_plan(json.dumps(saved), "plan.json")
+    verify(parsed)
+    contracted = next(i for i, step in enumerate(saved["steps"]) if step["op"] == "contract")
+    for field in ("fma", "rows", "cols", "right_cols"):
+        forged = json.loads(json.dumps(saved))
+        forged["steps"][contracted][field] += 1
+        with pytest.raises(PlanError, match=field):
+            verify(parse_plan(json.dumps(forged), "plan.json"))
+    forged = json.loads(json.dumps(saved))
+    forged["second_outputs"] = []
+    with pytest.raises(PlanError, match="every term"):
+        verify(parse_plan(json.dumps(forged), "plan.json"))
+
+
+def test_what_does_not_go_with_second_derivatives_is_refused() -> None:
+    for spec, words in (
+        ({"chain": [2, 3], "derivative": 3}, "expected 1 or 2"),
+        ({"chain": [2, 3], "derivative": 2, "products": {"right": 2}}, "expected one of them"),
+        ({"chain": [2, "n"], "derivative": 2, "ranges": {"n": [1, 2]}}, "expected one of them"),
+        ({"chain": [{"shape": [2, 3], "second": "diagonal"}], "derivative": 2}, "expected a square one"),
+        ({"chain": [{"shape": [2, 3], "second": "diag"}], "derivative": 2}, "diagonal"),
+        ({"chain": [{"shape": [2, 3], "second": {"coo": [[0, 1]]}}], "derivative": 2}, r"\[row, column, column\]"),
+        ({"chain": [{"shape": [2, 3], "second": {"coo": [[2, 1, 1]]}}], "derivative": 2}, "2 x 3"),
+    ):
+        with pytest.raises(SpecError, match=words):
+            from_spec(spec)
+    with pytest.raises(ArgumentError):
+        asked(SIZES).transpose()
+    with pytest.raises(SolverError, match="second derivatives are asked for"):
+        plan(asked(SIZES), "chain-dp")
+    with pytest.raises(SolverError, match="'derivative: 2' is not set"):
+        plan(chain(SIZES), "second-chain")
+    graph = {"edges": [["x", "a"], ["x", "b"], ["a", "y"], ["b", "y"]]}
+    with pytest.raises(SolverError, match="is not a chain"):
+        plan(from_spec({"dag": graph, "derivative": 2}))
+
+
+def test_arrays_that_are_no_second_derivatives_are_refused() -> None:
+    problem = asked([2, 2])
+    made, slope = plan(problem), {"F1": np.eye(2)}
+    for bend, words in (
+        (None, "no second derivative"),
+        (np.zeros((2, 2)), "shape"),
+        (np.arange(8.0).reshape(2, 2, 2), "differs from its transpose"),
+    ):
+        with pytest.raises(ExecutionError, match=words):
+            second_derivatives(made, slope if bend is None else {**slope, "F1''": bend})
+    with pytest.raises(ExecutionError, match="second_derivatives"):
+        execute(made, slope)
+    with pytest.raises(ExecutionError, match="execute"):
+        second_derivatives(plan(chain([2, 2])), slope)
+
+
+def test_elementwise_functions_of_many_entries_are_planned_and_run_without_their_cubes() -> None:
+    size = 20_000
+    items = [{"shape": [size, size], "structure": "diagonal"}] * 3
+    problem = from_spec({"chain": items, "derivative": 2})
+    result = plan(problem)
+    assert result.cost is not None
+    assert result.cost.fma < 20 * size
+    assert result.cost.peak_elements < 20 * size
+    values = draw_all(problem, 0)
+    held: Any = second_derivatives(result, values, dense=False)["x3", "x0", "x0"]
+    f, g, h = (values[f"F{i}"] for i in (1, 2, 3))
+    ff, gg, hh = (values[f"F{i}''"] for i in (1, 2, 3))
+    assert np.allclose(held.tocsr().data, hh * (g * f) ** 2 + h * (gg * f**2 + g * ff))
+
+
+@pytest.mark.parametrize("name", sorted(set(RENDERERS) - {"svg", "trace"}))
+def test_every_report_shows_second_derivatives(name: str) -> None:
+    assert RENDERERS[name](plan(asked(SIZES)))
+
+
+def test_validation_finds_a_wrong_plan() -> None:
+    problem = asked([3, 2, 2])
+    values = draw_all(problem, 0)
+    result = plan(problem)
+    assert isinstance(result, Result)
+    assert result.plan is not None
+    assert validate(problem, result.plan, values).valid
+    partial = next(p for p, step in enumerate(result.plan.steps) if isinstance(step, Contract))
+    wrong = replace(result.plan, second_outputs=(SecondOutput("x2", "x0", "x0", partial),))
+    assert not validate(problem, wrong, values).valid
