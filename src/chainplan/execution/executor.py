@@ -64,8 +64,8 @@ def second_derivatives(
     plan : Plan | Planned
         A plan that has passed `check`, or what holds one: a `Result`, a plan file that was read.
     jacobians : Mapping[str, GivenJacobian]
-        The elemental Jacobians by name, as for `execute`, and beside them the second derivatives: that of `F1` is
-        called `F1''`, and is an array of rows x cols x cols, symmetric in its columns, or the vector of the entries of
+        The elemental Jacobians by name, as for `execute`, and beside them the second derivatives: that of 'F1' is
+        called "F1''", and is an array of rows x cols x cols, symmetric in its columns, or the vector of the entries of
         its pattern in order, such as the second derivatives of elementwise functions. One that is zero is left out.
     dense : bool | None
         Whether results are written out as arrays of three dimensions; otherwise those with few nonzeros stay sparse

@@ -52,7 +52,7 @@ def _on_rows(value: HeldValues, second: SecondBlock, matrix: Any, result: Second
     if is_sparse(value):
         return _held(csr_array(matrix) @ value, result)
     if not halved:
-        return _held((matrix @ value.reshape(second.rows, -1)).reshape(result[:3]), result)
+        return _held((matrix @ value.reshape(second.rows, second.left * second.right)).reshape(result[:3]), result)
     upper = np.triu_indices(second.left)
     half = matrix @ value[:, upper[0], upper[1]]
     made: Array = np.empty(result[:3], half.dtype)
@@ -64,7 +64,7 @@ def _on_rows(value: HeldValues, second: SecondBlock, matrix: Any, result: Second
 def _on_right(value: HeldValues, second: SecondBlock, matrix: Any) -> HeldValues:
     """Multiply the right side; sparse blocks stay sparse, of rows x (left · columns of the matrix)."""
     if not is_sparse(value):
-        product = value.reshape(-1, second.right) @ matrix
+        product = value.reshape(second.rows * second.left, second.right) @ matrix
         return np.asarray(product).reshape(second.rows, second.left, matrix.shape[1])
     at = value.tocoo()
     j, k = np.divmod(at.col.astype(np.int64), second.right)

@@ -15,7 +15,7 @@ from chainplan.errors.suggest import did_you_mean
 from chainplan.io.located.nodes import LocatedNode, MappingNode, ScalarNode, shown, written
 from chainplan.io.located.reader import NodeReader, plain
 from chainplan.problem.second import ElementalSecond, SecondOrder
-from chainplan.structures.second import MAX_LISTED_ENTRIES, listed_second
+from chainplan.structures.second import MAX_SECOND_ENTRIES, listed_second
 
 SECOND_KEYS = ("derivative",)
 """The keys at the top of a spec that ask for second derivatives."""
@@ -71,8 +71,8 @@ def _listed(node: LocatedNode, reader: NodeReader) -> ElementalSecond | None:
             node, "a list of entries [row, column, column]", "Write three whole numbers in brackets for each."
         )
         return None
-    if 2 * len(entries) > MAX_LISTED_ENTRIES:
-        text = f"{written(node.path)} has {len(entries):,} entries; expected at most {MAX_LISTED_ENTRIES // 2:,}."
+    if 2 * len(entries) > MAX_SECOND_ENTRIES:
+        text = f"{written(node.path)} has {len(entries):,} entries; expected at most {MAX_SECOND_ENTRIES // 2:,}."
         reader.messages.add(node, f"{text} Write 'dense' instead.")
         return None
     return ElementalSecond(listed_second([(i, j, k) for i, j, k in entries]))

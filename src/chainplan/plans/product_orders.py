@@ -14,7 +14,7 @@ from typing import Protocol
 from chainplan.plans.forward_reverse import AlgebraBlock, PlanAlgebra, Pricer, order_price, sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
-from chainplan.plans.second_bracketings import ORDERS, bracketing_plan
+from chainplan.plans.second_bracketings import BASELINE_SPLITS, bracketing_plan
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
@@ -83,7 +83,7 @@ def baseline_plan(problem: Problem, name: str) -> Plan:
     """
     graph, products = problem.graph, problem.products
     if problem.second is not None:
-        return bracketing_plan(graph, ORDERS[name], symmetric=False)
+        return bracketing_plan(graph, BASELINE_SPLITS[name], symmetric=False)
     recorder = Recorder(graph)
     if products is None:
         return recorder.plan(sweep(graph, recorder, _MODES[name]))

@@ -32,7 +32,7 @@ from chainplan.structures.second import Side
 Split = Callable[[int, int], int]
 """The vertex between i and j at which the interval from x_i to x_j is split."""
 
-ORDERS: dict[str, Split] = {"forward": lambda i, j: j - 1, "reverse": lambda i, j: i + 1}
+BASELINE_SPLITS: dict[str, Split] = {"forward": lambda i, j: j - 1, "reverse": lambda i, j: i + 1}
 """The splits of the two baselines."""
 
 

@@ -6,7 +6,7 @@ block on the right. Laid out flat, as rows x (cols · cols), it is a block like 
 and reports need no second way of counting entries; that is `SecondBlock.flat`.
 
 A pattern is dense, or it is the list of all entries (i, j, k) that may be nonzero. Contractions of lists are counted
-exactly as long as their results have at most `MAX_LISTED_ENTRIES` entries; longer ones count as dense, which is an
+exactly as long as their results have at most `MAX_SECOND_ENTRIES` entries; longer ones count as dense, which is an
 upper bound. Of a block whose two column sides are alike, entries (j, k) and (k, j) are equal, and only those with
 j <= k are counted: n·(n + 1) / 2 of n².
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from chainplan._util.arrays import Array
 
-MAX_LISTED_ENTRIES = 1_000_000
+MAX_SECOND_ENTRIES = 1_000_000
 """Entries of the longest list; a block with more of them counts as dense."""
 _MAX_FLAT_COLUMNS = 1 << 62
 """Columns of the widest flat block whose entries are listed."""
@@ -134,7 +134,7 @@ def diagonal_second(size: int) -> ListedSecond | None:
     """Return the entries (i, i, i) of elementwise functions; None, which is dense, where there are too many to list."""
     import numpy as np
 
-    if size > MAX_LISTED_ENTRIES:
+    if size > MAX_SECOND_ENTRIES:
         return None
     places = np.arange(size)
     return ListedSecond(places, places, places)
@@ -172,7 +172,7 @@ def _pairs(whole: SecondBlock, block: Block) -> SecondBlock:
     import numpy as np
 
     counts = block.structure.row_counts(block.rows, block.cols)
-    if inner(counts, counts) > MAX_LISTED_ENTRIES:
+    if inner(counts, counts) > MAX_SECOND_ENTRIES:
         return whole._replace(exact=False)
     csr = block.structure.pattern(block.rows, block.cols)
     triples = [
@@ -238,7 +238,7 @@ def _entries_of(second: SecondBlock) -> ListedSecond | None:
 
     if second.pattern is not None:
         return second.pattern
-    if second.nnz > MAX_LISTED_ENTRIES:
+    if second.nnz > MAX_SECOND_ENTRIES:
         return None
     flat = np.indices(second[:3]).reshape(3, -1)
     return ListedSecond(*flat)
@@ -259,7 +259,7 @@ def _rows_of_list(second: SecondBlock, block: Block, halved: bool) -> Contractio
     fma = 0 if block.structure.unit else int(per_row[listed.i[counted]].sum())
     places, column = np.unique(listed.j * second.right + listed.k, return_inverse=True)
     product = _product(factor, _csr(listed.i, column, (second.rows, len(places))))
-    if product.nnz > MAX_LISTED_ENTRIES:
+    if product.nnz > MAX_SECOND_ENTRIES:
         return _from_above(made, fma)
     at = product.tocoo()
     j, k = np.divmod(places[at.col], second.right)
@@ -311,7 +311,7 @@ def _right_of(listed: ListedSecond, block: Block) -> tuple[ListedSecond | None, 
     most = int(listed.j.max(initial=0)) + 1
     pairs, row = np.unique(listed.i * most + listed.j, return_inverse=True)
     product = _product(_csr(row, listed.k, (len(pairs), block.rows)), factor)
-    if product.nnz > MAX_LISTED_ENTRIES:
+    if product.nnz > MAX_SECOND_ENTRIES:
         return None, fma
     at = product.tocoo()
     i, j = np.divmod(pairs[at.row], most)

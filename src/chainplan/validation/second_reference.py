@@ -67,7 +67,7 @@ def _computed(
     graph: Graph, jacobians: Mapping[str, GivenJacobian], absolute: bool
 ) -> dict[tuple[str, str, str], Array]:
     given = with_equal(graph, jacobians)
-    matrices = as_matrices(graph.useful, given)
+    matrices = as_matrices((graph.declared[e.name] for e in graph.useful), given)
     change = np.abs if absolute else np.asarray
     first: dict[tuple[str, str], Array] = {(v, v): np.eye(graph.sizes[v], dtype=np.int8) for v in graph.inputs}
     second: dict[tuple[str, str, str], Array] = {}

@@ -1,6 +1,6 @@
 """The values of second derivatives as a user may give them, checked against the graph, and random ones.
 
-That of the elemental `F1` is called `F1''`. It is an array of rows x cols x cols, or the vector of the entries of its
+That of the elemental 'F1' is called "F1''". It is an array of rows x cols x cols, or the vector of the entries of its
 pattern in order. Everything is checked once, where it is taken, so that kernels can rely on the pattern that a plan was
 made with.
 """

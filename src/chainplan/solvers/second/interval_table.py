@@ -29,9 +29,6 @@ from chainplan.problem.graph import Graph
 from chainplan.structures import Block, Dense
 from chainplan.structures.second import SecondBlock, Side
 
-_PriceRow = list[int]
-Tick = Callable[[], None]
-
 
 class SecondIntervalTable:
     """The prices of all intervals of a chain, and the splits that have them.
@@ -48,7 +45,7 @@ class SecondIntervalTable:
         Whether to bound the wider class from below instead.
     """
 
-    def __init__(self, graph: Graph, cost: CostModel, tick: Tick, floor: bool = False) -> None:
+    def __init__(self, graph: Graph, cost: CostModel, tick: Callable[[], None], floor: bool = False) -> None:
         chain = graph.chain
         self.size = len(chain)
         self._cost, self._floor = cost, floor
