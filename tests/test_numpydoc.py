@@ -32,6 +32,7 @@ JAX = (
     "DifferentiationError",
     "LinearizedOperator",
     "explain",
+    "gauss_newton",
     "hessian",
     "jacobian",
     "jvp_chunks",

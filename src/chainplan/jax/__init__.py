@@ -15,6 +15,7 @@ from chainplan.jax.errors import DifferentiationError
 from chainplan.jax.hessians import hessian
 from chainplan.jax.inspection import explain, linearised_graph
 from chainplan.jax.jacobians import jacobian
+from chainplan.jax.least_squares import gauss_newton
 from chainplan.jax.linear_operator import LinearizedOperator
 from chainplan.jax.linearized import linearize
 
@@ -22,6 +23,7 @@ __all__ = [
     "DifferentiationError",
     "LinearizedOperator",
     "explain",
+    "gauss_newton",
     "hessian",
     "jacobian",
     "jvp_chunks",

@@ -99,7 +99,7 @@ def flattened(
         If an argument to differentiate by is missing, given twice or not real.
     """
     places = _argnums(argnums, len(args))
-    where = _where(f)
+    where = where_of(f)
     given = args[places[0]] if isinstance(argnums, int) else tuple(args[place] for place in places)
     leaves, tree = jax.tree.flatten(given)
     for path, leaf in jax.tree_util.tree_leaves_with_path({place: args[place] for place in places}):
@@ -113,7 +113,7 @@ def flattened(
         for place, value in zip(places, (inner,) if isinstance(argnums, int) else inner, strict=True):
             full[place] = value
         value = f(*full, **kwargs)
-        result, aux = _pair(value, where) if has_aux else (value, None)
+        result, aux = pair_of(value, where) if has_aux else (value, None)
         results, out_tree = jax.tree.flatten(result)
         passed, aux_tree = jax.tree.flatten(aux)
         for path, leaf in jax.tree_util.tree_leaves_with_path(result):
@@ -150,7 +150,7 @@ def has_integers(args: Sequence[Tree], argnums: int | Sequence[int]) -> bool:
     return any(not jnp.issubdtype(jnp.result_type(leaf), np.inexact) for leaf in jax.tree.leaves(given))
 
 
-def _pair(value: Tree, where: str) -> tuple[Tree, Tree]:
+def pair_of(value: Tree, where: str) -> tuple[Tree, Tree]:
     """Return the value of a function with auxiliary data; it is refused where it is no pair."""
     if not isinstance(value, tuple) or len(value) != 2:
         what = f"a tuple of {len(value)}" if isinstance(value, tuple) else f"one {_kind(value)}"
@@ -184,7 +184,7 @@ def _argnums(argnums: int | Sequence[int], count: int) -> list[int]:
     return places
 
 
-def _where(f: Callable[..., Tree]) -> str:
+def where_of(f: Callable[..., Tree]) -> str:
     """Say where a function is written: file:line (name)."""
     inner = inspect.unwrap(f)
     inner = inspect.unwrap(inner.func) if isinstance(inner, partial) else inner

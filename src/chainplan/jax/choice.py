@@ -124,14 +124,14 @@ def chosen(call: FlatCall, settings: JacobianSettings) -> Choice:
     """Return the way to the Jacobian of a call, with its program."""
     try:
         traced = trace(call.flat, call.leaves)
-        return _kept_choice(call, traced, settings)
+        return kept_choice(call, traced, settings)
     except NotLinearised:
         modes = [JacobianStrategy("jacrev"), JacobianStrategy("jacfwd")]
         way = modes[0] if settings.memory is None else within(call, None, modes, settings.memory)
         return Choice(way._replace(sparse=settings.sparse))
 
 
-def _kept_choice(call: FlatCall, traced: FunctionTrace, settings: JacobianSettings) -> Choice:
+def kept_choice(call: FlatCall, traced: FunctionTrace, settings: JacobianSettings) -> Choice:
     """Return the choice for a traced function, made before for a function of the same text where there is one.
 
     The program of a plan is kept for all constants. That of a mode is kept together with the numbers in the source of
@@ -141,30 +141,30 @@ def _kept_choice(call: FlatCall, traced: FunctionTrace, settings: JacobianSettin
     pattern = None if settings.plan is not None or settings.sparse else known_pattern(traced, call.leaves, call.outs)
 
     def decide() -> ChosenProgram | JacobianStrategy:
-        found = (linearise if pattern is None else taken_apart)(traced, call.leaves, call.outs, _of_steps(settings))
+        found = (linearise if pattern is None else taken_apart)(traced, call.leaves, call.outs, of_steps(settings))
         way, (closed, tree) = _decided(found, call, settings)
         made.append(ChosenProgram(way, closed, tree))
-        return way if way.name != "plan" else _compiled(made[-1])
+        return way if way.name != "plan" else compiled_later(made[-1])
 
     def by_mode() -> ChosenProgram:
         if not made:
             made.append(ChosenProgram(way, *traced_program(call, traced, way)))
-        return _compiled(made[0])
+        return compiled_later(made[0])
 
     if traced.key is None:
         decide()
         return Choice(made[0].way, traced, made[0])
     types = tuple((str(jax.typeof(array)), batch_of(array)) for array in (*call.leaves, *traced.constants))
     key = ("jacobian", traced.key, pattern, len(call.outs), types, settings, jax.default_backend())
-    known = kept(key, decide, _size, _lasts)
+    known = kept(key, decide, size_of_choice, choice_lasts)
     if isinstance(known, ChosenProgram):
         return Choice(known.way, traced, known)
     way = known
-    known = kept((*key, traced.numbers), by_mode, _size, _lasts)
+    known = kept((*key, traced.numbers), by_mode, size_of_choice, choice_lasts)
     return Choice(way, traced, made[0] if made else known)
 
 
-def _of_steps(settings: JacobianSettings) -> Differentiate:
+def of_steps(settings: JacobianSettings) -> Differentiate:
     """Return what makes the Jacobian of one step of a loop: the same choice, for the body."""
     own = settings._replace(plan=None, tune=False, memory=None, sparse=False, symmetric=False)
 
@@ -178,19 +178,19 @@ def _of_steps(settings: JacobianSettings) -> Differentiate:
     return differentiate
 
 
-def _compiled(made: ChosenProgram) -> ChosenProgram:
+def compiled_later(made: ChosenProgram) -> ChosenProgram:
     """Return a program that is compiled when it is first run on its own."""
     return made._replace(run=jax.jit(core.jaxpr_as_fun(made.program)))
 
 
-def _size(made: ChosenProgram | JacobianStrategy) -> int:
+def size_of_choice(made: ChosenProgram | JacobianStrategy) -> int:
     """Estimate the bytes of a kept choice."""
     if isinstance(made, JacobianStrategy):
         return 0
     return BYTES_PER_EQUATION * len(made.program.jaxpr.eqns) + sum(bytes_of(const) for const in made.program.consts)
 
 
-def _lasts(made: ChosenProgram | JacobianStrategy) -> bool:
+def choice_lasts(made: ChosenProgram | JacobianStrategy) -> bool:
     """Say whether a choice holds for later calls: a program that reads a value which is being traced does not."""
     consts = [] if isinstance(made, JacobianStrategy) else made.program.consts
     return not any(isinstance(const, jax.core.Tracer) for const in consts)

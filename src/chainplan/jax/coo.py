@@ -24,6 +24,7 @@ from chainplan.jax.forms import (
     listed,
     matrix,
     picked,
+    reflected,
 )
 from chainplan.jax.indexing import MAX_UNROLLED_TERMS, IndexArray, added, padded, slots, taken
 from chainplan.jax.types import EntryValues
@@ -112,11 +113,15 @@ def list_total(left: HeldBlock, right: HeldBlock, dtype: DTypeLike) -> HeldBlock
     return HeldExplicit(rows, cols, i, j, _joined([values, taken(b.values, alone)]))
 
 
-def list_product(left: HeldBlock, right: HeldBlock, dtype: DTypeLike) -> HeldBlock | None:
-    """Return left · right by their entries, None where matrices are faster."""
+def list_product(left: HeldBlock, right: HeldBlock, dtype: DTypeLike, symmetric: bool = False) -> HeldBlock | None:
+    """Return left · right by their entries, None where matrices are faster.
+
+    Of a product that is known to be symmetric one triangle is computed, the other one is read from it.
+    """
     if pairs_of(left, right) is None:
         return None
-    found = _paired(listed(left, dtype), listed(right, dtype))
+    found = _paired(listed(left, dtype), listed(right, dtype), symmetric)
+    found = reflected(found) if symmetric else found
     if not len(found.i):
         return HeldZero(found.rows, found.cols)
     return simplest(found)
@@ -136,8 +141,10 @@ def simplest(held: HeldExplicit) -> HeldBlock:
     return held
 
 
-def _paired(a: HeldExplicit, b: HeldExplicit) -> HeldExplicit:
+def _paired(a: HeldExplicit, b: HeldExplicit, upper: bool = False) -> HeldExplicit:
     """Multiply two lists: every two entries that meet make a product, and products at the same place are added up.
+
+    With `upper` nothing is computed below the diagonal.
 
     Partner k of every entry of the left list makes piece k, so that the indices of a piece are regular where those of
     the lists are.
@@ -152,6 +159,10 @@ def _paired(a: HeldExplicit, b: HeldExplicit) -> HeldExplicit:
         p = np.repeat(np.arange(len(a.j)), each)
         firsts = [p]
         seconds = [order[starts[a.j][p] + np.arange(len(p)) - np.repeat(np.cumsum(each) - each, each)]]
+    if upper:
+        wanted = [a.i[p] <= b.j[q] for p, q in zip(firsts, seconds, strict=True)]
+        firsts = [p[there] for p, there in zip(firsts, wanted, strict=True)]
+        seconds = [q[there] for q, there in zip(seconds, wanted, strict=True)]
     if not firsts:
         return HeldExplicit(a.rows, b.cols, a.i[:0], b.j[:0], a.values[:0])
     values = [_multiplied(taken(a.values, p), taken(b.values, q)) for p, q in zip(firsts, seconds, strict=True)]

@@ -90,7 +90,7 @@ def blocks_of(
     dict
         (output, input) -> block, for every pair that a path connects.
     """
-    made = _TracedRun(linearised, candidate, values, dtype, chunk).blocks()
+    made = TracedRun(linearised, candidate, values, dtype, chunk).blocks()
     return {(output, source): made[position] for output, source, position in candidate.plan.outputs}
 
 
@@ -105,7 +105,7 @@ def products_of(
 
     Parameters are those of `blocks_of`.
     """
-    run = _TracedRun(linearised, Candidate(multiplying(candidate.plan), candidate.cost), values, dtype)
+    run = TracedRun(linearised, Candidate(multiplying(candidate.plan), candidate.cost), values, dtype)
     run.blocks()
     return lambda mode: partial(run.product, mode)
 
@@ -116,7 +116,7 @@ def structures_of(candidate: Candidate) -> dict[tuple[str, str], Block]:
     return {(output, source): blocks[position].block for output, source, position in candidate.plan.outputs}
 
 
-class _TracedRun(Interpreter[HeldBlock]):
+class TracedRun(Interpreter[HeldBlock]):
     """One run of a plan: the blocks made so far, and what steps need beside them."""
 
     def __init__(
@@ -163,15 +163,7 @@ class _TracedRun(Interpreter[HeldBlock]):
         return self._apply(step.elemental, None, step.mode)
 
     def propagate(self, step: Propagate) -> HeldBlock:
-        arg = self._made[step.arg]
-        by_blocks = None if self._chunk else self._apply_to_blocks(step.elemental, arg, step.mode)
-        if by_blocks is not None:
-            return by_blocks
-        few = narrowed(arg) if step.mode is Mode.TANGENT else None
-        if few is not None:
-            columns = self._apply(step.elemental, matrix(few[0], self._dtype), Mode.TANGENT)
-            return widened(columns, few[1], arg.cols, self._dtype)
-        return self._apply(step.elemental, matrix(arg, self._dtype), step.mode)
+        return self._propagated(step.elemental, self._made[step.arg], step.mode)
 
     def multiply(self, step: Multiply) -> HeldBlock:
         left, right = self._made[step.left], self._made[step.right]
@@ -237,6 +229,17 @@ class _TracedRun(Interpreter[HeldBlock]):
         equation, edge = self._edges[name]
         assert edge.values is not None, "loaded elementals are explicit"
         return edge.values(self._operands(equation))
+
+    def _propagated(self, name: str, arg: HeldBlock, mode: Mode) -> HeldBlock:
+        """Apply an elemental to a held block."""
+        by_blocks = None if self._chunk else self._apply_to_blocks(name, arg, mode)
+        if by_blocks is not None:
+            return by_blocks
+        few = narrowed(arg) if mode is Mode.TANGENT else None
+        if few is not None:
+            columns = self._apply(name, matrix(few[0], self._dtype), Mode.TANGENT)
+            return widened(columns, few[1], arg.cols, self._dtype)
+        return self._apply(name, matrix(arg, self._dtype), mode)
 
     def _functions(self, name: str) -> tuple[JaxFunction, JaxFunction]:
         """Make the tangent and the adjoint of a matrix-free elemental."""

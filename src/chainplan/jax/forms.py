@@ -118,9 +118,10 @@ class HeldExplicit:
 
 @dataclass(frozen=True, eq=False)
 class HeldDense:
-    """An array of rows x cols."""
+    """An array of rows x cols; `symmetric` says that it is computed so that it equals its transpose to the bit."""
 
     values: Array
+    symmetric: bool = False
 
     @property
     def rows(self) -> int:
@@ -166,8 +167,8 @@ def transposed(held: HeldBlock) -> HeldBlock:
             return HeldEqualParts(count, values.transpose(0, 2, 1), kronecker)
         case HeldExplicit(rows, cols, i, j, values):
             return HeldExplicit(cols, rows, j, i, values)
-        case HeldDense(values):
-            return HeldDense(values.T)
+        case HeldDense(values, symmetric):
+            return held if symmetric else HeldDense(values.T)
     raise AssertionError(held)
 
 
@@ -239,6 +240,15 @@ def mirrored(held: HeldExplicit) -> HeldExplicit:
     both = np.flatnonzero(place[image] == mirror)
     source = np.where(held.i <= held.j, np.arange(len(place)), image)[both]
     return HeldExplicit(held.rows, held.cols, held.i[both], held.j[both], taken(held.values, source))
+
+
+def reflected(held: HeldExplicit) -> HeldExplicit:
+    """Return the symmetric list of which the entries on and above the diagonal are given, row by row."""
+    below = np.flatnonzero(held.i < held.j)
+    i, j = np.concatenate([held.i, held.j[below]]), np.concatenate([held.j, held.i[below]])
+    source = np.concatenate([np.arange(len(held.i)), below])
+    order = np.argsort(i * held.cols + j)
+    return HeldExplicit(held.rows, held.cols, i[order], j[order], taken(held.values, source[order]))
 
 
 def matrix(held: HeldBlock, dtype: DTypeLike) -> Array:

@@ -120,20 +120,13 @@ def jacobian(
     >>> block.data.tolist(), block.indices.tolist()
     ([2.0, 6.0], [[0, 0], [1, 1]])
     """
-    argnums = _integers(argnums)
+    argnums = integers(argnums)
     if not callable(f):
         raise DifferentiationError(f"f: found {f!r:.60}; expected a function of arrays. Pass the function itself.")
-    if gain is not None and not _is_number(gain):
-        raise PlanError(f"gain: found {gain!r}; expected a share such as 0.2, or None to take any plan. Write one.")
-    if budget is not None and not (_is_number(budget) and budget >= 0):
-        raise PlanError(f"budget: found {budget!r}; expected seconds from 0, or None for no limit. Write budget=1.0.")
-    if nodes is not None and (isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 0):
-        raise PlanError(f"nodes: found {nodes!r}; expected a number of steps from 0, or None for no limit. Write one.")
-    if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int) or memory < 0):
-        raise PlanError(f"memory: found {memory!r}; expected a whole number of bytes. Write memory=64 * 2**20.")
-    _require_flags(has_aux=has_aux, tune=tune, holomorphic=holomorphic, allow_int=allow_int, sparse=sparse)
+    require_flags(has_aux=has_aux, tune=tune, holomorphic=holomorphic, allow_int=allow_int, sparse=sparse)
     settings = JacobianSettings(solver, budget, nodes, objective, _candidate_of(plan), tune, gain, memory)
     settings = settings._replace(sparse=bool(sparse), symmetric=isinstance(f, ScalarGradient))
+    require_settings(settings)
     if holomorphic and (plan is not None or memory is not None):
         raise PlanError(
             "holomorphic: found a plan or a limit of memory beside it; expected neither, because Jacobians of complex "
@@ -167,20 +160,33 @@ def jacobian(
     return jacobian_of_f
 
 
+def require_settings(settings: JacobianSettings) -> None:
+    """Refuse options that are not of their kind."""
+    gain, budget, nodes, memory = settings.gain, settings.budget, settings.nodes, settings.memory
+    if gain is not None and not _is_number(gain):
+        raise PlanError(f"gain: found {gain!r}; expected a share such as 0.2, or None to take any plan. Write one.")
+    if budget is not None and not (_is_number(budget) and budget >= 0):
+        raise PlanError(f"budget: found {budget!r}; expected seconds from 0, or None for no limit. Write budget=1.0.")
+    if nodes is not None and (isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 0):
+        raise PlanError(f"nodes: found {nodes!r}; expected a number of steps from 0, or None for no limit. Write one.")
+    if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int) or memory < 0):
+        raise PlanError(f"memory: found {memory!r}; expected a whole number of bytes. Write memory=64 * 2**20.")
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _require_flags(**flags: object) -> None:
+def require_flags(**flags: object) -> None:
     for name, value in flags.items():
         if not isinstance(value, bool | np.bool_):
             raise PlanError(f"{name}: found {value!r:.60}; expected True or False. Write one of them.")
 
 
-def _integers(argnums: Tree) -> Tree:
+def integers(argnums: Tree) -> Tree:
     """Make integers of numpy those of Python; return everything else unchanged."""
     if isinstance(argnums, list | tuple):
-        return tuple(map(_integers, argnums))
+        return tuple(map(integers, argnums))
     return int(argnums) if isinstance(argnums, np.integer) else argnums
 
 

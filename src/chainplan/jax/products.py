@@ -90,7 +90,8 @@ def total(left: HeldBlock, right: HeldBlock, dtype: DTypeLike) -> HeldBlock:
     by_list = list_total(left, right, dtype)
     if by_list is not None:
         return by_list
-    return HeldDense(matrix(left, dtype) + matrix(right, dtype))
+    symmetric = all(isinstance(held, HeldDense) and held.symmetric for held in (left, right))
+    return HeldDense(matrix(left, dtype) + matrix(right, dtype), symmetric)
 
 
 def _alike(left: HeldSelection, right: HeldSelection) -> bool:

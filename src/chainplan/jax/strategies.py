@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,8 +15,9 @@ from chainplan.jax.by_entries import entries_of, gathered, scalars_of
 from chainplan.jax.call import FlatCall
 from chainplan.jax.chunks import by_mode
 from chainplan.jax.emit import blocks_of, structures_of
-from chainplan.jax.forms import HeldExplicit, listed, matrix, mirrored, transposed
+from chainplan.jax.forms import HeldBlock, HeldExplicit, listed, matrix, transposed
 from chainplan.jax.linearise import LinearisedFunction
+from chainplan.jax.symmetric import symmetrised
 from chainplan.jax.trace import FunctionTrace, read
 from chainplan.jax.types import Shaped, Tree
 from chainplan.plans.candidate import Candidate
@@ -84,14 +85,31 @@ def _by_plan(
 ) -> list[list[Tree]]:
     """Compute the blocks by a plan at the values of a trace, in the shapes of results and arguments."""
     held = {} if way.candidate is None else blocks_of(linearised, way.candidate, values, dtype, way.chunk)
+    return written(held, way, linearised.outputs, linearised.inputs, dtype, outs, ins)
+
+
+def written(
+    held: Mapping[tuple[str, str], HeldBlock],
+    way: JacobianStrategy,
+    outputs: Sequence[str | None],
+    inputs: Sequence[str | None],
+    dtype: DTypeLike,
+    outs: Sequence[Shaped],
+    ins: Sequence[Shaped],
+) -> list[list[Tree]]:
+    """Write the held blocks of a plan out in the shapes of results and arguments.
+
+    Where all are one symmetric matrix, blocks below the diagonal are read off those above it, and every block on it is
+    symmetric to the bit.
+    """
     counts = structures_of(way.candidate) if way.sparse and way.candidate is not None else {}
 
-    def written(row: int, column: int) -> Tree:
+    def block_of(row: int, column: int) -> Tree:
         out, leaf = outs[row], ins[column]
         shape = (*out.shape, *leaf.shape)
         turned = way.symmetric and row > column
         first, second = (column, row) if turned else (row, column)
-        key = linearised.outputs[first] or "", linearised.inputs[second] or ""
+        key = outputs[first] or "", inputs[second] or ""
         block, counted = held.get(key), counts.get(key)
         if block is None:
             return empty_block(shape, leaf.dtype) if way.sparse else jnp.zeros(shape, leaf.dtype)
@@ -99,13 +117,13 @@ def _by_plan(
             block = listed(without_zeros(block, counted), dtype)
         if turned:
             block = transposed(block)
-        if way.symmetric and row == column and isinstance(block, HeldExplicit):
-            block = mirrored(block)
+        if way.symmetric and row == column:
+            block = symmetrised(block, dtype)
         if way.sparse and isinstance(block, HeldExplicit):
             return sparse_block(block, out.shape, leaf.shape, leaf.dtype)
         return matrix(block, dtype).reshape(shape).astype(leaf.dtype)
 
-    return [[written(row, column) for column in range(len(ins))] for row in range(len(outs))]
+    return [[block_of(row, column) for column in range(len(ins))] for row in range(len(outs))]
 
 
 def evaluated_by_mode(
