@@ -208,6 +208,24 @@ MUTANTS = {
         "minlength=colours) <= 2",
         "tests/test_colouring.py -k changed",
     ),
+    "a cycle of equations is a tree": Mutant(
+        "colouring/symmetric/recovery.py",
+        "bad = (links >= nodes) | (ends > 1)",
+        "bad = (links > nodes) | (ends > 1)",
+        "tests/test_symmetric_colouring.py -k judge",
+    ),
+    "stars have an edge less": Mutant(
+        "colouring/symmetric/bounds.py",
+        "stars = 1 + -(-(edges * (most + 1))",
+        "stars = 2 + -(-(edges * (most + 1))",
+        "tests/test_symmetric_colouring.py -k arrowhead",
+    ),
+    "leaves are not looked at": Mutant(
+        "colouring/symmetric/first_fit.py",
+        "            found |= leaf[w]\n",
+        "",
+        "tests/test_symmetric_colouring.py -k greedy",
+    ),
     "blocks die a step early": Mutant(
         "plans/replay.py",
         "            change[last + 1] -= size\n    for",

@@ -159,12 +159,14 @@ def test_links_between_pages_lead_somewhere() -> None:
 def test_the_api_page_lists_the_public_names() -> None:
     import chainplan
     from chainplan import codegen
+    from chainplan.colouring import symmetric
 
     page = (DOCS / "api.md").read_text(encoding="utf-8")
     shown = re.findall(r"^::: (\S+)$", page, re.MULTILINE)
     expected = {f"chainplan.{name}" for name in chainplan.__all__ if name != "__version__"}
     source = ast.parse((ROOT / "src" / "chainplan" / "jax" / "__init__.py").read_text(encoding="utf-8"))
     expected |= {f"chainplan.codegen.{name}" for name in codegen.__all__}
+    expected |= {f"chainplan.colouring.symmetric.{name}" for name in symmetric.__all__}
     for node in source.body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
             expected |= {f"chainplan.jax.{name}" for name in ast.literal_eval(node.value)}

@@ -42,7 +42,7 @@ def lattice(pattern: Pattern, fewest: int, below: int) -> list[int] | None:
     ends = pattern.indptr
     sample = [pattern.indices[ends[r] : ends[r + 1]].astype(np.intp) for r in _sample_rows(pattern.shape[0])]
     sample.sort(key=len, reverse=True)
-    strides = _strides(i, j)
+    strides = likely_strides(i, j)
     for m in range(max(1, fewest), min(below, MAX_LATTICE_COLOURS + 1)):
         for steps in _steps(sample, strides, m):
             if bool(alone(i, _colours(j, steps, m)).all()):
@@ -73,7 +73,7 @@ def _steps(sample: list[ColourArray], strides: list[int], m: int) -> Iterator[La
             yield from (tuple(zip(chosen, each, strict=True)) for each in factors.tolist())
 
 
-def _strides(i: ColourArray, j: ColourArray) -> list[int]:
+def likely_strides(i: ColourArray, j: ColourArray) -> list[int]:
     """Likely strides: distances of nonzeros from the diagonal, then of neighbours in a row, frequent ones first."""
     strides: dict[int, None] = {}
     for distances in (np.abs(i - j), np.diff(j)[np.diff(i) == 0]):

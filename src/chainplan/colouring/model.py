@@ -33,8 +33,8 @@ class Colouring:
     rows: ColourArray
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", _colours("columns", self.columns))
-        object.__setattr__(self, "rows", _colours("rows", self.rows))
+        object.__setattr__(self, "columns", checked_colours("columns", self.columns))
+        object.__setattr__(self, "rows", checked_colours("rows", self.rows))
 
     @classmethod
     def of(cls, columns: Sequence[int], rows: Sequence[int]) -> Colouring:
@@ -75,7 +75,7 @@ class Colouring:
         return f"Colouring({self.tangents} tangents, {self.adjoints} adjoints)"
 
 
-def _colours(side: str, colours: ArrayLike) -> ColourArray:
+def checked_colours(side: str, colours: ArrayLike) -> ColourArray:
     array = np.asarray(colours)
     if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
         raise ValueError(

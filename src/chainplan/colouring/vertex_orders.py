@@ -1,9 +1,9 @@
-"""Orders in which a greedy colouring takes the vertices of one side.
+"""Orders in which a greedy colouring takes the vertices of one side, or of a graph.
 
-Natural, largest-first and smallest-last are the orders of ColPack (Gebremedhin, Nguyen, Patwary & Pothen, ACM TOMS
-40(1), 2013, section 4.3): degrees are distance-2 degrees, that is, numbers of other vertices met in some line. They are
-counted in the conflict graph, which is built only up to `MAX_CONFLICT_PAIRS` pairs. Above, a pair counts once per line
-in which it meets, which needs no graph.
+Natural, largest-first, smallest-last, incidence-degree and dynamic-largest-first are the orders of ColPack
+(Gebremedhin, Nguyen, Patwary & Pothen, ACM TOMS 40(1), 2013, section 4.3). For one side degrees are distance-2 degrees,
+that is, numbers of other vertices met in some line. They are counted in the conflict graph, which is built only up to
+`MAX_CONFLICT_PAIRS` pairs. Above, a pair counts once per line in which it meets, which needs no graph.
 """
 
 from __future__ import annotations
@@ -71,6 +71,56 @@ def smallest_last(graph: IndexLists) -> list[int]:
                 buckets[degree[u]].append(u)
         least = max(0, least - 1)
     return order[::-1]
+
+
+def incidence_degree(graph: IndexLists) -> list[int]:
+    """The order in which the vertex with most neighbours before it comes next, in O(edges).
+
+    Ties go to the vertex whose number rose last, at first by degree.
+    """
+    degrees = [len(row) for row in graph]
+    buckets = [largest_first(degrees)[::-1], *([] for _ in range(max(degrees, default=0)))]
+    before, most = [0] * len(graph), 0
+    order, placed = list[int](), [False] * len(graph)
+    while len(order) < len(graph):
+        while not buckets[most]:
+            most -= 1
+        v = buckets[most].pop()
+        if placed[v] or before[v] != most:
+            continue
+        placed[v] = True
+        order.append(v)
+        for u in graph[v]:
+            if not placed[u]:
+                before[u] += 1
+                buckets[before[u]].append(u)
+        most = min(most + 1, len(buckets) - 1)
+    return order
+
+
+def dynamic_largest_first(graph: IndexLists) -> list[int]:
+    """The order in which the vertex with most neighbours not yet placed comes next, in O(edges).
+
+    Ties go to the vertex whose number fell last.
+    """
+    left = [len(row) for row in graph]
+    buckets: list[list[int]] = [[] for _ in range(max(left, default=0) + 1)]
+    for v in reversed(range(len(graph))):
+        buckets[left[v]].append(v)
+    order, placed, most = list[int](), [False] * len(graph), len(buckets) - 1
+    while len(order) < len(graph):
+        while not buckets[most]:
+            most -= 1
+        v = buckets[most].pop()
+        if placed[v] or left[v] != most:
+            continue
+        placed[v] = True
+        order.append(v)
+        for u in graph[v]:
+            if not placed[u]:
+                left[u] -= 1
+                buckets[left[u]].append(u)
+    return order
 
 
 def meetings(side: PatternSide, which: Flags) -> list[int]:
