@@ -35,7 +35,7 @@ from chainplan.colouring.vertex_orders import (
 if TYPE_CHECKING:
     from chainplan.colouring.recovery import Pattern
 
-VISITS_PER_EFFORT = 2_000_000
+SYMMETRIC_VISITS_PER_EFFORT = 2_000_000
 """Visits of entries that the improvement may take at effort 1."""
 MAX_SATURATED_PAIRS = 400_000
 """Pairs of edges that meet, up to which the most constrained vertex is looked for."""
@@ -120,7 +120,7 @@ def colour_symmetric(
         raise ValueError(f"the effort is {effort}; it counts from 0.")
     with uncollected():
         search = _SymmetricPortfolio(pattern, adjacency(pattern), substitution, in_time)
-        search.run(int(effort * VISITS_PER_EFFORT), random.Random(seed))
+        search.run(int(effort * SYMMETRIC_VISITS_PER_EFFORT), random.Random(seed))
     colouring = SymmetricColouring.of(search.best, substitution)
     return SymmetricColoured(colouring, search.bound.fewest, search.method, search.bound.witness, search.whole)
 
