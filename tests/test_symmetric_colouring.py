@@ -66,7 +66,8 @@ def grid(rows: int, cols: int, seed: int | None = None) -> Pattern:
 
 def augmented(pattern: Pattern) -> Pattern:
     """The symmetric pattern with an unsymmetric one and its transpose beside a diagonal of zeros."""
-    found: Pattern = csr_array(block_array([[None, pattern], [pattern.T, None]]))
+    blocks: Any = [[None, pattern], [pattern.T, None]]
+    found: Pattern = csr_array(block_array(blocks))
     found.sort_indices()
     return found
 
