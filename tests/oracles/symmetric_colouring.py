@@ -21,7 +21,9 @@ Pattern = np.ndarray[Any, np.dtype[np.bool_]]
 def read_off(pattern: Pattern, colours: Sequence[int]) -> bool:
     """Whether every nonzero is alone with the colour of its column in its row, or that of its row in its column."""
     for i, j in np.argwhere(pattern).tolist():
-        alike = [[k for k in np.flatnonzero(pattern[a]) if colours[k] == colours[b]] for a, b in ((i, j), (j, i))]
+        alike = [
+            [k for k in np.flatnonzero(pattern[a]).tolist() if colours[k] == colours[b]] for a, b in ((i, j), (j, i))
+        ]
         if not ((colours[j] >= 0 and alike[0] == [j]) or (colours[i] >= 0 and alike[1] == [i])):
             return False
     return True
