@@ -94,8 +94,9 @@ def recovery_of(pattern: Pattern, colouring: SymmetricColouring) -> SymmetricRec
     if colouring.substitution:
         return _Equations.of(i, j, colouring).solved()
     colours, products = colouring.colours, colouring.products
-    here = alone(i, colours[j])
-    return SymmetricRecovery(np.where(here, i * products + colours[j], j * products + colours[i]), ())
+    here, there = alone(i, colours[j]), alone(j, colours[i])
+    row = here & ((i <= j) | ~there)  # both of a nonzero and its mirror image are read at one place
+    return SymmetricRecovery(np.where(row, i * products + colours[j], j * products + colours[i]), ())
 
 
 def seed_symmetric(colouring: SymmetricColouring) -> csr_array:
