@@ -26,6 +26,7 @@ from chainplan.proofs.evidence import VERTEX_ELIMINATION, Replanning, cheaper_me
 from chainplan.proofs.schedule_claims import judge_schedule
 from chainplan.proofs.variant_claims import prove_variants_again
 from chainplan.proofs.verdict import ClaimFinding, ClaimStanding, ProofVerdict, refuted
+from chainplan.solvers.elimination.edge_prices import counts_fma
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, after_accumulation
 from chainplan.solvers.elimination.path_bound import path_bound, quick_bound
 from chainplan.solvers.elimination.propagation_bound import propagation_bound
@@ -112,16 +113,16 @@ def _cost(saved: SavedPlan, again: Replanning) -> ClaimFinding:
 def _at_once(problem: Problem, bound: Bound, again: Replanning) -> bool:
     """Whether the bounds that take polynomial time prove a bound on vertex elimination, also with propagation."""
     graph, search = problem.graph, Search(budget=again.left / 4)
-    if problem.cost is not FMA or not graph.exact:
+    if not counts_fma(problem.cost) or not graph.exact:
         return False
-    if bound.within in GRAPH_PRODUCT_CLASSES:
+    if bound.within in GRAPH_PRODUCT_CLASSES and problem.cost is FMA:
         return VectorGraph(problem).least(bound.within, search.watch) >= bound.value
     if bound.within in (PROPAGATION, SWEPT_PROPAGATION) and not graph.explicit:
         swept = PropagationGraph(graph).parts.within if bound.within == SWEPT_PROPAGATION else 0
         return propagation_bound(graph, paced(search.watch), swept).total >= bound.value
     if bound.within != after_accumulation(graph, VERTEX_ELIMINATION):
         return False
-    work = WorkGraph(graph)
+    work = WorkGraph(graph, None, problem.cost)
     return path_bound(work) >= bound.value or quick_bound(work, search.watch) >= bound.value
 
 

@@ -29,6 +29,7 @@ from chainplan.solvers.dag.local_search import LocalSearchSolver
 from chainplan.solvers.dag.memory_limit import DagMemorySolver
 from chainplan.solvers.dag.order_plans import timed_work
 from chainplan.solvers.dag.propagation import PropagationSolver
+from chainplan.solvers.elimination.edge_prices import counts_fma
 from chainplan.solvers.elimination.elimination_graph import after_accumulation, intermediates
 from chainplan.solvers.elimination.path_bound import path_bound, quick_bound
 from chainplan.solvers.forward import ForwardSolver
@@ -73,6 +74,8 @@ MAX_PROVABLE_INTERMEDIATES = 120
 MAX_COMPARED_STEPS = 40
 """Elementals of the longest chain for which one sweep with a disk is compared with the exact plan without it."""
 
+FMA_SHARE = 0.5
+"""Share of the budget for the plan by fma where another objective is minimised."""
 SEGMENTS_SHARE = 0.1
 """Share of the budget for the plan of each of the equal segments of a graph."""
 MAX_SEGMENT_NODES = 1000
@@ -94,7 +97,7 @@ class AutoSolver(Solver):
     Exact: yes on chains (up to 150 elementals under a memory limit that matters, above that where a single sweep over a
         chain that evaluates its states is proven); on other graphs where the exact
         search ends within its share of the budget. Under an objective in time only on chains without such a limit;
-        elsewhere the best plan by fma competes with forward and reverse order, and nothing is proven.
+        elsewhere the best plan by fma competes with that of local search, and nothing is proven.
     Refuses: nothing but recomputation on what is not a chain, or for another objective than fma.
     """
 
@@ -115,8 +118,8 @@ class AutoSolver(Solver):
             return _solve_products(problem, search)
         if problem.second is not None:
             return _solve_second_order(problem, search)
-        if problem.cost is not FMA:
-            return _solve_in_time(problem, search)
+        if problem.cost is not FMA and not _searched_alone(problem):
+            return _solve_by_other_costs(problem, search)
         for solver in _CHAIN_SOLVERS:
             if solver.refuses(problem) is None:
                 return _with_equal_shared(_solve_chain(solver, problem, search), problem, search)
@@ -262,10 +265,16 @@ def _repriced(outcome: Outcome) -> Outcome:
     return replace(outcome, status=bound.status(outcome.candidate.price), bound=bound)
 
 
-def _solve_in_time(problem: Problem, search: Search) -> Outcome:
-    """The exact plan of a chain by the cost model; else the cheapest, by the model, of the best by fma and both orders.
+def _searched_alone(problem: Problem) -> bool:
+    """Whether a graph is searched by the objective alone: the prices of orders are exact, and all blocks explicit."""
+    return counts_fma(problem.cost) and problem.graph.not_a_chain is not None and problem.graph.explicit
 
-    The search by fma keeps its bounds to itself, because they are in another unit.
+
+def _solve_by_other_costs(problem: Problem, search: Search) -> Outcome:
+    """The exact plan of a chain by the cost model; else the cheapest, by the model, of several.
+
+    These are the best by fma, the best of a search by the model, and both orders. Where every fma costs 1 at least,
+    what the search by fma proves holds; else it is in another unit.
     """
     dp = ChainDpSolver()
     if dp.refuses(problem) is None:
@@ -273,7 +282,7 @@ def _solve_in_time(problem: Problem, search: Search) -> Outcome:
         if _fits(outcome, problem):
             return _with_equal_shared(outcome, problem, search)
         search.prove(Bound(outcome.bound.value, outcome.bound.within or "bracketings"))
-    left = search.stage("auto")
+    left = search.stage("auto", FMA_SHARE)
     inner = Search(seed=left.seed, budget=left.budget, progress=left.progress, solver="auto", nodes=left.nodes)
     try:
         by_fma = AutoSolver().solve(replace(problem, cost=FMA), inner)
@@ -283,17 +292,17 @@ def _solve_in_time(problem: Problem, search: Search) -> Outcome:
         raise
     if by_fma.plan is None:
         return by_fma
+    bound = by_fma.bound if counts_fma(problem.cost) else NO_BOUND
     unproven = replace(
-        by_fma, status=Status.FEASIBLE, candidate=Candidate(by_fma.plan, problem.cost), bound=NO_BOUND, note=None
+        by_fma, status=Status.FEASIBLE, candidate=Candidate(by_fma.plan, problem.cost), bound=bound, note=None
     )
-    best = _best_outcome(
-        problem,
-        [unproven, *(_run_stage(order, problem, search) for order in (ForwardSolver(), ReverseSolver()))],
-        search,
-    )
+    others: tuple[Solver, ...] = (ForwardSolver(), ReverseSolver())
+    if problem.graph.not_a_chain is not None:
+        others = (*others, LocalSearchSolver())
+    best = _best_outcome(problem, [unproven, *(_run_stage(other, problem, search) for other in others)], search)
     if best.status is Status.OPTIMAL and best.bound.within is not None:
         return best
-    note = f"orders were searched by fma and compared by '{problem.cost.objective}'."
+    note = f"orders were searched by fma too, and compared by '{problem.cost.objective}'."
     return replace(best, status=Status.FEASIBLE, note=note)
 
 
@@ -312,7 +321,8 @@ def _run_stages(problem: Problem, search: Search) -> Iterator[Outcome]:
     if intermediates(problem.graph) > MAX_PROVABLE_INTERMEDIATES:
         yield from _run_on_large(problem, search)
         return
-    for turn, (solver, share) in enumerate(GRAPH_STAGES):
+    stages = GRAPH_STAGES if DagExactSolver().refuses(problem) is None else GRAPH_STAGES[-1:]
+    for turn, (solver, share) in enumerate(stages):
         hopeless = (
             turn == 1 and search.best is not None and search.best - search.bound.value > HOPELESS_GAP * search.best
         )
@@ -362,7 +372,7 @@ def _in_own_class(outcome: Outcome, problem: Problem) -> Outcome:
 
 def _run_on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
     """Local search after a bound; where the better bound took more than its share, it comes once more at the end."""
-    (work, _), within = timed_work(problem.graph, search), after_accumulation(problem.graph, "vertex elimination")
+    (work, _), within = timed_work(problem, search), after_accumulation(problem.graph, "vertex elimination")
     search.prove(Bound(path_bound(work), within))
     first = search.stage("auto", QUICK_BOUND_SHARE)
     search.prove(Bound(quick_bound(work, first.tick), within))

@@ -16,11 +16,12 @@ from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.bitset_problem import EliminationCore, members
 from chainplan.solvers.elimination.cp_cuts import MinimumCuts
 from chainplan.solvers.elimination.cp_model import EliminationModel
+from chainplan.solvers.elimination.edge_prices import counts_fma
 from chainplan.solvers.elimination.elimination_graph import after_accumulation, order_plan
 from chainplan.solvers.elimination.greedy import best_of_keys
 from chainplan.solvers.search.cp_sat import attend, new_solver
 from chainplan.solvers.search.search import Search, SearchStopped
-from chainplan.solvers.search.solver import Solver, not_fma
+from chainplan.solvers.search.solver import Solver
 from chainplan.structures import Dense
 
 MAX_CP_SAT_INTERMEDIATES = 100
@@ -38,22 +39,24 @@ class CpSatSolver(Solver):
 
     Cost: a model of O(n³) clauses for n intermediates; 60 seconds at most unless a budget is given.
     Exact: yes within vertex elimination, where the search ends within the budget.
-    Refuses: blocks that are not dense; more than 100 intermediates; sizes that add up to more than 1,000,000; other
-        objectives than fma.
+    Refuses: blocks that are not dense; more than 100 intermediates; sizes that add up to more than 1,000,000;
+        objectives in time; for operations, vertices of size 0.
     """
 
     name = "cp-sat"
 
     def refuses(self, problem: Problem) -> str | None:
         graph = problem.graph
-        if not_fma(problem):
-            return not_fma(problem)
+        if not counts_fma(problem.cost):
+            return f"it minimises fma or operations; the objective is '{problem.cost.objective}'"
         count = len({e.source for e in graph.useful} - set(graph.inputs))
         if count > MAX_CP_SAT_INTERMEDIATES:
             return f"the graph has {count:,} intermediates; expected at most {MAX_CP_SAT_INTERMEDIATES:,}"
         for e in graph.useful:
             if type(e.block.structure) is not Dense:
                 return f"jacobian '{e.name}' is {e.block.structure}; expected dense blocks only"
+        if problem.cost is not FMA and not all(graph.sizes.values()):
+            return "it minimises operations where no size is 0"
         total = sum(graph.sizes.values())
         if total > MAX_CP_SAT_TOTAL_SIZE:
             return f"the sizes of the vertices add up to {total:,}; expected at most {MAX_CP_SAT_TOTAL_SIZE:,}"
@@ -61,8 +64,8 @@ class CpSatSolver(Solver):
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         within = after_accumulation(problem.graph, "vertex elimination")
-        core = EliminationCore(problem.graph)
-        best = _BestOrder(core, best_of_keys(problem.graph, search.going, search.greedy).order)
+        core = EliminationCore(problem.graph, problem.cost)
+        best = _BestOrder(core, best_of_keys(problem.graph, search.going, search.greedy, problem.cost).order)
         search.offer(order_plan(problem.graph, best.order), core.fixed + best.price)
         cuts = MinimumCuts(core)
         best.bound = sum(map(cuts.price, members(core.middle)))
@@ -74,7 +77,7 @@ class CpSatSolver(Solver):
             pass
         except KeyboardInterrupt:
             why = "interrupted"
-        candidate = Candidate(order_plan(problem.graph, best.order), FMA)
+        candidate = Candidate(order_plan(problem.graph, best.order), problem.cost)
         if best.bound < best.price:
             note = f"'{self.name}' was {why} after {search.spent}."
             return Outcome(Status.FEASIBLE, candidate, Bound(best.bound + core.least_fixed, within), note=note)

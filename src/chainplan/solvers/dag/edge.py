@@ -13,7 +13,7 @@ from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.edge_moves import EdgeMoves
 from chainplan.solvers.elimination.state_search import settle
 from chainplan.solvers.search.search import Search
-from chainplan.solvers.search.solver import Solver, not_fma
+from chainplan.solvers.search.solver import Solver
 
 MAX_EDGES_OF_EDGE_ELIMINATION = 60
 
@@ -24,7 +24,7 @@ class EdgeEliminationSolver(Solver):
 
     Cost: O(E²) per descent for E edges; the proof is exponential and is given up after 20,000 states.
     Exact: on tiny graphs (about ten edges), within edge elimination, after the accumulation of matrix-free elementals.
-    Refuses: more than 60 edges between inputs and outputs; other objectives than fma.
+    Refuses: more than 60 edges between inputs and outputs.
     """
 
     name = "edge"
@@ -34,9 +34,9 @@ class EdgeEliminationSolver(Solver):
         return (
             f"the graph has {edges:,} edges; expected at most {MAX_EDGES_OF_EDGE_ELIMINATION}"
             if edges > MAX_EDGES_OF_EDGE_ELIMINATION
-            else not_fma(problem)
+            else None
         )
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        moves = EdgeMoves(problem.graph)
+        moves = EdgeMoves(problem.graph, problem.cost)
         return settle(moves, problem.graph, "edge elimination", (50, 20_000), search)

@@ -15,6 +15,7 @@ from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.bitset_problem import EliminationCore
 from chainplan.solvers.elimination.branch_and_bound import ExactSearch
+from chainplan.solvers.elimination.edge_prices import counts_fma
 from chainplan.solvers.elimination.elimination_graph import (
     WorkGraph,
     after_accumulation,
@@ -24,7 +25,7 @@ from chainplan.solvers.elimination.elimination_graph import (
 from chainplan.solvers.elimination.greedy import best_of_keys
 from chainplan.solvers.elimination.path_bound import path_bound
 from chainplan.solvers.search.search import Search, SearchStopped
-from chainplan.solvers.search.solver import Solver, not_fma
+from chainplan.solvers.search.solver import Solver
 
 MAX_EXACT_INTERMEDIATES = 400
 
@@ -35,7 +36,8 @@ class DagExactSolver(Solver):
 
     Cost: exponential; seconds at 40 intermediates on most graphs.
     Exact: yes, within vertex elimination, matrix-free elementals being accumulated first.
-    Refuses: more than 400 intermediate vertices; other objectives than fma.
+    Refuses: more than 400 intermediate vertices; objectives in time; for operations, blocks that are neither dense nor
+        diagonal, and vertices of size 0.
     """
 
     name = "dag-exact"
@@ -44,14 +46,21 @@ class DagExactSolver(Solver):
         count = intermediates(problem.graph)
         if count > MAX_EXACT_INTERMEDIATES:
             return f"the graph has {count:,} intermediate vertices; expected at most {MAX_EXACT_INTERMEDIATES:,}"
-        return not_fma(problem)
+        if problem.cost is FMA:
+            return None
+        if not counts_fma(problem.cost):
+            return f"it minimises fma or operations; the objective is '{problem.cost.objective}'"
+        if not WorkGraph(problem.graph, None, problem.cost).grows:
+            return "it minimises operations where blocks are dense or diagonal and no size is 0"
+        return None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        core, within = EliminationCore(problem.graph), after_accumulation(problem.graph, "vertex elimination")
-        cost, order, _ = best_of_keys(problem.graph, search.going, search.greedy)
+        model, within = problem.cost, after_accumulation(problem.graph, "vertex elimination")
+        core = EliminationCore(problem.graph, model)
+        cost, order, _ = best_of_keys(problem.graph, search.going, search.greedy, model)
         plan = order_plan(problem.graph, order)
-        if search.best is not None and search.best < cost and not core.fixed:
-            plan, cost = search.incumbent or plan, search.best
+        if search.best is not None and search.best < core.fixed + cost and problem.graph.explicit:
+            plan, cost = search.incumbent or plan, search.best - core.fixed
         search.offer(plan, core.fixed + cost)
         left = search.unfinished.get(self.name)
         exact = left if isinstance(left, ExactSearch) else None
@@ -63,7 +72,7 @@ class DagExactSolver(Solver):
                 plan = order_plan(problem.graph, exact.order)
                 cost = exact.bound
         except (SearchStopped, KeyboardInterrupt) as stop:
-            bound = path_bound(WorkGraph(problem.graph)) - core.least_fixed if exact is None else exact.bound
+            bound = path_bound(core.work) - core.least_fixed if exact is None else exact.bound
             bound = min(cost, bound)
             proven = Bound(core.least_fixed + bound, within)
             search.prove(proven)
@@ -71,5 +80,5 @@ class DagExactSolver(Solver):
                 raise
             if bound < cost:
                 note = f"'dag-exact' was out of budget after {search.spent}; the bound is what it had proven."
-                return Outcome(Status.FEASIBLE, Candidate(plan, FMA), proven, note=note)
-        return bounded(Candidate(plan, FMA), core.fixed + cost, Bound(core.least_fixed + cost, within))
+                return Outcome(Status.FEASIBLE, Candidate(plan, model), proven, note=note)
+        return bounded(Candidate(plan, model), core.fixed + cost, Bound(core.least_fixed + cost, within))

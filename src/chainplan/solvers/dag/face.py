@@ -13,7 +13,7 @@ from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.face_moves import FaceMoves
 from chainplan.solvers.elimination.state_search import settle
 from chainplan.solvers.search.search import Search
-from chainplan.solvers.search.solver import Solver, not_fma
+from chainplan.solvers.search.solver import Solver
 
 MAX_EDGES_OF_FACE_ELIMINATION = 40
 
@@ -24,7 +24,7 @@ class FaceEliminationSolver(Solver):
 
     Cost: O(E²) per descent for E edges; the proof is exponential and is given up after 5,000 states.
     Exact: on tiny graphs (about ten edges), within face elimination, after the accumulation of matrix-free elementals.
-    Refuses: more than 40 edges between inputs and outputs; other objectives than fma.
+    Refuses: more than 40 edges between inputs and outputs.
     """
 
     name = "face"
@@ -34,9 +34,9 @@ class FaceEliminationSolver(Solver):
         return (
             f"the graph has {edges:,} edges; expected at most {MAX_EDGES_OF_FACE_ELIMINATION}"
             if edges > MAX_EDGES_OF_FACE_ELIMINATION
-            else not_fma(problem)
+            else None
         )
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        moves = FaceMoves(problem.graph)
+        moves = FaceMoves(problem.graph, problem.cost)
         return settle(moves, problem.graph, "face elimination", (20, 5_000), search)

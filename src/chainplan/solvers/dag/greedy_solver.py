@@ -9,7 +9,7 @@ from chainplan.problem.problem import Problem
 from chainplan.solvers.dag.order_plans import cheapest
 from chainplan.solvers.elimination.greedy import by_all_keys
 from chainplan.solvers.search.search import Search
-from chainplan.solvers.search.solver import Solver, not_fma
+from chainplan.solvers.search.solver import Solver
 
 
 @final
@@ -18,13 +18,13 @@ class GreedySolver(Solver):
 
     Cost: O(log n) per changed key besides the eliminations; above 20,000 vertices only keys that look at neighbours.
     Exact: no.
-    Refuses: other objectives than fma.
+    Refuses: nothing.
     """
 
     name = "greedy"
 
     def refuses(self, problem: Problem) -> str | None:
-        return not_fma(problem)
+        return None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         return cheapest(problem, search, lambda work: by_all_keys(work, search.going, search.greedy))

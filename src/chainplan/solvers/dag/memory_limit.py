@@ -20,14 +20,14 @@ from chainplan.plans.recorder import Recorder
 from chainplan.plans.reorder import peak_floor, reordered
 from chainplan.plans.result import Outcome
 from chainplan.plans.steps import Plan
-from chainplan.problem.cost import FMA
+from chainplan.problem.cost import CostModel
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
 from chainplan.solvers.elimination.greedy import PricedOrder, by_all_keys, greedy, randomised, ranks
 from chainplan.solvers.elimination.greedy_keys import GreedyKey, fill
 from chainplan.solvers.search.search import Search
-from chainplan.solvers.search.solver import Solver, not_fma
+from chainplan.solvers.search.solver import Solver
 
 BLURRED_ORDERS = 20
 """Orders by blurred keys that are tried."""
@@ -43,13 +43,13 @@ class DagMemorySolver(Solver):
 
     Cost: a replay of some dozen plans, each with a search over the order of its steps.
     Exact: no; it proves that no plan keeps a limit only where the Jacobian itself, or one elemental, exceeds it.
-    Refuses: problems without a memory limit; other objectives than fma.
+    Refuses: problems without a memory limit.
     """
 
     name = "dag-memory"
 
     def refuses(self, problem: Problem) -> str | None:
-        return not_fma(problem) or ("there is no limits.memory to keep" if problem.memory is None else None)
+        return "there is no limits.memory to keep" if problem.memory is None else None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         assert problem.memory is not None
@@ -59,7 +59,7 @@ class DagMemorySolver(Solver):
                 f"no plan holds fewer than {floor:,} elements at once; limits.memory is {problem.memory:,}. Raise it."
             )
             return Outcome(Status.INFEASIBLE, note=said)
-        best, tried = _BestWithinLimit(problem.memory, search), set[tuple[int, ...]]()
+        best, tried = _BestWithinLimit(problem.memory, problem.cost, search), set[tuple[int, ...]]()
         for mode in Mode:
             recorder = Recorder(problem.graph)
             best.offer(recorder.plan(sweep(problem.graph, recorder, mode)))
@@ -82,14 +82,15 @@ class DagMemorySolver(Solver):
 class _BestWithinLimit:
     """The cheapest plan that keeps the limit, and the lowest peak of any plan."""
 
-    def __init__(self, limit: int, search: Search) -> None:
+    def __init__(self, limit: int, cost: CostModel, search: Search) -> None:
+        self.cost = cost
         self.limit, self.least = limit, 10**80
         self.fits: Candidate | None = None
         self._search = search
 
     def offer(self, plan: Plan) -> int:
         """Put the steps of a plan in an order of low peak, keep the plan if it is the best, and return its peak."""
-        candidate = reordered(Candidate(plan, FMA), self.limit, self._search.going)
+        candidate = reordered(Candidate(plan, self.cost), self.limit, self._search.going)
         self.least = min(self.least, candidate.peak)
         if candidate.fits(self.limit) and (self.fits is None or candidate.price < self.fits.price):
             self.fits = candidate
@@ -99,7 +100,7 @@ class _BestWithinLimit:
 
 def _orders(problem: Problem, search: Search) -> Iterator[PricedOrder]:
     """Greedy orders by all keys, then those that let least grow, then those by blurred keys."""
-    work = WorkGraph(problem.graph)
+    work = WorkGraph(problem.graph, None, problem.cost)
     yield from sorted(by_all_keys(work, search.going, search.greedy), key=lambda candidate: candidate.price)
     for ties in ("low", "high"):
         candidate = greedy(work.copy(), _GROWTH_KEY, ranks(work, ties), None, search.going)

@@ -19,9 +19,10 @@ from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome
 from chainplan.plans.steps import Multiply, Plan, Propagate
 from chainplan.problem.cost import FMA
-from chainplan.problem.graph import Graph, Mode
+from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
-from chainplan.solvers.elimination.elimination_graph import WorkGraph, accumulation, order_plan
+from chainplan.solvers.elimination.edge_prices import accumulation
+from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
 from chainplan.solvers.elimination.greedy import PricedOrder
 from chainplan.solvers.elimination.propagation_graph import propagation_plan
 from chainplan.solvers.search.search import Search
@@ -35,8 +36,8 @@ def cheapest(problem: Problem, search: Search, orders: Callable[[WorkGraph], Ite
 
     The search ends early enough to write that plan down, to replay it and to prove it right.
     """
-    work, each = timed_work(problem.graph, search)
-    best, fixed = cast("PricedOrder | None", None), accumulation(problem.graph)
+    work, each = timed_work(problem, search)
+    best, fixed = cast("PricedOrder | None", None), work.fixed_price
     for candidate in orders(work):
         if best is None or candidate.price < best.price:
             best = candidate
@@ -45,17 +46,17 @@ def cheapest(problem: Problem, search: Search, orders: Callable[[WorkGraph], Ite
         if best.price + fixed.least <= search.bound.value:
             break
     assert best is not None, "there is an order of elimination for every graph"
-    cheapest = _candidate(problem.graph, best)
+    cheapest = _candidate(problem, best)
     bound = search.bound.below(cheapest.price) if search.bound.value else NO_BOUND
     return Outcome(Status.FEASIBLE, cheapest, bound)
 
 
-def timed_work(graph: Graph, search: Search) -> tuple[WorkGraph, float]:
+def timed_work(problem: Problem, search: Search) -> tuple[WorkGraph, float]:
     """The work graph of a search, and the seconds per edge that making it took; all stages share it and change none."""
     known = search.unfinished.get(WorkGraph.__name__)
     if known is None:
-        edges, start = len(graph.useful), search.seconds
-        work = WorkGraph(graph)
+        edges, start = len(problem.graph.useful), search.seconds
+        work = WorkGraph(problem.graph, None, problem.cost)
         known = search.unfinished[WorkGraph.__name__] = work, (search.seconds - start) / max(1, edges)
     return cast("tuple[WorkGraph, float]", known)
 
@@ -67,7 +68,7 @@ def steps_of(work: WorkGraph, candidate: PricedOrder) -> int:
     followed once. Where blocks are structured the products are not counted.
     """
     edges = sum(map(len, work.out))
-    if not work.dense or work.scalar:
+    if not work.dense or (work.scalar and not work.prices.adds):
         return edges + (candidate.price if work.dense else 0)
     now = work.copy()
     products = 0
@@ -94,22 +95,27 @@ def order_of(plan: Plan) -> list[int]:
     return [v for v in met if v in work.middle] + sorted(work.middle - met.keys())
 
 
-def _candidate(graph: Graph, best: PricedOrder) -> Candidate:
+def _candidate(problem: Problem, best: PricedOrder) -> Candidate:
     """The plan of an order; with matrix-free elementals the cheapest of it, that with propagation and both sweeps."""
+    graph, cost = problem.graph, problem.cost
     if graph.explicit:
-        return Candidate(order_plan(graph, best.order), FMA)
-    accumulating = best.price + accumulation(graph).price
-    propagated = Candidate(propagation_plan(graph, best.order), FMA)
-    swept = cheaper_sweep(graph, min(accumulating, propagated.price))
+        return Candidate(order_plan(graph, best.order), cost)
+    accumulated = None if cost is FMA else Candidate(order_plan(graph, best.order), cost)
+    accumulating = best.price + accumulation(graph).price if accumulated is None else accumulated.price
+    propagated = Candidate(propagation_plan(graph, best.order), cost)
+    swept = cheaper_sweep(problem, min(accumulating, propagated.price))
     if swept is not None:
         return swept
-    return propagated if propagated.price <= accumulating else Candidate(order_plan(graph, best.order), FMA)
+    if propagated.price <= accumulating:
+        return propagated
+    return accumulated or Candidate(order_plan(graph, best.order), cost)
 
 
-def cheaper_sweep(graph: Graph, below: int) -> Candidate | None:
+def cheaper_sweep(problem: Problem, below: int) -> Candidate | None:
     """The plan of forward or reverse order, whichever is cheaper, None where it does not cost less than `below`."""
-    price, mode = min(((order_price(graph, mode), mode) for mode in Mode), key=lambda priced: priced[0])
+    graph, cost = problem.graph, problem.cost
+    price, mode = min(((order_price(graph, mode, cost), mode) for mode in Mode), key=lambda priced: priced[0])
     if price >= below:
         return None
     recorder = Recorder(graph)
-    return Candidate(recorder.plan(sweep(graph, recorder, mode)), FMA)
+    return Candidate(recorder.plan(sweep(graph, recorder, mode)), cost)

@@ -43,5 +43,5 @@ class PropagationSolver(Solver):
         plan, bound = search_propagation(PropagationGraph(problem.graph), search, starts)
         candidate = Candidate(plan, FMA)
         if intermediates(problem.graph) > MAX_INTERMEDIATES_FOR_OWN_KEYS:
-            candidate = cheaper_sweep(problem.graph, candidate.price) or candidate
+            candidate = cheaper_sweep(problem, candidate.price) or candidate
         return bounded(candidate, candidate.price, bound)

@@ -97,6 +97,7 @@ class DenseFragmentPrices:
         self.out = [sum(1 << number[u] for u in work.out[v]) for v in local]
         self.kept = sum(1 << i for i, v in enumerate(local) if work.kept[v])
         self.sizes = [work.size[v] for v in local]
+        self.weighed = work.prices.weighed
         classes: dict[int, int] = {}
         for v, i in number.items():
             classes[work.size[v]] = classes.get(work.size[v], 0) | 1 << i
@@ -106,7 +107,8 @@ class DenseFragmentPrices:
         sources, _ = through(self.into, i, gone)
         targets, _ = through(self.out, i, gone)
         weight = self._weight
-        return self.sizes[i] * weight(sources & ~gone) * weight(targets & (~gone | self.kept))
+        ins, outs = weight(sources & ~gone), weight(targets & (~gone | self.kept))
+        return self.weighed(self.sizes[i], ins, outs, bool(self.kept >> i & 1))
 
     def _weight(self, mask: int) -> int:
         return sum(size * (mask & members).bit_count() for size, members in self.classes)

@@ -2,12 +2,18 @@
 
 Prices depend on the sizes of neighbourhoods and on the classes of edges alone (see `block_classes`). Bit i is the
 vertex of topological number i; eliminations keep that order. Every vertex outside `middle` stays for good.
+
+Where additions count too (`edge_prices`), a vertex is priced by what its neighbours count for multiplications and by
+the entries that it has beside it. Products with units are free but have entries, so these are counted in a second
+graph, `counted`, in which units are thin edges, or full ones where all sizes are 1.
 """
 
 from __future__ import annotations
 
+from chainplan.problem.cost import FMA
 from chainplan.solvers.elimination.bitset_problem import EliminationCore, bits, members
 from chainplan.solvers.elimination.block_classes import EdgeClasses
+from chainplan.solvers.elimination.edge_prices import EdgePrices
 
 
 class BitsetGraph:
@@ -17,23 +23,41 @@ class BitsetGraph:
     """
 
     def __init__(
-        self, size: list[int], pred: list[int], succ: list[int], middle: int, kept: int, classes: EdgeClasses | None
+        self,
+        size: list[int],
+        pred: list[int],
+        succ: list[int],
+        middle: int,
+        kept: int,
+        classes: EdgeClasses | None,
+        prices: EdgePrices | None = None,
     ) -> None:
         self.size, self.pred, self.succ = size, pred, succ
         self.middle, self.kept = middle, kept & middle
         self.mixed = classes is not None
         self.classes = EdgeClasses(pred, succ, [0] * len(size), [0] * len(size)) if classes is None else classes
+        self.prices = EdgePrices(FMA) if prices is None else prices
+        self.counted = self._entries() if self.prices.adds and self.mixed else None
+
+    def _entries(self) -> BitsetGraph:
+        """The same graph with what the edges of its vertices count as entries."""
+        none = [0] * len(self.size)
+        scalar = all(size == 1 for size in self.size)
+        classes = None if scalar else EdgeClasses(*self.classes[:2], none, none)
+        return BitsetGraph(self.size, self.pred, self.succ, self.middle, self.kept, classes).copy()
 
     @classmethod
     def of(cls, core: EliminationCore, mask: int | None = None, classes: EdgeClasses | None = None) -> BitsetGraph:
         """The elimination of the intermediates in `mask` (all of them by default) with every other vertex kept."""
         middle = core.middle if mask is None else core.middle & mask
-        return cls(list(core.size), list(core.pred), list(core.succ), middle, core.kept, classes).copy()
+        lists = (list(core.size), list(core.pred), list(core.succ))
+        return cls(*lists, middle, core.kept, classes, core.prices).copy()
 
     def copy(self) -> BitsetGraph:
         """A net that can be changed on its own."""
         classes = EdgeClasses(*map(list, self.classes)) if self.mixed else None
-        return BitsetGraph(list(self.size), list(self.pred), list(self.succ), self.middle, self.kept, classes)
+        lists = (list(self.size), list(self.pred), list(self.succ))
+        return BitsetGraph(*lists, self.middle, self.kept, classes, self.prices)
 
     def weight(self, mask: int) -> int:
         """Total size of the vertices in a set."""
@@ -48,11 +72,20 @@ class BitsetGraph:
         """What neighbours count: their size along full edges, nothing along units, 1 along the others."""
         return self.weight(full) + (near & ~full & ~unit).bit_count()
 
-    def price(self, v: int) -> int:
-        """Multiply-adds of eliminating v now."""
+    def around(self, v: int) -> tuple[int, int]:
+        """What the neighbours of v count now."""
         full_pred, full_succ, unit_pred, unit_succ = self.classes
         into = self.counts(self.pred[v], full_pred[v], unit_pred[v])
-        return self.size[v] * into * self.counts(self.succ[v], full_succ[v], unit_succ[v])
+        return into, self.counts(self.succ[v], full_succ[v], unit_succ[v])
+
+    def price(self, v: int) -> int:
+        """The price of eliminating v now."""
+        return self.priced(v, self.around(v), None if self.counted is None else self.counted.around(v))
+
+    def priced(self, v: int, counts: tuple[int, int], entries: tuple[int, int] | None) -> int:
+        """The price of v where its neighbours count so much, and have so many entries, as many where None is given."""
+        kept = bool(self.kept >> v & 1)
+        return self.prices.entries(self.size[v], counts[0] * counts[1], *(entries or counts), kept)
 
     def all_full(self, v: int) -> bool:
         """Whether all edges of v are full."""
@@ -61,6 +94,8 @@ class BitsetGraph:
     def eliminate(self, v: int) -> int:
         """Eliminate v and return what it cost."""
         price, into, out = self.price(v), self.pred[v], self.succ[v]
+        if self.counted is not None:
+            self.counted.eliminate(v)
         if self.mixed:
             self._join_classes(v)
         for p in members(into):
@@ -85,6 +120,13 @@ class BitsetGraph:
         for s in members(out):
             for row, other in ((full_pred, full_succ), (unit_pred, unit_succ)):
                 row[s] = (row[s] & ~into) | bits(p for p in members(into) if other[p] >> s & 1)
+
+    def merge(self, v: int, other: int) -> None:
+        """Make one vertex of two that have the same neighbourhoods."""
+        self.size[v] += self.size[other]
+        self.cut_off(other)
+        if self.counted is not None:
+            self.counted.merge(v, other)
 
     def cut_off(self, v: int, stays: bool = False) -> None:
         """Remove v from the intermediates with its edges; the edges into it stay where it `stays` as an output."""

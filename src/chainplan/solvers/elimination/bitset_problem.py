@@ -5,7 +5,8 @@ vertices still to be eliminated, with every other vertex kept, eliminating v las
 predecessors and successors through C cost. With dense blocks that is `d_v · w(P_C(v)) · w(S_C(v))`, where w is the
 total size, P_C(v) are the vertices outside C that reach v through C, and S_C(v) those that v reaches through C. A
 vertex that is an output and is read (`kept`) stays a target after its elimination, so it counts among the successors
-although it lies in C. One elimination has the price of Griewank & Walther, *Evaluating Derivatives*, section 9.3.
+although it lies in C. One elimination has the price of Griewank & Walther, *Evaluating Derivatives*, section 9.3, or
+that of another cost model, which depends on the same neighbours (`edge_prices`).
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
-from chainplan.problem.cost import FMA
+from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Graph
-from chainplan.solvers.elimination.elimination_graph import AccumulationFma, WorkGraph, accumulation
+from chainplan.solvers.elimination.edge_prices import FixedPrice
+from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.structures import Block
 
 
 class EliminationCore:
     """A linearised DAG as bit sets: bit i is the vertex of topological number i of a fresh `WorkGraph`."""
 
-    def __init__(self, graph: Graph) -> None:
-        work = WorkGraph(graph)
-        self.graph, self.dense = graph, work.dense
+    def __init__(self, graph: Graph, cost: CostModel = FMA) -> None:
+        work = WorkGraph(graph, None, cost)
+        self.graph, self.dense, self.prices = graph, work.dense, work.prices
+        self.work = work
         self.index: dict[str, int] = work.index
         self.size: list[int] = work.size
         self.succ: list[int] = [bits(out) for out in work.out]
@@ -37,17 +40,17 @@ class EliminationCore:
 
     @property
     def fixed(self) -> int:
-        """Multiply-adds that every order pays besides: the accumulation of the matrix-free elementals."""
-        return self._accumulation.price
+        """What every order pays besides: the accumulation of the matrix-free elementals, and what prices leave out."""
+        return self._fixed.price
 
     @property
     def least_fixed(self) -> int:
-        """A lower bound on the price of that accumulation, whatever the colours."""
-        return self._accumulation.least
+        """A lower bound on the same, whatever the colours."""
+        return self._fixed.least
 
     @cached_property
-    def _accumulation(self) -> AccumulationFma:
-        return accumulation(self.graph)
+    def _fixed(self) -> FixedPrice:
+        return self.work.fixed_price
 
     def weight(self, mask: int) -> int:
         """Total size of the vertices in a set."""
@@ -60,13 +63,14 @@ class EliminationCore:
         return sources, targets & (~inside | self.kept)
 
     def price_last(self, v: int, inside: int) -> int:
-        """Multiply-adds of eliminating v when the rest of the set `inside`, which holds v, has been eliminated."""
+        """The price of eliminating v when the rest of the set `inside`, which holds v, has been eliminated."""
         sources, targets = self.around(v, inside)
+        kept = bool(self.kept >> v & 1)
         if self.dense:
-            return self.size[v] * self.weight(sources) * self.weight(targets)
+            return self.prices.weighed(self.size[v], self.weight(sources), self.weight(targets), kept)
         ins = self._paths_into(v, inside)
         outs = self._paths_out_of(v, inside)
-        return sum(FMA.multiply(outs[s], ins[p]) for s in members(targets) for p in members(sources))
+        return self.prices.of_blocks([ins[p] for p in members(sources)], [outs[s] for s in members(targets)], kept)
 
     def _paths_into(self, v: int, inside: int) -> dict[int, Block]:
         """The block from each vertex to v, summed over the paths whose inner vertices lie in `inside`."""
@@ -112,8 +116,8 @@ class EliminationCore:
             mask &= ~part
 
     def order_price(self, order: Sequence[int]) -> int:
-        """Multiply-adds of an order of elimination, without the accumulation."""
-        return WorkGraph(self.graph).order_price(order)
+        """The price of an order of elimination, without what every order pays."""
+        return self.work.order_price(order)
 
 
 def _reach(step: list[int], v: int, inside: int) -> int:

@@ -2,7 +2,9 @@
 
 Let C be the set to be eliminated, everything else kept. Whatever is eliminated before v, its predecessors then separate
 it from the outside of C, so they weigh at least the minimum cut; the same holds for its successors. Hence
-`f(C) >= Σ d_v · cut_in(v) · cut_out(v)`. The cuts only grow when C shrinks.
+`f(C) >= Σ d_v · cut_in(v) · cut_out(v)`. The cuts only grow when C shrinks. All this holds for whatever price grows
+with what the neighbours weigh, as the number of operations does (`edge_prices`); where units make their entries weigh
+something else than what they count for multiplications, the cuts of entries come from the graph of entries.
 
 A group G ⊆ C does better. Take any order of C and look at the members of G alone. When v goes, the members A that went
 before it cannot lie in its neighbourhood, and the members B that are still there are the first ones met on their
@@ -15,7 +17,7 @@ members takes O(2^k · k) minimum cuts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from chainplan.solvers.elimination.bitset_graph import BitsetGraph
@@ -143,35 +145,41 @@ class SetBounds:
     def __init__(self, net: BitsetGraph, look: WorkWatcher = unwatched) -> None:
         self.net = net
         self.sides = NetDirection(net, True, look), NetDirection(net, False, look)
+        self.entries: tuple[NetDirection, ...] = ()
+        if net.counted is not None:
+            self.entries = NetDirection(net.counted, True, look), NetDirection(net.counted, False, look)
 
     def root(self, inside: int) -> None:
         """Remember the minimum cuts of a set as lower bounds on those of its subsets."""
         for v in self.scan(inside).vertices:
-            for side in self.sides:
+            for side in (*self.sides, *self.entries):
                 side.floor[v] = side.known[v][side.reach(v, inside)][1]
 
     def scan(self, inside: int) -> SetScan:
         """The prices and bounds of a set; `tight` are the vertices whose neighbourhoods are as light as they can be."""
-        net, (into, out) = self.net, self.sides
         vertices = list(members(inside))
-        ins = _looks(into, vertices, inside)
-        outs = _looks(out, vertices[::-1], inside)
+        sides = (*self.sides, *self.entries)
+        looks = [_looks(side, vertices if side.upstream else vertices[::-1], inside) for side in sides]
         last, least, tight = [], [], 0
         for v in vertices:
-            (a, b), (c, d), size = ins[v], outs[v], net.size[v]
-            last.append(size * a * c)
-            least.append(size * b * d)
-            if b == into.plain[v] and d == out.plain[v]:
+            weights, cuts = zip(*(look[v] for look in looks), strict=True)
+            last.append(self._priced(v, weights))
+            least.append(self._priced(v, cuts))
+            if all(cut == side.plain[v] for cut, side in zip(cuts, sides, strict=True)):
                 tight |= 1 << v
         return SetScan(vertices, last, least, tight)
 
+    def _priced(self, v: int, counts: Sequence[int]) -> int:
+        """The price of v by what its neighbours count on both sides, and by their entries where these differ."""
+        return self.net.priced(v, (counts[0], counts[1]), (counts[2], counts[3]) if self.entries else None)
+
     def least(self, v: int, inside: int, gone: int) -> int:
         """The least that v costs when `gone` goes before it and what is not in `inside` stays until after it."""
-        product = self.net.size[v]
-        for side in self.sides:
+        cuts = []
+        for side in (*self.sides, *self.entries):
             reach = side.reach(v, inside)
-            product *= side.cut(v, reach, gone & reach)
-        return product
+            cuts.append(side.cut(v, reach, gone & reach))
+        return self._priced(v, cuts)
 
 
 def _looks(side: NetDirection, order: list[int], inside: int) -> dict[int, tuple[int, int]]:

@@ -235,7 +235,7 @@ class ExactSearch:
 
     def _searching(self, net: BitsetGraph) -> Callable[[int, int], ConnectedSearch]:
         """What makes the search of a connected set of a graph with classes."""
-        compiled = compiled_model(net, self._call)
+        compiled = None if net.prices.adds else compiled_model(net, self._call)
         if compiled is not None:
             return compiled.search
         return partial(SetSearch, ClassedSetModel(net, paced(self._call)), tick=self._call)

@@ -76,7 +76,8 @@ class MinimumCuts:
 
     def price(self, v: int, gone: int = 0, there: int = 0) -> int:
         """Least price of v, given vertices that are gone and that are there."""
-        return self.core.size[v] * self.least_in(v, gone, there) * self.least_out(v, gone, there)
+        into, out = self.least_in(v, gone, there), self.least_out(v, gone, there)
+        return self.core.prices.weighed(self.core.size[v], into, out, bool(self.core.kept >> v & 1))
 
     def group_price(self, group: int) -> int:
         """Least price of a group of k vertices, that of its cheapest order, by O(2^k · k) cuts."""

@@ -2,9 +2,9 @@
 
 An edge matters only while the first of its two ends is eliminated, so the model has no time in it: `into[v][p]` says
 that p is a predecessor of v when v is eliminated, `out[v][s]` that s is a successor, and the elimination of v costs
-`d_v · Σ d_p into[v][p] · Σ d_s out[v][s]` (Griewank & Walther, *Evaluating Derivatives*, section 9.2). Only vertices
-that a path through intermediates joins can become neighbours, so only these pairs have an order variable and only
-triples along paths have fill.
+`d_v · Σ d_p into[v][p] · Σ d_s out[v][s]` (Griewank & Walther, *Evaluating Derivatives*, section 9.2), or what
+`edge_prices` says of operations. Only vertices that a path through intermediates joins can become neighbours, so only
+these pairs have an order variable and only triples along paths have fill.
 
 A vertex that is an output and is read counts as a successor even after its own elimination. It stands in the model
 twice: as an intermediate whose weight as a successor is 0, and as a plain output of its size with the same in-edges.
@@ -27,7 +27,7 @@ from chainplan.solvers.elimination.cp_cuts import MinimumCuts
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 
 if TYPE_CHECKING:
-    from ortools.sat.python.cp_model import BoolVarT, CpModel, IntVar
+    from ortools.sat.python.cp_model import BoolVarT, CpModel, IntVar, LinearExprT
 
 
 class ConstraintFamily(Enum):
@@ -141,10 +141,12 @@ class EliminationModel:
         a, b.
         """
         core, model, objective = self.core, self.model, []
-        least = {v: (self.cuts.least_in(v), self.cuts.least_out(v)) if cuts else (0, 0) for v in self.middle}
-        floor = sum(core.size[v] * a * b for v, (a, b) in least.items())
+        none = (0, 0) if not core.prices.adds else (1, 1)
+        least = {v: (self.cuts.least_in(v), self.cuts.least_out(v)) if cuts else none for v in self.middle}
+        low = {v: core.prices.weighed(core.size[v], a, b, bool(core.kept >> v & 1)) for v, (a, b) in least.items()}
+        floor = sum(low.values())
         for v, (a, b) in least.items():
-            room = None if self.upper is None else core.size[v] * a * b + self.upper - floor
+            room = None if self.upper is None else low[v] + self.upper - floor
             sources = sum(core.size[p] * x for p, x in self.into[v].items())
             targets = sum(self.target_weight[s] * x for s, x in self.out[v].items())
             most = (sum(core.size[p] for p in self.into[v]), sum(self.target_weight[s] for s in self.out[v]))
@@ -158,10 +160,17 @@ class EliminationModel:
                 model.add(product >= b * into + a * out - a * b)
             self.weights[v] = (into, out)
             self.products[v] = product
-            objective.append(core.size[v] * product)
+            objective.append(self._price(v))
         if self.upper is not None:
             model.add(sum(objective) <= self.upper)
         model.minimize(sum(objective))
+
+    def _price(self, v: int) -> LinearExprT:
+        """The price of a vertex."""
+        into, out = self.weights[v]
+        kept = bool(self.core.kept >> v & 1)
+        price: LinearExprT = self.core.prices.by_product(self.core.size[v], self.products[v], into, out, kept)
+        return price
 
     def _pairs(self) -> None:
         for v, u in self.first:
@@ -173,7 +182,7 @@ class EliminationModel:
 
     def demand(self, group: int, price: int) -> None:
         """Demand that a group of vertices costs at least a price."""
-        self.model.add(sum(self.core.size[v] * self.products[v] for v in members(group)) >= price)
+        self.model.add(sum(self._price(v) for v in members(group)) >= price)
 
     def _twins(self) -> None:
         for u, v in (pair for group in self._twin_groups() for pair in pairwise(group)):

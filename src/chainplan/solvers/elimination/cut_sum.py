@@ -88,8 +88,14 @@ def net_sides(net: BitsetGraph) -> tuple[CutSide, CutSide]:
     return CutSide(net.size, into, full_into, order, ()), CutSide(net.size, out, full_out, order[::-1], kept)
 
 
-def cut_sum(sides: tuple[CutSide, CutSide], look: WorkWatcher = unwatched) -> int:
-    """The sum over the intermediates of what each costs at least."""
+def cut_sum(
+    sides: tuple[CutSide, CutSide],
+    look: WorkWatcher = unwatched,
+    priced: Callable[[int, tuple[int, int], None], int] | None = None,
+) -> int:
+    """The sum over the intermediates of what each costs at least, in fma unless a vertex is `priced` by its cuts."""
     first, second = sides
     into, out = first.cuts(first.linked(look)), second.cuts(second.linked(look))
+    if priced is not None:
+        return sum(priced(v, (into[v], out[v]), None) for v in first.order)
     return sum(first.size[v] * into[v] * out[v] for v in first.order)

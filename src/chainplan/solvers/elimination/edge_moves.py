@@ -13,8 +13,9 @@ from collections.abc import Iterator
 
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.steps import Plan
-from chainplan.problem.cost import FMA
+from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Graph
+from chainplan.solvers.elimination.edge_prices import counts_fma
 from chainplan.solvers.elimination.elimination_graph import WorkEdge, WorkGraph
 from chainplan.solvers.elimination.state_search import HASH_FIELD, EliminationMoves
 from chainplan.structures import Block
@@ -28,8 +29,8 @@ EdgeMove = tuple[str, int, int]
 class EdgeMoves(EliminationMoves[EdgeState, EdgeMove]):
     """Front and back elimination on the graph that a `WorkGraph` starts with."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, cost: CostModel = FMA) -> None:
+        self.graph, self.cost = graph, cost
         self.work = WorkGraph(graph)
         self.middle = frozenset(self.work.middle)
         self.kept = self.work.kept
@@ -52,9 +53,16 @@ class EdgeMoves(EliminationMoves[EdgeState, EdgeMove]):
         for i, j, label in sorted(state):
             block = self.block[label]
             if i in self.middle:
-                yield sum(FMA.multiply(block, self.block[right]) for right in into[i].values()), ("back", i, j)
+                products = ((block, self.block[right], into[j].get(p)) for p, right in into[i].items())
+                yield sum(self._price(*product) for product in products), ("back", i, j)
             if j in self.middle and not self.kept[j]:
-                yield sum(FMA.multiply(self.block[left], block) for left in out[j].values()), ("front", i, j)
+                products = ((self.block[left], block, out[i].get(s)) for s, left in out[j].items())
+                yield sum(self._price(*product) for product in products), ("front", i, j)
+
+    def _price(self, left: Block, right: Block, onto: int | None) -> int:
+        """The price of left · right, added onto the block `onto` where it is given."""
+        price = self.cost.multiply(left, right)
+        return price if onto is None or self.cost is FMA else price + self.cost.add(left.times(right), self.block[onto])
 
     def after(self, state: EdgeState, move: EdgeMove) -> EdgeState:
         kind, i, j = move
@@ -74,7 +82,7 @@ class EdgeMoves(EliminationMoves[EdgeState, EdgeMove]):
 
     def at_least(self, state: EdgeState) -> int:
         """The sum of the cheapest products onto the blocks from inputs to outputs that are not complete yet."""
-        if not self.work.dense:
+        if not self.work.dense or not counts_fma(self.cost):
             return 0
         done = {(i, j): label for i, j, label in state}
         return sum(least for ends, (label, least) in self._final.items() if done.get(ends) != label)

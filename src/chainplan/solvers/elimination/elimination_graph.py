@@ -5,13 +5,15 @@ removes v (Griewank & Walther, *Evaluating Derivatives*, section 9.3). An output
 Vertices are numbered in topological order; blocks of parallel elementals are merged at the start. With a recorder the
 moves are written down as steps, with loads and accumulations at their first use. Without one only prices are computed;
 where every block is dense these depend on neighbourhoods alone, so whole dictionaries are joined and no edge is made.
+
+Prices are those of `edge_prices`, which depend on what is gone and not on how it went, by every cost model; what they
+leave out is the same for all orders (`WorkGraph.fixed_price`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from copy import copy
-from typing import NamedTuple
 
 from chainplan._util.gc_pause import uncollected
 from chainplan.plans.accumulations import accumulated
@@ -19,11 +21,12 @@ from chainplan.plans.bound import AFTER_ACCUMULATION
 from chainplan.plans.compressed_sweep import write_sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.steps import Plan
-from chainplan.problem.cost import FMA
+from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.solvers.elimination.dense_writer import DenseWriter
+from chainplan.solvers.elimination.edge_prices import EdgePrices, FixedPrice, accumulation
 from chainplan.solvers.search.search import WorkWatcher, unwatched
-from chainplan.structures import Block, Dense
+from chainplan.structures import Block, Dense, OnDiagonal
 
 WORK_PER_STRUCTURED_PRODUCT = 10
 """Work that pricing or making one structured product counts as; a dense one counts as 1."""
@@ -53,10 +56,10 @@ class WorkGraph:
     `look` is told of the products that an elimination makes one by one, which takes long; a copy starts without one.
     """
 
-    def __init__(self, graph: Graph, recorder: Recorder | None = None) -> None:
+    def __init__(self, graph: Graph, recorder: Recorder | None = None, cost: CostModel = FMA) -> None:
         useful = graph.useful
         touched = {v for e in useful for v in (e.source, e.target)}
-        self.graph, self.recorder = graph, recorder
+        self.graph, self.recorder, self.prices = graph, recorder, EdgePrices(cost)
         self.look: WorkWatcher = unwatched
         self.names = [v for v in graph.order if v in touched]
         self.index = {v: i for i, v in enumerate(self.names)}
@@ -69,7 +72,11 @@ class WorkGraph:
         inputs, outputs = set(graph.inputs), set(graph.outputs)
         self.kept = [v in outputs for v in self.names]
         self.middle = {i for i, v in enumerate(self.names) if v not in inputs and self.out[i]}
-        self.dense = all(type(edge.block.structure) is Dense for edges in self.out for edge in edges.values())
+        blocks_are_dense = all(type(edge.block.structure) is Dense for edges in self.out for edge in edges.values())
+        self.dense = blocks_are_dense and self.prices.by_weight
+        self.classed = self.dense or all(
+            isinstance(edge.block.structure, Dense | OnDiagonal) for edges in self.out for edge in edges.values()
+        )
         self.scalar = all(size == 1 for size in self.size)
         self.bare = self.dense and recorder is None
 
@@ -112,6 +119,14 @@ class WorkGraph:
         """The work that one product counts as."""
         return 1 if self.dense else WORK_PER_STRUCTURED_PRODUCT
 
+    @property
+    def grows(self) -> bool:
+        """Whether the price of a vertex never falls when its neighbourhoods grow, where blocks have classes.
+
+        Additions that are given back exceed the others beside a vertex of size 0.
+        """
+        return not self.prices.adds or (self.prices.by_weight and all(self.size) and self.classed)
+
     def weight(self, vertices: Collection[int]) -> int:
         """Total size of some vertices."""
         return len(vertices) if self.scalar else sum(map(self.size.__getitem__, vertices))
@@ -125,13 +140,36 @@ class WorkGraph:
             edge.block, edge.parts = edge.block.plus(e.block), (*edge.parts, e)
 
     def price(self, v: int) -> int:
-        """Multiply-adds of eliminating v now, in O(neighbours) for dense blocks, else O(pairs of neighbours)."""
+        """The price of eliminating v now, in O(neighbours) for dense blocks, else O(pairs of neighbours)."""
         if self.dense:
-            return self.size[v] * self.weight(self.into[v]) * self.weight(self.out[v])
-        return sum(FMA.multiply(a.block, b.block) for a in self.out[v].values() for b in self.into[v].values())
+            return self.prices.weighed(self.size[v], self.weight(self.into[v]), self.weight(self.out[v]), self.kept[v])
+        ins, outs = ([edge.block for edge in row[v].values()] for row in (self.into, self.out))
+        return self.prices.of_blocks(ins, outs, self.kept[v])
+
+    @property
+    def fixed_price(self) -> FixedPrice:
+        """What every order pays besides its prices, and a lower bound on it: accumulations, and what is left open.
+
+        Prices take the edges that a vertex leaves off the sums that made them (`edge_prices`).
+        """
+        price, least = accumulation(self.graph, self.prices.cost)
+        if self.prices.cost is FMA:
+            return FixedPrice(price, least)
+        more = self.prices.merges(edge.parts for row in self.out for edge in row.values())
+        more += self.prices.held(edge.block for row in self.out for edge in row.values())
+        more -= sum(self.prices.raised(self.size[v], self.kept[v]) for v in self.middle)
+        done = self.copy()
+        for v in sorted(self.middle):
+            done.eliminate(v)
+        more -= self.prices.held(
+            Block(self.size[s], self.size[p]) if done.bare else edge.block
+            for p, row in enumerate(done.out)
+            for s, edge in row.items()
+        )
+        return FixedPrice(price + more, least + more)
 
     def order_price(self, order: Iterable[int]) -> int:
-        """Multiply-adds of eliminating some vertices one after the other, on a copy."""
+        """The price of eliminating some vertices one after the other, on a copy."""
         now = self.copy()
         return sum(now.eliminate(v) for v in order)
 
@@ -212,19 +250,6 @@ def write_accumulation(recorder: Recorder, e: Elemental) -> int:
     """Write down the cheapest known accumulation of a matrix-free elemental and return the step."""
     how = accumulated(e).how
     return recorder.accumulate(e.name, how) if isinstance(how, Mode) else write_sweep(recorder, how)
-
-
-class AccumulationFma(NamedTuple):
-    """Multiply-adds of accumulating every useful matrix-free elemental: in the cheapest known way, and at least."""
-
-    price: int
-    least: int
-
-
-def accumulation(graph: Graph) -> AccumulationFma:
-    """What every order of elimination pays besides its products."""
-    accumulations = [accumulated(e) for e in graph.useful if not e.explicit]
-    return AccumulationFma(sum(one.price for one in accumulations), sum(one.least for one in accumulations))
 
 
 def order_plan(graph: Graph, order: Iterable[int], look: WorkWatcher = unwatched) -> Plan:

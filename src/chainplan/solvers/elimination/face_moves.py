@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Protocol
 
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.steps import Plan
-from chainplan.problem.cost import FMA
+from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Graph
+from chainplan.solvers.elimination.edge_prices import counts_fma
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.solvers.elimination.state_search import HASH_FIELD, EliminationMoves
 from chainplan.structures import Block
@@ -30,8 +32,8 @@ DualNeighbours = tuple[dict[DualVertex, set[DualVertex]], dict[DualVertex, set[D
 class FaceMoves(EliminationMoves[FaceState, DualEdge]):
     """Face elimination of the graph that a `WorkGraph` starts with."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, cost: CostModel = FMA) -> None:
+        self.graph, self.cost = graph, cost
         self.work = WorkGraph(graph)
         self.block: dict[int, Block] = {}
         rng = random.Random(0)
@@ -54,13 +56,19 @@ class FaceMoves(EliminationMoves[FaceState, DualEdge]):
 
     def moves(self, state: FaceState) -> Iterator[tuple[int, DualEdge]]:
         for a, b in sorted(state):
-            if a[2] and b[2]:
-                yield FMA.multiply(self.block[b[2]], self.block[a[2]]), (a, b)
+            if not (a[2] and b[2]):
+                continue
+            price = self.cost.multiply(self.block[b[2]], self.block[a[2]])
+            if self.cost is not FMA:
+                sums = _Sums(self.block, self.cost)
+                self._step(state, (a, b), sums)
+                price += sums.price
+            yield price, (a, b)
 
     def after(self, state: FaceState, move: DualEdge) -> FaceState:
         return self._step(state, move, None)
 
-    def _step(self, state: FaceState, move: DualEdge, writer: _FaceStepWriter | None) -> FaceState:
+    def _step(self, state: FaceState, move: DualEdge, writer: _FaceStepListener | None) -> FaceState:
         """The state after the elimination of a face; the writer is told of the products and sums."""
         (a, b), faces = move, set(state)
         before, behind = _sides(faces)
@@ -75,7 +83,7 @@ class FaceMoves(EliminationMoves[FaceState, DualEdge]):
         faces.discard(move)
         return frozenset(self._simplify(faces, writer))
 
-    def _simplify(self, faces: set[DualEdge], writer: _FaceStepWriter | None) -> set[DualEdge]:
+    def _simplify(self, faces: set[DualEdge], writer: _FaceStepListener | None) -> set[DualEdge]:
         """Remove dual vertices that no path needs and add up those with the same neighbours, until none is left."""
         while True:
             before, behind = _sides(faces)
@@ -101,7 +109,7 @@ class FaceMoves(EliminationMoves[FaceState, DualEdge]):
         c: DualVertex,
         d: DualVertex,
         key: tuple[frozenset[DualVertex], frozenset[DualVertex]],
-        writer: _FaceStepWriter | None,
+        writer: _FaceStepListener | None,
     ) -> set[DualEdge]:
         """Replace two dual vertices with the same neighbours `key` by their sum."""
         label = (c[2] + d[2]) % HASH_FIELD
@@ -125,7 +133,7 @@ class FaceMoves(EliminationMoves[FaceState, DualEdge]):
 
     def at_least(self, state: FaceState) -> int:
         """The sum of the cheapest products onto the blocks from inputs to outputs that are not complete yet."""
-        if not self.work.dense:
+        if not self.work.dense or not counts_fma(self.cost):
             return 0
         done = {a for a, _ in state}
         return sum(least for dual, least in self._final.items() if dual not in done)
@@ -143,6 +151,31 @@ class FaceMoves(EliminationMoves[FaceState, DualEdge]):
         for move in moves:
             state = self._step(state, move, writer)
         return writer.plan({dual for face in state for dual in face if dual[2]})
+
+
+class _FaceStepListener(Protocol):
+    """What is told of the products and sums of a face elimination."""
+
+    def multiply(self, made: DualVertex, left: DualVertex, right: DualVertex, onto: DualVertex | None) -> None: ...
+
+    def add(self, made: DualVertex, left: DualVertex, right: DualVertex) -> None: ...
+
+
+class _Sums:
+    """Adds up what the sums of a face elimination cost, those that absorb a product and those that stand alone."""
+
+    def __init__(self, blocks: dict[int, Block], cost: CostModel) -> None:
+        self.blocks, self.cost, self.price = blocks, cost, 0
+
+    def multiply(self, made: DualVertex, left: DualVertex, right: DualVertex, onto: DualVertex | None) -> None:
+        """Count the sum of a product and what it is added onto."""
+        if onto is not None:
+            product = self.blocks[left[2]].times(self.blocks[right[2]])
+            self.price += self.cost.add(product, self.blocks[onto[2]])
+
+    def add(self, made: DualVertex, left: DualVertex, right: DualVertex) -> None:
+        """Count a sum."""
+        self.price += self.cost.add(self.blocks[left[2]], self.blocks[right[2]])
 
 
 class _FaceStepWriter:

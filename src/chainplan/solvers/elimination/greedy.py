@@ -13,6 +13,7 @@ from random import Random
 from typing import NamedTuple
 
 from chainplan.compiled.loader import CompiledCore, compiled_core
+from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Graph
 from chainplan.solvers.elimination.canonical import positions
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
@@ -88,8 +89,13 @@ def greedy(
 
 
 def _compiled(work: WorkGraph, key: GreedyKey) -> CompiledCore | None:
-    """The compiled routines, where they know the key and its numbers on this graph are whole numbers of doubles."""
+    """The compiled routines, where they know the key and its numbers on this graph are whole numbers of doubles.
+
+    They know fma; under another cost model they follow the keys that do not ask for the price.
+    """
     if key.compiled is None or not work.bare or len(work.size) > MAX_BITSET_GREEDY_VERTICES:
+        return None
+    if work.prices.adds and key.priced:
         return None
     return compiled_core() if 4 * max(1, sum(work.size)) ** 3 < 1 << 53 else None
 
@@ -105,9 +111,12 @@ def _follow_compiled(
     """As `_follow_key`, by the compiled routine; the graph stays as it is."""
     graph = work.size, work.into, work.kept, list(work.middle)
     numbers = list(ranks), key.base(work), key.factors
-    limits = -1 if most is None else most, key.local, _WORK_BETWEEN_LOOKS, tick
+    limits = -1 if most is None or work.prices.adds else most, key.local, _WORK_BETWEEN_LOOKS, tick
     found = core.follow_key(*graph, key.compiled, *numbers, *limits)
-    return None if found is None else PricedOrder(*found)
+    if found is None or not work.prices.adds:
+        return None if found is None else PricedOrder(*found)
+    price = work.order_price(found[1])
+    return None if most is not None and price >= most else PricedOrder(price, found[1])
 
 
 def _follow_key(
@@ -164,7 +173,7 @@ def ranks(work: WorkGraph, ties: str) -> list[int]:
 def useful_keys(work: WorkGraph) -> dict[str, GreedyKey]:
     """The keys worth their time on this graph: cheap ones alone where it is large, and none that repeats another."""
     n = len(work.middle)
-    idle = {"price", "price-per-size"} if work.dense and work.scalar else set()
+    idle = {"price", "price-per-size"} if work.dense and work.scalar and not work.prices.adds else set()
     if n > MAX_INTERMEDIATES_FOR_PATHS:
         idle.add("moplr")
     return {
@@ -197,7 +206,7 @@ def by_all_keys(
                 return
             if not key.fixed and ties not in rank:
                 rank[ties] = ranks(work, ties)
-            limits = (None if best is None else spare * best, always if best is None else going)
+            limits = (None if best is None else max(spare * best, best), always if best is None else going)
             attempt = greedy(work.copy(), key, range(len(work.size)) if key.fixed else rank[ties], *limits)
             if attempt is None and not going():
                 return
@@ -220,10 +229,13 @@ def _turns(work: WorkGraph) -> Iterator[tuple[str, GreedyKey, str]]:
 
 
 def best_of_keys(
-    graph: Graph, going: Callable[[], bool] = always, known: dict[str, tuple[int, list[int]] | None] | None = None
+    graph: Graph,
+    going: Callable[[], bool] = always,
+    known: dict[str, tuple[int, list[int]] | None] | None = None,
+    cost: CostModel = FMA,
 ) -> PricedOrder:
     """The cheapest of the greedy orders, forward and reverse among them, from which exact searches start."""
-    return min(by_all_keys(WorkGraph(graph), going, known))
+    return min(by_all_keys(WorkGraph(graph, None, cost), going, known))
 
 
 def randomised(work: WorkGraph, rng: Random, count: int, going: Callable[[], bool] = always) -> Iterator[PricedOrder]:

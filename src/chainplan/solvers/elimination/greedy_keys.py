@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from chainplan.problem.cost import FMA
+from chainplan.solvers.elimination.edge_prices import EdgePrices
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 
 KeyValue = int | float
@@ -28,7 +30,8 @@ class GreedyKey(NamedTuple):
 
     A `local` key changes only where a neighbourhood changes and costs O(neighbours); the others look at neighbours of
     neighbours. A `fixed` key never changes. `compiled` is the word by which the routine in C knows the key of dense
-    graphs, if it does; `base` is added to that key, and `factors` are what the key is multiplied by.
+    graphs, if it does; `base` is added to that key, and `factors` are what the key is multiplied by. A `priced` key
+    asks for the price of a vertex, which depends on the cost model.
     """
 
     of: Callable[[WorkGraph], KeyFunction]
@@ -37,10 +40,11 @@ class GreedyKey(NamedTuple):
     compiled: str | None = None
     base: Callable[[WorkGraph], list[int]] = lambda graph: [0] * len(graph.size)
     factors: list[float] | None = None
+    priced: bool = True
 
 
 def price(g: WorkGraph, v: int) -> KeyValue:
-    """Multiply-adds of eliminating v now: the block version of the Markowitz degree."""
+    """The price of eliminating v now, for fma the block version of the Markowitz degree."""
     return g.price(v)
 
 
@@ -84,7 +88,8 @@ def relative(graph: WorkGraph) -> KeyFunction:
 def _minus_least_prices(graph: WorkGraph) -> list[int]:
     """For each vertex, minus what its elimination costs where it is connected to its inputs and outputs alone."""
     before, behind = _reached(graph, graph.into, False), _reached(graph, graph.out, True)
-    return [-size * a * b for size, a, b in zip(graph.size, before, behind, strict=True)]
+    weighed = graph.prices.weighed if graph.prices.by_weight else EdgePrices(FMA).weighed
+    return [-weighed(*ends) for ends in zip(graph.size, before, behind, graph.kept, strict=True)]
 
 
 def _reached(graph: WorkGraph, near: Sequence[Mapping[int, object]], backwards: bool) -> list[int]:
@@ -140,12 +145,12 @@ def _plain(function: KeyFunction) -> Callable[[WorkGraph], KeyFunction]:
 
 
 GREEDY_KEYS: dict[str, GreedyKey] = {
-    "forward": GreedyKey(_plain(lambda g, v: v), fixed=True, compiled="fixed", base=_numbers),
-    "reverse": GreedyKey(_plain(lambda g, v: -v), fixed=True, compiled="fixed", base=_minus_numbers),
-    "markowitz": GreedyKey(_plain(markowitz), compiled="markowitz"),
+    "forward": GreedyKey(_plain(lambda g, v: v), fixed=True, compiled="fixed", base=_numbers, priced=False),
+    "reverse": GreedyKey(_plain(lambda g, v: -v), fixed=True, compiled="fixed", base=_minus_numbers, priced=False),
+    "markowitz": GreedyKey(_plain(markowitz), compiled="markowitz", priced=False),
     "lmmd": GreedyKey(_plain(lambda g, v: g.price(v) + 0.5 * damage(g, v)), local=False, compiled="lmmd"),
     "momr": GreedyKey(_plain(lambda g, v: damage(g, v) - g.price(v)), local=False, compiled="momr"),
-    "fill": GreedyKey(_plain(fill), local=False, compiled="fill"),
+    "fill": GreedyKey(_plain(fill), local=False, compiled="fill", priced=False),
     "price": GreedyKey(_plain(price), compiled="price"),
     "price-per-size": GreedyKey(_plain(lambda g, v: g.price(v) / max(1, g.size[v])), compiled="price-per-size"),
     "relative": GreedyKey(relative, compiled="price", base=_minus_least_prices),

@@ -12,9 +12,10 @@ from contextlib import suppress
 
 from chainplan.solvers.elimination.bitset_graph import BitsetGraph
 from chainplan.solvers.elimination.bitset_problem import EliminationCore
+from chainplan.solvers.elimination.block_classes import edge_classes
 from chainplan.solvers.elimination.branch_and_bound import ExactSearch
 from chainplan.solvers.elimination.cut_sum import cut_sum, net_sides, widest_paths
-from chainplan.solvers.elimination.elimination_graph import WorkEdge, WorkGraph, accumulation
+from chainplan.solvers.elimination.elimination_graph import WorkEdge, WorkGraph
 from chainplan.solvers.elimination.entry_graph import EntryGraph
 from chainplan.solvers.elimination.window_bound import window_bound
 from chainplan.solvers.search.search import SearchStopped, paced, unwatched
@@ -28,27 +29,40 @@ MAX_SET_BOUND_INTERMEDIATES = 20_000
 
 
 def quick_bound(work: WorkGraph, tick: Callable[[], None] = unwatched) -> int:
-    """A lower bound in fma on all vertex eliminations of a graph, with the accumulation; `work` is not changed.
+    """A lower bound on all vertex eliminations of a graph, with the accumulation; `work` is not changed.
 
+    It is in the unit of the prices, and 0 for objectives in time. Where blocks are structured, what they cost in fma
+    bounds operations.
     Where `tick` raises `SearchStopped`, it is what has been proven by then, at least the sum of widest paths, in
     O(edges).
     """
+    if work.prices.adds and not (work.dense and work.grows):
+        if not work.prices.by_weight:
+            return 0
+        bound = quick_bound(WorkGraph(work.graph), tick)
+        if not work.grows or len(work.middle) > MAX_GROUP_BOUND_INTERMEDIATES:
+            return bound
+        core = EliminationCore(work.graph, work.prices.cost)
+        return max(bound, core.least_fixed + lower_bound(core, tick=tick))
     if len(work.middle) > MAX_GROUP_BOUND_INTERMEDIATES:
         if work.dense:
-            return accumulation(work.graph).least + window_bound(work, paced(tick))
+            return work.fixed_price.least + window_bound(work, paced(tick))
         if len(work.middle) > MAX_SET_BOUND_INTERMEDIATES:
             return path_bound(work)
-    core = EliminationCore(work.graph)
+    core = EliminationCore(work.graph, work.prices.cost)
     bound = core.least_fixed + lower_bound(core, tick=tick)
     return bound if core.dense else max(bound, path_bound(work))
 
 
 def path_bound(work: WorkGraph) -> int:
     """The lower bound of widest paths alone, in O(edges); structured blocks off the diagonal count as nothing."""
+    if work.prices.adds and not (work.dense and work.grows):
+        return path_bound(WorkGraph(work.graph)) if work.prices.by_weight else 0
     middle = sorted(work.middle)
     into = paid_paths(work, work.into, middle, ())
     out = paid_paths(work, work.out, middle[::-1], {v for v in middle if work.kept[v]})
-    return accumulation(work.graph).least + sum(work.size[v] * into[v] * out[v] for v in middle)
+    weighed = work.prices.weighed
+    return work.fixed_price.least + sum(weighed(work.size[v], into[v], out[v], work.kept[v]) for v in middle)
 
 
 def paid_paths(
@@ -83,7 +97,9 @@ def lower_bound(core: EliminationCore, mask: int | None = None, tick: Callable[[
     """
     net, look, bound = BitsetGraph.of(core, mask), paced(tick), 0
     if core.dense:
-        bound = cut_sum(net_sides(net), look)
+        bound = cut_sum(net_sides(net), look, net.priced)
+    elif core.prices.adds:
+        net = BitsetGraph.of(core, mask, edge_classes(core))
     elif (entries := EntryGraph.of(core, MAX_SET_BOUND_INTERMEDIATES, mask)) is not None:
         bound = cut_sum(net_sides(entries.net), look)
     if net.middle.bit_count() <= MAX_GROUP_BOUND_INTERMEDIATES:

@@ -25,6 +25,10 @@ Let v go at t1 and its twin v' at t2. Per unit of its size, moving v' to t1 save
 see it in between + (price at t2 − price at t1), and moving v to t2 costs y = the same less what those vertices see in
 place of v, so y <= x. Where x >= 0 the first move does not raise the price, where x < 0 the second does not. So twins
 are one vertex of the sum of their sizes.
+
+Where additions count (`edge_prices`), prices grow with what the neighbours count and with their entries, which the
+argument for going first needs of both, and are affine in what each side counts, which is all that twins need. Chain
+pairs are left alone: their argument is about products.
 """
 
 from __future__ import annotations
@@ -69,8 +73,8 @@ def _eliminate_one(reduced: ReducedGraph, look: WorkWatcher) -> bool:
     look(len(net.size))
     bounds = SetBounds(net, look=look)
     fits = [v for v in members(net.middle) if goes_first(net, v, net.middle)]
-    safe = [v for v in fits if all(_tight(side, v) for side in bounds.sides)]
-    if not safe:
+    safe = [v for v in fits if all(_tight(side, v) for side in (*bounds.sides, *bounds.entries))]
+    if not safe and not net.prices.adds:
         pairs = (v for v in members(net.middle & ~net.kept) if chain_pair(bounds, v))
         safe = list(islice(pairs, 1))
     for v in safe:
@@ -86,6 +90,8 @@ def _tight(side: NetDirection, v: int) -> bool:
 
 def goes_first(net: BitsetGraph, v: int, inside: int) -> bool:
     """Whether a vertex with neighbourhoods as light as its minimum cuts can go first without making others dearer."""
+    if net.counted is not None and not goes_first(net.counted, v, inside):
+        return False
     full_pred, full_succ, _, _ = net.classes
     into, out, size = net.pred[v], net.succ[v], net.size[v]
     room = 0 if net.kept >> v & 1 else size
@@ -132,8 +138,7 @@ def merge_twins(reduced: ReducedGraph) -> bool:
             seen[key] = v
             continue
         u = seen[key]
-        net.size[u] += net.size[v]
         reduced.merged[u] = [*reduced.merged.get(u, [u]), *reduced.merged.get(v, [v])]
-        net.cut_off(v)
+        net.merge(u, v)
         changed = True
     return changed

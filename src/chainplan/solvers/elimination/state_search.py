@@ -18,9 +18,10 @@ from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.result import Outcome, bounded
 from chainplan.plans.steps import Plan
-from chainplan.problem.cost import FMA
+from chainplan.problem.cost import CostModel
 from chainplan.problem.graph import Graph
-from chainplan.solvers.elimination.elimination_graph import accumulation, after_accumulation
+from chainplan.solvers.elimination.edge_prices import EdgePrices, FixedPrice, accumulation
+from chainplan.solvers.elimination.elimination_graph import WorkGraph, after_accumulation
 from chainplan.solvers.elimination.greedy import best_of_keys
 from chainplan.solvers.search.search import Search, SearchStopped
 
@@ -32,7 +33,9 @@ HASH_FIELD = (1 << 61) - 1
 
 
 class EliminationMoves(ABC, Generic[StateT, MoveT]):
-    """A kind of elimination as a graph of states."""
+    """A kind of elimination as a graph of states, with the prices of a cost model."""
+
+    cost: CostModel
 
     @abstractmethod
     def start(self) -> StateT:
@@ -40,7 +43,7 @@ class EliminationMoves(ABC, Generic[StateT, MoveT]):
 
     @abstractmethod
     def moves(self, state: StateT) -> Iterator[tuple[int, MoveT]]:
-        """The legal moves of a state with their prices in fma; none where the Jacobian is complete."""
+        """The legal moves of a state with their prices; none where the Jacobian is complete."""
 
     @abstractmethod
     def after(self, state: StateT, move: MoveT) -> StateT:
@@ -52,7 +55,7 @@ class EliminationMoves(ABC, Generic[StateT, MoveT]):
 
     @abstractmethod
     def at_least(self, state: StateT) -> int:
-        """A lower bound in fma on the price of the remaining moves, which no move lowers by more than its price."""
+        """A lower bound on the price of the remaining moves, which no move lowers by more than its price."""
 
     @abstractmethod
     def plan(self, moves: list[MoveT]) -> Plan:
@@ -152,7 +155,7 @@ def improve(
 ) -> tuple[int, list[MoveT]]:
     """The best of a known sequence and of randomised descents, each of which keeps a random part of the best so far.
 
-    `fixed` is what every sequence pays besides its moves, in fma.
+    `fixed` is what every sequence pays besides its moves.
     """
     rng = random.Random(search.seed)
     best = min(known, descend(kind, rng, 1.0, [], search.watch), key=lambda priced: priced[0])
@@ -168,12 +171,19 @@ def improve(
     return best
 
 
+def _fixed(graph: Graph, cost: CostModel) -> FixedPrice:
+    """What every sequence pays besides its moves: accumulations, and the sums of parallel elementals."""
+    price, least = accumulation(graph, cost)
+    sums = EdgePrices(cost).merges(edge.parts for row in WorkGraph(graph).out for edge in row.values())
+    return FixedPrice(price + sums, least + sums)
+
+
 def settle(
     kind: EliminationMoves[StateT, MoveT], graph: Graph, name: str, effort: tuple[int, int], search: Search
 ) -> Outcome:
     """Improve the best greedy order of vertices by effort[0] descents, then search effort[1] states for a proof."""
-    fixed, name = accumulation(graph), after_accumulation(graph, name)
-    best = along(kind, best_of_keys(graph, search.going, search.greedy).order)
+    fixed, name, cost = _fixed(graph, kind.cost), after_accumulation(graph, name), kind.cost
+    best = along(kind, best_of_keys(graph, search.going, search.greedy, cost).order)
     bound = Bound(fixed.least + kind.at_least(kind.start()), name)
     search.offer(kind.plan(best[1]), fixed.price + best[0])
     try:
@@ -181,7 +191,7 @@ def settle(
         proven = cheapest(kind, best, effort[1], search)
     except SearchStopped:
         assert search.incumbent is not None
-        return Outcome(Status.FEASIBLE, Candidate(search.incumbent, FMA), bound)
+        return Outcome(Status.FEASIBLE, Candidate(search.incumbent, cost), bound)
     if proven is None:
-        return Outcome(Status.FEASIBLE, Candidate(kind.plan(best[1]), FMA), bound)
-    return bounded(Candidate(kind.plan(proven[1]), FMA), fixed.price + proven[0], Bound(fixed.least + proven[0], name))
+        return Outcome(Status.FEASIBLE, Candidate(kind.plan(best[1]), cost), bound)
+    return bounded(Candidate(kind.plan(proven[1]), cost), fixed.price + proven[0], Bound(fixed.least + proven[0], name))

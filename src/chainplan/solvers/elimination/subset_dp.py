@@ -38,7 +38,7 @@ def best_order(work: WorkGraph, vertices: Sequence[int], rng: Random, heat: floa
 
 
 def dense_prices(work: WorkGraph, local: Sequence[int], outside: tuple[Array, Array] | None = None) -> Array:
-    """Row v, column E: what eliminating v costs, `d_v · w(P) · w(S)`, when the set E of the fragment is gone.
+    """Row v, column E: what eliminating v costs, by w(P) and w(S), when the set E of the fragment is gone.
 
     Columns of sets that hold v itself mean nothing.
 
@@ -51,11 +51,11 @@ def dense_prices(work: WorkGraph, local: Sequence[int], outside: tuple[Array, Ar
     kept = sum(1 << i for i, v in enumerate(local) if work.kept[v])
     if core is not None and outside is None:
         prices = np.empty((k, 1 << k), np.int64)
-        if core.fragment_prices(list(local), work.size, work.into, work.out, kept, prices):
+        if not work.prices.adds and core.fragment_prices(list(local), work.size, work.into, work.out, kept, prices):
             return prices
     into, out = FragmentSides(work, local, work.into), FragmentSides(work, local, work.out)
     sizes = [work.size[v] for v in local]
-    widest = (into.most + sum(sizes)) * (out.most + sum(sizes)) * max(sizes) * k
+    widest = 2 * (into.most + sum(sizes)) * (out.most + sum(sizes)) * max(sizes) * k
     dtype = np.dtype(np.int64 if widest < 1 << 44 else object)
     inside = np.zeros(1, dtype)
     for size in sizes:
@@ -66,7 +66,11 @@ def dense_prices(work: WorkGraph, local: Sequence[int], outside: tuple[Array, Ar
     above, below = (into.outside(dtype), out.outside(dtype)) if outside is None else outside
     ins = above[sources] + inside[into.neighbours()[sources] & ~gone]
     outs = below[targets] + inside[out.neighbours()[targets] & (~gone | kept)]
-    return np.asarray(np.array(sizes, dtype)[:, None] * ins * outs)
+    totals = ins * outs
+    if work.prices.adds:
+        goes = np.array([int(not work.kept[v]) for v in local], dtype)[:, None]
+        totals = 2 * totals - outs - goes * (ins - 1)
+    return np.asarray(np.array(sizes, dtype)[:, None] * totals)
 
 
 def least_total(prices: Array) -> int:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from chainplan.problem.cost import FMA
+from chainplan.solvers.elimination.edge_prices import EdgePrices
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.solvers.elimination.subset_neighbours import FragmentSides, through
 from chainplan.structures import Block
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class PricedBlocks:
     """Blocks by number, with the products, sums and prices computed so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, prices: EdgePrices) -> None:
+        self.prices = prices
         self.blocks: list[Block] = []
         self._number: dict[Block, int] = {}
         self._product: dict[tuple[int, int], int] = {}
@@ -52,11 +53,15 @@ class PricedBlocks:
         return total
 
     def price(self, left: int, right: int) -> int:
-        """Multiply-adds of left · right."""
+        """The price of left · right."""
         price = self._price.get((left, right))
         if price is None:
-            price = self._price[left, right] = FMA.multiply(self.blocks[left], self.blocks[right])
+            price = self._price[left, right] = self.prices.pair(self.blocks[left], self.blocks[right])
         return price
+
+    def held(self, numbers: Counter[int]) -> int:
+        """The price of a sum onto each of some blocks, which are counted."""
+        return sum(count * self.prices.held((self.blocks[number],)) for number, count in numbers.items())
 
 
 class StructuredFragment:
@@ -65,7 +70,7 @@ class StructuredFragment:
     def __init__(self, work: WorkGraph, local: Sequence[int]) -> None:
         self.work, self.local = work, local
         self.place = {v: i for i, v in enumerate(local)}
-        self.blocks = PricedBlocks()
+        self.blocks = PricedBlocks(work.prices)
         number = self.blocks.number
         self.into = [{p: number(edge.block) for p, edge in work.into[v].items()} for v in local]
         self.out = [{s: number(edge.block) for s, edge in work.out[v].items()} for v in local]
@@ -97,7 +102,7 @@ class StructuredFragment:
         return Counter(blocks.values())
 
     def price(self, i: int, sources: int, targets: int) -> int:
-        """Multiply-adds of eliminating vertex i when the members that reach it, or that it reaches, are gone.
+        """The price of eliminating vertex i when the members that reach it, or that it reaches, are gone.
 
         Either set may hold i itself.
         """
@@ -111,6 +116,10 @@ class StructuredFragment:
                 outs = self._outs[i, targets] = self._paths_out_of(i, targets)
             price = self.blocks.price
             total = sum(n * m * price(left, right) for left, m in outs.items() for right, n in ins.items())
+            if self.work.prices.adds:
+                v = self.local[i]
+                total -= self.blocks.held(outs) + (0 if self.work.kept[v] else self.blocks.held(ins))
+                total += self.work.prices.raised(self.work.size[v], self.work.kept[v])
             self._known[key] = total
         return total
 

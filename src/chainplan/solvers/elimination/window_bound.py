@@ -42,7 +42,7 @@ def window_bound(work: WorkGraph, look: WorkWatcher = unwatched) -> int:
     into, out = first.linked(look), second.linked(look)
     above, below = first.cuts(into), second.cuts(out)
     order, width = depth_first(work), 1
-    known = [work.size[v] * above[v] * below[v] for v in order]
+    known = [work.prices.weighed(work.size[v], above[v], below[v], work.kept[v]) for v in order]
     total = sum(known)
     if len(into.reach) == len(out.reach) == len(order):
         with suppress(SearchStopped):
