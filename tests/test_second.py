@@ -33,6 +33,7 @@ from chainplan.values.jacobians import as_matrices
 from chainplan.values.second import as_array, draw_all
 from chainplan_cli.main import main
 from tests.oracles.second_order import (
+    along,
     fma_of_lists,
     least_by_splits,
     least_with_any_jacobians,
@@ -163,7 +164,8 @@ def test_the_plan_file_is_read_checked_and_run(tmp_path: Path, capsys: pytest.Ca
 
 
 def plan_of(*steps: Step, output: int) -> Plan:
-    return Plan(asked([2, 2, 1]).graph, steps, (), second_outputs=(SecondOutput("x2", "x0", "x0", output),))
+    end = SecondOutput("x2", "x0", "x0", output)
+    return Plan(asked([2, 2, 1]).graph, steps, (), second_outputs=(end,), second=SecondOrder())
 
 
 def good_steps() -> list[Step]:
@@ -281,6 +283,64 @@ def test_elementwise_functions_of_many_entries_are_planned_and_run_without_their
     f, g, h = (values[f"F{i}"] for i in (1, 2, 3))
     ff, gg, hh = (values[f"F{i}''"] for i in (1, 2, 3))
     assert np.allclose(held.tocsr().data, hh * (g * f) ** 2 + h * (gg * f**2 + g * ff))
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 60), pytest.param(60, 2000, marks=pytest.mark.nightly)])
+def test_weights_and_directions_give_what_exact_integers_give_and_what_h_times_v_is(first: int, last: int) -> None:
+    for seed in range(first, last):
+        rng = random.Random(seed)
+        problem = random_second(rng)
+        second = SecondOrder(rng.random() < 0.6, rng.choice([None, 1, 2]), rng.choice([None, 1, 3]))
+        part = replace(problem, second=second)
+        result = plan(part)
+        assert result.plan is not None, seed
+        assert check(result.plan, part).total == result.price
+        assert result.price is not None
+        assert result.price <= result.baselines.best
+        values = draw_all(part, seed, np.int64)
+        sizes = [problem.graph.sizes[v] for v in (*problem.graph.outputs, *problem.graph.inputs)]
+        u, v = (values.get(f"x0:{side}", np.eye(sizes[1], dtype=np.int64)) for side in ("left", "right"))
+        expected = np.array([[along(pairs(problem, values), a, b) for b in v.T.tolist()] for a in u.T.tolist()])
+        expected = np.moveaxis(expected.reshape(u.shape[1], v.shape[1], sizes[0]), 2, 0)
+        if second.weights:
+            expected = np.tensordot(values[f"{problem.graph.outputs[0]}:weights"], expected, 1)
+        given = {name: value for name, value in values.items() if not name.startswith("x")}
+        whole = second_derivatives(plan(problem), given).values()
+        for found in second_derivatives(result, values).values():
+            assert np.array_equal(found, expected), seed
+            for block in whole if not second.weights else ():
+                assert np.array_equal(np.einsum("iab,aj,bk->ijk", block, u, v), found)
+        assert result.plan.second_outputs or not np.any(expected), seed
+
+
+def test_a_product_with_the_hessian_costs_far_less_than_the_hessian() -> None:
+    spec = {"chain": [60] * 5, "derivative": 2, "weights": True}
+    hessian, product = plan(from_spec(spec)), plan(from_spec({**spec, "directions": {"right": 1}}))
+    assert hessian.price is not None
+    assert product.price is not None
+    assert 2.5 * product.price < hessian.price
+
+
+def test_weights_and_directions_that_do_not_fit_are_refused() -> None:
+    for spec, words in (
+        ({"chain": [2, 3], "weights": True}, "without 'derivative: 2'"),
+        ({"chain": [2, 3], "derivative": 2, "directions": {"left": 0}}, "at least one direction"),
+        ({"chain": [2, 3], "derivative": 2, "directions": {"up": 1}}, "unknown key 'up'"),
+    ):
+        with pytest.raises(SpecError, match=words):
+            from_spec(spec)
+    problem = from_spec({"chain": [2, 3], "derivative": 2, "weights": True, "directions": {"left": 2}})
+    made, values = plan(problem), draw_all(problem, 0)
+    for name, array in (("x1:weights", np.ones((1, 2))), ("x0:left", np.ones((3, 2)))):
+        with pytest.raises(ExecutionError, match=name):
+            second_derivatives(made, {**values, name: array})
+        with pytest.raises(ExecutionError, match=f"no '{name}'"):
+            second_derivatives(made, {key: value for key, value in values.items() if key != name})
+    assert made.plan is not None
+    with pytest.raises(PlanError, match="asked for"):
+        check(made.plan, asked([2, 3]))
+    with pytest.raises(PlanError, match="expected what the problem asks for"):
+        check(replace(made.plan, second=SecondOrder()))
 
 
 @pytest.mark.parametrize("name", sorted(set(RENDERERS) - {"svg", "trace"}))

@@ -19,6 +19,7 @@ from chainplan.plans.steps import (
     Contract,
     Decompress,
     Direction,
+    Given,
     Interpreter,
     Load,
     LoadSecond,
@@ -48,6 +49,7 @@ STEPS: list[Step] = [
     Again(3, "x1", "x2"),
     Direction("x0", Mode.TANGENT),
     LoadSecond("F1"),
+    Given("x1", Side.ROWS),
     Contract(1, 2, Side.ROWS, True),
     Contract(1, 2, Side.RIGHT, False, 3),
     Advance("F1"),
@@ -93,6 +95,9 @@ class NoRestore(Interpreter[str]):
 
     def load_second(self, step: LoadSecond) -> str:
         return "load_second"
+
+    def given(self, step: Given) -> str:
+        return "given"
 
     def contract(self, step: Contract) -> str:
         return "contract"

@@ -67,6 +67,7 @@ def second_derivatives(
         The elemental Jacobians by name, as for `execute`, and beside them the second derivatives: that of 'F1' is
         called "F1''", and is an array of rows x cols x cols, symmetric in its columns, or the vector of the entries of
         its pattern in order, such as the second derivatives of elementwise functions. One that is zero is left out.
+        Weights of the output y are a row 'y:weights', directions at the input x are columns 'x:left' and 'x:right'.
     dense : bool | None
         Whether results are written out as arrays of three dimensions; otherwise those with few nonzeros stay sparse
         arrays of rows x (cols · cols). None writes out up to 4 GiB and refuses more.
@@ -132,7 +133,7 @@ def understood(
     `second` does.
     """
     plan = plan_of(plan)
-    if bool(plan.outputs) if second else bool(plan.second_outputs):
+    if (plan.second is not None) != second:
         found, call = ("the Jacobian", "execute") if second else ("second derivatives", "second_derivatives")
         expected = "second derivatives" if second else "the Jacobian"
         raise ExecutionError(f"plan: found one for {found}; expected one for {expected}. Call chainplan.{call}.")

@@ -46,6 +46,7 @@ from chainplan.plans.steps import (
     Contract,
     Decompress,
     Direction,
+    Given,
     Interpreter,
     Load,
     LoadSecond,
@@ -63,7 +64,7 @@ from chainplan.structures import Block, Dense
 from chainplan.structures.second import SecondBlock
 from chainplan.values.jacobians import GivenJacobian, MatrixFree, called, common_dtype, matrix_free, stored
 from chainplan.values.primal import Primal, VertexState
-from chainplan.values.second import second_name, stored_second
+from chainplan.values.second import second_name, stored_second, stored_side
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -172,6 +173,9 @@ class Lowering(Interpreter[StepKernel]):
 
     def load_second(self, step: LoadSecond) -> StepKernel:
         return _load_second(self._position, self._graph.declared[step.elemental])
+
+    def given(self, step: Given) -> StepKernel:
+        return _given(self._position, step, self.blocks[self._position])
 
     def contract(self, step: Contract) -> StepKernel:
         kinds = self._second(step.second), self._second(self._position)
@@ -407,6 +411,13 @@ def _decompress(position: int, step: Decompress, sides: SeededColours, block: Bl
 def _load_second(position: int, e: Elemental) -> StepKernel:
     def kernel(run: PlanRun) -> None:
         run.values[position] = stored_second(e, run.given.get(second_name(e.first)))
+
+    return kernel
+
+
+def _given(position: int, step: Given, block: Block) -> StepKernel:
+    def kernel(run: PlanRun) -> None:
+        run.values[position] = stored_side(step.vertex, step.side, block, run.given)
 
     return kernel
 

@@ -16,7 +16,7 @@ from chainplan.plans.replay import replay
 from chainplan.plans.steps import Accumulate, Load, Plan, Propagate
 from chainplan.problem.graph import Elemental
 from chainplan.structures import Block, Dense
-from chainplan.values.second import second_name
+from chainplan.values.second import SIDE_WORDS, second_name, side_name
 
 LoadedStep = tuple[int, Elemental, tuple[int, int] | None, Block]
 """A load, its elemental, the shape of the elemental where any array of that shape will do, and its block."""
@@ -76,10 +76,20 @@ def _lower(plan: Plan) -> LoweredPlan:
         tuple(code),
         blocks,
         replayed.prices,
-        frozenset((*declared, *map(second_name, declared))) if plan.second_outputs else frozenset(declared),
+        _known_names(plan),
         own,
         wide(plan, blocks),
     )
+
+
+def _known_names(plan: Plan) -> frozenset[str]:
+    """Return all names under which the caller may give something."""
+    names = plan.graph.declared
+    if plan.second is None:
+        return frozenset(names)
+    ends = (*plan.graph.inputs, *plan.graph.outputs)
+    sides = (side_name(vertex, side) for vertex in ends for side in SIDE_WORDS)
+    return frozenset((*names, *map(second_name, names), *sides))
 
 
 def _dropped(plan: Plan, own: bool) -> list[tuple[int, ...]]:

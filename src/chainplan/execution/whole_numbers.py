@@ -19,7 +19,18 @@ from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import PlanRun, StepKernel
 from chainplan.kernels.storage import HeldValues
-from chainplan.plans.steps import Again, Application, Decompress, Direction, Load, LoadSecond, Seed, StateStep, Step
+from chainplan.plans.steps import (
+    Again,
+    Application,
+    Decompress,
+    Direction,
+    Given,
+    Load,
+    LoadSecond,
+    Seed,
+    StateStep,
+    Step,
+)
 from chainplan.values.jacobians import MatrixFree, MatrixFunction, is_sparse
 
 WHOLE_NUMBER_KINDS = "iu"
@@ -37,7 +48,7 @@ def whole(value: HeldValues) -> bool:
 
 def guarded(position: int, kernel: StepKernel, step: Step) -> StepKernel:
     """Let the kernel of a step refuse a result of whole numbers that does not fit its dtype."""
-    if isinstance(step, Load | LoadSecond | Seed | Decompress | Again | Direction | StateStep):
+    if isinstance(step, Load | LoadSecond | Given | Seed | Decompress | Again | Direction | StateStep):
         return kernel
     reads = tuple(set(step.operands()))
     applied = step.elemental if isinstance(step, Application) else None

@@ -141,7 +141,7 @@ def saved_plan(root: dict[str, Any], source: str) -> SavedPlan:
         outputs = tuple(Output(raw["output"], raw["input"], raw["id"]) for raw in root["outputs"])
         programs = tuple(read_programs(root.get("programs", {}), problem.products))
         seconds = read_seconds(root)
-        plan = Plan(problem.graph, tuple(map(read_step, root["steps"])), outputs, programs, seconds)
+        plan = Plan(problem.graph, tuple(map(read_step, root["steps"])), outputs, programs, seconds, problem.second)
     schedule = read_schedule(root["schedule"]) if "schedule" in root else None
     return SavedPlan(problem, plan, root, source, schedule)
 

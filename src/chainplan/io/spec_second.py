@@ -1,6 +1,8 @@
 """The grammar of second derivatives: `derivative: 2` at the top, and `second` of each elemental.
 
 derivative: 2                    # the second derivative is asked for; 1, the Jacobian, where it is left out
+weights: true                    # of the sum of the outputs, weighted by a row that is given when the plan is run
+directions: {left: 3, right: 1}  # its column sides along so many given directions; a side left out has all columns
 
 chain:
   - {shape: [64, 784]}                           # what its structure allows: here all entries
@@ -14,10 +16,10 @@ from __future__ import annotations
 from chainplan.errors.suggest import did_you_mean
 from chainplan.io.located.nodes import LocatedNode, MappingNode, ScalarNode, shown, written
 from chainplan.io.located.reader import NodeReader, plain
-from chainplan.problem.second import ElementalSecond, SecondOrder
+from chainplan.problem.second import MAX_DIRECTIONS, ElementalSecond, SecondOrder
 from chainplan.structures.second import MAX_SECOND_ENTRIES, listed_second
 
-SECOND_KEYS = ("derivative",)
+SECOND_KEYS = ("derivative", "weights", "directions")
 """The keys at the top of a spec that ask for second derivatives."""
 SECOND_WORDS = ("dense", "diagonal", "zero", "coo")
 """What `second` may be."""
@@ -25,17 +27,30 @@ SECOND_WORDS = ("dense", "diagonal", "zero", "coo")
 
 def read_second(top: dict[str, LocatedNode], reader: NodeReader) -> SecondOrder | None:
     """Read which derivative a spec asks for; None stands for the first one."""
-    if "derivative" not in top:
-        return None
-    node = top["derivative"]
-    order = reader.whole(node, 10)
-    if order is not None and order not in (1, 2):
+    node = top.get("derivative")
+    order = 1 if node is None else reader.whole(node, 10)
+    if node is not None and order is not None and order not in (1, 2):
         reader.refuse(node, "1 or 2", "Write 'derivative: 2', or leave it out for the Jacobian.")
     beside = [key for key in ("limits.recompute", "products") if _has(top, key)]
-    if order == 2 and beside:
+    if node is not None and order == 2 and beside:
         text = f"the spec has 'derivative: 2' and '{beside[0]}'; expected one of them. Leave one out."
         reader.messages.add(node, text)
-    return SecondOrder() if order == 2 else None
+    sides = _sides(top, reader)
+    if order != 2:
+        for key in (key for key in SECOND_KEYS[1:] if key in top and order is not None):
+            text = f"the spec has '{key}' without 'derivative: 2'; expected both or none. Remove it, or add that."
+            reader.messages.add(top[key], text)
+    return SecondOrder(*sides) if order == 2 else None
+
+
+def _sides(top: dict[str, LocatedNode], reader: NodeReader) -> tuple[bool, int | None, int | None]:
+    """Read `weights` and `directions`; what cannot be read is noted and left out."""
+    weights = reader.flag(top["weights"]) if "weights" in top else False
+    given = (reader.fields(top["directions"], ("left", "right")) if "directions" in top else None) or {}
+    counts = {side: reader.whole(node, MAX_DIRECTIONS) for side, node in given.items()}
+    for side in (side for side, count in counts.items() if count == 0):
+        reader.refuse(given[side], "at least one direction", "Leave the side out for all columns.")
+    return bool(weights), counts.get("left") or None, counts.get("right") or None
 
 
 def _has(top: dict[str, LocatedNode], key: str) -> bool:

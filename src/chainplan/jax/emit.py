@@ -44,6 +44,7 @@ from chainplan.plans.steps import (
     Contract,
     Decompress,
     Direction,
+    Given,
     Interpreter,
     Load,
     LoadSecond,
@@ -192,6 +193,9 @@ class TracedRun(Interpreter[HeldBlock]):
         return HeldDense(vector[:, None] if step.mode is Mode.TANGENT else vector[None, :])
 
     def load_second(self, step: LoadSecond) -> HeldBlock:
+        raise AssertionError(_SECONDS)
+
+    def given(self, step: Given) -> HeldBlock:
         raise AssertionError(_SECONDS)
 
     def contract(self, step: Contract) -> HeldBlock:

@@ -41,6 +41,7 @@ from chainplan.plans.steps import (
     Contract,
     Decompress,
     Direction,
+    Given,
     Interpreter,
     Load,
     LoadSecond,
@@ -60,6 +61,8 @@ from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem, problem_of
 from chainplan.problem.products import SIDES
+from chainplan.problem.second import SecondOrder
+from chainplan.structures.second import Side
 
 _FIELD_BITS = 60
 """Python holds numbers of up to so many bits in two words, and multiplies them faster than longer ones."""
@@ -174,11 +177,11 @@ def _check_outputs(plan: Plan) -> None:
 
 def _of_second_order(plan: Plan, problem: Problem | None) -> bool:
     """Say whether a plan is one for second derivatives, which it is where a problem asks for them."""
-    asked = bool(plan.second_outputs) if problem is None else problem.second is not None
-    if plan.second_outputs and not asked:
-        found = f"outputs: found {len(plan.second_outputs)} of second order"
-        raise PlanError(f"{found}; expected those of the Jacobian, for which the problem asks. Plan again.")
-    return asked
+    if problem is not None and plan.second != problem.second:
+        found = "the Jacobian" if plan.second is None else f"{plan.second}"
+        expected = "the Jacobian" if problem.second is None else f"{problem.second}"
+        raise PlanError(f"plan: found one for {found}; expected one for {expected}, which is asked for. Plan again.")
+    return plan.second is not None
 
 
 def _check_paths(plan: Plan) -> None:
@@ -199,16 +202,20 @@ def _check_paths(plan: Plan) -> None:
 
 def _check_terms(plan: Plan) -> None:
     """Compare the blocks of the second derivative with substitution, for all pairs of inputs at once, then for each."""
-    prime, graph = _random_prime(), plan.graph
+    prime, graph, asked = _random_prime(), plan.graph, plan.second or SecondOrder()
+    given = {(v, side): 1 + secrets.randbelow(prime - 1) for v in (*graph.inputs, *graph.outputs) for side in Side}
     paths = _labels(graph, prime), _labels(graph, prime), _labels(graph, prime)
     nothing = {e.name for e in graph.elementals if not e.second_block.nnz}
     own = {name: 0 if name in nothing else 1 + secrets.randbelow(prime - 1) for name in paths[0]}
     labels = TermLabels(*paths, own)
-    held = held_terms(plan, HeldPaths(*(_carry(plan, one, prime) for one in paths)), own, prime)
+    held = held_terms(plan, HeldPaths(*(_carry(plan, one, prime, given=given) for one in paths)), own, prime)
     drawn = {v: (1 + secrets.randbelow(prime - 1), 1 + secrets.randbelow(prime - 1)) for v in graph.inputs}
     wrong = None
     for left, right, pair in input_weights(graph, drawn):
-        expected = substituted_terms(graph, labels, left, right, prime)
+        starts = _aimed(left, Side.LEFT, asked.left, given), _aimed(right, Side.RIGHT, asked.right, given)
+        expected = substituted_terms(graph, labels, *starts, prime)
+        if asked.weights:
+            expected = {v: terms * given.get((v, Side.ROWS), 1) for v, terms in expected.items()}
         claimed = dict.fromkeys(graph.outputs, 0)
         for output, one, other, step in plan.second_outputs:
             claimed[output] += left.get(one, 0) * right.get(other, 0) * held[step]
@@ -223,6 +230,13 @@ def _check_terms(plan: Plan) -> None:
                 "before it. It is not the second derivative."
             )
     raise PlanError(f"output '{wrong}': the plan does not count every term of the second derivative exactly once.")
+
+
+def _aimed(
+    weights: Mapping[str, int], side: Side, count: int | None, given: Mapping[tuple[str, Side], int]
+) -> Mapping[str, int]:
+    """Return the weights of inputs on a side, times the labels of the directions that come in there."""
+    return weights if count is None else {v: weight * given[v, side] for v, weight in weights.items()}
 
 
 def _check_programs(plan: Plan, problem: Problem | None) -> None:
@@ -289,10 +303,11 @@ def _carry(
     prime: int,
     program: ProductProgram | None = None,
     weights: Mapping[str, int] | None = None,
+    given: Mapping[tuple[str, Side], int] | None = None,
 ) -> Sequence[int]:
-    """Carry the labels through the steps of a plan and of a program, with the weights of its vectors."""
+    """Carry the labels through the steps of a plan and of a program, with those of vectors and of what is given."""
     steps = plan.steps if program is None else (*plan.steps, *program.steps)
-    carried = _Labels(labels, prime, BlockPlaces(plan.graph, steps), weights or {})
+    carried = _Labels(labels, prime, BlockPlaces(plan.graph, steps), weights or {}, given or {})
     for step in steps:
         carried.held.append(step.accept(carried))
     return carried.held
@@ -305,8 +320,16 @@ class _Labels(Interpreter[int]):
     and two products of the same elementals in another order, or on other paths, are never taken for one another.
     """
 
-    def __init__(self, labels: Mapping[str, int], prime: int, places: BlockPlaces, weights: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        labels: Mapping[str, int],
+        prime: int,
+        places: BlockPlaces,
+        weights: Mapping[str, int],
+        given: Mapping[tuple[str, Side], int],
+    ) -> None:
         self.held = array("Q")
+        self._given = given
         self._labels, self._prime, self._places, self._weights = labels, prime, places, weights
         self._known: dict[tuple[int, tuple[int, ...]], int] = {}
 
@@ -362,6 +385,9 @@ class _Labels(Interpreter[int]):
     def contract(self, step: Contract) -> int:
         return 0
 
+    def given(self, step: Given) -> int:
+        return self._given[step.vertex, step.side]
+
     def advance(self, step: Advance) -> int:
         return 0
 
@@ -386,7 +412,7 @@ class _MovedLabels(_Labels):
     def __init__(self, whole: _Labels, labels: Mapping[str, int]) -> None:
         self.held, self.at = {}, 0
         self._labels, self._prime, self._places, self._known = labels, whole._prime, whole._places, whole._known
-        self._weights = whole._weights
+        self._weights, self._given = whole._weights, whole._given
 
     def again(self, step: Again) -> int:
         moved = self._places.moved(self.at) or {}

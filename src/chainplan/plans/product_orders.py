@@ -15,6 +15,7 @@ from chainplan.plans.forward_reverse import AlgebraBlock, PlanAlgebra, Pricer, o
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
 from chainplan.plans.second_bracketings import BASELINE_SPLITS, bracketing_plan
+from chainplan.plans.second_sides import BASELINE_CHOICES, sided_plan
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
@@ -83,7 +84,9 @@ def baseline_plan(problem: Problem, name: str) -> Plan:
     """
     graph, products = problem.graph, problem.products
     if problem.second is not None:
-        return bracketing_plan(graph, BASELINE_SPLITS[name], symmetric=False)
+        if problem.second.symmetric:
+            return bracketing_plan(graph, problem.second, BASELINE_SPLITS[name], symmetric=False)
+        return sided_plan(graph, problem.second, BASELINE_CHOICES[name])
     recorder = Recorder(graph)
     if products is None:
         return recorder.plan(sweep(graph, recorder, _MODES[name]))

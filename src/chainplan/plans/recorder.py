@@ -11,6 +11,7 @@ from chainplan.plans.steps import (
     Contract,
     Decompress,
     Direction,
+    Given,
     Load,
     LoadSecond,
     Multiply,
@@ -25,6 +26,7 @@ from chainplan.plans.steps import (
     Step,
 )
 from chainplan.problem.graph import Graph, Mode
+from chainplan.problem.second import SecondOrder
 from chainplan.structures.second import Side
 
 
@@ -39,7 +41,7 @@ class Recorder:
         self._graph = graph
         self._first = first
         self._steps: list[Step] = []
-        self._loads: list[Load | LoadSecond | int] = []
+        self._loads: list[Load | LoadSecond | Given | int] = []
 
     @classmethod
     def after(cls, plan: Plan) -> Recorder:
@@ -87,12 +89,18 @@ class Recorder:
         places = self._position(second), self._position(block)
         return self._record(Contract(*places, side, symmetric, None if onto is None else self._position(onto)))
 
+    def given(self, vertex: str, side: Side) -> int:
+        self._loads.append(Given(vertex, side))
+        return -len(self._loads)
+
     def copy(self, step: Step, place: Mapping[int, int]) -> int:
         """Write a step whose operands are given by the handles of other steps; a load stands before its first use."""
         if isinstance(step, Load):
             return self.load(step.elemental)
         if isinstance(step, LoadSecond):
             return self.load_second(step.elemental)
+        if isinstance(step, Given):
+            return self.given(*step)
         return self._record(step.renumbered({arg: self._position(place[arg]) for arg in step.operands()}))
 
     def linearise(self, elemental: str) -> int:
@@ -108,14 +116,15 @@ class Recorder:
         outputs: Sequence[tuple[str, str, int]],
         programs: Sequence[ProductProgram] = (),
         second_outputs: Sequence[SecondOutput] = (),
+        second: SecondOrder | None = None,
     ) -> Plan:
         """Return the plan, given (output, input, handle) of the Jacobian's blocks, or the programs of its products.
 
-        The steps of second outputs are handles too.
+        The steps of second outputs, which are those of the second derivative `second`, are handles too.
         """
         ends = tuple(Output(output, source, self._position(handle)) for output, source, handle in outputs)
         twice = tuple(end._replace(step=self._position(end.step)) for end in second_outputs)
-        return Plan(self._graph, tuple(self._steps), ends, tuple(programs), twice)
+        return Plan(self._graph, tuple(self._steps), ends, tuple(programs), twice, second)
 
     def begun(self) -> Recorder:
         """Return the writer of a program, which goes on where this set-up ends: it must have all its steps by now.
@@ -140,6 +149,6 @@ class Recorder:
         if handle >= 0:
             return handle
         held = self._loads[-1 - handle]
-        if isinstance(held, Load | LoadSecond):
+        if isinstance(held, Load | LoadSecond | Given):
             held = self._loads[-1 - handle] = self._record(held)
         return held

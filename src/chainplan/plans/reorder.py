@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from chainplan._util.digraph import reachable
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.liveness import evaluates, tape_spans
-from chainplan.plans.steps import Again, Application, Load, LoadSecond, Plan, Step
+from chainplan.plans.steps import Again, Application, Given, Load, LoadSecond, Plan, Step
 from chainplan.problem.graph import Graph, Mode
 
 MAX_REORDERED_STEPS = 3000
@@ -66,7 +66,7 @@ class _MovableSteps:
         self.args: list[tuple[int, ...]] = []
         for step in steps:
             self.args.append(tuple(dict.fromkeys(place for arg in step.operands() for place in self._held_by(arg))))
-        self.loads = {p for p, step in enumerate(steps) if isinstance(step, Load | LoadSecond)}
+        self.loads = {p for p, step in enumerate(steps) if isinstance(step, Load | LoadSecond | Given)}
         self.given = [p for p in range(len(steps)) if p not in self.loads]
         for name, first, last in tape_spans(steps):
             self._add_tape(name, range(first, last + 1))
@@ -227,7 +227,7 @@ class _MovableSteps:
                 steps.append(self.plan.steps[p].renumbered(place))
         outputs = tuple(output._replace(step=place[output.step]) for output in self.plan.outputs)
         seconds = tuple(second._replace(step=place[second.step]) for second in self.plan.second_outputs)
-        return Plan(self.plan.graph, tuple(steps), outputs, second_outputs=seconds)
+        return Plan(self.plan.graph, tuple(steps), outputs, second_outputs=seconds, second=self.plan.second)
 
 
 def peak_floor(graph: Graph) -> int:

@@ -32,10 +32,12 @@ from chainplan.plans.steps import (
     plan_of,
     require_step,
 )
-from chainplan.plans.typed import Broken, Typed, Typing
+from chainplan.plans.typed import SIDE_ENDS, Broken, Typed, Typing
 from chainplan.problem.cost import FMA, CostModel, model_of
 from chainplan.problem.graph import Mode
+from chainplan.problem.second import SecondOrder
 from chainplan.structures import Block
+from chainplan.structures.second import Side
 
 if TYPE_CHECKING:
     from chainplan.colouring import Colouring
@@ -134,7 +136,7 @@ _HELD_REPLAYS: WeakKeyDictionary[Plan, ref[Replay]] = WeakKeyDictionary()
 
 
 def _replayed(plan: Plan, cost: CostModel) -> Replay:
-    typing = Typing(plan.graph, plan.steps, cost)
+    typing = Typing(plan.graph, plan.steps, cost, second=plan.second)
     blocks, prices, adds = typing.made, list[int](), 0
     known = set(STEP_KINDS).issuperset(map(type, plan.steps))
     for position, step in enumerate(plan.steps):
@@ -151,7 +153,7 @@ def _replayed(plan: Plan, cost: CostModel) -> Replay:
     for output in plan.outputs:
         _check_output(output, ends, blocks)
     for second in plan.second_outputs:
-        _check_second_output(second, ends, blocks)
+        _check_second_output(second, plan.second or SecondOrder(), ends, blocks)
     programs = replay_programs(plan, blocks, cost)
     states = spans(plan) if evaluates(plan.steps) else []  # refuses states that are moved wrongly
     adds += sum(program.program.times * program.adds for program in programs)
@@ -199,7 +201,9 @@ def _check_output(entry: Output, ends: tuple[frozenset[str], frozenset[str]], ma
         raise PlanError(f"{where}: step {position} leads '{held.source}' -> '{held.target}'.")
 
 
-def _check_second_output(entry: SecondOutput, ends: tuple[frozenset[str], frozenset[str]], made: list[Typed]) -> None:
+def _check_second_output(
+    entry: SecondOutput, asked: SecondOrder, ends: tuple[frozenset[str], frozenset[str]], made: list[Typed]
+) -> None:
     output, left, right, position = entry
     where = f"output ('{output}', '{left}', '{right}')"
     if output not in ends[0] or left not in ends[1] or right not in ends[1]:
@@ -209,9 +213,14 @@ def _check_second_output(entry: SecondOutput, ends: tuple[frozenset[str], frozen
     held = made[position]
     if held.second is None:
         raise PlanError(f"{where}: step {position} makes a block of rows x cols; expected a second-order block.")
-    if (held.target, held.source, held.second.right) != (output, left, right):
+    expected = (
+        SIDE_ENDS[Side.ROWS] if asked.weights else output,
+        left if asked.left is None else SIDE_ENDS[Side.LEFT],
+        right if asked.right is None else SIDE_ENDS[Side.RIGHT],
+    )
+    if (held.target, held.source, held.second.right) != expected:
         found = f"step {position} leads '{held.source}', '{held.second.right}' -> '{held.target}'"
-        raise PlanError(f"{where}: {found}.")
+        raise PlanError(f"{where}: {found}.".replace("\0", ""))
 
 
 def _alive(plan: Plan, blocks: Sequence[Typed]) -> Iterator[int]:

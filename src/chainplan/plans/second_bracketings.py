@@ -21,13 +21,16 @@ U. Naumann et al., arXiv 2103.09480, section 2: the recurrence, in which the Jac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.steps import Plan, SecondOutput
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental, Graph, Mode
-from chainplan.structures.second import Side
+from chainplan.problem.second import ElementalSecond, SecondOrder
+from chainplan.structures import Block
+from chainplan.structures.second import SecondBlock, Side
 
 Split = Callable[[int, int], int]
 """The vertex between i and j at which the interval from x_i to x_j is split."""
@@ -36,26 +39,52 @@ BASELINE_SPLITS: dict[str, Split] = {"forward": lambda i, j: j - 1, "reverse": l
 """The splits of the two baselines."""
 
 
-def bracketing_plan(graph: Graph, split: Split, symmetric: bool = True) -> Plan:
+class ChainLink(NamedTuple):
+    """A part of a chain that is not split: an elemental, or the row of weights behind the last one."""
+
+    block: Block
+    second: SecondBlock
+    elemental: Elemental | None
+
+    @property
+    def price(self) -> int:
+        """The fma of the Jacobian, which only a matrix-free elemental has."""
+        e = self.elemental
+        return 0 if e is None or e.explicit else FMA.accumulate(e, cheapest_mode(e))
+
+
+def chain_links(graph: Graph, asked: SecondOrder) -> list[ChainLink]:
+    """Return the links of a chain: with weights, that of the weights comes last and has no second derivative."""
+    links = [ChainLink(e.block, graph.declared[e.name].second_block, e) for e in graph.chain]
+    if asked.weights:
+        rows = links[-1].block.rows
+        nothing = ElementalSecond("zero").block(1, rows)
+        links.append(ChainLink(Block(1, rows), nothing, None))
+    return links
+
+
+def bracketing_plan(graph: Graph, asked: SecondOrder, split: Split, symmetric: bool = True) -> Plan:
     """Write the plan of a second-order bracketing of a chain; unless `symmetric`, all entries are computed."""
-    writer = _IntervalWriter(graph, split, symmetric)
-    last = len(graph.chain)
-    held = writer.second(last)
+    writer = _IntervalWriter(graph, chain_links(graph, asked), split, symmetric)
+    held = writer.second()
     ends = graph.outputs[0], graph.inputs[0], graph.inputs[0]
-    return writer.recorder.plan((), second_outputs=() if held is None else (SecondOutput(*ends, held),))
+    outputs = () if held is None else (SecondOutput(*ends, held),)
+    return writer.recorder.plan((), second_outputs=outputs, second=asked)
 
 
 class _IntervalWriter:
     """Writes the blocks of intervals, those of the parts before those of the whole."""
 
-    def __init__(self, graph: Graph, split: Split, symmetric: bool) -> None:
+    def __init__(self, graph: Graph, links: Sequence[ChainLink], split: Split, symmetric: bool) -> None:
         self.recorder = Recorder(graph)
-        self._chain, self._split, self._symmetric = graph.chain, split, symmetric
-        self._zero = [not graph.declared[e.name].second_block.nnz for e in graph.chain]
+        self._output = graph.outputs[0]
+        self._links, self._split, self._symmetric = links, split, symmetric
+        self._zero = [not link.second.nnz for link in links]
         self._jacobians: dict[tuple[int, int], int] = {}
 
-    def second(self, last: int) -> int | None:
+    def second(self) -> int | None:
         """Write the second derivative of the whole chain; None where it is zero."""
+        last = len(self._links)
         made: dict[tuple[int, int], int | None] = {}
         needed = set[tuple[int, int]]()
         order = list(self._nodes(last))
@@ -63,7 +92,7 @@ class _IntervalWriter:
             self._need(i, j, needed)
         for i, j in reversed(order):
             if j - i == 1:
-                made[i, j] = None if self._zero[i] else self.recorder.load_second(self._chain[i].name)
+                made[i, j] = self._loaded(i)
             else:
                 made[i, j] = self._joined(i, j, made)
             if (i, j) in needed:
@@ -100,21 +129,29 @@ class _IntervalWriter:
             total = self.recorder.contract(before, self._jacobian(k, j), Side.ROWS, self._symmetric, total)
         return total
 
+    def _loaded(self, i: int) -> int | None:
+        e = self._links[i].elemental
+        return None if self._zero[i] or e is None else self.recorder.load_second(e.name)
+
     def _jacobian(self, i: int, j: int) -> int:
         """Write the Jacobian of an interval whose parts have theirs."""
         if (i, j) not in self._jacobians:
-            self._jacobians[i, j] = self._elemental(i) if j - i == 1 else self._product(i, j)
+            last = j - i == 1
+            made = recorded_jacobian(self.recorder, self._links[i], self._output) if last else self._product(i, j)
+            self._jacobians[i, j] = made
         return self._jacobians[i, j]
 
     def _product(self, i: int, j: int) -> int:
         k = self._split(i, j)
         return self.recorder.multiply(self._jacobian(k, j), self._jacobian(i, k))
 
-    def _elemental(self, i: int) -> int:
-        e = self._chain[i]
-        if e.explicit:
-            return self.recorder.load(e.name)
-        return self.recorder.accumulate(e.name, cheapest_mode(e))
+
+def recorded_jacobian(recorder: Recorder, link: ChainLink, output: str) -> int:
+    """Write the Jacobian of a link."""
+    e = link.elemental
+    if e is None:
+        return recorder.given(output, Side.ROWS)
+    return recorder.load(e.name) if e.explicit else recorder.accumulate(e.name, cheapest_mode(e))
 
 
 def cheapest_mode(e: Elemental) -> Mode:

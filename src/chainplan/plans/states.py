@@ -26,6 +26,7 @@ from chainplan.plans.steps import (
     Contract,
     Decompress,
     Direction,
+    Given,
     Interpreter,
     Load,
     LoadSecond,
@@ -57,8 +58,8 @@ class StateWalk(Interpreter[None]):
     """A walk along the steps that follows the working and the stored states, and refuses a step without its state."""
 
     def __init__(self, graph: Graph) -> None:
-        self.given = graph.inputs[0]
-        self.working = self.given
+        self.start = graph.inputs[0]
+        self.working = self.start
         self._graph = graph
         self._position = -1
         self._open: dict[str, StateSpan] = {}
@@ -82,7 +83,7 @@ class StateWalk(Interpreter[None]):
     def finish(self) -> list[StateSpan]:
         """Return all spans, except those of the input in memory."""
         every = (*self.done, *self._open.values(), *self._written.values())
-        return [span for span in every if span.on_disk or span.vertex != self.given]
+        return [span for span in every if span.on_disk or span.vertex != self.start]
 
     def load(self, step: Load) -> None:
         self._linearise(step.elemental)
@@ -114,6 +115,9 @@ class StateWalk(Interpreter[None]):
     def load_second(self, step: LoadSecond) -> None:
         self._linearise(step.elemental)
 
+    def given(self, step: Given) -> None:
+        """What the caller gives needs no state."""
+
     def contract(self, step: Contract) -> None:
         """A contraction needs no state."""
 
@@ -139,7 +143,7 @@ class StateWalk(Interpreter[None]):
 
     def restore(self, step: Restore) -> None:
         vertex = step.vertex
-        if vertex != self.given and vertex not in self._stored:
+        if vertex != self.start and vertex not in self._stored:
             raise self._wrong(f"'{vertex}' cannot be restored, for it is not stored; expected a 'store' of it before.")
         if vertex != self.working:
             self._leave()

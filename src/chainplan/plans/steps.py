@@ -30,6 +30,7 @@ from chainplan._util.byte_cache import bytes_of
 from chainplan.errors import PlanError
 from chainplan.errors.arguments import describe, expect, refuse
 from chainplan.problem.graph import Graph, Mode
+from chainplan.problem.second import SecondOrder
 from chainplan.structures.second import Side
 
 StepPlaces = Mapping[int, int]
@@ -323,6 +324,25 @@ class Contract(NamedTuple):
         return interpreter.contract(self)
 
 
+class Given(NamedTuple):
+    """What the caller gives for a side of the second derivative: a row of weights, or a column for each direction.
+
+    It is 1 x size(vertex) on the rows, at an output, and size(vertex) x directions on a column side, at an input.
+    """
+
+    vertex: str
+    side: Side
+
+    def operands(self) -> tuple[int, ...]:
+        return ()
+
+    def renumbered(self, place: StepPlaces) -> Given:
+        return self
+
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
+        return interpreter.given(self)
+
+
 Application = Accumulate | Propagate
 """The steps that call a function of a matrix-free elemental; an adjoint needs its tape."""
 StateStep = Advance | Store | Restore | Write | Read
@@ -331,8 +351,8 @@ STATE_STEP_KINDS: frozenset[type] = frozenset(get_args(StateStep))
 """The kinds of these steps; `kind in ...` is many times faster than isinstance, and plans have millions of steps."""
 APPLICATION_KINDS: frozenset[type] = frozenset(get_args(Application))
 """The kinds of steps that are applications."""
-SecondStep = LoadSecond | Contract
-"""The steps that make second-order blocks alone; sums may make them too."""
+SecondStep = LoadSecond | Contract | Given
+"""The steps that stand in plans for second derivatives alone."""
 Step = Load | Application | Multiply | Add | Seed | Decompress | Again | Direction | SecondStep | StateStep
 PROGRAM_STEP_KINDS: frozenset[type] = frozenset(get_args(Load | Application | Multiply | Add | Again | Direction))
 """The kinds of steps that may stand in programs."""
@@ -384,6 +404,9 @@ class Interpreter(ABC, Generic[VisitResult]):
 
     @abstractmethod
     def contract(self, step: Contract) -> VisitResult: ...
+
+    @abstractmethod
+    def given(self, step: Given) -> VisitResult: ...
 
     @abstractmethod
     def advance(self, step: Advance) -> VisitResult: ...
@@ -494,6 +517,8 @@ class Plan:
         of the plan are then the set-up, which is carried out once, and there are no outputs.
     second_outputs : tuple[SecondOutput, ...]
         The step of each block of the second derivative, where that is asked for.
+    second : SecondOrder | None
+        The second derivative that the plan is for, None for plans of the Jacobian.
 
     Raises
     ------
@@ -513,6 +538,7 @@ class Plan:
     outputs: tuple[Output, ...]
     programs: tuple[ProductProgram, ...] = ()
     second_outputs: tuple[SecondOutput, ...] = ()
+    second: SecondOrder | None = None
 
     def __post_init__(self) -> None:
         expect("graph", self.graph, Graph, "a Graph", "Pass that of the problem: problem.graph.")

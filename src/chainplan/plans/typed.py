@@ -22,6 +22,7 @@ from chainplan.plans.steps import (
     Contract,
     Decompress,
     Direction,
+    Given,
     Interpreter,
     Load,
     LoadSecond,
@@ -36,6 +37,7 @@ from chainplan.plans.steps import (
 )
 from chainplan.problem.cost import CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
+from chainplan.problem.second import SecondOrder
 from chainplan.structures import Block, Identity, sum_adds
 from chainplan.structures.second import SecondBlock, Side, contraction
 
@@ -104,6 +106,10 @@ VECTOR_SIDE = "\0vectors"
 """What stands for a vertex on the side of a block where the vector of a product came in; no vertex has this name."""
 
 
+SIDE_ENDS = {Side.ROWS: "\0weights", Side.LEFT: "\0left", Side.RIGHT: "\0right"}
+"""What stands for a vertex where weights or directions came in; no vertex has such a name."""
+
+
 class Broken(Exception):
     """A rule of the plan language that a step breaks."""
 
@@ -125,10 +131,20 @@ class Typing(Interpreter[MadeBlock]):
         The prices of the steps.
     program : Mode | None
         The mode of the program to which the steps belong, None for those of a set-up or of a plan without programs.
+    second : SecondOrder | None
+        The second derivative that the plan is for.
     """
 
-    def __init__(self, graph: Graph, steps: Sequence[Step], cost: CostModel, program: Mode | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        steps: Sequence[Step],
+        cost: CostModel,
+        program: Mode | None = None,
+        second: SecondOrder | None = None,
+    ) -> None:
         self.made: list[Typed] = []
+        self._second = second
         self._graph, self._cost = graph, cost
         self._program = program
         self._places = BlockPlaces(graph, steps)
@@ -261,6 +277,17 @@ class Typing(Interpreter[MadeBlock]):
         if e is None:
             raise Broken(f"'{step.elemental}' is no elemental of the problem.")
         return _second(e.target, e.source, e.source, e.second_block), 0, 0
+
+    def given(self, step: Given) -> MadeBlock:
+        vertex, side = step
+        size, asked = self._size(vertex), self._second
+        if side is Side.ROWS and asked is not None and asked.weights and vertex in self._graph.outputs:
+            return Typed(SIDE_ENDS[side], vertex, Block(1, size)), 0, 0
+        count = None if asked is None or side not in (Side.LEFT, Side.RIGHT) else getattr(asked, side.value)
+        if count is None or vertex not in self._graph.inputs:
+            named = side.value if isinstance(side, Side) else describe(side)
+            raise Broken(f"nothing is given on the side '{named}' at '{vertex}'; expected what the problem asks for.")
+        return Typed(vertex, SIDE_ENDS[side], Block(size, count)), 0, 0
 
     def contract(self, step: Contract) -> MadeBlock:
         if not isinstance(step.side, Side):

@@ -19,10 +19,12 @@ from chainplan.execution.executor import second_derivatives
 from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph
 from chainplan.problem.problem import Problem
+from chainplan.structures import Block
+from chainplan.structures.second import Side
 from chainplan.validation.tolerance import largest
 from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import GivenJacobian, as_matrices, common_dtype
-from chainplan.values.second import as_array
+from chainplan.values.second import as_array, side_name, sides_of, stored_side
 
 MAX_REFERENCE_ENTRIES = 50_000_000
 """Entries that the reference may hold at once."""
@@ -53,7 +55,24 @@ def reference_second_derivatives(
     >>> reference_second_derivatives(problem, given)["x1", "x0", "x0"].tolist()
     [[[5]]]
     """
-    return _computed(problem.graph, jacobians, absolute=False)
+    return _on_sides(problem, _computed(problem.graph, jacobians, absolute=False), jacobians)
+
+
+def _on_sides(
+    problem: Problem, blocks: dict[tuple[str, str, str], Array], given: Mapping[str, GivenJacobian]
+) -> dict[tuple[str, str, str], Array]:
+    """Multiply the sides of all blocks by the weights and directions that are asked for."""
+    result = {}
+    for (output, left, right), block in blocks.items():
+        made = block
+        for axis, (vertex, side) in enumerate(((output, Side.ROWS), (left, Side.LEFT), (right, Side.RIGHT))):
+            shape = sides_of(problem).get(side_name(vertex, side))
+            if shape is not None:
+                matrix = stored_side(vertex, side, Block(*shape), given)
+                moved = np.tensordot(matrix if side is Side.ROWS else matrix.T, made, axes=(1, axis))
+                made = np.moveaxis(moved, 0, axis)
+        result[output, left, right] = made
+    return result
 
 
 def reference_entries(graph: Graph) -> int:
@@ -93,7 +112,7 @@ class SecondJudge:
     note = ""
 
     def __init__(self, problem: Problem, jacobians: Mapping[str, GivenJacobian]) -> None:
-        self._graph, self._jacobians = problem.graph, jacobians
+        self._problem, self._jacobians = problem, jacobians
         self._expected = reference_second_derivatives(problem, jacobians)
         self.dtype = common_dtype([*jacobians.values()])
         self.scale = max((largest(block) for block in self._expected.values()), default=0.0)
@@ -111,5 +130,6 @@ class SecondJudge:
 
     def terms(self) -> float:
         """Return the largest entry of the sum of the absolute values of all terms."""
-        blocks = _computed(self._graph, self._jacobians, absolute=True).values()
+        given = {name: abs(self._jacobians[name]) for name in sides_of(self._problem)}
+        blocks = _on_sides(self._problem, _computed(self._problem.graph, self._jacobians, True), given).values()
         return max((largest(block) for block in blocks), default=0.0)

@@ -15,7 +15,7 @@ from chainplan.problem.problem import Problem
 from chainplan.problem.second import SecondOrder
 from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import common_dtype, matrix_free, stored
-from chainplan.values.second import second_name, stored_second
+from chainplan.values.second import second_name, sides_of, stored_second
 
 
 def read_npz(path: str) -> dict[str, Array]:
@@ -47,7 +47,7 @@ def load_npz(path: str, problem: Problem) -> dict[str, Array]:
         Where the file cannot be read or does not fit the graph; the message lists every fault.
     """
     graph, given = problem.graph, read_npz(path)
-    seconds = {} if problem.second is None else _seconds(given, graph)
+    seconds = {} if problem.second is None else _seconds(given, problem)
     arrays = dict(with_equal(graph, {name: array for name, array in given.items() if name not in seconds}))
     faults = [f"{path}: {text}" for text in (*_faults(arrays, graph), *_second_faults(seconds, graph, problem.second))]
     if faults:
@@ -59,9 +59,9 @@ def load_npz(path: str, problem: Problem) -> dict[str, Array]:
     return {name: array.astype(common, copy=False) for name, array in used.items()}
 
 
-def _seconds(given: Mapping[str, Array], graph: Graph) -> dict[str, Array]:
-    """Take the second derivatives of useful elementals out of what a file has."""
-    names = (second_name(e.first) for e in graph.useful)
+def _seconds(given: Mapping[str, Array], problem: Problem) -> dict[str, Array]:
+    """Take the second derivatives of useful elementals, weights and directions out of what a file has."""
+    names = (*(second_name(e.first) for e in problem.graph.useful), *sides_of(problem))
     return {name: given[name] for name in names if name in given}
 
 

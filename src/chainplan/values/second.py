@@ -18,7 +18,8 @@ from chainplan.errors import ExecutionError
 from chainplan.kernels.storage import HeldValues
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem
-from chainplan.structures.second import ListedSecond, SecondBlock
+from chainplan.structures import Block
+from chainplan.structures.second import ListedSecond, SecondBlock, Side
 from chainplan.values.draw import draw
 from chainplan.values.jacobians import NUMBER_KINDS
 
@@ -54,6 +55,48 @@ def stored_second(e: Elemental, given: Any) -> HeldValues:
         raise ExecutionError(f"the array for '{name}' has shape {array.shape}; expected {shapes}.")
     _require_symmetric(name, array, array[mirror(block.pattern)])
     return flat(block.pattern, array, block)
+
+
+SIDE_WORDS = {Side.ROWS: "weights", Side.LEFT: "left", Side.RIGHT: "right"}
+"""What the names of weights and directions end with."""
+
+
+def side_name(vertex: str, side: Side) -> str:
+    """Return the name under which the weights of an output, or the directions at an input, are given."""
+    return f"{vertex}:{SIDE_WORDS[side]}"
+
+
+def stored_side(vertex: str, side: Side, block: Block, given: Mapping[str, Any]) -> Array:
+    """Return the weights or directions that were given, as a matrix.
+
+    Raises
+    ------
+    ExecutionError
+        Where nothing was given, or an array of another shape.
+    """
+    name = side_name(vertex, side)
+    value = given.get(name)
+    if value is None:
+        raise ExecutionError(f"no '{name}'; expected an array of {block.rows} x {block.cols}.")
+    array = np.asarray(value)
+    if array.ndim == 1 and 1 in block[:2]:
+        array = array.reshape(-1, 1) if side is not Side.ROWS else array.reshape(1, -1)
+    if array.shape != block[:2] or array.dtype.kind not in NUMBER_KINDS:
+        found = f"shape {array.shape} of dtype {array.dtype}"
+        raise ExecutionError(f"the array for '{name}' has {found}; expected numbers of {block.rows} x {block.cols}.")
+    return array
+
+
+def sides_of(problem: Problem) -> dict[str, tuple[int, int]]:
+    """Return the names and shapes of what is given on the sides of a problem's second derivative."""
+    asked, graph = problem.second, problem.graph
+    if asked is None:
+        return {}
+    shapes = {side_name(v, Side.ROWS): (1, graph.sizes[v]) for v in graph.outputs} if asked.weights else {}
+    for side, count in ((Side.LEFT, asked.left), (Side.RIGHT, asked.right)):
+        if count is not None:
+            shapes |= {side_name(v, side): (graph.sizes[v], count) for v in graph.inputs}
+    return shapes
 
 
 def mirror(pattern: ListedSecond) -> Array:
@@ -118,8 +161,13 @@ def draw_seconds(graph: Graph, seed: int = 0, dtype: DTypeLike = np.float64) -> 
 
 def draw_all(problem: Problem, seed: int = 0, dtype: DTypeLike = np.float64) -> dict[str, Any]:
     """Draw the Jacobians of a problem, and the second derivatives where it asks for them."""
-    seconds = {} if problem.second is None else draw_seconds(problem.graph, seed, dtype)
-    return draw(problem.graph, seed, dtype) | seconds
+    if problem.second is None:
+        return draw(problem.graph, seed, dtype)
+    rng, kind, sides = np.random.default_rng((seed, 3)), np.dtype(dtype), {}
+    for name, shape in sides_of(problem).items():
+        drawn = rng.integers(-4, 5, shape) if kind.kind == "i" else 0.5 + rng.random(shape)
+        sides[name] = drawn.astype(kind)
+    return draw(problem.graph, seed, dtype) | draw_seconds(problem.graph, seed, dtype) | sides
 
 
 def second_bytes(graph: Graph, dtype: DTypeLike = np.float64) -> int:

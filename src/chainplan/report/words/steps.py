@@ -13,6 +13,7 @@ from chainplan.plans.steps import (
     Contract,
     Decompress,
     Direction,
+    Given,
     Interpreter,
     Load,
     LoadSecond,
@@ -74,6 +75,9 @@ class _Words(Interpreter[tuple[str, str]]):
 
     def load_second(self, step: LoadSecond) -> tuple[str, str]:
         return "load second", f"{step.elemental}''"
+
+    def given(self, step: Given) -> tuple[str, str]:
+        return f"given {step.side.value}", step.vertex
 
     def contract(self, step: Contract) -> tuple[str, str]:
         second, block = f"#{step.second}", f"#{step.block}"
@@ -180,6 +184,9 @@ class _Order(Interpreter[str]):
 
     def load_second(self, step: LoadSecond) -> str:
         return f"{step.elemental}''"
+
+    def given(self, step: Given) -> str:
+        return {Side.ROWS: "w", Side.LEFT: "U", Side.RIGHT: "V"}[step.side]
 
     def contract(self, step: Contract) -> str:
         second, block = self.written[step.second], self.written[step.block]

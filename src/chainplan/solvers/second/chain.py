@@ -14,10 +14,11 @@ from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.classes import SECOND_BRACKETINGS, SECOND_SHARED
 from chainplan.plans.result import Outcome, bounded
-from chainplan.plans.second_bracketings import bracketing_plan
+from chainplan.plans.second_bracketings import bracketing_plan, chain_links
 from chainplan.problem.problem import Problem
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver, not_fma, not_of_second_order
+from chainplan.solvers.second.directions import cheapest_sided
 from chainplan.solvers.second.interval_table import SecondIntervalTable
 
 MAX_SECOND_CHAIN = 400
@@ -29,7 +30,8 @@ class SecondChainSolver(Solver):
     """Exact interval dynamic programming for second derivatives, with Jacobians shared by the splits.
 
     Cost: O(q³) time and O(q²) memory for q elementals.
-    Exact: yes, within second-order bracketings; within those with Jacobians in any order where the bound is reached.
+    Exact: yes, within second-order bracketings; within those with Jacobians in any order where the bound is reached; no
+        along directions.
     Refuses: problems that ask for the Jacobian; graphs that are not chains; other objectives than fma; more than 400
         elementals.
     """
@@ -44,11 +46,16 @@ class SecondChainSolver(Solver):
         return reason
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        table = SecondIntervalTable(problem.graph, problem.cost, search.tick)
-        candidate = Candidate(bracketing_plan(problem.graph, table.splitter()), problem.cost)
+        asked = problem.second
+        assert asked is not None
+        if not asked.symmetric:
+            return Outcome(Status.FEASIBLE, Candidate(cheapest_sided(problem.graph, asked, search.tick), problem.cost))
+        links = chain_links(problem.graph, asked)
+        table = SecondIntervalTable(links, problem.cost, search.tick)
+        candidate = Candidate(bracketing_plan(problem.graph, asked, table.splitter()), problem.cost)
         if not table.exact:
             return Outcome(Status.FEASIBLE, candidate)
         search.offer(candidate.plan, candidate.price)
-        floor = SecondIntervalTable(problem.graph, problem.cost, search.tick, floor=True)
+        floor = SecondIntervalTable(links, problem.cost, search.tick, floor=True)
         within = SECOND_SHARED if floor.price == table.price else SECOND_BRACKETINGS
         return bounded(candidate, table.price, Bound(table.price, within))

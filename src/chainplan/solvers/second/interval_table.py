@@ -21,11 +21,10 @@ the cheapest product of any split.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from chainplan.plans.second_bracketings import cheapest_mode
+from chainplan.plans.second_bracketings import ChainLink
 from chainplan.problem.cost import CostModel
-from chainplan.problem.graph import Graph
 from chainplan.structures import Block, Dense
 from chainplan.structures.second import SecondBlock, Side
 
@@ -35,8 +34,8 @@ class SecondIntervalTable:
 
     Parameters
     ----------
-    graph : Graph
-        The chain.
+    links : Sequence[ChainLink]
+        The links of the chain.
     cost : CostModel
         The prices of the steps.
     tick : Callable[[], None]
@@ -45,19 +44,18 @@ class SecondIntervalTable:
         Whether to bound the wider class from below instead.
     """
 
-    def __init__(self, graph: Graph, cost: CostModel, tick: Callable[[], None], floor: bool = False) -> None:
-        chain = graph.chain
-        self.size = len(chain)
+    def __init__(
+        self, links: Sequence[ChainLink], cost: CostModel, tick: Callable[[], None], floor: bool = False
+    ) -> None:
+        self.size = len(links)
         self._cost, self._floor = cost, floor
         self._jacobian: dict[tuple[int, int], Block] = {}
         self._second: dict[tuple[int, int], SecondBlock] = {}
-        self._prices = {(i, i + 1): (0, 0) for i in range(self.size)}
+        self._prices: dict[tuple[int, int], tuple[int, int]] = {}
         self._splits: dict[tuple[int, int, bool], int] = {}
-        for i, e in enumerate(chain):
-            self._jacobian[i, i + 1] = e.block
-            self._second[i, i + 1] = graph.declared[e.name].second_block
-            accumulated = 0 if e.explicit else cost.accumulate(e, cheapest_mode(e))
-            self._prices[i, i + 1] = 0, accumulated
+        for i, link in enumerate(links):
+            self._jacobian[i, i + 1], self._second[i, i + 1] = link.block, link.second
+            self._prices[i, i + 1] = 0, link.price
         for length in range(2, self.size + 1):
             for i in range(self.size - length + 1):
                 tick()

@@ -23,6 +23,7 @@ from chainplan.plans.result import Outcome
 from chainplan.plans.steps import Plan, SecondOutput
 from chainplan.problem.graph import Graph
 from chainplan.problem.problem import Problem
+from chainplan.problem.second import SecondOrder
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver, not_fma, not_of_second_order
 from chainplan.structures import Dense
@@ -50,6 +51,8 @@ class SecondPublishedSolver(Solver):
         reason = not_of_second_order(problem) or problem.graph.not_a_chain or not_fma(problem)
         if reason is not None:
             return reason
+        if problem.second != SecondOrder():
+            return "it takes no weights and no directions"
         chain = problem.graph.chain
         if len(chain) > MAX_PUBLISHED_CHAIN:
             return f"the chain has {len(chain):,} elementals; expected at most {MAX_PUBLISHED_CHAIN}"
@@ -104,4 +107,4 @@ def _written(graph: Graph, brackets: _Splits, splits: _Splits) -> Plan:
 
     held = second(0, len(chain))
     end = SecondOutput(graph.outputs[0], graph.inputs[0], graph.inputs[0], held)
-    return recorder.plan((), second_outputs=(end,))
+    return recorder.plan((), second_outputs=(end,), second=SecondOrder())

@@ -1,0 +1,187 @@
+"""Plans for second derivatives of chains along directions: U'·H·V, H·v and their like, without forming H.
+
+Let y(i) be the directions carried on to x_i, one elemental after the other. The terms of the part from x_i to x_j make
+a block X(i, j) whose column sides are either *open*, at x_i, or *along* the directions, where they have one column for
+each. A side that is along stays so, so that parts add up without being contracted on it again:
+
+    X(i, j) = X(k, j), its open sides contracted with J(i, k),  +  J(k, j) · X(i, k).
+
+A side is taken along at x_i by a contraction with y(i): of X(i, j) as a whole, or of J(k, j) · X(i, k), behind the
+product with its rows, which is cheap where few rows are left. With both sides open this is a second-order bracketing
+(`second_bracketings`). With one side along and splits behind the first elemental it is forward over reverse, the
+second-order adjoint (Griewank & Walther, *Evaluating Derivatives*, section 5.1); with both along and splits before the
+last it is forward over forward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from chainplan.plans.recorder import Recorder
+from chainplan.plans.second_bracketings import ChainLink, chain_links, recorded_jacobian
+from chainplan.plans.steps import Plan, SecondOutput
+from chainplan.problem.graph import Graph, Mode
+from chainplan.problem.second import SecondOrder
+from chainplan.structures.second import Side
+
+AlongSides = tuple[bool, bool]
+"""Whether the left and the right column side of a block are along the directions."""
+OPEN: AlongSides = (False, False)
+COLUMN_SIDES = (Side.LEFT, Side.RIGHT)
+
+
+class SidedPart(NamedTuple):
+    """A part of a chain, from x_i to x_j, the sides of its block, and whether its Jacobian is needed besides."""
+
+    i: int
+    j: int
+    along: AlongSides
+    whole: bool
+
+
+class SidedChoice(NamedTuple):
+    """How a block is made: by taking one `side` along, or by a split at `k`.
+
+    At a split J(k, j) is multiplied onto X(i, k) while its sides are as in `early`; the others are taken along then.
+    """
+
+    side: Side | None = None
+    k: int = 0
+    early: AlongSides = OPEN
+
+
+Choose = Callable[[SidedPart], SidedChoice]
+"""The choice for each part of a chain."""
+
+
+def _forward(part: SidedPart) -> SidedChoice:
+    if part.j - part.i == 1:
+        return SidedChoice(last_side(part.along))
+    return SidedChoice(None, part.j - 1, part.along)
+
+
+def _reverse(part: SidedPart) -> SidedChoice:
+    if part.j - part.i == 1:
+        return SidedChoice(last_side(part.along))
+    return SidedChoice(None, part.i + 1, OPEN)
+
+
+BASELINE_CHOICES: dict[str, Choose] = {"forward": _forward, "reverse": _reverse}
+"""Forward over forward, and forward over reverse."""
+
+
+def last_side(along: AlongSides) -> Side:
+    """Return a side that is along, the left one where both are."""
+    return Side.LEFT if along[0] else Side.RIGHT
+
+
+def opened(along: AlongSides, side: Side) -> AlongSides:
+    """Return the sides with one of them open again."""
+    left, right = along
+    return (False, right) if side is Side.LEFT else (left, False)
+
+
+def taken_later(early: AlongSides, along: AlongSides) -> list[Side]:
+    """Return the sides that are along, but are not yet in `early`; the right one comes first."""
+    later = (side for side, before, after in zip(COLUMN_SIDES, early, along, strict=True) if after and not before)
+    return list(later)[::-1]
+
+
+def open_side(along: AlongSides) -> Side | None:
+    """Return which column sides are open, None where both are along."""
+    left, right = along
+    return {(False, False): Side.BOTH, (True, False): Side.RIGHT, (False, True): Side.LEFT}.get((left, right))
+
+
+def needs(part: SidedPart, k: int, before: bool, after: bool) -> tuple[bool, bool]:
+    """Say whether a split needs the Jacobians of both parts, given whether they have second derivatives."""
+    return part.whole or (after and open_side(part.along) is not None), part.whole or before
+
+
+def sided_plan(graph: Graph, asked: SecondOrder, choose: Choose) -> Plan:
+    """Write the plan that the choices describe."""
+    writer = _SidedWriter(graph, asked, choose)
+    along = asked.left is not None, asked.right is not None
+    held = writer.made(SidedPart(0, len(writer.links), along, whole=False))
+    ends = graph.outputs[0], graph.inputs[0], graph.inputs[0]
+    outputs = () if held is None else (SecondOutput(*ends, held),)
+    return writer.recorder.plan((), second_outputs=outputs, second=asked)
+
+
+class _SidedWriter:
+    """Writes the blocks of parts, and the Jacobians and directions that they need when they need them."""
+
+    def __init__(self, graph: Graph, asked: SecondOrder, choose: Choose) -> None:
+        self.recorder = Recorder(graph)
+        self.links: list[ChainLink] = chain_links(graph, asked)
+        self._graph, self._choose = graph, choose
+        self._splits: dict[tuple[int, int], int] = {}
+        self._jacobians: dict[tuple[int, int], int] = {}
+        self._directions: dict[tuple[Side, int], int] = {}
+
+    def made(self, part: SidedPart) -> int | None:
+        """Write the block of a part; None where it is zero."""
+        i, j, along, whole = part
+        if not self._bends(i, j) and not (whole and j - i > 1):
+            return None
+        if j - i == 1 and along == OPEN:
+            e = self.links[i].elemental
+            assert e is not None, "weights have no second derivative"
+            return self.recorder.load_second(e.name)
+        choice = self._choose(part)
+        if choice.side is not None:
+            inner = self.made(part._replace(along=opened(along, choice.side)))
+            return None if inner is None else self._taken(inner, choice.side, i)
+        return self._joined(part, choice)
+
+    def _joined(self, part: SidedPart, choice: SidedChoice) -> int | None:
+        """Write the block of a part by a split."""
+        i, j, along, _ = part
+        k, early = choice.k, choice.early
+        self._splits[i, j] = k
+        near, far = needs(part, k, self._bends(i, k), self._bends(k, j))
+        total, before = self.made(SidedPart(k, j, along, far)), self.made(SidedPart(i, k, early, near))
+        sides = open_side(along)
+        if total is not None and sides is not None:
+            total = self.recorder.contract(total, self._jacobian(i, k), sides, symmetric=along == OPEN)
+        if before is None:
+            return total
+        later = taken_later(early, along)
+        onto = None if later else total
+        made = self.recorder.contract(before, self._jacobian(k, j), Side.ROWS, symmetric=early == OPEN, onto=onto)
+        for side in later:
+            made = self._taken(made, side, i, total if side is later[-1] else None)
+        return made
+
+    def _bends(self, i: int, j: int) -> bool:
+        """Say whether some link of a part has a second derivative."""
+        return any(link.second.nnz for link in self.links[i:j])
+
+    def _taken(self, block: int, side: Side, i: int, onto: int | None = None) -> int:
+        return self.recorder.contract(block, self._direction(side, i), side, symmetric=False, onto=onto)
+
+    def _direction(self, side: Side, i: int) -> int:
+        """Write the directions of a side at x_i."""
+        for at in range(i + 1):
+            if (side, at) not in self._directions:
+                self._directions[side, at] = self._carried(side, at)
+        return self._directions[side, i]
+
+    def _carried(self, side: Side, at: int) -> int:
+        if at == 0:
+            return self.recorder.given(self._graph.inputs[0], side)
+        e, before = self.links[at - 1].elemental, self._directions[side, at - 1]
+        if e is not None and e.tangent is not None:
+            return self.recorder.propagate(e.name, before, Mode.TANGENT)
+        return self.recorder.multiply(self._jacobian(at - 1, at), before)
+
+    def _jacobian(self, i: int, j: int) -> int:
+        if (i, j) not in self._jacobians:
+            if j - i == 1:
+                made = recorded_jacobian(self.recorder, self.links[i], self._graph.outputs[0])
+            else:
+                k = self._splits[i, j]
+                made = self.recorder.multiply(self._jacobian(k, j), self._jacobian(i, k))
+            self._jacobians[i, j] = made
+        return self._jacobians[i, j]
