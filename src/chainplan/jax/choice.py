@@ -51,7 +51,7 @@ MIN_LOOP_GAIN = 0.5
 """The same where a loop is opened: what its steps take is predicted less well."""
 MISSING_NUMBER = 1.25
 """Times the predicted time of jacrev that another way may take which gives a number where jacrev gives NaN."""
-DEFAULT_NODES = 150
+DEFAULT_NODES = 100
 """The steps of the search for a plan after which it ends."""
 MIN_SPARSE_NODES, MAX_SPARSE_VISITS = 3, 300_000
 """Of a sparse Jacobian: the least steps of the search, and the most steps times entries of the longest vertex."""

@@ -1,7 +1,8 @@
 """Primitives that move, copy, leave out or add up entries: selections and their transposes.
 
-JAX itself says where the entries go: it is asked to move the numbers of the entries. Indices decide the structure where
-they are known while the function is traced; where they are values of the program, the rules answer None.
+The numbers of the entries are moved, which says where the entries go: by numpy where it makes the same move
+(`by_numpy`), else by JAX itself. Indices decide the structure where they are known while the function is traced;
+where they are values of the program, the rules answer None.
 
 Of complex arrays the real parts move as the imaginary parts do.
 """
@@ -12,16 +13,18 @@ from dataclasses import replace
 from math import prod
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from chainplan.jax.by_numpy import BY_NUMPY
 from chainplan.jax.edges import ActiveEquation, JaxEdge, is_complex, pick_edge, scatter_edge, sign_edge
 from chainplan.jax.indexing import IndexArray
 from chainplan.jax.trace import TraceConstant
 
 NO_OPERAND_ENTRY = -1
 """The number of an entry that comes from no entry of the operand."""
+EXACT_IN_FLOAT32 = 1 << 24
+"""The first integer behind which single precision leaves some out."""
 
 
 def moved(active: ActiveEquation) -> list[JaxEdge] | None:
@@ -88,36 +91,46 @@ def _numbers(active: ActiveEquation, position: int, result: int) -> IndexArray:
     """Return the number of the entry of an operand that each entry of the result is, `NO_OPERAND_ENTRY` if it is
     none."""
     equation = active.equation
+    given = []
+    for i, (operand, aval) in enumerate(zip(equation.operands, equation.ins, strict=True)):
+        if i in _indices(active) and isinstance(operand, TraceConstant):
+            given.append(np.asarray(operand.value))
+        elif i == position:
+            given.append(np.arange(prod(aval.shape), dtype=np.int32).reshape(aval.shape))
+        else:
+            given.append(np.full(aval.shape, NO_OPERAND_ENTRY, np.int32))
+    if equation.name in BY_NUMPY:
+        return BY_NUMPY[equation.name](equation.params, given)[result].astype(np.int64).ravel()
     if "fill_value" in equation.params:
         equation = replace(equation, params={**equation.params, "fill_value": NO_OPERAND_ENTRY})
     with jax.ensure_compile_time_eval():
-        given = []
-        for i, (operand, aval) in enumerate(zip(equation.operands, equation.ins, strict=True)):
-            if i in _indices(active) and isinstance(operand, TraceConstant):
-                given.append(np.asarray(operand.value))
-            elif i == position:
-                given.append(np.arange(prod(aval.shape), dtype=np.int32).reshape(aval.shape))
-            else:
-                given.append(np.full(aval.shape, NO_OPERAND_ENTRY, np.int32))
         return np.asarray(equation.apply(*given)[result]).astype(np.int64).ravel()
 
 
 def _destinations(active: ActiveEquation, position: int) -> IndexArray:
-    """Return the number of the entry of the result to which each update of a scatter is added, -1 if it is dropped."""
+    """Return the number of the entry of the result to which each update of a scatter is added, -1 if it is dropped.
+
+    The transpose of the scatter reads the numbers off. It takes floating-point ones, which hold only small integers
+    exactly, so that digits are read one after the other.
+    """
     equation = active.equation
-    shapes = [aval.shape for aval in equation.ins]
+    index = equation.operands[1]
+    assert isinstance(index, TraceConstant), "indices are known"
+    shape = equation.ins[0].shape
+    base = np.zeros(shape, np.float32)
+
+    def destinations(numbers: Array) -> Array:
+        pull = jax.linear_transpose(
+            lambda updates: equation.apply(base, index.value, updates)[0],
+            jax.ShapeDtypeStruct(equation.ins[position].shape, base.dtype),
+        )
+        return pull(numbers)[0]
+
+    numbers = 1 + np.arange(base.size).reshape(shape)
     with jax.ensure_compile_time_eval():
-        index = equation.operands[1]
-        assert isinstance(index, TraceConstant), "indices are known"
-        base = jnp.zeros(shapes[0])
-        numbered = 1 + jnp.arange(base.size, dtype=base.dtype).reshape(shapes[0])
-
-        def put(updates: Array) -> Array:
-            return equation.apply(base, index.value, updates)[0]
-
-        pull = jax.linear_transpose(put, jnp.zeros(shapes[position], base.dtype))
-        numbers = np.abs(np.asarray(pull(numbered)[0]))
-    return np.asarray(numbers.astype(np.int64).ravel() - 1)
+        read = jax.jit(destinations)
+        high, low = (np.abs(np.asarray(read(digit.astype(base.dtype)))) for digit in divmod(numbers, EXACT_IN_FLOAT32))
+    return np.asarray(EXACT_IN_FLOAT32 * high.astype(np.int64) + low.astype(np.int64)).ravel() - 1
 
 
 def real_part(active: ActiveEquation) -> list[JaxEdge] | None:

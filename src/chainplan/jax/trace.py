@@ -24,6 +24,7 @@ import numpy as np
 from jax import Array
 from jax.extend import core
 
+from chainplan.jax.by_numpy import BY_NUMPY
 from chainplan.jax.errors import NotLinearised
 from chainplan.jax.program_text import equation_text, value_text
 from chainplan.jax.types import Parameters, Shaped
@@ -281,8 +282,11 @@ def _is_index(aval: Shaped) -> bool:
 
 def _foreseen(eqn: core.JaxprEqn, operands: Sequence[TraceOperand]) -> list[TraceOperand]:
     """Compute the results of an equation whose operands are known."""
+    given = [operand.value for operand in operands if isinstance(operand, TraceConstant)]
+    if eqn.primitive.name in BY_NUMPY:
+        made = BY_NUMPY[eqn.primitive.name](eqn.params, [np.asarray(value) for value in given])
+        return [TraceConstant(value) for value in made]
     with jax.ensure_compile_time_eval():
-        given = [operand.value for operand in operands if isinstance(operand, TraceConstant)]
         results = eqn.primitive.bind(*given, **eqn.primitive.get_bind_params(eqn.params))
     return [TraceConstant(value) for value in (results if eqn.primitive.multiple_results else [results])]
 

@@ -250,7 +250,8 @@ def _by_segments(problem: Problem, search: Search) -> Candidate | None:
 
     def plan_part(part: Problem) -> Candidate | None:
         left = search.stage("auto", SEGMENTS_SHARE)
-        inner = Search(left.seed, left.budget, left.progress, "auto", nodes=MAX_SEGMENT_NODES)
+        nodes = MAX_SEGMENT_NODES if left.nodes is None else min(left.nodes, MAX_SEGMENT_NODES)
+        inner = Search(left.seed, left.budget, left.progress, "auto", nodes=nodes)
         with suppress(SearchStopped):
             return AutoSolver().solve(part, inner).candidate
         return None

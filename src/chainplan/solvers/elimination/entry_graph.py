@@ -26,12 +26,15 @@ from itertools import pairwise
 from chainplan.solvers.elimination.bitset_graph import BitsetGraph
 from chainplan.solvers.elimination.bitset_problem import EliminationCore, bits, members
 from chainplan.solvers.elimination.block_classes import EdgeClasses
+from chainplan.solvers.search.search import WorkWatcher, unwatched
 from chainplan.structures import Block, Dense
 from chainplan.structures.diagonal import OnDiagonal
 from chainplan.structures.envelope import Outline
 
 MAX_LISTED_ENTRIES = 100_000
 """Rows, columns and nonzeros of structured blocks above which entries are not told apart."""
+WORK_PER_LISTED_ENTRY = 30
+"""The work of telling entries apart, of each of those: sets of entries take room for all of them."""
 
 
 class EntryGraph:
@@ -62,10 +65,13 @@ class EntryGraph:
         self.net = BitsetGraph(size, pred, succ, self.spread(middle), self.spread(core.kept), kinds)
 
     @classmethod
-    def of(cls, core: EliminationCore, most: int, mask: int | None = None) -> EntryGraph | None:
+    def of(
+        cls, core: EliminationCore, most: int, mask: int | None = None, look: WorkWatcher = unwatched
+    ) -> EntryGraph | None:
         """The classes of a problem; None where they are more than `most` or its patterns too large to be listed.
 
-        Outlines are left out, because what they count is a choice among several upper bounds.
+        Outlines are left out, because what they count is a choice among several upper bounds. `look` is told of the
+        work before it is done.
         """
         listed = 0
         for block in core.block.values():
@@ -77,6 +83,7 @@ class EntryGraph:
                     listed += block.nnz
         if listed > MAX_LISTED_ENTRIES:
             return None
+        look(WORK_PER_LISTED_ENTRY * listed)
         entries = cls(core, mask)
         return entries if len(entries.net.size) <= most else None
 

@@ -100,8 +100,10 @@ def lower_bound(core: EliminationCore, mask: int | None = None, tick: Callable[[
         bound = cut_sum(net_sides(net), look, net.priced)
     elif core.prices.adds:
         net = BitsetGraph.of(core, mask, edge_classes(core))
-    elif (entries := EntryGraph.of(core, MAX_SET_BOUND_INTERMEDIATES, mask)) is not None:
-        bound = cut_sum(net_sides(entries.net), look)
+    else:
+        with suppress(SearchStopped):
+            entries = EntryGraph.of(core, MAX_SET_BOUND_INTERMEDIATES, mask, look)
+            bound = 0 if entries is None else cut_sum(net_sides(entries.net), look)
     if net.middle.bit_count() <= MAX_GROUP_BOUND_INTERMEDIATES:
         with suppress(SearchStopped):
             search = ExactSearch(core, mask, tick)

@@ -58,7 +58,7 @@ class StructuredSetModel:
     def __init__(self, core: EliminationCore, net: BitsetGraph, look: WorkWatcher = unwatched) -> None:
         self.core, self._look = core, look
         most = MAX_CLASSES_PER_VERTEX * net.middle.bit_count()
-        entries = None if core.prices.adds else EntryGraph.of(core, most, net.middle)
+        entries = None if core.prices.adds else EntryGraph.of(core, most, net.middle, look)
         self.bounds = None if entries is None else EntryBounds(net, entries, look)
 
     def scan(self, inside: int) -> SetScan:

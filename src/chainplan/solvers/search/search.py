@@ -57,8 +57,9 @@ def paced(tick: Callable[[], None], most: int = 20_000) -> WorkWatcher:
     pace = WorkPace(most)
 
     def look(work: int) -> None:
-        if pace.due(work):
-            tick()
+        for left in range(work, 0, -most):
+            if pace.due(min(left, most)):
+                tick()
 
     return look
 
