@@ -57,14 +57,23 @@ def test_a_branch_along_the_inner_loop_is_evaluated_entry_by_entry() -> None:
     assert modes[1]["branched_simple"] > modes[1]["simple"]
 
 
-def test_small_loops_are_compiled_whole() -> None:
-    def f(x: Any) -> Any:
-        return lax.scan(lambda c, _: (jnp.sin(c) * c + 1, None), x, None, 50)[0]
+def test_loops_run_whole_or_by_kernels_with_and_without_a_queue() -> None:
+    def f(x: Any, steps: int) -> Any:
+        def step(c: Any, _: None) -> tuple[Any, None]:
+            for _ in range(steps):
+                c = jnp.stack([c[0] * 0.9 + jnp.sin(c[1]), c[1] - c[0] * c[1]])
+            return c, None
 
-    small, large = (work_of(jax.make_jaxpr(f)(jnp.ones(n))) for n in (3, 300))
-    assert (small["compiled_trips"], small["trips"]) == (50, 0)
-    assert (large["compiled_trips"], large["trips"]) == (0, 50)
-    assert large["loop_kernels"] == small["compiled_kernels"] >= 50
+        return lax.scan(step, x, None, 50)[0]
+
+    def loops(steps: int, *shape: int) -> dict[str, int]:
+        work = work_of(jax.make_jaxpr(lambda x: f(x, steps))(jnp.ones((2, *shape))))
+        return {kind: work[f"{kind}_kernels"] for kind in ("compiled", "sequential", "loop") if work[f"{kind}_kernels"]}
+
+    assert loops(1, 3).keys() == {"compiled"}
+    assert loops(12, 16).keys() == loops(2, 300).keys() == {"sequential"}
+    assert loops(12, 300).keys() == {"loop"}
+    assert loops(12, 16)["sequential"] == loops(12, 300)["loop"] >= 12 * 50
 
 
 def test_what_a_loop_keeps_is_written_by_a_kernel_each() -> None:
@@ -75,6 +84,6 @@ def test_what_a_loop_keeps_is_written_by_a_kernel_each() -> None:
         return lax.scan(lambda c, _: (jnp.tanh(c), None), x, None, 50)
 
     x = jnp.ones(300)
-    kept, bare = (work_of(jax.make_jaxpr(h)(x))["loop_kernels"] for h in (f, g))
+    kept, bare = (work_of(jax.make_jaxpr(h)(x))["sequential_kernels"] for h in (f, g))
     assert kept == bare + 2 * 50
     assert predicted_seconds(jax.make_jaxpr(f)(x)) > predicted_seconds(jax.make_jaxpr(g)(x))

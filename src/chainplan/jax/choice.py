@@ -26,7 +26,7 @@ from chainplan.jax.by_entries import known_pattern, taken_apart
 from chainplan.jax.call import FlatCall, flattened
 from chainplan.jax.errors import NotLinearised
 from chainplan.jax.linearise import LinearisedFunction, linearise
-from chainplan.jax.loops import Differentiate, LoopEquation
+from chainplan.jax.loops import MIN_LOOP_GAIN, Differentiate, LoopEquation
 from chainplan.jax.memory_limit import within
 from chainplan.jax.program_time import predicted_seconds
 from chainplan.jax.selected import leaves_out_steep_entries
@@ -47,8 +47,6 @@ from chainplan.solvers.registry import SOLVERS
 
 MIN_PLAN_GAIN = 0.1
 """The share of the predicted time of the better mode that a plan must save to be used (`bench/reports/jax.md`)."""
-MIN_LOOP_GAIN = 0.5
-"""The same where a loop is opened: what its steps take is predicted less well."""
 MISSING_NUMBER = 1.25
 """Times the predicted time of jacrev that another way may take which gives a number where jacrev gives NaN."""
 DEFAULT_NODES = 100

@@ -18,7 +18,6 @@ from chainplan.jax.call import FlatCall, flattened
 from chainplan.jax.choice import (
     BYTES_PER_EQUATION,
     MAX_COMPILED_STEPS,
-    MIN_LOOP_GAIN,
     MIN_PLAN_GAIN,
     JacobianSettings,
     least_steps,
@@ -29,7 +28,7 @@ from chainplan.jax.edges import shape_of
 from chainplan.jax.errors import DifferentiationError, NotLinearised
 from chainplan.jax.linear_operator import LinearizedOperator, OperatorSides
 from chainplan.jax.linearise import linearise
-from chainplan.jax.loops import LoopEquation
+from chainplan.jax.loops import MIN_LOOP_GAIN, LoopEquation
 from chainplan.jax.product_ways import LinearParts, LinearProgram, linear_program, parts_by_jax
 from chainplan.jax.trace import FunctionTrace, trace
 from chainplan.jax.types import Tree

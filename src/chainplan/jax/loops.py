@@ -35,6 +35,8 @@ BRANCHING_PRIMITIVES = frozenset(("cond", "while"))
 """The primitives that a batch of steps would run in another way than a loop does."""
 MAX_BLOCK_ENTRIES = 5_000_000
 """The most entries of the blocks of all steps of a loop."""
+MIN_LOOP_GAIN = 0.5
+"""The share of its predicted time that an opened loop must save: what its steps take is predicted less well."""
 STEP_OVERHEAD = 50
 """The time of one more equation in the body of a loop, whatever its size, in multiply-adds."""
 STATES = -1
@@ -288,7 +290,7 @@ def _pays(equation: TraceEquation, layout: LoopLayout, vectors: int) -> bool:
     closed = work * vectors + overhead * count
     forming = work * min(rows, columns) + STEP_OVERHEAD * count
     composing = layout.length * layout.state**2 * vectors + overhead
-    return forming + composing < closed
+    return forming + composing < (1 - MIN_LOOP_GAIN) * closed
 
 
 def _equations(program: core.ClosedJaxpr | core.Jaxpr) -> int:

@@ -28,14 +28,21 @@ THIN = 8
 """A matrix product with a side below this one is not worth the library's kernel."""
 MAX_COMPILED_LOOP_BYTES = 1100
 """The bytes that a trip of a loop moves up to which it is compiled whole; XLA's own count of them is 1,024."""
+MAX_SEQUENTIAL_BYTES, MAX_SEQUENTIAL_KERNELS = 512, 8
+"""The largest array, or else the most kernels, of a trip whose kernels run one after the other without a queue.
+
+They are the defaults of XLA's `ThunkExecutor::Options`.
+"""
 
 SECONDS = {
     "call": 7.8e-6,
     "results": 2e-6,
     "kernels": 4.1e-8,
     "loop_kernels": 6.6e-8,
+    "sequential_kernels": 1.2e-8,
     "compiled_kernels": 2.8e-9,
     "trips": 6.9e-8,
+    "sequential_trips": 1.2e-8,
     "compiled_trips": 9e-9,
     "fma": 7.1e-11,
     "thin_fma": 7.9e-11,
@@ -123,7 +130,7 @@ def _write(work: Counter[str], aval: Shaped) -> None:
 def _count(work: Counter[str], op: Operation, ins: list[Shaped], outs: list[Shaped]) -> None:
     """Count an operation that is no part of a kernel."""
     if op.name in LOOPS:
-        work.update(_work_of_loop(op))
+        work.update(_work_of_loop(op, max(map(size_in_bytes, (*ins, *outs)), default=0)))
         return
     out = sum(map(elements, outs))
     for aval in outs:
@@ -170,13 +177,14 @@ def _work_of_dot(ins: list[Shaped], out: int, params: Parameters) -> Counter[str
     return Counter({"dots": b, kind: out * k})
 
 
-def _work_of_loop(op: Operation) -> Counter[str]:
-    """Count the work of a loop, of the dearest branch of a condition."""
+def _work_of_loop(op: Operation, largest: int) -> Counter[str]:
+    """Count the work of a loop, of the dearest branch of a condition; `largest` are the bytes of its longest operand or
+    result."""
     if op.name == "cond":
         return max((_work_of_body(branch) for branch in op.params["branches"]), key=_seconds)
     if op.name == "while":
-        bodies = [_work_of_body(op.params[name]) for name in ("body_jaxpr", "cond_jaxpr")]
-        return sum((_trips(body, ASSUMED_LOOP_TRIPS) for body in bodies), Counter())
+        bodies = [FlatProgram(op.params[name]) for name in ("body_jaxpr", "cond_jaxpr")]
+        return sum((_trips(body, body.results, ASSUMED_LOOP_TRIPS, largest) for body in bodies), Counter())
     program, trips = FlatProgram(op.params["jaxpr"]), int(op.params["length"])
     results = list(program.results[: op.params["num_carry"]])
     work: Counter[str] = Counter()
@@ -186,7 +194,7 @@ def _work_of_loop(op: Operation) -> Counter[str]:
         size = trips * size_in_bytes(program.avals[row])
         work["kernels"] += 2
         work["written" if size <= NEAR_BYTES else "written_far"] += 2 * size
-    return work + _trips(_work(program, results), trips)
+    return work + _trips(program, results, trips, largest)
 
 
 def _work_of_body(closed: core.ClosedJaxpr) -> Counter[str]:
@@ -194,11 +202,17 @@ def _work_of_body(closed: core.ClosedJaxpr) -> Counter[str]:
     return _work(program, program.results)
 
 
-def _trips(body: Counter[str], trips: int) -> Counter[str]:
+def _trips(program: FlatProgram, results: list[int], trips: int, largest: int) -> Counter[str]:
     """Count the work of all trips through the body of a loop."""
+    body = _work(program, results)
     moved = body["read"] + body["written"] + body["written_far"]
-    whole = moved < MAX_COMPILED_LOOP_BYTES and not body["scattered"] and not body["linalg_calls"]
-    work = Counter({kind: trips * amount for kind, amount in body.items() if kind != "kernels"})
-    work["compiled_trips" if whole else "trips"] += trips
-    work["compiled_kernels" if whole else "loop_kernels"] += trips * body["kernels"]
+    largest = max([largest, *map(size_in_bytes, program.avals)])
+    kind = "loop"
+    if moved < MAX_COMPILED_LOOP_BYTES and not body["scattered"] and not body["linalg_calls"]:
+        kind = "compiled"
+    elif largest <= MAX_SEQUENTIAL_BYTES or body["kernels"] < MAX_SEQUENTIAL_KERNELS:
+        kind = "sequential"
+    work = Counter({name: trips * amount for name, amount in body.items() if name != "kernels"})
+    work["trips" if kind == "loop" else f"{kind}_trips"] += trips
+    work[f"{kind}_kernels"] += trips * body["kernels"]
     return work

@@ -14,6 +14,7 @@ import numpy as np
 
 from chainplan.problem.graph import Elemental
 from chainplan.solvers.chain.derivation import sizes_of
+from chainplan.structures import Dense
 from chainplan.structures.unit_entries import UnitEntries, units_of_product
 
 if TYPE_CHECKING:
@@ -71,19 +72,20 @@ def _words(size: int) -> int:
 def _packed(block: Block) -> Array:
     """Return the pattern of a block as words, row by row."""
     wide = np.zeros((block.rows, _words(block.cols) * _WORD), bool)
-    wide[:, : block.cols] = block.structure.pattern(block.rows, block.cols).toarray()
+    dense = isinstance(block.structure, Dense)
+    wide[:, : block.cols] = True if dense else block.structure.pattern(block.rows, block.cols).toarray()
     words: Array = np.packbits(wide, axis=1, bitorder="little").view(np.uint64)
     return words
 
 
 def _united(block: Block, bits: Array) -> Array:
     """Return the product of a block with all patterns in an array of bits: each row unites the rows that it reaches."""
-    csr = block.structure.pattern(block.rows, block.cols)
     result: Array = np.zeros((block.rows, bits.shape[1]), np.uint64)
+    if isinstance(block.structure, Dense):
+        result[:] = np.bitwise_or.reduce(bits, axis=0)
+        return result
+    csr = block.structure.pattern(block.rows, block.cols)
     filled = np.flatnonzero(np.diff(csr.indptr))
     if len(filled) and bits.shape[1]:
-        if csr.nnz == block.rows * block.cols:
-            result[:] = np.bitwise_or.reduce(bits, axis=0)
-        else:
-            result[filled] = np.bitwise_or.reduceat(bits[csr.indices], csr.indptr[filled], axis=0)
+        result[filled] = np.bitwise_or.reduceat(bits[csr.indices], csr.indptr[filled], axis=0)
     return result
