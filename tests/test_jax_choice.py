@@ -15,7 +15,7 @@ from jax import lax  # noqa: E402
 
 import chainplan  # noqa: E402
 import chainplan.jax as planned  # noqa: E402
-from chainplan.jax import choice  # noqa: E402
+from chainplan.jax import choice, strategies  # noqa: E402
 from chainplan.jax.call import flattened  # noqa: E402
 from chainplan.jax.choice import JacobianSettings, chosen, least_steps  # noqa: E402
 from chainplan.jax.linearise import linearise  # noqa: E402
@@ -259,3 +259,20 @@ def test_short_plans_are_ranked_by_predicted_time(monkeypatch: pytest.MonkeyPatc
         assert plan is not None
         found.append(plan.steps)
     assert found[0] != found[1]
+
+
+def _broken(*_: Any) -> Any:
+    raise TypeError("a defect")
+
+
+def test_an_error_of_the_prediction_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "predicted_seconds", _broken)
+    with pytest.raises(TypeError, match="a defect"):
+        planned.jacobian(lambda x: jnp.roll(x, 3) * jnp.sin(x) * 0.125)(jnp.ones(37))
+
+
+@pytest.mark.parametrize("options", [{}, {"gain": None}, {"sparse": True}])
+def test_an_error_of_a_plan_is_no_refusal(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strategies, "blocks_of", _broken)
+    with pytest.raises(TypeError, match="a defect"):
+        planned.jacobian(lambda x: jnp.roll(x, 3) * jnp.sin(x) * 0.25, **options)(jnp.ones(37))

@@ -9,7 +9,8 @@ function neither linearises nor plans.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from math import inf
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from chainplan._util.byte_cache import bytes_of, kept
 from chainplan.errors import PlanError
 from chainplan.jax.by_entries import known_pattern, taken_apart
 from chainplan.jax.call import FlatCall, flattened
-from chainplan.jax.errors import NotLinearised
+from chainplan.jax.errors import ModeRefused, NotLinearised
 from chainplan.jax.linearise import LinearisedFunction, linearise
 from chainplan.jax.loops import MIN_LOOP_GAIN, Differentiate, LoopEquation
 from chainplan.jax.memory_limit import within
@@ -202,7 +203,8 @@ def _decided(
 
     def traced(way: JacobianStrategy) -> TracedProgram:
         if way not in programs:
-            programs[way] = traced_program(call, linearised, way)
+            with _refusals(way):
+                programs[way] = traced_program(call, linearised, way)
         return programs[way]
 
     arrays = [*call.leaves, *linearised.trace.constants]
@@ -210,9 +212,12 @@ def _decided(
     @cache
     def seconds(way: JacobianStrategy) -> float:
         try:
-            return predicted_seconds(in_batch(traced(way)[0], arrays))
-        except Exception:  # whatever a rule of the user's own raises where it has no derivative in this mode
+            closed, _ = traced(way)
+            with _refusals(way):
+                closed = in_batch(closed, arrays)
+        except ModeRefused:
             return inf
+        return predicted_seconds(closed)
 
     ways = [
         way._replace(sparse=settings.sparse, symmetric=settings.symmetric)
@@ -223,16 +228,30 @@ def _decided(
     return _first_possible(ways, traced)
 
 
+@contextmanager
+def _refusals(way: JacobianStrategy) -> Iterator[None]:
+    """Name what a mode raises a refusal of that mode: a rule of the user's own may raise anything.
+
+    A plan uses of each elemental only what was seen to work when it was linearised; what it raises is a defect.
+    """
+    try:
+        yield
+    except Exception as error:
+        if way.name == "plan":
+            raise
+        raise ModeRefused(way.name) from error
+
+
 def _first_possible(
     ways: Sequence[JacobianStrategy], traced: Callable[[JacobianStrategy], TracedProgram]
 ) -> tuple[JacobianStrategy, TracedProgram]:
-    """Return the first way that can be traced, with its program; a rule of the user's own may refuse a mode."""
-    refusal: Exception | None = None
+    """Return the first way that can be traced, with its program; where none can, raise what the first one raises."""
+    refusal: BaseException | None = None
     for way in ways:
         try:
             return way, traced(way)
-        except Exception as error:
-            refusal = refusal or error
+        except ModeRefused as error:
+            refusal = refusal or error.__cause__
     assert refusal is not None, "there is a way"
     raise refusal
 

@@ -1,4 +1,4 @@
-"""The error that the JAX front-end raises, and the reason for which it leaves a function to JAX."""
+"""The error that the JAX front-end raises, and the reasons for which it takes another way."""
 
 from __future__ import annotations
 
@@ -21,3 +21,7 @@ class DifferentiationError(ChainplanError, TypeError):
 
 class NotLinearised(Exception):
     """The reason why a function is left to JAX's own modes; `jacobian` catches it and uses them."""
+
+
+class ModeRefused(Exception):
+    """A mode of JAX that a function does not have; its cause is what a rule of the function raised."""
