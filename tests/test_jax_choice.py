@@ -238,6 +238,10 @@ def test_hopeless_plans_are_not_searched(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(choice, "planned", lambda *given: pytest.fail("it was searched"))
     monkeypatch.setattr(choice, "MAX_COMPILED_STEPS", 150)
     assert _settled(f, x).way.name != "plan"
+    monkeypatch.setattr(choice, "MAX_PREDICTED_EQUATIONS", 50)
+    monkeypatch.setattr(choice, "predicted_seconds", lambda *given: pytest.fail("it was predicted"))
+    assert _settled(lambda x: jnp.sum(f(x) * 3), x).way.name == "jacrev"
+    assert _settled(lambda x: f(x[0] * jnp.arange(5)), x[:1]).way.name == "jacfwd"
 
 
 def test_short_plans_are_ranked_by_predicted_time(monkeypatch: pytest.MonkeyPatch) -> None:

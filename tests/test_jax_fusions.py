@@ -60,7 +60,7 @@ def test_a_branch_along_the_inner_loop_is_evaluated_entry_by_entry() -> None:
 def test_loops_run_whole_or_by_kernels_with_and_without_a_queue() -> None:
     def f(x: Any, steps: int) -> Any:
         def step(c: Any, _: None) -> tuple[Any, None]:
-            for _ in range(steps):
+            for _step in range(steps):
                 c = jnp.stack([c[0] * 0.9 + jnp.sin(c[1]), c[1] - c[0] * c[1]])
             return c, None
 

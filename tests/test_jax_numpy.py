@@ -50,11 +50,11 @@ def test_every_operation_has_a_case() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_equal_to_jax(name: str) -> None:
     closed = jax.make_jaxpr(CASES[name])(X)
-    values = dict(zip(closed.jaxpr.invars, [X], strict=True))
+    values: dict[Any, Any] = dict(zip(closed.jaxpr.invars, [X], strict=True))
     values |= dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
     met = set()
     for eqn in closed.jaxpr.eqns:
-        given = [values.get(v) if not hasattr(v, "val") else np.asarray(v.val, v.aval.dtype) for v in eqn.invars]
+        given = [np.asarray(v.val, v.aval.dtype) if hasattr(v, "val") else values[v] for v in eqn.invars]
         expected = eqn.primitive.bind(*given, **eqn.primitive.get_bind_params(eqn.params))
         expected = expected if eqn.primitive.multiple_results else [expected]
         if eqn.primitive.name in BY_NUMPY:

@@ -66,6 +66,8 @@ FAR_BEHIND = 8
 """Times the fma of the better mode from which on the other mode is not looked at where it takes many."""
 FEW_FMA = 10_000_000
 """The multiply-adds of a mode up to which it is always looked at: starting kernels may take longer than they do."""
+MAX_PREDICTED_EQUATIONS = 1000
+"""The equations of the longest function whose modes are compared by predicted time where no plan is searched."""
 BYTES_PER_EQUATION = 2000
 """Bytes that an equation of a kept program takes, with what is compiled of it."""
 
@@ -269,8 +271,11 @@ def _ways(
     if settings.plan is not None:
         return [JacobianStrategy("plan", _proved(settings.plan, problem))]
     modes = modes_of(problem.graph)
-    near = [JacobianStrategy(name) for price, name in modes if price <= max(FAR_BEHIND * modes[0][0], FEW_FMA)]
     always = settings.gain is None or settings.sparse
+    hopeless = bool(modes) and not always and least_steps(problem.graph) > MAX_COMPILED_STEPS
+    if hopeless and len(linearised.trace.equations) > MAX_PREDICTED_EQUATIONS:
+        return [JacobianStrategy(name) for _, name in modes]
+    near = [JacobianStrategy(name) for price, name in modes if price <= max(FAR_BEHIND * modes[0][0], FEW_FMA)]
     doubtful = "jacrev" if leaves_out_steep_entries(linearised.trace) else None
 
     def rank(way: JacobianStrategy) -> float:
@@ -278,7 +283,7 @@ def _ways(
 
     plain = near if always or len(near) == 1 else sorted(near, key=rank)
     plain += [way for _, name in modes if (way := JacobianStrategy(name)) not in plain]
-    if plain and not always and least_steps(problem.graph) > MAX_COMPILED_STEPS:
+    if hopeless:
         return plain
     result = planned(problem, _searched(problem.graph, settings))
     if result.candidate is None or result.cost is None:
