@@ -178,7 +178,9 @@ def test_emit_writes_code_and_a_table(
     table = capsys.readouterr().out
     assert re.search(r"^values +\d+$", table, re.MULTILINE)
     rows = re.findall(r"^jacobian, (.*?) {2,}(\d+) *(\d*)$", table, re.MULTILINE)
-    assert [name for name, _, _ in rows] == [*ORDERS, "plan"]
+    names = [name for name, _, _ in rows]
+    assert names[: len(ORDERS)] == list(ORDERS)
+    assert names[-1] == "plan"
     kept = min(int(operations) for _, _, operations in rows if operations)
     assert re.search(rf"^jacobian +{kept}$", table, re.MULTILINE)
     assert f"arm: {kept} operations" in (tmp_path / "arm.c").read_text()

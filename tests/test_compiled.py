@@ -9,7 +9,9 @@ import pytest
 
 from chainplan import render
 from chainplan.compiled.loader import compiled_core
+from chainplan.costs.operations import SCALAR_OPERATIONS
 from chainplan.planner import plan
+from chainplan.problem.cost import FMA
 from chainplan.solvers.elimination.bitset_problem import EliminationCore
 from chainplan.solvers.elimination.branch_and_bound import ExactSearch
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
@@ -124,7 +126,7 @@ def test_searches_of_mixed_blocks_go_the_same_way(n: int, monkeypatch: pytest.Mo
 def test_fragments_are_priced_and_ordered_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     for seed in range(60):
         rng = random.Random(seed)
-        work = WorkGraph(busy_dag(rng, rng.choice((9, 14, 40))).graph)
+        work = WorkGraph(busy_dag(rng, rng.choice((9, 14, 40))).graph, None, (FMA, SCALAR_OPERATIONS)[seed % 2])
         assert work.dense
         order = rng.sample(sorted(work.middle), len(work.middle))
         fragment = [order.pop() for _ in range(min(len(order), rng.randint(1, 9)))]
@@ -153,7 +155,8 @@ def greedily(work: WorkGraph, seed: int) -> tuple[list[PricedOrder], int]:
 @needs_compiled
 def test_greedy_orders_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     for seed in range(20):
-        work = WorkGraph(busy_dag(random.Random(seed), random.Random(seed).choice((3, 30, 60, 100))).graph)
+        graph = busy_dag(random.Random(seed), random.Random(seed).choice((3, 30, 60, 100))).graph
+        work = WorkGraph(graph, None, (FMA, SCALAR_OPERATIONS)[seed % 2])
         found = []
         for compiled in ("1", "0"):
             monkeypatch.setenv("CHAINPLAN_COMPILED", compiled)

@@ -1,23 +1,29 @@
 """The Jacobian of a scalar program as a scalar program: linearised, eliminated in several orders, the shortest kept.
 
 What counts is the number of operations once equal values are one value and dead ones are gone, because sharing between
-the derivatives and the values decides more than the order alone. So every order of the table is written and counted; a
-local search goes on from the best of them, with that count as its price. The few shortest are rewritten and laid out,
-which settles what signs and quotients cost, and the shortest of these is kept.
+the derivatives and the values decides more than the order alone. So every order of the table is written and counted,
+and so are orders of the solvers of graphs (`solver_orders`), whose own prices know nothing of that; a local search goes
+on from the best of them, with that count as its price. The few shortest are rewritten and laid out, which settles what
+signs and quotients cost, and the shortest of these is kept.
+
+Cost: linear in the operations that all orders write, of which there are some dozens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, TypeVar
 
+from chainplan._util.gc_pause import uncollected
 from chainplan.codegen.asked import AskedJacobian, LaidOut
 from chainplan.codegen.layout import operations
 from chainplan.codegen.order_search import improved
 from chainplan.codegen.orders import ORDERS, followed
 from chainplan.codegen.rewriting import rewritten
 from chainplan.codegen.scalar_graph import ScalarGraph, linearised
+from chainplan.codegen.solver_orders import solver_orders
 from chainplan.codegen.straight_line import OrderCount, StraightLine
 from chainplan.codegen.writer import Ref, Writer
 
@@ -41,7 +47,11 @@ def jacobian_program(
     program: AnyProgram, wrt: str | Sequence[str] | None, of: str | Sequence[str] | None, with_value: bool
 ) -> AnyProgram:
     """Return the program of a Jacobian, as `ScalarProgram.jacobian` describes it."""
-    asked = AskedJacobian(program, wrt, of, with_value)
+    with uncollected():
+        return _jacobian(program, AskedJacobian(program, wrt, of, with_value))
+
+
+def _jacobian(program: AnyProgram, asked: AskedJacobian) -> AnyProgram:
     writer, refs = _rewritten_values(program, asked)
     graph = linearised(writer, [2 * column for column in asked.columns], asked.ends(refs))
 
@@ -54,8 +64,11 @@ def jacobian_program(
 
     made = {name: written(eliminate) for name, eliminate in ORDERS.items()}
     best = min(made.values(), key=lambda one: one.operations)
-    order = improved(best.order, best.operations, lambda o: written(lambda g: followed(g, o)).operations)
-    made["plan"] = written(lambda g: followed(g, order))
+    for name, order in solver_orders(graph, best.order).items():
+        made[name] = written(partial(followed, order=order))
+    best = min(made.values(), key=lambda one: one.operations)
+    order = improved(best.order, best.operations, lambda o: written(partial(followed, order=o)).operations)
+    made["plan"] = written(partial(followed, order=order))
     few = sorted(made, key=lambda name: made[name].operations)[:FINISHED_CANDIDATES]
     finished = {name: _finished(asked, made[name]) for name in few}
     laid = min(finished.values(), key=lambda one: len(one.lines))
@@ -77,4 +90,4 @@ def _rewritten_values(program: StraightLine, asked: AskedJacobian) -> tuple[Writ
 def _finished(asked: AskedJacobian, made: _Candidate) -> LaidOut:
     """Lay out what an order has written, as it is or rewritten, whichever is shorter."""
     both = ((made.writer, made.results), rewritten(made.writer, asked.inputs, made.results))
-    return min((asked.laid_out(*one, made.entries) for one in both), key=lambda laid: len(laid.lines))
+    return asked.laid_out(*min(both, key=lambda one: operations(*one)), made.entries)

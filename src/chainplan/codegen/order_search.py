@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-MAX_WRITTEN_OPERATIONS = 100_000
+MAX_WRITTEN_OPERATIONS = 80_000
 """How many operations all orders that are tried may write together, so that the search takes a part of a second."""
 MOVES_PER_VERTEX = 12
 """How many moves are tried for each vertex, where that is less."""
+LEAST_MOVES_PER_VERTEX = 0.125
+"""How many moves for each vertex must be affordable; fewer hardly find one that helps."""
 MOVE_SPANS = (1, 2, 4, 8, 16, 32, 64)
 """How far vertices are moved, in places."""
 
@@ -29,11 +31,16 @@ def improved(order: Sequence[int], price: int, priced: Callable[[Sequence[int]],
     -------
     list
         The best order; the same one each time.
+
+    Notes
+    -----
+    Cost: at most `MAX_WRITTEN_OPERATIONS` operations written, or nothing where that would be too few moves.
     """
     best, rnd = list(order), random.Random(0)
-    if len(best) < 2:
+    moves = min(MAX_WRITTEN_OPERATIONS // max(price, 1), MOVES_PER_VERTEX * len(best))
+    if len(best) < 2 or moves < LEAST_MOVES_PER_VERTEX * len(best):
         return best
-    for _ in range(min(MAX_WRITTEN_OPERATIONS // max(price, 1), MOVES_PER_VERTEX * len(best))):
+    for _ in range(moves):
         start = rnd.randrange(len(best))
         span = rnd.choice(MOVE_SPANS)
         end = min(max(start + rnd.choice((-span, span)), 0), len(best) - 1)

@@ -41,16 +41,6 @@ def operations(graph: ScalarGraph, v: int) -> int:
     return graph.price(v)
 
 
-def markowitz(graph: ScalarGraph, v: int) -> int:
-    """The Markowitz degree: edges in times edges out."""
-    return len(graph.pred[v]) * len(graph.succ[v])
-
-
-def fill(graph: ScalarGraph, v: int) -> int:
-    """The operations that the step writes, less the edges that it takes away."""
-    return graph.price(v) - len(graph.pred[v]) - len(graph.succ[v])
-
-
 def greedy(key: Key, last: bool = False) -> Callable[[ScalarGraph], list[int]]:
     """Return the greedy order of a key; `last` breaks ties by the last vertex in evaluation order."""
 
@@ -112,9 +102,6 @@ ORDERS: dict[str, Callable[[ScalarGraph], list[int]]] = {
     "forward": forward,
     "reverse": reverse,
     "greedy operations": greedy(operations),
-    "greedy fill, last": greedy(fill, last=True),
-    "greedy markowitz": greedy(markowitz),
-    "greedy markowitz, last": greedy(markowitz, last=True),
     "greedy relative": relative(operations),
 }
 """All orders by name: each eliminates every inner vertex, and returns the order in which it did."""

@@ -29,7 +29,10 @@ MAX_POWER_BY_PRODUCTS = 64
 
 
 class Writer:
-    """Writes values; `nodes` lists them in the order in which they were written."""
+    """Writes values; `nodes` lists them in the order in which they were written.
+
+    `products` holds those that are known, by their factors without signs, in ascending order.
+    """
 
     ZERO: ClassVar[Ref] = -2
     ONE: ClassVar[Ref] = -4
@@ -38,6 +41,8 @@ class Writer:
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self._known: dict[Node, Ref] = {}
+        self.products: dict[tuple[Ref, Ref], Ref] = {}
+        self._sums: dict[tuple[Ref, Ref], Ref] = {}
         self._numbers: list[float] = []
         self._constants: dict[float, Ref] = {}
         for number in (0.0, 1.0, 2.0):
@@ -47,6 +52,7 @@ class Writer:
         """Return a writer that goes on from here by itself."""
         other = copy(self)
         other.nodes, other._known = self.nodes.copy(), self._known.copy()
+        other.products, other._sums = self.products.copy(), self._sums.copy()
         other._numbers, other._constants = self._numbers.copy(), self._constants.copy()
         return other
 
@@ -95,7 +101,12 @@ class Writer:
         if a == b:
             return self.mul(-6, a)
         sign = a & 1
-        return self._write("add", (a ^ sign, b ^ sign)) ^ sign
+        terms = a ^ sign, b ^ sign
+        found = self._sums.get(terms)
+        if found is None:
+            found = self._sums[terms] = 2 * len(self.nodes)
+            self.nodes.append(("add", terms))
+        return found ^ sign
 
     def _signed(self, a: Ref, sign: int) -> Ref:
         return self.neg(a) if sign else a
@@ -109,20 +120,29 @@ class Writer:
         sign = (a ^ b) & 1
         a &= -2
         b &= -2
-        if a > b:
-            a, b = b, a
-        if a < 0:
-            if a == -4:
-                return self._signed(b, sign)
-            if a == -2 or b == -2:
-                return -2
-            if b < 0:
-                return self._signed(self.constant(self.number(a) * self.number(b)), sign)
-            name, operands = self.nodes[b >> 1]
-            if name == "mul" and operands[0] < 0:
-                scale = self.constant(self.number(a) * self.number(operands[0]))
-                return self._signed(self.mul(scale, operands[1]), sign)
-        return self._write("mul", (a, b)) ^ sign
+        factors = (a, b) if a <= b else (b, a)
+        found = self.products.get(factors)
+        if found is None:
+            if a < 0 or b < 0:
+                return self._signed(self._scaled(*factors), sign)
+            found = self.products[factors] = 2 * len(self.nodes)
+            self.nodes.append(("mul", factors))
+        return found ^ sign
+
+    def _scaled(self, a: Ref, b: Ref) -> Ref:
+        """Write a product with a constant, which comes first; both are without signs."""
+        if a == -4:
+            return b
+        if a == -2 or b == -2:
+            return -2
+        if b < 0:
+            return self.constant(self.number(a) * self.number(b))
+        name, operands = self.nodes[b >> 1]
+        if name == "mul" and operands[0] < 0:
+            return self.mul(self.constant(self.number(a) * self.number(operands[0])), operands[1])
+        made = self.products[a, b] = 2 * len(self.nodes)
+        self.nodes.append(("mul", (a, b)))
+        return made
 
     def product_price(self, a: Ref, b: Ref) -> int:
         """Count the operations that a product would write: 0 where it is known or folds, else 1."""
@@ -130,9 +150,9 @@ class Writer:
         b &= -2
         if a > b:
             a, b = b, a
-        if a < 0:
-            return 0 if b < 0 or a == -4 or a == -2 else ("mul", (a, b)) not in self._known
-        return ("mul", (a, b)) not in self._known
+        if a < 0 and (b < 0 or a == -4 or a == -2):
+            return 0
+        return (a, b) not in self.products
 
     def recip(self, a: Ref) -> Ref:
         """Write a reciprocal."""

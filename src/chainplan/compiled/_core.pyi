@@ -50,6 +50,7 @@ def fragment_prices(
     into: list[dict[int, object]],
     out: list[dict[int, object]],
     kept: int,
+    adds: bool,
     prices: object,
 ) -> bool: ...
 def cheapest_order(k: int, prices: object) -> list[int]: ...
@@ -64,6 +65,7 @@ def follow_key(
     factor: list[float] | None,
     most: int,
     local: bool,
+    adds: bool,
     work: int,
     tick: Callable[[], None],
 ) -> tuple[int, list[int]] | None: ...

@@ -133,7 +133,7 @@ static int is_narrow(int k, const int64_t *local, PyObject *size, const Side *in
         double one = PyLong_AsDouble(size_of(size, (long)local[i]));
         sum += one, most = one > most ? one : most;
     }
-    return (into->outside + sum) * (out->outside + sum) * most * k < (double)((int64_t)1 << 44);
+    return 2 * (into->outside + sum) * (out->outside + sum) * most * k < (double)((int64_t)1 << 44);
 }
 
 PyObject *fragment_prices(PyObject *module, PyObject *args) {
@@ -143,8 +143,9 @@ PyObject *fragment_prices(PyObject *module, PyObject *args) {
     Py_buffer held;
     int64_t local[MOST], own[MOST], *inside = NULL;
     long long kept;
-    if (!PyArg_ParseTuple(args, "O!O!O!O!LO", &PyList_Type, &fragment, &PyList_Type, &size, &PyList_Type, &rows[0],
-                          &PyList_Type, &rows[1], &kept, &table))
+    int adds;
+    if (!PyArg_ParseTuple(args, "O!O!O!O!LpO", &PyList_Type, &fragment, &PyList_Type, &size, &PyList_Type, &rows[0],
+                          &PyList_Type, &rows[1], &kept, &adds, &table))
         return NULL;
     int k = (int)PyList_Size(fragment);
     if (hold(table, &held, k, PyBUF_CONTIG) < 0)
@@ -173,9 +174,13 @@ PyObject *fragment_prices(PyObject *module, PyObject *args) {
     memset(price, 0, (size_t)k * sets * sizeof *price);
     for (int v = 0; v < k; v++)
         for (int64_t behind = 0; behind < sets; behind += (int64_t)2 << v) {
-            int64_t one = own[v] * outs[place_of(v, behind, k, 0)], *to = price + v * sets + behind;
+            int64_t out_of = outs[place_of(v, behind, k, 0)], *to = price + v * sets + behind;
+            const int64_t *into_it = ins + ((int64_t)1 << v);
+            /* With additions d · (2 · a · c - c - (a - 1)), the last term where v does not stay: `edge_prices.py`. */
+            int64_t goes = adds && !(kept >> v & 1), each = own[v] * ((1 + adds) * out_of - goes);
+            int64_t once = own[v] * (goes - adds * out_of);
             for (int64_t before = 0; before < (int64_t)1 << v; before++)
-                to[before] = one * ins[((int64_t)1 << v) + before];
+                to[before] = each * into_it[before] + once;
         }
     result = Py_NewRef(Py_True);
 done:

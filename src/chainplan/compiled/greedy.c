@@ -12,6 +12,8 @@ typedef struct {
     int n, words;
     int64_t *size, *ins, *outs;
     uint64_t *into, *out, *middle, *kept;
+    /* Whether additions count as well as multiplications. */
+    int adds;
 } Graph;
 
 /* An entry of the heap: the lowest value first, then the lowest rank, then the lowest vertex. */
@@ -89,7 +91,13 @@ static int64_t damage(const Graph *g, int v) {
     return sum;
 }
 
-static int64_t price_of(const Graph *g, int v) { return g->size[v] * g->ins[v] * g->outs[v]; }
+/* What `EdgePrices.weighed` says. */
+static int64_t price_of(const Graph *g, int v) {
+    int64_t product = g->ins[v] * g->outs[v];
+    if (g->adds)
+        product += product - g->outs[v] - (has(g->kept, v) ? 0 : g->ins[v] - 1);
+    return g->size[v] * product;
+}
 
 static int64_t pairs_of(const Graph *g, int v) {
     return (int64_t)count_set(row(g, g->into, v), g->words) * count_set(row(g, g->out, v), g->words);
@@ -268,9 +276,9 @@ PyObject *follow_key(PyObject *module, PyObject *args) {
     Pace pace;
     Graph g = {0};
     Heap heap = {0};
-    if (!PyArg_ParseTuple(args, "O!O!O!O!sO!OOLpLO", &PyList_Type, &size, &PyList_Type, &into, &PyList_Type, &kept,
-                          &PyList_Type, &middle, &name, &PyList_Type, &ranks, &bases, &factors, &most, &local, &work,
-                          &pace.tick))
+    if (!PyArg_ParseTuple(args, "O!O!O!O!sO!OOLppLO", &PyList_Type, &size, &PyList_Type, &into, &PyList_Type, &kept,
+                          &PyList_Type, &middle, &name, &PyList_Type, &ranks, &bases, &factors, &most, &local, &g.adds,
+                          &work, &pace.tick))
         return NULL;
     while (key < KEYS && strcmp(name, NAMES[key]))
         key++;

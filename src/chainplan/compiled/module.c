@@ -48,11 +48,11 @@ static PyMethodDef FUNCTIONS[] = {
     {"first_split", first_split, METH_VARARGS,
      "first_split(q, i, d, longest_not_dense, longest_band, price, tables): the first split of that price, beyond i."},
     {"fragment_prices", fragment_prices, METH_VARARGS,
-     "fragment_prices(local, size, into, out, kept, prices): fill in the prices after every subset, if they are small."},
+     "fragment_prices(local, size, into, out, kept, adds, prices): fill in the prices after every subset, if they are small."},
     {"cheapest_order", cheapest_order, METH_VARARGS,
      "cheapest_order(k, prices): the order of k vertices of the least total price."},
     {"follow_key", follow_key, METH_VARARGS,
-     "follow_key(size, into, kept, middle, key, ranks, base, factor, most, local, work, tick): a price and an order."},
+     "follow_key(size, into, kept, middle, key, ranks, base, factor, most, local, adds, work, tick): a price and an order."},
     {NULL, NULL, 0, NULL},
 };
 

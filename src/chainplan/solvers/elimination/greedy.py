@@ -89,15 +89,10 @@ def greedy(
 
 
 def _compiled(work: WorkGraph, key: GreedyKey) -> CompiledCore | None:
-    """The compiled routines, where they know the key and its numbers on this graph are whole numbers of doubles.
-
-    They know fma; under another cost model they follow the keys that do not ask for the price.
-    """
+    """The compiled routines, where they know the key and its numbers on this graph are whole numbers of doubles."""
     if key.compiled is None or not work.bare or len(work.size) > MAX_BITSET_GREEDY_VERTICES:
         return None
-    if work.prices.adds and key.priced:
-        return None
-    return compiled_core() if 4 * max(1, sum(work.size)) ** 3 < 1 << 53 else None
+    return compiled_core() if 8 * max(1, sum(work.size)) ** 3 < 1 << 53 else None
 
 
 def _follow_compiled(
@@ -111,12 +106,9 @@ def _follow_compiled(
     """As `_follow_key`, by the compiled routine; the graph stays as it is."""
     graph = work.size, work.into, work.kept, list(work.middle)
     numbers = list(ranks), key.base(work), key.factors
-    limits = -1 if most is None or work.prices.adds else most, key.local, _WORK_BETWEEN_LOOKS, tick
+    limits = -1 if most is None else most, key.local, work.prices.adds, _WORK_BETWEEN_LOOKS, tick
     found = core.follow_key(*graph, key.compiled, *numbers, *limits)
-    if found is None or not work.prices.adds:
-        return None if found is None else PricedOrder(*found)
-    price = work.order_price(found[1])
-    return None if most is not None and price >= most else PricedOrder(price, found[1])
+    return None if found is None else PricedOrder(*found)
 
 
 def _follow_key(

@@ -30,8 +30,7 @@ class GreedyKey(NamedTuple):
 
     A `local` key changes only where a neighbourhood changes and costs O(neighbours); the others look at neighbours of
     neighbours. A `fixed` key never changes. `compiled` is the word by which the routine in C knows the key of dense
-    graphs, if it does; `base` is added to that key, and `factors` are what the key is multiplied by. A `priced` key
-    asks for the price of a vertex, which depends on the cost model.
+    graphs, if it does; `base` is added to that key, and `factors` are what the key is multiplied by.
     """
 
     of: Callable[[WorkGraph], KeyFunction]
@@ -40,7 +39,6 @@ class GreedyKey(NamedTuple):
     compiled: str | None = None
     base: Callable[[WorkGraph], list[int]] = lambda graph: [0] * len(graph.size)
     factors: list[float] | None = None
-    priced: bool = True
 
 
 def price(g: WorkGraph, v: int) -> KeyValue:
@@ -145,12 +143,12 @@ def _plain(function: KeyFunction) -> Callable[[WorkGraph], KeyFunction]:
 
 
 GREEDY_KEYS: dict[str, GreedyKey] = {
-    "forward": GreedyKey(_plain(lambda g, v: v), fixed=True, compiled="fixed", base=_numbers, priced=False),
-    "reverse": GreedyKey(_plain(lambda g, v: -v), fixed=True, compiled="fixed", base=_minus_numbers, priced=False),
-    "markowitz": GreedyKey(_plain(markowitz), compiled="markowitz", priced=False),
+    "forward": GreedyKey(_plain(lambda g, v: v), fixed=True, compiled="fixed", base=_numbers),
+    "reverse": GreedyKey(_plain(lambda g, v: -v), fixed=True, compiled="fixed", base=_minus_numbers),
+    "markowitz": GreedyKey(_plain(markowitz), compiled="markowitz"),
     "lmmd": GreedyKey(_plain(lambda g, v: g.price(v) + 0.5 * damage(g, v)), local=False, compiled="lmmd"),
     "momr": GreedyKey(_plain(lambda g, v: damage(g, v) - g.price(v)), local=False, compiled="momr"),
-    "fill": GreedyKey(_plain(fill), local=False, compiled="fill", priced=False),
+    "fill": GreedyKey(_plain(fill), local=False, compiled="fill"),
     "price": GreedyKey(_plain(price), compiled="price"),
     "price-per-size": GreedyKey(_plain(lambda g, v: g.price(v) / max(1, g.size[v])), compiled="price-per-size"),
     "relative": GreedyKey(relative, compiled="price", base=_minus_least_prices),

@@ -51,7 +51,8 @@ def dense_prices(work: WorkGraph, local: Sequence[int], outside: tuple[Array, Ar
     kept = sum(1 << i for i, v in enumerate(local) if work.kept[v])
     if core is not None and outside is None:
         prices = np.empty((k, 1 << k), np.int64)
-        if not work.prices.adds and core.fragment_prices(list(local), work.size, work.into, work.out, kept, prices):
+        rows = work.size, work.into, work.out
+        if core.fragment_prices(list(local), *rows, kept, work.prices.adds, prices):
             return prices
     into, out = FragmentSides(work, local, work.into), FragmentSides(work, local, work.out)
     sizes = [work.size[v] for v in local]
