@@ -58,6 +58,9 @@ MAX_JAX_BLOCK_ENTRIES = 50_000_000
 """The most entries, written out, of a block that a plan may make where the Jacobian itself is smaller."""
 MAX_COMPILED_STEPS = 1500
 """The number of steps of the longest plan that is used: XLA compiles some hundred of them a second."""
+MAX_HESSIAN_STEPS, MIN_LONG_GAIN = 4000, 0.75
+"""The same of a Hessian, whose gradient has several steps for each one of its function; and the share of the time of
+the better mode that a plan of more than `MAX_COMPILED_STEPS` must save."""
 MAX_RANKED_STEPS = 60
 """The steps of the longest plan that is compared with those of simple orders by the times of their programs."""
 NEAR_IN_FMA = 1.5
@@ -129,7 +132,7 @@ def chosen(call: FlatCall, settings: JacobianSettings) -> Choice:
     except NotLinearised:
         modes = [JacobianStrategy("jacrev"), JacobianStrategy("jacfwd")]
         way = modes[0] if settings.memory is None else within(call, None, modes, settings.memory)
-        return Choice(way._replace(sparse=settings.sparse))
+        return Choice(way._replace(sparse=settings.sparse, symmetric=settings.symmetric))
 
 
 def kept_choice(call: FlatCall, traced: FunctionTrace, settings: JacobianSettings) -> Choice:
@@ -294,7 +297,7 @@ def _ways(
     by_plan = plans[0] if len(plans) == 1 else min(plans, key=seconds)
     if not plain or settings.gain is None:
         return [by_plan, *plain]
-    if too_large(result):
+    if too_large(result, MAX_HESSIAN_STEPS if settings.symmetric else MAX_COMPILED_STEPS):
         return plain
     ways = [by_plan, *plain]
     if settings.tune:
@@ -302,6 +305,8 @@ def _ways(
         return [best, *(way for way in ways if way is not best)]
     loops = any(isinstance(equation, LoopEquation) for equation in linearised.trace.equations)
     gain = max(settings.gain, MIN_LOOP_GAIN) if loops else settings.gain
+    if len(result.candidate.plan.steps) > MAX_COMPILED_STEPS:
+        gain = max(gain, MIN_LONG_GAIN)
     if seconds(by_plan) > (1 - gain) * rank(plain[0]):
         return [*plain, by_plan]
     return ways
@@ -362,12 +367,12 @@ def _proved(candidate: Candidate, problem: Problem) -> Candidate:
     return candidate
 
 
-def too_large(result: Result) -> bool:
-    """Say whether a plan is too long to be compiled, or makes a block that is too large to be written out.
+def too_large(result: Result, most_steps: int = MAX_COMPILED_STEPS) -> bool:
+    """Say whether a plan has too many steps to be compiled, or makes a block that is too large to be written out.
 
     The Jacobian itself is always written out.
     """
-    if result.replay is None or result.plan is None or len(result.plan.steps) > MAX_COMPILED_STEPS:
+    if result.replay is None or result.plan is None or len(result.plan.steps) > most_steps:
         return True
     sizes = [typed.block.rows * typed.block.cols for typed in result.replay.blocks]
     ends = {output.step for output in result.plan.outputs}

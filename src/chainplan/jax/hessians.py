@@ -1,7 +1,7 @@
 """Hessians: the Jacobian of a gradient, which is symmetric.
 
 Of a block on the diagonal one triangle is read, and of two blocks that are transposes of each other one; XLA computes
-nothing for the others. What is computed that way is symmetric to the bit.
+nothing for the others where entries are listed. Whichever way computes a Hessian, it is symmetric to the bit.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from functools import update_wrapper, wraps
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from chainplan.jax.errors import DifferentiationError
 from chainplan.jax.jacobians import ScalarGradient, jacobian
@@ -79,7 +80,15 @@ def hessian(
             return result[0] if has_aux else result
 
         known = all(-len(args) <= place < len(args) for place in places)
-        result = jax.eval_shape(value, *(args[place] for place in places)) if known else None
+        result = _shape_of_result(value, [args[place] for place in places]) if known else None
         return (of_one if getattr(result, "shape", None) == () else of_many)(*args, **kwargs)
 
     return hessian_of_f
+
+
+def _shape_of_result(value: Callable[..., Tree], args: Sequence[Tree]) -> Tree:
+    """Return the result of a function, or its shape alone where it can be traced."""
+    try:
+        return jax.eval_shape(value, *args)
+    except (jax.errors.JAXTypeError, jax.errors.JAXIndexError):
+        return jax.tree.map(jnp.asarray, value(*args))

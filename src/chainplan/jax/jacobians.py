@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jax import Array
 
 from chainplan.errors import PlanError
 from chainplan.io.plan_file import SavedPlan
@@ -17,6 +18,7 @@ from chainplan.jax.bcoo import full_block
 from chainplan.jax.call import by_jax, flattened, has_integers
 from chainplan.jax.choice import DEFAULT_NODES, MIN_PLAN_GAIN, JacobianSettings, chosen
 from chainplan.jax.errors import DifferentiationError
+from chainplan.jax.strategies import mirrored_blocks
 from chainplan.jax.types import Tree
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.result import Result
@@ -150,6 +152,7 @@ def jacobian(
         if choice.chosen is None and choice.way.chunk is None:
             made = by_jax(f, choice.way.name, args, kwargs, argnums=argnums, has_aux=has_aux)
             nested, aux = made if has_aux else (made, None)
+            nested = _mirrored(nested, call.leaves) if settings.symmetric else nested
             nested = call.as_jacrev(nested)
             nested = jax.tree.map(full_block, nested) if sparse else nested
             return (nested, aux) if has_aux else nested
@@ -158,6 +161,14 @@ def jacobian(
         return (nested, call.passed_on(computed)) if has_aux else nested
 
     return jacobian_of_f
+
+
+def _mirrored(nested: Tree, leaves: Sequence[Array]) -> Tree:
+    """Read the blocks of a Hessian off its upper triangle."""
+    blocks, tree = jax.tree.flatten(nested)
+    count = len(leaves)
+    rows = mirrored_blocks([blocks[i * count : (i + 1) * count] for i in range(count)], leaves)
+    return jax.tree.unflatten(tree, [block for row in rows for block in row])
 
 
 def require_settings(settings: JacobianSettings) -> None:

@@ -17,7 +17,7 @@ from chainplan.jax.chunks import by_mode
 from chainplan.jax.emit import blocks_of, structures_of
 from chainplan.jax.forms import HeldBlock, HeldExplicit, listed, matrix, transposed
 from chainplan.jax.linearise import LinearisedFunction
-from chainplan.jax.symmetric import symmetrised
+from chainplan.jax.symmetric import symmetrised, upper_mirrored
 from chainplan.jax.trace import FunctionTrace, read
 from chainplan.jax.types import Shaped, Tree
 from chainplan.plans.candidate import Candidate
@@ -145,8 +145,21 @@ def evaluated_by_mode(
     else:
         mode = getattr(jax, way.name)(function, argnums=tuple(range(len(leaves))), has_aux=True)
         blocks, beside = mode(*leaves)
+    blocks = mirrored_blocks(blocks, leaves) if way.symmetric else blocks
     typed = [[block.astype(leaf.dtype) for block, leaf in zip(row, leaves, strict=True)] for row in blocks]
     return [[full_block(block) for block in row] for row in typed] if way.sparse else typed, beside
+
+
+def mirrored_blocks(blocks: Sequence[Sequence[Array]], leaves: Sequence[Array]) -> list[list[Array]]:
+    """Read the blocks of a symmetric matrix, by argument and argument, off its upper triangle."""
+
+    def block_of(row: int, column: int) -> Array:
+        whole = blocks[min(row, column)][max(row, column)]
+        square = whole.reshape(leaves[min(row, column)].size, leaves[max(row, column)].size)
+        square = upper_mirrored(square) if row == column else square
+        return (square.T if row > column else square).reshape(*leaves[row].shape, *leaves[column].shape)
+
+    return [[block_of(row, column) for column in range(len(leaves))] for row in range(len(leaves))]
 
 
 def seeds_of(call: FlatCall, mode: str) -> int:
