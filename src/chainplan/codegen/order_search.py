@@ -11,6 +11,8 @@ MOVES_PER_VERTEX = 12
 """How many moves are tried for each vertex, where that is less."""
 LEAST_MOVES_PER_VERTEX = 0.125
 """How many moves for each vertex must be affordable; fewer hardly find one that helps."""
+PATIENCE_PER_VERTEX = 2
+"""How many moves for each vertex are tried after the last one that saved something."""
 MOVE_SPANS = (1, 2, 4, 8, 16, 32, 64)
 """How far vertices are moved, in places."""
 
@@ -40,6 +42,7 @@ def improved(order: Sequence[int], price: int, priced: Callable[[Sequence[int]],
     moves = min(MAX_WRITTEN_OPERATIONS // max(price, 1), MOVES_PER_VERTEX * len(best))
     if len(best) < 2 or moves < LEAST_MOVES_PER_VERTEX * len(best):
         return best
+    idle = 0
     for _ in range(moves):
         start = rnd.randrange(len(best))
         span = rnd.choice(MOVE_SPANS)
@@ -47,6 +50,9 @@ def improved(order: Sequence[int], price: int, priced: Callable[[Sequence[int]],
         tried = best.copy()
         tried.insert(end, tried.pop(start))
         found = priced(tried)
+        idle = 0 if found < price else idle + 1
         if found <= price:
             best, price = tried, found
+        if idle > PATIENCE_PER_VERTEX * len(best):
+            break
     return best

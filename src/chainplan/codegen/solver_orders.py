@@ -25,6 +25,8 @@ MAX_SEARCH_WORK = 200_000
 """Nodes of the search times edges of the graph, so that the search takes some tenths of a second."""
 MAX_SEARCH_NODES = 200
 """Nodes of the search on small graphs."""
+PATIENCE = 2
+"""Rounds without gain after which the search ends."""
 MAX_GREEDY_ORDERS = 4
 """The best of the greedy orders that are returned."""
 MAX_SEARCHED_ORDERS = 4
@@ -60,7 +62,7 @@ def solver_orders(graph: ScalarGraph, start: Sequence[int]) -> dict[str, list[in
     search = Search(nodes=min(MAX_SEARCH_NODES, MAX_SEARCH_WORK // max(1, edges)))
     greedy: dict[str, tuple[int, list[int]] | None] = {}
     better: list[PricedOrder] = []
-    for found in improve(work, Random(0), search.going, start=first, known=greedy):
+    for found in improve(work, Random(0), search.going, PATIENCE, start=first, known=greedy):
         if not found.name and (not better or found.price < better[-1].price) and found.order != first:
             better.append(found)
     different = {tuple(order): (price, name) for name, (price, order) in _known(greedy).items()}
