@@ -226,6 +226,12 @@ MUTANTS = {
         "",
         "tests/test_symmetric_colouring.py -k greedy",
     ),
+    "a loop runs once only": Mutant(
+        "jax/patterns.py",
+        "    for step in range(length):",
+        "    for step in range(min(length, 1)):",
+        "tests/test_jax_coloured.py -k places",
+    ),
     "blocks die a step early": Mutant(
         "plans/replay.py",
         "            change[last + 1] -= size\n    for",

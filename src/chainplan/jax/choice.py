@@ -25,6 +25,7 @@ from chainplan._util.byte_cache import bytes_of, kept
 from chainplan.errors import PlanError
 from chainplan.jax.by_entries import known_pattern, taken_apart
 from chainplan.jax.call import FlatCall, flattened
+from chainplan.jax.coloured import coloured_sweep
 from chainplan.jax.errors import ModeRefused, NotLinearised
 from chainplan.jax.linearise import LinearisedFunction, linearise
 from chainplan.jax.loops import MIN_LOOP_GAIN, Differentiate, LoopEquation
@@ -45,6 +46,7 @@ from chainplan.plans.steps import Load, Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.solvers.registry import SOLVERS
+from chainplan.structures import Dense
 
 MIN_PLAN_GAIN = 0.1
 """The share of the predicted time of the better mode that a plan must save to be used (`bench/reports/jax.md`)."""
@@ -63,6 +65,8 @@ MAX_HESSIAN_STEPS, MIN_LONG_GAIN = 4000, 0.75
 the better mode that a plan of more than `MAX_COMPILED_STEPS` must save."""
 MAX_RANKED_STEPS = 60
 """The steps of the longest plan that is compared with those of simple orders by the times of their programs."""
+MIN_COLOURED_GAIN = 0.5
+"""The share of the predicted time of a plan that products of a colour each must save."""
 NEAR_IN_FMA = 1.5
 """Times the price of the searched plan above which the plan of a simple order is not compared with it."""
 FAR_BEHIND = 8
@@ -190,7 +194,7 @@ def compiled_later(made: ChosenProgram) -> ChosenProgram:
 def size_of_choice(made: ChosenProgram | JacobianStrategy) -> int:
     """Estimate the bytes of a kept choice."""
     if isinstance(made, JacobianStrategy):
-        return 0
+        return 0 if made.sweep is None else made.sweep.nbytes
     return BYTES_PER_EQUATION * len(made.program.jaxpr.eqns) + sum(bytes_of(const) for const in made.program.consts)
 
 
@@ -288,11 +292,16 @@ def _ways(
     plain += [way for _, name in modes if (way := JacobianStrategy(name)) not in plain]
     if hopeless:
         return plain
+    coloured = _coloured(linearised, call, settings, seconds)
+    if coloured and _closed(problem.graph, coloured[0]):
+        return [*coloured, *plain]
     result = planned(problem, _searched(problem.graph, settings))
     if result.candidate is None or result.cost is None:
-        return plain or [JacobianStrategy("jacrev")]
+        return [*coloured, *plain] or [JacobianStrategy("jacrev")]
     if settings.sparse:
-        return [JacobianStrategy("plan", result.candidate), *plain]
+        by_plan = JacobianStrategy("plan", result.candidate)._replace(sparse=True, symmetric=settings.symmetric)
+        saving = [way for way in coloured if seconds(way) <= (1 - MIN_COLOURED_GAIN) * seconds(by_plan)]
+        return [*saving, by_plan, *plain]
     plans = [JacobianStrategy("plan", candidate) for candidate in _plans(problem, settings, result)]
     by_plan = plans[0] if len(plans) == 1 else min(plans, key=seconds)
     if not plain or settings.gain is None:
@@ -310,6 +319,30 @@ def _ways(
     if seconds(by_plan) > (1 - gain) * rank(plain[0]):
         return [*plain, by_plan]
     return ways
+
+
+def _coloured(
+    linearised: LinearisedFunction,
+    call: FlatCall,
+    settings: JacobianSettings,
+    seconds: Callable[[JacobianStrategy], float],
+) -> list[JacobianStrategy]:
+    """Return the way to a sparse Hessian by products of a colour each; none where something else is asked for."""
+    if not (settings.sparse and settings.symmetric) or settings.gain is None or settings.memory is not None:
+        return []
+    sweep = coloured_sweep(call, linearised.trace)
+    way = JacobianStrategy("coloured", sparse=True, symmetric=True, sweep=sweep)
+    return [] if sweep is None or seconds(way) == inf else [way]
+
+
+def _closed(graph: Graph, way: JacobianStrategy) -> bool:
+    """Say whether a plan has to pass an elemental without structure, by more vectors than there are products.
+
+    Such an elemental is accumulated from its shorter side, where products with the whole go through it as well.
+    """
+    products = 0 if way.sweep is None else way.sweep.products
+    dense = (e.block for e in graph.useful if not e.explicit and isinstance(e.block.structure, Dense))
+    return any(min(block.rows, block.cols) > products for block in dense)
 
 
 def _plans(problem: Problem, settings: JacobianSettings, result: Result) -> list[Candidate]:

@@ -14,6 +14,7 @@ from chainplan.jax.bcoo import empty_block, full_block, sparse_block, without_ze
 from chainplan.jax.by_entries import entries_of, gathered, scalars_of
 from chainplan.jax.call import FlatCall
 from chainplan.jax.chunks import by_mode
+from chainplan.jax.coloured import ColouredSweep, evaluated_by_colours
 from chainplan.jax.emit import blocks_of, structures_of
 from chainplan.jax.forms import HeldBlock, HeldExplicit, listed, matrix, transposed
 from chainplan.jax.linearise import LinearisedFunction
@@ -31,7 +32,7 @@ EvaluatedStrategy = tuple[list[list[Tree]], list[Array]]
 
 
 class JacobianStrategy(NamedTuple):
-    """A way to compute a Jacobian: `name` is "plan", "jacfwd" or "jacrev".
+    """A way to compute a Jacobian: `name` is "plan", "coloured", "jacfwd" or "jacrev".
 
     "plan" without a candidate is a Jacobian of zeros. At most `chunk` seeds go through the program at a time, all of
     them where it is None. With `sparse` the blocks are sparse arrays. A Jacobian that is known to be `symmetric` is
@@ -43,6 +44,8 @@ class JacobianStrategy(NamedTuple):
     chunk: int | None = None
     sparse: bool = False
     symmetric: bool = False
+    sweep: ColouredSweep | None = None
+    """The products of a way that is "coloured", which only a sparse symmetric Jacobian has."""
 
     @property
     def plan(self) -> Plan | None:
@@ -133,7 +136,9 @@ def evaluated_by_mode(
     leaves: Sequence[Array],
     constants: Sequence[Array],
 ) -> EvaluatedStrategy:
-    """Compute a Jacobian at a point by one of JAX's modes, of the function as it was traced where it was."""
+    """Compute a Jacobian at a point by one of JAX's modes or by products, of the function as it was traced."""
+    if way.sweep is not None and trace is not None:
+        return evaluated_by_colours(call, trace, way.sweep, leaves, constants)
     flat = call.flat if trace is None else trace.function(constants)
 
     def function(*values: Array) -> tuple[list[Array], list[Array]]:
