@@ -30,9 +30,9 @@ from chainplan.jax.patterns import dependences
 from chainplan.jax.trace import FunctionTrace
 from chainplan.jax.types import Tree
 
-MAX_COLOURED_NONZEROS = 2_000_000
+MAX_HESSIAN_NONZEROS = 2_000_000
 """The most nonzeros of a pattern that is coloured."""
-MAX_COLOURED_ENTRIES = 5_000_000
+MAX_SEED_ENTRIES = 5_000_000
 """The most entries of the seeds, and so of the products."""
 COLOURING_EFFORT = 0.05
 """The factor of the work of the improvement of a colouring."""
@@ -65,12 +65,12 @@ def coloured_sweep(call: FlatCall, trace: FunctionTrace) -> ColouredSweep | None
     if [a.shape for a in call.leaves] != [a.shape for a in call.outs] or not all(map(is_float, call.leaves)):
         return None
     pattern = dependences(trace, call.leaves, call.outs)
-    if pattern is None or not 0 < pattern.nnz < min(prod(pattern.shape), MAX_COLOURED_NONZEROS):
+    if pattern is None or not 0 < pattern.nnz < min(prod(pattern.shape), MAX_HESSIAN_NONZEROS):
         return None
     pattern = pattern.multiply(pattern.T).tocsr()
     pattern.sort_indices()
     found = colour_symmetric(pattern, effort=COLOURING_EFFORT).colouring
-    if found.products * pattern.shape[0] > MAX_COLOURED_ENTRIES:
+    if found.products * pattern.shape[0] > MAX_SEED_ENTRIES:
         return None
     i, j = entries(pattern)
     row, colour = np.divmod(recovery_of(pattern, found).place, max(1, found.products))
