@@ -368,18 +368,49 @@ int main(void) {{
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on this machine")
 @pytest.mark.parametrize("seeds", [(3,), pytest.param(range(30), marks=pytest.mark.nightly)], ids=str)
-def test_c_is_clean_under_warnings_and_sanitizers(seeds: Sequence[int], tmp_path: Path) -> None:
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+def test_c_is_clean_under_warnings_and_sanitizers(seeds: Sequence[int], sparse: bool, tmp_path: Path) -> None:
     for seed in seeds:
         program = scalar_program(complex_step.draw(seed)[0]).jacobian()
+        jacobian = program.outputs[1]
+        kept = jacobian.entries if sparse else tuple(range(jacobian.size))
         sizes = {"inputs": program.input_size * 11, "values": program.outputs[0].size * 11, "points": 11}
-        text = program.c_source("code") + MAIN.format(**sizes, entries=program.outputs[1].size * 11)
+        text = program.c_source("code", sparse=sparse) + MAIN.format(**sizes, entries=len(kept) * 11)
         (tmp_path / "code.c").write_text(text)
         flags = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O1", "-fsanitize=undefined,address"]
         command = ["gcc", *flags, "-fno-sanitize-recover=all", "-o", "code", "code.c", "-lm"]
         subprocess.run(command, cwd=tmp_path, check=True)
         told = subprocess.run(["./code"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-        wanted = program.evaluate(np.full(program.input_size, 0.3))[1].ravel()
+        wanted = program.evaluate(np.full(program.input_size, 0.3))[1].ravel()[list(kept)]
         assert apart(np.array(told.split(), float), wanted) < TOLERANCE
+
+
+def test_sparse_c_lists_the_places_of_nonzeros() -> None:
+    sp = pytest.importorskip("sympy")
+    x, y, z = sp.symbols("x y z")
+    text = from_sympy([x * y, z + 1, sp.Integer(3)], [x, y, z]).jacobian().c_source("f", sparse=True)
+    assert "const int f_jacobian_rows[3] = {\n    0, 0, 1,\n};" in text
+    assert "const int f_jacobian_cols[3] = {\n    0, 1, 2,\n};" in text
+    assert "of its 9 entries the 3 at f_jacobian_rows and f_jacobian_cols" in text
+    assert "jacobian[2] = 1.0;" in text
+
+
+def test_c_keeps_the_order_of_operations_in_nested_expressions(tmp_path: Path) -> None:
+    lines = [
+        Line("sub", (1, 2)),
+        Line("sub", (0, 3)),
+        Line("div", (1, 2)),
+        Line("mul", (0, 5)),
+        Line("neg", (6,)),
+        Line("sub", (4, 7)),
+        Line("lt", (0, 1)),
+        Line("select", (9, 8, 2)),
+        Line("add", (0, 10)),
+    ]
+    inputs, output = (InputArray("x", (3,)),), OutputArray("y", (), (0,), (11,))
+    text = ScalarProgram("f", inputs, (), tuple(lines), (output,)).c_source()
+    assert "x[0] - (x[1] - x[2]) - (-(x[0] * (x[1] / x[2])))" in text
+    assert "((double)(x[0] < x[1])) != 0.0 ?" in text or "((double)(x[0] < x[1]) != 0.0 ?" in text
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no cc on this machine")

@@ -27,6 +27,7 @@ _FIRST_ROWS = ("values", "jacobian")
     show_default=True,
     help="The highest derivative; values and lower ones come with it.",
 )
+@click.option("--sparse", is_flag=True, help="In C: arrays of nonzeros alone, and of their rows and columns.")
 @click.option("--name", metavar="NAME", help="Of the function that is written.  [default: that of the function]")
 @click.option("-o", "--output", metavar="FILE", help="Write to a file, and a table of operations to the screen.")
 @function_options
@@ -34,6 +35,7 @@ def command(
     spec: str,
     target: str,
     derivative: str,
+    sparse: bool,
     name: str | None,
     output: str | None,
     arguments: str | None,
@@ -51,6 +53,8 @@ def command(
     from chainplan.codegen.targets.registry import TARGETS
     from chainplan.errors import SpecError
 
+    if sparse and target != "c":
+        raise SpecError(f"--sparse: found --to {target}; expected --to c. Leave it out.")
     if output is not None:
         require_place(output)
     program, order = _program(spec, arguments, argnums)
@@ -62,7 +66,7 @@ def command(
     steps = [program]
     for _ in range(wanted_order - order):
         steps.append(steps[-1].jacobian())
-    text = TARGETS[target].source(steps[-1], wanted)
+    text = steps[-1].c_source(wanted, sparse=True) if sparse else TARGETS[target].source(steps[-1], wanted)
     if output is None:
         click.echo(text, nl=False)
         return 0

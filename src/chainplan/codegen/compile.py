@@ -14,9 +14,11 @@ import numpy as np
 from chainplan._util.arrays import Array
 from chainplan.codegen.compiler import compiled
 from chainplan.codegen.straight_line import StraightLine, checked
-from chainplan.codegen.targets.c import c_source
+from chainplan.codegen.targets.c import INCLUDED, one_point
+from chainplan.codegen.targets.c_batch import many_points
 from chainplan.codegen.targets.names import defined
 from chainplan.codegen.targets.python import python_source
+from chainplan.codegen.vector_math import APART, VECTOR_MATH
 from chainplan.compiled.loader import compiled_core
 from chainplan.errors import ArgumentError
 
@@ -107,12 +109,18 @@ def compiled_program(program: StraightLine, target: str) -> CompiledProgram:
     if target not in COMPILED_TARGETS:
         raise ArgumentError(f"target: found {target!r}; expected one of {', '.join(COMPILED_TARGETS)}. Correct it.")
     if target == "c":
-        passed = ", ".join(f"a[{k}]" for k in range(len(program.inputs) + len(program.outputs)))
-        path = compiled(c_source(program, "program", zeros=False) + CALLED.replace("...", passed))
+        path = compiled(_source(program))
         if path is not None:
             return _in_c(program, ctypes.CDLL(str(path)))
         warnings.warn(WITHOUT_COMPILER, stacklevel=3)
     return _in_python(program)
+
+
+def _source(program: StraightLine) -> str:
+    """Write the C that is compiled here: entries that are always zero are left as they are."""
+    passed = ", ".join(f"a[{k}]" for k in range(len(program.arrays)))
+    one, many = one_point(program, "program", zeros=False), many_points(program, "program", zeros=False, apart=APART)
+    return "\n".join([*INCLUDED, VECTOR_MATH, *one, "", *many, CALLED.replace("...", passed)])
 
 
 def _in_c(program: StraightLine, library: ctypes.CDLL) -> CompiledProgram:

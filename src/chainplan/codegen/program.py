@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from chainplan.codegen.compile import CompiledProgram, compiled_program
 from chainplan.codegen.jacobian import jacobian_program
 from chainplan.codegen.straight_line import StraightLine
+from chainplan.codegen.targets.c import c_source
 from chainplan.codegen.targets.casadi_function import casadi_function
 from chainplan.codegen.targets.names import function_name
 from chainplan.codegen.targets.registry import TARGETS
@@ -84,13 +85,16 @@ class ScalarProgram(StraightLine):
         """
         return jacobian_program(self, wrt, of, with_value)
 
-    def c_source(self, name: str | None = None) -> str:
+    def c_source(self, name: str | None = None, *, sparse: bool = False) -> str:
         """Return the program as one file of C99 that stands alone.
 
         Parameters
         ----------
         name : str | None
             The name of the function; the name of the program where it is left out.
+        sparse : bool
+            Whether an output with entries that are always zero is an array of the others alone. Constant arrays in the
+            file, such as `arm_jacobian_rows` and `arm_jacobian_cols`, then hold the row and the column of each.
 
         Returns
         -------
@@ -102,7 +106,7 @@ class ScalarProgram(StraightLine):
         ArgumentError
             Where the name is not one that C takes.
         """
-        return self._written("c", name)
+        return c_source(self, function_name(self.name if name is None else name), sparse)
 
     def python_source(self, name: str | None = None) -> str:
         """Return the program as a Python module that needs nothing but `math`, or numpy for many points.

@@ -18,9 +18,9 @@ Refs = NDArray[np.int64]
 
 
 def built(name: str, writer: Writer, inputs: Sequence[InputArray], outputs: Sequence[tuple[str, Any]]) -> ScalarProgram:
-    """Lay out a program whose outputs are arrays of references by name."""
+    """Lay out a program whose outputs are arrays of references by name; entries that are zero are left out."""
     arrays = [(name, np.asarray(refs, np.int64)) for name, refs in outputs]
-    results = [int(ref) for _, refs in arrays for ref in refs.flat]
+    results = [int(ref) for _, refs in arrays for ref in refs.flat if ref != writer.ZERO]
     constants, lines, places = laid_out(writer, sum(i.size for i in inputs), results)
     made, start = [], 0
     taken = {one.name for one in inputs}
@@ -28,7 +28,8 @@ def built(name: str, writer: Writer, inputs: Sequence[InputArray], outputs: Sequ
         while word in taken:
             word = f"{word}_out"
         taken.add(word)
-        values = places[start : start + refs.size]
-        start += refs.size
-        made.append(OutputArray(word, refs.shape, tuple(range(refs.size)), values))
+        entries = tuple(np.flatnonzero(refs.ravel() != writer.ZERO).tolist())
+        values = places[start : start + len(entries)]
+        start += len(entries)
+        made.append(OutputArray(word, refs.shape, entries, values))
     return ScalarProgram(name, tuple(inputs), constants, lines, tuple(made))
