@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from chainplan.codegen.signs import negated_values, passes_signs
 from chainplan.codegen.straight_line import Line
 from chainplan.codegen.writer import Ref, Writer
 
@@ -91,8 +92,8 @@ class _Layout:
         self._lines: list[tuple[str, tuple[_Place, ...]]] = []
         self._places: dict[Ref, _Place] = {}
         self._constants: dict[float, _Place] = {}
-        self._turned = _turned(writer, order, results)
         self._quotients = _quotients(writer, order, results)
+        self._turned = negated_values(writer, order, results, self._quotients)
 
     def finished(self, inputs: int) -> tuple[tuple[float, ...], tuple[Line, ...], tuple[int, ...]]:
         for number in self._order:
@@ -126,78 +127,48 @@ class _Layout:
         return place
 
     def _lay(self, number: int) -> None:
-        """Write the line of a value."""
+        """Write the line of a value, or of its negative where that is what is computed."""
         name, operands = self._writer.nodes[number]
-        a = 2 * number
+        turned = number in self._turned
+        a = 2 * number ^ turned
         if name == "input":
             self._places[a] = _Place("input", operands[0])
         elif name == "add":
-            self._places[a ^ (number in self._turned)] = self._sum(operands[0], operands[1], number in self._turned)
+            self._places[a] = self._sum(operands[0] ^ turned, operands[1] ^ turned)
+        elif number in self._quotients:
+            if name == "mul":
+                self._places[a] = self._line("div", *self._signed(*self._quotients[number], turned))
         elif name == "mul":
-            if number in self._quotients:
-                top, bottom = self._quotients[number]
-                turned = number in self._turned
-                self._places[a ^ turned] = self._line("div", self._place(top ^ turned), self._place(bottom))
-            elif number in self._turned:
-                self._places[a ^ 1] = self._line("mul", self._place(operands[0] ^ 1), self._place(operands[1]))
-            else:
-                self._places[a] = self._line("mul", *map(self._place, operands))
+            self._places[a] = self._line("mul", *self._signed(*operands, turned))
         elif name == "recip":
-            if number not in self._quotients:
-                turned = number in self._turned
-                one = self._constant(-1.0 if turned else 1.0)
-                self._places[a ^ turned] = self._line("div", one, self._place(operands[0]))
+            self._places[a] = self._line("div", *self._signed(self._writer.ONE, operands[0], turned))
         else:
-            self._places[a] = self._line(name, *map(self._place, operands))
+            there = self._either if passes_signs(name) else self._place
+            self._places[a] = self._line(name, *map(there, operands))
 
-    def _sum(self, a: Ref, b: Ref, turned: bool) -> _Place:
-        """Write a + b, or its negative."""
-        terms = [a ^ turned, b ^ turned]
-        plus = [t for t in terms if self._there(t)]
-        minus = [t for t in terms if not self._there(t)]
+    def _signed(self, a: Ref, b: Ref, turned: bool) -> tuple[_Place, _Place]:
+        """Return two factors as they are there, a constant with the sign that the product is to have."""
+        sign = turned ^ (b >= 0 and self._is_negative(b))
+        return self._place(a ^ sign) if a < 0 else self._either(a), self._either(b)
+
+    def _is_negative(self, a: Ref) -> bool:
+        """Say whether the negative of a value is what is there."""
+        return bool((a >> 1 in self._turned) ^ (a & 1))
+
+    def _either(self, a: Ref) -> _Place:
+        """Return where a value or its negative is, whichever is computed."""
+        return self._constant(self._writer.number(a)) if a < 0 else self._places[a & -2 ^ (a >> 1 in self._turned)]
+
+    def _sum(self, a: Ref, b: Ref) -> _Place:
+        """Write a + b, of which one at least is there."""
+        plus = [t for t in (a, b) if self._there(t)]
+        minus = [t for t in (a, b) if not self._there(t)]
         if len(plus) == 2:
             return self._line("add", *map(self._place, plus))
-        if len(plus) == 1:
-            return self._line("sub", self._place(plus[0]), self._place(minus[0] ^ 1))
-        return self._line("sub", self._place(minus[0]), self._place(minus[1] ^ 1))
+        return self._line("sub", self._place(plus[0]), self._place(minus[0] ^ 1))
 
     def _there(self, a: Ref) -> bool:
         return a < 0 or a in self._places
-
-
-def _turned(writer: Writer, order: Sequence[int], results: Sequence[Ref]) -> frozenset[int]:
-    """Return the values of which the negative is computed instead, because that saves a negation.
-
-    These are differences, multiples by constants and reciprocals that are wanted negative and, otherwise, occur in sums
-    alone, where a term of either sign does.
-    """
-    wanted: set[int] = {r >> 1 for r in results if r >= 0 and r & 1}
-    kept: set[int] = {r >> 1 for r in results if r >= 0 and not r & 1}
-    partners: dict[int, list[int]] = {}
-    for number in order:
-        name, operands = writer.nodes[number]
-        if name == "input":
-            continue
-        if name == "add":
-            a, b = operands
-            partners.setdefault(a >> 1, []).append(b >> 1)
-            partners.setdefault(b >> 1, []).append(a >> 1)
-            continue
-        for operand in operands:
-            (wanted if operand & 1 else kept).add(operand >> 1)
-    turned: set[int] = set()
-    for number in order:
-        if number not in wanted or number in kept:
-            continue
-        name, operands = writer.nodes[number]
-        free = (
-            (name == "add" and operands[1] & 1 and not {o >> 1 for o in operands} & turned)
-            or (name == "mul" and operands[0] < 0)
-            or name == "recip"
-        )
-        if free and not turned.intersection(partners.get(number, ())):
-            turned.add(number)
-    return frozenset(turned)
 
 
 def _quotients(writer: Writer, order: Sequence[int], results: Sequence[Ref]) -> dict[int, tuple[Ref, Ref]]:
