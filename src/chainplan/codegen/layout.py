@@ -137,9 +137,9 @@ class _Layout:
             self._places[a] = self._sum(operands[0] ^ turned, operands[1] ^ turned)
         elif number in self._quotients:
             if name == "mul":
-                self._places[a] = self._line("div", *self._signed(*self._quotients[number], turned))
+                self._places[a] = self._line("div", *self._signed(*self._quotients[number], turned=turned))
         elif name == "mul":
-            self._places[a] = self._line("mul", *self._signed(*operands, turned))
+            self._places[a] = self._line("mul", *self._signed(operands[0], operands[1], turned))
         elif name == "recip":
             self._places[a] = self._line("div", *self._signed(self._writer.ONE, operands[0], turned))
         else:

@@ -29,6 +29,16 @@ def reverse(graph: ScalarGraph) -> list[int]:
     return followed(graph, graph.inner[::-1])
 
 
+def reverse_after_single(graph: ScalarGraph) -> list[int]:
+    """Eliminate the vertices with one edge in, then the others against evaluation order.
+
+    What depends on one value, as functions and reciprocals do, is so differentiated once and not for every result.
+    """
+    single = [v for v in graph.inner if len(graph.pred[v]) == 1]
+    others = set(graph.inner).difference(single)
+    return followed(graph, [*single, *(v for v in reversed(graph.inner) if v in others)])
+
+
 def followed(graph: ScalarGraph, order: Sequence[int]) -> list[int]:
     """Eliminate in a given order."""
     for v in order:
@@ -101,6 +111,7 @@ def _final_degrees(graph: ScalarGraph) -> dict[int, int]:
 ORDERS: dict[str, Callable[[ScalarGraph], list[int]]] = {
     "forward": forward,
     "reverse": reverse,
+    "reverse, single first": reverse_after_single,
     "greedy operations": greedy(operations),
     "greedy relative": relative(operations),
 }
