@@ -325,6 +325,46 @@ class ProductTimeRow:
 
 
 @dataclass(frozen=True)
+class CodeRow:
+    """A function as scalar code: values and Jacobian, of `outputs` x `inputs` with `nonzeros`.
+
+    Operations are counted over values and Jacobian, of CasADi after its `cse` by default and in either mode; SymPy's by
+    its own `count_ops`, none where it took longer than its limit, which `sympy_generation` then is. Seconds of
+    generation are of the processor. `c_seconds` are of a call of the C alone, `vector_seconds` of a point of code for
+    eight at a time, `call_seconds` of a call from Python, `batch_seconds` of a point in a batch. CasADi's times are
+    those of its fastest mode, and JAX's as well. `difference` is that of the Jacobians of chainplan and CasADi.
+    """
+
+    instance: str
+    inputs: int
+    outputs: int
+    nonzeros: int
+    values: int
+    operations: int
+    casadi_operations: int
+    casadi_forward: int
+    casadi_reverse: int
+    sympy_operations: int | None
+    generation: float
+    casadi_generation: float
+    sympy_generation: float
+    c_seconds: float = 0.0
+    casadi_c_seconds: float = 0.0
+    vector_seconds: float = 0.0
+    casadi_vector_seconds: float = 0.0
+    call_seconds: float = 0.0
+    jax_seconds: float = 0.0
+    batch_seconds: float = 0.0
+    jax_batch_seconds: float = 0.0
+    difference: float = 0.0
+
+    @property
+    def casadi_best(self) -> int:
+        """The operations of CasADi in the mode with the fewest."""
+        return min(self.casadi_operations, self.casadi_forward, self.casadi_reverse)
+
+
+@dataclass(frozen=True)
 class BestRow:
     """The best known of a stored instance: what the plan file of its name costs, and a bound within `within`, in fma.
 
@@ -353,6 +393,7 @@ AnyRow = TypeVar(
     LimitRow,
     ProductRow,
     BudgetRow,
+    CodeRow,
     RepeatRow,
     SizesRow,
     TargetRow,

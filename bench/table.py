@@ -27,6 +27,8 @@ from bench.claims import (
     size_claims,
     structure_claims,
 )
+from bench.code.report import code_claims, code_report_text
+from bench.code.run import CODE_SUITES, run_code
 from bench.dag_report import dag_report_text
 from bench.dag_run import run_dags
 from bench.dag_suites import DAG_SUITES
@@ -46,6 +48,7 @@ from bench.repeats_report import repeat_report_text
 from bench.rows import (
     AnyRow,
     BudgetRow,
+    CodeRow,
     DagRow,
     JaxRow,
     LimitRow,
@@ -130,6 +133,13 @@ def _no_jax(suite: Any) -> str | None:
     return None if find_spec("jax") else missing_extra("this suite", "JAX", "jax")
 
 
+def _no_code(suite: Any) -> str | None:
+    for package, words in (("casadi", "CasADi"), ("sympy", "SymPy")):
+        if find_spec(package) is None:
+            return missing_extra("this suite", words, "codegen")
+    return _no_jax(suite)
+
+
 def _dags(name: str) -> Entry[DagRow]:
     return Entry(
         name,
@@ -167,6 +177,17 @@ TABLE: dict[str, Entry[Any]] = {
             structure_claims,
         ),
         Entry("jax", JAX_SUITES, run_jax, JaxRow, jax_report_text, jax_pictures, jax_claims, _no_jax, parted=True),
+        Entry(
+            "code",
+            CODE_SUITES,
+            run_code,
+            CodeRow,
+            code_report_text,
+            lambda rows: [],
+            code_claims,
+            _no_code,
+            parted=True,
+        ),
         Entry("limits", LIMIT_SUITES, run_limits, LimitRow, limit_report_text, limit_pictures, limit_claims),
         Entry(
             "products-time",

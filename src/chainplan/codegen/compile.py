@@ -103,6 +103,26 @@ class CompiledProgram:
         results = tuple(m.reshape(front + o.shape) for m, o in zip(made, self.program.outputs, strict=True))
         return results if len(results) != 1 else results[0]
 
+    def in_jax(self) -> Callable[..., Any]:
+        """Return a function of arrays of JAX, which jitted programs may call.
+
+        It is called back on the host, at one point or, under `jax.vmap`, at all points of a batch at once. JAX cannot
+        differentiate it; compile the Jacobian for that.
+
+        Returns
+        -------
+        Callable[..., Any]
+            A function with the arguments and results of this one, in the precision that JAX is set to.
+
+        Raises
+        ------
+        SpecError
+            Where JAX is not installed.
+        """
+        from chainplan.codegen.jax_callback import called_back
+
+        return called_back(self.program, self, self.batch)
+
 
 def compiled_program(program: StraightLine, target: str) -> CompiledProgram:
     """Compile a program, as `ScalarProgram.compile` describes it."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from chainplan.codegen.operations import OPERATIONS
 from chainplan.codegen.sources.build import Refs
+from chainplan.codegen.sources.sorting import sorted_by_network
 from chainplan.codegen.writer import Ref, Writer
 from chainplan.jax.errors import NotLinearised
 from chainplan.jax.rules_dot import axes_of
@@ -46,7 +47,7 @@ class Unrolled:
     def known(self, value: Any) -> Refs:
         """Write known values."""
         array = np.asarray(value)
-        self._require(array.size, "an array that the function reads")
+        self.require(array.size, "an array that the function reads")
         constant = self.writer.constant
         return np.array([constant(float(number)) for number in array.flat], np.int64).reshape(array.shape)
 
@@ -56,7 +57,7 @@ class Unrolled:
 
     def each(self, function: Callable[..., Ref], shape: Sequence[int], *operands: Refs) -> Refs:
         """Apply a function of references entry by entry."""
-        self._require(prod(shape), "an array")
+        self.require(prod(shape), "an array")
         lines = [np.broadcast_to(o, shape).ravel().tolist() for o in operands]
         return np.array([function(*refs) for refs in zip(*lines, strict=True)], np.int64).reshape(shape)
 
@@ -75,7 +76,7 @@ class Unrolled:
         if rule is None:
             raise NotLinearised(f"{equation.source}: '{equation.name}' cannot be written in scalars")
         made = rule(self, equation, operands)
-        self._require(0, "the program")
+        self.require(0, "the program")
         return made if isinstance(made, list) else [made]
 
     def _computed(self, equation: TraceEquation, operands: Sequence[Refs]) -> list[Refs]:
@@ -83,7 +84,7 @@ class Unrolled:
         with jax.ensure_compile_time_eval():
             return [self.known(result) for result in equation.apply(*given)]
 
-    def _require(self, more: int, what: str) -> None:
+    def require(self, more: int, what: str) -> None:
         if len(self.writer.nodes) + more > self.most:
             raise NotLinearised(f"{what} makes more than {self.most:,} scalars")
 
@@ -176,7 +177,7 @@ def _clamp(u: Unrolled, e: TraceEquation, o: list[Refs]) -> Refs:
 
 def _broadcast(u: Unrolled, e: TraceEquation, o: list[Refs]) -> Refs:
     shape, axes = e.params["shape"], e.params["broadcast_dimensions"]
-    u._require(prod(shape), "an array")
+    u.require(prod(shape), "an array")
     wide = np.ones(len(shape), int)
     for axis, size in zip(axes, o[0].shape, strict=True):
         wide[axis] = size
@@ -273,7 +274,7 @@ def _dot(u: Unrolled, e: TraceEquation, o: list[Refs]) -> Refs:
     axes = axes_of(e.ins, e.params)
     left = o[0].transpose(sum(axes.left, ())).reshape(axes.b, axes.m, axes.k)
     right = o[1].transpose(sum(axes.right, ())).reshape(axes.b, axes.k, axes.n)
-    u._require(axes.b * axes.m * axes.k * axes.n, "a product of arrays")
+    u.require(axes.b * axes.m * axes.k * axes.n, "a product of arrays")
     w = u.writer
     made = [
         w.total(w.mul(a, b) for a, b in zip(row, column, strict=True))
@@ -382,6 +383,16 @@ def _custom(u: Unrolled, e: TraceEquation, o: list[Refs]) -> list[Refs]:
     return u.results(flat(body), o)
 
 
+def _sort(u: Unrolled, e: TraceEquation, o: list[Refs]) -> Refs:
+    """Sort the lines of an array by a network of minima and maxima."""
+    if len(o) > 1:
+        raise NotLinearised(f"{e.source}: 'sort' of several arrays by values that depend on an argument")
+    lines = np.moveaxis(o[0], e.params["dimension"], -1)
+    u.require(lines.size * lines.shape[-1], "a sort")
+    rows = [sorted_by_network(u.writer, row) for row in lines.reshape(-1, lines.shape[-1]).tolist()]
+    return np.moveaxis(np.array(rows, np.int64).reshape(lines.shape), -1, e.params["dimension"])
+
+
 def _concatenate(u: Unrolled, e: TraceEquation, o: list[Refs]) -> Refs:
     return np.concatenate(o, e.params["dimension"])
 
@@ -480,6 +491,7 @@ RULES: dict[str, Rule] = {
     "reduce_prod": _reduced("mul", Writer.ONE),
     "reduce_max": _reduced("", None, "max"),
     "reduce_min": _reduced("", None, "min"),
+    "sort": _floats_alone(_sort),
     "cumsum": _cumulated("add"),
     "cumprod": _cumulated("mul"),
     "cummax": _cumulated("", "max"),
