@@ -110,6 +110,12 @@ _TIMED = (
         ("hessian", "sparse hessian"),
         ("default", "hand", "asdex", "hessian"),
     ),
+    (
+        "Times of products of Jacobians with their transposes",
+        "`jacfwd` and `jacrev` form the Jacobian and multiply it.",
+        ("gauss-newton",),
+        ("default", "jacfwd", "jacrev"),
+    ),
 )
 """By table: its title, what it says, the tasks it holds, the ways."""
 

@@ -1,4 +1,6 @@
-"""The suite `jax`: Jacobians and Hessians of the table of JAX functions by chainplan, by JAX and by sparse peers.
+"""The suite `jax`: derivatives of the table of JAX functions by chainplan, by JAX and by sparse peers.
+
+These are Jacobians, Hessians, and products JᵀJ of Jacobians with their transposes.
 
 Operations are counted once for a function, as forward and reverse mode, elimination in both orders, the greedy order
 and the plan take them. Times are measured for a single point and for a batch of points under `jax.vmap`, which maps
@@ -136,12 +138,14 @@ def _batches(function: Function, suite: JaxSuite) -> list[int]:
 
 
 def counted(function: Function) -> dict[str, Any]:
-    """What each order takes, in fma; nothing where the function has no graph."""
+    """What each order takes, in fma; nothing where the function has no graph, or two."""
     import jax
 
     from chainplan.jax import DifferentiationError, linearised_graph
     from chainplan.jax.choice import JacobianSettings, modes_of, planned
 
+    if function.task == "gauss-newton":
+        return {}
     call = jax.grad(function.call, function.argnums) if "hessian" in function.task else function.call
     try:
         problem = linearised_graph(call, *function.arguments, argnums=function.argnums)

@@ -43,6 +43,9 @@ def ways(function: Function) -> dict[str, Callable[[], Way]]:
         if "sparse" in signature(planned.jacobian).parameters:
             made["default"] = lambda: planned.jacobian(f, argnums, sparse=True)
         made |= _sparse_peers(function)
+    elif function.task == "gauss-newton":
+        made = {"jacfwd": lambda: _squared(jax.jacfwd(f, argnums)), "jacrev": lambda: _squared(jax.jacrev(f, argnums))}
+        made["default"] = lambda: planned.gauss_newton(f, argnums)
     else:
         sparse = function.task == "sparse hessian"
         made = {"hessian": lambda: jax.hessian(f, argnums)}
@@ -52,9 +55,20 @@ def ways(function: Function) -> dict[str, Callable[[], Way]]:
             made["default"] = lambda: planned.jacobian(jax.grad(f, argnums), argnums)
         if sparse and find_spec("asdex"):
             made["asdex"] = lambda: _by_asdex(function, "hessian")
-    if function.task == "jacobian" and function.name in BY_HAND:
+    if function.task in ("jacobian", "hessian") and function.name in BY_HAND:
         made["hand"] = lambda: BY_HAND[function.name]
     return made
+
+
+def _squared(jacobian: Way) -> Way:
+    """The product of a Jacobian by one argument with its transpose."""
+
+    def squared(*arguments: Any) -> Any:
+        (block,) = jacobian(*arguments)
+        flat = block.reshape(-1, arguments[0].size)
+        return (flat.T @ flat).reshape(arguments[0].shape + arguments[0].shape)
+
+    return squared
 
 
 def _sparse_peers(function: Function) -> dict[str, Callable[[], Way]]:

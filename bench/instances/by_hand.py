@@ -1,12 +1,13 @@
 """Jacobians of benchmark functions as one would write them by hand: what a planned order is measured against.
 
-Each takes the arguments of its function and gives what `jax.jacrev` gives. The products are in the order that takes the
-fewest operations, with the structure of every factor used: the limit of what emission of a plan can reach.
+Each takes the arguments of its function and gives what `jax.jacrev`, or `jax.hessian`, gives. The products are in the
+order that takes the fewest operations, with the structure of every factor used: the limit of what a plan can reach.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from bench.instances.functions.networks import HEADS
 from bench.instances.functions.robot import LINKS, link
 
 Blocks = tuple[Array, ...]
+Tree = Any
 
 
 def mlp(x: Array, w1: Array, b1: Array, w2: Array, b2: Array, w3: Array, b3: Array) -> Blocks:
@@ -150,7 +152,39 @@ def reduced_order(code: Array, basis: Array) -> Blocks:
     return ((rates @ pairs).reshape(modes, modes),)
 
 
-BY_HAND: dict[str, Callable[..., Blocks]] = {
+def bottleneck_loss(x: Array, i1: Array, o1: Array, down: Array, up: Array, i2: Array, o2: Array) -> tuple[Blocks]:
+    """The Hessian: second derivatives of each layer between the rows before it, and a product of the rank of the code.
+
+    With y = h(c), c = tanh(d(x)) and the loss ½‖y - x‖² it is d'ᵀ·K·d' + i₁ᵀ·W·i₁ - y' - y'ᵀ + I, W diagonal and K of
+    the size of the code.
+    """
+    t1 = jnp.tanh(i1 @ x)
+    code = jnp.tanh(down @ (x + o1 @ t1))
+    t2 = jnp.tanh(i2 @ (up @ code))
+    d1, dc, d2 = 1 - t1 * t1, 1 - code * code, 1 - t2 * t2
+    rest = up @ code + o2 @ t2 - x
+    back2 = o2.T @ rest
+    back = up.T @ (rest + i2.T @ (d2 * back2))
+    back1 = o1.T @ (down.T @ (dc * back))
+    inner = i2 @ up
+    behind = up + o2 @ (d2[:, None] * inner)
+    before = down + ((down @ o1) * d1) @ i1
+    second = behind.T @ behind + (inner.T * (-2 * t2 * d2 * back2)) @ inner
+    middle = dc[:, None] * second * dc + jnp.diag(-2 * code * dc * back)
+    across = (behind * dc) @ before
+    whole = before.T @ (middle @ before) + (i1.T * (-2 * t1 * d1 * back1)) @ i1 - across - across.T
+    upper = jnp.arange(len(x))[:, None] <= jnp.arange(len(x))
+    return ((jnp.where(upper, whole, whole.T) + jnp.eye(len(x)),),)
+
+
+def log_sum_exp(x: Array, w: Array) -> tuple[Blocks]:
+    """The Hessian: a product with weights, less one of rank one."""
+    p = jax.nn.softmax(w @ x)
+    slope = w.T @ p
+    return (((w.T * p) @ w - slope[:, None] * slope,),)
+
+
+BY_HAND: dict[str, Callable[..., Tree]] = {
     "mlp": mlp,
     "tanh-layers": tanh_layers,
     "bottleneck": bottleneck,
@@ -159,5 +193,7 @@ BY_HAND: dict[str, Callable[..., Blocks]] = {
     "robot-arm-chain": robot_arm_chain,
     "membrane-readout": membrane_readout,
     "reduced-order": reduced_order,
+    "bottleneck-loss": bottleneck_loss,
+    "log-sum-exp": log_sum_exp,
 }
 """By the name of the function in `bench.instances.functions`."""

@@ -81,8 +81,21 @@ def test_peers_and_what_is_written_by_hand_are_compared() -> None:
     rows = [
         _row("a", 1, 1.0, task="sparse", n=1000, asdex_seconds=0.5, jacfwd_seconds=30.0),
         _row("b", 1, 1.0, task="sparse", n=100_000, asdex_seconds=2.0, default_first=4.0, peak=400_000_000),
-        _row("c", 1, 1.0, task="sparse hessian", asdex_seconds=1.0, hessian_seconds=3.0, jacfwd_seconds=None),
+        _row(
+            "c",
+            1,
+            1.0,
+            task="sparse hessian",
+            asdex_seconds=1.0,
+            hessian_seconds=3.0,
+            jacfwd_seconds=None,
+            jacrev_seconds=3.0,
+        ),
         _row("d", 1, 1.0, hand_seconds=0.5),
+        _row(
+            "e", 1, 1.0, task="hessian", hand_seconds=0.8, hessian_seconds=1.5, jacfwd_seconds=None, jacrev_seconds=None
+        ),
+        _row("f", 1, 1.0, task="gauss-newton", jacfwd_seconds=0.9),
     ]
     judged = {
         "up to 1,000: not behind asdex": ("0.50 (`a`)", False),
@@ -90,7 +103,11 @@ def test_peers_and_what_is_written_by_hand_are_compared() -> None:
         "first call at 100,000": ("4.00 (`b`)", False),
         "memory of it": ("400.00 (`b`)", True),
         "asdex, in time": ("1.00 (`c`)", True),
-        "written by hand": ("2.00 (`d`)", False),
+        "within 1.3 of what is written by hand": ("2.00 (`d`)", False),
+        "Hessians within 1.5": ("1.25 (`e`)", True),
+        "Hessians with structure": ("1.50 (`e`)", False),
+        "Hessians never below": ("least 1.50 (`e`)", True),
+        "forming them": ("least 0.90 (`f`), 1 of 1 below", False),
     }
     for words, expected in judged.items():
         goal = _goal(rows, words)

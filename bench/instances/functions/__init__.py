@@ -15,7 +15,7 @@ from bench.instances.functions.function import Function, of_vector
 from bench.instances.functions.grids import MEMBRANE_READOUT, REDUCED_ORDER
 from bench.instances.functions.implicit import EQUILIBRIUM_LAYER, RESISTOR_NETWORK
 from bench.instances.functions.integrators import LOTKA_VOLTERRA_SCAN, LOTKA_VOLTERRA_UNROLLED
-from bench.instances.functions.minimisation import ROSENBROCK
+from bench.instances.functions.minimisation import LOG_SUM_EXP, ROSENBROCK
 from bench.instances.functions.minpack import HEART_DIPOLE, PROPANE_FULL, PROPANE_REDUCED
 from bench.instances.functions.networks import (
     BOTTLENECK,
@@ -24,6 +24,7 @@ from bench.instances.functions.networks import (
     ENCODER,
     GELU_BATCH,
     MLP,
+    MLP_FIT,
     MLP_WEIGHTS,
     TANH_LAYERS,
 )
@@ -82,6 +83,11 @@ FUNCTIONS: dict[str, Function] = {
         *SHOOTING_COST,
         *SPRINGS,
         BOTTLENECK_LOSS,
+        LOG_SUM_EXP,
+        *(
+            replace(residuals, name=f"{residuals.name}-squared", task="gauss-newton", batches=(1,), group="")
+            for residuals in (POSE_GRAPH, BUNDLE_ADJUSTMENT, TANH_LAYERS, BOTTLENECK, BURGERS, MLP_FIT)
+        ),
     )
 }
 """By name, small textbook examples first."""

@@ -26,8 +26,9 @@ class Function:
     """A function of arrays, to be differentiated with respect to the arguments `argnums` at `arguments`.
 
     `sizes` opens with `m x n` of the whole Jacobian: elements of all outputs and of all arguments in `argnums`.
-    `task` is what is asked for: a "jacobian", a "sparse" one, the "hessian" of a function of one output, or a "sparse
-    hessian". It is measured at `batches`, and belongs to a `group` of which something is claimed.
+    `task` is what is asked for: a "jacobian", a "sparse" one, the "hessian" of a function of one output, a "sparse
+    hessian", or the "gauss-newton" product of a Jacobian with its transpose. It is measured at `batches`, and belongs
+    to a `group` of which something is claimed.
     """
 
     name: str

@@ -6,6 +6,9 @@ the perceptron can be differentiated by them, too.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -82,6 +85,20 @@ def bottleneck_loss(x: Array, *layers: Array) -> Array:
     return 0.5 * jnp.sum((bottleneck(x, *layers) - x) ** 2)
 
 
+def fitted(points: int) -> Callable[..., Array]:
+    """Outputs of the perceptron at points of the unit cube, by all weights: what a fit to data differentiates."""
+    places = drawn("mlp-fit/points", points, 4)
+
+    def outputs(p: Array) -> Array:
+        """One vector of weights and biases, layer by layer."""
+        ends = [0, 32, 40, 104, 112, 136, 139]
+        w1, b1, w2, b2, w3, b3 = (p[a:b] for a, b in pairwise(ends))
+        layers = w1.reshape(8, 4), b1, w2.reshape(8, 8), b2, w3.reshape(3, 8), b3
+        return jax.vmap(lambda x: mlp(x, *layers))(places).ravel()
+
+    return outputs
+
+
 def _mlp_arguments(name: str, sizes: tuple[int, int, int, int]) -> tuple[Float, ...]:
     found = [drawn(f"{name}/x", sizes[0])]
     for i in (1, 2, 3):
@@ -116,6 +133,14 @@ MLP_WEIGHTS = Function(
     (1, 2, 3, 4, 5, 6),
     "I. Goodfellow, Y. Bengio and A. Courville, Deep Learning (2016), chapter 6",
     "3 x 139: three outputs by all weights and biases, through two hidden layers of 8",
+)
+MLP_FIT = Function(
+    "mlp-fit",
+    fitted(60),
+    (drawn("mlp-fit/weights", 139),),
+    (0,),
+    "I. Goodfellow, Y. Bengio and A. Courville, Deep Learning (2016), chapter 6",
+    "180 x 139: three outputs at 60 points by all weights and biases, through two hidden layers of 8",
 )
 BOTTLENECK = Function(
     "bottleneck",
