@@ -92,7 +92,7 @@ def _apart(suite: ProductTimeSuite, say: Callable[[str], None]) -> Iterator[Prod
 
 def print_rows(suite: ProductTimeSuite) -> None:
     """Measure every problem with every number of products, and print each row as a line of JSON."""
-    rates = timed("calibrated", {fit.regime: fit.rates for fit in measure()})
+    rates = timed("calibrated", {fit.regime: fit.rates for fit in measure(clock=process_time)})
     for kind in KINDS:
         for number in range(1, suite.each + 1):
             problem = kind(number)
@@ -104,7 +104,7 @@ def print_rows(suite: ProductTimeSuite) -> None:
 def timed_row(problem: Problem, products: Products, rates: TimedCost, suite: ProductTimeSuite) -> ProductTimeRow:
     """Time the three ways in turns."""
     graph, given = problem.graph, _given(problem)
-    problem = replace(problem, cost=measured(rates, graph, given))
+    problem = replace(problem, cost=measured(rates, graph, given, process_time))
     found, own = _planned(replace(problem, products=products)), _planned(problem)
     made, jacobian = operator(found, given), _formed(own, given)
     calls: dict[str, Callable[[], Any]] = {
@@ -249,7 +249,8 @@ def _least(calls: Mapping[str, Callable[[], Any]], suite: ProductTimeSuite) -> t
 
 
 def _seconds(call: Callable[[], Any], count: int) -> float:
-    """Seconds of the processor that a call takes, the mean of several in a row."""
+    """Seconds of the processor that a call takes, the mean of several in a row behind one that warms the caches up."""
+    call()
     start = process_time()
     for _ in range(count):
         call()

@@ -99,8 +99,8 @@ def _how(suite: ProductTimeSuite) -> list[str]:
     return [
         *reproduce(suite.name),
         "In one process with one BLAS thread, in seconds of the processor: other load on the machine still shows, "
-        "through the caches that it shares and in the rates, which `calibrate` measures by the clock. The ways take "
-        f"turns; the least of up to {suite.turns} turns counts, of at least 3. "
+        "through the caches that it shares. The ways take turns, each behind a call that is not counted; the least of "
+        f"up to {suite.turns} turns counts, of at least 3. "
         "Plans are for time, under rates and times of functions that were measured in the same process. To make an "
         "operator takes some 20 µs more than to form J, which shows where all else takes less than a millisecond.",
     ]

@@ -20,7 +20,7 @@ from chainplan.problem.problem import Problem
 from chainplan.problem.products import Products
 from chainplan.solvers import auto
 from chainplan.solvers.chain import shared_sets, shared_words
-from chainplan.solvers.chain.addition_chains import binary_chain
+from chainplan.solvers.chain.addition_chains import addition_chain, binary_chain
 from chainplan.solvers.chain.equal_powers import EqualPowers, letters_of, repetitions
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver
@@ -96,6 +96,18 @@ def test_a_memory_limit_is_kept_by_a_plan_that_makes_powers_once() -> None:
     assert (result.cost.fma, result.cost.peak_elements <= 300) == (len(binary_chain(160)) * 1000 - 1000, True)
 
 
+def test_auto_keeps_a_memory_limit_by_powers_along_binary_digits() -> None:
+    """A shortest addition chain of 1,999 holds more than three blocks, and no words of so long a chain are looked at."""
+    assert len(addition_chain(1999)) < len(binary_chain(1999))
+    problem = chainplan.from_spec(
+        {"chain": [{"name": "A", "shape": [10, 10], "times": 1999}], "limits": {"memory": 300}}
+    )
+    result = chainplan.plan(problem)
+    assert result.cost is not None
+    assert result.cost.peak_elements <= 300
+    assert result.cost.fma <= len(binary_chain(1999)) * 1000
+
+
 def test_powers_under_a_memory_limit_hold_no_more_than_one_power_and_the_factor() -> None:
     candidate = powers_of(replace(dense("A" * 499), memory=300))
     assert candidate is not None
@@ -139,7 +151,7 @@ def test_repetitions_do_not_overlap_and_repeat() -> None:
             assert power.times > 1
 
 
-def test_products_form_no_baseline_that_there_is_no_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_products_write_no_baseline_that_costs_more_or_that_there_is_no_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
     run, names = auto._run_stage, list[str]()
 
     def recorded(solver: Solver, *rest: Any) -> Outcome:
@@ -148,13 +160,17 @@ def test_products_form_no_baseline_that_there_is_no_time_for(monkeypatch: pytest
 
     monkeypatch.setattr(auto, "_run_stage", recorded)
     problem = replace(dense("A" * 8, n=2), products=Products(3))
+    baselines = {"free", "forward", "reverse"}
     in_time = auto.AutoSolver().solve(problem, Search())
-    assert {"free", "forward", "reverse"} < {*names}
+    assert not baselines & {*names}
+    monkeypatch.setattr(auto, "baseline_price", lambda *problem: 0)
+    auto.AutoSolver().solve(problem, Search())
+    assert baselines < {*names}
     names.clear()
     monkeypatch.setattr(Search, "in_time", lambda self: False)
     late = auto.AutoSolver().solve(problem, Search())
-    assert "free" in names
-    assert not {"forward", "reverse"} & {*names}
+    assert names
+    assert not baselines & {*names}
     assert in_time.candidate is not None
     assert late.candidate is not None
     assert late.candidate.price <= 8 * 3 * 4

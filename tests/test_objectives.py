@@ -20,7 +20,7 @@ from chainplan.io.plan_file import parse_plan
 from chainplan.io.plan_file_claims import verify
 from chainplan.io.read import chain
 from chainplan.kernels.convert import as_matrix, given_away, known
-from chainplan.kernels.default_rates import REGIMES, STATIC_RATES
+from chainplan.kernels.default_rates import REGIMES, STATIC_RATES, VECTOR_REGIMES
 from chainplan.kernels.dispatch import (
     FEATURES_OF_REGIMES,
     TRIVIAL_ROUTE,
@@ -41,6 +41,7 @@ from chainplan.plans.result import Outcome
 from chainplan.problem.cost import FMA, Fma
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
+from chainplan.problem.products import Products
 from chainplan.report.json import render
 from chainplan.report.registry import RENDERERS
 from chainplan.solvers.registry import SOLVERS
@@ -56,6 +57,7 @@ from chainplan.structures import (
     Structure,
     from_spec,
 )
+from chainplan.structures.banded import Banded
 from chainplan.values.draw import draw
 from chainplan_cli.common import _standing
 from chainplan_cli.main import main
@@ -146,6 +148,29 @@ class TestPrices:
         assert WEIGHTED_COST.multiply(Block(1, 100), Block(100, 200)) == expected
         parts = product_parts(Block(100, 200), Block(200, 1), Block(100, 1))
         assert parts == (("gemv", (1, 20_000)),)
+
+    @pytest.mark.parametrize(
+        ("left", "right", "regime", "as_matrix"),
+        [
+            (Block(300, 400), Block(400, 1), "large gemv", "gemm"),
+            (Block(1, 300), Block(300, 40), "gemv", "gemm"),
+            (Block(900, 900, Banded(1, 1)), Block(900, 1), "sparse vector", "sparse matrix"),
+            (Block(1, 900), Block(900, 900, Banded(1, 1)), "sparse vector", "matrix sparse"),
+            (Block(40, 40, DIAGONAL), Block(40, 1), "diagonal vector", "scale matrix"),
+            (Block(1, 40), Block(40, 40, DIAGONAL), "diagonal vector", "scale matrix"),
+        ],
+    )
+    def test_products_with_a_vector_have_rates_of_their_own(
+        self, left: Block, right: Block, regime: str, as_matrix: str
+    ) -> None:
+        older = timed("older", {name: rates for name, rates in STATIC_RATES.items() if name not in VECTOR_REGIMES})
+        made = left.times(right)
+        assert [name for name, _ in product_parts(left, right, made)] == [regime]
+        assert [name for name, _ in product_parts(left, right, made, older.rates)] == [as_matrix]
+        for model in (WEIGHTED_COST, older):
+            parts = product_parts(left, right, made, model.rates)
+            assert model.multiply(left, right) == price(model.rates, parts)
+        assert WEIGHTED_COST.multiply(left, right) < older.multiply(left, right)
 
     def test_an_identity_is_next_to_free(self) -> None:
         assert (
@@ -520,6 +545,22 @@ class TestPlanFiles:
         document["rates"]["gemm"][0] += 10**7
         with pytest.raises(PlanError, match="nanoseconds is claimed"):
             verify(parse_plan(json.dumps(document), "plan.json"))
+
+    def test_rates_without_those_of_vectors_price_as_their_file_does(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        older = timed("calibrated", {name: rates for name, rates in MADE_UP.table if name not in VECTOR_REGIMES})
+        problem = replace(chain_problem([300, 10, 300, 40]), products=Products(20))
+        result = plan(under(problem, older))
+        path = tmp_path / "plan.json"
+        path.write_text(render(result))
+        assert "gemv" not in json.loads(path.read_text())["rates"]
+        assert parse_plan(path.read_text(), "plan.json").problem.cost == older
+        assert result.price != plan(under(problem, MADE_UP)).price
+        assert main(["check", str(path)]) == 0
+        said = capsys.readouterr().out
+        assert "no rates for products with a vector (gemv, large gemv, sparse vector, diagonal vector)" in said
+        assert said.endswith("proven again\n")
 
     @pytest.mark.parametrize("broken", [None, 3, {}, {"gemm": [1]}])
     def test_broken_rates_are_bad_input(self, broken: Any) -> None:

@@ -19,8 +19,10 @@ from chainplan.io.variants_file import SavedVariants
 from chainplan.plans.variants import Variants
 from chainplan.problem.family import Family
 from chainplan.report.html.page import render as page_of
+from chainplan.solvers.sizes.boxes import prove_factor
 from chainplan.solvers.sizes.moves import ChainMoves, at_points
 from chainplan.solvers.sizes.pieces import Polynomial, sign_runs, through, trimmed, value
+from chainplan.solvers.sizes.plan_orders import order_of
 from chainplan_cli.main import main
 
 STRUCTURES: tuple[Any, ...] = (
@@ -284,6 +286,32 @@ def test_forged_files_of_variants_are_refuted(tmp_path: Path) -> None:
     near = copy.deepcopy(honest)
     near["guarantee"]["factor"] = 1.0001
     assert str(chainplan.prove_again(read(json.dumps(near), tmp_path))).startswith(("NOT proven again", "refuted"))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most", "share"),
+    [(["b", 200, "n", "b", 200], 3, 0.995), (["b", "n", 300, "n"], 1, 0.995), ([300, "n", "b", 50, "n", 50], 3, 0.97)],
+)
+def test_a_factor_that_is_almost_right_is_refuted_by_sizes(
+    sizes: list[Any], most: int, share: float, tmp_path: Path
+) -> None:
+    family = chainplan.chain(sizes, ranges={"n": [1, 100000], "b": [1, 512]})
+    assert isinstance(family, Family)
+    variants = chainplan.variants(family, at_most=most)
+    moves = ChainMoves(family)
+    orders = [order_of(moves, each) for each in variants.plans]
+    met = prove_factor(moves, orders, list(family.ranges.values()), lambda: True, near=1.001).met
+    document = json.loads(chainplan.render(variants, "json"))
+    document["guarantee"]["factor"] = 1 + share * (met - 1)
+    verdict = chainplan.prove_again(read(json.dumps(document), tmp_path))
+    assert str(verdict).startswith("refuted: ")
+    assert "times the cheapest plan" in str(verdict)
+
+
+def test_a_false_factor_of_a_graph_is_refuted_by_planning_at_sizes(tmp_path: Path) -> None:
+    document = json.loads(chainplan.render(chainplan.variants(chainplan.from_spec(DAG), budget=1), "json"))
+    document["variants"], document["guarantee"]["factor"] = document["variants"][:1], 1.2
+    assert "at n = " in str(chainplan.prove_again(read(json.dumps(document), tmp_path), 2.0))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from chainplan_cli.common import FILE_NAME, SECONDS_TYPE, progress_shown
 
 if TYPE_CHECKING:
     from chainplan.io.plan_file import SavedPlan
+    from chainplan.problem.cost import CostModel
     from chainplan.proofs.verdict import ProofVerdict
 
 
@@ -71,4 +72,16 @@ def _proven_lines(saved: SavedPlan, verdict: ProofVerdict) -> list[str]:
     price = f"{saved.candidate.price:,} {unit_text(problem)} by '{problem.cost.objective}', "
     model = "" if in_fma(problem) else price
     figures = f"{model}{replayed.total:,} fma, {replayed.adds:,} adds, peak {replayed.peak:,} elements"
-    return [f"right: {figures}", *lines]
+    return [f"right: {figures}", *_rates_lacking(problem.cost), *lines]
+
+
+def _rates_lacking(cost: CostModel) -> list[str]:
+    """Say which rates a file does not have because it is older than they are."""
+    from chainplan.costs.timed import TimedCost
+
+    if not isinstance(cost, TimedCost) or not cost.lacking:
+        return []
+    return [
+        f"no rates for products with a vector ({', '.join(cost.lacking)}): they are priced as products with a matrix of "
+        "one column. Plan anew after 'chainplan calibrate' for prices of their own"
+    ]

@@ -3,8 +3,9 @@
 The time of a call is the least of a few turns. Rows of the fit are weighted by 1 / time, so that relative residuals
 count and small calls matter as much as large ones. (Absolute residuals, or a roofline, the maximum of two rates, were
 measured to lead to worse orders than plain fma.) Each turn goes through all calls of a regime before the next turn
-begins, so that a disturbance of the machine does not hit one call alone. A regime ends after its share of the time,
-with fewer turns if need be.
+begins, so that a disturbance of the machine does not hit one call alone. So the operands of a call are no longer in the
+caches, as the elementals of a plan are not. Products with a vector are the other way round: they repeat, with the same
+blocks, and are timed behind a call of their own. A regime ends after its share of the time, with fewer turns if need be.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chainplan.costs.sample_calls import REGIME_SAMPLES, RandomDraw, TimedCall
-from chainplan.kernels.default_rates import FEMTOSECONDS_PER_NANOSECOND, REGIMES
+from chainplan.kernels.default_rates import FEMTOSECONDS_PER_NANOSECOND, REGIMES, VECTOR_REGIMES
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -80,7 +81,7 @@ def measure(
         count = points if len(features) > 1 else points // 4
         until = start + seconds * (position + 1) / len(REGIMES)
         samples = [REGIME_SAMPLES[regime](draw) for _ in range(count)]
-        times = _times([sample.call for sample in samples], until, clock)
+        times = _times([sample.call for sample in samples], until, clock, warm=regime in VECTOR_REGIMES)
         fits.append(fit(regime, [sample.features for sample in samples], times))
     return fits
 
@@ -98,13 +99,18 @@ def fit(regime: str, features: Sequence[tuple[int, ...]], nanoseconds: Sequence[
     return RegimeFit(regime, len(times), rates, tuple(residuals.tolist()))
 
 
-def _times(calls: Sequence[TimedCall], until: float, clock: Callable[[], float]) -> list[float]:
-    """Return the least nanoseconds of each call over all turns; the first turn warms up, a second always follows."""
+def _times(calls: Sequence[TimedCall], until: float, clock: Callable[[], float], warm: bool) -> list[float]:
+    """Return the least nanoseconds of each call over all turns; the first turn warms up, a second always follows.
+
+    Where calls are `warm`, each is timed behind a call of its own, with its operands in the caches of the processor.
+    """
     best = [float("inf")] * len(calls)
     for turn in range(TURNS_PER_POINT + 1):
         for i, call in enumerate(calls):
             if turn > 1 and clock() > until:
                 return best
+            if warm:
+                call()
             start = clock()
             call()
             if turn or clock() > until:

@@ -19,6 +19,7 @@ from chainplan._util.arrays import Array, DType
 from chainplan.colouring import Colouring
 from chainplan.colouring.recovery import decompress
 from chainplan.kernels.convert import as_matrix, as_sparse, from_matrix, from_sparse
+from chainplan.kernels.default_rates import MAX_SMALL_ENTRIES
 from chainplan.kernels.dispatch import FEATURES_OF_REGIMES, converted, sum_parts
 from chainplan.kernels.products import PRODUCT_KERNELS, sum_kernel
 from chainplan.kernels.storage import HeldValues, StorageForm, form
@@ -111,11 +112,19 @@ def _gemm(draw: RandomDraw) -> TimedPoint:
     return _product("gemm", _dense(draw, m, k), _dense(draw, k, n))
 
 
-def _gemv(draw: RandomDraw) -> TimedPoint:
-    m, k = draw.size(), draw.size()
-    if draw.sizes.random() < 0.5:
-        return _product("gemv", _dense(draw, m, k), _dense(draw, k, 1))
-    return _product("gemv", _dense(draw, 1, m), _dense(draw, m, k))
+def _gemv(large: bool) -> Callable[[RandomDraw], TimedPoint]:
+    """Return what draws a product of a vector with a small or a large matrix."""
+
+    def sample(draw: RandomDraw) -> TimedPoint:
+        while True:
+            m, k = draw.size(1500), draw.size(1500)
+            if (m * k > MAX_SMALL_ENTRIES) == large:
+                break
+        if draw.sizes.random() < 0.5:
+            return _product("gemv", _dense(draw, m, k), _dense(draw, k, 1))
+        return _product("gemv", _dense(draw, 1, m), _dense(draw, m, k))
+
+    return sample
 
 
 def _outer(draw: RandomDraw) -> TimedPoint:
@@ -134,6 +143,13 @@ def _scale_matrix(draw: RandomDraw) -> TimedPoint:
     if draw.sizes.random() < 0.5:
         return _product("scale matrix", (Block(m, m, DIAGONAL), draw.array(m)), _dense(draw, m, n))
     return _product("scale matrix", _dense(draw, m, n), (Block(n, n, DIAGONAL), draw.array(n)))
+
+
+def _diagonal_vector(draw: RandomDraw) -> TimedPoint:
+    """Draw a product as programs make it, whose vectors have one axis."""
+    n = draw.size(5000)
+    diagonal, vector = draw.array(n), draw.array(n)
+    return TimedPoint((1, n), lambda: diagonal * vector)
 
 
 def _scale_sparse(draw: RandomDraw) -> TimedPoint:
@@ -176,6 +192,13 @@ def _sparse_matrix(draw: RandomDraw) -> TimedPoint:
 def _matrix_sparse(draw: RandomDraw) -> TimedPoint:
     m, k, n = draw.shape(5 * MAX_TIMED_MULTIPLICATIONS)
     return _product("matrix sparse", _dense(draw, m, k), draw.sparse(k, n))
+
+
+def _sparse_vector(draw: RandomDraw) -> TimedPoint:
+    """Draw a product as programs make it: rows times a block are the transposed block times columns."""
+    block, csr = draw.sparse(draw.size(5000), draw.size(5000))
+    vector = draw.array(block.cols)
+    return TimedPoint((1, block.rows, block.nnz), lambda: csr @ vector)
 
 
 def _sparse_sparse(draw: RandomDraw) -> TimedPoint:
@@ -291,15 +314,18 @@ REGIME_SAMPLES: dict[str, Callable[[RandomDraw], TimedPoint]] = {
     "nothing": _nothing,
     "scale vector": _scale_vector,
     "scale matrix": _scale_matrix,
+    "diagonal vector": _diagonal_vector,
     "scale parts": _scale_parts,
     "scale sparse": _scale_sparse,
     "outer": _outer,
-    "gemv": _gemv,
+    "gemv": _gemv(large=False),
+    "large gemv": _gemv(large=True),
     "gemm": _gemm,
     "take rows": _take_rows,
     "take columns": _take_columns,
     "sparse matrix": _sparse_matrix,
     "matrix sparse": _matrix_sparse,
+    "sparse vector": _sparse_vector,
     "sparse sparse": _sparse_sparse,
     "batch": _batch,
     "stack matrix": _with_matrix(BlockDiagonal, True),

@@ -15,7 +15,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from chainplan.kernels.default_rates import FEMTOSECONDS_PER_NANOSECOND, REGIMES, STATIC_RATES, RegimeRates
+from chainplan.kernels.default_rates import (
+    FEMTOSECONDS_PER_NANOSECOND,
+    MAX_SMALL_ENTRIES,
+    REGIMES,
+    STATIC_RATES,
+    VECTOR_REGIMES,
+    RegimeRates,
+)
 from chainplan.kernels.dispatch import WorkPart, converted, price, product_parts, sum_parts
 from chainplan.kernels.storage import StorageForm, form
 from chainplan.problem.cost import available
@@ -43,21 +50,30 @@ class TimedCost:
         return dict(self.table)
 
     @cached_property
-    def _dense(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def _dense(self) -> tuple[tuple[int, ...], tuple[int, ...] | None, tuple[int, ...] | None]:
         """The rates of dense products, of two matrices and with a vector, which are priced without choosing a route."""
-        return self.rates["gemm"], self.rates["gemv"]
+        small = self.rates.get("gemv")
+        return self.rates["gemm"], small, self.rates.get("large gemv", small)
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """The regimes of products with a vector that have no rates, and are priced as products with a matrix."""
+        return tuple(regime for regime in VECTOR_REGIMES if regime not in self.rates)
 
     def multiply(self, left: Block, right: Block, result: Block | None = None) -> int:
         m, k, n = left.rows, left.cols, right.cols
         if type(left.structure) is type(right.structure) is Dense and k != 1:
-            matrices, vectors = self._dense
-            if m == 1 or n == 1:
-                total = vectors[0] + vectors[1] * k * max(m, n)
+            matrices, small, large = self._dense
+            if small and large and (m == 1 or n == 1):
+                entries = k * max(m, n)
+                call, by_entry = large if entries > MAX_SMALL_ENTRIES else small
+                total = call + by_entry * entries
             else:
                 once, by_left, by_right, by_result, by_fma = matrices
                 total = once + by_left * m * k + by_right * k * n + by_result * m * n + by_fma * m * k * n
             return (total + FEMTOSECONDS_PER_NANOSECOND // 2) // FEMTOSECONDS_PER_NANOSECOND
-        return price(self.rates, product_parts(left, right, left.times(right) if result is None else result))
+        made = left.times(right) if result is None else result
+        return price(self.rates, product_parts(left, right, made, self.rates))
 
     def add(self, left: Block, right: Block) -> int:
         return price(self.rates, sum_parts(left, right, left.plus(right)))
@@ -111,25 +127,27 @@ class TimedCost:
 
 def timed(objective: str, rates: Mapping[str, tuple[int, ...]]) -> TimedCost:
     """Make the model of a table of rates, with its regimes in the order of `REGIMES`."""
-    return TimedCost(objective, tuple((regime, tuple(rates[regime])) for regime in REGIMES))
+    return TimedCost(objective, tuple((regime, tuple(rates[regime])) for regime in REGIMES if regime in rates))
 
 
 def proper_rates(rates: object) -> dict[str, tuple[int, ...]]:
     """Return rates that were read from JSON, if they give each regime a whole number of femtoseconds per feature.
+
+    Those of products with a vector may be missing, as in files that were written before these had rates of their own.
 
     Raises
     ------
     ValueError
         Where they do not.
     """
-    if not isinstance(rates, dict) or rates.keys() != REGIMES.keys():
+    if not isinstance(rates, dict) or not REGIMES.keys() - {*VECTOR_REGIMES} <= rates.keys() <= REGIMES.keys():
         raise ValueError("expected an object with one list per regime.")
-    for regime, features in REGIMES.items():
-        given = rates[regime]
+    for regime in rates:
+        given, features = rates[regime], REGIMES[regime]
         whole = isinstance(given, list) and all(type(rate) is int and 0 <= rate < 10**18 for rate in given)
         if not whole or len(given) != len(features):
             raise ValueError(f"'{regime}' needs {len(features)} whole numbers of femtoseconds from 0.")
-    return {regime: tuple(rates[regime]) for regime in REGIMES}
+    return {regime: tuple(rates[regime]) for regime in REGIMES if regime in rates}
 
 
 WEIGHTED_COST = timed("weighted", STATIC_RATES)

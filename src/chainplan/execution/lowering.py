@@ -453,10 +453,12 @@ def _applied(run: PlanRun, e: Elemental, mode: Mode) -> Callable[[Array], Array]
 def loaded(e: Elemental, value: GivenJacobian, block: Block, run: PlanRun) -> HeldValues:
     """Bring what was given for an elemental into the form of the block that the plan counts with."""
     held = known(e.block, run.dtype) if value is None and given_away(e.block) else stored(e, value)
-    return as_form(held, e.block, form(block), block, run.dtype)
+    return held if block is e.block else as_form(held, e.block, form(block), block, run.dtype)
 
 
-def placed(e: Elemental, shape: tuple[int, int] | None, block: Block, value: GivenJacobian, run: PlanRun) -> HeldValues:
+def placed(e: Elemental, shape: tuple[int, ...] | None, block: Block, value: GivenJacobian, run: PlanRun) -> HeldValues:
     """Return what was given for an elemental: a plain array of the right shape as it is, anything else by `loaded`."""
+    if value is None and block is e.block and form(block) is StorageForm.IMPLIED:
+        return None
     plain = type(value) is np.ndarray and value.shape == shape and value.dtype.kind in "fiuc"
     return value if plain else loaded(e, value, block, run)

@@ -102,8 +102,8 @@ class JacobianOperator(LinearOperator):
         sizes = plan.graph.sizes
         self.outputs, self.inputs = tuple(outputs), tuple(inputs)
         self._plan, self._run = plan, run
-        shape = (sum(sizes[v] for v in outputs), sum(sizes[v] for v in inputs))
-        super().__init__(run.dtype, shape)  # type: ignore[call-arg]  # the stubs know the factory alone
+        self.dtype = run.dtype  # set here, because scipy's initialiser checks at length what is known to be right
+        self.shape = (sum(sizes[v] for v in outputs), sum(sizes[v] for v in inputs))
         self._complex = self.dtype.kind == "c"
         self._column, self._row = ((size,) for size in reversed(self.shape))
 

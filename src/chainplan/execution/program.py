@@ -15,10 +15,10 @@ from chainplan.plans.liveness import evaluates, last_uses
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Accumulate, Load, Plan, Propagate
 from chainplan.problem.graph import Elemental
-from chainplan.structures import Block, Dense
+from chainplan.structures import Block, Dense, Diagonal
 from chainplan.values.second import SIDE_WORDS, second_name, side_name
 
-LoadedStep = tuple[int, Elemental, tuple[int, int] | None, Block]
+LoadedStep = tuple[int, Elemental, tuple[int, ...] | None, Block]
 """A load, its elemental, the shape of the elemental where any array of that shape will do, and its block."""
 CodedStep = tuple[int, StepKernel, tuple[int, ...]]
 """A step, its kernel and the blocks that are dropped behind it."""
@@ -61,8 +61,7 @@ def _lower(plan: Plan) -> LoweredPlan:
     for position, (step, dropped) in enumerate(zip(plan.steps, _dropped(plan, own), strict=True)):
         if type(step) is Load and not own:
             e = declared[step.elemental]
-            rows, cols, structure = e.block
-            loads.append((position, e, (rows, cols) if type(structure) is Dense else None, blocks[position]))
+            loads.append((position, e, _plain_shape(e.block, blocks[position]), blocks[position]))
             continue
         if (type(step) is Accumulate or type(step) is Propagate) and not own:
             applied[step.elemental] = graph[step.elemental]
@@ -90,6 +89,13 @@ def _known_names(plan: Plan) -> frozenset[str]:
     ends = (*plan.graph.inputs, *plan.graph.outputs)
     sides = (side_name(vertex, side) for vertex in ends for side in SIDE_WORDS)
     return frozenset((*names, *map(second_name, names), *sides))
+
+
+def _plain_shape(own: Block, held: Block) -> tuple[int, ...] | None:
+    """Return the shape in which any array for an elemental is right as its block is held."""
+    if type(own.structure) is Dense:
+        return own.rows, own.cols
+    return (own.rows,) if type(own.structure) is type(held.structure) is Diagonal else None
 
 
 def _dropped(plan: Plan, own: bool) -> list[tuple[int, ...]]:

@@ -19,15 +19,18 @@ REGIMES: dict[str, tuple[str, ...]] = {
     "nothing": ("call",),
     "scale vector": ("call", "entry"),
     "scale matrix": ("call", "entry"),
+    "diagonal vector": ("call", "entry"),
     "scale parts": ("call", "entry"),
     "scale sparse": ("call", "nonzero"),
     "outer": ("call", "m·n"),
     "gemv": ("call", "entry"),
+    "large gemv": ("call", "entry"),
     "gemm": ("call", "m·k", "k·n", "m·n", "m·k·n"),
     "take rows": ("call", "m·n"),
     "take columns": ("call", "m·n"),
     "sparse matrix": ("call", "m", "k·n", "m·n", "nnz·n"),
     "matrix sparse": ("call", "n", "m·k", "m·n", "m·nnz"),
+    "sparse vector": ("call", "line", "nonzero"),
     "sparse sparse": ("call", "m", "nnz of factors", "nnz of product", "multiplication"),
     "batch": ("call", "part", "entry", "multiplication"),
     "stack matrix": ("call", "part", "k·n", "m·n", "multiplication"),
@@ -46,7 +49,16 @@ REGIMES: dict[str, tuple[str, ...]] = {
 }
 """Every regime with its features, for a product of m x k and k x n; a part is a block of a stack, or a layer.
 
-A matrix times a vector ("gemv") is bound by memory, and reads each entry once; one times a matrix ("gemm") is not."""
+A matrix times a vector is bound by memory, and reads each entry once; one times a matrix ("gemm") is not. Products with
+vectors are repeated with the same matrices, which stay in the caches of a processor where they are small ("gemv") and
+are read from memory again where they are not ("large gemv"). With a vector, sparse blocks and diagonals have rates of their own too, because the call is most of their time. The lines of
+"sparse vector" are rows before a column, and columns behind a row.
+"""
+
+VECTOR_REGIMES = ("gemv", "large gemv", "sparse vector", "diagonal vector")
+"""Products with a vector. Rates that were measured without them price these as products with a matrix of one column."""
+MAX_SMALL_ENTRIES = 65_536
+"""Entries of the largest matrix that is taken to stay in the caches of a processor between two products."""
 
 
 def in_femtoseconds(nanoseconds: Mapping[str, tuple[float, ...]]) -> dict[str, tuple[int, ...]]:
@@ -62,15 +74,18 @@ STATIC_RATES: RegimeRates = in_femtoseconds(
         "nothing": (90,),
         "scale vector": (310, 0.35),
         "scale matrix": (1300, 0.67),
+        "diagonal vector": (310, 0.35),
         "scale parts": (1300, 0.75),
         "scale sparse": (12000, 2.4),
         "outer": (1100, 0.75),
-        "gemv": (720, 0.15),
+        "gemv": (720, 0.09),
+        "large gemv": (720, 0.15),
         "gemm": (1200, 0.35, 0.35, 0.3, 0.027),
         "take rows": (1800, 0.35),
         "take columns": (1900, 0.67),
         "sparse matrix": (4800, 3, 0.05, 0.24, 0.29),
         "matrix sparse": (19000, 4, 1.1, 0.73, 0.22),
+        "sparse vector": (4200, 2, 0.7),
         "sparse sparse": (29000, 10, 2.5, 0, 6.8),
         "batch": (1100, 17, 0.3, 0.01),
         "stack matrix": (1750, 30, 0.2, 0.2, 0.042),

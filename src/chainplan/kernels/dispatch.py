@@ -11,11 +11,17 @@ Work is counted per regime. A regime is a kernel or conversion whose time is the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from itertools import product as pairs
 from typing import NamedTuple
 
-from chainplan.kernels.default_rates import FEMTOSECONDS_PER_NANOSECOND, STATIC_RATES, RegimeRates
+from chainplan.kernels.default_rates import (
+    FEMTOSECONDS_PER_NANOSECOND,
+    MAX_SMALL_ENTRIES,
+    REGIMES,
+    STATIC_RATES,
+    RegimeRates,
+)
 from chainplan.kernels.storage import StorageForm, form
 from chainplan.structures import Block, BlockDiagonal, Identity, Kronecker, Zero
 from chainplan.structures.counts import inner
@@ -88,8 +94,16 @@ TRIVIAL_ROUTE = ProductRoute("nothing", _IMPLIED, _IMPLIED, _IMPLIED)
 """The route of a product that is zero or one of its factors."""
 
 
-def route(left: Block, right: Block, result: Block) -> ProductRoute:
-    """Choose how to compute `result` = left · right."""
+VECTOR_KERNELS = {
+    "sparse matrix": "sparse vector",
+    "matrix sparse": "sparse vector",
+    "scale matrix": "diagonal vector",
+}
+"""The kernels that take the place of others where the dense factor is a vector."""
+
+
+def route(left: Block, right: Block, result: Block, regimes: Container[str] = REGIMES) -> ProductRoute:
+    """Choose how to compute `result` = left · right, by the rates of these regimes."""
     forms = form(left), form(right)
     if forms[0] is forms[1] is form(result) is _DENSE:
         return _of_matrices(left, right)
@@ -99,11 +113,11 @@ def route(left: Block, right: Block, result: Block) -> ProductRoute:
         return _with_nothing(left, right, forms)
     direct = DIRECT_ROUTES.get(forms) if _alike(left, right) else None
     if direct is not None and forms not in _WEIGHED_PAIRS and not (forms == (_SPARSE, _DENSE) and picks(left)):
-        return ProductRoute(direct[0], *forms, direct[1])
+        return _of_vector(ProductRoute(direct[0], *forms, direct[1]), left, right)
     routes = list(_candidates(left, right, result))
     if len(routes) == 1:
         return routes[0]
-    return min(routes, key=lambda way: price(STATIC_RATES, parts_of(way, left, right, result)))
+    return min(routes, key=lambda way: price(STATIC_RATES, parts_of(way, left, right, result, regimes)))
 
 
 def _of_matrices(left: Block, right: Block) -> ProductRoute:
@@ -111,6 +125,13 @@ def _of_matrices(left: Block, right: Block) -> ProductRoute:
     if left.cols == 1:
         return OUTER_ROUTE
     return GEMV_ROUTE if left.rows == 1 or right.cols == 1 else GEMM_ROUTE
+
+
+def _of_vector(way: ProductRoute, left: Block, right: Block) -> ProductRoute:
+    """Return the route with the kernel for a vector, where its dense factor is one."""
+    dense = right if way.right is _DENSE else left
+    one = dense.cols == 1 if dense is right else dense.rows == 1
+    return way._replace(kernel=VECTOR_KERNELS.get(way.kernel, way.kernel)) if one else way
 
 
 def _with_nothing(left: Block, right: Block, forms: tuple[StorageForm, StorageForm]) -> ProductRoute:
@@ -144,7 +165,7 @@ def _candidates(left: Block, right: Block, result: Block) -> Iterator[ProductRou
         if (held[0] is _DENSE and a is _SPARSE) or (held[1] is _DENSE and b is _SPARSE):
             continue
         kernel, made = DIRECT_ROUTES[a, b]
-        yield _of_matrices(left, right) if kernel == "gemm" else ProductRoute(kernel, a, b, made)
+        yield _of_matrices(left, right) if kernel == "gemm" else _of_vector(ProductRoute(kernel, a, b, made), left, right)
 
 
 def picks(block: Block) -> bool:
@@ -157,9 +178,16 @@ def _ones(length: int) -> tuple[tuple[int, int, int], ...]:
     return ((length, 1, 0),)
 
 
-def parts_of(way: ProductRoute, left: Block, right: Block, result: Block) -> tuple[WorkPart, ...]:
-    """Count the work of a product by a route, with the conversions of the factors and of the product."""
-    kernel: WorkPart = (way.kernel, FEATURES_OF_REGIMES[way.kernel](left, right, result))
+def parts_of(
+    way: ProductRoute, left: Block, right: Block, result: Block, regimes: Container[str] = REGIMES
+) -> tuple[WorkPart, ...]:
+    """Count the work of a product by a route, with the conversions of the factors and of the product.
+
+    A product with a vector whose regime is not among `regimes` counts as one with a matrix.
+    """
+    known = way.kernel if way.kernel in regimes else DIRECT_ROUTES[way.left, way.right][0]
+    large = known == "gemv" and "large gemv" in regimes and vector_entries(left, right) > MAX_SMALL_ENTRIES
+    kernel: WorkPart = ("large gemv" if large else known, FEATURES_OF_REGIMES[known](left, right, result))
     if way.left is form(left) and way.right is form(right) and way.made is form(result):
         return (kernel,)
     if way is TRIVIAL_ROUTE:
@@ -168,9 +196,16 @@ def parts_of(way: ProductRoute, left: Block, right: Block, result: Block) -> tup
     return (*before, kernel, *converted(result, way.made, form(result)))
 
 
-def product_parts(left: Block, right: Block, result: Block) -> tuple[WorkPart, ...]:
-    """Count the work of `result` = left · right."""
-    return parts_of(route(left, right, result), left, right, result)
+def vector_entries(left: Block, right: Block) -> int:
+    """Count the entries of the matrix in a product with a vector."""
+    return max(left.rows * left.cols, right.rows * right.cols)
+
+
+def product_parts(
+    left: Block, right: Block, result: Block, regimes: Container[str] = REGIMES
+) -> tuple[WorkPart, ...]:
+    """Count the work of `result` = left · right in some regimes."""
+    return parts_of(route(left, right, result, regimes), left, right, result, regimes)
 
 
 def sum_parts(left: Block, right: Block, result: Block) -> tuple[WorkPart, ...]:
@@ -223,7 +258,7 @@ def _gemm(left: Block, right: Block, result: Block) -> tuple[int, ...]:
 
 
 def _gemv(left: Block, right: Block, result: Block) -> tuple[int, ...]:
-    return 1, max(left.rows * left.cols, right.rows * right.cols)
+    return 1, vector_entries(left, right)
 
 
 def _of_result(left: Block, right: Block, result: Block) -> tuple[int, ...]:
@@ -238,6 +273,10 @@ def _sparse_matrix(left: Block, right: Block, result: Block) -> tuple[int, ...]:
 def _matrix_sparse(left: Block, right: Block, result: Block) -> tuple[int, ...]:
     m, k, n = left.rows, left.cols, right.cols
     return 1, n, m * k, m * n, right.nnz * m
+
+
+def _sparse_vector(left: Block, right: Block, result: Block) -> tuple[int, ...]:
+    return 1, max(result.rows, result.cols), left.nnz if right.cols == 1 else right.nnz
 
 
 def _sparse_sparse(left: Block, right: Block, result: Block) -> tuple[int, ...]:
@@ -271,6 +310,7 @@ FEATURES_OF_REGIMES: dict[str, Callable[[Block, Block, Block], tuple[int, ...]]]
     "nothing": lambda left, right, result: (1,),
     "scale vector": _of_result,
     "scale matrix": _of_result,
+    "diagonal vector": _of_result,
     "scale parts": _of_result,
     "scale sparse": _of_result,
     "outer": _of_result,
@@ -280,6 +320,7 @@ FEATURES_OF_REGIMES: dict[str, Callable[[Block, Block, Block], tuple[int, ...]]]
     "take columns": _of_result,
     "sparse matrix": _sparse_matrix,
     "matrix sparse": _matrix_sparse,
+    "sparse vector": _sparse_vector,
     "sparse sparse": _sparse_sparse,
     "batch": _batch,
     "stack matrix": _left_parts,

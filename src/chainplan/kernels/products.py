@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chainplan._util.arrays import Array
-from chainplan.kernels.convert import as_form, as_matrix, as_sparse, from_matrix, from_sparse
+from chainplan.kernels.convert import as_form, as_matrix, as_sparse, from_matrix, from_sparse, with_data
 from chainplan.kernels.dispatch import ProductRoute, route
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.structures import Block, BlockDiagonal, Dense, Identity, Kronecker, Zero
@@ -116,17 +116,11 @@ def _scale_rows(left: Array, right: Array) -> Array:
 
 
 def _scale_sparse_rows(left: Array, right: csr_array) -> csr_array:
-    return _with_data(right, np.repeat(left, np.diff(right.indptr)) * right.data)
+    return with_data(right, np.repeat(left, np.diff(right.indptr)) * right.data)
 
 
 def _scale_sparse_columns(left: csr_array, right: Array) -> csr_array:
-    return _with_data(left, left.data * right[left.indices])
-
-
-def _with_data(pattern: csr_array, data: Array) -> csr_array:
-    from scipy.sparse import csr_array
-
-    return csr_array((data, pattern.indices, pattern.indptr), shape=pattern.shape)
+    return with_data(left, left.data * right[left.indices])
 
 
 def _sparse_matrix(left: csr_array, right: Array) -> Array:
@@ -230,9 +224,9 @@ def _scale_matrix(left: Block, right: Block) -> ValuesProduct:
 
 def _scale_sparse(left: Block, right: Block) -> ValuesProduct:
     if form(left) is StorageForm.SCALED_IDENTITY:
-        return lambda a, b: b * a
+        return lambda a, b: with_data(b, b.data * a)
     if form(right) is StorageForm.SCALED_IDENTITY:
-        return lambda a, b: a * b
+        return lambda a, b: with_data(a, a.data * b)
     return _scale_sparse_rows if form(left) is StorageForm.DIAGONAL else _scale_sparse_columns
 
 
@@ -240,6 +234,10 @@ def _scale_parts(left: Block, right: Block) -> ValuesProduct:
     if StorageForm.SCALED_IDENTITY in (form(left), form(right)):
         return np.multiply
     return _vector_parts(left, right) if form(left) is StorageForm.DIAGONAL else _parts_vector(left, right)
+
+
+def _sparse_vector(left: Block, right: Block) -> ValuesProduct:
+    return _sparse_matrix if form(left) is StorageForm.SPARSE else _matrix_sparse
 
 
 def _plain(kernel: ValuesProduct) -> Callable[[Block, Block], ValuesProduct]:
@@ -251,6 +249,7 @@ PRODUCT_KERNELS: dict[str, Callable[[Block, Block], ValuesProduct]] = {
     "nothing": _nothing,
     "scale vector": _scaling(_plain(np.multiply)),
     "scale matrix": _scaling(_scale_matrix),
+    "diagonal vector": _scale_matrix,
     "scale sparse": _scaling(_scale_sparse),
     "scale parts": _scaling(_scale_parts),
     "outer": _plain(np.multiply),
@@ -260,6 +259,7 @@ PRODUCT_KERNELS: dict[str, Callable[[Block, Block], ValuesProduct]] = {
     "take columns": _take_columns,
     "sparse matrix": _plain(_sparse_matrix),
     "matrix sparse": _plain(_matrix_sparse),
+    "sparse vector": _sparse_vector,
     "sparse sparse": _plain(_sparse_sparse),
     "batch": _plain(np.matmul),
     "stack matrix": _stack_matrix,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -11,6 +11,7 @@ from typing import final
 from chainplan.plans.bound import NO_BOUND, Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.classes import PROPAGATION, SHARED, includes
+from chainplan.plans.product_orders import baseline_price
 from chainplan.plans.reorder import reordered
 from chainplan.plans.result import Outcome
 from chainplan.plans.sharing import shared
@@ -85,7 +86,9 @@ QUICK_SWEEP_SHARE = 0.3
 """Share of a limited budget for one sweep over a chain that evaluates its states, in case the exact search stops."""
 
 _FORMED_BASELINES: tuple[Solver, ...] = (ForwardSolver(), ReverseSolver())
-"""Solvers that form the Jacobian for products with vectors, which compete with the search as long as there is time."""
+"""The plain orders of forming derivatives."""
+_PRODUCT_BASELINES: tuple[Solver, ...] = (FreeSolver(), *_FORMED_BASELINES)
+"""The plain ways to make products with vectors, which compete with the search as long as there is time."""
 _CHAIN_SOLVERS: tuple[Solver, ...] = (ChainDenseSolver(), ChainDpSolver())
 
 
@@ -152,10 +155,11 @@ def _solve_products(problem: Problem, search: Search) -> Outcome:
     if SharedGroupsSolver().refuses(problem) is None:
         solvers.append(SharedGroupsSolver())
     outcomes = list[Outcome]()
-    for solver in (*solvers, FreeSolver(), *_FORMED_BASELINES):
-        if solver in _FORMED_BASELINES and not search.in_time() and any(_fits(one, problem) for one in outcomes):
-            break
+    for solver in solvers:
         outcomes.append(_run_stage(solver, problem, search))
+    for solver in _PRODUCT_BASELINES:
+        if _may_be_cheaper(solver, problem, outcomes, search):
+            outcomes.append(_run_stage(solver, problem, search))
     return _with_equal_shared(_best_outcome(problem, outcomes, search), problem, search)
 
 
@@ -167,6 +171,17 @@ def _solve_second_order(problem: Problem, search: Search) -> Outcome:
         if _fits(outcome, problem):
             return outcome
     return _best_outcome(problem, [_run_stage(order, problem, search) for order in _FORMED_BASELINES], search)
+
+
+def _may_be_cheaper(baseline: Solver, problem: Problem, outcomes: Sequence[Outcome], search: Search) -> bool:
+    """Whether a baseline may be the best plan; where others keep the limits, that is told by its price while there is time.
+
+    To price a baseline takes a fraction of the time of writing its plan, which has a step for every elemental.
+    """
+    prices = [one.candidate.price for one in outcomes if one.candidate is not None and _fits(one, problem)]
+    if not prices:
+        return True
+    return search.in_time() and baseline_price(problem, baseline.name, problem.cost) < min(prices)
 
 
 def _solve_evaluating(problem: Problem, search: Search) -> Outcome:
@@ -249,9 +264,8 @@ def _by_segments(problem: Problem, search: Search) -> Candidate | None:
         return None
 
     def plan_part(part: Problem) -> Candidate | None:
-        left = search.stage("auto", SEGMENTS_SHARE)
-        nodes = MAX_SEGMENT_NODES if left.nodes is None else min(left.nodes, MAX_SEGMENT_NODES)
-        inner = Search(left.seed, left.budget, left.progress, "auto", nodes=nodes)
+        inner = search.apart("auto", SEGMENTS_SHARE)
+        inner.nodes = MAX_SEGMENT_NODES if inner.nodes is None else min(inner.nodes, MAX_SEGMENT_NODES)
         with suppress(SearchStopped):
             return AutoSolver().solve(part, inner).candidate
         return None
@@ -283,8 +297,7 @@ def _solve_by_other_costs(problem: Problem, search: Search) -> Outcome:
         if _fits(outcome, problem):
             return _with_equal_shared(outcome, problem, search)
         search.prove(Bound(outcome.bound.value, outcome.bound.within or "bracketings"))
-    left = search.stage("auto", FMA_SHARE)
-    inner = Search(seed=left.seed, budget=left.budget, progress=left.progress, solver="auto", nodes=left.nodes)
+    inner = search.apart("auto", FMA_SHARE)
     try:
         by_fma = AutoSolver().solve(replace(problem, cost=FMA), inner)
     except (SearchStopped, KeyboardInterrupt):

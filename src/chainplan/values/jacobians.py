@@ -24,6 +24,7 @@ from chainplan.kernels.convert import (
     from_matrix,
     from_sparse,
     given_away,
+    kept_pattern,
     known,
     part_count,
     part_shape,
@@ -74,7 +75,7 @@ def stored(e: Elemental, given: GivenJacobian) -> HeldValues:
         raise ExecutionError(f"no Jacobian for '{e.first}'; expected an array of {rows} x {cols}.")
     if isinstance(given, tuple) or callable(given):
         raise ExecutionError(f"'{e.name}' is explicit, but functions were given; expected an array of {rows} x {cols}.")
-    array = _array(e, given, _shapes(block))
+    array = _array(e, given, block)
     if array.dtype.kind not in NUMBER_KINDS:
         raise ExecutionError(f"the array for '{e.name}' has dtype {array.dtype}; expected numbers.")
     if array.shape == (rows, cols):
@@ -89,7 +90,7 @@ def stored(e: Elemental, given: GivenJacobian) -> HeldValues:
     return compact
 
 
-def _array(e: Elemental, given: GivenJacobian, expected: str) -> HeldValues:
+def _array(e: Elemental, given: GivenJacobian, block: Block | None = None) -> HeldValues:
     """Turn what was given for an elemental into an array.
 
     Raises
@@ -100,6 +101,7 @@ def _array(e: Elemental, given: GivenJacobian, expected: str) -> HeldValues:
     try:
         return native(given if is_sparse(given) else np.asarray(given))
     except ValueError:
+        expected = _pair_or_array(e) if block is None else _shapes(block)
         raise ExecutionError(f"the list for '{e.name}' has rows of several lengths; expected {expected}.") from None
 
 
@@ -147,7 +149,7 @@ def _fitted(name: str, given: HeldValues, block: Block) -> HeldValues:
     structure = block.structure
     if isinstance(structure, Dense):
         return given.toarray() if is_sparse(given) else given
-    pattern = structure.pattern(block.rows, block.cols)
+    pattern = kept_pattern(block)
     if form(block) is StorageForm.SPARSE and structure.units is None and _listed_alike(given, pattern):
         return given if type(given) is csr_array else csr_array(given, copy=True)
     csr = csr_array(given, copy=True)
@@ -243,11 +245,10 @@ def matrix_free(e: Elemental, given: GivenJacobian) -> MatrixFree:
     """
     if isinstance(given, tuple) and len(given) == 2 and all(f is None or callable(f) for f in given):
         return given
-    expected = _pair_or_array(e)
-    array = None if isinstance(given, tuple) else _array(e, given, expected)
+    array = None if isinstance(given, tuple) else _array(e, given)
     if array is None or array.dtype.kind not in NUMBER_KINDS or array.shape != (e.block.rows, e.block.cols):
         what = "a tuple" if array is None else f"shape {array.shape} of dtype {array.dtype}"
-        raise ExecutionError(f"for matrix-free '{e.name}' {what} was given; expected {expected}.")
+        raise ExecutionError(f"for matrix-free '{e.name}' {what} was given; expected {_pair_or_array(e)}.")
     return MatrixFunction(array, Mode.TANGENT), MatrixFunction(array, Mode.ADJOINT)
 
 
@@ -277,7 +278,7 @@ def as_matrices(elementals: Iterable[Elemental], jacobians: Mapping[str, GivenJa
         elif e.explicit:
             result[e.name] = as_matrix(stored(e, given), e.block, np.int8)
         else:
-            result[e.name] = _array(e, given, _pair_or_array(e))
+            result[e.name] = _array(e, given)
     return result
 
 
@@ -286,5 +287,5 @@ def sparse_or_functions(e: Elemental, given: GivenJacobian) -> GivenJacobian:
     if isinstance(given, tuple):
         return given
     if not e.explicit:
-        return _array(e, given, _pair_or_array(e))
+        return _array(e, given)
     return as_sparse(stored(e, given), e.block, np.int8)

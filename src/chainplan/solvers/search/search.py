@@ -169,6 +169,11 @@ class Search:
             _parent=self,
         )
 
+    def apart(self, solver: str, share: float = 1.0) -> Search:
+        """A search for another problem that ends after a share of the limits: its plans and bounds stay its own."""
+        left = self.stage(solver, share)
+        return Search(left.seed, left.budget, left.progress, solver, left.nodes, exact=left.exact)
+
     def offer(self, plan: Plan | Callable[[], Plan], cost: int) -> None:
         """Keep a plan of this price, or a function that writes it, unless a cheaper one is kept already."""
         if self.best is not None and cost > self.best:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chainplan.problem.family import SizeRange, SizeTerm
+from chainplan.solvers.sizes.few import sampled
 from chainplan.solvers.sizes.moves import ChainMoves, Order, Price
 from chainplan.solvers.sizes.points import ROUNDING, PointPrices, optima
 
@@ -52,13 +53,17 @@ def prove_factor(
     going: Callable[[], bool],
     near: float = NEAR,
     most_cells: int = MAX_CELLS,
+    claimed: float | None = None,
 ) -> ProvenFactor:
     """Return a factor that the best of the orders never exceeds in the box.
 
-    Halving also ends where `going` says no.
+    Halving also ends where `going` says no. Where a factor is `claimed`, it ends once that is proven of all cells, or
+    once a larger quotient is met; sampled sizes are looked at first.
     """
     cells = _divided(ranges)
     done, met, worst, seen = 1.0, 1.0, tuple(low for low, _ in ranges), 0
+    if claimed is not None:
+        met, worst = _largest_quotient(moves, orders, sampled(ranges, 0))
     while len(cells):
         proven = np.empty(len(cells))
         for start in range(0, len(cells), _CELLS_AT_ONCE):
@@ -68,13 +73,22 @@ def prove_factor(
                 at = int(quotients.argmax())
                 met, worst = float(quotients[at]), tuple(map(int, part[at, 0]))
         seen += len(cells)
-        open_ = (proven > met * near) & (cells[:, 1] > cells[:, 0]).any(axis=1)
+        enough = met * near if claimed is None else max(claimed, met if met > claimed * (1 + ROUNDING) else 0.0)
+        open_ = (proven > enough) & (cells[:, 1] > cells[:, 0]).any(axis=1)
         if seen > most_cells or not open_.any() or not going():
             done = max(done, float(proven.max()))
             break
         done = max(done, float(proven[~open_].max(initial=1.0)))
         cells = _halved(cells[open_])
     return ProvenFactor(max(done, met), met, worst)
+
+
+def _largest_quotient(moves: ChainMoves, orders: Sequence[Order], points: Array) -> tuple[float, tuple[int, ...]]:
+    """Return the largest quotient at some sizes, and where it is met."""
+    at = PointPrices(moves.names, points)
+    quotients = _ratio(np.min([at.total(moves, order) for order in orders], axis=0), optima(moves, at))
+    worst = int(quotients.argmax())
+    return float(quotients[worst]), tuple(map(int, points[worst]))
 
 
 def _divided(ranges: Sequence[SizeRange]) -> Array:

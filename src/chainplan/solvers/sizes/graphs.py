@@ -61,6 +61,15 @@ class PlannedSizes:
         """Return the problem at sizes."""
         return self.family.at_point(dict(zip(self.names, point, strict=True)))
 
+    def on_grid(self, until: float = inf) -> None:
+        """Plan at the corners and on a grid of sizes, as long as there is time."""
+        ranges = list(self.family.ranges.values())
+        sides = [sorted({_between(low, high, i / (GRID_SIDE - 1)) for i in range(GRID_SIDE)}) for low, high in ranges]
+        for point in dict.fromkeys([*product(*ranges), *product(*sides)]):
+            if self.late or (self.results and monotonic() >= until):
+                break
+            self.at(point)
+
     def worst(self, plans: Sequence[Plan]) -> tuple[float, Point]:
         """Return the largest quotient of the best of some plans to what planning found, and where it is."""
         quotients = [
@@ -86,13 +95,7 @@ class PlannedSizes:
 
 def few_plans(planned: PlannedSizes, most: int) -> tuple[Plan, ...]:
     """Return at most so many plans, of those that are the best at some sizes, which keep the largest quotient small."""
-    ranges = list(planned.family.ranges.values())
-    sides = [sorted({_between(low, high, i / (GRID_SIDE - 1)) for i in range(GRID_SIDE)}) for low, high in ranges]
-    corners = list(product(*ranges))
-    for point in dict.fromkeys([*corners, *product(*sides)]):
-        if planned.late:
-            break
-        planned.at(point)
+    planned.on_grid()
     plans: dict[tuple[object, ...], Plan] = {}
     for result in planned.results.values():
         fixed = result.plan is not None and not any(isinstance(step, Seed) for step in result.plan.steps)

@@ -68,7 +68,7 @@ class GraphProductsSolver(Solver):
             if best.candidate is not None and not search.in_time():
                 return Outcome(Status.FEASIBLE, best.candidate)
         graph = VectorGraph(problem)
-        inner = _inner(search, 1.0)
+        inner = search.apart(search.solver)
         try:
             found = self._found(graph, inner, graph.order([] if jacobian is None else _vertices(jacobian)))
         except (SearchStopped, KeyboardInterrupt) as stop:
@@ -88,7 +88,7 @@ class GraphProductsSolver(Solver):
 
     def _jacobian(self, problem: Problem, search: Search) -> Plan | None:
         """The plan of the Jacobian itself that is found in its share of the limits."""
-        inner = _inner(search, JACOBIAN_SHARE)
+        inner = search.apart(search.solver, JACOBIAN_SHARE)
         shown = inner.progress
         if shown is not None:
             inner.progress = lambda progress: shown(replace(progress, best=None, bound=0))
@@ -165,19 +165,6 @@ class _CheapestProducts:
         if self.candidate is None or other.price <= self.candidate.price:
             self.candidate = other
             self._search.offer(plan, other.price)
-
-
-def _inner(search: Search, share: float) -> Search:
-    """A search of its own in a share of the limits: its plans and bounds are those of another problem."""
-    left = search.stage(search.solver, share)
-    return Search(
-        seed=left.seed,
-        budget=left.budget,
-        progress=left.progress,
-        solver=left.solver,
-        nodes=left.nodes,
-        exact=left.exact,
-    )
 
 
 def _of_products(bound: Bound, problem: Problem) -> Bound:
