@@ -97,7 +97,7 @@ def test_a_memory_limit_is_kept_by_a_plan_that_makes_powers_once() -> None:
 
 
 def test_auto_keeps_a_memory_limit_by_powers_along_binary_digits() -> None:
-    """A shortest addition chain of 1,999 holds more than three blocks, and no words of so long a chain are looked at."""
+    """A shortest addition chain of 1,999 holds more than three blocks, no words of so long a chain are searched."""
     assert len(addition_chain(1999)) < len(binary_chain(1999))
     problem = chainplan.from_spec(
         {"chain": [{"name": "A", "shape": [10, 10], "times": 1999}], "limits": {"memory": 300}}
@@ -151,7 +151,7 @@ def test_repetitions_do_not_overlap_and_repeat() -> None:
             assert power.times > 1
 
 
-def test_products_write_no_baseline_that_costs_more_or_that_there_is_no_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_products_write_no_baseline_that_costs_more_or_comes_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
     run, names = auto._run_stage, list[str]()
 
     def recorded(solver: Solver, *rest: Any) -> Outcome:

@@ -82,6 +82,6 @@ def _rates_lacking(cost: CostModel) -> list[str]:
     if not isinstance(cost, TimedCost) or not cost.lacking:
         return []
     return [
-        f"no rates for products with a vector ({', '.join(cost.lacking)}): they are priced as products with a matrix of "
-        "one column. Plan anew after 'chainplan calibrate' for prices of their own"
+        f"no rates for products with a vector ({', '.join(cost.lacking)}): they are priced as products with a matrix "
+        "of one column. Plan anew after 'chainplan calibrate' for prices of their own"
     ]

@@ -5,7 +5,8 @@ count and small calls matter as much as large ones. (Absolute residuals, or a ro
 measured to lead to worse orders than plain fma.) Each turn goes through all calls of a regime before the next turn
 begins, so that a disturbance of the machine does not hit one call alone. So the operands of a call are no longer in the
 caches, as the elementals of a plan are not. Products with a vector are the other way round: they repeat, with the same
-blocks, and are timed behind a call of their own. A regime ends after its share of the time, with fewer turns if need be.
+blocks, and are timed behind a call of their own. A regime ends after its share of the time, with fewer turns if need
+be.
 """
 
 from __future__ import annotations

@@ -103,7 +103,8 @@ class JacobianOperator(LinearOperator):
         self.outputs, self.inputs = tuple(outputs), tuple(inputs)
         self._plan, self._run = plan, run
         self.dtype = run.dtype  # set here, because scipy's initialiser checks at length what is known to be right
-        self.shape = (sum(sizes[v] for v in outputs), sum(sizes[v] for v in inputs))
+        shape = (sum(sizes[v] for v in outputs), sum(sizes[v] for v in inputs))
+        self.shape = shape  # type: ignore[misc]  # the stubs call it final
         self._complex = self.dtype.kind == "c"
         self._column, self._row = ((size,) for size in reversed(self.shape))
 

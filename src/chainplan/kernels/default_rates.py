@@ -51,8 +51,9 @@ REGIMES: dict[str, tuple[str, ...]] = {
 
 A matrix times a vector is bound by memory, and reads each entry once; one times a matrix ("gemm") is not. Products with
 vectors are repeated with the same matrices, which stay in the caches of a processor where they are small ("gemv") and
-are read from memory again where they are not ("large gemv"). With a vector, sparse blocks and diagonals have rates of their own too, because the call is most of their time. The lines of
-"sparse vector" are rows before a column, and columns behind a row.
+are read from memory again where they are not ("large gemv"). With a vector, sparse blocks and diagonals have rates of
+their own too, because the call is most of their time. The lines of "sparse vector" are rows before a column, and
+columns behind a row.
 """
 
 VECTOR_REGIMES = ("gemv", "large gemv", "sparse vector", "diagonal vector")

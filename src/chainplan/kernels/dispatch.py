@@ -165,7 +165,9 @@ def _candidates(left: Block, right: Block, result: Block) -> Iterator[ProductRou
         if (held[0] is _DENSE and a is _SPARSE) or (held[1] is _DENSE and b is _SPARSE):
             continue
         kernel, made = DIRECT_ROUTES[a, b]
-        yield _of_matrices(left, right) if kernel == "gemm" else _of_vector(ProductRoute(kernel, a, b, made), left, right)
+        yield (
+            _of_matrices(left, right) if kernel == "gemm" else _of_vector(ProductRoute(kernel, a, b, made), left, right)
+        )
 
 
 def picks(block: Block) -> bool:
@@ -201,9 +203,7 @@ def vector_entries(left: Block, right: Block) -> int:
     return max(left.rows * left.cols, right.rows * right.cols)
 
 
-def product_parts(
-    left: Block, right: Block, result: Block, regimes: Container[str] = REGIMES
-) -> tuple[WorkPart, ...]:
+def product_parts(left: Block, right: Block, result: Block, regimes: Container[str] = REGIMES) -> tuple[WorkPart, ...]:
     """Count the work of `result` = left · right in some regimes."""
     return parts_of(route(left, right, result, regimes), left, right, result, regimes)
 

@@ -174,7 +174,7 @@ def _solve_second_order(problem: Problem, search: Search) -> Outcome:
 
 
 def _may_be_cheaper(baseline: Solver, problem: Problem, outcomes: Sequence[Outcome], search: Search) -> bool:
-    """Whether a baseline may be the best plan; where others keep the limits, that is told by its price while there is time.
+    """Whether a baseline may be the best plan, by its price while there is time, where others keep the limits.
 
     To price a baseline takes a fraction of the time of writing its plan, which has a step for every elemental.
     """
