@@ -9,6 +9,7 @@ import sys
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +265,24 @@ def test_no_solver_denies_plans_that_share_equal_products_under_a_limit() -> Non
     squared = replace(power(8), memory=8)  # two blocks of four entries, where each of two factors has one of its own
     assert (chainplan.plan(squared).price, chainplan.plan(squared, "exhaustive").status) == (24, Status.BUDGET)
     assert chainplan.plan(replace(squared, memory=3)).status is Status.INFEASIBLE
+
+
+def test_nothing_equal_is_left_to_share_on_graphs_whatever_is_minimised() -> None:
+    rng = random.Random(0)
+    for count in range(32):
+        names = [f"v{i}" for i in range(rng.randint(5, 8))]
+        sizes = {name: rng.choice((3, 3, 3, 8)) for name in names}
+        jacobians, firsts = list[dict[str, Any]](), dict[tuple[int, int], str]()
+        for i, j in combinations(range(len(names)), 2):
+            if j == i + 1 or rng.random() < 0.4:
+                first = firsts.setdefault((sizes[names[i]], sizes[names[j]]), name := f"e{i}{j}")
+                same = {} if first == name or rng.random() < 0.15 else {"same_as": first}
+                jacobians.append({"edge": [names[i], names[j]], "name": name, **same})
+        ends = {"inputs": [names[0]], "outputs": [names[-1]]}
+        problem = chainplan.from_spec({"dag": {"sizes": sizes, **ends, "jacobians": jacobians}})
+        result = chainplan.plan(problem, nodes=150, objective="weighted" if count % 8 else "fma")
+        assert result.candidate is not None
+        assert shared(result.candidate).price == result.price, count
 
 
 def test_a_block_that_stands_for_two_outputs_is_held_once() -> None:

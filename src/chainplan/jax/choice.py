@@ -34,6 +34,7 @@ from chainplan.jax.program_time import predicted_seconds
 from chainplan.jax.selected import leaves_out_steep_entries
 from chainplan.jax.standalone import TracedProgram, in_batch, program, traced_program
 from chainplan.jax.strategies import EvaluatedStrategy, JacobianStrategy, evaluated_by_mode
+from chainplan.jax.symbolic import SymbolicOrders, symbolic_orders
 from chainplan.jax.trace import FunctionTrace, trace
 from chainplan.jax.tuning import batch_of, fastest
 from chainplan.jax.types import Tree
@@ -115,9 +116,12 @@ class Choice(NamedTuple):
     way: JacobianStrategy
     trace: FunctionTrace | None = None
     chosen: ChosenProgram | None = None
+    symbolic: SymbolicOrders | None = None
 
     def computed(self, call: FlatCall) -> EvaluatedStrategy:
         """Compute the Jacobian, as a part of the program that is being traced where there is one."""
+        if self.symbolic is not None:
+            return self.symbolic.evaluated(call, call.leaves)
         if self.chosen is None or self.trace is None:
             return evaluated_by_mode(call, None, self.way, call.leaves, ())
         arrays = (*call.leaves, *self.trace.constants)
@@ -135,6 +139,8 @@ def chosen(call: FlatCall, settings: JacobianSettings) -> Choice:
         return kept_choice(call, traced, settings)
     except NotLinearised:
         modes = [JacobianStrategy("jacrev"), JacobianStrategy("jacfwd")]
+        if settings.memory is None and not settings.sparse and not settings.symmetric:
+            return Choice(modes[0], symbolic=symbolic_orders(call))
         way = modes[0] if settings.memory is None else within(call, None, modes, settings.memory)
         return Choice(way._replace(sparse=settings.sparse, symmetric=settings.symmetric))
 

@@ -149,7 +149,7 @@ def jacobian(
             return jax.jacrev(f, allow_int=True, **options)(*args, **kwargs)
         call = flattened(f, argnums, has_aux, args, kwargs)
         choice = chosen(call, settings)
-        if choice.chosen is None and choice.way.chunk is None:
+        if choice.chosen is None and choice.symbolic is None and choice.way.chunk is None:
             made = by_jax(f, choice.way.name, args, kwargs, argnums=argnums, has_aux=has_aux)
             nested, aux = made if has_aux else (made, None)
             nested = _mirrored(nested, call.leaves) if settings.symmetric else nested

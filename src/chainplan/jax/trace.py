@@ -148,8 +148,8 @@ def read(held: dict[int, Array], atom: TraceOperand) -> Array:
     return atom.value if isinstance(atom, TraceConstant) else held[atom]
 
 
-def trace(function: Callable[..., list[Array]], arguments: Sequence[Array]) -> FunctionTrace:
-    """Trace a function of flat arguments.
+def trace(function: Callable[..., list[Array]], arguments: Sequence[Array], symbols: bool = False) -> FunctionTrace:
+    """Trace a function of flat arguments; with `symbols` sizes of arrays may be symbols.
 
     Raises
     ------
@@ -164,15 +164,16 @@ def trace(function: Callable[..., list[Array]], arguments: Sequence[Array]) -> F
             (f"{f.filename}:{f.lineno}: " for f in reversed(extract_tb(reason.__traceback__)) if _is_user(f)), ""
         )
         raise NotLinearised(f"{where}it asks for a value while it is traced: {str(reason).splitlines()[0]}") from None
-    return flat(closed)
+    return flat(closed, symbols)
 
 
-def flat(closed: core.ClosedJaxpr) -> FunctionTrace:
-    """Write a closed jaxpr as a flat list of equations."""
+def flat(closed: core.ClosedJaxpr, symbols: bool = False) -> FunctionTrace:
+    """Write a closed jaxpr as a flat list of equations; with `symbols` sizes of arrays may be symbols."""
     if closed.effects:
         where = next(_source(eqn) for eqn in closed.jaxpr.eqns if eqn.effects)
         raise NotLinearised(f"{where}: it has effects: {', '.join(sorted(map(str, closed.effects)))}")
-    if any(map(_is_symbolic, (*closed.in_avals, *(v.aval for eqn in closed.jaxpr.eqns for v in eqn.outvars)))):
+    avals = (*closed.in_avals, *(v.aval for eqn in closed.jaxpr.eqns for v in eqn.outvars))
+    if not symbols and any(map(_is_symbolic, avals)):
         raise NotLinearised("the size of an array is a symbol, not a number")
     count = len(closed.jaxpr.invars)
     writer = _EquationWriter(count)
@@ -258,7 +259,9 @@ def _foreseeable(eqn: core.JaxprEqn, operands: Sequence[TraceOperand]) -> bool:
     """Say whether an equation only computes integers or truth values from constant ones."""
     if not all(isinstance(operand, TraceConstant) for operand in operands):
         return False
-    if eqn.effects or "callback" in eqn.primitive.name or any(map(_is_program, eqn.params.values())):
+    if eqn.effects or "callback" in eqn.primitive.name or eqn.primitive.name == "dim_as_value":
+        return False
+    if any(map(_is_program, eqn.params.values())):
         return False
     return all(_is_index(v.aval) for v in (*eqn.invars, *eqn.outvars))
 
@@ -277,7 +280,9 @@ def _is_symbolic(aval: Shaped) -> bool:
 def _is_index(aval: Shaped) -> bool:
     """Say whether an array holds integers or truth values and is small enough to be computed at once."""
     dtype = getattr(aval, "dtype", None)
-    return isinstance(dtype, np.dtype) and dtype.kind in "iub" and prod(aval.shape) <= MAX_KNOWN_ENTRIES
+    if not isinstance(dtype, np.dtype) or dtype.kind not in "iub" or _is_symbolic(aval):
+        return False
+    return prod(aval.shape) <= MAX_KNOWN_ENTRIES
 
 
 def _foreseen(eqn: core.JaxprEqn, operands: Sequence[TraceOperand]) -> list[TraceOperand]:

@@ -313,7 +313,8 @@ def _solve_by_other_costs(problem: Problem, search: Search) -> Outcome:
     others: tuple[Solver, ...] = (ForwardSolver(), ReverseSolver())
     if problem.graph.not_a_chain is not None:
         others = (*others, LocalSearchSolver())
-    best = _best_outcome(problem, [unproven, *(_run_stage(other, problem, search) for other in others)], search)
+    outcomes = [unproven, *(_run_stage(other, problem, search) for other in others)]
+    best = _with_equal_shared(_best_outcome(problem, outcomes, search), problem, search)
     if best.status is Status.OPTIMAL and best.bound.within is not None:
         return best
     note = f"orders were searched by fma too, and compared by '{problem.cost.objective}'."
