@@ -12,7 +12,9 @@ MOVES_PER_VERTEX = 12
 LEAST_MOVES_PER_VERTEX = 0.125
 """How many moves for each vertex must be affordable; fewer hardly find one that helps."""
 PATIENCE_PER_VERTEX = 2
-"""How many moves for each vertex are tried after the last one that saved something."""
+"""How many moves for each vertex are tried after the last one that saved something, but `LEAST_PATIENCE` at least."""
+LEAST_PATIENCE = 200
+"""How many moves are tried so in the smallest programs."""
 MOVE_SPANS = (1, 2, 4, 8, 16, 32, 64)
 """How far vertices are moved, in places."""
 
@@ -53,6 +55,6 @@ def improved(order: Sequence[int], price: int, priced: Callable[[Sequence[int]],
         idle = 0 if found < price else idle + 1
         if found <= price:
             best, price = tried, found
-        if idle > PATIENCE_PER_VERTEX * len(best):
+        if idle > max(PATIENCE_PER_VERTEX * len(best), LEAST_PATIENCE):
             break
     return best
