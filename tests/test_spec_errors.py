@@ -99,8 +99,8 @@ def test_a_size_in_quotes() -> None:
     ]
 
 
-TOP = "'chain', 'dag', 'limits', 'products', 'ranges', 'name'"
-ITEM = "'name', 'shape', 'structure', 'tangent', 'adjoint', 'tape', 'advance', 'same_as', 'times'"
+TOP = "'chain', 'dag', 'limits', 'products', 'derivative', 'weights', 'directions', 'ranges', 'name'"
+ITEM = "'name', 'shape', 'structure', 'tangent', 'adjoint', 'tape', 'advance', 'second', 'same_as', 'times'"
 DAG = "'sizes', 'inputs', 'outputs', 'jacobians', 'edges'"
 XY = "inputs: [x], outputs: [y]"
 
@@ -226,7 +226,7 @@ XY = "inputs: [x], outputs: [y]"
         ),
         (
             f"dag: {{{XY}, jacobians: [3]}}",
-            "1:46: dag.jacobians[0] is 3; expected a mapping with keys out of 'edge', 'name', 'structure', 'tangent', 'adjoint', 'tape', 'advance', 'same_as'. Write it as {key: value, ...}.",
+            "1:46: dag.jacobians[0] is 3; expected a mapping with keys out of 'edge', 'name', 'structure', 'tangent', 'adjoint', 'tape', 'advance', 'second', 'same_as'. Write it as {key: value, ...}.",
         ),
         (
             f"dag: {{{XY}, jacobians: [{{edge: [x]}}]}}",
@@ -522,7 +522,7 @@ def test_object_keys_are_text_or_whole_numbers() -> None:
     assert object_errors({"chain": [1, 1], None: 1, 2: 3, "2": 3}) == [
         "spec: the spec has the key None; expected text. Put it in quotes.",
         "spec: the spec has the key '2' twice; expected it once. Remove one.",
-        "spec: the spec has the unknown key '2'; expected one of 'chain', 'dag', 'limits', 'products', 'ranges', 'name'. Remove it.",
+        "spec: the spec has the unknown key '2'; expected one of 'chain', 'dag', 'limits', 'products', 'derivative', 'weights', 'directions', 'ranges', 'name'. Remove it.",
     ]
 
 

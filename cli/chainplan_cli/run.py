@@ -177,18 +177,22 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int, objec
     """Evaluate, linearise, plan, run and compare with forward and reverse order and with central differences."""
     from chainplan.programs.evaluation import evaluate, linearise
     from chainplan.programs.point import draw_point, load_point
+    from chainplan.programs.second import bends
     from chainplan.programs.stepwise import Stepwise
     from chainplan.report.words.table import seconds_text
     from chainplan.validation.finite_differences import RELATIVE_TOLERANCE, compare
+    from chainplan.validation.second_differences import compare_second
     from chainplan.validation.validate import validate
 
     given = {} if point is None else load_point(point, program)
     values = draw_point(program, seed, given)
     stepwise = program.problem.recompute
-    jacobians = Stepwise(program, values) if stepwise else linearise(evaluate(program, values))
+    jacobians: Any = Stepwise(program, values) if stepwise else linearise(evaluate(program, values))
+    if program.second is not None:
+        jacobians |= bends(evaluate(program, values))
     problem, plan, made_by = _plan_for(program.problem, path, seed, objective, "float64", jacobians)
     validation = validate(problem, plan, jacobians)
-    compared = compare(program, values, plan, jacobians, seed)
+    compared = (compare if program.second is None else compare_second)(program, values, plan, jacobians, seed)
     about = "" if compared.compared == compared.columns else "about "
     took = about + seconds_text(compared.seconds)
     differences = (f"{compared.evaluations:,} evaluations", took, f"{compared.difference:.1e}")
@@ -197,7 +201,8 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int, objec
     _show(problem, validation, f"plan {made_by}; inputs and parameters: {origin}", differences)
     for note in program.notes:
         click.echo(f"  note: {note}")
-    rule = f"max|diff| <= {RELATIVE_TOLERANCE:.1e} · max(|J|, |f|)"
+    scale = "|J|, |f|" if program.second is None else "|H|, |J|"
+    rule = f"max|diff| <= {RELATIVE_TOLERANCE:.1e} · max({scale})"
     said = "valid" if compared.valid else "NOT VALID"
     part = "all" if compared.compared == compared.columns else f"{compared.compared} of the"
     click.echo(f"\n  {validation.verdict}")

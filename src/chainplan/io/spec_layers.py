@@ -33,6 +33,7 @@ from chainplan.io.located.nodes import (
 from chainplan.io.located.reader import NodeReader
 from chainplan.io.spec_limits import read_limits
 from chainplan.io.spec_ops import known_options, needed_options, read_options
+from chainplan.io.spec_second import read_second
 from chainplan.programs.ops import OPS, Op
 from chainplan.programs.ops.base import ArrayShape
 from chainplan.programs.program import Layer, Program, applied
@@ -77,10 +78,11 @@ def read_program(root: LocatedNode, messages: SpecMessages) -> Program:
         Where the spec has errors; the message lists every error.
     """
     reader = NodeReader(messages)
-    keys = ("input", "layers", "outputs", "with_respect_to", "limits", "name")
+    keys = ("input", "layers", "outputs", "with_respect_to", "limits", "derivative", "name")
     top = reader.fields(root, keys, ("input", "layers")) or {}
     name = reader.name(top["name"]) if "name" in top else None
     limits = read_limits(top.get("limits"), reader)
+    second = read_second(top, reader)
     draft = _ProgramDraft(reader)
     inputs = _inputs(top["input"], draft) if "input" in top else ()
     wanted = _names(top.get("with_respect_to"), draft)
@@ -109,6 +111,7 @@ def read_program(root: LocatedNode, messages: SpecMessages) -> Program:
         limits.recompute,
         limits.disk,
         limits.transfer,
+        second,
     )
 
 

@@ -17,8 +17,10 @@ from typing import NamedTuple, cast
 from chainplan.errors.arguments import expect
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem
+from chainplan.problem.second import ElementalSecond, SecondOrder
 from chainplan.programs.ops import RESULT_VERTEX, Op, OpEdge
 from chainplan.programs.ops.base import ArrayShape
+from chainplan.programs.ops.elementwise import Elementwise
 from chainplan.structures import Block
 
 
@@ -83,6 +85,14 @@ def applied(name: str, op: Op, sources: tuple[str, ...], shapes: Sequence[ArrayS
     return Layer(name, op, sources, edges, tuple(varying))
 
 
+def second_of(layer: Layer, edge: OpEdge) -> ElementalSecond | None:
+    """Return the second derivative of an edge, None where it has all entries that its structure allows."""
+    starts = {one.source for position, _ in layer.varying if isinstance((one := layer.edges[position]).source, int)}
+    if all(layer.op.affine_in(argument) for argument in starts if isinstance(argument, int)):
+        return ElementalSecond("zero")
+    return ElementalSecond("diagonal") if isinstance(layer.op, Elementwise) else None
+
+
 @dataclass(frozen=True, eq=False)
 class Program:
     """Layers in evaluation order, the shapes of all values, and what is differentiated with respect to what.
@@ -101,6 +111,7 @@ class Program:
     recompute: bool = False
     disk: int | None = None
     transfer: int = 0
+    second: SecondOrder | None = None
 
     @cached_property
     def placed(self) -> tuple[PlacedEdge, ...]:
@@ -123,11 +134,13 @@ class Program:
             edge = layer.edges[position]
             source, target = layer.vertex(edge.source), layer.vertex(edge.target)
             sizes[target] = edge.rows
-            elementals.append(Elemental(name, source, target, block, edge.tangent, edge.adjoint, edge.tape))
+            second = None if self.second is None else second_of(layer, edge)
+            prices = edge.tangent, edge.adjoint, edge.tape
+            elementals.append(Elemental(name, source, target, block, *prices, second=second))
         for output in self.outputs:
             sizes.setdefault(output, prod(self.shapes[output]))
         graph = Graph(sizes, self.variables, self.outputs, tuple(elementals), self.transfer)
-        return Problem(graph, self.memory, self.name, recompute=self.recompute, disk=self.disk)
+        return Problem(graph, self.memory, self.name, recompute=self.recompute, disk=self.disk, second=self.second)
 
     @property
     def notes(self) -> Iterator[str]:

@@ -59,6 +59,9 @@ class _SumOrDifference(BinaryOp):
 
     structures: ClassVar[tuple[str, str]]
 
+    def affine_in(self, argument: int) -> bool:
+        return True
+
     def edges(self, *shapes: ArrayShape) -> tuple[OpEdge, ...]:
         shape = self.shape(*shapes)
         edges: list[OpEdge] = []
@@ -107,6 +110,9 @@ class MultiplyOp(_ProductOrQuotient):
 
     name = "multiply"
 
+    def affine_in(self, argument: int) -> bool:
+        return True
+
     def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         return np.asarray(arguments[0] * arguments[1]), None
 
@@ -119,6 +125,9 @@ class DivideOp(_ProductOrQuotient):
     """x / y, entry by entry."""
 
     name = "divide"
+
+    def affine_in(self, argument: int) -> bool:
+        return argument == 0
 
     def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
         return np.asarray(arguments[0] / arguments[1]), None
@@ -136,6 +145,9 @@ class ScaleOp(Op):
     formula = CALCULUS_REFERENCE
 
     by: float
+
+    def affine_in(self, argument: int) -> bool:
+        return True
 
     def shape(self, *shapes: ArrayShape) -> ArrayShape:
         return shapes[0]

@@ -194,6 +194,13 @@ class Op(ABC):
         """
         return None
 
+    def affine_in(self, argument: int) -> bool:
+        """Say whether the result is affine in an argument while the others are constant, piece by piece.
+
+        The elemental Jacobians on the way from that argument then have no second derivative.
+        """
+        return False
+
     def value(self, *arguments: Array) -> Array:
         """Return the result."""
         return self.evaluate(*arguments)[0]

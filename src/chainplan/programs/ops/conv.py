@@ -61,6 +61,9 @@ class _Convolution(Op):
     padding: int = 0
     bias: bool = True
 
+    def affine_in(self, argument: int) -> bool:
+        return True
+
     def takes(self) -> tuple[str, ...]:
         return self.arguments if self.bias else self.arguments[:2]
 

@@ -39,6 +39,9 @@ class Linear(Op):
     out: int | None = None
     bias: bool = True
 
+    def affine_in(self, argument: int) -> bool:
+        return True
+
     def takes(self) -> tuple[str, ...]:
         return self.arguments if self.bias else self.arguments[:2]
 

@@ -37,6 +37,9 @@ class LinearSolve(Op):
     formula = "Giles 2008, section 2.3.1; Griewank & Walther, chapter 15"
     arguments = ("matrix", "rhs")
 
+    def affine_in(self, argument: int) -> bool:
+        return argument == 1
+
     def parameters(self, *shapes: ArrayShape) -> dict[str, ArrayShape]:
         return {"rhs": shapes[0][:1]}
 

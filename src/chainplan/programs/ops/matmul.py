@@ -45,6 +45,9 @@ class Matmul(Op):
     formula = "Giles 2008, section 2.2.2"
     arguments = ("a", "b")
 
+    def affine_in(self, argument: int) -> bool:
+        return True
+
     def shape(self, *shapes: ArrayShape) -> ArrayShape:
         a, b = shapes
         for shape in shapes:

@@ -44,6 +44,9 @@ class MaxPool(Op):
     window: tuple[int, ...]
     stride: tuple[int, ...] = ()
 
+    def affine_in(self, argument: int) -> bool:
+        return True
+
     def shape(self, *shapes: ArrayShape) -> ArrayShape:
         shape, axes = shapes[0], len(self.window)
         require_axes(shape, max(1, axes), f"the last {axes} to be pooled")

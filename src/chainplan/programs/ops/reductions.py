@@ -32,6 +32,9 @@ from chainplan.values.jacobians import GivenJacobian
 class _Reduction(Op):
     axis: int | None = None
 
+    def affine_in(self, argument: int) -> bool:
+        return True
+
     def shape(self, *shapes: ArrayShape) -> ArrayShape:
         shape = shapes[0]
         if self.axis is None:
@@ -100,6 +103,9 @@ class Cumsum(Op):
     formula = CALCULUS_REFERENCE
 
     axis: int = -1
+
+    def affine_in(self, argument: int) -> bool:
+        return True
 
     def shape(self, *shapes: ArrayShape) -> ArrayShape:
         require_axes(shapes[0], 1, "a vector or more")

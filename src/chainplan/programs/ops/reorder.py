@@ -32,6 +32,9 @@ class Reshape(Op):
 
     to: tuple[int, ...]
 
+    def affine_in(self, argument: int) -> bool:
+        return True
+
     def shape(self, *shapes: ArrayShape) -> ArrayShape:
         total, open_ends = size(shapes[0]), self.to.count(-1)
         known = prod(n for n in self.to if n != -1)
@@ -64,6 +67,9 @@ class Transpose(Op):
     formula = ASSIGNMENTS_REFERENCE
 
     axes: tuple[int, ...] = ()
+
+    def affine_in(self, argument: int) -> bool:
+        return True
 
     def order(self, shape: ArrayShape) -> tuple[int, ...]:
         """Return the axes of the argument in the order of the result."""

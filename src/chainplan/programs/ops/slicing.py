@@ -42,6 +42,9 @@ class Concat(Op):
 
     axis: int = -1
 
+    def affine_in(self, argument: int) -> bool:
+        return True
+
     def shape(self, *shapes: ArrayShape) -> ArrayShape:
         first = shapes[0]
         require_axes(first, 1, "a vector or more")
@@ -92,6 +95,9 @@ class _Selection(Op):
     """An op that picks some entries of its argument."""
 
     formula = ASSIGNMENTS_REFERENCE
+
+    def affine_in(self, argument: int) -> bool:
+        return True
 
     def picked(self, x: Array) -> Array:
         """Return the entries that are picked."""
