@@ -97,7 +97,7 @@ def test_functions_that_ask_for_values() -> None:
 
 
 def test_products_of_matrices_that_are_symmetric() -> None:
-    sizes = [(3, 20), (3, 5), (40, 70), (40, 71), (5, 1)]
+    sizes = [(3, 20), (3, 5), (40, 70), (40, 71), (5, 1), (0, 4)]
 
     def both(given: Any) -> Any:
         return [

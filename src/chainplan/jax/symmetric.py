@@ -36,7 +36,7 @@ def symmetric_product(left: HeldBlock, right: HeldBlock, dtype: DTypeLike, squar
         return by_list
     if not isinstance(left, HeldDense) or not isinstance(right, HeldDense):
         return product(left, right, dtype)
-    if square and right.rows <= MAX_SUMMED_INNER_SIZE:
+    if square and 0 < right.rows <= MAX_SUMMED_INNER_SIZE:
         return HeldDense(_squared(right.values), symmetric=True)
     return HeldDense(_halved(left.values, right.values), symmetric=False)
 
