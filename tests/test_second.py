@@ -26,6 +26,7 @@ from chainplan.plans.steps import Add, Contract, Load, LoadSecond, Multiply, Pla
 from chainplan.problem.problem import Problem
 from chainplan.problem.second import SecondOrder
 from chainplan.report.registry import RENDERERS
+from chainplan.structures import second
 from chainplan.structures.second import Side
 from chainplan.validation.second_reference import reference_second_derivatives
 from chainplan.validation.validate import validate
@@ -229,6 +230,48 @@ def test_false_claims_of_a_file_are_refuted() -> None:
     forged["second_outputs"] = []
     with pytest.raises(PlanError, match="every term"):
         verify(parse_plan(json.dumps(forged), "plan.json"))
+
+
+def test_terms_that_a_jacobian_without_entries_makes_zero_are_planned_too() -> None:
+    nothing = {"shape": [3, 3], "structure": "zero"}
+    items = [nothing, {"shape": [3, 3]}, {"shape": [3, 3], "second": "zero"}, {"shape": [2, 3], "second": "zero"}]
+    for more in ({}, {"weights": True}, {"directions": {"right": 1}}):
+        problem = from_spec({"chain": items, "derivative": 2, **more})
+        result = plan(problem)
+        assert result.plan is not None
+        assert check(result.plan, problem).total == result.price
+        for found in second_derivatives(result, draw_all(problem, 0)).values():
+            assert not np.any(found)
+
+
+def test_lists_behind_dense_factors_are_counted_by_lines_and_take_little_room() -> None:
+    def spec(size: int) -> dict[str, Any]:
+        inner, outer = {"shape": [size, size], "second": "zero"}, {"shape": [size, size], "structure": "diagonal"}
+        return {"chain": [inner, outer], "derivative": 2}
+
+    for size in (50, 2000, 200_000):
+        result = plan(from_spec(spec(size)))
+        assert (result.status, result.price) == (Status.OPTIMAL, size**2 + size**2 * (size + 1) // 2)
+
+
+@pytest.mark.parametrize("limits", [(1, 10**7), (6, 10**7), (20, 10**7), (10**6, 3), (6, 3)])
+def test_nothing_is_called_optimal_by_what_is_counted_from_above(
+    limits: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from_above = 0
+    for seed in range(40):
+        problem = random_second(random.Random(seed))
+        with monkeypatch.context() as patch:
+            patch.setattr(second, "MAX_SECOND_ENTRIES", limits[0])
+            patch.setattr(second, "MAX_FACTOR_ENTRIES", limits[1])
+            rough = plan(problem)
+        exact = plan(from_spec(problem.to_spec()))
+        assert rough.price is not None
+        assert exact.price is not None
+        assert rough.price >= exact.price, seed
+        assert rough.status is Status.FEASIBLE or rough.price == exact.price, seed
+        from_above += rough.status is Status.FEASIBLE
+    assert from_above
 
 
 def test_what_does_not_go_with_second_derivatives_is_refused() -> None:

@@ -22,6 +22,7 @@ U. Naumann et al., arXiv 2103.09480, section 2: the recurrence, in which the Jac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from chainplan.plans.recorder import Recorder
@@ -63,6 +64,16 @@ def chain_links(graph: Graph, asked: SecondOrder) -> list[ChainLink]:
     return links
 
 
+def bends(links: Sequence[ChainLink]) -> Callable[[int, int], bool]:
+    """Return what says whether some link from x_i to x_j has a second derivative.
+
+    If so, a plan has terms of H(i, j), though all of them may be zero because the Jacobian of another link is: it is
+    checked that a plan counts every term of every elemental.
+    """
+    count = list(accumulate((bool(link.second.nnz) for link in links), initial=0))
+    return lambda i, j: count[i] < count[j]
+
+
 def bracketing_plan(graph: Graph, asked: SecondOrder, split: Split, symmetric: bool = True) -> Plan:
     """Write the plan of a second-order bracketing of a chain; unless `symmetric`, all entries are computed."""
     writer = _IntervalWriter(graph, chain_links(graph, asked), split, symmetric)
@@ -79,7 +90,7 @@ class _IntervalWriter:
         self.recorder = Recorder(graph)
         self._output = graph.outputs[0]
         self._links, self._split, self._symmetric = links, split, symmetric
-        self._zero = [not link.second.nnz for link in links]
+        self._bends = bends(links)
         self._jacobians: dict[tuple[int, int], int] = {}
 
     def second(self) -> int | None:
@@ -114,9 +125,9 @@ class _IntervalWriter:
         if j - i == 1:
             return
         k, whole = self._split(i, j), (i, j) in needed
-        if whole or not all(self._zero[k:j]):
+        if whole or self._bends(k, j):
             needed.add((i, k))
-        if whole or not all(self._zero[i:k]):
+        if whole or self._bends(i, k):
             needed.add((k, j))
 
     def _joined(self, i: int, j: int, made: dict[tuple[int, int], int | None]) -> int | None:
@@ -131,7 +142,7 @@ class _IntervalWriter:
 
     def _loaded(self, i: int) -> int | None:
         e = self._links[i].elemental
-        return None if self._zero[i] or e is None else self.recorder.load_second(e.name)
+        return None if e is None or not self._bends(i, i + 1) else self.recorder.load_second(e.name)
 
     def _jacobian(self, i: int, j: int) -> int:
         """Write the Jacobian of an interval whose parts have theirs."""

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from chainplan.plans.recorder import Recorder
-from chainplan.plans.second_bracketings import ChainLink, chain_links, recorded_jacobian
+from chainplan.plans.second_bracketings import ChainLink, bends, chain_links, recorded_jacobian
 from chainplan.plans.steps import Plan, SecondOutput
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.second import SecondOrder
@@ -115,7 +115,7 @@ class _SidedWriter:
     def __init__(self, graph: Graph, asked: SecondOrder, choose: Choose) -> None:
         self.recorder = Recorder(graph)
         self.links: list[ChainLink] = chain_links(graph, asked)
-        self._graph, self._choose = graph, choose
+        self._graph, self._choose, self._bends = graph, choose, bends(self.links)
         self._splits: dict[tuple[int, int], int] = {}
         self._jacobians: dict[tuple[int, int], int] = {}
         self._directions: dict[tuple[Side, int], int] = {}
@@ -153,10 +153,6 @@ class _SidedWriter:
         for side in later:
             made = self._taken(made, side, i, total if side is later[-1] else None)
         return made
-
-    def _bends(self, i: int, j: int) -> bool:
-        """Say whether some link of a part has a second derivative."""
-        return any(link.second.nnz for link in self.links[i:j])
 
     def _taken(self, block: int, side: Side, i: int, onto: int | None = None) -> int:
         return self.recorder.contract(block, self._direction(side, i), side, symmetric=False, onto=onto)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chainplan.structures.base import Structure
 from chainplan.structures.block import Block
-from chainplan.structures.counts import inner
+from chainplan.structures.counts import inner, longest
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import OnDiagonal
 from chainplan.structures.zero import Zero
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 MAX_SECOND_ENTRIES = 1_000_000
 """Entries of the longest list; a block with more of them counts as dense."""
+MAX_FACTOR_ENTRIES = 10_000_000
+"""Entries of the longest pattern of a factor that is listed; beyond it a list is contracted as by a dense one."""
 _MAX_FLAT_COLUMNS = 1 << 62
 """Columns of the widest flat block whose entries are listed."""
 
@@ -115,10 +117,11 @@ class SecondBlock(NamedTuple):
     def plus(self, other: SecondBlock) -> SecondBlock:
         """Return the block self + other, both of the same shape."""
         symmetric, exact = self.symmetric and other.symmetric, self.exact and other.exact
+        exact = exact or any(one.pattern is None and one.exact for one in (self, other))
         pattern = None
         if self.pattern is not None and other.pattern is not None:
             pattern = _union(self.pattern, other.pattern)
-        return self._replace(pattern=pattern, symmetric=symmetric, exact=exact or pattern is None)
+        return self._replace(pattern=pattern, symmetric=symmetric, exact=exact)
 
 
 class _DenseFromAbove(Dense):
@@ -183,10 +186,11 @@ def _pairs(whole: SecondBlock, block: Block) -> SecondBlock:
 
 
 class Contraction(NamedTuple):
-    """The block that a contraction makes, and its fma."""
+    """The block that a contraction makes, and its fma, which may be counted from above."""
 
     block: SecondBlock
     fma: int
+    counted: bool = True
 
 
 def contraction(second: SecondBlock, block: Block, side: Side, halved: bool) -> Contraction:
@@ -196,9 +200,11 @@ def contraction(second: SecondBlock, block: Block, side: Side, halved: bool) -> 
     symmetric block, and those on both sides of one.
     """
     rows, left, right, pattern, _, exact = second
+    if pattern is not None and not len(pattern):
+        return Contraction(_empty(second, block, side), 0)
     if side is Side.LEFT:
-        made, fma = contraction(second.exchanged(), block, Side.RIGHT, halved)
-        return Contraction(made.exchanged(), fma)
+        made = contraction(second.exchanged(), block, Side.RIGHT, halved)
+        return made._replace(block=made.block.exchanged())
     free, plain = block.structure.unit, pattern is None and _all_lines(block, side)
     if side is Side.ROWS:
         if not plain:
@@ -218,6 +224,15 @@ def contraction(second: SecondBlock, block: Block, side: Side, halved: bool) -> 
     return Contraction(SecondBlock(rows, block.cols, block.cols, None, symmetric, exact), 0 if free else once + twice)
 
 
+def _empty(second: SecondBlock, block: Block, side: Side) -> SecondBlock:
+    """Return what a contraction of a block without entries makes."""
+    left = second.left if side in (Side.ROWS, Side.RIGHT) else block.cols
+    right = second.right if side in (Side.ROWS, Side.LEFT) else block.cols
+    symmetric = second.symmetric and side in (Side.ROWS, Side.BOTH)
+    rows = block.rows if side is Side.ROWS else second.rows
+    return second._replace(rows=rows, left=left, right=right, symmetric=symmetric)
+
+
 def _all_lines(block: Block, side: Side) -> bool:
     """Say whether a contraction of a dense block is dense: no row (or column) of the factor is empty."""
     if isinstance(block.structure, Dense):
@@ -227,15 +242,29 @@ def _all_lines(block: Block, side: Side) -> bool:
     return all(min(first, first + slope * (n - 1)) > 0 for n, first, slope in counts if n)
 
 
-def _from_above(made: SecondBlock, fma: int) -> Contraction:
+def _from_above(made: SecondBlock, fma: int, counted: bool = True) -> Contraction:
     """Return a result that is too long to list."""
-    return Contraction(made._replace(pattern=None, exact=False), fma)
+    return Contraction(made._replace(pattern=None, exact=False), fma, counted)
+
+
+def _by_dense(made: SecondBlock, lines: int, width: int, fma: int) -> Array | Contraction:
+    """Return the places in `lines` lines, each full, of what a dense factor makes; the result where none are listed."""
+    import numpy as np
+
+    if lines * width == made.rows * made.left * made.right:
+        return Contraction(made._replace(pattern=None), fma)
+    if lines * width > MAX_SECOND_ENTRIES:
+        return _from_above(made, fma)
+    at: Array = np.indices((lines, width)).reshape(2, -1)
+    return at
 
 
 def _entries_of(second: SecondBlock) -> ListedSecond | None:
-    """List the entries of a block, None where there are too many."""
+    """List the entries of a block, None where there are too many, or their places are too large to be numbered."""
     import numpy as np
 
+    if max(second.rows, second.left, second.right) ** 2 >= _MAX_FLAT_COLUMNS:
+        return None
     if second.pattern is not None:
         return second.pattern
     if second.nnz > MAX_SECOND_ENTRIES:
@@ -252,18 +281,28 @@ def _rows_of_list(second: SecondBlock, block: Block, halved: bool) -> Contractio
     listed = _entries_of(second)
     if listed is None:
         pairs = second.left * (second.left + 1) // 2 if halved else second.left * second.right
-        return _from_above(made, 0 if block.structure.unit else block.nnz * pairs)
-    factor = block.structure.pattern(block.rows, block.cols)
+        return _from_above(made, 0 if block.structure.unit else block.nnz * pairs, counted=False)
     counted = listed.j <= listed.k if halved else np.ones(len(listed), bool)
-    per_row = np.bincount(factor.indices, minlength=block.cols)
-    fma = 0 if block.structure.unit else int(per_row[listed.i[counted]].sum())
     places, column = np.unique(listed.j * second.right + listed.k, return_inverse=True)
-    product = _product(factor, _csr(listed.i, column, (second.rows, len(places))))
-    if product.nnz > MAX_SECOND_ENTRIES:
-        return _from_above(made, fma)
-    at = product.tocoo()
-    j, k = np.divmod(places[at.col], second.right)
-    return Contraction(_compact(made._replace(pattern=_listed(at.row, j, k))), fma)
+    factor = _listed_factor(block)
+    if isinstance(block.structure, Dense):
+        fma = block.rows * int(counted.sum())
+        at = _by_dense(made, len(places), block.rows, fma)
+        if isinstance(at, Contraction):
+            return at
+        at = at[::-1]
+    elif factor is None:
+        most = longest(block.structure.column_counts(block.rows, block.cols))
+        return _from_above(made, 0 if block.structure.unit else most * int(counted.sum()), counted=False)
+    else:
+        fma = int(np.bincount(factor.indices, minlength=block.cols)[listed.i[counted]].sum())
+        fma = 0 if block.structure.unit else fma
+        product = _product(factor, _csr(listed.i, column, (second.rows, len(places))))
+        if product.nnz > MAX_SECOND_ENTRIES:
+            return _from_above(made, fma)
+        at = np.stack(product.nonzero())
+    j, k = np.divmod(places[at[1]], second.right)
+    return Contraction(_compact(made._replace(pattern=_listed(at[0], j, k))), fma)
 
 
 def _columns_of_list(second: SecondBlock, block: Block, side: Side, halved: bool) -> Contraction:
@@ -277,36 +316,69 @@ def _columns_of_list(second: SecondBlock, block: Block, side: Side, halved: bool
     listed = _entries_of(second)
     if listed is None:
         dense = Block(block.rows, block.cols)
-        return _from_above(made, 0 if block.structure.unit else contraction(second, dense, side, halved).fma)
+        fma = 0 if block.structure.unit else contraction(second, dense, side, halved).fma
+        return _from_above(made, fma, counted=False)
+    if isinstance(block.structure, Dense):
+        return _columns_by_dense(listed, made, both, halved)
     once, fma = _right_of(listed, block)
     if once is None:
         half = second._replace(pattern=None, right=block.cols).exchanged()
-        return _from_above(made, fma + (contraction(half, block, Side.RIGHT, False).fma if both else 0))
+        fma += contraction(half, block, Side.RIGHT, False).fma if both else 0
+        counted = not both and _listed_factor(block) is not None
+        return _from_above(made, 0 if block.structure.unit else fma, counted)
     if both:
-        factor = block.structure.pattern(block.rows, block.cols)
         last = once.k if halved else np.full(len(once), block.cols - 1)
-        ends = np.searchsorted(_flat(factor), once.j * block.cols + last, side="right")
-        fma += int((ends - factor.indptr[once.j]).sum())
+        fma += _entries_up_to(block, once.j, last)
         twice, _ = _right_of(_listed(once.i, once.k, once.j), block)
         once = None if twice is None else _listed(twice.i, twice.k, twice.j)
     fma = 0 if block.structure.unit else fma
     return _from_above(made, fma) if once is None else Contraction(_compact(made._replace(pattern=once)), fma)
 
 
-def _flat(factor: csr_array) -> Array:
-    """Return the places of a pattern's entries, row after row."""
+def _columns_by_dense(listed: ListedSecond, made: SecondBlock, both: bool, halved: bool) -> Contraction:
+    """Contract the right side, or both sides, of a listed block by a dense one, whose pattern is not written out."""
     import numpy as np
 
-    rows = np.repeat(np.arange(factor.shape[0], dtype=np.int64), np.diff(factor.indptr))
-    places: Array = rows * factor.shape[1] + factor.indices
-    return places
+    cols, most = made.right, int(listed.j.max(initial=0)) + 1
+    lines = np.unique(listed.i * most + listed.j)
+    fma, width = len(listed) * cols, cols
+    if both:
+        fma += len(lines) * (cols * (cols + 1) // 2 if halved else cols * cols)
+        lines, most, width = np.unique(listed.i), 1, cols * cols
+    at = _by_dense(made, len(lines), width, fma)
+    if isinstance(at, Contraction):
+        return at
+    i, j = np.divmod(lines[at[0]], most)
+    j, k = np.divmod(at[1], cols) if both else (j, at[1])
+    return Contraction(_compact(made._replace(pattern=_listed(i, j, k))), fma)
+
+
+def _listed_factor(block: Block) -> csr_array | None:
+    """Return the pattern of a factor; None where it is dense, or too long to list."""
+    if isinstance(block.structure, Dense) or max(block.nnz, block.rows, block.cols) > MAX_FACTOR_ENTRIES:
+        return None
+    return block.structure.pattern(block.rows, block.cols)
+
+
+def _entries_up_to(block: Block, rows: Array, last: Array) -> int:
+    """Count the entries of these rows of a factor up to these columns; from above where there are too many to list."""
+    import numpy as np
+
+    factor = _listed_factor(block)
+    if factor is None:
+        return int((last + 1).sum())
+    each = np.repeat(np.arange(block.rows, dtype=np.int64), np.diff(factor.indptr))
+    ends = np.searchsorted(each * block.cols + factor.indices, rows * block.cols + last, side="right")
+    return int((ends - factor.indptr[rows]).sum())
 
 
 def _right_of(listed: ListedSecond, block: Block) -> tuple[ListedSecond | None, int]:
     """Multiply the right side of a list: the entries that result, None for too many, and all fma."""
     import numpy as np
 
-    factor = block.structure.pattern(block.rows, block.cols)
+    factor = _listed_factor(block)
+    if factor is None:
+        return None, len(listed) * longest(block.structure.row_counts(block.rows, block.cols))
     fma = int(np.diff(factor.indptr).astype(np.int64)[listed.k].sum())
     most = int(listed.j.max(initial=0)) + 1
     pairs, row = np.unique(listed.i * most + listed.j, return_inverse=True)
@@ -363,6 +435,6 @@ def _explicit(second: SecondBlock) -> Structure:
 
     rows, left, right, listed, _, _ = second
     assert listed is not None
-    if left * right >= _MAX_FLAT_COLUMNS:
+    if left * right >= _MAX_FLAT_COLUMNS or rows > MAX_FACTOR_ENTRIES:
         return _DENSE_FROM_ABOVE
     return Explicit(_csr(listed.i, listed.j * right + listed.k, (rows, left * right)))

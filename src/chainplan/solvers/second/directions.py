@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from itertools import product
 
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.second_bracketings import ChainLink, chain_links
+from chainplan.plans.second_bracketings import ChainLink, bends, chain_links
 from chainplan.plans.second_sides import (
     OPEN,
     AlongSides,
@@ -49,7 +49,8 @@ class _SidedTable:
     def __init__(
         self, links: list[ChainLink], asked: SecondOrder, anywhere: tuple[bool, ...], tick: Callable[[], None]
     ) -> None:
-        self._links, self._anywhere = links, dict(zip((Side.LEFT, Side.RIGHT), anywhere, strict=True))
+        self._links, self._bends = links, bends(links)
+        self._anywhere = dict(zip((Side.LEFT, Side.RIGHT), anywhere, strict=True))
         self._counts = {Side.LEFT: asked.left or 0, Side.RIGHT: asked.right or 0}
         self._states: list[AlongSides] = [
             (left, right)
@@ -96,7 +97,7 @@ class _SidedTable:
         """Yield the choices of a split at k with their prices."""
         i, j, along, whole = part
         after, before = self._second[k, j, along], self._second[i, k, OPEN]
-        near, far = needs(part, k, bool(before.nnz), bool(after.nnz))
+        near, far = needs(part, k, self._bends(i, k), self._bends(k, j))
         left, right = self._jacobian[k, j], self._jacobian[i, k]
         last = self._prices.get(SidedPart(k, j, along, far))
         if last is None:

@@ -11,8 +11,9 @@ reads,
 
     T(i, j) = min over k of T(i, k) + T(k, j) + c(k) + product(k),    S(i, j) = the same without the product.
 
-A part needs no Jacobian where nothing reads it, because the second derivative of the other part is zero. The blocks of
-an interval do not depend on how they are made, as long as they are counted exactly, and so the program is exact.
+A part needs no Jacobian where nothing reads it, because no elemental of the other part has a second derivative. The
+blocks of an interval do not depend on how they are made, as long as they are counted exactly, and so the program is
+exact.
 
 `floor` is a bound on a wider class, in which the Jacobians are made in any order, from each other, and are shared
 wherever they are equal: the last product of each Jacobian that a split needs is a step of its own, which costs at least
@@ -23,10 +24,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from chainplan.plans.second_bracketings import ChainLink
+from chainplan.plans.second_bracketings import ChainLink, bends
 from chainplan.problem.cost import CostModel
 from chainplan.structures import Block, Dense
-from chainplan.structures.second import SecondBlock, Side
+from chainplan.structures.second import SecondBlock, Side, contraction
 
 
 class SecondIntervalTable:
@@ -48,9 +49,10 @@ class SecondIntervalTable:
         self, links: Sequence[ChainLink], cost: CostModel, tick: Callable[[], None], floor: bool = False
     ) -> None:
         self.size = len(links)
-        self._cost, self._floor = cost, floor
+        self._cost, self._floor, self._bends = cost, floor, bends(links)
         self._jacobian: dict[tuple[int, int], Block] = {}
         self._second: dict[tuple[int, int], SecondBlock] = {}
+        self._counted = True
         self._prices: dict[tuple[int, int], tuple[int, int]] = {}
         self._splits: dict[tuple[int, int, bool], int] = {}
         for i, link in enumerate(links):
@@ -68,9 +70,9 @@ class SecondIntervalTable:
 
     @property
     def exact(self) -> bool:
-        """Whether the entries of all blocks are counted exactly."""
+        """Whether the entries of all blocks, and the fma of all contractions, are counted exactly."""
         jacobians = all(block.structure.exact for block in self._jacobian.values())
-        return jacobians and all(second.exact for second in self._second.values())
+        return self._counted and jacobians and all(second.exact for second in self._second.values())
 
     def splitter(self) -> Callable[[int, int], int]:
         """Return the split of each interval of the cheapest bracketing."""
@@ -89,7 +91,7 @@ class SecondIntervalTable:
 
     def _reads(self, i: int, k: int, j: int, whole: bool) -> tuple[bool, bool]:
         """Say whether the Jacobians of both parts are read."""
-        return whole or bool(self._second[k, j].nnz), whole or bool(self._second[i, k].nnz)
+        return whole or self._bends(k, j), whole or self._bends(i, k)
 
     def _fill(self, i: int, j: int) -> None:
         """Find the cheapest splits of an interval; ties go to the first one."""
@@ -118,8 +120,8 @@ class SecondIntervalTable:
         k = j - 1
         self._jacobian[i, j] = self._jacobian[k, j].times(self._jacobian[i, k])
         after, before = self._second[k, j], self._second[i, k]
-        pushed = contracted(after, self._jacobian[i, k], Side.BOTH)
-        self._second[i, j] = pushed.plus(contracted(before, self._jacobian[k, j], Side.ROWS))
+        pushed = contraction(after, self._jacobian[i, k], Side.BOTH, True).block
+        self._second[i, j] = pushed.plus(contraction(before, self._jacobian[k, j], Side.ROWS, True).block)
 
     def _split_prices(self, i: int, k: int, j: int) -> tuple[int, int]:
         """Return the prices of both contractions and of the product of a split."""
@@ -129,12 +131,6 @@ class SecondIntervalTable:
         if after.pattern is before.pattern is None and type(left.structure) is type(right.structure) is Dense:
             m, p, n = left.rows, left.cols, right.cols
             return m * p * (p * n + n * (n + 1)), product
-        price = self._cost.contract(after, right, Side.BOTH, True) if after.nnz else 0
-        return price + (self._cost.contract(before, left, Side.ROWS, True) if before.nnz else 0), product
-
-
-def contracted(second: SecondBlock, block: Block, side: Side) -> SecondBlock:
-    """Return the block that a contraction makes."""
-    from chainplan.structures.second import contraction
-
-    return contraction(second, block, side, True).block
+        made = contraction(after, right, Side.BOTH, True), contraction(before, left, Side.ROWS, True)
+        self._counted = self._counted and all(one.counted for one in made)
+        return sum(one.fma for one in made), product
