@@ -186,3 +186,14 @@ def test_batches_run_over_plain_vectors() -> None:
     assert not names & {"dot_general", "gather", "scatter", "scatter-add", "while"}
     products = [eqn.outvars[0].aval.shape for eqn in traced.jaxpr.eqns if eqn.primitive.name == "mul"]
     assert set(products) <= {(), (8,), (8, 1)}
+
+
+def test_a_result_without_entries_that_no_argument_reaches() -> None:
+    def f(x: Any, y: Any) -> Any:
+        return jnp.sin(x) * x[0], y[:0] * 2
+
+    x = jnp.array([0.1, 0.2, 0.4])
+    made, expected = (jax.tree.leaves(way(x, x)) for way in (planned.jacobian(f, gain=None), jax.jacrev(f)))
+    for a, b in zip(made, expected, strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        assert np.allclose(a, b)

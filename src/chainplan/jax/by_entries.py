@@ -112,6 +112,9 @@ def gathered(blocks: Sequence[Sequence[Array]], outs: Sequence[Shaped], ins: Seq
     rows, cuts = iter(blocks), np.cumsum([prod(a.shape) for a in ins])[:-1]
     whole = []
     for out in outs:
+        if not prod(out.shape):
+            whole.append([jnp.zeros((*out.shape, *a.shape), a.dtype) for a in ins])
+            continue
         lines = [np.split(_objects(next(rows)), cuts) for _ in range(prod(out.shape))]
         stacked = [_stacked([_stacked(list(line)) for line in column]) for column in zip(*lines, strict=True)]
         whole.append([s.reshape((*out.shape, *a.shape)) for s, a in zip(stacked, ins, strict=True)])
