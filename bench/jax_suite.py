@@ -29,7 +29,7 @@ from bench.instances import ROOT
 from bench.jax_ways import difference, entries, ways
 from bench.memory import peak_memory
 from bench.rows import JaxRow
-from bench.run import load, machine
+from bench.run import beginning, load, machine
 from bench.structure import ONE_THREAD
 from chainplan.planner import plan
 
@@ -68,21 +68,10 @@ class JaxSuite:
         return replace(self, functions=("lighthouse", "bottleneck"), batches=(1,), rounds=3)
 
     def only(self, names: Sequence[str]) -> JaxSuite:
-        """The same on the functions whose names begin so.
-
-        Raises
-        ------
-        ValueError
-            If there is none.
-        """
+        """The same on the functions whose names begin so."""
         from bench.instances.functions import FUNCTIONS
 
-        functions = tuple(name for name in FUNCTIONS if name.startswith(tuple(names)))
-        if not functions:
-            raise ValueError(
-                f"--only: found {', '.join(names)}; expected the beginning of one of {', '.join(FUNCTIONS)}."
-            )
-        return replace(self, functions=functions)
+        return replace(self, functions=beginning(names, FUNCTIONS))
 
 
 JAX_SUITES = {"jax": JaxSuite()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
@@ -87,6 +87,21 @@ def _turn(row: Row, competitor: Competitor, instance: Instance) -> tuple[Row, fl
     if row.seconds is None or order.seconds < row.seconds:
         row = replace(row, cost=order.cost, ratio=ratio(order.cost, instance.optimum), seconds=order.seconds)
     return row, order.seconds
+
+
+def beginning(asked: Sequence[str], names: Iterable[str]) -> tuple[str, ...]:
+    """The names that begin as one of those asked for.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    names = tuple(names)
+    found = tuple(name for name in names if name.startswith(tuple(asked)))
+    if not found:
+        raise ValueError(f"--only: found {', '.join(asked)}; expected the beginning of one of {', '.join(names)}.")
+    return found
 
 
 def machine(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:

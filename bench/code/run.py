@@ -17,7 +17,7 @@ import numpy as np
 from bench.code.peers import CasadiCode, casadi_codes, sympy_code
 from bench.code.timing import Code, casadi_point, least_seconds, many_points, one_point
 from bench.rows import CodeRow
-from bench.run import load, machine
+from bench.run import beginning, load, machine
 from chainplan._util.arrays import Array
 from chainplan.codegen import CompiledProgram, ScalarProgram, from_casadi, from_jax
 
@@ -48,21 +48,10 @@ class CodeSuite:
         return replace(self, functions=("pose3", "cart-pole"), rounds=5, batch=64, batch_rounds=2, sympy_seconds=2.0)
 
     def only(self, names: Sequence[str]) -> CodeSuite:
-        """The same on the functions whose names begin so.
-
-        Raises
-        ------
-        ValueError
-            If there is none.
-        """
+        """The same on the functions whose names begin so."""
         from bench.code.table import FUNCTIONS
 
-        functions = tuple(name for name in FUNCTIONS if name.startswith(tuple(names)))
-        if not functions:
-            raise ValueError(
-                f"--only: found {', '.join(names)}; expected the beginning of one of {', '.join(FUNCTIONS)}."
-            )
-        return replace(self, functions=functions)
+        return replace(self, functions=beginning(names, FUNCTIONS))
 
 
 CODE_SUITES = {"code": CodeSuite()}
