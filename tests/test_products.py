@@ -432,8 +432,8 @@ def test_programs_and_products_stand_together_in_a_file() -> None:
 def test_reports_show_set_up_and_programs() -> None:
     result = solved(50, 2)
     text = RENDERERS["text"](result)
-    assert "set-up                   1,320,000 fma  once, keeps 6,000 elements" in text
-    assert "J·v                          6,000 fma  each of 50 products" in text
+    assert "set-up     1,320,000 fma  once, keeps 6,000 elements" in text
+    assert "J·v            6,000 fma  each of 50 products" in text
     assert "J·v      (F6·(F5·(F4·F3)))·((F2·F1)·v)" in text
     assert "w·J      (w·(F6·(F5·(F4·F3))))·(F2·F1)" in text
     assert "4.33x, with nothing formed" in text
