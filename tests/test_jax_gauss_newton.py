@@ -171,3 +171,19 @@ def test_what_does_not_fit_is_refused() -> None:
         planned.gauss_newton(jnp.sin, has_aux=True)(numbers(3))
     with pytest.raises(DifferentiationError, match="int"):
         planned.gauss_newton(jnp.sin)(jnp.arange(3))
+
+
+def test_arguments_and_residuals_without_entries_have_products() -> None:
+    x = jnp.arange(3.0)
+    for r, at in ((lambda x: x * 2, x[:0]), (lambda x: x[:0], x), (lambda _: (), x)):
+        for sparse in (False, True):
+            found: Any = planned.gauss_newton(r, sparse=sparse)(at)
+            dense = found.todense() if sparse else found
+            assert dense.shape == (at.size, at.size)
+            assert not dense.any()
+
+
+@pytest.mark.parametrize("weights", [1j, np.ones(3) * 1j, jnp.ones(3) * 1j, "heavy"])
+def test_weights_that_are_no_real_numbers_are_refused(weights: Any) -> None:
+    with pytest.raises(DifferentiationError, match="expected real numbers"):
+        planned.gauss_newton(jnp.sin, weights=weights)(jnp.arange(3.0))

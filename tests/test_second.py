@@ -371,6 +371,13 @@ def test_a_product_with_the_hessian_costs_far_less_than_the_hessian() -> None:
     assert 2.5 * product.price < hessian.price
 
 
+def test_plans_along_directions_cost_no_more_than_baselines_where_jacobians_have_no_entries() -> None:
+    nothing = {"second": {"coo": [[1, 0, 1]]}, "structure": "zero"}
+    items = [{"shape": [2, 6], **nothing}, {"shape": [2, 2], "second": "diagonal"}, {"shape": [2, 2], **nothing}]
+    result = plan(from_spec({"chain": items, "derivative": 2, "directions": {"left": 2}}))
+    assert result.price == result.baselines.best == 0
+
+
 def test_weights_and_directions_that_do_not_fit_are_refused() -> None:
     for spec, words in (
         ({"chain": [2, 3], "weights": True}, "without 'derivative: 2'"),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.extend import core
 
@@ -164,8 +165,11 @@ def _fitting(weights: Weights, residuals: Tree, where: str) -> list[Array]:
             f"{where}: weights: found the tree {tree}; expected that of the residuals, {expected}. Write such a tree."
         )
     made = []
-    for leaf, residual in zip(map(jnp.asarray, leaves), map(jnp.asarray, wanted), strict=True):
-        shape = residual.shape
+    for raw, residual in zip(leaves, map(jnp.asarray, wanted), strict=True):
+        shape, kind = residual.shape, raw.dtype if isinstance(raw, Array) else np.asarray(raw).dtype
+        if kind.kind not in "biu" and not jnp.issubdtype(kind, jnp.floating):
+            raise DifferentiationError(f"{where}: weights: found {kind}; expected real numbers. Convert them.")
+        leaf = jnp.asarray(raw)
         if leaf.shape not in ((), shape, (*shape, *shape)):
             raise DifferentiationError(
                 f"{where}: weights: found shape {leaf.shape}; expected () or {shape}, a weight for each residual, or "
@@ -324,7 +328,8 @@ def _squared(
                 terms.append(HeldDense(row[a].T @ right))
             else:
                 terms.append(symmetric_product(HeldDense(row[a].T), HeldDense(right), dtype, not weighted))
-        whole = reduce(partial(total, dtype=dtype), terms)
+        nothing = HeldDense(jnp.zeros((call.leaves[a].size, call.leaves[b].size), dtype))
+        whole = reduce(partial(total, dtype=dtype), terms or [nothing])
         return matrix(symmetrised(whole, dtype) if a == b else whole, dtype)
 
     made = {(a, b): block(a, b) for a in range(count) for b in range(a, count)}

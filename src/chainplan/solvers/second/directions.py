@@ -4,7 +4,8 @@
 without the Jacobian of the part, the table has the cheapest choice. Directions are carried from elemental to elemental
 as far as some side is taken along, so the program runs twice for each side: once where it is taken along at the input
 alone, and once where it may be taken along anywhere. The plans carry directions only as far as they need, and the
-cheapest plan is taken. This is no proof that no other costs less.
+cheapest plan is taken, or a baseline where that costs less, because no table prices how far directions are carried.
+This is no proof that no other costs less.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from itertools import product
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.second_bracketings import ChainLink, bends, chain_links
 from chainplan.plans.second_sides import (
+    BASELINE_CHOICES,
     OPEN,
     AlongSides,
     SidedChoice,
@@ -34,9 +36,9 @@ from chainplan.structures.second import Contraction, SecondBlock, Side, contract
 
 
 def cheapest_sided(graph: Graph, asked: SecondOrder, tick: Callable[[], None]) -> Plan:
-    """Return the cheapest plan of all tables; ties go to the first."""
+    """Return the cheapest plan of the baselines and of all tables; ties go to the first."""
     along = asked.left is not None, asked.right is not None
-    plans = []
+    plans = [sided_plan(graph, asked, choose) for choose in BASELINE_CHOICES.values()]
     for anywhere in product(*((False, True) if given else (False,) for given in along)):
         table = _SidedTable(chain_links(graph, asked), asked, anywhere, tick)
         plans.append(sided_plan(graph, asked, table.choices.__getitem__))
