@@ -22,6 +22,7 @@ from chainplan.planner import plan
 from chainplan.plans.bound import Status
 from chainplan.plans.check import check
 from chainplan.plans.classes import SECOND_BRACKETINGS, SECOND_SHARED
+from chainplan.plans.product_orders import baseline_plan
 from chainplan.plans.result import Result
 from chainplan.plans.steps import Add, Contract, Load, LoadSecond, Multiply, Plan, SecondOutput, Step
 from chainplan.problem.problem import Problem
@@ -261,16 +262,18 @@ def test_lists_behind_dense_factors_are_counted_by_lines_and_take_little_room() 
         assert (result.status, result.price) == (Status.OPTIMAL, size**2 + size**2 * (size + 1) // 2)
 
 
-@pytest.mark.parametrize("limits", [(1, 10**7), (6, 10**7), (20, 10**7), (10**6, 3), (6, 3)])
+@pytest.mark.parametrize(
+    "limits", [(1, 999, 999), (6, 999, 999), (20, 999, 999), (999, 3, 999), (6, 3, 999), (999, 999, 2)]
+)
 def test_nothing_is_called_optimal_by_what_is_counted_from_above(
-    limits: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    limits: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from_above = 0
     for seed in range(40):
         problem = random_second(random.Random(seed))
         with monkeypatch.context() as patch:
-            patch.setattr(second, "MAX_SECOND_ENTRIES", limits[0])
-            patch.setattr(second, "MAX_FACTOR_ENTRIES", limits[1])
+            for name, limit in zip(("SECOND_ENTRIES", "FACTOR_ENTRIES", "PATTERN_TERMS"), limits, strict=True):
+                patch.setattr(second, f"MAX_{name}", limit)
             rough = plan(problem)
         exact = plan(from_spec(problem.to_spec()))
         assert rough.price is not None
@@ -376,6 +379,15 @@ def test_plans_along_directions_cost_no_more_than_baselines_where_jacobians_have
     items = [{"shape": [2, 6], **nothing}, {"shape": [2, 2], "second": "diagonal"}, {"shape": [2, 2], **nothing}]
     result = plan(from_spec({"chain": items, "derivative": 2, "directions": {"left": 2}}))
     assert result.price == result.baselines.best == 0
+
+
+@pytest.mark.parametrize("name", ["forward", "reverse"])
+@pytest.mark.parametrize("directions", [{"right": 1}, {"left": 2, "right": 1}])
+def test_baselines_along_directions_take_chains_of_any_length(name: str, directions: dict[str, int]) -> None:
+    problem = from_spec({"chain": [1] * 1201, "derivative": 2, "weights": True, "directions": directions})
+    made = baseline_plan(problem, name)
+    assert sum(isinstance(step, LoadSecond) for step in made.steps) == 1200
+    check(made, problem)
 
 
 def test_weights_and_directions_that_do_not_fit_are_refused() -> None:

@@ -81,8 +81,9 @@ def second_derivatives(
     Returns
     -------
     dict
-        (output, input, input) -> second derivative of size(output) x size(input) x size(input); one that is zero is
-        left out. It is symmetric to the bit where both inputs are the same.
+        (output, input, input) -> second derivative of size(output) x size(input) x size(input): of one row with
+        weights, and along directions with a column for each. One that is zero is left out. Those of `second-chain`
+        without directions are symmetric to the bit where both inputs are the same.
 
     Raises
     ------

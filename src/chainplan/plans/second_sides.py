@@ -15,7 +15,7 @@ last it is forward over forward.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import NamedTuple
 
 from chainplan.plans.recorder import Recorder
@@ -109,8 +109,15 @@ def sided_plan(graph: Graph, asked: SecondOrder, choose: Choose) -> Plan:
     return writer.recorder.plan((), second_outputs=outputs, second=asked)
 
 
+_Writing = Generator[SidedPart, "int | None", "int | None"]
+"""The writing of a block: it asks for the blocks of other parts, is sent them, and returns its own."""
+
+
 class _SidedWriter:
-    """Writes the blocks of parts, and the Jacobians and directions that they need when they need them."""
+    """Writes the blocks of parts, and the Jacobians and directions that they need when they need them.
+
+    Parts are nested as deeply as a chain is long, so that the walks keep their own stacks.
+    """
 
     def __init__(self, graph: Graph, asked: SecondOrder, choose: Choose) -> None:
         self.recorder = Recorder(graph)
@@ -122,6 +129,18 @@ class _SidedWriter:
 
     def made(self, part: SidedPart) -> int | None:
         """Write the block of a part; None where it is zero."""
+        begun = [self._writing(part)]
+        held: int | None = None
+        while begun:
+            try:
+                begun.append(self._writing(begun[-1].send(held)))
+                held = None
+            except StopIteration as ended:
+                held = ended.value
+                begun.pop()
+        return held
+
+    def _writing(self, part: SidedPart) -> _Writing:
         i, j, along, whole = part
         if not self._bends(i, j) and not (whole and j - i > 1):
             return None
@@ -131,17 +150,18 @@ class _SidedWriter:
             return self.recorder.load_second(e.name)
         choice = self._choose(part)
         if choice.side is not None:
-            inner = self.made(part._replace(along=opened(along, choice.side)))
+            inner = yield part._replace(along=opened(along, choice.side))
             return None if inner is None else self._taken(inner, choice.side, i)
-        return self._joined(part, choice)
+        return (yield from self._joined(part, choice))
 
-    def _joined(self, part: SidedPart, choice: SidedChoice) -> int | None:
+    def _joined(self, part: SidedPart, choice: SidedChoice) -> _Writing:
         """Write the block of a part by a split."""
         i, j, along, _ = part
         k, early = choice.k, choice.early
         self._splits[i, j] = k
         near, far = needs(part, k, self._bends(i, k), self._bends(k, j))
-        total, before = self.made(SidedPart(k, j, along, far)), self.made(SidedPart(i, k, early, near))
+        total = yield SidedPart(k, j, along, far)
+        before = yield SidedPart(i, k, early, near)
         sides = open_side(along)
         if total is not None and sides is not None:
             total = self.recorder.contract(total, self._jacobian(i, k), sides, symmetric=along == OPEN)
@@ -173,11 +193,18 @@ class _SidedWriter:
         return self.recorder.multiply(self._jacobian(at - 1, at), before)
 
     def _jacobian(self, i: int, j: int) -> int:
-        if (i, j) not in self._jacobians:
-            if j - i == 1:
-                made = recorded_jacobian(self.recorder, self.links[i], self._graph.outputs[0])
-            else:
-                k = self._splits[i, j]
-                made = self.recorder.multiply(self._jacobian(k, j), self._jacobian(i, k))
-            self._jacobians[i, j] = made
-        return self._jacobians[i, j]
+        """Write the Jacobian of a part, and those that it is the product of before it."""
+        todo, made = [(i, j)], self._jacobians
+        while todo:
+            at = first, last = todo[-1]
+            if at not in made and last - first == 1:
+                made[at] = recorded_jacobian(self.recorder, self.links[first], self._graph.outputs[0])
+            elif at not in made:
+                k = self._splits[at]
+                lacking = [part for part in ((first, k), (k, last)) if part not in made]
+                todo += lacking
+                if lacking:
+                    continue
+                made[at] = self.recorder.multiply(made[k, last], made[first, k])
+            todo.pop()
+        return made[i, j]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chainplan.errors.arguments import refuse, whole
-from chainplan.structures.second import ListedSecond, SecondBlock
+from chainplan.structures.second import ListedSecond, SecondBlock, diagonal_second, listed_second
 
 MAX_DIRECTIONS = 10**12
 """The most directions on a side."""
@@ -77,8 +77,6 @@ class ElementalSecond:
 
     def block(self, rows: int, cols: int) -> SecondBlock:
         """Return the second-order block of an elemental of rows x cols."""
-        from chainplan.structures.second import diagonal_second, listed_second
-
         whole_block = SecondBlock(rows, cols, cols, symmetric=True)
         if self.pattern == "dense":
             return whole_block

@@ -6,9 +6,9 @@ block on the right. Laid out flat, as rows x (cols · cols), it is a block like 
 and reports need no second way of counting entries; that is `SecondBlock.flat`.
 
 A pattern is dense, or it is the list of all entries (i, j, k) that may be nonzero. Contractions of lists are counted
-exactly as long as their results have at most `MAX_SECOND_ENTRIES` entries; longer ones count as dense, which is an
-upper bound. Of a block whose two column sides are alike, entries (j, k) and (k, j) are equal, and only those with
-j <= k are counted: n·(n + 1) / 2 of n².
+exactly as long as their results have at most `MAX_SECOND_ENTRIES` entries, found in at most `MAX_PATTERN_TERMS` terms;
+longer ones count as dense, which is an upper bound. Of a block whose two column sides are alike, entries (j, k) and
+(k, j) are equal, and only those with j <= k are counted: n·(n + 1) / 2 of n².
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ MAX_SECOND_ENTRIES = 1_000_000
 """Entries of the longest list; a block with more of them counts as dense."""
 MAX_FACTOR_ENTRIES = 10_000_000
 """Entries of the longest pattern of a factor that is listed; beyond it a list is contracted as by a dense one."""
+MAX_PATTERN_TERMS = 30_000_000
+"""Terms of the longest product of patterns that is worked out; the result of a longer one counts as dense."""
 _MAX_FLAT_COLUMNS = 1 << 62
 """Columns of the widest flat block whose entries are listed."""
 
@@ -298,7 +300,7 @@ def _rows_of_list(second: SecondBlock, block: Block, halved: bool) -> Contractio
         fma = int(np.bincount(factor.indices, minlength=block.cols)[listed.i[counted]].sum())
         fma = 0 if block.structure.unit else fma
         product = _product(factor, _csr(listed.i, column, (second.rows, len(places))))
-        if product.nnz > MAX_SECOND_ENTRIES:
+        if product is None:
             return _from_above(made, fma)
         at = np.stack(product.nonzero())
     j, k = np.divmod(places[at[1]], second.right)
@@ -383,17 +385,23 @@ def _right_of(listed: ListedSecond, block: Block) -> tuple[ListedSecond | None, 
     most = int(listed.j.max(initial=0)) + 1
     pairs, row = np.unique(listed.i * most + listed.j, return_inverse=True)
     product = _product(_csr(row, listed.k, (len(pairs), block.rows)), factor)
-    if product.nnz > MAX_SECOND_ENTRIES:
+    if product is None:
         return None, fma
     at = product.tocoo()
     i, j = np.divmod(pairs[at.row], most)
     return _listed(i, j, at.col), fma
 
 
-def _product(left: csr_array, right: csr_array) -> csr_array:
+def _product(left: csr_array, right: csr_array) -> csr_array | None:
+    """Multiply two patterns; None where the result has too many entries, or the work to find them too many terms."""
+    import numpy as np
+
+    terms = np.bincount(left.indices, minlength=left.shape[1]) @ np.diff(right.indptr).astype(np.int64)
+    if terms > MAX_PATTERN_TERMS:
+        return None
     product: csr_array = left @ right
     product.sort_indices()
-    return product
+    return None if product.nnz > MAX_SECOND_ENTRIES else product
 
 
 def _csr(rows: Array, cols: Array, shape: tuple[int, int]) -> csr_array:

@@ -31,7 +31,7 @@ class SecondChainSolver(Solver):
 
     Cost: O(q³) time and O(q²) memory for q elementals.
     Exact: yes, within second-order bracketings; within those with Jacobians in any order where the bound is reached; no
-        along directions.
+        along directions, and where entries are counted from above.
     Refuses: problems that ask for the Jacobian; graphs that are not chains; other objectives than fma; more than 400
         elementals.
     """

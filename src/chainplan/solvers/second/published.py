@@ -40,8 +40,8 @@ class SecondPublishedSolver(Solver):
 
     Cost: O(q³) time and O(q²) memory for q elementals; the plan has O(q²) steps.
     Exact: no, a baseline; `second-chain` shares Jacobians and uses symmetry.
-    Refuses: problems that ask for the Jacobian; chains that are not explicit and dense in both derivatives; more than
-        200 elementals.
+    Refuses: problems that ask for the Jacobian; weights and directions; graphs that are not chains; other objectives
+        than fma; elementals that are not explicit and dense in both derivatives; more than 200 elementals.
     """
 
     name = "second-published"
