@@ -122,6 +122,9 @@ def test_no_bound_exceeds_the_best_plan() -> None:
         best = plan(problem, "greedy").price
         assert best is not None
         assert max(path_bound(work), quick_bound(work)) <= best, seed
+        in_fma = WorkGraph(problem.graph)
+        assert path_bound(work) >= path_bound(in_fma), seed
+        assert quick_bound(work) >= quick_bound(in_fma), seed
         above += quick_bound(work) > 0
     assert above > 40
 

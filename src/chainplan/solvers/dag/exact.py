@@ -72,7 +72,7 @@ class DagExactSolver(Solver):
                 plan = order_plan(problem.graph, exact.order)
                 cost = exact.bound
         except (SearchStopped, KeyboardInterrupt) as stop:
-            bound = path_bound(core.work) - core.least_fixed if exact is None else exact.bound
+            bound = max(path_bound(core.work) - core.least_fixed, 0 if exact is None else exact.bound)
             bound = min(cost, bound)
             proven = Bound(core.least_fixed + bound, within)
             search.prove(proven)

@@ -12,6 +12,7 @@ leave out is the same for all orders (`WorkGraph.fixed_price`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from copy import copy
 
@@ -72,8 +73,10 @@ class WorkGraph:
         inputs, outputs = set(graph.inputs), set(graph.outputs)
         self.kept = [v in outputs for v in self.names]
         self.middle = {i for i, v in enumerate(self.names) if v not in inputs and self.out[i]}
-        blocks_are_dense = all(type(edge.block.structure) is Dense for edges in self.out for edge in edges.values())
-        self.dense = blocks_are_dense and self.prices.by_weight
+        self.blocks_are_dense = all(
+            type(edge.block.structure) is Dense for edges in self.out for edge in edges.values()
+        )
+        self.dense = self.blocks_are_dense and self.prices.by_weight
         self.classed = self.dense or all(
             isinstance(edge.block.structure, Dense | OnDiagonal) for edges in self.out for edge in edges.values()
         )
@@ -158,15 +161,30 @@ class WorkGraph:
         more = self.prices.merges(edge.parts for row in self.out for edge in row.values())
         more += self.prices.held(edge.block for row in self.out for edge in row.values())
         more -= sum(self.prices.raised(self.size[v], self.kept[v]) for v in self.middle)
-        done = self.copy()
-        for v in sorted(self.middle):
-            done.eliminate(v)
-        more -= self.prices.held(
-            Block(self.size[s], self.size[p]) if done.bare else edge.block
-            for p, row in enumerate(done.out)
-            for s, edge in row.items()
-        )
+        more -= sum(count * self.prices.held([block]) for block, count in self._jacobian_blocks().items())
         return FixedPrice(price + more, least + more)
+
+    def _jacobian_blocks(self) -> Counter[Block]:
+        """The blocks that are left at the end, counted; where all are dense, no vertex has to go for that."""
+        if not self.blocks_are_dense:
+            done = self.copy()
+            for v in sorted(self.middle):
+                done.eliminate(v)
+            return Counter(edge.block for row in done.out for edge in row.values())
+        number = {v: i for i, v in enumerate(v for v, row in enumerate(self.into) if not row)}
+        of_size: dict[int, int] = {}
+        for v, i in number.items():
+            of_size[self.size[v]] = of_size.get(self.size[v], 0) | 1 << i
+        blocks, reaching = Counter[Block](), list[int]()
+        for v, row in enumerate(self.into):
+            reached = 1 << number[v] if v in number else 0
+            for p in row:
+                reached |= reaching[p]
+            reaching.append(reached)
+            if row and self.kept[v]:
+                for size, inputs in of_size.items():
+                    blocks[Block(self.size[v], size)] += (reached & inputs).bit_count()
+        return blocks
 
     def order_price(self, order: Iterable[int]) -> int:
         """The price of eliminating some vertices one after the other, on a copy."""

@@ -31,19 +31,22 @@ MAX_SET_BOUND_INTERMEDIATES = 20_000
 def quick_bound(work: WorkGraph, tick: Callable[[], None] = unwatched) -> int:
     """A lower bound on all vertex eliminations of a graph, with the accumulation; `work` is not changed.
 
-    It is in the unit of the prices, and 0 for objectives in time. Where blocks are structured, what they cost in fma
-    bounds operations.
+    It is in the unit of the prices, and 0 for objectives in time. What all orders cost in fma bounds operations.
     Where `tick` raises `SearchStopped`, it is what has been proven by then, at least the sum of widest paths, in
     O(edges).
     """
-    if work.prices.adds and not (work.dense and work.grows):
-        if not work.prices.by_weight:
-            return 0
-        bound = quick_bound(WorkGraph(work.graph), tick)
-        if not work.grows or len(work.middle) > MAX_GROUP_BOUND_INTERMEDIATES:
-            return bound
-        core = EliminationCore(work.graph, work.prices.cost)
-        return max(bound, core.least_fixed + lower_bound(core, tick=tick))
+    if not work.prices.adds:
+        return _quick_bound(work, tick)
+    if not work.prices.by_weight:
+        return 0
+    bound = _quick_bound(WorkGraph(work.graph), tick)
+    if not work.grows or not (work.dense or len(work.middle) <= MAX_GROUP_BOUND_INTERMEDIATES):
+        return bound
+    return max(bound, _quick_bound(work, tick))
+
+
+def _quick_bound(work: WorkGraph, tick: Callable[[], None]) -> int:
+    """The bound by the prices of the graph."""
     if len(work.middle) > MAX_GROUP_BOUND_INTERMEDIATES:
         if work.dense:
             return work.fixed_price.least + window_bound(work, paced(tick))
@@ -51,13 +54,21 @@ def quick_bound(work: WorkGraph, tick: Callable[[], None] = unwatched) -> int:
             return path_bound(work)
     core = EliminationCore(work.graph, work.prices.cost)
     bound = core.least_fixed + lower_bound(core, tick=tick)
-    return bound if core.dense else max(bound, path_bound(work))
+    return bound if core.dense or work.prices.adds else max(bound, path_bound(work))
 
 
 def path_bound(work: WorkGraph) -> int:
     """The lower bound of widest paths alone, in O(edges); structured blocks off the diagonal count as nothing."""
-    if work.prices.adds and not (work.dense and work.grows):
-        return path_bound(WorkGraph(work.graph)) if work.prices.by_weight else 0
+    if work.prices.adds:
+        if not work.prices.by_weight:
+            return 0
+        bound = path_bound(WorkGraph(work.graph))
+        return max(bound, _path_bound(work)) if work.dense and work.grows else bound
+    return _path_bound(work)
+
+
+def _path_bound(work: WorkGraph) -> int:
+    """The bound by the prices of the graph."""
     middle = sorted(work.middle)
     into = paid_paths(work, work.into, middle, ())
     out = paid_paths(work, work.out, middle[::-1], {v for v in middle if work.kept[v]})
