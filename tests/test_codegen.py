@@ -460,6 +460,17 @@ def test_objects_are_kept_and_not_trusted_where_others_could_write_them(tmp_path
     assert made.stat().st_mode & 0o077 == 0
 
 
+@needs_compiler
+def test_code_is_compiled_where_the_cache_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CHAINPLAN_CACHE", str(tmp_path / "file" / "cache"))
+    drawn, point = complex_step.draw(1)
+    program = scalar_program(drawn)
+    run = program.compile()
+    assert run.target == "c"
+    assert apart(run(np.array(point)), program.evaluate(np.array(point))[0]) < TOLERANCE
+
+
 def test_without_a_compiler_the_code_runs_as_python(monkeypatch: pytest.MonkeyPatch) -> None:
     from chainplan.codegen import compiler
 

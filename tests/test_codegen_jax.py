@@ -127,7 +127,7 @@ def test_trees_of_arguments_are_inputs_by_name() -> None:
     assert [f.tolist() for f in found] == [[4.5, 7.0], [0.5, 1.0]]
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 13])
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 5, 8, 13])
 def test_a_sort_is_a_network_with_the_derivative_of_jax(size: int) -> None:
     def spread(x: Array) -> Array:
         return jnp.sort(x.reshape(1, -1) * jnp.ones((2, 1)), axis=1)[0] * jnp.arange(1.0, size + 1)

@@ -23,8 +23,8 @@ from chainplan.compiled.loader import compiled_core
 from chainplan.errors import ArgumentError
 
 WITHOUT_COMPILER = (
-    "no C compiler was found on this machine, so the code runs as Python, which is slower. Install one, or run in the "
-    "checkout of chainplan: pip install '.[native]'"
+    "no C compiler was found on this machine that compiles the code, so it runs as Python, which is slower. Install "
+    "one, or run in the checkout of chainplan: pip install '.[native]'"
 )
 COMPILED_TARGETS = ("c", "python")
 CALLED = """

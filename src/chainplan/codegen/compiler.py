@@ -1,11 +1,13 @@
 """Compiles C to shared objects by the compiler of this machine, and keeps them in the user's cache by their content.
 
 The name of an object is a digest of all that it depends on: source, compiler and its version, options, processor. The
-folder belongs to the user alone, and an object that somebody else could have written is not loaded.
+folder belongs to the user alone, and an object that somebody else could have written is not loaded. Where the cache
+cannot be written, objects are kept for as long as the process runs.
 """
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import shlex
@@ -71,18 +73,21 @@ def _version(command: tuple[str, ...]) -> str | None:
 
 
 def _folder() -> Path:
-    """Return the folder of compiled code, which nobody else can write to."""
+    """Return the folder of compiled code, which nobody else can write to; one of this process where there is none."""
     folder = cache_folder() / "code"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if _others_write(folder):
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
         return Path(_own_folder())
-    return folder
+    return folder if os.access(folder, os.W_OK | os.X_OK) and not _others_write(folder) else Path(_own_folder())
 
 
 @cache
 def _own_folder() -> str:
-    """Make a folder for this process alone."""
-    return tempfile.mkdtemp(prefix="chainplan-")
+    """Make a folder for this process alone, which goes when it ends."""
+    folder = tempfile.mkdtemp(prefix="chainplan-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _others_write(path: Path) -> bool:

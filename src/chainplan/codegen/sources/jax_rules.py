@@ -63,7 +63,7 @@ class Unrolled:
 
     def folded(self, function: Callable[[Ref, Ref], Ref], start: Ref, lines: Refs) -> Refs:
         """Combine the entries of the last axis."""
-        rows = lines.reshape(-1, lines.shape[-1]).tolist()
+        rows = lines.reshape(-1, max(lines.shape[-1], 1)).tolist()
         return np.array([reduce(function, row, start) for row in rows], np.int64).reshape(lines.shape[:-1])
 
     def _applied(self, equation: TraceEquation, operands: list[Refs]) -> list[Refs]:
@@ -315,7 +315,7 @@ def _cumulated(method: str, name: str = "") -> Rule:
         lines = lines[..., ::-1] if turned else lines
         function = (lambda a, b: u.writer.least(name, a, b)) if name else getattr(u.writer, method)
         rows = []
-        for row in lines.reshape(-1, lines.shape[-1]).tolist():
+        for row in lines.reshape(-1, max(lines.shape[-1], 1)).tolist():
             total = row[0]
             made = [total]
             for ref in row[1:]:
@@ -389,7 +389,7 @@ def _sort(u: Unrolled, e: TraceEquation, o: list[Refs]) -> Refs:
         raise NotLinearised(f"{e.source}: 'sort' of several arrays by values that depend on an argument")
     lines = np.moveaxis(o[0], e.params["dimension"], -1)
     u.require(lines.size * lines.shape[-1], "a sort")
-    rows = [sorted_by_network(u.writer, row) for row in lines.reshape(-1, lines.shape[-1]).tolist()]
+    rows = [sorted_by_network(u.writer, row) for row in lines.reshape(-1, max(lines.shape[-1], 1)).tolist()]
     return np.moveaxis(np.array(rows, np.int64).reshape(lines.shape), -1, e.params["dimension"])
 
 
