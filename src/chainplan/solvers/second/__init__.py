@@ -1,1 +1,1 @@
-"""Solvers for second derivatives: a sibling of each kind of solver for Jacobians."""
+"""Solvers for second derivatives."""

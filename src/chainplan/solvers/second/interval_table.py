@@ -15,9 +15,9 @@ A part needs no Jacobian where nothing reads it, because no elemental of the oth
 blocks of an interval do not depend on how they are made, as long as they are counted exactly, and so the program is
 exact.
 
-`floor` is a bound on a wider class, in which the Jacobians are made in any order, from each other, and are shared
-wherever they are equal: the last product of each Jacobian that a split needs is a step of its own, which costs at least
-the cheapest product of any split.
+`floor` is a bound on a wider class, in which the Jacobians are made in any order, from each other, and each is made
+once: the last product of each Jacobian that a split needs is a step of its own, which costs at least the cheapest
+product of any split. Equal elementals are told apart.
 """
 
 from __future__ import annotations
