@@ -165,6 +165,8 @@ def test_what_does_not_fit_is_refused() -> None:
         planned.gauss_newton(jnp.sin, gain=number and "much")  # type: ignore[arg-type]
     with pytest.raises(DifferentiationError, match=r"weights: found shape \(2,\); expected \(\) or \(3,\)"):
         planned.gauss_newton(jnp.sin, weights=jnp.ones(2))(numbers(3))
+    with pytest.raises(DifferentiationError, match="weights: found a matrix that is not symmetric"):
+        planned.gauss_newton(jnp.sin, weights=jnp.triu(jnp.ones((3, 3))))(numbers(3))
     with pytest.raises(DifferentiationError, match="weights: found the tree"):
         planned.gauss_newton(jnp.sin, weights=(1.0, 2.0))(numbers(3))
     with pytest.raises(DifferentiationError, match="expected a pair"):

@@ -31,7 +31,7 @@ from chainplan.report.registry import RENDERERS
 from chainplan.structures import second
 from chainplan.structures.second import Side
 from chainplan.validation.second_reference import reference_second_derivatives
-from chainplan.validation.validate import validate
+from chainplan.validation.validate import require_memory, validate
 from chainplan.values.jacobians import as_matrices
 from chainplan.values.second import as_array, draw_all
 from chainplan_cli.main import main
@@ -285,8 +285,11 @@ def test_nothing_is_called_optimal_by_what_is_counted_from_above(
 
 
 def test_what_does_not_go_with_second_derivatives_is_refused() -> None:
+    others: tuple[Any, ...] = (3, -1, True, "2")
     for spec, words in (
-        ({"chain": [2, 3], "derivative": 3}, "expected 1 or 2"),
+        *(({"chain": [2, 3], "derivative": other}, "expected 1 or 2") for other in others),
+        ({"chain": [{"name": "F1''", "shape": [2, 2]}, {"name": "F1", "shape": [2, 2]}], "derivative": 2}, "Rename"),
+        ({"chain": [{"name": "x1:weights", "shape": [2, 2]}], "derivative": 2, "weights": True}, "Rename"),
         ({"chain": [2, 3], "derivative": 2, "products": {"right": 2}}, "expected one of them"),
         ({"chain": [2, "n"], "derivative": 2, "ranges": {"n": [1, 2]}}, "expected one of them"),
         ({"chain": [{"shape": [2, 3], "second": "diagonal"}], "derivative": 2}, "expected a square one"),
@@ -305,6 +308,9 @@ def test_what_does_not_go_with_second_derivatives_is_refused() -> None:
     graph = {"edges": [["x", "a"], ["x", "b"], ["a", "y"], ["b", "y"]]}
     with pytest.raises(SolverError, match="is not a chain"):
         plan(from_spec({"dag": graph, "derivative": 2}))
+    endless = from_spec({"chain": [2, 2], "derivative": 2, "directions": {"left": 10**12}})
+    with pytest.raises(ExecutionError, match="16,000,000,000,096 bytes"):
+        require_memory(endless, np.float64)
 
 
 def test_arrays_that_are_no_second_derivatives_are_refused() -> None:

@@ -60,11 +60,12 @@ from chainplan.plans.steps import (
     Write,
 )
 from chainplan.problem.graph import Elemental, Mode
+from chainplan.problem.second import second_name
 from chainplan.structures import Block, Dense
 from chainplan.structures.second import SecondBlock
 from chainplan.values.jacobians import GivenJacobian, MatrixFree, called, common_dtype, matrix_free, stored
 from chainplan.values.primal import Primal, VertexState
-from chainplan.values.second import second_name, stored_second, stored_side
+from chainplan.values.second import stored_second, stored_side
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike

@@ -15,8 +15,8 @@ from chainplan.plans.liveness import evaluates, last_uses
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Accumulate, Load, Plan, Propagate
 from chainplan.problem.graph import Elemental
+from chainplan.problem.second import SIDE_WORDS, second_name, side_name
 from chainplan.structures import Block, Dense, Diagonal
-from chainplan.values.second import SIDE_WORDS, second_name, side_name
 
 LoadedStep = tuple[int, Elemental, tuple[int, ...] | None, Block]
 """A load, its elemental, the shape of the elemental where any array of that shape will do, and its block."""

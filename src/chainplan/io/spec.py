@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from chainplan.errors import ArgumentError
 from chainplan.errors.suggest import did_you_mean
 from chainplan.io.located.diagnostics import SpecMessages
 from chainplan.io.located.nodes import LocatedNode, MappingNode, written
@@ -50,15 +51,20 @@ def _read_problem(root: LocatedNode, messages: SpecMessages) -> Problem:
     messages.finish()
     assert graph is not None
     graph = replace(graph, transfer=limits.transfer) if limits.transfer else graph
-    return Problem(
+    problem = Problem(
         graph,
         limits.memory,
         name,
         recompute=limits.recompute,
         disk=limits.disk,
         products=products,
-        second=second,
     )
+    try:
+        return replace(problem, second=second)
+    except ArgumentError as error:
+        reader.messages.add(top["derivative"], str(error))
+        messages.finish()
+        raise
 
 
 def _graph(root: LocatedNode, top: dict[str, LocatedNode], reader: NodeReader) -> Graph | None:

@@ -14,13 +14,15 @@ chain:
 from __future__ import annotations
 
 from chainplan.errors.suggest import did_you_mean
-from chainplan.io.located.nodes import LocatedNode, MappingNode, ScalarNode, shown, written
+from chainplan.io.located.nodes import LocatedNode, MappingNode, ScalarNode, ScalarSpelling, shown, written
 from chainplan.io.located.reader import NodeReader, plain
 from chainplan.problem.second import MAX_DIRECTIONS, ElementalSecond, SecondOrder
 from chainplan.structures.second import MAX_SECOND_ENTRIES, listed_second
 
 SECOND_KEYS = ("derivative", "weights", "directions")
 """The keys at the top of a spec that ask for second derivatives."""
+SPEC_ORDERS = {"1": 1, "2": 2}
+"""What `derivative` may be."""
 SECOND_WORDS = ("dense", "diagonal", "zero", "coo")
 """What `second` may be."""
 
@@ -28,8 +30,10 @@ SECOND_WORDS = ("dense", "diagonal", "zero", "coo")
 def read_second(top: dict[str, LocatedNode], reader: NodeReader) -> SecondOrder | None:
     """Read which derivative a spec asks for; None stands for the first one."""
     node = top.get("derivative")
-    order = 1 if node is None else reader.whole(node, 10)
-    if node is not None and order is not None and order not in (1, 2):
+    order = 1 if node is None else None
+    if isinstance(node, ScalarNode) and node.spelling is ScalarSpelling.PLAIN:
+        order = SPEC_ORDERS.get(node.text)
+    if node is not None and order is None:
         reader.refuse(node, "1 or 2", "Write 'derivative: 2', or leave it out for the Jacobian.")
     beside = [key for key in ("limits.recompute", "products") if _has(top, key)]
     if node is not None and order == 2 and beside:

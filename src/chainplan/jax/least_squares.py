@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial, reduce, wraps
-from math import prod
+from math import isqrt, prod
 from typing import TYPE_CHECKING
 
 import jax
@@ -19,6 +19,7 @@ import numpy as np
 from jax import Array
 from jax.extend import core
 
+from chainplan._util import arrays
 from chainplan._util.byte_cache import kept
 from chainplan.jax.bcoo import full_block
 from chainplan.jax.call import FlatCall, flattened, pair_of, where_of
@@ -62,6 +63,8 @@ MAX_SEARCHED_VERTICES = 40
 """The most vertices of the graph of a product that is searched as a whole, without regard to its symmetry."""
 Weights = Tree | Callable[[Tree], Tree] | None
 """A tree like that of the residuals, or a function that makes it of them; None for weights of 1."""
+MAX_ASYMMETRY = 1e-4
+"""By how much of its largest entry a symmetric matrix of weights may be asymmetric."""
 
 
 def gauss_newton(
@@ -175,8 +178,19 @@ def _fitting(weights: Weights, residuals: Tree, where: str) -> list[Array]:
                 f"{where}: weights: found shape {leaf.shape}; expected () or {shape}, a weight for each residual, or "
                 f"{(*shape, *shape)}. Pass an array of such a shape."
             )
+        if leaf.shape == (*shape, *shape) and not isinstance(raw, jax.core.Tracer) and not _symmetric(np.asarray(raw)):
+            raise DifferentiationError(
+                f"{where}: weights: found a matrix that is not symmetric; expected one that is. Pass (W + W.T) / 2."
+            )
         made.append(jnp.broadcast_to(leaf, shape) if leaf.shape == () else leaf)
     return made
+
+
+def _symmetric(weights: arrays.Array) -> bool:
+    """Whether an array of shape (*residuals, *residuals) is symmetric but for rounding."""
+    count = isqrt(weights.size)
+    matrix = weights.reshape(count, count)
+    return bool(np.all(abs(matrix - matrix.T) <= MAX_ASYMMETRY * np.max(abs(matrix), initial=0)))
 
 
 def _computed(call: FlatCall, settings: JacobianSettings, weighted: bool) -> EvaluatedStrategy:

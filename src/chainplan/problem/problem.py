@@ -16,7 +16,8 @@ from chainplan.errors.arguments import expect, refuse, whole
 from chainplan.problem.cost import FMA, CostModel, model_of
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.products import SIDES, Products
-from chainplan.problem.second import SecondOrder
+from chainplan.problem.second import SecondOrder, second_name, side_name
+from chainplan.structures.second import Side
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,22 @@ class Problem:
             if self.recompute or self.disk is not None or self.products is not None:
                 expected = "neither recompute nor products beside second derivatives"
                 raise refuse("second", self.second, expected, "Leave them out.")
+            names = {e.name for e in self.graph.elementals}
+            if taken := sorted(names.intersection((*map(second_name, names), *self.second_sides))):
+                expected = "another name, because a second derivative, weights or directions are given by this one"
+                raise refuse("name", taken[0], expected, "Rename the elemental.")
+
+    @cached_property
+    def second_sides(self) -> dict[str, tuple[int, int]]:
+        """The names and shapes of the weights and directions that are given for a second derivative."""
+        asked, graph = self.second, self.graph
+        if asked is None:
+            return {}
+        shapes = {side_name(v, Side.ROWS): (1, graph.sizes[v]) for v in graph.outputs} if asked.weights else {}
+        for side, count in ((Side.LEFT, asked.left), (Side.RIGHT, asked.right)):
+            if count is not None:
+                shapes |= {side_name(v, side): (graph.sizes[v], count) for v in graph.inputs}
+        return shapes
 
     @cached_property
     def fingerprint(self) -> str:

@@ -10,10 +10,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chainplan.errors.arguments import refuse, whole
-from chainplan.structures.second import ListedSecond, SecondBlock, diagonal_second, listed_second
+from chainplan.structures.second import ListedSecond, SecondBlock, Side, diagonal_second, listed_second
 
 MAX_DIRECTIONS = 10**12
 """The most directions on a side."""
+SIDE_WORDS = {Side.ROWS: "weights", Side.LEFT: "left", Side.RIGHT: "right"}
+"""What the names of weights and directions end with."""
+
+
+def second_name(elemental: str) -> str:
+    """Return the name under which the second derivative of an elemental is given."""
+    return f"{elemental}''"
+
+
+def side_name(vertex: str, side: Side) -> str:
+    """Return the name under which the weights of an output, or the directions at an input, are given."""
+    return f"{vertex}:{SIDE_WORDS[side]}"
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ import numpy as np
 from chainplan._util.arrays import Array
 from chainplan.errors import PointError
 from chainplan.problem.graph import Elemental
+from chainplan.problem.second import second_name
 from chainplan.programs.evaluation import Evaluation
 from chainplan.programs.ops.elementwise import Elementwise
 from chainplan.programs.program import PlacedEdge
 from chainplan.values.jacobians import as_matrices
-from chainplan.values.second import second_name
 
 COMPLEX_STEP = 1e-100
 """The length of a complex step; its square vanishes beside 1 in double precision."""

@@ -19,12 +19,13 @@ from chainplan.execution.executor import second_derivatives
 from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph
 from chainplan.problem.problem import Problem
+from chainplan.problem.second import side_name
 from chainplan.structures import Block
 from chainplan.structures.second import Side
 from chainplan.validation.tolerance import largest
 from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import GivenJacobian, as_matrices, common_dtype
-from chainplan.values.second import as_array, side_name, sides_of, stored_side
+from chainplan.values.second import as_array, stored_side
 
 MAX_REFERENCE_ENTRIES = 50_000_000
 """Entries that the reference may hold at once."""
@@ -66,7 +67,7 @@ def _on_sides(
     for (output, left, right), block in blocks.items():
         made = block
         for axis, (vertex, side) in enumerate(((output, Side.ROWS), (left, Side.LEFT), (right, Side.RIGHT))):
-            shape = sides_of(problem).get(side_name(vertex, side))
+            shape = problem.second_sides.get(side_name(vertex, side))
             if shape is not None:
                 matrix = stored_side(vertex, side, Block(*shape), given)
                 moved = np.tensordot(matrix if side is Side.ROWS else matrix.T, made, axes=(1, axis))
@@ -130,6 +131,6 @@ class SecondJudge:
 
     def terms(self) -> float:
         """Return the largest entry of the sum of the absolute values of all terms."""
-        given = {name: abs(self._jacobians[name]) for name in sides_of(self._problem)}
+        given = {name: abs(self._jacobians[name]) for name in self._problem.second_sides}
         blocks = _on_sides(self._problem, _computed(self._problem.graph, self._jacobians, True), given).values()
         return max((largest(block) for block in blocks), default=0.0)

@@ -160,7 +160,7 @@ def require_memory(problem: Problem, dtype: DTypeLike) -> None:
     if problem.second is None:
         require_bytes(needed, "the elemental Jacobians take", dtype)
     else:
-        needed += second_bytes(problem.graph, dtype)
+        needed += second_bytes(problem, dtype)
         require_bytes(needed, "the elemental Jacobians and second derivatives take", dtype)
 
 

@@ -12,10 +12,10 @@ from chainplan.errors import ExecutionError
 from chainplan.errors.suggest import did_you_mean
 from chainplan.problem.graph import Graph
 from chainplan.problem.problem import Problem
-from chainplan.problem.second import SecondOrder
+from chainplan.problem.second import SecondOrder, second_name
 from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import common_dtype, matrix_free, stored
-from chainplan.values.second import second_name, sides_of, stored_second
+from chainplan.values.second import stored_second
 
 
 def read_npz(path: str) -> dict[str, Array]:
@@ -61,7 +61,7 @@ def load_npz(path: str, problem: Problem) -> dict[str, Array]:
 
 def _seconds(given: Mapping[str, Array], problem: Problem) -> dict[str, Array]:
     """Take the second derivatives of useful elementals, weights and directions out of what a file has."""
-    names = (*(second_name(e.first) for e in problem.graph.useful), *sides_of(problem))
+    names = (*(second_name(e.first) for e in problem.graph.useful), *problem.second_sides)
     return {name: given[name] for name in names if name in given}
 
 

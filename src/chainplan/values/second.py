@@ -18,6 +18,7 @@ from chainplan.errors import ExecutionError
 from chainplan.kernels.storage import HeldValues
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem
+from chainplan.problem.second import second_name, side_name
 from chainplan.structures import Block
 from chainplan.structures.second import ListedSecond, SecondBlock, Side
 from chainplan.values.draw import draw
@@ -25,11 +26,6 @@ from chainplan.values.jacobians import NUMBER_KINDS
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
-
-
-def second_name(elemental: str) -> str:
-    """Return the name under which the second derivative of an elemental is given."""
-    return f"{elemental}''"
 
 
 def stored_second(e: Elemental, given: Any) -> HeldValues:
@@ -57,15 +53,6 @@ def stored_second(e: Elemental, given: Any) -> HeldValues:
     return flat(block.pattern, array, block)
 
 
-SIDE_WORDS = {Side.ROWS: "weights", Side.LEFT: "left", Side.RIGHT: "right"}
-"""What the names of weights and directions end with."""
-
-
-def side_name(vertex: str, side: Side) -> str:
-    """Return the name under which the weights of an output, or the directions at an input, are given."""
-    return f"{vertex}:{SIDE_WORDS[side]}"
-
-
 def stored_side(vertex: str, side: Side, block: Block, given: Mapping[str, Any]) -> Array:
     """Return the weights or directions that were given, as a matrix.
 
@@ -85,18 +72,6 @@ def stored_side(vertex: str, side: Side, block: Block, given: Mapping[str, Any])
         found = f"shape {array.shape} of dtype {array.dtype}"
         raise ExecutionError(f"the array for '{name}' has {found}; expected numbers of {block.rows} x {block.cols}.")
     return array
-
-
-def sides_of(problem: Problem) -> dict[str, tuple[int, int]]:
-    """Return the names and shapes of what is given on the sides of a problem's second derivative."""
-    asked, graph = problem.second, problem.graph
-    if asked is None:
-        return {}
-    shapes = {side_name(v, Side.ROWS): (1, graph.sizes[v]) for v in graph.outputs} if asked.weights else {}
-    for side, count in ((Side.LEFT, asked.left), (Side.RIGHT, asked.right)):
-        if count is not None:
-            shapes |= {side_name(v, side): (graph.sizes[v], count) for v in graph.inputs}
-    return shapes
 
 
 def mirror(pattern: ListedSecond) -> Array:
@@ -164,13 +139,14 @@ def draw_all(problem: Problem, seed: int = 0, dtype: DTypeLike = np.float64) -> 
     if problem.second is None:
         return draw(problem.graph, seed, dtype)
     rng, kind, sides = np.random.default_rng((seed, 3)), np.dtype(dtype), {}
-    for name, shape in sides_of(problem).items():
+    for name, shape in problem.second_sides.items():
         drawn = rng.integers(-4, 5, shape) if kind.kind == "i" else 0.5 + rng.random(shape)
         sides[name] = drawn.astype(kind)
     return draw(problem.graph, seed, dtype) | draw_seconds(problem.graph, seed, dtype) | sides
 
 
-def second_bytes(graph: Graph, dtype: DTypeLike = np.float64) -> int:
-    """Count the bytes of the arrays that `draw_seconds` makes."""
-    entries = sum(e.second_block.nnz for e in graph.elementals if e.values is None)
+def second_bytes(problem: Problem, dtype: DTypeLike = np.float64) -> int:
+    """Count the bytes of what `draw_all` makes beside the Jacobians."""
+    entries = sum(e.second_block.nnz for e in problem.graph.elementals if e.values is None)
+    entries += sum(rows * cols for rows, cols in problem.second_sides.values())
     return entries * int(np.dtype(dtype).itemsize)
