@@ -140,6 +140,15 @@ def test_a_sort_is_a_network_with_the_derivative_of_jax(size: int) -> None:
         assert jacobian.tolist() == np.asarray(jax.jacfwd(spread)(jnp.asarray(x))).tolist()
 
 
+def test_lines_of_one_entry_and_of_none_are_reduced() -> None:
+    def reduced(x: Array) -> Array:
+        one, none = x.reshape(2, 1), x[:0].reshape(2, 0)
+        ends = jnp.concatenate([one.max(axis=1), one.min(axis=1), none.sum(axis=1), none.prod(axis=1)])
+        return jnp.concatenate([ends, jnp.cumsum(one, axis=1).ravel(), jnp.cumsum(none, axis=1).ravel()])
+
+    assert from_jax(reduced, jnp.ones(2)).evaluate(np.array([3.0, 4.0]))[0].tolist() == [3, 4, 3, 4, 0, 0, 1, 1, 3, 4]
+
+
 def test_what_cannot_be_written_in_scalars_is_named_with_its_line() -> None:
     @jax.custom_jvp
     def odd(x: Array) -> Array:

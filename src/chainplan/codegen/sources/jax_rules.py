@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
+from itertools import accumulate
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,7 @@ class Unrolled:
 
     def folded(self, function: Callable[[Ref, Ref], Ref], start: Ref, lines: Refs) -> Refs:
         """Combine the entries of the last axis."""
-        rows = lines.reshape(-1, max(lines.shape[-1], 1)).tolist()
-        return np.array([reduce(function, row, start) for row in rows], np.int64).reshape(lines.shape[:-1])
+        return np.array([reduce(function, row, start) for row in _rows(lines)], np.int64).reshape(lines.shape[:-1])
 
     def _applied(self, equation: TraceEquation, operands: list[Refs]) -> list[Refs]:
         if any(getattr(a.dtype, "kind", "V") == "c" for a in equation.outs):
@@ -300,12 +300,18 @@ def _reduced(method: str, start: Ref | None, name: str = "") -> Rule:
             if not lines.shape[-1]:
                 raise NotLinearised(f"{e.source}: '{e.name}' of nothing")
             first = lines[..., 0]
-            rows = lines[..., 1:].reshape(-1, lines.shape[-1] - 1).tolist()
-            made = [reduce(function, row, begin) for row, begin in zip(rows, first.ravel().tolist(), strict=True)]
+            rows = zip(_rows(lines[..., 1:]), first.ravel().tolist(), strict=True)
+            made = [reduce(function, row, begin) for row, begin in rows]
             return np.array(made, np.int64).reshape(lines.shape[:-1])
         return u.folded(function, start, lines)
 
     return rule
+
+
+def _rows(lines: Refs) -> list[list[Ref]]:
+    """Return the lines along the last axis; there may be none, or none of their entries."""
+    rows: list[list[Ref]] = lines.reshape(prod(lines.shape[:-1]), lines.shape[-1]).tolist()
+    return rows
 
 
 def _cumulated(method: str, name: str = "") -> Rule:
@@ -314,14 +320,7 @@ def _cumulated(method: str, name: str = "") -> Rule:
         lines = np.moveaxis(o[0], axis, -1)
         lines = lines[..., ::-1] if turned else lines
         function = (lambda a, b: u.writer.least(name, a, b)) if name else getattr(u.writer, method)
-        rows = []
-        for row in lines.reshape(-1, max(lines.shape[-1], 1)).tolist():
-            total = row[0]
-            made = [total]
-            for ref in row[1:]:
-                total = function(total, ref)
-                made.append(total)
-            rows.append(made)
+        rows = [list(accumulate(row, function)) for row in _rows(lines)]
         whole = np.array(rows, np.int64).reshape(lines.shape)
         return np.moveaxis(whole[..., ::-1] if turned else whole, -1, axis)
 
@@ -389,7 +388,7 @@ def _sort(u: Unrolled, e: TraceEquation, o: list[Refs]) -> Refs:
         raise NotLinearised(f"{e.source}: 'sort' of several arrays by values that depend on an argument")
     lines = np.moveaxis(o[0], e.params["dimension"], -1)
     u.require(lines.size * lines.shape[-1], "a sort")
-    rows = [sorted_by_network(u.writer, row) for row in lines.reshape(-1, max(lines.shape[-1], 1)).tolist()]
+    rows = [sorted_by_network(u.writer, row) for row in _rows(lines)]
     return np.moveaxis(np.array(rows, np.int64).reshape(lines.shape), -1, e.params["dimension"])
 
 

@@ -19,6 +19,7 @@ from chainplan.solvers.elimination.cp_model import EliminationModel
 from chainplan.solvers.elimination.edge_prices import counts_fma
 from chainplan.solvers.elimination.elimination_graph import after_accumulation, order_plan
 from chainplan.solvers.elimination.greedy import best_of_keys
+from chainplan.solvers.elimination.path_bound import path_bound
 from chainplan.solvers.search.cp_sat import attend, new_solver
 from chainplan.solvers.search.search import Search, SearchStopped
 from chainplan.solvers.search.solver import Solver
@@ -68,7 +69,7 @@ class CpSatSolver(Solver):
         best = _BestOrder(core, best_of_keys(problem.graph, search.going, search.greedy, problem.cost).order)
         search.offer(order_plan(problem.graph, best.order), core.fixed + best.price)
         cuts = MinimumCuts(core)
-        best.bound = sum(map(cuts.price, members(core.middle)))
+        best.bound = max(sum(map(cuts.price, members(core.middle))), path_bound(core.work) - core.least_fixed)
         why = "out of budget"
         try:
             if best.bound < best.price:
