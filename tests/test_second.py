@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chainplan.codegen.sources.plan_steps import from_plan
 from chainplan.errors import ArgumentError, ExecutionError, PlanError, SolverError, SpecError
 from chainplan.execution.executor import execute, second_derivatives
+from chainplan.io.located.diagnostics import SpecMessages
+from chainplan.io.networkx_graph import from_networkx, read_graphml, to_graphml, to_networkx
 from chainplan.io.plan_file import document, parse_plan
 from chainplan.io.plan_file_claims import verify
 from chainplan.io.read import chain, from_spec
@@ -25,10 +28,12 @@ from chainplan.plans.classes import SECOND_BRACKETINGS, SECOND_SHARED
 from chainplan.plans.product_orders import baseline_plan
 from chainplan.plans.result import Result
 from chainplan.plans.steps import Add, Contract, Load, LoadSecond, Multiply, Plan, SecondOutput, Step
+from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.problem import Problem
-from chainplan.problem.second import SecondOrder
+from chainplan.problem.second import ElementalSecond, SecondOrder
 from chainplan.report.registry import RENDERERS
-from chainplan.structures import second
+from chainplan.report.words.steps import order_text
+from chainplan.structures import Block, second
 from chainplan.structures.second import Side
 from chainplan.validation.second_reference import reference_second_derivatives
 from chainplan.validation.validate import require_memory, validate
@@ -193,6 +198,36 @@ def test_a_plan_that_leaves_a_term_out_or_counts_it_twice_is_refused() -> None:
         check(plan_of(*steps, Add(len(steps) - 1, len(steps) - 1), output=len(steps)))
 
 
+def test_the_pair_of_inputs_whose_block_is_missing_is_named() -> None:
+    ends: list[dict[str, Any]] = [{"edge": [v, "h"], "second": "zero"} for v in ("x", "z")]
+    ends.append({"edge": ["h", "y"]})
+    items = [{"name": f"F{k}", **end} for k, end in enumerate(ends, 1)]
+    dag = {"sizes": {"x": 2, "z": 3, "h": 2, "y": 1}, "inputs": ["x", "z"], "outputs": ["y"], "jacobians": items}
+    problem = from_spec({"dag": dag, "derivative": 2})
+    steps: list[Step] = [LoadSecond("F3"), Load("F1"), Load("F2")]
+    for second_place, block, side in ((0, 1, Side.LEFT), (3, 1, Side.RIGHT), (3, 2, Side.RIGHT), (0, 2, Side.LEFT)):
+        steps.append(Contract(second_place, block, side, False))
+    steps += [Contract(6, 1, Side.RIGHT, False), Contract(6, 2, Side.RIGHT, False)]
+    pairs_made = [("x", "x", 4), ("x", "z", 5), ("z", "x", 7), ("z", "z", 8)]
+    outputs = tuple(SecondOutput("y", *end) for end in pairs_made)
+    whole = Plan(problem.graph, tuple(steps), (), second_outputs=outputs, second=problem.second)
+    check(whole, problem)
+    for missing in outputs:
+        left = tuple(one for one in outputs if one != missing)
+        with pytest.raises(PlanError, match=f"'y', '{missing.left}', '{missing.right}'"):
+            check(replace(whole, second_outputs=left), problem)
+
+
+def test_networkx_and_graphml_keep_what_is_asked_of_second_derivatives() -> None:
+    items = [{"shape": [2, 3], "second": {"coo": [[0, 0, 1]]}}, {"shape": [2, 2], "second": "diagonal"}]
+    problem = from_spec({"chain": items, "derivative": 2, "weights": True, "directions": {"right": 1}})
+    for again in (
+        from_networkx(to_networkx(problem)),
+        read_graphml(to_graphml(problem).encode(), SpecMessages("graph")),
+    ):
+        assert (again.second, again.graph.elementals) == (problem.second, problem.graph.elementals)
+
+
 def test_steps_of_second_order_are_typed() -> None:
     bad: list[tuple[list[Step], str]] = [
         ([Load("F1"), Contract(0, 0, Side.ROWS, False)], "expected a second-order block"),
@@ -311,6 +346,14 @@ def test_what_does_not_go_with_second_derivatives_is_refused() -> None:
     endless = from_spec({"chain": [2, 2], "derivative": 2, "directions": {"left": 10**12}})
     with pytest.raises(ExecutionError, match="16,000,000,000,096 bytes"):
         require_memory(endless, np.float64)
+    with pytest.raises(SolverError, match="machines: found 2 with second derivatives"):
+        plan(asked(SIZES), machines=2)
+    with pytest.raises(SpecError, match="found a plan for second derivatives"):
+        from_plan(plan(asked(SIZES)))
+    with pytest.raises(ArgumentError, match="pattern: found 'none'; expected dense, diagonal, zero"):
+        ElementalSecond("none")
+    with pytest.raises(ArgumentError, match="second: found 'zero'; expected an ElementalSecond"):
+        Graph({"x": 2, "y": 2}, ("x",), ("y",), (Elemental("F", "x", "y", Block(2, 2), second="zero"),))  # type: ignore[arg-type]
 
 
 def test_arrays_that_are_no_second_derivatives_are_refused() -> None:
@@ -421,6 +464,13 @@ def test_weights_and_directions_that_do_not_fit_are_refused() -> None:
 @pytest.mark.parametrize("name", sorted(set(RENDERERS) - {"svg", "trace"}))
 def test_every_report_shows_second_derivatives(name: str) -> None:
     assert RENDERERS[name](plan(asked(SIZES)))
+
+
+def test_the_order_of_a_contraction_keeps_its_brackets() -> None:
+    for directions, text in ({}, "w·F1''"), ({"directions": {"right": 1}}, "(w·F1'')[:, V]"):
+        made = plan(from_spec({"chain": [3, 3], "derivative": 2, "weights": True, **directions})).plan
+        assert made is not None
+        assert order_text(made) == text
 
 
 def test_validation_finds_a_wrong_plan() -> None:

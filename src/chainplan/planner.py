@@ -165,6 +165,11 @@ def _machines(machines: int, problem: Problem) -> int:
             f"machines: found {machines} with products, whose programs are run one after the other; expected one of "
             "the two. Leave one out."
         )
+    if problem.second is not None:
+        raise SolverError(
+            f"machines: found {machines} with second derivatives; expected one of the two, because schedules are for "
+            "the Jacobian. Leave one out."
+        )
     if problem.recompute:
         raise SolverError(
             f"machines: found {machines} with limits.recompute, whose states are evaluated one after the other; "

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from chainplan.errors import ExecutionError
 from chainplan.kernels.storage import StorageForm, form
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.steps import Again, Load, Multiply, Plan, Propagate, Step
+from chainplan.plans.steps import Again, Load, Multiply, Plan, Propagate, Step, word_of
 from chainplan.problem.graph import Mode
 from chainplan.structures import Block
 
@@ -80,7 +80,7 @@ class TaskRoom:
             return -(-need // left)
         total = sizes[position] + sum(sizes[arg] for arg in set(step.operands()))
         raise ExecutionError(
-            f"step {position} ({type(step).__name__.lower()}): its blocks take {_shown(total)}, and it cannot be split "
+            f"step {position} ({word_of(type(step))}): its blocks take {_shown(total)}, and it cannot be split "
             f"to fit; a task may take {_shown(self.limit)}, {WORKER_MEMORY_SHARE:.0%} of the smallest worker. "
             "Use larger workers."
         )

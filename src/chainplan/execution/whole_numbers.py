@@ -30,6 +30,7 @@ from chainplan.plans.steps import (
     Seed,
     StateStep,
     Step,
+    word_of,
 )
 from chainplan.values.jacobians import MatrixFree, MatrixFunction, is_sparse
 
@@ -99,7 +100,7 @@ def _require_fit(
     unwrapped = in_floats(lambda array: array)
     if most * RELATIVE_ROUNDING > half / 2 or _largest(unwrapped - _floats(made)) > half:
         raise ExecutionError(
-            f"step {position} ({type(step).__name__.lower()}): a number of about {_largest(unwrapped):.3g} comes out; "
+            f"step {position} ({word_of(type(step))}): a number of about {_largest(unwrapped):.3g} comes out; "
             f"{made.dtype} holds {info.min:,} to {info.max:,}. Pass the Jacobians as float64, or wrap=True for numbers "
             f"modulo 2^{info.bits}."
         )

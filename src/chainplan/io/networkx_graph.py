@@ -1,9 +1,9 @@
 """Exchanges graphs with networkx, and through it reads and writes GraphML and node-link JSON.
 
 A vertex is a node with the attribute `size` (1 where it is missing), an elemental Jacobian an edge with the attributes
-of a spec's jacobian: `name`, `structure`, `tangent`, `adjoint`, `tape`, `advance`, `same_as`. The graph's attributes
-`inputs` and `outputs` list its ends; where they are missing, the inputs are the nodes that no edge enters, and the
-outputs those that no edge leaves. Lists and mappings become JSON text where a format holds only text (GraphML).
+of a spec's jacobian: `name`, `structure`, `tangent`, `adjoint`, `tape`, `advance`, `same_as`, `second`. The graph's
+attributes `inputs` and `outputs` list its ends; where they are missing, the inputs are the nodes that no edge enters,
+and the outputs those that no edge leaves. Lists and mappings become JSON text where a format holds only text (GraphML).
 Reading goes through the grammar of the spec, so that its rules exist once.
 """
 
@@ -19,12 +19,13 @@ from chainplan.errors.arguments import refuse
 from chainplan.io.located.diagnostics import SpecMessages
 from chainplan.io.located.objects import from_objects
 from chainplan.io.spec import read_problem
-from chainplan.problem.problem import Problem, problem_of
+from chainplan.io.spec_second import SECOND_KEYS
+from chainplan.problem.problem import Problem, problem_of, second_words
 
 if TYPE_CHECKING:
     import networkx
 
-_EDGE_KEYS = ("name", "structure", "tangent", "adjoint", "tape", "advance", "same_as")
+_EDGE_KEYS = ("name", "structure", "tangent", "adjoint", "tape", "advance", "same_as", "second")
 
 
 def from_networkx(graph: networkx.DiGraph, source: str = "graph") -> Problem:
@@ -82,10 +83,9 @@ def _spec(graph: networkx.DiGraph, messages: SpecMessages) -> dict[str, Any]:
         }
     }
     given = {key: graph.graph.get(key) for key in ("memory", "recompute", "disk", "transfer")}
-    if given["recompute"] in ("true", "false"):
-        given["recompute"] = given["recompute"] == "true"
-    if graph.graph.get("products") is not None:
-        spec["products"] = _plain(graph.graph["products"])
+    for key in ("products", *SECOND_KEYS):
+        if graph.graph.get(key) is not None:
+            spec[key] = _plain(graph.graph[key])
     if limits := {key: _plain(value) for key, value in given.items() if value is not None}:
         spec["limits"] = limits
     if graph.graph.get("name"):
@@ -102,8 +102,8 @@ def _ends(graph: networkx.DiGraph, key: str, near: Callable[[Hashable], int], fa
 
 
 def _plain(value: Any) -> Any:
-    """Return the value of an attribute, where text that is a JSON list, mapping or number is parsed."""
-    if isinstance(value, str) and value[:1] in "[{0123456789":
+    """Return the value of an attribute, where text that is a JSON list, mapping, number or truth value is parsed."""
+    if isinstance(value, str) and (value[:1] in "[{0123456789" or value in ("true", "false")):
         try:
             return json.loads(value)
         except ValueError:
@@ -148,6 +148,8 @@ def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
         graph.graph["recompute"] = True
     if problem.products is not None:
         graph.graph["products"] = problem.to_spec()["products"]
+    if problem.second is not None:
+        graph.graph |= second_words(problem.second)
     if problem.disk is not None:
         graph.graph |= {"disk": problem.disk, "transfer": problem.graph.transfer}
     for vertex, size in problem.graph.sizes.items():
@@ -163,6 +165,8 @@ def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
             details |= {k: v for k in ("tangent", "adjoint", "tape") if (v := getattr(e, k)) is not None}
         if e.advance is not None:
             details["advance"] = e.advance
+        if e.second is not None:
+            details["second"] = e.second.to_spec()
         graph.add_edge(e.source, e.target, **details)
     return graph
 

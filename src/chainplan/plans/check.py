@@ -30,7 +30,7 @@ from chainplan.plans.candidate import Candidate
 from chainplan.plans.liveness import evaluates
 from chainplan.plans.places import BlockPlaces
 from chainplan.plans.replay import Replay, colouring_of
-from chainplan.plans.second_terms import HeldPaths, TermLabels, held_terms, input_weights, substituted_terms
+from chainplan.plans.second_terms import HeldPaths, TermLabels, held_terms, substituted_terms
 from chainplan.plans.states import spans
 from chainplan.plans.steps import (
     STATE_STEP_KINDS,
@@ -201,7 +201,11 @@ def _check_paths(plan: Plan) -> None:
 
 
 def _check_terms(plan: Plan) -> None:
-    """Compare the blocks of the second derivative with substitution, for all pairs of inputs at once, then for each."""
+    """Compare the blocks of the second derivative with substitution, for all pairs of inputs at once.
+
+    Where they differ the sum over the inputs on the left differs for one of them, and then that over the right, so that
+    a wrong pair is found side after side.
+    """
     prime, graph, asked = _random_prime(), plan.graph, plan.second or SecondOrder()
     given = {(v, side): 1 + secrets.randbelow(prime - 1) for v in (*graph.inputs, *graph.outputs) for side in Side}
     paths = _labels(graph, prime), _labels(graph, prime), _labels(graph, prime)
@@ -209,27 +213,28 @@ def _check_terms(plan: Plan) -> None:
     own = {name: 0 if name in nothing else 1 + secrets.randbelow(prime - 1) for name in paths[0]}
     labels = TermLabels(*paths, own)
     held = held_terms(plan, HeldPaths(*(_carry(plan, one, prime, given=given) for one in paths)), own, prime)
-    drawn = {v: (1 + secrets.randbelow(prime - 1), 1 + secrets.randbelow(prime - 1)) for v in graph.inputs}
-    wrong = None
-    for left, right, pair in input_weights(graph, drawn):
+
+    def wrong(left: Mapping[str, int], right: Mapping[str, int]) -> str | None:
+        """Return the first output at which the terms of inputs with these weights differ."""
         starts = _aimed(left, Side.LEFT, asked.left, given), _aimed(right, Side.RIGHT, asked.right, given)
         expected = substituted_terms(graph, labels, *starts, prime)
-        if asked.weights:
-            expected = {v: terms * given.get((v, Side.ROWS), 1) for v, terms in expected.items()}
         claimed = dict.fromkeys(graph.outputs, 0)
         for output, one, other, step in plan.second_outputs:
             claimed[output] += left.get(one, 0) * right.get(other, 0) * held[step]
-        found = next((o for o in graph.outputs if (claimed[o] - expected.get(o, 0)) % prime), None)
-        if found is None and pair is None:
-            return
-        wrong = found or wrong
-        if found is not None and pair is not None:
-            raise PlanError(
-                f"output ('{found}', '{pair[0]}', '{pair[1]}'): the plan does not count every term exactly once; "
-                "expected for each elemental its second derivative, with every path behind it and every pair of paths "
-                "before it. It is not the second derivative."
-            )
-    raise PlanError(f"output '{wrong}': the plan does not count every term of the second derivative exactly once.")
+        weight = {o: given[o, Side.ROWS] if asked.weights else 1 for o in graph.outputs}
+        return next((o for o in graph.outputs if (claimed[o] - expected.get(o, 0) * weight[o]) % prime), None)
+
+    lefts, rights = ({v: 1 + secrets.randbelow(prime - 1) for v in graph.inputs} for _ in range(2))
+    if wrong(lefts, rights) is None:
+        return
+    left = next(v for v in graph.inputs if wrong({v: lefts[v]}, rights) is not None)
+    right = next(v for v in graph.inputs if wrong({left: lefts[left]}, {v: rights[v]}) is not None)
+    found = wrong({left: lefts[left]}, {right: rights[right]})
+    raise PlanError(
+        f"output ('{found}', '{left}', '{right}'): the plan does not count every term exactly once; "
+        "expected for each elemental its second derivative, with every path behind it and every pair of paths "
+        "before it. It is not the second derivative."
+    )
 
 
 def _aimed(

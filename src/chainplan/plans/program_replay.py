@@ -15,7 +15,16 @@ from typing import NamedTuple
 from chainplan.errors import PlanError
 from chainplan.errors.arguments import describe
 from chainplan.plans.liveness import evaluates, last_uses, tape_spans
-from chainplan.plans.steps import PROGRAM_STEP_KINDS, STEP_KINDS, Again, Application, Load, Plan, ProductProgram
+from chainplan.plans.steps import (
+    PROGRAM_STEP_KINDS,
+    STEP_KINDS,
+    Again,
+    Application,
+    Load,
+    Plan,
+    ProductProgram,
+    word_of,
+)
 from chainplan.plans.typed import VECTOR_SIDE, Broken, Typed, Typing
 from chainplan.problem.cost import CostModel
 from chainplan.problem.graph import Mode
@@ -95,7 +104,7 @@ def _typed(plan: Plan, program: ProductProgram, made: Sequence[Typed], cost: Cos
     for position, step in enumerate(program.steps, len(plan.steps)):
         where = f"program {program.name}, step {position}"
         if type(step) not in PROGRAM_STEP_KINDS:
-            found = f"a {type(step).__name__.lower()}" if type(step) in STEP_KINDS else describe(step)
+            found = f"a {word_of(type(step))}" if type(step) in STEP_KINDS else describe(step)
             raise PlanError(f"{where}: found {found}; expected a step that multiplies or adds blocks and vectors.")
         try:
             typed, price, added = step.accept(typing)

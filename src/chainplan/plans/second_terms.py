@@ -13,8 +13,7 @@ one pass and knows no plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from chainplan.plans.steps import Add, Contract, LoadSecond, Plan
@@ -76,12 +75,3 @@ def substituted_terms(
         near[e.target] = (near.get(e.target, 0) + one * labels.left[e.name]) % prime
         far[e.target] = (far.get(e.target, 0) + other * labels.right[e.name]) % prime
     return terms
-
-
-def input_weights(
-    graph: Graph, drawn: Mapping[str, tuple[int, int]]
-) -> Iterator[tuple[Mapping[str, int], Mapping[str, int], tuple[str, str] | None]]:
-    """Yield weights of the inputs on both sides: drawn ones for all at once, then single pairs, to find a wrong one."""
-    yield {v: drawn[v][0] for v in graph.inputs}, {v: drawn[v][1] for v in graph.inputs}, None
-    for left, right in product(graph.inputs, graph.inputs):
-        yield {left: 1}, {right: 1}, (left, right)

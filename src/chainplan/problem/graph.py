@@ -201,6 +201,10 @@ class Graph:
             if type(e) is not Elemental or type(e.block) is not Block:
                 expect("elementals", e, Elemental, "Elementals", "Make them by Elemental(name, source, target, block).")
                 expect("block", e.block, Block, "a Block", "Make one by chainplan.structures.Block(rows, cols).")
+            if e.second is not None:
+                expect(
+                    "second", e.second, ElementalSecond, "an ElementalSecond, or None", "Write ElementalSecond('zero')."
+                )
         if type(self.transfer) is not int or self.transfer < 0:
             raise refuse("transfer", self.transfer, "a whole number of fma from 0 for each element", "Correct it.")
         found = tuple(_faults(self.sizes, self.inputs, self.outputs, self.elementals))

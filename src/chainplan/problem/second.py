@@ -14,6 +14,7 @@ from chainplan.structures.second import ListedSecond, SecondBlock, Side, diagona
 
 MAX_DIRECTIONS = 10**12
 """The most directions on a side."""
+_PATTERN_WORDS = ("dense", "diagonal", "zero")
 SIDE_WORDS = {Side.ROWS: "weights", Side.LEFT: "left", Side.RIGHT: "right"}
 """What the names of weights and directions end with."""
 
@@ -79,6 +80,11 @@ class ElementalSecond:
     pattern : str | ListedSecond
         `dense`, `zero` or `diagonal` (elementwise functions), or the entries (i, j, k) that may be nonzero.
 
+    Raises
+    ------
+    ArgumentError
+        If the pattern is something else.
+
     Examples
     --------
     >>> ElementalSecond("diagonal").block(3, 3).nnz
@@ -86,6 +92,11 @@ class ElementalSecond:
     """
 
     pattern: str | ListedSecond
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.pattern, ListedSecond) and self.pattern not in _PATTERN_WORDS:
+            expected = f"{', '.join(_PATTERN_WORDS)}, or a list of entries"
+            raise refuse("pattern", self.pattern, expected, "Make a list by listed_second.")
 
     def block(self, rows: int, cols: int) -> SecondBlock:
         """Return the second-order block of an elemental of rows x cols."""

@@ -14,7 +14,7 @@ from chainplan.codegen.straight_line import InputArray
 from chainplan.codegen.writer import Writer
 from chainplan.errors import SpecError
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Add, Again, Interpreter, Load, Multiply, Plan, Planned, Step, plan_of
+from chainplan.plans.steps import Add, Again, Interpreter, Load, Multiply, Plan, Planned, Step, plan_of, word_of
 from chainplan.problem.graph import Elemental
 from chainplan.structures.scaled_identity import ScaledIdentity
 
@@ -46,7 +46,8 @@ def from_plan(plan: Plan | Planned, name: str = "jacobian") -> ScalarProgram:
     PlanError
         Where the plan breaks a rule, or there is none.
     SpecError
-        Where the plan is too large, multiplies vectors, applies a matrix-free elemental, or evaluates states.
+        Where the plan is too large, is for second derivatives, multiplies vectors, applies a matrix-free elemental, or
+        evaluates states.
 
     Examples
     --------
@@ -59,6 +60,10 @@ def from_plan(plan: Plan | Planned, name: str = "jacobian") -> ScalarProgram:
     plan = plan_of(plan)
     if plan.programs:
         raise SpecError(f"{name}: found products with vectors; expected a Jacobian. Leave products out.")
+    if plan.second is not None:
+        raise SpecError(
+            f"{name}: found a plan for second derivatives; expected one for the Jacobian. Leave 'derivative' out."
+        )
     replayed = replay(plan)
     largest = max((typed.block.rows * typed.block.cols for typed in replayed.blocks), default=0)
     fma = sum(replayed.prices)
@@ -152,7 +157,7 @@ class _Entries(Interpreter[Refs]):
     def _refused(self, step: Step) -> NoReturn:
         where = getattr(step, "elemental", None) or getattr(step, "vertex", None)
         raise SpecError(
-            f"{where or 'the plan'}: found a step of kind {type(step).__name__.lower()}; expected "
+            f"{where or 'the plan'}: found a step of kind {word_of(type(step))}; expected "
             "elementals whose entries are given. Leave matrix-free elementals and states out."
         )
 

@@ -109,7 +109,7 @@ def colour_symmetric(
     Examples
     --------
     >>> from scipy.sparse import diags_array
-    >>> tridiagonal = diags_array([[1] * 9, [1] * 10, [1] * 9], offsets=[-1, 0, 1]).tocsr()
+    >>> tridiagonal = diags_array([[1.0] * 9, [1.0] * 10, [1.0] * 9], offsets=[-1, 0, 1]).tocsr()
     >>> colour_symmetric(tridiagonal).colouring
     SymmetricColouring(3 products, direct)
     >>> found = colour_symmetric(tridiagonal, substitution=True)

@@ -133,7 +133,7 @@ def formed_texts(plan: Plan) -> list[str] | None:
     for step in plan.steps:
         order.written.append(step.accept(order))
     texts = [order.written[at] for at in sorted(kept(plan)) if not isinstance(plan.steps[at], Load)]
-    return [text[1:-1] if text.startswith("(") else text for text in texts]
+    return list(map(_bare, texts))
 
 
 def _order_of(plan: Plan, steps: Sequence[Step], position: int) -> str | None:
@@ -143,9 +143,13 @@ def _order_of(plan: Plan, steps: Sequence[Step], position: int) -> str | None:
     order = _Order()
     for step in steps:
         order.written.append(step.accept(order))
-    text = order.written[position]
-    text = text[1:-1] if text.startswith("(") else text
+    text = _bare(order.written[position])
     return text if len(text) <= _MAX_SHOWN_ORDER else None
+
+
+def _bare(text: str) -> str:
+    """Leave out the brackets around a whole text; those of a contraction, as in (w·F1'')[:, V], end before its end."""
+    return text[1:-1] if text.startswith("(") and text.endswith(")") else text
 
 
 class _Order(Interpreter[str]):
