@@ -7,9 +7,7 @@ the time before their first call. Peers take and give vectors, so that arguments
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from importlib.util import find_spec
-from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,9 +26,9 @@ def ways(function: Function) -> dict[str, Callable[[], Way]]:
     """By the name of each way: what makes it."""
     import jax
 
+    import chainplan.jax as planned
     from bench.instances.by_hand import BY_HAND
 
-    planned: Any = import_module("chainplan.jax")
     f, argnums = function.call, function.argnums
     made: dict[str, Callable[[], Way]] = {}
     if function.task == "jacobian" or (function.task == "sparse" and function.m * function.n <= MOST_DENSE_ENTRIES):
@@ -40,8 +38,7 @@ def ways(function: Function) -> dict[str, Callable[[], Way]]:
         made["plan"] = lambda: planned.jacobian(f, argnums, gain=None)
         made["floor"] = lambda: _floor(function)
     elif function.task == "sparse":
-        if "sparse" in signature(planned.jacobian).parameters:
-            made["default"] = lambda: planned.jacobian(f, argnums, sparse=True)
+        made["default"] = lambda: planned.jacobian(f, argnums, sparse=True)
         made |= _sparse_peers(function)
     elif function.task == "gauss-newton":
         made = {"jacfwd": lambda: _squared(jax.jacfwd(f, argnums)), "jacrev": lambda: _squared(jax.jacrev(f, argnums))}
@@ -49,10 +46,7 @@ def ways(function: Function) -> dict[str, Callable[[], Way]]:
     else:
         sparse = function.task == "sparse hessian"
         made = {"hessian": lambda: jax.hessian(f, argnums)}
-        if hasattr(planned, "hessian"):
-            made["default"] = lambda: planned.hessian(f, argnums, sparse=sparse)
-        elif not sparse:
-            made["default"] = lambda: planned.jacobian(jax.grad(f, argnums), argnums)
+        made["default"] = lambda: planned.hessian(f, argnums, sparse=sparse)
         if sparse and find_spec("asdex"):
             made["asdex"] = lambda: _by_asdex(function, "hessian")
     if function.task in ("jacobian", "hessian") and function.name in BY_HAND:

@@ -1,12 +1,11 @@
 """Orders of eliminating the vertices of a scalar graph, one function each in one table; each eliminates as it goes.
 
 Greedy orders take the vertex whose key is least and update the keys of its neighbours. Ties go to the vertex that comes
-first, or last, in evaluation order.
+first in evaluation order.
 
 References
 ----------
-A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd edition, SIAM 2008, section 10.3: Markowitz degrees, absolute
-and relative.
+A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd edition, SIAM 2008, section 10.3: relative Markowitz degrees.
 """
 
 from __future__ import annotations
@@ -51,18 +50,16 @@ def operations(graph: ScalarGraph, v: int) -> int:
     return graph.price(v)
 
 
-def greedy(key: Key, last: bool = False) -> Callable[[ScalarGraph], list[int]]:
-    """Return the greedy order of a key; `last` breaks ties by the last vertex in evaluation order."""
+def greedy(key: Key) -> Callable[[ScalarGraph], list[int]]:
+    """Return the greedy order of a key; ties go to the first vertex in evaluation order."""
 
     def run(graph: ScalarGraph) -> list[int]:
-        turn = -1 if last else 1
         keys = {v: key(graph, v) for v in graph.inner}
-        heap = [(k, turn * v) for v, k in keys.items()]
+        heap = [(k, v) for v, k in keys.items()]
         heapify(heap)
         order = []
         while heap:
             k, v = heappop(heap)
-            v *= turn
             if keys.get(v) != k:
                 continue
             touched = {*graph.pred[v], *graph.succ[v]}
@@ -74,18 +71,18 @@ def greedy(key: Key, last: bool = False) -> Callable[[ScalarGraph], list[int]]:
                     new = key(graph, u)
                     if new != keys[u]:
                         keys[u] = new
-                        heappush(heap, (new, turn * u))
+                        heappush(heap, (new, u))
         return order
 
     return run
 
 
-def relative(key: Key, last: bool = False) -> Callable[[ScalarGraph], list[int]]:
+def relative(key: Key) -> Callable[[ScalarGraph], list[int]]:
     """Return the greedy order of a key less what the vertex would cost at the end, when all others are gone."""
 
     def run(graph: ScalarGraph) -> list[int]:
         final = _final_degrees(graph)
-        return greedy(lambda g, v: key(g, v) - final[v], last)(graph)
+        return greedy(lambda g, v: key(g, v) - final[v])(graph)
 
     return run
 
