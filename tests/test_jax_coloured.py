@@ -15,7 +15,7 @@ import jax.numpy as jnp  # noqa: E402
 from jax.experimental.sparse import BCOO  # noqa: E402
 
 import chainplan.jax as planned  # noqa: E402
-from chainplan.jax import choice  # noqa: E402
+from chainplan.jax import choice, patterns  # noqa: E402
 from chainplan.jax.call import flattened  # noqa: E402
 from chainplan.jax.coloured import coloured_sweep, evaluated_by_colours  # noqa: E402
 from chainplan.jax.jacobians import ScalarGradient  # noqa: E402
@@ -141,3 +141,20 @@ def test_patterns_have_no_places_but_those_that_can_be_nonzero(name: str) -> Non
     covered = pattern.toarray()
     assert not (seen & ~covered).any()
     assert sweep.rows.size <= 1.35 * seen.sum()
+
+
+def test_a_loop_that_carries_entries_far_is_not_followed_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shifted(x: Any) -> Any:
+        return jax.lax.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1.0, jnp.roll(s[1], 1)), (0.0, x))[1]
+
+    monkeypatch.setattr(patterns, "MAX_ROUNDS", 40)
+    rounds: list[int] = []
+    within = patterns._within
+    monkeypatch.setattr(patterns, "_within", lambda body, parts: rounds.append(1) or within(body, parts))
+    for count, most in ((30, 30), (200, 40)):
+        rounds.clear()
+        call = flattened(shifted, 0, False, (jnp.ones(count),), {})
+        pattern = dependences(trace(call.flat, call.leaves), call.leaves, call.outs)
+        assert pattern is not None
+        assert pattern.nnz == count**2
+        assert len(rounds) == most

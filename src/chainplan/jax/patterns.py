@@ -36,6 +36,9 @@ MAX_PATTERN_ENTRIES = 5_000_000
 MAX_FOLLOWED_STEPS = 3_000
 """The most steps of a loop that are followed."""
 
+MAX_ROUNDS = 100
+"""The most rounds of a loop of unknown length; then everything is said to depend on everything."""
+
 
 class _TooManyEntries(Exception):
     """A pattern has too many entries."""
@@ -142,17 +145,18 @@ def _of_scan(equation: TraceEquation, parts: Sequence[Dependence]) -> list[Depen
 
 
 def _of_while(equation: TraceEquation, parts: Sequence[Dependence]) -> list[Dependence]:
-    """Go through the body of a loop until the pattern of its state takes no more entries."""
+    """Go through the body of a loop until the pattern of its state takes no more entries, or for too many rounds."""
     params = equation.params
     body, cuts = _body(params["body_jaxpr"])
     consts = list(parts[params["cond_nconsts"] : params["cond_nconsts"] + params["body_nconsts"]])
     held = list(parts[params["cond_nconsts"] + params["body_nconsts"] :])
-    while True:
+    for _ in range(MAX_ROUNDS):
         made = _split(_within(body, [*consts, *held]), cuts)
         grown = [one + other for one, other in zip(held, made, strict=True)]
         if sum(one.nnz for one in grown) == sum(one.nnz for one in held):
             return [one for one, a in zip(held, equation.outs, strict=True) if _size(a)]
         held = grown
+    return _of_everything(equation, parts)
 
 
 def _of_cond(equation: TraceEquation, parts: Sequence[Dependence]) -> list[Dependence]:

@@ -104,14 +104,18 @@ def symbolic_orders(call: FlatCall) -> SymbolicOrders | None:
         The orders; None for several arguments or results, for more symbols than a family may have, and where JAX cannot
         write a part out in the modes of an order.
     """
+    if len(call.leaves) != 1:
+        return None
     try:
         traced = trace(call.flat, call.leaves, symbols=True)
-        if len(call.leaves) != 1 or len(call.outs) != 1:
-            return None
-        found = _planned(traced, _Terms())
-        if found is not None:
-            jax.eval_shape(lambda *leaves: found.evaluated(call, leaves), *call.leaves)
-    except Exception:  # a size that JAX cannot compare, or a rule of the user's own that refuses a mode
+    except Exception:  # a size that JAX cannot compare
+        return None
+    found = _planned(traced, _Terms()) if len(call.outs) == 1 else None
+    if found is None:
+        return None
+    try:
+        jax.eval_shape(lambda *leaves: found.evaluated(call, leaves), *call.leaves)
+    except Exception:  # the same, or a rule of the user's own that refuses a mode
         return None
     return found
 
