@@ -12,7 +12,6 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-import networkx as nx
 import numpy as np
 
 Pattern = np.ndarray[Any, np.dtype[np.bool_]]
@@ -46,12 +45,11 @@ def substituted(pattern: Pattern, colours: Sequence[int]) -> bool:
 
 def is_star(pattern: Pattern, colours: Sequence[int]) -> bool:
     """Whether neighbours differ and no path on four vertices has two colours."""
-    graph = _graph(pattern)
-    if any(colours[a] == colours[b] for a, b in graph.edges):
+    edges = _edges(pattern)
+    if any(colours[a] == colours[b] for a, b in edges):
         return False
-    paths = (
-        (a, b, c, d) for b, c in [*graph.edges, *((c, b) for b, c in graph.edges)] for a in graph[b] for d in graph[c]
-    )
+    beside = {v: {a + b - v for a, b in edges if v in (a, b)} for v in range(len(pattern))}
+    paths = ((a, b, c, d) for e, f in edges for b, c in ((e, f), (f, e)) for a in beside[b] for d in beside[c])
     return not any(
         len({a, b, c, d}) == 4 and colours[a] == colours[c] and colours[b] == colours[d] for a, b, c, d in paths
     )
@@ -59,12 +57,11 @@ def is_star(pattern: Pattern, colours: Sequence[int]) -> bool:
 
 def is_acyclic(pattern: Pattern, colours: Sequence[int]) -> bool:
     """Whether neighbours differ and two classes together are always a forest."""
-    graph = _graph(pattern)
-    if any(colours[a] == colours[b] for a, b in graph.edges):
+    edges = _edges(pattern)
+    if any(colours[a] == colours[b] for a, b in edges):
         return False
-    pairs = itertools.combinations(set(colours), 2)
-    parts = (graph.subgraph(v for v in graph if colours[v] in pair) for pair in pairs)
-    return all(nx.is_forest(part) for part in parts if part)
+    pairs = (set(pair) for pair in itertools.combinations(set(colours), 2))
+    return all(_is_forest([(a, b) for a, b in edges if {colours[a], colours[b]} == pair]) for pair in pairs)
 
 
 def fewest(pattern: Pattern, substitution: bool) -> int:
@@ -79,8 +76,16 @@ def fewest(pattern: Pattern, substitution: bool) -> int:
     raise AssertionError("one colour each recovers everything")
 
 
-def _graph(pattern: Pattern) -> nx.Graph:
-    graph = nx.Graph()
-    graph.add_nodes_from(range(len(pattern)))
-    graph.add_edges_from((i, j) for i, j in np.argwhere(pattern).tolist() if i < j)
-    return graph
+def _edges(pattern: Pattern) -> list[tuple[int, int]]:
+    return [(i, j) for i, j in np.argwhere(pattern).tolist() if i < j]
+
+
+def _is_forest(edges: Sequence[tuple[int, int]]) -> bool:
+    """Whether every edge joins two trees."""
+    trees = {v: {v} for edge in edges for v in edge}
+    for a, b in edges:
+        if trees[a] is trees[b]:
+            return False
+        joined = trees[a] | trees[b]
+        trees.update(dict.fromkeys(joined, joined))
+    return True
