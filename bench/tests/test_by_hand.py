@@ -32,7 +32,7 @@ MOST = {
     "mlp": (5, 0, 0),
     "tanh-layers": (5, 0, 0),
     "bottleneck": (11, 0, 0),
-    "encoder": (30, 39, 6),
+    "encoder": (34, 44, 23),
     "heart-dipole-vector": (0, 0, 0),
     "robot-arm-chain": (0, 0, 0),
     "membrane-readout": (1, 0, 0),
