@@ -150,7 +150,12 @@ def test_a_loop_that_carries_entries_far_is_not_followed_to_its_end(monkeypatch:
     monkeypatch.setattr(patterns, "MAX_ROUNDS", 40)
     rounds: list[int] = []
     within = patterns._within
-    monkeypatch.setattr(patterns, "_within", lambda body, parts: rounds.append(1) or within(body, parts))
+
+    def counted(body: Any, parts: Any) -> Any:
+        rounds.append(1)
+        return within(body, parts)
+
+    monkeypatch.setattr(patterns, "_within", counted)
     for count, most in ((30, 30), (200, 40)):
         rounds.clear()
         call = flattened(shifted, 0, False, (jnp.ones(count),), {})
