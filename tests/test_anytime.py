@@ -28,7 +28,7 @@ HARD = dag_problem(make("degree", 45, True))
 
 
 @pytest.mark.parametrize("solver", ["auto", "local-search", "dag-exact", "edge", "face"])
-@pytest.mark.parametrize("nodes", [0, 100, 500])
+@pytest.mark.parametrize("nodes", [0, 100, pytest.param(500, marks=pytest.mark.nightly)])
 def test_seed_and_nodes_say_which_plan(solver: str, nodes: int) -> None:
     problem = SMALL if SOLVERS[solver].refuses(HARD) else HARD
     found = [plan(problem, solver, seed=seed, nodes=nodes) for seed in (3, 3)]

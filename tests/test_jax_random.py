@@ -25,7 +25,7 @@ from tests.jax_random import ARGUMENTS, KINDS, OPS, Program, function_of, progra
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
-EXAMPLES = int(os.environ.get("CHAINPLAN_FUZZ", "30"))
+EXAMPLES = int(os.environ.get("CHAINPLAN_FUZZ", "15"))
 SEED = int(os.environ.get("CHAINPLAN_FUZZ_SEED", "0"))
 SOLVERS = ("greedy", "forward", "greedy", "reverse", "auto")
 

@@ -148,7 +148,7 @@ def test_the_docstring_says_what_it_costs(name: str) -> None:
         assert any(line.startswith(word) and len(line) > len(word) for line in lines)
 
 
-@pytest.mark.parametrize(("first", "last"), [(0, 400), pytest.param(400, 16_800, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(("first", "last"), [(0, 150), pytest.param(150, 16_800, marks=pytest.mark.nightly)])
 def test_exact_solvers_agree_on_random_small_chains(first: int, last: int) -> None:
     compared = dict.fromkeys(EXACT_ON_CHAINS, 0)
     for seed in range(first, last):
@@ -162,11 +162,12 @@ def test_exact_solvers_agree_on_random_small_chains(first: int, last: int) -> No
                 assert (result.status is Status.OPTIMAL) is (result.bound == best), (seed, name)
                 assert result.bound == best or not problem.graph.exact, (seed, name)
                 compared[name] += 1
-    assert min(compared.values()) > 75
+    assert min(compared.values()) > 0.15 * (last - first)
 
 
-def test_dense_solvers_agree_on_thousands_of_random_chains() -> None:
-    for seed in range(3000):
+@pytest.mark.parametrize(("first", "last"), [(0, 800), pytest.param(800, 3000, marks=pytest.mark.nightly)])
+def test_dense_solvers_agree_on_random_chains(first: int, last: int) -> None:
+    for seed in range(first, last):
         problem = random_chain(random.Random(seed), longest=6, kind="dense")
         best = least_products(sizes_of(problem))
         for name in ("exhaustive", "chain-dense", "chain-dp"):
