@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from chainplan.report.registry import RENDERERS
+from chainplan.report.words.table import columns
 from chainplan.solvers.registry import SOLVERS
 from chainplan_cli.common import SECONDS_TYPE, WholeNumberType
 from chainplan_cli.group import COMMAND_SUMMARIES, group
@@ -327,6 +328,10 @@ def test_a_long_order_leaves_the_figures_beside_their_labels(
     _, out, _ = run(capsys, "plan", str(tmp_path / "powers.yaml"))
     assert "  cost       4,000,000 fma  proven" in out
     assert re.search(r"\n  order    \(\(+A", out)
+
+
+def test_figures_are_right_aligned_where_nothing_stands_behind_them() -> None:
+    assert columns([("a", "1,000", ""), ("b", "2", "")], right={1}, indent="") == ["a  1,000", "b      2"]
 
 
 def test_planning_a_dense_chain_does_not_load_numpy() -> None:

@@ -14,7 +14,7 @@ from chainplan.programs.evaluation import evaluate
 from chainplan.programs.ops import OPS, Op
 from chainplan.programs.ops.elementwise import Elementwise
 from chainplan.programs.point import draw_point
-from chainplan.programs.second import bends
+from chainplan.programs.second import second_values
 from chainplan_cli.main import main
 from tests.test_ops import CASES, every_case, jacobians, point
 
@@ -46,7 +46,7 @@ def test_elementwise_second_derivatives_are_differences_of_the_derivative(word: 
     at = draw_point(made, seed=1)
     if OPS[word].positive:
         at = {"x": np.abs(at["x"]) + 0.5}
-    (found,) = bends(evaluate(made, at)).values()
+    (found,) = second_values(evaluate(made, at)).values()
     op, h = made.layers[0].op, 1e-5
     assert isinstance(op, Elementwise)
     up, down = at["x"] + h, at["x"] - h
@@ -95,4 +95,4 @@ def test_layers_that_make_no_chain_or_have_only_functions_are_refused() -> None:
         plan(program({"input": {"x": 2}, "layers": layers, "derivative": 2}).problem)
     made = program({"input": {"x": [3, 2]}, "layers": [{"op": "singular_values"}], "derivative": 2})
     with pytest.raises(PointError, match="singular_values1"):
-        bends(evaluate(made, draw_point(made, seed=0)))
+        second_values(evaluate(made, draw_point(made, seed=0)))

@@ -177,7 +177,7 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int, objec
     """Evaluate, linearise, plan, run and compare with forward and reverse order and with central differences."""
     from chainplan.programs.evaluation import evaluate, linearise
     from chainplan.programs.point import draw_point, load_point
-    from chainplan.programs.second import bends
+    from chainplan.programs.second import second_values
     from chainplan.programs.stepwise import Stepwise
     from chainplan.report.words.table import seconds_text
     from chainplan.validation.finite_differences import RELATIVE_TOLERANCE, compare
@@ -189,7 +189,7 @@ def _run_layers(program: Program, path: str, point: str | None, seed: int, objec
     stepwise = program.problem.recompute
     jacobians: Any = Stepwise(program, values) if stepwise else linearise(evaluate(program, values))
     if program.second is not None:
-        jacobians |= bends(evaluate(program, values))
+        jacobians |= second_values(evaluate(program, values))
     problem, plan, made_by = _plan_for(program.problem, path, seed, objective, "float64", jacobians)
     validation = validate(problem, plan, jacobians)
     compared = (compare if program.second is None else compare_second)(program, values, plan, jacobians, seed)

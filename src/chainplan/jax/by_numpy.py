@@ -1,6 +1,6 @@
 """Operations on known integers, as numpy makes them: nothing is compiled to find out where entries go.
 
-JAX compiles an operation for every shape that it is applied to, some hundredths of a second each. Tracing and
+JAX compiles an operation for every shape that it is applied to, which takes longer than the operation. Tracing and
 linearising a function compute the indices that follow from constant ones, and move the numbers of entries once for each
 equation that moves some. Primitives that are not in `BY_NUMPY` are applied by JAX.
 """

@@ -1,9 +1,9 @@
 """Symmetric blocks: products of which half is computed, and results that equal their transposes to the bit.
 
 A product of matrices that is symmetric on paper is not symmetric in floating point, because a library may add the terms
-of mirror images in another order. One triangle is therefore read off the other. Moving a triangle takes as long as some
-ten multiply-adds per entry; where the inner side is short, AᵀA is added up term by term instead, which is symmetric as
-it stands, and where it is long, one quarter of the product is left out.
+of mirror images in another order. One triangle is therefore read off the other. Moving a triangle takes longer than
+a few multiply-adds per entry; where the inner side is short, AᵀA is added up term by term instead, which is symmetric
+as it stands, and where it is long, one quarter of the product is left out.
 """
 
 from __future__ import annotations

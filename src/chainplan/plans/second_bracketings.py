@@ -25,10 +25,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
+from chainplan.plans.accumulations import cheapest_mode
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.steps import Plan, SecondOutput
 from chainplan.problem.cost import FMA
-from chainplan.problem.graph import Elemental, Graph, Mode
+from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.second import ElementalSecond, SecondOrder
 from chainplan.structures import Block
 from chainplan.structures.second import SecondBlock, Side
@@ -163,9 +164,3 @@ def recorded_jacobian(recorder: Recorder, link: ChainLink, output: str) -> int:
     if e is None:
         return recorder.given(output, Side.ROWS)
     return recorder.load(e.name) if e.explicit else recorder.accumulate(e.name, cheapest_mode(e))
-
-
-def cheapest_mode(e: Elemental) -> Mode:
-    """Return the mode by which a matrix-free elemental is accumulated."""
-    modes = [mode for mode in Mode if e.per_vector(mode) is not None]
-    return min(modes, key=lambda mode: FMA.accumulate(e, mode))

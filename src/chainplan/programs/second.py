@@ -27,7 +27,7 @@ MAX_BEND_ENTRIES = 50_000_000
 """Entries of the largest second derivative of a layer that is written out."""
 
 
-def bends(evaluation: Evaluation) -> dict[str, Array]:
+def second_values(evaluation: Evaluation) -> dict[str, Array]:
     """Compute the second derivatives of all layers at a point, by the names that `second_derivatives` takes.
 
     Raises

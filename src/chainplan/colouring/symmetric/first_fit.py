@@ -4,7 +4,7 @@ A colouring in which neighbours differ is a star colouring where no path on four
 two classes together are stars; it is acyclic where no cycle has two colours only, so that they are trees. The
 conditions on one vertex are those of Gebremedhin, Tarafdar, Manne & Pothen, SIAM J. Sci. Comput. 29(3), 2007,
 Algorithms 3.1 and 4.1. Here every vertex keeps sets of colours as the bits of an int, so that a neighbour is looked at
-once and not each of its neighbours: 10^5 vertices of a grid take some tenths of a second.
+once and not each of its neighbours.
 """
 
 from __future__ import annotations

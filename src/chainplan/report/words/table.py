@@ -272,9 +272,8 @@ def listed_steps(result: Result) -> Iterator[ListedSteps]:
 
 def columns(rows: Sequence[Sequence[str]], right: set[int], indent: str) -> list[str]:
     """Align cells; columns in `right` to the right. A cell with nothing behind it takes the room it needs."""
-    count = len(rows[0])
-    beside = [[row[c] for row in rows if c + 1 == count or any(row[c + 1 :])] for c in range(count)]
-    widths = [max(map(len, cells), default=0) for cells in beside]
+    followed = ([row for row in rows if any(row[c + 1 :])] or rows for c in range(len(rows[0])))
+    widths = [max(len(row[c]) for row in chosen) for c, chosen in enumerate(followed)]
     lines = []
     for row in rows:
         cells = (

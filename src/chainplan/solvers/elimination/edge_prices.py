@@ -11,8 +11,8 @@ Where v has predecessors of total size a and successors of total size c, with de
 
 the second without `- a + 1` where v is an output, whose edges stay. The 1, which is the same for all orders too, keeps
 prices from falling below 0. Both grow with a and with c, and so the bounds and the reductions that rest on this hold
-for both. Because every fma is a multiplication at least, what all plans cost in fma
-is a bound on what they cost in operations as well.
+for both. Because every fma is a multiplication at least, what all plans cost in fma is a bound on what they cost in
+operations as well.
 
 That the total is right needs that the entries of a sum are counted exactly, and for objectives in time that blocks are
 dense; elsewhere it ranks orders, and plans are priced by replay as always. Griewank & Walther, *Evaluating
