@@ -221,3 +221,49 @@ def test_misuse_is_refused() -> None:
         operator(x, x[:3])
     with pytest.raises(cj.DifferentiationError, match=r"operator\.T: found 2 arguments"):
         operator.T(x, x)
+
+
+@pytest.mark.parametrize("where", ["predicted_seconds", "shape_of"])
+def test_a_defect_is_no_refusal(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(f"chainplan.jax.product_ways.{where}", broken)
+    with pytest.raises(ZeroDivisionError, match="a defect"):
+        cj.linearize(lambda x: jnp.roll(x, 3) * jnp.sin(x) * 0.375, jnp.ones(37), products=(3, 3))
+
+
+def test_the_prediction_of_jax_s_own_way_is_no_refusal_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan is predicted first; a defect in what follows is not taken for a function without derivatives."""
+    from chainplan.jax import product_ways
+
+    calls = iter(range(100))
+
+    def later_broken(closed: Any) -> float:
+        if next(calls) >= 3:
+            raise ZeroDivisionError("a defect")
+        return 1.0
+
+    monkeypatch.setattr(product_ways, "predicted_seconds", later_broken)
+    with pytest.raises(ZeroDivisionError, match="a defect"):
+        cj.linearize(lambda x: jnp.roll(x, 5) * jnp.sin(x) * 0.375, jnp.ones(37), products=(3, 3))
+
+
+class Refusal(Exception):
+    """An error that only a rule of a user's own raises."""
+
+
+def test_what_a_rule_raises_in_every_mode_is_raised() -> None:
+    @jax.custom_jvp  # type: ignore[untyped-decorator]
+    def refusing(x: Any) -> Any:
+        return 3 * x
+
+    @refusing.defjvp  # type: ignore[untyped-decorator]
+    def _rule(primals: Any, tangents: Any) -> Any:
+        raise Refusal
+
+    def branching(x: Any) -> Any:
+        return refusing(x) * (1.0 if x[0] > 0 else 2.0)
+
+    with pytest.raises(Refusal):
+        cj.linearize(branching, jnp.ones(3), products=3)

@@ -9,8 +9,8 @@ function neither linearises nor plans.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from math import inf
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from chainplan.errors import PlanError
 from chainplan.jax.by_entries import known_pattern, taken_apart
 from chainplan.jax.call import FlatCall, flattened
 from chainplan.jax.coloured import coloured_sweep
-from chainplan.jax.errors import ModeRefused, NotLinearised
+from chainplan.jax.errors import ModeRefused, NotLinearised, as_raised, refusals
 from chainplan.jax.linearise import LinearisedFunction, linearise
 from chainplan.jax.loops import MIN_LOOP_GAIN, Differentiate, LoopEquation
 from chainplan.jax.memory_limit import within
@@ -243,32 +243,27 @@ def _decided(
     return _first_possible(ways, traced)
 
 
-@contextmanager
-def _refusals(way: JacobianStrategy) -> Iterator[None]:
-    """Name what a mode raises a refusal of that mode: a rule of the user's own may raise anything.
+def _refusals(way: JacobianStrategy) -> AbstractContextManager[None]:
+    """Name what a mode raises a refusal of that mode.
 
     A plan uses of each elemental only what was seen to work when it was linearised; what it raises is a defect.
     """
-    try:
-        yield
-    except Exception as error:
-        if way.name == "plan":
-            raise
-        raise ModeRefused(way.name) from error
+    return nullcontext() if way.name == "plan" else refusals(way.name)
 
 
 def _first_possible(
     ways: Sequence[JacobianStrategy], traced: Callable[[JacobianStrategy], TracedProgram]
 ) -> tuple[JacobianStrategy, TracedProgram]:
     """Return the first way that can be traced, with its program; where none can, raise what the first one raises."""
-    refusal: BaseException | None = None
+    refusal: ModeRefused | None = None
     for way in ways:
         try:
             return way, traced(way)
         except ModeRefused as error:
-            refusal = refusal or error.__cause__
+            refusal = refusal or error
     assert refusal is not None, "there is a way"
-    raise refusal
+    with as_raised():
+        raise refusal
 
 
 def _ways(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from chainplan.errors import ChainplanError
 
 
@@ -25,3 +28,24 @@ class NotLinearised(Exception):
 
 class ModeRefused(Exception):
     """A mode of JAX that a function does not have; its cause is what a rule of the function raised."""
+
+
+@contextmanager
+def refusals(mode: str) -> Iterator[None]:
+    """Name what a mode raises a refusal of that mode: a rule of the user's own may raise anything.
+
+    Nothing but JAX's own work in that mode belongs inside.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise ModeRefused(mode) from error
+
+
+@contextmanager
+def as_raised() -> Iterator[None]:
+    """Raise in the place of a refusal that nothing else answers what the rule of the function raised."""
+    try:
+        yield
+    except ModeRefused as refusal:
+        raise (refusal.__cause__ or refusal) from None

@@ -25,7 +25,7 @@ from chainplan.jax.choice import (
     too_large,
 )
 from chainplan.jax.edges import shape_of
-from chainplan.jax.errors import DifferentiationError, NotLinearised
+from chainplan.jax.errors import DifferentiationError, ModeRefused, NotLinearised, as_raised
 from chainplan.jax.linear_operator import LinearizedOperator, OperatorSides
 from chainplan.jax.linearise import linearise
 from chainplan.jax.loops import MIN_LOOP_GAIN, LoopEquation
@@ -119,11 +119,12 @@ def _products(given: int | Sequence[int]) -> Products:
 
 def _parts(call: FlatCall, products: Products, gain: float | None) -> tuple[LinearParts, LinearProgram | None]:
     """Compute the results and what is linear by the way that is best."""
-    try:
-        traced = trace(call.flat, call.leaves)
-    except NotLinearised:
-        return parts_by_jax(call, None, products, call.leaves, ()), None
-    made = _kept_program(call, traced, products, gain)
+    with as_raised():
+        try:
+            traced = trace(call.flat, call.leaves)
+        except NotLinearised:
+            return parts_by_jax(call, None, products, call.leaves, ()), None
+        made = _kept_program(call, traced, products, gain)
     arrays = (*call.leaves, *traced.constants)
     inside = any(isinstance(array, jax.core.Tracer) for array in arrays)
     run = None if inside else made.run
@@ -183,7 +184,7 @@ def _decided(call: FlatCall, traced: FunctionTrace, products: Products, gain: fl
         return by_plan
     try:
         by_jax = linear_program(call, traced, None, products)
-    except Exception:  # whatever a rule of the user's own raises where it has no derivative
+    except ModeRefused:
         return by_plan
     loops = any(isinstance(equation, LoopEquation) for equation in linearised.trace.equations)
     gain = max(gain, MIN_LOOP_GAIN) if loops else gain

@@ -9,6 +9,8 @@ asked for is the transpose of the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -20,6 +22,7 @@ from jax.tree_util import PyTreeDef
 from chainplan.jax.call import FlatCall
 from chainplan.jax.edges import shape_of
 from chainplan.jax.emit import products_of
+from chainplan.jax.errors import ModeRefused, refusals
 from chainplan.jax.linearise import LinearisedFunction
 from chainplan.jax.program_time import predicted_seconds
 from chainplan.jax.strategies import dtype_of
@@ -115,6 +118,11 @@ def parts_by_jax(
     """Linearise a function at a point as JAX does, as it was traced where it was.
 
     A function with a rule for adjoints alone has no tangents of its own.
+
+    Raises
+    ------
+    ModeRefused
+        If JAX has neither tangents nor adjoints of it.
     """
     flat = call.flat if trace is None else trace.function(constants)
 
@@ -125,16 +133,19 @@ def parts_by_jax(
     refusal = None
     if products.right:
         try:
-            results, push, beside = jax.linearize(function, *leaves, has_aux=True)
-            if TRANSPOSED_ALONE not in str(jax.make_jaxpr(push)(*leaves)):
-                pull = jax.linear_transpose(push, *map(shape_of, leaves)) if products.left else None
+            with refusals("linearize"):
+                results, push, beside = jax.linearize(function, *leaves, has_aux=True)
+                alone = TRANSPOSED_ALONE in str(jax.make_jaxpr(push)(*leaves))
+                pull = jax.linear_transpose(push, *map(shape_of, leaves)) if products.left and not alone else None
+            if not alone:
                 return LinearParts(results, beside, push, pull)
-        except Exception as error:  # whatever a rule of the user's own raises where it has no tangent
+        except ModeRefused as error:
             refusal = error
     try:
-        results, pull, beside = jax.vjp(function, *leaves, has_aux=True)
-    except Exception as error:
-        raise refusal or error from None
+        with refusals("vjp"):
+            results, pull, beside = jax.vjp(function, *leaves, has_aux=True)
+    except ModeRefused as error:
+        raise refusal or error from (refusal or error).__cause__
     return LinearParts(results, beside, None, pull)
 
 
@@ -160,13 +171,28 @@ def pulled(
     return made
 
 
+def _applied(
+    apply: Callable[..., Sequence[Array]],
+    ends: Sequence[jax.ShapeDtypeStruct],
+    parts: LinearParts,
+    vectors: Sequence[Array],
+) -> Sequence[Array]:
+    return apply(parts.push, parts.pull, ends, vectors)
+
+
 def linear_program(
     call: FlatCall,
     known: LinearisedFunction | FunctionTrace,
     candidate: Candidate | None,
     products: Products,
 ) -> LinearProgram:
-    """Trace a way, and predict what it takes; nothing is computed."""
+    """Trace a way, and predict what it takes; nothing is computed.
+
+    Raises
+    ------
+    ModeRefused
+        If JAX itself has no derivative of the function; what a plan raises is a defect.
+    """
     trace = known.trace if isinstance(known, LinearisedFunction) else known
     count = len(call.leaves)
 
@@ -180,10 +206,9 @@ def linear_program(
     closed, shapes = jax.make_jaxpr(run, return_shape=True)(*call.leaves, *trace.constants)
     ins, outs = list(map(shape_of, call.leaves)), list(call.outs)
     seconds = predicted_seconds(closed)
-    if products.right:
-        push = jax.make_jaxpr(lambda parts, vectors: pushed(parts.push, parts.pull, outs, vectors))(shapes, ins)
-        seconds += products.right * predicted_seconds(push)
-    if products.left:
-        pull = jax.make_jaxpr(lambda parts, vectors: pulled(parts.push, parts.pull, ins, vectors))(shapes, outs)
-        seconds += products.left * predicted_seconds(pull)
+    for count, apply, ends, vectors in ((products.right, pushed, outs, ins), (products.left, pulled, ins, outs)):
+        if count:
+            with nullcontext() if candidate else refusals("transpose"):
+                one = jax.make_jaxpr(partial(_applied, apply, ends))(shapes, vectors)
+            seconds += count * predicted_seconds(one)
     return LinearProgram(candidate, closed, jax.tree.structure(shapes), seconds)
