@@ -40,15 +40,17 @@ def compile_in_place(options: list[str] | None = None) -> Path | None:
     `options` are more options for the compiler and the linker.
     """
     try:
+        from numpy import get_include
         from setuptools import Distribution, Extension
         from setuptools.command.build_ext import build_ext
-    except ImportError:
-        return _failed("setuptools is not installed")
+    except ImportError as error:
+        return _failed(f"{error.name} is not installed")
     more = options or []
     extension = Extension(
         "chainplan.compiled._core",
         sorted(str(path) for path in (ROOT / FOLDER).glob("*.c")),
         define_macros=[LIMITED_API],
+        include_dirs=[get_include()],
         extra_compile_args=OPTIONS + more,
         extra_link_args=more,
         depends=sorted(str(path) for path in (ROOT / FOLDER).glob("*.h")),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainplan.codegen.compile import CompiledProgram
+from chainplan.codegen.compile import LEAST_RELEASED_OPERATIONS, CompiledProgram
 from chainplan.codegen.compiler import compilers
 from chainplan.codegen.program import ScalarProgram
 from chainplan.codegen.straight_line import InputArray, Line, OutputArray
@@ -47,11 +47,41 @@ def test_a_caller_is_made_once_for_a_function() -> None:
     core = compiled_core()
     if core is None:
         pytest.skip("not compiled; run python hatch_build.py")
-    for shapes, error in (((2,), TypeError), ((("a",),), TypeError)):
-        with pytest.raises(error):
-            core.ArrayCall(1, np.dtype(float), shapes, ())  # type: ignore[arg-type]
+    for shapes in ((2,), (("a",),)):
+        with pytest.raises(TypeError):
+            core.ArrayCall(1, shapes, (), False)  # type: ignore[arg-type]
+        with pytest.raises(TypeError):
+            core.ArrayCall(1, (), shapes, False)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="the address of a function is expected"):
-        core.ArrayCall(0, np.dtype(float), (), ())
+        core.ArrayCall(0, (), (), False)
+    with pytest.raises(AttributeError, match="fitted"):
+        core.ArrayCall(1, ((2,),), (), False)([1.0, 2.0])
+
+
+def test_what_is_made_to_fit_is_looked_at_again() -> None:
+    core = compiled_core()
+    if core is None:
+        pytest.skip("not compiled; run python hatch_build.py")
+
+    class Wrong(core.ArrayCall):  # type: ignore[misc, name-defined]
+        def fitted(self, *inputs: object) -> object:
+            return inputs
+
+    for inputs in (([1.0, 2.0],), (np.ones(3),), (np.ones(2, np.float32),), (np.ones((2, 1)),), ()):
+        with pytest.raises(TypeError, match="a tuple of arrays of these shapes is expected"):
+            Wrong(1, ((2,),), (), False)(*inputs)
+    with pytest.raises(TypeError, match="by position"):
+        Wrong(1, ((2,),), (), False)(x=np.ones(2))
+
+
+def test_many_arrays_and_long_programs_are_called() -> None:
+    count, length = 20, LEAST_RELEASED_OPERATIONS
+    inputs = tuple(InputArray(f"x{k}", ()) for k in range(count))
+    for steps in (1, length):
+        lines = [Line("add", (0, 1)), *(Line("add", (count + k, 1)) for k in range(steps - 1))]
+        outputs = tuple(OutputArray(f"y{k}", (), (0,), (count + steps - 1,)) for k in range(count))
+        run = ScalarProgram("sums", inputs, (), tuple(lines), outputs).compile()
+        assert [float(y) for y in run(*map(np.array, map(float, range(count))))] == [float(steps)] * count
 
 
 def test_arrays_of_every_kind_are_taken(run: CompiledProgram) -> None:

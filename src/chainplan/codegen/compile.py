@@ -6,8 +6,8 @@ import ctypes
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import numpy as np
 
@@ -27,6 +27,8 @@ WITHOUT_COMPILER = (
     "one, or run in the checkout of chainplan: pip install '.[native]'"
 )
 COMPILED_TARGETS = ("c", "python")
+LEAST_RELEASED_OPERATIONS = 1_000
+"""From how many operations on a call lets other threads run, which takes longer than fewer operations do."""
 CALLED = """
 void program_called(double *const *a);
 void program_called(double *const *a) { program(...); }
@@ -37,7 +39,7 @@ void program_called(double *const *a) { program(...); }
 class CompiledProgram:
     """A scalar program as a function of arrays; made by `ScalarProgram.compile`.
 
-    It may be called from several threads at once, which run side by side where it was compiled.
+    It may be called from several threads at once, which run side by side in long code that was compiled.
 
     Parameters
     ----------
@@ -45,8 +47,6 @@ class CompiledProgram:
         The program that it computes.
     target : str
         What it runs as: `c`, or `python`.
-    one : Callable[..., Any]
-        The function of one point: a tuple of outputs, or None where arrays are not float64 in row-major order.
     many : Callable[[Sequence[Array], int], list[Array]]
         The function of arrays of points x entries and their number.
 
@@ -59,24 +59,37 @@ class CompiledProgram:
            [ 9., 12.]])
     """
 
-    def __init__(
-        self,
-        program: StraightLine,
-        target: str,
-        one: Callable[..., Any],
-        many: Callable[[Sequence[Array], int], list[Array]],
-    ) -> None:
+    def __init__(self, program: StraightLine, target: str, many: Callable[[Sequence[Array], int], list[Array]]) -> None:
         self.program = program
         self.target = target
-        self._one = one
         self._many = many
 
     def __call__(self, *arrays: Array) -> Any:
         """Compute the outputs at one point: an array for each, or the array itself where there is one output."""
-        results = self._one(*arrays)
-        if results is None:
-            results = self._one(*(np.array(x, order="C") for x in at_one_point(self.program, arrays)))
-        return results if len(results) != 1 else results[0]
+        raise NotImplementedError
+
+    def fitted(self, *arrays: Array) -> tuple[Array, ...]:
+        """Return the inputs of one point as compiled code takes them: float64, in the shapes of the inputs, row-major.
+
+        Parameters
+        ----------
+        *arrays : Array
+            An array for each input, or what numpy makes one of.
+
+        Returns
+        -------
+        tuple
+            As many arrays, which are new.
+
+        Raises
+        ------
+        ArgumentError
+            Where an array is missing or has another shape.
+        """
+        given, front = checked(self.program.inputs, [np.asarray(a, float) for a in arrays])
+        if front:
+            raise ArgumentError(f"found points of shape {front}; expected one point. Call batch for several.")
+        return tuple(np.array(x.reshape(i.shape), order="C") for x, i in zip(given, self.program.inputs, strict=True))
 
     def batch(self, *arrays: Array) -> Any:
         """Compute the outputs at many points.
@@ -124,6 +137,24 @@ class CompiledProgram:
         return called_back(self.program, self, self.batch)
 
 
+class _CalledProgram(CompiledProgram):
+    """A program that calls a function of fitted arrays, which gives the outputs."""
+
+    def __init__(
+        self,
+        program: StraightLine,
+        target: str,
+        many: Callable[[Sequence[Array], int], list[Array]],
+        one: Callable[..., tuple[Array, ...]],
+    ) -> None:
+        super().__init__(program, target, many)
+        self._one = one
+
+    def __call__(self, *arrays: Array) -> Any:
+        results = self._one(*self.fitted(*arrays))
+        return results if len(results) != 1 else results[0]
+
+
 def compiled_program(program: StraightLine, target: str) -> CompiledProgram:
     """Compile a program, as `ScalarProgram.compile` describes it."""
     if target not in COMPILED_TARGETS:
@@ -154,18 +185,23 @@ def _in_c(program: StraightLine, library: ctypes.CDLL) -> CompiledProgram:
         many(ctypes.c_size_t(points), *(ctypes.c_void_p(a.ctypes.data) for a in (*arrays, *made)))
         return [m.T for m in made]
 
-    return CompiledProgram(program, "c", _caller(program, library["program_called"]), of_many)
-
-
-def _caller(program: StraightLine, function: Any) -> Callable[..., tuple[Array, ...] | None]:
-    """Return what calls a function on arrays, and gives None where they are not as it expects them."""
+    function = library["program_called"]
     function.restype = None
-    core = compiled_core()
+    core: Any = compiled_core()
     if core is None:
-        return _Buffers(program, function).on
-    shapes = tuple(one.shape for one in program.inputs)
-    outputs = tuple(partial(np.zeros, one.shape) for one in program.outputs)
-    return core.ArrayCall(ctypes.cast(function, ctypes.c_void_p).value or 0, np.dtype(float), shapes, outputs).on
+        return _CalledProgram(program, "c", of_many, _Buffers(program, function).on)
+    run = _direct(core.ArrayCall)(program, "c", of_many)
+    inputs, outputs = (tuple(one.shape for one in side) for side in (program.inputs, program.outputs))
+    address = ctypes.cast(function, ctypes.c_void_p).value or 0
+    core.ArrayCall.__init__(run, address, inputs, outputs, program.operations >= LEAST_RELEASED_OPERATIONS)
+    return cast(CompiledProgram, run)
+
+
+@cache
+def _direct(array_call: type) -> Any:
+    """Return the class of programs that are called in C, so that no line of Python lies between a call and its code."""
+    named = {"__init__": CompiledProgram.__init__, "__module__": __name__, "__doc__": CompiledProgram.__doc__}
+    return type("CompiledProgram", (array_call, CompiledProgram), named)
 
 
 class _Buffers(threading.local):
@@ -174,15 +210,12 @@ class _Buffers(threading.local):
     def __init__(self, program: StraightLine, function: Any) -> None:
         self._inputs = [np.zeros(one.shape) for one in program.inputs]
         self._outputs = [np.zeros(one.shape) for one in program.outputs]
-        self._shapes = [one.shape for one in program.inputs]
         self._function = function
         arrays = [*self._inputs, *self._outputs]
         self._pointers = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
 
-    def on(self, *arrays: Array) -> tuple[Array, ...] | None:
-        """Compute the outputs, None where an array has another shape."""
-        if [getattr(a, "shape", None) for a in arrays] != self._shapes:
-            return None
+    def on(self, *arrays: Array) -> tuple[Array, ...]:
+        """Compute the outputs."""
         for x, array in zip(self._inputs, arrays, strict=True):
             x[...] = array
         self._function(self._pointers)
@@ -195,8 +228,7 @@ def _in_python(program: StraightLine) -> CompiledProgram:
     called, many = module["program"], module["program_batch"]
 
     def one(*arrays: Array) -> tuple[Array, ...]:
-        given = at_one_point(program, arrays)
-        results = called(*(x.ravel().tolist() for x in given))
+        results = called(*(x.ravel().tolist() for x in arrays))
         results = results if len(program.outputs) > 1 else (results,)
         return tuple(np.array(r, float).reshape(o.shape) for r, o in zip(results, program.outputs, strict=True))
 
@@ -205,18 +237,4 @@ def _in_python(program: StraightLine) -> CompiledProgram:
             results = many(*given)
         return list(results) if len(program.outputs) > 1 else [results]
 
-    return CompiledProgram(program, "python", one, of_many)
-
-
-def at_one_point(program: StraightLine, arrays: Sequence[Array]) -> list[Array]:
-    """Return the arrays as floats in the shapes of the inputs.
-
-    Raises
-    ------
-    ArgumentError
-        Where an array is missing or has another shape.
-    """
-    given, front = checked(program.inputs, [np.asarray(a, float) for a in arrays])
-    if front:
-        raise ArgumentError(f"found points of shape {front}; expected one point. Call batch for several.")
-    return [x.reshape(i.shape) for x, i in zip(given, program.inputs, strict=True)]
+    return _CalledProgram(program, "python", of_many, one)

@@ -3,13 +3,9 @@ from typing import Any
 
 class ArrayCall:
     def __init__(
-        self,
-        address: int,
-        dtype: object,
-        shapes: tuple[tuple[int, ...], ...],
-        makers: tuple[Callable[[], object], ...],
+        self, address: int, inputs: tuple[tuple[int, ...], ...], outputs: tuple[tuple[int, ...], ...], releases: bool
     ) -> None: ...
-    def on(self, *inputs: object) -> tuple[Any, ...] | None: ...
+    def __call__(self, *inputs: object) -> Any: ...
 
 class FlowNetwork:
     def __init__(self, step: list[int], size: list[int]) -> None: ...
