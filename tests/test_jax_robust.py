@@ -23,6 +23,7 @@ import chainplan.jax as planned  # noqa: E402
 from chainplan.errors import PlanError  # noqa: E402
 from chainplan.jax.forms import HeldSelection, matrix, negated  # noqa: E402
 from chainplan.jax.products import product  # noqa: E402
+from chainplan.jax.trace import scan_counts  # noqa: E402
 from tests.jax_programs import draw, tripled_backward  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
@@ -221,3 +222,19 @@ def test_a_rule_that_cannot_be_transposed_has_no_tangent() -> None:
     (x,) = draw((3,))
     assert "matrix-free (adjoint)" in planned.explain(_clipped, x)
     assert _agrees(planned.jacobian(_clipped, gain=None)(x), jax.jacrev(_clipped)(x))
+
+
+class _Tree:
+    """The operands of a scan as JAX 0.11 states them: a tree of three groups, each a tree of leaves."""
+
+    def unpack(self) -> list[list[None]]:
+        return [[None], [None, None], [None] * 3]
+
+
+def test_what_a_scan_carries_is_read_as_each_version_of_jax_states_it() -> None:
+    def steps(c: Any, w: Any) -> Any:
+        return lax.scan(lambda c, x: (w @ c + x, c), c, jnp.ones((5, 2)))[0]
+
+    (scan,) = [e for e in jax.make_jaxpr(steps)(jnp.ones(2), jnp.eye(2)).eqns if e.primitive.name == "scan"]
+    assert scan_counts(scan.params) == (1, 1)
+    assert scan_counts({"ft_in": _Tree()}) == (1, 2)

@@ -26,7 +26,7 @@ from chainplan.jax.costs import equation_fma
 from chainplan.jax.edges import is_complex, is_float
 from chainplan.jax.errors import NotLinearised
 from chainplan.jax.rules_elementwise import CONSTANT_PRIMITIVES
-from chainplan.jax.trace import FunctionTrace, TraceEquation, flat
+from chainplan.jax.trace import FunctionTrace, TraceEquation, flat, scan_counts
 from chainplan.jax.types import Shaped
 
 Differentiate = Callable[..., Callable[..., Sequence[Sequence[Array]]]]
@@ -116,9 +116,8 @@ class LoopEquation(TraceEquation):
 
     def _grouped(self, values: Sequence[Array]) -> tuple[list[Array], list[Array], list[Array]]:
         """Split operands into constants, carries and what is scanned."""
-        a = self.params["num_consts"]
-        b = a + self.params["num_carry"]
-        return list(values[:a]), list(values[a:b]), list(values[b:])
+        a, c = scan_counts(self.params)
+        return list(values[:a]), list(values[a : a + c]), list(values[a + c :])
 
     def _blocks(self, consts: list[Array], before: list[Array], xs: list[Array]) -> list[Array]:
         """Differentiate all steps at once."""
@@ -209,7 +208,7 @@ def opened(
 def _layout(equation: TraceEquation, reached: tuple[int, ...]) -> LoopLayout | None:
     """Find what derivatives pass through in a loop, None where it has to stay closed."""
     params = equation.params
-    a, c = params["num_consts"], params["num_carry"]
+    a, c = scan_counts(params)
     if params["length"] < 1 or len(equation.ins) == a or _branches(params["jaxpr"]):
         return None
     try:

@@ -20,7 +20,7 @@ from chainplan.jax.errors import NotLinearised
 from chainplan.jax.rules import structured
 from chainplan.jax.rules_matrix_free import MATRIX_FREE_PRIMITIVES
 from chainplan.jax.rules_sparsity import pattern
-from chainplan.jax.trace import FunctionTrace, TraceEquation, flat
+from chainplan.jax.trace import FunctionTrace, TraceEquation, flat, scan_counts
 from chainplan.jax.types import Shaped
 from chainplan.structures import from_spec
 from chainplan.structures.base import StructureWords
@@ -125,7 +125,7 @@ def _product(words: StructureWords, rows: int, cols: int, before: Dependence) ->
 def _of_scan(equation: TraceEquation, parts: Sequence[Dependence]) -> list[Dependence]:
     """Go through a loop step by step; what is scanned and what is stacked have a slice for each step."""
     params = equation.params
-    length, a, c = int(params["length"]), params["num_consts"], params["num_carry"]
+    length, (a, c) = int(params["length"]), scan_counts(params)
     if length > MAX_FOLLOWED_STEPS:
         return _of_everything(equation, parts)
     body, cuts = _body(params["jaxpr"])

@@ -20,6 +20,7 @@ from jax.extend import core
 from chainplan.jax.costs import ASSUMED_LOOP_TRIPS
 from chainplan.jax.flat_program import LOOPS, FlatProgram, Operation, elements, size_in_bytes
 from chainplan.jax.fusions import BRANCHES, DEAR, LINALG, MOVES, Fusions, is_fusible, names, reduces
+from chainplan.jax.trace import scan_counts
 from chainplan.jax.types import Parameters, Shaped
 
 NEAR_BYTES = 1 << 18
@@ -186,9 +187,10 @@ def _work_of_loop(op: Operation, largest: int) -> Counter[str]:
         bodies = [FlatProgram(op.params[name]) for name in ("body_jaxpr", "cond_jaxpr")]
         return sum((_trips(body, body.results, ASSUMED_LOOP_TRIPS, largest) for body in bodies), Counter())
     program, trips = FlatProgram(op.params["jaxpr"]), int(op.params["length"])
-    results = list(program.results[: op.params["num_carry"]])
+    _, carried = scan_counts(op.params)
+    results = list(program.results[:carried])
     work: Counter[str] = Counter()
-    for row in program.results[op.params["num_carry"] :]:
+    for row in program.results[carried:]:
         stack = program.stored(row)
         results.append(stack)
         size = trips * size_in_bytes(program.avals[row])

@@ -44,6 +44,17 @@ MAX_KNOWN_ENTRIES = 2_000_000
 """The number of entries of the largest array that is computed while the function is traced."""
 
 
+def scan_counts(params: Parameters) -> tuple[int, int]:
+    """Return how many of a scan's operands are the same in every step, and how many it carries from step to step.
+
+    JAX 0.10 states the two numbers, later versions state the operands as a tree.
+    """
+    if "ft_in" in params:
+        constants, carries, _ = params["ft_in"].unpack()
+        return len(list(constants)), len(list(carries))
+    return params["num_consts"], params["num_carry"]
+
+
 @dataclass(frozen=True)
 class TraceConstant:
     """An integer, a truth value or an array of them that is known while the function is traced."""

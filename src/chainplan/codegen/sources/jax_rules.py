@@ -22,7 +22,7 @@ from chainplan.codegen.sources.sorting import sorted_by_network
 from chainplan.codegen.writer import Ref, Writer
 from chainplan.jax.errors import NotLinearised
 from chainplan.jax.rules_dot import axes_of
-from chainplan.jax.trace import FunctionTrace, TraceConstant, TraceEquation, flat
+from chainplan.jax.trace import FunctionTrace, TraceConstant, TraceEquation, flat, scan_counts
 
 Rule = Callable[["Unrolled", TraceEquation, list[Refs]], "Refs | list[Refs]"]
 
@@ -329,8 +329,8 @@ def _cumulated(method: str, name: str = "") -> Rule:
 
 def _scan(u: Unrolled, e: TraceEquation, o: list[Refs]) -> list[Refs]:
     p = e.params
-    body, a = flat(p["jaxpr"]), p["num_consts"]
-    b = a + p["num_carry"]
+    body, (a, carried) = flat(p["jaxpr"]), scan_counts(p)
+    b = a + carried
     consts, carry, xs = o[:a], o[a:b], o[b:]
     steps = range(p["length"])
     stacked: dict[int, list[Refs]] = {}
