@@ -67,7 +67,7 @@ def drawn(sizes: list[int]) -> str:
     result = chainplan.plan(chain_problem(sizes))
     assert result.plan is not None
     assert result.priced is not None
-    return tree.picture(result.plan, result.priced, "fma")[0]
+    return str(tree.picture(result.plan, result.priced, "fma")[0])
 
 
 CHAINS = [[random.Random(seed).choice((2, 9, 300, 4000)) for _ in range(2 + seed)] for seed in range(1, 40)]
@@ -101,7 +101,8 @@ def test_what_crosses_is_noticed() -> None:
 def test_both_ends_of_a_chain_are_in_sight_on_any_page(count: int) -> None:
     """Each factor is a drawing of its own, narrow enough for a page of 400 pixels, and they break into lines."""
     problem = chain_problem([1 + i % 5 for i in range(count + 1)])
-    html, words = chain.picture(problem.graph.chain)
+    factors, words = chain.picture(problem.graph.chain)
+    html = chain.in_lines(factors, "The chain")
     assert html.startswith('<div class="factors"')
     widths = [int(width) for width in re.findall(r'<svg role="img" aria-label="[^"]*" width="(\d+)"', html)]
     assert len(widths) == min(count, chain.MAX_DRAWN_CHAIN_BLOCKS)
@@ -118,7 +119,7 @@ def test_every_edge_of_a_graph_has_its_head(seed: int) -> None:
     graph = random_dag(random.Random(seed)).graph
     if not graph.useful:
         return
-    svg = dag.picture(graph)
+    svg = str(dag.picture(graph))
     (head,) = re.findall(r'<marker id="(\w+)"', svg)
     drawn = re.findall(r'<path class="edge(?: free)?" d="[^"]*"([^>]*)>', svg)
     assert len(drawn) == len(graph.useful)

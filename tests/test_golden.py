@@ -23,6 +23,7 @@ COSTS = {
     "mixed_chain": 516_650,
     "matrix_free_chain": 442,
     "small_dag": 32,
+    "neither_mode": 5_020,
     "structured_chain": 926,
     "checkpointed_chain": 20_000,
 }

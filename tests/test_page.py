@@ -240,7 +240,8 @@ def test_a_tree_of_any_length_is_drawn_and_says_what_it_leaves_out(count: int) -
     result = chainplan.plan(pages.long_chain(count))
     assert result.plan is not None
     assert result.priced is not None
-    svg, words = tree.picture(result.plan, result.priced, "fma")
+    drawing, words = tree.picture(result.plan, result.priced, "fma")
+    svg = str(drawing)
     boxes = svg.count('class="leaf"')
     assert boxes == (count if count <= tree.MAX_WHOLE_TREE_LEAVES else tree.MAX_TREE_EXCERPT_LEAVES)
     inside = sum(int(n) for n in re.findall(r">([\d,]+)</text><text class=\"small\"[^>]*>factors<", svg))

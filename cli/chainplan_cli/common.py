@@ -222,7 +222,7 @@ def write_or_print(text: str, path: str | None) -> None:
         write_whole(path, text)
 
 
-def write_whole(path: str, text: str) -> None:
+def write_whole(path: str, content: str | bytes) -> None:
     """Write a file whole or not at all; a link is followed, and a pipe or device is written into.
 
     Raises
@@ -231,23 +231,23 @@ def write_whole(path: str, text: str) -> None:
         Where the place cannot be written.
     """
     raise_again()
-    target = Path(path)
+    target, data = Path(path), content.encode() if isinstance(content, str) else content
     try:
         if target.exists() and not target.is_file():
-            target.write_text(text, encoding="utf-8")
+            target.write_bytes(data)
         else:
-            _replace(Path(os.path.realpath(target)), text)
+            _replace(Path(os.path.realpath(target)), data)
     except (OSError, ValueError) as error:
         raise click.ClickException(_unwritable(path, f"{_reason(error)}; {_ADVICE_ON_PLACES}")) from None
 
 
-def _replace(target: Path, text: str) -> None:
+def _replace(target: Path, data: bytes) -> None:
     """Write a new file beside the old one, and put it in the place of the old one with the same permissions."""
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=".chainplan.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
         os.chmod(name, mode)
         os.replace(name, target)
     except BaseException:

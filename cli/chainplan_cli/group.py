@@ -16,6 +16,7 @@ COMMAND_SUMMARIES = {
     "check": "Prove a saved plan right without trusting whoever made it.",
     "emit": "Write a function and its Jacobian as code in C, Python, CasADi or SymPy.",
     "report": "Write a page about a spec or a plan: one HTML file that opens from disk.",
+    "draw": "Draw forward order, reverse order and the plan beside each other, as one picture.",
     "explain": "Say why the best plan of a spec is as it is.",
     "example": "List the examples, or write one to plan, run and change.",
     "compare": "Plan a spec with every solver that accepts it, in one table.",

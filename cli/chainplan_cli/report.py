@@ -62,18 +62,13 @@ def command(
     """
     from chainplan.io.plan_file import SavedPlan, document
     from chainplan.io.plan_file_claims import saved_result
-    from chainplan.io.read import read_any
     from chainplan.planner import plan
     from chainplan.problem.problem import Problem
     from chainplan.problem.units import unit_text
     from chainplan.report.html.page import cheapest, comparison, page
 
     require_place(output)
-    if names_function(path):
-        content: Problem | Program | SavedPlan = function_problem(path, arguments or "", positions(argnums or "0"))
-    else:
-        refuse_arguments(arguments, argnums)
-        content = at_one_size(read_any(path), sizes, path)
+    content = read_content(path, sizes, arguments, argnums)
     start = monotonic()
     with progress_shown() as progress:
         if isinstance(content, SavedPlan):
@@ -104,3 +99,15 @@ def command(
         return 1
     click.echo(f"{output}: {result.price:,} {unit_text(result.problem)}, {len(text.encode()):,} bytes")
     return 0
+
+
+def read_content(
+    path: str, sizes: str | None, arguments: str | None, argnums: str | None
+) -> Problem | Program | SavedPlan:
+    """Read a spec at one size, a function or a plan file, whichever is named."""
+    from chainplan.io.read import read_any
+
+    if names_function(path):
+        return function_problem(path, arguments or "", positions(argnums or "0"))
+    refuse_arguments(arguments, argnums)
+    return at_one_size(read_any(path), sizes, path)

@@ -3,9 +3,11 @@
 Names are looked up on first use, so that importing the package, or asking the command line for help, loads nothing.
 """
 
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from chainplan._util.notebook_views import NOTEBOOK_VIEWS
 from chainplan._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -86,6 +88,13 @@ _HOMES = {
 }
 
 __all__ = [*sorted(_HOMES), "__version__"]
+
+
+def _view(function: str, shown: Any) -> Any:
+    return getattr(import_module("chainplan.report.notebook"), function)(shown)
+
+
+NOTEBOOK_VIEWS |= {form: partial(_view, f"notebook_{form}") for form in ("html", "svg")}
 
 
 def __getattr__(name: str) -> Any:

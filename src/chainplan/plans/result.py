@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 
+from chainplan._util.notebook_views import viewed
 from chainplan.plans.bound import NO_BOUND, Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.product_orders import BASELINES, baseline_price
@@ -111,6 +112,8 @@ def _all_exact(graph: Graph, replayed: Replay | None) -> bool:
 @dataclass(frozen=True, eq=False)
 class Result:
     """A planned problem. `print(result)` shows a summary, `chainplan.render(result)` is the table of the plan.
+
+    Notebooks show it with forward order, reverse order and the plan drawn beside each other.
 
     `replay` and `cost` are in fma whatever the objective, `price`, `bound` and `gap` in the unit of the objective.
 
@@ -239,3 +242,9 @@ class Result:
             ratio = "" if price is None else f", {ratio_text(other, price)}"
             lines.append(f"{BASELINE_WORDS[name]}: {other:,} {unit}{ratio}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str | None:
+        return viewed("html", self)
+
+    def _repr_svg_(self) -> str | None:
+        return viewed("svg", self)

@@ -12,7 +12,7 @@ from itertools import pairwise
 from math import log2
 
 from chainplan.problem.graph import Elemental
-from chainplan.report.html.markup import text
+from chainplan.report.html.markup import Drawing, text
 from chainplan.report.html.spy import spy
 from chainplan.report.words.figures import brief
 from chainplan.structures import Block
@@ -26,23 +26,28 @@ _MAX_LEGEND_CHARACTERS = 14
 """The most characters of a line below a block."""
 
 
-def picture(chain: tuple[Elemental, ...]) -> tuple[str, str]:
-    """Draw a chain as HTML, and say in a caption what the drawing shows and what it leaves out."""
+def picture(chain: tuple[Elemental, ...]) -> tuple[list[Drawing], str]:
+    """Draw the factors of a chain, and say in a caption what the drawings show and what they leave out."""
     groups = _groups(chain)
-    svg, scale = _drawn(groups, "·", f"{len(chain):,} elemental Jacobians in the order of their product")
+    factors, scale = _drawn(groups, "·")
     words = f"{_caption(chain, scale)} The product is read from right to left: the input enters on the right."
     if len(groups) < len(chain):
         words += f" The {len(chain):,} elementals are drawn in {len(groups)} groups of neighbours."
-    return svg, words
+    return factors, words
 
 
-def blocks(elementals: Sequence[Elemental]) -> tuple[str, str]:
-    """Draw the blocks of a graph beside each other, in evaluation order, with a caption."""
-    svg, scale = _drawn([(e,) for e in reversed(elementals)], "", f"{len(elementals):,} elemental Jacobians")
-    return svg, _caption(elementals, scale)
+def blocks(elementals: Sequence[Elemental]) -> tuple[list[Drawing], str]:
+    """Draw the blocks of a graph, in evaluation order, with a caption."""
+    factors, scale = _drawn([(e,) for e in reversed(elementals)], "")
+    return factors, _caption(elementals, scale)
 
 
-def _drawn(groups: list[tuple[Elemental, ...]], sign: str, name: str) -> tuple[str, PixelScale]:
+def in_lines(drawings: Sequence[Drawing], name: str) -> str:
+    """Put drawings beside each other on a page, where they break into lines."""
+    return f'<div class="factors" role="group" aria-label="{name}">{"".join(map(str, drawings))}</div>'
+
+
+def _drawn(groups: list[tuple[Elemental, ...]], sign: str) -> tuple[list[Drawing], PixelScale]:
     blocks = [Block(g[-1].block.rows, g[0].block.cols, g[0].block.structure) for g in groups]
     longest = max(72.0, min(150.0, _CHAIN_WIDTH / len(groups) - _BLOCK_GAP))
     scale = PixelScale([s for b in blocks for s in (b.rows, b.cols)], longest)
@@ -50,11 +55,11 @@ def _drawn(groups: list[tuple[Elemental, ...]], sign: str, name: str) -> tuple[s
         _factor(group, block, scale, sign if group is not groups[0] else "")
         for group, block in zip(reversed(groups), reversed(blocks), strict=True)
     ]
-    return f'<div class="factors" role="group" aria-label="{name}">{"".join(parts)}</div>', scale
+    return parts, scale
 
 
-def _factor(group: tuple[Elemental, ...], block: Block, scale: PixelScale, sign: str) -> str:
-    """Draw a block, its legend and the sign behind it in an SVG of its own, so that a product breaks into lines."""
+def _factor(group: tuple[Elemental, ...], block: Block, scale: PixelScale, sign: str) -> Drawing:
+    """Draw a block, its legend and the sign behind it by themselves, so that a product breaks into lines."""
     w, h, below = scale(block.cols), scale(block.rows), scale.longest + 20
     slot = max(w, 92.0)
     box = (4 + (slot - w) / 2, 8 + (scale.longest - h) / 2, w, h)
@@ -68,12 +73,8 @@ def _factor(group: tuple[Elemental, ...], block: Block, scale: PixelScale, sign:
         parts.append(
             f'<text class="op" x="{slot + 8 + _BLOCK_GAP / 2:.1f}" y="{14 + scale.longest / 2:.1f}">{sign}</text>'
         )
-    width, height = slot + 8 + _BLOCK_GAP, below + 46
-    said = text(", ".join(words for _, words in legend), 200)
-    return (
-        f'<svg role="img" aria-label="{said}" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {width:.0f} {height:.0f}">{"".join(parts)}</svg>'
-    )
+    said = ", ".join(words for _, words in legend)
+    return Drawing("".join(parts), slot + 8 + _BLOCK_GAP, below + 46, said)
 
 
 class PixelScale:

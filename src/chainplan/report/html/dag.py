@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 from chainplan.problem.graph import Elemental, Graph
-from chainplan.report.html.layers import layout
-from chainplan.report.html.markup import text
+from chainplan.report.html.layers import LAYOUT_WIDTH, layout
+from chainplan.report.html.markup import Drawing, text
 from chainplan.report.words.figures import brief, figure
 
 _VERTEX_RIM = 17
@@ -26,22 +27,24 @@ def vertices(graph: Graph) -> list[str]:
     return [v for v in graph.order if v in useful]
 
 
-def picture(graph: Graph) -> str:
-    """Draw the useful part of a graph as SVG."""
+def picture(graph: Graph, width: float = LAYOUT_WIDTH, marks: Mapping[str, tuple[str, str]] | None = None) -> Drawing:
+    """Draw the useful part of a graph, in so many pixels where it can.
+
+    A vertex has its name and its size, or the two texts of its mark: one inside, and one below its name.
+    """
     order = vertices(graph)
     index = {v: i for i, v in enumerate(order)}
-    placed = layout(graph, order)
+    placed = layout(graph, order, width)
     at = dict(zip(order, placed.places, strict=True))
     ends = {*graph.inputs, *graph.outputs}
     parts = [
         _edge(e, [at[e.source], *placed.ways.get((index[e.source], index[e.target]), ()), at[e.target]])
         for e in graph.useful
     ]
-    parts += [_vertex(v, graph.sizes[v], "vertex end" if v in ends else "vertex", at[v]) for v in order]
-    return (
-        f'<svg role="img" aria-label="The linearised DAG" width="{placed.width:.0f}" height="{placed.height:.0f}" '
-        f'viewBox="0 0 {placed.width:.0f} {placed.height:.0f}">{_ARROW_MARKER}{"".join(parts)}</svg>'
-    )
+    for v in order:
+        style = "vertex end" if v in ends else "vertex"
+        parts.append(_vertex(v, graph.sizes[v], style, at[v], (marks or {}).get(v)))
+    return Drawing("".join(parts), placed.width, placed.height, "The linearised DAG", _ARROW_MARKER)
 
 
 def _edge(e: Elemental, points: list[PixelPoint]) -> str:
@@ -55,9 +58,11 @@ def _edge(e: Elemental, points: list[PixelPoint]) -> str:
     return f'<path class="{kind}" d="{path}" marker-end="url(#head)"><title>{text(title, 200)}</title></path>'
 
 
-def _vertex(name: str, size: int, style: str, place: PixelPoint) -> str:
+def _vertex(name: str, size: int, style: str, place: PixelPoint, mark: tuple[str, str] | None) -> str:
     x, y = place
     inside, below = ("", text(name, 14)) if len(name) > 4 else (text(name), brief(size))
+    if mark is not None:
+        inside, below = text(mark[0], 4), f"{text(name, 9)}: {text(mark[1])}"
     return (
         f"<g><title>{text(name, 200)}, size {figure(size)}</title>"
         f'<circle class="{style}" cx="{x:.0f}" cy="{y:.0f}" r="15"/>'

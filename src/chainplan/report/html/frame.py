@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def framed(parts: dict[str, Any]) -> str:
     """Fill the frame with the parts of a page; `data` is JSON as `embedded` writes it."""
-    style, script = _file("style.css"), _file("script.js")
+    style, script = style_sheet(), _file("script.js")
     framing = {
         "style": trusted(style),
         "script": trusted(script),
@@ -64,6 +64,11 @@ def _on_one_line(value: Any) -> Any:
 def _unbroken(words: str) -> str:
     """Glue each percent sign to its number, so that no line begins with one."""
     return words.replace(" %", "\u00a0%")
+
+
+def style_sheet() -> str:
+    """Return the style sheet of a page and of the drawings on it."""
+    return _file("style.css")
 
 
 @cache

@@ -37,8 +37,11 @@ class GraphLayout:
     spacing: float
 
 
-def layout(graph: Graph, vertices: Sequence[str]) -> GraphLayout:
-    """Place the vertices of the useful part of a graph; O(sweeps · (edges over all layers they cross))."""
+def layout(graph: Graph, vertices: Sequence[str], width: float = LAYOUT_WIDTH) -> GraphLayout:
+    """Place the vertices of the useful part of a graph, in so many pixels where they have room in them.
+
+    It takes O(sweeps · (edges over all layers they cross)).
+    """
     index = {name: i for i, name in enumerate(vertices)}
     pairs = sorted({(index[e.source], index[e.target]) for e in graph.useful})
     layer = _longest_paths(graph, index, pairs)
@@ -56,7 +59,7 @@ def layout(graph: Graph, vertices: Sequence[str]) -> GraphLayout:
             near[b].append(a)
     spots = _ordered(layers, near)
     tallest = max(map(len, layers))
-    step = max(MIN_LAYER_GAP, min(MAX_LAYER_GAP, LAYOUT_WIDTH / max(1, len(layers) - 1)))
+    step = max(MIN_LAYER_GAP, min(MAX_LAYER_GAP, width / max(1, len(layers) - 1)))
     at = {
         node: (60.0 + step * depth, 40.0 + LAYER_PLACE_GAP * (spots[node] + (tallest - len(nodes)) / 2))
         for depth, nodes in enumerate(layers)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chainplan.report.words.figures import label
 
@@ -19,6 +19,24 @@ MAX_SHOWN_TEXT = 2000
 """Characters of the longest text on a page."""
 _MAX_BROWSER_NUMBER = 2**53
 """Whole numbers from here on are no longer exact in a browser and travel as text."""
+
+
+class Drawing(NamedTuple):
+    """A drawing: its elements, its size in pixels, what it shows in words, and what its elements refer to by name."""
+
+    elements: str
+    width: float
+    height: float
+    about: str
+    defs: str = ""
+
+    def __str__(self) -> str:
+        """Write the drawing as an SVG of its own, as a page holds it."""
+        return (
+            f'<svg role="img" aria-label="{text(self.about, 200)}" width="{self.width:.0f}" '
+            f'height="{self.height:.0f}" viewBox="0 0 {self.width:.0f} {self.height:.0f}">'
+            f"{self.defs}{self.elements}</svg>"
+        )
 
 
 def text(words: str, most: int = MAX_SHOWN_TEXT) -> str:

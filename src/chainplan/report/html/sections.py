@@ -69,7 +69,8 @@ def problem_drawn(result: Result) -> Markup:
     graph = result.problem.graph
     if graph.not_a_chain is not None:
         return _graph_drawn(result)
-    drawing, caption = chain.picture(tuple(graph.declared[e.name] for e in graph.chain))
+    factors, caption = chain.picture(tuple(graph.declared[e.name] for e in graph.chain))
+    drawing = chain.in_lines(factors, f"{len(graph.chain):,} elemental Jacobians in the order of their product")
     return filled("chain.html", id="chain", title="The chain", drawing=trusted(drawing), caption=caption)
 
 
@@ -77,7 +78,8 @@ def _graph_drawn(result: Result) -> Markup:
     graph = result.problem.graph
     count = len(dag.vertices(graph))
     several = [graph.declared[e.name] for e in graph.useful[: chain.MAX_DRAWN_CHAIN_BLOCKS]]
-    blocks, caption = chain.blocks(several) if count else ("", "")
+    drawn, caption = chain.blocks(several) if count else ([], "")
+    blocks = chain.in_lines(drawn, f"{len(several):,} elemental Jacobians")
     if len(several) < len(graph.useful):
         caption += f" The first {len(several)} of {len(graph.useful):,}."
     return filled(
@@ -87,7 +89,7 @@ def _graph_drawn(result: Result) -> Markup:
         counts=f"{counted(count, 'vertex', 'vertices')}, {counted(len(graph.useful), 'elemental')}, "
         f"{counted(len(graph.inputs), 'input')}, {counted(len(graph.outputs), 'output')}.",
         empty=not count,
-        drawing=trusted(dag.picture(graph)) if 0 < count <= MAX_DRAWN_VERTICES else None,
+        drawing=trusted(str(dag.picture(graph))) if 0 < count <= MAX_DRAWN_VERTICES else None,
         most=MAX_DRAWN_VERTICES,
         blocks=trusted(blocks),
         caption=caption,
@@ -103,7 +105,7 @@ def order_drawn(result: Result) -> Markup | None:
         drawing, caption = tree.picture(plan, replayed, unit)
         order = next((figures for name, figures, _ in summary_rows(result) if name == "order"), None)
         return filled(
-            "tree.html", id="tree", title="Bracket tree", drawing=trusted(drawing), caption=caption, order=order
+            "tree.html", id="tree", title="Bracket tree", drawing=trusted(str(drawing)), caption=caption, order=order
         )
     vertices, total = eliminated(plan, replayed), max(1, replayed.total)
     rows: list[tuple[str, ...]] = [("", "vertex", "size", "gone after step", "products over it", unit, "share")]

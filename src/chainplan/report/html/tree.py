@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from chainplan.plans.replay import Replay
 from chainplan.plans.steps import Accumulate, Again, Application, Decompress, Load, Multiply, Plan, Propagate
 from chainplan.problem.graph import Mode
-from chainplan.report.html.markup import text
+from chainplan.report.html.markup import Drawing, text
 from chainplan.report.words.figures import brief, figure
 
 MAX_WHOLE_TREE_LEAVES, MAX_TREE_EXCERPT_LEAVES = 16, 11
@@ -37,10 +37,10 @@ class _TreeNode:
     y: float = 0.0
 
 
-def picture(plan: Plan, replayed: Replay, unit: str) -> tuple[str, str]:
-    """Draw the tree of a plan as SVG, and say in a caption what the drawing leaves out."""
+def picture(plan: Plan, replayed: Replay, unit: str, most: int | None = None) -> tuple[Drawing, str]:
+    """Draw the tree of a plan, with at most so many leaves, and say in a caption what the drawing leaves out."""
     inside = _inside(plan, replayed)
-    root, closed = _opened(plan, inside)
+    root, closed = _opened(plan, inside, most)
     leaves, depth = _place(root)
     width, height = max(320.0, 30 + _LEAF_WIDTH * leaves), _TREE_TOP + 68.0 + _LEVEL_HEIGHT * depth
     parts: list[str] = []
@@ -53,12 +53,9 @@ def picture(plan: Plan, replayed: Replay, unit: str) -> tuple[str, str]:
         parts.append(_drawn(node, plan, replayed, inside, unit))
     words = "Each circle is a product of what hangs below it, left factor on the left; larger circles cost more."
     if closed:
-        words += f" Only the dearest products are drawn: {closed:,} boxes with more in them stay closed."
-    svg = (
-        f'<svg role="img" aria-label="Bracket tree of the plan" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {width:.0f} {height:.0f}">{"".join(parts)}</svg>'
-    )
-    return svg, words
+        boxes = "1 box with more in it stays" if closed == 1 else f"{closed:,} boxes with more in them stay"
+        words += f" Only the dearest products are drawn: {boxes} closed."
+    return Drawing("".join(parts), width, height, "Bracket tree of the plan"), words
 
 
 def _factors(plan: Plan, node: _TreeNode) -> list[_TreeNode]:
@@ -87,15 +84,14 @@ def _inside(plan: Plan, replayed: Replay) -> list[tuple[int, int]]:
     return sums
 
 
-def _opened(plan: Plan, inside: list[tuple[int, int]]) -> tuple[_TreeNode, int]:
+def _opened(plan: Plan, inside: list[tuple[int, int]], most: int | None) -> tuple[_TreeNode, int]:
     """Return the root with the dearest boxes opened, and how many boxes with factors in them stay closed."""
     root = _TreeNode(plan.outputs[0].step)
     queue = [(-inside[root.of][0], 0, root)]
-    leaves, count = 1, 0
-    closed, most = (
-        0,
-        MAX_WHOLE_TREE_LEAVES if len(plan.graph.useful) <= MAX_WHOLE_TREE_LEAVES else MAX_TREE_EXCERPT_LEAVES,
-    )
+    leaves, count, closed = 1, 0, 0
+    if most is None:
+        whole = len(plan.graph.useful) <= MAX_WHOLE_TREE_LEAVES
+        most = MAX_WHOLE_TREE_LEAVES if whole else MAX_TREE_EXCERPT_LEAVES
     while queue:
         _, _, node = heappop(queue)
         factors = _factors(plan, node)
