@@ -32,11 +32,12 @@ from chainplan.jax.loops import MIN_LOOP_GAIN, Differentiate, LoopEquation
 from chainplan.jax.memory_limit import within
 from chainplan.jax.program_time import predicted_seconds
 from chainplan.jax.selected import leaves_out_steep_entries
+from chainplan.jax.shared_blocks import shared_elementals, shared_first
 from chainplan.jax.standalone import TracedProgram, in_batch, program, traced_program
 from chainplan.jax.strategies import EvaluatedStrategy, JacobianStrategy, evaluated_by_mode
 from chainplan.jax.symbolic import SymbolicOrders, symbolic_orders
 from chainplan.jax.trace import FunctionTrace, trace
-from chainplan.jax.tuning import batch_of, fastest
+from chainplan.jax.tuning import batch_axes, batch_of, fastest
 from chainplan.jax.types import Tree
 from chainplan.planner import plan as find_plan
 from chainplan.plans.candidate import Candidate
@@ -304,6 +305,7 @@ def _ways(
         saving = [way for way in coloured if seconds(way) <= (1 - MIN_COLOURED_GAIN) * seconds(by_plan)]
         return [*saving, by_plan, *plain]
     plans = [JacobianStrategy("plan", candidate) for candidate in _plans(problem, settings, result)]
+    plans += _in_batch(linearised, call, plans)
     by_plan = plans[0] if len(plans) == 1 else min(plans, key=seconds)
     if not plain or settings.gain is None:
         return [by_plan, *plain]
@@ -320,6 +322,22 @@ def _ways(
     if seconds(by_plan) > (1 - gain) * rank(plain[0]):
         return [*plain, by_plan]
     return ways
+
+
+def _in_batch(
+    linearised: LinearisedFunction, call: FlatCall, plans: Sequence[JacobianStrategy]
+) -> list[JacobianStrategy]:
+    """Return plans as they use what the batch in sight has in common; none where it has nothing that plans use."""
+    _, axes = batch_axes([*call.leaves, *linearised.trace.constants])
+    if axes is None or linearised.apart is not None:
+        return []
+    shared = tuple(axis is None for axis in axes)
+    elementals = shared_elementals(linearised, shared)
+    if not elementals:
+        return []
+    found = [way.candidate for way in plans if way.candidate is not None]
+    before = None if len(found[0].plan.steps) > MAX_RANKED_STEPS else shared_first(found[0], elementals)
+    return [JacobianStrategy("plan", one, shared=shared) for one in (*found, *([before] if before else []))]
 
 
 def _coloured(

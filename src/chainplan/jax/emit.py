@@ -26,12 +26,13 @@ from chainplan.jax.forms import (
     HeldEqualParts,
     HeldExplicit,
     as_parts,
+    is_known,
     matrix,
 )
 from chainplan.jax.indexing import taken
 from chainplan.jax.linearise import LinearisedFunction
-from chainplan.jax.products import product, total
 from chainplan.jax.selected import selected, without_the_rest
+from chainplan.jax.shared_blocks import RunBlock, SharedBlock, shared_product, shared_total, written
 from chainplan.jax.trace import TraceEquation, read
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.kept_blocks import multiplying
@@ -73,6 +74,7 @@ def blocks_of(
     values: dict[int, Array],
     dtype: DTypeLike,
     chunk: int | None = None,
+    shared: frozenset[str] = frozenset(),
 ) -> dict[tuple[str, str], HeldBlock]:
     """Run a plan at a point.
 
@@ -85,13 +87,15 @@ def blocks_of(
     chunk : int | None
         The number of columns or rows to which a matrix-free elemental is applied at a time; None applies it to all at
         once.
+    shared : frozenset[str]
+        The elementals that all points of the batch around the run have in common.
 
     Returns
     -------
     dict
         (output, input) -> block, for every pair that a path connects.
     """
-    made = TracedRun(linearised, candidate, values, dtype, chunk).blocks()
+    made = TracedRun(linearised, candidate, values, dtype, chunk, shared).blocks()
     return {(output, source): made[position] for output, source, position in candidate.plan.outputs}
 
 
@@ -117,7 +121,7 @@ def structures_of(candidate: Candidate) -> dict[tuple[str, str], Block]:
     return {(output, source): blocks[position].block for output, source, position in candidate.plan.outputs}
 
 
-class TracedRun(Interpreter[HeldBlock]):
+class TracedRun(Interpreter[RunBlock]):
     """One run of a plan: the blocks made so far, and what steps need beside them."""
 
     def __init__(
@@ -127,14 +131,16 @@ class TracedRun(Interpreter[HeldBlock]):
         values: dict[int, Array],
         dtype: DTypeLike,
         chunk: int | None = None,
+        shared: frozenset[str] = frozenset(),
     ) -> None:
         self._edges: dict[str, tuple[TraceEquation, JaxEdge]] = {
             name: (one.equation, edge) for one in linearised.found for name, _, _, edge in one.edges
         }
-        self._shared = {e.values for e in candidate.plan.graph.elementals}
+        self._firsts = {e.values for e in candidate.plan.graph.elementals}
+        self._in_batch = shared
         self._candidate, self._plan = candidate, candidate.plan
         self._values, self._dtype, self._chunk = values, dtype, chunk
-        self._made: list[HeldBlock] = []
+        self._made: list[RunBlock] = []
         self._vectors: Mapping[str, Array] = {}
         self._block = cache(self._computed)
         self._load = cache(self._loaded)
@@ -145,7 +151,7 @@ class TracedRun(Interpreter[HeldBlock]):
         """Run all steps and return their blocks."""
         for step in self._plan.steps:
             self._made.append(step.accept(self))
-        return self._made
+        return [written(block, self._dtype) for block in self._made]
 
     def product(self, mode: Mode, vectors: Mapping[str, Array]) -> dict[str, Array]:
         """Run the program of a side behind the set-up, on a vector for each vertex where one comes in."""
@@ -155,24 +161,30 @@ class TracedRun(Interpreter[HeldBlock]):
         del self._made[len(self._plan.steps) :]
         for step in program.steps:
             self._made.append(step.accept(self))
-        return {vertex: matrix(self._made[at], self._dtype).ravel() for vertex, at in program.results}
+        return {vertex: matrix(self._held(at), self._dtype).ravel() for vertex, at in program.results}
 
-    def load(self, step: Load) -> HeldBlock:
-        return self._load(step.elemental)
+    def _held(self, step: int) -> HeldBlock:
+        """Return the block of a step as one of a single point."""
+        return written(self._made[step], self._dtype)
 
-    def accumulate(self, step: Accumulate) -> HeldBlock:
-        return self._apply(step.elemental, None, step.mode)
+    def load(self, step: Load) -> RunBlock:
+        held = self._load(step.elemental)
+        alone = step.elemental in self._in_batch and held is self._block(step.elemental)
+        return SharedBlock(held) if alone or (self._in_batch and is_known(held)) else held
+
+    def accumulate(self, step: Accumulate) -> RunBlock:
+        held = self._apply(step.elemental, None, step.mode)
+        return SharedBlock(held) if step.elemental in self._in_batch else held
 
     def propagate(self, step: Propagate) -> HeldBlock:
-        return self._propagated(step.elemental, self._made[step.arg], step.mode)
+        return self._propagated(step.elemental, self._held(step.arg), step.mode)
 
-    def multiply(self, step: Multiply) -> HeldBlock:
-        left, right = self._made[step.left], self._made[step.right]
-        block = product(left, right, self._dtype)
-        return block if step.onto is None else total(self._made[step.onto], block, self._dtype)
+    def multiply(self, step: Multiply) -> RunBlock:
+        block = shared_product(self._made[step.left], self._made[step.right], self._dtype)
+        return block if step.onto is None else shared_total(self._made[step.onto], block, self._dtype)
 
-    def add(self, step: Add) -> HeldBlock:
-        return total(self._made[step.left], self._made[step.right], self._dtype)
+    def add(self, step: Add) -> RunBlock:
+        return shared_total(self._made[step.left], self._made[step.right], self._dtype)
 
     def seed(self, step: Seed) -> HeldBlock:
         colours = np.array(step.colours, np.int64)
@@ -182,10 +194,12 @@ class TracedRun(Interpreter[HeldBlock]):
     def decompress(self, step: Decompress) -> HeldBlock:
         replayed, made = self._candidate.replay, self._made
         block = replayed.blocks[len(made)].block
-        columns, rows = (None if at is None else matrix(made[at], self._dtype) for at in (step.tangent, step.adjoint))
+        columns, rows = (
+            None if at is None else matrix(self._held(at), self._dtype) for at in (step.tangent, step.adjoint)
+        )
         return decompressed(block, step, self._plan, replayed, columns, rows)
 
-    def again(self, step: Again) -> HeldBlock:
+    def again(self, step: Again) -> RunBlock:
         return self._made[step.arg]
 
     def direction(self, step: Direction) -> HeldBlock:
@@ -222,7 +236,7 @@ class TracedRun(Interpreter[HeldBlock]):
         A block that may stand at several places keeps all entries, because the choices behind these may differ.
         """
         held = self._block(name)
-        if name not in self._edges or self._plan.graph[name].first in self._shared:
+        if name not in self._edges or self._plan.graph[name].first in self._firsts:
             return held
         return without_the_rest(held, self._edges[name][0].name, self._selected().get(self._plan.graph[name].target))
 

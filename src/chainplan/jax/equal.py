@@ -50,9 +50,7 @@ class EqualValues:
     def edge(self, equation: TraceEquation, edges: NamedEdges, place: int) -> Hashable:
         """Return a key that edges of equal values have in common; `place` is that of the edge in its equation."""
         edge = edges[place][3]
-        along = _operands_of(edge, [other for *_, other in edges])
-        linear = len(along) == 1 and along <= set(LINEAR_OPERANDS.get(equation.name, ()))
-        skipped = along if linear else set()
+        skipped = _unread(equation, edges, place)
         read = tuple(None if i in skipped else self._operand(o) for i, o in enumerate(equation.operands))
         return self._text(equation), edge.source, edge.target, edge.rows, edge.cols, read, equation.kept
 
@@ -73,6 +71,19 @@ class EqualValues:
             text = equation_text(equation.primitive, equation.params, equation.ins)
             self._texts[own] = f"{own}" if text is None else f"{text} {equation.ins} {equation.outs}"
         return self._texts[own]
+
+
+def operands_read(equation: TraceEquation, edges: NamedEdges, place: int) -> list[TraceOperand]:
+    """Return the operands of an equation on which the values of an edge of it depend."""
+    skipped = _unread(equation, edges, place)
+    return [o for i, o in enumerate(equation.operands) if i not in skipped]
+
+
+def _unread(equation: TraceEquation, edges: NamedEdges, place: int) -> set[int]:
+    """Return the operand along which an edge leads where the equation is linear in it."""
+    along = _operands_of(edges[place][3], [other for *_, other in edges])
+    linear = len(along) == 1 and along <= set(LINEAR_OPERANDS.get(equation.name, ()))
+    return along if linear else set()
 
 
 def _operands_of(edge: JaxEdge, edges: Iterable[JaxEdge]) -> set[int]:

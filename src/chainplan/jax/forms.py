@@ -154,6 +154,14 @@ def parts(count: int, values: Array, kronecker: bool = False) -> HeldBlock:
     return HeldEqualParts(count, values, kronecker)
 
 
+def is_known(held: HeldBlock) -> bool:
+    """Say whether the form alone says all entries of a block."""
+    match held:
+        case HeldZero() | HeldDiagonal(vector=None) | HeldSelection(values=None):
+            return True
+    return False
+
+
 def transposed(held: HeldBlock) -> HeldBlock:
     """Return the transposed block."""
     match held:

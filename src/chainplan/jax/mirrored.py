@@ -243,7 +243,7 @@ class _SymmetricRun(TracedRun):
     def propagate(self, step: Propagate) -> HeldBlock:
         own, arg = self._elemental(step.elemental), self._numbers[step.arg]
         number = self._names.product(*((own, arg) if step.mode is Mode.TANGENT else (arg, own)))
-        return self._noted(number, lambda: self._propagated(step.elemental, self._made[step.arg], step.mode))
+        return self._noted(number, lambda: self._propagated(step.elemental, self._held(step.arg), step.mode))
 
     def multiply(self, step: Multiply) -> HeldBlock:
         left, right = self._numbers[step.left], self._numbers[step.right]
@@ -253,12 +253,12 @@ class _SymmetricRun(TracedRun):
             return self._noted(number, lambda: block)
         return self._noted(
             self._names.sum(self._numbers[step.onto], number),
-            lambda: total(self._made[step.onto or 0], block, self._dtype),
+            lambda: total(self._held(step.onto or 0), block, self._dtype),
         )
 
     def add(self, step: Add) -> HeldBlock:
         number = self._names.sum(self._numbers[step.left], self._numbers[step.right])
-        return self._noted(number, lambda: total(self._made[step.left], self._made[step.right], self._dtype))
+        return self._noted(number, lambda: total(self._held(step.left), self._held(step.right), self._dtype))
 
     def seed(self, step: Seed) -> HeldBlock:
         return self._alone(super().seed(step))
@@ -267,10 +267,10 @@ class _SymmetricRun(TracedRun):
         return self._alone(super().decompress(step))
 
     def again(self, step: Again) -> HeldBlock:
-        return self._noted(self._numbers[step.arg], lambda: self._made[step.arg])
+        return self._noted(self._numbers[step.arg], lambda: self._held(step.arg))
 
     def _product(self, step: Multiply, number: int) -> HeldBlock:
-        left, right = self._made[step.left], self._made[step.right]
+        left, right = self._held(step.left), self._held(step.right)
         if not self._own_image(number):
             return product(left, right, self._dtype)
         square = self._numbers[step.left] == self._names.twins[self._numbers[step.right]]

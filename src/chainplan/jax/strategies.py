@@ -18,6 +18,7 @@ from chainplan.jax.coloured import ColouredSweep, evaluated_by_colours
 from chainplan.jax.emit import blocks_of, structures_of
 from chainplan.jax.forms import HeldBlock, HeldExplicit, listed, matrix, transposed
 from chainplan.jax.linearise import LinearisedFunction
+from chainplan.jax.shared_blocks import shared_elementals
 from chainplan.jax.symmetric import symmetrised, upper_mirrored
 from chainplan.jax.trace import FunctionTrace, read
 from chainplan.jax.types import Shaped, Tree
@@ -46,6 +47,8 @@ class JacobianStrategy(NamedTuple):
     symmetric: bool = False
     sweep: ColouredSweep | None = None
     """The products of a way that is "coloured", which only a sparse symmetric Jacobian has."""
+    shared: tuple[bool, ...] = ()
+    """Of each leaf of the call, and each constant of its trace, whether a plan takes it as common to a batch."""
 
     @property
     def plan(self) -> Plan | None:
@@ -87,7 +90,10 @@ def _by_plan(
     ins: Sequence[Shaped],
 ) -> list[list[Tree]]:
     """Compute the blocks by a plan at the values of a trace, in the shapes of results and arguments."""
-    held = {} if way.candidate is None else blocks_of(linearised, way.candidate, values, dtype, way.chunk)
+    held = {}
+    if way.candidate is not None:
+        shared = shared_elementals(linearised, way.shared) if way.shared else frozenset()
+        held = blocks_of(linearised, way.candidate, values, dtype, way.chunk, shared)
     return written(held, way, linearised.outputs, linearised.inputs, dtype, outs, ins)
 
 
