@@ -147,6 +147,24 @@ def test_mutated_trees() -> None:
     fuzz(mutated_tree, lambda tree: from_spec(tree, "f"))
 
 
+PATTERNS = [
+    b"%%MatrixMarket matrix coordinate pattern general\n% of a spec\n4 4 3\n1 1\n2 4\n4 2\n",
+    b"%%MatrixMarket matrix coordinate real symmetric\n4 4 2\n2 1 0.5\n3 3 -1e5\n",
+    b"%%MatrixMarket matrix array integer general\n2 2\n1\n0\n0\n4\n",
+]
+
+
+def test_mutated_patterns(tmp_path: Path) -> None:
+    """Files in Matrix Market format that a spec names; the block takes the shape of the file where that is read."""
+
+    def reader(data: bytes) -> Problem:
+        (tmp_path / "p.mtx").write_bytes(data)
+        shape = [2, 2] if b"array" in data else [4, 4]
+        return from_spec({"chain": [{"shape": shape, "structure": {"sparse": str(tmp_path / "p.mtx")}}]}, "f")
+
+    fuzz(lambda random: mutated_bytes(random, PATTERNS), reader)
+
+
 def test_mutated_files_through_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 0, 1 or 2 and never a traceback; a plan that comes out passes the check."""
     spec, saved = tmp_path / "spec.yaml", tmp_path / "plan.json"

@@ -39,8 +39,8 @@ BROKEN_ARCHIVE_ERRORS = (
     lzma.LZMAError,
 )
 """The exceptions that reading a broken archive may raise."""
-
-
+_MAX_REASON_CHARACTERS = 500
+"""Characters of the longest message of an error that is passed on, because it may quote the file."""
 _BROKEN_HEADER_ERRORS = (
     ValueError,
     TypeError,
@@ -67,10 +67,11 @@ class ArrayHeader(NamedTuple):
 
 
 def why(error: Exception) -> str:
-    """Return the message of one of the exceptions in `BROKEN_ARCHIVE_ERRORS`, on one line."""
+    """Return the message of one of the exceptions in `BROKEN_ARCHIVE_ERRORS`, on one line of characters that print."""
     if isinstance(error, KeyError):
         return str(error.args[0]) if error.args else "an array is missing"
-    return getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    said = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in said[:_MAX_REASON_CHARACTERS])
 
 
 def fault(error: Exception, expected: str) -> str:

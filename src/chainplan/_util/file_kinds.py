@@ -23,15 +23,12 @@ class FileKind(NamedTuple):
 
 
 NPZ = FileKind("an archive of numpy (.npz) or another zip file", "PK\x03\x04", _ADVICE_ON_ARRAYS)
+MATRIX_MARKET = FileKind(
+    "a Matrix Market file", "%%MatrixMarket", "It holds one pattern: name it in a spec, {sparse: pattern.mtx}."
+)
 FILE_KINDS = (
     NPZ,
-    FileKind(
-        "a Matrix Market file",
-        "%%MatrixMarket",
-        "It holds one matrix: save it by scipy.sparse.save_npz('pattern.npz', scipy.io.mmread(path)) and name that in "
-        "a spec: {sparse: pattern.npz}.",
-        "Write it anew by scipy.sparse.save_npz('pattern.npz', scipy.io.mmread(path)).",
-    ),
+    MATRIX_MARKET,
     FileKind(
         "an array of numpy (.npy)",
         "\x93NUMPY",

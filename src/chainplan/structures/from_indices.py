@@ -6,15 +6,13 @@ names no entry twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import chain
-from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
-from chainplan._util.archives import BROKEN_ARCHIVE_ERRORS, ArrayHeader, headers, why
-from chainplan._util.file_kinds import BYTES_OF_FILE_START, NPZ, kind_of
+from chainplan._util.archives import BROKEN_ARCHIVE_ERRORS, why
 from chainplan.structures.base import BlockShape, Structure
+from chainplan.structures.sparse_files import SparseArray, load_sparse
 from chainplan.structures.unit_entries import UnitEntries
 
 if TYPE_CHECKING:
@@ -22,25 +20,10 @@ if TYPE_CHECKING:
 
     from chainplan._util.arrays import Array
 
-SparseArray = Any
-"""An array or matrix of scipy.sparse of any format: scipy has no type for what they have in common."""
-
 MAX_LISTED_LINES = 100_000_000
 """Rows or columns of the largest pattern that is listed; its row pointers are an array of as many numbers."""
 MAX_EMPTY_LINES = 4_000_000
 """Rows plus columns that a pattern may have even if it lists next to no entries."""
-MAX_SMALL_FILE_ENTRIES = 2_000_000
-"""Entries that a pattern file of any size may list; a larger number of entries needs four bytes of file for each."""
-MAX_PATTERN_FILE_BYTES = 500_000_000
-"""Bytes of the largest pattern file that is read."""
-_PATTERN_FILE_ARRAYS = {
-    "format": ("SU", (0,), "one text"),
-    "data": ("biufc", (1, 2, 3), "numbers"),
-    "shape": ("iu", (1,), "a list of whole numbers"),
-    "coords": ("iu", (2,), "lists of whole numbers"),
-    **dict.fromkeys(("indices", "indptr", "row", "col", "offsets"), ("iu", (1,), "a list of whole numbers")),
-}
-"""What the arrays of a pattern file must be: their kinds of dtype, their numbers of dimensions, and both in words."""
 
 
 def permutation(argument: object, shape: BlockShape) -> Structure:
@@ -88,21 +71,22 @@ def coo(argument: object, shape: BlockShape) -> Structure:
 
 
 def sparse(argument: object, shape: BlockShape, folder: Path | None) -> Structure:
-    """Read `{sparse: pattern.npz}`, the nonzeros of a file that `scipy.sparse.save_npz` wrote; nothing is unpickled.
+    """Read `{sparse: pattern.npz}`, the nonzeros of a file of scipy or, as pattern.mtx, in Matrix Market format.
 
     A sparse array of scipy may stand in place of the file. Without a folder no file is read.
     """
     if type(argument).__module__.startswith("scipy.sparse"):
         return of_matrix(_fitting(argument, shape, "the array"))
     if not isinstance(argument, str):
-        raise ValueError("{sparse: pattern.npz}, a file beside the spec")
+        raise ValueError("{sparse: pattern.npz} or {sparse: pattern.mtx}, a file beside the spec")
     if folder is None:
         raise ValueError("a structure without a file here, such as {coo: [[0, 1], [2, 2]]}")
     path = folder / argument
     try:
-        array = _load_array(path)
+        array = load_sparse(path, _require_listable)
     except BROKEN_ARCHIVE_ERRORS as error:
-        raise ValueError(f"a file that scipy.sparse.save_npz wrote, but '{path}': {why(error)}") from None
+        expected = "a file that scipy.sparse.save_npz wrote, or one in Matrix Market format"
+        raise ValueError(f"{expected}, but '{path}': {why(error)}") from None
     return of_matrix(_fitting(array, shape, f"'{path}'"))
 
 
@@ -112,41 +96,6 @@ def _fitting(array: SparseArray, shape: BlockShape, what: str) -> SparseArray:
         m, n = array.shape
         raise ValueError(f"a pattern of {shape[0]} x {shape[1]}, the shape of the block; {what} has {m} x {n}")
     return array
-
-
-def _load_array(path: Path) -> SparseArray:
-    """Load the sparse array in a file, after the sizes that the file declares were looked at."""
-    from scipy.sparse import load_npz
-
-    if not path.is_file():
-        raise ValueError("found no file" if not path.exists() else "it is no plain file")
-    size = path.stat().st_size
-    if size > MAX_PATTERN_FILE_BYTES:
-        raise ValueError(f"it has more than {MAX_PATTERN_FILE_BYTES // 10**6} MB")
-    with path.open("rb") as file:
-        kind = kind_of(file.read(BYTES_OF_FILE_START))
-    if kind is not None and kind is not NPZ:
-        raise ValueError(f"it is {kind.what}. {kind.as_pattern}")
-    declared = headers(path)
-    _require_kinds(declared)
-    listed = max((prod(declared[name].shape) for name in ("data", "indices", "row") if name in declared), default=0)
-    if listed > max(MAX_SMALL_FILE_ENTRIES, size // 4):
-        raise ValueError(f"its {size:,} bytes unpack to {listed:,} entries; write it with compressed=False")
-    loaded: SparseArray = load_npz(path)
-    if hasattr(loaded, "indptr"):
-        loaded.check_format(full_check=True)  # scipy's kernels follow row pointers wherever they lead
-    return loaded
-
-
-def _require_kinds(declared: Mapping[str, ArrayHeader]) -> None:
-    """Refuse arrays that scipy would misread, or would refuse in words that do not help the user."""
-    for name, header in ((name, declared[name]) for name in _PATTERN_FILE_ARRAYS if name in declared):
-        kinds, dimensions, what = _PATTERN_FILE_ARRAYS[name]
-        if header.dtype.kind not in kinds or len(header.shape) not in dimensions:
-            shape = f"{len(header.shape)} dimensions and dtype {header.dtype}"
-            raise ValueError(f"its '{name}' is {what} in such a file, but has {shape}")
-    if "shape" in declared and declared["shape"].shape != (2,):
-        raise ValueError(f"it holds an array of {declared['shape'].shape[0]} dimensions, not of rows and columns")
 
 
 def of_matrix(given: SparseArray) -> Structure:
