@@ -89,7 +89,7 @@ def _apart(suite: JaxSuite, say: Callable[[str], None]) -> Iterator[JaxRow]:
     """The rows, from a process with one thread."""
     code = [sys.executable, "-m", "bench.jax_suite", json.dumps(asdict(suite))]
     paths = os.pathsep.join([*(str(ROOT / part) for part in ("src", "cli", "")), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, **ONE_JAX_THREAD, "JAX_PLATFORMS": "cpu", "PYTHONPATH": paths}
+    environment = {"JAX_PLATFORMS": "cpu", **os.environ, **ONE_JAX_THREAD, "PYTHONPATH": paths}
     with subprocess.Popen(code, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as process:
         assert process.stdout is not None
         for line in process.stdout:

@@ -16,10 +16,11 @@ from jax import lax  # noqa: E402
 import chainplan  # noqa: E402
 import chainplan.jax as planned  # noqa: E402
 from chainplan.jax import choice, strategies  # noqa: E402
+from chainplan.jax.accelerator_rates import ON_ACCELERATOR  # noqa: E402
 from chainplan.jax.call import flattened  # noqa: E402
 from chainplan.jax.choice import JacobianSettings, chosen, least_steps  # noqa: E402
 from chainplan.jax.linearise import linearise  # noqa: E402
-from chainplan.jax.program_time import predicted_seconds, work_of  # noqa: E402
+from chainplan.jax.program_time import SECONDS, predicted_seconds, work_of  # noqa: E402
 from chainplan.jax.standalone import linearised_call  # noqa: E402
 from tests.jax_programs import CASES, draw  # noqa: E402
 
@@ -79,6 +80,22 @@ def _seconds(way: choice.Choice) -> float:
     assert way.chosen is not None
     assert way.chosen.program is not None
     return predicted_seconds(way.chosen.program)
+
+
+def test_kernels_and_trips_decide_on_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_steps(x: Any) -> Any:
+        return lax.fori_loop(0, 20, lambda _, y: jnp.tanh(y) @ jnp.eye(4), x)
+
+    def at_once(x: Any) -> Any:
+        return jnp.tanh(x @ jnp.ones((400, 400))) @ jnp.ones((400, 4))
+
+    programs = jax.make_jaxpr(in_steps)(jnp.ones((1, 4))), jax.make_jaxpr(at_once)(jnp.ones((400, 400)))
+    here = [predicted_seconds(program) for program in programs]
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    there = [predicted_seconds(program) for program in programs]
+    assert here[0] < here[1]
+    assert there[0] > there[1]
+    assert ON_ACCELERATOR.keys() == SECONDS.keys()
 
 
 def test_the_gain_is_a_share_of_predicted_time() -> None:

@@ -7,7 +7,7 @@ in each trip, unless the loop moves so few bytes that XLA compiles it whole.
 
 The rates were fitted to ratios of the times of compiled calls, on one thread, by plan and by both modes: of the suite
 `jax` (`bench/reports/jax.md`), of functions drawn at random and of random programs, one point and batches. Only ratios
-of predictions are used.
+of predictions are used. An accelerator has rates of its own (`accelerator_rates`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from __future__ import annotations
 from collections import Counter
 from math import prod
 
+import jax
 from jax.extend import core
 
+from chainplan.jax.accelerator_rates import ON_ACCELERATOR
 from chainplan.jax.costs import ASSUMED_LOOP_TRIPS
 from chainplan.jax.flat_program import LOOPS, FlatProgram, Operation, elements, size_in_bytes
 from chainplan.jax.fusions import BRANCHES, DEAR, LINALG, MOVES, Fusions, is_fusible, names, reduces
@@ -85,11 +87,17 @@ _SLOW = names("sqrt rsqrt div rem")
 
 def predicted_seconds(closed: core.ClosedJaxpr) -> float:
     """Predict the seconds that a compiled call of a program takes."""
-    return SECONDS["call"] + _seconds(work_of(closed))
+    return _rates()["call"] + _seconds(work_of(closed))
 
 
 def _seconds(work: Counter[str]) -> float:
-    return sum(SECONDS[kind] * amount for kind, amount in work.items())
+    rates = _rates()
+    return sum(rates[kind] * amount for kind, amount in work.items())
+
+
+def _rates() -> dict[str, float]:
+    """The seconds per unit of work on the backend that JAX runs on by default."""
+    return SECONDS if jax.default_backend() == "cpu" else ON_ACCELERATOR
 
 
 def work_of(closed: core.ClosedJaxpr) -> Counter[str]:
