@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from chainplan.plans.steps import Plan
     from chainplan.problem.problem import Problem
 
-PLAN_FORMATS = ("text", "json", "markdown", "dot", "html", "svg", "trace")
+PLAN_FORMATS = ("text", "json", "markdown", "latex", "dot", "html", "svg", "trace")
 SCHEDULE_FORMATS = ("svg", "trace")
 """The formats that draw a schedule."""
 

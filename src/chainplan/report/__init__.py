@@ -1,1 +1,1 @@
-"""Renderers write results as text, Markdown, JSON, DOT, SVG, a trace or a page; `registry.RENDERERS` lists them."""
+"""Renderers write results as text, Markdown, LaTeX, JSON, DOT, SVG, a trace or a page, by `registry.RENDERERS`."""

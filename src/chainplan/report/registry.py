@@ -9,7 +9,7 @@ from chainplan.errors.arguments import expect
 from chainplan.plans.result import Result
 from chainplan.plans.variants import Variants
 from chainplan.report import chrome_trace as trace
-from chainplan.report import dot, json, markdown, text
+from chainplan.report import dot, json, latex, markdown, text
 from chainplan.report import gantt_svg as svg
 from chainplan.report.html import page as html
 
@@ -17,6 +17,7 @@ RENDERERS: dict[str, Callable[[Result], str]] = {
     "text": text.render,
     "json": json.render,
     "markdown": markdown.render,
+    "latex": latex.render,
     "dot": dot.render,
     "html": html.render,
     "svg": svg.render,
