@@ -29,6 +29,7 @@ from chainplan.plans.product_orders import baseline_plan
 from chainplan.plans.result import Result
 from chainplan.plans.steps import Add, Contract, Load, LoadSecond, Multiply, Plan, SecondOutput, Step
 from chainplan.problem.graph import Elemental, Graph
+from chainplan.problem.mixed_second import OwnSecond
 from chainplan.problem.problem import Problem
 from chainplan.problem.second import ElementalSecond, SecondOrder
 from chainplan.report.registry import RENDERERS
@@ -57,10 +58,16 @@ def asked(sizes: list[int]) -> Problem:
     return from_spec({"chain": sizes, "derivative": 2})
 
 
+def own(problem: Problem, name: str) -> OwnSecond:
+    found = problem.graph.own_second(name)
+    assert found is not None
+    return found
+
+
 def pairs(problem: Problem, values: Mapping[str, Any]) -> list[tuple[Any, Any]]:
     """Jacobian and second derivative of each elemental as arrays."""
     matrices = as_matrices(problem.graph.elementals, values)
-    return [(matrices[e.name].tolist(), as_array(e, values).tolist()) for e in problem.graph.chain]
+    return [(matrices[e.name].tolist(), as_array(own(problem, e.name), values).tolist()) for e in problem.graph.chain]
 
 
 def random_second(rng: random.Random) -> Problem:
@@ -342,7 +349,7 @@ def test_what_does_not_go_with_second_derivatives_is_refused() -> None:
         plan(chain(SIZES), "second-chain")
     graph = {"edges": [["x", "a"], ["x", "b"], ["a", "y"], ["b", "y"]]}
     with pytest.raises(SolverError, match="is not a chain"):
-        plan(from_spec({"dag": graph, "derivative": 2}))
+        plan(from_spec({"dag": graph, "derivative": 2, "directions": {"right": 1}}))
     endless = from_spec({"chain": [2, 2], "derivative": 2, "directions": {"left": 10**12}})
     with pytest.raises(ExecutionError, match="16,000,000,000,096 bytes"):
         require_memory(endless, np.float64)

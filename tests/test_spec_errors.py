@@ -101,7 +101,7 @@ def test_a_size_in_quotes() -> None:
 
 TOP = "'chain', 'dag', 'limits', 'products', 'derivative', 'weights', 'directions', 'ranges', 'name'"
 ITEM = "'name', 'shape', 'structure', 'tangent', 'adjoint', 'tape', 'advance', 'second', 'same_as', 'times'"
-DAG = "'sizes', 'inputs', 'outputs', 'jacobians', 'edges'"
+DAG = "'sizes', 'inputs', 'outputs', 'jacobians', 'edges', 'seconds'"
 XY = "inputs: [x], outputs: [y]"
 
 

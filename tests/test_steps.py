@@ -19,6 +19,7 @@ from chainplan.plans.steps import (
     Contract,
     Decompress,
     Direction,
+    Exchange,
     Given,
     Interpreter,
     Load,
@@ -52,6 +53,7 @@ STEPS: list[Step] = [
     Given("x1", Side.ROWS),
     Contract(1, 2, Side.ROWS, True),
     Contract(1, 2, Side.RIGHT, False, 3),
+    Exchange(1),
     Advance("F1"),
     Store("x0"),
     Restore("x0"),
@@ -101,6 +103,9 @@ class NoRestore(Interpreter[str]):
 
     def contract(self, step: Contract) -> str:
         return "contract"
+
+    def exchange(self, step: Exchange) -> str:
+        return "exchange"
 
     def store(self, step: Store) -> str:
         return "store"

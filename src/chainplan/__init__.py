@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from chainplan.problem.graph import Elemental as Elemental
     from chainplan.problem.graph import Graph as Graph
     from chainplan.problem.graph import Mode as Mode
+    from chainplan.problem.mixed_second import MixedSecond as MixedSecond
     from chainplan.problem.problem import Problem as Problem
     from chainplan.problem.products import Products as Products
+    from chainplan.problem.second import ElementalSecond as ElementalSecond
     from chainplan.problem.second import SecondOrder as SecondOrder
     from chainplan.programs.evaluation import evaluate as evaluate
     from chainplan.programs.evaluation import linearise as linearise
@@ -51,8 +53,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "ChainplanError": "errors",
     "Elemental": "problem.graph",
+    "ElementalSecond": "problem.second",
     "Fma": "problem.cost",
     "Graph": "problem.graph",
+    "MixedSecond": "problem.mixed_second",
     "Mode": "problem.graph",
     "Plan": "plans.steps",
     "Primal": "values.primal",

@@ -27,6 +27,42 @@ def along(chain: Sequence[tuple[Any, Any]], left: Vector, right: Vector) -> Vect
     return mixed
 
 
+def along_graph(
+    order: Sequence[str],
+    edges: Sequence[tuple[str, str, Any, Any]],
+    pairs: Sequence[tuple[str, str, str, Any]],
+    sizes: Mapping[str, int],
+    given: Mapping[str, tuple[Vector, Vector]],
+) -> dict[str, Vector]:
+    """The second derivative of each vertex along two directions of each input.
+
+    `edges` are (source, target, F', F''), `pairs` are (vertex, argument, argument, M); `order` is topological.
+    """
+    zero = {v: [0] * size for v, size in sizes.items()}
+    a, b = ({v: list(given[v][which]) if v in given else zero[v] for v in order} for which in (0, 1))
+    mixed = {v: list(zero[v]) for v in order}
+    for v in order:
+        for one, target, slope, bend in edges:
+            if target == v:
+                a[v] = _sum(a[v], _times(slope, a[one]))
+                b[v] = _sum(b[v], _times(slope, b[one]))
+                mixed[v] = _sum(mixed[v], _times(slope, mixed[one]), _bilinear(bend, a[one], b[one]))
+        for target, one, other, bend in pairs:
+            if target == v:
+                crossed = [[list(column) for column in zip(*plane, strict=True)] for plane in bend]
+                turned = _bilinear(crossed, a[other], b[one]) if a[other] and b[one] else zero[v]
+                mixed[v] = _sum(mixed[v], _bilinear(bend, a[one], b[other]), turned)
+    return mixed
+
+
+def _sum(*vectors: Vector) -> Vector:
+    return [sum(entries) for entries in zip(*vectors, strict=True)]
+
+
+def _bilinear(bend: Any, a: Vector, b: Vector) -> Vector:
+    return [sum(plane[j][k] * a[j] * b[k] for j in range(len(a)) for k in range(len(b))) for plane in bend]
+
+
 def _times(matrix: Any, vector: Vector) -> Vector:
     return [sum(int(entry) * x for entry, x in zip(row, vector, strict=True)) for row in matrix]
 
@@ -123,12 +159,23 @@ def _made(step: Mapping[str, Any], blocks: list[Any], patterns: Mapping[str, Any
     op = step["op"]
     if op in ("load", "load_second"):
         return patterns[step["elemental"] + ("" if op == "load" else "''")], 0
+    if op == "given":
+        return patterns[f"{step['vertex']}:weights"], 0
     if op == "multiply":
         pairs = [(i, k, j) for i, at in blocks[step["left"]] for k, j in blocks[step["right"]] if k == at]
-        return {(i, j) for i, _, j in pairs}, len(pairs)
+        onto = set() if step["onto"] is None else blocks[step["onto"]]
+        return onto | {(i, j) for i, _, j in pairs}, len(pairs)
+    if op == "add":
+        return blocks[step["left"]] | blocks[step["right"]], 0
+    if op == "exchange":
+        return {(i, k, j) for i, j, k in blocks[step["second"]]}, 0
     second, block, half = blocks[step["second"]], blocks[step["block"]], step["symmetric"]
     if step["side"] == "rows":
         terms = [(r, j, k) for i, j, k in second for r, at in block if at == i]
+        made, price = set(terms), sum(j <= k for _, j, k in terms) if half else len(terms)
+    elif step["side"] in ("left", "right"):
+        left = step["side"] == "left"
+        terms = [(i, c, k) if left else (i, j, c) for i, j, k in second for at, c in block if at == (j if left else k)]
         made, price = set(terms), sum(j <= k for _, j, k in terms) if half else len(terms)
     else:
         assert step["side"] == "both"

@@ -28,7 +28,7 @@ from chainplan.execution.chunked_apply import (
     block_lines,
     identity_lines,
 )
-from chainplan.execution.second_kernels import contracted
+from chainplan.execution.second_kernels import contracted, exchanged
 from chainplan.execution.second_kernels import total as total_second
 from chainplan.execution.state_files import StateFiles
 from chainplan.kernels.convert import as_form, as_matrix, as_sparse, from_matrix, from_sparse, given_away, known
@@ -46,6 +46,7 @@ from chainplan.plans.steps import (
     Contract,
     Decompress,
     Direction,
+    Exchange,
     Given,
     Interpreter,
     Load,
@@ -60,7 +61,7 @@ from chainplan.plans.steps import (
     Write,
 )
 from chainplan.problem.graph import Elemental, Mode
-from chainplan.problem.second import second_name
+from chainplan.problem.mixed_second import OwnSecond
 from chainplan.structures import Block, Dense
 from chainplan.structures.second import SecondBlock
 from chainplan.values.jacobians import GivenJacobian, MatrixFree, called, common_dtype, matrix_free, stored
@@ -173,7 +174,12 @@ class Lowering(Interpreter[StepKernel]):
         raise AssertionError("programs of products are lowered by vector_program")
 
     def load_second(self, step: LoadSecond) -> StepKernel:
-        return _load_second(self._position, self._graph.declared[step.elemental])
+        own = self._graph.own_second(step.elemental)
+        assert own is not None, "replay refuses other names"
+        return _load_second(self._position, own)
+
+    def exchange(self, step: Exchange) -> StepKernel:
+        return _exchange(self._position, step, self._second(step.second))
 
     def given(self, step: Given) -> StepKernel:
         return _given(self._position, step, self.blocks[self._position])
@@ -409,9 +415,9 @@ def _decompress(position: int, step: Decompress, sides: SeededColours, block: Bl
     return kernel
 
 
-def _load_second(position: int, e: Elemental) -> StepKernel:
+def _load_second(position: int, own: OwnSecond) -> StepKernel:
     def kernel(run: PlanRun) -> None:
-        run.values[position] = stored_second(e, run.given.get(second_name(e.first)))
+        run.values[position] = stored_second(own, run.given.get(own.given))
 
     return kernel
 
@@ -432,6 +438,13 @@ def _contract(position: int, step: Contract, kinds: tuple[SecondBlock, SecondBlo
         matrix = as_matrix(held, block, run.dtype) if dense else as_sparse(held, block, run.dtype)
         made = contracted(value, second, matrix, step.side, result, step.symmetric)
         run.values[position] = made if onto is None else total_second(run.values[onto], made, result)
+
+    return kernel
+
+
+def _exchange(position: int, step: Exchange, second: SecondBlock) -> StepKernel:
+    def kernel(run: PlanRun) -> None:
+        run.values[position] = exchanged(run.values[step.second], second)
 
     return kernel
 

@@ -88,7 +88,8 @@ def _known_names(plan: Plan) -> frozenset[str]:
         return frozenset(names)
     ends = (*plan.graph.inputs, *plan.graph.outputs)
     sides = (side_name(vertex, side) for vertex in ends for side in SIDE_WORDS)
-    return frozenset((*names, *map(second_name, names), *sides))
+    seconds = map(second_name, (*names, *(one.name for one in plan.graph.mixed)))
+    return frozenset((*names, *seconds, *sides))
 
 
 def _plain_shape(own: Block, held: Block) -> tuple[int, ...] | None:

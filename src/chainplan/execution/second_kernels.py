@@ -27,15 +27,14 @@ def contracted(
     if side is Side.ROWS:
         return _on_rows(value, second, matrix, result, halved)
     if side is Side.LEFT:
-        turned = contracted(
-            _exchanged(value, second), second.exchanged(), matrix, Side.RIGHT, result.exchanged(), False
-        )
-        return _exchanged(turned, result.exchanged())
+        turned = contracted(exchanged(value, second), second.exchanged(), matrix, Side.RIGHT, result.exchanged(), False)
+        made = exchanged(turned, result.exchanged())
+        return _mirrored(made) if halved and result.pattern is None else made
     once = second._replace(right=matrix.shape[1], symmetric=False)
     made = _on_right(value, second, matrix)
     if side is Side.RIGHT:
         return _held(made, result)
-    made = _exchanged(made, once)
+    made = exchanged(made, once)
     half = once.exchanged()
     made = _on_right(made, half, matrix)
     return _held(_mirrored(_array(made, result)) if halved and result.pattern is None else made, result)
@@ -76,7 +75,7 @@ def _on_right(value: HeldValues, second: SecondBlock, matrix: Any) -> HeldValues
     return csr_array((made.data, (i, columns)), shape=(second.rows, second.left * matrix.shape[1]))
 
 
-def _exchanged(value: HeldValues, block: SecondBlock) -> HeldValues:
+def exchanged(value: HeldValues, block: SecondBlock) -> HeldValues:
     """Exchange the column sides of the values of a block."""
     if not is_sparse(value):
         return value.transpose(0, 2, 1)

@@ -3,7 +3,8 @@
 A vertex is a node with the attribute `size` (1 where it is missing), an elemental Jacobian an edge with the attributes
 of a spec's jacobian: `name`, `structure`, `tangent`, `adjoint`, `tape`, `advance`, `same_as`, `second`. The graph's
 attributes `inputs` and `outputs` list its ends; where they are missing, the inputs are the nodes that no edge enters,
-and the outputs those that no edge leaves. Lists and mappings become JSON text where a format holds only text (GraphML).
+and the outputs those that no edge leaves. Its attribute `seconds` is that of a spec. Lists and mappings become text of
+JSON where a format holds only text (GraphML).
 Reading goes through the grammar of the spec, so that its rules exist once.
 """
 
@@ -82,6 +83,8 @@ def _spec(graph: networkx.DiGraph, messages: SpecMessages) -> dict[str, Any]:
             ],
         }
     }
+    if graph.graph.get("seconds") is not None:
+        spec["dag"]["seconds"] = _plain(graph.graph["seconds"])
     given = {key: graph.graph.get(key) for key in ("memory", "recompute", "disk", "transfer")}
     for key in ("products", *SECOND_KEYS):
         if graph.graph.get(key) is not None:
@@ -148,6 +151,8 @@ def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
         graph.graph["recompute"] = True
     if problem.products is not None:
         graph.graph["products"] = problem.to_spec()["products"]
+    if problem.graph.mixed:
+        graph.graph["seconds"] = [one.to_spec() for one in problem.graph.mixed]
     if problem.second is not None:
         graph.graph |= second_words(problem.second)
     if problem.disk is not None:

@@ -29,7 +29,7 @@ from chainplan.io.spec_values import (
     whole,
 )
 from chainplan.plans.bound import Status
-from chainplan.plans.steps import STEP_KINDS, Add, Contract, LoadSecond, Step, word_of
+from chainplan.plans.steps import STEP_KINDS, Add, Contract, Exchange, LoadSecond, Step, word_of
 from chainplan.problem.graph import Graph, Mode
 from chainplan.structures.second import Side
 
@@ -64,8 +64,9 @@ FIELDS: dict[str, dict[str, Field]] = {
 }
 """The fields of each kind of step, by its name and theirs, in the order of its class."""
 
-SECOND_OPS = frozenset(map(word_of, (LoadSecond, Contract, Add)))
+SECOND_OPS = frozenset(map(word_of, (LoadSecond, Contract, Exchange, Add)))
 """The kinds of steps that may make second-order blocks, of rows x cols x right_cols."""
+_LOADS_MIXED = word_of(LoadSecond)
 _SECOND_FORM = RecordForm("an output", {**dict.fromkeys(("output", "left", "right"), TEXT_FORM), "id": whole(0)})
 
 OBJECTIVE_FORM = WordForm(*OBJECTIVES)
@@ -161,7 +162,7 @@ def require_names(root: dict[str, Any], graph: Graph, source: str) -> None:
     SpecError
         Where the problem has no elemental or vertex of a name.
     """
-    in_outputs = ("output", "input")
+    in_outputs, mixed = ("output", "input"), {one.name for one in graph.mixed}
     places: list[tuple[str, Mapping[str, Any], tuple[str, ...]]]
     places = [(f"steps[{i}]", step, NAMED_FIELDS) for i, step in enumerate(root["steps"])]
     places += [(f"outputs[{i}]", output, in_outputs) for i, output in enumerate(root["outputs"])]
@@ -170,7 +171,9 @@ def require_names(root: dict[str, Any], graph: Graph, source: str) -> None:
     for where, raw, names in (*places, *named_places(root.get("programs", {}))):
         for name in names:
             given = raw.get(name)
-            if given is not None and given not in (graph if name == "elemental" else graph.sizes):
+            if given is None or (given in mixed and raw.get("op") == _LOADS_MIXED):
+                continue
+            if given not in (graph if name == "elemental" else graph.sizes):
                 what = "an elemental" if name == "elemental" else "a vertex"
                 raise SpecError(
                     f"{source}: {where}.{name} is '{given[:40]}'; expected {what} of the problem. {ADVICE_ON_FORMS}"

@@ -6,7 +6,7 @@ from chainplan.io.located.nodes import LocatedNode, MappingNode, written
 from chainplan.io.located.reader import MAX_NAME_LENGTH, NodeReader, unnamable
 from chainplan.io.spec_draft import DETAILS, MAX_VERTEX_SIZE, GraphDraft, own_name, read_costs, structure_of
 from chainplan.io.spec_same import first_of_each
-from chainplan.io.spec_second import read_elemental_second
+from chainplan.io.spec_second import read_elemental_second, read_mixed_second
 from chainplan.problem.graph import Elemental
 from chainplan.structures import DENSE, Block
 
@@ -14,7 +14,7 @@ from chainplan.structures import DENSE, Block
 def read_dag(node: LocatedNode, reader: NodeReader) -> GraphDraft | None:
     """Read a DAG, given by `jacobians`, or in short by `edges` alone."""
     short = isinstance(node, MappingNode) and "edges" in node.keys
-    keys = ("sizes", "inputs", "outputs", "jacobians", "edges")
+    keys = ("sizes", "inputs", "outputs", "jacobians", "edges", "seconds")
     dag = reader.fields(node, keys, ("edges",) if short else keys[1:4])
     if dag is None:
         return None
@@ -31,6 +31,8 @@ def read_dag(node: LocatedNode, reader: NodeReader) -> GraphDraft | None:
     sizes = _sizes(dag.get("sizes"), [edge for edge in edges if edge], reader)
     draft = GraphDraft(node, {v: size or 0 for v, size in sizes.items()}, {}, [], {"jacobians": []})
     _read_jacobians(items, fields, edges, sizes, draft, reader)
+    if "seconds" in dag and all(edges):
+        _read_mixed(reader.items(dag["seconds"], "seconds") or (), draft, reader)
     for end in ("inputs", "outputs"):
         if short and end not in dag:
             draft.parts[end] = _open_ends(end, [edge for edge in edges if edge])
@@ -71,6 +73,13 @@ def _read_jacobians(
             values = None if name == names[first] else names[first]
             draft.elementals.append(Elemental(name, source, target, block, *made[1], values=values, second=made[2]))
             draft.origins["jacobians"].append(item)
+
+
+def _read_mixed(items: tuple[LocatedNode, ...], draft: GraphDraft, reader: NodeReader) -> None:
+    """Add the second derivatives by two arguments to the draft; those that cannot be read are left out."""
+    read = [(item, read_mixed_second(item, reader)) for item in items]
+    draft.origins["seconds"] = [item for item, one in read if one is not None]
+    draft.mixed = [one for _, one in read if one is not None]
 
 
 def _open_ends(end: str, edges: list[tuple[str, str]]) -> list[str]:

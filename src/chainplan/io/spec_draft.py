@@ -7,7 +7,7 @@ replaced by one that fits, so that one mistake gives one message.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from chainplan.errors.suggest import did_you_mean
@@ -15,6 +15,7 @@ from chainplan.io.located.diagnostics import describe
 from chainplan.io.located.nodes import LocatedNode, MappingNode, ScalarNode, SequenceNode, descend, shown, written
 from chainplan.io.located.reader import NodeReader, plain
 from chainplan.problem.graph import Elemental, Graph, GraphFault
+from chainplan.problem.mixed_second import MixedSecond
 from chainplan.structures import DENSE, STRUCTURE_NAMES, Structure
 
 MAX_VERTEX_SIZE = 10**12
@@ -37,6 +38,7 @@ class GraphDraft:
     parts: dict[str, list[str]]
     elementals: list[Elemental]
     origins: dict[str, list[LocatedNode]]
+    mixed: list[MixedSecond] = field(default_factory=list)
 
     def graph(self) -> Graph:
         """Return the graph of the parts.
@@ -47,7 +49,7 @@ class GraphDraft:
             Where they make none.
         """
         ends = tuple(self.parts["inputs"]), tuple(self.parts["outputs"])
-        return Graph(self.sizes, *ends, tuple(self.elementals))
+        return Graph(self.sizes, *ends, tuple(self.elementals), mixed=tuple(self.mixed))
 
     def located(self, faults: Iterable[GraphFault]) -> Iterator[tuple[LocatedNode, GraphFault]]:
         """Yield the faults of the graph with their nodes; a part that could not be read is not called empty."""

@@ -9,6 +9,10 @@ chain:
   - {shape: [64, 64], structure: diagonal}       # here one for each entry, as elementwise functions have
   - {shape: [10, 64], second: zero}              # zero, dense, diagonal, or the entries [i, j, k], j <= k
   - {shape: [1, 10], second: {coo: [[0, 2, 2], [0, 1, 3]]}}
+
+dag:
+  seconds:                                       # of vertices by two of their arguments; pairs left out have none
+    - {at: h, args: [x, u], second: dense}       # of size(h) x size(x) x size(u); all entries [i, j, k] are listed
 """
 
 from __future__ import annotations
@@ -16,8 +20,9 @@ from __future__ import annotations
 from chainplan.errors.suggest import did_you_mean
 from chainplan.io.located.nodes import LocatedNode, MappingNode, ScalarNode, ScalarSpelling, shown, written
 from chainplan.io.located.reader import NodeReader, plain
+from chainplan.problem.mixed_second import MixedSecond
 from chainplan.problem.second import MAX_DIRECTIONS, ElementalSecond, SecondOrder
-from chainplan.structures.second import MAX_SECOND_ENTRIES, listed_second
+from chainplan.structures.second import MAX_SECOND_ENTRIES, ListedSecond, listed_second
 
 SECOND_KEYS = ("derivative", "weights", "directions")
 """The keys at the top of a spec that ask for second derivatives."""
@@ -66,23 +71,42 @@ def _has(top: dict[str, LocatedNode], key: str) -> bool:
 
 def read_elemental_second(own: dict[str, LocatedNode], reader: NodeReader) -> ElementalSecond | None:
     """Read the second derivative of an elemental; None stands for what its structure allows."""
-    node = own.get("second")
-    if node is None:
+    pattern = _pattern(own["second"], reader, mixed=False) if "second" in own else None
+    return None if pattern is None else ElementalSecond(pattern)
+
+
+def read_mixed_second(node: LocatedNode, reader: NodeReader) -> MixedSecond | None:
+    """Read the second derivative of a vertex by two of its arguments; None where something cannot be read."""
+    keys = ("at", "args", "second")
+    own = reader.fields(node, (*keys, "name"), keys)
+    if own is None or not own.keys() >= set(keys):
         return None
+    at, pair = reader.name(own["at"]), reader.pair(own["args"], "[argument, argument]")
+    args = None if pair is None else [reader.name(item) for item in pair]
+    pattern = _pattern(own["second"], reader, mixed=True)
+    if at is None or args is None or None in args or pattern is None:
+        return None
+    left, right = map(str, args)
+    name = reader.name(own["name"]) if "name" in own else f"{at}/{left}/{right}"
+    return None if name is None else MixedSecond(name, at, left, right, pattern)
+
+
+def _pattern(node: LocatedNode, reader: NodeReader, mixed: bool) -> str | ListedSecond | None:
+    """Read which entries of a second derivative may be nonzero; what cannot be read is noted."""
     if isinstance(node, MappingNode) and list(node.keys) == ["coo"]:
-        return _listed(node.values["coo"], reader)
+        return _listed(node.values["coo"], reader, mixed)
     if not isinstance(node, ScalarNode):
         reader.refuse(node, "a second derivative", "Write dense, diagonal, zero, or {coo: [[i, j, k], ...]}.")
         return None
     if node.text in SECOND_WORDS[:3]:
-        return ElementalSecond(node.text)
+        return node.text
     todo = did_you_mean(node.text, SECOND_WORDS, "Leave it out where nothing is known.")
     text = f"{written(node.path)} is '{shown(node.text)}'; expected one of {', '.join(SECOND_WORDS)}."
     reader.messages.add(node, f"{text} {todo}")
     return None
 
 
-def _listed(node: LocatedNode, reader: NodeReader) -> ElementalSecond | None:
+def _listed(node: LocatedNode, reader: NodeReader, mixed: bool) -> ListedSecond | None:
     """Read a list of entries [i, j, k]."""
     entries = plain(node)
     if not isinstance(entries, list) or not all(map(_is_entry, entries)):
@@ -94,7 +118,7 @@ def _listed(node: LocatedNode, reader: NodeReader) -> ElementalSecond | None:
         text = f"{written(node.path)} has {len(entries):,} entries; expected at most {MAX_SECOND_ENTRIES // 2:,}."
         reader.messages.add(node, f"{text} Write 'dense' instead.")
         return None
-    return ElementalSecond(listed_second([(i, j, k) for i, j, k in entries]))
+    return listed_second([(i, j, k) for i, j, k in entries], mixed)
 
 
 def _is_entry(value: object) -> bool:

@@ -45,6 +45,7 @@ from chainplan.plans.steps import (
     Contract,
     Decompress,
     Direction,
+    Exchange,
     Given,
     Interpreter,
     Load,
@@ -213,6 +214,9 @@ class TracedRun(Interpreter[RunBlock]):
         raise AssertionError(_SECONDS)
 
     def contract(self, step: Contract) -> HeldBlock:
+        raise AssertionError(_SECONDS)
+
+    def exchange(self, step: Exchange) -> HeldBlock:
         raise AssertionError(_SECONDS)
 
     def advance(self, step: Advance) -> HeldBlock:

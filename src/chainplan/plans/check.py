@@ -41,6 +41,7 @@ from chainplan.plans.steps import (
     Contract,
     Decompress,
     Direction,
+    Exchange,
     Given,
     Interpreter,
     Load,
@@ -210,7 +211,9 @@ def _check_terms(plan: Plan) -> None:
     given = {(v, side): 1 + secrets.randbelow(prime - 1) for v in (*graph.inputs, *graph.outputs) for side in Side}
     paths = _labels(graph, prime), _labels(graph, prime), _labels(graph, prime)
     nothing = {e.name for e in graph.elementals if not e.second_block.nnz}
-    own = {name: 0 if name in nothing else 1 + secrets.randbelow(prime - 1) for name in paths[0]}
+    names = (*paths[0], *(one.name for one in graph.mixed))
+    nothing |= {one.name for one in graph.mixed if not one.block(graph.sizes).nnz}
+    own = {name: 0 if name in nothing else 1 + secrets.randbelow(prime - 1) for name in names}
     labels = TermLabels(*paths, own)
     held = held_terms(plan, HeldPaths(*(_carry(plan, one, prime, given=given) for one in paths)), own, prime)
 
@@ -388,6 +391,9 @@ class _Labels(Interpreter[int]):
         return 0
 
     def contract(self, step: Contract) -> int:
+        return 0
+
+    def exchange(self, step: Exchange) -> int:
         return 0
 
     def given(self, step: Given) -> int:

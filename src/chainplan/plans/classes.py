@@ -44,6 +44,7 @@ SWEPT_PROPAGATION_PRODUCTS = "vertex elimination with propagation, coloured swee
 
 SECOND_BRACKETINGS = "second-order bracketings"
 SECOND_SHARED = "second-order bracketings with Jacobians in any order"
+SECOND_ELIMINATION = "second-order vertex elimination"
 
 PLAN_CLASSES: dict[str, tuple[str, ...]] = {
     BRACKETINGS: (SWEEPS, SHARED, "vertex elimination", PROPAGATION),
@@ -61,7 +62,8 @@ PLAN_CLASSES: dict[str, tuple[str, ...]] = {
     ELIMINATION_PRODUCTS: (GROUPS,),
     PROPAGATION_PRODUCTS: (SWEPT_PROPAGATION_PRODUCTS,),
     SWEPT_PROPAGATION_PRODUCTS: (SWEPT_GROUPS,),
-    SECOND_BRACKETINGS: (SECOND_SHARED,),
+    SECOND_BRACKETINGS: (SECOND_SHARED, SECOND_ELIMINATION),
+    SECOND_ELIMINATION: (SECOND_BRACKETINGS,),
     SECOND_SHARED: (),
     "vertex elimination after accumulation": ("edge elimination after accumulation", PROPAGATION),
     "edge elimination after accumulation": ("face elimination after accumulation",),
@@ -86,7 +88,9 @@ vertex (`solvers.uses.directions`). On a chain they are groups.
 
 A second-order bracketing of a chain splits each interval once, for its second derivative and for its Jacobian, so that
 each Jacobian is made once (`plans.second_bracketings`). With Jacobians in any order, those that the splits need are
-made from each other by any products, and each is made once too.
+made from each other by any products, and each is made once too. On graphs, second-order vertex elimination puts what a
+vertex is made of in its place, in the edges of both orders (`plans.second_elimination`). On a chain its orders are the
+second-order bracketings.
 
 One sweep with nested checkpoints extends the block of the last elemental to the input by one elemental at a time, each
 in the cheapest way that fits by itself. Checkpoints are held in memory, or on disk where the problem has one.
@@ -99,7 +103,7 @@ PRODUCT_CLASSES = (GROUPS, SWEPT_GROUPS, *GRAPH_PRODUCT_CLASSES)
 """The classes of plans for products; all others are of plans for the Jacobian."""
 
 
-SECOND_CLASSES = (SECOND_BRACKETINGS, SECOND_SHARED)
+SECOND_CLASSES = (SECOND_BRACKETINGS, SECOND_SHARED, SECOND_ELIMINATION)
 """The classes of plans for second derivatives."""
 
 
@@ -130,7 +134,7 @@ def misfit(name: str, problem: Problem) -> str | None:
         which = "no second derivatives" if problem.second is None else "second derivatives"
         return f"{which} are asked for; expected one of {', '.join(SECOND_CLASSES)} for them, and only there"
     if name in SECOND_CLASSES:
-        return graph.not_a_chain
+        return None if name == SECOND_ELIMINATION else graph.not_a_chain
     if (problem.products is None) == (name in PRODUCT_CLASSES):
         which = "no products" if problem.products is None else "products"
         return f"{which} are asked for; expected one of {', '.join(PRODUCT_CLASSES)} for products, and only there"

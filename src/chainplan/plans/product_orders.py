@@ -15,6 +15,7 @@ from chainplan.plans.forward_reverse import AlgebraBlock, PlanAlgebra, Pricer, o
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
 from chainplan.plans.second_bracketings import BASELINE_SPLITS, bracketing_plan
+from chainplan.plans.second_elimination import elimination_baseline
 from chainplan.plans.second_sides import BASELINE_CHOICES, sided_plan
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA, CostModel
@@ -84,6 +85,8 @@ def baseline_plan(problem: Problem, name: str) -> Plan:
     """
     graph, products = problem.graph, problem.products
     if problem.second is not None:
+        if graph.not_a_chain is not None:
+            return elimination_baseline(graph, problem.second, name)
         if problem.second.symmetric:
             return bracketing_plan(graph, problem.second, BASELINE_SPLITS[name], symmetric=False)
         return sided_plan(graph, problem.second, BASELINE_CHOICES[name])

@@ -11,6 +11,7 @@ from chainplan.plans.steps import (
     Contract,
     Decompress,
     Direction,
+    Exchange,
     Given,
     Load,
     LoadSecond,
@@ -88,6 +89,9 @@ class Recorder:
     def contract(self, second: int, block: int, side: Side, symmetric: bool, onto: int | None = None) -> int:
         places = self._position(second), self._position(block)
         return self._record(Contract(*places, side, symmetric, None if onto is None else self._position(onto)))
+
+    def exchange(self, second: int) -> int:
+        return self._record(Exchange(self._position(second)))
 
     def given(self, vertex: str, side: Side) -> int:
         self._loads.append(Given(vertex, side))

@@ -1,7 +1,8 @@
 """The terms of second derivatives as polynomials in labels: what `check` compares a plan with, for each block of H.
 
 By the chain rule the second derivative of an output y is a sum of terms (Faà di Bruno): for each elemental, a path from
-its target to y, its own second derivative, and two paths to its source, one from each input. An elemental has four
+its target to y, its own second derivative, and two paths to its source, one from each input. A second derivative by two
+arguments stands in two terms of each kind, because either path may be the one on the left. An elemental has four
 labels: one for its own second derivative and one for its Jacobian on each of the three kinds of paths. The two kinds
 of paths to the source need labels of their own, because a plan that counts the paths (P, Q) twice and (Q, P) not at all
 has the same sum of products otherwise, and is wrong wherever the result is not symmetric. First-order blocks hold their
@@ -13,10 +14,11 @@ one pass and knows no plan.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import NamedTuple, TypeVar
 
-from chainplan.plans.steps import Add, Contract, LoadSecond, Plan
+from chainplan.plans.steps import Add, Contract, Exchange, LoadSecond, Plan
 from chainplan.problem.graph import Graph
 from chainplan.structures.second import Side
 
@@ -42,25 +44,37 @@ class HeldPaths(NamedTuple):
 
 
 def held_terms(plan: Plan, paths: HeldPaths, own: PathLabels, prime: int) -> dict[int, int]:
-    """Return what each second-order step of a plan holds: its terms, as a number modulo a prime."""
-    held: dict[int, int] = {}
+    """Return what each second-order step of a plan holds: its terms, as a number modulo a prime.
+
+    Beside it goes what its block with exchanged column sides holds, because an exchange asks for that.
+    """
+    held: dict[int, tuple[int, int]] = {}
     for position, step in enumerate(plan.steps):
         if type(step) is LoadSecond:
-            held[position] = own[step.elemental]
+            held[position] = own[step.elemental], own[step.elemental]
+        elif type(step) is Exchange:
+            held[position] = held[step.second][::-1]
         elif type(step) is Contract:
-            sides = {
-                Side.ROWS: (paths.rows,),
-                Side.LEFT: (paths.left,),
-                Side.RIGHT: (paths.right,),
-                Side.BOTH: (paths.left, paths.right),
-            }
-            value = held[step.second]
-            for along in sides[step.side]:
-                value = value * along[step.block] % prime
-            held[position] = (value + (0 if step.onto is None else held[step.onto])) % prime
+            onto = (0, 0) if step.onto is None else held[step.onto]
+            made = _contracted(held[step.second], step, paths, prime)
+            held[position] = (made[0] + onto[0]) % prime, (made[1] + onto[1]) % prime
         elif type(step) is Add and step.left in held:
-            held[position] = (held[step.left] + held[step.right]) % prime
-    return held
+            (one, turned), (other, also) = held[step.left], held[step.right]
+            held[position] = (one + other) % prime, (turned + also) % prime
+    return {position: value for position, (value, _) in held.items()}
+
+
+def _contracted(held: tuple[int, int], step: Contract, paths: HeldPaths, prime: int) -> tuple[int, int]:
+    """Multiply the labels of paths onto terms, and the labels of the other kind of paths onto the exchanged ones."""
+    rows, left, right = (along[step.block] for along in paths)
+    factors = {
+        Side.ROWS: (rows, rows),
+        Side.LEFT: (left, right),
+        Side.RIGHT: (right, left),
+        Side.BOTH: (left * right, left * right),
+    }
+    one, other = factors[step.side]
+    return held[0] * one % prime, held[1] * other % prime
 
 
 def substituted_terms(
@@ -68,10 +82,26 @@ def substituted_terms(
 ) -> dict[str, int]:
     """Sum the terms at each vertex, of inputs with these weights on the left and on the right, in one pass."""
     near, far, terms = dict(left), dict(right), dict[str, int]()
-    for e in graph.by_source:
-        one, other = near.get(e.source, 0), far.get(e.source, 0)
-        fresh = terms.get(e.source, 0) * labels.rows[e.name] + labels.own[e.name] * one % prime * other
-        terms[e.target] = (terms.get(e.target, 0) + fresh) % prime
-        near[e.target] = (near.get(e.target, 0) + one * labels.left[e.name]) % prime
-        far[e.target] = (far.get(e.target, 0) + other * labels.right[e.name]) % prime
+    pairs, leading = _grouped(graph.mixed, attrgetter("target")), _grouped(graph.by_source, attrgetter("source"))
+    for vertex in graph.order:
+        for pair in pairs.get(vertex, ()):
+            crossed = near.get(pair.left, 0) * far.get(pair.right, 0) + near.get(pair.right, 0) * far.get(pair.left, 0)
+            terms[vertex] = (terms.get(vertex, 0) + labels.own[pair.name] * (crossed % prime)) % prime
+        for e in leading.get(vertex, ()):
+            one, other = near.get(vertex, 0), far.get(vertex, 0)
+            fresh = terms.get(vertex, 0) * labels.rows[e.name] + labels.own[e.name] * one % prime * other
+            terms[e.target] = (terms.get(e.target, 0) + fresh) % prime
+            near[e.target] = (near.get(e.target, 0) + one * labels.left[e.name]) % prime
+            far[e.target] = (far.get(e.target, 0) + other * labels.right[e.name]) % prime
     return terms
+
+
+Grouped = TypeVar("Grouped")
+
+
+def _grouped(items: Iterable[Grouped], key: Callable[[Grouped], str]) -> dict[str, list[Grouped]]:
+    """Group items by a key, in their order."""
+    groups: dict[str, list[Grouped]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups

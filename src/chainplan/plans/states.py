@@ -26,6 +26,7 @@ from chainplan.plans.steps import (
     Contract,
     Decompress,
     Direction,
+    Exchange,
     Given,
     Interpreter,
     Load,
@@ -120,6 +121,9 @@ class StateWalk(Interpreter[None]):
 
     def contract(self, step: Contract) -> None:
         """A contraction needs no state."""
+
+    def exchange(self, step: Exchange) -> None:
+        """An exchange needs no state."""
 
     def advance(self, step: Advance) -> None:
         e = self._elemental(step.elemental)

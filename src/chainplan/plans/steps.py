@@ -285,7 +285,7 @@ class Direction(NamedTuple):
 
 
 class LoadSecond(NamedTuple):
-    """Take the second derivative of an elemental, of rows x cols x cols."""
+    """Take the second derivative of an elemental, of rows x cols x cols, or of a vertex by two of its arguments."""
 
     elemental: str
 
@@ -303,7 +303,9 @@ class Contract(NamedTuple):
     """A second-order block with one of its sides, or both column sides, multiplied by `block`; added onto `onto`.
 
     The rows are multiplied by a block on the left of them, the column sides by one on the right. Where the result is
-    `symmetric` and the step says so, only the entries above the diagonal are computed, and copied below it.
+    `symmetric` and the step says so, only the entries above the diagonal are computed, and copied below it: on the rows
+    or both column sides of a symmetric block, and on the left side where `second` is a symmetric block that the same
+    block was multiplied onto on the right.
     """
 
     second: int
@@ -322,6 +324,24 @@ class Contract(NamedTuple):
 
     def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
         return interpreter.contract(self)
+
+
+class Exchange(NamedTuple):
+    """A second-order block with its column sides exchanged, which costs nothing.
+
+    Added to the block itself it makes a symmetric one.
+    """
+
+    second: int
+
+    def operands(self) -> tuple[int, ...]:
+        return (self.second,)
+
+    def renumbered(self, place: StepPlaces) -> Exchange:
+        return Exchange(place[self.second])
+
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
+        return interpreter.exchange(self)
 
 
 class Given(NamedTuple):
@@ -351,7 +371,7 @@ STATE_STEP_KINDS: frozenset[type] = frozenset(get_args(StateStep))
 """The kinds of these steps; `kind in ...` is many times faster than isinstance, and plans have millions of steps."""
 APPLICATION_KINDS: frozenset[type] = frozenset(get_args(Application))
 """The kinds of steps that are applications."""
-SecondStep = LoadSecond | Contract | Given
+SecondStep = LoadSecond | Contract | Exchange | Given
 """The steps that stand in plans for second derivatives alone."""
 Step = Load | Application | Multiply | Add | Seed | Decompress | Again | Direction | SecondStep | StateStep
 PROGRAM_STEP_KINDS: frozenset[type] = frozenset(get_args(Load | Application | Multiply | Add | Again | Direction))
@@ -404,6 +424,9 @@ class Interpreter(ABC, Generic[VisitResult]):
 
     @abstractmethod
     def contract(self, step: Contract) -> VisitResult: ...
+
+    @abstractmethod
+    def exchange(self, step: Exchange) -> VisitResult: ...
 
     @abstractmethod
     def given(self, step: Given) -> VisitResult: ...

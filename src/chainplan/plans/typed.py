@@ -22,6 +22,7 @@ from chainplan.plans.steps import (
     Contract,
     Decompress,
     Direction,
+    Exchange,
     Given,
     Interpreter,
     Load,
@@ -147,7 +148,7 @@ class Typing(Interpreter[MadeBlock]):
         self._second = second
         self._graph, self._cost = graph, cost
         self._program = program
-        self._places = BlockPlaces(graph, steps)
+        self._steps, self._places = steps, BlockPlaces(graph, steps)
 
     def load(self, step: Load) -> MadeBlock:
         e = self._elemental(step.elemental)
@@ -197,7 +198,9 @@ class Typing(Interpreter[MadeBlock]):
     def add(self, step: Add) -> MadeBlock:
         left, right = self._any_operand(step.left, "left"), self._any_operand(step.right, "right")
         if left.second is not None or right.second is not None:
-            return self._add_seconds(left, right)
+            total, price, adds = self._add_seconds(left, right)
+            exchanged = self._exchanges(step.left, step.right) or self._exchanges(step.right, step.left)
+            return (_symmetric(total) if exchanged else total), price, adds
         if (left.target, left.source) != (right.target, right.source):
             raise Broken(
                 f"left leads '{left.source}' -> '{left.target}', right '{right.source}' -> '{right.target}'; a sum "
@@ -273,10 +276,10 @@ class Typing(Interpreter[MadeBlock]):
         return Typed(VECTOR_SIDE, vertex, Block(1, size), "vector"), 0, 0
 
     def load_second(self, step: LoadSecond) -> MadeBlock:
-        e = self._graph.declared.get(step.elemental)
-        if e is None:
-            raise Broken(f"'{step.elemental}' is no elemental of the problem.")
-        return _second(e.target, e.source, e.source, e.second_block), 0, 0
+        own = self._graph.own_second(step.elemental)
+        if own is None:
+            raise Broken(f"'{step.elemental}' is no elemental of the problem, and no pair of arguments.")
+        return _second(*own[1:]), 0, 0
 
     def given(self, step: Given) -> MadeBlock:
         vertex, side = step
@@ -297,8 +300,8 @@ class Typing(Interpreter[MadeBlock]):
         assert isinstance(second, SecondOrderEnd)
         if block.special is not None:
             raise Broken(f"block is {step.block}, which is compressed or holds a vector; expected a plain block.")
-        alike = left == second.right and second.block.symmetric
-        if step.symmetric and not (alike and step.side in (Side.ROWS, Side.BOTH)):
+        alike = left == second.right and second.block.symmetric and step.side in (Side.ROWS, Side.BOTH)
+        if step.symmetric and not alike and not self._other_half(step):
             raise Broken(f"second is {step.second}, and the result is not known to be symmetric; say so nowhere else.")
         if step.side is Side.BOTH and left != second.right:
             raise Broken(f"second is {step.second}, whose sides are at two vertices; contract one after the other.")
@@ -319,6 +322,25 @@ class Typing(Interpreter[MadeBlock]):
         onto = self._second_operand(step.onto, "onto")
         total, _, _ = self._add_seconds(result, onto)
         return total, price + self._cost.add(result.block, onto.block), 0
+
+    def _other_half(self, step: Contract) -> bool:
+        """Whether a step multiplies on the left what the same block on the right of a symmetric one has made."""
+        once = self._steps[step.second]
+        if step.side is not Side.LEFT or not isinstance(once, Contract) or once.side is not Side.RIGHT:
+            return False
+        whole = self.made[once.second]
+        symmetric = whole.second is not None and whole.second.block.symmetric and whole.source == whole.second.right
+        return symmetric and once.block == step.block and once.onto is None
+
+    def _exchanges(self, one: int, other: int) -> bool:
+        """Whether one step exchanges the column sides of the other."""
+        step = self._steps[one]
+        return isinstance(step, Exchange) and step.second == other
+
+    def exchange(self, step: Exchange) -> MadeBlock:
+        typed = self._second_operand(step.second, "second")
+        assert typed.second is not None
+        return _second(typed.target, typed.second.right, typed.source, typed.second.block.exchanged()), 0, 0
 
     def _add_seconds(self, left: Typed, right: Typed) -> MadeBlock:
         """Add two second-order blocks, which must lie between the same vertices."""
@@ -423,6 +445,12 @@ def _joined(left: Typed, right: Typed) -> Typed:
 def _second(target: str, left: str, right: str, block: SecondBlock) -> Typed:
     """Return a second-order block between its three vertices."""
     return Typed(target, left, block.flat, SecondOrderEnd(right, block))
+
+
+def _symmetric(typed: Typed) -> Typed:
+    """Return a block that is the sum of one and the same one with its column sides exchanged."""
+    assert typed.second is not None
+    return _second(typed.target, typed.source, typed.second.right, typed.second.block._replace(symmetric=True))
 
 
 def _summed(left: Typed, right: Typed) -> Typed:

@@ -18,7 +18,8 @@ from operator import is_, le
 from chainplan._util.digraph import find_cycle, runs_forward, topological_order
 from chainplan.errors import ShapeError
 from chainplan.errors.arguments import expect, refuse
-from chainplan.problem.second import ElementalSecond
+from chainplan.problem.mixed_second import MixedSecond, OwnSecond, mixed_faults
+from chainplan.problem.second import ElementalSecond, second_name
 from chainplan.structures import Block
 from chainplan.structures.resolve import listed_blocks, resolve
 from chainplan.structures.second import SecondBlock, allowed_second
@@ -172,6 +173,8 @@ class Graph:
         The edges.
     transfer : int
         The cost in fma of writing an element of a state to disk, or of reading it back.
+    mixed : tuple[MixedSecond, ...]
+        The second derivatives of vertices by two of their arguments; pairs that are left out have none.
 
     Raises
     ------
@@ -192,6 +195,7 @@ class Graph:
     outputs: tuple[str, ...]
     elementals: tuple[Elemental, ...]
     transfer: int = 0
+    mixed: tuple[MixedSecond, ...] = ()
 
     def __post_init__(self) -> None:
         expect("sizes", self.sizes, Mapping, "a mapping from vertices to sizes", "Pass {'x': 3, 'y': 2}.")
@@ -207,7 +211,14 @@ class Graph:
                 )
         if type(self.transfer) is not int or self.transfer < 0:
             raise refuse("transfer", self.transfer, "a whole number of fma from 0 for each element", "Correct it.")
+        expect("mixed", self.mixed, Sequence, "a tuple", "Pass mixed=(...,).")
+        for one in self.mixed:
+            expect("mixed", one, MixedSecond, "MixedSeconds", "Write MixedSecond('h/x/u', 'h', 'x', 'u', 'dense').")
         found = tuple(_faults(self.sizes, self.inputs, self.outputs, self.elementals))
+        edges = {(e.source, e.target) for e in self.elementals} if self.mixed else ()
+        names = {e.name for e in self.elementals} if self.mixed else ()
+        for i, key, text in () if found else mixed_faults(self.mixed, self.sizes, names, edges):
+            found += (GraphFault(("seconds", i, key), text),)
         if found:
             raise FaultyGraphError(found)
 
@@ -234,6 +245,37 @@ class Graph:
         """The elementals by name, as they were declared."""
         return {e.name: e for e in self.elementals}
 
+    def own_second(self, name: str) -> OwnSecond | None:
+        """Return the second derivative of an elemental, or of a pair of arguments.
+
+        Parameters
+        ----------
+        name : str
+            The name of the elemental or of the pair.
+
+        Returns
+        -------
+        OwnSecond | None
+            The second derivative as a step loads it, None where nothing has the name.
+        """
+        e = self.declared.get(name)
+        if e is not None:
+            return OwnSecond(second_name(e.first), e.target, e.source, e.source, e.second_block)
+        one = next((one for one in self.mixed if one.name == name), None)
+        return None if one is None else OwnSecond(second_name(name), *one.ends, one.block(self.sizes))
+
+    @property
+    def useful_mixed(self) -> tuple[MixedSecond, ...]:
+        """The second derivatives by pairs of arguments from both of which a useful elemental leads."""
+        edges = {(e.source, e.target) for e in self.useful if self.mixed}
+        return tuple(one for one in self.mixed if {(one.left, one.target), (one.right, one.target)} <= edges)
+
+    @property
+    def useful_seconds(self) -> dict[str, OwnSecond]:
+        """The second derivatives of the useful elementals and pairs of arguments, by the names that steps load."""
+        names = (*(e.name for e in self.useful), *(one.name for one in self.useful_mixed))
+        return {name: own for name in names if (own := self.own_second(name)) is not None}
+
     @property
     def held_bytes(self) -> int:
         """The bytes that the graph takes, roughly."""
@@ -257,7 +299,7 @@ class Graph:
         if blocks is None:
             return None
         listed = tuple(replace(e, block=b) for e, b in zip(self.useful, blocks, strict=True))
-        return replace(self, elementals=sharing_among(listed))
+        return replace(self, elementals=sharing_among(listed), mixed=self.useful_mixed)
 
     @cached_property
     def order(self) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ class Problem:
             if self.recompute or self.disk is not None or self.products is not None:
                 expected = "neither recompute nor products beside second derivatives"
                 raise refuse("second", self.second, expected, "Leave them out.")
-            names = {e.name for e in self.graph.elementals}
+            names = {e.name for e in self.graph.elementals} | {one.name for one in self.graph.mixed}
             if taken := sorted(names.intersection((*map(second_name, names), *self.second_sides))):
                 expected = "another name, because a second derivative, weights or directions are given by this one"
                 raise refuse("name", taken[0], expected, "Rename the elemental.")
@@ -157,6 +157,8 @@ class Problem:
                     {"name": e.name, "edge": [e.source, e.target], **_details(e)} for e in self.graph.elementals
                 ],
             }
+            if self.graph.mixed:
+                spec["dag"]["seconds"] = [one.to_spec() for one in self.graph.mixed]
         transfer = self.graph.transfer if self.disk is not None else None
         limits = {
             "memory": self.memory,

@@ -14,7 +14,8 @@ from chainplan.structures.second import ListedSecond, SecondBlock, Side, diagona
 
 MAX_DIRECTIONS = 10**12
 """The most directions on a side."""
-_PATTERN_WORDS = ("dense", "diagonal", "zero")
+PATTERN_WORDS = ("dense", "diagonal", "zero")
+"""The patterns that have a name."""
 SIDE_WORDS = {Side.ROWS: "weights", Side.LEFT: "left", Side.RIGHT: "right"}
 """What the names of weights and directions end with."""
 
@@ -94,12 +95,25 @@ class ElementalSecond:
     pattern: str | ListedSecond
 
     def __post_init__(self) -> None:
-        if not isinstance(self.pattern, ListedSecond) and self.pattern not in _PATTERN_WORDS:
-            expected = f"{', '.join(_PATTERN_WORDS)}, or a list of entries"
+        if not isinstance(self.pattern, ListedSecond) and self.pattern not in PATTERN_WORDS:
+            expected = f"{', '.join(PATTERN_WORDS)}, or a list of entries"
             raise refuse("pattern", self.pattern, expected, "Make a list by listed_second.")
 
     def block(self, rows: int, cols: int) -> SecondBlock:
-        """Return the second-order block of an elemental of rows x cols."""
+        """Return the second-order block of an elemental of rows x cols.
+
+        Parameters
+        ----------
+        rows : int
+            The rows of its Jacobian.
+        cols : int
+            The columns of its Jacobian.
+
+        Returns
+        -------
+        SecondBlock
+            The block of rows x cols x cols, without values.
+        """
         whole_block = SecondBlock(rows, cols, cols, symmetric=True)
         if self.pattern == "dense":
             return whole_block
@@ -112,7 +126,20 @@ class ElementalSecond:
         return whole_block._replace(pattern=self.pattern)
 
     def misfit(self, rows: int, cols: int) -> str | None:
-        """Say why an elemental of rows x cols cannot have this second derivative, None where it can."""
+        """Say why an elemental of rows x cols cannot have this second derivative, None where it can.
+
+        Parameters
+        ----------
+        rows : int
+            The rows of its Jacobian.
+        cols : int
+            The columns of its Jacobian.
+
+        Returns
+        -------
+        str | None
+            The end of a sentence about it.
+        """
         if self.pattern == "diagonal" and rows != cols:
             return f"is diagonal, but the elemental is {rows} x {cols}; expected a square one"
         if isinstance(self.pattern, ListedSecond) and len(self.pattern):
@@ -122,7 +149,13 @@ class ElementalSecond:
         return None
 
     def to_spec(self) -> object:
-        """Return it as a spec writes it."""
+        """Return it as a spec writes it.
+
+        Returns
+        -------
+        object
+            The value of `second`.
+        """
         if isinstance(self.pattern, str):
             return self.pattern
         listed = self.pattern

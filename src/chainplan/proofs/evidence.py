@@ -16,7 +16,15 @@ from chainplan.planner import plan as plan_again
 from chainplan.plans.bound import AFTER_ACCUMULATION, Bound
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import prove
-from chainplan.plans.classes import GRAPH_PRODUCT_CLASSES, PROPAGATION, SHARED, SWEPT_PROPAGATION, class_of, includes
+from chainplan.plans.classes import (
+    GRAPH_PRODUCT_CLASSES,
+    PROPAGATION,
+    SECOND_ELIMINATION,
+    SHARED,
+    SWEPT_PROPAGATION,
+    class_of,
+    includes,
+)
 from chainplan.plans.reorder import reordered
 from chainplan.plans.result import Result
 from chainplan.problem.problem import Problem
@@ -32,6 +40,7 @@ CLASS_PROVERS = {
     "face elimination": "face",
     PROPAGATION: "propagation",
     SWEPT_PROPAGATION: "propagation",
+    SECOND_ELIMINATION: "second-elimination",
     **dict.fromkeys(GRAPH_PRODUCT_CLASSES, "graph-products"),
 }
 """The solvers that prove bounds of a class which `auto` does not prove; `auto` is tried before them."""

@@ -36,8 +36,9 @@ from chainplan.solvers.elimination.path_bound import path_bound, quick_bound
 from chainplan.solvers.forward import ForwardSolver
 from chainplan.solvers.reverse import ReverseSolver
 from chainplan.solvers.search.search import Search, SearchStopped
-from chainplan.solvers.search.solver import Solver
+from chainplan.solvers.search.solver import Solver, along_a_graph
 from chainplan.solvers.second.chain import SecondChainSolver
+from chainplan.solvers.second.elimination import SecondEliminationSolver
 from chainplan.solvers.uses.chain_groups import ChainGroupsSolver
 from chainplan.solvers.uses.free import FreeSolver
 from chainplan.solvers.uses.graph_products import GraphProductsSolver
@@ -89,6 +90,7 @@ _FORMED_BASELINES: tuple[Solver, ...] = (ForwardSolver(), ReverseSolver())
 """The plain orders of forming derivatives."""
 _PRODUCT_BASELINES: tuple[Solver, ...] = (FreeSolver(), *_FORMED_BASELINES)
 """The plain ways to make products with vectors, which compete with the search as long as there is time."""
+_SECOND_SOLVERS: tuple[Solver, ...] = (SecondChainSolver(), SecondEliminationSolver())
 _CHAIN_SOLVERS: tuple[Solver, ...] = (ChainDenseSolver(), ChainDpSolver())
 
 
@@ -111,7 +113,7 @@ class AutoSolver(Solver):
 
     def refuses(self, problem: Problem) -> str | None:
         if problem.second is not None:
-            return problem.graph.not_a_chain
+            return along_a_graph(problem)
         return ChainReversalSolver().refuses(problem) if problem.recompute else None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
@@ -164,10 +166,12 @@ def _solve_products(problem: Problem, search: Search) -> Outcome:
 
 
 def _solve_second_order(problem: Problem, search: Search) -> Outcome:
-    """The exact plan for the second derivative of a chain, or the cheaper baseline of one that is too long for it."""
-    exact = SecondChainSolver()
-    if exact.refuses(problem) is None:
-        outcome = _run_stage(exact, problem, search)
+    """The plan of the first solver for second derivatives that takes the problem, or the cheaper baseline."""
+    solver = next((one for one in _SECOND_SOLVERS if one.refuses(problem) is None), None)
+    if solver is not None:
+        if problem.graph.not_a_chain is not None and not search.limited:
+            search.budget = DEFAULT_AUTO_SECONDS
+        outcome = _run_stage(solver, problem, search)
         if _fits(outcome, problem):
             return outcome
     return _best_outcome(problem, [_run_stage(order, problem, search) for order in _FORMED_BASELINES], search)

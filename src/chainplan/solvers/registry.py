@@ -22,6 +22,7 @@ from chainplan.solvers.forward import ForwardSolver
 from chainplan.solvers.reverse import ReverseSolver
 from chainplan.solvers.search.solver import Solver
 from chainplan.solvers.second.chain import SecondChainSolver
+from chainplan.solvers.second.elimination import SecondEliminationSolver
 from chainplan.solvers.second.published import SecondPublishedSolver
 from chainplan.solvers.uses.chain_groups import ChainGroupsSolver
 from chainplan.solvers.uses.free import FreeSolver
@@ -54,6 +55,7 @@ SOLVERS: dict[str, Solver] = {
         SharedGroupsSolver(),
         GraphProductsSolver(AutoSolver()),
         SecondChainSolver(),
+        SecondEliminationSolver(),
         SecondPublishedSolver(),
     )
 }

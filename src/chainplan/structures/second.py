@@ -145,13 +145,14 @@ def diagonal_second(size: int) -> ListedSecond | None:
     return ListedSecond(places, places, places)
 
 
-def listed_second(entries: list[tuple[int, int, int]]) -> ListedSecond:
-    """Return the list of entries (i, j, k), and of (i, k, j) beside each of them."""
+def listed_second(entries: list[tuple[int, int, int]], mixed: bool = False) -> ListedSecond:
+    """Return the list of entries (i, j, k), and unless they are of a mixed one of (i, k, j) beside each of them."""
     import numpy as np
 
     given = np.array(entries, np.int64).reshape(-1, 3)
-    both = np.concatenate([given, given[:, [0, 2, 1]]])
-    return _listed(*both.T)
+    if not mixed:
+        given = np.concatenate([given, given[:, [0, 2, 1]]])
+    return _listed(*given.T)
 
 
 def allowed_second(block: Block) -> SecondBlock:
@@ -199,11 +200,12 @@ def contraction(second: SecondBlock, block: Block, side: Side, halved: bool) -> 
     """Contract a second-order block, on its rows by a block on the left or on its column sides by one on the right.
 
     `halved` counts only the entries j <= k of the last product, for results that are symmetric: those on the rows of a
-    symmetric block, and those on both sides of one.
+    symmetric block, those on both sides of one, and those on the left side of what the same block on the right of a
+    symmetric one has made. The latter is one side after the other of the contraction on both.
     """
     rows, left, right, pattern, _, exact = second
     if pattern is not None and not len(pattern):
-        return Contraction(_empty(second, block, side), 0)
+        return Contraction(_empty(second, block, side, halved), 0)
     if side is Side.LEFT:
         made = contraction(second.exchanged(), block, Side.RIGHT, halved)
         return made._replace(block=made.block.exchanged())
@@ -216,21 +218,22 @@ def contraction(second: SecondBlock, block: Block, side: Side, halved: bool) -> 
     if not plain:
         return _columns_of_list(second, block, side, halved)
     once = rows * left * block.nnz
-    if side is Side.RIGHT:
-        return Contraction(SecondBlock(rows, left, block.cols, None, False, exact), 0 if free else once)
     twice = rows * block.nnz * block.cols
     if halved:
         counts = block.structure.column_counts(block.rows, block.cols)
         twice = rows * inner(counts, ((block.cols, block.cols, -1),))
+    if side is Side.RIGHT:
+        fma = twice if halved else once
+        return Contraction(SecondBlock(rows, left, block.cols, None, halved, exact), 0 if free else fma)
     symmetric = second.symmetric
     return Contraction(SecondBlock(rows, block.cols, block.cols, None, symmetric, exact), 0 if free else once + twice)
 
 
-def _empty(second: SecondBlock, block: Block, side: Side) -> SecondBlock:
+def _empty(second: SecondBlock, block: Block, side: Side, halved: bool) -> SecondBlock:
     """Return what a contraction of a block without entries makes."""
     left = second.left if side in (Side.ROWS, Side.RIGHT) else block.cols
     right = second.right if side in (Side.ROWS, Side.LEFT) else block.cols
-    symmetric = second.symmetric and side in (Side.ROWS, Side.BOTH)
+    symmetric = second.symmetric if side in (Side.ROWS, Side.BOTH) else halved
     rows = block.rows if side is Side.ROWS else second.rows
     return second._replace(rows=rows, left=left, right=right, symmetric=symmetric)
 
@@ -312,9 +315,8 @@ def _columns_of_list(second: SecondBlock, block: Block, side: Side, halved: bool
     import numpy as np
 
     both = side is Side.BOTH
-    made = SecondBlock(
-        second.rows, block.cols if both else second.left, block.cols, None, both and second.symmetric, second.exact
-    )
+    symmetric = second.symmetric if both else halved
+    made = SecondBlock(second.rows, block.cols if both else second.left, block.cols, None, symmetric, second.exact)
     listed = _entries_of(second)
     if listed is None:
         dense = Block(block.rows, block.cols)
@@ -323,6 +325,8 @@ def _columns_of_list(second: SecondBlock, block: Block, side: Side, halved: bool
     if isinstance(block.structure, Dense):
         return _columns_by_dense(listed, made, both, halved)
     once, fma = _right_of(listed, block)
+    if halved and not both:
+        fma = _entries_up_to(block, listed.k, listed.j)
     if once is None:
         half = second._replace(pattern=None, right=block.cols).exchanged()
         fma += contraction(half, block, Side.RIGHT, False).fma if both else 0
@@ -343,7 +347,7 @@ def _columns_by_dense(listed: ListedSecond, made: SecondBlock, both: bool, halve
 
     cols, most = made.right, int(listed.j.max(initial=0)) + 1
     lines = np.unique(listed.i * most + listed.j)
-    fma, width = len(listed) * cols, cols
+    fma, width = int((listed.j + 1).sum()) if halved and not both else len(listed) * cols, cols
     if both:
         fma += len(lines) * (cols * (cols + 1) // 2 if halved else cols * cols)
         lines, most, width = np.unique(listed.i), 1, cols * cols

@@ -1,16 +1,20 @@
 """The second derivative without a plan, by the chain rule at each vertex, and the judge of what plans compute.
 
-One recurrence on arrays of three dimensions, from the inputs on: at the target of an elemental F with source u,
+One recurrence on arrays of three dimensions, from the inputs on: at the target v of an elemental F with source u, and
+at a vertex v with a second derivative M by its arguments u and w,
 
-    J(v) += F' · J(u),    H(v)[a, b] += F' · H(u)[a, b] + F''[J(u) a, J(u) b].
+    J(v) += F' · J(u),    H(v)[a, b] += F' · H(u)[a, b] + F''[J(u) a, J(u) b],
+    H(v)[a, b] += M[J(u) a, J(w) b] + M[J(u) b, J(w) a].
 
 It knows neither plans nor patterns nor symmetry, and makes no attempt to be fast.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +28,7 @@ from chainplan.structures import Block
 from chainplan.structures.second import Side
 from chainplan.validation.tolerance import largest
 from chainplan.values.equal import with_equal
-from chainplan.values.jacobians import GivenJacobian, as_matrices, common_dtype
+from chainplan.values.jacobians import GivenJacobian, as_matrices, common_dtype, is_sparse
 from chainplan.values.second import as_array, stored_side
 
 MAX_REFERENCE_ENTRIES = 50_000_000
@@ -80,6 +84,7 @@ def reference_entries(graph: Graph) -> int:
     """Count the entries that the reference holds."""
     inputs = sum(graph.sizes[v] for v in graph.inputs)
     own = sum(e.block.rows * e.block.cols**2 for e in graph.useful)
+    own += sum(math.prod(graph.sizes[v] for v in (one.target, one.left, one.right)) for one in graph.useful_mixed)
     return sum(graph.sizes.values()) * inputs**2 + own
 
 
@@ -88,20 +93,38 @@ def _computed(
 ) -> dict[tuple[str, str, str], Array]:
     given = with_equal(graph, jacobians)
     matrices = as_matrices((graph.declared[e.name] for e in graph.useful), given)
-    change = np.abs if absolute else np.asarray
     first: dict[tuple[str, str], Array] = {(v, v): np.eye(graph.sizes[v], dtype=np.int8) for v in graph.inputs}
     second: dict[tuple[str, str, str], Array] = {}
-    useful = {e.name for e in graph.useful}
-    for e in (e for e in graph.by_source if e.name in useful):
-        slope, bend = change(matrices[e.name]), change(as_array(graph.declared[e.name], given))
-        near = {a: first[e.source, a] for a in graph.inputs if (e.source, a) in first}
-        for a, b in product(near, near):
-            fresh = np.einsum("ijk,ja,kb->iab", bend, near[a], near[b], optimize=True)
-            if (e.source, a, b) in second:
-                fresh = fresh + np.tensordot(slope, second[e.source, a, b], 1)
-            second[e.target, a, b] = second.get((e.target, a, b), 0) + fresh
-        for a, block in near.items():
-            first[e.target, a] = first.get((e.target, a), 0) + slope @ block
+
+    def change(value: Any) -> Array:
+        array = value.toarray() if is_sparse(value) else np.asarray(value)
+        return np.abs(array) if absolute else array
+
+    def bends(name: str) -> Array:
+        own = graph.own_second(name)
+        assert own is not None, "it is one of the graph"
+        return change(as_array(own, given))
+
+    def leading_to(vertex: str) -> dict[str, Array]:
+        return {a: first[vertex, a] for a in graph.inputs if (vertex, a) in first}
+
+    for vertex in graph.order:
+        for one in (one for one in graph.useful_mixed if one.target == vertex):
+            bend, left, right = bends(one.name), leading_to(one.left), leading_to(one.right)
+            for a, b in product(left, right):
+                fresh = np.einsum("ijk,ja,kb->iab", bend, left[a], right[b], optimize=True)
+                second[vertex, a, b] = second.get((vertex, a, b), 0) + fresh
+                second[vertex, b, a] = second.get((vertex, b, a), 0) + fresh.transpose(0, 2, 1)
+        near = leading_to(vertex)
+        for e in graph.out_of.get(vertex, ()):
+            slope, bend = change(matrices[e.name]), bends(e.name)
+            for a, b in product(near, near):
+                fresh = np.einsum("ijk,ja,kb->iab", bend, near[a], near[b], optimize=True)
+                if (vertex, a, b) in second:
+                    fresh = fresh + np.tensordot(slope, second[vertex, a, b], 1)
+                second[e.target, a, b] = second.get((e.target, a, b), 0) + fresh
+            for a, block in near.items():
+                first[e.target, a] = first.get((e.target, a), 0) + slope @ block
     outputs = set(graph.outputs)
     return {key: block for key, block in second.items() if key[0] in outputs}
 

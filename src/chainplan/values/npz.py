@@ -12,7 +12,7 @@ from chainplan.errors import ExecutionError
 from chainplan.errors.suggest import did_you_mean
 from chainplan.problem.graph import Graph
 from chainplan.problem.problem import Problem
-from chainplan.problem.second import SecondOrder, second_name
+from chainplan.problem.second import SecondOrder
 from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import common_dtype, matrix_free, stored
 from chainplan.values.second import stored_second
@@ -61,17 +61,17 @@ def load_npz(path: str, problem: Problem) -> dict[str, Array]:
 
 def _seconds(given: Mapping[str, Array], problem: Problem) -> dict[str, Array]:
     """Take the second derivatives of useful elementals, weights and directions out of what a file has."""
-    names = (*(second_name(e.first) for e in problem.graph.useful), *problem.second_sides)
+    names = (*(own.given for own in problem.graph.useful_seconds.values()), *problem.second_sides)
     return {name: given[name] for name in names if name in given}
 
 
 def _second_faults(seconds: Mapping[str, Array], graph: Graph, asked: SecondOrder | None) -> Iterator[str]:
     """Yield everything that keeps arrays from being the second derivatives of a graph."""
-    for e in () if asked is None else graph.useful:
-        name = second_name(e.first)
+    for own in () if asked is None else graph.useful_seconds.values():
+        name = own.given
         try:
-            if graph.declared[e.name].second_block.nnz:
-                stored_second(graph.declared[e.name], seconds.get(name))
+            if own.block.nnz:
+                stored_second(own, seconds.get(name))
             if name in seconds and not np.isfinite(seconds[name]).all():
                 yield f"the array for '{name}' has infinite or undefined entries; expected finite numbers."
         except ExecutionError as error:

@@ -7,7 +7,7 @@ made with.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +16,10 @@ from scipy.sparse import csr_array
 from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
 from chainplan.kernels.storage import HeldValues
-from chainplan.problem.graph import Elemental, Graph
+from chainplan.problem.graph import Graph
+from chainplan.problem.mixed_second import OwnSecond
 from chainplan.problem.problem import Problem
-from chainplan.problem.second import second_name, side_name
+from chainplan.problem.second import side_name
 from chainplan.structures import Block
 from chainplan.structures.second import ListedSecond, SecondBlock, Side
 from chainplan.values.draw import draw
@@ -28,15 +29,15 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 
-def stored_second(e: Elemental, given: Any) -> HeldValues:
-    """Return the second derivative that was given for an elemental, as its block is held.
+def stored_second(own: OwnSecond, given: Any) -> HeldValues:
+    """Return the second derivative that was given for an elemental or a pair of arguments, as its block is held.
 
     Raises
     ------
     ExecutionError
         Where nothing was given, or where the array has another shape, is not symmetric or has other nonzeros.
     """
-    block, name = e.second_block, second_name(e.first)
+    block, name = own.block, own.given
     shape = (block.rows, block.left, block.right)
     shapes = " or ".join(str(one) for one in (shape, *(() if block.pattern is None else ((len(block.pattern),),))))
     if given is None:
@@ -45,11 +46,13 @@ def stored_second(e: Elemental, given: Any) -> HeldValues:
     if array.dtype.kind not in NUMBER_KINDS:
         raise ExecutionError(f"the array for '{name}' has dtype {array.dtype}; expected numbers.")
     if array.shape == shape:
-        _require_symmetric(name, array, array.transpose(0, 2, 1))
+        if block.symmetric:
+            _require_symmetric(name, array, array.transpose(0, 2, 1))
         return _fitted(name, array, block)
     if block.pattern is None or array.shape != (len(block.pattern),):
         raise ExecutionError(f"the array for '{name}' has shape {array.shape}; expected {shapes}.")
-    _require_symmetric(name, array, array[mirror(block.pattern)])
+    if block.symmetric:
+        _require_symmetric(name, array, array[mirror(block.pattern)])
     return flat(block.pattern, array, block)
 
 
@@ -105,33 +108,41 @@ def flat(pattern: ListedSecond, values: Array, block: SecondBlock) -> csr_array:
     return csr_array((values, places), shape=(block.rows, block.left * block.right))
 
 
-def as_array(e: Elemental, given: Mapping[str, Any]) -> Array:
-    """Return the second derivative of an elemental as an array of rows x cols x cols; zeros where it has no entries."""
-    block = e.second_block
+def as_array(own: OwnSecond, given: Mapping[str, Any]) -> Array:
+    """Return a second derivative as an array of three dimensions; zeros where it has no entries."""
+    block = own.block
     if not block.nnz:
         return np.zeros(block[:3], np.int8)
-    held = stored_second(e, given.get(second_name(e.first)))
+    held = stored_second(own, given.get(own.given))
     return held if isinstance(held, np.ndarray) else held.toarray().reshape(block[:3])
 
 
 def draw_seconds(graph: Graph, seed: int = 0, dtype: DTypeLike = np.float64) -> dict[str, Array]:
-    """Draw the second derivative of every elemental, beside the Jacobians of `chainplan.values.draw`.
+    """Draw the second derivatives of elementals and of pairs of arguments, beside the Jacobians of `values.draw`.
 
     Floats are positive with mean 1 / (nonzeros per row); integers lie between -4 and 4. Those without entries are left
     out.
     """
     rng, kind = np.random.default_rng((seed, 2)), np.dtype(dtype)
     result = {}
-    for e in graph.elementals:
-        block = e.second_block
-        if e.values is not None or not block.nnz:
+    for own in own_seconds(graph):
+        block = own.block
+        if not block.nnz:
             continue
         shape = block[:3] if block.pattern is None else (len(block.pattern),)
         per_row = max(1, -(-block.nnz // block.rows))
         drawn: Array = rng.integers(-4, 5, shape) if kind.kind == "i" else (0.5 + rng.random(shape)) / per_row
-        turned = drawn.transpose(0, 2, 1) if block.pattern is None else drawn[mirror(block.pattern)]
-        result[second_name(e.name)] = np.minimum(drawn, turned).astype(kind)
+        if block.symmetric:
+            turned = drawn.transpose(0, 2, 1) if block.pattern is None else drawn[mirror(block.pattern)]
+            drawn = np.minimum(drawn, turned)
+        result[own.given] = drawn.astype(kind)
     return result
+
+
+def own_seconds(graph: Graph) -> Iterator[OwnSecond]:
+    """Yield the second derivatives that have values of their own."""
+    names = (*(e.name for e in graph.elementals if e.values is None), *(one.name for one in graph.mixed))
+    yield from filter(None, map(graph.own_second, names))
 
 
 def draw_all(problem: Problem, seed: int = 0, dtype: DTypeLike = np.float64) -> dict[str, Any]:
@@ -147,6 +158,6 @@ def draw_all(problem: Problem, seed: int = 0, dtype: DTypeLike = np.float64) -> 
 
 def second_bytes(problem: Problem, dtype: DTypeLike = np.float64) -> int:
     """Count the bytes of what `draw_all` makes beside the Jacobians."""
-    entries = sum(e.second_block.nnz for e in problem.graph.elementals if e.values is None)
+    entries = sum(own.block.nnz for own in own_seconds(problem.graph))
     entries += sum(rows * cols for rows, cols in problem.second_sides.values())
     return entries * int(np.dtype(dtype).itemsize)

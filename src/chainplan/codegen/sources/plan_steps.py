@@ -164,6 +164,7 @@ class _Entries(Interpreter[Refs]):
     accumulate: Callable[..., Refs] = _refused
     load_second: Callable[..., Refs] = _refused
     contract: Callable[..., Refs] = _refused
+    exchange: Callable[..., Refs] = _refused
     given: Callable[..., Refs] = _refused
     propagate: Callable[..., Refs] = _refused
     seed: Callable[..., Refs] = _refused

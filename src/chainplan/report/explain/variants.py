@@ -67,7 +67,8 @@ def resized(problem: Problem, vertices: Sequence[str], size: int) -> Problem:
         for e in graph.elementals
         if e.name in useful
     )
-    return replace(problem, graph=replace(graph, sizes=sizes, elementals=sharing_among(elementals)))
+    changed_graph = replace(graph, sizes=sizes, elementals=sharing_among(elementals), mixed=graph.useful_mixed)
+    return replace(problem, graph=changed_graph)
 
 
 def exchanged(problem: Problem, elemental: Elemental) -> Problem:

@@ -13,6 +13,7 @@ from chainplan.plans.steps import (
     Contract,
     Decompress,
     Direction,
+    Exchange,
     Given,
     Interpreter,
     Load,
@@ -90,6 +91,9 @@ class _Words(Interpreter[tuple[str, str]]):
             Side.BOTH: f"{second}[{block}, {block}]",
         }
         return f"contract {step.side.value}{half}", words[step.side] + onto
+
+    def exchange(self, step: Exchange) -> tuple[str, str]:
+        return "exchange", f"#{step.second}"
 
     def advance(self, step: Advance) -> tuple[str, str]:
         return "advance", step.elemental
@@ -202,6 +206,9 @@ class _Order(Interpreter[str]):
         }
         made = words[step.side]
         return made if step.onto is None else f"({self.written[step.onto]} + {made})"
+
+    def exchange(self, step: Exchange) -> str:
+        return f"{self.written[step.second]}ᵀ"
 
     def advance(self, step: Advance) -> str:
         return ""

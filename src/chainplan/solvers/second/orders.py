@@ -1,0 +1,92 @@
+"""Orders of second-order elimination: by a greedy key, improved by moving single vertices, and the cheapest of all.
+
+What is left after some vertices have gone does not depend on the order in which they went, and neither does the price
+of eliminating the next one. So the cheapest order is found by a program over sets of vertices, as for the Jacobian
+alone, with one state for each set. Sets that cost as much as an order that is known are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from math import inf
+from random import Random
+
+from chainplan.plans.second_elimination import SecondElimination
+
+MAX_TRIED_VERTICES = 40
+"""Intermediate vertices up to which the greedy order prices every elimination before it decides on one."""
+IDLE_MOVES = 40
+"""Moves for each intermediate vertex, none of which helps, after which a local search ends."""
+_NEAR_MOVE = 4
+"""Places by which half of the moves shift a vertex at most."""
+
+PricedVertices = tuple[int, list[str]]
+"""The price of an order of elimination, with the order."""
+
+
+def priced(work: SecondElimination, order: Sequence[str], most: float = inf) -> int:
+    """Return the price of an order, or of so much of it as costs `most` or more."""
+    work = work.copy()
+    for vertex in order:
+        work.eliminate(vertex)
+        if work.price >= most:
+            break
+    return work.price
+
+
+def greedy_order(work: SecondElimination, tick: Callable[[], None]) -> list[str]:
+    """Return the order in which the next vertex is the cheapest one; on large graphs by sizes alone."""
+    work, order = work.copy(), list[str]()
+    exact = len(work.middle) <= MAX_TRIED_VERTICES
+    while middle := work.middle:
+        tick()
+        prices = [priced(work, [vertex]) if exact else work.weight(vertex) for vertex in middle]
+        vertex = middle[prices.index(min(prices))]
+        work.eliminate(vertex)
+        order.append(vertex)
+    return order
+
+
+def improved_orders(
+    work: SecondElimination, start: PricedVertices, seed: int, tick: Callable[[], None]
+) -> Iterator[PricedVertices]:
+    """Yield ever cheaper orders, each from the one before by moving one vertex to another place."""
+    rng, (price, order) = Random(seed), start
+    idle, n = 0, len(order)
+    while n > 1 and idle < IDLE_MOVES * n:
+        tick()
+        place = rng.randrange(n)
+        far = rng.randrange(n) if rng.random() < 0.5 else place + rng.randint(-_NEAR_MOVE, _NEAR_MOVE)
+        moved = [*order[:place], *order[place + 1 :]]
+        moved.insert(max(0, min(n - 1, far)), order[place])
+        found = priced(work, moved, price + 1)
+        idle += 1
+        if found > price:
+            continue
+        order = moved
+        if found < price:
+            price, idle = found, 0
+            yield price, order
+
+
+def cheapest_order(
+    work: SecondElimination, known: PricedVertices, tick: Callable[[], None]
+) -> tuple[PricedVertices, bool]:
+    """Return an order that is as cheap as any, the known one where none is cheaper, and whether all was counted."""
+    best, counted = known, True
+    layer = {work.gone: (work, list[str]())}
+    for _ in range(len(known[1])):
+        further: dict[frozenset[str], tuple[SecondElimination, list[str]]] = {}
+        for state, order in layer.values():
+            for vertex in state.middle:
+                tick()
+                after = state.copy()
+                after.eliminate(vertex)
+                counted = counted and after.counted
+                other = further.get(after.gone)
+                if after.price < known[0] and (other is None or after.price < other[0].price):
+                    further[after.gone] = after, [*order, vertex]
+        layer = further
+    for state, order in layer.values():
+        best = min(best, (state.price, order), key=lambda pair: pair[0])
+    return best, counted
