@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from chainplan.errors import ChainplanError as ChainplanError
     from chainplan.execution.executor import second_derivatives as second_derivatives
     from chainplan.execution.operator import operator as operator
+    from chainplan.execution.prepared import prepare as prepare
     from chainplan.io.networkx_graph import from_networkx as from_networkx
     from chainplan.io.networkx_graph import to_networkx as to_networkx
     from chainplan.io.read import chain as chain
@@ -79,6 +80,7 @@ _HOMES = {
     "pareto": "tradeoff",
     "plan": "planner",
     "portfolio": "distributed.restarts",
+    "prepare": "execution.prepared",
     "program": "io.read",
     "prove_again": "proofs.claims",
     "read": "io.read",

@@ -43,7 +43,8 @@ def execute(
     jacobians : Mapping[str, GivenJacobian]
         The elemental Jacobians by name. An explicit elemental is an array of rows x cols, of numpy or scipy.sparse, or
         the compact form of its structure: the diagonal, the one number of a scaled identity, an array of b x r x c for
-        block_diagonal or of r x c for kronecker, the nonzeros of a listed pattern row by row. An elemental whose
+        block_diagonal or of r x c for kronecker, the nonzeros of a listed pattern row by row, the lower + upper + 1
+        diagonals of a band in the form of `scipy.linalg.solve_banded`. An elemental whose
         structure determines all values may be left out. A matrix-free elemental is a pair (tangent, adjoint) of
         functions: tangent maps a block of cols x c to F'·block of rows x c, adjoint a block of r x rows to block·F' of
         r x cols; a mode that the plan does not use may be None. An array may take the place of such a pair. Functions

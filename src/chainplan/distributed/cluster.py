@@ -27,7 +27,7 @@ from chainplan.distributed.fuse import TaskGroup, grouped
 from chainplan.distributed.split_rows import WORKER_MEMORY_SHARE, TaskRoom, rowwise
 from chainplan.errors import ExecutionError, missing_extra
 from chainplan.errors.arguments import whole
-from chainplan.execution.executor import require_workers, taken, understood
+from chainplan.execution.executor import require_jacobians, require_workers, taken, understood
 from chainplan.execution.lowering import PlanRun
 from chainplan.execution.program import lowered
 from chainplan.execution.releasing import released, require_narrow
@@ -76,7 +76,8 @@ def execute(
         As `chainplan.execute`, and where there is no cluster, a step fits no worker, workers die whenever they run it,
         or the plan evaluates states.
     """
-    plan, dtype = understood(plan, jacobians, dtype)
+    plan, dtype = understood(plan, dtype)
+    require_jacobians(jacobians)
     if evaluates(plan.steps):
         raise ExecutionError(
             "backend: found 'dask' for a plan that evaluates states, whose steps run in order; expected 'numpy'. "

@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Mapping
 from threading import Lock
 
 from chainplan.errors import ExecutionError
-from chainplan.execution.lowering import PlanRun, placed
+from chainplan.execution.lowering import PlanRun
 from chainplan.execution.program import LoweredPlan
 from chainplan.kernels.convert import given_away
 from chainplan.plans.liveness import kept
@@ -72,8 +72,8 @@ class FetchedJacobians:
             return
         self._there.add(use)
         if isinstance(use, int):
-            e, shape, block = self._loads[use]
-            self._run.values[use] = placed(e, shape, block, self._jacobians.get(e.name), self._run)
+            e, fill = self._loads[use]
+            self._run.values[use] = fill(self._jacobians.get(e.name), self._run)
         else:
             self._run.applied[use] = matrix_free(self._applied[use], self._jacobians[use])
 
@@ -86,7 +86,7 @@ class FetchedJacobians:
 
 def _require_all(program: LoweredPlan, names: Container[str]) -> None:
     """Refuse a mapping that lacks an elemental, before the first step."""
-    for _, e, _, _ in program.loads:
+    for _, e, _ in program.loads:
         if e.name not in names and not given_away(e.block):
             raise ExecutionError(f"no Jacobian for '{e.first}'; expected an array of {e.block.rows} x {e.block.cols}.")
     for e in program.applied:

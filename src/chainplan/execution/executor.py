@@ -19,10 +19,10 @@ from chainplan._util.task_threads import ranks, run_tasks
 from chainplan.errors import ExecutionError
 from chainplan.errors.arguments import mapping
 from chainplan.execution.asked import FetchedJacobians, require_functions
-from chainplan.execution.lowering import PlanRun, placed
+from chainplan.execution.lowering import PlanRun
 from chainplan.execution.program import CodedStep, LoweredPlan, lowered
 from chainplan.execution.releasing import released, released_second, require_narrow
-from chainplan.execution.whole_numbers import WHOLE_NUMBER_KINDS, guarded, whole
+from chainplan.execution.whole_numbers import WHOLE_NUMBER_KINDS, guarded
 from chainplan.plans.replay import replay
 from chainplan.plans.steps import Load, Plan, Planned, SecondOutput, plan_of
 from chainplan.plans.typed import Typed
@@ -44,7 +44,8 @@ def execute(
     wrap: bool = False,
 ) -> dict[tuple[str, str], Array]:
     """Run a plan in this process; parameters, result and errors are those of `chainplan.execute`."""
-    plan, dtype = understood(plan, jacobians, dtype)
+    plan, dtype = understood(plan, dtype)
+    require_jacobians(jacobians)
     return prepared(plan, jacobians, dense=dense, dtype=dtype, workers=workers, wrap=wrap)()
 
 
@@ -101,7 +102,8 @@ def second_derivatives(
     array([[[3., 3.],
             [3., 3.]]])
     """
-    plan, dtype = understood(plan, jacobians, dtype, second=True)
+    plan, dtype = understood(plan, dtype, second=True)
+    require_jacobians(jacobians)
     require_workers(workers)
     started = _starting(plan, jacobians, _RunOptions(dense, dtype, workers, wrap))()
     _run_steps(plan, started, workers)
@@ -122,11 +124,7 @@ def _ends(plan: Plan) -> list[tuple[SecondOutput, Typed]]:
 
 
 def understood(
-    plan: Plan | Planned,
-    jacobians: Mapping[str, GivenJacobian],
-    dtype: DTypeLike | None,
-    products: bool = False,
-    second: bool = False,
+    plan: Plan | Planned, dtype: DTypeLike | None, products: bool = False, second: bool = False
 ) -> tuple[Plan, DTypeLike | None]:
     """Return the plan that `plan` is or holds, and the dtype of seeds, or refuse what is none of them.
 
@@ -143,8 +141,12 @@ def understood(
             "plan: found one for products with vectors, which forms no Jacobian; expected one with outputs. Call "
             "chainplan.operator(plan, jacobians), which multiplies, or plan without products."
         )
-    mapping("jacobians", jacobians, "elementals to arrays or functions", "{'F1': array, 'F2': (tangent, adjoint)}")
     return plan, None if dtype is None else common_dtype((), dtype)
+
+
+def require_jacobians(jacobians: object) -> None:
+    """Refuse Jacobians that are no mapping."""
+    mapping("jacobians", jacobians, "elementals to arrays or functions", "{'F1': array, 'F2': (tangent, adjoint)}")
 
 
 def prepared(
@@ -155,10 +157,11 @@ def prepared(
     dtype: DTypeLike | None = None,
     workers: int | None = None,
     wrap: bool = False,
+    work: WorkArrays | None = None,
 ) -> Callable[[], dict[tuple[str, str], Array]]:
     """Check the Jacobians and bring them into form, and return a function that runs the plan as often as it is called.
 
-    Parameters, results and errors are those of `execute`.
+    Parameters, results and errors are those of `execute`; `work` are arrays for results that a run keeps to itself.
     """
     require_workers(workers)
     options = _RunOptions(dense, dtype, workers, wrap)
@@ -167,10 +170,17 @@ def prepared(
     def run() -> dict[tuple[str, str], Array]:
         started = start()
         require_narrow(lowered(plan).wide, dense, started.run)
-        _run_steps(plan, started, workers)
+        _run_steps(plan, started, workers, work)
         return _outputs(plan, started, dense is not False)
 
     return run
+
+
+class WorkArrays(NamedTuple):
+    """The steps of a plan, some of which write into arrays that are kept from run to run, and these arrays or None."""
+
+    code: tuple[CodedStep, ...]
+    room: list[Array | None]
 
 
 def set_up(
@@ -213,7 +223,8 @@ def _starting(plan: Plan, jacobians: Mapping[str, GivenJacobian], options: _RunO
     if type(jacobians) is not dict:
         return lambda: _asking(plan, program, jacobians, options)
     run = taken(plan, jacobians, options.dtype)
-    guard = not options.wrap and any(whole(run.values[load[0]]) for load in program.loads)
+    kinds = {value.dtype.kind for value in run.values if value is not None}
+    guard = not options.wrap and not kinds.isdisjoint(WHOLE_NUMBER_KINDS)
     return lambda: _StartedRun(run, guard)
 
 
@@ -267,10 +278,15 @@ def taken(plan: Plan, jacobians: Mapping[str, GivenJacobian], dtype: DTypeLike |
     return run
 
 
-def _run_steps(plan: Plan, started: _StartedRun, workers: int | None) -> None:
-    """Run all steps; afterwards the blocks of outputs, and those that programs read, are there."""
+def _run_steps(plan: Plan, started: _StartedRun, workers: int | None, work: WorkArrays | None = None) -> None:
+    """Run all steps; afterwards the blocks of outputs, and those that programs read, are there.
+
+    Work arrays serve runs in one thread whose elementals are all there, and none of whose steps is guarded.
+    """
     program, (run, guard, asked) = lowered(plan), started
     values, code = run.values, program.code
+    if work is not None and not guard and asked is None and workers is None:
+        code, run.room = work
     if guard:
         code = tuple((place, guarded(place, kernel, plan.steps[place]), ends) for place, kernel, ends in code)
     if workers is not None and not program.evaluates:
@@ -345,8 +361,8 @@ def _take(program: LoweredPlan, jacobians: Mapping[str, GivenJacobian], run: Pla
     """Check the Jacobians, put the arrays of explicit ones in their places, and keep the functions of the others."""
     _require_known(program, jacobians)
     values = run.values
-    for position, e, shape, block in program.loads:
-        values[position] = placed(e, shape, block, jacobians.get(e.name), run)
+    for position, e, fill in program.loads:
+        values[position] = fill(jacobians.get(e.name), run)
     for e in program.applied:
         require_functions(e.name, jacobians)
         run.applied[e.name] = matrix_free(e, jacobians[e.name])

@@ -81,6 +81,7 @@ class PlanRun:
     ) -> None:
         self.values: list[HeldValues] = [None] * steps
         self.states: dict[str, VertexState] = {}
+        self.room: list[Array | None] = []
         self.files = StateFiles()
         self.working = ""
         self.primal = primal
@@ -152,7 +153,7 @@ class Lowering(Interpreter[StepKernel]):
         left, right, onto = step
         position, blocks = self._position, self.blocks
         if onto is None:
-            return partial(_multiply, _product(blocks[left], blocks[right], blocks[position]), position, left, right)
+            return partial(multiply, _product(blocks[left], blocks[right], blocks[position]), position, left, right)
         return _multiply_onto(position, left, right, onto, blocks)
 
     def add(self, step: Add) -> StepKernel:
@@ -285,7 +286,7 @@ def _store(run: PlanRun) -> None:
     """Do nothing, because no state is copied: it stays where it is until its last use."""
 
 
-def _multiply(product: ValuesProduct, position: int, left: int, right: int, run: PlanRun) -> None:
+def multiply(product: ValuesProduct, position: int, left: int, right: int, run: PlanRun) -> None:
     """Multiply two blocks; a partial call of one function is made several times as fast as a closure is."""
     values = run.values
     values[position] = product(values[left], values[right])
@@ -356,8 +357,11 @@ def _propagate(position: int, e: Elemental, arg: int, mode: Mode, blocks: Sequen
 
     def kernel(run: PlanRun) -> None:
         function = _applied(run, e, mode)
-        most = 0 if whole else MAX_SEEDED_ENTRIES
-        if run.primal is None and not whole:
+        if whole:
+            run.values[position] = called(e, mode, function, np.asarray(run.values[arg]))
+            return
+        most = MAX_SEEDED_ENTRIES
+        if run.primal is None:
             most = at_once(block.rows * block.cols, result.rows * result.cols, False)
         if not most:
             value = called(e, mode, function, as_matrix(run.values[arg], block, run.dtype))
@@ -468,11 +472,3 @@ def loaded(e: Elemental, value: GivenJacobian, block: Block, run: PlanRun) -> He
     """Bring what was given for an elemental into the form of the block that the plan counts with."""
     held = known(e.block, run.dtype) if value is None and given_away(e.block) else stored(e, value)
     return held if block is e.block else as_form(held, e.block, form(block), block, run.dtype)
-
-
-def placed(e: Elemental, shape: tuple[int, ...] | None, block: Block, value: GivenJacobian, run: PlanRun) -> HeldValues:
-    """Return what was given for an elemental: a plain array of the right shape as it is, anything else by `loaded`."""
-    if value is None and block is e.block and form(block) is StorageForm.IMPLIED:
-        return None
-    plain = type(value) is np.ndarray and value.shape == shape and value.dtype.kind in "fiuc"
-    return value if plain else loaded(e, value, block, run)

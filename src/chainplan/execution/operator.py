@@ -18,7 +18,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
-from chainplan.execution.executor import set_up, understood
+from chainplan.execution.executor import require_jacobians, set_up, understood
 from chainplan.execution.lowering import PlanRun
 from chainplan.execution.vector_program import VectorFunction, bound, vector_code
 from chainplan.plans.kept_blocks import multiplying
@@ -76,7 +76,8 @@ def operator(
     >>> A.shape, A.matvec(numpy.ones(300))[:2].tolist(), A.T.shape
     ((300, 300), [3000.0, 3000.0], (300, 300))
     """
-    plan, dtype = understood(plan, jacobians, dtype, products=True)
+    plan, dtype = understood(plan, dtype, products=True)
+    require_jacobians(jacobians)
     plan = multiplying(plan)
     run = set_up(plan, jacobians, dtype, wrap)
     made = JacobianOperator(plan, run, plan.graph.outputs, plan.graph.inputs)

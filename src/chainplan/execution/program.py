@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from chainplan._util.gc_pause import uncollected
+from chainplan.execution.filling import Filler, filler
 from chainplan.execution.lowering import Lowering, StepKernel
 from chainplan.execution.releasing import wide
 from chainplan.plans.liveness import evaluates, last_uses
@@ -16,10 +17,10 @@ from chainplan.plans.replay import replay
 from chainplan.plans.steps import Accumulate, Load, Plan, Propagate
 from chainplan.problem.graph import Elemental
 from chainplan.problem.second import SIDE_WORDS, second_name, side_name
-from chainplan.structures import Block, Dense, Diagonal
+from chainplan.structures import Block
 
-LoadedStep = tuple[int, Elemental, tuple[int, ...] | None, Block]
-"""A load, its elemental, the shape of the elemental where any array of that shape will do, and its block."""
+LoadedStep = tuple[int, Elemental, Filler]
+"""A load, its elemental, and what brings the values of the elemental into the form of its block."""
 CodedStep = tuple[int, StepKernel, tuple[int, ...]]
 """A step, its kernel and the blocks that are dropped behind it."""
 
@@ -61,7 +62,7 @@ def _lower(plan: Plan) -> LoweredPlan:
     for position, (step, dropped) in enumerate(zip(plan.steps, _dropped(plan, own), strict=True)):
         if type(step) is Load and not own:
             e = declared[step.elemental]
-            loads.append((position, e, _plain_shape(e.block, blocks[position]), blocks[position]))
+            loads.append((position, e, filler(e, blocks[position])))
             continue
         if (type(step) is Accumulate or type(step) is Propagate) and not own:
             applied[step.elemental] = graph[step.elemental]
@@ -90,13 +91,6 @@ def _known_names(plan: Plan) -> frozenset[str]:
     sides = (side_name(vertex, side) for vertex in ends for side in SIDE_WORDS)
     seconds = map(second_name, (*names, *(one.name for one in plan.graph.mixed)))
     return frozenset((*names, *seconds, *sides))
-
-
-def _plain_shape(own: Block, held: Block) -> tuple[int, ...] | None:
-    """Return the shape in which any array for an elemental is right as its block is held."""
-    if type(own.structure) is Dense:
-        return own.rows, own.cols
-    return (own.rows,) if type(own.structure) is type(held.structure) is Diagonal else None
 
 
 def _dropped(plan: Plan, own: bool) -> list[tuple[int, ...]]:

@@ -1,10 +1,10 @@
 """The kernels that multiply two held blocks, in one table by name; `kernels.dispatch` chooses among them.
 
-Diagonals scale the other factor. Stacks and layers go through one batched `matmul`, sparse blocks through scipy (by way
-of the transpose where the dense factor is on the left), matrices through `np.dot`, or through `np.multiply` where the
-inner size is 1, because numpy's matmul does not use BLAS there. Permutations and selections pick rows or columns. A new
-kernel is one function, one line in `PRODUCT_KERNELS`, its features in `dispatch`, its rates in `default_rates`, and a
-call to measure in `costs.sample_calls`.
+Diagonals scale the other factor. Stacks and layers go through one batched `matmul`, sparse blocks through the loops of
+scipy (`sparse_products`), matrices through `np.dot`, or through `np.multiply` where the inner size is 1, because
+matmul of numpy does not use BLAS there. Permutations, selections and scatters pick rows or columns (`pick_products`).
+A new kernel is one function, one line in `PRODUCT_KERNELS`, its features in `dispatch`, its rates in `default_rates`,
+and a call to measure in `costs.sample_calls`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import numpy as np
 from chainplan._util.arrays import Array
 from chainplan.kernels.convert import as_form, as_matrix, as_sparse, from_matrix, from_sparse, with_data
 from chainplan.kernels.dispatch import ProductRoute, route
+from chainplan.kernels.pick_products import put_columns, put_rows, take_columns, take_rows
+from chainplan.kernels.sparse_products import matrix_sparse, sparse_matrix
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.structures import Block, BlockDiagonal, Dense, Identity, Kronecker, Zero
 
@@ -123,38 +125,9 @@ def _scale_sparse_columns(left: csr_array, right: Array) -> csr_array:
     return with_data(left, left.data * right[left.indices])
 
 
-def _sparse_matrix(left: csr_array, right: Array) -> Array:
-    return left @ right
-
-
-def _matrix_sparse(left: Array, right: csr_array) -> Array:
-    return np.ascontiguousarray((right.T @ left.T).T)
-
-
 def _sparse_sparse(left: csr_array, right: csr_array) -> csr_array:
     product: csr_array = (left @ right).tocsr()
     return product
-
-
-def _take_rows(left: Block, right: Block) -> ValuesProduct:
-    """Return the kernel by which a unit block with one entry in each row picks rows of a matrix."""
-    rows = left.structure.pattern(left.rows, left.cols).indices
-    if left.structure.units is not None and left.structure.units.sign == 1:
-        return lambda a, b: b[rows]
-    return lambda a, b: b[a.indices] * a.data[:, None]
-
-
-def _take_columns(left: Block, right: Block) -> ValuesProduct:
-    """Return the kernel by which a unit block with one entry in each column picks columns of a matrix."""
-    columns = right.structure.pattern(right.rows, right.cols).tocsc().indices
-    if right.structure.units is not None and right.structure.units.sign == 1:
-        return lambda a, b: np.take(a, columns, axis=1)
-
-    def kernel(a: Array, b: csr_array) -> HeldValues:
-        by_column = b.tocsc()
-        return np.take(a, by_column.indices, axis=1) * by_column.data
-
-    return kernel
 
 
 def _vector_parts(left: Block, right: Block) -> ValuesProduct:
@@ -236,8 +209,21 @@ def _scale_parts(left: Block, right: Block) -> ValuesProduct:
     return _vector_parts(left, right) if form(left) is StorageForm.DIAGONAL else _parts_vector(left, right)
 
 
+def _sparse_matrix(left: Block, right: Block) -> ValuesProduct:
+    return put_rows(left) or sparse_matrix
+
+
+def _matrix_sparse(left: Block, right: Block) -> ValuesProduct:
+    return put_columns(right) or matrix_sparse
+
+
 def _sparse_vector(left: Block, right: Block) -> ValuesProduct:
-    return _sparse_matrix if form(left) is StorageForm.SPARSE else _matrix_sparse
+    """Return the kernel of a product with a vector; where a route has written one factor out, the values say which."""
+    if form(right) is StorageForm.DENSE:
+        return _sparse_matrix(left, right)
+    if form(left) is StorageForm.DENSE:
+        return _matrix_sparse(left, right)
+    return lambda a, b: matrix_sparse(a, b) if isinstance(a, np.ndarray) else sparse_matrix(a, b)
 
 
 def _plain(kernel: ValuesProduct) -> Callable[[Block, Block], ValuesProduct]:
@@ -255,10 +241,10 @@ PRODUCT_KERNELS: dict[str, Callable[[Block, Block], ValuesProduct]] = {
     "outer": _plain(np.multiply),
     "gemv": _plain(np.dot),
     "gemm": _plain(np.dot),
-    "take rows": _take_rows,
-    "take columns": _take_columns,
-    "sparse matrix": _plain(_sparse_matrix),
-    "matrix sparse": _plain(_matrix_sparse),
+    "take rows": take_rows,
+    "take columns": take_columns,
+    "sparse matrix": _sparse_matrix,
+    "matrix sparse": _matrix_sparse,
     "sparse vector": _sparse_vector,
     "sparse sparse": _plain(_sparse_sparse),
     "batch": _plain(np.matmul),
@@ -271,6 +257,9 @@ PRODUCT_KERNELS: dict[str, Callable[[Block, Block], ValuesProduct]] = {
 
 FRESH_KERNELS = (np.dot, np.multiply, _scale_rows)
 """Kernels that always make a new array, onto which another may be added in place."""
+
+WRITING_KERNELS = (np.dot, np.multiply)
+"""Those of them that write the product into an array that stands behind the factors."""
 
 
 def sum_kernel(left: Block, right: Block) -> Callable[[HeldValues, HeldValues, DTypeLike], HeldValues]:

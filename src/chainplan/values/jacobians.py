@@ -31,7 +31,8 @@ from chainplan.kernels.convert import (
 )
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.problem.graph import Elemental, Mode
-from chainplan.structures import Block, Dense, ScaledIdentity, Sign, Structure
+from chainplan.structures import Banded, Block, Dense, ScaledIdentity, Sign, Structure
+from chainplan.structures.banded import ENDLESS_WIDTH
 from chainplan.structures.explicit import Explicit
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def common_dtype(given: Iterable[GivenJacobian], wanted: DTypeLike | None = None
         if dtype.kind not in NUMBER_KINDS:
             raise refuse("dtype", wanted, "a dtype of numbers", "Pass dtype='float64', say.")
         return dtype
-    dtypes = {value.dtype for value in given if isinstance(value, np.ndarray) or is_sparse(value)}
+    arrays = (value for value in given if type(value) is not tuple)
+    dtypes = {value.dtype for value in arrays if isinstance(value, np.ndarray) or is_sparse(value)}
     common: DType = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
     return common
 
@@ -119,6 +121,8 @@ def _shapes(block: Block) -> str:
         shapes.append(f"({block.rows},)")
     elif isinstance(block.structure, Explicit):
         shapes.append(f"({block.nnz},)")
+    elif (diagonals := band_shape(block)) is not None:
+        shapes.append(f"{diagonals}, its diagonals from above")
     elif kind in (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER):
         r, c = part_shape(block)
         shapes += [f"({part_count(block)}, {r}, {c})", f"({r}, {c})"]
@@ -135,6 +139,10 @@ def _compact(array: Array, block: Block) -> HeldValues:
     if isinstance(block.structure, Explicit) and array.shape == (block.nnz,):
         pattern = block.structure.csr
         return from_sparse(csr_array((array, pattern.indices, pattern.indptr), shape=pattern.shape), block)
+    if array.shape == band_shape(block):
+        pattern = kept_pattern(block)
+        entries = array.take(band_places(block))
+        return from_sparse(csr_array((entries, pattern.indices, pattern.indptr), shape=pattern.shape), block)
     if kind in (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER):
         part, count = part_shape(block), part_count(block)
         if array.shape == part:
@@ -142,6 +150,22 @@ def _compact(array: Array, block: Block) -> HeldValues:
         if array.shape in ((1, *part), (count, *part)):
             return array
     return None
+
+
+def band_shape(block: Block) -> tuple[int, int] | None:
+    """Return the shape in which the diagonals of a band are given, from the uppermost down; None for another block."""
+    structure = block.structure
+    if not isinstance(structure, Banded) or ENDLESS_WIDTH in (structure.lower, structure.upper):
+        return None
+    return structure.lower + structure.upper + 1, block.cols
+
+
+def band_places(block: Block) -> Array:
+    """Return where each entry of a band, row by row, stands among its diagonals: entry (i, j) at (upper + i - j, j)."""
+    structure, pattern = block.structure, kept_pattern(block)
+    assert isinstance(structure, Banded), "the caller has looked"
+    row: Array = np.repeat(np.arange(block.rows), np.diff(pattern.indptr))
+    return (structure.upper + row - pattern.indices) * block.cols + pattern.indices
 
 
 def _fitted(name: str, given: HeldValues, block: Block) -> HeldValues:
@@ -197,7 +221,7 @@ def called(e: Elemental, mode: Mode, function: ArrayFunction, block: Array) -> A
     argument.flags.writeable = False
     try:
         returned = function(argument)
-        result = None if _ragged(returned) else np.asarray(returned)
+        result = returned if type(returned) is np.ndarray else None if _ragged(returned) else np.asarray(returned)
     except Exception as error:
         of = " x ".join(map(str, block.shape))
         error.add_note(f"This was the {mode.value} of '{e.name}', called with a block of {of}. {_advice(e, mode)}")

@@ -1,0 +1,118 @@
+"""Brings what is given for an elemental into the form in which a plan holds it, by functions chosen once for a plan.
+
+A simulation gives new numbers for the same elementals again and again. What does not depend on the numbers is therefore
+made once: the lists of a sparse block, the place of each of its entries in a matrix, the values of a selection. What
+none of these functions knows goes through `lowering.loaded`, which checks it at length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property, partial
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from chainplan._util.arrays import Array, DType
+from chainplan.execution.lowering import PlanRun, loaded
+from chainplan.kernels.convert import given_away, kept_pattern, with_data
+from chainplan.kernels.storage import HeldValues, StorageForm, form
+from chainplan.problem.graph import Elemental
+from chainplan.structures import Block, Dense, Diagonal
+from chainplan.structures.explicit import Explicit
+from chainplan.values.jacobians import NUMBER_KINDS, GivenJacobian, band_places, band_shape
+
+Filler = Callable[[GivenJacobian, PlanRun], HeldValues]
+"""A function from what was given for an elemental to its values in the form of its block."""
+
+
+def filler(e: Elemental, block: Block) -> Filler:
+    """Choose how the values of an elemental are taken, which a plan holds as `block`."""
+    if given_away(e.block):
+        return _Determined(e, block)
+    if (shape := _plain_shape(e.block, block)) is not None:
+        return partial(_plain, e, block, shape)
+    if form(block) is form(e.block) is StorageForm.SPARSE and e.block.structure.units is None:
+        return _Listed(e)
+    return partial(_at_length, e, block)
+
+
+def _plain_shape(own: Block, held: Block) -> tuple[int, ...] | None:
+    """Return the shape in which any array for an elemental is right as its block is held."""
+    if type(own.structure) is Dense:
+        return own.rows, own.cols
+    return (own.rows,) if type(own.structure) is type(held.structure) is Diagonal else None
+
+
+def _plain(e: Elemental, block: Block, shape: tuple[int, ...], value: GivenJacobian, run: PlanRun) -> HeldValues:
+    """Take an array of numbers of the right shape as it is."""
+    plain = type(value) is np.ndarray and value.shape == shape and value.dtype.kind in NUMBER_KINDS
+    return value if plain else loaded(e, value, block, run)
+
+
+def _at_length(e: Elemental, block: Block, value: GivenJacobian, run: PlanRun) -> HeldValues:
+    return loaded(e, value, block, run)
+
+
+class _Determined:
+    """Values that the structure determines, made once for each dtype."""
+
+    def __init__(self, e: Elemental, block: Block) -> None:
+        self._e, self._block = e, block
+        self._made: dict[DType, HeldValues] = {}
+
+    def __call__(self, value: GivenJacobian, run: PlanRun) -> HeldValues:
+        if value is not None:
+            return loaded(self._e, value, self._block, run)
+        if run.dtype not in self._made:
+            self._made[run.dtype] = loaded(self._e, None, self._block, run)
+        return self._made[run.dtype]
+
+
+class _Listed:
+    """Values of a block that is held sparse, on lists that are made where they are first needed.
+
+    Lists that were found to be those of the pattern are known by their arrays when these are given again.
+    """
+
+    def __init__(self, e: Elemental) -> None:
+        self._e = e
+        self._alike: tuple[Array, Array] | None = None
+
+    def __call__(self, value: GivenJacobian, run: PlanRun) -> HeldValues:
+        if type(value) is np.ndarray:
+            data = self._entries(value) if value.dtype.kind in NUMBER_KINDS and value.dtype.isnative else None
+            return loaded(self._e, value, self._e.block, run) if data is None else with_data(self._lists, data)
+        alike = self._alike
+        if alike is not None and type(value) is csr_array and value.indptr is alike[0] and value.indices is alike[1]:
+            return value
+        held = loaded(self._e, value, self._e.block, run)
+        if held is value:
+            self._alike = value.indptr, value.indices
+        return held
+
+    @cached_property
+    def _lists(self) -> csr_array:
+        pattern = kept_pattern(self._e.block)
+        return csr_array((pattern.data, pattern.indices, pattern.indptr), shape=pattern.shape)
+
+    @cached_property
+    def _places(self) -> Array:
+        """Where each entry stands in a matrix that is written out row by row."""
+        rows, cols, _ = self._e.block
+        lines: Array = np.repeat(np.arange(rows) * cols, np.diff(self._lists.indptr))
+        return lines + self._lists.indices
+
+    @cached_property
+    def _band(self) -> Array:
+        return band_places(self._e.block)
+
+    def _entries(self, value: Array) -> Array | None:
+        """Return the entries of a matrix, of the diagonals of a band or of a vector of nonzeros; None where none is."""
+        block = self._e.block
+        if value.shape == (block.rows, block.cols):
+            inside = value.take(self._places)
+            return inside if np.count_nonzero(value) == np.count_nonzero(inside) else None
+        if isinstance(block.structure, Explicit):
+            return value if value.shape == (block.nnz,) else None
+        return value.take(self._band) if value.shape == band_shape(block) else None
