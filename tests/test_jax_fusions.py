@@ -87,3 +87,23 @@ def test_what_a_loop_keeps_is_written_by_a_kernel_each() -> None:
     kept, bare = (work_of(jax.make_jaxpr(h)(x))["sequential_kernels"] for h in (f, g))
     assert kept == bare + 2 * 50
     assert predicted_seconds(jax.make_jaxpr(f)(x)) > predicted_seconds(jax.make_jaxpr(g)(x))
+
+
+def test_kernels_of_a_long_program_grow_no_faster_than_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is cheap is computed again in every kernel that reads it, which would take the square of the steps."""
+
+    def long(x: Any) -> Any:
+        a, b = x, x[::-1]
+        for _ in range(60):
+            a, b = jnp.sin(a) * b + a, jnp.cos(b) - a * 0.5
+        return a + b
+
+    program = FlatProgram(jax.make_jaxpr(jax.jacrev(long))(X))
+
+    def looked_at() -> int:
+        return sum(len(kernel.inside) for kernel in Fusions(program, program.results).kernels)
+
+    freely = looked_at()
+    monkeypatch.setattr("chainplan.jax.fusions.MAX_AGAIN", 1)
+    monkeypatch.setattr("chainplan.jax.fusions.FREE_AGAIN", 0)
+    assert len(program.operations) / 2 < looked_at() <= 2 * len(program.operations) < freely

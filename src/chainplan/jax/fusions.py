@@ -13,55 +13,31 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heappop, heappush
-from math import prod
 
-from chainplan.jax.flat_program import LOOPS, FlatProgram, Operation, alive, elements
-from chainplan.jax.types import Shaped
+from chainplan.jax.flat_program import FlatProgram, Operation, alive, elements
+from chainplan.jax.operation_kinds import (
+    BRANCHES,
+    DEAR,
+    JOINS,
+    MOVES,
+    axis_of_operand,
+    is_fusible,
+    is_long,
+    joined_axis,
+    last_axis,
+    reduces,
+    true_rank,
+)
 
-MAX_JOINED = 8
-"""The most operands of a concatenation that is fused."""
 MAX_EMITTED = 15
 """How often the code of an operation may be emitted in one kernel."""
 MAX_REDUCTIONS = 5
 """The number of reductions in a kernel beyond which no other one is fused."""
+MAX_AGAIN, FREE_AGAIN = 8, 10_000
+"""How often operations are computed once more in further kernels, on average, and how many may be beside; XLA has no
+such limit, and takes as long for large programs."""
 MAX_PATH_OPERATIONS = 200
 """The most operations between an operation and what reads it that are looked through."""
-
-
-def names(text: str) -> frozenset[str]:
-    """Return the names that a text lists."""
-    return frozenset(text.split())
-
-
-RESHAPES = names("reshape squeeze expand_dims bitcast_convert_type")
-COPIES = names("copy stop_gradient reduce_precision optimization_barrier name")
-JOINS = names("concatenate stack")
-BRANCHES = JOINS | names("pad dynamic_update_slice")
-"""Operations in which an entry comes from one of several places."""
-SLICES = names("slice split unstack")
-MOVES = RESHAPES | COPIES | BRANCHES | SLICES | names("broadcast_in_dim iota rev transpose dynamic_slice gather tile")
-DEAR = names(
-    "exp exp2 expm1 log log1p tanh logistic pow atan atan2 asin acos sinh cosh asinh acosh atanh erf erfc erf_inv "
-    "lgamma digamma cbrt igamma sqrt rsqrt div rem"
-)
-"""What is never computed twice."""
-_UNFUSED = (
-    *("scatter", "dot_general", "conv", "sort", "cum", "custom", "fft", "rng", "random", "top_k", "arg"),
-    "reduce_window",
-)
-LINALG = names("lu cholesky qr geqrf eigh svd eig householder_product triangular_solve")
-
-
-def is_fusible(op: Operation) -> bool:
-    """Say whether an operation can become a part of a kernel."""
-    if op.name in LINALG | LOOPS or op.name.startswith(_UNFUSED):
-        return False
-    return len(op.outs) == 1 or op.name in SLICES
-
-
-def reduces(op: Operation) -> bool:
-    """Say whether an operation reduces an array over some axes."""
-    return op.name.startswith("reduce_") and "axes" in op.params
 
 
 @dataclass
@@ -76,6 +52,31 @@ class Kernel:
     inside: set[int]
     reads: set[int] = field(default_factory=set)
     evaluations: dict[int, tuple[float, float]] = field(default_factory=dict)
+
+
+class _Readers:
+    """What reads a value: for each reader, how often for an entry of its own; values read alike share one.
+
+    It is never changed, and its totals are known once: a reader is counted before what it reads.
+    """
+
+    __slots__ = ("_totals", "shares")
+
+    def __init__(self, shares: dict[int, float]) -> None:
+        self.shares = shares
+        self._totals: tuple[float, ...] | None = None
+
+    def totals(self, *counts: dict[int, float]) -> tuple[float, ...]:
+        """Add up the counts of all readers, by each of several measures."""
+        if self._totals is None:
+            self._totals = tuple(sum(count[u] * share for u, share in self.shares.items()) for count in counts)
+        return self._totals
+
+    def joined(self, other: _Readers) -> _Readers:
+        """Return the readers of both."""
+        if other.shares.items() <= self.shares.items():
+            return self
+        return _Readers(self.shares | other.shares)
 
 
 class Fusions:
@@ -93,6 +94,14 @@ class Fusions:
                 self._users.setdefault(u, set()).add(v)
         self._readers = {v: set(users) for v, users in self._users.items()}
         self._fusible = {v for v, op in self.maker.items() if is_fusible(op)}
+        self._dear, self._branches, self._reductions = (
+            {v for v, op in self.maker.items() if kind(op)}
+            for kind in (lambda op: op.name in DEAR, lambda op: op.name in BRANCHES, reduces)
+        )
+        self._alike = {v: self._operands_alike(v) for v in self.maker}
+        self._reused = {v: self._operands_reused(v) for v in self.maker}
+        self._along: dict[tuple[int, int | None, int], Sequence[tuple[int, int | None, float | None]]] = {}
+        self._again = MAX_AGAIN * len(self.maker) + FREE_AGAIN
         self._single = self._not_duplicated()
         self.kernels = self._fused()
 
@@ -100,26 +109,29 @@ class Fusions:
         """Count the entries of a value."""
         return self._sizes[v]
 
-    def _fits(self, consumer: int, producer: int, whole: bool = True) -> bool:
-        """Say whether a value may be computed where another one is, whatever else is computed there."""
-        made, used = self.maker[producer], self.maker[consumer]
+    def _fits(self, consumer: int, producer: int, whole: bool, others: bool) -> bool:
+        """Say whether a value may be computed where another one is, whatever else is computed there.
+
+        `whole` says that nothing else is so far, `others` that something else reads the value.
+        """
         if producer not in self._fusible or consumer not in self._fusible:
             return False
-        if _is_long(made) or (whole and _is_long(used)):
+        if is_long(self.maker[producer]) or (whole and is_long(self.maker[consumer])):
             return False
-        return not (made.name in DEAR and (self._others(producer, consumer) or producer in self._reused(consumer)))
+        return not (producer in self._dear and (others or producer in self._reused[consumer]))
 
     def _others(self, producer: int, consumer: int) -> bool:
         """Say whether something else reads a value."""
-        return producer in self._results or bool(self._users[producer] - {consumer})
+        users = self._users[producer]
+        return producer in self._results or len(users) > (consumer in users)
 
     def _not_duplicated(self) -> set[int]:
         """Return the values of several large operands that are not computed twice, last ones first."""
         found: set[int] = set()
         for v in sorted(self.maker, key=self._place.__getitem__, reverse=True):
             op = self.maker[v]
-            rank = _true_rank(self._avals[v])
-            large = [u for u in op.ins if self._is_large(u) and _true_rank(self._avals[u]) >= rank]
+            rank = true_rank(self._avals[v])
+            large = [u for u in op.ins if self._is_large(u) and true_rank(self._avals[u]) >= rank]
             if len(large) <= 1 or sum(map(self.size, set(op.ins))) <= self.size(v):
                 continue
             if v not in self._fusible or not self._fits_on_all_paths(v, found):
@@ -144,7 +156,7 @@ class Fusions:
                 return False
             for u in self.maker[v].ins:
                 if u in self._ancestry and (u == producer or self._ancestry[u] >> self._place[producer] & 1):
-                    if (u != producer and u in single) or not self._fits(v, u):
+                    if (u != producer and u in single) or not self._fits(v, u, True, self._others(u, v)):
                         return False
                     front.append(u)
         return True
@@ -178,8 +190,8 @@ class Fusions:
     def _kernel(self, root: int, left: set[int]) -> Kernel:
         """Fuse into a value what can be, and take what nothing else reads out of what is left."""
         kernel = Kernel(root, {root})
-        reused = self._reused(root)
-        users = {root: {-1: 1.0}}
+        reused = set(self._reused[root])
+        users: dict[int, _Readers] = {root: _Readers({-1: 1.0})}
         counts: dict[int, float] = {-1: 1.0}
         self._index(root, users, counts)
         heap: list[tuple[int, int]] = []
@@ -187,143 +199,127 @@ class Fusions:
 
         def enqueue(v: int) -> None:
             for u in self.maker[v].ins:
-                if u not in self.maker:
-                    kernel.reads.add(u)
-                elif u not in queued:
+                if u not in queued:
                     queued.add(u)
-                    heappush(heap, (-self._place[u], u))
+                    if u in self.maker:
+                        heappush(heap, (-self._place[u], u))
+                    else:
+                        kernel.reads.add(u)
 
         enqueue(root)
-        reductions = int(reduces(self.maker[root]))
+        reductions = int(root in self._reductions)
         while heap:
             v = heappop(heap)[1]
-            op = self.maker[v]
-            fits = v not in self._single and self._fits(root, v, whole=len(kernel.inside) == 1)
-            fits = fits and not (op.name in DEAR and v in reused)
-            fits = fits and not (reduces(op) and reductions > MAX_REDUCTIONS)
+            again = self._others(v, root)
+            fits = v not in self._single and self._fits(root, v, len(kernel.inside) == 1, again)
+            fits = fits and not (v in self._dear and v in reused)
+            fits = fits and not (v in self._reductions and reductions > MAX_REDUCTIONS)
+            fits = fits and not (again and self._again <= 0)
             if fits and len(kernel.inside) > 1:
-                fits = not self._emits_too_much(v, sum(counts[u] for u in users[v]))
+                fits = not self._emits_too_much(v, users[v].totals(counts)[0])
             if not fits:
                 kernel.reads.add(v)
                 continue
-            reductions += reduces(op)
+            self._again -= again
+            reductions += v in self._reductions
             kernel.inside.add(v)
-            reused |= set(op.ins) if v in reused else self._reused(v)
+            reused.update(self.maker[v].ins if v in reused else self._reused[v])
             self._index(v, users, counts)
             self._users[v].discard(root)
-            for u in op.ins:
+            for u in self.maker[v].ins:
                 if u in self._users:
                     self._users[u].add(root)
             if not self._users[v] and v not in self._results:
                 left.discard(v)
-                for u in op.ins:
+                for u in self.maker[v].ins:
                     self._users[u].discard(v)
             enqueue(v)
         return kernel
 
-    def _reused(self, v: int) -> set[int]:
+    def _operands_alike(self, v: int) -> list[tuple[int, bool]]:
+        """Return the operands of a value, each with whether an entry of it is read where that of the value is."""
+        op, shape = self.maker[v], self._avals[v].shape
+        turned, branches = op.name == "transpose", v in self._branches
+        return [(u, not branches and (turned or self._avals[u].shape == shape)) for u in op.ins]
+
+    def _operands_reused(self, v: int) -> frozenset[int]:
         """Return the operands of which an entry is read for several entries of the result."""
         op = self.maker[v]
-        if op.name in MOVES or reduces(op):
-            return set(op.ins) if op.name in ("broadcast_in_dim", "tile") else set()
-        return {u for u in op.ins if self.size(u) < self.size(v)}
+        if op.name in MOVES or v in self._reductions:
+            return frozenset(op.ins if op.name in ("broadcast_in_dim", "tile") else ())
+        return frozenset(u for u in op.ins if self.size(u) < self.size(v))
 
     def _emits_too_much(self, v: int, emitted: float) -> bool:
         """Say whether an operation would be written down too many times in a kernel."""
-        op = self.maker[v]
-        if op.name == "broadcast_in_dim":
+        if self.maker[v].name == "broadcast_in_dim":
             return False
         again = emitted > 1 or len(self._readers[v]) > 1
-        return emitted > MAX_EMITTED or (again and (op.name in BRANCHES or reduces(op)))
+        return emitted > MAX_EMITTED or (again and (v in self._branches or v in self._reductions))
 
-    def _index(self, v: int, users: dict[int, dict[int, float]], counts: dict[int, float]) -> None:
+    def _index(self, v: int, users: dict[int, _Readers], counts: dict[int, float]) -> None:
         """Note by what places the operands of an operation are read: by those of its own entries, or by new ones."""
-        counts[v] = sum(counts[u] for u in users[v])
-        op = self.maker[v]
-        for u in op.ins:
-            same = op.name == "transpose" or self._avals[u].shape == self._avals[v].shape
-            users.setdefault(u, {}).update(users[v] if same and op.name not in BRANCHES else {v: 1.0})
+        counts[v] = users[v].totals(counts)[0]
+        for u, alike in self._alike[v]:
+            given = users[v] if alike else _Readers({v: 1.0})
+            users[u] = users[u].joined(given) if u in users else given
 
     def _evaluate(self, kernel: Kernel) -> None:
         """Count how many times each operation of a kernel is evaluated for all of its entries.
 
         What stays the same along the inner loop of a kernel is evaluated once for it, and a number once.
         """
-        entries, inner = self.size(kernel.root), _last_axis(self._avals[kernel.root].shape)
+        entries, inner = self.size(kernel.root), last_axis(self._avals[kernel.root].shape)
         along: dict[int, int | None] = {kernel.root: inner}
-        users: dict[int, dict[int, float]] = {kernel.root: {-1: 1.0}}
-        weight: dict[int, tuple[float, float]] = {-1: (1.0, 0.0)}
+        users: dict[int, _Readers] = {kernel.root: _Readers({-1: 1.0})}
+        plain: dict[int, float] = {-1: 1.0}
+        branched: dict[int, float] = {-1: 0.0}
         steps = 1 if inner is None else self._avals[kernel.root].shape[inner]
+        joined = len(kernel.inside) > 1
 
         def total(v: int) -> tuple[float, float]:
-            plain = sum(weight[u][0] * share for u, share in users[v].items())
-            branched = sum(weight[u][1] * share for u, share in users[v].items())
-            once = 1.0 if self.size(v) > 1 else min(1.0, 1 / max(1e-9, entries * (plain + branched)))
-            return plain * once, branched * once
+            one, other = users[v].totals(plain, branched)
+            once = 1.0 if self.size(v) > 1 else min(1.0, 1 / max(1e-9, entries * (one + other)))
+            return one * once, other * once
 
         for v in sorted(kernel.inside, key=self._place.__getitem__, reverse=True):
-            plain, branched = weight[v] = total(v)
-            op, size = self.maker[v], self.size(v)
-            kernel.evaluations[v] = plain * entries, branched * entries
-            if op.name in BRANCHES and len(kernel.inside) > 1 and self._places_along(op, along[v]):
-                weight[v] = 0.0, plain + branched
-            for u in op.ins:
-                axis = _axis_of_operand(op, self._avals[u].shape, self._avals[v].shape, along[v])
-                share = 1.0
-                if op.name in BRANCHES or reduces(op):
-                    share = self.size(u) / max(1, size)
-                elif axis is None and along[v] is not None:
-                    share = 1 / steps
-                same = op.name == "transpose" or self._avals[u].shape == self._avals[v].shape
-                users.setdefault(u, {}).update(users[v] if same and op.name not in BRANCHES else {v: share})
+            one, other = plain[v], branched[v] = total(v)
+            kernel.evaluations[v] = one * entries, other * entries
+            if v in self._branches and joined and self._places_along(self.maker[v], along[v]):
+                plain[v], branched[v] = 0.0, one + other
+            for u, axis, share in self._operands_along(v, along[v], steps):
+                given = users[v] if share is None else _Readers({v: share})
+                users[u] = users[u].joined(given) if u in users else given
                 along[u] = axis
         for v in kernel.reads:
-            plain, branched = total(v)
-            kernel.evaluations[v] = plain * entries, branched * entries
+            one, other = total(v)
+            kernel.evaluations[v] = one * entries, other * entries
+
+    def _operands_along(self, v: int, axis: int | None, steps: int) -> Sequence[tuple[int, int | None, float | None]]:
+        """Return the operands of a value, the axis along which each is read, and how often for each entry.
+
+        None stands for as often as the value itself is, for the same entries.
+        """
+        key = v, axis, steps
+        if key not in self._along:
+            op, size, found = self.maker[v], self.size(v), list[tuple[int, int | None, float | None]]()
+            for u, alike in self._alike[v]:
+                behind = axis_of_operand(op, self._avals[u].shape, self._avals[v].shape, axis)
+                share: float | None = 1.0
+                if v in self._branches or v in self._reductions:
+                    share = self.size(u) / max(1, size)
+                elif behind is None and axis is not None:
+                    share = 1 / steps
+                found.append((u, behind, None if alike else share))
+            self._along[key] = found
+        return self._along[key]
 
     def _places_along(self, op: Operation, axis: int | None) -> bool:
         """Say whether the entries along an axis of a result come from different places."""
         if op.name in JOINS:
-            return axis == _axis(op)
+            return axis == joined_axis(op)
         if op.name == "pad":
             return axis is not None and any(op.params["padding_config"][axis])
         return True
-
-
-def _last_axis(shape: Sequence[int]) -> int | None:
-    """Return the last axis with more than one entry."""
-    return next((i for i in reversed(range(len(shape))) if shape[i] > 1), None)
-
-
-def _axis_of_operand(op: Operation, given: Sequence[int], made: Sequence[int], axis: int | None) -> int | None:
-    """Return the axis of an operand along which it is read where the result is made along `axis`; None for none."""
-    if axis is None:
-        return None
-    name = op.name
-    if name == "transpose":
-        return int(op.params["permutation"][axis])
-    if name == "broadcast_in_dim":
-        dims = tuple(op.params["broadcast_dimensions"])
-        return dims.index(axis) if axis in dims and given[dims.index(axis)] > 1 else None
-    if name == "stack":
-        place = _axis(op)
-        return None if axis == place else axis - (axis > place)
-    if name == "unstack":
-        return axis + (axis >= _axis(op))
-    if name in RESHAPES:
-        behind = prod(made[axis + 1 :])
-        return next((i for i in range(len(given)) if given[i] > 1 and prod(given[i + 1 :]) == behind), None)
-    if reduces(op):
-        kept = [i for i in range(len(given)) if i not in op.params["axes"]]
-        return kept[axis] if axis < len(kept) else _last_axis(given)
-    if len(given) != len(made):
-        return _last_axis(given)
-    return axis if given[axis] > 1 else None
-
-
-def _is_long(op: Operation) -> bool:
-    """Say whether an operation joins so many arrays that they are better written one by one."""
-    return op.name in JOINS and len(op.ins) > MAX_JOINED
 
 
 def _simplified(program: FlatProgram) -> list[Operation]:
@@ -341,20 +337,10 @@ def _simplified(program: FlatProgram) -> list[Operation]:
         if op.name == "div" and op.ins[1] in known:
             op = op._replace(name="mul")
         if op.name == "concatenate":
-            parts = [made[v].ins if v in made and _axis(made[v]) == _axis(op) else (v,) for v in op.ins]
+            parts = [made[v].ins if v in made and joined_axis(made[v]) == joined_axis(op) else (v,) for v in op.ins]
             flat = [v for part in parts for v in part]
             op = op._replace(ins=tuple(v for i, v in enumerate(flat) if not i or v != flat[i - 1] or v not in known))
         if op.name in JOINS:
             made[op.outs[0]] = op
         kept.append(op)
     return kept
-
-
-def _axis(op: Operation) -> int:
-    """Return the axis along which an operation joins arrays or takes one apart."""
-    return int(op.params["dimension" if "dimension" in op.params else "axis"])
-
-
-def _true_rank(aval: Shaped) -> int:
-    """Count the axes along which an array has more than one entry."""
-    return sum(side > 1 for side in aval.shape)

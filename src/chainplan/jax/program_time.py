@@ -21,7 +21,8 @@ from jax.extend import core
 from chainplan.jax.accelerator_rates import ON_ACCELERATOR
 from chainplan.jax.costs import ASSUMED_LOOP_TRIPS
 from chainplan.jax.flat_program import LOOPS, FlatProgram, Operation, elements, size_in_bytes
-from chainplan.jax.fusions import BRANCHES, DEAR, LINALG, MOVES, Fusions, is_fusible, names, reduces
+from chainplan.jax.fusions import Fusions
+from chainplan.jax.operation_kinds import BRANCHES, DEAR, LINALG, MOVES, is_fusible, names, reduces
 from chainplan.jax.trace import scan_counts
 from chainplan.jax.types import Parameters, Shaped
 
