@@ -34,7 +34,10 @@ def many_points(program: StraightLine, name: str, zeros: bool = True, apart: str
     sizes = [one.size for one in program.arrays]
     count = len(program.inputs)
     lines = [f"static void {name}_block({parameters(program, ['const size_t points'])})", "{"]
-    lines += [*mention_unused(program), *_segments(program, zeros, apart), "}", ""]
+    segments = _segments(program, zeros, apart)
+    if not any("* points" in line for line in segments):
+        lines.append("    (void)points;")
+    lines += [*mention_unused(program), *segments, "}", ""]
     lines += [f"void {name}_batch({parameters(program, ['const size_t points'])})", "{", "    size_t k = 0;"]
     whole = ", ".join(["points", *(f"{a} + k" for a in arguments)])
     lines += [f"    for (; k + {LANES} <= points; k += {LANES})", f"        {name}_block({whole});"]

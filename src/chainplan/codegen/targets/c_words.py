@@ -102,14 +102,15 @@ def parameters(program: StraightLine, extra: Iterable[str] = ()) -> str:
 
 
 def mention_unused(program: StraightLine) -> list[str]:
-    """Mention the inputs that nothing reads, of which compilers would warn."""
+    """Mention the inputs that nothing reads and the outputs without entries, of which compilers would warn."""
     used = {o for line in program.lines for o in line.operands} | {v for o in program.outputs for v in o.values}
-    lines, start = [], 0
+    unused, start = [], 0
     for one in program.inputs:
         if not used.intersection(range(start, start + one.size)):
-            lines.append(f"    (void){argument(one.name)};")
+            unused.append(one.name)
         start += one.size
-    return lines
+    unused += [one.name for one in program.outputs if not one.size]
+    return [f"    (void){argument(name)};" for name in unused]
 
 
 _KEYWORDS = (
