@@ -369,7 +369,9 @@ int main(void) {{
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on this machine")
-@pytest.mark.parametrize("seeds", [(3, WITHOUT_DERIVATIVES), pytest.param(range(30), marks=pytest.mark.nightly)], ids=str)
+@pytest.mark.parametrize(
+    "seeds", [(3, WITHOUT_DERIVATIVES), pytest.param(range(30), marks=pytest.mark.nightly)], ids=str
+)
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 def test_c_is_clean_under_warnings_and_sanitizers(seeds: Sequence[int], sparse: bool, tmp_path: Path) -> None:
     for seed in seeds:

@@ -156,13 +156,13 @@ def _times(rows: Sequence[CodeRow]) -> list[str]:
         ]
         for row in rows
     ]
-    head = ["function", "C", "CasADi's C", "ratio", "eight at a time", "CasADi's expression", "ratio"]
+    head = ["function", "C", "CasADi's C", "ratio", "eight at a time", "CasADi's instructions", "ratio"]
     return [
         "## Code alone",
         "",
         "A call in C at one point, nonzeros alone, compiled with the same options; and a point of code for eight at a "
-        "time. CasADi writes none of the latter, so its expression goes through the same writer. Its mode is the one "
-        "whose C is faster.",
+        "time. CasADi writes none of the latter, so its instructions go through the same writer, one by one. Its mode "
+        "is the one whose C is faster.",
         "",
         *table(head, body),
     ]

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.code.casadi_lines import casadi_lines
 from bench.code.peers import CasadiCode, casadi_codes, sympy_code
 from bench.code.timing import Code, casadi_point, least_seconds, many_points, one_point
 from bench.rows import CodeRow
 from bench.run import beginning, load, machine
 from chainplan._util.arrays import Array
-from chainplan.codegen import CompiledProgram, ScalarProgram, from_casadi, from_jax
+from chainplan.codegen import CompiledProgram, ScalarProgram, from_jax
 
 if TYPE_CHECKING:
     from bench.code.function import CodeFunction
@@ -123,7 +124,7 @@ def code_times(
     many = {
         "chainplan": Code(many_points(jacobian, POINTS), [points, *room(POINTS)]),
         "casadi": Code(
-            many_points(from_casadi(casadi[mode].function), POINTS),
+            many_points(casadi_lines(casadi[mode].function), POINTS),
             [points, *(np.zeros(one.size * POINTS) for one in written(mode))],
         ),
     }

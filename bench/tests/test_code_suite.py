@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-pytest.importorskip("casadi")
+casadi = pytest.importorskip("casadi")
 pytest.importorskip("sympy")
 jax = pytest.importorskip("jax")
 
+from bench.code.casadi_lines import casadi_lines  # noqa: E402
 from bench.code.peers import casadi_codes, sympy_code  # noqa: E402
 from bench.code.report import code_claims, code_report_text  # noqa: E402
 from bench.code.run import CODE_SUITES, CodeSuite, measured  # noqa: E402
@@ -39,6 +40,16 @@ def test_peers_compute_the_same_and_are_counted(name: str) -> None:
     for code in casadi_codes(program).values():
         assert np.abs(code.function(x)[1].full() - expected).max() <= 1e-14 * np.abs(expected).max()
         assert code.operations > program.operations
+        lines = casadi_lines(code.function)
+        assert lines.operations == code.operations
+        for found, held in zip(lines.evaluate(x), code.function(x), strict=True):
+            assert np.abs(found - np.array(held.nonzeros())).max() <= 1e-14 * np.abs(found).max()
+
+
+def test_an_unknown_instruction_of_casadi_is_named() -> None:
+    x = casadi.SX.sym("x")
+    with pytest.raises(ValueError, match="found CasADi's instruction FMOD"):
+        casadi_lines(casadi.Function("f", [x], [casadi.fmod(x, 2)]))
 
 
 def test_sympy_counts_and_is_ended() -> None:

@@ -7,20 +7,23 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from chainplan._util.arrays import Array
+from chainplan._util.arrays import Array, aligned_zeros
 from chainplan.codegen.compiler import compiled
 from chainplan.codegen.straight_line import StraightLine, checked
 from chainplan.codegen.targets.c import INCLUDED, one_point
 from chainplan.codegen.targets.c_batch import many_points
 from chainplan.codegen.targets.names import defined
 from chainplan.codegen.targets.python import python_source
-from chainplan.codegen.vector_math import APART, VECTOR_MATH
+from chainplan.codegen.vector_math import VECTOR_MATH
 from chainplan.compiled.loader import compiled_core
 from chainplan.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from chainplan.compiled._core import ArrayCall
 
 WITHOUT_COMPILER = (
     "no C compiler was found on this machine that compiles the code, so it runs as Python, which is slower. Install "
@@ -160,17 +163,17 @@ def compiled_program(program: StraightLine, target: str) -> CompiledProgram:
     if target not in COMPILED_TARGETS:
         raise ArgumentError(f"target: found {target!r}; expected one of {', '.join(COMPILED_TARGETS)}. Correct it.")
     if target == "c":
-        path = compiled(_source(program))
+        path = compiled(native_source(program))
         if path is not None:
             return _in_c(program, ctypes.CDLL(str(path)))
         warnings.warn(WITHOUT_COMPILER, stacklevel=3)
     return _in_python(program)
 
 
-def _source(program: StraightLine) -> str:
-    """Write the C that is compiled here: entries that are always zero are left as they are."""
+def native_source(program: StraightLine) -> str:
+    """Write the C that is compiled here, of functions called `program`; it leaves entries that are always zero."""
     passed = ", ".join(f"a[{k}]" for k in range(len(program.arrays)))
-    one, many = one_point(program, "program", zeros=False), many_points(program, "program", zeros=False, apart=APART)
+    one, many = one_point(program, "program", zeros=False), many_points(program, "program", zeros=False, native=True)
     return "\n".join([*INCLUDED, VECTOR_MATH, *one, "", *many, CALLED.replace("...", passed)])
 
 
@@ -180,34 +183,38 @@ def _in_c(program: StraightLine, library: ctypes.CDLL) -> CompiledProgram:
     many.restype = None
 
     def of_many(given: Sequence[Array], points: int) -> list[Array]:
-        arrays = [np.ascontiguousarray(x.T) for x in given]
-        made = [np.zeros((o.size, points)) for o in program.outputs]
+        arrays = [aligned_zeros(i.size, points) for i in program.inputs]
+        for array, x in zip(arrays, given, strict=True):
+            array[...] = x.T
+        made = [aligned_zeros(o.size, points) for o in program.outputs]
         many(ctypes.c_size_t(points), *(ctypes.c_void_p(a.ctypes.data) for a in (*arrays, *made)))
         return [m.T for m in made]
 
     function = library["program_called"]
     function.restype = None
-    core: Any = compiled_core()
+    core = compiled_core()
     if core is None:
         return _CalledProgram(program, "c", of_many, _Buffers(program, function).on)
-    run = _direct(core.ArrayCall)(program, "c", of_many)
+    kind: type = core.ArrayCall
+    run = _direct(kind)(program, "c", of_many)
     inputs, outputs = (tuple(one.shape for one in side) for side in (program.inputs, program.outputs))
     address = ctypes.cast(function, ctypes.c_void_p).value or 0
-    core.ArrayCall.__init__(run, address, inputs, outputs, program.operations >= LEAST_RELEASED_OPERATIONS)
-    return cast(CompiledProgram, run)
+    releases = program.operations >= LEAST_RELEASED_OPERATIONS
+    core.ArrayCall.__init__(cast("ArrayCall", run), address, inputs, outputs, releases)
+    return run
 
 
 @cache
-def _direct(array_call: type) -> Any:
+def _direct(array_call: type) -> type[CompiledProgram]:
     """Return the class of programs that are called in C, so that no line of Python lies between a call and its code."""
     named = {"__init__": CompiledProgram.__init__, "__module__": __name__, "__doc__": CompiledProgram.__doc__}
-    return type("CompiledProgram", (array_call, CompiledProgram), named)
+    return cast(type[CompiledProgram], type("CompiledProgram", (array_call, CompiledProgram), named))
 
 
 class _Buffers(threading.local):
     """The arrays on which a thread calls compiled code by ctypes, where `ArrayCall` has not been compiled."""
 
-    def __init__(self, program: StraightLine, function: Any) -> None:
+    def __init__(self, program: StraightLine, function: Callable[..., object]) -> None:
         self._inputs = [np.zeros(one.shape) for one in program.inputs]
         self._outputs = [np.zeros(one.shape) for one in program.outputs]
         self._function = function

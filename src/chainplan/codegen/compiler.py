@@ -28,8 +28,18 @@ OPTIONS = (
     *("-fPIC", "-shared"),
 )
 """Options for speed alone: products and sums may be fused, and straight lines are not turned into vectors."""
-NATIVE_OPTIONS: tuple[tuple[str, ...], ...] = (("-march=native",), ("-mcpu=native",), ())
-"""Options that let the compiler use all instructions of this processor, by preference; not every compiler has them."""
+NATIVE_OPTIONS: tuple[tuple[str, ...], ...] = (
+    ("-march=native", "-mprefer-vector-width=512", "-fno-ivopts", "-fno-tree-slsr"),
+    ("-march=native", "-mprefer-vector-width=512"),
+    ("-march=native",),
+    ("-mcpu=native",),
+    (),
+)
+"""Options that let the compiler use all instructions of this processor, by preference; not every compiler has them.
+
+The widest vectors suit code that is nothing but vectors. GCC is kept from deriving the address of each row of an array
+from that of another, which makes chains of additions that take longer than the arithmetic.
+"""
 MAX_COMPILE_SECONDS = 600
 
 

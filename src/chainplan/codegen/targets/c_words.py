@@ -119,7 +119,7 @@ _KEYWORDS = (
 )
 _DECLARED = (
     "memcpy memset sqrt cbrt sin cos tan asin acos atan sinh cosh tanh exp expm1 log log1p erf fabs floor pow atan2 y0 "
-    "y1 yn j0 j1 jn gamma signgam main size_t points size k l i rest"
+    "y1 yn j0 j1 jn gamma signgam main size_t points size k l i rest far bits any uint64_t INDEPENDENT APART"
 )
 _RESERVED = frozenset([*_KEYWORDS.split(" "), *_DECLARED.split(" ")])
 """Names that arguments cannot have."""
