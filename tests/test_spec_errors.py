@@ -258,7 +258,7 @@ XY = "inputs: [x], outputs: [y]"
         ),
         (
             "dag: {edges: [[x, y], [y, x]]}",
-            "1:23: dag.edges[1]: the edges form a cycle 'y' -> 'x' -> 'y'; a linearised DAG has none. Remove one of them.",
+            "1:23: dag.edges[1]: the edges form a cycle 'y' -> 'x' -> 'y'; a linearised DAG has none. Remove one of them, or pass the blocks to chainplan.accumulate, which solves the vertices of a cycle together.",
         ),
         (
             f"dag: {{{XY}, edges: [[x, y]], jacobians: [{{edge: [x, y]}}]}}",
@@ -290,7 +290,7 @@ XY = "inputs: [x], outputs: [y]"
         ),
         (
             f"dag: {{{XY}, jacobians: [{{edge: [a, y]}}, {{edge: [x, y]}}, {{edge: [y, a]}}, {{edge: [y, z]}}]}}",
-            "1:85: dag.jacobians[2].edge: the edges form a cycle 'y' -> 'a' -> 'y'; a linearised DAG has none. Remove one of them.",
+            "1:85: dag.jacobians[2].edge: the edges form a cycle 'y' -> 'a' -> 'y'; a linearised DAG has none. Remove one of them, or pass the blocks to chainplan.accumulate, which solves the vertices of a cycle together.",
         ),
         (
             f"dag: {{{XY}, jacobians: [{{edge: [x, y]}}, {{edge: [{'a' * 100}, {'b' * 100}]}}]}}",

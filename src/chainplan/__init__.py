@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from chainplan.io.read import program as program
     from chainplan.io.read import read as read
     from chainplan.io.read import read_plan as read_plan
+    from chainplan.models.accumulate import accumulate as accumulate
+    from chainplan.models.accumulate import accumulator as accumulator
+    from chainplan.models.block_values import DiagonalBlock as DiagonalBlock
     from chainplan.planner import plan as plan
     from chainplan.plans.bound import Status as Status
     from chainplan.plans.check import check as check
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ChainplanError": "errors",
+    "DiagonalBlock": "models.block_values",
     "Elemental": "problem.graph",
     "ElementalSecond": "problem.second",
     "Fma": "problem.cost",
@@ -68,6 +72,8 @@ _HOMES = {
     "Status": "plans.bound",
     "Stepwise": "programs.stepwise",
     "Variants": "plans.variants",
+    "accumulate": "models.accumulate",
+    "accumulator": "models.accumulate",
     "chain": "io.read",
     "check": "plans.check",
     "draw_point": "programs.point",

@@ -9,7 +9,8 @@ such loops, the operators do.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def matrix_sparse(left: Array, right: csr_array) -> Array:
     return np.ascontiguousarray(across.T)
 
 
-def _loops(sparse: csr_array, matrix: Array) -> Any:
+def _loops(sparse: csr_array, matrix: Array) -> ModuleType | None:
     """Return the compiled loops of scipy, where they take these values; otherwise None."""
     same = sparse.data.dtype is matrix.dtype and sparse.indices.dtype == sparse.indptr.dtype
     if not same or matrix.dtype.char not in _LOOPED_DTYPES:
@@ -61,7 +62,7 @@ def _loops(sparse: csr_array, matrix: Array) -> Any:
 
 
 @cache
-def _compiled_loops() -> Any:
+def _compiled_loops() -> ModuleType | None:
     try:
         from scipy.sparse import _sparsetools
     except ImportError:

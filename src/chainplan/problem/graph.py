@@ -552,5 +552,8 @@ def _cycle_faults(elementals: Sequence[Elemental]) -> Iterator[GraphFault]:
         last = max(i for i, e in enumerate(elementals) if (e.source, e.target) in steps)
         shown = cycle if len(cycle) <= 8 else [*cycle[:6], "...", cycle[-1]]
         path = " -> ".join(v if v == "..." else f"'{v}'" for v in shown)
-        text = f"the edges form a cycle {path}; a linearised DAG has none. Remove one of them."
+        text = (
+            f"the edges form a cycle {path}; a linearised DAG has none. Remove one of them, or pass the blocks to "
+            "chainplan.accumulate, which solves the vertices of a cycle together."
+        )
         yield GraphFault(("jacobians", last, "edge"), text)

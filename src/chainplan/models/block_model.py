@@ -1,0 +1,241 @@
+"""A model of blocks as a linearised DAG: what no path needs is left out, and what is on a cycle is solved together.
+
+A group of vertices becomes a right-hand side for each of them that something outside enters, one system, and a
+selection for each that something outside reads. Selections cost nothing, so only the solve has a price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from chainplan.errors import ArgumentError
+from chainplan.errors.arguments import expect
+from chainplan.models.block_values import BlockPlace, GivenBlocks, ModelBlock, ReadBlock, read_block, refused
+from chainplan.models.implicit_group import ImplicitGroup, SolvePair
+from chainplan.models.vertex_sizes import sizes_of
+from chainplan.problem.graph import Elemental, Graph
+from chainplan.structures import Block, Structure
+from chainplan.structures.explicit import Explicit
+from chainplan.structures.unit_entries import UnitEntries
+
+
+@dataclass(frozen=True)
+class BlockModel:
+    """A linearised DAG, with the name of each vertex in it, and what gives each elemental its values.
+
+    `places` has the block of an elemental, `groups` the group whose inverse it is.
+    """
+
+    graph: Graph
+    names: Mapping[Hashable, str]
+    places: Mapping[str, BlockPlace]
+    groups: Mapping[str, ImplicitGroup]
+
+
+def block_model(
+    blocks: GivenBlocks,
+    inputs: Sequence[Hashable],
+    outputs: Sequence[Hashable],
+    solvers: Mapping[Hashable, SolvePair],
+) -> BlockModel:
+    """Read the blocks of a model, and make the graph of what lies between inputs and outputs.
+
+    Raises
+    ------
+    ArgumentError
+        Where blocks disagree, are of no known kind, or no path leads from an input to an output.
+    """
+    read = {place: read_block(place, value) for place, value in _places(blocks)}
+    sizes = sizes_of(read)
+    _require_ends(read, sizes, inputs, outputs)
+    useful = _useful(read, inputs, outputs)
+    reached = {vertex for place in useful for vertex in place}
+    if not reached.intersection(outputs):
+        found = f"found no path from {_listed(inputs)} to {_listed(outputs)}"
+        raise ArgumentError(f"blocks: {found}; expected blocks that connect them. Add them, or ask for other outputs.")
+    made = _ModelWriter(read, blocks, sizes, useful, solvers).model(inputs, outputs)
+    solved = {vertex for group in made.groups.values() for vertex in group.sizes}
+    for vertex in solvers:
+        if vertex not in solved:
+            found = f"found one for {vertex!r}, which is on no cycle between the inputs and the outputs"
+            raise ArgumentError(f"solvers: {found}; expected a vertex that is. Leave the solver out.")
+    return made
+
+
+def _places(blocks: GivenBlocks) -> Iterator[tuple[BlockPlace, ModelBlock]]:
+    """Yield the blocks with their places."""
+    expect("blocks", blocks, Mapping, "a mapping from (output, input) to blocks", "Pass {('y', 'x'): array}.")
+    for place, value in blocks.items():
+        if not isinstance(place, tuple) or len(place) != 2:
+            raise ArgumentError(f"blocks: found the key {place!r}; expected (output, input). Write such a pair.")
+        yield place, value
+
+
+def _listed(vertices: Sequence[Hashable]) -> str:
+    return ", ".join(map(repr, vertices)) or "nothing"
+
+
+def _require_ends(
+    read: Mapping[BlockPlace, ReadBlock],
+    sizes: Mapping[Hashable, int],
+    inputs: Sequence[Hashable],
+    outputs: Sequence[Hashable],
+) -> None:
+    """Refuse inputs and outputs that are no vertices, stand twice or in both lists, and blocks that end at an input."""
+    for what, ends in (("inputs", inputs), ("outputs", outputs)):
+        if isinstance(ends, str | bytes) or not isinstance(ends, Sequence) or not ends:
+            raise ArgumentError(f"{what}: found {ends!r}; expected a list of vertices. Pass {what}=['x'], say.")
+        for vertex in ends:
+            if vertex not in sizes:
+                raise ArgumentError(f"{what}: found {vertex!r}, which no block names; expected a vertex. Correct it.")
+        if len(set(ends)) < len(ends):
+            raise ArgumentError(f"{what}: found a vertex twice in {ends!r}; expected each once. Name it once.")
+    if both := set(inputs).intersection(outputs):
+        found = f"found {next(iter(both))!r} among inputs and outputs"
+        raise ArgumentError(f"outputs: {found}; expected them to differ. The derivative of a vertex by itself is 1.")
+    for place in read:
+        if place[0] in set(inputs):
+            expected = "expected none that ends at an input. Take it out of the inputs, or leave the block out."
+            raise refused(place, f"found a block that ends at the input {place[0]!r}", expected)
+
+
+def _useful(
+    read: Mapping[BlockPlace, ReadBlock], inputs: Sequence[Hashable], outputs: Sequence[Hashable]
+) -> list[BlockPlace]:
+    """Return the places of the blocks on paths from an input to an output, in the order given."""
+    targets: dict[Hashable, list[Hashable]] = {}
+    sources: dict[Hashable, list[Hashable]] = {}
+    for output, source in read:
+        targets.setdefault(source, []).append(output)
+        sources.setdefault(output, []).append(source)
+    ahead, behind = _reached(inputs, targets), _reached(outputs, sources)
+    return [(output, source) for output, source in read if source in ahead and output in behind]
+
+
+def _reached(start: Sequence[Hashable], steps: Mapping[Hashable, list[Hashable]]) -> set[Hashable]:
+    seen, todo = set(start), list(start)
+    while todo:
+        for vertex in steps.get(todo.pop(), ()):
+            if vertex not in seen:
+                seen.add(vertex)
+                todo.append(vertex)
+    return seen
+
+
+class _ModelWriter:
+    """Writes the graph of a model."""
+
+    def __init__(
+        self,
+        read: Mapping[BlockPlace, ReadBlock],
+        blocks: GivenBlocks,
+        sizes: Mapping[Hashable, int],
+        useful: Sequence[BlockPlace],
+        solvers: Mapping[Hashable, SolvePair],
+    ) -> None:
+        self._solvers = solvers
+        self._read, self._blocks, self._sizes, self._useful = read, blocks, sizes, useful
+        self._names: dict[Hashable, str] = {}
+        self._taken: set[str] = set()
+        for vertex in dict.fromkeys(vertex for place in useful for vertex in reversed(place)):
+            self._names[vertex] = self._name(str(vertex) or "vertex")
+        self._graph_sizes = {name: sizes[vertex] for vertex, name in self._names.items()}
+        self._elementals: list[Elemental] = []
+        self._places: dict[str, BlockPlace] = {}
+        self._groups: dict[str, ImplicitGroup] = {}
+
+    def model(self, inputs: Sequence[Hashable], outputs: Sequence[Hashable]) -> BlockModel:
+        """Write all elementals, and return the model."""
+        group_of = self._group_of()
+        entered: dict[Hashable, str] = {}
+        for place in self._useful:
+            output, source = place
+            if output in group_of and group_of.get(source) is group_of[output]:
+                continue
+            target = self._names[output]
+            if output in group_of:
+                if output not in entered:
+                    entered[output] = self._vertex(f"{target}, right-hand side", self._sizes[output])
+                target = entered[output]
+            self._block(place, target)
+        left = {source for output, source in self._useful if group_of.get(source) is not group_of.get(output)}
+        left.update(outputs)
+        for group in dict.fromkeys(group_of.values()):
+            self._group(group, entered, left)
+        ends = tuple(tuple(self._names[v] for v in ends if v in self._names) for ends in (inputs, outputs))
+        graph = Graph(self._graph_sizes, ends[0], ends[1], tuple(self._elementals))
+        return BlockModel(graph, self._names, self._places, self._groups)
+
+    def _group_of(self) -> dict[Hashable, ImplicitGroup]:
+        """Find the groups of vertices that depend on each other, and return that of each of their vertices."""
+        import networkx as nx
+
+        digraph = nx.DiGraph((source, output) for output, source in self._useful)
+        result: dict[Hashable, ImplicitGroup] = {}
+        for found in nx.strongly_connected_components(digraph):
+            vertices = [vertex for vertex in self._names if vertex in found]
+            places = tuple(place for place in self._useful if place[0] in found and place[1] in found)
+            if places:
+                group = ImplicitGroup({vertex: self._sizes[vertex] for vertex in vertices}, places)
+                result.update((vertex, group) for vertex in vertices)
+        return result
+
+    def _block(self, place: BlockPlace, target: str) -> None:
+        """Add the elemental of a block that ends at a vertex of the graph."""
+        output, source = place
+        read, (m, n) = self._read[place], (self._sizes[output], self._sizes[source])
+        name = self._name(f"{self._names[output]}/{self._names[source]}")
+        tangent, adjoint = (m * n if there else None for there in read.functions or (False, False))
+        block = Block(m, n, read.structure)
+        self._elementals.append(Elemental(name, self._names[source], target, block, tangent, adjoint))
+        self._places[name] = place
+
+    def _group(self, group: ImplicitGroup, entered: Mapping[Hashable, str], left: set[Hashable]) -> None:
+        """Add the elementals of a group: what puts right-hand sides together, the solve, and what takes results."""
+        _, price = group.inverse(self._blocks, self._solvers)
+        size, title = group.size, " + ".join(self._names[vertex] for vertex in group.sizes)
+        name = self._name(f"solve {title}"[:100])
+        if len(group.sizes) == 1:
+            (vertex,) = group.sizes
+            ends = entered[vertex], self._names[vertex]
+        else:
+            ends = self._vertex(f"{name}, right-hand side", size), self._vertex(f"{name}, solution", size)
+            first = 0
+            for vertex, part in group.sizes.items():
+                if vertex in entered:
+                    self._unit(entered[vertex], ends[0], _part(size, first, part).transpose())
+                if vertex in left:
+                    self._unit(ends[1], self._names[vertex], _part(size, first, part))
+                first += part
+        self._elementals.append(Elemental(name, *ends, Block(size, size), price, price))
+        self._groups[name] = group
+
+    def _unit(self, source: str, target: str, structure: Structure) -> None:
+        block = Block(self._graph_sizes[target], self._graph_sizes[source], structure)
+        self._elementals.append(Elemental(self._name(f"{target}/{source}"), source, target, block))
+
+    def _vertex(self, wanted: str, size: int) -> str:
+        """Add a vertex that the model does not have."""
+        name = self._name(wanted)
+        self._graph_sizes[name] = size
+        return name
+
+    def _name(self, wanted: str) -> str:
+        """Return a name that is not taken."""
+        name, count = wanted, 1
+        while name in self._taken:
+            count += 1
+            name = f"{wanted}#{count}"
+        self._taken.add(name)
+        return name
+
+
+def _part(size: int, first: int, length: int) -> Explicit:
+    """Return the structure that selects `length` entries of `size`, from `first` on."""
+    columns = np.arange(first, first + length)
+    csr = csr_array((np.ones(length, np.float32), columns, np.arange(length + 1)), shape=(length, size))
+    return Explicit(csr, UnitEntries(True, True, 1))

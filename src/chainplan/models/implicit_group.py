@@ -1,0 +1,130 @@
+"""Vertices on cycles: strongly connected blocks of a model are solved together, as one implicit elemental.
+
+The vertices y of a group are given by residuals R(y, x) = y - f(y, x) = 0, so their Jacobian is -R_y⁻¹·R_x with
+R_y = I - f_y and -R_x = f_x. The inverse is one elemental of N x N that is applied by a factorisation, in tangents (the
+direct method) or in adjoints (the adjoint method), whichever the plan takes; f_x stays the blocks that it is made of.
+
+References
+----------
+Griewank & Walther, Evaluating Derivatives, 2nd edition, chapter 15: implicit functions.
+Martins & Hwang, Review and unification of methods for computing derivatives, AIAA Journal 51 (2013), section IV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import block_array, csc_array, csr_array
+
+from chainplan._util.arrays import Array
+from chainplan.errors import ArgumentError
+from chainplan.kernels.storage import HeldValues
+from chainplan.models.block_values import BlockPlace, GivenBlocks, ModelBlock, given_value
+from chainplan.values.jacobians import is_sparse
+
+SolvePair = tuple[Callable[[Array], Array], Callable[[Array], Array]]
+"""Two functions of N x c: R_y⁻¹ and its transpose applied to columns."""
+MAX_FACTORED_DENSITY = 0.1
+"""Share of the entries of R_y up to which it is factored as a sparse matrix."""
+MIN_SPARSE_SIZE = 50
+"""Rows from which on it is."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImplicitGroup:
+    """Vertices that are solved together, with their sizes, and the places of the blocks between them."""
+
+    sizes: Mapping[Hashable, int]
+    places: tuple[BlockPlace, ...]
+
+    @property
+    def size(self) -> int:
+        """The rows N of R_y."""
+        return sum(self.sizes.values())
+
+    def inverse(self, blocks: GivenBlocks, solvers: Mapping[Hashable, SolvePair]) -> tuple[SolvePair, int]:
+        """Factor R_y, unless there is a solver; return tangent and adjoint of the inverse, and their fma per vector.
+
+        Raises
+        ------
+        ArgumentError
+            Where R_y is singular.
+        """
+        given = next((solvers[vertex] for vertex in self.sizes if vertex in solvers), None)
+        if given is not None:
+            return (given[0], lambda block: np.asarray(given[1](block.T)).T), self.size**2
+        matrix = self._residuals(blocks)
+        try:
+            return _dense_factors(matrix) if isinstance(matrix, np.ndarray) else _sparse_factors(matrix)
+        except (RuntimeError, np.linalg.LinAlgError):
+            names = ", ".join(repr(vertex) for vertex in self.sizes)
+            raise ArgumentError(
+                f"blocks: found a singular system of {names}, which depend on each other; expected one that has a "
+                "solution. Correct the blocks between them."
+            ) from None
+
+    def _residuals(self, blocks: GivenBlocks) -> Array | csc_array:
+        """Return I - f_y, sparse where few entries are not zero."""
+        order = {vertex: i for i, vertex in enumerate(self.sizes)}
+        sizes = list(self.sizes.values())
+        parts: list[list[HeldValues]] = [[csr_array((m, n)) for n in sizes] for m in sizes]
+        for output, source in self.places:
+            shape = self.sizes[output], self.sizes[source]
+            parts[order[output]][order[source]] = csr_array(written_out(blocks[output, source], shape))
+        inner = block_array(parts, format="csc")
+        matrix = csc_array(_identity(self.size) - inner)
+        sparse = self.size >= MIN_SPARSE_SIZE and matrix.nnz <= MAX_FACTORED_DENSITY * self.size**2
+        return matrix if sparse else matrix.toarray()
+
+
+def _identity(size: int) -> csc_array:
+    places = np.arange(size)
+    return csc_array((np.ones(size), (places, places)), shape=(size, size))
+
+
+def written_out(value: ModelBlock, shape: tuple[int, int]) -> HeldValues:
+    """Return a block of a model as an array or a sparse array of rows x cols."""
+    held = given_value(value)
+    if isinstance(held, tuple):
+        tangent, adjoint = held
+        return tangent(np.eye(shape[1])) if tangent is not None else adjoint(np.eye(shape[0]))
+    if is_sparse(held) or held.ndim == 2:
+        return held
+    diagonal = np.broadcast_to(held, shape[:1])
+    places = np.arange(shape[0])
+    return csr_array((diagonal, (places, places)), shape=shape)
+
+
+def _dense_factors(matrix: Array) -> tuple[SolvePair, int]:
+    from scipy.linalg import lapack, lu_solve
+
+    (factor,) = (lapack.zgetrf,) if matrix.dtype.kind == "c" else (lapack.dgetrf,)
+    lu, pivots, fault = factor(matrix)
+    if fault or not np.isfinite(lu).all():
+        raise np.linalg.LinAlgError
+    n = len(matrix)
+
+    def tangent(block: Array) -> Array:
+        return np.asarray(lu_solve((lu, pivots), block, check_finite=False))
+
+    def adjoint(block: Array) -> Array:
+        return np.asarray(lu_solve((lu, pivots), block.T, trans=1, check_finite=False)).T
+
+    return (tangent, adjoint), n * n
+
+
+def _sparse_factors(matrix: csc_array) -> tuple[SolvePair, int]:
+    from scipy.sparse.linalg import splu
+
+    factors: HeldValues = splu(matrix)
+    dtype = matrix.dtype
+
+    def solve(block: Array, word: str) -> Array:
+        if np.iscomplexobj(block) and dtype.kind != "c":
+            return solve(block.real, word) + 1j * solve(block.imag, word)
+        return np.asarray(factors.solve(np.ascontiguousarray(block, dtype), word))
+
+    pair = (lambda block: solve(block, "N")), (lambda block: solve(block.T, "T").T)
+    return pair, int(factors.L.nnz + factors.U.nnz)
