@@ -56,7 +56,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_blocks_do_what_the_page_says(page: Path, folder: Path, request: pytest.FixtureRequest) -> None:
     update = bool(request.config.getoption("--update-golden"))
     text, names = page.read_text(encoding="utf-8"), {"__name__": "page"}
-    for package in ("casadi", "jax", "sympy"):
+    for package in ("casadi", "jax", "sympy", "torch"):
         if f"import {package}" in text:
             pytest.importorskip(package)
 
@@ -165,12 +165,13 @@ def test_the_api_page_lists_the_public_names() -> None:
     page = (DOCS / "api.md").read_text(encoding="utf-8")
     shown = re.findall(r"^::: (\S+)$", page, re.MULTILINE)
     expected = {f"chainplan.{name}" for name in chainplan.__all__ if name != "__version__"}
-    source = ast.parse((ROOT / "src" / "chainplan" / "jax" / "__init__.py").read_text(encoding="utf-8"))
     expected |= {f"chainplan.codegen.{name}" for name in codegen.__all__}
     expected |= {f"chainplan.colouring.symmetric.{name}" for name in symmetric.__all__}
-    for node in source.body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
-            expected |= {f"chainplan.jax.{name}" for name in ast.literal_eval(node.value)}
+    for room in ("jax", "torch"):
+        source = ast.parse((ROOT / "src" / "chainplan" / room / "__init__.py").read_text(encoding="utf-8"))
+        for node in source.body:
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+                expected |= {f"chainplan.{room}.{name}" for name in ast.literal_eval(node.value)}
     for names in (shown, re.findall(r"\]\[(\S+)\]", page)):
         assert sorted(names) == sorted(expected)
 

@@ -15,7 +15,7 @@ import chainplan
 from tests.reference import ROOT
 
 SOURCES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "src").rglob("*.py"))}
-NAMED_LIKE_ROOMS = {"jax", "distributed"}
+NAMED_LIKE_ROOMS = {"jax", "distributed", "torch"}
 """Packages of others whose names are those of rooms."""
 CLASS_OR_CONSTANT = re.compile(r"_*[A-Z]\w+")
 ENVIRONMENT_OR_FORMULA = re.compile(r"CHAINPLAN_\w+|[A-Z]_\w")

@@ -40,6 +40,7 @@ JAX = (
     "linearize",
     "vjp_chunks",
 )
+TORCH = ("Jacobian", "jacobian")
 CODEGEN = [f"chainplan.codegen.{name}" for name in codegen.__all__]
 CODEGEN_CLASSES = (codegen.ScalarProgram, codegen.CompiledProgram)
 MEMBERS = (property, cached_property, classmethod, staticmethod)
@@ -51,11 +52,16 @@ def required(code: str, named: Any) -> bool:
     return not (code == "PR01" and inspect.isclass(named) and issubclass(named, Enum))
 
 
-@pytest.mark.parametrize("name", [*NAMES, *CODEGEN, *(f"chainplan.jax.{name}" for name in JAX)])
+@pytest.mark.parametrize(
+    "name",
+    [*NAMES, *CODEGEN, *(f"chainplan.jax.{name}" for name in JAX), *(f"chainplan.torch.{name}" for name in TORCH)],
+)
 def test_public_docstrings_are_numpydoc(name: str) -> None:
     module, _, own = name.rpartition(".")
     if module == "chainplan.jax":
         pytest.importorskip("jax")
+    if module == "chainplan.torch":
+        pytest.importorskip("torch")
     named = getattr(import_module(module), own)
     errors = validate(f"{named.__module__}.{named.__qualname__}")["errors"]
     assert [error for error in errors if error[0] not in OPTIONAL and required(error[0], named)] == []
@@ -80,6 +86,11 @@ def test_methods_and_properties_of_public_classes_are_numpydoc(owner: type, memb
 def test_all_names_for_jax_are_looked_at() -> None:
     pytest.importorskip("jax")
     assert sorted(JAX) == sorted(import_module("chainplan.jax").__all__)
+
+
+def test_all_names_for_pytorch_are_looked_at() -> None:
+    pytest.importorskip("torch")
+    assert sorted(TORCH) == sorted(import_module("chainplan.torch").__all__)
 
 
 def parameters(node: Documented) -> dict[str, str]:

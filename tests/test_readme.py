@@ -28,6 +28,8 @@ def test_the_readme_is_short_and_leads_to_every_page() -> None:
 def test_docstring_examples_run(module: str) -> None:
     if module.startswith("chainplan.jax"):
         pytest.importorskip("jax")
+    if module.startswith("chainplan.torch"):
+        pytest.importorskip("torch")
     if module == "chainplan.distributed.restarts":
         pytest.importorskip("distributed")
     assert doctest.testmod(importlib.import_module(module)).failed == 0
@@ -46,7 +48,7 @@ def test_public_names_exist_and_are_documented() -> None:
 
 def test_public_names_are_what_they_should_be_once_every_module_is_imported() -> None:
     for module in MODULES:
-        if not module.startswith("chainplan.jax"):
+        if not module.startswith(("chainplan.jax", "chainplan.torch")):
             importlib.import_module(module)
     for name, home in chainplan._HOMES.items():
         assert getattr(chainplan, name) is getattr(importlib.import_module(f"chainplan.{home}"), name)
