@@ -22,6 +22,7 @@ from chainplan.plans.steps import (
     Contract,
     Decompress,
     Direction,
+    Exchange,
     Given,
     Interpreter,
     Load,
@@ -160,6 +161,9 @@ class _PlanRun(Interpreter[TensorBlock]):
         raise AssertionError(_FOREIGN)
 
     def contract(self, step: Contract) -> TensorBlock:
+        raise AssertionError(_FOREIGN)
+
+    def exchange(self, step: Exchange) -> TensorBlock:
         raise AssertionError(_FOREIGN)
 
     def advance(self, step: Advance) -> TensorBlock:
