@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-TensorTree = Any
+Value = typing.Any
+"""A tensor, a number or whatever else an operation takes."""
+TensorTree = Value
 """A tree of PyTorch: tensors, or tuples, lists and dicts of trees."""
 TreeFunction = Callable[..., TensorTree]
 """A function of trees that gives a tree."""
-Value = Any
-"""A tensor, a number or whatever else an operation takes."""
 OperandValues = Sequence[Value]
 """The values of the operands of a node, in order."""
 Index = NDArray[np.int64]
