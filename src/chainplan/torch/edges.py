@@ -18,7 +18,7 @@ from torch.fx import Node
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from chainplan.structures.base import StructureWords
-from chainplan.torch.forms import DiagonalBlock, TensorBlock, picked
+from chainplan.torch.forms import TensorBlock, TensorDiagonal, picked
 from chainplan.torch.types import Index, OperandValues, Value
 
 EdgeBlock = Callable[[OperandValues], TensorBlock]
@@ -150,12 +150,12 @@ def operands_of(node: Node) -> tuple[Node, ...]:
 def sign_edge(source: int | str, target: int | str, size: int, sign: int = 1) -> TorchEdge:
     """Make the edge of an identity or of its negation."""
     words = "identity" if sign == 1 else "negated_identity"
-    return TorchEdge(source, target, size, size, words, lambda values: DiagonalBlock(size, None, sign))
+    return TorchEdge(source, target, size, size, words, lambda values: TensorDiagonal(size, None, sign))
 
 
 def diagonal_edge(source: int | str, target: int | str, size: int, vector: SlopeValues) -> TorchEdge:
     """Make the edge of a diagonal that `vector` computes."""
-    return TorchEdge(source, target, size, size, "diagonal", lambda values: DiagonalBlock(size, vector(values)))
+    return TorchEdge(source, target, size, size, "diagonal", lambda values: TensorDiagonal(size, vector(values)))
 
 
 def blocks_edge(

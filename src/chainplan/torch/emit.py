@@ -38,7 +38,7 @@ from chainplan.plans.steps import (
 )
 from chainplan.problem.graph import Mode
 from chainplan.torch.edges import BlockFunction
-from chainplan.torch.forms import DiagonalBlock, MatrixBlock, TensorBlock, matrix
+from chainplan.torch.forms import TensorBlock, TensorDiagonal, TensorMatrix, matrix
 from chainplan.torch.linearise import LinearisedGraph
 from chainplan.torch.products import product, total
 from chainplan.torch.types import Value
@@ -184,7 +184,7 @@ class _PlanRun(Interpreter[TensorBlock]):
     def _computed(self, name: str) -> TensorBlock:
         """Compute the block of an explicit elemental; one without a node leads to a result that is an argument."""
         if name not in self._edges:
-            return DiagonalBlock(self._plan.graph[name].block.rows)
+            return TensorDiagonal(self._plan.graph[name].block.rows)
         node, edge = self._edges[name]
         assert edge.values is not None, "loaded elementals are explicit"
         return edge.values([self._values[operand] for operand in node.operands])
@@ -195,10 +195,10 @@ class _PlanRun(Interpreter[TensorBlock]):
         assert edge.functions is not None, "applied elementals are matrix-free"
         return edge.functions([self._values[operand] for operand in node.operands])
 
-    def _apply(self, name: str, block: Tensor, mode: Mode) -> MatrixBlock:
+    def _apply(self, name: str, block: Tensor, mode: Mode) -> TensorMatrix:
         """Apply an elemental to a block, a chunk of its vectors at a time."""
         axis = 1 if mode is Mode.TANGENT else 0
         function = self._pair(name)[0 if mode is Mode.TANGENT else 1]
         pieces = [block] if self._chunk is None else torch.split(block, self._chunk, axis)
         made = [function(piece) for piece in pieces]
-        return MatrixBlock(made[0] if len(made) == 1 else torch.cat(made, axis))
+        return TensorMatrix(made[0] if len(made) == 1 else torch.cat(made, axis))

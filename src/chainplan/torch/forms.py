@@ -19,7 +19,7 @@ from chainplan.torch.types import Index
 
 
 @dataclass(frozen=True)
-class ZeroBlock:
+class TensorZero:
     """A block of zeros."""
 
     rows: int
@@ -27,7 +27,7 @@ class ZeroBlock:
 
 
 @dataclass(frozen=True, eq=False)
-class DiagonalBlock:
+class TensorDiagonal:
     """A diagonal that holds `vector`, or `sign` in every entry where there is no vector."""
 
     rows: int
@@ -40,7 +40,7 @@ class DiagonalBlock:
 
 
 @dataclass(frozen=True, eq=False)
-class SelectionBlock:
+class TensorSelection:
     """A selection: one entry in every row, in column `index[row]`; it is one of `values`, or `sign` without them.
 
     With `turned` it is the transpose: one entry in every column, in row `index[column]`. `width` is the size of the
@@ -68,7 +68,7 @@ class SelectionBlock:
 
 
 @dataclass(frozen=True, eq=False)
-class PartsBlock:
+class TensorParts:
     """`count` parts of equal shape: blocks along the diagonal, or layers of A ⊗ I where `kronecker` is set.
 
     `values` is a tensor of count x r x c, or of 1 x r x c where all parts are equal.
@@ -88,7 +88,7 @@ class PartsBlock:
 
 
 @dataclass(frozen=True, eq=False)
-class ListBlock:
+class TensorList:
     """A list of entries `values` in the rows `i` and columns `j`, in any order; those at one place are to be added."""
 
     rows: int
@@ -99,7 +99,7 @@ class ListBlock:
 
 
 @dataclass(frozen=True, eq=False)
-class MatrixBlock:
+class TensorMatrix:
     """A tensor of rows x cols."""
 
     values: Tensor
@@ -113,7 +113,7 @@ class MatrixBlock:
         return int(self.values.shape[1])
 
 
-TensorBlock = ZeroBlock | DiagonalBlock | SelectionBlock | PartsBlock | ListBlock | MatrixBlock
+TensorBlock = TensorZero | TensorDiagonal | TensorSelection | TensorParts | TensorList | TensorMatrix
 
 
 MAX_MASKED_ROWS = 64
@@ -123,53 +123,53 @@ MAX_MASKED_ROWS = 64
 def picked(index: Index, width: int, values: Tensor | None = None, turned: bool = False, sign: int = 1) -> TensorBlock:
     """Make a block of picks, held as a diagonal where each row picks its own column."""
     if len(index) == width and np.array_equal(index, np.arange(width)):
-        return DiagonalBlock(width, values, sign)
-    return SelectionBlock(index, width, values, turned, sign)
+        return TensorDiagonal(width, values, sign)
+    return TensorSelection(index, width, values, turned, sign)
 
 
 def parts(count: int, values: Tensor, kronecker: bool = False) -> TensorBlock:
     """Make a block of parts in its simplest form: one part is a matrix, parts of one entry are a diagonal."""
     if count == 1:
-        return MatrixBlock(values[0])
+        return TensorMatrix(values[0])
     if values.shape[1:] == (1, 1):
-        return DiagonalBlock(count, values[:, 0, 0].expand(count))
-    return PartsBlock(count, values, kronecker)
+        return TensorDiagonal(count, values[:, 0, 0].expand(count))
+    return TensorParts(count, values, kronecker)
 
 
 def transposed(held: TensorBlock) -> TensorBlock:
     """Return the transposed block."""
     match held:
-        case ZeroBlock(rows, cols):
-            return ZeroBlock(cols, rows)
-        case DiagonalBlock():
+        case TensorZero(rows, cols):
+            return TensorZero(cols, rows)
+        case TensorDiagonal():
             return held
-        case SelectionBlock():
+        case TensorSelection():
             return replace(held, turned=not held.turned)
-        case PartsBlock(count, values, kronecker):
-            return PartsBlock(count, values.transpose(1, 2), kronecker)
-        case ListBlock(rows, cols, i, j, values):
-            return ListBlock(cols, rows, j, i, values)
-        case MatrixBlock(values):
-            return MatrixBlock(values.t())
+        case TensorParts(count, values, kronecker):
+            return TensorParts(count, values.transpose(1, 2), kronecker)
+        case TensorList(rows, cols, i, j, values):
+            return TensorList(cols, rows, j, i, values)
+        case TensorMatrix(values):
+            return TensorMatrix(values.t())
     raise AssertionError(held)
 
 
 def negated(held: TensorBlock) -> TensorBlock:
     """Return the block times -1."""
     match held:
-        case ZeroBlock():
+        case TensorZero():
             return held
-        case DiagonalBlock(vector=None, sign=sign) | SelectionBlock(values=None, sign=sign):
+        case TensorDiagonal(vector=None, sign=sign) | TensorSelection(values=None, sign=sign):
             return replace(held, sign=-sign)
-        case DiagonalBlock(rows):
-            return DiagonalBlock(rows, None if held.vector is None else -held.vector)
-        case SelectionBlock() | PartsBlock() | ListBlock() | MatrixBlock():
+        case TensorDiagonal(rows):
+            return TensorDiagonal(rows, None if held.vector is None else -held.vector)
+        case TensorSelection() | TensorParts() | TensorList() | TensorMatrix():
             assert held.values is not None, "signs alone are above"
             return replace(held, values=-held.values)
     raise AssertionError(held)
 
 
-def vector(held: DiagonalBlock, like: Tensor) -> Tensor:
+def vector(held: TensorDiagonal, like: Tensor) -> Tensor:
     """Write the diagonal out as a vector, of the dtype and device of `like` where it has no values."""
     return like.new_full((held.rows,), held.sign) if held.vector is None else held.vector
 
@@ -177,15 +177,15 @@ def vector(held: DiagonalBlock, like: Tensor) -> Tensor:
 def matrix(held: TensorBlock, like: Tensor) -> Tensor:
     """Write the block out as a tensor of rows x cols; values that the form alone says are of the dtype of `like`."""
     match held:
-        case MatrixBlock(values):
+        case TensorMatrix(values):
             return values
-        case ZeroBlock(rows, cols):
+        case TensorZero(rows, cols):
             return like.new_zeros((rows, cols))
-        case DiagonalBlock(rows):
+        case TensorDiagonal(rows):
             return _spaced(vector(held, like), rows)
-        case PartsBlock():
+        case TensorParts():
             return _parts_matrix(held)
-        case SelectionBlock() | ListBlock():
+        case TensorSelection() | TensorList():
             return _placed(listed(held, like))
     raise AssertionError(held)
 
@@ -199,47 +199,47 @@ def _spaced(diagonal: Tensor, rows: int) -> Tensor:
     return spaced.reshape(-1)[: rows * rows].reshape(rows, rows)
 
 
-def listed(held: SelectionBlock | DiagonalBlock | PartsBlock | ListBlock, like: Tensor) -> ListBlock:
+def listed(held: TensorSelection | TensorDiagonal | TensorParts | TensorList, like: Tensor) -> TensorList:
     """Return the block as a list of its entries."""
     match held:
-        case ListBlock():
+        case TensorList():
             return held
-        case DiagonalBlock(rows):
-            return ListBlock(rows, rows, np.arange(rows), np.arange(rows), vector(held, like))
-        case SelectionBlock(index, _, values, turned, sign):
+        case TensorDiagonal(rows):
+            return TensorList(rows, rows, np.arange(rows), np.arange(rows), vector(held, like))
+        case TensorSelection(index, _, values, turned, sign):
             own = np.arange(len(index))
             i, j = (index, own) if turned else (own, index)
             known = like.new_full((len(index),), sign) if values is None else values
-            return ListBlock(held.rows, held.cols, i, j, known)
-        case PartsBlock(count, values, kronecker):
+            return TensorList(held.rows, held.cols, i, j, known)
+        case TensorParts(count, values, kronecker):
             _, r, c = values.shape
             part, row, col = (a.ravel() for a in np.indices((count, r, c)))
             i, j = (row * count + part, col * count + part) if kronecker else (part * r + row, part * c + col)
-            return ListBlock(held.rows, held.cols, i, j, values.expand(count, r, c).reshape(-1))
+            return TensorList(held.rows, held.cols, i, j, values.expand(count, r, c).reshape(-1))
     raise AssertionError(held)
 
 
 def entry_count(held: TensorBlock) -> int:
     """Count the entries of the list of a block."""
     match held:
-        case ZeroBlock():
+        case TensorZero():
             return 0
-        case DiagonalBlock(rows):
+        case TensorDiagonal(rows):
             return rows
-        case SelectionBlock(index) | ListBlock(i=index):
+        case TensorSelection(index) | TensorList(i=index):
             return len(index)
-        case PartsBlock(count):
+        case TensorParts(count):
             return held.rows * held.cols // count
     return held.rows * held.cols
 
 
-def _placed(held: ListBlock) -> Tensor:
+def _placed(held: TensorList) -> Tensor:
     """Write a list out: every entry is added to its place among zeros."""
     whole = added(held.values, held.i * held.cols + held.j, held.rows * held.cols)
     return whole.reshape(held.rows, held.cols)
 
 
-def _parts_matrix(held: PartsBlock) -> Tensor:
+def _parts_matrix(held: TensorParts) -> Tensor:
     """Write parts out: one pass, in which every entry of the matrix is an entry of a part or zero."""
     count, values = held.count, held.values
     _, r, c = values.shape
@@ -254,23 +254,23 @@ def _parts_matrix(held: PartsBlock) -> Tensor:
     return whole.to(values.dtype).reshape(held.rows, held.cols)
 
 
-def as_parts(held: TensorBlock, like: PartsBlock) -> Tensor | None:
+def as_parts(held: TensorBlock, like: TensorParts) -> Tensor | None:
     """Return the values of a block as parts like those of `like`, None where it does not fall into such parts."""
     count, kronecker = like.count, like.kronecker
-    if held.rows % count or held.cols % count or isinstance(held, ZeroBlock | ListBlock | MatrixBlock):
+    if held.rows % count or held.cols % count or isinstance(held, TensorZero | TensorList | TensorMatrix):
         return None
-    if isinstance(held, PartsBlock):
+    if isinstance(held, TensorParts):
         return held.values if (held.count, held.kronecker) == (count, kronecker) else None
-    if isinstance(held, SelectionBlock) and held.turned:
+    if isinstance(held, TensorSelection) and held.turned:
         back = as_parts(transposed(held), like)
         return None if back is None else back.transpose(1, 2)
     rows, r, c = np.arange(held.rows), held.rows // count, held.cols // count
-    index = rows if isinstance(held, DiagonalBlock) else held.index
+    index = rows if isinstance(held, TensorDiagonal) else held.index
     part, i = (rows % count, rows // count) if kronecker else (rows // r, rows % r)
     other, j = (index % count, index // count) if kronecker else (index // c, index % c)
     if not np.array_equal(part, other):
         return None
-    values = held.vector if isinstance(held, DiagonalBlock) else held.values
+    values = held.vector if isinstance(held, TensorDiagonal) else held.values
     if values is None:
         ones = np.zeros((count, r, c))
         ones[part, i, j] = held.sign

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from chainplan.torch.forms import (
-    DiagonalBlock,
-    ListBlock,
-    MatrixBlock,
-    PartsBlock,
-    SelectionBlock,
     TensorBlock,
-    ZeroBlock,
+    TensorDiagonal,
+    TensorList,
+    TensorMatrix,
+    TensorParts,
+    TensorSelection,
+    TensorZero,
     as_parts,
     entry_count,
     listed,
@@ -38,116 +38,116 @@ MIN_CELLS_PER_ENTRY = 8
 
 def product(left: TensorBlock, right: TensorBlock, like: Tensor) -> TensorBlock:
     """Return left · right."""
-    if isinstance(left, ZeroBlock) or isinstance(right, ZeroBlock):
-        return ZeroBlock(left.rows, right.cols)
-    if isinstance(left, DiagonalBlock):
+    if isinstance(left, TensorZero) or isinstance(right, TensorZero):
+        return TensorZero(left.rows, right.cols)
+    if isinstance(left, TensorDiagonal):
         return _scaled(left, right, 0)
-    if isinstance(right, DiagonalBlock):
+    if isinstance(right, TensorDiagonal):
         return _scaled(right, left, 1)
     by_parts = _in_parts(left, right)
     if by_parts is not None:
         return by_parts
-    if isinstance(left, SelectionBlock) and isinstance(right, SelectionBlock):
+    if isinstance(left, TensorSelection) and isinstance(right, TensorSelection):
         found = _picked(left, right)
         if found is not None:
             return found
     by_lists = _of_lists(left, right, like)
     if by_lists is not None:
         return by_lists
-    if isinstance(left, MatrixBlock):
-        return MatrixBlock(_matrix_times(left.values, right))
-    return MatrixBlock(_times_matrix(left, matrix(right, like)))
+    if isinstance(left, TensorMatrix):
+        return TensorMatrix(_matrix_times(left.values, right))
+    return TensorMatrix(_times_matrix(left, matrix(right, like)))
 
 
 def total(left: TensorBlock, right: TensorBlock, like: Tensor) -> TensorBlock:
     """Return left + right."""
-    if isinstance(left, ZeroBlock):
+    if isinstance(left, TensorZero):
         return right
-    if isinstance(right, ZeroBlock):
+    if isinstance(right, TensorZero):
         return left
-    if isinstance(left, DiagonalBlock) and isinstance(right, DiagonalBlock):
-        return DiagonalBlock(left.rows, vector(left, like) + vector(right, like))
-    if isinstance(left, SelectionBlock) and isinstance(right, SelectionBlock) and _alike(left, right):
+    if isinstance(left, TensorDiagonal) and isinstance(right, TensorDiagonal):
+        return TensorDiagonal(left.rows, vector(left, like) + vector(right, like))
+    if isinstance(left, TensorSelection) and isinstance(right, TensorSelection) and _alike(left, right):
         both = [like.new_full((len(p.index),), p.sign) if p.values is None else p.values for p in (left, right)]
         return replace(left, values=both[0] + both[1])
     for a, b in ((left, right), (right, left)):
-        if isinstance(a, PartsBlock):
+        if isinstance(a, TensorParts):
             values = as_parts(b, a)
             if values is not None:
-                return PartsBlock(a.count, a.values + values, a.kronecker)
+                return TensorParts(a.count, a.values + values, a.kronecker)
     few = MIN_CELLS_PER_ENTRY * (entry_count(left) + entry_count(right)) <= left.rows * left.cols
-    if few and not isinstance(left, MatrixBlock) and not isinstance(right, MatrixBlock):
+    if few and not isinstance(left, TensorMatrix) and not isinstance(right, TensorMatrix):
         a, b = listed(left, like), listed(right, like)
         i, j = np.concatenate([a.i, b.i]), np.concatenate([a.j, b.j])
-        return ListBlock(a.rows, a.cols, i, j, torch.cat([a.values, b.values]))
-    return MatrixBlock(matrix(left, like) + matrix(right, like))
+        return TensorList(a.rows, a.cols, i, j, torch.cat([a.values, b.values]))
+    return TensorMatrix(matrix(left, like) + matrix(right, like))
 
 
 def _of_lists(left: TensorBlock, right: TensorBlock, like: Tensor) -> TensorBlock | None:
     """Multiply two blocks by the pairs of their entries that meet, None where matrices are faster."""
-    if isinstance(left, MatrixBlock | ZeroBlock) or isinstance(right, MatrixBlock | ZeroBlock):
+    if isinstance(left, TensorMatrix | TensorZero) or isinstance(right, TensorMatrix | TensorZero):
         return None
     a, b = listed(left, like), listed(right, like)
     counts = np.bincount(b.i, minlength=b.rows)
     each = counts[a.j]
     pairs = int(each.sum())
     if not pairs:
-        return ZeroBlock(a.rows, b.cols)
+        return TensorZero(a.rows, b.cols)
     if MIN_CELLS_PER_ENTRY * pairs > a.rows * b.cols:
         return None
     order, starts = np.argsort(b.i, kind="stable"), np.cumsum(counts) - counts
     p = np.repeat(np.arange(len(a.j)), each)
     q = order[starts[a.j][p] + np.arange(pairs) - np.repeat(np.cumsum(each) - each, each)]
-    return ListBlock(a.rows, b.cols, a.i[p], b.j[q], taken(a.values, p) * taken(b.values, q))
+    return TensorList(a.rows, b.cols, a.i[p], b.j[q], taken(a.values, p) * taken(b.values, q))
 
 
-def _alike(left: SelectionBlock, right: SelectionBlock) -> bool:
+def _alike(left: TensorSelection, right: TensorSelection) -> bool:
     """Say whether two blocks of picks have their entries at the same places."""
     return left.turned == right.turned and np.array_equal(left.index, right.index)
 
 
-def _scaled(diagonal: DiagonalBlock, held: TensorBlock, axis: int) -> TensorBlock:
+def _scaled(diagonal: TensorDiagonal, held: TensorBlock, axis: int) -> TensorBlock:
     """Multiply the rows of a block, or its columns where `axis` is 1, by the entries of a diagonal."""
     if diagonal.vector is None:
         return held if diagonal.sign == 1 else negated(held)
     v = diagonal.vector
     match held:
-        case DiagonalBlock(rows, None, sign):
-            return DiagonalBlock(rows, v if sign == 1 else -v)
-        case DiagonalBlock(rows):
-            return DiagonalBlock(rows, v * vector(held, v))
-        case SelectionBlock(index, width, values, turned, sign):
+        case TensorDiagonal(rows, None, sign):
+            return TensorDiagonal(rows, v if sign == 1 else -v)
+        case TensorDiagonal(rows):
+            return TensorDiagonal(rows, v * vector(held, v))
+        case TensorSelection(index, width, values, turned, sign):
             along = taken(v, index) if turned == (axis == 0) else v
             whole = along * values if values is not None else along if sign == 1 else -along
-            return SelectionBlock(index, width, whole, turned)
-        case PartsBlock(count, values, kronecker):
+            return TensorSelection(index, width, whole, turned)
+        case TensorParts(count, values, kronecker):
             split = v.reshape(-1, count).t() if kronecker else v.reshape(count, -1)
-            return PartsBlock(count, split.unsqueeze(2 - axis) * values, kronecker)
-        case ListBlock(rows, cols, i, j, values):
-            return ListBlock(rows, cols, i, j, taken(v, j if axis else i) * values)
-        case MatrixBlock(values):
-            return MatrixBlock(v.unsqueeze(1 - axis) * values)
+            return TensorParts(count, split.unsqueeze(2 - axis) * values, kronecker)
+        case TensorList(rows, cols, i, j, values):
+            return TensorList(rows, cols, i, j, taken(v, j if axis else i) * values)
+        case TensorMatrix(values):
+            return TensorMatrix(v.unsqueeze(1 - axis) * values)
     raise AssertionError(held)
 
 
 def _in_parts(left: TensorBlock, right: TensorBlock) -> TensorBlock | None:
     """Multiply two blocks by their parts, None where their parts do not fit together."""
-    like = left if isinstance(left, PartsBlock) else right
-    if not isinstance(like, PartsBlock):
+    like = left if isinstance(left, TensorParts) else right
+    if not isinstance(like, TensorParts):
         return None
     a, b = as_parts(left, like), as_parts(right, like)
     if a is not None and b is not None:
         return parts(like.count, _matmul(a, b), like.kronecker)
     if _crossing(left, right, left.cols):
-        return MatrixBlock(_crossed(left, right))
+        return TensorMatrix(_crossed(left, right))
     if _crossing(right, left, left.cols):
-        return transposed(MatrixBlock(_crossed(transposed(right), transposed(left))))
+        return transposed(TensorMatrix(_crossed(transposed(right), transposed(left))))
     return None
 
 
 def _crossing(one: TensorBlock, other: TensorBlock, inner: int) -> bool:
     """Say whether layers meet blocks along a diagonal, and every layer crosses every block."""
-    if not isinstance(one, PartsBlock) or not isinstance(other, PartsBlock) or not one.kronecker or other.kronecker:
+    if not isinstance(one, TensorParts) or not isinstance(other, TensorParts) or not one.kronecker or other.kronecker:
         return False
     return inner % (one.count * other.count) == 0
 
@@ -157,8 +157,8 @@ def _crossed(left: TensorBlock, right: TensorBlock) -> Tensor:
 
     With a layers of r x (b·s) and b blocks of (s·a) x q: out[r, a, b, q] = Σ_s L[a, r, b, s] · R[b, s, a, q].
     """
-    assert isinstance(left, PartsBlock), "layers"
-    assert isinstance(right, PartsBlock), "blocks along the diagonal"
+    assert isinstance(left, TensorParts), "layers"
+    assert isinstance(right, TensorParts), "blocks along the diagonal"
     a, b = left.count, right.count
     (_, r, c), q = left.values.shape, right.values.shape[2]
     one = left.values.expand(a, r, c).reshape(a, r, b, c // b)
@@ -166,7 +166,7 @@ def _crossed(left: TensorBlock, right: TensorBlock) -> Tensor:
     return torch.einsum("arbs,bsaq->rabq", one, other).reshape(r * a, b * q)
 
 
-def _picked(left: SelectionBlock, right: SelectionBlock) -> TensorBlock | None:
+def _picked(left: TensorSelection, right: TensorSelection) -> TensorBlock | None:
     """Multiply two blocks of picks that are indexed by the same side, None where they cannot be."""
     if left.turned != right.turned:
         if left.bijective:
@@ -185,25 +185,25 @@ def _picked(left: SelectionBlock, right: SelectionBlock) -> TensorBlock | None:
     return picked(second.index[first.index], second.width, values, left.turned, sign)
 
 
-def _from_other_side(held: SelectionBlock) -> SelectionBlock:
+def _from_other_side(held: TensorSelection) -> TensorSelection:
     """Index a bijective block by its columns instead of its rows, or the other way round."""
     back = np.argsort(held.index)
     values = None if held.values is None else taken(held.values, back)
-    return SelectionBlock(back, len(back), values, not held.turned, held.sign)
+    return TensorSelection(back, len(back), values, not held.turned, held.sign)
 
 
 def _times_matrix(left: TensorBlock, right: Tensor) -> Tensor:
     """Return left · right for a matrix on the right."""
     match left:
-        case SelectionBlock(index, width, values, turned, sign):
+        case TensorSelection(index, width, values, turned, sign):
             weighted = -right if sign == -1 and values is None else right
             if not turned:
                 rows = taken(weighted, index)
                 return rows if values is None else values[:, None] * rows
             return added(weighted if values is None else values[:, None] * right, index, width)
-        case PartsBlock():
+        case TensorParts():
             return _parts_times_matrix(left, right)
-        case ListBlock(rows, _, i, j, values):
+        case TensorList(rows, _, i, j, values):
             return added(values[:, None] * taken(right, j), i, rows)
     raise AssertionError(left)
 
@@ -211,25 +211,25 @@ def _times_matrix(left: TensorBlock, right: Tensor) -> Tensor:
 def _matrix_times(left: Tensor, right: TensorBlock) -> Tensor:
     """Return left · right for a matrix on the left."""
     match right:
-        case SelectionBlock(index, width, values, turned, sign):
+        case TensorSelection(index, width, values, turned, sign):
             weighted = -left if sign == -1 and values is None else left
             if turned:
                 columns = taken(weighted, index, 1)
                 return columns if values is None else columns * values
             return added(weighted if values is None else left * values, index, width, 1)
-        case PartsBlock():
+        case TensorParts():
             turned_product = _parts_times_matrix(transposed(right), left.t())
             return turned_product.t()
-        case ListBlock(_, cols, i, j, values):
+        case TensorList(_, cols, i, j, values):
             return added(taken(left, i, 1) * values, j, cols, 1)
-        case MatrixBlock(values):
+        case TensorMatrix(values):
             return _matmul(left, values)
     raise AssertionError(right)
 
 
 def _parts_times_matrix(left: TensorBlock, right: Tensor) -> Tensor:
     """Return left · right for a matrix on the right, its rows multiplied where they lie."""
-    assert isinstance(left, PartsBlock), "parts"
+    assert isinstance(left, TensorParts), "parts"
     c, n = left.values.shape[2], right.shape[1]
     if not left.kronecker:
         blocks = right.reshape(left.count, c, n)
