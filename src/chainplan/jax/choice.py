@@ -32,7 +32,7 @@ from chainplan.jax.loops import MIN_LOOP_GAIN, Differentiate, LoopEquation
 from chainplan.jax.memory_limit import within
 from chainplan.jax.program_time import predicted_seconds
 from chainplan.jax.selected import leaves_out_steep_entries
-from chainplan.jax.shared_blocks import shared_elementals, shared_first
+from chainplan.jax.shared_blocks import has_shared_matrix, shared_elementals, shared_first
 from chainplan.jax.standalone import TracedProgram, in_batch, program, traced_program
 from chainplan.jax.strategies import EvaluatedStrategy, JacobianStrategy, evaluated_by_mode
 from chainplan.jax.symbolic import SymbolicOrders, symbolic_orders
@@ -332,10 +332,9 @@ def _in_batch(
     if axes is None or linearised.apart is not None:
         return []
     shared = tuple(axis is None for axis in axes)
-    elementals = shared_elementals(linearised, shared)
-    if not elementals:
+    elementals, found = shared_elementals(linearised, shared), [way.candidate for way in plans if way.candidate]
+    if not found or not has_shared_matrix(found[0].plan.graph, elementals):
         return []
-    found = [way.candidate for way in plans if way.candidate is not None]
     before = None if len(found[0].plan.steps) > MAX_RANKED_STEPS else shared_first(found[0], elementals)
     return [JacobianStrategy("plan", one, shared=shared) for one in (*found, *([before] if before else []))]
 

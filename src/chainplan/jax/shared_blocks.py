@@ -18,9 +18,11 @@ from chainplan.jax.linearise import LinearisedFunction
 from chainplan.jax.products import matmul, product, total
 from chainplan.jax.trace import TraceConstant
 from chainplan.plans.candidate import Candidate
+from chainplan.problem.graph import Graph
 from chainplan.solvers.dag.order_plans import order_of
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
 from chainplan.solvers.elimination.propagation_graph import propagation_plan
+from chainplan.structures import Dense
 
 if TYPE_CHECKING:
     from jax.typing import DTypeLike
@@ -63,6 +65,12 @@ def shared_elementals(linearised: LinearisedFunction, shared: Sequence[bool]) ->
             for o in (*operands_read(one.equation, one.edges, place), *one.equation.kept)
         )
     )
+
+
+def has_shared_matrix(graph: Graph, shared: frozenset[str]) -> bool:
+    """Say whether a batch has a matrix in common, with more than one row and more than one column."""
+    blocks = (graph[name].block for name in shared)
+    return any(isinstance(block.structure, Dense) and min(block.rows, block.cols) > 1 for block in blocks)
 
 
 def shared_first(candidate: Candidate, shared: frozenset[str]) -> Candidate | None:
