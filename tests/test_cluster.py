@@ -8,7 +8,9 @@ import random
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -21,11 +23,17 @@ import pytest
 distributed = pytest.importorskip("distributed")
 
 import chainplan  # noqa: E402
-from chainplan.distributed import cluster  # noqa: E402
+from chainplan.costs.timed import WEIGHTED_COST  # noqa: E402
+from chainplan.distributed import cluster, inputs  # noqa: E402
 from chainplan.distributed.fuse import grouped  # noqa: E402
-from chainplan.distributed.split_rows import TaskRoom  # noqa: E402
+from chainplan.distributed.skeleton import GivenFunctions, Skeleton, TaskResult, skeleton  # noqa: E402
+from chainplan.distributed.split import Axis, TaskRoom  # noqa: E402
+from chainplan.distributed.worker_tasks import cut, joined  # noqa: E402
 from chainplan.errors import ExecutionError, SolverError  # noqa: E402
+from chainplan.execution.executor import taken  # noqa: E402
+from chainplan.kernels.convert import as_matrix  # noqa: E402
 from chainplan.planner import plan  # noqa: E402
+from chainplan.plans.candidate import Candidate  # noqa: E402
 from chainplan.plans.result import Result  # noqa: E402
 from chainplan.plans.steps import Load  # noqa: E402
 from chainplan.values.draw import draw  # noqa: E402
@@ -164,8 +172,138 @@ def test_a_killed_worker_changes_nothing(client: Any, tmp_path: Path, monkeypatc
     _require_equal(found, chainplan.execute(result.plan, matrices))
 
 
+def test_arrays_that_a_killed_worker_held_are_sent_again(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "MAX_FUSED_NANOSECONDS", 0)
+    monkeypatch.setattr(inputs, "MAX_INLINED_BYTES", 0)
+    sizes = [30, 25, 40, 35, 20, 45, 30]
+    chain = [{"shape": [m, n], **({"tangent": m * n} if i == 3 else {})} for i, (n, m) in enumerate(pairwise(sizes))]
+    problem = chainplan.chain(chain)
+    result = plan(problem, "forward")
+    matrices = draw(problem.graph, 0, np.int64)
+    mark = tmp_path / "died"
+    module = _Module(matrices["F4"], mark)
+    values = {**matrices, "F4": (module.tangent, module.adjoint)}
+    found = chainplan.execute(result, values, backend="dask", scheduler=client)
+    assert mark.exists()
+    client.wait_for_workers(3, timeout=60)
+    _require_equal(found, chainplan.execute(result, matrices))
+
+
+def _skeleton(result: Result, limit: int | None, short: int, seconds: dict[str, float] | None = None) -> Skeleton:
+    assert result.plan is not None
+    candidate = Candidate(result.plan, WEIGHTED_COST)
+    return skeleton(result.plan, candidate, TaskRoom(limit, 8), short, seconds or {})
+
+
+def _run_here(result: Result, tasks: Skeleton, values: dict[str, Any]) -> dict[Any, Any]:
+    """Run tasks one after another in this process."""
+    assert result.plan is not None
+    run = taken(result.plan, values)
+    made: list[Any] = []
+
+    def argument(arg: Any) -> Any:
+        if isinstance(arg, TaskResult):
+            return made[arg.task]
+        if isinstance(arg, GivenFunctions):
+            return run.applied[arg.elemental]
+        value = run.values[arg.position]
+        return value if arg.axis is None else cut(value, arg.axis, arg.start, arg.stop)
+
+    for task in tasks.tasks:
+        made.append(task.call(result.plan, run.dtype.str, False, *map(argument, task.reads)))
+    found = {}
+    for output, source, position in result.plan.outputs:
+        axis, pieces = tasks.outputs[position]
+        value = joined([made[piece.task] for _, _, piece in pieces], axis)
+        found[output, source] = as_matrix(value, tasks.blocks[position], run.dtype)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_split_steps_make_the_integers_of_a_serial_run(seed: int) -> None:
+    """Limits go down until no step can be split any further; sparse blocks are among the random ones."""
+    result = _planned(seed)
+    assert result.plan is not None
+    values = draw(random_problem(seed).graph, seed, np.int64)
+    expected = chainplan.execute(result.plan, values)
+    limit = 4 * max((TaskRoom(None, 8).bytes(block) for block in _skeleton(result, None, 0).blocks), default=0) + 64
+    while limit > 16:
+        try:
+            tasks = _skeleton(result, limit, 10**9 * (seed % 2))
+        except ExecutionError:
+            return
+        _require_equal(_run_here(result, tasks, values), expected)
+        limit = limit * 2 // 3
+
+
+def test_random_plans_are_split_along_every_axis() -> None:
+    axes: Counter[Axis] = Counter()
+    for seed in range(60):
+        result = _planned(seed)
+        assert result.candidate is not None
+        most = max((TaskRoom(None, 8).bytes(typed.block) for typed in result.candidate.replay.blocks), default=0)
+        for share in (2, 1, 0.6):
+            with suppress(ExecutionError):
+                axes.update(s.axis for s in TaskRoom(int(share * most) + 1, 8).splits(result.candidate).values())
+    assert min(axes[axis] for axis in Axis) >= 2
+
+
+@pytest.mark.parametrize(
+    ("sizes", "axes"),
+    [
+        ([1200, 1200, 40], {Axis.COLS}),
+        ([40, 1200, 1200], {Axis.ROWS}),
+        ([40, 20000, 40], {Axis.INNER}),
+        ([200, 300, 4000], {Axis.ROWS}),
+        ([4000, 300, 200], {Axis.COLS}),
+    ],
+)
+def test_a_product_is_split_where_that_moves_least(sizes: list[int], axes: set[Axis]) -> None:
+    result = plan(chain_problem(sizes))
+    assert result.candidate is not None
+    room = TaskRoom(4 * 2**20, 8)
+    assert {split.axis for split in room.splits(result.candidate).values()} == axes
+    values = draw(chain_problem(sizes).graph, 0, np.int64)
+    _require_equal(_run_here(result, _skeleton(result, room.limit, 0), values), chainplan.execute(result, values))
+
+
+def test_sparse_blocks_are_split_by_rows() -> None:
+    rng = np.random.default_rng(0)
+    entries = [sorted(set(zip(*(rng.integers(0, 400, 1500).tolist() for _ in "rc"), strict=True))) for _ in "abc"]
+    chain = [{"shape": [400, 400], "structure": {"coo": [list(entry) for entry in some]}} for some in entries]
+    problem = chainplan.chain(chain)
+    result = plan(problem)
+    assert result.candidate is not None
+    room = TaskRoom(300_000, 8)
+    splits = room.splits(result.candidate)
+    assert Axis.ROWS in {split.axis for split in splits.values()}
+    values = draw(problem.graph, 0, np.int64)
+    _require_equal(_run_here(result, _skeleton(result, room.limit, 0), values), chainplan.execute(result, values))
+
+
+def test_modules_are_tasks_of_their_own_unless_they_are_said_to_be_short() -> None:
+    chain = [{"name": name, "shape": [4, 4], "tangent": 1, "adjoint": 1} for name in ("encoder", "mixer", "head")]
+    result = plan(chainplan.chain(chain), "forward")
+    names = [task.name for task in _skeleton(result, None, 20_000_000).tasks]
+    assert names == ["accumulate-encoder", "propagate-mixer", "propagate-head"]
+    short = dict.fromkeys(("encoder", "mixer", "head"), 1e-6)
+    assert len(_skeleton(result, None, 20_000_000, short).tasks) == 1
+    assert len(_skeleton(result, None, 20_000_000, short | {"mixer": 1.0, "head": 1.0}).tasks) == 2
+
+
+def test_names_of_tasks_keep_what_the_dashboard_groups_by() -> None:
+    from distributed.utils import key_split
+
+    chain = [{"name": name, "shape": [4, 4], "tangent": 1} for name in ("encoder", "F2", "layer-3")]
+    names = [task.name for task in _skeleton(plan(chainplan.chain(chain), "forward"), None, 0).tasks]
+    assert [key_split((name, "run", 1)) for name in names] == names
+    assert names == ["accumulate-encoder", "propagate_F2", "propagate_layer_3"]
+
+
 @pytest.mark.parametrize("limit", [120_000, 60_000, 45_000])
-def test_large_blocks_are_split_by_rows(client: Any, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_blocks_are_split(client: Any, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of 100 x 40 and 100 x 50 of 8 bytes, 32 and 40 kB."""
     monkeypatch.setattr(cluster, "_limit", lambda client: limit)
     problem = chain_problem([50, 30, 100, 20, 100])
@@ -176,16 +314,16 @@ def test_large_blocks_are_split_by_rows(client: Any, limit: int, monkeypatch: py
         found = chainplan.execute(result.plan, values, backend="dask", scheduler=client)
         _require_equal(found, chainplan.execute(result.plan, values))
     assert result.candidate is not None
-    parts = TaskRoom(limit, 8).parts(result.candidate)
+    parts = TaskRoom(limit, 8).splits(result.candidate)
     assert bool(parts) == (limit < 100_000)
 
 
-def test_adjoints_are_split_by_rows(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adjoints_are_split(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_limit", lambda client: 35_000)
     problem = chainplan.chain([{"shape": [30, 20], "adjoint": 600}, {"shape": [100, 30]}])
     result = plan(problem, "reverse")
     assert result.candidate is not None
-    assert TaskRoom(35_000, 8).parts(result.candidate)
+    assert TaskRoom(35_000, 8).splits(result.candidate)
     matrices = draw(problem.graph, 0, np.int64)
     values = {"F1": (None, _Module(matrices["F1"], None).adjoint), "F2": matrices["F2"]}
     found = chainplan.execute(result, values, backend="dask", scheduler=client)
@@ -193,7 +331,7 @@ def test_adjoints_are_split_by_rows(client: Any, monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_fits_no_worker_is_refused_before_it_starts(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "_limit", lambda client: 4_000)
+    monkeypatch.setattr(cluster, "_limit", lambda client: 300)
     called: list[Any] = []
     problem = chainplan.chain([{"shape": [30, 20], "tangent": 600}, {"shape": [10, 30]}])
     result = plan(problem, "forward")
@@ -223,7 +361,8 @@ def test_functions_that_cannot_be_sent_are_named(client: Any) -> None:
         chainplan.execute(result.plan, {"sim": functions}, backend="dask", scheduler=client)
 
 
-def test_misuse() -> None:
+def test_misuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "SECONDS_TO_CONNECT", 1)
     result = plan(chainplan.chain([2, 3, 4]))
     assert result.plan is not None
     values = {"F1": np.ones((3, 2)), "F2": np.ones((4, 3))}
@@ -303,7 +442,10 @@ def test_ctrl_c_keeps_the_best_plan_of_all_restarts(tmp_path: Path) -> None:
     assert "Traceback" not in err
 
 
-def test_restarts_from_the_command_line(client: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_restarts_from_the_command_line(
+    client: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "SECONDS_TO_CONNECT", 1)
     spec = tmp_path / "spec.yaml"
     spec.write_text("chain: [3, 4, 5]\n", encoding="utf-8")
     address = client.scheduler.address

@@ -6,7 +6,7 @@ both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from chainplan._util.arrays import Array
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from distributed import Client
     from numpy.typing import DTypeLike
 
+    from chainplan.distributed.submission import RunProgress
+
 
 def execute(
     plan: Plan | Planned | Variants,
@@ -32,6 +34,8 @@ def execute(
     wrap: bool = False,
     backend: str = "numpy",
     scheduler: Client | str | None = None,
+    seconds: Mapping[str, float] | None = None,
+    progress: Callable[[RunProgress], object] | None = None,
 ) -> dict[tuple[str, str], Array]:
     """Run a plan.
 
@@ -49,7 +53,7 @@ def execute(
         functions: tangent maps a block of cols x c to F'·block of rows x c, adjoint a block of r x rows to block·F' of
         r x cols; a mode that the plan does not use may be None. An array may take the place of such a pair. Functions
         get arrays that they may not write to. What the caller holds himself, such as the arrays of a dict, is not part
-        of the plan's peak, nor is the form into which it is brought. Any other mapping is asked for an elemental when
+        of the plan's peak, nor is the form into which it is brought. Another mapping is asked for an elemental when
         the first step needs it, and its answer is dropped after the last such step: `numpy.load` of a file, or a class
         that reads or makes elementals on demand. The backend "dask" asks for all of them, to send them.
     dense : bool | None
@@ -68,10 +72,16 @@ def execute(
         Whether whole numbers that do not fit their dtype wrap, modulo 2^64 for int64; otherwise they are refused.
     backend : str
         "numpy", or "dask": the steps are tasks of a cluster, blocks stay on its workers and only the outputs come back.
-        Blocks of a lost worker are computed again; blocks that are too large for a worker are split by rows.
+        Blocks of a lost worker are computed again; steps whose blocks are too large for a worker are split.
     scheduler : Client | str | None
         The cluster of the backend "dask": the address of a scheduler, or a `distributed.Client`; None starts a local
         one for this run, which needs `if __name__ == "__main__":` in a script.
+    seconds : Mapping[str, float] | None
+        With the backend "dask": by name, the seconds that the functions of a matrix-free elemental take for one vector.
+        Steps that take less than 20 ms travel with what reads them. A matrix-free elemental of which nothing is said
+        counts as long, so that each of its steps is a task of its own.
+    progress : Callable[[RunProgress], object] | None
+        With the backend "dask": a function that is called every five seconds with how far the run is; `print` will do.
 
     Returns
     -------
@@ -100,12 +110,22 @@ def execute(
         from chainplan.distributed.cluster import execute as execute_on_cluster
 
         return execute_on_cluster(
-            plan, jacobians, dense=dense, dtype=dtype, workers=workers, wrap=wrap, scheduler=scheduler
+            plan,
+            jacobians,
+            dense=dense,
+            dtype=dtype,
+            workers=workers,
+            wrap=wrap,
+            scheduler=scheduler,
+            seconds=seconds,
+            progress=progress,
         )
     if backend != "numpy":
         raise ExecutionError(f"backend: found '{backend}'; expected 'numpy' or 'dask'. Name one of them.")
-    if scheduler is not None:
+    cluster_alone = {"scheduler": scheduler, "seconds": seconds, "progress": progress}
+    found = next((name for name, value in cluster_alone.items() if value is not None), None)
+    if found is not None:
         raise ExecutionError(
-            "scheduler: found one with the backend 'numpy'; expected it with 'dask'. Add backend='dask'."
+            f"{found}: found one with the backend 'numpy'; expected it with 'dask'. Add backend='dask'."
         )
     return executor.execute(plan, jacobians, dense=dense, dtype=dtype, workers=workers, wrap=wrap)

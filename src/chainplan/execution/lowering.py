@@ -339,7 +339,7 @@ def _accumulate(position: int, e: Elemental, mode: Mode) -> StepKernel:
     size = e.block.cols if mode is Mode.TANGENT else e.block.rows
 
     def kernel(run: PlanRun) -> None:
-        function = _applied(run, e, mode)
+        function = applied_function(run, e, mode)
         most = at_once(size * size, e.block.rows * e.block.cols, run.primal is not None)
         if not most:
             value = called(e, mode, function, np.eye(size, dtype=run.dtype))
@@ -356,7 +356,7 @@ def _propagate(position: int, e: Elemental, arg: int, mode: Mode, blocks: Sequen
     whole = form(block) is form(result) is StorageForm.DENSE
 
     def kernel(run: PlanRun) -> None:
-        function = _applied(run, e, mode)
+        function = applied_function(run, e, mode)
         if whole:
             run.values[position] = called(e, mode, function, np.asarray(run.values[arg]))
             return
@@ -460,7 +460,8 @@ def _add_seconds(position: int, left: int, right: int, result: SecondBlock) -> S
     return kernel
 
 
-def _applied(run: PlanRun, e: Elemental, mode: Mode) -> Callable[[Array], Array]:
+def applied_function(run: PlanRun, e: Elemental, mode: Mode) -> Callable[[Array], Array]:
+    """Return the tangent or adjoint of a matrix-free elemental in a run."""
     pair = run.applied.get(e.name)
     function = None if pair is None else pair[0 if mode is Mode.TANGENT else 1]
     if function is None:

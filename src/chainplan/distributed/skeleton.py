@@ -1,0 +1,261 @@
+"""The tasks of a plan on a cluster, without any values: made once, however often the plan runs.
+
+A task is a group of steps, or a piece of a step that is split, and names the tasks, the parts of given Jacobians and
+the functions that it reads. Priorities are critical-path ranks. The tasks are steps, not chunks of arrays, because the
+same product as chunked arrays takes several times as long.
+
+A module may take hours whatever its price says, so a step that applies one is priced as long, unless the caller says
+how many seconds it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from chainplan._util.task_threads import ranks
+from chainplan.distributed.fuse import TaskGroup, grouped
+from chainplan.distributed.split import Axis, StepSplit, TaskRoom, cuts, ranges, slots
+from chainplan.distributed.worker_tasks import CutTask, GroupTask, PieceTask, SameTask, SumTask, WorkerTask
+from chainplan.plans.candidate import Candidate
+from chainplan.plans.steps import Accumulate, Load, Plan, Propagate, word_of
+from chainplan.problem.graph import Mode
+from chainplan.structures import Block
+
+NANOSECONDS_PER_SECOND = 10**9
+
+
+class TaskResult(NamedTuple):
+    """The result of the task of a number."""
+
+    task: int
+
+
+class GivenPart(NamedTuple):
+    """Rows or columns of what was given for a load; all of it where `axis` is None."""
+
+    position: int
+    axis: Axis | None
+    start: int
+    stop: int
+
+
+class GivenFunctions(NamedTuple):
+    """The functions of a matrix-free elemental."""
+
+    elemental: str
+
+
+TaskKey = tuple[str, str, int]
+"""The name of a task on the dashboard, that of its run, and its number."""
+TaskArgument = TaskResult | GivenPart | GivenFunctions
+"""What a task reads."""
+
+
+class TaskNode(NamedTuple):
+    """A task: its name on the dashboard, what it does, what it reads, and its critical-path rank."""
+
+    name: str
+    call: WorkerTask
+    reads: tuple[TaskArgument, ...]
+    rank: int
+
+
+class BlockPieces(NamedTuple):
+    """A block as pieces that lie beside each other along an axis, each with its range."""
+
+    axis: Axis
+    pieces: tuple[tuple[int, int, TaskResult], ...]
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The tasks of a plan, each behind those that it reads, and the pieces of each output by its step."""
+
+    tasks: tuple[TaskNode, ...]
+    outputs: dict[int, BlockPieces]
+    blocks: tuple[Block, ...]
+
+
+def skeleton(plan: Plan, candidate: Candidate, room: TaskRoom, short: int, seconds: Mapping[str, float]) -> Skeleton:
+    """Make the tasks of a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan.
+    candidate : Candidate
+        The same plan with prices in nanoseconds.
+    room : TaskRoom
+        The memory that a task may take.
+    short : int
+        The nanoseconds below which groups of steps are fused.
+    seconds : Mapping[str, float]
+        The seconds that a matrix-free elemental takes for a vector; those that are missing count as long.
+
+    Returns
+    -------
+    Skeleton
+        The tasks.
+
+    Raises
+    ------
+    ExecutionError
+        Where a step fits no worker.
+    """
+    blocks = tuple(typed.block for typed in candidate.replay.blocks)
+    splits = room.splits(candidate)
+    alone = frozenset(splits) | room.large(candidate)
+    prices = [
+        _nanoseconds(plan, position, price, blocks, short, seconds)
+        for position, price in enumerate(candidate.priced.prices)
+    ]
+    groups = grouped(plan, prices, short, alone)
+    builder = _TaskBuilder(plan, blocks, splits, prices)
+    for group, rank in zip(groups, _ranks(groups), strict=True):
+        builder.add(group, rank)
+    outputs = {position: builder.output(position) for _, _, position in plan.outputs}
+    return Skeleton(tuple(builder.tasks), outputs, blocks)
+
+
+def _nanoseconds(
+    plan: Plan, position: int, price: int, blocks: Sequence[Block], short: int, seconds: Mapping[str, float]
+) -> int:
+    """How long a step takes; of a matrix-free one only the caller knows it."""
+    step = plan.steps[position]
+    if not isinstance(step, Accumulate | Propagate):
+        return price
+    if step.elemental not in seconds:
+        return max(price, short)
+    block = blocks[position]
+    vectors = block.cols if step.mode is Mode.TANGENT else block.rows
+    return round(vectors * seconds[step.elemental] * NANOSECONDS_PER_SECOND)
+
+
+def _ranks(groups: Sequence[TaskGroup]) -> list[int]:
+    """The critical-path ranks of the groups."""
+    place = {group.result: i for i, group in enumerate(groups)}
+    needs = [[place[read] for read in group.reads if read in place] for group in groups]
+    return ranks([group.price + 1 for group in groups], needs)
+
+
+class _TaskBuilder:
+    """The tasks made so far, and the pieces of the blocks that they make."""
+
+    def __init__(
+        self, plan: Plan, blocks: Sequence[Block], splits: Mapping[int, StepSplit], prices: Sequence[int]
+    ) -> None:
+        self._plan, self._blocks, self._splits, self._prices = plan, blocks, splits, prices
+        self.tasks: list[TaskNode] = []
+        self._pieces: dict[int, BlockPieces] = {}
+
+    def add(self, group: TaskGroup, rank: int) -> None:
+        """Add the tasks of a group."""
+        split = self._splits.get(group.result)
+        if split is not None:
+            self._pieces[group.result] = self._add_pieces(group.result, split, rank)
+            return
+        names = self._applied(group.steps)
+        reads = (*map(GivenFunctions, names), *(self._whole(read, rank) for read in group.reads))
+        main = max(group.steps, key=lambda step: (self._prices[step], step))
+        made = self._task(self._name(main), GroupTask(group.steps, group.reads, names), reads, rank)
+        self._pieces[group.result] = BlockPieces(Axis.ROWS, ((0, self._blocks[group.result].rows, made),))
+
+    def output(self, position: int) -> BlockPieces:
+        """The pieces of an output; a load that is one becomes a task."""
+        if position not in self._pieces:
+            given = self._whole(position, 0)
+            rows = self._blocks[position].rows
+            made = self._task(self._name(position), SameTask(), (given,), 0)
+            self._pieces[position] = BlockPieces(Axis.ROWS, ((0, rows, made),))
+        return self._pieces[position]
+
+    def _task(self, name: str, call: WorkerTask, reads: tuple[TaskArgument, ...], rank: int) -> TaskResult:
+        self.tasks.append(TaskNode(name, call, reads, rank))
+        return TaskResult(len(self.tasks) - 1)
+
+    def _applied(self, steps: Sequence[int]) -> tuple[str, ...]:
+        """The names of the matrix-free elementals that some steps apply."""
+        found = (step for step in (self._plan.steps[i] for i in steps) if isinstance(step, Accumulate | Propagate))
+        return tuple(dict.fromkeys(step.elemental for step in found))
+
+    def _add_pieces(self, position: int, split: StepSplit, rank: int) -> BlockPieces:
+        """Add a step that is split: a task for each piece, and for the sums of products."""
+        step, (axis, parts) = self._plan.steps[position], split
+        by_slot = cuts(step, axis)
+        assert by_slot is not None, "only what can be split is"
+        read, block = slots(step), self._blocks[position]
+        inner = axis is Axis.INNER
+        length = self._blocks[read[0]].cols if inner else (block.rows, block.cols)[axis.value]
+        names, made = self._applied([position]), []
+        for start, stop in ranges(length, parts):
+            blocks = (
+                self._whole(arg, rank) if by is None else self._range(arg, by, start, stop, rank)
+                for arg, by in zip(read, by_slot, strict=False)
+            )
+            call = PieceTask(position, axis, start, stop, names)
+            reads = (*map(GivenFunctions, names), *blocks)
+            made.append((start, stop, self._task(self._name(position), call, reads, rank)))
+        if not inner:
+            return BlockPieces(axis, tuple(made))
+        terms: list[TaskArgument] = [task for _, _, task in made]
+        terms += [self._whole(arg, rank) for arg in read[2:]]
+        return BlockPieces(Axis.ROWS, ((0, block.rows, self._sum(position, terms, rank)),))
+
+    def _sum(self, position: int, terms: list[TaskArgument], rank: int) -> TaskResult:
+        """Add up products in pairs, which is the least that a worker must hold."""
+        while len(terms) > 1:
+            pairs = [terms[i : i + 2] for i in range(0, len(terms), 2)]
+            terms = [
+                self._task(f"sum_of_{self._name(position)}", SumTask(position), tuple(pair), rank)
+                if len(pair) == 2
+                else pair[0]
+                for pair in pairs
+            ]
+        (made,) = terms
+        assert isinstance(made, TaskResult), "the first term is a product"
+        return made
+
+    def _whole(self, position: int, rank: int) -> TaskArgument:
+        """A whole block."""
+        if isinstance(self._plan.steps[position], Load):
+            return GivenPart(position, None, 0, 0)
+        axis, _ = self._pieces[position]
+        return self._range(position, axis, 0, self._length(position, axis), rank)
+
+    def _length(self, position: int, axis: Axis) -> int:
+        block = self._blocks[position]
+        return (block.rows, block.cols)[axis.value]
+
+    def _range(self, position: int, axis: Axis, start: int, stop: int, rank: int) -> TaskArgument:
+        """Some rows or columns of a block."""
+        if isinstance(self._plan.steps[position], Load):
+            return GivenPart(position, axis, start, stop)
+        by, pieces = self._pieces[position]
+        if by is axis:
+            pieces = tuple(piece for piece in pieces if piece[0] < stop and piece[1] > start) or pieces[:1]
+            if len(pieces) == 1 and pieces[0][:2] == (start, stop):
+                return pieces[0][2]
+            ends = tuple((max(a, start) - a, min(b, stop) - a) for a, b, _ in pieces)
+        else:
+            ends = ((start, stop),) * len(pieces)
+        call = CutTask(axis, by, ends)
+        return self._task(f"cut_{self._name(position)}", call, tuple(piece for _, _, piece in pieces), rank)
+
+    def _name(self, position: int) -> str:
+        """The name of a step on the dashboard: its kind, and the elemental that it reads or applies.
+
+        The dashboard estimates durations by the part of a name before the first digit that follows a hyphen. So the
+        hyphen, as in multiply-encoder, is kept to names of letters; other names are joined by an underscore.
+        """
+        step = self._plan.steps[position]
+        elemental = getattr(step, "elemental", None)
+        for arg in slots(step):
+            read = self._plan.steps[arg]
+            if elemental is None and isinstance(read, Load):
+                elemental = read.elemental
+        kind = word_of(type(step))
+        if elemental is None:
+            return kind
+        return f"{kind}-{elemental}" if elemental.isalpha() else f"{kind}_{elemental.replace('-', '_')}"

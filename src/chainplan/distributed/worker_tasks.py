@@ -1,0 +1,253 @@
+"""What runs on the workers: groups of steps, pieces of steps, and what brings their operands into form.
+
+A task is an object that is called with the plan, the dtype of seeds, whether whole numbers wrap, and its operands. The
+plan is lowered once in each process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pickle import loads
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from chainplan.distributed.split import Axis
+from chainplan.errors import ExecutionError
+from chainplan.execution.lowering import PlanRun, StepKernel, applied_function
+from chainplan.execution.program import lowered
+from chainplan.execution.whole_numbers import guarded
+from chainplan.kernels.products import product_kernel
+from chainplan.kernels.storage import HeldValues, StorageForm, form
+from chainplan.plans.steps import Accumulate, Add, Again, Multiply, Plan, Propagate, Step
+from chainplan.problem.graph import Mode
+from chainplan.structures import DENSE, Block
+from chainplan.values.jacobians import MatrixFree, called, is_sparse
+
+TaskOperand = HeldValues
+"""What a task is called with besides the plan: blocks, and functions of elementals."""
+WorkerTask = Callable[..., HeldValues]
+"""What a worker does: a function of the plan, the dtype of seeds, whether whole numbers wrap, and operands."""
+
+
+@dataclass(frozen=True)
+class PickledFunctions:
+    """The functions of a matrix-free elemental on their way to a worker."""
+
+    name: str
+    pickled: bytes
+
+    def functions(self) -> MatrixFree:
+        """Unpickle the functions.
+
+        Raises
+        ------
+        ExecutionError
+            Where the worker lacks what they need.
+        """
+        try:
+            pair: MatrixFree = loads(self.pickled)
+        except Exception as error:
+            raise ExecutionError(
+                f"the functions of '{self.name}' cannot be loaded on a worker: {type(error).__name__}: {error}; "
+                "expected modules that every worker can import. Install them there, or send them by "
+                "client.upload_file(PATH)."
+            ) from error
+        return pair
+
+
+@dataclass(frozen=True)
+class UnpickleTask:
+    """Functions that several tasks apply, unpickled once."""
+
+    name: str
+
+    def __call__(self, plan: Plan, dtype: str, wrap: bool, given: PickledFunctions) -> MatrixFree:
+        return given.functions()
+
+
+@dataclass(frozen=True)
+class GroupTask:
+    """The steps of a group; its operands are functions by `names` and then the blocks of `reads`."""
+
+    steps: tuple[int, ...]
+    reads: tuple[int, ...]
+    names: tuple[str, ...]
+
+    def __call__(self, plan: Plan, dtype: str, wrap: bool, *given: TaskOperand) -> HeldValues:
+        kernels = _kernels(plan)
+        run = _run_of(len(plan.steps), dtype, self.names, given)
+        for read, value in zip(self.reads, given[len(self.names) :], strict=True):
+            run.values[read] = value
+        last = {arg: step for step in self.steps for arg in plan.steps[step].operands()}
+        for step in self.steps:
+            (kernels[step] if wrap else guarded(step, kernels[step], plan.steps[step]))(run)
+            for arg in set(plan.steps[step].operands()):
+                if last[arg] == step:
+                    run.values[arg] = None
+        return run.values[self.steps[-1]]
+
+
+@dataclass(frozen=True)
+class PieceTask:
+    """Some rows or columns of the result of a step, or its product over a part of the inner dimension."""
+
+    position: int
+    axis: Axis
+    start: int
+    stop: int
+    names: tuple[str, ...]
+
+    def __call__(self, plan: Plan, dtype: str, wrap: bool, *given: TaskOperand) -> HeldValues:
+        step = plan.steps[self.position]
+        run = _run_of(len(plan.steps), dtype, self.names, given)
+        local = _local(step, self.axis)
+        run.values += reversed(given[len(self.names) :])
+        kernel = self._kernel(plan, step)
+        (kernel if wrap else guarded(self.position, kernel, local))(run)
+        return run.values[self.position]
+
+    def _kernel(self, plan: Plan, step: Step) -> StepKernel:
+        """The kernel that makes the piece."""
+        blocks = lowered(plan).blocks
+        if isinstance(step, Multiply):
+            factors = blocks[step.left], blocks[step.right]
+            onto = step.onto is not None and self.axis is not Axis.INNER
+            return partial(_multiply_piece, self.position, factors, form(blocks[self.position]), onto)
+        if isinstance(step, Propagate):
+            return partial(_propagate_piece, self.position, plan, step)
+        if isinstance(step, Accumulate):
+            return partial(_accumulate_piece, self.position, plan, step, (self.start, self.stop))
+        return partial(_add_piece, self.position) if isinstance(step, Add) else partial(_same_piece, self.position)
+
+
+@dataclass(frozen=True)
+class SumTask:
+    """The sum of two products over parts of the inner dimension, or of such a sum and what it is added onto."""
+
+    position: int
+
+    def __call__(self, plan: Plan, dtype: str, wrap: bool, left: HeldValues, right: HeldValues) -> HeldValues:
+        run = PlanRun(len(plan.steps) + 2, {}, np.dtype(dtype))
+        run.values[-1], run.values[-2] = left, right
+        kernel = partial(_add_piece, self.position)
+        (kernel if wrap else guarded(self.position, kernel, Add(-1, -2)))(run)
+        return run.values[self.position]
+
+
+@dataclass(frozen=True)
+class CutTask:
+    """A range of rows or columns, (start, stop) of each piece, of pieces that lie beside each other along `joined`."""
+
+    axis: Axis
+    joined: Axis
+    cuts: tuple[tuple[int, int], ...]
+
+    def __call__(self, plan: Plan, dtype: str, wrap: bool, *pieces: HeldValues) -> HeldValues:
+        parts = [cut(piece, self.axis, *ends) for ends, piece in zip(self.cuts, pieces, strict=True)]
+        return joined(parts, self.joined)
+
+
+@dataclass(frozen=True)
+class SameTask:
+    """What was given, where it is an output."""
+
+    def __call__(self, plan: Plan, dtype: str, wrap: bool, value: HeldValues) -> HeldValues:
+        return value
+
+
+def cut(value: HeldValues, axis: Axis, start: int, stop: int) -> HeldValues:
+    """Return some rows or columns of a matrix or a sparse matrix."""
+    return value[start:stop] if axis is Axis.ROWS else value[:, start:stop]
+
+
+def joined(parts: Sequence[HeldValues], axis: Axis) -> HeldValues:
+    """Return pieces as one matrix or sparse matrix."""
+    if len(parts) == 1:
+        return parts[0]
+    if is_sparse(parts[0]):
+        from scipy.sparse import hstack, vstack
+
+        return (vstack if axis is Axis.ROWS else hstack)(parts, format="csr")
+    return np.concatenate(parts, axis=axis.value)
+
+
+_STEP_KERNELS: WeakKeyDictionary[Plan, dict[int, StepKernel]] = WeakKeyDictionary()
+
+
+def _kernels(plan: Plan) -> dict[int, StepKernel]:
+    """The kernel of every step, made once in this process."""
+    kernels = _STEP_KERNELS.get(plan)
+    if kernels is None:
+        kernels = _STEP_KERNELS[plan] = {position: kernel for position, kernel, _ in lowered(plan).code}
+    return kernels
+
+
+def _run_of(steps: int, dtype: str, names: Sequence[str], given: Sequence[TaskOperand]) -> PlanRun:
+    """A run that has the functions of some elementals, which stand first among what is given."""
+    run = PlanRun(steps, {}, np.dtype(dtype))
+    for name, pair in zip(names, given, strict=False):
+        run.applied[name] = pair.functions() if isinstance(pair, PickledFunctions) else pair
+    return run
+
+
+def _local(step: Step, axis: Axis) -> Step:
+    """The step with its operands numbered -1, -2, -3 in the order of its slots, as a piece holds them."""
+    match step:
+        case Multiply(_, _, onto):
+            return Multiply(-1, -2, None if onto is None or axis is Axis.INNER else -3)
+        case Add():
+            return Add(-1, -2)
+        case Propagate(elemental, _, mode):
+            return Propagate(elemental, -1, mode)
+        case Again():
+            return step._replace(arg=-1)
+    return step
+
+
+def _multiply_piece(position: int, factors: tuple[Block, Block], wanted: StorageForm, onto: bool, run: PlanRun) -> None:
+    """Multiply pieces of two blocks, which are held as the blocks are."""
+    a, b = run.values[-1], run.values[-2]
+    made: HeldValues
+    matrices = {form(block) for block in factors} <= {StorageForm.DENSE, StorageForm.SPARSE}
+    if matrices and is_sparse(b) and not is_sparse(a):
+        made = np.ascontiguousarray((b.T @ a.T).T)
+    elif matrices:
+        made = a @ b if is_sparse(a) else np.dot(a, b)
+    else:
+        left, right = (
+            Block(v.shape[0], v.shape[1], DENSE) if form(f) is StorageForm.DENSE else f
+            for v, f in zip((a, b), factors, strict=True)
+        )
+        made = product_kernel(left, right)(a, b)
+    if is_sparse(made) and wanted is StorageForm.DENSE:
+        made = made.toarray()
+    elif not is_sparse(made) and wanted is StorageForm.SPARSE:
+        from scipy.sparse import csr_array
+
+        made = csr_array(made)
+    run.values[position] = made + run.values[-3] if onto else made
+
+
+def _propagate_piece(position: int, plan: Plan, step: Propagate, run: PlanRun) -> None:
+    e = plan.graph[step.elemental]
+    run.values[position] = called(e, step.mode, applied_function(run, e, step.mode), run.values[-1])
+
+
+def _accumulate_piece(position: int, plan: Plan, step: Accumulate, part: tuple[int, int], run: PlanRun) -> None:
+    """Apply a matrix-free elemental to some columns or rows of the identity."""
+    e, (start, stop) = plan.graph[step.elemental], part
+    tangent = step.mode is Mode.TANGENT
+    seed = np.zeros((e.block.cols if tangent else e.block.rows, stop - start), run.dtype)
+    seed[np.arange(start, stop), np.arange(stop - start)] = 1
+    run.values[position] = called(e, step.mode, applied_function(run, e, step.mode), seed if tangent else seed.T)
+
+
+def _add_piece(position: int, run: PlanRun) -> None:
+    run.values[position] = run.values[-1] + run.values[-2]
+
+
+def _same_piece(position: int, run: PlanRun) -> None:
+    run.values[position] = run.values[-1]
