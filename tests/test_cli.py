@@ -77,7 +77,7 @@ def test_every_format(form: str, path: Path, capsys: pytest.CaptureFixture[str])
     assert code == 0
     assert out.endswith("\n")
     starts = {"json": "{", "markdown": "## ", "dot": "digraph plan {", "html": "<!doctype"}
-    starts |= {"svg": "<svg ", "trace": '{"traceEvents"'}
+    starts |= {"latex": "% ", "svg": "<svg ", "trace": '{"traceEvents"'}
     assert out.startswith(starts.get(form, path.stem))
 
 

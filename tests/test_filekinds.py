@@ -32,8 +32,8 @@ WRITERS: tuple[tuple[str, Callable[[Path], object], str], ...] = (
     ("a.yaml.gz", lambda path: path.write_bytes(gzip.compress(b"chain: [1, 2]")), "a compressed file.*Unpack it first"),
     ("a.xml", lambda path: networkx.write_graphml(GRAPH, path), r"a GraphML file under another name.*Name it \*.gr"),
     ("a.yaml", lambda path: networkx.write_graphml_xml(GRAPH, path), "a GraphML file under another name"),
-    ("a.gml", lambda path: networkx.write_gml(GRAPH, path), "found a GML file.*from_networkx"),
-    ("a.dot", lambda path: path.write_text('strict digraph "g" {\n x -> y;\n}'), "found a DOT file.*from_networkx"),
+    ("a.txt", lambda path: networkx.write_gml(GRAPH, path), r"found a GML file under another name.*Name it \*.gml"),
+    ("a.yaml", lambda path: path.write_text('strict digraph "g" {\n x -> y;\n}'), r"a DOT file.*Name it \*.dot"),
     ("a.html", lambda path: path.write_text("<!DOCTYPE html><html></html>"), "found an HTML or XML file"),
     *(
         (name, lambda path, edges=edges: path.write_text(json.dumps(networkx.node_link_data(GRAPH, edges=edges))), why)

@@ -17,9 +17,11 @@ from typing import Any
 import pytest
 
 from chainplan.errors import SpecError
+from chainplan.io.chaining_json import to_chaining
+from chainplan.io.dot_file import to_dot
 from chainplan.io.located.diagnostics import MAX_MESSAGES, SpecMessages
 from chainplan.io.located.nodes import UNPRINTABLE_CHARACTERS
-from chainplan.io.networkx_graph import to_graphml, to_node_link
+from chainplan.io.networkx_graph import to_gml, to_graphml, to_node_link
 from chainplan.io.read import FRONTENDS, from_spec, read
 from chainplan.problem.problem import Problem
 from chainplan_cli.main import main
@@ -53,6 +55,8 @@ VALUES: list[Any] = [
 
 GRAPHS = {
     "graphml": [to_graphml(from_spec(tree)).encode() for tree in TREES],
+    "gml": [to_gml(from_spec(tree)).encode() for tree in TREES],
+    "dot": [to_dot(from_spec(tree)).encode() for tree in TREES],
     "node-link": [to_node_link(from_spec(tree)).encode() for tree in TREES],
 }
 """Valid files of the front-ends that do not read specs."""
@@ -137,8 +141,21 @@ def fuzz(made: Callable[[Random], Any], reader: Callable[[Any], Problem]) -> Non
     assert 0 < accepted < ROUNDS
 
 
+CHAINS = [
+    to_chaining(from_spec(tree)).encode()
+    for tree in ({"chain": [3, 1, 2]}, {"chain": [{"shape": [2, 3], "tangent": 5, "adjoint": 4, "tape": 6}]})
+] + [b'{"elemental_jacobians": [{"n": 2, "m": 3, "tangent_cost": 4, "adjoint_cost": 5}], "available_threads": 2}']
+
+
+def test_mutated_chains_of_other_codes() -> None:
+    reader: Any = next(frontend.reader for frontend in FRONTENDS if frontend.name == "json")
+    fuzz(lambda random: mutated_bytes(random, CHAINS), lambda data: reader(data, SpecMessages("f")))
+
+
 @pytest.mark.parametrize("frontend", FRONTENDS, ids=lambda f: f.name)
 def test_mutated_text(frontend: Any) -> None:
+    if frontend.name == "dot":
+        pytest.importorskip("pydot", reason="pydot is not installed; pip install '.[dot]'")
     texts = GRAPHS.get(frontend.name, TEXTS)
     fuzz(lambda random: mutated_bytes(random, texts), lambda data: frontend.reader(data, SpecMessages("f")))
 

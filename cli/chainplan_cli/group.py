@@ -20,6 +20,7 @@ COMMAND_SUMMARIES = {
     "explain": "Say why the best plan of a spec is as it is.",
     "example": "List the examples, or write one to plan, run and change.",
     "compare": "Plan a spec with every solver that accepts it, in one table.",
+    "convert": "Write a spec in another format: graphs, chains of other codes, YAML, JSON.",
     "serve": "Serve a page on this machine to edit specs and see their plans.",
     "calibrate": "Measure this machine's rates for --objective calibrated.",
     "solvers": "List the solvers.",

@@ -10,7 +10,6 @@ BYTES_OF_FILE_START = 2048
 _ADVICE_ON_ARRAYS = (
     "Give arrays to 'chainplan run SPEC --jacobians FILE.npz', and name a pattern in a spec: {sparse: FILE.npz}."
 )
-_ADVICE_ON_GRAPHS = "Convert it by networkx: write_graphml(graph, 'graph.graphml'), or pass the graph to from_networkx."
 
 
 class FileKind(NamedTuple):
@@ -43,8 +42,12 @@ FILE_KINDS = (
     ),
     FileKind("a compressed file", "\x1f\x8b|BZh|\xfd7zXZ|\\(\xb5/\xfd", "Unpack it first.", "Unpack it first."),
     FileKind("a GraphML file under another name", r"\s*<(?:\?xml[^<]*|!--[^<]*|\s)*<?graphml", "Name it *.graphml."),
-    FileKind("a GML file", r"(?:\s|#[^\n]*\n|Creator[^\n]*\n|Version[^\n]*\n)*graph\s*\[", _ADVICE_ON_GRAPHS),
-    FileKind("a DOT file", r"\s*(?:strict\s+)?(?:di)?graph\b[^\[{:]*\{", _ADVICE_ON_GRAPHS),
+    FileKind(
+        "a GML file under another name",
+        r"(?:\s|#[^\n]*\n|Creator[^\n]*\n|Version[^\n]*\n)*graph\s*\[",
+        "Name it *.gml.",
+    ),
+    FileKind("a DOT file under another name", r"\s*(?:strict\s+)?(?:di)?graph\b[^\[{:]*\{", "Name it *.dot."),
     FileKind("an HTML or XML file", r"\s*<[?!a-zA-Z]", "Write the problem as YAML or JSON."),
 )
 """The kinds, of which the first that fits counts; a character of the regular expression `begins` stands for a byte."""

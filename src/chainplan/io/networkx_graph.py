@@ -1,24 +1,26 @@
-"""Exchanges graphs with networkx, and through it reads and writes GraphML and node-link JSON.
+"""Exchanges graphs with networkx, and through it reads and writes GraphML, GML and node-link JSON.
 
 A vertex is a node with the attribute `size` (1 where it is missing), an elemental Jacobian an edge with the attributes
 of a spec's jacobian: `name`, `structure`, `tangent`, `adjoint`, `tape`, `advance`, `same_as`, `second`. The graph's
 attributes `inputs` and `outputs` list its ends; where they are missing, the inputs are the nodes that no edge enters,
 and the outputs those that no edge leaves. Its attribute `seconds` is that of a spec. Lists and mappings become text of
-JSON where a format holds only text (GraphML).
-Reading goes through the grammar of the spec, so that its rules exist once.
+JSON where a format holds only text (GraphML, GML). Reading goes through the grammar of the spec, so that its rules exist
+once. GraphML of the Jacobian-chaining codes of STCE at RWTH Aachen has `tangent_cost`, `adjoint_cost` and
+`adjoint_memory` on edges.
 """
 
 from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from chainplan.errors.arguments import refuse
 from chainplan.io.located.diagnostics import SpecMessages
 from chainplan.io.located.objects import from_objects
+from chainplan.io.noted import noted
 from chainplan.io.spec import read_problem
 from chainplan.io.spec_second import SECOND_KEYS
 from chainplan.problem.problem import Problem, problem_of, second_words
@@ -26,6 +28,8 @@ from chainplan.problem.problem import Problem, problem_of, second_words
 if TYPE_CHECKING:
     import networkx
 
+_COST_KEYS = {"tangent_cost": "tangent", "adjoint_cost": "adjoint", "adjoint_memory": "tape"}
+"""The keys of a jacobian for what other codes call so."""
 _EDGE_KEYS = ("name", "structure", "tangent", "adjoint", "tape", "advance", "same_as", "second")
 
 
@@ -77,10 +81,7 @@ def _spec(graph: networkx.DiGraph, messages: SpecMessages) -> dict[str, Any]:
             "sizes": {str(v): _plain(data.get("size", 1)) for v, data in graph.nodes(data=True)},
             "inputs": _ends(graph, "inputs", graph.in_degree, graph.out_degree),
             "outputs": _ends(graph, "outputs", graph.out_degree, graph.in_degree),
-            "jacobians": [
-                {"edge": [str(a), str(b)], **{k: _plain(data[k]) for k in _EDGE_KEYS if k in data}}
-                for a, b, data in graph.edges(data=True)
-            ],
+            "jacobians": [{"edge": [str(a), str(b)], **_details(data)} for a, b, data in graph.edges(data=True)],
         }
     }
     if graph.graph.get("seconds") is not None:
@@ -94,6 +95,14 @@ def _spec(graph: networkx.DiGraph, messages: SpecMessages) -> dict[str, Any]:
     if graph.graph.get("name"):
         spec["name"] = graph.graph["name"]
     return spec
+
+
+def _details(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of an edge that say something of its Jacobian."""
+    given = {k: _plain(data[k]) for k in _EDGE_KEYS if k in data}
+    if _plain(data.get("has_model", True)):
+        given = {word: _plain(data[key]) for key, word in _COST_KEYS.items() if key in data} | given
+    return given
 
 
 def _ends(graph: networkx.DiGraph, key: str, near: Callable[[Hashable], int], far: Callable[[Hashable], int]) -> Any:
@@ -176,16 +185,27 @@ def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
     return graph
 
 
-def to_graphml(problem: Problem) -> str:
-    """Write the graph of a problem as GraphML, in which any value that is no text becomes JSON text."""
-    import networkx
-
-    graph = to_networkx(problem)
+def text_attributes(graph: networkx.MultiDiGraph) -> networkx.MultiDiGraph:
+    """Turn every attribute that is no text into JSON text, for formats that hold only text."""
     for data in (graph.graph, *(d for *_, d in graph.nodes(data=True)), *(d for *_, d in graph.edges(data=True))):
         for key, value in data.items():
             if not isinstance(value, str):
                 data[key] = json.dumps(value)
-    return "\n".join(networkx.generate_graphml(graph)) + "\n"
+    return graph
+
+
+def to_graphml(problem: Problem) -> str:
+    """Write the graph of a problem as GraphML, in which any value that is no text becomes JSON text."""
+    import networkx
+
+    return "\n".join(networkx.generate_graphml(text_attributes(to_networkx(problem)))) + "\n"
+
+
+def to_gml(problem: Problem) -> str:
+    """Write the graph of a problem as GML, in which any value that is no text becomes JSON text."""
+    import networkx
+
+    return "\n".join(networkx.generate_gml(text_attributes(to_networkx(problem)))) + "\n"
 
 
 def to_node_link(problem: Problem) -> str:
@@ -204,8 +224,19 @@ def read_graphml(data: bytes, messages: SpecMessages) -> Problem:
             warnings.simplefilter("ignore")
             graph = networkx.read_graphml(BytesIO(data), force_multigraph=True)
     except Exception as error:  # expat, networkx and int() each raise errors of their own
-        messages.fatal(0, 0, f"not a GraphML file: {_first_line(error)}; expected one that networkx reads.")
-    return read_problem(from_objects(_spec(graph, messages), messages), messages)
+        messages.fatal(0, 0, f"not a GraphML file: {first_line(error)}; expected one that networkx reads.")
+    return problem_of_graph(graph, messages)
+
+
+def read_gml(data: bytes, messages: SpecMessages) -> Problem:
+    """Read GML, of which the labels are the names of the vertices."""
+    import networkx
+
+    try:
+        graph = networkx.parse_gml(data.decode().splitlines())
+    except Exception as error:  # networkx, int() and decoding each raise errors of their own
+        messages.fatal(0, 0, f"not a GML file: {first_line(error)}; expected one that networkx reads.")
+    return problem_of_graph(graph, messages)
 
 
 def read_node_link(data: bytes, messages: SpecMessages) -> Problem:
@@ -217,9 +248,25 @@ def read_node_link(data: bytes, messages: SpecMessages) -> Problem:
         key = "links" if "links" in document else "edges"
         graph = networkx.node_link_graph(document, directed=True, multigraph=True, edges=key)
     except Exception as error:  # json, networkx and documents of another shape each raise errors of their own
-        messages.fatal(0, 0, f"not a node-link file: {_first_line(error)}; expected nodes and edges.")
-    return read_problem(from_objects(_spec(graph, messages), messages), messages)
+        messages.fatal(0, 0, f"not a node-link file: {first_line(error)}; expected nodes and edges.")
+    return problem_of_graph(graph, messages)
 
 
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__} {error}".splitlines()[0][:200].rstrip(".")
+def problem_of_graph(graph: networkx.DiGraph, messages: SpecMessages) -> Problem:
+    """Make the problem of a graph that was read from a file; a note says so where no vertex has a size.
+
+    Raises
+    ------
+    SpecError
+        Where the graph has errors; the message lists every error.
+    """
+    problem = read_problem(from_objects(_spec(graph, messages), messages), messages)
+    if any("size" in data for _, data in graph.nodes(data=True)):
+        return problem
+    return noted(problem, ("No vertex of the file has the attribute 'size', so each is a scalar, of size 1.",))
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error, in characters that print."""
+    said = f"{type(error).__name__} {error}".splitlines()[0][:200].rstrip(".")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in said)

@@ -18,11 +18,13 @@ from chainplan._util.file_kinds import kind_of
 from chainplan._util.gc_pause import uncollected
 from chainplan.errors import SpecError
 from chainplan.errors.arguments import expect, refuse
+from chainplan.io.chaining_json import CHAINING_KEY, read_chaining
+from chainplan.io.dot_file import read_dot
 from chainplan.io.located.diagnostics import SpecMessages
 from chainplan.io.located.nodes import LocatedNode, MappingNode, shown
 from chainplan.io.located.objects import from_objects
 from chainplan.io.located.yaml_events import from_json, from_yaml
-from chainplan.io.networkx_graph import read_graphml, read_node_link
+from chainplan.io.networkx_graph import read_gml, read_graphml, read_node_link
 from chainplan.io.plan_file import SavedPlan, is_plan_file, saved_plan
 from chainplan.io.plan_file_fields import load
 from chainplan.io.spec import read_problem
@@ -41,11 +43,15 @@ MAX_PLAN_FILE_BYTES = 1_000_000_000
 
 @dataclass(frozen=True)
 class Frontend:
-    """A file format: its name, its suffixes, and the reader that makes a Problem or Program of the bytes."""
+    """A file format: its name, its suffixes, and the reader that makes a Problem or Program of the bytes.
+
+    What is `own_kind` begins as no spec does, as its reader knows.
+    """
 
     name: str
     suffixes: tuple[str, ...]
     reader: Callable[[bytes, SpecMessages], Problem | Program]
+    own_kind: bool = False
 
 
 def _spec(parse: Callable[[bytes, SpecMessages], LocatedNode]) -> Callable[[bytes, SpecMessages], Problem | Program]:
@@ -61,6 +67,8 @@ def _read_spec_tree(root: LocatedNode, messages: SpecMessages) -> Problem | Prog
     keys = root.keys.keys() if isinstance(root, MappingNode) else set()
     if "nodes" in keys and keys & {"links", "edges", "adjacency"} and not keys & {"chain", "dag"}:
         messages.fatal(0, 0, f"found a graph of networkx as JSON; expected a spec. {_ADVICE_ON_NODE_LINK_NAMES}")
+    if isinstance(root, MappingNode) and CHAINING_KEY in keys:
+        return read_chaining(root, messages)
     if isinstance(root, MappingNode) and keys & {"layers", "input"}:
         from chainplan.io.spec_layers import read_program
 
@@ -70,7 +78,9 @@ def _read_spec_tree(root: LocatedNode, messages: SpecMessages) -> Problem | Prog
 
 FRONTENDS: tuple[Frontend, ...] = (
     Frontend("yaml", (".yaml", ".yml"), _spec(from_yaml)),
-    Frontend("graphml", (".graphml",), read_graphml),
+    Frontend("graphml", (".graphml",), read_graphml, own_kind=True),
+    Frontend("gml", (".gml",), read_gml, own_kind=True),
+    Frontend("dot", (".dot", ".gv"), read_dot, own_kind=True),
     Frontend("node-link", (".nodelink.json", ".node-link.json"), read_node_link),
     Frontend("json", (".json",), _spec(from_json)),
 )
@@ -187,9 +197,9 @@ def read_any(path: str | Path) -> Problem | Program | SavedPlan:
 def _read_by_suffix(source: str, data: bytes) -> Problem | Program:
     """Read the bytes of a file by the front-end of its suffix; refuse kinds of files that are no specs."""
     kind = kind_of(data)
-    if kind is not None and not source.lower().endswith(".graphml"):
-        raise SpecError(f"{source}: found {kind.what}; expected a spec. {kind.as_spec}")
     frontend = next((f for f in FRONTENDS if source.lower().endswith(f.suffixes)), FRONTENDS[0])
+    if kind is not None and not frontend.own_kind:
+        raise SpecError(f"{source}: found {kind.what}; expected a spec. {kind.as_spec}")
     with uncollected():
         return frontend.reader(data, SpecMessages(source))
 

@@ -1,0 +1,117 @@
+"""Reads and writes graphs in the DOT language of Graphviz; pydot parses it.
+
+Of a file only nodes, edges and attributes count: subgraphs group nodes, an edge to a subgraph leads to each of its
+nodes, ports say nothing. Attributes are those of `io.networkx_graph`; those of the drawing are left alone.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from contextlib import redirect_stdout
+from io import StringIO
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from chainplan.errors import missing_extra
+from chainplan.io.located.diagnostics import SpecMessages
+from chainplan.io.networkx_graph import first_line, problem_of_graph, text_attributes, to_networkx
+from chainplan.problem.problem import Problem
+
+if TYPE_CHECKING:
+    import networkx
+
+_DEFAULTS = ("node", "edge", "graph")
+"""Names under which pydot keeps default attributes."""
+
+
+def read_dot(data: bytes, messages: SpecMessages) -> Problem:
+    """Read a digraph in DOT.
+
+    Raises
+    ------
+    SpecError
+        Where the file is broken, or has errors; the message lists every error.
+    """
+    try:
+        import pydot
+    except ImportError:
+        messages.fatal(0, 0, missing_extra("a DOT file", "pydot", "dot"))
+    said = StringIO()
+    try:
+        with redirect_stdout(said), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            graphs = pydot.graph_from_dot_data(data.decode())
+        graph = _graph(graphs[0]) if graphs else None
+    except Exception as error:  # pyparsing, pydot and decoding each raise errors of their own
+        messages.fatal(0, 0, f"not a DOT file: {first_line(error)}; expected one digraph. Correct it.")
+    if graph is None:
+        where = " ".join(line.strip() for line in said.getvalue().splitlines() if "(line:" in line)
+        messages.fatal(0, 0, f"not a DOT file: {where[:200] or 'it holds no graph'}; expected one digraph. Correct it.")
+    return problem_of_graph(graph, messages)
+
+
+def _graph(parsed: Any) -> networkx.MultiDiGraph:
+    import networkx
+
+    kind = networkx.MultiDiGraph if parsed.get_type() == "digraph" else networkx.MultiGraph
+    graph = kind(**{key: _bare(value) for key, value in parsed.get_attributes().items()})
+    name = _bare(parsed.get_name())
+    if name:
+        graph.graph.setdefault("name", name)
+    todo = [parsed]
+    while todo:
+        part = todo.pop()
+        for node in part.get_nodes():
+            if node.get_name() not in _DEFAULTS and (vertex := _vertex(node.get_name())):
+                graph.add_node(vertex, **_attributes(node))
+        for edge in part.get_edges():
+            for source, target in product(_ends(edge.get_source()), _ends(edge.get_destination())):
+                graph.add_edge(source, target, **_attributes(edge))
+        todo += part.get_subgraphs()
+    return graph
+
+
+def _ends(end: Any) -> list[str]:
+    """Return the nodes at an end of an edge: one by its name, or all of a subgraph."""
+    if isinstance(end, str):
+        return [_vertex(end)]
+    nodes = end.get("nodes", {}) if isinstance(end, dict) else {node.get_name(): None for node in end.get_nodes()}
+    return [_vertex(name) for name in nodes]
+
+
+def _vertex(name: str) -> str:
+    """Return the name of a node without quotes and without a port."""
+    return _bare(name) if name.startswith('"') else name.partition(":")[0]
+
+
+def _attributes(part: Any) -> dict[str, str]:
+    return {key: _bare(value) for key, value in part.get_attributes().items() if value is not None}
+
+
+def _bare(value: object) -> str:
+    """Return a text without its quotes."""
+    text = str(value)
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        return re.sub(r'\\(["\\])', r"\1", text[1:-1])
+    return text
+
+
+def to_dot(problem: Problem) -> str:
+    """Write the graph of a problem as a digraph in DOT, in which any value that is no text becomes JSON text."""
+    graph = text_attributes(to_networkx(problem))
+    name = graph.graph.pop("name", "")
+    lines = [f"digraph {_quoted(name)} {{" if name else "digraph {"]
+    lines += [f"  {key}={_quoted(value)};" for key, value in graph.graph.items()]
+    lines += [f"  {_quoted(vertex)} [{_written(data)}];" for vertex, data in graph.nodes(data=True)]
+    lines += [f"  {_quoted(a)} -> {_quoted(b)} [{_written(data)}];" for a, b, data in graph.edges(data=True)]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _written(attributes: dict[str, str]) -> str:
+    return ", ".join(f"{key}={_quoted(value)}" for key, value in attributes.items())
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
