@@ -48,10 +48,10 @@ def test_what_is_written_is_read_again(suffix: str, name: str, tmp_path: Path) -
     assert same(read(source), read(target))
 
 
-def test_every_front_end_of_problems_has_a_writer() -> None:
+def test_every_front_end_but_that_of_models_has_a_writer() -> None:
     read_suffixes = {suffix for frontend in FRONTENDS for suffix in frontend.suffixes}
     assert set(PROBLEM_WRITERS) - {".chaining.json"} <= read_suffixes
-    for frontend in FRONTENDS:
+    for frontend in (f for f in FRONTENDS if f.name != "onnx"):
         assert set(frontend.suffixes) & set(PROBLEM_WRITERS), frontend.name
 
 

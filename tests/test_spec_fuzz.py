@@ -25,6 +25,7 @@ from chainplan.io.networkx_graph import to_gml, to_graphml, to_node_link
 from chainplan.io.read import FRONTENDS, from_spec, read
 from chainplan.problem.problem import Problem
 from chainplan_cli.main import main
+from tests import onnx_models
 
 ROUNDS = int(os.environ.get("CHAINPLAN_FUZZ", "300"))
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.yaml"))
@@ -126,10 +127,10 @@ def judge(problem: Problem | SpecError, source: str) -> None:
         assert len(message) < 4000
 
 
-def fuzz(made: Callable[[Random], Any], reader: Callable[[Any], Problem]) -> None:
+def fuzz(made: Callable[[Random], Any], reader: Callable[[Any], Problem], rounds: int = ROUNDS) -> None:
     """Read what is made of each seed: some of it is accepted, some refused, and both are judged."""
     accepted = 0
-    for number in range(ROUNDS):
+    for number in range(rounds):
         mutant = made(Random(number))
         try:
             judge(reader(mutant), "f")
@@ -138,7 +139,7 @@ def fuzz(made: Callable[[Random], Any], reader: Callable[[Any], Problem]) -> Non
             judge(error, "f")
         except Exception as error:
             raise AssertionError(f"mutation {number}") from error
-    assert 0 < accepted < ROUNDS
+    assert 0 < accepted < rounds
 
 
 CHAINS = [
@@ -156,8 +157,12 @@ def test_mutated_chains_of_other_codes() -> None:
 def test_mutated_text(frontend: Any) -> None:
     if frontend.name == "dot":
         pytest.importorskip("pydot", reason="pydot is not installed; pip install '.[dot]'")
+    if frontend.name == "onnx":
+        pytest.importorskip("onnx", reason="onnx is not installed; pip install '.[onnx]'")
+        GRAPHS["onnx"] = [onnx_models.bottleneck(), onnx_models.attention()]
     texts = GRAPHS.get(frontend.name, TEXTS)
-    fuzz(lambda random: mutated_bytes(random, texts), lambda data: frontend.reader(data, SpecMessages("f")))
+    rounds = ROUNDS // 6 if frontend.name == "dot" else ROUNDS  # pydot takes long
+    fuzz(lambda random: mutated_bytes(random, texts), lambda data: frontend.reader(data, SpecMessages("f")), rounds)
 
 
 def test_mutated_trees() -> None:

@@ -153,8 +153,10 @@ def _standing(progress: SearchProgress) -> str:
 
 
 def with_notes(result: Result, planned: Problem | Program) -> Result:
-    """Add to a result the notes on the layers for which it was planned."""
-    notes = getattr(planned, "notes", ())
+    """Add to a result the notes on the layers or the file for which it was planned."""
+    notes = tuple(getattr(planned, "notes", ()))
+    if getattr(planned, "of_model", False) and result.price == result.price_baselines.reverse:
+        notes += ("Reverse order is the best order that was found: a backward pass of a framework loses nothing here.",)
     return replace(result, notes=(*result.notes, *notes)) if notes else result
 
 

@@ -102,8 +102,9 @@ _HOMES = {
 __all__ = [*sorted(_HOMES), "__version__"]
 
 
-def _view(function: str, shown: Any) -> Any:
-    return getattr(import_module("chainplan.report.notebook"), function)(shown)
+def _view(function: str, shown: object) -> str | None:
+    written: str | None = getattr(import_module("chainplan.report.notebook"), function)(shown)
+    return written
 
 
 NOTEBOOK_VIEWS |= {form: partial(_view, f"notebook_{form}") for form in ("html", "svg")}

@@ -6,9 +6,8 @@ A notebook calls `_repr_html_` and `_repr_svg_` of the object itself, but drawin
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-NOTEBOOK_VIEWS: dict[str, Callable[[Any], str | None]] = {}
+NOTEBOOK_VIEWS: dict[str, Callable[[object], str | None]] = {}
 """Functions from an object to its text, None where an object has no such view."""
 
 

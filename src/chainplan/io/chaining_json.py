@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
 
 from chainplan.errors import SpecError
 from chainplan.io.located.diagnostics import SpecMessages
-from chainplan.io.located.nodes import LocatedNode, MappingNode, ScalarNode, SequenceNode
+from chainplan.io.located.nodes import LocatedNode, MappingNode, NodePath, ScalarNode, SequenceNode
 from chainplan.io.located.reader import NodeReader
 from chainplan.io.noted import noted
 from chainplan.io.spec import read_problem
@@ -61,7 +60,7 @@ def read_chaining(root: MappingNode, messages: SpecMessages) -> Problem:
     top = reader.fields(root, (CHAINING_KEY, "name", *_SETTINGS, *_RANDOM_SETTINGS)) or {}
     items = reader.items(top[CHAINING_KEY], "mappings with 'n' and 'm'") or ()
     free = _matrix_free(top, reader)
-    chain = tuple(_item(item, free, reader, ignored, (("chain",), i)) for i, item in enumerate(items))
+    chain = tuple(_item(item, free, reader, ignored, ((None, CHAINING_KEY), i)) for i, item in enumerate(items))
     threads, memory = (
         reader.whole(top[key], MAX_COST) if key in top else None for key in ("available_threads", "available_memory")
     )
@@ -99,7 +98,7 @@ def _matrix_free(top: dict[str, LocatedNode], reader: NodeReader) -> bool:
     return True
 
 
-def _item(item: LocatedNode, free: bool, reader: NodeReader, ignored: _Ignored, path: Any) -> LocatedNode:
+def _item(item: LocatedNode, free: bool, reader: NodeReader, ignored: _Ignored, path: NodePath) -> LocatedNode:
     """Turn an elemental Jacobian into an item of a chain."""
     known = ("n", "m", *_COSTS, *_PLACES, *_MARKS, "name")
     read = reader.fields(item, known, ("n", "m", "tangent_cost", "adjoint_cost") if free else ("n", "m"))
@@ -145,7 +144,7 @@ def to_chaining(problem: Problem) -> str:
         costs = {"tangent_cost": e.tangent, "adjoint_cost": e.adjoint, "edges_in_dag": e.tape} if all(free) else {}
         own = {"name": e.name, "i": place, "j": place + 1, "n": e.block.cols, "m": e.block.rows}
         jacobians.append({**own, **costs})
-    document: dict[str, Any] = {} if problem.name is None else {"name": problem.name}
+    document = {} if problem.name is None else {"name": problem.name}
     lines = ",\n  ".join(json.dumps(each, ensure_ascii=False) for each in jacobians)
     head = "".join(f'"{key}": {json.dumps(value, ensure_ascii=False)},\n ' for key, value in document.items())
     return f'{{{head}"matrix_free": {int(all(free))},\n "{CHAINING_KEY}": [\n  {lines}\n ]}}\n'

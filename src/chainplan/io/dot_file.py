@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chainplan.errors import missing_extra
 from chainplan.io.located.diagnostics import SpecMessages
@@ -20,6 +21,7 @@ from chainplan.problem.problem import Problem
 
 if TYPE_CHECKING:
     import networkx
+    import pydot
 
 _DEFAULTS = ("node", "edge", "graph")
 """Names under which pydot keeps default attributes."""
@@ -51,7 +53,7 @@ def read_dot(data: bytes, messages: SpecMessages) -> Problem:
     return problem_of_graph(graph, messages)
 
 
-def _graph(parsed: Any) -> networkx.MultiDiGraph:
+def _graph(parsed: pydot.Dot) -> networkx.MultiDiGraph:
     import networkx
 
     kind = networkx.MultiDiGraph if parsed.get_type() == "digraph" else networkx.MultiGraph
@@ -59,7 +61,7 @@ def _graph(parsed: Any) -> networkx.MultiDiGraph:
     name = _bare(parsed.get_name())
     if name:
         graph.graph.setdefault("name", name)
-    todo = [parsed]
+    todo: list[pydot.Graph] = [parsed]
     while todo:
         part = todo.pop()
         for node in part.get_nodes():
@@ -72,12 +74,11 @@ def _graph(parsed: Any) -> networkx.MultiDiGraph:
     return graph
 
 
-def _ends(end: Any) -> list[str]:
+def _ends(end: object) -> list[str]:
     """Return the nodes at an end of an edge: one by its name, or all of a subgraph."""
     if isinstance(end, str):
         return [_vertex(end)]
-    nodes = end.get("nodes", {}) if isinstance(end, dict) else {node.get_name(): None for node in end.get_nodes()}
-    return [_vertex(name) for name in nodes]
+    return [_vertex(name) for name in end["nodes"]] if isinstance(end, Mapping) else []
 
 
 def _vertex(name: str) -> str:
@@ -85,7 +86,7 @@ def _vertex(name: str) -> str:
     return _bare(name) if name.startswith('"') else name.partition(":")[0]
 
 
-def _attributes(part: Any) -> dict[str, str]:
+def _attributes(part: pydot.Common) -> dict[str, str]:
     return {key: _bare(value) for key, value in part.get_attributes().items() if value is not None}
 
 

@@ -25,6 +25,7 @@ from chainplan.io.located.nodes import LocatedNode, MappingNode, shown
 from chainplan.io.located.objects import from_objects
 from chainplan.io.located.yaml_events import from_json, from_yaml
 from chainplan.io.networkx_graph import read_gml, read_graphml, read_node_link
+from chainplan.io.onnx_model import read_onnx
 from chainplan.io.plan_file import SavedPlan, is_plan_file, saved_plan
 from chainplan.io.plan_file_fields import load
 from chainplan.io.spec import read_problem
@@ -81,6 +82,7 @@ FRONTENDS: tuple[Frontend, ...] = (
     Frontend("graphml", (".graphml",), read_graphml, own_kind=True),
     Frontend("gml", (".gml",), read_gml, own_kind=True),
     Frontend("dot", (".dot", ".gv"), read_dot, own_kind=True),
+    Frontend("onnx", (".onnx",), read_onnx, own_kind=True),
     Frontend("node-link", (".nodelink.json", ".node-link.json"), read_node_link),
     Frontend("json", (".json",), _spec(from_json)),
 )

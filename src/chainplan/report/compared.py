@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from chainplan.plans.result import Result
 from chainplan.problem.units import in_fma, unit_text
@@ -52,7 +51,7 @@ def _json(compared: SolverComparison) -> str:
     return json.dumps(document, ensure_ascii=False, indent=1)
 
 
-def _entry(name: str, result: Result) -> dict[str, Any]:
+def _entry(name: str, result: Result) -> dict[str, object]:
     """Return what a solver found, with numbers as numbers; what is not known is null."""
     cost = result.cost
     return {
