@@ -4,8 +4,8 @@ A vertex is a node with the attribute `size` (1 where it is missing), an element
 of a spec's jacobian: `name`, `structure`, `tangent`, `adjoint`, `tape`, `advance`, `same_as`, `second`. The graph's
 attributes `inputs` and `outputs` list its ends; where they are missing, the inputs are the nodes that no edge enters,
 and the outputs those that no edge leaves. Its attribute `seconds` is that of a spec. Lists and mappings become text of
-JSON where a format holds only text (GraphML, GML). Reading goes through the grammar of the spec, so that its rules exist
-once. GraphML of the Jacobian-chaining codes of STCE at RWTH Aachen has `tangent_cost`, `adjoint_cost` and
+JSON where a format holds only text (GraphML, GML). Reading goes through the grammar of the spec, so that its rules
+exist once. GraphML of the Jacobian-chaining codes of STCE at RWTH Aachen has `tangent_cost`, `adjoint_cost` and
 `adjoint_memory` on edges.
 """
 
