@@ -21,13 +21,13 @@ from chainplan.io.spec_draft import MAX_COST
 from chainplan.problem.problem import Problem
 
 CHAINING_KEY = "elemental_jacobians"
-_COSTS = {"tangent_cost": "tangent", "adjoint_cost": "adjoint", "edges_in_dag": "tape"}
+_CHAINING_COSTS = {"tangent_cost": "tangent", "adjoint_cost": "adjoint", "edges_in_dag": "tape"}
 """The keys of a spec for what an elemental Jacobian costs."""
 _PLACES = ("i", "j")
 """Keys that number the vertices of an elemental Jacobian."""
 _MARKS = ("kl", "ku", "non_zero_elements", "is_accumulated", "is_used")
 """Further keys of an elemental Jacobian, which no solver of these codes reads."""
-_SETTINGS = ("available_threads", "available_memory", "matrix_free")
+_CHAINING_SETTINGS = ("available_threads", "available_memory", "matrix_free")
 _RANDOM_SETTINGS = (
     "length", "size_range", "dag_size_range", "tangent_factor_range", "adjoint_factor_range", "density_range", "seed",
     "amount", "time_to_solve", "banded", "sparse", "id", "sub_chains", "optimized_costs", "fma_upper_bound",
@@ -57,7 +57,7 @@ def read_chaining(root: MappingNode, messages: SpecMessages) -> Problem:
         Where the document has errors; the message lists every error.
     """
     reader, ignored = NodeReader(messages), _Ignored()
-    top = reader.fields(root, (CHAINING_KEY, "name", *_SETTINGS, *_RANDOM_SETTINGS)) or {}
+    top = reader.fields(root, (CHAINING_KEY, "name", *_CHAINING_SETTINGS, *_RANDOM_SETTINGS)) or {}
     items = reader.items(top[CHAINING_KEY], "mappings with 'n' and 'm'") or ()
     free = _matrix_free(top, reader)
     chain = tuple(_item(item, free, reader, ignored, ((None, CHAINING_KEY), i)) for i, item in enumerate(items))
@@ -100,7 +100,7 @@ def _matrix_free(top: dict[str, LocatedNode], reader: NodeReader) -> bool:
 
 def _item(item: LocatedNode, free: bool, reader: NodeReader, ignored: _Ignored, path: NodePath) -> LocatedNode:
     """Turn an elemental Jacobian into an item of a chain."""
-    known = ("n", "m", *_COSTS, *_PLACES, *_MARKS, "name")
+    known = ("n", "m", *_CHAINING_COSTS, *_PLACES, *_MARKS, "name")
     read = reader.fields(item, known, ("n", "m", "tangent_cost", "adjoint_cost") if free else ("n", "m"))
     if read is None or not isinstance(item, MappingNode) or not {"n", "m"} <= read.keys():
         return item
@@ -108,9 +108,9 @@ def _item(item: LocatedNode, free: bool, reader: NodeReader, ignored: _Ignored, 
     shape = SequenceNode(item.path, item.line, item.column, (read["m"], read["n"]))
     values: dict[str, LocatedNode] = {"shape": shape}
     if free:
-        values |= {word: read[key] for key, word in _COSTS.items() if key in read}
+        values |= {word: read[key] for key, word in _CHAINING_COSTS.items() if key in read}
     else:
-        ignored.keys |= read.keys() & set(_COSTS)
+        ignored.keys |= read.keys() & set(_CHAINING_COSTS)
     if "name" in read:
         values["name"] = read["name"]
     keys = {key: (node.line, node.column) for key, node in values.items()}

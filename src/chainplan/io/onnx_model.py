@@ -29,9 +29,21 @@ if TYPE_CHECKING:
 
 MAX_CONSTANT_ENTRIES = 100_000
 """Entries of the largest constant whose values are looked at."""
-_STEPS = ("Shape", "Size", "ArgMax", "ArgMin", "NonZero", "Round", "Floor", "Ceil", "Sign", "IsNaN", "IsInf")
+_STEPWISE_OPERATORS = (
+    "Shape",
+    "Size",
+    "ArgMax",
+    "ArgMin",
+    "NonZero",
+    "Round",
+    "Floor",
+    "Ceil",
+    "Sign",
+    "IsNaN",
+    "IsInf",
+)
 """Operators without a derivative, or with one that is zero wherever there is one."""
-_BRANCHES = ("If", "Loop", "Scan", "SequenceMap")
+_CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
 
 
 def read_onnx(data: bytes, messages: SpecMessages) -> Problem:
@@ -135,12 +147,12 @@ class _OnnxWalk:
                 if attribute.name == "value":
                     self.constants[node.output[0]] = attribute.t
                     self.shapes[node.output[0]] = tuple(attribute.t.dims)
-        if node.op_type in _BRANCHES:
+        if node.op_type in _CONTROL_FLOW:
             self._refuse(
                 f"node '{shown(node.name)}' is '{node.op_type}'; expected no control flow. Export it unrolled."
             )
         varying = frozenset(i for i, name in enumerate(node.input) if name in self.sizes)
-        if not varying or node.op_type in _STEPS:
+        if not varying or node.op_type in _STEPWISE_OPERATORS:
             return
         for number, output in enumerate(node.output):
             if output and output in self.real:
