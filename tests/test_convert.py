@@ -90,6 +90,20 @@ def test_dot_as_people_write_it(tmp_path: Path) -> None:
     assert next(e for e in graph.elementals if e.source == "h").block.structure.name == "diagonal"
 
 
+def test_defaults_of_dot_and_edges_of_subgraphs_count(tmp_path: Path) -> None:
+    pytest.importorskip("pydot", reason="pydot is not installed; pip install '.[dot]'")
+    path = tmp_path / "graph.dot"
+    path.write_text(
+        """digraph { node [size=4, shape=box]; edge [structure=diagonal]; x -> h; y [size=2];
+        subgraph s { node [size="3"]; q -> r [structure=dense] }
+        subgraph s -> y [structure=dense]; h -> q [structure=dense] }"""
+    )
+    graph = read(path).graph
+    assert graph.sizes == {"x": 4, "h": 4, "q": 3, "r": 3, "y": 2}
+    found = {(e.source, e.target): e.block.structure.name for e in graph.elementals}
+    assert found == {("x", "h"): "diagonal"} | dict.fromkeys((("q", "r"), ("q", "y"), ("r", "y"), ("h", "q")), "dense")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

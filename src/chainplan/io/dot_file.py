@@ -1,14 +1,15 @@
 """Reads and writes graphs in the DOT language of Graphviz; pydot parses it.
 
 Of a file only nodes, edges and attributes count: subgraphs group nodes, an edge to a subgraph leads to each of its
-nodes, ports say nothing. Attributes are those of `io.networkx_graph`; those of the drawing are left alone.
+nodes, ports say nothing. Attributes are those of `io.networkx_graph`; those of the drawing are left alone. Defaults
+hold for all nodes and edges of their graph, whether they stand before or behind them.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from itertools import product
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     import networkx
     import pydot
 
-_DEFAULTS = ("node", "edge", "graph")
-"""Names under which pydot keeps default attributes."""
+_KEYWORDS = ("node", "edge", "graph", "subgraph")
+"""Names under which pydot keeps default attributes, and references to subgraphs."""
 
 
 def read_dot(data: bytes, messages: SpecMessages) -> Problem:
@@ -61,23 +62,43 @@ def _graph(parsed: pydot.Dot) -> networkx.MultiDiGraph:
     name = _bare(parsed.get_name())
     if name:
         graph.graph.setdefault("name", name)
-    todo: list[pydot.Graph] = [parsed]
-    while todo:
-        part = todo.pop()
+    parts = list(_parts(parsed, {}, {}))
+    groups = {str(part.get_name()): _nodes(part) for part, _, _ in parts[1:]}
+    for part, of_nodes, of_edges in reversed(parts):  # of a node in several, the innermost defaults count
         for node in part.get_nodes():
-            if node.get_name() not in _DEFAULTS and (vertex := _vertex(node.get_name())):
-                graph.add_node(vertex, **_attributes(node))
+            if node.get_name() not in _KEYWORDS and (vertex := _vertex(node.get_name())):
+                graph.add_node(vertex, **of_nodes | _attributes(node))
         for edge in part.get_edges():
-            for source, target in product(_ends(edge.get_source()), _ends(edge.get_destination())):
-                graph.add_edge(source, target, **_attributes(edge))
-        todo += part.get_subgraphs()
+            for pair in product(_ends(edge.get_source(), groups), _ends(edge.get_destination(), groups)):
+                graph.add_nodes_from((vertex for vertex in pair if vertex not in graph), **of_nodes)
+                graph.add_edge(*pair, **of_edges | _attributes(edge))
     return graph
 
 
-def _ends(end: object) -> list[str]:
+def _parts(
+    graph: pydot.Graph, of_nodes: dict[str, str], of_edges: dict[str, str]
+) -> Iterator[tuple[pydot.Graph, dict[str, str], dict[str, str]]]:
+    """Yield a graph and the subgraphs in it, each with the default attributes of its nodes and of its edges."""
+    for given in graph.get_node_defaults() or ():
+        of_nodes = of_nodes | {key: _bare(value) for key, value in given.items()}
+    for given in graph.get_edge_defaults() or ():
+        of_edges = of_edges | {key: _bare(value) for key, value in given.items()}
+    yield graph, of_nodes, of_edges
+    for part in graph.get_subgraphs():
+        yield from _parts(part, of_nodes, of_edges)
+
+
+def _nodes(part: pydot.Graph) -> list[str]:
+    """List the nodes of a subgraph, those that only edges name too."""
+    named = [_vertex(node.get_name()) for node in part.get_nodes() if node.get_name() not in _KEYWORDS]
+    ends = [end for edge in part.get_edges() for end in (edge.get_source(), edge.get_destination())]
+    return list(dict.fromkeys([*named, *(vertex for end in ends for vertex in _ends(end, {}))]))
+
+
+def _ends(end: object, groups: Mapping[str, list[str]]) -> list[str]:
     """Return the nodes at an end of an edge: one by its name, or all of a subgraph."""
     if isinstance(end, str):
-        return [_vertex(end)]
+        return groups.get(end) or [_vertex(end)]
     return [_vertex(name) for name in end["nodes"]] if isinstance(end, Mapping) else []
 
 

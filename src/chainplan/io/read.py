@@ -25,7 +25,6 @@ from chainplan.io.located.nodes import LocatedNode, MappingNode, shown
 from chainplan.io.located.objects import from_objects
 from chainplan.io.located.yaml_events import from_json, from_yaml
 from chainplan.io.networkx_graph import read_gml, read_graphml, read_node_link
-from chainplan.io.onnx_model import read_onnx
 from chainplan.io.plan_file import SavedPlan, is_plan_file, saved_plan
 from chainplan.io.plan_file_fields import load
 from chainplan.io.spec import read_problem
@@ -77,12 +76,19 @@ def _read_spec_tree(root: LocatedNode, messages: SpecMessages) -> Problem | Prog
     return read_problem(root, messages)
 
 
+def _onnx(data: bytes, messages: SpecMessages) -> Problem:
+    """Read a model in ONNX by the ops of layers, whose numpy nobody else pays for."""
+    from chainplan.io.onnx_model import read_onnx
+
+    return read_onnx(data, messages)
+
+
 FRONTENDS: tuple[Frontend, ...] = (
     Frontend("yaml", (".yaml", ".yml"), _spec(from_yaml)),
     Frontend("graphml", (".graphml",), read_graphml, own_kind=True),
     Frontend("gml", (".gml",), read_gml, own_kind=True),
     Frontend("dot", (".dot", ".gv"), read_dot, own_kind=True),
-    Frontend("onnx", (".onnx",), read_onnx, own_kind=True),
+    Frontend("onnx", (".onnx",), _onnx, own_kind=True),
     Frontend("node-link", (".nodelink.json", ".node-link.json"), read_node_link),
     Frontend("json", (".json",), _spec(from_json)),
 )
