@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import networkx
     import pydot
 
-_KEYWORDS = ("node", "edge", "graph", "subgraph")
+_DOT_KEYWORDS = ("node", "edge", "graph", "subgraph")
 """Names under which pydot keeps default attributes, and references to subgraphs."""
 
 
@@ -66,7 +66,7 @@ def _graph(parsed: pydot.Dot) -> networkx.MultiDiGraph:
     groups = {str(part.get_name()): _nodes(part) for part, _, _ in parts[1:]}
     for part, of_nodes, of_edges in reversed(parts):  # of a node in several, the innermost defaults count
         for node in part.get_nodes():
-            if node.get_name() not in _KEYWORDS and (vertex := _vertex(node.get_name())):
+            if node.get_name() not in _DOT_KEYWORDS and (vertex := _vertex(node.get_name())):
                 graph.add_node(vertex, **of_nodes | _attributes(node))
         for edge in part.get_edges():
             for pair in product(_ends(edge.get_source(), groups), _ends(edge.get_destination(), groups)):
@@ -90,7 +90,7 @@ def _parts(
 
 def _nodes(part: pydot.Graph) -> list[str]:
     """List the nodes of a subgraph, those that only edges name too."""
-    named = [_vertex(node.get_name()) for node in part.get_nodes() if node.get_name() not in _KEYWORDS]
+    named = [_vertex(node.get_name()) for node in part.get_nodes() if node.get_name() not in _DOT_KEYWORDS]
     ends = [end for edge in part.get_edges() for end in (edge.get_source(), edge.get_destination())]
     return list(dict.fromkeys([*named, *(vertex for end in ends for vertex in _ends(end, {}))]))
 

@@ -27,7 +27,7 @@ from chainplan.structures import Block
 if TYPE_CHECKING:
     import onnx
 
-MAX_CONSTANT_ENTRIES = 100_000
+MAX_ONNX_CONSTANT_ENTRIES = 100_000
 """Entries of the largest constant whose values are looked at."""
 _STEPWISE_OPERATORS = (
     "Shape",
@@ -205,7 +205,7 @@ class _OnnxWalk:
         constants = {
             position: onnx.numpy_helper.to_array(self.constants[name])
             for position, name in enumerate(node.input)
-            if name in self.constants and prod(self.shapes[name]) <= MAX_CONSTANT_ENTRIES
+            if name in self.constants and prod(self.shapes[name]) <= MAX_ONNX_CONSTANT_ENTRIES
         }
         return OnnxNode(
             node.op_type,
