@@ -30,6 +30,7 @@ class RandomModel:
         starts = draw.randint(1, max(1, count // 3))
         self.inputs = names[:starts]
         self.outputs = draw.sample(names[starts:], draw.randint(1, min(3, count - starts)))
+        self._sized: set[Hashable] = set()
         self.blocks: dict[Place, Any] = {}
         self.written: dict[Place, Array] = {}
         for j, source in enumerate(names):
@@ -40,6 +41,11 @@ class RandomModel:
     def _add(self, output: Hashable, source: Hashable) -> None:
         m, n = self.sizes[output], self.sizes[source]
         kind = self._draw.choice(KINDS if m == n else KINDS[:6])
+        if kind not in (_number, _pair):
+            self._sized.update((output, source))
+        elif not self._sized.issuperset((output, source)):
+            kind = _dense
+            self._sized.update((output, source))
         self.blocks[output, source], self.written[output, source] = kind(self._rng, m, n)
 
     def redrawn(self) -> RandomModel:

@@ -19,7 +19,7 @@ from chainplan.plans.steps import Propagate
 from chainplan.problem.graph import Mode
 from tests.block_models import RandomModel
 
-BATCHES = [(0, 60), *(pytest.param((a, a + 194), marks=pytest.mark.nightly) for a in range(60, 2000, 194))]
+BATCHES = [(0, 60), *(pytest.param((a, a + 194), marks=pytest.mark.nightly) for a in range(60, 3164, 194))]
 
 
 def agree(found: dict[Any, Array], expected: dict[Any, Array]) -> bool:
@@ -31,11 +31,11 @@ def agree(found: dict[Any, Array], expected: dict[Any, Array]) -> bool:
 
 
 def planned(model: RandomModel) -> Accumulator | None:
-    """Plan a model, or return None where it is refused because nothing connects its ends, or says a size."""
+    """Plan a model, or return None where it is refused because nothing connects its ends."""
     try:
         return accumulator(model.blocks, model.inputs, model.outputs, budget=0.1)
     except ArgumentError as error:
-        if any(text in str(error) for text in ("no path", "which no block names", "says the size")):
+        if any(text in str(error) for text in ("no path", "which no block names")):
             return None
         raise
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from chainplan.models.accumulate import accumulate as accumulate
     from chainplan.models.accumulate import accumulator as accumulator
     from chainplan.models.block_values import DiagonalBlock as DiagonalBlock
+    from chainplan.models.simulation import Simulation as Simulation
     from chainplan.planner import plan as plan
     from chainplan.plans.bound import Status as Status
     from chainplan.plans.check import check as check
@@ -69,6 +70,7 @@ _HOMES = {
     "Products": "problem.products",
     "Result": "plans.result",
     "SecondOrder": "problem.second",
+    "Simulation": "models.simulation",
     "Status": "plans.bound",
     "Stepwise": "programs.stepwise",
     "Variants": "plans.variants",

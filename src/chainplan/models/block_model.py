@@ -9,18 +9,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from scipy.sparse import csr_array
-
 from chainplan.errors import ArgumentError
 from chainplan.errors.arguments import expect
 from chainplan.models.block_values import BlockPlace, GivenBlocks, ModelBlock, ReadBlock, read_block, refused
 from chainplan.models.implicit_group import ImplicitGroup, SolvePair
+from chainplan.models.parts import selected_part
 from chainplan.models.vertex_sizes import sizes_of
 from chainplan.problem.graph import Elemental, Graph
-from chainplan.structures import Block, Structure
-from chainplan.structures.explicit import Explicit
-from chainplan.structures.unit_entries import UnitEntries
+from chainplan.structures import Block
 
 
 @dataclass(frozen=True)
@@ -207,15 +203,14 @@ class _ModelWriter:
             first = 0
             for vertex, part in group.sizes.items():
                 if vertex in entered:
-                    self._unit(entered[vertex], ends[0], _part(size, first, part).transpose())
+                    self._unit(entered[vertex], ends[0], selected_part(size, first, part).transpose())
                 if vertex in left:
-                    self._unit(ends[1], self._names[vertex], _part(size, first, part))
+                    self._unit(ends[1], self._names[vertex], selected_part(size, first, part))
                 first += part
         self._elementals.append(Elemental(name, *ends, Block(size, size), price, price))
         self._groups[name] = group
 
-    def _unit(self, source: str, target: str, structure: Structure) -> None:
-        block = Block(self._graph_sizes[target], self._graph_sizes[source], structure)
+    def _unit(self, source: str, target: str, block: Block) -> None:
         self._elementals.append(Elemental(self._name(f"{target}/{source}"), source, target, block))
 
     def _vertex(self, wanted: str, size: int) -> str:
@@ -232,10 +227,3 @@ class _ModelWriter:
             name = f"{wanted}#{count}"
         self._taken.add(name)
         return name
-
-
-def _part(size: int, first: int, length: int) -> Explicit:
-    """Return the structure that selects `length` entries of `size`, from `first` on."""
-    columns = np.arange(first, first + length)
-    csr = csr_array((np.ones(length, np.float32), columns, np.arange(length + 1)), shape=(length, size))
-    return Explicit(csr, UnitEntries(True, True, 1))

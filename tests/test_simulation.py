@@ -1,0 +1,148 @@
+"""Simulations made of modules: chains and graphs, shapes from trial calls, the dot-product test, measured times."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainplan._util.arrays import Array
+from chainplan.errors import ArgumentError, ExecutionError
+from chainplan.models.simulation import ModuleTime, Simulation
+from chainplan.plans.steps import Propagate
+from chainplan.problem.graph import Mode
+
+
+def matrix(seed: int, rows: int, cols: int) -> Array:
+    return np.random.default_rng(seed).integers(-3, 4, (rows, cols)).astype(float)
+
+
+def functions(array: Array) -> tuple[Any, Any]:
+    return lambda v: array @ v, lambda w: w @ array
+
+
+class Model:
+    """A module as people write them: an object whose point changes."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+
+    def tangent(self, block: Array) -> Array:
+        return self.array @ block
+
+    def adjoint(self, block: Array) -> Array:
+        return block @ self.array
+
+
+A, B, C = matrix(0, 4, 3), matrix(1, 5, 4), matrix(2, 2, 5)
+
+
+def test_a_chain_of_all_kinds_of_modules() -> None:
+    model = Model(B)
+    simulation = Simulation([functions(A), model, C], sizes={"input": 3})
+    assert [e.name for e in simulation.graph.chain] == ["module1", "module2", "module3"]
+    assert np.array_equal(simulation.jacobian(), C @ B @ A)
+    model.array = 2 * B
+    assert np.array_equal(simulation.jacobian(), 2 * C @ B @ A)
+    assert np.array_equal(simulation.jacobian({"module3": 3 * C, "module1": functions(-A)}), -6 * C @ B @ A)
+
+
+@pytest.mark.parametrize("known", ["first", "last", "input"])
+def test_shapes_follow_from_one_that_is_known(known: str) -> None:
+    modules: list[Any] = [functions(A), functions(B), functions(C)]
+    if known == "input":
+        simulation = Simulation(modules, sizes={"input": 3})
+    else:
+        place, array = (0, A) if known == "first" else (2, C)
+        modules[place] = array
+        simulation = Simulation(modules)
+    assert simulation.graph.sizes == {"input": 3, "module1": 4, "module2": 5, "module3": 2}
+
+
+def test_a_module_without_a_tangent_tells_its_columns() -> None:
+    simulation = Simulation({"one": (None, functions(A)[1]), "two": (None, functions(B)[1]), "end": C})
+    assert np.array_equal(simulation.jacobian(), C @ B @ A)
+
+
+def test_a_graph_whose_modules_take_several_results() -> None:
+    D = matrix(3, 2, 4 + 3 + 1)
+    simulation = Simulation(
+        {"a": functions(A), "b": functions(matrix(4, 3, 4)), "join": D, "side": matrix(5, 1, 4)},
+        takes={"a": ["x"], "join": ["a", "b", "p"], "side": ["a"]},
+        outputs=["join", "side"],
+        sizes={"x": 3},
+    )
+    assert simulation.graph.sizes["p"] == 1
+    found = simulation.jacobians()
+    with pytest.raises(ArgumentError, match=r"expected one of each\. Call jacobians"):
+        simulation.jacobian()
+    expected = D[:, :4] @ A + D[:, 4:7] @ matrix(4, 3, 4) @ A
+    assert np.array_equal(found["join", "x"], expected)
+    assert np.array_equal(found["join", "p"], D[:, 7:])
+    assert np.array_equal(found["side", "x"], matrix(5, 1, 4) @ A)
+    assert np.array_equal(found.get(("side", "p"), np.zeros((1, 1))), np.zeros((1, 1)))
+
+
+def test_the_dot_product_test_names_the_wrong_module() -> None:
+    wrong = (lambda v: B @ v, lambda w: -w @ B)
+    simulation = Simulation({"good": functions(A), "bad": wrong, "end": C}, sizes={"input": 3})
+    with pytest.raises(ExecutionError, match=r"module 'bad': y·tangent\(x\) is .*, but adjoint\(y\)·x is"):
+        simulation.test_adjoints()
+    found = Simulation({"good": functions(A), "half": (functions(B)[0], None)}, sizes={"input": 3}).test_adjoints()
+    assert found.keys() == {"good"}
+    assert found["good"] < 1e-14
+
+
+def test_a_wrong_shape_in_the_dot_product_test_names_the_module() -> None:
+    odd = (lambda v: B @ v, lambda w: (w @ B).T)
+    with pytest.raises(ExecutionError, match="the adjoint of 'odd' returned shape"):
+        Simulation({"odd": odd}, sizes={"input": 4}).test_adjoints()
+
+
+@pytest.mark.parametrize(("prices", "mode"), [((1.0, 1e6), Mode.TANGENT), ((1e6, 1.0), Mode.ADJOINT)])
+def test_prices_in_nanoseconds_choose_the_mode(prices: tuple[float, float], mode: Mode) -> None:
+    square = matrix(6, 9, 9)
+    simulation = Simulation({"in": square, "model": functions(square), "out": square}, prices={"model": prices})
+    result = simulation.plan()
+    assert result.plan is not None
+    assert result.problem.cost.unit == "nanoseconds"
+    assert [step.mode for step in result.plan.steps if isinstance(step, Propagate)] == [mode]
+    assert np.array_equal(simulation.jacobian(), square @ square @ square)
+
+
+def test_measured_times_become_the_prices() -> None:
+    simulation = Simulation({"in": A, "model": functions(B), "out": C})
+    assert simulation.plan().problem.cost.unit == "fma"
+    times = simulation.measure()
+    assert times.keys() == {"model"}
+    assert times["model"].keys() == {"tangent", "adjoint"}
+    assert all(time.call >= 0 and time.vector >= 0 and time.of(7) > 0 for time in times["model"].values())
+    assert simulation.plan().problem.cost.unit == "nanoseconds"
+    assert ModuleTime(5.0, 2.0).of(10) == 25.0
+
+
+REFUSED: list[tuple[Any, dict[str, Any], str]] = [
+    ([], {}, "modules: found none"),
+    ([object()], {}, r"modules\['module1'\]: found an object of type object; expected an object with tangent"),
+    ([functions(A)], {}, r"modules\['module1'\]: found \? x \?; .* pass sizes=\{'input': \.\.\.\}"),
+    ([A, matrix(7, 2, 7)], {}, r"modules\['module2'\]: found 7 columns; expected 4, the entries of module1"),
+    ({"a": A}, {"takes": {"b": ["a"]}}, "takes: 'b' is no module"),
+    ({"a": A, "b": B}, {"takes": {"a": ["b"]}}, r"takes\['a'\]: found 'b', which stands behind it"),
+    ({"a": A}, {"takes": {"a": "x"}}, r"takes\['a'\]: found 'x'; expected a list"),
+    ({"a": A}, {"outputs": ["q"]}, "'q' is no module"),
+    ({"a": A}, {"prices": {"q": (1.0, None)}}, "'q' is no module"),
+    ({"a": A}, {"sizes": {"input": 5}}, "columns"),
+    ([(lambda v: v[:, 0], None)], {"sizes": {"input": 2}}, r"found a tangent that returned shape \(2,\)"),
+]
+
+
+@pytest.mark.parametrize(("modules", "options", "message"), REFUSED, ids=[case[2][:30] for case in REFUSED])
+def test_wrong_simulations_are_refused(modules: Any, options: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        Simulation(modules, **options)
+
+
+def test_values_for_an_unknown_module_are_refused() -> None:
+    with pytest.raises(ArgumentError, match="'q' is no module"):
+        Simulation([A]).jacobian({"q": A})
