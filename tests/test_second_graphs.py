@@ -97,7 +97,7 @@ def exact(problem: Problem, values: Mapping[str, Any]) -> dict[tuple[str, str, s
     return found
 
 
-@pytest.mark.parametrize(("first", "last"), [(0, 60), pytest.param(60, 2000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(("first", "last"), [(0, 30), pytest.param(30, 2000, marks=pytest.mark.nightly)])
 def test_plans_of_random_graphs_compute_exact_integers_at_the_prices_counted_entry_by_entry(
     first: int, last: int
 ) -> None:
@@ -126,6 +126,64 @@ def test_plans_of_random_graphs_compute_exact_integers_at_the_prices_counted_ent
             assert fma_of_lists({**document(result), "patterns": entries}) == result.price, seed
     assert some > 0.5 * (last - first)
     assert mixed > 0.2 * (last - first)
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 25), pytest.param(25, 2000, marks=pytest.mark.nightly)])
+def test_weights_and_directions_of_graphs_give_exact_integers_and_what_h_times_v_is(first: int, last: int) -> None:
+    some = 0
+    for seed in range(first, last):
+        rng = random.Random(seed)
+        whole = random_second_dag(rng)
+        sides = rng.choice([(None, 1), (1, None), (2, 3), (None, 9)])
+        part = replace(whole, second=SecondOrder(rng.random() < 0.6, *sides))
+        result = plan(part)
+        assert result.plan is not None, seed
+        assert check(result.plan, part).total == result.price
+        assert result.price is not None
+        assert result.price <= result.baselines.best
+        assert result.status is Status.FEASIBLE
+        values = draw_all(part, seed, np.int64)
+        found, expected = second_derivatives(result, values), along_sides(part, values, exact(part, values))
+        for key, block in expected.items():
+            assert np.array_equal(found.get(key, np.zeros_like(block)), block), (seed, key)
+            some += bool(np.any(block))
+    assert some > 0.5 * (last - first)
+
+
+def along_sides(problem: Problem, values: Mapping[str, Any], blocks: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The blocks with their column sides multiplied by directions, in whole numbers of any size."""
+    result = {}
+    for (o, a, b), block in blocks.items():
+        made = block
+        if f"{b}:right" in values:
+            made = made @ values[f"{b}:right"].astype(object)
+        if f"{a}:left" in values:
+            made = np.moveaxis(np.moveaxis(made, 1, 2) @ values[f"{a}:left"].astype(object), 2, 1)
+        result[o, a, b] = made
+    return result
+
+
+def test_the_product_of_a_hessian_with_a_vector_forms_no_hessian() -> None:
+    spec = wide().to_spec()
+    spec["dag"]["sizes"] = {v: 20 if size > 1 else 1 for v, size in spec["dag"]["sizes"].items()}
+    hessian, product_ = (from_spec({**spec, **more}) for more in ({}, {"directions": {"right": 1}}))
+    one, other = plan(hessian), plan(product_)
+    assert one.price is not None
+    assert other.price is not None
+    assert other.price < 0.6 * one.price, "what is left is to contract every second derivative once"
+    at_y = [step for step in document(other)["steps"] if step["op"] == "contract" and step["rows"] == 1]
+    assert {step["right_cols"] for step in at_y} == {1}
+    values = draw_all(product_, 1, np.int64)
+    (h,) = second_derivatives(one, {k: v for k, v in values.items() if not k.startswith("x:")}).values()
+    (hv,) = second_derivatives(other, values).values()
+    assert np.array_equal(hv, h @ values["x:right"])
+    many = plan(from_spec({**spec, "directions": {"left": 500, "right": 500}}))
+    assert many.plan is not None
+    last = many.plan.steps[-1]
+    assert isinstance(last, Contract)
+    assert last.side is Side.RIGHT or last.side is Side.LEFT
+    assert many.price is not None
+    assert many.price < one.price + 600 * 20 * 500
 
 
 def ones(problem: Problem, vertex: str) -> set[tuple[int, int]]:

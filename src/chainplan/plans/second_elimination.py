@@ -24,33 +24,16 @@ R. M. Gower & M. P. Mello, "A new framework for the computation of Hessians", Op
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
-from chainplan.plans.accumulations import cheapest_mode
 from chainplan.plans.recorder import Recorder
+from chainplan.plans.second_along import seconds_along, standing_for
+from chainplan.plans.second_writer import HeldJacobian, HeldSecond, SecondWriter
 from chainplan.plans.steps import Plan, SecondOutput
-from chainplan.problem.cost import FMA
-from chainplan.problem.graph import Elemental, Graph
-from chainplan.problem.second import SecondOrder, side_name
+from chainplan.problem.graph import Graph
+from chainplan.problem.second import SecondOrder
 from chainplan.structures import Block
-from chainplan.structures.second import SecondBlock, Side, contraction
-
-
-class HeldJacobian(NamedTuple):
-    """A first-order edge: its block, and the handle of the step that made it."""
-
-    block: Block
-    handle: int
-
-
-class HeldSecond(NamedTuple):
-    """A second-order edge: the arguments on its column sides, its block, and the handle of the step that made it."""
-
-    left: str
-    right: str
-    block: SecondBlock
-    handle: int
+from chainplan.structures.second import Side
 
 
 class SecondElimination:
@@ -61,29 +44,48 @@ class SecondElimination:
     graph : Graph
         The linearised DAG.
     asked : SecondOrder
-        The second derivative that is asked for, of all columns.
+        The second derivative that is asked for.
     recorder : Recorder | None
         What writes the steps; None only counts.
     symmetric : bool
         Whether only one half of what is symmetric is computed.
+    formed : bool
+        Whether all columns are formed, and multiplied by directions at the end (`second_along`).
     """
 
     def __init__(
-        self, graph: Graph, asked: SecondOrder, recorder: Recorder | None = None, symmetric: bool = True
+        self,
+        graph: Graph,
+        asked: SecondOrder,
+        recorder: Recorder | None = None,
+        symmetric: bool = True,
+        formed: bool = False,
     ) -> None:
-        self.price, self.counted = 0, True
-        self._graph, self._recorder, self._symmetric = graph, recorder, symmetric
+        self.writer = SecondWriter(recorder)
+        self._graph, self._asked, self._symmetric = graph, asked, symmetric
+        self._formed = formed or asked.symmetric
         self._into: dict[str, list[str]] = {}
         self._out: dict[str, list[str]] = {}
         self._jacobians: dict[tuple[str, str], HeldJacobian] = {}
         self._seconds: dict[str, dict[frozenset[str], HeldSecond]] = {}
         self.gone = frozenset[str]()
-        self.ends = {o: side_name(o, Side.ROWS) if asked.weights else o for o in graph.outputs}
-        self._bent = graph.useful_seconds
-        self._link(asked)
-        self._behind, self._ahead = self._reading()
-        self._take_jacobians(asked)
-        self._take_seconds()
+        self.ends = {o: standing_for(o, Side.ROWS) if asked.weights else o for o in graph.outputs}
+        self._link()
+        own = self._own_seconds()
+        self._behind, self._ahead = self._reading(own)
+        self._take_jacobians()
+        for vertex, edge in own:
+            self._gather(vertex, edge)
+
+    @property
+    def price(self) -> int:
+        """What all of it has cost so far, in fma."""
+        return self.writer.price
+
+    @property
+    def counted(self) -> bool:
+        """Whether all of it has been counted exactly."""
+        return self.writer.counted
 
     @property
     def middle(self) -> list[str]:
@@ -101,7 +103,7 @@ class SecondElimination:
         """Return a copy that goes its own way, and only counts."""
         other = object.__new__(SecondElimination)
         other.__dict__.update(self.__dict__)
-        other._recorder = None
+        other.writer = self.writer.copy()
         other._into = {v: [*some] for v, some in self._into.items()}
         other._out = {v: [*some] for v, some in self._out.items()}
         other._jacobians = dict(self._jacobians)
@@ -132,32 +134,51 @@ class SecondElimination:
 
     def outputs(self) -> list[SecondOutput]:
         """Return the blocks of the second derivative, once all vertices are eliminated; the steps are handles."""
-        assert self._recorder is not None
         ends = []
         for output in self._graph.outputs:
-            held = self._seconds.get(self.ends[output], {})
             for a in self._graph.inputs:
                 for b in self._graph.inputs:
-                    pair = held.get(frozenset((a, b)))
-                    if pair is not None:
-                        handle = pair.handle if pair.left == a else self._recorder.exchange(pair.handle)
-                        ends.append(SecondOutput(output, a, b, handle))
+                    block = self._block(self._seconds.get(self.ends[output], {}), a, b)
+                    if block is not None:
+                        ends.append(SecondOutput(output, a, b, block.handle))
         return ends
 
-    def _link(self, asked: SecondOrder) -> None:
+    def _block(self, held: Mapping[frozenset[str], HeldSecond], a: str, b: str) -> HeldSecond | None:
+        """Return the block of a pair of inputs, along directions where some are asked for."""
+        asked = {Side.LEFT: (a, self._asked.left), Side.RIGHT: (b, self._asked.right)}
+        names = [v if count is None else standing_for(v, side) for side, (v, count) in asked.items()]
+        left, right = (a, b) if self._formed else names
+        pair = held.get(frozenset((left, right)))
+        if pair is None:
+            return None
+        pair = pair if pair.left == left else self.writer.exchanged(pair)
+        for side, (vertex, count) in asked.items() if self._formed else ():
+            if count is not None:
+                given = self.writer.given(vertex, side, Block(self._graph.sizes[vertex], count))
+                pair = self.writer.contract(pair, given, side, (left, right))
+        return pair
+
+    def _link(self) -> None:
         """Note which vertices the useful elementals, and weights behind the outputs, connect."""
         pairs = [(e.target, e.source) for e in self._graph.useful]
         reached = {target for target, _ in pairs}
-        if asked.weights:
+        if self._asked.weights:
             pairs += [(self.ends[o], o) for o in self._graph.outputs if o in reached]
         for target, source in dict.fromkeys(pairs):
             self._into.setdefault(target, []).append(source)
             self._out.setdefault(source, []).append(target)
 
-    def _reading(self) -> tuple[set[str], set[str]]:
-        """Return the vertices behind some second derivative, and those from which the argument of one is reached."""
-        bent = [own for own in self._bent.values() if own.block.nnz]
-        behind, ahead = {one.target for one in bent}, {v for one in bent for v in (one.left, one.right)}
+    def _own_seconds(self) -> list[tuple[str, HeldSecond]]:
+        """Return (vertex, edge) for each second derivative of an elemental or a pair of arguments."""
+        bent = {name: own for name, own in self._graph.useful_seconds.items() if own.block.nnz}
+        if not self._formed:
+            return list(seconds_along(self._graph, self._asked, bent, self.writer))
+        return [(own.target, self.writer.loaded_second(name, *own[2:])) for name, own in bent.items()]
+
+    def _reading(self, own: Sequence[tuple[str, HeldSecond]]) -> tuple[set[str], set[str]]:
+        """Return the vertices behind some second-order edge, and those from which an open side of one is reached."""
+        behind = {vertex for vertex, _ in own}
+        ahead = {v for _, edge in own for v in (edge.left, edge.right) if v in self._graph.sizes}
         for v in self._graph.order:
             if v in behind:
                 behind.update(self._out.get(v, ()))
@@ -170,35 +191,17 @@ class SecondElimination:
         """Whether some later step reads the Jacobian from i to v."""
         return i in self._behind or (v in self._ahead and v not in self.gone)
 
-    def _take_jacobians(self, asked: SecondOrder) -> None:
+    def _take_jacobians(self) -> None:
         """Load the Jacobians that some step reads, and add parallel ones up."""
         for e in self._graph.useful:
             if self._reads(e.target, e.source):
-                block, handle = e.block, self._loaded(e)
-                first = self._jacobians.get((e.target, e.source))
-                if first is not None:
-                    block = first.block.plus(block)
-                    handle = 0 if self._recorder is None else self._recorder.add(first.handle, handle)
-                self._jacobians[e.target, e.source] = HeldJacobian(block, handle)
-        for output in self._graph.outputs if asked.weights else ():
+                first, held = self._jacobians.get((e.target, e.source)), self.writer.loaded(e)
+                held = held if first is None else self.writer.total(first, held)
+                self._jacobians[e.target, e.source] = held
+        for output in self._graph.outputs if self._asked.weights else ():
             if self._reads(self.ends[output], output):
-                given = 0 if self._recorder is None else self._recorder.given(output, Side.ROWS)
-                row = Block(1, self._graph.sizes[output])
-                self._jacobians[self.ends[output], output] = HeldJacobian(row, given)
-
-    def _loaded(self, e: Elemental) -> int:
-        if e.explicit:
-            return 0 if self._recorder is None else self._recorder.load(e.name)
-        mode = cheapest_mode(e)
-        self.price += FMA.accumulate(e, mode)
-        return 0 if self._recorder is None else self._recorder.accumulate(e.name, mode)
-
-    def _take_seconds(self) -> None:
-        """Load the second derivatives of all elementals and pairs of arguments."""
-        for name, own in self._bent.items():
-            if own.block.nnz:
-                handle = 0 if self._recorder is None else self._recorder.load_second(name)
-                self._gather(own.target, HeldSecond(own.left, own.right, own.block, handle))
+                row = self.writer.given(output, Side.ROWS, Block(1, self._graph.sizes[output]))
+                self._jacobians[self.ends[output], output] = row
 
     def _push(self, v: str, k: str, sources: Sequence[str]) -> None:
         """Contract all second-order edges of v that k is an argument of."""
@@ -223,7 +226,7 @@ class SecondElimination:
             self._contract(v, pair, self._jacobians[k, sources[0]], Side.BOTH, sources[0], sources[0])
             return
         for place, right in enumerate(sources):
-            once = self._made(pair, self._jacobians[k, right], Side.RIGHT, (k, right), False)
+            once = self.writer.contract(pair, self._jacobians[k, right], Side.RIGHT, (k, right))
             for left in sources[: place + 1]:
                 self._contract(v, once, self._jacobians[k, left], Side.LEFT, left, right)
 
@@ -232,50 +235,23 @@ class SecondElimination:
         key = frozenset((left, right))
         onto = self._seconds.setdefault(v, {}).get(key)
         if onto is not None and onto.left != left:
-            onto = self._exchanged(onto)
+            onto = self.writer.exchanged(onto)
         halved = self._symmetric and left == right
-        self._seconds[v][key] = self._made(pair, by, side, (left, right), halved, onto)
+        self._seconds[v][key] = self.writer.contract(pair, by, side, (left, right), halved, onto)
 
     def _fold(self, v: str, pair: HeldSecond, by: HeldJacobian, side: Side, i: str) -> None:
         """Contract an edge of two arguments such that both are i: so does the pair in the other order, exchanged."""
-        made = self._made(pair, by, side, (i, i), False)
-        turned = self._exchanged(made)
-        handle = 0 if self._recorder is None else self._recorder.add(made.handle, turned.handle)
-        both = made.block.plus(turned.block)._replace(symmetric=True)
-        self._gather(v, HeldSecond(i, i, both, handle))
+        made = self.writer.contract(pair, by, side, (i, i))
+        self._gather(v, self.writer.total_second(made, self.writer.exchanged(made), symmetric=True))
 
     def _gather(self, v: str, fresh: HeldSecond) -> None:
         """Add a second-order edge to that of the same pair of arguments at v."""
         held, key = self._seconds.setdefault(v, {}), frozenset((fresh.left, fresh.right))
         known = held.get(key)
         if known is not None:
-            fresh = fresh if fresh.left == known.left else self._exchanged(fresh)
-            handle = 0 if self._recorder is None else self._recorder.add(known.handle, fresh.handle)
-            fresh = known._replace(block=known.block.plus(fresh.block), handle=handle)
+            fresh = fresh if fresh.left == known.left else self.writer.exchanged(fresh)
+            fresh = self.writer.total_second(known, fresh)
         held[key] = fresh
-
-    def _exchanged(self, pair: HeldSecond) -> HeldSecond:
-        handle = 0 if self._recorder is None else self._recorder.exchange(pair.handle)
-        return HeldSecond(pair.right, pair.left, pair.block.exchanged(), handle)
-
-    def _made(
-        self,
-        pair: HeldSecond,
-        by: HeldJacobian,
-        side: Side,
-        ends: tuple[str, str],
-        halved: bool,
-        onto: HeldSecond | None = None,
-    ) -> HeldSecond:
-        """Contract a second-order edge, onto another one if that is given."""
-        made = contraction(pair.block, by.block, side, halved)
-        self.price += made.fma
-        self.counted = self.counted and made.counted and made.block.exact and by.block.structure.exact
-        block, handle = made.block, 0
-        if self._recorder is not None:
-            place = None if onto is None else onto.handle
-            handle = self._recorder.contract(pair.handle, by.handle, side, halved, place)
-        return HeldSecond(*ends, block if onto is None else block.plus(onto.block), handle)
 
     def _lead(self, v: str, k: str, i: str) -> None:
         """Let v depend on i, which it depended on through k; the Jacobian is made where a later step reads it."""
@@ -285,19 +261,19 @@ class SecondElimination:
         if not self._reads(v, i):
             self._jacobians.pop((v, i), None)
             return
-        left, right, onto = self._jacobians[v, k], self._jacobians[k, i], self._jacobians.get((v, i))
-        block, handle = left.block.times(right.block), 0
-        self.price += FMA.multiply(left.block, right.block)
-        self.counted = self.counted and block.structure.exact
-        if self._recorder is not None:
-            handle = self._recorder.multiply(left.handle, right.handle, None if onto is None else onto.handle)
-        self._jacobians[v, i] = HeldJacobian(block if onto is None else onto.block.plus(block), handle)
+        onto = self._jacobians.get((v, i))
+        self._jacobians[v, i] = self.writer.multiply(self._jacobians[v, k], self._jacobians[k, i], onto)
 
 
-def elimination_plan(graph: Graph, asked: SecondOrder, order: Sequence[str], symmetric: bool = True) -> Plan:
-    """Write the plan that eliminates the vertices in an order; unless `symmetric`, all entries are computed."""
+def elimination_plan(
+    graph: Graph, asked: SecondOrder, order: Sequence[str], symmetric: bool = True, formed: bool = False
+) -> Plan:
+    """Write the plan that eliminates the vertices in an order; unless `symmetric`, all entries are computed.
+
+    Directions are taken along where second derivatives come in, or where it is `formed` at the end.
+    """
     recorder = Recorder(graph)
-    work = SecondElimination(graph, asked, recorder, symmetric)
+    work = SecondElimination(graph, asked, recorder, symmetric, formed)
     for vertex in order:
         work.eliminate(vertex)
     return recorder.plan((), second_outputs=work.outputs(), second=asked)

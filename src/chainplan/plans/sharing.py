@@ -21,8 +21,12 @@ from chainplan.plans.steps import (
     Accumulate,
     Add,
     Again,
+    Contract,
     Decompress,
+    Exchange,
+    Given,
     Load,
+    LoadSecond,
     Multiply,
     Plan,
     ProductProgram,
@@ -30,8 +34,11 @@ from chainplan.plans.steps import (
     Seed,
     Step,
 )
+from chainplan.plans.typed import SIDE_ENDS
 from chainplan.problem.graph import Graph, Mode
 
+_PLACELESS = frozenset(SIDE_ENDS.values())
+"""What stands for a vertex of blocks that weights or directions are in, which are given at one place."""
 FINGERPRINT_PRIME = (1 << 127) - 1
 FINGERPRINT_BASE = 0x5DEECE66D1234567F1CA6B39E4D2A71B
 """The point at which the numbers of the factors of a product are evaluated as the coefficients of a polynomial."""
@@ -64,7 +71,7 @@ def shared(candidate: Candidate) -> Candidate:
     -------
     Candidate
         The same plan where no elementals are equal, where it evaluates states, or where nothing is made twice. Of
-        products with vectors the set-up alone changes.
+        products with vectors the set-up alone changes, of second derivatives the Jacobians alone.
     """
     plan = candidate.plan
     if not plan.graph.shares or evaluates(plan.steps):
@@ -96,7 +103,8 @@ class _Sharing:
         for position, step in enumerate(self._plan.steps):
             value = self._value(step, values)
             values.append(value)
-            own = isinstance(step, Load) or self._typed[position].special is not None
+            typed = self._typed[position]
+            own = isinstance(step, Load) or typed.special is not None or not _PLACELESS.isdisjoint(typed[:2])
             if not own and value in self._known and self._stands_again(position, self._known[value]):
                 continue
             self._place[position] = len(self.steps)
@@ -151,6 +159,8 @@ class _Sharing:
                 return values[arg]
             case Seed():
                 return BlockValue()
+            case LoadSecond() | Contract() | Exchange() | Given():
+                return self._factor(("of its own", len(values)))
         raise AssertionError("states are not evaluated, and no vectors are multiplied")
 
     def _elemental(self, name: str) -> BlockValue:
@@ -171,7 +181,7 @@ class _Sharing:
         """Leave out the steps that nothing reads any more."""
         count = len(self._plan.steps)
         programs = self._plan.programs
-        ends = [output.step for output in self._plan.outputs]
+        ends = [*self._plan.ends]
         ends += [arg for program in programs for step in program.steps for arg in step.operands() if arg < count]
         ends += [result.step for program in programs for result in program.results if result.step < count]
         read = {self._place[end] for end in ends}
@@ -186,7 +196,9 @@ class _Sharing:
     def plan(self) -> Plan:
         """Return the plan of the steps."""
         outputs = tuple(output._replace(step=self._place[output.step]) for output in self._plan.outputs)
-        return Plan(self._graph, tuple(self.steps), outputs, tuple(map(self._renumbered, self._plan.programs)))
+        seconds = tuple(output._replace(step=self._place[output.step]) for output in self._plan.second_outputs)
+        programs = tuple(map(self._renumbered, self._plan.programs))
+        return Plan(self._graph, tuple(self.steps), outputs, programs, seconds, self._plan.second)
 
     def _renumbered(self, program: ProductProgram) -> ProductProgram:
         """Number a program on after the steps of the set-up that are left."""

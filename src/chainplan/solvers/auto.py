@@ -36,7 +36,7 @@ from chainplan.solvers.elimination.path_bound import path_bound, quick_bound
 from chainplan.solvers.forward import ForwardSolver
 from chainplan.solvers.reverse import ReverseSolver
 from chainplan.solvers.search.search import Search, SearchStopped
-from chainplan.solvers.search.solver import Solver, along_a_graph
+from chainplan.solvers.search.solver import Solver
 from chainplan.solvers.second.chain import SecondChainSolver
 from chainplan.solvers.second.elimination import SecondEliminationSolver
 from chainplan.solvers.uses.chain_groups import ChainGroupsSolver
@@ -112,8 +112,6 @@ class AutoSolver(Solver):
     twice = True
 
     def refuses(self, problem: Problem) -> str | None:
-        if problem.second is not None:
-            return along_a_graph(problem)
         return ChainReversalSolver().refuses(problem) if problem.recompute else None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
@@ -173,7 +171,7 @@ def _solve_second_order(problem: Problem, search: Search) -> Outcome:
             search.budget = DEFAULT_AUTO_SECONDS
         outcome = _run_stage(solver, problem, search)
         if _fits(outcome, problem):
-            return outcome
+            return _with_equal_shared(outcome, problem, search)
     return _best_outcome(problem, [_run_stage(order, problem, search) for order in _FORMED_BASELINES], search)
 
 

@@ -10,7 +10,7 @@ from chainplan.plans.product_orders import baseline_plan
 from chainplan.plans.result import Outcome
 from chainplan.problem.problem import Problem
 from chainplan.solvers.search.search import Search
-from chainplan.solvers.search.solver import Solver, along_a_graph
+from chainplan.solvers.search.solver import Solver
 
 
 @final
@@ -19,7 +19,7 @@ class ForwardSolver(Solver):
 
     Cost: one product per edge and input that reaches it.
     Exact: no, a baseline.
-    Refuses: second derivatives along directions of graphs that are not chains.
+    Refuses: nothing.
     """
 
     name = "forward"
@@ -27,7 +27,7 @@ class ForwardSolver(Solver):
     twice = True
 
     def refuses(self, problem: Problem) -> str | None:
-        return along_a_graph(problem)
+        return None
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         return Outcome(Status.FEASIBLE, Candidate(baseline_plan(problem, self.name), problem.cost))

@@ -31,13 +31,6 @@ def not_of_second_order(problem: Problem) -> str | None:
     return "it plans for second derivatives; 'derivative: 2' is not set" if problem.second is None else None
 
 
-def along_a_graph(problem: Problem) -> str | None:
-    """The refusal of solvers that follow directions along chains alone: a graph has second derivatives along some."""
-    if problem.second is None or problem.second.symmetric:
-        return None
-    return problem.graph.not_a_chain
-
-
 class Solver(ABC):
     """One way of finding a plan."""
 

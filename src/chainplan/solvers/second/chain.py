@@ -8,13 +8,16 @@ exactly, and bounds those from below in which Jacobians are made in other orders
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import final
 
-from chainplan.plans.bound import Bound, Status
+from chainplan.plans.bound import NO_BOUND, Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.classes import SECOND_BRACKETINGS, SECOND_SHARED
+from chainplan.plans.product_orders import BASELINES, baseline_plan
 from chainplan.plans.result import Outcome, bounded
-from chainplan.plans.second_bracketings import bracketing_plan, chain_links
+from chainplan.plans.second_bracketings import ChainLink, bracketing_plan, chain_links
+from chainplan.plans.sharing import shared
 from chainplan.problem.problem import Problem
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver, not_fma, not_of_second_order
@@ -31,7 +34,7 @@ class SecondChainSolver(Solver):
 
     Cost: O(q³) time and O(q²) memory for q elementals.
     Exact: yes, within second-order bracketings; within those with Jacobians in any order where the bound is reached; no
-        along directions, and where entries are counted from above.
+        along directions, where entries are counted from above, and where products of equal elementals are made once.
     Refuses: problems that ask for the Jacobian; graphs that are not chains; other objectives than fma; more than 400
         elementals.
     """
@@ -50,12 +53,28 @@ class SecondChainSolver(Solver):
         assert asked is not None
         if not asked.symmetric:
             return Outcome(Status.FEASIBLE, Candidate(cheapest_sided(problem.graph, asked, search.tick), problem.cost))
+        if search.limited:
+            for name in BASELINES[:2]:
+                baseline = Candidate(baseline_plan(problem, name), problem.cost)
+                search.offer(baseline.plan, baseline.price)
         links = chain_links(problem.graph, asked)
         table = SecondIntervalTable(links, problem.cost, search.tick)
         candidate = Candidate(bracketing_plan(problem.graph, asked, table.splitter()), problem.cost)
-        if not table.exact:
-            return Outcome(Status.FEASIBLE, candidate)
         search.offer(candidate.plan, candidate.price)
-        floor = SecondIntervalTable(links, problem.cost, search.tick, floor=True)
-        within = SECOND_SHARED if floor.price == table.price else SECOND_BRACKETINGS
-        return bounded(candidate, table.price, Bound(table.price, within))
+        bound = NO_BOUND
+        if table.exact:
+            floor = SecondIntervalTable(links, problem.cost, search.tick, floor=True)
+            bound = Bound(table.price, SECOND_SHARED if floor.price == table.price else SECOND_BRACKETINGS)
+        once = _with_equal_once(problem, candidate, links, search)
+        return bounded(once, once.price, bound.below(once.price))
+
+
+def _with_equal_once(problem: Problem, candidate: Candidate, links: Sequence[ChainLink], search: Search) -> Candidate:
+    """Return the plan, or a cheaper one that makes the Jacobians of equal parts of the chain once."""
+    graph, asked = problem.graph, problem.second
+    if not graph.shares or asked is None:
+        return candidate
+    kinds = [None if link.elemental is None else link.elemental.kind for link in links]
+    table = SecondIntervalTable(links, problem.cost, search.tick, kinds=kinds)
+    other = Candidate(bracketing_plan(graph, asked, table.splitter()), problem.cost)
+    return min((shared(candidate), shared(other)), key=lambda one: one.price)

@@ -14,6 +14,8 @@ from chainplan.plans.candidate import Candidate
 from chainplan.plans.classes import SECOND_ELIMINATION
 from chainplan.plans.result import Outcome, bounded
 from chainplan.plans.second_elimination import SecondElimination, elimination_plan
+from chainplan.plans.steps import Plan
+from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver, not_fma, not_of_second_order
@@ -29,37 +31,59 @@ class SecondEliminationSolver(Solver):
 
     Cost: 2^n states for n intermediate vertices up to 10; above that the moves of the local search, each of which
         prices an order.
-    Exact: yes, within second-order vertex elimination, up to 10 intermediates where entries are counted exactly.
-    Refuses: problems that ask for the Jacobian; directions; other objectives than fma.
+    Exact: yes, within second-order vertex elimination, up to 10 intermediates where entries are counted exactly; no
+        along directions, which are taken along or multiplied at the end, whichever a greedy order says.
+    Refuses: problems that ask for the Jacobian; other objectives than fma.
     """
 
     name = "second-elimination"
     twice = True
 
     def refuses(self, problem: Problem) -> str | None:
-        reason = not_of_second_order(problem) or not_fma(problem)
-        if reason is None and problem.second is not None and not problem.second.symmetric:
-            return "it takes no directions, but forms the second derivative"
-        return reason
+        return not_of_second_order(problem) or not_fma(problem)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        asked, graph = problem.second, problem.graph
+        asked = problem.second
         assert asked is not None
-        work = SecondElimination(graph, asked)
-        forward = work.middle
-
-        def offered(price: int, order: list[str]) -> PricedVertices:
-            search.offer(lambda: elimination_plan(graph, asked, order), price)
-            return price, order
-
-        best = min((offered(priced(work, order), order) for order in (forward, forward[::-1])), key=itemgetter(0))
-        greedy = greedy_order(work, search.tick)
-        best = min(best, offered(priced(work, greedy), greedy), key=itemgetter(0))
-        for price, order in improved_orders(work, best, search.seed, search.tick):
-            best = offered(price, order)
+        ways = [False] if asked.symmetric else [False, True]
+        started = [_Way(problem, formed, search) for formed in ways]
+        best = min(started, key=lambda way: Candidate(way.plan(), FMA).price)
+        for price, order in improved_orders(best.work, best.best, search.seed, search.tick):
+            best.offered(price, order)
         bound = NO_BOUND
-        if len(forward) <= MAX_SUBSET_VERTICES:
-            best, counted = cheapest_order(work, best, search.tick)
-            bound = Bound(best[0], SECOND_ELIMINATION) if counted else NO_BOUND
-        candidate = Candidate(elimination_plan(graph, asked, best[1]), problem.cost)
+        if len(best.work.middle) <= MAX_SUBSET_VERTICES:
+            best.best, counted = cheapest_order(best.work, best.best, search.tick)
+            bound = Bound(best.best[0], SECOND_ELIMINATION) if counted and asked.symmetric else NO_BOUND
+        candidate = Candidate(best.plan(), problem.cost)
         return bounded(candidate, candidate.price, bound)
+
+
+class _Way:
+    """The best order so far: of the baselines and a greedy one at first.
+
+    The second derivative is `formed` before it is multiplied by directions, or they are taken along.
+    """
+
+    def __init__(self, problem: Problem, formed: bool, search: Search) -> None:
+        assert problem.second is not None
+        self._graph, self._asked, self._formed, self._search = problem.graph, problem.second, formed, search
+        self.work = SecondElimination(problem.graph, problem.second, formed=formed)
+        forward = self.work.middle
+        first = [self.offered(priced(self.work, order), order) for order in (forward, forward[::-1])]
+        greedy = greedy_order(self.work, search.tick)
+        self.best = min((*first, self.offered(priced(self.work, greedy), greedy)), key=itemgetter(0))
+
+    def offered(self, price: int, order: list[str]) -> PricedVertices:
+        """Offer an order that is the cheapest so far, and return it."""
+        self.best = price, order
+        graph, asked, formed = self._graph, self._asked, self._formed
+        if asked.symmetric:
+            self._search.offer(lambda: elimination_plan(graph, asked, order), price)
+        else:
+            made = elimination_plan(graph, asked, order, formed=formed)
+            self._search.offer(made, Candidate(made, FMA).price)
+        return self.best
+
+    def plan(self) -> Plan:
+        """Write the plan of the best order."""
+        return elimination_plan(self._graph, self._asked, self.best[1], formed=self._formed)

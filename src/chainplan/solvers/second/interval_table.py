@@ -17,12 +17,12 @@ exact.
 
 `floor` is a bound on a wider class, in which the Jacobians are made in any order, from each other, and each is made
 once: the last product of each Jacobian that a split needs is a step of its own, which costs at least the cheapest
-product of any split. Equal elementals are told apart.
+product of any split. Equal elementals are told apart, unless the table is to look for parts that repeat at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from chainplan.plans.second_bracketings import ChainLink, bends
 from chainplan.problem.cost import CostModel
@@ -43,21 +43,31 @@ class SecondIntervalTable:
         What is called for every interval; it may stop the search.
     floor : bool
         Whether to bound the wider class from below instead.
+    kinds : Sequence[Hashable]
+        Keys of the links, where equal ones are to share what they are made into: two adjacent parts of equal keys have
+        equal Jacobians, so that those of one of them cost nothing. Without keys nothing is shared.
     """
 
     def __init__(
-        self, links: Sequence[ChainLink], cost: CostModel, tick: Callable[[], None], floor: bool = False
+        self,
+        links: Sequence[ChainLink],
+        cost: CostModel,
+        tick: Callable[[], None],
+        floor: bool = False,
+        kinds: Sequence[Hashable] = (),
     ) -> None:
         self.size = len(links)
         self._cost, self._floor, self._bends = cost, floor, bends(links)
         self._jacobian: dict[tuple[int, int], Block] = {}
         self._second: dict[tuple[int, int], SecondBlock] = {}
-        self._counted = True
+        self._counted, self._kinds = True, list(kinds)
+        self._products: dict[tuple[int, int], int] = {}
         self._prices: dict[tuple[int, int], tuple[int, int]] = {}
         self._splits: dict[tuple[int, int, bool], int] = {}
         for i, link in enumerate(links):
             self._jacobian[i, i + 1], self._second[i, i + 1] = link.block, link.second
             self._prices[i, i + 1] = 0, link.price
+            self._products[i, i + 1] = 0
         for length in range(2, self.size + 1):
             for i in range(self.size - length + 1):
                 tick()
@@ -103,10 +113,15 @@ class SecondIntervalTable:
             for whole in (False, True):
                 near, far = self._reads(i, k, j, whole and not self._floor)
                 price = self._prices[i, k][near] + self._prices[k, j][far] + contracted
+                made = self._products[i, k] * near + self._products[k, j] * far + product
+                if near and far and self._kinds and self._kinds[i:k] == self._kinds[k:j]:
+                    price, made = price - self._products[k, j], made - self._products[k, j]
                 if whole and not self._floor:
                     price += product
                 if best[whole] is None or price < best[whole][0]:  # type: ignore[index]
                     best[whole] = price, k
+                    if whole:
+                        self._products[i, j] = made
         alone, together = best
         assert alone is not None, "an interval has a split"
         assert together is not None
