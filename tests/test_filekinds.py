@@ -34,6 +34,8 @@ WRITERS: tuple[tuple[str, Callable[[Path], object], str], ...] = (
     ("a.yaml", lambda path: networkx.write_graphml_xml(GRAPH, path), "a GraphML file under another name"),
     ("a.txt", lambda path: networkx.write_gml(GRAPH, path), r"found a GML file under another name.*Name it \*.gml"),
     ("a.yaml", lambda path: path.write_text('strict digraph "g" {\n x -> y;\n}'), r"a DOT file.*Name it \*.dot"),
+    ("a.in", lambda path: path.write_text("length 11\nsize_range 5 500\n"), "settings of a Jacobian-chaining code"),
+    ("b.in", lambda path: path.write_text("//seed 3\namount 9\nlength 1,2,3\n"), "settings .*elemental_jacobians"),
     ("a.html", lambda path: path.write_text("<!DOCTYPE html><html></html>"), "found an HTML or XML file"),
     *(
         (name, lambda path, edges=edges: path.write_text(json.dumps(networkx.node_link_data(GRAPH, edges=edges))), why)

@@ -48,6 +48,11 @@ FILE_KINDS = (
         "Name it *.gml.",
     ),
     FileKind("a DOT file under another name", r"\s*(?:strict\s+)?(?:di)?graph\b[^\[{:]*\{", "Name it *.dot."),
+    FileKind(
+        "settings of a Jacobian-chaining code, which draws chains by them",
+        r"(?:(?://)?\w+ +[\d., ]+\r?\n)*(?:length|size_range|dag_size_range) +\d",
+        'Write a chain itself, as JSON: {"elemental_jacobians": [{"n": 3, "m": 2, ...}]}.',
+    ),
     FileKind("an HTML or XML file", r"\s*<[?!a-zA-Z]", "Write the problem as YAML or JSON."),
 )
 """The kinds, of which the first that fits counts; a character of the regular expression `begins` stands for a byte."""
