@@ -109,7 +109,7 @@ def test_the_shortest_candidate_is_kept_and_operations_are_lines(monkeypatch: py
         assert one.counts is not None
         finished = [count.operations for count in one.counts.values() if count.operations is not None]
         assert one.operations == len(one.lines) == min(finished) <= by_forward
-        assert len(finished) == 4
+        assert jacobian.LEAST_FINISHED <= len(finished) <= jacobian.MOST_FINISHED
         assert {*ORDERS, "plan"} < set(one.counts)
     assert sum(one.operations for one in made) < sum(alone)
 

@@ -42,7 +42,7 @@ class CodeSuite:
     rounds: int = 100
     batch: int = 4096
     batch_rounds: int = 10
-    sympy_seconds: float = 5.0
+    sympy_seconds: float = 20.0
 
     def quick(self) -> CodeSuite:
         """The same on two functions."""

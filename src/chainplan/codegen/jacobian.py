@@ -29,8 +29,10 @@ from chainplan.codegen.writer import Ref, Writer
 
 AnyProgram = TypeVar("AnyProgram", bound=StraightLine)
 
-FINISHED_CANDIDATES = 4
-"""How many of the shortest programs are rewritten and laid out."""
+FINISHED_OPERATIONS = 5_000
+"""How many operations the programs that are rewritten and laid out may have together, the shortest first."""
+LEAST_FINISHED, MOST_FINISHED = 4, 10
+"""How many programs are rewritten and laid out at least, and at most."""
 
 
 class _Candidate(NamedTuple):
@@ -69,7 +71,8 @@ def _jacobian(program: AnyProgram, asked: AskedJacobian) -> AnyProgram:
     best = min(made.values(), key=lambda one: one.operations)
     order = improved(best.order, best.operations, lambda o: written(partial(followed, order=o)).operations)
     made["plan"] = written(partial(followed, order=order))
-    few = sorted(made, key=lambda name: made[name].operations)[:FINISHED_CANDIDATES]
+    count = min(max(FINISHED_OPERATIONS // max(best.operations, 1), LEAST_FINISHED), MOST_FINISHED)
+    few = sorted(made, key=lambda name: made[name].operations)[:count]
     finished = {name: _finished(asked, made[name]) for name in few}
     laid = min(finished.values(), key=lambda one: len(one.lines))
     counts = {

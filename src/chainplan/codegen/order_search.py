@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-MAX_WRITTEN_OPERATIONS = 80_000
+MAX_WRITTEN_OPERATIONS = 30_000
 """How many operations all orders that are tried may write together, so that the search takes a part of a second."""
 MOVES_PER_VERTEX = 12
 """How many moves are tried for each vertex, where that is less."""
@@ -13,7 +13,7 @@ LEAST_MOVES_PER_VERTEX = 0.125
 """How many moves for each vertex must be affordable; fewer hardly find one that helps."""
 PATIENCE_PER_VERTEX = 2
 """How many moves for each vertex are tried after the last one that saved something, but `LEAST_PATIENCE` at least."""
-LEAST_PATIENCE = 200
+LEAST_PATIENCE = 60
 """How many moves are tried so in the smallest programs."""
 MOVE_SPANS = (1, 2, 4, 8, 16, 32, 64)
 """How far vertices are moved, in places."""
