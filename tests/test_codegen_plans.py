@@ -11,6 +11,8 @@ import pytest
 import chainplan
 from chainplan.codegen import from_plan
 from chainplan.errors import SpecError
+from chainplan.plans.steps import Decompress, Load, Multiply, Output, Plan, Seed, Step
+from chainplan.problem.graph import Mode
 from chainplan_cli.main import main
 
 SPECS: list[dict[str, Any]] = [
@@ -125,6 +127,36 @@ def test_what_is_no_scalar_code_is_refused(
     (tmp_path / "spec.yaml").write_text("chain: [2, 3, 2]\n")
     assert main(["emit", str(tmp_path / "spec.yaml"), "--derivative", "hessian"]) == 2
     assert "found Jacobians, and --derivative hessian; expected jacobian" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows"),
+    [
+        (tuple(k % 5 for k in range(9)), None),
+        (None, tuple(k % 5 for k in range(9))),
+        ((0,) + (-1,) * 7 + (0,), tuple(k % 5 for k in range(9))),
+    ],
+    ids=["tangents", "adjoints", "both"],
+)
+def test_compressed_sweeps_over_given_entries(columns: tuple[int, ...] | None, rows: tuple[int, ...] | None) -> None:
+    band = {"shape": [9, 9], "structure": {"banded": [1, 1]}}
+    problem = chainplan.from_spec({"chain": [band, band]})
+    steps: list[Step] = [Load("F1"), Load("F2")]
+    ends: list[int | None] = []
+    for mode, colours in ((Mode.TANGENT, columns), (Mode.ADJOINT, rows)):
+        at = len(steps)
+        ends.append(None if colours is None else at + 2)
+        if colours is not None:
+            pairs = ((0, at), (1, at + 1)) if mode is Mode.TANGENT else ((at, 1), (at + 1, 0))
+            steps += [Seed("x0" if mode is Mode.TANGENT else "x2", mode, colours), *(Multiply(*p) for p in pairs)]
+    steps.append(Decompress(*ends))
+    program = from_plan(Plan(problem.graph, tuple(steps), (Output("x2", "x0", len(steps) - 1),)))
+    first, second = np.triu(np.tril(np.random.default_rng(0).normal(size=(2, 9, 9)), 1), -1)
+    (found,) = program.evaluate(first, second)
+    expected = second @ first
+    assert np.abs(found - expected).max() <= 1e-15 * np.abs(expected).max()
+    assert program.outputs[0].entries == tuple(np.flatnonzero(expected))
+    assert not program.constants
 
 
 def test_a_plan_of_states_is_refused() -> None:

@@ -12,10 +12,24 @@ from chainplan.codegen.program import ScalarProgram
 from chainplan.codegen.sources.build import Refs, built
 from chainplan.codegen.straight_line import InputArray
 from chainplan.codegen.writer import Writer
+from chainplan.colouring import decompress
 from chainplan.errors import SpecError
-from chainplan.plans.replay import replay
-from chainplan.plans.steps import Add, Again, Interpreter, Load, Multiply, Plan, Planned, Step, plan_of, word_of
-from chainplan.problem.graph import Elemental
+from chainplan.plans.replay import Replay, colouring_of, replay
+from chainplan.plans.steps import (
+    Add,
+    Again,
+    Decompress,
+    Interpreter,
+    Load,
+    Multiply,
+    Plan,
+    Planned,
+    Seed,
+    Step,
+    plan_of,
+    word_of,
+)
+from chainplan.problem.graph import Elemental, Mode
 from chainplan.structures.scaled_identity import ScaledIdentity
 
 MAX_PLAN_FMA = 100_000
@@ -72,7 +86,7 @@ def from_plan(plan: Plan | Planned, name: str = "jacobian") -> ScalarProgram:
             f"{name}: found {fma:,} fma and a block of {largest:,} entries; expected at most {MAX_PLAN_FMA:,} and "
             f"{MAX_PLAN_BLOCK_ENTRIES:,} in scalar code. Use a smaller problem."
         )
-    entries, loaded = _Entries(plan), {step.elemental for step in plan.steps if isinstance(step, Load)}
+    entries, loaded = _Entries(plan, replayed), {step.elemental for step in plan.steps if isinstance(step, Load)}
     for e in plan.graph.elementals:
         if e.name in loaded:
             entries.load(Load(e.name))
@@ -100,8 +114,10 @@ def _given(refs: Refs) -> Refs:
 class _Entries(Interpreter[Refs]):
     """Writes what each step makes as an array of references, of rows x cols."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, replayed: Replay) -> None:
         self.writer = Writer()
+        self._plan = plan
+        self._replayed = replayed
         self.inputs: list[InputArray] = []
         self.made: list[Refs] = []
         self._graph = plan.graph
@@ -154,6 +170,23 @@ class _Entries(Interpreter[Refs]):
     def again(self, step: Again) -> Refs:
         return self.made[step.arg]
 
+    def seed(self, step: Seed) -> Refs:
+        refs = np.full((len(step.colours), max(step.colours, default=-1) + 1), Writer.ZERO, np.int64)
+        for line, colour in enumerate(step.colours):
+            if colour >= 0:
+                refs[line, colour] = Writer.ONE
+        return refs if step.mode is Mode.TANGENT else refs.T
+
+    def decompress(self, step: Decompress) -> Refs:
+        rows, cols, structure = self._replayed.blocks[len(self.made)].block
+        compressed = (None if arg is None else self.made[arg] for arg in (step.tangent, step.adjoint))
+        read = decompress(
+            structure.pattern(rows, cols), colouring_of(self._plan, self._replayed, step), *compressed
+        ).tocoo()
+        refs = np.full((rows, cols), Writer.ZERO, np.int64)
+        refs[read.row, read.col] = read.data
+        return refs
+
     def _refused(self, step: Step) -> NoReturn:
         where = getattr(step, "elemental", None) or getattr(step, "vertex", None)
         raise SpecError(
@@ -167,8 +200,6 @@ class _Entries(Interpreter[Refs]):
     exchange: Callable[..., Refs] = _refused
     given: Callable[..., Refs] = _refused
     propagate: Callable[..., Refs] = _refused
-    seed: Callable[..., Refs] = _refused
-    decompress: Callable[..., Refs] = _refused
     direction: Callable[..., Refs] = _refused
     advance: Callable[..., Refs] = _refused
     store: Callable[..., Refs] = _refused
