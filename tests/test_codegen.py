@@ -294,6 +294,30 @@ def test_compiled_code_equals_evaluation(drawn_jacobians: list[tuple[ScalarProgr
                 assert apart(found, wanted) < TOLERANCE
 
 
+@pytest.mark.parametrize("core", ["1", "0"], ids=["array call", "ctypes"])
+def test_numba_code_equals_evaluation(core: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    monkeypatch.setenv("CHAINPLAN_COMPILED", core)
+    names = [name for name in OPERATIONS if name != "recip"]
+    lines = tuple(Line(name, tuple(range(OPERATIONS[name].arity))) for name in names)
+    output = OutputArray("y", (len(names), 2), tuple(range(0, 2 * len(names), 2)), tuple(range(4, 4 + len(names))))
+    program = ScalarProgram("f", (InputArray("x", (3,)),), (2.0,), lines, (output,))
+    run = program.compile("numba")
+    points = np.array([[0.3, 0.7, 0.2], [0.7, 0.3, -0.2], [-0.5, -0.5, 0.0], [0.0, 0.0, 1.0], [-7.5, 2.5, 3.0]])
+    expected = program.evaluate(points)[0]
+    for found in (run.batch(points), np.array([run(x) for x in points])):
+        assert np.allclose(found, expected, rtol=1e-14, atol=1e-300, equal_nan=True)
+    assert run.target == "numba"
+
+
+def test_numba_refuses_long_programs() -> None:
+    pytest.importorskip("numba")
+    lines = tuple(Line("sin", (k,)) for k in range(3000))
+    program = ScalarProgram("f", (InputArray("x", ()),), (), lines, (OutputArray("y", (), (0,), (3000,)),))
+    with pytest.raises(ArgumentError, match="found 'numba' for 3,000 operations; expected at most 2,000"):
+        program.compile("numba")
+
+
 def test_python_code_equals_evaluation(drawn_jacobians: list[tuple[ScalarProgram, np.ndarray]]) -> None:
     for program, points in drawn_jacobians:
         run, expected = program.compile("python"), program.evaluate(points)
@@ -429,6 +453,21 @@ def test_every_name_of_an_input_is_one_that_c_and_python_take(tmp_path: Path) ->
     assert program.compile("python")(*numbers).tolist() == (numbers[:-1] * numbers[1:]).tolist()
 
 
+@pytest.mark.nightly
+def test_the_compiler_of_ziglang_is_taken_where_there_is_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ziglang")
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert [command[1:] for command in compilers()] == [("-m", "ziglang", "cc")]
+    drawn, point = complex_step.draw(7)
+    program = scalar_program(drawn).jacobian()
+    run = program.compile()
+    assert run.target == "c"
+    assert apart(run(np.array(point))[1], program.evaluate(np.array(point))[1]) < TOLERANCE
+
+
 @needs_compiler
 def test_threads_may_call_one_compiled_program() -> None:
     drawn, point = complex_step.draw(7)
@@ -506,7 +545,7 @@ def test_wrong_arguments_are_named() -> None:
             run(np.zeros(size + 1))
         with pytest.raises(ArgumentError, match="expected one axis of them"):
             run.batch(np.zeros(size))
-    with pytest.raises(ArgumentError, match="target: found 'fortran'; expected one of c, python"):
+    with pytest.raises(ArgumentError, match="target: found 'fortran'; expected one of c, numba, python"):
         program.compile("fortran")
     with pytest.raises(SpecError, match="expected at most 100,000 in scalar code"):
         from_layers({"input": {"x": 1000}, "layers": [{"op": "linear", "out": 1000}]})

@@ -1,4 +1,4 @@
-"""Scalar programs that run in this process: compiled by a C compiler, or as Python where there is none."""
+"""Scalar programs that run in this process: compiled by a C compiler or by Numba, or as Python."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from chainplan.codegen.straight_line import StraightLine, checked
 from chainplan.codegen.targets.c import INCLUDED, one_point
 from chainplan.codegen.targets.c_batch import many_points
 from chainplan.codegen.targets.names import defined
+from chainplan.codegen.targets.numba_function import numba_functions
 from chainplan.codegen.targets.python import python_source
 from chainplan.codegen.vector_math import VECTOR_MATH
 from chainplan.compiled.loader import compiled_core
@@ -29,7 +30,6 @@ WITHOUT_COMPILER = (
     "no C compiler was found on this machine that compiles the code, so it runs as Python, which is slower. Install "
     "one, or run in the checkout of chainplan: pip install '.[native]'"
 )
-COMPILED_TARGETS = ("c", "python")
 LEAST_RELEASED_OPERATIONS = 1_000
 """From how many operations on a call lets other threads run, which takes longer than fewer operations do."""
 CALLED = """
@@ -49,7 +49,7 @@ class CompiledProgram:
     program : StraightLine
         The program that it computes.
     target : str
-        What it runs as: `c`, or `python`.
+        What it runs as: `c`, `numba` or `python`.
     many : Callable[[Sequence[Array], int], list[Array]]
         The function of arrays of points x entries and their number.
 
@@ -162,12 +162,7 @@ def compiled_program(program: StraightLine, target: str) -> CompiledProgram:
     """Compile a program, as `ScalarProgram.compile` describes it."""
     if target not in COMPILED_TARGETS:
         raise ArgumentError(f"target: found {target!r}; expected one of {', '.join(COMPILED_TARGETS)}. Correct it.")
-    if target == "c":
-        path = compiled(native_source(program))
-        if path is not None:
-            return _in_c(program, ctypes.CDLL(str(path)))
-        warnings.warn(WITHOUT_COMPILER, stacklevel=3)
-    return _in_python(program)
+    return COMPILED_TARGETS[target](program)
 
 
 def native_source(program: StraightLine) -> str:
@@ -177,8 +172,13 @@ def native_source(program: StraightLine) -> str:
     return "\n".join([*INCLUDED, VECTOR_MATH, *one, "", *many, CALLED.replace("...", passed)])
 
 
-def _in_c(program: StraightLine, library: ctypes.CDLL) -> CompiledProgram:
-    """Call a shared object."""
+def _in_c(program: StraightLine) -> CompiledProgram:
+    """Call a shared object that the C compiler of this machine makes; as Python where there is none."""
+    path = compiled(native_source(program))
+    if path is None:
+        warnings.warn(WITHOUT_COMPILER, stacklevel=4)
+        return _in_python(program)
+    library = ctypes.CDLL(str(path))
     many = library["program_batch"]
     many.restype = None
 
@@ -190,15 +190,32 @@ def _in_c(program: StraightLine, library: ctypes.CDLL) -> CompiledProgram:
         many(ctypes.c_size_t(points), *(ctypes.c_void_p(a.ctypes.data) for a in (*arrays, *made)))
         return [m.T for m in made]
 
-    function = library["program_called"]
-    function.restype = None
+    address = ctypes.cast(library["program_called"], ctypes.c_void_p).value or 0
+    return _at_address(program, "c", address, of_many)
+
+
+def _in_numba(program: StraightLine) -> CompiledProgram:
+    """Call what Numba compiles."""
+    functions = numba_functions(program)
+
+    def of_many(given: Sequence[Array], points: int) -> list[Array]:
+        made = [np.zeros((points, o.size)) for o in program.outputs]
+        functions.many((*map(np.ascontiguousarray, given), *made), points)
+        return made
+
+    return _at_address(program, "numba", functions.address, of_many)
+
+
+def _at_address(
+    program: StraightLine, target: str, address: int, of_many: Callable[[Sequence[Array], int], list[Array]]
+) -> CompiledProgram:
+    """Call a function that takes all arrays of a point by one pointer."""
     core = compiled_core()
     if core is None:
-        return _CalledProgram(program, "c", of_many, _Buffers(program, function).on)
+        return _CalledProgram(program, target, of_many, _Buffers(program, address).on)
     kind: type = core.ArrayCall
-    run = _direct(kind)(program, "c", of_many)
+    run = _direct(kind)(program, target, of_many)
     inputs, outputs = (tuple(one.shape for one in side) for side in (program.inputs, program.outputs))
-    address = ctypes.cast(function, ctypes.c_void_p).value or 0
     releases = program.operations >= LEAST_RELEASED_OPERATIONS
     core.ArrayCall.__init__(cast("ArrayCall", run), address, inputs, outputs, releases)
     return run
@@ -214,10 +231,10 @@ def _direct(array_call: type) -> type[CompiledProgram]:
 class _Buffers(threading.local):
     """The arrays on which a thread calls compiled code by ctypes, where `ArrayCall` has not been compiled."""
 
-    def __init__(self, program: StraightLine, function: Callable[..., object]) -> None:
+    def __init__(self, program: StraightLine, address: int) -> None:
         self._inputs = [np.zeros(one.shape) for one in program.inputs]
         self._outputs = [np.zeros(one.shape) for one in program.outputs]
-        self._function = function
+        self._function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
         arrays = [*self._inputs, *self._outputs]
         self._pointers = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
 
@@ -245,3 +262,11 @@ def _in_python(program: StraightLine) -> CompiledProgram:
         return list(results) if len(program.outputs) > 1 else [results]
 
     return _CalledProgram(program, "python", of_many, one)
+
+
+COMPILED_TARGETS: dict[str, Callable[[StraightLine], CompiledProgram]] = {
+    "c": _in_c,
+    "numba": _in_numba,
+    "python": _in_python,
+}
+"""What programs run as, by name, and what makes them ready."""

@@ -134,7 +134,8 @@ class ScalarProgram(StraightLine):
         Parameters
         ----------
         target : str
-            `c`, by a C compiler of this machine, or `python`. Objects are kept in the user's cache.
+            `c`, by a C compiler of this machine, whose objects are kept in the user's cache; `numba`, for small
+            programs; or `python`.
 
         Returns
         -------
@@ -145,7 +146,9 @@ class ScalarProgram(StraightLine):
         Raises
         ------
         ArgumentError
-            Where there is no such target.
+            Where there is no such target, or the program is too large for it.
+        SpecError
+            Where Numba is not installed.
         """
         return compiled_program(self, target)
 

@@ -17,7 +17,7 @@ _MATH = {
     }.items()
 }
 _ARITHMETIC = {"add": "{} + {}", "sub": "{} - {}", "mul": "{} * {}", "div": "{} / {}", "neg": "-{}"}
-_FLOAT_EXPRESSIONS: dict[str, str] = {
+FLOAT_EXPRESSIONS: dict[str, str] = {
     **_ARITHMETIC,
     **_MATH,
     "sign": "float(({0} > 0.0) - ({0} < 0.0))",
@@ -64,7 +64,7 @@ def python_source(program: StraightLine, name: str) -> str:
         "import math",
         "",
         "",
-        *_function(program, name, _FLOAT_EXPRESSIONS),
+        *_function(program, name, FLOAT_EXPRESSIONS),
         "",
         "",
         *_function(
