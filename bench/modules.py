@@ -1,8 +1,8 @@
 """A simulation of forty modules that runs again and again: plans that are prepared against the loop by hand.
 
 By hand is the loop that one writes without a plan: the adjoints of all modules, last to first, by the fastest call that
-numpy and scipy have for each kind. `python -m bench.modules` prints the table; every way gets its turn in each round,
-and the fastest round counts.
+numpy and scipy have for each kind. `python -m bench.modules` prints the table, on one thread; every way gets its turn
+in each round, and the fastest round counts.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 from scipy.sparse.linalg import splu
+from threadpoolctl import threadpool_limits
 
 import chainplan
 
@@ -156,4 +157,5 @@ def main(size: int = 400, rows: int = 8, rounds: int = 40) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with threadpool_limits(1):
+        main()

@@ -95,6 +95,18 @@ def test_other_dtypes_get_other_work_arrays() -> None:
         assert {a.dtype for a in found.values()} == {np.dtype(dtype)}
 
 
+def test_arrays_that_are_held_column_by_column() -> None:
+    names = ["A", "B", "C", "D", "E"]
+    spec = [{"name": name, "shape": [6, 6]} | ({"structure": "diagonal"} if name == "D" else {}) for name in names]
+    run = prepare(planned(chainplan.from_spec({"chain": spec}), "reverse"))
+    rng = np.random.default_rng(0)
+    for order in "FCF":
+        values = {name: np.asarray(rng.integers(-3, 4, (6, 6)), float, order=order) for name in "ABCE"}  # type: ignore[call-overload]
+        diagonal = rng.integers(1, 4, 6).astype(float)
+        expected = values["E"] * diagonal @ values["C"] @ values["B"] @ values["A"]
+        assert np.array_equal(run(values | {"D": diagonal})["x5", "x0"], expected)
+
+
 def test_functions_may_keep_what_they_get() -> None:
     problem = chainplan.from_spec(
         {

@@ -183,11 +183,16 @@ def _sums(left: Block, right: Block) -> bool:
 
 
 def _multiply_into(own: _OwnProduct, place: int, run: PlanRun) -> None:
-    """Multiply into a work array, or make one where there is none of this dtype."""
+    """Multiply into a work array, or make one where there is none of this dtype.
+
+    A product that is not held row by row, because its factors are not, is no work array: `np.dot` takes none such.
+    """
     product, position, left, right, _ = own
     values, room = run.values, run.room
     a, b, out = values[left], values[right], room[place]
     if out is not None and a.dtype is b.dtype is out.dtype:
         values[position] = product(a, b, out)
     else:
-        values[position] = room[place] = product(a, b)
+        values[position] = made = product(a, b)
+        if made.flags.c_contiguous:
+            room[place] = made
