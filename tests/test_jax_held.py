@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -88,35 +89,51 @@ BLOCKS: dict[str, HeldBlock] = {
 
 
 def _dense(held: HeldBlock) -> Any:
-    found = np.asarray(matrix(held, np.float64))
+    found = matrix(held, np.float64)
     assert found.shape == (held.rows, held.cols)
     return found
+
+
+def _together(make: Callable[[], list[Any]]) -> list[Any]:
+    """What many small operations give, compiled as one program."""
+    return [np.asarray(found) for found in jax.jit(make)()]
+
+
+DENSE = dict(zip(BLOCKS, _together(lambda: [_dense(held) for held in BLOCKS.values()]), strict=True))
+
+
+def _pairs(name: str) -> tuple[list[str], list[str]]:
+    """The blocks that a block can be multiplied with, and those that can be added to it."""
+    left = BLOCKS[name]
+    factors = [other for other, right in BLOCKS.items() if left.cols == right.rows]
+    return factors, [other for other, b in BLOCKS.items() if (left.rows, left.cols) == (b.rows, b.cols)]
+
+
+def _require_all(found: list[Any], expected: list[Any]) -> None:
+    assert len(found) == len(expected) > 0
+    for one, other in zip(found, expected, strict=True):
+        assert np.array_equal(one, other)
 
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_one_block(name: str) -> None:
     held = BLOCKS[name]
-    assert np.array_equal(_dense(transposed(held)), _dense(held).T)
-    assert np.array_equal(_dense(negated(held)), -_dense(held))
+    found = _together(lambda: [_dense(transposed(held)), _dense(negated(held))])
+    _require_all(found, [DENSE[name].T, -DENSE[name]])
 
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_products(name: str) -> None:
-    left = BLOCKS[name]
-    count = 0
-    for right in BLOCKS.values():
-        if left.cols == right.rows:
-            count += 1
-            assert np.array_equal(_dense(product(left, right, np.float64)), _dense(left) @ _dense(right))
-    assert count
+    factors, _ = _pairs(name)
+    found = _together(lambda: [_dense(product(BLOCKS[name], BLOCKS[other], np.float64)) for other in factors])
+    _require_all(found, [DENSE[name] @ DENSE[other] for other in factors])
 
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_sums(name: str) -> None:
-    left = BLOCKS[name]
-    for right in BLOCKS.values():
-        if (left.rows, left.cols) == (right.rows, right.cols):
-            assert np.array_equal(_dense(total(left, right, np.float64)), _dense(left) + _dense(right))
+    _, terms = _pairs(name)
+    found = _together(lambda: [_dense(total(BLOCKS[name], BLOCKS[other], np.float64)) for other in terms])
+    _require_all(found, [DENSE[name] + DENSE[other] for other in terms])
 
 
 NIGHTLY = pytest.mark.nightly
@@ -127,13 +144,9 @@ def test_lists_and_matrices_of_any_sparsity(monkeypatch: pytest.MonkeyPatch, gat
     """However large the choice between a list and a matrix is set, products and sums are the same."""
     monkeypatch.setattr("chainplan.jax.coo.MIN_LISTED_CELLS", 1)
     monkeypatch.setattr("chainplan.jax.coo.GATHER_FMA", gather)
-    for name, left in BLOCKS.items():
-        for right in BLOCKS.values():
-            if left.cols == right.rows:
-                found = product(left, right, np.float64)
-                assert np.array_equal(_dense(found), _dense(left) @ _dense(right)), name
-            if (left.rows, left.cols) == (right.rows, right.cols):
-                assert np.array_equal(_dense(total(left, right, np.float64)), _dense(left) + _dense(right)), name
+    for name in BLOCKS:
+        test_products(name)
+        test_sums(name)
 
 
 def _indices() -> list[list[int]]:

@@ -25,6 +25,9 @@ from bench.instances.functions.textbook import lighthouse
 from bench.instances.functions.thermodynamics import helmholtz, potentials
 
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _float64() -> Iterator[None]:
     before = jax.config.read("jax_enable_x64")
