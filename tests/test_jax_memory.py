@@ -57,7 +57,7 @@ def test_no_such_chunk(chunk: Any) -> None:
             chunks(lambda x: _wide(x, w), (x,), seeds, chunk)
 
 
-@pytest.mark.parametrize("chunk", [1, 2, 3])
+@pytest.mark.parametrize("chunk", [1, pytest.param(2, marks=pytest.mark.nightly), 3])
 @pytest.mark.parametrize("mode", ["jacfwd", "jacrev", "plan"])
 @pytest.mark.parametrize("name", ["residual", "softmax", "scan", "convolution", "outer"])
 def test_every_way_in_chunks(name: str, mode: str, chunk: int) -> None:

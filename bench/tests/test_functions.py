@@ -24,7 +24,6 @@ from bench.instances.functions.robot import A2, A3, D3, D4, robot_arm, robot_arm
 from bench.instances.functions.textbook import lighthouse
 from bench.instances.functions.thermodynamics import helmholtz, potentials
 
-
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 
