@@ -49,7 +49,7 @@ def total(one: HeldValues, other: HeldValues, result: SecondBlock) -> HeldValues
 
 def _on_rows(value: HeldValues, second: SecondBlock, matrix: Any, result: SecondBlock, halved: bool) -> HeldValues:
     if is_sparse(value):
-        return _held(csr_array(matrix) @ value, result)
+        return _held(_product_on_rows(csr_array(matrix), csr_array(value)), result)
     if not halved:
         return _held((matrix @ value.reshape(second.rows, second.left * second.right)).reshape(result[:3]), result)
     upper = np.triu_indices(second.left)
@@ -58,6 +58,14 @@ def _on_rows(value: HeldValues, second: SecondBlock, matrix: Any, result: Second
     made[:, upper[0], upper[1]] = half
     made[:, upper[1], upper[0]] = half
     return _held(made, result)
+
+
+def _product_on_rows(matrix: csr_array, value: csr_array) -> csr_array:
+    """Multiply the rows of a flat block, of which only the columns with entries take part: there are left · right."""
+    columns, places = np.unique(value.indices, return_inverse=True)
+    narrow = csr_array((value.data, places, value.indptr), shape=(value.shape[0], len(columns)))
+    made = matrix @ narrow
+    return csr_array((made.data, columns[made.indices], made.indptr), shape=(matrix.shape[0], value.shape[1]))
 
 
 def _on_right(value: HeldValues, second: SecondBlock, matrix: Any) -> HeldValues:
