@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +20,7 @@ from bench.code.report import code_claims, code_report_text  # noqa: E402
 from bench.code.run import CODE_SUITES, CodeSuite, measured  # noqa: E402
 from bench.code.table import FUNCTIONS  # noqa: E402
 from bench.rows import CodeRow, from_csv, to_csv  # noqa: E402
-from chainplan.codegen import from_jax  # noqa: E402
+from chainplan.codegen import ScalarProgram, from_jax  # noqa: E402
 from chainplan.codegen.compiler import compilers  # noqa: E402
 
 ROW = CodeRow("f", 3, 2, 5, 4, 8, 10, 10, 9, 12, 0.1, 0.01, 1.0, 9e-8, 1e-7, 1e-9, 2e-9, 1e-6, 3e-5, 1e-8, 1e-7, 1e-16)
@@ -85,3 +88,48 @@ def test_only_names_of_functions_are_taken() -> None:
     assert CodeSuite().only(["torques"]).functions == ("torques3", "torques6", "torques7")
     with pytest.raises(ValueError, match="expected the beginning of one of pose3"):
         CodeSuite().only(["nothing"])
+
+
+MAIN = """
+#include <stdio.h>
+static double x[{inputs}][11], v[{values}][11], j[{entries}][11], x1[{inputs}], v1[{values}], j1[{entries}];
+int main(void) {{
+    for (int k = 0; k < {inputs}; ++k)
+        for (int l = 0; l < 11; ++l)
+            if (scanf("%lf", &x[k][l]) != 1) return 1;
+    code_batch(11, x[0], v[0], j[0]);
+    for (int k = 0; k < {inputs}; ++k) x1[k] = x[k][0];
+    code(x1, v1, j1);
+    for (int k = 0; k < {entries}; ++k) printf("%.17g %.17g %.17g\\n", j1[k], j[k][0], j[k][10]);
+    return 0;
+}}
+"""
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on this machine")
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_programs_equal_jax_and_their_c_is_clean(name: str, tmp_path: Path) -> None:
+    function = FUNCTIONS[name]
+    with jax.enable_x64(True):
+        points = function.points(100, seed=2)
+        expected = np.asarray(jax.jit(jax.vmap(jax.jacfwd(function.call)))(points))
+        program = from_jax(function.call, points[0]).jacobian()
+    found = program.evaluate(points)[-1]
+    assert (np.abs(found - expected).max((1, 2)) <= 1e-12 * np.abs(expected).max((1, 2))).all()
+    assert_clean(program, points[:11], tmp_path)
+
+
+def assert_clean(program: ScalarProgram, points: np.ndarray, folder: Path) -> None:
+    """C gives the values under sanitizers, and compiles without a warning."""
+    value, jacobian = program.outputs
+    sizes = {"inputs": program.input_size, "values": value.size, "entries": len(jacobian.entries)}
+    (folder / "code.c").write_text(program.c_source("code", sparse=True) + MAIN.format(**sizes))
+    flags = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O1", "-fsanitize=undefined,address"]
+    command = ["gcc", *flags, "-fno-sanitize-recover=all", "-o", "code", "code.c", "-lm"]
+    subprocess.run(command, cwd=folder, check=True)
+    given = " ".join(map(repr, points.T.ravel().tolist()))
+    told = subprocess.run(["./code"], cwd=folder, check=True, capture_output=True, text=True, input=given).stdout
+    found = np.array(told.split(), float).reshape(-1, 3).T
+    kept = program.evaluate(points)[1].reshape(11, -1)[:, list(jacobian.entries)]
+    assert np.abs(found - kept[[0, 0, 10]]).max() <= 1e-12 * np.abs(kept).max()
