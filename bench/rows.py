@@ -109,6 +109,30 @@ class RepeatRow:
 
 
 @dataclass(frozen=True)
+class TorchRow:
+    """The Jacobian of a PyTorch function at a batch of points: the least seconds of `repeats` timings of each way.
+
+    `m`, `n` are rows and columns. `takes` says how chainplan computes it, `promise` is the predicted time of the better
+    mode over that of the plan, 1 where no plan is used. `first` are the seconds of chainplan's first call.
+    Ways that PyTorch batches wrongly have no seconds.
+    """
+
+    instance: str
+    batch: int
+    m: int
+    n: int
+    takes: str
+    promise: float
+    default_seconds: float
+    jacrev_seconds: float
+    jacfwd_seconds: float | None
+    fx_jacrev_seconds: float | None
+    fx_jacfwd_seconds: float | None
+    first: float
+    repeats: int
+
+
+@dataclass(frozen=True)
 class JaxRow:
     """The Jacobian of a function at a batch of points, by several ways.
 
@@ -398,6 +422,7 @@ AnyRow = TypeVar(
     SizesRow,
     TargetRow,
     ProductTimeRow,
+    TorchRow,
     BestRow,
 )
 

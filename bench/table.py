@@ -60,6 +60,7 @@ from bench.rows import (
     SizesRow,
     StructureRow,
     TargetRow,
+    TorchRow,
     from_csv,
     to_csv,
 )
@@ -71,6 +72,8 @@ from bench.structure_report import structure_report_text
 from bench.suites import SUITES
 from bench.targets.report import target_claims, target_report_text
 from bench.targets.run import TARGET_SUITES, run_targets
+from bench.torch_report import torch_claims, torch_report_text
+from bench.torch_suite import TORCH_SUITES, run_torch
 from chainplan.errors import missing_extra
 
 Say = Callable[[str], None]
@@ -133,6 +136,10 @@ def _no_jax(suite: Any) -> str | None:
     return None if find_spec("jax") else missing_extra("this suite", "JAX", "jax")
 
 
+def _no_torch(suite: Any) -> str | None:
+    return None if find_spec("torch") else missing_extra("this suite", "PyTorch", "torch")
+
+
 def _no_code(suite: Any) -> str | None:
     for package, words in (("casadi", "CasADi"), ("sympy", "SymPy")):
         if find_spec(package) is None:
@@ -177,6 +184,17 @@ TABLE: dict[str, Entry[Any]] = {
             structure_claims,
         ),
         Entry("jax", JAX_SUITES, run_jax, JaxRow, jax_report_text, jax_pictures, jax_claims, _no_jax, parted=True),
+        Entry(
+            "torch",
+            TORCH_SUITES,
+            run_torch,
+            TorchRow,
+            torch_report_text,
+            lambda rows: [],
+            torch_claims,
+            _no_torch,
+            parted=True,
+        ),
         Entry(
             "code",
             CODE_SUITES,

@@ -56,6 +56,34 @@ def _agrees(
         return all(_same_row(adjoint, rows, blocks[k :: len(ends)]) for k, adjoint in enumerate(pulled))
 
 
+def agrees_in_batch(leaves: Sequence[Tensor], blocks_of: TensorBlocks) -> bool:
+    """Say whether a program gives the same under `torch.vmap` as at each of two points, near the one that is given.
+
+    Batching rules of PyTorch may be wrong, as that of `linalg_lu_solve` is where factors are batched.
+    """
+    try:
+        return _agrees_in_batch(leaves, blocks_of)
+    except Exception:  # an operation that cannot be batched may raise anything
+        return False
+
+
+def _agrees_in_batch(leaves: Sequence[Tensor], blocks_of: TensorBlocks) -> bool:
+    steps = [1 + 1e-3 * torch.arange(2, dtype=leaf.dtype, device=leaf.device) for leaf in leaves]
+    pairs = [
+        leaf.detach() * step.reshape(-1, *[1] * leaf.ndim) if leaf.is_floating_point() else torch.stack([leaf] * 2)
+        for leaf, step in zip(leaves, steps, strict=True)
+    ]
+    with torch.no_grad():
+        both = torch.func.vmap(blocks_of)(*pairs)
+        for point in range(2):
+            alone = blocks_of(*(pair[point] for pair in pairs))
+            for ours, theirs in zip(both, alone, strict=True):
+                limit = torch.finfo(theirs.dtype).eps ** 0.5 * max(float(theirs.abs().max()), 1e-300)
+                if not (ours[point] - theirs).abs().max() <= limit:
+                    return False
+    return True
+
+
 def _same_row(adjoint: Tensor | None, rows: Sequence[Tensor], blocks: Sequence[Tensor]) -> bool:
     """Compare an adjoint with the sum of rows times blocks."""
     flat = torch.cat([block.reshape(row.numel(), -1) for row, block in zip(rows, blocks, strict=True)])

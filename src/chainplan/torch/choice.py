@@ -23,7 +23,7 @@ from chainplan.plans.result import Result
 from chainplan.plans.steps import Load
 from chainplan.problem.problem import Problem
 from chainplan.solvers.registry import SOLVERS
-from chainplan.torch.agreement import agrees
+from chainplan.torch.agreement import agrees, agrees_in_batch
 from chainplan.torch.emit import jacobian_blocks
 from chainplan.torch.errors import NotTraced
 from chainplan.torch.linearise import LinearisedGraph, linearise, results_of
@@ -32,7 +32,7 @@ from chainplan.torch.program import program
 from chainplan.torch.program_time import predicted_seconds
 from chainplan.torch.trace import TensorFunction, constants_of, examples, trace
 
-MIN_GAIN_OF_PLAN = 0.1
+MIN_GAIN_OF_PLAN = 0.05
 """The share of the predicted time of the better mode that a plan must save to be used."""
 SEARCH_NODES = 100
 """The steps of the search for a plan after which it ends."""
@@ -57,6 +57,8 @@ class Chosen(NamedTuple):
     graph: GraphModule | None = None
     reason: str = ""
     by_values: bool = False
+    promise: float = 1.0
+    """The predicted time of the better mode over that of the way."""
 
 
 class Asked(NamedTuple):
@@ -77,13 +79,15 @@ def chosen(asked: Asked) -> Chosen:
         graph = trace(asked.function, leaves)
     except NotTraced as reason:
         return Chosen("jacrev", None, _sentence(reason), reason.by_values)
-    modes = programs_of_modes(asked, graph, leaves)
+    modes = {name: made for name, made in programs_of_modes(asked, graph, leaves).items() if _batched(asked, made)}
     try:
         planned = program_of_plan(asked, graph, leaves)
     except Exception as reason:  # tracing derivatives may raise anything
         return _best(modes, asked, str(reason))
     if planned is None:
         return _best(modes, asked, "the plan is too long, or makes blocks that are too large")
+    if not _batched(asked, planned):
+        return _best(modes, asked, "a batching rule of PyTorch is wrong for the plan")
     if not agrees(asked.function, asked.leaves, asked.active, planned.forward):
         alone = {name: made for name, made in modes.items() if name == "jacrev"}
         return _best(alone, asked, "it has a derivative that its operations do not show")
@@ -94,7 +98,12 @@ def chosen(asked: Asked) -> Chosen:
     best = _best(modes, asked, "the plan saves too little of the predicted time")
     assert best.graph is not None, "the programs of modes"
     ours, theirs = predicted_seconds(planned, asked.batch), predicted_seconds(best.graph, asked.batch)
-    return best if ours > (1 - MIN_GAIN_OF_PLAN) * theirs else Chosen("plan", planned)
+    return best if ours > (1 - MIN_GAIN_OF_PLAN) * theirs else Chosen("plan", planned, promise=theirs / ours)
+
+
+def _batched(asked: Asked, made: GraphModule) -> bool:
+    """Say whether a program can be used for the batch that is in sight."""
+    return asked.batch == 1 or agrees_in_batch(asked.leaves, made.forward)
 
 
 def _sentence(reason: NotTraced) -> str:

@@ -123,8 +123,23 @@ class Jacobian:
         str
             "plan", "jacrev" or "jacfwd".
         """
+        return self.choice(*args).way
+
+    def choice(self, *args: TensorTree) -> Chosen:
+        """Return the way for arguments of these shapes, with its program and what the plan promises.
+
+        Parameters
+        ----------
+        *args : TensorTree
+            Arguments of the function.
+
+        Returns
+        -------
+        Chosen
+            The way; "jacrev" without a program where the arguments are left to PyTorch.
+        """
         entry, _ = self._entry(args)
-        return "jacrev" if entry is None else entry.made.way
+        return Chosen("jacrev") if entry is None else entry.made
 
     def _entry(self, args: Sequence[TensorTree]) -> tuple[_Entry | None, list[Tensor]]:
         """Return the kept program for some arguments, made first where there is none, and the tensors it takes."""

@@ -7,6 +7,8 @@ every operation that depends on an argument does its work once for each point. O
 
 from __future__ import annotations
 
+import operator
+from collections import Counter
 from math import prod
 
 from torch import Tensor
@@ -17,21 +19,26 @@ from chainplan.torch.operations import LAID_OUT, LINEAR_ALGEBRA, MATRIX_PRODUCTS
 from chainplan.torch.types import Value
 
 UNIT_SECONDS = {
-    "view": 1.5e-6,
-    "start": 3e-6,
-    "fma": 6e-11,
-    "vector_fma": 1.2e-10,
-    "byte": 1e-10,
-    "slow": 3e-9,
-    "gathered": 1.5e-9,
-    "linalg": 3e-10,
-    "linalg_start": 1e-5,
-    "unknown": 1e-9,
+    "views": 2e-6,
+    "starts": 2.5e-6,
+    "fma": 7e-11,
+    "thin_fma": 1.2e-10,
+    "near_bytes": 1.5e-11,
+    "read_bytes": 4e-11,
+    "written_bytes": 6e-11,
+    "far_bytes": 3e-10,
+    "evaluated": 3e-9,
+    "gathered": 9e-10,
+    "linalg_fma": 1.6e-10,
+    "linalg_starts": 2.6e-6,
+    "others": 1.4e-10,
 }
-"""Seconds for each kind of work: starting an operation, a multiply-add, a byte, an entry."""
+"""Seconds per unit of each kind of work: operations, multiply-adds, bytes or entries."""
 
 THIN_SIDE = 4
 """A matrix product with a side below this one runs at the speed of memory."""
+MAX_NEAR_BYTES, MAX_KEPT_BYTES = 3 << 18, 1 << 22
+"""The bytes of the largest tensor that stays in a cache, and of the largest whose memory is used again when freed."""
 
 _SIMPLE = names(
     "add sub mul div neg abs relu maximum minimum where gt lt ge le eq ne square reciprocal sqrt clamp "
@@ -49,29 +56,41 @@ _GATHERS = names("index_select gather index index_add scatter index_put embeddin
 
 def predicted_seconds(graph: GraphModule, batch: int = 1) -> float:
     """Predict the seconds that a call of a program takes, on a batch of that many points."""
+    return sum(UNIT_SECONDS[kind] * amount for kind, amount in work_of(graph, batch).items())
+
+
+def work_of(graph: GraphModule, batch: int = 1) -> Counter[str]:
+    """Count the work of a program, by the kinds of `UNIT_SECONDS`."""
     reached: set[Node] = {node for node in graph.graph.nodes if node.op == "placeholder"}
-    total = 0.0
+    work: Counter[str] = Counter()
     for node in graph.graph.nodes:
-        if node.op != "call_function":
+        if node.op != "call_function" or node.target is operator.getitem:
             continue
         depends = any(operand in reached for operand in node.all_input_nodes)
         if depends:
             reached.add(node)
-        total += _seconds(node, batch if depends else 1)
-    return total
+        _count(work, node, batch if depends else 1)
+    return work
 
 
-def _seconds(node: Node, batch: int) -> float:
+def _count(work: Counter[str], node: Node, batch: int) -> None:
+    """Count an operation, done for each point of a batch."""
     name = name_of(node)
-    if not name:
-        return (
-            0.0
-            if "getitem" in str(node.target)
-            else UNIT_SECONDS["start"] + batch * UNIT_SECONDS["byte"] * _bytes(node)
-        )
     if name in VIEWS and not _copies(node):
-        return UNIT_SECONDS["view"]
-    return UNIT_SECONDS["start"] + batch * (_work(name, node) + UNIT_SECONDS["byte"] * _bytes(node))
+        work["views"] += 1
+        return
+    work["starts"] += 1
+    for tensor in _tensors([operand.meta.get("val") for operand in node.all_input_nodes]):
+        size = batch * _stored(tensor)
+        work["near_bytes" if size <= MAX_NEAR_BYTES else "read_bytes"] += size
+    for tensor in _tensors(node.meta.get("val")):
+        size = batch * _stored(tensor)
+        near, kept = size <= MAX_NEAR_BYTES, size <= MAX_KEPT_BYTES
+        work["near_bytes" if near else "written_bytes" if kept else "far_bytes"] += size
+    kind, amount = _own_work(name, node)
+    work[kind] += batch * amount
+    if kind == "linalg_fma":
+        work["linalg_starts"] += batch * prod(node.all_input_nodes[0].meta["val"].shape[:-2])
 
 
 def _copies(node: Node) -> bool:
@@ -85,43 +104,28 @@ def _copies(node: Node) -> bool:
     return bool(value.untyped_storage()._cdata != own.untyped_storage()._cdata)
 
 
-def _work(name: str, node: Node) -> float:
-    """Predict the seconds of what an operation computes, without starting it or moving bytes."""
+def _own_work(name: str, node: Node) -> tuple[str, int]:
+    """Count what an operation computes, without starting it or moving bytes."""
+    operands = [operand.meta.get("val") for operand in node.all_input_nodes]
     out = sum(value.numel() for value in _tensors(node.meta.get("val")))
     if name in MATRIX_PRODUCTS:
-        left, right = (
-            [operand.meta["val"] for operand in node.all_input_nodes[-2:]]
-            if len(node.all_input_nodes) > 1
-            else 2 * [node.all_input_nodes[0].meta["val"]]
-        )
-        k = left.shape[-1]
-        thin = min(left.shape[-2] if left.ndim > 1 else 1, k, right.shape[-1] if right.ndim > 1 else 1) < THIN_SIDE
-        wide = 2 if left.element_size() == 8 else 1
-        return float(wide * out * k) * UNIT_SECONDS["vector_fma" if thin else "fma"]
-    if name in _SIMPLE:
-        return 0.0
+        left, right = operands[-2:] if len(operands) > 1 else 2 * operands
+        m, k, n = left.shape[-2] if left.ndim > 1 else 1, left.shape[-1], right.shape[-1] if right.ndim > 1 else 1
+        wide = left.element_size() // 4 or 1
+        return "thin_fma" if min(m, k, n) < THIN_SIDE else "fma", wide * out * k
+    if name in _SIMPLE or not name:
+        return "others", 0
     if name in _EVALUATED:
-        return out * UNIT_SECONDS["slow"]
+        return "evaluated", out
     if name in _GATHERS:
-        return out * UNIT_SECONDS["gathered"]
-    first = node.all_input_nodes[0].meta.get("val") if node.all_input_nodes else None
+        return "gathered", out
     if name.startswith("convolution"):
         kernel = node.args[2 if name.endswith("backward") else 1].meta["val"].shape
-        grown = max(
-            out, *(value.numel() for operand in node.all_input_nodes for value in _tensors(operand.meta["val"]))
-        )
-        return grown * prod(kernel) / max(1, kernel[0]) * 2 * UNIT_SECONDS["fma"]
-    if any(word in name for word in LINEAR_ALGEBRA) and isinstance(first, Tensor) and first.ndim > 1:
-        matrices = prod(first.shape[:-2])
-        steps = max(out, first.numel()) * int(first.shape[-1])
-        return matrices * UNIT_SECONDS["linalg_start"] + steps * UNIT_SECONDS["linalg"]
-    return out * UNIT_SECONDS["unknown"]
-
-
-def _bytes(node: Node) -> int:
-    """Count the bytes that an operation reads and writes."""
-    made = [node.meta.get("val"), *(operand.meta.get("val") for operand in node.all_input_nodes)]
-    return sum(_stored(value) for one in made for value in _tensors(one))
+        largest = max(out, *(value.numel() for operand in operands for value in _tensors(operand)))
+        return "fma", 2 * largest * prod(kernel) // max(1, kernel[0])
+    if any(word in name for word in LINEAR_ALGEBRA) and operands and operands[0].ndim > 1:
+        return "linalg_fma", max(out, operands[0].numel()) * operands[0].shape[-1]
+    return "others", out
 
 
 def _stored(value: Tensor) -> int:
