@@ -83,11 +83,11 @@ def chosen(asked: Asked) -> Chosen:
     try:
         planned = program_of_plan(asked, graph, leaves)
     except Exception as reason:  # tracing derivatives may raise anything
-        return _best(modes, asked, str(reason))
+        return _best(_agreeing(asked, modes), asked, str(reason))
     if planned is None:
-        return _best(modes, asked, "the plan is too long, or makes blocks that are too large")
+        return _best(_agreeing(asked, modes), asked, "the plan is too long, or makes blocks that are too large")
     if not _batched(asked, planned):
-        return _best(modes, asked, "a batching rule of PyTorch is wrong for the plan")
+        return _best(_agreeing(asked, modes), asked, "a batching rule of PyTorch is wrong for the plan")
     if not agrees(asked.function, asked.leaves, asked.active, planned.forward):
         alone = {name: made for name, made in modes.items() if name == "jacrev"}
         return _best(alone, asked, "it has a derivative that its operations do not show")
@@ -99,6 +99,14 @@ def chosen(asked: Asked) -> Chosen:
     assert best.graph is not None, "the programs of modes"
     ours, theirs = predicted_seconds(planned, asked.batch), predicted_seconds(best.graph, asked.batch)
     return best if ours > (1 - MIN_GAIN_OF_PLAN) * theirs else Chosen("plan", planned, promise=theirs / ours)
+
+
+def _agreeing(asked: Asked, modes: dict[str, GraphModule]) -> dict[str, GraphModule]:
+    """Return jacrev, whose Jacobian is asked for, and jacfwd where it gives the same."""
+    found = dict(modes)
+    if "jacfwd" in found and not agrees(asked.function, asked.leaves, asked.active, found["jacfwd"].forward):
+        del found["jacfwd"]
+    return found
 
 
 def _batched(asked: Asked, made: GraphModule) -> bool:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
+from chainplan.torch.errors import NotTraced
 from chainplan.torch.operations import LAID_OUT, VIEWS, checks, is_mutable, is_needed, name_of, names
 from chainplan.torch.trace import TensorFunction, traced
 from chainplan.torch.types import Value
@@ -44,9 +45,16 @@ def program(
     """Trace a function that computes a Jacobian, and simplify its graph.
 
     `constants` are further arguments of the function, which the program holds.
+
+    Raises
+    ------
+    NotTraced
+        If the program would give tensors of no device, as tangents of `native_group_norm` are traced.
     """
     held = constants or {}
     made = traced(function, [*leaves, *held.values()])
+    if any(getattr(node.kwargs.get("device"), "type", "") == "meta" for node in made.graph.nodes):
+        raise NotTraced("a formula of PyTorch mistakes the device while it is traced")
     _hold(made, held)
     if not any(is_mutable(node) for node in made.graph.nodes):
         _fold(made)
