@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from chainplan.models.accumulate import accumulate as accumulate
     from chainplan.models.accumulate import accumulator as accumulator
     from chainplan.models.block_values import DiagonalBlock as DiagonalBlock
+    from chainplan.models.openmdao_problem import from_openmdao as from_openmdao
     from chainplan.models.simulation import Simulation as Simulation
     from chainplan.planner import plan as plan
     from chainplan.plans.bound import Status as Status
@@ -82,6 +83,7 @@ _HOMES = {
     "evaluate": "programs.evaluation",
     "execute": "distributed.backends",
     "from_networkx": "io.networkx_graph",
+    "from_openmdao": "models.openmdao_problem",
     "from_spec": "io.read",
     "linearise": "programs.evaluation",
     "operator": "execution.operator",
