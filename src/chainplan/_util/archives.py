@@ -101,6 +101,22 @@ def headers(path: str | Path) -> dict[str, ArrayHeader]:
     return declared
 
 
+def npy_header(path: str | Path) -> ArrayHeader:
+    """Return what the file of one bare array declares.
+
+    Raises
+    ------
+    ValueError
+        Where the file does not begin as an array of numpy does. Broken files raise other errors of
+        `BROKEN_ARCHIVE_ERRORS` as well.
+    """
+    with open(path, "rb") as file:
+        try:
+            return _header(file)
+        except _BROKEN_HEADER_ERRORS:
+            raise ValueError("it does not begin as an array of numpy does") from None
+
+
 def read(path: str | Path) -> dict[str, Array]:
     """Read the arrays of an archive, in the byte order of this machine; nothing in it is unpickled.
 

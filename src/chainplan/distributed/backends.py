@@ -7,7 +7,8 @@ both.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from os import PathLike
+from typing import TYPE_CHECKING, cast
 
 from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
@@ -36,6 +37,8 @@ def execute(
     scheduler: Client | str | None = None,
     seconds: Mapping[str, float] | None = None,
     progress: Callable[[RunProgress], object] | None = None,
+    gather: bool = True,
+    to: str | PathLike[str] | None = None,
 ) -> dict[tuple[str, str], Array]:
     """Run a plan.
 
@@ -48,14 +51,16 @@ def execute(
         The elemental Jacobians by name. An explicit elemental is an array of rows x cols, of numpy or scipy.sparse, or
         the compact form of its structure: the diagonal, the one number of a scaled identity, an array of b x r x c for
         block_diagonal or of r x c for kronecker, the nonzeros of a listed pattern row by row, the lower + upper + 1
-        diagonals of a band in the form of `scipy.linalg.solve_banded`. An elemental whose
-        structure determines all values may be left out. A matrix-free elemental is a pair (tangent, adjoint) of
+        diagonals of a band in the form of `scipy.linalg.solve_banded`. An elemental whose structure determines all
+        values may be left out. In place of an array there may be a reference to one, which is fetched where a step
+        needs it, on a cluster by the worker: the path of a `.npy` file or of a `.npz` file of scipy.sparse, a function
+        without arguments that returns the array, or a future. A matrix-free elemental is a pair (tangent, adjoint) of
         functions: tangent maps a block of cols x c to F'·block of rows x c, adjoint a block of r x rows to block·F' of
         r x cols; a mode that the plan does not use may be None. An array may take the place of such a pair. Functions
         get arrays that they may not write to. What the caller holds himself, such as the arrays of a dict, is not part
-        of the plan's peak, nor is the form into which it is brought. Another mapping is asked for an elemental when
-        the first step needs it, and its answer is dropped after the last such step: `numpy.load` of a file, or a class
-        that reads or makes elementals on demand. The backend "dask" asks for all of them, to send them.
+        of the plan's peak, nor is the form into which it is brought. Another mapping is asked for an elemental when the
+        first step needs it, and its answer is dropped after the last such step: `numpy.load` of a file, or a class that
+        reads or makes elementals on demand. The backend "dask" asks for all of them, to send them.
     dense : bool | None
         Whether the result is written out as matrices; otherwise it stays as `kernels.storage` holds it: a diagonal as a
         vector, a block-diagonal one as an array of b x r x c, a sparse one as a sparse array of scipy. None writes out
@@ -83,6 +88,13 @@ def execute(
     progress : Callable[[RunProgress], object] | None
         With the backend "dask": a function that is called every five seconds with how far the run is; `print` will do.
 
+    gather : bool
+        With the backend "dask": whether the outputs are brought here. Otherwise they stay on the workers as handles
+        with `shape`, `dtype`, `futures` and `result()`, which later runs on this cluster take as Jacobians.
+    to : str | PathLike[str] | None
+        With the backend "dask": a directory into which workers write the outputs, as `.npy`, or `.npz` of scipy where
+        they stay sparse. The result has their paths.
+
     Returns
     -------
     dict
@@ -109,7 +121,7 @@ def execute(
     if backend == "dask":
         from chainplan.distributed.cluster import execute as execute_on_cluster
 
-        return execute_on_cluster(
+        outputs = execute_on_cluster(
             plan,
             jacobians,
             dense=dense,
@@ -119,10 +131,19 @@ def execute(
             scheduler=scheduler,
             seconds=seconds,
             progress=progress,
+            gather=gather,
+            to=to,
         )
+        return cast("dict[tuple[str, str], Array]", outputs)
     if backend != "numpy":
         raise ExecutionError(f"backend: found '{backend}'; expected 'numpy' or 'dask'. Name one of them.")
-    cluster_alone = {"scheduler": scheduler, "seconds": seconds, "progress": progress}
+    cluster_alone = {
+        "scheduler": scheduler,
+        "seconds": seconds,
+        "progress": progress,
+        "to": to,
+        "gather": None if gather else gather,
+    }
     found = next((name for name, value in cluster_alone.items() if value is not None), None)
     if found is not None:
         raise ExecutionError(

@@ -10,12 +10,15 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
-from chainplan._util.arrays import Array
+from chainplan._util.arrays import Array, DType
 from chainplan.costs.timed import WEIGHTED_COST
 from chainplan.distributed.inputs import GivenInputs
+from chainplan.distributed.remote import RemoteBlock, kept, written
 from chainplan.distributed.skeleton import skeleton
 from chainplan.distributed.split import WORKER_MEMORY_SHARE, TaskRoom
 from chainplan.distributed.submission import RunProgress, RunSubmission
@@ -26,6 +29,7 @@ from chainplan.execution.executor import require_jacobians, require_workers, tak
 from chainplan.execution.lowering import PlanRun
 from chainplan.execution.program import lowered
 from chainplan.execution.releasing import released, require_narrow
+from chainplan.kernels.storage import HeldValues
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.liveness import evaluates
 from chainplan.plans.steps import Plan, Planned
@@ -36,6 +40,8 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 TaskValue = TypeVar("TaskValue")
+ClusterOutput = Array | RemoteBlock | Path
+"""An output: an array, a block that stays on the workers, or the file into which it was written."""
 
 MAX_FUSED_NANOSECONDS = 20_000_000
 """Nanoseconds below which a group is fused with the group that reads it."""
@@ -56,7 +62,9 @@ def execute(
     scheduler: Client | str | None = None,
     seconds: Mapping[str, float] | None = None,
     progress: Callable[[RunProgress], object] | None = None,
-) -> dict[tuple[str, str], Array]:
+    gather: bool = True,
+    to: str | PathLike[str] | None = None,
+) -> dict[tuple[str, str], ClusterOutput]:
     """Run a plan on a cluster.
 
     Parameters and result are those of `chainplan.execute`.
@@ -75,10 +83,16 @@ def execute(
             "Leave it out, or plan without limits.recompute."
         )
     require_workers(workers)
-    run = taken(plan, jacobians, dtype)
+    if not gather and to is None and scheduler is None:
+        raise ExecutionError(
+            "gather: found False without a scheduler; expected a cluster that lives on with the blocks. Pass "
+            "scheduler=, or have the outputs written with to=DIRECTORY."
+        )
+    run = taken(plan, jacobians, dtype, references=True)
     require_narrow(lowered(plan).wide, dense, run)
     with client_of(scheduler, workers) as client:
-        return ClusterPlan(client, plan, run.dtype.itemsize, seconds).run(run, dense, wrap, progress)
+        cluster_plan = ClusterPlan(client, plan, run.dtype.itemsize, seconds)
+        return cluster_plan.run(run, dense is not False, wrap, progress, None if to is None else Path(to), gather)
 
 
 @contextmanager
@@ -162,22 +176,33 @@ class ClusterPlan:
     def run(
         self,
         run: PlanRun,
-        dense: bool | None,
+        dense: bool,
         wrap: bool,
         progress: Callable[[RunProgress], object] | None = None,
-    ) -> dict[tuple[str, str], Array]:
-        """Run the plan on the values of a run, and bring the outputs back."""
-        inputs = GivenInputs(self._client, self._plan, self._skeleton, run)
-        common = (self._shipped, run.dtype.str, wrap)
-        futures = RunSubmission(self._client, self._skeleton, inputs, common, progress).finish()
-        jacobian = {}
+        to: Path | None = None,
+        gather: bool = True,
+    ) -> dict[tuple[str, str], ClusterOutput]:
+        """Run the plan on the values of a run: bring the outputs back, leave them there, or have them written."""
+        made = self._skeleton
+        if to is not None:
+            made = written(made, self._plan, dense, to)
+        elif not gather:
+            made = kept(made, dense)
+        inputs = GivenInputs(self._client, self._plan, made, run)
+        futures = RunSubmission(self._client, made, inputs, (self._shipped, run.dtype.str, wrap), progress).finish()
+        jacobian: dict[tuple[str, str], ClusterOutput] = {}
         for output, source, position in self._plan.outputs:
-            axis, pieces = self._skeleton.outputs[position]
-            values = self._client.gather([futures[piece.task] for _, _, piece in pieces])
-            held = [joined(values, axis)]
-            del values
-            block = self._skeleton.blocks[position]
-            jacobian[output, source] = released(held, 0, block, dense is not False, run, False)
+            axis, ranges = made.outputs[position]
+            pieces = tuple((start, stop, futures[piece.task]) for start, stop, piece in ranges)
+            block = made.blocks[position]
+            if to is not None:
+                jacobian[output, source] = Path(pieces[0][2].result())
+            elif not gather:
+                dtype = self._client.submit(_dtype_of, pieces[0][2], pure=False).result()
+                jacobian[output, source] = RemoteBlock((block.rows, block.cols), dtype, axis, pieces)
+            else:
+                held = [joined(self._client.gather([future for _, _, future in pieces]), axis)]
+                jacobian[output, source] = released(held, 0, block, dense, run, False)
         return jacobian
 
 
@@ -202,3 +227,8 @@ def _limit(client: Client) -> int | None:
 
 def _same(value: TaskValue) -> TaskValue:
     return value
+
+
+def _dtype_of(value: HeldValues) -> DType:
+    dtype: DType = value.dtype
+    return dtype

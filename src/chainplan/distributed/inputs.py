@@ -2,23 +2,40 @@
 
 The scheduler keeps what is inside tasks for as long as they may have to be repeated, so that only `MAX_INLINED_BYTES`
 travel so, the smallest values first. Arrays above are scattered to the workers, exactly in the parts that tasks read.
-What a lost worker held is scattered again.
+What a lost worker held is scattered again. A path is opened by the task that reads it; a loader is a task, because it
+may take long.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from os import fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
+from chainplan.distributed.remote import RemoteBlock
 from chainplan.distributed.skeleton import GivenFunctions, GivenPart, Skeleton, TaskKey, TaskResult
-from chainplan.distributed.worker_tasks import PickledFunctions, TaskOperand, cut
+from chainplan.distributed.split import overlap
+from chainplan.distributed.worker_tasks import (
+    CutTask,
+    PickledFunctions,
+    PickledLoader,
+    PlaceTask,
+    ReferencedPart,
+    TaskOperand,
+    UnpickleTask,
+    WorkerTask,
+    cut,
+)
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import PlanRun
-from chainplan.kernels.storage import HeldValues
+from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.steps import Load, Plan
-from chainplan.values.jacobians import MatrixFree, is_sparse
+from chainplan.values.jacobians import is_sparse
+from chainplan.values.references import is_path, is_reference
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -26,36 +43,91 @@ if TYPE_CHECKING:
 MAX_INLINED_BYTES = 4 * 2**20
 """Bytes of values that one run may put inside its tasks."""
 
-SentArgument = GivenPart | GivenFunctions
+
+class GivenSource(NamedTuple):
+    """What the caller gave, as it is sent to the task that makes of it what others read."""
+
+    of: GivenPart | GivenFunctions
+
+
+SentArgument = GivenPart | GivenFunctions | GivenSource
 """What a task reads that does not come from another task."""
+
+
+class OwnTask(NamedTuple):
+    """A task that makes of something given what other tasks read."""
+
+    name: str
+    call: WorkerTask
+    reads: tuple[SentArgument | Future, ...]
 
 
 class GivenInputs:
     """The Jacobians of one run on their way to the tasks that read them."""
 
     def __init__(self, client: Client, plan: Plan, skeleton: Skeleton, run: PlanRun) -> None:
-        self._client, self._plan, self._run = client, plan, run
+        self._client, self._plan, self._run, self._blocks = client, plan, run, skeleton.blocks
         uses = Counter(arg for task in skeleton.tasks for arg in task.reads if not isinstance(arg, TaskResult))
-        self._pickled = {name: pickled(name, pair) for name, pair in run.applied.items()}
-        self._inlined: set[SentArgument] = set()
-        left = MAX_INLINED_BYTES
-        for size, _, arg in sorted((self._bytes(arg) * count, i, arg) for i, (arg, count) in enumerate(uses.items())):
-            if size > left:
-                break
-            left -= size
-            self._inlined.add(arg)
+        self._pickled = {name: pickled(f"the functions of '{name}'", pair) for name, pair in run.applied.items()}
+        self._loaders = {
+            position: pickled(f"the loader of '{self._named(GivenPart(position, None, 0, 0))}'", value)
+            for position, value in enumerate(run.values)
+            if _is_loader(value)
+        }
+        self._shared = {arg for arg, count in uses.items() if isinstance(arg, GivenFunctions) and count > 1}
+        sent = Counter[SentArgument]()
+        for arg, count in uses.items():
+            sent.update({arg: count} if self.own_task(arg) is None else dict.fromkeys(self._sources([arg]), 1))
+        self._inlined = self._small(sent)
         self._scattered: dict[SentArgument, Future] = {}
-        self.shared = frozenset(arg for arg, count in uses.items() if isinstance(arg, GivenFunctions) and count > 1)
+
+    def _small(self, sent: Counter[SentArgument]) -> set[SentArgument]:
+        """What travels inside tasks."""
+        left, small = MAX_INLINED_BYTES, set[SentArgument]()
+        for size, _, arg in sorted((self._bytes(arg) * count, i, arg) for i, (arg, count) in enumerate(sent.items())):
+            left -= size
+            if left < 0:
+                break
+            small.add(arg)
+        return small
+
+    def own_task(self, arg: SentArgument) -> OwnTask | None:
+        """The task that makes what others read: of functions that several apply, a loader, and another run's block."""
+        if isinstance(arg, GivenSource):
+            return None
+        name = self._named(arg)
+        if isinstance(arg, GivenFunctions):
+            shared = arg in self._shared
+            return OwnTask(f"functions-{name}", UnpickleTask(name), (GivenSource(arg),)) if shared else None
+        value = self._run.values[arg.position]
+        if not is_reference(value) or is_path(value):
+            return None
+        dense = form(self._blocks[arg.position]) is StorageForm.DENSE
+        if isinstance(value, RemoteBlock) and (len(value.pieces) > 1 or arg.axis is not None) and dense:
+            return _of_pieces(name, value, arg)
+        if arg.axis is not None:
+            call = CutTask(arg.axis, arg.axis, ((arg.start, arg.stop),))
+            return OwnTask(f"cut-{name}", call, (GivenPart(arg.position, None, 0, 0),))
+        return OwnTask(f"load-{name}", PlaceTask(arg.position), (GivenSource(arg),))
+
+    def _sources(self, args: Iterable[SentArgument]) -> Iterator[SentArgument]:
+        """What is sent for some arguments."""
+        for arg in args:
+            own = self.own_task(arg)
+            if own is None:
+                yield arg
+            else:
+                yield from self._sources(read for read in own.reads if isinstance(read, SentArgument))
 
     def send(self, wanted: set[SentArgument]) -> None:
         """Scatter what tasks read and no worker holds."""
-        absent = [arg for arg in wanted - self._inlined if not self._there(arg)]
+        absent = [arg for arg in dict.fromkeys(self._sources(wanted)) if arg not in self._inlined]
+        absent = [arg for arg in absent if not self._there(arg)]
         if not absent:
             return
         name = uuid4().hex[:12]
         keys = {(f"given-{self._named(arg)}", name, i): arg for i, arg in enumerate(absent)}
-        values = {key: self._value(arg) for key, arg in keys.items()}
-        futures = self._scatter(values)
+        futures = self._scatter({key: self.value(arg) for key, arg in keys.items()})
         self._scattered.update((arg, futures[key]) for key, arg in keys.items())
 
     def _scatter(self, values: dict[TaskKey, TaskOperand]) -> dict[TaskKey, Future]:
@@ -67,33 +139,64 @@ class GivenInputs:
 
     def argument(self, arg: SentArgument) -> TaskOperand:
         """What a task gets: a value, or the future of one."""
-        return self._value(arg) if arg in self._inlined else self._scattered[arg]
+        return self.value(arg) if arg in self._inlined else self._scattered[arg]
 
     def _there(self, arg: SentArgument) -> bool:
         return arg in self._scattered and self._scattered[arg].status == "finished"
 
     def _named(self, arg: SentArgument) -> str:
         """The name of an elemental."""
+        if isinstance(arg, GivenSource):
+            return self._named(arg.of)
         if isinstance(arg, GivenFunctions):
             return arg.elemental
         step = self._plan.steps[arg.position]
         assert isinstance(step, Load), "only loads are given"
         return step.elemental
 
-    def _value(self, arg: SentArgument) -> TaskOperand:
+    def value(self, arg: SentArgument) -> TaskOperand:
+        """What is sent for an argument."""
+        if isinstance(arg, GivenSource):
+            arg = arg.of
         if isinstance(arg, GivenFunctions):
             return PickledFunctions(arg.elemental, self._pickled[arg.elemental])
-        value = self._run.values[arg.position]
-        return value if arg.axis is None else cut(value, arg.axis, arg.start, arg.stop)
+        value, (position, axis, start, stop) = self._run.values[arg.position], arg
+        if position in self._loaders:
+            return PickledLoader(self._named(arg), self._loaders[position])
+        if is_path(value):
+            return ReferencedPart(position, str(Path(fspath(value)).absolute()), axis, start, stop)
+        if isinstance(value, RemoteBlock):
+            return value.pieces[0][2]
+        return value if axis is None or is_reference(value) else cut(value, axis, start, stop)
 
     def _bytes(self, arg: SentArgument) -> int:
-        if isinstance(arg, GivenFunctions):
-            return len(self._pickled[arg.elemental])
-        return _bytes_held(self._value(arg))
+        """The bytes that an argument takes inside a task."""
+        of = arg.of if isinstance(arg, GivenSource) else arg
+        if isinstance(of, GivenFunctions):
+            return len(self._pickled[of.elemental])
+        if of.position in self._loaders:
+            return len(self._loaders[of.position])
+        return 0 if is_reference(self._run.values[of.position]) else _bytes_held(self.value(arg))
 
 
-def pickled(name: str, pair: MatrixFree) -> bytes:
-    """A pair of functions as bytes.
+def _is_loader(value: object) -> bool:
+    """Say whether what was given is a function that makes a Jacobian."""
+    return is_reference(value) and not is_path(value) and not hasattr(value, "result")
+
+
+def _of_pieces(name: str, value: RemoteBlock, arg: GivenPart) -> OwnTask:
+    """The task that reads a part of a dense block of another run, from the pieces that hold it."""
+    axis = value.axis if arg.axis is None else arg.axis
+    start, stop = (0, value.shape[axis.value]) if arg.axis is None else (arg.start, arg.stop)
+    if axis is value.axis:
+        pieces, ends = overlap(value.pieces, start, stop)
+    else:
+        pieces, ends = value.pieces, ((start, stop),) * len(value.pieces)
+    return OwnTask(f"cut-{name}", CutTask(axis, value.axis, ends), tuple(future for _, _, future in pieces))
+
+
+def pickled(what: str, value: object) -> bytes:
+    """Functions as bytes.
 
     Raises
     ------
@@ -103,10 +206,10 @@ def pickled(name: str, pair: MatrixFree) -> bytes:
     import cloudpickle
 
     try:
-        return bytes(cloudpickle.dumps(pair))
+        return bytes(cloudpickle.dumps(value))
     except Exception as error:
         raise ExecutionError(
-            f"the functions of '{name}' cannot be sent to workers: {error}; expected functions that can be pickled. "
+            f"{what} cannot be sent to workers: {error}; expected functions that can be pickled. "
             "Keep locks, files and connections out of what they hold, or run them with workers= on threads."
         ) from None
 

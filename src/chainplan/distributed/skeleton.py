@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from chainplan._util.task_threads import ranks
 from chainplan.distributed.fuse import TaskGroup, grouped
-from chainplan.distributed.split import Axis, StepSplit, TaskRoom, cuts, ranges, slots
+from chainplan.distributed.split import Axis, StepSplit, TaskRoom, cuts, overlap, ranges, slots
 from chainplan.distributed.worker_tasks import CutTask, GroupTask, PieceTask, SameTask, SumTask, WorkerTask
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.steps import Accumulate, Load, Plan, Propagate, word_of
@@ -234,10 +234,9 @@ class _TaskBuilder:
             return GivenPart(position, axis, start, stop)
         by, pieces = self._pieces[position]
         if by is axis:
-            pieces = tuple(piece for piece in pieces if piece[0] < stop and piece[1] > start) or pieces[:1]
+            pieces, ends = overlap(pieces, start, stop)
             if len(pieces) == 1 and pieces[0][:2] == (start, stop):
                 return pieces[0][2]
-            ends = tuple((max(a, start) - a, min(b, stop) - a) for a, b, _ in pieces)
         else:
             ends = ((start, stop),) * len(pieces)
         call = CutTask(axis, by, ends)

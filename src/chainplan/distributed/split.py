@@ -8,10 +8,11 @@ other forms are small. The refusal comes before anything is computed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from chainplan.errors import ExecutionError
 from chainplan.kernels.storage import StorageForm, form
@@ -85,6 +86,17 @@ def cuts(step: Step, axis: Axis) -> tuple[Axis | None, ...] | None:
 def ranges(size: int, parts: int) -> list[tuple[int, int]]:
     """Ranges of almost the same length."""
     return list(pairwise(size * i // parts for i in range(parts + 1)))
+
+
+RangedPiece = TypeVar("RangedPiece")
+
+
+def overlap(
+    pieces: Sequence[tuple[int, int, RangedPiece]], start: int, stop: int
+) -> tuple[tuple[tuple[int, int, RangedPiece], ...], tuple[tuple[int, int], ...]]:
+    """The pieces that hold a range, and the part of the range that is in each, counted from its first line."""
+    found = tuple(piece for piece in pieces if piece[0] < stop and piece[1] > start) or tuple(pieces[:1])
+    return found, tuple((max(a, start) - a, min(b, stop) - a) for a, b, _ in found)
 
 
 @dataclass(frozen=True)

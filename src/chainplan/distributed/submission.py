@@ -9,19 +9,19 @@ by it, and sent again from here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from chainplan.distributed.inputs import GivenInputs
+from chainplan.distributed.inputs import GivenInputs, GivenSource, SentArgument
 from chainplan.distributed.skeleton import Skeleton, TaskArgument, TaskKey, TaskResult
-from chainplan.distributed.worker_tasks import TaskOperand, UnpickleTask
+from chainplan.distributed.worker_tasks import TaskOperand
 from chainplan.errors import ExecutionError
 
 if TYPE_CHECKING:
-    from dask._task_spec import Task, TaskRef
+    from dask._task_spec import Task
     from distributed import Client, Future
 
 SECONDS_PER_REPORT = 5.0
@@ -92,7 +92,7 @@ class RunSubmission:
         missing = self._missing()
         self._inputs.send({arg for i in missing for arg in self._tasks[i].reads if not isinstance(arg, TaskResult)})
         name = uuid4().hex[:12]
-        graph = dict(self._graph(missing, name))
+        graph = self._graph(missing, name)
         keys = [self._key(i, name) for i in missing]
         priorities = {key: rank for key, (_, rank) in graph.items()}
         if len(graph) > 1:
@@ -127,31 +127,30 @@ class RunSubmission:
     def _key(self, task: int, name: str) -> TaskKey:
         return self._tasks[task].name, name, task
 
-    def _graph(self, missing: Sequence[int], name: str) -> Iterator[tuple[TaskKey, tuple[Task, int]]]:
-        """The tasks as the scheduler takes them, with their priorities; functions that several apply are one more."""
-        from dask._task_spec import Task, TaskRef
-
-        functions: dict[TaskArgument, TaskKey] = {}
+    def _graph(self, missing: Sequence[int], name: str) -> dict[TaskKey, tuple[Task, int]]:
+        """The tasks as the scheduler takes them, with their ranks."""
+        graph: dict[TaskKey, tuple[Task, int]] = {}
+        own: dict[SentArgument, TaskKey] = {}
         sent = set(missing)
 
-        def argument(arg: TaskArgument) -> TaskOperand:
+        def operand(arg: TaskArgument | GivenSource | Future, rank: int) -> TaskOperand:
             if isinstance(arg, TaskResult):
                 return TaskRef(self._key(arg.task, name) if arg.task in sent else self._held[arg.task].key)
-            if arg in functions:
-                return TaskRef(functions[arg])
-            return _referred(self._inputs.argument(arg), TaskRef)
+            if not isinstance(arg, SentArgument):
+                return _referred(arg)
+            if arg not in own and (task := self._inputs.own_task(arg)) is not None:
+                own[arg] = key = (task.name, name, -1 - len(own))
+                graph[key] = Task(key, task.call, *common, *(operand(read, rank) for read in task.reads)), rank
+            return TaskRef(own[arg]) if arg in own else _referred(self._inputs.argument(arg))
 
-        common = [_referred(value, TaskRef) for value in self._common]
-        for task in missing:
-            node = self._tasks[task]
-            for arg in node.reads:
-                if arg in self._inputs.shared and arg not in functions:
-                    key = (f"functions-{arg.elemental}", name, -1)
-                    given = argument(arg)
-                    functions[arg] = key
-                    yield key, (Task(key, UnpickleTask(arg.elemental), *common, given), node.rank)
-            key = self._key(task, name)
-            yield key, (Task(key, node.call, *common, *map(argument, node.reads)), node.rank)
+        from dask._task_spec import Task, TaskRef
+
+        common = [_referred(value) for value in self._common]
+        for number in missing:
+            node, key = self._tasks[number], self._key(number, name)
+            operands = [operand(arg, node.rank) for arg in node.reads]
+            graph[key] = Task(key, node.call, *common, *operands), node.rank
+        return graph
 
     def _wait(self, sent: Sequence[int]) -> bool:
         """Wait for the outputs; say whether they are there, or tasks must be sent again."""
@@ -215,6 +214,9 @@ class RunSubmission:
         raise error
 
 
-def _referred(value: TaskOperand, reference: type[TaskRef]) -> TaskOperand:
+def _referred(value: TaskOperand) -> TaskOperand:
     """A future as the reference by which a task reads it, anything else as it is."""
-    return reference(value.key) if hasattr(value, "key") and hasattr(value, "client") else value
+    from dask._task_spec import TaskRef
+    from distributed import Future
+
+    return TaskRef(value.key) if isinstance(value, Future) else value

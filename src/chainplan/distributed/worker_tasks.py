@@ -59,6 +59,45 @@ class PickledFunctions:
 
 
 @dataclass(frozen=True)
+class PickledLoader:
+    """A loader on its way to a worker."""
+
+    name: str
+    pickled: bytes
+
+    def __call__(self) -> HeldValues:
+        """Unpickle the loader, and call it."""
+        return loads(self.pickled)()
+
+
+@dataclass(frozen=True)
+class ReferencedPart:
+    """What was given for a load by reference, or some rows or columns of it; the task that reads it fetches it."""
+
+    position: int
+    reference: str | PickledLoader
+    axis: Axis | None = None
+    start: int = 0
+    stop: int = 0
+
+    def fetch(self, plan: Plan, dtype: str) -> HeldValues:
+        """Return the values, checked and in the form of their block."""
+        value = PlaceTask(self.position)(plan, dtype, False, self.reference)
+        return value if self.axis is None else cut(value, self.axis, self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class PlaceTask:
+    """What was given for a load, by a future or a loader, checked and in the form of its block."""
+
+    position: int
+
+    def __call__(self, plan: Plan, dtype: str, wrap: bool, given: TaskOperand) -> HeldValues:
+        fill = next(fill for position, _, fill in lowered(plan).loads if position == self.position)
+        return fill(given, PlanRun(0, {}, np.dtype(dtype)))
+
+
+@dataclass(frozen=True)
 class UnpickleTask:
     """Functions that several tasks apply, unpickled once."""
 
@@ -77,7 +116,7 @@ class GroupTask:
     names: tuple[str, ...]
 
     def __call__(self, plan: Plan, dtype: str, wrap: bool, *given: TaskOperand) -> HeldValues:
-        kernels = _kernels(plan)
+        kernels, given = _kernels(plan), _fetched(plan, dtype, given)
         run = _run_of(len(plan.steps), dtype, self.names, given)
         for read, value in zip(self.reads, given[len(self.names) :], strict=True):
             run.values[read] = value
@@ -101,7 +140,7 @@ class PieceTask:
     names: tuple[str, ...]
 
     def __call__(self, plan: Plan, dtype: str, wrap: bool, *given: TaskOperand) -> HeldValues:
-        step = plan.steps[self.position]
+        step, given = plan.steps[self.position], _fetched(plan, dtype, given)
         run = _run_of(len(plan.steps), dtype, self.names, given)
         local = _local(step, self.axis)
         run.values += reversed(given[len(self.names) :])
@@ -131,7 +170,7 @@ class SumTask:
 
     def __call__(self, plan: Plan, dtype: str, wrap: bool, left: HeldValues, right: HeldValues) -> HeldValues:
         run = PlanRun(len(plan.steps) + 2, {}, np.dtype(dtype))
-        run.values[-1], run.values[-2] = left, right
+        run.values[-1], run.values[-2] = _fetched(plan, dtype, (left, right))
         kernel = partial(_add_piece, self.position)
         (kernel if wrap else guarded(self.position, kernel, Add(-1, -2)))(run)
         return run.values[self.position]
@@ -146,6 +185,7 @@ class CutTask:
     cuts: tuple[tuple[int, int], ...]
 
     def __call__(self, plan: Plan, dtype: str, wrap: bool, *pieces: HeldValues) -> HeldValues:
+        pieces = _fetched(plan, dtype, pieces)
         parts = [cut(piece, self.axis, *ends) for ends, piece in zip(self.cuts, pieces, strict=True)]
         return joined(parts, self.joined)
 
@@ -155,7 +195,7 @@ class SameTask:
     """What was given, where it is an output."""
 
     def __call__(self, plan: Plan, dtype: str, wrap: bool, value: HeldValues) -> HeldValues:
-        return value
+        return _fetched(plan, dtype, (value,))[0]
 
 
 def cut(value: HeldValues, axis: Axis, start: int, stop: int) -> HeldValues:
@@ -183,6 +223,11 @@ def _kernels(plan: Plan) -> dict[int, StepKernel]:
     if kernels is None:
         kernels = _STEP_KERNELS[plan] = {position: kernel for position, kernel, _ in lowered(plan).code}
     return kernels
+
+
+def _fetched(plan: Plan, dtype: str, given: Sequence[TaskOperand]) -> tuple[TaskOperand, ...]:
+    """Operands, with those that are given by reference fetched."""
+    return tuple(value.fetch(plan, dtype) if isinstance(value, ReferencedPart) else value for value in given)
 
 
 def _run_of(steps: int, dtype: str, names: Sequence[str], given: Sequence[TaskOperand]) -> PlanRun:

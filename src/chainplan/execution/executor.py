@@ -29,6 +29,7 @@ from chainplan.plans.typed import Typed
 from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import GivenJacobian, common_dtype, matrix_free
 from chainplan.values.primal import FixedJacobians, Primal
+from chainplan.values.references import is_reference, samples
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -222,6 +223,9 @@ def _starting(plan: Plan, jacobians: Mapping[str, GivenJacobian], options: _RunO
         return _evaluating(plan, program, jacobians, options)
     if type(jacobians) is not dict:
         return lambda: _asking(plan, program, jacobians, options)
+    if any(map(is_reference, jacobians.values())):
+        options = options._replace(dtype=_dtype_with_references(jacobians, options.dtype))
+        return lambda: _asking(plan, program, jacobians, options)
     run = taken(plan, jacobians, options.dtype)
     kinds = {value.dtype.kind for value in run.values if value is not None}
     guard = not options.wrap and not kinds.isdisjoint(WHOLE_NUMBER_KINDS)
@@ -264,8 +268,18 @@ def require_workers(workers: int | None) -> None:
         raise ExecutionError(f"workers: found {workers!r}; expected a whole number from 1. Pass workers=2, say.")
 
 
-def taken(plan: Plan, jacobians: Mapping[str, GivenJacobian], dtype: DTypeLike | None = None) -> PlanRun:
+def _dtype_with_references(jacobians: Mapping[str, GivenJacobian], dtype: DTypeLike | None) -> DTypeLike:
+    """Return the dtype of seeds, which files that are given have a say in before they are read."""
+    given = jacobians.values()
+    return common_dtype([*given, *samples(given)], dtype)
+
+
+def taken(
+    plan: Plan, jacobians: Mapping[str, GivenJacobian], dtype: DTypeLike | None = None, references: bool = False
+) -> PlanRun:
     """Start a run of a plan with all Jacobians in their places, checked and brought into form.
+
+    Those that are given by reference stay references where `references` says so.
 
     Raises
     ------
@@ -273,8 +287,9 @@ def taken(plan: Plan, jacobians: Mapping[str, GivenJacobian], dtype: DTypeLike |
         If a Jacobian is missing, unknown, or of another shape or structure.
     """
     jacobians = with_equal(plan.graph, jacobians)
+    dtype = _dtype_with_references(jacobians, dtype) if references else dtype
     run = PlanRun(len(plan.steps), jacobians, dtype)
-    _take(lowered(plan), jacobians, run)
+    _take(lowered(plan), jacobians, run, references)
     return run
 
 
@@ -357,12 +372,13 @@ def _require_known(program: LoweredPlan, jacobians: Mapping[str, GivenJacobian])
         raise ExecutionError(f"'{min(unknown)}' is no elemental of the plan; expected some of {known}.")
 
 
-def _take(program: LoweredPlan, jacobians: Mapping[str, GivenJacobian], run: PlanRun) -> None:
+def _take(program: LoweredPlan, jacobians: Mapping[str, GivenJacobian], run: PlanRun, references: bool) -> None:
     """Check the Jacobians, put the arrays of explicit ones in their places, and keep the functions of the others."""
     _require_known(program, jacobians)
     values = run.values
     for position, e, fill in program.loads:
-        values[position] = fill(jacobians.get(e.name), run)
+        value = jacobians.get(e.name)
+        values[position] = value if references and is_reference(value) else fill(value, run)
     for e in program.applied:
         require_functions(e.name, jacobians)
         run.applied[e.name] = matrix_free(e, jacobians[e.name])

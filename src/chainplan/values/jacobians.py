@@ -34,13 +34,14 @@ from chainplan.problem.graph import Elemental, Mode
 from chainplan.structures import Banded, Block, Dense, ScaledIdentity, Sign, Structure
 from chainplan.structures.banded import ENDLESS_WIDTH
 from chainplan.structures.explicit import Explicit
+from chainplan.values.references import fetched, is_reference
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 MatrixFree = tuple[ArrayFunction | None, ArrayFunction | None]
 GivenJacobian = Any
-"""An array, a sparse array of scipy, or a pair of functions."""
+"""An array, a sparse array of scipy, a reference to one (see `references`), or a pair of functions."""
 
 NUMBER_KINDS = "iufc"
 """Kinds of dtype that are numbers; booleans are not, because their products would be logical."""
@@ -75,6 +76,8 @@ def stored(e: Elemental, given: GivenJacobian) -> HeldValues:
         if given_away(block):
             return known(block, np.int8)
         raise ExecutionError(f"no Jacobian for '{e.first}'; expected an array of {rows} x {cols}.")
+    if is_reference(given):
+        given = fetched(e, given)
     if isinstance(given, tuple) or callable(given):
         raise ExecutionError(f"'{e.name}' is explicit, but functions were given; expected an array of {rows} x {cols}.")
     array = _array(e, given, block)

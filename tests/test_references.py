@@ -1,0 +1,246 @@
+"""Jacobians by reference: files, loaders and futures make what arrays make, in this process and on a cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array, issparse, load_npz, save_npz
+
+import chainplan
+from chainplan.distributed import cluster, inputs
+from chainplan.errors import ExecutionError
+from chainplan.values.draw import draw
+from tests.problems import random_problem
+
+SIZES = [30, 25, 40, 35]
+KINDS = ["path", "loader", "mixed"]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as local,
+        distributed.Client(local) as found,
+    ):
+        yield found
+
+
+def _referred(values: dict[str, Any], folder: Path, kind: str) -> dict[str, Any]:
+    """The same values by reference; pairs of functions, and what has no array, stay as they are."""
+    given: dict[str, Any] = {}
+    value: Any
+    for i, (name, value) in enumerate(values.items()):
+        if isinstance(value, tuple) or value is None:
+            given[name] = value
+        elif kind == "loader" or (kind == "mixed" and i % 3 == 0):
+            given[name] = partial(type(value).copy, value)
+        elif kind == "mixed" and i % 3 == 1:
+            given[name] = value
+        elif issparse(value):
+            sparse: Any = value
+            save_npz(folder / f"{i}.npz", sparse)
+            given[name] = folder / f"{i}.npz"
+        else:
+            np.save(folder / f"{i}.npy", value)
+            given[name] = str(folder / f"{i}.npy")
+    return given
+
+
+def _require_equal(found: dict[Any, Any], expected: dict[Any, Any]) -> None:
+    assert found.keys() == expected.keys()
+    for pair in found:
+        assert found[pair].dtype == expected[pair].dtype
+        assert np.array_equal(found[pair], expected[pair])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(20))
+def test_references_make_what_arrays_make(seed: int, kind: str, tmp_path: Path) -> None:
+    problem = random_problem(seed)
+    result = chainplan.plan(problem, budget=0.1)
+    values = draw(problem.graph, seed, np.int64)
+    given = _referred({name: value for name, value in values.items() if problem.graph[name].explicit}, tmp_path, kind)
+    expected = chainplan.execute(result, values, dtype=np.int64)
+    _require_equal(chainplan.execute(result, {**values, **given}, dtype=np.int64), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("limit", [None, 20_000])
+def test_references_on_a_cluster(
+    client: Any, kind: str, limit: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a limit of 20 kB blocks of up to 11 kB are split, and parts of them are read."""
+    monkeypatch.setattr(cluster, "MAX_FUSED_NANOSECONDS", 0)
+    monkeypatch.setattr(cluster, "_limit", lambda client: limit)
+    problem = chainplan.chain(SIZES)
+    values = draw(problem.graph, 0, np.int64)
+    for solver in ("forward", "reverse"):
+        result = chainplan.plan(problem, solver)
+        given = _referred(values, tmp_path, kind)
+        found = chainplan.execute(result, given, backend="dask", scheduler=client)
+        _require_equal(found, chainplan.execute(result, values))
+
+
+def test_sparse_files_and_files_of_diagonals(client: Any, tmp_path: Path) -> None:
+    pattern = [[i, (7 * i) % 30] for i in range(30)]
+    chain = [
+        {"shape": [30, 30], "structure": {"coo": pattern}},
+        {"shape": [30, 30], "structure": "diagonal"},
+        {"shape": [4, 30]},
+    ]
+    problem = chainplan.from_spec({"chain": chain})
+    result = chainplan.plan(problem)
+    values = draw(problem.graph, 0, np.int64)
+    save_npz(tmp_path / "F1.npz", csr_array(values["F1"]))
+    np.save(tmp_path / "F2.npy", np.diagonal(values["F2"]) if values["F2"].ndim == 2 else values["F2"])
+    given = {**values, "F1": tmp_path / "F1.npz", "F2": tmp_path / "F2.npy"}
+    expected = chainplan.execute(result, values)
+    _require_equal(chainplan.execute(result, given), expected)
+    _require_equal(chainplan.execute(result, given, backend="dask", scheduler=client), expected)
+
+
+def test_the_dtype_of_a_file_is_that_of_seeds(tmp_path: Path) -> None:
+    problem = chainplan.chain([{"shape": [3, 2], "tangent": 1}, {"shape": [2, 3]}])
+    result = chainplan.plan(problem, "forward")
+    np.save(tmp_path / "F2.npy", np.ones((2, 3), np.float32))
+    seen = []
+
+    def tangent(block: Any) -> Any:
+        seen.append(block.dtype)
+        return np.ones((3, 2), block.dtype) @ block
+
+    chainplan.execute(result, {"F1": (tangent, None), "F2": tmp_path / "F2.npy"})
+    chainplan.execute(result, {"F1": (tangent, None), "F2": lambda: np.ones((2, 3), np.float32)}, dtype=np.float32)
+    assert seen == [np.float32, np.float32]
+
+
+def test_in_this_process_a_loader_is_called_when_a_step_needs_it() -> None:
+    """The Jacobian that is read last is loaded after the product of the others."""
+    problem = chainplan.chain([4, 4, 4, 4])
+    calls: list[str] = []
+
+    def loader(name: str) -> Any:
+        calls.append(name)
+        return np.eye(4)
+
+    chainplan.execute(chainplan.plan(problem, "reverse"), {n: partial(loader, n) for n in ("F1", "F2", "F3")})
+    assert calls[-1] == "F1"
+    assert sorted(calls) == ["F1", "F2", "F3"]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_bad_references_are_named(there: bool, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    options: Any = {"backend": "dask", "scheduler": request.getfixturevalue("client")} if there else {}
+    result = chainplan.plan(chainplan.chain([2, 3]))
+    np.save(tmp_path / "wrong.npy", np.ones((2, 3)))
+    np.savez(tmp_path / "dense.npz", np.ones((3, 2)))
+    (tmp_path / "broken.npy").write_bytes(b"no array")
+    (tmp_path / "F1.csv").write_text("1")
+    for given, message in {
+        "missing.npy": r"the file '.*missing.npy' for 'F1' does not exist; expected an array of 3 x 2",
+        "wrong.npy": r"the array for 'F1' has shape \(2, 3\); expected \(3, 2\)",
+        "dense.npz": r"the file '.*dense.npz' for 'F1' cannot be read: it holds .*arr_0",
+        "broken.npy": r"the file '.*broken.npy' for 'F1' cannot be read",
+        "F1.csv": r"the file '.*F1.csv' for 'F1' is none that is read; expected .npy",
+    }.items():
+        with pytest.raises(ExecutionError, match=message):
+            chainplan.execute(result, {"F1": tmp_path / given}, **options)
+    with pytest.raises(ExecutionError, match="the loader of 'F1' raised ZeroDivisionError: "):
+        chainplan.execute(result, {"F1": lambda: 1 // 0}, **options)
+
+
+def test_outputs_stay_on_the_workers_and_are_given_again(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = chainplan.chain([30, 20, 40]), chainplan.chain([40, 25])
+    a, b = (draw(problem.graph, 1, np.int64) for problem in (first, second))
+    whole = chainplan.chain([30, 40, 25])
+    expected = chainplan.execute(chainplan.plan(first), a)["x2", "x0"]
+    for limit in (None, 12_000):
+        monkeypatch.setattr(cluster, "_limit", lambda client, limit=limit: limit)
+        handle: Any = chainplan.execute(chainplan.plan(first), a, backend="dask", scheduler=client, gather=False)[
+            "x2", "x0"
+        ]
+        assert handle.shape == (40, 30)
+        assert handle.dtype == np.int64
+        assert (len(handle.futures) > 1) == (limit is not None)
+        assert np.array_equal(handle.result(), expected)
+        given = {"F1": handle, "F2": b["F1"]}
+        for limits in (None, 10_000):
+            monkeypatch.setattr(cluster, "_limit", lambda client, limit=limits: limit)
+            found = chainplan.execute(chainplan.plan(whole), given, backend="dask", scheduler=client)
+            _require_equal(found, chainplan.execute(chainplan.plan(whole), {"F1": expected, "F2": b["F1"]}))
+        _require_equal(chainplan.execute(chainplan.plan(whole), given), found)
+
+
+def test_a_future_is_a_jacobian(client: Any) -> None:
+    problem = chainplan.chain([6, 5, 4])
+    values = draw(problem.graph, 0, np.int64)
+    future = client.submit(np.array, values["F1"])
+    found = chainplan.execute(
+        chainplan.plan(problem), {**values, "F1": future}, backend="dask", scheduler=client, dtype=np.int64
+    )
+    _require_equal(found, chainplan.execute(chainplan.plan(problem), values))
+
+
+@pytest.mark.parametrize("limit", [None, 12_000])
+def test_outputs_are_written_by_the_workers(
+    client: Any, limit: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_limit", lambda client: limit)
+    for sizes in ([30, 20, 40], [40, 20, 30]):
+        problem = chainplan.chain(sizes)
+        values = draw(problem.graph, 1, np.int64)
+        result = chainplan.plan(problem)
+        for _ in range(2):
+            paths: Any = chainplan.execute(result, values, backend="dask", scheduler=client, to=tmp_path)
+        assert {pair: np.load(path).tolist() for pair, path in paths.items()} == {
+            pair: value.tolist() for pair, value in chainplan.execute(result, values).items()
+        }
+        assert os.listdir(tmp_path) == ["x2_x0.npy"]
+
+
+def test_sparse_outputs_are_written_as_scipy_does(client: Any, tmp_path: Path) -> None:
+    problem = chainplan.chain([{"shape": [30, 30], "structure": {"coo": [[i, (7 * i) % 30] for i in range(30)]}}] * 1)
+    values = draw(problem.graph, 0, np.int64)
+    options: Any = {"backend": "dask", "scheduler": client, "to": tmp_path}
+    path: Any
+    ((_, path),) = chainplan.execute(chainplan.plan(problem), values, dense=False, **options).items()
+    assert path.name == "x1_x0.npz"
+    ((_, value),) = chainplan.execute(chainplan.plan(problem), values).items()
+    assert np.array_equal(load_npz(path).toarray(), value)
+
+
+def test_what_is_said_of_clusters_alone_is_refused_here() -> None:
+    result = chainplan.plan(chainplan.chain([2, 3]))
+    given = {"F1": np.ones((3, 2))}
+    refused: list[dict[str, Any]] = [{"gather": False}, {"to": "."}, {"seconds": {}}, {"progress": print}]
+    for options in refused:
+        with pytest.raises(ExecutionError, match="found one with the backend 'numpy'; expected it with 'dask'"):
+            chainplan.execute(result, given, **options)
+    with pytest.raises(ExecutionError, match="gather: found False without a scheduler"):
+        chainplan.execute(result, given, backend="dask", gather=False)
+
+
+def test_nothing_that_is_given_by_path_is_sent(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the scheduler is told about each array by path is its name."""
+    sent: list[int] = []
+    original = inputs.GivenInputs.argument
+
+    def argument(self: Any, arg: Any) -> Any:
+        import cloudpickle
+
+        sent.append(len(cloudpickle.dumps(original(self, arg))))
+        return original(self, arg)
+
+    monkeypatch.setattr(inputs.GivenInputs, "argument", argument)
+    problem = chainplan.chain([400, 300, 200])
+    given = _referred(draw(problem.graph, 0, np.int64), tmp_path, "path")
+    chainplan.execute(chainplan.plan(problem), given, backend="dask", scheduler=client)
+    assert len(sent) == 2
+    assert max(sent) < 1000
