@@ -26,7 +26,7 @@ from chainplan.jax.forms import (  # noqa: E402
     negated,
     transposed,
 )
-from chainplan.jax.indexing import added, padded, taken  # noqa: E402
+from chainplan.jax.indexing import IndexArray, added, padded, taken  # noqa: E402
 from chainplan.jax.products import product, total  # noqa: E402
 
 
@@ -187,6 +187,31 @@ def test_taking_is_indexing(index: list[int]) -> None:
     summed = np.zeros((6, 4), int)
     np.add.at(summed, at, array[: len(at)] if len(at) <= 6 else array[at])
     assert np.array_equal(added(jnp.asarray(array[: len(at)] if len(at) <= 6 else array[at]), at, 6), summed)
+
+
+def _bands() -> dict[str, IndexArray]:
+    """Places of the diagonals of a band, one after the other, row by row; those of a ring; what is moved round."""
+    rows = np.arange(10)[:, None]
+    ring = (rows + np.array([-1, 0, 1])) % 10
+    by_column: IndexArray = np.take_along_axis(rows + np.array([0, 10, 20]), np.argsort(ring, 1), 1)
+    return {
+        "band": (rows + np.array([3, 10, 19])).ravel(),
+        "ring": by_column.ravel(),
+        "broken off": by_column.ravel()[2:-2],
+        "round": np.roll(np.arange(30), 5),
+        "backwards": np.arange(30)[::-1].copy(),
+        "mixed": np.random.default_rng(1).permutation(30),
+    }
+
+
+@pytest.mark.parametrize("name", _bands())
+def test_slices_side_by_side(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chainplan.jax.indexing.MIN_INTERLEAVED", 10)
+    index, array = _bands()[name], np.random.default_rng(0).integers(-9, 9, 30)
+    program = jax.make_jaxpr(partial(taken, index=index))(jnp.asarray(array))
+    assert np.array_equal(jax.core.eval_jaxpr(program.jaxpr, program.consts, array)[0], array[index])
+    largest = max((e.outvars[0].aval.size for e in program.eqns if e.primitive.name == "gather"), default=0)
+    assert (largest > 7) == (name in ("backwards", "mixed"))
 
 
 def test_regular_indices_are_not_gathered() -> None:
