@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.sparse import csr_array, eye_array
-from scipy.sparse.linalg import LinearOperator
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import chainplan
 from chainplan._util.arrays import Array
@@ -152,6 +152,17 @@ def test_what_no_path_needs_is_left_out() -> None:
 def test_vertices_of_the_same_text_stay_apart() -> None:
     blocks = {(1, "x"): np.full((1, 1), 2.0), ("1", "x"): np.full((1, 1), 3.0), ("y", 1): 1.0, ("y", "1"): 10.0}
     assert accumulate(blocks, ["x"], ["y"]) == {("y", "x"): np.array([[32.0]])}
+
+
+def test_a_complex_operator_is_applied_from_the_left() -> None:
+    rng = np.random.default_rng(2)
+    matrix = rng.standard_normal((5, 40)) + 1j * rng.standard_normal((5, 40))
+    row = rng.standard_normal((1, 5)) + 1j
+    blocks = {("h", "x"): aslinearoperator(matrix), ("y", "h"): row}
+    total = accumulator(blocks, ["x"], ["y"])
+    assert total.result.plan is not None
+    assert [s.mode for s in total.result.plan.steps if isinstance(s, Propagate)] == [Mode.ADJOINT]
+    assert np.allclose(total(blocks)["y", "x"], row @ matrix, rtol=1e-12)
 
 
 def test_an_operator_without_an_adjoint_is_applied_forward() -> None:
