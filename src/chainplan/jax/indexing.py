@@ -21,8 +21,8 @@ MAX_UNROLLED_TERMS = 16
 """The largest number of terms of a sum that is written out, so that each term is read where it stands."""
 MAX_UNEVEN_SLOTS = 2
 """The number of places, per term, of the largest table of terms by groups that is used."""
-MIN_INTERLEAVED, MAX_SIDE_BY_SIDE = 1000, 8
-"""The fewest entries of a vector that are read as slices side by side, and the most such slices."""
+MIN_INTERLEAVED, MAX_SIDE_BY_SIDE = 10_000, 8
+"""The fewest entries that are read as slices side by side, and the most such slices; few are gathered in one kernel."""
 MIN_SIDE_BY_SIDE = 0.75
 """The share of the entries that these slices have to cover; what stands before and behind them is read alone."""
 IndexArray = NDArray[np.int64]
