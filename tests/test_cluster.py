@@ -121,6 +121,32 @@ def test_long_groups_never_wait_for_each_other() -> None:
         assert len(waits) < 2 or len(group.steps) == 1
 
 
+@pytest.mark.parametrize("seed", range(100))
+def test_a_long_step_waits_for_no_group_that_it_does_not_need(seed: int) -> None:
+    result = _planned(seed)
+    assert result.plan is not None
+    steps, rng = result.plan.steps, random.Random(seed)
+    prices = [rng.choice((1, 100)) for _ in steps]
+    needs: list[set[int]] = []
+    for step in steps:
+        needs.append(set(step.operands()).union(*(needs[arg] for arg in step.operands())))
+    for group in grouped(result.plan, prices, 50):
+        reads = {read for read in group.reads if not isinstance(steps[read], Load)}
+        for step in group.steps:
+            assert prices[step] == 1 or reads <= needs[step] | {step}
+
+
+def test_branches_of_modules_run_beside_each_other() -> None:
+    """The sum of all branches is fused with none of them."""
+    edges = [(a, b) for i in range(4) for a, b in (("x", f"h{i}"), (f"h{i}", "y"))]
+    sizes = {"x": 3, "y": 3, **{f"h{i}": 3 for i in range(4)}}
+    jacobians = [{"edge": list(edge), "tangent": 1, "adjoint": 1} for edge in edges]
+    dag = {"sizes": sizes, "inputs": ["x"], "outputs": ["y"], "jacobians": jacobians}
+    tasks = _skeleton(chainplan.plan(chainplan.from_spec({"dag": dag})), None, 20_000_000).tasks
+    waits = [sum(isinstance(arg, TaskResult) for arg in task.reads) for task in tasks]
+    assert sorted(waits) == [0, 0, 0, 0, 1, 1, 1, 1, 4]
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_the_integers_of_a_serial_run(client: Any, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "MAX_FUSED_NANOSECONDS", (0, 20_000_000)[seed % 2])

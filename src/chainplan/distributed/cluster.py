@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from chainplan._util.arrays import Array, DType
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from distributed import Client
     from numpy.typing import DTypeLike
 
-TaskValue = TypeVar("TaskValue")
 ClusterOutput = Array | RemoteBlock | Path
 """An output: an array, a block that stays on the workers, or the file into which it was written."""
 
@@ -92,7 +91,11 @@ def execute(
     require_narrow(lowered(plan).wide, dense, run)
     with client_of(scheduler, workers) as client:
         cluster_plan = ClusterPlan(client, plan, run.dtype.itemsize, seconds)
-        return cluster_plan.run(run, dense is not False, wrap, progress, None if to is None else Path(to), gather)
+        try:
+            return cluster_plan.run(run, dense is not False, wrap, progress, None if to is None else Path(to), gather)
+        finally:
+            if gather or to is not None:
+                cluster_plan.close()
 
 
 @contextmanager
@@ -171,7 +174,15 @@ class ClusterPlan:
         room = TaskRoom(_limit(client), itemsize)
         candidate = Candidate(plan, WEIGHTED_COST)
         self._skeleton = skeleton(plan, candidate, room, MAX_FUSED_NANOSECONDS, seconds or {})
-        self._shipped = client.submit(_same, plan, key=("plan", uuid4().hex[:12]), pure=False)
+        from chainplan.distributed.placement import PlanPlugin
+
+        self._token = f"plan-{uuid4().hex[:12]}"
+        client.register_plugin(PlanPlugin(self._token, plan), name=self._token)
+
+    def close(self) -> None:
+        """Take the plan back from the workers."""
+        if self._client.status == "running":
+            self._client.unregister_worker_plugin(self._token)
 
     def run(
         self,
@@ -189,7 +200,7 @@ class ClusterPlan:
         elif not gather:
             made = kept(made, dense)
         inputs = GivenInputs(self._client, self._plan, made, run)
-        futures = RunSubmission(self._client, made, inputs, (self._shipped, run.dtype.str, wrap), progress).finish()
+        futures = RunSubmission(self._client, made, inputs, (self._token, run.dtype.str, wrap), progress).finish()
         jacobian: dict[tuple[str, str], ClusterOutput] = {}
         for output, source, position in self._plan.outputs:
             axis, ranges = made.outputs[position]
@@ -223,10 +234,6 @@ def _limit(client: Client) -> int | None:
     limits = [worker["memory_limit"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()]
     known = [limit for limit in limits if limit]
     return int(WORKER_MEMORY_SHARE * min(known)) if known else None
-
-
-def _same(value: TaskValue) -> TaskValue:
-    return value
 
 
 def _dtype_of(value: HeldValues) -> DType:

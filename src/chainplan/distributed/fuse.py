@@ -57,7 +57,8 @@ def grouped(plan: Plan, prices: Sequence[int], short: int, alone: frozenset[int]
         while inner and sum(g.price for g in inner) >= short:
             inner.remove(max(inner, key=lambda g: (g.price, g.result)))
         outside = [g for g in others if g not in inner]
-        if len(outside) == 1 and outside[0] in fit and prices[position] < short:
+        waits = any(not isinstance(plan.steps[read], Load) for group in inner for read in group.reads)
+        if len(outside) == 1 and outside[0] in fit and prices[position] < short and not waits:
             inner += outside
         made[position] = _merge_groups(position, args, inner, prices[position])
         for group in inner:

@@ -26,7 +26,6 @@ from chainplan.distributed.worker_tasks import (
     PlaceTask,
     ReferencedPart,
     TaskOperand,
-    UnpickleTask,
     WorkerTask,
     cut,
 )
@@ -47,7 +46,7 @@ MAX_INLINED_BYTES = 4 * 2**20
 class GivenSource(NamedTuple):
     """What the caller gave, as it is sent to the task that makes of it what others read."""
 
-    of: GivenPart | GivenFunctions
+    of: GivenPart
 
 
 SentArgument = GivenPart | GivenFunctions | GivenSource
@@ -74,7 +73,6 @@ class GivenInputs:
             for position, value in enumerate(run.values)
             if _is_loader(value)
         }
-        self._shared = {arg for arg, count in uses.items() if isinstance(arg, GivenFunctions) and count > 1}
         sent = Counter[SentArgument]()
         for arg, count in uses.items():
             sent.update({arg: count} if self.own_task(arg) is None else dict.fromkeys(self._sources([arg]), 1))
@@ -92,13 +90,10 @@ class GivenInputs:
         return small
 
     def own_task(self, arg: SentArgument) -> OwnTask | None:
-        """The task that makes what others read: of functions that several apply, a loader, and another run's block."""
-        if isinstance(arg, GivenSource):
+        """The task that makes what others read, of a loader and of another run's block."""
+        if not isinstance(arg, GivenPart):
             return None
         name = self._named(arg)
-        if isinstance(arg, GivenFunctions):
-            shared = arg in self._shared
-            return OwnTask(f"functions-{name}", UnpickleTask(name), (GivenSource(arg),)) if shared else None
         value = self._run.values[arg.position]
         if not is_reference(value) or is_path(value):
             return None
@@ -127,15 +122,22 @@ class GivenInputs:
             return
         name = uuid4().hex[:12]
         keys = {(f"given-{self._named(arg)}", name, i): arg for i, arg in enumerate(absent)}
-        futures = self._scatter({key: self.value(arg) for key, arg in keys.items()})
+        functions = {key: self.value(arg) for key, arg in keys.items() if isinstance(arg, GivenFunctions)}
+        futures = self._scatter({key: self.value(arg) for key, arg in keys.items() if key not in functions}, False)
+        futures |= self._scatter(functions, True)
         self._scattered.update((arg, futures[key]) for key, arg in keys.items())
 
-    def _scatter(self, values: dict[TaskKey, TaskOperand]) -> dict[TaskKey, Future]:
-        """Send values to workers directly, or by the scheduler where workers cannot be reached."""
+    def _scatter(self, values: dict[TaskKey, TaskOperand], everywhere: bool) -> dict[TaskKey, Future]:
+        """Send values to workers directly, or by the scheduler where workers cannot be reached.
+
+        Functions go to all workers, because tasks are drawn to what they read.
+        """
+        if not values:
+            return {}
         with suppress(OSError):
-            sent: dict[TaskKey, Future] = self._client.scatter(values, direct=True, hash=False)
+            sent: dict[TaskKey, Future] = self._client.scatter(values, direct=True, hash=False, broadcast=everywhere)
             return sent
-        return dict(self._client.scatter(values, direct=False, hash=False))
+        return dict(self._client.scatter(values, direct=False, hash=False, broadcast=everywhere))
 
     def argument(self, arg: SentArgument) -> TaskOperand:
         """What a task gets: a value, or the future of one."""

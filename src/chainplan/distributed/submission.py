@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from chainplan.distributed.inputs import GivenInputs, GivenSource, SentArgument
 from chainplan.distributed.skeleton import Skeleton, TaskArgument, TaskKey, TaskResult
-from chainplan.distributed.worker_tasks import TaskOperand
+from chainplan.distributed.worker_tasks import TaskOperand, run_placed
 from chainplan.errors import ExecutionError
 
 if TYPE_CHECKING:
@@ -140,16 +140,17 @@ class RunSubmission:
                 return _referred(arg)
             if arg not in own and (task := self._inputs.own_task(arg)) is not None:
                 own[arg] = key = (task.name, name, -1 - len(own))
-                graph[key] = Task(key, task.call, *common, *(operand(read, rank) for read in task.reads)), rank
+                reads = [operand(read, rank) for read in task.reads]
+                graph[key] = Task(key, run_placed, token, task.call, *common, *reads), rank
             return TaskRef(own[arg]) if arg in own else _referred(self._inputs.argument(arg))
 
         from dask._task_spec import Task, TaskRef
 
-        common = [_referred(value) for value in self._common]
+        token, *common = self._common
         for number in missing:
             node, key = self._tasks[number], self._key(number, name)
             operands = [operand(arg, node.rank) for arg in node.reads]
-            graph[key] = Task(key, node.call, *common, *operands), node.rank
+            graph[key] = Task(key, run_placed, token, node.call, *common, *operands), node.rank
         return graph
 
     def _wait(self, sent: Sequence[int]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pickle import loads
 from weakref import WeakKeyDictionary
 
@@ -32,9 +32,29 @@ WorkerTask = Callable[..., HeldValues]
 """What a worker does: a function of the plan, the dtype of seeds, whether whole numbers wrap, and operands."""
 
 
+PLACED_PLANS: dict[str, Plan] = {}
+"""The plans of this process by their tokens."""
+MAX_KEPT_FUNCTIONS = 64
+"""Elementals whose functions a process keeps, because a module may take long to build."""
+
+
+def run_placed(token: str, call: WorkerTask, *given: TaskOperand) -> TaskOperand:
+    """Run a task on the plan of a token.
+
+    Raises
+    ------
+    ExecutionError
+        Where the plan was taken back, so that a block of it cannot be computed again.
+    """
+    plan = PLACED_PLANS.get(token)
+    if plan is None:
+        raise ExecutionError("a worker has no plan; expected one that is not closed. Prepare or run the plan again.")
+    return call(plan, *given)
+
+
 @dataclass(frozen=True)
 class PickledFunctions:
-    """The functions of a matrix-free elemental on their way to a worker."""
+    """The functions of a matrix-free elemental on their way to a worker, which unpickles them once."""
 
     name: str
     pickled: bytes
@@ -48,14 +68,20 @@ class PickledFunctions:
             Where the worker lacks what they need.
         """
         try:
-            pair: MatrixFree = loads(self.pickled)
+            return _unpickled(self.pickled)
         except Exception as error:
             raise ExecutionError(
                 f"the functions of '{self.name}' cannot be loaded on a worker: {type(error).__name__}: {error}; "
                 "expected modules that every worker can import. Install them there, or send them by "
                 "client.upload_file(PATH)."
             ) from error
-        return pair
+
+
+@lru_cache(maxsize=MAX_KEPT_FUNCTIONS)
+def _unpickled(functions: bytes) -> MatrixFree:
+    """Unpickle functions, once in a process."""
+    pair: MatrixFree = loads(functions)
+    return pair
 
 
 @dataclass(frozen=True)
@@ -95,16 +121,6 @@ class PlaceTask:
     def __call__(self, plan: Plan, dtype: str, wrap: bool, given: TaskOperand) -> HeldValues:
         fill = next(fill for position, _, fill in lowered(plan).loads if position == self.position)
         return fill(given, PlanRun(0, {}, np.dtype(dtype)))
-
-
-@dataclass(frozen=True)
-class UnpickleTask:
-    """Functions that several tasks apply, unpickled once."""
-
-    name: str
-
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, given: PickledFunctions) -> MatrixFree:
-        return given.functions()
 
 
 @dataclass(frozen=True)
