@@ -132,8 +132,8 @@ def test_a_long_step_waits_for_no_group_that_it_does_not_need(seed: int) -> None
         needs.append(set(step.operands()).union(*(needs[arg] for arg in step.operands())))
     for group in grouped(result.plan, prices, 50):
         reads = {read for read in group.reads if not isinstance(steps[read], Load)}
-        for step in group.steps:
-            assert prices[step] == 1 or reads <= needs[step] | {step}
+        for position in group.steps:
+            assert prices[position] == 1 or reads <= needs[position]
 
 
 def test_branches_of_modules_run_beside_each_other() -> None:
@@ -480,3 +480,23 @@ def test_restarts_from_the_command_line(
     assert main(["plan", str(spec), "--restarts", "2"]) == 2
     assert main(["plan", str(spec), "--search", "dask", "--scheduler", "tcp://127.0.0.1:1"]) == 2
     assert "nothing answers" in capsys.readouterr().err
+
+
+def test_a_prepared_plan_runs_on_new_values(client: Any) -> None:
+    problem = chain_problem([50] * 31)
+    result = plan(problem)
+    run = chainplan.prepare(result, backend="dask", scheduler=client)
+    for seed in (0, 1):
+        values = draw(problem.graph, seed, np.float64)
+        _require_equal(run(values), chainplan.execute(result, values))
+    with pytest.raises(ExecutionError, match=r"no Jacobian for 'F\d+'"):
+        run({})
+    run.close()  # type: ignore[union-attr]
+    with pytest.raises(ExecutionError, match="a worker has no plan; expected one that is not closed"):
+        run(values)
+
+
+def test_a_prepared_plan_is_one_task_with_small_values_inside() -> None:
+    tasks = _skeleton(plan(chain_problem([50] * 31)), None, cluster.MAX_FUSED_NANOSECONDS).tasks
+    assert len(tasks) == 1
+    assert inputs.MAX_INLINED_BYTES > 30 * 50 * 50 * 8

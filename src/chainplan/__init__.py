@@ -12,11 +12,11 @@ from chainplan._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from chainplan.distributed.backends import execute as execute
+    from chainplan.distributed.backends import prepare as prepare
     from chainplan.distributed.restarts import portfolio as portfolio
     from chainplan.errors import ChainplanError as ChainplanError
     from chainplan.execution.executor import second_derivatives as second_derivatives
     from chainplan.execution.operator import operator as operator
-    from chainplan.execution.prepared import prepare as prepare
     from chainplan.io.networkx_graph import from_networkx as from_networkx
     from chainplan.io.networkx_graph import to_networkx as to_networkx
     from chainplan.io.read import chain as chain
@@ -90,7 +90,7 @@ _HOMES = {
     "pareto": "tradeoff",
     "plan": "planner",
     "portfolio": "distributed.restarts",
-    "prepare": "execution.prepared",
+    "prepare": "distributed.backends",
     "program": "io.read",
     "prove_again": "proofs.claims",
     "read": "io.read",

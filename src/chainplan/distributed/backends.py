@@ -1,4 +1,4 @@
-"""`chainplan.execute`: a plan run in this process or on a cluster, as `backend` says.
+"""`chainplan.execute` and `chainplan.prepare`: plans run in this process or on a cluster, as `backend` says.
 
 The executor knows nothing of clusters, and a cluster runs one executor per worker: this is the one place that knows
 both.
@@ -14,6 +14,8 @@ from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
 from chainplan.errors.arguments import mapping
 from chainplan.execution import executor
+from chainplan.execution.prepared import PreparedPlan
+from chainplan.execution.prepared import prepare as prepare_here
 from chainplan.plans.steps import Plan, Planned
 from chainplan.plans.variants import Variants
 from chainplan.values.jacobians import GivenJacobian
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from distributed import Client
     from numpy.typing import DTypeLike
 
+    from chainplan.distributed.cluster import ClusterPlan
     from chainplan.distributed.submission import RunProgress
 
 
@@ -135,18 +138,76 @@ def execute(
             to=to,
         )
         return cast("dict[tuple[str, str], Array]", outputs)
+    cluster_alone = {"scheduler": scheduler, "seconds": seconds, "progress": progress, "to": to}
+    _require_numpy(backend, {**cluster_alone, "gather": None if gather else gather})
+    return executor.execute(plan, jacobians, dense=dense, dtype=dtype, workers=workers, wrap=wrap)
+
+
+def prepare(
+    plan: Plan | Planned,
+    *,
+    dense: bool | None = None,
+    dtype: DTypeLike | None = None,
+    wrap: bool = False,
+    backend: str = "numpy",
+    scheduler: Client | str | None = None,
+    seconds: Mapping[str, float] | None = None,
+) -> PreparedPlan | ClusterPlan:
+    """Make a plan ready to run again and again on new values of its elementals.
+
+    Parameters
+    ----------
+    plan : Plan | Planned
+        A plan that has passed `check`, or what holds one: a `Result`, a plan file that was read.
+    dense : bool | None
+        Whether results are written out as matrices, as for `execute`.
+    dtype : DTypeLike | None
+        The dtype of the seeds of matrix-free elementals, as for `execute`.
+    wrap : bool
+        Whether whole numbers that do not fit their dtype wrap, as for `execute`.
+    backend : str
+        "numpy", or "dask": the plan is put on all workers of a cluster, and each run sends values alone.
+    scheduler : Client | str | None
+        The cluster of the backend "dask", as for `execute`; None starts a local one, which `close()` ends.
+    seconds : Mapping[str, float] | None
+        With the backend "dask": by name, the seconds per vector of matrix-free elementals, as for `execute`.
+
+    Returns
+    -------
+    PreparedPlan | ClusterPlan
+        A function of the elemental Jacobians by name, which may be called from several threads. That of the backend
+        "dask" takes `gather`, `to` and `progress` as `execute` does, and has `close()`, which takes the plan back.
+
+    Raises
+    ------
+    ExecutionError
+        If the plan is one for products with vectors or for second derivatives, or a step fits no worker.
+    ArgumentError
+        If an argument is something else than what is described above.
+
+    Examples
+    --------
+    >>> import chainplan, numpy
+    >>> run = prepare(chainplan.plan(chainplan.chain([2, 3, 1])))
+    >>> run({"F1": numpy.ones((3, 2)), "F2": numpy.ones((1, 3))})["x2", "x0"]
+    array([[3., 3.]])
+    >>> run({"F1": numpy.ones((3, 2)), "F2": numpy.full((1, 3), 2.0)})["x2", "x0"]
+    array([[6., 6.]])
+    """
+    if backend == "dask":
+        from chainplan.distributed.cluster import prepare as prepare_on_cluster
+
+        return prepare_on_cluster(plan, dense=dense, dtype=dtype, wrap=wrap, scheduler=scheduler, seconds=seconds)
+    _require_numpy(backend, {"scheduler": scheduler, "seconds": seconds})
+    return prepare_here(plan, dense=dense, dtype=dtype, wrap=wrap)
+
+
+def _require_numpy(backend: str, cluster_alone: Mapping[str, object]) -> None:
+    """Refuse a backend that does not exist, and what is said of a cluster where there is none."""
     if backend != "numpy":
         raise ExecutionError(f"backend: found '{backend}'; expected 'numpy' or 'dask'. Name one of them.")
-    cluster_alone = {
-        "scheduler": scheduler,
-        "seconds": seconds,
-        "progress": progress,
-        "to": to,
-        "gather": None if gather else gather,
-    }
     found = next((name for name, value in cluster_alone.items() if value is not None), None)
     if found is not None:
         raise ExecutionError(
             f"{found}: found one with the backend 'numpy'; expected it with 'dask'. Add backend='dask'."
         )
-    return executor.execute(plan, jacobians, dense=dense, dtype=dtype, workers=workers, wrap=wrap)

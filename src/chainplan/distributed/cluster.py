@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from chainplan._util.arrays import Array, DType
@@ -33,7 +33,7 @@ from chainplan.kernels.storage import HeldValues
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.liveness import evaluates
 from chainplan.plans.steps import Plan, Planned
-from chainplan.values.jacobians import GivenJacobian
+from chainplan.values.jacobians import GivenJacobian, common_dtype
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -76,26 +76,56 @@ def execute(
     """
     plan, dtype = understood(plan, dtype)
     require_jacobians(jacobians)
-    if evaluates(plan.steps):
-        raise ExecutionError(
-            "backend: found 'dask' for a plan that evaluates states, whose steps run in order; expected 'numpy'. "
-            "Leave it out, or plan without limits.recompute."
-        )
     require_workers(workers)
     if not gather and to is None and scheduler is None:
         raise ExecutionError(
             "gather: found False without a scheduler; expected a cluster that lives on with the blocks. Pass "
             "scheduler=, or have the outputs written with to=DIRECTORY."
         )
+    _require_no_states(plan)
     run = taken(plan, jacobians, dtype, references=True)
     require_narrow(lowered(plan).wide, dense, run)
     with client_of(scheduler, workers) as client:
-        cluster_plan = ClusterPlan(client, plan, run.dtype.itemsize, seconds)
+        cluster_plan = ClusterPlan(client, plan, ClusterOptions(dense, run.dtype, wrap), seconds)
         try:
-            return cluster_plan.run(run, dense is not False, wrap, progress, None if to is None else Path(to), gather)
+            return cluster_plan.run(run, gather=gather, to=to, progress=progress)
         finally:
             if gather or to is not None:
                 cluster_plan.close()
+
+
+def prepare(
+    plan: Plan | Planned,
+    *,
+    dense: bool | None = None,
+    dtype: DTypeLike | None = None,
+    wrap: bool = False,
+    scheduler: Client | str | None = None,
+    seconds: Mapping[str, float] | None = None,
+) -> ClusterPlan:
+    """Put a plan on a cluster, to run it again and again; parameters and errors are those of `chainplan.prepare`."""
+    plan, dtype = understood(plan, dtype)
+    _require_no_states(plan)
+    with ExitStack() as stack:
+        client = stack.enter_context(client_of(scheduler, None))
+        made = ClusterPlan(client, plan, ClusterOptions(dense, dtype, wrap), seconds, stack.pop_all())
+    return made
+
+
+class ClusterOptions(NamedTuple):
+    """The options of a run, as `execute` takes them."""
+
+    dense: bool | None
+    dtype: DTypeLike | None
+    wrap: bool
+
+
+def _require_no_states(plan: Plan) -> None:
+    if evaluates(plan.steps):
+        raise ExecutionError(
+            "backend: found 'dask' for a plan that evaluates states, whose steps run in order; expected 'numpy'. "
+            "Leave it out, or plan without limits.recompute."
+        )
 
 
 @contextmanager
@@ -150,7 +180,7 @@ def _interrupt_held_back() -> Iterator[None]:
 
 
 class ClusterPlan:
-    """A plan whose tasks are made, and which is on the workers: running it sends values alone.
+    """A plan whose tasks are made, and which is on all workers: running it sends values alone.
 
     Parameters
     ----------
@@ -158,10 +188,12 @@ class ClusterPlan:
         The client of the cluster.
     plan : Plan
         A plan that evaluates no states.
-    itemsize : int
-        Bytes of an element, by which blocks that do not fit a worker are found.
+    options : ClusterOptions
+        What runs have in common.
     seconds : Mapping[str, float] | None
         The seconds that a matrix-free elemental takes for a vector; those that are missing count as long.
+    ends : ExitStack | None
+        What is closed with the plan.
 
     Raises
     ------
@@ -169,13 +201,20 @@ class ClusterPlan:
         Where a step fits no worker.
     """
 
-    def __init__(self, client: Client, plan: Plan, itemsize: int, seconds: Mapping[str, float] | None = None) -> None:
-        self._client, self._plan = client, plan
-        room = TaskRoom(_limit(client), itemsize)
-        candidate = Candidate(plan, WEIGHTED_COST)
-        self._skeleton = skeleton(plan, candidate, room, MAX_FUSED_NANOSECONDS, seconds or {})
+    def __init__(
+        self,
+        client: Client,
+        plan: Plan,
+        options: ClusterOptions,
+        seconds: Mapping[str, float] | None = None,
+        ends: ExitStack | None = None,
+    ) -> None:
         from chainplan.distributed.placement import PlanPlugin
 
+        self._client, self._plan, self._options = client, plan, options
+        self._ends = ExitStack() if ends is None else ends
+        room = TaskRoom(_limit(client), common_dtype((), options.dtype).itemsize)
+        self._skeleton = skeleton(plan, Candidate(plan, WEIGHTED_COST), room, MAX_FUSED_NANOSECONDS, seconds or {})
         self._token = f"plan-{uuid4().hex[:12]}"
         client.register_plugin(PlanPlugin(self._token, plan), name=self._token)
 
@@ -183,24 +222,41 @@ class ClusterPlan:
         """Take the plan back from the workers."""
         if self._client.status == "running":
             self._client.unregister_worker_plugin(self._token)
+        self._ends.close()
+
+    def __call__(
+        self,
+        jacobians: Mapping[str, GivenJacobian],
+        *,
+        gather: bool = True,
+        to: str | PathLike[str] | None = None,
+        progress: Callable[[RunProgress], object] | None = None,
+    ) -> dict[tuple[str, str], ClusterOutput]:
+        """Run the plan; parameters, result and errors are those of `chainplan.execute`."""
+        require_jacobians(jacobians)
+        run = taken(self._plan, jacobians, self._options.dtype, references=True)
+        require_narrow(lowered(self._plan).wide, self._options.dense, run)
+        return self.run(run, gather=gather, to=to, progress=progress)
 
     def run(
         self,
         run: PlanRun,
-        dense: bool,
-        wrap: bool,
-        progress: Callable[[RunProgress], object] | None = None,
-        to: Path | None = None,
+        *,
         gather: bool = True,
+        to: str | PathLike[str] | None = None,
+        progress: Callable[[RunProgress], object] | None = None,
     ) -> dict[tuple[str, str], ClusterOutput]:
         """Run the plan on the values of a run: bring the outputs back, leave them there, or have them written."""
+        dense = self._options.dense is not False
         made = self._skeleton
         if to is not None:
-            made = written(made, self._plan, dense, to)
+            made = written(made, self._plan, dense, Path(to))
         elif not gather:
             made = kept(made, dense)
         inputs = GivenInputs(self._client, self._plan, made, run)
-        futures = RunSubmission(self._client, made, inputs, (self._token, run.dtype.str, wrap), progress).finish()
+        futures = RunSubmission(
+            self._client, made, inputs, (self._token, run.dtype.str, self._options.wrap), progress
+        ).finish()
         jacobian: dict[tuple[str, str], ClusterOutput] = {}
         for output, source, position in self._plan.outputs:
             axis, ranges = made.outputs[position]

@@ -30,40 +30,7 @@ if TYPE_CHECKING:
 def prepare(
     plan: Plan | Planned, *, dense: bool | None = None, dtype: DTypeLike | None = None, wrap: bool = False
 ) -> PreparedPlan:
-    """Make a plan ready to run again and again on new values of its elementals.
-
-    Parameters
-    ----------
-    plan : Plan | Planned
-        A plan that has passed `check`, or what holds one: a `Result`, a plan file that was read.
-    dense : bool | None
-        Whether results are written out as matrices, as for `execute`.
-    dtype : DTypeLike | None
-        The dtype of the seeds of matrix-free elementals, as for `execute`.
-    wrap : bool
-        Whether whole numbers that do not fit their dtype wrap, as for `execute`.
-
-    Returns
-    -------
-    PreparedPlan
-        A function of the elemental Jacobians by name, which may be called from several threads.
-
-    Raises
-    ------
-    ExecutionError
-        If the plan is one for products with vectors or for second derivatives.
-    ArgumentError
-        If an argument is something else than what is described above.
-
-    Examples
-    --------
-    >>> import chainplan, numpy
-    >>> run = prepare(chainplan.plan(chainplan.chain([2, 3, 1])))
-    >>> run({"F1": numpy.ones((3, 2)), "F2": numpy.ones((1, 3))})["x2", "x0"]
-    array([[3., 3.]])
-    >>> run({"F1": numpy.ones((3, 2)), "F2": numpy.full((1, 3), 2.0)})["x2", "x0"]
-    array([[6., 6.]])
-    """
+    """Make a plan ready to run in this process; parameters, result and errors are those of `chainplan.prepare`."""
     plan, dtype = understood(plan, dtype)
     return PreparedPlan(plan, dense, dtype, wrap)
 
