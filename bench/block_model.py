@@ -11,13 +11,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from random import Random
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 import chainplan
+from bench.modules import least_milliseconds
 from chainplan.execution.executor import taken
 from chainplan.execution.program import lowered
 from chainplan.plans.liveness import last_uses
@@ -88,12 +88,7 @@ def main(size: int = 300, rounds: int = 9) -> None:
         for pair, value in ways[name]().items():
             if not np.allclose(expected[f"{pair}"], value, rtol=1e-9, atol=1e-12):
                 raise ValueError(f"{name} and the accumulator disagree")
-    best = dict.fromkeys(ways, float("inf"))
-    for _ in range(rounds):
-        for name, run in ways.items():
-            start = perf_counter()
-            run()
-            best[name] = min(best[name], 1e3 * (perf_counter() - start))
+    best = least_milliseconds(ways, rounds)
     sys.stdout.write(f"{len(blocks)} blocks of {size} x {size}, {len(graph.useful)} on paths\n")
     for name, milliseconds in best.items():
         sys.stdout.write(f"  {name:16}{milliseconds:9.2f} ms{milliseconds / best['kernels by hand']:7.2f}\n")

@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.apart import ONE_THREAD, printed_apart
 from bench.instances import ROOT
 from bench.jax_ways import difference, entries, ways
 from bench.memory import peak_memory
 from bench.rows import JaxRow
 from bench.run import beginning, load, machine
-from bench.structure import ONE_THREAD
 from chainplan.planner import plan
 
 if TYPE_CHECKING:
@@ -87,17 +87,11 @@ def run_jax(suite: JaxSuite, say: Callable[[str], None]) -> tuple[dict[str, str]
 
 def _apart(suite: JaxSuite, say: Callable[[str], None]) -> Iterator[JaxRow]:
     """The rows, from a process with one thread."""
-    code = [sys.executable, "-m", "bench.jax_suite", json.dumps(asdict(suite))]
-    paths = os.pathsep.join([*(str(ROOT / part) for part in ("src", "cli", "")), os.environ.get("PYTHONPATH", "")])
-    environment = {"JAX_PLATFORMS": "cpu", **os.environ, **ONE_JAX_THREAD, "PYTHONPATH": paths}
-    with subprocess.Popen(code, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            rows = [JaxRow(**entry) for entry in json.loads(line)]
-            say(", ".join([rows[0].instance, *filter(None, map(_told, rows))]))
-            yield from rows
-    if process.returncode:
-        raise RuntimeError(f"the process that measures ended with code {process.returncode}")
+    platform = {"JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", "cpu")}
+    for printed in printed_apart("bench.jax_suite", suite, {**ONE_JAX_THREAD, **platform}):
+        rows = [JaxRow(**entry) for entry in printed]
+        say(", ".join([rows[0].instance, *filter(None, map(_told, rows))]))
+        yield from rows
 
 
 def _told(row: JaxRow) -> str:

@@ -10,8 +10,6 @@ of its own with one BLAS thread, and timed in seconds of the processor, because 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -21,11 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.instances import ROOT
+from bench.apart import printed_apart
 from bench.instances.multiplied import KINDS
 from bench.rows import ProductTimeRow
 from bench.run import load, machine
-from bench.structure import ONE_THREAD
 from chainplan.costs.calibrate import measure
 from chainplan.costs.timed import TimedCost, timed
 from chainplan.execution.executor import execute
@@ -77,17 +74,10 @@ def run_product_times(
 
 def _apart(suite: ProductTimeSuite, say: Callable[[str], None]) -> Iterator[ProductTimeRow]:
     """The rows, from a process with one BLAS thread."""
-    code = [sys.executable, "-m", "bench.product_times", json.dumps(asdict(suite))]
-    paths = os.pathsep.join([*(str(ROOT / part) for part in ("src", "cli", "")), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": paths}
-    with subprocess.Popen(code, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            row = ProductTimeRow(**json.loads(line))
-            say(f"{row.instance}, {row.right} and {row.left} products")
-            yield row
-    if process.returncode:
-        raise RuntimeError(f"the process that measures ended with code {process.returncode}")
+    for entry in printed_apart("bench.product_times", suite):
+        row = ProductTimeRow(**entry)
+        say(f"{row.instance}, {row.right} and {row.left} products")
+        yield row
 
 
 def print_rows(suite: ProductTimeSuite) -> None:

@@ -10,8 +10,6 @@ its own with one BLAS thread.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -21,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.instances import ROOT
+from bench.apart import printed_apart
 from bench.instances.mixed import MixedChain, stored_mixed
 from bench.rows import StructureRow
 from bench.run import load, machine
@@ -42,7 +40,6 @@ from chainplan.values.jacobians import as_matrices
 from generators.chains import counted_chain, structured_chain
 
 MULTI_DOT = "multi_dot"
-ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL", "BLIS", "VECLIB")}
 
 
 @dataclass(frozen=True)
@@ -136,17 +133,10 @@ def under(found: Plan, graph: Graph) -> Plan:
 
 def _apart(suite: StructureSuite, say: Callable[[str], None]) -> Iterator[StructureRow]:
     """The rows, from a process with one BLAS thread: with more, other load on the machine stalls every product."""
-    code = [sys.executable, "-m", "bench.structure", json.dumps(asdict(suite))]
-    paths = os.pathsep.join([*(str(ROOT / part) for part in ("src", "cli", "")), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": paths}
-    with subprocess.Popen(code, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            rows = [StructureRow(**entry) for entry in json.loads(line)]
-            say(f"{rows[-1].instance} ({rows[-1].task})")
-            yield from rows
-    if process.returncode:
-        raise RuntimeError(f"the process that measures ended with code {process.returncode}")
+    for entries in printed_apart("bench.structure", suite):
+        rows = [StructureRow(**entry) for entry in entries]
+        say(f"{rows[-1].instance} ({rows[-1].task})")
+        yield from rows
 
 
 def print_rows(suite: StructureSuite) -> None:

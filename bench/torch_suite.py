@@ -8,18 +8,15 @@ of `make_fx`, traced before, which a user would have to keep for every set of sh
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 from typing import Any
 
-from bench.instances import ROOT
+from bench.apart import printed_apart
 from bench.rows import TorchRow
 from bench.run import load, machine
-from bench.structure import ONE_THREAD
 
 AGREED = 1e-10
 """Largest difference between two ways over the largest element."""
@@ -62,17 +59,10 @@ def run_torch(suite: TorchSuite, say: Callable[[str], None]) -> tuple[dict[str, 
 
 def _apart(suite: TorchSuite, say: Callable[[str], None]) -> Iterator[TorchRow]:
     """The rows, from a process with one thread."""
-    code = [sys.executable, "-W", "ignore", "-m", "bench.torch_suite", json.dumps(asdict(suite))]
-    paths = os.pathsep.join([*(str(ROOT / part) for part in ("src", "cli", "")), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": paths}
-    with subprocess.Popen(code, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            row = TorchRow(**json.loads(line))
-            say(f"{row.instance} at {row.batch}: {row.takes}, {row.jacrev_seconds / row.default_seconds:.2f} of jacrev")
-            yield row
-    if process.returncode:
-        raise RuntimeError(f"the process that measures ended with code {process.returncode}")
+    for entry in printed_apart("bench.torch_suite", suite, options=("-W", "ignore")):
+        row = TorchRow(**entry)
+        say(f"{row.instance} at {row.batch}: {row.takes}, {row.jacrev_seconds / row.default_seconds:.2f} of jacrev")
+        yield row
 
 
 def print_rows(suite: TorchSuite) -> None:

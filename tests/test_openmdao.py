@@ -12,7 +12,7 @@ import chainplan
 from chainplan.errors import ArgumentError
 from chainplan.models.openmdao_problem import from_openmdao
 
-om: Any = pytest.importorskip("openmdao.api", reason="OpenMDAO is not installed: pip install 'chainplan[openmdao]'")
+om: Any = pytest.importorskip("openmdao.api", reason="OpenMDAO is not installed: pip install '.[openmdao]'")
 
 
 @pytest.fixture(autouse=True)

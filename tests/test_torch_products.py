@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'chainplan[torch]'")
+torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[torch]'")
 
 from chainplan.torch.forms import (  # noqa: E402
     TensorBlock,

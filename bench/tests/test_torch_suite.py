@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'chainplan[torch]'")
+pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[torch]'")
 
 from bench.__main__ import command
 from bench.rows import TorchRow, from_csv, to_csv

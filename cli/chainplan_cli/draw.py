@@ -15,8 +15,7 @@ from chainplan_cli.common import (
     solver_option,
     write_whole,
 )
-from chainplan_cli.functions import function_options
-from chainplan_cli.report import read_content
+from chainplan_cli.functions import function_options, read_content
 from chainplan_cli.sizes import sizes_option
 
 

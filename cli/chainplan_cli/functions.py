@@ -21,8 +21,10 @@ from warnings import catch_warnings
 import click
 
 from chainplan.errors import ChainplanError, SpecError, missing_extra
+from chainplan_cli.sizes import at_one_size
 
 if TYPE_CHECKING:
+    from chainplan.io.plan_file import SavedPlan
     from chainplan.problem.problem import Problem
     from chainplan.programs.program import Program
 
@@ -64,6 +66,18 @@ def read_spec_or_function(spec: str, arguments: str | None, argnums: str | None)
     from chainplan.io.read import read_spec
 
     return read_spec(spec)
+
+
+def read_content(
+    path: str, sizes: str | None, arguments: str | None, argnums: str | None
+) -> Problem | Program | SavedPlan:
+    """Read a spec at one size, a function or a plan file, whichever is named; raise as `read_spec_or_function` does."""
+    if names_function(path):
+        return function_problem(path, arguments or "", positions(argnums or "0"))
+    refuse_arguments(arguments, argnums)
+    from chainplan.io.read import read_any
+
+    return at_one_size(read_any(path), sizes, path)
 
 
 def refuse_arguments(arguments: str | None, argnums: str | None) -> None:

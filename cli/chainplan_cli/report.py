@@ -20,13 +20,11 @@ from chainplan_cli.common import (
     with_notes,
     write_whole,
 )
-from chainplan_cli.functions import function_options, function_problem, names_function, positions, refuse_arguments
-from chainplan_cli.sizes import at_one_size, sizes_option
+from chainplan_cli.functions import function_options, read_content
+from chainplan_cli.sizes import sizes_option
 
 if TYPE_CHECKING:
-    from chainplan.io.plan_file import SavedPlan
-    from chainplan.problem.problem import Problem
-    from chainplan.programs.program import Program
+    pass
 
 
 @click.command()
@@ -99,15 +97,3 @@ def command(
         return 1
     click.echo(f"{output}: {result.price:,} {unit_text(result.problem)}, {len(text.encode()):,} bytes")
     return 0
-
-
-def read_content(
-    path: str, sizes: str | None, arguments: str | None, argnums: str | None
-) -> Problem | Program | SavedPlan:
-    """Read a spec at one size, a function or a plan file, whichever is named."""
-    from chainplan.io.read import read_any
-
-    if names_function(path):
-        return function_problem(path, arguments or "", positions(argnums or "0"))
-    refuse_arguments(arguments, argnums)
-    return at_one_size(read_any(path), sizes, path)

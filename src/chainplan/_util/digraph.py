@@ -5,10 +5,11 @@ networkx has them too, but importing it costs more than planning a dense chain d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+Named = TypeVar("Named", bound=Hashable)
 DigraphArrow = tuple[str, str]
 """An edge from the first vertex to the second."""
 
@@ -36,9 +37,9 @@ def runs_forward(vertices: Iterable[str], edges: Iterable[DigraphEdge]) -> bool:
     return all(place.get(e.source, -1) < place.get(e.target, -1) for e in edges)
 
 
-def reachable(start: Sequence[str], edges: Iterable[DigraphArrow]) -> set[str]:
+def reachable(start: Sequence[Named], edges: Iterable[tuple[Named, Named]]) -> set[Named]:
     """Return the vertices to which a path leads from a start vertex, the start included, in O(V + E)."""
-    targets: dict[str, list[str]] = {}
+    targets: dict[Named, list[Named]] = {}
     for source, target in edges:
         targets.setdefault(source, []).append(target)
     seen, todo = set(start), list(start)

@@ -90,7 +90,6 @@ def execute(
         counts as long, so that each of its steps is a task of its own.
     progress : Callable[[RunProgress], object] | None
         With the backend "dask": a function that is called every five seconds with how far the run is; `print` will do.
-
     gather : bool
         With the backend "dask": whether the outputs are brought here. Otherwise they stay on the workers as handles
         with `shape`, `dtype`, `futures` and `result()`, which later runs on this cluster take as Jacobians.
@@ -101,7 +100,8 @@ def execute(
     Returns
     -------
     dict
-        (output, input) -> Jacobian of size(output) x size(input), for every pair that a path connects.
+        (output, input) -> Jacobian of size(output) x size(input), for every pair that a path connects; its handle with
+        `gather=False`, its path with `to`.
 
     Raises
     ------

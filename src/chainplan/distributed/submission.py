@@ -57,9 +57,7 @@ class RunSubmission:
     ) -> None:
         self._client, self._tasks, self._inputs = client, skeleton.tasks, inputs
         self._common, self._progress = common, progress
-        self._outputs = {
-            arg.task for block in skeleton.outputs.values() for _, _, arg in block.pieces if isinstance(arg, TaskResult)
-        }
+        self._outputs = {made.task for block in skeleton.outputs.values() for _, _, made in block.pieces}
         self._reads = [{arg.task for arg in task.reads if isinstance(arg, TaskResult)} for task in self._tasks]
         self._held: dict[int, Future] = {}
         self._finished: set[int] = set()

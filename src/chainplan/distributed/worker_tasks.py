@@ -20,6 +20,7 @@ from chainplan.execution.lowering import PlanRun, StepKernel, applied_function
 from chainplan.execution.program import lowered
 from chainplan.execution.whole_numbers import guarded
 from chainplan.kernels.products import product_kernel
+from chainplan.kernels.sparse_products import matrix_sparse
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.steps import Accumulate, Add, Again, Multiply, Plan, Propagate, Step
 from chainplan.problem.graph import Mode
@@ -98,17 +99,17 @@ class PickledLoader:
 
 @dataclass(frozen=True)
 class ReferencedPart:
-    """What was given for a load by reference, or some rows or columns of it; the task that reads it fetches it."""
+    """A file that was given for a load, or some rows or columns of it; the task that reads it opens it."""
 
     position: int
-    reference: str | PickledLoader
+    path: str
     axis: Axis | None = None
     start: int = 0
     stop: int = 0
 
     def fetch(self, plan: Plan, dtype: str) -> HeldValues:
         """Return the values, checked and in the form of their block."""
-        value = PlaceTask(self.position)(plan, dtype, False, self.reference)
+        value = PlaceTask(self.position)(plan, dtype, False, self.path)
         return value if self.axis is None else cut(value, self.axis, self.start, self.stop)
 
 
@@ -274,7 +275,7 @@ def _multiply_piece(position: int, factors: tuple[Block, Block], wanted: Storage
     made: HeldValues
     matrices = {form(block) for block in factors} <= {StorageForm.DENSE, StorageForm.SPARSE}
     if matrices and is_sparse(b) and not is_sparse(a):
-        made = np.ascontiguousarray((b.T @ a.T).T)
+        made = matrix_sparse(a, b)
     elif matrices:
         made = a @ b if is_sparse(a) else np.dot(a, b)
     else:

@@ -1,4 +1,4 @@
-"""The table of writers of problems: each file kind that `read` takes is written too. The suffix chooses among them."""
+"""The table of writers of problems: specs, and every format of graphs and chains that `read` takes. Models are not."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from chainplan.jax.indexing import IndexArray
 from chainplan.jax.trace import TraceConstant, TraceEquation
 from chainplan.jax.types import Shaped
 from chainplan.structures.base import StructureWords
+from chainplan.structures.picks import pick_words
 
 EdgeValues = Callable[[Sequence[Array]], HeldBlock]
 """Computes the block of an edge from the operands of its equation, and what the equation kept behind them."""
@@ -150,22 +151,5 @@ def _index_edge(source: int | str, target: int | str, index: IndexArray, width: 
     size = len(index)
     rows, cols = (width, size) if turned else (size, width)
     return JaxEdge(
-        source, target, rows, cols, _words(index, width, turned), lambda values: picked(index, width, None, turned)
+        source, target, rows, cols, pick_words(index, width, turned), lambda values: picked(index, width, None, turned)
     )
-
-
-def _words(index: IndexArray, width: int, turned: bool) -> StructureWords:
-    """Write the structure of picks in the words of a spec, regular ones by name."""
-    size = len(index)
-    if size == width and np.array_equal(index, np.arange(size)):
-        return "identity"
-    if width and size % width == 0:
-        times = size // width
-        whole = np.arange(width)
-        for kind, regular in (("each", np.repeat(whole, times)), ("whole", np.tile(whole, times))):
-            if np.array_equal(index, regular):
-                return {"reduce" if turned else "replicate": kind}
-    permuted = size == width and len(np.unique(index)) == size
-    if permuted:
-        return {"permutation": (np.argsort(index) if turned else index).tolist()}
-    return {"scatter" if turned else "selection": index.tolist()}

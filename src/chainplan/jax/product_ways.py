@@ -206,9 +206,9 @@ def linear_program(
     closed, shapes = jax.make_jaxpr(run, return_shape=True)(*call.leaves, *trace.constants)
     ins, outs = list(map(shape_of, call.leaves)), list(call.outs)
     seconds = predicted_seconds(closed)
-    for count, apply, ends, vectors in ((products.right, pushed, outs, ins), (products.left, pulled, ins, outs)):
-        if count:
+    for times, apply, ends, vectors in ((products.right, pushed, outs, ins), (products.left, pulled, ins, outs)):
+        if times:
             with nullcontext() if candidate else refusals("transpose"):
                 one = jax.make_jaxpr(partial(_applied, apply, ends))(shapes, vectors)
-            seconds += count * predicted_seconds(one)
+            seconds += times * predicted_seconds(one)
     return LinearProgram(candidate, closed, jax.tree.structure(shapes), seconds)

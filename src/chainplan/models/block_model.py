@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from chainplan._util.digraph import reachable
 from chainplan.errors import ArgumentError
 from chainplan.errors.arguments import expect
 from chainplan.models.block_values import BlockPlace, GivenBlocks, ModelBlock, ReadBlock, read_block, refused
@@ -103,23 +104,9 @@ def _useful(
     read: Mapping[BlockPlace, ReadBlock], inputs: Sequence[Hashable], outputs: Sequence[Hashable]
 ) -> list[BlockPlace]:
     """Return the places of the blocks on paths from an input to an output, in the order given."""
-    targets: dict[Hashable, list[Hashable]] = {}
-    sources: dict[Hashable, list[Hashable]] = {}
-    for output, source in read:
-        targets.setdefault(source, []).append(output)
-        sources.setdefault(output, []).append(source)
-    ahead, behind = _reached(inputs, targets), _reached(outputs, sources)
+    ahead = reachable(inputs, ((source, output) for output, source in read))
+    behind = reachable(outputs, read)
     return [(output, source) for output, source in read if source in ahead and output in behind]
-
-
-def _reached(start: Sequence[Hashable], steps: Mapping[Hashable, list[Hashable]]) -> set[Hashable]:
-    seen, todo = set(start), list(start)
-    while todo:
-        for vertex in steps.get(todo.pop(), ()):
-            if vertex not in seen:
-                seen.add(vertex)
-                todo.append(vertex)
-    return seen
 
 
 class _ModelWriter:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import block_array, csc_array, csr_array
+from scipy.sparse import block_array, csc_array, csr_array, eye_array
 
 from chainplan._util.arrays import Array
 from chainplan.errors import ArgumentError
@@ -72,19 +72,14 @@ class ImplicitGroup:
         parts: list[list[HeldValues]] = [[csr_array((m, n)) for n in sizes] for m in sizes]
         for output, source in self.places:
             shape = self.sizes[output], self.sizes[source]
-            parts[order[output]][order[source]] = csr_array(written_out(blocks[output, source], shape))
+            parts[order[output]][order[source]] = csr_array(_written_out(blocks[output, source], shape))
         inner = block_array(parts, format="csc")
-        matrix = csc_array(_identity(self.size) - inner)
+        matrix = csc_array(eye_array(self.size) - inner)
         sparse = self.size >= MIN_SPARSE_SIZE and matrix.nnz <= MAX_FACTORED_DENSITY * self.size**2
         return matrix if sparse else matrix.toarray()
 
 
-def _identity(size: int) -> csc_array:
-    places = np.arange(size)
-    return csc_array((np.ones(size), (places, places)), shape=(size, size))
-
-
-def written_out(value: ModelBlock, shape: tuple[int, int]) -> HeldValues:
+def _written_out(value: ModelBlock, shape: tuple[int, int]) -> HeldValues:
     """Return a block of a model as an array or a sparse array of rows x cols."""
     held = given_value(value)
     if isinstance(held, tuple):
@@ -100,7 +95,7 @@ def written_out(value: ModelBlock, shape: tuple[int, int]) -> HeldValues:
 def _dense_factors(matrix: Array) -> tuple[SolvePair, int]:
     from scipy.linalg import lapack, lu_solve
 
-    (factor,) = (lapack.zgetrf,) if matrix.dtype.kind == "c" else (lapack.dgetrf,)
+    factor = lapack.zgetrf if matrix.dtype.kind == "c" else lapack.dgetrf
     lu, pivots, fault = factor(matrix)
     if fault or not np.isfinite(lu).all():
         raise np.linalg.LinAlgError

@@ -21,7 +21,7 @@ def agrees(
     function: TensorFunction,
     leaves: Sequence[Tensor],
     active: Sequence[int],
-    blocks_of: Callable[..., Sequence[Tensor]],
+    blocks_of: TensorBlocks,
 ) -> bool:
     """Say whether the blocks of a program give the adjoint that PyTorch gives, at a point and for a random row.
 
@@ -37,7 +37,7 @@ def _agrees(
     function: TensorFunction,
     leaves: Sequence[Tensor],
     active: Sequence[int],
-    blocks_of: Callable[..., Sequence[Tensor]],
+    blocks_of: TensorBlocks,
 ) -> bool:
     with torch.enable_grad():
         leaves = [leaf.detach().clone() for leaf in leaves]

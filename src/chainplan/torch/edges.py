@@ -18,6 +18,7 @@ from torch.fx import Node
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from chainplan.structures.base import StructureWords
+from chainplan.structures.picks import pick_words
 from chainplan.torch.forms import TensorBlock, TensorDiagonal, picked
 from chainplan.torch.types import Index, OperandValues, Value
 
@@ -184,22 +185,5 @@ def _index_edge(source: int | str, target: int | str, index: Index, width: int, 
     size = len(index)
     rows, cols = (width, size) if turned else (size, width)
     return TorchEdge(
-        source, target, rows, cols, _words(index, width, turned), lambda values: picked(index, width, None, turned)
+        source, target, rows, cols, pick_words(index, width, turned), lambda values: picked(index, width, None, turned)
     )
-
-
-def _words(index: Index, width: int, turned: bool) -> StructureWords:
-    """Write the structure of picks in the words of a spec, regular ones by name."""
-    size = len(index)
-    if size == width and np.array_equal(index, np.arange(size)):
-        return "identity"
-    if width and size % width == 0:
-        times = size // width
-        whole = np.arange(width)
-        for kind, regular in (("each", np.repeat(whole, times)), ("whole", np.tile(whole, times))):
-            if np.array_equal(index, regular):
-                return {"reduce" if turned else "replicate": kind}
-    permuted = size == width and len(np.unique(index)) == size
-    if permuted:
-        return {"permutation": (np.argsort(index) if turned else index).tolist()}
-    return {"scatter" if turned else "selection": index.tolist()}

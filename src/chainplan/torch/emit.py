@@ -7,8 +7,9 @@ block (`forms`) follows from the forms of its factors, whatever structure the pl
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, reduce
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -17,24 +18,13 @@ from torch.fx import Node
 from chainplan.plans.steps import (
     Accumulate,
     Add,
-    Advance,
     Again,
-    Contract,
-    Decompress,
-    Direction,
-    Exchange,
-    Given,
     Interpreter,
     Load,
-    LoadSecond,
     Multiply,
     Plan,
     Propagate,
-    Read,
-    Restore,
-    Seed,
-    Store,
-    Write,
+    Step,
 )
 from chainplan.problem.graph import Mode
 from chainplan.torch.edges import BlockFunction
@@ -42,8 +32,6 @@ from chainplan.torch.forms import TensorBlock, TensorDiagonal, TensorMatrix, mat
 from chainplan.torch.linearise import LinearisedGraph
 from chainplan.torch.products import product, total
 from chainplan.torch.types import Value
-
-_FOREIGN = "a plan of a PyTorch function has loads, accumulations, propagations, products and sums alone"
 
 
 def jacobian_blocks(
@@ -145,41 +133,23 @@ class _PlanRun(Interpreter[TensorBlock]):
     def again(self, step: Again) -> TensorBlock:
         return self._made[step.arg]
 
-    def seed(self, step: Seed) -> TensorBlock:
-        raise AssertionError(_FOREIGN)
+    def _foreign(self, step: Step) -> NoReturn:
+        raise AssertionError(
+            "a plan of a PyTorch function has loads, accumulations, propagations, products and sums alone"
+        )
 
-    def decompress(self, step: Decompress) -> TensorBlock:
-        raise AssertionError(_FOREIGN)
-
-    def direction(self, step: Direction) -> TensorBlock:
-        raise AssertionError(_FOREIGN)
-
-    def load_second(self, step: LoadSecond) -> TensorBlock:
-        raise AssertionError(_FOREIGN)
-
-    def given(self, step: Given) -> TensorBlock:
-        raise AssertionError(_FOREIGN)
-
-    def contract(self, step: Contract) -> TensorBlock:
-        raise AssertionError(_FOREIGN)
-
-    def exchange(self, step: Exchange) -> TensorBlock:
-        raise AssertionError(_FOREIGN)
-
-    def advance(self, step: Advance) -> TensorBlock:
-        raise AssertionError(_FOREIGN)
-
-    def store(self, step: Store) -> TensorBlock:
-        raise AssertionError(_FOREIGN)
-
-    def restore(self, step: Restore) -> TensorBlock:
-        raise AssertionError(_FOREIGN)
-
-    def write(self, step: Write) -> TensorBlock:
-        raise AssertionError(_FOREIGN)
-
-    def read(self, step: Read) -> TensorBlock:
-        raise AssertionError(_FOREIGN)
+    seed: Callable[..., TensorBlock] = _foreign
+    decompress: Callable[..., TensorBlock] = _foreign
+    direction: Callable[..., TensorBlock] = _foreign
+    load_second: Callable[..., TensorBlock] = _foreign
+    given: Callable[..., TensorBlock] = _foreign
+    contract: Callable[..., TensorBlock] = _foreign
+    exchange: Callable[..., TensorBlock] = _foreign
+    advance: Callable[..., TensorBlock] = _foreign
+    store: Callable[..., TensorBlock] = _foreign
+    restore: Callable[..., TensorBlock] = _foreign
+    write: Callable[..., TensorBlock] = _foreign
+    read: Callable[..., TensorBlock] = _foreign
 
     def _computed(self, name: str) -> TensorBlock:
         """Compute the block of an explicit elemental; one without a node leads to a result that is an argument."""

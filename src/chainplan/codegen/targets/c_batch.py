@@ -169,7 +169,7 @@ class _Block:
 
 
 _ANY_FAR = (
-    "    uint64_t bits[8], any = 0;",
+    f"    uint64_t bits[{LANES}], any = 0;",
     "    memcpy(bits, far, sizeof bits);",
     f"    {EACH}",
     "        any |= bits[l];",
