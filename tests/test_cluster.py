@@ -11,10 +11,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ distributed = pytest.importorskip("distributed")
 
 import chainplan  # noqa: E402
 from chainplan.costs.timed import WEIGHTED_COST  # noqa: E402
-from chainplan.distributed import cluster, inputs  # noqa: E402
+from chainplan.distributed import cluster, inputs, submission  # noqa: E402
 from chainplan.distributed.fuse import grouped  # noqa: E402
 from chainplan.distributed.skeleton import GivenFunctions, Skeleton, TaskResult, skeleton  # noqa: E402
 from chainplan.distributed.split import Axis, TaskRoom  # noqa: E402
@@ -376,6 +377,108 @@ def test_errors_of_functions_come_through(client: Any) -> None:
         chainplan.execute(result.plan, {"F1": (lambda block: 1 // 0, None)}, backend="dask", scheduler=client)
     with pytest.raises(ExecutionError, match="returned shape"):
         chainplan.execute(result.plan, {"F1": (lambda block: block, None)}, backend="dask", scheduler=client)
+
+
+def test_functions_that_workers_cannot_import_are_named(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "only_the_client_has_it.py").write_text("def tangent(block):\n    return block\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    tangent = import_module("only_the_client_has_it").tangent
+    result = plan(chainplan.chain([{"name": "sim", "shape": [3, 3], "tangent": 1}]))
+    with pytest.raises(
+        ExecutionError, match=r"'sim' cannot be loaded on a worker: ModuleNotFoundError: .*only_the_client_has_it"
+    ):
+        chainplan.execute(result, {"sim": (tangent, None)}, backend="dask", scheduler=client)
+
+
+def test_ctrl_c_takes_tasks_back(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The progress is asked for while the first module waits for a file, and is interrupted there."""
+    monkeypatch.setattr(submission, "SECONDS_PER_REPORT", 0.0)
+    go_on = tmp_path / "go on"
+
+    def waiting(block: Any) -> Any:
+        while not go_on.exists():
+            pass
+        return block
+
+    chain = [{"name": name, "shape": [3, 3], "tangent": 1} for name in ("first", "second")]
+    seen: list[Any] = []
+
+    def interrupt(progress: Any) -> None:
+        seen.append(progress)
+        raise KeyboardInterrupt
+
+    functions: dict[str, Any] = {"first": (waiting, None), "second": (lambda block: block, None)}
+    result = plan(chainplan.chain(chain), "forward")
+    with pytest.raises(KeyboardInterrupt):
+        chainplan.execute(result, functions, backend="dask", scheduler=client, progress=interrupt)
+    go_on.touch()
+    assert (seen[0].done, seen[0].tasks) == (0, 2)
+    assert str(seen[0]).startswith("0 of 2 tasks done after")
+    names = client.run_on_scheduler(lambda dask_scheduler: [str(key) for key in dask_scheduler.tasks])
+    assert not any("propagate-second" in name for name in names)
+
+
+@pytest.mark.nightly
+def test_a_dead_scheduler_is_told(tmp_path: Path) -> None:
+    file, begun = tmp_path / "scheduler.json", tmp_path / "begun"
+    start: Any = partial(subprocess.Popen, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    python = [sys.executable, "-m"]
+    scheduler = start(
+        [*python, "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+    )
+    worker = start([*python, "distributed.cli.dask_worker", "--scheduler-file", str(file), "--no-dashboard"])
+
+    def tangent(block: Any) -> Any:
+        begun.touch()
+        while file.exists():
+            pass
+        return block
+
+    def kill() -> None:
+        while not begun.exists():
+            pass
+        scheduler.kill()
+
+    try:
+        while not file.exists():
+            pass
+        Thread(target=kill, daemon=True).start()
+        result = plan(chainplan.chain([{"name": "sim", "shape": [3, 3], "tangent": 1}]))
+        with pytest.raises(ExecutionError, match="does not answer any more; 0 of 1 tasks were done"):
+            chainplan.execute(
+                result,
+                {"sim": (tangent, None)},
+                backend="dask",
+                scheduler=json.loads(file.read_text(encoding="utf-8"))["address"],
+            )
+    finally:
+        file.unlink(missing_ok=True)
+        for process in (scheduler, worker):
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.nightly
+def test_blocks_that_no_worker_could_hold_together(tmp_path: Path) -> None:
+    """32 blocks of 30.7 MiB, on 4 workers of 400 MiB; the scheduler runs in this process."""
+    psutil: Any = import_module("psutil")
+
+    size, given = 2005, {}
+    for i in range(32):
+        rng = np.random.default_rng(i)
+        matrix = np.where(rng.random((size, size)) < 3 / size, rng.integers(-1, 2, (size, size)), 0)
+        np.save(tmp_path / f"{i}.npy", matrix.astype(np.float64))
+        given[f"F{i + 1}"] = str(tmp_path / f"{i}.npy")
+    result = plan(chain_problem([size] * 33))
+    options = {"n_workers": 4, "threads_per_worker": 1, "memory_limit": "400MiB", "dashboard_address": ":0"}
+    with distributed.LocalCluster(**options) as local, distributed.Client(local) as client:
+        before = psutil.Process().memory_info().rss
+        found = chainplan.execute(result, given, backend="dask", scheduler=client, to=tmp_path)
+        assert psutil.Process().memory_info().rss - before < 50 * 2**20
+    expected = chainplan.execute(result, given)
+    assert np.array_equal(np.load(str(found["x32", "x0"])), expected["x32", "x0"])
 
 
 def test_functions_that_cannot_be_sent_are_named(client: Any) -> None:
