@@ -13,7 +13,8 @@ import pytest
 from scipy.sparse import csr_array, issparse, load_npz, save_npz
 
 import chainplan
-from chainplan.distributed import cluster, inputs
+from chainplan.distributed import cluster, inputs, worker_tasks
+from chainplan.distributed.split import Axis
 from chainplan.errors import ExecutionError
 from chainplan.values.draw import draw
 from tests.problems import random_problem
@@ -244,3 +245,15 @@ def test_nothing_that_is_given_by_path_is_sent(client: Any, tmp_path: Path, monk
     chainplan.execute(chainplan.plan(problem), given, backend="dask", scheduler=client)
     assert len(sent) == 2
     assert max(sent) < 1000
+
+
+def test_columns_of_a_large_file_are_read_a_few_rows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_tasks, "MAX_MAPPED_BYTES", 1000)
+    result = chainplan.plan(chainplan.chain([30, 25]))
+    assert result.plan is not None
+    value = np.arange(750).reshape(25, 30)
+    np.save(tmp_path / "F1.npy", value)
+    part = worker_tasks.ReferencedPart(0, str(tmp_path / "F1.npy"), Axis.COLS, 3, 17)
+    found = part.fetch(result.plan, "<i8")
+    assert np.array_equal(found, value[:, 3:17])
+    assert found.base is None

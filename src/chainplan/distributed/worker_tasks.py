@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from chainplan.distributed.split import Axis
+from chainplan.distributed.split import Axis, ranges
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import PlanRun, StepKernel, applied_function
 from chainplan.execution.program import lowered
@@ -97,6 +97,10 @@ class PickledLoader:
         return loads(self.pickled)()
 
 
+MAX_MAPPED_BYTES = 32 * 2**20
+"""Bytes of a file that are mapped into memory while columns are read."""
+
+
 @dataclass(frozen=True)
 class ReferencedPart:
     """A file that was given for a load, or some rows or columns of it; the task that reads it opens it."""
@@ -110,7 +114,22 @@ class ReferencedPart:
     def fetch(self, plan: Plan, dtype: str) -> HeldValues:
         """Return the values, checked and in the form of their block."""
         value = PlaceTask(self.position)(plan, dtype, False, self.path)
+        if self.axis is Axis.COLS and not is_sparse(value) and value.nbytes > MAX_MAPPED_BYTES:
+            return self._columns(plan, dtype, value)
         return value if self.axis is None else cut(value, self.axis, self.start, self.stop)
+
+    def _columns(self, plan: Plan, dtype: str, value: HeldValues) -> HeldValues:
+        """Some columns of a large file, which is mapped anew for every few rows.
+
+        Whoever reads columns of a mapped file soon has all of it in memory, because whole pages come at once.
+        """
+        parts = ranges(len(value), min(len(value), -(-value.nbytes // MAX_MAPPED_BYTES)))
+        columns = np.empty((len(value), self.stop - self.start), value.dtype)
+        del value
+        for first, last in parts:
+            part = PlaceTask(self.position)(plan, dtype, False, self.path)
+            columns[first:last] = part[first:last, self.start : self.stop]
+        return columns
 
 
 @dataclass(frozen=True)
